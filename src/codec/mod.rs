@@ -1,0 +1,1 @@
+//! Compression in independent frames, and digests of what passes.

@@ -1,0 +1,50 @@
+//! `redis-ops`: takes a backup of a Redis or Valkey that is proven good, puts it back without surprises, proves that it is
+//! back, and says in one screen what is wrong with a server.
+//!
+//! The modules stand on floors. A module looks down, never up, never across its own floor; `tests/it/floors.rs` holds this.
+//!
+//! ```text
+//! floor 6   cli                      what was typed becomes what was meant
+//! floor 5   commands                 one file per subcommand: composes operations, shows results
+//! floor 4   printer  hint            where words go, and what may help
+//! floor 3   backup restore verify diagnose health metrics retention lock      what the tool does
+//! floor 2   capture examination comparison rules                              what several operations do
+//! floor 1   repository census introspection finding progress status           words that the floors above share
+//! floor 0b  connection storage                                                talking: Redis, a place for objects
+//! floor 0a  rdb codec replies                                                 bytes: the RDB format, compression, INFO & co.
+//! ```
+//!
+//! What must always hold is written down in `ARCHITECTURE.md`.
+
+pub mod codec;
+pub mod rdb;
+pub mod replies;
+
+pub mod connection;
+pub mod storage;
+
+pub mod census;
+pub mod finding;
+pub mod introspection;
+pub mod progress;
+pub mod repository;
+pub mod status;
+
+pub mod capture;
+pub mod comparison;
+pub mod examination;
+pub mod rules;
+
+pub mod backup;
+pub mod diagnose;
+pub mod health;
+pub mod metrics;
+pub mod restore;
+pub mod verify;
+
+pub mod hint;
+pub mod printer;
+
+pub mod commands;
+
+pub mod cli;

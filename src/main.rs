@@ -1,0 +1,2 @@
+//! Hands over to `cli`.
+fn main() {}

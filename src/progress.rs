@@ -1,0 +1,46 @@
+//! How far an operation is: a trait of the domain; how it is drawn is the business of `commands`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What an operation tells about how far it is. Calls are cheap and may come from any thread.
+pub trait Progress: Send + Sync {
+    /// A new phase begins (`"reading"`, `"loading"`); `total` in `unit` where it is known.
+    fn phase(&self, name: &str, unit: Unit, total: Option<u64>);
+    /// This much more is done.
+    fn advance(&self, amount: u64);
+    /// A sentence worth saying in between (what was chosen, what is waited for).
+    fn note(&self, text: &str);
+    /// The operation has ended, well or badly: nothing more is drawn.
+    fn finish(&self);
+}
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes.
+    Bytes,
+    /// Keys.
+    Keys,
+}
+
+/// Nobody looks; what was advanced is counted all the same.
+#[derive(Debug, Default)]
+pub struct Hidden {
+    advanced: AtomicU64,
+}
+
+impl Hidden {
+    /// All that was advanced, over all phases.
+    pub fn advanced(&self) -> u64 {
+        self.advanced.load(Ordering::Relaxed)
+    }
+}
+
+impl Progress for Hidden {
+    fn phase(&self, _name: &str, _unit: Unit, _total: Option<u64>) {}
+    fn advance(&self, amount: u64) {
+        self.advanced.fetch_add(amount, Ordering::Relaxed);
+    }
+    fn note(&self, _text: &str) {}
+    fn finish(&self) {}
+}

@@ -1,0 +1,241 @@
+//! What a reader of an RDB can be told: one trait, of which a visitor implements what it needs.
+//!
+//! The scanner calls these in the order of the file. Slices are borrowed from its buffers and valid only for the call.
+//! Visitors are infallible: one that cannot go on (a full queue, a broken socket) remembers why and says so in
+//! [`Visit::stopped`], and whoever pushes bytes asks there.
+
+use super::opcode::{Dialect, ValueType};
+
+/// A visitor of an RDB. Every method does nothing by default.
+pub trait Visit {
+    /// The nine bytes at the start.
+    fn header(&mut self, _dialect: Dialect, _version: u32) {}
+    /// An aux field; names repeat, the last value counts.
+    fn aux(&mut self, _name: &[u8], _value: &[u8]) {}
+    /// All that follows belongs to this database.
+    fn database(&mut self, _index: u64) {}
+    /// RESIZEDB: a hint that may lie.
+    fn resize_hint(&mut self, _keys: u64, _expires: u64) {}
+    /// SLOT_INFO of a cluster node: a hint.
+    fn slot_info(&mut self, _slot: u64, _keys: u64, _expires: u64) {}
+    /// The source of one function library, beginning with `#!lua name=…` (the release candidates' form is converted to it).
+    fn function(&mut self, _source: &[u8]) {}
+    /// Data of a module that belongs to no key. `when` is 1 before the keys and 2 after them; `raw` starts behind `when`.
+    fn module_aux(&mut self, _module: u64, _when: u64, _raw: &[u8]) {}
+    /// A key begins. What is returned says how much of its value is told.
+    fn entry(&mut self, _entry: &Entry<'_>) -> Interest {
+        Interest::default()
+    }
+    /// The value's bytes as they stand in the file (without type byte and key), in as many parts as they arrived. Only with
+    /// [`Interest::raw`].
+    fn raw(&mut self, _bytes: &[u8]) {}
+    /// The value's content. Only with [`Interest::pieces`].
+    fn piece(&mut self, _piece: Piece<'_>) {}
+    /// The key is complete.
+    fn entry_end(&mut self, _end: &EntryEnd) {}
+    /// The end of the file: opcode 255 and what follows it.
+    fn end(&mut self, _checksum: Checksum) {}
+    /// True when there is no point in pushing more.
+    fn stopped(&self) -> bool {
+        false
+    }
+}
+
+/// Nobody listens: the structure is checked all the same.
+impl Visit for () {}
+
+/// How much of a value a visitor wants to hear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Interest {
+    /// Its bytes as they stand in the file.
+    pub raw: bool,
+    /// Its content, piece by piece.
+    pub pieces: bool,
+}
+
+/// A key and its attributes.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// Number of the database.
+    pub database: u64,
+    /// Name of the key; may be empty, may be any bytes.
+    pub key: &'a [u8],
+    /// Encoding of the value.
+    pub value_type: ValueType,
+    /// Absolute expiry in Unix milliseconds; may lie in the past.
+    pub expire_ms: Option<i64>,
+    /// LRU idle time in seconds (opcode IDLE).
+    pub idle_seconds: Option<u64>,
+    /// LFU counter (opcode FREQ).
+    pub frequency: Option<u8>,
+    /// Raw body of KEY_META (Redis 8.6+): the count and what follows it, without the opcode.
+    pub key_meta: Option<&'a [u8]>,
+    /// Offset in the file of the first byte of the value (behind the key).
+    pub value_offset: u64,
+}
+
+/// What is known of a key once it is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EntryEnd {
+    /// Bytes of the value in the file, without type byte and key.
+    pub raw_length: u64,
+}
+
+/// The eight bytes at the end of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checksum {
+    /// CRC64 in the file equals the one computed.
+    Verified(u64),
+    /// The file holds zero: the server computes none (`rdbchecksum no`).
+    Absent,
+    /// Versions before 5 have no checksum.
+    NotInThisVersion,
+}
+
+/// Id of a stream entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct StreamId {
+    /// Unix milliseconds.
+    pub ms: u64,
+    /// Sequence number within the millisecond.
+    pub seq: u64,
+}
+
+/// A part of a value, whatever its encoding was.
+#[derive(Debug, Clone, Copy)]
+pub enum Piece<'a> {
+    /// The next bytes of a string value; an empty string may have none or an empty part.
+    String(&'a [u8]),
+    /// The next element, head first.
+    ListElement(&'a [u8]),
+    /// A member, in no order.
+    SetMember(&'a [u8]),
+    /// A field, in no order.
+    HashField {
+        /// Its name.
+        field: &'a [u8],
+        /// Its value.
+        value: &'a [u8],
+        /// Its own absolute expiry in Unix milliseconds.
+        expire_ms: Option<i64>,
+    },
+    /// A member of a sorted set, in no order.
+    ZsetMember {
+        /// Its name.
+        member: &'a [u8],
+        /// Never NaN.
+        score: f64,
+    },
+    /// A living entry of a stream, in ascending order. Its `n_fields` fields follow as [`Piece::StreamField`].
+    StreamEntry {
+        /// Its id.
+        id: StreamId,
+        /// How many fields follow.
+        n_fields: u64,
+    },
+    /// A field of the entry before, in order.
+    StreamField {
+        /// Its name.
+        field: &'a [u8],
+        /// Its value.
+        value: &'a [u8],
+    },
+    /// What a stream says of itself; follows its entries.
+    StreamInfo(&'a StreamInfo),
+    /// A consumer group; its pending entries and consumers follow.
+    StreamGroup {
+        /// Its name.
+        name: &'a [u8],
+        /// Last delivered id.
+        last_id: StreamId,
+        /// Entries read; `None` before RDB 10 and where the file says -1 (unknown).
+        entries_read: Option<u64>,
+    },
+    /// A pending entry of the group before: who owns it follows with the consumers.
+    StreamPending {
+        /// Id of the entry (which may have been deleted).
+        id: StreamId,
+        /// Last delivery in Unix milliseconds.
+        delivered_ms: i64,
+        /// How often it was delivered.
+        count: u64,
+    },
+    /// A consumer of the group before; the ids it owns follow.
+    StreamConsumer {
+        /// Its name.
+        name: &'a [u8],
+        /// Last seen, Unix milliseconds.
+        seen_ms: i64,
+        /// Last active; `None` before RDB 11 and where the file says -1 (never).
+        active_ms: Option<i64>,
+    },
+    /// The consumer before owns this pending entry of its group.
+    StreamOwned(StreamId),
+    /// A pending entry of the group before that nobody owns (Redis 8.8, XNACK).
+    StreamReleased(StreamId),
+    /// Settings of a stream's idempotent producers (Redis 8.6+); producers follow.
+    StreamIdempotence {
+        /// How long an id is remembered.
+        duration_seconds: u64,
+        /// How many ids are remembered.
+        max_entries: u64,
+    },
+    /// An idempotent producer; what it has sent follows.
+    StreamProducer(&'a [u8]),
+    /// An id that the producer before used, and the entry it made.
+    StreamProduced {
+        /// The producer's id.
+        iid: &'a [u8],
+        /// The entry's id.
+        id: StreamId,
+    },
+    /// An element of an array (Redis 8.8), ascending.
+    ArrayElement {
+        /// Its index.
+        index: u64,
+        /// Its value.
+        value: ArrayValue<'a>,
+    },
+    /// The array's insert index, if it has one.
+    ArrayInsertIndex(u64),
+    /// A module's value begins: nine characters of name and a version, packed (see [`super::module`]).
+    Module(u64),
+    /// The module wrote a signed number.
+    ModuleSigned(i64),
+    /// The module wrote an unsigned number.
+    ModuleUnsigned(u64),
+    /// The module wrote a float.
+    ModuleFloat(f32),
+    /// The module wrote a double.
+    ModuleDouble(f64),
+    /// The module wrote a string.
+    ModuleString(&'a [u8]),
+    /// A value of type GCRA (Redis 8.8 built with it, 8.10).
+    Gcra(u64),
+}
+
+/// What a stream says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StreamInfo {
+    /// Living entries.
+    pub length: u64,
+    /// Last id ever given.
+    pub last_id: StreamId,
+    /// First living id; `None` before RDB 10.
+    pub first_id: Option<StreamId>,
+    /// Highest deleted id; `None` before RDB 10.
+    pub max_deleted_id: Option<StreamId>,
+    /// Entries ever added; `None` before RDB 10.
+    pub entries_added: Option<u64>,
+}
+
+/// An element of an array.
+#[derive(Debug, Clone, Copy)]
+pub enum ArrayValue<'a> {
+    /// Bytes.
+    Bytes(&'a [u8]),
+    /// A number.
+    Integer(i64),
+    /// A number.
+    Double(f64),
+}

@@ -1,0 +1,190 @@
+//! The manifest: everything known about a backup at the moment it began to exist.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// The only format there is so far. A reader refuses a higher one.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// A manifest may not be longer than this, in bytes.
+pub const MANIFEST_LIMIT: u64 = 64 * 1024;
+
+/// `manifest.json`. Unknown fields are ignored on reading: fields are added, never renamed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// See [`FORMAT_VERSION`].
+    pub format_version: u32,
+    /// Backup id, `2024-01-01-01-00`.
+    pub id: String,
+    /// Instance name.
+    pub instance: String,
+    /// When the backup began.
+    pub created_at: DateTime<Utc>,
+    /// When the manifest was written.
+    pub finished_at: DateTime<Utc>,
+    /// `rdb`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Why it was taken.
+    pub purpose: Purpose,
+    /// Whether it is one moment.
+    pub consistency: Consistency,
+    /// Version of the tool that wrote it.
+    pub tool_version: String,
+    /// Labels given by the user.
+    pub labels: BTreeMap<String, String>,
+    /// The server it was taken from; for an adopted file what the file says of it.
+    pub server: Server,
+    /// `gzip`, `zstd` or `none`.
+    pub compression: String,
+    /// `None`: not encrypted.
+    pub encryption: Option<String>,
+    /// One per shard; one in all for a single server.
+    pub shards: Vec<Shard>,
+    /// What is in it; `None` where the structure was not understood.
+    pub census: Option<CensusSummary>,
+    /// Whether the structure was understood to the end.
+    pub structure: Structure,
+}
+
+/// Why a backup was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// By a schedule (`--if-due`).
+    Scheduled,
+    /// By hand.
+    Manual,
+    /// Before a restore overwrote the data; never `latest`.
+    Safety,
+    /// From a file that somebody had.
+    Adopted,
+}
+
+/// Whether a backup is one moment of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consistency {
+    /// One moment per shard.
+    PointInTime,
+    /// Made key by key while others wrote.
+    Fuzzy,
+}
+
+/// The server a backup was taken from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Server {
+    /// `redis`, `valkey`, or what the file says.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// `run_id` of INFO; empty where unknown.
+    #[serde(default)]
+    pub run_id: String,
+    /// `standalone`, `cluster`, `sentinel`.
+    #[serde(default)]
+    pub mode: String,
+    /// `primary` or `replica`.
+    #[serde(default)]
+    pub role: String,
+    /// `os` of INFO.
+    #[serde(default)]
+    pub os: String,
+    /// Bytes; 0 is no limit.
+    #[serde(default)]
+    pub maxmemory: u64,
+    /// Eviction policy.
+    #[serde(default)]
+    pub maxmemory_policy: String,
+    /// Names of the modules loaded.
+    #[serde(default)]
+    pub modules: Vec<String>,
+}
+
+/// One RDB stream and the object it is stored in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Shard {
+    /// From 0.
+    pub index: u32,
+    /// Slot ranges it serves, `0-5460`; `None` outside a cluster.
+    pub slots: Option<String>,
+    /// Address it was read from, without secrets.
+    pub node: String,
+    /// Replication id of the moment; empty where unknown (a file, a server older than PSYNC).
+    pub replid: String,
+    /// Replication offset of the moment.
+    pub offset: Option<u64>,
+    /// RDB version, `11`, or `80` with Valkey's magic.
+    pub rdb_version: u32,
+    /// Aux fields by name; the last value counts. Escaped where it is not text; values above 256 bytes are cut.
+    pub aux: BTreeMap<String, String>,
+    /// Name of the object beside the manifest, `dump.rdb.gz`.
+    pub object: String,
+    /// Bytes of the RDB.
+    pub raw_bytes: u64,
+    /// Bytes of the object.
+    pub stored_bytes: u64,
+    /// SHA-256 of the RDB, hex.
+    pub raw_sha256: String,
+    /// SHA-256 of the object, hex.
+    pub stored_sha256: String,
+    /// CRC64 at the end of the file, 16 hex digits; `None`: the server computed none.
+    pub crc64: Option<String>,
+    /// Independent compressed frames in the object.
+    pub frames: u64,
+}
+
+/// The census as far as it fits a manifest; the rest is in `census.bin`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CensusSummary {
+    /// Keys in all databases.
+    pub keys: u64,
+    /// Keys with an expiry.
+    pub expires: u64,
+    /// By number of the database.
+    pub by_database: BTreeMap<String, DatabaseCount>,
+    /// Keys by type name (`string`, `list`, …).
+    pub by_type: BTreeMap<String, u64>,
+    /// Bytes in the RDB by type name.
+    pub bytes_by_type: BTreeMap<String, u64>,
+    /// Function libraries.
+    pub functions: u64,
+    /// Content digest, 32 hex digits.
+    pub digest: String,
+    /// How the digest was computed.
+    pub digest_version: u32,
+    /// Name of the object beside the manifest that holds the rest; `None`: there is none.
+    pub object: Option<String>,
+    /// SHA-256 of that object, hex.
+    pub sha256: Option<String>,
+}
+
+/// Keys of one database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct DatabaseCount {
+    /// Keys.
+    pub keys: u64,
+    /// Keys with an expiry.
+    pub expires: u64,
+}
+
+/// How far the structure was understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Structure {
+    /// Whether to the end.
+    pub state: StructureState,
+    /// Offset in the RDB up to which it was understood.
+    pub understood_up_to: u64,
+}
+
+/// See [`Structure`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StructureState {
+    /// To the end.
+    Verified,
+    /// Not to the end: the RDB is newer than we know.
+    NotUnderstood,
+}

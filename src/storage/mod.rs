@@ -1,0 +1,134 @@
+//! A place for objects: an S3 bucket, a local folder, or memory in tests.
+//!
+//! An object is visible only once it is complete: [`Upload::complete`] is the one moment, and whatever happens before it
+//! leaves nothing that [`Storage::list`] would show. What objects mean is the business of `repository`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+
+/// A place for objects. Keys are relative to its location: `redis-prod/2024-01-01-01-00/manifest.json`.
+#[async_trait]
+pub trait Storage: Send + Sync + fmt::Debug {
+    /// Where it is, for people; never with a secret.
+    fn describe(&self) -> String;
+
+    /// Writes a small object if there is none of that name; [`StorageError::AlreadyExists`] otherwise.
+    ///
+    /// Some S3-compatible stores ignore the condition silently: [`Storage::keeps_conditions`] tells.
+    async fn create(&self, key: &str, body: Bytes) -> Result<(), StorageError>;
+
+    /// Whether "only if it is not there" is kept by this place. Found out once by trying, then remembered.
+    async fn keeps_conditions(&self) -> Result<bool, StorageError>;
+
+    /// A small object, whole; one longer than `limit` bytes is [`StorageError::TooLarge`].
+    async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StorageError>;
+
+    /// An object as a stream of chunks from `offset` on. A read that breaks is resumed where it stopped.
+    async fn open(&self, key: &str, offset: u64) -> Result<Reader, StorageError>;
+
+    /// Length and time of one object.
+    async fn head(&self, key: &str) -> Result<ObjectInfo, StorageError>;
+
+    /// All objects whose key begins with `prefix`, sorted by key.
+    async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StorageError>;
+
+    /// The names directly below `prefix` (which ends with `/` or is empty): "folders", sorted.
+    async fn list_folders(&self, prefix: &str) -> Result<Vec<String>, StorageError>;
+
+    /// Removes an object; one that is not there is no error.
+    async fn delete(&self, key: &str) -> Result<(), StorageError>;
+
+    /// Begins a large object of unknown length.
+    async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StorageError>;
+
+    /// Uploads below `prefix` that were begun and neither completed nor aborted; `None` where the place cannot tell.
+    async fn unfinished(&self, prefix: &str) -> Result<Option<Vec<ObjectInfo>>, StorageError>;
+}
+
+/// A large object on its way. It must be completed or aborted; dropping it aborts as well as it can.
+#[async_trait]
+pub trait Upload: Send {
+    /// Takes the next bytes, of any length. Waits while as many parts are in flight as the place allows.
+    async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError>;
+    /// Makes the object visible, and returns its length as the place reports it.
+    async fn complete(self: Box<Self>) -> Result<u64, StorageError>;
+    /// Removes what was sent so far.
+    async fn abort(self: Box<Self>) -> Result<(), StorageError>;
+}
+
+/// An object's bytes, chunk by chunk.
+#[async_trait]
+pub trait Chunks: Send {
+    /// The next chunk, never empty; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, StorageError>;
+}
+
+/// See [`Storage::open`].
+pub type Reader = Box<dyn Chunks>;
+
+/// A storage that several owners share.
+pub type Shared = Arc<dyn Storage>;
+
+/// What a listing says of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Key, relative to the storage's location.
+    pub key: String,
+    /// Length in bytes.
+    pub length: u64,
+    /// When it was written; `None` where the place does not say.
+    pub modified: Option<DateTime<Utc>>,
+}
+
+/// What can go wrong with a place for objects.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// No such object.
+    #[error("the object does not exist")]
+    NotFound,
+    /// There is one of that name already.
+    #[error("the object exists already")]
+    AlreadyExists,
+    /// The bucket or the folder is missing.
+    #[error("{0} does not exist")]
+    NoSuchPlace(String),
+    /// We are not allowed to.
+    #[error("access denied: {0}")]
+    AccessDenied(String),
+    /// Longer than it may be.
+    #[error("the object has {length} bytes, more than the {limit} it may have")]
+    TooLarge {
+        /// Its length.
+        length: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// No room is left.
+    #[error("no space left: {0}")]
+    Full(String),
+    /// It cannot be reached, or breaks off; trying again later may help.
+    #[error("storage unavailable: {0}")]
+    Unavailable(String),
+    /// Anything else, in the store's own words.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl StorageError {
+    /// The stable code for JSON.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::AlreadyExists => "already_exists",
+            Self::NoSuchPlace(_) => "no_such_bucket",
+            Self::AccessDenied(_) => "access_denied",
+            Self::TooLarge { .. } => "too_large",
+            Self::Full(_) => "no_space",
+            Self::Unavailable(_) | Self::Other(_) => "storage_unavailable",
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! All integration tests are one binary, so that they link once. A module a room of the house.
+
+#![allow(missing_docs)]
+
+mod support;
+
+mod backup;
+mod census;
+mod cli;
+mod connection;
+mod diagnose;
+mod floors;
+mod rdb;
+mod restore;
+mod storage;
+mod verify;
