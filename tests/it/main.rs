@@ -1,6 +1,6 @@
 //! All integration tests are one binary, so that they link once. A module a room of the house.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
 mod support;
 
