@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Everything that must hold: formatting, lints, and the tests against real servers and real S3 protocol servers.
+# Installs what is missing (redis-server through the package manager; moto into a virtual environment under target/).
+# Arguments go on to `cargo test`: `scripts/test.sh restore` runs the tests whose names hold "restore".
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$PWD
+
+command -v cargo >/dev/null || { echo "error: there is no cargo; see https://rustup.rs" >&2; exit 1; }
+scripts/install-tools.sh cc redis-server python3
+
+# Servers of several versions, where the folder beside the project brings them; else the one that is installed.
+export REDIS_OPS_SERVERS=${REDIS_OPS_SERVERS:-$HOME/.cache/redis-ops-servers}
+install=$root/../shared/servers/install.sh
+if [ -f "$install" ] && [ ! -x "$REDIS_OPS_SERVERS/bin/valkey-server-9.1" ]; then
+  bash "$install" "$REDIS_OPS_SERVERS" >&2 || echo "some server versions could not be had; testing with those that are there" >&2
+fi
+
+# moto, a second opinion on the S3 protocol.
+moto=
+finish() { [ -z "$moto" ] || kill "$moto" 2>/dev/null || true; }
+trap finish EXIT
+venv=$root/target/moto
+if [ ! -x "$venv/bin/moto_server" ]; then
+  { python3 -m venv "$venv" && "$venv/bin/pip" install -q 'moto[server,s3]'; } >&2 || echo "moto could not be installed" >&2
+fi
+if [ -x "$venv/bin/moto_server" ]; then
+  port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  "$venv/bin/moto_server" -H 127.0.0.1 -p "$port" >/dev/null 2>&1 &
+  moto=$!
+  for _ in $(seq 100); do
+    if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then export REDIS_OPS_MOTO_ENDPOINT=http://127.0.0.1:$port; break; fi
+    sleep 0.1
+  done
+fi
+
+cargo fmt --all --check
+cargo clippy --locked --all-targets -- -D warnings
+cargo test --locked --no-fail-fast "$@"
