@@ -1,10 +1,14 @@
 //! `redis-ops list`: the backups of a repository, newest first.
 
 use anyhow::Result;
+use serde_json::{Value, json};
 
+use super::table::{Table, verdict};
 use super::which::Place;
 use super::{Context, Outcome};
-use crate::hint::Misuse;
+use crate::printer::words;
+use crate::repository::{Listed, State};
+use crate::status::Status;
 
 /// All that a listing needs to know.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +20,74 @@ pub struct Settings {
 }
 
 /// Lists.
-pub async fn run(_settings: &Settings, _context: &Context) -> Result<Outcome> {
-    Err(Misuse::not_supported_yet("`list`").into())
+pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
+    let repository = settings.place.open().await?;
+    let backups = repository.list(settings.instance.as_deref()).await?;
+    let mut table = Table::new(&["backup", "taken", "status", "keys", "size", "stored", "server", "verified"]).numbers(&[3, 4, 5]);
+    for listed in &backups {
+        table.row(row(listed));
+    }
+    let lines: Vec<Value> = backups.iter().map(as_json).collect();
+    let published = backups.iter().filter(|listed| listed.manifest().is_some()).count() as u64;
+    let others = backups.len() as u64 - published;
+    let mut sentence = format!("{} in {}", words::counted(published, "backup"), repository.describe());
+    if others > 0 {
+        sentence.push_str(&format!(", {others} more that cannot be restored"));
+    }
+    let mut text = Vec::new();
+    if !table.is_empty() {
+        text.push(table.render(&context.printer));
+    }
+    text.push(verdict(&context.printer, Status::Ok, &sentence));
+    Ok(Outcome::new(Status::Ok).field("backups", &lines).lines(lines).text(text.join("\n")))
+}
+
+fn row(listed: &Listed) -> [String; 8] {
+    let name = format!("{}/{}", words::escape(listed.instance.as_bytes()), listed.id);
+    let nothing = String::new;
+    let Some(manifest) = listed.manifest() else {
+        let status = match &listed.state {
+            State::Unreadable(reason) => format!("unreadable: {}", words::escape(reason.as_bytes())),
+            _ => "incomplete".to_owned(),
+        };
+        return [name, nothing(), status, nothing(), nothing(), nothing(), nothing(), nothing()];
+    };
+    [
+        name,
+        manifest.created_at.format("%Y-%m-%d %H:%M").to_string(),
+        if manifest.purpose == crate::repository::manifest::Purpose::Safety { "safety" } else { "published" }.to_owned(),
+        manifest.census.as_ref().map_or_else(|| "?".to_owned(), |census| words::count(census.keys)),
+        words::bytes(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()),
+        words::bytes(manifest.shards.iter().map(|shard| shard.stored_bytes).sum()),
+        words::escape(format!("{} {}", manifest.server.name, manifest.server.version).as_bytes()),
+        match (&listed.verified_at, &listed.verified_level) {
+            (Some(time), Some(level)) => format!("{} {level}", time.format("%Y-%m-%d %H:%M")),
+            _ => "never".to_owned(),
+        },
+    ]
+}
+
+fn as_json(listed: &Listed) -> Value {
+    let manifest = listed.manifest();
+    let (status, reason) = match &listed.state {
+        State::Published(_) => ("published", None),
+        State::Unreadable(reason) => ("unreadable", Some(reason)),
+        State::Incomplete(_) => ("incomplete", None),
+    };
+    json!({
+        "id": listed.id.to_string(),
+        "instance": listed.instance,
+        "created_at": manifest.map(|manifest| manifest.created_at),
+        "type": manifest.map(|manifest| &manifest.kind),
+        "purpose": manifest.map(|manifest| manifest.purpose),
+        "status": status,
+        "reason": reason,
+        "keys": manifest.and_then(|manifest| manifest.census.as_ref()).map(|census| census.keys),
+        "raw_bytes": manifest.map(|manifest| manifest.shards.iter().map(|shard| shard.raw_bytes).sum::<u64>()),
+        "stored_bytes": manifest.map(|manifest| manifest.shards.iter().map(|shard| shard.stored_bytes).sum::<u64>()),
+        "server_version": manifest.map(|manifest| &manifest.server.version),
+        "verified_at": listed.verified_at,
+        "verified_level": listed.verified_level,
+        "pins": listed.pins,
+    })
 }

@@ -3,12 +3,23 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use serde_json::Value;
 
+use super::backup::threads;
+use super::contents;
 use super::diagnose::FailOn;
-use super::which::{Backup, Place, Server};
+use super::table::{Table, verdict};
+use super::which::{Backup, File, Place, Server};
 use super::{Context, Outcome};
+use crate::census::Census;
+use crate::examination;
 use crate::hint::Misuse;
+use crate::printer::words;
+use crate::repository::Repository;
+use crate::repository::manifest::{CensusSummary, Manifest};
+use crate::status::Status;
+use crate::verify::{self, Report};
 
 /// All that a verification needs to know.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,6 +119,101 @@ pub enum Sample {
 }
 
 /// Verifies.
-pub async fn run(_settings: &Settings, _context: &Context) -> Result<Outcome> {
-    Err(Misuse::not_supported_yet("`verify`").into())
+pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
+    match &settings.subject {
+        Subject::One { backup: Backup::File(file), .. } => verify_file(settings, file, context).await,
+        Subject::One { backup: Backup::Stored { place, id, instance }, .. } => {
+            let repository = place.open().await?;
+            let manifest = repository.resolve(id, instance.as_deref()).await?;
+            verify_stored(settings, &repository, &manifest, context).await
+        }
+        Subject::All { .. } => Err(Misuse::not_supported_yet("`--all`").into()),
+    }
+}
+
+async fn verify_stored(settings: &Settings, repository: &Repository, manifest: &Manifest, context: &Context) -> Result<Outcome> {
+    let level = level(settings.level)?;
+    let progress = context.bar();
+    let what = || format!("verify {}/{}", manifest.instance, manifest.id);
+    let report = verify::backup(repository, manifest, level, threads(), progress.as_ref(), &context.cancel).await;
+    progress.finish();
+    let report = report.with_context(what)?;
+    let contents = manifest.census.as_ref().filter(|_| settings.census).map(|summary| (summary.clone(), report.census.as_ref()));
+    let mut outcome = answer(&report, level, &format!("{}/{}", manifest.instance, manifest.id), contents, context);
+    outcome.fields.shift_insert(0, "backup_id".to_owned(), manifest.id.clone().into());
+    outcome.fields.shift_insert(1, "instance".to_owned(), manifest.instance.clone().into());
+    Ok(outcome)
+}
+
+async fn verify_file(settings: &Settings, file: &File, context: &Context) -> Result<Outcome> {
+    let level = level(settings.level)?.max(verify::Level::Structure);
+    let progress = context.bar();
+    let moment_ms = context.now.timestamp_millis();
+    let found =
+        verify::file(file.path(), settings.census, moment_ms, threads(), progress.as_ref(), &context.cancel).await;
+    progress.finish();
+    let found = found.with_context(|| format!("verify {file}"))?;
+    let contents = found.report.census.as_ref().map(|census| (examination::summarize(census), Some(census)));
+    let mut outcome = answer(&found.report, level, &file.to_string(), contents, context);
+    outcome.fields.shift_insert(0, "file".to_owned(), file.to_string().into());
+    if let Some(inspected) = &found.inspected {
+        outcome = outcome.field("rdb", super::show::rdb_json(inspected));
+    }
+    Ok(outcome)
+}
+
+fn level(level: Level) -> Result<verify::Level> {
+    Ok(match level {
+        Level::Manifest => verify::Level::Manifest,
+        Level::Checksum => verify::Level::Checksum,
+        Level::Structure => verify::Level::Structure,
+        Level::Drill => return Err(Misuse::not_supported_yet("`--level drill`").into()),
+    })
+}
+
+/// The findings, what was looked at, and the verdict.
+fn answer(
+    report: &Report,
+    level: verify::Level,
+    what: &str,
+    contents: Option<(CensusSummary, Option<&Census>)>,
+    context: &Context,
+) -> Outcome {
+    let mut text = Vec::new();
+    if let Some((summary, census)) = &contents {
+        text.push(contents::to_text(summary, *census, context));
+    }
+    let mut table = Table::new(&["severity", "finding", "what", "evidence"]);
+    for finding in &report.findings {
+        let evidence: Vec<String> = finding.evidence.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect();
+        table.row([
+            format!("{:?}", finding.severity).to_lowercase(),
+            finding.id.clone(),
+            words::escape(finding.title.as_bytes()),
+            words::escape(evidence.join(", ").as_bytes()),
+        ]);
+    }
+    if !table.is_empty() {
+        text.push(table.render(&context.printer));
+    }
+    let sentence = match report.status {
+        Status::Ok => format!("{what} is good: {}; {}", level.proves(), level.leaves_open()),
+        Status::Warning => format!("{what} is whole, with {}", words::counted(report.findings.len() as u64, "reservation")),
+        Status::Failed => format!("{what} is damaged"),
+        Status::Unknown => format!("{what}: could not tell: it is newer than this version knows"),
+    };
+    text.push(verdict(&context.printer, report.status, &sentence));
+    let mut outcome = Outcome::new(report.status)
+        .field("level", level)
+        .field("checked", &report.checked)
+        .field("findings", &report.findings)
+        .text(text.join("\n\n"));
+    if let Some((summary, census)) = contents {
+        outcome = outcome.field("census", contents::to_json(&summary, census, context));
+    }
+    outcome
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
