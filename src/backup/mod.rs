@@ -285,7 +285,7 @@ async fn abort(upload: Box<dyn Upload>) {
 async fn publish(options: &Options, draft: Draft, made: Made) -> Result<Report, BackupError> {
     let mut manifest = manifest(options, &draft, &made);
     if let Some(census) = &made.stored.inspected.census {
-        let rest = bytes::Bytes::from(census.encode());
+        let rest = bytes::Bytes::from(crate::census::encode(census));
         let sha256 = crate::codec::Sha256Digest::of(&rest);
         if let Err(error) = draft.put_small(CENSUS_OBJECT, rest).await {
             return Err(abandon(draft, error.into()).await);

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::census::{Census, Counter};
 use crate::codec::Sha256Digest;
-use crate::rdb::{self, Checksum, Dialect, Entry, EntryEnd, Interest, Piece, RdbError, Scanner, Visit};
+use crate::rdb::visit::{Checksum, Entry, EntryEnd, Interest, Piece, Visit};
+use crate::rdb::{Dialect, HintMismatch, RdbError, Scanner};
 use crate::repository::manifest::{Structure, StructureState};
 
 /// Aux fields of one file that are kept; a file may hold any number.
@@ -26,8 +27,8 @@ pub struct Inspector {
 /// What an RDB was found to be.
 #[derive(Debug)]
 pub struct Inspected {
-    /// Which family wrote it; `None` if not even the header was understood.
-    pub dialect: Option<Dialect>,
+    /// Which family wrote it.
+    pub dialect: Dialect,
     /// Version of the header.
     pub rdb_version: u32,
     /// Aux fields; of a name that repeats the last value.
@@ -46,12 +47,12 @@ pub struct Inspected {
     pub not_understood: Option<RdbError>,
     /// What is in it, if a census was asked for and the structure was understood.
     pub census: Option<Census>,
-    /// Keys, whether a census was asked for or not; meaningless where the structure was not understood.
+    /// Keys, whether a census was asked for or not; 0 where the structure was not understood.
     pub keys: u64,
     /// Keys without any element: servers from 6.2 on leave them out when they load the file.
     pub empty_keys: u64,
-    /// Keys that the hints (RESIZEDB) announced, where they differ from what was found.
-    pub announced_keys: Option<u64>,
+    /// The first database whose RESIZEDB announces another number of keys than were found.
+    pub hint_mismatch: Option<HintMismatch>,
 }
 
 impl Inspected {
@@ -79,7 +80,7 @@ impl Inspector {
     fn new(counter: Option<Counter>) -> Self {
         Self {
             scanner: Scanner::new(),
-            notes: Notes { counter, ..Notes::default() },
+            notes: Notes { counter, aux: BTreeMap::new() },
             sha256: Sha256Digest::new(),
             length: 0,
             not_understood: None,
@@ -117,57 +118,57 @@ impl Inspector {
     /// # Errors
     /// If it ended early, or the CRC64 of what is newer than we know does not agree.
     pub fn finish(mut self) -> Result<Inspected, RdbError> {
-        let (checksum, raw_bytes, trailing_bytes, dialect, rdb_version) = match self.not_understood {
-            Some(error) => match self.scanner.skim_finish() {
-                Ok(checksum) => (checksum, self.length, 0, self.notes.dialect, self.notes.version),
-                // Neither structure nor checksum can be trusted: then the first thing that was wrong is the reason.
-                Err(mismatch) if self.notes.dialect.is_some() => return Err(mismatch),
-                Err(_) => return Err(error),
-            },
-            None => {
-                let summary = self.scanner.finish(&mut self.notes)?;
-                (summary.checksum, summary.length, summary.trailing_bytes, Some(summary.dialect), summary.version)
-            }
-        };
-        let notes = self.notes;
-        let structure = match self.not_understood {
-            Some(error) => Structure { state: StructureState::NotUnderstood, understood_up_to: error.offset },
-            None => Structure { state: StructureState::Verified, understood_up_to: raw_bytes },
-        };
-        let understood = self.not_understood.is_none();
+        if let Some(error) = self.not_understood {
+            return self.finish_skimmed(error);
+        }
+        let summary = self.scanner.finish(&mut self.notes)?;
+        Ok(Inspected {
+            dialect: summary.dialect,
+            rdb_version: summary.version,
+            aux: self.notes.aux,
+            raw_bytes: summary.length,
+            trailing_bytes: summary.trailing,
+            raw_sha256: self.sha256.finish(),
+            checksum: summary.checksum,
+            structure: Structure { state: StructureState::Verified, understood_up_to: summary.length },
+            not_understood: None,
+            census: self.notes.counter.map(Counter::finish),
+            keys: summary.keys,
+            empty_keys: summary.empty_keys,
+            hint_mismatch: summary.first_hint_mismatch,
+        })
+    }
+
+    /// What is newer than we know is good if its CRC64 is: then it is whole, whatever it says.
+    fn finish_skimmed(self, error: RdbError) -> Result<Inspected, RdbError> {
+        let checksum = self.scanner.skim_finish()?;
+        let (dialect, rdb_version) = self.scanner.header().ok_or(error)?;
         Ok(Inspected {
             dialect,
             rdb_version,
-            aux: notes.aux,
-            raw_bytes,
-            trailing_bytes,
+            aux: self.notes.aux,
+            raw_bytes: self.length,
+            trailing_bytes: 0,
             raw_sha256: self.sha256.finish(),
             checksum,
-            structure,
-            not_understood: self.not_understood,
-            census: notes.counter.filter(|_| understood).map(Counter::finish),
-            keys: notes.keys,
-            empty_keys: notes.empty_keys,
-            announced_keys: notes.announced.filter(|announced| understood && *announced != notes.keys),
+            structure: Structure { state: StructureState::NotUnderstood, understood_up_to: error.offset },
+            not_understood: Some(error),
+            census: None,
+            keys: 0,
+            empty_keys: 0,
+            hint_mismatch: None,
         })
     }
 }
 
 /// Hears everything; hands on to the census what it wants.
-#[derive(Default)]
 struct Notes {
     counter: Option<Counter>,
-    dialect: Option<Dialect>,
-    version: u32,
     aux: BTreeMap<String, String>,
-    keys: u64,
-    empty_keys: u64,
-    announced: Option<u64>,
 }
 
 impl Visit for Notes {
     fn header(&mut self, dialect: Dialect, version: u32) {
-        (self.dialect, self.version) = (Some(dialect), version);
         if let Some(counter) = &mut self.counter {
             counter.header(dialect, version);
         }
@@ -189,10 +190,6 @@ impl Visit for Notes {
         }
     }
 
-    fn resize_hint(&mut self, keys: u64, _expires: u64) {
-        self.announced = Some(self.announced.unwrap_or(0).saturating_add(keys));
-    }
-
     fn function(&mut self, source: &[u8]) {
         if let Some(counter) = &mut self.counter {
             counter.function(source);
@@ -201,7 +198,6 @@ impl Visit for Notes {
 
     #[inline]
     fn entry(&mut self, entry: &Entry<'_>) -> Interest {
-        self.keys += 1;
         match &mut self.counter {
             Some(counter) => counter.entry(entry),
             None => Interest::default(),
@@ -224,13 +220,12 @@ impl Visit for Notes {
 
     #[inline]
     fn entry_end(&mut self, end: &EntryEnd) {
-        self.empty_keys += u64::from(end.is_empty);
         if let Some(counter) = &mut self.counter {
             counter.entry_end(end);
         }
     }
 
-    fn end(&mut self, checksum: rdb::Checksum) {
+    fn end(&mut self, checksum: Checksum) {
         if let Some(counter) = &mut self.counter {
             counter.end(checksum);
         }

@@ -76,6 +76,9 @@ pub enum CaptureError {
     /// The bytes of a file or a stored backup do not come.
     #[error(transparent)]
     Raw(#[from] super::RawError),
+    /// The server sent more than one RDB: bytes behind its end.
+    #[error("{0} bytes follow the end of the RDB")]
+    Trailing(u64),
     /// A signal.
     #[error("interrupted")]
     Interrupted,

@@ -222,6 +222,6 @@ fn again(error: &RawError) -> RawError {
     match error {
         RawError::File(error) => RawError::File(io::Error::new(error.kind(), error.to_string())),
         RawError::Codec(error) => RawError::Codec(error.clone()),
-        RawError::Storage(error) => RawError::Storage(StorageError::again(error)),
+        RawError::Storage(error) => RawError::Storage(error.clone()),
     }
 }

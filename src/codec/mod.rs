@@ -156,6 +156,13 @@ impl CodecError {
     }
 }
 
+impl CodecError {
+    /// Whether nothing is wrong with the data: the neighbour in the pipe has ended, and says why.
+    pub fn is_stopped(&self) -> bool {
+        self.kind == CodecErrorKind::Stopped
+    }
+}
+
 /// See [`CodecError`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecErrorKind {

@@ -92,7 +92,7 @@ async fn show_stored(repository: &Repository, manifest: &Manifest, context: &Con
 async fn rest_of_census(repository: &Repository, manifest: &Manifest) -> Result<Option<Census>> {
     let Some(object) = manifest.census.as_ref().and_then(|summary| summary.object.as_ref()) else { return Ok(None) };
     let bytes = repository.get_object(manifest, object, CENSUS_LIMIT).await.with_context(|| format!("read {object}"))?;
-    Ok(Some(Census::decode(&bytes).with_context(|| format!("read {object}"))?))
+    Ok(Some(crate::census::decode(&bytes).with_context(|| format!("read {object}"))?))
 }
 
 async fn show_file(file: &File, context: &Context) -> Result<Outcome> {
@@ -132,7 +132,7 @@ async fn show_file(file: &File, context: &Context) -> Result<Outcome> {
 pub(super) fn rdb_json(inspected: &Inspected) -> Value {
     json!({
         "version": inspected.rdb_version,
-        "dialect": inspected.dialect.map(|dialect| format!("{dialect:?}").to_lowercase()),
+        "dialect": format!("{:?}", inspected.dialect).to_lowercase(),
         "aux": inspected.aux,
         "raw_bytes": inspected.raw_bytes,
         "trailing_bytes": inspected.trailing_bytes,

@@ -85,7 +85,7 @@ pub struct ObjectInfo {
 }
 
 /// What can go wrong with a place for objects.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StorageError {
     /// No such object.
     #[error("the object does not exist")]

@@ -14,6 +14,7 @@ use crate::examination::{self, Observed};
 use crate::finding::{Finding, Severity};
 use crate::progress::{Progress, Unit};
 use crate::rdb::RdbError;
+use crate::rdb::visit::Checksum;
 use crate::repository::manifest::{Manifest, Shard, StructureState};
 use crate::repository::{Repository, RepositoryError};
 use crate::status::Status;
@@ -117,7 +118,7 @@ pub async fn backup(
         progress.phase("verifying", Unit::Bytes, Some(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()));
         for shard in &manifest.shards {
             let reader = repository.open_object(manifest, &shard.object).await?;
-            let opened = open_object(reader, Codec::of_name(&shard.object), threads).map_err(raw_error)?;
+            let opened = open_object(reader, codec_of(&shard.object), threads).map_err(raw_error)?;
             let read = read(opened, level, manifest.created_at.timestamp_millis(), progress, cancel).await?;
             findings.extend(judge(manifest, shard, &read, &mut checked));
             census = merge(census, read.inspected.and_then(|inspected| inspected.census));
@@ -161,7 +162,7 @@ pub async fn file(
     progress.phase("verifying", Unit::Bytes, None);
     let inspector =
         if with_census { Inspector::with_census(moment_ms) } else { Inspector::without_census() };
-    let read = drive(opened, Looking::Structure(Box::new(inspector.watching_for_duplicates())), progress, cancel).await?;
+    let read = drive(opened, Looking::Structure(Box::new(inspector)), progress, cancel).await?;
     let mut checked = Checked { objects: 1, ..Checked::default() };
     let mut findings = Vec::new();
     count(&read, &mut checked);
@@ -181,7 +182,7 @@ fn of_file(inspected: &Inspected) -> Vec<Finding> {
     if let Some(error) = inspected.not_understood {
         findings.push(examination::not_understood(error.offset).evidence("error", error.to_string()));
     }
-    if inspected.crc64().is_none() && inspected.checksum != crate::rdb::Checksum::NotInThisVersion {
+    if inspected.crc64().is_none() && inspected.checksum != Checksum::NotInThisVersion {
         findings.push(examination::checksum_absent());
     }
     if inspected.trailing_bytes > 0 {
@@ -199,11 +200,12 @@ fn of_file(inspected: &Inspected) -> Vec<Finding> {
                 .why("servers from 6.2 on leave them out when they load the file"),
         );
     }
-    if let Some(announced) = inspected.announced_keys {
+    if let Some(hint) = inspected.hint_mismatch {
         findings.push(
-            Finding::new(Severity::Info, "hint_differs", "the file announces another number of keys than it holds")
-                .evidence("announced", announced)
-                .evidence("found", inspected.keys),
+            Finding::new(Severity::Info, "hint_differs", "a database announces another number of keys than it holds")
+                .evidence("database", hint.database)
+                .evidence("announced", hint.announced.0)
+                .evidence("found", hint.found.0),
         );
     }
     findings
@@ -292,9 +294,8 @@ fn count(read: &Read, checked: &mut Checked) {
 
 fn merge(all: Option<Census>, one: Option<Census>) -> Option<Census> {
     match (all, one) {
-        (Some(mut all), Some(one)) => {
-            all.merge(&one);
-            Some(all)
+        (Some(all), Some(one)) => {
+            Some(all.merged(&one))
         }
         (all, one) => all.or(one),
     }
@@ -393,6 +394,11 @@ fn look(
             Err(error) => Read { seen: Some(seen), raw: None, inspected: None, trouble: Some(of_rdb(&error)) },
         },
     })
+}
+
+/// How an object of ours is compressed, by its name.
+fn codec_of(object: &str) -> Codec {
+    [Codec::GZIP, Codec::ZSTD].into_iter().find(|codec| object.ends_with(codec.extension())).unwrap_or(Codec::None)
 }
 
 fn of_rdb(error: &RdbError) -> Finding {
