@@ -195,3 +195,6 @@ impl fmt::Debug for Payload {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
