@@ -87,6 +87,7 @@ async fn the_server_says_what_is_wrong_with_our_credentials() {
         let builder = RedisServer::builder().version(&installed).password("right");
         let Some(server) = builder.start() else { return };
         server.ok(&["ACL", "SETUSER", "ops", "on", ">ops-pw", "+@all", "~*"]);
+        server.ok(&["ACL", "SETUSER", "anybody", "on", "nopass", "+ping"]);
         let Some(open) = RedisServer::builder().version(&installed).start() else { return };
         for (url, who, expected) in [
             (server.url(), ":wrong", Some(Rejected)),
@@ -98,6 +99,8 @@ async fn the_server_says_what_is_wrong_with_our_credentials() {
             (server.url(), ":right", None),
             (server.url(), "default:right", None),
             (server.url(), "ops:ops-pw", None),
+            (server.url(), "anybody:", None),
+            (server.url(), "anybody:whatever", None),
         ] {
             let node = Node { retry: Retry::default(), ..node_as(&url, who) };
             match (node.connect().await, expected) {
@@ -226,6 +229,21 @@ async fn a_connection_that_breaks_says_so() {
     let error = connection.pipeline(&[redis::cmd("INCR")]).await.expect_err("it is broken");
     assert_eq!(error.code(), "disconnected", "{error:?}");
     assert_eq!(primary.n_connections(), 1);
+}
+
+#[tokio::test]
+async fn absurd_lengths_in_replies_are_errors_and_fill_no_memory() {
+    for reply in [
+        "*4611686018427387904\r\n:1\r\n",
+        "*9223372036854775807\r\n:1\r\n",
+        "$9223372036854775807\r\nx",
+        "%9223372036854775807\r\n",
+    ] {
+        let primary = FakePrimary::new().on("INCR", [Act::send(reply), Act::Close]).start();
+        let mut connection = node(&primary.url()).connect().await.expect("a connection");
+        let error = connection.query(redis::cmd("INCR").arg("n")).await.expect_err("it makes no sense");
+        assert!(["disconnected", "protocol_error"].contains(&error.code()), "{reply}: {error:?}");
+    }
 }
 
 #[tokio::test]

@@ -136,6 +136,29 @@ async fn a_source_that_cannot_save_says_so() {
 }
 
 #[tokio::test]
+async fn a_server_that_drops_us_for_our_slowness_is_answered_with_that_reason() {
+    let Some(server) = RedisServer::builder().arg("repl-diskless-sync", "yes").arg("repl-timeout", "6").start() else {
+        return;
+    };
+    // More than what fits into the buffers between us.
+    server.fill(32, 1 << 20);
+    let mut payload = full_resync(&node(&server.url()), &options(Transfer::Diskless)).await.expect("a header");
+    payload.next().await.expect("bytes");
+    server.wait_for("the end of its patience", |server| server.info("connected_slaves") == "0");
+    let error = loop {
+        match payload.next().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("it was dropped"),
+            Err(error) => break error,
+        }
+    };
+    assert!(
+        error.to_string().contains("; we had not read for ") && error.to_string().contains("`repl-timeout`"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn replication_goes_through_a_unix_socket_with_a_password() {
     let Some(server) = RedisServer::builder().password("right").start() else { return };
     server.fill(10, 10);
