@@ -3,7 +3,7 @@
 use crate::census::{KeyType, Record};
 
 /// Of a longer name only the beginning is kept, in bytes.
-pub(super) const NAME_KEPT: usize = 1024;
+pub(super) const NAME_KEPT: usize = 64 * 1024;
 
 /// No expiry.
 const NEVER: i64 = i64::MIN;

@@ -14,7 +14,7 @@ use crate::census::{Record, Sink};
 /// Whether names are remembered with the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Names {
-    /// Yes: the side is read only once. Costs as many bytes as the names have (up to 1024 of each).
+    /// Yes: the side is read only once. Costs as many bytes as the names have (up to 64 KiB of each).
     Keep,
     /// No: a second pass finds the few that are wanted ([`super::Naming`]).
     Later,

@@ -49,7 +49,7 @@ pub struct Example {
     pub difference: Difference,
     /// Its identity, see [`crate::census`].
     pub identity: u128,
-    /// Database and name, the name cut to 1024 bytes; nothing until they are found ([`Differences::named`]).
+    /// Database and name, the name cut to 64 KiB; nothing until they are found ([`Differences::named`]).
     pub key: Option<(u64, Vec<u8>)>,
 }
 
