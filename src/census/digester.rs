@@ -144,6 +144,11 @@ impl<S: Sink, C: Choice> Digester<S, C> {
         &self.sink
     }
 
+    /// The same, to change it between passes.
+    pub fn sink_mut(&mut self) -> &mut S {
+        &mut self.sink
+    }
+
     /// Gives back what received the records.
     pub fn into_sink(self) -> S {
         self.sink

@@ -1,1 +1,8 @@
-//! (to be written)
+//! The census and the comparison: the same data are the same, and every change is seen.
+
+mod comparison;
+mod digest;
+mod file;
+mod model;
+mod reference;
+mod totals;
