@@ -105,7 +105,7 @@ pub enum Transfer {
 
 /// Takes the backup.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
-    let repository = settings.place.open(&settings.spool_dir).await?;
+    let repository = settings.place.open().await?;
     match &settings.origin {
         Origin::Server { server, capture, read_from, transfer, if_due } => {
             if *capture == Capture::Scan {

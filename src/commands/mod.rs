@@ -14,6 +14,7 @@ pub mod show;
 pub mod verify;
 
 pub mod bars;
+pub mod contents;
 pub mod envelope;
 pub mod outcome;
 pub mod question;

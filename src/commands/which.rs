@@ -1,9 +1,13 @@
 //! Which data a command is about: a repository, a backup in it, a file in place of one, a server.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
 
 use crate::connection::Node;
-use crate::storage::{Location, S3Options};
+use crate::repository::Repository;
+use crate::storage::{self, Location, S3Options};
 
 /// Where backups are.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +18,15 @@ pub struct Place {
     pub s3: S3Options,
 }
 
+impl Place {
+    /// The repository in this place. Nothing is asked of the store yet.
+    pub async fn open(&self) -> Result<Repository> {
+        let storage =
+            storage::open(&self.location, &self.s3).await.with_context(|| format!("open {}", self.location))?;
+        Ok(Repository::new(storage))
+    }
+}
+
 /// A file that somebody has lying about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum File {
@@ -21,6 +34,25 @@ pub enum File {
     Stdin,
     /// Anything else.
     Path(PathBuf),
+}
+
+impl File {
+    /// Its path; `-` for standard input.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Stdin => Path::new("-"),
+            Self::Path(path) => path,
+        }
+    }
+}
+
+impl fmt::Display for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdin => f.write_str("standard input"),
+            Self::Path(path) => write!(f, "{}", path.display()),
+        }
+    }
 }
 
 /// A backup, or a file in its place.
