@@ -17,6 +17,8 @@ pub struct Batch {
     pub tally: Tally,
     /// All keys of the backup with a smaller number are in this batch or in earlier ones.
     pub end_ordinal: u64,
+    /// Its last command goes on in the next batch: nothing may come in between.
+    pub continues: bool,
 }
 
 /// A command and the key it is about.
@@ -77,6 +79,8 @@ impl What {
 pub enum Expected {
     /// Any but an error.
     Anything,
+    /// `OK`, not a null.
+    Ok,
     /// This number; another one means that the key was there before or somebody else writes to it.
     Number(i64),
     /// An array of so many elements.
@@ -84,6 +88,11 @@ pub enum Expected {
 }
 
 impl Batch {
+    /// Whether it says nothing at all.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.commands.is_empty() && self.tally == Tally::default()
+    }
+
     /// Adds a key's name (and the one of its temporary key behind it); gives where it begins.
     pub fn name(&mut self, parts: &[&[u8]]) -> u32 {
         // A batch is closed long before its names reach 4 GiB: names are parts of its bytes.
