@@ -13,7 +13,7 @@ pub struct Candidate<'a> {
     pub key_type: KeyType,
     /// Absolute expiry in Unix milliseconds.
     pub expire_ms: Option<i64>,
-    /// True for a hash all of whose fields have expired (see [`super::Digester::fields_expired_before`]).
+    /// True if nothing is in it, so that no server would keep it, see [`super::Record::emptied`].
     pub emptied: bool,
 }
 

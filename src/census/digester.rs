@@ -28,7 +28,8 @@ pub struct Record<'a> {
     pub elements: u64,
     /// Fields of a hash that have an expiry.
     pub fields_with_expiry: u64,
-    /// True for a hash all of whose fields had expired and were left out.
+    /// True for a hash all of whose fields had expired and were left out, and for an aggregate that is written without
+    /// elements: servers from 6.2 on do not load those. It counts all the same.
     pub emptied: bool,
     /// Hash of database and name: it says which key this is, and in which bucket it belongs.
     pub identity: u128,
@@ -157,7 +158,7 @@ impl<S: Sink, C: Choice> Digester<S, C> {
     fn hand_on(&mut self, value: &ValueDigest, raw_length: u64) {
         let (head, key) = self.row.split_at(16);
         debug_assert_eq!(head.len() + self.key_length, self.row.len());
-        let emptied = value.count == 0 && value.fields_expired > 0;
+        let emptied = value.count == 0 && value.key_type.vanishes_when_empty();
         let candidate =
             Candidate { database: self.database, key, key_type: value.key_type, expire_ms: self.expire_ms, emptied };
         let (database, expire_ms) = match self.choice.choose(&candidate) {

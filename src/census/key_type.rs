@@ -80,6 +80,11 @@ impl KeyType {
         })
     }
 
+    /// Whether a key of this type is gone once it has no elements: all aggregates but streams.
+    pub(super) fn vanishes_when_empty(self) -> bool {
+        matches!(self, Self::List | Self::Set | Self::Zset | Self::Hash | Self::Array)
+    }
+
     /// Puts the name into `buffer` and returns it.
     pub(super) fn write_name<'a>(&self, buffer: &'a mut [u8; NAME_LENGTH]) -> &'a [u8] {
         match self {

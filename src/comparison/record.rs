@@ -20,7 +20,7 @@ pub(super) struct Compact {
     pub sequence: u32,
 }
 
-/// Mark: a hash all of whose fields had expired.
+/// Mark: nothing is in it, see [`Record::emptied`].
 const EMPTIED: u32 = 1 << 31;
 
 /// Bytes of [`Compact`] in a run.

@@ -65,7 +65,7 @@ fn told(encoding: u8, key: &[u8], pieces: &[Piece<'_>]) -> u128 {
     };
     assert!(counter.entry(&entry).pieces);
     pieces.iter().for_each(|piece| counter.piece(*piece));
-    counter.entry_end(&EntryEnd { raw_length: 1 });
+    counter.entry_end(&EntryEnd { raw_length: 1, n_elements: 0 });
     counter.finish().digest
 }
 

@@ -3,6 +3,7 @@
 mod comparison;
 mod digest;
 mod file;
+mod fixtures;
 mod model;
 mod reference;
 mod totals;

@@ -217,7 +217,7 @@ pub fn tell(keys: &[Key], visitor: &mut impl Visit, chance: &mut Chance) {
         if visitor.entry(&entry).pieces {
             tell_value(&key.value, visitor, chance);
         }
-        visitor.entry_end(&EntryEnd { raw_length: 1 + chance.below(500) });
+        visitor.entry_end(&EntryEnd { raw_length: 1 + chance.below(500), n_elements: 0 });
     }
     visitor.end(Checksum::Absent);
 }

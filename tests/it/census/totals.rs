@@ -49,7 +49,7 @@ fn tell_string(visitor: &mut impl Visit, name: &[u8], raw_length: u64, expire_ms
     };
     visitor.entry(&entry);
     visitor.piece(Piece::String(b"x"));
-    visitor.entry_end(&EntryEnd { raw_length });
+    visitor.entry_end(&EntryEnd { raw_length, n_elements: 0 });
 }
 
 #[test]
