@@ -1,1 +1,5 @@
-//! (to be written)
+//! Asks a server what it is and how it is, with read-only commands, and gives the answers as plain data.
+
+mod topology;
+
+pub use topology::{Mode, NodeRole, PrimaryLink, ServerFacts};

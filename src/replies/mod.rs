@@ -1,1 +1,25 @@
-//! (to be written)
+//! What Redis and Valkey answer, as data: pure parsers of INFO, CLIENT LIST, SLOWLOG and the rest.
+//!
+//! Nothing here talks to a server. Text replies are parsed from bytes, structured ones from [`Reply`], which whoever talks
+//! fills in. All parsers are tolerant: what is unknown is kept or skipped, what is missing is `None`, and nothing panics,
+//! because fields come and go with every release and forks pin or rename some.
+
+mod acl;
+mod client_list;
+mod config;
+mod info;
+mod latency;
+mod memory_stats;
+mod reply;
+mod role;
+mod slowlog;
+
+pub use acl::{AclUser, DeniedAccess};
+pub use client_list::{Client, ClientKind};
+pub use config::{Config, OutputBufferLimit};
+pub use info::{CommandStats, Database, Info, Latencies, ReplicaLine};
+pub use latency::LatencyEvent;
+pub use memory_stats::MemoryStats;
+pub use reply::Reply;
+pub use role::Role;
+pub use slowlog::{LargeEntry, SlowEntry};
