@@ -1,3 +1,4 @@
 //! (to be written)
+pub mod crc64;
 pub mod opcode;
 pub mod visit;

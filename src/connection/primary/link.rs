@@ -1,7 +1,7 @@
 //! The connection of a target that replicates from us: `+FULLRESYNC`, the RDB, and its acknowledgement.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -83,7 +83,7 @@ impl Link {
         patience: Duration,
     ) -> Result<Loaded, FeedError> {
         let (reader, writer) = tokio::io::split(self.stream);
-        let state = State { sent: AtomicU64::new(0), complete: AtomicBool::new(false), length: snapshot.length };
+        let state = State { sent: AtomicU64::new(0), length: snapshot.length };
         let times = Times::default();
         let writing = Writing { writer, state: &state, times: &times, patience }.run(snapshot, chunks, sent);
         let reading = Reading { reader, requests: self.requests, state: &state, patience }.run(snapshot.offset);
@@ -98,13 +98,17 @@ impl Link {
 /// How far the transfer is; both halves look at it.
 struct State {
     sent: AtomicU64,
-    complete: AtomicBool,
     length: u64,
 }
 
 impl State {
     fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Whether the target has all that it needs. Not whether the source has ended: an acknowledgement may be faster.
+    fn complete(&self) -> bool {
+        self.sent() >= self.length
     }
 
     fn broken(&self, error: std::io::Error) -> FeedError {
@@ -144,7 +148,12 @@ struct Writing<'a> {
 
 impl Writing<'_> {
     /// Ends only with an error: after the last byte it keeps the link alive until the reader has seen the acknowledgement.
-    async fn run(mut self, snapshot: &Snapshot, chunks: mpsc::Receiver<Bytes>, sent: &(dyn Fn(u64) + Sync)) -> FeedError {
+    async fn run(
+        mut self,
+        snapshot: &Snapshot,
+        chunks: mpsc::Receiver<Bytes>,
+        sent: &(dyn Fn(u64) + Sync),
+    ) -> FeedError {
         match self.rdb(snapshot, chunks, sent).await {
             Ok(()) => self.keep_alive().await,
             Err(error) => error,
@@ -176,7 +185,6 @@ impl Writing<'_> {
             return Err(FeedError::SourceEnded { sent: self.state.sent(), length: snapshot.length });
         }
         let _ = self.times.last.set(Instant::now());
-        self.state.complete.store(true, Ordering::Relaxed);
         self.write(GETACK).await
     }
 
@@ -227,15 +235,17 @@ impl Reading<'_> {
         loop {
             while let Some(request) = self.requests.next().map_err(|reason| FeedError::Unexpected { reason })? {
                 match request {
-                    Request::Ack(_) if !self.state.complete.load(Ordering::Relaxed) => {
-                        return Err(FeedError::Unexpected { reason: "an acknowledgement before the last byte was sent" });
+                    Request::Ack(_) if !self.state.complete() => {
+                        return Err(FeedError::Unexpected {
+                            reason: "an acknowledgement before the last byte was sent",
+                        });
                     }
                     Request::Ack(acknowledged) if acknowledged >= offset => return Ok(acknowledged),
                     _ => {}
                 }
             }
             // Only when all is sent is it the target's turn: before, silence is what a replica that receives does.
-            let its_turn = self.state.complete.load(Ordering::Relaxed);
+            let its_turn = self.state.complete();
             match timeout(self.patience, self.reader.read(&mut bytes)).await {
                 Ok(Ok(0)) => return Err(FeedError::Closed { sent: self.state.sent(), length: self.state.length }),
                 Ok(Ok(length)) => self.requests.push(&bytes[..length]),

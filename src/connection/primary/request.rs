@@ -65,13 +65,17 @@ fn parse(buffer: &[u8]) -> Result<Option<Parsed<'_>>, &'static str> {
     let Some((line, mut at)) = line(buffer, 0) else { return Ok(None) };
     let Some(count) = line.strip_prefix(b"*") else {
         let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).collect();
-        return if words.len() > WORDS_LIMIT { Err("a command with too many words") } else { Ok(Some(Parsed { words, length: at })) };
+        return if words.len() > WORDS_LIMIT {
+            Err("a command with too many words")
+        } else {
+            Ok(Some(Parsed { words, length: at }))
+        };
     };
-    let count = number(count).filter(|count| *count <= WORDS_LIMIT).ok_or("a command with too many words")?;
+    let count = number::<usize>(count).filter(|count| *count <= WORDS_LIMIT).ok_or("a command with too many words")?;
     let mut words = Vec::with_capacity(count);
     for _ in 0..count {
         let Some((header, start)) = self::line(buffer, at) else { return Ok(None) };
-        let length = header.strip_prefix(b"$").and_then(number).ok_or("a command whose words have no length")?;
+        let length = header.strip_prefix(b"$").and_then(number::<usize>).ok_or("a command whose words have no length")?;
         if length > REQUEST_LIMIT {
             return Err("a command that is too long");
         }
