@@ -165,7 +165,7 @@ async fn attach_and_feed(
     }
     progress.note(&format!("telling the target to replicate from {us}"));
     let replid = target.replicate_from(us).await.map_err(ReplicaFault::Refused)?;
-    let link = tokio::select! {
+    let mut link = tokio::select! {
         link = listener.recognise(&replid) => link,
         () = tokio::time::sleep(options.reach) => {
             return Err(ReplicaFault::NotReached { advertised: us.to_string(), waited: options.reach });
@@ -186,6 +186,7 @@ async fn attach_and_feed(
     };
     match loaded {
         Ok(loaded) => {
+            // The link is open until here, so that the target can say that it is up.
             target.must_follow(us).await?;
             Ok((peer, loaded))
         }

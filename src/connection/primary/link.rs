@@ -71,22 +71,23 @@ impl Link {
     /// Always a full resync: `+CONTINUE` would keep the target's data and hang our stream onto it. The length is announced
     /// (`$<length>`), so that the end is a count and not a mark, and so that commands may follow at once.
     ///
-    /// Dropping the future closes the connection.
+    /// The connection stays open for as long as the link lives: drop it after an error, and after the target was told that it
+    /// is a primary again.
     ///
     /// # Errors
-    /// See [`FeedError`]; the connection is closed then. Unless all bytes were sent, the target never saw a whole RDB.
+    /// See [`FeedError`]. Unless all bytes were sent, the target never saw a whole RDB.
     pub async fn full_resync(
-        self,
+        &mut self,
         snapshot: &Snapshot,
         chunks: mpsc::Receiver<Bytes>,
         sent: &(dyn Fn(u64) + Sync),
         patience: Duration,
     ) -> Result<Loaded, FeedError> {
-        let (reader, writer) = tokio::io::split(self.stream);
+        let (reader, writer) = tokio::io::split(&mut self.stream);
         let state = State { sent: AtomicU64::new(0), length: snapshot.length };
         let times = Times::default();
         let writing = Writing { writer, state: &state, times: &times, patience }.run(snapshot, chunks, sent);
-        let reading = Reading { reader, requests: self.requests, state: &state, patience }.run(snapshot.offset);
+        let reading = Reading { reader, requests: &mut self.requests, state: &state, patience }.run(snapshot.offset);
         let acknowledged = tokio::select! {
             error = writing => return Err(error),
             acknowledged = reading => acknowledged?,
@@ -140,7 +141,7 @@ impl Times {
 }
 
 struct Writing<'a> {
-    writer: WriteHalf<Box<dyn Duplex>>,
+    writer: WriteHalf<&'a mut Box<dyn Duplex>>,
     state: &'a State,
     times: &'a Times,
     patience: Duration,
@@ -222,8 +223,8 @@ impl Writing<'_> {
 }
 
 struct Reading<'a> {
-    reader: ReadHalf<Box<dyn Duplex>>,
-    requests: Requests,
+    reader: ReadHalf<&'a mut Box<dyn Duplex>>,
+    requests: &'a mut Requests,
     state: &'a State,
     patience: Duration,
 }

@@ -75,7 +75,8 @@ fn parse(buffer: &[u8]) -> Result<Option<Parsed<'_>>, &'static str> {
     let mut words = Vec::with_capacity(count);
     for _ in 0..count {
         let Some((header, start)) = self::line(buffer, at) else { return Ok(None) };
-        let length = header.strip_prefix(b"$").and_then(number::<usize>).ok_or("a command whose words have no length")?;
+        let length =
+            header.strip_prefix(b"$").and_then(number::<usize>).ok_or("a command whose words have no length")?;
         if length > REQUEST_LIMIT {
             return Err("a command that is too long");
         }
