@@ -1,1 +1,3 @@
-//! (to be written)
+//! Putting backups into servers.
+
+mod replica;
