@@ -18,7 +18,7 @@ use crate::progress::{Progress, Unit};
 use crate::repository::manifest::{
     Consistency, FORMAT_VERSION, Manifest, Purpose, Server, Shard, Structure, StructureState,
 };
-use crate::repository::{BegunBy, Draft, Repository, RepositoryError};
+use crate::repository::{BegunBy, Draft, Leftover, Repository, RepositoryError};
 use crate::status::Status;
 use crate::storage::{StorageError, Upload};
 
@@ -96,7 +96,7 @@ pub struct BackupError {
     /// The id that was reserved, if it came so far.
     pub backup_id: Option<String>,
     /// Objects that could not be removed.
-    pub leftovers: Vec<String>,
+    pub leftovers: Vec<Leftover>,
 }
 
 /// See [`BackupError`].
@@ -137,9 +137,9 @@ pub async fn run(
     let draft = begin(options, repository).await?;
     let made = match capture_node(options, chosen, &draft, progress, cancel).await {
         Ok(made) => made,
-        Err(error) => return Err(abandon(draft, error).await),
+        Err(error) => return Err(abandon(repository, draft, error).await),
     };
-    publish(options, draft, made).await
+    publish(options, repository, draft, made).await
 }
 
 /// Adopts an RDB file that somebody has.
@@ -156,9 +156,9 @@ pub async fn adopt(
     let draft = begin(options, repository).await?;
     let made = match capture_file(options, file, &draft, progress, cancel).await {
         Ok(made) => made,
-        Err(error) => return Err(abandon(draft, error).await),
+        Err(error) => return Err(abandon(repository, draft, error).await),
     };
-    publish(options, draft, made).await
+    publish(options, repository, draft, made).await
 }
 
 /// What is needed for a manifest.
@@ -173,16 +173,16 @@ struct Made {
 }
 
 async fn begin(options: &Options, repository: &Repository) -> Result<Draft, BackupError> {
-    repository.begin(&options.instance, options.now, &options.by).await.map_err(|error| BackupError {
+    repository.begin(&options.instance, options.now, options.by.clone()).await.map_err(|error| BackupError {
         error: error.into(),
         backup_id: None,
         leftovers: Vec::new(),
     })
 }
 
-async fn abandon(draft: Draft, error: Trouble) -> BackupError {
+async fn abandon(repository: &Repository, draft: Draft, error: Trouble) -> BackupError {
     let backup_id = Some(draft.id().to_string());
-    BackupError { error, backup_id, leftovers: draft.discard().await }
+    BackupError { error, backup_id, leftovers: repository.discard(draft).await }
 }
 
 async fn capture_node(
@@ -282,22 +282,22 @@ async fn abort(upload: Box<dyn Upload>) {
     }
 }
 
-async fn publish(options: &Options, draft: Draft, made: Made) -> Result<Report, BackupError> {
+async fn publish(options: &Options, repository: &Repository, draft: Draft, made: Made) -> Result<Report, BackupError> {
     let mut manifest = manifest(options, &draft, &made);
     if let Some(census) = &made.stored.inspected.census {
         let rest = bytes::Bytes::from(crate::census::encode(census));
         let sha256 = crate::codec::Sha256Digest::of(&rest);
         if let Err(error) = draft.put_small(CENSUS_OBJECT, rest).await {
-            return Err(abandon(draft, error.into()).await);
+            return Err(abandon(repository, draft, error.into()).await);
         }
         let summary = manifest.census.get_or_insert_with(|| examination::summarize(census));
         (summary.object, summary.sha256) = (Some(CENSUS_OBJECT.to_owned()), Some(sha256));
     }
     manifest.finished_at = Utc::now();
     // The manifest goes last, so that an interrupted backup is no backup.
-    let manifest = match draft.commit(manifest).await {
+    let manifest = match repository.commit(&draft, manifest).await {
         Ok(manifest) => manifest,
-        Err((draft, error)) => return Err(abandon(draft, error.into()).await),
+        Err(error) => return Err(abandon(repository, draft, error.into()).await),
     };
     let warnings = warnings(&made.stored.inspected);
     let status = if warnings.is_empty() { Status::Ok } else { Status::Warning };

@@ -168,8 +168,13 @@ fn options(settings: &Settings, instance: &str, purpose: Purpose, transfer: Tran
             ..replication::Options::default()
         },
         now: context.now,
-        by: BegunBy::this_process(),
+        by: begun_by(),
     }
+}
+
+fn begun_by() -> BegunBy {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    BegunBy { host, pid: std::process::id() }
 }
 
 fn node_wanted(read_from: ReadFrom) -> source::ReadFrom {
@@ -185,7 +190,7 @@ fn show(report: Result<Report, BackupError>, what: &str, context: &Context) -> R
         Ok(report) => report,
         Err(failed) => {
             for object in &failed.leftovers {
-                context.printer.say(&format!("could not be removed, and belongs to no backup: {object}"));
+                context.printer.say(&format!("could not be removed, and belongs to no backup: {} ({})", object.key, object.error));
             }
             return Err(anyhow::Error::new(failed.error).context(match failed.backup_id {
                 Some(id) => format!("{what} as {id}: nothing was published"),

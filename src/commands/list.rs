@@ -7,7 +7,7 @@ use super::table::{Table, verdict};
 use super::which::Place;
 use super::{Context, Outcome};
 use crate::printer::words;
-use crate::repository::{Listed, State};
+use crate::repository::{Listed, ListedStatus, Receipt};
 use crate::status::Status;
 
 /// All that a listing needs to know.
@@ -46,8 +46,8 @@ fn row(listed: &Listed) -> [String; 8] {
     let name = format!("{}/{}", words::escape(listed.instance.as_bytes()), listed.id);
     let nothing = String::new;
     let Some(manifest) = listed.manifest() else {
-        let status = match &listed.state {
-            State::Unreadable(reason) => format!("unreadable: {}", words::escape(reason.as_bytes())),
+        let status = match &listed.status {
+            ListedStatus::Unreadable(reason) => format!("unreadable: {}", words::escape(reason.as_bytes())),
             _ => "incomplete".to_owned(),
         };
         return [name, nothing(), status, nothing(), nothing(), nothing(), nothing(), nothing()];
@@ -60,19 +60,25 @@ fn row(listed: &Listed) -> [String; 8] {
         words::bytes(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()),
         words::bytes(manifest.shards.iter().map(|shard| shard.stored_bytes).sum()),
         words::escape(format!("{} {}", manifest.server.name, manifest.server.version).as_bytes()),
-        match (&listed.verified_at, &listed.verified_level) {
-            (Some(time), Some(level)) => format!("{} {level}", time.format("%Y-%m-%d %H:%M")),
-            _ => "never".to_owned(),
-        },
+        listed.verified.as_ref().map_or_else(|| "never".to_owned(), verified),
     ]
+}
+
+fn verified(receipt: &Receipt) -> String {
+    let word = |field| words::escape(receipt.text(field).unwrap_or("?").as_bytes());
+    let time = receipt.time.format("%Y-%m-%d %H:%M");
+    match word("status").as_str() {
+        "ok" => format!("{time} {}", word("level")),
+        status => format!("{time} {}: {status}", word("level")),
+    }
 }
 
 fn as_json(listed: &Listed) -> Value {
     let manifest = listed.manifest();
-    let (status, reason) = match &listed.state {
-        State::Published(_) => ("published", None),
-        State::Unreadable(reason) => ("unreadable", Some(reason)),
-        State::Incomplete(_) => ("incomplete", None),
+    let (status, reason) = match &listed.status {
+        ListedStatus::Published(_) => ("published", None),
+        ListedStatus::Unreadable(reason) => ("unreadable", Some(reason)),
+        ListedStatus::Incomplete(_) => ("incomplete", None),
     };
     json!({
         "id": listed.id.to_string(),
@@ -86,8 +92,9 @@ fn as_json(listed: &Listed) -> Value {
         "raw_bytes": manifest.map(|manifest| manifest.shards.iter().map(|shard| shard.raw_bytes).sum::<u64>()),
         "stored_bytes": manifest.map(|manifest| manifest.shards.iter().map(|shard| shard.stored_bytes).sum::<u64>()),
         "server_version": manifest.map(|manifest| &manifest.server.version),
-        "verified_at": listed.verified_at,
-        "verified_level": listed.verified_level,
+        "verified_at": listed.verified.as_ref().map(|receipt| receipt.time),
+        "verified_level": listed.verified.as_ref().and_then(|receipt| receipt.text("level")),
+        "verified_status": listed.verified.as_ref().and_then(|receipt| receipt.text("status")),
         "pins": listed.pins,
     })
 }

@@ -33,7 +33,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         Backup::File(file) => show_file(file, context).await,
         Backup::Stored { place, id, instance } => {
             let repository = place.open().await?;
-            let manifest = repository.resolve(id, instance.as_deref()).await?;
+            let manifest = super::which::load(&repository, id, instance.as_deref(), context).await?;
             show_stored(&repository, &manifest, context).await
         }
     }

@@ -124,7 +124,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         Subject::One { backup: Backup::File(file), .. } => verify_file(settings, file, context).await,
         Subject::One { backup: Backup::Stored { place, id, instance }, .. } => {
             let repository = place.open().await?;
-            let manifest = repository.resolve(id, instance.as_deref()).await?;
+            let manifest = super::which::load(&repository, id, instance.as_deref(), context).await?;
             verify_stored(settings, &repository, &manifest, context).await
         }
         Subject::All { .. } => Err(Misuse::not_supported_yet("`--all`").into()),

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::connection::Node;
+use super::Context;
 use crate::repository::Repository;
+use crate::repository::manifest::Manifest;
 use crate::storage::{self, Location, S3Options};
 
 /// Where backups are.
@@ -25,6 +27,15 @@ impl Place {
             storage::open(&self.location, &self.s3).await.with_context(|| format!("open {}", self.location))?;
         Ok(Repository::new(storage))
     }
+}
+
+/// Finds and loads the backup that is meant, and says which where that is not plain.
+pub async fn load(repository: &Repository, id: &str, target: Option<&str>, context: &Context) -> Result<Manifest> {
+    let found = repository.resolve(id, target).await?;
+    if found.chosen_by_target {
+        context.printer.say(&format!("several instances have a backup {id}: {}/{} is meant", found.instance, found.id));
+    }
+    Ok(repository.load(&found.instance, found.id).await?)
 }
 
 /// A file that somebody has lying about.

@@ -17,7 +17,7 @@ mod seal;
 
 use bytes::Bytes;
 
-use crate::storage::{Reader, Shared, StorageError};
+use crate::storage::{ObjectInfo, Reader, Shared, StorageError};
 use error::Doing;
 use manifest::{MANIFEST_LIMIT, Manifest};
 
@@ -110,6 +110,16 @@ impl Repository {
             Err(StorageError::NotFound) => Ok(None),
             Err(error) => Err(error).doing("look at", &key),
         }
+    }
+
+    /// All that is stored of a backup, sorted by key.
+    ///
+    /// # Errors
+    /// If the place cannot be listed.
+    pub async fn objects(&self, manifest: &Manifest) -> Result<Vec<ObjectInfo>, RepositoryError> {
+        let folder = self.key_of(manifest, MANIFEST)?;
+        let folder = folder.strip_suffix(MANIFEST).unwrap_or(&folder);
+        self.storage.list(folder).await.doing("list", folder)
     }
 
     fn key_of(&self, manifest: &Manifest, object: &str) -> Result<String, RepositoryError> {

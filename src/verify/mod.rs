@@ -117,7 +117,7 @@ pub async fn backup(
     if level > Level::Manifest && findings.is_empty() {
         progress.phase("verifying", Unit::Bytes, Some(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()));
         for shard in &manifest.shards {
-            let reader = repository.open_object(manifest, &shard.object).await?;
+            let reader = repository.open_object(manifest, &shard.object, 0).await?;
             let opened = open_object(reader, codec_of(&shard.object), threads).map_err(raw_error)?;
             let read = read(opened, level, manifest.created_at.timestamp_millis(), progress, cancel).await?;
             findings.extend(judge(manifest, shard, &read, &mut checked));
@@ -221,17 +221,12 @@ async fn presence(
         Finding::new(Severity::Critical, "missing_object", "an object of the backup is missing").evidence("object", object)
     };
     for shard in &manifest.shards {
-        match repository.head_object(manifest, &shard.object).await {
-            Ok(found) => {
-                checked.objects += 1;
-                findings.extend(examination::object(
-                    shard,
-                    &Observed { stored_bytes: Some(found.length), ..Observed::default() },
-                ));
-            }
-            Err(StorageError::NotFound) => findings.push(missing(&shard.object)),
-            Err(error) => return Err(error.into()),
-        }
+        let Some(length) = repository.object_length(manifest, &shard.object).await? else {
+            findings.push(missing(&shard.object));
+            continue;
+        };
+        checked.objects += 1;
+        findings.extend(examination::object(shard, &Observed { stored_bytes: Some(length), ..Observed::default() }));
     }
     if let Some(summary) = &manifest.census
         && let (Some(object), Some(sha256)) = (&summary.object, &summary.sha256)
@@ -242,7 +237,7 @@ async fn presence(
                 Finding::new(Severity::Critical, "checksum_mismatch", "the object's SHA-256 differs")
                     .evidence("object", object.as_str()),
             ),
-            Err(StorageError::NotFound) => findings.push(missing(object)),
+            Err(RepositoryError::Storage { source: StorageError::NotFound, .. }) => findings.push(missing(object)),
             Err(error) => return Err(error.into()),
         }
     }

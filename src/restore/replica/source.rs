@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::capture::Raw;
-use crate::rdb::crc64::Crc64;
+use crate::rdb::Crc64;
 
 use super::SourceError;
 
