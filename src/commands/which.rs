@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::connection::Node;
-use crate::storage::{Location, S3Options};
+use crate::hint::Misuse;
 
 /// Where backups are.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +12,37 @@ pub struct Place {
     pub location: Location,
     /// How S3 is spoken to; says nothing for a folder.
     pub s3: S3Options,
+}
+
+/// PROVISIONAL until storage has its own.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Location {
+    /// A bucket.
+    S3(String),
+    /// A folder.
+    Folder(PathBuf),
+}
+
+impl Location {
+    /// Understands a URL or a path.
+    pub fn parse(text: &str) -> Result<Self, Misuse> {
+        match text.strip_prefix("s3://") {
+            Some(rest) => Ok(Self::S3(rest.to_owned())),
+            None => Ok(Self::Folder(PathBuf::from(text.strip_prefix("file://").unwrap_or(text)))),
+        }
+    }
+}
+
+/// PROVISIONAL until storage has its own.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[allow(missing_docs)]
+pub struct S3Options {
+    pub endpoint: Option<String>,
+    pub region: Option<String>,
+    pub path_style: bool,
+    pub ca: Option<PathBuf>,
+    pub sse: Option<String>,
+    pub storage_class: Option<String>,
 }
 
 /// A file that somebody has lying about.
