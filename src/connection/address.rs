@@ -168,7 +168,9 @@ fn take_credentials(rest: &str) -> Result<(Credentials, &str), AddressError> {
     };
     let username = Some(decode(user, "the user name")?).filter(|user| !user.is_empty());
     let password = password.map(|password| decode(password, "the password")).transpose()?;
-    Ok((Credentials { username, password: password.filter(|text| !text.is_empty()).map(Secret::new) }, rest))
+    // `user:@` is an ACL user with `nopass`; `:@` is nobody.
+    let password = password.filter(|text| username.is_some() || !text.is_empty()).map(Secret::new);
+    Ok((Credentials { username, password }, rest))
 }
 
 fn take_query<'a>(rest: &'a str, credentials: &mut Credentials) -> Result<(&'a str, Option<u32>), AddressError> {

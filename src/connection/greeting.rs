@@ -78,15 +78,11 @@ async fn introduce(wire: &mut Wire, node: &Node) -> Result<(), ConnectFault> {
         steps.push(Step { words, name: "CLIENT", optional: true });
     }
     let commands: Vec<_> = steps.iter().map(|step| step.words.clone()).collect();
-    // A server that refuses us at the door (`maxclients`, `protected-mode`) says so and closes: the sending may fail, and the
-    // reason is there to be read all the same.
-    let sent = wire.send(&commands).await;
+    // A server that refuses us at the door (`maxclients`, `protected-mode`, no client certificate) says so and closes: sending may fail
+    // then, and the reason is there to be read all the same.
+    let _ = wire.send(&commands).await;
     for step in &steps {
-        let reply = match (wire.read_reply().await, &sent) {
-            (Ok(reply), _) => reply,
-            (Err(_), Err(error)) => return Err(broken(error, Phase::Auth)),
-            (Err(error), Ok(())) => return Err(broken(&error, Phase::Auth)),
-        };
+        let reply = wire.read_reply().await.map_err(|error| broken(&error, Phase::Auth))?;
         judge(step, &reply, node)?;
     }
     Ok(())

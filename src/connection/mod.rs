@@ -43,7 +43,7 @@ pub struct Node {
     pub address: Address,
     /// Who we are.
     pub credentials: Credentials,
-    /// How TLS is spoken; `None`: not at all.
+    /// How TLS is spoken; `None`: not at all. Of no use over a unix socket.
     pub tls: Option<Tls>,
     /// The database to begin in.
     pub database: u32,

@@ -28,6 +28,7 @@ fn urls_of_tcp_servers() {
     check("redis://ops:pw@host", "host:6379|ops|pw|false|-");
     check("redis://ops@host", "host:6379|ops|-|false|-");
     check("redis://:pw@host", "host:6379|-|pw|false|-");
+    check("redis://ops:@host", "host:6379|ops||false|-");
     check("redis://:@host", "host:6379|-|-|false|-");
     check("redis://o%40ps:p%3A%2f%25w@host/1", "host:6379|o@ps|p:/%w|false|1");
     check("redis://ops:a:b@c/d?e#f+g@host/1", "host:6379|ops|a:b@c/d?e#f+g|false|1");

@@ -1,8 +1,10 @@
 //! What can go wrong while a server sends us its data set.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
+use crate::connection::stream::{is_closed, words};
 use crate::connection::{CommandFault, ConnectError, ServerError};
 
 /// A resynchronization that failed.
@@ -83,6 +85,8 @@ pub enum ReplicationFault {
         stage: Stage,
         /// The length of the RDB, where the server announced it.
         expected: Option<u64>,
+        /// What the system or TLS said, if the connection was not just closed.
+        reason: Option<String>,
         /// The longest time for which we ourselves did not read. A server drops a replica that makes no progress for
         /// `repl-timeout`, or for which it must hold back more than `client-output-buffer-limit` allows.
         unread: Duration,
@@ -108,6 +112,11 @@ impl ReplicationError {
             ReplicationFault::Disconnected { .. } => "disconnected",
         }
     }
+}
+
+/// What the system said about a connection that ended, if it was not just closed.
+pub(super) fn reason_of(error: &io::Error) -> Option<String> {
+    (!is_closed(error)).then(|| words(error))
 }
 
 /// What an error reply in place of the RDB means.
@@ -162,10 +171,14 @@ impl fmt::Display for ReplicationFault {
             Self::Silent { stage, waited } => {
                 write!(f, "the server was silent for {} {stage}", humantime::format_duration(*waited))
             }
-            Self::Disconnected { stage, expected, unread } => {
-                write!(f, "the connection was closed {stage}")?;
+            Self::Disconnected { stage, expected, reason, unread } => {
+                let what = if reason.is_some() { "broke" } else { "was closed" };
+                write!(f, "the connection {what} {stage}")?;
                 if let Some(expected) = expected {
                     write!(f, ", which has {expected}")?;
+                }
+                if let Some(reason) = reason {
+                    write!(f, ": {reason}")?;
                 }
                 if *unread >= WORTH_A_WORD {
                     let seconds = Duration::from_secs(unread.as_secs());

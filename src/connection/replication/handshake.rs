@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::error::{ReplicationError, ReplicationFault, Stage, refusal};
+use super::error::{ReplicationError, ReplicationFault, Stage, reason_of, refusal};
 use super::payload::{Framing, Header, MARK_LENGTH, Payload};
 use super::{Options, Transfer};
 use crate::connection::wire::{Reply, Wire, excerpt};
@@ -122,7 +122,8 @@ fn closed(error: &io::Error, stage: Stage) -> ReplicationFault {
     if error.kind() == io::ErrorKind::InvalidData && error.get_ref().is_none_or(|cause| !cause.is::<rustls::Error>()) {
         return ReplicationFault::Protocol { stage, got: error.to_string() };
     }
-    ReplicationFault::Disconnected { stage, expected: None, unread: Duration::ZERO }
+    let reason = reason_of(error);
+    ReplicationFault::Disconnected { stage, expected: None, reason, unread: Duration::ZERO }
 }
 
 #[cfg(test)]

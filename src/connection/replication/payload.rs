@@ -9,7 +9,7 @@ use memchr::memmem;
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout};
 
-use super::error::{ReplicationError, ReplicationFault, Stage};
+use super::error::{ReplicationError, ReplicationFault, Stage, reason_of};
 use crate::connection::Stream;
 use crate::connection::wire::Wire;
 
@@ -162,10 +162,8 @@ impl Payload {
                 let fault = ReplicationFault::Silent { stage: self.stage(), waited: self.silence };
                 return Err(self.error(fault));
             }
-            Ok(Ok(0) | Err(_)) => {
-                let (stage, expected, unread) = (self.stage(), self.length(), self.unread);
-                return Err(self.error(ReplicationFault::Disconnected { stage, expected, unread }));
-            }
+            Ok(Ok(0)) => return Err(self.disconnected(None)),
+            Ok(Err(error)) => return Err(self.disconnected(reason_of(&error))),
             Ok(Ok(_)) => {}
         }
         while self.buffer.len() < CHUNK_LENGTH
@@ -177,6 +175,11 @@ impl Payload {
 
     fn stage(&self) -> Stage {
         Stage::Receiving(self.given + self.buffer.len() as u64)
+    }
+
+    fn disconnected(&self, reason: Option<String>) -> ReplicationError {
+        let (stage, expected, unread) = (self.stage(), self.length(), self.unread);
+        self.error(ReplicationFault::Disconnected { stage, expected, reason, unread })
     }
 
     fn error(&self, fault: ReplicationFault) -> ReplicationError {
@@ -195,3 +198,6 @@ impl fmt::Debug for Payload {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
