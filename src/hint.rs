@@ -62,6 +62,11 @@ impl std::error::Error for Misuse {}
 #[error("interrupted")]
 pub struct Interrupted;
 
+/// A panic that was caught: our own mistake, never the user's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("this is a bug in redis-ops: {0}")]
+pub struct Bug(pub String);
+
 /// What an error means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meaning {
@@ -101,6 +106,11 @@ fn of_one(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
     }
     if error.is::<Interrupted>() {
         return Some(Meaning::new("interrupted"));
+    }
+    let panicked = error.downcast_ref::<tokio::task::JoinError>().is_some_and(tokio::task::JoinError::is_panic);
+    if panicked || error.is::<Bug>() {
+        let meaning = Meaning::new("bug").hint("please report it, with the command line and this message");
+        return Some(Meaning { status: Some(Status::Unknown), ..meaning });
     }
     if let Some(storage) = error.downcast_ref::<StorageError>() {
         return Some(of_storage(storage));

@@ -145,7 +145,9 @@ pub enum Command {
     /// Says what is wrong with a server, or with the data in a backup.
     Diagnose(diagnose::Diagnose),
     /// Says whether an instance is up, and why not.
-    #[command(after_help = "Examples:\n  redis-ops health -i redis-prod\n  redis-ops health -H 10.0.0.5 -p 6380 --json")]
+    #[command(
+        after_help = "Examples:\n  redis-ops health -i redis-prod\n  redis-ops health -H 10.0.0.5 -p 6380 --json"
+    )]
     Health(Plain),
     /// Prints what is known about an instance for Prometheus.
     #[command(after_help = "Examples:\n  redis-ops metrics -i redis-prod > /var/lib/node_exporter/redis.prom")]

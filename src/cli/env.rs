@@ -41,6 +41,7 @@ variables! {
     XDG_CONFIG_HOME = "XDG_CONFIG_HOME", "where `redis-ops/config.yaml` is looked for";
     AWS_ACCESS_KEY_ID = "AWS_ACCESS_KEY_ID", "and the other variables and profiles that the AWS tools know: credentials for S3";
     AWS_REGION = "AWS_REGION", "the region of S3 (`--s3-region`)";
+    AWS_DEFAULT_REGION = "AWS_DEFAULT_REGION", "the same, where `AWS_REGION` is not set";
     AWS_ENDPOINT_URL_S3 = "AWS_ENDPOINT_URL_S3", "an S3-compatible store (`--s3-endpoint`)";
     AWS_ENDPOINT_URL = "AWS_ENDPOINT_URL", "the same for every AWS service";
     AWS_CA_BUNDLE = "AWS_CA_BUNDLE", "PEM file of the authorities that S3's certificate may be signed by";
@@ -65,6 +66,7 @@ impl Environment {
     }
 
     /// One made of names and values.
+    #[cfg(test)]
     pub fn of<const N: usize>(pairs: [(&str, &str); N]) -> Self {
         Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }

@@ -62,7 +62,7 @@ impl Interrupt {
 }
 
 /// Whoever asks twice does not want to wait for an orderly end.
-#[allow(clippy::exit)]
+#[allow(clippy::exit, reason = "the one place that may: nothing is left to return to")]
 fn leave(number: u8) -> ! {
     std::process::exit(i32::from(128 + number))
 }

@@ -48,7 +48,7 @@ pub enum Origin {
     /// A server.
     Server {
         /// Which.
-        server: Server,
+        server: Box<Server>,
         /// How it is read.
         capture: Capture,
         /// Which node is read.

@@ -39,7 +39,7 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Origin {
     /// A server.
-    Server(Server),
+    Server(Box<Server>),
     /// A file that holds the reply to INFO.
     Info(File),
     /// A backup.

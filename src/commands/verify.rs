@@ -78,7 +78,7 @@ pub struct Comparison {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Other {
     /// A live instance.
-    Server(Server),
+    Server(Box<Server>),
     /// Another backup of the same repository, as it was typed.
     Backup(String),
 }

@@ -9,7 +9,7 @@ use crate::connection::Node;
 use super::Context;
 use crate::repository::Repository;
 use crate::repository::manifest::Manifest;
-use crate::storage::{self, Location, S3Options};
+use crate::storage::{self, Location};
 
 /// Where backups are.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,9 +23,10 @@ pub struct Place {
 impl Place {
     /// The repository in this place. Nothing is asked of the store yet.
     pub async fn open(&self) -> Result<Repository> {
-        let storage =
-            storage::open(&self.location, &self.s3).await.with_context(|| format!("open {}", self.location))?;
-        Ok(Repository::new(storage))
+        match &self.location {
+            Location::Local(path) => Ok(Repository::new(std::sync::Arc::new(storage::Local::new(path)))),
+            Location::S3 { .. } => Err(crate::hint::Misuse::not_supported_yet("S3").into()),
+        }
     }
 }
 
@@ -36,6 +37,18 @@ pub async fn load(repository: &Repository, id: &str, target: Option<&str>, conte
         context.printer.say(&format!("several instances have a backup {id}: {}/{} is meant", found.instance, found.id));
     }
     Ok(repository.load(&found.instance, found.id).await?)
+}
+
+/// PROVISIONAL until storage has its own.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[allow(missing_docs)]
+pub struct S3Options {
+    pub endpoint: Option<String>,
+    pub region: Option<String>,
+    pub path_style: bool,
+    pub ca: Option<PathBuf>,
+    pub sse: Option<String>,
+    pub storage_class: Option<String>,
 }
 
 /// A file that somebody has lying about.

@@ -11,7 +11,8 @@ use crate::printer::ColorChoice;
 
 /// A span of time: `5s`, `100ms`, `26h`, `7d`.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| "a span of time is a number and a unit, such as 5s, 100ms, 26h or 7d".into())
+    humantime::parse_duration(text)
+        .map_err(|_| "a span of time is a number and a unit, such as 5s, 100ms, 26h or 7d".into())
 }
 
 /// A number of bytes: `4096`, `10MB` (decimal), `512KiB` or `512K` (binary); `/s` may follow where a rate is meant.

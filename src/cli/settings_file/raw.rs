@@ -167,12 +167,16 @@ fn explain(path: &Path, error: &Error) -> Misuse {
                 None => misuse.hint(format!("known here: `{}`", expected.join("`, `"))),
             }
         }
-        Error::SerdeInvalidType { expected, .. } => Misuse::settings(format!("{position}: {expected} is expected here")),
+        Error::SerdeInvalidType { expected, .. } => {
+            Misuse::settings(format!("{position}: {expected} is expected here"))
+        }
         Error::DuplicateMappingKey { key: Some(key), .. } => {
             Misuse::settings(format!("{position}: the key `{key}` stands here twice"))
         }
         Error::DuplicateMappingKey { .. } => Misuse::settings(format!("{position}: a key stands here twice")),
-        Error::MultipleDocuments { .. } => Misuse::settings(format!("{position}: the file holds more than one document")),
+        Error::MultipleDocuments { .. } => {
+            Misuse::settings(format!("{position}: the file holds more than one document"))
+        }
         other => Misuse::settings(format!("{position}: not understood as YAML: {}", reason(other))),
     }
 }
