@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
-use redis_ops::census::{Census, Counter};
+use redis_ops::census::{Census, Counter, KeyType};
 use redis_ops::rdb::Scanner;
 use redis_ops::rdb::visit::StreamId;
 use serde_json::Value as Json;
@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use super::model::{Chance, Group, Key, Pending, Stream, Value};
 use super::reference;
 
-fn folder() -> Option<PathBuf> {
+pub fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("REDIS_OPS_FIXTURES").map(PathBuf::from);
     let folder = folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures"));
     if folder.is_dir() {
@@ -38,7 +38,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn census_of(bytes: &[u8], cut: usize) -> Census {
+pub fn census_of(bytes: &[u8], cut: usize) -> Census {
     let mut counter = Counter::of_everything(0);
     let mut scanner = Scanner::new();
     for part in bytes.chunks(cut.max(1)) {
@@ -233,5 +233,18 @@ fn how_a_file_is_cut_does_not_matter() {
                 assert_eq!(census_of(&bytes, cut), whole, "{server} {case} in parts of {cut}");
             }
         }
+    }
+}
+
+#[test]
+fn vector_sets_are_read_element_by_element() {
+    let Some(folder) = folder() else { return };
+    for server in ["redis-8.0.2", "redis-8.0.6"] {
+        let file = folder.join("generated").join(server).join("vectorset.rdb");
+        let json = json_of(&file);
+        let keys = list(&json["dbs"]["0"]).iter().filter(|key| key["type"] == "vectorset");
+        let elements: usize = keys.map(|key| list(&key["value"]["elements"]).len()).sum();
+        let census = census_of(&fs::read(&file).unwrap(), 100);
+        assert_eq!(census.by_type[&KeyType::Vectorset].elements, elements as u64, "{server}");
     }
 }

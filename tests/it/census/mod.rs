@@ -6,4 +6,5 @@ mod file;
 mod fixtures;
 mod model;
 mod reference;
+mod servers;
 mod totals;
