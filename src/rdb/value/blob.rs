@@ -1,6 +1,6 @@
 //! Values that are one string with everything packed inside.
 
-use super::element::{Bad, Element, bad};
+use super::element::{self, Bad, Element, bad};
 use super::elements::LATEST_EXPIRY;
 use super::intset;
 use super::listpack::Listpack;
@@ -64,8 +64,12 @@ pub(super) fn packed<'s, 'a: 's>(
             let start = cursor.offset();
             if n > cursor.available() as u64 {
                 within(limit, n, at)?;
-                if sized && let Some(size) = cursor.peek().first_chunk::<4>() && u64::from(u32::from_le_bytes(*size)) != n {
-                    return Err(Stop::corrupt(start, "header gives another size than the string that holds it"));
+                if sized && n >= 4 {
+                    let size = u32::from_le_bytes(cursor.array()?);
+                    if u64::from(size) != n {
+                        return Err(Stop::corrupt(start, element::SIZE));
+                    }
+                    return Err(cursor.take(n - 4).map_or_else(|stop| stop, |_| Stop::More(n)));
                 }
             }
             Ok(Packed { bytes: cursor.take(n)?, at: start, plain: true })
@@ -73,7 +77,8 @@ pub(super) fn packed<'s, 'a: 's>(
         StringForm::Lzf { compressed, expanded } => {
             within(limit, expanded, at)?;
             let input = cursor.take(compressed)?;
-            let bytes = lzf::expand(input, expanded as usize, &mut scratch.0).map_err(|what| Stop::corrupt(at, what))?;
+            let bytes =
+                lzf::expand(input, expanded as usize, &mut scratch.0).map_err(|what| Stop::corrupt(at, what))?;
             Ok(Packed { bytes, at, plain: false })
         }
         StringForm::Integer(_) => Err(Stop::corrupt(at, "a number where a packed value belongs")),
@@ -141,7 +146,9 @@ impl Blob {
             Self::HashListpack => fields(Listpack::new(blob)?, teller),
             Self::ZsetListpack => scores(Listpack::new(blob)?, teller),
             Self::SetListpack => singles(Listpack::new(blob)?, teller, |text| Piece::SetMember(text)),
-            Self::HashListpackExpiry | Self::HashListpackExpiryMinimum => fields_with_expiry(Listpack::new(blob)?, teller),
+            Self::HashListpackExpiry | Self::HashListpackExpiryMinimum => {
+                fields_with_expiry(Listpack::new(blob)?, teller)
+            }
         }
     }
 }
