@@ -2,6 +2,7 @@
 
 mod crc64;
 mod cursor;
+pub mod dump;
 mod duplicates;
 mod error;
 mod lzf;

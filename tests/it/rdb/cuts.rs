@@ -21,7 +21,7 @@ fn a_file_in_parts_is_told_like_a_whole_one() {
             let mut whole = Recorder::new(raw, pieces);
             let summary = scan(&fixture.rdb, [], &mut whole);
             assert!(summary.is_ok(), "{}: {summary:?}", fixture.name);
-            let seeds = if fixture.rdb.len() < 100_000 { 1..4 } else { 1..2 };
+            let seeds = if fixture.rdb.len() < 20_000 { 1..3 } else { 1..2 };
             for seed in seeds {
                 let mut cut = Recorder::new(raw, pieces);
                 assert_eq!(scan(&fixture.rdb, lengths(seed), &mut cut), summary, "{}, seed {seed}", fixture.name);

@@ -3,6 +3,7 @@
 mod contents;
 mod corrupt;
 mod cuts;
+mod dump;
 mod flips;
 mod public;
 mod recorder;
