@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::connection::Node;
-use crate::hint::Misuse;
+use crate::storage::Location;
 
 /// Where backups are.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,26 +14,7 @@ pub struct Place {
     pub s3: S3Options,
 }
 
-/// PROVISIONAL until storage has its own.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Location {
-    /// A bucket.
-    S3(String),
-    /// A folder.
-    Folder(PathBuf),
-}
-
-impl Location {
-    /// Understands a URL or a path.
-    pub fn parse(text: &str) -> Result<Self, Misuse> {
-        match text.strip_prefix("s3://") {
-            Some(rest) => Ok(Self::S3(rest.to_owned())),
-            None => Ok(Self::Folder(PathBuf::from(text.strip_prefix("file://").unwrap_or(text)))),
-        }
-    }
-}
-
-/// PROVISIONAL until storage has its own.
+/// How S3 is spoken to; to be replaced by storage's own type as soon as there is one.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[allow(missing_docs)]
 pub struct S3Options {
