@@ -121,7 +121,7 @@ impl Inspector {
         if let Some(error) = self.not_understood {
             return self.finish_skimmed(error);
         }
-        let summary = self.scanner.finish(&mut self.notes)?;
+        let summary = self.scanner.finish()?;
         Ok(Inspected {
             dialect: summary.dialect,
             rdb_version: summary.version,
