@@ -1,3 +1,7 @@
 //! (to be written)
 
+pub mod file;
 pub mod replica;
+mod source;
+
+pub use source::{RdbSource, SourceError};

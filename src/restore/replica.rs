@@ -13,13 +13,13 @@
 
 mod conditions;
 mod error;
-mod source;
 mod target;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -28,9 +28,10 @@ use crate::connection::primary::{self, FeedError, Listener, Loaded, Snapshot};
 use crate::progress::{Progress, Unit};
 use crate::replies::Info;
 
+use super::{RdbSource, SourceError};
+
 pub use conditions::{Content, Facts, Memory, Origin, Refusal, Wish, choose_load, refusals};
-pub use error::{Fed, Holds, Left, ReplicaError, ReplicaFault, SourceError};
-pub use source::RdbSource;
+pub use error::{Fed, Holds, Left, ReplicaError, ReplicaFault};
 pub use target::Changed;
 
 use target::{Primary, Target};
@@ -177,7 +178,7 @@ async fn attach_and_feed(
 
     let snapshot = Snapshot { replid: new_replid(), offset: FIRST_OFFSET, length: source.length };
     let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
-    let pump = tokio::task::spawn_blocking(move || source.pump(&sender));
+    let pump = tokio::task::spawn_blocking(move || pump(source, &sender));
     let advance = |bytes| progress.advance(bytes);
     let loaded = tokio::select! {
         loaded = link.full_resync(&snapshot, chunks, &advance, options.patience) => loaded,
@@ -197,6 +198,17 @@ async fn attach_and_feed(
         },
         Err(error) => Err(ReplicaFault::Feed(error)),
     }
+}
+
+/// Moves everything from the source to the socket's channel; blocks.
+fn pump(source: RdbSource, sender: &mpsc::Sender<Bytes>) -> Result<(), SourceError> {
+    for piece in source.pieces() {
+        if sender.blocking_send(piece?).is_err() {
+            // Nobody listens any more: they know why.
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// The last look before anything is changed; [`refusals`] has judged the rest on facts that may be minutes old.

@@ -332,7 +332,7 @@ async fn drive(
 ) -> Result<Read, VerifyError> {
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     let stop = cancel.clone();
-    let work = tokio::task::spawn_blocking(move || look(opened, looking, &stop, |length| drop(sender.send(length))));
+    let work = tokio::task::spawn_blocking(move || look(opened, looking, &stop, |length| _ = sender.send(length)));
     while let Some(length) = receiver.recv().await {
         progress.advance(length);
     }

@@ -5,13 +5,13 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::capture::RawError;
 use crate::connection::primary::{FeedError, Loaded};
 use crate::connection::{CommandError, ConnectError};
 use crate::replies::{Database, Info};
 
 use super::Load;
 use super::target::{Changed, Recovery};
+use crate::restore::SourceError;
 
 /// A target that has loaded the whole RDB, and is a primary again.
 #[derive(Debug)]
@@ -108,28 +108,6 @@ pub enum ReplicaFault {
     /// We were asked to stop.
     #[error("interrupted")]
     Cancelled,
-}
-
-/// Why the bytes that were verified cannot be sent.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// They do not come.
-    #[error(transparent)]
-    Read(RawError),
-    /// There are more or fewer than were verified.
-    #[error("it is not the {length} bytes that were verified")]
-    Length {
-        /// Bytes that were verified.
-        length: u64,
-    },
-    /// They are not the ones that were verified.
-    #[error("its checksum is {computed:016x}, and {expected:016x} was verified")]
-    Changed {
-        /// What was verified.
-        expected: u64,
-        /// What was sent, but for its end.
-        computed: u64,
-    },
 }
 
 /// How the target was left.

@@ -1,3 +1,4 @@
 //! Putting backups into servers.
 
+mod file;
 mod replica;

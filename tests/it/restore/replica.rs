@@ -9,7 +9,8 @@ use bytes::Bytes;
 use redis_ops::capture::{Raw, RawError};
 use redis_ops::connection::{Address, Node};
 use redis_ops::progress::Hidden;
-use redis_ops::restore::replica::{self, Fed, Holds, Load, RdbSource, ReplicaError, ReplicaOptions};
+use redis_ops::restore::RdbSource;
+use redis_ops::restore::replica::{self, Fed, Holds, Load, ReplicaError, ReplicaOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::redis_server::{Certificates, Installed, RedisServer, servers};
