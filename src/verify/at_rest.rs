@@ -138,10 +138,10 @@ impl AtRest<'_> {
             Self::File(path) if *path == Path::new("-") => Ok(None),
             Self::File(path) => {
                 let opened = open_file(path, threads).map_err(raw_error)?;
-                let look = Ctime::default();
-                let passed = pass::stored(opened, look, &crate::progress::Hidden::default(), &CancellationToken::new());
+                let (hidden, never) = (crate::progress::Hidden::default(), CancellationToken::new());
                 // What is wrong with it is found by the pass that follows.
-                Ok(passed.await.ok().and_then(|passed| passed.visit.seconds).map(end_of_second))
+                let passed = pass::stored(opened, Ctime::default(), &hidden, &never).await;
+                Ok(passed.ok().and_then(|passed| passed.visit.seconds).map(end_of_second))
             }
         }
     }

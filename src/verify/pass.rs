@@ -68,15 +68,13 @@ pub async fn streamed<V: Visit + Send + 'static>(
 ) -> Result<Passed<V>, PassError> {
     let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
     let feeding = async move {
-        loop {
-            match source.next().await {
-                Ok(None) => return Ok(()),
+        while let Some(chunk) = source.next().await? {
+            if sender.send(chunk).await.is_err() {
                 // Whoever scans has ended, and says why.
-                Ok(Some(chunk)) if sender.send(chunk).await.is_err() => return Ok(()),
-                Ok(Some(_)) => {}
-                Err(error) => return Err(error),
+                break;
             }
         }
+        Ok::<_, CaptureError>(())
     };
     let (fed, passed) = tokio::join!(feeding, run(Feed::Server(receiver), visit, progress, cancel));
     // That the file ends too early is then only the consequence.
@@ -144,7 +142,7 @@ fn scan<V: Visit>(
             return Ok(Passed { visit, summary: None, seen: None });
         }
     }
-    let summary = scanner.finish(&mut visit)?;
+    let summary = scanner.finish()?;
     let seen = match feed {
         Feed::Opened(opened) => Some(opened.seen()?),
         Feed::Server(_) => None,
