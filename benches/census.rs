@@ -19,7 +19,7 @@ fn scan(bytes: &[u8], visitor: &mut impl Visit) {
     for part in bytes.chunks(PART) {
         scanner.push(part, visitor).unwrap();
     }
-    scanner.finish(visitor).unwrap();
+    scanner.finish().unwrap();
 }
 
 fn string(out: &mut Vec<u8>, bytes: &[u8]) {

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::fixtures::{census_of, folder};
+use super::fixtures::census_of;
+use crate::support::fixtures::{Fixture, named};
 
 /// A server of this version, if the machine has it.
 fn server(name: &str) -> Option<PathBuf> {
@@ -32,9 +33,9 @@ impl Drop for Running {
 }
 
 /// Lets a server load this file and save it again.
-fn saved_again(program: &Path, file: &Path, settings: &[&str]) -> Vec<u8> {
+fn saved_again(program: &Path, file: &Fixture, settings: &[&str]) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
-    fs::copy(file, folder.path().join("dump.rdb")).unwrap();
+    fs::write(folder.path().join("dump.rdb"), &file.rdb).unwrap();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut command = Command::new(program);
     command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
@@ -53,16 +54,19 @@ fn saved_again(program: &Path, file: &Path, settings: &[&str]) -> Vec<u8> {
             return fs::read(folder.path().join("dump.rdb")).unwrap();
         }
     }
-    panic!("{} did not save {}", program.display(), file.display());
+    panic!("{} did not save {}", program.display(), file.name);
 }
 
 #[track_caller]
 fn check(source: &str, program: &str, cases: &[&str], settings: &[&str]) {
-    let (Some(folder), Some(program)) = (folder(), server(program)) else { return };
+    let Some(program) = server(program) else { return };
     for case in cases {
-        let file = folder.join("generated").join(source).join(case).with_extension("rdb");
+        let Some(file) = named(&format!("generated/{source}/{case}")) else {
+            crate::support::skip("fixtures");
+            return;
+        };
         let again = saved_again(&program, &file, settings);
-        let (before, after) = (census_of(&fs::read(&file).unwrap(), usize::MAX), census_of(&again, usize::MAX));
+        let (before, after) = (census_of(&file.rdb, usize::MAX), census_of(&again, usize::MAX));
         let about = format!("{case} of {source} in {}", program.display());
         assert!(before.keys > 0, "{about}");
         assert!(before.same_keys(&after), "{about}: {} and {} keys", before.keys, after.keys);
