@@ -1,1 +1,169 @@
-//! (to be written)
+//! Talking to a server: where it is, who we are, TLS, time limits, retries of connecting, and errors that say what happened.
+//!
+//! Commands go through the `redis` crate over a stream that is opened here ([`Node::connect`]). What that crate cannot do, such
+//! as an RDB of any length, is spoken by hand over a [`Stream`] ([`replication`]). What replies mean is left to others.
+
+pub mod replication;
+
+mod address;
+mod connected;
+mod credentials;
+mod error;
+mod greeting;
+mod retry;
+mod sentinel;
+mod stream;
+mod tls;
+mod wire;
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub use address::{Address, AddressError, DEFAULT_PORT, DEFAULT_SENTINEL_PORT, InstanceUrl};
+pub use connected::Connection;
+pub use credentials::{Credentials, PasswordFileError, Secret, read_password_file};
+pub use error::{AuthenticationFault, CommandError, CommandFault, ConnectError, ConnectFault, Phase, ServerError};
+pub use retry::Retry;
+pub use stream::{Phases, Stream};
+pub use tls::Tls;
+
+use greeting::Greeting;
+
+/// How long a connection attempt, and each command, may take unless the settings say otherwise.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A server and all it takes to talk to it. `Display` is for people, and neither it nor `Debug` shows a password.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// The name of the instance for people: from the settings, or the address.
+    pub name: String,
+    /// Where it is.
+    pub address: Address,
+    /// Who we are.
+    pub credentials: Credentials,
+    /// How TLS is spoken; `None`: not at all. Of no use over a unix socket.
+    pub tls: Option<Tls>,
+    /// The database to begin in.
+    pub database: u32,
+    /// How long one attempt to connect may take as a whole, and each command or pipeline afterwards.
+    pub timeout: Duration,
+    /// How often connecting is tried.
+    pub retry: Retry,
+}
+
+impl Node {
+    /// A server at an address, named after it: no credentials, no TLS, database 0, 5 seconds, three attempts.
+    pub fn new(address: Address) -> Self {
+        Self {
+            name: address.to_string(),
+            address,
+            credentials: Credentials::default(),
+            tls: None,
+            database: 0,
+            timeout: DEFAULT_TIMEOUT,
+            retry: Retry::default(),
+        }
+    }
+
+    /// What a URL says, the rest as in [`Node::new`]. `rediss` speaks TLS with the system's authorities.
+    pub fn from_url(url: InstanceUrl) -> Self {
+        Self {
+            credentials: url.credentials,
+            tls: url.tls.then(Tls::default),
+            database: url.database.unwrap_or(0),
+            ..Self::new(url.address)
+        }
+    }
+
+    /// Connects: authenticates, selects the database, calls itself `redis-ops`, asks `CLIENT NO-EVICT` and `NO-TOUCH` (what an old
+    /// server or the ACL refuses of the latter three is left), and waits for a `PING`.
+    ///
+    /// # Errors
+    /// [`ConnectFault::Loading`] while the server reads its data; see [`ConnectFault`] for the others. Those that may pass are
+    /// tried again as [`Retry`] says.
+    pub async fn connect(&self) -> Result<Connection, ConnectError> {
+        let connection = self.connect_even_while_loading().await?;
+        if connection.is_loading() {
+            return Err(self.error(1, ConnectFault::Loading));
+        }
+        Ok(connection)
+    }
+
+    /// Like [`Node::connect`], but a server that is loading is good enough: it answers `INFO`, and little else.
+    ///
+    /// # Errors
+    /// As [`Node::connect`], without `Loading`.
+    pub async fn connect_even_while_loading(&self) -> Result<Connection, ConnectError> {
+        let (stream, phases, greeting) = self.greeted().await?;
+        Connection::over(stream, phases, greeting.loading, self.timeout).await.map_err(|fault| self.error(1, fault))
+    }
+
+    /// A stream of bytes to the server, for a protocol of our own; nothing was sent on it. Tries as [`Retry`] says.
+    ///
+    /// # Errors
+    /// See [`ConnectFault`].
+    pub async fn open(&self) -> Result<Stream, ConnectError> {
+        let (stream, _) = self.with_retry(|| self.open_once(Instant::now() + self.timeout)).await?;
+        Ok(stream)
+    }
+
+    /// A stream on which everything that [`Node::connect`] sends was sent and answered: the next bytes are the caller's.
+    ///
+    /// # Errors
+    /// As [`Node::connect`].
+    pub async fn open_authenticated(&self) -> Result<Stream, ConnectError> {
+        let (stream, _, greeting) = self.greeted().await?;
+        if greeting.loading { Err(self.error(1, ConnectFault::Loading)) } else { Ok(stream) }
+    }
+
+    async fn greeted(&self) -> Result<(Stream, Phases, Greeting), ConnectError> {
+        self.with_retry(|| async {
+            let deadline = Instant::now() + self.timeout;
+            let (stream, mut phases) = self.open_once(deadline).await?;
+            let (stream, greeting) = greeting::greet(stream, self, deadline, &mut phases).await?;
+            Ok((stream, phases, greeting))
+        })
+        .await
+    }
+
+    async fn open_once(&self, deadline: Instant) -> Result<(Stream, Phases), ConnectFault> {
+        let address = match &self.address {
+            Address::Sentinel { hosts, service } => sentinel::primary_of(hosts, service, self).await?,
+            address => address.clone(),
+        };
+        stream::open(&address, self.tls.as_ref(), deadline, self.timeout).await
+    }
+
+    async fn with_retry<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, ConnectError>
+    where
+        F: Future<Output = Result<T, ConnectFault>>,
+    {
+        let mut n_attempts = 1;
+        loop {
+            match attempt().await {
+                Ok(value) => return Ok(value),
+                Err(fault) if n_attempts >= self.retry.max_attempts || !fault.may_pass() => {
+                    return Err(self.error(n_attempts, fault));
+                }
+                Err(fault) => tracing::debug!("attempt {n_attempts} to connect to {self}: {fault}"),
+            }
+            // Without random numbers the pause is merely the same for everybody.
+            let chance = getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX));
+            tokio::time::sleep(self.retry.pause(n_attempts, chance)).await;
+            n_attempts += 1;
+        }
+    }
+
+    fn error(&self, attempts: u32, fault: ConnectFault) -> ConnectError {
+        ConnectError { target: self.to_string(), attempts, fault }
+    }
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = self.address.to_string();
+        if self.name == address { f.write_str(&address) } else { write!(f, "{} ({address})", self.name) }
+    }
+}

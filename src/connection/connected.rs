@@ -1,0 +1,154 @@
+//! A connection on which commands are asked, through the `redis` crate.
+
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Cmd, RedisConnectionInfo, RedisError, Value};
+use tokio::task::JoinHandle;
+
+use super::{CommandError, CommandFault, ConnectFault, Phase, Phases, ServerError, Stream};
+
+/// A connection to a server. It is closed when dropped.
+#[derive(Debug)]
+pub struct Connection {
+    inner: MultiplexedConnection,
+    driver: JoinHandle<()>,
+    phases: Phases,
+    loading: bool,
+    timeout: Duration,
+}
+
+impl Connection {
+    /// A connection over a stream on which the greeting is done.
+    pub(super) async fn over(
+        stream: Stream,
+        phases: Phases,
+        loading: bool,
+        timeout: Duration,
+    ) -> Result<Self, ConnectFault> {
+        // The greeting has said it all: with these settings the crate sends nothing of its own. Time limits are kept here.
+        let silent = RedisConnectionInfo::default().set_skip_set_lib_name();
+        let settings = AsyncConnectionConfig::new().set_response_timeout(None);
+        let (inner, driver) = MultiplexedConnection::new_with_config(&silent, stream, settings)
+            .await
+            .map_err(|_| ConnectFault::Disconnected { phase: Phase::Ping })?;
+        Ok(Self { inner, driver: tokio::spawn(driver), phases, loading, timeout })
+    }
+
+    /// How long the steps of connecting took.
+    pub fn phases(&self) -> Phases {
+        self.phases
+    }
+
+    /// Whether the server was reading its data set from disk when we connected.
+    pub fn is_loading(&self) -> bool {
+        self.loading
+    }
+
+    /// How long a command or pipeline may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Changes how long a command or pipeline may take, for those that are known to be slow.
+    pub fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = timeout;
+    }
+
+    /// Asks one command. Error replies are errors; it is never sent twice.
+    ///
+    /// # Errors
+    /// See [`CommandFault`].
+    pub async fn query(&mut self, command: &Cmd) -> Result<Value, CommandError> {
+        let name = command_name(command);
+        let answer = tokio::time::timeout(self.timeout, self.inner.send_packed_command(command)).await;
+        match self.answered(&name, answer)? {
+            Value::ServerError(error) => {
+                let fault = server_error(&error).fault(&name);
+                Err(CommandError { command: name, fault })
+            }
+            value => Ok(value),
+        }
+    }
+
+    /// Asks several commands in one go. There is one result per command, in their order: an error reply is the result of its own
+    /// command, and of no other. No commands: no results.
+    ///
+    /// # Errors
+    /// Only if the answers did not all come ([`CommandFault::Timeout`], [`CommandFault::Disconnected`],
+    /// [`CommandFault::Protocol`]): then nobody knows which commands were applied. Names the first command.
+    pub async fn pipeline(&mut self, commands: &[Cmd]) -> Result<Vec<Result<Value, ServerError>>, CommandError> {
+        let Some(first) = commands.first() else { return Ok(Vec::new()) };
+        let name = command_name(first);
+        let mut pipeline = redis::Pipeline::with_capacity(commands.len());
+        for command in commands {
+            pipeline.add_command(command.clone());
+        }
+        let sending = self.inner.send_packed_commands(&pipeline, 0, commands.len());
+        let answer = tokio::time::timeout(self.timeout, sending).await;
+        let values = self.answered(&name, answer)?;
+        if values.len() != commands.len() {
+            let reason = format!("{} answers to {} commands", values.len(), commands.len());
+            return Err(CommandError { command: name, fault: CommandFault::Protocol { reason } });
+        }
+        let each = values.into_iter().map(|value| match value {
+            Value::ServerError(error) => Err(server_error(&error)),
+            value => Ok(value),
+        });
+        Ok(each.collect())
+    }
+
+    fn answered<T>(
+        &self,
+        name: &str,
+        answer: Result<Result<T, RedisError>, tokio::time::error::Elapsed>,
+    ) -> Result<T, CommandError> {
+        let fault = match answer {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => fault_of(&error, name),
+            Err(_) => CommandFault::Timeout { after: self.timeout },
+        };
+        Err(CommandError { command: name.to_owned(), fault })
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // The driver ends by itself once the last handle is gone, but an answer that never comes would hold it.
+        self.driver.abort();
+    }
+}
+
+/// The name of a command for messages: its first word, and the second where the first is only a family. Never an argument.
+fn command_name(command: &Cmd) -> String {
+    const FAMILIES: &[&str] = &[
+        "ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "DEBUG", "FUNCTION", "LATENCY", "MEMORY", "MODULE", "OBJECT",
+        "PUBSUB", "SCRIPT", "SENTINEL", "SLOWLOG", "XGROUP", "XINFO",
+    ];
+    let mut words = command.args_iter().filter_map(|word| match word {
+        redis::Arg::Simple(word) => Some(String::from_utf8_lossy(word).to_ascii_uppercase()),
+        _ => None,
+    });
+    let first = words.next().unwrap_or_default();
+    match words.next() {
+        Some(second) if FAMILIES.contains(&first.as_str()) => format!("{first} {second}"),
+        _ => first,
+    }
+}
+
+fn server_error(error: &redis::ServerError) -> ServerError {
+    ServerError { code: error.code().to_owned(), text: error.details().unwrap_or_default().to_owned() }
+}
+
+fn fault_of(error: &RedisError, name: &str) -> CommandFault {
+    if error.is_timeout() || error.is_io_error() || error.is_connection_dropped() {
+        let reason = if error.is_connection_dropped() { "the server closed it".to_owned() } else { error.to_string() };
+        return CommandFault::Disconnected { reason };
+    }
+    match error.code() {
+        Some(code) => {
+            ServerError { code: code.to_owned(), text: error.detail().unwrap_or_default().to_owned() }.fault(name)
+        }
+        None => CommandFault::Protocol { reason: error.to_string() },
+    }
+}

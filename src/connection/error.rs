@@ -1,0 +1,10 @@
+//! What can go wrong between us and a server, as data that a sentence and an exit code can be made of.
+//!
+//! [`ConnectError`]: there is no connection. [`CommandError`]: there is one, and a command got no answer or an error.
+//! What may help is said elsewhere (`hint`), from the variants.
+
+mod command;
+mod connect;
+
+pub use command::{CommandError, CommandFault, ServerError};
+pub use connect::{AuthenticationFault, ConnectError, ConnectFault, Phase};

@@ -1,0 +1,239 @@
+//! There is no connection: why.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::ServerError;
+
+/// There is no connection to a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectError {
+    /// Which server, for people: `redis-prod (10.0.0.1:6379)`. Never with a secret.
+    pub target: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Why it failed the last time.
+    pub fault: ConnectFault,
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectFault {
+    /// The name of the host has no address, or the name service gave no answer.
+    Dns {
+        /// The name that was looked up.
+        host: String,
+        /// What the name service said.
+        reason: String,
+    },
+    /// Nothing listens there (`ECONNREFUSED`).
+    Refused,
+    /// No way there: no route, no such socket file, no right to open it.
+    Unreachable {
+        /// What the system said.
+        reason: String,
+    },
+    /// The TLS files given to us cannot be used: nothing was sent to the server.
+    TlsSettings {
+        /// Which file, and why.
+        reason: String,
+    },
+    /// The TLS handshake failed: certificate, name, version, or no TLS at the other end.
+    Tls {
+        /// What the handshake said.
+        reason: String,
+    },
+    /// No answer in time.
+    Timeout {
+        /// What we were waiting for.
+        phase: Phase,
+        /// The time that the whole attempt had.
+        after: Duration,
+    },
+    /// The server does not accept who we are.
+    Authentication {
+        /// In which way.
+        fault: AuthenticationFault,
+        /// The server's own words; empty if it was not asked.
+        text: String,
+    },
+    /// We are known, but may not do what a connection needs (`SELECT`).
+    NoPermission {
+        /// The command.
+        command: String,
+        /// The ACL rule that is missing: `+select`.
+        rule: String,
+        /// The server's own words.
+        text: String,
+    },
+    /// The server is reading its data set from disk, and answers little else than `INFO` meanwhile.
+    Loading,
+    /// `maxclients` is reached.
+    MaxClients,
+    /// The server talks to its own host only (`protected-mode`).
+    ProtectedMode,
+    /// A script or function runs for too long, and the server answers nothing else.
+    Busy {
+        /// The server's own words.
+        text: String,
+    },
+    /// The server closed the connection before it was usable.
+    Disconnected {
+        /// What we were waiting for.
+        phase: Phase,
+    },
+    /// There is something, but it does not speak the Redis protocol.
+    Protocol {
+        /// The beginning of what came, escaped.
+        got: String,
+    },
+    /// No Sentinel named a primary.
+    Sentinel {
+        /// What each of them said.
+        reason: String,
+    },
+    /// Another error reply of the server, such as `ERR DB index is out of range`.
+    Server {
+        /// The command.
+        command: String,
+        /// The reply.
+        error: ServerError,
+    },
+}
+
+/// In which way a server did not accept us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthenticationFault {
+    /// It asks for a password, and we have none (`NOAUTH`).
+    PasswordRequired,
+    /// It does not know this user with this password (`WRONGPASS`; it does not say which of the two is wrong).
+    Rejected,
+    /// We sent a password, and the server has none.
+    NoPasswordConfigured,
+    /// We have a user name, and no password for it.
+    PasswordMissing,
+    /// We have a user name, and the server (older than 6.0) knows no users.
+    UsersUnknown,
+}
+
+/// What a connection goes through before it can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Looking up the name.
+    Dns,
+    /// The TCP or unix socket connection.
+    Tcp,
+    /// The TLS handshake.
+    Tls,
+    /// `AUTH`, `SELECT` and what else we tell about ourselves.
+    Auth,
+    /// The first `PING`.
+    Ping,
+}
+
+impl ConnectError {
+    /// The stable name of this error in JSON answers.
+    pub fn code(&self) -> &'static str {
+        self.fault.code()
+    }
+}
+
+impl ConnectFault {
+    /// The stable name of this fault in JSON answers.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Dns { .. } => "dns_failed",
+            Self::Refused => "connection_refused",
+            Self::Unreachable { .. } => "unreachable",
+            Self::TlsSettings { .. } => "tls_settings",
+            Self::Tls { .. } => "tls_failed",
+            Self::Timeout { .. } => "timeout",
+            Self::Authentication { .. } => "authentication_failed",
+            Self::NoPermission { .. } | Self::ProtectedMode => "permission_denied",
+            Self::Loading => "loading",
+            Self::MaxClients => "too_many_clients",
+            Self::Busy { .. } => "busy",
+            Self::Disconnected { .. } => "disconnected",
+            Self::Protocol { .. } => "protocol_error",
+            Self::Sentinel { .. } => "sentinel_failed",
+            Self::Server { .. } => "server_error",
+        }
+    }
+
+    /// Whether trying again a moment later can help. What the server said about us stays true.
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Dns { .. }
+                | Self::Refused
+                | Self::Unreachable { .. }
+                | Self::Timeout { .. }
+                | Self::MaxClients
+                | Self::Disconnected { .. }
+                | Self::Sentinel { .. }
+        )
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot connect to {}: {}", self.target, self.fault)?;
+        if self.attempts > 1 { write!(f, " ({} attempts)", self.attempts) } else { Ok(()) }
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+impl fmt::Display for ConnectFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns { host, reason } => write!(f, "no address for `{host}`: {reason}"),
+            Self::Refused => f.write_str("connection refused"),
+            Self::Unreachable { reason } => f.write_str(reason),
+            Self::TlsSettings { reason } => f.write_str(reason),
+            Self::Tls { reason } => write!(f, "TLS: {reason}"),
+            Self::Timeout { phase, after } => {
+                write!(f, "no answer within {} while {phase}", humantime::format_duration(*after))
+            }
+            Self::Authentication { fault, text } if text.is_empty() => fault.fmt(f),
+            Self::Authentication { fault, text } => write!(f, "{fault}: {text}"),
+            Self::NoPermission { command, rule, .. } => {
+                write!(f, "no permission to run `{command}`: the ACL rule `{rule}` is missing")
+            }
+            Self::Loading => f.write_str("the server is loading its data set"),
+            Self::MaxClients => f.write_str("the server has reached its maximum number of clients"),
+            Self::ProtectedMode => {
+                f.write_str("the server is in protected mode and accepts connections from its own host only")
+            }
+            Self::Busy { text } => write!(f, "the server is busy with a script: {text}"),
+            Self::Disconnected { phase } => write!(f, "the server closed the connection while {phase}"),
+            Self::Protocol { got } => write!(f, "what answers does not speak the Redis protocol: it said `{got}`"),
+            Self::Sentinel { reason } => write!(f, "no Sentinel named a primary: {reason}"),
+            Self::Server { command, error } => write!(f, "`{command}` failed: {error}"),
+        }
+    }
+}
+
+impl fmt::Display for AuthenticationFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PasswordRequired => "the server asks for a password, and none is given",
+            Self::Rejected => "the server does not accept this user name or password",
+            Self::NoPasswordConfigured => "a password is given, but the server has none for this user",
+            Self::PasswordMissing => "a user name is given, but no password",
+            Self::UsersUnknown => "a user name is given, but the server is older than 6.0 and knows no users",
+        })
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dns => "looking up the name",
+            Self::Tcp => "connecting",
+            Self::Tls => "in the TLS handshake",
+            Self::Auth => "authenticating",
+            Self::Ping => "waiting for the answer to PING",
+        })
+    }
+}

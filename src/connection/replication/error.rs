@@ -1,0 +1,196 @@
+//! What can go wrong while a server sends us its data set.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use crate::connection::stream::{is_closed, words};
+use crate::connection::{CommandFault, ConnectError, ServerError};
+
+/// A resynchronization that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicationError {
+    /// Which server, for people. Never with a secret.
+    pub target: String,
+    /// Why.
+    pub fault: ReplicationFault,
+}
+
+/// Where in a resynchronization we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// `REPLCONF`: telling what we can.
+    Handshake,
+    /// `PSYNC` was sent: the server waits for its delay, forks, saves.
+    WaitingForSnapshot,
+    /// Its RDB is on the way: this many bytes are here.
+    Receiving(u64),
+}
+
+/// Why a resynchronization failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplicationFault {
+    /// There is no connection.
+    Connect(ConnectError),
+    /// The ACL forbids it.
+    NoPermission {
+        /// The command.
+        command: String,
+        /// The rule that is missing: `+psync`.
+        rule: String,
+        /// The server's own words.
+        text: String,
+    },
+    /// The server knows neither `PSYNC` nor `SYNC`: renamed, or a service that blocks them.
+    Unsupported {
+        /// The server's own words.
+        text: String,
+    },
+    /// The server is reading its data set from disk.
+    Loading,
+    /// A replica whose own link to its primary is down has nothing consistent to give.
+    NoPrimaryLink {
+        /// The server's own words.
+        text: String,
+    },
+    /// The server could not fork or save.
+    SnapshotFailed {
+        /// The server's own words.
+        text: String,
+    },
+    /// Another error reply.
+    Refused {
+        /// The command.
+        command: String,
+        /// The reply.
+        error: ServerError,
+    },
+    /// An answer that replication does not know.
+    Protocol {
+        /// Where.
+        stage: Stage,
+        /// The beginning of what came, escaped.
+        got: String,
+    },
+    /// Nothing came for too long.
+    Silent {
+        /// Where.
+        stage: Stage,
+        /// How long we waited.
+        waited: Duration,
+    },
+    /// The connection ended too early.
+    Disconnected {
+        /// Where.
+        stage: Stage,
+        /// The length of the RDB, where the server announced it.
+        expected: Option<u64>,
+        /// What the system or TLS said, if the connection was not just closed.
+        reason: Option<String>,
+        /// The longest time for which we ourselves did not read. A server drops a replica that makes no progress for
+        /// `repl-timeout`, or for which it must hold back more than `client-output-buffer-limit` allows.
+        unread: Duration,
+    },
+}
+
+/// From here on our own slowness is worth a word in the error. The server's own limit is 60 s by default.
+const WORTH_A_WORD: Duration = Duration::from_secs(5);
+
+impl ReplicationError {
+    /// The stable name of this error in JSON answers.
+    pub fn code(&self) -> &'static str {
+        match &self.fault {
+            ReplicationFault::Connect(error) => error.code(),
+            ReplicationFault::NoPermission { .. } => "permission_denied",
+            ReplicationFault::Unsupported { .. } => "replication_unsupported",
+            ReplicationFault::Loading => "loading",
+            ReplicationFault::NoPrimaryLink { .. } => "no_primary_link",
+            ReplicationFault::SnapshotFailed { .. } => "snapshot_failed",
+            ReplicationFault::Refused { error, command } => error.fault(command).code(),
+            ReplicationFault::Protocol { .. } => "protocol_error",
+            ReplicationFault::Silent { .. } => "timeout",
+            ReplicationFault::Disconnected { .. } => "disconnected",
+        }
+    }
+}
+
+/// What the system said about a connection that ended, if it was not just closed.
+pub(super) fn reason_of(error: &io::Error) -> Option<String> {
+    (!is_closed(error)).then(|| words(error))
+}
+
+/// What an error reply in place of the RDB means.
+pub(super) fn refusal(command: &str, error: &ServerError) -> ReplicationFault {
+    let text = error.text.clone();
+    match error.fault(command) {
+        CommandFault::NoPermission { rule, text } => {
+            ReplicationFault::NoPermission { command: command.to_owned(), rule, text }
+        }
+        CommandFault::Unknown { text } => ReplicationFault::Unsupported { text },
+        CommandFault::Loading => ReplicationFault::Loading,
+        _ if matches!(error.code.as_str(), "NOMASTERLINK" | "MASTERDOWN") => ReplicationFault::NoPrimaryLink { text },
+        _ if text.to_ascii_lowercase().contains("bgsave") => ReplicationFault::SnapshotFailed { text },
+        _ => ReplicationFault::Refused { command: command.to_owned(), error: error.clone() },
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handshake => f.write_str("in the handshake"),
+            Self::WaitingForSnapshot => f.write_str("while waiting for its snapshot"),
+            Self::Receiving(n_bytes) => write!(f, "at byte {n_bytes} of its RDB"),
+        }
+    }
+}
+
+impl fmt::Display for ReplicationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.fault {
+            ReplicationFault::Connect(error) => error.fmt(f),
+            fault => write!(f, "cannot replicate from {}: {fault}", self.target),
+        }
+    }
+}
+
+impl std::error::Error for ReplicationError {}
+
+impl fmt::Display for ReplicationFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(error) => error.fmt(f),
+            Self::NoPermission { command, rule, .. } => {
+                write!(f, "no permission to run `{command}`: the ACL rule `{rule}` is missing")
+            }
+            Self::Unsupported { text } => write!(f, "the server does not offer replication: {text}"),
+            Self::Loading => f.write_str("the server is loading its data set"),
+            Self::NoPrimaryLink { text } => write!(f, "the replica has no link to its primary: {text}"),
+            Self::SnapshotFailed { text } => write!(f, "the server could not make a snapshot: {text}"),
+            Self::Refused { command, error } => write!(f, "`{command}` failed: {error}"),
+            Self::Protocol { stage, got } => write!(f, "an answer that is not understood {stage}: `{got}`"),
+            Self::Silent { stage, waited } => {
+                write!(f, "the server was silent for {} {stage}", humantime::format_duration(*waited))
+            }
+            Self::Disconnected { stage, expected, reason, unread } => {
+                let what = if reason.is_some() { "broke" } else { "was closed" };
+                write!(f, "the connection {what} {stage}")?;
+                if let Some(expected) = expected {
+                    write!(f, ", which has {expected}")?;
+                }
+                if let Some(reason) = reason {
+                    write!(f, ": {reason}")?;
+                }
+                if *unread >= WORTH_A_WORD {
+                    let seconds = Duration::from_secs(unread.as_secs());
+                    write!(
+                        f,
+                        "; we had not read for {}, and a server drops replicas that do not keep up (`repl-timeout`, \
+                         `client-output-buffer-limit replica`)",
+                        humantime::format_duration(seconds)
+                    )?;
+                }
+                Ok(())
+            }
+        }
+    }
+}

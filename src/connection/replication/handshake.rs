@@ -1,0 +1,157 @@
+//! From the greeting to the header of the RDB.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::error::{ReplicationError, ReplicationFault, Stage, reason_of, refusal};
+use super::payload::{Framing, Header, MARK_LENGTH, Payload};
+use super::{Options, Transfer};
+use crate::connection::wire::{Reply, Wire, excerpt};
+use crate::connection::{CommandFault, Node};
+
+/// The version that we announce as a replica. Valkey 9.1 and newer choose the RDB version by it: without it they write version 11
+/// to a diskless replica, and fail if a hash has fields with a TTL (Valkey `replication.c`, `replicaRdbVersion`).
+const ANNOUNCED_VERSION: &[u8] = b"9.1.0";
+
+pub(super) async fn full_resync(node: &Node, options: &Options) -> Result<Payload, ReplicationError> {
+    let fail = |fault| ReplicationError { target: node.to_string(), fault };
+    let stream = node.open_authenticated().await.map_err(|error| fail(ReplicationFault::Connect(error)))?;
+    let mut wire = Wire::new(stream);
+    let rdb_only = timeout(node.timeout, tell_what_we_can(&mut wire, options.transfer))
+        .await
+        .unwrap_or(Err(ReplicationFault::Silent { stage: Stage::Handshake, waited: node.timeout }))
+        .map_err(fail)?;
+    let header = ask_for_everything(&mut wire, options.silence, rdb_only).await.map_err(fail)?;
+    Ok(Payload::new(wire, node.to_string(), header, options.silence))
+}
+
+/// Sends the options of a replica, and returns whether the server will send nothing but the RDB (`rdb-only`, 6.2 and newer).
+///
+/// There is no `listening-port`: nobody is to connect to us. The empty `ip-address` keeps Sentinels from taking us for a replica
+/// that they would then miss for ever: they cannot resolve it, and add nothing (6.2 and newer; before, it means "not given").
+async fn tell_what_we_can(wire: &mut Wire, transfer: Transfer) -> Result<bool, ReplicationFault> {
+    let capabilities: &[&[u8]] = match transfer {
+        Transfer::Diskless => &[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"],
+        Transfer::Disk => &[b"REPLCONF", b"capa", b"psync2"],
+    };
+    let commands = [
+        vec![b"REPLCONF".as_slice(), b"ip-address", b""],
+        capabilities.to_vec(),
+        vec![b"REPLCONF", b"version", ANNOUNCED_VERSION],
+        vec![b"REPLCONF", b"rdb-only", b"1"],
+    ];
+    let broken = |error: &io::Error| closed(error, Stage::Handshake);
+    wire.send(&commands).await.map_err(|error| broken(&error))?;
+    let mut accepted = false;
+    // All answers must be read before PSYNC: the server refuses it while it has something to say.
+    for _ in &commands {
+        accepted = match wire.read_reply().await.map_err(|error| broken(&error))? {
+            Reply::Simple(_) => true,
+            Reply::Other(got) => return Err(ReplicationFault::Protocol { stage: Stage::Handshake, got }),
+            Reply::Error(error) => match error.fault("REPLCONF") {
+                CommandFault::NoPermission { .. } => return Err(refusal("REPLCONF", &error)),
+                _ => false,
+            },
+        };
+    }
+    Ok(accepted)
+}
+
+/// Sends `PSYNC`, or `SYNC` where that is not known, and waits for the header of the RDB.
+async fn ask_for_everything(wire: &mut Wire, silence: Duration, rdb_only: bool) -> Result<Header, ReplicationFault> {
+    let stage = Stage::WaitingForSnapshot;
+    let broken = |error: &io::Error| closed(error, stage);
+    let mut command = "PSYNC";
+    let mut origin = None;
+    wire.send(&[vec![b"PSYNC", b"?", b"-1"]]).await.map_err(|error| broken(&error))?;
+    loop {
+        let line = timeout(silence, wire.read_line())
+            .await
+            .map_err(|_| ReplicationFault::Silent { stage, waited: silence })?
+            .map_err(|error| broken(&error))?;
+        let not_understood = || ReplicationFault::Protocol { stage, got: excerpt(&line) };
+        match line.split_first() {
+            // The server is alive, and not ready yet: about one newline a second.
+            None => {}
+            Some((b'-', text)) => {
+                let error = crate::connection::ServerError::parse(&String::from_utf8_lossy(text));
+                let unknown = matches!(error.fault(command), CommandFault::Unknown { .. });
+                if command == "SYNC" || !unknown {
+                    return Err(refusal(command, &error));
+                }
+                command = "SYNC";
+                wire.send(&[vec![b"SYNC"]]).await.map_err(|error| broken(&error))?;
+            }
+            Some((b'+', text)) if origin.is_none() => {
+                origin = Some(parse_full_resync(text).ok_or_else(not_understood)?);
+            }
+            Some((b'$', text)) => {
+                let framing = parse_framing(text).ok_or_else(not_understood)?;
+                let (replid, offset) = origin.unzip();
+                return Ok(Header { replid, offset, framing, rdb_only });
+            }
+            Some(_) => return Err(not_understood()),
+        }
+    }
+}
+
+/// `FULLRESYNC <40 characters> <offset>`
+fn parse_full_resync(text: &[u8]) -> Option<(String, u64)> {
+    let text = std::str::from_utf8(text).ok()?;
+    let mut words = text.strip_prefix("FULLRESYNC ")?.split(' ');
+    let (replid, offset) = (words.next()?, words.next()?);
+    let is_replid = replid.len() == 40 && replid.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (is_replid && words.next().is_none()).then_some(())?;
+    Some((replid.to_owned(), offset.parse().ok()?))
+}
+
+/// `<length>` or `EOF:<40 bytes>`
+fn parse_framing(text: &[u8]) -> Option<Framing> {
+    if let Some(mark) = text.strip_prefix(b"EOF:") {
+        let mark: [u8; MARK_LENGTH] = mark.try_into().ok()?;
+        return Some(Framing::Marked(mark));
+    }
+    // `parse` would take a sign.
+    text.iter().all(u8::is_ascii_digit).then_some(())?;
+    Some(Framing::Counted(std::str::from_utf8(text).ok()?.parse().ok()?))
+}
+
+fn closed(error: &io::Error, stage: Stage) -> ReplicationFault {
+    if error.kind() == io::ErrorKind::InvalidData && error.get_ref().is_none_or(|cause| !cause.is::<rustls::Error>()) {
+        return ReplicationFault::Protocol { stage, got: error.to_string() };
+    }
+    let reason = reason_of(error);
+    ReplicationFault::Disconnected { stage, expected: None, reason, unread: Duration::ZERO }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_taken_apart_or_refused() {
+        let mark = [b'a'; 40];
+        assert_eq!(parse_framing(b"0"), Some(Framing::Counted(0)));
+        assert_eq!(parse_framing(b"18446744073709551615"), Some(Framing::Counted(u64::MAX)));
+        assert_eq!(parse_framing(&[b"EOF:".as_slice(), &mark].concat()), Some(Framing::Marked(mark)));
+        for wrong in ["", "-1", "+1", "1 ", "18446744073709551616", "EOF:", "EOF:short", "eof:"] {
+            assert_eq!(parse_framing(wrong.as_bytes()), None, "{wrong}");
+        }
+        assert_eq!(parse_framing(&[b"EOF:a".as_slice(), &mark].concat()), None);
+    }
+
+    #[test]
+    fn the_origin_is_taken_apart_or_refused() {
+        let replid = "8371445ee47fed5cbf8c4d15b2a0a4b0c8a8a5a8";
+        let text = format!("FULLRESYNC {replid} 1234");
+        assert_eq!(parse_full_resync(text.as_bytes()), Some((replid.to_owned(), 1234)));
+        for wrong in ["CONTINUE", "FULLRESYNC", "FULLRESYNC x 1", &format!("FULLRESYNC {replid}")] {
+            assert_eq!(parse_full_resync(wrong.as_bytes()), None, "{wrong}");
+        }
+        for offset in ["", "-1", "x", "1 2"] {
+            assert_eq!(parse_full_resync(format!("FULLRESYNC {replid} {offset}").as_bytes()), None, "{offset}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Our side of replication, by hand: we ask a server for a full resynchronization as a replica does, and get its data set as one
+//! RDB, however long. Client libraries would buffer it whole.
+
+mod error;
+mod handshake;
+mod payload;
+
+use std::time::Duration;
+
+pub use error::{ReplicationError, ReplicationFault, Stage};
+pub use payload::{Framing, Payload};
+
+use super::Node;
+
+/// How the RDB may reach us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transfer {
+    /// We say `capa eof`: the server may send the RDB straight from its child process, and does so if its own
+    /// `repl-diskless-sync` says so. Waits up to `repl-diskless-sync-delay` (5 s). Does not touch the server's disk then.
+    #[default]
+    Diskless,
+    /// We do not say `capa eof`: the server saves to its disk first, **and replaces its own dump file**.
+    Disk,
+}
+
+/// How a resynchronization is asked for. What `auto` means is decided above, from `INFO` and `CONFIG`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How the RDB may reach us.
+    pub transfer: Transfer,
+    /// The longest time without a byte from the server, at any stage. In a diskless transfer it says nothing between the end of its
+    /// delay and the first byte of the RDB, so `repl-timeout` (60 s) and the delay (5 s) together are the least that is sensible.
+    pub silence: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { transfer: Transfer::default(), silence: Duration::from_secs(65) }
+    }
+}
+
+/// Asks a server for its whole data set, and returns once it begins to send: then the header is read and [`Payload::next`] gives
+/// the RDB. The server forks for it. Its data set is the one of the moment of the fork.
+///
+/// # Errors
+/// See [`ReplicationFault`]. Nothing is retried after the greeting: another attempt would be another fork.
+pub async fn full_resync(node: &Node, options: &Options) -> Result<Payload, ReplicationError> {
+    handshake::full_resync(node, options).await
+}

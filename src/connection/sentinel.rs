@@ -1,0 +1,53 @@
+//! Asking Sentinels where the primary of a group is.
+
+use redis::Value;
+
+use super::{Address, AuthenticationFault, ConnectFault, Credentials, Node, Retry};
+
+/// Asks one Sentinel after the other; the first that knows the group decides.
+pub(super) async fn primary_of(hosts: &[(String, u16)], service: &str, node: &Node) -> Result<Address, ConnectFault> {
+    let mut reasons = Vec::new();
+    for (host, port) in hosts {
+        let address = Address::tcp(host.clone(), *port);
+        let sentinel = Node { name: address.to_string(), address, database: 0, retry: Retry::never(), ..node.clone() };
+        match ask(&sentinel, service).await {
+            Ok(primary) => return Ok(primary),
+            Err(reason) => reasons.push(format!("{}: {reason}", sentinel.address)),
+        }
+    }
+    Err(ConnectFault::Sentinel { reason: reasons.join("; ") })
+}
+
+async fn ask(sentinel: &Node, service: &str) -> Result<Address, String> {
+    // Most Sentinels have no password of their own: the one that is meant for the server is then left out.
+    let connected = match Box::pin(sentinel.connect()).await {
+        Err(error) if has_no_password(&error.fault) => {
+            let open = Node { credentials: Credentials::default(), ..sentinel.clone() };
+            Box::pin(open.connect()).await
+        }
+        connected => connected,
+    };
+    let mut connection = connected.map_err(|error| error.fault.to_string())?;
+    let mut command = redis::cmd("SENTINEL");
+    command.arg("GET-MASTER-ADDR-BY-NAME").arg(service);
+    match connection.query(&command).await.map_err(|error| error.to_string())? {
+        Value::Nil => Err(format!("it knows no group `{service}`")),
+        answer => address_in(&answer).ok_or_else(|| "its answer is no address".to_owned()),
+    }
+}
+
+fn has_no_password(fault: &ConnectFault) -> bool {
+    matches!(
+        fault,
+        ConnectFault::Authentication {
+            fault: AuthenticationFault::NoPasswordConfigured | AuthenticationFault::Rejected,
+            ..
+        }
+    )
+}
+
+/// `[host, port]`, both as strings.
+fn address_in(answer: &Value) -> Option<Address> {
+    let (host, port): (String, String) = redis::from_redis_value(answer.clone()).ok()?;
+    Some(Address::tcp(host, port.parse().ok()?))
+}

@@ -1,0 +1,239 @@
+//! Replicating from a primary that misbehaves.
+
+use std::time::Duration;
+
+use redis_ops::connection::replication::{Framing, Options, Payload, ReplicationError, Transfer, full_resync};
+
+use super::{node, node_as};
+use crate::support::fake_primary::{
+    Act, FakePrimary, MARK, REPLID, Script, counted, full_resync as full_resync_line, marked, tiny_rdb,
+};
+
+fn patient() -> Options {
+    Options { silence: Duration::from_secs(30), ..Options::default() }
+}
+
+async fn read(mut payload: Payload) -> Result<Vec<u8>, ReplicationError> {
+    let mut all = Vec::new();
+    while let Some(chunk) = payload.next().await? {
+        all.extend_from_slice(&chunk);
+    }
+    Ok(all)
+}
+
+async fn all_of(primary: &FakePrimary) -> Result<Vec<u8>, ReplicationError> {
+    read(full_resync(&node(&primary.url()), &patient()).await?).await
+}
+
+/// A primary that answers PSYNC with these bytes, one write each, and closes.
+fn answers(pieces: &[&[u8]]) -> Script {
+    let sends = pieces.iter().map(|piece| Act::send(*piece)).chain([Act::Close]);
+    FakePrimary::new().on("PSYNC", sends)
+}
+
+#[tokio::test]
+async fn both_framings_are_read_with_newlines_wherever_they_may_stand() {
+    let (rdb, line) = (tiny_rdb(), full_resync_line(1234));
+    let (counted, marked) = (counted(&rdb), marked(&rdb, &MARK));
+    for pieces in [
+        vec![line.as_slice(), &counted],
+        vec![&line, &marked],
+        vec![b"\n", b"\n", &line, &marked],
+        vec![b"\n", &line, b"\n\n", b"\n", &counted],
+        vec![&line, &marked, b"\n", b"\n"],
+        vec![&line, &marked, b"*1\r\n$4\r\nPING\r\n"],
+        vec![&line, &counted, b"*1\r\n$4\r\nPING\r\n"],
+    ] {
+        let primary = answers(&pieces).start();
+        let payload = full_resync(&node(&primary.url()), &patient()).await.expect("a header");
+        assert_eq!((payload.replid(), payload.offset()), (Some(REPLID), Some(1234)));
+        assert!(payload.is_rdb_only());
+        match payload.framing() {
+            Framing::Counted(length) => assert_eq!((length, payload.length()), (18, Some(18))),
+            Framing::Marked(mark) => assert_eq!((mark, payload.length()), (MARK, None)),
+        }
+        assert_eq!(read(payload).await.expect("an RDB"), rdb, "{pieces:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_rdb_ends_at_its_mark_also_while_the_connection_stays_open() {
+    let sends = [Act::send(full_resync_line(0)), Act::send(marked(&tiny_rdb(), &MARK)), Act::Silence];
+    let primary = FakePrimary::new().on("PSYNC", sends).start();
+    assert_eq!(all_of(&primary).await.expect("an RDB"), tiny_rdb());
+}
+
+#[tokio::test]
+async fn a_replica_says_what_it_can_and_nothing_more() {
+    for (transfer, capabilities) in
+        [(Transfer::Diskless, "REPLCONF capa eof capa psync2"), (Transfer::Disk, "REPLCONF capa psync2")]
+    {
+        let primary = answers(&[&full_resync_line(0), &counted(&tiny_rdb())]).start();
+        let options = Options { transfer, ..patient() };
+        let payload = full_resync(&node(&primary.url()), &options).await.expect("a header");
+        read(payload).await.expect("an RDB");
+        let heard: Vec<String> = primary.heard().iter().map(|words| words.join(" ")).collect();
+        let of_replication: Vec<&str> = heard
+            .iter()
+            .map(String::as_str)
+            .filter(|line| line.contains("REPLCONF") || line.contains("SYNC"))
+            .collect();
+        assert_eq!(
+            of_replication,
+            ["REPLCONF ip-address ", capabilities, "REPLCONF version 9.1.0", "REPLCONF rdb-only 1", "PSYNC ? -1"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_old_server_may_refuse_every_option_and_psync() {
+    let error = |text: &str| Act::send(format!("-ERR {text}\r\n"));
+    let primary = FakePrimary::new()
+        .on("REPLCONF", [error("Unrecognized REPLCONF option: x")])
+        .on("PSYNC", [error("unknown command `PSYNC`, with args beginning with: ")])
+        .on("SYNC", [Act::send(b"\n"), Act::send(counted(&tiny_rdb())), Act::Close])
+        .start();
+    let payload = full_resync(&node(&primary.url()), &patient()).await.expect("a header");
+    assert_eq!((payload.replid(), payload.offset(), payload.is_rdb_only()), (None, None, false));
+    assert_eq!(read(payload).await.expect("an RDB"), tiny_rdb());
+}
+
+#[tokio::test]
+async fn errors_in_place_of_the_rdb_are_told_apart() {
+    for (line, code, text) in [
+        ("-LOADING Redis is loading the dataset in memory", "loading", "the server is loading its data set"),
+        (
+            "-NOMASTERLINK Can't SYNC while not connected with my master",
+            "no_primary_link",
+            "the replica has no link to its primary: Can't SYNC while not connected with my master",
+        ),
+        (
+            "-ERR BGSAVE failed, replication can't continue",
+            "snapshot_failed",
+            "the server could not make a snapshot: BGSAVE failed, replication can't continue",
+        ),
+        (
+            "-NOPERM User ops has no permissions to run the 'psync' command",
+            "permission_denied",
+            "no permission to run `PSYNC`: the ACL rule `+psync` is missing",
+        ),
+        ("-ERR something new", "server_error", "`PSYNC` failed: ERR something new"),
+        ("+CONTINUE", "protocol_error", "an answer that is not understood while waiting for its snapshot: `+CONTINUE`"),
+        (
+            "+RDBCHANNELSYNC 1",
+            "protocol_error",
+            "an answer that is not understood while waiting for its snapshot: `+RDBCHANNELSYNC 1`",
+        ),
+        ("$-1", "protocol_error", "an answer that is not understood while waiting for its snapshot: `$-1`"),
+        (
+            "$EOF:short",
+            "protocol_error",
+            "an answer that is not understood while waiting for its snapshot: `$EOF:short`",
+        ),
+        ("*0", "protocol_error", "an answer that is not understood while waiting for its snapshot: `*0`"),
+        ("\x1b[2J", "protocol_error", "an answer that is not understood while waiting for its snapshot: `\\x1b[2J`"),
+    ] {
+        // At once, and long after.
+        for before in [b"".to_vec(), b"\n\n".to_vec(), [full_resync_line(0), b"\n".to_vec()].concat()] {
+            let primary = answers(&[&before, format!("{line}\r\n").as_bytes()]).start();
+            let error = all_of(&primary).await.expect_err(line);
+            assert_eq!(
+                (error.code(), error.to_string()),
+                (code, format!("cannot replicate from 127.0.0.1:{}: {text}", primary.port()))
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_right_that_is_missing_is_named() {
+    let noperm = Act::send("-NOPERM this user has no permissions to run the 'replconf' command or its subcommand\r\n");
+    let primary = FakePrimary::new().on("REPLCONF", [noperm]).start();
+    let error = all_of(&primary).await.expect_err("it is forbidden");
+    assert!(
+        error.to_string().ends_with("no permission to run `REPLCONF`: the ACL rule `+replconf` is missing"),
+        "{error}"
+    );
+    assert_eq!(error.code(), "permission_denied");
+}
+
+#[tokio::test]
+async fn a_service_that_blocks_replication_is_named_as_such() {
+    let primary = FakePrimary::new().start();
+    let error = all_of(&primary).await.expect_err("it knows no PSYNC");
+    assert_eq!(error.code(), "replication_unsupported", "{error}");
+}
+
+#[tokio::test]
+async fn a_cut_anywhere_is_an_error() {
+    for body in [counted(&tiny_rdb()), marked(&tiny_rdb(), &MARK)] {
+        let stream = [full_resync_line(0), body].concat();
+        // In the header, in the middle, one byte before the end.
+        for length in 0..stream.len() {
+            let primary = answers(&[&stream[..length]]).start();
+            let error = all_of(&primary).await.expect_err("it was cut");
+            assert_eq!(error.code(), "disconnected", "{length}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cut_says_where() {
+    let stream = [full_resync_line(0), counted(&tiny_rdb())].concat();
+    for (n_missing, expected) in [
+        (1, "the connection was closed at byte 17 of its RDB, which has 18"),
+        (18, "the connection was closed at byte 0 of its RDB, which has 18"),
+        (19, "the connection was closed while waiting for its snapshot"),
+    ] {
+        let primary = answers(&[&stream[..stream.len() - n_missing]]).start();
+        let error = all_of(&primary).await.expect_err("it was cut");
+        assert!(error.to_string().ends_with(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn silence_is_an_error_that_says_how_long_and_where() {
+    let rdb = counted(&tiny_rdb());
+    for (pieces, expected) in [
+        (vec![], "the server was silent for 100ms while waiting for its snapshot"),
+        (vec![full_resync_line(0)], "the server was silent for 100ms while waiting for its snapshot"),
+        (
+            vec![full_resync_line(0), rdb[..rdb.len() - 3].to_vec()],
+            "the server was silent for 100ms at byte 15 of its RDB",
+        ),
+    ] {
+        let acts = pieces.into_iter().map(Act::Send).chain([Act::Silence]);
+        let primary = FakePrimary::new().on("PSYNC", acts).start();
+        let options = Options { silence: Duration::from_millis(100), ..Options::default() };
+        let error = match full_resync(&node(&primary.url()), &options).await {
+            Ok(payload) => read(payload).await.expect_err("it is silent"),
+            Err(error) => error,
+        };
+        assert_eq!(error.code(), "timeout");
+        assert!(error.to_string().ends_with(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn keepalives_are_signs_of_life() {
+    // Together longer than the silence that is allowed; each pause is shorter.
+    let mut acts = Vec::new();
+    for _ in 0..8 {
+        acts.extend([Act::Pause(Duration::from_millis(100)), Act::send(b"\n")]);
+    }
+    acts.extend([Act::send(full_resync_line(0)), Act::send(counted(&tiny_rdb())), Act::Close]);
+    let primary = FakePrimary::new().on("PSYNC", acts).start();
+    let options = Options { silence: Duration::from_millis(700), ..Options::default() };
+    let payload = full_resync(&node(&primary.url()), &options).await.expect("a header");
+    assert_eq!(read(payload).await.expect("an RDB"), tiny_rdb());
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_a_failure_to_connect() {
+    let primary = FakePrimary::new()
+        .on("AUTH", [Act::send("-WRONGPASS invalid username-password pair or user is disabled.\r\n")]);
+    let primary = primary.start();
+    let error = full_resync(&node_as(&primary.url(), "ops:no"), &patient()).await.expect_err("it is wrong");
+    assert_eq!(error.code(), "authentication_failed");
+    assert!(!primary.heard().iter().any(|words| words[0] == "PSYNC"));
+}
