@@ -1,1 +1,262 @@
-//! (to be written)
+//! What an error means to whoever reads it: a stable code, how bad it is whatever the command was, and what may help.
+//!
+//! Typed errors are found anywhere in a chain. How errors are shown is the business of `commands`.
+
+use std::fmt;
+
+use crate::connection::{AuthenticationFault, CommandError, CommandFault, ConnectError, ConnectFault};
+use crate::repository::RepositoryError;
+use crate::status::Status;
+use crate::storage::StorageError;
+
+/// What was asked cannot be understood, or cannot be done as it was asked: exit 3 for every command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misuse {
+    code: &'static str,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Misuse {
+    /// Something on the command line, or a variable that stands for it.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { code: "usage", message: message.into(), hint: None }
+    }
+
+    /// Something in the settings file.
+    pub fn settings(message: impl Into<String>) -> Self {
+        Self { code: "settings", message: message.into(), hint: None }
+    }
+
+    /// Something that will be there one day and is not yet.
+    pub fn not_supported_yet(what: &str) -> Self {
+        Self { code: "not_supported", message: format!("{what} is not supported yet"), hint: None }
+    }
+
+    /// No such backup, or one that cannot be told from another (`not_found`, `ambiguous`).
+    pub fn which_backup(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), hint: None }
+    }
+
+    /// Says what may help: one line, without `hint:`.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The stable code for JSON.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Misuse {}
+
+/// Stopped by a signal. Whoever sees it has cleaned up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("interrupted")]
+pub struct Interrupted;
+
+/// A panic that was caught: our own mistake, never the user's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("this is a bug in redis-ops: {0}")]
+pub struct Bug(pub String);
+
+/// What an error means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meaning {
+    /// Stable, snake_case.
+    pub code: &'static str,
+    /// The exit status, where it does not depend on the command.
+    pub status: Option<Status>,
+    /// One line that may help, without `hint:`.
+    pub hint: Option<String>,
+}
+
+impl Meaning {
+    fn new(code: &'static str) -> Self {
+        Self { code, status: None, hint: None }
+    }
+
+    fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+/// Looks for the first error of the chain, from the outside in, that is one of ours.
+pub fn explain(error: &anyhow::Error) -> Meaning {
+    // `downcast_ref` also finds what was given as a context, which the chain shows only as text.
+    if let Some(misuse) = error.downcast_ref::<Misuse>() {
+        return of_misuse(misuse);
+    }
+    if error.is::<Interrupted>() {
+        return Meaning::new("interrupted");
+    }
+    error.chain().find_map(of_one).unwrap_or_else(|| Meaning::new("failed"))
+}
+
+fn of_one(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
+    if let Some(misuse) = error.downcast_ref::<Misuse>() {
+        return Some(of_misuse(misuse));
+    }
+    if error.is::<Interrupted>() {
+        return Some(Meaning::new("interrupted"));
+    }
+    let panicked = error.downcast_ref::<tokio::task::JoinError>().is_some_and(tokio::task::JoinError::is_panic);
+    if panicked || error.is::<Bug>() {
+        let meaning = Meaning::new("bug").hint("please report it, with the command line and this message");
+        return Some(Meaning { status: Some(Status::Unknown), ..meaning });
+    }
+    if let Some(connect) = error.downcast_ref::<ConnectError>() {
+        return Some(of_connect(connect));
+    }
+    if let Some(command) = error.downcast_ref::<CommandError>() {
+        return Some(of_command(command));
+    }
+    if let Some(repository) = error.downcast_ref::<RepositoryError>() {
+        return Some(of_repository(repository));
+    }
+    error.downcast_ref::<StorageError>().map(of_storage)
+}
+
+fn of_connect(error: &ConnectError) -> Meaning {
+    use AuthenticationFault as Auth;
+    use ConnectFault as Fault;
+
+    let meaning = Meaning::new(error.code());
+    match &error.fault {
+        Fault::Refused => meaning.hint("is the server running, and is this its port? `--instance` names another one"),
+        Fault::Dns { .. } => meaning.hint("check the name of the host"),
+        Fault::Unreachable { .. } => meaning.hint("check the address, the network and the rights on a socket"),
+        Fault::TlsSettings { .. } => meaning.hint("check `--tls-ca`, `--tls-cert` and `--tls-key`, or the `tls` block of the settings"),
+        Fault::Tls { .. } => {
+            meaning.hint("`--tls-ca FILE` names the authority, `--sni NAME` the name in the certificate; is this the server's TLS port?")
+        }
+        Fault::Timeout { .. } => meaning.hint("check the network; `--timeout 30s` waits longer"),
+        Fault::Authentication { fault, .. } => meaning.hint(match fault {
+            Auth::PasswordRequired | Auth::PasswordMissing => "`--password-file FILE`, REDIS_OPS_PASSWORD or REDISCLI_AUTH gives a password",
+            Auth::Rejected => "check `--username` and the password; one in the environment goes before one in the settings",
+            Auth::NoPasswordConfigured => "is this the right server? It has no password: unset REDIS_OPS_PASSWORD and REDISCLI_AUTH",
+            Auth::UsersUnknown => "leave out the user name",
+        }),
+        Fault::NoPermission { rule, .. } => meaning.hint(format!("`ACL SETUSER <user> {rule}` gives the right")),
+        Fault::Loading => meaning.hint("wait until it has loaded: `INFO persistence` says how far it is"),
+        Fault::MaxClients => meaning.hint("`CONFIG SET maxclients` raises the limit; `CLIENT LIST` says who is connected"),
+        Fault::ProtectedMode => meaning.hint("connect from the server's own host, or give its default user a password"),
+        Fault::Protocol { .. } => meaning.hint("is this the port of a Redis, and does it want TLS (`--tls`)?"),
+        Fault::Sentinel { .. } => meaning.hint("check the Sentinels' addresses and the name of the service"),
+        Fault::Busy { .. } => meaning.hint("`SCRIPT KILL` or `FUNCTION KILL` ends it"),
+        Fault::Disconnected { .. } | Fault::Server { .. } => meaning,
+    }
+}
+
+fn of_command(error: &CommandError) -> Meaning {
+    let meaning = Meaning::new(error.code());
+    match &error.fault {
+        CommandFault::NoPermission { rule, .. } => meaning.hint(format!("`ACL SETUSER <user> {rule}` gives the right")),
+        CommandFault::NotAuthenticated => {
+            meaning.hint("`--password-file FILE`, REDIS_OPS_PASSWORD or REDISCLI_AUTH gives a password")
+        }
+        CommandFault::Loading => meaning.hint("wait until it has loaded: `INFO persistence` says how far it is"),
+        CommandFault::ReadOnly => meaning.hint("name the primary: `INFO replication` says which it is"),
+        CommandFault::OutOfMemory => meaning.hint("raise `maxmemory`, or free memory first"),
+        CommandFault::Timeout { .. } => meaning.hint("`--timeout 30s` waits longer"),
+        _ => meaning,
+    }
+}
+
+fn of_repository(error: &RepositoryError) -> Meaning {
+    let meaning = Meaning::new(error.code());
+    let which_one = |meaning| Meaning { status: Some(Status::Unknown), ..meaning };
+    match error {
+        RepositoryError::NotFound(_) => which_one(meaning.hint("`redis-ops list` shows what there is")),
+        RepositoryError::Incomplete { .. } => {
+            which_one(meaning.hint("it is no backup; `redis-ops list` shows those that are"))
+        }
+        RepositoryError::Ambiguous { .. } => which_one(meaning.hint("`--backup-id INSTANCE/ID` says which one")),
+        RepositoryError::InvalidName(_) => which_one(meaning),
+        RepositoryError::Storage { source, .. } => of_storage(source),
+        RepositoryError::AlreadyExists(_)
+        | RepositoryError::MinuteIsFull(_)
+        | RepositoryError::Inconsistent(_)
+        | RepositoryError::Manifest { .. } => meaning,
+    }
+}
+
+fn of_misuse(misuse: &Misuse) -> Meaning {
+    Meaning { code: misuse.code, status: Some(Status::Unknown), hint: misuse.hint.clone() }
+}
+
+fn of_storage(error: &StorageError) -> Meaning {
+    let meaning = Meaning::new(error.code());
+    match error {
+        StorageError::NoSuchPlace(_) => {
+            meaning.hint("create the bucket or the folder first, or correct `--repository`")
+        }
+        StorageError::AccessDenied(_) => meaning
+            .hint("the credentials need the rights to list, get and put below the prefix, and to delete what was not finished"),
+        StorageError::Full(_) => meaning.hint("free some space, or name another place with `--repository`"),
+        StorageError::Unavailable(_) => meaning.hint("check `--s3-endpoint`, the network and the certificate; then try again"),
+        _ => meaning,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn a_typed_error_is_found_below_its_contexts() {
+        let error = Err::<(), _>(StorageError::AccessDenied("PutObject".into()))
+            .context("write begun.json")
+            .context("begin a backup")
+            .unwrap_err();
+        let meaning = explain(&error);
+        assert_eq!(meaning.code, "access_denied");
+        assert_eq!(meaning.status, None);
+        assert!(meaning.hint.is_some());
+    }
+
+    #[test]
+    fn misuse_is_could_not_tell_for_every_command() {
+        let error = anyhow::Error::new(Misuse::usage("no target").hint("name it")).context("restore");
+        let meaning = explain(&error);
+        assert_eq!(
+            (meaning.code, meaning.status, meaning.hint.as_deref()),
+            ("usage", Some(Status::Unknown), Some("name it"))
+        );
+    }
+
+    #[test]
+    fn a_connection_says_what_may_help() {
+        let refused =
+            ConnectError { target: "redis-prod (10.0.0.1:6379)".into(), attempts: 3, fault: ConnectFault::Refused };
+        let meaning = explain(&anyhow::Error::new(refused).context("ask the server"));
+        assert_eq!((meaning.code, meaning.status), ("connection_refused", None));
+        let fault = CommandFault::NoPermission { rule: "+psync".into(), text: String::new() };
+        let meaning = explain(&CommandError { command: "PSYNC".into(), fault }.into());
+        assert_eq!(meaning.hint.as_deref(), Some("`ACL SETUSER <user> +psync` gives the right"));
+    }
+
+    #[test]
+    fn which_backup_is_could_not_tell() {
+        let meaning = explain(&RepositoryError::NotFound("2024".into()).into());
+        assert_eq!((meaning.code, meaning.status), ("not_found", Some(Status::Unknown)));
+        // An object that is missing is not a backup that was mistyped.
+        assert_eq!(explain(&StorageError::NotFound.into()).status, None);
+    }
+
+    #[test]
+    fn what_nobody_knows_is_failed() {
+        assert_eq!(explain(&anyhow::anyhow!("odd")).code, "failed");
+    }
+}

@@ -1,0 +1,61 @@
+//! Which data a command is about: a repository, a backup in it, a file in place of one, a server.
+
+use std::path::PathBuf;
+
+use crate::connection::Node;
+use crate::storage::Location;
+
+/// Where backups are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Place {
+    /// The bucket and prefix, or the folder.
+    pub location: Location,
+    /// How S3 is spoken to; says nothing for a folder.
+    pub s3: S3Options,
+}
+
+/// How S3 is spoken to; to be replaced by storage's own type as soon as there is one.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[allow(missing_docs)]
+pub struct S3Options {
+    pub endpoint: Option<String>,
+    pub region: Option<String>,
+    pub path_style: bool,
+    pub ca: Option<PathBuf>,
+    pub sse: Option<String>,
+    pub storage_class: Option<String>,
+}
+
+/// A file that somebody has lying about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum File {
+    /// `-`.
+    Stdin,
+    /// Anything else.
+    Path(PathBuf),
+}
+
+/// A backup, or a file in its place.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Backup {
+    /// A backup in a repository.
+    Stored {
+        /// The repository.
+        place: Place,
+        /// An exact id, a unique beginning, `latest`, or `INSTANCE/ID`, as it was typed.
+        id: String,
+        /// The instance that is meant if a bare id or `latest` exists for several.
+        instance: Option<String>,
+    },
+    /// An RDB file: plain, gzip or zstd.
+    File(File),
+}
+
+/// A server and the name of its instance in the repository.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Server {
+    /// Its name in the settings, `--name`, or `host-port`.
+    pub instance: String,
+    /// How to reach it.
+    pub node: Node,
+}
