@@ -233,7 +233,9 @@ mod tests {
         while at < text.len() {
             let reach = at.saturating_sub(8192);
             let best = (reach..at)
-                .map(|start| (text[start..].iter().zip(&text[at..]).take(264).take_while(|(a, b)| a == b).count(), start))
+                .map(|start| {
+                    (text[start..].iter().zip(&text[at..]).take(264).take_while(|(a, b)| a == b).count(), start)
+                })
                 .max_by_key(|(n, start)| (*n, *start));
             match best {
                 Some((n, start)) if n >= 3 => {

@@ -64,7 +64,10 @@ pub(super) fn packed<'s, 'a: 's>(
             let start = cursor.offset();
             if n > cursor.available() as u64 {
                 within(limit, n, at)?;
-                if sized && let Some(size) = cursor.peek().first_chunk::<4>() && u64::from(u32::from_le_bytes(*size)) != n {
+                if sized
+                    && let Some(size) = cursor.peek().first_chunk::<4>()
+                    && u64::from(u32::from_le_bytes(*size)) != n
+                {
                     return Err(Stop::corrupt(start, "header gives another size than the string that holds it"));
                 }
             }
@@ -73,7 +76,8 @@ pub(super) fn packed<'s, 'a: 's>(
         StringForm::Lzf { compressed, expanded } => {
             within(limit, expanded, at)?;
             let input = cursor.take(compressed)?;
-            let bytes = lzf::expand(input, expanded as usize, &mut scratch.0).map_err(|what| Stop::corrupt(at, what))?;
+            let bytes =
+                lzf::expand(input, expanded as usize, &mut scratch.0).map_err(|what| Stop::corrupt(at, what))?;
             Ok(Packed { bytes, at, plain: false })
         }
         StringForm::Integer(_) => Err(Stop::corrupt(at, "a number where a packed value belongs")),
@@ -141,7 +145,9 @@ impl Blob {
             Self::HashListpack => fields(Listpack::new(blob)?, teller),
             Self::ZsetListpack => scores(Listpack::new(blob)?, teller),
             Self::SetListpack => singles(Listpack::new(blob)?, teller, |text| Piece::SetMember(text)),
-            Self::HashListpackExpiry | Self::HashListpackExpiryMinimum => fields_with_expiry(Listpack::new(blob)?, teller),
+            Self::HashListpackExpiry | Self::HashListpackExpiryMinimum => {
+                fields_with_expiry(Listpack::new(blob)?, teller)
+            }
         }
     }
 }

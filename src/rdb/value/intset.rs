@@ -25,8 +25,18 @@ pub(crate) fn walk(blob: &[u8], mut tell: impl FnMut(i64)) -> Result<u64, Bad> {
         Ok(())
     };
     match width {
-        2 => numbers.as_chunks::<2>().0.iter().enumerate().try_for_each(|(i, n)| next(2 * i, i16::from_le_bytes(*n).into())),
-        4 => numbers.as_chunks::<4>().0.iter().enumerate().try_for_each(|(i, n)| next(4 * i, i32::from_le_bytes(*n).into())),
+        2 => numbers
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .enumerate()
+            .try_for_each(|(i, n)| next(2 * i, i16::from_le_bytes(*n).into())),
+        4 => numbers
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .enumerate()
+            .try_for_each(|(i, n)| next(4 * i, i32::from_le_bytes(*n).into())),
         _ => numbers.as_chunks::<8>().0.iter().enumerate().try_for_each(|(i, n)| next(8 * i, i64::from_le_bytes(*n))),
     }?;
     Ok(count)

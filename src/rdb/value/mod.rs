@@ -130,7 +130,12 @@ impl Reader {
     }
 
     /// Goes on; `Ok` once the value is complete.
-    pub(crate) fn run<V: Visit>(&mut self, cursor: &mut Cursor<'_>, tools: &mut Tools, visit: &mut V) -> Result<(), Stop> {
+    pub(crate) fn run<V: Visit>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        tools: &mut Tools,
+        visit: &mut V,
+    ) -> Result<(), Stop> {
         let teller = &mut Teller { visit, pieces: self.pieces };
         let n = &mut self.n_elements;
         match &mut self.body {

@@ -48,8 +48,7 @@ impl Passage {
                 }
             }
             Self::Compressed(stream, at) => {
-                let (used, need) =
-                    stream.advance(cursor.peek(), &mut tell).map_err(|what| Stop::corrupt(*at, what))?;
+                let (used, need) = stream.advance(cursor.peek(), &mut tell).map_err(|what| Stop::corrupt(*at, what))?;
                 cursor.take_some(used as u64);
                 cursor.commit();
                 if need > 0 {

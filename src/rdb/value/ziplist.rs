@@ -102,7 +102,9 @@ impl<'a> Ziplist<'a> {
         };
         match first {
             0..0x40 => string(0, usize::from(first)),
-            0x40..0x80 => string(1, usize::from(first & 63) << 8 | usize::from(rest.first().copied().unwrap_or_default())),
+            0x40..0x80 => {
+                string(1, usize::from(first & 63) << 8 | usize::from(rest.first().copied().unwrap_or_default()))
+            }
             0x80 => match rest.first_chunk::<4>() {
                 Some(n) => string(4, u32::from_be_bytes(*n) as usize),
                 None => bad(self.at, OVERRUN),
