@@ -1,0 +1,269 @@
+"""The measurements behind bench.sh. Every figure is the best of several runs; every ratio is made within one run."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+KEYS = int(sys.argv[1])
+RUNS = int(os.environ.get("RUNS", "2"))
+TOOL = os.path.abspath("target/release/redis-ops")
+DATA = os.environ["REDIS_OPS_BENCH_DATA"]
+ONLY = os.environ.get("ONLY", "")
+MIB = 1024 * 1024
+
+
+class Measured:
+    """Wall seconds, CPU seconds and peak memory of the process itself."""
+
+    def __init__(self, wall, cpu, rss):
+        self.wall, self.cpu, self.rss = wall, cpu, rss
+
+
+def run(command, check=True, stdin=None):
+    """One run of a command: a list, or a shell line for pipelines."""
+    shell = isinstance(command, str)
+    if shell:
+        command = ["bash", "-c", "set -o pipefail; " + command]
+    with open(LOG, "ab") as log:
+        start = time.monotonic()
+        child = subprocess.Popen(command, stdout=log, stderr=log, stdin=stdin or subprocess.DEVNULL)
+        _, status, usage = os.wait4(child.pid, 0)
+        wall = time.monotonic() - start
+    code = os.waitstatus_to_exitcode(status)
+    child.returncode = code
+    if check and code != 0:
+        with open(LOG, "rb") as log:
+            sys.stderr.write(log.read()[-3000:].decode(errors="replace"))
+        raise SystemExit(f"exit {code}: {command}")
+    return Measured(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+
+
+def best(command, before=None, runs=RUNS):
+    results = []
+    for _ in range(runs):
+        if before:
+            before()
+        results.append(run(command() if callable(command) else command))
+    fastest = min(results, key=lambda result: result.wall)
+    fastest.rss = max(result.rss for result in results)
+    return fastest
+
+
+def free_port():
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """A redis-server of its own."""
+
+    def __init__(self, name, *arguments):
+        self.port, self.folder = free_port(), os.path.join(WORK, name)
+        os.makedirs(self.folder, exist_ok=True)
+        self.arguments = arguments
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.folder, "--save", "", "--repl-diskless-sync",
+             "yes", "--repl-diskless-sync-delay", "0", "--proto-max-bulk-len", "2gb", *self.arguments],
+            stdout=subprocess.DEVNULL)
+        PROCESSES.append(self.process)
+        while self.cli("ping") != "PONG":
+            time.sleep(0.02)
+
+    def cli(self, *words):
+        answer = subprocess.run(["redis-cli", "-p", str(self.port), *words], capture_output=True, text=True)
+        return answer.stdout.strip()
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}"
+
+
+def reply(reader):
+    """One RESP reply of a type that DUMP, PTTL and SCAN give."""
+    line = reader.readline()
+    kind, rest = line[:1], line[1:-2]
+    if kind == b"$":
+        length = int(rest)
+        if length < 0:
+            return None
+        data = reader.read(length + 2)
+        return data[:-2]
+    if kind == b"*":
+        return [reply(reader) for _ in range(int(rest))]
+    return rest
+
+
+def command(*words):
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+
+
+def ready_made_restores(server, path):
+    """All keys of a server as RESTORE commands, for `redis-cli --pipe`."""
+    with contextlib.closing(socket.create_connection(("127.0.0.1", server.port))) as link, open(path, "wb") as out:
+        reader = link.makefile("rb", buffering=MIB)
+        cursor = b"0"
+        now = int(time.time() * 1000)
+        while True:
+            link.sendall(command(b"SCAN", cursor, b"COUNT", b"2000"))
+            cursor, keys = reply(reader)
+            link.sendall(b"".join(command(b"DUMP", key) + command(b"PTTL", key) for key in keys))
+            for key in keys:
+                payload, ttl = reply(reader), int(reply(reader))
+                deadline = b"%d" % (now + ttl if ttl > 0 else 0)
+                out.write(command(b"RESTORE", key, deadline, payload, b"ABSTTL"))
+            if cursor == b"0":
+                return
+
+
+def row(what, measured, base=None, limit="", note=""):
+    ratio = f"{measured.wall / base.wall:.2f} ×" if base else ""
+    rss = f"{measured.rss / MIB:.0f} MiB" if measured.rss else ""
+    ROWS.append((what, f"{measured.wall:.2f}", ratio, limit, rss, note))
+    print(f"  {what}: {measured.wall:.2f} s {ratio} {rss} {note}", file=sys.stderr, flush=True)
+
+
+def wanted(section):
+    return not ONLY or section in ONLY.split(",")
+
+
+def size_of(folder):
+    return sum(os.path.getsize(os.path.join(path, name)) for path, _, names in os.walk(folder) for name in names if name.startswith("dump.rdb"))
+
+
+def bench():
+    source = Server("source")
+    print(f"loading {KEYS} keys", file=sys.stderr, flush=True)
+    if os.path.exists(os.path.join(DATA, "load.sh")):
+        subprocess.run([os.path.join(DATA, "load.sh"), str(source.port), str(KEYS)], check=True, stdout=subprocess.DEVNULL)
+    else:
+        source.cli("debug", "populate", str(KEYS), "key", "160")
+    raw = os.path.join(WORK, "std.rdb")
+    run(f"redis-cli -p {source.port} --rdb - 2>/dev/null > {raw}")
+    raw_bytes = os.path.getsize(raw)
+    version = re.search(r"v=(\S+)", subprocess.run(["redis-server", "--version"], capture_output=True, text=True).stdout).group(1)
+    print(f"Redis {version}, {KEYS} keys, RDB {raw_bytes / 1e6:.0f} MB, {os.cpu_count()} cores", file=sys.stderr, flush=True)
+
+    def folder(name):
+        path = os.path.join(WORK, name)
+        shutil.rmtree(path, ignore_errors=True)
+        return path
+
+    def backup(destination, *more):
+        return [TOOL, "backup", "-i", source.url, "--name", "bench", "-r", destination, "--progress", "none", *more]
+
+    repository = folder("repository")
+    if wanted("backup"):
+        bare = best(f"redis-cli -p {source.port} --rdb - 2>/dev/null > /dev/null")
+        row("redis-cli --rdb - > /dev/null", bare)
+        for codec, limit in (("gzip", 1.35), ("zstd", 1.20)):
+            measured = best(backup(repository, "--compression", codec), before=lambda: folder("repository"))
+            stored = size_of(repository) / raw_bytes
+            row(f"redis-ops backup, {codec}, to a folder", measured, bare, f"≤ {limit}", f"stored {stored:.3f} of raw")
+        if wanted("s3"):
+            port = free_port()
+            os.makedirs(os.path.join(folder("s3"), "bench"))
+            PROCESSES.append(subprocess.Popen(
+                ["s3s-fs", "--host", "127.0.0.1", "--port", str(port), "--access-key", "bench", "--secret-key", "bench-secret", os.path.join(WORK, "s3")],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            os.environ.update(AWS_ACCESS_KEY_ID="bench", AWS_SECRET_ACCESS_KEY="bench-secret", AWS_REGION="us-east-1",
+                              AWS_ENDPOINT_URL_S3=f"http://127.0.0.1:{port}")
+            time.sleep(0.5)
+            people = best(f"redis-cli -p {source.port} --rdb - 2>/dev/null | gzip | aws s3 cp - s3://bench/people.gz", runs=1)
+            row("redis-cli --rdb - | gzip | aws s3 cp -", people)
+            ours = best(backup("s3://bench/ours", "--s3-endpoint", f"http://127.0.0.1:{port}"))
+            row("redis-ops backup, gzip, to S3", ours, people, "≤ 0.50")
+
+    if wanted("verify"):
+        folder("repository")
+        run(backup(repository, "--compression", "gzip"))
+        stored = next(os.path.join(path, name) for path, _, names in os.walk(repository) for name in names if name == "dump.rdb.gz")
+        unpacked = os.path.join(WORK, "unpacked.rdb")
+        people = best(f"gzip -dc {stored} > {unpacked} && redis-check-rdb {unpacked}")
+        row("gzip -dc to a file, redis-check-rdb", people)
+        row("redis-ops verify --level structure, gzip", best([TOOL, "verify", "--backup-id", "latest", "-r", repository, "--progress", "none"]), people, "≤ 0.50")
+        os.unlink(unpacked)
+
+    if wanted("engine"):
+        one_core = ["taskset", "-c", "0"] if shutil.which("taskset") else []
+        checker = best([*one_core, "redis-check-rdb", raw])
+        row("redis-check-rdb, one core", checker, note=f"{raw_bytes / 1e6 / checker.wall:.0f} MB/s")
+        for what, more in (("structure and CRC64", []), ("structure, census and digest", ["--census"])):
+            measured = best([*one_core, TOOL, "verify", "--file", raw, "--progress", "none", *more])
+            limit = "≤ 0.25" if not more else ""
+            row(f"redis-ops verify --file, {what}, one core", measured, checker, limit, f"{raw_bytes / 1e6 / measured.wall:.0f} MB/s")
+
+    if wanted("restore"):
+        folder("repository")
+        run(backup(repository, "--compression", "zstd"))
+        pipe = os.path.join(WORK, "restores.resp")
+        ready_made_restores(source, pipe)
+        source.stop()
+        target = Server("target")
+        before = lambda: target.cli("flushall")
+        people = best(f"redis-cli -p {target.port} --pipe < {pipe}", before=before)
+        row("redis-cli --pipe of ready-made RESTORE commands", people)
+        restore = [TOOL, "restore", "--backup-id", "latest", "--target-instance", target.url, "-r", repository, "--progress", "none", "--no-proof"]
+        row("redis-ops restore --method restore", best([*restore, "--method", "restore"], before=before), people, "≤ 1.20")
+        os.unlink(pipe)
+
+        target.cli("flushall")
+        shutil.copy(raw, os.path.join(target.folder, "dump.rdb"))
+        target.stop()
+        log = os.path.join(WORK, "load.log")
+        target.arguments = ("--logfile", log)
+        target.start()
+        own = Measured(float(re.search(r"DB loaded from disk: ([0-9.]+) seconds", open(log).read()).group(1)), 0, 0)
+        os.unlink(os.path.join(target.folder, "dump.rdb"))
+        row("redis-server loads the file at start", own)
+        before()
+        target.cli("config", "set", "repl-diskless-load", "on-empty-db")
+        fed = []
+        import json
+        for _ in range(RUNS):
+            before()
+            answer = subprocess.run([*restore, "--method", "replica", "--json"], capture_output=True, text=True)
+            fed.append(json.loads(answer.stdout)["result"]["phases"]["load"])
+        row("redis-ops restore --method replica: the load", Measured(min(fed), 0, 0), own, "≤ 1.20")
+
+        bare = best(f"redis-cli -p {target.port} --rdb - 2>/dev/null > /dev/null")
+        row("redis-cli --rdb - of the restored server", bare)
+        measured = best([TOOL, "verify", "--instance", target.url, "--name", "bench", "--backup-id", "latest", "-r", repository, "--progress", "none"])
+        row("redis-ops verify --instance", measured, bare, "≤ 1.15")
+
+
+def table():
+    heads = ("what", "seconds", "ratio", "goal", "peak memory", "")
+    print("| " + " | ".join(heads) + " |")
+    print("|---|--:|--:|--:|--:|---|")
+    for cells in ROWS:
+        print("| " + " | ".join(cells) + " |")
+
+
+WORK = tempfile.mkdtemp(prefix="redis-ops-bench-", dir=os.environ.get("TMPDIR", "/var/tmp"))
+LOG = os.path.join(WORK, "log")
+PROCESSES, ROWS = [], []
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+try:
+    bench()
+finally:
+    for process in PROCESSES:
+        with contextlib.suppress(OSError):
+            process.kill()
+            process.wait()
+    shutil.rmtree(WORK, ignore_errors=True)
+table()

@@ -1,0 +1,80 @@
+//! Which keys count, and with which expiry: where a census is to say what a restore with options would leave behind.
+
+use super::key_type::KeyType;
+
+/// A key about which is decided.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    /// Number of the database.
+    pub database: u64,
+    /// Name of the key.
+    pub key: &'a [u8],
+    /// Its type; a module by its name.
+    pub key_type: KeyType,
+    /// Absolute expiry in Unix milliseconds.
+    pub expire_ms: Option<i64>,
+    /// True if nothing is in it, so that no server would keep it, see [`super::Record::emptied`].
+    pub emptied: bool,
+}
+
+/// What becomes of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chosen {
+    /// It counts, under this number of a database and with this expiry.
+    Take {
+        /// Usually the candidate's own.
+        database: u64,
+        /// Absolute, in Unix milliseconds.
+        expire_ms: Option<i64>,
+    },
+    /// It is not meant.
+    Leave,
+    /// It is meant, but its time has passed: counted apart.
+    Expired,
+}
+
+impl Chosen {
+    /// The key counts as it is.
+    pub fn as_it_is(candidate: &Candidate<'_>) -> Self {
+        Self::Take { database: candidate.database, expire_ms: candidate.expire_ms }
+    }
+}
+
+/// Decides about keys. A closure `FnMut(&Candidate) -> Chosen` is one.
+pub trait Choice {
+    /// Asked before a value is read: false where name and database alone say that the key is not meant. Then
+    /// [`Choice::choose`] is not asked.
+    fn may_take(&mut self, _database: u64, _key: &[u8]) -> bool {
+        true
+    }
+    /// Asked when the value has been read.
+    fn choose(&mut self, candidate: &Candidate<'_>) -> Chosen;
+}
+
+impl<F: FnMut(&Candidate<'_>) -> Chosen> Choice for F {
+    fn choose(&mut self, candidate: &Candidate<'_>) -> Chosen {
+        self(candidate)
+    }
+}
+
+/// Every key counts as it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Everything;
+
+impl Choice for Everything {
+    #[inline]
+    fn choose(&mut self, candidate: &Candidate<'_>) -> Chosen {
+        Chosen::as_it_is(candidate)
+    }
+}
+
+/// How many keys were chosen. The three add up to the keys that were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Handed on.
+    pub taken: u64,
+    /// Not meant.
+    pub left: u64,
+    /// Their time had passed.
+    pub expired: u64,
+}

@@ -1,0 +1,110 @@
+//! Counts: the sink that makes a [`Census`] of records.
+
+use super::buckets::BITS_COUNTED;
+use super::choice::{Choice, Everything};
+use super::digester::{Digester, Record, Sink};
+use super::expiry::Expiry;
+use super::key_type::KeyType;
+use super::largest::LARGEST_KEPT;
+use super::totals::{Census, DatabaseTotal, TypeTotal};
+
+/// The visitor that makes a census: give it to a scanner, then call [`Counter::finish`].
+pub type Counter<C = Everything> = Digester<Count, C>;
+
+impl Counter {
+    /// A census of everything. Time left is reckoned from `moment_ms` (Unix milliseconds), unless the file says before
+    /// its first key when it was made (aux `ctime`).
+    pub fn of_everything(moment_ms: i64) -> Self {
+        Self::new(Count::new(moment_ms))
+    }
+}
+
+impl<C: Choice> Counter<C> {
+    /// The result.
+    pub fn finish(self) -> Census {
+        self.into_sink().finish()
+    }
+}
+
+/// Adds records up.
+pub struct Count {
+    census: Census,
+    /// The database under way and what was counted in it: a file goes from one to the next.
+    database: (u64, DatabaseTotal),
+    /// The same for types, of which small numbers stand for the first eight.
+    types: [TypeTotal; PLAIN_TYPES.len()],
+}
+
+/// Types that are counted without looking them up.
+const PLAIN_TYPES: [KeyType; 6] =
+    [KeyType::String, KeyType::List, KeyType::Set, KeyType::Zset, KeyType::Hash, KeyType::Stream];
+
+impl Count {
+    /// See [`Counter::of_everything`].
+    pub fn new(moment_ms: i64) -> Self {
+        Self::keeping(moment_ms, LARGEST_KEPT)
+    }
+
+    /// The same with so many of the largest keys.
+    pub fn keeping(moment_ms: i64, largest: usize) -> Self {
+        let census = Census::empty(moment_ms, largest, BITS_COUNTED);
+        Self { census, database: Default::default(), types: Default::default() }
+    }
+
+    /// The result.
+    pub fn finish(mut self) -> Census {
+        self.turn_to(0);
+        for (key_type, total) in PLAIN_TYPES.into_iter().zip(self.types) {
+            if total.keys > 0 {
+                self.census.key_type(key_type).add(total);
+            }
+        }
+        self.census.largest.settle();
+        self.census
+    }
+
+    fn turn_to(&mut self, database: u64) {
+        let (before, total) = std::mem::replace(&mut self.database, (database, DatabaseTotal::default()));
+        if total.keys > 0 {
+            self.census.database(before).add(total);
+        }
+    }
+}
+
+impl Sink for Count {
+    #[inline]
+    fn key(&mut self, record: &Record<'_>) {
+        let census = &mut self.census;
+        census.keys += 1;
+        census.fields_with_expiry += record.fields_with_expiry;
+        census.digest = census.digest.wrapping_add(record.content);
+        census.buckets.add(record.identity, record.content);
+        census.largest.add(record);
+        if let Some(moment) = record.expire_ms {
+            census.expires += 1;
+            census.expiry.add(moment);
+        }
+        let total = TypeTotal { keys: 1, bytes: record.bytes, elements: record.elements };
+        match PLAIN_TYPES.iter().position(|plain| *plain == record.key_type) {
+            Some(at) => self.types[at].add(total),
+            None => census.key_type(record.key_type).add(total),
+        }
+        if record.database != self.database.0 {
+            self.turn_to(record.database);
+        }
+        self.database.1.add(DatabaseTotal { keys: 1, expires: u64::from(record.expire_ms.is_some()) });
+    }
+
+    fn function(&mut self, source: &[u8], hash: u128) {
+        self.census.functions.add(source, hash);
+    }
+
+    fn aux(&mut self, name: &[u8], value: &[u8]) {
+        if name == b"ctime" && self.census.keys == 0 {
+            let seconds = std::str::from_utf8(value).ok().and_then(|text| text.parse::<i64>().ok());
+            if let Some(moment_ms) = seconds.and_then(|seconds| seconds.checked_mul(1000)) {
+                self.census.expiry = Expiry::new(moment_ms);
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The hash of one value, piece by piece. What it is made of stands in [`super`].
+
+use super::key_type::KeyType;
+use super::sponge::Sponge;
+use super::stream::StreamDigest;
+use super::vectorset::VectorsetDigest;
+use crate::rdb::visit::{ArrayValue, Piece};
+
+/// What a value comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ValueDigest {
+    pub key_type: KeyType,
+    /// Bytes of a string; elements, members, fields, entries of the others; parts of a module's value.
+    pub count: u64,
+    pub hash: u128,
+    /// Fields of a hash that have an expiry, those left out among them.
+    pub fields_with_expiry: u64,
+}
+
+/// Reads the pieces of one value after another.
+#[derive(Default)]
+pub(super) struct ValueHasher {
+    key_type: Option<KeyType>,
+    count: u64,
+    sum: u128,
+    fields_with_expiry: u64,
+    /// What is in order: bytes of a string, elements of a list, …
+    ordered: Sponge,
+    /// One member, one field, …
+    member: Sponge,
+    stream: StreamDigest,
+    vectorset: VectorsetDigest,
+    insert_index: Option<u64>,
+}
+
+impl ValueHasher {
+    /// A value begins, in an encoding of this type.
+    #[inline]
+    pub fn begin(&mut self, key_type: KeyType) {
+        self.key_type = Some(key_type);
+        self.count = 0;
+        self.sum = 0;
+        self.fields_with_expiry = 0;
+        self.insert_index = None;
+        self.ordered.clear();
+        self.member.clear();
+        if key_type == KeyType::Stream {
+            self.stream.clear();
+        }
+    }
+
+    /// The next part. Fields that expired before `fields_expired_before` (Unix milliseconds) are left out.
+    #[inline]
+    pub fn piece(&mut self, piece: Piece<'_>, fields_expired_before: Option<i64>) {
+        match piece {
+            Piece::String(part) => {
+                self.count += part.len() as u64;
+                self.ordered.bytes(part);
+            }
+            Piece::ListElement(element) => {
+                self.count += 1;
+                self.ordered.string(element);
+            }
+            Piece::SetMember(member) => {
+                self.member.string(member);
+                self.add_member();
+            }
+            Piece::HashField { field, value, expire_ms } => {
+                self.key_type = Some(KeyType::Hash);
+                if expire_ms.is_some() {
+                    self.fields_with_expiry += 1;
+                    if expire_ms < fields_expired_before {
+                        return;
+                    }
+                }
+                self.member.string(field);
+                self.member.optional(expire_ms);
+                self.member.string(value);
+                self.add_member();
+            }
+            Piece::ZsetMember { member, score } => {
+                self.member.string(member);
+                self.member.number(score_bits(score));
+                self.add_member();
+            }
+            Piece::StreamEntry { id, n_fields } => {
+                self.count += 1;
+                self.ordered.number(id.ms);
+                self.ordered.number(id.seq);
+                self.ordered.number(n_fields);
+            }
+            Piece::StreamField { field, value } => {
+                self.ordered.string(field);
+                self.ordered.string(value);
+            }
+            other => self.rare(other),
+        }
+    }
+
+    #[inline]
+    fn add_member(&mut self) {
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(self.member.squeeze());
+    }
+
+    fn rare(&mut self, piece: Piece<'_>) {
+        match piece {
+            Piece::ArrayElement { index, value } => self.array_element(index, value),
+            Piece::ArrayInsertIndex(index) => self.insert_index = Some(index),
+            Piece::Gcra(value) => {
+                self.key_type = Some(KeyType::Gcra);
+                self.count += 1;
+                self.ordered.number(value);
+            }
+            Piece::Module(id) => {
+                let key_type = KeyType::of_module(id);
+                self.key_type = Some(key_type);
+                if key_type == KeyType::Vectorset {
+                    self.vectorset.begin(id);
+                }
+            }
+            Piece::ModuleSigned(_)
+            | Piece::ModuleUnsigned(_)
+            | Piece::ModuleFloat(_)
+            | Piece::ModuleDouble(_)
+            | Piece::ModuleString(_) => self.module_part(piece),
+            other => self.stream.piece(other, &mut self.member),
+        }
+    }
+
+    /// A number and its text are the same to whoever asks the server: which is written depends on the encoding.
+    fn array_element(&mut self, index: u64, value: ArrayValue<'_>) {
+        self.count += 1;
+        self.ordered.number(index);
+        match value {
+            ArrayValue::Bytes(bytes) => {
+                self.ordered.bytes(&[0]);
+                self.ordered.string(bytes);
+            }
+            ArrayValue::Integer(number) => {
+                self.ordered.bytes(&[0]);
+                self.ordered.string(number.to_string().as_bytes());
+            }
+            ArrayValue::Double(number) => {
+                self.ordered.bytes(&[1]);
+                self.ordered.number(score_bits(number));
+            }
+        }
+    }
+
+    fn module_part(&mut self, piece: Piece<'_>) {
+        self.count += 1;
+        if self.key_type == Some(KeyType::Vectorset) {
+            self.vectorset.part(piece, &mut self.member);
+        }
+        match piece {
+            Piece::ModuleSigned(number) => {
+                self.ordered.bytes(&[1]);
+                self.ordered.bytes(&number.to_le_bytes());
+            }
+            Piece::ModuleUnsigned(number) => {
+                self.ordered.bytes(&[2]);
+                self.ordered.number(number);
+            }
+            Piece::ModuleFloat(number) => {
+                self.ordered.bytes(&[3]);
+                self.ordered.bytes(&number.to_bits().to_le_bytes());
+            }
+            Piece::ModuleDouble(number) => {
+                self.ordered.bytes(&[4]);
+                self.ordered.number(number.to_bits());
+            }
+            Piece::ModuleString(bytes) => {
+                self.ordered.bytes(&[5]);
+                self.ordered.string(bytes);
+            }
+            _ => {}
+        }
+    }
+
+    /// The value is complete.
+    #[inline]
+    pub fn finish(&mut self) -> ValueDigest {
+        let key_type = self.key_type.take().unwrap_or(KeyType::Unknown(u8::MAX));
+        let (mut count, mut hash) = (self.count, self.sum);
+        match key_type {
+            KeyType::Set | KeyType::Hash | KeyType::Zset => {}
+            KeyType::String | KeyType::List | KeyType::Gcra | KeyType::Module(_) | KeyType::Unknown(_) => {
+                hash = self.ordered.squeeze();
+            }
+            KeyType::Stream => {
+                let entries = self.ordered.squeeze();
+                hash = self.stream.finish(entries, &mut self.member);
+            }
+            KeyType::Array => {
+                // An index is below 2^64 - 1: that number says that there is none.
+                self.ordered.number(self.insert_index.unwrap_or(u64::MAX));
+                hash = self.ordered.squeeze();
+            }
+            KeyType::Vectorset => {
+                hash = self.ordered.squeeze();
+                if let Some((n_elements, canonical)) = self.vectorset.finish(&mut self.member) {
+                    (count, hash) = (n_elements, canonical);
+                }
+            }
+        }
+        ValueDigest { key_type, count, hash, fields_with_expiry: self.fields_with_expiry }
+    }
+}
+
+/// A listpack turns -0 into 0, a skiplist does not: they are one number.
+fn score_bits(score: f64) -> u64 {
+    if score == 0.0 { 0 } else { score.to_bits() }
+}

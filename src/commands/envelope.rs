@@ -1,0 +1,180 @@
+//! The end of every command: the JSON envelope, errors as people read them, and the exit status.
+
+use std::io;
+
+use anyhow::Error;
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Map, Value, json};
+
+use super::outcome::{Format, Outcome};
+use crate::hint::{self, Interrupted};
+use crate::printer::words::{escape_lines, redact_urls};
+use crate::printer::{Printer, Style};
+use crate::status::Status;
+
+/// Version of the JSON envelope. Fields are added without changing it.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What a failure means, where the error itself does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The command does something: not done is 2.
+    Acts,
+    /// The command answers a question: no answer is 3.
+    Answers,
+}
+
+impl Kind {
+    fn failure(self) -> Status {
+        match self {
+            Self::Acts => Status::Failed,
+            Self::Answers => Status::Unknown,
+        }
+    }
+}
+
+/// Which command ended, and how its answer is wanted.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    /// Name of the command; `None`: the command line was not understood that far.
+    pub command: Option<&'static str>,
+    /// What a failure means.
+    pub kind: Kind,
+    /// The form of the answer.
+    pub format: Format,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// Whether a signal asked to stop: an error that follows is its consequence.
+    pub interrupted: bool,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// With an answer.
+    Status(Status),
+    /// By a signal.
+    Interrupted,
+}
+
+impl Envelope {
+    /// Shows the result, and returns how the command ended. `now` is the end of `duration_seconds`.
+    pub fn close(&self, result: Result<Outcome, Error>, now: DateTime<Utc>, printer: &Printer) -> End {
+        let mut outcome = result.unwrap_or_else(|error| Outcome::new(Status::Ok).error(error));
+        outcome.error = outcome.error.map(|error| self.consequence_of_a_signal(error));
+        let trouble = outcome.error.as_ref().map(|error| Trouble::of(error, printer));
+        let status = match &trouble {
+            Some(trouble) => outcome.status.and(trouble.status.unwrap_or(self.kind.failure())),
+            None => outcome.status,
+        };
+        let interrupted = trouble.as_ref().is_some_and(|trouble| trouble.code == "interrupted");
+
+        if let Err(lost) = self.show(outcome, status, trouble.as_ref(), now, printer) {
+            printer.trouble(&format!("error: write the answer to stdout\n  Caused by: {lost}"));
+            return End::Status(status.and(self.kind.failure()));
+        }
+        if interrupted { End::Interrupted } else { End::Status(status) }
+    }
+
+    fn consequence_of_a_signal(&self, error: Error) -> Error {
+        if self.interrupted && hint::explain(&error).code != "interrupted" { error.context(Interrupted) } else { error }
+    }
+
+    fn show(
+        &self,
+        outcome: Outcome,
+        status: Status,
+        trouble: Option<&Trouble>,
+        now: DateTime<Utc>,
+        printer: &Printer,
+    ) -> io::Result<()> {
+        match self.format {
+            Format::Json => printer.answer(&format!("{:#}\n", self.object(outcome.fields, status, trouble, now))),
+            Format::Ndjson => {
+                for line in outcome.lines {
+                    printer.answer(&format!("{line}\n"))?;
+                }
+                // An object a line is all there is, unless something went wrong: then the last line says so.
+                match trouble {
+                    Some(_) => printer.answer(&format!("{}\n", self.object(Map::new(), status, trouble, now))),
+                    None => Ok(()),
+                }
+            }
+            _ => {
+                if !outcome.text.is_empty() {
+                    printer.answer(&format!("{}\n", outcome.text.trim_end_matches('\n')))?;
+                }
+                if let Some(trouble) = trouble {
+                    printer.trouble(&trouble.render(printer));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn object(
+        &self,
+        fields: Map<String, Value>,
+        status: Status,
+        trouble: Option<&Trouble>,
+        now: DateTime<Utc>,
+    ) -> Value {
+        let milliseconds = (now - self.started_at).num_milliseconds().max(0);
+        let mut object = Map::new();
+        object.insert("schema_version".into(), SCHEMA_VERSION.into());
+        object.insert("command".into(), self.command.into());
+        object.insert("status".into(), json!(status));
+        object.insert("tool_version".into(), env!("CARGO_PKG_VERSION").into());
+        object.insert("started_at".into(), self.started_at.to_rfc3339_opts(SecondsFormat::Millis, true).into());
+        object.insert("duration_seconds".into(), (milliseconds as f64 / 1000.0).into());
+        object.extend(fields);
+        if let Some(trouble) = trouble {
+            object.insert("error".into(), trouble.json());
+        }
+        Value::Object(object)
+    }
+}
+
+/// An error, ready to be shown.
+struct Trouble {
+    code: &'static str,
+    status: Option<Status>,
+    message: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+}
+
+impl Trouble {
+    fn of(error: &Error, printer: &Printer) -> Self {
+        let meaning = hint::explain(error);
+        let mut messages: Vec<String> = Vec::new();
+        for cause in error.chain() {
+            let message = printer.without_secrets(&redact_urls(&cause.to_string()));
+            // Some libraries put their cause into their own words and give it as the cause too.
+            if !messages.last().is_some_and(|last| last.ends_with(&message)) {
+                messages.push(message);
+            }
+        }
+        let message = messages.remove(0);
+        Self { code: meaning.code, status: meaning.status, message, causes: messages, hint: meaning.hint }
+    }
+
+    fn json(&self) -> Value {
+        json!({ "code": self.code, "message": self.message, "causes": self.causes, "hint": self.hint })
+    }
+
+    fn render(&self, printer: &Printer) -> String {
+        let mut text = format!("{} {}", printer.paint_trouble(Style::Red, "error:"), escape_lines(&self.message));
+        for cause in &self.causes {
+            text.push_str(&format!("\n  Caused by: {}", escape_lines(cause)));
+        }
+        if let Some(hint) = &self.hint {
+            text.push_str(&format!("\n\n{} {}", printer.paint_trouble(Style::Green, "hint:"), escape_lines(hint)));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+#[path = "envelope_tests.rs"]
+mod tests;

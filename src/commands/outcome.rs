@@ -1,0 +1,96 @@
+//! What a command found, before it becomes text, JSON or an exit code.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::status::Status;
+
+/// The form of the answer on stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// One object.
+    Json,
+    /// One object a line.
+    Ndjson,
+    /// One line for Nagios and its kin.
+    Nagios,
+    /// Prometheus' text format.
+    Prometheus,
+    /// JUnit's XML, for CI.
+    Junit,
+}
+
+impl Format {
+    /// Whether errors belong into the answer.
+    pub fn is_json(self) -> bool {
+        matches!(self, Self::Json | Self::Ndjson)
+    }
+
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Nagios => "nagios",
+            Self::Prometheus => "prometheus",
+            Self::Junit => "junit",
+        }
+    }
+}
+
+/// What a command found. Beside an error there may be results: a restore that stopped halfway says what the target holds.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The answer; where there is an error, the worse of the two counts.
+    pub status: Status,
+    /// What the command adds to the JSON object, in this order.
+    pub fields: Map<String, Value>,
+    /// For `ndjson`: the objects, one a line.
+    pub lines: Vec<Value>,
+    /// The answer in the format that was asked for, unless that is JSON. Ends with the verdict line; empty: nothing to say.
+    pub text: String,
+    /// What went wrong, if something did.
+    pub error: Option<anyhow::Error>,
+}
+
+impl Outcome {
+    /// An answer without a word.
+    pub fn new(status: Status) -> Self {
+        Self { status, fields: Map::new(), lines: Vec::new(), text: String::new(), error: None }
+    }
+
+    /// Adds a field to the JSON object.
+    ///
+    /// # Panics
+    /// Where the value cannot be JSON: a map whose keys are no strings.
+    #[must_use]
+    pub fn field(mut self, name: &str, value: impl Serialize) -> Self {
+        let value = serde_json::to_value(value).expect("results are made of what JSON can say");
+        self.fields.insert(name.to_owned(), value);
+        self
+    }
+
+    /// Sets the answer for people, or in another format that is text.
+    #[must_use]
+    pub fn text(mut self, text: impl Into<String>) -> Self {
+        self.text = text.into();
+        self
+    }
+
+    /// Sets the objects of `ndjson`.
+    #[must_use]
+    pub fn lines(mut self, lines: Vec<Value>) -> Self {
+        self.lines = lines;
+        self
+    }
+
+    /// Says what went wrong beside the results.
+    #[must_use]
+    pub fn error(mut self, error: anyhow::Error) -> Self {
+        self.error = Some(error);
+        self
+    }
+}

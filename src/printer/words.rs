@@ -1,0 +1,262 @@
+//! Single values as people read them: sizes, counts, spans of time, and foreign text that must not drive a terminal.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+/// Foreign text (keys, client names, what a server said) made harmless: control characters, what reorders or hides text, and bytes
+/// that are not UTF-8 are written as escapes. A backslash is doubled, so that two different keys never look the same.
+pub fn escape(bytes: &[u8]) -> String {
+    let mut safe = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '\\' => safe.push_str("\\\\"),
+                '\n' => safe.push_str("\\n"),
+                '\r' => safe.push_str("\\r"),
+                '\t' => safe.push_str("\\t"),
+                c if c.is_ascii_control() => safe.push_str(&format!("\\x{:02x}", u32::from(c))),
+                c if c.is_control() || is_invisible(c) => safe.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+                c => safe.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            safe.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    safe
+}
+
+/// A message of several lines that may hold foreign text: as [`escape`], but lines stay lines and a backslash stays one.
+pub fn escape_lines(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' => safe.push('\n'),
+            c if c.is_control() || is_invisible(c) => safe.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// Passwords inside URLs made unreadable: `redis://ops:***@host`. The last net below what is never shown by its type: a URL may
+/// have been typed where something else was expected, and an error then quotes it.
+pub fn redact_urls(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        safe.push_str(before);
+        // A password may hold `/` or `@` that somebody forgot to escape: the last `@` before the next space counts.
+        let end = after.find(|c: char| c.is_whitespace() || matches!(c, '"' | '`' | '\'')).unwrap_or(after.len());
+        rest = match after[..end].rfind('@') {
+            Some(sign) => {
+                match after[..sign].find(':') {
+                    Some(colon) => safe.push_str(&format!("{}:***", &after[..colon])),
+                    None => safe.push_str(&after[..sign]),
+                }
+                &after[sign..]
+            }
+            None => after,
+        };
+    }
+    safe + rest
+}
+
+/// Unicode's format characters (general category Cf) that reorder or hide text, and the line separators.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Whether key names may be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Keys {
+    /// As they are.
+    #[default]
+    Shown,
+    /// As a hash (`--hide-keys`): the same key gives the same hash, on every machine.
+    Hidden,
+}
+
+impl Keys {
+    /// A key for a terminal.
+    pub fn show(self, key: &[u8]) -> String {
+        match self {
+            Self::Shown => escape(key),
+            Self::Hidden => hash(key),
+        }
+    }
+
+    /// Puts a key into a JSON object: `key`, and `key_b64` beside it where it is not UTF-8.
+    pub fn insert(self, object: &mut Map<String, Value>, key: &[u8]) {
+        match self {
+            Self::Hidden => drop(object.insert("key".to_owned(), hash(key).into())),
+            Self::Shown => {
+                object.insert("key".to_owned(), String::from_utf8_lossy(key).into());
+                if std::str::from_utf8(key).is_err() {
+                    object.insert("key_b64".to_owned(), STANDARD.encode(key).into());
+                }
+            }
+        }
+    }
+}
+
+/// The first 8 bytes of the SHA-256, which nobody confuses with a key name.
+fn hash(key: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(&Sha256::digest(key)[..8]))
+}
+
+/// Bytes in binary units with one decimal: `1023 B`, `1.0 KiB`, `959.8 MiB`.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if count < 1024 {
+        return format!("{count} B");
+    }
+    let mut value = count as f64 / 1024.0;
+    let mut unit = 0;
+    // 1023.95 would be rounded to `1024.0`.
+    while value >= 1023.95 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+/// A count with a comma every three digits: `1,994,658`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// A count with its noun: `1 key`, `3 keys`.
+pub fn counted(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// A span of time in its two largest units: `0.4 s`, `12.3 s`, `2 min 5 s`, `1 h 3 min`, `3 d 4 h`.
+pub fn span(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds < 59.95 {
+        return format!("{seconds:.1} s");
+    }
+    let whole = seconds.round() as u64;
+    let (days, hours, minutes, rest) = (whole / 86_400, whole / 3600 % 24, whole / 60 % 60, whole % 60);
+    let two = |large: u64, name: &str, small: u64, unit: &str| match small {
+        0 => format!("{large} {name}"),
+        _ => format!("{large} {name} {small} {unit}"),
+    };
+    match (days, hours, minutes) {
+        (0, 0, _) => two(minutes, "min", rest, "s"),
+        (0, _, _) => two(hours, "h", minutes, "min"),
+        _ => two(days, "d", hours, "h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_cannot_drive_a_terminal() {
+        for (foreign, safe) in [
+            (&b"user:1"[..], "user:1"),
+            ("käse:\u{1f600}".as_bytes(), "käse:\u{1f600}"),
+            (b"\x1b[31mred", "\\x1b[31mred"),
+            (b"a\nb\r\tc\0", "a\\nb\\r\\tc\\x00"),
+            (b"\xff\xfeok", "\\xff\\xfeok"),
+            (b"back\\slash", "back\\\\slash"),
+            ("\u{9b}31m".as_bytes(), "\\u{9b}31m"),
+            ("abc\u{202e}fdp".as_bytes(), "abc\\u{202e}fdp"),
+        ] {
+            assert_eq!(escape(foreign), safe);
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        for (text, safe) in [
+            (
+                "cannot reach redis://ops:secret@host:6379/0: refused",
+                "cannot reach redis://ops:***@host:6379/0: refused",
+            ),
+            ("'redis://:p@ss/w@host' and `rediss://:x@other`", "'redis://:***@host' and `rediss://:***@other`"),
+            ("redis://host:6379", "redis://host:6379"),
+            ("redis://ops@host:6379", "redis://ops@host:6379"),
+            ("redis+sentinel://:secret@a,b/service", "redis+sentinel://:***@a,b/service"),
+            ("nothing", "nothing"),
+        ] {
+            assert_eq!(redact_urls(text), safe);
+        }
+    }
+
+    #[test]
+    fn a_message_keeps_its_lines() {
+        assert_eq!(escape_lines("one\n\x1btwo \\"), "one\n\\u{1b}two \\");
+    }
+
+    #[test]
+    fn a_key_that_is_not_text_comes_with_its_bytes() {
+        let mut object = Map::new();
+        Keys::Shown.insert(&mut object, b"a\xff");
+        assert_eq!(Value::Object(object), serde_json::json!({"key": "a\u{fffd}", "key_b64": "Yf8="}));
+        let mut object = Map::new();
+        Keys::Shown.insert(&mut object, b"plain");
+        assert_eq!(Value::Object(object), serde_json::json!({"key": "plain"}));
+    }
+
+    #[test]
+    fn a_hidden_key_is_the_beginning_of_its_sha256() {
+        // `printf secret | sha256sum` begins with 2bb80d537b1da3e3.
+        assert_eq!(Keys::Hidden.show(b"secret"), "sha256:2bb80d537b1da3e3");
+    }
+
+    #[test]
+    fn sizes_are_binary_with_one_decimal() {
+        for (number, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1536, "1.5 KiB"),
+            (1_048_575, "1.0 MiB"),
+            (1_006_632_960, "960.0 MiB"),
+            (u64::MAX, "16.0 EiB"),
+        ] {
+            assert_eq!(bytes(number), text);
+        }
+    }
+
+    #[test]
+    fn counts_have_commas() {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_994_658, "1,994,658")] {
+            assert_eq!(count(number), text);
+        }
+        assert_eq!([counted(1, "key"), counted(2000, "key")], ["1 key", "2,000 keys"]);
+    }
+
+    #[test]
+    fn spans_show_their_two_largest_units() {
+        for (milliseconds, text) in [
+            (40, "0.0 s"),
+            (400, "0.4 s"),
+            (59_949, "59.9 s"),
+            (59_960, "1 min"),
+            (125_000, "2 min 5 s"),
+            (3_780_000, "1 h 3 min"),
+            (273_600_000, "3 d 4 h"),
+        ] {
+            assert_eq!(span(Duration::from_millis(milliseconds)), text);
+        }
+    }
+}

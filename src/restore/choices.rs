@@ -1,0 +1,116 @@
+//! Which keys are wanted, where they go, and when they expire there.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::census::{KeyType, Selection};
+
+/// `--keys`, `--exclude`, `--db`, `--type`, `--ttl`. The default means all, as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Choices {
+    /// Which keys. Of its databases only those of the backup count; empty means any.
+    pub selection: Selection,
+    /// `--db N:M`: what lies in N goes to M. Databases that are not named keep their number.
+    pub moved: BTreeMap<u64, u64>,
+    /// What becomes of expiries.
+    pub ttl: Ttl,
+}
+
+/// What becomes of expiries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ttl {
+    /// They stay the same moments; keys whose moment has passed are not restored.
+    #[default]
+    Keep,
+    /// They move by so many milliseconds: the age of the backup.
+    Shift(i64),
+    /// There are none any more.
+    Strip,
+}
+
+/// What becomes of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// It goes to this database, with this expiry in Unix milliseconds.
+    Yes {
+        /// Number in the target.
+        database: u64,
+        /// Absolute.
+        expire_ms: Option<i64>,
+    },
+    /// It was left out by choice.
+    No,
+    /// Its time has passed.
+    Expired,
+}
+
+impl Choices {
+    /// True if the whole backup is wanted as it is.
+    pub fn is_everything(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Decides about a key. A module's type is known by name only once its value begins: here any module fits
+    /// `module`, and none fits a name.
+    pub fn decide(
+        &self,
+        database: u64,
+        key: &[u8],
+        key_type: KeyType,
+        expire_ms: Option<i64>,
+        now_ms: i64,
+    ) -> Wanted {
+        if !self.selection.is_everything() && !self.selection.takes(database, key, key_type) {
+            return Wanted::No;
+        }
+        let expire_ms = self.expiry(expire_ms);
+        if expire_ms.is_some_and(|at| at <= now_ms) {
+            return Wanted::Expired;
+        }
+        Wanted::Yes { database: self.database(database), expire_ms }
+    }
+
+    /// Where a database goes.
+    pub fn database(&self, database: u64) -> u64 {
+        self.moved.get(&database).copied().unwrap_or(database)
+    }
+
+    /// What becomes of an expiry.
+    pub fn expiry(&self, expire_ms: Option<i64>) -> Option<i64> {
+        match self.ttl {
+            Ttl::Keep => expire_ms,
+            Ttl::Shift(by) => expire_ms.map(|at| at.saturating_add(by)),
+            Ttl::Strip => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::census::Glob;
+
+    #[test]
+    fn a_key_is_decided_by_name_place_and_time() {
+        let mut choices = Choices::default();
+        let decide = |choices: &Choices, database, key: &str, expire| {
+            choices.decide(database, key.as_bytes(), KeyType::String, expire, 1000)
+        };
+        let yes = |database, expire_ms| Wanted::Yes { database, expire_ms };
+        assert!(choices.is_everything());
+        assert_eq!(decide(&choices, 3, "a", None), yes(3, None));
+        assert_eq!(decide(&choices, 3, "a", Some(1000)), Wanted::Expired);
+        assert_eq!(decide(&choices, 3, "a", Some(1001)), yes(3, Some(1001)));
+        choices.ttl = Ttl::Shift(500);
+        assert_eq!(decide(&choices, 3, "a", Some(900)), yes(3, Some(1400)));
+        choices.ttl = Ttl::Strip;
+        assert_eq!(decide(&choices, 3, "a", Some(900)), yes(3, None));
+        choices.moved = [(3, 0)].into();
+        choices.selection = Selection { keys: vec![Glob::new("a*")], databases: [3].into(), ..Selection::default() };
+        assert_eq!(decide(&choices, 3, "a", None), yes(0, None));
+        assert_eq!(decide(&choices, 3, "b", None), Wanted::No);
+        assert_eq!(decide(&choices, 0, "a", None), Wanted::No);
+    }
+}

@@ -1,0 +1,170 @@
+//! What a plan is made of: the backup and the target as plain data.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::introspection::ServerFacts;
+use crate::rdb::opcode::Dialect;
+use crate::replies::Database;
+use crate::repository::manifest::{DatabaseCount, Manifest, StructureState};
+use crate::restore::survey::Survey;
+
+/// What is known of a backup before it is restored. `None`: not known.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct BackupFacts {
+    /// For people: the id, or the name of the file.
+    pub name: String,
+    /// When it was taken, Unix milliseconds.
+    pub created_ms: Option<i64>,
+    /// Name and version of the server it was taken from.
+    pub server: String,
+    /// Version of the RDB format; from 80 on it is Valkey's own.
+    pub rdb_version: u32,
+    /// Bytes of the RDB.
+    pub raw_bytes: Option<u64>,
+    /// `used_memory` of the server at that moment.
+    pub used_memory: Option<u64>,
+    /// Keys in all databases.
+    pub keys: Option<u64>,
+    /// By database.
+    pub databases: BTreeMap<u64, DatabaseCount>,
+    /// Keys by type name.
+    pub by_type: BTreeMap<String, u64>,
+    /// Function libraries.
+    pub functions: u64,
+    /// Whether the structure was understood to the end.
+    pub understood: bool,
+    /// What only reading all of it tells.
+    pub survey: Option<Survey>,
+}
+
+impl BackupFacts {
+    /// What the manifest tells, of its first shard.
+    pub fn of_manifest(manifest: &Manifest) -> Self {
+        let shard = manifest.shards.first();
+        let census = manifest.census.as_ref();
+        let databases = census.into_iter().flat_map(|census| &census.by_database);
+        Self {
+            name: format!("{}/{}", manifest.instance, manifest.id),
+            created_ms: Some(manifest.created_at.timestamp_millis()),
+            server: format!("{} {}", manifest.server.name, manifest.server.version),
+            rdb_version: shard.map_or(0, |shard| shard.rdb_version),
+            raw_bytes: Some(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()),
+            used_memory: shard.and_then(|shard| shard.aux.get("used-mem")?.parse().ok()),
+            keys: census.map(|census| census.keys),
+            databases: databases.filter_map(|(number, count)| Some((number.parse().ok()?, *count))).collect(),
+            by_type: census.map(|census| census.by_type.clone()).unwrap_or_default(),
+            functions: census.map_or(0, |census| census.functions),
+            understood: manifest.structure.state == StructureState::Verified,
+            survey: None,
+        }
+    }
+
+    /// What reading all of a file has told.
+    pub fn of_survey(name: String, survey: Survey) -> Self {
+        let aux = |name: &str| survey.aux.get(name);
+        let server = match (aux("valkey-ver"), aux("redis-ver")) {
+            (Some(version), _) => format!("valkey {version}"),
+            (None, Some(version)) => format!("redis {version}"),
+            (None, None) => "an unknown server".to_owned(),
+        };
+        Self {
+            name,
+            created_ms: aux("ctime").and_then(|text| text.parse::<i64>().ok()?.checked_mul(1000)),
+            server,
+            rdb_version: survey.version,
+            raw_bytes: Some(survey.bytes),
+            used_memory: aux("used-mem").and_then(|text| text.parse().ok()),
+            keys: Some(survey.keys),
+            databases: survey.databases.clone(),
+            by_type: survey.by_type.clone(),
+            functions: survey.functions.len() as u64,
+            understood: true,
+            survey: Some(survey),
+        }
+    }
+
+    /// Adds what reading all of it has told.
+    #[must_use]
+    pub fn surveyed(self, survey: Survey) -> Self {
+        let name = self.name.clone();
+        let created_ms = self.created_ms;
+        let facts = Self::of_survey(name, survey);
+        Self { created_ms: created_ms.or(facts.created_ms), ..facts }
+    }
+
+    /// Whose form it is.
+    pub fn dialect(&self) -> Dialect {
+        Dialect::of_footer(self.rdb_version)
+    }
+
+    /// Names of the modules whose values are in it. Vector sets are part of Redis 8, and not named here.
+    pub fn modules(&self) -> BTreeSet<&str> {
+        self.by_type.keys().filter_map(|name| name.strip_prefix("module:")).collect()
+    }
+}
+
+/// What is known of a target. `None`: not known, mostly because our user may not ask.
+#[derive(Debug, Clone)]
+pub struct TargetFacts {
+    /// For people.
+    pub address: String,
+    /// What it says of itself.
+    pub server: ServerFacts,
+    /// Databases that hold keys.
+    pub databases: BTreeMap<u64, Database>,
+    /// It answered `SELECT` of the highest database that is needed.
+    pub selects: Option<Result<(), String>>,
+    /// `databases`.
+    pub n_databases: Option<u64>,
+    /// `proto-max-bulk-len` in bytes.
+    pub longest_bulk: Option<u64>,
+    /// `appendonly`.
+    pub append_only: Option<bool>,
+    /// `min-replicas-to-write`.
+    pub min_replicas: Option<u64>,
+    /// `stop-writes-on-bgsave-error` holds back writes now: the last save failed.
+    pub writes_stopped: bool,
+    /// Bytes of memory of its host; as the server says.
+    pub host_memory: Option<u64>,
+    /// Bytes that are free there, if it is our own host.
+    pub host_free: Option<u64>,
+    /// Names of its function libraries.
+    pub functions: Option<BTreeSet<String>>,
+    /// The user we are.
+    pub user: Option<String>,
+    /// Commands that our user may not use, of those that are needed.
+    pub forbidden: Option<Vec<String>>,
+    /// The user may write only some keys: the patterns.
+    pub key_patterns: Option<String>,
+    /// A Sentinel is connected.
+    pub watched: Option<bool>,
+    /// In a cluster: slots that this node serves.
+    pub slots: Option<u64>,
+    /// Counters at this moment.
+    pub counters: Counters,
+}
+
+/// Counters of a server that tell what happened beside us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Counters {
+    /// `evicted_keys`.
+    pub evicted: u64,
+    /// `expired_keys`.
+    pub expired: u64,
+    /// Keys in all databases.
+    pub keys: u64,
+}
+
+impl TargetFacts {
+    /// Keys in all databases.
+    pub fn keys(&self) -> u64 {
+        self.databases.values().map(|database| database.keys).sum()
+    }
+
+    /// `proto-max-bulk-len`, or its default.
+    pub fn longest_bulk(&self) -> u64 {
+        self.longest_bulk.unwrap_or(512 * 1024 * 1024)
+    }
+}

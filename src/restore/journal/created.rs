@@ -1,0 +1,131 @@
+//! Names of the keys that a restore created, in a file: there may be more of them than memory.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// A name is not longer than a string of Redis may be.
+const LONGEST_NAME: u64 = 512 * 1024 * 1024;
+
+/// The file, open for writing. Removed when dropped.
+#[derive(Debug)]
+pub struct Created {
+    file: BufWriter<File>,
+    path: PathBuf,
+}
+
+/// Adds a key to bytes for [`Created::append`].
+pub fn put_record(bytes: &mut Vec<u8>, database: u64, key: &[u8], crc64: u64) {
+    bytes.extend_from_slice(&database.to_le_bytes());
+    bytes.extend_from_slice(&crc64.to_le_bytes());
+    bytes.extend_from_slice(&(key.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(key);
+}
+
+impl Created {
+    /// A new, empty file.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        Ok(Self { file: BufWriter::with_capacity(256 * 1024, File::create(path)?), path: path.to_owned() })
+    }
+
+    /// Adds records.
+    ///
+    /// # Errors
+    /// The disk is full, say.
+    pub fn append(&mut self, records: &[u8]) -> io::Result<()> {
+        self.file.write_all(records)
+    }
+
+    /// All records, in the order they were added.
+    ///
+    /// # Errors
+    /// The file cannot be written to the end, or opened.
+    pub fn records(&mut self) -> io::Result<Records> {
+        self.file.flush()?;
+        Ok(Records { file: BufReader::with_capacity(256 * 1024, File::open(&self.path)?) })
+    }
+}
+
+impl Drop for Created {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Reads the records of created keys.
+#[derive(Debug)]
+pub struct Records {
+    file: BufReader<File>,
+}
+
+/// A key that was created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its database.
+    pub database: u64,
+    /// Its name.
+    pub key: Vec<u8>,
+    /// CRC64 at the end of the payload that was sent; 0: it was not sent as one payload.
+    pub crc64: u64,
+}
+
+impl Iterator for Records {
+    type Item = io::Result<Record>;
+
+    fn next(&mut self) -> Option<io::Result<Record>> {
+        match self.file.fill_buf() {
+            Ok([]) => None,
+            Ok(_) => Some(self.read()),
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+impl Records {
+    fn read(&mut self) -> io::Result<Record> {
+        let database = self.number()?;
+        let crc64 = self.number()?;
+        let length = self.number()?;
+        if length > LONGEST_NAME {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a name that is too long"));
+        }
+        let mut key = Vec::new();
+        (&mut self.file).take(length).read_to_end(&mut key)?;
+        if key.len() as u64 != length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Record { database, key, crc64 })
+    }
+
+    fn number(&mut self) -> io::Result<u64> {
+        let mut bytes = [0; 8];
+        self.file.read_exact(&mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_come_back_as_they_were_added() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("created");
+        let mut created = Created::create(&path).unwrap();
+        let mut bytes = Vec::new();
+        put_record(&mut bytes, 0, b"", 5);
+        put_record(&mut bytes, 12, b"\xffkey", u64::MAX);
+        created.append(&bytes).unwrap();
+        let read: Vec<Record> = created.records().unwrap().map(Result::unwrap).collect();
+        assert_eq!(read.len(), 2);
+        assert_eq!(read[1], Record { database: 12, key: b"\xffkey".to_vec(), crc64: u64::MAX });
+        created.append(&bytes[..20]).unwrap();
+        assert!(created.records().unwrap().last().unwrap().is_err(), "cut in the middle");
+        drop(created);
+        assert!(!path.exists());
+    }
+}

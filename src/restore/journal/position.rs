@@ -1,0 +1,46 @@
+//! How far a restore got, and which restore it was.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::restore::tally::Tally;
+
+/// Which restore it is: another one has another journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Name of the backup, or of the file.
+    pub backup: String,
+    /// SHA-256 or CRC64 of its RDB, hex.
+    pub digest: String,
+    /// `run_id` of the target: a target that was started anew may hold less than it said.
+    pub target_run_id: String,
+    /// Everything that decides which keys go where, in words.
+    pub choices: String,
+}
+
+impl Identity {
+    /// The name of its folder.
+    pub fn name(&self) -> String {
+        let mut digest = Sha256::new();
+        for part in [&self.backup, &self.digest, &self.target_run_id, &self.choices] {
+            digest.update((part.len() as u64).to_le_bytes());
+            digest.update(part.as_bytes());
+        }
+        hex::encode(&digest.finalize()[..16])
+    }
+}
+
+/// How far a restore got.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Position {
+    /// All keys of the backup with a smaller number are decided.
+    pub prefix: u64,
+    /// No key with this number or a higher one was sent.
+    pub sent: u64,
+    /// What became of the keys before `prefix`.
+    pub tally: Tally,
+    /// Keys before `prefix` that are not decided all the same: their values are large and come later. Number and length.
+    pub deferred: BTreeMap<u64, u64>,
+}

@@ -1,0 +1,253 @@
+//! Keys as commands over several connections: methods `restore` and `commands`.
+//!
+//! A plain thread reads the backup and makes commands ([`assemble`]); each connection ([`lane`]) sends them and reads the
+//! answers; the [`ledger`] knows what is answered. The bytes in between are bounded ([`budget`]).
+
+pub mod assemble;
+pub mod batch;
+pub mod budget;
+pub mod lane;
+pub mod ledger;
+pub mod outbox;
+pub mod replies;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::capture::{Raw, RawError};
+use crate::progress::Progress;
+use crate::rdb::{RdbError, Scanner};
+use crate::restore::journal::{Created, Journal, Position};
+use crate::restore::rate::{Pace, Rate};
+use crate::restore::tally::Tally;
+use assemble::{Assembler, Existing};
+use budget::Budget;
+use ledger::{Ledger, Stop, Unanswered};
+use outbox::Outbox;
+
+/// Bytes of a batch, unless a rate asks for less.
+const BATCH: usize = 256 * 1024;
+/// Bytes that wait to be sent, over all connections. A single larger value passes alone.
+const ON_THE_WAY: usize = 4 * 1024 * 1024;
+/// Batches that may wait for one connection.
+const QUEUE: usize = 4;
+
+/// What a replay needs beside the connections.
+#[derive(Debug)]
+pub struct Job {
+    /// What becomes of each key.
+    pub plan: assemble::Plan,
+    /// The limit per second.
+    pub rate: Option<Rate>,
+    /// A target that answers nothing for so long is lost.
+    pub silence: Duration,
+    /// Where progress is kept for `--resume`; `None`: nowhere.
+    pub journal: Option<Journal>,
+    /// What an earlier run has done.
+    pub before: Position,
+    /// Where the names of created keys go, if they may have to be taken back.
+    pub created: Option<Created>,
+    /// Set by a signal.
+    pub cancel: CancellationToken,
+}
+
+/// How the reading of the backup ended.
+#[derive(Debug, thiserror::Error)]
+pub enum BadBackup {
+    /// Its structure or checksum is wrong.
+    #[error(transparent)]
+    Rdb(#[from] RdbError),
+    /// Its bytes do not come, or are not those that were stored.
+    #[error(transparent)]
+    Raw(#[from] RawError),
+    /// It has bytes behind its end.
+    #[error("{0} bytes stand behind the end of the RDB")]
+    Trailing(u64),
+}
+
+/// What a replay has done.
+#[derive(Debug)]
+pub struct Replayed {
+    /// What became of the keys that were reached.
+    pub tally: Tally,
+    /// The backup turned out bad.
+    pub bad: Option<BadBackup>,
+    /// The target or a connection failed.
+    pub stop: Option<Stop>,
+    /// A signal came.
+    pub interrupted: bool,
+    /// Keys that were sent and not answered; not in the tally.
+    pub unanswered: Vec<Unanswered>,
+    /// Names of the keys that were created.
+    pub created: Option<Created>,
+    /// Where progress is kept.
+    pub journal: Option<Journal>,
+    /// How far it got.
+    pub position: Position,
+}
+
+impl Replayed {
+    /// Whether all of the backup was read, sent and answered.
+    pub fn is_complete(&self) -> bool {
+        self.bad.is_none() && self.stop.is_none() && !self.interrupted && self.unanswered.is_empty()
+    }
+}
+
+/// Where the bytes of the backup come from: opened once, and again for values too long for one pass.
+pub type Reopen = Box<dyn FnMut() -> Result<Raw, RawError> + Send>;
+
+/// Sends all keys of a backup over these connections, which are authenticated and in database 0.
+pub async fn run<S>(job: Job, streams: Vec<S>, raw: Raw, reopen: Option<Reopen>, progress: Arc<dyn Progress>) -> Replayed
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let ledger = Arc::new(Ledger::new(job.before.tally.clone(), job.before.prefix, job.created));
+    let budget = Arc::new(Budget::new(ON_THE_WAY));
+    let (used_in, used_out) = crossbeam_channel::bounded(2 * QUEUE * streams.len().max(1));
+    let shared = lane::Shared {
+        ledger: ledger.clone(),
+        budget: budget.clone(),
+        used: used_in,
+        usual: BATCH,
+        silence: job.silence,
+        skip_existing: job.plan.existing == Existing::Skip,
+        clock: job.plan.clock,
+    };
+    let mut lanes = Vec::new();
+    let mut running = Vec::new();
+    for stream in streams {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        lanes.push(sender);
+        running.push(tokio::spawn(lane::run(stream, receiver, shared.clone())));
+    }
+    let outbox = Outbox::new(lanes, used_out, budget.clone(), ledger.clone(), Pace::new(job.rate), BATCH);
+    let reading = Reading {
+        assembler: Assembler::new(job.plan, outbox),
+        ledger: ledger.clone(),
+        journal: job.journal,
+        before: job.before,
+        cancel: job.cancel.clone(),
+        progress,
+    };
+    let read = tokio::task::spawn_blocking(move || reading.read(raw, reopen)).await;
+    for lane in running {
+        if let Err(error) = lane.await {
+            ledger.stop(Stop::Lost(format!("a connection's task ended: {error}")));
+        }
+    }
+    let closed = ledger.close();
+    let mut read = read.unwrap_or_else(|error| {
+        ledger.stop(Stop::Lost(format!("the reading thread ended: {error}")));
+        Read::default()
+    });
+    let position =
+        Position { prefix: closed.prefix, sent: read.sent, tally: ledger.prefix().1, deferred: read.deferred };
+    if let Some(journal) = read.journal.as_mut()
+        && let Err(error) = journal.write(&position)
+    {
+        tracing::warn!("the journal cannot be written, `--resume` will begin earlier: {error}");
+    }
+    Replayed {
+        tally: closed.tally,
+        bad: read.bad,
+        stop: closed.stop,
+        interrupted: job.cancel.is_cancelled() && !read.to_the_end,
+        unanswered: closed.unanswered,
+        created: closed.created,
+        journal: read.journal,
+        position,
+    }
+}
+
+/// The reading side.
+struct Reading {
+    assembler: Assembler,
+    ledger: Arc<Ledger>,
+    journal: Option<Journal>,
+    before: Position,
+    cancel: CancellationToken,
+    progress: Arc<dyn Progress>,
+}
+
+/// What the reading side knows at its end.
+#[derive(Debug, Default)]
+struct Read {
+    bad: Option<BadBackup>,
+    journal: Option<Journal>,
+    /// Keys with this number or a higher one were not sent.
+    sent: u64,
+    deferred: BTreeMap<u64, u64>,
+    to_the_end: bool,
+}
+
+impl Reading {
+    fn read(mut self, raw: Raw, reopen: Option<Reopen>) -> Read {
+        let mut deferred = self.before.deferred.clone();
+        let mut bad = self.pass(raw, &deferred).err();
+        let sent = self.assembler.keys_read().max(self.before.sent);
+        deferred.extend(self.assembler.deferred().iter().map(|(ordinal, length)| (*ordinal, *length)));
+        let mut to_the_end = bad.is_none() && !self.is_stopped();
+        if to_the_end && !deferred.is_empty() {
+            match reopen.map(|mut open| open()) {
+                Some(Ok(raw)) => {
+                    self.assembler.again(deferred.clone());
+                    bad = self.pass(raw, &deferred).err();
+                    to_the_end = bad.is_none() && !self.is_stopped();
+                }
+                Some(Err(error)) => bad = Some(error.into()),
+                // A pipe cannot be read twice: what is missing is not in the tally, and so the sum will not add up.
+                None => to_the_end = false,
+            }
+        }
+        if bad.is_none() && !self.is_stopped() {
+            self.assembler.finish();
+        }
+        if to_the_end {
+            deferred.clear();
+        }
+        Read { bad, journal: self.journal, sent, deferred, to_the_end }
+    }
+
+    /// Reads the backup from its start to its end, or until there is no point in going on.
+    fn pass(&mut self, mut raw: Raw, deferred: &BTreeMap<u64, u64>) -> Result<(), BadBackup> {
+        let mut scanner = Scanner::new();
+        let mut trailing = 0;
+        while let Some(chunk) = raw.next() {
+            let chunk = chunk?;
+            scanner.push(&chunk, &mut self.assembler)?;
+            trailing += scanner.trailing_in_last_push() as u64;
+            self.progress.advance(chunk.len() as u64);
+            if self.is_stopped() {
+                return Ok(());
+            }
+            self.assembler.tick();
+            self.checkpoint(deferred);
+        }
+        scanner.finish(&mut self.assembler)?;
+        match trailing {
+            0 => Ok(()),
+            n => Err(BadBackup::Trailing(n)),
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.cancel.is_cancelled() || self.ledger.is_stopped()
+    }
+
+    /// Writes down how far everything is answered, from time to time.
+    fn checkpoint(&mut self, before: &BTreeMap<u64, u64>) {
+        let Some(journal) = self.journal.as_mut().filter(|journal| journal.is_due()) else { return };
+        let (prefix, tally) = self.ledger.prefix();
+        let mut deferred = before.clone();
+        deferred.extend(self.assembler.deferred().iter().map(|(ordinal, length)| (*ordinal, *length)));
+        let sent = self.assembler.keys_read().max(self.before.sent) + 1;
+        if let Err(error) = journal.write(&Position { prefix, sent, tally, deferred }) {
+            self.ledger.stop(Stop::Journal(error.to_string()));
+        }
+    }
+}

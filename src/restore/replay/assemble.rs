@@ -1,0 +1,263 @@
+//! The reading side of a restore: a visitor of the RDB that makes commands of its keys.
+//!
+//! The commands are written straight into the batch; a key costs no allocation of its own.
+
+mod function;
+mod payload;
+
+use std::collections::BTreeMap;
+
+use crate::census::KeyType;
+use crate::rdb::opcode::Dialect;
+use crate::rdb::visit::{Entry, EntryEnd, Interest, Piece, Visit};
+use crate::restore::choices::{Choices, Ttl, Wanted};
+use crate::restore::replay::outbox::Outbox;
+use crate::restore::target_format::{Route, TargetFormat};
+use crate::restore::typed::Typed;
+pub use function::name_of;
+use payload::Payload;
+
+/// A value up to this length is collected before its command is complete. Of a longer one the length has to be known
+/// beforehand, so it comes in a second pass.
+pub const HELD_AT_MOST: u64 = 16 * 1024 * 1024;
+
+/// What the commands depend on.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What the target takes.
+    pub format: TargetFormat,
+    /// Which keys, and where they go.
+    pub choices: Choices,
+    /// What becomes of keys that the target has.
+    pub existing: Existing,
+    /// Everything goes by typed commands.
+    pub by_commands: bool,
+    /// Nobody else has keys in the target: small values go straight to their name.
+    pub target_was_empty: bool,
+    /// `proto-max-bulk-len` of the target, in bytes: longer collections go by typed commands.
+    pub longest_bulk: u64,
+    /// "Now" in Unix milliseconds.
+    pub clock: fn() -> i64,
+    /// Keys before this number were decided by an earlier run.
+    pub done: u64,
+    /// Keys before this number may have been sent by an earlier run: they are overwritten where they are ours for sure.
+    pub sent: u64,
+}
+
+/// What becomes of a key that the target has already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// There should be none: it counts as failed.
+    Fail,
+    /// It stays.
+    Skip,
+    /// It is overwritten.
+    Replace,
+}
+
+/// Makes commands of keys.
+#[derive(Debug)]
+pub struct Assembler {
+    plan: Plan,
+    outbox: Outbox,
+    dialect: Dialect,
+    version: u32,
+    /// Number of the next key of the file.
+    ordinal: u64,
+    /// In a second pass: only these, with their length.
+    only: Option<BTreeMap<u64, u64>>,
+    deferred: BTreeMap<u64, u64>,
+    now_ms: i64,
+    current: Current,
+    payload: Payload,
+    typed: Typed,
+}
+
+/// What is done with the key that is being read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Current {
+    /// Nothing; it is accounted for.
+    Nothing,
+    /// Nothing in this pass.
+    Deferred,
+    /// It becomes a RESTORE.
+    Payload,
+    /// It becomes typed commands.
+    Typed,
+}
+
+impl Assembler {
+    /// A first pass over all keys.
+    pub fn new(plan: Plan, outbox: Outbox) -> Self {
+        let now_ms = (plan.clock)();
+        Self {
+            typed: Typed::new(plan.format, plan.choices.clone(), getrandom::u64().unwrap_or(0)),
+            plan,
+            outbox,
+            dialect: Dialect::Redis,
+            version: 0,
+            ordinal: 0,
+            only: None,
+            deferred: BTreeMap::new(),
+            now_ms,
+            current: Current::Nothing,
+            payload: Payload::default(),
+        }
+    }
+
+    /// Another pass, over these keys only (number and length).
+    pub fn again(&mut self, only: BTreeMap<u64, u64>) {
+        self.ordinal = 0;
+        self.only = Some(only);
+        self.deferred = BTreeMap::new();
+        self.current = Current::Nothing;
+    }
+
+    /// Number of keys that were read so far.
+    pub fn keys_read(&self) -> u64 {
+        self.ordinal
+    }
+
+    /// Keys whose values are too long to be collected: number and length.
+    pub fn deferred(&self) -> &BTreeMap<u64, u64> {
+        &self.deferred
+    }
+
+    /// Sends what is left.
+    pub fn finish(&mut self) {
+        self.outbox.flush();
+    }
+
+    /// Takes the clock anew: called once per chunk, so that it costs nothing per key.
+    pub fn tick(&mut self) {
+        self.now_ms = (self.plan.clock)();
+    }
+
+    fn replaces(&self, ordinal: u64) -> bool {
+        match self.plan.existing {
+            Existing::Replace => true,
+            // An interrupted run may have sent it, and nobody else had it.
+            Existing::Fail => ordinal < self.plan.sent,
+            Existing::Skip => false,
+        }
+    }
+
+    fn begin(&mut self, entry: &Entry<'_>, database: u64, expire_ms: Option<i64>) -> Interest {
+        let ordinal = self.ordinal;
+        let replace = self.replaces(ordinal);
+        let known = self.only.as_ref().and_then(|only| only.get(&ordinal).copied());
+        let mut route = match self.plan.by_commands {
+            true => self.plan.format.by_commands(entry.value_type),
+            false => self.plan.format.route(entry.value_type, self.dialect, self.version),
+        };
+        // Expiries of fields stand within the payload.
+        if self.plan.choices.ttl != Ttl::Keep && matches!(entry.value_type.0, 22..=25) {
+            route = self.plan.format.by_commands(entry.value_type);
+        }
+        // Longer than the target takes in one piece, with what a payload adds.
+        if route == Route::Payload && known.is_some_and(|length| length + 64 > self.plan.longest_bulk) {
+            route = self.plan.format.by_commands(entry.value_type);
+        }
+        match route {
+            Route::Payload => {
+                self.outbox.select(database);
+                self.payload.begin(&mut self.outbox, entry, self.plan.format, database, expire_ms, replace, known);
+                self.current = Current::Payload;
+                Interest { raw: true, pieces: false }
+            }
+            Route::Commands(_) => {
+                // Straight to its name only where nobody can have it; what an interrupted run left would be added to.
+                let direct = self.plan.target_was_empty && ordinal >= self.plan.sent;
+                self.typed.begin(entry, database, expire_ms, replace, direct, self.now_ms);
+                self.current = Current::Typed;
+                Interest { raw: false, pieces: true }
+            }
+            Route::Impossible(loss) => {
+                self.outbox.batch.tally.lost(database, entry.key, loss.words());
+                self.leave()
+            }
+        }
+    }
+
+    fn leave(&mut self) -> Interest {
+        self.current = Current::Nothing;
+        Interest::default()
+    }
+}
+
+impl Visit for Assembler {
+    fn header(&mut self, dialect: Dialect, version: u32) {
+        (self.dialect, self.version) = (dialect, version);
+    }
+
+    fn function(&mut self, source: &[u8]) {
+        if self.only.is_none() && self.plan.done == 0 {
+            function::send(&mut self.outbox, &self.plan, source);
+        }
+    }
+
+    fn entry(&mut self, entry: &Entry<'_>) -> Interest {
+        let ordinal = self.ordinal;
+        let meant = match &self.only {
+            Some(only) => only.contains_key(&ordinal),
+            None => ordinal >= self.plan.done,
+        };
+        if !meant {
+            return self.leave();
+        }
+        let key_type = KeyType::of_encoding(entry.value_type);
+        let plan = &self.plan;
+        match plan.choices.decide(entry.database, entry.key, key_type, entry.expire_ms, self.now_ms) {
+            Wanted::No => {
+                self.outbox.batch.tally.skipped_by_choice += 1;
+                self.leave()
+            }
+            Wanted::Expired => {
+                self.outbox.batch.tally.expired += 1;
+                self.leave()
+            }
+            Wanted::Yes { database, expire_ms } => self.begin(entry, database, expire_ms),
+        }
+    }
+
+    fn raw(&mut self, bytes: &[u8]) {
+        if self.current != Current::Payload {
+            return;
+        }
+        self.payload.push(&mut self.outbox, bytes);
+        if self.payload.is_too_long() {
+            self.payload.abandon(&mut self.outbox);
+            self.current = Current::Deferred;
+        }
+    }
+
+    fn piece(&mut self, piece: Piece<'_>) {
+        if self.current == Current::Typed {
+            self.typed.piece(&mut self.outbox, piece);
+        }
+    }
+
+    fn entry_end(&mut self, end: &EntryEnd) {
+        let ordinal = self.ordinal;
+        self.ordinal += 1;
+        match std::mem::replace(&mut self.current, Current::Nothing) {
+            Current::Nothing => self.outbox.decided(ordinal),
+            Current::Deferred => {
+                self.deferred.insert(ordinal, end.raw_length);
+                self.outbox.decided(ordinal);
+            }
+            Current::Payload => {
+                self.payload.end(&mut self.outbox);
+                self.outbox.entry_end(ordinal);
+            }
+            Current::Typed => {
+                self.typed.end(&mut self.outbox);
+                self.outbox.entry_end(ordinal);
+            }
+        }
+    }
+
+    fn stopped(&self) -> bool {
+        self.outbox.is_closed()
+    }
+}

@@ -1,0 +1,173 @@
+//! One RESTORE command, made while the value arrives.
+//!
+//! `RESTORE key ttl payload [REPLACE] ABSTTL [IDLETIME s | FREQ n]`, where the payload is the type, the value as it stands in
+//! the file, the format version (little-endian, two bytes) and a CRC64 over all of it (Redis `cluster.c`, `createDumpPayload`).
+
+use crate::rdb::crc64::{Crc64, crc64};
+use crate::rdb::opcode;
+use crate::rdb::visit::Entry;
+use crate::restore::replay::assemble::HELD_AT_MOST;
+use crate::restore::replay::batch::{What, decimal, put_bulk, put_head, put_number};
+use crate::restore::replay::outbox::Outbox;
+use crate::restore::target_format::TargetFormat;
+
+/// Version and CRC64 at the end.
+const FOOTER: u64 = 10;
+
+/// The command that is being made.
+#[derive(Debug, Default)]
+pub struct Payload {
+    /// Where the command begins in the batch.
+    command_at: usize,
+    /// Where the payload's length stands, and how many digits were left for it.
+    digits_at: usize,
+    digits: usize,
+    /// Where the payload begins.
+    payload_at: usize,
+    /// Bytes of the value so far.
+    length: u64,
+    /// Known beforehand: the command leaves in parts, and the sum is carried on.
+    known: Option<(u64, Crc64)>,
+    key: Vec<u8>,
+    tail: Vec<u8>,
+    version: u32,
+    database: u64,
+    expire_ms: i64,
+}
+
+impl Payload {
+    /// Begins the command of a key. `known`: the length of the value, if it is to leave in parts.
+    #[expect(clippy::too_many_arguments, reason = "one call, and all of it is needed there")]
+    pub fn begin(
+        &mut self,
+        outbox: &mut Outbox,
+        entry: &Entry<'_>,
+        format: TargetFormat,
+        database: u64,
+        expire_ms: Option<i64>,
+        replace: bool,
+        known: Option<u64>,
+    ) {
+        self.key.clear();
+        self.key.extend_from_slice(entry.key);
+        self.version = format.version;
+        self.database = database;
+        self.expire_ms = expire_ms.unwrap_or(0);
+        self.length = 0;
+        let words = self.make_tail(entry, replace);
+
+        let meta = entry.key_meta.filter(|_| format.takes_key_meta());
+        let meta_length = meta.map_or(0, |meta| meta.len() + 1);
+        let bytes = &mut outbox.batch.bytes;
+        self.command_at = bytes.len();
+        put_head(bytes, 4 + words);
+        bytes.extend_from_slice(b"$7\r\nRESTORE\r\n");
+        put_bulk(bytes, entry.key);
+        let mut digits = [0; 20];
+        // A moment before 1970 has passed, and those keys are not sent.
+        put_bulk(bytes, decimal(u64::try_from(self.expire_ms).unwrap_or(0), &mut digits));
+        bytes.push(b'$');
+        self.digits_at = bytes.len();
+        match known {
+            Some(length) => put_number(bytes, length + 1 + FOOTER + meta_length as u64),
+            // Most values are about as long as the one before.
+            None => bytes.resize(bytes.len() + self.digits.max(1), b'0'),
+        }
+        bytes.extend_from_slice(b"\r\n");
+        self.payload_at = bytes.len();
+        if let Some(meta) = meta {
+            bytes.push(opcode::KEY_META_OR_SLOT_IMPORT);
+            bytes.extend_from_slice(meta);
+        }
+        bytes.push(entry.value_type.0);
+        self.known = known.map(|length| {
+            let mut crc = Crc64::new();
+            crc.update(&bytes[self.payload_at..]);
+            (length, crc)
+        });
+    }
+
+    /// What follows the payload; gives how many words it is.
+    fn make_tail(&mut self, entry: &Entry<'_>, replace: bool) -> usize {
+        self.tail.clear();
+        self.tail.extend_from_slice(b"\r\n$6\r\nABSTTL\r\n");
+        let mut words = 1;
+        if replace {
+            self.tail.extend_from_slice(b"$7\r\nREPLACE\r\n");
+            words += 1;
+        }
+        let mut digits = [0; 20];
+        if let Some(seconds) = entry.idle_seconds {
+            self.tail.extend_from_slice(b"$8\r\nIDLETIME\r\n");
+            // The server reads a signed number of seconds and multiplies it by 1000.
+            put_bulk(&mut self.tail, decimal(seconds.min(u64::from(u32::MAX)), &mut digits));
+            words += 2;
+        } else if let Some(frequency) = entry.frequency {
+            self.tail.extend_from_slice(b"$4\r\nFREQ\r\n");
+            put_bulk(&mut self.tail, decimal(u64::from(frequency), &mut digits));
+            words += 2;
+        }
+        words
+    }
+
+    /// The next bytes of the value.
+    pub fn push(&mut self, outbox: &mut Outbox, bytes: &[u8]) {
+        self.length += bytes.len() as u64;
+        outbox.batch.bytes.extend_from_slice(bytes);
+        if let Some((_, crc)) = self.known.as_mut() {
+            crc.update(bytes);
+            outbox.may_split_command();
+        }
+    }
+
+    /// Whether the value is longer than may be collected.
+    pub fn is_too_long(&self) -> bool {
+        self.known.is_none() && self.length > HELD_AT_MOST
+    }
+
+    /// Takes the command back out of the batch.
+    pub fn abandon(&mut self, outbox: &mut Outbox) {
+        outbox.batch.bytes.truncate(self.command_at);
+    }
+
+    /// Completes the command.
+    pub fn end(&mut self, outbox: &mut Outbox) {
+        let version = (self.version as u16).to_le_bytes();
+        let bytes = &mut outbox.batch.bytes;
+        let crc = match self.known.take() {
+            Some((_, mut crc)) => {
+                crc.update(&version);
+                bytes.extend_from_slice(&version);
+                crc.value()
+            }
+            None => {
+                bytes.extend_from_slice(&version);
+                let crc = crc64(&bytes[self.payload_at..]);
+                let length = (bytes.len() - self.payload_at) as u64 + 8;
+                self.write_length(bytes, length);
+                crc
+            }
+        };
+        bytes.extend_from_slice(&crc.to_le_bytes());
+        bytes.extend_from_slice(&self.tail);
+        outbox.push(What::Whole, self.database, self.expire_ms, crc, &[&self.key]);
+    }
+
+    /// Writes the payload's length where room was left for it, and makes more room or less where that was wrong.
+    fn write_length(&mut self, bytes: &mut Vec<u8>, length: u64) {
+        let mut buffer = [0; 20];
+        let digits = decimal(length, &mut buffer);
+        let room = self.digits.max(1);
+        let after = self.digits_at + room;
+        let end = bytes.len();
+        if digits.len() > room {
+            bytes.resize(end + digits.len() - room, 0);
+            bytes.copy_within(after..end, self.digits_at + digits.len());
+        } else if digits.len() < room {
+            bytes.copy_within(after.., self.digits_at + digits.len());
+            bytes.truncate(end + digits.len() - room);
+        }
+        bytes[self.digits_at..self.digits_at + digits.len()].copy_from_slice(digits);
+        self.digits = digits.len();
+    }
+}

@@ -1,0 +1,176 @@
+//! A batch: commands as bytes, and what each of their replies will mean.
+
+use crate::restore::tally::Tally;
+
+/// Commands on their way to the target, in one piece.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Number in the order of the backup, over all connections.
+    pub sequence: u64,
+    /// The commands, in RESP.
+    pub bytes: Vec<u8>,
+    /// Names of the keys, one after the other.
+    pub names: Vec<u8>,
+    /// What the replies mean, in order.
+    pub commands: Vec<Command>,
+    /// What became of keys that were not sent.
+    pub tally: Tally,
+    /// All keys of the backup with a smaller number are in this batch or in earlier ones.
+    pub end_ordinal: u64,
+    /// Its last command goes on in the next batch: nothing may come in between.
+    pub continues: bool,
+}
+
+/// A command and the key it is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Command {
+    /// What its reply means.
+    pub what: What,
+    /// Number of the database in the target.
+    pub database: u64,
+    /// Absolute expiry that the key will have; 0: none.
+    pub expire_ms: i64,
+    /// CRC64 of the payload; 0 where there is none.
+    pub crc64: u64,
+    /// Where its name begins in [`Batch::names`].
+    pub name_at: u32,
+    /// How long its name is.
+    pub name_length: u32,
+    /// How long the name of its temporary key is, which follows it; 0: there is none.
+    pub temporary_length: u32,
+}
+
+/// What a reply means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// Only an error matters.
+    Select,
+    /// A function library was loaded.
+    Function,
+    /// The key is there.
+    Whole,
+    /// A part of a key; the reply has to be this.
+    Step(Expected),
+    /// No command and no reply: all steps of this key were sent directly to its name.
+    StepsEnd,
+    /// No command and no reply: all steps of this key were sent to its temporary name, which now gets the real one.
+    Rename {
+        /// A key of that name is overwritten.
+        replace: bool,
+    },
+    /// The answer to the renaming. `replace` as there.
+    Renamed {
+        /// A key of that name is overwritten.
+        replace: bool,
+    },
+    /// The temporary key was removed.
+    Cleaned,
+}
+
+impl What {
+    /// Whether a reply will come.
+    pub fn has_reply(self) -> bool {
+        !matches!(self, Self::StepsEnd | Self::Rename { .. })
+    }
+}
+
+/// What the reply to a step has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// Any but an error.
+    Anything,
+    /// `OK`, not a null.
+    Ok,
+    /// This number; another one means that the key was there before or somebody else writes to it.
+    Number(i64),
+    /// An array of so many elements.
+    Elements(usize),
+}
+
+impl Batch {
+    /// Whether it says nothing at all.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.commands.is_empty() && self.tally == Tally::default()
+    }
+
+    /// Adds a key's name (and the one of its temporary key behind it); gives where it begins.
+    pub fn name(&mut self, parts: &[&[u8]]) -> u32 {
+        // A batch is closed long before its names reach 4 GiB: names are parts of its bytes.
+        let at = u32::try_from(self.names.len()).expect("names of a batch are below 4 GiB");
+        for part in parts {
+            self.names.extend_from_slice(part);
+        }
+        at
+    }
+
+    /// Makes it fit for use again; large buffers are given back to the system.
+    pub fn reuse(mut self, usual: usize) -> Self {
+        if self.bytes.capacity() > 2 * usual {
+            self.bytes = Vec::new();
+        }
+        self.bytes.clear();
+        self.names.clear();
+        self.commands.clear();
+        Self { bytes: self.bytes, names: self.names, commands: self.commands, ..Self::default() }
+    }
+}
+
+/// Adds the head of a command of `n` words.
+pub fn put_head(bytes: &mut Vec<u8>, n: usize) {
+    bytes.push(b'*');
+    put_number(bytes, n as u64);
+    bytes.extend_from_slice(b"\r\n");
+}
+
+/// Adds a word of a command.
+pub fn put_bulk(bytes: &mut Vec<u8>, word: &[u8]) {
+    bytes.push(b'$');
+    put_number(bytes, word.len() as u64);
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(word);
+    bytes.extend_from_slice(b"\r\n");
+}
+
+/// Adds a whole command.
+pub fn put_command(bytes: &mut Vec<u8>, words: &[&[u8]]) {
+    put_head(bytes, words.len());
+    for word in words {
+        put_bulk(bytes, word);
+    }
+}
+
+/// A number in decimal digits, without an allocation.
+pub fn put_number(bytes: &mut Vec<u8>, number: u64) {
+    let mut digits = [0_u8; 20];
+    bytes.extend_from_slice(decimal(number, &mut digits));
+}
+
+/// A number in decimal digits at the end of `digits`.
+pub fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return &digits[at..];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_commands_are_written_as_redis_reads_them() {
+        for number in [0, 9, 10, 1234, u64::MAX] {
+            let mut bytes = Vec::new();
+            put_number(&mut bytes, number);
+            assert_eq!(bytes, number.to_string().as_bytes());
+        }
+        let mut bytes = Vec::new();
+        put_command(&mut bytes, &[b"SET", b"", b"12"]);
+        assert_eq!(bytes, b"*3\r\n$3\r\nSET\r\n$0\r\n\r\n$2\r\n12\r\n");
+    }
+}

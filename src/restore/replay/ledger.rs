@@ -1,0 +1,164 @@
+//! What is known so far, from all connections: counts, how far everything is answered, and why it stopped.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::connection::CommandFault;
+use crate::restore::journal::Created;
+use crate::restore::tally::Tally;
+
+/// Why no more is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// The target answers in a way that all further keys would get, too.
+    Refused(CommandFault),
+    /// A connection broke.
+    Lost(String),
+    /// The journal cannot be written.
+    Journal(String),
+}
+
+/// A key that was sent and not answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unanswered {
+    /// Its database in the target.
+    pub database: u64,
+    /// Its name.
+    pub key: Vec<u8>,
+    /// Absolute expiry, 0: none.
+    pub expire_ms: i64,
+}
+
+/// Shared by the reading side and all connections.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Of all batches up to `next`, and of what came after it out of order.
+    answered: Tally,
+    beyond: BTreeMap<u64, (Tally, u64)>,
+    next: u64,
+    prefix: u64,
+    partial: Tally,
+    unanswered: Vec<Unanswered>,
+    stop: Option<Stop>,
+    created: Option<Created>,
+}
+
+impl Ledger {
+    /// Begins with what an earlier run has done, and with the file that the names of created keys go to.
+    pub fn new(before: Tally, prefix: u64, created: Option<Created>) -> Self {
+        Self { state: Mutex::new(State { answered: before, prefix, created, ..State::default() }) }
+    }
+
+    /// A batch is answered to the end.
+    pub fn complete(&self, sequence: u64, tally: Tally, end_ordinal: u64) {
+        let mut state = self.lock();
+        state.beyond.insert(sequence, (tally, end_ordinal));
+        while let Some((tally, end)) = { let next = state.next; state.beyond.remove(&next) } {
+            state.answered.add(tally);
+            state.next += 1;
+            state.prefix = state.prefix.max(end);
+        }
+    }
+
+    /// A batch is answered in part, and nothing more will come.
+    pub fn broken_off(&self, tally: Tally, unanswered: impl IntoIterator<Item = Unanswered>) {
+        let mut state = self.lock();
+        state.partial.add(tally);
+        state.unanswered.extend(unanswered);
+    }
+
+    /// Notes names of keys that the target has now.
+    pub fn created(&self, records: &[u8]) {
+        let mut state = self.lock();
+        if let Some(created) = state.created.as_mut()
+            && let Err(error) = created.append(records)
+        {
+            state.stop.get_or_insert(Stop::Journal(error.to_string()));
+        }
+    }
+
+    /// Whether names of created keys are wanted.
+    pub fn keeps_names(&self) -> bool {
+        self.lock().created.is_some()
+    }
+
+    /// Nothing more is to be sent; the first reason counts.
+    pub fn stop(&self, stop: Stop) {
+        self.lock().stop.get_or_insert(stop);
+    }
+
+    /// Whether [`Ledger::stop`] was called.
+    pub fn is_stopped(&self) -> bool {
+        self.lock().stop.is_some()
+    }
+
+    /// All keys with a smaller number are decided, and what became of them.
+    pub fn prefix(&self) -> (u64, Tally) {
+        let state = self.lock();
+        (state.prefix, state.answered.clone())
+    }
+
+    /// Everything, once all connections have ended.
+    pub fn close(&self) -> Closed {
+        let mut state = self.lock();
+        let mut tally = state.answered.clone();
+        for (part, _) in std::mem::take(&mut state.beyond).into_values() {
+            tally.add(part);
+        }
+        tally.add(std::mem::take(&mut state.partial));
+        Closed {
+            tally,
+            prefix: state.prefix,
+            unanswered: std::mem::take(&mut state.unanswered),
+            stop: state.stop.take(),
+            created: state.created.take(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is known at the end.
+#[derive(Debug)]
+pub struct Closed {
+    /// Of all keys that were answered or not sent on purpose.
+    pub tally: Tally,
+    /// All keys with a smaller number are decided.
+    pub prefix: u64,
+    /// Keys that were sent and not answered.
+    pub unanswered: Vec<Unanswered>,
+    /// Why it stopped early, if it did.
+    pub stop: Option<Stop>,
+    /// Names of the keys that were created, if they were kept.
+    pub created: Option<Created>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prefix_grows_only_without_gaps() {
+        let ledger = Ledger::default();
+        let one = || Tally { restored: 1, ..Tally::default() };
+        ledger.complete(1, one(), 20);
+        ledger.complete(2, one(), 30);
+        assert_eq!(ledger.prefix(), (0, Tally::default()), "batch 0 is missing");
+        ledger.complete(0, one(), 10);
+        assert_eq!(ledger.prefix().0, 30);
+        ledger.complete(4, one(), 50);
+        ledger.broken_off(one(), []);
+        ledger.stop(Stop::Lost("first".into()));
+        ledger.stop(Stop::Lost("second".into()));
+        let closed = ledger.close();
+        assert_eq!((closed.prefix, closed.tally.restored), (30, 5));
+        assert_eq!(closed.stop, Some(Stop::Lost("first".into())));
+    }
+}

@@ -1,0 +1,175 @@
+//! Where commands are collected, and from where they go to the connections in turn.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::batch::{Batch, Command, What, put_command};
+use super::budget::Budget;
+use super::ledger::Ledger;
+use crate::restore::rate::Pace;
+
+/// Collects commands.
+#[derive(Debug)]
+pub struct Outbox {
+    /// The batch that is being filled.
+    pub batch: Batch,
+    lanes: Vec<mpsc::Sender<Batch>>,
+    turn: usize,
+    /// A key that is sent in several batches stays on one connection.
+    pinned: Option<usize>,
+    database: Option<u64>,
+    /// As long as only database 0 was seen, SELECT is not needed (and may be forbidden).
+    several: bool,
+    sequence: u64,
+    keys: u64,
+    usual: usize,
+    budget: Arc<Budget>,
+    ledger: Arc<Ledger>,
+    used: crossbeam_channel::Receiver<Batch>,
+    pace: Pace,
+}
+
+impl Outbox {
+    /// Sends to these connections.
+    pub fn new(
+        lanes: Vec<mpsc::Sender<Batch>>,
+        used: crossbeam_channel::Receiver<Batch>,
+        budget: Arc<Budget>,
+        ledger: Arc<Ledger>,
+        pace: Pace,
+        usual: usize,
+    ) -> Self {
+        let usual = pace.piece(usual);
+        Self {
+            batch: Batch::default(),
+            lanes,
+            turn: 0,
+            pinned: None,
+            database: None,
+            several: false,
+            sequence: 0,
+            keys: 0,
+            usual,
+            budget,
+            ledger,
+            used,
+            pace,
+        }
+    }
+
+    /// What follows belongs to this database.
+    pub fn select(&mut self, database: u64) {
+        self.several |= database != 0;
+        if !self.several || self.database == Some(database) {
+            return;
+        }
+        let mut digits = [0; 20];
+        put_command(&mut self.batch.bytes, &[b"SELECT", super::batch::decimal(database, &mut digits)]);
+        self.push(What::Select, database, 0, 0, &[]);
+        self.database = Some(database);
+    }
+
+    /// Notes what the reply to the command means whose bytes were added. `names`: the key's, and that of its temporary key.
+    pub fn push(&mut self, what: What, database: u64, expire_ms: i64, crc64: u64, names: &[&[u8]]) {
+        let length = |index: usize| names.get(index).map_or(0, |name: &&[u8]| name.len());
+        let narrow = |length: usize| u32::try_from(length).expect("names are shorter than 4 GiB");
+        let (name_length, temporary_length) = (narrow(length(0)), narrow(length(1)));
+        let name_at = self.batch.name(names);
+        let command = Command { what, database, expire_ms, crc64, name_at, name_length, temporary_length };
+        self.batch.commands.push(command);
+    }
+
+    /// All keys up to this number are in the batch or were before: a place where it can end.
+    pub fn entry_end(&mut self, ordinal: u64) {
+        self.batch.end_ordinal = ordinal + 1;
+        self.keys += 1;
+        if self.pinned.is_some() || self.batch.bytes.len() >= self.usual || self.keys >= self.pace.keys() {
+            self.flush();
+            self.pinned = None;
+        }
+    }
+
+    /// A key is decided without being sent; the batch's tally says how.
+    pub fn decided(&mut self, ordinal: u64) {
+        self.batch.end_ordinal = ordinal + 1;
+    }
+
+    /// Between two commands of one key: sends what there is, if it is enough. The rest of the key follows on the same
+    /// connection, and has to select its database again.
+    pub fn may_split(&mut self) {
+        if self.batch.bytes.len() >= self.usual {
+            self.split(false);
+        }
+    }
+
+    /// Within a command: sends what there is, if it is enough.
+    pub fn may_split_command(&mut self) {
+        if self.batch.bytes.len() >= self.usual {
+            self.split(true);
+        }
+    }
+
+    fn split(&mut self, continues: bool) {
+        let lane = match self.pinned {
+            Some(lane) => lane,
+            None => self.next_lane(),
+        };
+        self.pinned = Some(lane);
+        self.batch.continues = continues;
+        self.send(Some(lane));
+    }
+
+    /// Sends what there is.
+    pub fn flush(&mut self) {
+        if !self.batch.is_empty() {
+            self.send(self.pinned);
+        }
+    }
+
+    /// Whether nothing more can be sent.
+    pub fn is_closed(&self) -> bool {
+        self.budget.is_closed() || self.ledger.is_stopped()
+    }
+
+    fn send(&mut self, lane: Option<usize>) {
+        let fresh = self.used.try_recv().unwrap_or_default();
+        let end_ordinal = self.batch.end_ordinal;
+        let mut batch = std::mem::replace(&mut self.batch, fresh);
+        // Until a key is complete, those before it are.
+        self.batch.end_ordinal = end_ordinal;
+        batch.sequence = self.sequence;
+        self.sequence += 1;
+        self.wait(batch.bytes.len() as u64);
+        self.keys = 0;
+        let weight = batch.bytes.len();
+        if self.budget.take(weight) {
+            let lane = lane.unwrap_or_else(|| self.next_lane());
+            // A connection that is gone has stopped everything; what is not sent is not counted.
+            if self.lanes[lane].blocking_send(batch).is_err() {
+                self.budget.close();
+            }
+        }
+        // Every connection selects for itself, and the next batch may go over another one.
+        self.database = None;
+    }
+
+    /// The next connection with room; if none has any, the one whose turn it is.
+    fn next_lane(&mut self) -> usize {
+        let n = self.lanes.len();
+        let free = (0..n).map(|step| (self.turn + step) % n).find(|lane| self.lanes[*lane].capacity() > 0);
+        let lane = free.unwrap_or(self.turn % n);
+        self.turn = (lane + 1) % n;
+        lane
+    }
+
+    fn wait(&mut self, bytes: u64) {
+        let mut left = self.pace.wait(bytes, self.keys, Instant::now());
+        while left > Duration::ZERO && !self.is_closed() {
+            let step = left.min(Duration::from_millis(100));
+            std::thread::sleep(step);
+            left -= step;
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What became of every key: numbers that add up, and names where something went wrong.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// At most this many names are kept of each kind; the counts go on.
+pub const NAMES_KEPT: usize = 100;
+
+/// What became of the keys of a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Tally {
+    /// The target said that it has them.
+    pub restored: u64,
+    /// The target had a key of that name, and `--on-conflict skip` left it.
+    pub skipped_existing: u64,
+    /// `--keys`, `--exclude`, `--db` or `--type` left them out.
+    pub skipped_by_choice: u64,
+    /// Their time had passed before the target had them.
+    pub expired: u64,
+    /// The target refused them.
+    pub failed: u64,
+    /// They cannot be expressed on this target; it was accepted that they are lost.
+    pub lost: u64,
+    /// Sent, but the connection broke before the answer came.
+    pub unknown: u64,
+    /// Function libraries.
+    pub functions: Functions,
+    /// Restored keys by number of the target's database.
+    pub by_database: BTreeMap<u64, u64>,
+    /// The first failures, by name.
+    pub failures: Vec<FailedKey>,
+    /// The first lost keys, by name.
+    pub lost_keys: Vec<FailedKey>,
+}
+
+/// What became of the function libraries of a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Functions {
+    /// Loaded.
+    pub restored: u64,
+    /// There already, or left out by choice.
+    pub skipped: u64,
+    /// Refused by the target.
+    pub failed: u64,
+    /// The target knows no functions.
+    pub lost: u64,
+}
+
+/// A key that is not restored, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedKey {
+    /// Its database in the target.
+    pub database: u64,
+    /// Its name; what is not UTF-8 is replaced, see `key_b64`.
+    pub key: String,
+    /// Its name in base64, where it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub key_b64: Option<String>,
+    /// The server's words, or ours.
+    pub reason: String,
+}
+
+impl FailedKey {
+    /// Of a name in bytes.
+    pub fn new(database: u64, key: &[u8], reason: impl Into<String>) -> Self {
+        use base64::Engine as _;
+        let text = std::str::from_utf8(key);
+        Self {
+            database,
+            key: text.map_or_else(|_| String::from_utf8_lossy(key).into_owned(), str::to_owned),
+            key_b64: text.err().map(|_| base64::engine::general_purpose::STANDARD.encode(key)),
+            reason: reason.into(),
+        }
+    }
+}
+
+impl Tally {
+    /// A key is in the target.
+    pub fn restored(&mut self, database: u64) {
+        self.restored += 1;
+        *self.by_database.entry(database).or_default() += 1;
+    }
+
+    /// The target refused a key.
+    pub fn failed(&mut self, database: u64, key: &[u8], reason: impl Into<String>) {
+        self.failed += 1;
+        if self.failures.len() < NAMES_KEPT {
+            self.failures.push(FailedKey::new(database, key, reason));
+        }
+    }
+
+    /// A key cannot be expressed on this target.
+    pub fn lost(&mut self, database: u64, key: &[u8], reason: impl Into<String>) {
+        self.lost += 1;
+        if self.lost_keys.len() < NAMES_KEPT {
+            self.lost_keys.push(FailedKey::new(database, key, reason));
+        }
+    }
+
+    /// Keys of the backup about which something is known.
+    pub fn accounted(&self) -> u64 {
+        let Self { restored, skipped_existing, skipped_by_choice, expired, failed, lost, unknown, .. } = self;
+        restored + skipped_existing + skipped_by_choice + expired + failed + lost + unknown
+    }
+
+    /// Adds what became of other keys.
+    pub fn add(&mut self, other: Self) {
+        self.restored += other.restored;
+        self.skipped_existing += other.skipped_existing;
+        self.skipped_by_choice += other.skipped_by_choice;
+        self.expired += other.expired;
+        self.failed += other.failed;
+        self.lost += other.lost;
+        self.unknown += other.unknown;
+        self.functions.restored += other.functions.restored;
+        self.functions.skipped += other.functions.skipped;
+        self.functions.failed += other.functions.failed;
+        self.functions.lost += other.functions.lost;
+        for (database, keys) in other.by_database {
+            *self.by_database.entry(database).or_default() += keys;
+        }
+        let room = |names: &Vec<FailedKey>| NAMES_KEPT.saturating_sub(names.len());
+        self.failures.extend(other.failures.into_iter().take(room(&self.failures)));
+        self.lost_keys.extend(other.lost_keys.into_iter().take(room(&self.lost_keys)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_add_up_and_names_are_bounded() {
+        let mut sum = Tally::default();
+        for database in 0..3 {
+            let mut part = Tally { expired: 1, skipped_existing: 2, ..Tally::default() };
+            part.restored(database);
+            for number in 0..60_u8 {
+                part.failed(database, &[0xff, number], "Bad data format");
+            }
+            sum.add(part);
+        }
+        assert_eq!(sum.accounted(), 3 * (1 + 2 + 1 + 60));
+        assert_eq!((sum.failed, sum.failures.len()), (180, NAMES_KEPT));
+        assert_eq!(sum.by_database, [(0, 1), (1, 1), (2, 1)].into());
+        assert_eq!(sum.failures[0].key_b64.as_deref(), Some("/wA="));
+        assert_eq!(FailedKey::new(0, b"plain", "").key_b64, None);
+    }
+}

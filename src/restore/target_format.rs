@@ -1,0 +1,193 @@
+//! What a target can take: which value types as a payload, and what becomes of the others. Fact sheet: every server checks the
+//! type and the version of a payload independently (Redis `cluster.c`, `verifyDumpPayload`; `rdb.h`, `rdbIsObjectType`).
+
+use serde::{Deserialize, Serialize};
+
+use crate::census::KeyType;
+use crate::introspection::ServerFacts;
+use crate::rdb::opcode::{Dialect, ValueType};
+
+/// What a target can take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetFormat {
+    /// Valkey 9 and newer.
+    pub valkey: bool,
+    /// The version of the RDB format that it writes itself, and accepts at the end of a payload.
+    pub version: u32,
+    /// It knows expiry of hash fields (Redis 7.4, Valkey 9.0).
+    pub field_expiry: bool,
+    /// Its own version, for commands that came later.
+    pub server: (u32, u32),
+    /// It is a Valkey of any version.
+    pub is_valkey: bool,
+}
+
+/// How a value gets into the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// As it stands in the file.
+    Payload,
+    /// By typed commands, and this is lost on the way, if anything.
+    Commands(Option<Loss>),
+    /// Not at all.
+    Impossible(Loss),
+}
+
+/// What cannot be brought over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Loss {
+    /// The target knows no expiry of hash fields: they stay for ever.
+    FieldExpiry,
+    /// The target does not know the type at all.
+    Type,
+    /// Values of modules go as payload only.
+    Module,
+}
+
+impl Loss {
+    /// In words, as part of a sentence.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::FieldExpiry => "the target knows no expiry of hash fields: the fields would never expire",
+            Self::Type => "the target does not know this type",
+            Self::Module => "a module's value goes as payload only, and the target takes none of this version",
+        }
+    }
+}
+
+impl TargetFormat {
+    /// By the version that a server names.
+    pub fn of(server: &ServerFacts) -> Self {
+        let (major, minor, _) = server.version_numbers();
+        let is_valkey = server.is_valkey();
+        let (valkey, version) = match (is_valkey, major, minor) {
+            (true, 9, 0 | 1) => (true, 80),
+            (true, 9.., _) => (true, 81),
+            (true, ..) => (false, 11),
+            (false, 0..=6, _) => (false, 9),
+            (false, 7, 0 | 1) => (false, 10),
+            (false, 7, 2 | 3) => (false, 11),
+            (false, 7, _) | (false, 8, 0..=5) => (false, 12),
+            (false, 8, 6 | 7) => (false, 13),
+            (false, 8, 8 | 9) => (false, 14),
+            (false, ..) => (false, 15),
+        };
+        let field_expiry = valkey || (!is_valkey && version >= 12 && (major, minor) >= (7, 4));
+        // Redict stayed at 7.2's types though it writes version 12.
+        let field_expiry = field_expiry && server.name != "redict";
+        Self { valkey, version, field_expiry, server: (major, minor), is_valkey }
+    }
+
+    /// Whether it takes metadata of keys before the type (Redis 8.6).
+    pub fn takes_key_meta(self) -> bool {
+        !self.valkey && self.version >= 13
+    }
+
+    /// Its dialect.
+    pub fn dialect(self) -> Dialect {
+        if self.valkey { Dialect::Valkey } else { Dialect::Redis }
+    }
+
+    /// Whether it takes every payload of a file of this dialect and version as it stands.
+    pub fn takes_all_of(self, dialect: Dialect, version: u32) -> bool {
+        match dialect {
+            Dialect::Valkey => self.valkey && version <= self.version,
+            Dialect::Redis if version <= 11 => version <= self.version || self.valkey,
+            Dialect::Redis => !self.valkey && version <= self.version && self.field_expiry,
+        }
+    }
+
+    /// Whether it takes a payload of this type from a file of this dialect and version.
+    pub fn takes(self, value_type: ValueType, dialect: Dialect, version: u32) -> bool {
+        let redis = !self.valkey;
+        match value_type.0 {
+            0..=5 | 7 | 9..=15 => true,
+            16..=19 => self.version >= 10,
+            20 | 21 => self.version >= 11,
+            22 if dialect == Dialect::Valkey => self.valkey,
+            22..=25 if dialect == Dialect::Redis => redis && self.version >= 12 && self.field_expiry,
+            26 => redis && self.version >= 13,
+            27 | 28 => redis && self.version >= 14,
+            29 if version == 14 => redis && self.version == 14,
+            29 | 31 | 33 => redis && self.version >= 15,
+            _ => false,
+        }
+    }
+
+    /// How a value of this type gets into it.
+    pub fn route(self, value_type: ValueType, dialect: Dialect, version: u32) -> Route {
+        if self.takes(value_type, dialect, version) {
+            return Route::Payload;
+        }
+        self.by_commands(value_type)
+    }
+
+    /// How a value of this type gets into it by typed commands.
+    pub fn by_commands(self, value_type: ValueType) -> Route {
+        let expires = matches!(value_type.0, 22..=25);
+        match KeyType::of_encoding(value_type) {
+            KeyType::Hash if expires && !self.field_expiry => Route::Commands(Some(Loss::FieldExpiry)),
+            KeyType::String | KeyType::List | KeyType::Set | KeyType::Zset | KeyType::Hash | KeyType::Stream => {
+                Route::Commands(None)
+            }
+            KeyType::Module(_) | KeyType::Vectorset => Route::Impossible(Loss::Module),
+            _ => Route::Impossible(Loss::Type),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(name: &str, version: &str) -> TargetFormat {
+        let info = format!("redis_version:{version}\nserver_name:{name}\nvalkey_version:{version}\n");
+        let info = if name == "valkey" { info } else { format!("redis_version:{version}\n") };
+        TargetFormat::of(&ServerFacts::from_info(&crate::replies::Info::parse(&info)))
+    }
+
+    #[test]
+    fn every_server_takes_the_types_of_its_table() {
+        let highest = |target: TargetFormat| {
+            (0..40).filter(|number| target.takes(ValueType(*number), target.dialect(), target.version)).max()
+        };
+        for (name, version, format, type_) in [
+            ("redis", "6.2.14", 9, 15),
+            ("redis", "7.0.15", 10, 19),
+            ("redis", "7.2.6", 11, 21),
+            ("redis", "7.4.1", 12, 25),
+            ("redis", "8.0.6", 12, 25),
+            ("redis", "8.6.0", 13, 26),
+            ("redis", "8.8.0", 14, 29),
+            ("redis", "8.10.0", 15, 33),
+            ("valkey", "8.1.1", 11, 21),
+            ("valkey", "9.1.2", 80, 22),
+        ] {
+            let target = target(name, version);
+            assert_eq!((target.version, highest(target)), (format, Some(type_)), "{name} {version}");
+        }
+    }
+
+    #[test]
+    fn what_a_target_does_not_know_goes_by_commands_or_not_at_all() {
+        let (old, new, valkey) = (target("redis", "6.2.14"), target("redis", "8.0.6"), target("valkey", "9.1.2"));
+        let redis = |number| (ValueType(number), Dialect::Redis, 12);
+        let check = |target: TargetFormat, (value, dialect, version), expected| {
+            assert_eq!(target.route(value, dialect, version), expected, "{value:?} to {target:?}");
+        };
+        check(old, redis(18), Route::Commands(None));
+        check(old, redis(25), Route::Commands(Some(Loss::FieldExpiry)));
+        check(old, redis(21), Route::Commands(None));
+        check(old, redis(12), Route::Payload);
+        check(new, redis(25), Route::Payload);
+        check(valkey, redis(25), Route::Commands(None));
+        check(valkey, redis(21), Route::Payload);
+        check(new, (ValueType(22), Dialect::Valkey, 80), Route::Commands(None));
+        check(valkey, (ValueType(22), Dialect::Valkey, 80), Route::Payload);
+        check(valkey, (ValueType(28), Dialect::Redis, 14), Route::Impossible(Loss::Type));
+        assert!(new.takes_all_of(Dialect::Redis, 11) && !new.takes_all_of(Dialect::Valkey, 80));
+        assert!(valkey.takes_all_of(Dialect::Redis, 11) && !valkey.takes_all_of(Dialect::Redis, 12));
+        assert!(!old.takes_all_of(Dialect::Redis, 10));
+    }
+}

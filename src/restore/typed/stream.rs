@@ -1,0 +1,224 @@
+//! A stream as commands: entries, groups, consumers and what is pending.
+//!
+//! A pending entry whose message was deleted cannot be claimed. So a message is put in its place, claimed, and deleted again;
+//! it has to stand in its order among the others, but the file tells of groups only after all entries. Entries of a
+//! stream up to [`HELD`] are therefore kept until then; of a larger one the pending entries without a message are lost.
+
+use crate::rdb::visit::{Piece, StreamId, StreamInfo};
+use crate::restore::replay::batch::Expected;
+use crate::restore::replay::outbox::Outbox;
+use crate::restore::target_format::TargetFormat;
+use crate::restore::typed::Target;
+use crate::restore::typed::words::Words;
+
+/// Bytes of entries that are kept.
+const HELD: usize = 4 * 1024 * 1024;
+/// Name of a group that makes an empty stream, and is gone at once.
+const PASSING: &[u8] = b"redis-ops";
+
+/// The stream that is being made.
+#[derive(Debug, Default)]
+pub struct Stream {
+    /// Entries that were not sent, by id; the words are fields and values.
+    held: Vec<(StreamId, Words)>,
+    held_bytes: usize,
+    /// Entries are sent as they come.
+    passing: bool,
+    entry: Option<(StreamId, u64)>,
+    fields: Words,
+    info: StreamInfo,
+    groups: Vec<Group>,
+    released: u64,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    name: Vec<u8>,
+    last_id: StreamId,
+    entries_read: Option<u64>,
+    /// Ascending.
+    pending: Vec<Pending>,
+    consumers: Vec<(Vec<u8>, Vec<StreamId>)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    id: StreamId,
+    delivered_ms: i64,
+    count: u64,
+}
+
+fn text(id: StreamId) -> Vec<u8> {
+    format!("{}-{}", id.ms, id.seq).into_bytes()
+}
+
+/// A command from its words.
+fn words(parts: &[&[u8]]) -> Words {
+    let mut words = Words::default();
+    for part in parts {
+        words.add(part);
+    }
+    words
+}
+
+impl Stream {
+    /// Another stream begins.
+    pub fn begin(&mut self) {
+        *self = Self::default();
+    }
+
+    /// A part of it.
+    pub fn piece(&mut self, outbox: &mut Outbox, target: &Target, format: TargetFormat, piece: Piece<'_>) {
+        match piece {
+            Piece::StreamEntry { id, n_fields } => {
+                self.entry = Some((id, n_fields));
+                self.fields.clear();
+            }
+            Piece::StreamField { field, value } => {
+                self.fields.add(field);
+                self.fields.add(value);
+                if let Some((id, left)) = self.entry.as_mut() {
+                    *left = left.saturating_sub(1);
+                    if *left == 0 {
+                        let id = *id;
+                        self.entry = None;
+                        self.add(outbox, target, id);
+                    }
+                }
+            }
+            Piece::StreamInfo(info) => self.info = *info,
+            Piece::StreamGroup { name, last_id, entries_read } => {
+                self.groups.push(Group { name: name.to_vec(), last_id, entries_read, ..Group::default() });
+            }
+            Piece::StreamPending { id, delivered_ms, count } => {
+                if let Some(group) = self.groups.last_mut() {
+                    group.pending.push(Pending { id, delivered_ms, count });
+                }
+            }
+            Piece::StreamConsumer { name, .. } => {
+                if let Some(group) = self.groups.last_mut() {
+                    group.consumers.push((name.to_vec(), Vec::new()));
+                }
+            }
+            Piece::StreamOwned(id) => {
+                if let Some((_, owned)) = self.groups.last_mut().and_then(|group| group.consumers.last_mut()) {
+                    owned.push(id);
+                }
+            }
+            Piece::StreamReleased(_) => self.released += 1,
+            _ => {}
+        }
+        let _ = format;
+    }
+
+    fn add(&mut self, outbox: &mut Outbox, target: &Target, id: StreamId) {
+        let fields = std::mem::take(&mut self.fields);
+        if self.passing {
+            send_entry(outbox, target, id, &fields);
+            return;
+        }
+        self.held_bytes += fields.length() + 64;
+        self.held.push((id, fields));
+        if self.held_bytes > HELD {
+            self.passing = true;
+            for (id, fields) in self.held.drain(..) {
+                send_entry(outbox, target, id, &fields);
+            }
+        }
+    }
+
+    /// It is complete. Gives how many pending entries cannot be brought over.
+    pub fn end(&mut self, outbox: &mut Outbox, target: &Target, format: TargetFormat) -> u64 {
+        let dummies = if self.passing { Vec::new() } else { self.send_held(outbox, target) };
+        if self.info.length == 0 && dummies.is_empty() {
+            let name = target.name();
+            let make = words(&[b"XGROUP", b"CREATE", name, PASSING, b"0", b"MKSTREAM"]);
+            target.send(outbox, &make, Expected::Anything);
+            target.send(outbox, &words(&[b"XGROUP", b"DESTROY", name, PASSING]), Expected::Anything);
+        }
+        for group in &self.groups {
+            send_group(outbox, target, format, group, self.passing);
+        }
+        for id in &dummies {
+            target.send(outbox, &words(&[b"XDEL", target.name(), &text(*id)]), Expected::Anything);
+        }
+        // XDEL moves the highest deleted id, so this comes last.
+        let last = text(self.info.last_id);
+        let mut set_id = words(&[b"XSETID", target.name(), &last]);
+        if let (Some(added), Some(deleted)) = (self.info.entries_added, self.info.max_deleted_id)
+            && format.version >= 10
+        {
+            for word in [b"ENTRIESADDED", added.to_string().as_bytes(), b"MAXDELETEDID", &text(deleted)] {
+                set_id.add(word);
+            }
+        }
+        target.send(outbox, &set_id, Expected::Anything);
+        self.released
+    }
+
+    /// Sends the entries that were kept, with others in place of pending messages that are deleted; gives their ids.
+    fn send_held(&mut self, outbox: &mut Outbox, target: &Target) -> Vec<StreamId> {
+        let living = |id: &StreamId| self.held.binary_search_by_key(id, |(id, _)| *id).is_ok();
+        let pending = self.groups.iter().flat_map(|group| group.pending.iter().map(|pending| pending.id));
+        let mut dummies: Vec<StreamId> = pending.filter(|id| !living(id) && *id != StreamId::default()).collect();
+        dummies.sort_unstable();
+        dummies.dedup();
+        let mut next = dummies.iter().copied().peekable();
+        let dummy = words(&[b"redis-ops", b""]);
+        for (id, fields) in self.held.drain(..) {
+            while let Some(before) = next.next_if(|before| *before < id) {
+                send_entry(outbox, target, before, &dummy);
+            }
+            send_entry(outbox, target, id, &fields);
+        }
+        for id in next {
+            send_entry(outbox, target, id, &dummy);
+        }
+        dummies
+    }
+}
+
+fn send_entry(outbox: &mut Outbox, target: &Target, id: StreamId, fields: &Words) {
+    let mut command = words(&[b"XADD", target.name(), &text(id)]);
+    command.append(fields);
+    target.send(outbox, &command, Expected::Anything);
+}
+
+fn send_group(outbox: &mut Outbox, target: &Target, format: TargetFormat, group: &Group, dead_are_lost: bool) {
+    let last = text(group.last_id);
+    let mut create = words(&[b"XGROUP", b"CREATE", target.name(), &group.name, &last]);
+    if let Some(read) = group.entries_read
+        && format.version >= 10
+    {
+        create.add(b"ENTRIESREAD");
+        create.add(read.to_string().as_bytes());
+    }
+    target.send(outbox, &create, Expected::Anything);
+    for (consumer, owned) in &group.consumers {
+        if format.server >= (6, 2, 0) {
+            let create = words(&[b"XGROUP", b"CREATECONSUMER", target.name(), &group.name, consumer]);
+            target.send(outbox, &create, Expected::Anything);
+        }
+        for id in owned {
+            let Ok(at) = group.pending.binary_search_by_key(id, |pending| pending.id) else { continue };
+            let pending = group.pending[at];
+            let claim = words(&[
+                b"XCLAIM",
+                target.name(),
+                &group.name,
+                consumer,
+                b"0",
+                &text(*id),
+                b"TIME",
+                pending.delivered_ms.to_string().as_bytes(),
+                b"RETRYCOUNT",
+                pending.count.to_string().as_bytes(),
+                b"FORCE",
+                b"JUSTID",
+            ]);
+            // Of a message that is not there nothing is claimed.
+            let expected = if dead_are_lost { Expected::Anything } else { Expected::Elements(1) };
+            target.send(outbox, &claim, expected);
+        }
+    }
+}
