@@ -105,6 +105,7 @@ pub struct Digester<S, C = Everything> {
     choice: C,
     tally: Tally,
     fields_expired_before: Option<i64>,
+    by_own_clock: bool,
     value: ValueHasher,
     /// Database and name of the key under way, and what else its hash is made of.
     row: Vec<u8>,
@@ -132,6 +133,7 @@ impl<S: Sink, C: Choice> Digester<S, C> {
             choice,
             tally: Tally::default(),
             fields_expired_before: None,
+            by_own_clock: false,
             value: ValueHasher::default(),
             row: Vec::new(),
             key_length: 0,
@@ -149,6 +151,17 @@ impl<S: Sink, C: Choice> Digester<S, C> {
     pub fn fields_expired_before(mut self, moment_ms: i64) -> Self {
         self.fields_expired_before = Some(moment_ms);
         self
+    }
+
+    /// The same with the moment that the file itself names (aux `ctime`, a second: its end is meant). `moment_ms` holds where it
+    /// names none. [`Digester::moment`] tells which it was.
+    pub fn fields_expired_by_own_clock(self, moment_ms: i64) -> Self {
+        Self { by_own_clock: true, ..self.fields_expired_before(moment_ms) }
+    }
+
+    /// The moment before which hash fields are left out, Unix milliseconds.
+    pub fn moment(&self) -> Option<i64> {
+        self.fields_expired_before
     }
 
     /// How many keys were taken, left and expired.
@@ -230,6 +243,10 @@ impl<S: Sink, C: Choice> Digester<S, C> {
 
 impl<S: Sink, C: Choice> Visit for Digester<S, C> {
     fn aux(&mut self, name: &[u8], value: &[u8]) {
+        if self.by_own_clock && name == b"ctime" {
+            let seconds = std::str::from_utf8(value).ok().and_then(|text| text.parse::<i64>().ok());
+            self.fields_expired_before = seconds.and_then(end_of_second).or(self.fields_expired_before);
+        }
         self.sink.aux(name, value);
     }
 
@@ -284,4 +301,9 @@ impl<S: Sink, C: Choice> Visit for Digester<S, C> {
     fn stopped(&self) -> bool {
         self.sink.stopped()
     }
+}
+
+/// The last millisecond of a Unix second.
+fn end_of_second(seconds: i64) -> Option<i64> {
+    seconds.checked_mul(1000)?.checked_add(999)
 }

@@ -2,6 +2,12 @@
 //!
 //! Each level holds the ones before it, and says what it proved and what it did not ([`Level::proves`], [`Level::leaves_open`]).
 
+pub mod against;
+pub mod at_rest;
+pub mod comparing;
+pub mod live;
+pub mod pass;
+
 use std::path::Path;
 
 use serde::Serialize;
@@ -217,12 +223,9 @@ async fn presence(
     checked: &mut Checked,
 ) -> Result<Vec<Finding>, VerifyError> {
     let mut findings = Vec::new();
-    let missing = |object: &str| {
-        Finding::new(Severity::Critical, "missing_object", "an object of the backup is missing").evidence("object", object)
-    };
     for shard in &manifest.shards {
         let Some(length) = repository.object_length(manifest, &shard.object).await? else {
-            findings.push(missing(&shard.object));
+            findings.push(missing_object(&shard.object));
             continue;
         };
         checked.objects += 1;
@@ -237,11 +240,15 @@ async fn presence(
                 Finding::new(Severity::Critical, "checksum_mismatch", "the object's SHA-256 differs")
                     .evidence("object", object.as_str()),
             ),
-            Err(RepositoryError::Storage { source: StorageError::NotFound, .. }) => findings.push(missing(object)),
+            Err(RepositoryError::Storage { source: StorageError::NotFound, .. }) => findings.push(missing_object(object)),
             Err(error) => return Err(error.into()),
         }
     }
     Ok(findings)
+}
+
+fn missing_object(object: &str) -> Finding {
+    Finding::new(Severity::Critical, "missing_object", "an object of the backup is missing").evidence("object", object)
 }
 
 /// `census.bin` may not be longer than this, in bytes.
