@@ -171,17 +171,17 @@ mod tests {
         visitor.entry(&entry(b"rate:1", 0, None));
         visitor.piece(Piece::String(b"1"));
         visitor.piece(Piece::String(b"7"));
-        visitor.entry_end(&EntryEnd { raw_length: 2 });
+        visitor.entry_end(&EntryEnd { raw_length: 2, n_elements: 1 });
         visitor.entry(&entry(b"session:1", 4, Some(1_060_000)));
         for field in [b"a", b"b"] {
             visitor.piece(Piece::HashField { field, value: b"x", expire_ms: None });
         }
-        visitor.entry_end(&EntryEnd { raw_length: 9 });
+        visitor.entry_end(&EntryEnd { raw_length: 9, n_elements: 1 });
         visitor.entry(&entry(b"events", 21, Some(5)));
         visitor.piece(Piece::StreamInfo(&StreamInfo { length: 10, ..StreamInfo::default() }));
         visitor.piece(Piece::StreamGroup { name: b"g", last_id: StreamId::default(), entries_read: Some(4) });
         visitor.piece(Piece::StreamPending { id: StreamId::default(), delivered_ms: 0, count: 1 });
-        visitor.entry_end(&EntryEnd { raw_length: 50 });
+        visitor.entry_end(&EntryEnd { raw_length: 50, n_elements: 1 });
         let profile = visitor.finish();
         assert_eq!((profile.seen, profile.total, profile.basis), (3, 3, Basis::Everything));
         assert_eq!(profile.purpose(Purpose::RateLimit).numbers_without_ttl, 1);
