@@ -16,6 +16,8 @@ pub mod verify;
 pub mod bars;
 pub mod contents;
 pub mod envelope;
+pub mod junit;
+pub mod nagios;
 pub mod outcome;
 pub mod question;
 pub mod table;
@@ -55,6 +57,8 @@ pub fn formats(command: &str) -> &'static [Format] {
     match command {
         "list" => &[Format::Table, Format::Json, Format::Ndjson],
         "metrics" => &[Format::Prometheus, Format::Json],
+        "show" => &[Format::Table, Format::Json, Format::Ndjson],
+        "verify" => &[Format::Table, Format::Json, Format::Nagios, Format::Junit],
         _ => &[Format::Table, Format::Json],
     }
 }
