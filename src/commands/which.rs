@@ -6,24 +6,26 @@ use crate::connection::Node;
 use crate::storage::Location;
 
 /// Where backups are.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Place {
     /// The bucket and prefix, or the folder.
     pub location: Location,
     /// How S3 is spoken to; says nothing for a folder.
-    pub s3: S3Options,
+    pub s3: Box<S3Options>,
 }
 
-/// How S3 is spoken to; to be replaced by storage's own type as soon as there is one.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// PROVISIONAL, in the shape of `storage::S3Options`: to be replaced by it (delete this, and import that).
+#[derive(Debug, Clone, Default)]
 #[allow(missing_docs)]
 pub struct S3Options {
     pub endpoint: Option<String>,
     pub region: Option<String>,
-    pub path_style: bool,
+    pub path_style: Option<bool>,
     pub ca: Option<PathBuf>,
     pub sse: Option<String>,
+    pub kms_key: Option<String>,
     pub storage_class: Option<String>,
+    pub spool_dir: Option<PathBuf>,
 }
 
 /// A file that somebody has lying about.
@@ -36,7 +38,7 @@ pub enum File {
 }
 
 /// A backup, or a file in its place.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Backup {
     /// A backup in a repository.
     Stored {
