@@ -11,11 +11,11 @@ use std::path::Path;
 use super::args::{self, Command as Typed, Global};
 use super::env::{self, Environment};
 use super::settings_file::SettingsFile;
-use crate::commands::which::{File, Place, S3Options};
+use crate::commands::which::{File, Place};
 use crate::commands::{self, Command, Format, explain, health, list, metrics};
 use crate::hint::Misuse;
 use crate::printer::{ColorChoice, Printer};
-use crate::storage::InvalidLocation;
+use crate::storage::{InvalidLocation, S3Options};
 
 /// Understands one command line.
 pub struct Resolver<'a> {

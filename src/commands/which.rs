@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::connection::Node;
-use crate::storage::Location;
+use crate::storage::{Location, S3Options};
 
 /// Where backups are.
 #[derive(Debug, Clone)]
@@ -12,20 +12,6 @@ pub struct Place {
     pub location: Location,
     /// How S3 is spoken to; says nothing for a folder.
     pub s3: Box<S3Options>,
-}
-
-/// PROVISIONAL, in the shape of `storage::S3Options`: to be replaced by it (delete this, and import that).
-#[derive(Debug, Clone, Default)]
-#[allow(missing_docs)]
-pub struct S3Options {
-    pub endpoint: Option<String>,
-    pub region: Option<String>,
-    pub path_style: Option<bool>,
-    pub ca: Option<PathBuf>,
-    pub sse: Option<String>,
-    pub kms_key: Option<String>,
-    pub storage_class: Option<String>,
-    pub spool_dir: Option<PathBuf>,
 }
 
 /// A file that somebody has lying about.
