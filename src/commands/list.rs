@@ -11,7 +11,7 @@ use crate::repository::{Listed, ListedStatus, Receipt};
 use crate::status::Status;
 
 /// All that a listing needs to know.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// The repository.
     pub place: Place,

@@ -21,7 +21,7 @@ use crate::verify;
 const CENSUS_LIMIT: u64 = 16 << 20;
 
 /// All that showing needs to know.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// What is shown.
     pub backup: Backup,

@@ -22,7 +22,7 @@ use crate::status::Status;
 use crate::verify::{self, Report};
 
 /// All that a verification needs to know.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// What is verified.
     pub subject: Subject,
@@ -39,7 +39,7 @@ pub struct Settings {
 }
 
 /// What is verified.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Subject {
     /// One backup.
     One {
