@@ -12,10 +12,10 @@ use super::args::{self, Command as Typed, Global};
 use super::env::{self, Environment};
 use super::settings_file::SettingsFile;
 use crate::commands::which::{File, Place, S3Options};
-use crate::storage::Location;
 use crate::commands::{self, Command, Format, explain, health, list, metrics};
 use crate::hint::Misuse;
 use crate::printer::{ColorChoice, Printer};
+use crate::storage::Location;
 
 /// Understands one command line.
 pub struct Resolver<'a> {
@@ -83,7 +83,10 @@ impl Resolver<'_> {
                 "`--repository s3://bucket/prefix` or `--repository /path`, REDIS_OPS_REPOSITORY, or `backup.destination` in the settings",
             ));
         };
-        Ok(Place { location: text.parse::<Location>().map_err(|error| Misuse::usage(error.to_string()))?, s3: self.s3()? })
+        Ok(Place {
+            location: text.parse::<Location>().map_err(|error| Misuse::usage(error.to_string()))?,
+            s3: self.s3()?,
+        })
     }
 
     fn s3(&self) -> Result<S3Options, Misuse> {

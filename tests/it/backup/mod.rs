@@ -1,1 +1,3 @@
-//! (to be written)
+//! Taking backups.
+
+mod scan;
