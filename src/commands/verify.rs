@@ -131,14 +131,20 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     }
 }
 
-async fn verify_stored(settings: &Settings, repository: &Repository, manifest: &Manifest, context: &Context) -> Result<Outcome> {
+async fn verify_stored(
+    settings: &Settings,
+    repository: &Repository,
+    manifest: &Manifest,
+    context: &Context,
+) -> Result<Outcome> {
     let level = level(settings.level)?;
     let progress = context.bar();
     let what = || format!("verify {}/{}", manifest.instance, manifest.id);
     let report = verify::backup(repository, manifest, level, threads(), progress.as_ref(), &context.cancel).await;
     progress.finish();
     let report = report.with_context(what)?;
-    let contents = manifest.census.as_ref().filter(|_| settings.census).map(|summary| (summary.clone(), report.census.as_ref()));
+    let contents =
+        manifest.census.as_ref().filter(|_| settings.census).map(|summary| (summary.clone(), report.census.as_ref()));
     let mut outcome = answer(&report, level, &format!("{}/{}", manifest.instance, manifest.id), contents, context);
     outcome.fields.shift_insert(0, "backup_id".to_owned(), manifest.id.clone().into());
     outcome.fields.shift_insert(1, "instance".to_owned(), manifest.instance.clone().into());
@@ -185,7 +191,8 @@ fn answer(
     }
     let mut table = Table::new(&["severity", "finding", "what", "evidence"]);
     for finding in &report.findings {
-        let evidence: Vec<String> = finding.evidence.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect();
+        let evidence: Vec<String> =
+            finding.evidence.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect();
         table.row([
             format!("{:?}", finding.severity).to_lowercase(),
             finding.id.clone(),
@@ -198,7 +205,9 @@ fn answer(
     }
     let sentence = match report.status {
         Status::Ok => format!("{what} is good: {}; {}", level.proves(), level.leaves_open()),
-        Status::Warning => format!("{what} is whole, with {}", words::counted(report.findings.len() as u64, "reservation")),
+        Status::Warning => {
+            format!("{what} is whole, with {}", words::counted(report.findings.len() as u64, "reservation"))
+        }
         Status::Failed => format!("{what} is damaged"),
         Status::Unknown => format!("{what}: could not tell: it is newer than this version knows"),
     };

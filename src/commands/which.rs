@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::connection::Node;
 use super::Context;
+use crate::connection::Node;
 use crate::repository::Repository;
 use crate::repository::manifest::Manifest;
 use crate::storage::{self, Location, S3Options};

@@ -45,7 +45,9 @@ impl Level {
         match self {
             Self::Manifest => "the manifest is whole, and every object is there in its full length",
             Self::Checksum => "every byte is the one that was written, stored and unpacked",
-            Self::Structure => "every byte is the one that was written, every structure is sound, and every key is counted",
+            Self::Structure => {
+                "every byte is the one that was written, every structure is sound, and every key is counted"
+            }
         }
     }
 
@@ -166,8 +168,7 @@ pub async fn file(
 ) -> Result<FileReport, VerifyError> {
     let opened = open_file(path, threads).map_err(raw_error)?;
     progress.phase("verifying", Unit::Bytes, None);
-    let inspector =
-        if with_census { Inspector::with_census(moment_ms) } else { Inspector::without_census() };
+    let inspector = if with_census { Inspector::with_census(moment_ms) } else { Inspector::without_census() };
     let read = drive(opened, Looking::Structure(Box::new(inspector)), progress, cancel).await?;
     let mut checked = Checked { objects: 1, ..Checked::default() };
     let mut findings = Vec::new();
@@ -296,9 +297,7 @@ fn count(read: &Read, checked: &mut Checked) {
 
 fn merge(all: Option<Census>, one: Option<Census>) -> Option<Census> {
     match (all, one) {
-        (Some(all), Some(one)) => {
-            Some(all.merged(&one))
-        }
+        (Some(all), Some(one)) => Some(all.merged(&one)),
         (all, one) => all.or(one),
     }
 }
