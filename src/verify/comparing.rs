@@ -234,6 +234,11 @@ impl Options {
 }
 
 impl Side {
+    /// A side of which the census is known.
+    pub(super) fn known(census: Census) -> Self {
+        Self { census, records: None, tally: Tally::default() }
+    }
+
     /// A side that was read whole.
     pub(super) fn heard(hearing: Hearing) -> Self {
         let tally = hearing.tally();
@@ -262,7 +267,7 @@ impl Reading<'_> {
     pub(super) async fn first_look(&self, data: AtRest<'_>) -> Result<Side, CompareError> {
         let known = if self.view.is_everything() { data.census().await? } else { None };
         if let Some(census) = known {
-            return Ok(Side { census, records: None, tally: Tally::default() });
+            return Ok(Side::known(census));
         }
         let hearing = self.options.whole(self.view, self.look_ms).fields_expired_before(self.look_ms);
         Ok(Side::heard(self.read(data, hearing).await?))

@@ -10,6 +10,7 @@ use super::comparing::{CompareError, Comparison, Options, Reading, Side, View, d
 use super::pass::{self, PassError};
 use crate::capture::CaptureError;
 use crate::capture::pipeline::Source;
+use crate::census::Census;
 use crate::connection::Node;
 use crate::connection::replication::{self, Payload};
 use crate::progress::{Progress, Unit};
@@ -21,12 +22,14 @@ pub struct Expected<'a> {
     pub data: AtRest<'a>,
     /// Which of its keys count, and as what.
     pub view: View,
+    /// The census of what counts, where somebody has made it already; else that of the backup is used, or one is made.
+    pub census: Option<Census>,
 }
 
 impl<'a> Expected<'a> {
     /// The whole backup as it is.
     pub fn whole(data: AtRest<'a>) -> Self {
-        Self { data, view: View::Everything }
+        Self { data, view: View::Everything, census: None }
     }
 }
 
@@ -80,7 +83,10 @@ pub async fn compare(
     let right = Side::heard(hearing);
 
     let reading = Reading { view: &expected.view, options, look_ms, progress, cancel };
-    let mut left = reading.first_look(expected.data).await?;
+    let mut left = match &expected.census {
+        Some(census) => Side::known(census.clone()),
+        None => reading.first_look(expected.data).await?,
+    };
     let difference = differing(&left, &right);
     reading.second_look(expected.data, &mut left, &difference).await?;
     judge(left, right, difference, options, look_ms).await

@@ -110,7 +110,7 @@ async fn run<V: Visit + Send + 'static>(
 ) -> Result<Passed<V>, PassError> {
     let (sender, mut receiver) = mpsc::unbounded_channel();
     let stop = cancel.clone();
-    let work = tokio::task::spawn_blocking(move || scan(feed, visit, &stop, |length| drop(sender.send(length))));
+    let work = tokio::task::spawn_blocking(move || scan(feed, visit, &stop, |length| _ = sender.send(length)));
     let telling = async {
         while let Some(length) = receiver.recv().await {
             progress.advance(length);
