@@ -2,6 +2,8 @@
 
 mod crc64;
 mod cursor;
+pub mod dump;
+mod duplicates;
 mod error;
 mod lzf;
 pub mod module;
@@ -13,6 +15,7 @@ mod value;
 pub mod visit;
 
 pub use crc64::{Crc64, crc64};
+pub use duplicates::{DuplicateKey, DuplicateKeys};
 pub use error::{ErrorKind, RdbError};
 pub use opcode::{Dialect, Kind, ValueType};
 pub use scanner::{HintMismatch, Scanner, Summary};

@@ -170,11 +170,11 @@ impl Scanner {
         self.tail.finish()
     }
 
-    /// All bytes have been pushed.
+    /// All bytes have been pushed. Changes nothing: asked too early, it says so, and more can be pushed.
     ///
     /// # Errors
     /// `Truncated` if the file did not end, at its length; the error of [`Scanner::push`] if there was one.
-    pub fn finish<V: Visit>(&mut self, _visit: &mut V) -> Result<Summary, RdbError> {
+    pub fn finish(&self) -> Result<Summary, RdbError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
@@ -182,7 +182,6 @@ impl Scanner {
             let mut error = opcodes::short_header(&self.state, &self.carry)
                 .unwrap_or(RdbError::at(self.tail.length(), ErrorKind::Truncated));
             error.newer_file = self.version > self.dialect.newest_known();
-            self.failed = Some(error);
             return Err(error);
         };
         Ok(self.tally.summary(Summary {
