@@ -28,6 +28,6 @@ pub fn through<V: Visit>(
             return Ok(scanner.position());
         }
     }
-    let summary = scanner.finish(visitor)?;
+    let summary = scanner.finish()?;
     if trailing > 0 { Err(BadBackup::Trailing(trailing)) } else { Ok(summary.length) }
 }

@@ -234,7 +234,7 @@ impl Reading {
             self.assembler.tick();
             self.checkpoint(deferred);
         }
-        scanner.finish(&mut self.assembler)?;
+        scanner.finish()?;
         match trailing {
             0 => Ok(()),
             n => Err(BadBackup::Trailing(n)),

@@ -1,1 +1,5 @@
-//! (to be written)
+//! Restores into real servers.
+
+mod faults;
+mod round_trip;
+mod support;
