@@ -310,7 +310,9 @@ const CENSUS_OBJECT: &str = "census.bin";
 fn warnings(inspected: &Inspected) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some(error) = inspected.not_understood {
-        warnings.push(format!("the RDB is newer than this version knows ({error}): its bytes are stored and whole, without a census"));
+        warnings.push(format!(
+            "the RDB is newer than this version knows ({error}): its bytes are stored and whole, without a census"
+        ));
     }
     if inspected.trailing_bytes > 0 {
         warnings.push(format!("{} bytes follow the end of the RDB; they are stored as well", inspected.trailing_bytes));

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! node     replication ─► Inspector ─► compressed frames ─► object      (pipeline)
+//! node     SCAN + DUMP ─► the same, where replication is refused         (scan)
 //! backup   object ─► frames ─► Raw ─► Inspector or entries              (raw)
 //! file     .rdb .rdb.gz .rdb.zst - ─► Raw ─► Inspector or entries       (raw)
 //! ```
@@ -9,6 +10,7 @@
 pub mod inspect;
 pub mod pipeline;
 pub mod raw;
+pub mod scan;
 pub mod source;
 
 pub use inspect::{Inspected, Inspector};

@@ -64,6 +64,9 @@ pub enum CaptureError {
     /// The server, or the way to it.
     #[error(transparent)]
     Replication(#[from] ReplicationError),
+    /// The server, or the way to it, when it is read key by key.
+    #[error(transparent)]
+    Scan(#[from] super::scan::ScanError),
     /// The store.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -115,9 +118,8 @@ pub async fn store(
     let digestion = spawn("digest", move || digest(frames, &frame_sender))?;
 
     let (read, written) = {
-        let work = async {
-            tokio::join!(read(source, raw_sender, options.rate, progress), write(frame_receiver, upload))
-        };
+        let work =
+            async { tokio::join!(read(source, raw_sender, options.rate, progress), write(frame_receiver, upload)) };
         tokio::select! {
             ends = work => ends,
             // Dropping the work closes the channels: the threads end.

@@ -82,7 +82,9 @@ pub async fn choose(node: &Node, read_from: ReadFrom) -> Result<Chosen, SourceEr
 
     if matches!(read_from, ReadFrom::Primary | ReadFrom::Itself) || facts.role == NodeRole::Replica || facts.mode == Mode::Cluster {
         if read_from == ReadFrom::Primary && facts.role == NodeRole::Replica {
-            return Err(SourceError::Refused("the instance is a replica, and `--read-from primary` was asked".to_owned()));
+            return Err(SourceError::Refused(
+                "the instance is a replica, and `--read-from primary` was asked".to_owned(),
+            ));
         }
         return Ok(Chosen { node: node.clone(), facts, note: None });
     }
@@ -113,9 +115,9 @@ fn refuse(facts: &ServerFacts) -> Result<(), SourceError> {
         return Err(SourceError::Refused("the server is loading its data set; try again when it has ended".to_owned()));
     }
     match &facts.primary {
-        Some(link) if link.syncing => {
-            Err(SourceError::Refused("the replica is receiving its data set from its primary; try again later".to_owned()))
-        }
+        Some(link) if link.syncing => Err(SourceError::Refused(
+            "the replica is receiving its data set from its primary; try again later".to_owned(),
+        )),
         Some(link) if !link.up => Err(SourceError::Refused(format!(
             "the replica has lost its primary {}:{}: its data may be old; read the primary instead",
             link.host, link.port

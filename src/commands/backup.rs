@@ -1,7 +1,6 @@
 //! `redis-ops backup`: takes a backup of an instance.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -22,7 +21,7 @@ use crate::repository::{BegunBy, Repository};
 use crate::status::Status;
 
 /// All that a backup needs to know.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Where the data comes from.
     pub origin: Origin,
@@ -36,8 +35,6 @@ pub struct Settings {
     pub rate: Option<u64>,
     /// How long to wait for another run on the same instance; zero: not at all.
     pub wait_lock: Duration,
-    /// Where parts of a very large object wait for their upload.
-    pub spool_dir: PathBuf,
     /// Shows what would happen, and does nothing.
     pub plan: bool,
 }
@@ -151,7 +148,13 @@ pub(super) fn threads() -> usize {
 /// More threads would compress faster than any server sends, and each costs some MiB.
 const THREADS_AT_MOST: usize = 8;
 
-fn options(settings: &Settings, instance: &str, purpose: Purpose, transfer: Transfer, context: &Context) -> backup::Options {
+fn options(
+    settings: &Settings,
+    instance: &str,
+    purpose: Purpose,
+    transfer: Transfer,
+    context: &Context,
+) -> backup::Options {
     backup::Options {
         instance: instance.to_owned(),
         purpose,
@@ -190,7 +193,9 @@ fn show(report: Result<Report, BackupError>, what: &str, context: &Context) -> R
         Ok(report) => report,
         Err(failed) => {
             for object in &failed.leftovers {
-                context.printer.say(&format!("could not be removed, and belongs to no backup: {} ({})", object.key, object.error));
+                context
+                    .printer
+                    .say(&format!("could not be removed, and belongs to no backup: {} ({})", object.key, object.error));
             }
             return Err(anyhow::Error::new(failed.error).context(match failed.backup_id {
                 Some(id) => format!("{what} as {id}: nothing was published"),
@@ -206,11 +211,17 @@ fn show(report: Result<Report, BackupError>, what: &str, context: &Context) -> R
     table.row(["from", &format!("{} {} ({})", manifest.server.name, manifest.server.version, manifest.shards[0].node)]);
     match &manifest.census {
         Some(census) => {
-            table.row(["keys", &format!("{}, {} with an expiry", words::count(census.keys), words::count(census.expires))]);
+            table.row([
+                "keys",
+                &format!("{}, {} with an expiry", words::count(census.keys), words::count(census.expires)),
+            ]);
         }
         None => table.row(["keys", "unknown: the RDB is newer than this version knows"]),
     }
-    table.row(["size", &format!("{} as RDB, {} stored ({})", words::bytes(raw), words::bytes(stored), manifest.compression)]);
+    table.row([
+        "size",
+        &format!("{} as RDB, {} stored ({})", words::bytes(raw), words::bytes(stored), manifest.compression),
+    ]);
     if let Some(source) = &report.source {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate need not be exact")]
         let rate = words::bytes(source.bytes_per_second as u64);
@@ -219,7 +230,10 @@ fn show(report: Result<Report, BackupError>, what: &str, context: &Context) -> R
         if let (Some(fork), Some(copied)) = (source.impact.fork_usec, source.impact.cow_bytes) {
             #[allow(clippy::cast_precision_loss, reason = "a time need not be exact")]
             let fork = fork as f64 / 1000.0;
-            table.row(["cost", &format!("the fork stopped the server for {fork:.1} ms; {} copied on write", words::bytes(copied))]);
+            table.row([
+                "cost",
+                &format!("the fork stopped the server for {fork:.1} ms; {} copied on write", words::bytes(copied)),
+            ]);
         }
     }
     let sentence = if report.warnings.is_empty() {
@@ -236,7 +250,12 @@ fn show(report: Result<Report, BackupError>, what: &str, context: &Context) -> R
 }
 
 /// The answer where no backup is due: the newest one is younger than the last time that the schedule names.
-async fn not_due(schedule: &str, instance: &str, repository: &Repository, context: &Context) -> Result<Option<Outcome>> {
+async fn not_due(
+    schedule: &str,
+    instance: &str,
+    repository: &Repository,
+    context: &Context,
+) -> Result<Option<Outcome>> {
     let cron = schedule
         .parse::<croner::Cron>()
         .map_err(|error| Misuse::settings(format!("`backup.schedule`: {schedule}: {error}")))?;
@@ -252,11 +271,13 @@ async fn not_due(schedule: &str, instance: &str, repository: &Repository, contex
         .map(|manifest| manifest.created_at)
         .max();
     Ok(newest.filter(|newest| *newest >= due).map(|newest| {
-        let sentence = format!("not due: the newest backup of {instance} is from {}", newest.format("%Y-%m-%d %H:%M UTC"));
-        Outcome::new(Status::Ok)
-            .field("due", false)
-            .field("newest", newest)
-            .text(verdict(&context.printer, Status::Ok, &sentence))
+        let sentence =
+            format!("not due: the newest backup of {instance} is from {}", newest.format("%Y-%m-%d %H:%M UTC"));
+        Outcome::new(Status::Ok).field("due", false).field("newest", newest).text(verdict(
+            &context.printer,
+            Status::Ok,
+            &sentence,
+        ))
     }))
 }
 
@@ -285,7 +306,11 @@ async fn plan(instance: &str, chosen: &Chosen, repository: &Repository, context:
     for (status, line) in &lines {
         table.row([if *status == Status::Ok { "ok" } else { "refused" }, line]);
     }
-    let sentence = if status == Status::Ok { "the backup would go through; nothing was done" } else { "the backup would fail; nothing was done" };
+    let sentence = if status == Status::Ok {
+        "the backup would go through; nothing was done"
+    } else {
+        "the backup would fail; nothing was done"
+    };
     let text = format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, status, sentence));
     Ok(Outcome::new(status)
         .field("plan", json!({
@@ -304,7 +329,9 @@ async fn rights(chosen: &Chosen) -> Result<(Status, String)> {
     dry_run.arg("DRYRUN").arg(who).arg("PSYNC").arg("?").arg("-1");
     Ok(match connection.query(&dry_run).await {
         Ok(redis::Value::Okay) => (Status::Ok, format!("the user {who} may ask for a full resynchronization")),
-        Ok(_) => (Status::Failed, format!("the user {who} may not ask for a full resynchronization: it needs `+psync`")),
+        Ok(_) => {
+            (Status::Failed, format!("the user {who} may not ask for a full resynchronization: it needs `+psync`"))
+        }
         // Before 7.0 there is no such question, and few users may ask it.
         Err(_) => (Status::Ok, format!("whether the user {who} has the right to `PSYNC` was not found out")),
     })

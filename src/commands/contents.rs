@@ -17,8 +17,11 @@ pub fn to_json(summary: &CensusSummary, rest: Option<&Census>, context: &Context
     if let (Value::Object(object), Some(census)) = (&mut value, rest) {
         let slots: Map<String, Value> =
             SLOT_NAMES.iter().zip(census.expiry.slots).map(|(name, keys)| ((*name).to_owned(), keys.into())).collect();
-        object.insert("expiry".to_owned(), json!({ "reckoned_from_ms": census.expiry.moment_ms, "within": slots,
-            "earliest_ms": census.expiry.earliest_ms, "latest_ms": census.expiry.latest_ms }));
+        object.insert(
+            "expiry".to_owned(),
+            json!({ "reckoned_from_ms": census.expiry.moment_ms, "within": slots,
+            "earliest_ms": census.expiry.earliest_ms, "latest_ms": census.expiry.latest_ms }),
+        );
         let largest: Vec<Value> = census
             .largest
             .keys()

@@ -11,7 +11,7 @@ use super::{Context, Outcome};
 use crate::hint::Misuse;
 
 /// All that a diagnosis needs to know.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// What is looked at.
     pub topic: Topic,
@@ -36,7 +36,7 @@ pub struct Settings {
 }
 
 /// Where the facts of a diagnosis come from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Origin {
     /// A server.
     Server(Box<Server>),

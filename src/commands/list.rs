@@ -11,7 +11,7 @@ use crate::repository::{Listed, ListedStatus, Receipt};
 use crate::status::Status;
 
 /// All that a listing needs to know.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// The repository.
     pub place: Place,
@@ -23,7 +23,8 @@ pub struct Settings {
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let repository = settings.place.open().await?;
     let backups = repository.list(settings.instance.as_deref()).await?;
-    let mut table = Table::new(&["backup", "taken", "status", "keys", "size", "stored", "server", "verified"]).numbers(&[3, 4, 5]);
+    let mut table =
+        Table::new(&["backup", "taken", "status", "keys", "size", "stored", "server", "verified"]).numbers(&[3, 4, 5]);
     for listed in &backups {
         table.row(row(listed));
     }
@@ -55,7 +56,8 @@ fn row(listed: &Listed) -> [String; 8] {
     [
         name,
         manifest.created_at.format("%Y-%m-%d %H:%M").to_string(),
-        if manifest.purpose == crate::repository::manifest::Purpose::Safety { "safety" } else { "published" }.to_owned(),
+        if manifest.purpose == crate::repository::manifest::Purpose::Safety { "safety" } else { "published" }
+            .to_owned(),
         manifest.census.as_ref().map_or_else(|| "?".to_owned(), |census| words::count(census.keys)),
         words::bytes(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()),
         words::bytes(manifest.shards.iter().map(|shard| shard.stored_bytes).sum()),

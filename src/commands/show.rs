@@ -21,7 +21,7 @@ use crate::verify;
 const CENSUS_LIMIT: u64 = 16 << 20;
 
 /// All that showing needs to know.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// What is shown.
     pub backup: Backup,
@@ -62,7 +62,10 @@ async fn show_stored(repository: &Repository, manifest: &Manifest, context: &Con
     about.row(["taken", &format!("{}, in {span}", manifest.created_at.format("%Y-%m-%d %H:%M:%S UTC"))]);
     about.row(["why", &format!("{:?}", manifest.purpose).to_lowercase()]);
     let server = &manifest.server;
-    about.row(["server", &words::escape(format!("{} {} {} {}", server.name, server.version, server.mode, server.role).as_bytes())]);
+    about.row([
+        "server",
+        &words::escape(format!("{} {} {} {}", server.name, server.version, server.mode, server.role).as_bytes()),
+    ]);
     for (name, value) in &manifest.labels {
         about.row([format!("label {name}"), words::escape(value.as_bytes())]);
     }
@@ -71,10 +74,24 @@ async fn show_stored(repository: &Repository, manifest: &Manifest, context: &Con
         if let Some(offset) = shard.offset {
             about.row(["replication", &format!("{} offset {offset}", shard.replid)]);
         }
-        about.row(["rdb", &format!(
-            "version {}, {} bytes, CRC64 {}", shard.rdb_version, words::count(shard.raw_bytes), shard.crc64.as_deref().unwrap_or("none"),
-        )]);
-        about.row(["object", &format!("{}, {} bytes, {} frames", shard.object, words::count(shard.stored_bytes), words::count(shard.frames))]);
+        about.row([
+            "rdb",
+            &format!(
+                "version {}, {} bytes, CRC64 {}",
+                shard.rdb_version,
+                words::count(shard.raw_bytes),
+                shard.crc64.as_deref().unwrap_or("none"),
+            ),
+        ]);
+        about.row([
+            "object",
+            &format!(
+                "{}, {} bytes, {} frames",
+                shard.object,
+                words::count(shard.stored_bytes),
+                words::count(shard.frames)
+            ),
+        ]);
         about.row(["sha256", &shard.stored_sha256]);
     }
     let mut text = vec![about.render(&context.printer)];
@@ -83,12 +100,18 @@ async fn show_stored(repository: &Repository, manifest: &Manifest, context: &Con
     }
     let sentence = match (&manifest.census, manifest.structure.state) {
         (Some(census), StructureState::Verified) => {
-            format!("{}, {} with an expiry, digest {}", words::counted(census.keys, "key"), words::count(census.expires), census.digest)
+            format!(
+                "{}, {} with an expiry, digest {}",
+                words::counted(census.keys, "key"),
+                words::count(census.expires),
+                census.digest
+            )
         }
         _ => format!("the structure was understood up to byte {} only", manifest.structure.understood_up_to),
     };
     text.push(verdict(&context.printer, Status::Ok, &sentence));
-    let objects: Vec<Value> = objects.iter().map(|object| json!({"key": object.key, "length": object.length})).collect();
+    let objects: Vec<Value> =
+        objects.iter().map(|object| json!({"key": object.key, "length": object.length})).collect();
     Ok(Outcome::new(Status::Ok)
         .field("backup", manifest)
         .field("census", manifest.census.as_ref().map(|summary| contents::to_json(summary, rest.as_ref(), context)))
@@ -99,7 +122,8 @@ async fn show_stored(repository: &Repository, manifest: &Manifest, context: &Con
 /// Buckets, histogram and largest keys; `None` where the backup has none.
 async fn rest_of_census(repository: &Repository, manifest: &Manifest) -> Result<Option<Census>> {
     let Some(object) = manifest.census.as_ref().and_then(|summary| summary.object.as_ref()) else { return Ok(None) };
-    let bytes = repository.get_object(manifest, object, CENSUS_LIMIT).await.with_context(|| format!("read {object}"))?;
+    let bytes =
+        repository.get_object(manifest, object, CENSUS_LIMIT).await.with_context(|| format!("read {object}"))?;
     Ok(Some(crate::census::decode(&bytes).with_context(|| format!("read {object}"))?))
 }
 
@@ -114,9 +138,15 @@ async fn show_file(file: &File, context: &Context) -> Result<Outcome> {
     if let Some(inspected) = &found.inspected {
         let mut about = Table::pairs();
         about.row(["file", &file.to_string()]);
-        about.row(["rdb", &format!(
-            "version {}, {} bytes, CRC64 {}", inspected.rdb_version, words::count(inspected.raw_bytes), inspected.crc64().as_deref().unwrap_or("none"),
-        )]);
+        about.row([
+            "rdb",
+            &format!(
+                "version {}, {} bytes, CRC64 {}",
+                inspected.rdb_version,
+                words::count(inspected.raw_bytes),
+                inspected.crc64().as_deref().unwrap_or("none"),
+            ),
+        ]);
         for (name, value) in &inspected.aux {
             about.row([words::escape(name.as_bytes()), words::escape(value.as_bytes())]);
         }

@@ -17,7 +17,7 @@ pub use crate::verify::Level;
 pub use crate::verify::walk::Sample;
 
 /// All that a verification needs to know.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// What is verified.
     pub subject: Subject,
@@ -36,7 +36,7 @@ pub struct Settings {
 }
 
 /// What is verified.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Subject {
     /// One backup.
     One {
@@ -59,7 +59,7 @@ pub enum Subject {
 }
 
 /// What a backup is compared with, and how.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Comparison {
     /// The other side.
     pub with: Other,
@@ -76,7 +76,7 @@ pub struct Comparison {
 }
 
 /// The other side of a comparison.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Other {
     /// A live instance.
     Server {
@@ -116,7 +116,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         Subject::One { backup: Backup::File(file), .. } => one::file(settings, file, context).await?,
         Subject::One { backup: Backup::Stored { place, id, instance }, .. } => {
             let repository = place.open().await?;
-            let manifest = one::resolve(&repository, id, instance.as_deref(), context).await?;
+            let manifest = super::which::load(&repository, id, instance.as_deref(), context).await?;
             one::stored(settings, &repository, &manifest, context).await?.0
         }
         Subject::All { place, instance, sample, older_than } => {

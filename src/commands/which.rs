@@ -3,30 +3,29 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
-use crate::connection::Node;
 use super::Context;
+use crate::connection::Node;
 use crate::repository::Repository;
 use crate::repository::manifest::Manifest;
-use crate::storage::{self, Location};
+use crate::storage::{self, Location, S3Options};
 
 /// Where backups are.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Place {
     /// The bucket and prefix, or the folder.
     pub location: Location,
     /// How S3 is spoken to; says nothing for a folder.
-    pub s3: S3Options,
+    pub s3: Box<S3Options>,
 }
 
 impl Place {
     /// The repository in this place. Nothing is asked of the store yet.
     pub async fn open(&self) -> Result<Repository> {
-        match &self.location {
-            Location::Local(path) => Ok(Repository::new(std::sync::Arc::new(storage::Local::new(path)))),
-            Location::S3 { .. } => Err(crate::hint::Misuse::not_supported_yet("S3").into()),
-        }
+        let storage =
+            storage::open(&self.location, &self.s3).await.with_context(|| format!("open {}", self.location))?;
+        Ok(Repository::new(storage))
     }
 }
 
@@ -37,18 +36,6 @@ pub async fn load(repository: &Repository, id: &str, target: Option<&str>, conte
         context.printer.say(&format!("several instances have a backup {id}: {}/{} is meant", found.instance, found.id));
     }
     Ok(repository.load(&found.instance, found.id).await?)
-}
-
-/// PROVISIONAL until storage has its own.
-#[derive(Debug, Clone, PartialEq, Default)]
-#[allow(missing_docs)]
-pub struct S3Options {
-    pub endpoint: Option<String>,
-    pub region: Option<String>,
-    pub path_style: bool,
-    pub ca: Option<PathBuf>,
-    pub sse: Option<String>,
-    pub storage_class: Option<String>,
 }
 
 /// A file that somebody has lying about.
@@ -80,7 +67,7 @@ impl fmt::Display for File {
 }
 
 /// A backup, or a file in its place.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Backup {
     /// A backup in a repository.
     Stored {

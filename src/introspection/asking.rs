@@ -91,7 +91,8 @@ pub async fn take(asker: &mut dyn Ask, options: &Options, phases: Wire) -> Resul
     Ok(snapshot)
 }
 
-async fn ask_info(gate: &mut Gate<'_>) -> Result<Info> {
+/// INFO, all of it.
+pub(super) async fn ask_info(gate: &mut Gate<'_>) -> Result<Info> {
     match gate.one(Question::new(&["INFO", "everything"])?).await.context("ask for INFO")? {
         Reply::Bytes(bytes) => {
             let info = Info::from_bytes(&bytes);

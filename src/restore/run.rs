@@ -79,7 +79,7 @@ pub fn now_ms() -> i64 {
 pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<Report, RunError> {
     let Order { node, target, options, method, in_backup, raw_bytes, verified, journal, reopen, cancel } = order;
     let mut connection = node.connect().await?;
-    let (before, info) = preflight::counters(&mut connection).await?;
+    let (before, mut info) = preflight::counters(&mut connection).await?;
 
     let journal = open_journal(journal)?;
     let position = match (&journal, options.resume) {
@@ -102,6 +102,8 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
 
     if options.replace_all && before.keys > 0 {
         flush_all(&mut connection).await?;
+        // From here on every write that is not ours is somebody else's.
+        info = preflight::counters(&mut connection).await?.1;
     }
     progress.phase("loading", Unit::Bytes, raw_bytes);
     let begun = Instant::now();

@@ -79,6 +79,11 @@ impl TargetFormat {
         Self { valkey, version, field_expiry, server: (major, minor), is_valkey }
     }
 
+    /// Whether vector sets are part of it (Redis 8); elsewhere they are values of a module that is not there.
+    pub fn has_vector_sets(self) -> bool {
+        !self.is_valkey && self.server >= (8, 0)
+    }
+
     /// Whether it takes metadata of keys before the type (Redis 8.6).
     pub fn takes_key_meta(self) -> bool {
         !self.valkey && self.version >= 13

@@ -1,6 +1,6 @@
 //! The settings of the commands that answer a question about a backup or a server: `verify`, `show`, `diagnose`.
 
-use super::{Chosen, Resolver, file, temporary_folder};
+use super::{Chosen, Resolver, file};
 use crate::cli::args::diagnose::Diagnose;
 use crate::cli::args::verify::{Show, Verify};
 use crate::commands::{diagnose, show, verify};
@@ -29,7 +29,7 @@ impl Resolver<'_> {
             census: typed.census,
             max_age: typed.max_age,
             server_binary: typed.server_binary.clone(),
-            temporary: temporary_folder(),
+            temporary: std::env::temp_dir(),
             memory: typed.memory.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
         })
     }

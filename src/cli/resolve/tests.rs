@@ -169,11 +169,17 @@ fn s3_is_spoken_to_as_flags_environment_or_file_say() {
     assert_eq!(endpoint(place_with(FILE, environment, &flags)), ("http://of-flag".into(), "of-flag".into()));
     assert_eq!(endpoint(place_with(FILE, environment, &[])), ("http://of-env".into(), "of-env".into()));
     assert_eq!(endpoint(place_with(FILE, [], &[])), ("http://of-file:9000".into(), "of-file".into()));
-    // Path style is the default with an endpoint of one's own, and only there.
-    assert!(place_with(FILE, [], &[]).s3.path_style);
-    assert!(!place_with(FILE, [], &["--s3-path-style=false"]).s3.path_style);
-    assert!(!place_with("", [], &["-r", "s3://b"]).s3.path_style);
-    assert!(place_with("", [], &["-r", "s3://b", "--s3-path-style"]).s3.path_style);
+    // What is not said is left to storage: path style with an endpoint of one's own.
+    let path_style = |line: &[&str]| place_with(FILE, [], line).s3.path_style;
+    assert_eq!(path_style(&[]), None);
+    assert_eq!(path_style(&["--s3-path-style"]), Some(true));
+    assert_eq!(path_style(&["--s3-path-style=false"]), Some(false));
+}
+
+#[test]
+fn a_backup_spools_where_it_is_told_to() {
+    assert_eq!(backup_with(FILE, &[]).place.s3.spool_dir, None);
+    assert_eq!(backup_with(FILE, &["--spool-dir", "/big"]).place.s3.spool_dir, Some("/big".into()));
 }
 
 #[track_caller]
@@ -261,14 +267,14 @@ fn what_overwrites_takes_a_safety_backup_first() {
         let Target::Server(instance) = settings.target else { panic!("{line:?}") };
         instance.existing
     };
-    assert_eq!(existing(&[]), Existing::Keep(OnConflict::Fail, SafetyBackup::NotNeeded));
-    assert_eq!(existing(&["--on-conflict", "skip"]), Existing::Keep(OnConflict::Skip, SafetyBackup::NotNeeded));
+    assert!(matches!(existing(&[]), Existing::Keep(OnConflict::Fail, SafetyBackup::NotNeeded)));
+    assert!(matches!(existing(&["--on-conflict", "skip"]), Existing::Keep(OnConflict::Skip, SafetyBackup::NotNeeded)));
     assert!(matches!(
         existing(&["--on-conflict", "replace"]),
         Existing::Keep(OnConflict::Replace, SafetyBackup::Into(_))
     ));
     assert!(matches!(existing(&["--replace-all"]), Existing::RemoveAll(SafetyBackup::Into(_))));
-    assert_eq!(existing(&["--replace-all", "--no-safety-backup"]), Existing::RemoveAll(SafetyBackup::Declined));
+    assert!(matches!(existing(&["--replace-all", "--no-safety-backup"]), Existing::RemoveAll(SafetyBackup::Declined)));
     let line = ["restore", "--file", "x.rdb", "--target-instance", "redis://a", "--replace-all"];
     match resolve_with("", [], &line) {
         Err(misuse) => {

@@ -93,6 +93,7 @@ pub struct S3 {
     pub path_style: Option<Text>,
     pub ca: Option<Text>,
     pub sse: Option<Text>,
+    pub kms_key: Option<Text>,
     pub storage_class: Option<Text>,
 }
 

@@ -11,7 +11,7 @@ use crate::census::{Glob, Selection};
 use crate::commands::Context;
 use crate::commands::backup::threads;
 use crate::commands::table::Table;
-use crate::commands::which::{Backup, Server};
+use crate::commands::which::{self, Backup, Server};
 use crate::examination;
 use crate::hint::Interrupted;
 use crate::printer::words;
@@ -100,18 +100,18 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
         (Other::Backup { place, id }, _) => {
             let other = place.open().await?;
             let instance = manifest.as_ref().map(|manifest| manifest.instance.as_str());
-            let manifest = one::resolve(&other, id, instance, context).await?;
+            let manifest = which::load(&other, id, instance, context).await?;
             let right = AtRest::Backup { repository: &other, manifest: &manifest };
             answer.field("against", json!({"backup_id": manifest.id, "instance": manifest.instance}));
             let compared = against::compare(left, right, &view, &options, progress.as_ref(), &context.cancel).await;
-            (format!("{} against {}", right.name(), left.name()), compared)
+            (format!("{} against {}", right.name(), left.name()), compared.map(|compared| (compared, false)))
         }
         _ => return Err(anyhow::anyhow!("nothing to compare with")),
     };
     progress.finish();
     let class = manifest.as_ref().map_or("file", |manifest| &manifest.instance).to_owned();
     match compared {
-        Ok(compared) => judge(&mut answer, &class, &what, &compared, comparison, context),
+        Ok((compared, is_fuzzy)) => judge(&mut answer, &class, &what, (&compared, is_fuzzy), comparison, context),
         Err(error) if error.is_interrupted() => return Err(Interrupted.into()),
         Err(CompareError::AtRest(error)) => unfit(&mut answer, &class, &what, error, context)?,
         Err(error) => return Err(anyhow::Error::new(error).context(format!("compare {what}"))),
@@ -126,15 +126,19 @@ async fn with_server(
     options: &comparing::Options,
     progress: &dyn crate::progress::Progress,
     context: &Context,
-) -> Result<comparing::Comparison, CompareError> {
+) -> Result<(comparing::Comparison, bool), CompareError> {
     // What nobody can look into is no reason to make the server fork.
     left.understood()?;
     let asked = live::replication_options(chosen.node.timeout);
     progress.phase("waiting for the snapshot", crate::progress::Unit::Bytes, None);
-    let mut payload = live::snapshot(&chosen.node, &asked, &context.cancel).await?;
+    let mut snapshot = live::snapshot_or_scan(&chosen.node, &asked, &context.cancel).await?;
+    if snapshot.is_fuzzy {
+        context.printer.say("the server does not allow replication: it is read key by key, which is not one moment of its data");
+    }
     let expected = Expected { data: *left, view: view.clone(), census: None };
-    let mut servers = [Living { node: chosen.node.to_string(), data: &mut payload }];
-    live::compare(&expected, &mut servers, view, options, progress, &context.cancel).await
+    let mut servers = [Living { node: chosen.node.to_string(), data: snapshot.data.as_mut() }];
+    let compared = live::compare(&expected, &mut servers, view, options, progress, &context.cancel).await?;
+    Ok((compared, snapshot.is_fuzzy))
 }
 
 /// The backup that was restored into this server last, and says so.
@@ -165,15 +169,15 @@ async fn of_instance(
     context: &Context,
 ) -> Result<Manifest> {
     if !nothing_named {
-        return one::resolve(repository, id, instance, context).await;
+        return which::load(repository, id, instance, context).await;
     }
     let own = match instance {
-        Some(instance) => one::resolve(repository, &format!("{instance}/{id}"), None, context).await,
-        None => one::resolve(repository, id, None, context).await,
+        Some(instance) => which::load(repository, &format!("{instance}/{id}"), None, context).await,
+        None => which::load(repository, id, None, context).await,
     };
     let manifest = match own {
         Err(error) if matches!(error.downcast_ref(), Some(RepositoryError::NotFound(_))) => {
-            one::resolve(repository, id, instance, context).await?
+            which::load(repository, id, instance, context).await?
         }
         own => own?,
     };
@@ -209,7 +213,7 @@ fn judge(
     answer: &mut Answer,
     class: &str,
     what: &str,
-    compared: &comparing::Comparison,
+    (compared, is_fuzzy): (&comparing::Comparison, bool),
     asked: &Comparison,
     context: &Context,
 ) {
@@ -242,9 +246,14 @@ fn judge(
         )
     };
     answer.sentence = sentence;
+    if is_fuzzy && !compared.is_equal() {
+        answer.sentence.push_str("; read key by key: what others wrote meanwhile may be among them");
+    }
     let limit = usize::try_from(asked.limit).unwrap_or(usize::MAX);
     answer.text.extend(table(compared, limit, context));
-    answer.field("comparison", to_json(compared, limit, context));
+    let mut json = to_json(compared, limit, context);
+    json["consistency"] = if is_fuzzy { "fuzzy" } else { "point_in_time" }.into();
+    answer.field("comparison", json);
     let details: Vec<String> = named(compared, limit)
         .map(|(name, database, key)| format!("{name}: {} (database {database})", context.keys.show(key)))
         .collect();

@@ -21,20 +21,6 @@ use crate::status::Status;
 use crate::verify::drill::{self, DrillError};
 use crate::verify::{self, Report, VerifyError, receipt};
 
-/// The backup that was named; a choice among several instances is said.
-pub async fn resolve(
-    repository: &Repository,
-    id: &str,
-    instance: Option<&str>,
-    context: &Context,
-) -> Result<Manifest> {
-    let resolved = repository.resolve(id, instance).await?;
-    if resolved.chosen_by_target {
-        context.printer.say(&format!("several instances have such a backup: that of {} is meant", resolved.instance));
-    }
-    Ok(repository.load(&resolved.instance, resolved.id).await?)
-}
-
 /// Verifies a backup as far as the settings say, and leaves a receipt.
 pub async fn stored(
     settings: &Settings,

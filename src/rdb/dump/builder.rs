@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::target::Target;
-use crate::rdb::opcode::{Kind, ValueType};
+use crate::rdb::opcode::{Dialect, Kind, ValueType};
+use crate::rdb::value::LATEST_EXPIRY;
 use crate::rdb::visit::{Piece, Visit};
 
 /// Appends a length in its shortest form.
@@ -35,12 +36,15 @@ pub(super) fn string(out: &mut Vec<u8>, bytes: &[u8]) {
 pub(super) struct Builder {
     kind: Kind,
     text_scores: bool,
+    latest: i64,
     items: Vec<u8>,
     count: u64,
     /// Where each field begins in `items`, and its expiry.
     expiries: Vec<(usize, Option<i64>)>,
     seen: HashSet<u128>,
     pub(super) duplicates: u64,
+    /// Fields whose expiry is later than the target can write down.
+    pub(super) beyond: u64,
 }
 
 impl Builder {
@@ -48,11 +52,13 @@ impl Builder {
         Self {
             kind,
             text_scores: target.rdb_version < 8,
+            latest: if target.dialect == Dialect::Redis { LATEST_EXPIRY } else { i64::MAX },
             items: Vec::new(),
             count: 0,
             expiries: Vec::new(),
             seen: HashSet::new(),
             duplicates: 0,
+            beyond: 0,
         }
     }
 
@@ -120,7 +126,10 @@ impl Visit for Builder {
                 }
             }
             Piece::HashField { field, value, expire_ms } if self.is_new(field) => {
-                self.expiries.push((self.items.len(), expire_ms));
+                let expiry = expire_ms.filter(|expiry| *expiry <= self.latest);
+                self.beyond += u64::from(expiry != expire_ms);
+                // Zero means none in Redis; both are long past.
+                self.expiries.push((self.items.len(), expiry.map(|expiry| expiry.max(1))));
                 string(&mut self.items, field);
                 string(&mut self.items, value);
             }

@@ -111,8 +111,10 @@ pub fn transcode(
     let n_elements = decode_value(value_type, dialect, version, body, &mut builder).map_err(NotPossible::Damaged)?;
     let n_expiries = builder.n_expiries();
     let value_type = target.plain_type(kind, n_expiries > 0).ok_or(NotPossible::Kind(kind))?;
-    if n_expiries > 0 && value_type == ValueType::HASH {
-        lost.push(Loss::FieldExpiries(n_expiries));
+    let kept = if value_type == ValueType::HASH { 0 } else { n_expiries };
+    let n_lost = n_expiries + builder.beyond - kept;
+    if n_lost > 0 {
+        lost.push(Loss::FieldExpiries(n_lost));
     }
     if builder.duplicates > 0 {
         lost.push(Loss::Duplicates(builder.duplicates));

@@ -8,11 +8,11 @@ mod payload;
 use std::collections::BTreeMap;
 
 use crate::census::KeyType;
-use crate::rdb::opcode::Dialect;
+use crate::rdb::opcode::{Dialect, ValueType};
 use crate::rdb::visit::{Entry, EntryEnd, Interest, Piece, Visit};
 use crate::restore::choices::{Choices, Ttl, Wanted};
 use crate::restore::replay::outbox::Outbox;
-use crate::restore::target_format::{Route, TargetFormat};
+use crate::restore::target_format::{Loss, Route, TargetFormat};
 use crate::restore::typed::Typed;
 pub use function::name_of;
 use payload::Payload;
@@ -163,7 +163,8 @@ impl Assembler {
                 self.outbox.select(database);
                 self.payload.begin(&mut self.outbox, entry, self.plan.format, database, expire_ms, replace, known);
                 self.current = Current::Payload;
-                Interest { raw: true, pieces: false }
+                // Which module it is stands at the beginning of its value.
+                Interest { raw: true, pieces: entry.value_type == ValueType::MODULE_2 }
             }
             Route::Commands(_) => {
                 // Straight to its name only where nobody can have it; what an interrupted run left would be added to.
@@ -232,8 +233,15 @@ impl Visit for Assembler {
     }
 
     fn piece(&mut self, piece: Piece<'_>) {
-        if self.current == Current::Typed {
-            self.typed.piece(&mut self.outbox, piece);
+        match (self.current, piece) {
+            (Current::Typed, piece) => self.typed.piece(&mut self.outbox, piece),
+            (Current::Payload, Piece::Module(id))
+                if KeyType::of_module(id) == KeyType::Vectorset && !self.plan.format.has_vector_sets() =>
+            {
+                self.payload.lose(&mut self.outbox, Loss::Module);
+                self.current = Current::Nothing;
+            }
+            _ => {}
         }
     }
 

@@ -3,6 +3,7 @@
 mod end_to_end;
 mod faults;
 mod interrupted;
+mod scan;
 mod secrets;
 mod stores;
 

@@ -1,4 +1,7 @@
-//! Putting backups into servers.
+//! Restores into real servers.
 
+mod faults;
 mod file;
 mod replica;
+mod round_trip;
+mod support;

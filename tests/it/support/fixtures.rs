@@ -75,26 +75,27 @@ fn load(root: &Path, path: &Path) -> Option<Fixture> {
     Some(Fixture { name, rdb, json })
 }
 
-/// Every damaged file; none where the collection is missing (and a skip is said).
+/// Every damaged file, of this repository and of the large collection (where that is missing, a skip is said).
 pub fn damaged() -> Vec<Damaged> {
-    let Some(folder) = folder().map(|folder| folder.join("corrupt")) else {
+    let collection = folder();
+    if collection.is_none() {
         super::skip("fixtures");
-        return Vec::new();
-    };
+    }
+    [Some(own_folder()), collection].into_iter().flatten().flat_map(|root| table(&root.join("corrupt"))).collect()
+}
+
+fn table(folder: &Path) -> Vec<Damaged> {
     let table = fs::read_to_string(folder.join("EXPECTED.tsv")).unwrap();
-    table
-        .lines()
-        .skip(1)
-        .map(|line| {
-            let cells: Vec<&str> = line.split('\t').collect();
-            Damaged {
-                name: cells[0].to_owned(),
-                rdb: fs::read(folder.join(cells[0])).unwrap(),
-                offset: cells[3].parse().unwrap(),
-                what: cells[4].to_owned(),
-                must_refuse: cells[5] == "yes",
-                remark: cells[6].to_owned(),
-            }
-        })
-        .collect()
+    let damaged = table.lines().skip(1).map(|line| {
+        let cells: Vec<&str> = line.split('\t').collect();
+        Damaged {
+            name: cells[0].to_owned(),
+            rdb: fs::read(folder.join(cells[0])).unwrap(),
+            offset: cells[3].parse().unwrap(),
+            what: cells[4].to_owned(),
+            must_refuse: cells[5] == "yes",
+            remark: cells[6].to_owned(),
+        }
+    });
+    damaged.collect()
 }

@@ -9,7 +9,7 @@ use crate::rdb::{Crc64, crc64};
 use crate::restore::replay::assemble::HELD_AT_MOST;
 use crate::restore::replay::batch::{What, decimal, put_bulk, put_head, put_number};
 use crate::restore::replay::outbox::Outbox;
-use crate::restore::target_format::TargetFormat;
+use crate::restore::target_format::{Loss, TargetFormat};
 
 /// Version and CRC64 at the end.
 const FOOTER: u64 = 10;
@@ -128,6 +128,15 @@ impl Payload {
     /// Takes the command back out of the batch.
     pub fn abandon(&mut self, outbox: &mut Outbox) {
         outbox.batch.bytes.truncate(self.command_at);
+    }
+
+    /// The target cannot take it after all.
+    pub fn lose(&mut self, outbox: &mut Outbox, loss: Loss) {
+        // What has left in parts cannot be taken back; it will be refused, and counted then.
+        if self.known.is_none() {
+            self.abandon(outbox);
+        }
+        outbox.batch.tally.lost(self.database, &self.key, loss.words());
     }
 
     /// Completes the command.

@@ -1,0 +1,288 @@
+//! The source for servers that refuse replication (managed services): SCAN and DUMP, key by key, put together to an RDB.
+//!
+//! What comes out is an RDB as that server would have written it: its own version of the format and encodings (they stand in the
+//! payloads of DUMP), all databases, expiries, functions. Backup and verify work on it unchanged. It differs in this:
+//!
+//! - **It is fuzzy.** Each key is as it was at some moment of the scan, and no two need be of the same moment. A key that was there
+//!   from beginning to end is in it; one that came, went or was renamed meanwhile may be or not be.
+//! - LRU and LFU are not in it, nor data of modules outside of keys.
+//! - Every key costs the server two looks at its expiry and one DUMP: three hits each in `keyspace_hits`
+//!   ([`Report::keyspace_hits_added`]). Their LRU is not touched where the server knows `CLIENT NO-TOUCH` (7.2 and newer).
+//! - DUMP makes the whole value in the server's memory, and its answer lies whole in ours. Keys are asked together up to 8 MiB, by
+//!   what `MEMORY USAGE` estimates; a single larger one is held as it is.
+//!
+//! SCAN may give a key twice when its table shrinks meanwhile. The table is walked in the order of the reversed bits of the bucket
+//! number (`dict.c`, `dictScan`), in which buckets that become one when it shrinks are neighbours: what comes twice comes soon
+//! again. A window of the last 900,000 keys therefore finds them, in bounded memory.
+
+mod encoder;
+mod payload;
+mod recent;
+mod server;
+
+use std::collections::VecDeque;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::pipeline::{CaptureError, Source};
+use crate::connection::{CommandError, ConnectError, Node};
+use crate::introspection::ServerFacts;
+
+use encoder::Encoder;
+use payload::Payload;
+use recent::Recent;
+use server::{Expiry, Fetched, Server};
+
+/// How many keys SCAN is asked for at a time.
+const PAGE: usize = 256;
+/// Bytes that are asked for in one go, as far as they can be estimated.
+const BATCH_BYTES: u64 = 8 << 20;
+/// A key whose expiry changes all the time is asked for so often, and then taken as it is.
+const ATTEMPTS: u32 = 5;
+/// Modules that keep no data outside of keys: those that are part of every Redis 8 and of every Valkey 9.1.
+const WITHOUT_AUX: &[&str] = &["vectorset", "lua"];
+
+/// A server being read key by key. Pull its chunks by [`Source::next`]; dropping it ends it.
+pub struct Scan {
+    server: Server,
+    encoder: Encoder,
+    recent: Recent,
+    databases: VecDeque<u32>,
+    walk: Option<Walk>,
+    stage: Stage,
+    report: Report,
+}
+
+/// What was read, and what it cost.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Keys in the RDB.
+    pub keys: u64,
+    /// Keys that SCAN named and that were gone a moment later.
+    pub gone: u64,
+    /// Keys that SCAN named more than once; they are in the RDB once.
+    pub duplicates: u64,
+    /// Commands asked.
+    pub commands: u64,
+    /// By how much `keyspace_hits` of the server has grown through us.
+    pub keyspace_hits_added: u64,
+    /// How often the connection broke and was opened again.
+    pub reconnects: u64,
+    /// What is not in the RDB, and why.
+    pub warnings: Vec<String>,
+}
+
+/// Why there is no RDB. What came before is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// The server cannot be reached.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// A command failed.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// Another server answers: after a restart or a failover SCAN would go on in another table.
+    #[error("another server answers than the one that the scan began with (it was restarted, or failed over)")]
+    OtherServer,
+    /// A payload is damaged, or not of the version that the others are.
+    #[error("the payload of a key cannot be used: {reason}")]
+    Payload {
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+enum Stage {
+    Begin,
+    Keys,
+    Done,
+}
+
+/// One database being walked.
+struct Walk {
+    database: u32,
+    /// `None`: SCAN has come to its end.
+    cursor: Option<Vec<u8>>,
+    /// Keys to be asked for, with the estimate of their size.
+    keys: VecDeque<(Vec<u8>, u64)>,
+    is_written: bool,
+}
+
+impl Scan {
+    /// Connects, and finds out what can be asked.
+    ///
+    /// # Errors
+    /// If the server cannot be reached, or does not answer INFO.
+    pub async fn begin(node: &Node) -> Result<Self, ScanError> {
+        Ok(Self {
+            server: Server::connect(node).await?,
+            encoder: Encoder::default(),
+            recent: Recent::default(),
+            databases: VecDeque::new(),
+            walk: None,
+            stage: Stage::Begin,
+            report: Report::default(),
+        })
+    }
+
+    /// What the server says of itself.
+    pub fn facts(&self) -> &ServerFacts {
+        &self.server.facts
+    }
+
+    /// What was read so far; complete once [`Source::next`] has given `None`.
+    pub fn report(&self) -> Report {
+        Report { commands: self.server.commands, reconnects: self.server.reconnects, ..self.report.clone() }
+    }
+
+    async fn advance(&mut self) -> Result<(), ScanError> {
+        match (&self.stage, &mut self.walk) {
+            (Stage::Begin, _) => self.head().await,
+            (Stage::Keys, Some(walk)) if !walk.keys.is_empty() => self.batch().await,
+            (Stage::Keys, Some(walk)) if walk.cursor.is_some() => self.page().await,
+            (Stage::Keys, _) => self.next_database().await,
+            (Stage::Done, _) => Ok(()),
+        }
+    }
+
+    /// Everything before the first key.
+    async fn head(&mut self) -> Result<(), ScanError> {
+        let functions = self.server.functions().await?;
+        let version = match &functions {
+            Ok(Some(functions)) => functions.version,
+            Ok(None) | Err(_) => self.server.rdb_version().await?,
+        };
+        self.encoder.header(version);
+        let facts = &self.server.facts;
+        let name = if facts.is_valkey() { "valkey-ver" } else { "redis-ver" };
+        self.encoder.aux(name, &facts.version);
+        self.encoder.aux("redis-bits", "64");
+        self.encoder.aux("ctime", &self.server.began_seconds.to_string());
+        self.encoder.aux("used-mem", &facts.used_memory.to_string());
+        // Unknown fields are ignored by every server; to a person this one says what the file is.
+        self.encoder.aux("redis-ops-source", "scan");
+        match functions {
+            Ok(Some(functions)) => self.encoder.functions(functions.body()),
+            Ok(None) => {}
+            Err(error) => self.report.warnings.push(format!("functions are not in it: {error}")),
+        }
+        let modules: Vec<&str> =
+            facts.modules.iter().map(String::as_str).filter(|module| !WITHOUT_AUX.contains(module)).collect();
+        if !modules.is_empty() {
+            let modules = modules.join(", ");
+            self.report.warnings.push(format!("data outside of keys is not in it (modules: {modules})"));
+        }
+        self.databases = self.server.databases().await?.into();
+        self.stage = Stage::Keys;
+        Ok(())
+    }
+
+    async fn next_database(&mut self) -> Result<(), ScanError> {
+        let Some(database) = self.databases.pop_front() else {
+            self.encoder.end();
+            self.walk = None;
+            self.stage = Stage::Done;
+            return Ok(());
+        };
+        self.server.select(database).await?;
+        self.recent = Recent::default();
+        self.walk = Some(Walk { database, cursor: Some(b"0".to_vec()), keys: VecDeque::new(), is_written: false });
+        Ok(())
+    }
+
+    /// The next keys, without those that were there before.
+    async fn page(&mut self) -> Result<(), ScanError> {
+        let Some(Walk { cursor: Some(cursor), .. }) = &self.walk else { return Ok(()) };
+        let (cursor, mut keys) = self.server.scan(cursor, PAGE).await?;
+        let n_found = keys.len();
+        keys.retain(|key| self.recent.insert(key));
+        self.report.duplicates += (n_found - keys.len()) as u64;
+        let sizes = self.server.sizes(&keys).await?;
+        if let Some(walk) = &mut self.walk {
+            walk.cursor = (cursor != b"0").then_some(cursor);
+            walk.keys.extend(keys.into_iter().zip(sizes));
+        }
+        Ok(())
+    }
+
+    /// Some keys in one round trip; those that changed under our hands once more.
+    async fn batch(&mut self) -> Result<(), ScanError> {
+        let Some(walk) = &mut self.walk else { return Ok(()) };
+        let (mut keys, mut bytes) = (Vec::new(), 0);
+        while let Some((key, size)) =
+            walk.keys.pop_front_if(|(_, size)| keys.is_empty() || bytes + *size <= BATCH_BYTES)
+        {
+            bytes += size;
+            keys.push(key);
+        }
+        for attempt in 1..=ATTEMPTS {
+            let fetched = self.server.fetch(&keys, attempt == ATTEMPTS).await?;
+            let mut again = Vec::new();
+            for (key, fetched) in keys.into_iter().zip(fetched) {
+                match fetched {
+                    Fetched::Gone => self.report.gone += 1,
+                    Fetched::Unsettled => {
+                        self.report.keyspace_hits_added += server::HITS_PER_KEY;
+                        again.push(key);
+                    }
+                    Fetched::Key { payload, expiry } => {
+                        self.report.keyspace_hits_added += server::HITS_PER_KEY;
+                        self.write(&key, &payload, expiry)?;
+                    }
+                }
+            }
+            if again.is_empty() {
+                break;
+            }
+            keys = again;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, key: &[u8], payload: &[u8], expiry: Expiry) -> Result<(), ScanError> {
+        let payload = Payload::parse(payload)?;
+        if Some(payload.version) != self.encoder.version() {
+            let reason =
+                format!("it is of RDB version {}, the first was of {:?}", payload.version, self.encoder.version());
+            return Err(ScanError::Payload { reason });
+        }
+        let (value_type, value) = payload.value()?;
+        if let Some(walk) = &mut self.walk
+            && !walk.is_written
+        {
+            walk.is_written = true;
+            self.encoder.database(walk.database);
+        }
+        self.encoder.key(key, expiry, value_type, value);
+        self.report.keys += 1;
+        Ok(())
+    }
+
+    /// The next chunk of at most 1 MiB; `None` at the end.
+    ///
+    /// # Errors
+    /// See [`ScanError`]. Nothing more comes then.
+    pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, ScanError> {
+        loop {
+            if let Some(chunk) = self.encoder.take(matches!(self.stage, Stage::Done)) {
+                return Ok(Some(chunk));
+            }
+            if matches!(self.stage, Stage::Done) {
+                return Ok(None);
+            }
+            if let Err(error) = self.advance().await {
+                // A file without an end can never be taken for a whole one.
+                (self.stage, self.encoder) = (Stage::Done, Encoder::default());
+                return Err(error);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Source for Scan {
+    async fn next(&mut self) -> Result<Option<Bytes>, CaptureError> {
+        Ok(self.next_chunk().await?)
+    }
+}

@@ -1,0 +1,294 @@
+//! What the server is asked: pages of keys, their sizes, their payloads and expiries.
+
+use std::time::Duration;
+
+use redis::{Cmd, Value};
+
+use super::ScanError;
+use super::payload::Payload;
+use crate::capture::source;
+use crate::connection::{CommandError, CommandFault, Connection, Node, ServerError};
+use crate::introspection::ServerFacts;
+
+/// A DUMP of a large key, and the batch around it, may take longer than other commands.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// How often one question may be asked again because the connection broke. Nothing we ask changes anything.
+const RECONNECTS: u32 = 3;
+/// Reading the expiry twice and the value once.
+pub(super) const HITS_PER_KEY: u64 = 3;
+
+/// When a key expires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expiry {
+    Never,
+    /// Absolute, Unix milliseconds.
+    At(i64),
+}
+
+/// What became of one key.
+pub(super) enum Fetched {
+    Gone,
+    /// Its expiry changed while we looked: whether the value belongs to the old or the new one, nobody knows.
+    Unsettled,
+    Key {
+        payload: Vec<u8>,
+        expiry: Expiry,
+    },
+}
+
+/// The libraries as `FUNCTION DUMP` gives them.
+pub(super) struct Functions {
+    pub(super) version: u16,
+    bytes: Vec<u8>,
+}
+
+impl Functions {
+    /// As it stands in an RDB.
+    pub(super) fn body(&self) -> &[u8] {
+        &self.bytes[..self.bytes.len() - 10]
+    }
+}
+
+pub(super) struct Server {
+    node: Node,
+    connection: Connection,
+    database: u32,
+    pub(super) facts: ServerFacts,
+    /// The server's clock when we began, Unix seconds.
+    pub(super) began_seconds: u64,
+    pub(super) commands: u64,
+    pub(super) reconnects: u64,
+}
+
+impl Server {
+    pub(super) async fn connect(node: &Node) -> Result<Self, ScanError> {
+        let mut connection = node.connect().await?;
+        connection.set_timeout(TIME_LIMIT.max(node.timeout));
+        let facts = source::facts(&mut connection).await?;
+        let database = node.database;
+        let mut server =
+            Self { node: node.clone(), connection, database, facts, began_seconds: 0, commands: 1, reconnects: 0 };
+        let time = server.one(redis::cmd("TIME")).await?;
+        server.began_seconds = milliseconds(&time).ok_or_else(|| odd("TIME"))?.unsigned_abs() / 1000;
+        Ok(server)
+    }
+
+    /// The databases that hold keys.
+    pub(super) async fn databases(&mut self) -> Result<Vec<u32>, ScanError> {
+        self.commands += 1;
+        Ok(source::info(&mut self.connection).await?.databases().into_keys().collect())
+    }
+
+    pub(super) async fn select(&mut self, database: u32) -> Result<(), ScanError> {
+        // A server with one database may not know SELECT: then nothing needs it either.
+        if database != self.database {
+            self.one(redis::cmd("SELECT").arg(database).clone()).await?;
+            self.database = database;
+        }
+        Ok(())
+    }
+
+    /// All libraries; inside, why they cannot be read; `None` before 7.0.
+    pub(super) async fn functions(&mut self) -> Result<Result<Option<Functions>, ServerError>, ScanError> {
+        if !self.is_7_or_newer() {
+            return Ok(Ok(None));
+        }
+        match self.ask(&[redis::cmd("FUNCTION").arg("DUMP").clone()]).await?.pop() {
+            Some(Ok(Value::BulkString(bytes))) => {
+                let version = Payload::parse(&bytes)?.version;
+                Ok(Ok(Some(Functions { version, bytes })))
+            }
+            Some(Err(error)) => Ok(Err(error)),
+            _ => Err(odd("FUNCTION DUMP")),
+        }
+    }
+
+    /// The version of the format that the server writes, from the payload of any key.
+    pub(super) async fn rdb_version(&mut self) -> Result<u16, ScanError> {
+        // Redis 5.0 to 6.2; nothing older is read.
+        const OLD: u16 = 9;
+        if !self.is_7_or_newer() {
+            return Ok(OLD);
+        }
+        for database in self.databases().await? {
+            self.select(database).await?;
+            let Value::BulkString(key) = self.one(redis::cmd("RANDOMKEY")).await? else { continue };
+            if let Value::BulkString(payload) = self.one(redis::cmd("DUMP").arg(key).clone()).await? {
+                return Ok(Payload::parse(&payload)?.version);
+            }
+        }
+        // There is no key to be of another version.
+        Ok(OLD)
+    }
+
+    /// A page of keys, and the cursor of the next (`0`: there is none).
+    pub(super) async fn scan(&mut self, cursor: &[u8], count: usize) -> Result<(Vec<u8>, Vec<Vec<u8>>), ScanError> {
+        let answer = self.one(redis::cmd("SCAN").arg(cursor).arg("COUNT").arg(count).clone()).await?;
+        let Value::Array(parts) = answer else { return Err(odd("SCAN")) };
+        match <[Value; 2]>::try_from(parts) {
+            Ok([Value::BulkString(cursor), Value::Array(keys)]) => {
+                let keys = keys.into_iter().map(|key| match key {
+                    Value::BulkString(key) => Ok(key),
+                    _ => Err(odd("SCAN")),
+                });
+                Ok((cursor, keys.collect::<Result<_, _>>()?))
+            }
+            _ => Err(odd("SCAN")),
+        }
+    }
+
+    /// What the keys take in the server's memory, estimated; where it does not say, a guess that keeps batches small.
+    pub(super) async fn sizes(&mut self, keys: &[Vec<u8>]) -> Result<Vec<u64>, ScanError> {
+        const GUESS: u64 = 256 << 10;
+        let ask: Vec<Cmd> = keys.iter().map(|key| redis::cmd("MEMORY").arg("USAGE").arg(key).clone()).collect();
+        let sizes = self.ask(&ask).await?.into_iter().map(|answer| match answer {
+            Ok(Value::Int(bytes)) => bytes.unsigned_abs(),
+            // It is gone already.
+            Ok(_) => 0,
+            Err(_) => GUESS,
+        });
+        Ok(sizes.collect())
+    }
+
+    /// Payloads and expiries. A key whose expiry is not the same before and after its DUMP is unsettled, unless this is the `last`
+    /// time.
+    pub(super) async fn fetch(&mut self, keys: &[Vec<u8>], last: bool) -> Result<Vec<Fetched>, ScanError> {
+        let exact = self.is_7_or_newer();
+        let per_look = if exact { 1 } else { 3 };
+        let mut ask = Vec::with_capacity(keys.len() * (2 * per_look + 1));
+        for key in keys {
+            look(exact, key, &mut ask);
+            ask.push(redis::cmd("DUMP").arg(key).clone());
+            look(exact, key, &mut ask);
+        }
+        let mut answers = self.ask(&ask).await?.into_iter();
+        let mut fetched = Vec::with_capacity(keys.len());
+        for _ in keys {
+            let before = seen(exact, &mut answers)?;
+            let dump = next(&mut answers, "DUMP")?;
+            let after = seen(exact, &mut answers)?;
+            fetched.push(match (dump, before, after) {
+                (Value::Nil, ..) | (_, Seen::Gone, _) | (_, _, Seen::Gone) => Fetched::Gone,
+                (Value::BulkString(payload), before, Seen::Exactly(expiry))
+                    if before == Seen::Exactly(expiry) || last =>
+                {
+                    Fetched::Key { payload, expiry }
+                }
+                (Value::BulkString(payload), _, Seen::About(expiry)) if last => Fetched::Key { payload, expiry },
+                (Value::BulkString(_), ..) => Fetched::Unsettled,
+                _ => return Err(odd("DUMP")),
+            });
+        }
+        Ok(fetched)
+    }
+
+    async fn one(&mut self, command: Cmd) -> Result<Value, ScanError> {
+        let name = match command.args_iter().next() {
+            Some(redis::Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned(),
+            _ => String::new(),
+        };
+        match self.ask(&[command]).await?.pop() {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(error)) => Err(CommandError { fault: error.fault(&name), command: name }.into()),
+            None => Err(odd(&name)),
+        }
+    }
+
+    /// Asks; a connection that breaks is opened again, to the same server only.
+    async fn ask(&mut self, commands: &[Cmd]) -> Result<Vec<Result<Value, ServerError>>, ScanError> {
+        let mut attempts = 0;
+        loop {
+            self.commands += commands.len() as u64;
+            match self.connection.pipeline(commands).await {
+                Ok(answers) => return Ok(answers),
+                Err(CommandError { fault: CommandFault::Disconnected { .. }, .. }) if attempts < RECONNECTS => {
+                    attempts += 1;
+                    self.reconnect().await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn reconnect(&mut self) -> Result<(), ScanError> {
+        let node = Node { database: self.database, ..self.node.clone() };
+        let mut connection = node.connect().await?;
+        connection.set_timeout(self.connection.timeout());
+        let facts = source::facts(&mut connection).await?;
+        if facts.run_id != self.facts.run_id {
+            return Err(ScanError::OtherServer);
+        }
+        self.connection = connection;
+        self.reconnects += 1;
+        Ok(())
+    }
+
+    fn is_7_or_newer(&self) -> bool {
+        self.facts.version_numbers() >= (7, 0, 0)
+    }
+}
+
+/// What one look at an expiry has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Gone,
+    Exactly(Expiry),
+    /// Off by a millisecond or more.
+    About(Expiry),
+}
+
+/// `PEXPIRETIME` came with 7.0. Before, the time left is asked between two looks at the server's clock: if they show the same
+/// millisecond, the sum is exact.
+fn look(exact: bool, key: &[u8], ask: &mut Vec<Cmd>) {
+    if exact {
+        ask.push(redis::cmd("PEXPIRETIME").arg(key).clone());
+    } else {
+        ask.push(redis::cmd("TIME"));
+        ask.push(redis::cmd("PTTL").arg(key).clone());
+        ask.push(redis::cmd("TIME"));
+    }
+}
+
+fn seen(exact: bool, answers: &mut impl Iterator<Item = Result<Value, ServerError>>) -> Result<Seen, ScanError> {
+    if exact {
+        return match next(answers, "PEXPIRETIME")? {
+            Value::Int(-2) => Ok(Seen::Gone),
+            Value::Int(-1) => Ok(Seen::Exactly(Expiry::Never)),
+            Value::Int(at) => Ok(Seen::Exactly(Expiry::At(at))),
+            _ => Err(odd("PEXPIRETIME")),
+        };
+    }
+    let from = next(answers, "TIME")?;
+    let left = next(answers, "PTTL")?;
+    let to = next(answers, "TIME")?;
+    match (milliseconds(&from), left, milliseconds(&to)) {
+        (_, Value::Int(-2), _) => Ok(Seen::Gone),
+        (_, Value::Int(-1), _) => Ok(Seen::Exactly(Expiry::Never)),
+        (Some(from), Value::Int(left), Some(to)) if from == to => {
+            Ok(Seen::Exactly(Expiry::At(from.saturating_add(left))))
+        }
+        (Some(from), Value::Int(left), Some(_)) => Ok(Seen::About(Expiry::At(from.saturating_add(left)))),
+        _ => Err(odd("PTTL")),
+    }
+}
+
+fn next(answers: &mut impl Iterator<Item = Result<Value, ServerError>>, name: &str) -> Result<Value, ScanError> {
+    match answers.next() {
+        Some(Ok(value)) => Ok(value),
+        Some(Err(error)) => Err(CommandError { command: name.to_owned(), fault: error.fault(name) }.into()),
+        None => Err(odd(name)),
+    }
+}
+
+/// `TIME`: seconds and microseconds, both as text.
+fn milliseconds(time: &Value) -> Option<i64> {
+    let Value::Array(parts) = time else { return None };
+    let [Value::BulkString(seconds), Value::BulkString(micros)] = parts.as_slice() else { return None };
+    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<i64>().ok();
+    number(seconds)?.checked_mul(1000)?.checked_add(number(micros)? / 1000)
+}
+
+fn odd(command: &str) -> ScanError {
+    let fault = CommandFault::Protocol { reason: "it is not what this command answers".to_owned() };
+    CommandError { command: command.to_owned(), fault }.into()
+}

@@ -1,0 +1,130 @@
+//! What these tests are made with: a backup in memory, a server, and the census of either.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use redis_ops::capture::{Raw, RawError};
+use redis_ops::census::{Candidate, Census, Chosen, Count, Counter};
+use redis_ops::connection::{Address, Node};
+use redis_ops::progress::Hidden;
+use redis_ops::rdb::Scanner;
+use redis_ops::restore::journal::Identity;
+use redis_ops::restore::{
+    BackupFacts, Method, Options, Order, Plan, Report, RunError, TargetFacts, plan, preflight, reading, run,
+    survey::Surveyor, target_format::TargetFormat,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::redis_server::RedisServer;
+
+/// An RDB in memory as a stream, in chunks of 64 KiB.
+pub fn raw(rdb: &[u8]) -> Raw {
+    let (sender, raw) = Raw::channel();
+    let rdb = rdb.to_vec();
+    std::thread::spawn(move || {
+        for part in rdb.chunks(64 * 1024) {
+            if sender.send(Ok(Bytes::copy_from_slice(part))).is_err() {
+                return;
+            }
+        }
+    });
+    raw
+}
+
+/// What an RDB contains. `all`: with the keys and fields whose time has passed.
+pub fn census(rdb: &[u8], now_ms: i64) -> Census {
+    let living = |candidate: &Candidate<'_>| match candidate.expire_ms {
+        Some(at) if at <= now_ms => Chosen::Expired,
+        _ if candidate.emptied => Chosen::Expired,
+        _ => Chosen::as_it_is(candidate),
+    };
+    let mut counter: Counter<_> = Counter::choosing(Count::new(now_ms), living).fields_expired_before(now_ms);
+    let mut scanner = Scanner::new();
+    scanner.push(rdb, &mut counter).unwrap();
+    scanner.finish().unwrap();
+    counter.finish()
+}
+
+/// What a server holds: it is asked to save.
+pub fn census_of(server: &RedisServer, now_ms: i64) -> Census {
+    server.ok(&["SAVE"]);
+    census(&std::fs::read(server.dir().join("dump.rdb")).unwrap(), now_ms)
+}
+
+pub fn node(server: &RedisServer) -> Node {
+    Node::new(Address::tcp("127.0.0.1", server.port()))
+}
+
+/// A restore of one RDB into one server.
+pub struct Restore {
+    pub rdb: Vec<u8>,
+    pub options: Options,
+    pub cancel: CancellationToken,
+    /// The backup is read before.
+    pub verified: bool,
+    pub state: Option<PathBuf>,
+}
+
+impl Restore {
+    pub fn of(rdb: &[u8]) -> Self {
+        Self {
+            rdb: rdb.to_vec(),
+            options: Options { accept_loss: true, ..Options::default() },
+            cancel: CancellationToken::new(),
+            verified: true,
+            state: None,
+        }
+    }
+
+    pub fn options(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(&mut self.options);
+        self
+    }
+
+    /// What would happen.
+    pub async fn plan(&self, server: &RedisServer) -> (TargetFacts, Plan) {
+        let node = node(server);
+        let mut connection = node.connect().await.unwrap();
+        let now = run::now_ms();
+        let survey = |format| {
+            let mut surveyor = Surveyor::new(&self.options.choices, format, false, now);
+            let read = reading::through(&mut raw(&self.rdb), &mut surveyor, &Hidden::default(), &self.cancel);
+            surveyor.finish(read.unwrap())
+        };
+        let facts = |format| BackupFacts::of_survey("test.rdb".into(), survey(format));
+        let target = preflight::ask(&node, &mut connection, 0, &[]).await.unwrap();
+        let backup = facts(TargetFormat::of(&target.server));
+        let highest = plan::highest_database(&backup, &self.options).unwrap_or(0);
+        let target = preflight::ask(&node, &mut connection, highest, &[]).await.unwrap();
+        let plan = plan::make(&backup, &target, &self.options, false);
+        (target, plan)
+    }
+
+    /// Does it, whatever the plan says.
+    pub async fn run(self, server: &RedisServer, method: Method) -> Result<Report, RunError> {
+        let node = node(server);
+        let mut connection = node.connect().await.unwrap();
+        let target = preflight::ask(&node, &mut connection, 0, &[]).await.unwrap();
+        let identity = Identity {
+            backup: "test".into(),
+            digest: redis_ops::rdb::crc64(&self.rdb).to_string(),
+            target_run_id: target.server.run_id.clone(),
+            choices: String::new(),
+        };
+        let rdb = self.rdb.clone();
+        let order = Order {
+            node,
+            target,
+            options: self.options,
+            method,
+            in_backup: None,
+            raw_bytes: None,
+            verified: self.verified,
+            journal: self.state.map(|state| (identity, state)),
+            reopen: Some(Box::new(move || Ok::<_, RawError>(raw(&rdb)))),
+            cancel: self.cancel,
+        };
+        run::run(order, raw(&self.rdb), Arc::new(Hidden::default())).await
+    }
+}
