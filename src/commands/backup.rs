@@ -33,6 +33,8 @@ pub struct Settings {
     pub labels: BTreeMap<String, String>,
     /// Bytes a second that are read at most; `None`: as fast as it goes.
     pub rate: Option<u64>,
+    /// How long to wait for another run on the same instance; zero: it is not looked for.
+    pub wait_lock: Duration,
     /// Shows what would happen, and does nothing.
     pub plan: bool,
 }
