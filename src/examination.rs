@@ -1,1 +1,157 @@
-//! (to be written)
+//! Holds a backup against its manifest: plain functions over what was read, findings out.
+
+use crate::census::Census;
+use crate::finding::{Finding, Severity};
+use crate::repository::manifest::{CensusSummary, Manifest, Shard, StructureState};
+use crate::status::Status;
+
+/// What was read of one shard's object. `None`: that level did not look.
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// Bytes stored.
+    pub stored_bytes: Option<u64>,
+    /// SHA-256 of what is stored, hex.
+    pub stored_sha256: Option<String>,
+    /// Independent frames.
+    pub frames: Option<u64>,
+    /// Bytes of the RDB.
+    pub raw_bytes: Option<u64>,
+    /// SHA-256 of the RDB, hex.
+    pub raw_sha256: Option<String>,
+    /// CRC64 at the end of the file; the inner `None`: it holds none.
+    pub crc64: Option<Option<String>>,
+}
+
+/// Compares one object with what its manifest says of it.
+pub fn object(shard: &Shard, observed: &Observed) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut differs = |id: &str, title: &str, expected: String, found: String| {
+        findings.push(
+            Finding::new(Severity::Critical, id, title)
+                .evidence("object", shard.object.clone())
+                .evidence("expected", expected)
+                .evidence("found", found),
+        );
+    };
+    if let Some(length) = observed.stored_bytes.filter(|length| *length != shard.stored_bytes) {
+        differs("wrong_length", "the object has another length", shard.stored_bytes.to_string(), length.to_string());
+    }
+    if let Some(digest) = observed.stored_sha256.as_ref().filter(|digest| **digest != shard.stored_sha256) {
+        differs("checksum_mismatch", "the object's SHA-256 differs", shard.stored_sha256.clone(), digest.clone());
+    }
+    if let Some(length) = observed.raw_bytes.filter(|length| *length != shard.raw_bytes) {
+        differs("wrong_length", "the RDB has another length", shard.raw_bytes.to_string(), length.to_string());
+    }
+    if let Some(digest) = observed.raw_sha256.as_ref().filter(|digest| **digest != shard.raw_sha256) {
+        differs("checksum_mismatch", "the RDB's SHA-256 differs", shard.raw_sha256.clone(), digest.clone());
+    }
+    if let Some(frames) = observed.frames.filter(|frames| *frames != shard.frames) {
+        differs("wrong_frames", "another number of compressed frames", shard.frames.to_string(), frames.to_string());
+    }
+    if let Some(crc) = observed.crc64.as_ref().filter(|crc| **crc != shard.crc64) {
+        let words = |crc: &Option<String>| crc.clone().unwrap_or_else(|| "none".to_owned());
+        differs("checksum_mismatch", "the RDB's CRC64 differs", words(&shard.crc64), words(crc));
+    }
+    findings
+}
+
+/// What is worth a warning although nothing is damaged.
+pub fn cautions(manifest: &Manifest) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for shard in manifest.shards.iter().filter(|shard| shard.crc64.is_none()) {
+        findings.push(checksum_absent().evidence("object", shard.object.clone()));
+    }
+    if manifest.structure.state == StructureState::NotUnderstood {
+        findings.push(not_understood(manifest.structure.understood_up_to));
+    }
+    findings
+}
+
+/// The source computes no checksum, so that damage before it reached us cannot be seen.
+pub fn checksum_absent() -> Finding {
+    Finding::new(Severity::Warning, "checksum_absent", "the RDB holds no CRC64")
+        .why("the server computes none (`rdbchecksum no`): damage on its side cannot be seen; the SHA-256 in the manifest holds from the capture on")
+        .fix("set `rdbchecksum yes` in the server's configuration, restart it, and take another backup")
+}
+
+/// The RDB is newer than we know.
+pub fn not_understood(up_to: u64) -> Finding {
+    Finding::new(Severity::Warning, "structure_not_understood", "the RDB is newer than this version knows")
+        .evidence("understood_up_to", up_to)
+        .why("its bytes are whole, but nobody looked inside")
+        .fix("verify it with a newer redis-ops, or load it into a server of its own version")
+}
+
+/// Compares the census made of an RDB with the manifest's.
+pub fn census(expected: &CensusSummary, found: &Census) -> Vec<Finding> {
+    let summary = summarize(found);
+    let mut findings = Vec::new();
+    let mut compare = |what: &str, expected: String, found: String| {
+        if expected != found {
+            findings.push(
+                Finding::new(Severity::Critical, "census_mismatch", "the census differs from the manifest's")
+                    .evidence("of", what)
+                    .evidence("expected", expected)
+                    .evidence("found", found),
+            );
+        }
+    };
+    compare("keys", expected.keys.to_string(), summary.keys.to_string());
+    compare("keys with an expiry", expected.expires.to_string(), summary.expires.to_string());
+    compare("functions", expected.functions.to_string(), summary.functions.to_string());
+    compare("keys by database", format!("{:?}", expected.by_database), format!("{:?}", summary.by_database));
+    compare("keys by type", format!("{:?}", expected.by_type), format!("{:?}", summary.by_type));
+    if expected.digest_version == summary.digest_version {
+        compare("content digest", expected.digest.clone(), summary.digest);
+    }
+    findings
+}
+
+/// The census as it stands in a manifest. Where the rest of it is stored is not filled in.
+pub fn summarize(census: &Census) -> CensusSummary {
+    use crate::repository::manifest::DatabaseCount;
+    let mut by_database: std::collections::BTreeMap<String, DatabaseCount> = census
+        .by_database
+        .iter()
+        .map(|(index, total)| (index.to_string(), DatabaseCount { keys: total.keys, expires: total.expires }))
+        .collect();
+    let other = census.other_databases;
+    if other.keys > 0 {
+        by_database.insert("other".to_owned(), DatabaseCount { keys: other.keys, expires: other.expires });
+    }
+    let mut by_type = std::collections::BTreeMap::new();
+    let mut bytes_by_type = std::collections::BTreeMap::new();
+    for (key_type, total) in &census.by_type {
+        by_type.insert(key_type.to_string(), total.keys);
+        bytes_by_type.insert(key_type.to_string(), total.bytes);
+    }
+    if census.other_types.keys > 0 {
+        by_type.insert("other".to_owned(), census.other_types.keys);
+        bytes_by_type.insert("other".to_owned(), census.other_types.bytes);
+    }
+    CensusSummary {
+        keys: census.keys,
+        expires: census.expires,
+        by_database,
+        by_type,
+        bytes_by_type,
+        functions: census.functions.count(),
+        digest: census.digest_hex(),
+        digest_version: crate::census::DIGEST_VERSION,
+        object: None,
+        sha256: None,
+    }
+}
+
+/// The answer that findings amount to: damage is no, what was not understood is "could not tell".
+pub fn status(findings: &[Finding]) -> Status {
+    findings
+        .iter()
+        .map(|finding| match (finding.severity, finding.id.as_str()) {
+            (_, "structure_not_understood" | "could_not_tell") => Status::Unknown,
+            (Severity::Info, _) => Status::Ok,
+            (Severity::Warning, _) => Status::Warning,
+            (Severity::Critical, _) => Status::Failed,
+        })
+        .fold(Status::Ok, Status::and)
+}

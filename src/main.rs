@@ -1,2 +1,7 @@
 //! Hands over to `cli`.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    redis_ops::cli::main()
+}

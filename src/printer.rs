@@ -112,7 +112,11 @@ pub struct Printer {
     out: Arc<Stream>,
     err: Arc<Stream>,
     closed: Arc<AtomicBool>,
+    secrets: Arc<Mutex<Vec<String>>>,
 }
+
+/// A secret shorter than this many bytes is not looked for in text: half of every message would be hidden.
+const SHORTEST_SECRET: usize = 8;
 
 impl std::fmt::Debug for Printer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -133,6 +137,7 @@ impl Printer {
             out: Arc::new(Mutex::new(out)),
             err: Arc::new(Mutex::new(err)),
             closed: Arc::new(AtomicBool::new(false)),
+            secrets: Arc::default(),
         }
     }
 
@@ -180,13 +185,28 @@ impl Printer {
 
     /// A line on stderr, always.
     pub fn trouble(&self, text: &str) {
-        self.trouble_bytes(format!("{}\n", text.trim_end_matches('\n')).as_bytes());
+        self.trouble_text(&format!("{}\n", text.trim_end_matches('\n')));
     }
 
-    fn trouble_bytes(&self, bytes: &[u8]) {
+    fn trouble_text(&self, text: &str) {
+        let text = self.without_secrets(text);
         let mut err = self.err.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody is left to tell that stderr cannot be written to.
-        let _ = err.write_all(bytes).and_then(|()| err.flush());
+        let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+    }
+
+    /// Makes a secret known, so that it is hidden wherever a library should put it into an error or a log line. The last net: no
+    /// message of ours holds one.
+    pub fn hide(&self, secret: &str) {
+        if secret.len() >= SHORTEST_SECRET {
+            self.secrets.lock().unwrap_or_else(PoisonError::into_inner).push(secret.to_owned());
+        }
+    }
+
+    /// A text without the secrets that are known.
+    pub fn without_secrets(&self, text: &str) -> String {
+        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 
     /// Text for stdout, painted where colour is wanted.
@@ -211,7 +231,7 @@ pub struct Log(Printer);
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.trouble_bytes(bytes);
+        self.0.trouble_text(&String::from_utf8_lossy(bytes));
         Ok(bytes.len())
     }
 
@@ -269,6 +289,17 @@ mod tests {
         printer.say("chosen: a replica");
         printer.trouble("error: refused");
         assert_eq!(err.text(), "error: refused\n");
+    }
+
+    #[test]
+    fn a_secret_that_is_known_is_hidden_on_stderr() {
+        let err = Kept::default();
+        let printer = Printer::over(Choices::plain(), Box::new(Kept::default()), Box::new(err.clone()));
+        printer.hide("hunter2-do-not-print");
+        printer.hide("short");
+        printer.clone().trouble("sent AUTH hunter2-do-not-print, short");
+        printer.log().write_all(b"AUTH hunter2-do-not-print\n").unwrap();
+        assert_eq!(err.text(), "sent AUTH ***, short\nAUTH ***\n");
     }
 
     #[test]

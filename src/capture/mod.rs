@@ -1,11 +1,16 @@
-//! Turns a node, a stored backup or a file into checked bytes and entries.
+//! Turns a node, a stored backup or a file into checked bytes.
 //!
 //! ```text
-//! node     replication ──► Inspector ──► compressed frames ──► object      (pipeline)
-//! backup   object ──► frames ──► Raw ──► Inspector or entries              (stored)
-//! file     .rdb .rdb.gz .rdb.zst - ──► Raw ──► Inspector or entries        (file)
+//! node     replication ─► Inspector ─► compressed frames ─► object      (pipeline)
+//! backup   object ─► frames ─► Raw ─► Inspector or entries              (raw)
+//! file     .rdb .rdb.gz .rdb.zst - ─► Raw ─► Inspector or entries       (raw)
 //! ```
 
+pub mod inspect;
+pub mod pipeline;
 pub mod raw;
+pub mod source;
 
-pub use raw::{Raw, RawError};
+pub use inspect::{Inspected, Inspector};
+pub use pipeline::CaptureError;
+pub use raw::{Opened, Raw, RawError, Seen, open_file, open_object};

@@ -100,6 +100,3 @@ pub use totals::{Census, DATABASES_KEPT, DatabaseTotal, TYPES_KEPT, TypeTotal};
 
 /// Version of the digest that is described above. Digests of different versions say nothing about each other.
 pub const DIGEST_VERSION: u32 = 1;
-
-#[cfg(test)]
-mod tests;

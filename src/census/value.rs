@@ -15,8 +15,6 @@ pub(super) struct ValueDigest {
     pub hash: u128,
     /// Fields of a hash that have an expiry, those left out among them.
     pub fields_with_expiry: u64,
-    /// Fields of a hash left out because their expiry had passed.
-    pub fields_expired: u64,
 }
 
 /// Reads the pieces of one value after another.
@@ -26,7 +24,6 @@ pub(super) struct ValueHasher {
     count: u64,
     sum: u128,
     fields_with_expiry: u64,
-    fields_expired: u64,
     /// What is in order: bytes of a string, elements of a list, …
     ordered: Sponge,
     /// One member, one field, …
@@ -44,7 +41,6 @@ impl ValueHasher {
         self.count = 0;
         self.sum = 0;
         self.fields_with_expiry = 0;
-        self.fields_expired = 0;
         self.insert_index = None;
         self.ordered.clear();
         self.member.clear();
@@ -74,7 +70,6 @@ impl ValueHasher {
                 if expire_ms.is_some() {
                     self.fields_with_expiry += 1;
                     if expire_ms < fields_expired_before {
-                        self.fields_expired += 1;
                         return;
                     }
                 }
@@ -209,8 +204,7 @@ impl ValueHasher {
                 }
             }
         }
-        let (fields_with_expiry, fields_expired) = (self.fields_with_expiry, self.fields_expired);
-        ValueDigest { key_type, count, hash, fields_with_expiry, fields_expired }
+        ValueDigest { key_type, count, hash, fields_with_expiry: self.fields_with_expiry }
     }
 }
 

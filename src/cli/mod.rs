@@ -1,1 +1,154 @@
-//! (to be written)
+//! What was typed becomes what was meant: the only one that knows clap, the settings file, the environment and signals.
+//!
+//! [`main`] is the whole run: understand the command line, find the settings, run the command, show the answer.
+
+mod args;
+mod env;
+mod interrupt;
+mod pages;
+mod resolve;
+mod settings_file;
+
+mod log;
+mod misread;
+
+use std::any::Any;
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Error, Result};
+use chrono::{DateTime, Utc};
+use clap::Parser as _;
+
+use crate::commands::envelope::{End, Envelope};
+use crate::commands::{self, Command, Context, Outcome};
+use crate::hint::Bug;
+use crate::printer::words::Keys;
+use crate::printer::{Choices, Printer};
+
+use args::Cli;
+use env::Environment;
+use interrupt::Interrupt;
+
+/// How long what still runs in the background may take after the command has ended.
+const AFTERMATH: Duration = Duration::from_millis(500);
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    ExitCode::from(run(&arguments, &Environment::of_process(), Utc::now()))
+}
+
+fn run(arguments: &[OsString], environment: &Environment, started_at: DateTime<Utc>) -> u8 {
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => Run::new(cli, environment, started_at).run(),
+        Err(error) => misread::answer(&error, arguments, environment, started_at),
+    }
+}
+
+/// One run of one command.
+struct Run<'a> {
+    cli: Cli,
+    environment: &'a Environment,
+    printer: Printer,
+    started_at: DateTime<Utc>,
+}
+
+impl<'a> Run<'a> {
+    fn new(cli: Cli, environment: &'a Environment, started_at: DateTime<Utc>) -> Self {
+        let color = resolve::color(cli.global.color, environment);
+        let dumb = matches!(environment.text(env::TERM), Ok(Some("dumb")));
+        let printer = Printer::new(Choices::detect(color, dumb, cli.global.quiet));
+        hide_secrets(&printer, environment);
+        Self { cli, environment, printer, started_at }
+    }
+
+    fn run(self) -> u8 {
+        let command = resolve::name(&self.cli.command);
+        let format = resolve::format(&self.cli.global, command, self.environment);
+        let mut envelope = Envelope {
+            command: Some(command),
+            kind: commands::kind(command),
+            // A format that the command has not is an error that wants to be read by whoever asked for it.
+            format: *format.as_ref().unwrap_or(&misread::format(&self.cli.global)),
+            started_at: self.started_at,
+            interrupted: false,
+        };
+        let mut signals = None;
+        quiet_panics();
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            format?;
+            log::start(self.cli.global.verbose, self.environment, &self.printer)?;
+            if let Some(page) = pages::page(&self.cli.command)? {
+                return self
+                    .printer
+                    .answer(&page)
+                    .map(|()| Outcome::new(crate::status::Status::Ok))
+                    .map_err(Error::from);
+            }
+            let command = resolve::command(
+                &self.cli.command,
+                &self.cli.global,
+                self.cli.database,
+                self.environment,
+                &self.printer,
+            )?;
+            match command {
+                Some(command) => self.execute(&command, envelope.format, &mut signals),
+                None => Ok(Outcome::new(crate::status::Status::Ok)),
+            }
+        }));
+        let result = caught.unwrap_or_else(|panic| Err(Bug(words_of(panic.as_ref())).into()));
+        envelope.interrupted = signals.as_ref().is_some_and(Interrupt::came);
+        match envelope.close(result, Utc::now(), &self.printer) {
+            End::Status(status) => status.exit_code(),
+            End::Interrupted => signals.unwrap_or_default().exit_code(),
+        }
+    }
+
+    fn execute(&self, command: &Command, format: commands::Format, signals: &mut Option<Interrupt>) -> Result<Outcome> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+        let result = runtime.block_on(async {
+            let interrupt = Interrupt::listen(&self.printer).context("listen for signals")?;
+            *signals = Some(interrupt.clone());
+            let global = &self.cli.global;
+            let context = Context {
+                printer: self.printer.clone(),
+                format,
+                progress: global.progress.unwrap_or_default(),
+                cancel: interrupt.token(),
+                now: self.started_at,
+                yes: global.yes,
+                keys: if global.hide_keys { Keys::Hidden } else { Keys::Shown },
+            };
+            commands::run(command, &context).await
+        });
+        // Not dropped: that would wait for a thread that reads from a terminal.
+        runtime.shutdown_timeout(AFTERMATH);
+        result
+    }
+}
+
+/// The secrets that are in the environment, whoever reads them there.
+fn hide_secrets(printer: &Printer, environment: &Environment) {
+    for name in ["REDIS_OPS_PASSWORD", "REDISCLI_AUTH", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
+        if let Ok(Some(secret)) = environment.by_name(name) {
+            printer.hide(secret);
+        }
+    }
+}
+
+/// A panic is reported once, as an error; where it happened is worth a log line.
+fn quiet_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::info!(place, "a panic was caught");
+    }));
+}
+
+fn words_of(panic: &(dyn Any + Send)) -> String {
+    let words = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
+}

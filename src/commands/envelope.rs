@@ -62,7 +62,7 @@ impl Envelope {
     pub fn close(&self, result: Result<Outcome, Error>, now: DateTime<Utc>, printer: &Printer) -> End {
         let mut outcome = result.unwrap_or_else(|error| Outcome::new(Status::Ok).error(error));
         outcome.error = outcome.error.map(|error| self.consequence_of_a_signal(error));
-        let trouble = outcome.error.as_ref().map(Trouble::of);
+        let trouble = outcome.error.as_ref().map(|error| Trouble::of(error, printer));
         let status = match &trouble {
             Some(trouble) => outcome.status.and(trouble.status.unwrap_or(self.kind.failure())),
             None => outcome.status,
@@ -145,11 +145,11 @@ struct Trouble {
 }
 
 impl Trouble {
-    fn of(error: &Error) -> Self {
+    fn of(error: &Error, printer: &Printer) -> Self {
         let meaning = hint::explain(error);
         let mut messages: Vec<String> = Vec::new();
         for cause in error.chain() {
-            let message = redact_urls(&cause.to_string());
+            let message = printer.without_secrets(&redact_urls(&cause.to_string()));
             // Some libraries put their cause into their own words and give it as the cause too.
             if !messages.last().is_some_and(|last| last.ends_with(&message)) {
                 messages.push(message);

@@ -3,11 +3,23 @@
 //! A command gets complete settings and a [`Context`], and returns an [`Outcome`]; it has never heard of the command line. How an
 //! outcome becomes text, JSON and an exit code is in [`envelope`].
 
+pub mod backup;
+pub mod diagnose;
+pub mod explain;
+pub mod health;
+pub mod list;
+pub mod metrics;
+pub mod restore;
+pub mod show;
+pub mod verify;
+
 pub mod bars;
+pub mod contents;
 pub mod envelope;
 pub mod outcome;
 pub mod question;
 pub mod table;
+pub mod which;
 
 use std::future::Future;
 
@@ -17,9 +29,59 @@ use tokio_util::sync::CancellationToken;
 
 use crate::hint::Interrupted;
 use crate::printer::Printer;
+use crate::printer::words::Keys;
 use crate::progress::Progress;
 
+pub use envelope::Kind;
 pub use outcome::{Format, Outcome};
+
+/// A command and all that it needs to know.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "each is described in its own file")]
+pub enum Command {
+    Backup(backup::Settings),
+    Restore(restore::Settings),
+    Verify(verify::Settings),
+    List(list::Settings),
+    Show(show::Settings),
+    Diagnose(diagnose::Settings),
+    Health(health::Settings),
+    Metrics(metrics::Settings),
+    Explain(explain::Settings),
+}
+
+/// The formats that a command has; the first is its default.
+pub fn formats(command: &str) -> &'static [Format] {
+    match command {
+        "list" => &[Format::Table, Format::Json, Format::Ndjson],
+        "metrics" => &[Format::Prometheus, Format::Json],
+        _ => &[Format::Table, Format::Json],
+    }
+}
+
+/// What a failure of a command means.
+pub fn kind(command: &str) -> Kind {
+    match command {
+        // That it cannot be reached is health's answer: it is down.
+        "backup" | "restore" | "health" => Kind::Acts,
+        _ => Kind::Answers,
+    }
+}
+
+/// Runs a command.
+pub async fn run(command: &Command, context: &Context) -> Result<Outcome> {
+    match command {
+        Command::Backup(settings) => backup::run(settings, context).await,
+        Command::Restore(settings) => restore::run(settings, context).await,
+        Command::Verify(settings) => context.interruptible(verify::run(settings, context)).await,
+        Command::List(settings) => context.interruptible(list::run(settings, context)).await,
+        Command::Show(settings) => context.interruptible(show::run(settings, context)).await,
+        Command::Diagnose(settings) => context.interruptible(diagnose::run(settings, context)).await,
+        Command::Health(settings) => context.interruptible(health::run(settings, context)).await,
+        Command::Metrics(settings) => context.interruptible(metrics::run(settings, context)).await,
+        Command::Explain(settings) => explain::run(settings, context).await,
+    }
+}
 
 /// What every command gets beside its own settings.
 #[derive(Debug, Clone)]
@@ -36,6 +98,8 @@ pub struct Context {
     pub now: DateTime<Utc>,
     /// `--yes`: the one question is answered already.
     pub yes: bool,
+    /// Whether key names may be shown.
+    pub keys: Keys,
 }
 
 impl Context {

@@ -3,6 +3,7 @@
 //! Commands go through the `redis` crate over a stream that is opened here ([`Node::connect`]). What that crate cannot do, such
 //! as an RDB of any length, is spoken by hand over a [`Stream`] ([`replication`]). What replies mean is left to others.
 
+pub mod primary;
 pub mod replication;
 
 mod address;

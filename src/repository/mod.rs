@@ -1,2 +1,147 @@
-//! (to be written)
+//! The backups of a place for objects: which there are, what is known of them, and how one comes into being.
+//!
+//! A backup exists if and only if its manifest exists. [`Repository::begin`] reserves an id, objects are uploaded through the
+//! [`Draft`], and [`Repository::commit`] writes the manifest, last and once. How the bytes of a backup are made and judged is left
+//! to the floors above.
+
+mod backup_id;
+mod draft;
+mod error;
+mod layout;
+mod listing;
 pub mod manifest;
+mod receipts;
+mod remove;
+mod resolve;
+mod seal;
+
+use bytes::Bytes;
+
+use crate::storage::{ObjectInfo, Reader, Shared, StorageError};
+use error::Doing;
+use manifest::{MANIFEST_LIMIT, Manifest};
+
+pub use backup_id::{BackupId, NotAnId};
+pub use draft::{Begun, BegunBy, Draft};
+pub use error::RepositoryError;
+pub use layout::{CENSUS, MANIFEST, check_instance, dump_name, instance_name};
+pub use listing::{Listed, ListedStatus};
+pub use receipts::Receipt;
+pub use remove::Leftover;
+pub use resolve::Resolved;
+pub use seal::ManifestError;
+
+/// Backups in a place for objects.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    storage: Shared,
+}
+
+impl Repository {
+    /// The repository in this place. Nothing is asked or written yet.
+    pub fn new(storage: Shared) -> Self {
+        Self { storage }
+    }
+
+    /// Where it is, for people.
+    pub fn describe(&self) -> String {
+        self.storage.describe()
+    }
+
+    /// Whether "only if it is not there" is kept by the place. Where it is not, two writers at the same moment are not excluded.
+    /// The first call writes and removes a small object.
+    ///
+    /// # Errors
+    /// If the place cannot be reached or written to.
+    pub async fn keeps_conditions(&self) -> Result<bool, RepositoryError> {
+        self.storage.keeps_conditions().await.doing("try to write to", &self.storage.describe())
+    }
+
+    /// The manifest of a backup.
+    ///
+    /// # Errors
+    /// [`RepositoryError::NotFound`], [`RepositoryError::Incomplete`], [`RepositoryError::Manifest`], or what the place says.
+    pub async fn load(&self, instance: &str, id: BackupId) -> Result<Manifest, RepositoryError> {
+        check_instance(instance)?;
+        let backup = format!("{instance}/{id}");
+        let folder = layout::folder(instance, id);
+        let key = format!("{folder}{MANIFEST}");
+        let bytes = match self.storage.get(&key, MANIFEST_LIMIT).await {
+            Err(StorageError::NotFound) => {
+                return Err(match self.storage.head(&format!("{folder}{}", layout::BEGUN)).await {
+                    Ok(_) => RepositoryError::Incomplete { instance: instance.to_owned(), id },
+                    Err(_) => RepositoryError::NotFound(backup),
+                });
+            }
+            Err(StorageError::TooLarge { length, .. }) => {
+                return Err(RepositoryError::Manifest { backup, source: ManifestError::TooLong(length) });
+            }
+            got => got.doing("read", &key)?,
+        };
+        decode(instance, id, &bytes).map_err(|source| RepositoryError::Manifest { backup, source })
+    }
+
+    /// The bytes of an object of a backup, from `offset` on. `object` is a name from the manifest.
+    ///
+    /// # Errors
+    /// If the object is missing ([`StorageError::NotFound`]) or cannot be read.
+    pub async fn open_object(&self, manifest: &Manifest, object: &str, offset: u64) -> Result<Reader, RepositoryError> {
+        let key = self.key_of(manifest, object)?;
+        self.storage.open(&key, offset).await.doing("read", &key)
+    }
+
+    /// The bytes of a small object of a backup, whole; more than `limit` bytes are an error.
+    ///
+    /// # Errors
+    /// If the object is missing ([`StorageError::NotFound`]), too long, or cannot be read.
+    pub async fn get_object(&self, manifest: &Manifest, object: &str, limit: u64) -> Result<Bytes, RepositoryError> {
+        let key = self.key_of(manifest, object)?;
+        self.storage.get(&key, limit).await.doing("read", &key)
+    }
+
+    /// The length of an object of a backup, bytes; `None` if it is missing.
+    ///
+    /// # Errors
+    /// If the place cannot be asked.
+    pub async fn object_length(&self, manifest: &Manifest, object: &str) -> Result<Option<u64>, RepositoryError> {
+        let key = self.key_of(manifest, object)?;
+        match self.storage.head(&key).await {
+            Ok(info) => Ok(Some(info.length)),
+            Err(StorageError::NotFound) => Ok(None),
+            Err(error) => Err(error).doing("look at", &key),
+        }
+    }
+
+    /// All that is stored of a backup, sorted by key.
+    ///
+    /// # Errors
+    /// If the place cannot be listed.
+    pub async fn objects(&self, manifest: &Manifest) -> Result<Vec<ObjectInfo>, RepositoryError> {
+        let folder = layout::folder(&manifest.instance, id_of(manifest)?);
+        self.storage.list(&folder).await.doing("list", &folder)
+    }
+
+    fn key_of(&self, manifest: &Manifest, object: &str) -> Result<String, RepositoryError> {
+        layout::object_key(&manifest.instance, id_of(manifest)?, object)
+    }
+}
+
+fn id_of(manifest: &Manifest) -> Result<BackupId, RepositoryError> {
+    manifest.id.parse().map_err(|_| RepositoryError::InvalidName(manifest.id.escape_debug().to_string()))
+}
+
+/// Reads the manifest of this very backup.
+fn decode(instance: &str, id: BackupId, bytes: &[u8]) -> Result<Manifest, ManifestError> {
+    let manifest = Manifest::decode(bytes)?;
+    if manifest.instance != instance || manifest.id != id.to_string() {
+        return Err(ManifestError::Misplaced(
+            format!("{}/{}", manifest.instance, manifest.id).escape_debug().to_string(),
+        ));
+    }
+    Ok(manifest)
+}
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+use tests::example;

@@ -3,6 +3,11 @@
 //! An object is visible only once it is complete: [`Upload::complete`] is the one moment, and whatever happens before it
 //! leaves nothing that [`Storage::list`] would show. What objects mean is the business of `repository`.
 
+mod key;
+mod local;
+mod location;
+mod memory;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,7 +15,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
+pub use local::Local;
+pub use location::{InvalidLocation, Location};
+pub use memory::Memory;
+
 /// A place for objects. Keys are relative to its location: `redis-prod/2024-01-01-01-00/manifest.json`.
+///
+/// A key has names between slashes; a name is not empty and does not begin with a dot. Any other key is refused, and
+/// whatever else lies in the place is not shown.
 #[async_trait]
 pub trait Storage: Send + Sync + fmt::Debug {
     /// Where it is, for people; never with a secret.
@@ -27,7 +39,8 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// A small object, whole; one longer than `limit` bytes is [`StorageError::TooLarge`].
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StorageError>;
 
-    /// An object as a stream of chunks from `offset` on. A read that breaks is resumed where it stopped.
+    /// An object as a stream of chunks from `offset` on; none from its end on. A read that breaks is resumed where it stopped,
+    /// and ends in an error if the object has become another one meanwhile.
     async fn open(&self, key: &str, offset: u64) -> Result<Reader, StorageError>;
 
     /// Length and time of one object.
@@ -52,11 +65,13 @@ pub trait Storage: Send + Sync + fmt::Debug {
 /// A large object on its way. It must be completed or aborted; dropping it aborts as well as it can.
 #[async_trait]
 pub trait Upload: Send {
-    /// Takes the next bytes, of any length. Waits while as many parts are in flight as the place allows.
+    /// Takes the next bytes, of any length. Waits while as many parts are in flight as the place allows. After an error the only
+    /// thing to do is to abort.
     async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError>;
-    /// Makes the object visible, and returns its length as the place reports it.
+    /// Makes the object visible, and returns its length as the place reports it. [`StorageError::AlreadyExists`] if there is one
+    /// of that name (where conditions are kept). If it fails, what was sent is removed.
     async fn complete(self: Box<Self>) -> Result<u64, StorageError>;
-    /// Removes what was sent so far.
+    /// Removes what was sent so far. It may be called whatever failed before.
     async fn abort(self: Box<Self>) -> Result<(), StorageError>;
 }
 
@@ -85,7 +100,7 @@ pub struct ObjectInfo {
 }
 
 /// What can go wrong with a place for objects.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StorageError {
     /// No such object.
     #[error("the object does not exist")]

@@ -1,1 +1,420 @@
-//! (to be written)
+//! Proves a backup good: manifest, presence, digests, structure.
+//!
+//! Each level holds the ones before it, and says what it proved and what it did not ([`Level::proves`], [`Level::leaves_open`]).
+
+pub mod against;
+pub mod at_rest;
+pub mod comparing;
+pub mod live;
+pub mod pass;
+
+use std::path::Path;
+
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::capture::{Inspected, Inspector, Opened, RawError, Seen, open_file, open_object};
+use crate::census::Census;
+use crate::codec::{Codec, Sha256Digest};
+use crate::examination::{self, Observed};
+use crate::finding::{Finding, Severity};
+use crate::progress::{Progress, Unit};
+use crate::rdb::RdbError;
+use crate::rdb::visit::Checksum;
+use crate::repository::manifest::{Manifest, Shard, StructureState};
+use crate::repository::{Repository, RepositoryError};
+use crate::status::Status;
+use crate::storage::StorageError;
+
+/// How much is proven. Each level holds the ones before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Presence and sizes.
+    Manifest,
+    /// SHA-256 of what is stored and of the raw stream.
+    Checksum,
+    /// Frames, CRC64, a full walk, key counts.
+    #[default]
+    Structure,
+}
+
+impl Level {
+    /// What a good answer means.
+    pub fn proves(self) -> &'static str {
+        match self {
+            Self::Manifest => "the manifest is whole, and every object is there in its full length",
+            Self::Checksum => "every byte is the one that was written, stored and unpacked",
+            Self::Structure => "every byte is the one that was written, every structure is sound, and every key is counted",
+        }
+    }
+
+    /// What it does not mean.
+    pub fn leaves_open(self) -> &'static str {
+        match self {
+            Self::Manifest => "what the objects hold was not read",
+            Self::Checksum => "what the RDB holds was not looked at",
+            Self::Structure => "no server has loaded it",
+        }
+    }
+}
+
+/// What was looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Checked {
+    /// Objects whose presence and length were checked.
+    pub objects: u64,
+    /// Bytes read from the store.
+    pub stored_bytes: u64,
+    /// Bytes of RDB that were looked at.
+    pub raw_bytes: u64,
+    /// Compressed frames that were unpacked.
+    pub frames: u64,
+    /// Keys that were walked.
+    pub keys: u64,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Report {
+    /// What was looked at.
+    pub checked: Checked,
+    /// What is wrong, or worth knowing.
+    pub findings: Vec<Finding>,
+    /// The census that was made, if the level makes one; of several shards all together.
+    pub census: Option<Census>,
+    /// The answer.
+    pub status: Status,
+}
+
+/// Why there is no answer: the store cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The repository.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    /// The store.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] std::io::Error),
+    /// A signal.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Verifies one backup of a repository.
+///
+/// # Errors
+/// If the store cannot be read. Damage is no error: it is the answer.
+pub async fn backup(
+    repository: &Repository,
+    manifest: &Manifest,
+    level: Level,
+    threads: usize,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<Report, VerifyError> {
+    let mut checked = Checked::default();
+    let mut findings = presence(repository, manifest, &mut checked).await?;
+    let mut census = None;
+    // What is missing or has another length need not be read to be wrong.
+    if level > Level::Manifest && findings.is_empty() {
+        progress.phase("verifying", Unit::Bytes, Some(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()));
+        for shard in &manifest.shards {
+            let reader = repository.open_object(manifest, &shard.object, 0).await?;
+            let opened = open_object(reader, codec_of(&shard.object), threads).map_err(raw_error)?;
+            let read = read(opened, level, manifest.created_at.timestamp_millis(), progress, cancel).await?;
+            findings.extend(judge(manifest, shard, &read, &mut checked));
+            census = merge(census, read.inspected.and_then(|inspected| inspected.census));
+        }
+        if level == Level::Structure
+            && findings.is_empty()
+            && let (Some(expected), Some(found)) = (&manifest.census, &census)
+        {
+            findings.extend(examination::census(expected, found));
+        }
+    }
+    if level >= Level::Structure {
+        findings.extend(examination::cautions(manifest));
+    }
+    let status = examination::status(&findings);
+    Ok(Report { checked, findings, census, status })
+}
+
+/// What verifying a file found.
+#[derive(Debug)]
+pub struct FileReport {
+    /// As for a backup.
+    pub report: Report,
+    /// What the RDB is; `None` where it is damaged.
+    pub inspected: Option<Inspected>,
+}
+
+/// Verifies an RDB file that somebody has: `.rdb`, `.rdb.gz`, `.rdb.zst`, `-`.
+///
+/// # Errors
+/// If it cannot be read.
+pub async fn file(
+    path: &Path,
+    with_census: bool,
+    moment_ms: i64,
+    threads: usize,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<FileReport, VerifyError> {
+    let opened = open_file(path, threads).map_err(raw_error)?;
+    progress.phase("verifying", Unit::Bytes, None);
+    let inspector =
+        if with_census { Inspector::with_census(moment_ms) } else { Inspector::without_census() };
+    let read = drive(opened, Looking::Structure(Box::new(inspector)), progress, cancel).await?;
+    let mut checked = Checked { objects: 1, ..Checked::default() };
+    let mut findings = Vec::new();
+    count(&read, &mut checked);
+    findings.extend(read.trouble);
+    let mut inspected = read.inspected;
+    if let Some(inspected) = &mut inspected {
+        findings.extend(of_file(inspected));
+    }
+    let census = inspected.as_mut().and_then(|inspected| inspected.census.take());
+    let status = examination::status(&findings);
+    Ok(FileReport { report: Report { checked, findings, census, status }, inspected })
+}
+
+/// What is worth saying of a file that is whole.
+fn of_file(inspected: &Inspected) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(error) = inspected.not_understood {
+        findings.push(examination::not_understood(error.offset).evidence("error", error.to_string()));
+    }
+    if inspected.crc64().is_none() && inspected.checksum != Checksum::NotInThisVersion {
+        findings.push(examination::checksum_absent());
+    }
+    if inspected.trailing_bytes > 0 {
+        findings.push(
+            Finding::new(Severity::Warning, "trailing_bytes", "bytes follow the end of the RDB")
+                .evidence("offset", inspected.raw_bytes)
+                .evidence("bytes", inspected.trailing_bytes)
+                .why("servers ignore them; an older file may have been overwritten by a shorter one"),
+        );
+    }
+    if inspected.empty_keys > 0 {
+        findings.push(
+            Finding::new(Severity::Warning, "empty_key", "keys without any element")
+                .evidence("keys", inspected.empty_keys)
+                .why("servers from 6.2 on leave them out when they load the file"),
+        );
+    }
+    if let Some(hint) = inspected.hint_mismatch {
+        findings.push(
+            Finding::new(Severity::Info, "hint_differs", "a database announces another number of keys than it holds")
+                .evidence("database", hint.database)
+                .evidence("announced", hint.announced.0)
+                .evidence("found", hint.found.0),
+        );
+    }
+    findings
+}
+
+async fn presence(
+    repository: &Repository,
+    manifest: &Manifest,
+    checked: &mut Checked,
+) -> Result<Vec<Finding>, VerifyError> {
+    let mut findings = Vec::new();
+    for shard in &manifest.shards {
+        let Some(length) = repository.object_length(manifest, &shard.object).await? else {
+            findings.push(missing_object(&shard.object));
+            continue;
+        };
+        checked.objects += 1;
+        findings.extend(examination::object(shard, &Observed { stored_bytes: Some(length), ..Observed::default() }));
+    }
+    if let Some(summary) = &manifest.census
+        && let (Some(object), Some(sha256)) = (&summary.object, &summary.sha256)
+    {
+        match repository.get_object(manifest, object, CENSUS_LIMIT).await {
+            Ok(bytes) if Sha256Digest::of(&bytes) == *sha256 => checked.objects += 1,
+            Ok(_) => findings.push(
+                Finding::new(Severity::Critical, "checksum_mismatch", "the object's SHA-256 differs")
+                    .evidence("object", object.as_str()),
+            ),
+            Err(RepositoryError::Storage { source: StorageError::NotFound, .. }) => findings.push(missing_object(object)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(findings)
+}
+
+fn missing_object(object: &str) -> Finding {
+    Finding::new(Severity::Critical, "missing_object", "an object of the backup is missing").evidence("object", object)
+}
+
+/// `census.bin` may not be longer than this, in bytes.
+const CENSUS_LIMIT: u64 = 16 << 20;
+
+/// What reading one object came to.
+struct Read {
+    seen: Option<Seen>,
+    raw: Option<(u64, String)>,
+    inspected: Option<Inspected>,
+    trouble: Option<Finding>,
+}
+
+fn judge(manifest: &Manifest, shard: &Shard, read: &Read, checked: &mut Checked) -> Vec<Finding> {
+    count(read, checked);
+    let mut findings: Vec<Finding> =
+        read.trouble.iter().map(|finding| finding.clone().evidence("object", shard.object.as_str())).collect();
+    let mut observed = Observed::default();
+    if let Some(seen) = &read.seen {
+        observed.stored_sha256 = Some(seen.stored_sha256.clone());
+        observed.frames = Some(seen.frames);
+    }
+    if let Some((length, sha256)) = &read.raw {
+        (observed.raw_bytes, observed.raw_sha256) = (Some(*length), Some(sha256.clone()));
+    }
+    if let Some(inspected) = &read.inspected {
+        observed.crc64 = Some(inspected.crc64());
+        // A manifest that says so is a caution already.
+        if inspected.not_understood.is_some() && manifest.structure.state == StructureState::Verified {
+            findings.push(examination::not_understood(inspected.structure.understood_up_to));
+        }
+    }
+    findings.extend(examination::object(shard, &observed));
+    findings
+}
+
+fn count(read: &Read, checked: &mut Checked) {
+    if let Some(seen) = &read.seen {
+        checked.stored_bytes += seen.stored_bytes;
+        checked.frames += seen.frames;
+    }
+    checked.raw_bytes += read.raw.as_ref().map_or(0, |(length, _)| *length);
+    checked.keys += read.inspected.as_ref().map_or(0, |inspected| inspected.keys);
+}
+
+fn merge(all: Option<Census>, one: Option<Census>) -> Option<Census> {
+    match (all, one) {
+        (Some(all), Some(one)) => {
+            Some(all.merged(&one))
+        }
+        (all, one) => all.or(one),
+    }
+}
+
+async fn read(
+    opened: Opened,
+    level: Level,
+    moment_ms: i64,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<Read, VerifyError> {
+    let looking = match level {
+        Level::Manifest | Level::Checksum => Looking::Digest(Sha256Digest::new(), 0),
+        Level::Structure => Looking::Structure(Box::new(Inspector::with_census(moment_ms))),
+    };
+    drive(opened, looking, progress, cancel).await
+}
+
+/// What is done with the raw bytes.
+enum Looking {
+    Digest(Sha256Digest, u64),
+    Structure(Box<Inspector>),
+}
+
+/// Reads to the end on a thread of its own, telling how far it is.
+async fn drive(
+    opened: Opened,
+    looking: Looking,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<Read, VerifyError> {
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    let stop = cancel.clone();
+    let work = tokio::task::spawn_blocking(move || look(opened, looking, &stop, |length| _ = sender.send(length)));
+    while let Some(length) = receiver.recv().await {
+        progress.advance(length);
+    }
+    work.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
+fn look(
+    mut opened: Opened,
+    mut looking: Looking,
+    cancel: &CancellationToken,
+    advance: impl Fn(u64),
+) -> Result<Read, VerifyError> {
+    let mut trouble = None;
+    while let Some(chunk) = opened.raw.next() {
+        if cancel.is_cancelled() {
+            return Err(VerifyError::Interrupted);
+        }
+        let chunk = match chunk {
+            Ok(chunk) => chunk,
+            Err(RawError::Codec(error)) => {
+                trouble = Some(damaged(error.code(), &error.to_string(), error.offset, "stored"));
+                break;
+            }
+            Err(error) => return Err(raw_error(error)),
+        };
+        let looked = match &mut looking {
+            Looking::Digest(sha256, length) => {
+                sha256.update(&chunk);
+                *length += chunk.len() as u64;
+                Ok(())
+            }
+            Looking::Structure(inspector) => inspector.push(&chunk),
+        };
+        advance(chunk.len() as u64);
+        if let Err(error) = looked {
+            trouble = Some(of_rdb(&error));
+            break;
+        }
+    }
+    if trouble.is_some() {
+        return Ok(Read { seen: None, raw: None, inspected: None, trouble });
+    }
+    let seen = match opened.seen() {
+        Ok(seen) => seen,
+        Err(RawError::Codec(error)) => {
+            let trouble = Some(damaged(error.code(), &error.to_string(), error.offset, "stored"));
+            return Ok(Read { seen: None, raw: None, inspected: None, trouble });
+        }
+        Err(error) => return Err(raw_error(error)),
+    };
+    Ok(match looking {
+        Looking::Digest(sha256, length) => {
+            Read { seen: Some(seen), raw: Some((length, sha256.finish())), inspected: None, trouble: None }
+        }
+        Looking::Structure(inspector) => match inspector.finish() {
+            Ok(inspected) => {
+                let length = inspected.raw_bytes + inspected.trailing_bytes;
+                let raw = Some((length, inspected.raw_sha256.clone()));
+                Read { seen: Some(seen), raw, inspected: Some(inspected), trouble: None }
+            }
+            Err(error) => Read { seen: Some(seen), raw: None, inspected: None, trouble: Some(of_rdb(&error)) },
+        },
+    })
+}
+
+/// How an object of ours is compressed, by its name.
+fn codec_of(object: &str) -> Codec {
+    [Codec::GZIP, Codec::ZSTD].into_iter().find(|codec| object.ends_with(codec.extension())).unwrap_or(Codec::None)
+}
+
+fn of_rdb(error: &RdbError) -> Finding {
+    damaged(error.code(), &error.to_string(), error.offset, "rdb")
+}
+
+fn damaged(code: &str, words: &str, offset: u64, offset_in: &str) -> Finding {
+    Finding::new(Severity::Critical, code, words).evidence("offset", offset).evidence("offset_in", offset_in)
+}
+
+fn raw_error(error: RawError) -> VerifyError {
+    match error {
+        RawError::Storage(error) => error.into(),
+        RawError::File(error) => error.into(),
+        RawError::Codec(error) => std::io::Error::other(error.to_string()).into(),
+    }
+}

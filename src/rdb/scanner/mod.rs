@@ -54,7 +54,7 @@ enum State {
     /// An opcode or a type comes next.
     Opcode,
     Value {
-        reader: Box<Reader>,
+        reader: Reader,
         offset: u64,
         vanishes: bool,
     },
@@ -343,7 +343,7 @@ impl Scanner {
     fn begin_value(&mut self, value_type: ValueType, pieces: bool, offset: u64, value_offset: u64) -> Result<(), Stop> {
         let reader = Reader::new(value_type, self.dialect, self.version, pieces, offset)?;
         let vanishes = value_type.kind(self.dialect, self.version).is_some_and(|kind| kind.vanishes_when_empty());
-        self.state = State::Value { reader: Box::new(reader), offset: value_offset, vanishes };
+        self.state = State::Value { reader, offset: value_offset, vanishes };
         Ok(())
     }
 }

@@ -1,1 +1,10 @@
-//! (to be written)
+//! The census and the comparison: the same data are the same, and every change is seen.
+
+mod comparison;
+mod digest;
+mod file;
+mod fixtures;
+mod model;
+mod reference;
+mod servers;
+mod totals;

@@ -5,5 +5,6 @@ mod corrupt;
 mod cuts;
 mod dump;
 mod flips;
+mod newer;
 mod public;
 mod recorder;

@@ -1,5 +1,7 @@
-//! Restores into real servers.
+//! Putting backups into servers.
 
 mod faults;
+mod file;
+mod replica;
 mod round_trip;
 mod support;

@@ -1,0 +1,243 @@
+//! Looks at an RDB while it passes: structure, CRC64, length, SHA-256, aux fields, and a census where one is wanted.
+
+use std::collections::BTreeMap;
+
+use crate::census::{Census, Counter};
+use crate::codec::Sha256Digest;
+use crate::rdb::visit::{Checksum, Entry, EntryEnd, Interest, Piece, Visit};
+use crate::rdb::{Dialect, HintMismatch, RdbError, Scanner};
+use crate::repository::manifest::{Structure, StructureState};
+
+/// Aux fields of one file that are kept; a file may hold any number.
+const AUX_KEPT: usize = 64;
+
+/// Bytes of an aux value that are kept: a Lua script may stand in one (Redis up to 6.2).
+const AUX_LENGTH: usize = 256;
+
+/// Takes the bytes of one RDB, in chunks of any length, and tells in the end what they were.
+pub struct Inspector {
+    scanner: Scanner,
+    notes: Notes,
+    sha256: Sha256Digest,
+    length: u64,
+    /// Set where the RDB is newer than we know: from there on only its length and checksums are taken.
+    not_understood: Option<RdbError>,
+}
+
+/// What an RDB was found to be.
+#[derive(Debug)]
+pub struct Inspected {
+    /// Which family wrote it.
+    pub dialect: Dialect,
+    /// Version of the header.
+    pub rdb_version: u32,
+    /// Aux fields; of a name that repeats the last value.
+    pub aux: BTreeMap<String, String>,
+    /// Bytes of the RDB itself.
+    pub raw_bytes: u64,
+    /// Bytes that followed its end.
+    pub trailing_bytes: u64,
+    /// SHA-256 of all bytes that were taken, those behind the end as well; hex.
+    pub raw_sha256: String,
+    /// What was made of the checksum at its end.
+    pub checksum: Checksum,
+    /// How far it was understood.
+    pub structure: Structure,
+    /// Why it was not understood to the end.
+    pub not_understood: Option<RdbError>,
+    /// What is in it, if a census was asked for and the structure was understood.
+    pub census: Option<Census>,
+    /// Keys, whether a census was asked for or not; 0 where the structure was not understood.
+    pub keys: u64,
+    /// Keys without any element: servers from 6.2 on leave them out when they load the file.
+    pub empty_keys: u64,
+    /// The first database whose RESIZEDB announces another number of keys than were found.
+    pub hint_mismatch: Option<HintMismatch>,
+}
+
+impl Inspected {
+    /// The CRC64 at the end, as 16 hex digits; `None` where the server computed none.
+    pub fn crc64(&self) -> Option<String> {
+        match self.checksum {
+            Checksum::Verified(crc) => Some(format!("{crc:016x}")),
+            Checksum::Absent | Checksum::NotInThisVersion => None,
+        }
+    }
+}
+
+impl Inspector {
+    /// One that makes a census as well. Time left of expiries is reckoned from `moment_ms` (Unix milliseconds), unless the file
+    /// says when it was made.
+    pub fn with_census(moment_ms: i64) -> Self {
+        Self::new(Some(Counter::of_everything(moment_ms)))
+    }
+
+    /// One that looks at structure and checksums alone.
+    pub fn without_census() -> Self {
+        Self::new(None)
+    }
+
+    fn new(counter: Option<Counter>) -> Self {
+        Self {
+            scanner: Scanner::new(),
+            notes: Notes { counter, aux: BTreeMap::new() },
+            sha256: Sha256Digest::new(),
+            length: 0,
+            not_understood: None,
+        }
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// Where the bytes are damaged. What is merely newer than we know is no error: from there on the bytes are only counted.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), RdbError> {
+        self.sha256.update(bytes);
+        self.length += bytes.len() as u64;
+        if self.not_understood.is_some() {
+            self.scanner.skim(bytes);
+            return Ok(());
+        }
+        match self.scanner.push(bytes, &mut self.notes) {
+            Ok(()) => Ok(()),
+            Err(error) if error.is_newer_than_known() => {
+                self.not_understood = Some(error);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Bytes taken so far.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The stream has ended: was it one whole RDB?
+    ///
+    /// # Errors
+    /// If it ended early, or the CRC64 of what is newer than we know does not agree.
+    pub fn finish(self) -> Result<Inspected, RdbError> {
+        if let Some(error) = self.not_understood {
+            return self.finish_skimmed(error);
+        }
+        let summary = self.scanner.finish()?;
+        Ok(Inspected {
+            dialect: summary.dialect,
+            rdb_version: summary.version,
+            aux: self.notes.aux,
+            raw_bytes: summary.length,
+            trailing_bytes: summary.trailing,
+            raw_sha256: self.sha256.finish(),
+            checksum: summary.checksum,
+            structure: Structure { state: StructureState::Verified, understood_up_to: summary.length },
+            not_understood: None,
+            census: self.notes.counter.map(Counter::finish),
+            keys: summary.keys,
+            empty_keys: summary.empty_keys,
+            hint_mismatch: summary.first_hint_mismatch,
+        })
+    }
+
+    /// What is newer than we know is good if its CRC64 is: then it is whole, whatever it says.
+    fn finish_skimmed(self, error: RdbError) -> Result<Inspected, RdbError> {
+        let checksum = self.scanner.skim_finish()?;
+        let (dialect, rdb_version) = self.scanner.header().ok_or(error)?;
+        Ok(Inspected {
+            dialect,
+            rdb_version,
+            aux: self.notes.aux,
+            raw_bytes: self.length,
+            trailing_bytes: 0,
+            raw_sha256: self.sha256.finish(),
+            checksum,
+            structure: Structure { state: StructureState::NotUnderstood, understood_up_to: error.offset },
+            not_understood: Some(error),
+            census: None,
+            keys: 0,
+            empty_keys: 0,
+            hint_mismatch: None,
+        })
+    }
+}
+
+/// Hears everything; hands on to the census what it wants.
+struct Notes {
+    counter: Option<Counter>,
+    aux: BTreeMap<String, String>,
+}
+
+impl Visit for Notes {
+    fn header(&mut self, dialect: Dialect, version: u32) {
+        if let Some(counter) = &mut self.counter {
+            counter.header(dialect, version);
+        }
+    }
+
+    fn aux(&mut self, name: &[u8], value: &[u8]) {
+        let name_text = readable(name);
+        if self.aux.len() < AUX_KEPT || self.aux.contains_key(&name_text) {
+            self.aux.insert(name_text, readable(value));
+        }
+        if let Some(counter) = &mut self.counter {
+            counter.aux(name, value);
+        }
+    }
+
+    fn database(&mut self, index: u64) {
+        if let Some(counter) = &mut self.counter {
+            counter.database(index);
+        }
+    }
+
+    fn function(&mut self, source: &[u8]) {
+        if let Some(counter) = &mut self.counter {
+            counter.function(source);
+        }
+    }
+
+    #[inline]
+    fn entry(&mut self, entry: &Entry<'_>) -> Interest {
+        match &mut self.counter {
+            Some(counter) => counter.entry(entry),
+            None => Interest::default(),
+        }
+    }
+
+    #[inline]
+    fn raw(&mut self, bytes: &[u8]) {
+        if let Some(counter) = &mut self.counter {
+            counter.raw(bytes);
+        }
+    }
+
+    #[inline]
+    fn piece(&mut self, piece: Piece<'_>) {
+        if let Some(counter) = &mut self.counter {
+            counter.piece(piece);
+        }
+    }
+
+    #[inline]
+    fn entry_end(&mut self, end: &EntryEnd) {
+        if let Some(counter) = &mut self.counter {
+            counter.entry_end(end);
+        }
+    }
+
+    fn end(&mut self, checksum: Checksum) {
+        if let Some(counter) = &mut self.counter {
+            counter.end(checksum);
+        }
+    }
+}
+
+/// Foreign bytes as text that is safe in a manifest: escaped where they are not printable, cut where they are long.
+fn readable(bytes: &[u8]) -> String {
+    let cut = &bytes[..bytes.len().min(AUX_LENGTH)];
+    let text = match std::str::from_utf8(cut) {
+        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
+        _ => cut.escape_ascii().to_string(),
+    };
+    if cut.len() < bytes.len() { format!("{text}…") } else { text }
+}

@@ -1,0 +1,215 @@
+//! From a stream of raw bytes to an object: checked, compressed and uploaded on the way.
+//!
+//! ```text
+//! reading (async) ─► inspect, hand to the compressor (thread) ─► frames by all cores ─► SHA-256 (thread) ─► upload (async)
+//! ```
+//!
+//! Every arrow is a bounded channel: a slow store slows the reading, and memory stays flat. The upload is left incomplete:
+//! whether the object may become visible is decided by who sees the whole.
+
+use std::thread::{self, JoinHandle};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::inspect::{Inspected, Inspector};
+use crate::codec::{Codec, CodecError, Compressor, Frames, Sha256Digest, lower_priority};
+use crate::connection::replication::{Payload, ReplicationError};
+use crate::progress::Progress;
+use crate::rdb::RdbError;
+use crate::storage::{StorageError, Upload};
+
+/// Chunks of at most 256 KiB between the socket and the inspection: 16 MiB, so that a hiccup of the store does not at once
+/// stop the reading of the socket.
+const CHUNKS_AHEAD: usize = 64;
+
+/// Frames of about half a MiB between compression and upload, which has buffers of its own.
+const FRAMES_AHEAD: usize = 4;
+
+/// Where raw bytes come from, asynchronously.
+#[async_trait]
+pub trait Source: Send {
+    /// The next chunk, at most 1 MiB; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, CaptureError>;
+}
+
+#[async_trait]
+impl Source for Payload {
+    async fn next(&mut self) -> Result<Option<Bytes>, CaptureError> {
+        Ok(Payload::next(self).await?)
+    }
+}
+
+/// What has passed.
+#[derive(Debug)]
+pub struct Stored {
+    /// What the RDB was found to be.
+    pub inspected: Inspected,
+    /// Bytes of the object.
+    pub stored_bytes: u64,
+    /// SHA-256 of the object, hex.
+    pub stored_sha256: String,
+    /// Independent compressed frames.
+    pub frames: u64,
+}
+
+/// Why nothing good was stored.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// The RDB is damaged.
+    #[error(transparent)]
+    Rdb(#[from] RdbError),
+    /// The server, or the way to it.
+    #[error(transparent)]
+    Replication(#[from] ReplicationError),
+    /// The store.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The compressor.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// A local file.
+    #[error(transparent)]
+    File(#[from] std::io::Error),
+    /// The bytes of a file or a stored backup do not come.
+    #[error(transparent)]
+    Raw(#[from] super::RawError),
+    /// The server sent more than one RDB: bytes behind its end.
+    #[error("{0} bytes follow the end of the RDB")]
+    Trailing(u64),
+    /// A signal.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Options of [`store`].
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// How it is compressed.
+    pub codec: Codec,
+    /// Threads that compress.
+    pub threads: usize,
+    /// At most so many raw bytes a second.
+    pub rate: Option<u64>,
+    /// Now, in Unix milliseconds.
+    pub moment_ms: i64,
+}
+
+/// Streams all of `source` into `upload`, checked and compressed. The upload is neither completed nor aborted here.
+///
+/// # Errors
+/// The first thing that went wrong, not what followed from it.
+pub async fn store(
+    source: &mut dyn Source,
+    upload: &mut dyn Upload,
+    options: Options,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<Stored, CaptureError> {
+    let (raw_sender, raw_receiver) = mpsc::channel(CHUNKS_AHEAD);
+    let (frame_sender, frame_receiver) = mpsc::channel(FRAMES_AHEAD);
+    let (compressor, frames) = Compressor::new(options.codec, options.threads)?;
+    let inspection = spawn("inspect", move || inspect(raw_receiver, compressor, options.moment_ms))?;
+    let digestion = spawn("digest", move || digest(frames, &frame_sender))?;
+
+    let (read, written) = {
+        let work = async {
+            tokio::join!(read(source, raw_sender, options.rate, progress), write(frame_receiver, upload))
+        };
+        tokio::select! {
+            ends = work => ends,
+            // Dropping the work closes the channels: the threads end.
+            () = cancel.cancelled() => return Err(CaptureError::Interrupted),
+        }
+    };
+    let inspected = join(inspection).await;
+    let digested = join(digestion).await;
+
+    // Each stage ends early when its neighbour does; the reason is with the one that did not merely find the other gone.
+    let (inspected, frames) = match (read, inspected, digested.as_ref().err(), written) {
+        (Err(error), ..) => return Err(error),
+        (_, Err(error), ..) if !is_stopped(&error) => return Err(error),
+        (_, _, _, Err(error)) => return Err(error.into()),
+        (_, Err(error), ..) => return Err(error),
+        (Ok(()), Ok(inspected), _, Ok(())) => inspected,
+    };
+    let (stored_bytes, stored_sha256) = digested?;
+    Ok(Stored { inspected, stored_bytes, stored_sha256, frames })
+}
+
+fn is_stopped(error: &CaptureError) -> bool {
+    matches!(error, CaptureError::Codec(error) if error.is_stopped())
+}
+
+async fn read(
+    source: &mut dyn Source,
+    sender: mpsc::Sender<Bytes>,
+    rate: Option<u64>,
+    progress: &dyn Progress,
+) -> Result<(), CaptureError> {
+    let began = tokio::time::Instant::now();
+    let mut total: u64 = 0;
+    while let Some(chunk) = source.next().await? {
+        let length = chunk.len() as u64;
+        if sender.send(chunk).await.is_err() {
+            // The inspection has ended: it says why.
+            return Ok(());
+        }
+        progress.advance(length);
+        total += length;
+        if let Some(rate) = rate {
+            #[allow(clippy::cast_precision_loss, reason = "a pause need not be exact")]
+            let due = std::time::Duration::from_secs_f64(total as f64 / rate.max(1) as f64);
+            tokio::time::sleep_until(began + due).await;
+        }
+    }
+    Ok(())
+}
+
+async fn write(mut receiver: mpsc::Receiver<Bytes>, upload: &mut dyn Upload) -> Result<(), StorageError> {
+    while let Some(frame) = receiver.recv().await {
+        upload.write(frame).await?;
+    }
+    Ok(())
+}
+
+fn inspect(
+    mut receiver: mpsc::Receiver<Bytes>,
+    mut compressor: Compressor,
+    moment_ms: i64,
+) -> Result<(Inspected, u64), CaptureError> {
+    lower_priority();
+    let mut inspector = Inspector::with_census(moment_ms);
+    while let Some(chunk) = receiver.blocking_recv() {
+        inspector.push(&chunk)?;
+        compressor.push(&chunk)?;
+    }
+    let inspected = inspector.finish()?;
+    Ok((inspected, compressor.finish()?.frames))
+}
+
+fn digest(mut frames: Frames, sender: &mpsc::Sender<Bytes>) -> Result<(u64, String), CaptureError> {
+    lower_priority();
+    let (mut length, mut sha256) = (0, Sha256Digest::new());
+    while let Some(frame) = frames.next()? {
+        length += frame.len() as u64;
+        sha256.update(&frame);
+        if sender.blocking_send(frame).is_err() {
+            // The upload has ended: it says why.
+            break;
+        }
+    }
+    Ok((length, sha256.finish()))
+}
+
+fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> std::io::Result<JoinHandle<T>> {
+    thread::Builder::new().name(name.to_owned()).spawn(work)
+}
+
+/// Waits for a thread without holding up the runtime; its panic goes on here.
+async fn join<T: Send + 'static>(handle: JoinHandle<T>) -> T {
+    let joined = tokio::task::spawn_blocking(|| handle.join()).await.expect("the waiting thread does not panic");
+    joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

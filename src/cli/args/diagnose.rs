@@ -1,0 +1,53 @@
+//! What may be typed for `diagnose`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueHint};
+
+use super::{Database, Stored, values};
+use crate::commands::diagnose::{FailOn, Topic};
+
+/// Options of `diagnose`.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  redis-ops diagnose all -i redis-prod
+  redis-ops diagnose memory -i redis-prod --window 10s --json
+  redis-ops diagnose keyspace --file dump.rdb.gz --top 20
+  redis-ops diagnose all --from info.txt")]
+pub struct Diagnose {
+    /// What to look at.
+    #[arg(value_enum)]
+    pub topic: Topic,
+    /// How long rates are measured.
+    #[arg(long, value_name = "DUR", value_parser = values::duration)]
+    pub window: Option<Duration>,
+    /// Only what happened in this last time.
+    #[arg(long, value_name = "DUR", value_parser = values::duration)]
+    pub since: Option<Duration>,
+    /// Looks again and again.
+    #[arg(long, value_name = "DUR", value_parser = values::duration)]
+    pub watch: Option<Duration>,
+    /// Looks at every key rather than at a sample.
+    #[arg(long)]
+    pub full: bool,
+    /// What the server is for, such as cache; the rules differ.
+    #[arg(long)]
+    pub profile: Option<String>,
+    /// How many entries lists have.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub top: u64,
+    /// What lists are sorted by.
+    #[arg(long, value_name = "FIELD")]
+    pub sort: Option<String>,
+    /// From which severity on the answer is no.
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value_t)]
+    pub fail_on: FailOn,
+    /// A file that holds the reply to INFO, in place of a server; - for stdin.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["backup_id", "file"], value_hint = ValueHint::FilePath)]
+    pub from: Option<PathBuf>,
+    #[command(flatten)]
+    pub stored: Stored,
+    #[command(flatten)]
+    pub database: Database,
+}

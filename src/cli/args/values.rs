@@ -1,0 +1,218 @@
+//! Single values as they are typed: times, sizes, labels, databases; and the names of every choice.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+
+use crate::commands::bars::Mode;
+use crate::commands::{Format, backup, diagnose, restore, verify};
+use crate::printer::ColorChoice;
+
+/// A span of time: `5s`, `100ms`, `26h`, `7d`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_| "a span of time is a number and a unit, such as 5s, 100ms, 26h or 7d".into())
+}
+
+/// A number of bytes: `4096`, `10MB` (decimal), `512KiB` or `512K` (binary); `/s` may follow where a rate is meant.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let wrong = || "a size is a number and a unit, such as 4096, 10MB, 512KiB or 1.5GiB".to_owned();
+    let size = text.trim().trim_end_matches("/s");
+    let unit_at = size.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(size.len());
+    let (number, unit) = size.split_at(unit_at);
+    let factor: f64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "kb" => 1e3,
+        "mb" => 1e6,
+        "gb" => 1e9,
+        "tb" => 1e12,
+        "k" | "kib" => 1024.0,
+        "m" | "mib" => 1024.0 * 1024.0,
+        "g" | "gib" => 1024.0 * 1024.0 * 1024.0,
+        "t" | "tib" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
+        _ => return Err(wrong()),
+    };
+    let bytes = number.parse::<f64>().map_err(|_| wrong())? * factor;
+    // 2^53: up to here every whole number of bytes is exact.
+    if bytes <= 9_007_199_254_740_992.0 { Ok(bytes.round() as u64) } else { Err("that is more than 8 PiB".into()) }
+}
+
+/// A rate in bytes per second, which cannot be nothing.
+pub fn rate(text: &str) -> Result<u64, String> {
+    match bytes(text)? {
+        0 => Err("a rate of nothing would never end".into()),
+        rate => Ok(rate),
+    }
+}
+
+/// A label, `K=V`.
+pub fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
+        _ => Err("a label is NAME=VALUE".into()),
+    }
+}
+
+/// A database, or one and where it goes to: `3`, `3:0`.
+pub fn database(text: &str) -> Result<restore::DatabaseMap, String> {
+    let number = |text: &str| text.parse::<u32>().map_err(|_| "a database is a number, `3`, or two, `3:0`".to_owned());
+    match text.split_once(':') {
+        Some((from, to)) => Ok(restore::DatabaseMap { from: number(from)?, to: number(to)? }),
+        None => number(text).map(|from| restore::DatabaseMap { from, to: from }),
+    }
+}
+
+/// How many of all backups are looked at: `10`, or `5%`.
+pub fn sample(text: &str) -> Result<verify::Sample, String> {
+    let wrong = || "a sample is a number of backups, `10`, or a share, `5%`".to_owned();
+    let sample = match text.strip_suffix('%') {
+        Some(share) => match share.trim().parse::<f64>() {
+            Ok(percent) if percent > 0.0 && percent <= 100.0 => verify::Sample::Percent(percent),
+            _ => return Err(wrong()),
+        },
+        None => match text.parse::<u64>() {
+            Ok(number) if number > 0 => verify::Sample::Count(number),
+            _ => return Err(wrong()),
+        },
+    };
+    Ok(sample)
+}
+
+macro_rules! choices {
+    ($($choice:ty { $($variant:ident = $name:literal, $help:literal;)* })*) => {
+        $(impl ValueEnum for $choice {
+            fn value_variants<'a>() -> &'a [Self] {
+                &[$(Self::$variant),*]
+            }
+            fn to_possible_value(&self) -> Option<PossibleValue> {
+                Some(match self { $(Self::$variant => PossibleValue::new($name).help($help),)* })
+            }
+        })*
+    };
+}
+
+// What a command understands is the command's; what it is called on the command line is said here.
+choices! {
+    Format {
+        Table = "table", "for people";
+        Json = "json", "one object";
+        Ndjson = "ndjson", "one object a line";
+        Nagios = "nagios", "one line for Nagios and its kin";
+        Prometheus = "prometheus", "Prometheus' text format";
+        Junit = "junit", "JUnit's XML";
+    }
+    Mode {
+        Auto = "auto", "a bar on a terminal, else a line every ten seconds";
+        Bar = "bar", "a bar";
+        Plain = "plain", "a line every ten seconds";
+        Json = "json", "a JSON object a line, every second";
+        None = "none", "nothing";
+    }
+    ColorChoice {
+        Auto = "auto", "on a terminal";
+        Always = "always", "even into a pipe";
+        Never = "never", "not at all";
+    }
+    backup::Capture {
+        Auto = "auto", "replication, or scan where that is not allowed";
+        Replication = "replication", "a full resync: one moment of the data";
+        Scan = "scan", "key by key while others write: not one moment";
+    }
+    backup::ReadFrom {
+        Auto = "auto", "a replica that is fresh, else the primary";
+        Replica = "replica", "a replica, or nothing";
+        Primary = "primary", "the primary";
+    }
+    backup::Transfer {
+        Auto = "auto", "by what the server says of its settings";
+        Disk = "disk", "the server writes its dump file first";
+        Diskless = "diskless", "the server streams at once";
+    }
+    restore::Method {
+        Auto = "auto", "the fastest that the plan allows";
+        Restore = "restore", "pipelined RESTORE";
+        Replica = "replica", "the target loads the file as our replica";
+        Commands = "commands", "typed commands, for an older target";
+    }
+    restore::OnConflict {
+        Fail = "fail", "refuses, and writes nothing";
+        Skip = "skip", "keeps the target's key";
+        Replace = "replace", "overwrites the target's key";
+    }
+    restore::Ttl {
+        Keep = "keep", "expires at the moment the backup says";
+        Shift = "shift", "later by the age of the backup";
+        Strip = "strip", "never expires";
+    }
+    verify::Level {
+        Manifest = "manifest", "all objects are there, with the right sizes";
+        Checksum = "checksum", "and hold the bytes that were written";
+        Structure = "structure", "and are an RDB that can be read to the end, with the right counts";
+        Drill = "drill", "and load into a throwaway server";
+    }
+    diagnose::FailOn {
+        Warning = "warning", "exit 1 for a warning, 2 for a critical finding";
+        Critical = "critical", "exit 2 for a critical finding, 0 for a warning";
+        Never = "never", "exit 0 whatever is found";
+    }
+    diagnose::Topic {
+        Memory = "memory", "what uses memory, and what wastes it";
+        Connections = "connections", "clients, buffers and limits";
+        Keyspace = "keyspace", "types, sizes, expiry and the largest keys";
+        Persistence = "persistence", "RDB and AOF";
+        Replication = "replication", "links, lag and backlog";
+        Security = "security", "users, passwords and exposure";
+        Patterns = "patterns", "how commands are used";
+        All = "all", "everything";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_in_every_usual_unit() {
+        for (text, number) in [
+            ("4096", 4096),
+            ("10MB", 10_000_000),
+            ("512KiB", 524_288),
+            ("512K", 524_288),
+            ("1.5GiB", 1_610_612_736),
+            ("10 mb", 10_000_000),
+            ("10MB/s", 10_000_000),
+            ("0", 0),
+        ] {
+            assert_eq!(bytes(text), Ok(number), "{text}");
+        }
+        for text in ["", "MB", "-1", "1e3", "10XB", "1.2.3", "99999TiB", "nan", "inf"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+        assert!(rate("0").is_err());
+    }
+
+    #[test]
+    fn times_need_a_unit() {
+        assert_eq!(duration("26h"), Ok(Duration::from_secs(93_600)));
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(604_800)));
+        assert_eq!(duration("100ms"), Ok(Duration::from_millis(100)));
+        assert!(duration("5").is_err() && duration("5 parsecs").is_err() && duration("").is_err());
+    }
+
+    #[test]
+    fn a_database_may_be_mapped() {
+        assert_eq!(database("3"), Ok(restore::DatabaseMap { from: 3, to: 3 }));
+        assert_eq!(database("3:0"), Ok(restore::DatabaseMap { from: 3, to: 0 }));
+        assert!(database("a").is_err() && database("1:").is_err() && database("1:2:3").is_err());
+    }
+
+    #[test]
+    fn labels_and_samples() {
+        assert_eq!(label("reason=before=upgrade"), Ok(("reason".into(), "before=upgrade".into())));
+        assert!(label("reason").is_err() && label("=x").is_err());
+        assert_eq!(sample("10"), Ok(verify::Sample::Count(10)));
+        assert_eq!(sample("5%"), Ok(verify::Sample::Percent(5.0)));
+        assert!(sample("0").is_err() && sample("101%").is_err() && sample("-1%").is_err() && sample("x").is_err());
+    }
+}

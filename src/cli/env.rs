@@ -1,0 +1,125 @@
+//! Every environment variable that `redis-ops` reads, documented once: the help prints this table.
+//!
+//! The AWS variables are read by the AWS SDK itself, `HTTPS_PROXY` by its HTTP client; they stand here for the reader.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use crate::hint::Misuse;
+
+/// A variable and what it means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What it means, in a line.
+    pub meaning: &'static str,
+}
+
+macro_rules! variables {
+    ($($constant:ident = $name:literal, $meaning:literal;)*) => {
+        $(#[doc = $meaning] pub const $constant: Variable = Variable { name: $name, meaning: $meaning };)*
+        /// All of them, in the order of the help.
+        pub const ALL: &[Variable] = &[$($constant),*];
+    };
+}
+
+variables! {
+    CONFIG = "REDIS_OPS_CONFIG", "the settings file (`--config`)";
+    INSTANCE = "REDIS_OPS_INSTANCE", "the instance (`--instance`); never enough for a restore";
+    REPOSITORY = "REDIS_OPS_REPOSITORY", "the repository (`--repository`)";
+    USERNAME = "REDIS_OPS_USERNAME", "the ACL user (`--username`)";
+    PASSWORD = "REDIS_OPS_PASSWORD", "the password";
+    REDISCLI_AUTH = "REDISCLI_AUTH", "the password, as redis-cli knows it; `REDIS_OPS_PASSWORD` goes first";
+    FORMAT = "REDIS_OPS_FORMAT", "the format of the answer (`--format`)";
+    LOG = "REDIS_OPS_LOG", "what is logged, in the syntax of RUST_LOG, in place of `-v`";
+    NO_COLOR = "NO_COLOR", "not empty: no colour";
+    CLICOLOR_FORCE = "CLICOLOR_FORCE", "not empty and not 0: colour even into a pipe";
+    TERM = "TERM", "`dumb`: no colour and no moving bar";
+    HOME = "HOME", "where `.config` is looked for without `XDG_CONFIG_HOME`";
+    XDG_CONFIG_HOME = "XDG_CONFIG_HOME", "where `redis-ops/config.yaml` is looked for";
+    AWS_ACCESS_KEY_ID = "AWS_ACCESS_KEY_ID", "and the other variables and profiles that the AWS tools know: credentials for S3";
+    AWS_REGION = "AWS_REGION", "the region of S3 (`--s3-region`)";
+    AWS_DEFAULT_REGION = "AWS_DEFAULT_REGION", "the same, where `AWS_REGION` is not set";
+    AWS_ENDPOINT_URL_S3 = "AWS_ENDPOINT_URL_S3", "an S3-compatible store (`--s3-endpoint`)";
+    AWS_ENDPOINT_URL = "AWS_ENDPOINT_URL", "the same for every AWS service";
+    AWS_CA_BUNDLE = "AWS_CA_BUNDLE", "PEM file of the authorities that S3's certificate may be signed by";
+    HTTPS_PROXY = "HTTPS_PROXY", "the proxy on the way to S3";
+}
+
+/// The environment, taken once; tests make their own.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<OsString, OsString>);
+
+impl std::fmt::Debug for Environment {
+    // Half of all secrets live in the environment.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Environment({} variables)", self.0.len())
+    }
+}
+
+impl Environment {
+    /// The process's own.
+    pub fn of_process() -> Self {
+        Self(std::env::vars_os().collect())
+    }
+
+    /// One made of names and values.
+    #[cfg(test)]
+    pub fn of<const N: usize>(pairs: [(&str, &str); N]) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+
+    /// The value of a variable; an empty one counts as not set. Fails where it is no text, without showing it.
+    pub fn text(&self, variable: Variable) -> Result<Option<&str>, Misuse> {
+        self.by_name(variable.name)
+    }
+
+    /// As [`Environment::text`], for the names in a settings file.
+    pub fn by_name(&self, name: &str) -> Result<Option<&str>, Misuse> {
+        let Some(value) = self.0.get(OsStr::new(name)).filter(|value| !value.is_empty()) else { return Ok(None) };
+        match value.to_str() {
+            Some(text) => Ok(Some(text)),
+            None => Err(Misuse::usage(format!("the environment variable {name} is not UTF-8"))),
+        }
+    }
+
+    /// A variable that holds a path.
+    pub fn path(&self, variable: Variable) -> Option<PathBuf> {
+        self.0.get(OsStr::new(variable.name)).filter(|value| !value.is_empty()).map(PathBuf::from)
+    }
+
+    /// Whether a variable is set to something else than nothing.
+    pub fn is_set(&self, variable: Variable) -> bool {
+        self.path(variable).is_some()
+    }
+}
+
+/// The table for the help.
+pub fn help() -> String {
+    let mut text = String::from("Environment variables (flags go before them, the settings file after):\n");
+    for variable in ALL {
+        text.push_str(&format!("  {:<22}{}\n", variable.name, variable.meaning));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_variable_is_not_set() {
+        let environment = Environment::of([("REDIS_OPS_CONFIG", ""), ("REDIS_OPS_INSTANCE", "a")]);
+        assert_eq!(environment.text(CONFIG).unwrap(), None);
+        assert_eq!(environment.text(INSTANCE).unwrap(), Some("a"));
+        assert!(!environment.is_set(CONFIG));
+    }
+
+    #[test]
+    fn a_dump_of_the_environment_shows_no_value() {
+        let environment = Environment::of([("REDIS_OPS_PASSWORD", "hunter2-do-not-print")]);
+        assert_eq!(format!("{environment:?}"), "Environment(1 variables)");
+    }
+}

@@ -1,0 +1,88 @@
+//! SIGINT and SIGTERM: the first asks to clean up and stop, the second leaves at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::printer::Printer;
+
+const SIGINT: u8 = 2;
+const SIGTERM: u8 = 15;
+
+/// What signals have said so far.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupt {
+    token: CancellationToken,
+    number: Arc<AtomicU8>,
+}
+
+impl Interrupt {
+    /// Begins to listen. Must be called within a runtime; fails where the system refuses the handlers.
+    pub fn listen(printer: &Printer) -> std::io::Result<Self> {
+        let interrupt = Self::default();
+        let mut sigint = signal(SignalKind::interrupt())?;
+        let mut sigterm = signal(SignalKind::terminate())?;
+        let (listening, printer) = (interrupt.clone(), printer.clone());
+        tokio::spawn(async move {
+            loop {
+                let number = tokio::select! {
+                    _ = sigint.recv() => SIGINT,
+                    _ = sigterm.recv() => SIGTERM,
+                };
+                if listening.token.is_cancelled() {
+                    leave(number);
+                }
+                listening.number.store(number, Ordering::Relaxed);
+                printer.say("stopping: what was begun is cleaned up; once more leaves at once");
+                listening.token.cancel();
+            }
+        });
+        Ok(interrupt)
+    }
+
+    /// What commands watch.
+    pub fn token(&self) -> CancellationToken {
+        self.token.clone()
+    }
+
+    /// Whether a signal came.
+    pub fn came(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    /// 130 after SIGINT, 143 after SIGTERM.
+    pub fn exit_code(&self) -> u8 {
+        match self.number.load(Ordering::Relaxed) {
+            0 => 128 + SIGINT,
+            number => 128 + number,
+        }
+    }
+}
+
+/// Whoever asks twice does not want to wait for an orderly end.
+#[allow(clippy::exit, reason = "the one place that may: nothing is left to return to")]
+fn leave(number: u8) -> ! {
+    std::process::exit(i32::from(128 + number))
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::*;
+    use crate::printer::Choices;
+
+    #[tokio::test]
+    async fn the_first_signal_cancels_and_names_the_exit_code() {
+        let printer = Printer::over(Choices::plain(), Box::new(std::io::sink()), Box::new(std::io::sink()));
+        let interrupt = Interrupt::listen(&printer).unwrap();
+        assert!(!interrupt.came());
+        // The handler is in place: the signal does not end the tests.
+        kill_process(getpid(), Signal::TERM).unwrap();
+        interrupt.token().cancelled().await;
+        assert!(interrupt.came());
+        assert_eq!(interrupt.exit_code(), 143);
+    }
+}

@@ -1,0 +1,200 @@
+//! What was typed becomes what was meant: flags go before the environment, the environment before the settings file, the file before
+//! defaults. Below here nothing is half-known.
+
+mod backup;
+mod instance;
+mod restore;
+mod subject;
+
+use std::path::{Path, PathBuf};
+
+use super::args::{self, Command as Typed, Global};
+use super::env::{self, Environment};
+use super::settings_file::SettingsFile;
+use crate::commands::which::{File, Place, S3Options};
+use crate::commands::{self, Command, Format, explain, health, list, metrics};
+use crate::hint::Misuse;
+use crate::printer::{ColorChoice, Printer};
+use crate::storage::InvalidLocation;
+
+/// Understands one command line.
+pub struct Resolver<'a> {
+    global: &'a Global,
+    /// `-n` before the command.
+    database: Option<u32>,
+    environment: &'a Environment,
+    file: &'a SettingsFile,
+    printer: &'a Printer,
+}
+
+/// The command with all that it needs to know. `typed` is none that is answered without settings (completions, man).
+pub fn command(
+    typed: &Typed,
+    global: &Global,
+    database: Option<u32>,
+    environment: &Environment,
+    printer: &Printer,
+) -> Result<Option<Command>, Misuse> {
+    if let Typed::Explain { rule } = typed {
+        return Ok(Some(Command::Explain(explain::Settings { rule: rule.clone() })));
+    }
+    let file = SettingsFile::find(global.config.as_deref(), environment)?;
+    if let Some(path) = file.path() {
+        tracing::info!(path = %path.display(), "settings file");
+    }
+    let resolver = Resolver { global, database, environment, file: &file, printer };
+    resolver.resolve(typed)
+}
+
+impl Resolver<'_> {
+    fn resolve(&self, typed: &Typed) -> Result<Option<Command>, Misuse> {
+        Ok(Some(match typed {
+            Typed::Backup(args) => Command::Backup(self.backup(args)?),
+            Typed::Restore(args) => Command::Restore(self.restore(args)?),
+            Typed::Verify(args) => Command::Verify(self.verify(args)?),
+            Typed::List(args) => {
+                self.no_database("list", args.database.number)?;
+                Command::List(list::Settings { place: self.place()?, instance: self.typed_instance_name()? })
+            }
+            Typed::Show(args) => Command::Show(self.show(args)?),
+            Typed::Diagnose(args) => Command::Diagnose(self.diagnose(args)?),
+            Typed::Health(args) => Command::Health(health::Settings { server: self.server(args.database.number)? }),
+            Typed::Metrics(args) => Command::Metrics(metrics::Settings { server: self.server(args.database.number)? }),
+            Typed::Explain { .. } | Typed::Completions { .. } | Typed::Man { .. } => return Ok(None),
+        }))
+    }
+
+    /// Refuses `-n` where no database is read.
+    fn no_database(&self, command: &str, own: Option<u32>) -> Result<(), Misuse> {
+        match own.or(self.database) {
+            Some(_) => Err(Misuse::usage(format!("`{command}` reads no database: `-n` means nothing here"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The repository.
+    fn place(&self) -> Result<Place, Misuse> {
+        let typed = match &self.global.repository {
+            Some(typed) => Some(typed.clone()),
+            None => self.environment.text(env::REPOSITORY)?.map(str::to_owned),
+        };
+        let Some(text) = typed.map_or_else(|| self.file.destination(), |typed| Ok(Some(typed)))? else {
+            return Err(Misuse::usage("no repository is named").hint(
+                "`--repository s3://bucket/prefix` or `--repository /path`, REDIS_OPS_REPOSITORY, or `backup.destination` in the settings",
+            ));
+        };
+        let location = text.parse().map_err(|invalid: InvalidLocation| Misuse::usage(invalid.to_string()))?;
+        Ok(Place { location, s3: self.s3()? })
+    }
+
+    fn s3(&self) -> Result<S3Options, Misuse> {
+        let (global, file) = (self.global, self.file.s3()?);
+        let first = |variables: &[env::Variable]| -> Result<Option<String>, Misuse> {
+            for variable in variables {
+                if let Some(value) = self.environment.text(*variable)? {
+                    return Ok(Some(value.to_owned()));
+                }
+            }
+            Ok(None)
+        };
+        let or = |typed: &Option<String>, variables: &[env::Variable], file: Option<String>| match typed {
+            Some(typed) => Ok(Some(typed.clone())),
+            None => first(variables).map(|found| found.or(file)),
+        };
+        let endpoint = or(&global.s3_endpoint, &[env::AWS_ENDPOINT_URL_S3, env::AWS_ENDPOINT_URL], file.endpoint)?;
+        Ok(S3Options {
+            // Stores of one's own seldom have a host name for every bucket.
+            path_style: global.s3_path_style.or(file.path_style).unwrap_or(endpoint.is_some()),
+            region: or(&global.s3_region, &[env::AWS_REGION, env::AWS_DEFAULT_REGION], file.region)?,
+            endpoint,
+            ca: self.environment.path(env::AWS_CA_BUNDLE).or(file.ca),
+            sse: file.sse,
+            storage_class: file.storage_class,
+        })
+    }
+}
+
+/// A path, or `-` for stdin.
+fn file(path: &Path) -> File {
+    if path == Path::new("-") { File::Stdin } else { File::Path(path.to_owned()) }
+}
+
+fn temporary_folder() -> PathBuf {
+    std::env::temp_dir()
+}
+
+/// Whether colour is wanted.
+pub fn color(typed: Option<ColorChoice>, environment: &Environment) -> ColorChoice {
+    if let Some(choice) = typed {
+        return choice;
+    }
+    if environment.is_set(env::NO_COLOR) {
+        return ColorChoice::Never;
+    }
+    match environment.text(env::CLICOLOR_FORCE) {
+        Ok(Some("0")) | Ok(None) | Err(_) => ColorChoice::Auto,
+        Ok(Some(_)) => ColorChoice::Always,
+    }
+}
+
+/// The format of the answer, which must be one that the command has.
+pub fn format(global: &Global, command: &str, environment: &Environment) -> Result<Format, Misuse> {
+    let has = commands::formats(command);
+    let named = if global.json { Some(Format::Json) } else { global.format };
+    let wanted = match named {
+        Some(format) => format,
+        None => match environment.text(env::FORMAT)? {
+            Some(name) => format_named(name)?,
+            None => return Ok(has[0]),
+        },
+    };
+    if has.contains(&wanted) {
+        return Ok(wanted);
+    }
+    let names: Vec<&str> = has.iter().map(|format| format.name()).collect();
+    Err(Misuse::usage(format!("`{command}` has no format `{}`", wanted.name()))
+        .hint(format!("it has: `{}`", names.join("`, `"))))
+}
+
+fn format_named(name: &str) -> Result<Format, Misuse> {
+    <Format as clap::ValueEnum>::from_str(name, true).map_err(|_| {
+        Misuse::usage(format!("the environment variable {} names no format", env::FORMAT.name))
+            .hint("`table`, `json`, `ndjson`, `nagios`, `prometheus` or `junit`")
+    })
+}
+
+/// The name of a command, as it is typed.
+pub fn name(typed: &Typed) -> &'static str {
+    match typed {
+        Typed::Backup(_) => "backup",
+        Typed::Restore(_) => "restore",
+        Typed::Verify(_) => "verify",
+        Typed::List(_) => "list",
+        Typed::Show(_) => "show",
+        Typed::Diagnose(_) => "diagnose",
+        Typed::Health(_) => "health",
+        Typed::Metrics(_) => "metrics",
+        Typed::Explain { .. } => "explain",
+        Typed::Completions { .. } => "completions",
+        Typed::Man { .. } => "man",
+    }
+}
+
+/// All names, for a command line that was not understood.
+pub const NAMES: &[&str] =
+    &["backup", "restore", "verify", "list", "show", "diagnose", "health", "metrics", "explain", "completions", "man"];
+
+/// The backup or the file that was typed.
+struct Chosen<'a> {
+    id: Option<&'a str>,
+    file: Option<&'a Path>,
+}
+
+impl<'a> From<&'a args::Stored> for Chosen<'a> {
+    fn from(stored: &'a args::Stored) -> Self {
+        Self { id: stored.backup_id.as_deref(), file: stored.file.as_deref() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! The settings of `backup`.
+
+use super::instance::checked_name;
+use super::{Resolver, file, temporary_folder};
+use crate::cli::args::backup::Backup as Typed;
+use crate::commands::backup::{Origin, Settings};
+use crate::connection::Address;
+use crate::hint::Misuse;
+
+impl Resolver<'_> {
+    pub(super) fn backup(&self, typed: &Typed) -> Result<Settings, Misuse> {
+        let block = self.file.backup()?;
+        let origin = match &typed.from_file {
+            Some(path) => Origin::File { file: file(path), instance: self.name_of_adopted(typed.name.as_deref())? },
+            None => self.origin(typed, block.enabled, block.schedule)?,
+        };
+        Ok(Settings {
+            origin,
+            place: self.place()?,
+            codec: typed.compression.or(block.codec).unwrap_or_default(),
+            labels: typed.labels.iter().cloned().collect(),
+            rate: typed.rate,
+            wait_lock: typed.wait_lock.unwrap_or_default(),
+            spool_dir: typed.spool_dir.clone().unwrap_or_else(temporary_folder),
+            plan: typed.plan,
+        })
+    }
+
+    fn origin(&self, typed: &Typed, enabled: bool, schedule: Option<String>) -> Result<Origin, Misuse> {
+        self.no_database("backup", typed.database.number)?;
+        let mut server = self.server(None)?;
+        let has_name = typed.name.is_some() || self.file.instances().contains(&server.instance.as_str());
+        if let Address::Sentinel { .. } = server.node.address
+            && !has_name
+        {
+            return Err(Misuse::usage("a Sentinel group that is named by its URL needs a name in the repository")
+                .hint("`--name NAME`, or an entry under `instances` in the settings"));
+        }
+        server.instance = checked_name(typed.name.as_deref().unwrap_or(&server.instance))?;
+        let if_due = match (typed.if_due, schedule) {
+            (false, _) => None,
+            (true, _) if !enabled => {
+                return Err(Misuse::settings(
+                    "`--if-due` asks for a schedule, and the settings say `backup.enabled: false`",
+                ));
+            }
+            (true, None) => {
+                return Err(Misuse::settings("`--if-due` asks for a schedule, and the settings hold none")
+                    .hint("`backup.schedule: \"0 1 * * *\"` is every night at one"));
+            }
+            (true, Some(schedule)) => Some(schedule),
+        };
+        Ok(Origin::Server {
+            server: Box::new(server),
+            capture: typed.source,
+            read_from: typed.read_from,
+            transfer: typed.transfer,
+            if_due,
+        })
+    }
+
+    fn name_of_adopted(&self, name: Option<&str>) -> Result<String, Misuse> {
+        let typed = match name {
+            Some(name) => Some(name.to_owned()),
+            None => self.typed_instance_name()?,
+        };
+        match typed {
+            Some(name) => checked_name(&name),
+            None => Err(Misuse::usage("a file does not say which instance it is from").hint("`--name NAME` does")),
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Which server is meant, who we are to it, and how it is reached.
+
+use crate::cli::env;
+use crate::cli::settings_file::{Instance, Tls as TlsBlock};
+use crate::commands::which::Server;
+use crate::connection::{Address, DEFAULT_PORT, DEFAULT_TIMEOUT, InstanceUrl, Node, Secret, Tls, read_password_file};
+use crate::hint::Misuse;
+use crate::repository::{check_instance, instance_name};
+
+use super::Resolver;
+
+/// Where nothing is said.
+const DEFAULT_INSTANCE: &str = "redis://127.0.0.1:6379";
+
+/// What names a server.
+enum Choice {
+    /// A URL, or a name from the settings.
+    Named(String),
+    /// `-H` and `-p`.
+    Port(String, u16),
+}
+
+impl Resolver<'_> {
+    /// The server that is meant where any will do: typed, from the environment, or the default.
+    pub(super) fn server(&self, database: Option<u32>) -> Result<Server, Misuse> {
+        if let Some(choice) = self.typed_choice() {
+            return self.server_of(&choice, database);
+        }
+        let named = self.environment.text(env::INSTANCE)?.unwrap_or(DEFAULT_INSTANCE).to_owned();
+        self.server_of(&Choice::Named(named), database)
+    }
+
+    /// The server that was typed; `None`: none was.
+    pub(super) fn typed_server(&self, database: Option<u32>) -> Result<Option<Server>, Misuse> {
+        self.typed_choice().map(|choice| self.server_of(&choice, database)).transpose()
+    }
+
+    /// A server by what was typed for an option of its own.
+    pub(super) fn named_server(&self, named: &str) -> Result<Server, Misuse> {
+        self.server_of(&Choice::Named(named.to_owned()), None)
+    }
+
+    /// The name of the instance that was typed. A name that the settings do not know is no error: its backups may have outlived it.
+    pub(super) fn typed_instance_name(&self) -> Result<Option<String>, Misuse> {
+        match self.typed_choice() {
+            None => Ok(None),
+            Some(Choice::Named(named)) if !named.contains("://") => Ok(Some(named)),
+            Some(choice) => self.server_of(&choice, None).map(|server| Some(server.instance)),
+        }
+    }
+
+    fn typed_choice(&self) -> Option<Choice> {
+        let global = self.global;
+        if let Some(named) = global.instance.as_ref().or(global.uri.as_ref()) {
+            return Some(Choice::Named(named.clone()));
+        }
+        if global.host.is_none() && global.port.is_none() {
+            return None;
+        }
+        let host = global.host.clone().unwrap_or_else(|| "127.0.0.1".to_owned());
+        Some(Choice::Port(host, global.port.unwrap_or(DEFAULT_PORT)))
+    }
+
+    fn server_of(&self, choice: &Choice, database: Option<u32>) -> Result<Server, Misuse> {
+        let (name, mut node, block) = match choice {
+            Choice::Port(host, port) => (None, Node::new(Address::tcp(host.as_str(), *port)), Instance::default()),
+            Choice::Named(url) if url.contains("://") => (None, node_of_url(url)?, Instance::default()),
+            Choice::Named(name) => {
+                let block = self.file.instance(name)?.ok_or_else(|| self.unknown(name))?;
+                (Some(name.clone()), node_of(&block)?, block)
+            }
+        };
+        if let Some(name) = &name {
+            node.name = name.clone();
+        }
+        self.credentials(&mut node, &block)?;
+        self.tls(&mut node, block.tls.as_ref())?;
+        if let Some(number) = database.or(self.database) {
+            node.database = number;
+        }
+        node.timeout = self
+            .global
+            .timeout
+            .map_or_else(|| self.file.timeout(), |typed| Ok(Some(typed)))?
+            .unwrap_or(DEFAULT_TIMEOUT);
+        if node.timeout.is_zero() {
+            return Err(Misuse::usage("a timeout of nothing leaves no time to connect"));
+        }
+        node.retry = self.file.retry()?;
+        if let Some(password) = &node.credentials.password {
+            self.printer.hide(password.expose());
+        }
+        Ok(Server { instance: name.unwrap_or_else(|| folder_name(&node.address)), node })
+    }
+
+    fn unknown(&self, name: &str) -> Misuse {
+        let known = self.file.instances();
+        let place = match self.file.path() {
+            Some(path) => format!("in the settings file {}", path.display()),
+            None => "for there is no settings file".to_owned(),
+        };
+        let misuse = Misuse::settings(format!("there is no instance `{name}` {place}"));
+        if name.contains(['.', ':']) || name == "localhost" {
+            return misuse.hint(format!("a server is named by its URL: `redis://{name}`"));
+        }
+        let likeness = |known: &&&str| (strsim::jaro_winkler(name, known) * 1000.0) as u32;
+        match known.iter().max_by_key(likeness) {
+            Some(best) if likeness(&best) > 700 => misuse.hint(format!("did you mean `{best}`?")),
+            Some(_) => misuse.hint(format!("known: `{}`", known.join("`, `"))),
+            None => misuse.hint("name it under `instances`, or give its URL: `redis://host:6379`"),
+        }
+    }
+
+    /// Flags, then what a URL says itself (it was given together with the address), the environment, the settings.
+    fn credentials(&self, node: &mut Node, block: &Instance) -> Result<(), Misuse> {
+        let environment = self.environment;
+        let credentials = &mut node.credentials;
+        if let Some(name) = &self.global.username {
+            credentials.username = Some(name.clone());
+        } else if credentials.username.is_none() || block.url.is_some() {
+            let of_environment = environment.text(env::USERNAME)?.map(str::to_owned);
+            credentials.username =
+                of_environment.or_else(|| block.username.clone()).or_else(|| credentials.username.take());
+        }
+        if let Some(path) = &self.global.password_file {
+            credentials.password = Some(read_password_file(path).map_err(|error| Misuse::usage(error.to_string()))?);
+        } else if credentials.password.is_none() || block.url.is_some() {
+            let of_environment = match environment.text(env::PASSWORD)? {
+                Some(password) => Some(password),
+                None => environment.text(env::REDISCLI_AUTH)?,
+            };
+            credentials.password = match of_environment {
+                Some(password) => Some(Secret::new(password)),
+                None => password_of(block)?.or_else(|| credentials.password.take()),
+            };
+        }
+        Ok(())
+    }
+
+    /// The block of the settings, and flags over it. Any of them means TLS, as does `rediss://`.
+    fn tls(&self, node: &mut Node, block: Option<&TlsBlock>) -> Result<(), Misuse> {
+        let global = self.global;
+        let flagged = global.tls
+            || global.insecure
+            || global.sni.is_some()
+            || [&global.tls_ca, &global.tls_cert, &global.tls_key].iter().any(|path| path.is_some());
+        if block.is_some_and(|block| block.off) && !flagged {
+            return match node.tls {
+                Some(_) => {
+                    Err(Misuse::settings(format!("`{}`: `rediss://` speaks TLS, and `tls: false` says no", node.name)))
+                }
+                None => Ok(()),
+            };
+        }
+        if !flagged && block.is_none() {
+            return Ok(());
+        }
+        let block = block.cloned().unwrap_or_default();
+        let tls = Tls {
+            ca: global.tls_ca.clone().or(block.ca),
+            certificate: global.tls_cert.clone().or(block.cert),
+            key: global.tls_key.clone().or(block.key),
+            server_name: global.sni.clone().or(block.sni),
+            insecure: global.insecure || block.insecure,
+        };
+        if tls.certificate.is_some() != tls.key.is_some() {
+            return Err(Misuse::usage("a client certificate and its key belong together")
+                .hint("`--tls-cert FILE --tls-key FILE`"));
+        }
+        if matches!(node.address, Address::Unix { .. }) {
+            return Err(Misuse::usage("a socket of this machine speaks no TLS"));
+        }
+        node.tls = Some(tls);
+        Ok(())
+    }
+}
+
+fn node_of(block: &Instance) -> Result<Node, Misuse> {
+    match (&block.url, &block.host) {
+        (Some(url), _) => node_of_url(url.expose()),
+        (None, Some(host)) => Ok(Node::new(Address::tcp(host.as_str(), block.port.unwrap_or(DEFAULT_PORT)))),
+        (None, None) => Err(Misuse::settings("an instance has either `url` or `host` and `port`")),
+    }
+}
+
+fn node_of_url(url: &str) -> Result<Node, Misuse> {
+    let parsed = InstanceUrl::parse(url).map_err(|error| {
+        Misuse::usage(error.to_string()).hint(
+            "`redis://host:6379`, `rediss://user@host:6380`, `unix:///path`, `redis+sentinel://host,host/service`",
+        )
+    })?;
+    Ok(Node::from_url(parsed))
+}
+
+fn password_of(block: &Instance) -> Result<Option<Secret>, Misuse> {
+    match (&block.password, &block.password_file) {
+        (Some(password), _) => Ok(Some(password.clone())),
+        (None, Some(path)) => read_password_file(path).map(Some).map_err(|error| Misuse::settings(error.to_string())),
+        (None, None) => Ok(None),
+    }
+}
+
+/// The name of an instance that has none: `host-port`, for a socket its path, for a Sentinel group its service.
+fn folder_name(address: &Address) -> String {
+    match address {
+        Address::Tcp { host, port } => instance_name(&format!("{host}-{port}")),
+        Address::Unix { path } => instance_name(&path.to_string_lossy()),
+        Address::Sentinel { service, .. } => instance_name(service),
+    }
+}
+
+/// Refuses a name that cannot be a folder in every store.
+pub(super) fn checked_name(name: &str) -> Result<String, Misuse> {
+    match check_instance(name) {
+        Ok(()) => Ok(name.to_owned()),
+        Err(error) => {
+            Err(Misuse::usage(error.to_string())
+                .hint("`--name NAME` gives the instance another name in the repository"))
+        }
+    }
+}

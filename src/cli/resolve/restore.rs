@@ -1,0 +1,107 @@
+//! The settings of `restore`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use super::{Chosen, Resolver};
+use crate::cli::args::restore::Restore as Typed;
+use crate::commands::restore::{Existing, Instance, OnConflict, SafetyBackup, Selection, Settings, Target};
+use crate::commands::which::{Backup, Server};
+use crate::hint::Misuse;
+
+/// The names of the types, as `TYPE` gives them.
+const TYPES: &[&str] = &["string", "list", "set", "zset", "hash", "stream", "module", "vectorset", "array"];
+
+impl Resolver<'_> {
+    pub(super) fn restore(&self, typed: &Typed) -> Result<Settings, Misuse> {
+        if self.database.is_some() {
+            return Err(Misuse::usage("`-n` before `restore` means nothing")
+                .hint("`restore --db N[:M]` says which database, and where to"));
+        }
+        let target = self.target(typed)?;
+        let chosen = Chosen::from(&typed.stored);
+        if chosen.id.is_none() && chosen.file.is_none() {
+            return Err(Misuse::usage("no backup is named").hint("`--backup-id latest`, or `--file PATH`"));
+        }
+        // Beside a target that is named, `-i` says whose backup is meant; alone it is the target.
+        let instance = match (&target, &typed.target_instance) {
+            (_, Some(_)) if self.typed_instance_name()?.is_some() => self.typed_instance_name()?,
+            (Target::Server(instance), _) => Some(instance.server.instance.clone()),
+            _ => self.typed_instance_name()?,
+        };
+        Ok(Settings {
+            backup: self.stored(&chosen, instance)?,
+            target,
+            selection: selection(typed)?,
+            ttl: typed.ttl,
+            verify: !typed.skip_verify,
+            accept_loss: typed.accept_loss,
+            plan: typed.plan,
+        })
+    }
+
+    fn target(&self, typed: &Typed) -> Result<Target, Misuse> {
+        if let Some(path) = &typed.to_file {
+            return Ok(if path == Path::new("-") { Target::Stdout } else { Target::File(path.clone()) });
+        }
+        if let Some(path) = &typed.to_dir {
+            return Ok(Target::Folder(path.clone()));
+        }
+        let server = match &typed.target_instance {
+            Some(named) => self.named_server(named)?,
+            None => self.typed_server(None)?.ok_or_else(|| {
+                Misuse::usage("no target is named, and `restore` writes to none that is not named on the command line")
+                    .hint("`--target-instance NAME|URL`, `--to-file PATH` or `--to-dir PATH`")
+            })?,
+        };
+        self.instance(server, typed).map(|instance| Target::Server(Box::new(instance)))
+    }
+
+    fn instance(&self, server: Server, typed: &Typed) -> Result<Instance, Misuse> {
+        let conflict = typed.on_conflict.unwrap_or_default();
+        let overwrites = typed.replace_all || conflict == OnConflict::Replace;
+        let safety = match (overwrites, typed.no_safety_backup) {
+            (false, _) => SafetyBackup::NotNeeded,
+            (true, true) => SafetyBackup::Declined,
+            (true, false) => SafetyBackup::Into(self.place().map_err(|misuse| {
+                Misuse::usage(format!("a safety backup of the target comes first, and {misuse}"))
+                    .hint("`--repository URL`, or `--no-safety-backup` to go without")
+            })?),
+        };
+        Ok(Instance {
+            server,
+            method: typed.method,
+            existing: if typed.replace_all { Existing::RemoveAll(safety) } else { Existing::Keep(conflict, safety) },
+            allow_replica_resync: typed.allow_replica_resync,
+            rate: typed.rate,
+            resume: typed.resume,
+            proof: !typed.no_proof,
+            listen: typed.listen.unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
+            advertise: typed.advertise.clone(),
+        })
+    }
+
+    /// A backup or the file in its place; without either the latest.
+    pub(super) fn stored(&self, chosen: &Chosen<'_>, instance: Option<String>) -> Result<Backup, Misuse> {
+        match chosen.file {
+            Some(path) => Ok(Backup::File(super::file(path))),
+            None => Ok(Backup::Stored { place: self.place()?, id: chosen.id.unwrap_or("latest").to_owned(), instance }),
+        }
+    }
+}
+
+fn selection(typed: &Typed) -> Result<Selection, Misuse> {
+    for name in &typed.types {
+        if !TYPES.contains(&name.as_str()) {
+            return Err(
+                Misuse::usage(format!("`{name}` is no type of Redis")).hint(format!("`{}`", TYPES.join("`, `")))
+            );
+        }
+    }
+    Ok(Selection {
+        keys: typed.keys.clone(),
+        exclude: typed.exclude.clone(),
+        databases: typed.databases.clone(),
+        types: typed.types.clone(),
+    })
+}

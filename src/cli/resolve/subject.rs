@@ -1,0 +1,88 @@
+//! The settings of the commands that answer a question about a backup or a server: `verify`, `show`, `diagnose`.
+
+use super::{Chosen, Resolver, file};
+use crate::cli::args::diagnose::Diagnose;
+use crate::cli::args::verify::{Show, Verify};
+use crate::commands::{diagnose, show, verify};
+use crate::hint::Misuse;
+
+impl Resolver<'_> {
+    pub(super) fn verify(&self, typed: &Verify) -> Result<verify::Settings, Misuse> {
+        let subject = if typed.all {
+            verify::Subject::All {
+                place: self.place()?,
+                instance: self.typed_instance_name()?,
+                sample: typed.sample,
+                older_than: typed.older_than,
+            }
+        } else {
+            self.one(typed)?
+        };
+        Ok(verify::Settings {
+            subject,
+            level: typed.level,
+            census: typed.census,
+            fail_on: typed.fail_on,
+            max_age: typed.max_age,
+            server_binary: typed.server_binary.clone(),
+        })
+    }
+
+    fn one(&self, typed: &Verify) -> Result<verify::Subject, Misuse> {
+        let server = self.typed_server(typed.database.number)?;
+        if server.is_none() {
+            self.no_database("verify", typed.database.number)?;
+        }
+        let instance = server.as_ref().map(|server| server.instance.clone());
+        let with = match (server, &typed.against) {
+            (Some(_), Some(_)) => {
+                return Err(Misuse::usage(
+                    "a backup is compared with an instance or with another backup, not with both",
+                ));
+            }
+            (Some(server), None) => Some(verify::Other::Server(Box::new(server))),
+            (None, Some(id)) => Some(verify::Other::Backup(id.clone())),
+            (None, None) => None,
+        };
+        let comparison = with.map(|with| verify::Comparison {
+            with,
+            ttl_tolerance: typed.ttl_tolerance.unwrap_or_default(),
+            keys: typed.keys.clone(),
+            limit: typed.limit,
+        });
+        Ok(verify::Subject::One { backup: self.stored(&Chosen::from(&typed.stored), instance)?, comparison })
+    }
+
+    pub(super) fn show(&self, typed: &Show) -> Result<show::Settings, Misuse> {
+        self.no_database("show", typed.database.number)?;
+        let chosen = Chosen { id: typed.backup_id.as_deref(), file: typed.file.as_deref() };
+        Ok(show::Settings { backup: self.stored(&chosen, self.typed_instance_name()?)? })
+    }
+
+    pub(super) fn diagnose(&self, typed: &Diagnose) -> Result<diagnose::Settings, Misuse> {
+        let chosen = Chosen::from(&typed.stored);
+        let origin = if let Some(path) = &typed.from {
+            diagnose::Origin::Info(file(path))
+        } else if chosen.id.is_some() || chosen.file.is_some() {
+            diagnose::Origin::Backup(self.stored(&chosen, self.typed_instance_name()?)?)
+        } else {
+            diagnose::Origin::Server(Box::new(self.server(typed.database.number)?))
+        };
+        let mut rules = self.file.rules()?;
+        if let Some(profile) = &typed.profile {
+            rules.profile = Some(profile.clone());
+        }
+        Ok(diagnose::Settings {
+            topic: typed.topic,
+            origin,
+            window: typed.window,
+            since: typed.since,
+            watch: typed.watch,
+            full: typed.full,
+            top: typed.top,
+            sort: typed.sort.clone(),
+            fail_on: typed.fail_on,
+            rules,
+        })
+    }
+}

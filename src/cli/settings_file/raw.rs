@@ -1,0 +1,207 @@
+//! The keys of the settings file, and nothing but the keys: every value is still text. What may be left out is `None`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_saphyr::{Error, options};
+
+use super::text::{Text, WordOr};
+use crate::hint::Misuse;
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    pub instances: Option<BTreeMap<String, Instance>>,
+    pub backup: Option<Backup>,
+    pub s3: Option<S3>,
+    pub connection: Option<Connection>,
+    pub diagnose: Option<Diagnose>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Instance {
+    pub url: Option<Text>,
+    pub host: Option<Text>,
+    pub port: Option<Text>,
+    pub architecture: Option<Text>,
+    pub username: Option<Text>,
+    pub password: Option<Text>,
+    pub password_file: Option<Text>,
+    pub tls: Option<WordOr<Tls>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    pub ca: Option<Text>,
+    pub cert: Option<Text>,
+    pub key: Option<Text>,
+    pub sni: Option<Text>,
+    pub insecure: Option<Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backup {
+    pub enabled: Option<Text>,
+    pub schedule: Option<Text>,
+    #[serde(rename = "type")]
+    pub kind: Option<Text>,
+    pub compression: Option<WordOr<Compression>>,
+    pub destination: Option<Text>,
+    pub retention: Option<Retention>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Compression {
+    pub codec: Option<Text>,
+    pub level: Option<Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    pub keep_last: Option<Text>,
+    pub keep_hourly: Option<Text>,
+    pub keep_daily: Option<Text>,
+    pub keep_weekly: Option<Text>,
+    pub keep_monthly: Option<Text>,
+    pub keep_yearly: Option<Text>,
+}
+
+impl Retention {
+    pub fn all(&self) -> [(&'static str, &Option<Text>); 6] {
+        [
+            ("keep_last", &self.keep_last),
+            ("keep_hourly", &self.keep_hourly),
+            ("keep_daily", &self.keep_daily),
+            ("keep_weekly", &self.keep_weekly),
+            ("keep_monthly", &self.keep_monthly),
+            ("keep_yearly", &self.keep_yearly),
+        ]
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct S3 {
+    pub endpoint: Option<Text>,
+    pub region: Option<Text>,
+    pub path_style: Option<Text>,
+    pub ca: Option<Text>,
+    pub sse: Option<Text>,
+    pub storage_class: Option<Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Connection {
+    pub timeout: Option<Text>,
+    pub retry: Option<Retry>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retry {
+    pub max_attempts: Option<Text>,
+    pub initial: Option<Text>,
+    pub multiplier: Option<Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Diagnose {
+    pub profile: Option<Text>,
+    pub expect: Option<Expect>,
+    pub mute: Option<Vec<Mute>>,
+    pub thresholds: Option<BTreeMap<String, Threshold>>,
+}
+
+#[derive(Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Expect {
+    pub replicas: Option<Text>,
+    pub backup: Option<Text>,
+    pub maxmemory: Option<Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mute {
+    pub rule: Option<Text>,
+    pub until: Option<Text>,
+    pub reason: Option<Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Threshold {
+    pub warning: Option<Text>,
+    pub critical: Option<Text>,
+}
+
+/// Understands the keys of a file.
+pub fn parse(path: &Path, text: &str) -> Result<File, Misuse> {
+    // A snippet would show the lines around a mistake, and a password may stand there.
+    let options = options! { with_snippet: false };
+    match serde_saphyr::from_str_with_options::<Option<File>>(text, options) {
+        Ok(file) => Ok(file.unwrap_or_default()),
+        Err(error) => Err(explain(path, error.without_snippet())),
+    }
+}
+
+/// What is wrong, in our own words: the library's may repeat values.
+fn explain(path: &Path, error: &Error) -> Misuse {
+    let position = match error.location() {
+        Some(place) if place.line() > 0 => format!("{}:{}:{}", path.display(), place.line(), place.column()),
+        _ => path.display().to_string(),
+    };
+    match error {
+        Error::SerdeUnknownField { field, expected, .. } => {
+            let misuse = Misuse::settings(format!("{position}: unknown key `{field}`"));
+            match nearest(field, expected) {
+                Some(known) => misuse.hint(format!("did you mean `{known}`?")),
+                None => misuse.hint(format!("known here: `{}`", expected.join("`, `"))),
+            }
+        }
+        Error::SerdeInvalidType { expected, .. } => {
+            Misuse::settings(format!("{position}: {expected} is expected here"))
+        }
+        Error::Unexpected { expected: "mapping start", .. } => {
+            Misuse::settings(format!("{position}: a block of keys is expected here"))
+        }
+        Error::Unexpected { expected: "sequence start", .. } => {
+            Misuse::settings(format!("{position}: a list is expected here"))
+        }
+        Error::Unexpected { expected: "string scalar", .. } => {
+            Misuse::settings(format!("{position}: a single value is expected here"))
+        }
+        Error::DuplicateMappingKey { key: Some(key), .. } => {
+            Misuse::settings(format!("{position}: the key `{key}` stands here twice"))
+        }
+        Error::DuplicateMappingKey { .. } => Misuse::settings(format!("{position}: a key stands here twice")),
+        Error::MultipleDocuments { .. } => {
+            Misuse::settings(format!("{position}: the file holds more than one document"))
+        }
+        other => Misuse::settings(format!("{position}: not understood as YAML: {}", reason(other))),
+    }
+}
+
+/// The library's words, without the place that we have said already.
+fn reason(error: &Error) -> String {
+    let text = error.to_string();
+    match text.find(" at line ") {
+        Some(at) => text[..at].to_owned(),
+        None => text,
+    }
+}
+
+/// The known key that is most like a mistyped one, unless none is like it.
+fn nearest<'a>(typed: &str, known: &[&'a str]) -> Option<&'a str> {
+    let likeness = |name: &&str| strsim::jaro_winkler(&typed.to_lowercase(), name);
+    let best = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    (likeness(best) > 0.7).then_some(best)
+}

@@ -1,0 +1,251 @@
+//! Values of the settings file: where each stands, variables in it, and what it means.
+
+use std::fmt::{self, Display};
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_saphyr::Spanned;
+
+use crate::cli::env::Environment;
+use crate::codec::Codec;
+use crate::connection::Secret;
+use crate::hint::Misuse;
+
+/// A value as it stands in the file, and where. No `Debug`: it may be secret.
+#[derive(Clone)]
+pub struct Text {
+    raw: String,
+    line: u64,
+    column: u64,
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<String>::deserialize(deserializer)?;
+        let (line, column) = (spanned.referenced.line(), spanned.referenced.column());
+        Ok(Self { raw: spanned.value, line, column })
+    }
+}
+
+/// `compression: true` or `compression: {codec: zstd}`: a word, or a block.
+pub enum WordOr<B> {
+    Word(Text),
+    Block(B),
+}
+
+impl<'de, B: Deserialize<'de>> Deserialize<'de> for WordOr<B> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<Either<B>>::deserialize(deserializer)?;
+        let (line, column) = (spanned.referenced.line(), spanned.referenced.column());
+        Ok(match spanned.value {
+            Either::Word(raw) => Self::Word(Text { raw, line, column }),
+            Either::Block(block) => Self::Block(block),
+        })
+    }
+}
+
+enum Either<B> {
+    Word(String),
+    Block(B),
+}
+
+impl<'de, B: Deserialize<'de>> Deserialize<'de> for Either<B> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(EitherVisitor(PhantomData))
+    }
+}
+
+struct EitherVisitor<B>(PhantomData<B>);
+
+impl<'de, B: Deserialize<'de>> Visitor<'de> for EitherVisitor<B> {
+    type Value = Either<B>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a word or a block")
+    }
+    fn visit_bool<E>(self, word: bool) -> Result<Self::Value, E> {
+        Ok(Either::Word(word.to_string()))
+    }
+    fn visit_i64<E>(self, word: i64) -> Result<Self::Value, E> {
+        Ok(Either::Word(word.to_string()))
+    }
+    fn visit_u64<E>(self, word: u64) -> Result<Self::Value, E> {
+        Ok(Either::Word(word.to_string()))
+    }
+    fn visit_f64<E>(self, word: f64) -> Result<Self::Value, E> {
+        Ok(Either::Word(word.to_string()))
+    }
+    fn visit_str<E>(self, word: &str) -> Result<Self::Value, E> {
+        Ok(Either::Word(word.to_owned()))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        B::deserialize(MapAccessDeserializer::new(map)).map(Either::Block)
+    }
+}
+
+/// Understands values. Every message names the place.
+pub struct Reader<'a> {
+    pub file: &'a Path,
+    pub environment: &'a Environment,
+}
+
+impl Reader<'_> {
+    /// A value that is text.
+    pub fn text(&self, key: &str, text: &Option<Text>) -> Result<Option<String>, Misuse> {
+        self.value(key, text, |value| Ok(value.to_owned()))
+    }
+
+    /// A value that nobody may see.
+    pub fn secret(&self, key: &str, text: &Option<Text>) -> Result<Option<Secret>, Misuse> {
+        Ok(self.text(key, text)?.map(Secret::new))
+    }
+
+    /// A value that is a path; one that is relative begins at the settings file.
+    pub fn path(&self, key: &str, text: &Option<Text>) -> Result<Option<PathBuf>, Misuse> {
+        let folder = self.file.parent().unwrap_or(Path::new(""));
+        Ok(self.text(key, text)?.map(|path| folder.join(path)))
+    }
+
+    /// A value that means something. `parse` says what would be right; it must not repeat the value.
+    pub fn value<T>(
+        &self,
+        key: &str,
+        text: &Option<Text>,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, Misuse> {
+        text.as_ref().map(|text| self.required(key, text, parse)).transpose()
+    }
+
+    /// The same, where there is a value.
+    pub fn required<T>(&self, key: &str, text: &Text, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, Misuse> {
+        let expanded = self.expand(key, text)?;
+        parse(&expanded).map_err(|reason| self.wrong_at(text, key, &reason))
+    }
+
+    /// Replaces `${NAME}` by the variable's value; `$${NAME}` stands for itself.
+    fn expand(&self, key: &str, text: &Text) -> Result<String, Misuse> {
+        let mut expanded = String::with_capacity(text.raw.len());
+        let mut rest = text.raw.as_str();
+        while let Some(at) = rest.find("${") {
+            let (before, from_here) = rest.split_at(at);
+            if let Some(before) = before.strip_suffix('$') {
+                expanded.push_str(before);
+                expanded.push_str("${");
+                rest = &from_here[2..];
+                continue;
+            }
+            expanded.push_str(before);
+            let Some((name, after)) = from_here[2..].split_once('}') else {
+                return Err(self.wrong_at(text, key, "`${` without `}`"));
+            };
+            if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+                return Err(self.wrong_at(text, key, "between `${` and `}` stands no name of a variable"));
+            }
+            match self.environment.by_name(name)? {
+                Some(value) => expanded.push_str(value),
+                None => {
+                    return Err(self.wrong_at(text, key, &format!("the environment variable {name} is not set")));
+                }
+            }
+            rest = after;
+        }
+        Ok(expanded + rest)
+    }
+
+    /// `file:line:column`.
+    pub fn position(&self, text: &Option<Text>) -> String {
+        match text {
+            Some(text) => format!("{}:{}:{}", self.file.display(), text.line, text.column),
+            None => self.file.display().to_string(),
+        }
+    }
+
+    fn wrong_at(&self, text: &Text, key: &str, reason: &str) -> Misuse {
+        Misuse::settings(format!("{}:{}:{}: `{key}`: {reason}", self.file.display(), text.line, text.column))
+    }
+
+    /// Something wrong with a whole block.
+    pub fn wrong(&self, key: &str, reason: &str) -> Misuse {
+        Misuse::settings(format!("{}: `{key}`: {reason}", self.file.display()))
+    }
+}
+
+/// What may be backed up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackupType {
+    Rdb,
+    Aof,
+}
+
+pub fn backup_type(text: &str) -> Result<BackupType, String> {
+    match text {
+        "rdb" => Ok(BackupType::Rdb),
+        "aof" => Ok(BackupType::Aof),
+        _ => Err("a backup is of type `rdb` or `aof`".into()),
+    }
+}
+
+/// How the servers of an instance stand together. What they say themselves counts; here it is only checked for its spelling.
+pub fn architecture(text: &str) -> Result<(), String> {
+    match text {
+        "standalone" | "replication" | "cluster" | "sentinel" => Ok(()),
+        _ => Err("an architecture is `standalone`, `replication`, `cluster` or `sentinel`".into()),
+    }
+}
+
+/// YAML's words for yes and no, old and new.
+pub fn truth(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" => Ok(true),
+        "false" | "no" | "off" => Ok(false),
+        _ => Err("`true` or `false` is expected".into()),
+    }
+}
+
+pub fn number(text: &str) -> Result<u64, String> {
+    parsed(text, "a whole number is expected")
+}
+
+pub fn port(text: &str) -> Result<u16, String> {
+    match parsed::<u16>(text, "a port is a number from 1 to 65535")? {
+        0 => Err("a port is a number from 1 to 65535".into()),
+        port => Ok(port),
+    }
+}
+
+pub fn attempts(text: &str) -> Result<u32, String> {
+    match parsed(text, "a number of attempts is expected, 1 or more")? {
+        0 => Err("a number of attempts is expected, 1 or more".into()),
+        attempts => Ok(attempts),
+    }
+}
+
+pub fn multiplier(text: &str) -> Result<f64, String> {
+    let factor = real(text)?;
+    if factor >= 1.0 { Ok(factor) } else { Err("pauses grow: a number from 1 on is expected".into()) }
+}
+
+pub fn real(text: &str) -> Result<f64, String> {
+    let number: f64 = parsed(text, "a number is expected")?;
+    if number.is_finite() { Ok(number) } else { Err("a number is expected".into()) }
+}
+
+pub fn codec(text: &str) -> Result<Codec, String> {
+    match truth(text) {
+        Ok(true) => Ok(Codec::GZIP),
+        Ok(false) => Ok(Codec::None),
+        Err(_) => parsed_as_is(text),
+    }
+}
+
+fn parsed<T: FromStr>(text: &str, expected: &str) -> Result<T, String> {
+    text.trim().parse().map_err(|_| expected.to_owned())
+}
+
+fn parsed_as_is<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: T::Err| error.to_string())
+}

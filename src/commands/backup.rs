@@ -1,0 +1,311 @@
+//! `redis-ops backup`: takes a backup of an instance.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+
+use super::table::{Table, verdict};
+use super::which::{File, Place, Server};
+use super::{Context, Outcome};
+use crate::backup::{self, BackupError, Report};
+use crate::capture::open_file;
+use crate::capture::source::{self, Chosen};
+use crate::codec::Codec;
+use crate::connection::replication;
+use crate::hint::Misuse;
+use crate::printer::words;
+use crate::repository::manifest::Purpose;
+use crate::repository::{BegunBy, Repository};
+use crate::status::Status;
+
+/// All that a backup needs to know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Where the data comes from.
+    pub origin: Origin,
+    /// Where the backup goes to.
+    pub place: Place,
+    /// How it is compressed.
+    pub codec: Codec,
+    /// Kept in the manifest.
+    pub labels: BTreeMap<String, String>,
+    /// Bytes a second that are read at most; `None`: as fast as it goes.
+    pub rate: Option<u64>,
+    /// How long to wait for another run on the same instance; zero: not at all.
+    pub wait_lock: Duration,
+    /// Where parts of a very large object wait for their upload.
+    pub spool_dir: PathBuf,
+    /// Shows what would happen, and does nothing.
+    pub plan: bool,
+}
+
+/// Where the data of a backup comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Origin {
+    /// A server.
+    Server {
+        /// Which.
+        server: Box<Server>,
+        /// How it is read.
+        capture: Capture,
+        /// Which node is read.
+        read_from: ReadFrom,
+        /// How the server makes the RDB.
+        transfer: Transfer,
+        /// `--if-due`: the cron line of the settings; `None`: now, whatever the schedule says.
+        if_due: Option<String>,
+    },
+    /// An RDB file that is adopted.
+    File {
+        /// Which.
+        file: File,
+        /// The name of the instance in the repository.
+        instance: String,
+    },
+}
+
+/// How the data is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Capture {
+    /// Replication, or SCAN where that is not allowed.
+    #[default]
+    Auto,
+    /// A full resync.
+    Replication,
+    /// Key by key.
+    Scan,
+}
+
+/// Which node is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReadFrom {
+    /// A fresh replica, else the primary.
+    #[default]
+    Auto,
+    /// A replica, or nothing.
+    Replica,
+    /// The primary.
+    Primary,
+}
+
+/// How the server makes the RDB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Transfer {
+    /// By what INFO and CONFIG say.
+    #[default]
+    Auto,
+    /// Through its dump file.
+    Disk,
+    /// Straight into the socket.
+    Diskless,
+}
+
+/// Takes the backup.
+pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
+    let repository = settings.place.open().await?;
+    match &settings.origin {
+        Origin::Server { server, capture, read_from, transfer, if_due } => {
+            if *capture == Capture::Scan {
+                return Err(Misuse::not_supported_yet("`--source scan`").into());
+            }
+            if let Some(schedule) = if_due
+                && let Some(outcome) = not_due(schedule, &server.instance, &repository, context).await?
+            {
+                return Ok(outcome);
+            }
+            let chosen = source::choose(&server.node, node_wanted(*read_from))
+                .await
+                .with_context(|| format!("choose a node of {}", server.node))?;
+            if let Some(note) = &chosen.note {
+                context.printer.say(note);
+            }
+            if settings.plan {
+                return plan(&server.instance, &chosen, &repository, context).await;
+            }
+            let purpose = if if_due.is_some() { Purpose::Scheduled } else { Purpose::Manual };
+            let options = options(settings, &server.instance, purpose, *transfer, context);
+            let progress = context.bar();
+            let report = backup::run(&options, &chosen, &repository, progress.as_ref(), &context.cancel).await;
+            progress.finish();
+            show(report, &format!("back up {}", server.node), context)
+        }
+        Origin::File { file, instance } => {
+            let opened = open_file(file.path(), threads()).with_context(|| format!("open {file}"))?;
+            let options = options(settings, instance, Purpose::Adopted, Transfer::Auto, context);
+            let progress = context.bar();
+            let report = backup::adopt(&options, opened, &repository, progress.as_ref(), &context.cancel).await;
+            progress.finish();
+            show(report, &format!("adopt {file}"), context)
+        }
+    }
+}
+
+/// Threads that compress: all cores, since they run at a lower priority than a source on the same machine.
+pub(super) fn threads() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(1, THREADS_AT_MOST)
+}
+
+/// More threads would compress faster than any server sends, and each costs some MiB.
+const THREADS_AT_MOST: usize = 8;
+
+fn options(settings: &Settings, instance: &str, purpose: Purpose, transfer: Transfer, context: &Context) -> backup::Options {
+    backup::Options {
+        instance: instance.to_owned(),
+        purpose,
+        labels: settings.labels.clone(),
+        codec: settings.codec,
+        threads: threads(),
+        rate: settings.rate,
+        replication: replication::Options {
+            transfer: match transfer {
+                // Straight into the socket where the server does so: a save to its disk would replace its own dump file.
+                Transfer::Auto | Transfer::Diskless => replication::Transfer::Diskless,
+                Transfer::Disk => replication::Transfer::Disk,
+            },
+            ..replication::Options::default()
+        },
+        now: context.now,
+        by: begun_by(),
+    }
+}
+
+fn begun_by() -> BegunBy {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    BegunBy { host, pid: std::process::id() }
+}
+
+fn node_wanted(read_from: ReadFrom) -> source::ReadFrom {
+    match read_from {
+        ReadFrom::Auto => source::ReadFrom::Auto,
+        ReadFrom::Replica => source::ReadFrom::Replica,
+        ReadFrom::Primary => source::ReadFrom::Primary,
+    }
+}
+
+fn show(report: Result<Report, BackupError>, what: &str, context: &Context) -> Result<Outcome> {
+    let report = match report {
+        Ok(report) => report,
+        Err(failed) => {
+            for object in &failed.leftovers {
+                context.printer.say(&format!("could not be removed, and belongs to no backup: {} ({})", object.key, object.error));
+            }
+            return Err(anyhow::Error::new(failed.error).context(match failed.backup_id {
+                Some(id) => format!("{what} as {id}: nothing was published"),
+                None => what.to_owned(),
+            }));
+        }
+    };
+    let manifest = &report.manifest;
+    let raw: u64 = manifest.shards.iter().map(|shard| shard.raw_bytes).sum();
+    let stored: u64 = manifest.shards.iter().map(|shard| shard.stored_bytes).sum();
+    let mut table = Table::pairs();
+    table.row(["backup", &format!("{}/{}", manifest.instance, manifest.id)]);
+    table.row(["from", &format!("{} {} ({})", manifest.server.name, manifest.server.version, manifest.shards[0].node)]);
+    match &manifest.census {
+        Some(census) => {
+            table.row(["keys", &format!("{}, {} with an expiry", words::count(census.keys), words::count(census.expires))]);
+        }
+        None => table.row(["keys", "unknown: the RDB is newer than this version knows"]),
+    }
+    table.row(["size", &format!("{} as RDB, {} stored ({})", words::bytes(raw), words::bytes(stored), manifest.compression)]);
+    if let Some(source) = &report.source {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate need not be exact")]
+        let rate = words::bytes(source.bytes_per_second as u64);
+        let time = words::span(Duration::from_secs_f64(source.seconds));
+        table.row(["time", &format!("{time}, {rate}/s, {}", source.transfer)]);
+        if let (Some(fork), Some(copied)) = (source.impact.fork_usec, source.impact.cow_bytes) {
+            #[allow(clippy::cast_precision_loss, reason = "a time need not be exact")]
+            let fork = fork as f64 / 1000.0;
+            table.row(["cost", &format!("the fork stopped the server for {fork:.1} ms; {} copied on write", words::bytes(copied))]);
+        }
+    }
+    let sentence = if report.warnings.is_empty() {
+        format!("{} is published and sound", manifest.id)
+    } else {
+        format!("{} is published: {}", manifest.id, report.warnings.join("; "))
+    };
+    let text = format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, report.status, &sentence));
+    Ok(Outcome::new(report.status)
+        .field("backup", manifest)
+        .field("source", &report.source)
+        .field("warnings", &report.warnings)
+        .text(text))
+}
+
+/// The answer where no backup is due: the newest one is younger than the last time that the schedule names.
+async fn not_due(schedule: &str, instance: &str, repository: &Repository, context: &Context) -> Result<Option<Outcome>> {
+    let cron = schedule
+        .parse::<croner::Cron>()
+        .map_err(|error| Misuse::settings(format!("`backup.schedule`: {schedule}: {error}")))?;
+    let due = cron
+        .find_previous_occurrence(&context.now, true)
+        .map_err(|error| Misuse::settings(format!("`backup.schedule`: {schedule}: {error}")))?;
+    let newest = repository
+        .list(Some(instance))
+        .await?
+        .into_iter()
+        .filter_map(|listed| listed.manifest().cloned())
+        .filter(|manifest| manifest.purpose != Purpose::Safety)
+        .map(|manifest| manifest.created_at)
+        .max();
+    Ok(newest.filter(|newest| *newest >= due).map(|newest| {
+        let sentence = format!("not due: the newest backup of {instance} is from {}", newest.format("%Y-%m-%d %H:%M UTC"));
+        Outcome::new(Status::Ok)
+            .field("due", false)
+            .field("newest", newest)
+            .text(verdict(&context.printer, Status::Ok, &sentence))
+    }))
+}
+
+/// What would happen; nothing is done.
+async fn plan(instance: &str, chosen: &Chosen, repository: &Repository, context: &Context) -> Result<Outcome> {
+    let mut lines: Vec<(Status, String)> = Vec::new();
+    let facts = &chosen.facts;
+    lines.push((Status::Ok, format!("{} {} as {}: {}", facts.name, facts.version, facts.role.as_str(), chosen.node)));
+    lines.push(rights(chosen).await?);
+    let newest = repository.list(Some(instance)).await?.into_iter().find_map(|listed| listed.manifest().cloned());
+    let raw = newest.as_ref().map(|manifest| manifest.shards.iter().map(|shard| shard.raw_bytes).sum::<u64>());
+    // An RDB takes 0.4 to 0.7 of the memory that the data uses; 0.6 with what the standard data set shows.
+    let estimate = raw.unwrap_or(facts.used_memory / 10 * 6);
+    let basis = if raw.is_some() { "as the newest backup" } else { "reckoned from used_memory" };
+    lines.push((
+        Status::Ok,
+        format!("{} keys, about {} as RDB ({basis})", words::count(facts.keys), words::bytes(estimate)),
+    ));
+    // One core of a server writes 60 to 75 MB of RDB a second.
+    let seconds = Duration::from_secs(estimate / 65_000_000 + 1);
+    lines.push((Status::Ok, format!("about {} at the speed of one core of the server", words::span(seconds))));
+    lines.push((Status::Ok, format!("the repository {} can be read", repository.describe())));
+
+    let status = lines.iter().map(|(status, _)| *status).fold(Status::Ok, Status::and);
+    let mut table = Table::pairs();
+    for (status, line) in &lines {
+        table.row([if *status == Status::Ok { "ok" } else { "refused" }, line]);
+    }
+    let sentence = if status == Status::Ok { "the backup would go through; nothing was done" } else { "the backup would fail; nothing was done" };
+    let text = format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, status, sentence));
+    Ok(Outcome::new(status)
+        .field("plan", json!({
+            "instance": instance, "node": chosen.node.address.to_string(), "role": facts.role.as_str(), "keys": facts.keys,
+            "estimated_raw_bytes": estimate, "estimated_seconds": seconds.as_secs(),
+            "lines": lines.iter().map(|(status, line)| json!({"status": status, "text": line})).collect::<Vec<_>>(),
+        }))
+        .text(text))
+}
+
+/// Whether our user may ask for a full resynchronization.
+async fn rights(chosen: &Chosen) -> Result<(Status, String)> {
+    let mut connection = chosen.node.connect().await?;
+    let who = chosen.node.credentials.username.as_deref().unwrap_or("default");
+    let mut dry_run = redis::cmd("ACL");
+    dry_run.arg("DRYRUN").arg(who).arg("PSYNC").arg("?").arg("-1");
+    Ok(match connection.query(&dry_run).await {
+        Ok(redis::Value::Okay) => (Status::Ok, format!("the user {who} may ask for a full resynchronization")),
+        Ok(_) => (Status::Failed, format!("the user {who} may not ask for a full resynchronization: it needs `+psync`")),
+        // Before 7.0 there is no such question, and few users may ask it.
+        Err(_) => (Status::Ok, format!("whether the user {who} has the right to `PSYNC` was not found out")),
+    })
+}

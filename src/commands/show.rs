@@ -1,0 +1,143 @@
+//! `redis-ops show`: everything known about one backup, or about an RDB file.
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use super::backup::threads;
+use super::contents;
+use super::table::{Table, verdict};
+use super::which::{Backup, File};
+use super::{Context, Outcome};
+use crate::capture::Inspected;
+use crate::census::Census;
+use crate::examination;
+use crate::printer::words;
+use crate::repository::Repository;
+use crate::repository::manifest::{Manifest, StructureState};
+use crate::status::Status;
+use crate::verify;
+
+/// `census.bin` may not be longer than this, in bytes.
+const CENSUS_LIMIT: u64 = 16 << 20;
+
+/// All that showing needs to know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// What is shown.
+    pub backup: Backup,
+}
+
+/// Shows.
+pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
+    match &settings.backup {
+        Backup::File(file) => show_file(file, context).await,
+        Backup::Stored { place, id, instance } => {
+            let repository = place.open().await?;
+            let manifest = super::which::load(&repository, id, instance.as_deref(), context).await?;
+            show_stored(&repository, &manifest, context).await
+        }
+    }
+}
+
+async fn show_stored(repository: &Repository, manifest: &Manifest, context: &Context) -> Result<Outcome> {
+    let rest = rest_of_census(repository, manifest).await;
+    if let Err(error) = &rest {
+        context.printer.say(&format!("the rest of the census cannot be read: {error:#}"));
+    }
+    let rest = rest.ok().flatten();
+    let objects = repository.objects(manifest).await?;
+
+    let mut about = Table::pairs();
+    about.row(["backup", &format!("{}/{}", manifest.instance, manifest.id)]);
+    let taken = manifest.finished_at - manifest.created_at;
+    let span = words::span(taken.to_std().unwrap_or_default());
+    about.row(["taken", &format!("{}, in {span}", manifest.created_at.format("%Y-%m-%d %H:%M:%S UTC"))]);
+    about.row(["why", &format!("{:?}", manifest.purpose).to_lowercase()]);
+    let server = &manifest.server;
+    about.row(["server", &words::escape(format!("{} {} {} {}", server.name, server.version, server.mode, server.role).as_bytes())]);
+    for (name, value) in &manifest.labels {
+        about.row([format!("label {name}"), words::escape(value.as_bytes())]);
+    }
+    for shard in &manifest.shards {
+        about.row(["node", &words::escape(shard.node.as_bytes())]);
+        if let Some(offset) = shard.offset {
+            about.row(["replication", &format!("{} offset {offset}", shard.replid)]);
+        }
+        about.row(["rdb", &format!(
+            "version {}, {} bytes, CRC64 {}", shard.rdb_version, words::count(shard.raw_bytes), shard.crc64.as_deref().unwrap_or("none"),
+        )]);
+        about.row(["object", &format!("{}, {} bytes, {} frames", shard.object, words::count(shard.stored_bytes), words::count(shard.frames))]);
+        about.row(["sha256", &shard.stored_sha256]);
+    }
+    let mut text = vec![about.render(&context.printer)];
+    if let Some(summary) = &manifest.census {
+        text.push(contents::to_text(summary, rest.as_ref(), context));
+    }
+    let sentence = match (&manifest.census, manifest.structure.state) {
+        (Some(census), StructureState::Verified) => {
+            format!("{}, {} with an expiry, digest {}", words::counted(census.keys, "key"), words::count(census.expires), census.digest)
+        }
+        _ => format!("the structure was understood up to byte {} only", manifest.structure.understood_up_to),
+    };
+    text.push(verdict(&context.printer, Status::Ok, &sentence));
+    let objects: Vec<Value> = objects.iter().map(|object| json!({"key": object.key, "length": object.length})).collect();
+    Ok(Outcome::new(Status::Ok)
+        .field("backup", manifest)
+        .field("census", manifest.census.as_ref().map(|summary| contents::to_json(summary, rest.as_ref(), context)))
+        .field("objects", objects)
+        .text(text.join("\n\n")))
+}
+
+/// Buckets, histogram and largest keys; `None` where the backup has none.
+async fn rest_of_census(repository: &Repository, manifest: &Manifest) -> Result<Option<Census>> {
+    let Some(object) = manifest.census.as_ref().and_then(|summary| summary.object.as_ref()) else { return Ok(None) };
+    let bytes = repository.get_object(manifest, object, CENSUS_LIMIT).await.with_context(|| format!("read {object}"))?;
+    Ok(Some(crate::census::decode(&bytes).with_context(|| format!("read {object}"))?))
+}
+
+async fn show_file(file: &File, context: &Context) -> Result<Outcome> {
+    let progress = context.bar();
+    let moment_ms = context.now.timestamp_millis();
+    let found = verify::file(file.path(), true, moment_ms, threads(), progress.as_ref(), &context.cancel).await;
+    progress.finish();
+    let found = found.with_context(|| format!("read {file}"))?;
+    let mut text = Vec::new();
+    let mut outcome = Outcome::new(found.report.status).field("file", file.to_string());
+    if let Some(inspected) = &found.inspected {
+        let mut about = Table::pairs();
+        about.row(["file", &file.to_string()]);
+        about.row(["rdb", &format!(
+            "version {}, {} bytes, CRC64 {}", inspected.rdb_version, words::count(inspected.raw_bytes), inspected.crc64().as_deref().unwrap_or("none"),
+        )]);
+        for (name, value) in &inspected.aux {
+            about.row([words::escape(name.as_bytes()), words::escape(value.as_bytes())]);
+        }
+        text.push(about.render(&context.printer));
+        outcome = outcome.field("rdb", rdb_json(inspected));
+    }
+    if let Some(census) = &found.report.census {
+        let summary = examination::summarize(census);
+        text.push(contents::to_text(&summary, Some(census), context));
+        outcome = outcome.field("census", contents::to_json(&summary, Some(census), context));
+    }
+    let sentence = match found.report.findings.first() {
+        None => format!("{}, whole and sound", words::counted(found.report.checked.keys, "key")),
+        Some(finding) => words::escape(finding.title.as_bytes()),
+    };
+    text.push(verdict(&context.printer, found.report.status, &sentence));
+    Ok(outcome.field("findings", &found.report.findings).text(text.join("\n\n")))
+}
+
+/// What an RDB says of itself.
+pub(super) fn rdb_json(inspected: &Inspected) -> Value {
+    json!({
+        "version": inspected.rdb_version,
+        "dialect": format!("{:?}", inspected.dialect).to_lowercase(),
+        "aux": inspected.aux,
+        "raw_bytes": inspected.raw_bytes,
+        "trailing_bytes": inspected.trailing_bytes,
+        "crc64": inspected.crc64(),
+        "raw_sha256": inspected.raw_sha256,
+        "keys": inspected.keys,
+    })
+}

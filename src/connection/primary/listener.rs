@@ -1,0 +1,100 @@
+//! The socket that the target connects to, and who else does.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::handshake;
+use super::link::{Duplex, Link};
+
+/// How long somebody may take to show that they are the target.
+const GREETING_LIMIT: Duration = Duration::from_secs(10);
+/// How many may try at the same time. Whoever comes above that is dropped; the target tries again each second.
+const GREETINGS_AT_ONCE: usize = 64;
+/// A pause after `accept` failed (no file descriptors left), so that it does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A listening socket for exactly one target.
+pub struct Listener {
+    socket: TcpListener,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Listener {
+    /// Listens at `address` (port 0: any free one). With `tls` nobody gets a byte in the clear.
+    ///
+    /// # Errors
+    /// The address is not ours, or the port is taken.
+    pub async fn bind(address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
+        Ok(Self { socket: TcpListener::bind(address).await?, tls: tls.map(TlsAcceptor::from) })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Waits, without an end, for the target: for the connection whose `PSYNC` names `replid`, the target's `master_replid`.
+    /// Everybody else is dropped. Several may be heard at once, so that a silent stranger does not keep the target out.
+    pub async fn recognise(&self, replid: &str) -> Link {
+        let mut greetings: JoinSet<Option<Link>> = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = self.socket.accept() => match accepted {
+                    Ok((stream, peer)) if greetings.len() < GREETINGS_AT_ONCE => {
+                        greetings.spawn(greet(stream, peer, self.tls.clone(), replid.to_owned()));
+                    }
+                    Ok(_) => {}
+                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                },
+                Some(greeted) = greetings.join_next() => {
+                    if let Ok(Some(link)) = greeted {
+                        return link;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Closes every connection that comes, without a byte, for as long as it is polled: the target is already here.
+    pub async fn turn_everybody_away(&self) -> std::convert::Infallible {
+        loop {
+            if self.socket.accept().await.is_err() {
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn greet(stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>, replid: String) -> Option<Link> {
+    let greeting = async {
+        stream.set_nodelay(true)?;
+        let mut stream: Box<dyn Duplex> = match tls {
+            Some(tls) => Box::new(tls.accept(stream).await?),
+            None => Box::new(stream),
+        };
+        let requests = handshake::recognise(stream.as_mut(), &replid).await?;
+        std::io::Result::Ok(requests.map(|requests| Link::new(stream, requests, peer)))
+    };
+    let link = match tokio::time::timeout(GREETING_LIMIT, greeting).await {
+        Ok(Ok(link)) => link,
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, %error, "a connection to the replication port ended before it was recognised");
+            return None;
+        }
+        Err(_) => None,
+    };
+    if link.is_none() {
+        tracing::warn!(%peer, "a connection to the replication port is not the target's, and was closed");
+    }
+    link
+}

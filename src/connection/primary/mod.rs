@@ -1,0 +1,20 @@
+//! Our side as a primary: a target that was told `REPLICAOF` comes to our listening socket, is recognised, and is fed one RDB.
+//!
+//! ```text
+//! Listener::bind ─► REPLICAOF to the target (not ours) ─► Listener::recognise ─► Link::full_resync ─► its REPLCONF ACK
+//! ```
+//!
+//! By hand, because a client library buffers a bulk whole and an RDB is one bulk. Nothing but bytes is known here: that they
+//! are a good RDB, and what the target is told before and after, is the business of `restore`.
+
+mod error;
+mod handshake;
+mod link;
+mod listener;
+mod request;
+mod tls;
+
+pub use error::FeedError;
+pub use link::{Link, Loaded, Snapshot};
+pub use listener::Listener;
+pub use tls::server_config;

@@ -1,0 +1,94 @@
+//! What can go wrong with a repository.
+
+use super::{BackupId, ManifestError};
+use crate::storage::StorageError;
+
+/// Candidates that an error names; there may be more.
+const NAMED: usize = 10;
+
+/// What can go wrong with a repository. Its causes are in `source()`.
+#[derive(Debug, thiserror::Error)]
+pub enum RepositoryError {
+    /// There is no such backup.
+    #[error("there is no backup {0}")]
+    NotFound(String),
+    /// The id is reserved, but nothing was published under it.
+    #[error("backup {instance}/{id} was begun and never finished: it has no manifest")]
+    Incomplete {
+        /// Instance name.
+        instance: String,
+        /// Its id.
+        id: BackupId,
+    },
+    /// Several backups are meant by what was given.
+    #[error("`{selector}` may be {}", names(candidates))]
+    Ambiguous {
+        /// What was given.
+        selector: String,
+        /// Instance and id of each.
+        candidates: Vec<(String, BackupId)>,
+    },
+    /// Someone else has published under our id.
+    #[error("backup {0} exists already: someone else has written it")]
+    AlreadyExists(String),
+    /// No id is left in this minute.
+    #[error("there are too many backups of `{0}` in this minute")]
+    MinuteIsFull(String),
+    /// A name that cannot be a folder or an object.
+    #[error("`{0}` cannot be a name here: letters, digits and `-` `_` `.` can, at most 128 of them")]
+    InvalidName(String),
+    /// The manifest that is to be published does not fit what was uploaded.
+    #[error("the manifest does not fit what was stored: {0}")]
+    Inconsistent(String),
+    /// The manifest is there, but cannot be used.
+    #[error("read the manifest of backup {backup}")]
+    Manifest {
+        /// `instance/id`.
+        backup: String,
+        /// Why.
+        source: ManifestError,
+    },
+    /// The place for objects has failed.
+    #[error("{doing}")]
+    Storage {
+        /// What we were doing, with the key.
+        doing: String,
+        /// Why not.
+        source: StorageError,
+    },
+}
+
+impl RepositoryError {
+    /// The stable code for JSON.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) | Self::Incomplete { .. } => "not_found",
+            Self::Ambiguous { .. } => "ambiguous",
+            Self::AlreadyExists(_) | Self::MinuteIsFull(_) => "already_exists",
+            Self::InvalidName(_) => "usage",
+            Self::Inconsistent(_) => "corrupt",
+            Self::Manifest { source, .. } => source.code(),
+            Self::Storage { source, .. } => source.code(),
+        }
+    }
+}
+
+fn names(candidates: &[(String, BackupId)]) -> String {
+    let mut text =
+        candidates.iter().take(NAMED).map(|(instance, id)| format!("{instance}/{id}")).collect::<Vec<_>>().join(", ");
+    if candidates.len() > NAMED {
+        text += &format!(" or one of {} more", candidates.len() - NAMED);
+    }
+    text
+}
+
+/// Says what we were doing when the place for objects failed.
+pub(super) trait Doing<T> {
+    fn doing(self, verb: &str, key: &str) -> Result<T, RepositoryError>;
+}
+
+impl<T> Doing<T> for Result<T, StorageError> {
+    fn doing(self, verb: &str, key: &str) -> Result<T, RepositoryError> {
+        self.map_err(|source| RepositoryError::Storage { doing: format!("{verb} {key}"), source })
+    }
+}

@@ -1,0 +1,127 @@
+//! The names of things: `<instance>/<id>/begun.json`, `dump.rdb.gz`, `census.bin`, `manifest.json`, `receipts/…`, `pins/…`.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use super::{BackupId, RepositoryError};
+
+/// Reserves the id; the first object of a backup.
+pub(super) const BEGUN: &str = "begun.json";
+/// Its presence is the backup; the last object.
+pub const MANIFEST: &str = "manifest.json";
+/// What is too long for the manifest.
+pub const CENSUS: &str = "census.bin";
+/// What was learned later.
+pub(super) const RECEIPTS: &str = "receipts/";
+/// What was decided later.
+pub(super) const PINS: &str = "pins/";
+
+/// An instance's name is a folder's: it may be so long, bytes.
+const LONGEST_INSTANCE: usize = 128;
+
+/// The name of the object that holds a shard's RDB: `dump.rdb` of the only one, `shard-0003.rdb` in a cluster of several,
+/// with the codec's extension (`.gz`, `.zst` or none).
+pub fn dump_name(shard: u32, shards: usize, extension: &str) -> String {
+    if shards > 1 { format!("shard-{shard:04}.rdb{extension}") } else { format!("dump.rdb{extension}") }
+}
+
+/// Refuses a name that cannot be a folder everywhere.
+pub fn check_instance(name: &str) -> Result<(), RepositoryError> {
+    let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let begins_well = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    if begins_well && name.len() <= LONGEST_INSTANCE && name.chars().all(good) {
+        return Ok(());
+    }
+    Err(RepositoryError::InvalidName(name.escape_debug().to_string()))
+}
+
+/// A good name made of any text, such as `host:port` of an instance that was given by URL: what may not be in a name becomes
+/// a hyphen. Two texts may become the same name.
+pub fn instance_name(text: &str) -> String {
+    let good = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    let name: String = text.chars().map(good).take(LONGEST_INSTANCE).collect();
+    let name = name.trim_start_matches(['-', '.']);
+    if name.is_empty() { "redis".to_owned() } else { name.to_owned() }
+}
+
+/// The folder of one backup, with a slash at its end.
+pub(super) fn folder(instance: &str, id: BackupId) -> String {
+    format!("{instance}/{id}/")
+}
+
+/// The key of an object of a backup. `name` may come from a manifest: it must not lead elsewhere.
+pub(super) fn object_key(instance: &str, id: BackupId, name: &str) -> Result<String, RepositoryError> {
+    check_instance(instance)?;
+    let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let reserved = [BEGUN, MANIFEST].contains(&name);
+    if name.is_empty() || name.starts_with('.') || name.len() > LONGEST_INSTANCE || !name.chars().all(good) || reserved
+    {
+        return Err(RepositoryError::InvalidName(name.escape_debug().to_string()));
+    }
+    Ok(folder(instance, id) + name)
+}
+
+/// The name of a receipt: `receipts/verify-2024-01-01T01:00:00.000Z.json` with hyphens for the colons, so that names sort by
+/// time.
+pub(super) fn receipt_name(kind: &str, time: DateTime<Utc>) -> String {
+    let time = time.to_rfc3339_opts(SecondsFormat::Millis, true).replace(':', "-");
+    format!("{RECEIPTS}{kind}-{time}.json")
+}
+
+/// The time in the name of a receipt.
+pub(super) fn receipt_time(kind: &str, name: &str) -> Option<DateTime<Utc>> {
+    let time = name.strip_prefix(RECEIPTS)?.strip_prefix(kind)?.strip_prefix('-')?.strip_suffix(".json")?;
+    let (date, clock) = time.split_once('T')?;
+    format!("{date}T{}", clock.replace('-', ":")).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_cannot_be_folders_are_refused() {
+        for name in ["redis-prod", "10.0.0.1-6379", "A_b.c", "_x", "7"] {
+            assert!(check_instance(name).is_ok(), "{name}");
+        }
+        for name in ["", ".", "..", ".x", "-x", "a/b", "a b", "a:1", "ü", &"a".repeat(129)] {
+            assert!(check_instance(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn any_text_becomes_a_name() {
+        for (text, name) in [
+            ("10.0.0.1:6379", "10.0.0.1-6379"),
+            ("[::1]:6379", "1--6379"),
+            ("/run/redis.sock", "run-redis.sock"),
+            ("..", "redis"),
+        ] {
+            assert_eq!(instance_name(text), name);
+            assert!(check_instance(&instance_name(text)).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_name_from_a_manifest_leads_nowhere_else() {
+        let id = "2024-01-01-01-00".parse().unwrap();
+        assert_eq!(object_key("a", id, "dump.rdb.gz").unwrap(), "a/2024-01-01-01-00/dump.rdb.gz");
+        for name in ["", "..", "../b/dump.rdb", "/etc/passwd", "manifest.json", "begun.json", ".x"] {
+            assert!(object_key("a", id, name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn the_time_of_a_receipt_is_in_its_name() {
+        let time: DateTime<Utc> = "2024-01-01T01:02:03.004Z".parse().unwrap();
+        let name = receipt_name("verify", time);
+        assert_eq!(name, "receipts/verify-2024-01-01T01-02-03.004Z.json");
+        assert_eq!(receipt_time("verify", &name), Some(time));
+        assert_eq!(receipt_time("verify", "receipts/restore-2024-01-01T01-02-03.004Z.json"), None);
+    }
+
+    #[test]
+    fn shards_are_told_apart() {
+        assert_eq!(dump_name(0, 1, ".gz"), "dump.rdb.gz");
+        assert_eq!(dump_name(2, 3, ""), "shard-0002.rdb");
+    }
+}

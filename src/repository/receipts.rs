@@ -1,0 +1,86 @@
+//! What was learned of a backup after it was published: verifications, restores.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::error::Doing;
+use super::{BackupId, Repository, RepositoryError, check_instance, layout};
+
+/// Most bytes of a receipt.
+const RECEIPT_LIMIT: u64 = 1 << 20;
+
+/// What was learned, and when.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Receipt {
+    /// When it was written: the time in its name.
+    pub time: DateTime<Utc>,
+    /// What it says. Of a verification `level` and `status` are expected.
+    pub content: Value,
+}
+
+impl Receipt {
+    /// A field of the content that is a text.
+    pub fn text(&self, field: &str) -> Option<&str> {
+        self.content.get(field).and_then(Value::as_str)
+    }
+}
+
+impl Repository {
+    /// Writes a receipt of a `kind` (`verify`, `restore`) about a backup.
+    ///
+    /// # Errors
+    /// If the kind cannot be a name, or the place refuses.
+    pub async fn write_receipt(
+        &self,
+        instance: &str,
+        id: BackupId,
+        kind: &str,
+        receipt: &Receipt,
+    ) -> Result<(), RepositoryError> {
+        check_instance(instance)?;
+        check_instance(kind)?;
+        let key = layout::folder(instance, id) + &layout::receipt_name(kind, receipt.time);
+        let body = serde_json::to_vec_pretty(&receipt.content)
+            .map_err(|error| RepositoryError::Inconsistent(error.to_string()))?;
+        self.storage.create(&key, body.into()).await.doing("write", &key)
+    }
+
+    /// The newest receipt of a kind; `None` if there is none. One that cannot be read is passed over.
+    ///
+    /// # Errors
+    /// If the place cannot be asked.
+    pub async fn newest_receipt(
+        &self,
+        instance: &str,
+        id: BackupId,
+        kind: &str,
+    ) -> Result<Option<Receipt>, RepositoryError> {
+        check_instance(instance)?;
+        let prefix = layout::folder(instance, id) + layout::RECEIPTS;
+        let objects = self.storage.list(&prefix).await.doing("list", &prefix)?;
+        let keys: Vec<&str> = objects.iter().map(|object| object.key.as_str()).collect();
+        self.newest_of(&layout::folder(instance, id), &keys, kind).await
+    }
+
+    /// The newest receipt of a kind among the keys of one backup.
+    pub(super) async fn newest_of(
+        &self,
+        folder: &str,
+        keys: &[&str],
+        kind: &str,
+    ) -> Result<Option<Receipt>, RepositoryError> {
+        let timed = |key: &&str| Some((layout::receipt_time(kind, key.strip_prefix(folder)?)?, key.to_string()));
+        let mut receipts: Vec<_> = keys.iter().filter_map(timed).collect();
+        receipts.sort();
+        while let Some((time, key)) = receipts.pop() {
+            let body = self.storage.get(&key, RECEIPT_LIMIT).await;
+            match body.map(|body| serde_json::from_slice(&body)) {
+                Ok(Ok(content)) => return Ok(Some(Receipt { time, content })),
+                Ok(Err(error)) => tracing::warn!(%key, %error, "a receipt is not JSON"),
+                Err(crate::storage::StorageError::NotFound) => {}
+                Err(error) => return Err(error).doing("read", &key),
+            }
+        }
+        Ok(None)
+    }
+}

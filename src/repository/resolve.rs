@@ -1,0 +1,124 @@
+//! Which backup is meant: an exact id, a unique beginning, `latest`, or either behind an instance's name.
+
+use std::collections::BTreeMap;
+
+use super::manifest::Purpose;
+use super::{BackupId, MANIFEST, Repository, RepositoryError, layout};
+
+/// Newest of an instance that is no safety backup.
+const LATEST: &str = "latest";
+
+/// The backup that is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// Instance name.
+    pub instance: String,
+    /// Its id.
+    pub id: BackupId,
+    /// Others were meant as well, and it was chosen because it is the target instance's: worth saying.
+    pub chosen_by_target: bool,
+}
+
+impl Repository {
+    /// Finds the one published backup that `selector` means: an exact id, a unique beginning of one, or `latest`; each also as
+    /// `INSTANCE/…`. An exact id beats a beginning. If several instances have it, that of `target` is meant. `latest` passes over
+    /// safety backups, but not over one whose manifest cannot be read: that is for the user to know.
+    ///
+    /// # Errors
+    /// [`RepositoryError::NotFound`], [`RepositoryError::Ambiguous`], [`RepositoryError::Incomplete`] (an exact id without a
+    /// manifest), or what the place says.
+    pub async fn resolve(&self, selector: &str, target: Option<&str>) -> Result<Resolved, RepositoryError> {
+        let (instance, wanted) = match selector.rsplit_once('/') {
+            Some((instance, wanted)) => (Some(instance), wanted),
+            None => (None, selector),
+        };
+        let backups = self.ids(instance).await?;
+        let candidates =
+            if wanted == LATEST { self.latest(&backups.published).await? } else { backups.matching(wanted) };
+        match choose(candidates, target) {
+            Choice::One(resolved) => Ok(resolved),
+            Choice::Several(candidates) => {
+                Err(RepositoryError::Ambiguous { selector: selector.escape_debug().to_string(), candidates })
+            }
+            Choice::None => Err(backups.missing(selector, wanted, target)),
+        }
+    }
+
+    async fn ids(&self, instance: Option<&str>) -> Result<Ids, RepositoryError> {
+        let mut ids = Ids { published: Vec::new(), incomplete: Vec::new() };
+        for ((instance, id), objects) in self.folders(instance).await? {
+            let manifest = layout::folder(&instance, id) + MANIFEST;
+            let published = objects.iter().any(|object| object.key == manifest);
+            if published { &mut ids.published } else { &mut ids.incomplete }.push((instance, id));
+        }
+        Ok(ids)
+    }
+
+    /// The latest of each instance.
+    async fn latest(&self, published: &[(String, BackupId)]) -> Result<Vec<(String, BackupId)>, RepositoryError> {
+        let mut by_instance = BTreeMap::<&str, Vec<BackupId>>::new();
+        for (instance, id) in published {
+            by_instance.entry(instance).or_default().push(*id);
+        }
+        let mut latest = Vec::new();
+        for (instance, mut ids) in by_instance {
+            ids.sort();
+            while let Some(id) = ids.pop() {
+                match self.load(instance, id).await {
+                    Ok(manifest) if manifest.purpose == Purpose::Safety => {}
+                    // It was removed meanwhile.
+                    Err(RepositoryError::NotFound(_) | RepositoryError::Incomplete { .. }) => {}
+                    Ok(_) | Err(RepositoryError::Manifest { .. }) => {
+                        latest.push((instance.to_owned(), id));
+                        break;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(latest)
+    }
+}
+
+struct Ids {
+    published: Vec<(String, BackupId)>,
+    incomplete: Vec<(String, BackupId)>,
+}
+
+impl Ids {
+    fn matching(&self, wanted: &str) -> Vec<(String, BackupId)> {
+        let exact = with(&self.published, |id| id == wanted);
+        // Without the year a beginning says nothing; `2` would match until the year 3000.
+        if exact.is_empty() && wanted.len() >= 4 { with(&self.published, |id| id.starts_with(wanted)) } else { exact }
+    }
+
+    fn missing(&self, selector: &str, wanted: &str, target: Option<&str>) -> RepositoryError {
+        let incomplete = with(&self.incomplete, |id| id == wanted);
+        let ours = incomplete.iter().find(|(instance, _)| Some(instance.as_str()) == target);
+        match ours.or(incomplete.first()) {
+            Some((instance, id)) => RepositoryError::Incomplete { instance: instance.clone(), id: *id },
+            None => RepositoryError::NotFound(format!("`{}`", selector.escape_debug())),
+        }
+    }
+}
+
+fn with(ids: &[(String, BackupId)], matches: impl Fn(&str) -> bool) -> Vec<(String, BackupId)> {
+    ids.iter().filter(|(_, id)| matches(&id.to_string())).cloned().collect()
+}
+
+enum Choice {
+    One(Resolved),
+    Several(Vec<(String, BackupId)>),
+    None,
+}
+
+fn choose(mut candidates: Vec<(String, BackupId)>, target: Option<&str>) -> Choice {
+    let resolved = |(instance, id), chosen_by_target| Choice::One(Resolved { instance, id, chosen_by_target });
+    let mut ours = candidates.iter().filter(|(instance, _)| Some(instance.as_str()) == target);
+    match (candidates.len(), ours.next(), ours.next()) {
+        (0, ..) => Choice::None,
+        (1, ..) => candidates.pop().map_or(Choice::None, |candidate| resolved(candidate, false)),
+        (_, Some(one), None) => resolved(one.clone(), true),
+        _ => Choice::Several(candidates),
+    }
+}

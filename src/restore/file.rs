@@ -1,0 +1,134 @@
+//! Method `file`: the RDB on disk, for a server that is not running: one `dump.rdb`, or a folder that a server with AOF starts from.
+//!
+//! A server with `appendonly yes` ignores its `dump.rdb` at start, and would come up empty. [`to_dir`] therefore makes an
+//! append-only file whose base is the RDB. All of it appears at once, complete and on the disk, or not at all.
+
+mod folder;
+mod temporary;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::progress::{Progress, Unit};
+
+use super::{RdbSource, SourceError};
+
+pub use folder::{AofLayout, to_dir};
+
+use temporary::Temporary;
+
+/// Files that are complete, and on the disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// What a server reads, the RDB first.
+    pub files: Vec<PathBuf>,
+    /// Bytes of the RDB.
+    pub bytes: u64,
+    /// What a person should know before a server is started on it.
+    pub warnings: Vec<String>,
+}
+
+/// Why nothing was written. What was begun is removed.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It would have to be overwritten.
+    #[error("{} exists already", path.display())]
+    Exists {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// There is not enough room on the disk.
+    #[error("{} bytes are needed at {}, and {available} are free", needed, path.display())]
+    NoSpace {
+        /// The folder.
+        path: PathBuf,
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes free for us.
+        available: u64,
+    },
+    /// The disk.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// Which file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// The source of the RDB broke.
+    #[error("the source of the RDB failed")]
+    Source(#[from] SourceError),
+    /// We were asked to stop.
+    #[error("interrupted")]
+    Cancelled,
+}
+
+impl FileError {
+    fn write(path: &Path, error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::AlreadyExists => Self::Exists { path: path.to_owned() },
+            _ => Self::Write { path: path.to_owned(), error },
+        }
+    }
+
+    /// The stable name of this error in JSON answers.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Exists { .. } => "already_exists",
+            Self::NoSpace { .. } => "target_too_small",
+            Self::Write { .. } => "cannot_write",
+            Self::Source(SourceError::Changed { .. }) => "checksum_mismatch",
+            Self::Source(_) => "storage_unavailable",
+            Self::Cancelled => "interrupted",
+        }
+    }
+}
+
+/// Writes the RDB as one file. It has its name only once it is whole and on the disk. An existing file is replaced, in one step, only
+/// with `overwrite`. Blocks.
+///
+/// # Errors
+/// See [`FileError`].
+pub fn to_file(
+    path: &Path,
+    source: RdbSource,
+    overwrite: bool,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<Written, FileError> {
+    // Now rather than after an hour. What counts is the last step, which does not overwrite either.
+    if !overwrite && path.symlink_metadata().is_ok() {
+        return Err(FileError::Exists { path: path.to_owned() });
+    }
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    temporary::must_have_room(folder, source.length)?;
+    let bytes = source.length;
+    let mut file = Temporary::create(folder, path)?;
+    write(&mut file, source, progress, cancel)?;
+    file.become_permanent(path, overwrite)?;
+    let reminder = "a server with `appendonly yes` ignores this file at start: start it with `appendonly no`, then \
+                    `CONFIG SET appendonly yes`; or let `--to-dir` write what such a server reads";
+    Ok(Written { files: vec![path.to_owned()], bytes, warnings: vec![reminder.to_owned()] })
+}
+
+/// All pieces of the source into a file, and the file onto the disk.
+fn write(
+    file: &mut Temporary,
+    source: RdbSource,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<(), FileError> {
+    progress.phase("writing", Unit::Bytes, Some(source.length));
+    for piece in source.pieces() {
+        if cancel.is_cancelled() {
+            return Err(FileError::Cancelled);
+        }
+        let piece = piece?;
+        file.write_all(&piece).map_err(|error| FileError::write(file.path(), error))?;
+        progress.advance(piece.len() as u64);
+    }
+    file.sync()
+}

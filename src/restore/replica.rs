@@ -1,0 +1,260 @@
+//! Method `replica`: the target is told to replicate from us, we feed it the RDB, and it is made a primary again.
+//!
+//! The server's own load, at its own speed: atomic, exact, with functions, LRU/LFU, modules and values of any size. But it is the
+//! one method that a bad stream kills the server with (`rdbReportError` exits; with the disk path its `dump.rdb` is the bad file
+//! already). So: whoever calls [`feed`] has verified the whole backup against this very target ([`refusals`] holds the rest of
+//! the conditions), and exactly those bytes are sent. The last chunk goes out only when the source has ended well and the
+//! checksum over everything is right: a source that breaks, even at its last byte, leaves the target without a whole RDB, and so
+//! with what it had.
+//!
+//! The target is given a replication id of its own, not the backup's. With the original one a replica of the *original* primary
+//! could be continued by the restored server (`+CONTINUE`) although their histories have parted, and would silently diverge. A
+//! restored server is a new history: everybody resynchronizes in full.
+
+mod conditions;
+mod error;
+mod target;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::connection::Node;
+use crate::connection::primary::{self, FeedError, Listener, Loaded, Snapshot};
+use crate::progress::{Progress, Unit};
+use crate::replies::Info;
+
+use super::{RdbSource, SourceError};
+
+pub use conditions::{Content, Facts, Memory, Origin, Refusal, Wish, choose_load, refusals};
+pub use error::{Fed, Holds, Left, ReplicaError, ReplicaFault};
+pub use target::Changed;
+
+use target::{Primary, Target};
+
+/// How long the target may take to connect to us.
+pub const DEFAULT_REACH: Duration = Duration::from_secs(5);
+/// How long the target may neither take nor send a byte. Twice its own `repl-timeout`.
+pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(120);
+/// Chunks between the source and the socket; the source has its own few.
+const CHUNKS_AHEAD: usize = 2;
+/// The offset at which the target's new history begins.
+const FIRST_OFFSET: u64 = 1;
+
+/// How the target takes the RDB in: the value of its `repl-diskless-load` while we feed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Load {
+    /// Into a file first (`disabled`): old data stays until the file is complete, then goes, then the file is loaded.
+    Disk,
+    /// Straight from the socket, if it is empty (`on-empty-db`): the fastest.
+    Memory,
+    /// Straight from the socket beside the old data, which is swapped out at the end (`swapdb`): needs memory for both.
+    Swap,
+}
+
+impl Load {
+    /// The setting's value.
+    pub fn setting(self) -> &'static str {
+        match self {
+            Self::Disk => "disabled",
+            Self::Memory => "on-empty-db",
+            Self::Swap => "swapdb",
+        }
+    }
+}
+
+/// Our certificate, for a target that replicates by TLS. It checks it against its own authorities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// A PEM file with the certificate and its chain.
+    pub certificate: PathBuf,
+    /// A PEM file with its key.
+    pub key: PathBuf,
+}
+
+/// The address that the target is told, where it is not the one we listen on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advertise {
+    /// A name or an IP address, as the target sees us.
+    pub host: String,
+    /// `None`: the port we listen on.
+    pub port: Option<u16>,
+}
+
+/// How the target is fed.
+#[derive(Debug, Clone)]
+pub struct ReplicaOptions {
+    /// Where we listen; `None`: at our local address on the target's own connection, on any free port.
+    pub listen: Option<SocketAddr>,
+    /// What the target is told; `None`: where we listen.
+    pub advertise: Option<Advertise>,
+    /// Needed if the target has `tls-replication yes`, not used otherwise.
+    pub certificate: Option<Certificate>,
+    /// How it takes the RDB in. Put back afterwards.
+    pub load: Load,
+    /// See [`DEFAULT_REACH`].
+    pub reach: Duration,
+    /// See [`DEFAULT_PATIENCE`].
+    pub patience: Duration,
+}
+
+impl ReplicaOptions {
+    /// Listens where the target sees us, without TLS.
+    pub fn new(load: Load) -> Self {
+        Self {
+            listen: None,
+            advertise: None,
+            certificate: None,
+            load,
+            reach: DEFAULT_REACH,
+            patience: DEFAULT_PATIENCE,
+        }
+    }
+}
+
+/// Feeds the target at `node` one verified RDB. What it held before is gone afterwards.
+///
+/// Whatever happens, it is a primary again and has its settings back when this returns, or the error says what is in the way. Do
+/// not drop the future for that reason: cancel.
+///
+/// # Errors
+/// See [`ReplicaFault`]; [`ReplicaError::left`] says what the target holds, and [`ReplicaError::may_go_another_way`] whether it
+/// is as it was, so that another method may be used.
+pub async fn feed(
+    node: &Node,
+    source: RdbSource,
+    options: &ReplicaOptions,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<Fed, ReplicaError> {
+    let mut target = Target::connect(node, options.patience).await.map_err(ReplicaError::untouched)?;
+    let before = target.info().await.map_err(|error| ReplicaError::untouched(ReplicaFault::Target(error)))?;
+    must_be_a_lone_primary(&before).map_err(ReplicaError::untouched)?;
+    let (listener, us) = listen(&mut target, options).await.map_err(ReplicaError::untouched)?;
+
+    let length = source.length;
+    let changed = target.change_loading(options.load, progress).await;
+    let outcome = attach_and_feed(&mut target, &listener, &us, source, options, progress, cancel).await;
+
+    // From here on nothing returns early: however it went, the target is made a primary again and gets its settings back.
+    let recovery = target.become_primary_again(&us, options.patience).await;
+    drop(listener);
+    let not_put_back = target.put_back(changed).await;
+    let left = Left::new(&before, recovery, not_put_back);
+    match outcome {
+        Ok((peer, loaded)) if left.is_primary() => Ok(Fed::new(length, options.load, peer, loaded, left)),
+        Ok(_) => Err(ReplicaError { fault: ReplicaFault::NotPrimaryAgain, left }),
+        Err(fault) => Err(ReplicaError { fault, left }),
+    }
+}
+
+async fn attach_and_feed(
+    target: &mut Target<'_>,
+    listener: &Listener,
+    us: &Primary,
+    source: RdbSource,
+    options: &ReplicaOptions,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<(SocketAddr, Loaded), ReplicaFault> {
+    if cancel.is_cancelled() {
+        return Err(ReplicaFault::Cancelled);
+    }
+    progress.note(&format!("telling the target to replicate from {us}"));
+    let replid = target.replicate_from(us).await.map_err(ReplicaFault::Refused)?;
+    let mut link = tokio::select! {
+        link = listener.recognise(&replid) => link,
+        () = tokio::time::sleep(options.reach) => {
+            return Err(ReplicaFault::NotReached { advertised: us.to_string(), waited: options.reach });
+        }
+        () = cancel.cancelled() => return Err(ReplicaFault::Cancelled),
+    };
+    let peer = link.peer();
+    progress.phase("loading", Unit::Bytes, Some(source.length));
+
+    let snapshot = Snapshot { replid: new_replid(), offset: FIRST_OFFSET, length: source.length };
+    let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
+    let pump = tokio::task::spawn_blocking(move || pump(source, &sender));
+    let advance = |bytes| progress.advance(bytes);
+    let loaded = tokio::select! {
+        loaded = link.full_resync(&snapshot, chunks, &advance, options.patience) => loaded,
+        never = listener.turn_everybody_away() => match never {},
+        () = cancel.cancelled() => return Err(ReplicaFault::Cancelled),
+    };
+    match loaded {
+        Ok(loaded) => {
+            // The link is open until here, so that the target can say that it is up.
+            target.must_follow(us).await?;
+            Ok((peer, loaded))
+        }
+        // The pump has let go of the channel, so it has ended; it knows why.
+        Err(FeedError::SourceEnded { sent, length }) => match pump.await {
+            Ok(Err(error)) => Err(ReplicaFault::Source { error, sent, length }),
+            Ok(Ok(())) | Err(_) => Err(ReplicaFault::Source { error: SourceError::Length { length }, sent, length }),
+        },
+        Err(error) => Err(ReplicaFault::Feed(error)),
+    }
+}
+
+/// Moves everything from the source to the socket's channel; blocks.
+fn pump(source: RdbSource, sender: &mpsc::Sender<Bytes>) -> Result<(), SourceError> {
+    for piece in source.pieces() {
+        if sender.blocking_send(piece?).is_err() {
+            // Nobody listens any more: they know why.
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The last look before anything is changed; [`refusals`] has judged the rest on facts that may be minutes old.
+fn must_be_a_lone_primary(info: &Info) -> Result<(), ReplicaFault> {
+    if info.get("role") != Some("master") {
+        return Err(ReplicaFault::NotAPrimary);
+    }
+    if info.flag("loading") == Some(true) {
+        return Err(ReplicaFault::Loading);
+    }
+    Ok(())
+}
+
+async fn listen(target: &mut Target<'_>, options: &ReplicaOptions) -> Result<(Listener, Primary), ReplicaFault> {
+    let tls = match (target.replicates_by_tls().await, options.certificate.clone()) {
+        (true, None) => return Err(ReplicaFault::NoCertificate),
+        (true, Some(files)) => {
+            let read = tokio::task::spawn_blocking(move || primary::server_config(&files.certificate, &files.key));
+            Some(
+                read.await
+                    .map_err(|error| ReplicaFault::Certificate(error.to_string()))?
+                    .map_err(ReplicaFault::Certificate)?,
+            )
+        }
+        (false, _) => None,
+    };
+    let here = target.our_address().await?.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let address = options.listen.unwrap_or(SocketAddr::new(here, 0));
+    let failed = |error: std::io::Error| ReplicaFault::Listen { address, error };
+    let listener = Listener::bind(address, tls).await.map_err(failed)?;
+    let bound = listener.address().map_err(failed)?;
+    // An address such as 0.0.0.0 is one to listen on, not one to go to.
+    let visible = if bound.ip().is_unspecified() { here } else { bound.ip() };
+    let us = match &options.advertise {
+        Some(Advertise { host, port }) => Primary { host: host.clone(), port: port.unwrap_or(bound.port()) },
+        None => Primary { host: visible.to_string(), port: bound.port() },
+    };
+    Ok((listener, us))
+}
+
+/// 40 hex digits, as servers make them. Without random numbers the time will do: it only has to be new.
+fn new_replid() -> String {
+    let mut bytes = [0; 20];
+    if getrandom::fill(&mut bytes).is_err() {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        bytes[..16].copy_from_slice(&now.as_nanos().to_le_bytes());
+    }
+    hex::encode(bytes)
+}

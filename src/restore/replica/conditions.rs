@@ -1,0 +1,230 @@
+//! When a target may be fed by replication, and how it takes the RDB in: judged on plain facts, before anything is touched.
+
+use super::Load;
+
+/// What is known of the target.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// Its own version, `(7, 0, 15)`; Valkey's own, too.
+    pub version: (u32, u32, u32),
+    /// It is a node of a cluster.
+    pub cluster: bool,
+    /// It is a replica of somebody.
+    pub replica: bool,
+    /// Sentinel watches it.
+    pub sentinel: bool,
+    /// How many replicas it has.
+    pub replicas: usize,
+    /// How many databases it has (`databases`); `None` where it does not say.
+    pub databases: Option<u64>,
+    /// It holds no key in any database.
+    pub empty: bool,
+    /// Whether we may run `REPLICAOF`; `None` where it does not say.
+    pub may_replicaof: Option<bool>,
+    /// Its memory.
+    pub memory: Memory,
+}
+
+/// Memory of the target, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Memory {
+    /// `used_memory` now.
+    pub used: u64,
+    /// What its host has (`total_system_memory`, or a container's limit where it is known).
+    pub host: Option<u64>,
+}
+
+/// What is known of the backup, after all of it was verified.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Content {
+    /// Who made the file.
+    pub origin: Origin,
+    /// What of it this target's loader does not take, in words: the version of the format, types of values. As
+    /// [`crate::rdb`] says for the target's version; empty: it takes everything.
+    pub not_accepted: Vec<String>,
+    /// Modules that it needs and the target has not.
+    pub modules_missing: Vec<String>,
+    /// The highest database that it names.
+    pub highest_database: Option<u64>,
+    /// How many keys appear more than once in a database; `None`: nobody has looked.
+    pub duplicate_keys: Option<u64>,
+    /// `used-mem` of its aux fields, in bytes.
+    pub used_memory: Option<u64>,
+}
+
+/// Who made an RDB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Origin {
+    /// We captured it over replication: a server wrote it.
+    Captured,
+    /// Somebody had it.
+    #[default]
+    Foreign,
+}
+
+/// What the user wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Wish {
+    /// Only some keys, or databases, or other expiries: a part cannot be loaded.
+    pub filtered: bool,
+    /// What the target holds may go.
+    pub replace_all: bool,
+    /// Its replicas may be wiped and filled again.
+    pub allow_replica_resync: bool,
+}
+
+/// Why this way is barred.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Stable name for JSON answers.
+    pub code: &'static str,
+    /// The reason, in words.
+    pub reason: String,
+    /// The flag that overrides it, if one does.
+    pub overridden_by: Option<&'static str>,
+}
+
+/// Everything that forbids to feed this target; empty: it may be fed.
+pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
+    let mut found = Vec::new();
+    let mut refuse = |code, reason: String, overridden_by| found.push(Refusal { code, reason, overridden_by });
+    if target.cluster {
+        refuse("cluster", "a cluster node does not take `REPLICAOF`".to_owned(), None);
+    }
+    if target.replica {
+        refuse("read_only", "the target is a replica: its primary would undo it".to_owned(), None);
+    }
+    if target.sentinel {
+        let reason = "Sentinel watches the target: it would fail over while the target is our replica, and make it a replica of another";
+        refuse("sentinel", reason.to_owned(), None);
+    }
+    if target.may_replicaof == Some(false) {
+        refuse("permission_denied", "we may not run `REPLICAOF` on the target".to_owned(), None);
+    }
+    if wish.filtered {
+        refuse("filtered", "a server loads the whole RDB, not a part of it".to_owned(), None);
+    }
+    if !target.empty && !wish.replace_all {
+        let reason = "everything that the target holds would be replaced".to_owned();
+        refuse("target_not_empty", reason, Some("--replace-all"));
+    }
+    if target.replicas > 0 && !wish.allow_replica_resync {
+        let reason = format!("its {} replicas would be wiped and filled again", target.replicas);
+        refuse("replicas", reason, Some("--allow-replica-resync"));
+    }
+    for what in &content.not_accepted {
+        refuse("unsupported_rdb_version", format!("the target cannot load {what}, and would exit on it"), None);
+    }
+    for module in &content.modules_missing {
+        let reason = format!("the target lacks the module `{module}`, and would exit on its data");
+        refuse("module_missing", reason, None);
+    }
+    if let (Some(highest), Some(databases)) = (content.highest_database, target.databases)
+        && highest >= databases
+    {
+        let reason = format!("the backup has a database {highest}, the target has {databases}: it would exit on it");
+        refuse("too_few_databases", reason, None);
+    }
+    match (content.origin, content.duplicate_keys) {
+        (_, Some(0)) | (Origin::Captured, None) => {}
+        (_, Some(n)) => {
+            refuse("duplicate_keys", format!("{n} keys appear twice: the target would abort on them"), None)
+        }
+        (Origin::Foreign, None) => {
+            let reason = "nobody has looked whether a key of this file appears twice: the target would abort on it";
+            refuse("duplicate_keys", reason.to_owned(), None);
+        }
+    }
+    found
+}
+
+/// How the target should take the RDB in. Old data stays until the new is complete wherever there is the memory for both; the disk
+/// path keeps it until the file is complete.
+pub fn choose_load(target: &Facts, content: &Content) -> Load {
+    // `repl-diskless-load` came with Redis 6.0.
+    if target.version < (6, 0, 0) {
+        return Load::Disk;
+    }
+    if target.empty {
+        return Load::Memory;
+    }
+    let fits = |host: u64, new: u64| target.memory.used.saturating_add(new) <= host - host / 10;
+    match (target.memory.host, content.used_memory) {
+        (Some(host), Some(new)) if fits(host, new) => Load::Swap,
+        _ => Load::Disk,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good() -> (Facts, Content, Wish) {
+        let target = Facts { version: (7, 0, 15), databases: Some(16), empty: true, ..Facts::default() };
+        let content = Content { origin: Origin::Captured, highest_database: Some(15), ..Content::default() };
+        (target, content, Wish::default())
+    }
+
+    /// The codes of the refusals after one change to a pair that has none.
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut Facts, &mut Content, &mut Wish), expected: &[&str]) {
+        let (mut target, mut content, mut wish) = good();
+        change(&mut target, &mut content, &mut wish);
+        let codes: Vec<_> = refusals(&target, &content, wish).iter().map(|refusal| refusal.code).collect();
+        assert_eq!(codes, expected);
+    }
+
+    #[test]
+    fn an_empty_lone_primary_may_be_fed() {
+        check(|_, _, _| {}, &[]);
+    }
+
+    #[test]
+    fn each_reason_bars_the_way_alone() {
+        check(|target, _, _| target.cluster = true, &["cluster"]);
+        check(|target, _, _| target.replica = true, &["read_only"]);
+        check(|target, _, _| target.sentinel = true, &["sentinel"]);
+        check(|target, _, _| target.may_replicaof = Some(false), &["permission_denied"]);
+        check(|_, _, wish| wish.filtered = true, &["filtered"]);
+        check(|target, _, _| target.empty = false, &["target_not_empty"]);
+        check(|target, _, _| target.replicas = 2, &["replicas"]);
+        check(|_, content, _| content.not_accepted.push("RDB version 12".into()), &["unsupported_rdb_version"]);
+        check(|_, content, _| content.modules_missing.push("ReJSON".into()), &["module_missing"]);
+        check(|_, content, _| content.highest_database = Some(16), &["too_few_databases"]);
+        check(|_, content, _| content.duplicate_keys = Some(1), &["duplicate_keys"]);
+        check(|_, content, _| content.origin = Origin::Foreign, &["duplicate_keys"]);
+    }
+
+    #[test]
+    fn what_the_user_allows_is_allowed() {
+        check(|target, _, wish| (target.empty, wish.replace_all) = (false, true), &[]);
+        check(|target, _, wish| (target.replicas, wish.allow_replica_resync) = (2, true), &[]);
+        check(|_, content, _| (content.origin, content.duplicate_keys) = (Origin::Foreign, Some(0)), &[]);
+        check(|target, _, _| target.databases = None, &[]);
+    }
+
+    #[track_caller]
+    fn check_load(
+        version: (u32, u32, u32),
+        empty: bool,
+        used: u64,
+        host: Option<u64>,
+        new: Option<u64>,
+        expected: Load,
+    ) {
+        let target = Facts { version, empty, memory: Memory { used, host }, ..Facts::default() };
+        let content = Content { used_memory: new, ..Content::default() };
+        assert_eq!(choose_load(&target, &content), expected);
+    }
+
+    #[test]
+    fn old_data_stays_beside_the_new_only_where_both_fit() {
+        check_load((5, 0, 14), true, 0, None, None, Load::Disk);
+        check_load((6, 2, 0), true, 0, None, None, Load::Memory);
+        check_load((6, 2, 0), false, 45, Some(100), Some(45), Load::Swap);
+        check_load((6, 2, 0), false, 45, Some(100), Some(46), Load::Disk);
+        check_load((9, 1, 0), false, 1, None, Some(1), Load::Disk);
+        check_load((9, 1, 0), false, 1, Some(100), None, Load::Disk);
+        check_load((9, 1, 0), false, u64::MAX, Some(100), Some(u64::MAX), Load::Disk);
+    }
+}

@@ -1,0 +1,157 @@
+//! A local folder. An object is written under a hidden temporary name, made durable, and then linked to its name: linking
+//! fails where there is one already, so nothing is ever renamed onto an existing name.
+
+mod list;
+mod read;
+mod write;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::task::spawn_blocking;
+
+use super::{ObjectInfo, Reader, Storage, StorageError, Upload, key};
+
+/// A folder. It is made when the first object is written.
+#[derive(Debug, Clone)]
+pub struct Local {
+    root: PathBuf,
+}
+
+impl Local {
+    /// The folder at `root`; it need not exist yet.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        let root = root.into();
+        // So that it stays the same folder if the process changes its own.
+        Self { root: std::path::absolute(&root).unwrap_or(root) }
+    }
+
+    fn path(&self, key: &str) -> Result<PathBuf, StorageError> {
+        key::check(key)?;
+        Ok(self.root.join(key))
+    }
+
+    /// Runs a piece of work that waits for the disk.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let root = self.root.clone();
+        let done = spawn_blocking(move || work(&root).map_err(|error| of_io(&root, error))).await;
+        done.unwrap_or_else(|error| Err(StorageError::Other(error.to_string())))
+    }
+}
+
+#[async_trait]
+impl Storage for Local {
+    fn describe(&self) -> String {
+        super::Location::Local(self.root.clone()).to_string()
+    }
+
+    async fn create(&self, key: &str, body: Bytes) -> Result<(), StorageError> {
+        let path = self.path(key)?;
+        self.blocking(move |root| {
+            let mut temporary = write::Temporary::create(root, &path)?;
+            temporary.write(&body)?;
+            temporary.publish().map(|_| ())
+        })
+        .await
+    }
+
+    async fn keeps_conditions(&self) -> Result<bool, StorageError> {
+        Ok(true)
+    }
+
+    async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StorageError> {
+        let path = self.path(key)?;
+        match self.blocking(move |_| read::whole(&path, limit)).await? {
+            Ok(body) => Ok(body),
+            Err(length) => Err(StorageError::TooLarge { length, limit }),
+        }
+    }
+
+    async fn open(&self, key: &str, offset: u64) -> Result<Reader, StorageError> {
+        let path = self.path(key)?;
+        let file = self.blocking(move |_| read::open(&path, offset)).await?;
+        Ok(Box::new(read::FileChunks::new(self.clone(), file)))
+    }
+
+    async fn head(&self, key: &str) -> Result<ObjectInfo, StorageError> {
+        let path = self.path(key)?;
+        let key = key.to_owned();
+        self.blocking(move |_| list::info(&path, key)).await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StorageError> {
+        key::check_prefix(prefix)?;
+        let prefix = prefix.to_owned();
+        self.blocking(move |root| list::objects(root, &prefix)).await
+    }
+
+    async fn list_folders(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+        key::check_prefix(prefix)?;
+        let prefix = prefix.to_owned();
+        self.blocking(move |root| list::folders(root, &prefix)).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        let path = self.path(key)?;
+        self.blocking(move |root| write::remove(root, &path)).await
+    }
+
+    async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StorageError> {
+        let path = self.path(key)?;
+        let temporary = self.blocking(move |root| write::Temporary::create(root, &path)).await?;
+        Ok(Box::new(write::FileUpload::new(self.clone(), temporary)))
+    }
+
+    async fn unfinished(&self, prefix: &str) -> Result<Option<Vec<ObjectInfo>>, StorageError> {
+        key::check_prefix(prefix)?;
+        let prefix = prefix.to_owned();
+        self.blocking(move |root| list::unfinished(root, &prefix)).await.map(Some)
+    }
+}
+
+/// What the system says, in our words.
+fn of_io(root: &Path, error: io::Error) -> StorageError {
+    use io::ErrorKind;
+    match error.kind() {
+        // Without its folder an object is not missing: the place is.
+        ErrorKind::NotFound if !root.exists() => StorageError::NoSuchPlace(format!("the folder {}", root.display())),
+        ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::NotADirectory => StorageError::NotFound,
+        ErrorKind::AlreadyExists => StorageError::AlreadyExists,
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            StorageError::AccessDenied(format!("{} ({error})", root.display()))
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            StorageError::Full(format!("{} ({error})", root.display()))
+        }
+        ErrorKind::TimedOut | ErrorKind::StaleNetworkFileHandle | ErrorKind::HostUnreachable => {
+            StorageError::Unavailable(error.to_string())
+        }
+        _ => StorageError::Other(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // errno of Linux: ENOSPC, EDQUOT, EFBIG, EACCES, EROFS, ESTALE.
+    #[test]
+    fn a_full_disk_and_a_forbidden_one_are_told_apart() {
+        for (errno, code) in [
+            (28, "no_space"),
+            (122, "no_space"),
+            (27, "no_space"),
+            (13, "access_denied"),
+            (30, "access_denied"),
+            (116, "storage_unavailable"),
+        ] {
+            let error = of_io(Path::new("/"), io::Error::from_raw_os_error(errno));
+            assert_eq!(error.code(), code, "errno {errno}: {error}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What lies in the folder.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+
+use super::write;
+use crate::storage::{ObjectInfo, key};
+
+/// Length and time of one file; whatever is no file is not there.
+pub(super) fn info(path: &Path, key: String) -> io::Result<ObjectInfo> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let modified = metadata.modified().ok().map(DateTime::<Utc>::from);
+    Ok(ObjectInfo { key, length: metadata.len(), modified })
+}
+
+pub(super) fn objects(root: &Path, prefix: &str) -> io::Result<Vec<ObjectInfo>> {
+    let mut found = Vec::new();
+    walk(root, prefix, &mut |key, path| {
+        if key::is_shown(&key) {
+            found.extend(present(info(path, key))?);
+        }
+        Ok(())
+    })?;
+    found.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(found)
+}
+
+/// Temporary files of uploads, under the key that the object would have had.
+pub(super) fn unfinished(root: &Path, prefix: &str) -> io::Result<Vec<ObjectInfo>> {
+    let mut found = Vec::new();
+    walk(root, prefix, &mut |key, path| {
+        let (folder, name) = key.rsplit_once('/').map_or(("", key.as_str()), |(folder, name)| (folder, name));
+        if let Some(name) = write::temporary_for(name) {
+            let key = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+            if key.starts_with(prefix) {
+                found.extend(present(info(path, key))?);
+            }
+        }
+        Ok(())
+    })?;
+    found.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(found)
+}
+
+pub(super) fn folders(root: &Path, prefix: &str) -> io::Result<Vec<String>> {
+    // The prefix ends with a slash or is empty: it is a folder.
+    let mut found = Vec::new();
+    let Some(entries) = entries(root, &root.join(prefix))? else { return Ok(found) };
+    for entry in entries {
+        let entry = entry?;
+        if let Some(name) = entry.file_name().to_str()
+            && key::is_shown(name)
+            && entry.file_type()?.is_dir()
+        {
+            found.push(name.to_owned());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Gives every file whose key may begin with `prefix`, with its key; the hidden ones of that folder too.
+fn walk(root: &Path, prefix: &str, visit: &mut dyn FnMut(String, &Path) -> io::Result<()>) -> io::Result<()> {
+    let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let Some(entries) = entries(root, &root.join(&folder))? else { continue };
+        for entry in entries {
+            let entry = entry?;
+            // A name that is not UTF-8 cannot be a key.
+            let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
+            let key = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+            // Links to folders are not followed: they may lead in a circle.
+            if entry.file_type()?.is_dir() {
+                if key.starts_with(prefix) || prefix.starts_with(&format!("{key}/")) {
+                    folders.push(key);
+                }
+            } else if key.starts_with(prefix) || name.starts_with('.') {
+                visit(key, &entry.path())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The entries of a folder; `None` if it is not there while the root is.
+fn entries(root: &Path, folder: &Path) -> io::Result<Option<fs::ReadDir>> {
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && root.exists() => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory && folder != root => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+/// A file that goes away while it is listed is not there.
+fn present(info: io::Result<ObjectInfo>) -> io::Result<Option<ObjectInfo>> {
+    match info {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        info => info.map(Some),
+    }
+}

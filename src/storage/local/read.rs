@@ -1,0 +1,65 @@
+//! Reading files.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::Local;
+use crate::storage::{Chunks, StorageError};
+
+/// Read at a time, bytes.
+const CHUNK: usize = 512 << 10;
+
+/// The whole file, or its length if that is above the limit.
+pub(super) fn whole(path: &Path, limit: u64) -> io::Result<Result<Bytes, u64>> {
+    let file = open(path, 0)?;
+    let mut body = Vec::new();
+    // The length is asked before and the reading bounded: the file may grow meanwhile.
+    let length = file.metadata()?.len();
+    if length > limit {
+        return Ok(Err(length));
+    }
+    file.take(limit).read_to_end(&mut body)?;
+    Ok(Ok(body.into()))
+}
+
+pub(super) fn open(path: &Path, offset: u64) -> io::Result<File> {
+    let mut file = File::open(path)?;
+    if !file.metadata()?.is_file() {
+        // A folder is no object.
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    file.seek(SeekFrom::Start(offset))?;
+    Ok(file)
+}
+
+pub(super) struct FileChunks {
+    local: Local,
+    file: Arc<File>,
+}
+
+impl FileChunks {
+    pub(super) fn new(local: Local, file: File) -> Self {
+        Self { local, file: Arc::new(file) }
+    }
+}
+
+#[async_trait]
+impl Chunks for FileChunks {
+    async fn next(&mut self) -> Result<Option<Bytes>, StorageError> {
+        let file = Arc::clone(&self.file);
+        let chunk = self
+            .local
+            .blocking(move |_| {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                (&*file).take(CHUNK as u64).read_to_end(&mut chunk)?;
+                Ok(Bytes::from(chunk))
+            })
+            .await?;
+        Ok((!chunk.is_empty()).then_some(chunk))
+    }
+}

@@ -1,0 +1,196 @@
+//! Writing files: a temporary name, fsync, a link to the final name, fsync of the folder.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use super::Local;
+use crate::storage::{StorageError, Upload};
+
+/// What is in a backup concerns only its owner.
+const FILE_MODE: u32 = 0o600;
+const FOLDER_MODE: u32 = 0o700;
+
+/// How often a folder is made again that someone removes, because it is empty, before our file is in it.
+const ATTEMPTS: usize = 5;
+
+/// A file that has no name yet. Dropping it removes it.
+#[derive(Debug)]
+pub(super) struct Temporary {
+    file: Arc<File>,
+    path: PathBuf,
+    target: PathBuf,
+    present: bool,
+}
+
+impl Temporary {
+    /// Makes the folders and the file, under a name that no listing shows.
+    pub(super) fn create(root: &Path, target: &Path) -> io::Result<Self> {
+        let mut attempt = 1;
+        loop {
+            match Self::try_create(root, target) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => attempt += 1,
+                created => return created,
+            }
+        }
+    }
+
+    fn try_create(root: &Path, target: &Path) -> io::Result<Self> {
+        if target.exists() {
+            // Known before anything is written; what decides is the link at the end.
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let folder = folder_of(target)?;
+        create_folders(root, folder)?;
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        let name = target.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let path = folder.join(format!(".{name}.{}.part", hex::encode(random)));
+        let file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&path)?;
+        Ok(Self { file: Arc::new(file), path, target: target.to_owned(), present: true })
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        (&*self.file).write_all(bytes)
+    }
+
+    /// Gives the file its name, durably, and returns its length.
+    pub(super) fn publish(mut self) -> io::Result<u64> {
+        self.file.sync_all()?;
+        let length = self.file.metadata()?.len();
+        match fs::hard_link(&self.path, &self.target) {
+            Ok(()) => self.remove()?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+            // FAT and some network file systems know no links: there a rename that refuses to replace does as well.
+            Err(error) => match renameat_with(CWD, &self.path, CWD, &self.target, RenameFlags::NOREPLACE) {
+                Ok(()) => self.present = false,
+                Err(rustix::io::Errno::EXIST) => return Err(io::ErrorKind::AlreadyExists.into()),
+                Err(_) => return Err(error),
+            },
+        }
+        sync_folder(folder_of(&self.target)?)?;
+        Ok(length)
+    }
+
+    fn remove(&mut self) -> io::Result<()> {
+        self.present = false;
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if self.present
+            && let Err(error) = self.remove()
+        {
+            tracing::warn!(%error, path = %self.path.display(), "cannot remove a temporary file");
+        }
+    }
+}
+
+/// The name that a temporary file's object would have had; `None` if it is none of ours.
+pub(super) fn temporary_for(name: &str) -> Option<&str> {
+    let (name, random) = name.strip_prefix('.')?.strip_suffix(".part")?.rsplit_once('.')?;
+    (random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit()) && !name.is_empty()).then_some(name)
+}
+
+/// Removes a file, and the folders above it that are empty then.
+pub(super) fn remove(root: &Path, path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
+        // A folder is no object: there is nothing of that name.
+        Err(_) if path.is_dir() => return Ok(()),
+        removed => removed?,
+    }
+    let mut folder = folder_of(path)?;
+    // Not empty, or not ours to remove: then it stays.
+    while folder != root && fs::remove_dir(folder).is_ok() {
+        folder = folder_of(folder)?;
+    }
+    sync_folder(folder)
+}
+
+fn folder_of(path: &Path) -> io::Result<&Path> {
+    path.parent().ok_or_else(|| io::ErrorKind::InvalidInput.into())
+}
+
+/// Makes the folders down to `folder`, each one durable in the one above it.
+fn create_folders(root: &Path, folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let mut missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
+    while let Some(folder) = missing.pop() {
+        match DirBuilder::new().mode(FOLDER_MODE).create(folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+            created => created?,
+        }
+        if folder != root {
+            sync_folder(folder_of(folder)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        // Some file systems cannot do this for a folder; one that was removed meanwhile needs it no more.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported | io::ErrorKind::NotFound
+            ) =>
+        {
+            Ok(())
+        }
+        synced => synced,
+    }
+}
+
+/// A large file on its way.
+pub(super) struct FileUpload {
+    local: Local,
+    temporary: Temporary,
+}
+
+impl FileUpload {
+    pub(super) fn new(local: Local, temporary: Temporary) -> Self {
+        Self { local, temporary }
+    }
+}
+
+#[async_trait]
+impl Upload for FileUpload {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
+        let file = Arc::clone(&self.temporary.file);
+        self.local.blocking(move |_| (&*file).write_all(&bytes)).await
+    }
+
+    async fn complete(self: Box<Self>) -> Result<u64, StorageError> {
+        let Self { local, temporary } = *self;
+        local.blocking(move |_| temporary.publish()).await
+    }
+
+    async fn abort(self: Box<Self>) -> Result<(), StorageError> {
+        let Self { local, mut temporary } = *self;
+        local
+            .blocking(move |root| {
+                temporary.remove()?;
+                let mut folder = folder_of(&temporary.target)?;
+                while folder != root && fs::remove_dir(folder).is_ok() {
+                    folder = folder_of(folder)?;
+                }
+                Ok(())
+            })
+            .await
+    }
+}

@@ -1,0 +1,160 @@
+//! Objects in memory: for tests, and to try what holds on every place.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use chrono::{DateTime, Utc};
+
+use super::{Chunks, ObjectInfo, Reader, Storage, StorageError, Upload, key};
+
+/// A reader gives so many bytes at a time.
+const CHUNK: usize = 256 << 10;
+
+/// Objects in memory. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    objects: Arc<Mutex<Objects>>,
+    ignores_conditions: bool,
+}
+
+type Objects = BTreeMap<String, (Bytes, DateTime<Utc>)>;
+
+impl Memory {
+    /// With no objects.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One that replaces an object silently where it should refuse, as some S3-compatible stores do.
+    pub fn ignoring_conditions() -> Self {
+        Self { ignores_conditions: true, ..Self::default() }
+    }
+
+    fn objects(&self) -> MutexGuard<'_, Objects> {
+        // A map is whole after every call, whoever panicked.
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, key: &str, body: Bytes) -> Result<(), StorageError> {
+        key::check(key)?;
+        let mut objects = self.objects();
+        if !self.ignores_conditions && objects.contains_key(key) {
+            return Err(StorageError::AlreadyExists);
+        }
+        objects.insert(key.to_owned(), (body, Utc::now()));
+        Ok(())
+    }
+
+    fn find(&self, key: &str) -> Result<(Bytes, DateTime<Utc>), StorageError> {
+        key::check(key)?;
+        self.objects().get(key).cloned().ok_or(StorageError::NotFound)
+    }
+}
+
+#[async_trait]
+impl Storage for Memory {
+    fn describe(&self) -> String {
+        "memory".to_owned()
+    }
+
+    async fn create(&self, key: &str, body: Bytes) -> Result<(), StorageError> {
+        self.put(key, body)
+    }
+
+    async fn keeps_conditions(&self) -> Result<bool, StorageError> {
+        Ok(!self.ignores_conditions)
+    }
+
+    async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StorageError> {
+        let (body, _) = self.find(key)?;
+        match body.len() as u64 {
+            length if length > limit => Err(StorageError::TooLarge { length, limit }),
+            _ => Ok(body),
+        }
+    }
+
+    async fn open(&self, key: &str, offset: u64) -> Result<Reader, StorageError> {
+        let (mut body, _) = self.find(key)?;
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(body.len());
+        Ok(Box::new(Rest(body.split_off(offset))))
+    }
+
+    async fn head(&self, key: &str) -> Result<ObjectInfo, StorageError> {
+        let (body, modified) = self.find(key)?;
+        Ok(ObjectInfo { key: key.to_owned(), length: body.len() as u64, modified: Some(modified) })
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StorageError> {
+        key::check_prefix(prefix)?;
+        let objects = self.objects();
+        let info = |(key, (body, modified)): (&String, &(Bytes, DateTime<Utc>))| ObjectInfo {
+            key: key.clone(),
+            length: body.len() as u64,
+            modified: Some(*modified),
+        };
+        Ok(objects.iter().filter(|(key, _)| key.starts_with(prefix)).map(info).collect())
+    }
+
+    async fn list_folders(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+        key::check_prefix(prefix)?;
+        let objects = self.objects();
+        let folder = |key: &String| Some(key.strip_prefix(prefix)?.split_once('/')?.0.to_owned());
+        let mut folders: Vec<String> = objects.keys().filter_map(folder).collect();
+        // The keys are sorted, but `a-b/` comes before `a/`.
+        folders.sort();
+        folders.dedup();
+        Ok(folders)
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        key::check(key)?;
+        self.objects().remove(key);
+        Ok(())
+    }
+
+    async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StorageError> {
+        key::check(key)?;
+        Ok(Box::new(Gathered { memory: self.clone(), key: key.to_owned(), body: BytesMut::new() }))
+    }
+
+    async fn unfinished(&self, _prefix: &str) -> Result<Option<Vec<ObjectInfo>>, StorageError> {
+        // What an upload gathers goes away with it.
+        Ok(Some(Vec::new()))
+    }
+}
+
+struct Rest(Bytes);
+
+#[async_trait]
+impl Chunks for Rest {
+    async fn next(&mut self) -> Result<Option<Bytes>, StorageError> {
+        let chunk = self.0.split_to(self.0.len().min(CHUNK));
+        Ok((!chunk.is_empty()).then_some(chunk))
+    }
+}
+
+struct Gathered {
+    memory: Memory,
+    key: String,
+    body: BytesMut,
+}
+
+#[async_trait]
+impl Upload for Gathered {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
+        self.body.extend_from_slice(&bytes);
+        Ok(())
+    }
+
+    async fn complete(self: Box<Self>) -> Result<u64, StorageError> {
+        let length = self.body.len() as u64;
+        self.memory.put(&self.key, self.body.freeze())?;
+        Ok(length)
+    }
+
+    async fn abort(self: Box<Self>) -> Result<(), StorageError> {
+        Ok(())
+    }
+}
