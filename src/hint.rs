@@ -6,6 +6,8 @@ use std::fmt;
 
 use crate::connection::{AuthenticationFault, CommandError, CommandFault, ConnectError, ConnectFault};
 use crate::repository::RepositoryError;
+use crate::restore::plan::Refused;
+use crate::restore::report::Failure;
 use crate::status::Status;
 use crate::storage::StorageError;
 
@@ -114,6 +116,13 @@ fn of_one(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
         let meaning = Meaning::new("bug").hint("please report it, with the command line and this message");
         return Some(Meaning { status: Some(Status::Unknown), ..meaning });
     }
+    if let Some(refused) = error.downcast_ref::<Refused>() {
+        return Some(of_refused(refused));
+    }
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        let meaning = Meaning::new(failure.code);
+        return Some(Meaning { hint: failure.hint.clone(), ..meaning });
+    }
     if let Some(connect) = error.downcast_ref::<ConnectError>() {
         return Some(of_connect(connect));
     }
@@ -124,6 +133,18 @@ fn of_one(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
         return Some(of_repository(repository));
     }
     error.downcast_ref::<StorageError>().map(of_storage)
+}
+
+/// What a plan refuses: the flag that goes ahead all the same, and the commands that mend it.
+fn of_refused(refused: &Refused) -> Meaning {
+    let meaning = Meaning::new(refused.code);
+    let flag = refused.flag.map(|flag| format!("`{flag}` goes ahead all the same"));
+    let fix = (!refused.fix.is_empty()).then(|| format!("`{}` mends it", refused.fix.join("`, `")));
+    match (flag, fix) {
+        (Some(flag), Some(fix)) => meaning.hint(format!("{flag}; {fix}")),
+        (Some(one), None) | (None, Some(one)) => meaning.hint(one),
+        (None, None) => meaning,
+    }
 }
 
 fn of_connect(error: &ConnectError) -> Meaning {
