@@ -13,6 +13,8 @@ use crate::connection::replication::{ReplicationError, ReplicationFault};
 use crate::connection::{AuthenticationFault, CommandError, CommandFault, ConnectError, ConnectFault};
 use crate::rdb::RdbError;
 use crate::repository::RepositoryError;
+use crate::restore::plan::Refused;
+use crate::restore::report::Failure;
 use crate::status::Status;
 use crate::storage::StorageError;
 use crate::verify::VerifyError;
@@ -142,6 +144,13 @@ fn of_one(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
             "a longer `--wait-lock` waits on; if that run has died, what it began stays in the way until it is removed";
         return Some(Meaning::new("locked").hint(hint));
     }
+    if let Some(refused) = error.downcast_ref::<Refused>() {
+        return Some(of_refused(refused));
+    }
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        let meaning = Meaning::new(failure.code);
+        return Some(Meaning { hint: failure.hint.clone(), ..meaning });
+    }
     if let Some(connect) = error.downcast_ref::<ConnectError>() {
         return Some(of_connect(connect));
     }
@@ -208,6 +217,18 @@ fn of_replication(error: &ReplicationError) -> Meaning {
             meaning.hint("the server's own log says why it closed the connection; `client-output-buffer-limit replica` and `repl-timeout` do that")
         }
         _ => meaning,
+    }
+}
+
+/// What a plan refuses: the flag that goes ahead all the same, and the commands that mend it.
+fn of_refused(refused: &Refused) -> Meaning {
+    let meaning = Meaning::new(refused.code);
+    let flag = refused.flag.map(|flag| format!("`{flag}` goes ahead all the same"));
+    let fix = (!refused.fix.is_empty()).then(|| format!("`{}` mends it", refused.fix.join("`, `")));
+    match (flag, fix) {
+        (Some(flag), Some(fix)) => meaning.hint(format!("{flag}; {fix}")),
+        (Some(one), None) | (None, Some(one)) => meaning.hint(one),
+        (None, None) => meaning,
     }
 }
 
