@@ -12,7 +12,7 @@ use crate::codec::CodecError;
 use crate::connection::replication::{ReplicationError, ReplicationFault};
 use crate::connection::{AuthenticationFault, CommandError, CommandFault, ConnectError, ConnectFault};
 use crate::rdb::RdbError;
-use crate::repository::RepositoryError;
+use crate::repository::{ManifestError, RepositoryError};
 use crate::restore::plan::Refused;
 use crate::restore::report::Failure;
 use crate::status::Status;
@@ -289,10 +289,14 @@ fn of_repository(error: &RepositoryError) -> Meaning {
         RepositoryError::Ambiguous { .. } => which_one(meaning.hint("`--backup-id INSTANCE/ID` says which one")),
         RepositoryError::InvalidName(_) => which_one(meaning),
         RepositoryError::Storage { source, .. } => of_storage(source),
-        RepositoryError::AlreadyExists(_)
-        | RepositoryError::MinuteIsFull(_)
-        | RepositoryError::Inconsistent(_)
-        | RepositoryError::Manifest { .. } => meaning,
+        RepositoryError::Manifest { source: ManifestError::NewerFormat(_), .. } => {
+            meaning.hint("a newer redis-ops has written it, and reads it")
+        }
+        // Whoever asks about a backup has the answer: it is damaged.
+        RepositoryError::Manifest { .. } => Meaning { status: Some(Status::Failed), ..meaning },
+        RepositoryError::AlreadyExists(_) | RepositoryError::MinuteIsFull(_) | RepositoryError::Inconsistent(_) => {
+            meaning
+        }
     }
 }
 
