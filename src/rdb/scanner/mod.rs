@@ -54,7 +54,7 @@ enum State {
     /// An opcode or a type comes next.
     Opcode,
     Value {
-        reader: Box<Reader>,
+        reader: Reader,
         offset: u64,
         vanishes: bool,
     },
@@ -170,11 +170,11 @@ impl Scanner {
         self.tail.finish()
     }
 
-    /// All bytes have been pushed.
+    /// All bytes have been pushed. Changes nothing: asked too early, it says so, and more can be pushed.
     ///
     /// # Errors
     /// `Truncated` if the file did not end, at its length; the error of [`Scanner::push`] if there was one.
-    pub fn finish<V: Visit>(&mut self, _visit: &mut V) -> Result<Summary, RdbError> {
+    pub fn finish(&self) -> Result<Summary, RdbError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
@@ -182,7 +182,6 @@ impl Scanner {
             let mut error = opcodes::short_header(&self.state, &self.carry)
                 .unwrap_or(RdbError::at(self.tail.length(), ErrorKind::Truncated));
             error.newer_file = self.version > self.dialect.newest_known();
-            self.failed = Some(error);
             return Err(error);
         };
         Ok(self.tally.summary(Summary {
@@ -344,7 +343,7 @@ impl Scanner {
     fn begin_value(&mut self, value_type: ValueType, pieces: bool, offset: u64, value_offset: u64) -> Result<(), Stop> {
         let reader = Reader::new(value_type, self.dialect, self.version, pieces, offset)?;
         let vanishes = value_type.kind(self.dialect, self.version).is_some_and(|kind| kind.vanishes_when_empty());
-        self.state = State::Value { reader: Box::new(reader), offset: value_offset, vanishes };
+        self.state = State::Value { reader, offset: value_offset, vanishes };
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Values that are one string with everything packed inside.
 
-use super::element::{Bad, Element, bad};
+use super::element::{self, Bad, Element, bad};
 use super::elements::LATEST_EXPIRY;
 use super::intset;
 use super::listpack::Listpack;
@@ -64,11 +64,12 @@ pub(super) fn packed<'s, 'a: 's>(
             let start = cursor.offset();
             if n > cursor.available() as u64 {
                 within(limit, n, at)?;
-                if sized
-                    && let Some(size) = cursor.peek().first_chunk::<4>()
-                    && u64::from(u32::from_le_bytes(*size)) != n
-                {
-                    return Err(Stop::corrupt(start, "header gives another size than the string that holds it"));
+                if sized && n >= 4 {
+                    let size = u32::from_le_bytes(cursor.array()?);
+                    if u64::from(size) != n {
+                        return Err(Stop::corrupt(start, element::SIZE));
+                    }
+                    return Err(cursor.take(n - 4).map_or_else(|stop| stop, |_| Stop::More(n)));
                 }
             }
             Ok(Packed { bytes: cursor.take(n)?, at: start, plain: true })

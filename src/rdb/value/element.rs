@@ -48,6 +48,18 @@ impl<'a> Element<'a> {
     }
 }
 
+/// The frame of a ziplist or listpack does not fit the string around it.
+pub(crate) const SIZE: &str = "header gives another size than the string that holds it";
+
+/// Ziplist and listpack begin with their size.
+#[inline]
+pub(crate) fn frame_size(blob: &[u8]) -> Result<(), Bad> {
+    match blob.first_chunk::<4>() {
+        Some(size) if u32::from_le_bytes(*size) as usize != blob.len() => bad(0, SIZE),
+        _ => Ok(()),
+    }
+}
+
 #[cold]
 pub(crate) fn bad<T>(at: usize, what: &'static str) -> Result<T, Bad> {
     Err(Bad { at, what })

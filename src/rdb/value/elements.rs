@@ -8,7 +8,7 @@ use crate::rdb::text;
 use crate::rdb::visit::{Piece, Visit};
 
 /// The latest expiry of a hash field that Redis accepts (`EB_EXPIRE_TIME_MAX`).
-pub(super) const LATEST_EXPIRY: i64 = (1 << 48) - 1;
+pub(crate) const LATEST_EXPIRY: i64 = (1 << 48) - 1;
 
 /// What an element consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

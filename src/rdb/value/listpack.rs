@@ -1,7 +1,7 @@
 //! Listpack (Redis 7.0+, and the nodes of all streams): u32 total bytes, u16 count (65535 = count by walking), elements,
 //! 0xFF. An element is followed by its own length, so that it can be walked backwards as well.
 
-use super::element::{Bad, Element, bad};
+use super::element::{Bad, Element, bad, frame_size};
 
 const OVERRUN: &str = "listpack element longer than its listpack";
 const BACK: &str = "listpack element with a wrong length behind it";
@@ -17,12 +17,10 @@ pub(crate) struct Listpack<'a> {
 impl<'a> Listpack<'a> {
     /// Checks the frame.
     pub(crate) fn new(blob: &'a [u8]) -> Result<Self, Bad> {
-        let Some(([t0, t1, t2, t3, c0, c1], rest)) = blob.split_first_chunk::<6>() else {
+        frame_size(blob)?;
+        let Some(([_, _, _, _, c0, c1], rest)) = blob.split_first_chunk::<6>() else {
             return bad(0, "listpack shorter than its header");
         };
-        if u32::from_le_bytes([*t0, *t1, *t2, *t3]) as usize != blob.len() {
-            return bad(0, "listpack header gives another size than the string that holds it");
-        }
         if rest.last() != Some(&0xff) {
             return bad(blob.len() - 1, "listpack without its end byte");
         }
@@ -63,7 +61,7 @@ impl<'a> Listpack<'a> {
         let behind = self.at + length;
         if length < 128 {
             if self.blob.get(behind) != Some(&(length as u8)) || behind + 1 >= self.blob.len() {
-                return bad(self.at, BACK);
+                return bad(behind, BACK);
             }
             self.at = behind + 1;
         } else {
@@ -133,10 +131,10 @@ impl<'a> Listpack<'a> {
         let mut value = 0;
         for (index, byte) in self.blob[behind..behind + groups].iter().enumerate() {
             if (byte & 0x80 == 0) != (index == 0) {
-                return bad(self.at, BACK);
+                return bad(behind, BACK);
             }
             value = value << 7 | usize::from(byte & 127);
         }
-        if value == length { Ok(behind + groups) } else { bad(self.at, BACK) }
+        if value == length { Ok(behind + groups) } else { bad(behind, BACK) }
     }
 }

@@ -24,6 +24,7 @@ use super::error::{ErrorKind, Stop};
 use super::opcode::{Dialect, Kind, ValueType};
 use super::visit::{Piece, Visit};
 
+pub(crate) use elements::LATEST_EXPIRY;
 pub(crate) use module::Opcodes;
 pub(crate) use template::{Template, Templates};
 

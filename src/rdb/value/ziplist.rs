@@ -1,7 +1,7 @@
 //! Ziplist (up to Redis 6.2): u32 total bytes, u32 offset of the last entry, u16 count (65535 = count by walking), entries,
 //! 0xFF. An entry begins with the length of the one before it.
 
-use super::element::{Bad, Element, bad};
+use super::element::{Bad, Element, bad, frame_size};
 
 const OVERRUN: &str = "ziplist entry longer than its ziplist";
 
@@ -18,12 +18,10 @@ pub(crate) struct Ziplist<'a> {
 impl<'a> Ziplist<'a> {
     /// Checks the frame.
     pub(crate) fn new(blob: &'a [u8]) -> Result<Self, Bad> {
-        let Some(([t0, t1, t2, t3, l0, l1, l2, l3, c0, c1], rest)) = blob.split_first_chunk::<10>() else {
+        frame_size(blob)?;
+        let Some(([_, _, _, _, l0, l1, l2, l3, c0, c1], rest)) = blob.split_first_chunk::<10>() else {
             return bad(0, "ziplist shorter than its header");
         };
-        if u32::from_le_bytes([*t0, *t1, *t2, *t3]) as usize != blob.len() {
-            return bad(0, "ziplist header gives another size than the string that holds it");
-        }
         if rest.last() != Some(&0xff) {
             return bad(blob.len() - 1, "ziplist without its end byte");
         }

@@ -5,6 +5,9 @@ use super::element::{Bad, bad};
 
 const OVERRUN: &str = "zipmap entry longer than its zipmap";
 
+/// A field and its value.
+type Pair<'a> = (&'a [u8], &'a [u8]);
+
 /// Walks a zipmap.
 pub(crate) struct Zipmap<'a> {
     blob: &'a [u8],
@@ -25,7 +28,7 @@ impl<'a> Zipmap<'a> {
     }
 
     /// The next field and value.
-    pub(crate) fn next(&mut self) -> Result<Option<(&'a [u8], &'a [u8])>, Bad> {
+    pub(crate) fn next(&mut self) -> Result<Option<Pair<'a>>, Bad> {
         if self.blob.get(self.at) == Some(&0xff) {
             if self.at + 1 != self.blob.len() {
                 return bad(self.at, "zipmap ends before its last byte");
