@@ -38,6 +38,9 @@ pub struct Finding {
     /// Where the fact comes from.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub source: String,
+    /// The finding that explains this one: both are one incident.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caused_by: Option<String>,
 }
 
 impl Finding {
@@ -52,6 +55,7 @@ impl Finding {
             why: String::new(),
             fix: Vec::new(),
             source: String::new(),
+            caused_by: None,
         }
     }
 

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::connection::{AuthenticationFault, CommandError, CommandFault, ConnectError, ConnectFault};
+use crate::repository::RepositoryError;
 use crate::status::Status;
 use crate::storage::StorageError;
 
@@ -112,10 +114,80 @@ fn of_one(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
         let meaning = Meaning::new("bug").hint("please report it, with the command line and this message");
         return Some(Meaning { status: Some(Status::Unknown), ..meaning });
     }
-    if let Some(storage) = error.downcast_ref::<StorageError>() {
-        return Some(of_storage(storage));
+    if let Some(connect) = error.downcast_ref::<ConnectError>() {
+        return Some(of_connect(connect));
     }
-    None
+    if let Some(command) = error.downcast_ref::<CommandError>() {
+        return Some(of_command(command));
+    }
+    if let Some(repository) = error.downcast_ref::<RepositoryError>() {
+        return Some(of_repository(repository));
+    }
+    error.downcast_ref::<StorageError>().map(of_storage)
+}
+
+fn of_connect(error: &ConnectError) -> Meaning {
+    use AuthenticationFault as Auth;
+    use ConnectFault as Fault;
+
+    let meaning = Meaning::new(error.code());
+    match &error.fault {
+        Fault::Refused => meaning.hint("is the server running, and is this its port? `--instance` names another one"),
+        Fault::Dns { .. } => meaning.hint("check the name of the host"),
+        Fault::Unreachable { .. } => meaning.hint("check the address, the network and the rights on a socket"),
+        Fault::TlsSettings { .. } => meaning.hint("check `--tls-ca`, `--tls-cert` and `--tls-key`, or the `tls` block of the settings"),
+        Fault::Tls { .. } => {
+            meaning.hint("`--tls-ca FILE` names the authority, `--sni NAME` the name in the certificate; is this the server's TLS port?")
+        }
+        Fault::Timeout { .. } => meaning.hint("check the network; `--timeout 30s` waits longer"),
+        Fault::Authentication { fault, .. } => meaning.hint(match fault {
+            Auth::PasswordRequired | Auth::PasswordMissing => "`--password-file FILE`, REDIS_OPS_PASSWORD or REDISCLI_AUTH gives a password",
+            Auth::Rejected => "check `--username` and the password; one in the environment goes before one in the settings",
+            Auth::NoPasswordConfigured => "is this the right server? It has no password: unset REDIS_OPS_PASSWORD and REDISCLI_AUTH",
+            Auth::UsersUnknown => "leave out the user name",
+        }),
+        Fault::NoPermission { rule, .. } => meaning.hint(format!("`ACL SETUSER <user> {rule}` gives the right")),
+        Fault::Loading => meaning.hint("wait until it has loaded: `INFO persistence` says how far it is"),
+        Fault::MaxClients => meaning.hint("`CONFIG SET maxclients` raises the limit; `CLIENT LIST` says who is connected"),
+        Fault::ProtectedMode => meaning.hint("connect from the server's own host, or give its default user a password"),
+        Fault::Protocol { .. } => meaning.hint("is this the port of a Redis, and does it want TLS (`--tls`)?"),
+        Fault::Sentinel { .. } => meaning.hint("check the Sentinels' addresses and the name of the service"),
+        Fault::Busy { .. } => meaning.hint("`SCRIPT KILL` or `FUNCTION KILL` ends it"),
+        Fault::Disconnected { .. } | Fault::Server { .. } => meaning,
+    }
+}
+
+fn of_command(error: &CommandError) -> Meaning {
+    let meaning = Meaning::new(error.code());
+    match &error.fault {
+        CommandFault::NoPermission { rule, .. } => meaning.hint(format!("`ACL SETUSER <user> {rule}` gives the right")),
+        CommandFault::NotAuthenticated => {
+            meaning.hint("`--password-file FILE`, REDIS_OPS_PASSWORD or REDISCLI_AUTH gives a password")
+        }
+        CommandFault::Loading => meaning.hint("wait until it has loaded: `INFO persistence` says how far it is"),
+        CommandFault::ReadOnly => meaning.hint("name the primary: `INFO replication` says which it is"),
+        CommandFault::OutOfMemory => meaning.hint("raise `maxmemory`, or free memory first"),
+        CommandFault::Timeout { .. } => meaning.hint("`--timeout 30s` waits longer"),
+        _ => meaning,
+    }
+}
+
+fn of_repository(error: &RepositoryError) -> Meaning {
+    let meaning = Meaning::new(error.code());
+    let which_one = |meaning| Meaning { status: Some(Status::Unknown), ..meaning };
+    match error {
+        RepositoryError::NotFound(_) => which_one(meaning.hint("`redis-ops list` shows what there is")),
+        RepositoryError::Incomplete { .. } => {
+            which_one(meaning.hint("it is no backup; `redis-ops list` shows those that are"))
+        }
+        RepositoryError::Ambiguous { .. } => which_one(meaning.hint("`--backup-id INSTANCE/ID` says which one")),
+        RepositoryError::InvalidName(_) => which_one(meaning),
+        RepositoryError::Storage { source, .. } => of_storage(source),
+        RepositoryError::AlreadyExists(_)
+        | RepositoryError::MinuteIsFull(_)
+        | RepositoryError::Inconsistent(_)
+        | RepositoryError::Manifest { .. } => meaning,
+    }
 }
 
 fn of_misuse(misuse: &Misuse) -> Meaning {
@@ -162,6 +234,25 @@ mod tests {
             (meaning.code, meaning.status, meaning.hint.as_deref()),
             ("usage", Some(Status::Unknown), Some("name it"))
         );
+    }
+
+    #[test]
+    fn a_connection_says_what_may_help() {
+        let refused =
+            ConnectError { target: "redis-prod (10.0.0.1:6379)".into(), attempts: 3, fault: ConnectFault::Refused };
+        let meaning = explain(&anyhow::Error::new(refused).context("ask the server"));
+        assert_eq!((meaning.code, meaning.status), ("connection_refused", None));
+        let fault = CommandFault::NoPermission { rule: "+psync".into(), text: String::new() };
+        let meaning = explain(&CommandError { command: "PSYNC".into(), fault }.into());
+        assert_eq!(meaning.hint.as_deref(), Some("`ACL SETUSER <user> +psync` gives the right"));
+    }
+
+    #[test]
+    fn which_backup_is_could_not_tell() {
+        let meaning = explain(&RepositoryError::NotFound("2024".into()).into());
+        assert_eq!((meaning.code, meaning.status), ("not_found", Some(Status::Unknown)));
+        // An object that is missing is not a backup that was mistyped.
+        assert_eq!(explain(&StorageError::NotFound.into()).status, None);
     }
 
     #[test]

@@ -117,11 +117,11 @@ impl Inspector {
     ///
     /// # Errors
     /// If it ended early, or the CRC64 of what is newer than we know does not agree.
-    pub fn finish(mut self) -> Result<Inspected, RdbError> {
+    pub fn finish(self) -> Result<Inspected, RdbError> {
         if let Some(error) = self.not_understood {
             return self.finish_skimmed(error);
         }
-        let summary = self.scanner.finish(&mut self.notes)?;
+        let summary = self.scanner.finish()?;
         Ok(Inspected {
             dialect: summary.dialect,
             rdb_version: summary.version,

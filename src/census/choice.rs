@@ -5,7 +5,7 @@ use super::key_type::KeyType;
 /// A key about which is decided.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
-    /// Number of the database.
+    /// Number of the database, before [`Choice::database`].
     pub database: u64,
     /// Name of the key.
     pub key: &'a [u8],
@@ -20,11 +20,9 @@ pub struct Candidate<'a> {
 /// What becomes of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chosen {
-    /// It counts, under this number of a database and with this expiry.
+    /// It counts, with this expiry.
     Take {
-        /// Usually the candidate's own.
-        database: u64,
-        /// Absolute, in Unix milliseconds.
+        /// Absolute, in Unix milliseconds; usually the candidate's own.
         expire_ms: Option<i64>,
     },
     /// It is not meant.
@@ -36,7 +34,7 @@ pub enum Chosen {
 impl Chosen {
     /// The key counts as it is.
     pub fn as_it_is(candidate: &Candidate<'_>) -> Self {
-        Self::Take { database: candidate.database, expire_ms: candidate.expire_ms }
+        Self::Take { expire_ms: candidate.expire_ms }
     }
 }
 
@@ -46,6 +44,10 @@ pub trait Choice {
     /// [`Choice::choose`] is not asked.
     fn may_take(&mut self, _database: u64, _key: &[u8]) -> bool {
         true
+    }
+    /// Under which number a database counts. Asked before a value is read.
+    fn database(&mut self, database: u64) -> u64 {
+        database
     }
     /// Asked when the value has been read.
     fn choose(&mut self, candidate: &Candidate<'_>) -> Chosen;
@@ -68,7 +70,7 @@ impl Choice for Everything {
     }
 }
 
-/// How many keys were chosen. The three add up to the keys that were read.
+/// How many keys were chosen. The four add up to the keys that were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
     /// Handed on.
@@ -77,4 +79,6 @@ pub struct Tally {
     pub left: u64,
     /// Their time had passed.
     pub expired: u64,
+    /// Passed over, unread, because the sink had no use for them.
+    pub unwanted: u64,
 }

@@ -11,6 +11,9 @@ use crate::rdb::visit::{Entry, EntryEnd, Interest, Piece, Visit};
 /// A buffer for key names is given back when a name was longer than this, in bytes.
 const KEPT: usize = 64 * 1024;
 
+/// Bytes before the name in a row: database and length.
+const HEAD: usize = 16;
+
 /// One key, digested. What the hashes are made of stands in [`super`].
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
@@ -43,6 +46,10 @@ pub struct Record<'a> {
 pub trait Sink {
     /// One key.
     fn key(&mut self, record: &Record<'_>);
+    /// Asked before a value is read: false if a key of this identity need not be told.
+    fn wants(&self, _identity: u128) -> bool {
+        true
+    }
     /// A function library: its source, and the source's hash.
     fn function(&mut self, _source: &[u8], _hash: u128) {}
     /// An aux field of the file.
@@ -57,6 +64,9 @@ impl<A: Sink, B: Sink> Sink for (A, B) {
     fn key(&mut self, record: &Record<'_>) {
         self.0.key(record);
         self.1.key(record);
+    }
+    fn wants(&self, identity: u128) -> bool {
+        self.0.wants(identity) || self.1.wants(identity)
     }
     fn function(&mut self, source: &[u8], hash: u128) {
         self.0.function(source, hash);
@@ -75,6 +85,9 @@ impl<S: Sink> Sink for &mut S {
     fn key(&mut self, record: &Record<'_>) {
         (**self).key(record);
     }
+    fn wants(&self, identity: u128) -> bool {
+        (**self).wants(identity)
+    }
     fn function(&mut self, source: &[u8], hash: u128) {
         (**self).function(source, hash);
     }
@@ -92,10 +105,13 @@ pub struct Digester<S, C = Everything> {
     choice: C,
     tally: Tally,
     fields_expired_before: Option<i64>,
+    by_own_clock: bool,
     value: ValueHasher,
     /// Database and name of the key under way, and what else its hash is made of.
     row: Vec<u8>,
     key_length: usize,
+    identity: u128,
+    /// As it stands in the file; the row has what it counts as.
     database: u64,
     expire_ms: Option<i64>,
     under_way: bool,
@@ -117,9 +133,11 @@ impl<S: Sink, C: Choice> Digester<S, C> {
             choice,
             tally: Tally::default(),
             fields_expired_before: None,
+            by_own_clock: false,
             value: ValueHasher::default(),
             row: Vec::new(),
             key_length: 0,
+            identity: 0,
             database: 0,
             expire_ms: None,
             under_way: false,
@@ -133,6 +151,17 @@ impl<S: Sink, C: Choice> Digester<S, C> {
     pub fn fields_expired_before(mut self, moment_ms: i64) -> Self {
         self.fields_expired_before = Some(moment_ms);
         self
+    }
+
+    /// The same with the moment that the file itself names (aux `ctime`, a second: its end is meant). `moment_ms` holds where it
+    /// names none. [`Digester::moment`] tells which it was.
+    pub fn fields_expired_by_own_clock(self, moment_ms: i64) -> Self {
+        Self { by_own_clock: true, ..self.fields_expired_before(moment_ms) }
+    }
+
+    /// The moment before which hash fields are left out, Unix milliseconds.
+    pub fn moment(&self) -> Option<i64> {
+        self.fields_expired_before
     }
 
     /// How many keys were taken, left and expired.
@@ -156,13 +185,16 @@ impl<S: Sink, C: Choice> Digester<S, C> {
     }
 
     fn hand_on(&mut self, value: &ValueDigest, raw_length: u64) {
-        let (head, key) = self.row.split_at(16);
-        debug_assert_eq!(head.len() + self.key_length, self.row.len());
         let emptied = value.count == 0 && value.key_type.vanishes_when_empty();
-        let candidate =
-            Candidate { database: self.database, key, key_type: value.key_type, expire_ms: self.expire_ms, emptied };
-        let (database, expire_ms) = match self.choice.choose(&candidate) {
-            Chosen::Take { database, expire_ms } => (database, expire_ms),
+        let candidate = Candidate {
+            database: self.database,
+            key: &self.row[HEAD..],
+            key_type: value.key_type,
+            expire_ms: self.expire_ms,
+            emptied,
+        };
+        let expire_ms = match self.choice.choose(&candidate) {
+            Chosen::Take { expire_ms } => expire_ms,
             Chosen::Leave => {
                 self.tally.left += 1;
                 return;
@@ -173,21 +205,17 @@ impl<S: Sink, C: Choice> Digester<S, C> {
             }
         };
         self.tally.taken += 1;
-        if database != self.database {
-            self.row[..8].copy_from_slice(&database.to_le_bytes());
-        }
-        let identity = xxh3_128(&self.row);
         let content = self.content(value, expire_ms);
         self.sink.key(&Record {
-            database,
-            key: &self.row[16..16 + self.key_length],
+            database: self.choice.database(self.database),
+            key: &self.row[HEAD..HEAD + self.key_length],
             key_type: value.key_type,
             expire_ms,
             bytes: self.key_length as u64 + raw_length,
             elements: value.count,
             fields_with_expiry: value.fields_with_expiry,
             emptied,
-            identity,
+            identity: self.identity,
             value: value.hash,
             content,
         });
@@ -215,6 +243,10 @@ impl<S: Sink, C: Choice> Digester<S, C> {
 
 impl<S: Sink, C: Choice> Visit for Digester<S, C> {
     fn aux(&mut self, name: &[u8], value: &[u8]) {
+        if self.by_own_clock && name == b"ctime" {
+            let seconds = std::str::from_utf8(value).ok().and_then(|text| text.parse::<i64>().ok());
+            self.fields_expired_before = seconds.and_then(end_of_second).or(self.fields_expired_before);
+        }
         self.sink.aux(name, value);
     }
 
@@ -226,22 +258,27 @@ impl<S: Sink, C: Choice> Visit for Digester<S, C> {
 
     #[inline]
     fn entry(&mut self, entry: &Entry<'_>) -> Interest {
+        self.under_way = false;
         if !self.choice.may_take(entry.database, entry.key) {
             self.tally.left += 1;
-            self.under_way = false;
+            return Interest::default();
+        }
+        if self.row.capacity() > KEPT {
+            self.row = Vec::new();
+        }
+        self.row.clear();
+        self.row.extend_from_slice(&self.choice.database(entry.database).to_le_bytes());
+        self.row.extend_from_slice(&(entry.key.len() as u64).to_le_bytes());
+        self.row.extend_from_slice(entry.key);
+        self.identity = xxh3_128(&self.row);
+        if !self.sink.wants(self.identity) {
+            self.tally.unwanted += 1;
             return Interest::default();
         }
         self.under_way = true;
         self.database = entry.database;
         self.expire_ms = entry.expire_ms;
         self.key_length = entry.key.len();
-        if self.row.capacity() > KEPT {
-            self.row = Vec::new();
-        }
-        self.row.clear();
-        self.row.extend_from_slice(&entry.database.to_le_bytes());
-        self.row.extend_from_slice(&(entry.key.len() as u64).to_le_bytes());
-        self.row.extend_from_slice(entry.key);
         self.value.begin(KeyType::of_encoding(entry.value_type));
         Interest { raw: false, pieces: true }
     }
@@ -264,4 +301,9 @@ impl<S: Sink, C: Choice> Visit for Digester<S, C> {
     fn stopped(&self) -> bool {
         self.sink.stopped()
     }
+}
+
+/// The last millisecond of a Unix second.
+fn end_of_second(seconds: i64) -> Option<i64> {
+    seconds.checked_mul(1000)?.checked_add(999)
 }

@@ -15,7 +15,7 @@ use crate::commands::which::{File, Place, S3Options};
 use crate::commands::{self, Command, Format, explain, health, list, metrics};
 use crate::hint::Misuse;
 use crate::printer::{ColorChoice, Printer};
-use crate::storage::Location;
+use crate::storage::InvalidLocation;
 
 /// Understands one command line.
 pub struct Resolver<'a> {
@@ -83,10 +83,8 @@ impl Resolver<'_> {
                 "`--repository s3://bucket/prefix` or `--repository /path`, REDIS_OPS_REPOSITORY, or `backup.destination` in the settings",
             ));
         };
-        Ok(Place {
-            location: text.parse::<Location>().map_err(|error| Misuse::usage(error.to_string()))?,
-            s3: self.s3()?,
-        })
+        let location = text.parse().map_err(|invalid: InvalidLocation| Misuse::usage(invalid.to_string()))?;
+        Ok(Place { location, s3: self.s3()? })
     }
 
     fn s3(&self) -> Result<S3Options, Misuse> {

@@ -36,6 +36,10 @@ impl Sink for Naming {
         }
     }
 
+    fn wants(&self, identity: u128) -> bool {
+        self.wanted.get(&identity).is_some_and(Option::is_none)
+    }
+
     /// True as soon as all are found.
     fn stopped(&self) -> bool {
         self.is_complete()

@@ -136,6 +136,10 @@ impl Sink for Recorder {
         }
     }
 
+    fn wants(&self, identity: u128) -> bool {
+        self.buckets.contains(identity)
+    }
+
     /// True when a file could not be written; [`super::compare`] then says why.
     fn stopped(&self) -> bool {
         self.failed.is_some()

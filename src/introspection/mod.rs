@@ -1,5 +1,21 @@
 //! Asks a server what it is and how it is, with read-only commands, and gives the answers as plain data.
+//!
+//! [`take`] makes a [`Snapshot`]; the rules judge it. Whatever is sent goes through the [`Gate`], whose list of commands is the
+//! only one there is.
 
+mod asking;
+mod gate;
+mod host;
+pub mod keyspace;
+mod part;
+mod snapshot;
 mod topology;
+mod wire;
 
+pub use asking::{Options, Wanted, take};
+pub use gate::{Ask, Gate, NotAllowed, Question, Receipt};
+pub use host::HostFacts;
+pub use part::Part;
+pub use snapshot::{Delta, Earlier, Path, Snapshot};
 pub use topology::{Mode, NodeRole, PrimaryLink, ServerFacts};
+pub use wire::Wire;

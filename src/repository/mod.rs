@@ -117,16 +117,17 @@ impl Repository {
     /// # Errors
     /// If the place cannot be listed.
     pub async fn objects(&self, manifest: &Manifest) -> Result<Vec<ObjectInfo>, RepositoryError> {
-        let folder = self.key_of(manifest, MANIFEST)?;
-        let folder = folder.strip_suffix(MANIFEST).unwrap_or(&folder);
-        self.storage.list(folder).await.doing("list", folder)
+        let folder = layout::folder(&manifest.instance, id_of(manifest)?);
+        self.storage.list(&folder).await.doing("list", &folder)
     }
 
     fn key_of(&self, manifest: &Manifest, object: &str) -> Result<String, RepositoryError> {
-        let id =
-            manifest.id.parse().map_err(|_| RepositoryError::InvalidName(manifest.id.escape_debug().to_string()))?;
-        layout::object_key(&manifest.instance, id, object)
+        layout::object_key(&manifest.instance, id_of(manifest)?, object)
     }
+}
+
+fn id_of(manifest: &Manifest) -> Result<BackupId, RepositoryError> {
+    manifest.id.parse().map_err(|_| RepositoryError::InvalidName(manifest.id.escape_debug().to_string()))
 }
 
 /// Reads the manifest of this very backup.

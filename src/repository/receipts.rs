@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::error::Doing;
-use super::{BackupId, Repository, RepositoryError, check_instance, layout};
+use super::{BackupId, Listed, Repository, RepositoryError, check_instance, layout};
 
 /// Most bytes of a receipt.
 const RECEIPT_LIMIT: u64 = 1 << 20;
@@ -60,6 +60,27 @@ impl Repository {
         let objects = self.storage.list(&prefix).await.doing("list", &prefix)?;
         let keys: Vec<&str> = objects.iter().map(|object| object.key.as_str()).collect();
         self.newest_of(&layout::folder(instance, id), &keys, kind).await
+    }
+
+    /// All receipts of a kind about a backup, newest first. One that cannot be read is passed over.
+    ///
+    /// # Errors
+    /// If the place cannot be asked.
+    pub async fn receipts(&self, listed: &Listed, kind: &str) -> Result<Vec<Receipt>, RepositoryError> {
+        let folder = layout::folder(&listed.instance, listed.id);
+        let timed = |key: &str| Some((layout::receipt_time(kind, key.strip_prefix(&folder)?)?, key.to_owned()));
+        let mut keys: Vec<_> = listed.objects.iter().filter_map(|object| timed(&object.key)).collect();
+        keys.sort();
+        let mut receipts = Vec::with_capacity(keys.len());
+        for (time, key) in keys.into_iter().rev() {
+            match self.storage.get(&key, RECEIPT_LIMIT).await.map(|body| serde_json::from_slice(&body)) {
+                Ok(Ok(content)) => receipts.push(Receipt { time, content }),
+                Ok(Err(error)) => tracing::warn!(%key, %error, "a receipt is not JSON"),
+                Err(crate::storage::StorageError::NotFound) => {}
+                Err(error) => return Err(error).doing("read", &key),
+            }
+        }
+        Ok(receipts)
     }
 
     /// The newest receipt of a kind among the keys of one backup.

@@ -54,14 +54,7 @@ impl Choices {
 
     /// Decides about a key. A module's type is known by name only once its value begins: here any module fits
     /// `module`, and none fits a name.
-    pub fn decide(
-        &self,
-        database: u64,
-        key: &[u8],
-        key_type: KeyType,
-        expire_ms: Option<i64>,
-        now_ms: i64,
-    ) -> Wanted {
+    pub fn decide(&self, database: u64, key: &[u8], key_type: KeyType, expire_ms: Option<i64>, now_ms: i64) -> Wanted {
         if !self.selection.is_everything() && !self.selection.takes(database, key, key_type) {
             return Wanted::No;
         }

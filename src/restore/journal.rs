@@ -7,7 +7,7 @@
 mod created;
 mod position;
 
-pub use created::{Created, Records, put_record};
+pub use created::{Created, CreatedKey, Records, put_record};
 pub use position::{Identity, Position};
 
 use std::io;
@@ -103,7 +103,12 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(state.path(), &identity("1")).unwrap();
         assert!(journal.position().is_none() && journal.is_due());
-        let position = Position { prefix: 7, sent: 9, tally: Tally { restored: 7, ..Tally::default() }, deferred: [(3, 1 << 25)].into() };
+        let position = Position {
+            prefix: 7,
+            sent: 9,
+            tally: Tally { restored: 7, ..Tally::default() },
+            deferred: [(3, 1 << 25)].into(),
+        };
         journal.write(&position).unwrap();
         assert!(!journal.is_due());
         assert_eq!(Journal::open(state.path(), &identity("1")).unwrap().position(), Some(position));

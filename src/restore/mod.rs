@@ -1,7 +1,42 @@
-//! (to be written)
+//! Puts a backup into a server without surprises: plans first, refuses with a reason, and touches data last.
+//!
+//! ```text
+//! preflight  asks the target              ─┐
+//! survey     reads the backup, if needed  ─┴► plan  ok, warning or refused, line by line; the method and why
+//! conflicts  looks for every name of the backup in a target whose keys may not be touched
+//! run        replay: RDB ─► commands ─► several connections ─► answers, each matched to its key
+//!            aftermath: keys without an answer, a bad backup taken back, counters
+//! report     in the backup = restored + skipped + expired + failed + lost, and what is not known
+//! ```
+//!
+//! Method `replica` (the target loads the RDB itself) and method `file` are rooms of their own.
 
+pub mod choices;
+pub mod conflicts;
+pub mod facts;
 pub mod file;
+pub mod journal;
+pub mod options;
+pub mod plan;
+pub mod preflight;
+pub mod rate;
+pub mod reading;
 pub mod replica;
+pub mod replay;
+pub mod report;
+pub mod run;
 mod source;
+pub mod survey;
+pub mod take_back;
+pub mod tally;
+pub mod target_format;
+pub mod typed;
 
+pub use choices::{Choices, Ttl};
+pub use facts::{BackupFacts, TargetFacts};
+pub use options::{Asked, Method, OnConflict, Options};
+pub use plan::{Level, Line, Plan};
+pub use rate::Rate;
+pub use report::{Ended, Phases, Report};
 pub use source::{RdbSource, SourceError};
+pub use run::{Order, RunError, run};

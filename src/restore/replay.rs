@@ -102,7 +102,13 @@ impl Replayed {
 pub type Reopen = Box<dyn FnMut() -> Result<Raw, RawError> + Send>;
 
 /// Sends all keys of a backup over these connections, which are authenticated and in database 0.
-pub async fn run<S>(job: Job, streams: Vec<S>, raw: Raw, reopen: Option<Reopen>, progress: Arc<dyn Progress>) -> Replayed
+pub async fn run<S>(
+    job: Job,
+    streams: Vec<S>,
+    raw: Raw,
+    reopen: Option<Reopen>,
+    progress: Arc<dyn Progress>,
+) -> Replayed
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -228,7 +234,7 @@ impl Reading {
             self.assembler.tick();
             self.checkpoint(deferred);
         }
-        scanner.finish(&mut self.assembler)?;
+        scanner.finish()?;
         match trailing {
             0 => Ok(()),
             n => Err(BadBackup::Trailing(n)),

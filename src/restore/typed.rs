@@ -226,7 +226,7 @@ impl Typed {
 
     /// `SET … PXAT` came with 6.2.
     fn sets_expiry(&self) -> bool {
-        self.format.server >= (6, 2, 0)
+        self.format.server >= (6, 2)
     }
 
     fn send_field_expiries(&mut self, outbox: &mut Outbox) {
@@ -277,7 +277,9 @@ mod tests {
 
     #[test]
     fn the_temporary_name_lies_in_the_slot_of_the_key() {
-        for (key, tag) in [("a", "a"), ("{user}:1", "user"), ("a{b}c{d}", "b"), ("{}x", "{}x"), ("a{b", "a{b"), ("", "")] {
+        for (key, tag) in
+            [("a", "a"), ("{user}:1", "user"), ("a{b}c{d}", "b"), ("{}x", "{}x"), ("a{b", "a{b"), ("", "")]
+        {
             assert_eq!(hash_tag(key.as_bytes()), tag.as_bytes(), "{key}");
         }
     }

@@ -2,12 +2,24 @@
 //!
 //! Each level holds the ones before it, and says what it proved and what it did not ([`Level::proves`], [`Level::leaves_open`]).
 
+pub mod against;
+pub mod at_rest;
+pub mod comparing;
+pub mod drill;
+pub mod live;
+pub mod pass;
+pub mod receipt;
+pub mod walk;
+
+mod level;
+mod reading;
+
 use std::path::Path;
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::capture::{Inspected, Inspector, Opened, RawError, Seen, open_file, open_object};
+use crate::capture::{Inspected, Inspector, RawError, open_file, open_object};
 use crate::census::Census;
 use crate::codec::{Codec, Sha256Digest};
 use crate::examination::{self, Observed};
@@ -19,41 +31,10 @@ use crate::repository::manifest::{Manifest, Shard, StructureState};
 use crate::repository::{Repository, RepositoryError};
 use crate::status::Status;
 use crate::storage::StorageError;
+use drill::DrillError;
+use reading::{Looking, Read, drive};
 
-/// How much is proven. Each level holds the ones before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// Presence and sizes.
-    Manifest,
-    /// SHA-256 of what is stored and of the raw stream.
-    Checksum,
-    /// Frames, CRC64, a full walk, key counts.
-    #[default]
-    Structure,
-}
-
-impl Level {
-    /// What a good answer means.
-    pub fn proves(self) -> &'static str {
-        match self {
-            Self::Manifest => "the manifest is whole, and every object is there in its full length",
-            Self::Checksum => "every byte is the one that was written, stored and unpacked",
-            Self::Structure => {
-                "every byte is the one that was written, every structure is sound, and every key is counted"
-            }
-        }
-    }
-
-    /// What it does not mean.
-    pub fn leaves_open(self) -> &'static str {
-        match self {
-            Self::Manifest => "what the objects hold was not read",
-            Self::Checksum => "what the RDB holds was not looked at",
-            Self::Structure => "no server has loaded it",
-        }
-    }
-}
+pub use level::Level;
 
 /// What was looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -79,6 +60,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// The census that was made, if the level makes one; of several shards all together.
     pub census: Option<Census>,
+    /// What the drill came to, if there was one.
+    pub drill: Option<drill::Outcome>,
     /// The answer.
     pub status: Status,
 }
@@ -95,12 +78,15 @@ pub enum VerifyError {
     /// A file.
     #[error(transparent)]
     File(#[from] std::io::Error),
+    /// The drill cannot begin.
+    #[error(transparent)]
+    Drill(#[from] DrillError),
     /// A signal.
     #[error("interrupted")]
     Interrupted,
 }
 
-/// Verifies one backup of a repository.
+/// Verifies one backup of a repository, up to [`Level::Structure`]; see [`drilled`] for more.
 ///
 /// # Errors
 /// If the store cannot be read. Damage is no error: it is the answer.
@@ -112,6 +98,39 @@ pub async fn backup(
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Report, VerifyError> {
+    examine(repository, manifest, level.min(Level::Structure), None, threads, progress, cancel).await
+}
+
+/// Verifies one backup, and loads it into a throwaway server, shard after shard.
+///
+/// # Errors
+/// As [`backup`], and where the drill cannot begin: no server, too little memory or room.
+pub async fn drilled(
+    repository: &Repository,
+    manifest: &Manifest,
+    options: &drill::Options,
+    threads: usize,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<Report, VerifyError> {
+    examine(repository, manifest, Level::Drill, Some(options), threads, progress, cancel).await
+}
+
+async fn examine(
+    repository: &Repository,
+    manifest: &Manifest,
+    level: Level,
+    options: Option<&drill::Options>,
+    threads: usize,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<Report, VerifyError> {
+    // Whether it can begin is known before an hour of reading.
+    let drill = match options {
+        Some(options) => Some(drill::Drill::prepare(options, &manifest.server, manifest.shards.iter().map(drill::Demand::of))?),
+        None => None,
+    };
+    let mut outcome = None;
     let mut checked = Checked::default();
     let mut findings = presence(repository, manifest, &mut checked).await?;
     let mut census = None;
@@ -121,11 +140,23 @@ pub async fn backup(
         for shard in &manifest.shards {
             let reader = repository.open_object(manifest, &shard.object, 0).await?;
             let opened = open_object(reader, codec_of(&shard.object), threads).map_err(raw_error)?;
-            let read = read(opened, level, manifest.created_at.timestamp_millis(), progress, cancel).await?;
-            findings.extend(judge(manifest, shard, &read, &mut checked));
-            census = merge(census, read.inspected.and_then(|inspected| inspected.census));
+            let room = drill.as_ref().map(drill::Drill::room).transpose()?;
+            let copy = room.as_ref().map(drill::Room::rdb).transpose()?;
+            let began = std::time::Instant::now();
+            let looking = Looking::at(level, manifest.created_at.timestamp_millis(), copy);
+            let read = drive(opened, looking, progress, cancel).await?;
+            let wrong = judge(manifest, shard, &read, &mut checked);
+            let own = read.inspected.and_then(|inspected| inspected.census);
+            if let (Some(room), Some(own), true) = (room, &own, wrong.is_empty()) {
+                let loaded = room.load(own, began.elapsed(), threads, progress, cancel).await?;
+                findings.extend(loaded.findings.iter().cloned());
+                outcome = Some(loaded.merged(outcome));
+                progress.phase("verifying", Unit::Bytes, None);
+            }
+            findings.extend(wrong);
+            census = merge(census, own);
         }
-        if level == Level::Structure
+        if level >= Level::Structure
             && findings.is_empty()
             && let (Some(expected), Some(found)) = (&manifest.census, &census)
         {
@@ -136,7 +167,7 @@ pub async fn backup(
         findings.extend(examination::cautions(manifest));
     }
     let status = examination::status(&findings);
-    Ok(Report { checked, findings, census, status })
+    Ok(Report { checked, findings, census, drill: outcome, status })
 }
 
 /// What verifying a file found.
@@ -162,8 +193,9 @@ pub async fn file(
 ) -> Result<FileReport, VerifyError> {
     let opened = open_file(path, threads).map_err(raw_error)?;
     progress.phase("verifying", Unit::Bytes, None);
-    let inspector = if with_census { Inspector::with_census(moment_ms) } else { Inspector::without_census() };
-    let read = drive(opened, Looking::Structure(Box::new(inspector)), progress, cancel).await?;
+    let inspector =
+        if with_census { Inspector::with_census(moment_ms) } else { Inspector::without_census() };
+    let read = drive(opened, Looking::Structure(Box::new(inspector), None), progress, cancel).await?;
     let mut checked = Checked { objects: 1, ..Checked::default() };
     let mut findings = Vec::new();
     count(&read, &mut checked);
@@ -174,7 +206,7 @@ pub async fn file(
     }
     let census = inspected.as_mut().and_then(|inspected| inspected.census.take());
     let status = examination::status(&findings);
-    Ok(FileReport { report: Report { checked, findings, census, status }, inspected })
+    Ok(FileReport { report: Report { checked, findings, census, drill: None, status }, inspected })
 }
 
 /// What is worth saying of a file that is whole.
@@ -218,13 +250,9 @@ async fn presence(
     checked: &mut Checked,
 ) -> Result<Vec<Finding>, VerifyError> {
     let mut findings = Vec::new();
-    let missing = |object: &str| {
-        Finding::new(Severity::Critical, "missing_object", "an object of the backup is missing")
-            .evidence("object", object)
-    };
     for shard in &manifest.shards {
         let Some(length) = repository.object_length(manifest, &shard.object).await? else {
-            findings.push(missing(&shard.object));
+            findings.push(missing_object(&shard.object));
             continue;
         };
         checked.objects += 1;
@@ -239,23 +267,19 @@ async fn presence(
                 Finding::new(Severity::Critical, "checksum_mismatch", "the object's SHA-256 differs")
                     .evidence("object", object.as_str()),
             ),
-            Err(RepositoryError::Storage { source: StorageError::NotFound, .. }) => findings.push(missing(object)),
+            Err(RepositoryError::Storage { source: StorageError::NotFound, .. }) => findings.push(missing_object(object)),
             Err(error) => return Err(error.into()),
         }
     }
     Ok(findings)
 }
 
+fn missing_object(object: &str) -> Finding {
+    Finding::new(Severity::Critical, "missing_object", "an object of the backup is missing").evidence("object", object)
+}
+
 /// `census.bin` may not be longer than this, in bytes.
 const CENSUS_LIMIT: u64 = 16 << 20;
-
-/// What reading one object came to.
-struct Read {
-    seen: Option<Seen>,
-    raw: Option<(u64, String)>,
-    inspected: Option<Inspected>,
-    trouble: Option<Finding>,
-}
 
 fn judge(manifest: &Manifest, shard: &Shard, read: &Read, checked: &mut Checked) -> Vec<Finding> {
     count(read, checked);
@@ -291,104 +315,11 @@ fn count(read: &Read, checked: &mut Checked) {
 
 fn merge(all: Option<Census>, one: Option<Census>) -> Option<Census> {
     match (all, one) {
-        (Some(all), Some(one)) => Some(all.merged(&one)),
+        (Some(all), Some(one)) => {
+            Some(all.merged(&one))
+        }
         (all, one) => all.or(one),
     }
-}
-
-async fn read(
-    opened: Opened,
-    level: Level,
-    moment_ms: i64,
-    progress: &dyn Progress,
-    cancel: &CancellationToken,
-) -> Result<Read, VerifyError> {
-    let looking = match level {
-        Level::Manifest | Level::Checksum => Looking::Digest(Sha256Digest::new(), 0),
-        Level::Structure => Looking::Structure(Box::new(Inspector::with_census(moment_ms))),
-    };
-    drive(opened, looking, progress, cancel).await
-}
-
-/// What is done with the raw bytes.
-enum Looking {
-    Digest(Sha256Digest, u64),
-    Structure(Box<Inspector>),
-}
-
-/// Reads to the end on a thread of its own, telling how far it is.
-async fn drive(
-    opened: Opened,
-    looking: Looking,
-    progress: &dyn Progress,
-    cancel: &CancellationToken,
-) -> Result<Read, VerifyError> {
-    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
-    let stop = cancel.clone();
-    let work = tokio::task::spawn_blocking(move || look(opened, looking, &stop, |length| drop(sender.send(length))));
-    while let Some(length) = receiver.recv().await {
-        progress.advance(length);
-    }
-    work.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
-}
-
-fn look(
-    mut opened: Opened,
-    mut looking: Looking,
-    cancel: &CancellationToken,
-    advance: impl Fn(u64),
-) -> Result<Read, VerifyError> {
-    let mut trouble = None;
-    while let Some(chunk) = opened.raw.next() {
-        if cancel.is_cancelled() {
-            return Err(VerifyError::Interrupted);
-        }
-        let chunk = match chunk {
-            Ok(chunk) => chunk,
-            Err(RawError::Codec(error)) => {
-                trouble = Some(damaged(error.code(), &error.to_string(), error.offset, "stored"));
-                break;
-            }
-            Err(error) => return Err(raw_error(error)),
-        };
-        let looked = match &mut looking {
-            Looking::Digest(sha256, length) => {
-                sha256.update(&chunk);
-                *length += chunk.len() as u64;
-                Ok(())
-            }
-            Looking::Structure(inspector) => inspector.push(&chunk),
-        };
-        advance(chunk.len() as u64);
-        if let Err(error) = looked {
-            trouble = Some(of_rdb(&error));
-            break;
-        }
-    }
-    if trouble.is_some() {
-        return Ok(Read { seen: None, raw: None, inspected: None, trouble });
-    }
-    let seen = match opened.seen() {
-        Ok(seen) => seen,
-        Err(RawError::Codec(error)) => {
-            let trouble = Some(damaged(error.code(), &error.to_string(), error.offset, "stored"));
-            return Ok(Read { seen: None, raw: None, inspected: None, trouble });
-        }
-        Err(error) => return Err(raw_error(error)),
-    };
-    Ok(match looking {
-        Looking::Digest(sha256, length) => {
-            Read { seen: Some(seen), raw: Some((length, sha256.finish())), inspected: None, trouble: None }
-        }
-        Looking::Structure(inspector) => match inspector.finish() {
-            Ok(inspected) => {
-                let length = inspected.raw_bytes + inspected.trailing_bytes;
-                let raw = Some((length, inspected.raw_sha256.clone()));
-                Read { seen: Some(seen), raw, inspected: Some(inspected), trouble: None }
-            }
-            Err(error) => Read { seen: Some(seen), raw: None, inspected: None, trouble: Some(of_rdb(&error)) },
-        },
-    })
 }
 
 /// How an object of ours is compressed, by its name.

@@ -5,6 +5,7 @@ use crate::cli::settings_file::{Instance, Tls as TlsBlock};
 use crate::commands::which::Server;
 use crate::connection::{Address, DEFAULT_PORT, DEFAULT_TIMEOUT, InstanceUrl, Node, Secret, Tls, read_password_file};
 use crate::hint::Misuse;
+use crate::repository::{check_instance, instance_name};
 
 use super::Resolver;
 
@@ -199,25 +200,22 @@ fn password_of(block: &Instance) -> Result<Option<Secret>, Misuse> {
     }
 }
 
-/// The name of an instance that has none: `host-port`, for a socket its path, for a Sentinel group its service. Made of what every
-/// store and file system takes in a name.
+/// The name of an instance that has none: `host-port`, for a socket its path, for a Sentinel group its service.
 fn folder_name(address: &Address) -> String {
-    let name = match address {
-        Address::Tcp { host, port } => format!("{host}-{port}"),
-        Address::Unix { path } => path.to_string_lossy().trim_matches('/').to_owned(),
-        Address::Sentinel { service, .. } => service.clone(),
-    };
-    let safe = name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' });
-    let safe: String = safe.collect();
-    safe.trim_matches(['-', '.']).to_owned()
+    match address {
+        Address::Tcp { host, port } => instance_name(&format!("{host}-{port}")),
+        Address::Unix { path } => instance_name(&path.to_string_lossy()),
+        Address::Sentinel { service, .. } => instance_name(service),
+    }
 }
 
 /// Refuses a name that cannot be a folder in every store.
 pub(super) fn checked_name(name: &str) -> Result<String, Misuse> {
-    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.len() > 128 || name.starts_with('.') || !name.chars().all(allowed) {
-        return Err(Misuse::usage(format!("`{name}` cannot be the name of an instance in a repository"))
-            .hint("letters, digits, `-`, `_` and `.`, at most 128, no `.` in front"));
+    match check_instance(name) {
+        Ok(()) => Ok(name.to_owned()),
+        Err(error) => {
+            Err(Misuse::usage(error.to_string())
+                .hint("`--name NAME` gives the instance another name in the repository"))
+        }
     }
-    Ok(name.to_owned())
 }

@@ -63,7 +63,7 @@ pub struct Records {
 
 /// A key that was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct CreatedKey {
     /// Its database.
     pub database: u64,
     /// Its name.
@@ -73,9 +73,9 @@ pub struct Record {
 }
 
 impl Iterator for Records {
-    type Item = io::Result<Record>;
+    type Item = io::Result<CreatedKey>;
 
-    fn next(&mut self) -> Option<io::Result<Record>> {
+    fn next(&mut self) -> Option<io::Result<CreatedKey>> {
         match self.file.fill_buf() {
             Ok([]) => None,
             Ok(_) => Some(self.read()),
@@ -85,7 +85,7 @@ impl Iterator for Records {
 }
 
 impl Records {
-    fn read(&mut self) -> io::Result<Record> {
+    fn read(&mut self) -> io::Result<CreatedKey> {
         let database = self.number()?;
         let crc64 = self.number()?;
         let length = self.number()?;
@@ -97,7 +97,7 @@ impl Records {
         if key.len() as u64 != length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(Record { database, key, crc64 })
+        Ok(CreatedKey { database, key, crc64 })
     }
 
     fn number(&mut self) -> io::Result<u64> {
@@ -120,9 +120,9 @@ mod tests {
         put_record(&mut bytes, 0, b"", 5);
         put_record(&mut bytes, 12, b"\xffkey", u64::MAX);
         created.append(&bytes).unwrap();
-        let read: Vec<Record> = created.records().unwrap().map(Result::unwrap).collect();
+        let read: Vec<CreatedKey> = created.records().unwrap().map(Result::unwrap).collect();
         assert_eq!(read.len(), 2);
-        assert_eq!(read[1], Record { database: 12, key: b"\xffkey".to_vec(), crc64: u64::MAX });
+        assert_eq!(read[1], CreatedKey { database: 12, key: b"\xffkey".to_vec(), crc64: u64::MAX });
         created.append(&bytes[..20]).unwrap();
         assert!(created.records().unwrap().last().unwrap().is_err(), "cut in the middle");
         drop(created);

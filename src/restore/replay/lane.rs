@@ -56,6 +56,7 @@ where
         queue: VecDeque::new(),
         open: BTreeMap::new(),
         more: true,
+        listening: true,
         step_error: None,
     };
     let ended = reader.read(from_target).await;
@@ -199,7 +200,10 @@ struct Reader {
     rename: Option<mpsc::UnboundedSender<Rename>>,
     queue: VecDeque<Waiting>,
     open: BTreeMap<u64, Open>,
+    /// Batches may still come.
     more: bool,
+    /// The writer may still say something.
+    listening: bool,
     step_error: Option<String>,
 }
 
@@ -216,15 +220,12 @@ impl Reader {
             let silent = tokio::time::sleep(self.shared.silence);
             let n = tokio::select! {
                 biased;
-                expect = self.expected.recv(), if self.more => {
+                // After the last batch there may still be renamings.
+                expect = self.expected.recv(), if self.listening => {
                     match expect {
                         Some(expect) => self.expect(expect),
-                        None => self.more = false,
+                        None => (self.more, self.listening) = (false, false),
                     }
-                    continue;
-                }
-                Some(expect) = self.expected.recv(), if !self.more => {
-                    self.expect(expect);
                     continue;
                 }
                 n = target.read(&mut buffer) => n.map_err(|error| Stop::Lost(error.to_string()))?,
@@ -372,9 +373,9 @@ impl Reader {
         for waiting in self.queue.drain(..) {
             match waiting {
                 Waiting::Batch { batch, at } => {
-                    let left = batch.commands[at..].iter().filter(|command| {
-                        matches!(command.what, What::Whole | What::StepsEnd | What::Rename { .. })
-                    });
+                    let left = batch.commands[at..]
+                        .iter()
+                        .filter(|command| matches!(command.what, What::Whole | What::StepsEnd | What::Rename { .. }));
                     let keys = left.map(|command| Unanswered {
                         database: command.database,
                         key: names(&batch, command).0.to_vec(),
@@ -434,7 +435,8 @@ fn note(
                 What::Whole => note_restored(open, shared, command, key),
                 What::Function => open.tally.functions.restored += 1,
                 What::Step(expected) if !fits(expected, &reply) => {
-                    step_error.get_or_insert_with(|| "the target's answer does not fit: somebody else wrote it".to_owned());
+                    step_error
+                        .get_or_insert_with(|| "the target's answer does not fit: somebody else wrote it".to_owned());
                 }
                 _ => {}
             }
@@ -503,7 +505,8 @@ fn name_of(what: What) -> &'static str {
 fn stops(fault: &CommandFault) -> bool {
     match fault {
         CommandFault::Server(error) => {
-            matches!(error.code.as_str(), "NOREPLICAS" | "EXECABORT" | "TRYAGAIN") || error.text.starts_with("Protocol error")
+            matches!(error.code.as_str(), "NOREPLICAS" | "EXECABORT" | "TRYAGAIN")
+                || error.text.starts_with("Protocol error")
         }
         CommandFault::BusyKey => false,
         _ => true,

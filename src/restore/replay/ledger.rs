@@ -58,7 +58,10 @@ impl Ledger {
     pub fn complete(&self, sequence: u64, tally: Tally, end_ordinal: u64) {
         let mut state = self.lock();
         state.beyond.insert(sequence, (tally, end_ordinal));
-        while let Some((tally, end)) = { let next = state.next; state.beyond.remove(&next) } {
+        while let Some((tally, end)) = {
+            let next = state.next;
+            state.beyond.remove(&next)
+        } {
             state.answered.add(tally);
             state.next += 1;
             state.prefix = state.prefix.max(end);

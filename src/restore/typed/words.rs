@@ -108,7 +108,8 @@ mod tests {
 
     #[test]
     fn scores_read_back_the_same() {
-        for number in [0.0, -0.0, 1.5, -1e300, f64::MIN_POSITIVE, 5e-324, f64::MAX, 1.0 / 3.0, 9_007_199_254_740_993.0] {
+        for number in [0.0, -0.0, 1.5, -1e300, f64::MIN_POSITIVE, 5e-324, f64::MAX, 1.0 / 3.0, 9_007_199_254_740_993.0]
+        {
             let mut text = [0; 40];
             let text = std::str::from_utf8(score(number, &mut text)).unwrap();
             assert_eq!(text.parse::<f64>().unwrap().to_bits(), number.to_bits(), "{text}");

@@ -6,7 +6,7 @@ use redis_ops::census::Digester;
 use redis_ops::comparison::{
     BucketSet, Difference, Differences, Names, Options, Recorder, Side, compare, compare_buckets,
 };
-use redis_ops::rdb::visit::StreamId;
+use redis_ops::rdb::visit::{StreamId, Visit};
 use tempfile::TempDir;
 
 use super::digest::census;
@@ -36,6 +36,10 @@ impl Comparing {
             digester.sink_mut().restrict(buckets);
         }
         tell(keys, &mut digester, chance);
+        let tally = digester.tally();
+        if !digester.stopped() {
+            assert_eq!((tally.taken, tally.taken + tally.unwanted), (digester.sink().recorded(), keys.len() as u64));
+        }
         digester.into_sink()
     }
 

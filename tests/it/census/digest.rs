@@ -1,6 +1,6 @@
 //! The digest: as documented, the same for the same data, and another after every edit.
 
-use redis_ops::census::{Candidate, Census, Chosen, Count, Counter, Digester, KeyType, Record, Sink};
+use redis_ops::census::{Candidate, Census, Choice, Chosen, Count, Counter, Digester, KeyType, Record, Sink};
 use redis_ops::rdb::opcode::ValueType;
 use redis_ops::rdb::visit::{ArrayValue, Entry, EntryEnd, Piece, Visit};
 
@@ -184,15 +184,25 @@ fn what_is_chosen_counts_as_it_was_chosen_and_the_rest_is_counted_apart() {
     let mut chance = Chance::new(3);
     let keys: Vec<Key> = (0..400).map(|number| Key::random(&mut chance, number)).collect();
     // As a restore would: only databases 0 and 1, into one; expiries moved by an hour; no lists; what has expired not at all.
-    let limit = 1_900_000_500_000_000;
-    let choice = |candidate: &Candidate<'_>| match candidate {
-        Candidate { key_type: KeyType::List, .. } | Candidate { database: 2.., .. } => Chosen::Leave,
-        Candidate { expire_ms: Some(moment), .. } if *moment < limit => Chosen::Expired,
-        Candidate { expire_ms, .. } => {
-            Chosen::Take { database: 7, expire_ms: expire_ms.map(|moment| moment + 3_600_000) }
+    struct Restored(i64);
+    impl Choice for Restored {
+        fn may_take(&mut self, database: u64, _key: &[u8]) -> bool {
+            database <= 1
         }
-    };
-    let mut counter = Digester::choosing(Count::new(0), choice);
+        fn database(&mut self, _database: u64) -> u64 {
+            7
+        }
+        fn choose(&mut self, candidate: &Candidate<'_>) -> Chosen {
+            assert!(candidate.database <= 1);
+            match candidate {
+                Candidate { key_type: KeyType::List, .. } => Chosen::Leave,
+                Candidate { expire_ms: Some(moment), .. } if *moment < self.0 => Chosen::Expired,
+                Candidate { expire_ms, .. } => Chosen::Take { expire_ms: expire_ms.map(|moment| moment + 3_600_000) },
+            }
+        }
+    }
+    let limit = 1_900_500_000_000;
+    let mut counter = Digester::choosing(Count::new(0), Restored(limit));
     tell(&keys, &mut counter, &mut chance);
     let tally = counter.tally();
     let mut expected = Vec::new();

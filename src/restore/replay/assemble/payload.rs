@@ -3,9 +3,9 @@
 //! `RESTORE key ttl payload [REPLACE] ABSTTL [IDLETIME s | FREQ n]`, where the payload is the type, the value as it stands in
 //! the file, the format version (little-endian, two bytes) and a CRC64 over all of it (Redis `cluster.c`, `createDumpPayload`).
 
-use crate::rdb::crc64::{Crc64, crc64};
 use crate::rdb::opcode;
 use crate::rdb::visit::Entry;
+use crate::rdb::{Crc64, crc64};
 use crate::restore::replay::assemble::HELD_AT_MOST;
 use crate::restore::replay::batch::{What, decimal, put_bulk, put_head, put_number};
 use crate::restore::replay::outbox::Outbox;

@@ -1,0 +1,248 @@
+//! Takes a snapshot of a live server.
+//!
+//! Counters are read before anything that would change them, all that can be asked together goes in one write, and a
+//! refusal is noted where its answer would have been.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use chrono::{DateTime, Utc};
+
+use super::gate::{Ask, Gate, Question};
+use super::host::HostFacts;
+use super::keyspace::{self, Pass};
+use super::part::Part;
+use super::snapshot::{Earlier, Path, Snapshot};
+use super::topology::Mode;
+use super::wire::Wire;
+use crate::replies::{AclUser, Client, Config, DeniedAccess, Info, LatencyEvent, MemoryStats, Reply, SlowEntry};
+
+/// Between two PINGs, so that measuring the way to the server is no load on it.
+const PING_EVERY: Duration = Duration::from_millis(20);
+/// Entries of the slow log that are read.
+const SLOWLOG_ENTRIES: &str = "128";
+
+/// What to ask for. INFO is always asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// CLIENT LIST.
+    pub clients: bool,
+    /// SLOWLOG, LATENCY and the log of large replies.
+    pub slow: bool,
+    /// MEMORY STATS.
+    pub memory: bool,
+    /// ACL of the user `default`.
+    pub users: bool,
+    /// ACL LOG.
+    pub refusals: bool,
+    /// PINGs.
+    pub pings: bool,
+    /// Keys, and how thoroughly.
+    pub keys: Option<Pass>,
+}
+
+/// How to take a snapshot.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// What to ask for.
+    pub wanted: Wanted,
+    /// Between the two readings of the counters; zero reads once.
+    pub window: Duration,
+    /// The clock.
+    pub now: DateTime<Utc>,
+    /// How we are connected.
+    pub path: Path,
+}
+
+/// Takes a snapshot. `phases` is what connecting took.
+///
+/// # Errors
+///
+/// The connection broke, or the server does not answer INFO: then there is nothing to judge.
+pub async fn take(asker: &mut dyn Ask, options: &Options, phases: Wire) -> Result<Snapshot> {
+    let mut gate = Gate::new(asker);
+    let first = ask_info(&mut gate).await?;
+    let begun = Instant::now();
+    let mut snapshot = Snapshot::from_info(first, options.now);
+    snapshot.path = options.path;
+    ask_the_rest(&mut gate, options, &mut snapshot).await?;
+    if options.wanted.pings {
+        let mut wire = phases;
+        ping(&mut gate, options.window.saturating_sub(begun.elapsed()), &mut wire).await?;
+        snapshot.wire = Part::Got(wire);
+    }
+    if !options.window.is_zero() {
+        tokio::time::sleep(options.window.saturating_sub(begun.elapsed())).await;
+        second_reading(&mut gate, options, begun, &mut snapshot).await?;
+    }
+    if options.path.local {
+        snapshot.host = Part::Got(HostFacts::read(snapshot.info.u64("process_id")));
+    }
+    // Last, because looking at keys adds hits to the statistics that were read before.
+    if let Some(pass) = options.wanted.keys {
+        let now_ms = u64::try_from(options.now.timestamp_millis()).unwrap_or(0);
+        let databases = snapshot.info.databases();
+        snapshot.keyspace = match keyspace::profile(&mut gate, pass, &databases, snapshot.config.got(), now_ms).await {
+            Ok(profile) => Part::Got(profile),
+            Err(error) => Part::Denied(format!("{error:#}")),
+        };
+    }
+    snapshot.receipt = gate.receipt();
+    Ok(snapshot)
+}
+
+async fn ask_info(gate: &mut Gate<'_>) -> Result<Info> {
+    match gate.one(Question::new(&["INFO", "everything"])?).await.context("ask for INFO")? {
+        Reply::Bytes(bytes) => {
+            let info = Info::from_bytes(&bytes);
+            anyhow::ensure!(!info.is_empty(), "the server answered INFO with something else");
+            Ok(info)
+        }
+        Reply::Error(message) => bail!("the server refused INFO: {message}"),
+        _ => bail!("the server answered INFO with something else"),
+    }
+}
+
+/// All that needs no second look, in one write.
+async fn ask_the_rest(gate: &mut Gate<'_>, options: &Options, snapshot: &mut Snapshot) -> Result<()> {
+    let wanted = options.wanted;
+    let cluster = snapshot.server.mode == Mode::Cluster;
+    let valkey = snapshot.server.is_valkey();
+    let mut list: Vec<(&str, Question)> = vec![("config", Question::new(&config_words(&snapshot.info))?)];
+    let mut add = |wanted: bool, name: &'static str, words: &[&str]| -> Result<()> {
+        if wanted {
+            list.push((name, Question::new(words)?));
+        }
+        Ok(())
+    };
+    add(wanted.clients, "id", &["CLIENT", "ID"])?;
+    add(wanted.clients, "clients", &["CLIENT", "LIST"])?;
+    add(wanted.slow, "slowlog", &["SLOWLOG", "GET", SLOWLOG_ENTRIES])?;
+    add(wanted.slow, "latency", &["LATENCY", "LATEST"])?;
+    add(wanted.slow && valkey, "large", &["COMMANDLOG", "GET", SLOWLOG_ENTRIES, "large-reply"])?;
+    add(wanted.memory, "memory", &["MEMORY", "STATS"])?;
+    add(wanted.users, "default", &["ACL", "GETUSER", "default"])?;
+    add(wanted.refusals, "denied", &["ACL", "LOG", "128"])?;
+    add(cluster, "cluster", &["CLUSTER", "INFO"])?;
+    let questions: Vec<Question> = list.iter().map(|(_, question)| question.clone()).collect();
+    let replies = gate.ask(&questions).await?;
+    let mut own_id = None;
+    for ((name, _), reply) in list.iter().zip(replies) {
+        match *name {
+            "id" => own_id = reply.integer(),
+            "config" => {
+                snapshot.config = part(reply, |reply| Some(Config::parse(reply)).filter(|config| !config.is_empty()))
+            }
+            "clients" => snapshot.clients = part(reply, |reply| Some(Client::parse_list(reply.bytes()?))),
+            "slowlog" => snapshot.slowlog = part(reply, |reply| Some(SlowEntry::parse_list(reply))),
+            "latency" => snapshot.latency = part(reply, |reply| Some(LatencyEvent::parse_list(reply))),
+            "large" => snapshot.large_replies = part(reply, |reply| Some(SlowEntry::parse_list(reply))),
+            "memory" => snapshot.memory_stats = part(reply, |reply| Some(MemoryStats::parse(reply))),
+            "default" => snapshot.default_user = part(reply, AclUser::parse),
+            "denied" => snapshot.denied = part(reply, |reply| Some(DeniedAccess::parse_list(reply))),
+            _ => snapshot.cluster = part(reply, |reply| Some(Info::from_bytes(reply.bytes()?))),
+        }
+    }
+    // Our own connection is not what is wrong with the server.
+    if let (Part::Got(clients), Some(own)) = (&mut snapshot.clients, own_id) {
+        clients.retain(|client| u64::try_from(own) != Ok(client.id));
+    }
+    Ok(())
+}
+
+/// Settings the rules read. Asked by name where the server takes several (7.0), else all, of which secrets are dropped
+/// while parsing.
+fn config_words(info: &Info) -> Vec<&'static str> {
+    let major = info.get("redis_version").and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+    let mut words = vec!["CONFIG", "GET"];
+    if major.is_some_and(|major| major >= 7) {
+        words.extend_from_slice(SETTINGS);
+    } else {
+        words.push("*");
+    }
+    words
+}
+
+const SETTINGS: &[&str] = &[
+    "acllog-max-len",
+    "activedefrag",
+    "appendfsync",
+    "appendonly",
+    "auto-aof-rewrite-*",
+    "client-output-buffer-limit",
+    "client-query-buffer-limit",
+    "dir",
+    "enable-debug-command",
+    "enable-protected-configs",
+    "hash-max-*-entries",
+    "latency-monitor-threshold",
+    "latency-tracking",
+    "lazyfree-lazy-eviction",
+    "maxclients",
+    "maxmemory*",
+    "min-*-to-write",
+    "no-appendfsync-on-rewrite",
+    "protected-mode",
+    "repl-backlog-size",
+    "repl-diskless-sync*",
+    "repl-timeout",
+    "replica-read-only",
+    "save",
+    "set-max-*-entries",
+    "slowlog-log-slower-than",
+    "commandlog-*",
+    "slowlog-max-len",
+    "stop-writes-on-bgsave-error",
+    "tcp-keepalive",
+    "timeout",
+    "tracking-table-max-keys",
+    "zset-max-*-entries",
+];
+
+/// An answer, or why there is none.
+fn part<T>(reply: Reply, parse: impl FnOnce(&Reply) -> Option<T>) -> Part<T> {
+    if let Reply::Error(message) = &reply {
+        let unknown = message.contains("unknown command") || message.contains("unknown subcommand");
+        let message = message.chars().filter(|character| !character.is_control()).take(120).collect();
+        return if unknown { Part::Unsupported(message) } else { Part::Denied(message) };
+    }
+    parse(&reply).map_or_else(|| Part::Denied("the answer is empty".to_owned()), Part::Got)
+}
+
+/// PINGs until the window ends, ten at least.
+async fn ping(gate: &mut Gate<'_>, window: Duration, wire: &mut Wire) -> Result<()> {
+    let begun = Instant::now();
+    let mut times = Vec::new();
+    while times.len() < 10 || begun.elapsed() + PING_EVERY < window {
+        times.push(gate.ping().await?);
+        if window.is_zero() {
+            continue;
+        }
+        tokio::time::sleep(PING_EVERY.min(window / 10)).await;
+    }
+    wire.set_pings(&times);
+    Ok(())
+}
+
+async fn second_reading(gate: &mut Gate<'_>, options: &Options, begun: Instant, snapshot: &mut Snapshot) -> Result<()> {
+    let last_id = |entries: &[SlowEntry]| entries.iter().map(|entry| entry.id + 1).max().unwrap_or(0);
+    let info = ask_info(gate).await?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let before =
+        Snapshot::from_info(info, snapshot.taken_at + chrono::Duration::from_std(begun.elapsed()).unwrap_or_default());
+    let first = std::mem::replace(&mut snapshot.info, before.info);
+    snapshot.server = before.server;
+    snapshot.taken_at = before.taken_at;
+    snapshot.earlier = Some(Earlier { seconds, info: first });
+    if let (true, Part::Got(entries)) = (options.wanted.slow, &mut snapshot.slowlog) {
+        let newest = gate.one(Question::new(&["SLOWLOG", "GET", SLOWLOG_ENTRIES])?).await?;
+        let now = SlowEntry::parse_list(&newest);
+        snapshot.slowlog_gained = Part::Got(last_id(&now).saturating_sub(last_id(entries)));
+        *entries = now;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "asking_tests.rs"]
+mod tests;

@@ -1,0 +1,97 @@
+use async_trait::async_trait;
+
+use super::*;
+
+/// A server that answers from a table and remembers what it was asked.
+struct Scripted {
+    info: String,
+    refuse: &'static str,
+    asked: Vec<String>,
+}
+
+#[async_trait]
+impl Ask for Scripted {
+    async fn ask(&mut self, questions: &[Question]) -> Result<Vec<Reply>> {
+        let answers = questions.iter().map(|question| {
+            let words: Vec<String> =
+                question.words().iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+            self.asked.push(words.join(" "));
+            if words[0] == self.refuse {
+                return Reply::Error(format!("NOPERM this user has no permissions to run the '{}' command", words[0]));
+            }
+            match words[0].as_str() {
+                "INFO" => Reply::Bytes(self.info.clone().into_bytes()),
+                "CLIENT" if words[1] == "ID" => 7.into(),
+                "CLIENT" => "id=7 addr=127.0.0.1:1 flags=N\nid=8 addr=127.0.0.1:2 flags=N\n".into(),
+                "CONFIG" => Reply::Array(vec!["maxclients".into(), "10000".into()]),
+                "PING" => "PONG".into(),
+                _ => Reply::Array(vec![]),
+            }
+        });
+        Ok(answers.collect())
+    }
+}
+
+fn captured(name: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/info").join(name);
+    std::fs::read_to_string(path).expect("a captured INFO")
+}
+
+fn scripted(refuse: &'static str, file: &str) -> Scripted {
+    Scripted { info: captured(file), refuse, asked: Vec::new() }
+}
+
+fn all() -> Options {
+    let wanted =
+        Wanted { clients: true, slow: true, memory: true, users: true, refusals: true, pings: true, keys: None };
+    Options { wanted, window: Duration::from_millis(30), now: DateTime::UNIX_EPOCH, path: Path::default() }
+}
+
+#[tokio::test]
+async fn twelve_commands_are_enough_and_our_own_connection_is_left_out() {
+    for file in ["redis-6.2.14.txt", "valkey-9.1.2.txt"] {
+        let mut server = scripted("", file);
+        let snapshot = take(&mut server, &all(), Wire::default()).await.expect("a snapshot");
+        assert!(snapshot.receipt.commands <= 12, "{:?}", server.asked);
+        assert_eq!(snapshot.receipt.keyspace_hits_added, 0);
+        assert!(snapshot.receipt.pings >= 10);
+        assert_eq!(
+            snapshot.clients.got().map(|clients| clients.iter().map(|client| client.id).collect()),
+            Some(vec![8])
+        );
+        assert!(snapshot.earlier.is_some());
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_is_noted_and_the_rest_is_asked() {
+    for refuse in ["CONFIG", "CLIENT", "SLOWLOG", "MEMORY", "ACL", "LATENCY"] {
+        let mut server = scripted(refuse, "redis-8.0.6.txt");
+        let snapshot = take(&mut server, &all(), Wire::default()).await.expect("a snapshot");
+        let states = [
+            ("CONFIG", snapshot.config.got().is_some()),
+            ("CLIENT", snapshot.clients.got().is_some()),
+            ("SLOWLOG", snapshot.slowlog.got().is_some()),
+            ("MEMORY", snapshot.memory_stats.got().is_some()),
+            ("LATENCY", snapshot.latency.got().is_some()),
+        ];
+        for (name, got) in states {
+            assert_eq!(got, name != refuse, "{name} where {refuse} is refused");
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_info_there_is_nothing_to_judge() {
+    let error = take(&mut scripted("INFO", "redis-8.0.6.txt"), &all(), Wire::default()).await.expect_err("no INFO");
+    assert!(format!("{error:#}").contains("NOPERM"), "{error:#}");
+}
+
+#[tokio::test]
+async fn no_password_is_asked_for_where_settings_can_be_named() {
+    let mut server = scripted("", "redis-7.0.15.txt");
+    take(&mut server, &all(), Wire::default()).await.expect("a snapshot");
+    let config = server.asked.iter().find(|words| words.starts_with("CONFIG")).expect("CONFIG GET");
+    assert!(!config.contains('*') || !config.split(' ').any(|word| word == "*"), "{config}");
+    assert!(!config.contains("requirepass") && !config.contains("masterauth"), "{config}");
+}

@@ -1,0 +1,196 @@
+//! The gate: one list of read-only commands. What is not on it cannot be sent, and what is sent is counted.
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::replies::Reply;
+
+/// Commands that may be sent: the first word, the second where it matters, and how many keyspace hits one adds.
+///
+/// Observed on 7.0.15: TYPE, PTTL, OBJECT and the length commands count as hits, MEMORY USAGE, RANDOMKEY and SCAN do not.
+const ALLOWED: &[(&str, &str, u64)] = &[
+    ("ACL", "GETUSER", 0),
+    ("ACL", "LOG", 0),
+    ("ACL", "WHOAMI", 0),
+    ("CLIENT", "ID", 0),
+    ("CLIENT", "LIST", 0),
+    ("CLIENT", "NO-EVICT", 0),
+    ("CLIENT", "NO-TOUCH", 0),
+    ("CLUSTER", "INFO", 0),
+    ("CLUSTER", "NODES", 0),
+    ("COMMANDLOG", "GET", 0),
+    ("CONFIG", "GET", 0),
+    ("DBSIZE", "", 0),
+    ("HLEN", "", 1),
+    ("INFO", "", 0),
+    ("LATENCY", "LATEST", 0),
+    ("LLEN", "", 1),
+    ("MEMORY", "STATS", 0),
+    ("MEMORY", "USAGE", 0),
+    ("OBJECT", "ENCODING", 1),
+    ("PING", "", 0),
+    ("PTTL", "", 1),
+    ("RANDOMKEY", "", 0),
+    ("ROLE", "", 0),
+    ("SCAN", "", 0),
+    ("SCARD", "", 1),
+    ("SELECT", "", 0),
+    ("SLOWLOG", "GET", 0),
+    ("STRLEN", "", 1),
+    ("TYPE", "", 1),
+    ("XINFO", "GROUPS", 1),
+    ("XLEN", "", 1),
+    ("ZCARD", "", 1),
+];
+
+/// A command that may be sent. There is no other way to make one than [`Question::new`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    words: Vec<Vec<u8>>,
+    hits: u64,
+}
+
+impl Question {
+    /// A command of the list.
+    ///
+    /// # Errors
+    ///
+    /// The command's name, if it is not on the list.
+    pub fn new<W: AsRef<[u8]>>(words: &[W]) -> Result<Self, NotAllowed> {
+        let word = |at: usize| words.get(at).map(|word| String::from_utf8_lossy(word.as_ref()).to_ascii_uppercase());
+        let first = word(0).unwrap_or_default();
+        let allowed = ALLOWED.iter().find(|(command, subcommand, _)| {
+            *command == first && (subcommand.is_empty() || word(1).as_deref() == Some(subcommand))
+        });
+        let (_, _, hits) = allowed.ok_or(NotAllowed(first))?;
+        Ok(Self { words: words.iter().map(|word| word.as_ref().to_vec()).collect(), hits: *hits })
+    }
+
+    /// The words to send.
+    pub fn words(&self) -> &[Vec<u8>] {
+        &self.words
+    }
+}
+
+/// A command that is not on the list of read-only commands.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the command {0} is not on the list of commands that a diagnosis may send")]
+pub struct NotAllowed(pub String);
+
+/// Whoever can put questions to a server. An error reply is an answer ([`Reply::Error`]); `Err` means that the
+/// connection is of no more use.
+#[async_trait]
+pub trait Ask: Send {
+    /// Sends all in one write and reads as many answers.
+    ///
+    /// # Errors
+    ///
+    /// The connection broke or timed out.
+    async fn ask(&mut self, questions: &[Question]) -> anyhow::Result<Vec<Reply>>;
+}
+
+/// What a diagnosis cost the server.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Commands sent, PINGs not counted.
+    pub commands: u64,
+    /// PINGs sent.
+    pub pings: u64,
+    /// Wall time in seconds.
+    pub seconds: f64,
+    /// Keyspace hits added to the server's statistics.
+    pub keyspace_hits_added: u64,
+}
+
+/// Puts questions and keeps the receipt.
+pub struct Gate<'a> {
+    asker: &'a mut dyn Ask,
+    receipt: Receipt,
+    begun: Instant,
+}
+
+impl<'a> Gate<'a> {
+    /// A gate before one connection.
+    pub fn new(asker: &'a mut dyn Ask) -> Self {
+        Self { asker, receipt: Receipt::default(), begun: Instant::now() }
+    }
+
+    /// Sends the questions in one write.
+    ///
+    /// # Errors
+    ///
+    /// The connection broke, or sent fewer answers than there were questions.
+    pub async fn ask(&mut self, questions: &[Question]) -> anyhow::Result<Vec<Reply>> {
+        for question in questions {
+            if question.words.first().is_some_and(|word| word == b"PING") {
+                self.receipt.pings += 1;
+            } else {
+                self.receipt.commands += 1;
+            }
+            self.receipt.keyspace_hits_added += question.hits;
+        }
+        let replies = self.asker.ask(questions).await?;
+        anyhow::ensure!(replies.len() == questions.len(), "{} answers to {} commands", replies.len(), questions.len());
+        Ok(replies)
+    }
+
+    /// One question.
+    ///
+    /// # Errors
+    ///
+    /// As [`Gate::ask`].
+    pub async fn one(&mut self, question: Question) -> anyhow::Result<Reply> {
+        Ok(self.ask(&[question]).await?.pop().expect("one answer to one question"))
+    }
+
+    /// The time of one PING.
+    ///
+    /// # Errors
+    ///
+    /// As [`Gate::ask`].
+    pub async fn ping(&mut self) -> anyhow::Result<Duration> {
+        let begun = Instant::now();
+        self.one(Question::new(&["PING"]).expect("PING is on the list")).await?;
+        Ok(begun.elapsed())
+    }
+
+    /// What it cost so far.
+    pub fn receipt(&self) -> Receipt {
+        Receipt { seconds: self.begun.elapsed().as_secs_f64(), ..self.receipt }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_commands_of_the_list_can_be_made() {
+        for words in
+            [&["INFO", "everything"] as &[&str], &["info"], &["CONFIG", "GET", "*"], &["object", "encoding", "k"]]
+        {
+            assert!(Question::new(words).is_ok(), "{words:?}");
+        }
+        for words in [
+            &["SET", "a", "b"] as &[&str],
+            &["CONFIG", "SET", "maxmemory", "0"],
+            &["CONFIG"],
+            &["CONFIG", "RESETSTAT"],
+            &["CLIENT", "KILL", "ID", "1"],
+            &["SLOWLOG", "RESET"],
+            &["MEMORY", "PURGE"],
+            &["ACL", "SETUSER", "x"],
+            &["KEYS", "*"],
+            &["MONITOR"],
+            &["EVAL", "return 1", "0"],
+            &["DEBUG", "SLEEP", "1"],
+            &["FLUSHALL"],
+            &["SHUTDOWN"],
+            &[],
+        ] {
+            assert!(Question::new(words).is_err(), "{words:?}");
+        }
+    }
+}

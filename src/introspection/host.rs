@@ -1,0 +1,41 @@
+//! The machine below the server, where it is ours: what `/sys` and `/proc` say.
+
+use std::fs;
+
+use serde::{Deserialize, Serialize};
+
+/// Settings of the kernel that a server suffers from. `None` where they cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HostFacts {
+    /// The chosen word of `transparent_hugepage/enabled`: `always`, `madvise`, `never`.
+    pub transparent_huge_pages: Option<String>,
+    /// `vm.overcommit_memory`: 0, 1 or 2.
+    pub overcommit_memory: Option<u64>,
+    /// Bytes of the process that are swapped out.
+    pub swapped_bytes: Option<u64>,
+}
+
+impl HostFacts {
+    /// Reads them. `process` is the server's process id, as INFO says it; it may be one of another name space, so its
+    /// command is checked.
+    pub fn read(process: Option<u64>) -> Self {
+        let text = |path: &str| fs::read_to_string(path).ok();
+        let chosen = |line: String| line.split('[').nth(1)?.split(']').next().map(str::to_owned);
+        Self {
+            transparent_huge_pages: text("/sys/kernel/mm/transparent_hugepage/enabled").and_then(chosen),
+            overcommit_memory: text("/proc/sys/vm/overcommit_memory").and_then(|line| line.trim().parse().ok()),
+            swapped_bytes: process.and_then(swapped),
+        }
+    }
+}
+
+fn swapped(process: u64) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let name = field("Name:")?;
+    if !name.contains("redis") && !name.contains("valkey") {
+        return None;
+    }
+    let kilobytes: u64 = field("VmSwap:")?.trim_end_matches("kB").trim().parse().ok()?;
+    kilobytes.checked_mul(1024)
+}

@@ -1,0 +1,193 @@
+//! The same profile from an RDB, while it passes: exact, and without a question to the server.
+
+use super::profiler::{CompactLimits, KeySeen, Profiler};
+use super::{Basis, KeyspaceProfile, StreamGroupSeen, StreamSeen, escaped};
+use crate::rdb::opcode::ValueType;
+use crate::rdb::visit::{Entry, EntryEnd, Interest, Piece, StreamInfo, Visit};
+
+/// Digits of the longest 64-bit number, with its sign.
+const NUMBER_LENGTH: usize = 20;
+
+/// A visitor of an RDB that profiles its keys. `bytes` of the profile are bytes in the file, which for small keys are
+/// fewer than in memory.
+#[derive(Debug)]
+pub struct RdbProfile {
+    profiler: Profiler,
+    now_ms: u64,
+    keys: u64,
+    key: Vec<u8>,
+    database: u32,
+    kind: &'static str,
+    ttl_ms: Option<u64>,
+    length: u64,
+    text: Vec<u8>,
+    groups: Vec<StreamGroupSeen>,
+    streams: Vec<StreamSeen>,
+}
+
+impl RdbProfile {
+    /// `now_ms`: Unix time in milliseconds from which times to live are counted, for a backup the moment it was taken.
+    pub fn new(now_ms: u64) -> Self {
+        Self {
+            profiler: Profiler::new(now_ms, CompactLimits::default()),
+            now_ms,
+            keys: 0,
+            key: Vec::new(),
+            database: 0,
+            kind: "",
+            ttl_ms: None,
+            length: 0,
+            text: Vec::new(),
+            groups: Vec::new(),
+            streams: Vec::new(),
+        }
+    }
+
+    /// The profile of what has passed.
+    pub fn finish(mut self) -> KeyspaceProfile {
+        for seen in self.profiler.streams_mut() {
+            if let Some(own) = self.streams.iter_mut().find(|own| own.database == seen.database && own.key == seen.key)
+            {
+                seen.groups = std::mem::take(&mut own.groups);
+            }
+        }
+        self.profiler.finish(Basis::Everything, self.keys)
+    }
+
+    fn note_stream(&mut self, info: &StreamInfo) {
+        self.length = info.length;
+    }
+
+    fn note_text(&mut self, part: &[u8]) {
+        self.length = self.length.saturating_add(part.len() as u64);
+        if self.text.len() <= NUMBER_LENGTH {
+            self.text.extend_from_slice(&part[..part.len().min(NUMBER_LENGTH + 1)]);
+        }
+    }
+}
+
+/// The name that TYPE gives to an encoding; the numbers are those of `rdb.h`.
+fn kind(encoding: ValueType) -> &'static str {
+    match encoding.0 {
+        0 => "string",
+        1 | 10 | 14 | 18 => "list",
+        2 | 11 | 20 => "set",
+        3 | 5 | 12 | 17 => "zset",
+        4 | 9 | 13 | 16 | 22..=25 | 29..=32 => "hash",
+        15 | 19 | 21 | 26 | 27 => "stream",
+        28 => "array",
+        _ => "module",
+    }
+}
+
+impl Visit for RdbProfile {
+    fn entry(&mut self, entry: &Entry<'_>) -> Interest {
+        self.key.clear();
+        self.key.extend_from_slice(entry.key);
+        self.database = u32::try_from(entry.database).unwrap_or(u32::MAX);
+        self.kind = kind(entry.value_type);
+        self.ttl_ms = entry.expire_ms.map(|at| u64::try_from(at).unwrap_or(0).saturating_sub(self.now_ms));
+        self.length = 0;
+        self.text.clear();
+        self.groups.clear();
+        Interest { raw: false, pieces: self.kind != "module" }
+    }
+
+    fn piece(&mut self, piece: Piece<'_>) {
+        match piece {
+            Piece::String(part) => self.note_text(part),
+            Piece::ListElement(_)
+            | Piece::SetMember(_)
+            | Piece::HashField { .. }
+            | Piece::ZsetMember { .. }
+            | Piece::ArrayElement { .. } => self.length += 1,
+            Piece::StreamInfo(info) => self.note_stream(info),
+            Piece::StreamGroup { name, entries_read, .. } => {
+                // Entries before the group's last id may have been deleted: the difference is the server's own estimate.
+                let lag = entries_read.map(|read| self.length.saturating_sub(read));
+                self.groups.push(StreamGroupSeen { name: escaped(name), pending: 0, lag, consumers: 0 });
+            }
+            Piece::StreamPending { .. } => {
+                if let Some(group) = self.groups.last_mut() {
+                    group.pending += 1;
+                }
+            }
+            Piece::StreamConsumer { .. } => {
+                if let Some(group) = self.groups.last_mut() {
+                    group.consumers += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn entry_end(&mut self, end: &EntryEnd) {
+        self.keys += 1;
+        let number =
+            self.kind == "string" && std::str::from_utf8(&self.text).is_ok_and(|text| text.parse::<i64>().is_ok());
+        self.profiler.note(&KeySeen {
+            database: self.database,
+            key: &self.key,
+            kind: self.kind,
+            ttl_ms: self.ttl_ms,
+            bytes: Some(end.raw_length.saturating_add(self.key.len() as u64)),
+            length: (self.kind != "module").then_some(self.length),
+            encoding: if number { "int" } else { "" },
+        });
+        if self.kind == "stream" && !self.groups.is_empty() && self.streams.len() < 100 {
+            let groups = std::mem::take(&mut self.groups);
+            self.streams.push(StreamSeen {
+                database: self.database,
+                key: escaped(&self.key),
+                length: self.length,
+                groups,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::introspection::keyspace::Purpose;
+    use crate::rdb::visit::StreamId;
+
+    fn entry(key: &[u8], encoding: u8, expire_ms: Option<i64>) -> Entry<'_> {
+        Entry {
+            database: 1,
+            key,
+            value_type: ValueType(encoding),
+            expire_ms,
+            idle_seconds: None,
+            frequency: None,
+            key_meta: None,
+            value_offset: 0,
+        }
+    }
+
+    #[test]
+    fn keys_of_a_file_are_profiled_like_those_of_a_server() {
+        let mut visitor = RdbProfile::new(1_000_000);
+        visitor.entry(&entry(b"rate:1", 0, None));
+        visitor.piece(Piece::String(b"1"));
+        visitor.piece(Piece::String(b"7"));
+        visitor.entry_end(&EntryEnd { raw_length: 2, n_elements: 1 });
+        visitor.entry(&entry(b"session:1", 4, Some(1_060_000)));
+        for field in [b"a", b"b"] {
+            visitor.piece(Piece::HashField { field, value: b"x", expire_ms: None });
+        }
+        visitor.entry_end(&EntryEnd { raw_length: 9, n_elements: 1 });
+        visitor.entry(&entry(b"events", 21, Some(5)));
+        visitor.piece(Piece::StreamInfo(&StreamInfo { length: 10, ..StreamInfo::default() }));
+        visitor.piece(Piece::StreamGroup { name: b"g", last_id: StreamId::default(), entries_read: Some(4) });
+        visitor.piece(Piece::StreamPending { id: StreamId::default(), delivered_ms: 0, count: 1 });
+        visitor.entry_end(&EntryEnd { raw_length: 50, n_elements: 1 });
+        let profile = visitor.finish();
+        assert_eq!((profile.seen, profile.total, profile.basis), (3, 3, Basis::Everything));
+        assert_eq!(profile.purpose(Purpose::RateLimit).numbers_without_ttl, 1);
+        assert_eq!(profile.purpose(Purpose::Session).longest_ttl_ms, 60_000);
+        assert_eq!(profile.streams[0].groups[0].lag, Some(6));
+        assert_eq!(profile.streams[0].groups[0].pending, 1);
+        assert_eq!(profile.largest.iter().find(|big| big.key == "session:1").and_then(|big| big.length), Some(2));
+    }
+}

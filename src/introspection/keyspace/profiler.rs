@@ -1,0 +1,330 @@
+//! Looks at keys one by one and keeps what the rules need, in memory that does not grow with the keys.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+
+use super::frequent::Frequent;
+use super::names::{self, Oddity, Purpose, escaped};
+use super::{Basis, BigKey, KeyspaceProfile, Prefix, PurposeStats, StreamSeen};
+
+/// Prefixes told apart; further ones are counted together as `(other)`.
+const PREFIXES_KEPT: usize = 2048;
+/// Prefixes of the finished profile.
+pub const PREFIXES_SHOWN: usize = 200;
+/// Largest keys kept.
+const LARGEST_KEPT: usize = 50;
+/// Streams kept.
+const STREAMS_KEPT: usize = 100;
+/// Examples kept of anything.
+const EXAMPLES: usize = 3;
+/// Bytes shown of a name.
+const NAME_SHOWN: usize = 120;
+/// Length from which a string is too long to be a token, and shorter than which it is too short to be a random one.
+const TOKEN_BYTES: u64 = 16;
+
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+const DAY_MS: u64 = 24 * HOUR_MS;
+
+/// One key, as far as its source tells.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct KeySeen<'a> {
+    /// Database.
+    pub database: u32,
+    /// Name.
+    pub key: &'a [u8],
+    /// `string`, `list`, `set`, `zset`, `hash`, `stream`, or a module's type.
+    pub kind: &'a str,
+    /// Milliseconds to live; `None`: for ever.
+    pub ttl_ms: Option<u64>,
+    /// Bytes in memory, or in the RDB.
+    pub bytes: Option<u64>,
+    /// Bytes of a string, elements of a collection.
+    pub length: Option<u64>,
+    /// OBJECT ENCODING, `int`, `listpack`, …; empty where unknown.
+    pub encoding: &'a str,
+}
+
+/// The limits of the compact encodings, as configured: setting and number.
+#[derive(Debug, Clone, Default)]
+pub struct CompactLimits {
+    /// Of hashes.
+    pub hash: Option<(String, u64)>,
+    /// Of sets.
+    pub set: Option<(String, u64)>,
+    /// Of sorted sets.
+    pub zset: Option<(String, u64)>,
+}
+
+#[derive(Debug, Default)]
+struct PrefixState {
+    stats: Prefix,
+    seconds: Frequent<u64, 64>,
+}
+
+/// Builds a [`KeyspaceProfile`].
+#[derive(Debug)]
+pub struct Profiler {
+    now_ms: u64,
+    seen: u64,
+    bytes: Option<u64>,
+    without_ttl: u64,
+    limits: CompactLimits,
+    prefixes: HashMap<Vec<u8>, PrefixState>,
+    purposes: BTreeMap<Purpose, PurposeStats>,
+    largest: BinaryHeap<Reverse<(u64, u64, Vec<u8>, BigKeyParts)>>,
+    separators: BTreeMap<char, u64>,
+    oddities: BTreeMap<Oddity, (u64, Vec<String>)>,
+    name_bytes: u64,
+    longest_name: Option<(String, u64)>,
+    tags: Frequent<Vec<u8>, 64>,
+    streams: Vec<StreamSeen>,
+}
+
+type BigKeyParts = (u32, String, Option<u64>, Option<u64>, Option<u64>);
+
+impl Profiler {
+    /// `now_ms` is Unix time in milliseconds: times to live are spread over the clock's seconds.
+    pub fn new(now_ms: u64, limits: CompactLimits) -> Self {
+        Self {
+            now_ms,
+            seen: 0,
+            bytes: None,
+            without_ttl: 0,
+            limits,
+            prefixes: HashMap::new(),
+            purposes: BTreeMap::new(),
+            largest: BinaryHeap::new(),
+            separators: BTreeMap::new(),
+            oddities: BTreeMap::new(),
+            name_bytes: 0,
+            longest_name: None,
+            tags: Frequent::default(),
+            streams: Vec::new(),
+        }
+    }
+
+    /// Looks at one key.
+    pub fn note(&mut self, seen: &KeySeen<'_>) {
+        self.seen += 1;
+        self.without_ttl += u64::from(seen.ttl_ms.is_none());
+        if let Some(bytes) = seen.bytes {
+            self.bytes = Some(self.bytes.unwrap_or(0).saturating_add(bytes));
+        }
+        self.note_name(seen.key);
+        self.note_prefix(seen);
+        if let Some(purpose) = names::purpose(seen.key) {
+            note_purpose(self.purposes.entry(purpose).or_default(), seen);
+        }
+        self.note_size(seen);
+    }
+
+    fn note_name(&mut self, key: &[u8]) {
+        self.name_bytes = self.name_bytes.saturating_add(key.len() as u64);
+        if self.longest_name.as_ref().is_none_or(|(_, length)| key.len() as u64 > *length) {
+            self.longest_name = Some((shown(key), key.len() as u64));
+        }
+        if let Some(separator) = key.iter().find(|byte| names::SEPARATORS.contains(byte)) {
+            *self.separators.entry(char::from(*separator)).or_default() += 1;
+        }
+        if let Some(oddity) = names::oddity(key) {
+            let (count, examples) = self.oddities.entry(oddity).or_default();
+            *count += 1;
+            keep_example(examples, key);
+        }
+        if let Some(tag) = names::hash_tag(key) {
+            self.tags.note(tag[..tag.len().min(NAME_SHOWN)].to_vec());
+        }
+    }
+
+    fn note_prefix(&mut self, seen: &KeySeen<'_>) {
+        let (mut name, _) = names::prefix(seen.key);
+        name.truncate(NAME_SHOWN);
+        if !self.prefixes.contains_key(&name) && self.prefixes.len() >= PREFIXES_KEPT {
+            name = b"(other)".to_vec();
+        }
+        let now_ms = self.now_ms;
+        let outgrown = self.outgrown(seen);
+        let state = self.prefixes.entry(name).or_default();
+        let stats = &mut state.stats;
+        stats.keys += 1;
+        stats.bytes = stats.bytes.saturating_add(seen.bytes.unwrap_or(0));
+        *stats.types.entry(seen.kind.to_owned()).or_default() += 1;
+        match seen.ttl_ms {
+            None => {
+                stats.without_ttl += 1;
+                stats.example_without_ttl.get_or_insert_with(|| shown(seen.key));
+            }
+            Some(ttl) => {
+                state.seconds.note(now_ms.saturating_add(ttl) / 1000);
+                stats.example_with_ttl.get_or_insert_with(|| shown(seen.key));
+            }
+        }
+        if let Some(setting) = outgrown {
+            *stats.just_outgrown.entry(setting).or_default() += 1;
+        }
+    }
+
+    /// The setting whose limit this collection has passed by less than twice.
+    fn outgrown(&self, seen: &KeySeen<'_>) -> Option<String> {
+        let (limit, big) = match seen.kind {
+            "hash" => (&self.limits.hash, "hashtable"),
+            "set" => (&self.limits.set, "hashtable"),
+            "zset" => (&self.limits.zset, "skiplist"),
+            _ => return None,
+        };
+        let (setting, limit) = limit.as_ref()?;
+        let length = seen.length?;
+        (seen.encoding == big && length > *limit && length <= limit.saturating_mul(2)).then(|| setting.clone())
+    }
+
+    fn note_size(&mut self, seen: &KeySeen<'_>) {
+        let (bytes, length) = (seen.bytes.unwrap_or(0), seen.length.unwrap_or(0));
+        if seen.kind == "stream" && self.streams.len() < STREAMS_KEPT {
+            let stream = StreamSeen { database: seen.database, key: shown(seen.key), length, groups: Vec::new() };
+            if !self.streams.contains(&stream) {
+                self.streams.push(stream);
+            }
+        }
+        let floor = self.largest.peek().map(|Reverse((bytes, length, ..))| (*bytes, *length));
+        if self.largest.len() >= LARGEST_KEPT && floor.is_some_and(|floor| (bytes, length) <= floor) {
+            return;
+        }
+        // A sample may draw a key twice.
+        if self.largest.iter().any(|Reverse((_, _, key, parts))| key == seen.key && parts.0 == seen.database) {
+            return;
+        }
+        let parts = (seen.database, seen.kind.to_owned(), seen.bytes, seen.length, seen.ttl_ms);
+        self.largest.push(Reverse((bytes, length, seen.key[..seen.key.len().min(4096)].to_vec(), parts)));
+        if self.largest.len() > LARGEST_KEPT {
+            self.largest.pop();
+        }
+    }
+
+    /// The streams met so far, to ask about their groups.
+    pub fn streams_mut(&mut self) -> &mut Vec<StreamSeen> {
+        &mut self.streams
+    }
+
+    /// Finishes. `total` is how many keys there are.
+    pub fn finish(self, basis: Basis, total: u64) -> KeyspaceProfile {
+        let mut prefixes: Vec<Prefix> = self
+            .prefixes
+            .into_iter()
+            .map(|(name, state)| Prefix {
+                name: escaped(&name),
+                same_second: state.seconds.top().map_or(0, |(_, count)| count),
+                ..state.stats
+            })
+            .collect();
+        prefixes.sort_by(|a, b| (b.bytes, b.keys, &a.name).cmp(&(a.bytes, a.keys, &b.name)));
+        let variants = variants(&prefixes);
+        prefixes.truncate(PREFIXES_SHOWN);
+        let mut streams = self.streams;
+        streams.sort_by_key(|stream| Reverse(stream.length));
+        KeyspaceProfile {
+            basis,
+            seen: self.seen,
+            total,
+            bytes: self.bytes,
+            without_ttl: self.without_ttl,
+            prefixes,
+            purposes: self.purposes,
+            largest: self.largest.into_sorted_vec().into_iter().map(|Reverse(entry)| big_key(entry)).collect(),
+            separators: self.separators,
+            oddities: self.oddities,
+            variants,
+            name_bytes: self.name_bytes,
+            longest_name: self.longest_name,
+            hash_tag: self.tags.top().map(|(tag, count)| (escaped(tag), count)),
+            streams,
+        }
+    }
+}
+
+fn big_key((_, _, key, (database, kind, bytes, length, ttl_ms)): (u64, u64, Vec<u8>, BigKeyParts)) -> BigKey {
+    BigKey { database, key: escaped(&key), kind, bytes, length, ttl_ms }
+}
+
+fn note_purpose(stats: &mut PurposeStats, seen: &KeySeen<'_>) {
+    stats.keys += 1;
+    if seen.kind == "string"
+        && let Some(length) = seen.length
+    {
+        stats.measured_values += 1;
+        stats.short_values += u64::from(length < TOKEN_BYTES);
+    }
+    let Some(ttl) = seen.ttl_ms else {
+        stats.without_ttl += 1;
+        stats.numbers_without_ttl += u64::from(seen.encoding == "int");
+        stats.indexes_without_ttl += u64::from(matches!(seen.kind, "set" | "zset" | "list"));
+        keep_example(&mut stats.examples_without_ttl, seen.key);
+        return;
+    };
+    stats.over_five_minutes += u64::from(ttl > 5 * MINUTE_MS);
+    stats.over_an_hour += u64::from(ttl > HOUR_MS);
+    stats.over_a_day += u64::from(ttl > DAY_MS + DAY_MS / 20);
+    if ttl > stats.longest_ttl_ms {
+        stats.longest_ttl_ms = ttl;
+        stats.example_longest = Some(shown(seen.key));
+    }
+}
+
+fn keep_example(examples: &mut Vec<String>, key: &[u8]) {
+    let name = shown(key);
+    if examples.len() < EXAMPLES && !examples.contains(&name) {
+        examples.push(name);
+    }
+}
+
+fn shown(key: &[u8]) -> String {
+    let mut name = escaped(&key[..key.len().min(NAME_SHOWN)]);
+    if key.len() > NAME_SHOWN {
+        name.push('…');
+    }
+    name
+}
+
+/// Prefixes that are likely one thing written in two ways.
+fn variants(prefixes: &[Prefix]) -> Vec<(String, String, String)> {
+    // A single key is a name, not a habit.
+    let mut stems: Vec<(&str, String)> = prefixes
+        .iter()
+        .filter(|prefix| prefix.keys >= 2)
+        .filter_map(|prefix| {
+            let stem = prefix.name.trim_end_matches([':', '.', '/', '_', '-', '|']);
+            (stem.len() >= 3 && stem.len() < prefix.name.len()).then(|| (prefix.name.as_str(), stem.to_owned()))
+        })
+        .take(PREFIXES_SHOWN)
+        .collect();
+    stems.sort();
+    let mut found = Vec::new();
+    for (at, (name, stem)) in stems.iter().enumerate() {
+        for (other_name, other) in &stems[at + 1..] {
+            if let Some(reason) = one_thing(stem, other) {
+                found.push(((*name).to_owned(), (*other_name).to_owned(), reason.to_owned()));
+            }
+        }
+    }
+    found
+}
+
+fn one_thing(a: &str, b: &str) -> Option<&'static str> {
+    let plural = |one: &str, many: &str| many.strip_suffix('s') == Some(one) || many.strip_suffix("es") == Some(one);
+    if a == b {
+        Some("the same word with different separators")
+    } else if a.eq_ignore_ascii_case(b) {
+        Some("upper and lower case")
+    } else if plural(a, b) || plural(b, a) {
+        Some("singular and plural")
+    } else if a.len() >= 6 && b.len() >= 6 && strsim::levenshtein(a, b) == 1 {
+        let numbered = a.bytes().chain(b.bytes()).any(|byte| byte.is_ascii_digit());
+        (!numbered).then_some("one letter apart")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+#[path = "profiler_tests.rs"]
+mod tests;

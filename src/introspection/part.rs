@@ -1,0 +1,48 @@
+//! A part of a snapshot: got, or not, and why not. What was not got is skipped by the rules, never taken for good.
+
+use serde::{Deserialize, Serialize};
+
+/// A part of a snapshot.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(tag = "state", content = "value", rename_all = "snake_case")]
+pub enum Part<T> {
+    /// Here it is.
+    Got(T),
+    /// The server refused: no permission, or a renamed command.
+    Denied(String),
+    /// The server does not know it: an older version, or another product.
+    Unsupported(String),
+    /// Nobody asked.
+    #[default]
+    NotAsked,
+}
+
+impl<T> Part<T> {
+    /// The value.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none, as the reason of a skipped rule. `what` names the part.
+    pub fn need(&self, what: &str) -> Result<&T, String> {
+        match self {
+            Self::Got(value) => Ok(value),
+            Self::Denied(reason) => Err(format!("{what} is denied: {reason}")),
+            Self::Unsupported(reason) => Err(format!("{what} is not supported by this server: {reason}")),
+            Self::NotAsked => Err(format!("{what} was not asked for")),
+        }
+    }
+
+    /// The value, where the reason does not matter.
+    pub fn got(&self) -> Option<&T> {
+        match self {
+            Self::Got(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+impl<T> From<T> for Part<T> {
+    fn from(value: T) -> Self {
+        Self::Got(value)
+    }
+}

@@ -1,0 +1,175 @@
+//! All that the rules look at: plain data, taken once.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::gate::Receipt;
+use super::host::HostFacts;
+use super::keyspace::KeyspaceProfile;
+use super::part::Part;
+use super::topology::ServerFacts;
+use super::wire::Wire;
+use crate::replies::{AclUser, Client, Config, DeniedAccess, Info, LargeEntry, LatencyEvent, MemoryStats, SlowEntry};
+
+/// A server at one moment, with an earlier moment to compare counters with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// When.
+    pub taken_at: DateTime<Utc>,
+    /// The last INFO.
+    pub info: Info,
+    /// What it says of the server.
+    pub server: ServerFacts,
+    /// An earlier INFO; `None` where there is only one (a pasted text).
+    pub earlier: Option<Earlier>,
+    /// Connections, our own left out.
+    pub clients: Part<Vec<Client>>,
+    /// Newest first.
+    pub slowlog: Part<Vec<SlowEntry>>,
+    /// Entries that the slow log gained in the window.
+    pub slowlog_gained: Part<u64>,
+    /// Valkey's log of large replies, newest first; `usec` is bytes.
+    pub large_replies: Part<Vec<LargeEntry>>,
+    /// Spikes the server noticed.
+    pub latency: Part<Vec<LatencyEvent>>,
+    /// Settings.
+    pub config: Part<Config>,
+    /// MEMORY STATS.
+    pub memory_stats: Part<MemoryStats>,
+    /// The user `default`.
+    pub default_user: Part<AclUser>,
+    /// ACL LOG, newest first.
+    pub denied: Part<Vec<DeniedAccess>>,
+    /// CLUSTER INFO.
+    pub cluster: Part<Info>,
+    /// Times of the connection and of our PINGs.
+    pub wire: Part<Wire>,
+    /// The machine, if the server runs on ours.
+    pub host: Part<HostFacts>,
+    /// What the keys look like.
+    pub keyspace: Part<KeyspaceProfile>,
+    /// Seconds since the last published backup of this instance; `Got(None)`: there is none.
+    pub backup_age_seconds: Part<Option<u64>>,
+    /// How we are connected.
+    pub path: Path,
+    /// What asking cost.
+    pub receipt: Receipt,
+}
+
+/// How a snapshot's server was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Path {
+    /// Over a loopback address or a Unix socket.
+    pub local: bool,
+    /// Over a private, link-local or loopback address.
+    pub private: bool,
+    /// Encrypted.
+    pub tls: bool,
+}
+
+/// An INFO taken before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Earlier {
+    /// Seconds between the two.
+    pub seconds: f64,
+    /// The INFO.
+    pub info: Info,
+}
+
+/// How far a counter went.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Delta {
+    /// How far.
+    pub amount: u64,
+    /// In how many seconds; greater than 0.
+    pub seconds: f64,
+}
+
+impl Delta {
+    /// Per second.
+    pub fn rate(self) -> f64 {
+        self.amount as f64 / self.seconds
+    }
+}
+
+impl Snapshot {
+    /// A snapshot of nothing but an INFO text.
+    pub fn from_info(info: Info, taken_at: DateTime<Utc>) -> Self {
+        let server = ServerFacts::from_info(&info);
+        Self {
+            taken_at,
+            server,
+            info,
+            earlier: None,
+            clients: Part::NotAsked,
+            slowlog: Part::NotAsked,
+            slowlog_gained: Part::NotAsked,
+            large_replies: Part::NotAsked,
+            latency: Part::NotAsked,
+            config: Part::NotAsked,
+            memory_stats: Part::NotAsked,
+            default_user: Part::NotAsked,
+            denied: Part::NotAsked,
+            cluster: Part::NotAsked,
+            wire: Part::NotAsked,
+            host: Part::NotAsked,
+            keyspace: Part::NotAsked,
+            backup_age_seconds: Part::NotAsked,
+            path: Path::default(),
+            receipt: Receipt::default(),
+        }
+    }
+
+    /// How far a counter of INFO went since the earlier one.
+    ///
+    /// # Errors
+    ///
+    /// Why that cannot be said: no earlier INFO, a restart or a reset in between, no such field.
+    pub fn delta(&self, name: &str) -> Result<Delta, String> {
+        let now = self.info.u64(name).ok_or_else(|| format!("the server does not report `{name}`"))?;
+        self.since(name, now, |info| info.u64(name))
+    }
+
+    /// How far a number that is computed from INFO went since the earlier one; as [`Snapshot::delta`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Snapshot::delta`].
+    pub fn since(&self, name: &str, now: u64, then: impl Fn(&Info) -> Option<u64>) -> Result<Delta, String> {
+        let earlier = self.comparable()?;
+        let before = then(&earlier.info).unwrap_or(0);
+        let amount = now.checked_sub(before).ok_or_else(|| format!("`{name}` was reset in between"))?;
+        Ok(Delta { amount, seconds: earlier.seconds })
+    }
+
+    /// The earlier INFO, if counters can be compared with it.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub fn comparable(&self) -> Result<&Earlier, String> {
+        let earlier =
+            self.earlier.as_ref().ok_or("there is only one reading, and totals since the start say little")?;
+        if earlier.info.get("run_id") != self.info.get("run_id") {
+            return Err("the server was restarted in between".to_owned());
+        }
+        if earlier.seconds <= 0.0 {
+            return Err("no time passed between the two readings".to_owned());
+        }
+        Ok(earlier)
+    }
+
+    /// Keys of all databases, and those that have a time to live.
+    pub fn keys_and_expires(&self) -> (u64, u64) {
+        let databases = self.info.databases();
+        databases.values().fold((0, 0), |(keys, expires), database| {
+            (keys.saturating_add(database.keys), expires.saturating_add(database.expires))
+        })
+    }
+
+    /// Counts against `maxmemory`: what the server itself compares with it (replica buffers and the AOF buffer left out).
+    pub fn memory_against_limit(&self) -> Option<u64> {
+        let not_counted = self.info.u64("mem_not_counted_for_evict").unwrap_or(0);
+        Some(self.info.u64("used_memory")?.saturating_sub(not_counted))
+    }
+}

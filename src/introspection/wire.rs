@@ -1,0 +1,55 @@
+//! The way to the server: how long each phase of connecting took, and our own PINGs.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Times in microseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Wire {
+    /// Name to address; `None` where the address was given, or over a Unix socket.
+    pub dns_us: Option<u64>,
+    /// TCP handshake: one round trip of the network, the server's event loop not involved.
+    pub tcp_us: Option<u64>,
+    /// TLS handshake.
+    pub tls_us: Option<u64>,
+    /// HELLO, AUTH and what else a connection begins with.
+    pub auth_us: Option<u64>,
+    /// PINGs, ascending.
+    pub pings_us: Vec<u64>,
+    /// PINGs that were not answered in time.
+    pub lost: u64,
+}
+
+impl Wire {
+    /// Takes the times of PINGs in any order.
+    pub fn set_pings(&mut self, times: &[Duration]) {
+        self.pings_us = times.iter().map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX)).collect();
+        self.pings_us.sort_unstable();
+    }
+
+    /// A percentile (0 to 100) of the PINGs by nearest rank; `None` without PINGs.
+    pub fn percentile(&self, percentile: f64) -> Option<u64> {
+        let count = self.pings_us.len();
+        let rank = (percentile / 100.0 * count as f64).ceil().clamp(1.0, count.max(1) as f64) as usize;
+        self.pings_us.get(rank - 1).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_nearest_ranks() {
+        let mut wire = Wire::default();
+        assert_eq!(wire.percentile(99.0), None);
+        wire.set_pings(&(1..=100).rev().map(Duration::from_micros).collect::<Vec<_>>());
+        assert_eq!(
+            [0.0, 1.0, 50.0, 99.0, 100.0].map(|p| wire.percentile(p)),
+            [Some(1), Some(1), Some(50), Some(99), Some(100)]
+        );
+        wire.set_pings(&[Duration::from_micros(7)]);
+        assert_eq!((wire.percentile(50.0), wire.percentile(99.9)), (Some(7), Some(7)));
+    }
+}

@@ -1,0 +1,141 @@
+//! `--on-conflict fail`: looks for every name of the backup in the target before the first write, so that nothing is ever
+//! half done for the sake of one name.
+
+use std::sync::Arc;
+
+use redis::{Value, cmd};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::capture::Raw;
+use crate::census::KeyType;
+use crate::connection::{CommandError, Connection};
+use crate::progress::Progress;
+use crate::rdb::visit::{Entry, Interest, Visit};
+use crate::restore::choices::{Choices, Wanted};
+use crate::restore::replay::BadBackup;
+use crate::restore::tally::{FailedKey, NAMES_KEPT};
+
+/// Names that are asked about in one go, and bytes of them.
+const NAMES_AT_ONCE: usize = 2000;
+const BYTES_AT_ONCE: usize = 256 * 1024;
+
+/// Names that both have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Conflicts {
+    /// How many.
+    pub keys: u64,
+    /// The first of them.
+    pub names: Vec<FailedKey>,
+}
+
+/// Why it could not be told.
+#[derive(Debug, thiserror::Error)]
+pub enum ConflictsError {
+    /// The backup is bad.
+    #[error(transparent)]
+    Backup(#[from] BadBackup),
+    /// The target gives no answer.
+    #[error(transparent)]
+    Target(#[from] CommandError),
+    /// A signal came.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Looks. The whole backup is read, and so verified.
+///
+/// # Errors
+/// See [`ConflictsError`].
+pub async fn find(
+    mut raw: Raw,
+    choices: &Choices,
+    now_ms: i64,
+    connection: &mut Connection,
+    progress: Arc<dyn Progress>,
+    cancel: &CancellationToken,
+) -> Result<Conflicts, ConflictsError> {
+    let (sender, mut names) = mpsc::channel(4);
+    let mut visitor =
+        Names { choices: choices.clone(), now_ms, sender, database: 0, names: Vec::new(), bytes: 0, gone: false };
+    let token = cancel.clone();
+    let reading = tokio::task::spawn_blocking(move || {
+        let read = super::reading::through(&mut raw, &mut visitor, &*progress, &token);
+        visitor.flush();
+        read
+    });
+    let mut found = Conflicts::default();
+    let mut asked = Ok(());
+    while let Some((database, names)) = names.recv().await {
+        asked = ask(connection, database, names, &mut found).await;
+        if asked.is_err() {
+            break;
+        }
+    }
+    drop(names);
+    let read = reading.await.map_err(|_| ConflictsError::Interrupted)?;
+    asked?;
+    read?;
+    if cancel.is_cancelled() { Err(ConflictsError::Interrupted) } else { Ok(found) }
+}
+
+async fn ask(
+    connection: &mut Connection,
+    database: u64,
+    names: Vec<Vec<u8>>,
+    found: &mut Conflicts,
+) -> Result<(), CommandError> {
+    connection.query(cmd("SELECT").arg(database)).await?;
+    let commands: Vec<redis::Cmd> = names.iter().map(|name| cmd("EXISTS").arg(name).clone()).collect();
+    let answers = connection.pipeline(&commands).await?;
+    for (name, answer) in names.iter().zip(answers) {
+        if answer == Ok(Value::Int(1)) {
+            found.keys += 1;
+            if found.names.len() < NAMES_KEPT {
+                found.names.push(FailedKey::new(database, name, "the target has a key of this name"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Collects names, by database.
+struct Names {
+    choices: Choices,
+    now_ms: i64,
+    sender: mpsc::Sender<(u64, Vec<Vec<u8>>)>,
+    database: u64,
+    names: Vec<Vec<u8>>,
+    bytes: usize,
+    gone: bool,
+}
+
+impl Names {
+    fn flush(&mut self) {
+        if !self.names.is_empty() {
+            let names = std::mem::take(&mut self.names);
+            self.gone |= self.sender.blocking_send((self.database, names)).is_err();
+        }
+        self.bytes = 0;
+    }
+}
+
+impl Visit for Names {
+    fn entry(&mut self, entry: &Entry<'_>) -> Interest {
+        let key_type = KeyType::of_encoding(entry.value_type);
+        let wanted = self.choices.decide(entry.database, entry.key, key_type, entry.expire_ms, self.now_ms);
+        if let Wanted::Yes { database, .. } = wanted {
+            if database != self.database || self.names.len() >= NAMES_AT_ONCE || self.bytes >= BYTES_AT_ONCE {
+                self.flush();
+            }
+            self.database = database;
+            self.bytes += entry.key.len();
+            self.names.push(entry.key.to_vec());
+        }
+        Interest::default()
+    }
+
+    fn stopped(&self) -> bool {
+        self.gone
+    }
+}

@@ -1,0 +1,150 @@
+//! What would happen: judged from plain data, before anything is written.
+
+mod capacity;
+mod contents;
+mod methods;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+use serde::Serialize;
+
+use crate::restore::facts::{BackupFacts, TargetFacts};
+use crate::restore::options::{Method, Options};
+use crate::restore::target_format::TargetFormat;
+pub use contents::{highest_database, needs_survey};
+pub use methods::Candidate;
+
+/// What would happen.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// What was looked at, in the order it is shown.
+    pub lines: Vec<Line>,
+    /// The method that is used; `None`: none can be.
+    pub method: Option<Method>,
+    /// Why that one.
+    pub why: String,
+    /// All methods, with predicted seconds.
+    pub methods: Vec<Candidate>,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// What comes of it.
+    pub level: Level,
+    /// Stable name.
+    pub code: &'static str,
+    /// In words.
+    pub text: String,
+    /// The flag that goes ahead all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flag: Option<&'static str>,
+    /// Commands that would mend it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fix: Vec<String>,
+}
+
+/// What comes of a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Nothing stands against it.
+    Ok,
+    /// It could not be told.
+    Unknown,
+    /// Worth knowing beforehand.
+    Warning,
+    /// Not like this.
+    Refused,
+}
+
+impl Line {
+    fn new(level: Level, code: &'static str, text: impl Into<String>) -> Self {
+        Self { level, code, text: text.into(), flag: None, fix: Vec::new() }
+    }
+
+    fn ok(code: &'static str, text: impl Into<String>) -> Self {
+        Self::new(Level::Ok, code, text)
+    }
+
+    fn unknown(code: &'static str, text: impl Into<String>) -> Self {
+        Self::new(Level::Unknown, code, text)
+    }
+
+    fn warning(code: &'static str, text: impl Into<String>) -> Self {
+        Self::new(Level::Warning, code, text)
+    }
+
+    fn refused(code: &'static str, text: impl Into<String>) -> Self {
+        Self::new(Level::Refused, code, text)
+    }
+
+    fn flag(mut self, flag: &'static str) -> Self {
+        self.flag = Some(flag);
+        self
+    }
+
+    fn fix(mut self, command: impl Into<String>) -> Self {
+        self.fix.push(command.into());
+        self
+    }
+}
+
+impl Plan {
+    /// The first thing that stands against it.
+    pub fn refusal(&self) -> Option<&Line> {
+        self.lines.iter().find(|line| line.level == Level::Refused)
+    }
+
+    /// Whether anything is to be warned of.
+    pub fn warns(&self) -> bool {
+        self.lines.iter().any(|line| matches!(line.level, Level::Warning | Level::Unknown))
+    }
+}
+
+/// Looks at everything, and chooses the method. `replica`: whether that method can be offered at all.
+pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options, replica: bool) -> Plan {
+    let format = TargetFormat::of(&target.server);
+    let mut lines = Vec::new();
+    lines.extend(state::role(target));
+    lines.extend(state::existing_keys(backup, target, options));
+    lines.push(state::rights(target, options));
+    lines.extend(state::company(target, options));
+    lines.push(contents::format(backup, format));
+    lines.extend(contents::losses(backup, format, options));
+    lines.extend(contents::modules(backup, target, options));
+    lines.extend(contents::functions(backup, target, options, format));
+    lines.extend(contents::databases(backup, target, options));
+    lines.extend(contents::expiries(backup, options));
+    lines.extend(capacity::longest_value(backup, target));
+    lines.extend(capacity::memory(backup, target, options));
+    let (methods, chosen) = methods::choose(backup, target, options, replica);
+    let (method, why) = match chosen {
+        Ok((method, why)) => (Some(method), why),
+        Err(line) => {
+            let why = line.text.clone();
+            lines.push(line);
+            (None, why)
+        }
+    };
+    Plan { lines, method, why, methods }
+}
+
+/// `1 key`, `3 keys`.
+fn count(n: u64, one: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+}
+
+/// Bytes for people.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut number = bytes as f64;
+    let mut unit = 0;
+    while number >= 1024.0 && unit + 1 < UNITS.len() {
+        number /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{number:.1} {}", UNITS[unit]) }
+}

@@ -1,0 +1,88 @@
+//! Whether it fits: memory, and the longest value.
+
+use super::{Line, size};
+use crate::restore::facts::{BackupFacts, TargetFacts};
+use crate::restore::options::{OnConflict, Options};
+
+/// What a payload adds to a value: type, version, CRC64, and a margin.
+const PAYLOAD_ADDS: u64 = 64;
+
+/// Strings longer than the target takes in one piece. Collections go in parts.
+pub fn longest_value(backup: &BackupFacts, target: &TargetFacts) -> Option<Line> {
+    let (length, key) = backup.survey.as_ref()?.longest_string.as_ref()?;
+    let limit = target.longest_bulk();
+    if length + PAYLOAD_ADDS <= limit {
+        return Some(Line::ok("longest_value", format!("the longest string has {}", size(*length))));
+    }
+    let text = format!(
+        "the string `{}` has {}, and the target takes {} in one piece: no command can write it",
+        key.key.escape_debug(),
+        size(*length),
+        size(limit)
+    );
+    let needed = (length + PAYLOAD_ADDS).next_multiple_of(1024 * 1024);
+    Some(
+        Line::refused("value_too_large", text)
+            .fix(format!("CONFIG SET proto-max-bulk-len {needed}"))
+            .fix(format!("CONFIG SET proto-max-bulk-len {limit}   # afterwards")),
+    )
+}
+
+/// Memory that is needed, against the limit of the target and its host.
+///
+/// Under an eviction policy every RESTORE says OK while other keys vanish: so an evicting target that is too small is refused.
+pub fn memory(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Vec<Line> {
+    let server = &target.server;
+    let Some(data) = data_bytes(backup) else {
+        return vec![Line::unknown("memory", "could not tell how much memory the backup needs: it does not say")];
+    };
+    // What is there is removed first, or may be what is overwritten.
+    let held = if options.replace_all || target.keys() == 0 { 0 } else { server.used_memory };
+    let overwritten = if options.on_conflict == Some(OnConflict::Replace) { held.min(data) } else { 0 };
+    let overhead = if held == 0 { server.used_memory.min(2 << 20) } else { 0 };
+    let needed = data + held - overwritten + overhead;
+    let some = if options.choices.selection.is_everything() { "" } else { "at most " };
+    let about = format!("needs {some}about {}", size(needed));
+    let mut lines = Vec::new();
+    if server.maxmemory == 0 {
+        lines.push(Line::ok("memory", format!("{about}; the target has no limit of its own")));
+    } else if needed <= server.maxmemory {
+        lines.push(Line::ok("memory", format!("{about} of the target's {}", size(server.maxmemory))));
+    } else {
+        let policy = &server.maxmemory_policy;
+        let then =
+            if policy == "noeviction" { "the rest would be refused" } else { "other keys would vanish without a word" };
+        let text = format!("{about}, and the target has {} (`{policy}`): {then}", size(server.maxmemory));
+        let line = if options.choices.selection.is_everything() || backup.survey.is_some() {
+            Line::refused("target_too_small", text)
+        } else {
+            Line::warning("target_too_small", text)
+        };
+        lines.push(line.fix(format!("CONFIG SET maxmemory {}", needed.next_multiple_of(1 << 20) * 11 / 10)));
+    }
+    match (target.host_memory, target.host_free) {
+        (Some(total), _) if needed > total => {
+            lines.push(Line::refused("host_too_small", format!("{about}, and the target's host has {}", size(total))));
+        }
+        (_, Some(free)) if needed.saturating_sub(server.used_memory) > free => {
+            lines.push(Line::warning("host_memory", format!("{about}, and {} are free on this host", size(free))));
+        }
+        (_, Some(_)) => {}
+        (_, None) => {
+            lines.push(Line::unknown("host_memory", "how much memory is free on the target's host is not known here"))
+        }
+    }
+    lines
+}
+
+/// Bytes of memory that the wanted part of the backup took where it came from.
+fn data_bytes(backup: &BackupFacts) -> Option<u64> {
+    let all = backup.used_memory?;
+    let (Some(survey), Some(bytes)) = (&backup.survey, backup.raw_bytes.filter(|bytes| *bytes > 0)) else {
+        return Some(all);
+    };
+    if survey.left_out + survey.expired == 0 {
+        return Some(all);
+    }
+    Some((all as f64 * (survey.wanted_bytes as f64 / bytes as f64).min(1.0)) as u64)
+}

@@ -1,0 +1,183 @@
+//! What is in the backup, against what the target can take.
+
+use super::{Level, Line, count};
+use crate::rdb::opcode::Dialect;
+use crate::restore::choices::Ttl;
+use crate::restore::facts::{BackupFacts, TargetFacts};
+use crate::restore::options::{OnConflict, Options};
+use crate::restore::target_format::{Loss, TargetFormat};
+
+/// The backup's format against the target's.
+pub fn format(backup: &BackupFacts, format: TargetFormat) -> Line {
+    let own = |version: u32| if version >= 80 { format!("Valkey's {version}") } else { version.to_string() };
+    let both = format!("RDB version {} into a server of version {}", own(backup.rdb_version), own(format.version));
+    if !backup.understood {
+        let text = "the backup's structure is not understood to its end: only its bytes are known to be right";
+        return Line::refused("unsupported_rdb_version", text);
+    }
+    if format.takes_all_of(backup.dialect(), backup.rdb_version) {
+        return Line::ok("rdb_version", format!("{both}: every value goes as it is"));
+    }
+    match backup.survey.as_ref().map(|survey| survey.by_commands) {
+        Some(0) => Line::ok("rdb_version", format!("{both}: every value that is in the backup goes as it is")),
+        Some(n) => {
+            Line::ok("rdb_version", format!("{both}: {} by typed commands, the others as they are", count(n, "key")))
+        }
+        None => Line::unknown(
+            "rdb_version",
+            format!("{both}: which values it takes as they are is seen when the backup is read"),
+        ),
+    }
+}
+
+/// What cannot be expressed on this target.
+pub fn losses(backup: &BackupFacts, format: TargetFormat, options: &Options) -> Vec<Line> {
+    let level = if options.accept_loss { Level::Warning } else { Level::Refused };
+    let losses = backup.survey.iter().flat_map(|survey| &survey.losses);
+    let mut lines: Vec<Line> = losses
+        .map(|(loss, n)| {
+            let code = match loss {
+                Loss::FieldExpiry => "field_expiry_lost",
+                Loss::Type | Loss::Module => "unsupported_type",
+            };
+            Line::new(level, code, format!("{}: {}", count(*n, "key"), loss.words())).flag("--accept-loss")
+        })
+        .collect();
+    // Without a look at each key: types that only newer servers have.
+    if backup.survey.is_none() && (format.valkey || format.version < 14) {
+        for (name, keys) in backup.by_type.iter().filter(|(name, _)| *name == "array" || *name == "gcra") {
+            let text = format!("{} of type {name}: {}", count(*keys, "key"), Loss::Type.words());
+            lines.push(Line::new(level, "unsupported_type", text).flag("--accept-loss"));
+        }
+    }
+    lines
+}
+
+/// Modules whose values are in the backup.
+pub fn modules(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Vec<Line> {
+    let level = if options.accept_loss { Level::Warning } else { Level::Refused };
+    let mut lines = Vec::new();
+    let server = &target.server;
+    if let Some(keys) = backup.by_type.get("vectorset").filter(|_| server.is_valkey() || server.version_numbers().0 < 8)
+    {
+        let text = format!(
+            "{}: vector sets are part of Redis 8, and the target is {} {}",
+            count(*keys, "key"),
+            server.name,
+            server.version
+        );
+        lines.push(Line::new(level, "module_missing", text).flag("--accept-loss"));
+    }
+    let modules = backup.modules();
+    if modules.is_empty() {
+        return lines;
+    }
+    let names: Vec<&str> = modules.into_iter().collect();
+    // A type's name is not the module's; the module's own names are all that a server tells.
+    if server.modules.is_empty() {
+        let text = format!(
+            "values of modules are in the backup (types `{}`), and the target has no module",
+            names.join("`, `")
+        );
+        lines.push(Line::new(level, "module_missing", text).flag("--accept-loss"));
+    } else {
+        let text = format!(
+            "values of modules are in the backup (types `{}`); the target has `{}`",
+            names.join("`, `"),
+            server.modules.join("`, `")
+        );
+        lines.push(Line::unknown("modules", text));
+    }
+    lines
+}
+
+/// Function libraries.
+pub fn functions(backup: &BackupFacts, target: &TargetFacts, options: &Options, format: TargetFormat) -> Option<Line> {
+    if backup.functions == 0 {
+        return None;
+    }
+    let n = if backup.functions == 1 {
+        "1 function library".to_owned()
+    } else {
+        format!("{} function libraries", backup.functions)
+    };
+    if !options.choices.selection.is_everything() {
+        return Some(Line::ok("functions", format!("{n} left out: a choice of keys was made")));
+    }
+    if format.version < 10 {
+        let level = if options.accept_loss { Level::Warning } else { Level::Refused };
+        return Some(
+            Line::new(level, "functions_lost", format!("{n}: the target knows no functions")).flag("--accept-loss"),
+        );
+    }
+    let Some(there) = &target.functions else {
+        return Some(Line::unknown("functions", format!("{n}; could not tell which the target has")));
+    };
+    if there.is_empty() || options.replace_all {
+        return Some(Line::ok("functions", format!("{n} loaded first")));
+    }
+    let same = backup.survey.as_ref().map(|survey| survey.functions.intersection(there).count() as u64);
+    Some(match (options.on_conflict, same) {
+        (_, Some(0)) => Line::ok("functions", format!("{n} loaded first; none of these names is taken")),
+        (Some(OnConflict::Replace), _) => {
+            Line::warning("functions", format!("{n} loaded first; those of the same name are replaced"))
+        }
+        (Some(OnConflict::Skip), _) => Line::ok("functions", format!("{n} loaded first; those of the same name stay")),
+        _ if options.resume => Line::ok("functions", format!("{n} loaded first")),
+        (_, Some(same)) => Line::refused("functions_exist", format!("{n}, of which the target has {same}"))
+            .flag("--on-conflict skip|replace"),
+        (_, None) => Line::refused("functions_exist", format!("{n}, and the target has some already"))
+            .flag("--on-conflict skip|replace"),
+    })
+}
+
+/// Databases against what the target has.
+pub fn databases(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Option<Line> {
+    let highest = highest_database(backup, options)?;
+    match (&target.selects, target.n_databases) {
+        (Some(Err(reason)), _) => Some(out_of_range(highest, target.n_databases, reason)),
+        (_, Some(n)) if highest >= n => Some(out_of_range(highest, Some(n), "")),
+        (Some(Ok(())), _) | (None, Some(_)) => {
+            let n = backup.databases.len() as u64;
+            Some(Line::ok("databases", format!("{}, the highest is {highest}", count(n, "database"))))
+        }
+        (None, None) if highest == 0 => None,
+        (None, None) => {
+            Some(Line::unknown("databases", format!("could not tell whether the target has a database {highest}")))
+        }
+    }
+}
+
+/// The highest number in the target.
+pub fn highest_database(backup: &BackupFacts, options: &Options) -> Option<u64> {
+    let chosen = &options.choices.selection.databases;
+    let wanted = backup.databases.keys().filter(|number| chosen.is_empty() || chosen.contains(number));
+    wanted.map(|number| options.choices.database(*number)).max()
+}
+
+fn out_of_range(highest: u64, n: Option<u64>, reason: &str) -> Line {
+    let has = n.map_or_else(|| reason.to_owned(), |n| format!("the target has {}", count(n, "database")));
+    Line::refused("database_out_of_range", format!("keys go to database {highest}: {has}")).flag("--db N:M")
+}
+
+/// Keys that would be dead on arrival.
+pub fn expiries(backup: &BackupFacts, options: &Options) -> Option<Line> {
+    let survey = backup.survey.as_ref()?;
+    if survey.expired == 0 {
+        return None;
+    }
+    let text = format!("{} expired since the backup was taken, and are not restored", count(survey.expired, "key"));
+    Some(match options.choices.ttl {
+        Ttl::Keep => Line::warning("expired", text).flag("--ttl shift|strip"),
+        _ => Line::warning("expired", text),
+    })
+}
+
+/// Whether each key has to be looked at before it can be said what becomes of it.
+pub fn needs_survey(backup: &BackupFacts, format: TargetFormat, options: &Options) -> bool {
+    let all_as_is = format.takes_all_of(backup.dialect(), backup.rdb_version);
+    let by_commands =
+        matches!(options.method, crate::restore::options::Asked::Only(crate::restore::options::Method::Commands));
+    let foreign = backup.dialect() != Dialect::Redis && !format.valkey;
+    backup.survey.is_none() && (!all_as_is || by_commands || foreign)
+}

@@ -1,0 +1,118 @@
+//! The target as it is: its role, what it holds, whom it feeds, what we may do.
+
+use super::{Level, Line, count};
+use crate::introspection::{Mode, NodeRole};
+use crate::restore::facts::{BackupFacts, TargetFacts};
+use crate::restore::options::{Asked, Method, OnConflict, Options};
+
+/// All slots of a cluster.
+const SLOTS: u64 = 16384;
+
+/// Whether it takes writes at all.
+pub fn role(target: &TargetFacts) -> Vec<Line> {
+    let server = &target.server;
+    let mut lines = Vec::new();
+    if server.loading {
+        lines.push(Line::refused("loading", "the target is loading its data set"));
+    }
+    match server.role {
+        NodeRole::Primary => {
+            lines.push(Line::ok("role", format!("{} {} is a primary", server.name, server.version)));
+        }
+        NodeRole::Replica => {
+            let of =
+                server.primary.as_ref().map_or_else(String::new, |link| format!(" of {}:{}", link.host, link.port));
+            lines.push(Line::refused(
+                "read_only",
+                format!("the target is a replica{of}: what is written to it is lost"),
+            ));
+        }
+        NodeRole::Other => lines.push(Line::refused("read_only", "the target is no data server")),
+    }
+    if target.writes_stopped {
+        let line = Line::refused("misconfigured", "the target refuses writes since its last save failed");
+        lines.push(line.fix("BGSAVE").fix("CONFIG SET stop-writes-on-bgsave-error no"));
+    }
+    if server.mode == Mode::Cluster {
+        lines.push(match target.slots {
+            Some(SLOTS) => Line::ok("cluster", "the target serves all slots of its cluster"),
+            Some(slots) => Line::refused(
+                "cluster",
+                format!("the target serves {slots} of {SLOTS} slots of a cluster: a restore over several nodes is not supported yet"),
+            ),
+            None => Line::unknown("cluster", "could not tell which slots of the cluster the target serves"),
+        });
+    }
+    lines
+}
+
+/// Keys that are there already.
+pub fn existing_keys(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Option<Line> {
+    let keys = target.keys();
+    let holds = format!("the target holds {}", count(keys, "key"));
+    let _ = backup;
+    Some(match (keys, options.replace_all, options.on_conflict) {
+        (0, ..) => Line::ok("empty", "the target is empty"),
+        (_, true, _) => Line::warning("replace_all", format!("{holds}: they are removed")),
+        _ if options.resume => Line::ok("resume", format!("{holds}: goes on with an interrupted restore")),
+        (_, _, None) => {
+            Line::refused("target_not_empty", holds).flag("--on-conflict fail|skip|replace, or --replace-all")
+        }
+        (_, _, Some(OnConflict::Fail)) => {
+            Line::ok("on_conflict", format!("{holds}: one of the backup's among them, and nothing is written"))
+        }
+        (_, _, Some(OnConflict::Skip)) => Line::ok("on_conflict", format!("{holds}: they stay as they are")),
+        (_, _, Some(OnConflict::Replace)) => {
+            Line::warning("on_conflict", format!("{holds}: those of the backup's names are overwritten"))
+        }
+    })
+}
+
+/// What our user may do.
+pub fn rights(target: &TargetFacts, options: &Options) -> Line {
+    let user = target.user.as_deref().unwrap_or("our user");
+    let needs_all_keys = options.choices.selection.keys.is_empty();
+    // Without REPLICAOF another method is used; typed commands need no RESTORE.
+    let by_commands = options.method == Asked::Only(Method::Commands);
+    let needed = |name: &&String| *name != "replicaof" && !(by_commands && *name == "restore");
+    let missing: Option<Vec<&String>> = target.forbidden.as_ref().map(|names| names.iter().filter(needed).collect());
+    match (missing, &target.key_patterns) {
+        (Some(missing), _) if !missing.is_empty() => {
+            let rules: Vec<String> = missing.iter().map(|name| format!("+{name}")).collect();
+            let text = format!(
+                "the user `{user}` may not use what is needed: the ACL rules `{}` are missing",
+                rules.join(" ")
+            );
+            Line::refused("permission_denied", text).fix(format!("ACL SETUSER {user} {}", rules.join(" ")))
+        }
+        (_, Some(patterns)) if needs_all_keys => Line::warning(
+            "permission_denied",
+            format!("the user `{user}` may write to some keys only (`{patterns}`): the others will fail"),
+        ),
+        (Some(_), _) => Line::ok("rights", format!("the user `{user}` may do what is needed")),
+        (None, _) => Line::unknown("rights", format!("could not tell what the user `{user}` may do")),
+    }
+}
+
+/// Who else is concerned: replicas, persistence, Sentinel.
+pub fn company(target: &TargetFacts, options: &Options) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let replicas = target.server.replicas.len() as u64;
+    if let Some(needed) = target.min_replicas.filter(|needed| *needed > replicas) {
+        let text = format!("the target takes writes with {} only, and has {replicas}", count(needed, "replica"));
+        lines.push(Line::refused("no_replicas", text).fix("CONFIG SET min-replicas-to-write 0"));
+    }
+    if replicas > 0 {
+        let text = format!("{} of the target will follow: all of it goes to them, too", count(replicas, "replica"));
+        lines.push(Line::new(if options.replace_all { Level::Warning } else { Level::Ok }, "replicas", text));
+    }
+    match target.append_only {
+        Some(true) => lines.push(Line::ok("append_only", "the target writes all of it to its append-only file, too")),
+        Some(false) => {}
+        None => lines.push(Line::unknown("append_only", "could not tell whether the target has an append-only file")),
+    }
+    if target.watched == Some(true) {
+        lines.push(Line::ok("sentinel", "a Sentinel watches the target: it stays a primary, which is all it looks at"));
+    }
+    lines
+}

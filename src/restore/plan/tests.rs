@@ -1,0 +1,189 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::introspection::ServerFacts;
+use crate::replies::{Database, Info};
+use crate::repository::manifest::DatabaseCount;
+use crate::restore::facts::Counters;
+use crate::restore::options::{Asked, OnConflict};
+use crate::restore::survey::Survey;
+use crate::restore::tally::FailedKey;
+use crate::restore::target_format::Loss;
+
+fn target(info: &str) -> TargetFacts {
+    let info = Info::parse(info);
+    TargetFacts {
+        address: "127.0.0.1:7000".into(),
+        server: ServerFacts::from_info(&info),
+        databases: info.databases().into_iter().map(|(number, keys)| (u64::from(number), keys)).collect(),
+        selects: Some(Ok(())),
+        n_databases: Some(16),
+        longest_bulk: Some(512 << 20),
+        append_only: Some(false),
+        min_replicas: Some(0),
+        writes_stopped: false,
+        host_memory: Some(8 << 30),
+        host_free: Some(4 << 30),
+        functions: Some([].into()),
+        user: Some("default".into()),
+        forbidden: Some(Vec::new()),
+        key_patterns: None,
+        watched: Some(false),
+        slots: None,
+        counters: Counters::default(),
+    }
+}
+
+fn redis7(more: &str) -> TargetFacts {
+    target(&format!("redis_version:7.0.15\nrole:master\nused_memory:1000000\nmaxmemory_policy:noeviction\n{more}"))
+}
+
+fn backup() -> BackupFacts {
+    BackupFacts {
+        name: "redis-prod/2024-01-01-01-00".into(),
+        server: "redis 7.0.15".into(),
+        rdb_version: 10,
+        raw_bytes: Some(50 << 20),
+        used_memory: Some(100 << 20),
+        keys: Some(1000),
+        databases: BTreeMap::from([(0, DatabaseCount { keys: 1000, expires: 0 })]),
+        by_type: BTreeMap::from([("string".to_owned(), 1000)]),
+        understood: true,
+        ..BackupFacts::default()
+    }
+}
+
+/// The codes of what is refused, and of what is warned of.
+#[track_caller]
+fn check(backup: &BackupFacts, target: &TargetFacts, options: &Options, refused: &[&str], warned: &[&str]) {
+    let plan = make(backup, target, options, false);
+    let codes = |level| {
+        let lines = plan.lines.iter().filter(move |line| line.level == level);
+        lines.map(|line| line.code).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(Level::Refused), refused, "{:#?}", plan.lines);
+    assert_eq!(codes(Level::Warning), warned, "{:#?}", plan.lines);
+    assert_eq!(plan.refusal().is_some(), !refused.is_empty());
+}
+
+#[test]
+fn an_empty_target_of_the_same_version_is_refused_nothing() {
+    let plan = make(&backup(), &redis7(""), &Options::default(), false);
+    assert!(plan.refusal().is_none() && !plan.warns(), "{:#?}", plan.lines);
+    assert_eq!(plan.method, Some(Method::Restore));
+    let plan = make(&backup(), &redis7(""), &Options::default(), true);
+    assert_eq!(plan.method, Some(Method::Replica));
+    assert!(plan.methods[0].seconds < plan.methods[1].seconds);
+}
+
+#[test]
+fn keys_in_the_target_are_refused_with_their_count_until_it_is_said_what_becomes_of_them() {
+    let mut holds = redis7("");
+    holds.databases =
+        [(0, Database { keys: 2, ..Database::default() }), (3, Database { keys: 1, ..Database::default() })].into();
+    let mut options = Options::default();
+    check(&backup(), &holds, &options, &["target_not_empty"], &[]);
+    let plan = make(&backup(), &holds, &options, false);
+    assert_eq!(plan.refusal().unwrap().text, "the target holds 3 keys");
+    for (on_conflict, warned) in
+        [(OnConflict::Fail, &[][..]), (OnConflict::Skip, &[]), (OnConflict::Replace, &["on_conflict"])]
+    {
+        options.on_conflict = Some(on_conflict);
+        check(&backup(), &holds, &options, &[], warned);
+    }
+    let options = Options { replace_all: true, ..Options::default() };
+    check(&backup(), &holds, &options, &[], &["replace_all"]);
+    assert_eq!(make(&backup(), &holds, &options, true).method, Some(Method::Replica));
+}
+
+#[test]
+fn a_target_that_is_too_small_is_refused_whatever_its_policy() {
+    for policy in ["noeviction", "allkeys-lru"] {
+        let mut small = redis7("maxmemory:90000000\n");
+        small.server.maxmemory_policy = policy.into();
+        check(&backup(), &small, &Options::default(), &["target_too_small"], &[]);
+    }
+    check(&backup(), &redis7("maxmemory:200000000\n"), &Options::default(), &[], &[]);
+    let mut host = redis7("");
+    host.host_memory = Some(64 << 20);
+    check(&backup(), &host, &Options::default(), &["host_too_small"], &[]);
+    let mut unknown = backup();
+    unknown.used_memory = None;
+    let plan = make(&unknown, &redis7(""), &Options::default(), false);
+    assert!(plan.lines.iter().any(|line| line.level == Level::Unknown && line.code == "memory"));
+}
+
+#[test]
+fn who_may_not_write_is_refused_and_whoever_cannot_be_asked_is_not_known() {
+    check(&backup(), &redis7("loading:1\n"), &Options::default(), &["loading"], &[]);
+    check(&backup(), &target("redis_version:7.0.15\nrole:slave\n"), &Options::default(), &["read_only"], &[]);
+    let mut forbidden = redis7("");
+    forbidden.forbidden = Some(vec!["restore".into()]);
+    // Typed commands need no RESTORE, but then the user has to ask for them.
+    check(&backup(), &forbidden, &Options::default(), &["permission_denied"], &[]);
+    let mut stopped = redis7("");
+    (stopped.writes_stopped, stopped.min_replicas) = (true, Some(1));
+    check(&backup(), &stopped, &Options::default(), &["misconfigured", "no_replicas"], &[]);
+    let mut cluster = redis7("redis_mode:cluster\n");
+    cluster.slots = Some(5461);
+    check(&backup(), &cluster, &Options::default(), &["cluster"], &[]);
+    cluster.slots = Some(16384);
+    check(&backup(), &cluster, &Options::default(), &[], &[]);
+    let mut silent = redis7("");
+    (silent.forbidden, silent.functions, silent.append_only, silent.host_free) = (None, None, None, None);
+    let plan = make(&backup(), &silent, &Options::default(), false);
+    assert_eq!(plan.lines.iter().filter(|line| line.level == Level::Unknown).count(), 3, "{:#?}", plan.lines);
+    assert!(plan.refusal().is_none());
+}
+
+#[test]
+fn what_the_target_cannot_take_is_said_and_needs_to_be_accepted() {
+    let survey = Survey {
+        wanted: 1000,
+        by_commands: 7,
+        losses: [(Loss::FieldExpiry, 5), (Loss::Type, 2)].into(),
+        ..Survey::default()
+    };
+    let lossy = BackupFacts { rdb_version: 12, survey: Some(survey), ..backup() };
+    check(&lossy, &redis7(""), &Options::default(), &["field_expiry_lost", "unsupported_type"], &[]);
+    let accepted = Options { accept_loss: true, ..Options::default() };
+    check(&lossy, &redis7(""), &accepted, &[], &["field_expiry_lost", "unsupported_type"]);
+
+    let mut modules = backup();
+    modules.by_type = [("module:MBbloom--".to_owned(), 3), ("vectorset".to_owned(), 1)].into();
+    check(&modules, &redis7(""), &Options::default(), &["module_missing", "module_missing"], &[]);
+
+    let mut functions = backup();
+    functions.functions = 2;
+    check(&functions, &target("redis_version:6.2.14\nrole:master\n"), &accepted, &[], &["functions_lost"]);
+    let mut clash = redis7("");
+    clash.functions = Some(["counter".to_owned()].into());
+    check(&functions, &clash, &Options::default(), &["functions_exist"], &[]);
+
+    let mut far = backup();
+    far.databases = [(12, DatabaseCount::default())].into();
+    let mut eight = redis7("");
+    eight.n_databases = Some(8);
+    check(&far, &eight, &Options::default(), &["database_out_of_range"], &[]);
+    let mut moved = Options::default();
+    moved.choices.moved = [(12, 0)].into();
+    check(&far, &eight, &moved, &[], &[]);
+
+    let mut long = backup();
+    long.survey = Some(Survey {
+        longest_string: Some((600 << 20, FailedKey::new(0, b"big", ""))),
+        expired: 4,
+        ..Survey::default()
+    });
+    check(&long, &redis7(""), &Options::default(), &["value_too_large"], &["expired"]);
+    let plan = make(&long, &redis7(""), &Options::default(), false);
+    assert_eq!(plan.refusal().unwrap().fix.len(), 2, "with its undo");
+}
+
+#[test]
+fn a_method_that_was_asked_for_and_cannot_be_used_is_refused() {
+    let options = Options { method: Asked::Only(Method::Replica), ..Options::default() };
+    check(&backup(), &redis7(""), &options, &["method"], &[]);
+    let options = Options { method: Asked::Only(Method::Commands), ..Options::default() };
+    assert_eq!(make(&backup(), &redis7(""), &options, true).method, Some(Method::Commands));
+}

@@ -1,0 +1,231 @@
+//! Asks a target what a plan needs to know: in two round trips, with commands that only read. What our user may not ask
+//! is not known then, and the plan says so.
+
+use std::collections::BTreeSet;
+
+use redis::{Cmd, Value, cmd};
+
+use crate::connection::{CommandError, Connection, Node, ServerError};
+use crate::introspection::{Mode, ServerFacts};
+use crate::replies::{AclUser, Config, Info, Reply};
+use crate::restore::facts::{Counters, TargetFacts};
+
+/// Settings that matter.
+const SETTINGS: &[&str] = &[
+    "databases",
+    "cluster-databases",
+    "proto-max-bulk-len",
+    "appendonly",
+    "min-replicas-to-write",
+    "stop-writes-on-bgsave-error",
+    "save",
+];
+
+/// Commands that a restore may need, as `ACL DRYRUN` is asked about them.
+const NEEDED: &[(&str, &[&str])] = &[
+    ("restore", &["RESTORE", "redis-ops", "0", "x"]),
+    ("select", &["SELECT", "0"]),
+    ("exists", &["EXISTS", "redis-ops"]),
+    ("unlink", &["UNLINK", "redis-ops"]),
+    ("replicaof", &["REPLICAOF", "NO", "ONE"]),
+];
+
+type Answer = Result<Value, ServerError>;
+
+/// Asks. `highest`: the highest database that keys go to; `more`: further commands that are needed, such as `flushall`.
+///
+/// # Errors
+/// The connection broke, or INFO is refused: without it nothing can be planned.
+pub async fn ask(
+    node: &Node,
+    connection: &mut Connection,
+    highest: u64,
+    more: &[&str],
+) -> Result<TargetFacts, CommandError> {
+    let info = read_info(connection).await?;
+    let server = ServerFacts::from_info(&info);
+
+    let mut commands: Vec<Cmd> = SETTINGS.iter().map(|name| words(&["CONFIG", "GET", name])).collect();
+    commands.push(words(&["ACL", "WHOAMI"]));
+    commands.push(words(&["FUNCTION", "LIST"]));
+    commands.push(words(&["CLIENT", "LIST"]));
+    commands.push(words(&["CLUSTER", "SLOTS"]));
+    let mut answers = connection.pipeline(&commands).await?.into_iter();
+    let config: Vec<Answer> = answers.by_ref().take(SETTINGS.len()).collect();
+    let [user, functions, clients, slots] = [answers.next(), answers.next(), answers.next(), answers.next()];
+    let config = config_of(config);
+
+    let user = text_of(user);
+    let rights = ask_rights(connection, user.as_deref(), more).await?;
+    let selects = ask_select(connection, node, highest).await?;
+
+    let number = |name: &str| config.u64(name);
+    let cluster = server.mode == Mode::Cluster;
+    // Valkey 9 has a number of its own for clusters; elsewhere a cluster has database 0 only.
+    let n_databases = if cluster { number("cluster-databases").or(Some(1)) } else { number("databases") };
+    let saves = config.get("save").is_some_and(|save| !save.is_empty());
+    let stops = config.get("stop-writes-on-bgsave-error") == Some("yes");
+    let failed = info.get("rdb_last_bgsave_status") == Some("err");
+    Ok(TargetFacts {
+        address: node.to_string(),
+        databases: info.databases().into_iter().map(|(index, keys)| (u64::from(index), keys)).collect(),
+        selects,
+        n_databases,
+        longest_bulk: number("proto-max-bulk-len"),
+        append_only: config.get("appendonly").map(|value| value == "yes").or(info.flag("aof_enabled")),
+        min_replicas: number("min-replicas-to-write"),
+        writes_stopped: saves && stops && failed,
+        host_memory: info.u64("total_system_memory").filter(|bytes| *bytes > 0),
+        host_free: None,
+        functions: functions_of(functions),
+        user,
+        forbidden: rights.0,
+        key_patterns: rights.1,
+        watched: text_of(clients).map(|list| list.lines().any(|line| line.contains(" name=sentinel-"))),
+        slots: if cluster { slots.and_then(Result::ok).map(|value| own_slots(&reply(value), &info)) } else { None },
+        counters: counters_of(&info),
+        server,
+    })
+}
+
+/// Only the counters, before and after.
+///
+/// # Errors
+/// The connection broke, or INFO is refused.
+pub async fn counters(connection: &mut Connection) -> Result<(Counters, Info), CommandError> {
+    let info = read_info(connection).await?;
+    Ok((counters_of(&info), info))
+}
+
+async fn read_info(connection: &mut Connection) -> Result<Info, CommandError> {
+    // `everything` also names the modules' fields and commandstats, on every version.
+    let value = connection.query(cmd("INFO").arg("everything")).await?;
+    Ok(Info::from_bytes(reply(value).bytes().unwrap_or_default()))
+}
+
+fn counters_of(info: &Info) -> Counters {
+    let number = |name| info.u64(name).unwrap_or(0);
+    let keys = info.databases().values().map(|database| database.keys).sum();
+    Counters { evicted: number("evicted_keys"), expired: number("expired_keys"), keys }
+}
+
+fn words(words: &[&str]) -> Cmd {
+    let mut command = Cmd::new();
+    words.iter().for_each(|word| {
+        command.arg(word);
+    });
+    command
+}
+
+/// Names and values of all answers; those that were refused are missing.
+fn config_of(answers: Vec<Answer>) -> Config {
+    let pairs = answers.into_iter().filter_map(Result::ok).flat_map(|value| {
+        let reply = reply(value);
+        let pairs = reply.pairs().into_iter().map(|(name, value)| (name, value.clone())).collect::<Vec<_>>();
+        pairs.into_iter().flat_map(|(name, value)| [Reply::from(name.as_str()), value])
+    });
+    Config::parse(&Reply::Array(pairs.collect()))
+}
+
+fn text_of(answer: Option<Answer>) -> Option<String> {
+    reply(answer?.ok()?).text()
+}
+
+fn functions_of(answer: Option<Answer>) -> Option<BTreeSet<String>> {
+    let names = |reply: Reply| {
+        reply.items().iter().filter_map(|library| library.field("library_name")?.text()).collect::<BTreeSet<_>>()
+    };
+    match answer? {
+        Ok(value) => Some(names(reply(value))),
+        // A server that knows no functions has none.
+        Err(error) if error.code == "ERR" => Some(BTreeSet::new()),
+        Err(_) => None,
+    }
+}
+
+/// Which of the needed commands our user may not use, and its key patterns unless they mean all keys.
+async fn ask_rights(
+    connection: &mut Connection,
+    user: Option<&str>,
+    more: &[&str],
+) -> Result<(Option<Vec<String>>, Option<String>), CommandError> {
+    // A server without ACLs, or one that hides them: the former allows everything, but cannot be told from the latter.
+    let Some(user) = user else { return Ok((None, None)) };
+    let more: Vec<(&str, Vec<&str>)> = more.iter().map(|name| (*name, vec![*name])).collect();
+    let needed = NEEDED.iter().map(|(name, words)| (*name, words.to_vec())).chain(more).collect::<Vec<_>>();
+    let mut commands = vec![words(&["ACL", "GETUSER", user])];
+    for (_, command) in &needed {
+        let mut dry_run = words(&["ACL", "DRYRUN", user]);
+        command.iter().for_each(|word| {
+            dry_run.arg(word);
+        });
+        commands.push(dry_run);
+    }
+    let mut answers = connection.pipeline(&commands).await?.into_iter();
+    let known = answers.next().and_then(Result::ok).and_then(|value| AclUser::parse(&reply(value)));
+    let patterns = known.as_ref().map(|user| user.keys.clone());
+    let patterns =
+        patterns.filter(|keys| !keys.split(' ').any(|pattern| matches!(pattern, "~*" | "allkeys" | "%RW~*")));
+    let everything = known.is_some_and(|user| user.commands == "+@all");
+    let answers: Vec<Answer> = answers.collect();
+    let mut forbidden = Vec::new();
+    let mut told = everything;
+    for ((name, _), answer) in needed.iter().zip(answers) {
+        // A refusal of the key is told by the patterns.
+        match answer {
+            Ok(Value::Okay) => told = true,
+            Ok(value) => {
+                told = true;
+                let text = reply(value).text().unwrap_or_default();
+                if text.contains("no permissions to run") {
+                    forbidden.push((*name).to_owned());
+                }
+            }
+            Err(_) => {}
+        }
+    }
+    Ok((told.then_some(forbidden), patterns))
+}
+
+/// Whether a database is there and ours to use: the only sure way is to select it. The connection ends where it began.
+async fn ask_select(
+    connection: &mut Connection,
+    node: &Node,
+    highest: u64,
+) -> Result<Option<Result<(), String>>, CommandError> {
+    let there = words(&["SELECT", &highest.to_string()]);
+    let back = words(&["SELECT", &node.database.to_string()]);
+    if highest == 0 && node.database == 0 {
+        return Ok(None);
+    }
+    let answers = connection.pipeline(&[there, back]).await?;
+    Ok(answers.into_iter().next().map(|answer| answer.map(|_| ()).map_err(|error| error.to_string())))
+}
+
+/// Slots that the node itself serves: those whose primary has its port and run id, or all if nobody else serves any.
+fn own_slots(slots: &Reply, info: &Info) -> u64 {
+    let port = info.u64("tcp_port").and_then(|port| i64::try_from(port).ok());
+    let primaries: BTreeSet<String> =
+        slots.items().iter().filter_map(|range| range.items().get(2)?.items().get(2)?.text()).collect();
+    let ranges = slots.items().iter().filter(|range| {
+        let primary = range.items().get(2).map(Reply::items).unwrap_or_default();
+        primaries.len() == 1 || primary.get(1).and_then(Reply::integer) == port
+    });
+    let number = |reply: Option<&Reply>| reply.and_then(Reply::integer).unwrap_or(0);
+    ranges.map(|range| (number(range.items().get(1)) - number(range.items().first()) + 1).max(0).unsigned_abs()).sum()
+}
+
+/// An answer of the library as one of ours.
+pub(super) fn reply(value: Value) -> Reply {
+    match value {
+        Value::Int(number) => Reply::Integer(number),
+        Value::Double(number) => Reply::Double(number),
+        Value::BulkString(bytes) => Reply::Bytes(bytes),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Reply::Bytes(text.into_bytes()),
+        Value::Okay => Reply::Bytes(b"OK".to_vec()),
+        Value::Boolean(yes) => Reply::Integer(i64::from(yes)),
+        Value::Array(items) | Value::Set(items) => Reply::Array(items.into_iter().map(reply).collect()),
+        Value::Map(pairs) => Reply::Map(pairs.into_iter().map(|(name, value)| (reply(name), reply(value))).collect()),
+        _ => Reply::Nil,
+    }
+}

@@ -1,0 +1,170 @@
+//! What a restore has done, in numbers that add up.
+
+use serde::Serialize;
+
+use crate::restore::facts::Counters;
+use crate::restore::options::Method;
+use crate::restore::replay::BadBackup;
+use crate::restore::replay::ledger::Stop;
+use crate::restore::take_back::TakenBack;
+use crate::restore::tally::Tally;
+use crate::status::Status;
+
+/// How a restore ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// All of the backup was read, sent and answered.
+    Complete,
+    /// The backup turned out bad.
+    BadBackup(BadBackup),
+    /// The target would take no more, or a connection broke.
+    Stopped(Stop),
+    /// A signal came.
+    Interrupted,
+}
+
+/// What a restore has done.
+#[derive(Debug)]
+pub struct Report {
+    /// How.
+    pub method: Method,
+    /// Keys of the backup; `None`: not known, since it was not read to its end.
+    pub in_backup: Option<u64>,
+    /// What became of them.
+    pub tally: Tally,
+    /// How it ended.
+    pub ended: Ended,
+    /// Seconds of sending.
+    pub seconds: f64,
+    /// What was taken back, if the backup was bad.
+    pub taken_back: Option<TakenBack>,
+    /// Counters of the target before and after; `None`: it could not be asked any more.
+    pub before: Counters,
+    /// See `before`.
+    pub after: Option<Counters>,
+    /// Somebody else wrote to the target meanwhile; `None`: could not tell.
+    pub others_wrote: Option<bool>,
+    /// `--resume` can go on.
+    pub resumable: bool,
+}
+
+/// `result` of the JSON answer.
+#[derive(Debug, Serialize)]
+pub struct ResultJson<'a> {
+    method: &'static str,
+    in_backup: Option<u64>,
+    restored: u64,
+    skipped: u64,
+    skipped_existing: u64,
+    skipped_by_choice: u64,
+    expired: u64,
+    failed: u64,
+    unknown: u64,
+    not_reached: Option<u64>,
+    lost: &'a [crate::restore::tally::FailedKey],
+    lost_count: u64,
+    failures: &'a [crate::restore::tally::FailedKey],
+    functions: crate::restore::tally::Functions,
+    restored_by_database: &'a std::collections::BTreeMap<u64, u64>,
+    taken_back: &'a Option<TakenBack>,
+    target: Target,
+    phases: Phases,
+    keys_per_second: u64,
+    resumable: bool,
+}
+
+/// What the target's own counters say.
+#[derive(Debug, Serialize)]
+struct Target {
+    keys_before: u64,
+    keys_after: Option<u64>,
+    evicted: Option<u64>,
+    expired: Option<u64>,
+    others_wrote: Option<bool>,
+}
+
+/// Seconds by phase.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Phases {
+    /// Reading the backup before the first write.
+    pub verify: f64,
+    /// Sending.
+    pub load: f64,
+    /// Reading back.
+    pub proof: f64,
+}
+
+impl Report {
+    /// Keys of which nothing is known, because the restore stopped before them.
+    pub fn not_reached(&self) -> Option<u64> {
+        Some(self.in_backup?.saturating_sub(self.tally.accounted()))
+    }
+
+    /// Whether every key of the backup is accounted for.
+    pub fn adds_up(&self) -> bool {
+        self.in_backup == Some(self.tally.accounted()) && self.tally.unknown == 0
+    }
+
+    /// Keys that the target threw away meanwhile to make room.
+    pub fn evicted(&self) -> Option<u64> {
+        Some(self.after?.evicted.saturating_sub(self.before.evicted))
+    }
+
+    /// The answer.
+    pub fn status(&self) -> Status {
+        let tally = &self.tally;
+        let bad = !matches!(self.ended, Ended::Complete)
+            || !self.adds_up()
+            || tally.failed > 0
+            || tally.functions.failed > 0
+            || self.evicted().is_some_and(|keys| keys > 0);
+        let odd = tally.expired > 0
+            || tally.skipped_existing > 0
+            || tally.lost > 0
+            || tally.functions.lost > 0
+            || self.others_wrote == Some(true);
+        match (bad, odd) {
+            (true, _) => Status::Failed,
+            (false, true) => Status::Warning,
+            (false, false) => Status::Ok,
+        }
+    }
+
+    /// As JSON, with the time that other phases took.
+    pub fn json(&self, phases: Phases) -> ResultJson<'_> {
+        let tally = &self.tally;
+        ResultJson {
+            method: self.method.name(),
+            in_backup: self.in_backup,
+            restored: tally.restored,
+            skipped: tally.skipped_existing + tally.skipped_by_choice,
+            skipped_existing: tally.skipped_existing,
+            skipped_by_choice: tally.skipped_by_choice,
+            expired: tally.expired,
+            failed: tally.failed,
+            unknown: tally.unknown,
+            not_reached: self.not_reached(),
+            lost: &tally.lost_keys,
+            lost_count: tally.lost,
+            failures: &tally.failures,
+            functions: tally.functions,
+            restored_by_database: &tally.by_database,
+            taken_back: &self.taken_back,
+            target: Target {
+                keys_before: self.before.keys,
+                keys_after: self.after.map(|after| after.keys),
+                evicted: self.evicted(),
+                expired: self.after.map(|after| after.expired.saturating_sub(self.before.expired)),
+                others_wrote: self.others_wrote,
+            },
+            phases: Phases { load: self.seconds, ..phases },
+            keys_per_second: self.keys_per_second(),
+            resumable: self.resumable,
+        }
+    }
+
+    /// Restored keys per second of sending.
+    pub fn keys_per_second(&self) -> u64 {
+        if self.seconds > 0.0 { (self.tally.restored as f64 / self.seconds) as u64 } else { 0 }
+    }
+}

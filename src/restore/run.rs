@@ -1,0 +1,264 @@
+//! The restore itself, by commands: everything was planned before, and here it is done and counted.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::{Value, cmd};
+use tokio_util::sync::CancellationToken;
+
+use crate::capture::Raw;
+use crate::connection::{CommandError, ConnectError, Connection, Node};
+use crate::progress::{Progress, Unit};
+use crate::replies::Info;
+use crate::restore::facts::TargetFacts;
+use crate::restore::journal::{Identity, Journal, Position};
+use crate::restore::options::{Method, OnConflict, Options};
+use crate::restore::preflight;
+use crate::restore::replay::assemble::{Existing, Plan as KeyPlan};
+use crate::restore::replay::ledger::{Stop, Unanswered};
+use crate::restore::replay::{self, Job, Reopen, Replayed};
+use crate::restore::report::{Ended, Report};
+use crate::restore::take_back;
+use crate::restore::target_format::TargetFormat;
+
+/// A target that answers nothing for so long is taken for lost, however short the time limit of its commands is: one value
+/// may keep it busy for a while.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// A restore that was planned and may be done.
+pub struct Order {
+    /// The target.
+    pub node: Node,
+    /// What was learned about it.
+    pub target: TargetFacts,
+    /// What was asked for.
+    pub options: Options,
+    /// `Restore` or `Commands`.
+    pub method: Method,
+    /// Keys of the backup, where that is known beforehand.
+    pub in_backup: Option<u64>,
+    /// Bytes of the RDB, where that is known beforehand.
+    pub raw_bytes: Option<u64>,
+    /// The backup was read to its end before: it will not turn out bad.
+    pub verified: bool,
+    /// Which restore it is, for the journal, and the folder of all journals; `None`: it cannot be resumed.
+    pub journal: Option<(Identity, PathBuf)>,
+    /// Opens the backup again, where that is possible.
+    pub reopen: Option<Reopen>,
+    /// Set by a signal.
+    pub cancel: CancellationToken,
+}
+
+/// Why nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The target gives no answer.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// There is nothing to go on with.
+    #[error("nothing to resume: no interrupted restore of this backup into this target is known here")]
+    NothingToResume,
+    /// The journal cannot be written.
+    #[error("cannot write the journal of the restore")]
+    Journal(#[source] std::io::Error),
+}
+
+/// "Now" in Unix milliseconds.
+pub fn now_ms() -> i64 {
+    chrono::Utc::now().timestamp_millis()
+}
+
+/// Restores. What was done is in the report, whatever happens after the first write.
+///
+/// # Errors
+/// Nothing was written.
+pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<Report, RunError> {
+    let Order { node, target, options, method, in_backup, raw_bytes, verified, journal, reopen, cancel } = order;
+    let mut connection = node.connect().await?;
+    let (before, info) = preflight::counters(&mut connection).await?;
+
+    let journal = open_journal(journal)?;
+    let position = match (&journal, options.resume) {
+        (Some(journal), true) => journal.position().ok_or(RunError::NothingToResume)?,
+        (None, true) => return Err(RunError::NothingToResume),
+        (_, false) => Position::default(),
+    };
+    let was_empty = target.keys() == 0 || options.replace_all;
+    // Only where a bad backup may be found out too late, and where all that is there is ours.
+    let created = match &journal {
+        Some(journal) if !verified && was_empty && !options.resume => {
+            Some(journal.created().map_err(RunError::Journal)?)
+        }
+        _ => None,
+    };
+    let mut streams = Vec::new();
+    for _ in 0..options.connections.max(1) {
+        streams.push(Node { database: 0, ..node.clone() }.open_authenticated().await?);
+    }
+
+    if options.replace_all && before.keys > 0 {
+        flush_all(&mut connection).await?;
+    }
+    progress.phase("loading", Unit::Bytes, raw_bytes);
+    let begun = Instant::now();
+    let job = Job {
+        plan: KeyPlan {
+            format: TargetFormat::of(&target.server),
+            choices: options.choices.clone(),
+            existing: match options.on_conflict {
+                Some(OnConflict::Skip) => Existing::Skip,
+                Some(OnConflict::Replace) => Existing::Replace,
+                _ => Existing::Fail,
+            },
+            by_commands: method == Method::Commands,
+            target_was_empty: was_empty,
+            longest_bulk: target.longest_bulk(),
+            clock: now_ms,
+            done: position.prefix,
+            sent: position.sent,
+        },
+        rate: options.rate,
+        silence: node.timeout.max(SILENCE),
+        journal,
+        before: position,
+        created,
+        cancel,
+    };
+    let mut done = replay::run(job, streams, raw, reopen, progress).await;
+    let seconds = begun.elapsed().as_secs_f64();
+
+    let mut report = Report {
+        method,
+        in_backup,
+        tally: std::mem::take(&mut done.tally),
+        ended: Ended::Complete,
+        seconds,
+        taken_back: None,
+        before,
+        after: None,
+        others_wrote: None,
+        resumable: false,
+    };
+    aftermath(&node, &target, &info, was_empty, done, &mut report).await;
+    Ok(report)
+}
+
+fn open_journal(journal: Option<(Identity, PathBuf)>) -> Result<Option<Journal>, RunError> {
+    let open = |(identity, folder): (Identity, PathBuf)| Journal::open(&folder, &identity).map_err(RunError::Journal);
+    journal.map(open).transpose()
+}
+
+/// Removes all data, the way that does not block; servers before 4.0 do not know it.
+async fn flush_all(connection: &mut Connection) -> Result<(), CommandError> {
+    let limit = connection.timeout();
+    connection.set_timeout(limit.max(SILENCE));
+    let flushed = connection.query(cmd("FLUSHALL").arg("ASYNC")).await;
+    connection.set_timeout(limit);
+    flushed.map(|_| ())
+}
+
+/// Settles what is open: keys without an answer, keys of a bad backup, counters, the journal.
+async fn aftermath(
+    node: &Node,
+    target: &TargetFacts,
+    info: &Info,
+    was_empty: bool,
+    done: Replayed,
+    report: &mut Report,
+) {
+    let Replayed { bad, stop, interrupted, unanswered, created, journal, .. } = done;
+    let complete = bad.is_none() && stop.is_none() && !interrupted && unanswered.is_empty();
+    if let Ok(mut connection) = node.connect().await {
+        let asked = settle(&mut connection, target, info, was_empty, bad.is_some(), unanswered, created, report).await;
+        if let Err(error) = asked {
+            tracing::warn!("after the restore: {error}");
+        }
+    } else {
+        report.tally.unknown += unanswered.len() as u64;
+    }
+    report.ended = match (bad, stop, interrupted) {
+        (Some(bad), ..) => Ended::BadBackup(bad),
+        (None, Some(stop), _) => Ended::Stopped(stop),
+        (None, None, true) => Ended::Interrupted,
+        (None, None, false) => Ended::Complete,
+    };
+    if complete && report.in_backup.is_none() {
+        report.in_backup = Some(report.tally.accounted());
+    }
+    report.resumable = journal.is_some() && !complete && !matches!(report.ended, Ended::BadBackup(_));
+    if let Some(journal) = journal.filter(|_| !report.resumable) {
+        journal.remove();
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the rest of one story")]
+async fn settle(
+    connection: &mut Connection,
+    target: &TargetFacts,
+    info: &Info,
+    was_empty: bool,
+    bad: bool,
+    unanswered: Vec<Unanswered>,
+    created: Option<crate::restore::journal::Created>,
+    report: &mut Report,
+) -> Result<(), CommandError> {
+    let n_unanswered = unanswered.len() as u64;
+    let (after, info_after) = match preflight::counters(connection).await {
+        Ok(after) => after,
+        Err(error) => {
+            report.tally.unknown += n_unanswered;
+            return Err(error);
+        }
+    };
+    let restarted = info_after.get("run_id") != Some(target.server.run_id.as_str());
+    report.after = Some(after);
+    if restarted || !was_empty {
+        report.tally.unknown += n_unanswered;
+    } else {
+        look_for(connection, unanswered, report).await?;
+    }
+    let others = take_back::others_wrote(connection, info, &info_after).await?;
+    report.others_wrote = Some(others);
+    if bad && let Some(mut created) = created {
+        report.taken_back = Some(take_back::run(connection, &mut created, others).await?);
+        report.after = Some(preflight::counters(connection).await?.0);
+    }
+    Ok(())
+}
+
+/// Keys whose answer never came, in a target that was empty: those that are there are ours, since RESTORE and RENAME do all
+/// or nothing.
+async fn look_for(connection: &mut Connection, keys: Vec<Unanswered>, report: &mut Report) -> Result<(), CommandError> {
+    for (at, key) in keys.iter().enumerate() {
+        let looked = async {
+            connection.query(cmd("SELECT").arg(key.database)).await?;
+            connection.query(cmd("EXISTS").arg(&key.key)).await
+        };
+        match looked.await {
+            Ok(Value::Int(1)) => report.tally.restored(key.database),
+            // Not there: it was not applied, and so it was not reached.
+            Ok(_) if key.expire_ms != 0 && key.expire_ms <= now_ms() => report.tally.expired += 1,
+            Ok(_) => {}
+            Err(error) => {
+                report.tally.unknown += (keys.len() - at) as u64;
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Stop {
+    /// The stable name for JSON answers.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(fault) => fault.code(),
+            Self::Lost(_) => "disconnected",
+            Self::Journal(_) => "journal",
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The backup turned out bad while it was restored into an empty target: the keys that we created are taken back, those and
+//! no others. Never FLUSHALL.
+//!
+//! If nobody else has written, they are all as we made them. Else each is compared with what was sent, and what differs, or
+//! cannot be compared, is left and named.
+
+use std::collections::BTreeSet;
+
+use redis::{Cmd, Value, cmd};
+
+use crate::connection::{CommandError, CommandFault, Connection};
+use crate::replies::Info;
+use crate::restore::journal::{Created, CreatedKey};
+use crate::restore::tally::{FailedKey, NAMES_KEPT};
+
+/// Keys that are removed in one go.
+const AT_ONCE: usize = 1000;
+/// What a restore itself calls.
+const OURS: &[&str] = &[
+    "restore",
+    "select",
+    "function|load",
+    "function",
+    "set",
+    "append",
+    "rpush",
+    "sadd",
+    "zadd",
+    "hset",
+    "hpexpireat",
+    "xadd",
+    "xgroup|create",
+    "xgroup|createconsumer",
+    "xgroup|destroy",
+    "xgroup",
+    "xclaim",
+    "xdel",
+    "xsetid",
+    "pexpireat",
+    "rename",
+    "renamenx",
+    "unlink",
+];
+
+/// What became of the keys that were created.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+pub struct TakenBack {
+    /// Removed.
+    pub removed: u64,
+    /// Gone already.
+    pub gone: u64,
+    /// Left, because they are not (or not for sure) as we made them.
+    pub left: u64,
+    /// The first of those.
+    pub left_keys: Vec<FailedKey>,
+}
+
+/// Whether somebody else has written between two looks at INFO: other commands that write were called, or ours more often
+/// than we called them.
+///
+/// # Errors
+/// The connection broke.
+pub async fn others_wrote(connection: &mut Connection, before: &Info, after: &Info) -> Result<bool, CommandError> {
+    let calls_before = before.command_stats();
+    let after = after.command_stats();
+    if after.is_empty() {
+        // Hidden or never counted: could not tell.
+        return Ok(true);
+    }
+    let grown: Vec<&str> = after
+        .iter()
+        .filter(|(name, stats)| stats.calls > calls_before.get(*name).map_or(0, |stats| stats.calls))
+        .map(|(name, _)| *name)
+        .filter(|name| !OURS.contains(name))
+        .collect();
+    let commands: Vec<Cmd> = grown
+        .iter()
+        .map(|name| {
+            let mut command = cmd("COMMAND");
+            command.arg("INFO").arg(name.split('|').next().unwrap_or(name));
+            command
+        })
+        .collect();
+    let answers = connection.pipeline(&commands).await?;
+    Ok(answers.into_iter().any(|answer| match answer {
+        Ok(value) => writes(&super::preflight::reply(value)),
+        Err(_) => true,
+    }))
+}
+
+/// Whether COMMAND INFO says that a command writes.
+fn writes(info: &crate::replies::Reply) -> bool {
+    let flags = info.items().first().and_then(|command| command.items().get(2));
+    let flags: BTreeSet<String> =
+        flags.map(|flags| flags.items().iter().filter_map(|flag| flag.text()).collect()).unwrap_or_default();
+    flags.contains("write")
+}
+
+/// Takes them back. `compare`: somebody else has written.
+///
+/// # Errors
+/// The connection broke; what is done so far is lost from sight.
+pub async fn run(connection: &mut Connection, created: &mut Created, compare: bool) -> Result<TakenBack, CommandError> {
+    let mut done = TakenBack::default();
+    let broken = |error: std::io::Error| CommandError {
+        command: "UNLINK".to_owned(),
+        fault: CommandFault::Protocol { reason: format!("the journal cannot be read: {error}") },
+    };
+    let mut records = created.records().map_err(broken)?.peekable();
+    while records.peek().is_some() {
+        let part: Vec<CreatedKey> = records.by_ref().take(AT_ONCE).collect::<Result<_, _>>().map_err(broken)?;
+        let mut rest = &part[..];
+        while let Some(first) = rest.first() {
+            let same = rest.iter().take_while(|record| record.database == first.database).count();
+            take(connection, &rest[..same], compare, &mut done).await?;
+            rest = &rest[same..];
+        }
+    }
+    Ok(done)
+}
+
+async fn take(
+    connection: &mut Connection,
+    keys: &[CreatedKey],
+    compare: bool,
+    done: &mut TakenBack,
+) -> Result<(), CommandError> {
+    let Some(first) = keys.first() else { return Ok(()) };
+    connection.query(cmd("SELECT").arg(first.database)).await?;
+    let mut ours = Vec::new();
+    if compare {
+        for key in keys {
+            match connection.query(cmd("DUMP").arg(&key.key)).await {
+                Ok(Value::BulkString(payload)) if key.crc64 != 0 && payload.ends_with(&key.crc64.to_le_bytes()) => {
+                    ours.push(key)
+                }
+                Ok(Value::Nil) => done.gone += 1,
+                _ => leave(key, done),
+            }
+        }
+    } else {
+        ours.extend(keys);
+    }
+    let commands: Vec<Cmd> = ours.iter().map(|key| cmd("UNLINK").arg(&key.key).clone()).collect();
+    for (key, answer) in ours.iter().zip(connection.pipeline(&commands).await?) {
+        match answer {
+            Ok(Value::Int(0)) => done.gone += 1,
+            Ok(_) => done.removed += 1,
+            Err(_) => leave(key, done),
+        }
+    }
+    Ok(())
+}
+
+fn leave(key: &CreatedKey, done: &mut TakenBack) {
+    done.left += 1;
+    if done.left_keys.len() < NAMES_KEPT {
+        done.left_keys.push(FailedKey::new(key.database, &key.key, "it is not, or not for sure, as it was restored"));
+    }
+}

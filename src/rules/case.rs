@@ -1,0 +1,208 @@
+//! A snapshot before one rule: what its function reads from, and how it speaks.
+
+use super::rule::{Judged, Rule, Skipped};
+use super::settings::{Expect, Profile, RuleSettings};
+use crate::finding::{Finding, Severity};
+use crate::introspection::keyspace::KeyspaceProfile;
+use crate::introspection::{Delta, Snapshot};
+use crate::replies::{Client, ClientKind, Config};
+
+/// A snapshot before one rule.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// What is judged.
+    pub snapshot: &'a Snapshot,
+    /// What the server is for.
+    pub profile: Profile,
+    rule: &'static Rule,
+    settings: &'a RuleSettings,
+}
+
+impl<'a> Case<'a> {
+    /// A snapshot before one rule.
+    pub fn new(snapshot: &'a Snapshot, rule: &'static Rule, settings: &'a RuleSettings, profile: Profile) -> Self {
+        Self { snapshot, profile, rule, settings }
+    }
+
+    /// What the settings say there should be.
+    pub fn expect(&self) -> &'a Expect {
+        &self.settings.expect
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &'a RuleSettings {
+        self.settings
+    }
+
+    /// A limit: from the settings, else from the rule. A name that the rule has not is never reached.
+    pub fn limit(&self, name: &str) -> f64 {
+        self.settings.limits.get(self.rule, name).unwrap_or(f64::INFINITY)
+    }
+
+    /// A whole number of INFO.
+    pub fn number(&self, name: &str) -> Result<u64, Skipped> {
+        self.snapshot.info.u64(name).ok_or_else(|| missing(name))
+    }
+
+    /// A whole number of INFO, 0 where the server does not report it.
+    pub fn number_or_zero(&self, name: &str) -> u64 {
+        self.snapshot.info.u64(name).unwrap_or(0)
+    }
+
+    /// A whole number of INFO that may be negative.
+    pub fn signed(&self, name: &str) -> Result<i64, Skipped> {
+        self.snapshot.info.i64(name).ok_or_else(|| missing(name))
+    }
+
+    /// A number of INFO.
+    pub fn decimal(&self, name: &str) -> Result<f64, Skipped> {
+        self.snapshot.info.f64(name).ok_or_else(|| missing(name))
+    }
+
+    /// A text of INFO.
+    pub fn text(&self, name: &str) -> Result<&'a str, Skipped> {
+        self.snapshot.info.get(name).ok_or_else(|| missing(name))
+    }
+
+    /// How far a counter went between the two readings.
+    pub fn delta(&self, name: &str) -> Result<Delta, Skipped> {
+        Ok(self.snapshot.delta(name)?)
+    }
+
+    /// How far the sum of some commands' calls went.
+    pub fn calls(&self, commands: &[&str]) -> Result<Delta, Skipped> {
+        let sum = |info: &crate::replies::Info| {
+            let stats = info.command_stats();
+            commands.iter().filter_map(|command| stats.get(command)).map(|stats| stats.calls).sum()
+        };
+        Ok(self.snapshot.since("commandstats", sum(&self.snapshot.info), |info| Some(sum(info)))?)
+    }
+
+    /// How far an error's count went.
+    pub fn errors(&self, name: &str) -> Result<Delta, Skipped> {
+        let count = |info: &crate::replies::Info| info.error_stats().get(name).copied().unwrap_or(0);
+        Ok(self.snapshot.since("errorstats", count(&self.snapshot.info), |info| Some(count(info)))?)
+    }
+
+    /// The settings of the server.
+    pub fn config(&self) -> Result<&'a Config, Skipped> {
+        Ok(self.snapshot.config.need("CONFIG GET")?)
+    }
+
+    /// The connections.
+    pub fn clients(&self) -> Result<&'a [Client], Skipped> {
+        Ok(self.snapshot.clients.need("CLIENT LIST")?)
+    }
+
+    /// The connections of applications.
+    pub fn applications(&self) -> Result<Vec<&'a Client>, Skipped> {
+        Ok(self.clients()?.iter().filter(|client| client.kind() == ClientKind::Normal).collect())
+    }
+
+    /// What the keys look like.
+    pub fn keyspace(&self) -> Result<&'a KeyspaceProfile, Skipped> {
+        let keyspace = self.snapshot.keyspace.need("the keys")?;
+        if keyspace.seen == 0 {
+            return Err(Skipped("there are no keys".to_owned()));
+        }
+        Ok(keyspace)
+    }
+
+    /// `maxmemory`, if there is one.
+    pub fn maxmemory(&self) -> Result<u64, Skipped> {
+        match self.number("maxmemory")? {
+            0 => Err(Skipped("there is no maxmemory".to_owned())),
+            limit => Ok(limit),
+        }
+    }
+
+    /// The share of `maxmemory` in use, as the server itself reckons.
+    pub fn usage(&self) -> Result<f64, Skipped> {
+        let used = self.snapshot.memory_against_limit().ok_or_else(|| missing("used_memory"))?;
+        Ok(used as f64 / self.maxmemory()? as f64)
+    }
+
+    /// Memory of the machine, or of the container where the settings name its limit.
+    pub fn machine_memory(&self) -> Result<u64, Skipped> {
+        match self.settings.memory_limit {
+            Some(limit) => Ok(limit),
+            None => match self.number("total_system_memory")? {
+                0 => Err(missing("total_system_memory")),
+                bytes => Ok(bytes),
+            },
+        }
+    }
+
+    /// A finding of this severity, with all that the table knows.
+    pub fn finding(&self, severity: Severity) -> Finding {
+        let rule = self.rule;
+        Finding::new(severity, rule.id, rule.title)
+            .threshold(self.settings.threshold_text(rule))
+            .why(rule.why)
+            .source(rule.source)
+    }
+
+    /// Worth knowing.
+    pub fn info(&self) -> Finding {
+        self.finding(Severity::Info)
+    }
+
+    /// Will hurt.
+    pub fn warning(&self) -> Finding {
+        self.finding(Severity::Warning)
+    }
+
+    /// Hurts now.
+    pub fn critical(&self) -> Finding {
+        self.finding(Severity::Critical)
+    }
+
+    /// A finding if the value reaches the limit `warning` or `critical`: the more the worse.
+    pub fn grade(&self, value: f64) -> Option<Finding> {
+        if value >= self.limit("critical") {
+            Some(self.critical())
+        } else if value >= self.limit("warning") {
+            Some(self.warning())
+        } else {
+            None
+        }
+    }
+
+    /// The same where less is worse.
+    pub fn grade_low(&self, value: f64) -> Option<Finding> {
+        let limit = |name| Some(self.limit(name)).filter(|limit| limit.is_finite());
+        if limit("critical").is_some_and(|limit| value < limit) {
+            Some(self.critical())
+        } else if limit("warning").is_some_and(|limit| value < limit) {
+            Some(self.warning())
+        } else {
+            None
+        }
+    }
+}
+
+/// No finding for this reason.
+pub(super) fn skip(reason: impl Into<String>) -> Judged {
+    Err(Skipped(reason.into()))
+}
+
+fn missing(name: &str) -> Skipped {
+    Skipped(format!("the server does not report `{name}`"))
+}
+
+/// A share as a percentage with one decimal, for evidence.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.1}%", share * 100.0)
+}
+
+/// Bytes as a person reads them, for sentences.
+pub(super) fn human(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if value < 1024.0 {
+            return if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} TiB")
+}

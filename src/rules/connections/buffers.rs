@@ -1,0 +1,190 @@
+//! Connections that hold the server's memory or time.
+
+use super::super::case::{Case, skip};
+use super::super::rule::{Judged, RULE, Rule, Topic};
+use super::{MIB, owner};
+use crate::replies::{Client, ClientKind};
+
+const C: Rule = Rule { topic: Topic::Connections, ..RULE };
+
+pub(in super::super) const RULES: &[Rule] = &[
+    Rule {
+        id: "C08",
+        title: "a client does not read its answers",
+        reads: "CLIENT LIST: omem of applications, client-output-buffer-limit",
+        limits: &[("warning", 64.0 * MIB), ("critical", 256.0 * MIB), ("share", 0.05)],
+        threshold: "{warningB} and {criticalB} of answers wait for one client; critical, too, at {share%} of maxmemory where that is more than 1 MiB",
+        why: "answers pile up in the server's memory, by default without a limit",
+        source: "redis.conf: client-output-buffer-limit normal 0 0 0",
+        weight: 90,
+        examine: slow_reader,
+        ..C
+    },
+    Rule {
+        id: "C09",
+        title: "a client sends huge commands",
+        reads: "CLIENT LIST: qbuf + argv-mem + multi-mem, client-query-buffer-limit",
+        limits: &[("warning", 32.0 * MIB), ("critical", 0.50)],
+        threshold: "{warningB} of one client; critical at {critical%} of client-query-buffer-limit (1 GiB by default)",
+        why: "a pipeline or a MULTI lives in the server's memory until it is executed",
+        fix: &["split the batch in the application"],
+        source: "server.c: PROTO_MAX_QUERYBUF_LEN",
+        examine: query_buffer,
+        ..C
+    },
+    Rule {
+        id: "C10",
+        title: "connections are closed for their buffers",
+        reads: "client_output_buffer_limit_disconnections, client_query_buffer_limit_disconnections (Redis 7.4, Valkey 8) between two readings",
+        limits: &[("warning", 0.0), ("critical", 10.0)],
+        threshold: "any between two readings; critical from {critical} a minute",
+        why: "the client reconnects and does it again, and nobody is told",
+        fix: &["redis-ops diagnose connections --sort memory"],
+        because_of: &["C08", "M13", "A16"],
+        examine: buffer_kills,
+        ..C
+    },
+    Rule {
+        id: "C11",
+        title: "clients are evicted",
+        reads: "evicted_clients (7.0) between two readings",
+        threshold: "any between two readings",
+        why: "the buffers of all clients together are above maxmemory-clients",
+        fix: &["CONFIG SET maxmemory-clients 10%"],
+        source: "Redis documentation, clients",
+        because_of: &["C08"],
+        examine: evicted,
+        ..C
+    },
+    Rule {
+        id: "C12",
+        title: "a transaction was begun and left",
+        reads: "CLIENT LIST: flags x, multi, idle",
+        limits: &[("idle", 10.0), ("critical", 10.0)],
+        threshold: "MULTI and nothing for {idle} s; critical from {critical} connections",
+        why: "its commands wait in memory, and the application has lost its way",
+        examine: stuck_multi,
+        ..C
+    },
+    Rule {
+        id: "C13",
+        title: "MONITOR is running",
+        reads: "CLIENT LIST: flags O",
+        limits: &[("critical", 3600.0)],
+        threshold: "any; critical from {critical} s of age",
+        why: "every command is copied to it, which halves the throughput",
+        source: "Redis documentation, MONITOR",
+        weight: 60,
+        examine: monitor,
+        ..C
+    },
+    Rule {
+        id: "C14",
+        title: "the tracking table is nearly full",
+        reads: "tracking_total_keys / tracking-table-max-keys",
+        limits: &[("warning", 0.90)],
+        threshold: "{warning%} of tracking-table-max-keys",
+        why: "beyond it the server makes clients forget keys that have not changed",
+        fix: &["CONFIG SET tracking-table-max-keys 2000000"],
+        source: "server.c: the default is a million",
+        examine: tracking,
+        ..C
+    },
+];
+
+fn slow_reader(case: &Case<'_>) -> Judged {
+    let clients = case.applications()?;
+    let Some(worst) = clients.iter().max_by_key(|client| client.omem) else { return Ok(None) };
+    let share = case.maxmemory().map(|limit| worst.omem as f64 / limit as f64).unwrap_or(0.0);
+    let finding =
+        if worst.omem as f64 >= case.limit("critical") || (share >= case.limit("share") && worst.omem as f64 >= MIB) {
+            case.critical()
+        } else if worst.omem as f64 >= case.limit("warning") {
+            case.warning()
+        } else {
+            return Ok(None);
+        };
+    Ok(Some(
+        describe(finding, worst)
+            .evidence("omem", worst.omem)
+            .fix(format!("CLIENT KILL ID {}", worst.id))
+            .fix("CONFIG SET client-output-buffer-limit \"normal 512mb 128mb 60\""),
+    ))
+}
+
+fn describe(finding: crate::finding::Finding, client: &Client) -> crate::finding::Finding {
+    finding.evidence("client", client.id).evidence("owner", owner(client)).evidence("command", client.cmd.as_str())
+}
+
+fn query_buffer(case: &Case<'_>) -> Judged {
+    let clients = case.applications()?;
+    let Some(worst) = clients.iter().max_by_key(|client| client.input_bytes()) else { return Ok(None) };
+    let limit =
+        case.snapshot.config.got().and_then(|config| config.u64("client-query-buffer-limit")).unwrap_or(1 << 30);
+    let bytes = worst.input_bytes() as f64;
+    let finding = if bytes >= limit as f64 * case.limit("critical") {
+        case.critical()
+    } else if bytes >= case.limit("warning") {
+        case.warning()
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(describe(finding, worst).evidence("bytes", worst.input_bytes()).evidence("limit", limit)))
+}
+
+fn buffer_kills(case: &Case<'_>) -> Judged {
+    let output = case.delta("client_output_buffer_limit_disconnections")?;
+    let query = case.delta("client_query_buffer_limit_disconnections")?;
+    let amount = output.amount + query.amount;
+    if amount == 0 {
+        return Ok(None);
+    }
+    let per_minute = amount as f64 / output.seconds * 60.0;
+    let sustained = per_minute >= case.limit("critical") && amount as f64 >= case.limit("critical");
+    let finding = if sustained { case.critical() } else { case.warning() };
+    Ok(Some(finding.evidence("for_output", output.amount).evidence("for_queries", query.amount)))
+}
+
+fn evicted(case: &Case<'_>) -> Judged {
+    let evicted = case.delta("evicted_clients")?;
+    Ok((evicted.amount > 0).then(|| case.warning().evidence("evicted_clients", evicted.amount)))
+}
+
+fn stuck_multi(case: &Case<'_>) -> Judged {
+    let stuck: Vec<&Client> = case
+        .clients()?
+        .iter()
+        .filter(|client| client.flags.contains('x') && client.idle as f64 > case.limit("idle"))
+        .collect();
+    let Some(oldest) = stuck.iter().max_by_key(|client| client.idle) else { return Ok(None) };
+    let finding = if stuck.len() as f64 >= case.limit("critical") { case.critical() } else { case.warning() };
+    let finding = finding.evidence("connections", stuck.len()).evidence("queued", oldest.multi.unwrap_or(0));
+    let finding = finding.evidence("idle_seconds", oldest.idle).evidence("owner", owner(oldest));
+    Ok(Some(stuck.iter().take(5).fold(finding, |finding, client| finding.fix(format!("CLIENT KILL ID {}", client.id)))))
+}
+
+fn monitor(case: &Case<'_>) -> Judged {
+    let monitors: Vec<&Client> = case.clients()?.iter().filter(|client| client.kind() == ClientKind::Monitor).collect();
+    let Some(oldest) = monitors.iter().max_by_key(|client| client.age) else { return Ok(None) };
+    let finding = if oldest.age as f64 >= case.limit("critical") { case.critical() } else { case.warning() };
+    let finding = finding
+        .evidence("connections", monitors.len())
+        .evidence("age_seconds", oldest.age)
+        .evidence("owner", owner(oldest));
+    Ok(Some(
+        monitors.iter().take(5).fold(finding, |finding, client| finding.fix(format!("CLIENT KILL ID {}", client.id))),
+    ))
+}
+
+fn tracking(case: &Case<'_>) -> Judged {
+    let keys = case.number("tracking_total_keys")?;
+    let Some(limit) = case.config()?.u64("tracking-table-max-keys") else {
+        return skip("the server does not tell tracking-table-max-keys");
+    };
+    if limit == 0 {
+        return Ok(None);
+    }
+    Ok(case
+        .grade(keys as f64 / limit as f64)
+        .map(|finding| finding.evidence("tracking_total_keys", keys).evidence("tracking-table-max-keys", limit)))
+}

@@ -1,0 +1,231 @@
+//! How many connections there are, whose they are, and what they wait for.
+
+use std::collections::HashMap;
+
+use super::super::case::{Case, percent, skip};
+use super::super::rule::{Judged, RULE, Rule, Topic};
+use super::owner;
+use crate::replies::Client;
+
+/// What the rules of this file share.
+const C: Rule = Rule { topic: Topic::Connections, ..RULE };
+
+pub(in super::super) const RULES: &[Rule] = &[
+    Rule {
+        id: "C01",
+        title: "nearly all connections are taken",
+        reads: "(connected_clients + connected_slaves + cluster_connections) / maxclients",
+        limits: &[("warning", 0.80), ("critical", 0.95)],
+        threshold: "{warning%} and {critical%} of maxclients",
+        why: "beyond it new connections are refused, ours included",
+        source: "networking.c counts all of them; alert packs agree on 80 %",
+        because_of: &["C04"],
+        weight: 80,
+        examine: near_the_limit,
+        ..C
+    },
+    Rule {
+        id: "C02",
+        title: "connections are refused",
+        reads: "rejected_connections between two readings",
+        threshold: "any between two readings; earlier ones are information",
+        why: "clients cannot connect now: maxclients is reached, or protected mode turns them away",
+        source: "alert packs",
+        because_of: &["C01", "C04"],
+        weight: 75,
+        examine: refused,
+        ..C
+    },
+    Rule {
+        id: "C03",
+        title: "connections come and go",
+        reads: "total_connections_received between two readings, ages in CLIENT LIST",
+        limits: &[("warning", 10.0), ("critical", 100.0), ("age", 10.0)],
+        threshold: "more than {warning} new connections a second and a median age below {age} s; critical above {critical} a second",
+        why: "without a pool each request pays for a handshake, with TLS a costly one",
+        fix: &["use a connection pool in the application"],
+        examine: churn,
+        ..C
+    },
+    Rule {
+        id: "C04",
+        title: "idle connections pile up",
+        reads: "CLIENT LIST: idle of applications",
+        limits: &[
+            ("idle", 3600.0),
+            ("count", 100.0),
+            ("share", 0.30),
+            ("critical_count", 500.0),
+            ("critical_share", 0.50),
+        ],
+        threshold: "{count} and {share%} are idle for {idle} s; critical {critical_count} and {critical_share%}",
+        why: "a pool leaks, or peers went away without a word: both end in refused connections",
+        fix: &["CONFIG SET timeout 300", "CONFIG SET tcp-keepalive 60"],
+        source: "practice (redis-doctor); redis_exporter#1161, redis#15102",
+        weight: 85,
+        examine: idle,
+        ..C
+    },
+    Rule {
+        id: "C05",
+        title: "one owner holds most connections",
+        reads: "CLIENT LIST by name, library, user and address",
+        limits: &[("share", 0.50), ("count", 100.0), ("usage", 0.50)],
+        threshold: "{share%} of at least {count} connections, while {usage%} of maxclients is in use",
+        why: "it says whose pool to look at",
+        source: "practice (BetterDB)",
+        because_of: &["C04", "C01"],
+        examine: leak_owner,
+        ..C
+    },
+    Rule {
+        id: "C06",
+        title: "connections are anonymous",
+        reads: "CLIENT LIST: name, lib-name",
+        limits: &[("share", 0.50), ("count", 20.0)],
+        threshold: "{share%} of more than {count} connections have neither a name nor a library",
+        why: "nobody can tell whose they are when it matters",
+        fix: &["CLIENT SETNAME <application>, or the setting of the client library"],
+        source: "practice (redis-doctor)",
+        examine: anonymous,
+        ..C
+    },
+    Rule {
+        id: "C07",
+        title: "nearly all clients wait for data",
+        reads: "blocked_clients, CLIENT LIST flags b",
+        limits: &[("share", 0.80), ("count", 10.0)],
+        threshold: "{share%} of at least {count} connections of applications are blocked",
+        why: "workers wait and nobody produces; a queue with a few waiting workers is healthy",
+        fix: &["CLIENT LIST"],
+        examine: blocked,
+        ..C
+    },
+];
+
+fn near_the_limit(case: &Case<'_>) -> Judged {
+    let clients = case.number("connected_clients")?;
+    let all = clients + case.number_or_zero("connected_slaves") + case.number_or_zero("cluster_connections");
+    let limit = match case.number("maxclients") {
+        Ok(limit) => limit,
+        Err(missing) => case.snapshot.config.got().and_then(|config| config.u64("maxclients")).ok_or(missing)?,
+    };
+    let share = all as f64 / limit.max(1) as f64;
+    Ok(case.grade(share).map(|finding| {
+        finding
+            .evidence("connections", all)
+            .evidence("maxclients", limit)
+            .evidence("share", percent(share))
+            .fix(format!("CONFIG SET maxclients {}", limit.saturating_mul(2)))
+    }))
+}
+
+fn refused(case: &Case<'_>) -> Judged {
+    let total = case.number("rejected_connections")?;
+    if total == 0 {
+        return Ok(None);
+    }
+    let finding = match case.delta("rejected_connections") {
+        Ok(delta) if delta.amount > 0 => {
+            case.critical().evidence("refused", delta.amount).evidence("seconds", (delta.seconds * 10.0).round() / 10.0)
+        }
+        _ => case.info(),
+    };
+    let limit = case.number_or_zero("maxclients");
+    Ok(Some(
+        finding
+            .evidence("refused_since_start", total)
+            .evidence("connected_clients", case.number_or_zero("connected_clients"))
+            .evidence("maxclients", limit)
+            .fix(format!("CONFIG SET maxclients {}", limit.saturating_mul(2).max(10_000))),
+    ))
+}
+
+fn churn(case: &Case<'_>) -> Judged {
+    let rate = case.delta("total_connections_received")?.rate();
+    let mut ages: Vec<u64> = case.applications()?.iter().map(|client| client.age).collect();
+    ages.sort_unstable();
+    // With nobody left connected the churn is complete.
+    let median = ages.get(ages.len() / 2).copied().unwrap_or(0);
+    let young = (median as f64) < case.limit("age");
+    let finding = match (rate >= case.limit("critical"), rate >= case.limit("warning") && young) {
+        (true, _) if young => case.critical(),
+        (_, true) => case.warning(),
+        _ => return Ok(None),
+    };
+    Ok(Some(finding.evidence("connections_per_second", rate.round()).evidence("median_age_seconds", median)))
+}
+
+fn idle(case: &Case<'_>) -> Judged {
+    let clients = case.applications()?;
+    let limit = case.limit("idle");
+    let idle: Vec<&&Client> =
+        clients.iter().filter(|client| client.idle as f64 >= limit && !client.is_blocked()).collect();
+    let (count, share) = (idle.len() as f64, idle.len() as f64 / clients.len().max(1) as f64);
+    let finding = if count >= case.limit("critical_count") && share >= case.limit("critical_share") {
+        case.critical()
+    } else if count >= case.limit("count") && share >= case.limit("share") {
+        case.warning()
+    } else {
+        return Ok(None);
+    };
+    let owners = by_owner(idle.iter().map(|client| **client));
+    let finding = finding.evidence("idle", idle.len()).evidence("connections", clients.len());
+    Ok(Some(match owners.first() {
+        Some((owner, count)) => finding.evidence("most_of", owner.as_str()).evidence("its_idle", *count),
+        None => finding,
+    }))
+}
+
+fn by_owner<'a>(clients: impl Iterator<Item = &'a Client>) -> Vec<(String, usize)> {
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for client in clients {
+        *counts.entry(owner(client)).or_default() += 1;
+    }
+    let mut owners: Vec<(String, usize)> = counts.into_iter().collect();
+    owners.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0)));
+    owners
+}
+
+fn leak_owner(case: &Case<'_>) -> Judged {
+    let clients = case.applications()?;
+    let usage = case.number("connected_clients")? as f64 / case.number("maxclients")?.max(1) as f64;
+    if (clients.len() as f64) < case.limit("count") || usage < case.limit("usage") {
+        return Ok(None);
+    }
+    let owners = by_owner(clients.iter().copied());
+    let Some((owner, count)) = owners.first() else { return Ok(None) };
+    let share = *count as f64 / clients.len() as f64;
+    if share < case.limit("share") || owners.len() < 2 {
+        return Ok(None);
+    }
+    let finding = case.warning().evidence("owner", owner.as_str()).evidence("connections", *count);
+    Ok(Some(finding.evidence("share", percent(share)).fix("CLIENT LIST, then CLIENT KILL ID of those that are idle")))
+}
+
+fn anonymous(case: &Case<'_>) -> Judged {
+    let clients = case.applications()?;
+    let nameless = clients.iter().filter(|client| client.name.is_empty() && client.lib_name.is_empty()).count();
+    let share = nameless as f64 / clients.len().max(1) as f64;
+    let speaks = clients.len() as f64 > case.limit("count") && share >= case.limit("share");
+    // Nothing is wrong with the server: it is worth a warning only to those who look for order.
+    Ok(speaks.then(|| case.info().evidence("nameless", nameless).evidence("connections", clients.len())))
+}
+
+fn blocked(case: &Case<'_>) -> Judged {
+    let clients = case.applications()?;
+    let waiting: Vec<&&Client> = clients.iter().filter(|client| client.is_blocked()).collect();
+    let share = waiting.len() as f64 / clients.len().max(1) as f64;
+    if (waiting.len() as f64) < case.limit("count") || share < case.limit("share") {
+        return Ok(None);
+    }
+    let Some(longest) = waiting.iter().max_by_key(|client| client.idle) else { return skip("nobody waits") };
+    Ok(Some(
+        case.warning()
+            .evidence("blocked", waiting.len())
+            .evidence("connections", clients.len())
+            .evidence("command", longest.cmd.as_str())
+            .evidence("longest_wait_seconds", longest.idle)
+            .evidence("owner", owner(longest)),
+    ))
+}

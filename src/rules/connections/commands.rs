@@ -1,0 +1,282 @@
+//! Slow and dangerous commands, errors, refused logins.
+
+use super::super::case::{Case, skip};
+use super::super::rule::{Judged, RULE, Rule, Topic};
+use crate::replies::SlowEntry;
+
+const C: Rule = Rule { topic: Topic::Connections, ..RULE };
+
+/// Commands whose time grows with all keys.
+const ALL_KEYS: &[&str] = &["keys", "flushall", "flushdb"];
+/// Commands whose time grows with one value, that are often called on a value that has grown.
+const WHOLE_VALUE: &[&str] = &[
+    "SMEMBERS",
+    "HGETALL",
+    "SORT",
+    "SORT_RO",
+    "LRANGE",
+    "ZRANGE",
+    "SINTER",
+    "SUNION",
+    "SDIFF",
+    "HKEYS",
+    "HVALS",
+    "ZUNIONSTORE",
+    "ZINTERSTORE",
+    "DEL",
+];
+
+pub(in super::super) const RULES: &[Rule] = &[
+    Rule {
+        id: "C20",
+        title: "commands are slow",
+        reads: "entries that the slow log gained between two readings",
+        limits: &[("warning", 1.0), ("critical", 10.0)],
+        threshold: "{warning} or {critical} a second are above slowlog-log-slower-than",
+        why: "a slow command holds up all others",
+        source: "Zabbix template: 1 a second",
+        because_of: &["C21"],
+        weight: 60,
+        examine: slow_rate,
+        ..C
+    },
+    Rule {
+        id: "C21",
+        title: "commands that walk through everything are in use",
+        reads: "INFO commandstats of KEYS, FLUSHALL and FLUSHDB between two readings, SLOWLOG",
+        limits: &[("per_minute", 1.0), ("usec", 100_000.0), ("minutes", 60.0)],
+        threshold: "any KEYS, or any command in the slow log of the last {minutes} minutes that reads a whole value; critical from {usec} µs, or more than {per_minute} KEYS a minute over a minute and longer",
+        why: "KEYS looks at every key, and nobody else is served meanwhile",
+        fix: &["use SCAN instead of KEYS", "ACL SETUSER <user> -keys"],
+        source: "Redis documentation, KEYS; ray#32537",
+        weight: 70,
+        examine: dangerous,
+        ..C
+    },
+    Rule {
+        id: "C22",
+        title: "the slow log sees nothing",
+        reads: "slowlog-log-slower-than, slowlog-max-len, SLOWLOG",
+        limits: &[("slower", 1_000_000.0), ("seconds", 60.0)],
+        threshold: "it is off, starts above {slower} µs, keeps nothing, or all it keeps is younger than {seconds} s",
+        why: "the evidence is gone when it is wanted",
+        fix: &["CONFIG SET slowlog-log-slower-than 10000", "CONFIG SET slowlog-max-len 1024"],
+        source: "latency.c, LATENCY DOCTOR",
+        examine: blind,
+        ..C
+    },
+    Rule {
+        id: "C23",
+        title: "the server does not watch its own latency",
+        reads: "latency-monitor-threshold",
+        threshold: "it is 0, the default",
+        why: "LATENCY DOCTOR and LATENCY HISTORY then know nothing",
+        fix: &["CONFIG SET latency-monitor-threshold 100"],
+        source: "observed: LATENCY DOCTOR refuses with the default",
+        examine: unwatched,
+        ..C
+    },
+    Rule {
+        id: "C25",
+        title: "many commands fail",
+        reads: "total_error_replies and errorstats between two readings",
+        limits: &[("warning", 0.01), ("critical", 0.05), ("floor", 10.0)],
+        threshold: "{warning%} or {critical%} of the commands and {floor} errors at least; any LOADING, MISCONF, CLUSTERDOWN, MASTERDOWN or READONLY is critical",
+        why: "clients see these errors",
+        source: "Azure: errors > 0",
+        because_of: &["M18", "P01", "C26", "R01", "R09", "P09"],
+        weight: 55,
+        examine: errors,
+        ..C
+    },
+    Rule {
+        id: "C26",
+        title: "logins are refused",
+        reads: "ACL LOG of the last five minutes, acl_access_denied_auth (7.2), errorstat_WRONGPASS",
+        limits: &[("warning", 10.0), ("critical", 50.0), ("seconds", 300.0)],
+        threshold: "{warning} or {critical} within {seconds} s",
+        why: "somebody guesses, or an application has an old password",
+        fix: &["ACL LOG 10"],
+        source: "practice (BetterDB)",
+        weight: 60,
+        examine: refused_logins,
+        ..C
+    },
+    Rule {
+        id: "C30",
+        title: "large replies are frequent",
+        reads: "COMMANDLOG GET large-reply (Valkey 8.1)",
+        limits: &[("count", 5.0), ("seconds", 300.0)],
+        threshold: "{count} of one pattern within {seconds} s",
+        why: "a reply of more than a mebibyte holds the thread and the network",
+        fix: &["read parts: HSCAN, LRANGE with a range, GETRANGE"],
+        source: "practice (BetterDB); valkey#2926",
+        examine: large_replies,
+        ..C
+    },
+];
+
+fn slow_rate(case: &Case<'_>) -> Judged {
+    let gained = *case.snapshot.slowlog_gained.need("the slow log")?;
+    let seconds = case.snapshot.comparable()?.seconds;
+    let rate = gained as f64 / seconds;
+    let entries = case.snapshot.slowlog.need("SLOWLOG")?;
+    Ok(case.grade(rate).map(|finding| {
+        let finding = finding.evidence("per_second", (rate * 10.0).round() / 10.0);
+        match worst_pattern(entries.iter().take(usize::try_from(gained).unwrap_or(usize::MAX))) {
+            Some((pattern, count, usec)) => {
+                finding.evidence("pattern", pattern).evidence("entries", count).evidence("longest_us", usec)
+            }
+            None => finding,
+        }
+        .fix("SLOWLOG GET 10")
+    }))
+}
+
+/// The pattern that took the most time together: its entries and the longest.
+fn worst_pattern<'a>(entries: impl Iterator<Item = &'a SlowEntry>) -> Option<(String, u64, u64)> {
+    let mut patterns: std::collections::BTreeMap<String, (u64, u64, u64)> = std::collections::BTreeMap::new();
+    for entry in entries {
+        let pattern = crate::introspection::keyspace::escaped(entry.pattern().as_bytes());
+        let (count, sum, longest) = patterns.entry(pattern).or_default();
+        *count += 1;
+        *sum = sum.saturating_add(entry.usec);
+        *longest = (*longest).max(entry.usec);
+    }
+    let (pattern, (count, _, longest)) = patterns.into_iter().max_by_key(|(_, (_, sum, _))| *sum)?;
+    Some((pattern, count, longest))
+}
+
+fn dangerous(case: &Case<'_>) -> Judged {
+    let calls = case.calls(ALL_KEYS);
+    let now = u64::try_from(case.snapshot.taken_at.timestamp()).unwrap_or(0);
+    let horizon = now.saturating_sub((case.limit("minutes") * 60.0) as u64);
+    let slow = case.snapshot.slowlog.got().map_or(&[] as &[SlowEntry], Vec::as_slice);
+    let walks = |entry: &&SlowEntry| {
+        let lower = entry.command.to_ascii_lowercase();
+        ALL_KEYS.contains(&lower.as_str()) || WHOLE_VALUE.contains(&entry.command.as_str())
+    };
+    let recent: Vec<&SlowEntry> = slow.iter().filter(|entry| entry.at >= horizon).filter(walks).collect();
+    let called = calls.as_ref().map(|delta| delta.amount).unwrap_or(0);
+    if called == 0 && recent.is_empty() {
+        return match (calls, case.snapshot.slowlog.need("SLOWLOG")) {
+            (Err(reason), Err(_)) => Err(reason),
+            _ => Ok(None),
+        };
+    }
+    let longest = recent.iter().map(|entry| entry.usec).max().unwrap_or(0);
+    let often = calls.is_ok_and(|delta| delta.seconds >= 60.0 && delta.rate() * 60.0 > case.limit("per_minute"));
+    let finding = if often || longest as f64 >= case.limit("usec") { case.critical() } else { case.warning() };
+    let finding = if called > 0 { finding.evidence("calls_between_readings", called) } else { finding };
+    Ok(Some(match worst_pattern(recent.into_iter()) {
+        Some((pattern, count, usec)) => {
+            finding.evidence("pattern", pattern).evidence("entries", count).evidence("longest_us", usec)
+        }
+        None => finding,
+    }))
+}
+
+fn blind(case: &Case<'_>) -> Judged {
+    let config = case.config()?;
+    let slower = config.i64("slowlog-log-slower-than").or(config.i64("commandlog-execution-slower-than"));
+    let kept = config.u64("slowlog-max-len").or(config.u64("commandlog-slow-execution-max-len"));
+    let (Some(slower), Some(kept)) = (slower, kept) else {
+        return skip("the server does not tell its slow log settings");
+    };
+    let finding = case.warning().evidence("slowlog-log-slower-than", slower).evidence("slowlog-max-len", kept);
+    if slower < 0 || slower as f64 >= case.limit("slower") || kept == 0 {
+        return Ok(Some(finding));
+    }
+    let entries = case.snapshot.slowlog.need("SLOWLOG")?;
+    let now = u64::try_from(case.snapshot.taken_at.timestamp()).unwrap_or(0);
+    let oldest = entries.iter().map(|entry| entry.at).min().unwrap_or(0);
+    let full = entries.len() as u64 >= kept.min(128);
+    let young = (now.saturating_sub(oldest) as f64) < case.limit("seconds");
+    Ok((full && young && slower > 0)
+        .then(|| finding.evidence("entries", entries.len()).evidence("oldest_seconds", now.saturating_sub(oldest))))
+}
+
+fn unwatched(case: &Case<'_>) -> Judged {
+    match case.config()?.u64("latency-monitor-threshold") {
+        Some(0) => Ok(Some(case.info().evidence("latency-monitor-threshold", 0))),
+        Some(_) => Ok(None),
+        None => skip("the server does not tell latency-monitor-threshold"),
+    }
+}
+
+/// Errors that mean: the server cannot serve, whatever is asked.
+const OUTAGES: &[&str] = &["LOADING", "MISCONF", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "NOREPLICAS", "BUSY"];
+
+fn errors(case: &Case<'_>) -> Judged {
+    let errors = case.delta("total_error_replies")?;
+    let commands = case.delta("total_commands_processed")?;
+    let share = errors.amount as f64 / (commands.amount + errors.amount).max(1) as f64;
+    let names: Vec<String> = case.snapshot.info.error_stats().keys().map(|name| (*name).to_owned()).collect();
+    let mut gained: Vec<(u64, String)> = names
+        .into_iter()
+        .filter_map(|name| Some((case.errors(&name).ok()?.amount, name)))
+        .filter(|(count, _)| *count > 0)
+        .collect();
+    gained.sort_by(|a, b| b.cmp(a));
+    let outage = gained.iter().find(|(_, name)| OUTAGES.contains(&name.as_str()));
+    let finding = match outage {
+        Some(_) => Some(case.critical()),
+        None if errors.amount as f64 >= case.limit("floor") => case.grade(share),
+        None => None,
+    };
+    Ok(finding.map(|finding| {
+        let finding = finding.evidence("errors", errors.amount).evidence("share", super::super::case::percent(share));
+        let finding = gained.iter().take(3).fold(finding, |finding, (count, name)| finding.evidence(name, *count));
+        let name = outage.or(gained.first()).map_or("", |(_, name)| name.as_str());
+        finding.fix(meaning(name))
+    }))
+}
+
+/// What to do about an error.
+fn meaning(error: &str) -> &'static str {
+    match error {
+        "OOM" => "redis-ops diagnose memory",
+        "MISCONF" => "redis-ops diagnose persistence",
+        "LOADING" => "wait for the server to load: redis-ops health",
+        "MASTERDOWN" | "READONLY" | "NOREPLICAS" => "redis-ops diagnose replication",
+        "CLUSTERDOWN" => "CLUSTER INFO",
+        "WRONGPASS" | "NOAUTH" | "NOPERM" => "ACL LOG 10",
+        "BUSY" => "SCRIPT KILL",
+        "WRONGTYPE" => "redis-ops diagnose keyspace",
+        _ => "INFO errorstats",
+    }
+}
+
+fn refused_logins(case: &Case<'_>) -> Judged {
+    let recent = case.snapshot.denied.got().map(|denied| {
+        let logins = denied.iter().filter(|entry| entry.reason == "auth" && entry.age_seconds <= case.limit("seconds"));
+        logins.fold((0_u64, None), |(sum, last), entry| (sum.saturating_add(entry.count), last.or(Some(entry))))
+    });
+    let counter = case.delta("acl_access_denied_auth").or_else(|_| case.errors("WRONGPASS"));
+    let counted =
+        counter.as_ref().ok().filter(|delta| delta.seconds <= case.limit("seconds") * 2.0).map(|delta| delta.amount);
+    let count = match (&recent, counted) {
+        (Some((sum, _)), counted) => (*sum).max(counted.unwrap_or(0)),
+        (None, Some(counted)) => counted,
+        (None, None) => return skip("neither ACL LOG nor two readings of the counter are at hand"),
+    };
+    Ok(case.grade(count as f64).map(|finding| {
+        let finding = finding.evidence("refused", count);
+        match recent.and_then(|(_, last)| last) {
+            Some(entry) => finding
+                .evidence("user", crate::introspection::keyspace::escaped(entry.username.as_bytes()))
+                .evidence("last_address", entry.addr.as_str()),
+            None => finding,
+        }
+    }))
+}
+
+fn large_replies(case: &Case<'_>) -> Judged {
+    let entries = case.snapshot.large_replies.need("COMMANDLOG")?;
+    let now = u64::try_from(case.snapshot.taken_at.timestamp()).unwrap_or(0);
+    let recent = entries.iter().filter(|entry| (now.saturating_sub(entry.at) as f64) <= case.limit("seconds"));
+    let Some((pattern, count, bytes)) = worst_pattern(recent) else { return Ok(None) };
+    Ok((count as f64 >= case.limit("count")).then(|| {
+        case.warning().evidence("pattern", pattern).evidence("entries", count).evidence("largest_bytes", bytes)
+    }))
+}

@@ -1,0 +1,156 @@
+//! Where the time goes: on the way, or in the server.
+
+use super::super::case::{Case, percent, skip};
+use super::super::rule::{Judged, RULE, Rule, Skipped, Topic};
+
+const C: Rule = Rule { topic: Topic::Connections, ..RULE };
+
+/// Commands that take constant time: what is slow about them is not the command.
+const CONSTANT: &[&str] = &["get", "set", "hget", "hset", "incr", "exists", "expire", "ping", "sadd", "lpush", "rpush"];
+
+pub(in super::super) const RULES: &[Rule] = &[
+    Rule {
+        id: "C15",
+        title: "answers take long to arrive",
+        reads: "our own PINGs: 50th and 99th percentile",
+        limits: &[("warning", 5000.0), ("critical", 25_000.0), ("median_share", 0.5)],
+        threshold: "the 99th percentile reaches {warning} or {critical} µs, and so does the median by half: one late answer is chance",
+        why: "every command of every client waits this long",
+        source: "Redis documentation, latency: 200 µs are usual on a 1 Gbit/s network",
+        weight: 65,
+        examine: round_trip,
+        ..C
+    },
+    Rule {
+        id: "C16",
+        title: "the network is slow, not the server",
+        reads: "our own PINGs and the TCP handshake against INFO latencystats and the event loop",
+        limits: &[("floor", 2000.0), ("share", 0.10)],
+        threshold: "the median PING takes {floor} µs and the server spends less than {share%} of it",
+        why: "nothing done to the server will help",
+        fix: &["ping and traceroute between the two machines; put them closer together"],
+        because_of: &["C15"],
+        weight: 66,
+        examine: blame,
+        ..C
+    },
+    Rule {
+        id: "C18",
+        title: "the event loop is busy",
+        reads: "eventloop_duration_sum between two readings (7.2), else used_cpu_*_main_thread",
+        limits: &[("warning", 0.80), ("critical", 0.95), ("seconds", 0.5)],
+        threshold: "{warning%} and {critical%} of the time between two readings",
+        why: "one thread serves all clients; at its end they wait in line",
+        fix: &["redis-ops diagnose connections --sort time"],
+        source: "practice (BetterDB)",
+        because_of: &["C21", "C20"],
+        examine: event_loop,
+        ..C
+    },
+    Rule {
+        id: "C19",
+        title: "the main thread uses a whole processor",
+        reads: "used_cpu_user_main_thread + used_cpu_sys_main_thread between two readings",
+        limits: &[("warning", 0.80), ("critical", 0.90)],
+        threshold: "{warning%} and {critical%} of one processor between two readings",
+        why: "one thread executes all commands; a second processor does not help",
+        fix: &["read from replicas", "spread the keys over a cluster"],
+        source: "ElastiCache 90 %, Azure 80 %",
+        because_of: &["C18", "C21"],
+        examine: main_thread,
+        ..C
+    },
+    Rule {
+        id: "C24",
+        title: "commands of constant time are slow",
+        reads: "INFO latencystats: 99th percentile of GET, SET and the like, since the start",
+        limits: &[("warning", 1000.0), ("critical", 10_000.0), ("calls", 1000.0)],
+        threshold: "{warning} or {critical} µs after at least {calls} calls",
+        why: "they have nothing to wait for in the server: it was the scheduler, a fork or huge pages",
+        fix: &["redis-ops diagnose persistence"],
+        source: "latency.c: the event fast-command",
+        because_of: &["P06"],
+        examine: constant_commands,
+        ..C
+    },
+];
+
+fn round_trip(case: &Case<'_>) -> Judged {
+    let wire = case.snapshot.wire.need("our own PINGs")?;
+    let (Some(median), Some(p99)) = (wire.percentile(50.0), wire.percentile(99.0)) else {
+        return skip("no PING was answered");
+    };
+    let judged = (p99 as f64).min(median as f64 / case.limit("median_share"));
+    let finding = if wire.lost > 0 { Some(case.critical()) } else { case.grade(judged) };
+    Ok(finding.map(|finding| {
+        finding
+            .evidence("ping_p50_us", median)
+            .evidence("ping_p99_us", p99)
+            .evidence("pings", wire.pings_us.len())
+            .evidence("lost", wire.lost)
+            .fix("redis-ops diagnose connections --window 10s")
+    }))
+}
+
+/// What the server itself spends on a PING at most, in microseconds: its own latency, and the loop's mean turn.
+fn server_time(case: &Case<'_>) -> Result<f64, Skipped> {
+    let info = &case.snapshot.info;
+    let own = info.latency_stats().get("ping").and_then(|stats| stats.at(99.0));
+    let turn = info.f64("instantaneous_eventloop_duration_usec");
+    own.or(turn).map(|own| own + turn.unwrap_or(0.0)).ok_or(Skipped("the server does not report latencies".to_owned()))
+}
+
+fn blame(case: &Case<'_>) -> Judged {
+    let wire = case.snapshot.wire.need("our own PINGs")?;
+    let Some(median) = wire.percentile(50.0) else { return skip("no PING was answered") };
+    let server = server_time(case)?;
+    if (median as f64) < case.limit("floor") || server > median as f64 * case.limit("share") {
+        return Ok(None);
+    }
+    let finding = case.warning().evidence("ping_p50_us", median).evidence("server_us", server.round());
+    Ok(Some(match wire.tcp_us {
+        Some(tcp) => finding.evidence("tcp_handshake_us", tcp),
+        None => finding,
+    }))
+}
+
+fn event_loop(case: &Case<'_>) -> Judged {
+    let busy = case.delta("eventloop_duration_sum")?;
+    if busy.seconds < case.limit("seconds") {
+        return skip("the two readings are too close together");
+    }
+    // The sum holds the time between the system's wake-up and the next sleep: of a loop that sleeps none of it.
+    let share = busy.amount as f64 / 1e6 / busy.seconds;
+    Ok(case.grade(share).map(|finding| finding.evidence("busy", percent(share.min(1.0)))))
+}
+
+fn main_thread(case: &Case<'_>) -> Judged {
+    let earlier = case.snapshot.comparable()?;
+    if earlier.seconds < 0.5 {
+        return skip("the two readings are too close together");
+    }
+    let total = |info: &crate::replies::Info| {
+        Some(info.f64("used_cpu_user_main_thread")? + info.f64("used_cpu_sys_main_thread")?)
+    };
+    let (Some(now), Some(before)) = (total(&case.snapshot.info), total(&earlier.info)) else {
+        return skip("the server does not report the main thread's time");
+    };
+    let share = (now - before) / earlier.seconds;
+    Ok(case.grade(share).map(|finding| finding.evidence("main_thread", percent(share.min(1.0)))))
+}
+
+fn constant_commands(case: &Case<'_>) -> Judged {
+    let latencies = case.snapshot.info.latency_stats();
+    if latencies.is_empty() {
+        return skip("the server does not report latencies (7.0 and later, latency-tracking yes)");
+    }
+    let stats = case.snapshot.info.command_stats();
+    let often = |name: &str| stats.get(name).is_some_and(|stats| stats.calls as f64 >= case.limit("calls"));
+    let slowest = CONSTANT
+        .iter()
+        .filter(|name| often(name))
+        .filter_map(|name| Some((*name, latencies.get(name)?.at(99.0)?)))
+        .max_by(|a, b| a.1.total_cmp(&b.1));
+    let Some((name, usec)) = slowest else { return Ok(None) };
+    Ok(case.grade(usec).map(|finding| finding.evidence("command", name).evidence("p99_us", usec.round())))
+}

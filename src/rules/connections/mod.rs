@@ -1,0 +1,27 @@
+//! C01–C30: connections, the way to the server, slow commands, errors.
+
+mod buffers;
+mod capacity;
+mod commands;
+mod flow;
+mod latency;
+
+use super::Rule;
+use crate::introspection::keyspace::escaped;
+use crate::replies::Client;
+
+/// All of them.
+pub(super) const RULES: &[&[Rule]] = &[capacity::RULES, buffers::RULES, latency::RULES, commands::RULES, flow::RULES];
+
+/// Mebibytes, for limits.
+const MIB: f64 = (1 << 20) as f64;
+
+/// Whose connection it is: its name, else its library, else its user, with the address.
+fn owner(client: &Client) -> String {
+    let who = [&client.name, &client.lib_name, &client.user].into_iter().find(|text| !text.is_empty());
+    let text = match who {
+        Some(who) => format!("{who}@{}", client.ip()),
+        None => client.ip().to_owned(),
+    };
+    escaped(text.as_bytes())
+}

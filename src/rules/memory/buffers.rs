@@ -1,0 +1,130 @@
+//! Memory that is no data: buffers of clients and replicas, scripts.
+
+use super::super::case::{Case, human, percent, skip};
+use super::super::rule::{Judged, RULE, Rule};
+use super::MIB;
+use crate::replies::ClientKind;
+
+pub(in super::super) const RULES: &[Rule] = &[
+    Rule {
+        id: "M11",
+        title: "buffers take the room of data",
+        reads: "mem_clients_normal, mem_clients_slaves, mem_total_replication_buffers, mem_aof_buffer, used_memory_scripts, mem_cluster_links / maxmemory",
+        limits: &[("warning", 0.30), ("critical", 0.50)],
+        threshold: "{warning%} and {critical%} of maxmemory; critical, too, when they exceed the data while keys are evicted",
+        why: "what buffers take is evicted from the data",
+        source: "practice (BetterDB)",
+        because_of: &["C08", "M13", "C09"],
+        examine: overhead,
+        ..RULE
+    },
+    Rule {
+        id: "M12",
+        title: "connections hold much memory",
+        reads: "mem_clients_normal / connected_clients, share of maxmemory",
+        limits: &[("average", 200_000.0), ("floor", 50.0 * MIB), ("critical", 0.10)],
+        threshold: "{averageB} on average and {floorB} together; critical above {critical%} of maxmemory",
+        why: "slow readers and huge pipelines live in the server's memory",
+        fix: &["redis-ops diagnose connections", "CONFIG SET maxmemory-clients 5%"],
+        source: "object.c, MEMORY DOCTOR",
+        because_of: &["C08", "C09"],
+        examine: client_buffers,
+        ..RULE
+    },
+    Rule {
+        id: "M13",
+        title: "a replica's output buffer nears its limit",
+        reads: "CLIENT LIST: omem of replicas, client-output-buffer-limit, repl-backlog-size",
+        limits: &[("warning", 0.60), ("critical", 0.90)],
+        threshold: "{warning%} and {critical%} of the limit, which is the backlog where that is larger",
+        why: "above the limit the replica is disconnected, needs a full resync, and overflows again",
+        fix: &["CONFIG SET client-output-buffer-limit \"replica 512mb 256mb 120\""],
+        source: "networking.c; redis#4420",
+        examine: replica_buffers,
+        ..RULE
+    },
+    Rule {
+        id: "M14",
+        title: "scripts are cached without end",
+        reads: "number_of_cached_scripts, used_memory_scripts",
+        limits: &[("warning", 1000.0), ("critical", 0.05), ("floor", 10.0 * MIB)],
+        threshold: "more than {warning} scripts; critical when they take {critical%} of used_memory and {floorB}",
+        why: "an EVAL whose text holds its arguments is a new script each time, and is kept",
+        fix: &["SCRIPT FLUSH ASYNC"],
+        source: "object.c, MEMORY DOCTOR",
+        because_of: &["A21"],
+        examine: scripts,
+        ..RULE
+    },
+];
+
+const COMPONENTS: &[(&str, &str)] = &[
+    ("mem_clients_normal", "redis-ops diagnose connections"),
+    ("mem_clients_slaves", "redis-ops diagnose replication"),
+    ("mem_total_replication_buffers", "redis-ops diagnose replication"),
+    ("mem_aof_buffer", "redis-ops diagnose persistence"),
+    ("used_memory_scripts", "SCRIPT FLUSH ASYNC"),
+    ("mem_cluster_links", "redis-ops diagnose replication"),
+];
+
+fn overhead(case: &Case<'_>) -> Judged {
+    let limit = case.maxmemory()?;
+    let info = &case.snapshot.info;
+    let parts: Vec<(&str, &str, u64)> = COMPONENTS
+        .iter()
+        // Since 7.0 the replicas' buffers are shared and counted in the total as well.
+        .filter(|(name, _)| *name != "mem_clients_slaves" || info.get("mem_total_replication_buffers").is_none())
+        .filter_map(|(name, fix)| Some((*name, *fix, info.u64(name)?)))
+        .collect();
+    let sum: u64 = parts.iter().map(|(_, _, bytes)| *bytes).fold(0, u64::saturating_add);
+    let share = sum as f64 / limit as f64;
+    let evicting = case.delta("evicted_keys").is_ok_and(|delta| delta.amount > 0);
+    let beyond_data = info.u64("used_memory_dataset").is_some_and(|data| sum > data);
+    let finding = if evicting && beyond_data { Some(case.critical()) } else { case.grade(share) };
+    let Some((name, fix, bytes)) = parts.into_iter().max_by_key(|(_, _, bytes)| *bytes) else {
+        return skip("the server does not report its buffers");
+    };
+    Ok(finding.map(|finding| {
+        finding.evidence("buffers", sum).evidence("share", percent(share)).evidence(name, bytes).fix(fix)
+    }))
+}
+
+fn client_buffers(case: &Case<'_>) -> Judged {
+    let bytes = case.number("mem_clients_normal")?;
+    let clients = case.number("connected_clients")?.max(1);
+    if (bytes as f64) < case.limit("floor") || ((bytes / clients) as f64) < case.limit("average") {
+        return Ok(None);
+    }
+    let share = case.maxmemory().map(|limit| bytes as f64 / limit as f64).unwrap_or(0.0);
+    let finding = if share >= case.limit("critical") { case.critical() } else { case.warning() };
+    Ok(Some(finding.evidence("mem_clients_normal", bytes).evidence("average", human(bytes / clients))))
+}
+
+fn replica_buffers(case: &Case<'_>) -> Judged {
+    let replicas = case.clients()?.iter().filter(|client| client.kind() == ClientKind::Replica);
+    let Some(worst) = replicas.max_by_key(|client| client.omem) else { return Ok(None) };
+    let Some(limit) = case.config()?.output_buffer_limit("replica") else {
+        return skip("the server does not tell its output buffer limits");
+    };
+    if limit.hard == 0 {
+        return Ok(None);
+    }
+    let hard = limit.hard.max(case.number_or_zero("repl_backlog_size"));
+    let share = worst.omem as f64 / hard as f64;
+    Ok(case.grade(share).map(|finding| {
+        finding.evidence("replica", worst.addr.as_str()).evidence("omem", worst.omem).evidence("limit", hard)
+    }))
+}
+
+fn scripts(case: &Case<'_>) -> Judged {
+    let scripts = case.number("number_of_cached_scripts")?;
+    let bytes = case.number_or_zero("used_memory_scripts").max(case.number_or_zero("used_memory_scripts_eval"));
+    let share = bytes as f64 / case.number("used_memory")?.max(1) as f64;
+    let much = share >= case.limit("critical") && bytes as f64 >= case.limit("floor");
+    let finding = match (much, scripts as f64 > case.limit("warning")) {
+        (true, true) => case.critical(),
+        (false, true) => case.warning(),
+        _ => return Ok(None),
+    };
+    Ok(Some(finding.evidence("number_of_cached_scripts", scripts).evidence("used_memory_scripts", bytes)))
+}

@@ -1,0 +1,117 @@
+//! What happens at the limit: eviction, refusals, and memory that is freed slower than it is deleted.
+
+use super::super::case::{Case, percent};
+use super::super::rule::{Judged, RULE, Rule};
+use super::super::settings::Profile;
+use super::more_memory;
+
+pub(in super::super) const RULES: &[Rule] = &[
+    Rule {
+        id: "M15",
+        title: "keys are being evicted",
+        reads: "evicted_keys, keyspace_hits and keyspace_misses between two readings",
+        limits: &[("turnover_seconds", 600.0), ("hit_ratio", 0.5), ("lookups", 1000.0)],
+        threshold: "any where the data is the only copy; in a cache when all keys are turned over within {turnover_seconds} s; critical when fewer than {hit_ratio%} of at least {lookups} lookups find their key meanwhile",
+        why: "a store loses data; a cache that evicts what it just stored does work for nothing",
+        source: "Valkey alert packs; practice (BetterDB pairs eviction with the hit ratio)",
+        weight: 70,
+        examine: evicting,
+        ..RULE
+    },
+    Rule {
+        id: "M16",
+        title: "eviction cannot keep up",
+        reads: "current_eviction_exceeded_time, total_eviction_exceeded_time (milliseconds above the limit)",
+        limits: &[("warning", 1.0), ("critical", 5000.0)],
+        threshold: "memory is above maxmemory for {warning} ms or {critical} ms now",
+        why: "memory grows beyond the limit, and every command evicts before it runs",
+        fix: &["CONFIG SET maxmemory-eviction-tenacity 50", "CONFIG SET lazyfree-lazy-eviction yes"],
+        source: "Redis documentation, key eviction",
+        because_of: &["M17", "M01", "C08", "M15"],
+        examine: exceeded,
+        ..RULE
+    },
+    Rule {
+        id: "M18",
+        title: "writes are refused for lack of memory",
+        reads: "errorstat_OOM between two readings",
+        threshold: "any between two readings; earlier ones are information",
+        why: "clients get `OOM command not allowed` and fail now",
+        source: "Redis documentation, key eviction",
+        because_of: &["M17", "M19", "M01", "C08"],
+        weight: 85,
+        examine: refusals,
+        ..RULE
+    },
+    Rule {
+        id: "M21",
+        title: "memory is freed slower than it is deleted",
+        reads: "lazyfree_pending_objects of two readings",
+        limits: &[("warning", 10_000.0), ("critical", 1_000_000.0)],
+        threshold: "more than {warning} or {critical} objects wait and their number does not fall",
+        why: "deleted data still takes memory",
+        fix: &["redis-ops diagnose memory --watch 5s"],
+        examine: lazy_free,
+        ..RULE
+    },
+];
+
+fn evicting(case: &Case<'_>) -> Judged {
+    let evicted = case.delta("evicted_keys")?;
+    if evicted.amount == 0 {
+        return Ok(None);
+    }
+    let (keys, _) = case.snapshot.keys_and_expires();
+    let turnover = keys as f64 / evicted.rate();
+    let hits = case.delta("keyspace_hits").map(|delta| delta.amount).unwrap_or(0);
+    let misses = case.delta("keyspace_misses").map(|delta| delta.amount).unwrap_or(0);
+    let ratio = hits as f64 / (hits + misses).max(1) as f64;
+    let thrashing = (hits + misses) as f64 >= case.limit("lookups") && ratio < case.limit("hit_ratio");
+    let finding = match case.profile {
+        Profile::Cache if thrashing => case.critical(),
+        Profile::Cache if turnover <= case.limit("turnover_seconds") => case.warning(),
+        Profile::Cache => case.info(),
+        _ => case.warning(),
+    };
+    let finding = finding
+        .evidence("evicted_per_second", evicted.rate().round())
+        .evidence("keys", keys)
+        .evidence("turnover_seconds", turnover.round())
+        .evidence("profile", case.profile.name());
+    let finding = if hits + misses > 0 { finding.evidence("hit_ratio", percent(ratio)) } else { finding };
+    let limit = case.number_or_zero("maxmemory");
+    Ok(Some(finding.fix(more_memory(limit)).fix("redis-ops diagnose keyspace")))
+}
+
+fn exceeded(case: &Case<'_>) -> Judged {
+    let now = case.number("current_eviction_exceeded_time")?;
+    Ok(case.grade(now as f64).map(|finding| finding.evidence("current_eviction_exceeded_time_ms", now)))
+}
+
+fn refusals(case: &Case<'_>) -> Judged {
+    let total = case.snapshot.info.error_stats().get("OOM").copied().unwrap_or(0);
+    let limit = case.number_or_zero("maxmemory");
+    let fix = more_memory(limit);
+    if total == 0 {
+        return Ok(None);
+    }
+    let policy = case.snapshot.info.get("maxmemory_policy").unwrap_or_default();
+    let finding = match case.errors("OOM") {
+        Ok(delta) if delta.amount > 0 => {
+            case.critical().evidence("refused_per_second", (delta.rate() * 10.0).round() / 10.0)
+        }
+        _ => case.info(),
+    };
+    Ok(Some(finding.evidence("refused_since_start", total).evidence("maxmemory_policy", policy).fix(fix)))
+}
+
+fn lazy_free(case: &Case<'_>) -> Judged {
+    let now = case.number("lazyfree_pending_objects")?;
+    let before = case.snapshot.comparable()?.info.u64("lazyfree_pending_objects").unwrap_or(0);
+    if now < before {
+        return Ok(None);
+    }
+    Ok(case
+        .grade(now as f64)
+        .map(|finding| finding.evidence("lazyfree_pending_objects", now).evidence("before", before)))
+}

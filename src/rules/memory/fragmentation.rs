@@ -1,0 +1,160 @@
+//! Memory that is held and not used. A bare ratio says nothing: an empty server shows 12.3. Every rule takes bytes as well.
+
+use super::super::case::{Case, skip};
+use super::super::rule::{Judged, RULE, Rule};
+use super::{GIB, MIB};
+
+pub(in super::super) const RULES: &[Rule] = &[
+    Rule {
+        id: "M04",
+        title: "the allocator is fragmented",
+        reads: "allocator_frag_ratio, allocator_frag_bytes (Redis 7.4 and later)",
+        limits: &[
+            ("warning", 1.25),
+            ("critical", 1.5),
+            ("floor", 100.0 * MIB),
+            ("critical_floor", GIB),
+            ("critical_share", 0.2),
+        ],
+        threshold: "ratio {warning} and {floorB}; critical {critical} and {critical_floorB} or {critical_share%} of used_memory",
+        why: "holes between small allocations cannot be given back",
+        fix: &["CONFIG SET activedefrag yes"],
+        source: "object.c, MEMORY DOCTOR; redis.conf, active-defrag-ignore-bytes",
+        examine: allocator,
+        ..RULE
+    },
+    Rule {
+        id: "M05",
+        title: "the allocator is fragmented",
+        reads: "allocator_frag_ratio, allocator_frag_bytes (up to 7.2, and Valkey: another formula than later)",
+        limits: &[("warning", 1.5), ("critical", 2.0), ("floor", 100.0 * MIB), ("critical_floor", GIB)],
+        threshold: "ratio {warning} and {floorB}; critical {critical} and {critical_floorB}",
+        why: "holes between small allocations cannot be given back",
+        fix: &["CONFIG SET activedefrag yes"],
+        source: "object.c: the ratio was allocator_active / allocator_allocated before 7.4",
+        examine: allocator_before,
+        ..RULE
+    },
+    Rule {
+        id: "M06",
+        title: "far more memory is resident than the data needs",
+        reads: "mem_fragmentation_ratio, mem_fragmentation_bytes",
+        limits: &[("warning", 1.5), ("critical", 2.0), ("floor", 100.0 * MIB), ("critical_floor", GIB), ("peak", 1.5)],
+        threshold: "ratio {warning} and {floorB}; critical {critical} and {critical_floorB}; not after a peak of {peak} times the present use (M07)",
+        why: "the machine pays for memory that holds nothing",
+        fix: &["MEMORY PURGE", "CONFIG SET activedefrag yes"],
+        source: "object.c, MEMORY DOCTOR (1.4 and 10 MB); alert packs use the bare ratio 1.5",
+        because_of: &["M04", "M05", "M09", "M10"],
+        examine: resident,
+        ..RULE
+    },
+    Rule {
+        id: "M07",
+        title: "a past peak explains the resident memory",
+        reads: "used_memory_peak / used_memory",
+        limits: &[("peak", 1.5), ("floor", 100.0 * MIB)],
+        threshold: "the peak was {peak} times the present use, and {floorB} more are resident than used",
+        why: "the fragmentation ratio says nothing after a peak: the pages are kept for the next one",
+        fix: &["MEMORY PURGE"],
+        source: "Redis documentation, memory optimization",
+        examine: peak,
+        ..RULE
+    },
+    Rule {
+        id: "M09",
+        title: "the allocator keeps pages it could return",
+        reads: "allocator_rss_ratio, allocator_rss_bytes",
+        limits: &[("ratio", 1.1), ("floor", 100.0 * MIB), ("share", 0.05)],
+        threshold: "ratio {ratio}, {floorB} and {share%} of used_memory",
+        why: "they are given back by and by, or at once when told",
+        fix: &["MEMORY PURGE"],
+        source: "object.c, MEMORY DOCTOR",
+        examine: retained,
+        ..RULE
+    },
+    Rule {
+        id: "M10",
+        title: "the process holds memory outside the allocator",
+        reads: "rss_overhead_ratio, rss_overhead_bytes",
+        limits: &[("ratio", 1.1), ("floor", 100.0 * MIB), ("share", 0.05)],
+        threshold: "ratio {ratio}, {floorB} and {share%} of used_memory",
+        why: "Lua, modules and shared libraries are not in the allocator's account",
+        fix: &["MODULE LIST", "SCRIPT FLUSH ASYNC"],
+        source: "object.c, MEMORY DOCTOR",
+        examine: overhead,
+        ..RULE
+    },
+];
+
+/// Whether `allocator_frag_ratio` counts only the holes in small bins (Redis 7.4 and later).
+fn counts_small_bins(case: &Case<'_>) -> bool {
+    let server = &case.snapshot.server;
+    server.name == "redis" && server.version_numbers() >= (7, 4, 0)
+}
+
+fn allocator(case: &Case<'_>) -> Judged {
+    if !counts_small_bins(case) {
+        return skip("this server's allocator_frag_ratio has the older meaning: see M05");
+    }
+    let (ratio, bytes) = (case.decimal("allocator_frag_ratio")?, case.signed("allocator_frag_bytes")? as f64);
+    let used = case.number("used_memory")? as f64;
+    let large = bytes >= case.limit("critical_floor") || bytes >= used * case.limit("critical_share");
+    if ratio < case.limit("warning") || bytes < case.limit("floor") {
+        return Ok(None);
+    }
+    let finding = if ratio >= case.limit("critical") && large { case.critical() } else { case.warning() };
+    Ok(Some(finding.evidence("allocator_frag_ratio", ratio).evidence("allocator_frag_bytes", bytes as i64)))
+}
+
+fn allocator_before(case: &Case<'_>) -> Judged {
+    if counts_small_bins(case) {
+        return skip("this server's allocator_frag_ratio has the newer meaning: see M04");
+    }
+    by_ratio_and_bytes(case, "allocator_frag_ratio", "allocator_frag_bytes")
+}
+
+fn resident(case: &Case<'_>) -> Judged {
+    if peak_ratio(case)? > case.limit("peak") {
+        return Ok(None);
+    }
+    by_ratio_and_bytes(case, "mem_fragmentation_ratio", "mem_fragmentation_bytes")
+}
+
+fn by_ratio_and_bytes(case: &Case<'_>, ratio_name: &str, bytes_name: &str) -> Judged {
+    let (ratio, bytes) = (case.decimal(ratio_name)?, case.signed(bytes_name)?);
+    if ratio < case.limit("warning") || (bytes as f64) < case.limit("floor") {
+        return Ok(None);
+    }
+    let critical = ratio >= case.limit("critical") && bytes as f64 >= case.limit("critical_floor");
+    let finding = if critical { case.critical() } else { case.warning() };
+    Ok(Some(finding.evidence(ratio_name, ratio).evidence(bytes_name, bytes)))
+}
+
+fn peak_ratio(case: &Case<'_>) -> Result<f64, super::super::Skipped> {
+    Ok(case.number("used_memory_peak")? as f64 / case.number("used_memory")?.max(1) as f64)
+}
+
+fn peak(case: &Case<'_>) -> Judged {
+    let (ratio, bytes) = (peak_ratio(case)?, case.signed("mem_fragmentation_bytes")?);
+    if ratio <= case.limit("peak") || (bytes as f64) < case.limit("floor") {
+        return Ok(None);
+    }
+    let finding = case.info().evidence("used_memory_peak", case.number("used_memory_peak")?);
+    Ok(Some(finding.evidence("used_memory", case.number("used_memory")?).evidence("mem_fragmentation_bytes", bytes)))
+}
+
+fn retained(case: &Case<'_>) -> Judged {
+    held(case, "allocator_rss_ratio", "allocator_rss_bytes")
+}
+
+fn overhead(case: &Case<'_>) -> Judged {
+    held(case, "rss_overhead_ratio", "rss_overhead_bytes")
+}
+
+fn held(case: &Case<'_>, ratio_name: &str, bytes_name: &str) -> Judged {
+    let (ratio, bytes) = (case.decimal(ratio_name)?, case.signed(bytes_name)?);
+    let used = case.number("used_memory")? as f64;
+    let much = bytes as f64 >= case.limit("floor") && bytes as f64 >= used * case.limit("share");
+    Ok((ratio > case.limit("ratio") && much)
+        .then(|| case.info().evidence(ratio_name, ratio).evidence(bytes_name, bytes)))
+}

@@ -1,0 +1,23 @@
+//! M01–M25: memory, eviction, fragmentation.
+
+mod buffers;
+mod eviction;
+mod fragmentation;
+mod machine;
+mod usage;
+
+use super::Rule;
+
+/// All of them.
+pub(super) const RULES: &[&[Rule]] =
+    &[usage::RULES, machine::RULES, fragmentation::RULES, buffers::RULES, eviction::RULES];
+
+/// Mebibytes, for limits.
+const MIB: f64 = (1 << 20) as f64;
+/// Gibibytes, for limits.
+const GIB: f64 = (1 << 30) as f64;
+
+/// A setting of `maxmemory` that leaves room: a quarter more, in whole mebibytes.
+fn more_memory(limit: u64) -> String {
+    format!("CONFIG SET maxmemory {}mb", (limit.saturating_add(limit / 4) >> 20).max(1))
+}

@@ -1,0 +1,346 @@
+//! P01–P12: persistence, and whether the next backup or restore will fail.
+
+use super::case::{Case, human, percent, skip};
+use super::rule::{Judged, RULE, Rule, Topic};
+use super::settings::Profile;
+
+const P: Rule = Rule { topic: Topic::Persistence, ..RULE };
+
+/// All of them.
+pub(super) const RULES: &[&[Rule]] = &[SAVES, LOGS];
+
+const SAVES: &[Rule] = &[
+    Rule {
+        id: "P01",
+        title: "saving to disk fails",
+        reads: "rdb_last_bgsave_status, rdb_saves_consecutive_failures",
+        threshold: "the last save failed",
+        why: "a restart loses everything since the last good save; with stop-writes-on-bgsave-error, the default, writes are refused (MISCONF)",
+        source: "NetData, Zabbix",
+        weight: 90,
+        examine: save_failed,
+        ..P
+    },
+    Rule {
+        id: "P03",
+        title: "the last save is long ago",
+        reads: "rdb_last_save_time, rdb_changes_since_last_save, CONFIG save",
+        limits: &[("windows", 3.0), ("warning", 3600.0), ("critical", 86_400.0)],
+        threshold: "there are changes, and the last save is {windows} times the longest save window and {warning} s ago; critical {critical} s",
+        why: "a restart loses everything since then",
+        fix: &["BGSAVE"],
+        source: "alert packs: 24 h",
+        because_of: &["P01"],
+        examine: stale,
+        ..P
+    },
+    Rule {
+        id: "P04",
+        title: "a save or rewrite takes long",
+        reads: "rdb_current_bgsave_time_sec, aof_current_rewrite_time_sec",
+        limits: &[("warning", 600.0), ("critical", 1200.0)],
+        threshold: "{warning} s and {critical} s so far",
+        why: "meanwhile every page written is copied, and the next save waits",
+        fix: &["iostat -x 1, on the server's machine"],
+        source: "NetData",
+        because_of: &["P05"],
+        examine: slow,
+        ..P
+    },
+    Rule {
+        id: "P05",
+        title: "a save stands still",
+        reads: "current_save_keys_processed of two readings",
+        limits: &[("warning", 30.0), ("critical", 60.0)],
+        threshold: "not one key between two readings that are {warning} s or {critical} s apart",
+        why: "the child hangs, most likely on the disk",
+        fix: &["iostat -x 1, on the server's machine"],
+        source: "practice (BetterDB)",
+        examine: stalled,
+        ..P
+    },
+    Rule {
+        id: "P06",
+        title: "forking holds up all clients",
+        reads: "latest_fork_usec, used_memory_rss",
+        limits: &[("warning", 100_000.0), ("critical", 500_000.0), ("per_gb", 30_000.0), ("floor", 20_000.0)],
+        threshold: "{warning} µs, or {per_gb} µs per gigabyte and {floor} µs; critical {critical} µs",
+        why: "nothing is served during a fork; every save, rewrite and full resync begins with one",
+        fix: &[
+            "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
+            "take backups from a replica: redis-ops backup --read-from replica",
+        ],
+        source: "Redis documentation, latency: 9 to 24 ms per GB are usual",
+        because_of: &["M25"],
+        examine: fork,
+        ..P
+    },
+    Rule {
+        id: "P09",
+        title: "the server is loading its data",
+        reads: "loading, async_loading, loading_eta_seconds",
+        threshold: "it is loading",
+        why: "commands are answered with LOADING",
+        fix: &["wait: redis-ops health"],
+        weight: 95,
+        examine: loading,
+        ..P
+    },
+    Rule {
+        id: "P10",
+        title: "nothing is written to disk",
+        reads: "CONFIG save, appendonly",
+        threshold: "neither RDB nor AOF; a warning with `expect.persistence` or as the profile asks; critical on a primary with replicas",
+        why: "a restart begins empty, and a primary that comes back empty empties its replicas",
+        fix: &["CONFIG SET save \"3600 1 300 100 60 10000\""],
+        source: "Redis documentation, replication: safety when the primary has persistence turned off",
+        examine: no_durability,
+        ..P
+    },
+    Rule {
+        id: "P12",
+        title: "there is no recent backup",
+        reads: "the repository",
+        limits: &[("warning", 86_400.0), ("critical", 604_800.0)],
+        threshold: "the last backup is {warning} s or {critical} s old; without one a warning with `expect.backup`",
+        why: "what is on the server's disk goes with the server",
+        fix: &["redis-ops backup"],
+        examine: backup,
+        ..P
+    },
+];
+
+const LOGS: &[Rule] = &[
+    Rule {
+        id: "P02",
+        title: "writing the append-only file fails",
+        reads: "aof_last_write_status, aof_last_bgrewrite_status",
+        threshold: "the last write failed (critical) or the last rewrite",
+        why: "writes are refused until it works again",
+        fix: &["df -h, on the server's machine", "BGREWRITEAOF"],
+        source: "Zabbix",
+        weight: 88,
+        examine: aof_failed,
+        ..P
+    },
+    Rule {
+        id: "P07",
+        title: "the disk is too slow for the append-only file",
+        reads: "aof_delayed_fsync between two readings",
+        limits: &[("warning", 0.0), ("critical", 1.0)],
+        threshold: "any between two readings; critical from {critical} a second",
+        why: "a write waits for the disk, and all clients wait for the write",
+        fix: &["CONFIG SET no-appendfsync-on-rewrite yes", "a faster disk"],
+        source: "Redis documentation, latency",
+        examine: late_fsync,
+        ..P
+    },
+    Rule {
+        id: "P08",
+        title: "the append-only file is overdue for a rewrite",
+        reads: "aof_current_size, aof_base_size, auto-aof-rewrite-percentage, auto-aof-rewrite-min-size",
+        limits: &[("floor", 67_108_864.0), ("critical", 3.0)],
+        threshold: "it is above the size at which it should have been rewritten, and none is running; critical at {critical} times that",
+        why: "it fills the disk and takes long to load",
+        fix: &["BGREWRITEAOF"],
+        because_of: &["P02"],
+        examine: bloated,
+        ..P
+    },
+    Rule {
+        id: "P11",
+        title: "every write waits for the disk",
+        reads: "appendfsync",
+        threshold: "`always`",
+        why: "it is safest and slowest; everysec loses one second at most",
+        fix: &["CONFIG SET appendfsync everysec"],
+        source: "latency.c, LATENCY DOCTOR",
+        examine: fsync_always,
+        ..P
+    },
+];
+
+fn save_failed(case: &Case<'_>) -> Judged {
+    if case.text("rdb_last_bgsave_status")? != "err" {
+        return Ok(None);
+    }
+    let config = case.snapshot.config.got();
+    let stops = config.and_then(|config| config.flag("stop-writes-on-bgsave-error"));
+    let finding = case.critical().evidence("rdb_last_bgsave_status", "err");
+    let finding = match stops {
+        Some(true) => finding.evidence("writes", "refused (stop-writes-on-bgsave-error yes)"),
+        _ => finding,
+    };
+    let folder = config.and_then(|config| config.get("dir")).unwrap_or("<dir>");
+    Ok(Some(
+        finding
+            .evidence("changes_since_last_save", case.number_or_zero("rdb_changes_since_last_save"))
+            .fix(format!("df -h {folder}; ls -ld {folder}"))
+            .fix("BGSAVE"),
+    ))
+}
+
+fn stale(case: &Case<'_>) -> Judged {
+    let changes = case.number("rdb_changes_since_last_save")?;
+    let Some((_, longest)) = case.config()?.save_windows() else { return skip("saving is off (see P10)") };
+    let now = u64::try_from(case.snapshot.taken_at.timestamp()).unwrap_or(0);
+    let age = now.saturating_sub(case.number("rdb_last_save_time")?);
+    let overdue = age as f64 > (longest as f64 * case.limit("windows")).min(case.limit("critical"));
+    if changes == 0 || !overdue {
+        return Ok(None);
+    }
+    Ok(case.grade(age as f64).map(|finding| {
+        finding
+            .evidence("seconds_since_last_save", age)
+            .evidence("changes_since_last_save", changes)
+            .evidence("longest_window", longest)
+    }))
+}
+
+fn slow(case: &Case<'_>) -> Judged {
+    let save = case.signed("rdb_current_bgsave_time_sec")?;
+    let rewrite = case.snapshot.info.i64("aof_current_rewrite_time_sec").unwrap_or(-1);
+    Ok(case.grade(save.max(rewrite) as f64).map(|finding| {
+        finding.evidence("rdb_current_bgsave_time_sec", save).evidence("aof_current_rewrite_time_sec", rewrite)
+    }))
+}
+
+fn stalled(case: &Case<'_>) -> Judged {
+    let now = case.number("current_save_keys_processed")?;
+    let running = case.number_or_zero("rdb_bgsave_in_progress") + case.number_or_zero("aof_rewrite_in_progress");
+    if running == 0 {
+        return Ok(None);
+    }
+    let earlier = case.snapshot.comparable()?;
+    let same = earlier.info.u64("current_save_keys_processed") == Some(now)
+        && earlier.info.u64("rdb_bgsave_in_progress") == Some(case.number_or_zero("rdb_bgsave_in_progress"))
+        && case.number_or_zero("rdb_current_bgsave_time_sec") as f64 >= earlier.seconds;
+    if !same {
+        return Ok(None);
+    }
+    Ok(case.grade(earlier.seconds).map(|finding| {
+        finding.evidence("current_save_keys_processed", now).evidence("unchanged_for_seconds", earlier.seconds.round())
+    }))
+}
+
+fn fork(case: &Case<'_>) -> Judged {
+    let usec = case.number("latest_fork_usec")? as f64;
+    let gigabytes = (case.number("used_memory_rss")? as f64 / 1e9).max(1e-3);
+    let finding = if usec >= case.limit("critical") {
+        case.critical()
+    } else if usec >= case.limit("warning") || (usec >= case.limit("floor") && usec / gigabytes >= case.limit("per_gb"))
+    {
+        case.warning()
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(
+        finding
+            .evidence("latest_fork_usec", usec as u64)
+            .evidence("per_gigabyte_ms", (usec / gigabytes / 1000.0).round()),
+    ))
+}
+
+fn loading(case: &Case<'_>) -> Judged {
+    let info = &case.snapshot.info;
+    let finding = match (info.flag("loading"), info.flag("async_loading")) {
+        (Some(true), _) => case.critical(),
+        (_, Some(true)) => case.warning(),
+        (None, None) => return skip("the server does not report `loading`"),
+        _ => return Ok(None),
+    };
+    let share = info.f64("loading_loaded_perc").unwrap_or(0.0) / 100.0;
+    Ok(Some(
+        finding.evidence("loaded", percent(share)).evidence("eta_seconds", case.number_or_zero("loading_eta_seconds")),
+    ))
+}
+
+fn no_durability(case: &Case<'_>) -> Judged {
+    let config = case.config()?;
+    let (Some(save), Some(append)) = (config.get("save"), config.flag("appendonly")) else {
+        return skip("the server does not tell `save` and `appendonly`");
+    };
+    if !save.trim().is_empty() || append {
+        return Ok(None);
+    }
+    let replicas = case.number_or_zero("connected_slaves");
+    let primary = case.snapshot.info.get("role") == Some("master");
+    let asked = case.expect().persistence || (case.settings().profile.is_some() && case.profile != Profile::Cache);
+    let (keys, _) = case.snapshot.keys_and_expires();
+    let finding = if primary && replicas > 0 && keys > 0 {
+        case.critical()
+    } else if asked {
+        case.warning()
+    } else {
+        case.info()
+    };
+    Ok(Some(finding.evidence("save", save).evidence("appendonly", "no").evidence("connected_slaves", replicas)))
+}
+
+fn backup(case: &Case<'_>) -> Judged {
+    match case.snapshot.backup_age_seconds.need("the repository")? {
+        None if case.expect().backup => Ok(Some(case.warning().evidence("backups", 0))),
+        None => Ok(Some(case.info().evidence("backups", 0))),
+        Some(age) => Ok(case.grade(*age as f64).map(|finding| finding.evidence("age_seconds", *age))),
+    }
+}
+
+fn aof_failed(case: &Case<'_>) -> Judged {
+    if case.snapshot.info.flag("aof_enabled") == Some(false) {
+        return Ok(None);
+    }
+    let (write, rewrite) = (case.text("aof_last_write_status")?, case.text("aof_last_bgrewrite_status")?);
+    let finding = match (write, rewrite) {
+        ("err", _) => case.critical(),
+        (_, "err") => case.warning(),
+        _ => return Ok(None),
+    };
+    Ok(Some(finding.evidence("aof_last_write_status", write).evidence("aof_last_bgrewrite_status", rewrite)))
+}
+
+fn late_fsync(case: &Case<'_>) -> Judged {
+    if case.snapshot.info.flag("aof_enabled") != Some(true) {
+        return Ok(None);
+    }
+    let late = case.delta("aof_delayed_fsync")?;
+    if late.amount == 0 {
+        return Ok(None);
+    }
+    let finding =
+        if late.rate() >= case.limit("critical") && late.amount > 1 { case.critical() } else { case.warning() };
+    Ok(Some(
+        finding
+            .evidence("aof_delayed_fsync", late.amount)
+            .evidence("pending", case.number_or_zero("aof_pending_bio_fsync")),
+    ))
+}
+
+fn bloated(case: &Case<'_>) -> Judged {
+    if case.snapshot.info.flag("aof_enabled") != Some(true) || case.number_or_zero("aof_rewrite_in_progress") > 0 {
+        return Ok(None);
+    }
+    let (now, base) = (case.number("aof_current_size")?, case.number("aof_base_size")?);
+    let config = case.snapshot.config.got();
+    let growth = config.and_then(|config| config.u64("auto-aof-rewrite-percentage")).unwrap_or(100);
+    let floor = config
+        .and_then(|config| config.u64("auto-aof-rewrite-min-size"))
+        .map_or(case.limit("floor"), |size| size as f64);
+    // With 0 the server never rewrites by itself; twice the base is then as good a limit as its default.
+    let due = (base as f64 * (1.0 + growth.max(100) as f64 / 100.0)).max(floor);
+    if now as f64 <= due * 1.1 {
+        return Ok(None);
+    }
+    let finding = if now as f64 >= due * case.limit("critical") { case.critical() } else { case.warning() };
+    Ok(Some(
+        finding
+            .evidence("aof_current_size", human(now))
+            .evidence("aof_base_size", human(base))
+            .evidence("due_at", human(due as u64)),
+    ))
+}
+
+fn fsync_always(case: &Case<'_>) -> Judged {
+    let config = case.config()?;
+    let always = config.get("appendfsync") == Some("always") && config.flag("appendonly") == Some(true);
+    Ok(always.then(|| case.info().evidence("appendfsync", "always")))
+}

@@ -1,0 +1,301 @@
+//! R01–R10: replicas, their links and their lag; the state of a cluster.
+
+use super::case::{Case, percent, skip};
+use super::rule::{Judged, RULE, Rule, Topic};
+use crate::introspection::{Mode, NodeRole};
+
+const R: Rule = Rule { topic: Topic::Replication, ..RULE };
+
+/// All of them.
+pub(super) const RULES: &[&[Rule]] = &[LINKS, CLUSTERS];
+
+const LINKS: &[Rule] = &[
+    Rule {
+        id: "R01",
+        title: "the link to the primary is down",
+        reads: "master_link_status, master_link_down_since_seconds (-1: never up)",
+        limits: &[("critical", 10.0)],
+        threshold: "it is down; critical after {critical} s, or when it never came up in {critical} s of uptime",
+        why: "this replica serves old data and is no replacement for its primary",
+        source: "NetData; -1 observed",
+        weight: 90,
+        examine: link,
+        ..R
+    },
+    Rule {
+        id: "R02",
+        title: "a replica lags behind",
+        reads: "slaveN: lag, of those that are online",
+        limits: &[("warning", 10.0), ("critical", 30.0)],
+        threshold: "{warning} s and {critical} s since its last acknowledgement",
+        why: "reads from it are old, and a failover to it loses what it lacks",
+        fix: &["on the replica: redis-ops diagnose connections"],
+        source: "Zabbix: 30 s",
+        because_of: &["M13"],
+        weight: 65,
+        examine: lag,
+        ..R
+    },
+    Rule {
+        id: "R03",
+        title: "a replica nears the end of the backlog",
+        reads: "master_repl_offset - slaveN offset, repl_backlog_size",
+        limits: &[("warning", 0.25), ("critical", 0.75)],
+        threshold: "{warning%} and {critical%} of the backlog behind",
+        why: "if it reconnects now it may need a full resync",
+        because_of: &["R02", "R04"],
+        examine: lag_bytes,
+        ..R
+    },
+    Rule {
+        id: "R04",
+        title: "the replication backlog covers only a moment",
+        reads: "repl_backlog_size, master_repl_offset between two readings",
+        limits: &[("warning", 60.0), ("critical", 20.0), ("rate", 10_240.0)],
+        threshold: "less than {warning} s or {critical} s at the present rate, from {rateB} a second",
+        why: "a replica that is away for longer needs a full resync: a fork, a snapshot, and all data over the wire",
+        source: "Redis documentation, replication",
+        examine: backlog,
+        ..R
+    },
+    Rule {
+        id: "R05",
+        title: "replicas resync in full",
+        reads: "sync_full, sync_partial_err between two readings",
+        limits: &[("loop", 2.0)],
+        threshold: "any between two readings; critical from {loop}: a loop",
+        why: "each is a fork and a copy of all data; a loop never ends by itself",
+        source: "practice (BetterDB)",
+        because_of: &["M13", "R04"],
+        examine: full_syncs,
+        ..R
+    },
+    Rule {
+        id: "R06",
+        title: "replicas are missing",
+        reads: "connected_slaves, `expect.replicas`, min_slaves_good_slaves, min-replicas-to-write",
+        threshold: "fewer than expected; critical without any, or when there are too few for writes",
+        why: "there is less to fall back on; with min-replicas-to-write writes are refused",
+        source: "alert packs",
+        weight: 80,
+        examine: missing,
+        ..R
+    },
+    Rule {
+        id: "R07",
+        title: "a replica takes writes",
+        reads: "slave_read_only",
+        threshold: "0",
+        why: "what is written here is lost at the next resync, and nobody notices",
+        fix: &["CONFIG SET replica-read-only yes"],
+        source: "practice (redis-doctor)",
+        examine: writable,
+        ..R
+    },
+    Rule {
+        id: "R08",
+        title: "the primary is silent",
+        reads: "master_last_io_seconds_ago",
+        limits: &[("warning", 11.0), ("critical", 30.0)],
+        threshold: "{warning} s and {critical} s, while the link is up",
+        why: "it pings every ten seconds: it hangs, or the network swallows packets",
+        fix: &["on the primary: redis-ops health"],
+        source: "Zabbix: 30 s",
+        examine: silent,
+        ..R
+    },
+    Rule {
+        id: "R10",
+        title: "there is no replica",
+        reads: "connected_slaves",
+        threshold: "a primary without a replica; a warning only where `expect.replicas` asks for one (R06)",
+        why: "when the machine fails, the service waits for a restore",
+        fix: &["on another machine: REPLICAOF <this host> <port>"],
+        source: "practice (redis-doctor)",
+        examine: no_spare,
+        ..R
+    },
+];
+
+const CLUSTERS: &[Rule] = &[Rule {
+    id: "R09",
+    title: "the cluster does not serve all slots",
+    reads: "CLUSTER INFO: cluster_state, cluster_slots_assigned, cluster_slots_pfail, cluster_slots_fail",
+    threshold: "slots are suspected to fail; critical when the state is not ok, slots fail, or not all 16384 are assigned",
+    why: "keys in such slots can be neither read nor written",
+    fix: &["CLUSTER NODES"],
+    source: "redis_exporter mixin",
+    weight: 95,
+    examine: cluster,
+    ..R
+}];
+
+fn link(case: &Case<'_>) -> Judged {
+    let server = &case.snapshot.server;
+    let Some(primary) = &server.primary else { return Ok(None) };
+    if primary.up {
+        return Ok(None);
+    }
+    let seconds = primary.down_seconds.unwrap_or(server.uptime_seconds);
+    let finding = if seconds as f64 >= case.limit("critical") { case.critical() } else { case.warning() };
+    let finding = finding.evidence("primary", format!("{}:{}", primary.host, primary.port));
+    let finding = match primary.down_seconds {
+        Some(seconds) => finding.evidence("down_seconds", seconds),
+        None => finding.evidence("never_up_in_seconds", server.uptime_seconds),
+    };
+    Ok(Some(
+        finding
+            .evidence("syncing", primary.syncing)
+            .fix(format!("redis-ops health --host {} --port {}", primary.host, primary.port))
+            .fix("CONFIG GET masterauth, and compare with the primary's password"),
+    ))
+}
+
+fn is_primary(case: &Case<'_>) -> Result<(), super::Skipped> {
+    match case.snapshot.server.role {
+        NodeRole::Primary => Ok(()),
+        _ => Err(super::Skipped("this is no primary".to_owned())),
+    }
+}
+
+fn lag(case: &Case<'_>) -> Judged {
+    let replicas = &case.snapshot.info.replicas();
+    let online = replicas.iter().filter(|replica| replica.state == "online");
+    let Some((worst, lag)) = online.filter_map(|replica| Some((replica, replica.lag?))).max_by_key(|(_, lag)| *lag)
+    else {
+        return Ok(None);
+    };
+    Ok(case.grade(lag as f64).map(|finding| {
+        finding.evidence("replica", format!("{}:{}", worst.ip, worst.port)).evidence("lag_seconds", lag)
+    }))
+}
+
+/// A backlog that holds this many bytes, in whole mebibytes.
+fn larger_backlog(bytes: f64) -> String {
+    let megabytes = (bytes / 1_048_576.0).ceil().clamp(1.0, 65_536.0) as u64;
+    format!("CONFIG SET repl-backlog-size {}mb", megabytes.next_power_of_two())
+}
+
+fn lag_bytes(case: &Case<'_>) -> Judged {
+    let (offset, size) = (case.number("master_repl_offset")?, case.number("repl_backlog_size")?);
+    let online = case.snapshot.info.replicas().into_iter().filter(|replica| replica.state == "online");
+    let behind = online.filter_map(|replica| Some((offset.saturating_sub(replica.offset?), replica)));
+    let Some((bytes, worst)) = behind.max_by_key(|(bytes, _)| *bytes) else { return Ok(None) };
+    let share = bytes as f64 / size.max(1) as f64;
+    Ok(case.grade(share).map(|finding| {
+        finding
+            .evidence("replica", format!("{}:{}", worst.ip, worst.port))
+            .evidence("bytes_behind", bytes)
+            .evidence("repl_backlog_size", size)
+            .fix(larger_backlog(bytes as f64 * 8.0))
+    }))
+}
+
+fn backlog(case: &Case<'_>) -> Judged {
+    is_primary(case)?;
+    if case.number_or_zero("connected_slaves") == 0 {
+        return Ok(None);
+    }
+    let size = case.number("repl_backlog_size")?;
+    let rate = case.delta("master_repl_offset")?.rate();
+    if rate < case.limit("rate") {
+        return Ok(None);
+    }
+    let seconds = size as f64 / rate;
+    Ok(case.grade_low(seconds).map(|finding| {
+        finding
+            .evidence("covers_seconds", (seconds * 10.0).round() / 10.0)
+            .evidence("repl_backlog_size", size)
+            .evidence("bytes_per_second", rate.round())
+            .fix(larger_backlog(rate * case.limit("warning") * 2.0))
+    }))
+}
+
+fn full_syncs(case: &Case<'_>) -> Judged {
+    let full = case.delta("sync_full")?;
+    if full.amount == 0 {
+        return Ok(None);
+    }
+    // One replica that joins is no loop.
+    let again = full.amount as f64 >= case.limit("loop") && full.amount > case.number_or_zero("connected_slaves");
+    let finding = if again { case.critical() } else { case.warning() };
+    let refused = case.delta("sync_partial_err").map(|delta| delta.amount).unwrap_or(0);
+    let finding = finding.evidence("full_resyncs", full.amount).evidence("partial_refused", refused);
+    Ok(Some(finding.fix("redis-ops diagnose replication --since").fix(larger_backlog(256.0 * 1_048_576.0))))
+}
+
+fn missing(case: &Case<'_>) -> Judged {
+    is_primary(case)?;
+    let connected = case.number("connected_slaves")?;
+    let needed = case.snapshot.config.got().and_then(|config| {
+        config.u64("min-replicas-to-write").or(config.u64("min-slaves-to-write")).filter(|needed| *needed > 0)
+    });
+    let good = case.snapshot.info.u64("min_slaves_good_slaves").unwrap_or(connected);
+    if let Some(needed) = needed.filter(|needed| good < *needed) {
+        let finding = case.critical().evidence("good_replicas", good).evidence("min-replicas-to-write", needed);
+        return Ok(Some(
+            finding
+                .evidence("writes", "refused (NOREPLICAS)")
+                .fix("CONFIG SET min-replicas-to-write 0")
+                .fix("bring the replicas back"),
+        ));
+    }
+    let Some(expected) = case.expect().replicas else {
+        return if needed.is_some() {
+            Ok(None)
+        } else {
+            skip("the settings do not say how many there should be (`diagnose.expect.replicas`)")
+        };
+    };
+    if connected >= expected {
+        return Ok(None);
+    }
+    let finding = if connected == 0 { case.critical() } else { case.warning() };
+    Ok(Some(
+        finding.evidence("connected_slaves", connected).evidence("expected", expected).fix("bring the replicas back"),
+    ))
+}
+
+fn writable(case: &Case<'_>) -> Judged {
+    if case.snapshot.server.role != NodeRole::Replica {
+        return Ok(None);
+    }
+    Ok((case.number("slave_read_only")? == 0).then(|| case.critical().evidence("slave_read_only", 0)))
+}
+
+fn silent(case: &Case<'_>) -> Judged {
+    let Some(primary) = &case.snapshot.server.primary else { return Ok(None) };
+    let Some(seconds) = primary.last_io_seconds.filter(|_| primary.up) else { return Ok(None) };
+    Ok(case.grade(seconds as f64).map(|finding| finding.evidence("master_last_io_seconds_ago", seconds)))
+}
+
+fn no_spare(case: &Case<'_>) -> Judged {
+    is_primary(case)?;
+    Ok((case.number("connected_slaves")? == 0).then(|| case.info().evidence("connected_slaves", 0)))
+}
+
+fn cluster(case: &Case<'_>) -> Judged {
+    if case.snapshot.server.mode != Mode::Cluster {
+        return Ok(None);
+    }
+    let info = case.snapshot.cluster.need("CLUSTER INFO")?;
+    let number = |name| info.u64(name).unwrap_or(0);
+    let state = info.get("cluster_state").unwrap_or_default();
+    let (assigned, suspected, failed) =
+        (number("cluster_slots_assigned"), number("cluster_slots_pfail"), number("cluster_slots_fail"));
+    let finding = if state != "ok" || failed > 0 || assigned < 16_384 {
+        case.critical()
+    } else if suspected > 0 {
+        case.warning()
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(
+        finding
+            .evidence("cluster_state", state)
+            .evidence("slots_assigned", assigned)
+            .evidence("share", percent(assigned as f64 / 16_384.0))
+            .evidence("slots_suspected", suspected)
+            .evidence("slots_failed", failed),
+    ))
+}

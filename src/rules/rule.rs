@@ -1,0 +1,143 @@
+//! A rule: what is known about it, and its function.
+
+use serde::Serialize;
+
+use super::Case;
+use crate::finding::Finding;
+
+/// What a rule is about; the words of `diagnose TOPIC`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Topic {
+    /// M.
+    Memory,
+    /// C.
+    Connections,
+    /// K.
+    Keyspace,
+    /// P.
+    Persistence,
+    /// R.
+    Replication,
+    /// S.
+    Security,
+    /// A.
+    Patterns,
+}
+
+impl Topic {
+    /// All, in the order in which they are shown.
+    pub const ALL: [Self; 7] = [
+        Self::Memory,
+        Self::Connections,
+        Self::Keyspace,
+        Self::Persistence,
+        Self::Replication,
+        Self::Security,
+        Self::Patterns,
+    ];
+
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Connections => "connections",
+            Self::Keyspace => "keyspace",
+            Self::Persistence => "persistence",
+            Self::Replication => "replication",
+            Self::Security => "security",
+            Self::Patterns => "patterns",
+        }
+    }
+}
+
+/// A finding, or none, or why that cannot be said.
+pub type Judged = Result<Option<Finding>, Skipped>;
+
+/// Why a rule could not be judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped(pub String);
+
+impl From<String> for Skipped {
+    fn from(reason: String) -> Self {
+        Self(reason)
+    }
+}
+
+/// A rule.
+#[derive(Debug)]
+pub struct Rule {
+    /// Its number, `M06`: a letter for the topic.
+    pub id: &'static str,
+    /// What it is about.
+    pub topic: Topic,
+    /// What is wrong when it finds something, in one line without numbers.
+    pub title: &'static str,
+    /// The fields and commands it looks at.
+    pub reads: &'static str,
+    /// Its limits by name, which settings may override. `warning` and `critical` grade a value; others are floors.
+    pub limits: &'static [(&'static str, f64)],
+    /// When it speaks, in words; `{name}` stands for a limit.
+    pub threshold: &'static str,
+    /// Why that matters.
+    pub why: &'static str,
+    /// Commands that mend it, where the function has no better ones.
+    pub fix: &'static [&'static str],
+    /// Where limit and reason come from.
+    pub source: &'static str,
+    /// Rules whose finding explains this one.
+    pub because_of: &'static [&'static str],
+    /// Which of two findings of one severity stands first: the higher.
+    pub weight: u8,
+    /// The judgement.
+    pub examine: fn(&Case<'_>) -> Judged,
+}
+
+/// What most rules share, so that the table holds what is particular.
+pub(super) const RULE: Rule = Rule {
+    id: "",
+    topic: Topic::Memory,
+    title: "",
+    reads: "",
+    limits: &[],
+    threshold: "",
+    why: "",
+    fix: &[],
+    source: "our judgement",
+    because_of: &[],
+    weight: 50,
+    examine: |_| Ok(None),
+};
+
+impl Rule {
+    /// The default of a limit.
+    pub fn limit(&self, name: &str) -> Option<f64> {
+        self.limits.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
+    }
+
+    /// What is known about it, as text for `explain`.
+    pub fn explanation(&self, threshold: &str) -> String {
+        let mut text = format!("{}  {}\n\n", self.id, self.title);
+        let mut line = |name: &str, value: &str| {
+            if !value.is_empty() {
+                text.push_str(&format!("{name:<9} {value}\n"));
+            }
+        };
+        line("topic", self.topic.name());
+        line("looks at", self.reads);
+        line("speaks", threshold);
+        line("why", self.why);
+        for (at, command) in self.fix.iter().enumerate() {
+            line(if at == 0 { "fix" } else { "" }, command);
+        }
+        if !self.because_of.is_empty() {
+            line("follows", &self.because_of.join(" "));
+        }
+        line("source", self.source);
+        let limits: Vec<String> = self.limits.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        if !limits.is_empty() {
+            line("settings", &format!("diagnose.thresholds.{}: {{{}}}", self.id, limits.join(", ")));
+        }
+        text
+    }
+}

@@ -1,0 +1,224 @@
+//! S01–S10: who may come in, and what the server lets them do.
+
+use super::case::{Case, percent, skip};
+use super::rule::{Judged, RULE, Rule, Topic};
+use crate::introspection::Part;
+
+const S: Rule = Rule { topic: Topic::Security, ..RULE };
+
+/// All of them.
+pub(super) const RULES: &[&[Rule]] = &[ACCESS, UPKEEP];
+
+const ACCESS: &[Rule] = &[
+    Rule {
+        id: "S01",
+        title: "anybody who reaches the port may do everything",
+        reads: "ACL GETUSER default",
+        threshold: "the user `default` needs no password, sees all keys and may do all; critical when it can be reached from elsewhere",
+        why: "no more is needed to read, empty or take over the server",
+        fix: &["ACL SETUSER default on ><a long password>", "CONFIG REWRITE"],
+        source: "Redis documentation, security",
+        weight: 90,
+        examine: open_server,
+        ..S
+    },
+    Rule {
+        id: "S02",
+        title: "protected mode is off and there is no password",
+        reads: "CONFIG protected-mode, ACL GETUSER default",
+        threshold: "both; information where we came over loopback and cannot know who else can",
+        why: "protected mode is what keeps the world out of a server without a password",
+        fix: &["CONFIG SET protected-mode yes"],
+        source: "Redis documentation, security",
+        because_of: &["S01"],
+        examine: unprotected,
+        ..S
+    },
+    Rule {
+        id: "S03",
+        title: "everybody is `default`",
+        reads: "CLIENT LIST: user",
+        limits: &[("share", 0.90), ("count", 20.0)],
+        threshold: "{share%} of more than {count} connections",
+        why: "one leaked password opens everything, and nobody can be told apart",
+        fix: &["ACL SETUSER <application> on ><password> ~<prefix>:* +@all -@dangerous"],
+        source: "practice (redis-doctor)",
+        examine: everybody_is_default,
+        ..S
+    },
+    Rule {
+        id: "S05",
+        title: "passwords and data cross the network in the clear",
+        reads: "our own connection",
+        threshold: "no TLS to an address that is not private",
+        why: "whoever is on the way reads along",
+        fix: &["use rediss:// (`tls-port` on the server)"],
+        examine: plaintext,
+        ..S
+    },
+    Rule {
+        id: "S06",
+        title: "debugging commands are open",
+        reads: "CONFIG enable-debug-command, enable-protected-configs (7.0)",
+        threshold: "`yes` is critical, `local` a warning",
+        why: "DEBUG crashes a server at will, and protected settings write files anywhere",
+        fix: &["set `enable-debug-command no` and `enable-protected-configs no` in the configuration file and restart"],
+        source: "redis.conf",
+        examine: debug_open,
+        ..S
+    },
+];
+
+const UPKEEP: &[Rule] = &[
+    Rule {
+        id: "S04",
+        title: "the server's certificate expires",
+        reads: "tls_server_cert_expires_in_seconds (Valkey 9.1)",
+        limits: &[("warning", 2_592_000.0), ("critical", 604_800.0)],
+        threshold: "in less than {warning} s or {critical} s",
+        why: "from then on no client connects",
+        fix: &["renew the certificate, then CONFIG SET tls-cert-file <path>"],
+        source: "observed on Valkey 9.1",
+        weight: 70,
+        examine: certificate,
+        ..S
+    },
+    Rule {
+        id: "S07",
+        title: "this version is no longer maintained",
+        reads: "redis_version, or valkey_version where there is one",
+        threshold: "below Redis 7.2 and Valkey 7.2, as of August 2026; information only",
+        why: "security fixes no longer reach it",
+        fix: &["redis-ops backup, then upgrade"],
+        source: "release notes of Redis and Valkey",
+        examine: version,
+        ..S
+    },
+    Rule {
+        id: "S08",
+        title: "the server was restarted a moment ago",
+        reads: "uptime_in_seconds",
+        limits: &[("seconds", 600.0)],
+        threshold: "less than {seconds} s ago; information only",
+        why: "if nobody meant it, it crashed or was killed",
+        fix: &["journalctl -u redis, dmesg | grep -i oom"],
+        source: "Zabbix: 10 minutes",
+        examine: restarted,
+        ..S
+    },
+    Rule {
+        id: "S09",
+        title: "settings will not survive a restart",
+        reads: "config_file",
+        threshold: "the server was started without a file and memory or eviction are set",
+        why: "CONFIG REWRITE has nowhere to write",
+        fix: &["start the server with a configuration file"],
+        examine: no_file,
+        ..S
+    },
+    Rule {
+        id: "S10",
+        title: "settings cannot be read",
+        reads: "CONFIG GET",
+        threshold: "it is refused; information, because managed services do that",
+        why: "rules that need settings are skipped; memory limits and policies are read from INFO",
+        fix: &["ACL SETUSER <user> +config|get"],
+        source: "rma#3, redis_exporter#13",
+        examine: config_denied,
+        ..S
+    },
+];
+
+fn open_server(case: &Case<'_>) -> Judged {
+    let user = case.snapshot.default_user.need("ACL GETUSER")?;
+    if !user.is_open_to_everybody() {
+        return Ok(None);
+    }
+    // Over loopback nobody can tell who else comes in; protected mode, if it is on, turns all others away.
+    let protected = case.snapshot.config.got().and_then(|config| config.flag("protected-mode"));
+    let finding = match (case.snapshot.path.local, protected) {
+        (false, _) => case.critical(),
+        (true, _) => case.info(),
+    };
+    Ok(Some(finding.evidence("default", "on nopass ~* +@all").evidence("protected_mode", protected)))
+}
+
+fn unprotected(case: &Case<'_>) -> Judged {
+    let user = case.snapshot.default_user.need("ACL GETUSER")?;
+    let off = case.config()?.flag("protected-mode") == Some(false);
+    if !off || !user.is_open_to_everybody() {
+        return Ok(None);
+    }
+    let finding = if case.snapshot.path.local { case.info() } else { case.critical() };
+    Ok(Some(finding.evidence("protected-mode", "no").evidence("default", "nopass")))
+}
+
+fn everybody_is_default(case: &Case<'_>) -> Judged {
+    let clients = case.applications()?;
+    let default = clients.iter().filter(|client| client.user == "default").count();
+    let share = default as f64 / clients.len().max(1) as f64;
+    let speaks = clients.len() as f64 > case.limit("count") && share >= case.limit("share");
+    Ok(speaks.then(|| case.warning().evidence("share", percent(share)).evidence("connections", clients.len())))
+}
+
+fn plaintext(case: &Case<'_>) -> Judged {
+    if matches!(case.snapshot.config, Part::NotAsked) && !case.snapshot.path.private {
+        return skip("there is no connection to look at");
+    }
+    let path = case.snapshot.path;
+    Ok((!path.tls && !path.private && !path.local).then(|| case.warning().evidence("tls", false)))
+}
+
+fn debug_open(case: &Case<'_>) -> Judged {
+    let config = case.config()?;
+    let names = ["enable-debug-command", "enable-protected-configs"];
+    let values: Vec<(&str, &str)> = names.iter().filter_map(|name| Some((*name, config.get(name)?))).collect();
+    if values.is_empty() {
+        return skip("the server does not have these settings (7.0 and later)");
+    }
+    let finding = if values.iter().any(|(_, value)| *value == "yes") {
+        case.critical()
+    } else if values.iter().any(|(_, value)| *value == "local") {
+        case.warning()
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(values.into_iter().fold(finding, |finding, (name, value)| finding.evidence(name, value))))
+}
+
+fn certificate(case: &Case<'_>) -> Judged {
+    let seconds = case.signed("tls_server_cert_expires_in_seconds")?;
+    // Without a certificate the server says 0 and the serial `none`.
+    if case.snapshot.info.get("tls_server_cert_serial").is_none_or(|serial| serial == "none") {
+        return Ok(None);
+    }
+    Ok(case.grade_low(seconds as f64).map(|finding| finding.evidence("expires_in_days", seconds / 86_400)))
+}
+
+fn version(case: &Case<'_>) -> Judged {
+    let server = &case.snapshot.server;
+    if server.version.is_empty() {
+        return skip("the server does not tell its version");
+    }
+    let old = server.version_numbers() < (7, 2, 0);
+    Ok(old.then(|| case.info().evidence("server", server.name.as_str()).evidence("version", server.version.as_str())))
+}
+
+fn restarted(case: &Case<'_>) -> Judged {
+    let uptime = case.number("uptime_in_seconds")?;
+    Ok(((uptime as f64) < case.limit("seconds")).then(|| case.info().evidence("uptime_in_seconds", uptime)))
+}
+
+fn no_file(case: &Case<'_>) -> Judged {
+    let limit = case.number("maxmemory")?;
+    let none = case.text("config_file")?.is_empty();
+    Ok((none && limit > 0).then(|| case.info().evidence("config_file", "").evidence("maxmemory", limit)))
+}
+
+fn config_denied(case: &Case<'_>) -> Judged {
+    match &case.snapshot.config {
+        Part::Got(_) => Ok(None),
+        Part::Denied(reason) | Part::Unsupported(reason) => Ok(Some(case.info().evidence("answer", reason.as_str()))),
+        Part::NotAsked => skip("CONFIG GET was not asked for"),
+    }
+}

@@ -1,0 +1,160 @@
+//! What a person may say about the rules: what a server is for, what it should have, other limits, mutes.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::rule::Rule;
+use crate::introspection::Snapshot;
+
+/// What a server is for: full memory is normal for a cache and the end for a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Its data can be had elsewhere.
+    Cache,
+    /// Its data is the only copy.
+    Store,
+    /// Work waits in it.
+    Queue,
+    /// Logins live in it for a while.
+    Session,
+}
+
+impl Profile {
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cache => "cache",
+            Self::Store => "store",
+            Self::Queue => "queue",
+            Self::Session => "session",
+        }
+    }
+}
+
+/// What there should be. What is absent is not judged.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Expect {
+    /// Connected replicas.
+    pub replicas: Option<u64>,
+    /// A verified backup.
+    pub backup: bool,
+    /// A memory limit.
+    pub maxmemory: bool,
+    /// RDB or AOF.
+    pub persistence: bool,
+}
+
+/// A rule that shall be silent for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mute {
+    /// Its number.
+    pub rule: String,
+    /// The first day on which it speaks again; `None`: never.
+    #[serde(default)]
+    pub until: Option<NaiveDate>,
+    /// Why.
+    pub reason: String,
+}
+
+/// Limits that override the rules' own, by rule and name.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Limits(pub BTreeMap<String, BTreeMap<String, f64>>);
+
+impl Limits {
+    /// A limit of a rule; `None` if it has none of this name.
+    pub fn get(&self, rule: &Rule, name: &str) -> Option<f64> {
+        self.0.get(rule.id).and_then(|limits| limits.get(name)).copied().or_else(|| rule.limit(name))
+    }
+}
+
+/// A setting that names what is not there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingError {
+    /// No rule has this number.
+    #[error("there is no rule {0}")]
+    NoSuchRule(String),
+    /// The rule has no limit of this name.
+    #[error("rule {rule} has no limit `{name}`; it has: {known}")]
+    NoSuchLimit {
+        /// The rule.
+        rule: String,
+        /// The name.
+        name: String,
+        /// What it has.
+        known: String,
+    },
+}
+
+/// All of it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RuleSettings {
+    /// What the server is for; `None`: guessed.
+    pub profile: Option<Profile>,
+    /// What there should be.
+    pub expect: Expect,
+    /// Other limits.
+    pub limits: Limits,
+    /// Mutes.
+    pub mutes: Vec<Mute>,
+    /// Memory limit of the server's container in bytes: INFO says what the machine has.
+    pub memory_limit: Option<u64>,
+    /// Bandwidth of the server's network in megabits a second.
+    pub nic_mbps: Option<f64>,
+}
+
+impl RuleSettings {
+    /// Checks that rules and limits exist: a typing error must not silence or loosen anything.
+    ///
+    /// # Errors
+    ///
+    /// The first that does not.
+    pub fn check(&self) -> Result<(), SettingError> {
+        let rule =
+            |id: &str| super::by_id(id).filter(|rule| rule.id == id).ok_or(SettingError::NoSuchRule(id.to_owned()));
+        for (id, limits) in &self.limits.0 {
+            let rule = rule(id)?;
+            if let Some(name) = limits.keys().find(|name| rule.limit(name).is_none()) {
+                let known: Vec<&str> = rule.limits.iter().map(|(name, _)| *name).collect();
+                let known = known.join(", ");
+                return Err(SettingError::NoSuchLimit { rule: id.clone(), name: name.clone(), known });
+            }
+        }
+        self.mutes.iter().try_for_each(|mute| rule(&mute.rule).map(|_| ()))
+    }
+
+    /// What the server is for: as set, else guessed from its eviction policy.
+    pub fn profile_of(&self, snapshot: &Snapshot) -> Profile {
+        self.profile.unwrap_or_else(|| {
+            let policy = snapshot.info.get("maxmemory_policy").unwrap_or_default();
+            if policy.starts_with("allkeys-") { Profile::Cache } else { Profile::Store }
+        })
+    }
+
+    /// The mute that silences a rule at a moment.
+    pub fn mute_of(&self, id: &str, now: DateTime<Utc>) -> Option<&Mute> {
+        self.mutes.iter().find(|mute| mute.rule == id && mute.until.is_none_or(|day| now.date_naive() < day))
+    }
+
+    /// A rule's threshold in words, with the limits that hold.
+    pub fn threshold_text(&self, rule: &Rule) -> String {
+        let mut text = rule.threshold.to_owned();
+        for (name, _) in rule.limits {
+            let value = self.limits.get(rule, name).unwrap_or_default();
+            text = text.replace(&format!("{{{name}}}"), &number(value));
+            text = text.replace(&format!("{{{name}%}}"), &format!("{} %", number(value * 100.0)));
+            text = text.replace(&format!("{{{name}B}}"), &super::case::human(value as u64));
+        }
+        text
+    }
+}
+
+fn number(value: f64) -> String {
+    let rounded = (value * 100.0).round() / 100.0;
+    format!("{rounded}")
+}

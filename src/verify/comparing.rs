@@ -1,0 +1,340 @@
+//! Is one data set equal to another? First by the buckets of their censuses, then key by key where they differ.
+//!
+//! ```text
+//! census.bin of the left side ─┐
+//!                              ├─ all buckets agree: equal, nothing else is read
+//! one pass over the right side ┘  else: the left side is read, restricted to the buckets that differ; then key by key
+//! ```
+//!
+//! A living server is one moment and can be read only once: while its census is made, a record of every key is kept with its
+//! name ([`Recorder`]: bounded memory, the rest in a file without a name), so that no second look at another moment is needed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::at_rest::{AtRest, AtRestError};
+use super::pass::PassError;
+use crate::census::{Candidate, Census, Choice, Chosen, Count, Digester, Record, Selection, Sink, Tally};
+use crate::comparison::{self, BucketDifference, BucketSet, Differences, Names, Recorder, compare_buckets};
+use crate::progress::{Progress, Unit};
+
+/// Which keys of a side count, and as what.
+#[derive(Clone, Default)]
+pub enum View {
+    /// All, as they are.
+    #[default]
+    Everything,
+    /// Only these, as they are.
+    Selected(Arc<Selection>),
+    /// What a function says: a restore that moves databases or expiries leaves other keys behind than the backup holds.
+    Mapped(Arc<dyn Fn(&Candidate<'_>) -> Chosen + Send + Sync>),
+}
+
+impl View {
+    /// Only the keys of a selection; everything where that means all.
+    pub fn of(selection: Selection) -> Self {
+        if selection.is_everything() { Self::Everything } else { Self::Selected(Arc::new(selection)) }
+    }
+
+    /// True if the census of the whole says it all.
+    pub fn is_everything(&self) -> bool {
+        matches!(self, Self::Everything)
+    }
+}
+
+impl std::fmt::Debug for View {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Everything => f.write_str("Everything"),
+            Self::Selected(selection) => selection.fmt(f),
+            Self::Mapped(_) => f.write_str("Mapped"),
+        }
+    }
+}
+
+impl Choice for View {
+    #[inline]
+    fn may_take(&mut self, database: u64, key: &[u8]) -> bool {
+        match self {
+            Self::Selected(selection) => selection.takes_name(database, key),
+            Self::Everything | Self::Mapped(_) => true,
+        }
+    }
+
+    #[inline]
+    fn choose(&mut self, candidate: &Candidate<'_>) -> Chosen {
+        match self {
+            Self::Everything => Chosen::as_it_is(candidate),
+            Self::Selected(selection) => (&**selection).choose(candidate),
+            Self::Mapped(decide) => decide(candidate),
+        }
+    }
+}
+
+/// How two data sets are compared.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Bytes of memory for the records of both sides; more go to a file in `folder`.
+    pub memory_limit: usize,
+    /// The folder for such a file. It has no name: nothing remains, however the program ends.
+    pub folder: PathBuf,
+    /// So many keys of each kind of difference are named.
+    pub examples: usize,
+    /// Expiries that are not further apart than this are equal.
+    pub ttl_tolerance: Duration,
+    /// Threads that unpack what is stored.
+    pub threads: usize,
+    /// Whether function libraries are part of the question.
+    pub functions: bool,
+}
+
+/// Bytes of memory for the records of both sides, unless told otherwise.
+pub const MEMORY_LIMIT: usize = 48 << 20;
+
+impl Options {
+    /// 48 MiB, the system's folder for temporary files, 100 names of each kind, no tolerance, functions too.
+    pub fn new(threads: usize) -> Self {
+        Self {
+            memory_limit: MEMORY_LIMIT,
+            folder: std::env::temp_dir(),
+            examples: 100,
+            ttl_tolerance: Duration::ZERO,
+            threads,
+            functions: true,
+        }
+    }
+}
+
+/// The answer.
+#[derive(Debug)]
+pub struct Comparison {
+    /// Keys. Left is what ought to be: the backup, or the older one.
+    pub differences: Differences,
+    /// Function libraries of both sides; `None` where they were not part of the question.
+    pub functions: Option<Functions>,
+    /// Buckets that were compared, and those that differ.
+    pub buckets: (usize, usize),
+    /// The moment of the look, Unix milliseconds: what expired before it is no difference.
+    pub look_ms: i64,
+    /// Keys that a view left out or found expired, on the left side; zeros where all keys were meant.
+    pub left_out: Tally,
+}
+
+/// Function libraries of both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Functions {
+    /// How many the left side has.
+    pub left: u64,
+    /// How many the right side has.
+    pub right: u64,
+    /// Whether they are the same.
+    pub equal: bool,
+}
+
+impl Comparison {
+    /// Whether nothing is missing, extra or different.
+    pub fn is_equal(&self) -> bool {
+        self.differences.is_equal() && self.functions.is_none_or(|functions| functions.equal)
+    }
+}
+
+/// Why two data sets could not be compared.
+#[derive(Debug, thiserror::Error)]
+pub enum CompareError {
+    /// A backup or a file.
+    #[error(transparent)]
+    AtRest(#[from] AtRestError),
+    /// What the server sends.
+    #[error("read the data of {node}")]
+    Live {
+        /// Which server, without secrets.
+        node: String,
+        /// Why not.
+        source: PassError,
+    },
+    /// The temporary file.
+    #[error("keep records in a temporary file")]
+    Records(#[source] std::io::Error),
+}
+
+impl CompareError {
+    /// True if a signal was the reason.
+    pub fn is_interrupted(&self) -> bool {
+        match self {
+            Self::AtRest(AtRestError::Unreadable(super::VerifyError::Interrupted)) => true,
+            Self::Live { source, .. } => matches!(source, PassError::Interrupted),
+            _ => false,
+        }
+    }
+}
+
+/// What is known of one side so far.
+pub(super) struct Side {
+    pub(super) census: Census,
+    /// Records of its keys, if it was read.
+    pub(super) records: Option<Recorder>,
+    pub(super) tally: Tally,
+}
+
+/// What hears a pass: digests keys of a view, counts and records them.
+pub(super) type Hearing = Digester<Heard, View>;
+
+/// Counts and records.
+pub(super) struct Heard {
+    count: Option<Count>,
+    records: Recorder,
+}
+
+impl Sink for Heard {
+    #[inline]
+    fn key(&mut self, record: &Record<'_>) {
+        if let Some(count) = &mut self.count {
+            count.key(record);
+        }
+        self.records.key(record);
+    }
+
+    fn function(&mut self, source: &[u8], hash: u128) {
+        if let Some(count) = &mut self.count {
+            count.function(source, hash);
+        }
+    }
+
+    /// A census is of use even where records cannot be kept: all may be equal.
+    fn stopped(&self) -> bool {
+        self.count.is_none() && self.records.stopped()
+    }
+}
+
+impl Options {
+    pub(super) fn records(&self, look_ms: i64) -> comparison::Options {
+        comparison::Options {
+            memory_limit: self.memory_limit / 2,
+            examples: self.examples,
+            ttl_tolerance_ms: u64::try_from(self.ttl_tolerance.as_millis()).unwrap_or(u64::MAX),
+            ..comparison::Options::new(&self.folder, look_ms)
+        }
+    }
+
+    /// Hears a whole side: its census is not known.
+    pub(super) fn whole(&self, view: &View, look_ms: i64) -> Hearing {
+        let records = Recorder::new(&self.records(look_ms), Names::Keep);
+        Digester::choosing(Heard { count: Some(Count::keeping(look_ms, 0)), records }, view.clone())
+    }
+
+    /// Hears the keys of some buckets.
+    pub(super) fn restricted(&self, view: &View, look_ms: i64, buckets: &BucketSet) -> Hearing {
+        let mut records = Recorder::new(&self.records(look_ms), Names::Keep);
+        records.restrict(buckets);
+        Digester::choosing(Heard { count: None, records }, view.clone()).fields_expired_before(look_ms)
+    }
+}
+
+impl Side {
+    /// A side of which the census is known.
+    pub(super) fn known(census: Census) -> Self {
+        Self { census, records: None, tally: Tally::default() }
+    }
+
+    /// A side that was read whole.
+    pub(super) fn heard(hearing: Hearing) -> Self {
+        let tally = hearing.tally();
+        let heard = hearing.into_sink();
+        let census = heard.count.map(Count::finish).unwrap_or_else(|| Census::empty(0, 0, 0));
+        Self { census, records: Some(heard.records), tally }
+    }
+}
+
+/// The buckets that differ.
+pub(super) fn differing(left: &Side, right: &Side) -> BucketDifference {
+    compare_buckets(&left.census.buckets, &right.census.buckets)
+}
+
+/// A pass over data at rest, and who looks at it.
+pub(super) struct Reading<'a> {
+    pub(super) view: &'a View,
+    pub(super) options: &'a Options,
+    pub(super) look_ms: i64,
+    pub(super) progress: &'a dyn Progress,
+    pub(super) cancel: &'a CancellationToken,
+}
+
+impl Reading<'_> {
+    /// The census of data at rest: that which was made with them, or one that is made now.
+    pub(super) async fn first_look(&self, data: AtRest<'_>) -> Result<Side, CompareError> {
+        let known = if self.view.is_everything() { data.census().await? } else { None };
+        if let Some(census) = known {
+            return Ok(Side::known(census));
+        }
+        let hearing = self.options.whole(self.view, self.look_ms).fields_expired_before(self.look_ms);
+        Ok(Side::heard(self.read(data, hearing).await?))
+    }
+
+    /// Records of the keys in the buckets that differ, unless there are some.
+    pub(super) async fn second_look(
+        &self,
+        data: AtRest<'_>,
+        side: &mut Side,
+        difference: &BucketDifference,
+    ) -> Result<(), CompareError> {
+        if side.records.is_none() && !difference.buckets.is_empty() {
+            let hearing = self.options.restricted(self.view, self.look_ms, &difference.buckets);
+            side.records = Some(self.read(data, hearing).await?.into_sink().records);
+        }
+        Ok(())
+    }
+
+    async fn read(&self, data: AtRest<'_>, hearing: Hearing) -> Result<Hearing, CompareError> {
+        self.progress.phase(&format!("reading {}", data.name()), Unit::Bytes, data.raw_bytes());
+        Ok(data.read(hearing, self.options.threads, self.progress, self.cancel).await?)
+    }
+}
+
+/// The answer of two sides whose records of the buckets that differ are there. Sorts and reads files, on a thread of its own.
+pub(super) async fn judge(
+    left: Side,
+    right: Side,
+    difference: BucketDifference,
+    options: &Options,
+    look_ms: i64,
+) -> Result<Comparison, CompareError> {
+    let options = options.clone();
+    tokio::task::spawn_blocking(move || join(left, right, &difference, &options, look_ms))
+        .await
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
+fn join(
+    mut left: Side,
+    mut right: Side,
+    difference: &BucketDifference,
+    options: &Options,
+    look_ms: i64,
+) -> Result<Comparison, CompareError> {
+    let mut differences = Differences::default();
+    if !difference.buckets.is_empty()
+        && let (Some(mut left), Some(mut right)) = (left.records.take(), right.records.take())
+    {
+        left.restrict(&difference.buckets);
+        right.restrict(&difference.buckets);
+        differences =
+            comparison::compare(left, right, &options.records(look_ms)).map_err(CompareError::Records)?;
+    }
+    differences.equal += difference.equal_keys;
+    let functions = options.functions.then(|| {
+        let (left, right) = (&left.census.functions, &right.census.functions);
+        let equal = left.count() == right.count() && left.digest() == right.digest();
+        Functions { left: left.count(), right: right.count(), equal }
+    });
+    let bits = left.census.buckets.bits().min(right.census.buckets.bits());
+    Ok(Comparison {
+        differences,
+        functions,
+        buckets: (1 << bits, difference.buckets.count()),
+        look_ms,
+        left_out: left.tally,
+    })
+}

@@ -1,0 +1,412 @@
+//! Drills a restore: loads a backup into a throwaway server, reads it back, and measures both.
+//!
+//! The server lives in a folder of its own that nobody else may enter, listens on a unix socket there and nowhere else, writes
+//! nothing, and is the first that the kernel ends when memory runs out. It may be of another version than the source.
+
+mod room;
+mod server;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::VerifyError;
+use super::at_rest::AtRest;
+use super::comparing::{self, CompareError, View};
+use super::live::{self, Expected, Living};
+use crate::census::Census;
+use crate::finding::{Finding, Severity};
+use crate::progress::{Progress, Unit};
+use crate::repository::manifest::{Server, Shard};
+
+pub use room::Room;
+use server::{Binary, Ended, Throwaway};
+
+/// What is demanded of the machine, as a multiple of the memory that the source used.
+const MEMORY_FACTOR: f64 = 1.3;
+
+/// Memory that a server needs for an RDB that does not say how much the source used, as a multiple of its length: an RDB takes 0.4
+/// to 0.7 of the memory.
+const RAW_FACTOR: u64 = 5;
+const RAW_DIVISOR: u64 = 2;
+
+/// How a drill is made.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The server; `None`: `redis-server` or `valkey-server` of `path`.
+    pub binary: Option<PathBuf>,
+    /// Folders in which a server is looked for (`PATH`).
+    pub path: Vec<PathBuf>,
+    /// Where the private folder is made.
+    pub folder: PathBuf,
+    /// Bytes of memory that may be used; `None`: what the machine says is available.
+    pub memory: Option<u64>,
+    /// Bytes of memory for the comparison.
+    pub memory_limit: usize,
+}
+
+impl Options {
+    /// The server on `PATH`, the system's folder for temporary files.
+    pub fn new() -> Self {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        Self {
+            binary: None,
+            path: std::env::split_paths(&path).collect(),
+            folder: std::env::temp_dir(),
+            memory: None,
+            memory_limit: comparing::MEMORY_LIMIT,
+        }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Why a drill cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum DrillError {
+    /// No server is there.
+    #[error("no `redis-server` or `valkey-server` was found to load the backup into")]
+    NoServer,
+    /// What was named is no server.
+    #[error("{} is no server of Redis or Valkey: {reason}", .path.display())]
+    NotAServer {
+        /// The file.
+        path: PathBuf,
+        /// What it said, or the system.
+        reason: String,
+    },
+    /// The machine has too little memory free.
+    #[error("the drill needs about {needed} bytes of memory, and {available} are available")]
+    TooLittleMemory {
+        /// Bytes.
+        needed: u64,
+        /// Bytes.
+        available: u64,
+    },
+    /// The folder has too little room.
+    #[error("the drill needs {needed} bytes in {}, and {available} are free", .folder.display())]
+    TooLittleRoom {
+        /// Where.
+        folder: PathBuf,
+        /// Bytes.
+        needed: u64,
+        /// Bytes.
+        available: u64,
+    },
+    /// The server did not come up, for a reason that is not the backup's.
+    #[error("the throwaway server does not answer: {0}")]
+    Silent(String),
+}
+
+impl DrillError {
+    /// The stable code for JSON.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoServer | Self::NotAServer { .. } => "no_server",
+            Self::TooLittleMemory { .. } => "too_little_memory",
+            Self::TooLittleRoom { .. } => "no_space",
+            Self::Silent(_) => "no_answer",
+        }
+    }
+
+    /// What may help.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NoServer => {
+                "install one (`apt install redis-server`, `apt install valkey-server`, `dnf install valkey`), or name it with `--server-binary PATH`"
+            }
+            Self::NotAServer { .. } => "name a `redis-server` or `valkey-server` with `--server-binary PATH`",
+            Self::TooLittleMemory { .. } => "run the drill on a machine with more memory free",
+            Self::TooLittleRoom { .. } => "name a larger folder for temporary files with TMPDIR",
+            Self::Silent(_) => "try another server with `--server-binary PATH`",
+        }
+    }
+}
+
+/// What one shard, or a file, needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Demand {
+    /// Bytes of memory that its source used.
+    used_memory: u64,
+    /// Bytes of the RDB.
+    raw_bytes: u64,
+}
+
+impl Demand {
+    /// Of a shard, as its manifest says.
+    pub fn of(shard: &Shard) -> Self {
+        let named = shard.aux.get("used-mem").and_then(|bytes| bytes.parse().ok());
+        Self {
+            used_memory: named.unwrap_or_else(|| shard.raw_bytes.saturating_mul(RAW_FACTOR) / RAW_DIVISOR),
+            raw_bytes: shard.raw_bytes,
+        }
+    }
+}
+
+/// A drill that may begin.
+#[derive(Debug)]
+pub struct Drill {
+    binary: Binary,
+    source: Server,
+    options: Options,
+}
+
+impl Drill {
+    /// Looks for a server, and whether the machine has memory and room for the largest shard: one is loaded at a time.
+    ///
+    /// # Errors
+    /// See [`DrillError`].
+    pub fn prepare(
+        options: &Options,
+        source: &Server,
+        demands: impl Iterator<Item = Demand>,
+    ) -> Result<Self, DrillError> {
+        let binary = Binary::find(options.binary.as_deref(), &options.path)?;
+        let (mut memory, mut room) = (0, 0);
+        for demand in demands {
+            memory = demand.used_memory.max(memory);
+            room = demand.raw_bytes.max(room);
+        }
+        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate")]
+        let needed = (memory as f64 * MEMORY_FACTOR) as u64;
+        if let Some(available) = options.memory.or_else(memory_available).filter(|available| needed > *available) {
+            return Err(DrillError::TooLittleMemory { needed, available });
+        }
+        if let Some(available) = room::free(&options.folder).filter(|available| room > *available) {
+            return Err(DrillError::TooLittleRoom { folder: options.folder.clone(), needed: room, available });
+        }
+        Ok(Self { binary, source: source.clone(), options: options.clone() })
+    }
+
+    /// A private folder for one shard.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn room(&self) -> std::io::Result<Room<'_>> {
+        Room::make(self)
+    }
+}
+
+/// What was measured and proven.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Outcome {
+    /// `redis` or `valkey`.
+    pub server: String,
+    /// Version of the throwaway server.
+    pub version: String,
+    /// Shards that were loaded.
+    pub shards: u64,
+    /// Keys that were read back and are the same.
+    pub keys: u64,
+    /// Keys whose time had passed: a server drops them when it loads.
+    pub expired: u64,
+    /// Fetching and unpacking, loading, reading back, in seconds.
+    pub seconds: Seconds,
+    /// From the stored backup to a server that answers, in seconds: what a restore takes at least.
+    pub rto_seconds: f64,
+    /// The most memory that the server's allocator used, bytes.
+    pub peak_memory_bytes: u64,
+    /// The most memory that the server had resident, bytes; with what reading it back cost.
+    pub peak_rss_bytes: u64,
+    /// What was wrong.
+    #[serde(skip)]
+    pub findings: Vec<Finding>,
+}
+
+/// See [`Outcome`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Seconds {
+    /// Reading the store, unpacking, checking, writing the RDB.
+    pub fetch: f64,
+    /// From the start of the server to its first good answer.
+    pub load: f64,
+    /// Reading it back and comparing.
+    pub compare: f64,
+}
+
+impl Outcome {
+    /// Together with the shards before.
+    pub(super) fn merged(mut self, before: Option<Self>) -> Self {
+        let Some(before) = before else { return self };
+        self.shards += before.shards;
+        self.keys += before.keys;
+        self.expired += before.expired;
+        self.seconds.fetch += before.seconds.fetch;
+        self.seconds.load += before.seconds.load;
+        self.seconds.compare += before.seconds.compare;
+        self.rto_seconds += before.rto_seconds;
+        self.peak_memory_bytes = self.peak_memory_bytes.max(before.peak_memory_bytes);
+        self.peak_rss_bytes = self.peak_rss_bytes.max(before.peak_rss_bytes);
+        self.findings.extend(before.findings);
+        self
+    }
+}
+
+impl Room<'_> {
+    /// Starts a server on the RDB that lies here, reads its data back, and holds them against the census of the RDB.
+    ///
+    /// # Errors
+    /// If that could not be done; that the server cannot load the RDB, or holds something else, is an outcome.
+    pub async fn load(
+        &self,
+        census: &Census,
+        fetching: Duration,
+        threads: usize,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) -> Result<Outcome, VerifyError> {
+        let drill = self.drill();
+        let mut outcome = Outcome {
+            server: drill.binary.name.clone(),
+            version: drill.binary.version.clone(),
+            shards: 1,
+            keys: 0,
+            expired: 0,
+            seconds: Seconds { fetch: fetching.as_secs_f64(), ..Seconds::default() },
+            rto_seconds: 0.0,
+            peak_memory_bytes: 0,
+            peak_rss_bytes: 0,
+            findings: Vec::new(),
+        };
+        progress.phase("loading into a throwaway server", Unit::Keys, None);
+        let databases = census.by_database.keys().next_back().map_or(16, |last| last.saturating_add(1).max(16));
+        let mut server = Throwaway::start(&drill.binary, self.path(), databases)?;
+        let loaded = tokio::select! {
+            loaded = server.ready() => loaded?,
+            () = cancel.cancelled() => return Err(VerifyError::Interrupted),
+        };
+        match loaded {
+            Ok(took) => outcome.seconds.load = took.as_secs_f64(),
+            Err(ended) => {
+                outcome.findings.push(refused(&ended, drill));
+                return Ok(outcome);
+            }
+        }
+        outcome.rto_seconds = outcome.seconds.fetch + outcome.seconds.load;
+        let info = server.info().await?;
+        outcome.peak_memory_bytes = info.u64("used_memory_peak").unwrap_or(0);
+
+        let began = std::time::Instant::now();
+        let comparison = self.read_back(&server, census, threads, progress, cancel).await;
+        outcome.seconds.compare = began.elapsed().as_secs_f64();
+        outcome.peak_rss_bytes = server.peak_rss().unwrap_or_else(|| info.u64("used_memory_rss").unwrap_or(0));
+        let comparison = comparison.map_err(|error| unreadable(error, &server))?;
+        outcome.keys = comparison.differences.equal;
+        outcome.expired = comparison.differences.expired;
+        if !comparison.is_equal() {
+            outcome.findings.push(differs(&comparison));
+        }
+        Ok(outcome)
+    }
+
+    async fn read_back(
+        &self,
+        server: &Throwaway,
+        census: &Census,
+        threads: usize,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) -> Result<comparing::Comparison, CompareError> {
+        let options = comparing::Options {
+            memory_limit: self.drill().options.memory_limit,
+            folder: self.path().to_owned(),
+            examples: NAMED,
+            ..comparing::Options::new(threads)
+        };
+        let node = server.node();
+        let mut payload = live::snapshot(&node, &live::replication_options(Duration::ZERO), cancel).await?;
+        let path = self.path().join(room::RDB);
+        let expected = Expected { data: AtRest::File(&path), view: View::Everything, census: Some(census.clone()) };
+        let mut servers = [Living { node: "the throwaway server".to_owned(), data: &mut payload }];
+        live::compare(&expected, &mut servers, &View::Everything, &options, progress, cancel).await
+    }
+}
+
+/// Keys of each kind that a finding names.
+const NAMED: usize = 10;
+
+/// The server has come down rather than load the RDB. Whose fault that is depends on which server it was.
+fn refused(ended: &Ended, drill: &Drill) -> Finding {
+    let (binary, source) = (&drill.binary, &drill.source);
+    let same_family = binary.name == source.name || source.name.is_empty();
+    let is_newer = same_family && !source.version.is_empty() && numbers(&binary.version) >= numbers(&source.version);
+    let needs_module = ended.log.to_ascii_lowercase().contains("module");
+    let finding = if is_newer && !needs_module && source.modules.is_empty() {
+        Finding::new(Severity::Critical, "drill_load_failed", "a server of the same or a newer version does not load it")
+    } else {
+        Finding::new(Severity::Warning, "could_not_tell", "this throwaway server cannot load it")
+            .why("it is older than the source, of another family, or lacks a module: that says nothing of the backup")
+            .fix("name a server like the source with `--server-binary PATH`")
+    };
+    finding
+        .evidence("server", format!("{} {}", binary.name, binary.version))
+        .evidence("source", format!("{} {}", source.name, source.version))
+        .evidence("log", ended.log.as_str())
+        .evidence("exit", ended.exit.as_str())
+}
+
+fn differs(comparison: &comparing::Comparison) -> Finding {
+    let differences = &comparison.differences;
+    let keys: Vec<String> = differences
+        .examples
+        .iter()
+        .filter_map(|example| Some((example, example.key.as_ref()?)))
+        .take(NAMED)
+        .map(|(example, (database, key))| {
+            format!("{}: {} (database {database})", example.difference.name(), key.escape_ascii())
+        })
+        .collect();
+    Finding::new(Severity::Critical, "drill_differs", "the server that loaded it holds something else")
+        .evidence("missing", differences.missing)
+        .evidence("extra", differences.extra)
+        .evidence("different", differences.different())
+        .evidence("functions_equal", comparison.functions.is_none_or(|functions| functions.equal))
+        .evidence("keys", keys)
+}
+
+fn unreadable(error: CompareError, server: &Throwaway) -> VerifyError {
+    if error.is_interrupted() {
+        return VerifyError::Interrupted;
+    }
+    match error {
+        CompareError::AtRest(super::at_rest::AtRestError::Unreadable(error)) => error,
+        CompareError::Records(error) => VerifyError::File(error),
+        other => {
+            let mut words = other.to_string();
+            let mut cause = std::error::Error::source(&other);
+            while let Some(error) = cause {
+                words.push_str(&format!(": {error}"));
+                cause = error.source();
+            }
+            DrillError::Silent(format!("{words}; its log ends: {}", server.last_words())).into()
+        }
+    }
+}
+
+fn numbers(version: &str) -> Vec<u32> {
+    version.split(['.', '-']).map_while(|part| part.parse().ok()).collect()
+}
+
+/// Bytes of memory that can be used without swapping; the limit of a container counts. `None` where nobody says.
+fn memory_available() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    let machine = kib.saturating_mul(1024);
+    Some(container_available(Path::new("/sys/fs/cgroup")).map_or(machine, |limit| limit.min(machine)))
+}
+
+/// What the control group (version 2) leaves; its page cache can be given back.
+fn container_available(folder: &Path) -> Option<u64> {
+    let number = |name: &str| std::fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
+    let (limit, used) = (number("memory.max")?, number("memory.current")?);
+    let stat = std::fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
+    let cache = stat.lines().find_map(|line| line.strip_prefix("inactive_file ")?.trim().parse().ok()).unwrap_or(0);
+    Some(limit.saturating_sub(used.saturating_sub(cache)))
+}

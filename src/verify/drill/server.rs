@@ -1,0 +1,187 @@
+//! The throwaway server: found, started, waited for, asked, killed.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{DrillError, room};
+use crate::capture::source;
+use crate::connection::{Address, ConnectFault, Node, Retry};
+use crate::replies::Info;
+
+/// How long a server may take from its start to its first answer, be it only `-LOADING`.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two attempts to reach it.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Bytes of its log that are looked at.
+const LOG_READ: usize = 64 << 10;
+
+/// A server's program.
+#[derive(Debug, Clone)]
+pub struct Binary {
+    path: PathBuf,
+    /// `redis` or `valkey`.
+    pub name: String,
+    /// Its version, `8.0.1`.
+    pub version: String,
+}
+
+impl Binary {
+    /// The one that was named, or the first of its kind in these folders.
+    pub fn find(named: Option<&Path>, folders: &[PathBuf]) -> Result<Self, DrillError> {
+        if let Some(path) = named {
+            return Self::ask(path);
+        }
+        let names = ["redis-server", "valkey-server"];
+        let candidates = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+        let mut found = candidates.filter(|path| path.is_file());
+        found.find_map(|path| Self::ask(&path).ok()).ok_or(DrillError::NoServer)
+    }
+
+    /// `Redis server v=7.0.15 sha=00000000:0 …`, `Valkey server v=8.0.1 …`.
+    fn ask(path: &Path) -> Result<Self, DrillError> {
+        let not = |reason: String| DrillError::NotAServer { path: path.to_owned(), reason };
+        let output = Command::new(path)
+            .arg("--version")
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| not(error.to_string()))?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let version = text.split_whitespace().find_map(|word| word.strip_prefix("v=")).map(str::to_owned);
+        let name = text.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
+        match version {
+            Some(version) if text.contains(" server ") => Ok(Self { path: path.to_owned(), name, version }),
+            _ => Err(not("it does not answer `--version` as one".to_owned())),
+        }
+    }
+}
+
+/// A server that came down.
+#[derive(Debug)]
+pub struct Ended {
+    /// The line of its log that says most.
+    pub log: String,
+    /// Its exit status, in words.
+    pub exit: String,
+}
+
+/// A running server. Killed when dropped, and when we are.
+#[derive(Debug)]
+pub struct Throwaway {
+    child: Child,
+    guard: Option<Child>,
+    folder: PathBuf,
+    began: Instant,
+}
+
+impl Throwaway {
+    /// Starts it in a folder that holds the RDB.
+    pub fn start(binary: &Binary, folder: &Path, databases: u64) -> Result<Self, DrillError> {
+        let path = |name: &str| folder.join(name).display().to_string();
+        let mut command = Command::new(&binary.path);
+        command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        // Of the environment a server needs nothing, and it may hold secrets.
+        command.env_clear().env("LC_ALL", "C");
+        command.args(["--port", "0", "--unixsocket", &path(SOCKET), "--unixsocketperm", "700"]);
+        command.args(["--dir", &folder.display().to_string(), "--dbfilename", room::RDB, "--logfile", &path(LOG)]);
+        command.args(["--daemonize", "no", "--save", "", "--appendonly", "no", "--maxmemory", "0"]);
+        command.args(["--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0"]);
+        command.args(["--databases", &databases.to_string(), "--loglevel", "notice"]);
+        // A Ctrl-C is meant for us: we end it.
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let child = command
+            .spawn()
+            .map_err(|error| DrillError::NotAServer { path: binary.path.clone(), reason: error.to_string() })?;
+        let guard = guard(child.id(), folder);
+        let server = Self { child, guard, folder: folder.to_owned(), began: Instant::now() };
+        // When memory runs out it is this one that goes, not whatever else runs on the machine.
+        if let Err(error) = fs::write(format!("/proc/{}/oom_score_adj", server.child.id()), "1000") {
+            tracing::warn!("the throwaway server may not be the first to go when memory runs out: {error}");
+        }
+        Ok(server)
+    }
+
+    /// How to reach it.
+    pub fn node(&self) -> Node {
+        let mut node = Node::new(Address::Unix { path: self.folder.join(SOCKET) });
+        node.retry = Retry::never();
+        node.timeout = Duration::from_secs(60);
+        node
+    }
+
+    /// Waits until it has loaded its data: how long that took, or how it ended.
+    pub async fn ready(&mut self) -> Result<Result<Duration, Ended>, DrillError> {
+        let node = self.node();
+        let mut has_answered = false;
+        loop {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                let exit = status.signal().map_or_else(|| status.to_string(), |number| format!("killed by signal {number}"));
+                return Ok(Err(Ended { log: self.last_words(), exit }));
+            }
+            match node.connect().await {
+                Ok(_) => return Ok(Ok(self.began.elapsed())),
+                Err(error) if matches!(error.fault, ConnectFault::Loading) => has_answered = true,
+                Err(error) if !has_answered && self.began.elapsed() > PATIENCE => {
+                    return Err(DrillError::Silent(format!("{error}; its log ends: {}", self.last_words())));
+                }
+                Err(_) => {}
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// What it says of itself.
+    pub async fn info(&self) -> Result<Info, DrillError> {
+        let silent = |error: String| DrillError::Silent(format!("{error}; its log ends: {}", self.last_words()));
+        let mut connection = self.node().connect().await.map_err(|error| silent(error.to_string()))?;
+        source::info(&mut connection).await.map_err(|error| silent(error.to_string()))
+    }
+
+    /// The most memory that it had resident so far, bytes.
+    pub fn peak_rss(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()?.checked_mul(1024)
+    }
+
+    /// What its log says last, of warnings the last one.
+    pub fn last_words(&self) -> String {
+        let log = fs::read(self.folder.join(LOG)).unwrap_or_default();
+        let tail = String::from_utf8_lossy(&log[log.len().saturating_sub(LOG_READ)..]).into_owned();
+        let lines: Vec<&str> = tail.lines().filter(|line| !line.trim().is_empty()).collect();
+        let warning = lines.iter().rev().find(|line| line.contains(" # ") && !line.contains("memory overcommit"));
+        warning.or(lines.last()).map_or_else(|| "nothing".to_owned(), |line| line.trim().to_owned())
+    }
+}
+
+impl Drop for Throwaway {
+    fn drop(&mut self) {
+        // The guard goes first: afterwards the number of the child may be another process's.
+        if let Some(mut guard) = self.guard.take() {
+            let _ = guard.kill();
+            let _ = guard.wait();
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Its socket and its log in the folder.
+const SOCKET: &str = "s";
+const LOG: &str = "log";
+
+/// A shell that waits for our end, however we end: then it ends the server and removes the folder. Our end of its standard input
+/// is closed by the kernel. Where there is no shell, only our own clean-up is left.
+fn guard(pid: u32, folder: &Path) -> Option<Child> {
+    let script = "read -r _; kill -9 \"$1\"; sleep 1; rm -rf -- \"$2\"";
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", script, "sh", &pid.to_string()]).arg(folder);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    // Not reached by the Ctrl-C that is meant for us.
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    command.spawn().map_err(|error| tracing::info!("no shell to guard the throwaway server: {error}")).ok()
+}

@@ -1,0 +1,55 @@
+//! How much is proven, in words.
+
+use serde::Serialize;
+
+/// How much is proven. Each level holds the ones before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Presence and sizes.
+    Manifest,
+    /// SHA-256 of what is stored and of the raw stream.
+    Checksum,
+    /// Frames, CRC64, a full walk, key counts.
+    #[default]
+    Structure,
+    /// Loaded into a throwaway server, and read back.
+    Drill,
+}
+
+impl Level {
+    /// As it is typed and stored.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Manifest => "manifest",
+            Self::Checksum => "checksum",
+            Self::Structure => "structure",
+            Self::Drill => "drill",
+        }
+    }
+
+    /// The level of a name, as a receipt holds it.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Manifest, Self::Checksum, Self::Structure, Self::Drill].into_iter().find(|level| level.name() == name)
+    }
+
+    /// What a good answer means.
+    pub fn proves(self) -> &'static str {
+        match self {
+            Self::Manifest => "the manifest is whole, and every object is there in its full length",
+            Self::Checksum => "every byte is the one that was written, stored and unpacked",
+            Self::Structure => "every byte is the one that was written, every structure is sound, and every key is counted",
+            Self::Drill => "a server has loaded it and holds every key of it, with its value and its expiry",
+        }
+    }
+
+    /// What it does not mean.
+    pub fn leaves_open(self) -> &'static str {
+        match self {
+            Self::Manifest => "what the objects hold was not read",
+            Self::Checksum => "what the RDB holds was not looked at",
+            Self::Structure => "no server has loaded it",
+            Self::Drill => "the server of the drill was not yours: not its memory, its modules, its rights",
+        }
+    }
+}

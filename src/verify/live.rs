@@ -1,0 +1,99 @@
+//! Is a living server equal to a backup? Its data are read once, as one moment.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio_util::sync::CancellationToken;
+
+use super::at_rest::AtRest;
+use super::comparing::{CompareError, Comparison, Options, Reading, Side, View, differing, judge};
+use super::pass::{self, PassError};
+use crate::capture::CaptureError;
+use crate::capture::pipeline::Source;
+use crate::census::Census;
+use crate::connection::Node;
+use crate::connection::replication::{self, Payload};
+use crate::progress::{Progress, Unit};
+
+/// What ought to be in the server.
+#[derive(Debug, Clone)]
+pub struct Expected<'a> {
+    /// The backup or the file.
+    pub data: AtRest<'a>,
+    /// Which of its keys count, and as what.
+    pub view: View,
+    /// The census of what counts, where somebody has made it already; else that of the backup is used, or one is made.
+    pub census: Option<Census>,
+}
+
+impl<'a> Expected<'a> {
+    /// The whole backup as it is.
+    pub fn whole(data: AtRest<'a>) -> Self {
+        Self { data, view: View::Everything, census: None }
+    }
+}
+
+/// A server whose data are about to be read: what it sends is one RDB.
+pub struct Living<'a> {
+    /// Its name, for people; without secrets.
+    pub node: String,
+    /// Its data.
+    pub data: &'a mut dyn Source,
+}
+
+/// Asks a server for its data set of this moment.
+///
+/// # Errors
+/// If it cannot be reached or refuses.
+pub async fn snapshot(
+    node: &Node,
+    options: &replication::Options,
+    cancel: &CancellationToken,
+) -> Result<Payload, CompareError> {
+    let failed = |source| CompareError::Live { node: node.to_string(), source };
+    tokio::select! {
+        payload = replication::full_resync(node, options) => payload.map_err(|error| failed(CaptureError::from(error).into())),
+        () = cancel.cancelled() => Err(failed(PassError::Interrupted)),
+    }
+}
+
+/// Compares what ought to be with what the servers hold. `view` says which of their keys count; the nodes of a cluster are read
+/// one after the other.
+///
+/// # Errors
+/// If either side cannot be read to its end: then nothing is known.
+pub async fn compare(
+    expected: &Expected<'_>,
+    servers: &mut [Living<'_>],
+    view: &View,
+    options: &Options,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<Comparison, CompareError> {
+    expected.data.understood()?;
+    // The server was asked for its snapshot just now; its own clock, if its data name it, is better.
+    let now_ms = Utc::now().timestamp_millis();
+    let mut hearing = options.whole(view, now_ms).fields_expired_by_own_clock(now_ms);
+    for server in servers {
+        progress.phase("reading the instance", Unit::Bytes, None);
+        let failed = |source| CompareError::Live { node: server.node.clone(), source };
+        hearing = pass::streamed(server.data, hearing, progress, cancel).await.map_err(failed)?.visit;
+    }
+    let look_ms = hearing.moment().unwrap_or(now_ms);
+    let right = Side::heard(hearing);
+
+    let reading = Reading { view: &expected.view, options, look_ms, progress, cancel };
+    let mut left = match &expected.census {
+        Some(census) => Side::known(census.clone()),
+        None => reading.first_look(expected.data).await?,
+    };
+    let difference = differing(&left, &right);
+    reading.second_look(expected.data, &mut left, &difference).await?;
+    judge(left, right, difference, options, look_ms).await
+}
+
+/// How a server is asked for the data that are compared: straight into the socket where it does so, and with patience.
+pub fn replication_options(silence: Duration) -> replication::Options {
+    let usual = replication::Options::default();
+    replication::Options { silence: silence.max(usual.silence), ..usual }
+}

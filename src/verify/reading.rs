@@ -1,0 +1,122 @@
+//! Reads one object to its end: digests, structure, census, and a copy of the RDB where one is wanted.
+
+use std::fs::File;
+use std::io::Write as _;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Level, VerifyError, damaged, of_rdb, raw_error};
+use crate::capture::{Inspected, Inspector, Opened, RawError, Seen};
+use crate::codec::Sha256Digest;
+use crate::finding::Finding;
+use crate::progress::Progress;
+
+/// What reading one object came to.
+pub(super) struct Read {
+    /// What was stored; `None` where damage ended the reading.
+    pub(super) seen: Option<Seen>,
+    /// Length and SHA-256 of the RDB.
+    pub(super) raw: Option<(u64, String)>,
+    /// What the RDB was found to be, if anybody looked inside.
+    pub(super) inspected: Option<Inspected>,
+    /// Damage.
+    pub(super) trouble: Option<Finding>,
+}
+
+/// What is done with the raw bytes.
+pub(super) enum Looking {
+    /// They are hashed.
+    Digest(Sha256Digest, u64),
+    /// Every structure is walked; and a copy of the bytes is written, if there is a file for it.
+    Structure(Box<Inspector>, Option<File>),
+}
+
+impl Looking {
+    /// As much as a level asks for.
+    pub(super) fn at(level: Level, moment_ms: i64, copy: Option<File>) -> Self {
+        match level {
+            Level::Manifest | Level::Checksum => Self::Digest(Sha256Digest::new(), 0),
+            Level::Structure | Level::Drill => Self::Structure(Box::new(Inspector::with_census(moment_ms)), copy),
+        }
+    }
+}
+
+/// Reads to the end on a thread of its own, telling how far it is.
+pub(super) async fn drive(
+    opened: Opened,
+    looking: Looking,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<Read, VerifyError> {
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    let stop = cancel.clone();
+    let work = tokio::task::spawn_blocking(move || look(opened, looking, &stop, |length| _ = sender.send(length)));
+    while let Some(length) = receiver.recv().await {
+        progress.advance(length);
+    }
+    work.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
+fn look(
+    mut opened: Opened,
+    mut looking: Looking,
+    cancel: &CancellationToken,
+    advance: impl Fn(u64),
+) -> Result<Read, VerifyError> {
+    let mut trouble = None;
+    while let Some(chunk) = opened.raw.next() {
+        if cancel.is_cancelled() {
+            return Err(VerifyError::Interrupted);
+        }
+        let chunk = match chunk {
+            Ok(chunk) => chunk,
+            Err(RawError::Codec(error)) => {
+                trouble = Some(damaged(error.code(), &error.to_string(), error.offset, "stored"));
+                break;
+            }
+            Err(error) => return Err(raw_error(error)),
+        };
+        let looked = match &mut looking {
+            Looking::Digest(sha256, length) => {
+                sha256.update(&chunk);
+                *length += chunk.len() as u64;
+                Ok(())
+            }
+            Looking::Structure(inspector, copy) => {
+                if let Some(file) = copy {
+                    file.write_all(&chunk)?;
+                }
+                inspector.push(&chunk)
+            }
+        };
+        advance(chunk.len() as u64);
+        if let Err(error) = looked {
+            trouble = Some(of_rdb(&error));
+            break;
+        }
+    }
+    if trouble.is_some() {
+        return Ok(Read { seen: None, raw: None, inspected: None, trouble });
+    }
+    let seen = match opened.seen() {
+        Ok(seen) => seen,
+        Err(RawError::Codec(error)) => {
+            let trouble = Some(damaged(error.code(), &error.to_string(), error.offset, "stored"));
+            return Ok(Read { seen: None, raw: None, inspected: None, trouble });
+        }
+        Err(error) => return Err(raw_error(error)),
+    };
+    Ok(match looking {
+        Looking::Digest(sha256, length) => {
+            Read { seen: Some(seen), raw: Some((length, sha256.finish())), inspected: None, trouble: None }
+        }
+        Looking::Structure(inspector, _) => match inspector.finish() {
+            Ok(inspected) => {
+                let length = inspected.raw_bytes + inspected.trailing_bytes;
+                let raw = Some((length, inspected.raw_sha256.clone()));
+                Read { seen: Some(seen), raw, inspected: Some(inspected), trouble: None }
+            }
+            Err(error) => Read { seen: Some(seen), raw: None, inspected: None, trouble: Some(of_rdb(&error)) },
+        },
+    })
+}
