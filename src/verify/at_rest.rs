@@ -13,8 +13,8 @@ use crate::codec::Sha256Digest;
 use crate::finding::Finding;
 use crate::progress::Progress;
 use crate::rdb::visit::{Entry, Interest, Visit};
-use crate::repository::{Repository, RepositoryError};
 use crate::repository::manifest::{Manifest, StructureState};
+use crate::repository::{Repository, RepositoryError};
 use crate::storage::StorageError;
 use crate::{census, examination};
 

@@ -320,8 +320,7 @@ fn join(
     {
         left.restrict(&difference.buckets);
         right.restrict(&difference.buckets);
-        differences =
-            comparison::compare(left, right, &options.records(look_ms)).map_err(CompareError::Records)?;
+        differences = comparison::compare(left, right, &options.records(look_ms)).map_err(CompareError::Records)?;
     }
     differences.equal += difference.equal_keys;
     let functions = options.functions.then(|| {

@@ -173,7 +173,12 @@ impl Drill {
             memory = demand.used_memory.max(memory);
             room = demand.raw_bytes.max(room);
         }
-        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate")]
+        #[allow(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an estimate"
+        )]
         let needed = (memory as f64 * MEMORY_FACTOR) as u64;
         if let Some(available) = options.memory.or_else(memory_available).filter(|available| needed > *available) {
             return Err(DrillError::TooLittleMemory { needed, available });
@@ -338,7 +343,11 @@ fn refused(ended: &Ended, drill: &Drill) -> Finding {
     let is_newer = same_family && !source.version.is_empty() && numbers(&binary.version) >= numbers(&source.version);
     let needs_module = ended.log.to_ascii_lowercase().contains("module");
     let finding = if is_newer && !needs_module && source.modules.is_empty() {
-        Finding::new(Severity::Critical, "drill_load_failed", "a server of the same or a newer version does not load it")
+        Finding::new(
+            Severity::Critical,
+            "drill_load_failed",
+            "a server of the same or a newer version does not load it",
+        )
     } else {
         Finding::new(Severity::Warning, "could_not_tell", "this throwaway server cannot load it")
             .why("it is older than the source, of another family, or lacks a module: that says nothing of the backup")

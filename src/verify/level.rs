@@ -38,7 +38,9 @@ impl Level {
         match self {
             Self::Manifest => "the manifest is whole, and every object is there in its full length",
             Self::Checksum => "every byte is the one that was written, stored and unpacked",
-            Self::Structure => "every byte is the one that was written, every structure is sound, and every key is counted",
+            Self::Structure => {
+                "every byte is the one that was written, every structure is sound, and every key is counted"
+            }
             Self::Drill => "a server has loaded it and holds every key of it, with its value and its expiry",
         }
     }

@@ -127,7 +127,9 @@ async fn examine(
 ) -> Result<Report, VerifyError> {
     // Whether it can begin is known before an hour of reading.
     let drill = match options {
-        Some(options) => Some(drill::Drill::prepare(options, &manifest.server, manifest.shards.iter().map(drill::Demand::of))?),
+        Some(options) => {
+            Some(drill::Drill::prepare(options, &manifest.server, manifest.shards.iter().map(drill::Demand::of))?)
+        }
         None => None,
     };
     let mut outcome = None;
@@ -193,8 +195,7 @@ pub async fn file(
 ) -> Result<FileReport, VerifyError> {
     let opened = open_file(path, threads).map_err(raw_error)?;
     progress.phase("verifying", Unit::Bytes, None);
-    let inspector =
-        if with_census { Inspector::with_census(moment_ms) } else { Inspector::without_census() };
+    let inspector = if with_census { Inspector::with_census(moment_ms) } else { Inspector::without_census() };
     let read = drive(opened, Looking::Structure(Box::new(inspector), None), progress, cancel).await?;
     let mut checked = Checked { objects: 1, ..Checked::default() };
     let mut findings = Vec::new();
@@ -267,7 +268,9 @@ async fn presence(
                 Finding::new(Severity::Critical, "checksum_mismatch", "the object's SHA-256 differs")
                     .evidence("object", object.as_str()),
             ),
-            Err(RepositoryError::Storage { source: StorageError::NotFound, .. }) => findings.push(missing_object(object)),
+            Err(RepositoryError::Storage { source: StorageError::NotFound, .. }) => {
+                findings.push(missing_object(object))
+            }
             Err(error) => return Err(error.into()),
         }
     }
@@ -315,9 +318,7 @@ fn count(read: &Read, checked: &mut Checked) {
 
 fn merge(all: Option<Census>, one: Option<Census>) -> Option<Census> {
     match (all, one) {
-        (Some(all), Some(one)) => {
-            Some(all.merged(&one))
-        }
+        (Some(all), Some(one)) => Some(all.merged(&one)),
         (all, one) => all.or(one),
     }
 }

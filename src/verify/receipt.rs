@@ -72,8 +72,7 @@ pub async fn last_restored(
         for receipt in repository.receipts(&listed, RESTORE).await? {
             let into = receipt.content.get("target").cloned().unwrap_or_default();
             let Ok(into) = serde_json::from_value::<Target>(into) else { continue };
-            let is_same =
-                into.instance == target.instance || (!into.run_id.is_empty() && into.run_id == target.run_id);
+            let is_same = into.instance == target.instance || (!into.run_id.is_empty() && into.run_id == target.run_id);
             if is_same && last.as_ref().is_none_or(|(_, time)| *time < receipt.time) {
                 last = Some((listed.clone(), receipt.time));
             }

@@ -119,7 +119,8 @@ impl Throwaway {
         let mut has_answered = false;
         loop {
             if let Ok(Some(status)) = self.child.try_wait() {
-                let exit = status.signal().map_or_else(|| status.to_string(), |number| format!("killed by signal {number}"));
+                let exit =
+                    status.signal().map_or_else(|| status.to_string(), |number| format!("killed by signal {number}"));
                 return Ok(Err(Ended { log: self.last_words(), exit }));
             }
             match node.connect().await {

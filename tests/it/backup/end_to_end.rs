@@ -26,7 +26,10 @@ fn a_backup_of_every_version_is_listed_verified_and_loads_again() {
 
         let id = manifest["id"].as_str().unwrap();
         let (code, list) = RedisOps::new().args(["list", "-r", &folder.text()]).json();
-        assert_eq!((code, &list["backups"][0]["id"], &list["backups"][0]["keys"]), (0, &manifest["id"], &manifest["census"]["keys"]));
+        assert_eq!(
+            (code, &list["backups"][0]["id"], &list["backups"][0]["keys"]),
+            (0, &manifest["id"], &manifest["census"]["keys"])
+        );
         for level in ["manifest", "checksum", "structure"] {
             let (code, verified) =
                 RedisOps::new().args(["verify", "--backup-id", id, "-r", &folder.text(), "--level", level]).json();
@@ -112,7 +115,11 @@ fn a_server_is_reached_by_socket_by_name_and_by_tls() {
         server.port(),
         folder.text()
     );
-    let run = RedisOps::new().file("redis-ops.yaml", &settings).file("secret", "s3cret\n").args(["backup", "-i", "redis-prod"]).run();
+    let run = RedisOps::new()
+        .file("redis-ops.yaml", &settings)
+        .file("secret", "s3cret\n")
+        .args(["backup", "-i", "redis-prod"])
+        .run();
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(folder.files().iter().all(|file| file.starts_with("redis-prod/")), "{:?}", folder.files());
 
@@ -174,9 +181,7 @@ fn a_backup_that_is_not_due_is_not_taken() {
     let folder = Folder::new();
     // On the first of January only: whatever day it is, the backup that is taken first is newer than that.
     let settings = "backup:\n  schedule: \"0 0 1 1 *\"\n";
-    let run = |_| {
-        backup(&server.url(), &folder.text(), &["--if-due"]).file("redis-ops.yaml", settings).json()
-    };
+    let run = |_| backup(&server.url(), &folder.text(), &["--if-due"]).file("redis-ops.yaml", settings).json();
     let answers = [run(1), run(2)];
     assert_eq!([answers[0].0, answers[1].0], [0, 0]);
     assert_eq!((&answers[0].1["backup"]["purpose"], &answers[1].1["due"]), (&"scheduled".into(), &false.into()));

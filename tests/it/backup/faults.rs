@@ -70,7 +70,10 @@ fn a_newer_rdb_is_stored_whole_without_a_census() {
     assert_eq!(run.code, 1, "{}", run.text());
     let manifest = &run.json()["backup"];
     assert_eq!(manifest["structure"]["state"], "not_understood");
-    assert_eq!((&manifest["census"], &manifest["shards"][0]["raw_bytes"]), (&serde_json::Value::Null, &rdb.len().into()));
+    assert_eq!(
+        (&manifest["census"], &manifest["shards"][0]["raw_bytes"]),
+        (&serde_json::Value::Null, &rdb.len().into())
+    );
     let (code, verified) = RedisOps::new().args(["verify", "--backup-id", "latest", "-r", &folder.text()]).json();
     assert_eq!((code, &verified["status"]), (3, &"unknown".into()), "{verified}");
 
@@ -94,7 +97,9 @@ fn a_missing_right_is_named() {
     let Some(server) = RedisServer::start() else { return };
     server.ok(&["ACL", "SETUSER", "little", "on", ">pw", "-@all", "+ping", "+info", "+client", "+replconf"]);
     let folder = Folder::new();
-    let run = backup(&server.url(), &folder.text(), &["--json", "--username", "little"]).env("REDIS_OPS_PASSWORD", "pw").run();
+    let run = backup(&server.url(), &folder.text(), &["--json", "--username", "little"])
+        .env("REDIS_OPS_PASSWORD", "pw")
+        .run();
     assert_eq!(failure(&run), (2, "permission_denied".to_owned()));
     assert!(run.text().contains("+psync"), "{}", run.text());
     assert_eq!(folder.files(), Vec::<String>::new(), "the reservation is taken back");
@@ -124,7 +129,14 @@ fn a_server_that_loads_is_not_read() {
 #[test]
 fn a_server_that_cannot_save_says_so() {
     let primary = FakePrimary::new()
-        .on("PSYNC", [Act::send(full_resync(1)), Act::send("\n\n-ERR BGSAVE failed, replication can't continue\r\n"), Act::Close])
+        .on(
+            "PSYNC",
+            [
+                Act::send(full_resync(1)),
+                Act::send("\n\n-ERR BGSAVE failed, replication can't continue\r\n"),
+                Act::Close,
+            ],
+        )
         .start();
     check_nothing_published(&primary, "snapshot_failed", "BGSAVE failed");
 }
@@ -168,7 +180,8 @@ fn two_backups_in_the_same_minute_get_two_ids() {
     ids.dedup();
     assert_eq!(ids.len(), 4, "{ids:?}");
     for id in ids {
-        let (code, _) = RedisOps::new().args(["verify", "--backup-id", &format!("prod/{id}"), "-r", &folder.text()]).json();
+        let (code, _) =
+            RedisOps::new().args(["verify", "--backup-id", &format!("prod/{id}"), "-r", &folder.text()]).json();
         assert_eq!(code, 0, "{id}");
     }
 }

@@ -14,7 +14,9 @@ fn the_password_is_nowhere() {
     let url = format!("redis://:{PASSWORD}@127.0.0.1:{}", server.port());
     let wrong = format!("redis://:{PASSWORD}-no@127.0.0.1:{}", server.port());
     let nowhere = format!("redis://:{PASSWORD}@127.0.0.1:{}", crate::support::redis_server::free_port());
-    for url in [&url, &wrong, &nowhere, &format!("redis://:{PASSWORD}@[::1:6379"), &format!("redis://:{PASSWORD}@host:x")] {
+    for url in
+        [&url, &wrong, &nowhere, &format!("redis://:{PASSWORD}@[::1:6379"), &format!("redis://:{PASSWORD}@host:x")]
+    {
         for more in [&["-vvv"] as &[&str], &["-vvv", "--json"], &["-vvv", "--progress", "plain"]] {
             let everything = backup(url, &folder.text(), more).run().everything();
             assert!(!everything.contains(PASSWORD), "{everything}");
