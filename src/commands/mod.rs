@@ -16,6 +16,8 @@ pub mod verify;
 pub mod bars;
 pub mod contents;
 pub mod envelope;
+pub mod junit;
+pub mod nagios;
 pub mod outcome;
 pub mod question;
 pub mod table;
@@ -57,6 +59,8 @@ pub fn formats(command: &str) -> &'static [Format] {
         "diagnose" => &[Format::Table, Format::Json, Format::Ndjson, Format::Nagios, Format::Junit],
         "health" => &[Format::Table, Format::Json, Format::Nagios],
         "metrics" => &[Format::Prometheus, Format::Json],
+        "show" => &[Format::Table, Format::Json, Format::Ndjson],
+        "verify" => &[Format::Table, Format::Json, Format::Nagios, Format::Junit],
         _ => &[Format::Table, Format::Json],
     }
 }

@@ -25,6 +25,14 @@ const CENSUS_LIMIT: u64 = 16 << 20;
 pub struct Settings {
     /// What is shown.
     pub backup: Backup,
+    /// Looks inside: globs of which one must match; empty: every key, if a format asks for keys.
+    pub keys: Vec<String>,
+    /// Looks inside: one key, with its value.
+    pub key: Option<Vec<u8>>,
+    /// Only this database; `None`: all.
+    pub database: Option<u32>,
+    /// No more than so many keys; `None`: all.
+    pub limit: Option<u64>,
 }
 
 /// Shows.

@@ -1,41 +1,38 @@
 //! `redis-ops verify`: proves a backup good, or an instance equal to a backup.
 
+mod all;
+mod answer;
+mod compare;
+mod one;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use serde_json::Value;
+use anyhow::Result;
 
-use super::backup::threads;
-use super::contents;
-use super::diagnose::FailOn;
-use super::table::{Table, verdict};
-use super::which::{Backup, File, Place, Server};
+use super::which::{Backup, Place, Server};
 use super::{Context, Outcome};
-use crate::census::Census;
-use crate::examination;
-use crate::hint::Misuse;
-use crate::printer::words;
-use crate::repository::Repository;
-use crate::repository::manifest::{CensusSummary, Manifest};
-use crate::status::Status;
-use crate::verify::{self, Report};
+
+pub use crate::verify::Level;
+pub use crate::verify::walk::Sample;
 
 /// All that a verification needs to know.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What is verified.
     pub subject: Subject,
-    /// How much is proven.
+    /// How much is proven of each backup.
     pub level: Level,
     /// Shows what the data is made of.
     pub census: bool,
-    /// From which severity on the answer is no.
-    pub fail_on: FailOn,
     /// An older backup is no; `None`: any age will do.
     pub max_age: Option<Duration>,
     /// The server of [`Level::Drill`]; `None`: looked for on `PATH`.
     pub server_binary: Option<PathBuf>,
+    /// Where the drill and large comparisons put what they need for a while.
+    pub temporary: PathBuf,
+    /// Bytes of memory for comparing; `None`: a few dozen MiB.
+    pub memory: Option<usize>,
 }
 
 /// What is verified.
@@ -62,167 +59,69 @@ pub enum Subject {
 }
 
 /// What a backup is compared with, and how.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Comparison {
     /// The other side.
     pub with: Other,
+    /// Which differences are a no.
+    pub fail_on: Vec<FailOn>,
     /// By how much two expiry times may differ.
     pub ttl_tolerance: Duration,
     /// Globs of which one must match; empty: every key.
     pub keys: Vec<String>,
+    /// Only this database; `None`: all.
+    pub database: Option<u32>,
     /// How many keys that differ are named.
     pub limit: u64,
 }
 
 /// The other side of a comparison.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Other {
     /// A live instance.
-    Server(Box<Server>),
-    /// Another backup of the same repository, as it was typed.
-    Backup(String),
+    Server {
+        /// Which.
+        server: Box<Server>,
+        /// No backup was named: the one that was restored into it last is meant, if there is a receipt.
+        last_restored: bool,
+    },
+    /// Another backup.
+    Backup {
+        /// The repository.
+        place: Place,
+        /// As it was typed.
+        id: String,
+    },
 }
 
-/// How much is proven. Each level holds the ones before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Level {
-    /// Presence and sizes.
-    Manifest,
-    /// SHA-256 of what is stored and of the raw stream.
-    Checksum,
-    /// Frames, CRC64, a full walk, key counts.
-    #[default]
-    Structure,
-    /// Loaded into a throwaway server.
-    Drill,
-}
-
-impl Level {
-    /// As it is typed and stored.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Manifest => "manifest",
-            Self::Checksum => "checksum",
-            Self::Structure => "structure",
-            Self::Drill => "drill",
-        }
-    }
-}
-
-/// How many of all backups.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Sample {
-    /// So many.
-    Count(u64),
-    /// Such a share, above 0 and at most 100.
-    Percent(f64),
+/// A kind of difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailOn {
+    /// Keys that the other side lacks.
+    Missing,
+    /// Keys that differ in type, value or expiry; functions.
+    Different,
+    /// Keys that only the other side has.
+    Extra,
+    /// All of them.
+    Any,
 }
 
 /// Verifies.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
-    match &settings.subject {
-        Subject::One { backup: Backup::File(file), .. } => verify_file(settings, file, context).await,
+    let answer = match &settings.subject {
+        Subject::One { backup, comparison: Some(comparison) } => {
+            compare::run(settings, backup, comparison, context).await?
+        }
+        Subject::One { backup: Backup::File(file), .. } => one::file(settings, file, context).await?,
         Subject::One { backup: Backup::Stored { place, id, instance }, .. } => {
             let repository = place.open().await?;
             let manifest = super::which::load(&repository, id, instance.as_deref(), context).await?;
-            verify_stored(settings, &repository, &manifest, context).await
+            one::stored(settings, &repository, &manifest, context).await?.0
         }
-        Subject::All { .. } => Err(Misuse::not_supported_yet("`--all`").into()),
-    }
-}
-
-async fn verify_stored(
-    settings: &Settings,
-    repository: &Repository,
-    manifest: &Manifest,
-    context: &Context,
-) -> Result<Outcome> {
-    let level = level(settings.level)?;
-    let progress = context.bar();
-    let what = || format!("verify {}/{}", manifest.instance, manifest.id);
-    let report = verify::backup(repository, manifest, level, threads(), progress.as_ref(), &context.cancel).await;
-    progress.finish();
-    let report = report.with_context(what)?;
-    let contents =
-        manifest.census.as_ref().filter(|_| settings.census).map(|summary| (summary.clone(), report.census.as_ref()));
-    let mut outcome = answer(&report, level, &format!("{}/{}", manifest.instance, manifest.id), contents, context);
-    outcome.fields.shift_insert(0, "backup_id".to_owned(), manifest.id.clone().into());
-    outcome.fields.shift_insert(1, "instance".to_owned(), manifest.instance.clone().into());
-    Ok(outcome)
-}
-
-async fn verify_file(settings: &Settings, file: &File, context: &Context) -> Result<Outcome> {
-    let level = level(settings.level)?.max(verify::Level::Structure);
-    let progress = context.bar();
-    let moment_ms = context.now.timestamp_millis();
-    let found =
-        verify::file(file.path(), settings.census, moment_ms, threads(), progress.as_ref(), &context.cancel).await;
-    progress.finish();
-    let found = found.with_context(|| format!("verify {file}"))?;
-    let contents = found.report.census.as_ref().map(|census| (examination::summarize(census), Some(census)));
-    let mut outcome = answer(&found.report, level, &file.to_string(), contents, context);
-    outcome.fields.shift_insert(0, "file".to_owned(), file.to_string().into());
-    if let Some(inspected) = &found.inspected {
-        outcome = outcome.field("rdb", super::show::rdb_json(inspected));
-    }
-    Ok(outcome)
-}
-
-fn level(level: Level) -> Result<verify::Level> {
-    Ok(match level {
-        Level::Manifest => verify::Level::Manifest,
-        Level::Checksum => verify::Level::Checksum,
-        Level::Structure => verify::Level::Structure,
-        Level::Drill => return Err(Misuse::not_supported_yet("`--level drill`").into()),
-    })
-}
-
-/// The findings, what was looked at, and the verdict.
-fn answer(
-    report: &Report,
-    level: verify::Level,
-    what: &str,
-    contents: Option<(CensusSummary, Option<&Census>)>,
-    context: &Context,
-) -> Outcome {
-    let mut text = Vec::new();
-    if let Some((summary, census)) = &contents {
-        text.push(contents::to_text(summary, *census, context));
-    }
-    let mut table = Table::new(&["severity", "finding", "what", "evidence"]);
-    for finding in &report.findings {
-        let evidence: Vec<String> =
-            finding.evidence.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect();
-        table.row([
-            format!("{:?}", finding.severity).to_lowercase(),
-            finding.id.clone(),
-            words::escape(finding.title.as_bytes()),
-            words::escape(evidence.join(", ").as_bytes()),
-        ]);
-    }
-    if !table.is_empty() {
-        text.push(table.render(&context.printer));
-    }
-    let sentence = match report.status {
-        Status::Ok => format!("{what} is good: {}; {}", level.proves(), level.leaves_open()),
-        Status::Warning => {
-            format!("{what} is whole, with {}", words::counted(report.findings.len() as u64, "reservation"))
+        Subject::All { place, instance, sample, older_than } => {
+            all::run(settings, place, instance.as_deref(), (*sample, *older_than), context).await?
         }
-        Status::Failed => format!("{what} is damaged"),
-        Status::Unknown => format!("{what}: could not tell: it is newer than this version knows"),
     };
-    text.push(verdict(&context.printer, report.status, &sentence));
-    let mut outcome = Outcome::new(report.status)
-        .field("level", level)
-        .field("checked", &report.checked)
-        .field("findings", &report.findings)
-        .text(text.join("\n\n"));
-    if let Some((summary, census)) = contents {
-        outcome = outcome.field("census", contents::to_json(&summary, census, context));
-    }
-    outcome
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    Ok(answer.into_outcome(context))
 }

@@ -10,9 +10,10 @@ use super::comparing::{CompareError, Comparison, Options, Reading, Side, View, d
 use super::pass::{self, PassError};
 use crate::capture::CaptureError;
 use crate::capture::pipeline::Source;
+use crate::capture::scan::Scan;
 use crate::census::Census;
 use crate::connection::Node;
-use crate::connection::replication::{self, Payload};
+use crate::connection::replication::{self, Payload, ReplicationFault};
 use crate::progress::{Progress, Unit};
 
 /// What ought to be in the server.
@@ -54,6 +55,44 @@ pub async fn snapshot(
     tokio::select! {
         payload = replication::full_resync(node, options) => payload.map_err(|error| failed(CaptureError::from(error).into())),
         () = cancel.cancelled() => Err(failed(PassError::Interrupted)),
+    }
+}
+
+/// A server's data, and whether they are of one moment.
+pub struct Snapshot {
+    /// An RDB.
+    pub data: Box<dyn Source>,
+    /// True where the server refuses replication: the data are read key by key while others may write.
+    pub is_fuzzy: bool,
+}
+
+/// Asks a server for its data set: of this moment by replication, and key by key where that is not allowed.
+///
+/// # Errors
+/// If it cannot be reached or refuses both.
+pub async fn snapshot_or_scan(
+    node: &Node,
+    options: &replication::Options,
+    cancel: &CancellationToken,
+) -> Result<Snapshot, CompareError> {
+    let refused = match snapshot(node, options, cancel).await {
+        Ok(payload) => return Ok(Snapshot { data: Box::new(payload), is_fuzzy: false }),
+        Err(error) => error,
+    };
+    let CompareError::Live { source: PassError::Capture(CaptureError::Replication(error)), .. } = &refused else {
+        return Err(refused);
+    };
+    if !matches!(error.fault, ReplicationFault::NoPermission { .. } | ReplicationFault::Unsupported { .. }) {
+        return Err(refused);
+    }
+    tokio::select! {
+        scan = Scan::begin(node) => match scan {
+            Ok(scan) => Ok(Snapshot { data: Box::new(scan), is_fuzzy: true }),
+            Err(error) => Err(CompareError::Live { node: node.to_string(), source: CaptureError::from(error).into() }),
+        },
+        () = cancel.cancelled() => {
+            Err(CompareError::Live { node: node.to_string(), source: PassError::Interrupted })
+        }
     }
 }
 

@@ -151,6 +151,12 @@ choices! {
         Structure = "structure", "and are an RDB that can be read to the end, with the right counts";
         Drill = "drill", "and load into a throwaway server";
     }
+    verify::FailOn {
+        Missing = "missing", "keys that the backup has and the other side has not";
+        Different = "different", "keys whose type, value or expiry differs, and functions";
+        Extra = "extra", "keys that only the other side has";
+        Any = "any", "every difference";
+    }
     diagnose::FailOn {
         Warning = "warning", "exit 1 for a warning, 2 for a critical finding";
         Critical = "critical", "exit 2 for a critical finding, 0 for a warning";

@@ -6,31 +6,34 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 
 use super::{Database, Stored, values};
-use crate::commands::diagnose::FailOn;
-use crate::commands::verify::{Level, Sample};
+use crate::commands::verify::{FailOn, Level, Sample};
 
 /// Options of `verify`.
 #[derive(Args)]
 #[command(after_help = "Examples:
   redis-ops verify -r s3://backups/redis --backup-id latest
   redis-ops verify -r s3://backups/redis --backup-id 2024-01-01-01-00 --level checksum
-  redis-ops verify -r s3://backups/redis --backup-id latest --instance redis-prod
+  redis-ops verify -r s3://backups/redis --instance redis-prod
+  redis-ops verify -r s3://backups/redis --backup-id 2024-01-01-01-00 --against 2024-01-02-01-00
+  redis-ops verify -r s3://backups/redis --backup-id latest --level drill
+  redis-ops verify -r s3://backups/redis --all --level checksum --older-than 7d --sample 10%
+  redis-ops verify -r s3://backups/redis --backup-id redis-prod/latest --level manifest --max-age 26h -f nagios
   redis-ops verify --file dump.rdb.gz")]
 pub struct Verify {
     #[command(flatten)]
     pub stored: Stored,
-    /// How much is proven.
-    #[arg(long, value_enum, default_value_t)]
-    pub level: Level,
+    /// How much is proven [default: structure; of a backup that is compared: manifest].
+    #[arg(long, value_enum)]
+    pub level: Option<Level>,
     /// Shows what the data is made of.
     #[arg(long)]
     pub census: bool,
-    /// Compares with another backup.
+    /// Compares with another backup: what it lacks, has besides, and has differently.
     #[arg(long, value_name = "ID")]
     pub against: Option<String>,
-    /// From which severity on the answer is no.
-    #[arg(long, value_enum, value_name = "SEVERITY", default_value_t)]
-    pub fail_on: FailOn,
+    /// Which differences are a no; may be given several times.
+    #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',', default_value = "any")]
+    pub fail_on: Vec<FailOn>,
     /// By how much two expiry times may differ [default: 0s].
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub ttl_tolerance: Option<Duration>,
@@ -40,6 +43,9 @@ pub struct Verify {
     /// Names no more than this many keys that differ.
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: u64,
+    /// Bytes of memory for comparing, such as 64MiB; what needs more goes to a file without a name in the folder for temporary files.
+    #[arg(long, value_name = "BYTES", value_parser = values::bytes, hide_short_help = true)]
+    pub memory: Option<u64>,
     /// The answer is no if the backup is older than this, such as 26h.
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub max_age: Option<Duration>,
@@ -64,7 +70,9 @@ pub struct Verify {
 #[command(after_help = "Examples:
   redis-ops show latest -r s3://backups/redis
   redis-ops show redis-prod/2024-01-01-01-00 -r s3://backups/redis --json
-  redis-ops show --file dump.rdb.gz")]
+  redis-ops show latest -r s3://backups/redis --keys 'user:*' --limit 20
+  redis-ops show latest -r s3://backups/redis --key user:1
+  redis-ops show --file dump.rdb.gz --format ndjson > keys.ndjson")]
 pub struct Show {
     /// An exact id, a unique beginning, `latest`, or INSTANCE/ID.
     #[arg(value_name = "ID", required_unless_present = "file")]
@@ -72,6 +80,15 @@ pub struct Show {
     /// An RDB file in place of a backup: .rdb, .rdb.gz, .rdb.zst, or - for stdin.
     #[arg(long, value_name = "PATH", conflicts_with = "backup_id", value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
+    /// Looks inside: the keys that match; may be given several times.
+    #[arg(long, value_name = "GLOB")]
+    pub keys: Vec<String>,
+    /// Looks inside: one key, with its value.
+    #[arg(long, value_name = "NAME", conflicts_with = "keys")]
+    pub key: Option<String>,
+    /// With --keys or --format ndjson: no more than this many keys.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
     #[command(flatten)]
     pub database: Database,
 }

@@ -18,13 +18,19 @@ impl Resolver<'_> {
         } else {
             self.one(typed)?
         };
+        // Reading all of a backup that is only held against something else would cost more than the comparison.
+        let usual = match &subject {
+            verify::Subject::One { comparison: Some(_), .. } => verify::Level::Manifest,
+            _ => verify::Level::Structure,
+        };
         Ok(verify::Settings {
             subject,
-            level: typed.level,
+            level: typed.level.unwrap_or(usual),
             census: typed.census,
-            fail_on: typed.fail_on,
             max_age: typed.max_age,
             server_binary: typed.server_binary.clone(),
+            temporary: std::env::temp_dir(),
+            memory: typed.memory.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
         })
     }
 
@@ -34,29 +40,43 @@ impl Resolver<'_> {
             self.no_database("verify", typed.database.number)?;
         }
         let instance = server.as_ref().map(|server| server.instance.clone());
+        let nothing_named = typed.stored.backup_id.is_none() && typed.stored.file.is_none();
         let with = match (server, &typed.against) {
             (Some(_), Some(_)) => {
                 return Err(Misuse::usage(
                     "a backup is compared with an instance or with another backup, not with both",
                 ));
             }
-            (Some(server), None) => Some(verify::Other::Server(Box::new(server))),
-            (None, Some(id)) => Some(verify::Other::Backup(id.clone())),
+            (Some(server), None) => {
+                Some(verify::Other::Server { server: Box::new(server), last_restored: nothing_named })
+            }
+            (None, Some(id)) => Some(verify::Other::Backup { place: self.place()?, id: id.clone() }),
             (None, None) => None,
         };
         let comparison = with.map(|with| verify::Comparison {
             with,
+            fail_on: typed.fail_on.clone(),
             ttl_tolerance: typed.ttl_tolerance.unwrap_or_default(),
             keys: typed.keys.clone(),
+            database: typed.database.number.or(self.database),
             limit: typed.limit,
         });
         Ok(verify::Subject::One { backup: self.stored(&Chosen::from(&typed.stored), instance)?, comparison })
     }
 
     pub(super) fn show(&self, typed: &Show) -> Result<show::Settings, Misuse> {
-        self.no_database("show", typed.database.number)?;
+        let looks_inside = typed.key.is_some() || !typed.keys.is_empty();
+        if !looks_inside {
+            self.no_database("show", typed.database.number)?;
+        }
         let chosen = Chosen { id: typed.backup_id.as_deref(), file: typed.file.as_deref() };
-        Ok(show::Settings { backup: self.stored(&chosen, self.typed_instance_name()?)? })
+        Ok(show::Settings {
+            backup: self.stored(&chosen, self.typed_instance_name()?)?,
+            keys: typed.keys.clone(),
+            key: typed.key.as_ref().map(|name| name.clone().into_bytes()),
+            database: typed.database.number.or(self.database),
+            limit: typed.limit,
+        })
     }
 
     pub(super) fn diagnose(&self, typed: &Diagnose) -> Result<diagnose::Settings, Misuse> {

@@ -300,8 +300,8 @@ fn a_verification_compares_with_a_server_only_if_it_was_typed() {
         }
     };
     assert_eq!(comparison(&["--backup-id", "latest"]), None);
-    assert!(matches!(comparison(&["--instance", "redis-prod"]), Some(verify::Other::Server(_))));
-    assert_eq!(comparison(&["--against", "2024"]), Some(verify::Other::Backup("2024".into())));
+    assert!(matches!(comparison(&["--instance", "redis-prod"]), Some(verify::Other::Server { last_restored: true, .. })));
+    assert!(matches!(comparison(&["--against", "2024"]), Some(verify::Other::Backup { id, .. }) if id == "2024"));
     refused(
         &["verify", "-i", "redis-prod", "--against", "2024"],
         "a backup is compared with an instance or with another backup, not with both",

@@ -1,0 +1,172 @@
+//! A walk over a repository: every backup, or a share of them, or those that were not verified for long.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Result;
+use chrono::TimeDelta;
+use serde_json::{Map, Value, json};
+
+use super::answer::{Answer, findings_lines};
+use super::{Sample, Settings, one};
+use crate::commands::Context;
+use crate::commands::table::Table;
+use crate::commands::which::Place;
+use crate::hint::Interrupted;
+use crate::printer::words;
+use crate::repository::manifest::Purpose;
+use crate::repository::{BackupId, Listed, ListedStatus};
+use crate::status::Status;
+use crate::verify::walk;
+
+/// Verifies one backup after the other; a damaged one does not end the walk.
+pub async fn run(
+    settings: &Settings,
+    place: &Place,
+    instance: Option<&str>,
+    (sample, older_than): (Option<Sample>, Option<Duration>),
+    context: &Context,
+) -> Result<Answer> {
+    let repository = place.open().await?;
+    let all = repository.list(instance).await?;
+    let published = all.iter().filter(|listed| !matches!(listed.status, ListedStatus::Incomplete(_))).count() as u64;
+    let older_than = older_than.map(|age| TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX));
+    let due = walk::due(all.clone(), settings.level, sample, older_than, context.now);
+
+    // The age is a question to the newest good backup of each instance, not to each backup.
+    let one_settings = Settings { max_age: None, census: false, ..settings.clone() };
+    let mut answer = Answer::new(Status::Ok, "");
+    let mut table = Table::new(&["backup", "answer", "what"]);
+    let mut backups: Vec<Map<String, Value>> = Vec::with_capacity(due.len());
+    let mut counts = BTreeMap::<Status, u64>::new();
+    let mut bad = Vec::new();
+    for listed in &due {
+        let name = format!("{}/{}", listed.instance, listed.id);
+        let (status, sentence, mut entry, details) = match listed.manifest() {
+            Some(manifest) => match one::stored(&one_settings, &repository, manifest, context).await {
+                Ok((one, report)) => (one.status, one.sentence, one.fields, findings_lines(&report.findings)),
+                Err(_) if context.cancel.is_cancelled() => return Err(Interrupted.into()),
+                // One that cannot be read does not keep the others from being looked at.
+                Err(error) => (Status::Unknown, format!("{error:#}"), named(listed), String::new()),
+            },
+            None => (Status::Failed, unreadable(listed), named(listed), String::new()),
+        };
+        entry.insert("status".to_owned(), json!(status));
+        entry.insert("summary".to_owned(), sentence.clone().into());
+        if status > Status::Warning {
+            bad.push((listed.instance.clone(), listed.id));
+        }
+        table.row([words::escape(name.as_bytes()), word(status).to_owned(), words::escape(sentence.as_bytes())]);
+        answer.case(&listed.instance, format!("{} {}", listed.id, settings.level.name()), status, &sentence, details);
+        *counts.entry(status).or_default() += 1;
+        backups.push(entry);
+        answer.status = answer.status.and(status);
+    }
+    too_old(settings, &all, &bad, &mut answer, &mut table, context);
+    if !table.is_empty() {
+        answer.text.push(table.render(&context.printer));
+    }
+    if published == 0 {
+        // Nothing checked is not good.
+        answer.status = answer.status.and(Status::Unknown);
+    }
+    let count = |status| counts.get(&status).copied().unwrap_or(0);
+    answer.sentence = if published == 0 {
+        format!("nothing was checked: there is no backup in {}", repository.describe())
+    } else if due.is_empty() {
+        format!("nothing was due: {} in {}", words::counted(published, "backup"), repository.describe())
+    } else {
+        let mut parts = vec![format!(
+            "{} of {} verified at level {}",
+            words::count(due.len() as u64),
+            words::counted(published, "backup"),
+            settings.level.name()
+        )];
+        for (status, text) in [
+            (Status::Ok, "good"),
+            (Status::Warning, "with reservations"),
+            (Status::Failed, "damaged"),
+            (Status::Unknown, "could not tell"),
+        ] {
+            if count(status) > 0 {
+                parts.push(format!("{} {text}", words::count(count(status))));
+            }
+        }
+        parts.join(", ")
+    };
+    if let Some(case) = answer.cases.iter().find(|case| case.name == AGE && case.status == Status::Failed) {
+        answer.sentence.push_str(&format!("; {}", case.sentence));
+    }
+    answer.field("level", settings.level);
+    answer.field("checked", json!({"backups": due.len(), "of": published, "damaged": count(Status::Failed)}));
+    answer.field("backups", backups);
+    #[allow(clippy::cast_precision_loss, reason = "numbers for a graph")]
+    answer.numbers.extend([("checked", due.len() as f64, ""), ("damaged", count(Status::Failed) as f64, "")]);
+    Ok(answer)
+}
+
+fn named(listed: &Listed) -> Map<String, Value> {
+    let mut object = Map::new();
+    object.insert("backup_id".to_owned(), listed.id.to_string().into());
+    object.insert("instance".to_owned(), listed.instance.clone().into());
+    object
+}
+
+fn unreadable(listed: &Listed) -> String {
+    match &listed.status {
+        ListedStatus::Unreadable(reason) => format!("{}/{} has no manifest that can be used: {reason}", listed.instance, listed.id),
+        _ => format!("{}/{} was never finished", listed.instance, listed.id),
+    }
+}
+
+/// Name of the question how old the newest backup is.
+const AGE: &str = "age";
+
+/// Of each instance the newest backup that was not found bad must be young enough.
+fn too_old(
+    settings: &Settings,
+    all: &[Listed],
+    bad: &[(String, BackupId)],
+    answer: &mut Answer,
+    table: &mut Table,
+    context: &Context,
+) {
+    let Some(limit) = settings.max_age else { return };
+    let mut newest = BTreeMap::<&str, Option<Duration>>::new();
+    for listed in all {
+        let youngest = newest.entry(&listed.instance).or_default();
+        let Some(manifest) = listed.manifest() else { continue };
+        if manifest.purpose == Purpose::Safety
+            || bad.contains(&(listed.instance.clone(), listed.id))
+        {
+            continue;
+        }
+        let age = one::age(manifest, context.now);
+        *youngest = Some(youngest.map_or(age, |other: Duration| other.min(age)));
+    }
+    let mut ages = Vec::new();
+    for (instance, age) in newest {
+        let is_old = age.is_none_or(|age| age > limit);
+        let status = if is_old { Status::Failed } else { Status::Ok };
+        let sentence = match age {
+            Some(age) => format!("the newest good backup of {instance} is {} old", words::span(age)),
+            None => format!("{instance} has no good backup"),
+        };
+        if is_old {
+            table.row([words::escape(instance.as_bytes()), word(status).to_owned(), sentence.clone()]);
+        }
+        answer.case(instance, AGE, status, &sentence, String::new());
+        answer.status = answer.status.and(status);
+        ages.push(json!({"instance": instance, "newest_good_age_seconds": age.map(|age| age.as_secs()), "status": status}));
+    }
+    answer.field("ages", ages);
+}
+
+fn word(status: Status) -> &'static str {
+    match status {
+        Status::Ok => "ok",
+        Status::Warning => "warning",
+        Status::Failed => "failed",
+        Status::Unknown => "unknown",
+    }
+}

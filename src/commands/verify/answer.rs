@@ -1,0 +1,113 @@
+//! What a verification found, and how it is shown: for people, as JSON, as JUnit's XML, as a line for Nagios.
+
+use chrono::Utc;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::commands::junit::{self, Case};
+use crate::commands::outcome::Format;
+use crate::commands::table::{Table, verdict};
+use crate::commands::{Context, Outcome, nagios};
+use crate::finding::Finding;
+use crate::printer::Printer;
+use crate::printer::words;
+use crate::status::Status;
+
+/// The answer, in all its forms.
+pub struct Answer {
+    /// Yes, no, or could not tell.
+    pub status: Status,
+    /// One line.
+    pub sentence: String,
+    /// Tables and words above it, for people.
+    pub text: Vec<String>,
+    /// For JSON.
+    pub fields: Map<String, Value>,
+    /// For CI: one per question.
+    pub cases: Vec<Case>,
+    /// For monitoring: name, value, unit.
+    pub numbers: Vec<(&'static str, f64, &'static str)>,
+}
+
+impl Answer {
+    /// An answer of one line.
+    pub fn new(status: Status, sentence: impl Into<String>) -> Self {
+        Self {
+            status,
+            sentence: sentence.into(),
+            text: Vec::new(),
+            fields: Map::new(),
+            cases: Vec::new(),
+            numbers: Vec::new(),
+        }
+    }
+
+    /// Adds a field to the JSON object.
+    pub fn field(&mut self, name: &str, value: impl Serialize) {
+        let value = serde_json::to_value(value).expect("results are made of what JSON can say");
+        self.fields.insert(name.to_owned(), value);
+    }
+
+    /// Adds a question of its own, and its answer: the worse of all counts.
+    pub fn case(&mut self, class: &str, name: impl Into<String>, status: Status, sentence: &str, details: String) {
+        self.cases.push(Case {
+            class: class.to_owned(),
+            name: name.into(),
+            status,
+            sentence: sentence.to_owned(),
+            details,
+        });
+    }
+
+    /// In the format that was asked for.
+    pub fn into_outcome(self, context: &Context) -> Outcome {
+        let text = match context.format {
+            Format::Nagios => nagios::line(self.status, &self.sentence, &self.numbers),
+            Format::Junit => {
+                #[allow(clippy::cast_precision_loss, reason = "milliseconds of one run")]
+                let seconds = (Utc::now() - context.now).num_milliseconds().max(0) as f64 / 1000.0;
+                junit::document("redis-ops verify", &self.cases, seconds)
+            }
+            // Cron sends a letter for every word.
+            _ if context.printer.choices().quiet && self.status == Status::Ok => String::new(),
+            _ => {
+                let mut text = self.text;
+                text.push(verdict(&context.printer, self.status, &self.sentence));
+                text.join("\n\n")
+            }
+        };
+        let mut outcome = Outcome::new(self.status).text(text);
+        outcome.fields = self.fields;
+        outcome
+    }
+}
+
+/// Findings as a table; `None` where there are none.
+pub fn findings_table(findings: &[Finding], printer: &Printer) -> Option<String> {
+    let mut table = Table::new(&["severity", "finding", "what", "evidence"]);
+    for finding in findings {
+        let evidence: Vec<String> =
+            finding.evidence.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect();
+        table.row([
+            format!("{:?}", finding.severity).to_lowercase(),
+            finding.id.clone(),
+            words::escape(finding.title.as_bytes()),
+            words::escape(evidence.join(", ").as_bytes()),
+        ]);
+    }
+    (!table.is_empty()).then(|| table.render(printer))
+}
+
+/// Findings as lines, for CI.
+pub fn findings_lines(findings: &[Finding]) -> String {
+    let line = |finding: &Finding| {
+        let evidence: Vec<String> =
+            finding.evidence.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect();
+        format!("{}: {} ({})", finding.id, finding.title, evidence.join(", "))
+    };
+    findings.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

@@ -1,0 +1,321 @@
+//! A backup, or a file, held against a living server or against another backup.
+
+use anyhow::{Context as _, Result};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Map, Value, json};
+
+use super::answer::{Answer, findings_lines, findings_table};
+use super::{Comparison, FailOn, Other, Settings, one};
+use crate::capture::source::{self, ReadFrom};
+use crate::census::{Glob, Selection};
+use crate::commands::Context;
+use crate::commands::backup::threads;
+use crate::commands::table::Table;
+use crate::commands::which::{self, Backup, Server};
+use crate::examination;
+use crate::hint::Interrupted;
+use crate::printer::words;
+use crate::repository::manifest::Manifest;
+use crate::repository::{Repository, RepositoryError};
+use crate::status::Status;
+use crate::verify::at_rest::{AtRest, AtRestError};
+use crate::verify::comparing::{self, CompareError, View};
+use crate::verify::live::{self, Expected, Living};
+use crate::verify::{against, receipt};
+
+/// Compares.
+pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, context: &Context) -> Result<Answer> {
+    let server = match &comparison.with {
+        Other::Server { server, last_restored } => Some((server.as_ref(), *last_restored)),
+        Other::Backup { .. } => None,
+    };
+    // Who cannot be reached need not be compared with anything.
+    let chosen = match server {
+        Some((server, _)) => Some(
+            source::choose(&server.node, ReadFrom::Itself).await.with_context(|| format!("look at {}", server.node))?,
+        ),
+        None => None,
+    };
+    let (repository, manifest) = match backup {
+        Backup::File(_) => (None, None),
+        Backup::Stored { place, id, instance } => {
+            let repository = place.open().await?;
+            let last = match (server, &chosen) {
+                (Some((server, true)), Some(chosen)) => {
+                    last_restored(&repository, server, &chosen.facts.run_id, context).await?
+                }
+                _ => None,
+            };
+            let manifest = match last {
+                Some(manifest) => manifest,
+                None => of_instance(&repository, id, instance.as_deref(), server.is_some_and(|(_, any)| any), context).await?,
+            };
+            (Some(repository), Some(manifest))
+        }
+    };
+    let left = match (backup, &repository, &manifest) {
+        (Backup::File(file), ..) => AtRest::File(file.path()),
+        (_, Some(repository), Some(manifest)) => AtRest::Backup { repository, manifest },
+        _ => return Err(anyhow::anyhow!("neither a backup nor a file")),
+    };
+
+    // A backup that is damaged proves nothing, and the server need not be asked.
+    let mut answer = match (&repository, &manifest) {
+        (Some(repository), Some(manifest)) => {
+            let (answer, _) = one::stored(settings, repository, manifest, context).await?;
+            if answer.status == Status::Failed {
+                return Ok(answer);
+            }
+            answer
+        }
+        _ => {
+            let mut answer = Answer::new(Status::Ok, "");
+            answer.field("file", left.name());
+            answer
+        }
+    };
+
+    let selection = Selection {
+        keys: comparison.keys.iter().map(|glob| Glob::new(glob)).collect(),
+        databases: comparison.database.map(u64::from).into_iter().collect(),
+        ..Selection::default()
+    };
+    let view = View::of(selection);
+    let options = comparing::Options {
+        memory_limit: settings.memory.unwrap_or(comparing::MEMORY_LIMIT),
+        folder: settings.temporary.clone(),
+        examples: usize::try_from(comparison.limit).unwrap_or(usize::MAX),
+        ttl_tolerance: comparison.ttl_tolerance,
+        threads: threads(),
+        functions: view.is_everything(),
+    };
+    let progress = context.bar();
+    let (what, compared) = match (&comparison.with, chosen) {
+        (Other::Server { server, .. }, Some(chosen)) => {
+            let what = format!("{} against {}", server.node, left.name());
+            context.printer.say(&format!("comparing {what}"));
+            let compared = with_server(&left, &chosen, &view, &options, progress.as_ref(), context).await;
+            (what, compared)
+        }
+        (Other::Backup { place, id }, _) => {
+            let other = place.open().await?;
+            let instance = manifest.as_ref().map(|manifest| manifest.instance.as_str());
+            let manifest = which::load(&other, id, instance, context).await?;
+            let right = AtRest::Backup { repository: &other, manifest: &manifest };
+            answer.field("against", json!({"backup_id": manifest.id, "instance": manifest.instance}));
+            let compared = against::compare(left, right, &view, &options, progress.as_ref(), &context.cancel).await;
+            (format!("{} against {}", right.name(), left.name()), compared.map(|compared| (compared, false)))
+        }
+        _ => return Err(anyhow::anyhow!("nothing to compare with")),
+    };
+    progress.finish();
+    let class = manifest.as_ref().map_or("file", |manifest| &manifest.instance).to_owned();
+    match compared {
+        Ok((compared, is_fuzzy)) => judge(&mut answer, &class, &what, (&compared, is_fuzzy), comparison, context),
+        Err(error) if error.is_interrupted() => return Err(Interrupted.into()),
+        Err(CompareError::AtRest(error)) => unfit(&mut answer, &class, &what, error, context)?,
+        Err(error) => return Err(anyhow::Error::new(error).context(format!("compare {what}"))),
+    }
+    Ok(answer)
+}
+
+async fn with_server(
+    left: &AtRest<'_>,
+    chosen: &source::Chosen,
+    view: &View,
+    options: &comparing::Options,
+    progress: &dyn crate::progress::Progress,
+    context: &Context,
+) -> Result<(comparing::Comparison, bool), CompareError> {
+    // What nobody can look into is no reason to make the server fork.
+    left.understood()?;
+    let asked = live::replication_options(chosen.node.timeout);
+    progress.phase("waiting for the snapshot", crate::progress::Unit::Bytes, None);
+    let mut snapshot = live::snapshot_or_scan(&chosen.node, &asked, &context.cancel).await?;
+    if snapshot.is_fuzzy {
+        context.printer.say("the server does not allow replication: it is read key by key, which is not one moment of its data");
+    }
+    let expected = Expected { data: *left, view: view.clone(), census: None };
+    let mut servers = [Living { node: chosen.node.to_string(), data: snapshot.data.as_mut() }];
+    let compared = live::compare(&expected, &mut servers, view, options, progress, &context.cancel).await?;
+    Ok((compared, snapshot.is_fuzzy))
+}
+
+/// The backup that was restored into this server last, and says so.
+async fn last_restored(
+    repository: &Repository,
+    server: &Server,
+    run_id: &str,
+    context: &Context,
+) -> Result<Option<Manifest>> {
+    let target = receipt::Target { instance: server.instance.clone(), run_id: run_id.to_owned() };
+    let Some((listed, time)) = receipt::last_restored(repository, &target).await? else { return Ok(None) };
+    context.printer.say(&format!(
+        "backup {}/{}: it was restored into {} at {}",
+        listed.instance,
+        listed.id,
+        server.node,
+        time.format("%Y-%m-%d %H:%M:%S UTC")
+    ));
+    Ok(listed.manifest().cloned())
+}
+
+/// The backup that was typed. Without one the latest of this very instance, not of another that happens to be the only one.
+async fn of_instance(
+    repository: &Repository,
+    id: &str,
+    instance: Option<&str>,
+    nothing_named: bool,
+    context: &Context,
+) -> Result<Manifest> {
+    if !nothing_named {
+        return which::load(repository, id, instance, context).await;
+    }
+    let own = match instance {
+        Some(instance) => which::load(repository, &format!("{instance}/{id}"), None, context).await,
+        None => which::load(repository, id, None, context).await,
+    };
+    let manifest = match own {
+        Err(error) if matches!(error.downcast_ref(), Some(RepositoryError::NotFound(_))) => {
+            which::load(repository, id, instance, context).await?
+        }
+        own => own?,
+    };
+    context.printer.say(&format!("backup {}/{}: the latest", manifest.instance, manifest.id));
+    Ok(manifest)
+}
+
+/// The backup is damaged (no), or newer than we know (could not tell).
+fn unfit(answer: &mut Answer, class: &str, what: &str, error: AtRestError, context: &Context) -> Result<()> {
+    let (status, finding) = match error {
+        AtRestError::Damaged { finding, .. } => (Status::Failed, *finding),
+        AtRestError::NotUnderstood { up_to, .. } => (Status::Unknown, examination::not_understood(up_to)),
+        AtRestError::Unreadable(error) => return Err(anyhow::Error::new(error).context(format!("compare {what}"))),
+    };
+    answer.status = answer.status.and(status);
+    answer.sentence = match status {
+        Status::Failed => format!("{what}: the backup is damaged: {}", words::escape(finding.title.as_bytes())),
+        _ => format!("{what}: could not tell: the backup is newer than this version knows"),
+    };
+    answer.text.extend(findings_table(std::slice::from_ref(&finding), &context.printer));
+    answer.case(class, what, status, &answer.sentence.clone(), findings_lines(std::slice::from_ref(&finding)));
+    if let Some(Value::Array(findings)) = answer.fields.get_mut("findings") {
+        findings.push(json!(finding));
+    } else {
+        answer.field("findings", [finding]);
+    }
+    answer.field("comparison", Value::Null);
+    Ok(())
+}
+
+/// The counts, the examples and the verdict.
+fn judge(
+    answer: &mut Answer,
+    class: &str,
+    what: &str,
+    (compared, is_fuzzy): (&comparing::Comparison, bool),
+    asked: &Comparison,
+    context: &Context,
+) {
+    let differences = &compared.differences;
+    let functions_differ = compared.functions.is_some_and(|functions| !functions.equal);
+    let is_no = asked.fail_on.iter().any(|kind| match kind {
+        FailOn::Missing => differences.missing > 0,
+        FailOn::Extra => differences.extra > 0,
+        FailOn::Different => differences.different() > 0 || functions_differ,
+        FailOn::Any => !compared.is_equal(),
+    });
+    let status = if is_no { Status::Failed } else { Status::Ok };
+    answer.status = answer.status.and(status);
+    let expired = match differences.expired {
+        0 => String::new(),
+        expired => format!(", {} expired since", words::count(expired)),
+    };
+    let sentence = if compared.is_equal() {
+        format!("{what}: equal, {}{expired}", words::counted(differences.equal, "key"))
+    } else {
+        let functions = if functions_differ { ", functions differ" } else { "" };
+        format!(
+            "{what}: {} missing, {} extra, {} different, {} equal ({:.2}%){expired}{functions}",
+            words::count(differences.missing),
+            words::count(differences.extra),
+            words::count(differences.different()),
+            words::count(differences.equal),
+            // Rounded down: what is not all is not 100%.
+            (differences.ratio() * 10_000.0).floor() / 100.0,
+        )
+    };
+    answer.sentence = sentence;
+    if is_fuzzy && !compared.is_equal() {
+        answer.sentence.push_str("; read key by key: what others wrote meanwhile may be among them");
+    }
+    let limit = usize::try_from(asked.limit).unwrap_or(usize::MAX);
+    answer.text.extend(table(compared, limit, context));
+    let mut json = to_json(compared, limit, context);
+    json["consistency"] = if is_fuzzy { "fuzzy" } else { "point_in_time" }.into();
+    answer.field("comparison", json);
+    let details: Vec<String> = named(compared, limit)
+        .map(|(name, database, key)| format!("{name}: {} (database {database})", context.keys.show(key)))
+        .collect();
+    answer.case(class, what, status, &answer.sentence.clone(), details.join("\n"));
+    #[allow(clippy::cast_precision_loss, reason = "numbers for a graph")]
+    answer.numbers.extend([
+        ("equal", differences.equal as f64, ""),
+        ("missing", differences.missing as f64, ""),
+        ("extra", differences.extra as f64, ""),
+        ("different", differences.different() as f64, ""),
+    ]);
+}
+
+fn named(compared: &comparing::Comparison, limit: usize) -> impl Iterator<Item = (&'static str, u64, &[u8])> {
+    let examples = compared.differences.examples.iter();
+    examples
+        .filter_map(|example| {
+            let (database, key) = example.key.as_ref()?;
+            Some((example.difference.name(), *database, key.as_slice()))
+        })
+        .take(limit)
+}
+
+fn table(compared: &comparing::Comparison, limit: usize, context: &Context) -> Option<String> {
+    let mut table = Table::new(&["difference", "db", "key"]).numbers(&[1]);
+    for (difference, database, key) in named(compared, limit) {
+        table.row([difference.to_owned(), database.to_string(), context.keys.show(key)]);
+    }
+    (!table.is_empty()).then(|| table.render(&context.printer))
+}
+
+/// A comparison as JSON.
+pub fn to_json(compared: &comparing::Comparison, limit: usize, context: &Context) -> Value {
+    let differences = &compared.differences;
+    let by_key: Vec<Value> = named(compared, limit)
+        .map(|(difference, database, key)| {
+            let mut object = Map::new();
+            context.keys.insert(&mut object, key);
+            object.insert("database".to_owned(), database.into());
+            object.insert("difference".to_owned(), difference.into());
+            object.into()
+        })
+        .collect();
+    let looked_at = DateTime::<Utc>::from_timestamp_millis(compared.look_ms);
+    json!({
+        "is_equal": compared.is_equal(),
+        "equal": differences.equal,
+        "missing": differences.missing,
+        "extra": differences.extra,
+        "different": differences.different(),
+        "different_by": {
+            "type": differences.different_type,
+            "value": differences.different_value,
+            "expiry": differences.different_expiry,
+        },
+        "expired": differences.expired,
+        "ratio": differences.ratio(),
+        "functions": compared.functions.map(|functions| json!({
+            "expected": functions.left, "found": functions.right, "equal": functions.equal,
+        })),
+        "buckets": { "compared": compared.buckets.0, "differing": compared.buckets.1 },
+        "looked_at": looked_at.map(|time| time.to_rfc3339_opts(SecondsFormat::Millis, true)),
+        "by_key": by_key,
+    })
+}

@@ -1,0 +1,198 @@
+//! One backup, or a file in its place, held against its own manifest.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use chrono::{DateTime, Utc};
+
+use super::answer::{Answer, findings_lines, findings_table};
+use super::{Level, Settings};
+use crate::census::Census;
+use crate::commands::backup::threads;
+use crate::commands::which::File;
+use crate::commands::{Context, contents, show};
+use crate::examination;
+use crate::finding::{Finding, Severity};
+use crate::hint::Misuse;
+use crate::printer::words;
+use crate::repository::Repository;
+use crate::repository::manifest::{CensusSummary, Manifest};
+use crate::status::Status;
+use crate::verify::drill::{self, DrillError};
+use crate::verify::{self, Report, VerifyError, receipt};
+
+/// Verifies a backup as far as the settings say, and leaves a receipt.
+pub async fn stored(
+    settings: &Settings,
+    repository: &Repository,
+    manifest: &Manifest,
+    context: &Context,
+) -> Result<(Answer, Report)> {
+    let what = format!("{}/{}", manifest.instance, manifest.id);
+    let mut report = examine(settings, repository, manifest, context).await.with_context(|| format!("verify {what}"))?;
+    if let Err(error) = receipt::write(repository, manifest, settings.level, &report, context.now).await {
+        context.printer.say(&format!("warning: no receipt was written: {:#}", anyhow::Error::new(error)));
+    }
+    // Whether it is old is no question to the backup: it is not part of the receipt.
+    let age = age(manifest, context.now);
+    report.findings.extend(too_old(age, settings.max_age));
+    report.status = examination::status(&report.findings);
+
+    let contents = manifest.census.as_ref().filter(|_| settings.census);
+    let contents = contents.map(|summary| (summary.clone(), report.census.as_ref()));
+    let mut answer = answer(&report, settings.level, &what, contents, context);
+    answer.fields.shift_insert(0, "backup_id".to_owned(), manifest.id.clone().into());
+    answer.fields.shift_insert(1, "instance".to_owned(), manifest.instance.clone().into());
+    answer.field("age_seconds", age.as_secs());
+    let name = format!("{} {}", manifest.id, settings.level.name());
+    answer.case(&manifest.instance, name, report.status, &answer.sentence.clone(), findings_lines(&report.findings));
+    answer.numbers.push(("age", age.as_secs_f64(), "s"));
+    Ok((answer, report))
+}
+
+async fn examine(
+    settings: &Settings,
+    repository: &Repository,
+    manifest: &Manifest,
+    context: &Context,
+) -> Result<Report> {
+    let progress = context.bar();
+    let (threads, cancel) = (threads(), &context.cancel);
+    let report = match settings.level {
+        Level::Drill => {
+            let options = drill_options(settings);
+            verify::drilled(repository, manifest, &options, threads, progress.as_ref(), cancel).await
+        }
+        level => verify::backup(repository, manifest, level, threads, progress.as_ref(), cancel).await,
+    };
+    progress.finish();
+    report.map_err(with_hint)
+}
+
+fn drill_options(settings: &Settings) -> drill::Options {
+    let usual = drill::Options::new();
+    drill::Options {
+        binary: settings.server_binary.clone(),
+        folder: settings.temporary.clone(),
+        memory_limit: settings.memory.unwrap_or(usual.memory_limit),
+        ..usual
+    }
+}
+
+/// A drill that cannot begin is no answer, and there is something to do about it.
+fn with_hint(error: VerifyError) -> anyhow::Error {
+    let VerifyError::Drill(error) = error else { return error.into() };
+    let message = match &error {
+        DrillError::TooLittleMemory { needed, available } => format!(
+            "the drill needs about {} of memory, and {} are available",
+            words::bytes(*needed),
+            words::bytes(*available)
+        ),
+        other => other.to_string(),
+    };
+    Misuse::which_backup(error.code(), message).hint(error.hint()).into()
+}
+
+/// Verifies a file that somebody has.
+pub async fn file(settings: &Settings, file: &File, context: &Context) -> Result<Answer> {
+    if settings.level == Level::Drill {
+        return Err(Misuse::usage("the drill takes a backup: adopt the file with `backup --from-file` first").into());
+    }
+    // There is no manifest that the bytes could be held against.
+    let level = settings.level.max(Level::Structure);
+    let progress = context.bar();
+    let moment_ms = context.now.timestamp_millis();
+    let found =
+        verify::file(file.path(), settings.census, moment_ms, threads(), progress.as_ref(), &context.cancel).await;
+    progress.finish();
+    let found = found.with_context(|| format!("verify {file}"))?;
+    let contents = found.report.census.as_ref().map(|census| (examination::summarize(census), Some(census)));
+    let mut answer = answer(&found.report, level, &file.to_string(), contents, context);
+    answer.fields.shift_insert(0, "file".to_owned(), file.to_string().into());
+    if let Some(inspected) = &found.inspected {
+        answer.field("rdb", show::rdb_json(inspected));
+    }
+    let details = findings_lines(&found.report.findings);
+    answer.case("file", file.to_string(), found.report.status, &answer.sentence.clone(), details);
+    Ok(answer)
+}
+
+/// How old the data of a backup are.
+pub fn age(manifest: &Manifest, now: DateTime<Utc>) -> Duration {
+    // A clock that runs behind makes no backup from the future.
+    (now - manifest.created_at).to_std().unwrap_or_default()
+}
+
+/// The finding that a backup is older than it may be.
+pub fn too_old(age: Duration, limit: Option<Duration>) -> Option<Finding> {
+    let limit = limit.filter(|limit| age > *limit)?;
+    Some(
+        Finding::new(Severity::Critical, "backup_too_old", "the backup is older than it may be")
+            .evidence("age_seconds", age.as_secs())
+            .evidence("limit_seconds", limit.as_secs())
+            .threshold(format!("--max-age {}", words::span(limit)))
+            .fix("take a backup, and see why the last one was not taken"),
+    )
+}
+
+/// The findings, what was looked at, and the verdict.
+fn answer(
+    report: &Report,
+    level: Level,
+    what: &str,
+    contents: Option<(CensusSummary, Option<&Census>)>,
+    context: &Context,
+) -> Answer {
+    let mut answer = Answer::new(report.status, sentence(report, level, what));
+    if let Some((summary, census)) = &contents {
+        answer.text.push(contents::to_text(summary, *census, context));
+    }
+    answer.text.extend(findings_table(&report.findings, &context.printer));
+    answer.field("level", level);
+    answer.field("checked", &report.checked);
+    answer.field("findings", &report.findings);
+    if let Some(drill) = &report.drill {
+        answer.field("drill", drill);
+        answer.numbers.push(("rto", drill.rto_seconds, "s"));
+    }
+    if let Some((summary, census)) = contents {
+        answer.field("census", contents::to_json(&summary, census, context));
+    }
+    #[allow(clippy::cast_precision_loss, reason = "numbers for a graph")]
+    answer.numbers.push(("raw", report.checked.raw_bytes as f64, "B"));
+    answer
+}
+
+/// The verdict in one line.
+pub fn sentence(report: &Report, level: Level, what: &str) -> String {
+    let reservations = report.findings.iter().filter(|finding| finding.severity == Severity::Warning).count() as u64;
+    match report.status {
+        Status::Ok => match &report.drill {
+            Some(drill) => format!(
+                "{what} is good: {} {} loaded it in {} and holds {}{}; RTO {}, peak memory {}; {}",
+                drill.server,
+                drill.version,
+                words::span(Duration::from_secs_f64(drill.seconds.load)),
+                words::counted(drill.keys, "key"),
+                if drill.expired > 0 { format!(" ({} had expired)", words::count(drill.expired)) } else { String::new() },
+                words::span(Duration::from_secs_f64(drill.rto_seconds)),
+                words::bytes(drill.peak_memory_bytes),
+                level.leaves_open(),
+            ),
+            None => format!("{what} is good: {}; {}", level.proves(), level.leaves_open()),
+        },
+        Status::Warning => format!("{what} is whole, with {}", words::counted(reservations, "reservation")),
+        Status::Failed => {
+            let worst = report.findings.iter().find(|finding| finding.severity == Severity::Critical);
+            match worst.map(|finding| (finding.id.as_str(), finding.title.as_str())) {
+                Some(("backup_too_old", title)) => format!("{what}: {title}"),
+                Some((_, title)) => format!("{what} is damaged: {}", words::escape(title.as_bytes())),
+                None => format!("{what} is damaged"),
+            }
+        }
+        Status::Unknown => {
+            let why = report.findings.iter().find(|finding| examination::status(std::slice::from_ref(finding)) == Status::Unknown);
+            format!("{what}: could not tell: {}", why.map_or("it is newer than this version knows", |finding| &finding.title))
+        }
+    }
+}
