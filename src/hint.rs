@@ -2,12 +2,23 @@
 //!
 //! Typed errors are found anywhere in a chain. How errors are shown is the business of `commands`.
 
+mod wrapped;
+
 use std::fmt;
 
+use crate::capture::CaptureError;
+use crate::capture::source::SourceError;
+use crate::codec::CodecError;
+use crate::connection::replication::{ReplicationError, ReplicationFault};
 use crate::connection::{AuthenticationFault, CommandError, CommandFault, ConnectError, ConnectFault};
-use crate::repository::RepositoryError;
+use crate::rdb::RdbError;
+use crate::repository::{ManifestError, RepositoryError};
+use crate::restore::plan::Refused;
+use crate::restore::report::Failure;
 use crate::status::Status;
 use crate::storage::StorageError;
+use crate::verify::VerifyError;
+use crate::verify::pass::PassError;
 
 /// What was asked cannot be understood, or cannot be done as it was asked: exit 3 for every command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +70,20 @@ impl fmt::Display for Misuse {
 
 impl std::error::Error for Misuse {}
 
+/// Another run is at the same instance.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("another run is making the backup {instance}/{id}: process {pid} on {host}")]
+pub struct Locked {
+    /// Name of the instance.
+    pub instance: String,
+    /// Id that the other run has reserved.
+    pub id: String,
+    /// Its machine.
+    pub host: String,
+    /// Its process.
+    pub pid: u32,
+}
+
 /// Stopped by a signal. Whoever sees it has cleaned up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("interrupted")]
@@ -99,7 +124,7 @@ pub fn explain(error: &anyhow::Error) -> Meaning {
     if error.is::<Interrupted>() {
         return Meaning::new("interrupted");
     }
-    error.chain().find_map(of_one).unwrap_or_else(|| Meaning::new("failed"))
+    error.chain().find_map(|error| of_one(wrapped::inside(error))).unwrap_or_else(|| Meaning::new("failed"))
 }
 
 fn of_one(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
@@ -114,6 +139,18 @@ fn of_one(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
         let meaning = Meaning::new("bug").hint("please report it, with the command line and this message");
         return Some(Meaning { status: Some(Status::Unknown), ..meaning });
     }
+    if error.is::<Locked>() {
+        let hint =
+            "a longer `--wait-lock` waits on; if that run has died, what it began stays in the way until it is removed";
+        return Some(Meaning::new("locked").hint(hint));
+    }
+    if let Some(refused) = error.downcast_ref::<Refused>() {
+        return Some(of_refused(refused));
+    }
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        let meaning = Meaning::new(failure.code);
+        return Some(Meaning { hint: failure.hint.clone(), ..meaning });
+    }
     if let Some(connect) = error.downcast_ref::<ConnectError>() {
         return Some(of_connect(connect));
     }
@@ -123,7 +160,76 @@ fn of_one(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
     if let Some(repository) = error.downcast_ref::<RepositoryError>() {
         return Some(of_repository(repository));
     }
+    if let Some(replication) = error.downcast_ref::<ReplicationError>() {
+        return Some(of_replication(replication));
+    }
+    if let Some(rdb) = error.downcast_ref::<RdbError>() {
+        return Some(Meaning::new(rdb.code()));
+    }
+    if let Some(codec) = error.downcast_ref::<CodecError>() {
+        return Some(Meaning::new(codec.code()));
+    }
+    if let Some(capture) = error.downcast_ref::<CaptureError>() {
+        return Some(Meaning::new(if matches!(capture, CaptureError::Interrupted) {
+            "interrupted"
+        } else {
+            "corrupt"
+        }));
+    }
+    if matches!(error.downcast_ref(), Some(VerifyError::Interrupted))
+        || matches!(error.downcast_ref(), Some(PassError::Interrupted))
+    {
+        return Some(Meaning::new("interrupted"));
+    }
+    if let Some(SourceError::Refused(_)) = error.downcast_ref::<SourceError>() {
+        return Some(Meaning::new("source_not_fit"));
+    }
+    if let Some(file) = error.downcast_ref::<std::io::Error>() {
+        return of_file(file);
+    }
     error.downcast_ref::<StorageError>().map(of_storage)
+}
+
+fn of_file(error: &std::io::Error) -> Option<Meaning> {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => Some(Meaning::new("not_found")),
+        std::io::ErrorKind::PermissionDenied => Some(Meaning::new("access_denied")),
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Some(Meaning::new("no_space")),
+        _ => None,
+    }
+}
+
+fn of_replication(error: &ReplicationError) -> Meaning {
+    let meaning = Meaning::new(error.code());
+    match &error.fault {
+        ReplicationFault::Connect(error) => of_connect(error),
+        ReplicationFault::NoPermission { rule, .. } => meaning.hint(format!("`ACL SETUSER <user> {rule}` gives the right")),
+        ReplicationFault::Unsupported { .. } => {
+            meaning.hint("`--source scan` reads the server key by key (which is not one moment of its data)")
+        }
+        ReplicationFault::Loading => meaning.hint("wait until it has loaded: `INFO persistence` says how far it is"),
+        ReplicationFault::NoPrimaryLink { .. } => meaning.hint("`--read-from primary` reads the primary instead"),
+        ReplicationFault::SnapshotFailed { .. } => {
+            meaning.hint("the server's own log says why; often there is too little memory for a fork, or no disk space")
+        }
+        ReplicationFault::Silent { .. } => meaning.hint("is the server busy, or does a firewall drop idle connections?"),
+        ReplicationFault::Disconnected { .. } => {
+            meaning.hint("the server's own log says why it closed the connection; `client-output-buffer-limit replica` and `repl-timeout` do that")
+        }
+        _ => meaning,
+    }
+}
+
+/// What a plan refuses: the flag that goes ahead all the same, and the commands that mend it.
+fn of_refused(refused: &Refused) -> Meaning {
+    let meaning = Meaning::new(refused.code);
+    let flag = refused.flag.map(|flag| format!("`{flag}` goes ahead all the same"));
+    let fix = (!refused.fix.is_empty()).then(|| format!("`{}` mends it", refused.fix.join("`, `")));
+    match (flag, fix) {
+        (Some(flag), Some(fix)) => meaning.hint(format!("{flag}; {fix}")),
+        (Some(one), None) | (None, Some(one)) => meaning.hint(one),
+        (None, None) => meaning,
+    }
 }
 
 fn of_connect(error: &ConnectError) -> Meaning {
@@ -183,10 +289,14 @@ fn of_repository(error: &RepositoryError) -> Meaning {
         RepositoryError::Ambiguous { .. } => which_one(meaning.hint("`--backup-id INSTANCE/ID` says which one")),
         RepositoryError::InvalidName(_) => which_one(meaning),
         RepositoryError::Storage { source, .. } => of_storage(source),
-        RepositoryError::AlreadyExists(_)
-        | RepositoryError::MinuteIsFull(_)
-        | RepositoryError::Inconsistent(_)
-        | RepositoryError::Manifest { .. } => meaning,
+        RepositoryError::Manifest { source: ManifestError::NewerFormat(_), .. } => {
+            meaning.hint("a newer redis-ops has written it, and reads it")
+        }
+        // Whoever asks about a backup has the answer: it is damaged.
+        RepositoryError::Manifest { .. } => Meaning { status: Some(Status::Failed), ..meaning },
+        RepositoryError::AlreadyExists(_) | RepositoryError::MinuteIsFull(_) | RepositoryError::Inconsistent(_) => {
+            meaning
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Makes one backup. It exists once its manifest is written, and not before.
 
+mod publish;
+
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -8,16 +10,13 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::capture::pipeline::{self, Source, Stored};
+use crate::capture::scan::Scan;
 use crate::capture::source::{self, Chosen};
 use crate::capture::{CaptureError, Inspected, Opened};
 use crate::codec::Codec;
-use crate::connection::replication::{self, Framing, Payload, ReplicationError, Transfer};
-use crate::examination;
-use crate::introspection::ServerFacts;
+use crate::connection::replication::{self, Framing, ReplicationError, ReplicationFault};
 use crate::progress::{Progress, Unit};
-use crate::repository::manifest::{
-    Consistency, FORMAT_VERSION, Manifest, Purpose, Server, Shard, Structure, StructureState,
-};
+use crate::repository::manifest::{Consistency, Manifest, Purpose, Server};
 use crate::repository::{BegunBy, Draft, Leftover, Repository, RepositoryError};
 use crate::status::Status;
 use crate::storage::{StorageError, Upload};
@@ -37,12 +36,26 @@ pub struct Options {
     pub threads: usize,
     /// At most so many bytes of the RDB a second.
     pub rate: Option<u64>,
+    /// How the server is read.
+    pub method: Method,
     /// How the server sends its data.
     pub replication: replication::Options,
     /// When it begins: its id comes from it.
     pub now: DateTime<Utc>,
     /// Who makes it.
     pub by: BegunBy,
+}
+
+/// How a server's data is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Method {
+    /// By replication, or key by key where the server does not allow that.
+    #[default]
+    Auto,
+    /// By replication: one moment.
+    Replication,
+    /// By SCAN and DUMP: key by key, while others write.
+    Scan,
 }
 
 /// What was made.
@@ -67,12 +80,14 @@ pub struct SourceReport {
     pub role: String,
     /// `replication` or `scan`.
     pub method: &'static str,
-    /// `diskless` or `disk`.
-    pub transfer: &'static str,
+    /// `diskless` or `disk`; `None` where no RDB was sent.
+    pub transfer: Option<&'static str>,
     /// From the first command to the last byte.
     pub seconds: f64,
     /// Of the RDB.
     pub bytes_per_second: f64,
+    /// By how much `keyspace_hits` of the server has grown through us.
+    pub keyspace_hits_added: u64,
     /// What the server says it cost.
     pub impact: Impact,
 }
@@ -139,7 +154,7 @@ pub async fn run(
         Ok(made) => made,
         Err(error) => return Err(abandon(repository, draft, error).await),
     };
-    publish(options, repository, draft, made).await
+    publish::publish(options, repository, draft, made).await
 }
 
 /// Adopts an RDB file that somebody has.
@@ -158,7 +173,7 @@ pub async fn adopt(
         Ok(made) => made,
         Err(error) => return Err(abandon(repository, draft, error).await),
     };
-    publish(options, repository, draft, made).await
+    publish::publish(options, repository, draft, made).await
 }
 
 /// What is needed for a manifest.
@@ -169,7 +184,26 @@ struct Made {
     replid: String,
     offset: Option<u64>,
     server: Server,
+    consistency: Consistency,
     source: Option<SourceReport>,
+    warnings: Vec<String>,
+}
+
+impl Made {
+    /// From a node; what replication alone knows is left empty.
+    fn of(chosen: &Chosen, stored: Stored, object: String, source: SourceReport) -> Self {
+        Self {
+            stored,
+            object,
+            node: chosen.node.address.to_string(),
+            replid: String::new(),
+            offset: None,
+            server: publish::server(&chosen.facts),
+            consistency: Consistency::PointInTime,
+            source: Some(source),
+            warnings: Vec::new(),
+        }
+    }
 }
 
 async fn begin(options: &Options, repository: &Repository) -> Result<Draft, BackupError> {
@@ -193,10 +227,20 @@ async fn capture_node(
     cancel: &CancellationToken,
 ) -> Result<Made, Trouble> {
     let began = Instant::now();
+    if options.method == Method::Scan {
+        return capture_by_scan(options, chosen, draft, began, progress, cancel).await;
+    }
     progress.phase("waiting for the snapshot", Unit::Bytes, None);
-    let mut payload = tokio::select! {
-        payload = replication::full_resync(&chosen.node, &options.replication) => payload?,
+    let payload = tokio::select! {
+        payload = replication::full_resync(&chosen.node, &options.replication) => payload,
         () = cancel.cancelled() => return Err(CaptureError::Interrupted.into()),
+    };
+    let mut payload = match payload {
+        Err(error) if options.method == Method::Auto && is_forbidden(&error) => {
+            progress.note(&format!("reading key by key, which is not one moment of the data: {error}"));
+            return capture_by_scan(options, chosen, draft, began, progress, cancel).await;
+        }
+        payload => payload?,
     };
     progress.phase("reading", Unit::Bytes, payload.length());
     let (stored, object) = store(options, &mut payload, draft, progress, cancel).await?;
@@ -204,16 +248,50 @@ async fn capture_node(
     if stored.inspected.trailing_bytes > 0 {
         return Err(CaptureError::Trailing(stored.inspected.trailing_bytes).into());
     }
-    let source = report(chosen, &payload, &stored.inspected, options.replication.transfer, began).await;
+    let transfer = match payload.framing() {
+        Framing::Marked(_) => "diskless",
+        Framing::Counted(_) => "disk",
+    };
+    let source = report(chosen, "replication", Some(transfer), &stored.inspected, began).await;
     Ok(Made {
-        stored,
-        object,
-        node: chosen.node.address.to_string(),
         replid: payload.replid().unwrap_or_default().to_owned(),
         offset: payload.offset(),
-        server: server(&chosen.facts),
-        source: Some(source),
+        ..Made::of(chosen, stored, object, source)
     })
+}
+
+/// The server, or its ACL, lets nobody replicate: managed services do that.
+fn is_forbidden(error: &ReplicationError) -> bool {
+    matches!(error.fault, ReplicationFault::NoPermission { .. } | ReplicationFault::Unsupported { .. })
+}
+
+async fn capture_by_scan(
+    options: &Options,
+    chosen: &Chosen,
+    draft: &Draft,
+    began: Instant,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<Made, Trouble> {
+    let mut scan = tokio::select! {
+        scan = Scan::begin(&chosen.node) => scan.map_err(CaptureError::from)?,
+        () = cancel.cancelled() => return Err(CaptureError::Interrupted.into()),
+    };
+    progress.phase("reading key by key", Unit::Bytes, None);
+    let (stored, object) = store(options, &mut scan, draft, progress, cancel).await?;
+    let told = scan.report();
+    let source = SourceReport {
+        keyspace_hits_added: told.keyspace_hits_added,
+        ..report(chosen, "scan", None, &stored.inspected, began).await
+    };
+    let mut made = Made { consistency: Consistency::Fuzzy, ..Made::of(chosen, stored, object, source) };
+    made.warnings
+        .push("it was read key by key while others may have written: it is not one moment of the data".to_owned());
+    if told.gone > 0 {
+        made.warnings.push(format!("{} keys were gone before they could be read", told.gone));
+    }
+    made.warnings.extend(told.warnings);
+    Ok(made)
 }
 
 async fn capture_file(
@@ -239,7 +317,9 @@ async fn capture_file(
         replid: named("repl-id").unwrap_or_default(),
         offset: named("repl-offset").and_then(|offset| offset.parse().ok()),
         server,
+        consistency: Consistency::PointInTime,
         source: None,
+        warnings: Vec::new(),
         stored,
     })
 }
@@ -282,124 +362,24 @@ async fn abort(upload: Box<dyn Upload>) {
     }
 }
 
-async fn publish(options: &Options, repository: &Repository, draft: Draft, made: Made) -> Result<Report, BackupError> {
-    let mut manifest = manifest(options, &draft, &made);
-    if let Some(census) = &made.stored.inspected.census {
-        let rest = bytes::Bytes::from(crate::census::encode(census));
-        let sha256 = crate::codec::Sha256Digest::of(&rest);
-        if let Err(error) = draft.put_small(CENSUS_OBJECT, rest).await {
-            return Err(abandon(repository, draft, error.into()).await);
-        }
-        let summary = manifest.census.get_or_insert_with(|| examination::summarize(census));
-        (summary.object, summary.sha256) = (Some(CENSUS_OBJECT.to_owned()), Some(sha256));
-    }
-    manifest.finished_at = Utc::now();
-    // The manifest goes last, so that an interrupted backup is no backup.
-    let manifest = match repository.commit(&draft, manifest).await {
-        Ok(manifest) => manifest,
-        Err(error) => return Err(abandon(repository, draft, error.into()).await),
-    };
-    let warnings = warnings(&made.stored.inspected);
-    let status = if warnings.is_empty() { Status::Ok } else { Status::Warning };
-    Ok(Report { manifest, source: made.source, warnings, status })
-}
-
-/// Name of the object that holds what is too long for the manifest.
-const CENSUS_OBJECT: &str = "census.bin";
-
-fn warnings(inspected: &Inspected) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if let Some(error) = inspected.not_understood {
-        warnings.push(format!(
-            "the RDB is newer than this version knows ({error}): its bytes are stored and whole, without a census"
-        ));
-    }
-    if inspected.trailing_bytes > 0 {
-        warnings.push(format!("{} bytes follow the end of the RDB; they are stored as well", inspected.trailing_bytes));
-    }
-    warnings
-}
-
-fn manifest(options: &Options, draft: &Draft, made: &Made) -> Manifest {
-    let inspected = &made.stored.inspected;
-    Manifest {
-        format_version: FORMAT_VERSION,
-        id: draft.id().to_string(),
-        instance: options.instance.clone(),
-        created_at: options.now,
-        finished_at: options.now,
-        kind: "rdb".to_owned(),
-        purpose: options.purpose,
-        consistency: Consistency::PointInTime,
-        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        labels: options.labels.clone(),
-        server: made.server.clone(),
-        compression: options.codec.name().to_owned(),
-        encryption: None,
-        shards: vec![Shard {
-            index: 0,
-            slots: None,
-            node: made.node.clone(),
-            replid: made.replid.clone(),
-            offset: made.offset,
-            rdb_version: inspected.rdb_version,
-            aux: inspected.aux.clone(),
-            object: made.object.clone(),
-            raw_bytes: inspected.raw_bytes + inspected.trailing_bytes,
-            stored_bytes: made.stored.stored_bytes,
-            raw_sha256: inspected.raw_sha256.clone(),
-            stored_sha256: made.stored.stored_sha256.clone(),
-            crc64: inspected.crc64(),
-            frames: made.stored.frames,
-        }],
-        census: inspected.census.as_ref().map(examination::summarize),
-        structure: Structure {
-            state: if inspected.not_understood.is_some() {
-                StructureState::NotUnderstood
-            } else {
-                StructureState::Verified
-            },
-            understood_up_to: inspected.structure.understood_up_to,
-        },
-    }
-}
-
-/// A server as it stands in a manifest.
-pub fn server(facts: &ServerFacts) -> Server {
-    Server {
-        name: facts.name.clone(),
-        version: facts.version.clone(),
-        run_id: facts.run_id.clone(),
-        mode: facts.mode.as_str().to_owned(),
-        role: facts.role.as_str().to_owned(),
-        os: facts.os.clone(),
-        maxmemory: facts.maxmemory,
-        maxmemory_policy: facts.maxmemory_policy.clone(),
-        modules: facts.modules.clone(),
-    }
-}
-
 async fn report(
     chosen: &Chosen,
-    payload: &Payload,
+    method: &'static str,
+    transfer: Option<&'static str>,
     inspected: &Inspected,
-    asked: Transfer,
     began: Instant,
 ) -> SourceReport {
     let seconds = began.elapsed().as_secs_f64();
-    let transfer = match (payload.framing(), asked) {
-        (Framing::Marked(_), _) => "diskless",
-        (Framing::Counted(_), _) => "disk",
-    };
     #[allow(clippy::cast_precision_loss, reason = "a rate need not be exact")]
     let bytes_per_second = inspected.raw_bytes as f64 / seconds.max(1e-9);
     SourceReport {
         node: chosen.node.address.to_string(),
         role: chosen.facts.role.as_str().to_owned(),
-        method: "replication",
+        method,
         transfer,
         seconds,
         bytes_per_second,
+        keyspace_hits_added: 0,
         impact: impact(chosen).await.unwrap_or_default(),
     }
 }

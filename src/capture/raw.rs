@@ -41,6 +41,31 @@ impl Raw {
     }
 }
 
+impl Raw {
+    /// The same bytes, whose end comes only if they have this SHA-256 (hex): else an error does.
+    #[must_use]
+    pub fn proven(mut self, sha256: String) -> Self {
+        let (sender, raw) = Self::channel();
+        thread::spawn(move || {
+            let mut digest = Sha256Digest::new();
+            while let Some(chunk) = self.next() {
+                let is_last = chunk.is_err();
+                if let Ok(bytes) = &chunk {
+                    digest.update(bytes);
+                }
+                if sender.send(chunk).is_err() || is_last {
+                    return;
+                }
+            }
+            if digest.finish() != sha256 {
+                let words = "the bytes are not those that were stored: another SHA-256";
+                let _ = sender.send(Err(io::Error::new(io::ErrorKind::InvalidData, words).into()));
+            }
+        });
+        raw
+    }
+}
+
 /// Why the bytes of an RDB do not come.
 #[derive(Debug, thiserror::Error)]
 pub enum RawError {

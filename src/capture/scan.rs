@@ -28,9 +28,9 @@ use bytes::Bytes;
 use super::pipeline::{CaptureError, Source};
 use crate::connection::{CommandError, ConnectError, Node};
 use crate::introspection::ServerFacts;
+use crate::rdb::{RdbError, dump};
 
 use encoder::Encoder;
-use payload::Payload;
 use recent::Recent;
 use server::{Expiry, Fetched, Server};
 
@@ -85,7 +85,10 @@ pub enum ScanError {
     /// Another server answers: after a restart or a failover SCAN would go on in another table.
     #[error("another server answers than the one that the scan began with (it was restarted, or failed over)")]
     OtherServer,
-    /// A payload is damaged, or not of the version that the others are.
+    /// What DUMP answered is damaged.
+    #[error("the payload of a key is damaged")]
+    Damaged(#[from] RdbError),
+    /// A payload is not what the others are.
     #[error("the payload of a key cannot be used: {reason}")]
     Payload {
         /// What is wrong with it.
@@ -241,20 +244,19 @@ impl Scan {
     }
 
     fn write(&mut self, key: &[u8], payload: &[u8], expiry: Expiry) -> Result<(), ScanError> {
-        let payload = Payload::parse(payload)?;
+        let payload = dump::check(payload)?;
         if Some(payload.version) != self.encoder.version() {
             let reason =
                 format!("it is of RDB version {}, the first was of {:?}", payload.version, self.encoder.version());
             return Err(ScanError::Payload { reason });
         }
-        let (value_type, value) = payload.value()?;
         if let Some(walk) = &mut self.walk
             && !walk.is_written
         {
             walk.is_written = true;
             self.encoder.database(walk.database);
         }
-        self.encoder.key(key, expiry, value_type, value);
+        self.encoder.key(key, expiry, &payload);
         self.report.keys += 1;
         Ok(())
     }

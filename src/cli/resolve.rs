@@ -87,6 +87,13 @@ impl Resolver<'_> {
         Ok(Place { location, s3: Box::new(self.s3()?) })
     }
 
+    /// Where what is remembered from run to run lies; `None` without a home.
+    fn state_folder(&self) -> Option<PathBuf> {
+        let state = self.environment.path(env::XDG_STATE_HOME);
+        let home = || self.environment.path(env::HOME).map(|home| home.join(".local/state"));
+        state.or_else(home).map(|folder| folder.join("redis-ops"))
+    }
+
     fn s3(&self) -> Result<S3Options, Misuse> {
         let (global, file) = (self.global, self.file.s3()?);
         let first = |variables: &[env::Variable]| -> Result<Option<String>, Misuse> {

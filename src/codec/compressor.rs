@@ -101,6 +101,7 @@ impl Frames {
     ///
     /// # Errors
     /// [`CodecErrorKind::Stopped`] if the [`Compressor`] was dropped without [`Compressor::finish`].
+    #[allow(clippy::should_implement_trait)] // an iterator would go on after an error
     pub fn next(&mut self) -> Result<Option<Bytes>, CodecError> {
         match self.results.next() {
             Ok(frame) => frame.transpose(),

@@ -65,7 +65,7 @@ pub(super) fn member_length(first: &[u8]) -> Result<Option<usize>, CodecErrorKin
         return Ok(None);
     }
     let length = le_u32(&first[BEGIN.len()..HEADER]);
-    if length < HEADER + TRAILER || length > STORED_LIMIT {
+    if !(HEADER + TRAILER..=STORED_LIMIT).contains(&length) {
         return Err(CodecErrorKind::Corrupt(format!("a gzip member cannot have {length} bytes")));
     }
     Ok(Some(length))

@@ -61,7 +61,7 @@ fn decompress(codec: Codec, threads: usize, stored: &[u8], piece: usize) -> (Vec
         };
         drop(content);
         let fed = fed.join().unwrap();
-        (raw, told.and_then(|()| fed))
+        (raw, told.and(fed))
     })
 }
 

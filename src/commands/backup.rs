@@ -14,10 +14,10 @@ use crate::capture::open_file;
 use crate::capture::source::{self, Chosen};
 use crate::codec::Codec;
 use crate::connection::replication;
-use crate::hint::Misuse;
+use crate::hint::{Locked, Misuse};
 use crate::printer::words;
 use crate::repository::manifest::Purpose;
-use crate::repository::{BegunBy, Repository};
+use crate::repository::{BegunBy, ListedStatus, Repository};
 use crate::status::Status;
 
 /// All that a backup needs to know.
@@ -33,7 +33,7 @@ pub struct Settings {
     pub labels: BTreeMap<String, String>,
     /// Bytes a second that are read at most; `None`: as fast as it goes.
     pub rate: Option<u64>,
-    /// How long to wait for another run on the same instance; zero: not at all.
+    /// How long to wait for another run on the same instance; zero: it is not looked for.
     pub wait_lock: Duration,
     /// Shows what would happen, and does nothing.
     pub plan: bool,
@@ -105,25 +105,31 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let repository = settings.place.open().await?;
     match &settings.origin {
         Origin::Server { server, capture, read_from, transfer, if_due } => {
-            if *capture == Capture::Scan {
-                return Err(Misuse::not_supported_yet("`--source scan`").into());
-            }
             if let Some(schedule) = if_due
                 && let Some(outcome) = not_due(schedule, &server.instance, &repository, context).await?
             {
                 return Ok(outcome);
             }
-            let chosen = source::choose(&server.node, node_wanted(*read_from))
-                .await
-                .with_context(|| format!("choose a node of {}", server.node))?;
+            let choosing = async { Ok(source::choose(&server.node, node_wanted(*read_from)).await?) };
+            let chosen =
+                context.interruptible(choosing).await.with_context(|| format!("choose a node of {}", server.node))?;
             if let Some(note) = &chosen.note {
                 context.printer.say(note);
             }
             if settings.plan {
                 return plan(&server.instance, &chosen, &repository, context).await;
             }
+            if !settings.wait_lock.is_zero() {
+                context.interruptible(wait_for_others(&repository, &server.instance, settings.wait_lock)).await?;
+            }
             let purpose = if if_due.is_some() { Purpose::Scheduled } else { Purpose::Manual };
-            let options = options(settings, &server.instance, purpose, *transfer, context);
+            let method = match capture {
+                Capture::Auto => backup::Method::Auto,
+                Capture::Replication => backup::Method::Replication,
+                Capture::Scan => backup::Method::Scan,
+            };
+            let options =
+                backup::Options { method, ..options(settings, &server.instance, purpose, *transfer, context) };
             let progress = context.bar();
             let report = backup::run(&options, &chosen, &repository, progress.as_ref(), &context.cancel).await;
             progress.finish();
@@ -138,6 +144,35 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             show(report, &format!("adopt {file}"), context)
         }
     }
+}
+
+/// How often it is looked whether another run has ended.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Waits until nobody else is making a backup of this instance. A run of this machine counts while its process lives; one of
+/// another machine counts as long as what it has begun is there, since nobody can tell from here.
+async fn wait_for_others(repository: &Repository, instance: &str, longest: Duration) -> Result<()> {
+    let begun = tokio::time::Instant::now();
+    loop {
+        let own = begun_by();
+        let other = repository.list(Some(instance)).await?.into_iter().find_map(|listed| match listed.status {
+            ListedStatus::Incomplete(Some(other)) if other.by.host != own.host || is_alive(other.by.pid) => Some(other),
+            _ => None,
+        });
+        let Some(other) = other else { return Ok(()) };
+        if begun.elapsed() >= longest {
+            return Err(
+                Locked { instance: instance.to_owned(), id: other.id, host: other.by.host, pid: other.by.pid }.into()
+            );
+        }
+        tokio::time::sleep(LOOK_AGAIN.min(longest)).await;
+    }
+}
+
+fn is_alive(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    // A process of another user is alive, too.
+    pid.is_some_and(|pid| !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH)))
 }
 
 /// Threads that compress: all cores, since they run at a lower priority than a source on the same machine.
@@ -162,6 +197,7 @@ fn options(
         codec: settings.codec,
         threads: threads(),
         rate: settings.rate,
+        method: backup::Method::Auto,
         replication: replication::Options {
             transfer: match transfer {
                 // Straight into the socket where the server does so: a save to its disk would replace its own dump file.
@@ -226,7 +262,7 @@ fn show(report: Result<Report, BackupError>, what: &str, context: &Context) -> R
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate need not be exact")]
         let rate = words::bytes(source.bytes_per_second as u64);
         let time = words::span(Duration::from_secs_f64(source.seconds));
-        table.row(["time", &format!("{time}, {rate}/s, {}", source.transfer)]);
+        table.row(["time", &format!("{time}, {rate}/s, {}", source.transfer.unwrap_or("key by key"))]);
         if let (Some(fork), Some(copied)) = (source.impact.fork_usec, source.impact.cow_bytes) {
             #[allow(clippy::cast_precision_loss, reason = "a time need not be exact")]
             let fork = fork as f64 / 1000.0;

@@ -1,14 +1,30 @@
 //! `redis-ops diagnose`: what is wrong with a server, or with the data in a backup.
 
+mod answer;
+mod lists;
+mod render;
+
 use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
-use chrono::NaiveDate;
+use anyhow::{Context as _, Result};
+use chrono::{NaiveDate, TimeDelta, Utc};
 
 use super::which::{Backup, File, Server};
-use super::{Context, Outcome};
+use super::{Context, Format, Outcome};
+use crate::diagnose::{self, History, Report};
 use crate::hint::Misuse;
+use crate::rules::{self, Profile, RuleSettings};
+use crate::status::Status;
+
+use render::View;
+
+/// Between the two readings of the counters.
+const WINDOW: Duration = Duration::from_secs(1);
+/// A reply to INFO is no longer than this many bytes.
+const INFO_LIMIT: u64 = 8 << 20;
 
 /// All that a diagnosis needs to know.
 #[derive(Debug, Clone)]
@@ -33,6 +49,8 @@ pub struct Settings {
     pub fail_on: FailOn,
     /// What the settings file says about rules.
     pub rules: Rules,
+    /// Where earlier runs are remembered; `None`: nowhere.
+    pub state_folder: Option<PathBuf>,
 }
 
 /// Where the facts of a diagnosis come from.
@@ -117,6 +135,145 @@ pub struct Threshold {
 }
 
 /// Diagnoses.
-pub async fn run(_settings: &Settings, _context: &Context) -> Result<Outcome> {
-    Err(Misuse::not_supported_yet("`diagnose`").into())
+///
+/// # Errors
+/// The server cannot be reached or refuses INFO, the file cannot be read, the settings name a rule that does not exist.
+pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
+    let Some(pause) = settings.watch else { return Ok(once(settings, context).await?.0) };
+    loop {
+        let (outcome, text) = once(settings, context).await?;
+        let clear = if context.printer.width().is_some() { "\u{1b}[H\u{1b}[2J" } else { "" };
+        context.printer.answer(&format!("{clear}{text}\n"))?;
+        if context.printer.reader_has_gone() {
+            return Ok(outcome.text(""));
+        }
+        tokio::select! {
+            () = context.cancel.cancelled() => return Ok(outcome.text("")),
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// One look: the outcome, and its text.
+async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String)> {
+    let options = options(settings, context)?;
+    let mut trend = Vec::new();
+    let report = match &settings.origin {
+        Origin::Server(server) => {
+            let mut history = settings.state_folder.as_deref().map(|folder| History::open(folder, &server.instance));
+            let since = settings.since.map(TimeDelta::from_std).transpose().unwrap_or(None);
+            let now = Utc::now();
+            let remembered = since.and_then(|age| history.as_ref()?.before(now, age).cloned());
+            if settings.since.is_some() && remembered.is_none() {
+                context.printer.say("no earlier run of this instance is remembered: this one is compared with itself");
+            }
+            let report = diagnose::live(&server.node, &options, remembered.as_ref()).await?;
+            if let Some(history) = &mut history {
+                trend = history.runs().iter().filter_map(|run| run.info.u64("used_memory")).collect();
+                trend.extend(report.snapshot.info.u64("used_memory"));
+                // A diagnosis is worth more than its memory of itself.
+                if let Err(error) = history.remember(&report.snapshot) {
+                    tracing::warn!("this run is not remembered: {error:#}");
+                }
+            }
+            report
+        }
+        Origin::Info(file) => diagnose::of_info(&read(file)?, &options)?,
+        Origin::Backup(_) => return Err(Misuse::not_supported_yet("`diagnose` of a backup").into()),
+    };
+    Ok(outcome(&report, settings, context, &trend))
+}
+
+fn options(settings: &Settings, context: &Context) -> Result<diagnose::Options> {
+    let topics = match settings.topic {
+        Topic::All => rules::Topic::ALL.to_vec(),
+        Topic::Memory => vec![rules::Topic::Memory],
+        Topic::Connections => vec![rules::Topic::Connections],
+        Topic::Keyspace => vec![rules::Topic::Keyspace],
+        Topic::Persistence => vec![rules::Topic::Persistence],
+        Topic::Replication => vec![rules::Topic::Replication],
+        Topic::Security => vec![rules::Topic::Security],
+        Topic::Patterns => vec![rules::Topic::Patterns],
+    };
+    let now = if settings.watch.is_some() { Utc::now() } else { context.now };
+    let window = settings.window.unwrap_or(WINDOW);
+    Ok(diagnose::Options { topics, window, full: settings.full, rules: settings.rules.to_rules()?, now })
+}
+
+fn read(file: &File) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    match file {
+        File::Stdin => std::io::stdin().lock().take(INFO_LIMIT).read_to_end(&mut bytes).context("read stdin")?,
+        File::Path(path) => std::fs::File::open(path)
+            .and_then(|file| file.take(INFO_LIMIT).read_to_end(&mut bytes))
+            .with_context(|| format!("read {}", path.display()))?,
+    };
+    Ok(bytes)
+}
+
+fn outcome(report: &Report, settings: &Settings, context: &Context, trend: &[u64]) -> (Outcome, String) {
+    let status = match (settings.fail_on, report.status()) {
+        (FailOn::Critical, Status::Warning) | (FailOn::Never, Status::Warning | Status::Failed) => Status::Ok,
+        (_, status) => status,
+    };
+    let hidden = answer::Hidden::new(report, context.keys);
+    let subject = match &settings.origin {
+        Origin::Server(server) => server.instance.clone(),
+        Origin::Info(File::Path(path)) => path.display().to_string(),
+        _ => "stdin".to_owned(),
+    };
+    let top = usize::try_from(settings.top).unwrap_or(usize::MAX);
+    let view = View { printer: &context.printer, subject: &subject, top, sort: settings.sort.as_deref(), trend };
+    let text = match context.format {
+        Format::Nagios => answer::nagios(report, status),
+        Format::Junit => answer::junit(report, &subject),
+        _ => render::render(report, status, &view),
+    };
+    let text = hidden.text(text);
+    let mut outcome = Outcome::new(status).text(text.clone());
+    outcome.lines = report.judgement.findings.iter().map(|finding| hidden.value(serde_json::json!(finding))).collect();
+    for (name, value) in answer::fields(report, &subject, &view) {
+        outcome = outcome.field(name, hidden.value(value));
+    }
+    (outcome, text)
+}
+
+impl Rules {
+    fn to_rules(&self) -> Result<RuleSettings, Misuse> {
+        let profile = match self.profile.as_deref() {
+            None | Some("auto") => None,
+            Some("cache") => Some(Profile::Cache),
+            Some("store") => Some(Profile::Store),
+            Some("queue") => Some(Profile::Queue),
+            Some("session") => Some(Profile::Session),
+            Some(other) => {
+                return Err(Misuse::usage(format!("there is no profile `{other}`"))
+                    .hint("`cache`, `store`, `queue`, `session` or `auto`"));
+            }
+        };
+        let expect = self.expect;
+        let limits = self.thresholds.iter().map(|(rule, threshold)| {
+            let pairs = [("warning", threshold.warning), ("critical", threshold.critical)];
+            let limits = pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+            (rule.clone(), limits.collect())
+        });
+        let settings = RuleSettings {
+            profile,
+            expect: rules::Expect {
+                replicas: expect.replicas,
+                backup: expect.backup.unwrap_or(false),
+                maxmemory: expect.maxmemory.unwrap_or(false),
+                persistence: false,
+            },
+            limits: rules::Limits(limits.collect()),
+            mutes: self
+                .mute
+                .iter()
+                .map(|mute| rules::Mute { rule: mute.rule.clone(), until: mute.until, reason: mute.reason.clone() })
+                .collect(),
+            ..RuleSettings::default()
+        };
+        settings.check().map_err(|error| Misuse::settings(error.to_string()))?;
+        Ok(settings)
+    }
 }

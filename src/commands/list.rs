@@ -82,6 +82,9 @@ fn as_json(listed: &Listed) -> Value {
         ListedStatus::Unreadable(reason) => ("unreadable", Some(reason)),
         ListedStatus::Incomplete(_) => ("incomplete", None),
     };
+    // A verification that found damage has verified nothing; `verified_status` says so.
+    let is_good = |receipt: &&Receipt| matches!(receipt.text("status"), Some("ok" | "warning"));
+    let good = listed.verified.as_ref().filter(is_good);
     json!({
         "id": listed.id.to_string(),
         "instance": listed.instance,
@@ -94,8 +97,8 @@ fn as_json(listed: &Listed) -> Value {
         "raw_bytes": manifest.map(|manifest| manifest.shards.iter().map(|shard| shard.raw_bytes).sum::<u64>()),
         "stored_bytes": manifest.map(|manifest| manifest.shards.iter().map(|shard| shard.stored_bytes).sum::<u64>()),
         "server_version": manifest.map(|manifest| &manifest.server.version),
-        "verified_at": listed.verified.as_ref().map(|receipt| receipt.time),
-        "verified_level": listed.verified.as_ref().and_then(|receipt| receipt.text("level")),
+        "verified_at": good.map(|receipt| receipt.time),
+        "verified_level": good.and_then(|receipt| receipt.text("level")),
         "verified_status": listed.verified.as_ref().and_then(|receipt| receipt.text("status")),
         "pins": listed.pins,
     })

@@ -56,6 +56,8 @@ pub enum Command {
 pub fn formats(command: &str) -> &'static [Format] {
     match command {
         "list" => &[Format::Table, Format::Json, Format::Ndjson],
+        "diagnose" => &[Format::Table, Format::Json, Format::Ndjson, Format::Nagios, Format::Junit],
+        "health" => &[Format::Table, Format::Json, Format::Nagios],
         "metrics" => &[Format::Prometheus, Format::Json],
         "show" => &[Format::Table, Format::Json, Format::Ndjson],
         "verify" => &[Format::Table, Format::Json, Format::Nagios, Format::Junit],

@@ -15,10 +15,12 @@ use super::part::Part;
 use super::snapshot::{Earlier, Path, Snapshot};
 use super::topology::Mode;
 use super::wire::Wire;
-use crate::replies::{AclUser, Client, Config, DeniedAccess, Info, LatencyEvent, MemoryStats, Reply, SlowEntry};
+use crate::replies::{AclUser, Client, Config, DeniedAccess, Info, MemoryStats, Reply, SlowEntry};
 
 /// Between two PINGs, so that measuring the way to the server is no load on it.
 const PING_EVERY: Duration = Duration::from_millis(20);
+/// The name that our connections give themselves.
+const OWN_NAME: &str = "redis-ops";
 /// Entries of the slow log that are read.
 const SLOWLOG_ENTRIES: &str = "128";
 
@@ -27,7 +29,7 @@ const SLOWLOG_ENTRIES: &str = "128";
 pub struct Wanted {
     /// CLIENT LIST.
     pub clients: bool,
-    /// SLOWLOG, LATENCY and the log of large replies.
+    /// SLOWLOG and the log of large replies.
     pub slow: bool,
     /// MEMORY STATS.
     pub memory: bool,
@@ -116,10 +118,8 @@ async fn ask_the_rest(gate: &mut Gate<'_>, options: &Options, snapshot: &mut Sna
         }
         Ok(())
     };
-    add(wanted.clients, "id", &["CLIENT", "ID"])?;
     add(wanted.clients, "clients", &["CLIENT", "LIST"])?;
     add(wanted.slow, "slowlog", &["SLOWLOG", "GET", SLOWLOG_ENTRIES])?;
-    add(wanted.slow, "latency", &["LATENCY", "LATEST"])?;
     add(wanted.slow && valkey, "large", &["COMMANDLOG", "GET", SLOWLOG_ENTRIES, "large-reply"])?;
     add(wanted.memory, "memory", &["MEMORY", "STATS"])?;
     add(wanted.users, "default", &["ACL", "GETUSER", "default"])?;
@@ -127,16 +127,13 @@ async fn ask_the_rest(gate: &mut Gate<'_>, options: &Options, snapshot: &mut Sna
     add(cluster, "cluster", &["CLUSTER", "INFO"])?;
     let questions: Vec<Question> = list.iter().map(|(_, question)| question.clone()).collect();
     let replies = gate.ask(&questions).await?;
-    let mut own_id = None;
     for ((name, _), reply) in list.iter().zip(replies) {
         match *name {
-            "id" => own_id = reply.integer(),
             "config" => {
                 snapshot.config = part(reply, |reply| Some(Config::parse(reply)).filter(|config| !config.is_empty()))
             }
             "clients" => snapshot.clients = part(reply, |reply| Some(Client::parse_list(reply.bytes()?))),
             "slowlog" => snapshot.slowlog = part(reply, |reply| Some(SlowEntry::parse_list(reply))),
-            "latency" => snapshot.latency = part(reply, |reply| Some(LatencyEvent::parse_list(reply))),
             "large" => snapshot.large_replies = part(reply, |reply| Some(SlowEntry::parse_list(reply))),
             "memory" => snapshot.memory_stats = part(reply, |reply| Some(MemoryStats::parse(reply))),
             "default" => snapshot.default_user = part(reply, AclUser::parse),
@@ -144,9 +141,10 @@ async fn ask_the_rest(gate: &mut Gate<'_>, options: &Options, snapshot: &mut Sna
             _ => snapshot.cluster = part(reply, |reply| Some(Info::from_bytes(reply.bytes()?))),
         }
     }
-    // Our own connection is not what is wrong with the server.
-    if let (Part::Got(clients), Some(own)) = (&mut snapshot.clients, own_id) {
-        clients.retain(|client| u64::try_from(own) != Ok(client.id));
+    // Our own connections are not what is wrong with the server. They say their name; where that is refused, what this one is
+    // doing right now gives it away, and no further command is spent on it.
+    if let Part::Got(clients) = &mut snapshot.clients {
+        clients.retain(|client| client.name != OWN_NAME && !matches!(client.cmd.as_str(), "client" | "client|list"));
     }
     Ok(())
 }

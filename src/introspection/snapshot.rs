@@ -9,7 +9,7 @@ use super::keyspace::KeyspaceProfile;
 use super::part::Part;
 use super::topology::ServerFacts;
 use super::wire::Wire;
-use crate::replies::{AclUser, Client, Config, DeniedAccess, Info, LargeEntry, LatencyEvent, MemoryStats, SlowEntry};
+use crate::replies::{AclUser, Client, Config, DeniedAccess, Info, LargeEntry, MemoryStats, SlowEntry};
 
 /// A server at one moment, with an earlier moment to compare counters with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,8 +30,6 @@ pub struct Snapshot {
     pub slowlog_gained: Part<u64>,
     /// Valkey's log of large replies, newest first; `usec` is bytes.
     pub large_replies: Part<Vec<LargeEntry>>,
-    /// Spikes the server noticed.
-    pub latency: Part<Vec<LatencyEvent>>,
     /// Settings.
     pub config: Part<Config>,
     /// MEMORY STATS.
@@ -105,7 +103,6 @@ impl Snapshot {
             slowlog: Part::NotAsked,
             slowlog_gained: Part::NotAsked,
             large_replies: Part::NotAsked,
-            latency: Part::NotAsked,
             config: Part::NotAsked,
             memory_stats: Part::NotAsked,
             default_user: Part::NotAsked,

@@ -8,18 +8,14 @@ mod acl;
 mod client_list;
 mod config;
 mod info;
-mod latency;
 mod memory_stats;
 mod reply;
-mod role;
 mod slowlog;
 
 pub use acl::{AclUser, DeniedAccess};
 pub use client_list::{Client, ClientKind};
 pub use config::{Config, OutputBufferLimit};
 pub use info::{CommandStats, Database, Info, Latencies, ReplicaLine};
-pub use latency::LatencyEvent;
 pub use memory_stats::MemoryStats;
 pub use reply::Reply;
-pub use role::Role;
 pub use slowlog::{LargeEntry, SlowEntry};

@@ -156,10 +156,8 @@ impl Repository {
         let failed = |source| RepositoryError::Manifest { backup: draft.backup(), source };
         let bytes = Bytes::from(manifest.encode().map_err(failed)?);
         let key = draft.key(MANIFEST);
-        if !draft.keeps_conditions {
-            if !draft.is_ours().await? || exists(&draft.storage, &key).await? {
-                return Err(RepositoryError::AlreadyExists(draft.backup()));
-            }
+        if !draft.keeps_conditions && (!draft.is_ours().await? || exists(&draft.storage, &key).await?) {
+            return Err(RepositoryError::AlreadyExists(draft.backup()));
         }
         draft.note(&key);
         let created = draft.storage.create(&key, bytes.clone()).await;

@@ -92,6 +92,40 @@ impl Line {
     }
 }
 
+/// Why nothing is written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Refused {
+    /// Stable name.
+    pub code: &'static str,
+    /// In words.
+    pub text: String,
+    /// The flag that goes ahead all the same.
+    pub flag: Option<&'static str>,
+    /// Commands that would mend it.
+    pub fix: Vec<String>,
+}
+
+impl Refused {
+    /// Without a way around it.
+    pub fn of(code: &'static str, text: impl Into<String>) -> Self {
+        Self { code, text: text.into(), flag: None, fix: Vec::new() }
+    }
+
+    /// Names the flag that goes ahead all the same.
+    #[must_use]
+    pub fn flag(mut self, flag: &'static str) -> Self {
+        self.flag = Some(flag);
+        self
+    }
+}
+
+impl From<&Line> for Refused {
+    fn from(line: &Line) -> Self {
+        Self { code: line.code, text: line.text.clone(), flag: line.flag, fix: line.fix.clone() }
+    }
+}
+
 impl Plan {
     /// The first thing that stands against it.
     pub fn refusal(&self) -> Option<&Line> {

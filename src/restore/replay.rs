@@ -70,6 +70,19 @@ pub enum BadBackup {
     Trailing(u64),
 }
 
+impl BadBackup {
+    /// The stable name for JSON answers.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Rdb(error) => error.code(),
+            Self::Raw(RawError::Storage(error)) => error.code(),
+            Self::Raw(RawError::File(_)) => "unreadable",
+            Self::Raw(RawError::Codec(_)) => "corrupt",
+            Self::Trailing(_) => "trailing_bytes",
+        }
+    }
+}
+
 /// What a replay has done.
 #[derive(Debug)]
 pub struct Replayed {

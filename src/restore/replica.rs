@@ -30,7 +30,7 @@ use crate::replies::Info;
 
 use super::{RdbSource, SourceError};
 
-pub use conditions::{Content, Facts, Memory, Origin, Refusal, Wish, choose_load, refusals};
+pub use conditions::{Content, Facts, Memory, Origin, Refusal, Wish, choose_load, not_accepted, refusals};
 pub use error::{Fed, Holds, Left, ReplicaError, ReplicaFault};
 pub use target::Changed;
 

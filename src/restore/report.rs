@@ -48,6 +48,25 @@ pub struct Report {
     pub resumable: bool,
 }
 
+/// Why a restore is not complete.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// Stable name.
+    pub code: &'static str,
+    /// In words.
+    pub message: String,
+    /// What may help.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// Without a hint.
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), hint: None }
+    }
+}
+
 /// `result` of the JSON answer.
 #[derive(Debug, Serialize)]
 pub struct ResultJson<'a> {

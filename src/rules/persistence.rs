@@ -286,7 +286,7 @@ fn backup(case: &Case<'_>) -> Judged {
 }
 
 fn aof_failed(case: &Case<'_>) -> Judged {
-    if case.snapshot.info.flag("aof_enabled") == Some(false) {
+    if case.number("aof_enabled")? == 0 {
         return Ok(None);
     }
     let (write, rewrite) = (case.text("aof_last_write_status")?, case.text("aof_last_bgrewrite_status")?);
@@ -299,7 +299,7 @@ fn aof_failed(case: &Case<'_>) -> Judged {
 }
 
 fn late_fsync(case: &Case<'_>) -> Judged {
-    if case.snapshot.info.flag("aof_enabled") != Some(true) {
+    if case.number("aof_enabled")? == 0 {
         return Ok(None);
     }
     let late = case.delta("aof_delayed_fsync")?;
@@ -316,7 +316,7 @@ fn late_fsync(case: &Case<'_>) -> Judged {
 }
 
 fn bloated(case: &Case<'_>) -> Judged {
-    if case.snapshot.info.flag("aof_enabled") != Some(true) || case.number_or_zero("aof_rewrite_in_progress") > 0 {
+    if case.number("aof_enabled")? == 0 || case.number_or_zero("aof_rewrite_in_progress") > 0 {
         return Ok(None);
     }
     let (now, base) = (case.number("aof_current_size")?, case.number("aof_base_size")?);

@@ -193,7 +193,7 @@ fn lag_bytes(case: &Case<'_>) -> Judged {
 
 fn backlog(case: &Case<'_>) -> Judged {
     is_primary(case)?;
-    if case.number_or_zero("connected_slaves") == 0 {
+    if case.number("connected_slaves")? == 0 {
         return Ok(None);
     }
     let size = case.number("repl_backlog_size")?;

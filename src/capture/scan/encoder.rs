@@ -3,7 +3,8 @@
 use bytes::{Bytes, BytesMut};
 
 use super::server::Expiry;
-use crate::rdb::opcode::{AUX, EOF, EXPIRE_MS, SELECT_DB};
+use crate::rdb::dump::Checked;
+use crate::rdb::opcode::{AUX, EOF, EXPIRE_MS, KEY_META_OR_SLOT_IMPORT, SELECT_DB};
 use crate::rdb::{Crc64, Dialect};
 
 /// The largest chunk that is handed out.
@@ -51,14 +52,18 @@ impl Encoder {
         self.length(index.into());
     }
 
-    pub(super) fn key(&mut self, key: &[u8], expiry: Expiry, value_type: u8, value: &[u8]) {
+    pub(super) fn key(&mut self, key: &[u8], expiry: Expiry, payload: &Checked<'_>) {
         if let Expiry::At(ms) = expiry {
             self.put(&[EXPIRE_MS]);
             self.put(&ms.to_le_bytes());
         }
-        self.put(&[value_type]);
+        if let Some(meta) = payload.key_meta {
+            self.put(&[KEY_META_OR_SLOT_IMPORT]);
+            self.put(meta);
+        }
+        self.put(&[payload.value_type.0]);
         self.string(key);
-        self.put(value);
+        self.put(payload.body);
     }
 
     /// The end of the file, with the checksum over everything before.
@@ -123,6 +128,16 @@ mod tests {
         check_length(16_384, &[0x80, 0, 0, 0x40, 0]);
         check_length(u32::MAX.into(), &[0x80, 255, 255, 255, 255]);
         check_length(1 << 32, &[0x81, 0, 0, 0, 1, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn metadata_of_a_key_stands_between_its_expiry_and_its_type() {
+        use crate::rdb::dump;
+        // No class at all: the smallest metadata there is.
+        let payload = dump::payload(crate::rdb::ValueType::STRING, Some(&[0]), b"\x01v", 13);
+        let mut encoder = Encoder::default();
+        encoder.key(b"k", Expiry::At(1), &dump::check(&payload).unwrap());
+        assert_eq!(encoder.out, &b"\xfc\x01\0\0\0\0\0\0\0\xf3\0\0\x01k\x01v"[..]);
     }
 
     #[test]

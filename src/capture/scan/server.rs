@@ -5,10 +5,11 @@ use std::time::Duration;
 use redis::{Cmd, Value};
 
 use super::ScanError;
-use super::payload::Payload;
+use super::payload::Functions;
 use crate::capture::source;
 use crate::connection::{CommandError, CommandFault, Connection, Node, ServerError};
 use crate::introspection::ServerFacts;
+use crate::rdb::dump;
 
 /// A DUMP of a large key, and the batch around it, may take longer than other commands.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -34,19 +35,6 @@ pub(super) enum Fetched {
         payload: Vec<u8>,
         expiry: Expiry,
     },
-}
-
-/// The libraries as `FUNCTION DUMP` gives them.
-pub(super) struct Functions {
-    pub(super) version: u16,
-    bytes: Vec<u8>,
-}
-
-impl Functions {
-    /// As it stands in an RDB.
-    pub(super) fn body(&self) -> &[u8] {
-        &self.bytes[..self.bytes.len() - 10]
-    }
 }
 
 pub(super) struct Server {
@@ -94,10 +82,7 @@ impl Server {
             return Ok(Ok(None));
         }
         match self.ask(&[redis::cmd("FUNCTION").arg("DUMP").clone()]).await?.pop() {
-            Some(Ok(Value::BulkString(bytes))) => {
-                let version = Payload::parse(&bytes)?.version;
-                Ok(Ok(Some(Functions { version, bytes })))
-            }
+            Some(Ok(Value::BulkString(bytes))) => Ok(Ok(Some(Functions::parse(bytes)?))),
             Some(Err(error)) => Ok(Err(error)),
             _ => Err(odd("FUNCTION DUMP")),
         }
@@ -114,7 +99,7 @@ impl Server {
             self.select(database).await?;
             let Value::BulkString(key) = self.one(redis::cmd("RANDOMKEY")).await? else { continue };
             if let Value::BulkString(payload) = self.one(redis::cmd("DUMP").arg(key).clone()).await? {
-                return Ok(Payload::parse(&payload)?.version);
+                return Ok(dump::check(&payload)?.version);
             }
         }
         // There is no key to be of another version.

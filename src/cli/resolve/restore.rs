@@ -58,8 +58,8 @@ impl Resolver<'_> {
     }
 
     fn instance(&self, server: Server, typed: &Typed) -> Result<Instance, Misuse> {
-        let conflict = typed.on_conflict.unwrap_or_default();
-        let overwrites = typed.replace_all || conflict == OnConflict::Replace;
+        let conflict = typed.on_conflict;
+        let overwrites = typed.replace_all || conflict == Some(OnConflict::Replace);
         let safety = match (overwrites, typed.no_safety_backup) {
             (false, _) => SafetyBackup::NotNeeded,
             (true, true) => SafetyBackup::Declined,

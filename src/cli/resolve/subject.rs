@@ -103,6 +103,7 @@ impl Resolver<'_> {
             sort: typed.sort.clone(),
             fail_on: typed.fail_on,
             rules,
+            state_folder: self.state_folder().map(|folder| folder.join("diagnose")),
         })
     }
 }

@@ -267,11 +267,14 @@ fn what_overwrites_takes_a_safety_backup_first() {
         let Target::Server(instance) = settings.target else { panic!("{line:?}") };
         instance.existing
     };
-    assert!(matches!(existing(&[]), Existing::Keep(OnConflict::Fail, SafetyBackup::NotNeeded)));
-    assert!(matches!(existing(&["--on-conflict", "skip"]), Existing::Keep(OnConflict::Skip, SafetyBackup::NotNeeded)));
+    assert!(matches!(existing(&[]), Existing::Keep(None, SafetyBackup::NotNeeded)));
+    assert!(matches!(
+        existing(&["--on-conflict", "skip"]),
+        Existing::Keep(Some(OnConflict::Skip), SafetyBackup::NotNeeded)
+    ));
     assert!(matches!(
         existing(&["--on-conflict", "replace"]),
-        Existing::Keep(OnConflict::Replace, SafetyBackup::Into(_))
+        Existing::Keep(Some(OnConflict::Replace), SafetyBackup::Into(_))
     ));
     assert!(matches!(existing(&["--replace-all"]), Existing::RemoveAll(SafetyBackup::Into(_))));
     assert!(matches!(existing(&["--replace-all", "--no-safety-backup"]), Existing::RemoveAll(SafetyBackup::Declined)));

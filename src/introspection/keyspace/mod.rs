@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use asking::{Pass, profile};
 pub use from_rdb::RdbProfile;
 pub use names::{Oddity, Purpose, escaped};
-pub use profiler::{KeySeen, Profiler};
+pub use profiler::{CompactLimits, KeySeen, Profiler};
 
 /// Where a profile comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -18,6 +18,16 @@ pub enum Stop {
     Journal(String),
 }
 
+impl std::fmt::Display for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(fault) => write!(f, "the target takes no more: {fault}"),
+            Self::Lost(reason) => write!(f, "the connection to the target broke: {reason}"),
+            Self::Journal(reason) => write!(f, "the journal cannot be written: {reason}"),
+        }
+    }
+}
+
 /// A key that was sent and not answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unanswered {

@@ -1,6 +1,9 @@
 //! When a target may be fed by replication, and how it takes the RDB in: judged on plain facts, before anything is touched.
 
 use super::Load;
+use crate::introspection::ServerFacts;
+use crate::rdb::dump::Target;
+use crate::rdb::{Dialect, ValueType};
 
 /// What is known of the target.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,8 +42,7 @@ pub struct Memory {
 pub struct Content {
     /// Who made the file.
     pub origin: Origin,
-    /// What of it this target's loader does not take, in words: the version of the format, types of values. As
-    /// [`crate::rdb`] says for the target's version; empty: it takes everything.
+    /// What of it this target's loader does not take, as [`not_accepted`] says; empty: it takes everything.
     pub not_accepted: Vec<String>,
     /// Modules that it needs and the target has not.
     pub modules_missing: Vec<String>,
@@ -136,6 +138,42 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
         }
     }
     found
+}
+
+/// What a server would not load, and exit on, of an RDB of this dialect and version that holds these types. In words; empty: it
+/// loads everything.
+///
+/// Settings that make a server more generous (Valkey's `rdb-version-check relaxed`) are not reckoned with. The sources are Redis
+/// `rdb.c`, `rdbLoadRioWithLoadingCtx` and `rdbIsObjectType`, and Valkey 9 `rdb.c`, `rdbIsVersionAccepted`.
+pub fn not_accepted(
+    server: &ServerFacts,
+    dialect: Dialect,
+    version: u32,
+    types: impl IntoIterator<Item = ValueType>,
+) -> Vec<String> {
+    let Some(target) = Target::of(&server.name, &server.version) else {
+        return vec![format!("what we can vouch for: the limits of {} {} are not known", server.name, server.version)];
+    };
+    let loads = match (target.dialect, dialect) {
+        (Dialect::Redis, Dialect::Redis) | (Dialect::Valkey, Dialect::Valkey) => version <= target.rdb_version,
+        (Dialect::Redis, Dialect::Valkey) => false,
+        // 12 to 79 are Redis' own versions since the two parted.
+        (Dialect::Valkey, Dialect::Redis) => version <= 11,
+    };
+    if !loads {
+        let family = String::from_utf8_lossy(dialect.magic()).into_owned();
+        return vec![format!("{family} RDB version {version}")];
+    }
+    // Files of third parties hold types that are newer than their version.
+    let in_file = |value_type: ValueType| {
+        let is_template = matches!(value_type, ValueType::TEMPLATE_LISTPACK_REF | ValueType::TEMPLATE_ARRAY_REF);
+        is_template && target.dialect == dialect && target.rdb_version >= 15
+    };
+    types
+        .into_iter()
+        .filter(|value_type| !target.accepts(*value_type, dialect, version) && !in_file(*value_type))
+        .map(|value_type| format!("values of type {}", value_type.0))
+        .collect()
 }
 
 /// How the target should take the RDB in. Old data stays until the new is complete wherever there is the memory for both; the disk

@@ -1,6 +1,6 @@
 //! What happens at the limit: eviction, refusals, and memory that is freed slower than it is deleted.
 
-use super::super::case::{Case, percent};
+use super::super::case::{Case, percent, skip};
 use super::super::rule::{Judged, RULE, Rule};
 use super::super::settings::Profile;
 use super::more_memory;
@@ -92,6 +92,9 @@ fn refusals(case: &Case<'_>) -> Judged {
     let total = case.snapshot.info.error_stats().get("OOM").copied().unwrap_or(0);
     let limit = case.number_or_zero("maxmemory");
     let fix = more_memory(limit);
+    if !case.snapshot.info.sections().iter().any(|section| section == "Errorstats") {
+        return skip("the server does not report errorstats (6.2 and later)");
+    }
     if total == 0 {
         return Ok(None);
     }

@@ -73,7 +73,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "memory will be full soon",
         reads: "used_memory of two snapshots",
         limits: &[("warning", 7.0), ("critical", 1.0), ("minutes", 10.0), ("growth", 0.01)],
-        threshold: "at the present growth full in less than {warning} or {critical} days; from snapshots at least {minutes} minutes apart",
+        threshold: "at the present growth full in less than {warning} or {critical} days; from snapshots at least {minutes} minutes apart between which it grew by {growth%} of maxmemory",
         why: "there is still time to act",
         fix: &["redis-ops diagnose keyspace"],
         examine: time_to_full,

@@ -23,6 +23,7 @@ const ATTEMPTS: usize = 5;
 /// A file that has no name yet. Dropping it removes it.
 #[derive(Debug)]
 pub(super) struct Temporary {
+    root: PathBuf,
     file: Arc<File>,
     path: PathBuf,
     target: PathBuf,
@@ -53,7 +54,7 @@ impl Temporary {
         let name = target.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let path = folder.join(format!(".{name}.{}.part", hex::encode(random)));
         let file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&path)?;
-        Ok(Self { file: Arc::new(file), path, target: target.to_owned(), present: true })
+        Ok(Self { root: root.to_owned(), file: Arc::new(file), path, target: target.to_owned(), present: true })
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -85,13 +86,20 @@ impl Temporary {
             _ => Ok(()),
         }
     }
+
+    /// Removes the file, and the folders that were made for it, if it has got no name.
+    fn give_up(&mut self) -> io::Result<()> {
+        if self.present {
+            self.remove()?;
+            remove_empty_folders(&self.root, folder_of(&self.target)?)?;
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        if self.present
-            && let Err(error) = self.remove()
-        {
+        if let Err(error) = self.give_up() {
             tracing::warn!(%error, path = %self.path.display(), "cannot remove a temporary file");
         }
     }
@@ -111,12 +119,16 @@ pub(super) fn remove(root: &Path, path: &Path) -> io::Result<()> {
         Err(_) if path.is_dir() => return Ok(()),
         removed => removed?,
     }
-    let mut folder = folder_of(path)?;
+    sync_folder(remove_empty_folders(root, folder_of(path)?)?)
+}
+
+/// Removes a folder and those above it as far as they are empty, and returns the first that stays.
+fn remove_empty_folders<'a>(root: &Path, mut folder: &'a Path) -> io::Result<&'a Path> {
     // Not empty, or not ours to remove: then it stays.
     while folder != root && fs::remove_dir(folder).is_ok() {
         folder = folder_of(folder)?;
     }
-    sync_folder(folder)
+    Ok(folder)
 }
 
 fn folder_of(path: &Path) -> io::Result<&Path> {
@@ -182,15 +194,6 @@ impl Upload for FileUpload {
 
     async fn abort(self: Box<Self>) -> Result<(), StorageError> {
         let Self { local, mut temporary } = *self;
-        local
-            .blocking(move |root| {
-                temporary.remove()?;
-                let mut folder = folder_of(&temporary.target)?;
-                while folder != root && fs::remove_dir(folder).is_ok() {
-                    folder = folder_of(folder)?;
-                }
-                Ok(())
-            })
-            .await
+        local.blocking(move |_| temporary.give_up()).await
     }
 }

@@ -18,7 +18,11 @@ where
     match &error {
         SdkError::ServiceError(service) => {
             let meta = service.err().meta();
-            of_answer(status, meta.code().unwrap_or_default(), meta.message().unwrap_or_default(), bucket)
+            match meta.code() {
+                Some(code) => of_answer(status, code, meta.message().unwrap_or_default(), bucket),
+                // A page of a proxy, or an answer that the SDK cannot read: all that is known is why.
+                None => of_answer(status, "", &causes(service.err()), bucket),
+            }
         }
         // There was no answer, or none that can be understood. A proxy's page is told by its status.
         SdkError::ResponseError(_) if (400..500).contains(&status) => of_answer(status, "", &causes(&error), bucket),
@@ -102,6 +106,14 @@ where
     E: ProvideErrorMetadata,
 {
     status(error) == 501 || error.as_service_error().is_some_and(|error| error.code() == Some("NotImplemented"))
+}
+
+/// The store says "done" and then something that is neither an answer nor an error of S3.
+pub(super) fn is_unreadable<E>(error: &SdkFailure<E>) -> bool
+where
+    E: ProvideErrorMetadata,
+{
+    status(error) == 200 && error.as_service_error().is_none_or(|error| error.code().is_none())
 }
 
 /// The requested range begins behind the object's end.

@@ -159,7 +159,11 @@ impl S3 {
             } else if conditional && errors::is_not_implemented(&error) {
                 self.inner.refuses_conditions.store(true, Ordering::Relaxed);
             } else if !(with_checksum && self.inner.gives_up_checksums(&error)) {
-                return Err(of_sdk(error, &self.inner.bucket));
+                let error = of_sdk(error, &self.inner.bucket);
+                // A store may refuse and hang up while the body is still on its way: then its answer is never seen.
+                let unheard = conditional && matches!(error, StorageError::Unavailable(_));
+                let exists = unheard && self.inner.head(full_key).await.is_ok();
+                return Err(if exists { StorageError::AlreadyExists } else { error });
             }
         }
     }

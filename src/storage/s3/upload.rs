@@ -1,20 +1,26 @@
 //! Writing a large object: parts, several in flight, and one moment in which it becomes visible.
 
 use std::mem;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use bytes::{Bytes, BytesMut};
 use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
-use super::errors::{is_conflict, is_not_implemented, of_sdk};
+use super::errors::{is_conflict, is_not_implemented, is_unreadable, of_sdk};
 use super::spool::Spool;
 use super::{CONFLICT_PAUSE, CONFLICTS, S3, StorageError, crc32};
 use crate::storage::{PartSizes, Upload};
 
 /// Up to here a buffer grows as it needs to, bytes; beyond, it gets room for a whole part at once.
 const SMALL: usize = 512 << 10;
+
+/// How long an abort waits for parts in flight.
+const SETTLING: Duration = Duration::from_secs(5);
 
 /// A large object on its way. What is shorter than one part is written in one request.
 pub(super) struct PartUpload {
@@ -165,7 +171,7 @@ impl PartUpload {
     async fn join_parts(&mut self) -> Result<(), StorageError> {
         let inner = &self.s3.inner;
         let parts = CompletedMultipartUpload::builder().set_parts(Some(self.done.clone())).build();
-        let mut conditional = !inner.refuses_conditions.load(std::sync::atomic::Ordering::Relaxed);
+        let mut conditional = !inner.refuses_conditions.load(Ordering::Relaxed);
         let mut conflicts = 0;
         loop {
             let request = inner
@@ -179,19 +185,19 @@ impl PartUpload {
             let Err(error) = request.send().await else { break };
             if is_conflict(&error) && conflicts < CONFLICTS {
                 conflicts += 1;
-                tokio::time::sleep(CONFLICT_PAUSE).await;
+                sleep(CONFLICT_PAUSE).await;
             } else if conditional && is_not_implemented(&error) {
                 conditional = false;
             } else {
-                match of_sdk(error, &inner.bucket) {
-                    // The answer to a first try may have got lost: then the upload is no more, and the object is there.
-                    StorageError::NotFound
-                        if inner.head(&self.full_key).await.is_ok_and(|head| head.0 == self.sent) =>
-                    {
-                        break;
-                    }
-                    error => return Err(error),
+                let unreadable = is_unreadable(&error);
+                let error = of_sdk(error, &inner.bucket);
+                // The answer to a first try may have got lost: then the upload is no more. Or the store answers "done" in a form
+                // that is not S3's, as moto does. In both cases what it holds decides.
+                let unclear = unreadable || matches!(error, StorageError::NotFound);
+                if unclear && inner.head(&self.full_key).await.is_ok_and(|head| head.0 == self.sent) {
+                    break;
                 }
+                return Err(error);
             }
         }
         self.upload_id = None;
@@ -210,9 +216,9 @@ impl PartUpload {
         Err(StorageError::Other(format!("the store holds {length} bytes of the {} that were sent", self.sent)))
     }
 
-    /// Removes what was sent. Parts in flight are stopped first, or they would come after the end.
+    /// Removes what was sent.
     async fn give_up(&mut self) -> Result<(), StorageError> {
-        self.sending.shutdown().await;
+        settle(&mut self.sending).await;
         let Some(upload_id) = self.upload_id.take() else { return Ok(()) };
         abort(&self.s3, &self.full_key, &upload_id).await
     }
@@ -256,7 +262,7 @@ impl Drop for PartUpload {
         let (s3, full_key, mut sending) =
             (self.s3.clone(), mem::take(&mut self.full_key), mem::take(&mut self.sending));
         runtime.spawn(async move {
-            sending.shutdown().await;
+            settle(&mut sending).await;
             if let Err(error) = abort(&s3, &full_key, &upload_id).await {
                 tracing::warn!(%error, key = full_key, "cannot abort an upload");
             }
@@ -270,6 +276,15 @@ impl Part {
             Self::Memory(buffer) => buffer.len() as u64,
             Self::Spool(spool) => spool.len(),
         }
+    }
+}
+
+/// Waits for the parts in flight: a store that is still writing one when the upload is aborted may keep it for ever. But not for
+/// long: whoever gives up has a reason.
+async fn settle(sending: &mut JoinSet<Result<CompletedPart, StorageError>>) {
+    let all = async { while sending.join_next().await.is_some() {} };
+    if timeout(SETTLING, all).await.is_err() {
+        sending.shutdown().await;
     }
 }
 

@@ -8,7 +8,7 @@ use crate::support::redis_server::RedisServer;
 
 /// A primary that sends these bytes as its RDB, and then closes.
 fn primary_that_sends(header_and_rdb: Vec<u8>) -> FakePrimary {
-    FakePrimary::new().on("PSYNC", [Act::send(full_resync(1)), Act::send(header_and_rdb), Act::Close]).start()
+    super::primary().on("PSYNC", [Act::send(full_resync(1)), Act::send(header_and_rdb), Act::Close]).start()
 }
 
 /// The backup fails with this code, and nothing at all is left in the repository.
@@ -97,7 +97,7 @@ fn a_missing_right_is_named() {
     let Some(server) = RedisServer::start() else { return };
     server.ok(&["ACL", "SETUSER", "little", "on", ">pw", "-@all", "+ping", "+info", "+client", "+replconf"]);
     let folder = Folder::new();
-    let run = backup(&server.url(), &folder.text(), &["--json", "--username", "little"])
+    let run = backup(&server.url(), &folder.text(), &["--json", "--username", "little", "--source", "replication"])
         .env("REDIS_OPS_PASSWORD", "pw")
         .run();
     assert_eq!(failure(&run), (2, "permission_denied".to_owned()));
@@ -116,7 +116,7 @@ fn nobody_at_home_is_named() {
 
 #[test]
 fn a_server_that_loads_is_not_read() {
-    let primary = FakePrimary::new()
+    let primary = super::primary()
         .on("PING", [Act::send("-LOADING Redis is loading the dataset in memory\r\n")])
         .on("INFO", [Act::send("$20\r\nrole:master\r\nloading:\r\n")])
         .start();
@@ -128,7 +128,7 @@ fn a_server_that_loads_is_not_read() {
 
 #[test]
 fn a_server_that_cannot_save_says_so() {
-    let primary = FakePrimary::new()
+    let primary = super::primary()
         .on(
             "PSYNC",
             [
@@ -160,6 +160,23 @@ fn a_folder_that_is_full_leaves_nothing_behind() {
     drop(std::process::Command::new("umount").arg(folder.path()).status());
     assert_eq!(failure(&run), (2, "no_space".to_owned()), "{}", run.text());
     assert_eq!(files, Vec::<String>::new());
+}
+
+#[test]
+fn whoever_wants_to_be_alone_waits_for_the_other_run() {
+    let Some(server) = RedisServer::start() else { return };
+    let folder = Folder::new();
+    let first = super::primary().on("PSYNC", [Act::send("\n"), Act::Silence]).start();
+    let running = backup(&first.url(), &folder.text(), &[]).spawn();
+    server.wait_for("the first run to begin", |_| folder.files().iter().any(|file| file.ends_with("begun.json")));
+    let run = backup(&server.url(), &folder.text(), &["--json", "--wait-lock", "100ms"]).run();
+    assert_eq!(failure(&run), (2, "locked".to_owned()), "{}", run.text());
+
+    // Killed, it cannot take back what it has begun; but it is not running any more.
+    running.signal("KILL");
+    running.wait();
+    let run = backup(&server.url(), &folder.text(), &["--wait-lock", "100ms"]).run();
+    assert_eq!(run.code, 0, "{}", run.stderr);
 }
 
 #[test]

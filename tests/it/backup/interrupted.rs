@@ -24,12 +24,12 @@ fn check(primary: &FakePrimary, reached: &str, signal: &str, code: i32) {
 
 #[test]
 fn while_the_server_answers_nothing() {
-    check(&FakePrimary::new().on("INFO", [Act::Silence]).start(), "INFO", "INT", 130);
+    check(&super::primary().on("INFO", [Act::Silence]).start(), "INFO", "INT", 130);
 }
 
 #[test]
 fn while_the_server_saves() {
-    check(&FakePrimary::new().on("PSYNC", [Act::send("\n\n"), Act::Silence]).start(), "PSYNC", "INT", 130);
+    check(&super::primary().on("PSYNC", [Act::send("\n\n"), Act::Silence]).start(), "PSYNC", "INT", 130);
 }
 
 #[test]
@@ -37,8 +37,8 @@ fn in_the_middle_of_the_stream() {
     let rdb = tiny_rdb();
     let half = counted(&rdb)[..10].to_vec();
     let acts = [Act::send(full_resync(1)), Act::send(half), Act::Silence];
-    check(&FakePrimary::new().on("PSYNC", acts.clone()).start(), "PSYNC", "INT", 130);
-    check(&FakePrimary::new().on("PSYNC", acts).start(), "PSYNC", "TERM", 143);
+    check(&super::primary().on("PSYNC", acts.clone()).start(), "PSYNC", "INT", 130);
+    check(&super::primary().on("PSYNC", acts).start(), "PSYNC", "TERM", 143);
 }
 
 #[test]

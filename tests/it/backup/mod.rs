@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::fake_primary::{Act, FakePrimary, Script};
 use crate::support::redis_ops::{RedisOps, Run};
 
 /// A repository in a folder of its own.
@@ -59,6 +60,12 @@ fn collect(root: &Path, folder: &Path, found: &mut Vec<String>) {
             found.push(path.strip_prefix(root).expect("below").display().to_string());
         }
     }
+}
+
+/// A scripted primary that says in INFO what it is.
+pub fn primary() -> Script {
+    let info = "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\nrole:master\r\nloading:0\r\n";
+    FakePrimary::new().on("INFO", [Act::send(format!("${}\r\n{info}\r\n", info.len()))])
 }
 
 /// A backup of the server at `url` into a folder, with more arguments.

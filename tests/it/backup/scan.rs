@@ -31,7 +31,7 @@ async fn read(node: &Node) -> Result<(Vec<u8>, Report), ScanError> {
 fn census(rdb: &[u8]) -> (Census, Summary) {
     let (mut scanner, mut counter) = (Scanner::new(), Counter::of_everything(0));
     scanner.push(rdb, &mut counter).unwrap();
-    let summary = scanner.finish(&mut counter).unwrap();
+    let summary = scanner.finish().unwrap();
     assert!(matches!(summary.checksum, Checksum::Verified(_)) && summary.trailing == 0, "{summary:?}");
     (counter.finish(), summary)
 }

@@ -1,6 +1,7 @@
 //! Method `replica`, against real servers of every version.
 
 mod faults;
+mod limits;
 mod strangers;
 
 use std::time::Duration;

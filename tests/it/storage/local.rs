@@ -47,11 +47,28 @@ async fn only_the_owner_can_read_a_backup() {
 }
 
 #[tokio::test]
-async fn a_folder_that_is_missing_is_named() {
+async fn a_folder_is_no_object() {
+    let folder = tempfile::tempdir().unwrap();
+    let local = Local::new(folder.path());
+    local.create("a/b/c", Bytes::from_static(b"x")).await.unwrap();
+    assert!(matches!(local.get("a/b", 10).await, Err(StorageError::NotFound)));
+    assert!(matches!(local.head("a/b").await, Err(StorageError::NotFound)));
+    local.delete("a/b").await.unwrap();
+    assert_eq!(keys(&local, "").await, ["a/b/c"]);
+}
+
+#[tokio::test]
+async fn a_folder_that_is_missing_is_named_and_made_when_something_is_written() {
     let local = Local::new("/no/such/folder");
     let error = local.list("").await.unwrap_err();
     assert!(matches!(&error, StorageError::NoSuchPlace(_)), "{error:?}");
     assert!(error.to_string().contains("/no/such/folder"));
+
+    let folder = tempfile::tempdir().unwrap();
+    let local = Local::new(folder.path().join("not/there/yet"));
+    assert!(local.list("").await.is_err());
+    local.create("a/b", Bytes::from_static(b"x")).await.unwrap();
+    assert_eq!(keys(&local, "").await, ["a/b"]);
 }
 
 /// A file system of one megabyte; `None` where we may not make one.

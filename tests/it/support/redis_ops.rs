@@ -198,6 +198,7 @@ impl Running {
         let signal = match name {
             "INT" => rustix::process::Signal::INT,
             "TERM" => rustix::process::Signal::TERM,
+            "KILL" => rustix::process::Signal::KILL,
             "STOP" => rustix::process::Signal::STOP,
             "CONT" => rustix::process::Signal::CONT,
             other => panic!("no test sends {other}"),

@@ -1,17 +1,20 @@
 //! A real S3 protocol server in this process, with faults on demand: answers that are errors, connections that break in the middle,
 //! and stores that keep less than they should.
 
+use std::collections::HashMap;
 use std::io;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use redis_ops::storage::{S3Credentials, S3Options};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::SimpleAuth;
-use s3s::dto::{CompleteMultipartUploadInput, PutObjectInput};
+use s3s::dto::{CompleteMultipartUploadInput, CreateMultipartUploadInput, DeleteObjectInput, PutObjectInput};
 use s3s::service::S3ServiceBuilder;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result};
 use s3s_fs::FileSystem;
@@ -22,6 +25,9 @@ use tokio::runtime::Runtime;
 
 const BUCKET: &str = "backups";
 const KEY_ID: &str = "AKIATESTTESTTESTTEST";
+/// s3s-fs looks whether an object is there and writes it then. So that "only if it is not there" holds for writers at the same
+/// moment, a second one is told for so long that another write is under way, as AWS does.
+const UNDER_WAY: Duration = Duration::from_millis(800);
 const SECRET: &str = "hunter2-do-not-print-secret-key";
 
 /// What goes wrong.
@@ -69,6 +75,8 @@ struct State {
     rules: Mutex<Vec<Rule>>,
     requests: Mutex<Vec<Request>>,
     manners: Mutex<Manners>,
+    /// When a conditional write of a key last began.
+    begun: Mutex<HashMap<String, Instant>>,
 }
 
 /// The server. It ends, and its objects go away, when it is dropped.
@@ -87,7 +95,7 @@ impl S3Server {
         let state = Arc::new(State::default());
         let mut builder = S3ServiceBuilder::new(FileSystem::new(folder.path()).unwrap());
         builder.set_auth(SimpleAuth::from_single(KEY_ID, SECRET));
-        builder.set_access(Faults(Arc::clone(&state)));
+        builder.set_access(Faults { state: Arc::clone(&state), folder: folder.path().to_owned() });
         let service = builder.build();
 
         // Bound before anything else runs: no test meets a server that is not there yet.
@@ -211,7 +219,10 @@ impl State {
 }
 
 /// Faults that are answers.
-struct Faults(Arc<State>);
+struct Faults {
+    state: Arc<State>,
+    folder: PathBuf,
+}
 
 #[async_trait::async_trait]
 impl S3Access for Faults {
@@ -227,29 +238,54 @@ impl S3Access for Faults {
             headers.iter().any(|name| name == "if-none-match"),
             headers.iter().any(|name| name.starts_with("x-amz-checksum-")),
         );
-        lock(&self.0.requests).push(Request { operation, uri, headers });
-        let manners = *lock(&self.0.manners);
+        lock(&self.state.requests).push(Request { operation, uri, headers });
+        // s3s-fs would make the bucket on writing.
+        if context.s3_path().get_bucket_name().is_some_and(|bucket| bucket != BUCKET) {
+            return Err(S3Error::new(S3ErrorCode::NoSuchBucket));
+        }
+        let manners = *lock(&self.state.manners);
         if manners.refuses_conditions && conditional {
             return Err(S3Error::new(S3ErrorCode::NotImplemented));
         }
         if manners.refuses_checksums && with_checksum {
             return Err(S3Error::new(S3ErrorCode::InvalidArgument));
         }
-        match self.0.meet(&line, |fault| matches!(fault, Fault::Answer(_))) {
+        match self.state.meet(&line, |fault| matches!(fault, Fault::Answer(_))) {
             Some(Fault::Answer(code)) => Err(S3Error::new(S3ErrorCode::from_bytes(code.as_bytes()).unwrap())),
             _ => Ok(()),
         }
     }
 
     async fn put_object(&self, request: &mut S3Request<PutObjectInput>) -> S3Result<()> {
-        if lock(&self.0.manners).ignores_conditions {
+        // s3s-fs knows the standard class only.
+        request.input.storage_class = None;
+        if lock(&self.state.manners).ignores_conditions {
             request.input.if_none_match = None;
+        }
+        if request.input.if_none_match.is_some() {
+            let there = self.folder.join(&request.input.bucket).join(&request.input.key).exists();
+            let mut begun = lock(&self.state.begun);
+            let under_way = |begun: &Instant| begun.elapsed() < UNDER_WAY;
+            if !there && begun.get(&request.input.key).is_some_and(under_way) {
+                return Err(S3Error::new(S3ErrorCode::ConditionalRequestConflict));
+            }
+            begun.insert(request.input.key.clone(), Instant::now());
         }
         Ok(())
     }
 
+    async fn delete_object(&self, request: &mut S3Request<DeleteObjectInput>) -> S3Result<()> {
+        lock(&self.state.begun).remove(&request.input.key);
+        Ok(())
+    }
+
+    async fn create_multipart_upload(&self, request: &mut S3Request<CreateMultipartUploadInput>) -> S3Result<()> {
+        request.input.storage_class = None;
+        Ok(())
+    }
+
     async fn complete_multipart_upload(&self, request: &mut S3Request<CompleteMultipartUploadInput>) -> S3Result<()> {
-        if lock(&self.0.manners).ignores_conditions {
+        if lock(&self.state.manners).ignores_conditions {
             request.input.if_none_match = None;
         }
         Ok(())
@@ -318,7 +354,20 @@ impl AsyncWrite for Breakable {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
+    /// Lets the client finish its request before the connection closes, as real servers do: an answer that comes before the end
+    /// of the body would be lost in a reset.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        if self.reads.is_some() || self.writes.is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut rest = [0; 16 << 10];
+        loop {
+            let mut buffer = ReadBuf::new(&mut rest);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }

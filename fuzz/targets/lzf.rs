@@ -1,0 +1,5 @@
+//! Fuzzes a compressed string: see `checks`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| redis_ops::checks::lzf(data));

@@ -1,0 +1,222 @@
+//! A report for machines: fields of JSON, a line for Nagios, JUnit.
+
+use serde_json::{Map, Value, json};
+
+use super::lists;
+use super::render::View;
+use crate::diagnose::{Report, facts, object, plain, sentence};
+use crate::finding::Severity;
+use crate::printer::words::Keys;
+use crate::status::Status;
+
+/// Evidence that names a key or a part of one.
+const NAMES_KEYS: &[&str] = &[
+    "key",
+    "prefix",
+    "prefixes",
+    "example",
+    "examples",
+    "example_with",
+    "example_without",
+    "stream",
+    "list",
+    "longest",
+    "pattern",
+    "tag",
+    "group",
+    "lagging_group",
+];
+/// Fields of lists that do.
+const KEY_FIELDS: &[&str] =
+    &["key", "name", "pattern", "example_with_ttl", "example_without_ttl", "examples_without_ttl", "example_longest"];
+
+/// What the JSON object holds, in order.
+pub fn fields(report: &Report, subject: &str, view: &View<'_>) -> Vec<(&'static str, Value)> {
+    let server = &report.snapshot.server;
+    let mut all_facts = Map::new();
+    for topic in &report.topics {
+        let mut own = object(&facts(&report.snapshot, *topic));
+        own.extend(
+            lists::json_of(report, *topic, view.top, view.sort)
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value)),
+        );
+        if !own.is_empty() {
+            all_facts.insert(topic.name().to_owned(), own.into());
+        }
+    }
+    let receipt = report.snapshot.receipt;
+    let known = !server.version.is_empty();
+    vec![
+        ("instance", subject.into()),
+        ("server", if known { json!(server) } else { Value::Null }),
+        ("profile", json!({"name": report.profile.0, "guessed": !report.profile.1})),
+        ("verdict", sentence(report).into()),
+        ("findings", json!(report.judgement.findings)),
+        ("skipped", json!(report.judgement.skipped)),
+        ("muted", json!(report.judgement.muted)),
+        ("passed", json!(report.judgement.passed)),
+        ("facts", all_facts.into()),
+        (
+            "probe",
+            json!({"commands": receipt.commands, "pings": receipt.pings, "seconds": receipt.seconds,
+                   "keyspace_hits_added": receipt.keyspace_hits_added}),
+        ),
+    ]
+}
+
+/// One line: the state, the sentence, and numbers behind a bar.
+pub fn nagios(report: &Report, status: Status) -> String {
+    let word = match status {
+        Status::Ok => "OK",
+        Status::Warning => "WARNING",
+        Status::Failed => "CRITICAL",
+        Status::Unknown => "UNKNOWN",
+    };
+    let info = &report.snapshot.info;
+    let number = |label: &str, name: &str, unit: &str| Some(format!("{label}={}{unit};;;0;", info.u64(name)?));
+    let numbers: Vec<String> = [
+        number("used_memory", "used_memory", "B"),
+        number("connected_clients", "connected_clients", ""),
+        number("evicted_keys", "evicted_keys", "c"),
+        number("rejected_connections", "rejected_connections", "c"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    // A bar inside the sentence would end it.
+    let sentence = sentence(report).replace(['|', '\n'], " ");
+    format!("REDIS {word} - {sentence} | {}", numbers.join(" "))
+}
+
+/// One test case a rule: failed, skipped, or passed.
+pub fn junit(report: &Report, subject: &str) -> String {
+    let judgement = &report.judgement;
+    let loud = |severity: Severity| severity > Severity::Info;
+    let failures = judgement.findings.iter().filter(|finding| loud(finding.severity)).count();
+    let tests = judgement.findings.len() + judgement.passed.len() + judgement.skipped.len();
+    let mut text = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"redis-ops diagnose {}\" tests=\"{tests}\" failures=\"{failures}\" skipped=\"{}\">\n",
+        xml(subject),
+        judgement.skipped.len()
+    );
+    for finding in &judgement.findings {
+        let evidence: Vec<String> =
+            finding.evidence.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect();
+        let body = format!("{}\n{}\nfix: {}", finding.title, evidence.join(", "), finding.fix.join("; "));
+        let (open, close) = if loud(finding.severity) { ("failure", "failure") } else { ("system-out", "system-out") };
+        let message =
+            if loud(finding.severity) { format!(" message=\"{}\"", xml(&finding.title)) } else { String::new() };
+        text.push_str(&format!(
+            "  <testcase name=\"{}\"><{open}{message}>{}</{close}></testcase>\n",
+            finding.id,
+            xml(&body)
+        ));
+    }
+    for skipped in &judgement.skipped {
+        text.push_str(&format!(
+            "  <testcase name=\"{}\"><skipped message=\"{}\"/></testcase>\n",
+            skipped.id,
+            xml(&skipped.reason)
+        ));
+    }
+    for id in &judgement.passed {
+        text.push_str(&format!("  <testcase name=\"{id}\"/>\n"));
+    }
+    text + "</testsuite>"
+}
+
+/// Text for XML; control characters, which XML 1.0 cannot hold, become question marks.
+fn xml(text: &str) -> String {
+    let mut safe = String::new();
+    for character in text.chars() {
+        match character {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\n' | '\t' => safe.push(character),
+            control if control.is_control() => safe.push('?'),
+            other => safe.push(other),
+        }
+    }
+    safe
+}
+
+/// The names of keys, and what stands for them with `--hide-keys`.
+pub struct Hidden(Vec<(String, String)>);
+
+impl Hidden {
+    /// Collects the names in a report; none where keys may be shown.
+    pub fn new(report: &Report, keys: Keys) -> Self {
+        let mut names = Vec::new();
+        if keys == Keys::Hidden {
+            for finding in &report.judgement.findings {
+                for (name, value) in &finding.evidence {
+                    if NAMES_KEYS.contains(&name.as_str()) {
+                        collect(value, &mut names);
+                    }
+                }
+            }
+            if let Some(profile) = report.snapshot.keyspace.got() {
+                collect_fields(&json!(profile), &mut names);
+            }
+            for entry in report.snapshot.slowlog.got().into_iter().flatten() {
+                names.extend(entry.arguments.iter().cloned());
+                names.extend(entry.pattern().split_once(' ').map(|(_, rest)| rest.to_owned()));
+            }
+        }
+        names.retain(|name| !name.is_empty());
+        names.sort_by_key(|name| (std::cmp::Reverse(name.len()), name.clone()));
+        names.dedup();
+        Self(
+            names
+                .into_iter()
+                .map(|name| {
+                    let hash = keys.show(name.as_bytes());
+                    (name, hash)
+                })
+                .collect(),
+        )
+    }
+
+    /// A text with hashes for names.
+    pub fn text(&self, text: String) -> String {
+        self.0.iter().fold(text, |text, (name, hash)| text.replace(name.as_str(), hash))
+    }
+
+    /// A value with hashes for names, in every string.
+    pub fn value(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) if !self.0.is_empty() => Value::String(self.text(text)),
+            Value::Array(items) => Value::Array(items.into_iter().map(|item| self.value(item)).collect()),
+            Value::Object(fields) => {
+                Value::Object(fields.into_iter().map(|(name, value)| (name, self.value(value))).collect())
+            }
+            other => other,
+        }
+    }
+}
+
+fn collect(value: &Value, names: &mut Vec<String>) {
+    match value {
+        Value::String(text) => names.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, names)),
+        _ => {}
+    }
+}
+
+fn collect_fields(value: &Value, names: &mut Vec<String>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| collect_fields(item, names)),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if KEY_FIELDS.contains(&name.as_str()) {
+                    collect(value, names);
+                }
+                collect_fields(value, names);
+            }
+        }
+        _ => {}
+    }
+}

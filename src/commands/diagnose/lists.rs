@@ -1,0 +1,226 @@
+//! Tables of their own: connections, the slow log, prefixes, large keys.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::render::View;
+use crate::commands::table::Table;
+use crate::diagnose::Report;
+use crate::introspection::keyspace::KeyspaceProfile;
+use crate::printer::Style;
+use crate::printer::words::{bytes, count, escape, span};
+use crate::replies::{Client, ClientKind, SlowEntry};
+use crate::rules::Topic;
+
+/// Connections of one owner.
+struct Group {
+    owner: String,
+    kind: ClientKind,
+    clients: u64,
+    blocked: u64,
+    idle: u64,
+    output: u64,
+    memory: u64,
+    command: String,
+}
+
+/// The lists of a topic.
+pub fn of_topic(report: &Report, topic: Topic, view: &View<'_>) -> Vec<String> {
+    match topic {
+        Topic::Connections => [clients(report, view), slow_log(report, view)].into_iter().flatten().collect(),
+        Topic::Keyspace => report.snapshot.keyspace.got().map_or_else(Vec::new, |profile| {
+            [prefixes(profile, view), largest(profile, view)].into_iter().flatten().collect()
+        }),
+        _ => Vec::new(),
+    }
+}
+
+fn groups(clients: &[Client], sort: Option<&str>) -> Vec<Group> {
+    let mut groups: BTreeMap<(String, String), Group> = BTreeMap::new();
+    for client in clients {
+        let name = [&client.name, &client.lib_name].into_iter().find(|text| !text.is_empty());
+        let owner = format!("{} {}@{}", name.map_or("(no name)", String::as_str), client.user, client.ip());
+        let key = (owner.clone(), format!("{:?}", client.kind()));
+        let group = groups.entry(key).or_insert_with(|| Group {
+            owner,
+            kind: client.kind(),
+            clients: 0,
+            blocked: 0,
+            idle: 0,
+            output: 0,
+            memory: 0,
+            command: client.cmd.clone(),
+        });
+        group.clients += 1;
+        group.blocked += u64::from(client.is_blocked());
+        group.idle = group.idle.max(client.idle);
+        group.output = group.output.saturating_add(client.omem);
+        group.memory = group.memory.saturating_add(client.tot_mem.max(client.omem));
+    }
+    let mut groups: Vec<Group> = groups.into_values().collect();
+    let key = |group: &Group| match sort {
+        Some("memory") => group.memory,
+        Some("idle") => group.idle,
+        Some("output") => group.output,
+        _ => group.clients,
+    };
+    groups.sort_by_key(|group| std::cmp::Reverse((key(group), group.memory)));
+    groups
+}
+
+fn clients(report: &Report, view: &View<'_>) -> Option<String> {
+    let groups = groups(report.snapshot.clients.got()?, view.sort);
+    if groups.is_empty() {
+        return None;
+    }
+    let mut table = Table::new(&["clients", "kind", "n", "blocked", "max idle", "output", "memory", "last"])
+        .numbers(&[2, 3, 4, 5, 6]);
+    for group in groups.iter().take(view.top) {
+        table.row([
+            escape(group.owner.as_bytes()),
+            format!("{:?}", group.kind).to_lowercase(),
+            count(group.clients),
+            count(group.blocked),
+            span(std::time::Duration::from_secs(group.idle)),
+            bytes(group.output),
+            bytes(group.memory),
+            escape(group.command.as_bytes()),
+        ]);
+    }
+    Some(with_more(table.render(view.printer), groups.len(), view))
+}
+
+/// A pattern of the slow log.
+struct Pattern {
+    text: String,
+    entries: u64,
+    usec: u64,
+    longest: u64,
+    owner: String,
+}
+
+fn patterns(entries: &[SlowEntry], sort: Option<&str>) -> Vec<Pattern> {
+    let mut patterns: BTreeMap<String, Pattern> = BTreeMap::new();
+    for entry in entries {
+        let text = entry.pattern();
+        let pattern = patterns.entry(text.clone()).or_insert_with(|| Pattern {
+            text,
+            entries: 0,
+            usec: 0,
+            longest: 0,
+            owner: if entry.name.is_empty() { entry.addr.clone() } else { entry.name.clone() },
+        });
+        pattern.entries += 1;
+        pattern.usec = pattern.usec.saturating_add(entry.usec);
+        pattern.longest = pattern.longest.max(entry.usec);
+    }
+    let mut patterns: Vec<Pattern> = patterns.into_values().collect();
+    let by_count = sort == Some("count");
+    patterns.sort_by_key(|pattern| std::cmp::Reverse(if by_count { pattern.entries } else { pattern.usec }));
+    patterns
+}
+
+fn slow_log(report: &Report, view: &View<'_>) -> Option<String> {
+    let patterns = patterns(report.snapshot.slowlog.got()?, view.sort);
+    if patterns.is_empty() {
+        return None;
+    }
+    let mut table = Table::new(&["slow commands", "n", "total ms", "max ms", "from"]).numbers(&[1, 2, 3]);
+    for pattern in patterns.iter().take(view.top) {
+        table.row([
+            escape(pattern.text.as_bytes()),
+            count(pattern.entries),
+            format!("{:.1}", pattern.usec as f64 / 1000.0),
+            format!("{:.1}", pattern.longest as f64 / 1000.0),
+            escape(pattern.owner.as_bytes()),
+        ]);
+    }
+    Some(with_more(table.render(view.printer), patterns.len(), view))
+}
+
+fn prefixes(profile: &KeyspaceProfile, view: &View<'_>) -> Option<String> {
+    let mut prefixes: Vec<_> = profile.prefixes.iter().collect();
+    if view.sort == Some("keys") {
+        prefixes.sort_by_key(|prefix| std::cmp::Reverse(prefix.keys));
+    }
+    if prefixes.is_empty() {
+        return None;
+    }
+    let total: u64 = profile.bytes.unwrap_or(0);
+    let mut table = Table::new(&["prefix", "keys", "share", "memory", "no ttl", "types"]).numbers(&[1, 2, 3, 4]);
+    for prefix in prefixes.iter().take(view.top) {
+        let (share, low, _) = profile.share(prefix.keys);
+        let sure = if share > low { format!(" ±{:.1}", (share - low) * 100.0) } else { String::new() };
+        let types: Vec<&str> = prefix.types.keys().map(String::as_str).collect();
+        let of_memory = if total > 0 { prefix.bytes as f64 / total as f64 * 100.0 } else { 0.0 };
+        table.row([
+            escaped(&prefix.name),
+            count(prefix.keys),
+            format!("{:.1}%{sure}", share * 100.0),
+            format!("{} {of_memory:.0}%", bytes(prefix.bytes)),
+            format!("{:.0}%", prefix.without_ttl as f64 / prefix.keys.max(1) as f64 * 100.0),
+            escaped(&types.join(" ")),
+        ]);
+    }
+    Some(with_more(table.render(view.printer), prefixes.len(), view))
+}
+
+fn largest(profile: &KeyspaceProfile, view: &View<'_>) -> Option<String> {
+    if profile.largest.is_empty() {
+        return None;
+    }
+    let mut table = Table::new(&["largest keys", "type", "memory", "length", "ttl"]).numbers(&[2, 3, 4]);
+    for big in profile.largest.iter().take(view.top) {
+        table.row([
+            escaped(&big.key),
+            escaped(&big.kind),
+            big.bytes.map(bytes).unwrap_or_default(),
+            big.length.map(count).unwrap_or_default(),
+            big.ttl_ms.map_or_else(|| "none".to_owned(), |ttl| span(std::time::Duration::from_millis(ttl))),
+        ]);
+    }
+    Some(with_more(table.render(view.printer), profile.largest.len(), view))
+}
+
+/// Names were escaped when they were read; what is left are characters that reorder text.
+fn escaped(text: &str) -> String {
+    escape(text.as_bytes()).replace("\\\\", "\\")
+}
+
+fn with_more(text: String, total: usize, view: &View<'_>) -> String {
+    match total.saturating_sub(view.top) {
+        0 => text,
+        more => format!("{text}\n{}", view.printer.paint(Style::Dim, &format!("… {more} more (`--top`)"))),
+    }
+}
+
+/// The lists of a topic for JSON, by name.
+pub fn json_of(report: &Report, topic: Topic, top: usize, sort: Option<&str>) -> Vec<(&'static str, Value)> {
+    match topic {
+        Topic::Connections => {
+            let clients = report.snapshot.clients.got().map(|clients| {
+                let list = groups(clients, sort).into_iter().take(top).map(|group| {
+                    json!({"owner": group.owner, "kind": group.kind, "clients": group.clients, "blocked": group.blocked,
+                           "max_idle_seconds": group.idle, "output_bytes": group.output, "memory_bytes": group.memory,
+                           "last_command": group.command})
+                });
+                ("clients", Value::Array(list.collect()))
+            });
+            let slow = report.snapshot.slowlog.got().map(|entries| {
+                let list = patterns(entries, sort).into_iter().take(top).map(|pattern| {
+                    json!({"pattern": pattern.text, "entries": pattern.entries, "total_usec": pattern.usec,
+                           "longest_usec": pattern.longest, "from": pattern.owner})
+                });
+                ("slow_commands", Value::Array(list.collect()))
+            });
+            clients.into_iter().chain(slow).collect()
+        }
+        Topic::Keyspace => report.snapshot.keyspace.got().map_or_else(Vec::new, |profile| {
+            let prefixes: Vec<_> = profile.prefixes.iter().take(top).collect();
+            let largest: Vec<_> = profile.largest.iter().take(top).collect();
+            vec![("prefixes", json!(prefixes)), ("largest", json!(largest)), ("streams", json!(profile.streams))]
+        }),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,253 @@
+//! A report as tables: facts, findings, lists, what was skipped, and the verdict last.
+
+use serde_json::Value;
+
+use crate::commands::table::{Table, verdict};
+use crate::diagnose::{Fact, Report, Shown, facts, sentence};
+use crate::finding::{Finding, Severity};
+use crate::introspection::NodeRole;
+use crate::printer::words::{bytes, count, escape, span};
+use crate::printer::{Printer, Style};
+use crate::rules::Topic;
+use crate::status::Status;
+
+use super::lists;
+
+/// Cells of a bar.
+const BAR: usize = 20;
+/// Rules named in the list of skipped ones before it says how many more.
+const SKIPPED_SHOWN: usize = 8;
+
+/// How a report is shown.
+pub struct View<'a> {
+    /// Where the words go.
+    pub printer: &'a Printer,
+    /// Name of the instance or the file.
+    pub subject: &'a str,
+    /// Entries in lists.
+    pub top: usize,
+    /// What lists are sorted by.
+    pub sort: Option<&'a str>,
+    /// Numbers of earlier runs for the sparkline: `used_memory`, oldest first.
+    pub trend: &'a [u64],
+}
+
+/// The whole report as text.
+pub fn render(report: &Report, status: Status, view: &View<'_>) -> String {
+    let mut parts = vec![header(report, view)];
+    for topic in &report.topics {
+        parts.extend(topic_facts(report, *topic, view));
+        parts.extend(lists::of_topic(report, *topic, view));
+    }
+    parts.extend(findings(report, view));
+    parts.extend(muted(report));
+    parts.extend(skipped(report, view));
+    parts.push(receipt(report));
+    parts.push(verdict(view.printer, status, &escape(sentence(report).as_bytes()).replace("\\\\", "\\")));
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n\n")
+}
+
+fn header(report: &Report, view: &View<'_>) -> String {
+    let server = &report.snapshot.server;
+    let subject = view.printer.paint(Style::Bold, &escape(view.subject.as_bytes()));
+    if server.version.is_empty() {
+        return subject;
+    }
+    let role = match server.role {
+        NodeRole::Primary => "primary",
+        NodeRole::Replica => "replica",
+        NodeRole::Other => "no role",
+    };
+    let profile = match report.profile {
+        (profile, true) => profile.name().to_owned(),
+        (profile, false) => format!("{} (guessed)", profile.name()),
+    };
+    let up = span(std::time::Duration::from_secs(server.uptime_seconds));
+    format!("{subject}  {} {}  {role}  {}  up {up}  as {profile}", server.name, server.version, server.mode.as_str())
+}
+
+fn topic_facts(report: &Report, topic: Topic, view: &View<'_>) -> Option<String> {
+    let facts: Vec<Fact> = facts(&report.snapshot, topic).into_iter().filter(|fact| !fact.value.is_array()).collect();
+    if facts.is_empty() {
+        return None;
+    }
+    // Two facts a line on a terminal of 80 columns, three where there is more; one a line in a pipe.
+    let columns = match view.printer.width() {
+        Some(width) if width >= 120 => 3,
+        Some(_) => 2,
+        None => 1,
+    };
+    let mut table = Table::pairs();
+    let rows = facts.len().div_ceil(columns);
+    for row in 0..rows {
+        let cells = (0..columns).flat_map(|column| match facts.get(column * rows + row) {
+            Some(fact) => [fact.label.to_owned(), value(fact)],
+            None => [String::new(), String::new()],
+        });
+        table.row(cells.collect::<Vec<_>>());
+    }
+    let title = view.printer.paint(Style::Bold, &topic.name().to_uppercase());
+    let trend = if topic == Topic::Memory { sparkline(view.trend) } else { String::new() };
+    Some(format!("{title}{trend}\n{}", table.render(view.printer)))
+}
+
+/// A value as people read it.
+pub fn value(fact: &Fact) -> String {
+    let number = || fact.value.as_f64().unwrap_or(0.0);
+    match fact.shown {
+        Shown::Plain => escape(crate::diagnose::plain(&fact.value).as_bytes()),
+        Shown::Bytes => match fact.value.as_i64() {
+            Some(negative) if negative < 0 => format!("-{}", bytes(negative.unsigned_abs())),
+            _ => bytes(fact.value.as_u64().unwrap_or(0)),
+        },
+        Shown::Count => count(fact.value.as_u64().unwrap_or(0)),
+        Shown::Share => format!("{} {:.0}%", bar(number()), number() * 100.0),
+        Shown::Percent => format!("{:.1}%", number() * 100.0),
+        Shown::Seconds => span(std::time::Duration::from_secs(fact.value.as_u64().unwrap_or(0))),
+        Shown::Micros => format!("{:.2} ms", number() / 1000.0),
+        Shown::Rate => format!("{}/s", number()),
+    }
+}
+
+/// `[########------------]`
+fn bar(share: f64) -> String {
+    let full = (share.clamp(0.0, 1.0) * BAR as f64).round() as usize;
+    format!("[{}{}]", "#".repeat(full), "-".repeat(BAR - full))
+}
+
+/// Eight heights; nothing with fewer than two numbers.
+fn sparkline(numbers: &[u64]) -> String {
+    const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let recent = &numbers[numbers.len().saturating_sub(30)..];
+    let (Some(low), Some(high)) = (recent.iter().min(), recent.iter().max()) else { return String::new() };
+    if recent.len() < 2 {
+        return String::new();
+    }
+    let height = |number: &u64| HEIGHTS[((number - low) as f64 / (high - low).max(1) as f64 * 7.0).round() as usize];
+    format!("  used {} {} to {}", recent.iter().map(height).collect::<String>(), bytes(*low), bytes(*high))
+}
+
+fn findings(report: &Report, view: &View<'_>) -> Option<String> {
+    let findings = &report.judgement.findings;
+    if findings.is_empty() {
+        return None;
+    }
+    let mut table = Table::new(&["severity", "rule", "finding"]);
+    for root in findings.iter().filter(|finding| finding.caused_by.is_none()) {
+        let symptoms: Vec<&Finding> = descendants(findings, &root.id);
+        let worst = symptoms.iter().map(|finding| finding.severity).fold(root.severity, Severity::max);
+        let mut lines = vec![root.title.clone(), evidence(root)];
+        lines.extend(root.fix.iter().map(|fix| format!("fix: {}", escape_line(fix))));
+        for symptom in symptoms {
+            lines.push(format!("hence {} {} ({})", symptom.id, symptom.title, evidence(symptom)));
+        }
+        lines.retain(|line| !line.is_empty());
+        table.row([severity(worst).to_owned(), root.id.clone(), lines.join("\n")]);
+    }
+    Some(paint_severities(&table.render(view.printer), view.printer))
+}
+
+/// Symptoms, and symptoms of symptoms.
+fn descendants<'a>(findings: &'a [Finding], root: &str) -> Vec<&'a Finding> {
+    let mut found: Vec<&Finding> = Vec::new();
+    let mut names = vec![root.to_owned()];
+    while let Some(name) = names.pop() {
+        for finding in findings.iter().filter(|finding| finding.caused_by.as_deref() == Some(&name)) {
+            if !found.iter().any(|other| other.id == finding.id) {
+                names.push(finding.id.clone());
+                found.push(finding);
+            }
+        }
+    }
+    found
+}
+
+fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "CRITICAL",
+        Severity::Warning => "WARNING",
+        Severity::Info => "note",
+    }
+}
+
+/// Colours the first word of a line; the table was laid out without.
+fn paint_severities(text: &str, printer: &Printer) -> String {
+    let paint = |line: &str| {
+        for (word, style) in [("CRITICAL", Style::Red), ("WARNING", Style::Yellow), ("note", Style::Dim)] {
+            if let Some(rest) = line.strip_prefix(word).filter(|rest| rest.starts_with(' ')) {
+                return format!("{}{rest}", printer.paint(style, word));
+            }
+        }
+        line.to_owned()
+    };
+    text.lines().map(paint).collect::<Vec<_>>().join("\n")
+}
+
+fn escape_line(text: &str) -> String {
+    escape(text.as_bytes()).replace("\\\\", "\\")
+}
+
+fn evidence(finding: &Finding) -> String {
+    let parts = finding.evidence.iter().map(|(name, value)| format!("{name} {}", escape_line(&shown(name, value))));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+/// Sizes are evident from the names of fields.
+fn shown(name: &str, value: &Value) -> String {
+    const SIZES: &[&str] = &["memory", "bytes", "omem", "buffers", "backlog_size", "limit", "mem_"];
+    match value.as_u64() {
+        Some(number) if number >= 10_000 && SIZES.iter().any(|size| name.contains(size)) => bytes(number),
+        Some(number) => count(number),
+        None => crate::diagnose::plain(value),
+    }
+}
+
+fn muted(report: &Report) -> Option<String> {
+    let lines: Vec<String> = report
+        .judgement
+        .muted
+        .iter()
+        .map(|muted| {
+            let until = muted.until.as_deref().map(|day| format!(" until {day}")).unwrap_or_default();
+            format!("muted{until}: {} {} ({})", muted.finding.id, muted.finding.title, escape_line(&muted.reason))
+        })
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// One line a reason: many rules share one.
+fn skipped(report: &Report, view: &View<'_>) -> Option<String> {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for skipped in &report.judgement.skipped {
+        match reasons.iter_mut().find(|(reason, _)| *reason == skipped.reason) {
+            Some((_, ids)) => ids.push(skipped.id),
+            None => reasons.push((&skipped.reason, vec![skipped.id])),
+        }
+    }
+    if reasons.is_empty() {
+        return None;
+    }
+    let mut table = Table::pairs();
+    for (reason, ids) in reasons.iter().take(SKIPPED_SHOWN) {
+        table.row([format!("skipped {}", ids.join(" ")), escape_line(reason)]);
+    }
+    let more: usize = reasons.iter().skip(SKIPPED_SHOWN).map(|(_, ids)| ids.len()).sum();
+    let rest =
+        if more > 0 { format!("\nskipped {more} more, for other reasons: `--json` tells") } else { String::new() };
+    Some(format!("{}{rest}", table.render(view.printer)))
+}
+
+fn receipt(report: &Report) -> String {
+    let receipt = &report.snapshot.receipt;
+    if receipt.commands == 0 {
+        return String::new();
+    }
+    format!(
+        "probe: {} commands and {} PINGs in {:.1} s, {} keyspace hits added",
+        count(receipt.commands),
+        count(receipt.pings),
+        receipt.seconds,
+        count(receipt.keyspace_hits_added)
+    )
+}

@@ -1,0 +1,134 @@
+//! A plan and a report as people read them.
+
+use super::{Backup, Instance, Settings};
+use crate::commands::Context;
+use crate::commands::table::{Table, verdict};
+use crate::hint::Interrupted;
+use crate::printer::Style;
+use crate::printer::words;
+use crate::restore::report::Failure;
+use crate::restore::{BackupFacts, Ended, Level, Plan, Report, TargetFacts};
+use crate::status::Status;
+
+/// The plan, line by line, and the verdict.
+pub fn plan(plan: &Plan, backup: &BackupFacts, target: &TargetFacts, context: &Context) -> String {
+    let mut table = Table::new(&["", "check", "what"]);
+    for line in &plan.lines {
+        let (style, word) = match line.level {
+            Level::Ok => (Style::Green, "ok"),
+            Level::Unknown => (Style::Yellow, "unknown"),
+            Level::Warning => (Style::Yellow, "warning"),
+            Level::Refused => (Style::Red, "refused"),
+        };
+        let mut text = words::escape_lines(&line.text);
+        if let Some(flag) = line.flag {
+            text.push_str(&format!(" ({flag})"));
+        }
+        table.row([context.printer.paint(style, word), line.code.to_owned(), text]);
+    }
+    let mut methods = Table::new(&["method", "seconds", "against it"]).numbers(&[1]);
+    for candidate in &plan.methods {
+        let seconds = candidate.seconds.map_or_else(|| "?".to_owned(), |seconds| format!("about {seconds:.1}"));
+        methods.row([candidate.method.name().to_owned(), seconds, candidate.against.clone().unwrap_or_default()]);
+    }
+    let (status, sentence) = match (plan.refusal(), plan.method) {
+        (Some(line), _) => (Status::Failed, format!("refused: {}", words::escape_lines(&line.text))),
+        (None, Some(method)) => {
+            let into = format!("{} goes into {} by `{}`", backup.name, target.address, method.name());
+            (Status::Ok, format!("{into}: {}", plan.why))
+        }
+        (None, None) => (Status::Failed, plan.why.clone()),
+    };
+    let verdict = verdict(&context.printer, status, &sentence);
+    format!("{}\n\n{}\n\n{verdict}", table.render(&context.printer), methods.render(&context.printer))
+}
+
+/// What was done, and the verdict.
+pub fn report(report: &Report, proof: bool, context: &Context) -> String {
+    let tally = &report.tally;
+    let mut table = Table::pairs();
+    let mut row = |name: &str, keys: u64| {
+        if keys > 0 {
+            table.row([name.to_owned(), words::count(keys)]);
+        }
+    };
+    row("in the backup", report.in_backup.unwrap_or(0));
+    row("restored", tally.restored);
+    row("left: they were there", tally.skipped_existing);
+    row("left by choice", tally.skipped_by_choice);
+    row("expired", tally.expired);
+    row("failed", tally.failed);
+    row("lost", tally.lost);
+    row("not known", tally.unknown);
+    row("not reached", report.not_reached().unwrap_or(0));
+    row("functions", tally.functions.restored);
+    row("evicted meanwhile", report.evicted().unwrap_or(0));
+    if let Some(taken) = &report.taken_back {
+        row("taken back", taken.removed);
+        row("left: changed since", taken.left);
+    }
+    let mut text = table.render(&context.printer);
+    for key in tally.failures.iter().chain(&tally.lost_keys).take(10) {
+        let name = words::escape(key.key.as_bytes());
+        text.push_str(&format!("\n  {name} (database {}): {}", key.database, words::escape_lines(&key.reason)));
+    }
+    let status = report.status();
+    let keys = words::counted(tally.restored, "key");
+    let time = words::span(std::time::Duration::from_secs_f64(report.seconds));
+    let mut sentence = match (&report.ended, status) {
+        (Ended::Complete, Status::Ok) => format!("{keys} restored in {time}"),
+        (Ended::Complete, Status::Warning) => format!("{keys} restored in {time}; see above for the others"),
+        _ => format!("not complete: {keys} restored in {time}"),
+    };
+    if !proof && matches!(status, Status::Ok | Status::Warning) {
+        sentence.push_str("; the target was not compared with the backup (`--no-proof`)");
+    }
+    format!("{text}\n{}", verdict(&context.printer, status, &sentence))
+}
+
+/// Why it is not complete, if it is not.
+pub fn failure(report: &Report, settings: &Settings, instance: &Instance) -> Option<anyhow::Error> {
+    let tally = &report.tally;
+    let holds = match &report.taken_back {
+        Some(taken) => {
+            format!("{} that were restored are taken back, {} left", words::counted(taken.removed, "key"), taken.left)
+        }
+        None => format!("the target holds {} of the backup", words::counted(tally.restored, "key")),
+    };
+    let resume = report.resumable.then(|| format!("`{}` goes on", resume_line(settings, instance)));
+    let failure = |code, message: String| Failure { hint: resume.clone(), ..Failure::new(code, message) };
+    match &report.ended {
+        Ended::Interrupted => {
+            let words = resume.map_or(holds.clone(), |resume| format!("{holds}; {resume}"));
+            Some(anyhow::Error::new(Interrupted).context(words))
+        }
+        Ended::BadBackup(bad) => Some(failure(bad.code(), format!("the backup is bad: {bad}; {holds}")).into()),
+        Ended::Stopped(stop) => Some(failure(stop.code(), format!("{stop}; {holds}")).into()),
+        Ended::Complete if report.evicted().is_some_and(|keys| keys > 0) => {
+            let keys = words::counted(report.evicted().unwrap_or(0), "key");
+            Some(failure("target_too_small", format!("the target threw {keys} away to make room")).into())
+        }
+        Ended::Complete if tally.failed + tally.functions.failed > 0 => {
+            let what = words::counted(tally.failed + tally.functions.failed, "key");
+            Some(failure("keys_failed", format!("{what} could not be restored; {holds}")).into())
+        }
+        Ended::Complete if !report.adds_up() => {
+            let words = format!(
+                "the numbers do not add up: {} in the backup, {} accounted for",
+                report.in_backup.unwrap_or(0),
+                tally.accounted()
+            );
+            Some(failure("incomplete", words).into())
+        }
+        Ended::Complete => None,
+    }
+}
+
+/// The command that goes on; what was typed beside it has to be typed again.
+fn resume_line(settings: &Settings, instance: &Instance) -> String {
+    let backup = match &settings.backup {
+        Backup::Stored { id, .. } => format!("--backup-id {id}"),
+        Backup::File(file) => format!("--file {file}"),
+    };
+    format!("redis-ops restore {backup} --target-instance {} … --resume", instance.server.instance)
+}

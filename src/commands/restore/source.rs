@@ -1,0 +1,151 @@
+//! What is restored: a backup of a repository, or a file.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+use crate::capture::{Raw, RawError, open_file, open_object};
+use crate::codec::Codec;
+use crate::commands::Context;
+use crate::commands::backup::threads;
+use crate::commands::which::{self, Backup};
+use crate::hint::Misuse;
+use crate::repository::Repository;
+use crate::repository::manifest::{Manifest, Shard};
+use crate::restore::BackupFacts;
+use crate::restore::replay::Reopen;
+
+/// What is restored.
+pub enum Source {
+    /// A backup.
+    Stored {
+        /// Where it lies.
+        repository: Repository,
+        /// What is known of it.
+        manifest: Box<Manifest>,
+    },
+    /// A file; `-` is standard input.
+    File(PathBuf),
+}
+
+impl Source {
+    /// Finds it.
+    pub async fn open(backup: &Backup, context: &Context) -> Result<Self> {
+        match backup {
+            Backup::File(file) => Ok(Self::File(file.path().to_owned())),
+            Backup::Stored { place, id, instance } => {
+                let repository = place.open().await?;
+                let manifest = which::load(&repository, id, instance.as_deref(), context).await?;
+                if manifest.shards.len() != 1 {
+                    return Err(Misuse::not_supported_yet("the restore of a backup of several shards").into());
+                }
+                Ok(Self::Stored { repository, manifest: Box::new(manifest) })
+            }
+        }
+    }
+
+    /// The id of the backup; a file has none.
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Stored { manifest, .. } => Some(&manifest.id),
+            Self::File(_) => None,
+        }
+    }
+
+    /// For people.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Stored { manifest, .. } => format!("{}/{}", manifest.instance, manifest.id),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// When the backup was taken, as its manifest says.
+    pub fn created_ms(&self) -> Option<i64> {
+        match self {
+            Self::Stored { manifest, .. } => Some(manifest.created_at.timestamp_millis()),
+            Self::File(_) => None,
+        }
+    }
+
+    /// What is known without reading it.
+    pub fn facts(&self) -> BackupFacts {
+        match self {
+            Self::Stored { manifest, .. } => BackupFacts::of_manifest(manifest),
+            Self::File(_) => BackupFacts { name: self.name(), understood: true, ..BackupFacts::default() },
+        }
+    }
+
+    /// Bytes of the RDB, where that is known.
+    pub fn raw_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Stored { manifest, .. } => Some(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()),
+            Self::File(_) => None,
+        }
+    }
+
+    /// What tells this RDB from others: a digest, or length and time of a file.
+    pub fn digest(&self) -> String {
+        match self {
+            Self::Stored { manifest, .. } => self::shard(manifest).raw_sha256.clone(),
+            Self::File(path) => std::fs::metadata(path)
+                .map(|file| format!("{} {:?}", file.len(), file.modified().ok()))
+                .unwrap_or_default(),
+        }
+    }
+
+    /// A pipe can be read once.
+    pub fn can_be_read_again(&self) -> bool {
+        !matches!(self, Self::File(path) if path.as_os_str() == "-")
+    }
+
+    /// Its bytes, unpacked.
+    pub async fn raw(&self) -> Result<Raw> {
+        let name = self.name();
+        match self {
+            Self::Stored { repository, manifest } => {
+                Ok(stored(repository, manifest).await.with_context(|| format!("read {name}"))?)
+            }
+            Self::File(path) => {
+                Ok(open_file(path, threads()).map(|opened| opened.raw).with_context(|| format!("open {name}"))?)
+            }
+        }
+    }
+
+    /// The same once more, from a thread that may block.
+    pub fn reopen(&self) -> Option<Reopen> {
+        match self {
+            Self::File(_) if !self.can_be_read_again() => None,
+            Self::File(path) => {
+                let path = path.clone();
+                Some(Box::new(move || Ok(open_file(&path, threads())?.raw)))
+            }
+            Self::Stored { repository, manifest } => {
+                let (repository, manifest) = (repository.clone(), manifest.clone());
+                let runtime = tokio::runtime::Handle::current();
+                Some(Box::new(move || {
+                    runtime
+                        .block_on(stored(&repository, &manifest))
+                        .map_err(|error| RawError::File(std::io::Error::other(format!("{error:#}"))))
+                }))
+            }
+        }
+    }
+}
+
+fn shard(manifest: &Manifest) -> &Shard {
+    manifest.shards.first().expect("`Source::open` takes backups of one shard only")
+}
+
+async fn stored(repository: &Repository, manifest: &Manifest) -> Result<Raw> {
+    let shard = shard(manifest);
+    let reader = repository.open_object(manifest, &shard.object, 0).await?;
+    let codec = [Codec::GZIP, Codec::ZSTD].into_iter().find(|codec| shard.object.ends_with(codec.extension()));
+    let opened = open_object(reader, codec.unwrap_or(Codec::None), threads())?;
+    Ok(match shard.crc64 {
+        // Checksum, structure and each frame's own checksum are looked at on the way.
+        Some(_) => opened.raw,
+        // The server computed none: then what proves the bytes is our own digest.
+        None => opened.raw.proven(shard.raw_sha256.clone()),
+    })
+}

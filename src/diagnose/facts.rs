@@ -1,0 +1,205 @@
+//! The numbers behind the findings, for tables and JSON.
+
+use serde_json::{Map, Value, json};
+
+use crate::introspection::Snapshot;
+use crate::replies::Info;
+use crate::rules::Topic;
+
+/// How a value is shown to people.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Shown {
+    /// As it is.
+    Plain,
+    /// As a size.
+    Bytes,
+    /// With separators.
+    Count,
+    /// As a share of 1, with a bar.
+    Share,
+    /// As a share of 1 without a bar.
+    Percent,
+    /// As a span of time.
+    Seconds,
+    /// In milliseconds, from microseconds.
+    Micros,
+    /// With one decimal, per second.
+    Rate,
+}
+
+/// A fact.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fact {
+    /// Its name in JSON, the server's own word where it has one.
+    pub name: &'static str,
+    /// Its name in a table.
+    pub label: &'static str,
+    /// The value in base units.
+    pub value: Value,
+    /// How it is shown.
+    pub shown: Shown,
+}
+
+/// The facts of one topic; those the server does not report are left out.
+pub fn facts(snapshot: &Snapshot, topic: Topic) -> Vec<Fact> {
+    let mut list = List { snapshot, facts: Vec::new() };
+    match topic {
+        Topic::Memory => list.memory(),
+        Topic::Connections => list.connections(),
+        Topic::Keyspace => list.keyspace(),
+        Topic::Persistence => list.persistence(),
+        Topic::Replication => list.replication(),
+        Topic::Security | Topic::Patterns => {}
+    }
+    list.facts
+}
+
+/// The facts as a JSON object.
+pub fn object(facts: &[Fact]) -> Map<String, Value> {
+    facts.iter().map(|fact| (fact.name.to_owned(), fact.value.clone())).collect()
+}
+
+struct List<'a> {
+    snapshot: &'a Snapshot,
+    facts: Vec<Fact>,
+}
+
+impl List<'_> {
+    fn info(&self) -> &Info {
+        &self.snapshot.info
+    }
+
+    fn add(&mut self, name: &'static str, label: &'static str, shown: Shown, value: Option<Value>) {
+        if let Some(value) = value {
+            self.facts.push(Fact { name, label, value, shown });
+        }
+    }
+
+    fn number(&mut self, name: &'static str, label: &'static str, shown: Shown) {
+        let value = self.info().u64(name).map(Value::from).or(self.info().f64(name).map(Value::from));
+        self.add(name, label, shown, value);
+    }
+
+    fn text(&mut self, name: &'static str, label: &'static str) {
+        let value = self.info().text(name).map(Value::from);
+        self.add(name, label, Shown::Plain, value);
+    }
+
+    fn rate(&mut self, counter: &'static str, name: &'static str, label: &'static str) {
+        let rate = self.snapshot.delta(counter).ok().map(|delta| Value::from((delta.rate() * 10.0).round() / 10.0));
+        self.add(name, label, Shown::Rate, rate);
+    }
+
+    fn memory(&mut self) {
+        let limit = self.info().u64("maxmemory").filter(|limit| *limit > 0);
+        let usage = limit.and_then(|limit| Some(self.snapshot.memory_against_limit()? as f64 / limit as f64));
+        self.number("used_memory", "used", Shown::Bytes);
+        self.add("maxmemory", "limit", Shown::Bytes, limit.map(Value::from));
+        self.add("used_share", "used / limit", Shown::Share, usage.map(Value::from));
+        self.text("maxmemory_policy", "policy");
+        self.number("used_memory_rss", "resident", Shown::Bytes);
+        self.number("used_memory_peak", "peak", Shown::Bytes);
+        self.number("used_memory_dataset", "data", Shown::Bytes);
+        self.number("total_system_memory", "machine", Shown::Bytes);
+        self.number("mem_fragmentation_ratio", "fragmentation", Shown::Plain);
+        let held = self.info().i64("mem_fragmentation_bytes").map(Value::from);
+        self.add("mem_fragmentation_bytes", "fragmentation bytes", Shown::Bytes, held);
+        self.number("mem_clients_normal", "client buffers", Shown::Bytes);
+        let (keys, expires) = self.snapshot.keys_and_expires();
+        self.add("keys", "keys", Shown::Count, Some(keys.into()));
+        self.add("expires", "with time to live", Shown::Count, Some(expires.into()));
+        self.rate("evicted_keys", "evicted_per_second", "evicted");
+        self.rate("expired_keys", "expired_per_second", "expired");
+        self.number("evicted_keys", "evicted since start", Shown::Count);
+        self.hit_ratio();
+    }
+
+    fn hit_ratio(&mut self) {
+        let hits = self.snapshot.delta("keyspace_hits").ok().map(|delta| delta.amount);
+        let misses = self.snapshot.delta("keyspace_misses").ok().map(|delta| delta.amount);
+        let ratio = hits.zip(misses).filter(|(hits, misses)| hits + misses > 0);
+        let ratio = ratio.map(|(hits, misses)| Value::from(hits as f64 / (hits + misses) as f64));
+        self.add("hit_ratio", "hit ratio", Shown::Percent, ratio);
+    }
+
+    fn connections(&mut self) {
+        let wire = self.snapshot.wire.got().cloned();
+        self.number("connected_clients", "clients", Shown::Count);
+        self.number("maxclients", "limit", Shown::Count);
+        let share = self.info().u64("connected_clients").zip(self.info().u64("maxclients"));
+        let share = share.map(|(clients, limit)| Value::from(clients as f64 / limit.max(1) as f64));
+        self.add("clients_share", "clients / limit", Shown::Share, share);
+        self.number("blocked_clients", "blocked", Shown::Count);
+        self.rate("total_connections_received", "connections_per_second", "new connections");
+        self.rate("total_commands_processed", "commands_per_second", "commands");
+        self.rate("total_error_replies", "errors_per_second", "errors");
+        self.number("rejected_connections", "refused since start", Shown::Count);
+        if let Some(wire) = wire {
+            let micros = |time: Option<u64>| time.map(Value::from);
+            self.add("dns_us", "dns", Shown::Micros, micros(wire.dns_us));
+            self.add("tcp_us", "tcp", Shown::Micros, micros(wire.tcp_us));
+            self.add("tls_us", "tls", Shown::Micros, micros(wire.tls_us));
+            self.add("auth_us", "auth", Shown::Micros, micros(wire.auth_us));
+            self.add("ping_p50_us", "ping p50", Shown::Micros, micros(wire.percentile(50.0)));
+            self.add("ping_p99_us", "ping p99", Shown::Micros, micros(wire.percentile(99.0)));
+            self.add("ping_max_us", "ping max", Shown::Micros, micros(wire.percentile(100.0)));
+        }
+        let busy = self.snapshot.delta("eventloop_duration_sum").ok();
+        let busy = busy.map(|delta| Value::from((delta.amount as f64 / 1e6 / delta.seconds).min(1.0)));
+        self.add("event_loop_share", "event loop busy", Shown::Share, busy);
+    }
+
+    fn keyspace(&mut self) {
+        let (keys, expires) = self.snapshot.keys_and_expires();
+        if let Some(profile) = self.snapshot.keyspace.got() {
+            let (seen, basis, bytes) = (profile.seen, profile.confidence(), profile.bytes);
+            self.add("looked_at", "looked at", Shown::Plain, Some(basis.into()));
+            self.add("keys_seen", "keys seen", Shown::Count, Some(seen.into()));
+            self.add("bytes_seen", "their bytes", Shown::Bytes, bytes.map(Value::from));
+        }
+        if !self.info().is_empty() {
+            self.add("keys", "keys", Shown::Count, Some(keys.into()));
+            self.add("expires", "with time to live", Shown::Count, Some(expires.into()));
+            let databases = self.info().databases().len();
+            self.add("databases", "databases", Shown::Count, Some(databases.into()));
+            self.hit_ratio();
+        }
+    }
+
+    fn persistence(&mut self) {
+        let config = self.snapshot.config.got();
+        let setting = |name: &str| config.and_then(|config| config.get(name)).map(Value::from);
+        let (save, append) = (setting("save"), setting("appendonly"));
+        let now = self.snapshot.taken_at.timestamp();
+        let age = self.info().i64("rdb_last_save_time").map(|at| Value::from(now.saturating_sub(at).max(0)));
+        self.text("rdb_last_bgsave_status", "last save");
+        self.add("seconds_since_save", "since last save", Shown::Seconds, age);
+        self.number("rdb_changes_since_last_save", "changes since", Shown::Count);
+        self.number("rdb_last_cow_size", "copied by it", Shown::Bytes);
+        self.add("save", "save", Shown::Plain, save);
+        self.add("appendonly", "append-only file", Shown::Plain, append);
+        self.number("aof_current_size", "its size", Shown::Bytes);
+        self.number("latest_fork_usec", "last fork", Shown::Micros);
+        self.number("loading", "loading", Shown::Plain);
+    }
+
+    fn replication(&mut self) {
+        self.text("role", "role");
+        self.number("connected_slaves", "replicas", Shown::Count);
+        self.text("master_link_status", "link to primary");
+        self.number("master_last_io_seconds_ago", "primary last heard", Shown::Seconds);
+        self.number("master_repl_offset", "offset", Shown::Count);
+        self.number("repl_backlog_size", "backlog", Shown::Bytes);
+        self.rate("master_repl_offset", "replicated_bytes_per_second", "replicated bytes");
+        let replicas = self.info().replicas();
+        let offset = self.info().u64("master_repl_offset").unwrap_or(0);
+        let list: Vec<Value> = replicas
+            .iter()
+            .map(|replica| {
+                let behind = replica.offset.map(|own| offset.saturating_sub(own));
+                json!({"address": format!("{}:{}", replica.ip, replica.port), "state": replica.state, "lag": replica.lag, "bytes_behind": behind})
+            })
+            .collect();
+        self.add("replicas", "", Shown::Plain, (!list.is_empty()).then_some(Value::Array(list)));
+    }
+}

@@ -1,0 +1,127 @@
+//! What earlier runs saw: one file an instance, a line a run, the oldest dropped.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::introspection::Snapshot;
+use crate::replies::Info;
+
+/// Runs that are remembered.
+const RUNS_KEPT: usize = 100;
+/// A file longer than this many bytes is not ours.
+const FILE_LIMIT: u64 = 16 << 20;
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// When.
+    pub taken_at: DateTime<Utc>,
+    /// What INFO said.
+    pub info: Info,
+}
+
+/// The runs of one instance, oldest first.
+#[derive(Debug)]
+pub struct History {
+    path: PathBuf,
+    runs: Vec<Remembered>,
+}
+
+impl History {
+    /// Reads them. A file that cannot be read or understood is an empty history: it is a convenience, no data.
+    pub fn open(folder: &Path, instance: &str) -> Self {
+        let safe: String =
+            instance.chars().map(|c| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '_' }).collect();
+        let path = folder.join(format!("{}.jsonl", safe.trim_start_matches('.')));
+        let readable = fs::metadata(&path).is_ok_and(|metadata| metadata.len() <= FILE_LIMIT);
+        let text = if readable { fs::read_to_string(&path).unwrap_or_default() } else { String::new() };
+        let runs = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        Self { path, runs }
+    }
+
+    /// The runs, oldest first.
+    pub fn runs(&self) -> &[Remembered] {
+        &self.runs
+    }
+
+    /// The last run that is at least this old, else the oldest there is.
+    pub fn before(&self, now: DateTime<Utc>, age: TimeDelta) -> Option<&Remembered> {
+        let past: Vec<&Remembered> = self.runs.iter().filter(|run| run.taken_at < now).collect();
+        past.iter().rev().find(|run| now - run.taken_at >= age).or(past.first()).copied()
+    }
+
+    /// Adds a run and writes the file anew, readable for its owner only.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be made or the file not be written.
+    pub fn remember(&mut self, snapshot: &Snapshot) -> Result<()> {
+        self.runs.push(Remembered { taken_at: snapshot.taken_at, info: snapshot.info.clone() });
+        let surplus = self.runs.len().saturating_sub(RUNS_KEPT);
+        self.runs.drain(..surplus);
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
+        let mut file = tempfile_beside(&self.path)?;
+        for run in &self.runs {
+            serde_json::to_writer(&mut file.1, run)?;
+            file.1.write_all(b"\n")?;
+        }
+        file.1.flush()?;
+        fs::rename(&file.0, &self.path).with_context(|| format!("write {}", self.path.display()))
+    }
+}
+
+/// A new file beside another, so that a rename replaces it at once.
+fn tempfile_beside(path: &Path) -> Result<(PathBuf, std::io::BufWriter<fs::File>)> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let new = path.with_file_name(name);
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new);
+    Ok((new.clone(), std::io::BufWriter::new(file.with_context(|| format!("write {}", new.display()))?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::TimeZone;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        Utc.timestamp_opt(1_800_000_000 + seconds, 0).single().expect("a moment")
+    }
+
+    #[test]
+    fn runs_are_remembered_and_the_right_one_is_found() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for seconds in [0, 600, 1200] {
+            let mut history = History::open(folder.path(), "redis://a/b");
+            let info = Info::parse(&format!("redis_version:8\nevicted_keys:{seconds}\n"));
+            history.remember(&Snapshot::from_info(info, at(seconds))).expect("written");
+        }
+        let history = History::open(folder.path(), "redis://a/b");
+        assert_eq!(history.runs().len(), 3);
+        let found = |age| history.before(at(1300), TimeDelta::seconds(age)).map(|run| run.taken_at);
+        assert_eq!(found(50), Some(at(1200)));
+        assert_eq!(found(600), Some(at(600)));
+        assert_eq!(found(99_999), Some(at(0)), "the oldest there is");
+        assert_eq!(history.before(at(0), TimeDelta::zero()), None);
+        assert!(History::open(folder.path(), "other").runs().is_empty());
+    }
+
+    #[test]
+    fn it_does_not_grow_without_end_and_garbage_is_no_trouble() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("a.jsonl"), "garbage\n{}\n").expect("written");
+        let mut history = History::open(folder.path(), "a");
+        for seconds in 0..150 {
+            history.remember(&Snapshot::from_info(Info::parse("a:1\n"), at(seconds))).expect("written");
+        }
+        let history = History::open(folder.path(), "a");
+        assert_eq!((history.runs().len(), history.runs()[0].taken_at), (RUNS_KEPT, at(50)));
+    }
+}

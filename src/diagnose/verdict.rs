@@ -1,0 +1,60 @@
+//! One sentence: what is worst, and what to do.
+
+use serde_json::Value;
+
+use super::Report;
+use crate::finding::{Finding, Severity};
+
+/// The verdict in one sentence, without the status word.
+pub fn sentence(report: &Report) -> String {
+    let judgement = &report.judgement;
+    let incidents: Vec<&Finding> = judgement.findings.iter().filter(|finding| finding.caused_by.is_none()).collect();
+    let loud = |finding: &&&Finding| worst_of(report, finding) > Severity::Info;
+    match incidents.iter().find(loud) {
+        Some(first) => {
+            let others = incidents.iter().filter(loud).count() - 1;
+            let more = match others {
+                0 => String::new(),
+                1 => "; one more incident above".to_owned(),
+                n => format!("; {n} more incidents above"),
+            };
+            let fix = first.fix.first().map(|fix| format!("; next: {fix}")).unwrap_or_default();
+            format!("{} ({}: {}){fix}{more}", first.title, first.id, short_evidence(first))
+        }
+        None => {
+            let notes = match incidents.len() {
+                0 => String::new(),
+                1 => ", 1 note".to_owned(),
+                n => format!(", {n} notes"),
+            };
+            let (passed, skipped) = (judgement.passed.len(), judgement.skipped.len());
+            if passed == 0 && incidents.is_empty() {
+                return format!("nothing could be judged: {skipped} rules skipped");
+            }
+            format!("nothing to worry about: {passed} rules passed{notes}, {skipped} skipped")
+        }
+    }
+}
+
+/// The severity of an incident: that of its worst part.
+fn worst_of(report: &Report, root: &Finding) -> Severity {
+    let symptoms = report.judgement.findings.iter().filter(|finding| finding.caused_by.as_deref() == Some(&root.id));
+    symptoms.map(|finding| finding.severity).fold(root.severity, Severity::max)
+}
+
+/// The first three pieces of evidence.
+fn short_evidence(finding: &Finding) -> String {
+    let parts: Vec<String> =
+        finding.evidence.iter().take(3).map(|(name, value)| format!("{name} {}", plain(value))).collect();
+    parts.join(", ")
+}
+
+/// A value without quotes and brackets.
+pub fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(" "),
+        Value::Null => "unknown".to_owned(),
+        other => other.to_string(),
+    }
+}
