@@ -1,4 +1,7 @@
-//! `redis-ops show`: everything known about one backup, or about an RDB file.
+//! `redis-ops show`: everything known about one backup, or about an RDB file; and what is in it.
+
+mod inside;
+mod lines;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
