@@ -6,7 +6,7 @@ mod instance;
 mod restore;
 mod subject;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::args::{self, Command as Typed, Global};
 use super::env::{self, Environment};
