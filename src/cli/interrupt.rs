@@ -66,3 +66,23 @@ impl Interrupt {
 fn leave(number: u8) -> ! {
     std::process::exit(i32::from(128 + number))
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::*;
+    use crate::printer::Choices;
+
+    #[tokio::test]
+    async fn the_first_signal_cancels_and_names_the_exit_code() {
+        let printer = Printer::over(Choices::plain(), Box::new(std::io::sink()), Box::new(std::io::sink()));
+        let interrupt = Interrupt::listen(&printer).unwrap();
+        assert!(!interrupt.came());
+        // The handler is in place: the signal does not end the tests.
+        kill_process(getpid(), Signal::TERM).unwrap();
+        interrupt.token().cancelled().await;
+        assert!(interrupt.came());
+        assert_eq!(interrupt.exit_code(), 143);
+    }
+}

@@ -6,16 +6,16 @@ mod instance;
 mod restore;
 mod subject;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::args::{self, Command as Typed, Global};
 use super::env::{self, Environment};
 use super::settings_file::SettingsFile;
-use crate::commands::which::{File, Place, S3Options};
+use crate::commands::which::{File, Place};
 use crate::commands::{self, Command, Format, explain, health, list, metrics};
 use crate::hint::Misuse;
 use crate::printer::{ColorChoice, Printer};
-use crate::storage::InvalidLocation;
+use crate::storage::{InvalidLocation, S3Options};
 
 /// Understands one command line.
 pub struct Resolver<'a> {
@@ -84,7 +84,7 @@ impl Resolver<'_> {
             ));
         };
         let location = text.parse().map_err(|invalid: InvalidLocation| Misuse::usage(invalid.to_string()))?;
-        Ok(Place { location, s3: self.s3()? })
+        Ok(Place { location, s3: Box::new(self.s3()?) })
     }
 
     /// Where what is remembered from run to run lies; `None` without a home.
@@ -108,15 +108,15 @@ impl Resolver<'_> {
             Some(typed) => Ok(Some(typed.clone())),
             None => first(variables).map(|found| found.or(file)),
         };
-        let endpoint = or(&global.s3_endpoint, &[env::AWS_ENDPOINT_URL_S3, env::AWS_ENDPOINT_URL], file.endpoint)?;
         Ok(S3Options {
-            // Stores of one's own seldom have a host name for every bucket.
-            path_style: global.s3_path_style.or(file.path_style).unwrap_or(endpoint.is_some()),
+            path_style: global.s3_path_style.or(file.path_style),
             region: or(&global.s3_region, &[env::AWS_REGION, env::AWS_DEFAULT_REGION], file.region)?,
-            endpoint,
+            endpoint: or(&global.s3_endpoint, &[env::AWS_ENDPOINT_URL_S3, env::AWS_ENDPOINT_URL], file.endpoint)?,
             ca: self.environment.path(env::AWS_CA_BUNDLE).or(file.ca),
             sse: file.sse,
+            kms_key: file.kms_key,
             storage_class: file.storage_class,
+            ..S3Options::default()
         })
     }
 }
@@ -124,10 +124,6 @@ impl Resolver<'_> {
 /// A path, or `-` for stdin.
 fn file(path: &Path) -> File {
     if path == Path::new("-") { File::Stdin } else { File::Path(path.to_owned()) }
-}
-
-fn temporary_folder() -> PathBuf {
-    std::env::temp_dir()
 }
 
 /// Whether colour is wanted.

@@ -92,6 +92,7 @@ pub struct S3 {
     pub path_style: Option<bool>,
     pub ca: Option<PathBuf>,
     pub sse: Option<String>,
+    pub kms_key: Option<String>,
     pub storage_class: Option<String>,
 }
 
@@ -241,6 +242,7 @@ impl SettingsFile {
             path_style: reader.value("s3.path_style", &raw.path_style, text::truth)?,
             ca: reader.path("s3.ca", &raw.ca)?,
             sse: reader.text("s3.sse", &raw.sse)?,
+            kms_key: reader.text("s3.kms_key", &raw.kms_key)?,
             storage_class: reader.text("s3.storage_class", &raw.storage_class)?,
         })
     }

@@ -1,7 +1,6 @@
 //! `redis-ops backup`: takes a backup of an instance.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -12,7 +11,7 @@ use crate::codec::Codec;
 use crate::hint::Misuse;
 
 /// All that a backup needs to know.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Where the data comes from.
     pub origin: Origin,
@@ -26,8 +25,6 @@ pub struct Settings {
     pub rate: Option<u64>,
     /// How long to wait for another run on the same instance; zero: not at all.
     pub wait_lock: Duration,
-    /// Where parts of a very large object wait for their upload.
-    pub spool_dir: PathBuf,
     /// Shows what would happen, and does nothing.
     pub plan: bool,
 }

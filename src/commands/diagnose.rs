@@ -27,7 +27,7 @@ const WINDOW: Duration = Duration::from_secs(1);
 const INFO_LIMIT: u64 = 8 << 20;
 
 /// All that a diagnosis needs to know.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// What is looked at.
     pub topic: Topic,
@@ -54,7 +54,7 @@ pub struct Settings {
 }
 
 /// Where the facts of a diagnosis come from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Origin {
     /// A server.
     Server(Box<Server>),

@@ -7,7 +7,7 @@ use super::{Context, Outcome};
 use crate::hint::Misuse;
 
 /// All that a listing needs to know.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// The repository.
     pub place: Place,

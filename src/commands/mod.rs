@@ -35,7 +35,7 @@ pub use envelope::Kind;
 pub use outcome::{Format, Outcome};
 
 /// A command and all that it needs to know.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "each is described in its own file")]
 pub enum Command {
     Backup(backup::Settings),

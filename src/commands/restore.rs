@@ -10,7 +10,7 @@ use super::{Context, Outcome};
 use crate::hint::Misuse;
 
 /// All that a restore needs to know.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// What is restored.
     pub backup: Backup,
@@ -29,7 +29,7 @@ pub struct Settings {
 }
 
 /// Where a restore goes to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Target {
     /// A running server.
     Server(Box<Instance>),
@@ -42,7 +42,7 @@ pub enum Target {
 }
 
 /// A running server to restore into, and what may be done to it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Instance {
     /// Which.
     pub server: Server,
@@ -65,7 +65,7 @@ pub struct Instance {
 }
 
 /// What happens to what the target holds already.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Existing {
     /// `--on-conflict`, and `Fail` unless something was typed: keys of the target that are not in the backup stay.
     Keep(OnConflict, SafetyBackup),
@@ -74,7 +74,7 @@ pub enum Existing {
 }
 
 /// The backup of the target before keys are overwritten or removed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum SafetyBackup {
     /// Taken, into this repository.
     Into(Place),

@@ -7,7 +7,7 @@ use super::{Context, Outcome};
 use crate::hint::Misuse;
 
 /// All that showing needs to know.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// What is shown.
     pub backup: Backup,

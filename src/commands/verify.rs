@@ -11,7 +11,7 @@ use super::{Context, Outcome};
 use crate::hint::Misuse;
 
 /// All that a verification needs to know.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// What is verified.
     pub subject: Subject,
@@ -28,7 +28,7 @@ pub struct Settings {
 }
 
 /// What is verified.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Subject {
     /// One backup.
     One {

@@ -3,27 +3,15 @@
 use std::path::PathBuf;
 
 use crate::connection::Node;
-use crate::storage::Location;
+use crate::storage::{Location, S3Options};
 
 /// Where backups are.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Place {
     /// The bucket and prefix, or the folder.
     pub location: Location,
     /// How S3 is spoken to; says nothing for a folder.
-    pub s3: S3Options,
-}
-
-/// How S3 is spoken to; to be replaced by storage's own type as soon as there is one.
-#[derive(Debug, Clone, PartialEq, Default)]
-#[allow(missing_docs)]
-pub struct S3Options {
-    pub endpoint: Option<String>,
-    pub region: Option<String>,
-    pub path_style: bool,
-    pub ca: Option<PathBuf>,
-    pub sse: Option<String>,
-    pub storage_class: Option<String>,
+    pub s3: Box<S3Options>,
 }
 
 /// A file that somebody has lying about.
@@ -36,7 +24,7 @@ pub enum File {
 }
 
 /// A backup, or a file in its place.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Backup {
     /// A backup in a repository.
     Stored {

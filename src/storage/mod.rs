@@ -7,6 +7,8 @@ mod key;
 mod local;
 mod location;
 mod memory;
+mod part_size;
+mod s3;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +20,8 @@ use chrono::{DateTime, Utc};
 pub use local::Local;
 pub use location::{InvalidLocation, Location};
 pub use memory::Memory;
+pub use part_size::{PartSizes, Step};
+pub use s3::{S3, S3Credentials, S3Options};
 
 /// A place for objects. Keys are relative to its location: `redis-prod/2024-01-01-01-00/manifest.json`.
 ///
@@ -87,6 +91,17 @@ pub type Reader = Box<dyn Chunks>;
 
 /// A storage that several owners share.
 pub type Shared = Arc<dyn Storage>;
+
+/// The place at this location. A folder is not touched; of a bucket nothing is asked yet but the credentials' whereabouts.
+///
+/// # Errors
+/// If the options for S3 cannot be used (a CA file that is none).
+pub async fn open(location: &Location, options: &S3Options) -> Result<Shared, StorageError> {
+    Ok(match location {
+        Location::Local(path) => Arc::new(Local::new(path)),
+        Location::S3 { bucket, prefix } => Arc::new(S3::connect(bucket, prefix, options).await?),
+    })
+}
 
 /// What a listing says of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]

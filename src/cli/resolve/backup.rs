@@ -1,7 +1,7 @@
 //! The settings of `backup`.
 
 use super::instance::checked_name;
-use super::{Resolver, file, temporary_folder};
+use super::{Resolver, file};
 use crate::cli::args::backup::Backup as Typed;
 use crate::commands::backup::{Origin, Settings};
 use crate::connection::Address;
@@ -14,14 +14,15 @@ impl Resolver<'_> {
             Some(path) => Origin::File { file: file(path), instance: self.name_of_adopted(typed.name.as_deref())? },
             None => self.origin(typed, block.enabled, block.schedule)?,
         };
+        let mut place = self.place()?;
+        place.s3.spool_dir.clone_from(&typed.spool_dir);
         Ok(Settings {
             origin,
-            place: self.place()?,
+            place,
             codec: typed.compression.or(block.codec).unwrap_or_default(),
             labels: typed.labels.iter().cloned().collect(),
             rate: typed.rate,
             wait_lock: typed.wait_lock.unwrap_or_default(),
-            spool_dir: typed.spool_dir.clone().unwrap_or_else(temporary_folder),
             plan: typed.plan,
         })
     }

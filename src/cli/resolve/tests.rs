@@ -1,1 +1,374 @@
-//! t
+//! What was typed, what was in the environment, what stood in the file: what is meant.
+
+use clap::Parser as _;
+
+use super::*;
+use crate::cli::args::Cli;
+use crate::codec::Codec;
+use crate::commands::restore::{Existing, OnConflict, SafetyBackup, Target};
+use crate::commands::which::{Backup, Server};
+use crate::commands::{backup, diagnose, verify};
+use crate::connection::{Address, Node};
+use crate::printer::Choices;
+use crate::storage::Location;
+
+const FILE: &str = r#"
+instances:
+  redis-prod: { url: "redis://prod.example:6379/2", username: of-file, password: of-file }
+  redis-staging: { host: staging.example, tls: { ca: ca.pem } }
+backup: { destination: s3://of-file/redis, compression: zstd, schedule: "0 1 * * *" }
+s3: { endpoint: http://of-file:9000, region: of-file }
+connection: { timeout: 7s }
+"#;
+
+/// Resolves a line with a settings file and variables.
+fn resolve_with<const N: usize>(file: &str, variables: [(&str, &str); N], line: &[&str]) -> Result<Command, Misuse> {
+    let environment = Environment::of(variables);
+    let cli = match Cli::try_parse_from([&["redis-ops"], line].concat()) {
+        Ok(cli) => cli,
+        Err(error) => panic!("{error}"),
+    };
+    let file = SettingsFile::parse("etc/redis-ops.yaml".into(), file, environment.clone())?;
+    let printer = Printer::over(Choices::plain(), Box::new(std::io::sink()), Box::new(std::io::sink()));
+    let resolver = Resolver {
+        global: &cli.global,
+        database: cli.database,
+        environment: &environment,
+        file: &file,
+        printer: &printer,
+    };
+    resolver.resolve(&cli.command).map(|command| command.expect("a command with settings"))
+}
+
+fn resolve(line: &[&str]) -> Result<Command, Misuse> {
+    resolve_with(FILE, [], line)
+}
+
+#[track_caller]
+fn refused(line: &[&str], expected: &str) {
+    match resolve(line) {
+        Ok(_) => panic!("understood: {line:?}"),
+        Err(misuse) => assert_eq!(misuse.to_string(), expected),
+    }
+}
+
+/// The server that `health` would ask.
+#[track_caller]
+fn server_with<const N: usize>(file: &str, variables: [(&str, &str); N], line: &[&str]) -> Server {
+    match resolve_with(file, variables, &[&["health"], line].concat()) {
+        Ok(Command::Health(settings)) => settings.server,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn node(line: &[&str]) -> Node {
+    server_with(FILE, [], line).node
+}
+
+#[track_caller]
+fn place_with<const N: usize>(file: &str, variables: [(&str, &str); N], line: &[&str]) -> Place {
+    match resolve_with(file, variables, &[&["list"], line].concat()) {
+        Ok(Command::List(settings)) => settings.place,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_instance_is_typed_or_in_the_environment_or_the_default() {
+    assert_eq!(node(&["-i", "redis-prod"]).address, Address::tcp("prod.example", 6379));
+    assert_eq!(node(&["-H", "a", "-p", "7000"]).address, Address::tcp("a", 7000));
+    assert_eq!(node(&["-p", "7000"]).address, Address::tcp("127.0.0.1", 7000));
+    assert_eq!(node(&["-u", "redis://b:1"]).address, Address::tcp("b", 1));
+    assert_eq!(node(&[]).address, Address::tcp("127.0.0.1", 6379));
+    let of_environment = [("REDIS_OPS_INSTANCE", "redis-staging")];
+    assert_eq!(server_with(FILE, of_environment, &[]).instance, "redis-staging");
+    assert_eq!(server_with(FILE, of_environment, &["-i", "redis-prod"]).instance, "redis-prod");
+}
+
+#[test]
+fn an_instance_by_url_is_called_host_and_port() {
+    for (url, name) in [
+        ("redis://10.0.0.5:6380", "10.0.0.5-6380"),
+        ("redis://ops:hunter2-do-not-print@a.example", "a.example-6379"),
+        ("redis+sentinel://a,b/mymaster", "mymaster"),
+    ] {
+        assert_eq!(server_with(FILE, [], &["-i", url]).instance, name);
+    }
+}
+
+#[test]
+fn the_database_is_typed_before_or_after_the_command_or_in_the_url() {
+    assert_eq!(node(&["-i", "redis-prod"]).database, 2);
+    assert_eq!(node(&["-i", "redis-prod", "-n", "5"]).database, 5);
+    match resolve(&["-n", "6", "health", "-i", "redis-prod"]) {
+        Ok(Command::Health(settings)) => assert_eq!(settings.server.node.database, 6),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn credentials_come_from_flags_then_the_environment_then_the_file() {
+    let password_file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(password_file.path(), "of-flag\n").unwrap();
+    let flag = ["-i", "redis-prod", "--username", "of-flag", "--password-file", password_file.path().to_str().unwrap()];
+    let who = |node: &Node| {
+        let password = node.credentials.password.as_ref().map(|secret| secret.expose().to_owned());
+        (node.credentials.username.clone().unwrap_or_default(), password.unwrap_or_default())
+    };
+    let both = |name: &str| (name.to_owned(), name.to_owned());
+    let environment = [("REDIS_OPS_USERNAME", "of-env"), ("REDIS_OPS_PASSWORD", "of-env"), ("REDISCLI_AUTH", "other")];
+    assert_eq!(who(&server_with(FILE, environment, &flag).node), both("of-flag"));
+    assert_eq!(who(&server_with(FILE, environment, &flag[..2]).node), both("of-env"));
+    assert_eq!(who(&server_with(FILE, [], &flag[..2]).node), both("of-file"));
+    let of_redis_cli = server_with(FILE, [("REDISCLI_AUTH", "of-cli")], &[]).node;
+    assert_eq!(who(&of_redis_cli), (String::new(), "of-cli".into()));
+    // What stands in a URL that was typed belongs to that server.
+    let in_url = server_with(FILE, environment, &["-i", "redis://me:mine@a"]).node;
+    assert_eq!(who(&in_url), ("me".into(), "mine".into()));
+}
+
+#[test]
+fn tls_is_meant_by_any_of_its_options() {
+    assert_eq!(node(&["-i", "redis://a"]).tls, None);
+    assert!(node(&["-i", "rediss://a"]).tls.is_some());
+    assert!(node(&["-i", "redis://a", "--tls"]).tls.is_some());
+    assert!(node(&["-i", "redis://a", "--insecure"]).tls.unwrap().insecure);
+    assert_eq!(node(&["-i", "redis-staging"]).tls.unwrap().ca, Some("etc/ca.pem".into()));
+    let over = node(&["-i", "redis-staging", "--tls-ca", "mine.pem", "--sni", "name"]).tls.unwrap();
+    assert_eq!((over.ca, over.server_name.as_deref()), (Some("mine.pem".into()), Some("name")));
+    refused(&["health", "--tls-cert", "x"], "a client certificate and its key belong together");
+    refused(&["health", "-i", "unix:///run/x", "--tls"], "a socket of this machine speaks no TLS");
+}
+
+#[test]
+fn the_timeout_is_typed_or_in_the_file_or_five_seconds() {
+    assert_eq!(node(&["--timeout", "3s"]).timeout.as_secs(), 3);
+    assert_eq!(node(&[]).timeout.as_secs(), 7);
+    assert_eq!(server_with("", [], &[]).node.timeout.as_secs(), 5);
+    refused(&["health", "--timeout", "0s"], "a timeout of nothing leaves no time to connect");
+}
+
+#[test]
+fn a_repository_is_typed_or_in_the_environment_or_in_the_file() {
+    let of_environment = [("REDIS_OPS_REPOSITORY", "/of-env")];
+    let s3 = |bucket: &str| Location::S3 { bucket: bucket.into(), prefix: "redis".into() };
+    assert_eq!(place_with(FILE, of_environment, &["-r", "s3://of-flag/redis"]).location, s3("of-flag"));
+    assert_eq!(place_with(FILE, of_environment, &[]).location, Location::Local("/of-env".into()));
+    assert_eq!(place_with(FILE, [], &[]).location, s3("of-file"));
+    match resolve_with("", [], &["list"]) {
+        Err(misuse) => assert_eq!(misuse.to_string(), "no repository is named"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn s3_is_spoken_to_as_flags_environment_or_file_say() {
+    let environment = [("AWS_ENDPOINT_URL_S3", "http://of-env"), ("AWS_DEFAULT_REGION", "of-env")];
+    let endpoint = |place: Place| (place.s3.endpoint.unwrap_or_default(), place.s3.region.unwrap_or_default());
+    let flags = ["--s3-endpoint", "http://of-flag", "--s3-region", "of-flag"];
+    assert_eq!(endpoint(place_with(FILE, environment, &flags)), ("http://of-flag".into(), "of-flag".into()));
+    assert_eq!(endpoint(place_with(FILE, environment, &[])), ("http://of-env".into(), "of-env".into()));
+    assert_eq!(endpoint(place_with(FILE, [], &[])), ("http://of-file:9000".into(), "of-file".into()));
+    // What is not said is left to storage: path style with an endpoint of one's own.
+    let path_style = |line: &[&str]| place_with(FILE, [], line).s3.path_style;
+    assert_eq!(path_style(&[]), None);
+    assert_eq!(path_style(&["--s3-path-style"]), Some(true));
+    assert_eq!(path_style(&["--s3-path-style=false"]), Some(false));
+}
+
+#[test]
+fn a_backup_spools_where_it_is_told_to() {
+    assert_eq!(backup_with(FILE, &[]).place.s3.spool_dir, None);
+    assert_eq!(backup_with(FILE, &["--spool-dir", "/big"]).place.s3.spool_dir, Some("/big".into()));
+}
+
+#[track_caller]
+fn backup_with(file: &str, line: &[&str]) -> backup::Settings {
+    match resolve_with(file, [], &[&["backup"], line].concat()) {
+        Ok(Command::Backup(settings)) => settings,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_backup_is_compressed_as_typed_or_as_the_file_says() {
+    assert_eq!(backup_with(FILE, &["--compression", "none"]).codec, Codec::None);
+    assert_eq!(backup_with(FILE, &[]).codec, Codec::ZSTD);
+    assert_eq!(backup_with("", &["-r", "x"]).codec, Codec::GZIP);
+}
+
+#[test]
+fn a_backup_knows_its_name_before_it_begins() {
+    let name = |line: &[&str]| match backup_with(FILE, line).origin {
+        backup::Origin::Server { server, .. } => server.instance,
+        backup::Origin::File { instance, .. } => instance,
+    };
+    assert_eq!(name(&["-i", "redis-prod"]), "redis-prod");
+    assert_eq!(name(&["-i", "redis-prod", "--name", "other"]), "other");
+    assert_eq!(name(&["--from-file", "dump.rdb", "--name", "adopted"]), "adopted");
+    refused(&["backup", "--from-file", "dump.rdb"], "a file does not say which instance it is from");
+    refused(
+        &["backup", "-i", "redis+sentinel://a/group"],
+        "a Sentinel group that is named by its URL needs a name in the repository",
+    );
+    assert_eq!(name(&["-i", "redis+sentinel://a/group", "--name", "group"]), "group");
+    let message = "`../x` cannot be a name here: letters, digits and `-` `_` `.` can, at most 128 of them";
+    refused(&["backup", "--name", "../x"], message);
+}
+
+#[test]
+fn if_due_needs_a_schedule() {
+    assert!(matches!(backup_with(FILE, &["--if-due"]).origin,
+        backup::Origin::Server { if_due: Some(schedule), .. } if schedule == "0 1 * * *"));
+    let refused = |file: &str| match resolve_with(file, [], &["backup", "-r", "x", "--if-due"]) {
+        Err(misuse) => misuse.to_string(),
+        Ok(_) => panic!("understood"),
+    };
+    assert_eq!(refused(""), "`--if-due` asks for a schedule, and the settings hold none");
+    assert_eq!(
+        refused("backup: { enabled: false, schedule: \"0 1 * * *\" }"),
+        "`--if-due` asks for a schedule, and the settings say `backup.enabled: false`"
+    );
+}
+
+#[test]
+fn a_restore_writes_only_to_a_server_that_is_on_the_command_line() {
+    let message = "no target is named, and `restore` writes to none that is not named on the command line";
+    let environment = [("REDIS_OPS_INSTANCE", "redis-prod")];
+    match resolve_with(FILE, environment, &["restore", "--backup-id", "latest"]) {
+        Err(misuse) => assert_eq!(misuse.to_string(), message),
+        Ok(_) => panic!("the environment is not enough to be written to"),
+    }
+    for typed in [["--target-instance", "redis-staging"], ["-i", "redis-staging"]] {
+        let line = [&["restore", "--backup-id", "latest"][..], &typed].concat();
+        let Ok(Command::Restore(settings)) = resolve(&line) else { panic!("{line:?}") };
+        let Target::Server(instance) = settings.target else { panic!("{line:?}") };
+        assert_eq!(instance.server.instance, "redis-staging");
+        // A bare `latest` means the one of the target.
+        assert!(matches!(settings.backup, Backup::Stored { instance: Some(name), .. } if name == "redis-staging"));
+    }
+    refused(&["restore", "-i", "redis-prod"], "no backup is named");
+}
+
+#[test]
+fn beside_a_target_the_instance_says_whose_backup_is_meant() {
+    let line = ["restore", "--backup-id", "latest", "--target-instance", "redis-staging", "-i", "redis-prod"];
+    let Ok(Command::Restore(settings)) = resolve(&line) else { panic!("{line:?}") };
+    assert!(matches!(settings.backup, Backup::Stored { instance: Some(name), .. } if name == "redis-prod"));
+    let Target::Server(instance) = settings.target else { panic!("{line:?}") };
+    assert_eq!(instance.server.instance, "redis-staging");
+}
+
+#[test]
+fn what_overwrites_takes_a_safety_backup_first() {
+    let existing = |more: &[&str]| {
+        let line = [&["restore", "--backup-id", "1", "--target-instance", "redis-staging"][..], more].concat();
+        let Ok(Command::Restore(settings)) = resolve(&line) else { panic!("{line:?}") };
+        let Target::Server(instance) = settings.target else { panic!("{line:?}") };
+        instance.existing
+    };
+    assert!(matches!(existing(&[]), Existing::Keep(OnConflict::Fail, SafetyBackup::NotNeeded)));
+    assert!(matches!(existing(&["--on-conflict", "skip"]), Existing::Keep(OnConflict::Skip, SafetyBackup::NotNeeded)));
+    assert!(matches!(
+        existing(&["--on-conflict", "replace"]),
+        Existing::Keep(OnConflict::Replace, SafetyBackup::Into(_))
+    ));
+    assert!(matches!(existing(&["--replace-all"]), Existing::RemoveAll(SafetyBackup::Into(_))));
+    assert!(matches!(existing(&["--replace-all", "--no-safety-backup"]), Existing::RemoveAll(SafetyBackup::Declined)));
+    let line = ["restore", "--file", "x.rdb", "--target-instance", "redis://a", "--replace-all"];
+    match resolve_with("", [], &line) {
+        Err(misuse) => {
+            assert_eq!(misuse.to_string(), "a safety backup of the target comes first, and no repository is named");
+        }
+        Ok(_) => panic!("understood"),
+    }
+}
+
+#[test]
+fn a_verification_compares_with_a_server_only_if_it_was_typed() {
+    let comparison = |line: &[&str]| {
+        let environment = [("REDIS_OPS_INSTANCE", "redis-prod")];
+        match resolve_with(FILE, environment, &[&["verify"], line].concat()) {
+            Ok(Command::Verify(settings)) => match settings.subject {
+                verify::Subject::One { comparison, .. } => comparison.map(|comparison| comparison.with),
+                verify::Subject::All { .. } => panic!("one was asked for"),
+            },
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(comparison(&["--backup-id", "latest"]), None);
+    assert!(matches!(comparison(&["--instance", "redis-prod"]), Some(verify::Other::Server(_))));
+    assert_eq!(comparison(&["--against", "2024"]), Some(verify::Other::Backup("2024".into())));
+    refused(
+        &["verify", "-i", "redis-prod", "--against", "2024"],
+        "a backup is compared with an instance or with another backup, not with both",
+    );
+}
+
+#[test]
+fn a_list_is_filtered_only_by_an_instance_that_was_typed() {
+    let filter = |line: &[&str]| match resolve_with(FILE, [("REDIS_OPS_INSTANCE", "redis-prod")], line) {
+        Ok(Command::List(settings)) => settings.instance,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(filter(&["list"]), None);
+    assert_eq!(filter(&["list", "-i", "redis-prod"]).as_deref(), Some("redis-prod"));
+    // Its backups may have outlived it.
+    assert_eq!(filter(&["list", "-i", "gone"]).as_deref(), Some("gone"));
+    assert_eq!(filter(&["list", "-i", "redis://10.0.0.5:6380"]).as_deref(), Some("10.0.0.5-6380"));
+}
+
+#[test]
+fn a_file_needs_no_repository() {
+    for line in [
+        &["verify", "--file", "x.rdb"][..],
+        &["show", "--file", "-"],
+        &["diagnose", "keyspace", "--file", "x.rdb"],
+        &["restore", "--file", "x.rdb", "--to-dir", "y"],
+    ] {
+        assert!(resolve_with("", [], line).is_ok(), "{line:?}");
+    }
+}
+
+#[test]
+fn a_diagnosis_knows_the_rules_of_the_file() {
+    let file = "diagnose: { profile: cache }";
+    let profile = |line: &[&str]| match resolve_with(file, [], &[&["diagnose", "memory"], line].concat()) {
+        Ok(Command::Diagnose(diagnose::Settings { rules, .. })) => rules.profile,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(profile(&[]).as_deref(), Some("cache"));
+    assert_eq!(profile(&["--profile", "queue"]).as_deref(), Some("queue"));
+}
+
+#[test]
+fn an_unknown_instance_names_the_nearest() {
+    let hint = |line: &[&str]| {
+        let misuse = resolve(line).expect_err("unknown");
+        (misuse.to_string(), crate::hint::explain(&misuse.into()).hint.unwrap_or_default())
+    };
+    let missing = |name: &str| format!("there is no instance `{name}` in the settings file etc/redis-ops.yaml");
+    assert_eq!(hint(&["health", "-i", "redis-prd"]), (missing("redis-prd"), "did you mean `redis-prod`?".into()));
+    assert_eq!(hint(&["health", "-i", "qqq"]), (missing("qqq"), "known: `redis-prod`, `redis-staging`".into()));
+    let by_url = "a server is named by its URL: `redis://10.0.0.5:6379`".to_owned();
+    assert_eq!(hint(&["health", "-i", "10.0.0.5:6379"]), (missing("10.0.0.5:6379"), by_url));
+}
+
+#[test]
+fn colour_is_typed_or_in_the_environment() {
+    let choice = |variables: [(&str, &str); 2]| color(None, &Environment::of(variables));
+    assert_eq!(choice([("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")]), ColorChoice::Never);
+    assert_eq!(choice([("NO_COLOR", ""), ("CLICOLOR_FORCE", "1")]), ColorChoice::Always);
+    assert_eq!(choice([("NO_COLOR", ""), ("CLICOLOR_FORCE", "0")]), ColorChoice::Auto);
+    let environment = Environment::of([("NO_COLOR", "1")]);
+    assert_eq!(color(Some(ColorChoice::Always), &environment), ColorChoice::Always);
+}
+
+#[test]
+fn every_command_has_its_name_and_the_help_is_sound() {
+    use clap::CommandFactory as _;
+    let command = Cli::command();
+    command.clone().debug_assert();
+    let names: Vec<&str> = command.get_subcommands().map(|command| command.get_name()).collect();
+    assert_eq!(names, NAMES);
+}

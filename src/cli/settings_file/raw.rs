@@ -93,6 +93,7 @@ pub struct S3 {
     pub path_style: Option<Text>,
     pub ca: Option<Text>,
     pub sse: Option<Text>,
+    pub kms_key: Option<Text>,
     pub storage_class: Option<Text>,
 }
 
@@ -169,6 +170,15 @@ fn explain(path: &Path, error: &Error) -> Misuse {
         }
         Error::SerdeInvalidType { expected, .. } => {
             Misuse::settings(format!("{position}: {expected} is expected here"))
+        }
+        Error::Unexpected { expected: "mapping start", .. } => {
+            Misuse::settings(format!("{position}: a block of keys is expected here"))
+        }
+        Error::Unexpected { expected: "sequence start", .. } => {
+            Misuse::settings(format!("{position}: a list is expected here"))
+        }
+        Error::Unexpected { expected: "string scalar", .. } => {
+            Misuse::settings(format!("{position}: a single value is expected here"))
         }
         Error::DuplicateMappingKey { key: Some(key), .. } => {
             Misuse::settings(format!("{position}: the key `{key}` stands here twice"))

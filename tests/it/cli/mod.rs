@@ -1,1 +1,7 @@
-//! (to be written)
+//! The command line as a contract: what may be typed, what is said, and with which exit code.
+
+mod help;
+mod output;
+mod secrets;
+mod settings;
+mod usage;

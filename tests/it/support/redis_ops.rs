@@ -1,1 +1,270 @@
-//! (to be written)
+//! The built binary, as a user runs it: arguments in, both streams and the exit code out.
+//!
+//! ```ignore
+//! RedisOps::new().args(["list", "-r", "/nowhere"]).stderr("error: …\n").exit(3);   // unset stdout means: empty
+//! ```
+//!
+//! The environment is clean: nothing of the machine's AWS, Redis or redis-ops settings, and a home of its own.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// No run of a test takes longer; one that does is ended and fails.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// One run of `redis-ops`, not started yet.
+pub struct RedisOps {
+    command: Command,
+    home: TempDir,
+    stdin: Vec<u8>,
+    stdout: Option<String>,
+    stderr: Option<String>,
+    sink: Option<Stdio>,
+}
+
+/// How a run ended.
+pub struct Run {
+    /// What was typed, for messages.
+    pub line: String,
+    /// Exit code; 128 + the signal's number where a signal ended it.
+    pub code: i32,
+    /// All of stdout.
+    pub stdout: Vec<u8>,
+    /// All of stderr.
+    pub stderr: String,
+}
+
+/// A run that goes on.
+pub struct Running {
+    child: Child,
+    line: String,
+    _home: TempDir,
+    streams: (Reading, Reading),
+}
+
+type Reading = std::thread::JoinHandle<Vec<u8>>;
+
+impl RedisOps {
+    /// A run without arguments.
+    pub fn new() -> Self {
+        let home = TempDir::new().expect("a temporary folder");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_redis-ops"));
+        command.env_clear().current_dir(home.path());
+        // Only what a process needs to find programs and temporary files.
+        for name in ["PATH", "TMPDIR", "LD_LIBRARY_PATH"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        // Without these the AWS SDK asks the machine's own metadata service for credentials, and waits.
+        command.env("HOME", home.path()).env("AWS_EC2_METADATA_DISABLED", "true");
+        Self { command, home, stdin: Vec::new(), stdout: None, stderr: None, sink: None }
+    }
+
+    /// Adds arguments.
+    pub fn args<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    /// Adds an argument.
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    /// Sets a variable.
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Runs in another folder.
+    pub fn dir(mut self, folder: &Path) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+
+    /// The folder that is its home and, unless [`RedisOps::dir`] says otherwise, the one it runs in.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Writes a file into the home, such as `redis-ops.yaml`.
+    pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        let path = self.home.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder above it")).expect("a folder in the home");
+        std::fs::write(path, content).expect("a file in the home");
+        self
+    }
+
+    /// What is read from stdin; nothing unless said.
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = bytes.into();
+        self
+    }
+
+    /// What must be on stdout, exactly.
+    pub fn stdout(mut self, text: impl Into<String>) -> Self {
+        self.stdout = Some(text.into());
+        self
+    }
+
+    /// What must be on stderr, exactly.
+    pub fn stderr(mut self, text: impl Into<String>) -> Self {
+        self.stderr = Some(text.into());
+        self
+    }
+
+    /// Nobody reads stdout any more, as behind `| head -0`.
+    pub fn without_reader(self) -> Self {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        self.into(writer)
+    }
+
+    /// Stdout leads elsewhere, and is not captured.
+    pub fn into(mut self, sink: impl Into<Stdio>) -> Self {
+        self.sink = Some(sink.into());
+        self
+    }
+
+    /// Runs, and compares both streams and the exit code. A stream of which nothing was said must be empty.
+    #[track_caller]
+    pub fn exit(mut self, code: i32) {
+        let (stdout, stderr) = (self.stdout.take().unwrap_or_default(), self.stderr.take().unwrap_or_default());
+        let run = self.run();
+        assert_eq!(run.text(), stdout, "stdout of {}\nstderr: {}", run.line, run.stderr);
+        assert_eq!(run.stderr, stderr, "stderr of {}", run.line);
+        assert_eq!(run.code, code, "exit code of {}", run.line);
+    }
+
+    /// Runs to the end.
+    #[track_caller]
+    pub fn run(self) -> Run {
+        self.spawn().wait()
+    }
+
+    /// Runs to the end, and reads the one JSON object on stdout; `--json` is added.
+    #[track_caller]
+    pub fn json(self) -> (i32, serde_json::Value) {
+        let run = self.arg("--json").run();
+        (run.code, run.json())
+    }
+
+    /// Begins, and lets it run.
+    #[track_caller]
+    pub fn spawn(mut self) -> Running {
+        let line = describe(&self.command);
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if let Some(sink) = self.sink {
+            self.command.stdout(sink);
+        }
+        let mut child = self.command.spawn().unwrap_or_else(|error| panic!("start {line}: {error}"));
+        // The end of the pipe that the command holds would keep it open.
+        drop(self.command);
+        let streams = (reading(child.stdout.take()), reading(child.stderr.take()));
+        let (mut input, bytes) = (child.stdin.take().expect("a pipe"), self.stdin);
+        // Whoever does not read stdin must not stop the test.
+        std::thread::spawn(move || drop(input.write_all(&bytes)));
+        Running { child, line, _home: self.home, streams }
+    }
+}
+
+fn describe(command: &Command) -> String {
+    let words: Vec<OsString> = command.get_args().map(OsStr::to_owned).collect();
+    format!("redis-ops {}", words.join(OsStr::new(" ")).to_string_lossy())
+}
+
+fn reading(stream: Option<impl Read + Send + 'static>) -> Reading {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut stream) = stream {
+            drop(stream.read_to_end(&mut bytes));
+        }
+        bytes
+    })
+}
+
+impl Running {
+    /// Sends a signal: `INT`, `TERM`, `STOP`, `CONT`.
+    #[track_caller]
+    pub fn signal(&self, name: &str) {
+        let signal = match name {
+            "INT" => rustix::process::Signal::INT,
+            "TERM" => rustix::process::Signal::TERM,
+            "STOP" => rustix::process::Signal::STOP,
+            "CONT" => rustix::process::Signal::CONT,
+            other => panic!("no test sends {other}"),
+        };
+        let id = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
+        rustix::process::kill_process(id, signal).unwrap_or_else(|error| panic!("signal {}: {error}", self.line));
+    }
+
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("the state of a child").is_some()
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait(mut self) -> Run {
+        use std::os::unix::process::ExitStatusExt as _;
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("the state of a child") {
+                break status;
+            }
+            if begun.elapsed() > LONGEST {
+                drop(self.child.kill());
+                panic!("{} has not ended after {LONGEST:?}", self.line);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
+        let (stdout, stderr) =
+            std::mem::replace(&mut self.streams, (std::thread::spawn(Vec::new), std::thread::spawn(Vec::new)));
+        let stdout = stdout.join().expect("what was on stdout");
+        let stderr = String::from_utf8(stderr.join().expect("what was on stderr")).expect("stderr is UTF-8");
+        Run { line: std::mem::take(&mut self.line), code, stdout, stderr }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Ended already, most of the time.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Run {
+    /// Stdout as text.
+    #[track_caller]
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.stdout).expect("stdout is UTF-8")
+    }
+
+    /// The one JSON object on stdout.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.stdout).unwrap_or_else(|error| {
+            panic!("stdout of {}: {error}\n{}\nstderr: {}", self.line, self.text(), self.stderr)
+        })
+    }
+
+    /// Both streams, to look for what must not be there.
+    pub fn everything(&self) -> String {
+        format!("{}{}", String::from_utf8_lossy(&self.stdout), self.stderr)
+    }
+}

@@ -1,1 +1,324 @@
-//! (to be written)
+//! A real S3 protocol server in this process, with faults on demand: answers that are errors, connections that break in the middle,
+//! and stores that keep less than they should.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, ready};
+
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use redis_ops::storage::{S3Credentials, S3Options};
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::SimpleAuth;
+use s3s::dto::{CompleteMultipartUploadInput, PutObjectInput};
+use s3s::service::S3ServiceBuilder;
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Result};
+use s3s_fs::FileSystem;
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+
+const BUCKET: &str = "backups";
+const KEY_ID: &str = "AKIATESTTESTTESTTEST";
+const SECRET: &str = "hunter2-do-not-print-secret-key";
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The request is answered with this code (`InternalError`, `AccessDenied`, `SlowDown`, …).
+    Answer(&'static str),
+    /// The connection is reset after so many more bytes of the request.
+    BreakRequest(usize),
+    /// The connection is reset after so many bytes of the answer.
+    BreakAnswer(usize),
+}
+
+/// What kind of store it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manners {
+    /// It replaces an object silently where `If-None-Match: *` forbids it.
+    pub ignores_conditions: bool,
+    /// It answers 501 to `If-None-Match`.
+    pub refuses_conditions: bool,
+    /// It answers 400 to checksums of requests.
+    pub refuses_checksums: bool,
+}
+
+/// A request as it was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The operation's name: `PutObject`, `UploadPart`, ….
+    pub operation: String,
+    /// Path and query.
+    pub uri: String,
+    /// Names of its headers.
+    pub headers: Vec<String>,
+}
+
+struct Rule {
+    /// A part of the request line: `PUT /backups/x?`, `partNumber=2`.
+    request: String,
+    times: usize,
+    fault: Fault,
+}
+
+#[derive(Default)]
+struct State {
+    rules: Mutex<Vec<Rule>>,
+    requests: Mutex<Vec<Request>>,
+    manners: Mutex<Manners>,
+}
+
+/// The server. It ends, and its objects go away, when it is dropped.
+pub struct S3Server {
+    runtime: Option<Runtime>,
+    folder: TempDir,
+    port: u16,
+    state: Arc<State>,
+}
+
+impl S3Server {
+    /// Starts a server with one empty bucket.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(BUCKET)).unwrap();
+        let state = Arc::new(State::default());
+        let mut builder = S3ServiceBuilder::new(FileSystem::new(folder.path()).unwrap());
+        builder.set_auth(SimpleAuth::from_single(KEY_ID, SECRET));
+        builder.set_access(Faults(Arc::clone(&state)));
+        let service = builder.build();
+
+        // Bound before anything else runs: no test meets a server that is not there yet.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let shared = Arc::clone(&state);
+        runtime.spawn(async move {
+            let listener = TcpListener::from_std(listener).unwrap();
+            loop {
+                let Ok((stream, _)) = listener.accept().await else { continue };
+                let stream = TokioIo::new(Breakable { stream, state: Arc::clone(&shared), reads: None, writes: None });
+                let service = service.clone();
+                tokio::spawn(async move {
+                    let _ = Builder::new(TokioExecutor::new()).http1_only().serve_connection(stream, service).await;
+                });
+            }
+        });
+        Self { runtime: Some(runtime), folder, port, state }
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The bucket's name.
+    pub fn bucket(&self) -> &'static str {
+        BUCKET
+    }
+
+    /// `s3://backups/PREFIX`, or without a prefix.
+    pub fn location(&self, prefix: &str) -> String {
+        if prefix.is_empty() { format!("s3://{BUCKET}") } else { format!("s3://{BUCKET}/{prefix}") }
+    }
+
+    /// What `redis-ops` in a child process needs to reach it: endpoint, region and credentials, and no profile of the user's.
+    pub fn env(&self) -> Vec<(String, String)> {
+        [
+            ("AWS_ENDPOINT_URL_S3", self.endpoint().as_str()),
+            ("AWS_ACCESS_KEY_ID", KEY_ID),
+            ("AWS_SECRET_ACCESS_KEY", SECRET),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AWS_CONFIG_FILE", "/dev/null"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+            ("NO_PROXY", "127.0.0.1"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
+    }
+
+    /// What a storage in this process needs to reach it.
+    pub fn options(&self) -> S3Options {
+        S3Options {
+            credentials: Some(S3Credentials { key_id: KEY_ID.to_owned(), secret: SECRET.to_owned() }),
+            endpoint: Some(self.endpoint()),
+            region: Some("us-east-1".to_owned()),
+            ..S3Options::default()
+        }
+    }
+
+    /// Makes it another kind of store.
+    pub fn behave(&self, manners: Manners) {
+        *lock(&self.state.manners) = manners;
+    }
+
+    /// The next `times` requests whose request line (`PUT /backups/key?x-id=PutObject …`) holds `request` go wrong.
+    pub fn inject(&self, request: &str, times: usize, fault: Fault) {
+        lock(&self.state.rules).push(Rule { request: request.to_owned(), times, fault });
+    }
+
+    /// The requests so far, but for those whose connection was broken before they had come.
+    pub fn requests(&self) -> Vec<Request> {
+        lock(&self.state.requests).clone()
+    }
+
+    /// How many requests of an operation there were.
+    pub fn count(&self, operation: &str) -> usize {
+        self.requests().iter().filter(|request| request.operation == operation).count()
+    }
+
+    /// The folder that holds the bucket's objects, by their keys.
+    pub fn objects(&self) -> std::path::PathBuf {
+        self.folder.path().join(BUCKET)
+    }
+
+    /// Bytes that lie on the server outside of the bucket: parts of uploads that were neither completed nor aborted.
+    pub fn left_of_uploads(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.folder.path()).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.retain(|name| name.contains("upload") && name.contains("part"));
+        names
+    }
+}
+
+impl Drop for S3Server {
+    fn drop(&mut self) {
+        // A test may drop it within its own runtime, where waiting is not allowed.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl State {
+    /// The fault that a request line meets, if `wanted` holds for it; one time less is left of it then.
+    fn meet(&self, line: &str, wanted: impl Fn(Fault) -> bool) -> Option<Fault> {
+        let mut rules = lock(&self.rules);
+        let rule =
+            rules.iter_mut().find(|rule| rule.times > 0 && line.contains(&rule.request) && wanted(rule.fault))?;
+        rule.times -= 1;
+        Some(rule.fault)
+    }
+}
+
+/// Faults that are answers.
+struct Faults(Arc<State>);
+
+#[async_trait::async_trait]
+impl S3Access for Faults {
+    async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
+        if context.credentials().is_none() {
+            return Err(S3Error::new(S3ErrorCode::AccessDenied));
+        }
+        let headers: Vec<String> = context.headers().keys().map(|name| name.as_str().to_owned()).collect();
+        let line = format!("{} {}", context.method(), context.uri());
+        let operation = context.s3_op().name().to_owned();
+        let uri = context.uri().to_string();
+        let (conditional, with_checksum) = (
+            headers.iter().any(|name| name == "if-none-match"),
+            headers.iter().any(|name| name.starts_with("x-amz-checksum-")),
+        );
+        lock(&self.0.requests).push(Request { operation, uri, headers });
+        let manners = *lock(&self.0.manners);
+        if manners.refuses_conditions && conditional {
+            return Err(S3Error::new(S3ErrorCode::NotImplemented));
+        }
+        if manners.refuses_checksums && with_checksum {
+            return Err(S3Error::new(S3ErrorCode::InvalidArgument));
+        }
+        match self.0.meet(&line, |fault| matches!(fault, Fault::Answer(_))) {
+            Some(Fault::Answer(code)) => Err(S3Error::new(S3ErrorCode::from_bytes(code.as_bytes()).unwrap())),
+            _ => Ok(()),
+        }
+    }
+
+    async fn put_object(&self, request: &mut S3Request<PutObjectInput>) -> S3Result<()> {
+        if lock(&self.0.manners).ignores_conditions {
+            request.input.if_none_match = None;
+        }
+        Ok(())
+    }
+
+    async fn complete_multipart_upload(&self, request: &mut S3Request<CompleteMultipartUploadInput>) -> S3Result<()> {
+        if lock(&self.0.manners).ignores_conditions {
+            request.input.if_none_match = None;
+        }
+        Ok(())
+    }
+}
+
+/// A connection that breaks where a rule says so.
+struct Breakable {
+    stream: TcpStream,
+    state: Arc<State>,
+    /// Bytes that may still be read and written.
+    reads: Option<usize>,
+    writes: Option<usize>,
+}
+
+impl Breakable {
+    /// Looks whether a request begins here. Its first line comes in one piece, since the client sends the head at once.
+    fn look(&mut self, bytes: &[u8]) {
+        let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
+        let Ok(line) = std::str::from_utf8(line) else { return };
+        if !line.ends_with(" HTTP/1.1") {
+            return;
+        }
+        match self.state.meet(line, |fault| !matches!(fault, Fault::Answer(_))) {
+            Some(Fault::BreakRequest(bytes)) => self.reads = Some(bytes),
+            Some(Fault::BreakAnswer(bytes)) => self.writes = Some(bytes),
+            _ => {}
+        }
+    }
+}
+
+fn reset<T>() -> Poll<io::Result<T>> {
+    Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+}
+
+impl AsyncRead for Breakable {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.reads == Some(0) {
+            return reset();
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        let bytes = buffer.filled()[before..].to_vec();
+        match self.reads {
+            Some(left) => self.reads = Some(left.saturating_sub(bytes.len())),
+            None => self.look(&bytes),
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Breakable {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.writes {
+            Some(0) => reset(),
+            Some(left) => {
+                let wrote = ready!(Pin::new(&mut self.stream).poll_write(cx, &bytes[..bytes.len().min(left)]))?;
+                self.writes = Some(left - wrote);
+                Poll::Ready(Ok(wrote))
+            }
+            None => Pin::new(&mut self.stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

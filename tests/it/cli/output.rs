@@ -1,0 +1,64 @@
+//! Where words go, and what happens to a reader that has gone.
+
+use crate::support::redis_ops::RedisOps;
+
+#[test]
+fn a_reader_that_has_gone_is_no_error() {
+    for line in [&["completions", "bash"][..], &["man"], &["--help"], &["--version"]] {
+        let run = RedisOps::new().args(line).without_reader().run();
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{}", run.line);
+    }
+    // What was found stays the answer, read or not.
+    let run = RedisOps::new().args(["list", "--json"]).without_reader().run();
+    assert_eq!((run.code, run.stderr.as_str()), (3, ""));
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_an_error() {
+    let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else {
+        return crate::support::skip("/dev/full");
+    };
+    let run = RedisOps::new().args(["completions", "bash"]).into(full).run();
+    assert_ne!(run.code, 0);
+    assert!(run.stderr.contains("No space left on device"), "{}", run.stderr);
+}
+
+#[test]
+fn color_is_only_where_it_is_wanted() {
+    let errors = |run: RedisOps| run.args(["list"]).run().stderr;
+    assert!(!errors(RedisOps::new()).contains('\u{1b}'));
+    assert!(errors(RedisOps::new().args(["--color", "always"])).contains('\u{1b}'));
+    assert!(errors(RedisOps::new().env("CLICOLOR_FORCE", "1")).contains('\u{1b}'));
+    assert!(!errors(RedisOps::new().env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1")).contains('\u{1b}'));
+}
+
+#[test]
+fn foreign_text_in_an_error_drives_no_terminal() {
+    let run = RedisOps::new().args(["health", "-i", "a\u{1b}[2Jb\u{202e}c"]).run();
+    assert_eq!(run.code, 3);
+    assert!(run.stderr.contains("`a\\u{1b}[2Jb\\u{202e}c`"), "{}", run.stderr);
+    assert!(!run.stderr.contains(['\u{1b}', '\u{202e}']));
+}
+
+#[test]
+fn log_lines_are_on_stderr_and_only_if_asked_for() {
+    let settings = "backup: { destination: /backups }";
+    let run =
+        |more: &[&str]| RedisOps::new().file("redis-ops.yaml", settings).args(["list", "-i", "x"]).args(more).run();
+    assert!(!run(&[]).stderr.contains("settings file"));
+    assert!(run(&["-v"]).stderr.contains("settings file path=redis-ops.yaml"));
+    let of_variable = RedisOps::new()
+        .file("redis-ops.yaml", settings)
+        .args(["list", "-i", "x"])
+        .env("REDIS_OPS_LOG", "redis_ops=info")
+        .run();
+    assert!(of_variable.stderr.contains("settings file"), "{}", of_variable.stderr);
+    RedisOps::new()
+        .args(["list"])
+        .env("REDIS_OPS_LOG", "=====")
+        .stderr(
+            "error: the environment variable REDIS_OPS_LOG is not understood\n\n\
+             hint: `info`, or `redis_ops=debug,aws_config=info`\n",
+        )
+        .exit(3);
+}

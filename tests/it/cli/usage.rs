@@ -1,0 +1,117 @@
+//! What is not understood: exit 3, in words or in the envelope.
+
+use serde_json::json;
+
+use crate::support::redis_ops::RedisOps;
+
+#[test]
+fn a_mistyped_line_is_3_with_one_error_and_one_hint() {
+    for (line, stderr) in [
+        (&["bakcup"][..], "error: unrecognized subcommand 'bakcup'\n\nhint: a similar subcommand exists: 'backup'\n"),
+        (
+            &["list", "--bogus"],
+            "error: unexpected argument '--bogus' found\n\nhint: `redis-ops list --help` shows what may be typed\n",
+        ),
+        (
+            &["list", "--repositry", "x"],
+            "error: unexpected argument '--repositry' found\n\nhint: a similar argument exists: '--repository'\n",
+        ),
+        (
+            &["show"],
+            "error: the following required arguments were not provided:\n  <ID>\n\n\
+             hint: `redis-ops show --help` shows what may be typed\n",
+        ),
+        (
+            &["backup", "--rate", "fast"],
+            "error: invalid value 'fast' for '--rate <BYTES>': a size is a number and a unit, such as 4096, 10MB, 512KiB or 1.5GiB\n\n\
+             hint: `redis-ops backup --help` shows what may be typed\n",
+        ),
+        (
+            &["list"],
+            "error: no repository is named\n\nhint: `--repository s3://bucket/prefix` or `--repository /path`, \
+             REDIS_OPS_REPOSITORY, or `backup.destination` in the settings\n",
+        ),
+        (
+            &["restore", "--backup-id", "latest", "-r", "backups"],
+            "error: no target is named, and `restore` writes to none that is not named on the command line\n\n\
+             hint: `--target-instance NAME|URL`, `--to-file PATH` or `--to-dir PATH`\n",
+        ),
+        (
+            &["list", "-r", "http://x"],
+            "error: `http://` is not known: a repository is `s3://bucket/prefix`, `file:///path` or a path\n",
+        ),
+        (
+            &["health", "-i", "redis://a:port"],
+            "error: the URL of the instance is not understood: its port is not a number from 1 to 65535\n\n\
+             hint: `redis://host:6379`, `rediss://user@host:6380`, `unix:///path`, `redis+sentinel://host,host/service`\n",
+        ),
+        (&["list", "-r", "backups", "-n", "3"], "error: `list` reads no database: `-n` means nothing here\n"),
+    ] {
+        RedisOps::new().args(line).stderr(stderr).exit(3);
+    }
+}
+
+#[test]
+fn without_a_command_the_help_is_on_stderr_and_the_exit_code_3() {
+    let run = RedisOps::new().run();
+    assert_eq!((run.code, run.text()), (3, ""));
+    assert!(run.stderr.contains("Usage: redis-ops"), "{}", run.stderr);
+}
+
+#[test]
+fn a_usage_error_is_in_the_envelope_wherever_json_was_typed() {
+    for line in [
+        &["--json", "backup", "--bogus"][..],
+        &["backup", "--bogus", "--json"],
+        &["backup", "--bogus", "--format", "json"],
+        &["backup", "--bogus", "--format=json"],
+        &["backup", "--bogus", "-fjson"],
+        &["backup", "--bogus", "-f", "json"],
+    ] {
+        let run = RedisOps::new().args(line).run();
+        assert_eq!((run.code, run.stderr.as_str()), (3, ""), "{}", run.line);
+        let answer = run.json();
+        assert_eq!(answer["schema_version"], 1);
+        assert_eq!(answer["command"], "backup");
+        assert_eq!(answer["status"], "unknown");
+        assert_eq!(answer["error"]["code"], "usage");
+        assert_eq!(answer["error"]["message"], "unexpected argument '--bogus' found");
+        assert_eq!(answer["error"]["causes"], json!([]));
+    }
+    let run = RedisOps::new().args(["backup", "--bogus"]).env("REDIS_OPS_FORMAT", "json").run();
+    assert_eq!(run.json()["error"]["code"], "usage");
+    let run = RedisOps::new().args(["bogus", "--json"]).run();
+    assert_eq!(run.json()["command"], json!(null));
+}
+
+#[test]
+fn a_command_refuses_a_format_that_it_has_not() {
+    RedisOps::new()
+        .args(["list", "-r", "backups", "--format", "junit"])
+        .stderr("error: `list` has no format `junit`\n\nhint: it has: `table`, `json`, `ndjson`\n")
+        .exit(3);
+    RedisOps::new()
+        .args(["list", "-r", "backups"])
+        .env("REDIS_OPS_FORMAT", "xml")
+        .stderr(
+            "error: the environment variable REDIS_OPS_FORMAT names no format\n\n\
+             hint: `table`, `json`, `ndjson`, `nagios`, `prometheus` or `junit`\n",
+        )
+        .exit(3);
+    // What was typed goes before the environment.
+    let run = RedisOps::new().args(["completions", "bash", "--format", "table"]).env("REDIS_OPS_FORMAT", "junit").run();
+    assert_eq!(run.code, 0, "{}", run.stderr);
+}
+
+#[test]
+fn a_password_is_never_an_argument() {
+    for line in [&["-a", "hunter2-do-not-print", "health"][..], &["health", "--password=hunter2-do-not-print"]] {
+        let run = RedisOps::new().args(line).run();
+        assert_eq!(run.code, 3);
+        assert!(
+            run.stderr
+                .contains("\n\nhint: a password on the command line is seen by everybody: `--password-file FILE`")
+        );
+        assert!(!run.everything().contains("hunter2"), "{}", run.everything());
+    }
+}

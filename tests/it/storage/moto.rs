@@ -1,0 +1,70 @@
+//! A second opinion on S3: moto, a server in Python.
+
+use std::env;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use redis_ops::storage::{S3Credentials, S3Options};
+
+use super::{conformance, small_parts};
+use crate::support::skip;
+
+/// A server of our own, or somebody's.
+struct Moto {
+    endpoint: String,
+    child: Option<Child>,
+}
+
+impl Moto {
+    /// The one at `REDIS_OPS_MOTO_ENDPOINT`, else one that we start; `None` where there is no `moto_server`.
+    fn find() -> Option<Self> {
+        if let Ok(endpoint) = env::var("REDIS_OPS_MOTO_ENDPOINT") {
+            return Some(Self { endpoint, child: None });
+        }
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut command = Command::new("moto_server");
+        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
+        let end = Instant::now() + Duration::from_secs(60);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            // A launcher may be there without what it launches.
+            if child.try_wait().unwrap().is_some() || Instant::now() > end {
+                let _ = child.kill();
+                let _ = child.wait();
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Some(Self { endpoint: format!("http://127.0.0.1:{port}"), child: Some(child) })
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn moto_keeps_the_promises_of_s3() {
+    let Some(moto) = Moto::find() else { return skip("moto") };
+    // Somebody's server may have been used before.
+    let bucket = format!("redis-ops-{}", std::process::id());
+    let made = Command::new("curl").args(["-sf", "-X", "PUT", &format!("{}/{bucket}", moto.endpoint)]).status();
+    if !made.is_ok_and(|status| status.success()) {
+        return skip("curl");
+    }
+    let options = S3Options {
+        credentials: Some(S3Credentials { key_id: "test".into(), secret: "test".into() }),
+        endpoint: Some(moto.endpoint.clone()),
+        region: Some("us-east-1".into()),
+        part_sizes: small_parts(),
+        ..S3Options::default()
+    };
+    let location = format!("s3://{bucket}/some/prefix").parse().unwrap();
+    conformance::holds(redis_ops::storage::open(&location, &options).await.unwrap(), true).await;
+}
