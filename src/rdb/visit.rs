@@ -44,6 +44,48 @@ pub trait Visit {
 /// Nobody listens: the structure is checked all the same.
 impl Visit for () {}
 
+impl<V: Visit + ?Sized> Visit for &mut V {
+    fn header(&mut self, dialect: Dialect, version: u32) {
+        (**self).header(dialect, version);
+    }
+    fn aux(&mut self, name: &[u8], value: &[u8]) {
+        (**self).aux(name, value);
+    }
+    fn database(&mut self, index: u64) {
+        (**self).database(index);
+    }
+    fn resize_hint(&mut self, keys: u64, expires: u64) {
+        (**self).resize_hint(keys, expires);
+    }
+    fn slot_info(&mut self, slot: u64, keys: u64, expires: u64) {
+        (**self).slot_info(slot, keys, expires);
+    }
+    fn function(&mut self, source: &[u8]) {
+        (**self).function(source);
+    }
+    fn module_aux(&mut self, module: u64, when: u64, raw: &[u8]) {
+        (**self).module_aux(module, when, raw);
+    }
+    fn entry(&mut self, entry: &Entry<'_>) -> Interest {
+        (**self).entry(entry)
+    }
+    fn raw(&mut self, bytes: &[u8]) {
+        (**self).raw(bytes);
+    }
+    fn piece(&mut self, piece: Piece<'_>) {
+        (**self).piece(piece);
+    }
+    fn entry_end(&mut self, end: &EntryEnd) {
+        (**self).entry_end(end);
+    }
+    fn end(&mut self, checksum: Checksum) {
+        (**self).end(checksum);
+    }
+    fn stopped(&self) -> bool {
+        (**self).stopped()
+    }
+}
+
 /// How much of a value a visitor wants to hear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Interest {
@@ -75,10 +117,13 @@ pub struct Entry<'a> {
 }
 
 /// What is known of a key once it is complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EntryEnd {
     /// Bytes of the value in the file, without type byte and key.
     pub raw_length: u64,
+    /// Elements, members, fields, living entries; 1 for a string or a module's value. An aggregate with none (but a stream)
+    /// is skipped by servers from 6.2 on.
+    pub n_elements: u64,
 }
 
 /// The eight bytes at the end of the file.

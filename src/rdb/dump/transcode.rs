@@ -1,0 +1,124 @@
+//! Values for a target that does not know their encoding: the same content in a form that it knows.
+//!
+//! Every server reads the plain types 0 to 5, and turns them into the encoding it likes. Nothing is lost but what is named:
+//! a target that has no expiry of hash fields cannot keep it.
+
+use std::fmt;
+
+use super::builder::Builder;
+use super::target::Target;
+use super::{decode_value, stream, unstopped};
+use crate::rdb::error::RdbError;
+use crate::rdb::opcode::{Dialect, Kind, ValueType};
+
+/// A value in a form that the target knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transcoded {
+    /// Its encoding.
+    pub value_type: ValueType,
+    /// Its bytes, without type byte and footer.
+    pub body: Vec<u8>,
+    /// Elements, see [`crate::rdb::visit::EntryEnd::n_elements`], duplicates left out.
+    pub n_elements: u64,
+    /// What it does not hold any more.
+    pub lost: Vec<Loss>,
+}
+
+/// What an older form cannot hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// So many hash fields lost their own expiry.
+    FieldExpiries(u64),
+    /// So many members or fields stood there twice; the first was kept, as servers find it.
+    Duplicates(u64),
+    /// First id, highest deleted id and entries added of a stream.
+    StreamCounters,
+    /// So many consumer groups lost their count of entries read.
+    GroupEntriesRead(u64),
+    /// So many consumers lost their time of last activity.
+    ConsumerActivity(u64),
+    /// What is remembered of idempotent producers.
+    Idempotence {
+        /// How many there were.
+        producers: u64,
+    },
+    /// So many pending entries that nobody owns were left out.
+    ReleasedEntries(u64),
+}
+
+/// Why a value cannot be given to a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotPossible {
+    /// The target has no such kind of value (or, for a module's, only that module can read it).
+    Kind(Kind),
+    /// The value cannot be read.
+    Damaged(RdbError),
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FieldExpiries(n) => write!(f, "expiry of {n} hash fields"),
+            Self::Duplicates(n) => write!(f, "{n} duplicate elements"),
+            Self::StreamCounters => f.write_str("first id, highest deleted id and entries added of a stream"),
+            Self::GroupEntriesRead(n) => write!(f, "entries read of {n} consumer groups"),
+            Self::ConsumerActivity(n) => write!(f, "last activity of {n} consumers"),
+            Self::Idempotence { producers } => write!(f, "what {producers} idempotent producers have sent"),
+            Self::ReleasedEntries(n) => write!(f, "{n} pending entries without an owner"),
+        }
+    }
+}
+
+impl fmt::Display for NotPossible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kind(kind) => write!(f, "the target has no {kind} values of this form"),
+            Self::Damaged(error) => write!(f, "the value is damaged: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for NotPossible {}
+
+/// Brings a value (its body as in a file or payload of this dialect and version) into a form that the target knows, though
+/// it may know the one it has: ask [`Target::accepts`] first. The value is held in memory.
+///
+/// # Errors
+/// [`NotPossible`]. Hashes that refer to a template of their file (types 30, 32) count as damaged: their fields are not in
+/// the body.
+pub fn transcode(
+    value_type: ValueType,
+    dialect: Dialect,
+    version: u32,
+    body: &[u8],
+    target: &Target,
+) -> Result<Transcoded, NotPossible> {
+    let kind = value_type.kind(dialect, version);
+    let mut lost = Vec::new();
+    if kind == Some(Kind::Stream) {
+        let n_elements = decode_value(value_type, dialect, version, body, &mut ()).map_err(NotPossible::Damaged)?;
+        let target_type = target.stream_type().ok_or(NotPossible::Kind(Kind::Stream))?;
+        let from = stream::form(value_type.0);
+        if from <= stream::form(target_type.0) {
+            return Ok(Transcoded { value_type, body: body.to_vec(), n_elements, lost });
+        }
+        let body = stream::rewrite(body, from, stream::form(target_type.0), &mut lost)
+            .map_err(|stop| NotPossible::Damaged(unstopped(stop, body.len())))?;
+        return Ok(Transcoded { value_type: target_type, body, n_elements, lost });
+    }
+    let kind = kind.unwrap_or(Kind::Module);
+    let mut builder = Builder::new(kind, target);
+    let n_elements = decode_value(value_type, dialect, version, body, &mut builder).map_err(NotPossible::Damaged)?;
+    let n_expiries = builder.n_expiries();
+    let value_type = target.plain_type(kind, n_expiries > 0).ok_or(NotPossible::Kind(kind))?;
+    let kept = if value_type == ValueType::HASH { 0 } else { n_expiries };
+    let n_lost = n_expiries + builder.beyond - kept;
+    if n_lost > 0 {
+        lost.push(Loss::FieldExpiries(n_lost));
+    }
+    if builder.duplicates > 0 {
+        lost.push(Loss::Duplicates(builder.duplicates));
+    }
+    let n_elements = n_elements - builder.duplicates;
+    Ok(Transcoded { value_type, body: builder.body(value_type), n_elements, lost })
+}

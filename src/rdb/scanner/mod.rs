@@ -1,0 +1,355 @@
+//! The scanner: bytes are pushed, a visitor is told. It never reads and never waits.
+//!
+//! What lies whole in a push is parsed where it lies. What is cut at its end, one unit (an opcode with its arguments, a key,
+//! an element, a packed blob), is carried over. Long strings are passed through and never carried.
+
+mod opcodes;
+mod summary;
+
+use super::cursor::Cursor;
+use super::error::{ErrorKind, RdbError, Stop};
+use super::opcode::{Dialect, ValueType};
+use super::tail::Tail;
+use super::value::{Opcodes, Reader, Template, Tools};
+use super::visit::{Checksum, EntryEnd, Visit};
+
+pub use summary::{HintMismatch, Summary};
+
+/// Parts of a push that are parsed and added to the CRC64 at a time: they stay in the processor's cache.
+const WINDOW: usize = 256 << 10;
+/// Buffers larger than this are given back.
+const KEEP: usize = 256 << 10;
+/// Most bytes of a piece that is held in memory: listpacks and ziplists end at 1 GiB in the servers.
+const PIECE_LIMIT: u64 = 1 << 30;
+
+/// Reads an RDB from parts, of any length, in order.
+#[derive(Debug)]
+pub struct Scanner {
+    state: State,
+    dialect: Dialect,
+    version: u32,
+    tools: Tools,
+    attributes: Attributes,
+    tally: summary::Tally,
+    /// An incomplete unit, and how many bytes it needs.
+    carry: Vec<u8>,
+    need: usize,
+    /// Length and CRC64 up to the current window.
+    tail: Tail,
+    /// CRC64 up to and with opcode 255, once that was met.
+    crc: Option<u64>,
+    /// From here on bytes are told raw, or kept.
+    raw: Raw,
+    kept: Vec<u8>,
+    trailing: u64,
+    trailing_in_last_push: usize,
+    trailing_start: Vec<u8>,
+    end: Option<(u64, Checksum)>,
+    failed: Option<RdbError>,
+}
+
+#[derive(Debug)]
+enum State {
+    Header,
+    /// An opcode or a type comes next.
+    Opcode,
+    Value {
+        reader: Reader,
+        offset: u64,
+        vanishes: bool,
+    },
+    ModuleAux {
+        module: u64,
+        when: u64,
+        opcodes: Opcodes,
+    },
+    KeyMeta {
+        classes_left: u64,
+        opcodes: Option<Opcodes>,
+    },
+    SlotImport {
+        ranges_left: u64,
+    },
+    Template {
+        id: u64,
+        fields_left: u64,
+        template: Template,
+    },
+    Checksum,
+    Done,
+}
+
+/// Who gets bytes as they stand, and from which on.
+#[derive(Debug, Clone, Copy)]
+enum Raw {
+    Nobody,
+    Visitor(u64),
+    Kept(u64),
+}
+
+/// What stands before a key and is said of it.
+#[derive(Debug, Default)]
+struct Attributes {
+    database: u64,
+    expire_ms: Option<i64>,
+    idle_seconds: Option<u64>,
+    frequency: Option<u8>,
+    has_meta: bool,
+}
+
+/// The part of a push that is being parsed.
+#[derive(Clone, Copy)]
+struct Window<'a> {
+    bytes: &'a [u8],
+    start: u64,
+}
+
+impl Scanner {
+    /// At the start of a file.
+    pub fn new() -> Self {
+        Self::with_piece_limit(PIECE_LIMIT)
+    }
+
+    /// With another limit, in bytes, for what is held in memory at once: a packed blob, a key, an element that is told.
+    /// Larger ones are an error. Strings, and elements that nobody wants to hear, are not limited.
+    pub fn with_piece_limit(limit: u64) -> Self {
+        Self {
+            state: State::Header,
+            dialect: Dialect::Redis,
+            version: 0,
+            tools: Tools::new(limit),
+            attributes: Attributes::default(),
+            tally: summary::Tally::default(),
+            carry: Vec::new(),
+            need: 0,
+            tail: Tail::new(),
+            crc: None,
+            raw: Raw::Nobody,
+            kept: Vec::new(),
+            trailing: 0,
+            trailing_in_last_push: 0,
+            trailing_start: Vec::new(),
+            end: None,
+            failed: None,
+        }
+    }
+
+    /// Parses the next bytes of the file. Bytes behind its end are counted, see [`Scanner::trailing_in_last_push`].
+    ///
+    /// # Errors
+    /// What is wrong, and where. The scanner stays in that state and gives the same error again. After one that
+    /// [`RdbError::is_newer_than_known`] all bytes of this push count as skimmed: go on with [`Scanner::skim`].
+    pub fn push<V: Visit>(&mut self, bytes: &[u8], visit: &mut V) -> Result<(), RdbError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        self.trailing_in_last_push = 0;
+        for (index, window) in bytes.chunks(WINDOW).enumerate() {
+            if let Err(mut error) = self.push_window(window, visit) {
+                error.newer_file |= self.version > self.dialect.newest_known();
+                self.failed = Some(error);
+                self.carry = Vec::new();
+                self.tail.push(&bytes[index * WINDOW..]);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes bytes after an error: for the length and the CRC64 only.
+    pub fn skim(&mut self, bytes: &[u8]) {
+        self.tail.push(bytes);
+    }
+
+    /// All bytes of a file that was not understood to its end have been pushed or skimmed: compares its last eight with
+    /// the CRC64 of those before.
+    ///
+    /// # Errors
+    /// `ChecksumMismatch`, or `Truncated` for a file too short to have a checksum.
+    pub fn skim_finish(&self) -> Result<Checksum, RdbError> {
+        self.tail.finish()
+    }
+
+    /// All bytes have been pushed. Changes nothing: asked too early, it says so, and more can be pushed.
+    ///
+    /// # Errors
+    /// `Truncated` if the file did not end, at its length; the error of [`Scanner::push`] if there was one.
+    pub fn finish(&self) -> Result<Summary, RdbError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let Some((length, checksum)) = self.end else {
+            let mut error = opcodes::short_header(&self.state, &self.carry)
+                .unwrap_or(RdbError::at(self.tail.length(), ErrorKind::Truncated));
+            error.newer_file = self.version > self.dialect.newest_known();
+            return Err(error);
+        };
+        Ok(self.tally.summary(Summary {
+            dialect: self.dialect,
+            version: self.version,
+            checksum,
+            length,
+            trailing: self.trailing,
+            trailing_start: self.trailing_start.clone(),
+            ..Summary::default()
+        }))
+    }
+
+    /// Offset up to which the file was parsed.
+    pub fn position(&self) -> u64 {
+        match (self.failed, self.end) {
+            (Some(error), _) => error.offset,
+            (None, Some((length, _))) => length,
+            (None, None) => self.tail.length() - self.carry.len() as u64,
+        }
+    }
+
+    /// True once the end of the file and its checksum were read.
+    pub fn is_complete(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// How many bytes of the last push lay behind the end of the file.
+    pub fn trailing_in_last_push(&self) -> usize {
+        self.trailing_in_last_push
+    }
+
+    /// Dialect and version, once the header was read.
+    pub fn header(&self) -> Option<(Dialect, u32)> {
+        (self.version > 0).then_some((self.dialect, self.version))
+    }
+
+    fn push_window<V: Visit>(&mut self, bytes: &[u8], visit: &mut V) -> Result<(), RdbError> {
+        let window = Window { bytes, start: self.tail.length() };
+        // Bytes of the window that were moved to the carry.
+        let mut at = 0;
+        while !self.carry.is_empty() {
+            let n = (self.need - self.carry.len()).min(bytes.len() - at);
+            self.carry.extend_from_slice(&bytes[at..at + n]);
+            at += n;
+            if self.carry.len() < self.need {
+                return self.window_end(window, visit);
+            }
+            let carry = std::mem::take(&mut self.carry);
+            let mut cursor = Cursor::new(&carry, window.start + at as u64 - carry.len() as u64);
+            let need = self.run(&mut cursor, window, visit)?;
+            let done = cursor.committed();
+            if done == 0 && !self.is_complete() {
+                (self.carry, self.need) = (carry, need);
+                continue;
+            }
+            // The unit is read; what is left of the carry was taken from this window.
+            let left = carry.len() - done;
+            if left > at {
+                (self.carry, self.need) = (carry[done..].to_vec(), need);
+                continue;
+            }
+            at -= left;
+            if carry.capacity() <= KEEP {
+                self.carry = carry;
+                self.carry.clear();
+            }
+        }
+        if !self.is_complete() {
+            let mut cursor = Cursor::new(&bytes[at..], window.start + at as u64);
+            self.need = self.run(&mut cursor, window, visit)?;
+            at += cursor.committed();
+        }
+        if self.is_complete() {
+            self.trailing_bytes(&bytes[at..]);
+        } else {
+            self.carry.extend_from_slice(&bytes[at..]);
+        }
+        self.window_end(window, visit)
+    }
+
+    fn trailing_bytes(&mut self, bytes: &[u8]) {
+        self.trailing += bytes.len() as u64;
+        self.trailing_in_last_push += bytes.len();
+        let n = bytes.len().min(16 - self.trailing_start.len());
+        self.trailing_start.extend_from_slice(&bytes[..n]);
+    }
+
+    fn window_end<V: Visit>(&mut self, window: Window<'_>, visit: &mut V) -> Result<(), RdbError> {
+        let end = window.start + window.bytes.len() as u64;
+        self.flush_raw(end, window, visit).map_err(|stop| match stop {
+            Stop::Fault(error) => *error,
+            Stop::More(_) => RdbError::at(end, ErrorKind::Truncated),
+        })?;
+        self.tail.push(window.bytes);
+        Ok(())
+    }
+
+    /// Hands on the bytes up to an offset to whom they go.
+    fn flush_raw<V: Visit>(&mut self, to: u64, window: Window<'_>, visit: &mut V) -> Result<(), Stop> {
+        let (Raw::Visitor(from) | Raw::Kept(from)) = self.raw else { return Ok(()) };
+        if from < to {
+            let bytes = &window.bytes[(from - window.start) as usize..(to - window.start) as usize];
+            if matches!(self.raw, Raw::Visitor(_)) {
+                visit.raw(bytes);
+                self.raw = Raw::Visitor(to);
+            } else {
+                let claimed = (self.kept.len() + bytes.len()) as u64;
+                super::cursor::within(self.tools.limit, claimed, from)?;
+                self.kept.extend_from_slice(bytes);
+                self.raw = Raw::Kept(to);
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs until the bytes or the file end; gives how many bytes the unit at the end needs.
+    fn run<V: Visit>(&mut self, cursor: &mut Cursor<'_>, window: Window<'_>, visit: &mut V) -> Result<usize, RdbError> {
+        match self.steps(cursor, window, visit) {
+            Ok(()) => Ok(0),
+            Err(Stop::More(need)) => {
+                cursor.rewind();
+                // What is needed is never less than one byte more than there is.
+                Ok(usize::try_from(need).unwrap_or(usize::MAX).max(cursor.available() + 1))
+            }
+            Err(Stop::Fault(error)) => Err(*error),
+        }
+    }
+
+    fn steps<V: Visit>(&mut self, cursor: &mut Cursor<'_>, window: Window<'_>, visit: &mut V) -> Result<(), Stop> {
+        loop {
+            match &mut self.state {
+                State::Opcode => self.opcode(cursor, window, visit)?,
+                State::Value { reader, offset, vanishes } => {
+                    reader.run(cursor, &mut self.tools, visit)?;
+                    let (n_elements, vanishes) = (reader.n_elements(), *vanishes);
+                    let raw_length = cursor.offset() - *offset;
+                    if n_elements == 0 && vanishes {
+                        self.tally.empty_key(*offset);
+                    }
+                    self.flush_raw(cursor.offset(), window, visit)?;
+                    self.raw = Raw::Nobody;
+                    visit.entry_end(&EntryEnd { raw_length, n_elements });
+                    if raw_length > KEEP as u64 {
+                        self.tools.trim();
+                    }
+                    self.state = State::Opcode;
+                }
+                State::Header => self.read_header(cursor, visit)?,
+                State::Checksum => self.read_checksum(cursor, visit)?,
+                State::Done => return Ok(()),
+                _ => self.go_on(cursor, window, visit)?,
+            }
+            cursor.commit();
+        }
+    }
+
+    /// A value begins: `offset` is that of its type.
+    fn begin_value(&mut self, value_type: ValueType, pieces: bool, offset: u64, value_offset: u64) -> Result<(), Stop> {
+        let reader = Reader::new(value_type, self.dialect, self.version, pieces, offset)?;
+        let vanishes = value_type.kind(self.dialect, self.version).is_some_and(|kind| kind.vanishes_when_empty());
+        self.state = State::Value { reader, offset: value_offset, vanishes };
+        Ok(())
+    }
+}
+
+impl Default for Scanner {
+    fn default() -> Self {
+        Self::new()
+    }
+}

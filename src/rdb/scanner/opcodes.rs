@@ -1,0 +1,308 @@
+//! Everything of a file but the values: header, opcodes, keys, the end.
+
+use super::{Raw, Scanner, State, Window};
+use crate::rdb::cursor::Cursor;
+use crate::rdb::error::{ErrorKind, RdbError, Stop};
+use crate::rdb::opcode::{self, Dialect, ValueType};
+use crate::rdb::tail;
+use crate::rdb::value::{Opcodes, Teller, Template};
+use crate::rdb::visit::{Checksum, Entry, Visit};
+
+/// Versions from this one on have a checksum.
+const FIRST_WITH_CHECKSUM: u32 = 5;
+
+impl Scanner {
+    pub(super) fn read_header<V: Visit>(&mut self, cursor: &mut Cursor<'_>, visit: &mut V) -> Result<(), Stop> {
+        let at = cursor.offset();
+        let header: [u8; 9] = match cursor.array() {
+            Ok(header) => header,
+            // Nine bytes are not waited for if what is there is wrong already.
+            Err(stop) => return Err(wrong_magic(cursor.peek()).map_or(stop, |error| Stop::Fault(Box::new(error)))),
+        };
+        if let Some(error) = wrong_magic(&header) {
+            return Err(Stop::Fault(Box::new(error)));
+        }
+        self.dialect = if header[0] == b'V' { Dialect::Valkey } else { Dialect::Redis };
+        let digits_at = self.dialect.magic().len();
+        let digits = &header[digits_at..];
+        let offset = at + digits_at as u64;
+        if !digits.iter().all(u8::is_ascii_digit) {
+            return Err(Stop::corrupt(offset, "a version that is not a number"));
+        }
+        let version = digits.iter().fold(0, |version, digit| version * 10 + u32::from(digit - b'0'));
+        if version < if self.dialect == Dialect::Valkey { 80 } else { 1 } {
+            return Err(Stop::fault(offset, ErrorKind::UnsupportedVersion(self.dialect, version)));
+        }
+        self.version = version;
+        visit.header(self.dialect, version);
+        self.state = State::Opcode;
+        Ok(())
+    }
+
+    /// Reads an opcode with its arguments, or the type and key of a value.
+    #[inline]
+    pub(super) fn opcode<V: Visit>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        window: Window<'_>,
+        visit: &mut V,
+    ) -> Result<(), Stop> {
+        let at = cursor.offset();
+        match cursor.byte()? {
+            opcode::EXPIRE_MS => {
+                self.attributes.expire_ms = Some(cursor.i64_le()?);
+                Ok(())
+            }
+            number @ 0..opcode::TEMPLATE_OR_UPDATE => self.key(ValueType(number), at, cursor, visit),
+            number => self.rare_opcode(number, at, cursor, window, visit),
+        }
+    }
+
+    #[inline]
+    fn key<V: Visit>(
+        &mut self,
+        value_type: ValueType,
+        at: u64,
+        cursor: &mut Cursor<'_>,
+        visit: &mut V,
+    ) -> Result<(), Stop> {
+        if value_type.kind(self.dialect, self.version).is_none() {
+            return Err(self.unknown(ErrorKind::UnknownType(value_type.0), at));
+        }
+        let key = cursor.string(&mut self.tools.first, self.tools.limit)?;
+        let value_offset = cursor.offset();
+        let attributes = &mut self.attributes;
+        let interest = visit.entry(&Entry {
+            database: attributes.database,
+            key,
+            value_type,
+            expire_ms: attributes.expire_ms,
+            idle_seconds: attributes.idle_seconds,
+            frequency: attributes.frequency,
+            key_meta: attributes.has_meta.then_some(&self.kept),
+            value_offset,
+        });
+        self.tally.key(attributes.expire_ms.is_some());
+        (attributes.expire_ms, attributes.idle_seconds, attributes.frequency) = (None, None, None);
+        attributes.has_meta = false;
+        if interest.raw {
+            self.raw = Raw::Visitor(value_offset);
+        }
+        self.begin_value(value_type, interest.pieces, at, value_offset)
+    }
+
+    fn rare_opcode<V: Visit>(
+        &mut self,
+        number: u8,
+        at: u64,
+        cursor: &mut Cursor<'_>,
+        window: Window<'_>,
+        visit: &mut V,
+    ) -> Result<(), Stop> {
+        let limit = self.tools.limit;
+        match number {
+            opcode::EXPIRE_SECONDS => {
+                let seconds = i32::from_le_bytes(cursor.array()?);
+                self.attributes.expire_ms = Some(i64::from(seconds) * 1000);
+            }
+            opcode::IDLE => self.attributes.idle_seconds = Some(cursor.length()?),
+            opcode::FREQUENCY => self.attributes.frequency = Some(cursor.byte()?),
+            opcode::SELECT_DB => {
+                let index = cursor.length()?;
+                self.tally.database_end(self.attributes.database);
+                self.attributes.database = index;
+                visit.database(index);
+            }
+            opcode::RESIZE_DB => {
+                let (keys, expires) = (cursor.length()?, cursor.length()?);
+                self.tally.hint(keys, expires);
+                visit.resize_hint(keys, expires);
+            }
+            opcode::SLOT_INFO => {
+                let (slot, keys, expires) = (cursor.length()?, cursor.length()?, cursor.length()?);
+                visit.slot_info(slot, keys, expires);
+            }
+            opcode::AUX => {
+                let name = cursor.string(&mut self.tools.first, limit)?;
+                let value = cursor.string(&mut self.tools.second, limit)?;
+                visit.aux(name, value);
+            }
+            opcode::FUNCTION => visit.function(cursor.string(&mut self.tools.first, limit)?),
+            opcode::FUNCTION_PRE_GA => self.old_function(cursor, visit)?,
+            opcode::MODULE_AUX => {
+                let module = cursor.length()?;
+                let opcode_at = cursor.offset();
+                let (number, when) = (cursor.length()?, cursor.length()?);
+                if number != 2 {
+                    return Err(Stop::corrupt(opcode_at, "module data without its time of loading"));
+                }
+                self.keep_from(cursor.offset());
+                self.state = State::ModuleAux { module, when, opcodes: Opcodes::default() };
+            }
+            opcode::EOF => {
+                self.tally.database_end(self.attributes.database);
+                let up_to_here = (cursor.offset() - window.start) as usize;
+                self.crc = Some(self.tail.crc_with(&window.bytes[..up_to_here]));
+                self.state = State::Checksum;
+            }
+            opcode::KEY_META_OR_SLOT_IMPORT => return self.key_meta_or_slot_import(at, cursor),
+            _ => return self.template_or_update(number, at, cursor),
+        }
+        Ok(())
+    }
+
+    /// A function library of the release candidates becomes one of today, as Redis 7.0 did it.
+    fn old_function<V: Visit>(&mut self, cursor: &mut Cursor<'_>, visit: &mut V) -> Result<(), Stop> {
+        let limit = self.tools.limit;
+        let name = cursor.string(&mut self.tools.first, limit)?.to_vec();
+        let engine = cursor.string(&mut self.tools.first, limit)?.to_vec();
+        if cursor.length()? != 0 {
+            cursor.string(&mut self.tools.first, limit)?;
+        }
+        let code = cursor.string(&mut self.tools.first, limit)?;
+        let source = [b"#!", &engine[..], b" name=", &name, b"\n", code].concat();
+        visit.function(&source);
+        Ok(())
+    }
+
+    fn key_meta_or_slot_import(&mut self, at: u64, cursor: &mut Cursor<'_>) -> Result<(), Stop> {
+        match self.dialect {
+            Dialect::Valkey => {
+                cursor.string(&mut self.tools.first, self.tools.limit)?;
+                self.state = State::SlotImport { ranges_left: cursor.length()? };
+            }
+            Dialect::Redis if self.version >= 13 => {
+                let from = cursor.offset();
+                let classes_left = cursor.length()?;
+                if classes_left > 7 {
+                    return Err(Stop::corrupt(from, "a key with more than seven classes of metadata"));
+                }
+                self.keep_from(from);
+                self.attributes.has_meta = true;
+                self.state = State::KeyMeta { classes_left, opcodes: None };
+            }
+            Dialect::Redis => return Err(self.unknown(ErrorKind::UnknownOpcode(opcode::KEY_META_OR_SLOT_IMPORT), at)),
+        }
+        Ok(())
+    }
+
+    fn template_or_update(&mut self, number: u8, at: u64, cursor: &mut Cursor<'_>) -> Result<(), Stop> {
+        if self.dialect == Dialect::Valkey || self.version < 15 {
+            return Err(self.unknown(ErrorKind::UnknownOpcode(number), at));
+        }
+        let id = cursor.length()?;
+        let fields_at = cursor.offset();
+        let fields_left = cursor.length()?;
+        if fields_left == 0 {
+            return Err(Stop::corrupt(fields_at, "a template without fields"));
+        }
+        self.state = State::Template { id, fields_left, template: Template::default() };
+        Ok(())
+    }
+
+    /// What goes on after its opcode.
+    pub(super) fn go_on<V: Visit>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        window: Window<'_>,
+        visit: &mut V,
+    ) -> Result<(), Stop> {
+        let at = cursor.offset();
+        let quiet = &mut Teller { visit: &mut (), pieces: false };
+        match &mut self.state {
+            State::ModuleAux { module, when, opcodes } => {
+                opcodes.run(cursor, &mut self.tools, quiet)?;
+                let (module, when) = (*module, *when);
+                self.kept_until(cursor.offset(), window, visit)?;
+                visit.module_aux(module, when, &self.kept);
+                self.kept = Vec::new();
+            }
+            State::KeyMeta { classes_left: 0, .. } => self.kept_until(at, window, visit)?,
+            State::KeyMeta { classes_left, opcodes } => {
+                match opcodes {
+                    None => {
+                        // Name, version and flags of the class.
+                        cursor.array::<4>()?;
+                        *opcodes = Some(Opcodes::default());
+                    }
+                    Some(running) => {
+                        running.run(cursor, &mut self.tools, quiet)?;
+                        *opcodes = None;
+                        *classes_left -= 1;
+                    }
+                }
+                return Ok(());
+            }
+            State::SlotImport { ranges_left } if *ranges_left > 0 => {
+                let _range = (cursor.length()?, cursor.length()?);
+                *ranges_left -= 1;
+                return Ok(());
+            }
+            State::Template { id, fields_left, template } => {
+                if *fields_left > 0 {
+                    template.add(cursor.string(&mut self.tools.first, self.tools.limit)?, at)?;
+                    *fields_left -= 1;
+                    return Ok(());
+                }
+                let (id, template) = (*id, std::mem::take(template));
+                self.tools.templates.insert(id, template, at)?;
+            }
+            _ => {}
+        }
+        self.state = State::Opcode;
+        Ok(())
+    }
+
+    fn keep_from(&mut self, offset: u64) {
+        self.kept.clear();
+        self.raw = Raw::Kept(offset);
+    }
+
+    fn kept_until<V: Visit>(&mut self, offset: u64, window: Window<'_>, visit: &mut V) -> Result<(), Stop> {
+        self.flush_raw(offset, window, visit)?;
+        self.raw = Raw::Nobody;
+        Ok(())
+    }
+
+    pub(super) fn read_checksum<V: Visit>(&mut self, cursor: &mut Cursor<'_>, visit: &mut V) -> Result<(), Stop> {
+        let checksum = if self.version < FIRST_WITH_CHECKSUM {
+            Checksum::NotInThisVersion
+        } else {
+            let at = cursor.offset();
+            let stored = u64::from_le_bytes(cursor.array()?);
+            let computed = self.crc.unwrap_or_default();
+            tail::compare(stored, computed, at).map_err(|error| Stop::Fault(Box::new(error)))?
+        };
+        visit.end(checksum);
+        self.end = Some((cursor.offset(), checksum));
+        self.state = State::Done;
+        Ok(())
+    }
+
+    /// An error for a number that is not known. What Valkey 9.2 brought is known to exist, but not how it is laid out.
+    #[cold]
+    fn unknown(&self, kind: ErrorKind, at: u64) -> Stop {
+        let mut error = RdbError::at(at, kind);
+        error.newer_file = self.dialect == Dialect::Valkey
+            && self.version >= 81
+            && matches!(kind, ErrorKind::UnknownType(23) | ErrorKind::UnknownOpcode(opcode::TEMPLATE_OR_UPDATE));
+        Stop::Fault(Box::new(error))
+    }
+}
+
+/// An error if these first bytes cannot become a file, at the first byte that is wrong.
+fn wrong_magic(bytes: &[u8]) -> Option<RdbError> {
+    let agreeing = |magic: &[u8]| magic.iter().zip(bytes).take_while(|(a, b)| a == b).count();
+    let wrong = [Dialect::Redis, Dialect::Valkey].map(|dialect| {
+        let magic = dialect.magic();
+        let n = agreeing(magic);
+        (n, n < magic.len().min(bytes.len()))
+    });
+    let furthest = wrong.iter().map(|(n, _)| *n).max().unwrap_or_default();
+    wrong.iter().all(|(_, wrong)| *wrong).then(|| RdbError::at(furthest as u64, ErrorKind::WrongMagic))
+}
+
+/// The error of a file that ends within its header.
+pub(super) fn short_header(state: &State, carry: &[u8]) -> Option<RdbError> {
+    if matches!(state, State::Header) { wrong_magic(carry) } else { None }
+}

@@ -1,0 +1,61 @@
+//! Arrays (Redis 8.8).
+
+use super::{Teller, Tools};
+use crate::rdb::cursor::Cursor;
+use crate::rdb::error::Stop;
+use crate::rdb::visit::{ArrayValue, Piece, Visit};
+
+/// Where in an array we are.
+#[derive(Debug, Default)]
+pub(super) struct Array {
+    begun: bool,
+    left: u64,
+}
+
+impl Array {
+    pub(super) fn run<V: Visit>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        tools: &mut Tools,
+        teller: &mut Teller<'_, V>,
+        n_elements: &mut u64,
+    ) -> Result<(), Stop> {
+        if !self.begun {
+            self.left = cursor.length()?;
+            let at = cursor.offset();
+            match cursor.length()? {
+                0 => {}
+                1 => {
+                    let index = cursor.length()?;
+                    teller.tell(Piece::ArrayInsertIndex(index));
+                }
+                _ => return Err(Stop::corrupt(at, "unknown flag of an array")),
+            }
+            self.begun = true;
+            cursor.commit();
+        }
+        while self.left > 0 {
+            let at = cursor.offset();
+            let index = cursor.length()?;
+            if index == u64::MAX {
+                return Err(Stop::corrupt(at, "index of an array out of range"));
+            }
+            let at = cursor.offset();
+            let value = match cursor.length()? {
+                0 => ArrayValue::Bytes(cursor.string(&mut tools.first, tools.limit)?),
+                1 => ArrayValue::Integer(cursor.i64_le()?),
+                2 => ArrayValue::Double(cursor.f64_le()?),
+                3 => match cursor.string(&mut tools.first, tools.limit)? {
+                    short if short.len() <= 7 => ArrayValue::Bytes(short),
+                    _ => return Err(Stop::corrupt(at, "a short string of an array with more than 7 bytes")),
+                },
+                _ => return Err(Stop::corrupt(at, "unknown kind of an array element")),
+            };
+            teller.tell(Piece::ArrayElement { index, value });
+            cursor.commit();
+            self.left -= 1;
+            *n_elements += 1;
+        }
+        Ok(())
+    }
+}

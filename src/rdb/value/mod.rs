@@ -1,0 +1,171 @@
+//! Values: from every encoding to the pieces that do not depend on it.
+//!
+//! A [`Reader`] is made where a value begins and run over the bytes as they come. It holds what it needs to go on and no
+//! more: strings pass through in parts, elements of plain encodings one by one; a packed blob (listpack, ziplist, intset,
+//! zipmap) is checked as a whole. Its inside is checked whether or not anybody wants to hear the pieces.
+
+mod array;
+mod blob;
+mod element;
+mod elements;
+mod intset;
+mod listpack;
+mod module;
+mod nodes;
+mod stream;
+mod stream_node;
+mod string;
+mod template;
+mod ziplist;
+mod zipmap;
+
+use super::cursor::{Cursor, Scratch};
+use super::error::{ErrorKind, Stop};
+use super::opcode::{Dialect, Kind, ValueType};
+use super::visit::{Piece, Visit};
+
+pub(crate) use elements::LATEST_EXPIRY;
+pub(crate) use module::Opcodes;
+pub(crate) use template::{Template, Templates};
+
+/// What decoders share from value to value.
+#[derive(Debug)]
+pub(crate) struct Tools {
+    pub(crate) first: Scratch,
+    pub(crate) second: Scratch,
+    pub(crate) templates: Templates,
+    /// Most bytes of a piece that is held in memory.
+    pub(crate) limit: u64,
+}
+
+impl Tools {
+    pub(crate) fn new(limit: u64) -> Self {
+        Self { first: Scratch::default(), second: Scratch::default(), templates: Templates::default(), limit }
+    }
+
+    /// Gives memory back after a piece of unusual size.
+    pub(crate) fn trim(&mut self) {
+        self.first.trim(1 << 18);
+        self.second.trim(1 << 18);
+    }
+}
+
+/// Where the inside of a value is told to, or that it is not.
+pub(crate) struct Teller<'v, V> {
+    pub(crate) visit: &'v mut V,
+    pub(crate) pieces: bool,
+}
+
+impl<V: Visit> Teller<'_, V> {
+    #[inline]
+    pub(crate) fn tell(&mut self, piece: Piece<'_>) {
+        if self.pieces {
+            self.visit.piece(piece);
+        }
+    }
+}
+
+/// Reads one value.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    body: Body,
+    pieces: bool,
+    n_elements: u64,
+}
+
+#[derive(Debug)]
+enum Body {
+    String(string::Passage),
+    Elements(elements::Elements),
+    Blob(blob::Blob),
+    Nodes(nodes::Nodes),
+    Stream(Box<stream::Stream>),
+    Module(module::Module),
+    Array(array::Array),
+    Template(Box<template::Values>),
+    Gcra,
+}
+
+impl Reader {
+    /// A reader for a type of a dialect and version; `offset` is that of the type byte.
+    pub(crate) fn new(
+        value_type: ValueType,
+        dialect: Dialect,
+        version: u32,
+        pieces: bool,
+        offset: u64,
+    ) -> Result<Self, Stop> {
+        let Some(kind) = value_type.kind(dialect, version) else {
+            return Err(Stop::fault(offset, ErrorKind::UnknownType(value_type.0)));
+        };
+        use elements::{Elements, Shape};
+        let body = match (value_type.0, kind) {
+            (0, _) => Body::String(string::Passage::default()),
+            (1, _) => Body::Elements(Elements::new(Shape::List)),
+            (2, _) => Body::Elements(Elements::new(Shape::Set)),
+            (3, _) => Body::Elements(Elements::new(Shape::ZsetText)),
+            (4, _) => Body::Elements(Elements::new(Shape::Hash)),
+            (5, _) => Body::Elements(Elements::new(Shape::ZsetBinary)),
+            (7, _) => Body::Module(module::Module::default()),
+            (9, _) => Body::Blob(blob::Blob::Zipmap),
+            (10, _) => Body::Blob(blob::Blob::ListZiplist),
+            (11, _) => Body::Blob(blob::Blob::Intset),
+            (12, _) => Body::Blob(blob::Blob::ZsetZiplist),
+            (13, _) => Body::Blob(blob::Blob::HashZiplist),
+            (14, _) => Body::Nodes(nodes::Nodes::new(false)),
+            (18, _) => Body::Nodes(nodes::Nodes::new(true)),
+            (16, _) => Body::Blob(blob::Blob::HashListpack),
+            (17, _) => Body::Blob(blob::Blob::ZsetListpack),
+            (20, _) => Body::Blob(blob::Blob::SetListpack),
+            (22, _) if dialect == Dialect::Valkey => Body::Elements(Elements::new(Shape::HashExpiryBehind)),
+            (22, _) => Body::Elements(Elements::new(Shape::HashExpiryAbsolute)),
+            (23, _) => Body::Blob(blob::Blob::HashListpackExpiry),
+            (24, _) => Body::Elements(Elements::new(Shape::HashExpiryRelative)),
+            (25, _) => Body::Blob(blob::Blob::HashListpackExpiryMinimum),
+            (number, Kind::Stream) => Body::Stream(Box::new(stream::Stream::new(number))),
+            (_, Kind::Array) => Body::Array(array::Array::default()),
+            (_, Kind::Gcra) => Body::Gcra,
+            (number, _) => Body::Template(Box::new(template::Values::new(number))),
+        };
+        Ok(Self { body, pieces, n_elements: 0 })
+    }
+
+    /// Goes on; `Ok` once the value is complete.
+    pub(crate) fn run<V: Visit>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        tools: &mut Tools,
+        visit: &mut V,
+    ) -> Result<(), Stop> {
+        let teller = &mut Teller { visit, pieces: self.pieces };
+        let n = &mut self.n_elements;
+        match &mut self.body {
+            Body::String(string) => {
+                *n = 1;
+                string.run(cursor, &mut tools.first, teller.pieces, |part| teller.visit.piece(Piece::String(part)))
+            }
+            Body::Elements(elements) => elements.run(cursor, tools, teller, n),
+            Body::Blob(blob) => blob.run(cursor, tools, teller, n),
+            Body::Nodes(nodes) => nodes.run(cursor, tools, teller, n),
+            Body::Stream(stream) => stream.run(cursor, tools, teller, n),
+            Body::Module(module) => {
+                *n = 1;
+                module.run(cursor, tools, teller)
+            }
+            Body::Array(array) => array.run(cursor, tools, teller, n),
+            Body::Template(values) => values.run(cursor, tools, teller, n),
+            Body::Gcra => {
+                *n = 1;
+                let value = cursor.length()?;
+                teller.tell(Piece::Gcra(value));
+                cursor.commit();
+                Ok(())
+            }
+        }
+    }
+
+    /// Elements so far; 1 for what has none.
+    pub(crate) fn n_elements(&self) -> u64 {
+        self.n_elements
+    }
+}

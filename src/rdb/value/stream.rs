@@ -1,0 +1,264 @@
+//! Streams, in the five forms that Redis 5.0 to 8.8 wrote (types 15, 19, 21, 26, 27).
+//!
+//! A group lists its pending entries, then its consumers with the ids that each owns: every pending entry has exactly one
+//! owner (from the fifth form on, or is released and has none). That is checked with two sums instead of a table, so that
+//! a group of millions of pending entries takes no memory.
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::blob::packed;
+use super::stream_node;
+use super::{Teller, Tools};
+use crate::rdb::cursor::Cursor;
+use crate::rdb::error::Stop;
+use crate::rdb::visit::{Piece, StreamId, StreamInfo, Visit};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    NodeCount,
+    Nodes(u64),
+    Info,
+    Groups,
+    Pending(u64),
+    ConsumerCount,
+    Consumers(u64),
+    /// So many ids of the consumer are to come, and so many consumers behind it.
+    Owned(u64, u64),
+    ReleasedCount,
+    Released(u64),
+    GroupEnd,
+    Idempotence,
+    Producers(u64),
+    /// So many ids of the producer are to come, and so many producers behind it.
+    Produced(u64, u64),
+    IdempotenceEnd,
+}
+
+/// Where in a stream we are.
+#[derive(Debug)]
+pub(super) struct Stream {
+    form: u8,
+    stage: Stage,
+    node: Option<StreamId>,
+    last_living: Option<StreamId>,
+    groups_left: u64,
+    pending: Ids,
+    owned: Ids,
+}
+
+/// A multitude of ids: how many, and the sum of their hashes.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Ids {
+    count: u64,
+    sum: u128,
+}
+
+impl Ids {
+    fn add(&mut self, id: &[u8; 16]) {
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(xxh3_128(id));
+    }
+}
+
+impl Stream {
+    /// For one of the five value types.
+    pub(super) fn new(number: u8) -> Self {
+        let form = match number {
+            15 => 1,
+            19 => 2,
+            21 => 3,
+            26 => 4,
+            _ => 5,
+        };
+        Self {
+            form,
+            stage: Stage::NodeCount,
+            node: None,
+            last_living: None,
+            groups_left: 0,
+            pending: Ids::default(),
+            owned: Ids::default(),
+        }
+    }
+
+    pub(super) fn run<V: Visit>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        tools: &mut Tools,
+        teller: &mut Teller<'_, V>,
+        n_elements: &mut u64,
+    ) -> Result<(), Stop> {
+        loop {
+            let next = match self.stage {
+                Stage::NodeCount => Stage::Nodes(cursor.length()?),
+                Stage::Nodes(0) => Stage::Info,
+                Stage::Nodes(left) => {
+                    *n_elements += self.read_node(cursor, tools, teller)?;
+                    Stage::Nodes(left - 1)
+                }
+                Stage::Info => {
+                    self.read_info(cursor, teller, *n_elements)?;
+                    Stage::Groups
+                }
+                Stage::Groups if self.groups_left == 0 && self.form < 4 => return Ok(()),
+                Stage::Groups if self.groups_left == 0 => Stage::Idempotence,
+                Stage::Groups => Stage::Pending(self.read_group(cursor, tools, teller)?),
+                Stage::Pending(0) => Stage::ConsumerCount,
+                Stage::Pending(left) => {
+                    self.read_pending(cursor, teller)?;
+                    Stage::Pending(left - 1)
+                }
+                Stage::ConsumerCount => Stage::Consumers(cursor.length()?),
+                Stage::Consumers(0) if self.form < 5 => Stage::GroupEnd,
+                Stage::Consumers(0) => Stage::ReleasedCount,
+                Stage::Consumers(left) => Stage::Owned(self.read_consumer(cursor, tools, teller)?, left - 1),
+                Stage::Owned(0, consumers) => Stage::Consumers(consumers),
+                Stage::Owned(left, consumers) => {
+                    let raw = cursor.array()?;
+                    self.owned.add(&raw);
+                    teller.tell(Piece::StreamOwned(id_of(raw)));
+                    Stage::Owned(left - 1, consumers)
+                }
+                Stage::ReleasedCount => Stage::Released(cursor.length()?),
+                Stage::Released(0) => Stage::GroupEnd,
+                Stage::Released(left) => {
+                    let raw = cursor.array()?;
+                    self.owned.add(&raw);
+                    teller.tell(Piece::StreamReleased(id_of(raw)));
+                    Stage::Released(left - 1)
+                }
+                Stage::GroupEnd => {
+                    if self.pending != self.owned {
+                        let what = "pending entries of a consumer group that are not owned exactly once";
+                        return Err(Stop::corrupt(cursor.offset(), what));
+                    }
+                    self.groups_left -= 1;
+                    Stage::Groups
+                }
+                Stage::Idempotence => {
+                    let (duration_seconds, max_entries) = (cursor.length()?, cursor.length()?);
+                    let producers = cursor.length()?;
+                    teller.tell(Piece::StreamIdempotence { duration_seconds, max_entries });
+                    Stage::Producers(producers)
+                }
+                Stage::Producers(0) => Stage::IdempotenceEnd,
+                Stage::Producers(left) => {
+                    let name = cursor.string(&mut tools.first, tools.limit)?;
+                    let n = cursor.length()?;
+                    teller.tell(Piece::StreamProducer(name));
+                    Stage::Produced(n, left - 1)
+                }
+                Stage::Produced(0, producers) => Stage::Producers(producers),
+                Stage::Produced(left, producers) => {
+                    let iid = cursor.string(&mut tools.first, tools.limit)?;
+                    let id = read_id(cursor)?;
+                    teller.tell(Piece::StreamProduced { iid, id });
+                    Stage::Produced(left - 1, producers)
+                }
+                Stage::IdempotenceEnd => {
+                    cursor.length()?;
+                    cursor.length()?;
+                    cursor.commit();
+                    return Ok(());
+                }
+            };
+            self.stage = next;
+            cursor.commit();
+        }
+    }
+
+    fn read_node<V: Visit>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        tools: &mut Tools,
+        teller: &mut Teller<'_, V>,
+    ) -> Result<u64, Stop> {
+        let at = cursor.offset();
+        let key = match cursor.string(&mut tools.first, tools.limit)?.as_array::<16>() {
+            Some(raw) => id_of(*raw),
+            None => return Err(Stop::corrupt(at, "stream node whose key is not an id")),
+        };
+        if self.node.is_some_and(|before| before >= key) {
+            return Err(Stop::corrupt(at, "stream nodes out of order"));
+        }
+        let packed = packed(cursor, &mut tools.first, tools.limit, true)?;
+        let living = stream_node::walk(packed.bytes, key, &mut self.last_living, teller);
+        self.node = Some(key);
+        living.map_err(|bad| packed.fault(bad))
+    }
+
+    fn read_info<V: Visit>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        teller: &mut Teller<'_, V>,
+        living: u64,
+    ) -> Result<(), Stop> {
+        let at = cursor.offset();
+        let mut info = StreamInfo { length: cursor.length()?, last_id: read_id(cursor)?, ..StreamInfo::default() };
+        if self.form >= 2 {
+            info.first_id = Some(read_id(cursor)?);
+            info.max_deleted_id = Some(read_id(cursor)?);
+            info.entries_added = Some(cursor.length()?);
+        }
+        let groups = cursor.length()?;
+        if info.length != living {
+            return Err(Stop::corrupt(at, "stream claims another number of entries than there are"));
+        }
+        if self.last_living.is_some_and(|last| last > info.last_id) {
+            return Err(Stop::corrupt(at, "stream whose last id is before its last entry"));
+        }
+        self.groups_left = groups;
+        teller.tell(Piece::StreamInfo(&info));
+        Ok(())
+    }
+
+    /// Reads the head of a group; gives how many pending entries follow.
+    fn read_group<V: Visit>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        tools: &mut Tools,
+        teller: &mut Teller<'_, V>,
+    ) -> Result<u64, Stop> {
+        let name = cursor.string(&mut tools.first, tools.limit)?;
+        let last_id = read_id(cursor)?;
+        let entries_read = if self.form >= 2 { Some(cursor.length()?).filter(|n| *n != u64::MAX) } else { None };
+        let pending = cursor.length()?;
+        (self.pending, self.owned) = (Ids::default(), Ids::default());
+        teller.tell(Piece::StreamGroup { name, last_id, entries_read });
+        Ok(pending)
+    }
+
+    fn read_pending<V: Visit>(&mut self, cursor: &mut Cursor<'_>, teller: &mut Teller<'_, V>) -> Result<(), Stop> {
+        let raw = cursor.array()?;
+        let (delivered_ms, count) = (cursor.i64_le()?, cursor.length()?);
+        self.pending.add(&raw);
+        teller.tell(Piece::StreamPending { id: id_of(raw), delivered_ms, count });
+        Ok(())
+    }
+
+    /// Reads the head of a consumer; gives how many ids it owns.
+    fn read_consumer<V: Visit>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        tools: &mut Tools,
+        teller: &mut Teller<'_, V>,
+    ) -> Result<u64, Stop> {
+        let name = cursor.string(&mut tools.first, tools.limit)?;
+        let seen_ms = cursor.i64_le()?;
+        let active_ms = if self.form >= 3 { Some(cursor.i64_le()?).filter(|ms| *ms != -1) } else { None };
+        let n = cursor.length()?;
+        teller.tell(Piece::StreamConsumer { name, seen_ms, active_ms });
+        Ok(n)
+    }
+}
+
+/// An id as sixteen bytes.
+fn id_of(raw: [u8; 16]) -> StreamId {
+    let id = u128::from_be_bytes(raw);
+    StreamId { ms: (id >> 64) as u64, seq: id as u64 }
+}
+
+/// An id as two lengths.
+fn read_id(cursor: &mut Cursor<'_>) -> Result<StreamId, Stop> {
+    Ok(StreamId { ms: cursor.length()?, seq: cursor.length()? })
+}

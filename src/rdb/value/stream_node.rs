@@ -1,0 +1,126 @@
+//! A node of a stream: a listpack with a master entry, whose field names entries may share, and the entries.
+//!
+//! ```text
+//! master   count  deleted  num-fields  field …  0
+//! entry    flags  ms-diff  seq-diff  [num-fields  field value …]   lp-count
+//!                                    [value …]      if the entry has the master's fields
+//! ```
+//! Redis `t_stream.c`, `streamAppendItem`. Deleted entries (flag 1) keep their content until their node is rewritten.
+
+use super::Teller;
+use super::element::{Bad, Element, bad};
+use super::listpack::Listpack;
+use crate::rdb::visit::{Piece, StreamId, Visit};
+
+const DELETED: i64 = 1;
+const SAME_FIELDS: i64 = 2;
+const SHORT: &str = "stream node ends within an entry";
+
+/// Reads a node. `last` is the last living entry told, and moves on. Gives how many living entries the node has.
+pub(super) fn walk<V: Visit>(
+    blob: &[u8],
+    key: StreamId,
+    last: &mut Option<StreamId>,
+    teller: &mut Teller<'_, V>,
+) -> Result<u64, Bad> {
+    let mut walk = Listpack::new(blob)?;
+    let (count, deleted) = (number(&mut walk)?, number(&mut walk)?);
+    let n_fields = count_of(&mut walk)?;
+    let fields_at = walk.position();
+    for _ in 0..n_fields {
+        element(&mut walk)?;
+    }
+    let at = walk.position();
+    if number(&mut walk)? != 0 {
+        return bad(at, "stream node without the end of its master entry");
+    }
+
+    let (mut living, mut dead) = (0_i64, 0_i64);
+    loop {
+        let at = walk.position();
+        let Some(flags) = walk.next()? else { break };
+        let Some(flags) = flags.integer().filter(|flags| flags & !(DELETED | SAME_FIELDS) == 0) else {
+            return bad(at, "unknown flags of a stream entry");
+        };
+        let ms = key.ms.wrapping_add(number(&mut walk)?.cast_unsigned());
+        let seq = key.seq.wrapping_add(number(&mut walk)?.cast_unsigned());
+        let id = StreamId { ms, seq };
+        let same = flags & SAME_FIELDS != 0;
+        let n = if same { n_fields } else { count_of(&mut walk)? };
+        let is_alive = flags & DELETED == 0;
+        if is_alive {
+            if last.is_some_and(|last| last >= id) {
+                return bad(at, "stream entry out of order");
+            }
+            *last = Some(id);
+            living += 1;
+        } else {
+            dead += 1;
+        }
+        let told = is_alive && teller.pieces;
+        if told {
+            teller.visit.piece(Piece::StreamEntry { id, n_fields: n as u64 });
+        }
+        let names = (same && told).then(|| Listpack::at(blob, fields_at));
+        contents(&mut walk, names, same, n, told, teller)?;
+        let at = walk.position();
+        let expected = if same { n + 3 } else { 2 * n + 4 };
+        if usize::try_from(number(&mut walk)?) != Ok(expected) {
+            return bad(at, "stream entry with a wrong count behind it");
+        }
+    }
+    if (living, dead) != (count, deleted) {
+        return bad(6, "stream node claims another number of entries than there are");
+    }
+    Ok(living.cast_unsigned())
+}
+
+/// Reads fields and values of an entry.
+fn contents<'a, V: Visit>(
+    walk: &mut Listpack<'a>,
+    mut names: Option<Listpack<'a>>,
+    same: bool,
+    n: usize,
+    told: bool,
+    teller: &mut Teller<'_, V>,
+) -> Result<(), Bad> {
+    let (mut left, mut right) = ([0; 20], [0; 20]);
+    for _ in 0..n {
+        let field = match &mut names {
+            Some(names) => element(names)?,
+            None if same => Element::Integer(0),
+            None => element(walk)?,
+        };
+        let value = element(walk)?;
+        if told {
+            let (field, value) = (field.text(&mut left), value.text(&mut right));
+            teller.visit.piece(Piece::StreamField { field, value });
+        }
+    }
+    Ok(())
+}
+
+fn element<'a>(walk: &mut Listpack<'a>) -> Result<Element<'a>, Bad> {
+    let at = walk.position();
+    match walk.next()? {
+        Some(element) => Ok(element),
+        None => bad(at, SHORT),
+    }
+}
+
+fn number(walk: &mut Listpack<'_>) -> Result<i64, Bad> {
+    let at = walk.position();
+    match element(walk)?.integer() {
+        Some(number) => Ok(number),
+        None => bad(at, "text where a stream node has a number"),
+    }
+}
+
+/// A number of fields: no more than the node has bytes.
+fn count_of(walk: &mut Listpack<'_>) -> Result<usize, Bad> {
+    let at = walk.position();
+    match usize::try_from(number(walk)?) {
+        Ok(n) if n <= walk.size() => Ok(n),
+        _ => bad(at, "stream entry claims more fields than its node has bytes"),
+    }
+}

@@ -1,0 +1,207 @@
+//! Hashes that share their field names (Redis 8.10): the names stand once, as a template, and a hash brings only values.
+//!
+//! In a file the templates come first, under ids (opcode 242); a DUMP payload carries its own. The layout is known from
+//! public discussion of the format, not from the server's source.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use super::blob::{Packed, packed};
+use super::element::{Bad, bad};
+use super::listpack::Listpack;
+use super::{Teller, Tools};
+use crate::rdb::cursor::{Cursor, within};
+use crate::rdb::error::Stop;
+use crate::rdb::visit::{Piece, Visit};
+
+/// Most memory that all templates of a file may need together.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// Field names, one behind the other.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Template {
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Template {
+    /// Adds a name; `offset` is where it stands, for the error if it is one too many.
+    pub(crate) fn add(&mut self, name: &[u8], offset: u64) -> Result<(), Stop> {
+        within(MOST_BYTES, (self.size() + name.len()) as u64, offset)?;
+        self.text.extend_from_slice(name);
+        self.ends.push(self.text.len());
+        Ok(())
+    }
+
+    fn size(&self) -> usize {
+        self.text.len() + self.ends.len() * size_of::<usize>()
+    }
+
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn field(&self, index: usize) -> &[u8] {
+        let from = if index == 0 { 0 } else { self.ends[index - 1] };
+        &self.text[from..self.ends[index]]
+    }
+}
+
+/// The templates of a file.
+#[derive(Debug, Default)]
+pub(crate) struct Templates {
+    by_id: HashMap<u64, Template>,
+    size: usize,
+}
+
+impl Templates {
+    /// Keeps a template for the rest of the file.
+    pub(crate) fn insert(&mut self, id: u64, template: Template, offset: u64) -> Result<(), Stop> {
+        self.size += template.size() + 64;
+        within(MOST_BYTES, self.size as u64, offset)?;
+        match self.by_id.entry(id) {
+            Entry::Occupied(_) => Err(Stop::corrupt(offset, "the same template twice")),
+            Entry::Vacant(place) => {
+                place.insert(template);
+                Ok(())
+            }
+        }
+    }
+
+    fn get(&self, id: Option<u64>, offset: u64) -> Result<&Template, Stop> {
+        id.and_then(|id| self.by_id.get(&id)).ok_or_else(|| Stop::corrupt(offset, "a hash of an unknown template"))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// How the names of an own template stand.
+    Form,
+    /// So many names are to come.
+    Names(u64),
+    /// The id of a template of the file.
+    Id,
+    /// One string of all values.
+    Packed,
+    /// The value of this field comes next.
+    Value(usize),
+}
+
+/// Where in such a hash we are.
+#[derive(Debug)]
+pub(super) struct Values {
+    /// Values are one listpack, the first element of which is the id.
+    is_packed: bool,
+    own: Option<Template>,
+    id: u64,
+    stage: Stage,
+}
+
+impl Values {
+    /// For types 29 to 32.
+    pub(super) fn new(number: u8) -> Self {
+        let is_packed = matches!(number, 29 | 30);
+        let is_own = matches!(number, 29 | 31);
+        let stage = match (is_own, is_packed) {
+            (true, _) => Stage::Form,
+            (false, true) => Stage::Packed,
+            (false, false) => Stage::Id,
+        };
+        Self { is_packed, own: is_own.then(Template::default), id: 0, stage }
+    }
+
+    pub(super) fn run<V: Visit>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        tools: &mut Tools,
+        teller: &mut Teller<'_, V>,
+        n_elements: &mut u64,
+    ) -> Result<(), Stop> {
+        loop {
+            let at = cursor.offset();
+            match self.stage {
+                Stage::Form | Stage::Names(_) => self.names(cursor, tools)?,
+                Stage::Id => {
+                    self.id = cursor.length()?;
+                    self.stage = Stage::Value(0);
+                }
+                Stage::Packed => {
+                    let packed = packed(cursor, &mut tools.first, tools.limit, true)?;
+                    *n_elements = unpack(&packed, self.own.as_ref(), &tools.templates, teller)?;
+                    cursor.commit();
+                    return Ok(());
+                }
+                Stage::Value(index) => {
+                    let template = match &self.own {
+                        Some(own) => own,
+                        None => tools.templates.get(Some(self.id), at)?,
+                    };
+                    if index == template.len() {
+                        *n_elements = index as u64;
+                        return Ok(());
+                    }
+                    let value = cursor.string(&mut tools.first, tools.limit)?;
+                    teller.tell(Piece::HashField { field: template.field(index), value, expire_ms: None });
+                    self.stage = Stage::Value(index + 1);
+                }
+            }
+            cursor.commit();
+        }
+    }
+
+    /// Reads names of an own template.
+    fn names(&mut self, cursor: &mut Cursor<'_>, tools: &mut Tools) -> Result<(), Stop> {
+        let template = self.own.get_or_insert_default();
+        let at = cursor.offset();
+        self.stage = match self.stage {
+            Stage::Names(left) if left > 0 => {
+                template.add(cursor.string(&mut tools.first, tools.limit)?, at)?;
+                Stage::Names(left - 1)
+            }
+            Stage::Names(_) if self.is_packed => Stage::Packed,
+            Stage::Names(_) => Stage::Value(0),
+            _ => match cursor.length()? {
+                0 => {
+                    let packed = packed(cursor, &mut tools.first, tools.limit, true)?;
+                    let mut walk = Listpack::new(packed.bytes).map_err(|bad| packed.fault(bad))?;
+                    while let Some(name) = walk.next().map_err(|bad| packed.fault(bad))? {
+                        template.add(name.text(&mut [0; 20]), at)?;
+                    }
+                    Stage::Names(0)
+                }
+                1 => Stage::Names(cursor.length()?),
+                _ => return Err(Stop::corrupt(at, "unknown form of a template")),
+            },
+        };
+        Ok(())
+    }
+}
+
+/// Tells the values of a listpack with their names.
+fn unpack<V: Visit>(
+    blob: &Packed<'_>,
+    own: Option<&Template>,
+    templates: &Templates,
+    teller: &mut Teller<'_, V>,
+) -> Result<u64, Stop> {
+    let fault = |bad: Bad| blob.fault(bad);
+    let mut walk = Listpack::new(blob.bytes).map_err(fault)?;
+    let id = walk.next().map_err(fault)?.and_then(|id| u64::try_from(id.integer()?).ok());
+    let template = match own {
+        Some(own) => own,
+        None => templates.get(id, blob.start())?,
+    };
+    let (mut index, mut buffer) = (0, [0; 20]);
+    while let Some(value) = walk.next().map_err(fault)? {
+        if index == template.len() {
+            return bad(walk.position(), "more values than fields in a hash").map_err(fault);
+        }
+        let value = value.text(&mut buffer);
+        teller.tell(Piece::HashField { field: template.field(index), value, expire_ms: None });
+        index += 1;
+    }
+    if index < template.len() {
+        return bad(walk.position(), "fewer values than fields in a hash").map_err(fault);
+    }
+    Ok(index as u64)
+}
