@@ -6,6 +6,8 @@ use anyhow::Error;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
+use super::junit::{self, Case};
+use super::nagios;
 use super::outcome::{Format, Outcome};
 use crate::hint::{self, Interrupted};
 use crate::printer::words::{escape_lines, redact_urls};
@@ -100,6 +102,22 @@ impl Envelope {
                     None => Ok(()),
                 }
             }
+            // Whoever asked for these reads stdout and nothing else.
+            Format::Nagios if trouble.is_some() => {
+                let line = nagios::line(status, &trouble.map_or_else(String::new, Trouble::sentence), &[]);
+                printer.answer(&format!("{line}\n"))
+            }
+            Format::Junit if trouble.is_some() => {
+                let command = self.command.unwrap_or("redis-ops");
+                let case = Case {
+                    class: command.to_owned(),
+                    name: command.to_owned(),
+                    status,
+                    sentence: trouble.map_or_else(String::new, Trouble::sentence),
+                    details: trouble.and_then(|trouble| trouble.hint.clone()).unwrap_or_default(),
+                };
+                printer.answer(&format!("{}\n", junit::document(&format!("redis-ops {command}"), &[case], 0.0)))
+            }
             _ => {
                 if !outcome.text.is_empty() {
                     printer.answer(&format!("{}\n", outcome.text.trim_end_matches('\n')))?;
@@ -145,6 +163,13 @@ struct Trouble {
 }
 
 impl Trouble {
+    /// The message and its causes in one line.
+    fn sentence(&self) -> String {
+        let mut words = vec![self.message.as_str()];
+        words.extend(self.causes.iter().map(String::as_str));
+        words.join(": ")
+    }
+
     fn of(error: &Error, printer: &Printer) -> Self {
         let meaning = hint::explain(error);
         let mut messages: Vec<String> = Vec::new();

@@ -15,7 +15,7 @@ use crate::printer::words;
 use crate::repository::Repository;
 use crate::repository::manifest::{Manifest, StructureState};
 use crate::status::Status;
-use crate::verify;
+use crate::verify::{self, at_rest::AtRest};
 
 /// `census.bin` may not be longer than this, in bytes.
 const CENSUS_LIMIT: u64 = 16 << 20;
@@ -37,11 +37,17 @@ pub struct Settings {
 
 /// Shows.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
+    let looks_inside = inside::is_asked(settings, context);
     match &settings.backup {
+        Backup::File(file) if looks_inside => inside::run(settings, AtRest::File(file.path()), context).await,
         Backup::File(file) => show_file(file, context).await,
         Backup::Stored { place, id, instance } => {
             let repository = place.open().await?;
             let manifest = super::which::load(&repository, id, instance.as_deref(), context).await?;
+            if looks_inside {
+                let data = AtRest::Backup { repository: &repository, manifest: &manifest };
+                return inside::run(settings, data, context).await;
+            }
             show_stored(&repository, &manifest, context).await
         }
     }

@@ -1,0 +1,118 @@
+//! Looks inside a backup or a file without restoring it: its keys, one key with its value, or all as lines of JSON.
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use super::Settings;
+use super::lines::{Lines, Out};
+use crate::census::{Glob, Selection};
+use crate::commands::backup::threads;
+use crate::commands::outcome::Format;
+use crate::commands::table::{Table, verdict};
+use crate::commands::{Context, Outcome};
+use crate::hint::{Interrupted, Misuse};
+use crate::printer::words;
+use crate::status::Status;
+use crate::verify::VerifyError;
+use crate::verify::at_rest::{AtRest, AtRestError};
+
+/// Keys of a table or of one JSON object, unless more are asked for.
+const LISTED: u64 = 100;
+
+/// Bytes of what is shown at once; `--format ndjson` has no limit.
+const KEPT: usize = 64 << 20;
+
+/// Whether the settings ask to look inside.
+pub fn is_asked(settings: &Settings, context: &Context) -> bool {
+    settings.key.is_some() || !settings.keys.is_empty() || context.format == Format::Ndjson
+}
+
+/// Shows keys.
+pub async fn run(settings: &Settings, data: AtRest<'_>, context: &Context) -> Result<Outcome> {
+    let selection = Selection {
+        keys: settings.keys.iter().map(|glob| Glob::new(glob)).collect(),
+        databases: settings.database.map(u64::from).into_iter().collect(),
+        ..Selection::default()
+    };
+    let (streams, one) = (context.format == Format::Ndjson, settings.key.is_some());
+    let (out, limit) = if streams {
+        (Out::Stdout(context.printer.clone()), settings.limit.unwrap_or(u64::MAX))
+    } else {
+        (Out::Kept(KEPT), settings.limit.unwrap_or(if one { u64::MAX } else { LISTED }))
+    };
+    let lines = Lines::new(selection, context.keys, streams || one, limit, out).named(settings.key.clone());
+    let progress = context.bar();
+    progress.phase("reading", crate::progress::Unit::Bytes, data.raw_bytes());
+    let read = data.read(lines, threads(), progress.as_ref(), &context.cancel).await;
+    progress.finish();
+    let lines = match read {
+        Ok(lines) => lines,
+        Err(error @ AtRestError::Damaged { .. }) => return Ok(Outcome::new(Status::Failed).error(error.into())),
+        Err(AtRestError::Unreadable(VerifyError::Interrupted)) => return Err(Interrupted.into()),
+        Err(error) => return Err(anyhow::Error::new(error).context(format!("look into {}", data.name()))),
+    };
+    let (text, matched, failed) = lines.finish();
+    if let Some(error) = failed {
+        if streams {
+            return Err(anyhow::Error::new(error).context("write the answer to stdout"));
+        }
+        return Err(Misuse::usage(error.to_string()).hint("`--format ndjson` writes it as it comes").into());
+    }
+    if matched == 0 && one {
+        let name = words::escape(settings.key.as_deref().unwrap_or_default());
+        return Err(Misuse::which_backup("not_found", format!("{} holds no key `{name}`", data.name())).into());
+    }
+    if streams {
+        return Ok(Outcome::new(Status::Ok));
+    }
+    let keys: Vec<Value> =
+        text.lines().map(serde_json::from_str).collect::<Result<_, _>>().context("read back what was written")?;
+    let sentence = match matched.saturating_sub(keys.len() as u64) {
+        0 => format!("{} in {}", words::counted(matched, "key"), data.name()),
+        more => format!("{} in {}, {} of them not shown", words::counted(matched, "key"), data.name(), words::count(more)),
+    };
+    let mut parts = if one { keys.iter().map(|key| in_full(key, context)).collect() } else { listed(&keys, context) };
+    parts.push(verdict(&context.printer, Status::Ok, &sentence));
+    Ok(Outcome::new(Status::Ok).field("matched", matched).field("keys", keys).text(parts.join("\n\n")))
+}
+
+fn listed(keys: &[Value], context: &Context) -> Vec<String> {
+    let mut table = Table::new(&["key", "db", "type", "elements", "bytes", "expires"]).numbers(&[1, 3, 4]);
+    for key in keys {
+        table.row([
+            name(key),
+            key["database"].to_string(),
+            text(&key["type"]),
+            key["elements"].as_u64().map(words::count).unwrap_or_default(),
+            words::bytes(key["bytes"].as_u64().unwrap_or(0)),
+            text(&key["expires_at"]),
+        ]);
+    }
+    if table.is_empty() { Vec::new() } else { vec![table.render(&context.printer)] }
+}
+
+fn in_full(key: &Value, context: &Context) -> String {
+    let mut about = Table::pairs();
+    about.row(["key", &name(key)]);
+    about.row(["database", &key["database"].to_string()]);
+    about.row(["type", &text(&key["type"])]);
+    let expires = text(&key["expires_at"]);
+    about.row(["expires", if expires.is_empty() { "never" } else { &expires }]);
+    about.row(["size", &format!("{} in the RDB", words::bytes(key["bytes"].as_u64().unwrap_or(0)))]);
+    if let Some(elements) = key["elements"].as_u64() {
+        about.row(["elements", &words::count(elements)]);
+    }
+    let value = if key["value"].is_null() { &key["value_b64"] } else { &key["value"] };
+    format!("{}\n\n{}", about.render(&context.printer), words::escape_lines(&format!("{value:#}")))
+}
+
+/// The name of a key, for a terminal.
+fn name(key: &Value) -> String {
+    use base64::Engine as _;
+    let exact = key["key_b64"].as_str().and_then(|b64| base64::engine::general_purpose::STANDARD.decode(b64).ok());
+    words::escape(exact.as_deref().unwrap_or(key["key"].as_str().unwrap_or_default().as_bytes()))
+}
+
+fn text(value: &Value) -> String {
+    words::escape(value.as_str().unwrap_or_default().as_bytes())
+}
