@@ -80,7 +80,10 @@ pub async fn choose(node: &Node, read_from: ReadFrom) -> Result<Chosen, SourceEr
     refuse(&facts)?;
     drop(connection);
 
-    if matches!(read_from, ReadFrom::Primary | ReadFrom::Itself) || facts.role == NodeRole::Replica || facts.mode == Mode::Cluster {
+    if matches!(read_from, ReadFrom::Primary | ReadFrom::Itself)
+        || facts.role == NodeRole::Replica
+        || facts.mode == Mode::Cluster
+    {
         if read_from == ReadFrom::Primary && facts.role == NodeRole::Replica {
             return Err(SourceError::Refused(
                 "the instance is a replica, and `--read-from primary` was asked".to_owned(),

@@ -42,9 +42,8 @@ pub fn document(suite: &str, cases: &[Case], seconds: f64) -> String {
             Status::Failed => text.push_str(&format!(
                 "{head}>\n      <failure message=\"{message}\">{details}</failure>\n    </testcase>\n"
             )),
-            Status::Unknown => text.push_str(&format!(
-                "{head}>\n      <error message=\"{message}\">{details}</error>\n    </testcase>\n"
-            )),
+            Status::Unknown => text
+                .push_str(&format!("{head}>\n      <error message=\"{message}\">{details}</error>\n    </testcase>\n")),
         }
     }
     text.push_str("  </testsuite>\n</testsuites>");

@@ -28,10 +28,7 @@ mod tests {
     #[test]
     fn the_line_cannot_be_broken_by_its_sentence() {
         let numbers = [("age", 93_600.5, "s"), ("keys", 3.0, "")];
-        assert_eq!(
-            line(Status::Failed, "a|b\nc", &numbers),
-            "REDIS-OPS CRITICAL - a/b c | 'age'=93600.5s 'keys'=3"
-        );
+        assert_eq!(line(Status::Failed, "a|b\nc", &numbers), "REDIS-OPS CRITICAL - a/b c | 'age'=93600.5s 'keys'=3");
         assert_eq!(line(Status::Ok, "good", &[]), "REDIS-OPS OK - good");
     }
 }

@@ -114,7 +114,9 @@ fn named(listed: &Listed) -> Map<String, Value> {
 
 fn unreadable(listed: &Listed) -> String {
     match &listed.status {
-        ListedStatus::Unreadable(reason) => format!("{}/{} has no manifest that can be used: {reason}", listed.instance, listed.id),
+        ListedStatus::Unreadable(reason) => {
+            format!("{}/{} has no manifest that can be used: {reason}", listed.instance, listed.id)
+        }
         _ => format!("{}/{} was never finished", listed.instance, listed.id),
     }
 }
@@ -136,9 +138,7 @@ fn too_old(
     for listed in all {
         let youngest = newest.entry(&listed.instance).or_default();
         let Some(manifest) = listed.manifest() else { continue };
-        if manifest.purpose == Purpose::Safety
-            || bad.contains(&(listed.instance.clone(), listed.id))
-        {
+        if manifest.purpose == Purpose::Safety || bad.contains(&(listed.instance.clone(), listed.id)) {
             continue;
         }
         let age = one::age(manifest, context.now);
@@ -157,7 +157,9 @@ fn too_old(
         }
         answer.case(instance, AGE, status, &sentence, String::new());
         answer.status = answer.status.and(status);
-        ages.push(json!({"instance": instance, "newest_good_age_seconds": age.map(|age| age.as_secs()), "status": status}));
+        ages.push(
+            json!({"instance": instance, "newest_good_age_seconds": age.map(|age| age.as_secs()), "status": status}),
+        );
     }
     answer.field("ages", ages);
 }

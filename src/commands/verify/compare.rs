@@ -48,7 +48,10 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
             };
             let manifest = match last {
                 Some(manifest) => manifest,
-                None => of_instance(&repository, id, instance.as_deref(), server.is_some_and(|(_, any)| any), context).await?,
+                None => {
+                    of_instance(&repository, id, instance.as_deref(), server.is_some_and(|(_, any)| any), context)
+                        .await?
+                }
             };
             (Some(repository), Some(manifest))
         }
@@ -133,7 +136,9 @@ async fn with_server(
     progress.phase("waiting for the snapshot", crate::progress::Unit::Bytes, None);
     let mut snapshot = live::snapshot_or_scan(&chosen.node, &asked, &context.cancel).await?;
     if snapshot.is_fuzzy {
-        context.printer.say("the server does not allow replication: it is read key by key, which is not one moment of its data");
+        context
+            .printer
+            .say("the server does not allow replication: it is read key by key, which is not one moment of its data");
     }
     let expected = Expected { data: *left, view: view.clone(), census: None };
     let mut servers = [Living { node: chosen.node.to_string(), data: snapshot.data.as_mut() }];

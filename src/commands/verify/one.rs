@@ -29,7 +29,8 @@ pub async fn stored(
     context: &Context,
 ) -> Result<(Answer, Report)> {
     let what = format!("{}/{}", manifest.instance, manifest.id);
-    let mut report = examine(settings, repository, manifest, context).await.with_context(|| format!("verify {what}"))?;
+    let mut report =
+        examine(settings, repository, manifest, context).await.with_context(|| format!("verify {what}"))?;
     if let Err(error) = receipt::write(repository, manifest, settings.level, &report, context.now).await {
         context.printer.say(&format!("warning: no receipt was written: {:#}", anyhow::Error::new(error)));
     }
@@ -174,7 +175,11 @@ pub fn sentence(report: &Report, level: Level, what: &str) -> String {
                 drill.version,
                 words::span(Duration::from_secs_f64(drill.seconds.load)),
                 words::counted(drill.keys, "key"),
-                if drill.expired > 0 { format!(" ({} had expired)", words::count(drill.expired)) } else { String::new() },
+                if drill.expired > 0 {
+                    format!(" ({} had expired)", words::count(drill.expired))
+                } else {
+                    String::new()
+                },
                 words::span(Duration::from_secs_f64(drill.rto_seconds)),
                 words::bytes(drill.peak_memory_bytes),
                 level.leaves_open(),
@@ -191,8 +196,14 @@ pub fn sentence(report: &Report, level: Level, what: &str) -> String {
             }
         }
         Status::Unknown => {
-            let why = report.findings.iter().find(|finding| examination::status(std::slice::from_ref(finding)) == Status::Unknown);
-            format!("{what}: could not tell: {}", why.map_or("it is newer than this version knows", |finding| &finding.title))
+            let why = report
+                .findings
+                .iter()
+                .find(|finding| examination::status(std::slice::from_ref(finding)) == Status::Unknown);
+            format!(
+                "{what}: could not tell: {}",
+                why.map_or("it is newer than this version knows", |finding| &finding.title)
+            )
         }
     }
 }
