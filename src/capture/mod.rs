@@ -11,6 +11,7 @@ pub mod inspect;
 pub mod pipeline;
 pub mod raw;
 pub mod scan;
+pub mod shards;
 pub mod source;
 
 pub use inspect::{Inspected, Inspector};

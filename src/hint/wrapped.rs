@@ -99,6 +99,7 @@ fn of_verify<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 's
         Some(PassError::Rdb(error)) => Some(error),
         Some(PassError::Raw(error)) => Some(error),
         Some(PassError::Capture(error)) => Some(error),
+        Some(PassError::Source(error)) => Some(error),
         _ => None,
     }
 }

@@ -211,7 +211,9 @@ impl AtRest<'_> {
                 damaged(error.code(), error.to_string(), error.offset, "stored")
             }
             PassError::Raw(error) => AtRestError::Unreadable(raw_error(error)),
+            // Data at rest come from no server.
             PassError::Capture(error) => AtRestError::Unreadable(std::io::Error::other(error.to_string()).into()),
+            PassError::Source(error) => AtRestError::Unreadable(std::io::Error::other(error.to_string()).into()),
             PassError::Interrupted => AtRestError::Unreadable(VerifyError::Interrupted),
         }
     }

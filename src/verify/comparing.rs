@@ -29,8 +29,22 @@ pub enum View {
     Everything,
     /// Only these, as they are.
     Selected(Arc<Selection>),
-    /// What a function says: a restore that moves databases or expiries leaves other keys behind than the backup holds.
-    Mapped(Arc<dyn Fn(&Candidate<'_>) -> Chosen + Send + Sync>),
+    /// A restore that moves databases or expiries leaves other keys behind than the backup holds.
+    Mapped(Arc<dyn Mapping>),
+}
+
+/// A [`Choice`] that several passes can share.
+pub trait Mapping: Send + Sync {
+    /// See [`Choice::may_take`].
+    fn may_take(&self, _database: u64, _key: &[u8]) -> bool {
+        true
+    }
+    /// See [`Choice::database`].
+    fn database(&self, database: u64) -> u64 {
+        database
+    }
+    /// See [`Choice::choose`].
+    fn choose(&self, candidate: &Candidate<'_>) -> Chosen;
 }
 
 impl View {
@@ -60,7 +74,16 @@ impl Choice for View {
     fn may_take(&mut self, database: u64, key: &[u8]) -> bool {
         match self {
             Self::Selected(selection) => selection.takes_name(database, key),
-            Self::Everything | Self::Mapped(_) => true,
+            Self::Mapped(mapping) => mapping.may_take(database, key),
+            Self::Everything => true,
+        }
+    }
+
+    #[inline]
+    fn database(&mut self, database: u64) -> u64 {
+        match self {
+            Self::Mapped(mapping) => mapping.database(database),
+            Self::Everything | Self::Selected(_) => database,
         }
     }
 
@@ -69,7 +92,7 @@ impl Choice for View {
         match self {
             Self::Everything => Chosen::as_it_is(candidate),
             Self::Selected(selection) => (&**selection).choose(candidate),
-            Self::Mapped(decide) => decide(candidate),
+            Self::Mapped(mapping) => mapping.choose(candidate),
         }
     }
 }

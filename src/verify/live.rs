@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
@@ -58,41 +60,56 @@ pub async fn snapshot(
     }
 }
 
-/// A server's data, and whether they are of one moment.
-pub struct Snapshot {
-    /// An RDB.
-    pub data: Box<dyn Source>,
-    /// True where the server refuses replication: the data are read key by key while others may write.
-    pub is_fuzzy: bool,
+/// A server that is asked for its data set when the first byte is wanted, and not before: a server waits a minute for whoever
+/// does not read. Its data are those of that moment, by replication; or come key by key, where that is not allowed.
+pub struct OnDemand {
+    node: Node,
+    options: replication::Options,
+    opened: Option<Box<dyn Source>>,
+    is_fuzzy: bool,
 }
 
-/// Asks a server for its data set: of this moment by replication, and key by key where that is not allowed.
-///
-/// # Errors
-/// If it cannot be reached or refuses both.
-pub async fn snapshot_or_scan(
-    node: &Node,
-    options: &replication::Options,
-    cancel: &CancellationToken,
-) -> Result<Snapshot, CompareError> {
-    let refused = match snapshot(node, options, cancel).await {
-        Ok(payload) => return Ok(Snapshot { data: Box::new(payload), is_fuzzy: false }),
-        Err(error) => error,
-    };
-    let CompareError::Live { source: PassError::Capture(CaptureError::Replication(error)), .. } = &refused else {
-        return Err(refused);
-    };
-    if !matches!(error.fault, ReplicationFault::NoPermission { .. } | ReplicationFault::Unsupported { .. }) {
-        return Err(refused);
+impl OnDemand {
+    /// Nothing is asked yet.
+    pub fn new(node: Node, options: replication::Options) -> Self {
+        Self { node, options, opened: None, is_fuzzy: false }
     }
-    tokio::select! {
-        scan = Scan::begin(node) => match scan {
-            Ok(scan) => Ok(Snapshot { data: Box::new(scan), is_fuzzy: true }),
-            Err(error) => Err(CompareError::Live { node: node.to_string(), source: CaptureError::from(error).into() }),
-        },
-        () = cancel.cancelled() => {
-            Err(CompareError::Live { node: node.to_string(), source: PassError::Interrupted })
+
+    /// The server, for people.
+    pub fn name(&self) -> String {
+        self.node.to_string()
+    }
+
+    /// True if the data were read key by key while others may have written.
+    pub fn is_fuzzy(&self) -> bool {
+        self.is_fuzzy
+    }
+
+    async fn open(&mut self) -> Result<Box<dyn Source>, CaptureError> {
+        let refused = match replication::full_resync(&self.node, &self.options).await {
+            Ok(payload) => return Ok(Box::new(payload)),
+            Err(error) => error,
+        };
+        match refused.fault {
+            ReplicationFault::NoPermission { .. } | ReplicationFault::Unsupported { .. } => {
+                self.is_fuzzy = true;
+                Ok(Box::new(Scan::begin(&self.node).await?))
+            }
+            _ => Err(refused.into()),
         }
+    }
+}
+
+#[async_trait]
+impl Source for OnDemand {
+    async fn next(&mut self) -> Result<Option<Bytes>, CaptureError> {
+        let mut source = match self.opened.take() {
+            Some(source) => source,
+            None => self.open().await?,
+        };
+        let chunk = source.next().await;
+        self.opened = Some(source);
+        chunk
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::capture::pipeline::Source;
+use crate::capture::source::SourceError;
 use crate::capture::{CaptureError, Opened, RawError, Seen};
 use crate::progress::Progress;
 use crate::rdb::visit::Visit;
@@ -38,6 +39,9 @@ pub enum PassError {
     /// The server, or the way to it.
     #[error(transparent)]
     Capture(#[from] CaptureError),
+    /// Nobody could be asked which nodes to read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// A signal.
     #[error("interrupted")]
     Interrupted,
@@ -76,7 +80,12 @@ pub async fn streamed<V: Visit + Send + 'static>(
         }
         Ok::<_, CaptureError>(())
     };
-    let (fed, passed) = tokio::join!(feeding, run(Feed::Server(receiver), visit, progress, cancel));
+    let both = async { tokio::join!(feeding, run(Feed::Server(receiver), visit, progress, cancel)) };
+    let (fed, passed) = tokio::select! {
+        both = both => both,
+        // A server may be silent for long.
+        () = cancel.cancelled() => return Err(PassError::Interrupted),
+    };
     // That the file ends too early is then only the consequence.
     fed?;
     let passed = passed?;

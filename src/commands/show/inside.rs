@@ -69,7 +69,9 @@ pub async fn run(settings: &Settings, data: AtRest<'_>, context: &Context) -> Re
         text.lines().map(serde_json::from_str).collect::<Result<_, _>>().context("read back what was written")?;
     let sentence = match matched.saturating_sub(keys.len() as u64) {
         0 => format!("{} in {}", words::counted(matched, "key"), data.name()),
-        more => format!("{} in {}, {} of them not shown", words::counted(matched, "key"), data.name(), words::count(more)),
+        more => {
+            format!("{} in {}, {} of them not shown", words::counted(matched, "key"), data.name(), words::count(more))
+        }
     };
     let mut parts = if one { keys.iter().map(|key| in_full(key, context)).collect() } else { listed(&keys, context) };
     parts.push(verdict(&context.printer, Status::Ok, &sentence));

@@ -6,21 +6,25 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, findings_lines, findings_table};
 use super::{Comparison, FailOn, Other, Settings, one};
-use crate::capture::source::{self, ReadFrom};
+use crate::capture::shards;
+use crate::capture::source::{self, Chosen, ReadFrom, SourceError};
 use crate::census::{Glob, Selection};
 use crate::commands::Context;
 use crate::commands::backup::threads;
 use crate::commands::table::Table;
 use crate::commands::which::{self, Backup, Server};
+use crate::connection::Node;
 use crate::examination;
 use crate::hint::Interrupted;
+use crate::introspection::Mode;
 use crate::printer::words;
+use crate::progress::Progress;
 use crate::repository::manifest::Manifest;
 use crate::repository::{Repository, RepositoryError};
 use crate::status::Status;
 use crate::verify::at_rest::{AtRest, AtRestError};
 use crate::verify::comparing::{self, CompareError, View};
-use crate::verify::live::{self, Expected, Living};
+use crate::verify::live::{self, Expected, Living, OnDemand};
 use crate::verify::{against, receipt};
 
 /// Compares.
@@ -124,26 +128,47 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
 
 async fn with_server(
     left: &AtRest<'_>,
-    chosen: &source::Chosen,
+    chosen: &Chosen,
     view: &View,
     options: &comparing::Options,
-    progress: &dyn crate::progress::Progress,
+    progress: &dyn Progress,
     context: &Context,
 ) -> Result<(comparing::Comparison, bool), CompareError> {
     // What nobody can look into is no reason to make the server fork.
     left.understood()?;
+    let nodes = nodes(left, chosen, context)
+        .await
+        .map_err(|error| CompareError::Live { node: chosen.node.to_string(), source: error.into() })?;
     let asked = live::replication_options(chosen.node.timeout);
-    progress.phase("waiting for the snapshot", crate::progress::Unit::Bytes, None);
-    let mut snapshot = live::snapshot_or_scan(&chosen.node, &asked, &context.cancel).await?;
-    if snapshot.is_fuzzy {
+    let mut sources: Vec<OnDemand> = nodes.into_iter().map(|node| OnDemand::new(node, asked.clone())).collect();
+    let mut servers: Vec<Living<'_>> =
+        sources.iter_mut().map(|source| Living { node: source.name(), data: source }).collect();
+    let expected = Expected { data: *left, view: view.clone(), census: None };
+    let compared = live::compare(&expected, &mut servers, view, options, progress, &context.cancel).await?;
+    drop(servers);
+    let is_fuzzy = sources.iter().any(OnDemand::is_fuzzy);
+    if is_fuzzy {
         context
             .printer
-            .say("the server does not allow replication: it is read key by key, which is not one moment of its data");
+            .say("the server does not allow replication: it was read key by key, which is not one moment of its data");
     }
-    let expected = Expected { data: *left, view: view.clone(), census: None };
-    let mut servers = [Living { node: chosen.node.to_string(), data: snapshot.data.as_mut() }];
-    let compared = live::compare(&expected, &mut servers, view, options, progress, &context.cancel).await?;
-    Ok((compared, snapshot.is_fuzzy))
+    Ok((compared, is_fuzzy))
+}
+
+/// The nodes that together hold what the backup holds: all primaries of a cluster, unless the backup is of one of its nodes.
+async fn nodes(left: &AtRest<'_>, chosen: &Chosen, context: &Context) -> Result<Vec<Node>, SourceError> {
+    let of_one_node = match left {
+        AtRest::Backup { manifest, .. } => {
+            manifest.server.mode == Mode::Cluster.as_str() && manifest.shards.iter().all(|shard| shard.slots.is_none())
+        }
+        AtRest::File(_) => false,
+    };
+    if chosen.facts.mode != Mode::Cluster || of_one_node {
+        return Ok(vec![chosen.node.clone()]);
+    }
+    let nodes = shards::primaries(&chosen.node).await?;
+    context.printer.say(&format!("{} is a cluster with {}", chosen.node, words::counted(nodes.len() as u64, "shard")));
+    Ok(nodes)
 }
 
 /// The backup that was restored into this server last, and says so.

@@ -30,7 +30,10 @@ fn a_walk_verifies_every_backup_and_does_not_stop_at_a_damaged_one() {
     assert_eq!(answer["backups"][0]["backup_id"], first.as_str(), "{answer:#}");
     // Now that one is the one verified last.
     let (_, answer) = verify(&folder, &["--all", "--level", "checksum", "--sample", "10%"]).json();
-    assert_eq!((answer["checked"]["backups"].as_u64(), answer["backups"][0]["backup_id"].as_str()), (Some(1), Some(second.as_str())));
+    assert_eq!(
+        (answer["checked"]["backups"].as_u64(), answer["backups"][0]["backup_id"].as_str()),
+        (Some(1), Some(second.as_str()))
+    );
 
     let object = folder.path().join("prod").join(&second).join("dump.rdb.gz");
     let mut bytes = fs::read(&object).unwrap();
@@ -86,7 +89,10 @@ fn cron_monitoring_and_ci_get_what_they_read() {
         (run.code, run.text().to_owned())
     };
     let (code, line) = nagios(&["--backup-id", "latest", "--max-age", "26h"]);
-    assert!(code == 0 && line.starts_with("REDIS-OPS OK - prod/") && line.contains("'age'=") && line.lines().count() == 1, "{line}");
+    assert!(
+        code == 0 && line.starts_with("REDIS-OPS OK - prod/") && line.contains("'age'=") && line.lines().count() == 1,
+        "{line}"
+    );
     let (code, line) = nagios(&["--backup-id", "latest", "--max-age", "1ms"]);
     assert!(code == 2 && line.starts_with("REDIS-OPS CRITICAL - "), "{line}");
     let (code, line) = nagios(&["--backup-id", "1999-01-01"]);
@@ -96,7 +102,10 @@ fn cron_monitoring_and_ci_get_what_they_read() {
     let run = verify(&folder, &["-i", &server.url(), "--backup-id", &id, "--format", "junit"]).run();
     let text = run.text();
     assert_eq!(run.code, 2);
-    assert!(text.starts_with("<?xml") && text.contains("failures=\"1\"") && text.contains("extra: &lt;key&gt;"), "{text}");
+    assert!(
+        text.starts_with("<?xml") && text.contains("failures=\"1\"") && text.contains("extra: &lt;key&gt;"),
+        "{text}"
+    );
     let run = verify(&folder, &["--backup-id", "1999-01-01", "--format", "junit"]).run();
     assert!(run.code == 3 && run.text().contains("errors=\"1\""), "{}", run.everything());
 }

@@ -40,7 +40,9 @@ fn every_server_loads_what_it_wrote_itself_and_a_receipt_says_so() {
         let drill = &answer["drill"];
         assert_eq!((drill["keys"].as_u64(), drill["expired"].as_u64()), (Some(keys), Some(0)), "{answer:#}");
         assert!(drill["seconds"]["load"].as_f64() > Some(0.0) && drill["rto_seconds"].as_f64() > Some(0.0));
-        assert!(drill["peak_memory_bytes"].as_u64() > Some(100_000) && drill["peak_rss_bytes"].as_u64() > Some(1 << 20));
+        assert!(
+            drill["peak_memory_bytes"].as_u64() > Some(100_000) && drill["peak_rss_bytes"].as_u64() > Some(1 << 20)
+        );
         let receipt = receipt(&folder);
         assert_eq!((receipt["level"].as_str(), receipt["status"].as_str()), (Some("drill"), Some("ok")));
         assert_eq!(receipt["drill"]["version"], drill["version"]);
@@ -70,7 +72,8 @@ fn what_expires_meanwhile_is_counted_apart() {
 #[test]
 fn an_older_server_that_cannot_load_it_is_no_answer() {
     let all = servers();
-    let (Some(newer), Some(older)) = (all.iter().find(|one| one.is("redis-server-8.0")), all.iter().find(|one| one.is("6.2")))
+    let (Some(newer), Some(older)) =
+        (all.iter().find(|one| one.is("redis-server-8.0")), all.iter().find(|one| one.is("6.2")))
     else {
         return;
     };
@@ -113,7 +116,8 @@ fn more_memory_than_the_machine_has_is_refused() {
     if RedisServer::start().is_none() {
         return;
     }
-    let run = RedisOps::new().args(["backup", "--from-file"]).arg(&file).args(["--name", "a", "-r", &folder.text()]).run();
+    let run =
+        RedisOps::new().args(["backup", "--from-file"]).arg(&file).args(["--name", "a", "-r", &folder.text()]).run();
     assert!(run.code <= 1, "{}", run.everything());
     let (code, answer) = verify(&folder, &["--backup-id", "latest", "--level", "drill"]).json();
     assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("too_little_memory")), "{answer:#}");
@@ -179,7 +183,16 @@ fn the_throwaway_server_does_not_outlive_us() {
             running.signal(signal);
         }
         let run = running.wait();
-        assert_eq!(run.code, match signal { "TERM" => 143, "INT" => 130, _ => 137 }, "{}", run.everything());
+        assert_eq!(
+            run.code,
+            match signal {
+                "TERM" => 143,
+                "INT" => 130,
+                _ => 137,
+            },
+            "{}",
+            run.everything()
+        );
         wait_for("its end", || {
             let state = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
             (state.is_empty() || state.contains(") Z ")).then_some(())

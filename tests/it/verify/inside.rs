@@ -69,7 +69,8 @@ fn normal(line: &Value) -> Value {
         "stream" => {
             let entries = value["entries"].as_array().unwrap().iter().map(|entry| {
                 let fields = entry["fields"].as_array().unwrap().iter();
-                let fields: Value = fields.map(|pair| json!([fixture(&element(&pair[0])), fixture(&element(&pair[1]))])).collect();
+                let fields: Value =
+                    fields.map(|pair| json!([fixture(&element(&pair[0])), fixture(&element(&pair[1]))])).collect();
                 json!([entry["id"], fields])
             });
             let entries: Value = entries.collect();
@@ -143,7 +144,8 @@ fn every_value_is_exported_as_the_server_itself_said_it() {
             .text()
             .lines()
             .map(|line| {
-                let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{}: {error}: {line}", fixture.name));
+                let line: Value =
+                    serde_json::from_str(line).unwrap_or_else(|error| panic!("{}: {error}: {line}", fixture.name));
                 let told = json!([line["type"], milliseconds(&line["expires_at"]), normal(&line)]);
                 (line["database"].as_u64().unwrap(), bytes(&line, "key"), told)
             })
@@ -152,7 +154,11 @@ fn every_value_is_exported_as_the_server_itself_said_it() {
         for (database, keys) in fixture.json["dbs"].as_object().unwrap() {
             for key in keys.as_array().unwrap() {
                 let name = STANDARD.decode(key["key_b64"].as_str().unwrap()).unwrap();
-                wanted.push((database.parse().unwrap(), name, json!([key["type"], key["expire_at_ms"], expected(key)])));
+                wanted.push((
+                    database.parse().unwrap(),
+                    name,
+                    json!([key["type"], key["expire_at_ms"], expected(key)]),
+                ));
             }
         }
         found.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
@@ -172,11 +178,16 @@ fn one_key_is_shown_with_its_value() {
     let Some(server) = RedisServer::start() else { return };
     sample::fill(&server);
     let (folder, _) = repository_of(&server);
-    let show = |more: &[&str]| RedisOps::new().args(["show", "latest", "-r", &folder.text(), "--progress", "none"]).args(more);
+    let show =
+        |more: &[&str]| RedisOps::new().args(["show", "latest", "-r", &folder.text(), "--progress", "none"]).args(more);
     let (code, answer) = show(&["--key", "hash"]).json();
     assert_eq!(code, 0, "{answer:#}");
     let key = &answer["keys"][0];
-    assert_eq!((key["type"].as_str(), key["expires_at"].as_str()), (Some("hash"), Some("2100-01-01T00:00:00.000Z")), "{answer:#}");
+    assert_eq!(
+        (key["type"].as_str(), key["expires_at"].as_str()),
+        (Some("hash"), Some("2100-01-01T00:00:00.000Z")),
+        "{answer:#}"
+    );
     assert_eq!(normal(key), json!([["ZmllbGQ=", "dmFsdWU=", null], ["bg==", "MQ==", null]]));
     assert_eq!(key["elements"], 2);
     assert!(key["bytes"].as_u64() > Some(10));
@@ -184,7 +195,10 @@ fn one_key_is_shown_with_its_value() {
     let (_, answer) = show(&["--key", "string"]).json();
     assert_eq!(answer["keys"].as_array().unwrap().len(), 2, "{answer:#}");
     let (_, answer) = show(&["--key", "string", "--db", "9"]).json();
-    assert_eq!((answer["keys"].as_array().unwrap().len(), answer["keys"][0]["value"].as_str()), (1, Some("not the same")));
+    assert_eq!(
+        (answer["keys"].as_array().unwrap().len(), answer["keys"][0]["value"].as_str()),
+        (1, Some("not the same"))
+    );
     let run = show(&["--key", "list"]).run();
     assert!(run.code == 0 && run.text().contains("\"a\"") && run.text().contains("never"), "{}", run.text());
     let (code, answer) = show(&["--key", "no such"]).json();
@@ -196,7 +210,8 @@ fn keys_are_listed_by_name_and_number() {
     let Some(server) = RedisServer::start() else { return };
     sample::fill(&server);
     let (folder, _) = repository_of(&server);
-    let show = |more: &[&str]| RedisOps::new().args(["show", "latest", "-r", &folder.text(), "--progress", "none"]).args(more);
+    let show =
+        |more: &[&str]| RedisOps::new().args(["show", "latest", "-r", &folder.text(), "--progress", "none"]).args(more);
     let (code, answer) = show(&["--keys", "large:*", "--limit", "2"]).json();
     assert_eq!((code, answer["keys"].as_array().unwrap().len()), (0, 2), "{answer:#}");
     assert!(answer["matched"].as_u64() >= Some(5), "{answer:#}");
@@ -218,7 +233,9 @@ fn a_long_string_is_exported_exactly() {
     let text = "ä".repeat(400_000);
     server.pipe([vec![b"SET".as_slice(), b"long", &long], vec![b"SET", b"text", text.as_bytes()]]);
     let (folder, _) = repository_of(&server);
-    let run = RedisOps::new().args(["show", "latest", "-r", &folder.text(), "--format", "ndjson", "--progress", "none"]).run();
+    let run = RedisOps::new()
+        .args(["show", "latest", "-r", &folder.text(), "--format", "ndjson", "--progress", "none"])
+        .run();
     for line in run.text().lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         let expected = if line["key"] == "long" { &long[..] } else { text.as_bytes() };

@@ -97,7 +97,8 @@ fn each_difference_is_named() {
     assert_eq!(named, all);
     assert_eq!(answer["status"], "failed");
     assert_eq!(answer["comparison"]["different_by"], serde_json::json!({"type": 1, "value": 2, "expiry": 1}));
-    let moved: Vec<_> = answer["comparison"]["by_key"].as_array().unwrap().iter().filter(|key| key["key"] == "moves").collect();
+    let moved: Vec<_> =
+        answer["comparison"]["by_key"].as_array().unwrap().iter().filter(|key| key["key"] == "moves").collect();
     assert_eq!((&moved[0]["database"], &moved[1]["database"]), (&0.into(), &3.into()), "{moved:?}");
 
     // Spilled to a file, the answer is the same.
@@ -125,7 +126,11 @@ fn each_difference_is_named() {
     }
     // For people.
     let run = verify(&folder, &["-i", &server.url(), "--backup-id", &id, "-q"]).run();
-    assert!(run.text().contains("value") && run.text().contains("long:list") && run.stderr.is_empty(), "{}", run.everything());
+    assert!(
+        run.text().contains("value") && run.text().contains("long:list") && run.stderr.is_empty(),
+        "{}",
+        run.everything()
+    );
     assert!(run.text().lines().last().unwrap().contains("2 missing, 2 extra, 4 different"), "{}", run.text());
 }
 
@@ -138,19 +143,26 @@ fn what_expired_since_is_no_difference() {
     server.wait_for("it expires", |server| server.ok(&["EXISTS", "short"]) == "0");
     let (code, answer) = verify(&folder, &["-i", &server.url(), "--backup-id", &id]).json();
     assert_eq!((code, told(&answer).0), (0, [0, 0, 0]), "{answer:#}");
-    assert_eq!((answer["comparison"]["expired"].as_u64(), answer["comparison"]["equal"].as_u64()), (Some(1), Some(100)));
+    assert_eq!(
+        (answer["comparison"]["expired"].as_u64(), answer["comparison"]["equal"].as_u64()),
+        (Some(1), Some(100))
+    );
 }
 
 #[test]
 fn hash_fields_that_expired_since_are_no_difference() {
-    for installed in servers().iter().filter(|installed| installed.is("redis-server-8.0") || installed.is("valkey-server-9")) {
+    for installed in
+        servers().iter().filter(|installed| installed.is("redis-server-8.0") || installed.is("valkey-server-9"))
+    {
         let Some(server) = sample::builder(installed).start() else { return };
         server.ok(&["HSET", "some", "stays", "1", "goes", "2"]);
         server.ok(&["HPEXPIRE", "some", "200", "FIELDS", "1", "goes"]);
         server.ok(&["HSET", "all", "goes", "1"]);
         server.ok(&["HPEXPIRE", "all", "200", "FIELDS", "1", "goes"]);
         let (folder, id) = repository_of(&server);
-        server.wait_for("they expire", |server| server.ok(&["EXISTS", "all"]) == "0" && server.ok(&["HLEN", "some"]) == "1");
+        server.wait_for("they expire", |server| {
+            server.ok(&["EXISTS", "all"]) == "0" && server.ok(&["HLEN", "some"]) == "1"
+        });
         // The moment of the look is a second.
         std::thread::sleep(std::time::Duration::from_millis(1100));
         let (code, answer) = verify(&folder, &["-i", &server.url(), "--backup-id", &id]).json();
@@ -218,7 +230,8 @@ fn what_cannot_be_reached_or_understood_is_no_answer() {
     // An RDB with a type that nobody knows yet, in a version that nobody knows yet; without a checksum.
     let newer = folder.path().join("newer.rdb");
     fs::write(&newer, b"REDIS0099\xfe\x00\xc8\x03abcwhatever\xff\0\0\0\0\0\0\0\0").unwrap();
-    let run = RedisOps::new().args(["backup", "--from-file"]).arg(&newer).args(["--name", "new", "-r", &folder.text()]).run();
+    let run =
+        RedisOps::new().args(["backup", "--from-file"]).arg(&newer).args(["--name", "new", "-r", &folder.text()]).run();
     assert_eq!(run.code, 1, "{}", run.everything());
     for more in [&["-i", &server.url()][..], &["--against", &format!("prod/{id}")]] {
         let (code, answer) = verify(&folder, &[&["--backup-id", "new/latest"][..], more].concat()).json();
@@ -294,4 +307,41 @@ fn one_difference_in_an_empty_server_is_every_key() {
     let nothing = Folder::new();
     let run = verify(&nothing, &["-i", &empty.url()]).run();
     assert_eq!(run.code, 3, "{}", run.everything());
+}
+
+#[test]
+fn all_nodes_of_a_cluster_are_read() {
+    let Some(installed) = servers().into_iter().find(|installed| !installed.is("6.2")) else { return };
+    let start = || {
+        // The bus of a cluster listens 10,000 ports higher unless told otherwise.
+        let bus = crate::support::redis_server::free_port().to_string();
+        let builder = RedisServer::builder().version(&installed).arg("cluster-enabled", "yes");
+        builder.arg("cluster-port", &bus).start().map(|server| (server, bus))
+    };
+    let (Some((one, _)), Some((two, bus)), Some(whole)) = (start(), start(), RedisServer::start()) else { return };
+    one.ok(&["CLUSTER", "ADDSLOTSRANGE", "0", "8191"]);
+    two.ok(&["CLUSTER", "ADDSLOTSRANGE", "8192", "16383"]);
+    one.ok(&["CLUSTER", "MEET", "127.0.0.1", &two.port().to_string(), &bus]);
+    for server in [&one, &two] {
+        server.wait_for("the nodes know each other", |server| {
+            let slots = server.ok(&["CLUSTER", "SLOTS"]);
+            let state = server.ok(&["CLUSTER", "INFO"]);
+            slots.contains("8191") && slots.contains("16383") && state.contains("cluster_state:ok")
+        });
+    }
+    for n in 0..300 {
+        let (key, value) = (format!("key:{n}"), n.to_string());
+        whole.ok(&["SET", &key, &value]);
+        if one.cli(&["SET", &key, &value]) != "OK" {
+            two.ok(&["SET", &key, &value]);
+        }
+    }
+    assert!(one.ok(&["DBSIZE"]) != "0" && two.ok(&["DBSIZE"]) != "0");
+    let (folder, id) = repository_of(&whole);
+    let ask = || verify(&folder, &["-i", &two.url(), "--backup-id", &id]).json();
+    let (code, answer) = ask();
+    assert_eq!((code, answer["comparison"]["equal"].as_u64()), (0, Some(300)), "{answer:#}");
+    let node = if one.cli(&["GET", "key:7"]) == "7" { &one } else { &two };
+    node.ok(&["SET", "key:7", "other"]);
+    assert_eq!(told(&ask().1).1, ["value key:7"]);
 }

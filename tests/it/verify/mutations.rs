@@ -54,7 +54,10 @@ fn fill(client: &mut Client, field_ttl: bool) {
         lines.push(format!("PEXPIREAT timed:{n} {}", LATER + n * 1000));
         for element in 0..large {
             lines.push(format!("RPUSH list:{n} element-{element}"));
-            lines.push(format!("SADD set:{n} {}", if n % 2 == 0 { format!("member-{element}") } else { element.to_string() }));
+            lines.push(format!(
+                "SADD set:{n} {}",
+                if n % 2 == 0 { format!("member-{element}") } else { element.to_string() }
+            ));
             lines.push(format!("HSET hash:{n} field-{element} value-{element}"));
             lines.push(format!("ZADD zset:{n} {element}.5 member-{element}"));
             lines.push(format!("XADD stream:{n} {}-1 field value-{element}", element + 1));
@@ -138,10 +141,18 @@ fn no_op(chance: &mut Chance, n: u64) -> Vec<Vec<String>> {
         10 => vec![format!("ZADD zset:{n} 1 {}", "x".repeat(100)), format!("ZREM zset:{n} {}", "x".repeat(100))],
         11 => vec![format!("ZADD zset:{n} 99 member-1"), format!("ZADD zset:{n} 1.5 member-1")],
         12 => vec![format!("HDEL hash:{n} field-1"), format!("HSET hash:{n} field-1 value-1")],
-        13 => vec![format!("MOVE string:{n} 5"), "SELECT 5".to_owned(), format!("MOVE string:{n} 0"), "SELECT 0".to_owned()],
+        13 => vec![
+            format!("MOVE string:{n} 5"),
+            "SELECT 5".to_owned(),
+            format!("MOVE string:{n} 0"),
+            "SELECT 0".to_owned(),
+        ],
         14 => vec![format!("XGROUP SETID stream:{n} group 9"), format!("XGROUP SETID stream:{n} group 3-1")],
         15 => vec![format!("XACK stream:{n} group 9-9"), format!("XTRIM stream:{n} MAXLEN 1000")],
-        _ => vec![format!("XGROUP CREATECONSUMER stream:{n} group zoe"), format!("XGROUP DELCONSUMER stream:{n} group zoe")],
+        _ => vec![
+            format!("XGROUP CREATECONSUMER stream:{n} group zoe"),
+            format!("XGROUP DELCONSUMER stream:{n} group zoe"),
+        ],
     };
     lines.iter().map(|line| words(line)).collect()
 }
@@ -149,7 +160,9 @@ fn no_op(chance: &mut Chance, n: u64) -> Vec<Vec<String>> {
 /// A key as it is now, to bring it back.
 fn kept(client: &mut Client, key: &str) -> Option<(Vec<u8>, u64)> {
     let Reply::Bulk(payload) = client.ask(&[b"DUMP", key.as_bytes()]).expect("an answer") else { return None };
-    let Reply::Int(ttl) = client.ask(&[b"PEXPIRETIME", key.as_bytes()]).expect("an answer") else { panic!("no expiry") };
+    let Reply::Int(ttl) = client.ask(&[b"PEXPIRETIME", key.as_bytes()]).expect("an answer") else {
+        panic!("no expiry")
+    };
     Some((payload, u64::try_from(ttl).unwrap_or(0)))
 }
 
@@ -179,7 +192,9 @@ impl Bench {
             let mut payload = live::snapshot(&self.node, &asked, &cancel).await.expect("a snapshot");
             let mut servers = [Living { node: "the server".to_owned(), data: &mut payload }];
             let options = Options { examples: 1000, ..Options::new(1) };
-            live::compare(&expected, &mut servers, &View::Everything, &options, &progress, &cancel).await.expect("an answer")
+            live::compare(&expected, &mut servers, &View::Everything, &options, &progress, &cancel)
+                .await
+                .expect("an answer")
         })
     }
 
@@ -203,7 +218,8 @@ fn bench() -> Option<(RedisServer, Client, Bench, super::Folder, bool)> {
     let mut client = server.client();
     fill(&mut client, field_ttl);
     let (folder, id) = repository_of(&server);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let repository = Repository::new(std::sync::Arc::new(Local::new(folder.path())));
     let manifest = runtime.block_on(repository.load("prod", id.parse().expect("an id"))).expect("a manifest");
     let node = Node::new(Address::tcp("127.0.0.1", server.port()));

@@ -12,7 +12,7 @@ use redis_ops::repository::manifest::{Manifest, Shard};
 use redis_ops::repository::{BegunBy, Repository};
 use redis_ops::storage::Memory;
 use redis_ops::verify::at_rest::AtRest;
-use redis_ops::verify::comparing::{Comparison, Options, View};
+use redis_ops::verify::comparing::{Comparison, Mapping, Options, View};
 use redis_ops::verify::live::{self, Expected, Living};
 use redis_ops::verify::{Level, against};
 use tokio_util::sync::CancellationToken;
@@ -26,7 +26,9 @@ fn what_changed_between_two_backups_is_named() {
     let Some(server) = RedisServer::start() else { return };
     sample::fill(&server);
     let (folder, yesterday) = repository_of(&server);
-    for command in [&["SET", "comes", "1"][..], &["DEL", "number"], &["ZADD", "zset", "2", "a"], &["PERSIST", "expires"]] {
+    for command in
+        [&["SET", "comes", "1"][..], &["DEL", "number"], &["ZADD", "zset", "2", "a"], &["PERSIST", "expires"]]
+    {
         server.ok(command);
     }
     let today = backup_into(&folder, &server);
@@ -51,7 +53,11 @@ fn what_expired_between_two_backups_is_no_difference() {
     server.wait_for("it expires", |server| server.ok(&["EXISTS", "short"]) == "0");
     let today = backup_into(&folder, &server);
     let (code, answer) = verify(&folder, &["--backup-id", &yesterday, "--against", &today]).json();
-    assert_eq!((code, told(&answer).0, answer["comparison"]["expired"].as_u64()), (0, [0, 0, 0], Some(1)), "{answer:#}");
+    assert_eq!(
+        (code, told(&answer).0, answer["comparison"]["expired"].as_u64()),
+        (0, [0, 0, 0], Some(1)),
+        "{answer:#}"
+    );
 }
 
 #[test]
@@ -143,7 +149,8 @@ async fn shards_of_a_cluster_and_one_server_hold_the_same() {
     let single = published(&repository, "single", &[sample::rdb(&whole)], false).await;
 
     let (progress, cancel) = (Hidden::default(), CancellationToken::new());
-    let report = redis_ops::verify::backup(&repository, &cluster, Level::Structure, 1, &progress, &cancel).await.unwrap();
+    let report =
+        redis_ops::verify::backup(&repository, &cluster, Level::Structure, 1, &progress, &cancel).await.unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
     // A backup of the cluster against one server, of one server against the nodes of a cluster, and against each other.
     assert!(against_server(&repository, &cluster, &[&whole]).await.is_equal());
@@ -178,13 +185,21 @@ async fn a_view_says_what_a_restore_leaves_behind() {
     }
     let repository = Repository::new(Arc::new(Memory::new()));
     let manifest = published(&repository, "source", &[sample::rdb(&source)], true).await;
-    let shift = |candidate: &Candidate<'_>| match candidate.key.starts_with(b"user:") {
-        true => Chosen::Take { database: 3, expire_ms: candidate.expire_ms.map(|at| at + 3_600_000) },
-        false => Chosen::Leave,
-    };
+    struct Moved;
+    impl Mapping for Moved {
+        fn may_take(&self, _database: u64, key: &[u8]) -> bool {
+            key.starts_with(b"user:")
+        }
+        fn database(&self, _database: u64) -> u64 {
+            3
+        }
+        fn choose(&self, candidate: &Candidate<'_>) -> Chosen {
+            Chosen::Take { expire_ms: candidate.expire_ms.map(|at| at + 3_600_000) }
+        }
+    }
     let expected = Expected {
         data: AtRest::Backup { repository: &repository, manifest: &manifest },
-        view: View::Mapped(Arc::new(shift)),
+        view: View::Mapped(Arc::new(Moved)),
         census: None,
     };
     let (progress, cancel) = (Hidden::default(), CancellationToken::new());
