@@ -232,10 +232,7 @@ async fn to_server(settings: &Settings, instance: &Instance, context: &Context) 
     progress.finish();
     let report = report.with_context(|| format!("restore {} into {node}", facts.name))?;
     let text = show::report(&report, instance.proof, context);
-    let outcome = outcome(report.status())
-        .field("result", report.json(phases))
-        .field("proof", ())
-        .text(text);
+    let outcome = outcome(report.status()).field("result", report.json(phases)).field("proof", ()).text(text);
     Ok(match show::failure(&report, settings, instance) {
         Some(error) => outcome.error(error),
         None => outcome,
@@ -293,7 +290,8 @@ async fn names_taken(
         found => found.context("look for the backup's keys in the target: nothing was written")?,
     };
     Ok((found.keys > 0).then(|| {
-        let names: Vec<String> = found.names.iter().take(3).map(|key| format!("`{}`", key.key.escape_debug())).collect();
+        let names: Vec<String> =
+            found.names.iter().take(3).map(|key| format!("`{}`", key.key.escape_debug())).collect();
         let text = format!("the target has {} of the backup's keys: {}", found.keys, names.join(", "));
         Refused::of("key_exists", text).flag("--on-conflict skip|replace")
     }))
@@ -306,7 +304,8 @@ async fn before_write(instance: &Instance, options: &Options, target: &TargetFac
     if !overwrites || keys == 0 || options.resume {
         return Ok(());
     }
-    let what = if options.replace_all { "All of them are removed." } else { "Those of the backup's names are overwritten." };
+    let what =
+        if options.replace_all { "All of them are removed." } else { "Those of the backup's names are overwritten." };
     confirm(context, &format!("{} holds {keys} keys. {what}", target.address)).await?;
     let (Existing::Keep(_, safety) | Existing::RemoveAll(safety)) = &instance.existing;
     let SafetyBackup::Into(place) = safety else { return Ok(()) };
@@ -327,7 +326,8 @@ async fn before_write(instance: &Instance, options: &Options, target: &TargetFac
     let progress = context.bar();
     let taken = backup::run(&options, &chosen, &repository, progress.as_ref(), &context.cancel).await;
     progress.finish();
-    let taken = taken.map_err(|failed| anyhow::Error::new(failed.error).context("take the safety backup: nothing was written"))?;
+    let taken = taken
+        .map_err(|failed| anyhow::Error::new(failed.error).context("take the safety backup: nothing was written"))?;
     let id = format!("{}/{}", taken.manifest.instance, taken.manifest.id);
     context.printer.say(&format!(
         "safety backup {id} is taken; this goes back: redis-ops restore --backup-id {id} --target-instance {} --replace-all",

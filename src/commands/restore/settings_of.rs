@@ -10,11 +10,17 @@ use crate::restore::options::{Asked, CONNECTIONS, Method as How, OnConflict as C
 use crate::restore::{Choices, Rate, Ttl as Expiries};
 
 /// The operation's own options. `created_ms`: when the backup was taken, for `--ttl shift`.
-pub fn options(settings: &Settings, instance: &Instance, created_ms: Option<i64>, now: DateTime<Utc>) -> Result<Options> {
+pub fn options(
+    settings: &Settings,
+    instance: &Instance,
+    created_ms: Option<i64>,
+    now: DateTime<Utc>,
+) -> Result<Options> {
     let typed = &settings.selection;
-    let types = typed.types.iter().map(|name| {
-        TypeFilter::parse(name).ok_or_else(|| Misuse::usage(format!("`{name}` is no type of Redis")))
-    });
+    let types = typed
+        .types
+        .iter()
+        .map(|name| TypeFilter::parse(name).ok_or_else(|| Misuse::usage(format!("`{name}` is no type of Redis"))));
     let selection = Selection {
         keys: typed.keys.iter().map(Glob::new).collect(),
         exclude: typed.exclude.iter().map(Glob::new).collect(),
@@ -27,7 +33,11 @@ pub fn options(settings: &Settings, instance: &Instance, created_ms: Option<i64>
         Ttl::Strip => Expiries::Strip,
         Ttl::Shift => match created_ms {
             Some(created) => Expiries::Shift((now.timestamp_millis() - created).max(0)),
-            None => return Err(Misuse::usage("`--ttl shift` needs to know how old the backup is, and a file does not say").into()),
+            None => {
+                return Err(
+                    Misuse::usage("`--ttl shift` needs to know how old the backup is, and a file does not say").into()
+                );
+            }
         },
     };
     let (on_conflict, replace_all) = match &instance.existing {

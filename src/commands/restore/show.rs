@@ -90,7 +90,9 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
 pub fn failure(report: &Report, settings: &Settings, instance: &Instance) -> Option<anyhow::Error> {
     let tally = &report.tally;
     let holds = match &report.taken_back {
-        Some(taken) => format!("{} that were restored are taken back, {} left", words::counted(taken.removed, "key"), taken.left),
+        Some(taken) => {
+            format!("{} that were restored are taken back, {} left", words::counted(taken.removed, "key"), taken.left)
+        }
         None => format!("the target holds {} of the backup", words::counted(tally.restored, "key")),
     };
     let resume = report.resumable.then(|| format!("`{}` goes on", resume_line(settings, instance)));
@@ -111,7 +113,11 @@ pub fn failure(report: &Report, settings: &Settings, instance: &Instance) -> Opt
             Some(failure("keys_failed", format!("{what} could not be restored; {holds}")).into())
         }
         Ended::Complete if !report.adds_up() => {
-            let words = format!("the numbers do not add up: {} in the backup, {} accounted for", report.in_backup.unwrap_or(0), tally.accounted());
+            let words = format!(
+                "the numbers do not add up: {} in the backup, {} accounted for",
+                report.in_backup.unwrap_or(0),
+                tally.accounted()
+            );
             Some(failure("incomplete", words).into())
         }
         Ended::Complete => None,

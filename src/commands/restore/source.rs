@@ -106,7 +106,9 @@ impl Source {
             Self::Stored { repository, manifest } => {
                 Ok(stored(repository, manifest).await.with_context(|| format!("read {name}"))?)
             }
-            Self::File(path) => Ok(open_file(path, threads()).map(|opened| opened.raw).with_context(|| format!("open {name}"))?),
+            Self::File(path) => {
+                Ok(open_file(path, threads()).map(|opened| opened.raw).with_context(|| format!("open {name}"))?)
+            }
         }
     }
 

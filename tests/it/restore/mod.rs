@@ -1,5 +1,6 @@
 //! Putting backups into servers.
 
+mod command;
 mod faults;
 mod file;
 mod replica;
