@@ -1,0 +1,102 @@
+//! Walks over a repository, ages, and what CI and monitoring read.
+
+use std::fs;
+
+use super::{backup_into, repository_of, verify};
+use crate::backup::Folder;
+use crate::support::redis_server::RedisServer;
+
+fn receipts(folder: &Folder, id: &str) -> usize {
+    folder.files().iter().filter(|file| file.starts_with(&format!("prod/{id}/receipts/verify-"))).count()
+}
+
+#[test]
+fn a_walk_verifies_every_backup_and_does_not_stop_at_a_damaged_one() {
+    let Some(server) = RedisServer::start() else { return };
+    server.fill(100, 10);
+    let (folder, first) = repository_of(&server);
+    let second = backup_into(&folder, &server);
+    let third = backup_into(&folder, &server);
+    let (code, answer) = verify(&folder, &["--all", "--level", "checksum"]).json();
+    assert_eq!((code, answer["checked"]["backups"].as_u64()), (0, Some(3)), "{answer:#}");
+    for id in [&first, &second, &third] {
+        assert_eq!(receipts(&folder, id), 1, "{id}");
+    }
+    // All were verified just now: nothing is due, and nothing was damaged.
+    let (code, answer) = verify(&folder, &["--all", "--level", "checksum", "--older-than", "7d"]).json();
+    assert_eq!((code, answer["checked"]["backups"].as_u64()), (0, Some(0)), "{answer:#}");
+    // A higher level was not reached yet.
+    let (_, answer) = verify(&folder, &["--all", "--level", "structure", "--older-than", "7d", "--sample", "1"]).json();
+    assert_eq!(answer["backups"][0]["backup_id"], first.as_str(), "{answer:#}");
+    // Now that one is the one verified last.
+    let (_, answer) = verify(&folder, &["--all", "--level", "checksum", "--sample", "10%"]).json();
+    assert_eq!((answer["checked"]["backups"].as_u64(), answer["backups"][0]["backup_id"].as_str()), (Some(1), Some(second.as_str())));
+
+    let object = folder.path().join("prod").join(&second).join("dump.rdb.gz");
+    let mut bytes = fs::read(&object).unwrap();
+    let last = bytes.len() - 20;
+    bytes[last] ^= 0x40;
+    fs::write(&object, bytes).unwrap();
+    fs::write(folder.path().join("prod").join(&third).join("manifest.json"), b"{}").unwrap();
+    let (code, answer) = verify(&folder, &["--all", "--level", "checksum"]).json();
+    let status = |id: &str| {
+        let all = answer["backups"].as_array().unwrap();
+        all.iter().find(|one| one["backup_id"] == id).map(|one| one["status"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(code, 2, "{answer:#}");
+    assert_eq!([status(&first), status(&second), status(&third)].map(Option::unwrap), ["ok", "failed", "failed"]);
+}
+
+#[test]
+fn an_empty_repository_is_not_good() {
+    let folder = Folder::new();
+    let run = verify(&folder, &["--all"]).run();
+    assert_eq!(run.code, 3, "{}", run.everything());
+    assert!(run.text().starts_with("unknown: nothing was checked"), "{}", run.text());
+}
+
+#[test]
+fn the_newest_good_backup_must_not_be_too_old() {
+    let Some(server) = RedisServer::start() else { return };
+    let (folder, _) = repository_of(&server);
+    let ask = |more: &[&str]| verify(&folder, more).run().code;
+    assert_eq!(ask(&["--backup-id", "latest", "--max-age", "26h"]), 0);
+    assert_eq!(ask(&["--all", "--max-age", "26h"]), 0);
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    assert_eq!(ask(&["--backup-id", "latest", "--max-age", "10ms"]), 2);
+    assert_eq!(ask(&["--all", "--max-age", "10ms"]), 2);
+    // Too old is said, and is not damage.
+    let (_, answer) = verify(&folder, &["--max-age", "10ms"]).json();
+    assert_eq!(answer["findings"][0]["id"], "backup_too_old", "{answer:#}");
+    // The newest is damaged: it does not count.
+    fs::write(folder.the("dump.rdb.gz"), b"not this").unwrap();
+    let (code, answer) = verify(&folder, &["--all", "--max-age", "26h"]).json();
+    assert_eq!((code, answer["ages"][0]["newest_good_age_seconds"].is_null()), (2, true), "{answer:#}");
+}
+
+#[test]
+fn cron_monitoring_and_ci_get_what_they_read() {
+    let Some(server) = RedisServer::start() else { return };
+    server.fill(10, 10);
+    let (folder, id) = repository_of(&server);
+    // Quiet when all is well.
+    verify(&folder, &["--backup-id", "latest", "-q"]).exit(0);
+    let nagios = |more: &[&str]| {
+        let run = verify(&folder, &[&["--format", "nagios"][..], more].concat()).run();
+        (run.code, run.text().to_owned())
+    };
+    let (code, line) = nagios(&["--backup-id", "latest", "--max-age", "26h"]);
+    assert!(code == 0 && line.starts_with("REDIS-OPS OK - prod/") && line.contains("'age'=") && line.lines().count() == 1, "{line}");
+    let (code, line) = nagios(&["--backup-id", "latest", "--max-age", "1ms"]);
+    assert!(code == 2 && line.starts_with("REDIS-OPS CRITICAL - "), "{line}");
+    let (code, line) = nagios(&["--backup-id", "1999-01-01"]);
+    assert!(code == 3 && line.starts_with("REDIS-OPS UNKNOWN - "), "{line}");
+
+    server.ok(&["SET", "<key>", "1"]);
+    let run = verify(&folder, &["-i", &server.url(), "--backup-id", &id, "--format", "junit"]).run();
+    let text = run.text();
+    assert_eq!(run.code, 2);
+    assert!(text.starts_with("<?xml") && text.contains("failures=\"1\"") && text.contains("extra: &lt;key&gt;"), "{text}");
+    let run = verify(&folder, &["--backup-id", "1999-01-01", "--format", "junit"]).run();
+    assert!(run.code == 3 && run.text().contains("errors=\"1\""), "{}", run.everything());
+}

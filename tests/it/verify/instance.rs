@@ -1,0 +1,297 @@
+//! Is this server equal to that backup?
+
+use std::fs;
+
+use super::{backup_into, repository_of, told, verify};
+use crate::backup::Folder;
+use crate::support::redis_ops::RedisOps;
+use crate::support::redis_server::{RedisServer, servers};
+use crate::support::sample;
+
+/// Far in the future, Unix milliseconds.
+const LATER: &str = "4102444800000";
+
+#[test]
+fn a_server_is_equal_to_its_backup_whatever_its_version_is() {
+    for installed in servers() {
+        let Some(server) = sample::builder(&installed).start() else { return };
+        sample::fill(&server);
+        let (folder, id) = repository_of(&server);
+        let (code, answer) = verify(&folder, &["-i", &server.url(), "--backup-id", &id]).json();
+        assert_eq!(code, 0, "{}: {answer:#}", installed.name);
+        assert_eq!(answer["backup_id"], id.as_str());
+        assert_eq!(told(&answer), ([0, 0, 0], Vec::new()));
+        assert_eq!(answer["comparison"]["equal"].as_u64(), answer["comparison"]["equal"].as_u64().filter(|n| *n >= 20));
+        assert_eq!(answer["comparison"]["ratio"], 1.0);
+        assert_eq!(answer["comparison"]["consistency"], "point_in_time");
+        assert_eq!(answer["comparison"]["buckets"]["differing"], 0, "the fast path was taken: {answer:#}");
+    }
+}
+
+#[test]
+fn equal_data_in_another_version_and_other_encodings_are_equal() {
+    // Every server loads what the oldest one wrote; and has its own limits for small encodings.
+    let Some(oldest) = servers().into_iter().find(|installed| installed.is("6.2")) else { return };
+    let Some(source) = sample::builder(&oldest).start() else { return };
+    sample::fill(&source);
+    let (folder, _) = repository_of(&source);
+    source.ok(&["SAVE"]);
+    let dump = source.dir().join("dump.rdb");
+    for installed in servers() {
+        let mut builder = RedisServer::builder().version(&installed).dump(&dump).arg("list-max-ziplist-size", "3");
+        for name in ["hash-max-ziplist-entries", "zset-max-ziplist-entries", "set-max-intset-entries"] {
+            builder = builder.arg(name, "1");
+        }
+        let Some(server) = builder.start() else { return };
+        let run = verify(&folder, &["-i", &server.url(), "--backup-id", "prod/latest"]).run();
+        assert_eq!(run.code, 0, "{}: {}{}", installed.name, run.text(), run.stderr);
+    }
+}
+
+#[test]
+fn each_difference_is_named() {
+    let Some(server) = RedisServer::start() else { return };
+    server.fill(3000, 20);
+    server.pipe((0..200_000).map(|_| vec![b"RPUSH".as_slice(), b"long:list", b"element"]));
+    for command in [
+        &["SET", "stays", "x"][..],
+        &["SET", "becomes a list", "x"],
+        &["SET", "ttl", "x"],
+        &["PEXPIREAT", "ttl", LATER],
+        &["HSET", "hash", "a", "1"],
+        &["SET", "moves", "x"],
+        &["SET", "goes", "x"],
+    ] {
+        server.ok(command);
+    }
+    let (folder, id) = repository_of(&server);
+    for command in [
+        &["DEL", "goes"][..],
+        &["SET", "comes", "x"],
+        &["DEL", "becomes a list"],
+        &["RPUSH", "becomes a list", "x"],
+        &["PEXPIREAT", "ttl", "4102444801000"],
+        &["HSET", "hash", "a", "2"],
+        &["LSET", "long:list", "100000", "other"],
+        &["MOVE", "moves", "3"],
+    ] {
+        server.ok(command);
+    }
+    let compare = |more: &[&str]| {
+        let url = server.url();
+        let (code, answer) = verify(&folder, &[&["-i", &url, "--backup-id", &id][..], more].concat()).json();
+        (code, told(&answer), answer)
+    };
+    let all = [
+        "expiry ttl",
+        "extra comes",
+        "extra moves",
+        "missing goes",
+        "missing moves",
+        "type becomes a list",
+        "value hash",
+        "value long:list",
+    ];
+    let (code, (counts, named), answer) = compare(&[]);
+    assert_eq!((code, counts), (2, [2, 2, 4]), "{answer:#}");
+    assert_eq!(named, all);
+    assert_eq!(answer["status"], "failed");
+    assert_eq!(answer["comparison"]["different_by"], serde_json::json!({"type": 1, "value": 2, "expiry": 1}));
+    let moved: Vec<_> = answer["comparison"]["by_key"].as_array().unwrap().iter().filter(|key| key["key"] == "moves").collect();
+    assert_eq!((&moved[0]["database"], &moved[1]["database"]), (&0.into(), &3.into()), "{moved:?}");
+
+    // Spilled to a file, the answer is the same.
+    assert_eq!(compare(&["--memory", "20KiB"]).1.1, all);
+    // A second is a difference, unless it may be.
+    assert_eq!(compare(&["--ttl-tolerance", "999ms"]).1.0, [2, 2, 4]);
+    assert_eq!(compare(&["--ttl-tolerance", "1s"]).1.0, [2, 2, 3]);
+    // Only some keys, one database, a few names.
+    assert_eq!(compare(&["--keys", "h*", "--keys", "c*"]).1.1, ["extra comes", "value hash"]);
+    assert_eq!(compare(&["--keys", "key:*"]).0, 0);
+    assert_eq!(compare(&["--db", "3"]).1.1, ["extra moves"]);
+    assert_eq!(compare(&["--limit", "2"]).1.1.len(), 2);
+    assert_eq!(compare(&["--limit", "0"]).1.0, [2, 2, 4]);
+    // What is a no.
+    for (fail_on, keys, code) in [
+        ("missing", "*", 2),
+        ("missing", "comes", 0),
+        ("extra", "comes", 2),
+        ("different", "comes", 0),
+        ("extra,missing", "hash", 0),
+        ("different", "hash", 2),
+        ("any", "comes", 2),
+    ] {
+        assert_eq!(compare(&["--fail-on", fail_on, "--keys", keys]).0, code, "{fail_on} {keys}");
+    }
+    // For people.
+    let run = verify(&folder, &["-i", &server.url(), "--backup-id", &id, "-q"]).run();
+    assert!(run.text().contains("value") && run.text().contains("long:list") && run.stderr.is_empty(), "{}", run.everything());
+    assert!(run.text().lines().last().unwrap().contains("2 missing, 2 extra, 4 different"), "{}", run.text());
+}
+
+#[test]
+fn what_expired_since_is_no_difference() {
+    let Some(server) = RedisServer::start() else { return };
+    server.fill(100, 20);
+    server.ok(&["SET", "short", "x", "PX", "300"]);
+    let (folder, id) = repository_of(&server);
+    server.wait_for("it expires", |server| server.ok(&["EXISTS", "short"]) == "0");
+    let (code, answer) = verify(&folder, &["-i", &server.url(), "--backup-id", &id]).json();
+    assert_eq!((code, told(&answer).0), (0, [0, 0, 0]), "{answer:#}");
+    assert_eq!((answer["comparison"]["expired"].as_u64(), answer["comparison"]["equal"].as_u64()), (Some(1), Some(100)));
+}
+
+#[test]
+fn hash_fields_that_expired_since_are_no_difference() {
+    for installed in servers().iter().filter(|installed| installed.is("redis-server-8.0") || installed.is("valkey-server-9")) {
+        let Some(server) = sample::builder(installed).start() else { return };
+        server.ok(&["HSET", "some", "stays", "1", "goes", "2"]);
+        server.ok(&["HPEXPIRE", "some", "200", "FIELDS", "1", "goes"]);
+        server.ok(&["HSET", "all", "goes", "1"]);
+        server.ok(&["HPEXPIRE", "all", "200", "FIELDS", "1", "goes"]);
+        let (folder, id) = repository_of(&server);
+        server.wait_for("they expire", |server| server.ok(&["EXISTS", "all"]) == "0" && server.ok(&["HLEN", "some"]) == "1");
+        // The moment of the look is a second.
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        let (code, answer) = verify(&folder, &["-i", &server.url(), "--backup-id", &id]).json();
+        assert_eq!((code, told(&answer).0), (0, [0, 0, 0]), "{}: {answer:#}", installed.name);
+        server.ok(&["HSET", "some", "stays", "2"]);
+        let (code, answer) = verify(&folder, &["-i", &server.url(), "--backup-id", &id]).json();
+        assert_eq!((code, told(&answer).1), (2, vec!["value some".to_owned()]), "{}", installed.name);
+    }
+}
+
+#[test]
+fn functions_are_data() {
+    let Some(server) = RedisServer::start() else { return };
+    if !sample::has(&server, "FUNCTION") {
+        return;
+    }
+    sample::fill(&server);
+    let (folder, id) = repository_of(&server);
+    server.ok(&["FUNCTION", "FLUSH"]);
+    let (code, answer) = verify(&folder, &["-i", &server.url(), "--backup-id", &id]).json();
+    assert_eq!((code, told(&answer).0), (2, [0, 0, 0]));
+    assert_eq!(answer["comparison"]["functions"], serde_json::json!({"expected": 1, "found": 0, "equal": false}));
+}
+
+#[test]
+fn without_an_id_the_backup_that_was_restored_last_is_meant_and_else_the_latest_of_the_instance() {
+    let Some(server) = RedisServer::start() else { return };
+    server.fill(100, 20);
+    let (folder, first) = repository_of(&server);
+    server.ok(&["SET", "later", "1"]);
+    let second = backup_into(&folder, &server);
+    // A backup of another instance is newer still.
+    let other = crate::backup::backup(&server.url(), &folder.text(), &["--name", "zoo"]).run();
+    assert_eq!(other.code, 0, "{}", other.stderr);
+
+    let settings = format!("instances:\n  prod:\n    url: {}\n", server.url());
+    let ask = || {
+        let run = verify(&folder, &["-i", "prod", "--json"]).file("redis-ops.yaml", &settings).run();
+        (run.code, run.json()["backup_id"].as_str().unwrap_or_default().to_owned(), run.stderr.clone())
+    };
+    let (code, id, words) = ask();
+    assert_eq!((code, &id), (0, &second), "{words}");
+    assert!(words.contains(&format!("prod/{second}")) && words.contains("latest"), "{words}");
+
+    let receipts = folder.path().join("prod").join(&first).join("receipts");
+    fs::create_dir_all(&receipts).unwrap();
+    let receipt = |name: &str, target: &str| fs::write(receipts.join(format!("restore-{name}.json")), target).unwrap();
+    receipt("2024-01-01T00-00-00.000Z", r#"{"target": {"instance": "prod", "run_id": "x"}}"#);
+    receipt("2024-01-02T00-00-00.000Z", r#"{"target": {"instance": "elsewhere", "run_id": "y"}}"#);
+    let (code, id, words) = ask();
+    assert_eq!((code, &id), (2, &first), "{words}");
+    assert!(words.contains("restored into prod"), "{words}");
+}
+
+#[test]
+fn what_cannot_be_reached_or_understood_is_no_answer() {
+    let Some(server) = RedisServer::start() else { return };
+    server.fill(10, 20);
+    let (folder, id) = repository_of(&server);
+    let (code, answer) = verify(&folder, &["-i", "redis://127.0.0.1:1", "--backup-id", &id, "--timeout", "1s"]).json();
+    assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("connection_refused")), "{answer:#}");
+    let (code, answer) = verify(&folder, &["-i", &server.url(), "--backup-id", "2001-01-01"]).json();
+    assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("not_found")), "{answer:#}");
+
+    // An RDB with a type that nobody knows yet, in a version that nobody knows yet; without a checksum.
+    let newer = folder.path().join("newer.rdb");
+    fs::write(&newer, b"REDIS0099\xfe\x00\xc8\x03abcwhatever\xff\0\0\0\0\0\0\0\0").unwrap();
+    let run = RedisOps::new().args(["backup", "--from-file"]).arg(&newer).args(["--name", "new", "-r", &folder.text()]).run();
+    assert_eq!(run.code, 1, "{}", run.everything());
+    for more in [&["-i", &server.url()][..], &["--against", &format!("prod/{id}")]] {
+        let (code, answer) = verify(&folder, &[&["--backup-id", "new/latest"][..], more].concat()).json();
+        assert_eq!((code, answer["status"].as_str()), (3, Some("unknown")), "{answer:#}");
+    }
+}
+
+#[test]
+fn a_damaged_backup_proves_nothing() {
+    let Some(server) = RedisServer::start() else { return };
+    server.fill(3000, 50);
+    let (folder, id) = repository_of(&server);
+    let object = folder.the("dump.rdb.gz");
+    let mut bytes = fs::read(&object).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&object, &bytes).unwrap();
+    server.ok(&["SET", "key:1", "other"]);
+    let (code, answer) = verify(&folder, &["-i", &server.url(), "--backup-id", &id]).json();
+    assert_eq!((code, answer["status"].as_str()), (2, Some("failed")), "{answer:#}");
+    assert!(answer["comparison"].is_null() && !answer["findings"].as_array().unwrap().is_empty(), "{answer:#}");
+    fs::remove_file(&object).unwrap();
+    let (code, answer) = verify(&folder, &["-i", &server.url(), "--backup-id", &id]).json();
+    assert_eq!((code, answer["findings"][0]["id"].as_str()), (2, Some("missing_object")), "{answer:#}");
+}
+
+#[test]
+fn a_census_that_is_lost_is_made_again_and_a_file_needs_none() {
+    let Some(server) = RedisServer::start() else { return };
+    sample::fill(&server);
+    let (folder, id) = repository_of(&server);
+    server.ok(&["SAVE"]);
+    server.ok(&["RPUSH", "list", "one more"]);
+    // Not of this version of the digest, as an older tool would have written it.
+    let manifest = folder.the("manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    assert!(text.contains("\"digest_version\""));
+    let dump = server.dir().join("dump.rdb").display().to_string();
+    let (code, answer) =
+        RedisOps::new().args(["verify", "--file", &dump, "-i", &server.url(), "--progress", "none"]).json();
+    assert_eq!((code, told(&answer).1), (2, vec!["value list".to_owned()]), "{answer:#}");
+    fs::write(folder.the("census.bin"), b"nonsense").unwrap();
+    // Its SHA-256 is in the manifest: the backup is not what was published.
+    let (code, answer) = verify(&folder, &["-i", &server.url(), "--backup-id", &id]).json();
+    assert_eq!((code, answer["findings"][0]["id"].as_str()), (2, Some("checksum_mismatch")), "{answer:#}");
+}
+
+#[test]
+fn a_server_that_refuses_replication_is_read_key_by_key() {
+    let Some(server) = RedisServer::start() else { return };
+    sample::fill(&server);
+    let (folder, id) = repository_of(&server);
+    server.ok(&["ACL", "SETUSER", "reader", "on", ">long-password", "~*", "+@all", "-psync", "-sync", "-replconf"]);
+    let ask = || {
+        let url = format!("redis://reader:long-password@127.0.0.1:{}", server.port());
+        let (code, answer) = verify(&folder, &["-i", &url, "--backup-id", &id]).json();
+        assert_eq!(answer["comparison"]["consistency"], "fuzzy", "{answer:#}");
+        (code, told(&answer).1)
+    };
+    assert_eq!(ask(), (0, Vec::new()));
+    server.ok(&["RPUSH", "list", "one more"]);
+    assert_eq!(ask(), (2, vec!["value list".to_owned()]));
+}
+
+#[test]
+fn one_difference_in_an_empty_server_is_every_key() {
+    let (Some(server), Some(empty)) = (RedisServer::start(), RedisServer::start()) else { return };
+    server.fill(2500, 10);
+    let (folder, id) = repository_of(&server);
+    let (code, answer) = verify(&folder, &["-i", &empty.url(), "--backup-id", &id, "--limit", "7"]).json();
+    let (counts, named) = told(&answer);
+    assert_eq!((code, counts, named.len()), (2, [2500, 0, 0], 7));
+    let nothing = Folder::new();
+    let run = verify(&nothing, &["-i", &empty.url()]).run();
+    assert_eq!(run.code, 3, "{}", run.everything());
+}
