@@ -1,1 +1,3 @@
-//! (to be written)
+//! Proving backups good.
+
+mod file;
