@@ -148,7 +148,9 @@ pub fn status(findings: &[Finding]) -> Status {
     findings
         .iter()
         .map(|finding| match (finding.severity, finding.id.as_str()) {
-            (_, "structure_not_understood" | "could_not_tell") => Status::Unknown,
+            (_, "structure_not_understood" | "could_not_tell")
+            // Newer than known; a version that never was is damage.
+            | (Severity::Warning, "unsupported_rdb_version") => Status::Unknown,
             (Severity::Info, _) => Status::Ok,
             (Severity::Warning, _) => Status::Warning,
             (Severity::Critical, _) => Status::Failed,

@@ -1,5 +1,6 @@
 //! Makes seeds for every target out of RDB files: `seeds CORPUS_FOLDER RDB_FOLDER…`.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,21 +9,25 @@ use redis_ops::checks;
 use redis_ops::rdb::dump::payload;
 use redis_ops::rdb::visit::{Entry, EntryEnd, Interest, Visit};
 use redis_ops::rdb::{Dialect, Scanner, ValueType};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Longer files and values slow the fuzzer down more than they tell it.
 const LONGEST: usize = 4096;
 
+/// Seeds of one target and one type of value, or form of a file: more of them only repeat each other.
+const ENOUGH: usize = 40;
+
 fn main() {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
     let corpus = arguments.next().expect("usage: seeds CORPUS_FOLDER RDB_FOLDER…");
-    let mut seeds = Seeds { corpus, written: 0 };
+    let mut seeds = Seeds { corpus, written: HashMap::new() };
     arguments.for_each(|folder| seeds.folder(&folder));
-    println!("{} seeds", seeds.written);
+    println!("{} seeds", seeds.written.values().sum::<usize>());
 }
 
 struct Seeds {
     corpus: PathBuf,
-    written: u64,
+    written: HashMap<(&'static str, u8), usize>,
 }
 
 impl Seeds {
@@ -39,7 +44,7 @@ impl Seeds {
 
     fn file(&mut self, rdb: &[u8]) {
         if rdb.len() <= LONGEST {
-            self.write("scanner", &[&[1], rdb].concat());
+            self.write("scanner", rdb.get(8).copied().unwrap_or(0), &[&[1], rdb].concat());
         }
         let mut values = Values::default();
         let mut scanner = Scanner::new();
@@ -50,13 +55,17 @@ impl Seeds {
             }
             let version = values.version;
             let form = u8::from(version == 80) * 4;
-            self.write("values", &[&[value_type.0, form], &body[..]].concat());
-            self.write("dump", &payload(value_type, None, &body, u16::try_from(version).expect("two bytes")));
+            self.write("values", value_type.0, &[&[value_type.0, form], &body[..]].concat());
+            self.write(
+                "dump",
+                value_type.0,
+                &payload(value_type, None, &body, u16::try_from(version).expect("two bytes")),
+            );
             if let Some((string, packed)) = string(&body) {
                 if packed {
-                    self.write("lzf", &[&[0], string].concat());
+                    self.write("lzf", value_type.0, &[&[0], string].concat());
                 } else if let Some(index) = checks::PACKED.iter().position(|packed| *packed == value_type.0) {
-                    self.write("packed", &[&[index as u8], string].concat());
+                    self.write("packed", value_type.0, &[&[index as u8], string].concat());
                 }
             }
             // The first node of a chain or of a stream: 12, 13, 14 and 15 are its names in the target.
@@ -68,22 +77,26 @@ impl Seeds {
                 _ => continue,
             };
             if let Some((string, false)) = body.get(skipped..).and_then(string) {
-                self.write("packed", &[&[how], string].concat());
+                self.write("packed", how, &[&[how], string].concat());
             }
         }
         let mut counter = Counter::of_everything(0);
         _ = Scanner::new().push(rdb, &mut counter);
         let census = encode(&counter.finish());
         if census.len() <= LONGEST {
-            self.write("census", &census);
+            self.write("census", 0, &census);
         }
     }
 
-    fn write(&mut self, target: &str, bytes: &[u8]) {
+    fn write(&mut self, target: &'static str, form: u8, bytes: &[u8]) {
+        let written = self.written.entry((target, form)).or_default();
+        if *written == ENOUGH {
+            return;
+        }
+        *written += 1;
         let folder = self.corpus.join(target);
         fs::create_dir_all(&folder).expect("a folder");
-        fs::write(folder.join(format!("seed-{:016x}", redis_ops::rdb::crc64(bytes))), bytes).expect("a seed");
-        self.written += 1;
+        fs::write(folder.join(format!("seed-{:016x}", xxh3_64(bytes))), bytes).expect("a seed");
     }
 }
 

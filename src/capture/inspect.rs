@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::census::{Census, Counter};
 use crate::codec::Sha256Digest;
 use crate::rdb::visit::{Checksum, Entry, EntryEnd, Interest, Piece, Visit};
-use crate::rdb::{Dialect, HintMismatch, RdbError, Scanner};
+use crate::rdb::{Dialect, DuplicateKey, DuplicateKeys, HintMismatch, RdbError, Scanner};
 use crate::repository::manifest::{Structure, StructureState};
 
 /// Aux fields of one file that are kept; a file may hold any number.
@@ -51,11 +51,25 @@ pub struct Inspected {
     pub keys: u64,
     /// Keys without any element: servers from 6.2 on leave them out when they load the file.
     pub empty_keys: u64,
+    /// Offset of the value of the first of them.
+    pub first_empty_key: Option<u64>,
     /// The first database whose RESIZEDB announces another number of keys than were found.
     pub hint_mismatch: Option<HintMismatch>,
+    /// The first key that stands there twice, if such were looked for.
+    pub duplicate: Option<DuplicateKey>,
+    /// Keys that stand there twice, if such were looked for.
+    pub duplicates: u64,
+    /// Keys beyond the limit of [`Inspector::looking_for_duplicates`]: the same one twice among them was not noticed.
+    pub not_compared: u64,
 }
 
 impl Inspected {
+    /// False where the version is newer than we know, though all was understood: no server of a version that we know
+    /// loads it.
+    pub fn is_version_known(&self) -> bool {
+        self.rdb_version <= self.dialect.newest_known()
+    }
+
     /// The CRC64 at the end, as 16 hex digits; `None` where the server computed none.
     pub fn crc64(&self) -> Option<String> {
         match self.checksum {
@@ -77,10 +91,17 @@ impl Inspector {
         Self::new(None)
     }
 
+    /// Looks for keys that stand there twice, among at most so many; see [`DuplicateKeys::new`] for the memory. A server's
+    /// own stream holds none; a file that was put together by somebody may.
+    pub fn looking_for_duplicates(mut self, most: usize) -> Self {
+        self.notes.duplicates = Some(DuplicateKeys::new(most));
+        self
+    }
+
     fn new(counter: Option<Counter>) -> Self {
         Self {
             scanner: Scanner::new(),
-            notes: Notes { counter, aux: BTreeMap::new() },
+            notes: Notes { counter, duplicates: None, aux: BTreeMap::new() },
             sha256: Sha256Digest::new(),
             length: 0,
             not_understood: None,
@@ -122,6 +143,7 @@ impl Inspector {
             return self.finish_skimmed(error);
         }
         let summary = self.scanner.finish()?;
+        let duplicates = self.notes.duplicates.unwrap_or_default();
         Ok(Inspected {
             dialect: summary.dialect,
             rdb_version: summary.version,
@@ -135,7 +157,11 @@ impl Inspector {
             census: self.notes.counter.map(Counter::finish),
             keys: summary.keys,
             empty_keys: summary.empty_keys,
+            first_empty_key: summary.first_empty_key,
             hint_mismatch: summary.first_hint_mismatch,
+            duplicate: duplicates.first().cloned(),
+            duplicates: duplicates.count(),
+            not_compared: duplicates.unchecked(),
         })
     }
 
@@ -156,7 +182,11 @@ impl Inspector {
             census: None,
             keys: 0,
             empty_keys: 0,
+            first_empty_key: None,
             hint_mismatch: None,
+            duplicate: None,
+            duplicates: 0,
+            not_compared: 0,
         })
     }
 }
@@ -164,6 +194,7 @@ impl Inspector {
 /// Hears everything; hands on to the census what it wants.
 struct Notes {
     counter: Option<Counter>,
+    duplicates: Option<DuplicateKeys>,
     aux: BTreeMap<String, String>,
 }
 
@@ -198,6 +229,9 @@ impl Visit for Notes {
 
     #[inline]
     fn entry(&mut self, entry: &Entry<'_>) -> Interest {
+        if let Some(duplicates) = &mut self.duplicates {
+            duplicates.entry(entry);
+        }
         match &mut self.counter {
             Some(counter) => counter.entry(entry),
             None => Interest::default(),

@@ -104,7 +104,9 @@ impl Decompressor {
             State::Frame(_) | State::Stream(..) | State::Skip(_) => Some(CodecErrorKind::Truncated),
         };
         if let Some(kind) = kind {
-            return Err(self.report(CodecError::new(self.offset, kind)));
+            // What is decoded as it comes ends where the bytes do: its content up to there was handed on.
+            let seen = if let State::Stream(_, seen) = &self.state { *seen } else { 0 };
+            return Err(self.report(CodecError::new(self.offset + seen, kind)));
         }
         let offset = self.offset;
         self.crew.end().map_err(|Gone| CodecError::new(offset, CodecErrorKind::Stopped))?;

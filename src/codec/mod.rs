@@ -135,7 +135,8 @@ fn ranged<N: FromStr + PartialOrd + fmt::Display>(
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} (at byte {offset})")]
 pub struct CodecError {
-    /// Offset of the frame in the stored bytes; for compression, in the raw bytes.
+    /// Offset of the frame in the stored bytes, for a frame that is decoded as it comes (one of somebody else's, or a very
+    /// long one) of the part of it that was being decoded, at its early end of that end; for compression, in the raw bytes.
     pub offset: u64,
     /// What it is.
     pub kind: CodecErrorKind,

@@ -90,6 +90,7 @@ impl fmt::Display for RdbError {
             ErrorKind::ChecksumMismatch { stored, computed } => {
                 write!(f, "checksum mismatch at byte {offset}: {stored:016x} in the file, {computed:016x} computed")
             }
+            ErrorKind::Truncated if offset == 0 => f.write_str("the file is empty"),
             ErrorKind::Truncated => write!(f, "the file ends early, after {offset} bytes"),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use redis::{Cmd, Value, cmd};
 
-use crate::connection::{CommandError, Connection, Node, ServerError};
+use crate::connection::{Address, CommandError, Connection, Node, ServerError};
 use crate::introspection::{Mode, ServerFacts};
 use crate::replies::{AclUser, Config, Info, Reply};
 use crate::restore::facts::{Counters, TargetFacts};
@@ -76,7 +76,7 @@ pub async fn ask(
         min_replicas: number("min-replicas-to-write"),
         writes_stopped: saves && stops && failed,
         host_memory: info.u64("total_system_memory").filter(|bytes| *bytes > 0),
-        host_free: None,
+        host_free: if is_here(&node.address) { free_memory() } else { None },
         functions: functions_of(functions),
         user,
         forbidden: rights.0,
@@ -213,6 +213,24 @@ fn own_slots(slots: &Reply, info: &Info) -> u64 {
     });
     let number = |reply: Option<&Reply>| reply.and_then(Reply::integer).unwrap_or(0);
     ranges.map(|range| (number(range.items().get(1)) - number(range.items().first()) + 1).max(0).unsigned_abs()).sum()
+}
+
+/// Whether a server is on this host for sure.
+fn is_here(address: &Address) -> bool {
+    match address {
+        Address::Unix { .. } => true,
+        Address::Tcp { host, .. } => {
+            host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+        }
+        Address::Sentinel { .. } => false,
+    }
+}
+
+/// `MemAvailable` of this host, in bytes; `None` where the system does not tell (Linux does).
+fn free_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// An answer of the library as one of ours.

@@ -125,6 +125,7 @@ pub async fn run<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let keeps_names = job.created.is_some();
     let ledger = Arc::new(Ledger::new(job.before.tally.clone(), job.before.prefix, job.created));
     let budget = Arc::new(Budget::new(ON_THE_WAY));
     let (used_in, used_out) = crossbeam_channel::bounded(2 * QUEUE * streams.len().max(1));
@@ -135,6 +136,7 @@ where
         usual: BATCH,
         silence: job.silence,
         skip_existing: job.plan.existing == Existing::Skip,
+        keeps_names,
         clock: job.plan.clock,
     };
     let mut lanes = Vec::new();

@@ -62,6 +62,9 @@ impl TargetFormat {
         let (major, minor, _) = server.version_numbers();
         let is_valkey = server.is_valkey();
         let (valkey, version) = match (is_valkey, major, minor) {
+            // Redict writes version 12 and knows none of its types; KeyDB stayed at Redis 6.
+            _ if server.name == "redict" => (false, 11),
+            _ if server.name == "keydb" => (false, 9),
             (true, 9, 0 | 1) => (true, 80),
             (true, 9.., _) => (true, 81),
             (true, ..) => (false, 11),
@@ -74,8 +77,6 @@ impl TargetFormat {
             (false, ..) => (false, 15),
         };
         let field_expiry = valkey || (!is_valkey && version >= 12 && (major, minor) >= (7, 4));
-        // Redict stayed at 7.2's types though it writes version 12.
-        let field_expiry = field_expiry && server.name != "redict";
         Self { valkey, version, field_expiry, server: (major, minor), is_valkey }
     }
 
@@ -99,7 +100,7 @@ impl TargetFormat {
         match dialect {
             Dialect::Valkey => self.valkey && version <= self.version,
             Dialect::Redis if version <= 11 => version <= self.version || self.valkey,
-            Dialect::Redis => !self.valkey && version <= self.version && self.field_expiry,
+            Dialect::Redis => !self.valkey && version <= self.version,
         }
     }
 

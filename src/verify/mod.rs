@@ -12,6 +12,7 @@ pub mod receipt;
 pub mod walk;
 
 mod level;
+mod of_file;
 mod reading;
 
 use std::path::Path;
@@ -26,12 +27,12 @@ use crate::examination::{self, Observed};
 use crate::finding::{Finding, Severity};
 use crate::progress::{Progress, Unit};
 use crate::rdb::RdbError;
-use crate::rdb::visit::Checksum;
 use crate::repository::manifest::{Manifest, Shard, StructureState};
 use crate::repository::{Repository, RepositoryError};
 use crate::status::Status;
 use crate::storage::StorageError;
 use drill::DrillError;
+use of_file::of_file;
 use reading::{Looking, Read, drive};
 
 pub use level::Level;
@@ -181,6 +182,10 @@ pub struct FileReport {
     pub inspected: Option<Inspected>,
 }
 
+/// Keys of a file among which the same one twice is looked for: a table of this many hashes takes about 140 MiB, and one
+/// more would double it.
+pub const COMPARED_KEYS: usize = 7 << 20;
+
 /// Verifies an RDB file that somebody has: `.rdb`, `.rdb.gz`, `.rdb.zst`, `-`.
 ///
 /// # Errors
@@ -196,6 +201,7 @@ pub async fn file(
     let opened = open_file(path, threads).map_err(raw_error)?;
     progress.phase("verifying", Unit::Bytes, None);
     let inspector = if with_census { Inspector::with_census(moment_ms) } else { Inspector::without_census() };
+    let inspector = inspector.looking_for_duplicates(COMPARED_KEYS);
     let read = drive(opened, Looking::Structure(Box::new(inspector), None), progress, cancel).await?;
     let mut checked = Checked { objects: 1, ..Checked::default() };
     let mut findings = Vec::new();
@@ -208,41 +214,6 @@ pub async fn file(
     let census = inspected.as_mut().and_then(|inspected| inspected.census.take());
     let status = examination::status(&findings);
     Ok(FileReport { report: Report { checked, findings, census, drill: None, status }, inspected })
-}
-
-/// What is worth saying of a file that is whole.
-fn of_file(inspected: &Inspected) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    if let Some(error) = inspected.not_understood {
-        findings.push(examination::not_understood(error.offset).evidence("error", error.to_string()));
-    }
-    if inspected.crc64().is_none() && inspected.checksum != Checksum::NotInThisVersion {
-        findings.push(examination::checksum_absent());
-    }
-    if inspected.trailing_bytes > 0 {
-        findings.push(
-            Finding::new(Severity::Warning, "trailing_bytes", "bytes follow the end of the RDB")
-                .evidence("offset", inspected.raw_bytes)
-                .evidence("bytes", inspected.trailing_bytes)
-                .why("servers ignore them; an older file may have been overwritten by a shorter one"),
-        );
-    }
-    if inspected.empty_keys > 0 {
-        findings.push(
-            Finding::new(Severity::Warning, "empty_key", "keys without any element")
-                .evidence("keys", inspected.empty_keys)
-                .why("servers from 6.2 on leave them out when they load the file"),
-        );
-    }
-    if let Some(hint) = inspected.hint_mismatch {
-        findings.push(
-            Finding::new(Severity::Info, "hint_differs", "a database announces another number of keys than it holds")
-                .evidence("database", hint.database)
-                .evidence("announced", hint.announced.0)
-                .evidence("found", hint.found.0),
-        );
-    }
-    findings
 }
 
 async fn presence(

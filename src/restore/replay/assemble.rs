@@ -166,6 +166,14 @@ impl Assembler {
                 // Which module it is stands at the beginning of its value.
                 Interest { raw: true, pieces: entry.value_type == ValueType::MODULE_2 }
             }
+            // One atomic command, with expiry and idle time; a value too long to be held comes again, with a length.
+            Route::Commands(_) if self.transcodes(entry) && known.is_none() => {
+                self.outbox.select(database);
+                self.payload.begin(&mut self.outbox, entry, self.plan.format, database, expire_ms, replace, None);
+                self.payload.transcode(entry.value_type, self.dialect, self.version, self.plan.format);
+                self.current = Current::Payload;
+                Interest { raw: true, pieces: false }
+            }
             Route::Commands(_) => {
                 // Straight to its name only where nobody can have it; what an interrupted run left would be added to.
                 let direct = self.plan.target_was_empty && ordinal >= self.plan.sent;
@@ -178,6 +186,13 @@ impl Assembler {
                 self.leave()
             }
         }
+    }
+
+    /// Whether a value that cannot go as it is goes as a payload of another form all the same. The fields of a hash with a
+    /// template are not in its value, and expiries of fields that are to be moved are told only piece by piece.
+    fn transcodes(&self, entry: &Entry<'_>) -> bool {
+        let moved = self.plan.choices.ttl != Ttl::Keep && matches!(entry.value_type.0, 22..=25);
+        !self.plan.by_commands && !moved && !matches!(entry.value_type.0, 29..=32)
     }
 
     fn leave(&mut self) -> Interest {

@@ -95,11 +95,6 @@ impl Ledger {
         }
     }
 
-    /// Whether names of created keys are wanted.
-    pub fn keeps_names(&self) -> bool {
-        self.lock().created.is_some()
-    }
-
     /// Nothing more is to be sent; the first reason counts.
     pub fn stop(&self, stop: Stop) {
         self.lock().stop.get_or_insert(stop);

@@ -1,9 +1,10 @@
 //! When a target may be fed by replication, and how it takes the RDB in: judged on plain facts, before anything is touched.
 
 use super::Load;
-use crate::introspection::ServerFacts;
+use crate::introspection::{Mode, NodeRole, ServerFacts};
 use crate::rdb::dump::Target;
 use crate::rdb::{Dialect, ValueType};
+use crate::restore::TargetFacts;
 
 /// What is known of the target.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -26,6 +27,24 @@ pub struct Facts {
     pub may_replicaof: Option<bool>,
     /// Its memory.
     pub memory: Memory,
+}
+
+impl Facts {
+    /// From what the preflight has asked.
+    pub fn of(target: &TargetFacts) -> Self {
+        let forbidden = |name: &str| target.forbidden.as_ref().map(|names| names.iter().any(|other| other == name));
+        Self {
+            version: target.server.version_numbers(),
+            cluster: target.server.mode == Mode::Cluster,
+            replica: target.server.role == NodeRole::Replica,
+            sentinel: target.watched == Some(true),
+            replicas: target.server.replicas.len(),
+            databases: target.n_databases,
+            empty: target.keys() == 0,
+            may_replicaof: forbidden("replicaof").map(|forbidden| !forbidden),
+            memory: Memory { used: target.server.used_memory, host: target.host_memory },
+        }
+    }
 }
 
 /// Memory of the target, in bytes.

@@ -49,7 +49,7 @@ async fn a_scan_gives_the_census_of_the_server_s_own_rdb() {
         assert_eq!((found.expires, found.fields_with_expiry), (expected.expires, expected.fields_with_expiry));
         assert_eq!((&found.by_database, &found.functions), (&expected.by_database, &expected.functions));
         let types = |census: &Census| {
-            census.by_type.iter().map(|(kind, total)| (kind.clone(), total.keys, total.elements)).collect::<Vec<_>>()
+            census.by_type.iter().map(|(kind, total)| (*kind, total.keys, total.elements)).collect::<Vec<_>>()
         };
         assert_eq!(types(&found), types(&expected), "{}", installed.name);
         assert_eq!((report.keys, report.gone, report.duplicates, report.warnings), (found.keys, 0, 0, vec![]));

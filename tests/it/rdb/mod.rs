@@ -8,3 +8,4 @@ mod flips;
 mod newer;
 mod public;
 mod recorder;
+mod smoke;

@@ -1,5 +1,6 @@
 //! Restores into real servers.
 
+mod command;
 mod faults;
 mod file;
 mod replica;

@@ -1,5 +1,6 @@
 //! Proof: instances held against backups, backups against each other, drills, walks, and looks inside.
 
+mod file;
 mod all;
 mod drill;
 mod inside;

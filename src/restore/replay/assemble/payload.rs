@@ -3,7 +3,8 @@
 //! `RESTORE key ttl payload [REPLACE] ABSTTL [IDLETIME s | FREQ n]`, where the payload is the type, the value as it stands in
 //! the file, the format version (little-endian, two bytes) and a CRC64 over all of it (Redis `cluster.c`, `createDumpPayload`).
 
-use crate::rdb::opcode;
+use crate::rdb::dump::{NotPossible, Target, transcode};
+use crate::rdb::opcode::{self, Dialect, ValueType};
 use crate::rdb::visit::Entry;
 use crate::rdb::{Crc64, crc64};
 use crate::restore::replay::assemble::HELD_AT_MOST;
@@ -15,7 +16,7 @@ use crate::restore::target_format::{Loss, TargetFormat};
 const FOOTER: u64 = 10;
 
 /// The command that is being made.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Payload {
     /// Where the command begins in the batch.
     command_at: usize,
@@ -33,9 +34,41 @@ pub struct Payload {
     version: u32,
     database: u64,
     expire_ms: i64,
+    /// Where the type stands.
+    type_at: usize,
+    /// The target does not know the encoding: what it is, and of which file.
+    foreign: Option<(ValueType, Dialect, u32)>,
+    target: Target,
+}
+
+impl Default for Payload {
+    fn default() -> Self {
+        Self {
+            command_at: 0,
+            digits_at: 0,
+            digits: 0,
+            payload_at: 0,
+            length: 0,
+            known: None,
+            key: Vec::new(),
+            tail: Vec::new(),
+            version: 0,
+            database: 0,
+            expire_ms: 0,
+            type_at: 0,
+            foreign: None,
+            target: Target { dialect: Dialect::Redis, rdb_version: 9 },
+        }
+    }
 }
 
 impl Payload {
+    /// The value that begins has an encoding that the target does not know: it is brought into one that it does.
+    pub fn transcode(&mut self, value_type: ValueType, dialect: Dialect, version: u32, format: TargetFormat) {
+        self.foreign = Some((value_type, dialect, version));
+        self.target = Target { dialect: format.dialect(), rdb_version: format.version };
+    }
+
     /// Begins the command of a key. `known`: the length of the value, if it is to leave in parts.
     #[expect(clippy::too_many_arguments, reason = "one call, and all of it is needed there")]
     pub fn begin(
@@ -79,6 +112,8 @@ impl Payload {
             bytes.push(opcode::KEY_META_OR_SLOT_IMPORT);
             bytes.extend_from_slice(meta);
         }
+        self.type_at = bytes.len();
+        self.foreign = None;
         bytes.push(entry.value_type.0);
         self.known = known.map(|length| {
             let mut crc = Crc64::new();
@@ -141,6 +176,11 @@ impl Payload {
 
     /// Completes the command.
     pub fn end(&mut self, outbox: &mut Outbox) {
+        if let Err(reason) = self.to_known_form(&mut outbox.batch.bytes) {
+            self.abandon(outbox);
+            outbox.batch.tally.failed(self.database, &self.key, reason.to_string());
+            return;
+        }
         let version = (self.version as u16).to_le_bytes();
         let bytes = &mut outbox.batch.bytes;
         let crc = match self.known.take() {
@@ -160,6 +200,16 @@ impl Payload {
         bytes.extend_from_slice(&crc.to_le_bytes());
         bytes.extend_from_slice(&self.tail);
         outbox.push(What::Whole, self.database, self.expire_ms, crc, &[&self.key]);
+    }
+
+    /// Replaces the type and the value, if the target does not know the encoding.
+    fn to_known_form(&mut self, bytes: &mut Vec<u8>) -> Result<(), NotPossible> {
+        let Some((value_type, dialect, version)) = self.foreign.take() else { return Ok(()) };
+        let known = transcode(value_type, dialect, version, &bytes[self.type_at + 1..], &self.target)?;
+        bytes.truncate(self.type_at);
+        bytes.push(known.value_type.0);
+        bytes.extend_from_slice(&known.body);
+        Ok(())
     }
 
     /// Writes the payload's length where room was left for it, and makes more room or less where that was wrong.

@@ -1,0 +1,74 @@
+//! What is worth saying of a file that is whole.
+
+use super::COMPARED_KEYS;
+use crate::capture::Inspected;
+use crate::examination;
+use crate::finding::{Finding, Severity};
+use crate::rdb::visit::Checksum;
+
+/// What is odd, and what servers do not forgive.
+pub(super) fn of_file(inspected: &Inspected) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(error) = inspected.not_understood {
+        findings.push(examination::not_understood(error.offset).evidence("error", error.to_string()));
+    }
+    if inspected.not_understood.is_none() && !inspected.is_version_known() {
+        findings.push(
+            Finding::new(
+                Severity::Warning,
+                "unsupported_rdb_version",
+                "the RDB has a version that nobody is known to write",
+            )
+            .evidence("version", inspected.rdb_version)
+            .evidence("newest_known", inspected.dialect.newest_known())
+            .why("all of it was understood, but every server that we know refuses to load it")
+            .fix("look at it with a newer redis-ops, or load it into the server that wrote it"),
+        );
+    }
+    if let Some(duplicate) = &inspected.duplicate {
+        findings.push(
+            Finding::new(Severity::Critical, "duplicate_key", "a key stands in the file twice")
+                .evidence("offset", duplicate.value_offset)
+                .evidence("offset_in", "rdb")
+                .evidence("database", duplicate.database)
+                .evidence("keys", inspected.duplicates)
+                .why("servers end with an error when they load such a file, or abort"),
+        );
+    }
+    if inspected.not_compared > 0 {
+        let title = format!("duplicate keys were not looked for beyond {COMPARED_KEYS} keys");
+        findings.push(
+            Finding::new(Severity::Info, "duplicates_not_sought", title).evidence("keys", inspected.not_compared),
+        );
+    }
+    if inspected.crc64().is_none() && inspected.checksum != Checksum::NotInThisVersion {
+        findings.push(examination::checksum_absent());
+    }
+    if inspected.trailing_bytes > 0 {
+        findings.push(
+            Finding::new(Severity::Warning, "trailing_bytes", "bytes follow the end of the RDB")
+                .evidence("offset", inspected.raw_bytes)
+                .evidence("offset_in", "rdb")
+                .evidence("bytes", inspected.trailing_bytes)
+                .why("servers ignore them; an older file may have been overwritten by a shorter one"),
+        );
+    }
+    if let Some(offset) = inspected.first_empty_key {
+        findings.push(
+            Finding::new(Severity::Warning, "empty_key", "keys without any element")
+                .evidence("offset", offset)
+                .evidence("offset_in", "rdb")
+                .evidence("keys", inspected.empty_keys)
+                .why("servers from 6.2 on leave them out when they load the file"),
+        );
+    }
+    if let Some(hint) = inspected.hint_mismatch {
+        findings.push(
+            Finding::new(Severity::Info, "hint_differs", "a database announces another number of keys than it holds")
+                .evidence("database", hint.database)
+                .evidence("announced", hint.announced.0)
+                .evidence("found", hint.found.0),
+        );
+    }
+    findings
+}

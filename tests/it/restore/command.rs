@@ -1,0 +1,97 @@
+//! `redis-ops restore` as a person runs it.
+
+use serde_json::Value;
+
+use crate::support::redis_ops::RedisOps;
+use crate::support::redis_server::RedisServer;
+
+/// A server with some data, an empty one, and a repository with a backup of the first.
+struct Pair {
+    source: RedisServer,
+    target: RedisServer,
+    folder: tempfile::TempDir,
+}
+
+impl Pair {
+    fn new() -> Option<Self> {
+        let (source, target) = (RedisServer::start()?, RedisServer::start()?);
+        source.fill(500, 100);
+        source.ok(&["RPUSH", "list", "a", "b"]);
+        let folder = tempfile::tempdir().unwrap();
+        let pair = Self { source, target, folder };
+        let (code, answer) =
+            RedisOps::new().args(["-i", &pair.source.url(), "-r", &pair.repository(), "backup"]).json();
+        assert_eq!(code, 0, "{answer}");
+        Some(pair)
+    }
+
+    fn repository(&self) -> String {
+        self.folder.path().display().to_string()
+    }
+
+    /// Runs a restore of the only instance's newest backup.
+    fn restore(&self, more: &[&str]) -> (i32, Value) {
+        let instance = format!("127-0-0-1-{}", self.source.port());
+        let id = format!("{instance}/latest");
+        let mut line = vec!["-r", "", "restore", "--backup-id", &id, "--target-instance", ""];
+        let (repository, url) = (self.repository(), self.target.url());
+        (line[1], line[6]) = (&repository, &url);
+        line.extend(more);
+        RedisOps::new().args(line).json()
+    }
+}
+
+#[test]
+fn a_backup_is_planned_restored_and_refused_the_second_time() {
+    let Some(pair) = Pair::new() else { return };
+    let (code, answer) = pair.restore(&["--plan"]);
+    assert_eq!((code, &answer["plan"]["method"]), (0, &"restore".into()), "{answer}");
+    assert_eq!(pair.target.ok(&["DBSIZE"]), "0", "a plan writes nothing");
+
+    let (code, answer) = pair.restore(&["--no-proof"]);
+    assert_eq!(code, 0, "{answer}");
+    let result = &answer["result"];
+    assert_eq!((&result["in_backup"], &result["restored"]), (&501.into(), &501.into()));
+    assert_eq!(result["lost"], Value::Array(Vec::new()));
+    assert!(result["phases"]["load"].as_f64().unwrap() > 0.0);
+    assert_eq!(pair.target.ok(&["DEBUG", "DIGEST"]).len(), 40);
+
+    let (code, answer) = pair.restore(&[]);
+    assert_eq!((code, &answer["error"]["code"]), (2, &"target_not_empty".into()), "{answer}");
+    assert_eq!(answer["error"]["message"], "the target holds 501 keys");
+    let (code, answer) = pair.restore(&["--on-conflict", "fail"]);
+    assert_eq!((code, &answer["error"]["code"]), (2, &"key_exists".into()), "{answer}");
+    let (code, answer) = pair.restore(&["--on-conflict", "skip", "--no-proof"]);
+    assert_eq!((code, &answer["result"]["skipped"]), (1, &501.into()), "{answer}");
+}
+
+#[test]
+fn replacing_all_asks_and_takes_a_safety_backup_first() {
+    let Some(pair) = Pair::new() else { return };
+    pair.target.ok(&["SET", "precious", "1"]);
+    let (code, _) = pair.restore(&["--replace-all"]);
+    assert_eq!(code, 3, "nobody is there to answer");
+    assert_eq!(pair.target.ok(&["DBSIZE"]), "1");
+    let (code, answer) = pair.restore(&["--replace-all", "--yes", "--no-proof"]);
+    assert_eq!(code, 0, "{answer}");
+    assert_eq!(pair.target.ok(&["DBSIZE"]), "501");
+    let (code, list) = RedisOps::new().args(["-r", &pair.repository(), "list"]).json();
+    let safety = list["backups"].as_array().unwrap().iter().filter(|backup| backup["purpose"] == "safety").count();
+    assert_eq!((code, safety), (0, 1), "{list}");
+}
+
+#[test]
+fn some_keys_of_any_file_go_where_they_are_wanted() {
+    let Some(pair) = Pair::new() else { return };
+    pair.source.ok(&["SAVE"]);
+    let file = pair.source.dir().join("dump.rdb").display().to_string();
+    let url = pair.target.url();
+    let line = ["restore", "--file", &file, "--target-instance", &url, "--keys", "list", "--db", "0:5", "--no-proof"];
+    let (code, answer) = RedisOps::new().args(line).json();
+    assert_eq!(
+        (code, &answer["result"]["restored"], &answer["result"]["skipped"]),
+        (0, &1.into(), &500.into()),
+        "{answer}"
+    );
+    assert_eq!(pair.target.info("db5").split(',').next(), Some("keys=1"));
+}
