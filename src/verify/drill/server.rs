@@ -149,13 +149,19 @@ impl Throwaway {
         line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()?.checked_mul(1024)
     }
 
-    /// What its log says last, of warnings the last one.
+    /// What its log says last: of warnings the last three, for the reason stands above the farewell.
     pub fn last_words(&self) -> String {
         let log = fs::read(self.folder.join(LOG)).unwrap_or_default();
         let tail = String::from_utf8_lossy(&log[log.len().saturating_sub(LOG_READ)..]).into_owned();
-        let lines: Vec<&str> = tail.lines().filter(|line| !line.trim().is_empty()).collect();
-        let warning = lines.iter().rev().find(|line| line.contains(" # ") && !line.contains("memory overcommit"));
-        warning.or(lines.last()).map_or_else(|| "nothing".to_owned(), |line| line.trim().to_owned())
+        let lines: Vec<&str> = tail.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let warnings = lines.iter().rev().filter(|line| line.contains(" # ") && !line.contains("overcommit"));
+        let mut warnings: Vec<&str> = warnings.take(3).copied().collect();
+        warnings.reverse();
+        match (warnings.is_empty(), lines.last()) {
+            (false, _) => warnings.join("; "),
+            (true, Some(last)) => (*last).to_owned(),
+            (true, None) => "nothing".to_owned(),
+        }
     }
 }
 

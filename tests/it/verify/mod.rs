@@ -1,8 +1,8 @@
 //! Proof: instances held against backups, backups against each other, drills, walks, and looks inside.
 
-mod file;
 mod all;
 mod drill;
+mod file;
 mod inside;
 mod instance;
 mod mutations;
