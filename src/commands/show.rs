@@ -4,6 +4,7 @@ mod inside;
 mod lines;
 
 use anyhow::{Context as _, Result};
+use chrono::DateTime;
 use serde_json::{Value, json};
 
 use super::backup::threads;
@@ -14,6 +15,7 @@ use super::{Context, Outcome};
 use crate::capture::Inspected;
 use crate::census::Census;
 use crate::examination;
+use crate::finding::Severity;
 use crate::printer::words;
 use crate::repository::Repository;
 use crate::repository::manifest::{Manifest, StructureState};
@@ -145,21 +147,7 @@ async fn show_file(file: &File, context: &Context) -> Result<Outcome> {
     let mut text = Vec::new();
     let mut outcome = Outcome::new(found.report.status).field("file", file.to_string());
     if let Some(inspected) = &found.inspected {
-        let mut about = Table::pairs();
-        about.row(["file", &file.to_string()]);
-        about.row([
-            "rdb",
-            &format!(
-                "version {}, {} bytes, CRC64 {}",
-                inspected.rdb_version,
-                words::count(inspected.raw_bytes),
-                inspected.crc64().as_deref().unwrap_or("none"),
-            ),
-        ]);
-        for (name, value) in &inspected.aux {
-            about.row([words::escape(name.as_bytes()), words::escape(value.as_bytes())]);
-        }
-        text.push(about.render(&context.printer));
+        text.push(about_file(file, inspected, found.report.census.as_ref()).render(&context.printer));
         outcome = outcome.field("rdb", rdb_json(inspected));
     }
     if let Some(census) = &found.report.census {
@@ -167,12 +155,56 @@ async fn show_file(file: &File, context: &Context) -> Result<Outcome> {
         text.push(contents::to_text(&summary, Some(census), context));
         outcome = outcome.field("census", contents::to_json(&summary, Some(census), context));
     }
-    let sentence = match found.report.findings.first() {
-        None => format!("{}, whole and sound", words::counted(found.report.checked.keys, "key")),
-        Some(finding) => words::escape(finding.title.as_bytes()),
+    let mut table = Table::new(&["severity", "finding", "what"]);
+    for finding in &found.report.findings {
+        let severity = format!("{:?}", finding.severity).to_lowercase();
+        table.row([severity, finding.id.clone(), words::escape(finding.title.as_bytes())]);
+    }
+    if !table.is_empty() {
+        text.push(table.render(&context.printer));
+    }
+    let sentence = match found.report.findings.iter().max_by_key(|finding| finding.severity) {
+        Some(finding) if finding.severity > Severity::Info => words::escape(finding.title.as_bytes()),
+        _ => format!("{}, whole and sound", words::counted(found.report.checked.keys, "key")),
     };
     text.push(verdict(&context.printer, found.report.status, &sentence));
     Ok(outcome.field("findings", &found.report.findings).text(text.join("\n\n")))
+}
+
+/// What an RDB says of itself, for people.
+fn about_file(file: &File, inspected: &Inspected, census: Option<&Census>) -> Table {
+    let mut about = Table::pairs();
+    about.row(["file", &words::escape(file.to_string().as_bytes())]);
+    about.row([
+        "rdb",
+        &format!(
+            "{:?} version {}, {} bytes, CRC64 {}",
+            inspected.dialect,
+            inspected.rdb_version,
+            words::count(inspected.raw_bytes),
+            inspected.crc64().as_deref().unwrap_or("none"),
+        ),
+    ]);
+    if let Some(census) = census {
+        about.row(["digest", &census.digest_hex()]);
+    }
+    for (name, value) in &inspected.aux {
+        about.row([words::escape(name.as_bytes()), readable(name, value)]);
+    }
+    about
+}
+
+/// An aux field in words, where its name says what the number means.
+fn readable(name: &str, value: &str) -> String {
+    let number: Option<i64> = value.parse().ok();
+    let words = match name {
+        "ctime" => number
+            .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
+            .map(|time| time.format("%Y-%m-%d %H:%M:%S UTC").to_string()),
+        "used-mem" => number.and_then(|bytes| u64::try_from(bytes).ok()).map(words::bytes),
+        _ => None,
+    };
+    words.unwrap_or_else(|| words::escape(value.as_bytes()))
 }
 
 /// What an RDB says of itself.

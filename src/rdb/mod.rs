@@ -59,7 +59,9 @@
 //! - [`DuplicateKeys`]: the same key twice, which servers do not forgive.
 //!
 //! What is read here was written by others. A length is never believed before its bytes are there, except where it can be
-//! bounded by them (LZF expands three bytes to at most 264); no value makes the time more than linear in its bytes.
+//! bounded by them (LZF expands three bytes to at most 264). Checking the structure takes time linear in the bytes. What is
+//! told may be longer: a stream's node, and a template of hashes, name their fields once, and a listener hears the names
+//! again with every entry.
 //!
 //! # What is not checked
 //!

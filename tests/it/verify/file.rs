@@ -238,3 +238,36 @@ fn what_cannot_be_read_gives_no_answer() {
         assert!(json["error"]["code"].is_string(), "{json:#}");
     }
 }
+
+#[test]
+fn a_file_is_shown_in_tables_that_fit_and_in_json_with_all_of_it() {
+    let (path, _) = sampler();
+    let run = show(&path).run();
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    let text = run.text();
+    for line in [
+        "rdb         Redis version 11, 10,210 bytes, CRC64",
+        "redis-ver   7.2.6",
+        "TYPE ",
+        "DATABASE ",
+        "LARGEST KEYS ",
+    ] {
+        assert!(text.contains(line), "no `{line}` in\n{text}");
+    }
+    assert!(text.lines().filter(|line| !line.starts_with("file ")).all(|line| line.chars().count() <= 80), "{text}");
+    assert!(text.ends_with("ok: 17 keys, whole and sound\n"), "{text}");
+
+    let (_, json) = show(&path).json();
+    assert_eq!(json["rdb"]["aux"]["redis-ver"], "7.2.6");
+    assert_eq!(json["census"]["keys"], 17);
+    assert!(text.contains(json["census"]["digest"].as_str().unwrap()), "{text}");
+}
+
+#[test]
+fn showing_names_every_finding() {
+    let folder = fixtures::own_folder().join("corrupt");
+    let run = show(&folder.join("key_twice.rdb")).run();
+    assert_eq!(run.code, 2);
+    assert!(run.text().contains("duplicate_key") && run.text().contains("hint_differs"), "{}", run.text());
+    assert!(run.text().ends_with("failed: a key stands in the file twice\n"), "{}", run.text());
+}
