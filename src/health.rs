@@ -1,1 +1,270 @@
-//! (to be written)
+//! Up, degraded or down: one connection, one INFO, and reasons.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::connection::{AuthenticationFault, ConnectError, ConnectFault, Node, Retry};
+use crate::introspection::{NodeRole, ServerFacts, server_info};
+use crate::replies::Info;
+use crate::status::Status;
+
+/// What a server must be able to do to be called up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// It answers.
+    Live,
+    /// It serves reads and, if it is a primary, persists: not loading, no failed save that stops writes, a replica has its
+    /// primary.
+    #[default]
+    Ready,
+    /// It takes writes: a primary with room and with the replicas it insists on.
+    Writable,
+}
+
+/// The answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// As it should be.
+    Up,
+    /// It does what is required, and something is wrong.
+    Degraded,
+    /// It does not.
+    Down,
+}
+
+impl State {
+    /// As a command's status: down is failed.
+    pub fn status(self) -> Status {
+        match self {
+            Self::Up => Status::Ok,
+            Self::Degraded => Status::Warning,
+            Self::Down => Status::Failed,
+        }
+    }
+
+    /// The word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Degraded => "degraded",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// Why a server is not up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    /// Stable, snake_case: `loading`, `authentication_failed`, `misconf`, `master_down`, …
+    pub code: &'static str,
+    /// In a sentence.
+    pub text: String,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Health {
+    /// Up, degraded or down.
+    pub health: State,
+    /// `redis_version`; of Valkey the compatibility it claims.
+    pub redis_version: Option<String>,
+    /// `redis` or `valkey`.
+    pub server_name: Option<String>,
+    /// The server's own version.
+    pub server_version: Option<String>,
+    /// Connections, ours included.
+    pub connected_clients: Option<u64>,
+    /// As the server writes it, `1.20M`.
+    pub used_memory_human: Option<String>,
+    /// The same in bytes.
+    pub used_memory: Option<u64>,
+    /// `primary` or `replica`.
+    pub role: Option<&'static str>,
+    /// Seconds since its start.
+    pub uptime_seconds: Option<u64>,
+    /// One PING in milliseconds.
+    pub rtt_ms: Option<f64>,
+    /// Why it is not up; empty if it is.
+    pub reasons: Vec<Reason>,
+}
+
+/// Asks a server. Never fails: that there is no answer is the answer.
+pub async fn check(node: &Node, level: Level) -> Health {
+    // A probe that waits and tries again reports what was, not what is.
+    let node = Node { retry: Retry::never(), ..node.clone() };
+    let mut connection = match node.connect_even_while_loading().await {
+        Ok(connection) => connection,
+        Err(error) => return unreachable(&error, level),
+    };
+    let rtt = connection.phases().ping;
+    match server_info(&mut connection).await {
+        Ok(info) => judge(&info, level, rtt),
+        Err(error) => down("no_info", format!("{error:#}"), Some(rtt)),
+    }
+}
+
+fn down(code: &'static str, text: String, rtt: Option<Duration>) -> Health {
+    Health {
+        health: State::Down,
+        redis_version: None,
+        server_name: None,
+        server_version: None,
+        connected_clients: None,
+        used_memory_human: None,
+        used_memory: None,
+        role: None,
+        uptime_seconds: None,
+        rtt_ms: rtt.map(milliseconds),
+        reasons: vec![Reason { code, text }],
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// A server that cannot be used as it is asked to. One that answers with an error lives all the same.
+fn unreachable(error: &ConnectError, level: Level) -> Health {
+    let code = match &error.fault {
+        ConnectFault::Authentication { fault: AuthenticationFault::PasswordRequired, .. } => "password_required",
+        ConnectFault::Server { error, .. } => match error.code.as_str() {
+            "MISCONF" => "misconf",
+            "MASTERDOWN" => "master_down",
+            _ => "server_error",
+        },
+        other => other.code(),
+    };
+    let mut health = down(code, error.to_string(), None);
+    let answers = matches!(
+        error.fault,
+        ConnectFault::Authentication { .. }
+            | ConnectFault::NoPermission { .. }
+            | ConnectFault::Loading
+            | ConnectFault::MaxClients
+            | ConnectFault::Busy { .. }
+            | ConnectFault::Server { .. }
+    );
+    if level == Level::Live && answers {
+        health.health = State::Degraded;
+    }
+    health
+}
+
+/// Judges an INFO.
+pub fn judge(info: &Info, level: Level, rtt: Duration) -> Health {
+    let facts = ServerFacts::from_info(info);
+    let mut reasons: Vec<(Level, Reason)> = Vec::new();
+    let mut because = |level, code, text: String| reasons.push((level, Reason { code, text }));
+    if facts.loading {
+        let eta = info.u64("loading_eta_seconds").map(|eta| format!(", about {eta} s to go")).unwrap_or_default();
+        because(Level::Ready, "loading", format!("it is loading its data{eta}"));
+    }
+    if let Some(primary) = facts.primary.as_ref().filter(|primary| !primary.up) {
+        let since = primary.down_seconds.map_or("it never was up".to_owned(), |seconds| format!("for {seconds} s"));
+        because(
+            Level::Ready,
+            "master_down",
+            format!("the link to its primary {}:{} is down, {since}", primary.host, primary.port),
+        );
+    }
+    if info.get("aof_enabled") == Some("1") && info.get("aof_last_write_status") == Some("err") {
+        because(Level::Ready, "misconf", "the append-only file cannot be written: writes are refused".to_owned());
+    }
+    if info.get("rdb_last_bgsave_status") == Some("err") {
+        // Whether that stops writes is a setting; where it does, PING says so before we get here.
+        because(Level::Writable, "save_failed", "the last save failed".to_owned());
+    }
+    if facts.role == NodeRole::Replica && level == Level::Writable {
+        because(Level::Writable, "read_only", "it is a replica".to_owned());
+    }
+    let full = facts.maxmemory > 0 && facts.used_memory >= facts.maxmemory;
+    if full && facts.maxmemory_policy == "noeviction" {
+        because(
+            Level::Writable,
+            "out_of_memory",
+            "memory is full, and nothing is evicted: writes are refused".to_owned(),
+        );
+    }
+    let clients = info.u64("connected_clients");
+    let limit = info.u64("maxclients");
+    if let (Some(clients), Some(limit)) = (clients, limit)
+        && clients.saturating_mul(20) >= limit.saturating_mul(19)
+    {
+        // Nobody is turned away yet: this never takes it down.
+        reasons.push((
+            Level::Writable,
+            Reason { code: "too_many_clients", text: format!("{clients} of {limit} connections are taken") },
+        ));
+    }
+    let fails = |(needs, reason): &(Level, Reason)| {
+        *needs <= level && reason.code != "too_many_clients" && reason.code != "save_failed"
+    };
+    let state = match reasons.iter().any(fails) {
+        true => State::Down,
+        false if reasons.is_empty() => State::Up,
+        false => State::Degraded,
+    };
+    Health {
+        health: state,
+        redis_version: info.text("redis_version").map(str::to_owned),
+        server_name: Some(facts.name.clone()),
+        server_version: Some(facts.version.clone()).filter(|version| !version.is_empty()),
+        connected_clients: clients,
+        used_memory_human: info.text("used_memory_human").map(str::to_owned),
+        used_memory: info.u64("used_memory"),
+        role: Some(facts.role.as_str()),
+        uptime_seconds: info.u64("uptime_in_seconds"),
+        rtt_ms: Some(milliseconds(rtt)),
+        reasons: reasons.into_iter().map(|(_, reason)| reason).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(changes: &str, expected: [(Level, State); 3], code: &str) {
+        let base =
+            "redis_version:7.0.15\nrole:master\nconnected_clients:1\nmaxclients:100\nmaxmemory:0\nused_memory:50\n";
+        // The last of two fields with one name does not count: changes go first.
+        let info = Info::parse(&format!("{changes}\n{base}"));
+        for (level, state) in expected {
+            let health = judge(&info, level, Duration::from_micros(123));
+            assert_eq!(health.health, state, "{changes} at {level:?}: {:?}", health.reasons);
+            assert_eq!(health.rtt_ms, Some(0.123));
+            let codes: Vec<_> = health.reasons.iter().map(|reason| reason.code).collect();
+            assert!(codes.contains(&code) || code.is_empty() || state == State::Up, "{codes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_required_decides() {
+        use Level::{Live, Ready, Writable};
+        use State::{Degraded, Down, Up};
+        check("", [(Live, Up), (Ready, Up), (Writable, Up)], "");
+        check("loading:1", [(Live, Degraded), (Ready, Down), (Writable, Down)], "loading");
+        check(
+            "role:slave\nmaster_link_status:down",
+            [(Live, Degraded), (Ready, Down), (Writable, Down)],
+            "master_down",
+        );
+        check("role:slave\nmaster_link_status:up", [(Live, Up), (Ready, Up), (Writable, Down)], "read_only");
+        check(
+            "maxmemory:50\nmaxmemory_policy:noeviction",
+            [(Live, Degraded), (Ready, Degraded), (Writable, Down)],
+            "out_of_memory",
+        );
+        check("maxmemory:50\nmaxmemory_policy:allkeys-lru", [(Live, Up), (Ready, Up), (Writable, Up)], "");
+        check("connected_clients:95", [(Live, Degraded), (Ready, Degraded), (Writable, Degraded)], "too_many_clients");
+        check("rdb_last_bgsave_status:err", [(Live, Degraded), (Ready, Degraded), (Writable, Degraded)], "save_failed");
+        check(
+            "aof_enabled:1\naof_last_write_status:err",
+            [(Live, Degraded), (Ready, Down), (Writable, Down)],
+            "misconf",
+        );
+    }
+}

@@ -1,1 +1,277 @@
-//! (to be written)
+//! What is known about a server, as Prometheus text with redis_exporter's names.
+//!
+//! redis_exporter's names are what dashboards and alerts are written for, so they are kept, odd ones too. What is ours begins
+//! with `redis_ops_`. `redis_ops_memory_used` is the platform's own alias of the resident memory; everybody else's "memory
+//! used" is `redis_memory_used_bytes`.
+
+mod names;
+mod text;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use crate::finding::Finding;
+use crate::introspection::{Receipt, ServerFacts};
+use crate::replies::Info;
+
+use names::{Kind, NAMES, Scale};
+use text::Text;
+
+/// What is known of the backups of an instance.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Backups {
+    /// When the last published one was begun.
+    pub last_at: Option<DateTime<Utc>>,
+    /// When one was last verified.
+    pub last_verified_at: Option<DateTime<Utc>>,
+    /// Stored bytes of the last.
+    pub stored_bytes: Option<u64>,
+    /// Seconds the last one took.
+    pub duration_seconds: Option<f64>,
+    /// Keys in it.
+    pub keys: Option<u64>,
+}
+
+/// All that is told of one instance.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics<'a> {
+    /// INFO; `None`: the server cannot be reached.
+    pub info: Option<&'a Info>,
+    /// What is wrong.
+    pub findings: &'a [Finding],
+    /// What asking cost.
+    pub receipt: Receipt,
+    /// One PING in seconds.
+    pub ping_seconds: Option<f64>,
+    /// Its backups; `None`: no repository was named.
+    pub backups: Option<Backups>,
+}
+
+/// The text of the exposition format, version 0.0.4. Every line is labelled with nothing but its own labels: which instance it
+/// is Prometheus adds.
+pub fn render(metrics: &Metrics<'_>) -> String {
+    let mut text = Text::default();
+    text.gauge("redis_up", "Whether the server answers.", f64::from(u8::from(metrics.info.is_some())));
+    if let Some(info) = metrics.info {
+        plain(&mut text, info);
+        about(&mut text, info);
+        keyspace(&mut text, info);
+        replication(&mut text, info);
+        commands(&mut text, info);
+    }
+    for finding in metrics.findings {
+        let severity = serde_json::to_value(finding.severity).ok().and_then(|value| value.as_str().map(str::to_owned));
+        let labels = [("rule", finding.id.as_str()), ("severity", severity.as_deref().unwrap_or_default())];
+        text.sample("redis_ops_finding", "gauge", "A finding of `redis-ops diagnose`.", &labels, 1.0);
+    }
+    text.gauge(
+        "redis_ops_probe_commands",
+        "Commands that collecting these numbers took.",
+        metrics.receipt.commands as f64,
+    );
+    text.gauge("redis_ops_probe_seconds", "Seconds that collecting them took.", metrics.receipt.seconds);
+    if let Some(seconds) = metrics.ping_seconds {
+        text.gauge("redis_ops_ping_seconds", "One PING.", seconds);
+    }
+    if let Some(backups) = &metrics.backups {
+        of_backups(&mut text, backups);
+    }
+    text.finish()
+}
+
+fn plain(text: &mut Text, info: &Info) {
+    for (field, name, kind, scale, help) in NAMES {
+        let value = match scale {
+            Scale::Word(good) => info.get(field).map(|word| f64::from(u8::from(word == *good))),
+            Scale::Times(factor) => info.f64(field).map(|number| number * factor),
+        };
+        if let Some(value) = value {
+            let kind = if *kind == Kind::Counter { "counter" } else { "gauge" };
+            text.sample(name, kind, help, &[], value);
+        }
+    }
+}
+
+fn about(text: &mut Text, info: &Info) {
+    let facts = ServerFacts::from_info(info);
+    let role = info.get("role").unwrap_or_default();
+    let labels = [
+        ("role", role),
+        ("redis_version", facts.redis_version.as_str()),
+        ("server_name", facts.name.as_str()),
+        ("server_version", facts.version.as_str()),
+        ("redis_mode", facts.mode.as_str()),
+        ("os", facts.os.as_str()),
+        ("maxmemory_policy", facts.maxmemory_policy.as_str()),
+        ("run_id", facts.run_id.as_str()),
+    ];
+    text.sample("redis_instance_info", "gauge", "What the server is.", &labels, 1.0);
+}
+
+fn keyspace(text: &mut Text, info: &Info) {
+    for (index, database) in info.databases() {
+        let name = format!("db{index}");
+        let labels = [("db", name.as_str())];
+        text.sample("redis_db_keys", "gauge", "Keys.", &labels, database.keys as f64);
+        text.sample("redis_db_keys_expiring", "gauge", "Keys with a time to live.", &labels, database.expires as f64);
+        let average = database.avg_ttl_ms as f64 / 1000.0;
+        text.sample("redis_db_avg_ttl_seconds", "gauge", "A decaying average of times to live.", &labels, average);
+    }
+}
+
+fn replication(text: &mut Text, info: &Info) {
+    for replica in info.replicas() {
+        let port = replica.port.to_string();
+        let labels =
+            [("slave_ip", replica.ip.as_str()), ("slave_port", port.as_str()), ("slave_state", replica.state.as_str())];
+        if let Some(offset) = replica.offset {
+            text.sample("redis_connected_slave_offset_bytes", "gauge", "What a replica has.", &labels, offset as f64);
+        }
+        if let Some(lag) = replica.lag {
+            text.sample("redis_connected_slave_lag_seconds", "gauge", "Since its last word.", &labels, lag as f64);
+        }
+    }
+}
+
+fn commands(text: &mut Text, info: &Info) {
+    for (command, stats) in info.command_stats() {
+        let labels = [("cmd", command)];
+        text.sample("redis_commands_total", "counter", "Calls.", &labels, stats.calls as f64);
+        let seconds = stats.usec as f64 / 1e6;
+        text.sample("redis_commands_duration_seconds_total", "counter", "Time spent in calls.", &labels, seconds);
+        text.sample(
+            "redis_commands_rejected_calls_total",
+            "counter",
+            "Refused calls.",
+            &labels,
+            stats.rejected_calls as f64,
+        );
+        text.sample(
+            "redis_commands_failed_calls_total",
+            "counter",
+            "Failed calls.",
+            &labels,
+            stats.failed_calls as f64,
+        );
+    }
+    for (error, count) in info.error_stats() {
+        text.sample("redis_errors_total", "counter", "Error replies.", &[("err", error)], count as f64);
+    }
+    let calls: BTreeMap<_, _> = info.command_stats();
+    for (command, latencies) in info.latency_stats() {
+        for (percentile, usec) in &latencies.percentiles {
+            let quantile = percentile.to_string();
+            let labels = [("cmd", command), ("quantile", quantile.as_str())];
+            text.sample(
+                "redis_latency_percentiles_usec",
+                "summary",
+                "Latencies by command, since the start.",
+                &labels,
+                *usec,
+            );
+        }
+        if let Some(stats) = calls.get(command) {
+            text.part("redis_latency_percentiles_usec", "_sum", &[("cmd", command)], stats.usec as f64);
+            text.part("redis_latency_percentiles_usec", "_count", &[("cmd", command)], stats.calls as f64);
+        }
+    }
+}
+
+fn of_backups(text: &mut Text, backups: &Backups) {
+    let seconds = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp() as f64);
+    let values = [
+        (
+            "redis_ops_last_backup_timestamp_seconds",
+            "When the last published backup was begun.",
+            seconds(backups.last_at),
+        ),
+        (
+            "redis_ops_last_verified_timestamp_seconds",
+            "When a backup was last verified.",
+            seconds(backups.last_verified_at),
+        ),
+        (
+            "redis_ops_last_backup_stored_bytes",
+            "Stored bytes of the last backup.",
+            backups.stored_bytes.map(|bytes| bytes as f64),
+        ),
+        ("redis_ops_last_backup_duration_seconds", "Seconds the last backup took.", backups.duration_seconds),
+        ("redis_ops_last_backup_keys", "Keys in the last backup.", backups.keys.map(|keys| keys as f64)),
+    ];
+    for (name, help, value) in values {
+        if let Some(value) = value {
+            text.gauge(name, help, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Severity;
+
+    #[test]
+    fn every_version_gives_well_formed_text_with_the_usual_names() {
+        for file in ["redis-6.2.14", "redis-7.0.15", "redis-8.0.6", "valkey-8.0.1", "valkey-8.1.1", "valkey-9.1.2"] {
+            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/info/{file}.txt"));
+            let info = Info::parse(&std::fs::read_to_string(path).expect("a captured INFO"));
+            let findings = [Finding::new(Severity::Warning, "M01", "full")];
+            let text = render(&Metrics { info: Some(&info), findings: &findings, ..Metrics::default() });
+            for line in [
+                "redis_up 1",
+                "redis_connected_clients 1",
+                "redis_config_maxclients 10000",
+                "redis_db_keys{db=\"db0\"} 6",
+                "redis_db_keys_expiring{db=\"db0\"} 4",
+                "redis_commands_total{cmd=\"lpush\"} 3",
+                "redis_errors_total{err=\"ERR\"} 1",
+                "redis_rdb_last_bgsave_status 1",
+                "redis_ops_finding{rule=\"M01\",severity=\"warning\"} 1",
+            ] {
+                assert!(text.lines().any(|other| other == line), "{file}: no `{line}` in\n{text}");
+            }
+            let rss = info.get("used_memory_rss").expect("a number");
+            for name in ["redis_memory_used_rss_bytes", "redis_ops_memory_used"] {
+                assert!(text.contains(&format!("{name} {rss}\n")), "{file}: {name}");
+            }
+            well_formed(&text);
+        }
+    }
+
+    /// Each family has one TYPE before its first sample, all its samples together, and no sample twice.
+    fn well_formed(text: &str) {
+        let mut families: Vec<&str> = Vec::new();
+        let mut samples = std::collections::HashSet::new();
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                let family = rest.split(' ').next().expect("a name");
+                assert!(!families.contains(&family), "{family} twice");
+                families.push(family);
+            } else if !line.starts_with('#') {
+                let (name, value) = line.rsplit_once(' ').expect("a value");
+                assert!(value.parse::<f64>().is_ok(), "{line}");
+                let bare = name.split('{').next().expect("a name");
+                let family = families.last().expect("a type before");
+                assert!(
+                    bare == *family || bare == format!("{family}_sum") || bare == format!("{family}_count"),
+                    "{line} in {family}"
+                );
+                assert!(samples.insert(name), "{name} twice");
+            }
+        }
+    }
+
+    #[test]
+    fn a_server_that_cannot_be_reached_is_down_and_nothing_else() {
+        let text = render(&Metrics::default());
+        assert!(text.contains("redis_up 0\n"));
+        assert!(!text.contains("redis_connected_clients"));
+    }
+
+    #[test]
+    fn labels_are_escaped() {
+        let info = Info::parse("redis_version:7\nos:a\"b\\c\n");
+        assert!(render(&Metrics { info: Some(&info), ..Metrics::default() }).contains("os=\"a\\\"b\\\\c\""));
+    }
+}

@@ -146,12 +146,12 @@ pub enum Command {
     Diagnose(diagnose::Diagnose),
     /// Says whether an instance is up, and why not.
     #[command(
-        after_help = "Examples:\n  redis-ops health -i redis-prod\n  redis-ops health -H 10.0.0.5 -p 6380 --json"
+        after_help = "Examples:\n  redis-ops health -i redis-prod\n  redis-ops health -H 10.0.0.5 -p 6380 --require writable --json"
     )]
-    Health(Plain),
+    Health(diagnose::Health),
     /// Prints what is known about an instance for Prometheus.
-    #[command(after_help = "Examples:\n  redis-ops metrics -i redis-prod > /var/lib/node_exporter/redis.prom")]
-    Metrics(Plain),
+    #[command(after_help = "Examples:\n  redis-ops metrics -i redis-prod --textfile /var/lib/node_exporter/redis.prom")]
+    Metrics(diagnose::Metrics),
     /// Says what a rule of diagnose means; needs no server.
     #[command(after_help = "Examples:\n  redis-ops explain M06")]
     Explain {

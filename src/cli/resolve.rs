@@ -6,7 +6,7 @@ mod instance;
 mod restore;
 mod subject;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::args::{self, Command as Typed, Global};
 use super::env::{self, Environment};
@@ -58,8 +58,13 @@ impl Resolver<'_> {
             }
             Typed::Show(args) => Command::Show(self.show(args)?),
             Typed::Diagnose(args) => Command::Diagnose(self.diagnose(args)?),
-            Typed::Health(args) => Command::Health(health::Settings { server: self.server(args.database.number)? }),
-            Typed::Metrics(args) => Command::Metrics(metrics::Settings { server: self.server(args.database.number)? }),
+            Typed::Health(args) => {
+                Command::Health(health::Settings { server: self.server(args.database.number)?, require: args.require })
+            }
+            Typed::Metrics(args) => Command::Metrics(metrics::Settings {
+                server: self.server(args.database.number)?,
+                textfile: args.textfile.clone(),
+            }),
             Typed::Explain { .. } | Typed::Completions { .. } | Typed::Man { .. } => return Ok(None),
         }))
     }

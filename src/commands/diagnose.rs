@@ -16,6 +16,7 @@ use super::which::{Backup, File, Server};
 use super::{Context, Format, Outcome};
 use crate::diagnose::{self, History, Report};
 use crate::hint::Misuse;
+use crate::introspection::keyspace::KeyspaceProfile;
 use crate::rules::{self, Profile, RuleSettings};
 use crate::status::Status;
 
@@ -179,7 +180,13 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
             report
         }
         Origin::Info(file) => diagnose::of_info(&read(file)?, &options)?,
-        Origin::Backup(_) => return Err(Misuse::not_supported_yet("`diagnose` of a backup").into()),
+        Origin::Backup(Backup::File(file)) => {
+            let now_ms = u64::try_from(options.now.timestamp_millis()).unwrap_or(0);
+            let file = file.clone();
+            let profile = tokio::task::spawn_blocking(move || profile(&file, now_ms)).await??;
+            diagnose::of_keys(profile, &options)
+        }
+        Origin::Backup(Backup::Stored { .. }) => return Err(Misuse::not_supported_yet("`diagnose --backup-id`").into()),
     };
     Ok(outcome(&report, settings, context, &trend))
 }
@@ -198,6 +205,16 @@ fn options(settings: &Settings, context: &Context) -> Result<diagnose::Options> 
     let now = if settings.watch.is_some() { Utc::now() } else { context.now };
     let window = settings.window.unwrap_or(WINDOW);
     Ok(diagnose::Options { topics, window, full: settings.full, rules: settings.rules.to_rules()?, now })
+}
+
+fn profile(file: &File, now_ms: u64) -> Result<KeyspaceProfile> {
+    match file {
+        File::Stdin => diagnose::profile_of_rdb(std::io::stdin(), now_ms).context("profile stdin"),
+        File::Path(path) => std::fs::File::open(path)
+            .map_err(anyhow::Error::from)
+            .and_then(|file| diagnose::profile_of_rdb(file, now_ms))
+            .with_context(|| format!("profile {}", path.display())),
+    }
 }
 
 fn read(file: &File) -> Result<Vec<u8>> {
@@ -219,7 +236,7 @@ fn outcome(report: &Report, settings: &Settings, context: &Context, trend: &[u64
     let hidden = answer::Hidden::new(report, context.keys);
     let subject = match &settings.origin {
         Origin::Server(server) => server.instance.clone(),
-        Origin::Info(File::Path(path)) => path.display().to_string(),
+        Origin::Info(File::Path(path)) | Origin::Backup(Backup::File(File::Path(path))) => path.display().to_string(),
         _ => "stdin".to_owned(),
     };
     let top = usize::try_from(settings.top).unwrap_or(usize::MAX);

@@ -2,18 +2,87 @@
 
 use anyhow::Result;
 
+use super::table::{Table, verdict};
 use super::which::Server;
-use super::{Context, Outcome};
-use crate::hint::Misuse;
+use super::{Context, Format, Outcome};
+use crate::health::{self, Health, Level};
+use crate::printer::words::{count, escape, span};
+use crate::status::Status;
 
 /// All that it needs to know.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Which server is asked.
     pub server: Server,
+    /// What it must be able to do.
+    pub require: Level,
 }
 
 /// Asks, and answers.
-pub async fn run(_settings: &Settings, _context: &Context) -> Result<Outcome> {
-    Err(Misuse::not_supported_yet("`health`").into())
+///
+/// # Errors
+/// None: that there is no answer is the answer.
+pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
+    let health = health::check(&settings.server.node, settings.require).await;
+    let status = health.health.status();
+    let text = match context.format {
+        Format::Nagios => nagios(&health, status),
+        _ => table(&health, status, settings, context),
+    };
+    let mut outcome =
+        Outcome::new(status).text(text).field("instance", &settings.server.instance).field("require", settings.require);
+    if let serde_json::Value::Object(fields) = serde_json::json!(health) {
+        for (name, value) in fields {
+            outcome = outcome.field(&name, value);
+        }
+    }
+    Ok(outcome)
+}
+
+fn table(health: &Health, status: Status, settings: &Settings, context: &Context) -> String {
+    let mut table = Table::pairs();
+    let mut row = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            table.row([name.to_owned(), escape(value.as_bytes())]);
+        }
+    };
+    row("instance", Some(settings.server.instance.clone()));
+    row("status", Some(health.health.name().to_owned()));
+    row("redis_version", health.redis_version.clone());
+    // Valkey claims to be Redis 7.2.4 for ever.
+    let own = health.server_version.clone().filter(|version| Some(version) != health.redis_version.as_ref());
+    row("server", own.and_then(|version| Some(format!("{} {version}", health.server_name.clone()?))));
+    row("role", health.role.map(str::to_owned));
+    row("connected_clients", health.connected_clients.map(count));
+    row("used_memory_human", health.used_memory_human.clone());
+    row("uptime", health.uptime_seconds.map(|seconds| span(std::time::Duration::from_secs(seconds))));
+    row("rtt", health.rtt_ms.map(|rtt| format!("{rtt:.2} ms")));
+    format!(
+        "{}\n\n{}",
+        table.render(&context.printer),
+        verdict(&context.printer, status, &escape(sentence(health).as_bytes()))
+    )
+}
+
+fn sentence(health: &Health) -> String {
+    let reasons: Vec<&str> = health.reasons.iter().map(|reason| reason.text.as_str()).collect();
+    if reasons.is_empty() {
+        health.health.name().to_owned()
+    } else {
+        format!("{}: {}", health.health.name(), reasons.join("; "))
+    }
+}
+
+fn nagios(health: &Health, status: Status) -> String {
+    let word = match status {
+        Status::Ok => "OK",
+        Status::Warning => "WARNING",
+        Status::Failed => "CRITICAL",
+        Status::Unknown => "UNKNOWN",
+    };
+    let mut numbers = Vec::new();
+    numbers.extend(health.rtt_ms.map(|rtt| format!("rtt={rtt}ms;;;0;")));
+    numbers.extend(health.connected_clients.map(|clients| format!("connected_clients={clients};;;0;")));
+    numbers.extend(health.used_memory.map(|bytes| format!("used_memory={bytes}B;;;0;")));
+    format!("REDIS {word} - {} | {}", sentence(health).replace(['|', '\n'], " "), numbers.join(" "))
 }

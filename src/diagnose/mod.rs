@@ -4,6 +4,7 @@
 //! the rules are the same. The result is a [`Report`]: findings, what was skipped and why, facts, and one sentence.
 
 mod facts;
+mod file;
 mod history;
 mod verdict;
 
@@ -13,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, Utc};
 
 pub use facts::{Fact, Shown, facts, object};
+pub use file::profile_of_rdb;
 pub use history::{History, Remembered};
 pub use verdict::{plain, sentence};
 

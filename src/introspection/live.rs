@@ -9,7 +9,7 @@ use super::gate::{Ask, Gate, Question};
 use super::topology::ServerFacts;
 use super::wire::Wire;
 use crate::connection::{Connection, Phases, ServerError};
-use crate::replies::Reply;
+use crate::replies::{Info, Reply};
 
 #[async_trait]
 impl Ask for Connection {
@@ -62,6 +62,15 @@ pub async fn server_facts(connection: &mut Connection) -> Result<ServerFacts> {
     let mut gate = Gate::new(connection);
     let info = ask_info(&mut gate).await.context("ask the server what it is")?;
     Ok(ServerFacts::from_info(&info))
+}
+
+/// All of INFO.
+///
+/// # Errors
+///
+/// The connection broke, or INFO is refused.
+pub async fn server_info(connection: &mut Connection) -> Result<Info> {
+    ask_info(&mut Gate::new(connection)).await
 }
 
 /// What connecting took, as far as it is part of the way to the server.

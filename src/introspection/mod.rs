@@ -16,7 +16,7 @@ mod wire;
 pub use asking::{Options, Wanted, take};
 pub use gate::{Ask, Gate, NotAllowed, Question, Receipt};
 pub use host::HostFacts;
-pub use live::{server_facts, wire_of};
+pub use live::{server_facts, server_info, wire_of};
 pub use part::Part;
 pub use snapshot::{Delta, Earlier, Path, Snapshot};
 pub use topology::{Mode, NodeRole, PrimaryLink, ServerFacts};

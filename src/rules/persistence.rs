@@ -127,7 +127,7 @@ const LOGS: &[Rule] = &[
         id: "P07",
         title: "the disk is too slow for the append-only file",
         reads: "aof_delayed_fsync between two readings",
-        limits: &[("warning", 0.0), ("critical", 1.0)],
+        limits: &[("critical", 1.0)],
         threshold: "any between two readings; critical from {critical} a second",
         why: "a write waits for the disk, and all clients wait for the write",
         fix: &["CONFIG SET no-appendfsync-on-rewrite yes", "a faster disk"],

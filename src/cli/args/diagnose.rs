@@ -1,4 +1,4 @@
-//! What may be typed for `diagnose`.
+//! What may be typed for `diagnose`, `health` and `metrics`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use clap::{Args, ValueHint};
 
 use super::{Database, Stored, values};
 use crate::commands::diagnose::{FailOn, Topic};
+use crate::health::Level;
 
 /// Options of `diagnose`.
 #[derive(Args)]
@@ -48,6 +49,26 @@ pub struct Diagnose {
     pub from: Option<PathBuf>,
     #[command(flatten)]
     pub stored: Stored,
+    #[command(flatten)]
+    pub database: Database,
+}
+
+/// Options of `health`.
+#[derive(Args)]
+pub struct Health {
+    /// What the instance must be able to do: answer, serve, or take writes.
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t)]
+    pub require: Level,
+    #[command(flatten)]
+    pub database: Database,
+}
+
+/// Options of `metrics`.
+#[derive(Args)]
+pub struct Metrics {
+    /// Writes to this file, at once and whole, in place of stdout: for the textfile collector of node_exporter.
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub textfile: Option<PathBuf>,
     #[command(flatten)]
     pub database: Database,
 }

@@ -156,6 +156,11 @@ choices! {
         Critical = "critical", "exit 2 for a critical finding, 0 for a warning";
         Never = "never", "exit 0 whatever is found";
     }
+    crate::health::Level {
+        Live = "live", "it answers";
+        Ready = "ready", "it serves: not loading, it persists, a replica has its primary";
+        Writable = "writable", "it takes writes";
+    }
     diagnose::Topic {
         Memory = "memory", "what uses memory, and what wastes it";
         Connections = "connections", "clients, buffers and limits";

@@ -26,7 +26,7 @@ pub struct RdbProfile {
 }
 
 impl RdbProfile {
-    /// `now_ms`: Unix time in milliseconds from which times to live are counted, for a backup the moment it was taken.
+    /// `now_ms`: Unix time in milliseconds from which times to live are counted, unless the file says when it was made.
     pub fn new(now_ms: u64) -> Self {
         Self {
             profiler: Profiler::new(now_ms, CompactLimits::default()),
@@ -81,6 +81,14 @@ fn kind(encoding: ValueType) -> &'static str {
 }
 
 impl Visit for RdbProfile {
+    fn aux(&mut self, name: &[u8], value: &[u8]) {
+        // Times to live are counted from the moment the file was made.
+        let made = (name == b"ctime").then(|| std::str::from_utf8(value).ok()?.parse::<u64>().ok()).flatten();
+        if let Some(seconds) = made.filter(|_| self.keys == 0) {
+            self.now_ms = seconds.saturating_mul(1000);
+        }
+    }
+
     fn entry(&mut self, entry: &Entry<'_>) -> Interest {
         self.key.clear();
         self.key.extend_from_slice(entry.key);
@@ -90,17 +98,13 @@ impl Visit for RdbProfile {
         self.length = 0;
         self.text.clear();
         self.groups.clear();
-        Interest { raw: false, pieces: self.kind != "module" }
+        // Of other kinds the number of elements is enough, and that comes at the end.
+        Interest { raw: false, pieces: matches!(self.kind, "string" | "stream") }
     }
 
     fn piece(&mut self, piece: Piece<'_>) {
         match piece {
             Piece::String(part) => self.note_text(part),
-            Piece::ListElement(_)
-            | Piece::SetMember(_)
-            | Piece::HashField { .. }
-            | Piece::ZsetMember { .. }
-            | Piece::ArrayElement { .. } => self.length += 1,
             Piece::StreamInfo(info) => self.note_stream(info),
             Piece::StreamGroup { name, entries_read, .. } => {
                 // Entries before the group's last id may have been deleted: the difference is the server's own estimate.
@@ -125,13 +129,14 @@ impl Visit for RdbProfile {
         self.keys += 1;
         let number =
             self.kind == "string" && std::str::from_utf8(&self.text).is_ok_and(|text| text.parse::<i64>().is_ok());
+        let length = if self.kind == "string" { self.length } else { end.n_elements };
         self.profiler.note(&KeySeen {
             database: self.database,
             key: &self.key,
             kind: self.kind,
             ttl_ms: self.ttl_ms,
             bytes: Some(end.raw_length.saturating_add(self.key.len() as u64)),
-            length: (self.kind != "module").then_some(self.length),
+            length: (self.kind != "module").then_some(length),
             encoding: if number { "int" } else { "" },
         });
         if self.kind == "stream" && !self.groups.is_empty() && self.streams.len() < 100 {
@@ -171,17 +176,14 @@ mod tests {
         visitor.entry(&entry(b"rate:1", 0, None));
         visitor.piece(Piece::String(b"1"));
         visitor.piece(Piece::String(b"7"));
-        visitor.entry_end(&EntryEnd { raw_length: 2 });
+        visitor.entry_end(&EntryEnd { raw_length: 2, n_elements: 1 });
         visitor.entry(&entry(b"session:1", 4, Some(1_060_000)));
-        for field in [b"a", b"b"] {
-            visitor.piece(Piece::HashField { field, value: b"x", expire_ms: None });
-        }
-        visitor.entry_end(&EntryEnd { raw_length: 9 });
+        visitor.entry_end(&EntryEnd { raw_length: 9, n_elements: 2 });
         visitor.entry(&entry(b"events", 21, Some(5)));
         visitor.piece(Piece::StreamInfo(&StreamInfo { length: 10, ..StreamInfo::default() }));
         visitor.piece(Piece::StreamGroup { name: b"g", last_id: StreamId::default(), entries_read: Some(4) });
         visitor.piece(Piece::StreamPending { id: StreamId::default(), delivered_ms: 0, count: 1 });
-        visitor.entry_end(&EntryEnd { raw_length: 50 });
+        visitor.entry_end(&EntryEnd { raw_length: 50, n_elements: 10 });
         let profile = visitor.finish();
         assert_eq!((profile.seen, profile.total, profile.basis), (3, 3, Basis::Everything));
         assert_eq!(profile.purpose(Purpose::RateLimit).numbers_without_ttl, 1);

@@ -36,7 +36,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "C10",
         title: "connections are closed for their buffers",
         reads: "client_output_buffer_limit_disconnections, client_query_buffer_limit_disconnections (Redis 7.4, Valkey 8) between two readings",
-        limits: &[("warning", 0.0), ("critical", 10.0)],
+        limits: &[("critical", 10.0)],
         threshold: "any between two readings; critical from {critical} a minute",
         why: "the client reconnects and does it again, and nobody is told",
         fix: &["redis-ops diagnose connections --sort memory"],

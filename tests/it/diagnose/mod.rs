@@ -1,1 +1,7 @@
-//! (to be written)
+//! Diagnose, health and metrics on real servers.
+
+mod faults;
+mod health;
+mod lab;
+mod output;
+mod quiet;

@@ -1,0 +1,172 @@
+//! Fields of INFO and their names in redis_exporter.
+
+/// Whether it may fall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It may.
+    Gauge,
+    /// Only when the server restarts.
+    Counter,
+}
+
+/// How a field becomes a number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Scale {
+    /// 1 where it is this word.
+    Word(&'static str),
+    /// Times this.
+    Times(f64),
+}
+
+use Kind::{Counter, Gauge};
+
+const ONE: Scale = Scale::Times(1.0);
+const OK: Scale = Scale::Word("ok");
+
+/// Field, name, kind, scale, help.
+pub const NAMES: &[(&str, &str, Kind, Scale, &str)] = &[
+    ("uptime_in_seconds", "redis_uptime_in_seconds", Gauge, ONE, "Seconds since the start."),
+    ("process_id", "redis_process_id", Gauge, ONE, "Process id."),
+    ("io_threads_active", "redis_io_threads_active", Gauge, ONE, "Whether I/O threads are active."),
+    ("connected_clients", "redis_connected_clients", Gauge, ONE, "Connections of clients."),
+    ("maxclients", "redis_config_maxclients", Gauge, ONE, "Limit of connections."),
+    ("maxclients", "redis_max_clients", Gauge, ONE, "Limit of connections."),
+    ("blocked_clients", "redis_blocked_clients", Gauge, ONE, "Clients that wait for data."),
+    ("tracking_clients", "redis_tracking_clients", Gauge, ONE, "Clients that cache."),
+    ("pubsub_clients", "redis_pubsub_clients", Gauge, ONE, "Subscribers."),
+    ("watching_clients", "redis_watching_clients", Gauge, ONE, "Clients that watch keys."),
+    ("clients_in_timeout_table", "redis_clients_in_timeout_table", Gauge, ONE, "Clients that wait with a time limit."),
+    ("cluster_connections", "redis_cluster_connections", Gauge, ONE, "Connections of the cluster bus."),
+    (
+        "client_recent_max_input_buffer",
+        "redis_client_recent_max_input_buffer_bytes",
+        Gauge,
+        ONE,
+        "Largest input buffer.",
+    ),
+    (
+        "client_recent_max_output_buffer",
+        "redis_client_recent_max_output_buffer_bytes",
+        Gauge,
+        ONE,
+        "Largest output buffer.",
+    ),
+    ("used_memory", "redis_memory_used_bytes", Gauge, ONE, "Memory in the allocator's account."),
+    ("used_memory_rss", "redis_memory_used_rss_bytes", Gauge, ONE, "Resident memory."),
+    ("used_memory_rss", "redis_ops_memory_used", Gauge, ONE, "The platform's alias of redis_memory_used_rss_bytes."),
+    ("used_memory_peak", "redis_memory_used_peak_bytes", Gauge, ONE, "Peak of redis_memory_used_bytes."),
+    ("used_memory_lua", "redis_memory_used_lua_bytes", Gauge, ONE, "Memory of Lua."),
+    ("used_memory_overhead", "redis_memory_used_overhead_bytes", Gauge, ONE, "Memory that is no data."),
+    ("used_memory_startup", "redis_memory_used_startup_bytes", Gauge, ONE, "Memory at the start."),
+    ("used_memory_dataset", "redis_memory_used_dataset_bytes", Gauge, ONE, "Memory of the data."),
+    ("used_memory_scripts", "redis_memory_used_scripts_bytes", Gauge, ONE, "Memory of cached scripts."),
+    ("number_of_cached_scripts", "redis_number_of_cached_scripts", Gauge, ONE, "Cached scripts."),
+    ("maxmemory", "redis_memory_max_bytes", Gauge, ONE, "maxmemory; 0 is no limit."),
+    ("total_system_memory", "redis_total_system_memory_bytes", Gauge, ONE, "Memory of the machine."),
+    ("mem_fragmentation_ratio", "redis_mem_fragmentation_ratio", Gauge, ONE, "Resident by used memory."),
+    ("mem_fragmentation_bytes", "redis_mem_fragmentation_bytes", Gauge, ONE, "Resident less used memory."),
+    ("mem_clients_normal", "redis_mem_clients_normal", Gauge, ONE, "Buffers of clients."),
+    ("mem_clients_slaves", "redis_mem_clients_slaves", Gauge, ONE, "Buffers of replicas."),
+    (
+        "mem_not_counted_for_evict",
+        "redis_mem_not_counted_for_eviction_bytes",
+        Gauge,
+        ONE,
+        "Memory that does not count against maxmemory.",
+    ),
+    ("allocator_frag_ratio", "redis_allocator_frag_ratio", Gauge, ONE, "Fragmentation within the allocator."),
+    ("allocator_frag_bytes", "redis_allocator_frag_bytes", Gauge, ONE, "The same in bytes."),
+    ("allocator_rss_bytes", "redis_allocator_rss_bytes", Gauge, ONE, "Pages the allocator keeps."),
+    ("active_defrag_running", "redis_active_defrag_running", Gauge, ONE, "Whether it defragments."),
+    ("lazyfree_pending_objects", "redis_lazyfree_pending_objects", Gauge, ONE, "Objects that wait to be freed."),
+    ("loading", "redis_loading_dump_file", Gauge, ONE, "Whether it loads."),
+    ("rdb_changes_since_last_save", "redis_rdb_changes_since_last_save", Gauge, ONE, "Changes since the last save."),
+    ("rdb_bgsave_in_progress", "redis_rdb_bgsave_in_progress", Gauge, ONE, "Whether a save runs."),
+    ("rdb_last_save_time", "redis_rdb_last_save_timestamp_seconds", Gauge, ONE, "When it was last saved."),
+    ("rdb_last_bgsave_status", "redis_rdb_last_bgsave_status", Gauge, OK, "Whether the last save went well."),
+    ("rdb_last_bgsave_time_sec", "redis_rdb_last_bgsave_duration_sec", Gauge, ONE, "Seconds the last save took."),
+    (
+        "rdb_current_bgsave_time_sec",
+        "redis_rdb_current_bgsave_duration_sec",
+        Gauge,
+        ONE,
+        "Seconds the running save has taken.",
+    ),
+    ("rdb_last_cow_size", "redis_rdb_last_cow_size_bytes", Gauge, ONE, "Memory copied during the last save."),
+    ("aof_enabled", "redis_aof_enabled", Gauge, ONE, "Whether there is an append-only file."),
+    ("aof_rewrite_in_progress", "redis_aof_rewrite_in_progress", Gauge, ONE, "Whether it is rewritten."),
+    ("aof_last_bgrewrite_status", "redis_aof_last_bgrewrite_status", Gauge, OK, "Whether the last rewrite went well."),
+    ("aof_last_write_status", "redis_aof_last_write_status", Gauge, OK, "Whether the last write went well."),
+    ("aof_last_cow_size", "redis_aof_last_cow_size_bytes", Gauge, ONE, "Memory copied during the last rewrite."),
+    ("aof_current_size", "redis_aof_current_size_bytes", Gauge, ONE, "Its size."),
+    ("aof_base_size", "redis_aof_base_size_bytes", Gauge, ONE, "Its size after the last rewrite."),
+    ("aof_delayed_fsync", "redis_aof_delayed_fsync", Gauge, ONE, "Writes that waited for the disk."),
+    ("total_connections_received", "redis_connections_received_total", Counter, ONE, "Connections."),
+    ("total_commands_processed", "redis_commands_processed_total", Counter, ONE, "Commands."),
+    ("instantaneous_ops_per_sec", "redis_instantaneous_ops_per_sec", Gauge, ONE, "Commands a second."),
+    ("total_net_input_bytes", "redis_net_input_bytes_total", Counter, ONE, "Bytes received."),
+    ("total_net_output_bytes", "redis_net_output_bytes_total", Counter, ONE, "Bytes sent."),
+    ("rejected_connections", "redis_rejected_connections_total", Counter, ONE, "Connections refused."),
+    ("total_error_replies", "redis_total_error_replies", Counter, ONE, "Error replies."),
+    ("sync_full", "redis_replica_resyncs_full", Gauge, ONE, "Full resyncs."),
+    ("sync_partial_ok", "redis_replica_partial_resync_accepted", Gauge, ONE, "Partial resyncs."),
+    ("sync_partial_err", "redis_replica_partial_resync_denied", Gauge, ONE, "Partial resyncs refused."),
+    ("expired_keys", "redis_expired_keys_total", Counter, ONE, "Keys expired."),
+    (
+        "expired_stale_perc",
+        "redis_expired_stale_percentage",
+        Gauge,
+        ONE,
+        "Share of keys that have expired and are still there.",
+    ),
+    (
+        "expired_time_cap_reached_count",
+        "redis_expired_time_cap_reached_total",
+        Counter,
+        ONE,
+        "Expiry cycles that ran out of time.",
+    ),
+    ("evicted_keys", "redis_evicted_keys_total", Counter, ONE, "Keys evicted."),
+    ("evicted_clients", "redis_evicted_clients_total", Counter, ONE, "Clients evicted."),
+    ("keyspace_hits", "redis_keyspace_hits_total", Counter, ONE, "Lookups that found a key."),
+    ("keyspace_misses", "redis_keyspace_misses_total", Counter, ONE, "Lookups that did not."),
+    ("pubsub_channels", "redis_pubsub_channels", Gauge, ONE, "Channels."),
+    ("pubsub_patterns", "redis_pubsub_patterns", Gauge, ONE, "Pattern subscriptions."),
+    ("latest_fork_usec", "redis_latest_fork_seconds", Gauge, Scale::Times(1e-6), "Seconds the last fork took."),
+    ("connected_slaves", "redis_connected_slaves", Gauge, ONE, "Replicas."),
+    ("master_repl_offset", "redis_master_repl_offset", Gauge, ONE, "Replication offset."),
+    ("second_repl_offset", "redis_second_repl_offset", Gauge, ONE, "Offset of the former replication id."),
+    ("repl_backlog_active", "redis_repl_backlog_is_active", Gauge, ONE, "Whether there is a backlog."),
+    ("repl_backlog_size", "redis_replication_backlog_bytes", Gauge, ONE, "Its size."),
+    ("repl_backlog_histlen", "redis_repl_backlog_history_bytes", Gauge, ONE, "What it holds."),
+    ("master_link_status", "redis_master_link_up", Gauge, Scale::Word("up"), "Whether the primary is connected."),
+    (
+        "master_last_io_seconds_ago",
+        "redis_master_last_io_seconds_ago",
+        Gauge,
+        ONE,
+        "Seconds since the primary was heard.",
+    ),
+    ("master_sync_in_progress", "redis_master_sync_in_progress", Gauge, ONE, "Whether it takes a full resync."),
+    ("slave_repl_offset", "redis_slave_repl_offset", Gauge, ONE, "What it has processed."),
+    ("slave_read_only", "redis_slave_info_read_only", Gauge, ONE, "Whether it refuses writes."),
+    ("used_cpu_sys", "redis_cpu_sys_seconds_total", Counter, ONE, "System time."),
+    ("used_cpu_user", "redis_cpu_user_seconds_total", Counter, ONE, "User time."),
+    ("used_cpu_sys_children", "redis_cpu_sys_children_seconds_total", Counter, ONE, "System time of children."),
+    ("used_cpu_user_children", "redis_cpu_user_children_seconds_total", Counter, ONE, "User time of children."),
+    (
+        "used_cpu_sys_main_thread",
+        "redis_cpu_sys_main_thread_seconds_total",
+        Counter,
+        ONE,
+        "System time of the main thread.",
+    ),
+    (
+        "used_cpu_user_main_thread",
+        "redis_cpu_user_main_thread_seconds_total",
+        Counter,
+        ONE,
+        "User time of the main thread.",
+    ),
+    ("cluster_enabled", "redis_cluster_enabled", Gauge, ONE, "Whether it is a node of a cluster."),
+];

@@ -1,0 +1,64 @@
+//! Prometheus' text format: families in the order in which they were first named, each with one TYPE.
+
+use std::fmt::Write as _;
+
+/// A text in the making.
+#[derive(Debug, Default)]
+pub struct Text {
+    families: Vec<Family>,
+}
+
+#[derive(Debug)]
+struct Family {
+    name: String,
+    kind: &'static str,
+    help: String,
+    samples: String,
+}
+
+impl Text {
+    /// A gauge without labels.
+    pub fn gauge(&mut self, name: &str, help: &str, value: f64) {
+        self.sample(name, "gauge", help, &[], value);
+    }
+
+    /// A sample; the first of its name says of which kind the family is.
+    pub fn sample(&mut self, name: &str, kind: &'static str, help: &str, labels: &[(&str, &str)], value: f64) {
+        let at = self.families.iter().position(|family| family.name == name).unwrap_or_else(|| {
+            let family = Family { name: name.to_owned(), kind, help: help.to_owned(), samples: String::new() };
+            self.families.push(family);
+            self.families.len() - 1
+        });
+        write_sample(&mut self.families[at].samples, name, labels, value);
+    }
+
+    /// A `_sum` or `_count` of a family that has a sample already.
+    pub fn part(&mut self, name: &str, suffix: &str, labels: &[(&str, &str)], value: f64) {
+        if let Some(family) = self.families.iter_mut().find(|family| family.name == name) {
+            write_sample(&mut family.samples, &format!("{name}{suffix}"), labels, value);
+        }
+    }
+
+    /// All of it.
+    pub fn finish(self) -> String {
+        let mut text = String::new();
+        for family in self.families {
+            let Family { name, kind, help, samples } = family;
+            text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{samples}"));
+        }
+        text
+    }
+}
+
+fn write_sample(samples: &mut String, name: &str, labels: &[(&str, &str)], value: f64) {
+    samples.push_str(name);
+    for (at, (label, text)) in labels.iter().enumerate() {
+        samples.push_str(if at == 0 { "{" } else { "," });
+        let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let _ = write!(samples, "{label}=\"{escaped}\"");
+    }
+    if !labels.is_empty() {
+        samples.push('}');
+    }
+    let _ = writeln!(samples, " {value}");
+}

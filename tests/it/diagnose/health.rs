@@ -1,0 +1,131 @@
+//! Health and metrics on real servers.
+
+use serde_json::Value;
+
+use crate::support::redis_ops::RedisOps;
+use crate::support::redis_server::{Client, RedisServer, servers};
+
+#[track_caller]
+fn health(server: &RedisServer, more: &[&str]) -> (i32, Value) {
+    let run = RedisOps::new().args(["health", "--json", "-i", &server.url()]).args(more).run();
+    let text = String::from_utf8_lossy(&run.stdout).into_owned();
+    (run.code, serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")))
+}
+
+fn codes(answer: &Value) -> Vec<&str> {
+    answer["reasons"].as_array().expect("reasons").iter().filter_map(|reason| reason["code"].as_str()).collect()
+}
+
+#[test]
+fn a_server_of_every_version_is_up() {
+    for installed in servers() {
+        let Some(server) = RedisServer::builder().version(&installed).start() else { return };
+        let (code, answer) = health(&server, &["--require", "writable"]);
+        assert_eq!((code, answer["health"].as_str()), (0, Some("up")), "{}: {answer:#}", installed.name);
+        assert_eq!(answer["redis_version"], server.info("redis_version"));
+        assert_eq!(answer["role"], "primary");
+        assert!(answer["connected_clients"].as_u64().is_some() && answer["rtt_ms"].as_f64().is_some());
+        assert!(answer["used_memory_human"].as_str().is_some());
+        assert_eq!(codes(&answer), Vec::<&str>::new());
+    }
+}
+
+#[test]
+fn nobody_there_is_down() {
+    let run = RedisOps::new().args(["health", "--json", "-i", "redis://127.0.0.1:1"]).run();
+    let answer: Value = serde_json::from_slice(&run.stdout).expect("JSON");
+    assert_eq!((run.code, answer["health"].as_str()), (2, Some("down")));
+    assert_eq!(codes(&answer), ["connection_refused"]);
+    assert_eq!(answer["redis_version"], Value::Null);
+}
+
+#[test]
+fn a_password_that_is_missing_or_wrong_is_down() {
+    let Some(server) = RedisServer::builder().password("right-password").start() else { return };
+    let (code, answer) = health(&server, &[]);
+    assert_eq!((code, codes(&answer)), (2, vec!["password_required"]));
+    let (code, answer) = health(&server, &["--require", "live"]);
+    assert_eq!((code, answer["health"].as_str()), (1, Some("degraded")), "it answers");
+    let file = server.dir().join("password");
+    std::fs::write(&file, "wrong-password").expect("written");
+    let (code, answer) = health(&server, &["--password-file", &file.display().to_string()]);
+    assert_eq!((code, codes(&answer)), (2, vec!["authentication_failed"]));
+}
+
+#[test]
+fn maxclients_is_down() {
+    let Some(server) = RedisServer::builder().arg("maxclients", "5").start() else { return };
+    let _taken: Vec<_> = (0..5).map(|_| Client::tcp(server.port()).expect("a connection")).collect();
+    server.log();
+    let (code, answer) = health(&server, &[]);
+    assert_eq!((code, codes(&answer)), (2, vec!["too_many_clients"]), "{answer:#}");
+}
+
+#[test]
+fn a_replica_without_its_primary_is_down_unless_answering_is_enough() {
+    let Some(server) = RedisServer::start() else { return };
+    server.ok(&["REPLICAOF", "127.0.0.1", "1"]);
+    let (code, answer) = health(&server, &[]);
+    assert_eq!((code, codes(&answer)), (2, vec!["master_down"]), "{answer:#}");
+    assert_eq!(health(&server, &["--require", "live"]).0, 1);
+    server.ok(&["CONFIG", "SET", "replica-serve-stale-data", "no"]);
+    let (code, answer) = health(&server, &[]);
+    assert_eq!((code, codes(&answer)), (2, vec!["master_down"]), "{answer:#}");
+}
+
+#[test]
+fn a_save_that_stops_writes_is_down() {
+    let Some(server) = RedisServer::builder().arg("save", "1 1").start() else { return };
+    std::fs::create_dir(server.dir().join("dump.rdb")).expect("a folder");
+    std::fs::write(server.dir().join("dump.rdb/full"), "x").expect("written");
+    server.ok(&["SET", "a", "1"]);
+    server.wait_for("it fails", |server| server.info("rdb_last_bgsave_status") == "err");
+    let (code, answer) = health(&server, &[]);
+    assert_eq!((code, codes(&answer)), (2, vec!["misconf"]), "{answer:#}");
+}
+
+#[test]
+fn full_memory_is_down_for_writers_only() {
+    let Some(server) = RedisServer::builder().arg("maxmemory", "2mb").start() else { return };
+    server.ok(&["SET", "a", &"x".repeat(400_000)]);
+    server.ok(&["CONFIG", "SET", "maxmemory", "1mb"]);
+    assert_eq!(health(&server, &[]).0, 1);
+    let (code, answer) = health(&server, &["--require", "writable"]);
+    assert_eq!((code, codes(&answer)), (2, vec!["out_of_memory"]), "{answer:#}");
+}
+
+#[test]
+fn the_nagios_line_is_one_line() {
+    let Some(server) = RedisServer::start() else { return };
+    let run = RedisOps::new().args(["health", "-f", "nagios", "-i", &server.url()]).run();
+    let text = String::from_utf8_lossy(&run.stdout).into_owned();
+    assert!(text.starts_with("REDIS OK - up | rtt="), "{text}");
+    assert_eq!(text.lines().count(), 1);
+}
+
+#[test]
+fn metrics_of_every_version_have_the_usual_names() {
+    for installed in servers() {
+        let Some(server) = RedisServer::builder().version(&installed).start() else { return };
+        server.ok(&["SET", "a", "1"]);
+        let run = RedisOps::new().args(["metrics", "-i", &server.url()]).run();
+        let text = String::from_utf8_lossy(&run.stdout).into_owned();
+        assert_eq!(run.code, 0, "{}: {}", installed.name, run.stderr);
+        for line in ["redis_up 1", "redis_db_keys{db=\"db0\"} 1", "redis_commands_total{cmd=\"set\"} 1"] {
+            assert!(text.lines().any(|other| other == line), "{}: no {line} in\n{text}", installed.name);
+        }
+    }
+}
+
+#[test]
+fn the_text_file_is_written_whole_and_says_when_the_server_is_down() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("redis.prom");
+    let path = file.display().to_string();
+    let run = RedisOps::new().args(["metrics", "-i", "redis://127.0.0.1:1", "--textfile", &path]).run();
+    assert_eq!(run.code, 3, "{}", run.stderr);
+    let text = std::fs::read_to_string(&file).expect("written");
+    assert!(text.contains("redis_up 0\n"), "{text}");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing is left beside it");
+    assert!(run.stdout.is_empty());
+}

@@ -1,0 +1,165 @@
+//! What a diagnosis looks like: tables, formats, files, history.
+
+use serde_json::Value;
+
+use super::lab::Diagnosis;
+use crate::support::redis_ops::RedisOps;
+use crate::support::redis_server::{RedisServer, servers};
+
+#[test]
+fn the_verdict_is_the_last_line_and_the_table_says_what_and_how() {
+    let Some(server) = RedisServer::builder().arg("maxmemory", "3mb").start() else { return };
+    server.ok(&["SET", "doc:1", &"x".repeat(1_500_000)]);
+    server.ok(&["CONFIG", "SET", "maxmemory", "2mb"]);
+    let run = RedisOps::new().args(["diagnose", "memory", "-i", &server.url()]).run();
+    let text = String::from_utf8_lossy(&run.stdout).into_owned();
+    assert_eq!(run.code, 2, "{text}");
+    let last = text.lines().last().expect("a line");
+    assert!(last.starts_with("failed: memory is nearly full (M01: used "), "{last}");
+    assert!(text.contains("CRITICAL  M01"), "{text}");
+    assert!(text.contains("fix: CONFIG SET maxmemory"), "{text}");
+    assert!(text.contains("probe: "), "{text}");
+    assert!(!text.contains('\u{1b}'), "no colour in a pipe");
+}
+
+#[test]
+fn every_format_says_the_same() {
+    let Some(server) = RedisServer::builder().arg("slowlog-log-slower-than", "-1").start() else { return };
+    let run = |format: &str| {
+        let run = RedisOps::new()
+            .args(["diagnose", "connections", "-f", format, "--window", "100ms", "-i", &server.url()])
+            .run();
+        assert_eq!(run.code, 1, "{format}: {}", run.stderr);
+        String::from_utf8_lossy(&run.stdout).into_owned()
+    };
+    assert!(run("nagios").starts_with("REDIS WARNING - the slow log sees nothing (C22"));
+    assert_eq!(run("nagios").lines().count(), 1);
+    assert!(run("junit").contains("<testcase name=\"C22\"><failure message=\"the slow log sees nothing\">"));
+    let lines = run("ndjson");
+    let first: Value = serde_json::from_str(lines.lines().next().expect("a line")).expect("an object");
+    assert_eq!(first["id"], "C22");
+    let json: Value = serde_json::from_str(&run("json")).expect("an object");
+    for field in ["instance", "server", "findings", "skipped", "facts", "probe", "verdict"] {
+        assert!(!json[field].is_null(), "{field}");
+    }
+    for field in ["id", "severity", "title", "evidence", "threshold", "why", "fix", "source"] {
+        assert!(!json["findings"][0][field].is_null(), "{field}: {:#}", json["findings"][0]);
+    }
+}
+
+#[test]
+fn fail_on_and_mutes_decide_the_exit_code() {
+    let Some(server) = RedisServer::builder().arg("slowlog-log-slower-than", "-1").start() else { return };
+    let code = |more: &[&str], settings: &str| {
+        let run = RedisOps::new()
+            .args(["diagnose", "connections", "--json", "--window", "50ms", "-i", &server.url()])
+            .args(more);
+        run.file("redis-ops.yaml", settings).run().code
+    };
+    assert_eq!(code(&[], ""), 1);
+    assert_eq!(code(&["--fail-on", "critical"], ""), 0);
+    assert_eq!(code(&["--fail-on", "never"], ""), 0);
+    assert_eq!(code(&[], "diagnose: {mute: [{rule: C22, until: 2999-01-01, reason: known}]}\n"), 0);
+    assert_eq!(code(&[], "diagnose: {mute: [{rule: C22, until: 2001-01-01, reason: known}]}\n"), 1, "it has ended");
+    assert_eq!(code(&[], "diagnose: {mute: [{rule: X99, reason: typing error}]}\n"), 3);
+}
+
+#[test]
+fn a_pasted_info_is_judged_as_far_as_it_goes() {
+    for installed in servers() {
+        let Some(server) = RedisServer::builder().version(&installed).start() else { return };
+        let text = server.ok(&["INFO"]);
+        let run = RedisOps::new().args(["diagnose", "all", "--json", "--from", "-"]).stdin(text).run();
+        let diagnosis = Diagnosis::of_run(&run);
+        assert!(diagnosis.loud().is_empty(), "{}: {:?}", installed.name, diagnosis.loud());
+        assert_eq!(diagnosis.json["probe"]["commands"], 0);
+    }
+    let run = RedisOps::new().args(["diagnose", "all", "--json", "--from", "-"]).stdin("hello\n").run();
+    assert_eq!(run.code, 3);
+}
+
+#[test]
+fn the_keys_of_a_file_are_judged_like_those_of_the_server() {
+    let Some(server) = RedisServer::start() else { return };
+    server.ok(&["SET", "lock:order:17", "0123456789abcdef"]);
+    server.ok(&["INCR", "rate:10.0.0.1"]);
+    server.ok(&["SET", "user:1", "x"]);
+    server.ok(&["SAVE"]);
+    let file = server.dir().join("dump.rdb").display().to_string();
+    let live = Diagnosis::of(&server, "patterns", &[]);
+    let run = RedisOps::new().args(["diagnose", "patterns", "--json", "--file", &file]).run();
+    let stored = Diagnosis::of_run(&run);
+    assert_eq!(live.loud(), ["A01", "A05"]);
+    assert_eq!(stored.loud(), live.loud());
+    assert_eq!(stored.finding("A01").map(|finding| &finding["evidence"]["without_ttl"]), Some(&Value::from(1)));
+}
+
+#[test]
+fn a_damaged_file_is_not_judged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("dump.rdb");
+    std::fs::write(&file, b"REDIS0011\xfa\x09redis-ver").expect("written");
+    let run = RedisOps::new().args(["diagnose", "keyspace", "--json", "--file", &file.display().to_string()]).run();
+    assert_eq!(run.code, 3, "{}", String::from_utf8_lossy(&run.stdout));
+}
+
+#[test]
+fn keys_can_be_hidden_everywhere() {
+    let Some(server) = RedisServer::start() else { return };
+    server.ok(&["SET", "lock:very-private-name", "0123456789abcdef"]);
+    for format in ["table", "json", "ndjson", "nagios", "junit"] {
+        let run = RedisOps::new()
+            .args(["diagnose", "all", "--hide-keys", "--window", "50ms", "-f", format, "-i", &server.url()])
+            .run();
+        let text = String::from_utf8_lossy(&run.stdout).into_owned();
+        assert!(!text.contains("very-private-name"), "{format}: {text}");
+        assert!(text.contains("sha256:") || format == "nagios", "{format}: {text}");
+    }
+}
+
+#[test]
+fn names_from_the_server_cannot_drive_the_terminal() {
+    let Some(server) = RedisServer::start() else { return };
+    server.ok(&["SET", "lock:\u{1b}[2Jevil", "x"]);
+    server.ok(&["CONFIG", "SET", "slowlog-log-slower-than", "0"]);
+    server.ok(&["GET", "evil\u{1b}[31m\u{202e}"]);
+    let run = RedisOps::new().args(["diagnose", "all", "--window", "50ms", "-i", &server.url()]).run();
+    let text = String::from_utf8_lossy(&run.stdout).into_owned();
+    assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text:?}");
+}
+
+#[test]
+fn runs_are_remembered_and_compared_with() {
+    let Some(server) = RedisServer::builder().arg("maxmemory", "100mb").start() else { return };
+    let state = tempfile::tempdir().expect("a folder");
+    let diagnose = |more: &[&str]| {
+        let run =
+            RedisOps::new().args(["diagnose", "memory", "--json", "--window", "50ms", "-i", &server.url()]).args(more);
+        Diagnosis::of_run(&run.env("XDG_STATE_HOME", state.path()).run())
+    };
+    diagnose(&[]);
+    server.ok(&["SET", "a", &"x".repeat(5000)]);
+    server.ok(&["CONFIG", "SET", "maxmemory", "1"]);
+    server.cli(&["SET", "b", "refused"]);
+    server.ok(&["CONFIG", "SET", "maxmemory", "100mb"]);
+    let now = diagnose(&[]);
+    assert_eq!(
+        now.finding("M18").map(|finding| &finding["severity"]),
+        Some(&Value::from("info")),
+        "it was before this window"
+    );
+    let since = diagnose(&["--since", "1h"]);
+    assert_eq!(since.first_is("M18")["severity"], "critical", "it was since the first run");
+}
+
+#[test]
+fn every_rule_is_explained_without_a_server() {
+    let run = RedisOps::new().args(["explain", "m06"]).run();
+    let text = String::from_utf8_lossy(&run.stdout).into_owned();
+    assert_eq!(run.code, 0);
+    assert!(text.starts_with("M06  far more memory is resident than the data needs\n"), "{text}");
+    assert!(text.contains("MEMORY PURGE") && text.contains("ratio 1.5 and 100.0 MiB"), "{text}");
+    let run = RedisOps::new().args(["explain", "M99"]).run();
+    assert_eq!(run.code, 3);
+    assert!(run.stderr.contains("there is no rule `M99`") && run.stderr.contains("M01 M17"), "{}", run.stderr);
+}
