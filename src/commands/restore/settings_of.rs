@@ -34,9 +34,10 @@ pub fn options(
         Ttl::Shift => match created_ms {
             Some(created) => Expiries::Shift((now.timestamp_millis() - created).max(0)),
             None => {
-                return Err(
-                    Misuse::usage("`--ttl shift` needs to know how old the backup is, and a file does not say").into()
-                );
+                return Err(Misuse::usage(
+                    "`--ttl shift` needs to know how old the backup is, and a file does not say",
+                )
+                .into());
             }
         },
     };
