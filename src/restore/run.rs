@@ -100,8 +100,8 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
         streams.push(Node { database: 0, ..node.clone() }.open_authenticated().await?);
     }
 
-    if options.replace_all && before.keys > 0 {
-        flush_all(&mut connection).await?;
+    if options.replace_all && !options.resume {
+        remove_all(&mut connection, &target).await?;
         // From here on every write that is not ours is somebody else's.
         info = preflight::counters(&mut connection).await?.1;
     }
@@ -154,13 +154,17 @@ fn open_journal(journal: Option<(Identity, PathBuf)>) -> Result<Option<Journal>,
     journal.map(open).transpose()
 }
 
-/// Removes all data, the way that does not block; servers before 4.0 do not know it.
-async fn flush_all(connection: &mut Connection) -> Result<(), CommandError> {
+/// Removes all data and functions: the target becomes the backup.
+async fn remove_all(connection: &mut Connection, target: &TargetFacts) -> Result<(), CommandError> {
     let limit = connection.timeout();
     connection.set_timeout(limit.max(SILENCE));
-    let flushed = connection.query(cmd("FLUSHALL").arg("ASYNC")).await;
+    let mut removed = connection.query(cmd("FLUSHALL").arg("ASYNC")).await;
+    let functions = target.functions.as_ref().is_none_or(|names| !names.is_empty());
+    if removed.is_ok() && functions && TargetFormat::of(&target.server).version >= 10 {
+        removed = connection.query(cmd("FUNCTION").arg("FLUSH")).await;
+    }
     connection.set_timeout(limit);
-    flushed.map(|_| ())
+    removed.map(|_| ())
 }
 
 /// Settles what is open: keys without an answer, keys of a bad backup, counters, the journal.

@@ -17,7 +17,7 @@ pub struct TargetFormat {
     /// It knows expiry of hash fields (Redis 7.4, Valkey 9.0).
     pub field_expiry: bool,
     /// Its own version, for commands that came later.
-    pub server: (u32, u32),
+    pub server: (u32, u32, u32),
     /// It is a Valkey of any version.
     pub is_valkey: bool,
 }
@@ -41,7 +41,7 @@ pub enum Loss {
     FieldExpiry,
     /// The target does not know the type at all.
     Type,
-    /// Values of modules go as payload only.
+    /// Values of modules go as payload only; and a vector set of a newer Redis can kill an older one.
     Module,
 }
 
@@ -51,7 +51,7 @@ impl Loss {
         match self {
             Self::FieldExpiry => "the target knows no expiry of hash fields: the fields would never expire",
             Self::Type => "the target does not know this type",
-            Self::Module => "a module's value goes as payload only, and the target takes none of this version",
+            Self::Module => "a module's value goes as payload only, and the target cannot safely take this one",
         }
     }
 }
@@ -59,7 +59,7 @@ impl Loss {
 impl TargetFormat {
     /// By the version that a server names.
     pub fn of(server: &ServerFacts) -> Self {
-        let (major, minor, _) = server.version_numbers();
+        let (major, minor, patch) = server.version_numbers();
         let is_valkey = server.is_valkey();
         let (valkey, version) = match (is_valkey, major, minor) {
             // Redict writes version 12 and knows none of its types; KeyDB stayed at Redis 6.
@@ -77,12 +77,14 @@ impl TargetFormat {
             (false, ..) => (false, 15),
         };
         let field_expiry = valkey || (!is_valkey && version >= 12 && (major, minor) >= (7, 4));
-        Self { valkey, version, field_expiry, server: (major, minor), is_valkey }
+        Self { valkey, version, field_expiry, server: (major, minor, patch), is_valkey }
     }
 
-    /// Whether vector sets are part of it (Redis 8); elsewhere they are values of a module that is not there.
-    pub fn has_vector_sets(self) -> bool {
-        !self.is_valkey && self.server >= (8, 0)
+    /// Whether it takes vector sets written by such a Redis: they are part of Redis 8, and elsewhere values of a module that is
+    /// not there. Their form changed between 8.0.2 and 8.0.6 under the same number, and an older server that is given a newer
+    /// one misreads lengths: it says `Bad data format`, or allocates all memory there is and dies (seen with 8.0.2).
+    pub fn takes_vector_sets_of(self, source: (u32, u32, u32)) -> bool {
+        !self.is_valkey && self.server >= (8, 0, 0) && source <= self.server
     }
 
     /// Whether it takes metadata of keys before the type (Redis 8.6).
@@ -143,6 +145,12 @@ impl TargetFormat {
     }
 }
 
+/// The numbers of a version such as `8.0.6`; 0 where it has none.
+pub fn version_numbers(text: &str) -> (u32, u32, u32) {
+    let mut parts = text.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,6 +200,8 @@ mod tests {
         check(new, (ValueType(22), Dialect::Valkey, 80), Route::Commands(None));
         check(valkey, (ValueType(22), Dialect::Valkey, 80), Route::Payload);
         check(valkey, (ValueType(28), Dialect::Redis, 14), Route::Impossible(Loss::Type));
+        assert!(new.takes_vector_sets_of((8, 0, 6)) && !new.takes_vector_sets_of((8, 0, 7)));
+        assert!(!old.takes_vector_sets_of((8, 0, 2)) && !valkey.takes_vector_sets_of((8, 0, 2)));
         assert!(new.takes_all_of(Dialect::Redis, 11) && !new.takes_all_of(Dialect::Valkey, 80));
         assert!(valkey.takes_all_of(Dialect::Redis, 11) && !valkey.takes_all_of(Dialect::Redis, 12));
         assert!(!old.takes_all_of(Dialect::Redis, 10));

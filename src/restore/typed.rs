@@ -226,7 +226,7 @@ impl Typed {
 
     /// `SET … PXAT` came with 6.2.
     fn sets_expiry(&self) -> bool {
-        self.format.server >= (6, 2)
+        self.format.server >= (6, 2, 0)
     }
 
     fn send_field_expiries(&mut self, outbox: &mut Outbox) {

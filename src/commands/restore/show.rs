@@ -108,9 +108,13 @@ pub fn failure(report: &Report, settings: &Settings, instance: &Instance) -> Opt
             let keys = words::counted(report.evicted().unwrap_or(0), "key");
             Some(failure("target_too_small", format!("the target threw {keys} away to make room")).into())
         }
-        Ended::Complete if tally.failed + tally.functions.failed > 0 => {
-            let what = words::counted(tally.failed + tally.functions.failed, "key");
-            Some(failure("keys_failed", format!("{what} could not be restored; {holds}")).into())
+        Ended::Complete if tally.failed > 0 => {
+            let keys = words::counted(tally.failed, "key");
+            Some(failure("keys_failed", format!("{keys} could not be restored; {holds}")).into())
+        }
+        Ended::Complete if tally.functions.failed > 0 => {
+            let n = tally.functions.failed;
+            Some(failure("functions_failed", format!("{n} function libraries could not be loaded; {holds}")).into())
         }
         Ended::Complete if !report.adds_up() => {
             let words = format!(

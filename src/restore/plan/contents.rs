@@ -5,7 +5,7 @@ use crate::rdb::opcode::Dialect;
 use crate::restore::choices::Ttl;
 use crate::restore::facts::{BackupFacts, TargetFacts};
 use crate::restore::options::{OnConflict, Options};
-use crate::restore::target_format::{Loss, TargetFormat};
+use crate::restore::target_format::{Loss, TargetFormat, version_numbers};
 
 /// The backup's format against the target's.
 pub fn format(backup: &BackupFacts, format: TargetFormat) -> Line {
@@ -58,14 +58,19 @@ pub fn modules(backup: &BackupFacts, target: &TargetFacts, options: &Options) ->
     let level = if options.accept_loss { Level::Warning } else { Level::Refused };
     let mut lines = Vec::new();
     let server = &target.server;
-    if let Some(keys) = backup.by_type.get("vectorset").filter(|_| server.is_valkey() || server.version_numbers().0 < 8)
+    let source = backup.server.strip_prefix("redis ").map_or((0, 0, 0), version_numbers);
+    if let Some(keys) = backup.by_type.get("vectorset")
+        && !TargetFormat::of(server).takes_vector_sets_of(source)
     {
-        let text = format!(
-            "{}: vector sets are part of Redis 8, and the target is {} {}",
-            count(*keys, "key"),
-            server.name,
-            server.version
-        );
+        let keys = count(*keys, "key");
+        let text = if server.is_valkey() || server.version_numbers().0 < 8 {
+            format!("{keys}: vector sets are part of Redis 8, and the target is {} {}", server.name, server.version)
+        } else {
+            format!(
+                "{keys}: vector sets of {} can kill an older server, and the target is {}",
+                backup.server, server.version
+            )
+        };
         lines.push(Line::new(level, "module_missing", text).flag("--accept-loss"));
     }
     let modules = backup.modules();

@@ -153,6 +153,11 @@ fn what_the_target_cannot_take_is_said_and_needs_to_be_accepted() {
     modules.by_type = [("module:MBbloom--".to_owned(), 3), ("vectorset".to_owned(), 1)].into();
     check(&modules, &redis7(""), &Options::default(), &["module_missing", "module_missing"], &[]);
 
+    modules.server = "redis 8.0.6".into();
+    modules.by_type.remove("module:MBbloom--");
+    check(&modules, &target("redis_version:8.0.2\nrole:master\n"), &Options::default(), &["module_missing"], &[]);
+    check(&modules, &target("redis_version:8.0.6\nrole:master\n"), &Options::default(), &[], &[]);
+
     let mut functions = backup();
     functions.functions = 2;
     check(&functions, &target("redis_version:6.2.14\nrole:master\n"), &accepted, &[], &["functions_lost"]);

@@ -12,7 +12,7 @@ use crate::rdb::opcode::{Dialect, ValueType};
 use crate::rdb::visit::{Entry, EntryEnd, Interest, Piece, Visit};
 use crate::restore::choices::{Choices, Ttl, Wanted};
 use crate::restore::replay::outbox::Outbox;
-use crate::restore::target_format::{Loss, Route, TargetFormat};
+use crate::restore::target_format::{Loss, Route, TargetFormat, version_numbers};
 use crate::restore::typed::Typed;
 pub use function::name_of;
 use payload::Payload;
@@ -62,6 +62,8 @@ pub struct Assembler {
     outbox: Outbox,
     dialect: Dialect,
     version: u32,
+    /// Version of the Redis that wrote the file, if it says.
+    source: (u32, u32, u32),
     /// Number of the next key of the file.
     ordinal: u64,
     /// In a second pass: only these, with their length.
@@ -96,6 +98,7 @@ impl Assembler {
             outbox,
             dialect: Dialect::Redis,
             version: 0,
+            source: (0, 0, 0),
             ordinal: 0,
             only: None,
             deferred: BTreeMap::new(),
@@ -206,6 +209,12 @@ impl Visit for Assembler {
         (self.dialect, self.version) = (dialect, version);
     }
 
+    fn aux(&mut self, name: &[u8], value: &[u8]) {
+        if name == b"redis-ver" {
+            self.source = version_numbers(&String::from_utf8_lossy(value));
+        }
+    }
+
     fn function(&mut self, source: &[u8]) {
         if self.only.is_none() && self.plan.done == 0 {
             function::send(&mut self.outbox, &self.plan, source);
@@ -251,7 +260,8 @@ impl Visit for Assembler {
         match (self.current, piece) {
             (Current::Typed, piece) => self.typed.piece(&mut self.outbox, piece),
             (Current::Payload, Piece::Module(id))
-                if KeyType::of_module(id) == KeyType::Vectorset && !self.plan.format.has_vector_sets() =>
+                if KeyType::of_module(id) == KeyType::Vectorset
+                    && !self.plan.format.takes_vector_sets_of(self.source) =>
             {
                 self.payload.lose(&mut self.outbox, Loss::Module);
                 self.current = Current::Nothing;

@@ -195,7 +195,7 @@ fn send_group(outbox: &mut Outbox, target: &Target, format: TargetFormat, group:
     }
     target.send(outbox, &create, Expected::Anything);
     for (consumer, owned) in &group.consumers {
-        if format.server >= (6, 2) {
+        if format.server >= (6, 2, 0) {
             let create = words(&[b"XGROUP", b"CREATECONSUMER", target.name(), &group.name, consumer]);
             target.send(outbox, &create, Expected::Anything);
         }
