@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::connection::{AuthenticationFault, ConnectError, ConnectFault, Node, Retry};
-use crate::introspection::{NodeRole, ServerFacts, server_info};
+use crate::connection::{AuthenticationFault, ConnectError, ConnectFault, Node, Retry, ServerError};
+use crate::introspection::{NodeRole, ServerFacts};
 use crate::replies::Info;
 use crate::status::Status;
 
@@ -100,9 +100,39 @@ pub async fn check(node: &Node, level: Level) -> Health {
         Err(error) => return unreachable(&error, level),
     };
     let rtt = connection.phases().ping;
-    match server_info(&mut connection).await {
-        Ok(info) => judge(&info, level, rtt),
-        Err(error) => down("no_info", format!("{error:#}"), Some(rtt)),
+    // A server that refuses writes, or a replica that may not serve old data, says so in answer to a PING.
+    let mut replies = match connection.pipeline(&[redis::cmd("PING"), redis::cmd("INFO")]).await {
+        Ok(replies) => replies.into_iter(),
+        Err(error) => return down(error.code(), error.to_string(), Some(rtt)),
+    };
+    let (ping, info) = (replies.next(), replies.next());
+    let mut health = match info {
+        Some(Ok(redis::Value::BulkString(text))) => judge(&Info::from_bytes(&text), level, rtt),
+        Some(Ok(redis::Value::VerbatimString { text, .. })) => judge(&Info::from_bytes(text.as_bytes()), level, rtt),
+        Some(Err(error)) => return down("no_info", error.to_string(), Some(rtt)),
+        _ => return down("no_info", "the server answered INFO with something else".to_owned(), Some(rtt)),
+    };
+    if let Some(Err(refused)) = ping {
+        health.refuses(&refused, level);
+    }
+    health
+}
+
+impl Health {
+    /// The server answers a PING with an error: it lives, and is not ready.
+    fn refuses(&mut self, error: &ServerError, level: Level) {
+        let code = match error.code.as_str() {
+            "MISCONF" => "misconf",
+            "MASTERDOWN" => "master_down",
+            // Whoever may not PING may be served all the same, and what else there is INFO has told.
+            _ => return,
+        };
+        // What INFO has told of the same is the cause, in other words.
+        self.reasons.retain(|reason| reason.code != "save_failed" || code != "misconf");
+        if !self.reasons.iter().any(|reason| reason.code == code) {
+            self.reasons.insert(0, Reason { code, text: error.to_string() });
+        }
+        self.health = if level == Level::Live { State::Degraded } else { State::Down };
     }
 }
 

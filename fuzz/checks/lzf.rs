@@ -61,10 +61,9 @@ fn expand(mut input: &[u8]) -> Option<Vec<u8>> {
             (n, rest) = (n + usize::from(more), after);
         }
         let (&low, rest) = rest.split_first()?;
-        let mut from = out.len().checked_sub(((control & 31) << 8) + usize::from(low) + 1)?;
-        for _ in 0..n + 2 {
-            out.push(out[from]);
-            from += 1;
+        let from = out.len().checked_sub(((control & 31) << 8) + usize::from(low) + 1)?;
+        for at in from..from + n + 2 {
+            out.push(out[at]);
         }
         input = rest;
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::census::{Census, Counter};
 use crate::codec::Sha256Digest;
 use crate::rdb::visit::{Checksum, Entry, EntryEnd, Interest, Piece, Visit};
-use crate::rdb::{Dialect, DuplicateKey, DuplicateKeys, HintMismatch, RdbError, Scanner};
+use crate::rdb::{Dialect, DuplicateKey, DuplicateKeys, ErrorKind, HintMismatch, RdbError, Scanner};
 use crate::repository::manifest::{Structure, StructureState};
 
 /// Aux fields of one file that are kept; a file may hold any number.
@@ -13,6 +13,9 @@ const AUX_KEPT: usize = 64;
 
 /// Bytes of an aux value that are kept: a Lua script may stand in one (Redis up to 6.2).
 const AUX_LENGTH: usize = 256;
+
+/// Where the version stands in the header.
+const VERSION_AT: u64 = 5;
 
 /// Takes the bytes of one RDB, in chunks of any length, and tells in the end what they were.
 pub struct Inspector {
@@ -143,6 +146,10 @@ impl Inspector {
             return self.finish_skimmed(error);
         }
         let summary = self.scanner.finish()?;
+        // A version that we do not know may mean something else by what we think we understood.
+        let not_understood = (!summary.is_version_known())
+            .then(|| RdbError::at(VERSION_AT, ErrorKind::UnsupportedVersion(summary.dialect, summary.version)));
+        let state = if not_understood.is_some() { StructureState::NotUnderstood } else { StructureState::Verified };
         let duplicates = self.notes.duplicates.unwrap_or_default();
         Ok(Inspected {
             dialect: summary.dialect,
@@ -152,9 +159,9 @@ impl Inspector {
             trailing_bytes: summary.trailing,
             raw_sha256: self.sha256.finish(),
             checksum: summary.checksum,
-            structure: Structure { state: StructureState::Verified, understood_up_to: summary.length },
-            not_understood: None,
-            census: self.notes.counter.map(Counter::finish),
+            structure: Structure { state, understood_up_to: summary.length },
+            not_understood,
+            census: self.notes.counter.filter(|_| not_understood.is_none()).map(Counter::finish),
             keys: summary.keys,
             empty_keys: summary.empty_keys,
             first_empty_key: summary.first_empty_key,

@@ -71,7 +71,6 @@ async fn introduce(wire: &mut Wire, node: &Node) -> Result<(), ConnectFault> {
     for words in [
         vec![b"CLIENT".as_slice(), b"SETNAME", NAME.as_bytes()],
         vec![b"CLIENT", b"SETINFO", b"LIB-NAME", NAME.as_bytes()],
-        vec![b"CLIENT", b"SETINFO", b"LIB-VER", env!("CARGO_PKG_VERSION").as_bytes()],
         vec![b"CLIENT", b"NO-EVICT", b"on"],
         vec![b"CLIENT", b"NO-TOUCH", b"on"],
     ] {

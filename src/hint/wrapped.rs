@@ -87,13 +87,11 @@ fn of_verify<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 's
         Some(VerifyError::Drill(error)) => return Some(error),
         _ => {}
     }
-    match error.downcast_ref::<AtRestError>() {
-        Some(AtRestError::Unreadable(error)) => return Some(error),
-        _ => {}
+    if let Some(AtRestError::Unreadable(error)) = error.downcast_ref() {
+        return Some(error);
     }
-    match error.downcast_ref::<CompareError>() {
-        Some(CompareError::AtRest(error)) => return Some(error),
-        _ => {}
+    if let Some(CompareError::AtRest(error)) = error.downcast_ref() {
+        return Some(error);
     }
     match error.downcast_ref::<PassError>() {
         Some(PassError::Rdb(error)) => Some(error),

@@ -9,10 +9,10 @@ use crate::rdb::visit::Checksum;
 /// What is odd, and what servers do not forgive.
 pub(super) fn of_file(inspected: &Inspected) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Some(error) = inspected.not_understood {
+    if let Some(error) = inspected.not_understood.filter(|_| inspected.is_version_known()) {
         findings.push(examination::not_understood(error.offset).evidence("error", error.to_string()));
     }
-    if inspected.not_understood.is_none() && !inspected.is_version_known() {
+    if !inspected.is_version_known() {
         findings.push(
             Finding::new(
                 Severity::Warning,
@@ -21,7 +21,8 @@ pub(super) fn of_file(inspected: &Inspected) -> Vec<Finding> {
             )
             .evidence("version", inspected.rdb_version)
             .evidence("newest_known", inspected.dialect.newest_known())
-            .why("all of it was understood, but every server that we know refuses to load it")
+            .evidence("understood_up_to", inspected.structure.understood_up_to)
+            .why("every server that we know refuses to load it")
             .fix("look at it with a newer redis-ops, or load it into the server that wrote it"),
         );
     }

@@ -30,7 +30,7 @@ pub fn is_asked(settings: &Settings, context: &Context) -> bool {
 /// Shows keys.
 pub async fn run(settings: &Settings, data: AtRest<'_>, context: &Context) -> Result<Outcome> {
     let selection = Selection {
-        keys: settings.keys.iter().map(|glob| Glob::new(glob)).collect(),
+        keys: settings.keys.iter().map(Glob::new).collect(),
         databases: settings.database.map(u64::from).into_iter().collect(),
         ..Selection::default()
     };

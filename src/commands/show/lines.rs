@@ -1,7 +1,7 @@
 //! Keys as JSON, one object a line, written while they pass: no value is held as a whole, but for a string up to 1 MiB.
 //!
 //! ```text
-//! {"database":0,"key":"user:1","type":"hash","expires_at":null,"value":[{"field":"name","value":"ann"}],"elements":1,"bytes":27}
+//! {"database":0,"key":"user:1","type":"hash","expires_at":null,"expires_at_ms":null,"value":[{"field":"name","value":"ann"}],"elements":1,"bytes":27}
 //! ```
 //!
 //! What is not UTF-8 comes twice: readable, and exactly (`key_b64`, `field_b64`, `member_b64`, `value_b64`; an element of a list or
@@ -322,6 +322,8 @@ impl Visit for Lines {
         let expires_at = entry.expire_ms.and_then(DateTime::<Utc>::from_timestamp_millis);
         let expires_at = expires_at.map(|time| time.to_rfc3339_opts(SecondsFormat::Millis, true));
         head.insert("expires_at".to_owned(), expires_at.into());
+        // Exactly, also where it is beyond every calendar.
+        head.insert("expires_at_ms".to_owned(), entry.expire_ms.into());
         let head = Value::Object(head).to_string();
         self.text.push_str(head.trim_end_matches('}'));
         let key_type = KeyType::of_encoding(entry.value_type);

@@ -83,7 +83,7 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
     };
 
     let selection = Selection {
-        keys: comparison.keys.iter().map(|glob| Glob::new(glob)).collect(),
+        keys: comparison.keys.iter().map(Glob::new).collect(),
         databases: comparison.database.map(u64::from).into_iter().collect(),
         ..Selection::default()
     };

@@ -111,7 +111,7 @@ pub fn oddity(key: &[u8]) -> Option<Oddity> {
         let lower = segment.to_lowercase();
         PLACEHOLDERS.contains(&lower.as_str()) || segment.contains("${") || segment.contains("{{")
     };
-    if segments.len() > 1 && segments.iter().any(|segment| is_placeholder(&segment)) {
+    if segments.len() > 1 && segments.iter().any(is_placeholder) {
         return Some(Oddity::Placeholder);
     }
     if text.chars().any(|character| character.is_control() || character == ' ') {

@@ -72,7 +72,7 @@ pub struct Profiler {
     limits: CompactLimits,
     prefixes: HashMap<Vec<u8>, PrefixState>,
     purposes: BTreeMap<Purpose, PurposeStats>,
-    largest: BinaryHeap<Reverse<(u64, u64, Vec<u8>, BigKeyParts)>>,
+    largest: BinaryHeap<Reverse<Large>>,
     separators: BTreeMap<char, u64>,
     oddities: BTreeMap<Oddity, (u64, Vec<String>)>,
     name_bytes: u64,
@@ -82,6 +82,9 @@ pub struct Profiler {
 }
 
 type BigKeyParts = (u32, String, Option<u64>, Option<u64>, Option<u64>);
+
+/// What makes a key large, a tie-breaker, its name, and the rest.
+type Large = (u64, u64, Vec<u8>, BigKeyParts);
 
 impl Profiler {
     /// `now_ms` is Unix time in milliseconds: times to live are spread over the clock's seconds.
@@ -242,7 +245,7 @@ impl Profiler {
     }
 }
 
-fn big_key((_, _, key, (database, kind, bytes, length, ttl_ms)): (u64, u64, Vec<u8>, BigKeyParts)) -> BigKey {
+fn big_key((_, _, key, (database, kind, bytes, length, ttl_ms)): Large) -> BigKey {
     BigKey { database, key: escaped(&key), kind, bytes, length, ttl_ms }
 }
 

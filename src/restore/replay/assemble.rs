@@ -192,10 +192,10 @@ impl Assembler {
     }
 
     /// Whether a value that cannot go as it is goes as a payload of another form all the same. The fields of a hash with a
-    /// template are not in its value, and expiries of fields that are to be moved are told only piece by piece.
+    /// template are not in its value. Fields with expiries go one by one: those that have expired must not come to life in a
+    /// target that knows no such expiry.
     fn transcodes(&self, entry: &Entry<'_>) -> bool {
-        let moved = self.plan.choices.ttl != Ttl::Keep && matches!(entry.value_type.0, 22..=25);
-        !self.plan.by_commands && !moved && !matches!(entry.value_type.0, 29..=32)
+        !self.plan.by_commands && !matches!(entry.value_type.0, 22..=25 | 29..=32)
     }
 
     fn leave(&mut self) -> Interest {

@@ -14,7 +14,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "answers take long to arrive",
         reads: "our own PINGs: 50th and 99th percentile",
         limits: &[("warning", 5000.0), ("critical", 25_000.0), ("median_share", 0.5)],
-        threshold: "the 99th percentile reaches {warning} or {critical} µs, and so does the median by half: one late answer is chance",
+        threshold: "the 99th percentile reaches {warning} or {critical} µs, or {median_share} of the median does where that is less: one late answer is chance",
         why: "every command of every client waits this long",
         source: "Redis documentation, latency: 200 µs are usual on a 1 Gbit/s network",
         weight: 65,

@@ -17,7 +17,7 @@ const MIB: f64 = (1 << 20) as f64;
 /// Gibibytes, for limits.
 const GIB: f64 = (1 << 30) as f64;
 
-/// A setting of `maxmemory` that leaves room: a quarter more, in whole mebibytes.
+/// A setting of `maxmemory` that leaves room: a third more, in whole mebibytes, so that what filled it is three quarters of it.
 fn more_memory(limit: u64) -> String {
-    format!("CONFIG SET maxmemory {}mb", (limit.saturating_add(limit / 4) >> 20).max(1))
+    format!("CONFIG SET maxmemory {}mb", limit.saturating_add(limit / 3).div_ceil(1 << 20).max(1))
 }

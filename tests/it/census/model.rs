@@ -79,9 +79,12 @@ pub enum Part {
     String(Vec<u8>),
 }
 
+/// Fields of a stream entry and their values.
+pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Stream {
-    pub entries: Vec<(StreamId, Vec<(Vec<u8>, Vec<u8>)>)>,
+    pub entries: Vec<(StreamId, Fields)>,
     pub last_id: StreamId,
     pub groups: Vec<Group>,
 }

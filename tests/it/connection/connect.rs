@@ -286,7 +286,7 @@ async fn a_line_without_an_end_does_not_fill_the_memory() {
 async fn a_loading_server_is_no_connection_unless_it_is_good_enough() {
     let Some(source) = RedisServer::start() else { return };
     source.fill(500, 10);
-    source.ok(&["SAVE"]);
+    source.save();
     // Ten milliseconds a key: it loads for five seconds, and we ask at once.
     let builder = RedisServer::builder().dump(source.dir().join("dump.rdb")).arg("key-load-delay", "10000");
     let Some(server) = builder.arg("loading-process-events-interval-bytes", "1024").start_loading() else { return };

@@ -110,7 +110,7 @@ async fn the_least_rights_are_enough_and_each_of_them_is_named_when_missing() {
 async fn a_loading_server_and_a_replica_without_its_primary_say_so() {
     let Some(source) = RedisServer::start() else { return };
     source.fill(500, 10);
-    source.ok(&["SAVE"]);
+    source.save();
     let builder = RedisServer::builder().dump(source.dir().join("dump.rdb")).arg("key-load-delay", "10000");
     let Some(loading) = builder.arg("loading-process-events-interval-bytes", "1024").start_loading() else { return };
     let error = full_resync(&node(&loading.url()), &Options::default()).await.expect_err("it is loading");

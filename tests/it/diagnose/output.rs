@@ -8,7 +8,7 @@ use crate::support::redis_server::{RedisServer, servers};
 
 #[test]
 fn the_verdict_is_the_last_line_and_the_table_says_what_and_how() {
-    let Some(server) = RedisServer::builder().arg("maxmemory", "3mb").start() else { return };
+    let Some(server) = RedisServer::start() else { return };
     server.ok(&["SET", "doc:1", &"x".repeat(1_500_000)]);
     server.ok(&["CONFIG", "SET", "maxmemory", "2mb"]);
     let run = RedisOps::new().args(["diagnose", "memory", "-i", &server.url()]).run();
@@ -84,7 +84,7 @@ fn the_keys_of_a_file_are_judged_like_those_of_the_server() {
     server.ok(&["SET", "lock:order:17", "0123456789abcdef"]);
     server.ok(&["INCR", "rate:10.0.0.1"]);
     server.ok(&["SET", "user:1", "x"]);
-    server.ok(&["SAVE"]);
+    server.save();
     let file = server.dir().join("dump.rdb").display().to_string();
     let live = Diagnosis::of(&server, "patterns", &[]);
     let run = RedisOps::new().args(["diagnose", "patterns", "--json", "--file", &file]).run();

@@ -81,7 +81,7 @@ fn replacing_all_asks_and_takes_a_safety_backup_first() {
 fn some_keys_of_any_file_go_where_they_are_wanted() {
     let Some(pair) = Pair::new() else { return };
     pair.source.wait_for("the end of the save", |server| server.info("rdb_bgsave_in_progress") == "0");
-    pair.source.ok(&["SAVE"]);
+    pair.source.save();
     let file = pair.source.dir().join("dump.rdb").display().to_string();
     let url = pair.target.url();
     let line = ["restore", "--file", &file, "--target-instance", &url, "--keys", "list", "--db", "0:5", "--no-proof"];

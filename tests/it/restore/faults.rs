@@ -16,7 +16,7 @@ fn strings(n_keys: usize) -> Option<Vec<u8>> {
 fn made(fill: impl FnOnce(&RedisServer)) -> Option<Vec<u8>> {
     let server = RedisServer::builder().arg("enable-debug-command", "yes").start()?;
     fill(&server);
-    server.ok(&["SAVE"]);
+    server.save();
     Some(std::fs::read(server.dir().join("dump.rdb")).unwrap())
 }
 
@@ -245,7 +245,7 @@ async fn a_backup_of_a_newer_server_names_what_is_lost_in_an_older_one() {
     new.ok(&["HSET", "fields", "a", "1", "b", "2"]);
     new.ok(&["HPEXPIREAT", "fields", "4102444800000", "FIELDS", "1", "a"]);
     new.ok(&["RPUSH", "list", "x", "y"]);
-    new.ok(&["SAVE"]);
+    new.save();
     let rdb = std::fs::read(new.dir().join("dump.rdb")).unwrap();
     let restore = Restore::of(&rdb).options(|options| options.accept_loss = false);
     let (_, plan) = restore.plan(&old).await;

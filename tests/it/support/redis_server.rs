@@ -314,6 +314,12 @@ impl RedisServer {
         }
     }
 
+    /// `SAVE`, once the save of an earlier backup has ended: the server notices that only a moment later.
+    #[track_caller]
+    pub fn save(&self) {
+        self.wait_for("SAVE to go through", |server| server.cli(&["SAVE"]) == "OK");
+    }
+
     /// A field of `INFO everything`; empty if there is none.
     #[track_caller]
     pub fn info(&self, field: &str) -> String {

@@ -100,6 +100,6 @@ pub fn contents(server: &RedisServer) -> (String, String, Vec<String>) {
 /// The RDB that the server writes of its data now.
 #[track_caller]
 pub fn rdb(server: &RedisServer) -> Vec<u8> {
-    server.ok(&["SAVE"]);
+    server.save();
     std::fs::read(server.dir().join("dump.rdb")).expect("it was saved")
 }

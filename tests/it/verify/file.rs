@@ -222,7 +222,7 @@ fn what_cannot_be_read_gives_no_answer() {
     let folder = TempDir::new().unwrap();
     let locked = folder.path().join("locked.rdb");
     std::fs::write(&locked, sampler().1).unwrap();
-    std::fs::set_permissions(&locked, std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+    std::fs::set_permissions(&locked, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
     let mut cases = vec![(folder.path().join("missing.rdb"), "No such file"), (folder.path().to_owned(), "directory")];
     if std::fs::File::open(&locked).is_err() {
         cases.push((locked, "Permission denied"));

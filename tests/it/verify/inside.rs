@@ -146,7 +146,7 @@ fn every_value_is_exported_as_the_server_itself_said_it() {
             .map(|line| {
                 let line: Value =
                     serde_json::from_str(line).unwrap_or_else(|error| panic!("{}: {error}: {line}", fixture.name));
-                let told = json!([line["type"], milliseconds(&line["expires_at"]), normal(&line)]);
+                let told = json!([line["type"], line["expires_at_ms"], normal(&line)]);
                 (line["database"].as_u64().unwrap(), bytes(&line, "key"), told)
             })
             .collect();

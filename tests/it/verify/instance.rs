@@ -35,7 +35,7 @@ fn equal_data_in_another_version_and_other_encodings_are_equal() {
     let Some(source) = sample::builder(&oldest).start() else { return };
     sample::fill(&source);
     let (folder, _) = repository_of(&source);
-    source.ok(&["SAVE"]);
+    source.save();
     let dump = source.dir().join("dump.rdb");
     for installed in servers() {
         let mut builder = RedisServer::builder().version(&installed).dump(&dump).arg("list-max-ziplist-size", "3");
@@ -195,7 +195,7 @@ fn without_an_id_the_backup_that_was_restored_last_is_meant_and_else_the_latest_
     server.ok(&["SET", "later", "1"]);
     let second = backup_into(&folder, &server);
     // A backup of another instance is newer still.
-    let other = crate::backup::backup(&server.url(), &folder.text(), &["--name", "zoo"]).run();
+    let other = RedisOps::new().args(["backup", "-i", &server.url(), "--name", "zoo", "-r", &folder.text()]).run();
     assert_eq!(other.code, 0, "{}", other.stderr);
 
     let settings = format!("instances:\n  prod:\n    url: {}\n", server.url());
@@ -263,7 +263,7 @@ fn a_census_that_is_lost_is_made_again_and_a_file_needs_none() {
     let Some(server) = RedisServer::start() else { return };
     sample::fill(&server);
     let (folder, id) = repository_of(&server);
-    server.ok(&["SAVE"]);
+    server.save();
     server.ok(&["RPUSH", "list", "one more"]);
     // Not of this version of the digest, as an older tool would have written it.
     let manifest = folder.the("manifest.json");

@@ -98,7 +98,7 @@ async fn published(repository: &Repository, instance: &str, rdbs: &[Vec<u8>], wi
             raw_sha256: Sha256Digest::of(rdb),
             stored_sha256: Sha256Digest::of(rdb),
             crc64: inspected.crc64(),
-            frames: 1,
+            frames: 0,
         });
     }
     let all = all.unwrap();

@@ -176,7 +176,7 @@ impl Payload {
 
     /// Completes the command.
     pub fn end(&mut self, outbox: &mut Outbox) {
-        if let Err(reason) = self.to_known_form(&mut outbox.batch.bytes) {
+        if let Err(reason) = self.make_known(&mut outbox.batch.bytes) {
             self.abandon(outbox);
             outbox.batch.tally.failed(self.database, &self.key, reason.to_string());
             return;
@@ -203,7 +203,7 @@ impl Payload {
     }
 
     /// Replaces the type and the value, if the target does not know the encoding.
-    fn to_known_form(&mut self, bytes: &mut Vec<u8>) -> Result<(), NotPossible> {
+    fn make_known(&mut self, bytes: &mut Vec<u8>) -> Result<(), NotPossible> {
         let Some((value_type, dialect, version)) = self.foreign.take() else { return Ok(()) };
         let known = transcode(value_type, dialect, version, &bytes[self.type_at + 1..], &self.target)?;
         bytes.truncate(self.type_at);
