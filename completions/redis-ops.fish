@@ -205,17 +205,19 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l hide-key
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l backup-id -d 'An exact id, a unique beginning, `latest`, or INSTANCE/ID' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l file -d 'An RDB file in place of a backup: .rdb, .rdb.gz, .rdb.zst, or - for stdin' -r -F
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l level -d 'How much is proven' -r -f -a "manifest\t'all objects are there, with the right sizes'
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l level -d 'How much is proven [default: structure; of a backup that is compared: manifest]' -r -f -a "manifest\t'all objects are there, with the right sizes'
 checksum\t'and hold the bytes that were written'
 structure\t'and are an RDB that can be read to the end, with the right counts'
 drill\t'and load into a throwaway server'"
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l against -d 'Compares with another backup' -r
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l fail-on -d 'From which severity on the answer is no' -r -f -a "warning\t'exit 1 for a warning, 2 for a critical finding'
-critical\t'exit 2 for a critical finding, 0 for a warning'
-never\t'exit 0 whatever is found'"
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l against -d 'Compares with another backup: what it lacks, has besides, and has differently' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l fail-on -d 'Which differences are a no; may be given several times' -r -f -a "missing\t'keys that the backup has and the other side has not'
+different\t'keys whose type, value or expiry differs, and functions'
+extra\t'keys that only the other side has'
+any\t'every difference'"
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l ttl-tolerance -d 'By how much two expiry times may differ [default: 0s]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l keys -d 'Compares only keys that match; may be given several times' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l limit -d 'Names no more than this many keys that differ' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l memory -d 'Bytes of memory for comparing, such as 64MiB; what needs more goes to a file without a name in the folder for temporary files' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l max-age -d 'The answer is no if the backup is older than this, such as 26h' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l sample -d 'With --all: only so many, `10`, or such a share, `5%`, those first that were verified longest ago' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l older-than -d 'With --all: only backups that were not verified for this long' -r
@@ -303,6 +305,9 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand list" -s y -l yes -d
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand list" -l hide-keys -d 'Shows a hash in place of every key name'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -l file -d 'An RDB file in place of a backup: .rdb, .rdb.gz, .rdb.zst, or - for stdin' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -l keys -d 'Looks inside: the keys that match; may be given several times' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -l key -d 'Looks inside: one key, with its value' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -l limit -d 'With --keys or --format ndjson: no more than this many keys' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -s n -l db -d 'The database of the instance, as with redis-cli' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -s i -l instance -d 'A name from the settings file, or a URL: redis:// rediss:// unix:// redis+sentinel://host,host/service [default: redis://127.0.0.1:6379] [env: REDIS_OPS_INSTANCE]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -s H -l host -d 'The instance\'s host, as with redis-cli' -r
@@ -396,6 +401,9 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -s v -l ve
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -s y -l yes -d 'Answers the one question that a destructive command asks'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l hide-keys -d 'Shows a hash in place of every key name'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -l require -d 'What the instance must be able to do: answer, serve, or take writes' -r -f -a "live\t'it answers'
+ready\t'it serves: not loading, it persists, a replica has its primary'
+writable\t'it takes writes'"
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -s n -l db -d 'The database of the instance, as with redis-cli' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -s i -l instance -d 'A name from the settings file, or a URL: redis:// rediss:// unix:// redis+sentinel://host,host/service [default: redis://127.0.0.1:6379] [env: REDIS_OPS_INSTANCE]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -s H -l host -d 'The instance\'s host, as with redis-cli' -r
@@ -436,6 +444,7 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -s v -l verb
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -s y -l yes -d 'Answers the one question that a destructive command asks'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -l hide-keys -d 'Shows a hash in place of every key name'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -l textfile -d 'Writes to this file, at once and whole, in place of stdout: for the textfile collector of node_exporter' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -s n -l db -d 'The database of the instance, as with redis-cli' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -s i -l instance -d 'A name from the settings file, or a URL: redis:// rediss:// unix:// redis+sentinel://host,host/service [default: redis://127.0.0.1:6379] [env: REDIS_OPS_INSTANCE]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -s H -l host -d 'The instance\'s host, as with redis-cli' -r
