@@ -1,8 +1,10 @@
 //! `redis-ops restore`: puts a backup into an instance, a file or a folder.
 
+mod proof;
 mod settings_of;
 mod show;
 mod source;
+mod to_disk;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -172,9 +174,8 @@ pub struct DatabaseMap {
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     match &settings.target {
         Target::Server(instance) => to_server(settings, instance, context).await,
-        Target::File(_) | Target::Stdout | Target::Folder(_) => {
-            Err(Misuse::not_supported_yet("`restore --to-file` and `--to-dir`").into())
-        }
+        Target::Stdout => Err(Misuse::not_supported_yet("`--to-file -`").hint("name a file").into()),
+        Target::File(_) | Target::Folder(_) => to_disk::run(settings, context).await,
     }
 }
 
@@ -227,13 +228,33 @@ async fn to_server(settings: &Settings, instance: &Instance, context: &Context) 
     }
     before_write(instance, &options, &target, context).await?;
 
-    let order = order(&source, instance, options, target, method, &facts, context);
+    let order = order(&source, instance, options.clone(), target.clone(), method, &facts, context);
     let report = replay(order, source.raw().await?, progress.clone()).await;
+    let report = report.with_context(|| format!("restore {} into {node}", facts.name));
+    let report = report.inspect_err(|_| progress.finish())?;
+    let mut text = show::report(&report, instance.proof, context);
+    let failure = show::failure(&report, settings, instance);
+    let begun = Instant::now();
+    let proof = match (&failure, instance.proof) {
+        (None, true) => {
+            let proven = proof::prove(&source, instance, &options, &target, &report, &*progress, context).await;
+            Some(proven.inspect_err(|_| progress.finish())?)
+        }
+        _ => None,
+    };
     progress.finish();
-    let report = report.with_context(|| format!("restore {} into {node}", facts.name))?;
-    let text = show::report(&report, instance.proof, context);
-    let outcome = outcome(report.status()).field("result", report.json(phases)).field("proof", ()).text(text);
-    Ok(match show::failure(&report, settings, instance) {
+    phases.proof = begun.elapsed().as_secs_f64();
+    if failure.is_none() {
+        proof::leave_receipt(&source, instance, &target, &report, proof.as_ref(), context).await;
+    }
+    let mut status = report.status();
+    if let Some(proof) = &proof {
+        status = status.and(proof.status);
+        text.push_str(&format!("\n{}", proof.text));
+    }
+    let outcome =
+        outcome(status).field("result", report.json(phases)).field("proof", proof.map(|proof| proof.json)).text(text);
+    Ok(match failure {
         Some(error) => outcome.error(error),
         None => outcome,
     })

@@ -2,7 +2,7 @@
 
 mod all;
 mod answer;
-mod compare;
+pub(in crate::commands) mod compare;
 mod one;
 
 use std::path::PathBuf;

@@ -134,6 +134,19 @@ async fn with_server(
     progress: &dyn Progress,
     context: &Context,
 ) -> Result<(comparing::Comparison, bool), CompareError> {
+    with_views(left, chosen, (view, view), options, progress, context).await
+}
+
+/// The same with another view of each side: what of the backup ought to be there, and what of the server counts. Also tells
+/// whether the server was read key by key.
+pub async fn with_views(
+    left: &AtRest<'_>,
+    chosen: &Chosen,
+    (expected, living): (&View, &View),
+    options: &comparing::Options,
+    progress: &dyn Progress,
+    context: &Context,
+) -> Result<(comparing::Comparison, bool), CompareError> {
     // What nobody can look into is no reason to make the server fork.
     left.understood()?;
     let nodes = nodes(left, chosen, context)
@@ -143,8 +156,8 @@ async fn with_server(
     let mut sources: Vec<OnDemand> = nodes.into_iter().map(|node| OnDemand::new(node, asked.clone())).collect();
     let mut servers: Vec<Living<'_>> =
         sources.iter_mut().map(|source| Living { node: source.name(), data: source }).collect();
-    let expected = Expected { data: *left, view: view.clone(), census: None };
-    let compared = live::compare(&expected, &mut servers, view, options, progress, &context.cancel).await?;
+    let expected = Expected { data: *left, view: expected.clone(), census: None };
+    let compared = live::compare(&expected, &mut servers, living, options, progress, &context.cancel).await?;
     drop(servers);
     let is_fuzzy = sources.iter().any(OnDemand::is_fuzzy);
     if is_fuzzy {

@@ -1,0 +1,96 @@
+//! A restore to a file or a folder: what a server that is not running reads at its start.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::source::Source;
+use super::{Settings, Target};
+use crate::capture::Inspected;
+use crate::commands::table::{Table, verdict};
+use crate::commands::{Context, Outcome};
+use crate::hint::{Interrupted, Misuse};
+use crate::printer::words;
+use crate::progress::Unit;
+use crate::rdb::visit::Checksum;
+use crate::restore::RdbSource;
+use crate::restore::file::{AofLayout, Written, to_dir, to_file};
+use crate::status::Status;
+
+/// Writes the RDB as it is, once the whole of it was verified.
+pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
+    if settings.selection != super::Selection::default() {
+        return Err(Misuse::usage("a file is written as it is: keys cannot be chosen").into());
+    }
+    let source = Source::open(&settings.backup, context).await?;
+    if !source.can_be_read_again() {
+        return Err(
+            Misuse::usage("standard input can be read only once, and the backup has to be verified first").into()
+        );
+    }
+    let progress = context.bar();
+    progress.phase("verifying", Unit::Bytes, source.raw_bytes());
+    let raw = source.raw().await?;
+    let inspected = tokio::task::spawn_blocking(move || inspect(raw)).await?;
+    let inspected = inspected.with_context(|| format!("verify {}: nothing was written", source.name()))?;
+    if context.cancel.is_cancelled() {
+        return Err(Interrupted.into());
+    }
+    let crc64 = match inspected.checksum {
+        Checksum::Verified(crc) => Some(crc),
+        Checksum::Absent | Checksum::NotInThisVersion => None,
+    };
+    let rdb = RdbSource { length: inspected.raw_bytes, crc64, raw: source.raw().await? };
+    let version = inspected.aux.get("redis-ver").or(inspected.aux.get("valkey-ver")).cloned().unwrap_or_default();
+    let target = settings.target.clone();
+    let cancel = context.cancel.clone();
+    progress.phase("writing", Unit::Bytes, Some(inspected.raw_bytes));
+    let (written, progress) = tokio::task::spawn_blocking(move || {
+        let written = match &target {
+            Target::File(path) => to_file(path, rdb, false, &*progress, &cancel),
+            Target::Folder(path) => to_dir(path, layout(&version), rdb, &*progress, &cancel),
+            Target::Stdout | Target::Server(_) => to_file(Path::new("/dev/stdout"), rdb, true, &*progress, &cancel),
+        };
+        (written, progress)
+    })
+    .await?;
+    progress.finish();
+    let written = written.with_context(|| format!("write {}", source.name()))?;
+    Ok(answer(&source, &inspected, &written, context))
+}
+
+fn inspect(mut raw: crate::capture::Raw) -> Result<Inspected> {
+    let mut inspector = crate::capture::Inspector::without_census();
+    while let Some(chunk) = raw.next() {
+        inspector.push(&chunk?)?;
+    }
+    Ok(inspector.finish()?)
+}
+
+/// The form for the server that wrote it; a newer one converts the older form when it starts.
+fn layout(version: &str) -> AofLayout {
+    AofLayout::of(crate::restore::target_format::version_numbers(version))
+}
+
+fn answer(source: &Source, inspected: &Inspected, written: &Written, context: &Context) -> Outcome {
+    let mut table = Table::pairs();
+    for file in &written.files {
+        table.row(["written", &file.display().to_string()]);
+    }
+    let mut text = table.render(&context.printer);
+    for warning in &written.warnings {
+        text.push_str(&format!("\n{warning}"));
+    }
+    let sentence =
+        format!("{}: {}, {}", source.name(), words::counted(inspected.keys, "key"), words::bytes(written.bytes));
+    text.push_str(&format!("\n{}", verdict(&context.printer, Status::Ok, &sentence)));
+    let files: Vec<String> = written.files.iter().map(|file| file.display().to_string()).collect();
+    Outcome::new(Status::Ok)
+        .field("backup_id", source.id())
+        .field("result", serde_json::json!({
+            "method": "file", "in_backup": inspected.keys, "restored": inspected.keys, "files": files, "bytes": written.bytes,
+            "warnings": written.warnings,
+        }))
+        .field("proof", ())
+        .text(text)
+}
