@@ -140,7 +140,7 @@ const LOGS: &[Rule] = &[
         title: "the append-only file is overdue for a rewrite",
         reads: "aof_current_size, aof_base_size, auto-aof-rewrite-percentage, auto-aof-rewrite-min-size",
         limits: &[("floor", 67_108_864.0), ("critical", 3.0)],
-        threshold: "it is above the size at which it should have been rewritten, and none is running; critical at {critical} times that",
+        threshold: "it is above the size at which it should have been rewritten ({floorB} at least), and none is running; critical at {critical} times that",
         why: "it fills the disk and takes long to load",
         fix: &["BGREWRITEAOF"],
         because_of: &["P02"],

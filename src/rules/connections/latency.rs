@@ -39,7 +39,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "the event loop is busy",
         reads: "eventloop_duration_sum between two readings (7.2), else used_cpu_*_main_thread",
         limits: &[("warning", 0.80), ("critical", 0.95), ("seconds", 0.5)],
-        threshold: "{warning%} and {critical%} of the time between two readings",
+        threshold: "{warning%} and {critical%} of the time between two readings that are {seconds} s apart or more",
         why: "one thread serves all clients; at its end they wait in line",
         fix: &["redis-ops diagnose connections --sort time"],
         source: "practice (BetterDB)",

@@ -93,3 +93,50 @@ fn some_keys_of_any_file_go_where_they_are_wanted() {
     );
     assert_eq!(pair.target.info("db5").split(',').next(), Some("keys=1"));
 }
+
+#[test]
+fn a_restore_is_proven_by_reading_the_target_back() {
+    let Some(pair) = Pair::new() else { return };
+    let (code, answer) = pair.restore(&[]);
+    assert_eq!(code, 0, "{answer}");
+    let proof = &answer["proof"];
+    assert_eq!(
+        (&proof["equal"], &proof["missing"], &proof["different"]),
+        (&501.into(), &0.into(), &0.into()),
+        "{answer}"
+    );
+    assert_eq!(proof["is_equal"], true);
+
+    // The receipt says which backup this server holds.
+    let (code, verified) = RedisOps::new().args(["verify", "-r", &pair.repository(), "-i", &pair.target.url()]).json();
+    assert_eq!((code, &verified["comparison"]["equal"]), (0, &501.into()), "{verified}");
+}
+
+#[test]
+fn the_proof_of_a_part_looks_at_that_part() {
+    let Some(pair) = Pair::new() else { return };
+    let (code, answer) = pair.restore(&["--keys", "key:1*", "--db", "0:3"]);
+    assert!(code <= 1, "{answer}");
+    let keys = pair.source.ok(&["EVAL", "return #redis.call('KEYS', 'key:1*')", "0"]).parse::<u64>().unwrap();
+    assert_eq!((&answer["proof"]["equal"], &answer["proof"]["missing"]), (&keys.into(), &0.into()), "{answer}");
+}
+
+#[test]
+fn a_backup_is_written_to_a_file_that_a_server_loads() {
+    let Some(pair) = Pair::new() else { return };
+    let file = pair.folder.path().join("out.rdb");
+    let line = ["-r", &pair.repository(), "restore", "--backup-id", "latest", "--to-file"];
+    let (code, answer) = RedisOps::new().args(line).arg(&file).json();
+    assert_eq!((code, &answer["result"]["restored"]), (0, &501.into()), "{answer}");
+    let server = RedisServer::builder().dump(&file).start().unwrap();
+    assert_eq!(server.ok(&["DBSIZE"]), "501");
+    // What is there is not overwritten.
+    let (code, answer) = RedisOps::new().args(line).arg(&file).json();
+    assert_eq!(code, 2, "{answer}");
+
+    let folder = pair.folder.path().join("data");
+    let line = ["-r", &pair.repository(), "restore", "--backup-id", "latest", "--to-dir"];
+    let (code, answer) = RedisOps::new().args(line).arg(&folder).json();
+    assert_eq!(code, 0, "{answer}");
+    assert!(folder.join("appendonlydir").is_dir(), "{answer}");
+}
