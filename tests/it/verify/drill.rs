@@ -174,8 +174,11 @@ fn the_throwaway_server_does_not_outlive_us() {
         let child: u32 = wait_for("its process id", || fs::read_to_string(&pid).ok()?.trim().parse().ok());
         let private = fs::read_dir(temporary.path()).unwrap().next().unwrap().unwrap();
         assert_eq!(private.metadata().unwrap().permissions().mode() & 0o777, 0o700);
-        let score = fs::read_to_string(format!("/proc/{child}/oom_score_adj")).unwrap();
-        assert_eq!(score.trim(), "1000", "it is the first to go when memory runs out");
+        // It is the first to go when memory runs out: said to the kernel a moment after its start.
+        wait_for("its score", || {
+            let score = fs::read_to_string(format!("/proc/{child}/oom_score_adj")).ok()?;
+            (score.trim() == "1000").then_some(())
+        });
         if signal == "KILL" {
             let id = rustix::process::Pid::from_raw(i32::try_from(running.id()).unwrap()).unwrap();
             rustix::process::kill_process(id, rustix::process::Signal::KILL).unwrap();
