@@ -230,19 +230,9 @@ def bench():
         own = Measured(float(re.search(r"DB loaded from disk: ([0-9.]+) seconds", open(log).read()).group(1)), 0, 0)
         os.unlink(os.path.join(target.folder, "dump.rdb"))
         row("redis-server loads the file at start", own)
-        before()
-        target.cli("config", "set", "repl-diskless-load", "on-empty-db")
-        fed = []
-        import json
-        for _ in range(RUNS):
-            before()
-            answer = subprocess.run([*restore, "--method", "replica", "--json"], capture_output=True, text=True)
-            fed.append(json.loads(answer.stdout)["result"]["phases"]["load"])
-        row("redis-ops restore --method replica: the load", Measured(min(fed), 0, 0), own, "≤ 1.20")
-
         bare = best(f"redis-cli -p {target.port} --rdb - 2>/dev/null > /dev/null")
         row("redis-cli --rdb - of the restored server", bare)
-        measured = best([TOOL, "verify", "--instance", target.url, "--name", "bench", "--backup-id", "latest", "-r", repository, "--progress", "none"])
+        measured = best([TOOL, "verify", "--instance", target.url, "--backup-id", "bench/latest", "-r", repository, "--progress", "none"])
         row("redis-ops verify --instance", measured, bare, "≤ 1.15")
 
 

@@ -49,7 +49,7 @@ step backup -i "unix://$work/source/redis.sock" --name demo -r "$repository"
 step list -r "$repository"
 step verify --backup-id latest -r "$repository"
 step restore --backup-id latest --target-instance "unix://$work/target/redis.sock" -r "$repository"
-step verify --instance "unix://$work/target/redis.sock" --name demo --backup-id latest -r "$repository"
+step verify --instance "unix://$work/target/redis.sock" -r "$repository"
 
 printf '\nkeys in the source: %s, in the target: %s\n' \
   "$(redis-cli -s "$work/source/redis.sock" dbsize)" "$(redis-cli -s "$work/target/redis.sock" dbsize)"
