@@ -153,7 +153,8 @@ def bench():
     else:
         source.cli("debug", "populate", str(KEYS), "key", "160")
     raw = os.path.join(WORK, "std.rdb")
-    run(f"redis-cli -p {source.port} --rdb - 2>/dev/null > {raw}")
+    # To a file: to standard output it would leave the mark of the transfer behind the RDB.
+    run(["redis-cli", "-p", str(source.port), "--rdb", raw])
     raw_bytes = os.path.getsize(raw)
     version = re.search(r"v=(\S+)", subprocess.run(["redis-server", "--version"], capture_output=True, text=True).stdout).group(1)
     print(f"Redis {version}, {KEYS} keys, RDB {raw_bytes / 1e6:.0f} MB, {os.cpu_count()} cores", file=sys.stderr, flush=True)
