@@ -306,11 +306,8 @@ async fn capture_file(
     let (stored, object) = store(options, &mut source, draft, progress, cancel).await?;
     let aux = &stored.inspected.aux;
     let named = |field: &str| aux.get(field).cloned();
-    let server = Server {
-        name: if aux.contains_key("valkey-ver") { "valkey" } else { "redis" }.to_owned(),
-        version: named("valkey-ver").or_else(|| named("redis-ver")).unwrap_or_default(),
-        ..Server::default()
-    };
+    let (name, version) = stored.inspected.server();
+    let server = Server { name: name.to_owned(), version: version.to_owned(), ..Server::default() };
     Ok(Made {
         object,
         node: "file".to_owned(),

@@ -73,6 +73,15 @@ impl Inspected {
         self.rdb_version <= self.dialect.newest_known()
     }
 
+    /// Name (`redis`, `valkey`) and version of the server that wrote it; the version is empty where the file does not say.
+    pub fn server(&self) -> (&'static str, &str) {
+        let version = |field: &str| self.aux.get(field).map(String::as_str);
+        match version("valkey-ver") {
+            Some(version) => ("valkey", version),
+            None => ("redis", version("redis-ver").unwrap_or_default()),
+        }
+    }
+
     /// The CRC64 at the end, as 16 hex digits; `None` where the server computed none.
     pub fn crc64(&self) -> Option<String> {
         match self.checksum {

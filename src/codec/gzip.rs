@@ -13,7 +13,8 @@
 //! …             deflate data, CRC32 and length of the content
 //! ```
 
-use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompress, Status};
+use flate2::{Crc, Decompress, FlushDecompress, Status};
+use libdeflater::{CompressionLvl, Compressor};
 
 use super::{CodecErrorKind, FRAME_LIMIT, STORED_LIMIT};
 
@@ -26,29 +27,23 @@ pub(super) const HEADER: usize = 20;
 const BEGIN: [u8; 16] = [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 8, 0, b'R', b'O', 4, 0];
 const TRAILER: usize = 8;
 
-/// Makes members.
-pub(super) struct Encoder(Compress);
+/// Makes members. A member is compressed whole, which is what libdeflate is made for: it packs as tightly as zlib's level 3 in
+/// two thirds of the time that zlib-rs takes for its level 2, and that time is most of what a backup costs the machine.
+pub(super) struct Encoder(Compressor);
 
 impl Encoder {
     pub(super) fn new(level: u32) -> Self {
-        Self(Compress::new(Compression::new(level), false))
+        let level = i32::try_from(level).ok().and_then(|level| CompressionLvl::new(level).ok());
+        Self(Compressor::new(level.unwrap_or_default()))
     }
 
     /// Appends one member to an empty `frame`.
     pub(super) fn encode(&mut self, raw: &[u8], frame: &mut Vec<u8>) -> Result<(), CodecErrorKind> {
-        self.0.reset();
         frame.extend_from_slice(&BEGIN);
-        frame.extend_from_slice(&[0; HEADER - BEGIN.len()]);
-        loop {
-            // Deflate adds at most 5 bytes to 16 KiB that do not compress, and a few more.
-            frame.reserve(raw.len() + raw.len() / 1024 + 64);
-            let done = usize::try_from(self.0.total_in()).unwrap_or(usize::MAX).min(raw.len());
-            match self.0.compress_vec(&raw[done..], frame, FlushCompress::Finish) {
-                Ok(Status::StreamEnd) => break,
-                Ok(_) => {}
-                Err(error) => return Err(CodecErrorKind::Corrupt(error.to_string())),
-            }
-        }
+        frame.resize(HEADER + self.0.deflate_compress_bound(raw.len()), 0);
+        let length = self.0.deflate_compress(raw, &mut frame[HEADER..]);
+        let length = length.map_err(|error| CodecErrorKind::Corrupt(error.to_string()))?;
+        frame.truncate(HEADER + length);
         let mut crc = Crc::new();
         crc.update(raw);
         frame.extend_from_slice(&crc.sum().to_le_bytes());

@@ -9,6 +9,7 @@ use super::{Context, Outcome};
 use crate::printer::words;
 use crate::repository::{Listed, ListedStatus, Receipt};
 use crate::status::Status;
+use crate::verify::receipt;
 
 /// All that a listing needs to know.
 #[derive(Debug, Clone)]
@@ -69,10 +70,19 @@ fn row(listed: &Listed) -> [String; 8] {
 fn verified(receipt: &Receipt) -> String {
     let word = |field| words::escape(receipt.text(field).unwrap_or("?").as_bytes());
     let time = receipt.time.format("%Y-%m-%d %H:%M");
+    let mut text = format!("{time} {}", word("level"));
     match word("status").as_str() {
-        "ok" => format!("{time} {}", word("level")),
-        status => format!("{time} {}: {status}", word("level")),
+        "ok" => {}
+        status => text.push_str(&format!(": {status}")),
     }
+    // A quick look of today does not hide the drill of last week.
+    match receipt::highest(receipt) {
+        Some((level, at)) if at != receipt.time => {
+            text.push_str(&format!("; {} {}", at.format("%Y-%m-%d"), level.name()))
+        }
+        _ => {}
+    }
+    text
 }
 
 fn as_json(listed: &Listed) -> Value {
@@ -99,6 +109,7 @@ fn as_json(listed: &Listed) -> Value {
         "server_version": manifest.map(|manifest| &manifest.server.version),
         "verified_at": good.map(|receipt| receipt.time),
         "verified_level": good.and_then(|receipt| receipt.text("level")),
+        "proven_at": listed.verified.as_ref().and_then(|receipt| receipt.content.get("proven_at")),
         "verified_status": listed.verified.as_ref().and_then(|receipt| receipt.text("status")),
         "pins": listed.pins,
     })

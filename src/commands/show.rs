@@ -141,7 +141,7 @@ async fn rest_of_census(repository: &Repository, manifest: &Manifest) -> Result<
 async fn show_file(file: &File, context: &Context) -> Result<Outcome> {
     let progress = context.bar();
     let moment_ms = context.now.timestamp_millis();
-    let found = verify::file(file.path(), true, moment_ms, threads(), progress.as_ref(), &context.cancel).await;
+    let found = verify::file(file.path(), true, None, moment_ms, threads(), progress.as_ref(), &context.cancel).await;
     progress.finish();
     let found = found.with_context(|| format!("read {file}"))?;
     let mut text = Vec::new();

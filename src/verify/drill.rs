@@ -6,6 +6,7 @@
 mod room;
 mod server;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::VerifyError;
 use super::at_rest::AtRest;
 use super::comparing::{self, CompareError, View};
 use super::live::{self, Expected, Living};
+use crate::capture::Inspected;
 use crate::census::Census;
 use crate::finding::{Finding, Severity};
 use crate::progress::{Progress, Unit};
@@ -141,33 +143,43 @@ pub struct Demand {
 impl Demand {
     /// Of a shard, as its manifest says.
     pub fn of(shard: &Shard) -> Self {
-        let named = shard.aux.get("used-mem").and_then(|bytes| bytes.parse().ok());
-        Self {
-            used_memory: named.unwrap_or_else(|| shard.raw_bytes.saturating_mul(RAW_FACTOR) / RAW_DIVISOR),
-            raw_bytes: shard.raw_bytes,
-        }
+        Self { used_memory: used_memory(&shard.aux, shard.raw_bytes), raw_bytes: shard.raw_bytes }
+    }
+
+    /// Of a file that lies in the folder already.
+    pub fn of_copied(inspected: &Inspected) -> Self {
+        Self { used_memory: used_memory(&inspected.aux, inspected.raw_bytes), raw_bytes: 0 }
     }
 }
 
-/// A drill that may begin.
+/// Bytes of memory that the source used, as the RDB says, or as its length lets guess.
+fn used_memory(aux: &BTreeMap<String, String>, raw_bytes: u64) -> u64 {
+    let named = aux.get("used-mem").and_then(|bytes| bytes.parse().ok());
+    named.unwrap_or_else(|| raw_bytes.saturating_mul(RAW_FACTOR) / RAW_DIVISOR)
+}
+
+/// A drill that may begin: there is a server.
 #[derive(Debug)]
 pub struct Drill {
     binary: Binary,
-    source: Server,
     options: Options,
 }
 
 impl Drill {
-    /// Looks for a server, and whether the machine has memory and room for the largest shard: one is loaded at a time.
+    /// Looks for a server.
     ///
     /// # Errors
-    /// See [`DrillError`].
-    pub fn prepare(
-        options: &Options,
-        source: &Server,
-        demands: impl Iterator<Item = Demand>,
-    ) -> Result<Self, DrillError> {
-        let binary = Binary::find(options.binary.as_deref(), &options.path)?;
+    /// If there is none, or what was named is none.
+    pub fn prepare(options: &Options) -> Result<Self, DrillError> {
+        Ok(Self { binary: Binary::find(options.binary.as_deref(), &options.path)?, options: options.clone() })
+    }
+
+    /// Has the machine memory and room for the largest? One is loaded at a time.
+    ///
+    /// # Errors
+    /// If it has not.
+    pub fn must_fit(&self, demands: impl Iterator<Item = Demand>) -> Result<(), DrillError> {
+        let options = &self.options;
         let (mut memory, mut room) = (0, 0);
         for demand in demands {
             memory = demand.used_memory.max(memory);
@@ -186,7 +198,7 @@ impl Drill {
         if let Some(available) = room::free(&options.folder).filter(|available| room > *available) {
             return Err(DrillError::TooLittleRoom { folder: options.folder.clone(), needed: room, available });
         }
-        Ok(Self { binary, source: source.clone(), options: options.clone() })
+        Ok(())
     }
 
     /// A private folder for one shard.
@@ -254,12 +266,13 @@ impl Outcome {
 }
 
 impl Room<'_> {
-    /// Starts a server on the RDB that lies here, reads its data back, and holds them against the census of the RDB.
+    /// Starts a server on the RDB of `source` that lies here, reads its data back, and holds them against the census of the RDB.
     ///
     /// # Errors
     /// If that could not be done; that the server cannot load the RDB, or holds something else, is an outcome.
     pub async fn load(
         &self,
+        source: &Server,
         census: &Census,
         fetching: Duration,
         threads: usize,
@@ -289,7 +302,7 @@ impl Room<'_> {
         match loaded {
             Ok(took) => outcome.seconds.load = took.as_secs_f64(),
             Err(ended) => {
-                outcome.findings.push(refused(&ended, drill));
+                outcome.findings.push(refused(&ended, &drill.binary, source));
                 return Ok(outcome);
             }
         }
@@ -337,8 +350,7 @@ impl Room<'_> {
 const NAMED: usize = 10;
 
 /// The server has come down rather than load the RDB. Whose fault that is depends on which server it was.
-fn refused(ended: &Ended, drill: &Drill) -> Finding {
-    let (binary, source) = (&drill.binary, &drill.source);
+fn refused(ended: &Ended, binary: &Binary, source: &Server) -> Finding {
     let same_family = binary.name == source.name || source.name.is_empty();
     let is_newer = same_family && !source.version.is_empty() && numbers(&binary.version) >= numbers(&source.version);
     let needs_module = ended.log.to_ascii_lowercase().contains("module");

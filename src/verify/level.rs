@@ -18,6 +18,9 @@ pub enum Level {
 }
 
 impl Level {
+    /// From the lowest to the highest.
+    pub const ALL: [Self; 4] = [Self::Manifest, Self::Checksum, Self::Structure, Self::Drill];
+
     /// As it is typed and stored.
     pub fn name(self) -> &'static str {
         match self {
@@ -30,7 +33,7 @@ impl Level {
 
     /// The level of a name, as a receipt holds it.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Manifest, Self::Checksum, Self::Structure, Self::Drill].into_iter().find(|level| level.name() == name)
+        Self::ALL.into_iter().find(|level| level.name() == name)
     }
 
     /// What a good answer means.

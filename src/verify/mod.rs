@@ -27,7 +27,7 @@ use crate::examination::{self, Observed};
 use crate::finding::{Finding, Severity};
 use crate::progress::{Progress, Unit};
 use crate::rdb::RdbError;
-use crate::repository::manifest::{Manifest, Shard, StructureState};
+use crate::repository::manifest::{Manifest, Server, Shard, StructureState};
 use crate::repository::{Repository, RepositoryError};
 use crate::status::Status;
 use crate::storage::StorageError;
@@ -129,7 +129,9 @@ async fn examine(
     // Whether it can begin is known before an hour of reading.
     let drill = match options {
         Some(options) => {
-            Some(drill::Drill::prepare(options, &manifest.server, manifest.shards.iter().map(drill::Demand::of))?)
+            let drill = drill::Drill::prepare(options)?;
+            drill.must_fit(manifest.shards.iter().map(drill::Demand::of))?;
+            Some(drill)
         }
         None => None,
     };
@@ -151,7 +153,7 @@ async fn examine(
             let wrong = judge(manifest, shard, &read, &mut checked);
             let own = read.inspected.and_then(|inspected| inspected.census);
             if let (Some(room), Some(own), true) = (room, &own, wrong.is_empty()) {
-                let loaded = room.load(own, began.elapsed(), threads, progress, cancel).await?;
+                let loaded = room.load(&manifest.server, own, began.elapsed(), threads, progress, cancel).await?;
                 findings.extend(loaded.findings.iter().cloned());
                 outcome = Some(loaded.merged(outcome));
                 progress.phase("verifying", Unit::Bytes, None);
@@ -186,23 +188,30 @@ pub struct FileReport {
 /// more would double it.
 pub const COMPARED_KEYS: usize = 7 << 20;
 
-/// Verifies an RDB file that somebody has: `.rdb`, `.rdb.gz`, `.rdb.zst`, `-`.
+/// Verifies an RDB file that somebody has: `.rdb`, `.rdb.gz`, `.rdb.zst`, `-`; and loads it into a throwaway server, if there are
+/// options for that.
 ///
 /// # Errors
-/// If it cannot be read.
+/// If it cannot be read, or where the drill cannot begin.
 pub async fn file(
     path: &Path,
     with_census: bool,
+    options: Option<&drill::Options>,
     moment_ms: i64,
     threads: usize,
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<FileReport, VerifyError> {
+    let drill = options.map(drill::Drill::prepare).transpose()?;
+    let room = drill.as_ref().map(drill::Drill::room).transpose()?;
+    let copy = room.as_ref().map(drill::Room::rdb).transpose()?;
+    let began = std::time::Instant::now();
     let opened = open_file(path, threads).map_err(raw_error)?;
     progress.phase("verifying", Unit::Bytes, None);
-    let inspector = if with_census { Inspector::with_census(moment_ms) } else { Inspector::without_census() };
+    let inspector =
+        if with_census || drill.is_some() { Inspector::with_census(moment_ms) } else { Inspector::without_census() };
     let inspector = inspector.looking_for_duplicates(COMPARED_KEYS);
-    let read = drive(opened, Looking::Structure(Box::new(inspector), None), progress, cancel).await?;
+    let read = drive(opened, Looking::Structure(Box::new(inspector), copy), progress, cancel).await?;
     let mut checked = Checked { objects: 1, ..Checked::default() };
     let mut findings = Vec::new();
     count(&read, &mut checked);
@@ -212,8 +221,19 @@ pub async fn file(
         findings.extend(of_file(inspected));
     }
     let census = inspected.as_mut().and_then(|inspected| inspected.census.take());
+    let mut outcome = None;
+    if let (Some(drill), Some(room), Some(inspected), Some(census)) = (&drill, room, &inspected, &census)
+        && examination::status(&findings) != Status::Failed
+    {
+        drill.must_fit(std::iter::once(drill::Demand::of_copied(inspected)))?;
+        let (name, version) = inspected.server();
+        let source = Server { name: name.to_owned(), version: version.to_owned(), ..Server::default() };
+        let loaded = room.load(&source, census, began.elapsed(), threads, progress, cancel).await?;
+        findings.extend(loaded.findings.iter().cloned());
+        outcome = Some(loaded);
+    }
     let status = examination::status(&findings);
-    Ok(FileReport { report: Report { checked, findings, census, drill: None, status }, inspected })
+    Ok(FileReport { report: Report { checked, findings, census, drill: outcome, status }, inspected })
 }
 
 async fn presence(

@@ -1,5 +1,7 @@
 //! Receipts: what was proven of a backup, when and how; and which backup was restored into a server last.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -15,8 +17,12 @@ pub const VERIFY: &str = "verify";
 /// Kind of the receipts of restores.
 pub const RESTORE: &str = "restore";
 
+/// When each level was last proven good, by its name. Every receipt carries what the ones before it have proven, so that the
+/// newest tells it all; one that found damage carries nothing on.
+type Proven = BTreeMap<String, DateTime<Utc>>;
+
 /// What a verification proved, as it is stored.
-pub fn content(report: &Report, level: Level) -> Value {
+fn content(report: &Report, level: Level, proven_at: &Proven) -> Value {
     json!({
         "level": level.name(),
         "status": report.status,
@@ -25,6 +31,7 @@ pub fn content(report: &Report, level: Level) -> Value {
         "checked": report.checked,
         "findings": report.findings.iter().map(|finding| finding.id.as_str()).collect::<Vec<_>>(),
         "drill": report.drill,
+        "proven_at": proven_at,
         "rto_seconds": report.drill.as_ref().map(|drill| drill.rto_seconds),
     })
 }
@@ -44,8 +51,37 @@ pub async fn write(
     if level < Level::Checksum {
         return Ok(());
     }
-    let receipt = Receipt { time: now, content: content(report, level) };
+    let before = repository.newest_receipt(&manifest.instance, id, VERIFY).await?;
+    let proven_at = proven(before.as_ref(), level, report.status, now);
+    let receipt = Receipt { time: now, content: content(report, level, &proven_at) };
     repository.write_receipt(&manifest.instance, id, VERIFY, &receipt).await
+}
+
+fn proven(before: Option<&Receipt>, level: Level, status: Status, now: DateTime<Utc>) -> Proven {
+    let mut proven = match status {
+        Status::Failed => Proven::new(),
+        _ => before.map(proven_before).unwrap_or_default(),
+    };
+    if status <= Status::Warning {
+        let reached = Level::ALL.into_iter().filter(|one| (Level::Checksum..=level).contains(one));
+        proven.extend(reached.map(|level| (level.name().to_owned(), now)));
+    }
+    proven
+}
+
+fn proven_before(receipt: &Receipt) -> Proven {
+    let proven = receipt.content.get("proven_at").cloned().unwrap_or_default();
+    serde_json::from_value(proven).unwrap_or_default()
+}
+
+/// When a level was last proven good, as the newest receipt of a backup says.
+pub fn proven_at(newest: &Receipt, level: Level) -> Option<DateTime<Utc>> {
+    proven_before(newest).get(level.name()).copied()
+}
+
+/// The highest level that was ever proven good, and when last.
+pub fn highest(newest: &Receipt) -> Option<(Level, DateTime<Utc>)> {
+    Level::ALL.into_iter().rev().find_map(|level| Some((level, proven_at(newest, level)?)))
 }
 
 /// Into which server a backup was restored: the field `target` of a restore's receipt.
@@ -79,4 +115,44 @@ pub async fn last_restored(
         }
     }
     Ok(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(text: &str) -> DateTime<Utc> {
+        text.parse().expect("a time")
+    }
+
+    /// One verification after the other, each with the receipt of the one before.
+    fn after(all: &[(&str, Level, Status)]) -> Receipt {
+        let mut newest: Option<Receipt> = None;
+        for (at, level, status) in all {
+            let proven_at = proven(newest.as_ref(), *level, *status, time(at));
+            newest = Some(Receipt { time: time(at), content: json!({ "proven_at": proven_at }) });
+        }
+        newest.expect("a receipt")
+    }
+
+    #[test]
+    fn a_quick_look_does_not_hide_what_was_proven_before() {
+        let drilled = ("2024-01-01T00:00:00Z", Level::Drill, Status::Ok);
+        let newest = after(&[drilled, ("2024-01-02T00:00:00Z", Level::Checksum, Status::Warning)]);
+        assert_eq!(proven_at(&newest, Level::Checksum), Some(time("2024-01-02T00:00:00Z")));
+        assert_eq!(proven_at(&newest, Level::Structure), Some(time("2024-01-01T00:00:00Z")));
+        assert_eq!(highest(&newest), Some((Level::Drill, time("2024-01-01T00:00:00Z"))));
+        // Who could not tell has proven nothing, and refuted nothing.
+        let newest = after(&[drilled, ("2024-01-02T00:00:00Z", Level::Drill, Status::Unknown)]);
+        assert_eq!(highest(&newest), Some((Level::Drill, time("2024-01-01T00:00:00Z"))));
+    }
+
+    #[test]
+    fn damage_ends_every_proof() {
+        let drilled = ("2024-01-01T00:00:00Z", Level::Drill, Status::Ok);
+        let damaged = ("2024-01-02T00:00:00Z", Level::Checksum, Status::Failed);
+        assert_eq!(highest(&after(&[drilled, damaged])), None);
+        let again = ("2024-01-03T00:00:00Z", Level::Structure, Status::Ok);
+        assert_eq!(highest(&after(&[drilled, damaged, again])), Some((Level::Structure, time(again.0))));
+    }
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::Level;
+use super::{Level, receipt};
 use crate::repository::{Listed, ListedStatus};
 
 /// How many of all backups.
@@ -43,10 +43,7 @@ pub fn due(
 
 /// When it was last proven good at this level or a higher one.
 fn proven(listed: &Listed, level: Level) -> Option<DateTime<Utc>> {
-    let receipt = listed.verified.as_ref()?;
-    let is_good = matches!(receipt.text("status"), Some("ok" | "warning"));
-    let reached = receipt.text("level").and_then(Level::named)?;
-    (is_good && reached >= level).then_some(receipt.time)
+    receipt::proven_at(listed.verified.as_ref()?, level)
 }
 
 #[allow(
@@ -65,7 +62,7 @@ fn wanted(sample: Option<Sample>, all: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::repository::Receipt;
@@ -74,16 +71,15 @@ mod tests {
         text.parse().expect("a time")
     }
 
-    fn listed(id: &str, verified: Option<(&str, &str, &str)>) -> Listed {
+    /// Verified last at a time, when this was known to be proven.
+    fn listed(id: &str, verified: Option<(&str, Value)>) -> Listed {
         Listed {
             instance: "a".to_owned(),
             id: id.parse().expect("an id"),
             status: ListedStatus::Unreadable("for the test".to_owned()),
             objects: Vec::new(),
-            verified: verified.map(|(at, level, status)| Receipt {
-                time: time(at),
-                content: json!({ "level": level, "status": status }),
-            }),
+            verified: verified
+                .map(|(at, proven_at)| Receipt { time: time(at), content: json!({ "proven_at": proven_at }) }),
             pins: Vec::new(),
         }
     }
@@ -94,13 +90,15 @@ mod tests {
 
     #[test]
     fn those_that_were_verified_longest_ago_come_first() {
+        let both = json!({ "checksum": "2024-02-01T00:00:00Z", "structure": "2024-01-20T00:00:00Z" });
         let all = vec![
-            listed("2024-01-03-00-00", Some(("2024-02-01T00:00:00Z", "structure", "ok"))),
-            listed("2024-01-02-00-00", Some(("2024-01-20T00:00:00Z", "drill", "warning"))),
+            listed("2024-01-03-00-00", Some(("2024-02-01T00:00:00Z", json!({ "structure": "2024-02-01T00:00:00Z" })))),
+            // Looked at quickly on the first of February, and thoroughly before.
+            listed("2024-01-02-00-00", Some(("2024-02-01T00:00:00Z", both))),
             listed("2024-01-04-00-00", None),
             // A lower level, and a bad answer, prove nothing.
-            listed("2024-01-05-00-00", Some(("2024-02-01T00:00:00Z", "checksum", "ok"))),
-            listed("2024-01-06-00-00", Some(("2024-02-01T00:00:00Z", "drill", "failed"))),
+            listed("2024-01-05-00-00", Some(("2024-02-01T00:00:00Z", json!({ "checksum": "2024-02-01T00:00:00Z" })))),
+            listed("2024-01-06-00-00", Some(("2024-02-01T00:00:00Z", json!({})))),
         ];
         let now = time("2024-02-02T00:00:00Z");
         let due = |sample, days| {

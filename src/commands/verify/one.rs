@@ -96,18 +96,25 @@ fn with_hint(error: VerifyError) -> anyhow::Error {
 
 /// Verifies a file that somebody has.
 pub async fn file(settings: &Settings, file: &File, context: &Context) -> Result<Answer> {
-    if settings.level == Level::Drill {
-        return Err(Misuse::usage("the drill takes a backup: adopt the file with `backup --from-file` first").into());
-    }
     // There is no manifest that the bytes could be held against.
     let level = settings.level.max(Level::Structure);
     let progress = context.bar();
     let moment_ms = context.now.timestamp_millis();
-    let found =
-        verify::file(file.path(), settings.census, moment_ms, threads(), progress.as_ref(), &context.cancel).await;
+    let drill = (level == Level::Drill).then(|| drill_options(settings));
+    let found = verify::file(
+        file.path(),
+        settings.census,
+        drill.as_ref(),
+        moment_ms,
+        threads(),
+        progress.as_ref(),
+        &context.cancel,
+    )
+    .await;
     progress.finish();
-    let found = found.with_context(|| format!("verify {file}"))?;
-    let contents = found.report.census.as_ref().map(|census| (examination::summarize(census), Some(census)));
+    let found = found.map_err(with_hint).with_context(|| format!("verify {file}"))?;
+    let census = found.report.census.as_ref().filter(|_| settings.census);
+    let contents = census.map(|census| (examination::summarize(census), Some(census)));
     let mut answer = answer(&found.report, level, &file.to_string(), contents, context);
     answer.fields.shift_insert(0, "file".to_owned(), file.to_string().into());
     if let Some(inspected) = &found.inspected {

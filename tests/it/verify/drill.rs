@@ -55,6 +55,64 @@ fn every_server_loads_what_it_wrote_itself_and_a_receipt_says_so() {
 }
 
 #[test]
+fn a_quick_look_does_not_hide_the_drill_before_it() {
+    let Some(server) = RedisServer::start() else { return };
+    server.fill(10, 10);
+    let (folder, id) = repository_of(&server);
+    let list = || RedisOps::new().args(["list", "-r", &folder.text()]);
+    assert_eq!(verify(&folder, &["--backup-id", &id, "--level", "drill"]).run().code, 0);
+    let drilled = list().json().1["backups"][0]["proven_at"]["drill"].clone();
+    assert!(drilled.is_string());
+    assert_eq!(verify(&folder, &["--backup-id", &id, "--level", "checksum"]).run().code, 0);
+    let (_, listed) = list().json();
+    let backup = &listed["backups"][0];
+    assert_eq!((backup["verified_level"].as_str(), &backup["proven_at"]["drill"]), (Some("checksum"), &drilled));
+    assert!(list().run().text().contains(" drill"), "{}", list().run().text());
+}
+
+#[test]
+fn a_file_is_drilled_without_a_repository() {
+    let Some(installed) = servers().pop() else { return crate::support::skip("redis-server") };
+    let Some(server) = sample::builder(&installed).start() else { return };
+    sample::fill(&server);
+    let keys: u64 = server.info("db0").split(['=', ',']).nth(1).unwrap().parse::<u64>().unwrap() + 2;
+    let (folder, id) = repository_of(&server);
+    let file = folder.path().join("prod").join(&id).join("dump.rdb.gz");
+    let temporary = TempDir::new().unwrap();
+    let binary = installed.path.display().to_string();
+    let drill = |file: &Path| {
+        RedisOps::new()
+            .args(["verify", "--level", "drill", "--server-binary", &binary, "--file"])
+            .arg(file)
+            .env("TMPDIR", temporary.path())
+            .json()
+    };
+    let (code, answer) = drill(&file);
+    assert_eq!((code, answer["drill"]["keys"].as_u64()), (0, Some(keys)), "{answer:#}");
+
+    // Damage is found before a server is started; too little memory, after the file has said how much it takes.
+    let damaged = folder.path().join("damaged.rdb.gz");
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    fs::write(&damaged, bytes).unwrap();
+    let (code, answer) = drill(&damaged);
+    assert_eq!((code, &answer["drill"]), (2, &Value::Null), "{answer:#}");
+    let large = folder.path().join("large.rdb");
+    fs::write(&large, a_tebibyte()).unwrap();
+    let (code, answer) = drill(&large);
+    assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("too_little_memory")), "{answer:#}");
+    assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0, "nothing is left behind");
+}
+
+/// A header, the aux field, nothing else: the source used a tebibyte.
+fn a_tebibyte() -> Vec<u8> {
+    let mut rdb = b"REDIS0009\xfa\x08used-mem\x0d1099511627776\xff".to_vec();
+    rdb.extend_from_slice(&[0; 8]);
+    rdb
+}
+
+#[test]
 fn what_expires_meanwhile_is_counted_apart() {
     let Some(server) = RedisServer::start() else { return };
     server.fill(200, 10);
@@ -107,12 +165,9 @@ fn without_a_server_there_is_no_answer_but_the_way_to_one() {
 
 #[test]
 fn more_memory_than_the_machine_has_is_refused() {
-    // A header, the aux field, nothing else: the source used a tebibyte.
     let folder = Folder::new();
     let file = folder.path().join("large.rdb");
-    let mut rdb = b"REDIS0009\xfa\x08used-mem\x0d1099511627776\xff".to_vec();
-    rdb.extend_from_slice(&[0; 8]);
-    fs::write(&file, rdb).unwrap();
+    fs::write(&file, a_tebibyte()).unwrap();
     if RedisServer::start().is_none() {
         return;
     }

@@ -53,6 +53,11 @@ fn each_difference_is_named() {
     let Some(server) = RedisServer::start() else { return };
     server.fill(3000, 20);
     server.pipe((0..200_000).map(|_| vec![b"RPUSH".as_slice(), b"long:list", b"element"]));
+    let members: Vec<Vec<u8>> = (0..1_000_000).map(|member| format!("member:{member}").into_bytes()).collect();
+    server.pipe(members.chunks(1000).map(|some| {
+        let words = [b"SADD".as_slice(), b"large:set"].into_iter();
+        words.chain(some.iter().map(Vec::as_slice)).collect()
+    }));
     for command in [
         &["SET", "stays", "x"][..],
         &["SET", "becomes a list", "x"],
@@ -73,6 +78,8 @@ fn each_difference_is_named() {
         &["PEXPIREAT", "ttl", "4102444801000"],
         &["HSET", "hash", "a", "2"],
         &["LSET", "long:list", "100000", "other"],
+        &["SREM", "large:set", "member:777777"],
+        &["SADD", "large:set", "member:777778x"],
         &["MOVE", "moves", "3"],
     ] {
         server.ok(command);
@@ -90,13 +97,14 @@ fn each_difference_is_named() {
         "missing moves",
         "type becomes a list",
         "value hash",
+        "value large:set",
         "value long:list",
     ];
     let (code, (counts, named), answer) = compare(&[]);
-    assert_eq!((code, counts), (2, [2, 2, 4]), "{answer:#}");
+    assert_eq!((code, counts), (2, [2, 2, 5]), "{answer:#}");
     assert_eq!(named, all);
     assert_eq!(answer["status"], "failed");
-    assert_eq!(answer["comparison"]["different_by"], serde_json::json!({"type": 1, "value": 2, "expiry": 1}));
+    assert_eq!(answer["comparison"]["different_by"], serde_json::json!({"type": 1, "value": 3, "expiry": 1}));
     let moved: Vec<_> =
         answer["comparison"]["by_key"].as_array().unwrap().iter().filter(|key| key["key"] == "moves").collect();
     assert_eq!((&moved[0]["database"], &moved[1]["database"]), (&0.into(), &3.into()), "{moved:?}");
@@ -104,14 +112,14 @@ fn each_difference_is_named() {
     // Spilled to a file, the answer is the same.
     assert_eq!(compare(&["--memory", "20KiB"]).1.1, all);
     // A second is a difference, unless it may be.
-    assert_eq!(compare(&["--ttl-tolerance", "999ms"]).1.0, [2, 2, 4]);
-    assert_eq!(compare(&["--ttl-tolerance", "1s"]).1.0, [2, 2, 3]);
+    assert_eq!(compare(&["--ttl-tolerance", "999ms"]).1.0, [2, 2, 5]);
+    assert_eq!(compare(&["--ttl-tolerance", "1s"]).1.0, [2, 2, 4]);
     // Only some keys, one database, a few names.
     assert_eq!(compare(&["--keys", "h*", "--keys", "c*"]).1.1, ["extra comes", "value hash"]);
     assert_eq!(compare(&["--keys", "key:*"]).0, 0);
     assert_eq!(compare(&["--db", "3"]).1.1, ["extra moves"]);
     assert_eq!(compare(&["--limit", "2"]).1.1.len(), 2);
-    assert_eq!(compare(&["--limit", "0"]).1.0, [2, 2, 4]);
+    assert_eq!(compare(&["--limit", "0"]).1.0, [2, 2, 5]);
     // What is a no.
     for (fail_on, keys, code) in [
         ("missing", "*", 2),
@@ -131,7 +139,7 @@ fn each_difference_is_named() {
         "{}",
         run.everything()
     );
-    assert!(run.text().lines().last().unwrap().contains("2 missing, 2 extra, 4 different"), "{}", run.text());
+    assert!(run.text().lines().last().unwrap().contains("2 missing, 2 extra, 5 different"), "{}", run.text());
 }
 
 #[test]
