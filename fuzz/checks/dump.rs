@@ -81,4 +81,7 @@ impl Visit for Pieces<'_> {
     fn piece(&mut self, piece: Piece<'_>) {
         self.0.piece(piece);
     }
+    fn long_field(&mut self, hash: u128) {
+        self.0.long_field(hash);
+    }
 }

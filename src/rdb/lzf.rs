@@ -19,6 +19,7 @@ pub(crate) fn is_possible(compressed: u64, expanded: u64) -> bool {
 /// Expands into `output`, which only grows; gives the expanded text.
 pub(crate) fn expand<'o>(input: &[u8], expanded: usize, output: &'o mut Vec<u8>) -> Result<&'o [u8], &'static str> {
     if output.len() < expanded + SLACK {
+        output.reserve_exact(expanded + SLACK - output.len());
         output.resize(expanded + SLACK, 0);
     }
     let out = output.as_mut_slice();
@@ -79,6 +80,14 @@ fn copy_back(out: &mut [u8], to: usize, n: usize, distance: usize) {
             piece.copy_from_slice(&out[start + done..start + done + 16]);
             out[to + done..to + done + 16].copy_from_slice(&piece);
             done += 16;
+        }
+    } else if distance >= 8 {
+        let mut done = 0;
+        while done < n {
+            let mut piece = [0; 8];
+            piece.copy_from_slice(&out[start + done..start + done + 8]);
+            out[to + done..to + done + 8].copy_from_slice(&piece);
+            done += 8;
         }
     } else if distance == 1 {
         let byte = out[start];

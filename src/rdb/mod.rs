@@ -85,7 +85,7 @@ mod value;
 pub mod visit;
 
 pub use crc64::{Crc64, crc64};
-pub use duplicates::{DuplicateKey, DuplicateKeys};
+pub use duplicates::{DuplicateKey, DuplicateKeys, Duplicates};
 pub use error::{ErrorKind, RdbError};
 pub use opcode::{Dialect, Kind, ValueType};
 pub use scanner::{HintMismatch, Scanner, Summary};
