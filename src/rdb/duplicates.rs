@@ -34,7 +34,7 @@ pub struct Duplicates {
     pub count: u64,
     /// The one that comes again first.
     pub first: Option<DuplicateKey>,
-    /// Keys beyond the limit, which were not remembered: two of these being the same was not noticed.
+    /// Keys beyond the limit: whether they stand there twice was not looked for.
     pub unchecked: u64,
 }
 
@@ -133,5 +133,62 @@ impl Visit for DuplicateKeys {
         }
         self.waiting.push(mark(hash, entry.value_offset));
         Interest::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rdb::opcode::ValueType;
+
+    /// Keys by database and name; their values stand ten bytes apart, the first at 10.
+    fn found(most: u64, keys: &[(u64, &[u8])]) -> Duplicates {
+        let mut duplicates = DuplicateKeys::new(most);
+        for (number, (database, key)) in keys.iter().enumerate() {
+            duplicates.entry(&Entry {
+                database: *database,
+                key,
+                value_type: ValueType::STRING,
+                expire_ms: None,
+                idle_seconds: None,
+                frequency: None,
+                key_meta: None,
+                value_offset: 10 * (number as u64 + 1),
+            });
+        }
+        duplicates.finish()
+    }
+
+    #[test]
+    fn a_key_that_comes_again_is_found_where_it_does() {
+        let long = [b'k'; 1000];
+        let nothing = Duplicates::default();
+        assert_eq!(found(9, &[]), nothing);
+        assert_eq!(found(9, &[(0, b"a"), (0, b"b"), (1, b"a"), (0, b""), (1, b""), (1, &long), (2, &long)]), nothing);
+        let twice = [(0, &b"a"[..]), (7, b"b"), (7, b"c"), (7, b"b"), (0, b"a")];
+        let first = Some(DuplicateKey { database: 7, value_offset: 40 });
+        assert_eq!(found(9, &twice), Duplicates { count: 2, first, unchecked: 0 });
+        let often = [(3, &long[..]), (3, &long), (3, &long)];
+        let first = Some(DuplicateKey { database: 3, value_offset: 20 });
+        assert_eq!(found(9, &often), Duplicates { count: 2, first, unchecked: 0 });
+        assert_eq!(found(1, &often), Duplicates { count: 0, first: None, unchecked: 2 });
+    }
+
+    #[test]
+    fn one_key_in_many_is_found() {
+        let names: Vec<[u8; 4]> = (0..100_000_u32).map(u32::to_le_bytes).collect();
+        let mut keys: Vec<(u64, &[u8])> = names.iter().map(|name| (0, &name[..])).collect();
+        assert_eq!(found(u64::MAX, &keys), Duplicates::default());
+        keys.push((0, &names[777]));
+        let first = Some(DuplicateKey { database: 0, value_offset: 1_000_010 });
+        assert_eq!(found(u64::MAX, &keys), Duplicates { count: 1, first, unchecked: 0 });
+    }
+
+    #[test]
+    fn hashes_that_share_most_of_their_bits_are_told_apart() {
+        let marks: Vec<u128> = (0..5000).map(|number| mark(u128::MAX << 64 | number << OFFSET_BITS, 1)).collect();
+        let suspects = suspects(&marks);
+        assert_eq!(suspects.len(), marks.len());
+        assert!(suspects.array_windows::<2>().all(|[one, other]| hash_of(*one) < hash_of(*other)));
     }
 }
