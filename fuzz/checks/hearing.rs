@@ -4,7 +4,7 @@ use std::fmt::{self, Debug, Write as _};
 
 use redis_ops::rdb::Dialect;
 use redis_ops::rdb::visit::{ArrayValue, Checksum, Entry, EntryEnd, Interest, Piece, Visit};
-use xxhash_rust::xxh3::Xxh3Default;
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
 /// Digests all it is told, strings and raw bytes joined: it does not matter how the bytes were cut.
 pub struct Hearing {
@@ -16,6 +16,8 @@ pub struct Hearing {
     /// Bytes of content that were told, but of values whose form repeats names.
     pub heard: u64,
     repeats: bool,
+    /// The hash that was told of the next field.
+    field: Option<u128>,
 }
 
 struct Words(Xxh3Default);
@@ -38,6 +40,7 @@ impl Hearing {
             raw_length: 0,
             heard: 0,
             repeats: false,
+            field: None,
         }
     }
 
@@ -75,6 +78,9 @@ impl Visit for Hearing {
     fn function(&mut self, source: &[u8]) {
         self.note(source);
     }
+    fn wants_module_aux(&self) -> bool {
+        true
+    }
     fn module_aux(&mut self, module: u64, when: u64, raw: &[u8]) {
         self.note((module, when, raw));
     }
@@ -94,6 +100,14 @@ impl Visit for Hearing {
         if !self.repeats {
             self.heard += content(&piece);
         }
+        if let Some(hash) = self.field.take() {
+            match piece {
+                Piece::HashField { field, .. } | Piece::StreamField { field, .. } => {
+                    assert_eq!(xxh3_128(field), hash);
+                }
+                _ => panic!("the hash of a field, and no field"),
+            }
+        }
         match piece {
             Piece::String(part) => self.string.update(part),
             Piece::ZsetMember { score, .. } => {
@@ -102,6 +116,9 @@ impl Visit for Hearing {
             }
             piece => self.note(piece),
         }
+    }
+    fn long_field(&mut self, hash: u128) {
+        assert!(self.interest.pieces && self.field.replace(hash).is_none());
     }
     fn entry_end(&mut self, end: &EntryEnd) {
         assert!(!self.interest.raw || self.raw_length == end.raw_length);

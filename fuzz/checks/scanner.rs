@@ -1,7 +1,9 @@
 //! A file, whole and cut.
 
+use std::collections::HashSet;
+
 use redis_ops::census::{Counter, decode, encode};
-use redis_ops::rdb::visit::Visit;
+use redis_ops::rdb::visit::{Entry, Interest, Visit};
 use redis_ops::rdb::{DuplicateKeys, ErrorKind, RdbError, Scanner, Summary, Tail};
 
 use super::hearing::Hearing;
@@ -44,8 +46,28 @@ pub fn scanner(data: &[u8]) {
     let bytes = encode(&whole);
     assert_eq!(encode(&decode(&bytes).expect("what was written can be read")), bytes);
 
-    let mut duplicates = DuplicateKeys::new(100);
-    _ = scan(file, &mut duplicates, std::iter::repeat(usize::MAX));
+    let mut keys = Keys { duplicates: DuplicateKeys::new(100), seen: HashSet::new(), again: Vec::new() };
+    _ = scan(file, &mut keys, std::iter::repeat(usize::MAX));
+    let found = keys.duplicates.finish();
+    assert_eq!(found.count, keys.again.len() as u64);
+    assert_eq!(found.first.map(|first| (first.database, first.value_offset)), keys.again.first().copied());
+}
+
+/// The first hundred keys, and those that came before.
+struct Keys {
+    duplicates: DuplicateKeys,
+    seen: HashSet<(u64, Vec<u8>)>,
+    again: Vec<(u64, u64)>,
+}
+
+impl Visit for Keys {
+    fn entry(&mut self, entry: &Entry<'_>) -> Interest {
+        self.duplicates.entry(entry);
+        if self.seen.len() + self.again.len() < 100 && !self.seen.insert((entry.database, entry.key.to_vec())) {
+            self.again.push((entry.database, entry.value_offset));
+        }
+        Interest::default()
+    }
 }
 
 /// Reads a file in parts of these lengths; where that fails, the rest is skimmed as a caller would.

@@ -143,4 +143,7 @@ impl Visit for Only<'_> {
     fn piece(&mut self, piece: Piece<'_>) {
         self.hearing.piece(piece);
     }
+    fn long_field(&mut self, hash: u128) {
+        self.hearing.long_field(hash);
+    }
 }

@@ -85,7 +85,7 @@ fn manifest(options: &Options, draft: &Draft, made: &Made) -> Manifest {
             object: made.object.clone(),
             raw_bytes: inspected.raw_bytes + inspected.trailing_bytes,
             stored_bytes: made.stored.stored_bytes,
-            raw_sha256: inspected.raw_sha256.clone(),
+            raw_sha256: made.stored.raw_sha256.clone(),
             stored_sha256: made.stored.stored_sha256.clone(),
             crc64: inspected.crc64(),
             frames: made.stored.frames,

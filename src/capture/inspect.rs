@@ -1,11 +1,10 @@
-//! Looks at an RDB while it passes: structure, CRC64, length, SHA-256, aux fields, and a census where one is wanted.
+//! Looks at an RDB while it passes: structure, CRC64, length, aux fields, and a census where one is wanted.
 
 use std::collections::BTreeMap;
 
 use crate::census::{Census, Counter};
-use crate::codec::Sha256Digest;
 use crate::rdb::visit::{Checksum, Entry, EntryEnd, Interest, Piece, Visit};
-use crate::rdb::{Dialect, DuplicateKey, DuplicateKeys, ErrorKind, HintMismatch, RdbError, Scanner};
+use crate::rdb::{Dialect, DuplicateKeys, Duplicates, ErrorKind, HintMismatch, RdbError, Scanner};
 use crate::repository::manifest::{Structure, StructureState};
 
 /// Aux fields of one file that are kept; a file may hold any number.
@@ -21,7 +20,6 @@ const VERSION_AT: u64 = 5;
 pub struct Inspector {
     scanner: Scanner,
     notes: Notes,
-    sha256: Sha256Digest,
     length: u64,
     /// Set where the RDB is newer than we know: from there on only its length and checksums are taken.
     not_understood: Option<RdbError>,
@@ -40,8 +38,6 @@ pub struct Inspected {
     pub raw_bytes: u64,
     /// Bytes that followed its end.
     pub trailing_bytes: u64,
-    /// SHA-256 of all bytes that were taken, those behind the end as well; hex.
-    pub raw_sha256: String,
     /// What was made of the checksum at its end.
     pub checksum: Checksum,
     /// How far it was understood.
@@ -58,12 +54,8 @@ pub struct Inspected {
     pub first_empty_key: Option<u64>,
     /// The first database whose RESIZEDB announces another number of keys than were found.
     pub hint_mismatch: Option<HintMismatch>,
-    /// The first key that stands there twice, if such were looked for.
-    pub duplicate: Option<DuplicateKey>,
     /// Keys that stand there twice, if such were looked for.
-    pub duplicates: u64,
-    /// Keys beyond the limit of [`Inspector::looking_for_duplicates`]: the same one twice among them was not noticed.
-    pub not_compared: u64,
+    pub duplicates: Duplicates,
 }
 
 impl Inspected {
@@ -105,7 +97,7 @@ impl Inspector {
 
     /// Looks for keys that stand there twice, among at most so many; see [`DuplicateKeys::new`] for the memory. A server's
     /// own stream holds none; a file that was put together by somebody may.
-    pub fn looking_for_duplicates(mut self, most: usize) -> Self {
+    pub fn looking_for_duplicates(mut self, most: u64) -> Self {
         self.notes.duplicates = Some(DuplicateKeys::new(most));
         self
     }
@@ -114,7 +106,6 @@ impl Inspector {
         Self {
             scanner: Scanner::new(),
             notes: Notes { counter, duplicates: None, aux: BTreeMap::new() },
-            sha256: Sha256Digest::new(),
             length: 0,
             not_understood: None,
         }
@@ -125,7 +116,6 @@ impl Inspector {
     /// # Errors
     /// Where the bytes are damaged. What is merely newer than we know is no error: from there on the bytes are only counted.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), RdbError> {
-        self.sha256.update(bytes);
         self.length += bytes.len() as u64;
         if self.not_understood.is_some() {
             self.scanner.skim(bytes);
@@ -159,14 +149,13 @@ impl Inspector {
         let not_understood = (!summary.is_version_known())
             .then(|| RdbError::at(VERSION_AT, ErrorKind::UnsupportedVersion(summary.dialect, summary.version)));
         let state = if not_understood.is_some() { StructureState::NotUnderstood } else { StructureState::Verified };
-        let duplicates = self.notes.duplicates.unwrap_or_default();
+        let duplicates = self.notes.duplicates.map(DuplicateKeys::finish).unwrap_or_default();
         Ok(Inspected {
             dialect: summary.dialect,
             rdb_version: summary.version,
             aux: self.notes.aux,
             raw_bytes: summary.length,
             trailing_bytes: summary.trailing,
-            raw_sha256: self.sha256.finish(),
             checksum: summary.checksum,
             structure: Structure { state, understood_up_to: summary.length },
             not_understood,
@@ -175,9 +164,7 @@ impl Inspector {
             empty_keys: summary.empty_keys,
             first_empty_key: summary.first_empty_key,
             hint_mismatch: summary.first_hint_mismatch,
-            duplicate: duplicates.first().cloned(),
-            duplicates: duplicates.count(),
-            not_compared: duplicates.unchecked(),
+            duplicates,
         })
     }
 
@@ -191,7 +178,6 @@ impl Inspector {
             aux: self.notes.aux,
             raw_bytes: self.length,
             trailing_bytes: 0,
-            raw_sha256: self.sha256.finish(),
             checksum,
             structure: Structure { state: StructureState::NotUnderstood, understood_up_to: error.offset },
             not_understood: Some(error),
@@ -200,9 +186,7 @@ impl Inspector {
             empty_keys: 0,
             first_empty_key: None,
             hint_mismatch: None,
-            duplicate: None,
-            duplicates: 0,
-            not_compared: 0,
+            duplicates: Duplicates::default(),
         })
     }
 }
@@ -265,6 +249,12 @@ impl Visit for Notes {
     fn piece(&mut self, piece: Piece<'_>) {
         if let Some(counter) = &mut self.counter {
             counter.piece(piece);
+        }
+    }
+
+    fn long_field(&mut self, hash: u128) {
+        if let Some(counter) = &mut self.counter {
+            counter.long_field(hash);
         }
     }
 

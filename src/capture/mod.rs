@@ -7,6 +7,7 @@
 //! file     .rdb .rdb.gz .rdb.zst - ─► Raw ─► Inspector or entries       (raw)
 //! ```
 
+mod file;
 pub mod inspect;
 pub mod pipeline;
 pub mod raw;

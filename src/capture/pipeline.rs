@@ -47,6 +47,8 @@ impl Source for Payload {
 pub struct Stored {
     /// What the RDB was found to be.
     pub inspected: Inspected,
+    /// SHA-256 of all bytes that came, hex.
+    pub raw_sha256: String,
     /// Bytes of the object.
     pub stored_bytes: u64,
     /// SHA-256 of the object, hex.
@@ -130,7 +132,7 @@ pub async fn store(
     let digested = join(digestion).await;
 
     // Each stage ends early when its neighbour does; the reason is with the one that did not merely find the other gone.
-    let (inspected, frames) = match (read, inspected, digested.as_ref().err(), written) {
+    let (inspected, raw_sha256, frames) = match (read, inspected, digested.as_ref().err(), written) {
         (Err(error), ..) => return Err(error),
         (_, Err(error), ..) if !is_stopped(&error) => return Err(error),
         (_, _, _, Err(error)) => return Err(error.into()),
@@ -138,7 +140,7 @@ pub async fn store(
         (Ok(()), Ok(inspected), _, Ok(())) => inspected,
     };
     let (stored_bytes, stored_sha256) = digested?;
-    Ok(Stored { inspected, stored_bytes, stored_sha256, frames })
+    Ok(Stored { inspected, raw_sha256, stored_bytes, stored_sha256, frames })
 }
 
 fn is_stopped(error: &CaptureError) -> bool {
@@ -181,15 +183,16 @@ fn inspect(
     mut receiver: mpsc::Receiver<Bytes>,
     mut compressor: Compressor,
     moment_ms: i64,
-) -> Result<(Inspected, u64), CaptureError> {
+) -> Result<(Inspected, String, u64), CaptureError> {
     lower_priority();
-    let mut inspector = Inspector::with_census(moment_ms);
+    let (mut inspector, mut sha256) = (Inspector::with_census(moment_ms), Sha256Digest::new());
     while let Some(chunk) = receiver.blocking_recv() {
+        sha256.update(&chunk);
         inspector.push(&chunk)?;
         compressor.push(&chunk)?;
     }
     let inspected = inspector.finish()?;
-    Ok((inspected, compressor.finish()?.frames))
+    Ok((inspected, sha256.finish(), compressor.finish()?.frames))
 }
 
 fn digest(mut frames: Frames, sender: &mpsc::Sender<Bytes>) -> Result<(u64, String), CaptureError> {

@@ -1,7 +1,6 @@
 //! The bytes of an RDB, wherever they are stored: read, checked and unpacked ahead on other threads, taken chunk by chunk.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 use std::thread::{self, JoinHandle};
 
@@ -9,6 +8,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::mpsc;
 
+use super::file::Chunks;
 use crate::codec::{Codec, CodecError, Content, Decompressor, Sha256Digest};
 use crate::storage::{Reader, StorageError};
 
@@ -18,26 +18,34 @@ const CHUNKS_AHEAD: usize = 8;
 /// Chunks that wait between a store and the unpacking: some hide a round trip.
 const STORED_AHEAD: usize = 8;
 
-/// How much is read from a file at once, bytes.
-const FILE_CHUNK: usize = 256 << 10;
-
 /// An RDB as a stream of chunks. The end of the chunks is the end of the stream; an error ends it, too.
 #[derive(Debug)]
 pub struct Raw {
-    receiver: Receiver<Result<Bytes, RawError>>,
+    from: Origin,
+}
+
+#[derive(Debug)]
+enum Origin {
+    /// Another thread.
+    Channel(Receiver<Result<Bytes, RawError>>),
+    /// A file that is not compressed: whoever takes a chunk reads it, and finds it in its processor's cache.
+    File(Chunks),
 }
 
 impl Raw {
     /// A stream and the end that feeds it. A feeder that finds the other end gone stops.
     pub fn channel() -> (Sender<Result<Bytes, RawError>>, Self) {
         let (sender, receiver) = bounded(CHUNKS_AHEAD);
-        (sender, Self { receiver })
+        (sender, Self { from: Origin::Channel(receiver) })
     }
 
     /// The next chunk; blocks, so never call it on a thread of the runtime. `None` at the end.
     #[allow(clippy::should_implement_trait, reason = "an iterator would invite to collect it")]
     pub fn next(&mut self) -> Option<Result<Bytes, RawError>> {
-        self.receiver.recv().ok()
+        match &mut self.from {
+            Origin::Channel(receiver) => receiver.recv().ok(),
+            Origin::File(chunks) => chunks.next().map(|chunk| Ok(chunk?)),
+        }
     }
 }
 
@@ -87,7 +95,8 @@ pub struct Opened {
     pub raw: Raw,
     /// How it is compressed.
     pub codec: Codec,
-    reading: JoinHandle<Result<Seen, RawError>>,
+    /// What another thread has seen, if one reads.
+    reading: Option<JoinHandle<Result<Seen, RawError>>>,
 }
 
 /// What was read of the stored bytes.
@@ -95,8 +104,8 @@ pub struct Opened {
 pub struct Seen {
     /// Their number.
     pub stored_bytes: u64,
-    /// Their SHA-256, hex.
-    pub stored_sha256: String,
+    /// Their SHA-256, hex; `None` for a file, of which nobody has said what it should be.
+    pub stored_sha256: Option<String>,
     /// Independent compressed frames among them.
     pub frames: u64,
 }
@@ -107,9 +116,15 @@ impl Opened {
     /// # Errors
     /// What [`Raw::next`] said as well.
     pub fn seen(self) -> Result<Seen, RawError> {
-        // A consumer that stopped early must not be waited for.
-        drop(self.raw);
-        self.reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        match (self.raw.from, self.reading) {
+            (Origin::File(chunks), _) => Ok(Seen { stored_bytes: chunks.length(), stored_sha256: None, frames: 0 }),
+            (from, reading) => {
+                // A consumer that stopped early must not be waited for.
+                drop(from);
+                let reading = reading.expect("whatever comes from another thread has one that reads");
+                reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            }
+        }
     }
 }
 
@@ -135,55 +150,27 @@ pub fn open_object(mut reader: Reader, codec: Codec, threads: usize) -> Result<O
 /// # Errors
 /// If it cannot be opened or read.
 pub fn open_file(path: &Path, threads: usize) -> Result<Opened, RawError> {
-    let mut file: Box<dyn Read + Send> =
-        if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
-    let mut first = vec![0; FILE_CHUNK];
-    let length = fill(&mut file, &mut first)?;
-    first.truncate(length);
-    let codec = Codec::detect(&first);
-    open(Stored::File { first: Some(Bytes::from(first)), file }, codec, threads)
+    match Chunks::open(path)? {
+        (chunks, Codec::None) => {
+            Ok(Opened { raw: Raw { from: Origin::File(chunks) }, codec: Codec::None, reading: None })
+        }
+        (chunks, codec) => open(Stored::File(chunks), codec, threads),
+    }
 }
 
 /// Where stored bytes come from, chunk by chunk.
 enum Stored {
     Object(mpsc::Receiver<Result<Bytes, StorageError>>),
-    File { first: Option<Bytes>, file: Box<dyn Read + Send> },
+    File(Chunks),
 }
 
 impl Stored {
     fn next(&mut self) -> Option<Result<Bytes, RawError>> {
         match self {
             Self::Object(receiver) => receiver.blocking_recv().map(|chunk| Ok(chunk?)),
-            Self::File { first, file } => {
-                if let Some(chunk) = first.take() {
-                    return Some(Ok(chunk));
-                }
-                let mut chunk = vec![0; FILE_CHUNK];
-                match fill(file, &mut chunk) {
-                    Ok(0) => None,
-                    Ok(length) => {
-                        chunk.truncate(length);
-                        Some(Ok(Bytes::from(chunk)))
-                    }
-                    Err(error) => Some(Err(error.into())),
-                }
-            }
+            Self::File(chunks) => chunks.next().map(|chunk| Ok(chunk?)),
         }
     }
-}
-
-/// Reads until the buffer is full or the file ends.
-fn fill(file: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(length) => filled += length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 fn open(mut stored: Stored, codec: Codec, threads: usize) -> Result<Opened, RawError> {
@@ -200,16 +187,19 @@ fn open(mut stored: Stored, codec: Codec, threads: usize) -> Result<Opened, RawE
         seen
     })?;
     thread::Builder::new().name("unpack".to_owned()).spawn(move || unpack(content, &sender))?;
-    Ok(Opened { raw, codec, reading })
+    Ok(Opened { raw, codec, reading: Some(reading) })
 }
 
 fn read(stored: &mut Stored, mut decompressor: Decompressor) -> Result<Seen, RawError> {
-    let (mut stored_bytes, mut sha256) = (0, Sha256Digest::new());
+    let mut stored_bytes = 0;
+    let mut sha256 = matches!(stored, Stored::Object(_)).then(Sha256Digest::new);
     let mut damage = None;
     while let Some(chunk) = stored.next() {
         let chunk = chunk?;
         stored_bytes += chunk.len() as u64;
-        sha256.update(&chunk);
+        if let Some(sha256) = &mut sha256 {
+            sha256.update(&chunk);
+        }
         if damage.is_none()
             && let Err(error) = decompressor.push(&chunk)
         {
@@ -222,14 +212,17 @@ fn read(stored: &mut Stored, mut decompressor: Decompressor) -> Result<Seen, Raw
     }
     match damage {
         Some(error) => Err(error.into()),
-        None => Ok(Seen { stored_bytes, stored_sha256: sha256.finish(), frames: decompressor.finish()? }),
+        None => {
+            let stored_sha256 = sha256.map(Sha256Digest::finish);
+            Ok(Seen { stored_bytes, stored_sha256, frames: decompressor.finish()? })
+        }
     }
 }
 
 fn unpack(mut content: Content, sender: &Sender<Result<Bytes, RawError>>) {
     loop {
         let chunk = match content.next() {
-            Ok(Some(chunk)) => Ok(Bytes::copy_from_slice(chunk)),
+            Ok(Some(block)) => Ok(Bytes::from_owner(block)),
             Ok(None) => return,
             // The reading ended early, and says why.
             Err(error) if error.is_stopped() => return,

@@ -291,6 +291,13 @@ impl<S: Sink, C: Choice> Visit for Digester<S, C> {
     }
 
     #[inline]
+    fn long_field(&mut self, hash: u128) {
+        if self.under_way {
+            self.value.long_field(hash);
+        }
+    }
+
+    #[inline]
     fn entry_end(&mut self, end: &EntryEnd) {
         if std::mem::take(&mut self.under_way) {
             let value = self.value.finish();

@@ -14,6 +14,8 @@
 //!
 //! * `u64` is eight bytes, `u128` sixteen, both little-endian, a negative number in two's complement;
 //! * `str` is its length as `u64`, then its bytes;
+//! * `name` is a `str` if it has at most 128 bytes, else its length as `u64`, then the `u128` of its `H`: a file may name a
+//!   field once for a million elements, and whoever hashes it with each of them need not read it again;
 //! * `opt` is one byte 0 for nothing, or one byte 1 and the `u64`;
 //! * `id` of a stream is `u64` milliseconds, `u64` sequence number;
 //! * `sum` of things is how many there are as `u64`, then the sum of their hashes modulo 2^128 as `u128`.
@@ -32,7 +34,7 @@
 //! | string | its bytes | `H(bytes)` |
 //! | list | elements | `H` of all elements as `str`, head first |
 //! | set | members | sum of `H(str member)` |
-//! | hash | fields | sum of `H(str field · opt expiry · str value)` |
+//! | hash | fields | sum of `H(name field · opt expiry · str value)` |
 //! | zset | members | sum of `H(str member · u64 score)`, the score as the bits of a double, -0 as 0 |
 //! | stream | entries | see below |
 //! | array | elements | `H` of all elements, ascending, as `u64 index`, a byte 0 and `str text`, or a byte 1 and the bits of a double as with scores; then `u64` insert index, 2^64-1 for none. An integer is its decimal text |
@@ -43,11 +45,11 @@
 //! **Streams:** `H( u128 entries · id last · sum groups )`, where
 //!
 //! ```text
-//! entries   H of all entries in order: id · u64 number of fields · (str field · str value) of each
+//! entries   H of all entries in order: id · u64 number of fields · (name field · str value) of each
 //! group     H( str name · id last delivered · sum consumers · sum pending · sum owned · sum released )
 //! consumer  H( str name )
 //! pending   H( id · u64 delivered in Unix ms · u64 times delivered )      all of the group
-//! owned     H( str consumer · id )                                        which consumer has which of them
+//! owned     H( name consumer · id )                                        which consumer has which of them
 //! released  H( id )                                                       those that nobody has (Redis 8.8)
 //! ```
 //!
@@ -84,6 +86,8 @@ mod stream;
 mod totals;
 mod value;
 mod vectorset;
+#[cfg(test)]
+mod work;
 
 pub use buckets::{BITS_COUNTED, Bucket, Buckets, index as bucket_index};
 pub use choice::{Candidate, Choice, Chosen, Everything, Tally};

@@ -2,6 +2,8 @@
 
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
+use crate::rdb::visit::LONG_FIELD;
+
 /// Rows up to this length are hashed in one go; longer ones as a stream, with the same result.
 const ROW: usize = 1024;
 
@@ -22,6 +24,8 @@ impl Sponge {
     /// Bytes as they are.
     #[inline]
     pub fn bytes(&mut self, bytes: &[u8]) {
+        #[cfg(test)]
+        tests::count(bytes);
         if self.row.len() + bytes.len() > ROW {
             self.overflow(bytes);
         } else {
@@ -49,6 +53,18 @@ impl Sponge {
     pub fn string(&mut self, bytes: &[u8]) {
         self.number(bytes.len() as u64);
         self.bytes(bytes);
+    }
+
+    /// A name that many things may share: as a string, or if it is long its length as eight bytes and its hash, which the
+    /// caller may know already.
+    #[inline]
+    pub fn name(&mut self, name: &[u8], known: Option<u128>) {
+        if name.len() <= LONG_FIELD {
+            self.string(name);
+        } else {
+            self.number(name.len() as u64);
+            self.wide(known.unwrap_or_else(|| hash_of(name)));
+        }
     }
 
     /// Eight bytes, little-endian.
@@ -97,9 +113,25 @@ impl Sponge {
     }
 }
 
+/// The hash of a name alone.
+pub(super) fn hash_of(name: &[u8]) -> u128 {
+    #[cfg(test)]
+    tests::count(name);
+    xxh3_128(name)
+}
+
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    thread_local! {
+        /// Bytes that this thread hashed: tests run on threads of their own.
+        pub(in crate::census) static HASHED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    }
+
+    pub(super) fn count(bytes: &[u8]) {
+        HASHED.set(HASHED.get() + bytes.len() as u64);
+    }
 
     #[test]
     fn however_a_row_is_cut_its_hash_is_that_of_the_whole() {

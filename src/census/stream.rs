@@ -3,8 +3,8 @@
 //! The file gives a group's pending entries with time and count first, and only then which consumer owns which. They are
 //! added up as two sums, so that nothing has to be remembered to join them.
 
-use super::sponge::Sponge;
-use crate::rdb::visit::{Piece, StreamId};
+use super::sponge::{Sponge, hash_of};
+use crate::rdb::visit::{LONG_FIELD, Piece, StreamId};
 
 /// A number of things and the sum of their hashes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,7 +36,9 @@ pub(super) struct StreamDigest {
     pending: Sum,
     owned: Sum,
     released: Sum,
+    /// Whose entries come, and the hash of a long name.
     consumer: Vec<u8>,
+    consumer_hash: Option<u128>,
 }
 
 impl StreamDigest {
@@ -68,11 +70,12 @@ impl StreamDigest {
             Piece::StreamConsumer { name, .. } => {
                 self.consumer.clear();
                 self.consumer.extend_from_slice(name);
+                self.consumer_hash = (name.len() > LONG_FIELD).then(|| hash_of(name));
                 sponge.string(name);
                 self.consumers.add(sponge.squeeze());
             }
             Piece::StreamOwned(id) => {
-                sponge.string(&self.consumer);
+                sponge.name(&self.consumer, self.consumer_hash);
                 put_id(id, sponge);
                 self.owned.add(sponge.squeeze());
             }

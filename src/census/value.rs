@@ -31,6 +31,8 @@ pub(super) struct ValueHasher {
     stream: StreamDigest,
     vectorset: VectorsetDigest,
     insert_index: Option<u64>,
+    /// The hash of the field that comes next, where it is known.
+    field: Option<u128>,
 }
 
 impl ValueHasher {
@@ -42,11 +44,18 @@ impl ValueHasher {
         self.sum = 0;
         self.fields_with_expiry = 0;
         self.insert_index = None;
+        self.field = None;
         self.ordered.clear();
         self.member.clear();
         if key_type == KeyType::Stream {
             self.stream.clear();
         }
+    }
+
+    /// The field of the next part has this hash.
+    #[inline]
+    pub fn long_field(&mut self, hash: u128) {
+        self.field = Some(hash);
     }
 
     /// The next part. Fields that expired before `fields_expired_before` (Unix milliseconds) are left out.
@@ -67,13 +76,14 @@ impl ValueHasher {
             }
             Piece::HashField { field, value, expire_ms } => {
                 self.key_type = Some(KeyType::Hash);
+                let known = self.field.take();
                 if expire_ms.is_some() {
                     self.fields_with_expiry += 1;
                     if expire_ms < fields_expired_before {
                         return;
                     }
                 }
-                self.member.string(field);
+                self.member.name(field, known);
                 self.member.optional(expire_ms);
                 self.member.string(value);
                 self.add_member();
@@ -90,7 +100,7 @@ impl ValueHasher {
                 self.ordered.number(n_fields);
             }
             Piece::StreamField { field, value } => {
-                self.ordered.string(field);
+                self.ordered.name(field, self.field.take());
                 self.ordered.string(value);
             }
             other => self.rare(other),

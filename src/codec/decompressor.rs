@@ -2,6 +2,7 @@
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::block::Block;
 use super::crew::{Crew, Gone, InOrder, crew};
 use super::{Codec, CodecError, CodecErrorKind, gzip, zstd};
 
@@ -30,7 +31,6 @@ pub struct Decompressor {
 /// Decoded content, in order.
 pub struct Content {
     results: InOrder<Decoded>,
-    current: Vec<u8>,
     recycle: Sender<Vec<u8>>,
     failed: Option<CodecError>,
 }
@@ -73,7 +73,7 @@ impl Decompressor {
         let make = || worker(codec, spare.clone(), recycle.clone());
         let (crew, results) = crew(threads, false, make).map_err(|kind| CodecError::new(0, kind))?;
         let state = if codec == Codec::None { State::Plain } else { State::Frame(first(codec)) };
-        let content = Content { results, current: Vec::new(), recycle: recycle.clone(), failed: None };
+        let content = Content { results, recycle: recycle.clone(), failed: None };
         let decompressor = Self { codec, crew, state, frame: Vec::new(), offset: 0, frames: 0, spare, recycle };
         Ok((decompressor, content))
     }
@@ -250,19 +250,15 @@ impl Content {
     /// # Errors
     /// What is wrong with the stored bytes, after all that is good before it, and the same again on every further call;
     /// [`CodecErrorKind::Stopped`] if the [`Decompressor`] was dropped without [`Decompressor::finish`].
-    #[allow(clippy::should_implement_trait)] // what it gives is borrowed from it
-    pub fn next(&mut self) -> Result<Option<&[u8]>, CodecError> {
+    #[allow(clippy::should_implement_trait, reason = "an iterator would go on after an error")]
+    pub fn next(&mut self) -> Result<Option<Block>, CodecError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
         loop {
-            let _ = self.recycle.try_send(std::mem::take(&mut self.current));
             match self.results.next() {
                 Ok(Some(Ok(block))) if block.is_empty() => {}
-                Ok(Some(Ok(block))) => {
-                    self.current = block;
-                    return Ok(Some(&self.current));
-                }
+                Ok(Some(Ok(block))) => return Ok(Some(Block::new(block, self.recycle.clone()))),
                 Ok(None) => return Ok(None),
                 Ok(Some(Err(error))) => return Err(self.failed.insert(error).clone()),
                 Err(Gone) => {

@@ -4,6 +4,7 @@
 //! the other, which `zcat` and `zstd -dc` read as one. Because each stands for itself, several threads make and check them.
 //! What is read may be any `.gz` or `.zst` file.
 
+mod block;
 mod compressor;
 mod crew;
 mod decompressor;
@@ -17,6 +18,7 @@ mod zstd;
 use std::fmt;
 use std::str::FromStr;
 
+pub use block::Block;
 pub use compressor::{Compressor, Frames, Totals};
 pub use decompressor::{Content, Decompressor};
 pub use digest::Sha256Digest;

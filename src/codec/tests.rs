@@ -54,7 +54,7 @@ fn decompress(codec: Codec, threads: usize, stored: &[u8], piece: usize) -> (Vec
         let mut raw = Vec::new();
         let told = loop {
             match content.next() {
-                Ok(Some(bytes)) => raw.extend_from_slice(bytes),
+                Ok(Some(bytes)) => raw.extend_from_slice(&bytes),
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
             }

@@ -216,7 +216,6 @@ pub(super) fn rdb_json(inspected: &Inspected) -> Value {
         "raw_bytes": inspected.raw_bytes,
         "trailing_bytes": inspected.trailing_bytes,
         "crc64": inspected.crc64(),
-        "raw_sha256": inspected.raw_sha256,
         "keys": inspected.keys,
     })
 }

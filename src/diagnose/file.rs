@@ -30,7 +30,7 @@ pub fn profile_of_rdb(mut reader: impl Read + Send, now_ms: u64) -> Result<Keysp
         let mut visitor = RdbProfile::new(now_ms);
         let mut scan = || -> Result<()> {
             while let Some(bytes) = content.next()? {
-                scanner.push(bytes, &mut visitor).map_err(at)?;
+                scanner.push(&bytes, &mut visitor).map_err(at)?;
             }
             scanner.finish().map_err(at)?;
             Ok(())

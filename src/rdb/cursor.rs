@@ -34,6 +34,7 @@ pub(crate) struct Scratch(pub(crate) Vec<u8>);
 
 impl Scratch {
     /// Gives memory back after a piece of unusual size.
+    #[inline]
     pub(crate) fn trim(&mut self, keep: usize) {
         if self.0.capacity() > keep {
             self.0 = Vec::new();

@@ -19,6 +19,7 @@ pub(crate) fn is_possible(compressed: u64, expanded: u64) -> bool {
 /// Expands into `output`, which only grows; gives the expanded text.
 pub(crate) fn expand<'o>(input: &[u8], expanded: usize, output: &'o mut Vec<u8>) -> Result<&'o [u8], &'static str> {
     if output.len() < expanded + SLACK {
+        output.reserve_exact(expanded + SLACK - output.len());
         output.resize(expanded + SLACK, 0);
     }
     let out = output.as_mut_slice();
@@ -27,14 +28,17 @@ pub(crate) fn expand<'o>(input: &[u8], expanded: usize, output: &'o mut Vec<u8>)
         from += 1;
         if control < 32 {
             let n = usize::from(control) + 1;
-            if to + n > expanded {
-                return Err(LENGTH);
-            }
+            let fits = to + n <= expanded;
             // A fixed length is two moves of a register; what is copied too much is overwritten or cut.
-            if let Some(literals) = input[from..].first_chunk::<32>() {
-                out[to..to + 32].copy_from_slice(literals);
-            } else {
-                out[to..to + n].copy_from_slice(input.get(from..from + n).ok_or(SHORT)?);
+            match input[from..].first_chunk::<32>() {
+                Some(literals) if fits => out[to..to + 32].copy_from_slice(literals),
+                _ => {
+                    let literals = input.get(from..from + n).ok_or(SHORT)?;
+                    if !fits {
+                        return Err(LENGTH);
+                    }
+                    out[to..to + n].copy_from_slice(literals);
+                }
             }
             from += n;
             to += n;
@@ -80,6 +84,14 @@ fn copy_back(out: &mut [u8], to: usize, n: usize, distance: usize) {
             out[to + done..to + done + 16].copy_from_slice(&piece);
             done += 16;
         }
+    } else if distance >= 8 {
+        let mut done = 0;
+        while done < n {
+            let mut piece = [0; 8];
+            piece.copy_from_slice(&out[start + done..start + done + 8]);
+            out[to + done..to + done + 8].copy_from_slice(&piece);
+            done += 8;
+        }
     } else if distance == 1 {
         let byte = out[start];
         out[to..to + n].fill(byte);
@@ -98,17 +110,20 @@ pub(crate) fn check(input: &[u8], expanded: u64) -> Result<(), &'static str> {
         if control < 32 {
             from += usize::from(control) + 1;
             to += u64::from(control) + 1;
-            continue;
+            if from > input.len() {
+                return Err(SHORT);
+            }
+        } else {
+            let (n, distance, used) = reference(control, &input[from..]).ok_or(SHORT)?;
+            if distance as u64 > to {
+                return Err(BEFORE_START);
+            }
+            from += used;
+            to += n as u64;
         }
-        let (n, distance, used) = reference(control, &input[from..]).ok_or(SHORT)?;
-        if distance as u64 > to {
-            return Err(BEFORE_START);
+        if to > expanded {
+            return Err(LENGTH);
         }
-        from += used;
-        to += n as u64;
-    }
-    if from > input.len() {
-        return Err(SHORT);
     }
     if to == expanded { Ok(()) } else { Err(LENGTH) }
 }
@@ -319,6 +334,11 @@ mod tests {
             (&[0, b'a', 0x20, 0], 5, LENGTH),
             (&[0, b'a', 0x20, 0], 3, LENGTH),
             (&[1, b'a', b'b'], 1, LENGTH),
+            // Of two faults the first token's, and of one token's that it is cut.
+            (&[2, b'a'], 1, SHORT),
+            (&[1, b'a', b'b', 5], 1, LENGTH),
+            (&[0, b'a', 0xe0, 0xff, 0, 0xe0], 4, LENGTH),
+            (&[0, b'a', 0x20, 0, 0x20, 9], 3, LENGTH),
         ];
         for (input, expanded, expected) in cases {
             let streamed = Stream::new(input.len() as u64, *expanded as u64, true).advance(input, &mut |_| {});

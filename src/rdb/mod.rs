@@ -19,11 +19,18 @@
 //! does not say how long it is.
 //!
 //! **Lengths** have one, two, five or nine bytes; the two highest bits of the first say which. `00` is six bits, `01` is 14
-//! bits, `0x80` and `0x81` stand before 32 and 64 bits (big-endian). `11` is no length but an encoded string.
+//! bits, `0x80` and `0x81` stand before 32 and 64 bits (big-endian). `11` is no length but an encoded string. (`cursor.rs`)
 //!
 //! **Strings** are a length and bytes, or a small integer (`C0` to `C2`) that stands for its decimal text, or LZF (`C3`,
 //! compressed length, expanded length). Keys, members and whole packed values are strings alike. All other numbers are
 //! little-endian.
+//!
+//! ```text
+//! 05 h e l l o                five bytes
+//! 41 2C …                     0x12C = 300 bytes follow
+//! C1 39 30                    the 16 bits 0x3039: the text "12345"
+//! C3 05 0C 00 61 E0 02 00     LZF, five bytes for twelve: the letter a, then eleven times what stands one byte before
+//! ```
 //!
 //! **Values** of the same kind have many encodings, since a server writes down what it has in memory:
 //!
@@ -39,8 +46,23 @@
 //! | module | 7: framed, otherwise opaque | |
 //! | array (Redis 8.8) | 28 | |
 //!
-//! A count stands before elements. Ziplist and listpack are the same idea twice: a header with size and count, entries of
-//! one to five bytes of head and the rest text or number, an end byte; an element carries what is needed to walk backwards.
+//! Element by element means a count, then strings: members, or field and value, or member and score. Packed means one
+//! string whose inside is laid out as it is in the server's memory:
+//!
+//! ```text
+//! listpack   u32 bytes, u16 elements, elements, FF       an element: head of 1 to 5 bytes (which says whether it is text or
+//!                                                        number, and how long), text or number, its own length (to walk back)
+//! ziplist    u32 bytes, u32 last, u16 elements, …, FF    an element: length of the one before it (to walk back), head, text
+//!                                                        or number
+//! intset     u32 width, u32 count, numbers               2, 4 or 8 bytes each, ascending
+//! zipmap     count, (length, field, length, free, value) …, FF
+//! ```
+//!
+//! Fields and values, members and scores take turns in them. A count of 65535 in a header means that nobody counted.
+//! A **stream** is a chain of nodes, each an id and a listpack; within, entries are told by how they differ from the node's
+//! first (`value/stream_node.rs`). Behind the nodes stand the last id and the groups, each with what is pending (id, time of
+//! delivery, how often) and its consumers with the ids that each of them owns (`value/stream.rs`). A **module** writes
+//! numbers and strings, an opcode before each, and opcode 0 at the end (`value/module.rs`).
 //!
 //! **Versions** grow by new numbers; a layout never changes under its number. Redis and Valkey parted at 11: the numbers 22,
 //! 23, 242 and 243 mean other things in each, and the magic word tells which ([`Dialect`]). In a DUMP payload, which has no
@@ -61,7 +83,8 @@
 //! What is read here was written by others. A length is never believed before its bytes are there, except where it can be
 //! bounded by them (LZF expands three bytes to at most 264). Checking the structure takes time linear in the bytes. What is
 //! told may be longer: a stream's node, and a template of hashes, name their fields once, and a listener hears the names
-//! again with every entry.
+//! again with every entry; of long ones it is told the hash as well, so that it need not read them again
+//! ([`visit::Visit::long_field`]).
 //!
 //! # What is not checked
 //!
@@ -85,7 +108,7 @@ mod value;
 pub mod visit;
 
 pub use crc64::{Crc64, crc64};
-pub use duplicates::{DuplicateKey, DuplicateKeys};
+pub use duplicates::{DuplicateKey, DuplicateKeys, Duplicates};
 pub use error::{ErrorKind, RdbError};
 pub use opcode::{Dialect, Kind, ValueType};
 pub use scanner::{HintMismatch, Scanner, Summary};

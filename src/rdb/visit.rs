@@ -20,7 +20,12 @@ pub trait Visit {
     fn slot_info(&mut self, _slot: u64, _keys: u64, _expires: u64) {}
     /// The source of one function library, beginning with `#!lua name=…` (the release candidates' form is converted to it).
     fn function(&mut self, _source: &[u8]) {}
-    /// Data of a module that belongs to no key. `when` is 1 before the keys and 2 after them; `raw` starts behind `when`.
+    /// Whether the bytes of [`Visit::module_aux`] are wanted: they are held whole to be told.
+    fn wants_module_aux(&self) -> bool {
+        false
+    }
+    /// Data of a module that belongs to no key. `when` is 1 before the keys and 2 after them; `raw` starts behind `when`, and is
+    /// empty unless [`Visit::wants_module_aux`].
     fn module_aux(&mut self, _module: u64, _when: u64, _raw: &[u8]) {}
     /// A key begins. What is returned says how much of its value is told.
     fn entry(&mut self, _entry: &Entry<'_>) -> Interest {
@@ -31,6 +36,10 @@ pub trait Visit {
     fn raw(&mut self, _bytes: &[u8]) {}
     /// The value's content. Only with [`Interest::pieces`].
     fn piece(&mut self, _piece: Piece<'_>) {}
+    /// The XXH3-128 (seed 0) of the field that the next [`Visit::piece`] brings. Said of a field longer than [`LONG_FIELD`]
+    /// that stands in the file once for many elements: to hash it again with each would take time that the file's length
+    /// does not bound.
+    fn long_field(&mut self, _hash: u128) {}
     /// The key is complete.
     fn entry_end(&mut self, _end: &EntryEnd) {}
     /// The end of the file: opcode 255 and what follows it.
@@ -40,6 +49,9 @@ pub trait Visit {
         false
     }
 }
+
+/// Fields longer than this, in bytes, are told with their hash where many elements share them.
+pub const LONG_FIELD: usize = 128;
 
 /// Nobody listens: the structure is checked all the same.
 impl Visit for () {}
@@ -63,6 +75,9 @@ impl<V: Visit + ?Sized> Visit for &mut V {
     fn function(&mut self, source: &[u8]) {
         (**self).function(source);
     }
+    fn wants_module_aux(&self) -> bool {
+        (**self).wants_module_aux()
+    }
     fn module_aux(&mut self, module: u64, when: u64, raw: &[u8]) {
         (**self).module_aux(module, when, raw);
     }
@@ -74,6 +89,9 @@ impl<V: Visit + ?Sized> Visit for &mut V {
     }
     fn piece(&mut self, piece: Piece<'_>) {
         (**self).piece(piece);
+    }
+    fn long_field(&mut self, hash: u128) {
+        (**self).long_field(hash);
     }
     fn entry_end(&mut self, end: &EntryEnd) {
         (**self).entry_end(end);

@@ -181,7 +181,7 @@ impl AtRest<'_> {
                     let Some(seen) = passed.seen else { return Ok(visit) };
                     let observed = examination::Observed {
                         stored_bytes: Some(seen.stored_bytes),
-                        stored_sha256: Some(seen.stored_sha256),
+                        stored_sha256: seen.stored_sha256,
                         ..examination::Observed::default()
                     };
                     if let Some(finding) = examination::object(shard, &observed).pop() {

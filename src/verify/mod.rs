@@ -184,9 +184,8 @@ pub struct FileReport {
     pub inspected: Option<Inspected>,
 }
 
-/// Keys of a file among which the same one twice is looked for: a table of this many hashes takes about 140 MiB, and one
-/// more would double it.
-pub const COMPARED_KEYS: usize = 7 << 20;
+/// Keys of a file among which the same one twice is looked for: this many take 128 MiB, and up to a quarter more.
+pub const COMPARED_KEYS: u64 = 8 << 20;
 
 /// Verifies an RDB file that somebody has: `.rdb`, `.rdb.gz`, `.rdb.zst`, `-`; and loads it into a throwaway server, if there are
 /// options for that.
@@ -211,7 +210,13 @@ pub async fn file(
     let inspector =
         if with_census || drill.is_some() { Inspector::with_census(moment_ms) } else { Inspector::without_census() };
     let inspector = inspector.looking_for_duplicates(COMPARED_KEYS);
-    let read = drive(opened, Looking::Structure(Box::new(inspector), copy), progress, cancel).await?;
+    let read = drive(
+        opened,
+        Looking::Structure { inspector: Box::new(inspector), sha256: None, copy },
+        progress,
+        cancel,
+    )
+    .await?;
     let mut checked = Checked { objects: 1, ..Checked::default() };
     let mut findings = Vec::new();
     count(&read, &mut checked);
@@ -281,12 +286,10 @@ fn judge(manifest: &Manifest, shard: &Shard, read: &Read, checked: &mut Checked)
         read.trouble.iter().map(|finding| finding.clone().evidence("object", shard.object.as_str())).collect();
     let mut observed = Observed::default();
     if let Some(seen) = &read.seen {
-        observed.stored_sha256 = Some(seen.stored_sha256.clone());
+        observed.stored_sha256.clone_from(&seen.stored_sha256);
         observed.frames = Some(seen.frames);
     }
-    if let Some((length, sha256)) = &read.raw {
-        (observed.raw_bytes, observed.raw_sha256) = (Some(*length), Some(sha256.clone()));
-    }
+    (observed.raw_bytes, observed.raw_sha256) = (read.raw_bytes, read.raw_sha256.clone());
     if let Some(inspected) = &read.inspected {
         observed.crc64 = Some(inspected.crc64());
         // A manifest that says so is a caution already.
@@ -303,7 +306,7 @@ fn count(read: &Read, checked: &mut Checked) {
         checked.stored_bytes += seen.stored_bytes;
         checked.frames += seen.frames;
     }
-    checked.raw_bytes += read.raw.as_ref().map_or(0, |(length, _)| *length);
+    checked.raw_bytes += read.raw_bytes.unwrap_or_default();
     checked.keys += read.inspected.as_ref().map_or(0, |inspected| inspected.keys);
 }
 

@@ -26,20 +26,21 @@ pub(super) fn of_file(inspected: &Inspected) -> Vec<Finding> {
             .fix("look at it with a newer redis-ops, or load it into the server that wrote it"),
         );
     }
-    if let Some(duplicate) = &inspected.duplicate {
+    if let Some(duplicate) = &inspected.duplicates.first {
         findings.push(
             Finding::new(Severity::Critical, "duplicate_key", "a key stands in the file twice")
                 .evidence("offset", duplicate.value_offset)
                 .evidence("offset_in", "rdb")
                 .evidence("database", duplicate.database)
-                .evidence("keys", inspected.duplicates)
+                .evidence("keys", inspected.duplicates.count)
                 .why("servers end with an error when they load such a file, or abort"),
         );
     }
-    if inspected.not_compared > 0 {
+    if inspected.duplicates.unchecked > 0 {
         let title = format!("duplicate keys were not looked for beyond {COMPARED_KEYS} keys");
         findings.push(
-            Finding::new(Severity::Info, "duplicates_not_sought", title).evidence("keys", inspected.not_compared),
+            Finding::new(Severity::Info, "duplicates_not_sought", title)
+                .evidence("keys", inspected.duplicates.unchecked),
         );
     }
     if inspected.crc64().is_none() && inspected.checksum != Checksum::NotInThisVersion {

@@ -12,11 +12,14 @@ use crate::finding::Finding;
 use crate::progress::Progress;
 
 /// What reading one object came to.
+#[derive(Default)]
 pub(super) struct Read {
     /// What was stored; `None` where damage ended the reading.
     pub(super) seen: Option<Seen>,
-    /// Length and SHA-256 of the RDB.
-    pub(super) raw: Option<(u64, String)>,
+    /// Length of the RDB.
+    pub(super) raw_bytes: Option<u64>,
+    /// Its SHA-256, if anybody asked.
+    pub(super) raw_sha256: Option<String>,
     /// What the RDB was found to be, if anybody looked inside.
     pub(super) inspected: Option<Inspected>,
     /// Damage.
@@ -27,8 +30,14 @@ pub(super) struct Read {
 pub(super) enum Looking {
     /// They are hashed.
     Digest(Sha256Digest, u64),
-    /// Every structure is walked; and a copy of the bytes is written, if there is a file for it.
-    Structure(Box<Inspector>, Option<File>),
+    /// Every structure is walked.
+    Structure {
+        inspector: Box<Inspector>,
+        /// They are hashed as well: of use where somebody has said what they should be.
+        sha256: Option<Sha256Digest>,
+        /// They are copied as well.
+        copy: Option<File>,
+    },
 }
 
 impl Looking {
@@ -36,7 +45,11 @@ impl Looking {
     pub(super) fn at(level: Level, moment_ms: i64, copy: Option<File>) -> Self {
         match level {
             Level::Manifest | Level::Checksum => Self::Digest(Sha256Digest::new(), 0),
-            Level::Structure | Level::Drill => Self::Structure(Box::new(Inspector::with_census(moment_ms)), copy),
+            Level::Structure | Level::Drill => Self::Structure {
+                inspector: Box::new(Inspector::with_census(moment_ms)),
+                sha256: Some(Sha256Digest::new()),
+                copy,
+            },
         }
     }
 }
@@ -82,9 +95,12 @@ fn look(
                 *length += chunk.len() as u64;
                 Ok(())
             }
-            Looking::Structure(inspector, copy) => {
+            Looking::Structure { inspector, sha256, copy } => {
                 if let Some(file) = copy {
                     file.write_all(&chunk)?;
+                }
+                if let Some(sha256) = sha256 {
+                    sha256.update(&chunk);
                 }
                 inspector.push(&chunk)
             }
@@ -96,27 +112,30 @@ fn look(
         }
     }
     if trouble.is_some() {
-        return Ok(Read { seen: None, raw: None, inspected: None, trouble });
+        return Ok(Read { trouble, ..Read::default() });
     }
     let seen = match opened.seen() {
         Ok(seen) => seen,
         Err(RawError::Codec(error)) => {
             let trouble = Some(damaged(error.code(), &error.to_string(), error.offset, "stored"));
-            return Ok(Read { seen: None, raw: None, inspected: None, trouble });
+            return Ok(Read { trouble, ..Read::default() });
         }
         Err(error) => return Err(raw_error(error)),
     };
+    let seen = Some(seen);
     Ok(match looking {
         Looking::Digest(sha256, length) => {
-            Read { seen: Some(seen), raw: Some((length, sha256.finish())), inspected: None, trouble: None }
+            Read { seen, raw_bytes: Some(length), raw_sha256: Some(sha256.finish()), ..Read::default() }
         }
-        Looking::Structure(inspector, _) => match inspector.finish() {
-            Ok(inspected) => {
-                let length = inspected.raw_bytes + inspected.trailing_bytes;
-                let raw = Some((length, inspected.raw_sha256.clone()));
-                Read { seen: Some(seen), raw, inspected: Some(inspected), trouble: None }
-            }
-            Err(error) => Read { seen: Some(seen), raw: None, inspected: None, trouble: Some(of_rdb(&error)) },
+        Looking::Structure { inspector, sha256, .. } => match inspector.finish() {
+            Ok(inspected) => Read {
+                seen,
+                raw_bytes: Some(inspected.raw_bytes + inspected.trailing_bytes),
+                raw_sha256: sha256.map(Sha256Digest::finish),
+                inspected: Some(inspected),
+                trouble: None,
+            },
+            Err(error) => Read { seen, trouble: Some(of_rdb(&error)), ..Read::default() },
         },
     })
 }

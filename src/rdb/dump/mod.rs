@@ -146,7 +146,9 @@ pub fn decode_value<V: Visit>(
     visit: &mut V,
 ) -> Result<u64, RdbError> {
     let unstopped = |stop| unstopped(stop, body.len());
-    let mut reader = Reader::new(value_type, dialect, version, true, 0).map_err(unstopped)?;
+    let unknown = || RdbError::at(0, ErrorKind::UnknownType(value_type.0));
+    let kind = value_type.kind(dialect, version).ok_or_else(unknown)?;
+    let mut reader = Reader::new(value_type, kind, dialect, true);
     let mut cursor = Cursor::new(body, 0);
     reader.run(&mut cursor, &mut Tools::new(PIECE_LIMIT), visit).map_err(unstopped)?;
     if cursor.available() > 0 {

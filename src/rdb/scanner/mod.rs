@@ -3,12 +3,14 @@
 //! What lies whole in a push is parsed where it lies. What is cut at its end, one unit (an opcode with its arguments, a key,
 //! an element, a packed blob), is carried over. Long strings are passed through and never carried.
 
+#[cfg(test)]
+mod memory;
 mod opcodes;
 mod summary;
 
 use super::cursor::Cursor;
 use super::error::{ErrorKind, RdbError, Stop};
-use super::opcode::{Dialect, ValueType};
+use super::opcode::Dialect;
 use super::tail::Tail;
 use super::value::{Opcodes, Reader, Template, Tools};
 use super::visit::{Checksum, EntryEnd, Visit};
@@ -225,6 +227,7 @@ impl Scanner {
         let mut at = 0;
         while !self.carry.is_empty() {
             let n = (self.need - self.carry.len()).min(bytes.len() - at);
+            self.make_room(n);
             self.carry.extend_from_slice(&bytes[at..at + n]);
             at += n;
             if self.carry.len() < self.need {
@@ -261,6 +264,14 @@ impl Scanner {
             self.carry.extend_from_slice(&bytes[at..]);
         }
         self.window_end(window, visit)
+    }
+
+    /// Room for so many more bytes in the carry: it doubles as they come, but has no more than the unit needs in the end.
+    fn make_room(&mut self, n: usize) {
+        let length = self.carry.len();
+        if self.carry.capacity() < length + n {
+            self.carry.reserve_exact((2 * length).min(self.need).max(length + n) - length);
+        }
     }
 
     fn trailing_bytes(&mut self, bytes: &[u8]) {
@@ -317,17 +328,8 @@ impl Scanner {
                 State::Opcode => self.opcode(cursor, window, visit)?,
                 State::Value { reader, offset, vanishes } => {
                     reader.run(cursor, &mut self.tools, visit)?;
-                    let (n_elements, vanishes) = (reader.n_elements(), *vanishes);
-                    let raw_length = cursor.offset() - *offset;
-                    if n_elements == 0 && vanishes {
-                        self.tally.empty_key(*offset);
-                    }
-                    self.flush_raw(cursor.offset(), window, visit)?;
-                    self.raw = Raw::Nobody;
-                    visit.entry_end(&EntryEnd { raw_length, n_elements });
-                    if raw_length > KEEP as u64 {
-                        self.tools.trim();
-                    }
+                    let (n_elements, offset, vanishes) = (reader.n_elements(), *offset, *vanishes);
+                    self.end_value(n_elements, offset, vanishes, cursor, window, visit)?;
                     self.state = State::Opcode;
                 }
                 State::Header => self.read_header(cursor, visit)?,
@@ -339,11 +341,44 @@ impl Scanner {
         }
     }
 
-    /// A value begins: `offset` is that of its type.
-    fn begin_value(&mut self, value_type: ValueType, pieces: bool, offset: u64, value_offset: u64) -> Result<(), Stop> {
-        let reader = Reader::new(value_type, self.dialect, self.version, pieces, offset)?;
-        let vanishes = value_type.kind(self.dialect, self.version).is_some_and(|kind| kind.vanishes_when_empty());
-        self.state = State::Value { reader, offset: value_offset, vanishes };
+    /// A value begins. Most lie whole in the window: only what does not becomes the scanner's state.
+    #[inline]
+    fn begin_value<V: Visit>(
+        &mut self,
+        mut reader: Reader,
+        vanishes: bool,
+        cursor: &mut Cursor<'_>,
+        window: Window<'_>,
+        visit: &mut V,
+    ) -> Result<(), Stop> {
+        let offset = cursor.offset();
+        // The key has been told.
+        cursor.commit();
+        if let Err(stop) = reader.run(cursor, &mut self.tools, visit) {
+            self.state = State::Value { reader, offset, vanishes };
+            return Err(stop);
+        }
+        self.end_value(reader.n_elements(), offset, vanishes, cursor, window, visit)
+    }
+
+    #[inline]
+    fn end_value<V: Visit>(
+        &mut self,
+        n_elements: u64,
+        offset: u64,
+        vanishes: bool,
+        cursor: &Cursor<'_>,
+        window: Window<'_>,
+        visit: &mut V,
+    ) -> Result<(), Stop> {
+        let raw_length = cursor.offset() - offset;
+        if n_elements == 0 && vanishes {
+            self.tally.empty_key(offset);
+        }
+        self.flush_raw(cursor.offset(), window, visit)?;
+        self.raw = Raw::Nobody;
+        visit.entry_end(&EntryEnd { raw_length, n_elements });
+        self.tools.trim();
         Ok(())
     }
 }

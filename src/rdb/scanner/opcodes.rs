@@ -5,7 +5,7 @@ use crate::rdb::cursor::Cursor;
 use crate::rdb::error::{ErrorKind, RdbError, Stop};
 use crate::rdb::opcode::{self, Dialect, ValueType};
 use crate::rdb::tail;
-use crate::rdb::value::{Opcodes, Teller, Template};
+use crate::rdb::value::{Opcodes, Reader, Teller, Template};
 use crate::rdb::visit::{Checksum, Entry, Visit};
 
 /// Versions from this one on have a checksum.
@@ -53,7 +53,7 @@ impl Scanner {
                 self.attributes.expire_ms = Some(cursor.i64_le()?);
                 Ok(())
             }
-            number @ 0..opcode::TEMPLATE_OR_UPDATE => self.key(ValueType(number), at, cursor, visit),
+            number @ 0..opcode::TEMPLATE_OR_UPDATE => self.key(ValueType(number), at, cursor, window, visit),
             number => self.rare_opcode(number, at, cursor, window, visit),
         }
     }
@@ -64,11 +64,12 @@ impl Scanner {
         value_type: ValueType,
         at: u64,
         cursor: &mut Cursor<'_>,
+        window: Window<'_>,
         visit: &mut V,
     ) -> Result<(), Stop> {
-        if value_type.kind(self.dialect, self.version).is_none() {
+        let Some(kind) = value_type.kind(self.dialect, self.version) else {
             return Err(self.unknown(ErrorKind::UnknownType(value_type.0), at));
-        }
+        };
         let key = cursor.string(&mut self.tools.first, self.tools.limit)?;
         let value_offset = cursor.offset();
         let attributes = &mut self.attributes;
@@ -88,7 +89,8 @@ impl Scanner {
         if interest.raw {
             self.raw = Raw::Visitor(value_offset);
         }
-        self.begin_value(value_type, interest.pieces, at, value_offset)
+        let reader = Reader::new(value_type, kind, self.dialect, interest.pieces);
+        self.begin_value(reader, kind.vanishes_when_empty(), cursor, window, visit)
     }
 
     fn rare_opcode<V: Visit>(
@@ -136,7 +138,9 @@ impl Scanner {
                 if number != 2 {
                     return Err(Stop::corrupt(opcode_at, "module data without its time of loading"));
                 }
-                self.keep_from(cursor.offset());
+                if visit.wants_module_aux() {
+                    self.keep_from(cursor.offset());
+                }
                 self.state = State::ModuleAux { module, when, opcodes: Opcodes::default() };
             }
             opcode::EOF => {

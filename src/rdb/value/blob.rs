@@ -63,14 +63,16 @@ pub(super) fn packed<'s, 'a: 's>(
         StringForm::Plain(n) => {
             let start = cursor.offset();
             if n > cursor.available() as u64 {
-                within(limit, n, at)?;
+                // What lies is damaged, whoever reads it; what is merely large is for those with more memory.
                 if sized && n >= 4 {
                     let size = u32::from_le_bytes(cursor.array()?);
                     if u64::from(size) != n {
                         return Err(Stop::corrupt(start, element::SIZE));
                     }
+                    within(limit, n, at)?;
                     return Err(cursor.take(n - 4).map_or_else(|stop| stop, |_| Stop::More(n)));
                 }
+                within(limit, n, at)?;
             }
             Ok(Packed { bytes: cursor.take(n)?, at: start, plain: true })
         }

@@ -20,7 +20,7 @@ mod ziplist;
 mod zipmap;
 
 use super::cursor::{Cursor, Scratch};
-use super::error::{ErrorKind, Stop};
+use super::error::Stop;
 use super::opcode::{Dialect, Kind, ValueType};
 use super::visit::{Piece, Visit};
 
@@ -44,6 +44,7 @@ impl Tools {
     }
 
     /// Gives memory back after a piece of unusual size.
+    #[inline]
     pub(crate) fn trim(&mut self) {
         self.first.trim(1 << 18);
         self.second.trim(1 << 18);
@@ -87,17 +88,9 @@ enum Body {
 }
 
 impl Reader {
-    /// A reader for a type of a dialect and version; `offset` is that of the type byte.
-    pub(crate) fn new(
-        value_type: ValueType,
-        dialect: Dialect,
-        version: u32,
-        pieces: bool,
-        offset: u64,
-    ) -> Result<Self, Stop> {
-        let Some(kind) = value_type.kind(dialect, version) else {
-            return Err(Stop::fault(offset, ErrorKind::UnknownType(value_type.0)));
-        };
+    /// A reader for a type whose kind is known, see [`ValueType::kind`].
+    #[inline]
+    pub(crate) fn new(value_type: ValueType, kind: Kind, dialect: Dialect, pieces: bool) -> Self {
         use elements::{Elements, Shape};
         let body = match (value_type.0, kind) {
             (0, _) => Body::String(string::Passage::default()),
@@ -127,10 +120,11 @@ impl Reader {
             (_, Kind::Gcra) => Body::Gcra,
             (number, _) => Body::Template(Box::new(template::Values::new(number))),
         };
-        Ok(Self { body, pieces, n_elements: 0 })
+        Self { body, pieces, n_elements: 0 }
     }
 
     /// Goes on; `Ok` once the value is complete.
+    #[inline]
     pub(crate) fn run<V: Visit>(
         &mut self,
         cursor: &mut Cursor<'_>,

@@ -7,10 +7,12 @@
 //! ```
 //! Redis `t_stream.c`, `streamAppendItem`. Deleted entries (flag 1) keep their content until their node is rewritten.
 
+use xxhash_rust::xxh3::xxh3_128;
+
 use super::Teller;
 use super::element::{Bad, Element, bad};
 use super::listpack::Listpack;
-use crate::rdb::visit::{Piece, StreamId, Visit};
+use crate::rdb::visit::{LONG_FIELD, Piece, StreamId, Visit};
 
 const DELETED: i64 = 1;
 const SAME_FIELDS: i64 = 2;
@@ -27,8 +29,15 @@ pub(super) fn walk<V: Visit>(
     let (count, deleted) = (number(&mut walk)?, number(&mut walk)?);
     let n_fields = count_of(&mut walk)?;
     let fields_at = walk.position();
+    // At most a sixteenth of what the node has bytes.
+    let mut long_fields = Vec::new();
     for _ in 0..n_fields {
-        element(&mut walk)?;
+        if let Element::Bytes(field) = element(&mut walk)?
+            && field.len() > LONG_FIELD
+            && teller.pieces
+        {
+            long_fields.push(xxh3_128(field));
+        }
     }
     let at = walk.position();
     if number(&mut walk)? != 0 {
@@ -61,7 +70,7 @@ pub(super) fn walk<V: Visit>(
         if told {
             teller.visit.piece(Piece::StreamEntry { id, n_fields: n as u64 });
         }
-        let names = (same && told).then(|| Listpack::at(blob, fields_at));
+        let names = (same && told).then(|| Names { walk: Listpack::at(blob, fields_at), long: long_fields.iter() });
         contents(&mut walk, names, same, n, told, teller)?;
         let at = walk.position();
         let expected = if same { n + 3 } else { 2 * n + 4 };
@@ -75,10 +84,30 @@ pub(super) fn walk<V: Visit>(
     Ok(living.cast_unsigned())
 }
 
+/// The fields of the master entry, and the hashes of those that are long.
+struct Names<'a, 'h> {
+    walk: Listpack<'a>,
+    long: std::slice::Iter<'h, u128>,
+}
+
+impl<'a> Names<'a, '_> {
+    /// The next field; its hash is told if it has one.
+    fn next<V: Visit>(&mut self, teller: &mut Teller<'_, V>) -> Result<Element<'a>, Bad> {
+        let field = element(&mut self.walk)?;
+        if let Element::Bytes(bytes) = field
+            && bytes.len() > LONG_FIELD
+            && let Some(hash) = self.long.next()
+        {
+            teller.visit.long_field(*hash);
+        }
+        Ok(field)
+    }
+}
+
 /// Reads fields and values of an entry.
 fn contents<'a, V: Visit>(
     walk: &mut Listpack<'a>,
-    mut names: Option<Listpack<'a>>,
+    mut names: Option<Names<'a, '_>>,
     same: bool,
     n: usize,
     told: bool,
@@ -87,7 +116,7 @@ fn contents<'a, V: Visit>(
     let (mut left, mut right) = ([0; 20], [0; 20]);
     for _ in 0..n {
         let field = match &mut names {
-            Some(names) => element(names)?,
+            Some(names) => names.next(teller)?,
             None if same => Element::Integer(0),
             None => element(walk)?,
         };

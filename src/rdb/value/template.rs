@@ -6,13 +6,15 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use xxhash_rust::xxh3::xxh3_128;
+
 use super::blob::{Packed, packed};
 use super::element::{Bad, bad};
 use super::listpack::Listpack;
 use super::{Teller, Tools};
 use crate::rdb::cursor::{Cursor, within};
 use crate::rdb::error::Stop;
-use crate::rdb::visit::{Piece, Visit};
+use crate::rdb::visit::{LONG_FIELD, Piece, Visit};
 
 /// Most memory that all templates of a file may need together.
 const MOST_BYTES: u64 = 64 << 20;
@@ -21,7 +23,16 @@ const MOST_BYTES: u64 = 64 << 20;
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Template {
     text: Vec<u8>,
-    ends: Vec<usize>,
+    names: Vec<Name>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Copy)]
+struct Name {
+    /// Where in the text the next one begins.
+    end: usize,
+    /// Of a long one.
+    hash: Option<u128>,
 }
 
 impl Template {
@@ -29,21 +40,27 @@ impl Template {
     pub(crate) fn add(&mut self, name: &[u8], offset: u64) -> Result<(), Stop> {
         within(MOST_BYTES, (self.size() + name.len()) as u64, offset)?;
         self.text.extend_from_slice(name);
-        self.ends.push(self.text.len());
+        let hash = (name.len() > LONG_FIELD).then(|| xxh3_128(name));
+        self.names.push(Name { end: self.text.len(), hash });
         Ok(())
     }
 
     fn size(&self) -> usize {
-        self.text.len() + self.ends.len() * size_of::<usize>()
+        self.text.len() + self.names.len() * size_of::<Name>()
     }
 
     fn len(&self) -> usize {
-        self.ends.len()
+        self.names.len()
     }
 
-    fn field(&self, index: usize) -> &[u8] {
-        let from = if index == 0 { 0 } else { self.ends[index - 1] };
-        &self.text[from..self.ends[index]]
+    /// Tells the value of a field.
+    fn tell<V: Visit>(&self, index: usize, value: &[u8], teller: &mut Teller<'_, V>) {
+        let Name { end, hash } = self.names[index];
+        let from = if index == 0 { 0 } else { self.names[index - 1].end };
+        if let Some(hash) = hash.filter(|_| teller.pieces) {
+            teller.visit.long_field(hash);
+        }
+        teller.tell(Piece::HashField { field: &self.text[from..end], value, expire_ms: None });
     }
 }
 
@@ -141,7 +158,7 @@ impl Values {
                         return Ok(());
                     }
                     let value = cursor.string(&mut tools.first, tools.limit)?;
-                    teller.tell(Piece::HashField { field: template.field(index), value, expire_ms: None });
+                    template.tell(index, value, teller);
                     self.stage = Stage::Value(index + 1);
                 }
             }
@@ -196,8 +213,7 @@ fn unpack<V: Visit>(
         if index == template.len() {
             return bad(walk.position(), "more values than fields in a hash").map_err(fault);
         }
-        let value = value.text(&mut buffer);
-        teller.tell(Piece::HashField { field: template.field(index), value, expire_ms: None });
+        template.tell(index, value.text(&mut buffer), teller);
         index += 1;
     }
     if index < template.len() {

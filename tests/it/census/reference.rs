@@ -23,6 +23,12 @@ impl Row {
         row.0.extend(bytes);
         row
     }
+    pub fn name(self, bytes: &[u8]) -> Self {
+        match bytes.len() {
+            0..=128 => self.str(bytes),
+            long => self.u64(long as u64).u128(xxh3_128(bytes)),
+        }
+    }
     pub fn raw(mut self, bytes: &[u8]) -> Self {
         self.0.extend(bytes);
         self
@@ -80,7 +86,7 @@ pub fn value(value: &Value) -> (String, usize, u128) {
         }
         Value::Hash(fields) => {
             let hash = |(field, value, expiry): &(Vec<u8>, Vec<u8>, Option<i64>)| {
-                row().str(field).opt(*expiry).str(value).hash()
+                row().name(field).opt(*expiry).str(value).hash()
             };
             ("hash".into(), fields.len(), added(fields.iter().map(hash)))
         }
@@ -107,7 +113,7 @@ pub fn value(value: &Value) -> (String, usize, u128) {
 fn stream(stream: &Stream) -> u128 {
     let entries = stream.entries.iter().fold(Row::default(), |row, (id, fields)| {
         let row = row.id(*id).u64(fields.len() as u64);
-        fields.iter().fold(row, |row, (field, value)| row.str(field).str(value))
+        fields.iter().fold(row, |row, (field, value)| row.name(field).str(value))
     });
     let groups = stream.groups.iter().map(group);
     Row::default().u128(entries.hash()).id(stream.last_id).sum(groups).hash()
@@ -116,7 +122,7 @@ fn stream(stream: &Stream) -> u128 {
 fn group(group: &Group) -> u128 {
     let row = Row::default;
     let pending = group.pending.iter();
-    let owned = pending.clone().filter_map(|one| Some(row().str(one.owner.as_ref()?).id(one.id).hash()));
+    let owned = pending.clone().filter_map(|one| Some(row().name(one.owner.as_ref()?).id(one.id).hash()));
     let released = pending.clone().filter(|one| one.owner.is_none()).map(|one| row().id(one.id).hash());
     row()
         .str(&group.name)

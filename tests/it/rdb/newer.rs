@@ -282,6 +282,18 @@ fn a_piece_over_the_limit_is_refused_and_passed_over_if_nobody_wants_it() {
 }
 
 #[test]
+fn a_packed_value_that_lies_is_damaged_before_it_is_too_large() {
+    // A list's node of two gigabytes, whose listpack says that it has five bytes, and one that says the same as its string.
+    for (size, expected) in
+        [(5_u32, "header gives another size than the string that holds it"), (0x8000_0000, "a piece of")]
+    {
+        let node = [b"\x12\x01k\x01\x02\x80\x80\x00\x00\x00", &size.to_le_bytes()[..], &[0; 100]].concat();
+        let error = told(&file("REDIS0011", &[&node])).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
 fn module_data_and_old_functions_are_told() {
     let aux = b"\xf7\x81\0\0\0\0\0\0\x04\x01\x02\x02\x01\x07\x05\x03abc\x03\0\0\x80\x3f\x04\0\0\0\0\0\0\xf0\x3f\x00";
     let function = b"\xf6\x03lib\x03LUA\x01\x04text\x04code";

@@ -42,6 +42,9 @@ impl Visit for Recorder {
     fn function(&mut self, source: &[u8]) {
         self.events.push(format!("function {source:?}"));
     }
+    fn wants_module_aux(&self) -> bool {
+        true
+    }
     fn module_aux(&mut self, module: u64, when: u64, raw: &[u8]) {
         self.events.push(format!("module aux {module} {when} {raw:?}"));
     }
