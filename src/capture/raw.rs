@@ -25,23 +25,30 @@ const FILE_CHUNK: usize = 256 << 10;
 #[derive(Debug)]
 pub struct Raw {
     receiver: Receiver<Result<Bytes, RawError>>,
+    peeked: Option<Result<Bytes, RawError>>,
 }
 
 impl Raw {
     /// A stream and the end that feeds it. A feeder that finds the other end gone stops.
     pub fn channel() -> (Sender<Result<Bytes, RawError>>, Self) {
         let (sender, receiver) = bounded(CHUNKS_AHEAD);
-        (sender, Self { receiver })
+        (sender, Self { receiver, peeked: None })
     }
 
     /// The next chunk; blocks, so never call it on a thread of the runtime. `None` at the end.
     #[allow(clippy::should_implement_trait, reason = "an iterator would invite to collect it")]
     pub fn next(&mut self) -> Option<Result<Bytes, RawError>> {
-        self.receiver.recv().ok()
+        self.peeked.take().or_else(|| self.receiver.recv().ok())
     }
-}
 
-impl Raw {
+    /// The chunk that [`Raw::next`] gives next; blocks, too.
+    pub fn peek(&mut self) -> Option<&Result<Bytes, RawError>> {
+        if self.peeked.is_none() {
+            self.peeked = self.receiver.recv().ok();
+        }
+        self.peeked.as_ref()
+    }
+
     /// The same bytes, whose end comes only if they have this SHA-256 (hex): else an error does.
     #[must_use]
     pub fn proven(mut self, sha256: String) -> Self {

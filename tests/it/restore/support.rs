@@ -97,7 +97,7 @@ impl Restore {
         let backup = facts(TargetFormat::of(&target.server));
         let highest = plan::highest_database(&backup, &self.options).unwrap_or(0);
         let target = preflight::ask(&node, &mut connection, highest, &[]).await.unwrap();
-        let plan = plan::make(&backup, &target, &self.options, false);
+        let plan = plan::make(&backup, &target, &self.options);
         (target, plan)
     }
 
