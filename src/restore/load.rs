@@ -124,6 +124,7 @@ fn report_of(order: &Order<'_>, ended: Ended, seconds: f64) -> Report {
         after: None,
         others_wrote: None,
         resumable: false,
+        lost_in_part: 0,
         fed: None,
         barred: None,
     }

@@ -49,6 +49,8 @@ pub struct Report {
     pub others_wrote: Option<bool>,
     /// `--resume` can go on.
     pub resumable: bool,
+    /// Restored keys of which the plan had said that a part is lost.
+    pub lost_in_part: u64,
     /// How the target was fed, with method `replica`.
     pub fed: Option<FedJson>,
     /// The method that was to be used, and could not.
@@ -115,6 +117,7 @@ pub struct ResultJson<'a> {
     not_reached: Option<u64>,
     lost: &'a [crate::restore::tally::FailedKey],
     lost_count: u64,
+    lost_in_part: u64,
     failures: &'a [crate::restore::tally::FailedKey],
     functions: crate::restore::tally::Functions,
     restored_by_database: &'a std::collections::BTreeMap<u64, u64>,
@@ -177,6 +180,7 @@ impl Report {
         let odd = tally.expired > 0
             || tally.skipped_existing > 0
             || tally.lost > 0
+            || self.lost_in_part > 0
             || tally.functions.lost > 0
             || self.fed.as_ref().is_some_and(|fed| !fed.not_put_back.is_empty())
             || self.others_wrote == Some(true);
@@ -203,6 +207,7 @@ impl Report {
             not_reached: self.not_reached(),
             lost: &tally.lost_keys,
             lost_count: tally.lost,
+            lost_in_part: self.lost_in_part,
             failures: &tally.failures,
             functions: tally.functions,
             restored_by_database: &tally.by_database,

@@ -165,6 +165,7 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
         after: None,
         others_wrote: None,
         resumable: false,
+        lost_in_part: 0,
         fed: None,
         barred: None,
     };

@@ -106,7 +106,7 @@ impl<'a> Surveyor<'a> {
             key_type: KeyType::String,
             name: Vec::new(),
             named_in: None,
-            longest: HELD_AT_MOST,
+            longest: 0,
             wanted: false,
             by_type: BTreeMap::new(),
             unpacked: None,

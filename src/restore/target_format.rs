@@ -47,6 +47,11 @@ pub enum Loss {
 }
 
 impl Loss {
+    /// Whether the key itself is restored all the same.
+    pub fn is_in_part(self) -> bool {
+        matches!(self, Self::FieldExpiry | Self::PendingEntries)
+    }
+
     /// In words, as part of a sentence.
     pub fn words(self) -> &'static str {
         match self {

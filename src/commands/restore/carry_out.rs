@@ -123,5 +123,8 @@ async fn replay(work: &Work<'_>, method: Method) -> Result<Report> {
         cancel: context.cancel.clone(),
         options: (*options).clone(),
     };
-    Ok(restore::run(order, source.raw().await?, work.progress.clone()).await?)
+    let mut report = restore::run(order, source.raw().await?, work.progress.clone()).await?;
+    let losses = facts.survey.iter().flat_map(|survey| &survey.losses);
+    report.lost_in_part = losses.filter(|(loss, _)| loss.is_in_part()).map(|(_, keys)| *keys).sum();
+    Ok(report)
 }

@@ -16,7 +16,6 @@ use crate::commands::verify::compare;
 use crate::printer::words;
 use crate::repository::Receipt;
 use crate::restore::Report;
-use crate::restore::target_format::Loss;
 use crate::status::Status;
 use crate::verify::at_rest::AtRest;
 use crate::verify::comparing::{self, View};
@@ -52,11 +51,9 @@ struct Announced {
 }
 
 impl Announced {
-    fn of(work: &Work<'_>, report: &Report) -> Self {
-        let losses = work.facts.survey.iter().flat_map(|survey| &survey.losses);
-        let in_part = losses.filter(|(loss, _)| matches!(loss, Loss::FieldExpiry | Loss::PendingEntries));
-        let in_part: u64 = in_part.map(|(_, keys)| *keys).sum();
-        Self { missing: report.tally.lost, different: report.tally.skipped_existing + in_part }
+    fn of(report: &Report) -> Self {
+        let tally = &report.tally;
+        Self { missing: tally.lost, different: tally.skipped_existing + report.lost_in_part }
     }
 }
 
@@ -77,7 +74,7 @@ pub async fn prove(work: &Work<'_>, report: &Report) -> Result<Proof> {
         Source::File(path) => AtRest::File(path),
         Source::Pipe { .. } => return Ok(Proof::none("standard input cannot be read again", context)),
     };
-    let announced = Announced::of(work, report);
+    let announced = Announced::of(report);
     let as_it_is = options.choices.is_everything() && announced == Announced::default();
     let expected = match as_it_is {
         true => View::Everything,

@@ -54,7 +54,7 @@ pub async fn before_write(
     let id = format!("{}/{}", taken.manifest.instance, taken.manifest.id);
     context.printer.say(&format!(
         "safety backup {id} is taken; this goes back: redis-ops restore --backup-id {id} --target-instance {} --replace-all",
-        instance.server.instance
+        instance.server.as_typed()
     ));
     Ok(())
 }

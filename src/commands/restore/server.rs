@@ -14,6 +14,7 @@ use crate::hint::{Interrupted, Misuse};
 use crate::progress::{Progress, Unit};
 use crate::restore::options::{Method, Options};
 use crate::restore::plan::{self, Plan, Refused};
+use crate::restore::report::Failure;
 use crate::restore::survey::{Survey, Surveyor};
 use crate::restore::target_format::TargetFormat;
 use crate::restore::{Asked, BackupFacts, OnConflict, Origin, Phases, TargetFacts, conflicts, preflight, reading};
@@ -64,9 +65,12 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
         progress: &progress,
         context,
     };
-    let report = carry_out::run(&work, method).await;
-    let report = report.with_context(|| format!("restore {} into {node}", facts.name));
-    let report = report.inspect_err(|_| progress.finish())?;
+    let report = match carry_out::run(&work, method).await.inspect_err(|_| progress.finish()) {
+        Ok(report) => report,
+        // It has said all there is to say, and nothing was written.
+        Err(error) if error.is::<Failure>() => return Ok(outcome(Status::Failed).field("result", ()).error(error)),
+        Err(error) => return Err(error.context(format!("restore {} into {node}", facts.name))),
+    };
     let mut text = show::report(&report, instance.proof, context);
     let failure = show::failure(&report, settings, instance);
     let begun = Instant::now();

@@ -31,7 +31,11 @@ pub fn plan(plan: &Plan, backup: &BackupFacts, target: &TargetFacts, context: &C
     }
     let mut methods = Table::new(&["method", "seconds", "against it"]).numbers(&[1]);
     for candidate in &plan.methods {
-        let seconds = candidate.seconds.map_or_else(|| "?".to_owned(), |seconds| format!("about {seconds:.1}"));
+        let seconds = match candidate.seconds {
+            None => "?".to_owned(),
+            Some(seconds) if seconds < 1.0 => "under 1".to_owned(),
+            Some(seconds) => format!("about {seconds:.0}"),
+        };
         let flag = candidate.flag.map(|flag| format!(" ({flag})")).unwrap_or_default();
         let against = candidate.against.as_deref().map(words::escape_lines).unwrap_or_default();
         methods.row([candidate.method.name().to_owned(), seconds, against + &flag]);
@@ -64,6 +68,7 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
     row("expired", tally.expired);
     row("failed", tally.failed);
     row("lost", tally.lost);
+    row("of those restored, lost in part", report.lost_in_part);
     row("not known", tally.unknown);
     row("not reached", if matches!(report.ended, Ended::NotLoaded(_)) { 0 } else { report.not_reached().unwrap_or(0) });
     row("functions", tally.functions.restored);
@@ -87,7 +92,7 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
     let mut sentence = match (&report.ended, status) {
         (Ended::Complete, Status::Ok) => format!("{keys} restored {by}in {time}"),
         (Ended::Complete, Status::Warning) => format!("{keys} restored {by}in {time}; see above for the others"),
-        (Ended::NotLoaded(_), _) => "not restored: the target did not load the file to its end".to_owned(),
+        (Ended::NotLoaded(_), _) => "not complete: what the target holds is said below".to_owned(),
         _ => format!("not complete: {keys} restored in {time}"),
     };
     if !proof && matches!(status, Status::Ok | Status::Warning) {
@@ -158,5 +163,5 @@ fn resume_line(settings: &Settings, instance: &Instance) -> String {
         Backup::Stored { id, .. } => format!("--backup-id {id}"),
         Backup::File(file) => format!("--file {file}"),
     };
-    format!("redis-ops restore {backup} --target-instance {} … --resume", instance.server.instance)
+    format!("redis-ops restore {backup} --target-instance {} … --resume", instance.server.as_typed())
 }

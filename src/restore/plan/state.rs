@@ -124,11 +124,18 @@ pub fn company(target: &TargetFacts, options: &Options, fed: bool) -> Vec<Line> 
 /// What it means for others that the target loads the file itself.
 pub fn while_it_loads(backup: &BackupFacts, target: &TargetFacts, methods: &[Candidate]) -> Vec<Line> {
     let seconds = methods.iter().find(|candidate| candidate.method == Method::Replica);
-    let about = |seconds: Option<f64>| seconds.map_or(String::new(), |seconds| format!(" for about {seconds:.1} s"));
+    let about = |seconds: Option<f64>| match seconds {
+        None => String::new(),
+        Some(seconds) if seconds < 1.0 => " for less than a second".to_owned(),
+        Some(seconds) => format!(" for about {seconds:.0} s"),
+    };
     let mut lines = Vec::new();
     if backup.survey.is_none() {
         let reading = about(seconds.and_then(|candidate| candidate.verify_seconds));
-        lines.push(Line::ok("verified_first", format!("the whole backup is read and verified first{reading}")));
+        lines.push(Line::ok(
+            "verified_first",
+            format!("the whole backup is read and verified first,{reading}").trim_end_matches(',').to_owned(),
+        ));
     }
     let loading = about(seconds.and_then(|candidate| candidate.seconds));
     let keeps = match choose_load(&Facts::of(target), &Content::of(backup, target)) {

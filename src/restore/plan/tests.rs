@@ -123,9 +123,10 @@ fn who_may_not_write_is_refused_and_whoever_cannot_be_asked_is_not_known() {
     forbidden.forbidden = Some(vec!["restore".into()]);
     // Typed commands need no RESTORE, but then the user has to ask for them.
     check(&backup(), &forbidden, &Options::default(), &["permission_denied"], &[]);
+    let by_restore = Options { method: Asked::Only(Method::Restore), ..Options::default() };
     let mut stopped = redis7("");
     (stopped.writes_stopped, stopped.min_replicas) = (true, Some(1));
-    check(&backup(), &stopped, &Options::default(), &["misconfigured", "no_replicas"], &[]);
+    check(&backup(), &stopped, &by_restore, &["misconfigured", "no_replicas"], &[]);
     let mut cluster = redis7("redis_mode:cluster\n");
     cluster.slots = Some(5461);
     check(&backup(), &cluster, &Options::default(), &["cluster"], &[]);

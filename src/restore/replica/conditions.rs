@@ -25,7 +25,7 @@ pub struct Facts {
     pub replicas: usize,
     /// How many databases it has (`databases`); `None` where it does not say.
     pub databases: Option<u64>,
-    /// It holds no key in any database.
+    /// It holds no key in any database, and no function library.
     pub empty: bool,
     /// Whether we may run `REPLICAOF`; `None` where it does not say.
     pub may_replicaof: Option<bool>,
@@ -44,7 +44,8 @@ impl Facts {
             sentinel: target.watched == Some(true),
             replicas: target.server.replicas.len(),
             databases: target.n_databases,
-            empty: target.keys() == 0,
+            // Functions go, too.
+            empty: target.keys() == 0 && target.functions.as_ref().is_some_and(|names| names.is_empty()),
             may_replicaof: forbidden("replicaof").map(|forbidden| !forbidden),
             memory: Memory { used: target.server.used_memory, host: target.host_memory },
         }
@@ -193,7 +194,7 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
         refuse("filtered", "a server loads the whole RDB, not a part of it".to_owned(), None);
     }
     if !target.empty && !wish.replace_all {
-        let reason = "everything that the target holds would be replaced".to_owned();
+        let reason = "everything that the target holds would be replaced, functions too".to_owned();
         refuse("target_not_empty", reason, Some("--replace-all"));
     }
     if target.replicas > 0 && !wish.allow_replica_resync {

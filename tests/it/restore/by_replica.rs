@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::support::redis_ops::{RedisOps, Running};
-use crate::support::redis_server::{Installed, RedisServer, free_port, server_named, servers};
+use crate::support::redis_server::{Certificates, Installed, RedisServer, free_port, server_named, servers};
 use crate::support::sample;
 
 /// An RDB that is stored as a backup.
@@ -17,7 +17,7 @@ impl Stored {
     /// A backup of what a server holds.
     fn of(server: &RedisServer) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let line = ["-i", &server.url(), "-r", &folder.path().display().to_string(), "--name", "test", "backup"]
+        let line = ["-i", &server.url(), "-r", &folder.path().display().to_string(), "backup", "--name", "test"]
             .map(str::to_owned);
         let (code, answer) = RedisOps::new().args(line).json();
         assert_eq!(code, 0, "{answer}");
@@ -54,6 +54,13 @@ impl Stored {
 fn backup_of(n_keys: usize) -> Option<Stored> {
     let source = RedisServer::start()?;
     source.fill(n_keys, 100);
+    Some(Stored::of(&source))
+}
+
+/// So much that it does not all fit between us and the target.
+fn large_backup() -> Option<Stored> {
+    let source = RedisServer::start()?;
+    source.fill(20_000, 800);
     Some(Stored::of(&source))
 }
 
@@ -192,7 +199,7 @@ fn while_loading(stored: &Stored, target: &RedisServer) -> Running {
 
 #[test]
 fn an_interruption_during_the_load_leaves_a_primary_and_says_what_it_holds() {
-    let Some(stored) = backup_of(20_000) else { return };
+    let Some(stored) = large_backup() else { return };
     let target = RedisServer::builder().arg("key-load-delay", "200").start().unwrap();
     let running = while_loading(&stored, &target);
     running.signal("INT");
@@ -207,7 +214,7 @@ fn an_interruption_during_the_load_leaves_a_primary_and_says_what_it_holds() {
 
 #[test]
 fn a_target_that_dies_during_the_load_is_said_to_have_died() {
-    let Some(stored) = backup_of(20_000) else { return };
+    let Some(stored) = large_backup() else { return };
     let mut target = RedisServer::builder().arg("key-load-delay", "500").start().unwrap();
     let running = while_loading(&stored, &target);
     target.kill();
@@ -288,6 +295,39 @@ fn a_string_of_600_mb_can_only_be_loaded_by_the_target_itself() {
     assert_eq!(target.ok(&["DBSIZE"]), "0");
     check(&stored.restore(&target, &[]), 0, "replica");
     assert_eq!(target.ok(&["STRLEN", "big"]), length.to_string());
+}
+
+#[test]
+fn a_string_that_only_its_file_has_shortened_goes_by_restore_but_not_by_commands() {
+    let Some(source) = RedisServer::start() else { return };
+    source.ok(&["SETRANGE", "big", "3000000", "x"]);
+    let (stored, target) =
+        (Stored::of(&source), RedisServer::builder().arg("proto-max-bulk-len", "1mb").start().unwrap());
+    check_error(&stored.restore(&target, &["--method", "commands"]), "value_too_large");
+    check(&stored.restore(&target, &["--method", "restore"]), 0, "restore");
+    assert_eq!(target.ok(&["STRLEN", "big"]), "3000001");
+}
+
+#[test]
+fn a_target_that_replicates_by_tls_is_shown_the_certificate_that_was_named() {
+    let Some(installed) = servers().into_iter().find(RedisServer::has_tls) else { return };
+    let Some(stored) = backup_of(100) else { return };
+    let builder = RedisServer::builder().version(&installed).tls(Certificates::new());
+    let target = builder.arg("tls-replication", "yes").start().unwrap();
+    let file = |name: &str| target.dir().join(name).display().to_string();
+    let url = format!("rediss://localhost:{}", target.tls_port().unwrap());
+    let run = |more: &[&str]| {
+        let mut line = stored.line(&target, more);
+        let at = line.iter().position(|word| *word == target.url()).unwrap();
+        line[at].clone_from(&url);
+        RedisOps::new().args(["--tls-ca", &file("ca.pem")]).args(line).json()
+    };
+    let answer = run(&["--method", "replica"]);
+    check_error(&answer, "certificate");
+    assert!(answer.1["error"]["hint"].as_str().unwrap().contains("--tls-cert"), "{}", answer.1["error"]);
+    let (certificate, key) = (file("server.pem"), file("server.key"));
+    check(&run(&["--tls-cert", &certificate, "--tls-key", &key]), 0, "replica");
+    assert_eq!(target.ok(&["DBSIZE"]), "100");
 }
 
 #[test]

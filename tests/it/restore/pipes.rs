@@ -42,7 +42,8 @@ fn what_came_of_a_bad_pipe_is_taken_back() {
     let (code, answer) = piped(&rdb, &target, &[]);
     assert_eq!((code, &answer["error"]["code"]), (2, &"checksum_mismatch".into()), "{answer}");
     assert_eq!(target.ok(&["DBSIZE"]), "0");
-    assert_eq!(answer["result"]["taken_back"]["removed"], 20_000);
+    let removed = &answer["result"]["taken_back"]["removed"];
+    assert!(removed.as_u64().unwrap() > 0 && *removed == answer["result"]["restored"], "{answer}");
 }
 
 #[test]
