@@ -107,7 +107,7 @@ fn broken(order: &Order<'_>, error: ReplicaError) -> Report {
         Holds::Untouched => Some(order.target.keys()),
         Holds::Unknown => None,
     };
-    let mut report = report_of(order, Ended::NotLoaded(error), 0.0);
+    let mut report = report_of(order, Ended::NotLoaded(Box::new(error)), 0.0);
     report.after = keys.map(|keys| Counters { keys, ..order.target.counters });
     report
 }

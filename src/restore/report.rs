@@ -19,7 +19,7 @@ pub enum Ended {
     /// The backup turned out bad.
     BadBackup(BadBackup),
     /// The target did not load the file that it was fed; what it holds is in the error.
-    NotLoaded(ReplicaError),
+    NotLoaded(Box<ReplicaError>),
     /// The target would take no more, or a connection broke.
     Stopped(Stop),
     /// A signal came.
