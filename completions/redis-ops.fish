@@ -154,8 +154,8 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l ttl -d '
 shift\t'later by the age of the backup'
 strip\t'never expires'"
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l rate -d 'Writes no more than this many bytes a second, such as 50MB' -r
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l listen -d 'For --method replica: where we listen for the target [default: a free port]' -r
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l advertise -d 'For --method replica: the host, or host:port, at which the target reaches us' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l listen -d 'For --method replica: the IP address, and the port if need be, where we listen for the target [default: our address on the way to the target, a free port]' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l advertise -d 'For --method replica: the host, or host:port, at which the target reaches us [default: where we listen]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -s i -l instance -d 'A name from the settings file, or a URL: redis:// rediss:// unix:// redis+sentinel://host,host/service [default: redis://127.0.0.1:6379] [env: REDIS_OPS_INSTANCE]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -s H -l host -d 'The instance\'s host, as with redis-cli' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -s p -l port -d 'The instance\'s port, as with redis-cli' -r

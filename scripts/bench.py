@@ -1,8 +1,10 @@
 """The measurements behind bench.sh. Every figure is the best of several runs; every ratio is made within one run."""
 
 import contextlib
+import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -130,6 +132,56 @@ def ready_made_restores(server, path):
                 return
 
 
+# How a value is read, and how it is written again; what is read is a list of words.
+READ = {b"string": (b"GET",), b"list": (b"LRANGE", b"0", b"-1"), b"set": (b"SMEMBERS",), b"hash": (b"HGETALL",),
+        b"zset": (b"ZRANGE", b"0", b"-1", b"WITHSCORES"), b"stream": (b"XRANGE", b"-", b"+")}
+WRITE = {b"string": b"SET", b"list": b"RPUSH", b"set": b"SADD", b"hash": b"HSET", b"zset": b"ZADD"}
+
+
+def ready_made_commands(server, path):
+    """All keys of a server as typed commands, for `redis-cli --pipe`. Of streams the entries, without groups."""
+    with contextlib.closing(socket.create_connection(("127.0.0.1", server.port))) as link, open(path, "wb") as out:
+        reader = link.makefile("rb", buffering=MIB)
+        cursor = b"0"
+        now = int(time.time() * 1000)
+        while True:
+            link.sendall(command(b"SCAN", cursor, b"COUNT", b"2000"))
+            cursor, keys = reply(reader)
+            link.sendall(b"".join(command(b"TYPE", key) for key in keys))
+            kinds = [reply(reader) for _ in keys]
+            link.sendall(b"".join(command(READ[kind][0], key, *READ[kind][1:]) + command(b"PTTL", key) for key, kind in zip(keys, kinds)))
+            for key, kind in zip(keys, kinds):
+                value, ttl = reply(reader), int(reply(reader))
+                if kind == b"stream":
+                    for entry, fields in value:
+                        out.write(command(b"XADD", key, entry, *fields))
+                else:
+                    words = [value] if kind == b"string" else value
+                    if kind == b"zset":
+                        words = [word for member, score in zip(words[::2], words[1::2]) for word in (score, member)]
+                    for start in range(0, len(words), 1024):
+                        out.write(command(WRITE[kind], key, *words[start:start + 1024]))
+                if ttl > 0:
+                    out.write(command(b"PEXPIREAT", key, b"%d" % (now + ttl)))
+            if cursor == b"0":
+                return
+
+
+def best_load(command, before):
+    """The phase `load` of a restore, as it says itself; the best of several runs."""
+    results = []
+    for _ in range(RUNS):
+        before()
+        answer = os.path.join(WORK, "answer.json")
+        measured = run(f"{shlex.join(command)} --json > {answer}")
+        with open(answer) as text:
+            result = json.load(text)["result"]
+        if result["method"] != "replica":
+            raise SystemExit(f"not by replica: {result}")
+        results.append(Measured(result["phases"]["load"], 0, measured.rss))
+    return min(results, key=lambda result: result.wall)
+
+
 def row(what, measured, base=None, limit="", note=""):
     ratio = f"{measured.wall / base.wall:.2f} ×" if base else ""
     rss = f"{measured.rss / MIB:.0f} MiB" if measured.rss else ""
@@ -223,26 +275,42 @@ def bench():
     if wanted("restore"):
         folder("repository")
         run(backup(repository, "--compression", "zstd"))
-        pipe = os.path.join(WORK, "restores.resp")
-        ready_made_restores(source, pipe)
+        pipes = {"restore": os.path.join(WORK, "restores.resp"), "commands": os.path.join(WORK, "commands.resp")}
+        ready_made_restores(source, pipes["restore"])
+        ready_made_commands(source, pipes["commands"])
         source.stop()
         target = Server("target")
-        before = lambda: target.cli("flushall")
-        people = best(f"redis-cli -p {target.port} --pipe < {pipe}", before=before)
-        row("redis-cli --pipe of ready-made RESTORE commands", people)
-        restore = [TOOL, "restore", "--backup-id", "latest", "--target-instance", target.url, "-r", repository, "--progress", "none", "--no-proof"]
-        row("redis-ops restore --method restore", best([*restore, "--method", "restore"], before=before), people, "≤ 1.20")
-        os.unlink(pipe)
+        restore = [TOOL, "restore", "--backup-id", "latest", "-r", repository, "--progress", "none", "--no-proof", "--target-instance"]
+
+        def empty(server):
+            return lambda: server.cli("flushall")
+
+        for method, words in (("restore", "RESTORE commands"), ("commands", "typed commands")):
+            people = best(f"redis-cli -p {target.port} --pipe < {pipes[method]}", before=empty(target))
+            row(f"redis-cli --pipe of ready-made {words}", people)
+            row(f"redis-ops restore --method {method}", best([*restore, target.url, "--method", method], before=empty(target)), people, "≤ 1.20")
+            os.unlink(pipes[method])
 
         target.cli("flushall")
         shutil.copy(raw, os.path.join(target.folder, "dump.rdb"))
-        target.stop()
         log = os.path.join(WORK, "load.log")
         target.arguments = ("--logfile", log)
-        target.start()
-        own = Measured(float(re.search(r"DB loaded from disk: ([0-9.]+) seconds", open(log).read()).group(1)), 0, 0)
+        for _ in range(RUNS):
+            target.stop()
+            target.start()
+        loads = re.findall(r"DB loaded from disk: ([0-9.]+) seconds", open(log).read())
+        own = Measured(min(float(seconds) for seconds in loads), 0, 0)
         os.unlink(os.path.join(target.folder, "dump.rdb"))
         row("redis-server loads the file at start", own)
+        for what, server, limit in (
+            ("from memory", target, "≤ 1.20"),
+            # A server that lets nobody change its `repl-diskless-load` takes the file in through its disk.
+            ("through its disk", Server("by-disk", "--rename-command", "CONFIG", ""), "≤ 1.60"),
+        ):
+            loaded = best_load([*restore, server.url, "--method", "replica"], empty(server))
+            row(f"redis-ops restore --method replica, load {what}", loaded, own, limit)
+            if server is not target:
+                server.stop()
         bare = best(f"redis-cli -p {target.port} --rdb - 2>/dev/null > /dev/null")
         row("redis-cli --rdb - of the restored server", bare)
         measured = best([TOOL, "verify", "--instance", target.url, "--backup-id", "bench/latest", "-r", repository, "--progress", "none"])

@@ -13,6 +13,7 @@ use crate::connection::replication::{ReplicationError, ReplicationFault};
 use crate::connection::{AuthenticationFault, CommandError, CommandFault, ConnectError, ConnectFault};
 use crate::rdb::RdbError;
 use crate::repository::{ManifestError, RepositoryError};
+use crate::restore::RunError;
 use crate::restore::plan::Refused;
 use crate::restore::report::Failure;
 use crate::status::Status;
@@ -146,6 +147,10 @@ fn of_one(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
     }
     if let Some(refused) = error.downcast_ref::<Refused>() {
         return Some(of_refused(refused));
+    }
+    if let Some(RunError::Restarted { .. } | RunError::NothingToResume) = error.downcast_ref::<RunError>() {
+        let hint = "without `--resume`: `--on-conflict skip` keeps what is there and brings the rest, `replace` writes all of it anew";
+        return Some(Meaning::new("nothing_to_resume").hint(hint));
     }
     if let Some(failure) = error.downcast_ref::<Failure>() {
         let meaning = Meaning::new(failure.code);

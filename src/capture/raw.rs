@@ -22,6 +22,7 @@ const STORED_AHEAD: usize = 8;
 #[derive(Debug)]
 pub struct Raw {
     from: Origin,
+    peeked: Option<Result<Bytes, RawError>>,
 }
 
 #[derive(Debug)]
@@ -32,24 +33,36 @@ enum Origin {
     File(Chunks),
 }
 
-impl Raw {
-    /// A stream and the end that feeds it. A feeder that finds the other end gone stops.
-    pub fn channel() -> (Sender<Result<Bytes, RawError>>, Self) {
-        let (sender, receiver) = bounded(CHUNKS_AHEAD);
-        (sender, Self { from: Origin::Channel(receiver) })
-    }
-
-    /// The next chunk; blocks, so never call it on a thread of the runtime. `None` at the end.
-    #[allow(clippy::should_implement_trait, reason = "an iterator would invite to collect it")]
-    pub fn next(&mut self) -> Option<Result<Bytes, RawError>> {
-        match &mut self.from {
-            Origin::Channel(receiver) => receiver.recv().ok(),
-            Origin::File(chunks) => chunks.next().map(|chunk| Ok(chunk?)),
+impl Origin {
+    fn next(&mut self) -> Option<Result<Bytes, RawError>> {
+        match self {
+            Self::Channel(receiver) => receiver.recv().ok(),
+            Self::File(chunks) => chunks.next().map(|chunk| Ok(chunk?)),
         }
     }
 }
 
 impl Raw {
+    /// A stream and the end that feeds it. A feeder that finds the other end gone stops.
+    pub fn channel() -> (Sender<Result<Bytes, RawError>>, Self) {
+        let (sender, receiver) = bounded(CHUNKS_AHEAD);
+        (sender, Self { from: Origin::Channel(receiver), peeked: None })
+    }
+
+    /// The next chunk; blocks, so never call it on a thread of the runtime. `None` at the end.
+    #[allow(clippy::should_implement_trait, reason = "an iterator would invite to collect it")]
+    pub fn next(&mut self) -> Option<Result<Bytes, RawError>> {
+        self.peeked.take().or_else(|| self.from.next())
+    }
+
+    /// The chunk that [`Raw::next`] gives next; blocks, too.
+    pub fn peek(&mut self) -> Option<&Result<Bytes, RawError>> {
+        if self.peeked.is_none() {
+            self.peeked = self.from.next();
+        }
+        self.peeked.as_ref()
+    }
+
     /// The same bytes, whose end comes only if they have this SHA-256 (hex): else an error does.
     #[must_use]
     pub fn proven(mut self, sha256: String) -> Self {
@@ -152,7 +165,7 @@ pub fn open_object(mut reader: Reader, codec: Codec, threads: usize) -> Result<O
 pub fn open_file(path: &Path, threads: usize) -> Result<Opened, RawError> {
     match Chunks::open(path)? {
         (chunks, Codec::None) => {
-            Ok(Opened { raw: Raw { from: Origin::File(chunks) }, codec: Codec::None, reading: None })
+            Ok(Opened { raw: Raw { from: Origin::File(chunks), peeked: None }, codec: Codec::None, reading: None })
         }
         (chunks, codec) => open(Stored::File(chunks), codec, threads),
     }

@@ -49,6 +49,10 @@ pub trait Choice {
     fn database(&mut self, database: u64) -> u64 {
         database
     }
+    /// With which expiry a field of a hash counts, before those that have expired are left out.
+    fn field_expiry(&mut self, expire_ms: Option<i64>) -> Option<i64> {
+        expire_ms
+    }
     /// Asked when the value has been read.
     fn choose(&mut self, candidate: &Candidate<'_>) -> Chosen;
 }

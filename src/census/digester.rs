@@ -286,6 +286,12 @@ impl<S: Sink, C: Choice> Visit for Digester<S, C> {
     #[inline]
     fn piece(&mut self, piece: Piece<'_>) {
         if self.under_way {
+            let piece = match piece {
+                Piece::HashField { field, value, expire_ms: Some(at) } => {
+                    Piece::HashField { field, value, expire_ms: self.choice.field_expiry(Some(at)) }
+                }
+                piece => piece,
+            };
             self.value.piece(piece, self.fields_expired_before);
         }
     }

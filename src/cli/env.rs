@@ -38,7 +38,7 @@ variables! {
     CLICOLOR_FORCE = "CLICOLOR_FORCE", "not empty and not 0: colour even into a pipe";
     TERM = "TERM", "`dumb`: no colour and no moving bar";
     HOME = "HOME", "where `.config` is looked for without `XDG_CONFIG_HOME`";
-    XDG_STATE_HOME = "XDG_STATE_HOME", "where `redis-ops` remembers earlier diagnoses; else `.local/state` in `HOME`";
+    XDG_STATE_HOME = "XDG_STATE_HOME", "where `redis-ops` remembers earlier diagnoses, and how far restores got; else `.local/state` in `HOME`";
     XDG_CONFIG_HOME = "XDG_CONFIG_HOME", "where `redis-ops/config.yaml` is looked for";
     AWS_ACCESS_KEY_ID = "AWS_ACCESS_KEY_ID", "and the other variables and profiles that the AWS tools know: credentials for S3";
     AWS_REGION = "AWS_REGION", "the region of S3 (`--s3-region`)";

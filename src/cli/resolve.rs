@@ -94,7 +94,8 @@ impl Resolver<'_> {
 
     /// Where what is remembered from run to run lies; `None` without a home.
     fn state_folder(&self) -> Option<PathBuf> {
-        let state = self.environment.path(env::XDG_STATE_HOME);
+        // A relative one is not valid: XDG Base Directory Specification.
+        let state = self.environment.path(env::XDG_STATE_HOME).filter(|path| path.is_absolute());
         let home = || self.environment.path(env::HOME).map(|home| home.join(".local/state"));
         state.or_else(home).map(|folder| folder.join("redis-ops"))
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::Context;
-use crate::connection::Node;
+use crate::connection::{Address, Node};
 use crate::repository::Repository;
 use crate::repository::manifest::Manifest;
 use crate::storage::{self, Location, S3Options};
@@ -89,4 +89,23 @@ pub struct Server {
     pub instance: String,
     /// How to reach it.
     pub node: Node,
+}
+
+impl Server {
+    /// What names it on a command line: its name in the settings, or its URL; without secrets.
+    pub fn as_typed(&self) -> String {
+        let Node { name, address, tls, .. } = &self.node;
+        if *name != address.to_string() {
+            return name.clone();
+        }
+        match address {
+            Address::Tcp { .. } => format!("{}://{address}", if tls.is_some() { "rediss" } else { "redis" }),
+            Address::Unix { path } => format!("unix://{}", path.display()),
+            Address::Sentinel { hosts, service } => {
+                let hosts: Vec<String> =
+                    hosts.iter().map(|(host, port)| Address::tcp(host, *port).to_string()).collect();
+                format!("redis+sentinel://{}/{service}", hosts.join(","))
+            }
+        }
+    }
 }

@@ -64,7 +64,7 @@ pub const KEY_META_OR_SLOT_IMPORT: u8 = 243;
 pub const TEMPLATE_OR_UPDATE: u8 = 242;
 
 /// The type byte of a value, understood only together with its [`Dialect`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ValueType(pub u8);
 
 impl ValueType {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::introspection::ServerFacts;
 use crate::rdb::opcode::Dialect;
 use crate::replies::Database;
-use crate::repository::manifest::{DatabaseCount, Manifest, StructureState};
+use crate::repository::manifest::{Consistency, DatabaseCount, Manifest, Purpose, StructureState};
 use crate::restore::survey::Survey;
 
 /// What is known of a backup before it is restored. `None`: not known.
@@ -33,10 +33,29 @@ pub struct BackupFacts {
     pub by_type: BTreeMap<String, u64>,
     /// Function libraries.
     pub functions: u64,
+    /// Bytes in the RDB of all strings together.
+    pub string_bytes: Option<u64>,
+    /// Modules of the server it was taken from.
+    pub source_modules: Vec<String>,
+    /// Who made the RDB.
+    pub origin: Origin,
+    /// It comes through a pipe: what is read is gone.
+    pub only_once: bool,
     /// Whether the structure was understood to the end.
     pub understood: bool,
     /// What only reading all of it tells.
     pub survey: Option<Survey>,
+}
+
+/// Who made an RDB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// We captured it over replication: a server wrote it.
+    Captured,
+    /// Somebody had it, or we put it together key by key.
+    #[default]
+    Foreign,
 }
 
 impl BackupFacts {
@@ -56,6 +75,13 @@ impl BackupFacts {
             databases: databases.filter_map(|(number, count)| Some((number.parse().ok()?, *count))).collect(),
             by_type: census.map(|census| census.by_type.clone()).unwrap_or_default(),
             functions: census.map_or(0, |census| census.functions),
+            string_bytes: census.map(|census| census.bytes_by_type.get("string").copied().unwrap_or(0)),
+            source_modules: manifest.server.modules.clone(),
+            origin: match (manifest.purpose, manifest.consistency) {
+                (Purpose::Adopted, _) | (_, Consistency::Fuzzy) => Origin::Foreign,
+                _ => Origin::Captured,
+            },
+            only_once: false,
             understood: manifest.structure.state == StructureState::Verified,
             survey: None,
         }
@@ -82,16 +108,22 @@ impl BackupFacts {
             functions: survey.functions.len() as u64,
             understood: true,
             survey: Some(survey),
+            ..Self::default()
         }
     }
 
     /// Adds what reading all of it has told.
     #[must_use]
     pub fn surveyed(self, survey: Survey) -> Self {
-        let name = self.name.clone();
-        let created_ms = self.created_ms;
-        let facts = Self::of_survey(name, survey);
-        Self { created_ms: created_ms.or(facts.created_ms), ..facts }
+        let facts = Self::of_survey(self.name, survey);
+        Self {
+            created_ms: self.created_ms.or(facts.created_ms),
+            string_bytes: self.string_bytes,
+            source_modules: self.source_modules,
+            origin: self.origin,
+            only_once: self.only_once,
+            ..facts
+        }
     }
 
     /// Whose form it is.

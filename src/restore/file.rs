@@ -114,12 +114,16 @@ pub fn to_file(
     Ok(Written { files: vec![path.to_owned()], bytes, warnings: vec![reminder.to_owned()] })
 }
 
-/// All pieces of the source into a file, and the file onto the disk.
-fn write(
-    file: &mut Temporary,
+/// Hands the pieces of the RDB to whoever writes them: into a pipe, where nothing can be taken back. Its end comes only if all of it is
+/// what was verified. Blocks.
+///
+/// # Errors
+/// See [`FileError`]; what was written until then stays written.
+pub fn to_writer(
     source: RdbSource,
     progress: &dyn Progress,
     cancel: &CancellationToken,
+    mut put: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> Result<(), FileError> {
     progress.phase("writing", Unit::Bytes, Some(source.length));
     for piece in source.pieces() {
@@ -127,8 +131,23 @@ fn write(
             return Err(FileError::Cancelled);
         }
         let piece = piece?;
-        file.write_all(&piece).map_err(|error| FileError::write(file.path(), error))?;
+        put(&piece).map_err(|error| FileError::Write { path: PathBuf::from("stdout"), error })?;
         progress.advance(piece.len() as u64);
     }
+    Ok(())
+}
+
+/// All pieces of the source into a file, and the file onto the disk.
+fn write(
+    file: &mut Temporary,
+    source: RdbSource,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<(), FileError> {
+    let path = file.path().to_owned();
+    to_writer(source, progress, cancel, |piece| file.write_all(piece)).map_err(|error| match error {
+        FileError::Write { error, .. } => FileError::write(&path, error),
+        error => error,
+    })?;
     file.sync()
 }

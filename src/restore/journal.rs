@@ -17,10 +17,14 @@ use std::time::{Duration, Instant};
 /// How often progress goes to the disk. What is answered in between is sent again on resuming, which is harmless.
 const INTERVAL: Duration = Duration::from_secs(2);
 
+/// Which restore it is, beside how far it got.
+const IDENTITY: &str = "restore.json";
+
 /// The folder of one restore.
 #[derive(Debug)]
 pub struct Journal {
     folder: PathBuf,
+    identity: Identity,
     written: Option<Instant>,
 }
 
@@ -32,7 +36,24 @@ impl Journal {
     pub fn open(state: &Path, identity: &Identity) -> io::Result<Self> {
         let folder = state.join(identity.name());
         std::fs::create_dir_all(&folder)?;
-        Ok(Self { folder, written: None })
+        Ok(Self { folder, identity: identity.clone(), written: None })
+    }
+
+    /// Which restore it is of.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The run id that the target had in another journal of the same restore: it was started anew since.
+    pub fn run_id_of_another_start(&self) -> Option<String> {
+        let others = std::fs::read_dir(self.folder.parent()?).ok()?;
+        let identities = others.flatten().filter_map(|entry| {
+            let text = std::fs::read(entry.path().join(IDENTITY)).ok()?;
+            serde_json::from_slice::<Identity>(&text).ok()
+        });
+        let ours = &self.identity;
+        let same = |other: &Identity| Identity { target_run_id: ours.target_run_id.clone(), ..other.clone() } == *ours;
+        identities.filter(same).map(|other| other.target_run_id).find(|run_id| *run_id != ours.target_run_id)
     }
 
     /// Whether an earlier run left something here, and how far it got. A file that cannot be read counts as none.
@@ -52,6 +73,10 @@ impl Journal {
     /// The disk is full, say.
     pub fn write(&mut self, position: &Position) -> io::Result<()> {
         let text = serde_json::to_vec(position).map_err(io::Error::other)?;
+        if self.written.is_none() {
+            // Tells a later run what this was, should it not find its own.
+            std::fs::write(self.folder.join(IDENTITY), serde_json::to_vec(&self.identity).map_err(io::Error::other)?)?;
+        }
         let (new, name) = (self.folder.join("position.new"), self.folder.join("position.json"));
         let mut file = std::fs::File::create(&new)?;
         io::Write::write_all(&mut file, &text)?;
@@ -70,18 +95,11 @@ impl Journal {
     }
 
     /// The restore is complete, or taken back: nothing is left to resume.
-    pub fn remove(self) {
+    pub fn remove(&self) {
         if let Err(error) = std::fs::remove_dir_all(&self.folder) {
             tracing::debug!("remove the journal: {error}");
         }
     }
-}
-
-/// The folder of all journals: `XDG_STATE_HOME` and `HOME` as given.
-pub fn state_folder(xdg_state_home: Option<PathBuf>, home: Option<PathBuf>) -> PathBuf {
-    let state = xdg_state_home.filter(|path| path.is_absolute());
-    let state = state.or_else(|| home.map(|home| home.join(".local/state")));
-    state.unwrap_or_else(std::env::temp_dir).join("redis-ops").join("restores")
 }
 
 #[cfg(test)]
@@ -112,15 +130,10 @@ mod tests {
         journal.write(&position).unwrap();
         assert!(!journal.is_due());
         assert_eq!(Journal::open(state.path(), &identity("1")).unwrap().position(), Some(position));
-        assert_eq!(Journal::open(state.path(), &identity("2")).unwrap().position(), None);
+        let other = Journal::open(state.path(), &identity("2")).unwrap();
+        assert_eq!((other.position(), other.run_id_of_another_start().as_deref()), (None, Some("1")));
+        assert_eq!(journal.run_id_of_another_start(), None, "the other has written nothing");
         journal.remove();
         assert!(Journal::open(state.path(), &identity("1")).unwrap().position().is_none());
-    }
-
-    #[test]
-    fn the_state_folder_follows_the_environment() {
-        let path = |text: &str| Some(PathBuf::from(text));
-        assert_eq!(state_folder(path("/x"), path("/h")), PathBuf::from("/x/redis-ops/restores"));
-        assert_eq!(state_folder(path("relative"), path("/h")), PathBuf::from("/h/.local/state/redis-ops/restores"));
     }
 }

@@ -9,13 +9,14 @@
 //! report     in the backup = restored + skipped + expired + failed + lost, and what is not known
 //! ```
 //!
-//! Method `replica` (the target loads the RDB itself) and method `file` are rooms of their own.
+//! With method `replica` the target loads the RDB itself: `load` in place of `run`. Method `file` is a room of its own.
 
 pub mod choices;
 pub mod conflicts;
 pub mod facts;
 pub mod file;
 pub mod journal;
+pub mod load;
 pub mod options;
 pub mod plan;
 pub mod preflight;
@@ -33,7 +34,7 @@ pub mod target_format;
 pub mod typed;
 
 pub use choices::{Choices, Ttl};
-pub use facts::{BackupFacts, TargetFacts};
+pub use facts::{BackupFacts, Origin, TargetFacts};
 pub use options::{Asked, Method, OnConflict, Options};
 pub use plan::{Level, Line, Plan};
 pub use rate::Rate;

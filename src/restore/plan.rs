@@ -14,7 +14,7 @@ use crate::restore::facts::{BackupFacts, TargetFacts};
 use crate::restore::options::{Method, Options};
 use crate::restore::target_format::TargetFormat;
 pub use contents::{highest_database, needs_survey};
-pub use methods::Candidate;
+pub use methods::{Candidate, may_be_fed};
 
 /// What would happen.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -132,31 +132,45 @@ impl Plan {
         self.lines.iter().find(|line| line.level == Level::Refused)
     }
 
+    /// The method that is used where the target cannot load the file itself after all; `None`: there is none.
+    pub fn next_after_replica(&self) -> Option<Method> {
+        let possible = self.methods.iter().filter(|candidate| candidate.against.is_none());
+        possible.map(|candidate| candidate.method).find(|method| *method != Method::Replica)
+    }
+
     /// Whether anything is to be warned of.
     pub fn warns(&self) -> bool {
         self.lines.iter().any(|line| matches!(line.level, Level::Warning | Level::Unknown))
     }
 }
 
-/// Looks at everything, and chooses the method. `replica`: whether that method can be offered at all.
-pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options, replica: bool) -> Plan {
+/// Looks at everything, and chooses the method.
+pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Plan {
     let format = TargetFormat::of(&target.server);
+    let (methods, chosen) = methods::choose(backup, target, options);
+    let fed = matches!(chosen, Ok((Method::Replica, _)));
     let mut lines = Vec::new();
     lines.extend(state::role(target));
-    lines.extend(state::existing_keys(backup, target, options));
+    lines.extend(state::existing_keys(target, options));
     lines.push(state::rights(target, options));
-    lines.extend(state::company(target, options));
+    lines.extend(state::company(target, options, fed));
     lines.push(contents::format(backup, format));
     lines.extend(contents::losses(backup, format, options));
     lines.extend(contents::modules(backup, target, options));
     lines.extend(contents::functions(backup, target, options, format));
     lines.extend(contents::databases(backup, target, options));
     lines.extend(contents::expiries(backup, options));
-    lines.extend(capacity::longest_value(backup, target));
+    lines.extend(capacity::longest_value(backup, target, fed));
     lines.extend(capacity::memory(backup, target, options));
-    let (methods, chosen) = methods::choose(backup, target, options, replica);
+    if fed {
+        lines.extend(state::while_it_loads(backup, target, &methods));
+    }
     let (method, why) = match chosen {
         Ok((method, why)) => (Some(method), why),
+        // The string that is too long has a line of its own, which says what mends it.
+        Err(line) if line.flag.is_none() && lines.iter().any(|other| other.code == "value_too_large") => {
+            (None, line.text)
+        }
         Err(line) => {
             let why = line.text.clone();
             lines.push(line);

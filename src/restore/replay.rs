@@ -176,7 +176,7 @@ where
     Replayed {
         tally: closed.tally,
         bad: read.bad,
-        stop: closed.stop,
+        stop: closed.stop.or((read.only_once > 0).then_some(Stop::OnlyOnce(read.only_once))),
         interrupted: job.cancel.is_cancelled() && !read.to_the_end,
         unanswered: closed.unanswered,
         created: closed.created,
@@ -204,6 +204,8 @@ struct Read {
     sent: u64,
     deferred: BTreeMap<u64, u64>,
     to_the_end: bool,
+    /// Values that would have needed a second look at a backup that can be read once.
+    only_once: u64,
 }
 
 impl Reading {
@@ -213,6 +215,7 @@ impl Reading {
         let sent = self.assembler.keys_read().max(self.before.sent);
         deferred.extend(self.assembler.deferred().iter().map(|(ordinal, length)| (*ordinal, *length)));
         let mut to_the_end = bad.is_none() && !self.is_stopped();
+        let mut only_once = 0;
         if to_the_end && !deferred.is_empty() {
             match reopen.map(|mut open| open()) {
                 Some(Ok(raw)) => {
@@ -221,8 +224,11 @@ impl Reading {
                     to_the_end = bad.is_none() && !self.is_stopped();
                 }
                 Some(Err(error)) => bad = Some(error.into()),
-                // A pipe cannot be read twice: what is missing is not in the tally, and so the sum will not add up.
-                None => to_the_end = false,
+                // A pipe cannot be read twice.
+                None => {
+                    to_the_end = false;
+                    only_once = deferred.len() as u64;
+                }
             }
         }
         if bad.is_none() && !self.is_stopped() {
@@ -231,7 +237,7 @@ impl Reading {
         if to_the_end {
             deferred.clear();
         }
-        Read { bad, journal: self.journal, sent, deferred, to_the_end }
+        Read { bad, journal: self.journal, sent, deferred, to_the_end, only_once }
     }
 
     /// Reads the backup from its start to its end, or until there is no point in going on.

@@ -6,6 +6,7 @@ use crate::restore::facts::Counters;
 use crate::restore::options::Method;
 use crate::restore::replay::BadBackup;
 use crate::restore::replay::ledger::Stop;
+use crate::restore::replica::ReplicaError;
 use crate::restore::take_back::TakenBack;
 use crate::restore::tally::Tally;
 use crate::status::Status;
@@ -17,6 +18,8 @@ pub enum Ended {
     Complete,
     /// The backup turned out bad.
     BadBackup(BadBackup),
+    /// The target did not load the file that it was fed; what it holds is in the error.
+    NotLoaded(Box<ReplicaError>),
     /// The target would take no more, or a connection broke.
     Stopped(Stop),
     /// A signal came.
@@ -46,6 +49,38 @@ pub struct Report {
     pub others_wrote: Option<bool>,
     /// `--resume` can go on.
     pub resumable: bool,
+    /// Restored keys of which the plan had said that a part is lost.
+    pub lost_in_part: u64,
+    /// How the target was fed, with method `replica`.
+    pub fed: Option<FedJson>,
+    /// The method that was to be used, and could not.
+    pub barred: Option<Barred>,
+}
+
+/// A method that turned out to be barred, with the target as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Barred {
+    /// Which.
+    pub method: Method,
+    /// Stable name of the reason.
+    pub code: &'static str,
+    /// The reason, in words.
+    pub message: String,
+}
+
+/// How a target was fed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FedJson {
+    /// Its `repl-diskless-load` meanwhile.
+    pub load: &'static str,
+    /// Where it came from.
+    pub peer: String,
+    /// Bytes of the RDB.
+    pub bytes: u64,
+    /// Seconds from the first byte to the last: the rest of `phases.load` is the target's own.
+    pub transfer: f64,
+    /// Settings of the target that could not be put back: `CONFIG SET` them by hand.
+    pub not_put_back: Vec<String>,
 }
 
 /// Why a restore is not complete.
@@ -82,6 +117,7 @@ pub struct ResultJson<'a> {
     not_reached: Option<u64>,
     lost: &'a [crate::restore::tally::FailedKey],
     lost_count: u64,
+    lost_in_part: u64,
     failures: &'a [crate::restore::tally::FailedKey],
     functions: crate::restore::tally::Functions,
     restored_by_database: &'a std::collections::BTreeMap<u64, u64>,
@@ -90,6 +126,10 @@ pub struct ResultJson<'a> {
     phases: Phases,
     keys_per_second: u64,
     resumable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replica: &'a Option<FedJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    barred: &'a Option<Barred>,
 }
 
 /// What the target's own counters say.
@@ -140,7 +180,9 @@ impl Report {
         let odd = tally.expired > 0
             || tally.skipped_existing > 0
             || tally.lost > 0
+            || self.lost_in_part > 0
             || tally.functions.lost > 0
+            || self.fed.as_ref().is_some_and(|fed| !fed.not_put_back.is_empty())
             || self.others_wrote == Some(true);
         match (bad, odd) {
             (true, _) => Status::Failed,
@@ -165,6 +207,7 @@ impl Report {
             not_reached: self.not_reached(),
             lost: &tally.lost_keys,
             lost_count: tally.lost,
+            lost_in_part: self.lost_in_part,
             failures: &tally.failures,
             functions: tally.functions,
             restored_by_database: &tally.by_database,
@@ -179,6 +222,8 @@ impl Report {
             phases: Phases { load: self.seconds, ..phases },
             keys_per_second: self.keys_per_second(),
             resumable: self.resumable,
+            replica: &self.fed,
+            barred: &self.barred,
         }
     }
 

@@ -60,8 +60,21 @@ pub enum RunError {
     #[error(transparent)]
     Command(#[from] CommandError),
     /// There is nothing to go on with.
-    #[error("nothing to resume: no interrupted restore of this backup into this target is known here")]
+    #[error(
+        "nothing to resume: no interrupted restore of this backup into this target, with these choices, is known here"
+    )]
     NothingToResume,
+    /// The target was started anew since: what it had said may not be true any more.
+    #[error(
+        "nothing to resume: the target was started anew since the restore was interrupted (its run id was {then} and is {now}), \
+         and may hold less than it had said"
+    )]
+    Restarted {
+        /// Its run id when the restore was interrupted.
+        then: String,
+        /// Its run id now.
+        now: String,
+    },
     /// The journal cannot be written.
     #[error("cannot write the journal of the restore")]
     Journal(#[source] std::io::Error),
@@ -81,9 +94,17 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     let mut connection = node.connect().await?;
     let (before, mut info) = preflight::counters(&mut connection).await?;
 
+    let again = reopen.is_some();
     let journal = open_journal(journal)?;
     let position = match (&journal, options.resume) {
-        (Some(journal), true) => journal.position().ok_or(RunError::NothingToResume)?,
+        (Some(journal), true) => match journal.position() {
+            Some(position) => position,
+            None => {
+                let why = why_nothing(journal);
+                journal.remove();
+                return Err(why);
+            }
+        },
         (None, true) => return Err(RunError::NothingToResume),
         (_, false) => Position::default(),
     };
@@ -144,9 +165,22 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
         after: None,
         others_wrote: None,
         resumable: false,
+        lost_in_part: 0,
+        fed: None,
+        barred: None,
     };
     aftermath(&node, &target, &info, was_empty, done, &mut report).await;
+    report.resumable &= again;
     Ok(report)
+}
+
+/// Why there is no journal of this restore: mostly because the target is not the one that it was.
+fn why_nothing(journal: &Journal) -> RunError {
+    let now = journal.identity().target_run_id.clone();
+    match journal.run_id_of_another_start() {
+        Some(then) => RunError::Restarted { then, now },
+        None => RunError::NothingToResume,
+    }
 }
 
 fn open_journal(journal: Option<(Identity, PathBuf)>) -> Result<Option<Journal>, RunError> {
@@ -160,7 +194,7 @@ async fn remove_all(connection: &mut Connection, target: &TargetFacts) -> Result
     connection.set_timeout(limit.max(SILENCE));
     let mut removed = connection.query(cmd("FLUSHALL").arg("ASYNC")).await;
     let functions = target.functions.as_ref().is_none_or(|names| !names.is_empty());
-    if removed.is_ok() && functions && TargetFormat::of(&target.server).version >= 10 {
+    if removed.is_ok() && functions && TargetFormat::of(&target.server).has_functions() {
         removed = connection.query(cmd("FUNCTION").arg("FLUSH")).await;
     }
     connection.set_timeout(limit);
@@ -265,6 +299,7 @@ impl Stop {
             Self::Refused(fault) => fault.code(),
             Self::Lost(_) => "disconnected",
             Self::Journal(_) => "journal",
+            Self::OnlyOnce(_) => "value_too_large",
         }
     }
 }

@@ -1,8 +1,12 @@
 //! A look at a whole backup before a restore: what only reading all of it tells.
 
+mod dangers;
+mod streams;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::census::KeyType;
+use crate::rdb::DuplicateKeys;
 use crate::rdb::opcode::{Dialect, ValueType};
 use crate::rdb::visit::{Checksum, Entry, EntryEnd, Interest, Piece, Visit};
 use crate::repository::manifest::DatabaseCount;
@@ -10,10 +14,15 @@ use crate::restore::choices::{Choices, Wanted};
 use crate::restore::replay::assemble::HELD_AT_MOST;
 use crate::restore::tally::{FailedKey, NAMES_KEPT};
 use crate::restore::target_format::{Loss, Route, TargetFormat};
+pub use dangers::Dangers;
+use dangers::Members;
+use streams::DeadPending;
 
 /// Aux fields that are of use, and how long they may be.
 const AUX: &[&str] = &["redis-ver", "valkey-ver", "ctime", "used-mem"];
 const LONGEST_AUX: usize = 64;
+/// So many keys of a file of others are compared with each other: 40 MiB at most while the table grows.
+const KEYS_COMPARED: usize = 1 << 20;
 
 /// What reading all of a backup tells.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -42,6 +51,9 @@ pub struct Survey {
     pub left_out: u64,
     /// Wanted keys that go by typed commands.
     pub by_commands: u64,
+    /// Wanted streams that the target holds in an older form: with their entries, groups and pending entries, without the counters
+    /// and times that came later.
+    pub simpler_streams: u64,
     /// Wanted keys of which something is lost, or all: how many.
     pub losses: BTreeMap<Loss, u64>,
     /// The first of them.
@@ -50,8 +62,10 @@ pub struct Survey {
     pub longest_string: Option<(u64, FailedKey)>,
     /// Values too long to be collected: number of the key and length of the value.
     pub long: BTreeMap<u64, u64>,
-    /// Whether the bytes are proven by a checksum of the file.
-    pub checksummed: bool,
+    /// The checksum of the file, which proves its bytes; `None`: it has none.
+    pub crc64: Option<u64>,
+    /// What matters to a server that loads the file itself.
+    pub dangers: Dangers,
 }
 
 /// Makes a [`Survey`]: a visitor of the RDB.
@@ -64,12 +78,19 @@ pub struct Surveyor<'a> {
     dialect: Dialect,
     survey: Survey,
     key_type: KeyType,
-    /// Name of a string that is being read, and where it goes.
-    string: Vec<u8>,
-    string_in: Option<u64>,
+    /// Name of a string or stream that is being read, and where it goes.
+    name: Vec<u8>,
+    named_in: Option<u64>,
     longest: u64,
     wanted: bool,
     by_type: BTreeMap<KeyType, u64>,
+    /// Bytes of the string that is being read, unpacked; only where commands write it.
+    unpacked: Option<u64>,
+    /// Looks for what no server would have written: only in files of others.
+    keys_seen: Option<DuplicateKeys>,
+    members: Members,
+    /// The stream that is being read, if typed commands write it.
+    stream: Option<DeadPending>,
 }
 
 impl<'a> Surveyor<'a> {
@@ -83,17 +104,33 @@ impl<'a> Surveyor<'a> {
             dialect: Dialect::Redis,
             survey: Survey::default(),
             key_type: KeyType::String,
-            string: Vec::new(),
-            string_in: None,
-            longest: HELD_AT_MOST,
+            name: Vec::new(),
+            named_in: None,
+            longest: 0,
             wanted: false,
             by_type: BTreeMap::new(),
+            unpacked: None,
+            keys_seen: None,
+            members: Members::default(),
+            stream: None,
         }
+    }
+
+    /// Looks for keys and members that stand there twice as well: a server writes none, but dies of them when it loads the file.
+    #[must_use]
+    pub fn mistrusting(mut self) -> Self {
+        self.keys_seen = Some(DuplicateKeys::new(KEYS_COMPARED));
+        self
     }
 
     /// The whole file was read; it has so many bytes.
     pub fn finish(mut self, bytes: u64) -> Survey {
         self.survey.bytes = bytes;
+        if let Some(seen) = &self.keys_seen {
+            let dangers = &mut self.survey.dangers;
+            dangers.twice =
+                (seen.unchecked() == 0 && dangers.members_unchecked == 0).then(|| seen.count() + dangers.members_twice);
+        }
         self.survey.by_type = self.by_type.iter().map(|(name, keys)| (name.to_string(), *keys)).collect();
         self.survey
     }
@@ -108,15 +145,24 @@ impl<'a> Surveyor<'a> {
             Route::Payload => None,
             Route::Commands(loss) => {
                 self.survey.by_commands += 1;
+                // Whether as a payload of another form or by typed commands is seen at its end.
+                if self.key_type == KeyType::Stream {
+                    self.stream = Some(DeadPending::default());
+                    self.survey.simpler_streams += 1;
+                }
                 loss
             }
             Route::Impossible(loss) => Some(loss),
         };
         if let Some(loss) = loss {
-            *self.survey.losses.entry(loss).or_default() += 1;
-            if self.survey.lost_keys.len() < NAMES_KEPT {
-                self.survey.lost_keys.push(FailedKey::new(database, entry.key, loss.words()));
-            }
+            self.lose(loss, database, entry.key);
+        }
+    }
+
+    fn lose(&mut self, loss: Loss, database: u64, key: &[u8]) {
+        *self.survey.losses.entry(loss).or_default() += 1;
+        if self.survey.lost_keys.len() < NAMES_KEPT {
+            self.survey.lost_keys.push(FailedKey::new(database, key, loss.words()));
         }
     }
 }
@@ -136,18 +182,28 @@ impl Visit for Surveyor<'_> {
     }
 
     fn function(&mut self, source: &[u8]) {
+        self.survey.dangers.note_function(source);
         let name = crate::restore::replay::assemble::name_of(source);
         self.survey.functions.insert(String::from_utf8_lossy(name).into_owned());
     }
 
+    fn module_aux(&mut self, module: u64, _when: u64, _raw: &[u8]) {
+        self.survey.dangers.module_aux.insert(KeyType::of_module(module).to_string());
+    }
+
     fn entry(&mut self, entry: &Entry<'_>) -> Interest {
+        self.survey.dangers.note(entry);
+        if let Some(seen) = &mut self.keys_seen {
+            seen.entry(entry);
+            self.members.begin(entry.value_type);
+        }
         let survey = &mut self.survey;
         let count = survey.databases.entry(entry.database).or_default();
         count.keys += 1;
         count.expires += u64::from(entry.expire_ms.is_some());
         survey.keys += 1;
         self.key_type = KeyType::of_encoding(entry.value_type);
-        self.string_in = None;
+        (self.named_in, self.unpacked, self.stream) = (None, None, None);
         self.wanted = false;
         match self.choices.decide(entry.database, entry.key, self.key_type, entry.expire_ms, self.now_ms) {
             Wanted::No => survey.left_out += 1,
@@ -155,43 +211,71 @@ impl Visit for Surveyor<'_> {
             Wanted::Yes { database, .. } => {
                 survey.wanted += 1;
                 self.wanted = true;
-                if entry.value_type == ValueType(0) {
-                    // Its length is known at its end; the name only here.
-                    self.string.clear();
-                    self.string.extend_from_slice(entry.key);
-                    self.string_in = Some(database);
-                }
                 self.note_route(entry, database);
+                if entry.value_type == ValueType::STRING || self.stream.is_some() {
+                    // What there is to say of it is known at its end; the name only here.
+                    self.name.clear();
+                    self.name.extend_from_slice(entry.key);
+                    self.named_in = Some(database);
+                }
+                if entry.value_type == ValueType::STRING && self.all_by_commands {
+                    self.unpacked = Some(0);
+                }
             }
         }
-        Interest { raw: false, pieces: matches!(self.key_type, KeyType::Module(_)) }
+        let looked_into = self.unpacked.is_some() || self.stream.is_some() || self.members.listens();
+        Interest { raw: false, pieces: matches!(self.key_type, KeyType::Module(_)) || looked_into }
     }
 
     fn piece(&mut self, piece: Piece<'_>) {
-        if let Piece::Module(id) = piece {
-            self.key_type = KeyType::of_module(id);
+        match piece {
+            Piece::Module(id) => self.key_type = KeyType::of_module(id),
+            Piece::String(bytes) => {
+                self.unpacked = self.unpacked.map(|length| length + bytes.len() as u64);
+            }
+            piece => {
+                if let Some(stream) = &mut self.stream {
+                    stream.piece(piece);
+                }
+                self.members.piece(piece);
+            }
         }
     }
 
     fn entry_end(&mut self, end: &EntryEnd) {
-        let survey = &mut self.survey;
         *self.by_type.entry(self.key_type).or_default() += 1;
+        let (twice, unchecked) = self.members.end();
+        self.survey.dangers.members_twice += twice;
+        self.survey.dangers.members_unchecked += unchecked;
         if !self.wanted {
             return;
         }
+        let named_in = self.named_in.take();
+        if let (Some(stream), Some(database)) = (self.stream.take(), named_in)
+            && stream.is_lossy(self.all_by_commands || end.raw_length > HELD_AT_MOST)
+        {
+            let name = std::mem::take(&mut self.name);
+            self.lose(Loss::PendingEntries, database, &name);
+            self.name = name;
+        }
+        let survey = &mut self.survey;
         survey.wanted_bytes += end.raw_length;
         if end.raw_length > HELD_AT_MOST {
             survey.long.insert(survey.keys - 1, end.raw_length);
         }
-        if let Some(database) = self.string_in.take()
-            && end.raw_length > self.longest
+        let length = self.unpacked.take().unwrap_or(end.raw_length);
+        if let Some(database) = named_in.filter(|_| self.key_type == KeyType::String)
+            && length > self.longest
         {
-            self.longest = end.raw_length;
-            survey.longest_string = Some((end.raw_length, FailedKey::new(database, &self.string, "")));
+            self.longest = length;
+            survey.longest_string = Some((length, FailedKey::new(database, &self.name, "")));
         }
     }
 
     fn end(&mut self, checksum: Checksum) {
-        self.survey.checksummed = matches!(checksum, Checksum::Verified(_));
+        self.survey.crc64 = match checksum {
+            Checksum::Verified(crc) => Some(crc),
+            Checksum::Absent | Checksum::NotInThisVersion => None,
+        };
     }
 }

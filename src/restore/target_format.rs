@@ -5,15 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::census::KeyType;
 use crate::introspection::ServerFacts;
+use crate::rdb::dump::Target;
 use crate::rdb::opcode::{Dialect, ValueType};
 
 /// What a target can take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TargetFormat {
-    /// Valkey 9 and newer.
-    pub valkey: bool,
-    /// The version of the RDB format that it writes itself, and accepts at the end of a payload.
-    pub version: u32,
+    /// Which types and versions it reads.
+    pub reads: Target,
     /// It knows expiry of hash fields (Redis 7.4, Valkey 9.0).
     pub field_expiry: bool,
     /// Its own version, for commands that came later.
@@ -41,15 +40,25 @@ pub enum Loss {
     FieldExpiry,
     /// The target does not know the type at all.
     Type,
+    /// Pending entries of a stream, whose message was deleted or which nobody owns.
+    PendingEntries,
     /// Values of modules go as payload only; and a vector set of a newer Redis can kill an older one.
     Module,
 }
 
 impl Loss {
+    /// Whether the key itself is restored all the same.
+    pub fn is_in_part(self) -> bool {
+        matches!(self, Self::FieldExpiry | Self::PendingEntries)
+    }
+
     /// In words, as part of a sentence.
     pub fn words(self) -> &'static str {
         match self {
             Self::FieldExpiry => "the target knows no expiry of hash fields: the fields would never expire",
+            Self::PendingEntries => {
+                "pending entries of a stream whose message was deleted, or which nobody owns, cannot be written by commands"
+            }
             Self::Type => "the target does not know this type",
             Self::Module => "a module's value goes as payload only, and the target cannot safely take this one",
         }
@@ -57,27 +66,25 @@ impl Loss {
 }
 
 impl TargetFormat {
-    /// By the version that a server names.
+    /// By the version that a server names. One of an unknown name is taken for the Redis that it says it is compatible with.
     pub fn of(server: &ServerFacts) -> Self {
-        let (major, minor, patch) = server.version_numbers();
-        let is_valkey = server.is_valkey();
-        let (valkey, version) = match (is_valkey, major, minor) {
-            // Redict writes version 12 and knows none of its types; KeyDB stayed at Redis 6.
-            _ if server.name == "redict" => (false, 11),
-            _ if server.name == "keydb" => (false, 9),
-            (true, 9, 0 | 1) => (true, 80),
-            (true, 9.., _) => (true, 81),
-            (true, ..) => (false, 11),
-            (false, 0..=6, _) => (false, 9),
-            (false, 7, 0 | 1) => (false, 10),
-            (false, 7, 2 | 3) => (false, 11),
-            (false, 7, _) | (false, 8, 0..=5) => (false, 12),
-            (false, 8, 6 | 7) => (false, 13),
-            (false, 8, 8 | 9) => (false, 14),
-            (false, ..) => (false, 15),
-        };
-        let field_expiry = valkey || (!is_valkey && version >= 12 && (major, minor) >= (7, 4));
-        Self { valkey, version, field_expiry, server: (major, minor, patch), is_valkey }
+        let reads = Target::of(&server.name, &server.version)
+            .or_else(|| Target::of("redis", &server.redis_version))
+            .unwrap_or(Target { dialect: Dialect::Redis, rdb_version: 9 });
+        let (server_version, is_valkey) = (server.version_numbers(), server.is_valkey());
+        let redis_with_expiry = server.name != "redict" && reads.rdb_version >= 12;
+        let field_expiry = reads.dialect == Dialect::Valkey || redis_with_expiry;
+        Self { reads, field_expiry, server: server_version, is_valkey }
+    }
+
+    /// The version of the RDB format that it writes itself, and accepts at the end of a payload; from 80 on Valkey's own.
+    pub fn version(self) -> u32 {
+        self.reads.rdb_version
+    }
+
+    /// Whether it knows functions (Redis 7.0).
+    pub fn has_functions(self) -> bool {
+        self.reads.rdb_version >= 10
     }
 
     /// Whether it takes vector sets written by such a Redis: they are part of Redis 8, and elsewhere values of a module that is
@@ -87,45 +94,18 @@ impl TargetFormat {
         !self.is_valkey && self.server >= (8, 0, 0) && source <= self.server
     }
 
-    /// Whether it takes metadata of keys before the type (Redis 8.6).
-    pub fn takes_key_meta(self) -> bool {
-        !self.valkey && self.version >= 13
-    }
-
-    /// Its dialect.
-    pub fn dialect(self) -> Dialect {
-        if self.valkey { Dialect::Valkey } else { Dialect::Redis }
-    }
-
     /// Whether it takes every payload of a file of this dialect and version as it stands.
     pub fn takes_all_of(self, dialect: Dialect, version: u32) -> bool {
-        match dialect {
-            Dialect::Valkey => self.valkey && version <= self.version,
-            Dialect::Redis if version <= 11 => version <= self.version || self.valkey,
-            Dialect::Redis => !self.valkey && version <= self.version,
-        }
-    }
-
-    /// Whether it takes a payload of this type from a file of this dialect and version.
-    pub fn takes(self, value_type: ValueType, dialect: Dialect, version: u32) -> bool {
-        let redis = !self.valkey;
-        match value_type.0 {
-            0..=5 | 7 | 9..=15 => true,
-            16..=19 => self.version >= 10,
-            20 | 21 => self.version >= 11,
-            22 if dialect == Dialect::Valkey => self.valkey,
-            22..=25 if dialect == Dialect::Redis => redis && self.version >= 12 && self.field_expiry,
-            26 => redis && self.version >= 13,
-            27 | 28 => redis && self.version >= 14,
-            29 if version == 14 => redis && self.version == 14,
-            29 | 31 | 33 => redis && self.version >= 15,
-            _ => false,
+        match (self.reads.dialect, dialect) {
+            (Dialect::Redis, Dialect::Valkey) => false,
+            (Dialect::Valkey, Dialect::Redis) => version <= 11,
+            _ => version <= self.reads.rdb_version,
         }
     }
 
     /// How a value of this type gets into it.
     pub fn route(self, value_type: ValueType, dialect: Dialect, version: u32) -> Route {
-        if self.takes(value_type, dialect, version) {
+        if self.reads.accepts(value_type, dialect, version) {
             return Route::Payload;
         }
         self.by_commands(value_type)
@@ -164,22 +144,24 @@ mod tests {
     #[test]
     fn every_server_takes_the_types_of_its_table() {
         let highest = |target: TargetFormat| {
-            (0..40).filter(|number| target.takes(ValueType(*number), target.dialect(), target.version)).max()
+            let reads = target.reads;
+            (0..40).filter(|number| reads.accepts(ValueType(*number), reads.dialect, reads.rdb_version)).max()
         };
-        for (name, version, format, type_) in [
-            ("redis", "6.2.14", 9, 15),
-            ("redis", "7.0.15", 10, 19),
-            ("redis", "7.2.6", 11, 21),
-            ("redis", "7.4.1", 12, 25),
-            ("redis", "8.0.6", 12, 25),
-            ("redis", "8.6.0", 13, 26),
-            ("redis", "8.8.0", 14, 29),
-            ("redis", "8.10.0", 15, 33),
-            ("valkey", "8.1.1", 11, 21),
-            ("valkey", "9.1.2", 80, 22),
+        for (name, version, format, type_, field_expiry) in [
+            ("redis", "6.2.14", 9, 15, false),
+            ("redis", "7.0.15", 10, 19, false),
+            ("redis", "7.2.6", 11, 21, false),
+            ("redis", "7.4.1", 12, 25, true),
+            ("redis", "8.0.6", 12, 25, true),
+            ("redis", "8.6.0", 13, 26, true),
+            ("redis", "8.8.0", 14, 29, true),
+            ("redis", "8.10.0", 15, 33, true),
+            ("valkey", "8.1.1", 11, 21, false),
+            ("valkey", "9.1.2", 80, 22, true),
         ] {
             let target = target(name, version);
-            assert_eq!((target.version, highest(target)), (format, Some(type_)), "{name} {version}");
+            let found = (target.version(), highest(target), target.field_expiry);
+            assert_eq!(found, (format, Some(type_), field_expiry), "{name} {version}");
         }
     }
 

@@ -13,6 +13,7 @@ use crate::restore::choices::Choices;
 use crate::restore::replay::batch::{Expected, What};
 use crate::restore::replay::outbox::Outbox;
 use crate::restore::target_format::TargetFormat;
+pub use stream::KEPT_OF_A_STREAM;
 use stream::Stream;
 use words::Words;
 

@@ -43,6 +43,10 @@ pub trait Mapping: Send + Sync {
     fn database(&self, database: u64) -> u64 {
         database
     }
+    /// See [`Choice::field_expiry`].
+    fn field_expiry(&self, expire_ms: Option<i64>) -> Option<i64> {
+        expire_ms
+    }
     /// See [`Choice::choose`].
     fn choose(&self, candidate: &Candidate<'_>) -> Chosen;
 }
@@ -84,6 +88,14 @@ impl Choice for View {
         match self {
             Self::Mapped(mapping) => mapping.database(database),
             Self::Everything | Self::Selected(_) => database,
+        }
+    }
+
+    #[inline]
+    fn field_expiry(&mut self, expire_ms: Option<i64>) -> Option<i64> {
+        match self {
+            Self::Mapped(mapping) => mapping.field_expiry(expire_ms),
+            Self::Everything | Self::Selected(_) => expire_ms,
         }
     }
 

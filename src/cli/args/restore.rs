@@ -7,6 +7,7 @@ use clap::{Args, ValueHint};
 
 use super::{Stored, values};
 use crate::commands::restore::{DatabaseMap, Method, OnConflict, Ttl};
+use crate::restore::replica::Advertise;
 
 /// Options of `restore`.
 #[derive(Args)]
@@ -73,12 +74,13 @@ pub struct Restore {
     /// Does not compare the target with the backup at the end.
     #[arg(long)]
     pub no_proof: bool,
-    /// For --method replica: where we listen for the target [default: a free port].
-    #[arg(long, value_name = "ADDR")]
+    /// For --method replica: the IP address, and the port if need be, where we listen for the target [default: our address on the way
+    /// to the target, a free port].
+    #[arg(long, value_name = "ADDR", value_parser = values::listen)]
     pub listen: Option<SocketAddr>,
-    /// For --method replica: the host, or host:port, at which the target reaches us.
-    #[arg(long, value_name = "ADDR")]
-    pub advertise: Option<String>,
+    /// For --method replica: the host, or host:port, at which the target reaches us [default: where we listen].
+    #[arg(long, value_name = "ADDR", value_parser = values::advertise)]
+    pub advertise: Option<Advertise>,
     /// Shows what would happen, and does nothing.
     #[arg(long)]
     pub plan: bool,

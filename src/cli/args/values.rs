@@ -1,5 +1,6 @@
 //! Single values as they are typed: times, sizes, labels, databases; and the names of every choice.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -8,6 +9,7 @@ use clap::builder::PossibleValue;
 use crate::commands::bars::Mode;
 use crate::commands::{Format, backup, diagnose, restore, verify};
 use crate::printer::ColorChoice;
+use crate::restore::replica::Advertise;
 
 /// A span of time: `5s`, `100ms`, `26h`, `7d`.
 pub fn duration(text: &str) -> Result<Duration, String> {
@@ -61,6 +63,28 @@ pub fn database(text: &str) -> Result<restore::DatabaseMap, String> {
         Some((from, to)) => Ok(restore::DatabaseMap { from: number(from)?, to: number(to)? }),
         None => number(text).map(|from| restore::DatabaseMap { from, to: from }),
     }
+}
+
+/// Where to listen: `10.0.0.5`, `10.0.0.5:7000`, `[::1]:7000`; without a port any free one.
+pub fn listen(text: &str) -> Result<SocketAddr, String> {
+    let address = text.parse::<SocketAddr>().ok().or_else(|| Some(SocketAddr::new(text.parse::<IpAddr>().ok()?, 0)));
+    address.ok_or_else(|| "an IP address, `10.0.0.5`, or one with a port, `10.0.0.5:7000`".to_owned())
+}
+
+/// Where a target reaches us: `host`, `host:port`, `[::1]:7000`.
+pub fn advertise(text: &str) -> Result<Advertise, String> {
+    let wrong = || "a host, `backup.example`, or one with a port, `backup.example:7000`".to_owned();
+    let (host, port) = match (text.parse::<IpAddr>(), text.rsplit_once(':')) {
+        (Ok(address), _) => (address.to_string(), None),
+        (Err(_), Some((host, port))) => {
+            (host.trim_start_matches('[').trim_end_matches(']').to_owned(), Some(port.parse().map_err(|_| wrong())?))
+        }
+        (Err(_), None) => (text.to_owned(), None),
+    };
+    if host.is_empty() || port == Some(0) || host.chars().any(char::is_whitespace) {
+        return Err(wrong());
+    }
+    Ok(Advertise { host, port })
 }
 
 /// How many of all backups are looked at: `10`, or `5%`.
@@ -182,6 +206,23 @@ choices! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_read_with_a_port_and_without() {
+        for (text, host, port) in [
+            ("backup.example", "backup.example", None),
+            ("backup.example:7000", "backup.example", Some(7000)),
+            ("10.0.0.5:7000", "10.0.0.5", Some(7000)),
+            ("[::1]:7000", "::1", Some(7000)),
+            ("::1", "::1", None),
+        ] {
+            assert_eq!(advertise(text), Ok(Advertise { host: host.into(), port }), "{text}");
+        }
+        assert!(["", ":7000", "host:", "host:0", "host:x", "a b"].iter().all(|text| advertise(text).is_err()));
+        assert_eq!(listen("10.0.0.5").map(|address| address.to_string()), Ok("10.0.0.5:0".into()));
+        assert_eq!(listen("[::1]:7000").map(|address| address.to_string()), Ok("[::1]:7000".into()));
+        assert!(listen("backup.example").is_err());
+    }
 
     #[test]
     fn sizes_are_read_in_every_usual_unit() {

@@ -1,6 +1,5 @@
 //! The settings of `restore`.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use super::{Chosen, Resolver};
@@ -76,8 +75,9 @@ impl Resolver<'_> {
             rate: typed.rate,
             resume: typed.resume,
             proof: !typed.no_proof,
-            listen: typed.listen.unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
+            listen: typed.listen,
             advertise: typed.advertise.clone(),
+            state: self.state_folder().unwrap_or_else(|| std::env::temp_dir().join("redis-ops")).join("restores"),
         })
     }
 

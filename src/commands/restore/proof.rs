@@ -5,22 +5,20 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
+use super::carry_out::Work;
+use super::sent::Sent;
 use super::source::Source;
-use super::{Instance, Options};
 use crate::capture::source::{ReadFrom, choose};
-use crate::census::{Candidate, Chosen, KeyType};
 use crate::commands::Context;
 use crate::commands::backup::threads;
 use crate::commands::table::verdict;
 use crate::commands::verify::compare;
 use crate::printer::words;
-use crate::progress::Progress;
 use crate::repository::Receipt;
-use crate::restore::choices::Wanted;
-use crate::restore::{Choices, Report, TargetFacts, Ttl};
+use crate::restore::Report;
 use crate::status::Status;
 use crate::verify::at_rest::AtRest;
-use crate::verify::comparing::{self, Mapping, View};
+use crate::verify::comparing::{self, View};
 use crate::verify::receipt;
 
 /// Keys that are named where something differs.
@@ -43,30 +41,30 @@ impl Proof {
     }
 }
 
+/// What need not be as in the backup, because the plan or the report has said so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Announced {
+    /// Keys that the target cannot hold at all.
+    missing: u64,
+    /// Keys that were there and stayed, and keys of which a part is lost.
+    different: u64,
+}
+
+impl Announced {
+    fn of(report: &Report) -> Self {
+        let tally = &report.tally;
+        Self { missing: tally.lost, different: tally.skipped_existing + report.lost_in_part }
+    }
+}
+
 /// Compares the target with the backup, with the choices applied.
 ///
 /// # Errors
 /// If the target or the backup cannot be read: then the restore is done, and not proven.
-pub async fn prove(
-    source: &Source,
-    instance: &Instance,
-    options: &Options,
-    before: &TargetFacts,
-    report: &Report,
-    progress: &dyn Progress,
-    context: &Context,
-) -> Result<Proof> {
-    if options.choices.ttl != Ttl::Keep {
-        return Ok(Proof::none("expiries were changed on the way; `redis-ops verify` compares the values", context));
-    }
+pub async fn prove(work: &Work<'_>, report: &Report) -> Result<Proof> {
+    let Work { source, instance, options, target: before, context, .. } = work;
     if !source.can_be_read_again() {
         return Ok(Proof::none("standard input cannot be read again", context));
-    }
-    if report.tally.skipped_existing > 0 {
-        return Ok(Proof::none("keys that were there already are not the backup's", context));
-    }
-    if report.tally.lost > 0 {
-        return Ok(Proof::none("the plan has named what the target cannot hold", context));
     }
     context.printer.say("the data is back; comparing it with the backup");
     let node = &instance.server.node;
@@ -74,93 +72,154 @@ pub async fn prove(
     let data = match source {
         Source::Stored { repository, manifest } => AtRest::Backup { repository, manifest },
         Source::File(path) => AtRest::File(path),
+        Source::Pipe { .. } => return Ok(Proof::none("standard input cannot be read again", context)),
     };
-    let expected = match options.choices.is_everything() {
+    let announced = Announced::of(report);
+    let as_it_is = options.choices.is_everything() && announced == Announced::default();
+    let expected = match as_it_is {
         true => View::Everything,
-        false => View::Mapped(Arc::new(Sent { choices: options.choices.clone(), now_ms: super::replay_now() })),
+        false => View::Mapped(Arc::new(Sent::by(work))),
     };
+    // Libraries that were there before and stayed are no difference; nor are those that the target cannot have.
+    let had_none = before.functions.as_ref().is_some_and(|names| names.is_empty());
     let settings = comparing::Options {
         memory_limit: comparing::MEMORY_LIMIT,
         folder: std::env::temp_dir(),
         examples: EXAMPLES,
         ttl_tolerance: std::time::Duration::ZERO,
         threads: threads(),
-        functions: options.choices.is_everything() && before.keys() == 0,
+        functions: options.choices.selection.is_everything()
+            && report.tally.functions.lost == 0
+            && (had_none || options.replace_all),
     };
     let (compared, is_fuzzy) =
-        compare::with_views(&data, &chosen, (&expected, &View::Everything), &settings, progress, context)
+        compare::with_views(&data, &chosen, (&expected, &View::Everything), &settings, &**work.progress, context)
             .await
             .with_context(|| format!("compare {node} with {}: the restore is done, and not proven", source.name()))?;
 
-    let differences = &compared.differences;
     // What was there before, and stayed, is no difference.
-    let extra = if before.keys() > 0 && !options.replace_all { 0 } else { differences.extra };
-    let wrong = differences.missing + differences.different();
-    let status = match (wrong, extra) {
-        (0, 0) => Status::Ok,
-        (0, _) => Status::Warning,
-        _ => Status::Failed,
-    };
-    let sentence = match status {
-        Status::Ok => format!(
-            "proof: the target holds all {} as they are in the backup",
-            words::counted(differences.equal, "key")
-        ),
-        Status::Warning => format!("proof: all is there, and {} that others wrote", words::counted(extra, "key")),
-        _ => format!(
-            "proof: {} missing, {} different (changed by others since?), {} equal",
-            words::count(differences.missing),
-            words::count(differences.different()),
-            words::count(differences.equal),
-        ),
-    };
+    let stayed = before.keys() > 0 && !options.replace_all;
+    let found = Found::of(&compared, announced, stayed, report.others_wrote == Some(true));
     let mut json = compare::to_json(&compared, EXAMPLES, context);
     json["consistency"] = if is_fuzzy { "fuzzy" } else { "point_in_time" }.into();
-    Ok(Proof { json, status, text: verdict(&context.printer, status, &sentence) })
+    json["announced"] = json!({ "missing": found.announced.missing, "different": found.announced.different });
+    let status = found.status();
+    Ok(Proof { json, status, text: verdict(&context.printer, status, &found.sentence()) })
+}
+
+/// What the comparison came to, with what was announced taken off.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    equal: u64,
+    missing: u64,
+    different: u64,
+    extra: u64,
+    functions: bool,
+    announced: Announced,
+    others_wrote: bool,
+}
+
+impl Found {
+    fn of(compared: &comparing::Comparison, announced: Announced, stayed: bool, others_wrote: bool) -> Self {
+        let differences = &compared.differences;
+        let announced = Announced {
+            missing: announced.missing.min(differences.missing),
+            different: announced.different.min(differences.different()),
+        };
+        Self {
+            equal: differences.equal,
+            missing: differences.missing - announced.missing,
+            different: differences.different() - announced.different,
+            extra: if stayed { 0 } else { differences.extra },
+            functions: compared.functions.is_none_or(|functions| functions.equal),
+            announced,
+            others_wrote,
+        }
+    }
+
+    fn status(&self) -> Status {
+        let odd = self.extra > 0 || self.announced != Announced::default();
+        match (self.missing > 0 || !self.functions, self.different > 0) {
+            (true, _) => Status::Failed,
+            // Others were seen to write: what they changed is no fault of the restore.
+            (false, true) if self.others_wrote => Status::Warning,
+            (false, true) => Status::Failed,
+            (false, false) if odd => Status::Warning,
+            (false, false) => Status::Ok,
+        }
+    }
+
+    fn sentence(&self) -> String {
+        let Self { announced, .. } = self;
+        let mut parts = Vec::new();
+        let mut part = |keys: u64, what: &str| {
+            if keys > 0 {
+                parts.push(format!("{} {what}", words::count(keys)));
+            }
+        };
+        part(self.missing, "missing");
+        part(
+            self.different,
+            if self.others_wrote { "different, and others have written meanwhile" } else { "different" },
+        );
+        part(self.extra, "that others wrote");
+        part(announced.missing, "missing as announced");
+        part(announced.different, "different as announced");
+        if !self.functions {
+            parts.push("other functions".to_owned());
+        }
+        if parts.is_empty() {
+            return format!(
+                "proof: the target holds all {} as they are in the backup",
+                words::counted(self.equal, "key")
+            );
+        }
+        parts.push(format!("{} equal", words::count(self.equal)));
+        format!("proof: {}", parts.join(", "))
+    }
 }
 
 /// Leaves a receipt beside the backup: what was restored where. One that cannot be written is worth a word, not a failure.
-pub async fn leave_receipt(
-    source: &Source,
-    instance: &Instance,
-    target: &TargetFacts,
-    report: &Report,
-    proof: Option<&Proof>,
-    context: &Context,
-) {
-    let Source::Stored { repository, manifest } = source else { return };
+pub async fn leave_receipt(work: &Work<'_>, report: &Report, proof: Option<&Proof>) {
+    let Source::Stored { repository, manifest } = work.source else { return };
     let Ok(id) = manifest.id.parse() else { return };
     let content = json!({
-        "target": { "instance": instance.server.instance, "run_id": target.server.run_id },
+        "target": { "instance": work.instance.server.instance, "run_id": work.target.server.run_id },
+        "method": report.method.name(),
         "restored": report.tally.restored,
         "proven": proof.is_some_and(|proof| proof.status == Status::Ok && !proof.json.is_null()),
         "tool_version": env!("CARGO_PKG_VERSION"),
     });
     let written = Receipt { time: chrono::Utc::now(), content };
     if let Err(error) = repository.write_receipt(&manifest.instance, id, receipt::RESTORE, &written).await {
-        context.printer.say(&format!("the receipt of the restore cannot be written: {error}"));
+        work.context.printer.say(&format!("the receipt of the restore cannot be written: {error}"));
     }
 }
 
-/// What a restore with choices leaves in the target.
-struct Sent {
-    choices: Choices,
-    now_ms: i64,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Mapping for Sent {
-    fn database(&self, database: u64) -> u64 {
-        self.choices.database(database)
+    fn found(missing: u64, different: u64, extra: u64) -> Found {
+        let announced = Announced::default();
+        Found { equal: 9, missing, different, extra, functions: true, announced, others_wrote: false }
     }
 
-    fn choose(&self, candidate: &Candidate<'_>) -> Chosen {
-        let &Candidate { database, key, key_type, expire_ms, .. } = candidate;
-        // Modules were chosen before their name was known.
-        let key_type = if matches!(key_type, KeyType::Module(_)) { KeyType::of_module(0) } else { key_type };
-        match self.choices.decide(database, key, key_type, expire_ms, self.now_ms) {
-            Wanted::Yes { expire_ms, .. } => Chosen::Take { expire_ms },
-            Wanted::No => Chosen::Leave,
-            Wanted::Expired => Chosen::Expired,
-        }
+    #[test]
+    fn only_what_was_announced_or_written_by_others_is_no_failure() {
+        assert_eq!(found(0, 0, 0).status(), Status::Ok);
+        assert_eq!(found(0, 0, 0).sentence(), "proof: the target holds all 9 keys as they are in the backup");
+        assert_eq!(found(0, 0, 1).status(), Status::Warning);
+        assert_eq!(found(1, 0, 0).status(), Status::Failed);
+        assert_eq!(found(0, 1, 0).status(), Status::Failed);
+        let others = Found { others_wrote: true, ..found(0, 1, 0) };
+        assert_eq!(others.status(), Status::Warning);
+        assert_eq!(others.sentence(), "proof: 1 different, and others have written meanwhile, 9 equal");
+        assert_eq!(Found { others_wrote: true, ..found(1, 0, 0) }.status(), Status::Failed);
+        assert_eq!(Found { functions: false, ..found(0, 0, 0) }.status(), Status::Failed);
+        let announced = Announced { missing: 2, different: 1 };
+        let announced = Found { announced, ..found(0, 0, 0) };
+        assert_eq!(announced.status(), Status::Warning);
+        assert_eq!(announced.sentence(), "proof: 2 missing as announced, 1 different as announced, 9 equal");
     }
 }

@@ -1,11 +1,14 @@
 //! A plan and a report as people read them.
 
+use std::error::Error as _;
+
 use super::{Backup, Instance, Settings};
 use crate::commands::Context;
 use crate::commands::table::{Table, verdict};
 use crate::hint::Interrupted;
 use crate::printer::Style;
 use crate::printer::words;
+use crate::restore::replica::ReplicaFault;
 use crate::restore::report::Failure;
 use crate::restore::{BackupFacts, Ended, Level, Plan, Report, TargetFacts};
 use crate::status::Status;
@@ -28,8 +31,14 @@ pub fn plan(plan: &Plan, backup: &BackupFacts, target: &TargetFacts, context: &C
     }
     let mut methods = Table::new(&["method", "seconds", "against it"]).numbers(&[1]);
     for candidate in &plan.methods {
-        let seconds = candidate.seconds.map_or_else(|| "?".to_owned(), |seconds| format!("about {seconds:.1}"));
-        methods.row([candidate.method.name().to_owned(), seconds, candidate.against.clone().unwrap_or_default()]);
+        let seconds = match candidate.seconds {
+            None => "?".to_owned(),
+            Some(seconds) if seconds < 1.0 => "under 1".to_owned(),
+            Some(seconds) => format!("about {seconds:.0}"),
+        };
+        let flag = candidate.flag.map(|flag| format!(" ({flag})")).unwrap_or_default();
+        let against = candidate.against.as_deref().map(words::escape_lines).unwrap_or_default();
+        methods.row([candidate.method.name().to_owned(), seconds, against + &flag]);
     }
     let (status, sentence) = match (plan.refusal(), plan.method) {
         (Some(line), _) => (Status::Failed, format!("refused: {}", words::escape_lines(&line.text))),
@@ -59,8 +68,9 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
     row("expired", tally.expired);
     row("failed", tally.failed);
     row("lost", tally.lost);
+    row("of those restored, lost in part", report.lost_in_part);
     row("not known", tally.unknown);
-    row("not reached", report.not_reached().unwrap_or(0));
+    row("not reached", if matches!(report.ended, Ended::NotLoaded(_)) { 0 } else { report.not_reached().unwrap_or(0) });
     row("functions", tally.functions.restored);
     row("evicted meanwhile", report.evicted().unwrap_or(0));
     if let Some(taken) = &report.taken_back {
@@ -72,12 +82,17 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
         let name = words::escape(key.key.as_bytes());
         text.push_str(&format!("\n  {name} (database {}): {}", key.database, words::escape_lines(&key.reason)));
     }
+    for setting in report.fed.iter().flat_map(|fed| &fed.not_put_back) {
+        text.push_str(&format!("\n  a setting of the target could not be put back: `CONFIG SET {setting}`"));
+    }
     let status = report.status();
+    let by = format!("by method `{}` ", report.method.name());
     let keys = words::counted(tally.restored, "key");
     let time = words::span(std::time::Duration::from_secs_f64(report.seconds));
     let mut sentence = match (&report.ended, status) {
-        (Ended::Complete, Status::Ok) => format!("{keys} restored in {time}"),
-        (Ended::Complete, Status::Warning) => format!("{keys} restored in {time}; see above for the others"),
+        (Ended::Complete, Status::Ok) => format!("{keys} restored {by}in {time}"),
+        (Ended::Complete, Status::Warning) => format!("{keys} restored {by}in {time}; see above for the others"),
+        (Ended::NotLoaded(_), _) => "not complete: what the target holds is said below".to_owned(),
         _ => format!("not complete: {keys} restored in {time}"),
     };
     if !proof && matches!(status, Status::Ok | Status::Warning) {
@@ -101,6 +116,20 @@ pub fn failure(report: &Report, settings: &Settings, instance: &Instance) -> Opt
         Ended::Interrupted => {
             let words = resume.map_or(holds.clone(), |resume| format!("{holds}; {resume}"));
             Some(anyhow::Error::new(Interrupted).context(words))
+        }
+        Ended::NotLoaded(error) if matches!(error.fault, ReplicaFault::Cancelled) => {
+            Some(anyhow::Error::new(Interrupted).context(error.left.to_string()))
+        }
+        Ended::NotLoaded(error) => {
+            let hint = match error.left.primary {
+                Some(true) => {
+                    "what it was fed was verified before: its log says what it did not like; `--method restore` goes key by key"
+                }
+                _ => "its log says what became of it; `REPLICAOF NO ONE` makes it a primary again",
+            };
+            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            let message = format!("{}{cause}; {}", error.fault, error.left);
+            Some(Failure { hint: Some(hint.to_owned()), ..Failure::new(error.code(), message) }.into())
         }
         Ended::BadBackup(bad) => Some(failure(bad.code(), format!("the backup is bad: {bad}; {holds}")).into()),
         Ended::Stopped(stop) => Some(failure(stop.code(), format!("{stop}; {holds}")).into()),
@@ -134,5 +163,5 @@ fn resume_line(settings: &Settings, instance: &Instance) -> String {
         Backup::Stored { id, .. } => format!("--backup-id {id}"),
         Backup::File(file) => format!("--file {file}"),
     };
-    format!("redis-ops restore {backup} --target-instance {} … --resume", instance.server.instance)
+    format!("redis-ops restore {backup} --target-instance {} … --resume", instance.server.as_typed())
 }

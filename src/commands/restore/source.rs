@@ -1,19 +1,25 @@
 //! What is restored: a backup of a repository, or a file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
+use bytes::Bytes;
 
 use crate::capture::{Raw, RawError, open_file, open_object};
 use crate::codec::Codec;
 use crate::commands::Context;
 use crate::commands::backup::threads;
 use crate::commands::which::{self, Backup};
-use crate::hint::Misuse;
+use crate::hint::{Interrupted, Misuse};
+use crate::rdb::Scanner;
 use crate::repository::Repository;
 use crate::repository::manifest::{Manifest, Shard};
 use crate::restore::BackupFacts;
 use crate::restore::replay::Reopen;
+
+/// Bytes before the first opcode: the magic word and the version.
+const HEADER: usize = 9;
 
 /// What is restored.
 pub enum Source {
@@ -24,14 +30,28 @@ pub enum Source {
         /// What is known of it.
         manifest: Box<Manifest>,
     },
-    /// A file; `-` is standard input.
+    /// A file.
     File(PathBuf),
+    /// Standard input, which can be read once.
+    Pipe {
+        /// Its bytes, from the first on; taken once.
+        raw: Mutex<Option<Raw>>,
+        /// Version of the RDB, as its first bytes say.
+        rdb_version: u32,
+    },
 }
 
 impl Source {
     /// Finds it.
     pub async fn open(backup: &Backup, context: &Context) -> Result<Self> {
         match backup {
+            Backup::File(file) if file.path() == Path::new("-") => {
+                let piped = tokio::task::spawn_blocking(pipe);
+                tokio::select! {
+                    () = context.cancel.cancelled() => Err(Interrupted.into()),
+                    piped = piped => piped?,
+                }
+            }
             Backup::File(file) => Ok(Self::File(file.path().to_owned())),
             Backup::Stored { place, id, instance } => {
                 let repository = place.open().await?;
@@ -48,7 +68,7 @@ impl Source {
     pub fn id(&self) -> Option<&str> {
         match self {
             Self::Stored { manifest, .. } => Some(&manifest.id),
-            Self::File(_) => None,
+            Self::File(_) | Self::Pipe { .. } => None,
         }
     }
 
@@ -57,6 +77,7 @@ impl Source {
         match self {
             Self::Stored { manifest, .. } => format!("{}/{}", manifest.instance, manifest.id),
             Self::File(path) => path.display().to_string(),
+            Self::Pipe { .. } => "standard input".to_owned(),
         }
     }
 
@@ -64,7 +85,7 @@ impl Source {
     pub fn created_ms(&self) -> Option<i64> {
         match self {
             Self::Stored { manifest, .. } => Some(manifest.created_at.timestamp_millis()),
-            Self::File(_) => None,
+            Self::File(_) | Self::Pipe { .. } => None,
         }
     }
 
@@ -73,6 +94,14 @@ impl Source {
         match self {
             Self::Stored { manifest, .. } => BackupFacts::of_manifest(manifest),
             Self::File(_) => BackupFacts { name: self.name(), understood: true, ..BackupFacts::default() },
+            Self::Pipe { rdb_version, .. } => BackupFacts {
+                name: self.name(),
+                server: "a server that is not known yet".to_owned(),
+                rdb_version: *rdb_version,
+                understood: true,
+                only_once: true,
+                ..BackupFacts::default()
+            },
         }
     }
 
@@ -80,7 +109,7 @@ impl Source {
     pub fn raw_bytes(&self) -> Option<u64> {
         match self {
             Self::Stored { manifest, .. } => Some(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()),
-            Self::File(_) => None,
+            Self::File(_) | Self::Pipe { .. } => None,
         }
     }
 
@@ -91,12 +120,14 @@ impl Source {
             Self::File(path) => std::fs::metadata(path)
                 .map(|file| format!("{} {:?}", file.len(), file.modified().ok()))
                 .unwrap_or_default(),
+            // Nobody resumes it.
+            Self::Pipe { .. } => format!("process {} at {}", std::process::id(), chrono::Utc::now()),
         }
     }
 
     /// A pipe can be read once.
     pub fn can_be_read_again(&self) -> bool {
-        !matches!(self, Self::File(path) if path.as_os_str() == "-")
+        !matches!(self, Self::Pipe { .. })
     }
 
     /// Its bytes, unpacked.
@@ -109,13 +140,17 @@ impl Source {
             Self::File(path) => {
                 Ok(open_file(path, threads()).map(|opened| opened.raw).with_context(|| format!("open {name}"))?)
             }
+            Self::Pipe { raw, .. } => {
+                let raw = raw.lock().unwrap_or_else(PoisonError::into_inner).take();
+                raw.ok_or_else(|| Misuse::usage("standard input can be read only once").into())
+            }
         }
     }
 
     /// The same once more, from a thread that may block.
     pub fn reopen(&self) -> Option<Reopen> {
         match self {
-            Self::File(_) if !self.can_be_read_again() => None,
+            Self::Pipe { .. } => None,
             Self::File(path) => {
                 let path = path.clone();
                 Some(Box::new(move || Ok(open_file(&path, threads())?.raw)))
@@ -131,6 +166,20 @@ impl Source {
             }
         }
     }
+}
+
+/// Standard input, of which the first bytes say what it is. Blocks until they are there.
+fn pipe() -> Result<Source> {
+    let mut raw = open_file(Path::new("-"), threads()).context("read standard input")?.raw;
+    let mut scanner = Scanner::new();
+    let first = match raw.peek() {
+        Some(Ok(first)) => first.clone(),
+        Some(Err(_)) | None => Bytes::new(),
+    };
+    // What is wrong with it is said where it is read; here only the header counts.
+    let _ = scanner.push(&first[..first.len().min(HEADER)], &mut ());
+    let rdb_version = scanner.header().map_or(0, |(_, version)| version);
+    Ok(Source::Pipe { raw: Mutex::new(Some(raw)), rdb_version })
 }
 
 fn shard(manifest: &Manifest) -> &Shard {

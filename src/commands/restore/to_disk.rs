@@ -1,8 +1,7 @@
 //! A restore to a file or a folder: what a server that is not running reads at its start.
 
-use std::path::Path;
-
 use anyhow::{Context as _, Result};
+use tokio_util::sync::CancellationToken;
 
 use super::source::Source;
 use super::{Settings, Target};
@@ -10,17 +9,20 @@ use crate::capture::Inspected;
 use crate::commands::table::{Table, verdict};
 use crate::commands::{Context, Outcome};
 use crate::hint::{Interrupted, Misuse};
-use crate::printer::words;
-use crate::progress::Unit;
+use crate::printer::{Printer, words};
+use crate::progress::{Progress, Unit};
 use crate::rdb::visit::Checksum;
 use crate::restore::RdbSource;
-use crate::restore::file::{AofLayout, Written, to_dir, to_file};
+use crate::restore::file::{AofLayout, FileError, Written, to_dir, to_file, to_writer};
 use crate::status::Status;
 
 /// Writes the RDB as it is, once the whole of it was verified.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     if settings.selection != super::Selection::default() {
         return Err(Misuse::usage("a file is written as it is: keys cannot be chosen").into());
+    }
+    if matches!(settings.target, Target::Stdout) {
+        may_go_to_stdout(context)?;
     }
     let source = Source::open(&settings.backup, context).await?;
     if !source.can_be_read_again() {
@@ -43,13 +45,12 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let rdb = RdbSource { length: inspected.raw_bytes, crc64, raw: source.raw().await? };
     let version = inspected.aux.get("redis-ver").or(inspected.aux.get("valkey-ver")).cloned().unwrap_or_default();
     let target = settings.target.clone();
-    let cancel = context.cancel.clone();
-    progress.phase("writing", Unit::Bytes, Some(inspected.raw_bytes));
+    let (cancel, printer) = (context.cancel.clone(), context.printer.clone());
     let (written, progress) = tokio::task::spawn_blocking(move || {
         let written = match &target {
             Target::File(path) => to_file(path, rdb, false, &*progress, &cancel),
             Target::Folder(path) => to_dir(path, layout(&version), rdb, &*progress, &cancel),
-            Target::Stdout | Target::Server(_) => to_file(Path::new("/dev/stdout"), rdb, true, &*progress, &cancel),
+            Target::Stdout | Target::Server(_) => to_stdout(&printer, rdb, &*progress, &cancel),
         };
         (written, progress)
     })
@@ -57,6 +58,32 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     progress.finish();
     let written = written.with_context(|| format!("write {}", source.name()))?;
     Ok(answer(&source, &inspected, &written, context))
+}
+
+/// Stdout is the RDB, and nothing else.
+fn may_go_to_stdout(context: &Context) -> Result<(), Misuse> {
+    if context.format.is_json() {
+        return Err(Misuse::usage("stdout cannot be both the RDB and JSON").hint("name a file in place of `-`"));
+    }
+    if context.printer.width().is_some() {
+        return Err(Misuse::usage("an RDB is not for a terminal").hint("`--to-file - > dump.rdb`, or a pipe"));
+    }
+    Ok(())
+}
+
+fn to_stdout(
+    printer: &Printer,
+    rdb: RdbSource,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<Written, FileError> {
+    let bytes = rdb.length;
+    to_writer(rdb, progress, cancel, |piece| {
+        printer.answer_bytes(piece)?;
+        // Half an RDB is none: here whoever has stopped reading is a failure.
+        if printer.reader_has_gone() { Err(std::io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+    })?;
+    Ok(Written { files: Vec::new(), bytes, warnings: Vec::new() })
 }
 
 fn inspect(mut raw: crate::capture::Raw) -> Result<Inspected> {
@@ -85,6 +112,10 @@ fn answer(source: &Source, inspected: &Inspected, written: &Written, context: &C
         format!("{}: {}, {}", source.name(), words::counted(inspected.keys, "key"), words::bytes(written.bytes));
     text.push_str(&format!("\n{}", verdict(&context.printer, Status::Ok, &sentence)));
     let files: Vec<String> = written.files.iter().map(|file| file.display().to_string()).collect();
+    if written.files.is_empty() {
+        context.printer.say(&text);
+        text.clear();
+    }
     Outcome::new(Status::Ok)
         .field("backup_id", source.id())
         .field("result", serde_json::json!({

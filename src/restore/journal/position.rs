@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::restore::tally::Tally;
 
 /// Which restore it is: another one has another journal.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Name of the backup, or of the file.
     pub backup: String,

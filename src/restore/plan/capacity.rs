@@ -7,19 +7,36 @@ use crate::restore::options::{OnConflict, Options};
 /// What a payload adds to a value: type, version, CRC64, and a margin.
 const PAYLOAD_ADDS: u64 = 64;
 
-/// Strings longer than the target takes in one piece. Collections go in parts.
-pub fn longest_value(backup: &BackupFacts, target: &TargetFacts) -> Option<Line> {
+/// Whether a string of so many bytes can be written by a command.
+pub fn fits(length: u64, target: &TargetFacts) -> bool {
+    length.saturating_add(PAYLOAD_ADDS) <= target.longest_bulk()
+}
+
+/// The string that is too long for every command, in words; `None`: there is none.
+pub fn too_long(backup: &BackupFacts, target: &TargetFacts) -> Option<String> {
     let (length, key) = backup.survey.as_ref()?.longest_string.as_ref()?;
     let limit = target.longest_bulk();
-    if length + PAYLOAD_ADDS <= limit {
+    (!fits(*length, target)).then(|| {
+        format!(
+            "the string `{}` has {}, and the target takes {} in one piece: no command can write it",
+            key.key.escape_debug(),
+            size(*length),
+            size(limit)
+        )
+    })
+}
+
+/// Strings longer than the target takes in one piece. Collections go in parts. `fed`: the target loads the file itself, and takes
+/// strings of any length.
+pub fn longest_value(backup: &BackupFacts, target: &TargetFacts, fed: bool) -> Option<Line> {
+    let (length, _) = backup.survey.as_ref()?.longest_string.as_ref()?;
+    let Some(text) = too_long(backup, target) else {
         return Some(Line::ok("longest_value", format!("the longest string has {}", size(*length))));
+    };
+    if fed {
+        return Some(Line::ok("longest_value", format!("{text}; but the target loads it itself")));
     }
-    let text = format!(
-        "the string `{}` has {}, and the target takes {} in one piece: no command can write it",
-        key.key.escape_debug(),
-        size(*length),
-        size(limit)
-    );
+    let limit = target.longest_bulk();
     let needed = (length + PAYLOAD_ADDS).next_multiple_of(1024 * 1024);
     Some(
         Line::refused("value_too_large", text)

@@ -1,16 +1,15 @@
 //! What is in the backup, against what the target can take.
 
-use super::{Level, Line, count};
-use crate::rdb::opcode::Dialect;
+use super::{Level, Line, capacity, count, methods};
 use crate::restore::choices::Ttl;
-use crate::restore::facts::{BackupFacts, TargetFacts};
-use crate::restore::options::{OnConflict, Options};
+use crate::restore::facts::{BackupFacts, Origin, TargetFacts};
+use crate::restore::options::{Asked, Method, OnConflict, Options};
 use crate::restore::target_format::{Loss, TargetFormat, version_numbers};
 
 /// The backup's format against the target's.
 pub fn format(backup: &BackupFacts, format: TargetFormat) -> Line {
     let own = |version: u32| if version >= 80 { format!("Valkey's {version}") } else { version.to_string() };
-    let both = format!("RDB version {} into a server of version {}", own(backup.rdb_version), own(format.version));
+    let both = format!("RDB version {} into a server of version {}", own(backup.rdb_version), own(format.version()));
     if !backup.understood {
         let text = "the backup's structure is not understood to its end: only its bytes are known to be right";
         return Line::refused("unsupported_rdb_version", text);
@@ -38,13 +37,21 @@ pub fn losses(backup: &BackupFacts, format: TargetFormat, options: &Options) -> 
         .map(|(loss, n)| {
             let code = match loss {
                 Loss::FieldExpiry => "field_expiry_lost",
+                Loss::PendingEntries => "pending_entries_lost",
                 Loss::Type | Loss::Module => "unsupported_type",
             };
             Line::new(level, code, format!("{}: {}", count(*n, "key"), loss.words())).flag("--accept-loss")
         })
         .collect();
+    if let Some(n) = backup.survey.as_ref().map(|survey| survey.simpler_streams).filter(|n| *n > 0) {
+        let text = format!(
+            "{}: the target keeps entries, groups and pending entries of them, not the counters and times that came later",
+            count(n, "stream")
+        );
+        lines.push(Line::warning("streams_simpler", text));
+    }
     // Without a look at each key: types that only newer servers have.
-    if backup.survey.is_none() && (format.valkey || format.version < 14) {
+    if backup.survey.is_none() && (format.is_valkey || format.version() < 14) {
         for (name, keys) in backup.by_type.iter().filter(|(name, _)| *name == "array" || *name == "gcra") {
             let text = format!("{} of type {name}: {}", count(*keys, "key"), Loss::Type.words());
             lines.push(Line::new(level, "unsupported_type", text).flag("--accept-loss"));
@@ -109,7 +116,7 @@ pub fn functions(backup: &BackupFacts, target: &TargetFacts, options: &Options, 
     if !options.choices.selection.is_everything() {
         return Some(Line::ok("functions", format!("{n} left out: a choice of keys was made")));
     }
-    if format.version < 10 {
+    if !format.has_functions() {
         let level = if options.accept_loss { Level::Warning } else { Level::Refused };
         return Some(
             Line::new(level, "functions_lost", format!("{n}: the target knows no functions")).flag("--accept-loss"),
@@ -179,10 +186,11 @@ pub fn expiries(backup: &BackupFacts, options: &Options) -> Option<Line> {
 }
 
 /// Whether each key has to be looked at before it can be said what becomes of it.
-pub fn needs_survey(backup: &BackupFacts, format: TargetFormat, options: &Options) -> bool {
-    let all_as_is = format.takes_all_of(backup.dialect(), backup.rdb_version);
-    let by_commands =
-        matches!(options.method, crate::restore::options::Asked::Only(crate::restore::options::Method::Commands));
-    let foreign = backup.dialect() != Dialect::Redis && !format.valkey;
-    backup.survey.is_none() && (!all_as_is || by_commands || foreign)
+pub fn needs_survey(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> bool {
+    let all_as_is = TargetFormat::of(&target.server).takes_all_of(backup.dialect(), backup.rdb_version);
+    let by_commands = options.method == Asked::Only(Method::Commands);
+    // No string is longer than all of them together.
+    let all_fit = backup.string_bytes.is_some_and(|bytes| capacity::fits(bytes, target));
+    let mistrusted = backup.origin == Origin::Foreign && methods::may_be_fed(backup, target, options);
+    backup.survey.is_none() && (backup.keys.is_none() || !all_as_is || by_commands || !all_fit || mistrusted)
 }

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
-use super::Line;
-use crate::introspection::Mode;
-use crate::restore::facts::{BackupFacts, TargetFacts};
+use super::{Line, capacity};
+use crate::restore::facts::{BackupFacts, Origin, TargetFacts};
 use crate::restore::options::{Asked, Method, Options};
+use crate::restore::rate::Rate;
+use crate::restore::replica::{self, Content, Wish};
 
 /// A method, and what stands against it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -14,10 +15,19 @@ pub struct Candidate {
     pub method: Method,
     /// Predicted seconds, without verifying and proof.
     pub seconds: Option<f64>,
+    /// Predicted seconds of reading the backup before, where this method never goes without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify_seconds: Option<f64>,
     /// Why it is not to be had.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub against: Option<String>,
+    /// The flag that overrides that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flag: Option<&'static str>,
 }
+
+/// Bytes of an RDB that are read and checked per second, at least. A prediction, no promise.
+const READING: f64 = 200e6;
 
 /// What a server of today takes per second on one core: bytes of the RDB, and keys. RESTORE costs it 2.2 times as much as
 /// loading by itself. A prediction, no promise.
@@ -34,20 +44,27 @@ pub fn choose(
     backup: &BackupFacts,
     target: &TargetFacts,
     options: &Options,
-    replica: bool,
 ) -> (Vec<Candidate>, Result<(Method, String), Line>) {
     let candidates: Vec<Candidate> = [Method::Replica, Method::Restore, Method::Commands]
         .into_iter()
-        .map(|method| Candidate {
-            method,
-            seconds: seconds(backup, options, method),
-            against: against(method, target, options, replica),
+        .map(|method| {
+            let (against, flag) = against(method, backup, target, options).unzip();
+            let reads = backup.raw_bytes.filter(|_| method == Method::Replica && backup.survey.is_none());
+            let verify_seconds = reads.map(|bytes| rounded(bytes as f64 / READING));
+            Candidate {
+                method,
+                seconds: seconds(backup, options, method),
+                verify_seconds,
+                against,
+                flag: flag.flatten(),
+            }
         })
         .collect();
     let chosen = match options.method {
         Asked::Only(method) => match candidates.iter().find(|candidate| candidate.method == method) {
-            Some(Candidate { against: Some(reason), .. }) => {
-                Err(Line::refused("method", format!("method `{}` cannot be used: {reason}", method.name())))
+            Some(Candidate { against: Some(reason), flag, .. }) => {
+                let line = Line::refused("method", format!("method `{}` cannot be used: {reason}", method.name()));
+                Err(Line { flag: *flag, ..line })
             }
             _ => Ok((method, "it was asked for".to_owned())),
         },
@@ -63,7 +80,7 @@ fn why(chosen: &Candidate, all: &[Candidate]) -> String {
     let faster = all.iter().take_while(|other| other.method != chosen.method).last();
     match faster.and_then(|other| Some((other.method, other.against.as_ref()?))) {
         Some((method, against)) => format!("the fastest that is possible; not `{}`: {against}", method.name()),
-        None => "the fastest".to_owned(),
+        None => "the fastest: the target loads the file itself".to_owned(),
     }
 }
 
@@ -75,32 +92,62 @@ fn seconds(backup: &BackupFacts, options: &Options, method: Method) -> Option<f6
     let (bytes_per_second, keys_per_second) = speed(method);
     let free = bytes as f64 / bytes_per_second + keys as f64 / keys_per_second;
     let held_back = match options.rate {
-        Some(super::super::rate::Rate::Bytes(rate)) => bytes as f64 / rate.max(1) as f64,
-        Some(super::super::rate::Rate::Keys(rate)) => keys as f64 / rate.max(1) as f64,
+        Some(Rate::Bytes(rate)) => bytes as f64 / rate.max(1) as f64,
+        Some(Rate::Keys(rate)) => keys as f64 / rate.max(1) as f64,
         None => 0.0,
     };
-    Some((free.max(held_back) * 10.0).round() / 10.0)
+    Some(rounded(free.max(held_back)))
 }
 
-/// What stands against a method; nothing: it can be used.
-fn against(method: Method, target: &TargetFacts, options: &Options, replica: bool) -> Option<String> {
+fn rounded(seconds: f64) -> f64 {
+    (seconds * 10.0).round() / 10.0
+}
+
+/// What stands against a method, and the flag that overrides it; nothing: it can be used.
+fn against(
+    method: Method,
+    backup: &BackupFacts,
+    target: &TargetFacts,
+    options: &Options,
+) -> Option<(String, Option<&'static str>)> {
     let may_not = |name: &str| target.forbidden.as_ref().is_some_and(|names| names.iter().any(|other| other == name));
-    let reason = match method {
-        Method::Replica if !replica => "it is not available here",
-        Method::Replica if target.server.mode == Mode::Cluster => "a node of a cluster cannot be made a replica",
-        Method::Replica if !options.choices.is_everything() => "only some keys are wanted, or changed ones",
-        Method::Replica if options.rate.is_some() => "it knows no `--rate`",
-        Method::Replica if options.resume => "an interrupted restore by commands is resumed",
-        Method::Replica if target.watched == Some(true) => {
-            "a Sentinel watches the target, and would take it for a replica"
-        }
-        Method::Replica if target.keys() > 0 && !options.replace_all => "the target holds keys that are to stay",
-        Method::Replica if !target.server.replicas.is_empty() && !options.allow_replica_resync => {
-            "the target's replicas would be wiped (`--allow-replica-resync`)"
-        }
-        Method::Replica if may_not("replicaof") => "our user may not use REPLICAOF",
-        Method::Restore if may_not("restore") => "our user may not use RESTORE",
-        _ => return None,
-    };
-    Some(reason.to_owned())
+    match method {
+        Method::Replica => against_feeding(backup, target, options),
+        Method::Restore if may_not("restore") => Some(("our user may not use RESTORE".to_owned(), None)),
+        Method::Restore | Method::Commands => capacity::too_long(backup, target).map(|reason| (reason, None)),
+    }
+}
+
+/// What stands against the target's loading the file itself.
+fn against_feeding(
+    backup: &BackupFacts,
+    target: &TargetFacts,
+    options: &Options,
+) -> Option<(String, Option<&'static str>)> {
+    let plain = |reason: &str| Some((reason.to_owned(), None));
+    if options.resume {
+        return plain("an interrupted restore by commands is resumed");
+    }
+    if options.rate.is_some() {
+        return plain("the target answers nobody while it loads, and a `--rate` would only make that longer");
+    }
+    if backup.only_once {
+        return plain(
+            "standard input can be read only once, and the whole backup is verified before the target sees it",
+        );
+    }
+    let content = Content::of(backup, target);
+    let mut found = replica::refusals(&replica::Facts::of(target), &content, Wish::of(options));
+    if backup.survey.is_none() && backup.origin == Origin::Foreign && !found.is_empty() {
+        // That nobody has looked for duplicates is said only where nothing else is.
+        found.retain(|refusal| refusal.code != "duplicate_keys");
+    }
+    found.into_iter().next().map(|refusal| (refusal.reason, refusal.overridden_by))
+}
+
+/// Whether the target may load the file itself, as far as is known before the backup was read.
+pub fn may_be_fed(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> bool {
+    let wanted = matches!(options.method, Asked::Auto | Asked::Only(Method::Replica));
+    let captured = BackupFacts { origin: Origin::Captured, ..backup.clone() };
+    wanted && against_feeding(&captured, target, options).is_none()
 }

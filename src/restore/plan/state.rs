@@ -1,9 +1,10 @@
 //! The target as it is: its role, what it holds, whom it feeds, what we may do.
 
-use super::{Level, Line, count};
+use super::{Candidate, Level, Line, count};
 use crate::introspection::{Mode, NodeRole};
 use crate::restore::facts::{BackupFacts, TargetFacts};
 use crate::restore::options::{Asked, Method, OnConflict, Options};
+use crate::restore::replica::{Content, DEFAULT_REACH, Facts, Load, choose_load};
 
 /// All slots of a cluster.
 const SLOTS: u64 = 16384;
@@ -47,10 +48,9 @@ pub fn role(target: &TargetFacts) -> Vec<Line> {
 }
 
 /// Keys that are there already.
-pub fn existing_keys(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Option<Line> {
+pub fn existing_keys(target: &TargetFacts, options: &Options) -> Option<Line> {
     let keys = target.keys();
     let holds = format!("the target holds {}", count(keys, "key"));
-    let _ = backup;
     Some(match (keys, options.replace_all, options.on_conflict) {
         (0, ..) => Line::ok("empty", "the target is empty"),
         (_, true, _) => Line::warning("replace_all", format!("{holds}: they are removed")),
@@ -74,7 +74,9 @@ pub fn rights(target: &TargetFacts, options: &Options) -> Line {
     let needs_all_keys = options.choices.selection.keys.is_empty();
     // Without REPLICAOF another method is used; typed commands need no RESTORE.
     let by_commands = options.method == Asked::Only(Method::Commands);
-    let needed = |name: &&String| *name != "replicaof" && !(by_commands && *name == "restore");
+    let fed = options.method == Asked::Only(Method::Replica);
+    // A target that loads the file itself needs no other command; whether it may be told to is said with the methods.
+    let needed = |name: &&String| !fed && *name != "replicaof" && !(by_commands && *name == "restore");
     let missing: Option<Vec<&String>> = target.forbidden.as_ref().map(|names| names.iter().filter(needed).collect());
     match (missing, &target.key_patterns) {
         (Some(missing), _) if !missing.is_empty() => {
@@ -94,19 +96,21 @@ pub fn rights(target: &TargetFacts, options: &Options) -> Line {
     }
 }
 
-/// Who else is concerned: replicas, persistence, Sentinel.
-pub fn company(target: &TargetFacts, options: &Options) -> Vec<Line> {
+/// Who else is concerned: replicas, persistence, Sentinel. `fed`: the target loads the file itself.
+pub fn company(target: &TargetFacts, options: &Options, fed: bool) -> Vec<Line> {
     let mut lines = Vec::new();
     let replicas = target.server.replicas.len() as u64;
-    if let Some(needed) = target.min_replicas.filter(|needed| *needed > replicas) {
+    if let Some(needed) = target.min_replicas.filter(|needed| *needed > replicas && !fed) {
         let text = format!("the target takes writes with {} only, and has {replicas}", count(needed, "replica"));
         lines.push(Line::refused("no_replicas", text).fix("CONFIG SET min-replicas-to-write 0"));
     }
     if replicas > 0 {
-        let text = format!("{} of the target will follow: all of it goes to them, too", count(replicas, "replica"));
+        let what = if fed { ": wiped, and filled again" } else { " will follow: all of it goes there, too" };
+        let text = format!("{} of the target{what}", count(replicas, "replica"));
         lines.push(Line::new(if options.replace_all { Level::Warning } else { Level::Ok }, "replicas", text));
     }
     match target.append_only {
+        Some(true) if fed => lines.push(Line::ok("append_only", "the target rewrites its append-only file afterwards")),
         Some(true) => lines.push(Line::ok("append_only", "the target writes all of it to its append-only file, too")),
         Some(false) => {}
         None => lines.push(Line::unknown("append_only", "could not tell whether the target has an append-only file")),
@@ -114,5 +118,36 @@ pub fn company(target: &TargetFacts, options: &Options) -> Vec<Line> {
     if target.watched == Some(true) {
         lines.push(Line::ok("sentinel", "a Sentinel watches the target: it stays a primary, which is all it looks at"));
     }
+    lines
+}
+
+/// What it means for others that the target loads the file itself.
+pub fn while_it_loads(backup: &BackupFacts, target: &TargetFacts, methods: &[Candidate]) -> Vec<Line> {
+    let seconds = methods.iter().find(|candidate| candidate.method == Method::Replica);
+    let about = |seconds: Option<f64>| match seconds {
+        None => String::new(),
+        Some(seconds) if seconds < 1.0 => " for less than a second".to_owned(),
+        Some(seconds) => format!(" for about {seconds:.0} s"),
+    };
+    let mut lines = Vec::new();
+    if backup.survey.is_none() {
+        let reading = about(seconds.and_then(|candidate| candidate.verify_seconds));
+        lines.push(Line::ok(
+            "verified_first",
+            format!("the whole backup is read and verified first,{reading}").trim_end_matches(',').to_owned(),
+        ));
+    }
+    let loading = about(seconds.and_then(|candidate| candidate.seconds));
+    let keeps = match choose_load(&Facts::of(target), &Content::of(backup, target)) {
+        Load::Memory => "",
+        Load::Swap => "; its old data stays until the new is complete",
+        Load::Disk => "; its old data stays until the file is complete on its disk",
+    };
+    let text = format!(
+        "the target replicates from us{loading}: it refuses writes, cuts off blocked clients and answers `-LOADING`{keeps}; if it \
+         cannot reach us it is a primary again after {} s",
+        DEFAULT_REACH.as_secs()
+    );
+    lines.push(if target.keys() > 0 { Line::warning("unavailable", text) } else { Line::ok("unavailable", text) });
     lines
 }

@@ -2,10 +2,12 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::introspection::ServerFacts;
+use crate::rdb::ValueType;
 use crate::replies::{Database, Info};
 use crate::repository::manifest::DatabaseCount;
-use crate::restore::facts::Counters;
+use crate::restore::facts::{Counters, Origin};
 use crate::restore::options::{Asked, OnConflict};
+use crate::restore::rate::Rate;
 use crate::restore::survey::Survey;
 use crate::restore::tally::FailedKey;
 use crate::restore::target_format::Loss;
@@ -49,6 +51,8 @@ fn backup() -> BackupFacts {
         databases: BTreeMap::from([(0, DatabaseCount { keys: 1000, expires: 0 })]),
         by_type: BTreeMap::from([("string".to_owned(), 1000)]),
         understood: true,
+        origin: Origin::Captured,
+        string_bytes: Some(40 << 20),
         ..BackupFacts::default()
     }
 }
@@ -56,7 +60,7 @@ fn backup() -> BackupFacts {
 /// The codes of what is refused, and of what is warned of.
 #[track_caller]
 fn check(backup: &BackupFacts, target: &TargetFacts, options: &Options, refused: &[&str], warned: &[&str]) {
-    let plan = make(backup, target, options, false);
+    let plan = make(backup, target, options);
     let codes = |level| {
         let lines = plan.lines.iter().filter(move |line| line.level == level);
         lines.map(|line| line.code).collect::<Vec<_>>()
@@ -68,11 +72,9 @@ fn check(backup: &BackupFacts, target: &TargetFacts, options: &Options, refused:
 
 #[test]
 fn an_empty_target_of_the_same_version_is_refused_nothing() {
-    let plan = make(&backup(), &redis7(""), &Options::default(), false);
+    let plan = make(&backup(), &redis7(""), &Options::default());
     assert!(plan.refusal().is_none() && !plan.warns(), "{:#?}", plan.lines);
-    assert_eq!(plan.method, Some(Method::Restore));
-    let plan = make(&backup(), &redis7(""), &Options::default(), true);
-    assert_eq!(plan.method, Some(Method::Replica));
+    assert_eq!((plan.method, plan.next_after_replica()), (Some(Method::Replica), Some(Method::Restore)));
     assert!(plan.methods[0].seconds < plan.methods[1].seconds);
 }
 
@@ -83,7 +85,7 @@ fn keys_in_the_target_are_refused_with_their_count_until_it_is_said_what_becomes
         [(0, Database { keys: 2, ..Database::default() }), (3, Database { keys: 1, ..Database::default() })].into();
     let mut options = Options::default();
     check(&backup(), &holds, &options, &["target_not_empty"], &[]);
-    let plan = make(&backup(), &holds, &options, false);
+    let plan = make(&backup(), &holds, &options);
     assert_eq!(plan.refusal().unwrap().text, "the target holds 3 keys");
     for (on_conflict, warned) in
         [(OnConflict::Fail, &[][..]), (OnConflict::Skip, &[]), (OnConflict::Replace, &["on_conflict"])]
@@ -92,8 +94,8 @@ fn keys_in_the_target_are_refused_with_their_count_until_it_is_said_what_becomes
         check(&backup(), &holds, &options, &[], warned);
     }
     let options = Options { replace_all: true, ..Options::default() };
-    check(&backup(), &holds, &options, &[], &["replace_all"]);
-    assert_eq!(make(&backup(), &holds, &options, true).method, Some(Method::Replica));
+    check(&backup(), &holds, &options, &[], &["replace_all", "unavailable"]);
+    assert_eq!(make(&backup(), &holds, &options).method, Some(Method::Replica));
 }
 
 #[test]
@@ -109,7 +111,7 @@ fn a_target_that_is_too_small_is_refused_whatever_its_policy() {
     check(&backup(), &host, &Options::default(), &["host_too_small"], &[]);
     let mut unknown = backup();
     unknown.used_memory = None;
-    let plan = make(&unknown, &redis7(""), &Options::default(), false);
+    let plan = make(&unknown, &redis7(""), &Options::default());
     assert!(plan.lines.iter().any(|line| line.level == Level::Unknown && line.code == "memory"));
 }
 
@@ -121,17 +123,19 @@ fn who_may_not_write_is_refused_and_whoever_cannot_be_asked_is_not_known() {
     forbidden.forbidden = Some(vec!["restore".into()]);
     // Typed commands need no RESTORE, but then the user has to ask for them.
     check(&backup(), &forbidden, &Options::default(), &["permission_denied"], &[]);
+    let by_restore = Options { method: Asked::Only(Method::Restore), ..Options::default() };
     let mut stopped = redis7("");
     (stopped.writes_stopped, stopped.min_replicas) = (true, Some(1));
-    check(&backup(), &stopped, &Options::default(), &["misconfigured", "no_replicas"], &[]);
+    check(&backup(), &stopped, &by_restore, &["misconfigured", "no_replicas"], &[]);
     let mut cluster = redis7("redis_mode:cluster\n");
     cluster.slots = Some(5461);
     check(&backup(), &cluster, &Options::default(), &["cluster"], &[]);
     cluster.slots = Some(16384);
     check(&backup(), &cluster, &Options::default(), &[], &[]);
+    assert_eq!(make(&backup(), &cluster, &Options::default()).method, Some(Method::Restore));
     let mut silent = redis7("");
     (silent.forbidden, silent.functions, silent.append_only, silent.host_free) = (None, None, None, None);
-    let plan = make(&backup(), &silent, &Options::default(), false);
+    let plan = make(&backup(), &silent, &Options::default());
     assert_eq!(plan.lines.iter().filter(|line| line.level == Level::Unknown).count(), 3, "{:#?}", plan.lines);
     assert!(plan.refusal().is_none());
 }
@@ -180,15 +184,75 @@ fn what_the_target_cannot_take_is_said_and_needs_to_be_accepted() {
         expired: 4,
         ..Survey::default()
     });
-    check(&long, &redis7(""), &Options::default(), &["value_too_large"], &["expired"]);
-    let plan = make(&long, &redis7(""), &Options::default(), false);
-    assert_eq!(plan.refusal().unwrap().fix.len(), 2, "with its undo");
+    let only = Options { method: Asked::Only(Method::Restore), ..Options::default() };
+    check(&long, &redis7(""), &only, &["value_too_large"], &["expired"]);
 }
 
 #[test]
 fn a_method_that_was_asked_for_and_cannot_be_used_is_refused() {
-    let options = Options { method: Asked::Only(Method::Replica), ..Options::default() };
-    check(&backup(), &redis7(""), &options, &["method"], &[]);
-    let options = Options { method: Asked::Only(Method::Commands), ..Options::default() };
-    assert_eq!(make(&backup(), &redis7(""), &options, true).method, Some(Method::Commands));
+    let only = |method| Options { method: Asked::Only(method), ..Options::default() };
+    check(&backup(), &redis7(""), &only(Method::Replica), &[], &[]);
+    assert_eq!(make(&backup(), &redis7(""), &only(Method::Commands)).method, Some(Method::Commands));
+
+    let mut filtered = only(Method::Replica);
+    filtered.choices.moved = [(0, 3)].into();
+    check(&backup(), &redis7(""), &filtered, &["method"], &[]);
+    check(&backup(), &redis7(""), &Options { rate: Some(Rate::Bytes(1)), ..only(Method::Replica) }, &["method"], &[]);
+    let replicas = redis7("connected_slaves:1\nslave0:ip=10.0.0.9,port=6379,state=online,offset=1,lag=0\n");
+    check(&backup(), &replicas, &only(Method::Replica), &["method"], &[]);
+    let plan = make(&backup(), &replicas, &only(Method::Replica));
+    assert_eq!(plan.refusal().unwrap().flag, Some("--allow-replica-resync"));
+    let allowed = Options { allow_replica_resync: true, ..only(Method::Replica) };
+    check(&backup(), &replicas, &allowed, &[], &[]);
+    let mut watched = redis7("");
+    watched.watched = Some(true);
+    check(&backup(), &watched, &only(Method::Replica), &["method"], &[]);
+    // Without a word about the method another one is used, and the plan says why.
+    let plan = make(&backup(), &watched, &Options::default());
+    assert_eq!((plan.method, plan.refusal()), (Some(Method::Restore), None));
+    assert!(plan.why.contains("Sentinel"), "{}", plan.why);
+}
+
+#[test]
+fn a_file_of_others_is_loaded_by_the_target_itself_only_when_it_was_looked_into() {
+    let mut file = BackupFacts { origin: Origin::Foreign, ..backup() };
+    let method = |file: &BackupFacts| make(file, &redis7(""), &Options::default()).method;
+    assert!(needs_survey(&file, &redis7(""), &Options::default()));
+    let mut survey = Survey { wanted: 1000, crc64: Some(1), ..Survey::default() };
+    file.survey = Some(survey.clone());
+    assert_eq!(method(&file), Some(Method::Restore), "nobody has looked for keys that stand there twice");
+    survey.dangers.twice = Some(0);
+    file.survey = Some(survey.clone());
+    assert_eq!(method(&file), Some(Method::Replica));
+    file.survey = Some(Survey { crc64: None, ..survey.clone() });
+    assert_eq!(method(&file), Some(Method::Restore), "nothing proves that it is the same file the second time");
+    let mut danger = survey.clone();
+    danger.dangers.module_aux.insert("graphdata".into());
+    file.survey = Some(danger);
+    assert_eq!(method(&file), Some(Method::Restore), "the target exits on it");
+    let mut danger = survey.clone();
+    danger.dangers.value_types.insert(ValueType(21));
+    file.survey = Some(danger);
+    assert_eq!(method(&file), Some(Method::Restore), "it does not know this type");
+    file.survey = Some(survey);
+    file.functions = 1;
+    assert_eq!(method(&file), Some(Method::Restore), "it may not compile");
+    assert!(!needs_survey(&backup(), &redis7(""), &Options::default()), "a server wrote it");
+}
+
+#[test]
+fn a_string_that_no_command_can_write_leaves_the_target_to_load_it() {
+    let mut long = backup();
+    long.string_bytes = Some(600 << 20);
+    assert!(needs_survey(&long, &redis7(""), &Options::default()), "one string may be that long");
+    let string = (600 << 20, FailedKey::new(0, b"big", ""));
+    long.survey = Some(Survey { longest_string: Some(string), ..Survey::default() });
+    let plan = make(&long, &redis7(""), &Options::default());
+    assert_eq!((plan.method, plan.next_after_replica(), plan.refusal()), (Some(Method::Replica), None, None));
+    let only = Options { method: Asked::Only(Method::Restore), ..Options::default() };
+    let plan = make(&long, &redis7(""), &only);
+    assert_eq!(plan.refusal().map(|line| (line.code, line.fix.len())), Some(("value_too_large", 2)), "with its undo");
+    let mut watched = redis7("");
+    watched.watched = Some(true);
+    check(&long, &watched, &Options::default(), &["value_too_large"], &[]);
 }

@@ -16,6 +16,8 @@ pub enum Stop {
     Lost(String),
     /// The journal cannot be written.
     Journal(String),
+    /// So many values are too long to be held in memory, and the backup cannot be read again for them.
+    OnlyOnce(u64),
 }
 
 impl std::fmt::Display for Stop {
@@ -24,6 +26,12 @@ impl std::fmt::Display for Stop {
             Self::Refused(fault) => write!(f, "the target takes no more: {fault}"),
             Self::Lost(reason) => write!(f, "the connection to the target broke: {reason}"),
             Self::Journal(reason) => write!(f, "the journal cannot be written: {reason}"),
+            Self::OnlyOnce(values) => {
+                write!(
+                    f,
+                    "{values} values longer than 16 MiB need a second look at the backup, and it can be read only once"
+                )
+            }
         }
     }
 }

@@ -4,7 +4,11 @@ use super::Load;
 use crate::introspection::{Mode, NodeRole, ServerFacts};
 use crate::rdb::dump::Target;
 use crate::rdb::{Dialect, ValueType};
-use crate::restore::TargetFacts;
+use crate::restore::facts::{BackupFacts, TargetFacts};
+use crate::restore::options::Options;
+use crate::restore::target_format::{TargetFormat, version_numbers};
+
+pub use crate::restore::facts::Origin;
 
 /// What is known of the target.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,7 +25,7 @@ pub struct Facts {
     pub replicas: usize,
     /// How many databases it has (`databases`); `None` where it does not say.
     pub databases: Option<u64>,
-    /// It holds no key in any database.
+    /// It holds no key in any database, and no function library.
     pub empty: bool,
     /// Whether we may run `REPLICAOF`; `None` where it does not say.
     pub may_replicaof: Option<bool>,
@@ -40,7 +44,8 @@ impl Facts {
             sentinel: target.watched == Some(true),
             replicas: target.server.replicas.len(),
             databases: target.n_databases,
-            empty: target.keys() == 0,
+            // Functions go, too.
+            empty: target.keys() == 0 && target.functions.as_ref().is_some_and(|names| names.is_empty()),
             may_replicaof: forbidden("replicaof").map(|forbidden| !forbidden),
             memory: Memory { used: target.server.used_memory, host: target.host_memory },
         }
@@ -63,24 +68,76 @@ pub struct Content {
     pub origin: Origin,
     /// What of it this target's loader does not take, as [`not_accepted`] says; empty: it takes everything.
     pub not_accepted: Vec<String>,
+    /// What it may or may not load, in whole sentences: a doubt is enough where the answer is a dead server.
+    pub doubts: Vec<&'static str>,
     /// Modules that it needs and the target has not.
     pub modules_missing: Vec<String>,
     /// The highest database that it names.
     pub highest_database: Option<u64>,
-    /// How many keys appear more than once in a database; `None`: nobody has looked.
+    /// How many keys stand twice in a database, or members in a value; `None`: nobody has looked, or not at all of them.
     pub duplicate_keys: Option<u64>,
     /// `used-mem` of its aux fields, in bytes.
     pub used_memory: Option<u64>,
 }
 
-/// Who made an RDB.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Origin {
-    /// We captured it over replication: a server wrote it.
-    Captured,
-    /// Somebody had it.
-    #[default]
-    Foreign,
+impl Content {
+    /// From what the plan knows. Without a survey only what we captured can be judged: a server of that version wrote it, so it
+    /// holds no newer type. The survey comes all the same before a byte is fed.
+    pub fn of(backup: &BackupFacts, target: &TargetFacts) -> Self {
+        let server = &target.server;
+        let dangers = backup.survey.as_ref().map(|survey| &survey.dangers);
+        let types = dangers.into_iter().flat_map(|dangers| dangers.value_types.iter().copied());
+        let mut not_accepted = not_accepted(server, backup.dialect(), backup.rdb_version, types);
+        let mut doubts = Vec::new();
+        if dangers.is_some_and(|dangers| dangers.key_meta > 0) {
+            doubts.push("keys have metadata, and the target would exit on a class that it does not know");
+        }
+        if dangers.is_some_and(|dangers| dangers.other_engines > 0) {
+            doubts.push(
+                "there are functions that are not in Lua, and the target would exit on an engine that it has not",
+            );
+        }
+        if backup.origin == Origin::Foreign && backup.functions > 0 {
+            doubts.push("there are functions in a file that we did not capture, and the target would exit on one that does not compile");
+        }
+        if backup.origin == Origin::Foreign && backup.survey.as_ref().is_some_and(|survey| survey.crc64.is_none()) {
+            doubts.push("the file has no checksum, and so nothing proves that it is the same when it is read again");
+        }
+        let source = backup.server.strip_prefix("redis ").map_or((0, 0, 0), version_numbers);
+        if backup.by_type.contains_key("vectorset") && !TargetFormat::of(server).takes_vector_sets_of(source) {
+            not_accepted.push(format!("vector sets of {}", backup.server));
+        }
+        Self {
+            origin: backup.origin,
+            not_accepted,
+            doubts,
+            modules_missing: modules_missing(backup, target),
+            highest_database: backup.databases.keys().next_back().copied(),
+            duplicate_keys: dangers.and_then(|dangers| dangers.twice),
+            used_memory: backup.used_memory,
+        }
+    }
+}
+
+/// Modules whose data is in a backup, and of which the target is not known to have them. What a type is called is not what its module
+/// is called; but a target that has all modules of the source has the right ones.
+fn modules_missing(backup: &BackupFacts, target: &TargetFacts) -> Vec<String> {
+    // Part of Redis 8, and judged apart.
+    let is_module = |name: &str| name != "vectorset";
+    let lacks = |name: &&String| is_module(name) && !target.server.modules.contains(name);
+    let of_source: Vec<String> = backup.source_modules.iter().filter(lacks).cloned().collect();
+    let aux = backup
+        .survey
+        .iter()
+        .flat_map(|survey| &survey.dangers.module_aux)
+        .map(String::as_str)
+        .filter(|name| is_module(name));
+    let types: Vec<String> = backup.modules().into_iter().chain(aux).map(str::to_owned).collect();
+    match (types.is_empty(), backup.source_modules.is_empty()) {
+        (true, _) => Vec::new(),
+        (false, true) => types,
+        (false, false) => of_source,
+    }
 }
 
 /// What the user wants.
@@ -92,6 +149,17 @@ pub struct Wish {
     pub replace_all: bool,
     /// Its replicas may be wiped and filled again.
     pub allow_replica_resync: bool,
+}
+
+impl Wish {
+    /// From what was asked for.
+    pub fn of(options: &Options) -> Self {
+        Self {
+            filtered: !options.choices.is_everything(),
+            replace_all: options.replace_all,
+            allow_replica_resync: options.allow_replica_resync,
+        }
+    }
 }
 
 /// Why this way is barred.
@@ -126,15 +194,19 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
         refuse("filtered", "a server loads the whole RDB, not a part of it".to_owned(), None);
     }
     if !target.empty && !wish.replace_all {
-        let reason = "everything that the target holds would be replaced".to_owned();
+        let reason = "everything that the target holds would be replaced, functions too".to_owned();
         refuse("target_not_empty", reason, Some("--replace-all"));
     }
     if target.replicas > 0 && !wish.allow_replica_resync {
-        let reason = format!("its {} replicas would be wiped and filled again", target.replicas);
+        let whose = if target.replicas == 1 { "replica".to_owned() } else { format!("{} replicas", target.replicas) };
+        let reason = format!("the target's {whose} would be wiped and filled again");
         refuse("replicas", reason, Some("--allow-replica-resync"));
     }
     for what in &content.not_accepted {
         refuse("unsupported_rdb_version", format!("the target cannot load {what}, and would exit on it"), None);
+    }
+    for doubt in &content.doubts {
+        refuse("doubtful", (*doubt).to_owned(), None);
     }
     for module in &content.modules_missing {
         let reason = format!("the target lacks the module `{module}`, and would exit on its data");
@@ -148,11 +220,13 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
     }
     match (content.origin, content.duplicate_keys) {
         (_, Some(0)) | (Origin::Captured, None) => {}
-        (_, Some(n)) => {
-            refuse("duplicate_keys", format!("{n} keys appear twice: the target would abort on them"), None)
-        }
+        (_, Some(n)) => refuse(
+            "duplicate_keys",
+            format!("{n} keys or members stand there twice: the target would abort on them"),
+            None,
+        ),
         (Origin::Foreign, None) => {
-            let reason = "nobody has looked whether a key of this file appears twice: the target would abort on it";
+            let reason = "the file is not our own capture, and too large to look for keys that stand there twice: the target would abort on one";
             refuse("duplicate_keys", reason.to_owned(), None);
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! A pending entry whose message was deleted cannot be claimed. So a message is put in its place, claimed, and deleted again;
 //! it has to stand in its order among the others, but the file tells of groups only after all entries. Entries of a
-//! stream up to [`HELD`] are therefore kept until then; of a larger one the pending entries without a message are lost.
+//! stream up to [`KEPT_OF_A_STREAM`] are therefore kept until then; of a larger one the pending entries without a message are lost,
+//! which the survey of the backup finds out before the first write ([`Loss::PendingEntries`](crate::restore::target_format::Loss)).
 
 use crate::rdb::visit::{Piece, StreamId, StreamInfo};
 use crate::restore::replay::batch::Expected;
@@ -11,8 +12,8 @@ use crate::restore::target_format::TargetFormat;
 use crate::restore::typed::Target;
 use crate::restore::typed::words::Words;
 
-/// Bytes of entries that are kept.
-const HELD: usize = 4 * 1024 * 1024;
+/// Bytes of entries that are kept: fields and values, and 64 for each entry.
+pub const KEPT_OF_A_STREAM: usize = 4 * 1024 * 1024;
 /// Name of a group that makes an empty stream, and is gone at once.
 const PASSING: &[u8] = b"redis-ops";
 
@@ -119,7 +120,7 @@ impl Stream {
         }
         self.held_bytes += fields.length() + 64;
         self.held.push((id, fields));
-        if self.held_bytes > HELD {
+        if self.held_bytes > KEPT_OF_A_STREAM {
             self.passing = true;
             for (id, fields) in self.held.drain(..) {
                 send_entry(outbox, target, id, &fields);
@@ -146,7 +147,7 @@ impl Stream {
         let last = text(self.info.last_id);
         let mut set_id = words(&[b"XSETID", target.name(), &last]);
         if let (Some(added), Some(deleted)) = (self.info.entries_added, self.info.max_deleted_id)
-            && format.version >= 10
+            && format.version() >= 10
         {
             for word in [b"ENTRIESADDED", added.to_string().as_bytes(), b"MAXDELETEDID", &text(deleted)] {
                 set_id.add(word);
@@ -188,7 +189,7 @@ fn send_group(outbox: &mut Outbox, target: &Target, format: TargetFormat, group:
     let last = text(group.last_id);
     let mut create = words(&[b"XGROUP", b"CREATE", target.name(), &group.name, &last]);
     if let Some(read) = group.entries_read
-        && format.version >= 10
+        && format.version() >= 10
     {
         create.add(b"ENTRIESREAD");
         create.add(read.to_string().as_bytes());

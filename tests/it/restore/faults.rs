@@ -188,6 +188,31 @@ async fn an_interrupted_restore_says_what_is_there_and_goes_on_where_it_stopped(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_was_started_anew_is_not_resumed_but_told_apart() {
+    let (Some(rdb), Some(first), Some(second)) = (strings(20_000), RedisServer::start(), RedisServer::start()) else {
+        return;
+    };
+    let state = tempfile::tempdir().unwrap();
+    let mut restore = Restore::of(&rdb).options(|options| options.rate = Some(Rate::Keys(10_000)));
+    restore.state = Some(state.path().to_owned());
+    let cancel = restore.cancel.clone();
+    let stopping = async {
+        while keys(&first) <= 1_000 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        cancel.cancel();
+    };
+    let (report, ()) = tokio::join!(restore.run(&first, Method::Restore), stopping);
+    assert!(report.unwrap().resumable);
+    // A server with another run id is what one is after a restart.
+    let mut again = Restore::of(&rdb).options(|options| options.resume = true);
+    again.state = Some(state.path().to_owned());
+    let Err(RunError::Restarted { then, now }) = again.run(&second, Method::Restore).await else { panic!("resumed") };
+    assert_eq!((then, now), (first.info("run_id"), second.info("run_id")));
+    assert_eq!(keys(&second), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn expiries_are_kept_moved_or_stripped() {
     let expiring = made(|server| {
         server.ok(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);

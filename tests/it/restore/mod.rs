@@ -1,8 +1,10 @@
 //! Restores into real servers.
 
+mod by_replica;
 mod command;
 mod faults;
 mod file;
+mod pipes;
 mod replica;
 mod round_trip;
 mod support;

@@ -65,3 +65,45 @@ fn every_file_comes_out_as_it_went_in_by_restore() {
 fn every_file_comes_out_as_it_went_in_by_commands() {
     into_each_server(Method::Commands);
 }
+
+/// Where a file is refused, the server would have died of it: `limits` tries that with every pair of versions.
+#[test]
+fn every_file_that_a_server_may_load_itself_comes_out_as_it_went_in() {
+    let fixtures = fixtures::valid();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let mut wrong = Vec::new();
+    for installed in servers() {
+        let server = RedisServer::builder().version(&installed).arg("databases", "100").start().unwrap();
+        let mut loaded = 0;
+        for fixture in &fixtures {
+            match runtime.block_on(loaded_by_itself(&server, fixture)) {
+                Ok(true) => loaded += 1,
+                Ok(false) => {}
+                Err(reason) => wrong.push(format!("{} into {}: {reason}", fixture.name, installed.name)),
+            }
+        }
+        assert!(loaded > 10, "{} was given {loaded} files only", installed.name);
+    }
+    assert!(wrong.is_empty(), "{} wrong: {wrong:#?}", wrong.len());
+}
+
+/// Whether the server was given the file.
+async fn loaded_by_itself(server: &RedisServer, fixture: &Fixture) -> Result<bool, String> {
+    let restore = Restore::of(&fixture.rdb).options(|options| options.replace_all = true);
+    let report = match restore.load(server).await {
+        Ok(report) => report,
+        Err(against) => {
+            let is_known = ["cannot load", "vector sets", "module", "metadata", "functions"];
+            let known = is_known.iter().any(|words| against.contains(words));
+            return if known { Ok(false) } else { Err(format!("refused: {against}")) };
+        }
+    };
+    if !matches!(report.ended, Ended::Complete) || !report.adds_up() {
+        return Err(format!("{report:?}"));
+    }
+    let (expected, got) = (census(&fixture.rdb, NOW), census_of(server, NOW));
+    if got.digest != expected.digest || got.keys != expected.keys {
+        return Err(format!("another content: {} keys for {}, {:?}", got.keys, expected.keys, report.tally));
+    }
+    Ok(true)
+}

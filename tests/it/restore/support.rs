@@ -10,9 +10,10 @@ use redis_ops::connection::{Address, Node};
 use redis_ops::progress::Hidden;
 use redis_ops::rdb::Scanner;
 use redis_ops::restore::journal::Identity;
+use redis_ops::restore::load::{self, Loaded};
 use redis_ops::restore::{
-    BackupFacts, Method, Options, Order, Plan, Report, RunError, TargetFacts, plan, preflight, reading, run,
-    survey::Surveyor, target_format::TargetFormat,
+    Asked, BackupFacts, Method, Options, Order, Origin, Plan, RdbSource, Report, RunError, TargetFacts, plan,
+    preflight, reading, run, survey::Surveyor, target_format::TargetFormat,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -97,8 +98,41 @@ impl Restore {
         let backup = facts(TargetFormat::of(&target.server));
         let highest = plan::highest_database(&backup, &self.options).unwrap_or(0);
         let target = preflight::ask(&node, &mut connection, highest, &[]).await.unwrap();
-        let plan = plan::make(&backup, &target, &self.options, false);
+        let plan = plan::make(&backup, &target, &self.options);
         (target, plan)
+    }
+
+    /// Lets the target load it itself; `Err` with the reason where that is not possible.
+    pub async fn load(&self, server: &RedisServer) -> Result<Report, String> {
+        let node = node(server);
+        let mut connection = node.connect().await.unwrap();
+        let target = preflight::ask(&node, &mut connection, 0, &[]).await.unwrap();
+        drop(connection);
+        let format = TargetFormat::of(&target.server);
+        let mut surveyor = Surveyor::new(&self.options.choices, format, false, run::now_ms());
+        let read = reading::through(&mut raw(&self.rdb), &mut surveyor, &Hidden::default(), &self.cancel);
+        let survey = surveyor.finish(read.unwrap());
+        let source = RdbSource { length: survey.bytes, crc64: survey.crc64, raw: raw(&self.rdb) };
+        // A real server wrote all that is restored here.
+        let backup = BackupFacts { origin: Origin::Captured, ..BackupFacts::of_survey("test.rdb".into(), survey) };
+        let options = Options { method: Asked::Only(Method::Replica), ..self.options.clone() };
+        let plan = plan::make(&backup, &target, &options);
+        if let Some(against) = &plan.methods[0].against {
+            return Err(against.clone());
+        }
+        let order = load::Order {
+            node: &node,
+            target: &target,
+            backup: &backup,
+            listen: None,
+            advertise: None,
+            certificate: None,
+            cancel: &self.cancel,
+        };
+        match load::run(&order, source, &Hidden::default()).await {
+            Loaded::Done(report) => Ok(*report),
+            Loaded::Barred(error) => panic!("{}: {error}", server.installed().name),
+        }
     }
 
     /// Does it, whatever the plan says.

@@ -11,7 +11,7 @@ pub fn send(outbox: &mut Outbox, plan: &Plan, source: &[u8]) {
         functions.skipped += 1;
         return;
     }
-    if plan.format.version < 10 {
+    if !plan.format.has_functions() {
         functions.lost += 1;
         return;
     }

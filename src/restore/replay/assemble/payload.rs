@@ -66,7 +66,7 @@ impl Payload {
     /// The value that begins has an encoding that the target does not know: it is brought into one that it does.
     pub fn transcode(&mut self, value_type: ValueType, dialect: Dialect, version: u32, format: TargetFormat) {
         self.foreign = Some((value_type, dialect, version));
-        self.target = Target { dialect: format.dialect(), rdb_version: format.version };
+        self.target = format.reads;
     }
 
     /// Begins the command of a key. `known`: the length of the value, if it is to leave in parts.
@@ -83,13 +83,13 @@ impl Payload {
     ) {
         self.key.clear();
         self.key.extend_from_slice(entry.key);
-        self.version = format.version;
+        self.version = format.version();
         self.database = database;
         self.expire_ms = expire_ms.unwrap_or(0);
         self.length = 0;
         let words = self.make_tail(entry, replace);
 
-        let meta = entry.key_meta.filter(|_| format.takes_key_meta());
+        let meta = entry.key_meta.filter(|_| format.reads.takes_key_meta());
         let meta_length = meta.map_or(0, |meta| meta.len() + 1);
         let bytes = &mut outbox.batch.bytes;
         self.command_at = bytes.len();

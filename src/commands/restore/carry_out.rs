@@ -1,0 +1,130 @@
+//! Does what was planned: by the method that was chosen, or by the next one where that turns out to be barred.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+
+use super::Instance;
+use super::source::Source;
+use crate::commands::Context;
+use crate::progress::Progress;
+use crate::restore;
+use crate::restore::journal::Identity;
+use crate::restore::load::{self, Loaded};
+use crate::restore::options::{Asked, Method, Options};
+use crate::restore::plan::Plan;
+use crate::restore::replica::{Certificate, ReplicaError, ReplicaFault};
+use crate::restore::report::{Barred, Failure, Report};
+use crate::restore::{BackupFacts, Order, RdbSource, TargetFacts};
+
+pub use crate::restore::run::now_ms;
+
+/// Everything is said: this is to be done.
+pub struct Work<'a> {
+    /// What is restored.
+    pub source: &'a Source,
+    /// Where to.
+    pub instance: &'a Instance,
+    /// How.
+    pub options: &'a Options,
+    /// What was learned about the target.
+    pub target: &'a TargetFacts,
+    /// What was learned about the backup.
+    pub facts: &'a BackupFacts,
+    /// What was judged.
+    pub plan: &'a Plan,
+    /// How far it is.
+    pub progress: &'a Arc<dyn Progress>,
+    /// Where words go.
+    pub context: &'a Context,
+}
+
+/// Does it.
+///
+/// # Errors
+/// Nothing was written.
+pub async fn run(work: &Work<'_>, method: Method) -> Result<Report> {
+    if method != Method::Replica {
+        return replay(work, method).await;
+    }
+    let error = match feed(work).await? {
+        Loaded::Done(report) => return Ok(*report),
+        Loaded::Barred(error) => error,
+    };
+    let next = work.plan.next_after_replica().filter(|_| work.options.method == Asked::Auto);
+    let Some(next) = next else { return Err(barred(work, &error).into()) };
+    work.context.printer.say(&format!("{}; going on by method `{}`", reason(&error), next.name()));
+    let mut report = replay(work, next).await?;
+    report.barred = Some(Barred { method: Method::Replica, code: error.code(), message: reason(&error) });
+    Ok(report)
+}
+
+/// The target loads the file itself.
+async fn feed(work: &Work<'_>) -> Result<Loaded> {
+    let Work { source, instance, facts, .. } = work;
+    // The survey has read it to its end: these bytes and no others are fed.
+    let survey = facts.survey.as_ref().context("the backup was not read before the target was to load it")?;
+    let rdb = RdbSource { length: survey.bytes, crc64: survey.crc64, raw: source.raw().await? };
+    let tls = instance.server.node.tls.as_ref();
+    let certificate =
+        tls.and_then(|tls| Some(Certificate { certificate: tls.certificate.clone()?, key: tls.key.clone()? }));
+    let order = load::Order {
+        node: &instance.server.node,
+        target: work.target,
+        backup: facts,
+        listen: instance.listen,
+        advertise: instance.advertise.clone(),
+        certificate,
+        cancel: &work.context.cancel,
+    };
+    Ok(load::run(&order, rdb, &**work.progress).await)
+}
+
+/// The error with its cause, which holds the server's own words.
+fn reason(error: &ReplicaError) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{}{cause}", error.fault)
+}
+
+/// That method was asked for, or nothing else can bring this backup over.
+fn barred(work: &Work<'_>, error: &ReplicaError) -> Failure {
+    let other = match work.plan.next_after_replica() {
+        Some(next) => format!("without `--method replica` it goes by `{}`", next.name()),
+        None => "no other method can bring all of it over: see `--plan --method restore`".to_owned(),
+    };
+    let hint = match &error.fault {
+        ReplicaFault::NotReached { .. } => {
+            format!("`--listen ADDR:PORT` and `--advertise ADDR:PORT` name an address that the target reaches; {other}")
+        }
+        ReplicaFault::NoCertificate => format!("`--tls-cert` and `--tls-key` name one that the target trusts; {other}"),
+        _ => other,
+    };
+    Failure { hint: Some(hint), ..Failure::new(error.code(), format!("{}; {}", reason(error), error.left)) }
+}
+
+/// Keys as commands.
+async fn replay(work: &Work<'_>, method: Method) -> Result<Report> {
+    let Work { source, instance, options, target, facts, context, .. } = work;
+    let identity = Identity {
+        backup: facts.name.clone(),
+        digest: source.digest(),
+        target_run_id: target.server.run_id.clone(),
+        choices: format!("{:?} {method:?} {:?}", options.choices, options.on_conflict),
+    };
+    let order = Order {
+        node: instance.server.node.clone(),
+        target: (*target).clone(),
+        method,
+        in_backup: facts.keys,
+        raw_bytes: facts.raw_bytes,
+        verified: facts.survey.is_some(),
+        journal: Some((identity, instance.state.clone())),
+        reopen: source.reopen(),
+        cancel: context.cancel.clone(),
+        options: (*options).clone(),
+    };
+    let mut report = restore::run(order, source.raw().await?, work.progress.clone()).await?;
+    let losses = facts.survey.iter().flat_map(|survey| &survey.losses);
+    report.lost_in_part = losses.filter(|(loss, _)| loss.is_in_part()).map(|(_, keys)| *keys).sum();
+    Ok(report)
+}

@@ -1,0 +1,60 @@
+//! The last moment before anything is overwritten or removed: asks, and takes the safety backup.
+
+use anyhow::Result;
+
+use super::{Existing, Instance, SafetyBackup};
+use crate::backup;
+use crate::capture::source::{ReadFrom, choose};
+use crate::codec::Codec;
+use crate::commands::Context;
+use crate::commands::backup::threads;
+use crate::commands::question::confirm;
+use crate::connection::replication;
+use crate::repository::BegunBy;
+use crate::repository::manifest::Purpose;
+use crate::restore::{OnConflict, Options, TargetFacts};
+
+/// Asks, and takes the safety backup, unless nothing is overwritten or removed.
+pub async fn before_write(
+    instance: &Instance,
+    options: &Options,
+    target: &TargetFacts,
+    context: &Context,
+) -> Result<()> {
+    let overwrites = options.replace_all || options.on_conflict == Some(OnConflict::Replace);
+    let keys = target.keys();
+    if !overwrites || keys == 0 || options.resume {
+        return Ok(());
+    }
+    let what =
+        if options.replace_all { "All of them are removed." } else { "Those of the backup's names are overwritten." };
+    confirm(context, &format!("{} holds {keys} keys. {what}", target.address)).await?;
+    let (Existing::Keep(_, safety) | Existing::RemoveAll(safety)) = &instance.existing;
+    let SafetyBackup::Into(place) = safety else { return Ok(()) };
+    let repository = place.open().await?;
+    let chosen = choose(&instance.server.node, ReadFrom::Primary).await?;
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let options = backup::Options {
+        method: backup::Method::Auto,
+        instance: instance.server.instance.clone(),
+        purpose: Purpose::Safety,
+        labels: Default::default(),
+        codec: Codec::GZIP,
+        threads: threads(),
+        rate: None,
+        replication: replication::Options { transfer: replication::Transfer::Diskless, ..Default::default() },
+        now: context.now,
+        by: BegunBy { host, pid: std::process::id() },
+    };
+    let progress = context.bar();
+    let taken = backup::run(&options, &chosen, &repository, progress.as_ref(), &context.cancel).await;
+    progress.finish();
+    let taken = taken
+        .map_err(|failed| anyhow::Error::new(failed.error).context("take the safety backup: nothing was written"))?;
+    let id = format!("{}/{}", taken.manifest.instance, taken.manifest.id);
+    context.printer.say(&format!(
+        "safety backup {id} is taken; this goes back: redis-ops restore --backup-id {id} --target-instance {} --replace-all",
+        instance.server.as_typed()
+    ));
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! A restore into a running server: looks at both sides, plans, asks, and only then writes.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+
+use super::carry_out::{self, Work};
+use super::source::Source;
+use super::{Instance, Settings, proof, safety, settings_of, show};
+use crate::commands::{Context, Outcome};
+use crate::connection::Connection;
+use crate::hint::{Interrupted, Misuse};
+use crate::progress::{Progress, Unit};
+use crate::restore::options::{Method, Options};
+use crate::restore::plan::{self, Plan, Refused};
+use crate::restore::report::Failure;
+use crate::restore::survey::{Survey, Surveyor};
+use crate::restore::target_format::TargetFormat;
+use crate::restore::{Asked, BackupFacts, OnConflict, Origin, Phases, TargetFacts, conflicts, preflight, reading};
+use crate::status::Status;
+
+/// Restores into a running server.
+pub async fn run(settings: &Settings, instance: &Instance, context: &Context) -> Result<Outcome> {
+    let source = Source::open(&settings.backup, context).await?;
+    let options = settings_of::options(settings, instance, source.created_ms(), context.now)?;
+    let progress: Arc<dyn Progress> = Arc::from(context.bar());
+    let node = &instance.server.node;
+    let mut connection = node.connect().await?;
+    let looking = Looking { source: &source, options: &options, progress: &progress, context };
+
+    let (facts, target, plan, mut phases) = looking.plan(settings, instance, &mut connection).await?;
+    let outcome = |status| Outcome::new(status).field("backup_id", source.id()).field("plan", &plan);
+    let table = show::plan(&plan, &facts, &target, context);
+    let refused = plan.refusal().map(Refused::from);
+    if settings.plan {
+        progress.finish();
+        let status = if refused.is_some() || plan.method.is_none() { Status::Failed } else { Status::Ok };
+        let outcome = outcome(status).text(table);
+        return Ok(match refused {
+            Some(refused) => outcome.error(refused.into()),
+            None => outcome,
+        });
+    }
+    let Some(method) = plan.method.filter(|_| refused.is_none()) else {
+        let refused = refused.unwrap_or_else(|| Refused::of("method", plan.why.clone()));
+        return Ok(outcome(Status::Failed).field("result", ()).error(refused.into()));
+    };
+    if let Some(refused) = looking.names_taken(&target, &mut connection).await? {
+        return Ok(outcome(Status::Failed).field("result", ()).error(refused.into()));
+    }
+    drop(connection);
+    if plan.warns() {
+        context.printer.say(&table);
+    }
+    safety::before_write(instance, &options, &target, context).await?;
+
+    let work = Work {
+        source: &source,
+        instance,
+        options: &options,
+        target: &target,
+        facts: &facts,
+        plan: &plan,
+        progress: &progress,
+        context,
+    };
+    let report = match carry_out::run(&work, method).await.inspect_err(|_| progress.finish()) {
+        Ok(report) => report,
+        // It has said all there is to say, and nothing was written.
+        Err(error) if error.is::<Failure>() => return Ok(outcome(Status::Failed).field("result", ()).error(error)),
+        Err(error) => return Err(error.context(format!("restore {} into {node}", facts.name))),
+    };
+    let mut text = show::report(&report, instance.proof, context);
+    let failure = show::failure(&report, settings, instance);
+    let begun = Instant::now();
+    let proof = match (&failure, instance.proof) {
+        (None, true) => Some(proof::prove(&work, &report).await.inspect_err(|_| progress.finish())?),
+        _ => None,
+    };
+    progress.finish();
+    phases.proof = begun.elapsed().as_secs_f64();
+    if failure.is_none() {
+        proof::leave_receipt(&work, &report, proof.as_ref()).await;
+    }
+    let mut status = report.status();
+    if let Some(proof) = &proof {
+        status = status.and(proof.status);
+        text.push_str(&format!("\n{}", proof.text));
+    }
+    let outcome =
+        outcome(status).field("result", report.json(phases)).field("proof", proof.map(|proof| proof.json)).text(text);
+    Ok(match failure {
+        Some(error) => outcome.error(error),
+        None => outcome,
+    })
+}
+
+/// What is looked at before anything is written, and with what.
+struct Looking<'a> {
+    source: &'a Source,
+    options: &'a Options,
+    progress: &'a Arc<dyn Progress>,
+    context: &'a Context,
+}
+
+impl Looking<'_> {
+    /// Looks at backup and target, and judges.
+    async fn plan(
+        &self,
+        settings: &Settings,
+        instance: &Instance,
+        connection: &mut Connection,
+    ) -> Result<(BackupFacts, TargetFacts, Plan, Phases)> {
+        let (source, options) = (self.source, self.options);
+        let node = &instance.server.node;
+        let more: &[&str] = if options.replace_all { &["flushall"] } else { &[] };
+        let first = preflight::ask(node, connection, 0, more).await?;
+        let mut facts = source.facts();
+        let mut phases = Phases::default();
+
+        // A target with data is not touched before the whole backup was read; an empty one is written to in the same pass.
+        let verify = settings.verify && first.keys() > 0 && !options.resume && !settings.plan;
+        if facts.only_once {
+            self.must_do_in_one_pass(&facts, &first, verify)?;
+        } else if verify || plan::needs_survey(&facts, &first, options) {
+            (facts, phases.verify) = self.survey(facts, &first).await?;
+        }
+        let highest = plan::highest_database(&facts, options).unwrap_or(0);
+        let target = preflight::ask(node, connection, highest, more).await?;
+        let mut plan = plan::make(&facts, &target, options);
+
+        // The target dies of a bad file that it loads itself: whoever asks for what, such a backup was read to its end before.
+        let is_fed = plan.method == Some(Method::Replica) && plan.refusal().is_none();
+        if is_fed && facts.survey.is_none() && !settings.plan {
+            (facts, phases.verify) = self.survey(facts, &target).await?;
+            plan = plan::make(&facts, &target, options);
+        }
+        Ok((facts, target, plan, phases))
+    }
+
+    /// A pipe can be read once: that has to be enough.
+    fn must_do_in_one_pass(&self, facts: &BackupFacts, target: &TargetFacts, verify: bool) -> Result<(), Misuse> {
+        let format = TargetFormat::of(&target.server);
+        let is_asked = |method| self.options.method == Asked::Only(method);
+        let reason = if verify {
+            "the target holds keys, so the whole backup is verified before it is touched".to_owned()
+        } else if self.options.on_conflict == Some(OnConflict::Fail) && target.keys() > 0 {
+            "its keys have to be looked for in the target first".to_owned()
+        } else if self.options.resume {
+            "a restore that was interrupted has to begin at its start again".to_owned()
+        } else if is_asked(Method::Replica) {
+            "method `replica` verifies the whole backup before the target sees it".to_owned()
+        } else if is_asked(Method::Commands) {
+            "what typed commands would lose has to be found out first".to_owned()
+        } else if !format.takes_all_of(facts.dialect(), facts.rdb_version) {
+            format!(
+                "which values of RDB version {} the target does not take as they are has to be found out first",
+                facts.rdb_version
+            )
+        } else {
+            return Ok(());
+        };
+        let hint = if verify {
+            "save it to a file, and name that; or `--skip-verify`, which finds damage only on the way"
+        } else {
+            "save it to a file, and name that"
+        };
+        Err(Misuse::usage(format!("standard input can be read only once, and {reason}")).hint(hint))
+    }
+
+    /// Reads the whole backup: what only that tells, and whether it is sound. Gives the seconds it took, too.
+    async fn survey(&self, facts: BackupFacts, target: &TargetFacts) -> Result<(BackupFacts, f64)> {
+        let begun = Instant::now();
+        let Self { source, options, progress, context } = self;
+        let mistrusting = facts.origin == Origin::Foreign && plan::may_be_fed(&facts, target, options);
+        let format = TargetFormat::of(&target.server);
+        let mut raw = source.raw().await?;
+        progress.phase("verifying", Unit::Bytes, source.raw_bytes());
+        let (choices, progress, cancel) = (options.choices.clone(), (*progress).clone(), context.cancel.clone());
+        let by_commands = options.method == Asked::Only(Method::Commands);
+        let read = tokio::task::spawn_blocking(move || {
+            let mut surveyor = Surveyor::new(&choices, format, by_commands, carry_out::now_ms());
+            if mistrusting {
+                surveyor = surveyor.mistrusting();
+            }
+            reading::through(&mut raw, &mut surveyor, &*progress, &cancel).map(|bytes| surveyor.finish(bytes))
+        });
+        let survey: Survey = read
+            .await?
+            .with_context(|| format!("read {}: nothing was written", source.name()))
+            .inspect_err(|_| self.progress.finish())?;
+        if context.cancel.is_cancelled() {
+            self.progress.finish();
+            return Err(Interrupted.into());
+        }
+        Ok((facts.surveyed(survey), begun.elapsed().as_secs_f64()))
+    }
+
+    /// `--on-conflict fail`: names of the backup that the target has.
+    async fn names_taken(&self, target: &TargetFacts, connection: &mut Connection) -> Result<Option<Refused>> {
+        let asked = self.options.on_conflict == Some(OnConflict::Fail);
+        if !asked || self.options.resume || target.keys() == 0 {
+            return Ok(None);
+        }
+        self.progress.phase("comparing names", Unit::Bytes, self.source.raw_bytes());
+        let raw = self.source.raw().await?;
+        let (choices, cancel) = (&self.options.choices, &self.context.cancel);
+        let found = conflicts::find(raw, choices, carry_out::now_ms(), connection, self.progress.clone(), cancel).await;
+        let found = match found {
+            Err(conflicts::ConflictsError::Interrupted) => return Err(Interrupted.into()),
+            found => found.context("look for the backup's keys in the target: nothing was written")?,
+        };
+        Ok((found.keys > 0).then(|| {
+            let names: Vec<String> =
+                found.names.iter().take(3).map(|key| format!("`{}`", key.key.escape_debug())).collect();
+            let text = format!("the target has {} of the backup's keys: {}", found.keys, names.join(", "));
+            Refused::of("key_exists", text).flag("--on-conflict skip|replace")
+        }))
+    }
+}

@@ -1,0 +1,131 @@
+//! The restore itself, by method `replica`: the target loads the file that was verified, and what became of it is counted.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::connection::Node;
+use crate::progress::Progress;
+use crate::restore::RdbSource;
+use crate::restore::facts::{BackupFacts, Counters, TargetFacts};
+use crate::restore::options::Method;
+use crate::restore::preflight;
+use crate::restore::replica::{
+    self, Advertise, Certificate, Content, Facts, Fed, Holds, Left, ReplicaError, ReplicaOptions, choose_load,
+};
+use crate::restore::report::{Ended, FedJson, Report};
+use crate::restore::tally::Tally;
+
+/// A restore that was planned, whose backup was read to its end, and that may be done.
+#[derive(Debug)]
+pub struct Order<'a> {
+    /// The target.
+    pub node: &'a Node,
+    /// What was learned about it.
+    pub target: &'a TargetFacts,
+    /// What was learned about the backup; with its survey.
+    pub backup: &'a BackupFacts,
+    /// Where we listen; `None`: see [`ReplicaOptions::listen`].
+    pub listen: Option<SocketAddr>,
+    /// What the target is told; `None`: where we listen.
+    pub advertise: Option<Advertise>,
+    /// Our certificate.
+    pub certificate: Option<Certificate>,
+    /// Set by a signal.
+    pub cancel: &'a CancellationToken,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub enum Loaded {
+    /// It was tried to its end, good or bad.
+    Done(Box<Report>),
+    /// This way is barred, and the target is as it was: another method may be used.
+    Barred(Box<ReplicaError>),
+}
+
+/// Feeds the target.
+pub async fn run(order: &Order<'_>, source: RdbSource, progress: &dyn Progress) -> Loaded {
+    let Order { node, target, backup, listen, advertise, certificate, cancel } = order;
+    let load = choose_load(&Facts::of(target), &Content::of(backup, target));
+    let options = ReplicaOptions {
+        listen: *listen,
+        advertise: advertise.clone(),
+        certificate: certificate.clone(),
+        ..ReplicaOptions::new(load)
+    };
+    match replica::feed(node, source, &options, progress, cancel).await {
+        Ok(fed) => Loaded::Done(Box::new(complete(order, &fed).await)),
+        Err(error) if error.may_go_another_way() => Loaded::Barred(Box::new(error)),
+        Err(error) => Loaded::Done(Box::new(broken(order, error))),
+    }
+}
+
+/// The target says that it has loaded everything. What had expired before is not counted as restored: it may be there for a moment.
+async fn complete(order: &Order<'_>, fed: &Fed) -> Report {
+    let mut report = report_of(order, Ended::Complete, fed.elapsed.as_secs_f64());
+    if let Some(survey) = &order.backup.survey {
+        report.tally.restored = survey.wanted;
+        report.tally.expired = survey.expired;
+        report.tally.functions.restored = survey.functions.len() as u64;
+        report.tally.by_database = keys_by_database(&fed.left);
+    }
+    report.fed = Some(FedJson {
+        load: fed.load.setting(),
+        peer: fed.peer.to_string(),
+        bytes: fed.bytes,
+        transfer: fed.transfer.as_secs_f64(),
+        not_put_back: fed
+            .left
+            .not_put_back
+            .iter()
+            .map(|setting| format!("{} {}", setting.name, setting.before))
+            .collect(),
+    });
+    let Ok(mut connection) = order.node.connect().await else { return report };
+    if let Ok((counters, info)) = preflight::counters(&mut connection).await {
+        report.after = Some(counters);
+        // A primary without replicas does not move by itself.
+        let moved = |offset: u64| info.u64("master_repl_offset").map(|now| now > offset);
+        report.others_wrote = fed.left.offset.and_then(moved);
+    }
+    report
+}
+
+fn keys_by_database(left: &Left) -> BTreeMap<u64, u64> {
+    match &left.holds {
+        Holds::Keys(databases) => databases.iter().map(|(number, keys)| (u64::from(*number), keys.keys)).collect(),
+        Holds::Untouched | Holds::Unknown => BTreeMap::new(),
+    }
+}
+
+/// It was broken off: nothing of the backup is claimed to be there, and the error says what the target holds.
+fn broken(order: &Order<'_>, error: ReplicaError) -> Report {
+    let keys = match &error.left.holds {
+        Holds::Keys(now) => Some(now.values().map(|database| database.keys).sum()),
+        Holds::Untouched => Some(order.target.keys()),
+        Holds::Unknown => None,
+    };
+    let mut report = report_of(order, Ended::NotLoaded(Box::new(error)), 0.0);
+    report.after = keys.map(|keys| Counters { keys, ..order.target.counters });
+    report
+}
+
+fn report_of(order: &Order<'_>, ended: Ended, seconds: f64) -> Report {
+    Report {
+        method: Method::Replica,
+        in_backup: order.backup.keys,
+        tally: Tally::default(),
+        ended,
+        seconds,
+        taken_back: None,
+        before: order.target.counters,
+        after: None,
+        others_wrote: None,
+        resumable: false,
+        lost_in_part: 0,
+        fed: None,
+        barred: None,
+    }
+}

@@ -1,0 +1,94 @@
+//! `restore --file -` and `restore --to-file -`: a backup that is read once, and one that goes to whoever reads.
+
+use crate::support::redis_ops::RedisOps;
+use crate::support::redis_server::{RedisServer, server_named};
+
+fn file_of(fill: impl FnOnce(&RedisServer)) -> Option<Vec<u8>> {
+    let server = RedisServer::builder().arg("rdbcompression", "no").start()?;
+    fill(&server);
+    server.save();
+    Some(std::fs::read(server.dir().join("dump.rdb")).unwrap())
+}
+
+fn piped(rdb: &[u8], target: &RedisServer, more: &[&str]) -> (i32, serde_json::Value) {
+    let line = ["restore", "--file", "-", "--target-instance", &target.url()].map(str::to_owned);
+    RedisOps::new().args(line).args(more).stdin(rdb.to_vec()).json()
+}
+
+#[test]
+fn a_pipe_goes_into_an_empty_target_in_one_pass() {
+    let (Some(rdb), Some(target)) = (file_of(|server| server.fill(1000, 50)), RedisServer::start()) else { return };
+    let (code, answer) = piped(&rdb, &target, &[]);
+    assert_eq!((code, &answer["result"]["restored"]), (0, &1000.into()), "{answer}");
+    assert_eq!((&answer["result"]["method"], &answer["proof"]), (&"restore".into(), &serde_json::Value::Null));
+    assert_eq!(target.ok(&["DBSIZE"]), "1000");
+
+    // Now it holds keys, and a pipe cannot be looked at first.
+    let (code, answer) = piped(&rdb, &target, &["--on-conflict", "skip"]);
+    assert_eq!((code, &answer["error"]["code"]), (3, &"usage".into()), "{answer}");
+    let (code, answer) = piped(&rdb, &target, &["--on-conflict", "skip", "--skip-verify"]);
+    assert_eq!((code, &answer["result"]["skipped"]), (1, &1000.into()), "{answer}");
+    let (code, answer) = piped(&rdb, &target, &["--method", "replica"]);
+    assert_eq!((code, &answer["error"]["code"]), (3, &"usage".into()), "{answer}");
+}
+
+#[test]
+fn what_came_of_a_bad_pipe_is_taken_back() {
+    let (Some(mut rdb), Some(target)) = (file_of(|server| server.fill(20_000, 50)), RedisServer::start()) else {
+        return;
+    };
+    let last = rdb.len() - 1;
+    rdb[last] ^= 1;
+    let (code, answer) = piped(&rdb, &target, &[]);
+    assert_eq!((code, &answer["error"]["code"]), (2, &"checksum_mismatch".into()), "{answer}");
+    assert_eq!(target.ok(&["DBSIZE"]), "0");
+    let removed = &answer["result"]["taken_back"]["removed"];
+    assert!(removed.as_u64().unwrap() > 0 && *removed == answer["result"]["restored"], "{answer}");
+}
+
+#[test]
+fn a_value_that_needs_a_second_look_is_never_left_out_in_silence() {
+    let made = file_of(|server| {
+        server.fill(10, 10);
+        server.ok(&["SETRANGE", "long", "20000000", "x"]);
+    });
+    let (Some(rdb), Some(target)) = (made, RedisServer::start()) else { return };
+    let (code, answer) = piped(&rdb, &target, &[]);
+    assert_eq!((code, &answer["error"]["code"]), (2, &"value_too_large".into()), "{answer}");
+    assert_eq!(answer["result"]["restored"], 10, "{answer}");
+}
+
+#[test]
+fn a_pipe_whose_values_the_target_does_not_all_take_is_refused() {
+    let (Some(new), Some(old)) = (server_named("redis-server-8.0"), server_named("redis-server-6.2")) else { return };
+    let new = RedisServer::builder().version(&new).start().unwrap();
+    new.fill(10, 10);
+    new.save();
+    let rdb = std::fs::read(new.dir().join("dump.rdb")).unwrap();
+    let target = RedisServer::builder().version(&old).start().unwrap();
+    let (code, answer) = piped(&rdb, &target, &[]);
+    assert_eq!((code, &answer["error"]["code"]), (3, &"usage".into()), "{answer}");
+    assert!(answer["error"]["message"].as_str().unwrap().contains("read only once"), "{answer}");
+}
+
+#[test]
+fn stdout_gets_the_rdb_and_nothing_else() {
+    let Some(rdb) = file_of(|server| server.fill(1000, 50)) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dump.rdb");
+    std::fs::write(&path, &rdb).unwrap();
+    let line = ["restore", "--file", &path.display().to_string(), "--to-file", "-"].map(str::to_owned);
+    let run = RedisOps::new().args(&line).run();
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stdout == rdb, "{} bytes for {}", run.stdout.len(), rdb.len());
+    assert!(run.stderr.contains("1,000 keys") || run.stderr.contains("1000 keys"), "{}", run.stderr);
+
+    assert_eq!(RedisOps::new().args(&line).json().0, 3, "both cannot be on stdout");
+    let run = RedisOps::new().args(&line).without_reader().run();
+    assert_eq!(run.code, 2, "half an RDB is none: {}", run.stderr);
+    let mut bad = rdb;
+    bad[100] ^= 1;
+    std::fs::write(&path, &bad).unwrap();
+    let run = RedisOps::new().args(&line).run();
+    assert_eq!((run.code, run.stdout.len()), (2, 0), "{}", run.stderr);
+}
