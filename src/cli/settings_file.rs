@@ -17,7 +17,7 @@ use chrono::NaiveDate;
 use super::args::values;
 use super::env::{self, Environment};
 use crate::codec::Codec;
-use crate::commands::diagnose::{Expect, Mute, Rules, Threshold};
+use crate::commands::diagnose::{Expect, Mute, Rules};
 use crate::connection::{Retry, Secret};
 use crate::hint::Misuse;
 
@@ -297,10 +297,14 @@ impl SettingsFile {
             rules.mute.push(Mute { rule, until, reason });
         }
         for (rule, raw) in raw.thresholds.iter().flatten() {
-            let at = |level: &str| format!("diagnose.thresholds.{rule}.{level}");
-            let warning = reader.value(&at("warning"), &raw.warning, text::real)?;
-            let critical = reader.value(&at("critical"), &raw.critical, text::real)?;
-            rules.thresholds.insert(rule.clone(), Threshold { warning, critical });
+            let mut limits = BTreeMap::new();
+            for (name, value) in raw {
+                let at = format!("diagnose.thresholds.{rule}.{name}");
+                if let Some(limit) = reader.value(&at, &Some(value.clone()), text::real)? {
+                    limits.insert(name.clone(), limit);
+                }
+            }
+            rules.thresholds.insert(rule.clone(), limits);
         }
         Ok(rules)
     }
