@@ -293,7 +293,9 @@ impl SettingsFile {
                 return Err(reader.wrong("diagnose.mute", "an entry names no `rule`"));
             };
             let until = reader.value("diagnose.mute.until", &mute.until, day)?;
-            let reason = reader.text("diagnose.mute.reason", &mute.reason)?.unwrap_or_default();
+            let Some(reason) = reader.text("diagnose.mute.reason", &mute.reason)? else {
+                return Err(reader.wrong("diagnose.mute", &format!("the mute of {rule} gives no `reason`")));
+            };
             rules.mute.push(Mute { rule, until, reason });
         }
         for (rule, raw) in raw.thresholds.iter().flatten() {

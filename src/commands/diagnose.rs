@@ -171,7 +171,7 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
             if settings.since.is_some() && remembered.is_none() {
                 context.printer.say("no earlier run of this instance is remembered: this one is compared with itself");
             }
-            let looks_at_keys = options.topics.iter().any(|topic| keys::are_needed_by(*topic));
+            let looks_at_keys = options.topics.iter().any(|topic| topic.looks_at_keys());
             let known = match settings.via {
                 // Before the counters are read: a full resync counts in them.
                 Via::Replication if looks_at_keys => Some(keys::streamed(&server.node, &options, context).await?),
@@ -179,7 +179,8 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
             };
             let runs = history.as_ref().map_or(&[][..], History::runs);
             let past = Past { compared: remembered.as_ref(), runs };
-            let report = diagnose::live(&server.node, &options, &past, known).await?;
+            let report =
+                diagnose::live(&server.node, &options, &past, known, &|cost| keys::tell(cost, context)).await?;
             if let Some(history) = &mut history {
                 trend = history.runs().iter().filter_map(|run| run.info.u64("used_memory")).collect();
                 trend.extend(report.snapshot.info.u64("used_memory"));
@@ -223,13 +224,7 @@ fn read(file: &File) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn outcome(
-    report: &Report,
-    subject: &str,
-    settings: &Settings,
-    context: &Context,
-    trend: &[u64],
-) -> (Outcome, String) {
+fn outcome(report: &Report, subject: &str, settings: &Settings, context: &Context, trend: &[u64]) -> (Outcome, String) {
     let status = match (settings.fail_on, report.status()) {
         (FailOn::Critical, Status::Warning) | (FailOn::Never, Status::Warning | Status::Failed) => Status::Ok,
         (_, status) => status,

@@ -78,17 +78,30 @@ impl Connection {
     /// Only if the answers did not all come ([`CommandFault::Timeout`], [`CommandFault::Disconnected`],
     /// [`CommandFault::Protocol`]): then nobody knows which commands were applied. Names the first command.
     pub async fn pipeline(&mut self, commands: &[Cmd]) -> Result<Vec<Result<Value, ServerError>>, CommandError> {
-        let Some(first) = commands.first() else { return Ok(Vec::new()) };
-        let name = command_name(first);
-        let mut pipeline = redis::Pipeline::with_capacity(commands.len());
+        self.pipeline_of(commands.iter().cloned()).await
+    }
+
+    /// As [`Connection::pipeline`], of commands that are made as they are packed: for those who send millions.
+    ///
+    /// # Errors
+    /// As [`Connection::pipeline`].
+    pub async fn pipeline_of(
+        &mut self,
+        commands: impl ExactSizeIterator<Item = Cmd>,
+    ) -> Result<Vec<Result<Value, ServerError>>, CommandError> {
+        let count = commands.len();
+        let mut pipeline = redis::Pipeline::with_capacity(count);
+        let mut name = None;
         for command in commands {
-            pipeline.add_command(command.clone());
+            name.get_or_insert_with(|| command_name(&command));
+            pipeline.add_command(command);
         }
-        let sending = self.inner.send_packed_commands(&pipeline, 0, commands.len());
+        let Some(name) = name else { return Ok(Vec::new()) };
+        let sending = self.inner.send_packed_commands(&pipeline, 0, count);
         let answer = tokio::time::timeout(self.timeout, sending).await;
         let values = self.answered(&name, answer)?;
-        if values.len() != commands.len() {
-            let reason = format!("{} answers to {} commands", values.len(), commands.len());
+        if values.len() != count {
+            let reason = format!("{} answers to {count} commands", values.len());
             return Err(CommandError { command: name, fault: CommandFault::Protocol { reason } });
         }
         let each = values.into_iter().map(|value| match value {

@@ -75,16 +75,28 @@ impl Report {
     }
 }
 
-/// Diagnoses a server. `past` is what earlier runs saw; `keys` is what its keys look like, where somebody has looked already.
+/// Diagnoses a server. `past` is what earlier runs saw; `keys` is what its keys look like, where somebody has looked already;
+/// `tell` hears what looking at them will cost, before it is done.
 ///
 /// # Errors
 ///
 /// There is no connection, it broke, or INFO is refused.
-pub async fn live(node: &Node, options: &Options, past: &Past<'_>, keys: Option<KeyspaceProfile>) -> Result<Report> {
+pub async fn live(
+    node: &Node,
+    options: &Options,
+    past: &Past<'_>,
+    keys: Option<KeyspaceProfile>,
+    tell: &(dyn Fn(Forecast) + Send + Sync),
+) -> Result<Report> {
     let mut connection = node.connect_even_while_loading().await?;
-    let mut snapshot = snapshot(&mut connection, node, options, past, keys.is_some()).await?;
-    if let Some(keys) = keys {
-        snapshot.keyspace = Part::Got(keys);
+    let mut snapshot = snapshot(&mut connection, node, options, past).await?;
+    match (keys, pass(options)) {
+        (Some(keys), _) => snapshot.keyspace = Part::Got(keys),
+        (None, Some(pass)) => {
+            tell(Forecast::of(pass, &snapshot));
+            introspection::look_at_keys(&mut connection, pass, &mut snapshot).await;
+        }
+        (None, None) => {}
     }
     others::ask(node, &options.topics, &mut snapshot).await;
     Ok(Report::new(snapshot, options))
@@ -97,7 +109,36 @@ pub async fn live(node: &Node, options: &Options, past: &Past<'_>, keys: Option<
 /// As [`live`].
 pub async fn alone(node: &Node, options: &Options) -> Result<Report> {
     let mut connection = node.connect_even_while_loading().await?;
-    Ok(Report::new(snapshot(&mut connection, node, options, &Past::default(), false).await?, options))
+    Ok(Report::new(snapshot(&mut connection, node, options, &Past::default()).await?, options))
+}
+
+/// How the keys are looked at, if a topic needs that.
+fn pass(options: &Options) -> Option<Pass> {
+    let wanted = options.topics.iter().any(|topic| topic.looks_at_keys());
+    wanted.then_some(if options.full { Pass::Full } else { Pass::Sample(SAMPLE) })
+}
+
+/// What looking at the keys will cost the server, at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forecast {
+    /// Keys to be looked at.
+    pub keys: u64,
+    /// Keyspace hits that this adds to its statistics.
+    pub keyspace_hits: u64,
+}
+
+impl Forecast {
+    /// TYPE, OBJECT IDLETIME and PTTL of each key, and length and encoding of collections.
+    const HITS_OF_A_KEY: u64 = 5;
+
+    fn of(pass: Pass, snapshot: &Snapshot) -> Self {
+        let (total, _) = snapshot.keys_and_expires();
+        let keys = match pass {
+            Pass::Sample(most) => total.min(most),
+            Pass::Full => total,
+        };
+        Self { keys, keyspace_hits: keys.saturating_mul(Self::HITS_OF_A_KEY) }
+    }
 }
 
 /// What earlier runs saw.
@@ -109,16 +150,10 @@ pub struct Past<'a> {
     pub runs: &'a [Remembered],
 }
 
-async fn snapshot(
-    connection: &mut Connection,
-    node: &Node,
-    options: &Options,
-    past: &Past<'_>,
-    keys_are_known: bool,
-) -> Result<Snapshot> {
+async fn snapshot(connection: &mut Connection, node: &Node, options: &Options, past: &Past<'_>) -> Result<Snapshot> {
     let phases = wire_of(connection.phases());
     let asking = introspection::Options {
-        wanted: wanted(options, keys_are_known, path_to(node)),
+        wanted: wanted(options, path_to(node)),
         window: options.window,
         now: options.now,
         path: path_to(node),
@@ -137,7 +172,7 @@ async fn snapshot(
 }
 
 /// What the topics need, and nothing more.
-fn wanted(options: &Options, keys_are_known: bool, path: Path) -> Wanted {
+fn wanted(options: &Options, path: Path) -> Wanted {
     let about = |topics: &[Topic]| topics.iter().any(|topic| options.topics.contains(topic));
     Wanted {
         clients: about(&[Topic::Memory, Topic::Connections, Topic::Patterns, Topic::Security]),
@@ -149,11 +184,6 @@ fn wanted(options: &Options, keys_are_known: bool, path: Path) -> Wanted {
         nodes: about(&[Topic::Replication]),
         hot: about(&[Topic::Keyspace]),
         pauses: options.full && path.local && about(&[Topic::Connections]),
-        keys: (about(&[Topic::Keyspace, Topic::Patterns]) && !keys_are_known).then_some(if options.full {
-            Pass::Full
-        } else {
-            Pass::Sample(SAMPLE)
-        }),
     }
 }
 

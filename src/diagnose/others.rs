@@ -24,17 +24,12 @@ pub async fn ask(node: &Node, topics: &[Topic], snapshot: &mut Snapshot) {
     if wanted && snapshot.server.mode != Mode::Sentinel {
         let places = places(node, snapshot).await;
         let (peers, receipts) = all(node, places, in_cluster).await;
-        receipts.into_iter().for_each(|receipt| add(snapshot, receipt));
+        receipts.into_iter().for_each(|receipt| snapshot.receipt.add(receipt));
         snapshot.peers = Part::Got(peers);
     }
     if topics.contains(&Topic::Replication) {
         snapshot.sentinels = sentinels(node, snapshot).await;
     }
-}
-
-fn add(snapshot: &mut Snapshot, receipt: Receipt) {
-    snapshot.receipt.commands += receipt.commands;
-    snapshot.receipt.pings += receipt.pings;
 }
 
 /// Where the others are, as the server knows them; without itself.
@@ -57,7 +52,7 @@ async fn places(node: &Node, snapshot: &mut Snapshot) -> Vec<(String, u16)> {
 async fn nodes(node: &Node, snapshot: &mut Snapshot) -> Part<Vec<crate::replies::ClusterNode>> {
     match tokio::time::timeout(PATIENCE, ask_one(node.clone(), String::new(), true)).await {
         Ok(Ok((peer, receipt))) => {
-            add(snapshot, receipt);
+            snapshot.receipt.add(receipt);
             peer.nodes
         }
         Ok(Err(error)) => Part::Denied(format!("{error:#}")),
@@ -120,7 +115,7 @@ async fn sentinels(node: &Node, snapshot: &mut Snapshot) -> Part<Vec<SentinelSee
     for node in nodes {
         match tokio::time::timeout(PATIENCE, sentinel(&node, service)).await {
             Ok(Ok((sentinel, receipt))) => {
-                add(snapshot, receipt);
+                snapshot.receipt.add(receipt);
                 seen.push(sentinel);
             }
             Ok(Err(error)) => refused.push(format!("{}: {error:#}", node.address)),

@@ -49,8 +49,6 @@ pub struct Wanted {
     pub hot: bool,
     /// A busy loop on the server's machine, if that is ours.
     pub pauses: bool,
-    /// Keys, and how thoroughly.
-    pub keys: Option<Pass>,
 }
 
 /// How to take a snapshot.
@@ -99,17 +97,20 @@ pub async fn take(asker: &mut dyn Ask, options: &Options, phases: Wire) -> Resul
         }
         snapshot.host = Part::Got(host);
     }
-    // Last, because looking at keys adds hits to the statistics that were read before.
-    if let Some(pass) = options.wanted.keys {
-        let now_ms = u64::try_from(options.now.timestamp_millis()).unwrap_or(0);
-        let looked = keyspace::profile(&mut gate, pass, &snapshot.info, snapshot.config.got(), now_ms).await;
-        snapshot.keyspace = match looked {
-            Ok(profile) => Part::Got(profile),
-            Err(error) => Part::Denied(format!("{error:#}")),
-        };
-    }
     snapshot.receipt = gate.receipt();
     Ok(snapshot)
+}
+
+/// Looks at the keys of a server of which a snapshot was taken. After it, because that adds hits to the statistics that it holds.
+pub async fn look_at_keys(asker: &mut dyn Ask, pass: Pass, snapshot: &mut Snapshot) {
+    let mut gate = Gate::new(asker);
+    let now_ms = u64::try_from(snapshot.taken_at.timestamp_millis()).unwrap_or(0);
+    let looked = keyspace::profile(&mut gate, pass, &snapshot.info, snapshot.config.got(), now_ms).await;
+    snapshot.keyspace = match looked {
+        Ok(profile) => Part::Got(profile),
+        Err(error) => Part::Denied(format!("{error:#}")),
+    };
+    snapshot.receipt.add(gate.receipt());
 }
 
 /// INFO, all of it.
@@ -140,13 +141,17 @@ async fn ask_the_rest(gate: &mut Gate<'_>, options: &Options, snapshot: &mut Sna
     add(wanted.clients, "clients", &["CLIENT", "LIST"])?;
     add(wanted.slow, "slowlog", &["SLOWLOG", "GET", SLOWLOG_ENTRIES])?;
     add(wanted.slow && valkey, "large", &["COMMANDLOG", "GET", SLOWLOG_ENTRIES, "large-reply"])?;
+    if wanted.slow && !valkey {
+        snapshot.large_replies = Part::Unsupported("COMMANDLOG is Valkey's".to_owned());
+    }
     add(wanted.memory, "memory", &["MEMORY", "STATS"])?;
     add(wanted.users, "default", &["ACL", "GETUSER", "default"])?;
     add(wanted.refusals, "denied", &["ACL", "LOG", "128"])?;
     add(cluster, "cluster", &["CLUSTER", "INFO"])?;
     add(wanted.nodes && cluster, "nodes", &["CLUSTER", "NODES"])?;
     let version = snapshot.server.version_numbers();
-    let (counts_slots, counts_keys) = if valkey { (version >= (8, 0, 0), false) } else { (version >= (8, 2, 0), version >= (8, 6, 0)) };
+    let (counts_slots, counts_keys) =
+        if valkey { (version >= (8, 0, 0), false) } else { (version >= (8, 2, 0), version >= (8, 6, 0)) };
     add(wanted.hot && cluster && counts_slots, "slots", &["CLUSTER", "SLOT-STATS", "SLOTSRANGE", "0", "16383"])?;
     add(wanted.hot && counts_keys, "hot", &["HOTKEYS", "GET"])?;
     if wanted.hot && cluster && !counts_slots {
@@ -157,7 +162,8 @@ async fn ask_the_rest(gate: &mut Gate<'_>, options: &Options, snapshot: &mut Sna
     for ((name, _), reply) in list.iter().zip(replies) {
         match *name {
             "config" => {
-                snapshot.config = Part::of(reply, |reply| Some(Config::parse(reply)).filter(|config| !config.is_empty()))
+                snapshot.config =
+                    Part::of(reply, |reply| Some(Config::parse(reply)).filter(|config| !config.is_empty()))
             }
             "clients" => snapshot.clients = Part::of(reply, |reply| Some(Client::parse_list(reply.bytes()?))),
             "slowlog" => snapshot.slowlog = Part::of(reply, |reply| Some(SlowEntry::parse_list(reply))),

@@ -14,17 +14,14 @@ use crate::replies::{Info, Reply};
 #[async_trait]
 impl Ask for Connection {
     async fn ask(&mut self, questions: &[Question]) -> Result<Vec<Reply>> {
-        let commands: Vec<Cmd> = questions
-            .iter()
-            .map(|question| {
-                let mut command = Cmd::new();
-                for word in question.words() {
-                    command.arg(word.as_slice());
-                }
-                command
-            })
-            .collect();
-        let answers = self.pipeline(&commands).await?;
+        let commands = questions.iter().map(|question| {
+            let mut command = Cmd::new();
+            for word in question.words() {
+                command.arg(word.as_slice());
+            }
+            command
+        });
+        let answers = self.pipeline_of(commands).await?;
         Ok(answers.into_iter().map(|answer| answer.map_or_else(|error| refusal(&error), reply)).collect())
     }
 }

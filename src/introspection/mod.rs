@@ -14,7 +14,7 @@ mod snapshot;
 mod topology;
 mod wire;
 
-pub use asking::{Options, Wanted, take};
+pub use asking::{Options, Wanted, look_at_keys, take};
 pub use gate::{Ask, Gate, NotAllowed, Question, Receipt};
 pub use host::HostFacts;
 pub use live::{server_facts, server_info, wire_of};

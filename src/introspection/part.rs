@@ -38,9 +38,9 @@ impl<T> Part<T> {
     pub fn need(&self, what: &str) -> Result<&T, String> {
         match self {
             Self::Got(value) => Ok(value),
-            Self::Denied(reason) => Err(format!("{what} is denied: {reason}")),
-            Self::Unsupported(reason) => Err(format!("{what} is not supported by this server: {reason}")),
-            Self::NotAsked => Err(format!("{what} was not asked for")),
+            Self::Denied(reason) => Err(format!("{what}: denied: {reason}")),
+            Self::Unsupported(reason) => Err(format!("{what}: not supported by this server: {reason}")),
+            Self::NotAsked => Err(format!("{what}: not asked for")),
         }
     }
 

@@ -37,13 +37,10 @@ impl HotKeys {
         };
         let list = |wanted: &str| {
             let found = pairs.iter().find(|(name, _)| name == wanted);
-            let entry = |(name, count): (&Reply, &Reply)| {
-                Some((name.bytes()?.to_vec(), u64::try_from(count.integer()?).ok()?))
-            };
+            let entry =
+                |(name, count): (&Reply, &Reply)| Some((name.bytes()?.to_vec(), u64::try_from(count.integer()?).ok()?));
             match found.map(|(_, value)| *value) {
-                Some(Reply::Map(entries)) => {
-                    entries.iter().filter_map(|(name, count)| entry((name, count))).collect()
-                }
+                Some(Reply::Map(entries)) => entries.iter().filter_map(|(name, count)| entry((name, count))).collect(),
                 Some(Reply::Array(items)) => {
                     items.chunks_exact(2).filter_map(|pair| entry((&pair[0], &pair[1]))).collect()
                 }

@@ -7,20 +7,15 @@ use crate::commands::Context;
 use crate::commands::backup::threads;
 use crate::commands::which::{self, Backup};
 use crate::connection::Node;
-use crate::diagnose::{self, Options, Report};
+use crate::diagnose::{self, Forecast, Options, Report};
 use crate::hint::{Interrupted, Misuse};
 use crate::introspection::keyspace::{KeyspaceProfile, RdbProfile};
+use crate::printer::words;
 use crate::progress::Unit;
 use crate::replies::Info;
 use crate::repository::manifest::{Manifest, Server};
-use crate::rules::Topic;
 use crate::verify::at_rest::{AtRest, AtRestError};
 use crate::verify::{VerifyError, live, pass};
-
-/// Whether rules of a topic look at keys.
-pub fn are_needed_by(topic: Topic) -> bool {
-    matches!(topic, Topic::Keyspace | Topic::Patterns)
-}
 
 /// Diagnoses a backup or a file: the report, and what it is about.
 pub async fn at_rest(backup: &Backup, options: &Options, context: &Context) -> Result<(Report, String)> {
@@ -59,7 +54,9 @@ async fn read(data: AtRest<'_>, options: &Options, context: &Context) -> Result<
                 _ => "corrupt",
             };
             let message = format!("{what} is damaged, and its keys cannot be judged: {}", finding.title);
-            Err(Misuse::which_backup(code, message).hint("`redis-ops verify` tells where, and what is still good").into())
+            Err(Misuse::which_backup(code, message)
+                .hint("`redis-ops verify` tells where, and what is still good")
+                .into())
         }
         Err(error) => Err(anyhow::Error::new(error).context(format!("look into {}", data.name()))),
     }
@@ -90,6 +87,16 @@ fn with_server(info: &Info, manifest: &Manifest) -> Info {
     let known: Vec<(&str, Option<&str>)> =
         fields.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name, Some(value))).collect();
     info.with(&known)
+}
+
+/// Says beforehand what looking at keys will cost the server.
+pub fn tell(forecast: Forecast, context: &Context) {
+    let (keys, hits) = (words::counted(forecast.keys, "key"), words::count(forecast.keyspace_hits));
+    if forecast.keys > 0 {
+        context.printer.say(&format!(
+            "looking at {keys}: adds {hits} keyspace hits to the server's statistics at most (`--via replication` adds none)"
+        ));
+    }
 }
 
 /// The keys of a server as it sends them to a replica: exact, without a command about any of them; the server forks once.

@@ -206,7 +206,10 @@ impl Profiler {
         let stats = &mut state.stats;
         stats.keys += 1;
         stats.bytes = stats.bytes.saturating_add(seen.bytes.unwrap_or(0));
-        *stats.types.entry(seen.kind.to_owned()).or_default() += 1;
+        match stats.types.get_mut(seen.kind) {
+            Some(count) => *count += 1,
+            None => _ = stats.types.insert(seen.kind.to_owned(), 1),
+        }
         match seen.ttl_ms {
             None => {
                 stats.without_ttl += 1;

@@ -60,11 +60,7 @@ pub(super) const CASES: &[Case_] = &[
     ("R11", QUIET, "peer 10.0.0.3:6379 master_replid:other maxmemory:50\npeer 10.0.0.2:6379 role:slave"),
     ("R12", W, "role:master\nbefore role:slave"),
     ("R12", W, "master_replid:a\nbefore master_replid:b"),
-    (
-        "R12",
-        W,
-        "seconds 600\ncluster cluster_current_epoch:8\nbefore_cluster cluster_current_epoch:5",
-    ),
+    ("R12", W, "seconds 600\ncluster cluster_current_epoch:8\nbefore_cluster cluster_current_epoch:5"),
     ("R12", C, "seconds 60\ncluster cluster_current_epoch:8\nbefore_cluster cluster_current_epoch:5"),
     ("R12", QUIET, "cluster cluster_current_epoch:8\nbefore_cluster cluster_current_epoch:8"),
     (

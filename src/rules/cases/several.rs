@@ -38,7 +38,10 @@ pub fn add(snapshot: &mut Snapshot, word: &str, rest: &str, words: &[&str]) {
             let reached = says.starts_with("OK");
             let quorum = Quorum { group: "mymaster".into(), reached, says: says.into() };
             let info = Info::parse(&format!("sentinel_tilt:{tilt}\n"));
-            push(&mut snapshot.sentinels, SentinelSeen { address: "10.0.0.7:26379".into(), info, groups: vec![quorum] });
+            push(
+                &mut snapshot.sentinels,
+                SentinelSeen { address: "10.0.0.7:26379".into(), info, groups: vec![quorum] },
+            );
         }
         "grew" => {
             let keys: f64 = number(words, 2);

@@ -41,7 +41,10 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 1000.0), ("critical", 10_000.0)],
         threshold: "the loop was held up for {warning} or {critical} µs at a time",
         why: "a neighbour or the hypervisor takes the processor away: every command of the server waits as long, whatever it is",
-        fix: &["redis-cli --intrinsic-latency 10, on the server's machine", "move the server to a machine with processors of its own"],
+        fix: &[
+            "redis-cli --intrinsic-latency 10, on the server's machine",
+            "move the server to a machine with processors of its own",
+        ],
         source: "Redis documentation, latency: 0.1 ms against 9.7 ms on a noisy machine",
         because_of: &["C19"],
         examine: jitter,

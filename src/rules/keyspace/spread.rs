@@ -14,7 +14,10 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 1.5), ("critical", 3.0), ("floor", 104_857_600.0), ("keys", 10_000.0)],
         threshold: "{warning} and {critical} times the median of the primaries in memory or keys, from {floorB} or {keys} keys on",
         why: "it is full while the others have room, and the slowest shard is the speed of the cluster",
-        fix: &["redis-cli --cluster rebalance <host>:<port>", "redis-ops diagnose patterns (A20: a hash tag that many keys share)"],
+        fix: &[
+            "redis-cli --cluster rebalance <host>:<port>",
+            "redis-ops diagnose patterns (A20: a hash tag that many keys share)",
+        ],
         source: "practice (redis-doctor)",
         because_of: &["A20"],
         weight: 58,
@@ -63,7 +66,9 @@ fn skew(case: &Case<'_>) -> Judged {
         let mut values: Vec<u64> = primaries.iter().map(|(_, info)| measure(info)).collect();
         values.sort_unstable();
         let median = values[values.len() / 2];
-        let Some((address, most)) = primaries.iter().map(|(address, info)| (*address, measure(info))).max_by_key(|(_, value)| *value) else {
+        let Some((address, most)) =
+            primaries.iter().map(|(address, info)| (*address, measure(info))).max_by_key(|(_, value)| *value)
+        else {
             continue;
         };
         let ratio = most as f64 / median.max(1) as f64;

@@ -18,7 +18,10 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 0.20), ("critical", 0.50), ("usec", 100_000.0), ("uses", 1000.0)],
         threshold: "{warning%} and {critical%} of the processor time or network bytes ({usec} µs at least), of the estimated uses ({uses} at least), or one slot's of a node's processor time",
         why: "one thread serves it, and neither a cluster nor a larger machine helps",
-        fix: &["keep it in the application for a second or two", "store copies under several names, and read one at random"],
+        fix: &[
+            "keep it in the application for a second or two",
+            "store copies under several names, and read one at random",
+        ],
         source: "Redis documentation, HOTKEYS; redis#15375 on why not to switch to LFU to find out",
         weight: 59,
         examine: hot_key,
@@ -61,7 +64,9 @@ fn hot_key(case: &Case<'_>) -> Judged {
     if let Some(judged) = from_slots(case) {
         return Ok(judged);
     }
-    skip("the server counts no uses: HOTKEYS START METRICS 2 CPU NET DURATION 10 (Redis 8.6), an LFU policy that is there already, or cluster-slot-stats-enabled yes")
+    skip(
+        "the server counts no uses: HOTKEYS START METRICS 2 CPU NET DURATION 10 (Redis 8.6), an LFU policy that is there already, or cluster-slot-stats-enabled yes",
+    )
 }
 
 fn from_hot_keys(case: &Case<'_>, hot: &HotKeys) -> Option<Finding> {
@@ -70,7 +75,8 @@ fn from_hot_keys(case: &Case<'_>, hot: &HotKeys) -> Option<Finding> {
         Some((*amount as f64 / total.max(1) as f64, escaped(key), *amount))
     };
     let cpu = share(&hot.by_cpu, hot.cpu_usec).filter(|_| hot.cpu_usec as f64 >= case.limit("usec"));
-    let network = share(&hot.by_network, hot.network_bytes).filter(|_| hot.cpu_usec as f64 >= case.limit("usec") || hot.cpu_usec == 0);
+    let network = share(&hot.by_network, hot.network_bytes)
+        .filter(|_| hot.cpu_usec as f64 >= case.limit("usec") || hot.cpu_usec == 0);
     let (of, (share, key, amount)) = match (cpu, network) {
         (Some(cpu), Some(network)) if network.0 > cpu.0 => ("network bytes", network),
         (Some(cpu), _) => ("processor µs", cpu),
@@ -127,7 +133,7 @@ fn from_slots(case: &Case<'_>) -> Option<Option<Finding>> {
 fn cold(case: &Case<'_>) -> Judged {
     let keyspace = case.keyspace()?;
     let Some(idle) = &keyspace.idle else {
-        return skip("the keys do not tell since when they are idle (an LFU policy counts uses instead)");
+        return skip("since when keys are idle is not known: asked of a sample only, and not under an LFU policy");
     };
     // A live server forgets at a restart when its keys were used, unless its policy is LRU.
     let uptime = case.snapshot.info.u64("uptime_in_seconds");
@@ -147,7 +153,9 @@ fn cold(case: &Case<'_>) -> Judged {
         .evidence("example", idle.example.clone())
         .evidence("looked_at", keyspace.confidence());
     Ok(Some(match &idle.example {
-        Some(example) => finding.fix(format!("EXPIRE {} 604800 (and others like it)", quoted(example))).fix("in the application: a time to live for what is written"),
+        Some(example) => finding
+            .fix(format!("EXPIRE {} 604800 (and others like it)", quoted(example)))
+            .fix("in the application: a time to live for what is written"),
         None => finding,
     }))
 }
@@ -160,7 +168,9 @@ fn average(case: &Case<'_>) -> Judged {
         return Ok(None);
     }
     // 0 is what a server says that has not looked yet.
-    let told: f64 = databases.values().map(|database| database.avg_ttl_ms as f64 * database.expires as f64).sum::<f64>() / expires as f64;
+    let told: f64 =
+        databases.values().map(|database| database.avg_ttl_ms as f64 * database.expires as f64).sum::<f64>()
+            / expires as f64;
     let with_ttl = keyspace.seen - keyspace.without_ttl.min(keyspace.seen);
     if (with_ttl as f64) < case.limit("keys") || told <= 0.0 {
         return Ok(None);

@@ -39,7 +39,11 @@ fn unbounded(case: &Case<'_>) -> Judged {
         let now = low * keyspace.total as f64;
         let Some(then) = oldest.keys.get(&prefix.name).map(|estimate| estimate.most) else { continue };
         let grew = now - then;
-        if grew >= case.limit("keys") && grew >= then * case.limit("growth") && rises(&prefix.name, before) && worst.as_ref().is_none_or(|(other, ..)| grew > *other) {
+        if grew >= case.limit("keys")
+            && grew >= then * case.limit("growth")
+            && rises(&prefix.name, before)
+            && worst.as_ref().is_none_or(|(other, ..)| grew > *other)
+        {
             worst = Some((grew, prefix, then));
         }
     }

@@ -49,7 +49,6 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("critical", 100.0)],
         threshold: "any; critical from {critical} keys",
         why: "all who lack the value share one key, and see each other's data",
-        fix: &["in the application: refuse to make a name from an absent value"],
         weight: 60,
         examine: placeholders,
         ..A
@@ -149,7 +148,13 @@ fn placeholders(case: &Case<'_>) -> Judged {
     let keyspace = case.keyspace()?;
     let Some((count, examples)) = keyspace.oddities.get(&Oddity::Placeholder) else { return Ok(None) };
     let finding = if *count as f64 >= case.limit("critical") { case.critical() } else { case.warning() };
-    Ok(Some(finding.evidence("keys", *count).evidence("examples", examples.clone())))
+    let finding = finding.evidence("keys", *count).evidence("examples", examples.clone());
+    let finding = finding.fix("in the application: refuse to make a name from an absent value");
+    Ok(Some(
+        examples
+            .iter()
+            .fold(finding, |finding, key| finding.fix(format!("UNLINK {} (once nobody reads it)", quoted(key)))),
+    ))
 }
 
 fn queue(case: &Case<'_>) -> Judged {

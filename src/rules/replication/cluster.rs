@@ -76,7 +76,9 @@ fn state(case: &Case<'_>) -> Judged {
     let nodes = case.snapshot.nodes.got().map_or(&[] as &[ClusterNode], Vec::as_slice);
     let lost = nodes.iter().filter(|node| node.is_lost() && !node.slots.is_empty());
     let finding = lost.fold(finding, |finding, node| {
-        finding.evidence("lost_node", node.address()).fix(format!("bring {} back, or promote a replica of it", node.address()))
+        finding
+            .evidence("lost_node", node.address())
+            .fix(format!("bring {} back, or promote a replica of it", node.address()))
     });
     let unassigned = unassigned(nodes);
     let finding = unassigned.iter().take(RANGES_SHOWN).fold(finding, |finding, (first, last)| {
@@ -164,10 +166,14 @@ fn claimed_twice(case: &Case<'_>) -> Option<Finding> {
     })?;
     let older = if one.2.epoch <= other.2.epoch { one.2 } else { other.2 };
     Some(
-        case.critical()
-            .evidence("slot", other.0)
-            .evidence("claimed_by", vec![one.2.address(), other.2.address()])
-            .fix(format!("on {}: CLUSTER DELSLOTSRANGE {} {} (its claim is the older)", older.address(), other.0, one.1.min(other.1))),
+        case.critical().evidence("slot", other.0).evidence("claimed_by", vec![one.2.address(), other.2.address()]).fix(
+            format!(
+                "on {}: CLUSTER DELSLOTSRANGE {} {} (its claim is the older)",
+                older.address(),
+                other.0,
+                one.1.min(other.1)
+            ),
+        ),
     )
 }
 
@@ -182,14 +188,18 @@ fn orphans(case: &Case<'_>) -> Judged {
         primary.is_none_or(ClusterNode::is_lost).then_some((node, id, primary))
     });
     let Some((node, id, primary)) = stuck else { return Ok(None) };
-    let finding = case.critical().evidence("replica", node.address()).evidence("primary", primary.map_or(id, |primary| primary.address()));
+    let finding = case
+        .critical()
+        .evidence("replica", node.address())
+        .evidence("primary", primary.map_or(id, |primary| primary.address()));
     let serves = primary.is_some_and(|primary| !primary.slots.is_empty());
     let finding = finding.evidence("primary_had_slots", serves);
     // Without the slots of its primary there is nothing to take over: it can only follow somebody else.
     if serves {
         return Ok(Some(finding.fix(format!("on {}: CLUSTER FAILOVER TAKEOVER", node.address()))));
     }
-    let replicas = |primary: &&ClusterNode| nodes.iter().filter(|node| node.primary.as_ref() == Some(&primary.id)).count();
+    let replicas =
+        |primary: &&ClusterNode| nodes.iter().filter(|node| node.primary.as_ref() == Some(&primary.id)).count();
     let living = nodes.iter().filter(|node| node.is("master") && !node.is_lost() && !node.slots.is_empty());
     let other = living.min_by_key(replicas).map_or("<id of a primary>", |primary| primary.id.as_str());
     Ok(Some(finding.fix(format!("on {}: CLUSTER REPLICATE {other}", node.address()))))

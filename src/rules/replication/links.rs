@@ -130,7 +130,7 @@ fn link(case: &Case<'_>) -> Judged {
         finding
             .evidence("syncing", primary.syncing)
             .fix(format!("redis-ops health --host {} --port {}", primary.host, primary.port))
-            .fix("CONFIG GET masterauth, and compare with the primary's password"),
+            .fix("CONFIG SET masterauth <the primary's password> (if it refuses ours: the server's log tells)"),
     ))
 }
 

@@ -25,7 +25,10 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("critical", 3.0), ("seconds", 60.0)],
         threshold: "once between two readings; critical {critical} times, and as often in {seconds} s",
         why: "each change loses what was not yet replicated; when it goes on, several coordinators fight over who decides",
-        fix: &["see who promotes: the logs of the Sentinels or of the operator", "redis-ops diagnose replication --window 60s"],
+        fix: &[
+            "see who promotes: the logs of the Sentinels or of the operator",
+            "redis-ops diagnose replication --window 60s",
+        ],
         source: "practice (BetterDB)",
         weight: 70,
         examine: churn,
@@ -69,7 +72,8 @@ fn drift(case: &Case<'_>) -> Judged {
             None => skip("no other server has this data set"),
         };
     }
-    let all = related.filter_map(|peer| Some((peer, differences(case, peer).into_iter().rev().max_by_key(|other| other.severity)?)));
+    let all = related
+        .filter_map(|peer| Some((peer, differences(case, peer).into_iter().rev().max_by_key(|other| other.severity)?)));
     let Some((peer, worst)) = all.max_by_key(|(_, difference)| difference.severity) else { return Ok(None) };
     let names: Vec<&str> = differences(case, peer).iter().map(|difference| difference.name).collect();
     let finding = case
@@ -118,7 +122,13 @@ fn differences(case: &Case<'_>, peer: &Peer) -> Vec<Difference> {
         (!facts.version.is_empty()).then(|| format!("{} {}", facts.name, facts.version))
     };
     let (ours, theirs) = (version(info), version(&peer.info));
-    add(Warning, "version", ours.as_deref(), theirs.as_deref(), Some(format!("bring both to one version: this server and {}", peer.address)));
+    add(
+        Warning,
+        "version",
+        ours.as_deref(),
+        theirs.as_deref(),
+        Some(format!("bring both to one version: this server and {}", peer.address)),
+    );
     let word = |info: &Info| info.flag("aof_enabled").map(|on| if on { "yes" } else { "no" });
     add(Note, "appendonly", word(info), word(&peer.info), None);
     let save = case.snapshot.config.got().and_then(|config| config.get("save"));
@@ -167,7 +177,10 @@ fn quorum(case: &Case<'_>) -> Judged {
                 .evidence("sentinel", seen.address.as_str())
                 .evidence("says", group.says.as_str())
                 .fix("bring the missing Sentinels back, or add one")
-                .fix(format!("on {}: SENTINEL RESET {} (forgets Sentinels that are gone for good)", seen.address, group.group)),
+                .fix(format!(
+                    "on {}: SENTINEL RESET {} (forgets Sentinels that are gone for good)",
+                    seen.address, group.group
+                )),
         ));
     }
     let tilted = sentinels.iter().find(|seen| seen.info.u64("sentinel_tilt") == Some(1));
