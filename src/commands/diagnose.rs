@@ -180,7 +180,8 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
             let runs = history.as_ref().map_or(&[][..], History::runs);
             let past = Past { compared: remembered.as_ref(), runs };
             let report =
-                diagnose::live(&server.node, &options, &past, known, &|cost| keys::tell(cost, context)).await?;
+                diagnose::live(&server.node, &options, &past, known, &|cost| keys::tell(cost, settings, context))
+                    .await?;
             if let Some(history) = &mut history {
                 trend = history.runs().iter().filter_map(|run| run.info.u64("used_memory")).collect();
                 trend.extend(report.snapshot.info.u64("used_memory"));

@@ -45,7 +45,15 @@ async fn places(node: &Node, snapshot: &mut Snapshot) -> Vec<(String, u16)> {
     }
     match &snapshot.server.primary {
         Some(link) => vec![(link.host.clone(), link.port)],
-        None => snapshot.server.replicas.iter().map(|line| (line.ip.clone(), line.port)).take(ASKED).collect(),
+        // Whoever takes a backup is in the list, too, and listens nowhere.
+        None => snapshot
+            .server
+            .replicas
+            .iter()
+            .filter(|line| line.port != 0)
+            .map(|line| (line.ip.clone(), line.port))
+            .take(ASKED)
+            .collect(),
     }
 }
 

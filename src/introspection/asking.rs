@@ -85,6 +85,10 @@ pub async fn take(asker: &mut dyn Ask, options: &Options, phases: Wire) -> Resul
         tokio::time::sleep(options.window.saturating_sub(begun.elapsed())).await;
         second_reading(&mut gate, options, begun, &mut snapshot).await?;
     }
+    // A CLIENT LIST of ten thousand takes its time, too, and that is ours.
+    if let Part::Got(entries) = &mut snapshot.slowlog {
+        entries.retain(|entry| entry.name != OWN_NAME);
+    }
     if options.path.local {
         let mut host = HostFacts::read(snapshot.info.u64("process_id"));
         if options.wanted.pauses {
@@ -152,6 +156,8 @@ async fn ask_the_rest(gate: &mut Gate<'_>, options: &Options, snapshot: &mut Sna
     let version = snapshot.server.version_numbers();
     let (counts_slots, counts_keys) =
         if valkey { (version >= (8, 0, 0), false) } else { (version >= (8, 2, 0), version >= (8, 6, 0)) };
+    // Side by side in one write: nobody else's command comes between them.
+    add(wanted.hot && cluster && counts_slots, "keys", &["INFO", "keyspace"])?;
     add(wanted.hot && cluster && counts_slots, "slots", &["CLUSTER", "SLOT-STATS", "SLOTSRANGE", "0", "16383"])?;
     add(wanted.hot && counts_keys, "hot", &["HOTKEYS", "GET"])?;
     if wanted.hot && cluster && !counts_slots {
@@ -172,6 +178,11 @@ async fn ask_the_rest(gate: &mut Gate<'_>, options: &Options, snapshot: &mut Sna
             "default" => snapshot.default_user = Part::of(reply, AclUser::parse),
             "denied" => snapshot.denied = Part::of(reply, |reply| Some(DeniedAccess::parse_list(reply))),
             "nodes" => snapshot.nodes = Part::of(reply, |reply| Some(ClusterNode::parse_list(reply.bytes()?))),
+            "keys" => {
+                snapshot.keys_at_slots = Part::of(reply, |reply| {
+                    Some(Info::from_bytes(reply.bytes()?).databases().values().map(|database| database.keys).sum())
+                })
+            }
             "slots" => snapshot.slots = Part::of(reply, |reply| Some(SlotStats::parse_list(reply))),
             "hot" => snapshot.hot_keys = Part::of(reply, HotKeys::parse),
             _ => snapshot.cluster = Part::of(reply, |reply| Some(Info::from_bytes(reply.bytes()?))),
@@ -271,7 +282,9 @@ async fn second_reading(gate: &mut Gate<'_>, options: &Options, begun: Instant, 
     if let (true, Part::Got(entries)) = (options.wanted.slow, &mut snapshot.slowlog) {
         let newest = gate.one(Question::new(&["SLOWLOG", "GET", SLOWLOG_ENTRIES])?).await?;
         let now = SlowEntry::parse_list(&newest);
-        snapshot.slowlog_gained = Part::Got(last_id(&now).saturating_sub(last_id(entries)));
+        let before = last_id(entries);
+        let own = now.iter().filter(|entry| entry.id >= before && entry.name == OWN_NAME).count() as u64;
+        snapshot.slowlog_gained = Part::Got(last_id(&now).saturating_sub(before).saturating_sub(own));
         *entries = now;
     }
     Ok(())

@@ -51,6 +51,8 @@ pub struct Snapshot {
     pub nodes_before: Part<Vec<ClusterNode>>,
     /// CLUSTER SLOT-STATS of the slots that this node serves.
     pub slots: Part<Vec<SlotStats>>,
+    /// Keys of all databases at the moment of `slots`.
+    pub keys_at_slots: Part<u64>,
     /// HOTKEYS GET.
     pub hot_keys: Part<HotKeys>,
     /// The other servers of the deployment.
@@ -150,6 +152,7 @@ impl Snapshot {
             nodes: Part::NotAsked,
             nodes_before: Part::NotAsked,
             slots: Part::NotAsked,
+            keys_at_slots: Part::NotAsked,
             hot_keys: Part::NotAsked,
             peers: Part::NotAsked,
             sentinels: Part::NotAsked,

@@ -24,6 +24,8 @@ pub struct ClusterNode {
     pub epoch: u64,
     /// Ranges of slots it serves, both ends included. Slots on the move are left out.
     pub slots: Vec<(u16, u16)>,
+    /// Slots on the move, to it or from it; only a node itself tells that.
+    pub moving: usize,
 }
 
 impl ClusterNode {
@@ -42,7 +44,9 @@ impl ClusterNode {
         let place = parts.next()?.split('@').next()?;
         let (host, port) = place.rsplit_once(':')?;
         let hostname = parts.next().filter(|name| !name.contains('=')).unwrap_or_default();
-        let slots = words.skip(1).filter(|word| !word.starts_with('[')).filter_map(|word| {
+        let words: Vec<&str> = words.skip(1).collect();
+        let moving = words.iter().filter(|word| word.starts_with('[')).count();
+        let slots = words.into_iter().filter(|word| !word.starts_with('[')).filter_map(|word| {
             let (first, last) = word.split_once('-').unwrap_or((word, word));
             Some((first.parse().ok()?, last.parse().ok()?))
         });
@@ -55,6 +59,7 @@ impl ClusterNode {
             primary: (primary != "-").then(|| primary.to_owned()),
             epoch,
             slots: slots.collect(),
+            moving,
         })
     }
 
@@ -91,6 +96,7 @@ mod tests {
         assert_eq!((nodes[1].hostname.as_str(), nodes[1].slots.as_slice()), ("host-2", &[(5461, 10922)][..]));
         assert_eq!((nodes[2].address().as_str(), nodes[2].hostname.as_str()), ("::1:30003", ""));
         assert_eq!(nodes[2].slots, [(10923, 16382), (16383, 16383)], "a slot on the move is not served twice");
+        assert_eq!(nodes.iter().map(|node| node.moving).collect::<Vec<_>>(), [0, 0, 1, 0]);
         assert!(nodes[3].is_lost() && !nodes[0].is_lost());
     }
 }

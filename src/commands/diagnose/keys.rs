@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 
+use super::Settings;
 use crate::capture::source::{self, ReadFrom};
 use crate::commands::Context;
 use crate::commands::backup::threads;
@@ -90,9 +91,10 @@ fn with_server(info: &Info, manifest: &Manifest) -> Info {
 }
 
 /// Says beforehand what looking at keys will cost the server.
-pub fn tell(forecast: Forecast, context: &Context) {
+pub fn tell(forecast: Forecast, settings: &Settings, context: &Context) {
     let (keys, hits) = (words::counted(forecast.keys, "key"), words::count(forecast.keyspace_hits));
-    if forecast.keys > 0 {
+    // Who watches sees the receipt of each look, and a line more would scroll the table away.
+    if forecast.keys > 0 && settings.watch.is_none() {
         context.printer.say(&format!(
             "looking at {keys}: adds {hits} keyspace hits to the server's statistics at most (`--via replication` adds none)"
         ));

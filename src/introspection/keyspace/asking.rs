@@ -286,8 +286,11 @@ impl Look<'_, '_> {
     }
 }
 
+/// A name or a cursor.
+type Bytes = Vec<u8>;
+
 /// The next cursor, `None` at the end, and the keys.
-fn scanned_page(reply: Reply) -> Result<(Option<Vec<u8>>, Vec<Vec<u8>>)> {
+fn scanned_page(reply: Reply) -> Result<(Option<Bytes>, Vec<Bytes>)> {
     refused(&reply).context("scan the keys")?;
     let Reply::Array(parts) = reply else { anyhow::bail!("SCAN answered something else") };
     let mut parts = parts.into_iter();

@@ -40,7 +40,7 @@ pub fn purpose(key: &[u8]) -> Option<Purpose> {
     let mut segments = key.split(|byte| SEPARATORS.contains(byte)).filter(|part| !part.is_empty());
     // A name of one word is the thing itself (`token`), not one of many.
     let (first, second) = (segments.next()?, segments.next()?);
-    let last = segments.last().unwrap_or(second);
+    let last = segments.next_back().unwrap_or(second);
     let is = |segment: &[u8], words: &[&str]| words.iter().any(|word| segment.eq_ignore_ascii_case(word.as_bytes()));
     WORDS.iter().find_map(|(purpose, words)| {
         let front = is(first, words) || is(second, words);

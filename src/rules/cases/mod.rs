@@ -146,6 +146,7 @@ fn given(text: &str) -> Given {
             "peer" | "unreachable" | "node" | "node_before" | "claims" | "slot" | "hot" | "sentinel" | "grew" => {
                 several::add(&mut snapshot, word, rest, &words)
             }
+            "held" => snapshot.keys_at_slots = Part::Got(rest.parse().expect("a count")),
             "before_cluster" => before_cluster.push(rest.to_owned()),
             "user" => {
                 snapshot.default_user = Part::Got(AclUser {

@@ -114,11 +114,9 @@ fn near_the_limit(case: &Case<'_>) -> Judged {
     };
     let share = all as f64 / limit.max(1) as f64;
     Ok(case.grade(share).map(|finding| {
-        finding
-            .evidence("connections", all)
-            .evidence("maxclients", limit)
-            .evidence("share", percent(share))
-            .fix(format!("CONFIG SET maxclients {}", limit.saturating_mul(2)))
+        finding.evidence("connections", all).evidence("maxclients", limit).evidence("share", percent(share)).fix(
+            format!("CONFIG SET maxclients {} (the process needs as many files: ulimit -n)", limit.saturating_mul(2)),
+        )
     }))
 }
 

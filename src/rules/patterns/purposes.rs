@@ -131,10 +131,15 @@ fn immortal(case: &Case<'_>, finding: Finding, stats: &PurposeStats, count: u64,
         .evidence("of", stats.keys)
         .evidence("examples", stats.examples_without_ttl.clone())
         .evidence("looked_at", keyspace.confidence());
+    // Who has set one meanwhile keeps it; servers before 7.0 do not know the word.
+    let major =
+        case.snapshot.info.get("redis_version").and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+    let knows_nx = major.is_some_and(|major| major >= 7);
+    let only = if knows_nx { " NX" } else { "" };
     let finding = stats
         .examples_without_ttl
         .iter()
-        .fold(finding, |finding, key| finding.fix(format!("{} {} {ttl}", command(ttl), quoted(key))));
+        .fold(finding, |finding, key| finding.fix(format!("{} {} {ttl}{only}", command(ttl), quoted(key))));
     Ok(Some(finding))
 }
 
