@@ -1,5 +1,6 @@
 //! The gate: one list of read-only commands. What is not on it cannot be sent, and what is sent is counted.
 
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -94,7 +95,20 @@ pub trait Ask: Send {
     ///
     /// The connection broke or timed out.
     async fn ask(&mut self, questions: &[Question]) -> anyhow::Result<Vec<Reply>>;
+
+    /// Sends all and goes on; what is sent afterwards is answered afterwards. Whoever cannot do that waits here.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ask::ask`], now or when the answers are waited for.
+    async fn send(&mut self, questions: &[Question]) -> anyhow::Result<Coming> {
+        let replies = self.ask(questions).await?;
+        Ok(Box::pin(std::future::ready(Ok(replies))))
+    }
 }
+
+/// Answers that are on their way.
+pub type Coming = Pin<Box<dyn Future<Output = anyhow::Result<Vec<Reply>>> + Send>>;
 
 /// What a diagnosis cost the server.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -138,6 +152,22 @@ impl<'a> Gate<'a> {
     ///
     /// The connection broke, or sent fewer answers than there were questions.
     pub async fn ask(&mut self, questions: &[Question]) -> anyhow::Result<Vec<Reply>> {
+        self.count(questions);
+        complete(self.asker.ask(questions).await?, questions.len())
+    }
+
+    /// Sends the questions in one write, and goes on before they are answered.
+    ///
+    /// # Errors
+    ///
+    /// As [`Gate::ask`].
+    pub async fn send(&mut self, questions: &[Question]) -> anyhow::Result<Coming> {
+        self.count(questions);
+        let (coming, count) = (self.asker.send(questions).await?, questions.len());
+        Ok(Box::pin(async move { complete(coming.await?, count) }))
+    }
+
+    fn count(&mut self, questions: &[Question]) {
         for question in questions {
             if question.words.first().is_some_and(|word| word == b"PING") {
                 self.receipt.pings += 1;
@@ -146,9 +176,6 @@ impl<'a> Gate<'a> {
             }
             self.receipt.keyspace_hits_added += question.hits;
         }
-        let replies = self.asker.ask(questions).await?;
-        anyhow::ensure!(replies.len() == questions.len(), "{} answers to {} commands", replies.len(), questions.len());
-        Ok(replies)
     }
 
     /// One question.
@@ -175,6 +202,11 @@ impl<'a> Gate<'a> {
     pub fn receipt(&self) -> Receipt {
         Receipt { seconds: self.begun.elapsed().as_secs_f64(), ..self.receipt }
     }
+}
+
+fn complete(replies: Vec<Reply>, count: usize) -> anyhow::Result<Vec<Reply>> {
+    anyhow::ensure!(replies.len() == count, "{} answers to {count} commands", replies.len());
+    Ok(replies)
 }
 
 #[cfg(test)]

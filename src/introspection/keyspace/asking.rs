@@ -15,8 +15,6 @@ use crate::replies::{Config, Database, Info, Reply};
 
 /// Keys drawn in one write.
 const BATCH: usize = 500;
-/// COUNT of SCAN.
-const SCAN_COUNT: usize = 1000;
 /// Keys of the first page: nobody knows yet how long their names are.
 const FIRST_PAGE: usize = 50;
 /// Bytes of names in one page: names may be long, up to 512 MiB each.
@@ -105,15 +103,15 @@ fn compact_limits(config: Option<&Config>) -> CompactLimits {
     }
 }
 
-fn refused(reply: &Reply) -> Result<()> {
+pub(super) fn refused(reply: &Reply) -> Result<()> {
     match reply {
         Reply::Error(message) => anyhow::bail!("{message}"),
         _ => Ok(()),
     }
 }
 
-struct Look<'a, 'b> {
-    gate: &'a mut Gate<'b>,
+pub(super) struct Look<'a, 'b> {
+    pub(super) gate: &'a mut Gate<'b>,
     profiler: &'a mut Profiler,
     streams: &'a mut Vec<(u32, Vec<u8>)>,
     database: u32,
@@ -127,7 +125,7 @@ struct Look<'a, 'b> {
 }
 
 /// A key of which the first questions are answered.
-struct Half {
+pub(super) struct Half {
     key: Vec<u8>,
     kind: String,
     ttl_ms: Option<u64>,
@@ -146,14 +144,14 @@ impl Look<'_, '_> {
     }
 
     /// So many keys that their names fit into a page; a few as long as nobody knows how long they are.
-    fn page(&self, most: usize) -> usize {
+    pub(super) fn page(&self, most: usize) -> usize {
         match self.names {
             0 => most.min(FIRST_PAGE),
             names => (PAGE_BYTES / (self.name_bytes / names).max(1)).clamp(1, most),
         }
     }
 
-    fn note_names(&mut self, keys: &[Vec<u8>]) {
+    pub(super) fn note_names(&mut self, keys: &[Vec<u8>]) {
         self.names += keys.len();
         self.name_bytes += keys.iter().map(Vec::len).sum::<usize>();
     }
@@ -189,35 +187,8 @@ impl Look<'_, '_> {
         Ok(())
     }
 
-    /// Looks at every key. One write holds the first questions about a page, the second ones about the page before, and asks for the
-    /// next: a round trip a page.
-    async fn scan(&mut self) -> Result<()> {
-        let (mut cursor, mut page, mut halves) = (Some(b"0".to_vec()), Vec::new(), Vec::new());
-        while cursor.is_some() || !page.is_empty() || !halves.is_empty() {
-            let mut questions = self.first_questions(&page)?;
-            let n_first = questions.len();
-            questions.extend(second_questions(&halves)?);
-            let n_second = questions.len() - n_first;
-            if let Some(cursor) = &cursor {
-                let count = self.page(SCAN_COUNT).to_string();
-                questions.push(Question::new(&[b"SCAN" as &[u8], cursor, b"COUNT", count.as_bytes()])?);
-            }
-            let mut first = self.gate.ask(&questions).await?;
-            let scanned = cursor.is_some().then(|| first.pop()).flatten();
-            let second = first.split_off(n_first);
-            debug_assert_eq!(second.len(), n_second);
-            self.note(&halves, second);
-            halves = self.halves(std::mem::take(&mut page), first)?;
-            if let Some(reply) = scanned {
-                (cursor, page) = scanned_page(reply)?;
-                self.note_names(&page);
-            }
-        }
-        Ok(())
-    }
-
     /// What is asked of every key: its type, its size, how much it is used, and when it ends where any key does.
-    fn first_questions(&self, keys: &[Vec<u8>]) -> Result<Vec<Question>> {
+    pub(super) fn first_questions(&self, keys: &[Vec<u8>]) -> Result<Vec<Question>> {
         let mut questions = Vec::with_capacity(keys.len() * 4 + 1);
         for key in keys {
             questions.push(Question::new(&[b"TYPE" as &[u8], key])?);
@@ -232,7 +203,7 @@ impl Look<'_, '_> {
         Ok(questions)
     }
 
-    fn halves(&self, keys: Vec<Vec<u8>>, answers: Vec<Reply>) -> Result<Vec<Half>> {
+    pub(super) fn halves(&self, keys: Vec<Vec<u8>>, answers: Vec<Reply>) -> Result<Vec<Half>> {
         let number = |reply: &Reply| reply.integer().and_then(|number| u64::try_from(number).ok());
         let mut halves = Vec::with_capacity(keys.len());
         let of_a_key = 2 + usize::from(self.expires) + usize::from(self.used.is_some());
@@ -257,7 +228,7 @@ impl Look<'_, '_> {
     }
 
     /// Tells the profiler about keys of which everything is answered.
-    fn note(&mut self, halves: &[Half], answers: Vec<Reply>) {
+    pub(super) fn note(&mut self, halves: &[Half], answers: Vec<Reply>) {
         let mut answers = answers.into_iter();
         for half in halves {
             let wanted = wanted(half);
@@ -286,21 +257,7 @@ impl Look<'_, '_> {
     }
 }
 
-/// A name or a cursor.
-type Bytes = Vec<u8>;
-
-/// The next cursor, `None` at the end, and the keys.
-fn scanned_page(reply: Reply) -> Result<(Option<Bytes>, Vec<Bytes>)> {
-    refused(&reply).context("scan the keys")?;
-    let Reply::Array(parts) = reply else { anyhow::bail!("SCAN answered something else") };
-    let mut parts = parts.into_iter();
-    let cursor = parts.next().and_then(into_bytes).context("SCAN without a cursor")?;
-    let Some(Reply::Array(keys)) = parts.next() else { anyhow::bail!("SCAN answered something else") };
-    let keys = keys.into_iter().filter_map(into_bytes).collect();
-    Ok(((cursor != b"0").then_some(cursor), keys))
-}
-
-fn into_bytes(reply: Reply) -> Option<Vec<u8>> {
+pub(super) fn into_bytes(reply: Reply) -> Option<Vec<u8>> {
     match reply {
         Reply::Bytes(bytes) => Some(bytes),
         _ => None,
@@ -308,7 +265,7 @@ fn into_bytes(reply: Reply) -> Option<Vec<u8>> {
 }
 
 /// Lengths and encodings, where they can tell something.
-fn second_questions(halves: &[Half]) -> Result<Vec<Question>> {
+pub(super) fn second_questions(halves: &[Half]) -> Result<Vec<Question>> {
     let mut questions = Vec::new();
     for half in halves {
         let wanted = wanted(half);

@@ -181,12 +181,14 @@ impl Visit for RdbProfile {
         let number =
             self.kind == "string" && std::str::from_utf8(&self.text).is_ok_and(|text| text.parse::<i64>().is_ok());
         let length = if self.kind == "string" { self.length } else { end.n_elements };
+        // A string that repeats itself is short in the file and as long as it is in memory.
+        let bytes = if self.kind == "string" { end.raw_length.max(self.length) } else { end.raw_length };
         self.profiler.note(&KeySeen {
             database: self.database,
             key: &self.key,
             kind: self.kind,
             ttl_ms: self.ttl_ms,
-            bytes: Some(end.raw_length.saturating_add(self.key.len() as u64)),
+            bytes: Some(bytes.saturating_add(self.key.len() as u64)),
             length: (self.kind != "module").then_some(length),
             encoding: if number { "int" } else { "" },
             idle_seconds: self.idle_seconds,

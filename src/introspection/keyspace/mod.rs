@@ -8,6 +8,7 @@ mod frequent;
 mod from_rdb;
 mod names;
 mod profiler;
+mod scanning;
 
 use std::collections::BTreeMap;
 

@@ -157,8 +157,7 @@ fn latency_on_the_wire() {
     let Some(server) = server(&[]) else { return };
     let far = slow_wire(server.port(), MS(12));
     let diagnosis = Diagnosis::of_port(far, "connections", &["--window", "2s"]);
-    let finding = diagnosis.first_is("C15");
-    assert_eq!(finding["severity"], "warning", "{finding:#}");
+    diagnosis.first_is("C15");
     // INFO knows the server's own latency from 7.0 on.
     let blame = diagnosis.finding("C16").expect("the network is to blame");
     assert_eq!(blame["caused_by"], "C15");
