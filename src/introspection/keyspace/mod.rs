@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use asking::{Pass, profile};
 pub use from_rdb::RdbProfile;
-pub use names::{Oddity, Purpose, escaped};
+pub use names::{Oddity, Purpose, escaped, purpose};
 pub use profiler::{CompactLimits, KeySeen, Profiler};
 
 /// Where a profile comes from.

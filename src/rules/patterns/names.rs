@@ -125,7 +125,7 @@ fn naming(case: &Case<'_>) -> Judged {
     let keyspace = case.keyspace()?;
     let mut finding = case.warning();
     if let Some((one, other, reason)) = keyspace.variants.first() {
-        finding = finding.evidence("prefixes", format!("{one} and {other}: {reason}"));
+        finding = finding.evidence("prefixes", format!("{one} and {other} ({reason})"));
     }
     let total: u64 = keyspace.separators.values().sum();
     let rare = keyspace.separators.iter().filter(|(_, count)| {

@@ -5,7 +5,7 @@ use super::super::keyspace::quoted;
 use super::super::rule::{Judged, Rule, Skipped};
 use super::A;
 use crate::finding::Finding;
-use crate::introspection::keyspace::{Purpose, PurposeStats};
+use crate::introspection::keyspace::{Purpose, PurposeStats, purpose as purpose_of};
 
 pub(in super::super) const RULES: &[Rule] = &[
     Rule {
@@ -124,8 +124,20 @@ fn purpose(case: &Case<'_>, purpose: Purpose) -> Result<PurposeStats, Skipped> {
     Ok(case.keyspace()?.purpose(purpose))
 }
 
-fn immortal(case: &Case<'_>, finding: Finding, stats: &PurposeStats, count: u64, ttl: &str) -> Judged {
+/// The command that gives a key of some purpose the time to live that the platform has for it.
+fn ending(purpose: Purpose) -> (&'static str, &'static str) {
+    match purpose {
+        Purpose::Lock => ("PEXPIRE", "30000"),
+        Purpose::RateLimit => ("EXPIRE", "60"),
+        Purpose::Session => ("EXPIRE", "86400"),
+        Purpose::Secret => ("EXPIRE", "600"),
+        Purpose::Cache => ("EXPIRE", "3600"),
+    }
+}
+
+fn immortal(case: &Case<'_>, finding: Finding, purpose: Purpose, stats: &PurposeStats, count: u64) -> Judged {
     let keyspace = case.keyspace()?;
+    let (command, ttl) = ending(purpose);
     let finding = finding
         .evidence("without_ttl", count)
         .evidence("of", stats.keys)
@@ -136,16 +148,28 @@ fn immortal(case: &Case<'_>, finding: Finding, stats: &PurposeStats, count: u64,
         case.snapshot.info.get("redis_version").and_then(|version| version.split('.').next()?.parse::<u32>().ok());
     let knows_nx = major.is_some_and(|major| major >= 7);
     let only = if knows_nx { " NX" } else { "" };
-    let finding = stats
-        .examples_without_ttl
-        .iter()
-        .fold(finding, |finding, key| finding.fix(format!("{} {} {ttl}{only}", command(ttl), quoted(key))));
-    Ok(Some(finding))
+    let examples = &stats.examples_without_ttl;
+    let finding =
+        examples.iter().fold(finding, |finding, key| finding.fix(format!("{command} {} {ttl}{only}", quoted(key))));
+    let others = count.saturating_sub(examples.len() as u64);
+    let pattern = examples.first().and_then(|example| pattern(example, purpose));
+    // Without NX it would change the time to live of those that have one; and where others of the name are meant to stay for ever
+    // no pattern tells them apart.
+    let safe = knows_nx && others > 0 && count == stats.without_ttl;
+    Ok(Some(match pattern.filter(|_| safe) {
+        Some(pattern) => finding.fix(format!(
+            "the other {others}: redis-cli --scan --pattern '{pattern}' | sed 's/.*/{command} \"&\" {ttl} NX/' | redis-cli"
+        )),
+        None => finding,
+    }))
 }
 
-/// Milliseconds are long numbers: `30000` is a PEXPIRE.
-fn command(ttl: &str) -> &'static str {
-    if ttl == "30000" { "PEXPIRE" } else { "EXPIRE" }
+/// A pattern that matches the keys of a purpose and no others: where the first part of the name tells it.
+fn pattern(example: &str, purpose: Purpose) -> Option<String> {
+    let at = example.find([':', '.', '/', '_', '-', '|'])?;
+    let first = &example[..=at];
+    let plain = first[..at].bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (plain && purpose_of(format!("{first}x").as_bytes()) == Some(purpose)).then(|| format!("{first}*"))
 }
 
 fn immortal_locks(case: &Case<'_>) -> Judged {
@@ -153,7 +177,7 @@ fn immortal_locks(case: &Case<'_>) -> Judged {
     if stats.without_ttl == 0 {
         return Ok(None);
     }
-    immortal(case, case.critical(), &stats, stats.without_ttl, "30000")
+    immortal(case, case.critical(), Purpose::Lock, &stats, stats.without_ttl)
 }
 
 fn long_locks(case: &Case<'_>) -> Judged {
@@ -181,7 +205,7 @@ fn immortal_counters(case: &Case<'_>) -> Judged {
     if stats.numbers_without_ttl == 0 {
         return Ok(None);
     }
-    immortal(case, case.critical(), &stats, stats.numbers_without_ttl, "60")
+    immortal(case, case.critical(), Purpose::RateLimit, &stats, stats.numbers_without_ttl)
 }
 
 fn long_windows(case: &Case<'_>) -> Judged {
@@ -194,7 +218,7 @@ fn immortal_sessions(case: &Case<'_>) -> Judged {
     let count = stats.without_ttl - stats.indexes_without_ttl.min(stats.without_ttl);
     let share = count as f64 / stats.keys.max(1) as f64;
     match case.grade(share) {
-        Some(finding) if count > 0 => immortal(case, finding, &stats, count, "86400"),
+        Some(finding) if count > 0 => immortal(case, finding, Purpose::Session, &stats, count),
         _ => Ok(None),
     }
 }
@@ -218,13 +242,13 @@ fn immortal_secrets(case: &Case<'_>) -> Judged {
     if stats.without_ttl == 0 {
         return Ok(None);
     }
-    immortal(case, case.critical(), &stats, stats.without_ttl, "600")
+    immortal(case, case.critical(), Purpose::Secret, &stats, stats.without_ttl)
 }
 
 fn immortal_cache(case: &Case<'_>) -> Judged {
     let stats = purpose(case, Purpose::Cache)?;
     match case.grade(stats.without_ttl as f64 / stats.keys.max(1) as f64) {
-        Some(finding) if stats.without_ttl > 0 => immortal(case, finding, &stats, stats.without_ttl, "3600"),
+        Some(finding) if stats.without_ttl > 0 => immortal(case, finding, Purpose::Cache, &stats, stats.without_ttl),
         _ => Ok(None),
     }
 }

@@ -249,3 +249,28 @@ fn a_prefix_that_grows_from_run_to_run() {
     set(&server, 6000, |n| format!("audit:{n}"), Some("3600"));
     diagnose().has_gone("A23");
 }
+
+#[test]
+fn fifty_locks_without_ttl() {
+    let Some(server) = server(&[]) else { return };
+    set(&server, 40, |n| format!("user:{n}"), None);
+    set(&server, 50, |n| format!("lock:order:{n}"), None);
+    server.ok(&["SET", "lock:short", "0123456789abcdef", "PX", "2000000"]);
+    let diagnosis = Diagnosis::of(&server, "patterns", &[]);
+    let finding = diagnosis.first_is("A01");
+    let fixes = finding["fix"].as_array().expect("fixes");
+    let line = fixes.iter().filter_map(|fix| fix.as_str()?.strip_prefix("the other 47: ")).next();
+    let line = line.unwrap_or_else(|| panic!("no fix for the others: {fixes:#?}"));
+    // As it stands, to our server.
+    let line = line.replace("redis-cli", &format!("redis-cli -p {}", server.port()));
+    let run = std::process::Command::new("sh").arg("-c").arg(&line).output().expect("a shell");
+    if !run.status.success() {
+        crate::support::skip("redis-cli");
+        return;
+    }
+    apply(&server, finding);
+    Diagnosis::of(&server, "patterns", &[]).has_gone("A01");
+    let kept: u64 = server.ok(&["PTTL", "lock:short"]).parse().expect("milliseconds");
+    assert!(kept > 1_000_000, "who had a time to live keeps it: {kept}");
+    assert_eq!(server.ok(&["TTL", "user:1"]), "-1", "who is no lock has none");
+}
