@@ -351,6 +351,8 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -s h -l help -
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l window -d 'How long rates are measured' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l since -d 'Only what happened in this last time' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l watch -d 'Looks again and again' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l via -d 'How keys are read: by commands, or as a replica gets them (every key, no keyspace hits, one fork)' -r -f -a "commands\t'a sample, or all of them with --full'
+replication\t'all of them, as a replica gets them'"
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l profile -d 'What the server is for, such as cache; the rules differ' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l top -d 'How many entries lists have' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l sort -d 'What lists are sorted by' -r

@@ -17,7 +17,7 @@ use chrono::NaiveDate;
 use super::args::values;
 use super::env::{self, Environment};
 use crate::codec::Codec;
-use crate::commands::diagnose::{Expect, Mute, Rules, Threshold};
+use crate::commands::diagnose::{Expect, Mute, Rules};
 use crate::connection::{Retry, Secret};
 use crate::hint::Misuse;
 
@@ -293,14 +293,20 @@ impl SettingsFile {
                 return Err(reader.wrong("diagnose.mute", "an entry names no `rule`"));
             };
             let until = reader.value("diagnose.mute.until", &mute.until, day)?;
-            let reason = reader.text("diagnose.mute.reason", &mute.reason)?.unwrap_or_default();
+            let Some(reason) = reader.text("diagnose.mute.reason", &mute.reason)? else {
+                return Err(reader.wrong("diagnose.mute", &format!("the mute of {rule} gives no `reason`")));
+            };
             rules.mute.push(Mute { rule, until, reason });
         }
         for (rule, raw) in raw.thresholds.iter().flatten() {
-            let at = |level: &str| format!("diagnose.thresholds.{rule}.{level}");
-            let warning = reader.value(&at("warning"), &raw.warning, text::real)?;
-            let critical = reader.value(&at("critical"), &raw.critical, text::real)?;
-            rules.thresholds.insert(rule.clone(), Threshold { warning, critical });
+            let mut limits = BTreeMap::new();
+            for (name, value) in raw {
+                let at = format!("diagnose.thresholds.{rule}.{name}");
+                if let Some(limit) = reader.value(&at, &Some(value.clone()), text::real)? {
+                    limits.insert(name.clone(), limit);
+                }
+            }
+            rules.thresholds.insert(rule.clone(), limits);
         }
         Ok(rules)
     }

@@ -1,6 +1,7 @@
 //! `redis-ops diagnose`: what is wrong with a server, or with the data in a backup.
 
 mod answer;
+mod keys;
 mod lists;
 mod render;
 
@@ -14,9 +15,8 @@ use chrono::{NaiveDate, TimeDelta, Utc};
 
 use super::which::{Backup, File, Server};
 use super::{Context, Format, Outcome};
-use crate::diagnose::{self, History, Report};
+use crate::diagnose::{self, History, Past, Report};
 use crate::hint::Misuse;
-use crate::introspection::keyspace::KeyspaceProfile;
 use crate::rules::{self, Profile, RuleSettings};
 use crate::status::Status;
 
@@ -42,6 +42,8 @@ pub struct Settings {
     pub watch: Option<Duration>,
     /// Looks at every key rather than at a sample.
     pub full: bool,
+    /// How the keys of a server are read.
+    pub via: Via,
     /// Entries in lists.
     pub top: u64,
     /// What lists are sorted by; `None`: as the topic has it.
@@ -63,6 +65,16 @@ pub enum Origin {
     Info(File),
     /// A backup.
     Backup(Backup),
+}
+
+/// How the keys of a server are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Via {
+    /// By commands: a sample, or all.
+    #[default]
+    Commands,
+    /// All, as a replica gets them: no keyspace hits, but a fork.
+    Replication,
 }
 
 /// What is looked at.
@@ -100,8 +112,8 @@ pub struct Rules {
     pub expect: Expect,
     /// Rules that are silent for a while.
     pub mute: Vec<Mute>,
-    /// Limits of one's own, by rule.
-    pub thresholds: BTreeMap<String, Threshold>,
+    /// Limits of one's own, by rule and by the name that `explain` shows.
+    pub thresholds: BTreeMap<String, BTreeMap<String, f64>>,
 }
 
 /// What must be so; `None`: not said.
@@ -120,19 +132,10 @@ pub struct Expect {
 pub struct Mute {
     /// Its number.
     pub rule: String,
-    /// The last day; `None`: for good.
+    /// The first day on which it speaks again; `None`: never.
     pub until: Option<NaiveDate>,
     /// Why, for whoever wonders.
     pub reason: String,
-}
-
-/// A limit of one's own; `None`: as the rule has it.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Threshold {
-    /// From here on a warning.
-    pub warning: Option<f64>,
-    /// From here on critical.
-    pub critical: Option<f64>,
 }
 
 /// Diagnoses.
@@ -159,7 +162,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
 async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String)> {
     let options = options(settings, context)?;
     let mut trend = Vec::new();
-    let report = match &settings.origin {
+    let (report, subject) = match &settings.origin {
         Origin::Server(server) => {
             let mut history = settings.state_folder.as_deref().map(|folder| History::open(folder, &server.instance));
             let since = settings.since.map(TimeDelta::from_std).transpose().unwrap_or(None);
@@ -168,7 +171,17 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
             if settings.since.is_some() && remembered.is_none() {
                 context.printer.say("no earlier run of this instance is remembered: this one is compared with itself");
             }
-            let report = diagnose::live(&server.node, &options, remembered.as_ref()).await?;
+            let looks_at_keys = options.topics.iter().any(|topic| topic.looks_at_keys());
+            let known = match settings.via {
+                // Before the counters are read: a full resync counts in them.
+                Via::Replication if looks_at_keys => Some(keys::streamed(&server.node, &options, context).await?),
+                _ => None,
+            };
+            let runs = history.as_ref().map_or(&[][..], History::runs);
+            let past = Past { compared: remembered.as_ref(), runs };
+            let report =
+                diagnose::live(&server.node, &options, &past, known, &|cost| keys::tell(cost, settings, context))
+                    .await?;
             if let Some(history) = &mut history {
                 trend = history.runs().iter().filter_map(|run| run.info.u64("used_memory")).collect();
                 trend.extend(report.snapshot.info.u64("used_memory"));
@@ -177,18 +190,12 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
                     tracing::warn!("this run is not remembered: {error:#}");
                 }
             }
-            report
+            (report, server.instance.clone())
         }
-        Origin::Info(file) => diagnose::of_info(&read(file)?, &options)?,
-        Origin::Backup(Backup::File(file)) => {
-            let now_ms = u64::try_from(options.now.timestamp_millis()).unwrap_or(0);
-            let file = file.clone();
-            let profile = tokio::task::spawn_blocking(move || profile(&file, now_ms)).await??;
-            diagnose::of_keys(profile, &options)
-        }
-        Origin::Backup(Backup::Stored { .. }) => return Err(Misuse::not_supported_yet("`diagnose --backup-id`").into()),
+        Origin::Info(file) => (diagnose::of_info(&read(file)?, &options)?, file.to_string()),
+        Origin::Backup(backup) => keys::at_rest(backup, &options, context).await?,
     };
-    Ok(outcome(&report, settings, context, &trend))
+    Ok(outcome(&report, &subject, settings, context, &trend))
 }
 
 fn options(settings: &Settings, context: &Context) -> Result<diagnose::Options> {
@@ -207,16 +214,6 @@ fn options(settings: &Settings, context: &Context) -> Result<diagnose::Options> 
     Ok(diagnose::Options { topics, window, full: settings.full, rules: settings.rules.to_rules()?, now })
 }
 
-fn profile(file: &File, now_ms: u64) -> Result<KeyspaceProfile> {
-    match file {
-        File::Stdin => diagnose::profile_of_rdb(std::io::stdin(), now_ms).context("profile stdin"),
-        File::Path(path) => std::fs::File::open(path)
-            .map_err(anyhow::Error::from)
-            .and_then(|file| diagnose::profile_of_rdb(file, now_ms))
-            .with_context(|| format!("profile {}", path.display())),
-    }
-}
-
 fn read(file: &File) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     match file {
@@ -228,28 +225,23 @@ fn read(file: &File) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn outcome(report: &Report, settings: &Settings, context: &Context, trend: &[u64]) -> (Outcome, String) {
+fn outcome(report: &Report, subject: &str, settings: &Settings, context: &Context, trend: &[u64]) -> (Outcome, String) {
     let status = match (settings.fail_on, report.status()) {
         (FailOn::Critical, Status::Warning) | (FailOn::Never, Status::Warning | Status::Failed) => Status::Ok,
         (_, status) => status,
     };
     let hidden = answer::Hidden::new(report, context.keys);
-    let subject = match &settings.origin {
-        Origin::Server(server) => server.instance.clone(),
-        Origin::Info(File::Path(path)) | Origin::Backup(Backup::File(File::Path(path))) => path.display().to_string(),
-        _ => "stdin".to_owned(),
-    };
     let top = usize::try_from(settings.top).unwrap_or(usize::MAX);
-    let view = View { printer: &context.printer, subject: &subject, top, sort: settings.sort.as_deref(), trend };
+    let view = View { printer: &context.printer, subject, top, sort: settings.sort.as_deref(), trend };
     let text = match context.format {
         Format::Nagios => answer::nagios(report, status),
-        Format::Junit => answer::junit(report, &subject),
+        Format::Junit => answer::junit(report, subject),
         _ => render::render(report, status, &view),
     };
     let text = hidden.text(text);
     let mut outcome = Outcome::new(status).text(text.clone());
     outcome.lines = report.judgement.findings.iter().map(|finding| hidden.value(serde_json::json!(finding))).collect();
-    for (name, value) in answer::fields(report, &subject, &view) {
+    for (name, value) in answer::fields(report, subject, &view) {
         outcome = outcome.field(name, hidden.value(value));
     }
     (outcome, text)
@@ -269,11 +261,6 @@ impl Rules {
             }
         };
         let expect = self.expect;
-        let limits = self.thresholds.iter().map(|(rule, threshold)| {
-            let pairs = [("warning", threshold.warning), ("critical", threshold.critical)];
-            let limits = pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
-            (rule.clone(), limits.collect())
-        });
         let settings = RuleSettings {
             profile,
             expect: rules::Expect {
@@ -282,7 +269,7 @@ impl Rules {
                 maxmemory: expect.maxmemory.unwrap_or(false),
                 persistence: false,
             },
-            limits: rules::Limits(limits.collect()),
+            limits: rules::Limits(self.thresholds.clone()),
             mutes: self
                 .mute
                 .iter()

@@ -53,7 +53,7 @@ async fn collect(settings: &Settings, context: &Context) -> (String, Option<anyh
         rules: RuleSettings::default(),
         now: context.now,
     };
-    match diagnose::live(&settings.server.node, &options, None).await {
+    match diagnose::alone(&settings.server.node, &options).await {
         Ok(report) => (of_report(&report), None),
         Err(error) => (render(&Metrics::default()), Some(error)),
     }

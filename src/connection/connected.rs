@@ -62,7 +62,7 @@ impl Connection {
     pub async fn query(&mut self, command: &Cmd) -> Result<Value, CommandError> {
         let name = command_name(command);
         let answer = tokio::time::timeout(self.timeout, self.inner.send_packed_command(command)).await;
-        match self.answered(&name, answer)? {
+        match answered(self.timeout, &name, answer)? {
             Value::ServerError(error) => {
                 let fault = server_error(&error).fault(&name);
                 Err(CommandError { command: name, fault })
@@ -78,18 +78,69 @@ impl Connection {
     /// Only if the answers did not all come ([`CommandFault::Timeout`], [`CommandFault::Disconnected`],
     /// [`CommandFault::Protocol`]): then nobody knows which commands were applied. Names the first command.
     pub async fn pipeline(&mut self, commands: &[Cmd]) -> Result<Vec<Result<Value, ServerError>>, CommandError> {
-        let Some(first) = commands.first() else { return Ok(Vec::new()) };
-        let name = command_name(first);
-        let mut pipeline = redis::Pipeline::with_capacity(commands.len());
-        for command in commands {
-            pipeline.add_command(command.clone());
+        self.pipeline_of(commands.iter().cloned()).await
+    }
+
+    /// As [`Connection::pipeline`], of commands that are made as they are packed: for those who send millions.
+    ///
+    /// # Errors
+    /// As [`Connection::pipeline`].
+    pub async fn pipeline_of(
+        &mut self,
+        commands: impl ExactSizeIterator<Item = Cmd>,
+    ) -> Result<Vec<Result<Value, ServerError>>, CommandError> {
+        match Packed::of(commands) {
+            Some(packed) => packed.send(&mut self.inner, self.timeout).await,
+            None => Ok(Vec::new()),
         }
-        let sending = self.inner.send_packed_commands(&pipeline, 0, commands.len());
-        let answer = tokio::time::timeout(self.timeout, sending).await;
-        let values = self.answered(&name, answer)?;
-        if values.len() != commands.len() {
-            let reason = format!("{} answers to {} commands", values.len(), commands.len());
-            return Err(CommandError { command: name, fault: CommandFault::Protocol { reason } });
+    }
+
+    /// As [`Connection::pipeline_of`], and does not wait: the answers come while something else is done. What is sent afterwards is
+    /// answered afterwards.
+    pub fn pipeline_ahead(
+        &self,
+        commands: impl ExactSizeIterator<Item = Cmd>,
+    ) -> JoinHandle<Result<Vec<Result<Value, ServerError>>, CommandError>> {
+        let (packed, mut inner, timeout) = (Packed::of(commands), self.inner.clone(), self.timeout);
+        tokio::spawn(async move {
+            match packed {
+                Some(packed) => packed.send(&mut inner, timeout).await,
+                None => Ok(Vec::new()),
+            }
+        })
+    }
+}
+
+/// Commands that are ready to be sent in one go; one at least.
+struct Packed {
+    pipeline: redis::Pipeline,
+    count: usize,
+    name: String,
+}
+
+impl Packed {
+    fn of(commands: impl ExactSizeIterator<Item = Cmd>) -> Option<Self> {
+        let count = commands.len();
+        let mut pipeline = redis::Pipeline::with_capacity(count);
+        let mut name = None;
+        for command in commands {
+            name.get_or_insert_with(|| command_name(&command));
+            pipeline.add_command(command);
+        }
+        Some(Self { pipeline, count, name: name? })
+    }
+
+    async fn send(
+        self,
+        connection: &mut MultiplexedConnection,
+        timeout: Duration,
+    ) -> Result<Vec<Result<Value, ServerError>>, CommandError> {
+        let sending = connection.send_packed_commands(&self.pipeline, 0, self.count);
+        let answer = tokio::time::timeout(timeout, sending).await;
+        let values = answered(timeout, &self.name, answer)?;
+        if values.len() != self.count {
+            let reason = format!("{} answers to {} commands", values.len(), self.count);
+            return Err(CommandError { command: self.name, fault: CommandFault::Protocol { reason } });
         }
         let each = values.into_iter().map(|value| match value {
             Value::ServerError(error) => Err(server_error(&error)),
@@ -97,19 +148,19 @@ impl Connection {
         });
         Ok(each.collect())
     }
+}
 
-    fn answered<T>(
-        &self,
-        name: &str,
-        answer: Result<Result<T, RedisError>, tokio::time::error::Elapsed>,
-    ) -> Result<T, CommandError> {
-        let fault = match answer {
-            Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) => fault_of(&error, name),
-            Err(_) => CommandFault::Timeout { after: self.timeout },
-        };
-        Err(CommandError { command: name.to_owned(), fault })
-    }
+fn answered<T>(
+    timeout: Duration,
+    name: &str,
+    answer: Result<Result<T, RedisError>, tokio::time::error::Elapsed>,
+) -> Result<T, CommandError> {
+    let fault = match answer {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) => fault_of(&error, name),
+        Err(_) => CommandFault::Timeout { after: timeout },
+    };
+    Err(CommandError { command: name.to_owned(), fault })
 }
 
 impl Drop for Connection {

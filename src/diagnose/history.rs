@@ -1,5 +1,6 @@
 //! What earlier runs saw: one file an instance, a line a run, the oldest dropped.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -8,11 +9,14 @@ use anyhow::{Context, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::introspection::Snapshot;
+use crate::introspection::keyspace::KeyspaceProfile;
+use crate::introspection::{Estimate, PrefixesBefore, Snapshot};
 use crate::replies::Info;
 
 /// Runs that are remembered.
 const RUNS_KEPT: usize = 100;
+/// Prefixes of a run that are remembered.
+const PREFIXES_KEPT: usize = 50;
 /// A file longer than this many bytes is not ours.
 const FILE_LIMIT: u64 = 16 << 20;
 
@@ -23,6 +27,41 @@ pub struct Remembered {
     pub taken_at: DateTime<Utc>,
     /// What INFO said.
     pub info: Info,
+    /// What CLUSTER INFO said, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<Info>,
+    /// Keys by prefix, where keys were looked at; the largest prefixes only.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub prefixes: BTreeMap<String, Estimate>,
+}
+
+impl Remembered {
+    fn of(snapshot: &Snapshot) -> Self {
+        let estimate = |profile: &KeyspaceProfile, keys: u64| {
+            let (_, low, high) = profile.share(keys);
+            let total = profile.total as f64;
+            Estimate { least: (low * total).round(), most: (high * total).round() }
+        };
+        let prefixes = snapshot.keyspace.got().map(|profile| {
+            let mut prefixes: Vec<_> = profile.prefixes.iter().collect();
+            prefixes.sort_by_key(|prefix| std::cmp::Reverse(prefix.keys));
+            prefixes.truncate(PREFIXES_KEPT);
+            prefixes.into_iter().map(|prefix| (prefix.name.clone(), estimate(profile, prefix.keys))).collect()
+        });
+        Self {
+            taken_at: snapshot.taken_at,
+            info: snapshot.info.clone(),
+            cluster: snapshot.cluster.got().cloned(),
+            prefixes: prefixes.unwrap_or_default(),
+        }
+    }
+
+    /// How many keys the prefixes had then; `None` where nobody looked, or the clock was another.
+    pub fn prefixes_before(&self, now: DateTime<Utc>) -> Option<PrefixesBefore> {
+        let seconds_ago = (now - self.taken_at).num_milliseconds() as f64 / 1000.0;
+        (!self.prefixes.is_empty() && seconds_ago > 0.0)
+            .then(|| PrefixesBefore { seconds_ago, keys: self.prefixes.clone() })
+    }
 }
 
 /// The runs of one instance, oldest first.
@@ -61,7 +100,7 @@ impl History {
     ///
     /// The folder cannot be made or the file not be written.
     pub fn remember(&mut self, snapshot: &Snapshot) -> Result<()> {
-        self.runs.push(Remembered { taken_at: snapshot.taken_at, info: snapshot.info.clone() });
+        self.runs.push(Remembered::of(snapshot));
         let surplus = self.runs.len().saturating_sub(RUNS_KEPT);
         self.runs.drain(..surplus);
         let folder = self.path.parent().unwrap_or(Path::new("."));

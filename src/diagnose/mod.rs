@@ -4,8 +4,8 @@
 //! the rules are the same. The result is a [`Report`]: findings, what was skipped and why, facts, and one sentence.
 
 mod facts;
-mod file;
 mod history;
+mod others;
 mod verdict;
 
 use std::time::Duration;
@@ -14,7 +14,6 @@ use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, Utc};
 
 pub use facts::{Fact, Shown, facts, object};
-pub use file::profile_of_rdb;
 pub use history::{History, Remembered};
 pub use verdict::{plain, sentence};
 
@@ -26,8 +25,8 @@ use crate::replies::Info;
 use crate::rules::{self, Judgement, Profile, RuleSettings, Topic};
 use crate::status::Status;
 
-/// Keys drawn for a sample: a share of 1 % is then sure to within 0.3 %.
-pub const SAMPLE: u64 = 5000;
+/// Keys drawn for a sample at most, where sizes differ so much that no fewer are sure.
+pub const SAMPLE: u64 = 10_000;
 
 /// How to diagnose.
 #[derive(Debug, Clone)]
@@ -76,34 +75,96 @@ impl Report {
     }
 }
 
-/// Diagnoses a server. `remembered` is an earlier reading to compare with instead of that of the window.
+/// Diagnoses a server. `past` is what earlier runs saw; `keys` is what its keys look like, where somebody has looked already;
+/// `tell` hears what looking at them will cost, before it is done.
 ///
 /// # Errors
 ///
 /// There is no connection, it broke, or INFO is refused.
-pub async fn live(node: &Node, options: &Options, remembered: Option<&Remembered>) -> Result<Report> {
+pub async fn live(
+    node: &Node,
+    options: &Options,
+    past: &Past<'_>,
+    keys: Option<KeyspaceProfile>,
+    tell: &(dyn Fn(Forecast) + Send + Sync),
+) -> Result<Report> {
     let mut connection = node.connect_even_while_loading().await?;
-    let snapshot = snapshot(&mut connection, node, options, remembered).await?;
+    let mut snapshot = snapshot(&mut connection, node, options, past).await?;
+    match (keys, pass(options)) {
+        (Some(keys), _) => snapshot.keyspace = Part::Got(keys),
+        (None, Some(pass)) => {
+            tell(Forecast::of(pass, &snapshot));
+            introspection::look_at_keys(&mut connection, pass, &mut snapshot).await;
+        }
+        (None, None) => {}
+    }
+    others::ask(node, &options.topics, &mut snapshot).await;
     Ok(Report::new(snapshot, options))
 }
 
-async fn snapshot(
-    connection: &mut Connection,
-    node: &Node,
-    options: &Options,
-    remembered: Option<&Remembered>,
-) -> Result<Snapshot> {
+/// Diagnoses a server by one look at it: without its past, and without asking other servers.
+///
+/// # Errors
+///
+/// As [`live`].
+pub async fn alone(node: &Node, options: &Options) -> Result<Report> {
+    let mut connection = node.connect_even_while_loading().await?;
+    Ok(Report::new(snapshot(&mut connection, node, options, &Past::default()).await?, options))
+}
+
+/// How the keys are looked at, if a topic needs that.
+fn pass(options: &Options) -> Option<Pass> {
+    let wanted = options.topics.iter().any(|topic| topic.looks_at_keys());
+    wanted.then_some(if options.full { Pass::Full } else { Pass::Sample(SAMPLE) })
+}
+
+/// What looking at the keys will cost the server, at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forecast {
+    /// Keys to be looked at.
+    pub keys: u64,
+    /// Keyspace hits that this adds to its statistics.
+    pub keyspace_hits: u64,
+}
+
+impl Forecast {
+    /// TYPE, OBJECT IDLETIME and PTTL of each key, and length and encoding of collections.
+    const HITS_OF_A_KEY: u64 = 5;
+
+    fn of(pass: Pass, snapshot: &Snapshot) -> Self {
+        let (total, _) = snapshot.keys_and_expires();
+        let keys = match pass {
+            Pass::Sample(most) => total.min(most),
+            Pass::Full => total,
+        };
+        Self { keys, keyspace_hits: keys.saturating_mul(Self::HITS_OF_A_KEY) }
+    }
+}
+
+/// What earlier runs saw.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Past<'a> {
+    /// The run whose counters are compared with, instead of a reading before the window.
+    pub compared: Option<&'a Remembered>,
+    /// All runs, oldest first.
+    pub runs: &'a [Remembered],
+}
+
+async fn snapshot(connection: &mut Connection, node: &Node, options: &Options, past: &Past<'_>) -> Result<Snapshot> {
     let phases = wire_of(connection.phases());
     let asking = introspection::Options {
-        wanted: wanted(options),
+        wanted: wanted(options, path_to(node)),
         window: options.window,
         now: options.now,
         path: path_to(node),
     };
     let mut snapshot = introspection::take(connection, &asking, phases).await.context("take a snapshot")?;
-    if let Some(remembered) = remembered {
+    let before = past.runs.iter().filter_map(|run| run.prefixes_before(snapshot.taken_at)).collect::<Vec<_>>();
+    snapshot.prefixes_before = if before.is_empty() { Part::NotAsked } else { Part::Got(before) };
+    if let Some(remembered) = past.compared {
         let seconds = (snapshot.taken_at - remembered.taken_at).num_milliseconds() as f64 / 1000.0;
-        snapshot.earlier = Some(Earlier { seconds, info: remembered.info.clone() });
+        snapshot.earlier =
+            Some(Earlier { seconds, info: remembered.info.clone(), cluster: remembered.cluster.clone() });
         // The slow log was not remembered; its gain is that of the window, and would be taken for that of hours.
         snapshot.slowlog_gained = Part::NotAsked;
     }
@@ -111,7 +172,7 @@ async fn snapshot(
 }
 
 /// What the topics need, and nothing more.
-fn wanted(options: &Options) -> Wanted {
+fn wanted(options: &Options, path: Path) -> Wanted {
     let about = |topics: &[Topic]| topics.iter().any(|topic| options.topics.contains(topic));
     Wanted {
         clients: about(&[Topic::Memory, Topic::Connections, Topic::Patterns, Topic::Security]),
@@ -120,11 +181,9 @@ fn wanted(options: &Options) -> Wanted {
         users: about(&[Topic::Security]),
         refusals: about(&[Topic::Connections]),
         pings: about(&[Topic::Connections]),
-        keys: about(&[Topic::Keyspace, Topic::Patterns]).then_some(if options.full {
-            Pass::Full
-        } else {
-            Pass::Sample(SAMPLE)
-        }),
+        nodes: about(&[Topic::Replication]),
+        hot: about(&[Topic::Keyspace]),
+        pauses: options.full && path.local && about(&[Topic::Connections]),
     }
 }
 
@@ -166,9 +225,9 @@ pub fn of_info(text: &[u8], options: &Options) -> Result<Report> {
     Ok(Report::new(Snapshot::from_info(info, taken_at), options))
 }
 
-/// Diagnoses the keys of a backup or a file.
-pub fn of_keys(profile: KeyspaceProfile, options: &Options) -> Report {
-    let mut snapshot = Snapshot::from_info(Info::default(), options.now);
+/// Diagnoses the keys of a backup or a file. `info` is what INFO would have said, as far as is known.
+pub fn of_keys(profile: KeyspaceProfile, info: Info, options: &Options) -> Report {
+    let mut snapshot = Snapshot::from_info(info, options.now);
     snapshot.keyspace = Part::Got(profile);
     Report::new(snapshot, options)
 }

@@ -15,12 +15,16 @@ use super::part::Part;
 use super::snapshot::{Earlier, Path, Snapshot};
 use super::topology::Mode;
 use super::wire::Wire;
-use crate::replies::{AclUser, Client, Config, DeniedAccess, Info, MemoryStats, Reply, SlowEntry};
+use crate::replies::{
+    AclUser, Client, ClusterNode, Config, DeniedAccess, HotKeys, Info, MemoryStats, Reply, SlotStats, SlowEntry,
+};
 
 /// Between two PINGs, so that measuring the way to the server is no load on it.
 const PING_EVERY: Duration = Duration::from_millis(20);
 /// The name that our connections give themselves.
 const OWN_NAME: &str = "redis-ops";
+/// How long the machine is watched for pauses.
+const PAUSES_FOR: Duration = Duration::from_secs(1);
 /// Entries of the slow log that are read.
 const SLOWLOG_ENTRIES: &str = "128";
 
@@ -39,8 +43,12 @@ pub struct Wanted {
     pub refusals: bool,
     /// PINGs.
     pub pings: bool,
-    /// Keys, and how thoroughly.
-    pub keys: Option<Pass>,
+    /// CLUSTER NODES of a cluster's node, and what a Sentinel says of its groups.
+    pub nodes: bool,
+    /// CLUSTER SLOT-STATS of a cluster's node, and HOTKEYS GET.
+    pub hot: bool,
+    /// A busy loop on the server's machine, if that is ours.
+    pub pauses: bool,
 }
 
 /// How to take a snapshot.
@@ -77,20 +85,36 @@ pub async fn take(asker: &mut dyn Ask, options: &Options, phases: Wire) -> Resul
         tokio::time::sleep(options.window.saturating_sub(begun.elapsed())).await;
         second_reading(&mut gate, options, begun, &mut snapshot).await?;
     }
-    if options.path.local {
-        snapshot.host = Part::Got(HostFacts::read(snapshot.info.u64("process_id")));
+    // A CLIENT LIST of ten thousand takes its time, too, and that is ours.
+    if let Part::Got(entries) = &mut snapshot.slowlog {
+        entries.retain(|entry| entry.name != OWN_NAME);
     }
-    // Last, because looking at keys adds hits to the statistics that were read before.
-    if let Some(pass) = options.wanted.keys {
-        let now_ms = u64::try_from(options.now.timestamp_millis()).unwrap_or(0);
-        let databases = snapshot.info.databases();
-        snapshot.keyspace = match keyspace::profile(&mut gate, pass, &databases, snapshot.config.got(), now_ms).await {
-            Ok(profile) => Part::Got(profile),
-            Err(error) => Part::Denied(format!("{error:#}")),
-        };
+    if options.path.local {
+        let mut host = HostFacts::read(snapshot.info.u64("process_id"));
+        if options.wanted.pauses {
+            host = tokio::task::spawn_blocking(move || {
+                host.measure_pauses(PAUSES_FOR);
+                host
+            })
+            .await
+            .context("measure pauses of the machine")?;
+        }
+        snapshot.host = Part::Got(host);
     }
     snapshot.receipt = gate.receipt();
     Ok(snapshot)
+}
+
+/// Looks at the keys of a server of which a snapshot was taken. After it, because that adds hits to the statistics that it holds.
+pub async fn look_at_keys(asker: &mut dyn Ask, pass: Pass, snapshot: &mut Snapshot) {
+    let mut gate = Gate::new(asker);
+    let now_ms = u64::try_from(snapshot.taken_at.timestamp_millis()).unwrap_or(0);
+    let looked = keyspace::profile(&mut gate, pass, &snapshot.info, snapshot.config.got(), now_ms).await;
+    snapshot.keyspace = match looked {
+        Ok(profile) => Part::Got(profile),
+        Err(error) => Part::Denied(format!("{error:#}")),
+    };
+    snapshot.receipt.add(gate.receipt());
 }
 
 /// INFO, all of it.
@@ -121,24 +145,47 @@ async fn ask_the_rest(gate: &mut Gate<'_>, options: &Options, snapshot: &mut Sna
     add(wanted.clients, "clients", &["CLIENT", "LIST"])?;
     add(wanted.slow, "slowlog", &["SLOWLOG", "GET", SLOWLOG_ENTRIES])?;
     add(wanted.slow && valkey, "large", &["COMMANDLOG", "GET", SLOWLOG_ENTRIES, "large-reply"])?;
+    if wanted.slow && !valkey {
+        snapshot.large_replies = Part::Unsupported("COMMANDLOG is Valkey's".to_owned());
+    }
     add(wanted.memory, "memory", &["MEMORY", "STATS"])?;
     add(wanted.users, "default", &["ACL", "GETUSER", "default"])?;
     add(wanted.refusals, "denied", &["ACL", "LOG", "128"])?;
     add(cluster, "cluster", &["CLUSTER", "INFO"])?;
+    add(wanted.nodes && cluster, "nodes", &["CLUSTER", "NODES"])?;
+    let version = snapshot.server.version_numbers();
+    let (counts_slots, counts_keys) =
+        if valkey { (version >= (8, 0, 0), false) } else { (version >= (8, 2, 0), version >= (8, 6, 0)) };
+    // Side by side in one write: nobody else's command comes between them.
+    add(wanted.hot && cluster && counts_slots, "keys", &["INFO", "keyspace"])?;
+    add(wanted.hot && cluster && counts_slots, "slots", &["CLUSTER", "SLOT-STATS", "SLOTSRANGE", "0", "16383"])?;
+    add(wanted.hot && counts_keys, "hot", &["HOTKEYS", "GET"])?;
+    if wanted.hot && cluster && !counts_slots {
+        snapshot.slots = Part::Unsupported("CLUSTER SLOT-STATS came with Valkey 8.0 and Redis 8.2".to_owned());
+    }
     let questions: Vec<Question> = list.iter().map(|(_, question)| question.clone()).collect();
     let replies = gate.ask(&questions).await?;
     for ((name, _), reply) in list.iter().zip(replies) {
         match *name {
             "config" => {
-                snapshot.config = part(reply, |reply| Some(Config::parse(reply)).filter(|config| !config.is_empty()))
+                snapshot.config =
+                    Part::of(reply, |reply| Some(Config::parse(reply)).filter(|config| !config.is_empty()))
             }
-            "clients" => snapshot.clients = part(reply, |reply| Some(Client::parse_list(reply.bytes()?))),
-            "slowlog" => snapshot.slowlog = part(reply, |reply| Some(SlowEntry::parse_list(reply))),
-            "large" => snapshot.large_replies = part(reply, |reply| Some(SlowEntry::parse_list(reply))),
-            "memory" => snapshot.memory_stats = part(reply, |reply| Some(MemoryStats::parse(reply))),
-            "default" => snapshot.default_user = part(reply, AclUser::parse),
-            "denied" => snapshot.denied = part(reply, |reply| Some(DeniedAccess::parse_list(reply))),
-            _ => snapshot.cluster = part(reply, |reply| Some(Info::from_bytes(reply.bytes()?))),
+            "clients" => snapshot.clients = Part::of(reply, |reply| Some(Client::parse_list(reply.bytes()?))),
+            "slowlog" => snapshot.slowlog = Part::of(reply, |reply| Some(SlowEntry::parse_list(reply))),
+            "large" => snapshot.large_replies = Part::of(reply, |reply| Some(SlowEntry::parse_list(reply))),
+            "memory" => snapshot.memory_stats = Part::of(reply, |reply| Some(MemoryStats::parse(reply))),
+            "default" => snapshot.default_user = Part::of(reply, AclUser::parse),
+            "denied" => snapshot.denied = Part::of(reply, |reply| Some(DeniedAccess::parse_list(reply))),
+            "nodes" => snapshot.nodes = Part::of(reply, |reply| Some(ClusterNode::parse_list(reply.bytes()?))),
+            "keys" => {
+                snapshot.keys_at_slots = Part::of(reply, |reply| {
+                    Some(Info::from_bytes(reply.bytes()?).databases().values().map(|database| database.keys).sum())
+                })
+            }
+            "slots" => snapshot.slots = Part::of(reply, |reply| Some(SlotStats::parse_list(reply))),
+            "hot" => snapshot.hot_keys = Part::of(reply, HotKeys::parse),
+            _ => snapshot.cluster = Part::of(reply, |reply| Some(Info::from_bytes(reply.bytes()?))),
         }
     }
     // Our own connections are not what is wrong with the server. They say their name; where that is refused, what this one is
@@ -198,16 +245,6 @@ const SETTINGS: &[&str] = &[
     "zset-max-*-entries",
 ];
 
-/// An answer, or why there is none.
-fn part<T>(reply: Reply, parse: impl FnOnce(&Reply) -> Option<T>) -> Part<T> {
-    if let Reply::Error(message) = &reply {
-        let unknown = message.contains("unknown command") || message.contains("unknown subcommand");
-        let message = message.chars().filter(|character| !character.is_control()).take(120).collect();
-        return if unknown { Part::Unsupported(message) } else { Part::Denied(message) };
-    }
-    parse(&reply).map_or_else(|| Part::Denied("the answer is empty".to_owned()), Part::Got)
-}
-
 /// PINGs until the window ends, ten at least.
 async fn ping(gate: &mut Gate<'_>, window: Duration, wire: &mut Wire) -> Result<()> {
     let begun = Instant::now();
@@ -232,11 +269,22 @@ async fn second_reading(gate: &mut Gate<'_>, options: &Options, begun: Instant, 
     let first = std::mem::replace(&mut snapshot.info, before.info);
     snapshot.server = before.server;
     snapshot.taken_at = before.taken_at;
-    snapshot.earlier = Some(Earlier { seconds, info: first });
+    snapshot.earlier = Some(Earlier { seconds, info: first, cluster: snapshot.cluster.got().cloned() });
+    if options.wanted.nodes && snapshot.nodes.got().is_some() {
+        let questions = [Question::new(&["CLUSTER", "INFO"])?, Question::new(&["CLUSTER", "NODES"])?];
+        let mut replies = gate.ask(&questions).await?.into_iter();
+        if let (Some(cluster), Some(nodes)) = (replies.next(), replies.next()) {
+            snapshot.cluster = Part::of(cluster, |reply| Some(Info::from_bytes(reply.bytes()?)));
+            let nodes = Part::of(nodes, |reply| Some(ClusterNode::parse_list(reply.bytes()?)));
+            snapshot.nodes_before = std::mem::replace(&mut snapshot.nodes, nodes);
+        }
+    }
     if let (true, Part::Got(entries)) = (options.wanted.slow, &mut snapshot.slowlog) {
         let newest = gate.one(Question::new(&["SLOWLOG", "GET", SLOWLOG_ENTRIES])?).await?;
         let now = SlowEntry::parse_list(&newest);
-        snapshot.slowlog_gained = Part::Got(last_id(&now).saturating_sub(last_id(entries)));
+        let before = last_id(entries);
+        let own = now.iter().filter(|entry| entry.id >= before && entry.name == OWN_NAME).count() as u64;
+        snapshot.slowlog_gained = Part::Got(last_id(&now).saturating_sub(before).saturating_sub(own));
         *entries = now;
     }
     Ok(())

@@ -41,8 +41,7 @@ fn scripted(refuse: &'static str, file: &str) -> Scripted {
 }
 
 fn all() -> Options {
-    let wanted =
-        Wanted { clients: true, slow: true, memory: true, users: false, refusals: true, pings: true, keys: None };
+    let wanted = Wanted { clients: true, slow: true, memory: true, refusals: true, pings: true, ..Wanted::default() };
     Options { wanted, window: Duration::from_millis(30), now: DateTime::UNIX_EPOCH, path: Path::default() }
 }
 

@@ -1,6 +1,7 @@
 //! The machine below the server, where it is ours: what `/sys` and `/proc` say.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,9 @@ pub struct HostFacts {
     pub overcommit_memory: Option<u64>,
     /// Bytes of the process that are swapped out.
     pub swapped_bytes: Option<u64>,
+    /// The longest time that a busy loop was held up, in microseconds; `None` where none was run.
+    #[serde(default)]
+    pub longest_pause_us: Option<u64>,
 }
 
 impl HostFacts {
@@ -25,7 +29,20 @@ impl HostFacts {
             transparent_huge_pages: text("/sys/kernel/mm/transparent_hugepage/enabled").and_then(chosen),
             overcommit_memory: text("/proc/sys/vm/overcommit_memory").and_then(|line| line.trim().parse().ok()),
             swapped_bytes: process.and_then(swapped),
+            longest_pause_us: None,
         }
+    }
+
+    /// Runs a busy loop for so long, and remembers how long it was held up at most. Blocks, and keeps one processor busy.
+    pub fn measure_pauses(&mut self, duration: Duration) {
+        let begun = Instant::now();
+        let (mut last, mut longest) = (begun, Duration::ZERO);
+        while last - begun < duration {
+            let now = Instant::now();
+            longest = longest.max(now - last);
+            last = now;
+        }
+        self.longest_pause_us = Some(u64::try_from(longest.as_micros()).unwrap_or(u64::MAX));
     }
 }
 

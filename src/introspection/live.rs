@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use redis::{Cmd, Value};
 
 use super::asking::ask_info;
-use super::gate::{Ask, Gate, Question};
+use super::gate::{Ask, Coming, Gate, Question};
 use super::topology::ServerFacts;
 use super::wire::Wire;
 use crate::connection::{Connection, Phases, ServerError};
@@ -14,19 +14,25 @@ use crate::replies::{Info, Reply};
 #[async_trait]
 impl Ask for Connection {
     async fn ask(&mut self, questions: &[Question]) -> Result<Vec<Reply>> {
-        let commands: Vec<Cmd> = questions
-            .iter()
-            .map(|question| {
-                let mut command = Cmd::new();
-                for word in question.words() {
-                    command.arg(word.as_slice());
-                }
-                command
-            })
-            .collect();
-        let answers = self.pipeline(&commands).await?;
-        Ok(answers.into_iter().map(|answer| answer.map_or_else(|error| refusal(&error), reply)).collect())
+        Ok(replies(self.pipeline_of(questions.iter().map(command)).await?))
     }
+
+    async fn send(&mut self, questions: &[Question]) -> Result<Coming> {
+        let coming = self.pipeline_ahead(questions.iter().map(command));
+        Ok(Box::pin(async move { Ok(replies(coming.await.context("wait for answers")??)) }))
+    }
+}
+
+fn command(question: &Question) -> Cmd {
+    let mut command = Cmd::new();
+    for word in question.words() {
+        command.arg(word.as_slice());
+    }
+    command
+}
+
+fn replies(answers: Vec<Result<Value, ServerError>>) -> Vec<Reply> {
+    answers.into_iter().map(|answer| answer.map_or_else(|error| refusal(&error), reply)).collect()
 }
 
 /// The error line as the server wrote it.

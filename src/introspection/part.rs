@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::replies::Reply;
+
 /// A part of a snapshot.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(tag = "state", content = "value", rename_all = "snake_case")]
@@ -18,6 +20,16 @@ pub enum Part<T> {
 }
 
 impl<T> Part<T> {
+    /// What an answer holds, or why it holds nothing.
+    pub fn of(reply: Reply, parse: impl FnOnce(&Reply) -> Option<T>) -> Self {
+        if let Reply::Error(message) = &reply {
+            let unknown = message.contains("unknown command") || message.contains("nknown subcommand");
+            let message = message.chars().filter(|character| !character.is_control()).take(120).collect();
+            return if unknown { Self::Unsupported(message) } else { Self::Denied(message) };
+        }
+        parse(&reply).map_or_else(|| Self::Denied("the answer is empty".to_owned()), Self::Got)
+    }
+
     /// The value.
     ///
     /// # Errors
@@ -26,9 +38,9 @@ impl<T> Part<T> {
     pub fn need(&self, what: &str) -> Result<&T, String> {
         match self {
             Self::Got(value) => Ok(value),
-            Self::Denied(reason) => Err(format!("{what} is denied: {reason}")),
-            Self::Unsupported(reason) => Err(format!("{what} is not supported by this server: {reason}")),
-            Self::NotAsked => Err(format!("{what} was not asked for")),
+            Self::Denied(reason) => Err(format!("{what}: denied: {reason}")),
+            Self::Unsupported(reason) => Err(format!("{what}: not supported by this server: {reason}")),
+            Self::NotAsked => Err(format!("{what}: not asked for")),
         }
     }
 

@@ -6,16 +6,22 @@
 
 mod acl;
 mod client_list;
+mod cluster_nodes;
 mod config;
+mod hot_keys;
 mod info;
 mod memory_stats;
 mod reply;
+mod slot_stats;
 mod slowlog;
 
 pub use acl::{AclUser, DeniedAccess};
 pub use client_list::{Client, ClientKind};
+pub use cluster_nodes::ClusterNode;
 pub use config::{Config, OutputBufferLimit};
+pub use hot_keys::HotKeys;
 pub use info::{CommandStats, Database, Info, Latencies, ReplicaLine};
 pub use memory_stats::MemoryStats;
 pub use reply::Reply;
+pub use slot_stats::SlotStats;
 pub use slowlog::{LargeEntry, SlowEntry};

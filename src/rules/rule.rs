@@ -37,6 +37,11 @@ impl Topic {
         Self::Patterns,
     ];
 
+    /// Whether its rules look at keys.
+    pub fn looks_at_keys(self) -> bool {
+        matches!(self, Self::Keyspace | Self::Patterns)
+    }
+
     /// As it is typed.
     pub fn name(self) -> &'static str {
         match self {

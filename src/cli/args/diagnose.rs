@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 
 use super::{Database, Stored, values};
-use crate::commands::diagnose::{FailOn, Topic};
+use crate::commands::diagnose::{FailOn, Topic, Via};
 use crate::health::Level;
 
 /// Options of `diagnose`.
@@ -14,6 +14,8 @@ use crate::health::Level;
 #[command(after_help = "Examples:
   redis-ops diagnose all -i redis-prod
   redis-ops diagnose memory -i redis-prod --window 10s --json
+  redis-ops diagnose keyspace -i redis-prod --via replication
+  redis-ops diagnose patterns --backup-id latest -r s3://backups/redis
   redis-ops diagnose keyspace --file dump.rdb.gz --top 20
   redis-ops diagnose all --from info.txt")]
 pub struct Diagnose {
@@ -32,6 +34,9 @@ pub struct Diagnose {
     /// Looks at every key rather than at a sample.
     #[arg(long)]
     pub full: bool,
+    /// How keys are read: by commands, or as a replica gets them (every key, no keyspace hits, one fork).
+    #[arg(long, value_enum, value_name = "HOW", default_value_t, conflicts_with_all = ["backup_id", "file", "from"])]
+    pub via: Via,
     /// What the server is for, such as cache; the rules differ.
     #[arg(long)]
     pub profile: Option<String>,

@@ -186,6 +186,10 @@ choices! {
         Critical = "critical", "exit 2 for a critical finding, 0 for a warning";
         Never = "never", "exit 0 whatever is found";
     }
+    diagnose::Via {
+        Commands = "commands", "a sample, or all of them with --full";
+        Replication = "replication", "all of them, as a replica gets them";
+    }
     crate::health::Level {
         Live = "live", "it answers";
         Ready = "ready", "it serves: not loading, it persists, a replica has its primary";

@@ -99,6 +99,7 @@ impl Resolver<'_> {
             since: typed.since,
             watch: typed.watch,
             full: typed.full,
+            via: typed.via,
             top: typed.top,
             sort: typed.sort.clone(),
             fail_on: typed.fail_on,

@@ -118,7 +118,7 @@ pub struct Diagnose {
     pub profile: Option<Text>,
     pub expect: Option<Expect>,
     pub mute: Option<Vec<Mute>>,
-    pub thresholds: Option<BTreeMap<String, Threshold>>,
+    pub thresholds: Option<BTreeMap<String, BTreeMap<String, Text>>>,
 }
 
 #[derive(Default, Clone, Deserialize)]
@@ -135,13 +135,6 @@ pub struct Mute {
     pub rule: Option<Text>,
     pub until: Option<Text>,
     pub reason: Option<Text>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Threshold {
-    pub warning: Option<Text>,
-    pub critical: Option<Text>,
 }
 
 /// Understands the keys of a file.

@@ -1,5 +1,7 @@
 //! Every message is read aloud here.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 const PLATFORM: &str = r#"
@@ -60,7 +62,7 @@ fn the_platforms_own_file_is_read_as_it_stands() {
     let rules = file.rules().unwrap();
     assert_eq!(rules.expect, Expect { replicas: Some(1), backup: Some(true), maxmemory: Some(true) });
     assert_eq!(rules.mute[0].until, NaiveDate::from_ymd_opt(2027, 1, 1));
-    assert_eq!(rules.thresholds["M01"], Threshold { warning: Some(0.85), critical: None });
+    assert_eq!(rules.thresholds["M01"], BTreeMap::from([("warning".to_owned(), 0.85)]));
 }
 
 #[test]

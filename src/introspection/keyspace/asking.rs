@@ -11,12 +11,20 @@ use super::names::{Purpose, escaped, purpose};
 use super::profiler::{CompactLimits, KeySeen, Profiler};
 use super::{Basis, KeyspaceProfile, StreamGroupSeen};
 use crate::introspection::gate::{Gate, Question};
-use crate::replies::{Config, Database, Reply};
+use crate::replies::{Config, Database, Info, Reply};
 
-/// Keys asked about in one write.
+/// Keys drawn in one write.
 const BATCH: usize = 500;
-/// COUNT of SCAN.
-const SCAN_COUNT: usize = 1000;
+/// Keys of the first page: nobody knows yet how long their names are.
+const FIRST_PAGE: usize = 50;
+/// Bytes of names in one page: names may be long, up to 512 MiB each.
+const PAGE_BYTES: usize = 1 << 20;
+/// Keys of which a full pass asks since when they are idle: no more than a sample does.
+const IDLE_ASKED: u64 = 10_000;
+/// Keys drawn before anything is called sure.
+const LEAST_DRAWN: u64 = 2000;
+/// A sample is sure when no prefix's share of keys or bytes may be off by more than this.
+const SURE: f64 = 0.015;
 /// Below this a collection cannot have outgrown its compact encoding or be big.
 const LENGTH_WORTH_ASKING: u64 = 1024;
 /// Streams whose groups are asked for.
@@ -25,48 +33,61 @@ const STREAMS_ASKED: usize = 100;
 /// How thorough to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pass {
-    /// This many keys drawn at random; all where there are no more.
+    /// Keys drawn at random until every share is sure, this many at most; all where there are no more.
     Sample(u64),
     /// Every key, by SCAN.
     Full,
 }
 
-/// Looks at the keys. `databases` is what INFO says, `now_ms` Unix time in milliseconds.
+/// Looks at the keys. `info` is what INFO says, `now_ms` Unix time in milliseconds.
 ///
 /// # Errors
 ///
-/// The connection broke, or the user may not so much as draw or scan keys.
+/// The connection broke, or the user may not draw or scan keys, or not ask for their type.
 pub async fn profile(
     gate: &mut Gate<'_>,
     pass: Pass,
-    databases: &BTreeMap<u32, Database>,
+    info: &Info,
     config: Option<&Config>,
     now_ms: u64,
 ) -> Result<KeyspaceProfile> {
+    let databases = info.databases();
     let total: u64 = databases.values().map(|database| database.keys).sum();
     let mut profiler = Profiler::new(now_ms, compact_limits(config));
     let mut streams = Vec::new();
     // So that the keys looked at do not become the last to be evicted. Unknown before 7.2, and of no consequence then.
     gate.one(Question::new(&["CLIENT", "NO-TOUCH", "ON"])?).await?;
-    let everything = match pass {
-        Pass::Full => true,
-        Pass::Sample(size) => total <= size,
+    let lfu = info.get("maxmemory_policy").is_some_and(|policy| policy.ends_with("-lfu"));
+    let mut look = Look {
+        gate,
+        profiler: &mut profiler,
+        streams: &mut streams,
+        database: 0,
+        used: match (lfu, pass) {
+            (true, _) => Some("FREQ"),
+            // What a sample says of idle keys is sure enough; asked of millions it would be a fourth of the server's work.
+            (false, Pass::Full) if total > IDLE_ASKED => None,
+            (false, _) => Some("IDLETIME"),
+        },
+        expires: true,
+        name_bytes: 0,
+        names: 0,
     };
-    for (index, database) in databases {
-        let selected = gate.one(Question::new(&["SELECT", &index.to_string()])?).await?;
-        refused(&selected).with_context(|| format!("select database {index}"))?;
-        let mut look = Look { gate, profiler: &mut profiler, streams: &mut streams, database: *index };
-        match pass {
-            Pass::Sample(size) if !everything => {
-                // Each database gets its share of the sample.
-                let share = (size as f64 * database.keys as f64 / total.max(1) as f64).ceil() as usize;
-                look.draw(share).await?;
+    let sample = match pass {
+        Pass::Sample(most) if total > most => Some(most),
+        _ => None,
+    };
+    match sample {
+        Some(most) => look.draw(&databases, total, most).await?,
+        None => {
+            for (index, database) in &databases {
+                look.select(*index, database).await?;
+                look.scan().await?;
             }
-            _ => look.scan().await?,
         }
     }
     ask_about_groups(gate, &mut profiler, &streams).await?;
-    Ok(profiler.finish(if everything { Basis::Everything } else { Basis::Sample }, total))
+    Ok(profiler.finish(if sample.is_some() { Basis::Sample } else { Basis::Everything }, total))
 }
 
 /// The limits of the compact encodings; servers before 7.0 say ziplist.
@@ -82,101 +103,145 @@ fn compact_limits(config: Option<&Config>) -> CompactLimits {
     }
 }
 
-fn refused(reply: &Reply) -> Result<()> {
+pub(super) fn refused(reply: &Reply) -> Result<()> {
     match reply {
         Reply::Error(message) => anyhow::bail!("{message}"),
         _ => Ok(()),
     }
 }
 
-struct Look<'a, 'b> {
-    gate: &'a mut Gate<'b>,
+pub(super) struct Look<'a, 'b> {
+    pub(super) gate: &'a mut Gate<'b>,
     profiler: &'a mut Profiler,
     streams: &'a mut Vec<(u32, Vec<u8>)>,
     database: u32,
+    /// The subcommand of OBJECT that tells how much a key is used.
+    used: Option<&'static str>,
+    /// Whether any key of this database has a time to live.
+    expires: bool,
+    /// Bytes of the names met so far, and how many names: so that a page of long names is a short one.
+    name_bytes: usize,
+    names: usize,
 }
 
 /// A key of which the first questions are answered.
-struct Half {
+pub(super) struct Half {
     key: Vec<u8>,
     kind: String,
     ttl_ms: Option<u64>,
     bytes: Option<u64>,
+    used: Option<u64>,
 }
 
 impl Look<'_, '_> {
-    async fn draw(&mut self, mut wanted: usize) -> Result<()> {
-        while wanted > 0 {
-            let batch = wanted.min(BATCH);
-            wanted -= batch;
-            let questions = vec![Question::new(&["RANDOMKEY"])?; batch];
-            let replies = self.gate.ask(&questions).await?;
-            if let Some(reply) = replies.first() {
-                refused(reply).context("draw keys at random")?;
+    async fn select(&mut self, index: u32, database: &Database) -> Result<()> {
+        if self.names == 0 || self.database != index {
+            let selected = self.gate.one(Question::new(&["SELECT", &index.to_string()])?).await?;
+            refused(&selected).with_context(|| format!("select database {index}"))?;
+        }
+        (self.database, self.expires) = (index, database.expires > 0);
+        Ok(())
+    }
+
+    /// So many keys that their names fit into a page; a few as long as nobody knows how long they are.
+    pub(super) fn page(&self, most: usize) -> usize {
+        match self.names {
+            0 => most.min(FIRST_PAGE),
+            names => (PAGE_BYTES / (self.name_bytes / names).max(1)).clamp(1, most),
+        }
+    }
+
+    pub(super) fn note_names(&mut self, keys: &[Vec<u8>]) {
+        self.names += keys.len();
+        self.name_bytes += keys.iter().map(Vec::len).sum::<usize>();
+    }
+
+    /// Draws keys, in each round from every database its part, until all shares are sure.
+    async fn draw(&mut self, databases: &BTreeMap<u32, Database>, total: u64, most: u64) -> Result<()> {
+        while self.profiler.seen() < most {
+            for (index, database) in databases {
+                self.select(*index, database).await?;
+                let round = self.page(BATCH) as f64;
+                let share = (round * database.keys as f64 / total.max(1) as f64).ceil() as usize;
+                let drawn = self.gate.ask(&vec![Question::new(&["RANDOMKEY"])?; share]).await?;
+                if let Some(reply) = drawn.first() {
+                    refused(reply).context("draw keys at random")?;
+                }
+                let keys: Vec<Vec<u8>> = drawn.into_iter().filter_map(into_bytes).collect();
+                if keys.is_empty() {
+                    // They are gone since INFO counted them.
+                    return Ok(());
+                }
+                self.note_names(&keys);
+                let questions = self.first_questions(&keys)?;
+                let answers = self.gate.ask(&questions).await?;
+                let halves = self.halves(keys, answers)?;
+                let questions = second_questions(&halves)?;
+                let answers = if questions.is_empty() { Vec::new() } else { self.gate.ask(&questions).await? };
+                self.note(&halves, answers);
             }
-            let keys = replies.iter().filter_map(|reply| reply.bytes().map(<[u8]>::to_vec)).collect();
-            self.describe(keys).await?;
+            if self.profiler.seen() >= LEAST_DRAWN && self.profiler.margin() <= SURE {
+                return Ok(());
+            }
         }
         Ok(())
     }
 
-    async fn scan(&mut self) -> Result<()> {
-        let mut cursor = b"0".to_vec();
-        loop {
-            let question = Question::new(&[b"SCAN" as &[u8], &cursor, b"COUNT", SCAN_COUNT.to_string().as_bytes()])?;
-            let reply = self.gate.one(question).await?;
-            refused(&reply).context("scan the keys")?;
-            let [next, keys] = reply.items() else { anyhow::bail!("SCAN answered something else") };
-            let keys: Vec<Vec<u8>> = keys.items().iter().filter_map(|key| key.bytes().map(<[u8]>::to_vec)).collect();
-            for batch in keys.chunks(BATCH) {
-                self.describe(batch.to_vec()).await?;
-            }
-            cursor = next.bytes().context("SCAN without a cursor")?.to_vec();
-            if cursor == b"0" {
-                return Ok(());
-            }
-        }
-    }
-
-    async fn describe(&mut self, keys: Vec<Vec<u8>>) -> Result<()> {
-        let mut questions = Vec::with_capacity(keys.len() * 3);
-        for key in &keys {
+    /// What is asked of every key: its type, its size, how much it is used, and when it ends where any key does.
+    pub(super) fn first_questions(&self, keys: &[Vec<u8>]) -> Result<Vec<Question>> {
+        let mut questions = Vec::with_capacity(keys.len() * 4 + 1);
+        for key in keys {
             questions.push(Question::new(&[b"TYPE" as &[u8], key])?);
-            questions.push(Question::new(&[b"PTTL" as &[u8], key])?);
             questions.push(Question::new(&[b"MEMORY" as &[u8], b"USAGE", key])?);
+            if self.expires {
+                questions.push(Question::new(&[b"PTTL" as &[u8], key])?);
+            }
+            if let Some(used) = self.used {
+                questions.push(Question::new(&[b"OBJECT" as &[u8], used.as_bytes(), key])?);
+            }
         }
-        let replies = self.gate.ask(&questions).await?;
-        let halves: Vec<Half> =
-            keys.into_iter().zip(replies.chunks_exact(3)).filter_map(|(key, answers)| half(key, answers)).collect();
-        self.measure(&halves).await
+        Ok(questions)
     }
 
-    /// Asks for lengths and encodings, where they can tell something.
-    async fn measure(&mut self, halves: &[Half]) -> Result<()> {
-        let mut questions = Vec::new();
-        let mut asked = Vec::new();
+    pub(super) fn halves(&self, keys: Vec<Vec<u8>>, answers: Vec<Reply>) -> Result<Vec<Half>> {
+        let number = |reply: &Reply| reply.integer().and_then(|number| u64::try_from(number).ok());
+        let mut halves = Vec::with_capacity(keys.len());
+        let of_a_key = 2 + usize::from(self.expires) + usize::from(self.used.is_some());
+        for (key, answers) in keys.into_iter().zip(answers.chunks_exact(of_a_key)) {
+            let ttl = answers.get(2).filter(|_| self.expires);
+            let used = self.used.and(answers.last());
+            refused(&answers[0]).context("ask for the type of keys")?;
+            let Some(kind) = answers[0].text() else { continue };
+            // It expired or was deleted between two questions.
+            if kind == "none" || ttl.is_some_and(|reply| reply.integer() == Some(-2)) {
+                continue;
+            }
+            halves.push(Half {
+                key,
+                kind,
+                ttl_ms: ttl.and_then(number),
+                bytes: number(&answers[1]),
+                used: used.and_then(number),
+            });
+        }
+        Ok(halves)
+    }
+
+    /// Tells the profiler about keys of which everything is answered.
+    pub(super) fn note(&mut self, halves: &[Half], answers: Vec<Reply>) {
+        let mut answers = answers.into_iter();
         for half in halves {
             let wanted = wanted(half);
-            if let Some(command) = wanted.length {
-                questions.push(Question::new(&[command.as_bytes(), &half.key])?);
-            }
-            if wanted.encoding {
-                questions.push(Question::new(&[b"OBJECT" as &[u8], b"ENCODING", &half.key])?);
-            }
-            asked.push(wanted);
-        }
-        let replies = if questions.is_empty() { Vec::new() } else { self.gate.ask(&questions).await? };
-        let mut replies = replies.into_iter();
-        for (half, wanted) in halves.iter().zip(asked) {
             let length =
-                wanted.length.and_then(|_| replies.next()).and_then(|reply| u64::try_from(reply.integer()?).ok());
-            let encoding = wanted.encoding.then(|| replies.next()).flatten().and_then(|reply| match reply {
+                wanted.length.and_then(|_| answers.next()).and_then(|reply| u64::try_from(reply.integer()?).ok());
+            let encoding = wanted.encoding.then(|| answers.next()).flatten().and_then(|reply| match reply {
                 Reply::Error(_) => None,
                 other => other.text(),
             });
             if half.kind == "stream" && self.streams.len() < STREAMS_ASKED {
                 self.streams.push((self.database, half.key.clone()));
             }
+            let counts_uses = self.used == Some("FREQ");
             self.profiler.note(&KeySeen {
                 database: self.database,
                 key: &half.key,
@@ -185,10 +250,33 @@ impl Look<'_, '_> {
                 bytes: half.bytes,
                 length,
                 encoding: encoding.as_deref().unwrap_or_default(),
+                idle_seconds: half.used.filter(|_| !counts_uses),
+                frequency: half.used.filter(|_| counts_uses),
             });
         }
-        Ok(())
     }
+}
+
+pub(super) fn into_bytes(reply: Reply) -> Option<Vec<u8>> {
+    match reply {
+        Reply::Bytes(bytes) => Some(bytes),
+        _ => None,
+    }
+}
+
+/// Lengths and encodings, where they can tell something.
+pub(super) fn second_questions(halves: &[Half]) -> Result<Vec<Question>> {
+    let mut questions = Vec::new();
+    for half in halves {
+        let wanted = wanted(half);
+        if let Some(command) = wanted.length {
+            questions.push(Question::new(&[command.as_bytes(), &half.key])?);
+        }
+        if wanted.encoding {
+            questions.push(Question::new(&[b"OBJECT" as &[u8], b"ENCODING", &half.key])?);
+        }
+    }
+    Ok(questions)
 }
 
 struct Wanted {
@@ -212,17 +300,6 @@ fn wanted(half: &Half) -> Wanted {
         _ => (None, false),
     };
     Wanted { length, encoding }
-}
-
-fn half(key: Vec<u8>, answers: &[Reply]) -> Option<Half> {
-    let kind = answers[0].text()?;
-    // It expired or was deleted between two questions.
-    if kind == "none" || answers[1].integer() == Some(-2) {
-        return None;
-    }
-    let ttl_ms = answers[1].integer().and_then(|ttl| u64::try_from(ttl).ok());
-    let bytes = answers[2].integer().and_then(|bytes| u64::try_from(bytes).ok());
-    Some(Half { key, kind, ttl_ms, bytes })
 }
 
 async fn ask_about_groups(gate: &mut Gate<'_>, profiler: &mut Profiler, streams: &[(u32, Vec<u8>)]) -> Result<()> {

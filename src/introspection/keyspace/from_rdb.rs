@@ -1,9 +1,12 @@
 //! The same profile from an RDB, while it passes: exact, and without a question to the server.
 
+use std::collections::BTreeMap;
+
 use super::profiler::{CompactLimits, KeySeen, Profiler};
 use super::{Basis, KeyspaceProfile, StreamGroupSeen, StreamSeen, escaped};
 use crate::rdb::opcode::ValueType;
 use crate::rdb::visit::{Entry, EntryEnd, Interest, Piece, StreamInfo, Visit};
+use crate::replies::{Database, Info};
 
 /// Digits of the longest 64-bit number, with its sign.
 const NUMBER_LENGTH: usize = 20;
@@ -19,11 +22,24 @@ pub struct RdbProfile {
     database: u32,
     kind: &'static str,
     ttl_ms: Option<u64>,
+    idle_seconds: Option<u64>,
+    frequency: Option<u64>,
     length: u64,
     text: Vec<u8>,
     groups: Vec<StreamGroupSeen>,
     streams: Vec<StreamSeen>,
+    entries_added: u64,
+    info: BTreeMap<&'static str, String>,
+    databases: BTreeMap<u32, Database>,
 }
+
+/// What a file says of its server, by the names of INFO.
+const TOLD: &[(&[u8], &str)] =
+    &[(b"redis-ver", "redis_version"), (b"valkey-ver", "valkey_version"), (b"used-mem", "used_memory")];
+/// Databases that are told apart.
+const DATABASES_KEPT: usize = 4096;
+/// Bytes of what a file says of its server that are read.
+const TOLD_LENGTH: usize = 64;
 
 impl RdbProfile {
     /// `now_ms`: Unix time in milliseconds from which times to live are counted, unless the file says when it was made.
@@ -36,11 +52,28 @@ impl RdbProfile {
             database: 0,
             kind: "",
             ttl_ms: None,
+            idle_seconds: None,
+            frequency: None,
             length: 0,
             text: Vec::new(),
             groups: Vec::new(),
             streams: Vec::new(),
+            entries_added: 0,
+            info: BTreeMap::new(),
+            databases: BTreeMap::new(),
         }
+    }
+
+    /// What INFO would have said: version and memory as far as the file tells them, and the keys by database.
+    pub fn info(&self) -> Info {
+        let mut text = String::new();
+        for (name, value) in &self.info {
+            text.push_str(&format!("{name}:{value}\n"));
+        }
+        for (index, database) in &self.databases {
+            text.push_str(&format!("db{index}:keys={},expires={}\n", database.keys, database.expires));
+        }
+        Info::parse(&text)
     }
 
     /// The profile of what has passed.
@@ -56,6 +89,16 @@ impl RdbProfile {
 
     fn note_stream(&mut self, info: &StreamInfo) {
         self.length = info.length;
+        // Before RDB 10 nobody counted; without a trim it is the same.
+        self.entries_added = info.entries_added.unwrap_or(info.length);
+    }
+
+    fn note_database(&mut self) {
+        if self.databases.len() < DATABASES_KEPT || self.databases.contains_key(&self.database) {
+            let database = self.databases.entry(self.database).or_default();
+            database.keys += 1;
+            database.expires += u64::from(self.ttl_ms.is_some());
+        }
     }
 
     fn note_text(&mut self, part: &[u8]) {
@@ -87,6 +130,11 @@ impl Visit for RdbProfile {
         if let Some(seconds) = made.filter(|_| self.keys == 0) {
             self.now_ms = seconds.saturating_mul(1000);
         }
+        let told = TOLD.iter().find(|(own, _)| *own == name && value.len() <= TOLD_LENGTH);
+        if let (Some((_, field)), Ok(text)) = (told, std::str::from_utf8(value)) {
+            let text = text.chars().filter(|character| !character.is_control()).collect();
+            self.info.insert(field, text);
+        }
     }
 
     fn entry(&mut self, entry: &Entry<'_>) -> Interest {
@@ -95,6 +143,8 @@ impl Visit for RdbProfile {
         self.database = u32::try_from(entry.database).unwrap_or(u32::MAX);
         self.kind = kind(entry.value_type);
         self.ttl_ms = entry.expire_ms.map(|at| u64::try_from(at).unwrap_or(0).saturating_sub(self.now_ms));
+        self.idle_seconds = entry.idle_seconds;
+        self.frequency = entry.frequency.map(u64::from);
         self.length = 0;
         self.text.clear();
         self.groups.clear();
@@ -107,8 +157,8 @@ impl Visit for RdbProfile {
             Piece::String(part) => self.note_text(part),
             Piece::StreamInfo(info) => self.note_stream(info),
             Piece::StreamGroup { name, entries_read, .. } => {
-                // Entries before the group's last id may have been deleted: the difference is the server's own estimate.
-                let lag = entries_read.map(|read| self.length.saturating_sub(read));
+                // As the server reckons: entries may have been deleted or trimmed since.
+                let lag = entries_read.map(|read| self.entries_added.saturating_sub(read).min(self.length));
                 self.groups.push(StreamGroupSeen { name: escaped(name), pending: 0, lag, consumers: 0 });
             }
             Piece::StreamPending { .. } => {
@@ -127,17 +177,22 @@ impl Visit for RdbProfile {
 
     fn entry_end(&mut self, end: &EntryEnd) {
         self.keys += 1;
+        self.note_database();
         let number =
             self.kind == "string" && std::str::from_utf8(&self.text).is_ok_and(|text| text.parse::<i64>().is_ok());
         let length = if self.kind == "string" { self.length } else { end.n_elements };
+        // A string that repeats itself is short in the file and as long as it is in memory.
+        let bytes = if self.kind == "string" { end.raw_length.max(self.length) } else { end.raw_length };
         self.profiler.note(&KeySeen {
             database: self.database,
             key: &self.key,
             kind: self.kind,
             ttl_ms: self.ttl_ms,
-            bytes: Some(end.raw_length.saturating_add(self.key.len() as u64)),
+            bytes: Some(bytes.saturating_add(self.key.len() as u64)),
             length: (self.kind != "module").then_some(length),
             encoding: if number { "int" } else { "" },
+            idle_seconds: self.idle_seconds,
+            frequency: self.frequency,
         });
         if self.kind == "stream" && !self.groups.is_empty() && self.streams.len() < 100 {
             let groups = std::mem::take(&mut self.groups);
@@ -173,6 +228,8 @@ mod tests {
     #[test]
     fn keys_of_a_file_are_profiled_like_those_of_a_server() {
         let mut visitor = RdbProfile::new(1_000_000);
+        visitor.aux(b"redis-ver", b"7.0.15");
+        visitor.aux(b"used-mem", b"1234567");
         visitor.entry(&entry(b"rate:1", 0, None));
         visitor.piece(Piece::String(b"1"));
         visitor.piece(Piece::String(b"7"));
@@ -180,10 +237,14 @@ mod tests {
         visitor.entry(&entry(b"session:1", 4, Some(1_060_000)));
         visitor.entry_end(&EntryEnd { raw_length: 9, n_elements: 2 });
         visitor.entry(&entry(b"events", 21, Some(5)));
-        visitor.piece(Piece::StreamInfo(&StreamInfo { length: 10, ..StreamInfo::default() }));
-        visitor.piece(Piece::StreamGroup { name: b"g", last_id: StreamId::default(), entries_read: Some(4) });
+        let trimmed = StreamInfo { length: 10, entries_added: Some(1000), ..StreamInfo::default() };
+        visitor.piece(Piece::StreamInfo(&trimmed));
+        visitor.piece(Piece::StreamGroup { name: b"g", last_id: StreamId::default(), entries_read: Some(994) });
         visitor.piece(Piece::StreamPending { id: StreamId::default(), delivered_ms: 0, count: 1 });
         visitor.entry_end(&EntryEnd { raw_length: 50, n_elements: 10 });
+        let info = visitor.info();
+        assert_eq!((info.get("redis_version"), info.u64("used_memory")), (Some("7.0.15"), Some(1_234_567)));
+        assert_eq!(info.databases()[&1], Database { keys: 3, expires: 2, avg_ttl_ms: 0 });
         let profile = visitor.finish();
         assert_eq!((profile.seen, profile.total, profile.basis), (3, 3, Basis::Everything));
         assert_eq!(profile.purpose(Purpose::RateLimit).numbers_without_ttl, 1);

@@ -3,10 +3,12 @@
 //! The same profile is built from a sample of RANDOMKEY, from a full SCAN, and from an RDB; the rules need not know which.
 
 mod asking;
+mod certainty;
 mod frequent;
 mod from_rdb;
 mod names;
 mod profiler;
+mod scanning;
 
 use std::collections::BTreeMap;
 
@@ -14,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use asking::{Pass, profile};
 pub use from_rdb::RdbProfile;
-pub use names::{Oddity, Purpose, escaped};
+pub use names::{Oddity, Purpose, escaped, purpose};
 pub use profiler::{CompactLimits, KeySeen, Profiler};
 
 /// Where a profile comes from.
@@ -60,6 +62,50 @@ pub struct KeyspaceProfile {
     pub hash_tag: Option<(String, u64)>,
     /// Streams, longest first.
     pub streams: Vec<StreamSeen>,
+    /// Milliseconds to live of all keys looked at that have such, together.
+    #[serde(default)]
+    pub ttl_sum_ms: f64,
+    /// How long keys were not used; `None` where they do not tell.
+    #[serde(default)]
+    pub idle: Option<Idle>,
+    /// The key that was used most; `None` without an LFU policy.
+    #[serde(default)]
+    pub hottest: Option<HotKey>,
+    /// Estimated uses of all keys looked at; `None` without an LFU policy.
+    #[serde(default)]
+    pub uses: Option<f64>,
+    /// By how much a share of keys or bytes of a prefix may be off, in 95 of 100 samples; 0 where everything was looked at.
+    #[serde(default)]
+    pub margin: f64,
+}
+
+/// Days without use from which a key is cold.
+pub const COLD_DAYS: u64 = 7;
+
+/// How long keys were not used.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Idle {
+    /// Keys that told it.
+    pub keys: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Keys that were not used for [`COLD_DAYS`].
+    pub cold_keys: u64,
+    /// Their bytes.
+    pub cold_bytes: u64,
+    /// One of them without a time to live, if there is one.
+    pub example: Option<String>,
+}
+
+/// A key that is used much.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HotKey {
+    /// Name, escaped.
+    pub key: String,
+    /// OBJECT FREQ: a logarithmic counter up to 255.
+    pub frequency: u64,
+    /// The uses it stands for.
+    pub uses: f64,
 }
 
 impl KeyspaceProfile {
@@ -73,17 +119,18 @@ impl KeyspaceProfile {
         if self.basis == Basis::Everything {
             return (p, p, p);
         }
-        let z = 1.96_f64;
-        let middle = (p + z * z / (2.0 * n)) / (1.0 + z * z / n);
-        let half = z / (1.0 + z * z / n) * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
-        (p, (middle - half).max(0.0), (middle + half).min(1.0))
+        let (low, high) = certainty::interval(n, p);
+        (p, low, high)
     }
 
     /// How sure it is, in words: `all 812 keys`, `5000 of 70000 keys drawn at random`.
     pub fn confidence(&self) -> String {
         match self.basis {
             Basis::Everything => format!("all {} keys", self.seen),
-            Basis::Sample => format!("{} keys drawn at random of {}", self.seen, self.total),
+            Basis::Sample => {
+                let points = self.margin * 100.0;
+                format!("{} keys drawn at random of {}, sure to ±{points:.1} points", self.seen, self.total)
+            }
         }
     }
 
@@ -102,6 +149,9 @@ pub struct Prefix {
     pub keys: u64,
     /// Their bytes, if known.
     pub bytes: u64,
+    /// By how much their share of all bytes may be off, in 95 of 100 samples; 0 where everything was looked at.
+    #[serde(default)]
+    pub bytes_margin: f64,
     /// Those without a time to live.
     pub without_ttl: u64,
     /// By type.

@@ -37,17 +37,14 @@ const WORDS: &[(Purpose, &[&str])] = &[
 
 /// What a key is for; `None` where its name says nothing.
 pub fn purpose(key: &[u8]) -> Option<Purpose> {
-    let lower = key.to_ascii_lowercase();
-    let segments: Vec<&[u8]> = lower.split(|byte| SEPARATORS.contains(byte)).filter(|part| !part.is_empty()).collect();
+    let mut segments = key.split(|byte| SEPARATORS.contains(byte)).filter(|part| !part.is_empty());
     // A name of one word is the thing itself (`token`), not one of many.
-    if segments.len() < 2 {
-        return None;
-    }
-    let is = |segment: &[u8], words: &[&str]| words.iter().any(|word| word.as_bytes() == segment);
+    let (first, second) = (segments.next()?, segments.next()?);
+    let last = segments.next_back().unwrap_or(second);
+    let is = |segment: &[u8], words: &[&str]| words.iter().any(|word| segment.eq_ignore_ascii_case(word.as_bytes()));
     WORDS.iter().find_map(|(purpose, words)| {
-        let front = segments.iter().take(2).any(|segment| is(segment, words));
-        let last = *purpose == Purpose::Lock && segments.last().is_some_and(|segment| is(segment, words));
-        (front || last).then_some(*purpose)
+        let front = is(first, words) || is(second, words);
+        (front || (*purpose == Purpose::Lock && is(last, words))).then_some(*purpose)
     })
 }
 
@@ -106,18 +103,18 @@ const PLACEHOLDERS: &[&str] =
 /// What is odd about a name, if anything.
 pub fn oddity(key: &[u8]) -> Option<Oddity> {
     let Ok(text) = std::str::from_utf8(key) else { return Some(Oddity::Unprintable) };
-    let segments: Vec<&str> = text.split(':').collect();
-    let is_placeholder = |segment: &&str| {
-        let lower = segment.to_lowercase();
-        PLACEHOLDERS.contains(&lower.as_str()) || segment.contains("${") || segment.contains("{{")
+    let several = text.contains(':');
+    let is_placeholder = |segment: &str| {
+        let written_out = PLACEHOLDERS.iter().any(|word| segment.eq_ignore_ascii_case(word));
+        written_out || segment.contains("${") || segment.contains("{{")
     };
-    if segments.len() > 1 && segments.iter().any(is_placeholder) {
+    if several && text.split(':').any(is_placeholder) {
         return Some(Oddity::Placeholder);
     }
     if text.chars().any(|character| character.is_control() || character == ' ') {
         return Some(Oddity::Unprintable);
     }
-    (segments.len() > 1 && segments.iter().any(|segment| segment.is_empty())).then_some(Oddity::EmptySegment)
+    (several && text.split(':').any(str::is_empty)).then_some(Oddity::EmptySegment)
 }
 
 /// A name as text that can be shown and copied: bytes that are no printable UTF-8 become `\xNN`.

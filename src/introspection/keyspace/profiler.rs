@@ -3,9 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
+use super::certainty::{Sums, interval};
 use super::frequent::Frequent;
 use super::names::{self, Oddity, Purpose, escaped};
-use super::{Basis, BigKey, KeyspaceProfile, Prefix, PurposeStats, StreamSeen};
+use super::{Basis, BigKey, COLD_DAYS, HotKey, Idle, KeyspaceProfile, Prefix, PurposeStats, StreamSeen};
 
 /// Prefixes told apart; further ones are counted together as `(other)`.
 const PREFIXES_KEPT: usize = 2048;
@@ -43,6 +44,10 @@ pub struct KeySeen<'a> {
     pub length: Option<u64>,
     /// OBJECT ENCODING, `int`, `listpack`, …; empty where unknown.
     pub encoding: &'a str,
+    /// Seconds without use.
+    pub idle_seconds: Option<u64>,
+    /// The counter of an LFU policy.
+    pub frequency: Option<u64>,
 }
 
 /// The limits of the compact encodings, as configured: setting and number.
@@ -56,9 +61,22 @@ pub struct CompactLimits {
     pub zset: Option<(String, u64)>,
 }
 
+/// `lfu-log-factor` where nobody says otherwise.
+const LFU_LOG_FACTOR: f64 = 10.0;
+/// With which counter a key begins (evict.c, `LFU_INIT_VAL`).
+const LFU_INITIAL: f64 = 5.0;
+
+/// The uses that a counter of an LFU policy stands for: at `c` it rises with chance `1 / ((c - 5) * factor + 1)` (evict.c,
+/// `LFULogIncr`).
+fn uses(frequency: u64) -> f64 {
+    let steps = (frequency as f64 - LFU_INITIAL).max(0.0);
+    1.0 + steps + LFU_LOG_FACTOR * steps * (steps - 1.0).max(0.0) / 2.0
+}
+
 #[derive(Debug, Default)]
 struct PrefixState {
     stats: Prefix,
+    sizes: Sums,
     seconds: Frequent<u64, 64>,
 }
 
@@ -79,6 +97,11 @@ pub struct Profiler {
     longest_name: Option<(String, u64)>,
     tags: Frequent<Vec<u8>, 64>,
     streams: Vec<StreamSeen>,
+    sizes: Sums,
+    ttl_sum_ms: f64,
+    idle: Option<Idle>,
+    hottest: Option<HotKey>,
+    uses: Option<f64>,
 }
 
 type BigKeyParts = (u32, String, Option<u64>, Option<u64>, Option<u64>);
@@ -104,6 +127,11 @@ impl Profiler {
             longest_name: None,
             tags: Frequent::default(),
             streams: Vec::new(),
+            sizes: Sums::default(),
+            ttl_sum_ms: 0.0,
+            idle: None,
+            hottest: None,
+            uses: None,
         }
     }
 
@@ -114,12 +142,37 @@ impl Profiler {
         if let Some(bytes) = seen.bytes {
             self.bytes = Some(self.bytes.unwrap_or(0).saturating_add(bytes));
         }
+        self.ttl_sum_ms += seen.ttl_ms.unwrap_or(0) as f64;
+        self.sizes.add(seen.bytes.unwrap_or(0) as f64);
+        self.note_use(seen);
         self.note_name(seen.key);
         self.note_prefix(seen);
         if let Some(purpose) = names::purpose(seen.key) {
             note_purpose(self.purposes.entry(purpose).or_default(), seen);
         }
         self.note_size(seen);
+    }
+
+    fn note_use(&mut self, seen: &KeySeen<'_>) {
+        if let Some(seconds) = seen.idle_seconds {
+            let (idle, bytes) = (self.idle.get_or_insert_default(), seen.bytes.unwrap_or(0));
+            idle.keys += 1;
+            idle.bytes = idle.bytes.saturating_add(bytes);
+            if seconds >= COLD_DAYS * DAY_MS / 1000 {
+                idle.cold_keys += 1;
+                idle.cold_bytes = idle.cold_bytes.saturating_add(bytes);
+                if idle.example.is_none() && seen.ttl_ms.is_none() {
+                    idle.example = Some(shown(seen.key));
+                }
+            }
+        }
+        if let Some(frequency) = seen.frequency {
+            let uses = uses(frequency);
+            *self.uses.get_or_insert_default() += uses;
+            if self.hottest.as_ref().is_none_or(|hottest| frequency > hottest.frequency) {
+                self.hottest = Some(HotKey { key: shown(seen.key), frequency, uses });
+            }
+        }
     }
 
     fn note_name(&mut self, key: &[u8]) {
@@ -149,10 +202,14 @@ impl Profiler {
         let now_ms = self.now_ms;
         let outgrown = self.outgrown(seen);
         let state = self.prefixes.entry(name).or_default();
+        state.sizes.add(seen.bytes.unwrap_or(0) as f64);
         let stats = &mut state.stats;
         stats.keys += 1;
         stats.bytes = stats.bytes.saturating_add(seen.bytes.unwrap_or(0));
-        *stats.types.entry(seen.kind.to_owned()).or_default() += 1;
+        match stats.types.get_mut(seen.kind) {
+            Some(count) => *count += 1,
+            None => _ = stats.types.insert(seen.kind.to_owned(), 1),
+        }
         match seen.ttl_ms {
             None => {
                 stats.without_ttl += 1;
@@ -209,14 +266,33 @@ impl Profiler {
         &mut self.streams
     }
 
+    /// Keys looked at so far.
+    pub fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// By how much the share of any prefix, in keys or in bytes, may be off if what was seen so far is a sample.
+    pub fn margin(&self) -> f64 {
+        let n = self.seen.max(1) as f64;
+        let of_prefix = |state: &PrefixState| {
+            let (low, high) = interval(n, state.stats.keys as f64 / n);
+            ((high - low) / 2.0).max(state.sizes.margin_of(self.sizes))
+        };
+        self.prefixes.values().map(of_prefix).fold(0.0, f64::max)
+    }
+
     /// Finishes. `total` is how many keys there are.
     pub fn finish(self, basis: Basis, total: u64) -> KeyspaceProfile {
+        let sampled = basis == Basis::Sample;
+        let margin = if sampled { self.margin() } else { 0.0 };
+        let sizes = self.sizes;
         let mut prefixes: Vec<Prefix> = self
             .prefixes
             .into_iter()
             .map(|(name, state)| Prefix {
                 name: escaped(&name),
                 same_second: state.seconds.top().map_or(0, |(_, count)| count),
+                bytes_margin: if sampled { state.sizes.margin_of(sizes) } else { 0.0 },
                 ..state.stats
             })
             .collect();
@@ -241,6 +317,11 @@ impl Profiler {
             longest_name: self.longest_name,
             hash_tag: self.tags.top().map(|(tag, count)| (escaped(tag), count)),
             streams,
+            ttl_sum_ms: self.ttl_sum_ms,
+            idle: self.idle,
+            hottest: self.hottest,
+            uses: self.uses,
+            margin,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! K01–K16.
+//! K01–K17.
 
 use super::{C, Case_, I, QUIET, W};
 
@@ -59,4 +59,50 @@ pub(super) const CASES: &[Case_] = &[
     ("K13", QUIET, "key events stream - 900 99999\ngroup 9999 9999"),
     ("K16", I, "db1:keys=1,expires=0"),
     ("K16", QUIET, "db0:keys=1,expires=0"),
+    ("K07", W, "hot 1000000 user:1 200000"),
+    ("K07", C, "hot 1000000 user:1 500000"),
+    ("K07", QUIET, "hot 1000000 user:1 199000"),
+    ("K07", QUIET, "hot 90000 user:1 80000"),
+    // A counter of 100 stands for some 44 700 uses, one of 30 for some 3 000.
+    ("K07", C, "key hot:1 string - 100 9 embstr - 100\nkey hot:2 string - 100 9 embstr - 30"),
+    ("K07", W, "key hot:1 string - 100 9 embstr - 100\nkeys 50 cool: string - 100 9 embstr - 30"),
+    ("K07", QUIET, "key hot:1 string - 100 9 embstr - 100\nkeys 100 cool: string - 100 9 embstr - 30"),
+    ("K07", QUIET, "key hot:1 string - 100 9 embstr - 10"),
+    ("K07", W, "slot 1 10 300000\nslot 2 10 400000\nslot 3 10 300000"),
+    ("K07", QUIET, "slot 1 10 19\nslot 2 10 81"),
+    (
+        "K09",
+        W,
+        "cluster cluster_state:ok\nrole:master\nused_memory:150000000\npeer a role:master used_memory:100000000\npeer b role:master used_memory:90000000",
+    ),
+    (
+        "K09",
+        C,
+        "cluster cluster_state:ok\nrole:master\npeer a role:master used_memory:300000000\npeer b role:master used_memory:90000000\nused_memory:100000000",
+    ),
+    (
+        "K09",
+        W,
+        "cluster cluster_state:ok\nrole:master\npeer a role:master db0:keys=20000,expires=0\npeer b role:master",
+    ),
+    (
+        "K09",
+        QUIET,
+        "cluster cluster_state:ok\nrole:master\nused_memory:149000000\npeer a role:master used_memory:100000000\npeer b role:master used_memory:100000000",
+    ),
+    (
+        "K09",
+        QUIET,
+        "cluster cluster_state:ok\nrole:master\nused_memory:1000000\npeer a role:master used_memory:9000000\npeer b role:master used_memory:1000000",
+    ),
+    ("K14", W, "keys 100 old: string - 80000 9 raw 604800\nkeys 100 new: string - 80000 9 raw 5"),
+    ("K14", QUIET, "keys 29 old: string - 80000 9 raw 604800\nkeys 100 new: string - 80000 9 raw 5"),
+    ("K14", QUIET, "keys 100 old: string - 80 9 raw 604800\nkeys 100 new: string - 80 9 raw 5"),
+    ("K15", W, "cluster cluster_state:ok\nheld 10000\nslot 1 9999\nnode 1 a:1@1 myself,master - 0 0 1 connected 1"),
+    ("K15", C, "cluster cluster_state:ok\nheld 10000\nslot 1 9900\nnode 1 a:1@1 myself,master - 0 0 1 connected 1"),
+    ("K15", QUIET, "cluster cluster_state:ok\nheld 9999\nslot 1 9999\nnode 1 a:1@1 myself,master - 0 0 1 connected 1"),
+    ("K17", I, "keys 100 a: string 4000 60\ndb0:keys=100,expires=100,avg_ttl=2000"),
+    ("K17", I, "keys 100 a: string 4000 60\ndb0:keys=100,expires=100,avg_ttl=8000"),
+    ("K17", QUIET, "keys 100 a: string 4000 60\ndb0:keys=100,expires=100,avg_ttl=2001"),
+    ("K17", QUIET, "keys 99 a: string 4000 60\ndb0:keys=100,expires=100,avg_ttl=8000"),
 ];

@@ -7,7 +7,12 @@
 //! before evicted_keys:0          the same field a second earlier; `seconds 60` sets how much earlier
 //! client addr=1.2.3.4:5 idle=9   a line of CLIENT LIST; `clients 100 idle=9` a hundred
 //! config maxclients 100          a setting
-//! key lock:a string - 90 3 raw   name, type, milliseconds to live, bytes, length, encoding; `keys 100 x: …` a hundred
+//! key lock:a string - 90 3 raw   name, type, milliseconds to live, bytes, length, encoding, seconds idle, uses counted;
+//!                                `keys 100 x: …` a hundred
+//! peer 10.0.0.2:6379 role:slave  another server: a healthy one with these fields; `save=…` its setting
+//! node 1 10.0.0.2:7000@1 master - 0 0 1 connected 0-9   a line of CLUSTER NODES; `node_before` one of the first reading
+//! slot 7 100 5000                a slot of this node: keys, microseconds
+//! grew 3600 audit: 1000          an earlier run: seconds ago, prefix, keys
 //! ```
 
 mod connections;
@@ -15,6 +20,8 @@ mod keyspace;
 mod memory;
 mod others;
 mod patterns;
+mod replication;
+mod several;
 
 use std::collections::BTreeMap;
 
@@ -35,7 +42,10 @@ const C: Option<Severity> = Some(Severity::Critical);
 const QUIET: Option<Severity> = None;
 
 fn cases() -> Vec<&'static Case_> {
-    [memory::CASES, connections::CASES, keyspace::CASES, others::CASES, patterns::CASES].into_iter().flatten().collect()
+    [memory::CASES, connections::CASES, keyspace::CASES, others::CASES, patterns::CASES, replication::CASES]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn now() -> DateTime<Utc> {
@@ -72,7 +82,7 @@ fn given(text: &str) -> Given {
     );
     let (mut n_keys, mut basis, mut total, mut seconds, mut one_reading) = (0_u64, Basis::Everything, None, 1.0, false);
     let mut groups = Vec::new();
-    let mut cluster = Vec::new();
+    let (mut cluster, mut before_cluster) = (Vec::new(), Vec::new());
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let words: Vec<&str> = rest.split(' ').collect();
@@ -126,9 +136,18 @@ fn given(text: &str) -> Given {
                 snapshot.host = Part::Got(HostFacts {
                     transparent_huge_pages: Some(rest.into()),
                     overcommit_memory: Some(1),
-                    swapped_bytes: None,
+                    ..HostFacts::default()
                 })
             }
+            "pause" => {
+                snapshot.host =
+                    Part::Got(HostFacts { longest_pause_us: Some(rest.parse().expect("µs")), ..HostFacts::default() })
+            }
+            "peer" | "unreachable" | "node" | "node_before" | "claims" | "slot" | "hot" | "sentinel" | "grew" => {
+                several::add(&mut snapshot, word, rest, &words)
+            }
+            "held" => snapshot.keys_at_slots = Part::Got(rest.parse().expect("a count")),
+            "before_cluster" => before_cluster.push(rest.to_owned()),
             "user" => {
                 snapshot.default_user = Part::Got(AclUser {
                     enabled: true,
@@ -171,7 +190,9 @@ fn given(text: &str) -> Given {
     let info = with(&healthy(), &now_changes);
     snapshot.server = ServerFacts::from_info(&info);
     if !one_reading {
-        snapshot.earlier = Some(Earlier { seconds, info: with(&with(&healthy(), &now_changes), &before_changes) });
+        let info = with(&with(&healthy(), &now_changes), &before_changes);
+        let cluster = (!before_cluster.is_empty()).then(|| Info::parse(&before_cluster.join("\n")));
+        snapshot.earlier = Some(Earlier { seconds, info, cluster });
     }
     snapshot.info = info;
     snapshot.clients = Part::Got(clients);
@@ -250,6 +271,8 @@ fn key<'a>(words: &[&'a str], name: &'a str) -> KeySeen<'a> {
         bytes: number(3),
         length: number(4),
         encoding: words.get(5).copied().unwrap_or_default(),
+        idle_seconds: number(6),
+        frequency: number(7),
     }
 }
 
@@ -326,8 +349,10 @@ fn what_is_missing_is_skipped_and_never_passed() {
     // A server that answers INFO with next to nothing, and refuses all else.
     let snapshot = Snapshot::from_info(Info::parse("redis_version:7.0.0\nrole:master\n"), now());
     let judgement = examine(&snapshot, &Topic::ALL, &RuleSettings::default());
-    let harmless =
-        ["M21", "M18", "C23", "K16", "R09", "R01", "R02", "R03", "R07", "R08", "S07", "P02", "P07", "P08", "C30"];
+    let harmless = [
+        "M21", "M18", "C23", "K09", "K15", "K16", "R09", "R13", "R14", "R01", "R02", "R03", "R07", "R08", "S07", "P02",
+        "P07", "P08", "C30",
+    ];
     for id in &judgement.passed {
         assert!(harmless.contains(id), "{id} passed without anything to judge by");
     }
@@ -381,7 +406,7 @@ fn healthy_servers_of_every_version_have_nothing_to_warn_of() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/info/{name}.txt"));
         let info = Info::parse(&std::fs::read_to_string(path).expect("a captured INFO"));
         let mut snapshot = Snapshot::from_info(info.clone(), now());
-        snapshot.earlier = Some(Earlier { seconds: 1.0, info });
+        snapshot.earlier = Some(Earlier { seconds: 1.0, info, cluster: None });
         let judgement = examine(&snapshot, &Topic::ALL, &RuleSettings::default());
         let loud: Vec<_> = judgement.findings.iter().filter(|finding| finding.severity > Severity::Info).collect();
         assert!(loud.is_empty(), "{name}: {loud:#?}");

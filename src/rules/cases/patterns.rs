@@ -1,4 +1,4 @@
-//! A01–A22.
+//! A01–A23.
 
 use super::{C, Case_, I, QUIET, W};
 
@@ -83,4 +83,15 @@ pub(super) const CASES: &[Case_] = &[
         QUIET,
         "total_commands_processed:60000\nbefore total_commands_processed:0\ntotal_reads_processed:6000\nbefore total_reads_processed:0",
     ),
+    ("A23", W, "keys 3000 audit: string - 60\ngrew 3600 audit: 1500"),
+    (
+        "A23",
+        C,
+        "keys 3000 audit: string - 60\ngrew 3600 audit: 1500\nseconds 3600\nmaxmemory:100000000\nused_memory:90000000\nbefore used_memory:50000000",
+    ),
+    ("A23", QUIET, "keys 3000 audit: string - 60\ngrew 3600 audit: 2001"),
+    ("A23", QUIET, "keys 3000 audit: string 9000 60\ngrew 3600 audit: 1500"),
+    // It was larger in between: it comes and goes.
+    ("A23", QUIET, "keys 3000 audit: string - 60\ngrew 3600 audit: 1500\ngrew 1800 audit: 4000\ngrew 900 audit: 2000"),
+    ("A23", QUIET, "sample 20000\nkeys 100 audit: string - 60\nkeys 100 other: string - 60\ngrew 3600 audit: 8000"),
 ];

@@ -60,7 +60,6 @@ pub(in super::super) const RULES: &[Rule] = &[
         ],
         threshold: "{count} and {share%} are idle for {idle} s; critical {critical_count} and {critical_share%}",
         why: "a pool leaks, or peers went away without a word: both end in refused connections",
-        fix: &["CONFIG SET timeout 300", "CONFIG SET tcp-keepalive 60"],
         source: "practice (redis-doctor); redis_exporter#1161, redis#15102",
         weight: 85,
         examine: idle,
@@ -97,7 +96,10 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("share", 0.80), ("count", 10.0)],
         threshold: "{share%} of at least {count} connections of applications are blocked",
         why: "workers wait and nobody produces; a queue with a few waiting workers is healthy",
-        fix: &["CLIENT LIST"],
+        fix: &[
+            "look whether the producers live: nothing arrives in what they wait for",
+            "fewer workers, or a time limit in their BLPOP, BRPOP or XREAD",
+        ],
         examine: blocked,
         ..C
     },
@@ -112,11 +114,9 @@ fn near_the_limit(case: &Case<'_>) -> Judged {
     };
     let share = all as f64 / limit.max(1) as f64;
     Ok(case.grade(share).map(|finding| {
-        finding
-            .evidence("connections", all)
-            .evidence("maxclients", limit)
-            .evidence("share", percent(share))
-            .fix(format!("CONFIG SET maxclients {}", limit.saturating_mul(2)))
+        finding.evidence("connections", all).evidence("maxclients", limit).evidence("share", percent(share)).fix(
+            format!("CONFIG SET maxclients {} (the process needs as many files: ulimit -n)", limit.saturating_mul(2)),
+        )
     }))
 }
 
@@ -171,6 +171,9 @@ fn idle(case: &Case<'_>) -> Judged {
     };
     let owners = by_owner(idle.iter().map(|client| **client));
     let finding = finding.evidence("idle", idle.len()).evidence("connections", clients.len());
+    // A twelfth of what counts as idle here: 300 s of an hour.
+    let timeout = (limit / 12.0).clamp(1.0, 300.0) as u64;
+    let finding = finding.fix(format!("CONFIG SET timeout {timeout}")).fix("CONFIG SET tcp-keepalive 60");
     Ok(Some(match owners.first() {
         Some((owner, count)) => finding.evidence("most_of", owner.as_str()).evidence("its_idle", *count),
         None => finding,

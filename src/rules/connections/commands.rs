@@ -47,7 +47,6 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("per_minute", 1.0), ("usec", 100_000.0), ("minutes", 60.0)],
         threshold: "any KEYS, or any command in the slow log of the last {minutes} minutes that reads a whole value; critical from {usec} µs, or more than {per_minute} KEYS a minute over a minute and longer",
         why: "KEYS looks at every key, and nobody else is served meanwhile",
-        fix: &["use SCAN instead of KEYS", "ACL SETUSER <user> -keys"],
         source: "Redis documentation, KEYS; ray#32537",
         weight: 70,
         examine: dangerous,
@@ -96,7 +95,11 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 10.0), ("critical", 50.0), ("seconds", 300.0)],
         threshold: "{warning} or {critical} within {seconds} s",
         why: "somebody guesses, or an application has an old password",
-        fix: &["ACL LOG 10"],
+        fix: &[
+            "ACL LOG 10 (who it was)",
+            "give the application the present password, or keep the guesser out",
+            "ACL LOG RESET (once that is done)",
+        ],
         source: "practice (BetterDB)",
         weight: 60,
         examine: refused_logins,
@@ -168,12 +171,25 @@ fn dangerous(case: &Case<'_>) -> Judged {
     let often = calls.is_ok_and(|delta| delta.seconds >= 60.0 && delta.rate() * 60.0 > case.limit("per_minute"));
     let finding = if often || longest as f64 >= case.limit("usec") { case.critical() } else { case.warning() };
     let finding = if called > 0 { finding.evidence("calls_between_readings", called) } else { finding };
-    Ok(Some(match worst_pattern(recent.into_iter()) {
+    let in_log = !recent.is_empty();
+    let finding = match worst_pattern(recent.into_iter()) {
         Some((pattern, count, usec)) => {
             finding.evidence("pattern", pattern).evidence("entries", count).evidence("longest_us", usec)
         }
         None => finding,
-    }))
+    };
+    // Whose connection it was, if it is still there.
+    let clients = case.snapshot.clients.got().map_or(&[][..], Vec::as_slice);
+    let caller = clients.iter().find(|client| client.cmd == "keys" && !client.user.is_empty());
+    let finding =
+        finding.fix("in the application: SCAN instead of KEYS, and HSCAN, SSCAN or ZSCAN instead of whole values");
+    let finding = match caller {
+        Some(client) => finding
+            .evidence("keys_by", super::owner(client))
+            .fix(format!("ACL SETUSER {} -keys", crate::introspection::keyspace::escaped(client.user.as_bytes()))),
+        None => finding.fix("ACL SETUSER <user> -keys"),
+    };
+    Ok(Some(if in_log { finding.fix("SLOWLOG RESET (once that is done)") } else { finding }))
 }
 
 fn blind(case: &Case<'_>) -> Judged {

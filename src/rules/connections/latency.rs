@@ -35,6 +35,22 @@ pub(in super::super) const RULES: &[Rule] = &[
         ..C
     },
     Rule {
+        id: "C17",
+        title: "the machine itself stands still now and then",
+        reads: "a busy loop beside the server, with `--full`",
+        limits: &[("warning", 1000.0), ("critical", 10_000.0)],
+        threshold: "the loop was held up for {warning} or {critical} µs at a time",
+        why: "a neighbour or the hypervisor takes the processor away: every command of the server waits as long, whatever it is",
+        fix: &[
+            "redis-cli --intrinsic-latency 10, on the server's machine",
+            "move the server to a machine with processors of its own",
+        ],
+        source: "Redis documentation, latency: 0.1 ms against 9.7 ms on a noisy machine",
+        because_of: &["C19"],
+        examine: jitter,
+        ..C
+    },
+    Rule {
         id: "C18",
         title: "the event loop is busy",
         reads: "eventloop_duration_sum between two readings (7.2), else used_cpu_*_main_thread",
@@ -112,6 +128,14 @@ fn blame(case: &Case<'_>) -> Judged {
         Some(tcp) => finding.evidence("tcp_handshake_us", tcp),
         None => finding,
     }))
+}
+
+fn jitter(case: &Case<'_>) -> Judged {
+    let longest = case.snapshot.host.got().and_then(|host| host.longest_pause_us);
+    let Some(longest) = longest else {
+        return skip("measured with `--full` on the server's own machine only: it keeps a processor busy for a while");
+    };
+    Ok(case.grade(longest as f64).map(|finding| finding.evidence("longest_pause_us", longest)))
 }
 
 fn event_loop(case: &Case<'_>) -> Judged {

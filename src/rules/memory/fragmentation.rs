@@ -4,6 +4,12 @@ use super::super::case::{Case, skip};
 use super::super::rule::{Judged, RULE, Rule};
 use super::{GIB, MIB};
 
+/// Debian's servers, among others, are built without: they refuse it.
+const DEFRAGMENT: &[&str] = &[
+    "CONFIG SET activedefrag yes (if the server is built with its own jemalloc)",
+    "restart it, or fail over to a fresh replica: what is loaded anew lies close together",
+];
+
 pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "M04",
@@ -18,7 +24,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         ],
         threshold: "ratio {warning} and {floorB}; critical {critical} and {critical_floorB} or {critical_share%} of used_memory",
         why: "holes between small allocations cannot be given back",
-        fix: &["CONFIG SET activedefrag yes"],
+        fix: DEFRAGMENT,
         source: "object.c, MEMORY DOCTOR; redis.conf, active-defrag-ignore-bytes",
         examine: allocator,
         ..RULE
@@ -30,7 +36,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 1.5), ("critical", 2.0), ("floor", 100.0 * MIB), ("critical_floor", GIB)],
         threshold: "ratio {warning} and {floorB}; critical {critical} and {critical_floorB}",
         why: "holes between small allocations cannot be given back",
-        fix: &["CONFIG SET activedefrag yes"],
+        fix: DEFRAGMENT,
         source: "object.c: the ratio was allocator_active / allocator_allocated before 7.4",
         examine: allocator_before,
         ..RULE

@@ -7,6 +7,7 @@ mod machine;
 mod usage;
 
 use super::Rule;
+pub(super) use usage::days_to_full;
 
 /// All of them.
 pub(super) const RULES: &[&[Rule]] =

@@ -6,6 +6,9 @@ use super::super::settings::Profile;
 use super::more_memory;
 use crate::finding::Severity;
 
+/// Seconds between two readings from which a growth of memory is no breathing.
+const SLOPE_SECONDS: f64 = 600.0;
+
 pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "M01",
@@ -175,6 +178,20 @@ fn outgrown(case: &Case<'_>) -> Judged {
     Ok(None)
 }
 
+/// Days until memory is full at the growth between two readings that are far enough apart; `None` where that cannot be said or
+/// memory does not grow.
+pub(in super::super) fn days_to_full(case: &Case<'_>) -> Option<f64> {
+    let (limit, earlier) = (case.maxmemory().ok()?, case.snapshot.comparable().ok()?);
+    let (now, before) = (case.number("used_memory").ok()?, earlier.info.u64("used_memory")?);
+    let growth = now.checked_sub(before).filter(|growth| *growth > 0)?;
+    (earlier.seconds >= SLOPE_SECONDS).then(|| days_left(limit, now, growth as f64, earlier.seconds))
+}
+
+/// Days until what is used reaches the limit, if it goes on growing as in these seconds.
+fn days_left(limit: u64, now: u64, growth: f64, seconds: f64) -> f64 {
+    limit.saturating_sub(now) as f64 / (growth / seconds) / 86_400.0
+}
+
 fn time_to_full(case: &Case<'_>) -> Judged {
     let limit = case.maxmemory()?;
     let earlier = case.snapshot.comparable()?;
@@ -191,7 +208,7 @@ fn time_to_full(case: &Case<'_>) -> Judged {
     if growth < case.limit("growth") * limit as f64 {
         return Ok(None);
     }
-    let days = (limit.saturating_sub(now)) as f64 / (growth / earlier.seconds) / 86_400.0;
+    let days = days_left(limit, now, growth, earlier.seconds);
     Ok(case.grade_low(days).map(|finding| {
         finding
             .evidence("days", (days * 10.0).round() / 10.0)

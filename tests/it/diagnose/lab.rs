@@ -19,6 +19,13 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
+    /// Runs it with a settings file.
+    #[track_caller]
+    pub fn with_settings(server: &RedisServer, topic: &str, settings: &str, more: &[&str]) -> Self {
+        let run = RedisOps::new().args(["diagnose", topic, "--json", "-i", &server.url()]).args(more);
+        Self::of_run(&run.file("redis-ops.yaml", settings).run())
+    }
+
     /// Runs `redis-ops diagnose TOPIC` with more arguments on a port.
     #[track_caller]
     pub fn of_port(port: u16, topic: &str, more: &[&str]) -> Self {
@@ -81,6 +88,7 @@ pub fn fixes(finding: &Value) -> Vec<Vec<String>> {
     const COMMANDS: &[&str] = &[
         "CONFIG",
         "CLIENT",
+        "CLUSTER",
         "PEXPIRE",
         "EXPIRE",
         "UNLINK",
@@ -88,13 +96,44 @@ pub fn fixes(finding: &Value) -> Vec<Vec<String>> {
         "BGSAVE",
         "BGREWRITEAOF",
         "SCRIPT",
+        "SLOWLOG",
         "MEMORY",
         "ACL",
         "REPLICAOF",
     ];
     let fixes = finding["fix"].as_array().expect("fixes");
     let words = fixes.iter().filter_map(Value::as_str).map(words);
-    words.filter(|words| words.first().is_some_and(|first| COMMANDS.contains(&first.as_str()))).collect()
+    // What holds a gap to be filled in is for a person.
+    let typed = |words: &Vec<String>| !words.iter().any(|word| word.starts_with('<'));
+    let command = |words: &Vec<String>| words.first().is_some_and(|first| COMMANDS.contains(&first.as_str()));
+    words.filter(command).filter(typed).collect()
+}
+
+/// The fix commands that are for another server: its address, and the words.
+pub fn fixes_elsewhere(finding: &Value) -> Vec<(String, Vec<String>)> {
+    let fixes = finding["fix"].as_array().expect("fixes").iter().filter_map(Value::as_str);
+    let elsewhere = fixes.filter_map(|fix| fix.strip_prefix("on ")?.split_once(": "));
+    elsewhere.map(|(address, command)| (address.to_owned(), words(command))).collect()
+}
+
+/// A fix that is not typed into the server: one of them says these words, and the test then does just that.
+#[track_caller]
+pub fn follow(finding: &Value, words: &str) {
+    let fixes = finding["fix"].as_array().expect("fixes");
+    let says = fixes.iter().filter_map(Value::as_str).any(|fix| fix.contains(words));
+    assert!(says, "no fix says `{words}`: {fixes:#?}");
+}
+
+/// Types what a finding says into the servers that it names.
+#[track_caller]
+pub fn apply_elsewhere(servers: &[&RedisServer], finding: &Value) {
+    let fixes = fixes_elsewhere(finding);
+    assert!(!fixes.is_empty(), "no fix can be applied: {finding:#}");
+    for (address, words) in fixes {
+        let server = servers.iter().find(|server| address.ends_with(&format!(":{}", server.port())));
+        let server = server.unwrap_or_else(|| panic!("{address} is none of ours: {finding:#}"));
+        server.ok(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    }
 }
 
 /// Splits as a shell does: quotes hold words together; what follows ` (` is a remark.
@@ -121,6 +160,50 @@ pub fn apply(server: &RedisServer, finding: &Value) {
     for words in fixes {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         server.ok(&words);
+    }
+}
+
+/// A Sentinel. Killed when dropped.
+pub struct Sentinel {
+    child: std::process::Child,
+    port: u16,
+    _folder: tempfile::TempDir,
+}
+
+impl Sentinel {
+    /// Watches a server as `mymaster`, with this quorum. `None` (and "skipped" is said) if no server is installed.
+    pub fn of(server: &RedisServer, quorum: u32) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let port = crate::support::redis_server::free_port();
+        let settings = format!(
+            "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor mymaster 127.0.0.1 {} {quorum}\nsentinel down-after-milliseconds mymaster 60000\n",
+            folder.path().display(),
+            server.port()
+        );
+        let file = folder.path().join("sentinel.conf");
+        std::fs::write(&file, settings).expect("written");
+        let null = std::process::Stdio::null;
+        let mut command = std::process::Command::new(&server.installed().path);
+        command.arg(&file).arg("--sentinel").stdin(null()).stdout(null()).stderr(null());
+        let sentinel = Self { child: command.spawn().expect("it starts"), port, _folder: folder };
+        for _ in 0..500 {
+            if Client::tcp(port).and_then(|mut client| client.ask(&[b"PING"])).is_ok() {
+                return Some(sentinel);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("the Sentinel does not answer");
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for Sentinel {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

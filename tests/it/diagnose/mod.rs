@@ -1,7 +1,9 @@
 //! Diagnose, health and metrics on real servers.
 
+mod bad_input;
 mod faults;
 mod health;
 mod lab;
 mod output;
 mod quiet;
+mod sources;

@@ -1,7 +1,5 @@
 //! No false alarms, no harm: healthy servers of every version, users with few rights, and what a diagnosis costs.
 
-use std::time::{Duration, Instant};
-
 use super::lab::Diagnosis;
 use crate::support::redis_server::{RedisServer, servers};
 
@@ -44,7 +42,7 @@ fn a_healthy_server_of_every_version_gives_no_warning() {
 }
 
 #[test]
-fn memory_and_connections_are_quick_and_touch_no_key() {
+fn memory_and_connections_cost_twelve_commands_and_touch_no_key() {
     for installed in servers() {
         let Some(server) = RedisServer::builder().version(&installed).start() else { return };
         standard_data(&server);
@@ -52,18 +50,11 @@ fn memory_and_connections_are_quick_and_touch_no_key() {
         let hits = server.info("keyspace_hits");
         for topic in ["memory", "connections"] {
             let before = calls(&server);
-            let begun = Instant::now();
             let diagnosis = Diagnosis::of(&server, topic, &[]);
-            let took = begun.elapsed();
             let pings = diagnosis.json["probe"]["pings"].as_u64().expect("a number");
             // One INFO is the test's own, and one PING is the greeting's.
             let sent = calls(&server) - before - pings - 2;
             assert!(sent <= 12, "{}: {topic} took {sent} commands", installed.name);
-            assert!(
-                took < Duration::from_millis(1500) || cfg!(debug_assertions),
-                "{}: {topic} took {took:?}",
-                installed.name
-            );
             assert_eq!(diagnosis.json["probe"]["keyspace_hits_added"], 0);
         }
         assert_eq!(server.info("keyspace_hits"), hits, "{}", installed.name);

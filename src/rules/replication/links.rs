@@ -1,15 +1,11 @@
-//! R01–R10: replicas, their links and their lag; the state of a cluster.
+//! R01–R08 and R10: replicas, their links and their lag.
 
-use super::case::{Case, percent, skip};
-use super::rule::{Judged, RULE, Rule, Topic};
-use crate::introspection::{Mode, NodeRole};
+use super::super::case::{Case, skip};
+use super::super::rule::{Judged, Rule, Skipped};
+use super::R;
+use crate::introspection::NodeRole;
 
-const R: Rule = Rule { topic: Topic::Replication, ..RULE };
-
-/// All of them.
-pub(super) const RULES: &[&[Rule]] = &[LINKS, CLUSTERS];
-
-const LINKS: &[Rule] = &[
+pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "R01",
         title: "the link to the primary is down",
@@ -117,19 +113,6 @@ const LINKS: &[Rule] = &[
     },
 ];
 
-const CLUSTERS: &[Rule] = &[Rule {
-    id: "R09",
-    title: "the cluster does not serve all slots",
-    reads: "CLUSTER INFO: cluster_state, cluster_slots_assigned, cluster_slots_pfail, cluster_slots_fail",
-    threshold: "slots are suspected to fail; critical when the state is not ok, slots fail, or not all 16384 are assigned",
-    why: "keys in such slots can be neither read nor written",
-    fix: &["CLUSTER NODES"],
-    source: "redis_exporter mixin",
-    weight: 95,
-    examine: cluster,
-    ..R
-}];
-
 fn link(case: &Case<'_>) -> Judged {
     let server = &case.snapshot.server;
     let Some(primary) = &server.primary else { return Ok(None) };
@@ -147,14 +130,14 @@ fn link(case: &Case<'_>) -> Judged {
         finding
             .evidence("syncing", primary.syncing)
             .fix(format!("redis-ops health --host {} --port {}", primary.host, primary.port))
-            .fix("CONFIG GET masterauth, and compare with the primary's password"),
+            .fix("CONFIG SET masterauth <the primary's password> (if it refuses ours: the server's log tells)"),
     ))
 }
 
-fn is_primary(case: &Case<'_>) -> Result<(), super::Skipped> {
+fn is_primary(case: &Case<'_>) -> Result<(), Skipped> {
     match case.snapshot.server.role {
         NodeRole::Primary => Ok(()),
-        _ => Err(super::Skipped("this is no primary".to_owned())),
+        _ => Err(Skipped("this is no primary".to_owned())),
     }
 }
 
@@ -272,30 +255,4 @@ fn silent(case: &Case<'_>) -> Judged {
 fn no_spare(case: &Case<'_>) -> Judged {
     is_primary(case)?;
     Ok((case.number("connected_slaves")? == 0).then(|| case.info().evidence("connected_slaves", 0)))
-}
-
-fn cluster(case: &Case<'_>) -> Judged {
-    if case.snapshot.server.mode != Mode::Cluster {
-        return Ok(None);
-    }
-    let info = case.snapshot.cluster.need("CLUSTER INFO")?;
-    let number = |name| info.u64(name).unwrap_or(0);
-    let state = info.get("cluster_state").unwrap_or_default();
-    let (assigned, suspected, failed) =
-        (number("cluster_slots_assigned"), number("cluster_slots_pfail"), number("cluster_slots_fail"));
-    let finding = if state != "ok" || failed > 0 || assigned < 16_384 {
-        case.critical()
-    } else if suspected > 0 {
-        case.warning()
-    } else {
-        return Ok(None);
-    };
-    Ok(Some(
-        finding
-            .evidence("cluster_state", state)
-            .evidence("slots_assigned", assigned)
-            .evidence("share", percent(assigned as f64 / 16_384.0))
-            .evidence("slots_suspected", suspected)
-            .evidence("slots_failed", failed),
-    ))
 }

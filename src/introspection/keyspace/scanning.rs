@@ -1,0 +1,82 @@
+//! Looks at every key by SCAN, so that the server never waits for us.
+
+use anyhow::{Context, Result};
+
+use super::asking::{Half, Look, into_bytes, refused, second_questions};
+use crate::introspection::gate::{Coming, Question};
+use crate::replies::Reply;
+
+/// COUNT of SCAN.
+const SCAN_COUNT: usize = 1000;
+
+/// A name or a cursor.
+type Bytes = Vec<u8>;
+
+/// A page about which questions are on their way.
+struct Asked {
+    keys: Vec<Bytes>,
+    n_first: usize,
+    /// The page before it, of which the second questions are.
+    before: Vec<Half>,
+    answers: Coming,
+}
+
+impl Look<'_, '_> {
+    /// Looks at every key. While one page is answered the next is fetched, and the one before is noted: two are on their way, and
+    /// no more.
+    pub(super) async fn scan(&mut self) -> Result<()> {
+        let mut scanning = Some(self.ask_for_page(b"0").await?);
+        let (mut asked, mut halves): (Option<Asked>, Vec<Half>) = (None, Vec::new());
+        while scanning.is_some() || asked.is_some() || !halves.is_empty() {
+            let mut keys = Vec::new();
+            if let Some(coming) = scanning.take() {
+                let (cursor, page) = page_of(coming.await?.pop().context("SCAN without an answer")?)?;
+                self.note_names(&page);
+                keys = page;
+                if let Some(cursor) = cursor {
+                    scanning = Some(self.ask_for_page(&cursor).await?);
+                }
+            }
+            let before = std::mem::take(&mut halves);
+            let mut questions = self.first_questions(&keys)?;
+            let n_first = questions.len();
+            questions.extend(second_questions(&before)?);
+            let answers = self.gate.send(&questions).await?;
+            if let Some(ended) = asked.replace(Asked { keys, n_first, before, answers }) {
+                halves = self.take(ended).await?;
+            }
+            // Nothing is left to be sent: the last answers are waited for.
+            if scanning.is_none()
+                && halves.is_empty()
+                && let Some(last) = asked.take()
+            {
+                halves = self.take(last).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask_for_page(&mut self, cursor: &[u8]) -> Result<Coming> {
+        let count = self.page(SCAN_COUNT).to_string();
+        self.gate.send(&[Question::new(&[b"SCAN" as &[u8], cursor, b"COUNT", count.as_bytes()])?]).await
+    }
+
+    /// Notes the page before, of which everything is now answered, and returns this one.
+    async fn take(&mut self, asked: Asked) -> Result<Vec<Half>> {
+        let mut first = asked.answers.await?;
+        let second = first.split_off(asked.n_first);
+        self.note(&asked.before, second);
+        self.halves(asked.keys, first)
+    }
+}
+
+/// The next cursor, `None` at the end, and the keys.
+fn page_of(reply: Reply) -> Result<(Option<Bytes>, Vec<Bytes>)> {
+    refused(&reply).context("scan the keys")?;
+    let Reply::Array(parts) = reply else { anyhow::bail!("SCAN answered something else") };
+    let mut parts = parts.into_iter();
+    let cursor = parts.next().and_then(into_bytes).context("SCAN without a cursor")?;
+    let Some(Reply::Array(keys)) = parts.next() else { anyhow::bail!("SCAN answered something else") };
+    let keys = keys.into_iter().filter_map(into_bytes).collect();
+    Ok(((cursor != b"0").then_some(cursor), keys))
+}

@@ -1,0 +1,169 @@
+//! K01–K03, K06, K08 and K16: what INFO says of the keys; none is looked at.
+
+use super::super::case::{Case, percent, skip};
+use super::super::rule::{Judged, Rule};
+use super::super::settings::Profile;
+use super::K;
+use crate::introspection::Mode;
+
+pub(in super::super) const RULES: &[Rule] = &[
+    Rule {
+        id: "K01",
+        title: "keys live for ever",
+        reads: "INFO keyspace: (keys - expires) / keys",
+        limits: &[("warning", 0.20), ("critical", 0.50), ("keys", 100.0)],
+        threshold: "{warning%} and {critical%} of at least {keys} keys, where the profile is cache or session",
+        why: "they are never freed",
+        fix: &["redis-ops diagnose patterns"],
+        source: "rdbtools#27, rdb-tools#58",
+        because_of: &["A07", "A11"],
+        examine: immortal,
+        ..K
+    },
+    Rule {
+        id: "K02",
+        title: "many keys have expired and still take memory",
+        reads: "expired_stale_perc",
+        limits: &[("warning", 10.0), ("critical", 25.0), ("expires", 1000.0)],
+        threshold: "{warning} % and {critical} % of at least {expires} keys with a time to live",
+        why: "the active expiry falls behind; it tolerates 10 % by default",
+        fix: &["CONFIG SET active-expire-effort 4"],
+        source: "expire.c",
+        because_of: &["K03", "A13"],
+        examine: stale,
+        ..K
+    },
+    Rule {
+        id: "K03",
+        title: "expiring takes the server's time",
+        reads: "expired_time_cap_reached_count, expire_cycle_cpu_milliseconds between two readings",
+        limits: &[("share", 0.10), ("capped", 2.0)],
+        threshold: "the cycle reaches its time cap more than {capped} times a second; critical when it takes {share%} of the time",
+        why: "masses of keys expire together, and clients wait meanwhile",
+        fix: &["spread times to live by a random part"],
+        source: "Redis documentation, latency",
+        because_of: &["A13"],
+        examine: starved,
+        ..K
+    },
+    Rule {
+        id: "K06",
+        title: "there are very large keys",
+        reads: "INFO keysizes (Redis 8.0)",
+        limits: &[
+            ("string", 1_048_576.0),
+            ("items", 131_072.0),
+            ("critical_string", 67_108_864.0),
+            ("critical_items", 1_048_576.0),
+        ],
+        threshold: "strings of {stringB} or collections of {items} elements; critical {critical_stringB} and {critical_items}",
+        why: "reading or deleting one of them holds up all clients",
+        fix: &["redis-ops diagnose keyspace --full"],
+        source: "observed on 8.0; redis#13592",
+        examine: sizes,
+        ..K
+    },
+    Rule {
+        id: "K08",
+        title: "most lookups find nothing",
+        reads: "keyspace_hits, keyspace_misses between two readings",
+        limits: &[("warning", 0.80), ("critical", 0.50), ("lookups", 1000.0)],
+        threshold: "fewer than {warning%} or {critical%} of at least {lookups} lookups, where the profile is cache",
+        why: "the cache does not hold what is asked for",
+        fix: &["redis-ops diagnose memory"],
+        source: "usual practice; linuxfabrik#623 on stores",
+        because_of: &["M15"],
+        examine: hit_ratio,
+        ..K
+    },
+    Rule {
+        id: "K16",
+        title: "several logical databases are in use",
+        reads: "INFO keyspace",
+        threshold: "more than one holds keys; information only",
+        why: "a cluster has one only (Valkey 9 aside)",
+        source: "RedisInsight",
+        examine: databases,
+        ..K
+    },
+];
+
+fn immortal(case: &Case<'_>) -> Judged {
+    if !matches!(case.profile, Profile::Cache | Profile::Session) {
+        return skip("only of caches and session stores keys are expected to expire (`--profile`)");
+    }
+    let (keys, expires) = case.snapshot.keys_and_expires();
+    if (keys as f64) < case.limit("keys") {
+        return Ok(None);
+    }
+    let share = keys.saturating_sub(expires) as f64 / keys as f64;
+    // An allkeys policy frees them all the same.
+    let evicts = case.snapshot.info.get("maxmemory_policy").is_some_and(|policy| policy.starts_with("allkeys-"));
+    let finding = if evicts && share >= case.limit("warning") { Some(case.info()) } else { case.grade(share) };
+    Ok(finding.map(|finding| finding.evidence("keys", keys).evidence("without_ttl", percent(share))))
+}
+
+fn stale(case: &Case<'_>) -> Judged {
+    let share = case.decimal("expired_stale_perc")?;
+    let (_, expires) = case.snapshot.keys_and_expires();
+    if (expires as f64) < case.limit("expires") {
+        return Ok(None);
+    }
+    Ok(case.grade(share).map(|finding| finding.evidence("expired_stale_perc", share).evidence("expires", expires)))
+}
+
+fn starved(case: &Case<'_>) -> Judged {
+    let capped = case.delta("expired_time_cap_reached_count")?;
+    let busy = case.delta("expire_cycle_cpu_milliseconds")?;
+    let share = busy.amount as f64 / 1000.0 / busy.seconds;
+    let finding = if share >= case.limit("share") {
+        case.critical()
+    } else if capped.rate() > case.limit("capped") {
+        case.warning()
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(finding.evidence("time_cap_reached", capped.amount).evidence("of_the_time", percent(share))))
+}
+
+fn sizes(case: &Case<'_>) -> Judged {
+    let sizes = case.snapshot.info.key_sizes();
+    if sizes.is_empty() {
+        return skip("the server does not report sizes (Redis 8.0 and later), or there are no keys");
+    }
+    let mut worst: Option<(bool, String, u64, u64)> = None;
+    for (kind, buckets) in sizes {
+        let string = kind.starts_with("strings");
+        let (warning, critical) = if string { ("string", "critical_string") } else { ("items", "critical_items") };
+        let large = buckets.iter().filter(|(bound, count)| *bound as f64 >= case.limit(warning) && *count > 0);
+        if let Some((bound, _)) = large.clone().max_by_key(|(bound, _)| *bound) {
+            let count = large.map(|(_, count)| *count).fold(0, u64::saturating_add);
+            let found = (*bound as f64 >= case.limit(critical), kind, *bound, count);
+            worst = worst.max(Some(found));
+        }
+    }
+    Ok(worst.map(|(critical, kind, bound, count)| {
+        let finding = if critical { case.critical() } else { case.warning() };
+        finding.evidence("kind", kind).evidence("keys", count).evidence("largest_at_least", bound)
+    }))
+}
+
+fn hit_ratio(case: &Case<'_>) -> Judged {
+    if case.profile != Profile::Cache {
+        return skip("only a cache is expected to find what is asked for (`--profile cache`)");
+    }
+    let (hits, misses) = (case.delta("keyspace_hits")?.amount, case.delta("keyspace_misses")?.amount);
+    if ((hits + misses) as f64) < case.limit("lookups") {
+        return skip(format!("there were only {} lookups between the two readings", hits + misses));
+    }
+    let ratio = hits as f64 / (hits + misses) as f64;
+    Ok(case
+        .grade_low(ratio)
+        .map(|finding| finding.evidence("hit_ratio", percent(ratio)).evidence("lookups", hits + misses)))
+}
+
+fn databases(case: &Case<'_>) -> Judged {
+    let databases = case.snapshot.info.databases();
+    let several = databases.len() > 1 && case.snapshot.server.mode == Mode::Standalone;
+    Ok(several.then(|| case.info().evidence("databases", databases.len())))
+}

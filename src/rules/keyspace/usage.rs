@@ -1,0 +1,186 @@
+//! K07, K14 and K17: which keys are used, and which are not.
+
+use super::super::case::{Case, percent, skip};
+use super::super::rule::{Judged, Rule};
+use super::{K, quoted};
+use crate::finding::Finding;
+use crate::introspection::keyspace::escaped;
+use crate::replies::HotKeys;
+
+/// Days without use from which a key is cold; the look at the keys counts by it.
+const COLD_DAYS: f64 = crate::introspection::keyspace::COLD_DAYS as f64;
+
+pub(in super::super) const RULES: &[Rule] = &[
+    Rule {
+        id: "K07",
+        title: "one key takes a large part of the work",
+        reads: "HOTKEYS GET (Redis 8.6, if somebody said HOTKEYS START); else OBJECT FREQ of the keys looked at, under an LFU policy; else CLUSTER SLOT-STATS with processor time",
+        limits: &[("warning", 0.20), ("critical", 0.50), ("usec", 100_000.0), ("uses", 1000.0)],
+        threshold: "{warning%} and {critical%} of the processor time or network bytes ({usec} µs at least), of the estimated uses ({uses} at least), or one slot's of a node's processor time",
+        why: "one thread serves it, and neither a cluster nor a larger machine helps",
+        fix: &[
+            "keep it in the application for a second or two",
+            "store copies under several names, and read one at random",
+        ],
+        source: "Redis documentation, HOTKEYS; redis#15375 on why not to switch to LFU to find out",
+        weight: 59,
+        examine: hot_key,
+        ..K
+    },
+    Rule {
+        id: "K14",
+        title: "much memory holds keys that nobody uses",
+        reads: "OBJECT IDLETIME of the keys looked at (not under an LFU policy)",
+        limits: &[("share", 0.30), ("keys", 100.0), ("floor", 10_485_760.0)],
+        threshold: "{share%} of the bytes of at least {keys} keys and {floorB} were not used for seven days",
+        why: "that memory could be had for nothing",
+        fix: &["redis-ops diagnose keyspace --full --sort idle", "give such keys a time to live, or UNLINK them"],
+        source: "rma#64",
+        examine: cold,
+        ..K
+    },
+    Rule {
+        id: "K17",
+        title: "the average time to live that INFO shows misleads",
+        reads: "INFO keyspace avg_ttl, PTTL of the keys looked at",
+        limits: &[("times", 2.0), ("keys", 100.0)],
+        threshold: "it is {times} times more or less than that of at least {keys} keys looked at; information only",
+        why: "the server moves it by a fiftieth at a time towards what its expiry cycle meets: after a change it is wrong for long",
+        fix: &["trust the time to live of the keys looked at: redis-ops diagnose keyspace --full"],
+        source: "expire.c: avg_ttl = avg_ttl / 50 * 49 + ttl / 50",
+        examine: average,
+        ..K
+    },
+];
+
+fn hot_key(case: &Case<'_>) -> Judged {
+    if let Some(hot) = case.snapshot.hot_keys.got() {
+        return Ok(from_hot_keys(case, hot));
+    }
+    let by_use = from_frequencies(case);
+    if let Some(judged) = by_use {
+        return Ok(judged);
+    }
+    if let Some(judged) = from_slots(case) {
+        return Ok(judged);
+    }
+    skip(
+        "the server counts no uses: HOTKEYS START METRICS 2 CPU NET DURATION 10 (Redis 8.6), an LFU policy that is there already, or cluster-slot-stats-enabled yes",
+    )
+}
+
+fn from_hot_keys(case: &Case<'_>, hot: &HotKeys) -> Option<Finding> {
+    let share = |list: &[(Vec<u8>, u64)], total: u64| {
+        let (key, amount) = list.iter().max_by_key(|(_, amount)| *amount)?;
+        Some((*amount as f64 / total.max(1) as f64, escaped(key), *amount))
+    };
+    let cpu = share(&hot.by_cpu, hot.cpu_usec).filter(|_| hot.cpu_usec as f64 >= case.limit("usec"));
+    let network = share(&hot.by_network, hot.network_bytes)
+        .filter(|_| hot.cpu_usec as f64 >= case.limit("usec") || hot.cpu_usec == 0);
+    let (of, (share, key, amount)) = match (cpu, network) {
+        (Some(cpu), Some(network)) if network.0 > cpu.0 => ("network bytes", network),
+        (Some(cpu), _) => ("processor µs", cpu),
+        (None, Some(network)) => ("network bytes", network),
+        (None, None) => return None,
+    };
+    case.grade(share).map(|finding| {
+        finding
+            .evidence("key", key)
+            .evidence("share", percent(share))
+            .evidence("of", of)
+            .evidence("amount", amount)
+            .evidence("milliseconds", hot.duration_ms)
+    })
+}
+
+/// From the counters of an LFU policy; `None` where there are none.
+fn from_frequencies(case: &Case<'_>) -> Option<Option<Finding>> {
+    let keyspace = case.snapshot.keyspace.got()?;
+    let (hottest, all) = (keyspace.hottest.as_ref()?, keyspace.uses?);
+    // What was not looked at has been used as well.
+    let all = all * keyspace.total.max(keyspace.seen) as f64 / keyspace.seen.max(1) as f64;
+    let share = hottest.uses / all.max(1.0);
+    let finding = if hottest.uses >= case.limit("uses") { case.grade(share) } else { None };
+    Some(finding.map(|finding| {
+        finding
+            .evidence("key", hottest.key.as_str())
+            .evidence("share", percent(share))
+            .evidence("of", "estimated uses")
+            .evidence("frequency", hottest.frequency)
+            .evidence("looked_at", keyspace.confidence())
+    }))
+}
+
+/// From the processor time of slots; `None` where they do not tell.
+fn from_slots(case: &Case<'_>) -> Option<Option<Finding>> {
+    let slots = case.snapshot.slots.got()?;
+    let total: u64 = slots.iter().map(|slot| slot.cpu_usec).sum::<Option<u64>>()?;
+    let hottest = slots.iter().max_by_key(|slot| slot.cpu_usec)?;
+    let usec = hottest.cpu_usec?;
+    let share = usec as f64 / total.max(1) as f64;
+    let finding = if total as f64 >= case.limit("usec") && slots.len() > 1 { case.grade(share) } else { None };
+    Some(finding.map(|finding| {
+        finding
+            .evidence("slot", hottest.slot)
+            .evidence("share", percent(share))
+            .evidence("of", "processor µs of this node")
+            .evidence("keys_in_slot", hottest.keys)
+            .fix(format!("CLUSTER GETKEYSINSLOT {} 10", hottest.slot))
+            .fix("keep it in the application for a second or two")
+    }))
+}
+
+fn cold(case: &Case<'_>) -> Judged {
+    let keyspace = case.keyspace()?;
+    let Some(idle) = &keyspace.idle else {
+        return skip("since when keys are idle is not known: asked of a sample only, and not under an LFU policy");
+    };
+    // A live server forgets at a restart when its keys were used, unless its policy is LRU.
+    let uptime = case.snapshot.info.u64("uptime_in_seconds");
+    if idle.cold_keys == 0 && uptime.is_some_and(|seconds| (seconds as f64) < COLD_DAYS * 86_400.0) {
+        return skip("the server is up for less than seven days: nothing can be idle for longer");
+    }
+    let share = idle.cold_bytes as f64 / idle.bytes.max(1) as f64;
+    let enough = idle.keys as f64 >= case.limit("keys") && idle.bytes as f64 >= case.limit("floor");
+    if !enough || share < case.limit("share") {
+        return Ok(None);
+    }
+    let finding = case
+        .warning()
+        .evidence("of_the_bytes", percent(share))
+        .evidence("keys", idle.cold_keys)
+        .evidence("bytes", idle.cold_bytes)
+        .evidence("example", idle.example.clone())
+        .evidence("looked_at", keyspace.confidence());
+    Ok(Some(match &idle.example {
+        Some(example) => finding
+            .fix(format!("EXPIRE {} 604800 (and others like it)", quoted(example)))
+            .fix("in the application: a time to live for what is written"),
+        None => finding,
+    }))
+}
+
+fn average(case: &Case<'_>) -> Judged {
+    let keyspace = case.keyspace()?;
+    let databases = case.snapshot.info.databases();
+    let expires: u64 = databases.values().map(|database| database.expires).sum();
+    if expires == 0 {
+        return Ok(None);
+    }
+    // 0 is what a server says that has not looked yet.
+    let told: f64 =
+        databases.values().map(|database| database.avg_ttl_ms as f64 * database.expires as f64).sum::<f64>()
+            / expires as f64;
+    let with_ttl = keyspace.seen - keyspace.without_ttl.min(keyspace.seen);
+    if (with_ttl as f64) < case.limit("keys") || told <= 0.0 {
+        return Ok(None);
+    }
+    let seen = keyspace.ttl_sum_ms / with_ttl as f64;
+    let times = (told / seen.max(1.0)).max(seen / told);
+    Ok((times >= case.limit("times")).then(|| {
+        case.info()
+            .evidence("avg_ttl_seconds", (told / 1000.0).round())
+            .evidence("seen_seconds", (seen / 1000.0).round())
+            .evidence("looked_at", keyspace.confidence())
+    }))
+}

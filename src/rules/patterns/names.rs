@@ -1,0 +1,194 @@
+//! A12–A20: how keys are named and how long they live, by prefix.
+
+use super::super::case::{Case, percent};
+use super::super::keyspace::quoted;
+use super::super::rule::{Judged, Rule};
+use super::A;
+use crate::introspection::keyspace::Oddity;
+
+pub(in super::super) const RULES: &[Rule] = &[
+    Rule {
+        id: "A12",
+        title: "some keys of a prefix expire and some do not",
+        reads: "PTTL of the keys looked at, by prefix",
+        limits: &[("low", 0.05), ("high", 0.95), ("keys", 20.0)],
+        threshold: "between {low%} and {high%} of at least {keys} keys have no time to live",
+        why: "one way through the code forgets it",
+        source: "practice (redis-doctor)",
+        because_of: &["A01", "A05", "A07", "A10", "A11", "A09"],
+        examine: inconsistent,
+        ..A
+    },
+    Rule {
+        id: "A13",
+        title: "many keys expire in the same second",
+        reads: "PTTL of the keys looked at, by prefix",
+        limits: &[("warning", 0.10), ("critical", 0.50), ("keys", 100.0), ("critical_keys", 10_000.0)],
+        threshold: "{warning%} of a prefix and {keys} keys; critical {critical%} and {critical_keys} keys",
+        why: "everybody misses at once and asks the database behind, and the server is busy deleting",
+        fix: &["in the application: add a random part to the time to live"],
+        examine: stampede,
+        ..A
+    },
+    Rule {
+        id: "A14",
+        title: "names do not follow one form",
+        reads: "the names looked at",
+        limits: &[("share", 0.02), ("keys", 10.0)],
+        threshold: "two prefixes that are one word, another separator in {share%} of at least {keys} names, empty segments, spaces or control characters",
+        why: "who looks for a key under one form misses those under the other",
+        fix: &["in the application: use `type:id`"],
+        source: "Redis documentation, keys: object-type:id",
+        examine: naming,
+        ..A
+    },
+    Rule {
+        id: "A15",
+        title: "names were made from absent values",
+        reads: "the names looked at: `undefined`, `null`, `NaN`, `{id}`, `%s` as a segment",
+        limits: &[("critical", 100.0)],
+        threshold: "any; critical from {critical} keys",
+        why: "all who lack the value share one key, and see each other's data",
+        weight: 60,
+        examine: placeholders,
+        ..A
+    },
+    Rule {
+        id: "A19",
+        title: "a queue grows and nobody takes from it",
+        reads: "LLEN of the lists looked at, blocked_clients",
+        limits: &[("warning", 10_000.0)],
+        threshold: "{warning} entries, and no client waits for any",
+        why: "the workers are gone or too slow",
+        fix: &["start workers; CLIENT LIST shows who takes"],
+        weight: 65,
+        examine: queue,
+        ..A
+    },
+    Rule {
+        id: "A20",
+        title: "many keys share one hash tag",
+        reads: "the part in braces of the names looked at",
+        limits: &[("warning", 0.05), ("critical", 0.20), ("keys", 1000.0)],
+        threshold: "{warning%} and {critical%} of at least {keys} keys, in a cluster; elsewhere information",
+        why: "they are all in one slot, which no resharding can split",
+        fix: &["in the application: choose a finer tag"],
+        source: "observed in a cluster",
+        examine: hot_tag,
+        ..A
+    },
+];
+
+fn inconsistent(case: &Case<'_>) -> Judged {
+    let keyspace = case.keyspace()?;
+    let mixed = keyspace.prefixes.iter().filter(|prefix| prefix.keys as f64 >= case.limit("keys")).find(|prefix| {
+        let share = prefix.without_ttl as f64 / prefix.keys as f64;
+        share >= case.limit("low") && share <= case.limit("high") && prefix.name != "(other)" && prefix.name != "*"
+    });
+    Ok(mixed.map(|prefix| {
+        case.warning()
+            .evidence("prefix", prefix.name.as_str())
+            .evidence("without_ttl", prefix.without_ttl)
+            .evidence("of", prefix.keys)
+            .evidence("example_without", prefix.example_without_ttl.clone())
+            .evidence("example_with", prefix.example_with_ttl.clone())
+            .fix(format!(
+                "redis-ops diagnose patterns --full, then EXPIRE {} <seconds>",
+                quoted(prefix.example_without_ttl.as_deref().unwrap_or_default())
+            ))
+    }))
+}
+
+fn stampede(case: &Case<'_>) -> Judged {
+    let keyspace = case.keyspace()?;
+    let worst = keyspace.prefixes.iter().max_by_key(|prefix| prefix.same_second);
+    let Some(prefix) = worst.filter(|prefix| prefix.same_second as f64 >= case.limit("keys")) else { return Ok(None) };
+    let share = prefix.same_second as f64 / prefix.keys.max(1) as f64;
+    let together = (share * keyspace.share(prefix.keys).0 * keyspace.total as f64).round();
+    let finding = if share >= case.limit("critical") && together >= case.limit("critical_keys") {
+        case.critical()
+    } else if share >= case.limit("warning") {
+        case.warning()
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(
+        finding
+            .evidence("prefix", prefix.name.as_str())
+            .evidence("in_one_second", together as u64)
+            .evidence("share_of_prefix", percent(share))
+            .evidence("looked_at", keyspace.confidence()),
+    ))
+}
+
+fn naming(case: &Case<'_>) -> Judged {
+    let keyspace = case.keyspace()?;
+    let mut finding = case.warning();
+    if let Some((one, other, reason)) = keyspace.variants.first() {
+        finding = finding.evidence("prefixes", format!("{one} and {other} ({reason})"));
+    }
+    let total: u64 = keyspace.separators.values().sum();
+    let rare = keyspace.separators.iter().filter(|(_, count)| {
+        let share = **count as f64 / total.max(1) as f64;
+        share >= case.limit("share") && share < 0.5
+    });
+    let rare: Vec<String> = rare.map(|(separator, count)| format!("{separator} in {count}")).collect();
+    if !rare.is_empty() && total as f64 >= case.limit("keys") {
+        finding = finding.evidence("other_separators", rare.join(", "));
+    }
+    for (oddity, name) in [(Oddity::EmptySegment, "empty_segments"), (Oddity::Unprintable, "unprintable")] {
+        if let Some((count, examples)) = keyspace.oddities.get(&oddity) {
+            finding = finding.evidence(name, *count).evidence("example", examples.first().cloned());
+        }
+    }
+    Ok((!finding.evidence.is_empty()).then(|| finding.evidence("looked_at", keyspace.confidence())))
+}
+
+fn placeholders(case: &Case<'_>) -> Judged {
+    let keyspace = case.keyspace()?;
+    let Some((count, examples)) = keyspace.oddities.get(&Oddity::Placeholder) else { return Ok(None) };
+    let finding = if *count as f64 >= case.limit("critical") { case.critical() } else { case.warning() };
+    let finding = finding.evidence("keys", *count).evidence("examples", examples.clone());
+    let finding = finding.fix("in the application: refuse to make a name from an absent value");
+    Ok(Some(
+        examples
+            .iter()
+            .fold(finding, |finding, key| finding.fix(format!("UNLINK {} (once nobody reads it)", quoted(key)))),
+    ))
+}
+
+fn queue(case: &Case<'_>) -> Judged {
+    let keyspace = case.keyspace()?;
+    if case.number_or_zero("blocked_clients") > 0 {
+        return Ok(None);
+    }
+    let lists = keyspace.largest.iter().filter(|big| big.kind == "list");
+    let Some((length, worst)) = lists.filter_map(|big| Some((big.length?, big))).max_by_key(|(length, _)| *length)
+    else {
+        return Ok(None);
+    };
+    Ok(case
+        .grade(length as f64)
+        .map(|finding| finding.evidence("list", worst.key.as_str()).evidence("entries", length)))
+}
+
+fn hot_tag(case: &Case<'_>) -> Judged {
+    let keyspace = case.keyspace()?;
+    let Some((tag, count)) = keyspace.hash_tag.as_ref().filter(|_| keyspace.seen as f64 >= case.limit("keys")) else {
+        return Ok(None);
+    };
+    let (share, low, high) = keyspace.share(*count);
+    let cluster = case.snapshot.server.mode == crate::introspection::Mode::Cluster;
+    let finding = match case.grade(low) {
+        Some(finding) if cluster => finding,
+        Some(_) => case.info(),
+        None => return Ok(None),
+    };
+    Ok(Some(
+        finding
+            .evidence("tag", format!("{{{tag}}}"))
+            .evidence("share", percent(share))
+            .evidence("between", format!("{} and {}", percent(low), percent(high)))
+            .evidence("looked_at", keyspace.confidence()),
+    ))
+}

@@ -1,0 +1,254 @@
+//! A01–A11: locks, rate limits, sessions, secrets and cached values, known by their names.
+
+use super::super::case::Case;
+use super::super::keyspace::quoted;
+use super::super::rule::{Judged, Rule, Skipped};
+use super::A;
+use crate::finding::Finding;
+use crate::introspection::keyspace::{Purpose, PurposeStats, purpose as purpose_of};
+
+pub(in super::super) const RULES: &[Rule] = &[
+    Rule {
+        id: "A01",
+        title: "locks live for ever",
+        reads: "PTTL of keys named like locks (`lock:…`, `…:lock`, `mutex:…`)",
+        threshold: "any without a time to live",
+        why: "when its owner crashes the lock stays, and whoever waits for it waits for ever",
+        source: "laravel/horizon#1738, python-redis-lock#73, ShedLock#65",
+        weight: 80,
+        examine: immortal_locks,
+        ..A
+    },
+    Rule {
+        id: "A02",
+        title: "locks live long",
+        reads: "PTTL of keys named like locks",
+        threshold: "above five minutes; critical above an hour",
+        why: "after a crash everybody waits this long",
+        fix: &["in the application: SET <key> <token> NX PX 30000, and renew it while the work goes on"],
+        source: "practice (redis-doctor)",
+        examine: long_locks,
+        ..A
+    },
+    Rule {
+        id: "A03",
+        title: "locks hold no random token",
+        reads: "STRLEN of keys named like locks",
+        threshold: "any shorter than 16 bytes",
+        why: "an owner that was too late releases the next owner's lock, because it cannot tell them apart",
+        fix: &["in the application: SET <key> <16 random bytes> NX PX 30000, released by a script that compares"],
+        source: "Redis documentation, SET and distributed locks",
+        examine: weak_tokens,
+        ..A
+    },
+    Rule {
+        id: "A05",
+        title: "rate limits never end",
+        reads: "PTTL and OBJECT ENCODING of keys named like rate limits (`rate:…`, `ratelimit:…`, `throttle:…`)",
+        threshold: "any counter without a time to live",
+        why: "INCR and EXPIRE are two commands: if the second is lost, that user is locked out for ever",
+        source: "redis#4548, zuul-ratelimit#162",
+        weight: 78,
+        examine: immortal_counters,
+        ..A
+    },
+    Rule {
+        id: "A06",
+        title: "rate limits last for days",
+        reads: "PTTL of keys named like rate limits",
+        threshold: "above a day; information only",
+        why: "most likely seconds were taken for milliseconds",
+        examine: long_windows,
+        ..A
+    },
+    Rule {
+        id: "A07",
+        title: "sessions live for ever",
+        reads: "PTTL of keys named like sessions (`session:…`, `sess:…`)",
+        limits: &[("warning", 0.01), ("critical", 0.10)],
+        threshold: "{warning%} and {critical%} of them",
+        why: "they are never freed, and a stolen one never ends",
+        source: "redis-store#179, redis-rails#99, tomcat-redis-session-manager#105",
+        weight: 76,
+        examine: immortal_sessions,
+        ..A
+    },
+    Rule {
+        id: "A08",
+        title: "sessions live longer than a day",
+        reads: "PTTL of keys named like sessions",
+        threshold: "above 24 h and 5 %",
+        why: "the platform's rule is 24 hours",
+        fix: &["in the application: EXPIRE <session> 86400"],
+        source: "the platform's integration page",
+        examine: long_sessions,
+        ..A
+    },
+    Rule {
+        id: "A09",
+        title: "indexes of sessions live for ever",
+        reads: "TYPE and PTTL of keys named like sessions",
+        threshold: "any set, sorted set or list without a time to live beside sessions that have one",
+        why: "sessions expire and their entries stay",
+        fix: &["in the application: EXPIRE the index whenever it is written"],
+        source: "redisson#2763, spring-session#3477",
+        because_of: &["A07"],
+        examine: immortal_indexes,
+        ..A
+    },
+    Rule {
+        id: "A10",
+        title: "one-time secrets live for ever",
+        reads: "PTTL of keys named like secrets (`otp:…`, `token:…`, `reset:…`, `verify:…`)",
+        threshold: "any without a time to live",
+        why: "a code that was sent once opens the door for ever",
+        source: "practice (redis-doctor)",
+        weight: 79,
+        examine: immortal_secrets,
+        ..A
+    },
+    Rule {
+        id: "A11",
+        title: "cached values live for ever",
+        reads: "PTTL of keys named `cache:…`",
+        limits: &[("warning", 0.20), ("critical", 0.80)],
+        threshold: "{warning%} and {critical%} of them",
+        why: "they are never freed unless an allkeys policy evicts them, and never refreshed",
+        source: "practice (redis-doctor)",
+        examine: immortal_cache,
+        ..A
+    },
+];
+
+fn purpose(case: &Case<'_>, purpose: Purpose) -> Result<PurposeStats, Skipped> {
+    Ok(case.keyspace()?.purpose(purpose))
+}
+
+/// The command that gives a key of some purpose the time to live that the platform has for it.
+fn ending(purpose: Purpose) -> (&'static str, &'static str) {
+    match purpose {
+        Purpose::Lock => ("PEXPIRE", "30000"),
+        Purpose::RateLimit => ("EXPIRE", "60"),
+        Purpose::Session => ("EXPIRE", "86400"),
+        Purpose::Secret => ("EXPIRE", "600"),
+        Purpose::Cache => ("EXPIRE", "3600"),
+    }
+}
+
+fn immortal(case: &Case<'_>, finding: Finding, purpose: Purpose, stats: &PurposeStats, count: u64) -> Judged {
+    let keyspace = case.keyspace()?;
+    let (command, ttl) = ending(purpose);
+    let finding = finding
+        .evidence("without_ttl", count)
+        .evidence("of", stats.keys)
+        .evidence("examples", stats.examples_without_ttl.clone())
+        .evidence("looked_at", keyspace.confidence());
+    // Who has set one meanwhile keeps it; servers before 7.0 do not know the word.
+    let major =
+        case.snapshot.info.get("redis_version").and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+    let knows_nx = major.is_some_and(|major| major >= 7);
+    let only = if knows_nx { " NX" } else { "" };
+    let examples = &stats.examples_without_ttl;
+    let finding =
+        examples.iter().fold(finding, |finding, key| finding.fix(format!("{command} {} {ttl}{only}", quoted(key))));
+    let others = count.saturating_sub(examples.len() as u64);
+    let pattern = examples.first().and_then(|example| pattern(example, purpose));
+    // Without NX it would change the time to live of those that have one; and where others of the name are meant to stay for ever
+    // no pattern tells them apart.
+    let safe = knows_nx && others > 0 && count == stats.without_ttl;
+    Ok(Some(match pattern.filter(|_| safe) {
+        Some(pattern) => finding.fix(format!(
+            "the other {others}: redis-cli --scan --pattern '{pattern}' | sed 's/.*/{command} \"&\" {ttl} NX/' | redis-cli"
+        )),
+        None => finding,
+    }))
+}
+
+/// A pattern that matches the keys of a purpose and no others: where the first part of the name tells it.
+fn pattern(example: &str, purpose: Purpose) -> Option<String> {
+    let at = example.find([':', '.', '/', '_', '-', '|'])?;
+    let first = &example[..=at];
+    let plain = first[..at].bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (plain && purpose_of(format!("{first}x").as_bytes()) == Some(purpose)).then(|| format!("{first}*"))
+}
+
+fn immortal_locks(case: &Case<'_>) -> Judged {
+    let stats = purpose(case, Purpose::Lock)?;
+    if stats.without_ttl == 0 {
+        return Ok(None);
+    }
+    immortal(case, case.critical(), Purpose::Lock, &stats, stats.without_ttl)
+}
+
+fn long_locks(case: &Case<'_>) -> Judged {
+    let stats = purpose(case, Purpose::Lock)?;
+    let finding = match (stats.over_an_hour, stats.over_five_minutes) {
+        (0, 0) => return Ok(None),
+        (0, _) => case.warning(),
+        _ => case.critical(),
+    };
+    Ok(Some(longest(finding, &stats)))
+}
+
+fn longest(finding: Finding, stats: &PurposeStats) -> Finding {
+    finding.evidence("longest_seconds", stats.longest_ttl_ms / 1000).evidence("example", stats.example_longest.clone())
+}
+
+fn weak_tokens(case: &Case<'_>) -> Judged {
+    let stats = purpose(case, Purpose::Lock)?;
+    Ok((stats.short_values > 0)
+        .then(|| case.warning().evidence("short_tokens", stats.short_values).evidence("locks", stats.measured_values)))
+}
+
+fn immortal_counters(case: &Case<'_>) -> Judged {
+    let stats = purpose(case, Purpose::RateLimit)?;
+    if stats.numbers_without_ttl == 0 {
+        return Ok(None);
+    }
+    immortal(case, case.critical(), Purpose::RateLimit, &stats, stats.numbers_without_ttl)
+}
+
+fn long_windows(case: &Case<'_>) -> Judged {
+    let stats = purpose(case, Purpose::RateLimit)?;
+    Ok((stats.over_a_day > 0).then(|| longest(case.info(), &stats)))
+}
+
+fn immortal_sessions(case: &Case<'_>) -> Judged {
+    let stats = purpose(case, Purpose::Session)?;
+    let count = stats.without_ttl - stats.indexes_without_ttl.min(stats.without_ttl);
+    let share = count as f64 / stats.keys.max(1) as f64;
+    match case.grade(share) {
+        Some(finding) if count > 0 => immortal(case, finding, Purpose::Session, &stats, count),
+        _ => Ok(None),
+    }
+}
+
+fn long_sessions(case: &Case<'_>) -> Judged {
+    let stats = purpose(case, Purpose::Session)?;
+    Ok((stats.over_a_day > 0)
+        .then(|| longest(case.warning().evidence("over_a_day", stats.over_a_day).evidence("of", stats.keys), &stats)))
+}
+
+fn immortal_indexes(case: &Case<'_>) -> Judged {
+    let stats = purpose(case, Purpose::Session)?;
+    let others_expire = stats.without_ttl < stats.keys;
+    Ok((stats.indexes_without_ttl > 0 && others_expire).then(|| {
+        case.warning().evidence("indexes", stats.indexes_without_ttl).evidence("examples", stats.examples_without_ttl)
+    }))
+}
+
+fn immortal_secrets(case: &Case<'_>) -> Judged {
+    let stats = purpose(case, Purpose::Secret)?;
+    if stats.without_ttl == 0 {
+        return Ok(None);
+    }
+    immortal(case, case.critical(), Purpose::Secret, &stats, stats.without_ttl)
+}
+
+fn immortal_cache(case: &Case<'_>) -> Judged {
+    let stats = purpose(case, Purpose::Cache)?;
+    match case.grade(stats.without_ttl as f64 / stats.keys.max(1) as f64) {
+        Some(finding) if stats.without_ttl > 0 => immortal(case, finding, Purpose::Cache, &stats, stats.without_ttl),
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,13 @@
+//! R01–R15: replicas and their links, clusters, Sentinels.
+
+mod cluster;
+mod links;
+mod others;
+
+use super::rule::{RULE, Rule, Topic};
+
+/// What the rules of this topic share.
+const R: Rule = Rule { topic: Topic::Replication, ..RULE };
+
+/// All of them.
+pub(super) const RULES: &[&[Rule]] = &[links::RULES, cluster::RULES, others::RULES];

@@ -1,0 +1,49 @@
+//! Persistence: failing, stale, absent.
+
+use std::time::Duration;
+
+use super::super::lab::{Diagnosis, apply, follow};
+use super::{follow_primary, server};
+
+#[test]
+fn a_save_that_fails() {
+    let Some(server) = server(&[]) else { return };
+    server.ok(&["SET", "a", "1"]);
+    // A folder where the file should be: a permission would not stop root.
+    std::fs::create_dir(server.dir().join("dump.rdb")).expect("a folder");
+    std::fs::write(server.dir().join("dump.rdb/full"), "x").expect("written");
+    server.cli(&["BGSAVE"]);
+    server.wait_for("it fails", |server| server.info("rdb_last_bgsave_status") == "err");
+    let diagnosis = Diagnosis::of(&server, "persistence", &[]);
+    let finding = diagnosis.first_is("P01");
+    follow(finding, "ls -ld ");
+    std::fs::remove_dir_all(server.dir().join("dump.rdb")).expect("removed");
+    apply(&server, finding);
+    server.wait_for("it is saved", |server| server.info("rdb_last_bgsave_status") == "ok");
+    Diagnosis::of(&server, "persistence", &[]).has_gone("P01");
+}
+
+#[test]
+fn a_stale_save() {
+    const SOONER: &str = "diagnose: {thresholds: {P03: {warning: 1}}}\n";
+    let Some(server) = server(&[("save", "1 100000")]) else { return };
+    server.ok(&["SET", "a", "1"]);
+    std::thread::sleep(Duration::from_secs(5));
+    let diagnosis = Diagnosis::with_settings(&server, "persistence", SOONER, &[]);
+    let finding = diagnosis.first_is("P03");
+    apply(&server, finding);
+    server.wait_for("it is saved", |server| server.info("rdb_changes_since_last_save") == "0");
+    Diagnosis::with_settings(&server, "persistence", SOONER, &[]).has_gone("P03");
+}
+
+#[test]
+fn a_primary_that_keeps_nothing() {
+    let (Some(primary), Some(replica)) = (server(&[]), server(&[])) else { return };
+    primary.ok(&["SET", "a", "1"]);
+    follow_primary(&replica, &primary);
+    let diagnosis = Diagnosis::of(&primary, "persistence", &[]);
+    let finding = diagnosis.first_is("P10");
+    assert_eq!(finding["severity"], "critical");
+    apply(&primary, finding);
+    Diagnosis::of(&primary, "persistence", &[]).has_gone("P10");
+}
