@@ -352,6 +352,7 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l window 
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l since -d 'Only what happened in this last time' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l watch -d 'Looks again and again' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l profile -d 'What the server is for, such as cache; the rules differ' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l memory-limit -d 'Memory of the server\'s container, such as 2GiB: INFO shows the machine\'s' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l top -d 'How many entries lists have' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l sort -d 'What lists are sorted by' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l fail-on -d 'From which severity on the answer is no' -r -f -a "warning\t'exit 1 for a warning, 2 for a critical finding'
@@ -445,6 +446,7 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -s y -l yes 
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -l hide-keys -d 'Shows a hash in place of every key name'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -l textfile -d 'Writes to this file, at once and whole, in place of stdout: for the textfile collector of node_exporter' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -l listen -d 'Serves /metrics and /healthz over HTTP until interrupted: a port of the loopback address, or an address such as 0.0.0.0:9121' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -s n -l db -d 'The database of the instance, as with redis-cli' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -s i -l instance -d 'A name from the settings file, or a URL: redis:// rediss:// unix:// redis+sentinel://host,host/service [default: redis://127.0.0.1:6379] [env: REDIS_OPS_INSTANCE]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -s H -l host -d 'The instance\'s host, as with redis-cli' -r

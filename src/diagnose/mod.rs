@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 pub use facts::{Fact, Shown, facts, object};
 pub use file::profile_of_rdb;
 pub use history::{History, Remembered};
-pub use verdict::{plain, sentence};
+pub use verdict::{plain, sentence, sentence_with};
 
 use crate::connection::{Address, Connection, Node};
 use crate::finding::Severity;
@@ -76,14 +76,24 @@ impl Report {
     }
 }
 
-/// Diagnoses a server. `remembered` is an earlier reading to compare with instead of that of the window.
+/// Diagnoses a server. `remembered` is an earlier reading to compare with instead of that of the window; `backup_age` is how old
+/// its last backup is in seconds, found out at the same time.
 ///
 /// # Errors
 ///
 /// There is no connection, it broke, or INFO is refused.
-pub async fn live(node: &Node, options: &Options, remembered: Option<&Remembered>) -> Result<Report> {
-    let mut connection = node.connect_even_while_loading().await?;
-    let snapshot = snapshot(&mut connection, node, options, remembered).await?;
+pub async fn live(
+    node: &Node,
+    options: &Options,
+    remembered: Option<&Remembered>,
+    backup_age: impl Future<Output = Part<Option<u64>>>,
+) -> Result<Report> {
+    let asked = async {
+        let mut connection = node.connect_even_while_loading().await?;
+        snapshot(&mut connection, node, options, remembered).await
+    };
+    let (mut snapshot, age) = tokio::try_join!(asked, async { Ok(backup_age.await) })?;
+    snapshot.backup_age_seconds = age;
     Ok(Report::new(snapshot, options))
 }
 

@@ -5,3 +5,4 @@ mod health;
 mod lab;
 mod output;
 mod quiet;
+mod serving;
