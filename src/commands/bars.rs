@@ -62,13 +62,6 @@ impl Bar {
         Self { bar: Mutex::new(ProgressBar::hidden()), printer: printer.clone() }
     }
 
-    fn show(&self, bar: ProgressBar) {
-        let aside = bar.clone();
-        let before = std::mem::replace(&mut *self.bar.lock().unwrap_or_else(PoisonError::into_inner), bar);
-        before.finish_and_clear();
-        self.printer.moves(Some(Arc::new(move |write| aside.suspend(write))));
-    }
-
     fn clear(&self) {
         self.printer.moves(None);
         self.bar.lock().unwrap_or_else(PoisonError::into_inner).finish_and_clear();
@@ -111,11 +104,15 @@ fn left(done: u64, total: Option<u64>, eta: Duration) -> String {
 
 impl Progress for Bar {
     fn phase(&self, name: &str, unit: Unit, total: Option<u64>) {
+        // Before the next one is drawn: it would begin behind the end of this one.
+        self.clear();
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
         bar.set_style(bar_style(unit, total.is_some()));
         bar.set_message(escape_lines(name));
+        let aside = bar.clone();
+        self.printer.moves(Some(Arc::new(move |write| aside.suspend(write))));
         bar.enable_steady_tick(TICK);
-        self.show(bar);
+        *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = bar;
     }
 
     fn advance(&self, amount: u64) {

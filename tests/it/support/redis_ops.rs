@@ -205,7 +205,7 @@ impl Reading {
         self.bytes.lock().expect("no reader panics").clone()
     }
 
-    fn to_the_end(self) -> Vec<u8> {
+    fn until_the_end(self) -> Vec<u8> {
         self.thread.join().expect("a reader");
         self.bytes.lock().expect("no reader panics").clone()
     }
@@ -269,8 +269,8 @@ impl Running {
         };
         let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
         let (stdout, stderr) = self.streams.take().expect("it ends once");
-        let stdout = stdout.to_the_end();
-        let stderr = String::from_utf8(stderr.to_the_end()).expect("stderr is UTF-8");
+        let stdout = stdout.until_the_end();
+        let stderr = String::from_utf8(stderr.until_the_end()).expect("stderr is UTF-8");
         Run { line: std::mem::take(&mut self.line), code, stdout, stderr }
     }
 }
