@@ -1,7 +1,7 @@
 //! Tables that fit the terminal and say the same without colour, and the verdict line below them.
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{Cell, CellAlignment, ContentArrangement};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement};
 
 use crate::printer::words::{shorten, width_of};
 use crate::printer::{Printer, Style};
@@ -191,14 +191,26 @@ impl Table {
             }
         }
         let last = inner.column_count().saturating_sub(1);
+        let wrapped = width.and_then(|width| self.only_one_to_wrap(usize::from(width)));
         for index in 0..=last {
             let Some(column) = inner.column_mut(index) else { continue };
+            if wrapped.is_some_and(|wrapped| wrapped != index) {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
             column.set_padding((0, if index == last { 0 } else { GAP as u16 }));
             if self.right.contains(&index) {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
         inner.trim_fmt()
+    }
+
+    /// The widest column, if wrapping it alone makes the table fit: names stay whole beside a long sentence.
+    fn only_one_to_wrap(&self, width: usize) -> Option<usize> {
+        let widths = self.widths();
+        let (widest, most) = widths.iter().enumerate().max_by_key(|(_, width)| **width)?;
+        let others: usize = widths.iter().sum::<usize>() - most + widths.len().saturating_sub(1) * GAP;
+        (others + SHORTEST <= width).then_some(widest)
     }
 
     /// Paints first cells, which are found at the beginning of lines: the layout knows nothing of colour.
@@ -272,6 +284,18 @@ mod tests {
         let text = table.render(&printer(Some(60), false));
         assert!(text.lines().count() > 3, "{text}");
         assert!(text.lines().all(|line| line.len() <= 60), "{text}");
+    }
+
+    #[test]
+    fn a_name_stays_whole_beside_a_sentence_that_is_wrapped() {
+        let mut table = Table::new(&["backup", "answer", "what"]);
+        table.row(["redis-prod/2026-01-01-00-00", "failed", "has no manifest that can be used: it is not JSON"]);
+        assert_eq!(
+            table.render(&printer(Some(60), false)),
+            "BACKUP                       ANSWER  WHAT\n\
+             redis-prod/2026-01-01-00-00  failed  has no manifest that can\n\
+             \x20                                    be used: it is not JSON"
+        );
     }
 
     #[test]
