@@ -354,6 +354,7 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l watch -
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l via -d 'How keys are read: by commands, or as a replica gets them (every key, no keyspace hits, one fork)' -r -f -a "commands\t'a sample, or all of them with --full'
 replication\t'all of them, as a replica gets them'"
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l profile -d 'What the server is for, such as cache; the rules differ' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l memory-limit -d 'Memory of the server\'s container, such as 2GiB: INFO shows the machine\'s' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l top -d 'How many entries lists have' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l sort -d 'What lists are sorted by' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l fail-on -d 'From which severity on the answer is no' -r -f -a "warning\t'exit 1 for a warning, 2 for a critical finding'
@@ -447,6 +448,7 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -s y -l yes 
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -l hide-keys -d 'Shows a hash in place of every key name'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -l textfile -d 'Writes to this file, at once and whole, in place of stdout: for the textfile collector of node_exporter' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -l listen -d 'Serves /metrics and /healthz over HTTP until interrupted: a port of the loopback address, or an address such as 0.0.0.0:9121' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -s n -l db -d 'The database of the instance, as with redis-cli' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -s i -l instance -d 'A name from the settings file, or a URL: redis:// rediss:// unix:// redis+sentinel://host,host/service [default: redis://127.0.0.1:6379] [env: REDIS_OPS_INSTANCE]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -s H -l host -d 'The instance\'s host, as with redis-cli' -r

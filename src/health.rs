@@ -1,4 +1,4 @@
-//! Up, degraded or down: one connection, one INFO, and reasons.
+//! Up, degraded or down: one connection, one round trip, and reasons.
 
 use std::time::Duration;
 
@@ -8,6 +8,9 @@ use crate::connection::{AuthenticationFault, ConnectError, ConnectFault, Node, R
 use crate::introspection::{NodeRole, ServerFacts};
 use crate::replies::Info;
 use crate::status::Status;
+
+/// A reply to INFO is no longer than this many bytes.
+const INFO_LIMIT: usize = 8 << 20;
 
 /// What a server must be able to do to be called up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
@@ -85,7 +88,7 @@ pub struct Health {
     pub role: Option<&'static str>,
     /// Seconds since its start.
     pub uptime_seconds: Option<u64>,
-    /// One PING in milliseconds.
+    /// One round trip, from the question to the end of the answer, in milliseconds.
     pub rtt_ms: Option<f64>,
     /// Why it is not up; empty if it is.
     pub reasons: Vec<Reason>,
@@ -95,23 +98,22 @@ pub struct Health {
 pub async fn check(node: &Node, level: Level) -> Health {
     // A probe that waits and tries again reports what was, not what is.
     let node = Node { retry: Retry::never(), ..node.clone() };
-    let mut connection = match node.connect_even_while_loading().await {
-        Ok(connection) => connection,
+    // A server that refuses writes, or a replica that may not serve old data, says so in answer to a PING.
+    let (answers, rtt) = match node.ask_at_once(&[&["PING"], &["INFO"]], INFO_LIMIT).await {
+        Ok((answers, phases)) => (answers, phases.ping),
         Err(error) => return unreachable(&error, level),
     };
-    let rtt = connection.phases().ping;
-    // A server that refuses writes, or a replica that may not serve old data, says so in answer to a PING.
-    let mut replies = match connection.pipeline(&[redis::cmd("PING"), redis::cmd("INFO")]).await {
-        Ok(replies) => replies.into_iter(),
-        Err(error) => return down(error.code(), error.to_string(), Some(rtt)),
-    };
-    let (ping, info) = (replies.next(), replies.next());
-    let mut health = match info {
-        Some(Ok(redis::Value::BulkString(text))) => judge(&Info::from_bytes(&text), level, rtt),
-        Some(Ok(redis::Value::VerbatimString { text, .. })) => judge(&Info::from_bytes(text.as_bytes()), level, rtt),
+    let mut answers = answers.into_iter();
+    let (ping, info) = (answers.next(), answers.next());
+    let info = match info {
+        Some(Ok(text)) => Info::from_bytes(&text),
         Some(Err(error)) => return down("no_info", error.to_string(), Some(rtt)),
-        _ => return down("no_info", "the server answered INFO with something else".to_owned(), Some(rtt)),
+        None => Info::default(),
     };
+    if info.is_empty() {
+        return down("no_info", "the server answered INFO with something else".to_owned(), Some(rtt));
+    }
+    let mut health = judge(&info, level, rtt);
     if let Some(Err(refused)) = ping {
         health.refuses(&refused, level);
     }

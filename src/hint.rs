@@ -199,6 +199,12 @@ fn of_file(error: &std::io::Error) -> Option<Meaning> {
     match error.kind() {
         std::io::ErrorKind::NotFound => Some(Meaning::new("not_found")),
         std::io::ErrorKind::PermissionDenied => Some(Meaning::new("access_denied")),
+        std::io::ErrorKind::AddrInUse => {
+            Some(Meaning::new("address_in_use").hint("another program listens there already: name another port"))
+        }
+        std::io::ErrorKind::AddrNotAvailable => Some(
+            Meaning::new("address_not_available").hint("this machine has no such address: `0.0.0.0` is all of them"),
+        ),
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Some(Meaning::new("no_space")),
         _ => None,
     }
@@ -318,6 +324,9 @@ fn of_storage(error: &StorageError) -> Meaning {
         StorageError::AccessDenied(_) => meaning
             .hint("the credentials need the rights to list, get and put below the prefix, and to delete what was not finished"),
         StorageError::Full(_) => meaning.hint("free some space, or name another place with `--repository`"),
+        StorageError::Unavailable(text) if text.contains("certificate") => meaning.hint(
+            "AWS_CA_BUNDLE=FILE, or `s3.ca` in the settings, names the authority that has signed the store's certificate",
+        ),
         StorageError::Unavailable(_) => meaning.hint("check `--s3-endpoint`, the network and the certificate; then try again"),
         _ => meaning,
     }

@@ -5,6 +5,7 @@
 //! used" is `redis_memory_used_bytes`.
 
 mod names;
+mod serve;
 mod text;
 
 use std::collections::BTreeMap;
@@ -14,9 +15,13 @@ use chrono::{DateTime, Utc};
 use crate::finding::Finding;
 use crate::introspection::{Receipt, ServerFacts};
 use crate::replies::Info;
+use crate::repository::Newest;
+use crate::repository::manifest::Manifest;
 
 use names::{Kind, NAMES, Scale};
 use text::Text;
+
+pub use serve::{Limits, Source, serve};
 
 /// What is known of the backups of an instance.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -27,10 +32,28 @@ pub struct Backups {
     pub last_verified_at: Option<DateTime<Utc>>,
     /// Stored bytes of the last.
     pub stored_bytes: Option<u64>,
+    /// Bytes of its RDB.
+    pub raw_bytes: Option<u64>,
     /// Seconds the last one took.
     pub duration_seconds: Option<f64>,
     /// Keys in it.
     pub keys: Option<u64>,
+}
+
+impl From<&Newest> for Backups {
+    fn from(newest: &Newest) -> Self {
+        let last = newest.backup.as_ref();
+        let took =
+            |manifest: &Manifest| (manifest.finished_at - manifest.created_at).num_milliseconds() as f64 / 1000.0;
+        Self {
+            last_at: last.map(|manifest| manifest.created_at),
+            last_verified_at: newest.verified.as_ref().map(|receipt| receipt.time),
+            stored_bytes: last.map(|manifest| manifest.shards.iter().map(|shard| shard.stored_bytes).sum()),
+            raw_bytes: last.map(|manifest| manifest.shards.iter().map(|shard| shard.raw_bytes).sum()),
+            duration_seconds: last.map(took).filter(|seconds| *seconds >= 0.0),
+            keys: last.and_then(|manifest| Some(manifest.census.as_ref()?.keys)),
+        }
+    }
 }
 
 /// All that is told of one instance.
@@ -44,8 +67,12 @@ pub struct Metrics<'a> {
     pub receipt: Receipt,
     /// One PING in seconds.
     pub ping_seconds: Option<f64>,
-    /// Its backups; `None`: no repository was named.
+    /// Why it cannot be reached, as a stable code; empty: it can.
+    pub error: &'static str,
+    /// Its backups; `None`: nothing is known of them.
     pub backups: Option<Backups>,
+    /// Whether the repository answers; `None`: none was named.
+    pub repository_up: Option<bool>,
 }
 
 /// The text of the exposition format, version 0.0.4. Every line is labelled with nothing but its own labels: which instance it
@@ -53,6 +80,11 @@ pub struct Metrics<'a> {
 pub fn render(metrics: &Metrics<'_>) -> String {
     let mut text = Text::default();
     text.gauge("redis_up", "Whether the server answers.", f64::from(u8::from(metrics.info.is_some())));
+    let error = [("err", metrics.error)];
+    let failed = f64::from(u8::from(!metrics.error.is_empty()));
+    text.sample("redis_exporter_last_scrape_error", "gauge", "Why the server could not be asked.", &error, failed);
+    let version = [("version", env!("CARGO_PKG_VERSION"))];
+    text.sample("redis_ops_build_info", "gauge", "The version of redis-ops.", &version, 1.0);
     if let Some(info) = metrics.info {
         plain(&mut text, info);
         about(&mut text, info);
@@ -73,6 +105,9 @@ pub fn render(metrics: &Metrics<'_>) -> String {
     text.gauge("redis_ops_probe_seconds", "Seconds that collecting them took.", metrics.receipt.seconds);
     if let Some(seconds) = metrics.ping_seconds {
         text.gauge("redis_ops_ping_seconds", "One PING.", seconds);
+    }
+    if let Some(up) = metrics.repository_up {
+        text.gauge("redis_ops_repository_up", "Whether the repository answers.", f64::from(u8::from(up)));
     }
     if let Some(backups) = &metrics.backups {
         of_backups(&mut text, backups);
@@ -195,6 +230,11 @@ fn of_backups(text: &mut Text, backups: &Backups) {
             "redis_ops_last_backup_stored_bytes",
             "Stored bytes of the last backup.",
             backups.stored_bytes.map(|bytes| bytes as f64),
+        ),
+        (
+            "redis_ops_last_backup_raw_bytes",
+            "Bytes of the RDB in the last backup.",
+            backups.raw_bytes.map(|bytes| bytes as f64),
         ),
         ("redis_ops_last_backup_duration_seconds", "Seconds the last backup took.", backups.duration_seconds),
         ("redis_ops_last_backup_keys", "Keys in the last backup.", backups.keys.map(|keys| keys as f64)),

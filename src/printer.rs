@@ -105,6 +105,9 @@ fn paint(wanted: bool, style: Style, text: &str) -> String {
 
 type Stream = Mutex<Box<dyn Write + Send>>;
 
+/// Takes what moves on the terminal away, does something, and draws it again.
+pub type Aside = Arc<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
+
 /// The two streams. Clones write to the same ones.
 #[derive(Clone)]
 pub struct Printer {
@@ -113,6 +116,7 @@ pub struct Printer {
     err: Arc<Stream>,
     closed: Arc<AtomicBool>,
     secrets: Arc<Mutex<Vec<String>>>,
+    aside: Arc<Mutex<Option<Aside>>>,
 }
 
 /// A secret shorter than this many bytes is not looked for in text: half of every message would be hidden.
@@ -138,7 +142,14 @@ impl Printer {
             err: Arc::new(Mutex::new(err)),
             closed: Arc::new(AtomicBool::new(false)),
             secrets: Arc::default(),
+            aside: Arc::default(),
         }
+    }
+
+    /// Something moves on the terminal behind stderr from now on (a bar): every line that is written there, by whomever, is written
+    /// while `aside` has taken it away. `None`: nothing moves any more.
+    pub fn moves(&self, aside: Option<Aside>) {
+        *self.aside.lock().unwrap_or_else(PoisonError::into_inner) = aside;
     }
 
     /// What was found out about the streams.
@@ -149,6 +160,14 @@ impl Printer {
     /// Columns that a table may use; `None`: as many as it likes.
     pub fn width(&self) -> Option<u16> {
         self.choices.width
+    }
+
+    /// A text in lines that fit the terminal; as it is where there is none.
+    pub fn folded(&self, text: &str) -> String {
+        match self.width() {
+            Some(width) => words::fold(text, usize::from(width)),
+            None => text.to_owned(),
+        }
     }
 
     /// Writes part of the answer to stdout. Fails only where the answer is lost (a full disk), not on a closed pipe.
@@ -190,9 +209,16 @@ impl Printer {
 
     fn trouble_text(&self, text: &str) {
         let text = self.without_secrets(text);
-        let mut err = self.err.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nobody is left to tell that stderr cannot be written to.
-        let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+        let mut write = || {
+            let mut err = self.err.lock().unwrap_or_else(PoisonError::into_inner);
+            // Nobody is left to tell that stderr cannot be written to.
+            let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+        };
+        let aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match aside {
+            Some(aside) => aside(&mut write),
+            None => write(),
+        }
     }
 
     /// Makes a secret known, so that it is hidden wherever a library should put it into an error or a log line. The last net: no
@@ -300,6 +326,22 @@ mod tests {
         printer.clone().trouble("sent AUTH hunter2-do-not-print, short");
         printer.log().write_all(b"AUTH hunter2-do-not-print\n").unwrap();
         assert_eq!(err.text(), "sent AUTH ***, short\nAUTH ***\n");
+    }
+
+    #[test]
+    fn what_moves_is_taken_away_while_a_line_is_written() {
+        let err = Kept::default();
+        let printer = Printer::over(Choices::plain(), Box::new(Kept::default()), Box::new(err.clone()));
+        let bar = err.clone();
+        printer.moves(Some(Arc::new(move |write| {
+            bar.clone().write_all(b"<").unwrap();
+            write();
+            bar.clone().write_all(b">").unwrap();
+        })));
+        printer.clone().say("one");
+        printer.moves(None);
+        printer.say("two");
+        assert_eq!(err.text(), "<one\n>two\n");
     }
 
     #[test]

@@ -150,7 +150,10 @@ pub enum Command {
     )]
     Health(diagnose::Health),
     /// Prints what is known about an instance for Prometheus.
-    #[command(after_help = "Examples:\n  redis-ops metrics -i redis-prod --textfile /var/lib/node_exporter/redis.prom")]
+    #[command(
+        after_help = "Examples:\n  redis-ops metrics -i redis-prod --textfile /var/lib/node_exporter/redis.prom\n  \
+                            redis-ops metrics -i redis-prod -r s3://backups/redis --listen 0.0.0.0:9121"
+    )]
     Metrics(diagnose::Metrics),
     /// Says what a rule of diagnose means; needs no server.
     #[command(after_help = "Examples:\n  redis-ops explain M06")]

@@ -8,6 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::printer::Printer;
 
+/// How long the last line may take.
+const LAST_WORD: std::time::Duration = std::time::Duration::from_millis(200);
+
 const SIGINT: u8 = 2;
 const SIGTERM: u8 = 15;
 
@@ -32,7 +35,7 @@ impl Interrupt {
                     _ = sigterm.recv() => SIGTERM,
                 };
                 if listening.token.is_cancelled() {
-                    leave(number);
+                    leave(number, printer);
                 }
                 listening.number.store(number, Ordering::Relaxed);
                 printer.say("stopping: what was begun is cleaned up; once more leaves at once");
@@ -63,7 +66,14 @@ impl Interrupt {
 
 /// Whoever asks twice does not want to wait for an orderly end.
 #[allow(clippy::exit, reason = "the one place that may: nothing is left to return to")]
-fn leave(number: u8) -> ! {
+fn leave(number: u8, printer: Printer) -> ! {
+    // Whoever reads stderr may have stopped: a line that nobody takes must not hold us.
+    let (done, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        printer.say("left at once: what was begun is not cleaned up");
+        let _ = done.send(());
+    });
+    let _ = told.recv_timeout(LAST_WORD);
     std::process::exit(i32::from(128 + number))
 }
 

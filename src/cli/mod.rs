@@ -14,8 +14,9 @@ mod misread;
 
 use std::any::Any;
 use std::ffi::OsString;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result};
@@ -77,8 +78,7 @@ impl<'a> Run<'a> {
             interrupted: false,
         };
         let mut signals = None;
-        quiet_panics();
-        let caught = catch_unwind(AssertUnwindSafe(|| {
+        let result = guarded(|| {
             format?;
             log::start(self.cli.global.verbose, self.environment, &self.printer)?;
             if let Some(page) = pages::page(&self.cli.command)? {
@@ -99,8 +99,7 @@ impl<'a> Run<'a> {
                 Some(command) => self.execute(&command, envelope.format, &mut signals),
                 None => Ok(Outcome::new(crate::status::Status::Ok)),
             }
-        }));
-        let result = caught.unwrap_or_else(|panic| Err(Bug(words_of(panic.as_ref())).into()));
+        });
         envelope.interrupted = signals.as_ref().is_some_and(Interrupt::came);
         match envelope.close(result, Utc::now(), &self.printer) {
             End::Status(status) => status.exit_code(),
@@ -140,15 +139,53 @@ fn hide_secrets(printer: &Printer, environment: &Environment) {
     }
 }
 
-/// A panic is reported once, as an error; where it happened is worth a log line.
-fn quiet_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::info!(place, "a panic was caught");
+/// Runs a command. A panic is an error, reported once, with the place where it happened: nobody can make it happen again.
+fn guarded(work: impl FnOnce() -> Result<Outcome>) -> Result<Outcome> {
+    let place = Arc::new(Mutex::new(String::new()));
+    let seen = Arc::clone(&place);
+    std::panic::set_hook(Box::new(move |panic| {
+        let at = panic.location().map(place_of).unwrap_or_default();
+        tracing::info!(place = at, "a panic was caught");
+        *seen.lock().unwrap_or_else(PoisonError::into_inner) = at;
     }));
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let place = place.lock().unwrap_or_else(PoisonError::into_inner);
+        Err(Bug(format!("{} ({place})", words_of(panic.as_ref()))).into())
+    })
+}
+
+/// File and line, without the folders of the machine that built us.
+fn place_of(location: &Location<'_>) -> String {
+    let file = location.file();
+    let file = file.rfind("/src/").map_or(file, |at| &file[at + 1..]);
+    format!("{file}:{}", location.line())
 }
 
 fn words_of(panic: &(dyn Any + Send)) -> String {
     let words = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::{Format, Kind};
+
+    #[test]
+    fn a_panic_is_reported_as_a_bug_with_its_place_and_exit_3() {
+        let nothing: Vec<u8> = Vec::new();
+        let result = guarded(|| Ok(Outcome::new(crate::status::Status::Ok).text(nothing[3].to_string())));
+        drop(std::panic::take_hook());
+        let error = result.as_ref().expect_err("it panicked").to_string();
+        let words = "this is a bug in redis-ops: index out of bounds: the len is 0 but the index is 3 (src/cli/mod.rs:";
+        assert!(error.starts_with(words), "{error}");
+        let printer = Printer::over(Choices::plain(), Box::new(std::io::sink()), Box::new(std::io::sink()));
+        let (format, now) = (Format::Nagios, Utc::now());
+        let envelope =
+            Envelope { command: Some("backup"), kind: Kind::Acts, format, started_at: now, interrupted: false };
+        match envelope.close(result, now, &printer) {
+            End::Status(status) => assert_eq!(status.exit_code(), 3),
+            End::Interrupted => panic!("nobody interrupted it"),
+        }
+    }
 }

@@ -63,7 +63,13 @@ impl Resolver<'_> {
             }
             Typed::Metrics(args) => Command::Metrics(metrics::Settings {
                 server: self.server(args.database.number)?,
-                textfile: args.textfile.clone(),
+                repository: self.place_if_named()?,
+                rules: self.file.rules()?,
+                to: match (&args.listen, &args.textfile) {
+                    (Some(address), _) => metrics::To::Listen(address.clone()),
+                    (None, Some(path)) => metrics::To::File(path.clone()),
+                    (None, None) => metrics::To::Stdout,
+                },
             }),
             Typed::Explain { .. } | Typed::Completions { .. } | Typed::Man { .. } => return Ok(None),
         }))
@@ -79,17 +85,24 @@ impl Resolver<'_> {
 
     /// The repository.
     fn place(&self) -> Result<Place, Misuse> {
+        self.place_if_named()?.ok_or_else(|| {
+            Misuse::usage("no repository is named").hint(
+                "`--repository s3://bucket/prefix` or `--repository /path`, REDIS_OPS_REPOSITORY, or `backup.destination` in the settings",
+            )
+        })
+    }
+
+    /// The repository, where the command does without one.
+    fn place_if_named(&self) -> Result<Option<Place>, Misuse> {
         let typed = match &self.global.repository {
             Some(typed) => Some(typed.clone()),
             None => self.environment.text(env::REPOSITORY)?.map(str::to_owned),
         };
         let Some(text) = typed.map_or_else(|| self.file.destination(), |typed| Ok(Some(typed)))? else {
-            return Err(Misuse::usage("no repository is named").hint(
-                "`--repository s3://bucket/prefix` or `--repository /path`, REDIS_OPS_REPOSITORY, or `backup.destination` in the settings",
-            ));
+            return Ok(None);
         };
         let location = text.parse().map_err(|invalid: InvalidLocation| Misuse::usage(invalid.to_string()))?;
-        Ok(Place { location, s3: Box::new(self.s3()?) })
+        Ok(Some(Place { location, s3: Box::new(self.s3()?) }))
     }
 
     /// Where what is remembered from run to run lies; `None` without a home.

@@ -287,6 +287,8 @@ impl SettingsFile {
             },
             mute: Vec::new(),
             thresholds: BTreeMap::new(),
+            memory_limit: reader.value("diagnose.memory_limit", &raw.memory_limit, text::size)?,
+            nic_mbps: reader.value("diagnose.nic_mbps", &raw.nic_mbps, text::bandwidth)?,
         };
         for mute in raw.mute.iter().flatten() {
             let Some(rule) = reader.text("diagnose.mute.rule", &mute.rule)? else {

@@ -1,11 +1,12 @@
 //! How progress is drawn on stderr: a bar on a terminal, a line every ten seconds without one, or JSON lines.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde_json::json;
 
 use crate::printer::Printer;
@@ -16,6 +17,9 @@ use crate::progress::{Hidden, Progress, Unit};
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 /// Between two lines for programs.
 const JSON_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Between two movements of a bar when nothing is told.
+const TICK: Duration = Duration::from_millis(200);
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,57 +50,87 @@ pub fn start(mode: Mode, printer: &Printer) -> Box<dyn Progress> {
     }
 }
 
-/// A bar that moves.
+/// A bar that moves. There is nothing to see before the first phase, and nothing is left after the last.
 struct Bar {
-    bar: ProgressBar,
+    /// Of the phase that goes on; each has its own, so that none begins where another ended.
+    bar: Mutex<ProgressBar>,
     printer: Printer,
 }
 
 impl Bar {
     fn new(printer: &Printer) -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        bar.enable_steady_tick(Duration::from_millis(200));
-        Self { bar, printer: printer.clone() }
+        Self { bar: Mutex::new(ProgressBar::hidden()), printer: printer.clone() }
+    }
+
+    fn clear(&self) {
+        self.printer.moves(None);
+        self.bar.lock().unwrap_or_else(PoisonError::into_inner).finish_and_clear();
     }
 }
 
 fn bar_style(unit: Unit, with_total: bool) -> ProgressStyle {
+    // Numbers have a width of their own: a bar that jumps with every digit is not read.
     let template = match (unit, with_total) {
-        (Unit::Bytes, true) => "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}",
-        (Unit::Bytes, false) => "{spinner} {msg} {binary_bytes} {binary_bytes_per_sec} {elapsed}",
-        (Unit::Keys, true) => "{msg} {wide_bar} {human_pos}/{human_len} keys {per_sec} {eta}",
-        (Unit::Keys, false) => "{spinner} {msg} {human_pos} keys {per_sec} {elapsed}",
+        (Unit::Bytes, true) => {
+            "{msg} [{wide_bar}] {percent:>3}% {binary_bytes:>10} of {binary_total_bytes} {binary_bytes_per_sec:>12} {left}"
+        }
+        (Unit::Bytes, false) => "{spinner} {msg} {binary_bytes:>10} {binary_bytes_per_sec:>12} {elapsed}",
+        (Unit::Keys, true) => {
+            "{msg} [{wide_bar}] {percent:>3}% {human_pos:>9} of {human_len} keys {keys_per_sec:>10} {left}"
+        }
+        (Unit::Keys, false) => "{spinner} {msg} {human_pos:>9} keys {keys_per_sec:>10} {elapsed}",
     };
-    ProgressStyle::with_template(template).expect("the four templates are right").progress_chars("=> ")
+    ProgressStyle::with_template(template)
+        .expect("the four templates are right")
+        .with_key("left", |state: &ProgressState, text: &mut dyn fmt::Write| {
+            let _ = text.write_str(&left(state.pos(), state.len(), state.eta()));
+        })
+        .with_key("keys_per_sec", |state: &ProgressState, text: &mut dyn fmt::Write| {
+            let _ = write!(text, "{}/s", count(state.per_sec() as u64));
+        })
+        .tick_chars("|/-\\ ")
+        .progress_chars("=> ")
+}
+
+/// How long it will take still; nothing as long as nobody can tell.
+fn left(done: u64, total: Option<u64>, eta: Duration) -> String {
+    match total {
+        Some(total) if done > 0 && done < total && eta > Duration::ZERO => {
+            format!("{} left", span(Duration::from_secs(eta.as_secs().max(1))))
+        }
+        _ => String::new(),
+    }
 }
 
 impl Progress for Bar {
     fn phase(&self, name: &str, unit: Unit, total: Option<u64>) {
-        self.bar.reset();
-        match total {
-            Some(total) => self.bar.set_length(total),
-            None => self.bar.unset_length(),
-        }
-        self.bar.set_style(bar_style(unit, total.is_some()));
-        self.bar.set_message(escape_lines(name));
+        // Before the next one is drawn: it would begin behind the end of this one.
+        self.clear();
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+        bar.set_style(bar_style(unit, total.is_some()));
+        bar.set_message(escape_lines(name));
+        let aside = bar.clone();
+        self.printer.moves(Some(Arc::new(move |write| aside.suspend(write))));
+        bar.enable_steady_tick(TICK);
+        *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = bar;
     }
 
     fn advance(&self, amount: u64) {
-        self.bar.inc(amount);
+        self.bar.lock().unwrap_or_else(PoisonError::into_inner).inc(amount);
     }
 
     fn note(&self, text: &str) {
-        self.bar.suspend(|| self.printer.say(&escape_lines(text)));
+        self.printer.say(&escape_lines(text));
     }
 
     fn finish(&self) {
-        self.bar.finish_and_clear();
+        self.clear();
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
+        self.clear();
     }
 }
 
@@ -299,6 +333,22 @@ mod tests {
             plain_line(&phase, 3000, Duration::from_secs(3)),
             "loading: 3,000 keys of 2,000 keys (100 %), 1,000 keys/s, 3.0 s"
         );
+    }
+
+    #[test]
+    fn a_bar_says_how_long_it_will_take_as_soon_as_that_can_be_said() {
+        let minute = Duration::from_secs(60);
+        for (done, total, eta, text) in [
+            (0, Some(10), minute, ""),
+            (5, Some(10), minute, "1 min left"),
+            (5, Some(10), Duration::from_millis(300), "1.0 s left"),
+            (10, Some(10), Duration::ZERO, ""),
+            // A total is an estimate at times.
+            (11, Some(10), Duration::ZERO, ""),
+            (5, None, minute, ""),
+        ] {
+            assert_eq!(left(done, total, eta), text, "{done} of {total:?}");
+        }
     }
 
     #[test]

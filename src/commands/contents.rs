@@ -85,7 +85,7 @@ fn expiry(census: &Census, context: &Context) -> Option<String> {
 }
 
 fn largest(census: &Census, context: &Context) -> Option<String> {
-    let mut table = Table::new(&["largest keys", "db", "type", "bytes", "elements"]).numbers(&[1, 3, 4]);
+    let mut table = Table::new(&["largest keys", "db", "type", "bytes", "elements"]).numbers(&[1, 3, 4]).cut(&[0]);
     for key in census.largest.keys().iter().take(LARGEST_SHOWN) {
         table.row([
             context.keys.show(&key.name),

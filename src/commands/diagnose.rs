@@ -11,12 +11,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use chrono::{NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
-use super::which::{Backup, File, Server};
+use super::which::{Backup, File, Place, Server};
 use super::{Context, Format, Outcome};
 use crate::diagnose::{self, History, Past, Report};
 use crate::hint::Misuse;
+use crate::introspection::Part;
+use crate::repository::Newest;
 use crate::rules::{self, Profile, RuleSettings};
 use crate::status::Status;
 
@@ -52,6 +54,8 @@ pub struct Settings {
     pub fail_on: FailOn,
     /// What the settings file says about rules.
     pub rules: Rules,
+    /// Where the backups of the server are; `None`: nobody has said.
+    pub repository: Option<Place>,
     /// Where earlier runs are remembered; `None`: nowhere.
     pub state_folder: Option<PathBuf>,
 }
@@ -114,6 +118,10 @@ pub struct Rules {
     pub mute: Vec<Mute>,
     /// Limits of one's own, by rule and by the name that `explain` shows.
     pub thresholds: BTreeMap<String, BTreeMap<String, f64>>,
+    /// Memory of the server's container in bytes; `None`: as the machine says.
+    pub memory_limit: Option<u64>,
+    /// Bandwidth of the server's network in megabits a second; `None`: not known.
+    pub nic_mbps: Option<f64>,
 }
 
 /// What must be so; `None`: not said.
@@ -179,9 +187,9 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
             };
             let runs = history.as_ref().map_or(&[][..], History::runs);
             let past = Past { compared: remembered.as_ref(), runs };
-            let report =
-                diagnose::live(&server.node, &options, &past, known, &|cost| keys::tell(cost, settings, context))
-                    .await?;
+            let age = backup_age(settings, server, &options);
+            let tell = |cost| keys::tell(cost, settings, context);
+            let report = diagnose::live(&server.node, &options, &past, known, age, &tell).await?;
             if let Some(history) = &mut history {
                 trend = history.runs().iter().filter_map(|run| run.info.u64("used_memory")).collect();
                 trend.extend(report.snapshot.info.u64("used_memory"));
@@ -212,6 +220,27 @@ fn options(settings: &Settings, context: &Context) -> Result<diagnose::Options> 
     let now = if settings.watch.is_some() { Utc::now() } else { context.now };
     let window = settings.window.unwrap_or(WINDOW);
     Ok(diagnose::Options { topics, window, full: settings.full, rules: settings.rules.to_rules()?, now })
+}
+
+/// How old the last backup is, where a topic wants to know and a repository is named.
+async fn backup_age(settings: &Settings, server: &Server, options: &diagnose::Options) -> Part<Option<u64>> {
+    let Some(place) = settings.repository.as_ref().filter(|_| options.topics.contains(&rules::Topic::Persistence))
+    else {
+        return Part::NotAsked;
+    };
+    match place.newest(&server.instance, server.node.timeout).await {
+        Ok(newest) => age_of(Some(&newest), options.now),
+        Err(error) => Part::Denied(format!("{error:#}")),
+    }
+}
+
+/// Seconds since the last backup; a clock that goes wrong makes it no older than now.
+pub(super) fn age_of(newest: Option<&Newest>, now: DateTime<Utc>) -> Part<Option<u64>> {
+    let age = |newest: &Newest| {
+        let created_at = newest.backup.as_ref()?.created_at;
+        Some(u64::try_from((now - created_at).num_seconds()).unwrap_or(0))
+    };
+    newest.map_or(Part::NotAsked, |newest| Part::Got(age(newest)))
 }
 
 fn read(file: &File) -> Result<Vec<u8>> {
@@ -248,7 +277,11 @@ fn outcome(report: &Report, subject: &str, settings: &Settings, context: &Contex
 }
 
 impl Rules {
-    fn to_rules(&self) -> Result<RuleSettings, Misuse> {
+    /// The settings of the rules.
+    ///
+    /// # Errors
+    /// There is no such profile, rule or limit.
+    pub(super) fn to_rules(&self) -> Result<RuleSettings, Misuse> {
         let profile = match self.profile.as_deref() {
             None | Some("auto") => None,
             Some("cache") => Some(Profile::Cache),
@@ -275,7 +308,8 @@ impl Rules {
                 .iter()
                 .map(|mute| rules::Mute { rule: mute.rule.clone(), until: mute.until, reason: mute.reason.clone() })
                 .collect(),
-            ..RuleSettings::default()
+            memory_limit: self.memory_limit,
+            nic_mbps: self.nic_mbps,
         };
         settings.check().map_err(|error| Misuse::settings(error.to_string()))?;
         Ok(settings)

@@ -6,6 +6,7 @@ use super::table::{Table, verdict};
 use super::which::Server;
 use super::{Context, Format, Outcome};
 use crate::health::{self, Health, Level};
+use crate::printer::Printer;
 use crate::printer::words::{count, escape, span};
 use crate::status::Status;
 
@@ -27,7 +28,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let status = health.health.status();
     let text = match context.format {
         Format::Nagios => nagios(&health, status),
-        _ => table(&health, status, settings, context),
+        _ => table(&health, status, &settings.server.instance, &context.printer),
     };
     let mut outcome =
         Outcome::new(status).text(text).field("instance", &settings.server.instance).field("require", settings.require);
@@ -39,14 +40,14 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     Ok(outcome)
 }
 
-fn table(health: &Health, status: Status, settings: &Settings, context: &Context) -> String {
+fn table(health: &Health, status: Status, instance: &str, printer: &Printer) -> String {
     let mut table = Table::pairs();
     let mut row = |name: &str, value: Option<String>| {
         if let Some(value) = value {
             table.row([name.to_owned(), escape(value.as_bytes())]);
         }
     };
-    row("instance", Some(settings.server.instance.clone()));
+    row("instance", Some(instance.to_owned()));
     row("status", Some(health.health.name().to_owned()));
     row("redis_version", health.redis_version.clone());
     // Valkey claims to be Redis 7.2.4 for ever.
@@ -57,11 +58,7 @@ fn table(health: &Health, status: Status, settings: &Settings, context: &Context
     row("used_memory_human", health.used_memory_human.clone());
     row("uptime", health.uptime_seconds.map(|seconds| span(std::time::Duration::from_secs(seconds))));
     row("rtt", health.rtt_ms.map(|rtt| format!("{rtt:.2} ms")));
-    format!(
-        "{}\n\n{}",
-        table.render(&context.printer),
-        verdict(&context.printer, status, &escape(sentence(health).as_bytes()))
-    )
+    format!("{}\n\n{}", table.render(printer), verdict(printer, status, &escape(sentence(health).as_bytes())))
 }
 
 fn sentence(health: &Health) -> String {
@@ -85,4 +82,25 @@ fn nagios(health: &Health, status: Status) -> String {
     numbers.extend(health.connected_clients.map(|clients| format!("connected_clients={clients};;;0;")));
     numbers.extend(health.used_memory.map(|bytes| format!("used_memory={bytes}B;;;0;")));
     format!("REDIS {word} - {} | {}", sentence(health).replace(['|', '\n'], " "), numbers.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::screens;
+    use super::*;
+    use crate::replies::Info;
+
+    #[test]
+    fn the_screen_of_a_server_in_trouble() {
+        let info = Info::parse(
+            "redis_version:7.2.4\nvalkey_version:8.1.1\nserver_name:valkey\nrole:slave\nmaster_host:10.0.0.1\nmaster_port:6379\n\
+             master_link_status:down\nmaster_link_down_since_seconds:93\nconnected_clients:9800\nmaxclients:10000\n\
+             used_memory:3006477107\nused_memory_human:2.80G\nmaxmemory:3006477107\nmaxmemory_policy:noeviction\n\
+             uptime_in_seconds:363600\nrdb_last_bgsave_status:err\n",
+        );
+        let health = health::judge(&info, Level::Ready, Duration::from_micros(310));
+        screens::check("health", |printer| table(&health, health.health.status(), "redis-prod", printer));
+    }
 }

@@ -1,40 +1,77 @@
-//! `redis-ops metrics`: what is known about an instance, for Prometheus.
+//! `redis-ops metrics`: what is known about an instance and its backups, for Prometheus.
+
+mod listen;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use chrono::{DateTime, Utc};
 
-use super::which::Server;
+use super::diagnose::{Rules, age_of};
+use super::which::{Place, Server};
 use super::{Context, Format, Outcome};
 use crate::diagnose::{self, Report};
-use crate::metrics::{Metrics, render};
+use crate::hint;
+use crate::metrics::{Backups, Metrics, render};
+use crate::repository::Newest;
 use crate::rules::{RuleSettings, Topic};
 use crate::status::Status;
 
+pub use listen::Listen;
+
 /// All that it needs to know.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Which server is asked.
     pub server: Server,
-    /// Written in place of stdout, at once and whole, for the textfile collector of node_exporter; `None`: stdout.
-    pub textfile: Option<PathBuf>,
+    /// Where its backups are; `None`: nobody has said.
+    pub repository: Option<Place>,
+    /// What the settings file says about rules.
+    pub rules: Rules,
+    /// Where the text goes.
+    pub to: To,
 }
 
-/// Asks, and answers. A server that cannot be reached is `redis_up 0` and exit 2.
+/// Where the text goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum To {
+    /// To stdout.
+    Stdout,
+    /// To a file, at once and whole, for the textfile collector of node_exporter.
+    File(PathBuf),
+    /// To whoever asks for it over HTTP, until a signal comes.
+    Listen(Listen),
+}
+
+/// Asks, and answers. A server that cannot be reached is `redis_up 0` and exit 3; a repository that cannot be reached is exit 1.
 ///
 /// # Errors
-/// The file cannot be written.
+/// The settings name a rule that does not exist; the file cannot be written; the address cannot be listened on.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
-    let (text, error) = collect(settings, context).await;
-    if let Some(path) = &settings.textfile {
+    let rules = settings.rules.to_rules()?;
+    if let To::Listen(address) = &settings.to {
+        return listen::run(address, settings, rules, context).await;
+    }
+    context.interruptible(once(settings, &rules, context)).await
+}
+
+async fn once(settings: &Settings, rules: &RuleSettings, context: &Context) -> Result<Outcome> {
+    let repository = Repository::ask(settings).await;
+    let Collected { text, error } = collect(settings, rules, &repository, context.now).await;
+    if let To::File(path) = &settings.to {
         write_whole(path, &text).with_context(|| format!("write {}", path.display()))?;
     }
-    let mut outcome = Outcome::new(Status::Ok).field("instance", &settings.server.instance);
+    let mut status = Status::Ok;
+    if let Repository::Unreachable { error, .. } = &repository {
+        context.printer.say(&format!("warning: nothing is known of the backups: {error}"));
+        status = Status::Warning;
+    }
+    let mut outcome = Outcome::new(status).field("instance", &settings.server.instance);
     if context.format == Format::Json {
         outcome = outcome.field("metrics", samples(&text));
-    } else if settings.textfile.is_none() {
+    } else if settings.to == To::Stdout {
         outcome = outcome.text(text);
     }
     Ok(match error {
@@ -44,22 +81,74 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
 }
 
 /// The text, and what went wrong.
-async fn collect(settings: &Settings, context: &Context) -> (String, Option<anyhow::Error>) {
+struct Collected {
+    text: String,
+    error: Option<anyhow::Error>,
+}
+
+/// What the repository says.
+#[derive(Debug, Clone)]
+enum Repository {
+    /// None was named.
+    None,
+    /// How it stands with the backups.
+    Known(Newest),
+    /// It cannot be asked; what it said before, and why.
+    Unreachable { before: Option<Newest>, error: String },
+}
+
+impl Repository {
+    async fn ask(settings: &Settings) -> Self {
+        let Some(place) = &settings.repository else { return Self::None };
+        match place.newest(&settings.server.instance, settings.server.node.timeout).await {
+            Ok(newest) => Self::Known(newest),
+            Err(error) => Self::Unreachable { before: None, error: format!("{error:#}") },
+        }
+    }
+
+    fn newest(&self) -> Option<&Newest> {
+        match self {
+            Self::None => None,
+            Self::Known(newest) => Some(newest),
+            Self::Unreachable { before, .. } => before.as_ref(),
+        }
+    }
+
+    fn is_up(&self) -> Option<bool> {
+        match self {
+            Self::None => None,
+            Self::Known(_) => Some(true),
+            Self::Unreachable { .. } => Some(false),
+        }
+    }
+}
+
+async fn collect(settings: &Settings, rules: &RuleSettings, repository: &Repository, now: DateTime<Utc>) -> Collected {
     let options = diagnose::Options {
         // O(1) topics that add no hits: metrics are collected again and again, and Prometheus makes its own deltas.
         topics: vec![Topic::Memory, Topic::Connections, Topic::Persistence, Topic::Replication, Topic::Security],
         window: Duration::ZERO,
         full: false,
-        rules: RuleSettings::default(),
-        now: context.now,
+        rules: rules.clone(),
+        now,
     };
-    match diagnose::alone(&settings.server.node, &options).await {
-        Ok(report) => (of_report(&report), None),
-        Err(error) => (render(&Metrics::default()), Some(error)),
-    }
+    let age = async { age_of(repository.newest(), now) };
+    let asked = diagnose::alone(&settings.server.node, &options, age).await;
+    let text = text(asked.as_ref().map_err(|error| hint::explain(error).code), repository);
+    Collected { text, error: asked.err() }
 }
 
-fn of_report(report: &Report) -> String {
+/// The text about a report, or about why there is none: a stable code.
+fn text(asked: Result<&Report, &'static str>, repository: &Repository) -> String {
+    let metrics = Metrics {
+        backups: repository.newest().map(Backups::from),
+        repository_up: repository.is_up(),
+        ..Metrics::default()
+    };
+    let report = match asked {
+        Ok(report) => report,
+        Err(error) => return render(&Metrics { error, ..metrics }),
+    };
     let snapshot = &report.snapshot;
     let ping = snapshot.wire.got().and_then(|wire| wire.percentile(50.0));
     render(&Metrics {
@@ -67,7 +156,7 @@ fn of_report(report: &Report) -> String {
         findings: &report.judgement.findings,
         receipt: snapshot.receipt,
         ping_seconds: ping.map(|micros| micros as f64 / 1e6),
-        backups: None,
+        ..metrics
     })
 }
 

@@ -20,6 +20,8 @@ pub mod junit;
 pub mod nagios;
 pub mod outcome;
 pub mod question;
+#[cfg(test)]
+mod screens;
 pub mod table;
 pub mod which;
 
@@ -84,7 +86,7 @@ pub async fn run(command: &Command, context: &Context) -> Result<Outcome> {
         Command::Show(settings) => context.interruptible(show::run(settings, context)).await,
         Command::Diagnose(settings) => context.interruptible(diagnose::run(settings, context)).await,
         Command::Health(settings) => context.interruptible(health::run(settings, context)).await,
-        Command::Metrics(settings) => context.interruptible(metrics::run(settings, context)).await,
+        Command::Metrics(settings) => metrics::run(settings, context).await,
         Command::Explain(settings) => explain::run(settings, context).await,
     }
 }

@@ -97,10 +97,10 @@ async fn show_stored(repository: &Repository, manifest: &Manifest, context: &Con
         about.row([
             "object",
             &format!(
-                "{}, {} bytes, {} frames",
+                "{}, {} bytes, {}",
                 shard.object,
                 words::count(shard.stored_bytes),
-                words::count(shard.frames)
+                words::counted(shard.frames, "frame")
             ),
         ]);
         about.row(["sha256", &shard.stored_sha256]);

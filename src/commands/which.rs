@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
 use super::Context;
 use crate::connection::{Address, Node};
-use crate::repository::Repository;
 use crate::repository::manifest::Manifest;
+use crate::repository::{Newest, Repository};
 use crate::storage::{self, Location, S3Options};
 
 /// Where backups are.
@@ -26,6 +27,17 @@ impl Place {
         let storage =
             storage::open(&self.location, &self.s3).await.with_context(|| format!("open {}", self.location))?;
         Ok(Repository::new(storage))
+    }
+
+    /// How it stands with the backups of an instance, if that can be said `within` this time.
+    ///
+    /// # Errors
+    /// The place cannot be asked, or is too slow.
+    pub async fn newest(&self, instance: &str, within: Duration) -> Result<Newest> {
+        let asked = async { Ok(self.open().await?.newest(instance).await?) };
+        tokio::time::timeout(within, asked)
+            .await
+            .unwrap_or_else(|_| anyhow::bail!("{} has not answered within {} s", self.location, within.as_secs_f64()))
     }
 }
 

@@ -34,9 +34,6 @@ pub(super) async fn greet(
     deadline: Instant,
     phases: &mut Phases,
 ) -> Result<(Stream, Greeting), ConnectFault> {
-    if node.credentials.username.is_some() && node.credentials.password.is_none() {
-        return Err(authentication(AuthenticationFault::PasswordMissing, ""));
-    }
     let mut wire = Wire::new(stream);
     let late = |phase| ConnectFault::Timeout { phase, after: node.timeout };
 
@@ -55,8 +52,42 @@ pub(super) async fn greet(
     Ok((wire.stream, Greeting { loading }))
 }
 
-async fn introduce(wire: &mut Wire, node: &Node) -> Result<(), ConnectFault> {
+/// Who we are, and questions right behind it: one round trip for all. The answers to the questions, in their order; an error reply
+/// is the answer to its own question, unless it concerns the whole connection.
+pub(super) async fn ask_at_once(
+    stream: Stream,
+    node: &Node,
+    questions: &[&[&str]],
+    limit: usize,
+) -> Result<Vec<Result<Vec<u8>, ServerError>>, ConnectFault> {
     let database = node.database.to_string();
+    let mut steps = who_we_are(node, &database)?;
+    steps.push(Step { words: vec![b"CLIENT", b"SETNAME", NAME.as_bytes()], name: "CLIENT", optional: true });
+    let mut commands: Vec<Vec<&[u8]>> = steps.iter().map(|step| step.words.clone()).collect();
+    commands.extend(questions.iter().map(|words| words.iter().map(|word| word.as_bytes()).collect()));
+    let mut wire = Wire::new(stream);
+    // As in `introduce`: a reason to refuse us may be there to be read although sending failed.
+    let _ = wire.send(&commands).await;
+    for step in &steps {
+        let reply = wire.read_reply().await.map_err(|error| broken(&error, Phase::Auth))?;
+        judge(step, &reply, node)?;
+    }
+    let mut answers = Vec::with_capacity(questions.len());
+    for _ in questions {
+        let answer = wire.read_text(limit).await.map_err(|error| broken(&error, Phase::Ping))?;
+        if let Some(fault) = answer.as_ref().err().and_then(refused_at_the_door) {
+            return Err(fault);
+        }
+        answers.push(answer);
+    }
+    Ok(answers)
+}
+
+/// `AUTH` and `SELECT`, as far as they are needed.
+fn who_we_are<'a>(node: &'a Node, database: &'a str) -> Result<Vec<Step<'a>>, ConnectFault> {
+    if node.credentials.username.is_some() && node.credentials.password.is_none() {
+        return Err(authentication(AuthenticationFault::PasswordMissing, ""));
+    }
     let mut steps = Vec::new();
     if let Some(password) = &node.credentials.password {
         let mut words = vec![b"AUTH".as_slice()];
@@ -67,6 +98,12 @@ async fn introduce(wire: &mut Wire, node: &Node) -> Result<(), ConnectFault> {
     if node.database != 0 {
         steps.push(Step { words: vec![b"SELECT", database.as_bytes()], name: "SELECT", optional: false });
     }
+    Ok(steps)
+}
+
+async fn introduce(wire: &mut Wire, node: &Node) -> Result<(), ConnectFault> {
+    let database = node.database.to_string();
+    let mut steps = who_we_are(node, &database)?;
     // SETINFO and NO-TOUCH: 7.2; NO-EVICT: 7.0.
     for words in [
         vec![b"CLIENT".as_slice(), b"SETNAME", NAME.as_bytes()],

@@ -101,6 +101,30 @@ impl Node {
         Connection::over(stream, phases, greeting.loading, self.timeout).await.map_err(|fault| self.error(1, fault))
     }
 
+    /// Asks on a connection of its own, which is closed then, in one round trip for everything: who we are and the questions. For
+    /// probes: it is called `redis-ops`, and none of the other courtesies of [`Node::connect`] is paid. The time of the round trip is
+    /// [`Phases::ping`]. An answer is text of at most `limit` bytes; an error reply is the answer to its own question.
+    ///
+    /// # Errors
+    /// As [`Node::connect`], without `Loading`.
+    pub async fn ask_at_once(
+        &self,
+        questions: &[&[&str]],
+        limit: usize,
+    ) -> Result<(Vec<Result<Vec<u8>, ServerError>>, Phases), ConnectError> {
+        self.with_retry(|| async {
+            let deadline = Instant::now() + self.timeout;
+            let (stream, mut phases) = self.open_once(deadline).await?;
+            let begun = Instant::now();
+            let answers = tokio::time::timeout_at(deadline, greeting::ask_at_once(stream, self, questions, limit))
+                .await
+                .map_err(|_| ConnectFault::Timeout { phase: Phase::Ping, after: self.timeout })??;
+            phases.ping = begun.elapsed();
+            Ok((answers, phases))
+        })
+        .await
+    }
+
     /// A stream of bytes to the server, for a protocol of our own; nothing was sent on it. Tries as [`Retry`] says.
     ///
     /// # Errors

@@ -81,6 +81,35 @@ impl Wire {
     }
 }
 
+impl Wire {
+    /// The next reply that is text: a line, a number, or a bulk string of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// As [`Wire::read_line`]; `InvalidData` also if it is longer, or something else.
+    pub(super) async fn read_text(&mut self, limit: usize) -> io::Result<Result<Vec<u8>, ServerError>> {
+        let line = self.read_line().await?;
+        let wrong = || io::Error::new(io::ErrorKind::InvalidData, excerpt(&line));
+        let rest = line.get(1..).unwrap_or_default();
+        match line.first() {
+            Some(b'+' | b':') => Ok(Ok(rest.to_vec())),
+            Some(b'-') => Ok(Err(ServerError::parse(&String::from_utf8_lossy(rest)))),
+            Some(b'$') => {
+                let length = std::str::from_utf8(rest).ok().and_then(|text| text.parse::<usize>().ok());
+                let length = length.filter(|length| *length <= limit).ok_or_else(wrong)?;
+                while self.buffer.len() < length + 2 {
+                    if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
+                }
+                let text = self.buffer.split_to(length).to_vec();
+                self.buffer.advance(2);
+                Ok(Ok(text))
+            }
+            _ => Err(wrong()),
+        }
+    }
+}
+
 /// The beginning of something unexpected, escaped, for a message.
 pub(super) fn excerpt(bytes: &[u8]) -> String {
     const LONGEST: usize = 60;

@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 
 pub use facts::{Fact, Shown, facts, object};
 pub use history::{History, Remembered};
-pub use verdict::{plain, sentence};
+pub use verdict::{plain, sentence, sentence_with};
 
 use crate::connection::{Address, Connection, Node};
 use crate::finding::Severity;
@@ -76,7 +76,8 @@ impl Report {
 }
 
 /// Diagnoses a server. `past` is what earlier runs saw; `keys` is what its keys look like, where somebody has looked already;
-/// `tell` hears what looking at them will cost, before it is done.
+/// `backup_age` is how old its last backup is in seconds, found out at the same time; `tell` hears what looking at the keys will
+/// cost, before it is done.
 ///
 /// # Errors
 ///
@@ -86,10 +87,16 @@ pub async fn live(
     options: &Options,
     past: &Past<'_>,
     keys: Option<KeyspaceProfile>,
+    backup_age: impl Future<Output = Part<Option<u64>>>,
     tell: &(dyn Fn(Forecast) + Send + Sync),
 ) -> Result<Report> {
-    let mut connection = node.connect_even_while_loading().await?;
-    let mut snapshot = snapshot(&mut connection, node, options, past).await?;
+    let asked = async {
+        let mut connection = node.connect_even_while_loading().await?;
+        let snapshot = snapshot(&mut connection, node, options, past).await?;
+        anyhow::Ok((connection, snapshot))
+    };
+    let ((mut connection, mut snapshot), age) = tokio::try_join!(asked, async { Ok(backup_age.await) })?;
+    snapshot.backup_age_seconds = age;
     match (keys, pass(options)) {
         (Some(keys), _) => snapshot.keyspace = Part::Got(keys),
         (None, Some(pass)) => {
@@ -107,9 +114,15 @@ pub async fn live(
 /// # Errors
 ///
 /// As [`live`].
-pub async fn alone(node: &Node, options: &Options) -> Result<Report> {
+pub async fn alone(
+    node: &Node,
+    options: &Options,
+    backup_age: impl Future<Output = Part<Option<u64>>>,
+) -> Result<Report> {
     let mut connection = node.connect_even_while_loading().await?;
-    Ok(Report::new(snapshot(&mut connection, node, options, &Past::default()).await?, options))
+    let mut snapshot = snapshot(&mut connection, node, options, &Past::default()).await?;
+    snapshot.backup_age_seconds = backup_age.await;
+    Ok(Report::new(snapshot, options))
 }
 
 /// How the keys are looked at, if a topic needs that.

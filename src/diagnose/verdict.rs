@@ -7,6 +7,11 @@ use crate::finding::{Finding, Severity};
 
 /// The verdict in one sentence, without the status word.
 pub fn sentence(report: &Report) -> String {
+    sentence_with(report, &|_, value| plain(value))
+}
+
+/// The same with evidence shown by its name and value in another form, for people.
+pub fn sentence_with(report: &Report, show: &dyn Fn(&str, &Value) -> String) -> String {
     let judgement = &report.judgement;
     let incidents: Vec<&Finding> = judgement.findings.iter().filter(|finding| finding.caused_by.is_none()).collect();
     let loud = |finding: &&&Finding| worst_of(report, finding) > Severity::Info;
@@ -19,7 +24,7 @@ pub fn sentence(report: &Report) -> String {
                 n => format!("; {n} more incidents above"),
             };
             let fix = first.fix.first().map(|fix| format!("; next: {fix}")).unwrap_or_default();
-            format!("{} ({}: {}){fix}{more}", first.title, first.id, short_evidence(first))
+            format!("{} ({}: {}){fix}{more}", first.title, first.id, short_evidence(first, show))
         }
         None => {
             let notes = match incidents.len() {
@@ -43,9 +48,9 @@ fn worst_of(report: &Report, root: &Finding) -> Severity {
 }
 
 /// The first three pieces of evidence.
-fn short_evidence(finding: &Finding) -> String {
+fn short_evidence(finding: &Finding, show: &dyn Fn(&str, &Value) -> String) -> String {
     let parts: Vec<String> =
-        finding.evidence.iter().take(3).map(|(name, value)| format!("{name} {}", plain(value))).collect();
+        finding.evidence.iter().take(3).map(|(name, value)| format!("{name} {}", show(name, value))).collect();
     parts.join(", ")
 }
 

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Foreign text (keys, client names, what a server said) made harmless: control characters, what reorders or hides text, and bytes
 /// that are not UTF-8 are written as escapes. A backslash is doubled, so that two different keys never look the same.
@@ -164,6 +165,68 @@ pub fn span(time: Duration) -> String {
     }
 }
 
+/// Columns of a terminal that a text takes.
+pub fn width_of(text: &str) -> usize {
+    text.width()
+}
+
+/// A text in at most so many columns: what is too long is cut in the middle, for names differ at both ends.
+pub fn shorten(text: &str, width: usize) -> String {
+    if width_of(text) <= width {
+        return text.to_owned();
+    }
+    // The mark takes one column; of the others the beginning gets a little more.
+    let room = width.saturating_sub(1);
+    let tail_room = room * 2 / 5;
+    let mut head = String::new();
+    let mut taken = 0;
+    for character in text.chars() {
+        let wide = character.width().unwrap_or(0);
+        if taken + wide > room - tail_room {
+            break;
+        }
+        head.push(character);
+        taken += wide;
+    }
+    let mut tail: Vec<char> = Vec::new();
+    taken = 0;
+    for character in text.chars().rev() {
+        let wide = character.width().unwrap_or(0);
+        if taken + wide > tail_room {
+            break;
+        }
+        tail.push(character);
+        taken += wide;
+    }
+    format!("{head}…{}", tail.iter().rev().collect::<String>())
+}
+
+/// A text in lines of at most so many columns, broken between words; a word that is longer than a line is broken anywhere.
+pub fn fold(text: &str, width: usize) -> String {
+    let mut folded = String::with_capacity(text.len() + text.len() / 40);
+    let mut column = 0;
+    for (index, word) in text.split(' ').enumerate() {
+        let wide = width_of(word);
+        if index > 0 && column + 1 + wide <= width {
+            folded.push(' ');
+            column += 1;
+        } else if index > 0 {
+            folded.push('\n');
+            column = 0;
+        }
+        for character in word.chars() {
+            let one = character.width().unwrap_or(0);
+            if column + one > width && column > 0 {
+                folded.push('\n');
+                column = 0;
+            }
+            folded.push(character);
+            column += one;
+        }
+    }
+    folded
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,6 +283,33 @@ mod tests {
     fn a_hidden_key_is_the_beginning_of_its_sha256() {
         // `printf secret | sha256sum` begins with 2bb80d537b1da3e3.
         assert_eq!(Keys::Hidden.show(b"secret"), "sha256:2bb80d537b1da3e3");
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_in_the_middle_and_counted_in_columns() {
+        for (text, width, cut) in [
+            ("short", 5, "short"),
+            ("redis-prod-eu-west-1", 11, "redis-…st-1"),
+            ("ääääääää", 6, "äää…ää"),
+            // Each of these takes two columns.
+            ("\u{6f22}\u{5b57}\u{6f22}\u{5b57}", 6, "\u{6f22}…\u{5b57}"),
+            ("abc", 0, "…"),
+        ] {
+            assert_eq!(shorten(text, width), cut);
+            assert!(width_of(cut) <= width.max(1), "{cut}");
+        }
+    }
+
+    #[test]
+    fn lines_are_folded_between_words() {
+        for (text, folded) in [
+            ("one two three", "one two\nthree"),
+            ("one twotwotwo3 four", "one\ntwotwotwo\n3 four"),
+            ("one", "one"),
+            ("", ""),
+        ] {
+            assert_eq!(fold(text, 9), folded, "{text}");
+        }
     }
 
     #[test]

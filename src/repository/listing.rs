@@ -30,6 +30,9 @@ pub struct Listed {
     pub pins: Vec<String>,
 }
 
+/// The objects of every backup, by instance and id.
+pub(super) type Folders = BTreeMap<(String, BackupId), Vec<ObjectInfo>>;
+
 /// What a backup is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ListedStatus {
@@ -66,10 +69,7 @@ impl Repository {
     }
 
     /// The objects of every backup, by instance and id. What is no backup's is passed over.
-    pub(super) async fn folders(
-        &self,
-        instance: Option<&str>,
-    ) -> Result<BTreeMap<(String, BackupId), Vec<ObjectInfo>>, RepositoryError> {
+    pub(super) async fn folders(&self, instance: Option<&str>) -> Result<Folders, RepositoryError> {
         let prefix = match instance {
             Some(name) => {
                 check_instance(name)?;

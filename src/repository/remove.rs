@@ -1,5 +1,7 @@
 //! Taking a backup away: the manifest first, so that it is no backup any more, and the reservation of its id last.
 
+use chrono::Utc;
+
 use super::error::Doing;
 use super::{BackupId, MANIFEST, Repository, RepositoryError, check_instance, layout};
 use crate::storage::{Shared, StorageError};
@@ -25,6 +27,10 @@ impl Repository {
         let objects = self.storage.list(&folder).await.doing("list", &folder)?;
         if objects.is_empty() {
             return Err(RepositoryError::NotFound(format!("{instance}/{id}")));
+        }
+        // What a process that died had uploaded is seen by nobody, and billed; not every store can tell of it.
+        if let Err(error) = self.storage.abort_unfinished(&folder, Utc::now()).await {
+            tracing::warn!(folder, %error, "unfinished uploads cannot be aborted");
         }
         Ok(in_order(&self.storage, objects.into_iter().map(|object| object.key).collect()).await)
     }

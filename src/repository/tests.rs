@@ -44,7 +44,7 @@ async fn upload(draft: &Draft) {
     assert_eq!(upload.complete().await.unwrap(), 7);
 }
 
-async fn publish(repository: &Repository, instance: &str, time: &str, purpose: Purpose) -> BackupId {
+pub(super) async fn publish(repository: &Repository, instance: &str, time: &str, purpose: Purpose) -> BackupId {
     let draft = begin(repository, instance, time).await;
     upload(&draft).await;
     let manifest = Manifest { purpose, ..example(instance, &draft.id().to_string()) };
@@ -52,7 +52,7 @@ async fn publish(repository: &Repository, instance: &str, time: &str, purpose: P
     draft.id()
 }
 
-fn with_memory() -> (Memory, Repository) {
+pub(super) fn with_memory() -> (Memory, Repository) {
     let memory = Memory::new();
     (memory.clone(), Repository::new(Arc::new(memory)))
 }

@@ -22,7 +22,7 @@ use streams::DeadPending;
 const AUX: &[&str] = &["redis-ver", "valkey-ver", "ctime", "used-mem"];
 const LONGEST_AUX: usize = 64;
 /// So many keys of a file of others are compared with each other: 40 MiB at most while the table grows.
-const KEYS_COMPARED: usize = 1 << 20;
+const KEYS_COMPARED: u64 = 1 << 20;
 
 /// What reading all of a backup tells.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -126,10 +126,10 @@ impl<'a> Surveyor<'a> {
     /// The whole file was read; it has so many bytes.
     pub fn finish(mut self, bytes: u64) -> Survey {
         self.survey.bytes = bytes;
-        if let Some(seen) = &self.keys_seen {
+        if let Some(seen) = self.keys_seen.map(DuplicateKeys::finish) {
             let dangers = &mut self.survey.dangers;
             dangers.twice =
-                (seen.unchecked() == 0 && dangers.members_unchecked == 0).then(|| seen.count() + dangers.members_twice);
+                (seen.unchecked == 0 && dangers.members_unchecked == 0).then(|| seen.count + dangers.members_twice);
         }
         self.survey.by_type = self.by_type.iter().map(|(name, keys)| (name.to_string(), *keys)).collect();
         self.survey

@@ -3,6 +3,7 @@
 use super::case::{Case, human, percent, skip};
 use super::rule::{Judged, RULE, Rule, Topic};
 use super::settings::Profile;
+use crate::introspection::Part;
 
 const P: Rule = Rule { topic: Topic::Persistence, ..RULE };
 
@@ -278,6 +279,9 @@ fn no_durability(case: &Case<'_>) -> Judged {
 }
 
 fn backup(case: &Case<'_>) -> Judged {
+    if matches!(case.snapshot.backup_age_seconds, Part::NotAsked) {
+        return skip("no repository is named (`--repository`)");
+    }
     match case.snapshot.backup_age_seconds.need("the repository")? {
         None if case.expect().backup => Ok(Some(case.warning().evidence("backups", 0))),
         None => Ok(Some(case.info().evidence("backups", 0))),

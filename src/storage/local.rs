@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use tokio::task::spawn_blocking;
 
 use super::{ObjectInfo, Reader, Storage, StorageError, Upload, key};
@@ -110,7 +111,23 @@ impl Storage for Local {
     async fn unfinished(&self, prefix: &str) -> Result<Option<Vec<ObjectInfo>>, StorageError> {
         key::check_prefix(prefix)?;
         let prefix = prefix.to_owned();
-        self.blocking(move |root| list::unfinished(root, &prefix)).await.map(Some)
+        let found = self.blocking(move |root| list::unfinished(root, &prefix)).await?;
+        Ok(Some(found.into_iter().map(|(object, _)| object).collect()))
+    }
+
+    async fn abort_unfinished(&self, prefix: &str, before: DateTime<Utc>) -> Result<Option<u64>, StorageError> {
+        key::check_prefix(prefix)?;
+        let prefix = prefix.to_owned();
+        let remove = move |root: &Path| {
+            let old = |object: &ObjectInfo| object.modified.is_some_and(|modified| modified < before);
+            let mut removed = 0;
+            for (_, path) in list::unfinished(root, &prefix)?.into_iter().filter(|(object, _)| old(object)) {
+                write::remove(root, &path)?;
+                removed += 1;
+            }
+            Ok(removed)
+        };
+        self.blocking(remove).await.map(Some)
     }
 }
 

@@ -123,6 +123,10 @@ impl Storage for Memory {
         // What an upload gathers goes away with it.
         Ok(Some(Vec::new()))
     }
+
+    async fn abort_unfinished(&self, _prefix: &str, _before: DateTime<Utc>) -> Result<Option<u64>, StorageError> {
+        Ok(Some(0))
+    }
 }
 
 struct Rest(Bytes);

@@ -64,6 +64,10 @@ pub trait Storage: Send + Sync + fmt::Debug {
 
     /// Uploads below `prefix` that were begun and neither completed nor aborted; `None` where the place cannot tell.
     async fn unfinished(&self, prefix: &str) -> Result<Option<Vec<ObjectInfo>>, StorageError>;
+
+    /// Aborts the uploads below `prefix` that were begun before this moment and neither completed nor aborted, whoever began them,
+    /// and returns how many there were; `None` where the place cannot tell. What they hold is billed and seen by nobody.
+    async fn abort_unfinished(&self, prefix: &str, before: DateTime<Utc>) -> Result<Option<u64>, StorageError>;
 }
 
 /// A large object on its way. It must be completed or aborted; dropping it aborts as well as it can.

@@ -210,13 +210,9 @@ pub async fn file(
     let inspector =
         if with_census || drill.is_some() { Inspector::with_census(moment_ms) } else { Inspector::without_census() };
     let inspector = inspector.looking_for_duplicates(COMPARED_KEYS);
-    let read = drive(
-        opened,
-        Looking::Structure { inspector: Box::new(inspector), sha256: None, copy },
-        progress,
-        cancel,
-    )
-    .await?;
+    let read =
+        drive(opened, Looking::Structure { inspector: Box::new(inspector), sha256: None, copy }, progress, cancel)
+            .await?;
     let mut checked = Checked { objects: 1, ..Checked::default() };
     let mut findings = Vec::new();
     count(&read, &mut checked);

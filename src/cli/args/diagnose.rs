@@ -7,6 +7,7 @@ use clap::{Args, ValueHint};
 
 use super::{Database, Stored, values};
 use crate::commands::diagnose::{FailOn, Topic, Via};
+use crate::commands::metrics::Listen;
 use crate::health::Level;
 
 /// Options of `diagnose`.
@@ -40,6 +41,9 @@ pub struct Diagnose {
     /// What the server is for, such as cache; the rules differ.
     #[arg(long)]
     pub profile: Option<String>,
+    /// Memory of the server's container, such as 2GiB: INFO shows the machine's.
+    #[arg(long, value_name = "BYTES", value_parser = values::bytes)]
+    pub memory_limit: Option<u64>,
     /// How many entries lists have.
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub top: u64,
@@ -74,6 +78,9 @@ pub struct Metrics {
     /// Writes to this file, at once and whole, in place of stdout: for the textfile collector of node_exporter.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub textfile: Option<PathBuf>,
+    /// Serves /metrics and /healthz over HTTP until interrupted: a port of the loopback address, or an address such as 0.0.0.0:9121.
+    #[arg(long, value_name = "ADDR", conflicts_with = "textfile")]
+    pub listen: Option<Listen>,
     #[command(flatten)]
     pub database: Database,
 }

@@ -92,6 +92,11 @@ impl Resolver<'_> {
         if let Some(profile) = &typed.profile {
             rules.profile = Some(profile.clone());
         }
+        rules.memory_limit = typed.memory_limit.or(rules.memory_limit);
+        let repository = match &origin {
+            diagnose::Origin::Server(_) => self.place_if_named()?,
+            _ => None,
+        };
         Ok(diagnose::Settings {
             topic: typed.topic,
             origin,
@@ -104,6 +109,7 @@ impl Resolver<'_> {
             sort: typed.sort.clone(),
             fail_on: typed.fail_on,
             rules,
+            repository,
             state_folder: self.state_folder().map(|folder| folder.join("diagnose")),
         })
     }

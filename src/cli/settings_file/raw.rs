@@ -119,6 +119,8 @@ pub struct Diagnose {
     pub expect: Option<Expect>,
     pub mute: Option<Vec<Mute>>,
     pub thresholds: Option<BTreeMap<String, BTreeMap<String, Text>>>,
+    pub memory_limit: Option<Text>,
+    pub nic_mbps: Option<Text>,
 }
 
 #[derive(Default, Clone, Deserialize)]

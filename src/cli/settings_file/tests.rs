@@ -274,3 +274,19 @@ fn aof_is_refused_clearly_and_only_by_backup() {
     );
     assert_eq!(file.destination().unwrap().as_deref(), Some("/backups"));
 }
+
+#[test]
+fn the_machine_around_the_server_is_described_in_its_units() {
+    let rules = parse("diagnose: { memory_limit: 2GiB, nic_mbps: 1000 }").rules().unwrap();
+    assert_eq!((rules.memory_limit, rules.nic_mbps), (Some(2 << 30), Some(1000.0)));
+    wrong(
+        "diagnose: { memory_limit: much }",
+        SettingsFile::rules,
+        "etc/redis-ops.yaml:1:27: `diagnose.memory_limit`: a size is a number and a unit, such as 4096, 10MB, 512KiB or 1.5GiB",
+    );
+    wrong(
+        "diagnose: { nic_mbps: 0 }",
+        SettingsFile::rules,
+        "etc/redis-ops.yaml:1:23: `diagnose.nic_mbps`: a bandwidth is a number of megabits a second, such as 1000",
+    );
+}

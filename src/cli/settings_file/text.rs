@@ -10,6 +10,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
+use crate::cli::args::values;
 use crate::cli::env::Environment;
 use crate::codec::Codec;
 use crate::connection::Secret;
@@ -232,6 +233,20 @@ pub fn multiplier(text: &str) -> Result<f64, String> {
 pub fn real(text: &str) -> Result<f64, String> {
     let number: f64 = parsed(text, "a number is expected")?;
     if number.is_finite() { Ok(number) } else { Err("a number is expected".into()) }
+}
+
+/// A number of bytes that is not nothing.
+pub fn size(text: &str) -> Result<u64, String> {
+    match values::bytes(text)? {
+        0 => Err("a size of nothing limits nothing".into()),
+        bytes => Ok(bytes),
+    }
+}
+
+/// Megabits a second.
+pub fn bandwidth(text: &str) -> Result<f64, String> {
+    let wrong = "a bandwidth is a number of megabits a second, such as 1000";
+    real(text).ok().filter(|megabits| *megabits > 0.0).ok_or_else(|| wrong.to_owned())
 }
 
 pub fn codec(text: &str) -> Result<Codec, String> {

@@ -15,7 +15,8 @@ use crate::rules::Topic;
 
 /// Connections of one owner.
 struct Group {
-    owner: String,
+    name: String,
+    from: String,
     kind: ClientKind,
     clients: u64,
     blocked: u64,
@@ -37,13 +38,14 @@ pub fn of_topic(report: &Report, topic: Topic, view: &View<'_>) -> Vec<String> {
 }
 
 fn groups(clients: &[Client], sort: Option<&str>) -> Vec<Group> {
-    let mut groups: BTreeMap<(String, String), Group> = BTreeMap::new();
+    let mut groups: BTreeMap<(String, String, String), Group> = BTreeMap::new();
     for client in clients {
         let name = [&client.name, &client.lib_name].into_iter().find(|text| !text.is_empty());
-        let owner = format!("{} {}@{}", name.map_or("(no name)", String::as_str), client.user, client.ip());
-        let key = (owner.clone(), format!("{:?}", client.kind()));
+        let (name, from) = (name.cloned().unwrap_or_default(), format!("{}@{}", client.user, client.ip()));
+        let key = (name.clone(), from.clone(), format!("{:?}", client.kind()));
         let group = groups.entry(key).or_insert_with(|| Group {
-            owner,
+            name,
+            from,
             kind: client.kind(),
             clients: 0,
             blocked: 0,
@@ -74,18 +76,22 @@ fn clients(report: &Report, view: &View<'_>) -> Option<String> {
     if groups.is_empty() {
         return None;
     }
-    let mut table = Table::new(&["clients", "kind", "n", "blocked", "max idle", "output", "memory", "last"])
-        .numbers(&[2, 3, 4, 5, 6]);
+    let mut table = Table::new(&["clients", "from", "kind", "n", "blocked", "max idle", "output", "memory", "last"])
+        .numbers(&[3, 4, 5, 6, 7])
+        .cut(&[0, 1, 8])
+        .optional(&[6, 4, 8, 2]);
     for group in groups.iter().take(view.top) {
         table.row([
-            escape(group.owner.as_bytes()),
+            if group.name.is_empty() { "(no name)".to_owned() } else { escape(group.name.as_bytes()) },
+            escape(group.from.as_bytes()),
             format!("{:?}", group.kind).to_lowercase(),
             count(group.clients),
             count(group.blocked),
             span(std::time::Duration::from_secs(group.idle)),
             bytes(group.output),
             bytes(group.memory),
-            escape(group.command.as_bytes()),
+            // A connection that has sent nothing yet.
+            if group.command == "NULL" { "-".to_owned() } else { escape(group.command.as_bytes()) },
         ]);
     }
     Some(with_more(table.render(view.printer), groups.len(), view))
@@ -126,7 +132,7 @@ fn slow_log(report: &Report, view: &View<'_>) -> Option<String> {
     if patterns.is_empty() {
         return None;
     }
-    let mut table = Table::new(&["slow commands", "n", "total ms", "max ms", "from"]).numbers(&[1, 2, 3]);
+    let mut table = Table::new(&["slow commands", "n", "total ms", "max ms", "from"]).numbers(&[1, 2, 3]).cut(&[0, 4]);
     for pattern in patterns.iter().take(view.top) {
         table.row([
             escape(pattern.text.as_bytes()),
@@ -148,7 +154,8 @@ fn prefixes(profile: &KeyspaceProfile, view: &View<'_>) -> Option<String> {
         return None;
     }
     let total: u64 = profile.bytes.unwrap_or(0);
-    let mut table = Table::new(&["prefix", "keys", "share", "memory", "no ttl", "types"]).numbers(&[1, 2, 3, 4]);
+    let mut table =
+        Table::new(&["prefix", "keys", "share", "memory", "no ttl", "types"]).numbers(&[1, 2, 3, 4]).cut(&[0, 5]);
     for prefix in prefixes.iter().take(view.top) {
         let (share, low, _) = profile.share(prefix.keys);
         let sure = if share > low { format!(" ±{:.1}", (share - low) * 100.0) } else { String::new() };
@@ -170,13 +177,13 @@ fn largest(profile: &KeyspaceProfile, view: &View<'_>) -> Option<String> {
     if profile.largest.is_empty() {
         return None;
     }
-    let mut table = Table::new(&["largest keys", "type", "memory", "length", "ttl"]).numbers(&[2, 3, 4]);
+    let mut table = Table::new(&["largest keys", "type", "memory", "length", "ttl"]).numbers(&[2, 3, 4]).cut(&[0]);
     for big in profile.largest.iter().take(view.top) {
         table.row([
             escaped(&big.key),
             escaped(&big.kind),
-            big.bytes.map(bytes).unwrap_or_default(),
-            big.length.map(count).unwrap_or_default(),
+            big.bytes.map_or_else(|| "-".to_owned(), bytes),
+            big.length.map_or_else(|| "-".to_owned(), count),
             big.ttl_ms.map_or_else(|| "none".to_owned(), |ttl| span(std::time::Duration::from_millis(ttl))),
         ]);
     }
@@ -201,7 +208,8 @@ pub fn json_of(report: &Report, topic: Topic, top: usize, sort: Option<&str>) ->
         Topic::Connections => {
             let clients = report.snapshot.clients.got().map(|clients| {
                 let list = groups(clients, sort).into_iter().take(top).map(|group| {
-                    json!({"owner": group.owner, "kind": group.kind, "clients": group.clients, "blocked": group.blocked,
+                    let name = if group.name.is_empty() { "(no name)" } else { &group.name };
+                    json!({"owner": format!("{name} {}", group.from), "kind": group.kind, "clients": group.clients, "blocked": group.blocked,
                            "max_idle_seconds": group.idle, "output_bytes": group.output, "memory_bytes": group.memory,
                            "last_command": group.command})
                 });

@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use crate::commands::table::{Table, verdict};
-use crate::diagnose::{Fact, Report, Shown, facts, sentence};
+use crate::diagnose::{Fact, Report, Shown, facts, sentence_with};
 use crate::finding::{Finding, Severity};
 use crate::introspection::NodeRole;
-use crate::printer::words::{bytes, count, escape, span};
+use crate::printer::words::{bytes, count, escape, shorten, span, width_of};
 use crate::printer::{Printer, Style};
 use crate::rules::Topic;
 use crate::status::Status;
@@ -40,10 +40,11 @@ pub fn render(report: &Report, status: Status, view: &View<'_>) -> String {
         parts.extend(lists::of_topic(report, *topic, view));
     }
     parts.extend(findings(report, view));
-    parts.extend(muted(report));
+    parts.extend(muted(report, view));
     parts.extend(skipped(report, view));
     parts.push(receipt(report));
-    parts.push(verdict(view.printer, status, &escape(sentence(report).as_bytes()).replace("\\\\", "\\")));
+    let sentence = sentence_with(report, &|name, value| cut(&shown(name, value), view));
+    parts.push(verdict(view.printer, status, &escape_line(&sentence)));
     parts.retain(|part| !part.is_empty());
     parts.join("\n\n")
 }
@@ -64,7 +65,28 @@ fn header(report: &Report, view: &View<'_>) -> String {
         (profile, false) => format!("{} (guessed)", profile.name()),
     };
     let up = span(std::time::Duration::from_secs(server.uptime_seconds));
-    format!("{subject}  {} {}  {role}  {}  up {up}  as {profile}", server.name, server.version, server.mode.as_str())
+    let words = [
+        escape(format!("{} {}", server.name, server.version).as_bytes()),
+        role.to_owned(),
+        server.mode.as_str().to_owned(),
+        format!("up {up}"),
+        format!("as {profile}"),
+    ];
+    in_lines(&subject, width_of(&escape(view.subject.as_bytes())), &words, view)
+}
+
+/// Words two spaces apart, none of them broken where the line ends. `first` may be painted: it is so wide.
+fn in_lines(first: &str, first_wide: usize, words: &[String], view: &View<'_>) -> String {
+    let limit = view.printer.width().map_or(usize::MAX, usize::from);
+    let (mut text, mut column) = (first.to_owned(), first_wide);
+    for word in words {
+        let wide = width_of(word);
+        let (gap, at) = if column + 2 + wide > limit { ("\n  ", 2) } else { ("  ", column + 2) };
+        text.push_str(gap);
+        text.push_str(word);
+        column = at + wide;
+    }
+    text
 }
 
 fn topic_facts(report: &Report, topic: Topic, view: &View<'_>) -> Option<String> {
@@ -96,6 +118,7 @@ fn topic_facts(report: &Report, topic: Topic, view: &View<'_>) -> Option<String>
 pub fn value(fact: &Fact) -> String {
     let number = || fact.value.as_f64().unwrap_or(0.0);
     match fact.shown {
+        Shown::Plain if fact.value.as_str() == Some("") => "none".to_owned(),
         Shown::Plain => escape(crate::diagnose::plain(&fact.value).as_bytes()),
         Shown::Bytes => match fact.value.as_i64() {
             Some(negative) if negative < 0 => format!("-{}", bytes(negative.unsigned_abs())),
@@ -106,6 +129,7 @@ pub fn value(fact: &Fact) -> String {
         Shown::Percent => format!("{:.1}%", number() * 100.0),
         Shown::Seconds => span(std::time::Duration::from_secs(fact.value.as_u64().unwrap_or(0))),
         Shown::Micros => format!("{:.2} ms", number() / 1000.0),
+        Shown::Rate if number() >= 1000.0 => format!("{}/s", count(number() as u64)),
         Shown::Rate => format!("{}/s", number()),
     }
 }
@@ -137,15 +161,16 @@ fn findings(report: &Report, view: &View<'_>) -> Option<String> {
     for root in findings.iter().filter(|finding| finding.caused_by.is_none()) {
         let symptoms: Vec<&Finding> = descendants(findings, &root.id);
         let worst = symptoms.iter().map(|finding| finding.severity).fold(root.severity, Severity::max);
-        let mut lines = vec![root.title.clone(), evidence(root)];
+        let mut lines = vec![root.title.clone(), evidence(root, view)];
         lines.extend(root.fix.iter().map(|fix| format!("fix: {}", escape_line(fix))));
         for symptom in symptoms {
-            lines.push(format!("hence {} {} ({})", symptom.id, symptom.title, evidence(symptom)));
+            lines.push(format!("hence {} {} ({})", symptom.id, symptom.title, evidence(symptom, view)));
         }
         lines.retain(|line| !line.is_empty());
-        table.row([severity(worst).to_owned(), root.id.clone(), lines.join("\n")]);
+        let (word, style) = severity(worst);
+        table.painted_row(style, [word.to_owned(), root.id.clone(), lines.join("\n")]);
     }
-    Some(paint_severities(&table.render(view.printer), view.printer))
+    Some(table.render(view.printer))
 }
 
 /// Symptoms, and symptoms of symptoms.
@@ -163,34 +188,27 @@ fn descendants<'a>(findings: &'a [Finding], root: &str) -> Vec<&'a Finding> {
     found
 }
 
-fn severity(severity: Severity) -> &'static str {
+fn severity(severity: Severity) -> (&'static str, Style) {
     match severity {
-        Severity::Critical => "CRITICAL",
-        Severity::Warning => "WARNING",
-        Severity::Info => "note",
+        Severity::Critical => ("CRITICAL", Style::Red),
+        Severity::Warning => ("WARNING", Style::Yellow),
+        Severity::Info => ("note", Style::Dim),
     }
-}
-
-/// Colours the first word of a line; the table was laid out without.
-fn paint_severities(text: &str, printer: &Printer) -> String {
-    let paint = |line: &str| {
-        for (word, style) in [("CRITICAL", Style::Red), ("WARNING", Style::Yellow), ("note", Style::Dim)] {
-            if let Some(rest) = line.strip_prefix(word).filter(|rest| rest.starts_with(' ')) {
-                return format!("{}{rest}", printer.paint(style, word));
-            }
-        }
-        line.to_owned()
-    };
-    text.lines().map(paint).collect::<Vec<_>>().join("\n")
 }
 
 fn escape_line(text: &str) -> String {
     escape(text.as_bytes()).replace("\\\\", "\\")
 }
 
-fn evidence(finding: &Finding) -> String {
-    let parts = finding.evidence.iter().map(|(name, value)| format!("{name} {}", escape_line(&shown(name, value))));
+fn evidence(finding: &Finding, view: &View<'_>) -> String {
+    let parts =
+        finding.evidence.iter().map(|(name, value)| format!("{name} {}", cut(&escape_line(&shown(name, value)), view)));
     parts.collect::<Vec<_>>().join(", ")
+}
+
+/// A name that would take more than half a line; a fix shows it whole.
+fn cut(text: &str, view: &View<'_>) -> String {
+    view.printer.width().map_or_else(|| text.to_owned(), |width| shorten(text, usize::from(width) / 2))
 }
 
 /// Sizes are evident from the names of fields.
@@ -199,18 +217,20 @@ fn shown(name: &str, value: &Value) -> String {
     match value.as_u64() {
         Some(number) if number >= 10_000 && SIZES.iter().any(|size| name.contains(size)) => bytes(number),
         Some(number) => count(number),
+        None if value.as_str() == Some("") => "\"\"".to_owned(),
         None => crate::diagnose::plain(value),
     }
 }
 
-fn muted(report: &Report) -> Option<String> {
+fn muted(report: &Report, view: &View<'_>) -> Option<String> {
     let lines: Vec<String> = report
         .judgement
         .muted
         .iter()
         .map(|muted| {
             let until = muted.until.as_deref().map(|day| format!(" until {day}")).unwrap_or_default();
-            format!("muted{until}: {} {} ({})", muted.finding.id, muted.finding.title, escape_line(&muted.reason))
+            let line = format!("muted{until}: {} {} ({})", muted.finding.id, muted.finding.title, muted.reason);
+            view.printer.folded(&escape_line(&line))
         })
         .collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
@@ -251,3 +271,7 @@ fn receipt(report: &Report) -> String {
         count(receipt.keyspace_hits_added)
     )
 }
+
+#[cfg(test)]
+#[path = "render_tests.rs"]
+mod tests;

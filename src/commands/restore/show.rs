@@ -27,7 +27,7 @@ pub fn plan(plan: &Plan, backup: &BackupFacts, target: &TargetFacts, context: &C
         if let Some(flag) = line.flag {
             text.push_str(&format!(" ({flag})"));
         }
-        table.row([context.printer.paint(style, word), line.code.to_owned(), text]);
+        table.painted_row(style, [word.to_owned(), line.code.to_owned(), text]);
     }
     let mut methods = Table::new(&["method", "seconds", "against it"]).numbers(&[1]);
     for candidate in &plan.methods {

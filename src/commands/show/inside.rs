@@ -79,7 +79,7 @@ pub async fn run(settings: &Settings, data: AtRest<'_>, context: &Context) -> Re
 }
 
 fn listed(keys: &[Value], context: &Context) -> Vec<String> {
-    let mut table = Table::new(&["key", "db", "type", "elements", "bytes", "expires"]).numbers(&[1, 3, 4]);
+    let mut table = Table::new(&["key", "db", "type", "elements", "bytes", "expires"]).numbers(&[1, 3, 4]).cut(&[0]);
     for key in keys {
         table.row([
             name(key),

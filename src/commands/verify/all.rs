@@ -56,7 +56,12 @@ pub async fn run(
         if status > Status::Warning {
             bad.push((listed.instance.clone(), listed.id));
         }
-        table.row([words::escape(name.as_bytes()), word(status).to_owned(), words::escape(sentence.as_bytes())]);
+        // Its name stands at the beginning of the line already.
+        let what = match status {
+            Status::Ok => "good",
+            _ => sentence.strip_prefix(&format!("{name} ")).unwrap_or(&sentence),
+        };
+        table.row([words::escape(name.as_bytes()), word(status).to_owned(), words::escape(what.as_bytes())]);
         answer.case(&listed.instance, format!("{} {}", listed.id, settings.level.name()), status, &sentence, details);
         *counts.entry(status).or_default() += 1;
         backups.push(entry);

@@ -321,7 +321,7 @@ fn named(compared: &comparing::Comparison, limit: usize) -> impl Iterator<Item =
 }
 
 fn table(compared: &comparing::Comparison, limit: usize, context: &Context) -> Option<String> {
-    let mut table = Table::new(&["difference", "db", "key"]).numbers(&[1]);
+    let mut table = Table::new(&["difference", "db", "key"]).numbers(&[1]).cut(&[2]);
     for (difference, database, key) in named(compared, limit) {
         table.row([difference.to_owned(), database.to_string(), context.keys.show(key)]);
     }

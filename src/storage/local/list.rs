@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
@@ -31,20 +31,20 @@ pub(super) fn objects(root: &Path, prefix: &str) -> io::Result<Vec<ObjectInfo>> 
     Ok(found)
 }
 
-/// Temporary files of uploads, under the key that the object would have had.
-pub(super) fn unfinished(root: &Path, prefix: &str) -> io::Result<Vec<ObjectInfo>> {
-    let mut found = Vec::new();
+/// Temporary files of uploads, under the key that the object would have had, and where they lie.
+pub(super) fn unfinished(root: &Path, prefix: &str) -> io::Result<Vec<(ObjectInfo, PathBuf)>> {
+    let mut found: Vec<(ObjectInfo, PathBuf)> = Vec::new();
     walk(root, prefix, &mut |key, path| {
         let (folder, name) = key.rsplit_once('/').map_or(("", key.as_str()), |(folder, name)| (folder, name));
         if let Some(name) = write::temporary_for(name) {
             let key = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
             if key.starts_with(prefix) {
-                found.extend(present(info(path, key))?);
+                found.extend(present(info(path, key))?.map(|object| (object, path.to_owned())));
             }
         }
         Ok(())
     })?;
-    found.sort_by(|a, b| a.key.cmp(&b.key));
+    found.sort_by(|(a, _), (b, _)| a.key.cmp(&b.key));
     Ok(found)
 }
 

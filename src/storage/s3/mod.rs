@@ -302,6 +302,25 @@ impl Storage for S3 {
     }
 
     async fn unfinished(&self, prefix: &str) -> Result<Option<Vec<ObjectInfo>>, StorageError> {
+        let found = self.uploads(prefix).await?;
+        Ok(found.map(|uploads| uploads.into_iter().map(|(object, _)| object).collect()))
+    }
+
+    async fn abort_unfinished(&self, prefix: &str, before: DateTime<Utc>) -> Result<Option<u64>, StorageError> {
+        let Some(uploads) = self.uploads(prefix).await? else { return Ok(None) };
+        let old = |object: &ObjectInfo| object.modified.is_some_and(|begun| begun < before);
+        let mut aborted = 0;
+        for (object, upload_id) in uploads.into_iter().filter(|(object, _)| old(object)) {
+            upload::abort(self, &self.inner.full_key(&object.key)?, &upload_id).await?;
+            aborted += 1;
+        }
+        Ok(Some(aborted))
+    }
+}
+
+impl S3 {
+    /// Uploads that go on or were left, with their ids, sorted by key; `None` where the store cannot list them.
+    async fn uploads(&self, prefix: &str) -> Result<Option<Vec<(ObjectInfo, String)>>, StorageError> {
         let prefix = self.inner.full_prefix(prefix)?;
         let mut found = Vec::new();
         let (mut key_marker, mut id_marker) = (None, None);
@@ -319,8 +338,9 @@ impl Storage for S3 {
                 page => page.map_err(|error| of_sdk(error, &self.inner.bucket))?,
             };
             for upload in page.uploads.unwrap_or_default() {
-                if let Some(key) = upload.key.and_then(|full_key| self.inner.own_key(&full_key)) {
-                    found.push(ObjectInfo { key, length: 0, modified: upload.initiated.and_then(time) });
+                let key = upload.key.and_then(|full_key| self.inner.own_key(&full_key));
+                if let (Some(key), Some(id)) = (key, upload.upload_id) {
+                    found.push((ObjectInfo { key, length: 0, modified: upload.initiated.and_then(time) }, id));
                 }
             }
             (key_marker, id_marker) = (page.next_key_marker, page.next_upload_id_marker);
@@ -328,7 +348,7 @@ impl Storage for S3 {
                 break;
             }
         }
-        found.sort_by(|a, b| a.key.cmp(&b.key));
+        found.sort_by(|(a, _), (b, _)| a.key.cmp(&b.key));
         Ok(Some(found))
     }
 }

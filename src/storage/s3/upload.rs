@@ -288,7 +288,7 @@ async fn settle(sending: &mut JoinSet<Result<CompletedPart, StorageError>>) {
     }
 }
 
-async fn abort(s3: &S3, full_key: &str, upload_id: &str) -> Result<(), StorageError> {
+pub(super) async fn abort(s3: &S3, full_key: &str, upload_id: &str) -> Result<(), StorageError> {
     let request = s3.inner.client.abort_multipart_upload().bucket(&s3.inner.bucket).key(full_key).upload_id(upload_id);
     match request.send().await.map_err(|error| of_sdk(error, &s3.inner.bucket)) {
         // It is no more.

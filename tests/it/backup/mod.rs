@@ -2,6 +2,7 @@
 
 mod end_to_end;
 mod faults;
+mod https;
 mod interrupted;
 mod scan;
 mod secrets;

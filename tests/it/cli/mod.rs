@@ -4,4 +4,5 @@ mod help;
 mod output;
 mod secrets;
 mod settings;
+mod terminal;
 mod usage;

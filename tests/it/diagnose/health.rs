@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::support::redis_ops::RedisOps;
-use crate::support::redis_server::{Client, RedisServer, servers};
+use crate::support::redis_server::{Client, RedisServer, Reply, servers};
 
 #[track_caller]
 fn health(server: &RedisServer, more: &[&str]) -> (i32, Value) {
@@ -92,6 +92,91 @@ fn full_memory_is_down_for_writers_only() {
     assert_eq!(health(&server, &[]).0, 1);
     let (code, answer) = health(&server, &["--require", "writable"]);
     assert_eq!((code, codes(&answer)), (2, vec!["out_of_memory"]), "{answer:#}");
+}
+
+/// The exit codes of all three levels, and the first reason.
+#[track_caller]
+fn levels(server: &RedisServer, expected: [i32; 3], reason: &str) {
+    for (level, code) in ["live", "ready", "writable"].into_iter().zip(expected) {
+        let (found, answer) = health(server, &["--require", level]);
+        assert_eq!((found, codes(&answer).first()), (code, Some(&reason)), "{level}: {answer:#}");
+        let state = ["up", "degraded", "down"][usize::try_from(code).expect("0 to 2")];
+        assert_eq!(answer["health"], state, "{level}: {answer:#}");
+    }
+}
+
+#[test]
+fn what_answers_with_an_error_lives_and_does_nothing_else() {
+    let Some(source) = RedisServer::builder().password("right-password").start() else { return };
+    levels(&source, [1, 2, 2], "password_required");
+
+    let Some(server) = RedisServer::builder().arg("maxclients", "5").start() else { return };
+    let taken: Vec<_> = (0..5).map(|_| Client::tcp(server.port()).expect("a connection")).collect();
+    server.wait_for("the places are taken", |_| {
+        Client::tcp(server.port()).is_ok_and(|mut client| !matches!(client.ask(&[b"PING"]), Ok(Reply::Simple(_))))
+    });
+    levels(&server, [1, 2, 2], "too_many_clients");
+    drop(taken);
+
+    let Some(server) = RedisServer::start() else { return };
+    server.ok(&["REPLICAOF", "127.0.0.1", "1"]);
+    server.ok(&["CONFIG", "SET", "replica-serve-stale-data", "no"]);
+    levels(&server, [1, 2, 2], "master_down");
+
+    let Some(server) = RedisServer::builder().arg("save", "1 1").start() else { return };
+    std::fs::create_dir(server.dir().join("dump.rdb")).expect("a folder");
+    std::fs::write(server.dir().join("dump.rdb/full"), "x").expect("written");
+    server.ok(&["SET", "a", "1"]);
+    server.wait_for("it fails", |server| server.info("rdb_last_bgsave_status") == "err");
+    levels(&server, [1, 2, 2], "misconf");
+}
+
+#[test]
+fn a_server_that_loads_its_data_lives_and_is_not_ready() {
+    let Some(source) = RedisServer::start() else { return };
+    source.fill(2000, 10);
+    source.save();
+    // Ten milliseconds a key: it loads for twenty seconds, and we ask at once.
+    let builder = RedisServer::builder().dump(source.dir().join("dump.rdb")).arg("key-load-delay", "10000");
+    let Some(server) = builder.arg("loading-process-events-interval-bytes", "1024").start_loading() else { return };
+    levels(&server, [1, 2, 2], "loading");
+}
+
+#[test]
+fn a_probe_is_one_connection_one_round_trip_and_few_commands() {
+    const COUNTERS: [&str; 3] = ["total_connections_received", "total_commands_processed", "total_reads_processed"];
+    for installed in servers() {
+        for password in [None, Some("right-password")] {
+            let builder = RedisServer::builder().version(&installed);
+            let Some(server) = password
+                .map_or(builder, |password| RedisServer::builder().version(&installed).password(password))
+                .start()
+            else {
+                return;
+            };
+            let mut client = server.client();
+            let mut counters = || {
+                let Ok(Reply::Bulk(text)) = client.ask(&[b"INFO", b"stats"]) else { panic!("no INFO") };
+                let text = String::from_utf8_lossy(&text).into_owned();
+                COUNTERS.map(|name| {
+                    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+                    value.expect("a counter").trim().parse::<u64>().expect("a number")
+                })
+            };
+            let before = counters();
+            let run =
+                RedisOps::new().args(["health", "-i", &server.url()]).env("REDIS_OPS_PASSWORD", password.unwrap_or(""));
+            assert_eq!(run.run().code, 0);
+            let after = counters();
+            let [connections, commands, reads] = [0, 1, 2].map(|index| after[index] - before[index]);
+            let greeting = if password.is_some() { 2 } else { 1 };
+            assert_eq!(connections, 1, "{}", installed.name);
+            // PING, INFO, and our own INFO of before.
+            assert_eq!(commands, greeting + 2 + 1, "{}", installed.name);
+            // All of it at once, the end of the connection, and our own two.
+            assert!((2..=4).contains(&reads), "{}: {reads} reads", installed.name);
+        }
+    }
 }
 
 #[test]

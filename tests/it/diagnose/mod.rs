@@ -6,4 +6,5 @@ mod health;
 mod lab;
 mod output;
 mod quiet;
+mod serving;
 mod sources;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::Utc;
 use redis_ops::storage::{Local, Memory, Shared, Storage, StorageError};
 
 use super::{connect, keys, read, sample, upload};
@@ -18,6 +19,7 @@ async fn memory_keeps_its_promises() {
 async fn a_local_folder_keeps_its_promises() {
     let folder = tempfile::tempdir().unwrap();
     holds(Arc::new(Local::new(folder.path())), true).await;
+    left_behind(&Local::new(folder.path())).await;
 }
 
 #[tokio::test]
@@ -157,6 +159,24 @@ async fn what_is_deleted_is_gone(storage: &dyn Storage) {
     assert!(matches!(storage.get("list/b/c/d", 10).await, Err(StorageError::NotFound)));
     assert_eq!(storage.list_folders("list/").await.unwrap(), ["a", "a-b", "ä"], "its folders went with it");
     assert_eq!(storage.unfinished("").await.unwrap().unwrap_or_default(), []);
+}
+
+/// What a process that died had uploaded can be taken away, where it can be seen, and what goes on meanwhile is left.
+pub(super) async fn left_behind(storage: &dyn Storage) {
+    let mut dead = storage.upload("left/dead").await.unwrap();
+    dead.write(Bytes::from(vec![7; 1 << 20])).await.unwrap();
+    std::mem::forget(dead);
+    let Some(found) = storage.unfinished("left/").await.unwrap() else {
+        assert_eq!(storage.abort_unfinished("left/", Utc::now()).await.unwrap(), None);
+        return;
+    };
+    let long_ago = Utc::now() - chrono::TimeDelta::days(1);
+    assert_eq!(storage.abort_unfinished("left/", long_ago).await.unwrap(), Some(0), "it is not that old");
+    // A store's clock may be ahead of ours by a second.
+    let soon = Utc::now() + chrono::TimeDelta::seconds(60);
+    assert_eq!(storage.abort_unfinished("elsewhere/", soon).await.unwrap(), Some(0));
+    assert_eq!(storage.abort_unfinished("left/", soon).await.unwrap(), Some(found.len() as u64));
+    assert_eq!(storage.unfinished("left/").await.unwrap(), Some(Vec::new()));
 }
 
 /// Of many writers of the same object one wins, where conditions are kept.

@@ -66,5 +66,7 @@ async fn moto_keeps_the_promises_of_s3() {
         ..S3Options::default()
     };
     let location = format!("s3://{bucket}/some/prefix").parse().unwrap();
-    conformance::holds(redis_ops::storage::open(&location, &options).await.unwrap(), true).await;
+    let storage = redis_ops::storage::open(&location, &options).await.unwrap();
+    conformance::holds(storage.clone(), true).await;
+    conformance::left_behind(&*storage).await;
 }

@@ -10,6 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -44,10 +45,15 @@ pub struct Running {
     child: Child,
     line: String,
     _home: TempDir,
-    streams: (Reading, Reading),
+    /// Stdout and stderr; taken at the end.
+    streams: Option<(Reading, Reading)>,
 }
 
-type Reading = std::thread::JoinHandle<Vec<u8>>;
+/// What has been read so far, and the thread that reads on.
+struct Reading {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    thread: std::thread::JoinHandle<()>,
+}
 
 impl RedisOps {
     /// A run without arguments.
@@ -168,7 +174,7 @@ impl RedisOps {
         let mut child = self.command.spawn().unwrap_or_else(|error| panic!("start {line}: {error}"));
         // The end of the pipe that the command holds would keep it open.
         drop(self.command);
-        let streams = (reading(child.stdout.take()), reading(child.stderr.take()));
+        let streams = Some((reading(child.stdout.take()), reading(child.stderr.take())));
         let (mut input, bytes) = (child.stdin.take().expect("a pipe"), self.stdin);
         // Whoever does not read stdin must not stop the test.
         std::thread::spawn(move || drop(input.write_all(&bytes)));
@@ -182,13 +188,27 @@ fn describe(command: &Command) -> String {
 }
 
 fn reading(stream: Option<impl Read + Send + 'static>) -> Reading {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(mut stream) = stream {
-            drop(stream.read_to_end(&mut bytes));
+    let bytes = Arc::new(Mutex::new(Vec::new()));
+    let shared = Arc::clone(&bytes);
+    let thread = std::thread::spawn(move || {
+        let Some(mut stream) = stream else { return };
+        let mut buffer = [0; 16 << 10];
+        while let Ok(length @ 1..) = stream.read(&mut buffer) {
+            shared.lock().expect("no reader panics").extend_from_slice(&buffer[..length]);
         }
-        bytes
-    })
+    });
+    Reading { bytes, thread }
+}
+
+impl Reading {
+    fn so_far(&self) -> Vec<u8> {
+        self.bytes.lock().expect("no reader panics").clone()
+    }
+
+    fn until_the_end(self) -> Vec<u8> {
+        self.thread.join().expect("a reader");
+        self.bytes.lock().expect("no reader panics").clone()
+    }
 }
 
 impl Running {
@@ -212,6 +232,21 @@ impl Running {
         self.child.id()
     }
 
+    /// Waits until it has said something on stderr, and returns all it has said there.
+    #[track_caller]
+    pub fn wait_until_it_says(&mut self, words: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let ended = self.has_ended();
+            let said = String::from_utf8_lossy(&self.streams.as_ref().expect("not ended").1.so_far()).into_owned();
+            if said.contains(words) {
+                return said;
+            }
+            assert!(!ended && begun.elapsed() < LONGEST, "{} has not said `{words}`: {said}", self.line);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("the state of a child").is_some()
@@ -233,10 +268,9 @@ impl Running {
             std::thread::sleep(Duration::from_millis(5));
         };
         let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
-        let (stdout, stderr) =
-            std::mem::replace(&mut self.streams, (std::thread::spawn(Vec::new), std::thread::spawn(Vec::new)));
-        let stdout = stdout.join().expect("what was on stdout");
-        let stderr = String::from_utf8(stderr.join().expect("what was on stderr")).expect("stderr is UTF-8");
+        let (stdout, stderr) = self.streams.take().expect("it ends once");
+        let stdout = stdout.until_the_end();
+        let stderr = String::from_utf8(stderr.until_the_end()).expect("stderr is UTF-8");
         Run { line: std::mem::take(&mut self.line), code, stdout, stderr }
     }
 }

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use redis_ops::storage::{S3Credentials, S3Options};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::SimpleAuth;
 use s3s::dto::{CompleteMultipartUploadInput, CreateMultipartUploadInput, DeleteObjectInput, PutObjectInput};
@@ -22,6 +24,9 @@ use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
+
+use super::redis_server::Certificates;
 
 const BUCKET: &str = "backups";
 const KEY_ID: &str = "AKIATESTTESTTESTTEST";
@@ -83,6 +88,7 @@ struct State {
 pub struct S3Server {
     runtime: Option<Runtime>,
     folder: TempDir,
+    scheme: &'static str,
     port: u16,
     state: Arc<State>,
 }
@@ -90,6 +96,24 @@ pub struct S3Server {
 impl S3Server {
     /// Starts a server with one empty bucket.
     pub fn start() -> Self {
+        Self::start_over(None)
+    }
+
+    /// The same over TLS; connections do not break here, and the certificate is for `127.0.0.1`.
+    pub fn start_tls(certificates: &Certificates) -> Self {
+        let chain = CertificateDer::pem_slice_iter(certificates.server.as_bytes()).collect::<Result<_, _>>().unwrap();
+        let key = PrivateKeyDer::from_pem_slice(certificates.server_key.as_bytes()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap();
+        Self::start_over(Some(TlsAcceptor::from(Arc::new(config))))
+    }
+
+    fn start_over(tls: Option<TlsAcceptor>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join(BUCKET)).unwrap();
         let state = Arc::new(State::default());
@@ -104,23 +128,31 @@ impl S3Server {
         let port = listener.local_addr().unwrap().port();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let shared = Arc::clone(&state);
+        let scheme = if tls.is_some() { "https" } else { "http" };
         runtime.spawn(async move {
             let listener = TcpListener::from_std(listener).unwrap();
             loop {
                 let Ok((stream, _)) = listener.accept().await else { continue };
-                let stream = TokioIo::new(Breakable { stream, state: Arc::clone(&shared), reads: None, writes: None });
-                let service = service.clone();
+                let (service, tls, shared) = (service.clone(), tls.clone(), Arc::clone(&shared));
                 tokio::spawn(async move {
-                    let _ = Builder::new(TokioExecutor::new()).http1_only().serve_connection(stream, service).await;
+                    let server = Builder::new(TokioExecutor::new()).http1_only();
+                    let Some(tls) = tls else {
+                        let stream = TokioIo::new(Breakable { stream, state: shared, reads: None, writes: None });
+                        return drop(server.serve_connection(stream, service).await);
+                    };
+                    // A client that does not trust us goes away.
+                    if let Ok(stream) = tls.accept(stream).await {
+                        drop(server.serve_connection(TokioIo::new(stream), service).await);
+                    }
                 });
             }
         });
-        Self { runtime: Some(runtime), folder, port, state }
+        Self { runtime: Some(runtime), folder, scheme, port, state }
     }
 
-    /// `http://127.0.0.1:PORT`.
+    /// `http://127.0.0.1:PORT`, or `https`.
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("{}://127.0.0.1:{}", self.scheme, self.port)
     }
 
     /// The bucket's name.

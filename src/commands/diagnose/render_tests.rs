@@ -1,0 +1,195 @@
+//! Screens of a server in trouble, of plain data with fixed numbers: what a rule says is the rules' business.
+
+use super::*;
+use crate::commands::screens;
+use crate::introspection::keyspace::{Basis, CompactLimits, KeySeen, KeyspaceProfile, Profiler};
+use crate::introspection::{Earlier, Part, Receipt, Snapshot, Wire};
+use crate::replies::{Client, Info, SlowEntry};
+use crate::rules::{Judgement, Muted, Profile, SkippedRule};
+
+const LONG_KEY: &str = "report:2026:monthly:aggregated:customer-facing-dashboard:with-a-very-long-name:and-more";
+
+fn snapshot() -> Snapshot {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/info/redis-7.0.15.txt");
+    let text = std::fs::read_to_string(file).unwrap();
+    // Of two fields with one name the first counts.
+    let now = "uptime_in_seconds:363600\nused_memory:3006477107\nmaxmemory:3221225472\nmaxmemory_policy:noeviction\n\
+               used_memory_rss:3865470566\nused_memory_peak:3113851289\nused_memory_dataset:2791728742\n\
+               mem_fragmentation_ratio:1.29\nmem_fragmentation_bytes:858993459\nmem_clients_normal:12582912\n\
+               total_system_memory:8589934592\nconnected_clients:3120\nmaxclients:4064\nblocked_clients:2\n\
+               evicted_keys:0\nexpired_keys:5120\nkeyspace_hits:9000\nkeyspace_misses:1000\n\
+               total_connections_received:90100\ntotal_commands_processed:5000000\ntotal_error_replies:320\n\
+               rejected_connections:17\n";
+    let then = "expired_keys:5000\nkeyspace_hits:0\nkeyspace_misses:0\ntotal_connections_received:90000\n\
+                total_commands_processed:4990000\ntotal_error_replies:0\n";
+    let at = "2026-11-23T03:00:00Z".parse().unwrap();
+    let mut snapshot = Snapshot::from_info(Info::parse(&format!("{now}{text}")), at);
+    let earlier = Info::parse(&format!("{then}{now}{text}"));
+    snapshot.earlier = Some(Earlier { seconds: 1.0, info: earlier, cluster: None });
+    snapshot.receipt = Receipt { commands: 9, pings: 46, seconds: 1.04, keyspace_hits_added: 0 };
+    snapshot
+}
+
+fn clients() -> Vec<Client> {
+    let groups = [
+        ("billing-worker-with-a-rather-long-name-eu-west-1a", "app", "10.0.12.7", 2048, 93_600, 0, "client|setname"),
+        ("billing-worker-with-a-rather-long-name-eu-west-1b", "app", "10.0.12.9", 1040, 12, 20_000_000, "hgetall"),
+        ("", "default", "10.0.0.5", 30, 61, 0, "NULL"),
+        ("evil\u{1b}[31m\u{202e}name", "default", "10.0.0.5", 1, 1, 0, "get"),
+    ];
+    let mut clients = Vec::new();
+    for (name, user, ip, count, idle, omem, cmd) in groups {
+        for port in 0..count {
+            clients.push(Client {
+                name: name.to_owned(),
+                user: user.to_owned(),
+                addr: format!("{ip}:{}", 30_000 + port),
+                flags: "N".to_owned(),
+                idle,
+                omem,
+                tot_mem: 2048 + omem,
+                cmd: cmd.to_owned(),
+                ..Client::default()
+            });
+        }
+    }
+    clients
+}
+
+fn slow_log() -> Vec<SlowEntry> {
+    let entry = |usec, command: &str, arguments: &[&str], name: &str| SlowEntry {
+        id: usec,
+        at: 1_795_000_000,
+        usec,
+        command: command.to_owned(),
+        arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+        addr: "10.0.12.7:30001".to_owned(),
+        name: name.to_owned(),
+    };
+    vec![
+        entry(812_400, "KEYS", &["*"], "nightly-report"),
+        entry(790_100, "KEYS", &["*"], "nightly-report"),
+        entry(104_000, "SMEMBERS", &[LONG_KEY], ""),
+        entry(30_500, "EVAL", &["for i=1,20000 do redis.call('RPUSH','queue:mail','message') end", "0"], ""),
+    ]
+}
+
+fn keyspace() -> KeyspaceProfile {
+    let mut profiler = Profiler::new(0, CompactLimits::default());
+    let mut note = |key: &str, kind: &str, ttl_ms, bytes, length| {
+        let (bytes, length) = (Some(bytes), Some(length));
+        profiler.note(&KeySeen { key: key.as_bytes(), kind, ttl_ms, bytes, length, ..KeySeen::default() });
+    };
+    note(LONG_KEY, "string", None, 1_288_490_188, 1_288_490_000);
+    note("queue:mail", "list", None, 104_857_600, 2_406_800);
+    for at in 0..400_u64 {
+        note(&format!("session:{at}"), "string", None, 568, 500);
+        note(&format!("user:{at}"), "hash", Some(86_400_000), 120, 3);
+    }
+    profiler.finish(Basis::Everything, 802)
+}
+
+fn findings() -> Vec<Finding> {
+    let mut refused = Finding::new(Severity::Critical, "M18", "writes are refused for lack of memory")
+        .evidence("refused_per_second", 189.5)
+        .evidence("maxmemory_policy", "noeviction");
+    refused.caused_by = Some("M01".to_owned());
+    vec![
+        Finding::new(Severity::Warning, "M01", "memory is nearly full")
+            .evidence("used", "93.3%")
+            .evidence("used_memory", 3_006_477_107_u64)
+            .evidence("maxmemory", 3_221_225_472_u64)
+            .fix("CONFIG SET maxmemory 4gb")
+            .fix("redis-ops diagnose keyspace"),
+        refused,
+        Finding::new(Severity::Warning, "K04", "a string is very large")
+            .evidence("key", LONG_KEY)
+            .evidence("bytes", 1_288_490_188_u64)
+            .fix(format!("UNLINK {LONG_KEY} (once nobody needs it), or store it in parts")),
+        Finding::new(Severity::Info, "P10", "nothing is written to disk")
+            .evidence("save", "")
+            .evidence("appendonly", "no")
+            .fix("CONFIG SET save \"3600 1 300 100 60 10000\""),
+    ]
+}
+
+fn report(topics: &[Topic]) -> Report {
+    let mut snapshot = snapshot();
+    snapshot.clients = Part::Got(clients());
+    snapshot.slowlog = Part::Got(slow_log());
+    snapshot.keyspace = Part::Got(keyspace());
+    snapshot.wire = Part::Got(Wire {
+        dns_us: Some(412),
+        tcp_us: Some(230),
+        tls_us: Some(1800),
+        auth_us: Some(310),
+        pings_us: vec![280, 300, 310, 1050],
+        lost: 0,
+    });
+    let skipped = |id, reason: &str| SkippedRule { id, reason: reason.to_owned() };
+    let muted = Muted {
+        finding: Finding::new(Severity::Warning, "C06", "connections are anonymous"),
+        reason: "legacy clients; they go with the old shop".to_owned(),
+        until: Some("2027-01-01".to_owned()),
+    };
+    let judgement = Judgement {
+        findings: findings(),
+        skipped: vec![
+            skipped("M22", "the server does not report `mem_overhead_db_hashtable_rehashing`"),
+            skipped(
+                "M24",
+                "the two readings are too close together to see growth; `--since` compares with the last run",
+            ),
+            skipped("K06", "the server does not report `mem_overhead_db_hashtable_rehashing`"),
+        ],
+        passed: vec!["M02", "M03"],
+        muted: vec![muted],
+    };
+    Report { snapshot, judgement, profile: (Profile::Store, false), topics: topics.to_vec() }
+}
+
+fn check(name: &str, topics: &[Topic]) {
+    let report = report(topics);
+    let trend = [2_000_000_000, 2_200_000_000, 2_300_000_000, 2_900_000_000, 3_006_477_107];
+    screens::check(name, |printer| {
+        let view = View { printer, subject: "redis-prod", top: 10, sort: None, trend: &trend };
+        render(&report, report.status(), &view)
+    });
+}
+
+#[test]
+fn the_screen_about_memory() {
+    check("diagnose-memory", &[Topic::Memory]);
+}
+
+#[test]
+fn the_screen_about_connections() {
+    check("diagnose-connections", &[Topic::Connections]);
+}
+
+#[test]
+fn the_screen_about_keys() {
+    check("diagnose-keyspace", &[Topic::Keyspace]);
+}
+
+#[test]
+fn the_screen_about_everything() {
+    check("diagnose-all", &Topic::ALL);
+}
+
+#[test]
+fn colour_adds_nothing_but_colour() {
+    let report = report(&Topic::ALL);
+    let text = |color_out| {
+        let choices = crate::printer::Choices { width: Some(80), color_out, ..crate::printer::Choices::plain() };
+        let printer = Printer::over(choices, Box::new(std::io::sink()), Box::new(std::io::sink()));
+        let view = View { printer: &printer, subject: "redis-prod", top: 10, sort: None, trend: &[] };
+        render(&report, report.status(), &view)
+    };
+    let (plain, mut colored) = (text(false), text(true));
+    assert!(colored.contains("\u{1b}[1;31mCRITICAL\u{1b}[0m  M01"), "{colored}");
+    for code in ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[32m", "\u{1b}[33m", "\u{1b}[1;31m"] {
+        colored = colored.replace(code, "");
+    }
+    assert_eq!(colored, plain);
+}

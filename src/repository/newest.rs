@@ -1,0 +1,111 @@
+//! The newest backup of an instance, and when one was last proven good: what monitoring asks every minute, so it takes few requests.
+
+use super::manifest::{Manifest, Purpose};
+use super::{MANIFEST, Receipt, Repository, RepositoryError, layout};
+
+/// Receipts of verifications that found damage are passed over; so many of them and no more.
+const RECEIPTS_READ: usize = 16;
+
+/// How it stands with the backups of an instance.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Newest {
+    /// The newest published backup that is no safety backup and can be read.
+    pub backup: Option<Manifest>,
+    /// The newest verification of any of its backups that found no damage.
+    pub verified: Option<Receipt>,
+}
+
+impl Repository {
+    /// How it stands with the backups of an instance: one listing, one manifest and one receipt most of the time, however many
+    /// backups there are.
+    ///
+    /// # Errors
+    /// If the name cannot be an instance's, or the place cannot be listed or read.
+    pub async fn newest(&self, instance: &str) -> Result<Newest, RepositoryError> {
+        let folders = self.folders(Some(instance)).await?;
+        let mut newest = Newest::default();
+        for ((_, id), objects) in folders.iter().rev() {
+            let manifest = layout::folder(instance, *id) + MANIFEST;
+            if !objects.iter().any(|object| object.key == manifest) {
+                continue;
+            }
+            match self.load(instance, *id).await {
+                Ok(manifest) if manifest.purpose == Purpose::Safety => {}
+                Ok(manifest) => {
+                    newest.backup = Some(manifest);
+                    break;
+                }
+                // What cannot be read, or was removed meanwhile, is no backup that one could restore.
+                Err(
+                    RepositoryError::Manifest { .. }
+                    | RepositoryError::NotFound(_)
+                    | RepositoryError::Incomplete { .. },
+                ) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        newest.verified = self.newest_good(instance, &folders).await?;
+        Ok(newest)
+    }
+
+    async fn newest_good(&self, instance: &str, folders: &super::Folders) -> Result<Option<Receipt>, RepositoryError> {
+        let mut receipts = Vec::new();
+        for ((_, id), objects) in folders {
+            let folder = layout::folder(instance, *id);
+            for object in objects {
+                let time = object.key.strip_prefix(&folder).and_then(|name| layout::receipt_time("verify", name));
+                receipts.extend(time.map(|time| (time, folder.clone(), object.key.as_str())));
+            }
+        }
+        receipts.sort();
+        for (_, folder, key) in receipts.into_iter().rev().take(RECEIPTS_READ) {
+            if let Some(receipt) = self.newest_of(&folder, &[key], "verify").await?
+                && matches!(receipt.text("status"), Some("ok" | "warning"))
+            {
+                return Ok(Some(receipt));
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+    use serde_json::json;
+
+    use super::super::tests::{publish, with_memory};
+    use super::*;
+
+    #[tokio::test]
+    async fn the_newest_is_no_safety_backup_and_a_verification_that_failed_proves_nothing() {
+        let (_, repository) = with_memory();
+        assert_eq!(repository.newest("prod").await.unwrap(), Newest::default());
+        let old = publish(&repository, "prod", "2024-01-01T01:00:00Z", Purpose::Scheduled).await;
+        let new = publish(&repository, "prod", "2024-01-02T01:00:00Z", Purpose::Manual).await;
+        publish(&repository, "prod", "2024-01-03T01:00:00Z", Purpose::Safety).await;
+        publish(&repository, "other", "2024-01-04T01:00:00Z", Purpose::Manual).await;
+        for (id, time, status) in [
+            (old, "2024-01-05T01:00:00Z", "warning"),
+            (new, "2024-01-05T00:00:00Z", "ok"),
+            (new, "2024-01-06T00:00:00Z", "failed"),
+        ] {
+            let time: DateTime<Utc> = time.parse().unwrap();
+            let receipt = Receipt { time, content: json!({ "status": status }) };
+            repository.write_receipt("prod", id, "verify", &receipt).await.unwrap();
+        }
+        let newest = repository.newest("prod").await.unwrap();
+        assert_eq!(newest.backup.map(|manifest| manifest.id), Some(new.to_string()));
+        assert_eq!(newest.verified.map(|receipt| receipt.time.to_rfc3339()), Some("2024-01-05T01:00:00+00:00".into()));
+    }
+
+    #[tokio::test]
+    async fn an_unreadable_backup_is_passed_over() {
+        use crate::storage::Storage as _;
+        let (memory, repository) = with_memory();
+        let old = publish(&repository, "prod", "2024-01-01T01:00:00Z", Purpose::Manual).await;
+        memory.create("prod/2024-01-02-01-00/manifest.json", "{".into()).await.unwrap();
+        let newest = repository.newest("prod").await.unwrap();
+        assert_eq!(newest.backup.map(|manifest| manifest.id), Some(old.to_string()));
+    }
+}
