@@ -293,8 +293,9 @@ mod tests {
         assert_eq!(
             table.render(&printer(Some(60), false)),
             "BACKUP                       ANSWER  WHAT\n\
-             redis-prod/2026-01-01-00-00  failed  has no manifest that can\n\
-             \x20                                    be used: it is not JSON"
+             redis-prod/2026-01-01-00-00  failed  has no manifest that\n\
+             \x20                                    can be used: it is not\n\
+             \x20                                    JSON"
         );
     }
 
