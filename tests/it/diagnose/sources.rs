@@ -47,7 +47,11 @@ fn commands_a_stream_a_backup_and_a_file_say_the_same() {
                 ("the file", of(&["--file", &file])),
             ];
             for (source, other) in &others {
-                assert_eq!(other.loud(), live.loud(), "{}: {topic} from {source}", installed.name);
+                // K06 is what the server's own INFO says of sizes (8.0), which is in no backup; K04 says the same from the keys.
+                let of_keys = |diagnosis: &Diagnosis| {
+                    diagnosis.loud().into_iter().filter(|rule| *rule != "K06").map(str::to_owned).collect::<Vec<_>>()
+                };
+                assert_eq!(of_keys(other), of_keys(&live), "{}: {topic} from {source}", installed.name);
                 assert_eq!(other.code, live.code, "{}: {topic} from {source}", installed.name);
             }
             if topic == "keyspace" {
