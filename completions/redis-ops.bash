@@ -678,7 +678,7 @@ _redis__ops() {
             return 0
             ;;
         redis__subcmd__ops__subcmd__diagnose)
-            opts="-n -i -H -p -u -r -c -f -q -v -y -h --window --since --watch --full --via --profile --top --sort --fail-on --from --backup-id --file --db --instance --host --port --uri --username --password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help memory connections keyspace persistence replication security patterns all"
+            opts="-n -i -H -p -u -r -c -f -q -v -y -h --window --since --watch --full --via --profile --memory-limit --top --sort --fail-on --from --backup-id --file --db --instance --host --port --uri --username --password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help memory connections keyspace persistence replication security patterns all"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

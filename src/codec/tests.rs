@@ -84,7 +84,7 @@ fn skipped(program: &str) {
 #[test]
 fn what_was_typed_becomes_a_codec() {
     for (text, codec) in [
-        ("gzip", Codec::Gzip(2)),
+        ("gzip", Codec::Gzip(1)),
         ("gzip:9", Codec::Gzip(9)),
         ("zstd", Codec::Zstd(1)),
         ("zstd:19", Codec::Zstd(19)),
