@@ -36,4 +36,6 @@ fi
 
 cargo fmt --all --check
 cargo clippy --locked --all-targets -- -D warnings
+# Most tests wait for servers most of the time.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) * 2))}
 cargo test --locked --no-fail-fast "$@"

@@ -190,5 +190,5 @@ fn the_age_of_the_last_backup_is_judged_where_a_repository_is_named() {
     let after = diagnose(expected, &["-r", &repository]);
     assert_eq!((after.loud(), skipped(&after)), (vec![], None));
     let unreachable = diagnose(expected, &["-r", "/nowhere/at/all"]);
-    assert!(skipped(&unreachable).expect("skipped").contains("the repository is denied"), "{:#}", unreachable.json);
+    assert!(skipped(&unreachable).expect("skipped").contains("the repository: denied"), "{:#}", unreachable.json);
 }
