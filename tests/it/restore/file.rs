@@ -8,6 +8,7 @@ use redis_ops::restore::file::{AofLayout, FileError, Written, to_dir, to_file};
 use tokio_util::sync::CancellationToken;
 
 use super::replica::{source_of, whole};
+use crate::support::fixtures;
 use crate::support::redis_server::{Installed, RedisServer, servers};
 use crate::support::sample;
 
@@ -117,6 +118,20 @@ fn a_dump_is_what_was_verified_to_the_byte_and_overwrites_only_when_told() {
     write_file(&path, whole(&rdb), true).unwrap();
     assert!(std::fs::read(&path).unwrap() == rdb);
     assert_eq!(names(folder.path()), ["dump.rdb"], "no temporary file is left");
+}
+
+#[test]
+fn every_fixture_is_written_to_the_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    for fixture in fixtures::valid() {
+        let (path, data) = (folder.path().join(&fixture.name), folder.path().join(format!("{}.d", fixture.name)));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        write_file(&path, whole(&fixture.rdb), false).unwrap();
+        assert!(std::fs::read(&path).unwrap() == fixture.rdb, "{}", fixture.name);
+        let written = write_dir(&data, AofLayout::of((7, 0, 0)), whole(&fixture.rdb)).unwrap();
+        let base = written.files.iter().find(|file| file.to_string_lossy().ends_with(".base.rdb"));
+        assert!(std::fs::read(base.unwrap()).unwrap() == fixture.rdb, "{}", fixture.name);
+    }
 }
 
 #[test]
