@@ -90,7 +90,7 @@ fn verified(receipt: &Receipt) -> String {
     };
     // A quick look of today does not hide the drill of last week.
     match receipt::highest(receipt) {
-        Some((level, at)) if at != receipt.time => {
+        Some((level, at)) if level.name() != word("level") || word("status") != "ok" => {
             text.push_str(&format!("; {} {}", at.format("%Y-%m-%d"), level.name()))
         }
         _ => {}

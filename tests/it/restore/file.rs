@@ -123,12 +123,14 @@ fn a_dump_is_what_was_verified_to_the_byte_and_overwrites_only_when_told() {
 #[test]
 fn every_fixture_is_written_to_the_byte() {
     let folder = tempfile::tempdir().unwrap();
+    // Some have no checksum at their end.
+    let source = |rdb: &[u8]| RdbSource { crc64: None, ..whole(rdb) };
     for fixture in fixtures::valid() {
         let (path, data) = (folder.path().join(&fixture.name), folder.path().join(format!("{}.d", fixture.name)));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        write_file(&path, whole(&fixture.rdb), false).unwrap();
+        write_file(&path, source(&fixture.rdb), false).unwrap();
         assert!(std::fs::read(&path).unwrap() == fixture.rdb, "{}", fixture.name);
-        let written = write_dir(&data, AofLayout::of((7, 0, 0)), whole(&fixture.rdb)).unwrap();
+        let written = write_dir(&data, AofLayout::of((7, 0, 0)), source(&fixture.rdb)).unwrap();
         let base = written.files.iter().find(|file| file.to_string_lossy().ends_with(".base.rdb"));
         assert!(std::fs::read(base.unwrap()).unwrap() == fixture.rdb, "{}", fixture.name);
     }
