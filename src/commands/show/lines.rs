@@ -17,7 +17,7 @@ use crate::printer::Printer;
 use crate::printer::words::Keys;
 use crate::rdb::visit::{ArrayValue, Entry, EntryEnd, Interest, Piece, StreamId, Visit};
 
-/// Strings are read as text up to this length, bytes.
+/// Strings are read as text up to this length, bytes, and longer lines are not kept until their end.
 const TEXT_LIMIT: usize = 1 << 20;
 
 /// Lines are written out when there are so many bytes of them.
@@ -43,6 +43,8 @@ pub struct Lines {
     counts_all: bool,
     out: Out,
     text: String,
+    /// Bytes of `text` that are whole lines: only such go out, so that damage is told on a line of its own.
+    whole: usize,
     /// Keys that were meant.
     pub matched: u64,
     /// Why it could not go on: the answer is lost, or too long to be kept.
@@ -86,6 +88,7 @@ impl Lines {
             counts_all,
             out,
             text: String::new(),
+            whole: 0,
             matched: 0,
             failed: None,
             under_way: false,
@@ -122,8 +125,10 @@ impl Lines {
         }
         match &self.out {
             Out::Stdout(printer) => {
-                self.failed = printer.answer(&self.text).err();
-                self.text.clear();
+                let is_long = self.whole == 0 && self.text.len() >= TEXT_LIMIT;
+                let ready = if is_long { self.text.len() } else { std::mem::take(&mut self.whole) };
+                self.failed = printer.answer(&self.text[..ready]).err();
+                self.text.drain(..ready);
             }
             Out::Kept(limit) if self.text.len() > *limit => {
                 self.failed = Some(std::io::Error::other("the value is too large to be shown as a whole"));
@@ -415,6 +420,7 @@ impl Visit for Lines {
             self.text.push_str(&format!(",\"elements\":{}", end.n_elements));
         }
         self.text.push_str(&format!(",\"bytes\":{}}}\n", self.key_length + end.raw_length));
+        self.whole = self.text.len();
         if self.text.len() >= WRITE_AT {
             self.write_out();
         }
@@ -422,8 +428,7 @@ impl Visit for Lines {
 
     fn stopped(&self) -> bool {
         let gone = matches!(&self.out, Out::Stdout(printer) if printer.reader_has_gone());
-        let enough = !self.counts_all && self.matched >= self.limit && !self.under_way;
-        self.failed.is_some() || gone || enough
+        self.failed.is_some() || gone || (!self.counts_all && self.matched >= self.limit && !self.under_way)
     }
 }
 
