@@ -114,22 +114,38 @@ def command(*words):
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
 
 
+@contextlib.contextmanager
+def asked(server):
+    """A connection: `ask(commands)` sends them all, and gives one reply after the other."""
+    with contextlib.closing(socket.create_connection(("127.0.0.1", server.port))) as link:
+        reader = link.makefile("rb", buffering=MIB)
+
+        def ask(commands):
+            commands = list(commands)
+            link.sendall(b"".join(commands))
+            return (reply(reader) for _ in commands)
+
+        yield ask
+
+
+def pages(ask):
+    """The keys of database 0, page by page."""
+    cursor = None
+    while cursor != b"0":
+        ((cursor, keys),) = ask([command(b"SCAN", cursor or b"0", b"COUNT", b"2000")])
+        yield keys
+
+
 def ready_made_restores(server, path):
     """All keys of a server as RESTORE commands, for `redis-cli --pipe`."""
-    with contextlib.closing(socket.create_connection(("127.0.0.1", server.port))) as link, open(path, "wb") as out:
-        reader = link.makefile("rb", buffering=MIB)
-        cursor = b"0"
-        now = int(time.time() * 1000)
-        while True:
-            link.sendall(command(b"SCAN", cursor, b"COUNT", b"2000"))
-            cursor, keys = reply(reader)
-            link.sendall(b"".join(command(b"DUMP", key) + command(b"PTTL", key) for key in keys))
+    now = int(time.time() * 1000)
+    with asked(server) as ask, open(path, "wb") as out:
+        for keys in pages(ask):
+            replies = ask(word for key in keys for word in (command(b"DUMP", key), command(b"PTTL", key)))
             for key in keys:
-                payload, ttl = reply(reader), int(reply(reader))
+                payload, ttl = next(replies), int(next(replies))
                 deadline = b"%d" % (now + ttl if ttl > 0 else 0)
                 out.write(command(b"RESTORE", key, deadline, payload, b"ABSTTL"))
-            if cursor == b"0":
-                return
 
 
 # How a value is read, and how it is written again; what is read is a list of words.
@@ -140,18 +156,14 @@ WRITE = {b"string": b"SET", b"list": b"RPUSH", b"set": b"SADD", b"hash": b"HSET"
 
 def ready_made_commands(server, path):
     """All keys of a server as typed commands, for `redis-cli --pipe`. Of streams the entries, without groups."""
-    with contextlib.closing(socket.create_connection(("127.0.0.1", server.port))) as link, open(path, "wb") as out:
-        reader = link.makefile("rb", buffering=MIB)
-        cursor = b"0"
-        now = int(time.time() * 1000)
-        while True:
-            link.sendall(command(b"SCAN", cursor, b"COUNT", b"2000"))
-            cursor, keys = reply(reader)
-            link.sendall(b"".join(command(b"TYPE", key) for key in keys))
-            kinds = [reply(reader) for _ in keys]
-            link.sendall(b"".join(command(READ[kind][0], key, *READ[kind][1:]) + command(b"PTTL", key) for key, kind in zip(keys, kinds)))
+    now = int(time.time() * 1000)
+    with asked(server) as ask, open(path, "wb") as out:
+        for keys in pages(ask):
+            kinds = list(ask(command(b"TYPE", key) for key in keys))
+            reads = ((command(READ[kind][0], key, *READ[kind][1:]), command(b"PTTL", key)) for key, kind in zip(keys, kinds))
+            replies = ask(word for pair in reads for word in pair)
             for key, kind in zip(keys, kinds):
-                value, ttl = reply(reader), int(reply(reader))
+                value, ttl = next(replies), int(next(replies))
                 if kind == b"stream":
                     for entry, fields in value:
                         out.write(command(b"XADD", key, entry, *fields))
@@ -163,8 +175,6 @@ def ready_made_commands(server, path):
                         out.write(command(WRITE[kind], key, *words[start:start + 1024]))
                 if ttl > 0:
                     out.write(command(b"PEXPIREAT", key, b"%d" % (now + ttl)))
-            if cursor == b"0":
-                return
 
 
 def best_load(command, before):
