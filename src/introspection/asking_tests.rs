@@ -14,7 +14,7 @@ impl Ask for Scripted {
     async fn ask(&mut self, questions: &[Question]) -> Result<Vec<Reply>> {
         let answers = questions.iter().map(|question| {
             let words: Vec<String> =
-                question.words().iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+                question.words().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
             self.asked.push(words.join(" "));
             if words[0] == self.refuse {
                 return Reply::Error(format!("NOPERM this user has no permissions to run the '{}' command", words[0]));

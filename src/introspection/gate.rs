@@ -48,7 +48,10 @@ const ALLOWED: &[(&str, &str, u64)] = &[
 /// A command that may be sent. There is no other way to make one than [`Question::new`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
-    words: Vec<Vec<u8>>,
+    /// The words, one after the other: of a full pass there are some millions, and a word of its own would be an allocation.
+    text: Vec<u8>,
+    /// Where each word ends.
+    ends: Vec<usize>,
     hits: u64,
 }
 
@@ -59,7 +62,6 @@ impl Question {
     ///
     /// The command's name, if it is not on the list.
     pub fn new<W: AsRef<[u8]>>(words: &[W]) -> Result<Self, NotAllowed> {
-        // Of a full pass there are some millions: nothing is allocated to look a command up.
         let is = |at: usize, name: &str| {
             words.get(at).is_some_and(|word| word.as_ref().eq_ignore_ascii_case(name.as_bytes()))
         };
@@ -71,12 +73,26 @@ impl Question {
             NotAllowed(first.unwrap_or_default())
         };
         let (_, _, hits) = allowed.ok_or_else(refused)?;
-        Ok(Self { words: words.iter().map(|word| word.as_ref().to_vec()).collect(), hits: *hits })
+        let mut text = Vec::with_capacity(words.iter().map(|word| word.as_ref().len()).sum());
+        let mut ends = Vec::with_capacity(words.len());
+        for word in words {
+            text.extend_from_slice(word.as_ref());
+            ends.push(text.len());
+        }
+        Ok(Self { text, ends, hits: *hits })
     }
 
     /// The words to send.
-    pub fn words(&self) -> &[Vec<u8>] {
-        &self.words
+    pub fn words(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.ends.iter().enumerate().map(|(at, end)| {
+            let from = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+            &self.text[from..*end]
+        })
+    }
+
+    /// Bytes of all words.
+    pub fn size(&self) -> usize {
+        self.text.len()
     }
 }
 
@@ -169,7 +185,7 @@ impl<'a> Gate<'a> {
 
     fn count(&mut self, questions: &[Question]) {
         for question in questions {
-            if question.words.first().is_some_and(|word| word == b"PING") {
+            if question.words().next() == Some(b"PING") {
                 self.receipt.pings += 1;
             } else {
                 self.receipt.commands += 1;

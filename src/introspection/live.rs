@@ -24,9 +24,10 @@ impl Ask for Connection {
 }
 
 fn command(question: &Question) -> Cmd {
-    let mut command = Cmd::new();
-    for word in question.words() {
-        command.arg(word.as_slice());
+    let words = question.words();
+    let mut command = Cmd::with_capacity(words.len(), question.size());
+    for word in words {
+        command.arg(word);
     }
     command
 }

@@ -54,16 +54,19 @@ impl Scratch {
 
 impl<'a> Cursor<'a> {
     /// A cursor on bytes, the first of which stands at `origin` in the file.
+    #[inline]
     pub(crate) fn new(data: &'a [u8], origin: u64) -> Self {
         Self { data, at: 0, base: 0, origin }
     }
 
     /// Offset in the file of the next byte.
+    #[inline]
     pub(crate) fn offset(&self) -> u64 {
         self.origin + self.at as u64
     }
 
     /// What was read so far is done with.
+    #[inline]
     pub(crate) fn commit(&mut self) {
         self.base = self.at;
     }
@@ -79,6 +82,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Bytes that are there.
+    #[inline]
     pub(crate) fn available(&self) -> usize {
         self.data.len() - self.at
     }
@@ -105,6 +109,21 @@ impl<'a> Cursor<'a> {
         let from = self.at;
         self.at += n;
         &self.data[from..self.at]
+    }
+
+    /// Moves behind a string that stands there whole and as it is; else false, and nothing has moved.
+    #[inline]
+    pub(crate) fn pass_plain_string(&mut self) -> bool {
+        let (head, length) = match self.data[self.at..] {
+            [first @ 0..0x40, ..] => (1, usize::from(first)),
+            [first @ 0x40..0x80, low, ..] => (2, usize::from(first & 63) << 8 | usize::from(low)),
+            _ => return false,
+        };
+        let is_whole = head + length <= self.available();
+        if is_whole {
+            self.at += head + length;
+        }
+        is_whole
     }
 
     /// The bytes that are there, without moving.
@@ -181,6 +200,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    #[inline]
     fn encoded_string(&mut self) -> Result<StringForm, Stop> {
         let at = self.offset();
         Ok(match self.byte()? & 63 {

@@ -4,22 +4,28 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::visit::{Entry, Interest, Visit};
 
-/// A mark is a key's hash (80 bits) above its value's offset (48 bits: 256 TiB).
-const OFFSET_BITS: u32 = 48;
-const LAST_OFFSET: u64 = (1 << OFFSET_BITS) - 1;
-
-/// Marks are kept in so many groups, by the highest bits of the hash, 2^10. To look a key up at once, in a table of all keys,
+/// Keys are kept in so many groups, by the highest bits of their hash, 2^9. To look a key up at once, in a table of all keys,
 /// would wait for memory longer than reading the key takes; what is needed to search a group fits the processor's cache.
-const GROUP_BITS: u32 = 10;
+const GROUP_BITS: u32 = 9;
+const GROUPS: usize = 1 << GROUP_BITS;
 
-/// So many marks wait for their groups: added in a row, they wait for memory together.
-const WAITING: usize = 1024;
+/// So many keys of a group are gathered before they are put away together: 200 KiB for all groups, which the processor's cache
+/// holds, so that no key waits for memory.
+const RUN: usize = 32;
 
-/// A visitor that remembers a mark of every key, up to a limit, and finds keys that come twice once all have come.
+/// So many runs are allocated at a time (400 KiB). They are never moved: growing by copying would cost as much as hashing.
+const SLAB: usize = 1 << 10;
+
+/// A visitor that remembers every key, up to a limit, and finds those that come twice once all have come.
+///
+/// Of a key are remembered 73 bits of its hash, nine of them by its group, and the offset of its value: among 100 million keys two
+/// look alike once in two million files.
 #[derive(Debug)]
 pub struct DuplicateKeys {
-    waiting: Vec<u128>,
-    groups: Vec<Vec<u128>>,
+    gathered: Vec<Run>,
+    put_away: Vec<Vec<Run>>,
+    /// Of which group each run is that was put away.
+    owners: Vec<u16>,
     /// From which offset on which database.
     databases: Vec<(u64, u64)>,
     /// The hash of the last of them, which is added to that of its keys. (As a seed it would not do: XXH3 mixes a seed and a short
@@ -28,6 +34,38 @@ pub struct DuplicateKeys {
     most: u64,
     remembered: u64,
     unchecked: u64,
+}
+
+/// Some keys of one group, in the order of the file.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    /// What follows in their hash on the bits of the group.
+    tags: [u64; RUN],
+    /// How far behind the first of them their values stand.
+    distances: [u32; RUN],
+    /// Offset of the first one's value.
+    first: u64,
+    length: usize,
+}
+
+const EMPTY: Run = Run { tags: [0; RUN], distances: [0; RUN], first: 0, length: 0 };
+
+impl Run {
+    fn tags(&self) -> &[u64] {
+        &self.tags[..self.length]
+    }
+
+    fn keys(&self) -> impl Iterator<Item = Key> {
+        let distances = self.distances.iter().map(|distance| u64::from(*distance));
+        self.tags().iter().zip(distances).map(|(tag, distance)| Key { tag: *tag, value_offset: self.first + distance })
+    }
+}
+
+/// A key of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    tag: u64,
+    value_offset: u64,
 }
 
 /// Keys that stand in the file more than once.
@@ -51,21 +89,29 @@ pub struct DuplicateKey {
 }
 
 impl DuplicateKeys {
-    /// Remembers at most so many keys, at 16 to 20 bytes each.
+    /// Remembers at most so many keys, at 12.5 bytes each and a MiB in all.
     pub fn new(most: u64) -> Self {
-        let (waiting, groups) = (Vec::with_capacity(WAITING), vec![Vec::new(); 1 << GROUP_BITS]);
-        Self { waiting, groups, databases: Vec::new(), database_hash: 0, most, remembered: 0, unchecked: 0 }
+        Self {
+            gathered: vec![EMPTY; GROUPS],
+            put_away: Vec::new(),
+            owners: Vec::new(),
+            databases: Vec::new(),
+            database_hash: 0,
+            most,
+            remembered: 0,
+            unchecked: 0,
+        }
     }
 
     /// What was found.
-    pub fn finish(mut self) -> Duplicates {
-        self.distribute();
+    pub fn finish(self) -> Duplicates {
         let (mut count, mut first) = (0, u64::MAX);
-        for group in &self.groups {
-            for pair in suspects(group).array_windows::<2>() {
-                if hash_of(pair[0]) == hash_of(pair[1]) {
+        let mut search = Search::default();
+        for runs in self.groups() {
+            for [one, next] in search.suspects(&runs).array_windows::<2>() {
+                if one.tag == next.tag {
                     count += 1;
-                    first = first.min(offset_of(pair[1]));
+                    first = first.min(next.value_offset);
                 }
             }
         }
@@ -77,46 +123,82 @@ impl DuplicateKeys {
         Duplicates { count, first, unchecked: self.unchecked }
     }
 
-    fn distribute(&mut self) {
-        for mark in self.waiting.drain(..) {
-            let group = &mut self.groups[(mark >> (128 - GROUP_BITS)) as usize];
-            if group.len() == group.capacity() {
-                // Doubling would hold twice of what is needed just when there is most of it.
-                group.reserve_exact((group.len() / 4).max(64));
+    /// The runs of each group.
+    fn groups(&self) -> Vec<Vec<&Run>> {
+        let mut groups: Vec<Vec<&Run>> = vec![Vec::new(); GROUPS];
+        for (run, owner) in self.put_away.iter().flatten().zip(&self.owners) {
+            groups[usize::from(*owner)].push(run);
+        }
+        for (group, run) in groups.iter_mut().zip(&self.gathered) {
+            group.push(run);
+        }
+        groups
+    }
+
+    #[inline]
+    fn remember(&mut self, hash: u128, value_offset: u64) {
+        let group = (hash >> (128 - GROUP_BITS)) as usize;
+        let run = &mut self.gathered[group];
+        if run.length == RUN || value_offset - run.first > u64::from(u32::MAX) {
+            if run.length > 0 {
+                keep(&mut self.put_away, run);
+                self.owners.push(group as u16);
             }
-            group.push(mark);
+            (run.first, run.length) = (value_offset, 0);
+        }
+        run.tags[run.length] = (hash << GROUP_BITS >> 64) as u64;
+        run.distances[run.length] = (value_offset - run.first) as u32;
+        run.length += 1;
+    }
+}
+
+fn keep(put_away: &mut Vec<Vec<Run>>, run: &Run) {
+    match put_away.last_mut() {
+        Some(slab) if slab.len() < SLAB => slab.push(*run),
+        _ => {
+            let mut slab = Vec::with_capacity(SLAB);
+            slab.push(*run);
+            put_away.push(slab);
         }
     }
 }
 
-fn mark(hash: u128, offset: u64) -> u128 {
-    hash >> OFFSET_BITS << OFFSET_BITS | u128::from(offset & LAST_OFFSET)
+/// Searches one group after the other.
+#[derive(Debug, Default)]
+struct Search {
+    once: Vec<u64>,
+    twice: Vec<u64>,
 }
 
-fn hash_of(mark: u128) -> u128 {
-    mark >> OFFSET_BITS
-}
-
-fn offset_of(mark: u128) -> u64 {
-    mark as u64 & LAST_OFFSET
-}
-
-/// The marks of a group that may have their like in it, sorted. Few are left, since a mark that has a bit of its own among 32
-/// times as many has no like; where somebody made hashes that share one, all are sorted, and that takes no longer than sorting.
-fn suspects(group: &[u128]) -> Vec<u128> {
-    let bits = (group.len() * 32).next_power_of_two().trailing_zeros();
-    // The group has used the highest bits up.
-    let bit_of = |mark: &u128| ((mark << GROUP_BITS) >> (128 - bits)) as usize;
-    let (mut once, mut twice) = (vec![0_u64; (1 << bits) / 64 + 1], vec![0_u64; (1 << bits) / 64 + 1]);
-    for mark in group {
-        let (word, bit) = (bit_of(mark) / 64, 1 << (bit_of(mark) % 64));
-        twice[word] |= once[word] & bit;
-        once[word] |= bit;
+impl Search {
+    /// The keys of a group that may have their like in it, sorted. Few are left, since a key that has a bit of its own among 16
+    /// times as many has no like; where somebody made hashes that share one, all are sorted, and that takes no longer than sorting.
+    fn suspects(&mut self, runs: &[&Run]) -> Vec<Key> {
+        let keys: usize = runs.iter().map(|run| run.length).sum();
+        let bits = (keys * 16).next_power_of_two().trailing_zeros().max(6);
+        let place_of = |tag: u64| {
+            let bit = tag >> (64 - bits);
+            ((bit / 64) as usize, 1 << (bit % 64))
+        };
+        for map in [&mut self.once, &mut self.twice] {
+            map.clear();
+            map.resize(1 << (bits - 6), 0);
+        }
+        for tag in runs.iter().flat_map(|run| run.tags()) {
+            let (word, bit) = place_of(*tag);
+            self.twice[word] |= self.once[word] & bit;
+            self.once[word] |= bit;
+        }
+        let mut suspects = Vec::new();
+        for run in runs {
+            suspects.extend(run.keys().filter(|key| {
+                let (word, bit) = place_of(key.tag);
+                self.twice[word] & bit != 0
+            }));
+        }
+        suspects.sort_unstable();
+        suspects
     }
-    let shares = |mark: &&u128| twice[bit_of(mark) / 64] >> (bit_of(mark) % 64) & 1 == 1;
-    let mut suspects: Vec<u128> = group.iter().filter(shares).copied().collect();
-    suspects.sort_unstable();
-    suspects
 }
 
 impl Visit for DuplicateKeys {
@@ -132,10 +214,7 @@ impl Visit for DuplicateKeys {
             self.database_hash = xxh3_128(&entry.database.to_le_bytes());
         }
         let hash = xxh3_128(entry.key).wrapping_add(self.database_hash);
-        if self.waiting.len() == WAITING {
-            self.distribute();
-        }
-        self.waiting.push(mark(hash, entry.value_offset));
+        self.remember(hash, entry.value_offset);
         Interest::default()
     }
 }
@@ -191,10 +270,32 @@ mod tests {
     }
 
     #[test]
+    fn values_that_stand_far_apart_are_told_exactly() {
+        let far = u64::from(u32::MAX);
+        let offsets = [1, far, far + 1, far + 2, 9 * far, 9 * far + 7, u64::MAX - 1];
+        for (at, first) in offsets.iter().enumerate() {
+            let mut duplicates = DuplicateKeys::new(u64::MAX);
+            for (number, offset) in offsets.iter().enumerate() {
+                // All in one group.
+                duplicates.remember(if number == at { 0 } else { (number as u128) << 64 }, *offset);
+            }
+            duplicates.remember(0, u64::MAX);
+            let found = duplicates.finish();
+            assert_eq!(found.count, 1, "{first}");
+            assert_eq!(found.first.map(|key| key.value_offset), Some(u64::MAX), "{first}");
+        }
+    }
+
+    #[test]
     fn hashes_that_share_most_of_their_bits_are_told_apart() {
-        let marks: Vec<u128> = (0..5000).map(|number| mark(u128::MAX << 64 | number << OFFSET_BITS, 1)).collect();
-        let suspects = suspects(&marks);
-        assert_eq!(suspects.len(), marks.len());
-        assert!(suspects.array_windows::<2>().all(|[one, other]| hash_of(*one) < hash_of(*other)));
+        let run = |from: u64| {
+            let mut run = Run { length: RUN, ..EMPTY };
+            (0..RUN).for_each(|at| run.tags[at] = u64::MAX << 32 | (from + at as u64));
+            run
+        };
+        let runs: Vec<Run> = (0..5000).step_by(RUN).map(run).collect();
+        let suspects = Search::default().suspects(&runs.iter().collect::<Vec<_>>());
+        assert_eq!(suspects.len(), runs.len() * RUN);
+        assert!(suspects.array_windows::<2>().all(|[one, other]| one.tag < other.tag));
     }
 }

@@ -140,6 +140,7 @@ impl ValueType {
     ///
     /// Numbers up to 21 are accepted in every version: third parties write them under older version numbers, and servers
     /// check them independently of the version.
+    #[inline]
     pub const fn kind(self, dialect: Dialect, version: u32) -> Option<Kind> {
         let redis = matches!(dialect, Dialect::Redis);
         Some(match self.0 {

@@ -206,22 +206,23 @@ impl Look<'_, '_> {
     pub(super) fn halves(&self, keys: Vec<Vec<u8>>, answers: Vec<Reply>) -> Result<Vec<Half>> {
         let number = |reply: &Reply| reply.integer().and_then(|number| u64::try_from(number).ok());
         let mut halves = Vec::with_capacity(keys.len());
-        let of_a_key = 2 + usize::from(self.expires) + usize::from(self.used.is_some());
-        for (key, answers) in keys.into_iter().zip(answers.chunks_exact(of_a_key)) {
-            let ttl = answers.get(2).filter(|_| self.expires);
-            let used = self.used.and(answers.last());
-            refused(&answers[0]).context("ask for the type of keys")?;
-            let Some(kind) = answers[0].text() else { continue };
+        let mut answers = answers.into_iter();
+        for key in keys {
+            let (Some(kind), Some(bytes)) = (answers.next(), answers.next()) else { break };
+            let ttl = self.expires.then(|| answers.next()).flatten();
+            let used = self.used.and_then(|_| answers.next());
+            refused(&kind).context("ask for the type of keys")?;
+            let Some(kind) = into_bytes(kind).and_then(|kind| String::from_utf8(kind).ok()) else { continue };
             // It expired or was deleted between two questions.
-            if kind == "none" || ttl.is_some_and(|reply| reply.integer() == Some(-2)) {
+            if kind == "none" || ttl.as_ref().is_some_and(|reply| reply.integer() == Some(-2)) {
                 continue;
             }
             halves.push(Half {
                 key,
                 kind,
-                ttl_ms: ttl.and_then(number),
-                bytes: number(&answers[1]),
-                used: used.and_then(number),
+                ttl_ms: ttl.as_ref().and_then(number),
+                bytes: number(&bytes),
+                used: used.as_ref().and_then(number),
             });
         }
         Ok(halves)

@@ -1,13 +1,19 @@
 //! Looks at every key by SCAN, so that the server never waits for us.
 
+use std::collections::VecDeque;
+
 use anyhow::{Context, Result};
 
 use super::asking::{Half, Look, into_bytes, refused, second_questions};
 use crate::introspection::gate::{Coming, Question};
 use crate::replies::Reply;
 
-/// COUNT of SCAN.
-const SCAN_COUNT: usize = 1000;
+/// COUNT of SCAN. What the server has just met when it scanned is still in its processor's cache when it is asked about it; of a
+/// longer page it would not be.
+const SCAN_COUNT: usize = 400;
+
+/// Pages about which questions are on their way, while older answers are worked on. With one the server would wait for us.
+const PAGES_ASKED: usize = 2;
 
 /// A name or a cursor.
 type Bytes = Vec<u8>;
@@ -16,41 +22,40 @@ type Bytes = Vec<u8>;
 struct Asked {
     keys: Vec<Bytes>,
     n_first: usize,
-    /// The page before it, of which the second questions are.
+    /// An earlier page, of which the second questions are.
     before: Vec<Half>,
     answers: Coming,
 }
 
 impl Look<'_, '_> {
-    /// Looks at every key. While one page is answered the next is fetched, and the one before is noted: two are on their way, and
-    /// no more.
+    /// Looks at every key. A page that has come is asked about at once, before the answers about earlier ones are worked on.
     pub(super) async fn scan(&mut self) -> Result<()> {
         let mut scanning = Some(self.ask_for_page(b"0").await?);
-        let (mut asked, mut halves): (Option<Asked>, Vec<Half>) = (None, Vec::new());
-        while scanning.is_some() || asked.is_some() || !halves.is_empty() {
+        let mut asked: VecDeque<Asked> = VecDeque::new();
+        let mut halves = Vec::new();
+        while scanning.is_some() || !asked.is_empty() || !halves.is_empty() {
             let mut keys = Vec::new();
             if let Some(coming) = scanning.take() {
                 let (cursor, page) = page_of(coming.await?.pop().context("SCAN without an answer")?)?;
-                self.note_names(&page);
-                keys = page;
                 if let Some(cursor) = cursor {
                     scanning = Some(self.ask_for_page(&cursor).await?);
                 }
+                self.note_names(&page);
+                keys = page;
             }
             let before = std::mem::take(&mut halves);
-            let mut questions = self.first_questions(&keys)?;
-            let n_first = questions.len();
-            questions.extend(second_questions(&before)?);
-            let answers = self.gate.send(&questions).await?;
-            if let Some(ended) = asked.replace(Asked { keys, n_first, before, answers }) {
-                halves = self.take(ended).await?;
+            if !keys.is_empty() || !before.is_empty() {
+                let mut questions = self.first_questions(&keys)?;
+                let n_first = questions.len();
+                questions.extend(second_questions(&before)?);
+                let answers = self.gate.send(&questions).await?;
+                asked.push_back(Asked { keys, n_first, before, answers });
             }
-            // Nothing is left to be sent: the last answers are waited for.
-            if scanning.is_none()
-                && halves.is_empty()
-                && let Some(last) = asked.take()
+            // At the end the last answers are waited for.
+            if (asked.len() > PAGES_ASKED || scanning.is_none())
+                && let Some(oldest) = asked.pop_front()
             {
-                halves = self.take(last).await?;
+                halves = self.take(oldest).await?;
             }
         }
         Ok(())
@@ -61,7 +66,7 @@ impl Look<'_, '_> {
         self.gate.send(&[Question::new(&[b"SCAN" as &[u8], cursor, b"COUNT", count.as_bytes()])?]).await
     }
 
-    /// Notes the page before, of which everything is now answered, and returns this one.
+    /// Notes the earlier page, of which everything is now answered, and returns this one.
     async fn take(&mut self, asked: Asked) -> Result<Vec<Half>> {
         let mut first = asked.answers.await?;
         let second = first.split_off(asked.n_first);

@@ -292,6 +292,7 @@ impl Scanner {
     }
 
     /// Hands on the bytes up to an offset to whom they go.
+    #[inline]
     fn flush_raw<V: Visit>(&mut self, to: u64, window: Window<'_>, visit: &mut V) -> Result<(), Stop> {
         let (Raw::Visitor(from) | Raw::Kept(from)) = self.raw else { return Ok(()) };
         if from < to {

@@ -89,6 +89,10 @@ impl Scanner {
         if interest.raw {
             self.raw = Raw::Visitor(value_offset);
         }
+        // What most keys hold is passed by without a reader.
+        if value_type == ValueType::STRING && !interest.pieces && cursor.pass_plain_string() {
+            return self.end_value(1, value_offset, false, cursor, window, visit);
+        }
         let reader = Reader::new(value_type, kind, self.dialect, interest.pieces);
         self.begin_value(reader, kind.vanishes_when_empty(), cursor, window, visit)
     }
