@@ -13,8 +13,7 @@ struct Scripted {
 impl Ask for Scripted {
     async fn ask(&mut self, questions: &[Question]) -> Result<Vec<Reply>> {
         let answers = questions.iter().map(|question| {
-            let words: Vec<String> =
-                question.words().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+            let words: Vec<String> = question.words().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
             self.asked.push(words.join(" "));
             if words[0] == self.refuse {
                 return Reply::Error(format!("NOPERM this user has no permissions to run the '{}' command", words[0]));

@@ -277,7 +277,7 @@ mod tests {
             let mut duplicates = DuplicateKeys::new(u64::MAX);
             for (number, offset) in offsets.iter().enumerate() {
                 // All in one group.
-                duplicates.remember(if number == at { 0 } else { (number as u128) << 64 }, *offset);
+                duplicates.remember(if number == at { 0 } else { (number as u128 + 1) << 64 }, *offset);
             }
             duplicates.remember(0, u64::MAX);
             let found = duplicates.finish();

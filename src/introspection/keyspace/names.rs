@@ -1,9 +1,31 @@
 //! What a key's name says: its prefix, what it is for, and what is odd about it.
 
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 /// Characters that separate segments of a name.
-pub const SEPARATORS: &[u8] = b":./_-|";
+const SEPARATORS: &[u8] = b":./_-|";
+
+/// Whether a byte is one of them, by its value: of a full pass every byte of every name is looked at.
+static SEPARATES: [bool; 256] = {
+    let (mut table, mut at) = ([false; 256], 0);
+    while at < SEPARATORS.len() {
+        table[SEPARATORS[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
+fn separates(byte: u8) -> bool {
+    SEPARATES[usize::from(byte)]
+}
+
+/// The first character of a name that separates segments.
+pub fn first_separator(key: &[u8]) -> Option<u8> {
+    key.iter().copied().find(|byte| separates(*byte))
+}
 
 /// What a key is for, as its name says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -35,12 +57,18 @@ const WORDS: &[(Purpose, &[&str])] = &[
     (Purpose::Cache, &["cache", "cached"]),
 ];
 
+/// Bytes of the shortest of them and of the longest.
+const WORD_LENGTHS: RangeInclusive<usize> = 2..=12;
+
 /// What a key is for; `None` where its name says nothing.
 pub fn purpose(key: &[u8]) -> Option<Purpose> {
-    let mut segments = key.split(|byte| SEPARATORS.contains(byte)).filter(|part| !part.is_empty());
+    let mut segments = key.split(|byte| separates(*byte)).filter(|part| !part.is_empty());
     // A name of one word is the thing itself (`token`), not one of many.
     let (first, second) = (segments.next()?, segments.next()?);
     let last = segments.next_back().unwrap_or(second);
+    if ![first, second, last].iter().any(|segment| WORD_LENGTHS.contains(&segment.len())) {
+        return None;
+    }
     let is = |segment: &[u8], words: &[&str]| words.iter().any(|word| segment.eq_ignore_ascii_case(word.as_bytes()));
     WORDS.iter().find_map(|(purpose, words)| {
         let front = is(first, words) || is(second, words);
@@ -50,25 +78,21 @@ pub fn purpose(key: &[u8]) -> Option<Purpose> {
 
 /// The first segment of a name with its separator (`session:`); the whole name where there is none. A first segment that
 /// is an identifier itself (`17:profile`) becomes `*`, so that prefixes do not grow with the keys.
-pub fn prefix(key: &[u8]) -> (Vec<u8>, Option<u8>) {
-    let at =
-        key.iter().position(|byte| *byte == b':').or_else(|| key.iter().position(|byte| SEPARATORS.contains(byte)));
+pub fn prefix(key: &[u8]) -> Cow<'_, [u8]> {
+    let at = memchr::memchr(b':', key).or_else(|| key.iter().position(|byte| separates(*byte)));
     match at {
         Some(at) if at > 0 => {
-            let segment = &key[..at];
-            let mut name = if looks_like_an_id(segment) { b"*".to_vec() } else { segment.to_vec() };
-            name.push(key[at]);
-            (name, Some(key[at]))
+            if looks_like_an_id(&key[..at]) {
+                Cow::Owned(vec![b'*', key[at]])
+            } else {
+                Cow::Borrowed(&key[..=at])
+            }
         }
-        _ if looks_like_an_id(key) => (b"*".to_vec(), None),
+        _ if looks_like_an_id(key) => Cow::Borrowed(b"*"),
         _ => {
             // `key123` and `key124` are one family.
             let stem = key.len() - key.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-            let mut name = key[..stem].to_vec();
-            if stem < key.len() {
-                name.push(b'*');
-            }
-            (name, None)
+            if stem == key.len() { Cow::Borrowed(key) } else { Cow::Owned([&key[..stem], b"*"].concat()) }
         }
     }
 }
@@ -102,19 +126,35 @@ const PLACEHOLDERS: &[&str] =
 
 /// What is odd about a name, if anything.
 pub fn oddity(key: &[u8]) -> Option<Oddity> {
-    let Ok(text) = std::str::from_utf8(key) else { return Some(Oddity::Unprintable) };
-    let several = text.contains(':');
-    let is_placeholder = |segment: &str| {
-        let written_out = PLACEHOLDERS.iter().any(|word| segment.eq_ignore_ascii_case(word));
-        written_out || segment.contains("${") || segment.contains("{{")
+    let is_unprintable = if key.is_ascii() {
+        key.iter().any(|byte| *byte <= b' ' || *byte == 0x7f)
+    } else {
+        match std::str::from_utf8(key) {
+            Ok(text) => text.chars().any(|character| character.is_control() || character == ' '),
+            Err(_) => return Some(Oddity::Unprintable),
+        }
     };
-    if several && text.split(':').any(is_placeholder) {
+    let unprintable = is_unprintable.then_some(Oddity::Unprintable);
+    if memchr::memchr(b':', key).is_none() {
+        return unprintable;
+    }
+    if key.split(|byte| *byte == b':').any(is_placeholder) {
         return Some(Oddity::Placeholder);
     }
-    if text.chars().any(|character| character.is_control() || character == ' ') {
-        return Some(Oddity::Unprintable);
-    }
-    (several && text.split(':').any(str::is_empty)).then_some(Oddity::EmptySegment)
+    let has_empty = || key.split(|byte| *byte == b':').any(<[u8]>::is_empty);
+    unprintable.or_else(|| has_empty().then_some(Oddity::EmptySegment))
+}
+
+fn is_placeholder(segment: &[u8]) -> bool {
+    // Few segments begin like one: the others need not be compared with each.
+    let begins_like_one = segment
+        .first()
+        .is_some_and(|first| matches!(first.to_ascii_lowercase(), b'u' | b'n' | b'[' | b'%' | b'{' | b'<'));
+    begins_like_one && PLACEHOLDERS.iter().any(|word| segment.eq_ignore_ascii_case(word.as_bytes()))
+        || memchr::memchr_iter(b'{', segment).any(|at| {
+            let before = at.checked_sub(1).map(|before| segment[before]);
+            before == Some(b'$') || before == Some(b'{')
+        })
 }
 
 /// A name as text that can be shown and copied: bytes that are no printable UTF-8 become `\xNN`.
@@ -177,8 +217,15 @@ mod tests {
             (":x", ":x"),
             ("", ""),
         ] {
-            assert_eq!(escaped(&prefix(key.as_bytes()).0), expected, "{key}");
+            assert_eq!(escaped(&prefix(key.as_bytes())), expected, "{key}");
         }
+    }
+
+    #[test]
+    fn the_words_have_the_lengths_that_are_looked_for() {
+        let lengths = || WORDS.iter().flat_map(|(_, words)| words.iter().map(|word| word.len()));
+        assert_eq!((lengths().min(), lengths().max()), (Some(*WORD_LENGTHS.start()), Some(*WORD_LENGTHS.end())));
+        assert!(PLACEHOLDERS.iter().all(|word| is_placeholder(word.as_bytes())));
     }
 
     #[test]

@@ -180,8 +180,8 @@ impl Profiler {
         if self.longest_name.as_ref().is_none_or(|(_, length)| key.len() as u64 > *length) {
             self.longest_name = Some((shown(key), key.len() as u64));
         }
-        if let Some(separator) = key.iter().find(|byte| names::SEPARATORS.contains(byte)) {
-            *self.separators.entry(char::from(*separator)).or_default() += 1;
+        if let Some(separator) = names::first_separator(key) {
+            *self.separators.entry(char::from(separator)).or_default() += 1;
         }
         if let Some(oddity) = names::oddity(key) {
             let (count, examples) = self.oddities.entry(oddity).or_default();
@@ -194,14 +194,17 @@ impl Profiler {
     }
 
     fn note_prefix(&mut self, seen: &KeySeen<'_>) {
-        let (mut name, _) = names::prefix(seen.key);
-        name.truncate(NAME_SHOWN);
-        if !self.prefixes.contains_key(&name) && self.prefixes.len() >= PREFIXES_KEPT {
-            name = b"(other)".to_vec();
-        }
-        let now_ms = self.now_ms;
-        let outgrown = self.outgrown(seen);
-        let state = self.prefixes.entry(name).or_default();
+        let (now_ms, outgrown) = (self.now_ms, self.outgrown(seen));
+        let name = names::prefix(seen.key);
+        let name = &name[..name.len().min(NAME_SHOWN)];
+        // Most are known: their name is not copied.
+        let state = match self.prefixes.get_mut(name) {
+            Some(state) => state,
+            None => {
+                let is_full = self.prefixes.len() >= PREFIXES_KEPT;
+                self.prefixes.entry(if is_full { b"(other)".to_vec() } else { name.to_vec() }).or_default()
+            }
+        };
         state.sizes.add(seen.bytes.unwrap_or(0) as f64);
         let stats = &mut state.stats;
         stats.keys += 1;
