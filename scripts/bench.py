@@ -90,6 +90,11 @@ class Server:
         self.process.kill()
         self.process.wait()
 
+    def cpu(self):
+        """CPU seconds of the server itself, its children not counted."""
+        told = dict(line.split(":") for line in self.cli("info", "cpu").splitlines() if ":" in line)
+        return float(told["used_cpu_sys"]) + float(told["used_cpu_user"])
+
     @property
     def url(self):
         return f"redis://127.0.0.1:{self.port}"
@@ -283,6 +288,23 @@ def bench():
             measured = best([*one_core, TOOL, "verify", "--file", raw, "--progress", "none", *more], before=warm)
             limit = "≤ 0.25" if not more else ""
             row(f"redis-ops verify --file, {what}, one core", measured, checker, limit, f"{raw_bytes / 1e6 / measured.wall:.0f} MB/s")
+
+    if wanted("diagnose"):
+        def of_the_server(command, runs=RUNS):
+            before = source.cpu()
+            # What it finds is not what is measured.
+            measured = best(command, runs=runs, codes=(0, 1, 2))
+            return measured, f"{(source.cpu() - before) / runs:.1f} s of the server's CPU"
+
+        people, note = of_the_server(["redis-cli", "-p", str(source.port), "--memkeys"], runs=1)
+        row("redis-cli --memkeys", people, note=note)
+        keyspace = [TOOL, "diagnose", "keyspace", "-i", source.url]
+        for what, more, limit in (("--full", ["--full"], "≤ 0.20"), ("--via replication", ["--via", "replication"], "")):
+            measured, note = of_the_server([*keyspace, *more])
+            row(f"redis-ops diagnose keyspace {what}", measured, people, limit, note)
+        counted = best([TOOL, "verify", "--file", raw, "--census", "--progress", "none"])
+        row("redis-ops verify --file --census", counted)
+        row("redis-ops diagnose keyspace --file", best([TOOL, "diagnose", "keyspace", "--file", raw], codes=(0, 1, 2)), counted)
 
     if wanted("restore"):
         folder("repository")

@@ -21,8 +21,8 @@ use streams::DeadPending;
 /// Aux fields that are of use, and how long they may be.
 const AUX: &[&str] = &["redis-ver", "valkey-ver", "ctime", "used-mem"];
 const LONGEST_AUX: usize = 64;
-/// So many keys of a file of others are compared with each other: 40 MiB at most while the table grows.
-const KEYS_COMPARED: u64 = 1 << 20;
+/// So many keys of a file of others are compared with each other: they take 39 MiB.
+const KEYS_COMPARED: u64 = 3 << 20;
 
 /// What reading all of a backup tells.
 #[derive(Debug, Clone, PartialEq, Default)]

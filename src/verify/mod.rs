@@ -184,7 +184,7 @@ pub struct FileReport {
     pub inspected: Option<Inspected>,
 }
 
-/// Keys of a file among which the same one twice is looked for: this many take 128 MiB, and up to a quarter more.
+/// Keys of a file among which the same one twice is looked for: this many take 101 MiB.
 pub const COMPARED_KEYS: u64 = 8 << 20;
 
 /// Verifies an RDB file that somebody has: `.rdb`, `.rdb.gz`, `.rdb.zst`, `-`; and loads it into a throwaway server, if there are
