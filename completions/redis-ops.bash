@@ -713,7 +713,7 @@ _redis__ops() {
                     return 0
                     ;;
                 --sort)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "clients memory idle output time count keys" -- "${cur}"))
                     return 0
                     ;;
                 --fail-on)

@@ -348,15 +348,21 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -s v -l verbos
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -s y -l yes -d 'Answers the one question that a destructive command asks'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -l hide-keys -d 'Shows a hash in place of every key name'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l window -d 'How long rates are measured' -r
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l since -d 'Only what happened in this last time' -r
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l watch -d 'Looks again and again' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l window -d 'How long rates are measured; 1s if nothing is said' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l since -d 'Counts from the last run that is so old on, in place of the window' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l watch -d 'Looks again and again, with this pause, until interrupted' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l via -d 'How keys are read: by commands, or as a replica gets them (every key, no keyspace hits, one fork)' -r -f -a "commands\t'a sample, or all of them with --full'
 replication\t'all of them, as a replica gets them'"
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l profile -d 'What the server is for, such as cache; the rules differ' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l profile -d 'What the server is for: cache, store, queue or session; the rules differ. auto guesses' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l memory-limit -d 'Memory of the server\'s container, such as 2GiB: INFO shows the machine\'s' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l top -d 'How many entries lists have' -r
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l sort -d 'What lists are sorted by' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l sort -d 'What lists are sorted by' -r -f -a "clients\t'connections of one owner: the most first'
+memory\t'what takes most memory: connections, beginnings of keys'
+idle\t'connections that were silent longest'
+output\t'connections for which most output waits'
+time\t'slow commands that took most time'
+count\t'slow commands that came most often'
+keys\t'beginnings that most keys have'"
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l fail-on -d 'From which severity on the answer is no' -r -f -a "warning\t'exit 1 for a warning, 2 for a critical finding'
 critical\t'exit 2 for a critical finding, 0 for a warning'
 never\t'exit 0 whatever is found'"

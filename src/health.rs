@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::connection::{AuthenticationFault, ConnectError, ConnectFault, Node, Retry, ServerError};
+use crate::figures::{self, count};
 use crate::introspection::{NodeRole, ServerFacts};
 use crate::replies::Info;
 use crate::status::Status;
@@ -154,6 +155,10 @@ fn down(code: &'static str, text: String, rtt: Option<Duration>) -> Health {
     }
 }
 
+fn span(seconds: u64) -> String {
+    figures::span(Duration::from_secs(seconds))
+}
+
 fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }
@@ -191,11 +196,12 @@ pub fn judge(info: &Info, level: Level, rtt: Duration) -> Health {
     let mut reasons: Vec<(Level, Reason)> = Vec::new();
     let mut because = |level, code, text: String| reasons.push((level, Reason { code, text }));
     if facts.loading {
-        let eta = info.u64("loading_eta_seconds").map(|eta| format!(", about {eta} s to go")).unwrap_or_default();
+        let eta = info.u64("loading_eta_seconds").map(|eta| format!(", about {} to go", span(eta))).unwrap_or_default();
         because(Level::Ready, "loading", format!("it is loading its data{eta}"));
     }
     if let Some(primary) = facts.primary.as_ref().filter(|primary| !primary.up) {
-        let since = primary.down_seconds.map_or("it never was up".to_owned(), |seconds| format!("for {seconds} s"));
+        let since =
+            primary.down_seconds.map_or("it never was up".to_owned(), |seconds| format!("for {}", span(seconds)));
         because(
             Level::Ready,
             "master_down",
@@ -228,7 +234,10 @@ pub fn judge(info: &Info, level: Level, rtt: Duration) -> Health {
         // Nobody is turned away yet: this never takes it down.
         reasons.push((
             Level::Writable,
-            Reason { code: "too_many_clients", text: format!("{clients} of {limit} connections are taken") },
+            Reason {
+                code: "too_many_clients",
+                text: format!("{} of {} connections are taken", count(clients), count(limit)),
+            },
         ));
     }
     let fails = |(needs, reason): &(Level, Reason)| {

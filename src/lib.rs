@@ -11,12 +11,13 @@
 //! floor 2   capture examination comparison rules                              what several operations do
 //! floor 1   repository census introspection finding progress status           words that the floors above share
 //! floor 0b  connection storage                                                talking: Redis, a place for objects
-//! floor 0a  rdb codec replies                                                 bytes: the RDB format, compression, INFO & co.
+//! floor 0a  rdb codec replies figures                                         bytes: the RDB format, compression, INFO & co.
 //! ```
 //!
 //! What must always hold is written down in `ARCHITECTURE.md`.
 
 pub mod codec;
+pub mod figures;
 pub mod rdb;
 pub mod replies;
 

@@ -49,7 +49,7 @@ pub struct Settings {
     /// Entries in lists.
     pub top: u64,
     /// What lists are sorted by; `None`: as the topic has it.
-    pub sort: Option<String>,
+    pub sort: Option<Sort>,
     /// From which severity on the answer is no.
     pub fail_on: FailOn,
     /// What the settings file says about rules.
@@ -79,6 +79,19 @@ pub enum Via {
     Commands,
     /// All, as a replica gets them: no keyspace hits, but a fork.
     Replication,
+}
+
+/// What lists are sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it, and the help says more")]
+pub enum Sort {
+    Clients,
+    Memory,
+    Idle,
+    Output,
+    Time,
+    Count,
+    Keys,
 }
 
 /// What is looked at.
@@ -207,6 +220,7 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
 }
 
 fn options(settings: &Settings, context: &Context) -> Result<diagnose::Options> {
+    settings.topic.can_sort_by(settings.sort)?;
     let topics = match settings.topic {
         Topic::All => rules::Topic::ALL.to_vec(),
         Topic::Memory => vec![rules::Topic::Memory],
@@ -261,9 +275,10 @@ fn outcome(report: &Report, subject: &str, settings: &Settings, context: &Contex
     };
     let hidden = answer::Hidden::new(report, context.keys);
     let top = usize::try_from(settings.top).unwrap_or(usize::MAX);
-    let view = View { printer: &context.printer, subject, top, sort: settings.sort.as_deref(), trend };
+    let since = settings.since.and(report.snapshot.earlier.as_ref()).map(|earlier| earlier.seconds);
+    let view = View { printer: &context.printer, subject, top, sort: settings.sort, trend, since };
     let text = match context.format {
-        Format::Nagios => answer::nagios(report, status),
+        Format::Nagios => answer::one_line(report, status),
         Format::Junit => answer::junit(report, subject),
         _ => render::render(report, status, &view),
     };
@@ -274,6 +289,24 @@ fn outcome(report: &Report, subject: &str, settings: &Settings, context: &Contex
         outcome = outcome.field(name, hidden.value(value));
     }
     (outcome, text)
+}
+
+impl Topic {
+    /// Its lists can be sorted so: else nothing would happen, and nobody would know why.
+    fn can_sort_by(self, sort: Option<Sort>) -> Result<(), Misuse> {
+        let (can, hint) = match (self, sort) {
+            (_, None) | (Self::All, _) => return Ok(()),
+            (Self::Connections, Some(sort)) => (
+                sort != Sort::Keys,
+                "connections by `clients`, `memory`, `idle` or `output`, slow commands by `time` or `count`",
+            ),
+            (Self::Keyspace, Some(sort)) => {
+                (matches!(sort, Sort::Memory | Sort::Keys), "beginnings of keys by `memory` or `keys`")
+            }
+            _ => (false, "`diagnose connections` and `diagnose keyspace` have lists"),
+        };
+        if can { Ok(()) } else { Err(Misuse::usage("this topic has no list that is sorted so").hint(hint)) }
+    }
 }
 
 impl Rules {
@@ -302,16 +335,24 @@ impl Rules {
                 maxmemory: expect.maxmemory.unwrap_or(false),
                 persistence: false,
             },
-            limits: rules::Limits(self.thresholds.clone()),
+            limits: rules::Limits(self.thresholds.iter().map(|(id, limits)| (named(id), limits.clone())).collect()),
             mutes: self
                 .mute
                 .iter()
-                .map(|mute| rules::Mute { rule: mute.rule.clone(), until: mute.until, reason: mute.reason.clone() })
+                .map(|mute| rules::Mute { rule: named(&mute.rule), until: mute.until, reason: mute.reason.clone() })
                 .collect(),
             memory_limit: self.memory_limit,
             nic_mbps: self.nic_mbps,
         };
-        settings.check().map_err(|error| Misuse::settings(error.to_string()))?;
+        settings.check().map_err(|error| {
+            let known = "`redis-ops explain RULE` tells what there is";
+            Misuse::settings(format!("the `diagnose` block of the settings: {error}")).hint(known)
+        })?;
         Ok(settings)
     }
+}
+
+/// A rule's name in whatever case it was typed.
+fn named(id: &str) -> String {
+    rules::by_id(id.trim()).map_or_else(|| id.to_owned(), |rule| rule.id.to_owned())
 }

@@ -40,7 +40,8 @@ pub async fn run(settings: &Settings, _context: &Context) -> Result<Outcome> {
 fn unknown(typed: &str) -> Misuse {
     let known: Vec<&Rule> = rules::all().collect();
     let topic = typed.chars().next().map(|letter| letter.to_ascii_uppercase());
-    let near: Vec<&str> = known.iter().filter(|rule| rule.id.chars().next() == topic).map(|rule| rule.id).collect();
+    let mut near: Vec<&str> = known.iter().filter(|rule| rule.id.chars().next() == topic).map(|rule| rule.id).collect();
+    near.sort_unstable();
     let hint = if near.is_empty() {
         let first: Vec<String> = rules::Topic::ALL
             .into_iter()

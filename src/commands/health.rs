@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::table::{Table, verdict};
 use super::which::Server;
-use super::{Context, Format, Outcome};
+use super::{Context, Format, Outcome, nagios};
 use crate::health::{self, Health, Level};
 use crate::printer::Printer;
 use crate::printer::words::{count, escape, span};
@@ -27,7 +27,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let health = health::check(&settings.server.node, settings.require).await;
     let status = health.health.status();
     let text = match context.format {
-        Format::Nagios => nagios(&health, status),
+        Format::Nagios => one_line(&health, status),
         _ => table(&health, status, &settings.server.instance, &context.printer),
     };
     let mut outcome =
@@ -70,18 +70,12 @@ fn sentence(health: &Health) -> String {
     }
 }
 
-fn nagios(health: &Health, status: Status) -> String {
-    let word = match status {
-        Status::Ok => "OK",
-        Status::Warning => "WARNING",
-        Status::Failed => "CRITICAL",
-        Status::Unknown => "UNKNOWN",
-    };
+fn one_line(health: &Health, status: Status) -> String {
     let mut numbers = Vec::new();
     numbers.extend(health.rtt_ms.map(|rtt| format!("rtt={rtt}ms;;;0;")));
     numbers.extend(health.connected_clients.map(|clients| format!("connected_clients={clients};;;0;")));
     numbers.extend(health.used_memory.map(|bytes| format!("used_memory={bytes}B;;;0;")));
-    format!("REDIS {word} - {} | {}", sentence(health).replace(['|', '\n'], " "), numbers.join(" "))
+    nagios::about("REDIS", status, &sentence(health), &numbers)
 }
 
 #[cfg(test)]

@@ -3,8 +3,14 @@
 
 use crate::status::Status;
 
-/// The line. Numbers have a name, a value and a unit (`s`, `B`, or nothing).
+/// The line about our own work. Numbers have a name, a value and a unit (`s`, `B`, or nothing).
 pub fn line(status: Status, sentence: &str, numbers: &[(&str, f64, &str)]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(|(name, value, unit)| format!("'{name}'={value}{unit}")).collect();
+    about("REDIS-OPS", status, sentence, &numbers)
+}
+
+/// The line about a service, with numbers as the guidelines write them.
+pub fn about(service: &str, status: Status, sentence: &str, numbers: &[String]) -> String {
     let state = match status {
         Status::Ok => "OK",
         Status::Warning => "WARNING",
@@ -13,11 +19,10 @@ pub fn line(status: Status, sentence: &str, numbers: &[(&str, f64, &str)]) -> St
     };
     // A bar begins the numbers, and a line end the long text.
     let sentence = sentence.replace('|', "/").replace(['\n', '\r'], " ");
-    let numbers: Vec<String> = numbers.iter().map(|(name, value, unit)| format!("'{name}'={value}{unit}")).collect();
     if numbers.is_empty() {
-        format!("REDIS-OPS {state} - {sentence}")
+        format!("{service} {state} - {sentence}")
     } else {
-        format!("REDIS-OPS {state} - {sentence} | {}", numbers.join(" "))
+        format!("{service} {state} - {sentence} | {}", numbers.join(" "))
     }
 }
 

@@ -6,12 +6,26 @@
 use std::io;
 use std::path::Path;
 
-use crate::printer::words::width_of;
+use super::{Context, Format};
+use crate::printer::words::{Keys, width_of};
 use crate::printer::{Choices, Printer};
 
 /// A terminal of so many columns without colour; `None`: a pipe.
 pub fn printer(width: Option<u16>) -> Printer {
     Printer::over(Choices { width, ..Choices::plain() }, Box::new(io::sink()), Box::new(io::sink()))
+}
+
+/// What a command gets, with this printer and a clock that stands still.
+pub fn context(printer: &Printer) -> Context {
+    Context {
+        printer: printer.clone(),
+        format: Format::Table,
+        progress: super::bars::Mode::None,
+        cancel: tokio_util::sync::CancellationToken::new(),
+        now: "2026-11-23T04:00:00Z".parse().expect("a moment"),
+        yes: false,
+        keys: Keys::Shown,
+    }
 }
 
 /// Compares the same thing on a terminal of 80 and of 160 columns, and in a pipe.

@@ -20,7 +20,7 @@ use crate::printer::words;
 use crate::repository::Repository;
 use crate::repository::manifest::{Manifest, StructureState};
 use crate::status::Status;
-use crate::verify::{self, at_rest::AtRest};
+use crate::verify::{self, FileReport, at_rest::AtRest};
 
 /// `census.bin` may not be longer than this, in bytes.
 const CENSUS_LIMIT: u64 = 16 << 20;
@@ -66,6 +66,18 @@ async fn show_stored(repository: &Repository, manifest: &Manifest, context: &Con
     let rest = rest.ok().flatten();
     let objects = repository.objects(manifest).await?;
 
+    let text = stored_text(manifest, rest.as_ref(), context);
+    let objects: Vec<Value> =
+        objects.iter().map(|object| json!({"key": object.key, "length": object.length})).collect();
+    Ok(Outcome::new(Status::Ok)
+        .field("backup", manifest)
+        .field("census", manifest.census.as_ref().map(|summary| contents::to_json(summary, rest.as_ref(), context)))
+        .field("objects", objects)
+        .text(text))
+}
+
+/// A backup for people: what its manifest says, what is in it, and the verdict.
+fn stored_text(manifest: &Manifest, rest: Option<&Census>, context: &Context) -> String {
     let mut about = Table::pairs();
     about.row(["backup", &format!("{}/{}", manifest.instance, manifest.id)]);
     let taken = manifest.finished_at - manifest.created_at;
@@ -107,7 +119,7 @@ async fn show_stored(repository: &Repository, manifest: &Manifest, context: &Con
     }
     let mut text = vec![about.render(&context.printer)];
     if let Some(summary) = &manifest.census {
-        text.push(contents::to_text(summary, rest.as_ref(), context));
+        text.push(contents::to_text(summary, rest, context));
     }
     let sentence = match (&manifest.census, manifest.structure.state) {
         (Some(census), StructureState::Verified) => {
@@ -121,13 +133,7 @@ async fn show_stored(repository: &Repository, manifest: &Manifest, context: &Con
         _ => format!("the structure was understood up to byte {} only", manifest.structure.understood_up_to),
     };
     text.push(verdict(&context.printer, Status::Ok, &sentence));
-    let objects: Vec<Value> =
-        objects.iter().map(|object| json!({"key": object.key, "length": object.length})).collect();
-    Ok(Outcome::new(Status::Ok)
-        .field("backup", manifest)
-        .field("census", manifest.census.as_ref().map(|summary| contents::to_json(summary, rest.as_ref(), context)))
-        .field("objects", objects)
-        .text(text.join("\n\n")))
+    text.join("\n\n")
 }
 
 /// Buckets, histogram and largest keys; `None` where the backup has none.
@@ -144,16 +150,24 @@ async fn show_file(file: &File, context: &Context) -> Result<Outcome> {
     let found = verify::file(file.path(), true, None, moment_ms, threads(), progress.as_ref(), &context.cancel).await;
     progress.finish();
     let found = found.with_context(|| format!("read {file}"))?;
-    let mut text = Vec::new();
     let mut outcome = Outcome::new(found.report.status).field("file", file.to_string());
     if let Some(inspected) = &found.inspected {
-        text.push(about_file(file, inspected, found.report.census.as_ref()).render(&context.printer));
         outcome = outcome.field("rdb", rdb_json(inspected));
     }
     if let Some(census) = &found.report.census {
-        let summary = examination::summarize(census);
-        text.push(contents::to_text(&summary, Some(census), context));
-        outcome = outcome.field("census", contents::to_json(&summary, Some(census), context));
+        outcome = outcome.field("census", contents::to_json(&examination::summarize(census), Some(census), context));
+    }
+    Ok(outcome.field("findings", &found.report.findings).text(file_text(&file.to_string(), &found, context)))
+}
+
+/// A file for people.
+fn file_text(name: &str, found: &FileReport, context: &Context) -> String {
+    let mut text = Vec::new();
+    if let Some(inspected) = &found.inspected {
+        text.push(about_file(name, inspected, found.report.census.as_ref()).render(&context.printer));
+    }
+    if let Some(census) = &found.report.census {
+        text.push(contents::to_text(&examination::summarize(census), Some(census), context));
     }
     let mut table = Table::new(&["severity", "finding", "what"]);
     for finding in &found.report.findings {
@@ -168,13 +182,13 @@ async fn show_file(file: &File, context: &Context) -> Result<Outcome> {
         _ => format!("{}, whole and sound", words::counted(found.report.checked.keys, "key")),
     };
     text.push(verdict(&context.printer, found.report.status, &sentence));
-    Ok(outcome.field("findings", &found.report.findings).text(text.join("\n\n")))
+    text.join("\n\n")
 }
 
 /// What an RDB says of itself, for people.
-fn about_file(file: &File, inspected: &Inspected, census: Option<&Census>) -> Table {
+fn about_file(name: &str, inspected: &Inspected, census: Option<&Census>) -> Table {
     let mut about = Table::pairs();
-    about.row(["file", &words::escape(file.to_string().as_bytes())]);
+    about.row(["file", &words::escape(name.as_bytes())]);
     about.row([
         "rdb",
         &format!(
@@ -219,3 +233,7 @@ pub(super) fn rdb_json(inspected: &Inspected) -> Value {
         "keys": inspected.keys,
     })
 }
+
+#[cfg(test)]
+#[path = "show/screen_tests.rs"]
+mod tests;

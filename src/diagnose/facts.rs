@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::introspection::Snapshot;
+use crate::introspection::{NodeRole, Snapshot};
 use crate::replies::Info;
 use crate::rules::Topic;
 
@@ -11,6 +11,10 @@ use crate::rules::Topic;
 pub enum Shown {
     /// As it is.
     Plain,
+    /// As it is, above the others: it says what they are worth.
+    Above,
+    /// 0 and 1 as no and yes.
+    Flag,
     /// As a size.
     Bytes,
     /// With separators.
@@ -32,7 +36,7 @@ pub enum Shown {
 pub struct Fact {
     /// Its name in JSON, the server's own word where it has one.
     pub name: &'static str,
-    /// Its name in a table.
+    /// Its name in a table; empty: only JSON has it.
     pub label: &'static str,
     /// The value in base units.
     pub value: Value,
@@ -153,8 +157,8 @@ impl List<'_> {
         let (keys, expires) = self.snapshot.keys_and_expires();
         if let Some(profile) = self.snapshot.keyspace.got() {
             let (seen, basis, bytes) = (profile.seen, profile.confidence(), profile.bytes);
-            self.add("looked_at", "looked at", Shown::Plain, Some(basis.into()));
-            self.add("keys_seen", "keys seen", Shown::Count, Some(seen.into()));
+            self.add("looked_at", "looked at", Shown::Above, Some(basis.into()));
+            self.add("keys_seen", "", Shown::Count, Some(seen.into()));
             self.add("bytes_seen", "their bytes", Shown::Bytes, bytes.map(Value::from));
         }
         if !self.info().is_empty() {
@@ -180,11 +184,16 @@ impl List<'_> {
         self.add("appendonly", "append-only file", Shown::Plain, append);
         self.number("aof_current_size", "its size", Shown::Bytes);
         self.number("latest_fork_usec", "last fork", Shown::Micros);
-        self.number("loading", "loading", Shown::Plain);
+        self.number("loading", "loading", Shown::Flag);
     }
 
     fn replication(&mut self) {
-        self.text("role", "role");
+        // Other roles, such as a Sentinel's, in the server's own word.
+        let role = match self.snapshot.server.role {
+            NodeRole::Other => self.info().text("role"),
+            role => Some(role.as_str()),
+        };
+        self.add("role", "role", Shown::Plain, role.map(Value::from));
         self.number("connected_slaves", "replicas", Shown::Count);
         self.text("master_link_status", "link to primary");
         self.number("master_last_io_seconds_ago", "primary last heard", Shown::Seconds);

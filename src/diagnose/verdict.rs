@@ -36,7 +36,11 @@ pub fn sentence_with(report: &Report, show: &dyn Fn(&str, &Value) -> String) -> 
             if passed == 0 && incidents.is_empty() {
                 return format!("nothing could be judged: {skipped} rules skipped");
             }
-            format!("nothing to worry about: {passed} rules passed{notes}, {skipped} skipped")
+            let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
+            format!(
+                "nothing to worry about: {passed} {} passed{notes}{skipped}",
+                if passed == 1 { "rule" } else { "rules" }
+            )
         }
     }
 }
@@ -57,6 +61,7 @@ fn short_evidence(finding: &Finding, show: &dyn Fn(&str, &Value) -> String) -> S
 /// A value without quotes and brackets.
 pub fn plain(value: &Value) -> String {
     match value {
+        Value::String(text) if text.is_empty() => "\"\"".to_owned(),
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(" "),
         Value::Null => "unknown".to_owned(),

@@ -131,6 +131,11 @@ impl Delta {
     }
 }
 
+/// Counters that our own questions alone make grow.
+const ALWAYS_GROW: &[&str] = &["total_commands_processed", "total_net_input_bytes", "total_net_output_bytes"];
+/// What CONFIG RESETSTAT leaves alone (`resetServerStats` in Redis' `server.c`).
+const OUTLIVE_A_RESET: &[&str] = &["master_repl_offset", "used_cpu_", "number_of_cached_scripts"];
+
 impl Snapshot {
     /// A snapshot of nothing but an INFO text.
     pub fn from_info(info: Info, taken_at: DateTime<Utc>) -> Self {
@@ -183,9 +188,20 @@ impl Snapshot {
     /// As [`Snapshot::delta`].
     pub fn since(&self, name: &str, now: u64, then: impl Fn(&Info) -> Option<u64>) -> Result<Delta, String> {
         let earlier = self.comparable()?;
+        if !OUTLIVE_A_RESET.iter().any(|prefix| name.starts_with(prefix)) && self.was_reset(earlier) {
+            return Err("the counters were reset in between (CONFIG RESETSTAT)".to_owned());
+        }
         let before = then(&earlier.info).unwrap_or(0);
         let amount = now.checked_sub(before).ok_or_else(|| format!("`{name}` was reset in between"))?;
         Ok(Delta { amount, seconds: earlier.seconds })
+    }
+
+    /// One of the counters that grow with everything a server does went back: whatever the others say now is not what they gained.
+    fn was_reset(&self, earlier: &Earlier) -> bool {
+        ALWAYS_GROW.iter().any(|name| match (earlier.info.u64(name), self.info.u64(name)) {
+            (Some(before), Some(now)) => now < before,
+            _ => false,
+        })
     }
 
     /// The earlier INFO, if counters can be compared with it.

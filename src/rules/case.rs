@@ -194,15 +194,3 @@ fn missing(name: &str) -> Skipped {
 pub(super) fn percent(share: f64) -> String {
     format!("{:.1}%", share * 100.0)
 }
-
-/// Bytes as a person reads them, for sentences.
-pub(super) fn human(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if value < 1024.0 {
-            return if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") };
-        }
-        value /= 1024.0;
-    }
-    format!("{value:.1} TiB")
-}

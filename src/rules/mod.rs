@@ -61,6 +61,8 @@ pub struct Judgement {
     pub passed: Vec<&'static str>,
     /// Findings that are muted.
     pub muted: Vec<Muted>,
+    /// Mutes that have ended, of rules that found something: whoever wrote one wonders why it speaks.
+    pub mutes_ended: Vec<Mute>,
 }
 
 /// A rule that could not be judged.
@@ -107,6 +109,8 @@ pub fn examine(snapshot: &Snapshot, topics: &[Topic], settings: &RuleSettings) -
             }
         }
     }
+    let speaks = |mute: &&Mute| judgement.findings.iter().any(|finding| finding.id == mute.rule);
+    judgement.mutes_ended = settings.ended(snapshot.taken_at).filter(speaks).cloned().collect();
     judgement.findings = causes_first(judgement.findings);
     judgement
 }

@@ -1,8 +1,10 @@
 //! P01–P12: persistence, and whether the next backup or restore will fail.
 
-use super::case::{Case, human, percent, skip};
+use super::case::{Case, percent, skip};
 use super::rule::{Judged, RULE, Rule, Topic};
 use super::settings::Profile;
+use crate::figures;
+use crate::finding::{Finding, Severity};
 use crate::introspection::Part;
 
 const P: Rule = Rule { topic: Topic::Persistence, ..RULE };
@@ -103,7 +105,7 @@ const SAVES: &[Rule] = &[
         title: "there is no recent backup",
         reads: "the repository",
         limits: &[("warning", 86_400.0), ("critical", 604_800.0)],
-        threshold: "the last backup is {warning} s or {critical} s old; without one a warning with `expect.backup`",
+        threshold: "the last backup is {warning} s or {critical} s old, or there is none (a warning); information only unless `expect.backup` or a profile that is set asks for one",
         why: "what is on the server's disk goes with the server",
         fix: &["redis-ops backup"],
         examine: backup,
@@ -266,7 +268,7 @@ fn no_durability(case: &Case<'_>) -> Judged {
     }
     let replicas = case.number_or_zero("connected_slaves");
     let primary = case.snapshot.info.get("role") == Some("master");
-    let asked = case.expect().persistence || (case.settings().profile.is_some() && case.profile != Profile::Cache);
+    let asked = case.expect().persistence || is_said_to_be_more_than_a_cache(case);
     let (keys, _) = case.snapshot.keys_and_expires();
     let finding = if primary && replicas > 0 && keys > 0 {
         case.critical()
@@ -282,11 +284,18 @@ fn backup(case: &Case<'_>) -> Judged {
     if matches!(case.snapshot.backup_age_seconds, Part::NotAsked) {
         return skip("no repository is named (`--repository`)");
     }
-    match case.snapshot.backup_age_seconds.need("the repository")? {
-        None if case.expect().backup => Ok(Some(case.warning().evidence("backups", 0))),
-        None => Ok(Some(case.info().evidence("backups", 0))),
-        Some(age) => Ok(case.grade(*age as f64).map(|finding| finding.evidence("age_seconds", *age))),
-    }
+    let finding = match case.snapshot.backup_age_seconds.need("the repository")? {
+        None => Some(case.warning().evidence("backups", 0)),
+        Some(age) => case.grade(*age as f64).map(|finding| finding.evidence("age_seconds", *age)),
+    };
+    // Not every server is worth a backup: that this one is, somebody has to say.
+    let asked = case.expect().backup || is_said_to_be_more_than_a_cache(case);
+    Ok(finding.map(|finding| if asked { finding } else { Finding { severity: Severity::Info, ..finding } }))
+}
+
+/// What a guess of ours is not enough for.
+fn is_said_to_be_more_than_a_cache(case: &Case<'_>) -> bool {
+    case.settings().profile.is_some_and(|profile| profile != Profile::Cache)
 }
 
 fn aof_failed(case: &Case<'_>) -> Judged {
@@ -337,9 +346,9 @@ fn bloated(case: &Case<'_>) -> Judged {
     let finding = if now as f64 >= due * case.limit("critical") { case.critical() } else { case.warning() };
     Ok(Some(
         finding
-            .evidence("aof_current_size", human(now))
-            .evidence("aof_base_size", human(base))
-            .evidence("due_at", human(due as u64)),
+            .evidence("aof_current_size", figures::bytes(now))
+            .evidence("aof_base_size", figures::bytes(base))
+            .evidence("due_at", figures::bytes(due as u64)),
     ))
 }
 

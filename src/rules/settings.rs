@@ -1,11 +1,13 @@
 //! What a person may say about the rules: what a server is for, what it should have, other limits, mutes.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::rule::Rule;
+use crate::figures;
 use crate::introspection::Snapshot;
 
 /// What a server is for: full memory is normal for a cache and the end for a store.
@@ -61,6 +63,12 @@ pub struct Mute {
     pub reason: String,
 }
 
+impl Mute {
+    fn has_ended(&self, now: DateTime<Utc>) -> bool {
+        self.until.is_some_and(|day| now.date_naive() >= day)
+    }
+}
+
 /// Limits that override the rules' own, by rule and name.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -77,7 +85,7 @@ impl Limits {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
     /// No rule has this number.
-    #[error("there is no rule {0}")]
+    #[error("there is no rule `{0}`")]
     NoSuchRule(String),
     /// The rule has no limit of this name.
     #[error("rule {rule} has no limit `{name}`; it has: {known}")]
@@ -138,7 +146,12 @@ impl RuleSettings {
 
     /// The mute that silences a rule at a moment.
     pub fn mute_of(&self, id: &str, now: DateTime<Utc>) -> Option<&Mute> {
-        self.mutes.iter().find(|mute| mute.rule == id && mute.until.is_none_or(|day| now.date_naive() < day))
+        self.mutes.iter().find(|mute| mute.rule == id && !mute.has_ended(now))
+    }
+
+    /// Mutes that silence nothing any more.
+    pub fn ended(&self, now: DateTime<Utc>) -> impl Iterator<Item = &Mute> {
+        self.mutes.iter().filter(move |mute| mute.has_ended(now))
     }
 
     /// A rule's threshold in words, with the limits that hold.
@@ -146,9 +159,10 @@ impl RuleSettings {
         let mut text = rule.threshold.to_owned();
         for (name, _) in rule.limits {
             let value = self.limits.get(rule, name).unwrap_or_default();
+            text = text.replace(&format!("{{{name}}} s"), &seconds(value));
             text = text.replace(&format!("{{{name}}}"), &number(value));
             text = text.replace(&format!("{{{name}%}}"), &format!("{} %", number(value * 100.0)));
-            text = text.replace(&format!("{{{name}B}}"), &super::case::human(value as u64));
+            text = text.replace(&format!("{{{name}B}}"), &figures::bytes(value as u64));
         }
         text
     }
@@ -156,5 +170,14 @@ impl RuleSettings {
 
 fn number(value: f64) -> String {
     let rounded = (value * 100.0).round() / 100.0;
-    format!("{rounded}")
+    if rounded >= 1000.0 && rounded.fract() == 0.0 { figures::count(rounded as u64) } else { format!("{rounded}") }
+}
+
+/// Below two minutes people think in seconds.
+fn seconds(value: f64) -> String {
+    if value >= 120.0 && value.is_finite() {
+        figures::span(Duration::from_secs(value as u64))
+    } else {
+        format!("{} s", number(value))
+    }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Top-level modules, lowest floor first.
 const FLOORS: &[&[&str]] = &[
-    &["codec", "rdb", "replies"],
+    &["codec", "figures", "rdb", "replies"],
     &["connection", "storage"],
     &["census", "finding", "introspection", "progress", "repository", "status"],
     &["capture", "comparison", "examination", "rules"],

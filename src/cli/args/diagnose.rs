@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 
 use super::{Database, Stored, values};
-use crate::commands::diagnose::{FailOn, Topic, Via};
+use crate::commands::diagnose::{FailOn, Sort, Topic, Via};
 use crate::commands::metrics::Listen;
 use crate::health::Level;
 
@@ -23,13 +23,13 @@ pub struct Diagnose {
     /// What to look at.
     #[arg(value_enum)]
     pub topic: Topic,
-    /// How long rates are measured.
+    /// How long rates are measured; 1s if nothing is said.
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub window: Option<Duration>,
-    /// Only what happened in this last time.
+    /// Counts from the last run that is so old on, in place of the window.
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub since: Option<Duration>,
-    /// Looks again and again.
+    /// Looks again and again, with this pause, until interrupted.
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub watch: Option<Duration>,
     /// Looks at every key rather than at a sample.
@@ -38,7 +38,7 @@ pub struct Diagnose {
     /// How keys are read: by commands, or as a replica gets them (every key, no keyspace hits, one fork).
     #[arg(long, value_enum, value_name = "HOW", default_value_t, conflicts_with_all = ["backup_id", "file", "from"])]
     pub via: Via,
-    /// What the server is for, such as cache; the rules differ.
+    /// What the server is for: cache, store, queue or session; the rules differ. auto guesses.
     #[arg(long)]
     pub profile: Option<String>,
     /// Memory of the server's container, such as 2GiB: INFO shows the machine's.
@@ -48,8 +48,8 @@ pub struct Diagnose {
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub top: u64,
     /// What lists are sorted by.
-    #[arg(long, value_name = "FIELD")]
-    pub sort: Option<String>,
+    #[arg(long, value_enum, value_name = "FIELD")]
+    pub sort: Option<Sort>,
     /// From which severity on the answer is no.
     #[arg(long, value_enum, value_name = "SEVERITY", default_value_t)]
     pub fail_on: FailOn,

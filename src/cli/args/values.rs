@@ -190,6 +190,15 @@ choices! {
         Commands = "commands", "a sample, or all of them with --full";
         Replication = "replication", "all of them, as a replica gets them";
     }
+    diagnose::Sort {
+        Clients = "clients", "connections of one owner: the most first";
+        Memory = "memory", "what takes most memory: connections, beginnings of keys";
+        Idle = "idle", "connections that were silent longest";
+        Output = "output", "connections for which most output waits";
+        Time = "time", "slow commands that took most time";
+        Count = "count", "slow commands that came most often";
+        Keys = "keys", "beginnings that most keys have";
+    }
     crate::health::Level {
         Live = "live", "it answers";
         Ready = "ready", "it serves: not loading, it persists, a replica has its primary";
@@ -202,7 +211,7 @@ choices! {
         Persistence = "persistence", "RDB and AOF";
         Replication = "replication", "links, lag and backlog";
         Security = "security", "users, passwords and exposure";
-        Patterns = "patterns", "how commands are used";
+        Patterns = "patterns", "locks, sessions, caches, queues and names: what applications get wrong";
         All = "all", "everything";
     }
 }

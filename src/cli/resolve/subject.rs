@@ -106,7 +106,7 @@ impl Resolver<'_> {
             full: typed.full,
             via: typed.via,
             top: typed.top,
-            sort: typed.sort.clone(),
+            sort: typed.sort,
             fail_on: typed.fail_on,
             rules,
             repository,

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::lists;
 use super::render::View;
+use crate::commands::nagios;
 use crate::diagnose::{Report, facts, object, plain, sentence};
 use crate::finding::Severity;
 use crate::printer::words::Keys;
@@ -66,13 +67,7 @@ pub fn fields(report: &Report, subject: &str, view: &View<'_>) -> Vec<(&'static 
 }
 
 /// One line: the state, the sentence, and numbers behind a bar.
-pub fn nagios(report: &Report, status: Status) -> String {
-    let word = match status {
-        Status::Ok => "OK",
-        Status::Warning => "WARNING",
-        Status::Failed => "CRITICAL",
-        Status::Unknown => "UNKNOWN",
-    };
+pub fn one_line(report: &Report, status: Status) -> String {
     let info = &report.snapshot.info;
     let number = |label: &str, name: &str, unit: &str| Some(format!("{label}={}{unit};;;0;", info.u64(name)?));
     let numbers: Vec<String> = [
@@ -84,9 +79,7 @@ pub fn nagios(report: &Report, status: Status) -> String {
     .into_iter()
     .flatten()
     .collect();
-    // A bar inside the sentence would end it.
-    let sentence = sentence(report).replace(['|', '\n'], " ");
-    format!("REDIS {word} - {sentence} | {}", numbers.join(" "))
+    nagios::about("REDIS", status, &sentence(report), &numbers)
 }
 
 /// One test case a rule: failed, skipped, or passed.

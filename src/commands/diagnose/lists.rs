@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::Sort;
 use super::render::View;
 use crate::commands::table::Table;
 use crate::diagnose::Report;
-use crate::introspection::keyspace::KeyspaceProfile;
+use crate::introspection::keyspace::{Basis, KeyspaceProfile, Prefix};
 use crate::printer::Style;
 use crate::printer::words::{bytes, count, escape, span};
 use crate::replies::{Client, ClientKind, SlowEntry};
@@ -37,7 +38,7 @@ pub fn of_topic(report: &Report, topic: Topic, view: &View<'_>) -> Vec<String> {
     }
 }
 
-fn groups(clients: &[Client], sort: Option<&str>) -> Vec<Group> {
+fn groups(clients: &[Client], sort: Option<Sort>) -> Vec<Group> {
     let mut groups: BTreeMap<(String, String, String), Group> = BTreeMap::new();
     for client in clients {
         let name = [&client.name, &client.lib_name].into_iter().find(|text| !text.is_empty());
@@ -62,9 +63,9 @@ fn groups(clients: &[Client], sort: Option<&str>) -> Vec<Group> {
     }
     let mut groups: Vec<Group> = groups.into_values().collect();
     let key = |group: &Group| match sort {
-        Some("memory") => group.memory,
-        Some("idle") => group.idle,
-        Some("output") => group.output,
+        Some(Sort::Memory) => group.memory,
+        Some(Sort::Idle) => group.idle,
+        Some(Sort::Output) => group.output,
         _ => group.clients,
     };
     groups.sort_by_key(|group| std::cmp::Reverse((key(group), group.memory)));
@@ -106,7 +107,7 @@ struct Pattern {
     owner: String,
 }
 
-fn patterns(entries: &[SlowEntry], sort: Option<&str>) -> Vec<Pattern> {
+fn patterns(entries: &[SlowEntry], sort: Option<Sort>) -> Vec<Pattern> {
     let mut patterns: BTreeMap<String, Pattern> = BTreeMap::new();
     for entry in entries {
         let text = entry.pattern();
@@ -122,7 +123,7 @@ fn patterns(entries: &[SlowEntry], sort: Option<&str>) -> Vec<Pattern> {
         pattern.longest = pattern.longest.max(entry.usec);
     }
     let mut patterns: Vec<Pattern> = patterns.into_values().collect();
-    let by_count = sort == Some("count");
+    let by_count = sort == Some(Sort::Count);
     patterns.sort_by_key(|pattern| std::cmp::Reverse(if by_count { pattern.entries } else { pattern.usec }));
     patterns
 }
@@ -137,19 +138,31 @@ fn slow_log(report: &Report, view: &View<'_>) -> Option<String> {
         table.row([
             escape(pattern.text.as_bytes()),
             count(pattern.entries),
-            format!("{:.1}", pattern.usec as f64 / 1000.0),
-            format!("{:.1}", pattern.longest as f64 / 1000.0),
+            milliseconds(pattern.usec),
+            milliseconds(pattern.longest),
             escape(pattern.owner.as_bytes()),
         ]);
     }
     Some(with_more(table.render(view.printer), patterns.len(), view))
 }
 
-fn prefixes(profile: &KeyspaceProfile, view: &View<'_>) -> Option<String> {
+/// `1,602.5`
+fn milliseconds(usec: u64) -> String {
+    let tenths = (usec + 50) / 100;
+    format!("{}.{}", count(tenths / 10), tenths % 10)
+}
+
+/// By memory, as they come, or by how many they are.
+fn sorted(profile: &KeyspaceProfile, sort: Option<Sort>) -> Vec<&Prefix> {
     let mut prefixes: Vec<_> = profile.prefixes.iter().collect();
-    if view.sort == Some("keys") {
+    if sort == Some(Sort::Keys) {
         prefixes.sort_by_key(|prefix| std::cmp::Reverse(prefix.keys));
     }
+    prefixes
+}
+
+fn prefixes(profile: &KeyspaceProfile, view: &View<'_>) -> Option<String> {
+    let prefixes = sorted(profile, view.sort);
     if prefixes.is_empty() {
         return None;
     }
@@ -157,20 +170,27 @@ fn prefixes(profile: &KeyspaceProfile, view: &View<'_>) -> Option<String> {
     let mut table =
         Table::new(&["prefix", "keys", "share", "memory", "no ttl", "types"]).numbers(&[1, 2, 3, 4]).cut(&[0, 5]);
     for prefix in prefixes.iter().take(view.top) {
-        let (share, low, _) = profile.share(prefix.keys);
-        let sure = if share > low { format!(" ±{:.1}", (share - low) * 100.0) } else { String::new() };
+        let (share, low, high) = profile.share(prefix.keys);
         let types: Vec<&str> = prefix.types.keys().map(String::as_str).collect();
         let of_memory = if total > 0 { prefix.bytes as f64 / total as f64 * 100.0 } else { 0.0 };
         table.row([
             escaped(&prefix.name),
             count(prefix.keys),
-            format!("{:.1}%{sure}", share * 100.0),
-            format!("{} {of_memory:.0}%", bytes(prefix.bytes)),
+            format!("{:.1}%{}", share * 100.0, sure(profile, share - low, high - share)),
+            format!("{} {of_memory:.0}%{}", bytes(prefix.bytes), sure(profile, prefix.bytes_margin, 0.0)),
             format!("{:.0}%", prefix.without_ttl as f64 / prefix.keys.max(1) as f64 * 100.0),
             escaped(&types.join(" ")),
         ]);
     }
     Some(with_more(table.render(view.printer), prefixes.len(), view))
+}
+
+/// By how many points a share may be off: only of a sample is there anything to say. The larger side counts.
+fn sure(profile: &KeyspaceProfile, below: f64, above: f64) -> String {
+    match profile.basis {
+        Basis::Everything => String::new(),
+        Basis::Sample => format!(" ±{:.1}", below.max(above) * 100.0),
+    }
 }
 
 fn largest(profile: &KeyspaceProfile, view: &View<'_>) -> Option<String> {
@@ -203,7 +223,7 @@ fn with_more(text: String, total: usize, view: &View<'_>) -> String {
 }
 
 /// The lists of a topic for JSON, by name.
-pub fn json_of(report: &Report, topic: Topic, top: usize, sort: Option<&str>) -> Vec<(&'static str, Value)> {
+pub fn json_of(report: &Report, topic: Topic, top: usize, sort: Option<Sort>) -> Vec<(&'static str, Value)> {
     match topic {
         Topic::Connections => {
             let clients = report.snapshot.clients.got().map(|clients| {
@@ -225,7 +245,7 @@ pub fn json_of(report: &Report, topic: Topic, top: usize, sort: Option<&str>) ->
             clients.into_iter().chain(slow).collect()
         }
         Topic::Keyspace => report.snapshot.keyspace.got().map_or_else(Vec::new, |profile| {
-            let prefixes: Vec<_> = profile.prefixes.iter().take(top).collect();
+            let prefixes: Vec<_> = sorted(profile, sort).into_iter().take(top).collect();
             let largest: Vec<_> = profile.largest.iter().take(top).collect();
             vec![("prefixes", json!(prefixes)), ("largest", json!(largest)), ("streams", json!(profile.streams))]
         }),

@@ -6,15 +6,17 @@ use crate::commands::table::{Table, verdict};
 use crate::diagnose::{Fact, Report, Shown, facts, sentence_with};
 use crate::finding::{Finding, Severity};
 use crate::introspection::NodeRole;
-use crate::printer::words::{bytes, count, escape, shorten, span, width_of};
+use crate::printer::words::{bytes, count, counted, escape, shorten, span, width_of};
 use crate::printer::{Printer, Style};
 use crate::rules::Topic;
 use crate::status::Status;
 
-use super::lists;
+use super::{Sort, lists};
 
 /// Cells of a bar.
 const BAR: usize = 20;
+/// The same where two columns of facts share 80 columns.
+const SHORT_BAR: usize = 10;
 /// Rules named in the list of skipped ones before it says how many more.
 const SKIPPED_SHOWN: usize = 8;
 
@@ -27,9 +29,11 @@ pub struct View<'a> {
     /// Entries in lists.
     pub top: usize,
     /// What lists are sorted by.
-    pub sort: Option<&'a str>,
+    pub sort: Option<Sort>,
     /// Numbers of earlier runs for the sparkline: `used_memory`, oldest first.
     pub trend: &'a [u64],
+    /// How old the run is that counters are compared with, in seconds; `None`: they are those of the window.
+    pub since: Option<f64>,
 }
 
 /// The whole report as text.
@@ -42,7 +46,7 @@ pub fn render(report: &Report, status: Status, view: &View<'_>) -> String {
     parts.extend(findings(report, view));
     parts.extend(muted(report, view));
     parts.extend(skipped(report, view));
-    parts.push(receipt(report));
+    parts.push(receipt(report, view));
     let sentence = sentence_with(report, &|name, value| cut(&shown(name, value), view));
     parts.push(verdict(view.printer, status, &escape_line(&sentence)));
     parts.retain(|part| !part.is_empty());
@@ -90,42 +94,50 @@ fn in_lines(first: &str, first_wide: usize, words: &[String], view: &View<'_>) -
 }
 
 fn topic_facts(report: &Report, topic: Topic, view: &View<'_>) -> Option<String> {
-    let facts: Vec<Fact> = facts(&report.snapshot, topic).into_iter().filter(|fact| !fact.value.is_array()).collect();
-    if facts.is_empty() {
+    let (said, facts): (Vec<Fact>, Vec<Fact>) = facts(&report.snapshot, topic)
+        .into_iter()
+        .filter(|fact| !fact.label.is_empty())
+        .partition(|fact| fact.shown == Shown::Above);
+    if facts.is_empty() && said.is_empty() {
         return None;
     }
     // Two facts a line on a terminal of 80 columns, three where there is more; one a line in a pipe.
-    let columns = match view.printer.width() {
-        Some(width) if width >= 120 => 3,
-        Some(_) => 2,
-        None => 1,
+    let (columns, bar) = match view.printer.width() {
+        Some(width) if width >= 120 => (3, BAR),
+        Some(_) => (2, SHORT_BAR),
+        None => (1, BAR),
     };
     let mut table = Table::pairs();
     let rows = facts.len().div_ceil(columns);
     for row in 0..rows {
         let cells = (0..columns).flat_map(|column| match facts.get(column * rows + row) {
-            Some(fact) => [fact.label.to_owned(), value(fact)],
+            Some(fact) => [fact.label.to_owned(), value(fact, bar)],
             None => [String::new(), String::new()],
         });
         table.row(cells.collect::<Vec<_>>());
     }
-    let title = view.printer.paint(Style::Bold, &topic.name().to_uppercase());
-    let trend = if topic == Topic::Memory { sparkline(view.trend) } else { String::new() };
-    Some(format!("{title}{trend}\n{}", table.render(view.printer)))
+    let name = topic.name().to_uppercase();
+    let mut rest = if topic == Topic::Memory { sparkline(view.trend) } else { String::new() };
+    rest.extend(said.iter().map(|fact| format!("  {}", value(fact, bar))));
+    let title = view.printer.folded(&format!("{name}{rest}"));
+    let title = title.replacen(&name, &view.printer.paint(Style::Bold, &name), 1);
+    let lines = [title, table.render(view.printer)];
+    Some(lines.into_iter().filter(|lines| !lines.is_empty()).collect::<Vec<_>>().join("\n"))
 }
 
 /// A value as people read it.
-pub fn value(fact: &Fact) -> String {
+pub fn value(fact: &Fact, cells: usize) -> String {
     let number = || fact.value.as_f64().unwrap_or(0.0);
     match fact.shown {
         Shown::Plain if fact.value.as_str() == Some("") => "none".to_owned(),
-        Shown::Plain => escape(crate::diagnose::plain(&fact.value).as_bytes()),
+        Shown::Flag => if fact.value.as_u64() == Some(0) { "no" } else { "yes" }.to_owned(),
+        Shown::Plain | Shown::Above => escape(crate::diagnose::plain(&fact.value).as_bytes()),
         Shown::Bytes => match fact.value.as_i64() {
             Some(negative) if negative < 0 => format!("-{}", bytes(negative.unsigned_abs())),
             _ => bytes(fact.value.as_u64().unwrap_or(0)),
         },
         Shown::Count => count(fact.value.as_u64().unwrap_or(0)),
-        Shown::Share => format!("{} {:.0}%", bar(number()), number() * 100.0),
+        Shown::Share => format!("{} {:.0}%", bar(number(), cells), number() * 100.0),
         Shown::Percent => format!("{:.1}%", number() * 100.0),
         Shown::Seconds => span(std::time::Duration::from_secs(fact.value.as_u64().unwrap_or(0))),
         Shown::Micros => format!("{:.2} ms", number() / 1000.0),
@@ -135,9 +147,9 @@ pub fn value(fact: &Fact) -> String {
 }
 
 /// `[########------------]`
-fn bar(share: f64) -> String {
-    let full = (share.clamp(0.0, 1.0) * BAR as f64).round() as usize;
-    format!("[{}{}]", "#".repeat(full), "-".repeat(BAR - full))
+fn bar(share: f64, cells: usize) -> String {
+    let full = (share.clamp(0.0, 1.0) * cells as f64).round() as usize;
+    format!("[{}{}]", "#".repeat(full), "-".repeat(cells - full))
 }
 
 /// Eight heights; nothing with fewer than two numbers.
@@ -214,25 +226,30 @@ fn cut(text: &str, view: &View<'_>) -> String {
 /// Sizes are evident from the names of fields.
 fn shown(name: &str, value: &Value) -> String {
     const SIZES: &[&str] = &["memory", "bytes", "omem", "buffers", "backlog_size", "limit", "mem_"];
+    // A number that names something is not counted.
+    if name == "slot" || name.ends_with("id") {
+        return crate::diagnose::plain(value);
+    }
     match value.as_u64() {
         Some(number) if number >= 10_000 && SIZES.iter().any(|size| name.contains(size)) => bytes(number),
         Some(number) => count(number),
-        None if value.as_str() == Some("") => "\"\"".to_owned(),
-        None => crate::diagnose::plain(value),
+        None => match value.as_f64() {
+            Some(number) if number >= 10_000.0 => count(number.round() as u64),
+            _ => crate::diagnose::plain(value),
+        },
     }
 }
 
 fn muted(report: &Report, view: &View<'_>) -> Option<String> {
-    let lines: Vec<String> = report
-        .judgement
-        .muted
-        .iter()
-        .map(|muted| {
-            let until = muted.until.as_deref().map(|day| format!(" until {day}")).unwrap_or_default();
-            let line = format!("muted{until}: {} {} ({})", muted.finding.id, muted.finding.title, muted.reason);
-            view.printer.folded(&escape_line(&line))
-        })
-        .collect();
+    let muted = report.judgement.muted.iter().map(|muted| {
+        let until = muted.until.as_deref().map(|day| format!(" until {day}")).unwrap_or_default();
+        format!("muted{until}: {} {} ({})", muted.finding.id, muted.finding.title, muted.reason)
+    });
+    let ended = report.judgement.mutes_ended.iter().map(|mute| {
+        let day = mute.until.map(|day| day.to_string()).unwrap_or_default();
+        format!("the mute of {} ended on {day} ({}): renew or remove it in the settings", mute.rule, mute.reason)
+    });
+    let lines: Vec<String> = muted.chain(ended).map(|line| view.printer.folded(&escape_line(&line))).collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
@@ -249,7 +266,8 @@ fn skipped(report: &Report, view: &View<'_>) -> Option<String> {
         return None;
     }
     let mut table = Table::pairs();
-    for (reason, ids) in reasons.iter().take(SKIPPED_SHOWN) {
+    for (reason, ids) in reasons.iter_mut().take(SKIPPED_SHOWN) {
+        ids.sort_unstable();
         table.row([format!("skipped {}", ids.join(" ")), escape_line(reason)]);
     }
     let more: usize = reasons.iter().skip(SKIPPED_SHOWN).map(|(_, ids)| ids.len()).sum();
@@ -258,18 +276,24 @@ fn skipped(report: &Report, view: &View<'_>) -> Option<String> {
     Some(format!("{}{rest}", table.render(view.printer)))
 }
 
-fn receipt(report: &Report) -> String {
+fn receipt(report: &Report, view: &View<'_>) -> String {
     let receipt = &report.snapshot.receipt;
     if receipt.commands == 0 {
         return String::new();
     }
-    format!(
-        "probe: {} commands and {} PINGs in {:.1} s, {} keyspace hits added",
-        count(receipt.commands),
-        count(receipt.pings),
-        receipt.seconds,
-        count(receipt.keyspace_hits_added)
-    )
+    let mut text = format!("probe: {}", counted(receipt.commands, "command"));
+    if receipt.pings > 0 {
+        text.push_str(&format!(" and {}", counted(receipt.pings, "PING")));
+    }
+    let hits = counted(receipt.keyspace_hits_added, "keyspace hit");
+    text.push_str(&format!(" in {:.1} s, {hits} added", receipt.seconds));
+    match view.since {
+        Some(seconds) => {
+            let age = span(std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default());
+            format!("since: counters are compared with the run of {age} ago\n{text}")
+        }
+        None => text,
+    }
 }
 
 #[cfg(test)]

@@ -74,7 +74,7 @@ fn slow_log() -> Vec<SlowEntry> {
     ]
 }
 
-fn keyspace() -> KeyspaceProfile {
+fn keyspace(basis: Basis) -> KeyspaceProfile {
     let mut profiler = Profiler::new(0, CompactLimits::default());
     let mut note = |key: &str, kind: &str, ttl_ms, bytes, length| {
         let (bytes, length) = (Some(bytes), Some(length));
@@ -86,7 +86,7 @@ fn keyspace() -> KeyspaceProfile {
         note(&format!("session:{at}"), "string", None, 568, 500);
         note(&format!("user:{at}"), "hash", Some(86_400_000), 120, 3);
     }
-    profiler.finish(Basis::Everything, 802)
+    profiler.finish(basis, if basis == Basis::Everything { 802 } else { 5_000_000 })
 }
 
 fn findings() -> Vec<Finding> {
@@ -117,7 +117,7 @@ fn report(topics: &[Topic]) -> Report {
     let mut snapshot = snapshot();
     snapshot.clients = Part::Got(clients());
     snapshot.slowlog = Part::Got(slow_log());
-    snapshot.keyspace = Part::Got(keyspace());
+    snapshot.keyspace = Part::Got(keyspace(Basis::Everything));
     snapshot.wire = Part::Got(Wire {
         dns_us: Some(412),
         tcp_us: Some(230),
@@ -144,16 +144,24 @@ fn report(topics: &[Topic]) -> Report {
         ],
         passed: vec!["M02", "M03"],
         muted: vec![muted],
+        mutes_ended: vec![crate::rules::Mute {
+            rule: "K04".to_owned(),
+            until: chrono::NaiveDate::from_ymd_opt(2026, 11, 1),
+            reason: "the monthly report is cut in parts in October".to_owned(),
+        }],
     };
     Report { snapshot, judgement, profile: (Profile::Store, false), topics: topics.to_vec() }
 }
 
 fn check(name: &str, topics: &[Topic]) {
-    let report = report(topics);
+    check_report(name, &report(topics));
+}
+
+fn check_report(name: &str, report: &Report) {
     let trend = [2_000_000_000, 2_200_000_000, 2_300_000_000, 2_900_000_000, 3_006_477_107];
     screens::check(name, |printer| {
-        let view = View { printer, subject: "redis-prod", top: 10, sort: None, trend: &trend };
-        render(&report, report.status(), &view)
+        let view = View { printer, subject: "redis-prod", top: 10, sort: None, trend: &trend, since: Some(93_600.0) };
+        render(report, report.status(), &view)
     });
 }
 
@@ -173,6 +181,13 @@ fn the_screen_about_keys() {
 }
 
 #[test]
+fn the_screen_about_a_sample_of_the_keys() {
+    let mut report = report(&[Topic::Keyspace]);
+    report.snapshot.keyspace = Part::Got(keyspace(Basis::Sample));
+    check_report("diagnose-sample", &report);
+}
+
+#[test]
 fn the_screen_about_everything() {
     check("diagnose-all", &Topic::ALL);
 }
@@ -183,7 +198,7 @@ fn colour_adds_nothing_but_colour() {
     let text = |color_out| {
         let choices = crate::printer::Choices { width: Some(80), color_out, ..crate::printer::Choices::plain() };
         let printer = Printer::over(choices, Box::new(std::io::sink()), Box::new(std::io::sink()));
-        let view = View { printer: &printer, subject: "redis-prod", top: 10, sort: None, trend: &[] };
+        let view = View { printer: &printer, subject: "redis-prod", top: 10, sort: None, trend: &[], since: None };
         render(&report, report.status(), &view)
     };
     let (plain, mut colored) = (text(false), text(true));

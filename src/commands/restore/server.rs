@@ -31,7 +31,7 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
 
     let (facts, target, plan, mut phases) = looking.plan(settings, instance, &mut connection).await?;
     let outcome = |status| Outcome::new(status).field("backup_id", source.id()).field("plan", &plan);
-    let table = show::plan(&plan, &facts, &target, context);
+    let table = show::plan(&plan, &facts, &target, &context.printer);
     let refused = plan.refusal().map(Refused::from);
     if settings.plan {
         progress.finish();

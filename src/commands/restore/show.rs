@@ -6,15 +6,15 @@ use super::{Backup, Instance, Settings};
 use crate::commands::Context;
 use crate::commands::table::{Table, verdict};
 use crate::hint::Interrupted;
-use crate::printer::Style;
 use crate::printer::words;
+use crate::printer::{Printer, Style};
 use crate::restore::replica::ReplicaFault;
 use crate::restore::report::Failure;
 use crate::restore::{BackupFacts, Ended, Level, Plan, Report, TargetFacts};
 use crate::status::Status;
 
 /// The plan, line by line, and the verdict.
-pub fn plan(plan: &Plan, backup: &BackupFacts, target: &TargetFacts, context: &Context) -> String {
+pub fn plan(plan: &Plan, backup: &BackupFacts, target: &TargetFacts, printer: &Printer) -> String {
     let mut table = Table::new(&["", "check", "what"]);
     for line in &plan.lines {
         let (style, word) = match line.level {
@@ -29,12 +29,16 @@ pub fn plan(plan: &Plan, backup: &BackupFacts, target: &TargetFacts, context: &C
         }
         table.painted_row(style, [word.to_owned(), line.code.to_owned(), text]);
     }
-    let mut methods = Table::new(&["method", "seconds", "against it"]).numbers(&[1]);
+    let mut methods = Table::new(&["method", "takes", "against it"]).numbers(&[1]);
     for candidate in &plan.methods {
         let seconds = match candidate.seconds {
             None => "?".to_owned(),
-            Some(seconds) if seconds < 1.0 => "under 1".to_owned(),
-            Some(seconds) => format!("about {seconds:.0}"),
+            Some(seconds) if seconds < 1.0 => "under 1 s".to_owned(),
+            Some(seconds) if seconds < 59.5 => format!("about {seconds:.0} s"),
+            Some(seconds) => {
+                let time = std::time::Duration::try_from_secs_f64(seconds).unwrap_or(std::time::Duration::MAX);
+                format!("about {}", words::span(time))
+            }
         };
         let flag = candidate.flag.map(|flag| format!(" ({flag})")).unwrap_or_default();
         let against = candidate.against.as_deref().map(words::escape_lines).unwrap_or_default();
@@ -48,8 +52,8 @@ pub fn plan(plan: &Plan, backup: &BackupFacts, target: &TargetFacts, context: &C
         }
         (None, None) => (Status::Failed, plan.why.clone()),
     };
-    let verdict = verdict(&context.printer, status, &sentence);
-    format!("{}\n\n{}\n\n{verdict}", table.render(&context.printer), methods.render(&context.printer))
+    let verdict = verdict(printer, status, &sentence);
+    format!("{}\n\n{}\n\n{verdict}", table.render(printer), methods.render(printer))
 }
 
 /// What was done, and the verdict.
@@ -165,3 +169,7 @@ fn resume_line(settings: &Settings, instance: &Instance) -> String {
     };
     format!("redis-ops restore {backup} --target-instance {} … --resume", instance.server.as_typed())
 }
+
+#[cfg(test)]
+#[path = "screen_tests.rs"]
+mod tests;

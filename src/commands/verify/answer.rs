@@ -8,9 +8,9 @@ use crate::commands::junit::{self, Case};
 use crate::commands::outcome::Format;
 use crate::commands::table::{Table, verdict};
 use crate::commands::{Context, Outcome, nagios};
-use crate::finding::Finding;
-use crate::printer::Printer;
+use crate::finding::{Finding, Severity};
 use crate::printer::words;
+use crate::printer::{Printer, Style};
 use crate::status::Status;
 
 /// The answer, in all its forms.
@@ -82,18 +82,30 @@ impl Answer {
     }
 }
 
-/// Findings as a table; `None` where there are none.
+/// Findings as a table; `None` where there are none. On a terminal what they rest on stands below each of them, long values cut;
+/// in a pipe a finding is one line.
 pub fn findings_table(findings: &[Finding], printer: &Printer) -> Option<String> {
-    let mut table = Table::new(&["severity", "finding", "what", "evidence"]);
+    let headings = ["severity", "finding", "what", "evidence"];
+    let mut table = Table::new(if printer.width().is_some() { &headings[..3] } else { &headings });
     for finding in findings {
-        let evidence: Vec<String> =
-            finding.evidence.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect();
-        table.row([
-            format!("{:?}", finding.severity).to_lowercase(),
-            finding.id.clone(),
-            words::escape(finding.title.as_bytes()),
-            words::escape(evidence.join(", ").as_bytes()),
-        ]);
+        let (word, style) = match finding.severity {
+            Severity::Critical => ("critical", Style::Red),
+            Severity::Warning => ("warning", Style::Yellow),
+            Severity::Info => ("info", Style::Dim),
+        };
+        let title = words::escape(finding.title.as_bytes());
+        let evidence = finding.evidence.iter().map(|(name, value)| {
+            let value = value.as_u64().map_or_else(|| words::escape(plain(value).as_bytes()), words::count);
+            let value = printer.width().map_or(value.clone(), |width| words::shorten(&value, usize::from(width) / 2));
+            format!("{name} {value}")
+        });
+        let evidence: Vec<String> = evidence.collect();
+        let (word, id) = (word.to_owned(), finding.id.clone());
+        match printer.width() {
+            Some(_) if evidence.is_empty() => table.painted_row(style, [word, id, title]),
+            Some(_) => table.painted_row(style, [word, id, format!("{title}\n{}", evidence.join("\n"))]),
+            None => table.painted_row(style, [word, id, title, evidence.join(", ")]),
+        }
     }
     (!table.is_empty()).then(|| table.render(printer))
 }

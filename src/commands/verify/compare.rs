@@ -13,6 +13,7 @@ use crate::commands::Context;
 use crate::commands::backup::threads;
 use crate::commands::table::Table;
 use crate::commands::which::{self, Backup, Server};
+use crate::comparison::Differences;
 use crate::connection::Node;
 use crate::examination;
 use crate::hint::Interrupted;
@@ -279,10 +280,11 @@ fn judge(
     } else {
         let functions = if functions_differ { ", functions differ" } else { "" };
         format!(
-            "{what}: {} missing, {} extra, {} different, {} equal ({:.2}%){expired}{functions}",
+            "{what}: {} missing, {} extra, {} different{}, {} equal ({:.2}%){expired}{functions}",
             words::count(differences.missing),
             words::count(differences.extra),
             words::count(differences.different()),
+            in_what(differences),
             words::count(differences.equal),
             // Rounded down: what is not all is not 100%.
             (differences.ratio() * 10_000.0).floor() / 100.0,
@@ -308,6 +310,18 @@ fn judge(
         ("extra", differences.extra as f64, ""),
         ("different", differences.different() as f64, ""),
     ]);
+}
+
+/// Thousands of keys that differ in their expiry alone are another trouble than one that holds another value.
+fn in_what(differences: &Differences) -> String {
+    let kinds = [
+        ("type", differences.different_type),
+        ("value", differences.different_value),
+        ("expiry", differences.different_expiry),
+    ];
+    let kinds = kinds.into_iter().filter(|(_, keys)| *keys > 0);
+    let kinds: Vec<String> = kinds.map(|(name, keys)| format!("{} in {name}", words::count(keys))).collect();
+    if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) }
 }
 
 fn named(compared: &comparing::Comparison, limit: usize) -> impl Iterator<Item = (&'static str, u64, &[u8])> {
@@ -362,3 +376,7 @@ pub fn to_json(compared: &comparing::Comparison, limit: usize, context: &Context
         "by_key": by_key,
     })
 }
+
+#[cfg(test)]
+#[path = "screen_tests.rs"]
+mod tests;

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::figures;
 pub use asking::{Pass, profile};
 pub use from_rdb::RdbProfile;
 pub use names::{Oddity, Purpose, escaped, purpose};
@@ -123,13 +124,14 @@ impl KeyspaceProfile {
         (p, low, high)
     }
 
-    /// How sure it is, in words: `all 812 keys`, `5000 of 70000 keys drawn at random`.
+    /// How sure it is, in words: `all 812 keys`, `5,000 keys drawn at random of 70,000, sure to ±1.5 points`.
     pub fn confidence(&self) -> String {
-        match self.basis {
-            Basis::Everything => format!("all {} keys", self.seen),
-            Basis::Sample => {
-                let points = self.margin * 100.0;
-                format!("{} keys drawn at random of {}, sure to ±{points:.1} points", self.seen, self.total)
+        let (seen, total) = (figures::count(self.seen), figures::count(self.total));
+        match (self.basis, self.seen) {
+            (Basis::Everything, 1) => "the only key".to_owned(),
+            (Basis::Everything, _) => format!("all {seen} keys"),
+            (Basis::Sample, _) => {
+                format!("{seen} keys drawn at random of {total}, sure to ±{:.1} points", self.margin * 100.0)
             }
         }
     }

@@ -364,6 +364,11 @@ fn a_restart_and_a_reset_between_two_readings_are_noticed() {
     let reason = |text| judged("M15", text).expect_err("cannot be judged").0;
     assert!(reason("evicted_keys:5\nbefore run_id:other").contains("restarted"));
     assert!(reason("evicted_keys:5\nbefore evicted_keys:6").contains("reset"));
+    // It went past what it was since: only what grows with everything tells.
+    assert!(
+        reason("evicted_keys:5\ntotal_commands_processed:9\nbefore evicted_keys:4\nbefore total_commands_processed:10")
+            .contains("RESETSTAT")
+    );
     assert!(reason("evicted_keys:5\none_reading").contains("only one reading"));
 }
 
@@ -382,9 +387,10 @@ fn limits_and_mutes_of_the_settings_hold() {
     assert_eq!(now().date_naive().to_string(), "2027-01-15");
     let speaks = examine(&given.snapshot, &[Topic::Memory], &settings);
     assert!(speaks.muted.is_empty() && speaks.findings.iter().any(|finding| finding.id == "M01"), "the day has come");
+    assert_eq!(speaks.mutes_ended, settings.mutes);
     settings.mutes[0].until = chrono::NaiveDate::from_ymd_opt(2027, 1, 16);
     let muted = examine(&given.snapshot, &[Topic::Memory], &settings);
-    assert_eq!(muted.muted.len(), 1);
+    assert_eq!((muted.muted.len(), muted.mutes_ended.len()), (1, 0));
     assert!(muted.findings.iter().all(|finding| finding.id != "M01"));
 }
 

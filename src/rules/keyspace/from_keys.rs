@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::super::case::{Case, human, percent, skip};
+use super::super::case::{Case, percent, skip};
 use super::super::rule::{Judged, Rule};
 use super::{K, quoted};
+use crate::figures;
 use crate::finding::Finding;
 use crate::introspection::keyspace::{BigKey, KeyspaceProfile};
 
@@ -208,7 +209,7 @@ fn stream(case: &Case<'_>) -> Judged {
 
 fn human_confidence(keyspace: &KeyspaceProfile) -> String {
     match keyspace.bytes {
-        Some(bytes) => format!("{}, {}", keyspace.confidence(), human(bytes)),
+        Some(bytes) => format!("{}, {}", keyspace.confidence(), figures::bytes(bytes)),
         None => keyspace.confidence(),
     }
 }

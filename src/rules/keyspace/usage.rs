@@ -34,7 +34,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("share", 0.30), ("keys", 100.0), ("floor", 10_485_760.0)],
         threshold: "{share%} of the bytes of at least {keys} keys and {floorB} were not used for seven days",
         why: "that memory could be had for nothing",
-        fix: &["redis-ops diagnose keyspace --full --sort idle", "give such keys a time to live, or UNLINK them"],
+        fix: &["redis-ops diagnose keyspace --full", "give such keys a time to live, or UNLINK them"],
         source: "rma#64",
         examine: cold,
         ..K

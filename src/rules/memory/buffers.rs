@@ -1,8 +1,9 @@
 //! Memory that is no data: buffers of clients and replicas, scripts.
 
-use super::super::case::{Case, human, percent, skip};
+use super::super::case::{Case, percent, skip};
 use super::super::rule::{Judged, RULE, Rule};
 use super::MIB;
+use crate::figures;
 use crate::replies::ClientKind;
 
 pub(in super::super) const RULES: &[Rule] = &[
@@ -97,7 +98,7 @@ fn client_buffers(case: &Case<'_>) -> Judged {
     }
     let share = case.maxmemory().map(|limit| bytes as f64 / limit as f64).unwrap_or(0.0);
     let finding = if share >= case.limit("critical") { case.critical() } else { case.warning() };
-    Ok(Some(finding.evidence("mem_clients_normal", bytes).evidence("average", human(bytes / clients))))
+    Ok(Some(finding.evidence("mem_clients_normal", bytes).evidence("average", figures::bytes(bytes / clients))))
 }
 
 fn replica_buffers(case: &Case<'_>) -> Judged {

@@ -36,6 +36,31 @@ fn a_server_that_hangs_after_ping_is_given_up_in_time() {
 }
 
 #[test]
+fn a_server_of_any_version_that_stands_still_is_given_up_in_time() {
+    for installed in servers() {
+        let Some(server) = RedisServer::builder().version(&installed).start() else { return };
+        let signal = |signal| {
+            let pid = rustix::process::Pid::from_raw(server.pid() as i32).expect("a process");
+            rustix::process::kill_process(pid, signal).expect("a signal");
+        };
+        // The kernel takes the connection, and nobody reads from it.
+        signal(rustix::process::Signal::STOP);
+        let begun = Instant::now();
+        let run = diagnose(&server.url(), "memory", &["--timeout", "500ms"]);
+        signal(rustix::process::Signal::CONT);
+        assert_eq!(
+            (run.code, &run.json()["error"]["code"]),
+            (3, &"timeout".into()),
+            "{}: {}",
+            installed.name,
+            run.stderr
+        );
+        assert!(begun.elapsed() < Duration::from_secs(20), "{}: {:?}", installed.name, begun.elapsed());
+        assert!(Diagnosis::of_run(&diagnose(&server.url(), "memory", &[])).loud().is_empty(), "{}", installed.name);
+    }
+}
+
+#[test]
 fn a_server_that_refuses_all_but_info_is_judged_by_that() {
     let primary = fake(&[("INFO", bulk(INFO))]);
     let diagnosis = Diagnosis::of_run(&diagnose(&primary.url(), "all", &[]));
@@ -92,6 +117,29 @@ fn a_slow_log_with_binary_arguments_is_cut_and_escaped() {
 }
 
 #[test]
+fn names_and_arguments_of_every_version_cannot_drive_the_terminal() {
+    for installed in servers() {
+        let Some(server) = RedisServer::builder().version(&installed).arg("slowlog-log-slower-than", "0").start()
+        else {
+            return;
+        };
+        let mut client = server.client();
+        // A name may hold what is not ASCII only where the server lets it: most do not.
+        let _ = client.ask(&[b"CLIENT", b"SETNAME", "web\u{202e}x".as_bytes()]);
+        client.ask(&[b"SET", b"\x00\xff\x1b[2J\r\n", &[0x9b; 300]]).expect("an answer");
+        client.ask(&[b"\x1b[31m\x07"]).expect("an answer");
+        let run = RedisOps::new().args(["diagnose", "all", "--window", "50ms", "-i", &server.url()]).run();
+        let text = run.everything();
+        assert!(text.contains("\\x1b[2J"), "{}: the slow log shows it: {text}", installed.name);
+        let evil = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!text.contains(evil), "{}: {text:?}", installed.name);
+        let run = diagnose(&server.url(), "all", &[]);
+        assert!(run.code <= 2, "{}: {}", installed.name, run.stderr);
+        assert!(run.json()["facts"]["connections"]["slow_commands"].is_array(), "{}", installed.name);
+    }
+}
+
+#[test]
 fn renamed_commands_are_skipped_and_named() {
     for installed in servers() {
         let builder = RedisServer::builder().version(&installed);
@@ -125,4 +173,22 @@ fn a_server_that_is_loading_is_told_as_that() {
     let run = diagnose(&primary.url(), "persistence", &[]);
     let diagnosis = Diagnosis::of_run(&run);
     assert_eq!((diagnosis.first_is("P09")["severity"].as_str(), run.code), (Some("critical"), 2));
+}
+
+#[test]
+fn a_server_of_any_version_that_is_loading_is_told_as_that() {
+    for installed in servers() {
+        let Some(source) = RedisServer::builder().version(&installed).start() else { return };
+        source.fill(60, 1_100_000);
+        source.save();
+        // It listens after every 2 MB, and loads for nine seconds: we ask at once.
+        let builder = RedisServer::builder().version(&installed).dump(source.dir().join("dump.rdb"));
+        let Some(server) = builder.arg("key-load-delay", "150000").start_loading() else { return };
+        for topic in ["persistence", "all"] {
+            let run = diagnose(&server.url(), topic, &[]);
+            let diagnosis = Diagnosis::of_run(&run);
+            assert_eq!(diagnosis.first_is("P09")["severity"], "critical", "{}: {topic}", installed.name);
+            assert_eq!(run.code, 2, "{}: {topic}", installed.name);
+        }
+    }
 }

@@ -14,6 +14,16 @@ fn standard_data(server: &RedisServer) {
             .iter()
             .map(|(key, ttl)| vec![b"SET".as_slice(), key.as_bytes(), b"0123456789abcdef", b"EX", ttl.as_bytes()]),
     );
+    // Collections, half of them with an end.
+    let groups: Vec<String> = (0..100).map(|n| format!("group:{n}")).collect();
+    server.pipe(groups.iter().map(|key| vec![b"SADD".as_slice(), key.as_bytes(), b"1", b"2", b"three"]));
+    let carts: Vec<String> = (0..100).map(|n| format!("cart:{n}")).collect();
+    server.pipe(carts.iter().map(|key| vec![b"RPUSH".as_slice(), key.as_bytes(), b"a", b"b"]));
+    let trends: Vec<String> = (0..100).map(|n| format!("trend:{n}")).collect();
+    server.pipe(trends.iter().map(|key| vec![b"ZADD".as_slice(), key.as_bytes(), b"1", b"a", b"2", b"b"]));
+    let ends: Vec<(&String, String)> =
+        carts.iter().chain(&trends).zip((0..).map(|n| (7200 + n * 11).to_string())).collect();
+    server.pipe(ends.iter().map(|(key, ttl)| vec![b"EXPIRE".as_slice(), key.as_bytes(), ttl.as_bytes()]));
     server.ok(&["SET", "lock:import:1", "9f86d081884c7d659a2feaa0c55ad015", "NX", "PX", "30000"]);
     server.ok(&["SET", "rate:10.0.0.1", "3", "EX", "60"]);
     server.ok(&["RPUSH", "queue:mail", "a", "b"]);
@@ -24,7 +34,9 @@ fn standard_data(server: &RedisServer) {
 #[test]
 fn a_healthy_server_of_every_version_gives_no_warning() {
     for installed in servers() {
-        let Some(server) = RedisServer::builder().version(&installed).start() else { return };
+        // As it comes: it saves.
+        let builder = RedisServer::builder().version(&installed).arg("save", "3600 1 300 100 60 10000");
+        let Some(server) = builder.start() else { return };
         for filled in [false, true] {
             if filled {
                 standard_data(&server);
@@ -41,24 +53,81 @@ fn a_healthy_server_of_every_version_gives_no_warning() {
     }
 }
 
+/// Topics that promise to touch no key.
+const TOUCH_NO_KEY: [&str; 5] = ["memory", "connections", "persistence", "replication", "security"];
+
+/// Diagnoses each of them, and counts at the server what that took.
+#[track_caller]
+fn costs_twelve_commands_and_no_hit(server: &RedisServer, more: &[&str]) {
+    let name = &server.installed().name;
+    let calls = || server.info("total_commands_processed").parse::<u64>().expect("a number");
+    let lookups = || (server.info("keyspace_hits"), server.info("keyspace_misses"));
+    let before = lookups();
+    // A PING; where there is a password AUTH, too. What else the greeting says (CLIENT SETNAME) is counted.
+    let greeting = if more.is_empty() { 1 } else { 2 };
+    for topic in TOUCH_NO_KEY {
+        let at_first = calls();
+        let diagnosis = Diagnosis::of(server, topic, more);
+        let probe = &diagnosis.json["probe"];
+        let (pings, said) = (probe["pings"].as_u64().expect("a number"), probe["commands"].as_u64().expect("a number"));
+        // One INFO is the test's own.
+        let sent = calls() - at_first - pings - 1 - greeting;
+        assert!(sent <= 12 && said <= 12, "{name}: {topic} took {sent} commands, and says {said}");
+        assert_eq!(probe["keyspace_hits_added"], 0, "{name}: {topic}");
+    }
+    assert_eq!(lookups(), before, "{name}");
+}
+
 #[test]
-fn memory_and_connections_cost_twelve_commands_and_touch_no_key() {
+fn five_topics_cost_twelve_commands_each_and_touch_no_key() {
     for installed in servers() {
         let Some(server) = RedisServer::builder().version(&installed).start() else { return };
         standard_data(&server);
-        let calls = |server: &RedisServer| server.info("total_commands_processed").parse::<u64>().expect("a number");
-        let hits = server.info("keyspace_hits");
-        for topic in ["memory", "connections"] {
-            let before = calls(&server);
-            let diagnosis = Diagnosis::of(&server, topic, &[]);
-            let pings = diagnosis.json["probe"]["pings"].as_u64().expect("a number");
-            // One INFO is the test's own, and one PING is the greeting's.
-            let sent = calls(&server) - before - pings - 2;
-            assert!(sent <= 12, "{}: {topic} took {sent} commands", installed.name);
-            assert_eq!(diagnosis.json["probe"]["keyspace_hits_added"], 0);
-        }
-        assert_eq!(server.info("keyspace_hits"), hits, "{}", installed.name);
+        costs_twelve_commands_and_no_hit(&server, &[]);
     }
+}
+
+#[test]
+fn a_server_that_refuses_config_costs_no_more() {
+    for installed in servers() {
+        let Some(server) = RedisServer::builder().version(&installed).start() else { return };
+        standard_data(&server);
+        server.ok(&["ACL", "SETUSER", "probe", "on", ">probe-password", "~*", "&*", "+@all", "-config"]);
+        let file = server.dir().join("password");
+        std::fs::write(&file, "probe-password").expect("written");
+        let file = file.display().to_string();
+        let more = ["--username", "probe", "--password-file", file.as_str()];
+        costs_twelve_commands_and_no_hit(&server, &more);
+        for topic in TOUCH_NO_KEY {
+            let diagnosis = Diagnosis::of(&server, topic, &more);
+            assert!(diagnosis.loud().is_empty(), "{}: {topic}: {:#}", installed.name, diagnosis.json["findings"]);
+            let skipped = diagnosis.json["skipped"].as_array().expect("a list");
+            let named =
+                skipped.iter().any(|skipped| skipped["reason"].as_str().is_some_and(|text| text.contains("CONFIG")));
+            assert!(named || ["memory", "replication"].contains(&topic), "{}: {topic}: {skipped:#?}", installed.name);
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_connections_cost_no_more() {
+    const CONNECTIONS: usize = 10_000;
+    let Some(server) = RedisServer::builder().arg("maxclients", "15000").start() else { return };
+    let mut clients = Vec::with_capacity(CONNECTIONS);
+    for _ in 0..CONNECTIONS {
+        let Ok(client) = std::net::TcpStream::connect(("127.0.0.1", server.port())) else {
+            crate::support::skip("10,000 file descriptors");
+            return;
+        };
+        clients.push(client);
+    }
+    server.wait_for("all are there", |server| {
+        server.info("connected_clients").parse::<usize>().is_ok_and(|count| count >= CONNECTIONS)
+    });
+    costs_twelve_commands_and_no_hit(&server, &[]);
+    let diagnosis = Diagnosis::of(&server, "connections", &[]);
+    let groups = diagnosis.json["facts"]["connections"]["clients"].as_array().expect("a list");
+    assert!(groups[0]["clients"].as_u64().is_some_and(|count| count >= CONNECTIONS as u64), "{groups:#?}");
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn a_sample_stops_when_it_is_sure_and_says_how_sure() {
     let seen = facts["keys_seen"].as_u64().expect("a number");
     assert!((2000..8000).contains(&seen), "{seen}");
     let said = facts["looked_at"].as_str().expect("words");
-    assert!(said.contains("of 40000, sure to ±1."), "{said}");
+    assert!(said.contains("of 40,000, sure to ±1."), "{said}");
     let prefixes = facts["prefixes"].as_array().expect("a list");
     let sessions = prefixes.iter().find(|prefix| prefix["name"] == "session:").expect("it is there");
     let share = sessions["keys"].as_u64().expect("a number") as f64 / seen as f64;
@@ -131,7 +131,7 @@ fn a_sample_stops_when_it_is_sure_and_says_how_sure() {
     // All of them are exact.
     let full = Diagnosis::of(&server, "keyspace", &["--full", "--window", "50ms"]);
     let facts = &full.json["facts"]["keyspace"];
-    assert_eq!((facts["keys_seen"].as_u64(), facts["looked_at"].as_str()), (Some(40_000), Some("all 40000 keys")));
+    assert_eq!((facts["keys_seen"].as_u64(), facts["looked_at"].as_str()), (Some(40_000), Some("all 40,000 keys")));
     let sessions = facts["prefixes"].as_array().expect("a list").iter().find(|prefix| prefix["name"] == "session:");
     assert_eq!(sessions.map(|prefix| &prefix["keys"]), Some(&Value::from(12_000)));
 }

@@ -70,6 +70,20 @@ fn a_replica_whose_primary_is_gone() {
 }
 
 #[test]
+fn two_nodes_that_both_claim_a_slot() {
+    let Some(servers) = cluster(None, 3) else { return };
+    // One forgets another, as after a botched repair, and takes what it thinks is nobody's. The other has the newer claim and keeps it.
+    let forgotten = servers[2].ok(&["CLUSTER", "MYID"]);
+    servers[0].ok(&["CLUSTER", "FORGET", &forgotten]);
+    servers[0].ok(&["CLUSTER", "ADDSLOTS", "16000"]);
+    let diagnosis = Diagnosis::of(&servers[1], "replication", &[]);
+    let finding = diagnosis.first_is("R13");
+    assert_eq!((&finding["severity"], &finding["evidence"]["slot"]), (&"critical".into(), &16_000.into()));
+    apply_elsewhere(&servers.iter().collect::<Vec<_>>(), finding);
+    Diagnosis::of(&servers[1], "replication", &[]).has_gone("R13");
+}
+
+#[test]
 fn keys_of_slots_that_the_node_does_not_serve() {
     let Some(installed) = server_named("valkey-server-8.1") else { return };
     let Some(servers) = cluster(Some(&installed), 1) else { return };

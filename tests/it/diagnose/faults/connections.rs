@@ -2,6 +2,7 @@
 
 use super::super::lab::{Diagnosis, Repeat, apply, deaf, fixes, follow, idle, slow_wire};
 use super::{MS, server, set};
+use crate::support::redis_ops::RedisOps;
 use crate::support::redis_server::{Client, RedisServer, server_named};
 
 #[test]
@@ -167,6 +168,32 @@ fn latency_on_the_wire() {
     assert_eq!(blame["caused_by"], "C15");
     follow(blame, "put them closer together");
     Diagnosis::of(&server, "connections", &[]).has_gone("C15");
+}
+
+#[test]
+fn a_machine_that_stands_still_now_and_then() {
+    // Other tests take the processors away for some milliseconds, too: the limits are set above that.
+    const LONGER: &str =
+        "diagnose: {thresholds: {C17: {warning: 150000, critical: 250000}, C15: {median_share: 0.01}}}\n";
+    let Some(server) = server(&[]) else { return };
+    let diagnose = |disturb: bool| {
+        let run = RedisOps::new().args(["diagnose", "connections", "--json", "--full", "--window", "50ms"]);
+        let mut running = run.args(["-i", &server.url()]).file("redis-ops.yaml", LONGER).spawn();
+        // What a hypervisor does to a whole machine is done to the one process that watches for it.
+        while disturb && !running.has_ended() {
+            running.signal("STOP");
+            std::thread::sleep(MS(300));
+            running.signal("CONT");
+            std::thread::sleep(MS(200));
+        }
+        Diagnosis::of_run(&running.wait())
+    };
+    let diagnosis = diagnose(true);
+    let finding = diagnosis.first_is("C17");
+    assert_eq!(finding["severity"], "critical", "{finding:#}");
+    follow(finding, "a machine with processors of its own");
+    let quiet = (0..5).map(|_| diagnose(false)).any(|after| !after.loud().contains(&"C17"));
+    assert!(quiet, "nobody takes the processor away any more");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Replication: broken, lagging, set up differently.
 
-use super::super::lab::{Diagnosis, Sentinel, apply, apply_elsewhere, follow};
-use super::{follow_primary, server};
+use super::super::lab::{Diagnosis, Repeat, Sentinel, apply, apply_elsewhere, follow};
+use super::{MS, follow_primary, server};
 
 #[test]
 fn a_primary_that_is_gone() {
@@ -10,10 +10,18 @@ fn a_primary_that_is_gone() {
     primary.kill();
     replica.wait_for("the link is down", |server| server.info("master_link_status") == "down");
     let diagnosis = Diagnosis::of(&replica, "replication", &[]);
-    // Its health is what the finding asks for; it is dead, and another takes its place.
-    follow(diagnosis.first_is("R01"), "redis-ops health --host 127.0.0.1");
-    let Some(other) = server(&[]) else { return };
-    follow_primary(&replica, &other);
+    // What the finding says, as it stands: its health is asked for. It is down, and is started again in its place.
+    let finding = diagnosis.first_is("R01");
+    let (host, port) = ("127.0.0.1".to_owned(), primary.port().to_string());
+    follow(finding, &format!("redis-ops health --host {host} --port {port}"));
+    let health = || {
+        let run = crate::support::redis_ops::RedisOps::new().args(["health", "--host", &host, "--port", &port]);
+        run.run().code
+    };
+    assert_eq!(health(), 2);
+    let Some(_again) = server(&[("port", &port)]) else { return };
+    assert_eq!(health(), 0);
+    replica.wait_for("the link is up", |server| server.info("master_link_status") == "up");
     Diagnosis::of(&replica, "replication", &[]).has_gone("R01");
 }
 
@@ -133,6 +141,32 @@ fn a_primary_that_became_a_replica() {
     follow(finding, "see who promotes");
     // It has come to rest: nothing changes within a window.
     diagnose(&[]).has_gone("R12");
+}
+
+#[test]
+fn two_coordinators_that_fight() {
+    let (Some(one), Some(other)) = (server(&[]), server(&[])) else { return };
+    follow_primary(&one, &other);
+    let port = other.port().to_string();
+    let mut client = one.client();
+    let fight = Repeat::new(move || {
+        for command in [["REPLICAOF", "NO", "ONE"], ["REPLICAOF", "127.0.0.1", &port]] {
+            let _ = client.ask(&command.map(str::as_bytes));
+            std::thread::sleep(MS(150));
+        }
+    });
+    // A window may end where it began, and see no change.
+    let diagnosis = (0..20)
+        .map(|_| Diagnosis::of(&one, "replication", &[]))
+        .find(|diagnosis| diagnosis.loud().contains(&"R12"))
+        .expect("one of twenty windows sees a change");
+    follow(diagnosis.finding("R12").expect("it was seen"), "see who promotes");
+    // Seen, and stopped.
+    drop(fight);
+    follow_primary(&one, &other);
+    let after = Diagnosis::of(&one, "replication", &[]);
+    after.has_gone("R12");
+    assert!(after.loud().is_empty(), "{:?}", after.loud());
 }
 
 #[test]
