@@ -95,7 +95,9 @@ pub fn findings_table(findings: &[Finding], printer: &Printer) -> Option<String>
         };
         let title = words::escape(finding.title.as_bytes());
         let evidence = finding.evidence.iter().map(|(name, value)| {
-            let value = value.as_u64().map_or_else(|| words::escape(plain(value).as_bytes()), words::count);
+            // A place in a file is typed into other tools as it stands; what is counted is read.
+            let counted = value.as_u64().filter(|_| name != "offset").map(words::count);
+            let value = counted.unwrap_or_else(|| words::escape(plain(value).as_bytes()));
             let value = printer.width().map_or(value.clone(), |width| words::shorten(&value, usize::from(width) / 2));
             format!("{name} {value}")
         });
