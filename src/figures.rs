@@ -31,6 +31,11 @@ pub fn count(number: u64) -> String {
     grouped
 }
 
+/// What a server counted, added up: numbers beyond all bounds give the largest there is.
+pub fn sum(numbers: impl IntoIterator<Item = u64>) -> u64 {
+    numbers.into_iter().fold(0, u64::saturating_add)
+}
+
 /// A count with its noun: `1 key`, `3 keys`.
 pub fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
@@ -72,6 +77,12 @@ mod tests {
         ] {
             assert_eq!(bytes(number), text);
         }
+    }
+
+    #[test]
+    fn a_sum_ends_at_the_largest_number() {
+        assert_eq!(sum([2, 3]), 5);
+        assert_eq!(sum([u64::MAX, 1, u64::MAX]), u64::MAX);
     }
 
     #[test]

@@ -215,3 +215,28 @@ fn after_help() -> String {
         super::env::help()
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_rules_tell_to_type_can_be_typed() {
+        let mut typed = 0;
+        for rule in crate::rules::all() {
+            for fix in rule.fix.iter().filter(|fix| fix.starts_with("redis-ops ")) {
+                // What follows in brackets is a remark.
+                let words = fix.split(" (").next().unwrap_or_default().split(' ');
+                let parsed = Cli::try_parse_from(words);
+                assert!(
+                    parsed.is_ok(),
+                    "{}: `{fix}`: {}",
+                    rule.id,
+                    parsed.err().map_or_else(String::new, |error| error.to_string())
+                );
+                typed += 1;
+            }
+        }
+        assert!(typed > 10, "{typed}");
+    }
+}

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 
 use super::which::{Backup, File, Place, Server};
 use super::{Context, Format, Outcome};
@@ -165,10 +165,26 @@ pub struct Mute {
 /// The server cannot be reached or refuses INFO, the file cannot be read, the settings name a rule that does not exist.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let Some(pause) = settings.watch else { return Ok(once(settings, context).await?.0) };
+    if matches!(context.format, Format::Json | Format::Junit) {
+        return Err(Misuse::usage("one document is not written again and again")
+            .hint("`--watch` has `table`, `nagios` and `ndjson`, whose lines say when they were found")
+            .into());
+    }
     loop {
-        let (outcome, text) = once(settings, context).await?;
-        let clear = if context.printer.width().is_some() { "\u{1b}[H\u{1b}[2J" } else { "" };
-        context.printer.answer(&format!("{clear}{text}\n"))?;
+        let (mut outcome, text) = once(settings, context).await?;
+        match context.format {
+            Format::Ndjson => {
+                let taken_at = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+                for mut line in std::mem::take(&mut outcome.lines) {
+                    line["taken_at"] = taken_at.as_str().into();
+                    context.printer.answer(&format!("{line}\n"))?;
+                }
+            }
+            _ => {
+                let clear = if context.printer.width().is_some() { "\u{1b}[H\u{1b}[2J" } else { "" };
+                context.printer.answer(&format!("{clear}{text}\n"))?;
+            }
+        }
         if context.printer.reader_has_gone() {
             return Ok(outcome.text(""));
         }

@@ -121,8 +121,9 @@ impl List<'_> {
     fn hit_ratio(&mut self) {
         let hits = self.snapshot.delta("keyspace_hits").ok().map(|delta| delta.amount);
         let misses = self.snapshot.delta("keyspace_misses").ok().map(|delta| delta.amount);
-        let ratio = hits.zip(misses).filter(|(hits, misses)| hits + misses > 0);
-        let ratio = ratio.map(|(hits, misses)| Value::from(hits as f64 / (hits + misses) as f64));
+        let lookups = hits.zip(misses).map(|(hits, misses)| (hits, hits.saturating_add(misses)));
+        let ratio = lookups.filter(|(_, lookups)| *lookups > 0);
+        let ratio = ratio.map(|(hits, lookups)| Value::from(hits as f64 / lookups as f64));
         self.add("hit_ratio", "hit ratio", Shown::Percent, ratio);
     }
 

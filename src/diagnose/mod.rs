@@ -244,3 +244,76 @@ pub fn of_keys(profile: KeyspaceProfile, info: Info, options: &Options) -> Repor
     snapshot.keyspace = Part::Got(profile);
     Report::new(snapshot, options)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What no server says, and what one that counts for long enough may.
+    const WILD: [&str; 9] = [
+        "",
+        "-1",
+        "9223372036854775808",
+        "18446744073709551615",
+        "99999999999999999999999",
+        "nan",
+        "-inf",
+        "keys=18446744073709551615,expires=18446744073709551615,avg_ttl=-1",
+        "\u{202e}\u{1b}[2J=,=,",
+    ];
+
+    /// Judges two readings, and says all that there is to say.
+    fn everything(before: &Info, now: &Info) {
+        let options = Options {
+            topics: Topic::ALL.to_vec(),
+            window: Duration::ZERO,
+            full: false,
+            rules: RuleSettings::default(),
+            now: DateTime::from_timestamp(1_800_000_000, 0).expect("a moment"),
+        };
+        let mut snapshot = Snapshot::from_info(now.clone(), options.now);
+        snapshot.earlier = Some(Earlier { seconds: 1.0, info: before.clone(), cluster: None });
+        let report = Report::new(snapshot, &options);
+        for topic in Topic::ALL {
+            let _ = object(&facts(&report.snapshot, topic));
+        }
+        assert!(!sentence(&report).is_empty());
+        assert_eq!(
+            report.judgement.findings.len() + report.judgement.passed.len() + report.judgement.skipped.len(),
+            rules::all().count(),
+            "each rule has spoken once"
+        );
+    }
+
+    #[test]
+    fn no_line_of_any_versions_info_is_needed_or_trusted() {
+        for name in ["redis-6.2.14", "redis-7.0.15", "redis-8.0.6", "valkey-8.0.1", "valkey-8.1.1", "valkey-9.1.2"] {
+            let file = format!("{}/tests/fixtures/info/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+            let text = std::fs::read_to_string(file).expect("a captured INFO");
+            let whole = Info::parse(&text);
+            let lines: Vec<&str> = text.lines().collect();
+            for (at, line) in lines.iter().enumerate() {
+                let Some((field, _)) = line.split_once(':') else { continue };
+                let wild = WILD[at % WILD.len()];
+                let replaced = |with: Option<String>| {
+                    let others = lines.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, line)| *line);
+                    Info::parse(&with.iter().map(String::as_str).chain(others).collect::<Vec<_>>().join("\n"))
+                };
+                let (without, wild) = (replaced(None), replaced(Some(format!("{field}:{wild}"))));
+                everything(&whole, &without);
+                everything(&without, &whole);
+                everything(&whole, &wild);
+                everything(&wild, &whole);
+            }
+            // All of them at once, one wild value after the other.
+            for wild in WILD {
+                let all: Vec<String> =
+                    lines.iter().filter_map(|line| Some(format!("{}:{wild}", line.split_once(':')?.0))).collect();
+                let all = Info::parse(&all.join("\n"));
+                everything(&whole, &all);
+                everything(&all, &whole);
+                everything(&all, &all);
+            }
+        }
+    }
+}

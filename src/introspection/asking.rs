@@ -15,6 +15,7 @@ use super::part::Part;
 use super::snapshot::{Earlier, Path, Snapshot};
 use super::topology::Mode;
 use super::wire::Wire;
+use crate::figures;
 use crate::replies::{
     AclUser, Client, ClusterNode, Config, DeniedAccess, HotKeys, Info, MemoryStats, Reply, SlotStats, SlowEntry,
 };
@@ -180,7 +181,8 @@ async fn ask_the_rest(gate: &mut Gate<'_>, options: &Options, snapshot: &mut Sna
             "nodes" => snapshot.nodes = Part::of(reply, |reply| Some(ClusterNode::parse_list(reply.bytes()?))),
             "keys" => {
                 snapshot.keys_at_slots = Part::of(reply, |reply| {
-                    Some(Info::from_bytes(reply.bytes()?).databases().values().map(|database| database.keys).sum())
+                    let info = Info::from_bytes(reply.bytes()?);
+                    Some(figures::sum(info.databases().values().map(|database| database.keys)))
                 })
             }
             "slots" => snapshot.slots = Part::of(reply, |reply| Some(SlotStats::parse_list(reply))),

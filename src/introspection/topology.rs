@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::figures;
 use crate::replies::{Info, ReplicaLine};
 
 /// How a server is run.
@@ -144,7 +145,7 @@ impl ServerFacts {
             repl_offset: offset.unwrap_or(0),
             replicas: info.replicas(),
             primary: (role == NodeRole::Replica).then(|| primary_link(info)),
-            keys: info.databases().values().map(|database| database.keys).sum(),
+            keys: figures::sum(info.databases().values().map(|database| database.keys)),
             redis_version,
         }
     }

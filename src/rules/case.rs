@@ -2,6 +2,7 @@
 
 use super::rule::{Judged, Rule, Skipped};
 use super::settings::{Expect, Profile, RuleSettings};
+use crate::figures;
 use crate::finding::{Finding, Severity};
 use crate::introspection::keyspace::KeyspaceProfile;
 use crate::introspection::{Delta, Snapshot};
@@ -73,7 +74,7 @@ impl<'a> Case<'a> {
     pub fn calls(&self, commands: &[&str]) -> Result<Delta, Skipped> {
         let sum = |info: &crate::replies::Info| {
             let stats = info.command_stats();
-            commands.iter().filter_map(|command| stats.get(command)).map(|stats| stats.calls).sum()
+            figures::sum(commands.iter().filter_map(|command| stats.get(command)).map(|stats| stats.calls))
         };
         Ok(self.snapshot.since("commandstats", sum(&self.snapshot.info), |info| Some(sum(info)))?)
     }

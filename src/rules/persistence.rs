@@ -210,8 +210,7 @@ fn slow(case: &Case<'_>) -> Judged {
 
 fn stalled(case: &Case<'_>) -> Judged {
     let now = case.number("current_save_keys_processed")?;
-    let running = case.number_or_zero("rdb_bgsave_in_progress") + case.number_or_zero("aof_rewrite_in_progress");
-    if running == 0 {
+    if case.number_or_zero("rdb_bgsave_in_progress") == 0 && case.number_or_zero("aof_rewrite_in_progress") == 0 {
         return Ok(None);
     }
     let earlier = case.snapshot.comparable()?;

@@ -89,7 +89,7 @@ const UPKEEP: &[Rule] = &[
         reads: "redis_version, or valkey_version where there is one",
         threshold: "below Redis 7.2 and Valkey 7.2, as of August 2026; information only",
         why: "security fixes no longer reach it",
-        fix: &["redis-ops backup, then upgrade"],
+        fix: &["redis-ops backup (then upgrade)"],
         source: "release notes of Redis and Valkey",
         examine: version,
         ..S

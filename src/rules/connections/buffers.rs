@@ -135,7 +135,7 @@ fn query_buffer(case: &Case<'_>) -> Judged {
 fn buffer_kills(case: &Case<'_>) -> Judged {
     let output = case.delta("client_output_buffer_limit_disconnections")?;
     let query = case.delta("client_query_buffer_limit_disconnections")?;
-    let amount = output.amount + query.amount;
+    let amount = output.amount.saturating_add(query.amount);
     if amount == 0 {
         return Ok(None);
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::super::case::{Case, percent, skip};
 use super::super::rule::{Judged, RULE, Rule, Topic};
 use super::owner;
+use crate::figures;
 use crate::replies::Client;
 
 /// What the rules of this file share.
@@ -107,7 +108,8 @@ pub(in super::super) const RULES: &[Rule] = &[
 
 fn near_the_limit(case: &Case<'_>) -> Judged {
     let clients = case.number("connected_clients")?;
-    let all = clients + case.number_or_zero("connected_slaves") + case.number_or_zero("cluster_connections");
+    let all =
+        figures::sum([clients, case.number_or_zero("connected_slaves"), case.number_or_zero("cluster_connections")]);
     let limit = match case.number("maxclients") {
         Ok(limit) => limit,
         Err(missing) => case.snapshot.config.got().and_then(|config| config.u64("maxclients")).ok_or(missing)?,

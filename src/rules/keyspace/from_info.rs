@@ -4,6 +4,7 @@ use super::super::case::{Case, percent, skip};
 use super::super::rule::{Judged, Rule};
 use super::super::settings::Profile;
 use super::K;
+use crate::figures;
 use crate::introspection::Mode;
 
 pub(in super::super) const RULES: &[Rule] = &[
@@ -153,13 +154,12 @@ fn hit_ratio(case: &Case<'_>) -> Judged {
         return skip("only a cache is expected to find what is asked for (`--profile cache`)");
     }
     let (hits, misses) = (case.delta("keyspace_hits")?.amount, case.delta("keyspace_misses")?.amount);
-    if ((hits + misses) as f64) < case.limit("lookups") {
-        return skip(format!("there were only {} lookups between the two readings", hits + misses));
+    let lookups = hits.saturating_add(misses);
+    if (lookups as f64) < case.limit("lookups") {
+        return skip(format!("there were only {} between the two readings", figures::counted(lookups, "lookup")));
     }
-    let ratio = hits as f64 / (hits + misses) as f64;
-    Ok(case
-        .grade_low(ratio)
-        .map(|finding| finding.evidence("hit_ratio", percent(ratio)).evidence("lookups", hits + misses)))
+    let ratio = hits as f64 / lookups as f64;
+    Ok(case.grade_low(ratio).map(|finding| finding.evidence("hit_ratio", percent(ratio)).evidence("lookups", lookups)))
 }
 
 fn databases(case: &Case<'_>) -> Judged {

@@ -3,6 +3,7 @@
 use super::super::case::{Case, percent, skip};
 use super::super::rule::{Judged, Rule};
 use super::K;
+use crate::figures;
 use crate::introspection::{Mode, NodeRole};
 use crate::replies::Info;
 
@@ -44,7 +45,7 @@ type Measure = (&'static str, &'static str, fn(&Info) -> u64);
 /// What the primaries are compared by.
 const MEASURES: [Measure; 2] = [
     ("used_memory", "floor", |info| info.u64("used_memory").unwrap_or(0)),
-    ("keys", "keys", |info| info.databases().values().map(|database| database.keys).sum()),
+    ("keys", "keys", |info| figures::sum(info.databases().values().map(|database| database.keys))),
 ];
 
 fn skew(case: &Case<'_>) -> Judged {
@@ -104,7 +105,7 @@ fn orphans(case: &Case<'_>) -> Judged {
     if nodes.iter().any(|node| node.is("myself") && node.moving > 0) {
         return skip("slots are on the move: their keys are here and there");
     }
-    let served: u64 = slots.iter().map(|slot| slot.keys).sum();
+    let served = figures::sum(slots.iter().map(|slot| slot.keys));
     let lost = held.saturating_sub(served);
     if lost == 0 {
         return Ok(None);

@@ -3,6 +3,7 @@
 use super::super::case::{Case, percent, skip};
 use super::super::rule::{Judged, Rule};
 use super::{K, quoted};
+use crate::figures;
 use crate::finding::Finding;
 use crate::introspection::keyspace::escaped;
 use crate::replies::HotKeys;
@@ -114,7 +115,7 @@ fn from_frequencies(case: &Case<'_>) -> Option<Option<Finding>> {
 /// From the processor time of slots; `None` where they do not tell.
 fn from_slots(case: &Case<'_>) -> Option<Option<Finding>> {
     let slots = case.snapshot.slots.got()?;
-    let total: u64 = slots.iter().map(|slot| slot.cpu_usec).sum::<Option<u64>>()?;
+    let total = figures::sum(slots.iter().map(|slot| slot.cpu_usec).collect::<Option<Vec<u64>>>()?);
     let hottest = slots.iter().max_by_key(|slot| slot.cpu_usec)?;
     let usec = hottest.cpu_usec?;
     let share = usec as f64 / total.max(1) as f64;
@@ -163,7 +164,7 @@ fn cold(case: &Case<'_>) -> Judged {
 fn average(case: &Case<'_>) -> Judged {
     let keyspace = case.keyspace()?;
     let databases = case.snapshot.info.databases();
-    let expires: u64 = databases.values().map(|database| database.expires).sum();
+    let expires = figures::sum(databases.values().map(|database| database.expires));
     if expires == 0 {
         return Ok(None);
     }

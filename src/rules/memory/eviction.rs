@@ -65,8 +65,9 @@ fn evicting(case: &Case<'_>) -> Judged {
     let turnover = keys as f64 / evicted.rate();
     let hits = case.delta("keyspace_hits").map(|delta| delta.amount).unwrap_or(0);
     let misses = case.delta("keyspace_misses").map(|delta| delta.amount).unwrap_or(0);
-    let ratio = hits as f64 / (hits + misses).max(1) as f64;
-    let thrashing = (hits + misses) as f64 >= case.limit("lookups") && ratio < case.limit("hit_ratio");
+    let lookups = hits.saturating_add(misses);
+    let ratio = hits as f64 / lookups.max(1) as f64;
+    let thrashing = lookups as f64 >= case.limit("lookups") && ratio < case.limit("hit_ratio");
     let finding = match case.profile {
         Profile::Cache if thrashing => case.critical(),
         Profile::Cache if turnover <= case.limit("turnover_seconds") => case.warning(),
@@ -78,7 +79,7 @@ fn evicting(case: &Case<'_>) -> Judged {
         .evidence("keys", keys)
         .evidence("turnover_seconds", turnover.round())
         .evidence("profile", case.profile.name());
-    let finding = if hits + misses > 0 { finding.evidence("hit_ratio", percent(ratio)) } else { finding };
+    let finding = if lookups > 0 { finding.evidence("hit_ratio", percent(ratio)) } else { finding };
     let limit = case.number_or_zero("maxmemory");
     Ok(Some(finding.fix(more_memory(limit)).fix("redis-ops diagnose keyspace")))
 }

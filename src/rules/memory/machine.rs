@@ -118,7 +118,8 @@ fn fork_headroom(case: &Case<'_>) -> Judged {
     let (rss, memory) = (case.number("used_memory_rss")?, case.machine_memory()?);
     let cow = case.number_or_zero("rdb_last_cow_size").max(case.number_or_zero("aof_last_cow_size"));
     let current = case.number_or_zero("current_cow_size");
-    let running = case.number_or_zero("rdb_bgsave_in_progress") + case.number_or_zero("aof_rewrite_in_progress") > 0;
+    let running =
+        case.number_or_zero("rdb_bgsave_in_progress") > 0 || case.number_or_zero("aof_rewrite_in_progress") > 0;
     let share = rss.saturating_add(cow.max(current)) as f64 / memory as f64;
     let finding = if running && share >= case.limit("critical") {
         case.critical()

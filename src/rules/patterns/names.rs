@@ -4,6 +4,7 @@ use super::super::case::{Case, percent};
 use super::super::keyspace::quoted;
 use super::super::rule::{Judged, Rule};
 use super::A;
+use crate::figures;
 use crate::introspection::keyspace::Oddity;
 
 pub(in super::super) const RULES: &[Rule] = &[
@@ -93,7 +94,7 @@ fn inconsistent(case: &Case<'_>) -> Judged {
             .evidence("example_without", prefix.example_without_ttl.clone())
             .evidence("example_with", prefix.example_with_ttl.clone())
             .fix(format!(
-                "redis-ops diagnose patterns --full, then EXPIRE {} <seconds>",
+                "redis-ops diagnose patterns --full (then EXPIRE {} <seconds>)",
                 quoted(prefix.example_without_ttl.as_deref().unwrap_or_default())
             ))
     }))
@@ -127,7 +128,7 @@ fn naming(case: &Case<'_>) -> Judged {
     if let Some((one, other, reason)) = keyspace.variants.first() {
         finding = finding.evidence("prefixes", format!("{one} and {other} ({reason})"));
     }
-    let total: u64 = keyspace.separators.values().sum();
+    let total = figures::sum(keyspace.separators.values().copied());
     let rare = keyspace.separators.iter().filter(|(_, count)| {
         let share = **count as f64 / total.max(1) as f64;
         share >= case.limit("share") && share < 0.5

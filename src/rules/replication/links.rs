@@ -204,7 +204,7 @@ fn full_syncs(case: &Case<'_>) -> Judged {
     let finding = if again { case.critical() } else { case.warning() };
     let refused = case.delta("sync_partial_err").map(|delta| delta.amount).unwrap_or(0);
     let finding = finding.evidence("full_resyncs", full.amount).evidence("partial_refused", refused);
-    Ok(Some(finding.fix("redis-ops diagnose replication --since").fix(larger_backlog(256.0 * 1_048_576.0))))
+    Ok(Some(finding.fix("redis-ops diagnose replication --since 1h").fix(larger_backlog(256.0 * 1_048_576.0))))
 }
 
 fn missing(case: &Case<'_>) -> Judged {

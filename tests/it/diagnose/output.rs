@@ -163,3 +163,29 @@ fn every_rule_is_explained_without_a_server() {
     assert_eq!(run.code, 3);
     assert!(run.stderr.contains("there is no rule `M99`") && run.stderr.contains("M01 M02"), "{}", run.stderr);
 }
+
+#[test]
+fn what_is_watched_is_said_again_and_again_in_lines_that_tell_when() {
+    let Some(server) = RedisServer::builder().arg("slowlog-log-slower-than", "-1").start() else { return };
+    let watch = |format: &str| {
+        let run = RedisOps::new().args(["diagnose", "connections", "--window", "50ms", "--watch", "100ms"]);
+        run.args(["-f", format, "-i", &server.url()])
+    };
+    let running = watch("ndjson").spawn();
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    running.signal("INT");
+    let run = running.wait();
+    assert_eq!(run.code, 130, "{}", run.stderr);
+    let lines: Vec<Value> = run.text().lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    let moments: std::collections::BTreeSet<&str> = lines
+        .iter()
+        .filter(|line| line["id"] == "C22")
+        .map(|line| line["taken_at"].as_str().expect("a time"))
+        .collect();
+    assert!(moments.len() >= 2, "{}", run.text());
+    for format in ["json", "junit"] {
+        let run = watch(format).run();
+        assert_eq!(run.code, 3, "{}", run.everything());
+        assert!(run.everything().contains("`--watch` has `table`"), "{}", run.everything());
+    }
+}
