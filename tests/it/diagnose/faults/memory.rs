@@ -30,6 +30,7 @@ fn memory_full_with_noeviction() {
     let finding = diagnosis.first_is("M01");
     assert_eq!((diagnosis.code, finding["severity"].as_str()), (2, Some("critical")));
     assert_eq!(diagnosis.finding("M18").expect("writes are refused")["caused_by"], "M01");
+    assert!(!diagnosis.rules().contains(&"M16"), "nothing is evicted, and nothing falls behind with that");
     drop(writes);
     apply(&server, finding);
     Diagnosis::of(&server, "memory", &[]).has_gone("M01");
