@@ -36,9 +36,14 @@ pub fn sum(numbers: impl IntoIterator<Item = u64>) -> u64 {
     numbers.into_iter().fold(0, u64::saturating_add)
 }
 
-/// A count with its noun: `1 key`, `3 keys`.
+/// A count with its noun: `1 key`, `3 keys`, `2 libraries`.
 pub fn counted(number: u64, noun: &str) -> String {
-    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+    let is_vowel = |letter: char| "aeiou".contains(letter);
+    match noun.strip_suffix('y') {
+        _ if number == 1 => format!("1 {noun}"),
+        Some(stem) if !stem.ends_with(is_vowel) => format!("{} {stem}ies", count(number)),
+        _ => format!("{} {noun}s", count(number)),
+    }
 }
 
 /// A span of time in its two largest units: `0.4 s`, `12.3 s`, `2 min 5 s`, `1 h 3 min`, `3 d 4 h`.
@@ -91,6 +96,7 @@ mod tests {
             assert_eq!(count(number), text);
         }
         assert_eq!([counted(1, "key"), counted(2000, "key")], ["1 key", "2,000 keys"]);
+        assert_eq!([counted(1, "library"), counted(0, "library")], ["1 library", "0 libraries"]);
     }
 
     #[test]

@@ -14,8 +14,10 @@ use crate::connection::{AuthenticationFault, CommandError, CommandFault, Connect
 use crate::rdb::RdbError;
 use crate::repository::{ManifestError, RepositoryError};
 use crate::restore::RunError;
-use crate::restore::plan::Refused;
+use crate::restore::file::FileError;
+use crate::restore::plan::{self, Refused};
 use crate::restore::report::Failure;
+use crate::restore::run::BEGIN_ANEW;
 use crate::status::Status;
 use crate::storage::StorageError;
 use crate::verify::VerifyError;
@@ -149,12 +151,18 @@ fn of_one(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
         return Some(of_refused(refused));
     }
     if let Some(RunError::Restarted { .. } | RunError::NothingToResume) = error.downcast_ref::<RunError>() {
-        let hint = "without `--resume`: `--on-conflict skip` keeps what is there and brings the rest, `replace` writes all of it anew";
-        return Some(Meaning::new("nothing_to_resume").hint(hint));
+        return Some(Meaning::new("nothing_to_resume").hint(format!("without `--resume`: {BEGIN_ANEW}")));
     }
     if let Some(failure) = error.downcast_ref::<Failure>() {
         let meaning = Meaning::new(failure.code);
         return Some(Meaning { hint: failure.hint.clone(), ..meaning });
+    }
+    if let Some(error) = error.downcast_ref::<FileError>() {
+        let meaning = Meaning::new(error.code());
+        return Some(match error {
+            FileError::Exists { .. } => meaning.hint("nothing was written; name another one, or move that one away"),
+            _ => meaning,
+        });
     }
     if let Some(connect) = error.downcast_ref::<ConnectError>() {
         return Some(of_connect(connect));
@@ -231,16 +239,22 @@ fn of_replication(error: &ReplicationError) -> Meaning {
     }
 }
 
-/// What a plan refuses: the flag that goes ahead all the same, and the commands that mend it.
+/// What a plan refuses: that nothing has happened, the flag that goes ahead all the same, and the commands that mend it.
 fn of_refused(refused: &Refused) -> Meaning {
-    let meaning = Meaning::new(refused.code);
-    let flag = refused.flag.map(|flag| format!("`{flag}` goes ahead all the same"));
+    let flag = refused.flag.map(|flag| match flag {
+        plan::OVER_OTHER_KEYS => {
+            "`--on-conflict skip` keeps its keys, `--on-conflict replace` overwrites those of the backup's names, `--replace-all` \
+             removes all of them first"
+                .to_owned()
+        }
+        plan::OVER_SAME_NAMES => "`--on-conflict skip` keeps the target's, `--on-conflict replace` overwrites them".to_owned(),
+        "--replace-all" => "`--replace-all` removes all of it first".to_owned(),
+        "--db N:M" => "`--db N:M` puts what is in database N of the backup into database M".to_owned(),
+        flag => format!("`{flag}` goes ahead all the same"),
+    });
     let fix = (!refused.fix.is_empty()).then(|| format!("`{}` mends it", refused.fix.join("`, `")));
-    match (flag, fix) {
-        (Some(flag), Some(fix)) => meaning.hint(format!("{flag}; {fix}")),
-        (Some(one), None) | (None, Some(one)) => meaning.hint(one),
-        (None, None) => meaning,
-    }
+    let parts: Vec<String> = [Some("nothing was written".to_owned()), flag, fix].into_iter().flatten().collect();
+    Meaning::new(refused.code).hint(parts.join("; "))
 }
 
 fn of_connect(error: &ConnectError) -> Meaning {

@@ -15,6 +15,7 @@ use crate::capture::source::{self, Chosen};
 use crate::capture::{CaptureError, Inspected, Opened};
 use crate::codec::Codec;
 use crate::connection::replication::{self, Framing, ReplicationError, ReplicationFault};
+use crate::figures::{count, counted};
 use crate::progress::{Progress, Unit};
 use crate::repository::manifest::{Consistency, Manifest, Purpose, Server};
 use crate::repository::{BegunBy, Draft, Leftover, Repository, RepositoryError};
@@ -288,7 +289,7 @@ async fn capture_by_scan(
     made.warnings
         .push("it was read key by key while others may have written: it is not one moment of the data".to_owned());
     if told.gone > 0 {
-        made.warnings.push(format!("{} keys were gone before they could be read", told.gone));
+        made.warnings.push(format!("gone before they could be read: {}", counted(told.gone, "key")));
     }
     made.warnings.extend(told.warnings);
     Ok(made)
@@ -346,7 +347,7 @@ async fn store(
     };
     let length = upload.complete().await?;
     if length != stored.stored_bytes {
-        let words = format!("{object} has {length} bytes, {} were sent", stored.stored_bytes);
+        let words = format!("{object} has {}, {} were sent", counted(length, "byte"), count(stored.stored_bytes));
         return Err(StorageError::Other(words).into());
     }
     Ok((stored, object))

@@ -5,6 +5,7 @@ use chrono::Utc;
 use super::{BackupError, Made, Options, Report, abandon};
 use crate::capture::Inspected;
 use crate::examination;
+use crate::figures::counted;
 use crate::introspection::ServerFacts;
 use crate::repository::manifest::{FORMAT_VERSION, Manifest, Server, Shard, Structure, StructureState};
 use crate::repository::{Draft, Repository};
@@ -53,7 +54,10 @@ fn warnings(inspected: &Inspected) -> Vec<String> {
         ));
     }
     if inspected.trailing_bytes > 0 {
-        warnings.push(format!("{} bytes follow the end of the RDB; they are stored as well", inspected.trailing_bytes));
+        warnings.push(format!(
+            "{} behind the end of the RDB are stored as well",
+            counted(inspected.trailing_bytes, "byte")
+        ));
     }
     warnings
 }

@@ -58,6 +58,16 @@ pub struct Inspected {
     pub duplicates: Duplicates,
 }
 
+/// Name (`redis`, `valkey`) and version of the server that wrote an RDB with these aux fields; the version is empty where they do not
+/// say.
+pub fn server_of(aux: &BTreeMap<String, String>) -> (&'static str, &str) {
+    let version = |field: &str| aux.get(field).map(String::as_str);
+    match version("valkey-ver") {
+        Some(version) => ("valkey", version),
+        None => ("redis", version("redis-ver").unwrap_or_default()),
+    }
+}
+
 impl Inspected {
     /// False where the version is newer than we know, though all was understood: no server of a version that we know
     /// loads it.
@@ -65,13 +75,9 @@ impl Inspected {
         self.rdb_version <= self.dialect.newest_known()
     }
 
-    /// Name (`redis`, `valkey`) and version of the server that wrote it; the version is empty where the file does not say.
+    /// See [`server_of`].
     pub fn server(&self) -> (&'static str, &str) {
-        let version = |field: &str| self.aux.get(field).map(String::as_str);
-        match version("valkey-ver") {
-            Some(version) => ("valkey", version),
-            None => ("redis", version("redis-ver").unwrap_or_default()),
-        }
+        server_of(&self.aux)
     }
 
     /// The CRC64 at the end, as 16 hex digits; `None` where the server computed none.

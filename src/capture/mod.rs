@@ -15,6 +15,6 @@ pub mod scan;
 pub mod shards;
 pub mod source;
 
-pub use inspect::{Inspected, Inspector};
+pub use inspect::{Inspected, Inspector, server_of};
 pub use pipeline::CaptureError;
 pub use raw::{Opened, Raw, RawError, Seen, open_file, open_object};

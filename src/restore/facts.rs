@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::capture::server_of;
 use crate::introspection::ServerFacts;
 use crate::rdb::opcode::Dialect;
 use crate::replies::Database;
@@ -33,8 +34,9 @@ pub struct BackupFacts {
     pub by_type: BTreeMap<String, u64>,
     /// Function libraries.
     pub functions: u64,
-    /// Bytes in the RDB of all strings together.
-    pub string_bytes: Option<u64>,
+    /// Bytes in the RDB of all values of one type together, the most of those types of which a value that is too long for one command
+    /// cannot be written in parts, or not without a loss: strings, streams, and those of modules.
+    pub bytes_in_one_piece: Option<u64>,
     /// Modules of the server it was taken from.
     pub source_modules: Vec<String>,
     /// Who made the RDB.
@@ -75,7 +77,11 @@ impl BackupFacts {
             databases: databases.filter_map(|(number, count)| Some((number.parse().ok()?, *count))).collect(),
             by_type: census.map(|census| census.by_type.clone()).unwrap_or_default(),
             functions: census.map_or(0, |census| census.functions),
-            string_bytes: census.map(|census| census.bytes_by_type.get("string").copied().unwrap_or(0)),
+            bytes_in_one_piece: census.map(|census| {
+                let in_parts = ["list", "set", "zset", "hash"];
+                let others = census.bytes_by_type.iter().filter(|(name, _)| !in_parts.contains(&name.as_str()));
+                others.map(|(_, bytes)| *bytes).max().unwrap_or(0)
+            }),
             source_modules: manifest.server.modules.clone(),
             origin: match (manifest.purpose, manifest.consistency) {
                 (Purpose::Adopted, _) | (_, Consistency::Fuzzy) => Origin::Foreign,
@@ -90,10 +96,9 @@ impl BackupFacts {
     /// What reading all of a file has told.
     pub fn of_survey(name: String, survey: Survey) -> Self {
         let aux = |name: &str| survey.aux.get(name);
-        let server = match (aux("valkey-ver"), aux("redis-ver")) {
-            (Some(version), _) => format!("valkey {version}"),
-            (None, Some(version)) => format!("redis {version}"),
-            (None, None) => "an unknown server".to_owned(),
+        let server = match server_of(&survey.aux) {
+            (_, "") => "an unknown server".to_owned(),
+            (name, version) => format!("{name} {version}"),
         };
         Self {
             name,
@@ -118,7 +123,7 @@ impl BackupFacts {
         let facts = Self::of_survey(self.name, survey);
         Self {
             created_ms: self.created_ms.or(facts.created_ms),
-            string_bytes: self.string_bytes,
+            bytes_in_one_piece: self.bytes_in_one_piece,
             source_modules: self.source_modules,
             origin: self.origin,
             only_once: self.only_once,

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::figures::bytes;
 use crate::progress::{Progress, Unit};
 
 use super::{RdbSource, SourceError};
@@ -40,7 +41,7 @@ pub enum FileError {
         path: PathBuf,
     },
     /// There is not enough room on the disk.
-    #[error("{} bytes are needed at {}, and {available} are free", needed, path.display())]
+    #[error("{} are needed at {}, and {} are free", bytes(*needed), path.display(), bytes(*available))]
     NoSpace {
         /// The folder.
         path: PathBuf,

@@ -15,7 +15,6 @@ use crate::restore::replica::{
     self, Advertise, Certificate, Content, Facts, Fed, Holds, Left, ReplicaError, ReplicaOptions, choose_load,
 };
 use crate::restore::report::{Ended, FedJson, Report};
-use crate::restore::tally::Tally;
 
 /// A restore that was planned, whose backup was read to its end, and that may be done.
 #[derive(Debug)]
@@ -64,7 +63,8 @@ pub async fn run(order: &Order<'_>, source: RdbSource, progress: &dyn Progress) 
 
 /// The target says that it has loaded everything. What had expired before is not counted as restored: it may be there for a moment.
 async fn complete(order: &Order<'_>, fed: &Fed) -> Report {
-    let mut report = report_of(order, Ended::Complete, fed.elapsed.as_secs_f64());
+    let mut report = report_of(order, Ended::Complete);
+    report.seconds = fed.elapsed.as_secs_f64();
     if let Some(survey) = &order.backup.survey {
         report.tally.restored = survey.wanted;
         report.tally.expired = survey.expired;
@@ -85,7 +85,7 @@ async fn complete(order: &Order<'_>, fed: &Fed) -> Report {
     });
     let Ok(mut connection) = order.node.connect().await else { return report };
     if let Ok((counters, info)) = preflight::counters(&mut connection).await {
-        report.after = Some(counters);
+        report.after(counters, info.get("run_id"), &order.target.server.run_id);
         // A primary without replicas does not move by itself.
         let moved = |offset: u64| info.u64("master_repl_offset").map(|now| now > offset);
         report.others_wrote = fed.left.offset.and_then(moved);
@@ -107,25 +107,14 @@ fn broken(order: &Order<'_>, error: ReplicaError) -> Report {
         Holds::Untouched => Some(order.target.keys()),
         Holds::Unknown => None,
     };
-    let mut report = report_of(order, Ended::NotLoaded(Box::new(error)), 0.0);
-    report.after = keys.map(|keys| Counters { keys, ..order.target.counters });
+    let run_id = error.left.run_id.clone();
+    let mut report = report_of(order, Ended::NotLoaded(Box::new(error)));
+    if let Some(keys) = keys {
+        report.after(Counters { keys, ..order.target.counters }, run_id.as_deref(), &order.target.server.run_id);
+    }
     report
 }
 
-fn report_of(order: &Order<'_>, ended: Ended, seconds: f64) -> Report {
-    Report {
-        method: Method::Replica,
-        in_backup: order.backup.keys,
-        tally: Tally::default(),
-        ended,
-        seconds,
-        taken_back: None,
-        before: order.target.counters,
-        after: None,
-        others_wrote: None,
-        resumable: false,
-        lost_in_part: 0,
-        fed: None,
-        barred: None,
-    }
+fn report_of(order: &Order<'_>, ended: Ended) -> Report {
+    Report::new(Method::Replica, order.backup.keys, order.target.counters, ended)
 }

@@ -12,9 +12,15 @@ use serde::Serialize;
 
 use crate::restore::facts::{BackupFacts, TargetFacts};
 use crate::restore::options::{Method, Options};
+use crate::restore::tally::FailedKey;
 use crate::restore::target_format::TargetFormat;
 pub use contents::{highest_database, needs_survey};
 pub use methods::{Candidate, may_be_fed};
+
+/// What goes ahead into a target that holds keys.
+pub const OVER_OTHER_KEYS: &str = "--on-conflict fail|skip|replace, or --replace-all";
+/// What goes ahead where the target has something of the same name.
+pub const OVER_SAME_NAMES: &str = "--on-conflict skip|replace";
 
 /// What would happen.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -44,6 +50,9 @@ pub struct Line {
     /// Commands that would mend it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fix: Vec<String>,
+    /// The keys that it is about, or the first of them; the text never names one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<FailedKey>,
 }
 
 /// What comes of a look.
@@ -62,7 +71,7 @@ pub enum Level {
 
 impl Line {
     fn new(level: Level, code: &'static str, text: impl Into<String>) -> Self {
-        Self { level, code, text: text.into(), flag: None, fix: Vec::new() }
+        Self { level, code, text: text.into(), flag: None, fix: Vec::new(), keys: Vec::new() }
     }
 
     fn ok(code: &'static str, text: impl Into<String>) -> Self {
@@ -90,6 +99,11 @@ impl Line {
         self.fix.push(command.into());
         self
     }
+
+    fn keys(mut self, keys: &[FailedKey]) -> Self {
+        self.keys.extend_from_slice(keys);
+        self
+    }
 }
 
 /// Why nothing is written.
@@ -104,12 +118,14 @@ pub struct Refused {
     pub flag: Option<&'static str>,
     /// Commands that would mend it.
     pub fix: Vec<String>,
+    /// The keys that it is about, or the first of them; the text never names one.
+    pub keys: Vec<FailedKey>,
 }
 
 impl Refused {
     /// Without a way around it.
     pub fn of(code: &'static str, text: impl Into<String>) -> Self {
-        Self { code, text: text.into(), flag: None, fix: Vec::new() }
+        Self { code, text: text.into(), flag: None, fix: Vec::new(), keys: Vec::new() }
     }
 
     /// Names the flag that goes ahead all the same.
@@ -122,7 +138,13 @@ impl Refused {
 
 impl From<&Line> for Refused {
     fn from(line: &Line) -> Self {
-        Self { code: line.code, text: line.text.clone(), flag: line.flag, fix: line.fix.clone() }
+        Self {
+            code: line.code,
+            text: line.text.clone(),
+            flag: line.flag,
+            fix: line.fix.clone(),
+            keys: line.keys.clone(),
+        }
     }
 }
 
@@ -144,6 +166,14 @@ impl Plan {
     }
 }
 
+/// Whether a line says what stands against the methods that go key by key, and nothing else stands against what was asked for.
+fn bars_all(code: &str, method: &Line) -> bool {
+    match code {
+        "value_too_large" => method.flag.is_none(),
+        _ => contents::LOSSES.contains(&code) && method.flag.is_none_or(|flag| flag == "--accept-loss"),
+    }
+}
+
 /// Looks at everything, and chooses the method.
 pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Plan {
     let format = TargetFormat::of(&target.server);
@@ -155,7 +185,10 @@ pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Pl
     lines.push(state::rights(target, options));
     lines.extend(state::company(target, options, fed));
     lines.push(contents::format(backup, format));
-    lines.extend(contents::losses(backup, format, options));
+    if !fed {
+        // A server that loads the file itself loses nothing.
+        lines.extend(contents::losses(backup, format, options));
+    }
     lines.extend(contents::modules(backup, target, options));
     lines.extend(contents::functions(backup, target, options, format));
     lines.extend(contents::databases(backup, target, options));
@@ -167,8 +200,8 @@ pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Pl
     }
     let (method, why) = match chosen {
         Ok((method, why)) => (Some(method), why),
-        // The string that is too long has a line of its own, which says what mends it.
-        Err(line) if line.flag.is_none() && lines.iter().any(|other| other.code == "value_too_large") => {
+        // What bars every way has a line of its own, which says what mends it.
+        Err(line) if lines.iter().any(|other| other.level == Level::Refused && bars_all(other.code, &line)) => {
             (None, line.text)
         }
         Err(line) => {
@@ -178,21 +211,4 @@ pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Pl
         }
     };
     Plan { lines, method, why, methods }
-}
-
-/// `1 key`, `3 keys`.
-fn count(n: u64, one: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
-}
-
-/// Bytes for people.
-fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut number = bytes as f64;
-    let mut unit = 0;
-    while number >= 1024.0 && unit + 1 < UNITS.len() {
-        number /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{bytes} B") } else { format!("{number:.1} {}", UNITS[unit]) }
 }

@@ -30,6 +30,9 @@ const NEEDED: &[(&str, &[&str])] = &[
     ("replicaof", &["REPLICAOF", "NO", "ONE"]),
 ];
 
+/// On which every Sentinel listens at each server that it watches (Redis `sentinel.c`, `SENTINEL_HELLO_CHANNEL`).
+const SENTINEL_CHANNEL: &str = "__sentinel__:hello";
+
 type Answer = Result<Value, ServerError>;
 
 /// Asks. `highest`: the highest database that keys go to; `more`: further commands that are needed, such as `flushall`.
@@ -49,10 +52,11 @@ pub async fn ask(
     commands.push(words(&["ACL", "WHOAMI"]));
     commands.push(words(&["FUNCTION", "LIST"]));
     commands.push(words(&["CLIENT", "LIST"]));
+    commands.push(words(&["PUBSUB", "NUMSUB", SENTINEL_CHANNEL]));
     commands.push(words(&["CLUSTER", "SLOTS"]));
     let mut answers = connection.pipeline(&commands).await?.into_iter();
     let config: Vec<Answer> = answers.by_ref().take(SETTINGS.len()).collect();
-    let [user, functions, clients, slots] = [answers.next(), answers.next(), answers.next(), answers.next()];
+    let [user, functions, clients, listeners, slots] = std::array::from_fn(|_| answers.next());
     let config = config_of(config);
 
     let user = text_of(user);
@@ -81,7 +85,7 @@ pub async fn ask(
         user,
         forbidden: rights.0,
         key_patterns: rights.1,
-        watched: text_of(clients).map(|list| list.lines().any(|line| line.contains(" name=sentinel-"))),
+        watched: is_watched(clients, listeners),
         slots: if cluster { slots.and_then(Result::ok).map(|value| own_slots(&reply(value), &info)) } else { None },
         counters: counters_of(&info),
         server,
@@ -129,6 +133,15 @@ fn config_of(answers: Vec<Answer>) -> Config {
 
 fn text_of(answer: Option<Answer>) -> Option<String> {
     reply(answer?.ok()?).text()
+}
+
+/// Whether a Sentinel is connected: its two connections are called `sentinel-<8 digits>-cmd` and `…-pubsub` (Redis `sentinel.c`,
+/// `sentinelSetClientName`), and one of them listens on its channel, which also finds one whose user may not give itself a name. Who
+/// may not see the list of clients cannot say that there is none.
+fn is_watched(clients: Option<Answer>, listeners: Option<Answer>) -> Option<bool> {
+    let named = text_of(clients).map(|list| list.lines().any(|line| line.contains(" name=sentinel-")));
+    let listening = listeners.and_then(Result::ok).and_then(|value| reply(value).items().get(1)?.integer());
+    if listening.is_some_and(|listeners| listeners > 0) { Some(true) } else { named }
 }
 
 fn functions_of(answer: Option<Answer>) -> Option<BTreeSet<String>> {

@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::capture::{Raw, RawError};
+use crate::figures::counted;
 use crate::progress::Progress;
 use crate::rdb::{RdbError, Scanner};
 use crate::restore::journal::{Created, Journal, Position};
@@ -66,7 +67,7 @@ pub enum BadBackup {
     #[error(transparent)]
     Raw(#[from] RawError),
     /// It has bytes behind its end.
-    #[error("{0} bytes stand behind the end of the RDB")]
+    #[error("{} stand behind the end of the RDB", counted(*.0, "byte"))]
     Trailing(u64),
 }
 
@@ -146,7 +147,8 @@ where
         lanes.push(sender);
         running.push(tokio::spawn(lane::run(stream, receiver, shared.clone())));
     }
-    let outbox = Outbox::new(lanes, used_out, budget.clone(), ledger.clone(), Pace::new(job.rate), BATCH);
+    let outbox =
+        Outbox::new(lanes, used_out, budget.clone(), ledger.clone(), Pace::new(job.rate), BATCH, job.cancel.clone());
     let reading = Reading {
         assembler: Assembler::new(job.plan, outbox),
         ledger: ledger.clone(),
@@ -249,7 +251,8 @@ impl Reading {
             scanner.push(&chunk, &mut self.assembler)?;
             trailing += scanner.trailing_in_last_push() as u64;
             self.progress.advance(chunk.len() as u64);
-            if self.is_stopped() {
+            // A key that was sent in part is sent to its end: half of it would be left under its temporary name.
+            if self.ledger.is_stopped() || self.cancel.is_cancelled() && !self.assembler.is_within_a_key() {
                 return Ok(());
             }
             self.assembler.tick();

@@ -45,6 +45,8 @@ pub struct Report {
     pub before: Counters,
     /// See `before`.
     pub after: Option<Counters>,
+    /// The target was started anew meanwhile: it may hold less than it had taken.
+    pub restarted: bool,
     /// Somebody else wrote to the target meanwhile; `None`: could not tell.
     pub others_wrote: Option<bool>,
     /// `--resume` can go on.
@@ -139,6 +141,7 @@ struct Target {
     keys_after: Option<u64>,
     evicted: Option<u64>,
     expired: Option<u64>,
+    restarted: bool,
     others_wrote: Option<bool>,
 }
 
@@ -154,6 +157,26 @@ pub struct Phases {
 }
 
 impl Report {
+    /// Of a restore by this method, of which nothing more is known yet. `in_backup`: see the field; `before`: the target's counters.
+    pub fn new(method: Method, in_backup: Option<u64>, before: Counters, ended: Ended) -> Self {
+        Self {
+            method,
+            in_backup,
+            tally: Tally::default(),
+            ended,
+            seconds: 0.0,
+            taken_back: None,
+            before,
+            after: None,
+            restarted: false,
+            others_wrote: None,
+            resumable: false,
+            lost_in_part: 0,
+            fed: None,
+            barred: None,
+        }
+    }
+
     /// Keys of which nothing is known, because the restore stopped before them.
     pub fn not_reached(&self) -> Option<u64> {
         Some(self.in_backup?.saturating_sub(self.tally.accounted()))
@@ -169,17 +192,31 @@ impl Report {
         Some(self.after?.evicted.saturating_sub(self.before.evicted))
     }
 
+    /// Whether there were keys in the backup, and all of them were left out by choice: hardly what was meant.
+    pub fn chose_nothing(&self) -> bool {
+        let left = self.tally.skipped_by_choice;
+        left > 0 && self.in_backup == Some(left)
+    }
+
+    /// Notes the target's counters afterwards, and the run id that it has now; it had another one before if it was started anew.
+    pub fn after(&mut self, counters: Counters, run_id: Option<&str>, run_id_before: &str) {
+        self.after = Some(counters);
+        self.restarted = run_id.is_some_and(|now| now != run_id_before);
+    }
+
     /// The answer.
     pub fn status(&self) -> Status {
         let tally = &self.tally;
         let bad = !matches!(self.ended, Ended::Complete)
             || !self.adds_up()
+            || self.restarted
             || tally.failed > 0
             || tally.functions.failed > 0
             || self.evicted().is_some_and(|keys| keys > 0);
         let odd = tally.expired > 0
             || tally.skipped_existing > 0
             || tally.lost > 0
+            || self.chose_nothing()
             || self.lost_in_part > 0
             || tally.functions.lost > 0
             || self.fed.as_ref().is_some_and(|fed| !fed.not_put_back.is_empty())
@@ -217,6 +254,7 @@ impl Report {
                 keys_after: self.after.map(|after| after.keys),
                 evicted: self.evicted(),
                 expired: self.after.map(|after| after.expired.saturating_sub(self.before.expired)),
+                restarted: self.restarted,
                 others_wrote: self.others_wrote,
             },
             phases: Phases { load: self.seconds, ..phases },

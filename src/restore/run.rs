@@ -26,6 +26,10 @@ use crate::restore::target_format::TargetFormat;
 /// may keep it busy for a while.
 const SILENCE: Duration = Duration::from_secs(60);
 
+/// What to do about an interrupted restore that cannot go on.
+pub const BEGIN_ANEW: &str =
+    "`--on-conflict skip` keeps what is there and brings the rest, `--on-conflict replace` writes all of it anew";
+
 /// A restore that was planned and may be done.
 pub struct Order {
     /// The target.
@@ -154,21 +158,8 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     let mut done = replay::run(job, streams, raw, reopen, progress).await;
     let seconds = begun.elapsed().as_secs_f64();
 
-    let mut report = Report {
-        method,
-        in_backup,
-        tally: std::mem::take(&mut done.tally),
-        ended: Ended::Complete,
-        seconds,
-        taken_back: None,
-        before,
-        after: None,
-        others_wrote: None,
-        resumable: false,
-        lost_in_part: 0,
-        fed: None,
-        barred: None,
-    };
+    let mut report = Report::new(method, in_backup, before, Ended::Complete);
+    (report.tally, report.seconds) = (std::mem::take(&mut done.tally), seconds);
     aftermath(&node, &target, &info, was_empty, done, &mut report).await;
     report.resumable &= again;
     Ok(report)
@@ -229,7 +220,8 @@ async fn aftermath(
     if complete && report.in_backup.is_none() {
         report.in_backup = Some(report.tally.accounted());
     }
-    report.resumable = journal.is_some() && !complete && !matches!(report.ended, Ended::BadBackup(_));
+    report.resumable =
+        journal.is_some() && !complete && !report.restarted && !matches!(report.ended, Ended::BadBackup(_));
     if let Some(journal) = journal.filter(|_| !report.resumable) {
         journal.remove();
     }
@@ -254,9 +246,8 @@ async fn settle(
             return Err(error);
         }
     };
-    let restarted = info_after.get("run_id") != Some(target.server.run_id.as_str());
-    report.after = Some(after);
-    if restarted || !was_empty {
+    report.after(after, info_after.get("run_id"), &target.server.run_id);
+    if report.restarted || !was_empty {
         report.tally.unknown += n_unanswered;
     } else {
         look_for(connection, unanswered, report).await?;

@@ -11,9 +11,10 @@ use crate::rdb::opcode::{Dialect, ValueType};
 use crate::rdb::visit::{Checksum, Entry, EntryEnd, Interest, Piece, Visit};
 use crate::repository::manifest::DatabaseCount;
 use crate::restore::choices::{Choices, Wanted};
-use crate::restore::replay::assemble::HELD_AT_MOST;
+use crate::restore::facts::TargetFacts;
+use crate::restore::replay::assemble::held_at_most;
 use crate::restore::tally::{FailedKey, NAMES_KEPT};
-use crate::restore::target_format::{Loss, Route, TargetFormat};
+use crate::restore::target_format::{Loss, Route, TargetFormat, fits};
 pub use dangers::Dangers;
 use dangers::Members;
 use streams::DeadPending;
@@ -56,12 +57,12 @@ pub struct Survey {
     pub simpler_streams: u64,
     /// Wanted keys of which something is lost, or all: how many.
     pub losses: BTreeMap<Loss, u64>,
-    /// The first of them.
-    pub lost_keys: Vec<FailedKey>,
+    /// The first of each kind.
+    pub lost_keys: BTreeMap<Loss, Vec<FailedKey>>,
+    /// The first wanted vector sets, which not every target takes.
+    pub vector_sets: Vec<FailedKey>,
     /// Longest string among the wanted keys.
     pub longest_string: Option<(u64, FailedKey)>,
-    /// Values too long to be collected: number of the key and length of the value.
-    pub long: BTreeMap<u64, u64>,
     /// The checksum of the file, which proves its bytes; `None`: it has none.
     pub crc64: Option<u64>,
     /// What matters to a server that loads the file itself.
@@ -73,6 +74,8 @@ pub struct Survey {
 pub struct Surveyor<'a> {
     choices: &'a Choices,
     format: TargetFormat,
+    /// `proto-max-bulk-len` of the target, in bytes.
+    longest_bulk: u64,
     all_by_commands: bool,
     now_ms: i64,
     dialect: Dialect,
@@ -89,16 +92,21 @@ pub struct Surveyor<'a> {
     /// Looks for what no server would have written: only in files of others.
     keys_seen: Option<DuplicateKeys>,
     members: Members,
-    /// The stream that is being read, if typed commands write it.
+    /// The stream that is being read, where its pending entries may be lost.
     stream: Option<DeadPending>,
+    /// How the value that is being read gets into the target, unless it is too long for that.
+    route: Route,
+    /// And if it is: what typed commands lose of it.
+    in_parts: Route,
 }
 
 impl<'a> Surveyor<'a> {
     /// For a restore with these choices into such a target, at this moment.
-    pub fn new(choices: &'a Choices, format: TargetFormat, all_by_commands: bool, now_ms: i64) -> Self {
+    pub fn new(choices: &'a Choices, target: &TargetFacts, all_by_commands: bool, now_ms: i64) -> Self {
         Self {
             choices,
-            format,
+            format: TargetFormat::of(&target.server),
+            longest_bulk: target.longest_bulk(),
             all_by_commands,
             now_ms,
             dialect: Dialect::Redis,
@@ -113,6 +121,8 @@ impl<'a> Surveyor<'a> {
             keys_seen: None,
             members: Members::default(),
             stream: None,
+            route: Route::Payload,
+            in_parts: Route::Payload,
         }
     }
 
@@ -136,20 +146,21 @@ impl<'a> Surveyor<'a> {
     }
 
     fn note_route(&mut self, entry: &Entry<'_>, database: u64) {
-        let route = if self.all_by_commands {
-            self.format.by_commands(entry.value_type)
+        self.in_parts = self.format.by_commands(entry.value_type);
+        self.route = if self.all_by_commands {
+            self.in_parts
         } else {
             self.format.route(entry.value_type, self.dialect, self.survey.version)
         };
-        let loss = match route {
+        // Whether it goes as it is, as a payload of another form or by typed commands is seen at its end.
+        if self.key_type == KeyType::Stream {
+            self.stream = Some(DeadPending::default());
+        }
+        let loss = match self.route {
             Route::Payload => None,
             Route::Commands(loss) => {
                 self.survey.by_commands += 1;
-                // Whether as a payload of another form or by typed commands is seen at its end.
-                if self.key_type == KeyType::Stream {
-                    self.stream = Some(DeadPending::default());
-                    self.survey.simpler_streams += 1;
-                }
+                self.survey.simpler_streams += u64::from(self.key_type == KeyType::Stream);
                 loss
             }
             Route::Impossible(loss) => Some(loss),
@@ -159,10 +170,32 @@ impl<'a> Surveyor<'a> {
         }
     }
 
+    /// The value of a wanted key was read: what of it is lost is known now.
+    fn note_losses(&mut self, length: u64, database: u64) {
+        let stream = self.stream.take();
+        let is_too_long = self.route == Route::Payload && !fits(length, self.longest_bulk);
+        let in_parts = is_too_long && self.key_type != KeyType::String;
+        let name = std::mem::take(&mut self.name);
+        if in_parts {
+            self.survey.by_commands += 1;
+            self.survey.simpler_streams += u64::from(self.key_type == KeyType::Stream);
+            if let Route::Impossible(loss) = self.in_parts {
+                self.lose(loss, database, &name);
+            }
+        }
+        let typed = in_parts || self.all_by_commands || length > held_at_most(self.longest_bulk);
+        let is_rewritten = in_parts || matches!(self.route, Route::Commands(_));
+        if is_rewritten && stream.is_some_and(|stream| stream.is_lossy(typed)) {
+            self.lose(Loss::PendingEntries, database, &name);
+        }
+        self.name = name;
+    }
+
     fn lose(&mut self, loss: Loss, database: u64, key: &[u8]) {
         *self.survey.losses.entry(loss).or_default() += 1;
-        if self.survey.lost_keys.len() < NAMES_KEPT {
-            self.survey.lost_keys.push(FailedKey::new(database, key, loss.words()));
+        let names = self.survey.lost_keys.entry(loss).or_default();
+        if names.len() < NAMES_KEPT {
+            names.push(FailedKey::new(database, key, loss.words()));
         }
     }
 }
@@ -212,7 +245,8 @@ impl Visit for Surveyor<'_> {
                 survey.wanted += 1;
                 self.wanted = true;
                 self.note_route(entry, database);
-                if entry.value_type == ValueType::STRING || self.stream.is_some() {
+                let is_whole_or_lost = matches!(self.in_parts, Route::Impossible(_));
+                if entry.value_type == ValueType::STRING || self.stream.is_some() || is_whole_or_lost {
                     // What there is to say of it is known at its end; the name only here.
                     self.name.clear();
                     self.name.extend_from_slice(entry.key);
@@ -251,18 +285,16 @@ impl Visit for Surveyor<'_> {
             return;
         }
         let named_in = self.named_in.take();
-        if let (Some(stream), Some(database)) = (self.stream.take(), named_in)
-            && stream.is_lossy(self.all_by_commands || end.raw_length > HELD_AT_MOST)
-        {
-            let name = std::mem::take(&mut self.name);
-            self.lose(Loss::PendingEntries, database, &name);
-            self.name = name;
+        if let Some(database) = named_in {
+            self.note_losses(end.raw_length, database);
         }
         let survey = &mut self.survey;
-        survey.wanted_bytes += end.raw_length;
-        if end.raw_length > HELD_AT_MOST {
-            survey.long.insert(survey.keys - 1, end.raw_length);
+        if let Some(database) = named_in.filter(|_| self.key_type == KeyType::Vectorset)
+            && survey.vector_sets.len() < NAMES_KEPT
+        {
+            survey.vector_sets.push(FailedKey::new(database, &self.name, Loss::Module.words()));
         }
+        survey.wanted_bytes += end.raw_length;
         let length = self.unpacked.take().unwrap_or(end.raw_length);
         if let Some(database) = named_in.filter(|_| self.key_type == KeyType::String)
             && length > self.longest

@@ -8,6 +8,19 @@ use crate::introspection::ServerFacts;
 use crate::rdb::dump::Target;
 use crate::rdb::opcode::{Dialect, ValueType};
 
+/// What a payload adds to a value: type, version, CRC64, and a margin; bytes.
+pub const PAYLOAD_ADDS: u64 = 64;
+
+/// Whether a value of so many bytes goes into a target with this `proto-max-bulk-len` in one piece.
+pub fn fits(length: u64, longest_bulk: u64) -> bool {
+    length.saturating_add(PAYLOAD_ADDS) <= longest_bulk
+}
+
+/// The smallest `proto-max-bulk-len` that takes a value of so many bytes, in whole MiB.
+pub fn bulk_for(length: u64) -> u64 {
+    length.saturating_add(PAYLOAD_ADDS).checked_next_multiple_of(1 << 20).unwrap_or(u64::MAX)
+}
+
 /// What a target can take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TargetFormat {

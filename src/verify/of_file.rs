@@ -3,6 +3,7 @@
 use super::COMPARED_KEYS;
 use crate::capture::Inspected;
 use crate::examination;
+use crate::figures::counted;
 use crate::finding::{Finding, Severity};
 use crate::rdb::visit::Checksum;
 
@@ -37,7 +38,7 @@ pub(super) fn of_file(inspected: &Inspected) -> Vec<Finding> {
         );
     }
     if inspected.duplicates.unchecked > 0 {
-        let title = format!("duplicate keys were not looked for beyond {COMPARED_KEYS} keys");
+        let title = format!("duplicate keys were not looked for beyond {}", counted(COMPARED_KEYS, "key"));
         findings.push(
             Finding::new(Severity::Info, "duplicates_not_sought", title)
                 .evidence("keys", inspected.duplicates.unchecked),

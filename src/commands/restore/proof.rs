@@ -169,10 +169,11 @@ impl Found {
             parts.push("other functions".to_owned());
         }
         if parts.is_empty() {
-            return format!(
-                "proof: the target holds all {} as they are in the backup",
-                words::counted(self.equal, "key")
-            );
+            return match self.equal {
+                0 => "proof: there is no key in the backup, and none in the target".to_owned(),
+                1 => "proof: the target holds the one key as it is in the backup".to_owned(),
+                keys => format!("proof: the target holds all {} keys as they are in the backup", words::count(keys)),
+            };
         }
         parts.push(format!("{} equal", words::count(self.equal)));
         format!("proof: {}", parts.join(", "))

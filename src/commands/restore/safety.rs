@@ -10,6 +10,7 @@ use crate::commands::Context;
 use crate::commands::backup::threads;
 use crate::commands::question::confirm;
 use crate::connection::replication;
+use crate::printer::words;
 use crate::repository::BegunBy;
 use crate::repository::manifest::Purpose;
 use crate::restore::{OnConflict, Options, TargetFacts};
@@ -28,7 +29,7 @@ pub async fn before_write(
     }
     let what =
         if options.replace_all { "All of them are removed." } else { "Those of the backup's names are overwritten." };
-    confirm(context, &format!("{} holds {keys} keys. {what}", target.address)).await?;
+    confirm(context, &format!("{} holds {}. {what}", target.address, words::counted(keys, "key"))).await?;
     let (Existing::Keep(_, safety) | Existing::RemoveAll(safety)) = &instance.existing;
     let SafetyBackup::Into(place) = safety else { return Ok(()) };
     let repository = place.open().await?;

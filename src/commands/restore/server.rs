@@ -11,6 +11,7 @@ use super::{Instance, Settings, proof, safety, settings_of, show};
 use crate::commands::{Context, Outcome};
 use crate::connection::Connection;
 use crate::hint::{Interrupted, Misuse};
+use crate::printer::words;
 use crate::progress::{Progress, Unit};
 use crate::restore::options::{Method, Options};
 use crate::restore::plan::{self, Plan, Refused};
@@ -30,9 +31,10 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
     let looking = Looking { source: &source, options: &options, progress: &progress, context };
 
     let (facts, target, plan, mut phases) = looking.plan(settings, instance, &mut connection).await?;
-    let outcome = |status| Outcome::new(status).field("backup_id", source.id()).field("plan", &plan);
-    let table = show::plan(&plan, &facts, &target, &context.printer);
-    let refused = plan.refusal().map(Refused::from);
+    let in_json = show::hidden(&plan, context);
+    let outcome = |status| Outcome::new(status).field("backup_id", source.id()).field("plan", in_json.clone());
+    let table = show::plan(&plan, &facts, &target, context.keys, &context.printer);
+    let refused = plan.refusal().map(|line| show::with_names(line.into(), context));
     if settings.plan {
         progress.finish();
         let status = if refused.is_some() || plan.method.is_none() { Status::Failed } else { Status::Ok };
@@ -75,7 +77,9 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
     let failure = show::failure(&report, settings, instance);
     let begun = Instant::now();
     let proof = match (&failure, instance.proof) {
-        (None, true) => Some(proof::prove(&work, &report).await.inspect_err(|_| progress.finish())?),
+        (None, true) if !report.chose_nothing() => {
+            Some(proof::prove(&work, &report).await.inspect_err(|_| progress.finish())?)
+        }
         _ => None,
     };
     progress.finish();
@@ -88,8 +92,10 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
         status = status.and(proof.status);
         text.push_str(&format!("\n{}", proof.text));
     }
-    let outcome =
-        outcome(status).field("result", report.json(phases)).field("proof", proof.map(|proof| proof.json)).text(text);
+    let outcome = outcome(status)
+        .field("result", show::hidden(&report.json(phases), context))
+        .field("proof", proof.map(|proof| proof.json))
+        .text(text);
     Ok(match failure {
         Some(error) => outcome.error(error),
         None => outcome,
@@ -174,13 +180,13 @@ impl Looking<'_> {
         let begun = Instant::now();
         let Self { source, options, progress, context } = self;
         let mistrusting = facts.origin == Origin::Foreign && plan::may_be_fed(&facts, target, options);
-        let format = TargetFormat::of(&target.server);
         let mut raw = source.raw().await?;
         progress.phase("verifying", Unit::Bytes, source.raw_bytes());
         let (choices, progress, cancel) = (options.choices.clone(), (*progress).clone(), context.cancel.clone());
+        let target = target.clone();
         let by_commands = options.method == Asked::Only(Method::Commands);
         let read = tokio::task::spawn_blocking(move || {
-            let mut surveyor = Surveyor::new(&choices, format, by_commands, carry_out::now_ms());
+            let mut surveyor = Surveyor::new(&choices, &target, by_commands, carry_out::now_ms());
             if mistrusting {
                 surveyor = surveyor.mistrusting();
             }
@@ -212,10 +218,9 @@ impl Looking<'_> {
             found => found.context("look for the backup's keys in the target: nothing was written")?,
         };
         Ok((found.keys > 0).then(|| {
-            let names: Vec<String> =
-                found.names.iter().take(3).map(|key| format!("`{}`", key.key.escape_debug())).collect();
-            let text = format!("the target has {} of the backup's keys: {}", found.keys, names.join(", "));
-            Refused::of("key_exists", text).flag("--on-conflict skip|replace")
+            let text = format!("the target has {} of the backup's keys", words::count(found.keys));
+            let refused = Refused::of("key_exists", text).flag(plan::OVER_SAME_NAMES);
+            show::with_names(Refused { keys: found.names, ..refused }, self.context)
         }))
     }
 }

@@ -2,19 +2,74 @@
 
 use std::error::Error as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize as _, Serialize};
+use serde_json::Value;
+
 use super::{Backup, Instance, Settings};
 use crate::commands::Context;
 use crate::commands::table::{Table, verdict};
 use crate::hint::Interrupted;
-use crate::printer::words;
+use crate::printer::words::{self, Keys};
 use crate::printer::{Printer, Style};
+use crate::restore::plan::Refused;
 use crate::restore::replica::ReplicaFault;
 use crate::restore::report::Failure;
+use crate::restore::run::BEGIN_ANEW;
+use crate::restore::tally::FailedKey;
 use crate::restore::{BackupFacts, Ended, Level, Plan, Report, TargetFacts};
 use crate::status::Status;
 
+/// Names that are shown in a sentence.
+const NAMED: usize = 3;
+
+/// The name of a key, or what stands for it with `--hide-keys`.
+fn name_of(key: &FailedKey, keys: Keys) -> String {
+    let bytes = key.key_b64.as_ref().and_then(|text| STANDARD.decode(text).ok());
+    keys.show(bytes.as_deref().unwrap_or(key.key.as_bytes()))
+}
+
+/// ` (`a`, `b`, …)` or nothing.
+fn names(keys: &[FailedKey], shown: Keys) -> String {
+    let names: Vec<String> = keys.iter().take(NAMED).map(|key| format!("`{}`", name_of(key, shown))).collect();
+    match names.is_empty() {
+        true => String::new(),
+        false => format!(" ({}{})", names.join(", "), if keys.len() > NAMED { ", …" } else { "" }),
+    }
+}
+
+/// A refusal whose text names the keys that it is about.
+pub fn with_names(mut refused: Refused, context: &Context) -> Refused {
+    refused.text.push_str(&names(&std::mem::take(&mut refused.keys), context.keys));
+    refused
+}
+
+/// As JSON, with `--hide-keys` without the names of keys.
+pub fn hidden(value: &impl Serialize, context: &Context) -> Value {
+    fn hide(value: &mut Value, keys: Keys) {
+        match value {
+            Value::Array(items) => items.iter_mut().for_each(|item| hide(item, keys)),
+            // As a `FailedKey` is written.
+            Value::Object(fields) if fields.contains_key("key") && fields.contains_key("reason") => {
+                if let Ok(key) = FailedKey::deserialize(&Value::Object(fields.clone())) {
+                    fields.remove("key_b64");
+                    fields.insert("key".to_owned(), name_of(&key, keys).into());
+                }
+            }
+            Value::Object(fields) => fields.values_mut().for_each(|field| hide(field, keys)),
+            _ => {}
+        }
+    }
+    let mut json = serde_json::to_value(value).expect("plans and results are made of what JSON can say");
+    if context.keys == Keys::Hidden {
+        hide(&mut json, context.keys);
+    }
+    json
+}
+
 /// The plan, line by line, and the verdict.
-pub fn plan(plan: &Plan, backup: &BackupFacts, target: &TargetFacts, printer: &Printer) -> String {
+pub fn plan(plan: &Plan, backup: &BackupFacts, target: &TargetFacts, keys: Keys, printer: &Printer) -> String {
     let mut table = Table::new(&["", "check", "what"]);
     for line in &plan.lines {
         let (style, word) = match line.level {
@@ -23,7 +78,7 @@ pub fn plan(plan: &Plan, backup: &BackupFacts, target: &TargetFacts, printer: &P
             Level::Warning => (Style::Yellow, "warning"),
             Level::Refused => (Style::Red, "refused"),
         };
-        let mut text = words::escape_lines(&line.text);
+        let mut text = words::escape_lines(&line.text) + &names(&line.keys, keys);
         if let Some(flag) = line.flag {
             text.push_str(&format!(" ({flag})"));
         }
@@ -45,7 +100,10 @@ pub fn plan(plan: &Plan, backup: &BackupFacts, target: &TargetFacts, printer: &P
         methods.row([candidate.method.name().to_owned(), seconds, against + &flag]);
     }
     let (status, sentence) = match (plan.refusal(), plan.method) {
-        (Some(line), _) => (Status::Failed, format!("refused: {}", words::escape_lines(&line.text))),
+        (Some(line), _) => {
+            let names = names(&line.keys, keys);
+            (Status::Failed, format!("the restore is refused: {}{names}", words::escape_lines(&line.text)))
+        }
         (None, Some(method)) => {
             let into = format!("{} goes into {} by `{}`", backup.name, target.address, method.name());
             (Status::Ok, format!("{into}: {}", plan.why))
@@ -83,7 +141,7 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
     }
     let mut text = table.render(&context.printer);
     for key in tally.failures.iter().chain(&tally.lost_keys).take(10) {
-        let name = words::escape(key.key.as_bytes());
+        let name = name_of(key, context.keys);
         text.push_str(&format!("\n  {name} (database {}): {}", key.database, words::escape_lines(&key.reason)));
     }
     for setting in report.fed.iter().flat_map(|fed| &fed.not_put_back) {
@@ -94,12 +152,18 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
     let keys = words::counted(tally.restored, "key");
     let time = words::span(std::time::Duration::from_secs_f64(report.seconds));
     let mut sentence = match (&report.ended, status) {
+        (Ended::Complete, Status::Warning) if report.chose_nothing() => {
+            let in_backup = words::counted(tally.skipped_by_choice, "key");
+            format!(
+                "nothing was restored: of {in_backup} in the backup none is what `--keys`, `--exclude`, `--db` and `--type` choose"
+            )
+        }
         (Ended::Complete, Status::Ok) => format!("{keys} restored {by}in {time}"),
         (Ended::Complete, Status::Warning) => format!("{keys} restored {by}in {time}; see above for the others"),
         (Ended::NotLoaded(_), _) => "not complete: what the target holds is said below".to_owned(),
         _ => format!("not complete: {keys} restored in {time}"),
     };
-    if !proof && matches!(status, Status::Ok | Status::Warning) {
+    if !proof && !report.chose_nothing() && matches!(status, Status::Ok | Status::Warning) {
         sentence.push_str("; the target was not compared with the backup (`--no-proof`)");
     }
     format!("{text}\n{}", verdict(&context.printer, status, &sentence))
@@ -108,14 +172,28 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
 /// Why it is not complete, if it is not.
 pub fn failure(report: &Report, settings: &Settings, instance: &Instance) -> Option<anyhow::Error> {
     let tally = &report.tally;
+    let restored = words::counted(tally.restored, "key");
     let holds = match &report.taken_back {
+        Some(taken) if taken.removed + taken.left == 0 => "the target got no key of it".to_owned(),
         Some(taken) => {
-            format!("{} that were restored are taken back, {} left", words::counted(taken.removed, "key"), taken.left)
+            let (removed, left) = (words::counted(taken.removed, "key"), words::count(taken.left));
+            format!("{removed} that were restored are taken back, {left} left")
         }
-        None => format!("the target holds {} of the backup", words::counted(tally.restored, "key")),
+        None => match (&report.after, report.restarted) {
+            (None, _) => format!("it had taken {restored} of the backup when it last answered"),
+            (Some(now), true) => {
+                format!(
+                    "it was started anew since: it had taken {restored} of the backup, and holds {} in all",
+                    words::counted(now.keys, "key")
+                )
+            }
+            (Some(_), false) => format!("the target holds {restored} of the backup"),
+        },
     };
     let resume = report.resumable.then(|| format!("`{}` goes on", resume_line(settings, instance)));
-    let failure = |code, message: String| Failure { hint: resume.clone(), ..Failure::new(code, message) };
+    let again = || report.restarted.then(|| BEGIN_ANEW.to_owned());
+    let failure =
+        |code, message: String| Failure { hint: resume.clone().or_else(again), ..Failure::new(code, message) };
     match &report.ended {
         Ended::Interrupted => {
             let words = resume.map_or(holds.clone(), |resume| format!("{holds}; {resume}"));
@@ -137,6 +215,9 @@ pub fn failure(report: &Report, settings: &Settings, instance: &Instance) -> Opt
         }
         Ended::BadBackup(bad) => Some(failure(bad.code(), format!("the backup is bad: {bad}; {holds}")).into()),
         Ended::Stopped(stop) => Some(failure(stop.code(), format!("{stop}; {holds}")).into()),
+        Ended::Complete if report.restarted => {
+            Some(failure("restarted", format!("the target does not hold what it said: {holds}")).into())
+        }
         Ended::Complete if report.evicted().is_some_and(|keys| keys > 0) => {
             let keys = words::counted(report.evicted().unwrap_or(0), "key");
             Some(failure("target_too_small", format!("the target threw {keys} away to make room")).into())
@@ -146,14 +227,14 @@ pub fn failure(report: &Report, settings: &Settings, instance: &Instance) -> Opt
             Some(failure("keys_failed", format!("{keys} could not be restored; {holds}")).into())
         }
         Ended::Complete if tally.functions.failed > 0 => {
-            let n = tally.functions.failed;
-            Some(failure("functions_failed", format!("{n} function libraries could not be loaded; {holds}")).into())
+            let n = words::counted(tally.functions.failed, "function library");
+            Some(failure("functions_failed", format!("{n} could not be loaded; {holds}")).into())
         }
         Ended::Complete if !report.adds_up() => {
             let words = format!(
                 "the numbers do not add up: {} in the backup, {} accounted for",
-                report.in_backup.unwrap_or(0),
-                tally.accounted()
+                words::count(report.in_backup.unwrap_or(0)),
+                words::count(tally.accounted())
             );
             Some(failure("incomplete", words).into())
         }

@@ -43,7 +43,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         Checksum::Absent | Checksum::NotInThisVersion => None,
     };
     let rdb = RdbSource { length: inspected.raw_bytes, crc64, raw: source.raw().await? };
-    let version = inspected.aux.get("redis-ver").or(inspected.aux.get("valkey-ver")).cloned().unwrap_or_default();
+    let version = inspected.server().1.to_owned();
     let target = settings.target.clone();
     let (cancel, printer) = (context.cancel.clone(), context.printer.clone());
     let (written, progress) = tokio::task::spawn_blocking(move || {
@@ -56,8 +56,11 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     })
     .await?;
     progress.finish();
+    if matches!(written, Err(FileError::Cancelled)) {
+        return Err(Interrupted.into());
+    }
     let written = written.with_context(|| format!("write {}", source.name()))?;
-    Ok(answer(&source, &inspected, &written, context))
+    Ok(answer(&source, &inspected, &written, &settings.target, context))
 }
 
 /// Stdout is the RDB, and nothing else.
@@ -99,7 +102,14 @@ fn layout(version: &str) -> AofLayout {
     AofLayout::of(crate::restore::target_format::version_numbers(version))
 }
 
-fn answer(source: &Source, inspected: &Inspected, written: &Written, context: &Context) -> Outcome {
+fn answer(source: &Source, inspected: &Inspected, written: &Written, target: &Target, context: &Context) -> Outcome {
+    let next = match target {
+        Target::File(_) => {
+            "; a server that is started with it as its `dbfilename` has them, unless it has `appendonly yes`"
+        }
+        Target::Folder(_) => "; a server that is started with this `dir` has them, with `appendonly yes` or without",
+        Target::Stdout | Target::Server(_) => "",
+    };
     let mut table = Table::pairs();
     for file in &written.files {
         table.row(["written", &file.display().to_string()]);
@@ -108,8 +118,8 @@ fn answer(source: &Source, inspected: &Inspected, written: &Written, context: &C
     for warning in &written.warnings {
         text.push_str(&format!("\n{warning}"));
     }
-    let sentence =
-        format!("{}: {}, {}", source.name(), words::counted(inspected.keys, "key"), words::bytes(written.bytes));
+    let (keys, bytes) = (words::counted(inspected.keys, "key"), words::bytes(written.bytes));
+    let sentence = format!("{} is written: {keys}, {bytes}{next}", source.name());
     text.push_str(&format!("\n{}", verdict(&context.printer, Status::Ok, &sentence)));
     let files: Vec<String> = written.files.iter().map(|file| file.display().to_string()).collect();
     if written.files.is_empty() {

@@ -1,27 +1,20 @@
 //! Whether it fits: memory, and the longest value.
 
-use super::{Line, size};
+use super::Line;
+use crate::figures::bytes;
 use crate::restore::facts::{BackupFacts, TargetFacts};
 use crate::restore::options::{OnConflict, Options};
-
-/// What a payload adds to a value: type, version, CRC64, and a margin.
-const PAYLOAD_ADDS: u64 = 64;
-
-/// Whether a string of so many bytes can be written by a command.
-pub fn fits(length: u64, target: &TargetFacts) -> bool {
-    length.saturating_add(PAYLOAD_ADDS) <= target.longest_bulk()
-}
+use crate::restore::target_format::{bulk_for, fits};
 
 /// The string that is too long for every command, in words; `None`: there is none.
 pub fn too_long(backup: &BackupFacts, target: &TargetFacts) -> Option<String> {
-    let (length, key) = backup.survey.as_ref()?.longest_string.as_ref()?;
+    let (length, _) = backup.survey.as_ref()?.longest_string.as_ref()?;
     let limit = target.longest_bulk();
-    (!fits(*length, target)).then(|| {
+    (!fits(*length, limit)).then(|| {
         format!(
-            "the string `{}` has {}, and the target takes {} in one piece: no command can write it",
-            key.key.escape_debug(),
-            size(*length),
-            size(limit)
+            "the longest string has {}, and the target takes {} in one piece: no command can write it, only method `replica` and `--to-file` can",
+            bytes(*length),
+            bytes(limit)
         )
     })
 }
@@ -29,18 +22,22 @@ pub fn too_long(backup: &BackupFacts, target: &TargetFacts) -> Option<String> {
 /// Strings longer than the target takes in one piece. Collections go in parts. `fed`: the target loads the file itself, and takes
 /// strings of any length.
 pub fn longest_value(backup: &BackupFacts, target: &TargetFacts, fed: bool) -> Option<Line> {
-    let (length, _) = backup.survey.as_ref()?.longest_string.as_ref()?;
+    let (length, key) = backup.survey.as_ref()?.longest_string.as_ref()?;
     let Some(text) = too_long(backup, target) else {
-        return Some(Line::ok("longest_value", format!("the longest string has {}", size(*length))));
+        return Some(Line::ok("longest_value", format!("the longest string has {}", bytes(*length))));
     };
     if fed {
-        return Some(Line::ok("longest_value", format!("{text}; but the target loads it itself")));
+        let text = format!(
+            "the longest string has {}: too long for a command, but the target loads it itself",
+            bytes(*length)
+        );
+        return Some(Line::ok("longest_value", text));
     }
     let limit = target.longest_bulk();
-    let needed = (length + PAYLOAD_ADDS).next_multiple_of(1024 * 1024);
     Some(
         Line::refused("value_too_large", text)
-            .fix(format!("CONFIG SET proto-max-bulk-len {needed}"))
+            .keys(std::slice::from_ref(key))
+            .fix(format!("CONFIG SET proto-max-bulk-len {}", bulk_for(*length)))
             .fix(format!("CONFIG SET proto-max-bulk-len {limit}   # afterwards")),
     )
 }
@@ -59,17 +56,17 @@ pub fn memory(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> 
     let overhead = if held == 0 { server.used_memory.min(2 << 20) } else { 0 };
     let needed = data + held - overwritten + overhead;
     let some = if options.choices.selection.is_everything() { "" } else { "at most " };
-    let about = format!("needs {some}about {}", size(needed));
+    let about = format!("the backup needs {some}about {}", bytes(needed));
     let mut lines = Vec::new();
     if server.maxmemory == 0 {
         lines.push(Line::ok("memory", format!("{about}; the target has no limit of its own")));
     } else if needed <= server.maxmemory {
-        lines.push(Line::ok("memory", format!("{about} of the target's {}", size(server.maxmemory))));
+        lines.push(Line::ok("memory", format!("{about} of the target's {}", bytes(server.maxmemory))));
     } else {
         let policy = &server.maxmemory_policy;
         let then =
             if policy == "noeviction" { "the rest would be refused" } else { "other keys would vanish without a word" };
-        let text = format!("{about}, and the target has {} (`{policy}`): {then}", size(server.maxmemory));
+        let text = format!("{about}, and the target has {} (`{policy}`): {then}", bytes(server.maxmemory));
         let line = if options.choices.selection.is_everything() || backup.survey.is_some() {
             Line::refused("target_too_small", text)
         } else {
@@ -79,10 +76,10 @@ pub fn memory(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> 
     }
     match (target.host_memory, target.host_free) {
         (Some(total), _) if needed > total => {
-            lines.push(Line::refused("host_too_small", format!("{about}, and the target's host has {}", size(total))));
+            lines.push(Line::refused("host_too_small", format!("{about}, and the target's host has {}", bytes(total))));
         }
         (_, Some(free)) if needed.saturating_sub(server.used_memory) > free => {
-            lines.push(Line::warning("host_memory", format!("{about}, and {} are free on this host", size(free))));
+            lines.push(Line::warning("host_memory", format!("{about}, and {} are free on this host", bytes(free))));
         }
         (_, Some(_)) => {}
         (_, None) => {

@@ -1,10 +1,11 @@
 //! What is in the backup, against what the target can take.
 
-use super::{Level, Line, capacity, count, methods};
+use super::{Level, Line, OVER_SAME_NAMES, methods};
+use crate::figures::{count, counted};
 use crate::restore::choices::Ttl;
 use crate::restore::facts::{BackupFacts, Origin, TargetFacts};
 use crate::restore::options::{Asked, Method, OnConflict, Options};
-use crate::restore::target_format::{Loss, TargetFormat, version_numbers};
+use crate::restore::target_format::{Loss, TargetFormat, fits, version_numbers};
 
 /// The backup's format against the target's.
 pub fn format(backup: &BackupFacts, format: TargetFormat) -> Line {
@@ -20,7 +21,7 @@ pub fn format(backup: &BackupFacts, format: TargetFormat) -> Line {
     match backup.survey.as_ref().map(|survey| survey.by_commands) {
         Some(0) => Line::ok("rdb_version", format!("{both}: every value that is in the backup goes as it is")),
         Some(n) => {
-            Line::ok("rdb_version", format!("{both}: {} by typed commands, the others as they are", count(n, "key")))
+            Line::ok("rdb_version", format!("{both}: {} by typed commands, the others as they are", counted(n, "key")))
         }
         None => Line::unknown(
             "rdb_version",
@@ -29,35 +30,46 @@ pub fn format(backup: &BackupFacts, format: TargetFormat) -> Line {
     }
 }
 
+/// Names of the lines about what is lost.
+pub const LOSSES: &[&str] = &["field_expiry_lost", "pending_entries_lost", "unsupported_type"];
+
 /// What cannot be expressed on this target.
 pub fn losses(backup: &BackupFacts, format: TargetFormat, options: &Options) -> Vec<Line> {
     let level = if options.accept_loss { Level::Warning } else { Level::Refused };
-    let losses = backup.survey.iter().flat_map(|survey| &survey.losses);
+    let losses = backup.survey.iter().flat_map(|survey| survey.losses.iter().map(move |(loss, n)| (survey, loss, n)));
     let mut lines: Vec<Line> = losses
-        .map(|(loss, n)| {
+        .map(|(survey, loss, n)| {
             let code = match loss {
                 Loss::FieldExpiry => "field_expiry_lost",
                 Loss::PendingEntries => "pending_entries_lost",
                 Loss::Type | Loss::Module => "unsupported_type",
             };
-            Line::new(level, code, format!("{}: {}", count(*n, "key"), loss.words())).flag("--accept-loss")
+            let keys = survey.lost_keys.get(loss).map_or(&[][..], Vec::as_slice);
+            Line::new(level, code, format!("{}: {}", counted(*n, "key"), loss.words())).flag("--accept-loss").keys(keys)
         })
         .collect();
     if let Some(n) = backup.survey.as_ref().map(|survey| survey.simpler_streams).filter(|n| *n > 0) {
         let text = format!(
             "{}: the target keeps entries, groups and pending entries of them, not the counters and times that came later",
-            count(n, "stream")
+            counted(n, "stream")
         );
         lines.push(Line::warning("streams_simpler", text));
     }
     // Without a look at each key: types that only newer servers have.
     if backup.survey.is_none() && (format.is_valkey || format.version() < 14) {
         for (name, keys) in backup.by_type.iter().filter(|(name, _)| *name == "array" || *name == "gcra") {
-            let text = format!("{} of type {name}: {}", count(*keys, "key"), Loss::Type.words());
+            let text = format!("{} of type {name}: {}", counted(*keys, "key"), Loss::Type.words());
             lines.push(Line::new(level, "unsupported_type", text).flag("--accept-loss"));
         }
     }
     lines
+}
+
+/// Vector sets of the backup, if the target cannot take them.
+fn vector_sets_lost(backup: &BackupFacts, target: &TargetFacts) -> Option<u64> {
+    let source = backup.server.strip_prefix("redis ").map_or((0, 0, 0), version_numbers);
+    let keys = backup.by_type.get("vectorset").copied()?;
+    (!TargetFormat::of(&target.server).takes_vector_sets_of(source)).then_some(keys)
 }
 
 /// Modules whose values are in the backup.
@@ -65,11 +77,9 @@ pub fn modules(backup: &BackupFacts, target: &TargetFacts, options: &Options) ->
     let level = if options.accept_loss { Level::Warning } else { Level::Refused };
     let mut lines = Vec::new();
     let server = &target.server;
-    let source = backup.server.strip_prefix("redis ").map_or((0, 0, 0), version_numbers);
-    if let Some(keys) = backup.by_type.get("vectorset")
-        && !TargetFormat::of(server).takes_vector_sets_of(source)
-    {
-        let keys = count(*keys, "key");
+    if let Some(keys) = vector_sets_lost(backup, target) {
+        let names = backup.survey.as_ref().map_or(&[][..], |survey| &survey.vector_sets);
+        let keys = counted(keys, "key");
         let text = if server.is_valkey() || server.version_numbers().0 < 8 {
             format!("{keys}: vector sets are part of Redis 8, and the target is {} {}", server.name, server.version)
         } else {
@@ -78,7 +88,7 @@ pub fn modules(backup: &BackupFacts, target: &TargetFacts, options: &Options) ->
                 backup.server, server.version
             )
         };
-        lines.push(Line::new(level, "module_missing", text).flag("--accept-loss"));
+        lines.push(Line::new(level, "module_missing", text).flag("--accept-loss").keys(names));
     }
     let modules = backup.modules();
     if modules.is_empty() {
@@ -108,11 +118,7 @@ pub fn functions(backup: &BackupFacts, target: &TargetFacts, options: &Options, 
     if backup.functions == 0 {
         return None;
     }
-    let n = if backup.functions == 1 {
-        "1 function library".to_owned()
-    } else {
-        format!("{} function libraries", backup.functions)
-    };
+    let n = counted(backup.functions, "function library");
     if !options.choices.selection.is_everything() {
         return Some(Line::ok("functions", format!("{n} left out: a choice of keys was made")));
     }
@@ -136,10 +142,13 @@ pub fn functions(backup: &BackupFacts, target: &TargetFacts, options: &Options, 
         }
         (Some(OnConflict::Skip), _) => Line::ok("functions", format!("{n} loaded first; those of the same name stay")),
         _ if options.resume => Line::ok("functions", format!("{n} loaded first")),
-        (_, Some(same)) => Line::refused("functions_exist", format!("{n}, of which the target has {same}"))
-            .flag("--on-conflict skip|replace"),
-        (_, None) => Line::refused("functions_exist", format!("{n}, and the target has some already"))
-            .flag("--on-conflict skip|replace"),
+        (_, Some(same)) => Line::refused(
+            "functions_exist",
+            format!("the backup has {n}, and the target has {} of the same name", count(same)),
+        )
+        .flag(OVER_SAME_NAMES),
+        (_, None) => Line::refused("functions_exist", format!("the backup has {n}, and the target has some already"))
+            .flag(OVER_SAME_NAMES),
     })
 }
 
@@ -151,7 +160,7 @@ pub fn databases(backup: &BackupFacts, target: &TargetFacts, options: &Options) 
         (_, Some(n)) if highest >= n => Some(out_of_range(highest, Some(n), "")),
         (Some(Ok(())), _) | (None, Some(_)) => {
             let n = backup.databases.len() as u64;
-            Some(Line::ok("databases", format!("{}, the highest is {highest}", count(n, "database"))))
+            Some(Line::ok("databases", format!("{}, the highest is {highest}", counted(n, "database"))))
         }
         (None, None) if highest == 0 => None,
         (None, None) => {
@@ -168,7 +177,7 @@ pub fn highest_database(backup: &BackupFacts, options: &Options) -> Option<u64> 
 }
 
 fn out_of_range(highest: u64, n: Option<u64>, reason: &str) -> Line {
-    let has = n.map_or_else(|| reason.to_owned(), |n| format!("the target has {}", count(n, "database")));
+    let has = n.map_or_else(|| reason.to_owned(), |n| format!("the target has {}", counted(n, "database")));
     Line::refused("database_out_of_range", format!("keys go to database {highest}: {has}")).flag("--db N:M")
 }
 
@@ -178,7 +187,7 @@ pub fn expiries(backup: &BackupFacts, options: &Options) -> Option<Line> {
     if survey.expired == 0 {
         return None;
     }
-    let text = format!("{} expired since the backup was taken, and are not restored", count(survey.expired, "key"));
+    let text = format!("{} expired since the backup was taken, and are not restored", counted(survey.expired, "key"));
     Some(match options.choices.ttl {
         Ttl::Keep => Line::warning("expired", text).flag("--ttl shift|strip"),
         _ => Line::warning("expired", text),
@@ -189,8 +198,15 @@ pub fn expiries(backup: &BackupFacts, options: &Options) -> Option<Line> {
 pub fn needs_survey(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> bool {
     let all_as_is = TargetFormat::of(&target.server).takes_all_of(backup.dialect(), backup.rdb_version);
     let by_commands = options.method == Asked::Only(Method::Commands);
-    // No string is longer than all of them together.
-    let all_fit = backup.string_bytes.is_some_and(|bytes| capacity::fits(bytes, target));
+    // No value is longer than all of its kind together.
+    let all_fit = backup.bytes_in_one_piece.is_some_and(|bytes| fits(bytes, target.longest_bulk()));
     let mistrusted = backup.origin == Origin::Foreign && methods::may_be_fed(backup, target, options);
-    backup.survey.is_none() && (backup.keys.is_none() || !all_as_is || by_commands || !all_fit || mistrusted)
+    // Whether names of functions are taken is not in a manifest.
+    let names_matter = backup.functions > 0
+        && target.functions.as_ref().is_some_and(|names| !names.is_empty())
+        && !options.replace_all
+        && options.choices.selection.is_everything();
+    let lost = vector_sets_lost(backup, target).is_some();
+    let read = [backup.keys.is_none(), !all_as_is, by_commands, !all_fit, mistrusted, names_matter, lost];
+    backup.survey.is_none() && read.contains(&true)
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{Line, capacity};
+use crate::figures::counted;
 use crate::restore::facts::{BackupFacts, Origin, TargetFacts};
 use crate::restore::options::{Asked, Method, Options};
 use crate::restore::rate::Rate;
@@ -114,8 +115,17 @@ fn against(
     match method {
         Method::Replica => against_feeding(backup, target, options),
         Method::Restore if may_not("restore") => Some(("our user may not use RESTORE".to_owned(), None)),
-        Method::Restore | Method::Commands => capacity::too_long(backup, target).map(|reason| (reason, None)),
+        Method::Restore | Method::Commands => {
+            let too_long = capacity::too_long(backup, target).map(|reason| (reason, None));
+            too_long.or_else(|| lossy(backup, options).map(|reason| (reason, Some("--accept-loss"))))
+        }
     }
+}
+
+/// What going key by key would lose and nobody has agreed to, in words.
+fn lossy(backup: &BackupFacts, options: &Options) -> Option<String> {
+    let keys: u64 = backup.survey.as_ref()?.losses.values().sum();
+    (keys > 0 && !options.accept_loss).then(|| format!("something of {} would be lost", counted(keys, "key")))
 }
 
 /// What stands against the target's loading the file itself.

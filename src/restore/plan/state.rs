@@ -1,6 +1,7 @@
 //! The target as it is: its role, what it holds, whom it feeds, what we may do.
 
-use super::{Candidate, Level, Line, count};
+use super::{Candidate, Level, Line, OVER_OTHER_KEYS};
+use crate::figures::{count, counted};
 use crate::introspection::{Mode, NodeRole};
 use crate::restore::facts::{BackupFacts, TargetFacts};
 use crate::restore::options::{Asked, Method, OnConflict, Options};
@@ -39,7 +40,11 @@ pub fn role(target: &TargetFacts) -> Vec<Line> {
             Some(SLOTS) => Line::ok("cluster", "the target serves all slots of its cluster"),
             Some(slots) => Line::refused(
                 "cluster",
-                format!("the target serves {slots} of {SLOTS} slots of a cluster: a restore over several nodes is not supported yet"),
+                format!(
+                    "the target serves {} of {} slots of a cluster: a restore over several nodes is not supported yet",
+                    count(slots),
+                    count(SLOTS)
+                ),
             ),
             None => Line::unknown("cluster", "could not tell which slots of the cluster the target serves"),
         });
@@ -50,13 +55,15 @@ pub fn role(target: &TargetFacts) -> Vec<Line> {
 /// Keys that are there already.
 pub fn existing_keys(target: &TargetFacts, options: &Options) -> Option<Line> {
     let keys = target.keys();
-    let holds = format!("the target holds {}", count(keys, "key"));
+    let holds = format!("the target holds {}", counted(keys, "key"));
     Some(match (keys, options.replace_all, options.on_conflict) {
         (0, ..) => Line::ok("empty", "the target is empty"),
         (_, true, _) => Line::warning("replace_all", format!("{holds}: they are removed")),
         _ if options.resume => Line::ok("resume", format!("{holds}: goes on with an interrupted restore")),
         (_, _, None) => {
-            Line::refused("target_not_empty", holds).flag("--on-conflict fail|skip|replace, or --replace-all")
+            // A server loads all of a file, in place of all that it held.
+            let fed = options.method == Asked::Only(Method::Replica);
+            Line::refused("target_not_empty", holds).flag(if fed { "--replace-all" } else { OVER_OTHER_KEYS })
         }
         (_, _, Some(OnConflict::Fail)) => {
             Line::ok("on_conflict", format!("{holds}: one of the backup's among them, and nothing is written"))
@@ -101,12 +108,12 @@ pub fn company(target: &TargetFacts, options: &Options, fed: bool) -> Vec<Line> 
     let mut lines = Vec::new();
     let replicas = target.server.replicas.len() as u64;
     if let Some(needed) = target.min_replicas.filter(|needed| *needed > replicas && !fed) {
-        let text = format!("the target takes writes with {} only, and has {replicas}", count(needed, "replica"));
+        let text = format!("the target takes writes with {} only, and has {replicas}", counted(needed, "replica"));
         lines.push(Line::refused("no_replicas", text).fix("CONFIG SET min-replicas-to-write 0"));
     }
     if replicas > 0 {
         let what = if fed { ": wiped, and filled again" } else { " will follow: all of it goes there, too" };
-        let text = format!("{} of the target{what}", count(replicas, "replica"));
+        let text = format!("{} of the target{what}", counted(replicas, "replica"));
         lines.push(Line::new(if options.replace_all { Level::Warning } else { Level::Ok }, "replicas", text));
     }
     match target.append_only {
@@ -115,10 +122,24 @@ pub fn company(target: &TargetFacts, options: &Options, fed: bool) -> Vec<Line> 
         Some(false) => {}
         None => lines.push(Line::unknown("append_only", "could not tell whether the target has an append-only file")),
     }
-    if target.watched == Some(true) {
-        lines.push(Line::ok("sentinel", "a Sentinel watches the target: it stays a primary, which is all it looks at"));
-    }
+    lines.extend(sentinel(target));
     lines
+}
+
+/// That the target is not made a replica under a Sentinel's eyes is said with the methods.
+fn sentinel(target: &TargetFacts) -> Option<Line> {
+    match target.watched {
+        Some(true) => Some(Line::warning(
+            "sentinel",
+            "a Sentinel watches the target: should it not answer for `down-after-milliseconds`, as while it makes a very large value, \
+             another server becomes the primary",
+        )),
+        Some(false) => None,
+        None => Some(Line::unknown(
+            "sentinel",
+            "could not tell whether a Sentinel watches the target: our user may not use `CLIENT LIST`",
+        )),
+    }
 }
 
 /// What it means for others that the target loads the file itself.

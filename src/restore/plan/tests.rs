@@ -52,7 +52,7 @@ fn backup() -> BackupFacts {
         by_type: BTreeMap::from([("string".to_owned(), 1000)]),
         understood: true,
         origin: Origin::Captured,
-        string_bytes: Some(40 << 20),
+        bytes_in_one_piece: Some(40 << 20),
         ..BackupFacts::default()
     }
 }
@@ -206,7 +206,7 @@ fn a_method_that_was_asked_for_and_cannot_be_used_is_refused() {
     check(&backup(), &replicas, &allowed, &[], &[]);
     let mut watched = redis7("");
     watched.watched = Some(true);
-    check(&backup(), &watched, &only(Method::Replica), &["method"], &[]);
+    check(&backup(), &watched, &only(Method::Replica), &["method"], &["sentinel"]);
     // Without a word about the method another one is used, and the plan says why.
     let plan = make(&backup(), &watched, &Options::default());
     assert_eq!((plan.method, plan.refusal()), (Some(Method::Restore), None));
@@ -243,7 +243,7 @@ fn a_file_of_others_is_loaded_by_the_target_itself_only_when_it_was_looked_into(
 #[test]
 fn a_string_that_no_command_can_write_leaves_the_target_to_load_it() {
     let mut long = backup();
-    long.string_bytes = Some(600 << 20);
+    long.bytes_in_one_piece = Some(600 << 20);
     assert!(needs_survey(&long, &redis7(""), &Options::default()), "one string may be that long");
     let string = (600 << 20, FailedKey::new(0, b"big", ""));
     long.survey = Some(Survey { longest_string: Some(string), ..Survey::default() });
@@ -254,5 +254,5 @@ fn a_string_that_no_command_can_write_leaves_the_target_to_load_it() {
     assert_eq!(plan.refusal().map(|line| (line.code, line.fix.len())), Some(("value_too_large", 2)), "with its undo");
     let mut watched = redis7("");
     watched.watched = Some(true);
-    check(&long, &watched, &Options::default(), &["value_too_large"], &[]);
+    check(&long, &watched, &Options::default(), &["value_too_large"], &["sentinel"]);
 }

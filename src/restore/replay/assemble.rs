@@ -12,14 +12,20 @@ use crate::rdb::opcode::{Dialect, ValueType};
 use crate::rdb::visit::{Entry, EntryEnd, Interest, Piece, Visit};
 use crate::restore::choices::{Choices, Ttl, Wanted};
 use crate::restore::replay::outbox::Outbox;
-use crate::restore::target_format::{Loss, Route, TargetFormat, version_numbers};
+use crate::restore::target_format::{Loss, PAYLOAD_ADDS, Route, TargetFormat, fits, version_numbers};
 use crate::restore::typed::Typed;
 pub use function::name_of;
 use payload::Payload;
 
 /// A value up to this length is collected before its command is complete. Of a longer one the length has to be known
 /// beforehand, so it comes in a second pass.
-pub const HELD_AT_MOST: u64 = 16 * 1024 * 1024;
+const HELD_AT_MOST: u64 = 16 * 1024 * 1024;
+
+/// Bytes of the longest value that is collected for a target with this `proto-max-bulk-len`: what it does not take in one piece
+/// comes in a second pass as well, when its length is known, and goes in parts.
+pub fn held_at_most(longest_bulk: u64) -> u64 {
+    HELD_AT_MOST.min(longest_bulk.saturating_sub(PAYLOAD_ADDS))
+}
 
 /// What the commands depend on.
 #[derive(Debug, Clone)]
@@ -82,6 +88,8 @@ enum Current {
     Nothing,
     /// Nothing in this pass.
     Deferred,
+    /// Nothing, and nothing is known of it: no other key is begun.
+    NotReached,
     /// It becomes a RESTORE.
     Payload,
     /// It becomes typed commands.
@@ -126,6 +134,11 @@ impl Assembler {
         &self.deferred
     }
 
+    /// See [`Outbox::is_within_a_key`].
+    pub fn is_within_a_key(&self) -> bool {
+        self.outbox.is_within_a_key()
+    }
+
     /// Sends what is left.
     pub fn finish(&mut self) {
         self.outbox.flush();
@@ -157,8 +170,8 @@ impl Assembler {
         if self.plan.choices.ttl != Ttl::Keep && matches!(entry.value_type.0, 22..=25) {
             route = self.plan.format.by_commands(entry.value_type);
         }
-        // Longer than the target takes in one piece, with what a payload adds.
-        if route == Route::Payload && known.is_some_and(|length| length + 64 > self.plan.longest_bulk) {
+        // Longer than the target takes in one piece.
+        if route == Route::Payload && known.is_some_and(|length| !fits(length, self.plan.longest_bulk)) {
             route = self.plan.format.by_commands(entry.value_type);
         }
         match route {
@@ -222,6 +235,10 @@ impl Visit for Assembler {
     }
 
     fn entry(&mut self, entry: &Entry<'_>) -> Interest {
+        if self.outbox.is_ending() {
+            self.current = Current::NotReached;
+            return Interest::default();
+        }
         let ordinal = self.ordinal;
         let meant = match &self.only {
             Some(only) => only.contains_key(&ordinal),
@@ -250,7 +267,7 @@ impl Visit for Assembler {
             return;
         }
         self.payload.push(&mut self.outbox, bytes);
-        if self.payload.is_too_long() {
+        if self.payload.is_too_long(held_at_most(self.plan.longest_bulk)) {
             self.payload.abandon(&mut self.outbox);
             self.current = Current::Deferred;
         }
@@ -271,16 +288,19 @@ impl Visit for Assembler {
     }
 
     fn entry_end(&mut self, end: &EntryEnd) {
+        if self.current == Current::NotReached {
+            return;
+        }
         let ordinal = self.ordinal;
         self.ordinal += 1;
         match std::mem::replace(&mut self.current, Current::Nothing) {
-            Current::Nothing => self.outbox.decided(ordinal),
+            Current::Nothing | Current::NotReached => self.outbox.decided(ordinal),
             Current::Deferred => {
                 self.deferred.insert(ordinal, end.raw_length);
                 self.outbox.decided(ordinal);
             }
             Current::Payload => {
-                self.payload.end(&mut self.outbox);
+                self.payload.end(&mut self.outbox, self.plan.longest_bulk);
                 self.outbox.entry_end(ordinal);
             }
             Current::Typed => {

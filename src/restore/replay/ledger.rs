@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::connection::CommandFault;
+use crate::figures::counted;
 use crate::restore::journal::Created;
 use crate::restore::tally::Tally;
 
@@ -29,7 +30,8 @@ impl std::fmt::Display for Stop {
             Self::OnlyOnce(values) => {
                 write!(
                     f,
-                    "{values} values longer than 16 MiB need a second look at the backup, and it can be read only once"
+                    "{} longer than 16 MiB cannot be written without a second look at the backup, and it can be read only once",
+                    counted(*values, "value")
                 )
             }
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::batch::{Batch, Command, What, put_command};
 use super::budget::Budget;
@@ -29,10 +30,12 @@ pub struct Outbox {
     ledger: Arc<Ledger>,
     used: crossbeam_channel::Receiver<Batch>,
     pace: Pace,
+    cancel: CancellationToken,
+    ending: bool,
 }
 
 impl Outbox {
-    /// Sends to these connections.
+    /// Sends to these connections. `cancel`: set by a signal; no other key is begun then.
     pub fn new(
         lanes: Vec<mpsc::Sender<Batch>>,
         used: crossbeam_channel::Receiver<Batch>,
@@ -40,6 +43,7 @@ impl Outbox {
         ledger: Arc<Ledger>,
         pace: Pace,
         usual: usize,
+        cancel: CancellationToken,
     ) -> Self {
         let usual = pace.piece(usual);
         Self {
@@ -56,6 +60,8 @@ impl Outbox {
             ledger,
             used,
             pace,
+            cancel,
+            ending: false,
         }
     }
 
@@ -133,6 +139,16 @@ impl Outbox {
         self.budget.is_closed() || self.ledger.is_stopped()
     }
 
+    /// Whether no other key is to be begun; as of the last batch, so that it costs nothing per key.
+    pub fn is_ending(&self) -> bool {
+        self.ending
+    }
+
+    /// Whether a key was sent in part: what is left of it has to follow.
+    pub fn is_within_a_key(&self) -> bool {
+        self.pinned.is_some()
+    }
+
     fn send(&mut self, lane: Option<usize>) {
         let fresh = self.used.try_recv().unwrap_or_default();
         let end_ordinal = self.batch.end_ordinal;
@@ -166,7 +182,11 @@ impl Outbox {
 
     fn wait(&mut self, bytes: u64) {
         let mut left = self.pace.wait(bytes, self.keys, Instant::now());
-        while left > Duration::ZERO && !self.is_closed() {
+        loop {
+            self.ending |= self.is_closed() || self.cancel.is_cancelled();
+            if left == Duration::ZERO || self.ending {
+                return;
+            }
             let step = left.min(Duration::from_millis(100));
             std::thread::sleep(step);
             left -= step;

@@ -1,11 +1,12 @@
 //! When a target may be fed by replication, and how it takes the RDB in: judged on plain facts, before anything is touched.
 
 use super::Load;
+use crate::figures::counted;
 use crate::introspection::{Mode, NodeRole, ServerFacts};
 use crate::rdb::dump::Target;
 use crate::rdb::{Dialect, ValueType};
 use crate::restore::facts::{BackupFacts, TargetFacts};
-use crate::restore::options::Options;
+use crate::restore::options::{Asked, Method, Options};
 use crate::restore::target_format::{TargetFormat, version_numbers};
 
 pub use crate::restore::facts::Origin;
@@ -19,8 +20,8 @@ pub struct Facts {
     pub cluster: bool,
     /// It is a replica of somebody.
     pub replica: bool,
-    /// Sentinel watches it.
-    pub sentinel: bool,
+    /// Sentinel watches it; `None` where it does not say.
+    pub sentinel: Option<bool>,
     /// How many replicas it has.
     pub replicas: usize,
     /// How many databases it has (`databases`); `None` where it does not say.
@@ -41,7 +42,7 @@ impl Facts {
             version: target.server.version_numbers(),
             cluster: target.server.mode == Mode::Cluster,
             replica: target.server.role == NodeRole::Replica,
-            sentinel: target.watched == Some(true),
+            sentinel: target.watched,
             replicas: target.server.replicas.len(),
             databases: target.n_databases,
             // Functions go, too.
@@ -149,6 +150,8 @@ pub struct Wish {
     pub replace_all: bool,
     /// Its replicas may be wiped and filled again.
     pub allow_replica_resync: bool,
+    /// This method was asked for by its name, and no other.
+    pub by_name: bool,
 }
 
 impl Wish {
@@ -158,6 +161,7 @@ impl Wish {
             filtered: !options.choices.is_everything(),
             replace_all: options.replace_all,
             allow_replica_resync: options.allow_replica_resync,
+            by_name: options.method == Asked::Only(Method::Replica),
         }
     }
 }
@@ -183,9 +187,17 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
     if target.replica {
         refuse("read_only", "the target is a replica: its primary would undo it".to_owned(), None);
     }
-    if target.sentinel {
-        let reason = "Sentinel watches the target: it would fail over while the target is our replica, and make it a replica of another";
-        refuse("sentinel", reason.to_owned(), None);
+    match target.sentinel {
+        Some(true) => {
+            let reason = "Sentinel watches the target: it would fail over while the target is our replica, and make it a replica of another";
+            refuse("sentinel", reason.to_owned(), None);
+        }
+        // Nobody is led into that without having said so.
+        None if !wish.by_name => {
+            let reason = "could not tell whether a Sentinel watches the target, which would then fail over";
+            refuse("sentinel", reason.to_owned(), Some("--method replica"));
+        }
+        None | Some(false) => {}
     }
     if target.may_replicaof == Some(false) {
         refuse("permission_denied", "we may not run `REPLICAOF` on the target".to_owned(), None);
@@ -198,8 +210,8 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
         refuse("target_not_empty", reason, Some("--replace-all"));
     }
     if target.replicas > 0 && !wish.allow_replica_resync {
-        let whose = if target.replicas == 1 { "replica".to_owned() } else { format!("{} replicas", target.replicas) };
-        let reason = format!("the target's {whose} would be wiped and filled again");
+        let reason =
+            format!("{} of the target would be wiped and filled again", counted(target.replicas as u64, "replica"));
         refuse("replicas", reason, Some("--allow-replica-resync"));
     }
     for what in &content.not_accepted {
@@ -222,11 +234,11 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
         (_, Some(0)) | (Origin::Captured, None) => {}
         (_, Some(n)) => refuse(
             "duplicate_keys",
-            format!("{n} keys or members stand there twice: the target would abort on them"),
+            format!("{} there twice, or members of one key: the target would abort on them", counted(n, "key")),
             None,
         ),
         (Origin::Foreign, None) => {
-            let reason = "the file is not our own capture, and too large to look for keys that stand there twice: the target would abort on one";
+            let reason = "the file is not our own capture, and not all of it was looked at for keys that stand there twice: the target would abort on one";
             refuse("duplicate_keys", reason.to_owned(), None);
         }
     }
@@ -291,7 +303,8 @@ mod tests {
     use super::*;
 
     fn good() -> (Facts, Content, Wish) {
-        let target = Facts { version: (7, 0, 15), databases: Some(16), empty: true, ..Facts::default() };
+        let target =
+            Facts { version: (7, 0, 15), databases: Some(16), empty: true, sentinel: Some(false), ..Facts::default() };
         let content = Content { origin: Origin::Captured, highest_database: Some(15), ..Content::default() };
         (target, content, Wish::default())
     }
@@ -314,7 +327,8 @@ mod tests {
     fn each_reason_bars_the_way_alone() {
         check(|target, _, _| target.cluster = true, &["cluster"]);
         check(|target, _, _| target.replica = true, &["read_only"]);
-        check(|target, _, _| target.sentinel = true, &["sentinel"]);
+        check(|target, _, _| target.sentinel = Some(true), &["sentinel"]);
+        check(|target, _, _| target.sentinel = None, &["sentinel"]);
         check(|target, _, _| target.may_replicaof = Some(false), &["permission_denied"]);
         check(|_, _, wish| wish.filtered = true, &["filtered"]);
         check(|target, _, _| target.empty = false, &["target_not_empty"]);
@@ -332,6 +346,8 @@ mod tests {
         check(|target, _, wish| (target.replicas, wish.allow_replica_resync) = (2, true), &[]);
         check(|_, content, _| (content.origin, content.duplicate_keys) = (Origin::Foreign, Some(0)), &[]);
         check(|target, _, _| target.databases = None, &[]);
+        check(|target, _, wish| (target.sentinel, wish.by_name) = (None, true), &[]);
+        check(|target, _, wish| (target.sentinel, wish.by_name) = (Some(true), true), &["sentinel"]);
     }
 
     #[track_caller]

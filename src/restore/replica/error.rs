@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::connection::primary::{FeedError, Loaded};
 use crate::connection::{CommandError, ConnectError};
+use crate::figures::{count, counted};
 use crate::replies::{Database, Info};
 
 use super::Load;
@@ -86,7 +87,7 @@ pub enum ReplicaFault {
         waited: Duration,
     },
     /// The source of the RDB broke.
-    #[error("the source of the RDB failed after {sent} of {length} bytes")]
+    #[error("the source of the RDB failed after {} of {} bytes", count(*sent), count(*length))]
     Source {
         /// Why.
         #[source]
@@ -236,8 +237,10 @@ impl fmt::Display for Left {
             None => write!(f, "the target does not answer")?,
         }
         match &self.holds {
-            Holds::Keys(now) => write!(f, " and holds {} keys ({} before)", sum(now), sum(&self.before))?,
-            _ => write!(f, " and held {} keys before", sum(&self.before))?,
+            Holds::Keys(now) => {
+                write!(f, " and holds {} ({} before)", counted(sum(now), "key"), count(sum(&self.before)))?
+            }
+            _ => write!(f, " and held {} before", counted(sum(&self.before), "key"))?,
         }
         if let Some(problem) = &self.problem {
             write!(f, "; {problem}")?;

@@ -1,4 +1,4 @@
-//! Pending entries whose message is gone, in streams that go by typed commands: of a large one they cannot be brought over.
+//! Pending entries whose message is gone, in streams that do not go as they are: of a large one typed commands cannot bring them over.
 
 use crate::rdb::visit::{Piece, StreamId};
 use crate::restore::typed::KEPT_OF_A_STREAM;

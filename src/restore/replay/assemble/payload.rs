@@ -3,14 +3,14 @@
 //! `RESTORE key ttl payload [REPLACE] ABSTTL [IDLETIME s | FREQ n]`, where the payload is the type, the value as it stands in
 //! the file, the format version (little-endian, two bytes) and a CRC64 over all of it (Redis `cluster.c`, `createDumpPayload`).
 
+use crate::figures::bytes;
 use crate::rdb::dump::{NotPossible, Target, transcode};
 use crate::rdb::opcode::{self, Dialect, ValueType};
 use crate::rdb::visit::Entry;
 use crate::rdb::{Crc64, crc64};
-use crate::restore::replay::assemble::HELD_AT_MOST;
 use crate::restore::replay::batch::{What, decimal, put_bulk, put_head, put_number};
 use crate::restore::replay::outbox::Outbox;
-use crate::restore::target_format::{Loss, TargetFormat};
+use crate::restore::target_format::{Loss, TargetFormat, fits};
 
 /// Version and CRC64 at the end.
 const FOOTER: u64 = 10;
@@ -155,9 +155,9 @@ impl Payload {
         }
     }
 
-    /// Whether the value is longer than may be collected.
-    pub fn is_too_long(&self) -> bool {
-        self.known.is_none() && self.length > HELD_AT_MOST
+    /// Whether the value is longer than may be collected, in bytes.
+    pub fn is_too_long(&self, at_most: u64) -> bool {
+        self.known.is_none() && self.length > at_most
     }
 
     /// Takes the command back out of the batch.
@@ -174,11 +174,23 @@ impl Payload {
         outbox.batch.tally.lost(self.database, &self.key, loss.words());
     }
 
-    /// Completes the command.
-    pub fn end(&mut self, outbox: &mut Outbox) {
+    /// Completes the command, for a target with this `proto-max-bulk-len`.
+    pub fn end(&mut self, outbox: &mut Outbox, longest_bulk: u64) {
         if let Err(reason) = self.make_known(&mut outbox.batch.bytes) {
             self.abandon(outbox);
             outbox.batch.tally.failed(self.database, &self.key, reason.to_string());
+            return;
+        }
+        // What its own form had packed may be longer in another one. The target would close the connection on it.
+        let length = (outbox.batch.bytes.len() - self.type_at) as u64;
+        if self.known.is_none() && !fits(length, longest_bulk) {
+            self.abandon(outbox);
+            let reason = format!(
+                "in a form that the target knows it has {}, and the target takes {} in one piece; `--method commands` writes it in parts",
+                bytes(length),
+                bytes(longest_bulk)
+            );
+            outbox.batch.tally.failed(self.database, &self.key, reason);
             return;
         }
         let version = (self.version as u16).to_le_bytes();
