@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::support::redis_ops::{RedisOps, Run};
 use crate::support::redis_server::{Client, RedisServer};
+pub use crate::support::sentinel::Sentinel;
 
 /// What a diagnosis said.
 pub struct Diagnosis {
@@ -160,50 +161,6 @@ pub fn apply(server: &RedisServer, finding: &Value) {
     for words in fixes {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         server.ok(&words);
-    }
-}
-
-/// A Sentinel. Killed when dropped.
-pub struct Sentinel {
-    child: std::process::Child,
-    port: u16,
-    _folder: tempfile::TempDir,
-}
-
-impl Sentinel {
-    /// Watches a server as `mymaster`, with this quorum. `None` (and "skipped" is said) if no server is installed.
-    pub fn of(server: &RedisServer, quorum: u32) -> Option<Self> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let port = crate::support::redis_server::free_port();
-        let settings = format!(
-            "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor mymaster 127.0.0.1 {} {quorum}\nsentinel down-after-milliseconds mymaster 60000\n",
-            folder.path().display(),
-            server.port()
-        );
-        let file = folder.path().join("sentinel.conf");
-        std::fs::write(&file, settings).expect("written");
-        let null = std::process::Stdio::null;
-        let mut command = std::process::Command::new(&server.installed().path);
-        command.arg(&file).arg("--sentinel").stdin(null()).stdout(null()).stderr(null());
-        let sentinel = Self { child: command.spawn().expect("it starts"), port, _folder: folder };
-        for _ in 0..500 {
-            if Client::tcp(port).and_then(|mut client| client.ask(&[b"PING"])).is_ok() {
-                return Some(sentinel);
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        panic!("the Sentinel does not answer");
-    }
-
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-}
-
-impl Drop for Sentinel {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use super::stored::Stored;
 use crate::support::redis_ops::RedisOps;
-use crate::support::redis_server::RedisServer;
+use crate::support::redis_server::{RedisServer, server_named};
 
 /// A server with some data, an empty one, and a repository with a backup of the first.
 struct Pair {
@@ -56,8 +57,21 @@ fn a_backup_is_planned_restored_and_refused_the_second_time() {
     let (code, answer) = pair.restore(&[]);
     assert_eq!((code, &answer["error"]["code"]), (2, &"target_not_empty".into()), "{answer}");
     assert_eq!(answer["error"]["message"], "the target holds 501 keys");
+    let hint = answer["error"]["hint"].as_str().unwrap();
+    assert!(hint.starts_with("nothing was written; `--on-conflict skip` keeps its keys"), "{hint}");
+    let (code, answer) = pair.restore(&["--method", "replica"]);
+    assert_eq!((code, &answer["error"]["code"]), (2, &"target_not_empty".into()), "{answer}");
+    assert_eq!(answer["error"]["hint"], "nothing was written; `--replace-all` removes all of it first");
     let (code, answer) = pair.restore(&["--on-conflict", "fail"]);
     assert_eq!((code, &answer["error"]["code"]), (2, &"key_exists".into()), "{answer}");
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("the target has 501 of the backup's keys (`") && message.ends_with("`, …)"),
+        "{message}"
+    );
+    let (code, answer) = pair.restore(&["--on-conflict", "fail", "--hide-keys"]);
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(code == 2 && message.contains("`sha256:") && !message.contains("key:"), "{message}");
     let (code, answer) = pair.restore(&["--on-conflict", "skip", "--no-proof"]);
     assert_eq!((code, &answer["result"]["skipped"]), (1, &501.into()), "{answer}");
 }
@@ -161,11 +175,54 @@ fn a_backup_is_written_to_a_file_that_a_server_loads() {
     assert_eq!(server.ok(&["DBSIZE"]), "501");
     // What is there is not overwritten.
     let (code, answer) = RedisOps::new().args(line).arg(&file).json();
-    assert_eq!(code, 2, "{answer}");
+    assert_eq!((code, &answer["error"]["code"]), (2, &"already_exists".into()), "{answer}");
 
     let folder = pair.folder.path().join("data");
     let line = ["-r", &pair.repository(), "restore", "--backup-id", "latest", "--to-dir"];
     let (code, answer) = RedisOps::new().args(line).arg(&folder).json();
     assert_eq!(code, 0, "{answer}");
     assert!(folder.join("appendonlydir").is_dir(), "{answer}");
+    let (code, answer) = RedisOps::new().args(line).arg(&folder).json();
+    assert_eq!((code, &answer["error"]["code"]), (2, &"already_exists".into()), "{answer}");
+    assert!(answer["error"]["hint"].as_str().unwrap().starts_with("nothing was written"), "{answer}");
+}
+
+#[test]
+fn a_choice_that_no_key_meets_is_not_told_as_a_success() {
+    let Some(pair) = Pair::new() else { return };
+    let (code, answer) = pair.restore(&["--keys", "nobody:*"]);
+    let result = &answer["result"];
+    assert_eq!((code, &result["restored"], &result["skipped_by_choice"]), (1, &0.into(), &501.into()), "{answer}");
+    assert_eq!(answer["proof"], Value::Null, "there is nothing to prove");
+    let line = ["--keys", "nobody:*"];
+    let (repository, url) = (pair.repository(), pair.target.url());
+    let run = RedisOps::new().args(["-r", &repository, "restore", "--backup-id", "latest", "--target-instance", &url]);
+    let run = run.args(line).run();
+    assert!(
+        run.everything().contains("nothing was restored: of 501 keys in the backup none is what"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn the_names_of_keys_that_would_be_lost_are_listed_or_hidden() {
+    let (Some(new), Some(old)) = (server_named("redis-server-8.0"), server_named("redis-server-6.2")) else { return };
+    let (source, target) =
+        (RedisServer::builder().version(&new).start().unwrap(), RedisServer::builder().version(&old).start().unwrap());
+    for number in 0..4 {
+        let name = format!("secret:{number}");
+        source.ok(&["HSET", &name, "a", "1"]);
+        source.ok(&["HPEXPIREAT", &name, "4102444800000", "FIELDS", "1", "a"]);
+    }
+    let stored = Stored::of(&source);
+    let run = stored.restoring(&target, &["--plan"]).run();
+    assert!(run.code == 2 && run.text().matches("`secret:").count() >= 3, "{}", run.text());
+    let (_, answer) = stored.restore(&target, &["--plan"]);
+    let line = answer["plan"]["lines"].as_array().unwrap().iter().find(|line| line["code"] == "field_expiry_lost");
+    assert_eq!(line.unwrap()["keys"].as_array().unwrap().len(), 4, "{answer}");
+    let run = stored.restoring(&target, &["--plan", "--hide-keys"]).run();
+    assert!(run.text().contains("`sha256:") && !run.everything().contains("secret:"), "{}", run.everything());
+    let run = stored.restoring(&target, &["--accept-loss", "--hide-keys", "--json"]).run();
+    assert!(run.code == 1 && !run.everything().contains("secret:"), "{}", run.everything());
 }

@@ -2,9 +2,11 @@
 
 mod by_replica;
 mod command;
+mod everywhere;
 mod faults;
 mod file;
 mod pipes;
 mod replica;
 mod round_trip;
+mod stored;
 mod support;

@@ -1,8 +1,11 @@
 //! What these tests are made with: a backup in memory, a server, and the census of either.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use redis_ops::capture::{Raw, RawError};
 use redis_ops::census::{Candidate, Census, Chosen, Count, Counter};
@@ -11,9 +14,10 @@ use redis_ops::progress::Hidden;
 use redis_ops::rdb::Scanner;
 use redis_ops::restore::journal::Identity;
 use redis_ops::restore::load::{self, Loaded};
+use redis_ops::restore::tally::FailedKey;
 use redis_ops::restore::{
     Asked, BackupFacts, Method, Options, Order, Origin, Plan, RdbSource, Report, RunError, TargetFacts, plan,
-    preflight, reading, run, survey::Surveyor, target_format::TargetFormat,
+    preflight, reading, run, survey::Surveyor,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -33,9 +37,18 @@ pub fn raw(rdb: &[u8]) -> Raw {
     raw
 }
 
-/// What an RDB contains. `all`: with the keys and fields whose time has passed.
+/// Keys by database.
+pub type Names = BTreeSet<(u64, Vec<u8>)>;
+
+/// What an RDB contains, without the keys and fields whose time has passed.
 pub fn census(rdb: &[u8], now_ms: i64) -> Census {
+    census_without(rdb, now_ms, &Names::new())
+}
+
+/// The same without these keys.
+pub fn census_without(rdb: &[u8], now_ms: i64, names: &Names) -> Census {
     let living = |candidate: &Candidate<'_>| match candidate.expire_ms {
+        _ if names.contains(&(candidate.database, candidate.key.to_vec())) => Chosen::Leave,
         Some(at) if at <= now_ms => Chosen::Expired,
         _ if candidate.emptied => Chosen::Expired,
         _ => Chosen::as_it_is(candidate),
@@ -49,8 +62,19 @@ pub fn census(rdb: &[u8], now_ms: i64) -> Census {
 
 /// What a server holds: it is asked to save.
 pub fn census_of(server: &RedisServer, now_ms: i64) -> Census {
+    census(&saved(server), now_ms)
+}
+
+/// What a server holds, as its file.
+pub fn saved(server: &RedisServer) -> Vec<u8> {
     server.save();
-    census(&std::fs::read(server.dir().join("dump.rdb")).unwrap(), now_ms)
+    std::fs::read(server.dir().join("dump.rdb")).unwrap()
+}
+
+/// The bytes of a name.
+pub fn name_of(key: &FailedKey) -> (u64, Vec<u8>) {
+    let bytes = key.key_b64.as_ref().map(|text| STANDARD.decode(text).unwrap());
+    (key.database, bytes.unwrap_or_else(|| key.key.clone().into_bytes()))
 }
 
 pub fn node(server: &RedisServer) -> Node {
@@ -88,14 +112,14 @@ impl Restore {
         let node = node(server);
         let mut connection = node.connect().await.unwrap();
         let now = run::now_ms();
-        let survey = |format| {
-            let mut surveyor = Surveyor::new(&self.options.choices, format, false, now);
+        let by_commands = self.options.method == Asked::Only(Method::Commands);
+        let survey = |target| {
+            let mut surveyor = Surveyor::new(&self.options.choices, target, by_commands, now);
             let read = reading::through(&mut raw(&self.rdb), &mut surveyor, &Hidden::default(), &self.cancel);
             surveyor.finish(read.unwrap())
         };
-        let facts = |format| BackupFacts::of_survey("test.rdb".into(), survey(format));
         let target = preflight::ask(&node, &mut connection, 0, &[]).await.unwrap();
-        let backup = facts(TargetFormat::of(&target.server));
+        let backup = BackupFacts::of_survey("test.rdb".into(), survey(&target));
         let highest = plan::highest_database(&backup, &self.options).unwrap_or(0);
         let target = preflight::ask(&node, &mut connection, highest, &[]).await.unwrap();
         let plan = plan::make(&backup, &target, &self.options);
@@ -108,8 +132,7 @@ impl Restore {
         let mut connection = node.connect().await.unwrap();
         let target = preflight::ask(&node, &mut connection, 0, &[]).await.unwrap();
         drop(connection);
-        let format = TargetFormat::of(&target.server);
-        let mut surveyor = Surveyor::new(&self.options.choices, format, false, run::now_ms());
+        let mut surveyor = Surveyor::new(&self.options.choices, &target, false, run::now_ms());
         let read = reading::through(&mut raw(&self.rdb), &mut surveyor, &Hidden::default(), &self.cancel);
         let survey = surveyor.finish(read.unwrap());
         let source = RdbSource { length: survey.bytes, crc64: survey.crc64, raw: raw(&self.rdb) };
