@@ -1,5 +1,6 @@
 //! `redis-ops restore`: puts a backup into an instance, a file or a folder.
 
+mod again;
 mod carry_out;
 mod proof;
 mod safety;

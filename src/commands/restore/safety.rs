@@ -54,7 +54,8 @@ pub async fn before_write(
         .map_err(|failed| anyhow::Error::new(failed.error).context("take the safety backup: nothing was written"))?;
     let id = format!("{}/{}", taken.manifest.instance, taken.manifest.id);
     context.printer.say(&format!(
-        "safety backup {id} is taken; this goes back: redis-ops restore --backup-id {id} --target-instance {} --replace-all",
+        "safety backup {id} is taken; this goes back: redis-ops restore -r {} --backup-id {id} --target-instance {} --replace-all",
+        place.location,
         instance.server.as_typed()
     ));
     Ok(())

@@ -74,7 +74,7 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
         Err(error) => return Err(error.context(format!("restore {} into {node}", facts.name))),
     };
     let mut text = show::report(&report, instance.proof, context);
-    let failure = show::failure(&report, settings, instance);
+    let failure = show::failure(&report, &facts.name, settings, instance);
     let begun = Instant::now();
     let proof = match (&failure, instance.proof) {
         (None, true) if !report.chose_nothing() => {

@@ -7,7 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
-use super::{Backup, Instance, Settings};
+use super::again::resume_line;
+use super::{Instance, Settings};
 use crate::commands::Context;
 use crate::commands::table::{Table, verdict};
 use crate::hint::Interrupted;
@@ -169,8 +170,8 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
     format!("{text}\n{}", verdict(&context.printer, status, &sentence))
 }
 
-/// Why it is not complete, if it is not.
-pub fn failure(report: &Report, settings: &Settings, instance: &Instance) -> Option<anyhow::Error> {
+/// Why it is not complete, if it is not. `name`: the backup's.
+pub fn failure(report: &Report, name: &str, settings: &Settings, instance: &Instance) -> Option<anyhow::Error> {
     let tally = &report.tally;
     let restored = words::counted(tally.restored, "key");
     let holds = match &report.taken_back {
@@ -190,7 +191,8 @@ pub fn failure(report: &Report, settings: &Settings, instance: &Instance) -> Opt
             (Some(_), false) => format!("the target holds {restored} of the backup"),
         },
     };
-    let resume = report.resumable.then(|| format!("`{}` goes on", resume_line(settings, instance)));
+    let resume =
+        report.resumable.then(|| format!("`{}` goes on", resume_line(settings, instance, name, report.method)));
     let again = || report.restarted.then(|| BEGIN_ANEW.to_owned());
     let failure =
         |code, message: String| Failure { hint: resume.clone().or_else(again), ..Failure::new(code, message) };
@@ -240,15 +242,6 @@ pub fn failure(report: &Report, settings: &Settings, instance: &Instance) -> Opt
         }
         Ended::Complete => None,
     }
-}
-
-/// The command that goes on; what was typed beside it has to be typed again.
-fn resume_line(settings: &Settings, instance: &Instance) -> String {
-    let backup = match &settings.backup {
-        Backup::Stored { id, .. } => format!("--backup-id {id}"),
-        Backup::File(file) => format!("--file {file}"),
-    };
-    format!("redis-ops restore {backup} --target-instance {} … --resume", instance.server.as_typed())
 }
 
 #[cfg(test)]

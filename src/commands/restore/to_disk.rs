@@ -104,9 +104,7 @@ fn layout(version: &str) -> AofLayout {
 
 fn answer(source: &Source, inspected: &Inspected, written: &Written, target: &Target, context: &Context) -> Outcome {
     let next = match target {
-        Target::File(_) => {
-            "; a server that is started with it as its `dbfilename` has them, unless it has `appendonly yes`"
-        }
+        Target::File(_) => "; a server that is started with it as its `dbfilename` has them",
         Target::Folder(_) => "; a server that is started with this `dir` has them, with `appendonly yes` or without",
         Target::Stdout | Target::Server(_) => "",
     };

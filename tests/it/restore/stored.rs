@@ -36,6 +36,11 @@ impl Stored {
         RedisOps::new().args(line).args(more).env("XDG_STATE_HOME", self.state.path())
     }
 
+    /// Anything typed, where restores have left what they need to go on.
+    pub fn typed<'a>(&self, words: impl Iterator<Item = &'a str>) -> RedisOps {
+        RedisOps::new().args(words).env("XDG_STATE_HOME", self.state.path())
+    }
+
     /// Exit code and answer of a restore of it.
     #[track_caller]
     pub fn restore(&self, target: &RedisServer, more: &[&str]) -> (i32, Value) {
