@@ -193,6 +193,19 @@ fn a_flipped_bit_in_any_frame_is_found_there_and_its_content_is_not_given() {
 }
 
 #[test]
+fn what_is_wrong_with_a_member_is_said_of_its_data() {
+    let member = compress(Codec::GZIP, 1, &sample(3000)).0.concat();
+    let mut said = std::collections::BTreeSet::new();
+    for at in 20..member.len() - 8 {
+        let mut damaged = member.clone();
+        damaged[at] ^= 0x10;
+        said.insert(decompress(Codec::GZIP, 1, &damaged, 65_536).1.unwrap_err().kind.to_string());
+    }
+    assert!(said.iter().any(|words| words.contains("the deflate data is not valid")), "{said:?}");
+    assert!(!said.iter().any(|words| words.contains("state") || words.contains("decompression error")), "{said:?}");
+}
+
+#[test]
 fn a_file_cut_anywhere_is_truncated() {
     let raw = sample(300);
     for codec in [Codec::GZIP, Codec::ZSTD] {

@@ -39,6 +39,12 @@ impl Journal {
         Ok(Self { folder, identity: identity.clone(), written: None })
     }
 
+    /// By how many milliseconds an earlier run of this restore has moved expiries, if it left something and did.
+    pub fn shift_before(state: &Path, identity: &Identity) -> Option<i64> {
+        let text = std::fs::read(state.join(identity.name()).join(IDENTITY)).ok()?;
+        serde_json::from_slice::<Identity>(&text).ok()?.shift_ms
+    }
+
     /// Which restore it is of.
     pub fn identity(&self) -> &Identity {
         &self.identity
@@ -52,7 +58,10 @@ impl Journal {
             serde_json::from_slice::<Identity>(&text).ok()
         });
         let ours = &self.identity;
-        let same = |other: &Identity| Identity { target_run_id: ours.target_run_id.clone(), ..other.clone() } == *ours;
+        let same = |other: &Identity| {
+            let (target_run_id, shift_ms) = (ours.target_run_id.clone(), ours.shift_ms);
+            Identity { target_run_id, shift_ms, ..other.clone() } == *ours
+        };
         identities.filter(same).map(|other| other.target_run_id).find(|run_id| *run_id != ours.target_run_id)
     }
 
@@ -113,6 +122,7 @@ mod tests {
             digest: "ab".into(),
             target_run_id: target_run_id.into(),
             choices: "all".into(),
+            shift_ms: None,
         }
     }
 

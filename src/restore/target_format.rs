@@ -32,6 +32,8 @@ pub struct TargetFormat {
     pub server: (u32, u32, u32),
     /// It is a Valkey of any version.
     pub is_valkey: bool,
+    /// It has a module at all: without one it takes no module's value.
+    pub has_modules: bool,
 }
 
 /// How a value gets into the target.
@@ -73,7 +75,9 @@ impl Loss {
                 "pending entries of a stream whose message was deleted, or which nobody owns, cannot be written by commands"
             }
             Self::Type => "the target does not know this type",
-            Self::Module => "a module's value goes as payload only, and the target cannot safely take this one",
+            Self::Module => {
+                "a module's value goes as payload only, and the target does not take this one safely, or not at all"
+            }
         }
     }
 }
@@ -87,7 +91,7 @@ impl TargetFormat {
         let (server_version, is_valkey) = (server.version_numbers(), server.is_valkey());
         let redis_with_expiry = server.name != "redict" && reads.rdb_version >= 12;
         let field_expiry = reads.dialect == Dialect::Valkey || redis_with_expiry;
-        Self { reads, field_expiry, server: server_version, is_valkey }
+        Self { reads, field_expiry, server: server_version, is_valkey, has_modules: !server.modules.is_empty() }
     }
 
     /// The version of the RDB format that it writes itself, and accepts at the end of a payload; from 80 on Valkey's own.
@@ -105,6 +109,12 @@ impl TargetFormat {
     /// one misreads lengths: it says `Bad data format`, or allocates all memory there is and dies (seen with 8.0.2).
     pub fn takes_vector_sets_of(self, source: (u32, u32, u32)) -> bool {
         !self.is_valkey && self.server >= (8, 0, 0) && source <= self.server
+    }
+
+    /// False if it certainly does not take a module's value written by such a Redis. Whether one of its modules does is not known
+    /// before it was tried: a type's name is not the module's.
+    pub fn may_take_module_value(self, key_type: KeyType, source: (u32, u32, u32)) -> bool {
+        if key_type == KeyType::Vectorset { self.takes_vector_sets_of(source) } else { self.has_modules }
     }
 
     /// Whether it takes every payload of a file of this dialect and version as it stands.

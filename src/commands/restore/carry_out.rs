@@ -9,13 +9,13 @@ use super::source::Source;
 use crate::commands::Context;
 use crate::progress::Progress;
 use crate::restore;
-use crate::restore::journal::Identity;
+use crate::restore::journal::{Identity, Journal};
 use crate::restore::load::{self, Loaded};
 use crate::restore::options::{Asked, Method, Options};
 use crate::restore::plan::Plan;
 use crate::restore::replica::{Certificate, ReplicaError, ReplicaFault};
 use crate::restore::report::{Barred, Failure, Report};
-use crate::restore::{BackupFacts, Order, RdbSource, TargetFacts};
+use crate::restore::{BackupFacts, Order, RdbSource, TargetFacts, Ttl};
 
 pub use crate::restore::run::now_ms;
 
@@ -102,15 +102,38 @@ fn barred(work: &Work<'_>, error: &ReplicaError) -> Failure {
     Failure { hint: Some(hint), ..Failure::new(error.code(), format!("{}; {}", reason(error), error.left)) }
 }
 
+/// Which restore this is, for its journal.
+fn identity(source: &Source, name: &str, options: &Options, target: &TargetFacts, method: Method) -> Identity {
+    let (mut choices, mut shift_ms) = (options.choices.clone(), None);
+    if let Ttl::Shift(by) = &mut choices.ttl {
+        shift_ms = Some(std::mem::take(by));
+    }
+    Identity {
+        backup: name.to_owned(),
+        digest: source.digest(),
+        target_run_id: target.server.run_id.clone(),
+        choices: format!("{choices:?} {method:?} {:?}", options.on_conflict),
+        shift_ms,
+    }
+}
+
+/// By how many milliseconds expiries move where a restore goes on that moved them: all keys by as much as the first.
+pub fn shift_to_go_on_with(
+    instance: &Instance,
+    source: &Source,
+    name: &str,
+    options: &Options,
+    target: &TargetFacts,
+    method: Method,
+) -> Option<i64> {
+    let moves = options.resume && matches!(options.choices.ttl, Ttl::Shift(_));
+    moves.then(|| Journal::shift_before(&instance.state, &identity(source, name, options, target, method))).flatten()
+}
+
 /// Keys as commands.
 async fn replay(work: &Work<'_>, method: Method) -> Result<Report> {
     let Work { source, instance, options, target, facts, context, .. } = work;
-    let identity = Identity {
-        backup: facts.name.clone(),
-        digest: source.digest(),
-        target_run_id: target.server.run_id.clone(),
-        choices: format!("{:?} {method:?} {:?}", options.choices, options.on_conflict),
-    };
+    let identity = identity(source, &facts.name, options, target, method);
     let order = Order {
         node: instance.server.node.clone(),
         target: (*target).clone(),

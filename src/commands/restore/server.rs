@@ -18,13 +18,13 @@ use crate::restore::plan::{self, Plan, Refused};
 use crate::restore::report::Failure;
 use crate::restore::survey::{Survey, Surveyor};
 use crate::restore::target_format::TargetFormat;
-use crate::restore::{Asked, BackupFacts, OnConflict, Origin, Phases, TargetFacts, conflicts, preflight, reading};
+use crate::restore::{Asked, BackupFacts, OnConflict, Origin, Phases, TargetFacts, Ttl, conflicts, preflight, reading};
 use crate::status::Status;
 
 /// Restores into a running server.
 pub async fn run(settings: &Settings, instance: &Instance, context: &Context) -> Result<Outcome> {
     let source = Source::open(&settings.backup, context).await?;
-    let options = settings_of::options(settings, instance, source.created_ms(), context.now)?;
+    let mut options = settings_of::options(settings, instance, source.created_ms(), context.now)?;
     let progress: Arc<dyn Progress> = Arc::from(context.bar());
     let node = &instance.server.node;
     let mut connection = node.connect().await?;
@@ -56,6 +56,9 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
         context.printer.say(&table);
     }
     safety::before_write(instance, &options, &target, context).await?;
+    if let Some(by) = carry_out::shift_to_go_on_with(instance, &source, &facts.name, &options, &target, method) {
+        options.choices.ttl = Ttl::Shift(by);
+    }
 
     let work = Work {
         source: &source,

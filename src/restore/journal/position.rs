@@ -18,6 +18,10 @@ pub struct Identity {
     pub target_run_id: String,
     /// Everything that decides which keys go where, in words.
     pub choices: String,
+    /// By how many milliseconds expiries move, with `--ttl shift`. It grows with the time, and does not tell one restore from
+    /// another: the rest of the keys is moved by as much as the first.
+    #[serde(default)]
+    pub shift_ms: Option<i64>,
 }
 
 impl Identity {

@@ -277,8 +277,7 @@ impl Visit for Assembler {
         match (self.current, piece) {
             (Current::Typed, piece) => self.typed.piece(&mut self.outbox, piece),
             (Current::Payload, Piece::Module(id))
-                if KeyType::of_module(id) == KeyType::Vectorset
-                    && !self.plan.format.takes_vector_sets_of(self.source) =>
+                if !self.plan.format.may_take_module_value(KeyType::of_module(id), self.source) =>
             {
                 self.payload.lose(&mut self.outbox, Loss::Module);
                 self.current = Current::Nothing;

@@ -168,6 +168,7 @@ impl Restore {
             digest: redis_ops::rdb::crc64(&self.rdb).to_string(),
             target_run_id: target.server.run_id.clone(),
             choices: String::new(),
+            shift_ms: None,
         };
         let rdb = self.rdb.clone();
         let order = Order {

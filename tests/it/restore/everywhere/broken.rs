@@ -143,6 +143,30 @@ fn an_interruption_says_what_the_target_holds_and_resume_applies_nothing_twice()
 }
 
 #[test]
+fn expiries_that_move_have_moved_by_as_much_before_an_interruption_and_after_it() {
+    let (Some(source), Some(target)) = (RedisServer::start(), RedisServer::start()) else { return };
+    let tomorrow = chrono::Utc::now().timestamp_millis() + 86_400_000;
+    let keys: Vec<(String, String)> = (0..3_000).map(|at| (format!("key:{at}"), (tomorrow + at).to_string())).collect();
+    let value = vec![b'x'; 1_500];
+    source.pipe(keys.iter().map(|(key, at)| vec![b"SET".as_slice(), key.as_bytes(), &value, b"PXAT", at.as_bytes()]));
+    let stored = Stored::of(&source);
+    let running = stored.restoring(&target, &[&["--method", "restore", "--ttl", "shift"], &RATE[..]].concat()).spawn();
+    target.wait_for("some keys", |target| target.cli(&["DBSIZE"]).parse::<u64>().is_ok_and(|keys| keys > 300));
+    running.signal("INT");
+    let answer = running.wait().json();
+    assert!(answer["result"]["restored"].as_u64().unwrap() < 3_000, "{answer}");
+
+    let line = message(&answer).split('`').find(|part| part.starts_with("redis-ops restore")).unwrap();
+    let (code, answer) = stored.typed(line.split(' ').skip(1)).json();
+    assert_eq!((code, &answer["proof"]["equal"]), (0, &3_000.into()), "{line}: {answer}");
+    let moved = "local least, most for at = 0, 2999 do \
+                 local by = redis.call('PEXPIRETIME', 'key:' .. at) - ARGV[1] - at \
+                 least, most = math.min(least or by, by), math.max(most or by, by) end \
+                 return {least > 0 and 1 or 0, most - least}";
+    assert_eq!(target.ok(&["EVAL", moved, "0", &tomorrow.to_string()]), "1\n0");
+}
+
+#[test]
 fn an_interruption_is_heard_at_the_next_key_and_leaves_no_half_of_one() {
     // All of it comes in one piece from the repository, and goes slowly to the target.
     let (Some(source), Some(target)) = (RedisServer::start(), RedisServer::start()) else { return };

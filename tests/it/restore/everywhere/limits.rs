@@ -57,6 +57,42 @@ fn a_target_that_is_too_small_is_refused_before_and_told_apart_where_that_cannot
 }
 
 #[test]
+fn a_value_of_a_module_that_is_not_there_is_lost_only_where_that_is_accepted() {
+    // Two strings and a value of some module: its id, a number, the end. No checksum.
+    let rdb = [
+        b"REDIS0009".as_slice(),
+        b"\x00\x05first\x01x",
+        b"\x07\x04mine\x81\x12\x34\x56\x78\x9a\xbc\xde\x01\x02\x05\x00",
+        b"\x00\x06second\x01x",
+        &[0xff, 0, 0, 0, 0, 0, 0, 0, 0],
+    ]
+    .concat();
+    let file = tempfile::NamedTempFile::with_suffix(".rdb").unwrap();
+    std::fs::write(file.path(), rdb).unwrap();
+    let name = file.path().display().to_string();
+    with_each(|installed| {
+        // Of Redis 8 vector sets are a module.
+        if installed.is("8.0") {
+            return;
+        }
+        let target = start(installed);
+        for method in ["restore", "commands"] {
+            let line = ["restore", "--file", &name, "--target-instance", &target.url(), "--method", method];
+            check_error(&RedisOps::new().args(line).json(), "module_missing");
+            assert_eq!(keys(&target), 0);
+
+            let answer = RedisOps::new().args(line).args(["--accept-loss"]).json();
+            check(&answer, 1, method);
+            let result = &answer.1["result"];
+            let numbers = ["restored", "lost", "failed"].map(|name| result[name].as_u64());
+            assert_eq!(numbers, [Some(2), Some(1), Some(0)], "{}", answer.1);
+            assert_eq!(answer.1["proof"]["equal"], 2, "{}", answer.1);
+            target.ok(&["FLUSHALL"]);
+        }
+    });
+}
+
+#[test]
 fn keys_that_have_expired_since_are_counted_and_gone() {
     with_each(|installed| {
         let builder = RedisServer::builder().version(installed);
