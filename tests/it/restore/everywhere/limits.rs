@@ -71,20 +71,20 @@ fn a_value_of_a_module_that_is_not_there_is_lost_only_where_that_is_accepted() {
     std::fs::write(file.path(), rdb).unwrap();
     let name = file.path().display().to_string();
     with_each(|installed| {
-        // Of Redis 8 vector sets are a module.
-        if installed.is("8.0") {
+        let target = start(installed);
+        // Where there is one (Redis 8 has vector sets, Valkey 9.1 Lua) it is not known what it takes.
+        if target.cli(&["INFO", "modules"]).contains("module:name") {
             return;
         }
-        let target = start(installed);
-        for method in ["restore", "commands"] {
+        for (method, code) in [("restore", "module_missing"), ("commands", "unsupported_type")] {
             let line = ["restore", "--file", &name, "--target-instance", &target.url(), "--method", method];
-            check_error(&RedisOps::new().args(line).json(), "module_missing");
+            check_error(&RedisOps::new().args(line).json(), code);
             assert_eq!(keys(&target), 0);
 
             let answer = RedisOps::new().args(line).args(["--accept-loss"]).json();
             check(&answer, 1, method);
             let result = &answer.1["result"];
-            let numbers = ["restored", "lost", "failed"].map(|name| result[name].as_u64());
+            let numbers = ["restored", "lost_count", "failed"].map(|name| result[name].as_u64());
             assert_eq!(numbers, [Some(2), Some(1), Some(0)], "{}", answer.1);
             assert_eq!(answer.1["proof"]["equal"], 2, "{}", answer.1);
             target.ok(&["FLUSHALL"]);
