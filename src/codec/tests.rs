@@ -199,7 +199,10 @@ fn what_is_wrong_with_a_member_is_said_of_its_data() {
     for at in 20..member.len() - 8 {
         let mut damaged = member.clone();
         damaged[at] ^= 0x10;
-        said.insert(decompress(Codec::GZIP, 1, &damaged, 65_536).1.unwrap_err().kind.to_string());
+        // The last bits of the last byte may mean nothing.
+        if let Err(error) = decompress(Codec::GZIP, 1, &damaged, 65_536).1 {
+            said.insert(error.kind.to_string());
+        }
     }
     assert!(said.iter().any(|words| words.contains("the deflate data is not valid")), "{said:?}");
     assert!(!said.iter().any(|words| words.contains("state") || words.contains("decompression error")), "{said:?}");

@@ -9,8 +9,9 @@ use crate::restore::target_format::{Loss, TargetFormat, fits, version_numbers};
 
 /// The backup's format against the target's.
 pub fn format(backup: &BackupFacts, format: TargetFormat) -> Line {
-    let own = |version: u32| if version >= 80 { format!("Valkey's {version}") } else { version.to_string() };
-    let both = format!("RDB version {} into a server of version {}", own(backup.rdb_version), own(format.version()));
+    let own = |version: u32| if version >= 80 { format!("{version} (Valkey's)") } else { version.to_string() };
+    let (from, into) = (own(backup.rdb_version), own(format.version()));
+    let both = format!("RDB version {from} into a server that writes version {into}");
     if !backup.understood {
         let text = "the backup's structure is not understood to its end: only its bytes are known to be right";
         return Line::refused("unsupported_rdb_version", text);

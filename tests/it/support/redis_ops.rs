@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// No run of a test takes longer; one that does is ended and fails.
-const LONGEST: Duration = Duration::from_secs(120);
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// One run of `redis-ops`, not started yet.
 pub struct RedisOps {
