@@ -9,10 +9,11 @@ root=$PWD
 command -v cargo >/dev/null || { echo "error: there is no cargo; see https://rustup.rs" >&2; exit 1; }
 scripts/install-tools.sh cc redis-server python3
 
-# Servers of several versions, where the folder beside the project brings them; else the one that is installed.
+# Servers of several versions, where the folder beside the project brings them (it leaves alone what is there already, so that a
+# version that it has learnt of since comes along); else the one that is installed.
 export REDIS_OPS_SERVERS=${REDIS_OPS_SERVERS:-$HOME/.cache/redis-ops-servers}
 install=$root/../shared/servers/install.sh
-if [ -f "$install" ] && [ ! -x "$REDIS_OPS_SERVERS/bin/valkey-server-9.1" ]; then
+if [ -f "$install" ]; then
   bash "$install" "$REDIS_OPS_SERVERS" >&2 || echo "some server versions could not be had; testing with those that are there" >&2
 fi
 
