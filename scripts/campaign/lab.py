@@ -436,6 +436,7 @@ def campaign(one, default_runs, prepare=None):
             seed = chosen.seed + index
             folder = os.path.join(root, f"run-{index}")
             os.makedirs(folder)
+            began = time.monotonic()
             try:
                 word = one(index, random.Random(seed), folder, prepared)
                 bad = None
@@ -443,6 +444,9 @@ def campaign(one, default_runs, prepare=None):
                 word, bad = "VIOLATION", str(violation)
             except Exception as error:  # the campaign's own fault is one as well: nothing was shown
                 word, bad = "NOT SHOWN", f"{type(error).__name__}: {error}"
+            took = time.monotonic() - began
+            if took > 60:
+                print(f"--seed {seed} took {took:.0f} s: {word}", flush=True)
             with lock:
                 counts[word] = counts.get(word, 0) + 1
                 if bad:
