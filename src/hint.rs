@@ -314,9 +314,9 @@ fn of_repository(error: &RepositoryError) -> Meaning {
         RepositoryError::Ambiguous { .. } => which_one(meaning.hint("`--backup-id INSTANCE/ID` says which one")),
         RepositoryError::InvalidName(_) => which_one(meaning),
         RepositoryError::Storage { source, .. } => of_storage(source),
-        RepositoryError::Manifest { source: ManifestError::NewerFormat(_), .. } => {
-            meaning.hint("a newer redis-ops has written it, and reads it")
-        }
+        RepositoryError::Manifest {
+            source: ManifestError::NewerFormat(_) | ManifestError::UnknownWord { .. }, ..
+        } => meaning.hint("a newer redis-ops has written it, and reads it"),
         // Whoever asks about a backup has the answer: it is damaged.
         RepositoryError::Manifest { .. } => Meaning { status: Some(Status::Failed), ..meaning },
         RepositoryError::AlreadyExists(_) | RepositoryError::MinuteIsFull(_) | RepositoryError::Inconsistent(_) => {

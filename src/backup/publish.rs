@@ -103,6 +103,10 @@ fn manifest(options: &Options, draft: &Draft, made: &Made) -> Manifest {
             },
             understood_up_to: inspected.structure.understood_up_to,
         },
+        findings: Vec::new(),
+        needs: None,
+        module_aux: None,
+        stale: false,
     }
 }
 

@@ -83,7 +83,7 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, context: &Context) ->
     let taken = manifest.finished_at - manifest.created_at;
     let span = words::span(taken.to_std().unwrap_or_default());
     about.row(["taken", &format!("{}, in {span}", manifest.created_at.format("%Y-%m-%d %H:%M:%S UTC"))]);
-    about.row(["why", &format!("{:?}", manifest.purpose).to_lowercase()]);
+    about.row(["why", &manifest.purpose.to_string()]);
     let server = &manifest.server;
     about.row([
         "server",
@@ -122,7 +122,7 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, context: &Context) ->
         text.push(contents::to_text(summary, rest, context));
     }
     let sentence = match (&manifest.census, manifest.structure.state) {
-        (Some(census), StructureState::Verified) => {
+        (Some(census), StructureState::Verified | StructureState::Findings) => {
             format!(
                 "{}, {} with an expiry, digest {}",
                 words::counted(census.keys, "key"),

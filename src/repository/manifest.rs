@@ -1,6 +1,7 @@
 //! The manifest: everything known about a backup at the moment it began to exist.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,10 @@ use serde::{Deserialize, Serialize};
 pub const FORMAT_VERSION: u32 = 1;
 
 /// A manifest may not be longer than this, in bytes.
-pub const MANIFEST_LIMIT: u64 = 64 * 1024;
+pub const MANIFEST_LIMIT: u64 = 4 << 20;
+
+/// Findings that a manifest names; what is found beyond is counted only.
+pub const FINDINGS_KEPT: usize = 256;
 
 /// `manifest.json`. Unknown fields are ignored on reading: fields are added, never renamed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,8 +49,28 @@ pub struct Manifest {
     pub shards: Vec<Shard>,
     /// What is in it; `None` where the structure was not understood.
     pub census: Option<CensusSummary>,
-    /// Whether the structure was understood to the end.
+    /// Whether the structure was understood to the end, and whether it is sound.
     pub structure: Structure,
+    /// What is wrong with the structure: at most [`FINDINGS_KEPT`], the worst first. Empty where nothing was found, and in a backup
+    /// that an earlier version made.
+    #[serde(default)]
+    pub findings: Vec<StructureFinding>,
+    /// What a server must have to load it; `None`: not known (an earlier version made it, or the structure was not understood).
+    #[serde(default)]
+    pub needs: Option<Needs>,
+    /// How many AUX records each module has in it, by the module's type name (search indexes, say); `None`: not counted.
+    #[serde(default)]
+    pub module_aux: Option<BTreeMap<String, u64>>,
+    /// It was read from a replica that had lost its primary.
+    #[serde(default)]
+    pub stale: bool,
+}
+
+impl Manifest {
+    /// False where the structure has findings: such a backup is kept because it may be the only copy, but it is not good.
+    pub fn is_sound(&self) -> bool {
+        self.structure.state != StructureState::Findings
+    }
 }
 
 /// Why a backup was taken.
@@ -61,14 +85,32 @@ pub enum Purpose {
     Safety,
     /// From a file that somebody had.
     Adopted,
+    /// A base and the replication stream up to one moment, put together.
+    PointInTime,
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scheduled => "scheduled",
+            Self::Manual => "manual",
+            Self::Safety => "safety",
+            Self::Adopted => "adopted",
+            Self::PointInTime => "point in time",
+        })
+    }
 }
 
 /// Whether a backup is one moment of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Consistency {
-    /// One moment per shard.
+    /// One moment of all the data.
     PointInTime,
+    /// The shards were held at one moment.
+    Barrier,
+    /// One moment of each shard, and not the same of all.
+    PointInTimePerShard,
     /// Made key by key while others wrote.
     Fuzzy,
 }
@@ -183,8 +225,52 @@ pub struct Structure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StructureState {
-    /// To the end.
+    /// To the end, and it is sound.
     Verified,
+    /// To the end, and servers refuse it, die of it or change it: see [`Manifest::findings`].
+    Findings,
     /// Not to the end: the RDB is newer than we know.
     NotUnderstood,
+}
+
+/// One kind of fault in the structure of an RDB.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StructureFinding {
+    /// Stable snake_case name, `duplicate_member`.
+    pub id: String,
+    /// What it is, in one line.
+    pub title: String,
+    /// What servers do with it, in words: which refuse, die or take it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// How many were found.
+    pub count: u64,
+    /// Index of the shard that it is in.
+    #[serde(default)]
+    pub shard: u32,
+    /// Offset of the first in the RDB.
+    #[serde(default)]
+    pub offset: Option<u64>,
+    /// Database of the first, if it is in a key.
+    #[serde(default)]
+    pub database: Option<u64>,
+    /// Key of the first, cut where it is long; `None` where it is in no key, and in an encrypted backup.
+    #[serde(default)]
+    pub key: Option<String>,
+}
+
+/// What a server must have to load an RDB.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Needs {
+    /// So many databases (`databases` of its configuration): the highest number that is selected, and one.
+    pub databases: u64,
+    /// Modules whose values or AUX records are in it, by the names of their types.
+    #[serde(default)]
+    pub modules: Vec<String>,
+    /// The oldest server known to load it, `redis 7.4`; `None`: any of those that we know.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Function libraries.
+    #[serde(default)]
+    pub functions: u64,
 }

@@ -8,8 +8,9 @@
 //! ```
 
 use serde::Deserialize;
+use serde::de::value::StrDeserializer;
 
-use super::manifest::{FORMAT_VERSION, MANIFEST_LIMIT, Manifest};
+use super::manifest::{Consistency, FORMAT_VERSION, MANIFEST_LIMIT, Manifest, Purpose, StructureState};
 use crate::codec::Sha256Digest;
 
 const BEFORE: &str = ",\n  \"sha256\": \"";
@@ -32,6 +33,14 @@ pub enum ManifestError {
     /// It is JSON, but not that of a manifest.
     #[error("the manifest cannot be understood: {0}")]
     Malformed(String),
+    /// It says something in a word of a newer program.
+    #[error("the manifest says `{field}: {word}`, which this program does not know: a newer one wrote it")]
+    UnknownWord {
+        /// Which field, `structure.state`.
+        field: &'static str,
+        /// What stands there, escaped.
+        word: String,
+    },
     /// It describes another backup than the one it lies with.
     #[error("the manifest is that of {0}, not of the backup it lies with")]
     Misplaced(String),
@@ -44,7 +53,7 @@ impl ManifestError {
     /// The stable code for JSON.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NewerFormat(_) => "unsupported_format",
+            Self::NewerFormat(_) | Self::UnknownWord { .. } => "unsupported_format",
             Self::ChecksumMismatch => "checksum_mismatch",
             _ => "corrupt",
         }
@@ -75,19 +84,48 @@ impl Manifest {
         if bytes.len() as u64 > MANIFEST_LIMIT {
             return Err(ManifestError::TooLong(bytes.len() as u64));
         }
-        let json: serde_json::Value =
-            serde_json::from_slice(bytes).map_err(|error| ManifestError::NotJson(error.to_string()))?;
-        let malformed = |error: serde_json::Error| ManifestError::Malformed(error.to_string());
         // A newer format may be sealed in another way: nothing else of it is judged.
-        let Format { format_version } = Format::deserialize(&json).map_err(malformed)?;
+        let Format { format_version } = parse(bytes)?;
         if format_version > u64::from(FORMAT_VERSION) {
             return Err(ManifestError::NewerFormat(format_version));
         }
         if !is_sealed(bytes) {
             return Err(ManifestError::ChecksumMismatch);
         }
-        serde_json::from_value(json).map_err(malformed)
+        words_are_known(bytes)?;
+        parse(bytes)
     }
+}
+
+/// Never by way of a tree of JSON values: that of a hostile manifest would be many times as large as its text.
+fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ManifestError> {
+    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => ManifestError::Malformed(error.to_string()),
+        _ => ManifestError::NotJson(error.to_string()),
+    })
+}
+
+/// A backup that says of itself what we do not understand is refused by that word.
+fn words_are_known(bytes: &[u8]) -> Result<(), ManifestError> {
+    #[derive(Deserialize)]
+    struct Words {
+        purpose: String,
+        consistency: String,
+        structure: Structure,
+    }
+    #[derive(Deserialize)]
+    struct Structure {
+        state: String,
+    }
+    let words: Words = parse(bytes)?;
+    is_known::<Purpose>("purpose", &words.purpose)?;
+    is_known::<Consistency>("consistency", &words.consistency)?;
+    is_known::<StructureState>("structure.state", &words.structure.state)
+}
+
+fn is_known<'a, T: Deserialize<'a>>(field: &'static str, word: &'a str) -> Result<(), ManifestError> {
+    let known = T::deserialize(StrDeserializer::<serde::de::value::Error>::new(word));
+    known.map(|_| ()).map_err(|_| ManifestError::UnknownWord { field, word: word.escape_debug().take(64).collect() })
 }
 
 fn is_sealed(bytes: &[u8]) -> bool {
@@ -146,7 +184,7 @@ mod tests {
         check(b"[]", "corrupt", "cannot be understood");
         check(br#"{"format_version": 2, "anything": "else"}"#, "unsupported_format", "format 2");
         check(br#"{"format_version": 1}"#, "checksum_mismatch", "checksum");
-        check(&vec![b' '; 70_000], "corrupt", "70000 bytes");
+        check(&vec![b' '; 5_000_000], "corrupt", "5000000 bytes");
     }
 
     #[test]
@@ -154,16 +192,52 @@ mod tests {
         let manifest = example("redis-prod", "2024-01-01-01-00");
         let mut json = serde_json::to_value(&manifest).unwrap();
         json["added_later"] = serde_json::json!({"a": 1});
-        let text = serde_json::to_string_pretty(&json).unwrap();
+        assert_eq!(Manifest::decode(&seal(&json)).unwrap(), manifest);
+    }
+
+    fn seal(json: &serde_json::Value) -> Vec<u8> {
+        let text = serde_json::to_string_pretty(json).unwrap();
         let body = text.strip_suffix("\n}").unwrap();
-        let sealed = format!("{body}{BEFORE}{}{AFTER}", Sha256Digest::of(body.as_bytes()));
-        assert_eq!(Manifest::decode(sealed.as_bytes()).unwrap(), manifest);
+        format!("{body}{BEFORE}{}{AFTER}", Sha256Digest::of(body.as_bytes())).into_bytes()
+    }
+
+    #[test]
+    fn a_word_that_a_later_version_adds_is_refused_by_name() {
+        for (pointer, field) in
+            [("/purpose", "purpose"), ("/consistency", "consistency"), ("/structure/state", "structure.state")]
+        {
+            let mut json = serde_json::to_value(example("redis-prod", "2024-01-01-01-00")).unwrap();
+            *json.pointer_mut(pointer).unwrap() = "quantum".into();
+            check(&seal(&json), "unsupported_format", &format!("`{field}: quantum`"));
+        }
+    }
+
+    #[test]
+    fn the_words_of_the_contract_are_known() {
+        for (pointer, words) in [
+            ("/purpose", &["scheduled", "manual", "safety", "adopted", "point_in_time"][..]),
+            ("/consistency", &["point_in_time", "barrier", "point_in_time_per_shard", "fuzzy"]),
+            ("/structure/state", &["verified", "findings", "not_understood"]),
+        ] {
+            for word in words {
+                let mut json = serde_json::to_value(example("redis-prod", "2024-01-01-01-00")).unwrap();
+                *json.pointer_mut(pointer).unwrap() = (*word).into();
+                let read = Manifest::decode(&seal(&json)).unwrap();
+                assert_eq!(serde_json::to_value(read).unwrap().pointer(pointer).unwrap(), word);
+            }
+        }
+    }
+
+    #[test]
+    fn a_manifest_without_the_newer_fields_says_that_it_does_not_know() {
+        let old = example("redis-prod", "2024-01-01-01-00");
+        assert_eq!((old.findings.len(), &old.needs, &old.module_aux, old.stale), (0, &None, &None, false));
     }
 
     #[test]
     fn one_that_is_too_long_is_not_written() {
         let mut manifest = example("redis-prod", "2024-01-01-01-00");
-        manifest.labels.insert("long".into(), "x".repeat(70_000));
+        manifest.labels.insert("long".into(), "x".repeat(5_000_000));
         assert!(matches!(manifest.encode(), Err(ManifestError::TooLong(_))));
     }
 }

@@ -88,7 +88,7 @@ impl BackupFacts {
                 _ => Origin::Captured,
             },
             only_once: false,
-            understood: manifest.structure.state == StructureState::Verified,
+            understood: manifest.structure.state != StructureState::NotUnderstood,
             survey: None,
         }
     }

@@ -289,7 +289,7 @@ fn judge(manifest: &Manifest, shard: &Shard, read: &Read, checked: &mut Checked)
     if let Some(inspected) = &read.inspected {
         observed.crc64 = Some(inspected.crc64());
         // A manifest that says so is a caution already.
-        if inspected.not_understood.is_some() && manifest.structure.state == StructureState::Verified {
+        if inspected.not_understood.is_some() && manifest.structure.state != StructureState::NotUnderstood {
             findings.push(examination::not_understood(inspected.structure.understood_up_to));
         }
     }

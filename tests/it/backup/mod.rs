@@ -4,6 +4,7 @@ mod end_to_end;
 mod faults;
 mod https;
 mod interrupted;
+mod old;
 mod scan;
 mod secrets;
 mod stores;
