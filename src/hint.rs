@@ -330,20 +330,7 @@ fn of_misuse(misuse: &Misuse) -> Meaning {
 }
 
 fn of_storage(error: &StorageError) -> Meaning {
-    let meaning = Meaning::new(error.code());
-    match error {
-        StorageError::NoSuchPlace(_) => {
-            meaning.hint("create the bucket or the folder first, or correct `--repository`")
-        }
-        StorageError::AccessDenied(_) => meaning
-            .hint("the credentials need the rights to list, get and put below the prefix, and to delete what was not finished"),
-        StorageError::Full(_) => meaning.hint("free some space, or name another place with `--repository`"),
-        StorageError::Unavailable(text) if text.contains("certificate") => meaning.hint(
-            "AWS_CA_BUNDLE=FILE, or `s3.ca` in the settings, names the authority that has signed the store's certificate",
-        ),
-        StorageError::Unavailable(_) => meaning.hint("check `--s3-endpoint`, the network and the certificate; then try again"),
-        _ => meaning,
-    }
+    Meaning { hint: error.hint().map(str::to_owned), ..Meaning::new(error.code()) }
 }
 
 #[cfg(test)]

@@ -348,7 +348,7 @@ async fn store(
     let length = upload.complete().await?;
     if length != stored.stored_bytes {
         let words = format!("{object} has {}, {} were sent", counted(length, "byte"), count(stored.stored_bytes));
-        return Err(StorageError::Other(words).into());
+        return Err(StorageError::other(words).into());
     }
     Ok((stored, object))
 }

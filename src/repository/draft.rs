@@ -236,7 +236,7 @@ fn token() -> Result<String, RepositoryError> {
     let mut token = [0; 16];
     getrandom::fill(&mut token).map_err(|error| RepositoryError::Storage {
         doing: "make a token".to_owned(),
-        source: StorageError::Other(error.to_string()),
+        source: StorageError::other(error.to_string()),
     })?;
     Ok(hex::encode(token))
 }

@@ -10,7 +10,7 @@ pub(super) fn check(key: &str) -> Result<(), StorageError> {
     if key.len() <= LONGEST_KEY && key.split('/').all(is_name) {
         return Ok(());
     }
-    Err(StorageError::Other(format!("`{}` cannot be the key of an object", key.escape_debug())))
+    Err(StorageError::other(format!("`{}` cannot be the key of an object", key.escape_debug())))
 }
 
 /// The same for a prefix, which may be empty, end with a slash or within a name.

@@ -41,7 +41,7 @@ impl Local {
     ) -> Result<T, StorageError> {
         let root = self.root.clone();
         let done = spawn_blocking(move || work(&root).map_err(|error| of_io(&root, error))).await;
-        done.unwrap_or_else(|error| Err(StorageError::Other(error.to_string())))
+        done.unwrap_or_else(|error| Err(StorageError::other(error.to_string())))
     }
 }
 
@@ -136,19 +136,19 @@ fn of_io(root: &Path, error: io::Error) -> StorageError {
     use io::ErrorKind;
     match error.kind() {
         // Without its folder an object is not missing: the place is.
-        ErrorKind::NotFound if !root.exists() => StorageError::NoSuchPlace(format!("the folder {}", root.display())),
+        ErrorKind::NotFound if !root.exists() => StorageError::NoSuchPlace(format!("the folder {}", root.display()).into()),
         ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::NotADirectory => StorageError::NotFound,
         ErrorKind::AlreadyExists => StorageError::AlreadyExists,
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            StorageError::AccessDenied(format!("{} ({error})", root.display()))
+            StorageError::AccessDenied(format!("{} ({error})", root.display()).into())
         }
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            StorageError::Full(format!("{} ({error})", root.display()))
+            StorageError::Full(format!("{} ({error})", root.display()).into())
         }
         ErrorKind::TimedOut | ErrorKind::StaleNetworkFileHandle | ErrorKind::HostUnreachable => {
-            StorageError::Unavailable(error.to_string())
+            StorageError::unavailable(error.to_string())
         }
-        _ => StorageError::Other(error.to_string()),
+        _ => StorageError::other(error.to_string()),
     }
 }
 

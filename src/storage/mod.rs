@@ -3,6 +3,7 @@
 //! An object is visible only once it is complete: [`Upload::complete`] is the one moment, and whatever happens before it
 //! leaves nothing that [`Storage::list`] would show. What objects mean is the business of `repository`.
 
+mod error;
 mod key;
 mod local;
 mod location;
@@ -17,6 +18,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
+pub use error::{Reason, StorageError};
 pub use local::Local;
 pub use location::{InvalidLocation, Location};
 pub use memory::Memory;
@@ -116,53 +118,4 @@ pub struct ObjectInfo {
     pub length: u64,
     /// When it was written; `None` where the place does not say.
     pub modified: Option<DateTime<Utc>>,
-}
-
-/// What can go wrong with a place for objects.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum StorageError {
-    /// No such object.
-    #[error("the object does not exist")]
-    NotFound,
-    /// There is one of that name already.
-    #[error("the object exists already")]
-    AlreadyExists,
-    /// The bucket or the folder is missing.
-    #[error("{0} does not exist")]
-    NoSuchPlace(String),
-    /// We are not allowed to.
-    #[error("access denied: {0}")]
-    AccessDenied(String),
-    /// Longer than it may be.
-    #[error("the object has {length} bytes, more than the {limit} it may have")]
-    TooLarge {
-        /// Its length.
-        length: u64,
-        /// The limit.
-        limit: u64,
-    },
-    /// No room is left.
-    #[error("no space left: {0}")]
-    Full(String),
-    /// It cannot be reached, or breaks off; trying again later may help.
-    #[error("storage unavailable: {0}")]
-    Unavailable(String),
-    /// Anything else, in the store's own words.
-    #[error("{0}")]
-    Other(String),
-}
-
-impl StorageError {
-    /// The stable code for JSON.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::NotFound => "not_found",
-            Self::AlreadyExists => "already_exists",
-            Self::NoSuchPlace(_) => "no_such_bucket",
-            Self::AccessDenied(_) => "access_denied",
-            Self::TooLarge { .. } => "too_large",
-            Self::Full(_) => "no_space",
-            Self::Unavailable(_) | Self::Other(_) => "storage_unavailable",
-        }
-    }
 }

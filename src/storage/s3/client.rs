@@ -91,7 +91,7 @@ fn http_client(options: &S3Options) -> Result<SharedHttpClient, StorageError> {
     let context = TlsContext::builder()
         .with_trust_store(trust)
         .build()
-        .map_err(|error| StorageError::Other(format!("cannot set up TLS: {error}")))?;
+        .map_err(|error| StorageError::other(format!("cannot set up TLS: {error}")))?;
     Ok(Builder::new().build_with_connector_fn(move |settings, components| {
         let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env());
         builder.set_connector_settings(settings.cloned());
@@ -102,7 +102,7 @@ fn http_client(options: &S3Options) -> Result<SharedHttpClient, StorageError> {
 
 /// The text of a file of certificates. They are parsed here, because the SDK panics on one that it cannot parse.
 fn certificates(path: &Path) -> Result<Vec<u8>, StorageError> {
-    let wrong = |why: String| StorageError::Other(format!("cannot use the CA file {}: {why}", path.display()));
+    let wrong = |why: String| StorageError::other(format!("cannot use the CA file {}: {why}", path.display()));
     let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&text) {

@@ -29,9 +29,9 @@ where
         _ => {
             let text = causes(&error);
             if text.contains("credential") {
-                return StorageError::AccessDenied(format!("no credentials can be had ({text})"));
+                return StorageError::AccessDenied(format!("no credentials can be had ({text})").into());
             }
-            StorageError::Unavailable(text)
+            StorageError::unavailable(text)
         }
     }
 }
@@ -44,10 +44,11 @@ fn of_answer(status: u16, code: &str, message: &str, bucket: &str) -> StorageErr
         (code, message) => format!("{code}: {message}"),
     };
     match code {
-        "NoSuchBucket" => StorageError::NoSuchPlace(format!("the bucket `{bucket}`")),
+        "NoSuchBucket" => StorageError::NoSuchPlace(format!("the bucket `{bucket}`").into()),
         "NoSuchKey" | "NotFound" | "NoSuchUpload" => StorageError::NotFound,
         "PreconditionFailed" => StorageError::AlreadyExists,
-        "EntityTooLarge" | "QuotaExceeded" | "XMinioStorageFull" | "InsufficientStorage" => StorageError::Full(said()),
+        "EntityTooLarge" | "QuotaExceeded" | "XMinioStorageFull" | "InsufficientStorage" => StorageError::Full(said().into()),
+        "InvalidObjectState" => StorageError::Archived(said().into()),
         "AccessDenied"
         | "AllAccessDisabled"
         | "AccountProblem"
@@ -61,17 +62,17 @@ fn of_answer(status: u16, code: &str, message: &str, bucket: &str) -> StorageErr
         | "SignatureDoesNotMatch"
         | "UnrecognizedClientException"
         | "KMS.DisabledException"
-        | "KMS.AccessDeniedException" => StorageError::AccessDenied(said()),
+        | "KMS.AccessDeniedException" => StorageError::AccessDenied(said().into()),
         "InternalError" | "RequestTimeout" | "ServiceUnavailable" | "SlowDown" | "ThrottlingException" => {
-            StorageError::Unavailable(said())
+            StorageError::unavailable(said())
         }
         _ => match status {
-            401 | 403 => StorageError::AccessDenied(said()),
+            401 | 403 => StorageError::AccessDenied(said().into()),
             404 => StorageError::NotFound,
             412 => StorageError::AlreadyExists,
-            507 => StorageError::Full(said()),
-            408 | 429 | 500.. => StorageError::Unavailable(said()),
-            _ => StorageError::Other(said()),
+            507 => StorageError::Full(said().into()),
+            408 | 429 | 500.. => StorageError::unavailable(said()),
+            _ => StorageError::other(said()),
         },
     }
 }

@@ -171,7 +171,7 @@ impl S3 {
     /// Writes the same object twice: does the store refuse the second?
     async fn try_conditions(&self) -> Result<bool, StorageError> {
         let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(|error| StorageError::Other(error.to_string()))?;
+        getrandom::fill(&mut random).map_err(|error| StorageError::other(error.to_string()))?;
         // No listing shows it, even if it cannot be removed.
         let probe = format!("{}.redis-ops-probe-{}", self.inner.prefix, hex::encode(random));
         self.put(&probe, Bytes::from_static(b"redis-ops: may be removed\n"), None).await?;

@@ -69,7 +69,7 @@ impl ObjectChunks {
             .as_deref()
             .and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse().ok());
         if ranged && begins != Some(self.position) {
-            return Err(StorageError::Other("the store does not answer with the range that was asked for".to_owned()));
+            return Err(StorageError::other("the store does not answer with the range that was asked for".to_owned()));
         }
         self.etag = got.e_tag;
         self.length = self.position + u64::try_from(got.content_length.unwrap_or_default()).unwrap_or_default();
@@ -84,14 +84,14 @@ impl ObjectChunks {
             self.failures += 1;
             if self.failures >= ATTEMPTS {
                 let at = self.position;
-                return Err(StorageError::Unavailable(format!(
+                return Err(StorageError::unavailable(format!(
                     "reading breaks off at byte {at}, {ATTEMPTS} times: {why}"
                 )));
             }
             tracing::debug!(key = self.full_key, position = self.position, why, "reading broke off and is resumed");
             sleep(PAUSE * 2_u32.pow(self.failures - 1)).await;
             match self.request().await {
-                Err(StorageError::Unavailable(text)) => why = text,
+                Err(StorageError::Unavailable(reason)) => why = reason.to_string(),
                 resumed => return resumed,
             }
         }
@@ -141,5 +141,5 @@ pub(super) async fn whole(inner: &Arc<Inner>, full_key: String, limit: u64) -> R
 }
 
 fn changed() -> StorageError {
-    StorageError::Other("the object became another one while it was read".to_owned())
+    StorageError::other("the object became another one while it was read".to_owned())
 }

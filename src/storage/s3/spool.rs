@@ -58,7 +58,7 @@ impl Spool {
     /// The body of a request, which can be sent again.
     pub(super) async fn body(&self) -> Result<ByteStream, StorageError> {
         let body = ByteStream::read_from().path(&self.path).length(Length::Exact(self.length)).build().await;
-        body.map_err(|error| StorageError::Other(format!("cannot read the spool file: {error}")))
+        body.map_err(|error| StorageError::other(format!("cannot read the spool file: {error}")))
     }
 }
 
@@ -71,11 +71,11 @@ impl Drop for Spool {
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, StorageError> {
-    let done = spawn_blocking(work).await.map_err(|error| StorageError::Other(error.to_string()))?;
+    let done = spawn_blocking(work).await.map_err(|error| StorageError::other(error.to_string()))?;
     done.map_err(|error| match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            StorageError::Full(format!("in the spool folder ({error})"))
+            StorageError::Full(format!("in the spool folder ({error})").into())
         }
-        _ => StorageError::Other(format!("cannot write to the spool folder: {error}")),
+        _ => StorageError::other(format!("cannot write to the spool folder: {error}")),
     })
 }

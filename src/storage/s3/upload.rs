@@ -118,7 +118,7 @@ impl PartUpload {
     async fn wait(&mut self) -> Result<(), StorageError> {
         match self.sending.join_next().await {
             Some(Ok(part)) => self.done.push(part?),
-            Some(Err(error)) => return Err(StorageError::Other(error.to_string())),
+            Some(Err(error)) => return Err(StorageError::other(error.to_string())),
             None => {}
         }
         Ok(())
@@ -140,7 +140,7 @@ impl PartUpload {
                 .set_storage_class(inner.storage_class.clone());
             match request.send().await {
                 Ok(created) => {
-                    let nameless = || StorageError::Other("the store gives an upload no id".to_owned());
+                    let nameless = || StorageError::other("the store gives an upload no id".to_owned());
                     return created.upload_id.ok_or_else(nameless);
                 }
                 Err(error) if with_checksum && inner.gives_up_checksums(&error) => {}
@@ -213,7 +213,7 @@ impl PartUpload {
         if let Err(error) = self.s3.remove(&self.full_key).await {
             tracing::warn!(%error, key = self.full_key, "cannot remove an object that has the wrong length");
         }
-        Err(StorageError::Other(format!("the store holds {length} bytes of the {} that were sent", self.sent)))
+        Err(StorageError::other(format!("the store holds {length} bytes of the {} that were sent", self.sent)))
     }
 
     /// Removes what was sent.
@@ -228,7 +228,7 @@ impl PartUpload {
 impl Upload for PartUpload {
     async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
         if self.failed {
-            return Err(StorageError::Other("the upload has failed before".to_owned()));
+            return Err(StorageError::other("the upload has failed before".to_owned()));
         }
         let taken = self.take(bytes).await;
         self.failed = taken.is_err();
@@ -238,7 +238,7 @@ impl Upload for PartUpload {
     async fn complete(mut self: Box<Self>) -> Result<u64, StorageError> {
         if self.failed {
             self.give_up().await?;
-            return Err(StorageError::Other("the upload has failed before".to_owned()));
+            return Err(StorageError::other("the upload has failed before".to_owned()));
         }
         let finished = self.finish().await;
         if finished.is_err()

@@ -1,0 +1,134 @@
+//! What can go wrong with a place for objects: what happened, and the one thing that may help.
+
+use std::fmt;
+
+/// What happened, in words; with the one thing that may help, where it is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    text: String,
+    hint: Option<String>,
+}
+
+impl Reason {
+    /// What happened. No secret may be in it.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), hint: None }
+    }
+
+    /// Says what may help: one line, without `hint:`.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What happened.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<String> for Reason {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<&str> for Reason {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+/// What can go wrong with a place for objects.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StorageError {
+    /// No such object.
+    #[error("the object does not exist")]
+    NotFound,
+    /// There is one of that name already.
+    #[error("the object exists already")]
+    AlreadyExists,
+    /// The bucket or the folder is missing.
+    #[error("{0} does not exist")]
+    NoSuchPlace(Reason),
+    /// Something is there, and it is no place for objects: a web server, a proxy's page, a file in place of a folder.
+    #[error("{0}")]
+    NotAPlace(Reason),
+    /// We are not allowed to.
+    #[error("access denied: {0}")]
+    AccessDenied(Reason),
+    /// The object was moved to an archive, and has to be brought back before it can be read.
+    #[error("archived: {0}")]
+    Archived(Reason),
+    /// Longer than it may be.
+    #[error("the object has {length} bytes, more than the {limit} it may have")]
+    TooLarge {
+        /// Its length.
+        length: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// No room is left.
+    #[error("no space left: {0}")]
+    Full(Reason),
+    /// It cannot be reached, or breaks off; trying again later may help.
+    #[error("storage unavailable: {0}")]
+    Unavailable(Reason),
+    /// Anything else, in the store's own words.
+    #[error("{0}")]
+    Other(Reason),
+}
+
+impl StorageError {
+    /// Anything else, in the store's own words.
+    pub fn other(reason: impl Into<Reason>) -> Self {
+        Self::Other(reason.into())
+    }
+
+    /// It cannot be reached, or breaks off.
+    pub fn unavailable(reason: impl Into<Reason>) -> Self {
+        Self::Unavailable(reason.into())
+    }
+
+    /// The stable code for JSON.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::AlreadyExists => "already_exists",
+            Self::NoSuchPlace(_) => "no_such_bucket",
+            Self::NotAPlace(_) => "not_a_store",
+            Self::AccessDenied(_) => "access_denied",
+            Self::Archived(_) => "archived",
+            Self::TooLarge { .. } => "too_large",
+            Self::Full(_) => "no_space",
+            Self::Unavailable(_) | Self::Other(_) => "storage_unavailable",
+        }
+    }
+
+    /// The one thing that may help, in a line.
+    pub fn hint(&self) -> Option<&str> {
+        let (reason, usual) = match self {
+            Self::NotFound | Self::AlreadyExists | Self::TooLarge { .. } => return None,
+            Self::NoSuchPlace(reason) => {
+                (reason, Some("create the bucket or the folder first, or correct `--repository`"))
+            }
+            Self::NotAPlace(reason) => (reason, Some("correct `--repository` or `--s3-endpoint`")),
+            Self::AccessDenied(reason) => (
+                reason,
+                Some("the credentials need the rights to list, get and put below the prefix, and to delete what was not finished"),
+            ),
+            Self::Archived(reason) => (reason, Some("bring the object back from the archive first")),
+            Self::Full(reason) => (reason, Some("free some space, or name another place with `--repository`")),
+            Self::Unavailable(reason) => (reason, Some("check the store and the network, then try again")),
+            Self::Other(reason) => (reason, None),
+        };
+        reason.hint.as_deref().or(usual)
+    }
+}
