@@ -122,7 +122,9 @@ impl StorageError {
             Self::NotAPlace(reason) => (reason, Some("correct `--repository` or `--s3-endpoint`")),
             Self::AccessDenied(reason) => (
                 reason,
-                Some("the credentials need the rights to list, get and put below the prefix, and to delete what was not finished"),
+                Some(
+                    "the credentials need the rights to list, get and put below the prefix, and to delete what was not finished",
+                ),
             ),
             Self::Archived(reason) => (reason, Some("bring the object back from the archive first")),
             Self::Full(reason) => (reason, Some("free some space, or name another place with `--repository`")),

@@ -136,7 +136,9 @@ fn of_io(root: &Path, error: io::Error) -> StorageError {
     use io::ErrorKind;
     match error.kind() {
         // Without its folder an object is not missing: the place is.
-        ErrorKind::NotFound if !root.exists() => StorageError::NoSuchPlace(format!("the folder {}", root.display()).into()),
+        ErrorKind::NotFound if !root.exists() => {
+            StorageError::NoSuchPlace(format!("the folder {}", root.display()).into())
+        }
         ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::NotADirectory => StorageError::NotFound,
         ErrorKind::AlreadyExists => StorageError::AlreadyExists,
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {

@@ -47,7 +47,9 @@ fn of_answer(status: u16, code: &str, message: &str, bucket: &str) -> StorageErr
         "NoSuchBucket" => StorageError::NoSuchPlace(format!("the bucket `{bucket}`").into()),
         "NoSuchKey" | "NotFound" | "NoSuchUpload" => StorageError::NotFound,
         "PreconditionFailed" => StorageError::AlreadyExists,
-        "EntityTooLarge" | "QuotaExceeded" | "XMinioStorageFull" | "InsufficientStorage" => StorageError::Full(said().into()),
+        "EntityTooLarge" | "QuotaExceeded" | "XMinioStorageFull" | "InsufficientStorage" => {
+            StorageError::Full(said().into())
+        }
         "InvalidObjectState" => StorageError::Archived(said().into()),
         "AccessDenied"
         | "AllAccessDisabled"
