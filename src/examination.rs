@@ -74,6 +74,13 @@ pub fn checksum_absent() -> Finding {
         .fix("set `rdbchecksum yes` in the server's configuration, restart it, and take another backup")
 }
 
+/// The manifest names no object: nothing was checked, and nothing can be restored.
+pub fn nothing_to_check() -> Finding {
+    Finding::new(Severity::Warning, "could_not_tell", "the manifest names no shard, so that nothing was checked")
+        .why("a backup without an object holds no data: a restore refuses it")
+        .fix("verify and restore another backup; `redis-ops list` names them")
+}
+
 /// The RDB is newer than we know.
 pub fn not_understood(up_to: u64) -> Finding {
     Finding::new(Severity::Warning, "structure_not_understood", "the RDB is newer than this version knows")

@@ -6,8 +6,8 @@ mod wrapped;
 
 use std::fmt;
 
-use crate::capture::CaptureError;
 use crate::capture::source::SourceError;
+use crate::capture::{CaptureError, NotAsStored};
 use crate::codec::CodecError;
 use crate::connection::replication::{ReplicationError, ReplicationFault};
 use crate::connection::{AuthenticationFault, CommandError, CommandFault, ConnectError, ConnectFault};
@@ -181,6 +181,10 @@ fn of_one(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
     }
     if let Some(codec) = error.downcast_ref::<CodecError>() {
         return Some(Meaning::new(codec.code()));
+    }
+    if let Some(other) = error.downcast_ref::<NotAsStored>() {
+        let hint = "another backup's object may have got in its place, or it was changed; another backup can be restored, and `redis-ops list` names them";
+        return Some(Meaning::new(other.code()).hint(hint));
     }
     if let Some(capture) = error.downcast_ref::<CaptureError>() {
         return Some(Meaning::new(if matches!(capture, CaptureError::Interrupted) {

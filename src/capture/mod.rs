@@ -17,4 +17,4 @@ pub mod source;
 
 pub use inspect::{Inspected, Inspector, server_of};
 pub use pipeline::CaptureError;
-pub use raw::{Opened, Raw, RawError, Seen, open_file, open_object};
+pub use raw::{NotAsStored, Opened, Promised, Raw, RawError, Seen, open_file, open_object};

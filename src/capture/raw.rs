@@ -62,29 +62,6 @@ impl Raw {
         }
         self.peeked.as_ref()
     }
-
-    /// The same bytes, whose end comes only if they have this SHA-256 (hex): else an error does.
-    #[must_use]
-    pub fn proven(mut self, sha256: String) -> Self {
-        let (sender, raw) = Self::channel();
-        thread::spawn(move || {
-            let mut digest = Sha256Digest::new();
-            while let Some(chunk) = self.next() {
-                let is_last = chunk.is_err();
-                if let Ok(bytes) = &chunk {
-                    digest.update(bytes);
-                }
-                if sender.send(chunk).is_err() || is_last {
-                    return;
-                }
-            }
-            if digest.finish() != sha256 {
-                let words = "the bytes are not those that were stored: another SHA-256";
-                let _ = sender.send(Err(io::Error::new(io::ErrorKind::InvalidData, words).into()));
-            }
-        });
-        raw
-    }
 }
 
 /// Why the bytes of an RDB do not come.
@@ -99,6 +76,67 @@ pub enum RawError {
     /// What is stored is damaged.
     #[error(transparent)]
     Codec(#[from] CodecError),
+    /// What is stored is not what its manifest names.
+    #[error(transparent)]
+    NotAsStored(#[from] NotAsStored),
+}
+
+/// Bytes that are not those that a manifest names: another backup's object, an older version of it, or damage.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} is not the one that the manifest names: {property} {found}, not {expected}")]
+pub struct NotAsStored {
+    what: &'static str,
+    property: &'static str,
+    expected: String,
+    found: String,
+}
+
+impl NotAsStored {
+    /// The stable name for JSON answers.
+    pub fn code(&self) -> &'static str {
+        "checksum_mismatch"
+    }
+}
+
+/// What a manifest says of an object. Digests are SHA-256, hex.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promised {
+    /// Bytes of the object.
+    pub stored_bytes: u64,
+    /// Of the object.
+    pub stored_sha256: String,
+    /// Bytes of the RDB in it.
+    pub raw_bytes: u64,
+    /// Of the RDB.
+    pub raw_sha256: String,
+}
+
+impl Promised {
+    /// Holds the length of an object against what was promised.
+    ///
+    /// # Errors
+    /// It has another length.
+    pub fn length(&self, found: u64) -> Result<(), NotAsStored> {
+        same("the object", "its length in bytes is", self.stored_bytes.to_string(), found.to_string())
+    }
+
+    /// Holds an object that was read to its end against what was promised.
+    ///
+    /// # Errors
+    /// It has another length, or another digest.
+    pub fn object(&self, bytes: u64, sha256: &str) -> Result<(), NotAsStored> {
+        self.length(bytes)?;
+        same("the object", "its SHA-256 is", self.stored_sha256.clone(), sha256.to_owned())
+    }
+
+    fn rdb(&self, bytes: u64, sha256: String) -> Result<(), NotAsStored> {
+        same("the RDB", "its length in bytes is", self.raw_bytes.to_string(), bytes.to_string())?;
+        same("the RDB", "its SHA-256 is", self.raw_sha256.clone(), sha256)
+    }
+}
+
+fn same(what: &'static str, property: &'static str, expected: String, found: String) -> Result<(), NotAsStored> {
+    if expected == found { Ok(()) } else { Err(NotAsStored { what, property, expected, found }) }
 }
 
 /// An RDB that is stored somewhere, being read.
@@ -124,6 +162,38 @@ pub struct Seen {
 }
 
 impl Opened {
+    /// Its bytes, whose end comes only if the object and the RDB in it are what was promised: else an error does. What is longer
+    /// ends with the first chunk that is too much.
+    #[must_use]
+    pub fn held_against(mut self, promised: Promised) -> Raw {
+        let (sender, raw) = Raw::channel();
+        thread::spawn(move || {
+            let (mut digest, mut length) = (Sha256Digest::new(), 0);
+            while let Some(chunk) = self.raw.next() {
+                let chunk = chunk.and_then(|bytes| {
+                    digest.update(&bytes);
+                    length += bytes.len() as u64;
+                    if length > promised.raw_bytes {
+                        promised.rdb(length, String::new())?;
+                    }
+                    Ok(bytes)
+                });
+                let is_last = chunk.is_err();
+                if sender.send(chunk).is_err() || is_last {
+                    return;
+                }
+            }
+            let held = promised.rdb(length, digest.finish()).map_err(RawError::from);
+            let held = held.and_then(|()| self.seen()).and_then(|seen| {
+                Ok(promised.object(seen.stored_bytes, seen.stored_sha256.as_deref().unwrap_or_default())?)
+            });
+            if let Err(error) = held {
+                let _ = sender.send(Err(error));
+            }
+        });
+        raw
+    }
+
     /// What was read, once [`Raw::next`] has come to the end; blocks until then.
     ///
     /// # Errors
@@ -254,5 +324,6 @@ fn again(error: &RawError) -> RawError {
         RawError::File(error) => RawError::File(io::Error::new(error.kind(), error.to_string())),
         RawError::Codec(error) => RawError::Codec(error.clone()),
         RawError::Storage(error) => RawError::Storage(error.clone()),
+        RawError::NotAsStored(error) => RawError::NotAsStored(error.clone()),
     }
 }

@@ -6,8 +6,9 @@ use crate::backup::Trouble;
 use crate::capture::scan::ScanError;
 use crate::capture::source::SourceError;
 use crate::capture::{CaptureError, RawError};
-use crate::restore::RunError;
+use crate::restore::replay::BadBackup;
 use crate::restore::replica::ReplicaFault;
+use crate::restore::{RunError, SourceError as Unproven};
 use crate::verify::VerifyError;
 use crate::verify::at_rest::AtRestError;
 use crate::verify::comparing::CompareError;
@@ -46,6 +47,7 @@ fn step<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static
             RawError::Storage(error) => error,
             RawError::File(error) => error,
             RawError::Codec(error) => error,
+            RawError::NotAsStored(error) => error,
         });
     }
     if let Some(error) = error.downcast_ref::<SourceError>() {
@@ -66,6 +68,14 @@ fn step<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static
 }
 
 fn of_restore<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<BadBackup>() {
+        Some(BadBackup::Rdb(error)) => return Some(error),
+        Some(BadBackup::Raw(error)) => return Some(error),
+        _ => {}
+    }
+    if let Some(Unproven::Read(error)) = error.downcast_ref::<Unproven>() {
+        return Some(error);
+    }
     match error.downcast_ref::<RunError>() {
         Some(RunError::Connect(error)) => return Some(error),
         Some(RunError::Command(error)) => return Some(error),

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::capture::RawError;
 use crate::figures::bytes;
 use crate::progress::{Progress, Unit};
 
@@ -81,7 +82,9 @@ impl FileError {
             Self::Exists { .. } => "already_exists",
             Self::NoSpace { .. } => "target_too_small",
             Self::Write { .. } => "cannot_write",
-            Self::Source(SourceError::Changed { .. }) => "checksum_mismatch",
+            Self::Source(SourceError::Changed { .. } | SourceError::Read(RawError::NotAsStored(_))) => {
+                "checksum_mismatch"
+            }
             Self::Source(_) => "storage_unavailable",
             Self::Cancelled => "interrupted",
         }

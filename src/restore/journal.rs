@@ -7,7 +7,7 @@
 mod created;
 mod position;
 
-pub use created::{Created, CreatedKey, Records, put_record};
+pub use created::{Created, CreatedKey, FUNCTIONS, Records, put_record};
 pub use position::{Identity, Position};
 
 use std::io;

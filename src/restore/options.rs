@@ -27,7 +27,7 @@ pub struct Options {
     pub rate: Option<Rate>,
     /// Goes on where an earlier run stopped.
     pub resume: bool,
-    /// The backup is not verified before a target with data is written to.
+    /// Nobody looks into the backup before a target with data is written to. Its object is held against the manifest all the same.
     pub skip_verify: bool,
     /// Connections to the target.
     pub connections: usize,

@@ -79,6 +79,7 @@ impl BadBackup {
             Self::Raw(RawError::Storage(error)) => error.code(),
             Self::Raw(RawError::File(_)) => "unreadable",
             Self::Raw(RawError::Codec(_)) => "corrupt",
+            Self::Raw(RawError::NotAsStored(error)) => error.code(),
             Self::Trailing(_) => "trailing_bytes",
         }
     }

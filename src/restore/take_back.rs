@@ -10,7 +10,7 @@ use redis::{Cmd, Value, cmd};
 
 use crate::connection::{CommandError, CommandFault, Connection};
 use crate::replies::Info;
-use crate::restore::journal::{Created, CreatedKey};
+use crate::restore::journal::{Created, CreatedKey, FUNCTIONS};
 use crate::restore::tally::{FailedKey, NAMES_KEPT};
 
 /// Keys that are removed in one go.
@@ -42,11 +42,13 @@ const OURS: &[&str] = &[
     "unlink",
 ];
 
-/// What became of the keys that were created.
+/// What became of the keys that were created, and of function libraries.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct TakenBack {
-    /// Removed.
+    /// Removed keys.
     pub removed: u64,
+    /// Removed function libraries.
+    pub functions: u64,
     /// Gone already.
     pub gone: u64,
     /// Left, because they are not (or not for sure) as we made them.
@@ -112,11 +114,28 @@ pub async fn run(connection: &mut Connection, created: &mut Created, compare: bo
         let mut rest = &part[..];
         while let Some(first) = rest.first() {
             let same = rest.iter().take_while(|record| record.database == first.database).count();
-            take(connection, &rest[..same], compare, &mut done).await?;
+            if first.database == FUNCTIONS {
+                delete_functions(connection, &rest[..same], &mut done).await?;
+            } else {
+                take(connection, &rest[..same], compare, &mut done).await?;
+            }
             rest = &rest[same..];
         }
     }
     Ok(done)
+}
+
+/// Nobody can change a library in its place without replacing all of it: those that we loaded are ours.
+async fn delete_functions(
+    connection: &mut Connection,
+    libraries: &[CreatedKey],
+    done: &mut TakenBack,
+) -> Result<(), CommandError> {
+    let commands: Vec<Cmd> =
+        libraries.iter().map(|library| cmd("FUNCTION").arg("DELETE").arg(&library.key).clone()).collect();
+    let answers = connection.pipeline(&commands).await?;
+    done.functions += answers.iter().filter(|answer| answer.is_ok()).count() as u64;
+    Ok(())
 }
 
 async fn take(

@@ -171,6 +171,9 @@ async fn examine(
     if level >= Level::Structure {
         findings.extend(examination::cautions(manifest));
     }
+    if manifest.shards.is_empty() {
+        findings.push(examination::nothing_to_check());
+    }
     let status = examination::status(&findings);
     Ok(Report { checked, findings, census, drill: outcome, status })
 }
@@ -331,5 +334,6 @@ fn raw_error(error: RawError) -> VerifyError {
         RawError::Storage(error) => error.into(),
         RawError::File(error) => error.into(),
         RawError::Codec(error) => std::io::Error::other(error.to_string()).into(),
+        RawError::NotAsStored(error) => std::io::Error::other(error.to_string()).into(),
     }
 }

@@ -68,7 +68,8 @@ pub struct Restore {
     /// Goes on with a restore that was interrupted.
     #[arg(long)]
     pub resume: bool,
-    /// Does not check the backup first. What is found on the way is still an error, but comes after the first write.
+    /// Does not look into the backup first. That its object is the one that its manifest names is checked all the same; what else is
+    /// found on the way is still an error, but comes after the first write.
     #[arg(long)]
     pub skip_verify: bool,
     /// Does not compare the target with the backup at the end.

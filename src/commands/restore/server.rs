@@ -24,6 +24,7 @@ use crate::status::Status;
 /// Restores into a running server.
 pub async fn run(settings: &Settings, instance: &Instance, context: &Context) -> Result<Outcome> {
     let source = Source::open(&settings.backup, context).await?;
+    source.must_be_there().await?;
     let mut options = settings_of::options(settings, instance, source.created_ms(), context.now)?;
     let progress: Arc<dyn Progress> = Arc::from(context.bar());
     let node = &instance.server.node;
@@ -54,6 +55,13 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
     drop(connection);
     if plan.warns() {
         context.printer.say(&table);
+    }
+    // Reading the whole backup holds its object against the manifest as well. What is written to before all of it was read has to be
+    // empty: exactly what is written there can be taken back.
+    if facts.survey.is_none() && (holds_data(&target, &options) || options.resume) {
+        let held = source.must_be_as_stored(&*progress, &context.cancel).await;
+        held.with_context(|| format!("verify {}: nothing was written", facts.name))
+            .inspect_err(|_| progress.finish())?;
     }
     safety::before_write(instance, &options, &target, context).await?;
     if let Some(by) = carry_out::shift_to_go_on_with(instance, &source, &facts.name, &options, &target, method) {
@@ -105,6 +113,12 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
     })
 }
 
+/// Whether something is there that is kept or removed: keys, or functions that are removed.
+fn holds_data(target: &TargetFacts, options: &Options) -> bool {
+    let functions = target.functions.as_ref().is_none_or(|names| !names.is_empty());
+    target.keys() > 0 || options.replace_all && functions
+}
+
 /// What is looked at before anything is written, and with what.
 struct Looking<'a> {
     source: &'a Source,
@@ -129,7 +143,7 @@ impl Looking<'_> {
         let mut phases = Phases::default();
 
         // A target with data is not touched before the whole backup was read; an empty one is written to in the same pass.
-        let verify = settings.verify && first.keys() > 0 && !options.resume && !settings.plan;
+        let verify = settings.verify && holds_data(&first, options) && !options.resume && !settings.plan;
         if facts.only_once {
             self.must_do_in_one_pass(&facts, &first, verify)?;
         } else if verify || plan::needs_survey(&facts, &first, options) {

@@ -5,18 +5,22 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
 
-use crate::capture::{Raw, RawError, open_file, open_object};
-use crate::codec::Codec;
+use crate::capture::{NotAsStored, Promised, Raw, RawError, open_file, open_object};
+use crate::codec::{Codec, Sha256Digest};
 use crate::commands::Context;
 use crate::commands::backup::threads;
 use crate::commands::which::{self, Backup};
 use crate::hint::{Interrupted, Misuse};
+use crate::progress::{Progress, Unit};
 use crate::rdb::Scanner;
 use crate::repository::Repository;
 use crate::repository::manifest::{Manifest, Shard};
 use crate::restore::BackupFacts;
 use crate::restore::replay::Reopen;
+use crate::restore::report::Failure;
+use crate::storage::Reader;
 
 /// Bytes before the first opcode: the magic word and the version.
 const HEADER: usize = 9;
@@ -56,6 +60,11 @@ impl Source {
             Backup::Stored { place, id, instance } => {
                 let repository = place.open().await?;
                 let manifest = which::load(&repository, id, instance.as_deref(), context).await?;
+                if manifest.shards.is_empty() {
+                    let name = format!("{}/{}", manifest.instance, manifest.id);
+                    let words = format!("the manifest of {name} names no shard: there is nothing to restore");
+                    return Err(Failure::new("corrupt", words).into());
+                }
                 if manifest.shards.len() != 1 {
                     return Err(Misuse::not_supported_yet("the restore of a backup of several shards").into());
                 }
@@ -147,6 +156,30 @@ impl Source {
         }
     }
 
+    /// Asks whether the object of a backup is there, and as long as its manifest says. Of a file nobody has said anything.
+    pub async fn must_be_there(&self) -> Result<()> {
+        let Self::Stored { repository, manifest } = self else { return Ok(()) };
+        object(repository, manifest).await.map(drop).with_context(|| format!("read {}", self.name()))
+    }
+
+    /// Reads the object of a backup to its end, without unpacking it: it has to be the one that its manifest names.
+    pub async fn must_be_as_stored(&self, progress: &dyn Progress, cancel: &CancellationToken) -> Result<()> {
+        let Self::Stored { repository, manifest } = self else { return Ok(()) };
+        let shard = shard(manifest);
+        progress.phase("verifying", Unit::Bytes, Some(shard.stored_bytes));
+        let mut reader = object(repository, manifest).await?;
+        let (mut digest, mut length) = (Sha256Digest::new(), 0);
+        while let Some(chunk) = reader.next().await? {
+            digest.update(&chunk);
+            length += chunk.len() as u64;
+            progress.advance(chunk.len() as u64);
+            if cancel.is_cancelled() {
+                return Err(Interrupted.into());
+            }
+        }
+        Ok(promised(shard).object(length, &digest.finish())?)
+    }
+
     /// The same once more, from a thread that may block.
     pub fn reopen(&self) -> Option<Reopen> {
         match self {
@@ -159,9 +192,12 @@ impl Source {
                 let (repository, manifest) = (repository.clone(), manifest.clone());
                 let runtime = tokio::runtime::Handle::current();
                 Some(Box::new(move || {
-                    runtime
-                        .block_on(stored(&repository, &manifest))
-                        .map_err(|error| RawError::File(std::io::Error::other(format!("{error:#}"))))
+                    runtime.block_on(stored(&repository, &manifest)).map_err(|error| {
+                        match error.downcast::<NotAsStored>() {
+                            Ok(error) => error.into(),
+                            Err(error) => RawError::File(std::io::Error::other(format!("{error:#}"))),
+                        }
+                    })
                 }))
             }
         }
@@ -186,15 +222,28 @@ fn shard(manifest: &Manifest) -> &Shard {
     manifest.shards.first().expect("`Source::open` takes backups of one shard only")
 }
 
+fn promised(shard: &Shard) -> Promised {
+    Promised {
+        stored_bytes: shard.stored_bytes,
+        stored_sha256: shard.stored_sha256.clone(),
+        raw_bytes: shard.raw_bytes,
+        raw_sha256: shard.raw_sha256.clone(),
+    }
+}
+
+/// Opens the object of a backup to be read; one of another length is not begun.
+async fn object(repository: &Repository, manifest: &Manifest) -> Result<Reader> {
+    let shard = shard(manifest);
+    if let Some(length) = repository.object_length(manifest, &shard.object).await? {
+        promised(shard).length(length)?;
+    }
+    Ok(repository.open_object(manifest, &shard.object, 0).await?)
+}
+
 async fn stored(repository: &Repository, manifest: &Manifest) -> Result<Raw> {
     let shard = shard(manifest);
-    let reader = repository.open_object(manifest, &shard.object, 0).await?;
+    let reader = object(repository, manifest).await?;
     let codec = [Codec::GZIP, Codec::ZSTD].into_iter().find(|codec| shard.object.ends_with(codec.extension()));
     let opened = open_object(reader, codec.unwrap_or(Codec::None), threads())?;
-    Ok(match shard.crc64 {
-        // Checksum, structure and each frame's own checksum are looked at on the way.
-        Some(_) => opened.raw,
-        // The server computed none: then what proves the bytes is our own digest.
-        None => opened.raw.proven(shard.raw_sha256.clone()),
-    })
+    Ok(opened.held_against(promised(shard)))
 }

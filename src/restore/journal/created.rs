@@ -4,6 +4,9 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+/// In place of a database: the name is that of a function library.
+pub const FUNCTIONS: u64 = u64::MAX;
+
 /// A name is not longer than a string of Redis may be.
 const LONGEST_NAME: u64 = 512 * 1024 * 1024;
 

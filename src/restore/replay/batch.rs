@@ -46,7 +46,10 @@ pub enum What {
     /// Only an error matters.
     Select,
     /// A function library was loaded.
-    Function,
+    Function {
+        /// One of that name is overwritten.
+        replace: bool,
+    },
     /// The key is there.
     Whole,
     /// A part of a key; the reply has to be this.

@@ -5,6 +5,7 @@ mod command;
 mod everywhere;
 mod faults;
 mod file;
+mod foreign_object;
 mod pipes;
 mod replica;
 mod round_trip;

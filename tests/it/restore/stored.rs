@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use redis_ops::repository::manifest::Manifest;
 use serde_json::Value;
 
 use crate::support::redis_ops::RedisOps;
@@ -16,10 +17,15 @@ pub struct Stored {
 impl Stored {
     /// A backup of what a server holds.
     pub fn of(server: &RedisServer) -> Self {
+        Self::with(server, &[])
+    }
+
+    /// The same, with more options.
+    pub fn with(server: &RedisServer, more: &[&str]) -> Self {
         let (folder, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let line = ["-i", &server.url(), "-r", &folder.path().display().to_string(), "backup", "--name", "test"]
             .map(str::to_owned);
-        let (code, answer) = RedisOps::new().args(line).json();
+        let (code, answer) = RedisOps::new().args(line).args(more).json();
         assert_eq!(code, 0, "{answer}");
         Self { folder, state }
     }
@@ -45,6 +51,30 @@ impl Stored {
     #[track_caller]
     pub fn restore(&self, target: &RedisServer, more: &[&str]) -> (i32, Value) {
         self.restoring(target, more).json()
+    }
+
+    /// A restore of it to a file or folder, not started yet.
+    pub fn to_disk(&self, more: &[&str]) -> RedisOps {
+        RedisOps::new().args(["-r", &self.place(), "restore", "--backup-id", "test/latest"]).args(more)
+    }
+
+    /// A verification of it, not started yet.
+    pub fn verify(&self, more: &[&str]) -> RedisOps {
+        RedisOps::new().args(["-r", &self.place(), "verify", "--backup-id", "test/latest"]).args(more)
+    }
+
+    /// The repository.
+    pub fn place(&self) -> String {
+        self.folder.path().display().to_string()
+    }
+
+    /// Changes what its manifest says, and seals it again.
+    pub fn rewrite_manifest(&self, change: impl FnOnce(&mut Manifest)) {
+        let path = self.object().with_file_name("manifest.json");
+        let mut manifest = Manifest::decode(&std::fs::read(&path).unwrap()).unwrap();
+        change(&mut manifest);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, manifest.encode().unwrap()).unwrap();
     }
 
     /// The file that holds the data.

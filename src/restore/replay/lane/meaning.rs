@@ -34,7 +34,13 @@ pub(super) fn note(
         reply => {
             match command.what {
                 What::Whole => note_restored(open, shared, command, key),
-                What::Function => open.tally.functions.restored += 1,
+                What::Function { replace } => {
+                    open.tally.functions.restored += 1;
+                    // What was there before cannot be brought back by taking this one away.
+                    if shared.keeps_names && !replace {
+                        journal::put_record(&mut open.created, journal::FUNCTIONS, key, 0);
+                    }
+                }
                 What::Step(expected) if !fits(expected, &reply) => {
                     step_error
                         .get_or_insert_with(|| "the target's answer does not fit: somebody else wrote it".to_owned());
@@ -51,11 +57,11 @@ pub(super) fn note(
             return None;
         }
         What::Whole => open.tally.failed(command.database, key, error),
-        What::Function if shared.skip_existing && error.contains("already exists") => {
+        What::Function { .. } if shared.skip_existing && error.contains("already exists") => {
             open.tally.functions.skipped += 1;
             return None;
         }
-        What::Function => open.tally.functions.failed += 1,
+        What::Function { .. } => open.tally.functions.failed += 1,
         What::Step(_) => {
             step_error.get_or_insert(error);
         }
@@ -96,7 +102,7 @@ fn fits(expected: Expected, reply: &Reply) -> bool {
 fn name_of(what: What) -> &'static str {
     match what {
         What::Select => "SELECT",
-        What::Function => "FUNCTION LOAD",
+        What::Function { .. } => "FUNCTION LOAD",
         What::Whole => "RESTORE",
         _ => "restore",
     }
