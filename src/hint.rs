@@ -6,6 +6,7 @@ mod wrapped;
 
 use std::fmt;
 
+use crate::capture::scan::ScanError;
 use crate::capture::source::SourceError;
 use crate::capture::{CaptureError, NotAsStored};
 use crate::codec::CodecError;
@@ -186,6 +187,9 @@ fn of_one(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
         let hint = "another backup's object may have got in its place, or it was changed; another backup can be restored, and `redis-ops list` names them";
         return Some(Meaning::new(other.code()).hint(hint));
     }
+    if let Some(ScanError::Endless { .. }) = error.downcast_ref::<ScanError>() {
+        return Some(Meaning::new("scan_endless").hint("what answers is no Redis, or a proxy that does not keep cursors apart"));
+    }
     if let Some(capture) = error.downcast_ref::<CaptureError>() {
         return Some(Meaning::new(if matches!(capture, CaptureError::Interrupted) {
             "interrupted"
@@ -235,7 +239,14 @@ fn of_replication(error: &ReplicationError) -> Meaning {
         ReplicationFault::SnapshotFailed { .. } => {
             meaning.hint("the server's own log says why; often there is too little memory for a fork, or no disk space")
         }
-        ReplicationFault::Silent { .. } => meaning.hint("is the server busy, or does a firewall drop idle connections?"),
+        ReplicationFault::Silent { .. } => meaning
+            .hint("is the server busy, or does a firewall drop idle connections? `--timeout 5m` waits longer"),
+        ReplicationFault::NeverBegins { .. } => meaning
+            .hint("`INFO persistence` says whether the server is saving, and its log why that does not end; `--timeout 5m` waits five hours"),
+        ReplicationFault::Dribbles { .. } => meaning.hint("the network, or a proxy on the way, lets too little through"),
+        ReplicationFault::ShuttingDown { .. } => {
+            meaning.hint("back up again when it is back, or another node of it now")
+        }
         ReplicationFault::Disconnected { .. } => {
             meaning.hint("the server's own log says why it closed the connection; `client-output-buffer-limit replica` and `repl-timeout` do that")
         }

@@ -14,7 +14,7 @@ use crate::capture::scan::Scan;
 use crate::capture::source::{self, Chosen};
 use crate::capture::{CaptureError, Inspected, Opened};
 use crate::codec::Codec;
-use crate::connection::replication::{self, Framing, ReplicationError, ReplicationFault};
+use crate::connection::replication::{self, Framing, ReplicationError};
 use crate::figures::{count, counted};
 use crate::progress::{Progress, Unit};
 use crate::repository::manifest::{Consistency, Manifest, Purpose, Server};
@@ -237,7 +237,7 @@ async fn capture_node(
         () = cancel.cancelled() => return Err(CaptureError::Interrupted.into()),
     };
     let mut payload = match payload {
-        Err(error) if options.method == Method::Auto && is_forbidden(&error) => {
+        Err(error) if options.method == Method::Auto && error.is_for_good() => {
             progress.note(&format!("reading key by key, which is not one moment of the data: {error}"));
             return capture_by_scan(options, chosen, draft, began, progress, cancel).await;
         }
@@ -259,11 +259,6 @@ async fn capture_node(
         offset: payload.offset(),
         ..Made::of(chosen, stored, object, source)
     })
-}
-
-/// The server, or its ACL, lets nobody replicate: managed services do that.
-fn is_forbidden(error: &ReplicationError) -> bool {
-    matches!(error.fault, ReplicationFault::NoPermission { .. } | ReplicationFault::Unsupported { .. })
 }
 
 async fn capture_by_scan(

@@ -21,12 +21,14 @@ mod recent;
 mod server;
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::pipeline::{CaptureError, Source};
 use crate::connection::{CommandError, ConnectError, Node};
+use crate::figures::{count, span};
 use crate::introspection::ServerFacts;
 use crate::rdb::{RdbError, dump};
 
@@ -40,6 +42,14 @@ const PAGE: usize = 256;
 const BATCH_BYTES: u64 = 8 << 20;
 /// A key whose expiry changes all the time is asked for so often, and then taken as it is.
 const ATTEMPTS: u32 = 5;
+/// A scan of one database is given up when no key came that was not there before for so many times the silence that is allowed: ten
+/// times 65 seconds, unless something else was typed. A table of a thousand million empty places is walked in that time.
+const SILENCES_WITHOUT_A_KEY: u32 = 10;
+/// A scan of one database is also given up when it has named so many times as many keys as there are, and [`KEYS_MORE`]. Each place of
+/// the table is visited once, while it may double a few times.
+const TIMES_AS_MANY: u64 = 4;
+/// See [`TIMES_AS_MANY`].
+const KEYS_MORE: u64 = 100_000;
 /// Modules that keep no data outside of keys: those that are part of every Redis 8 and of every Valkey 9.1.
 const WITHOUT_AUX: &[&str] = &["vectorset", "lua"];
 
@@ -85,6 +95,14 @@ pub enum ScanError {
     /// Another server answers: after a restart or a failover SCAN would go on in another table.
     #[error("another server answers than the one that the scan began with (it was restarted, or failed over)")]
     OtherServer,
+    /// The cursor never came back to its beginning.
+    #[error("`SCAN` of database {database} does not end: {reason}")]
+    Endless {
+        /// Number of the database.
+        database: u32,
+        /// What shows it.
+        reason: String,
+    },
     /// What DUMP answered is damaged.
     #[error("the payload of a key is damaged")]
     Damaged(#[from] RdbError),
@@ -110,6 +128,12 @@ struct Walk {
     /// Keys to be asked for, with the estimate of their size.
     keys: VecDeque<(Vec<u8>, u64)>,
     is_written: bool,
+    /// Keys that SCAN named for the first time.
+    n_named: u64,
+    /// As many may be named before the server is asked how many there are.
+    n_plausible: u64,
+    /// When a key was named last that was not there before; the time in which we did not ask does not count.
+    found_at: Instant,
 }
 
 impl Scan {
@@ -190,21 +214,47 @@ impl Scan {
         };
         self.server.select(database).await?;
         self.recent = Recent::default();
-        self.walk = Some(Walk { database, cursor: Some(b"0".to_vec()), keys: VecDeque::new(), is_written: false });
+        self.walk = Some(Walk {
+            database,
+            cursor: Some(b"0".to_vec()),
+            keys: VecDeque::new(),
+            is_written: false,
+            n_named: 0,
+            n_plausible: KEYS_MORE,
+            found_at: Instant::now(),
+        });
         Ok(())
     }
 
     /// The next keys, without those that were there before.
     async fn page(&mut self) -> Result<(), ScanError> {
-        let Some(Walk { cursor: Some(cursor), .. }) = &self.walk else { return Ok(()) };
-        let (cursor, mut keys) = self.server.scan(cursor, PAGE).await?;
+        let Some(walk @ Walk { cursor: Some(_), .. }) = &mut self.walk else { return Ok(()) };
+        let (cursor, mut keys) = self.server.scan(walk.cursor.as_deref().unwrap_or(b"0"), PAGE).await?;
         let n_found = keys.len();
         keys.retain(|key| self.recent.insert(key));
         self.report.duplicates += (n_found - keys.len()) as u64;
+        walk.n_named += keys.len() as u64;
+        let database = walk.database;
+        let endless = |reason| ScanError::Endless { database, reason };
+        if walk.n_named > walk.n_plausible {
+            let n_there = self.server.size().await?;
+            walk.n_plausible = n_there.saturating_mul(TIMES_AS_MANY).saturating_add(KEYS_MORE);
+            if walk.n_named > walk.n_plausible {
+                let (named, there) = (count(walk.n_named), count(n_there));
+                return Err(endless(format!("it has named {named} keys, and `DBSIZE` says {there}")));
+            }
+        }
+        let patience = self.server.silence().saturating_mul(SILENCES_WITHOUT_A_KEY);
+        if keys.is_empty() && cursor != b"0" && walk.found_at.elapsed() >= patience {
+            let patience = span(patience);
+            return Err(endless(format!("it has named no key for {patience} that was not there before")));
+        }
+        let is_empty = keys.is_empty();
         let sizes = self.server.sizes(&keys).await?;
-        if let Some(walk) = &mut self.walk {
-            walk.cursor = (cursor != b"0").then_some(cursor);
-            walk.keys.extend(keys.into_iter().zip(sizes));
+        walk.cursor = (cursor != b"0").then_some(cursor);
+        walk.keys.extend(keys.into_iter().zip(sizes));
+        if !is_empty {
+            walk.found_at = Instant::now();
         }
         Ok(())
     }
@@ -239,6 +289,9 @@ impl Scan {
                 break;
             }
             keys = again;
+        }
+        if let Some(walk) = &mut self.walk {
+            walk.found_at = Instant::now();
         }
         Ok(())
     }

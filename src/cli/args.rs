@@ -80,7 +80,8 @@ pub struct Global {
     /// Takes any certificate: encrypted, but nobody knows to whom.
     #[arg(long, global = true, hide_short_help = true, help_heading = SERVER)]
     pub insecure: bool,
-    /// How long connecting and every silence may last, such as 5s.
+    /// How long connecting and every silence of the server may last, such as 5s [default: 5s, and 65s while it makes or sends its data set].
+    /// Sixty times as long it may go on saying that it makes its snapshot, ten times as long SCAN may name no new key.
     #[arg(long, global = true, value_name = "DUR", hide_short_help = true, help_heading = SERVER, value_parser = values::duration)]
     pub timeout: Option<Duration>,
 

@@ -128,8 +128,9 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
                 Capture::Replication => backup::Method::Replication,
                 Capture::Scan => backup::Method::Scan,
             };
-            let options =
+            let mut options =
                 backup::Options { method, ..options(settings, &server.instance, purpose, *transfer, context) };
+            options.replication.silence = chosen.node.silence;
             let progress = context.bar();
             let report = backup::run(&options, &chosen, &repository, progress.as_ref(), &context.cancel).await;
             progress.finish();

@@ -35,6 +35,10 @@ use greeting::Greeting;
 /// How long a connection attempt, and each command, may take unless the settings say otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a server may be silent that makes or sends its data set, or a large value of it, unless something else was typed: its
+/// `repl-timeout` and `repl-diskless-sync-delay` together, as they come.
+pub const DEFAULT_SILENCE: Duration = Duration::from_secs(65);
+
 /// A server and all it takes to talk to it. `Display` is for people, and neither it nor `Debug` shows a password.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
@@ -50,6 +54,8 @@ pub struct Node {
     pub database: u32,
     /// How long one attempt to connect may take as a whole, and each command or pipeline afterwards.
     pub timeout: Duration,
+    /// How long it may be silent while it makes or sends its data set, or a large value of it.
+    pub silence: Duration,
     /// How often connecting is tried.
     pub retry: Retry,
 }
@@ -64,6 +70,7 @@ impl Node {
             tls: None,
             database: 0,
             timeout: DEFAULT_TIMEOUT,
+            silence: DEFAULT_SILENCE,
             retry: Retry::default(),
         }
     }

@@ -338,7 +338,7 @@ impl Room<'_> {
             ..comparing::Options::new(threads)
         };
         let node = server.node();
-        let mut payload = live::snapshot(&node, &live::replication_options(Duration::ZERO), cancel).await?;
+        let mut payload = live::snapshot(&node, &live::replication_options(&node), cancel).await?;
         let path = self.path().join(room::RDB);
         let expected = Expected { data: AtRest::File(&path), view: View::Everything, census: Some(census.clone()) };
         let mut servers = [Living { node: "the throwaway server".to_owned(), data: &mut payload }];

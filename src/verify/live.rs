@@ -1,7 +1,5 @@
 //! Is a living server equal to a backup? Its data are read once, as one moment.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::Utc;
@@ -15,7 +13,7 @@ use crate::capture::pipeline::Source;
 use crate::capture::scan::Scan;
 use crate::census::Census;
 use crate::connection::Node;
-use crate::connection::replication::{self, Payload, ReplicationFault};
+use crate::connection::replication::{self, Payload};
 use crate::progress::{Progress, Unit};
 
 /// What ought to be in the server.
@@ -90,13 +88,11 @@ impl OnDemand {
             Ok(payload) => return Ok(Box::new(payload)),
             Err(error) => error,
         };
-        match refused.fault {
-            ReplicationFault::NoPermission { .. } | ReplicationFault::Unsupported { .. } => {
-                self.is_fuzzy = true;
-                Ok(Box::new(Scan::begin(&self.node).await?))
-            }
-            _ => Err(refused.into()),
+        if !refused.is_for_good() {
+            return Err(refused.into());
         }
+        self.is_fuzzy = true;
+        Ok(Box::new(Scan::begin(&self.node).await?))
     }
 }
 
@@ -148,8 +144,7 @@ pub async fn compare(
     judge(left, right, difference, options, look_ms).await
 }
 
-/// How a server is asked for the data that are compared: straight into the socket where it does so, and with patience.
-pub fn replication_options(silence: Duration) -> replication::Options {
-    let usual = replication::Options::default();
-    replication::Options { silence: silence.max(usual.silence), ..usual }
+/// How a server is asked for the data that are compared: straight into the socket where it does so.
+pub fn replication_options(node: &Node) -> replication::Options {
+    replication::Options { silence: node.silence, ..replication::Options::default() }
 }

@@ -11,8 +11,6 @@ use crate::connection::{CommandError, CommandFault, Connection, Node, ServerErro
 use crate::introspection::ServerFacts;
 use crate::rdb::dump;
 
-/// A DUMP of a large key, and the batch around it, may take longer than other commands.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// How often one question may be asked again because the connection broke. Nothing we ask changes anything.
 const RECONNECTS: u32 = 3;
 /// Reading the expiry twice and the value once.
@@ -51,7 +49,8 @@ pub(super) struct Server {
 impl Server {
     pub(super) async fn connect(node: &Node) -> Result<Self, ScanError> {
         let mut connection = node.connect().await?;
-        connection.set_timeout(TIME_LIMIT.max(node.timeout));
+        // A DUMP of a large key, and the batch around it, may take longer than other commands.
+        connection.set_timeout(node.silence);
         let facts = source::facts(&mut connection).await?;
         let database = node.database;
         let mut server =
@@ -59,6 +58,19 @@ impl Server {
         let time = server.one(redis::cmd("TIME")).await?;
         server.began_seconds = milliseconds(&time).ok_or_else(|| odd("TIME"))?.unsigned_abs() / 1000;
         Ok(server)
+    }
+
+    /// How long one answer may take.
+    pub(super) fn silence(&self) -> Duration {
+        self.node.silence
+    }
+
+    /// How many keys there are in the database.
+    pub(super) async fn size(&mut self) -> Result<u64, ScanError> {
+        match self.one(redis::cmd("DBSIZE")).await? {
+            Value::Int(keys) => Ok(keys.unsigned_abs()),
+            _ => Err(odd("DBSIZE")),
+        }
     }
 
     /// The databases that hold keys.

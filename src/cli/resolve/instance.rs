@@ -86,6 +86,9 @@ impl Resolver<'_> {
         if node.timeout.is_zero() {
             return Err(Misuse::usage("a timeout of nothing leaves no time to connect"));
         }
+        // What was typed holds for every silence. What stands in the settings is about answers that come at once: only a longer one
+        // says something of a server that makes its snapshot.
+        node.silence = self.global.timeout.unwrap_or_else(|| node.silence.max(node.timeout));
         node.retry = self.file.retry()?;
         if let Some(password) = &node.credentials.password {
             self.printer.hide(password.expose());

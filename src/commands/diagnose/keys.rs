@@ -107,7 +107,7 @@ pub async fn streamed(node: &Node, options: &Options, context: &Context) -> Resu
     let chosen = source::choose(node, ReadFrom::Itself).await.with_context(|| format!("look at {node}"))?;
     let progress = context.bar();
     progress.phase("waiting for the snapshot", Unit::Bytes, None);
-    let asked = live::snapshot(&chosen.node, &live::replication_options(node.timeout), &context.cancel).await;
+    let asked = live::snapshot(&chosen.node, &live::replication_options(node), &context.cancel).await;
     let mut payload = asked.with_context(|| format!("ask {node} for its data set as a replica does"))?;
     progress.phase("reading", Unit::Bytes, payload.length());
     let now_ms = u64::try_from(options.now.timestamp_millis()).unwrap_or(0);

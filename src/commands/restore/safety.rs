@@ -43,7 +43,7 @@ pub async fn before_write(
         codec: Codec::GZIP,
         threads: threads(),
         rate: None,
-        replication: replication::Options { transfer: replication::Transfer::Diskless, ..Default::default() },
+        replication: replication::Options { silence: chosen.node.silence, ..Default::default() },
         now: context.now,
         by: BegunBy { host, pid: std::process::id() },
     };

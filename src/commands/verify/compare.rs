@@ -153,7 +153,7 @@ pub async fn with_views(
     let nodes = nodes(left, chosen, context)
         .await
         .map_err(|error| CompareError::Live { node: chosen.node.to_string(), source: error.into() })?;
-    let asked = live::replication_options(chosen.node.timeout);
+    let asked = live::replication_options(&chosen.node);
     let mut sources: Vec<OnDemand> = nodes.into_iter().map(|node| OnDemand::new(node, asked.clone())).collect();
     let mut servers: Vec<Living<'_>> =
         sources.iter_mut().map(|source| Living { node: source.name(), data: source }).collect();

@@ -41,9 +41,9 @@ pub enum ReplicationFault {
         /// The server's own words.
         text: String,
     },
-    /// The server knows neither `PSYNC` nor `SYNC`: renamed, or a service that blocks them.
+    /// The server gives its data set to nobody: `PSYNC` and `SYNC` are unknown, renamed, or blocked by a service in words of its own.
     Unsupported {
-        /// The server's own words.
+        /// The server's own words, to the first of the two.
         text: String,
     },
     /// The server is reading its data set from disk.
@@ -79,6 +79,25 @@ pub enum ReplicationFault {
         /// How long we waited.
         waited: Duration,
     },
+    /// The server gives signs of life, and does not begin to send.
+    NeverBegins {
+        /// How long we waited.
+        waited: Duration,
+    },
+    /// Bytes come, but so few that the RDB would never end.
+    Dribbles {
+        /// Where.
+        stage: Stage,
+        /// How many bytes came.
+        n_bytes: u64,
+        /// In which time: that in which nobody but the server was waited for.
+        waited: Duration,
+    },
+    /// The server is shutting down, and waits for its replicas to have everything: we hung up, so that it need not wait for us.
+    ShuttingDown {
+        /// Where.
+        stage: Stage,
+    },
     /// The connection ended too early.
     Disconnected {
         /// Where.
@@ -108,9 +127,20 @@ impl ReplicationError {
             ReplicationFault::SnapshotFailed { .. } => "snapshot_failed",
             ReplicationFault::Refused { error, command } => error.fault(command).code(),
             ReplicationFault::Protocol { .. } => "protocol_error",
-            ReplicationFault::Silent { .. } => "timeout",
+            ReplicationFault::Silent { .. }
+            | ReplicationFault::NeverBegins { .. }
+            | ReplicationFault::Dribbles { .. } => "timeout",
+            ReplicationFault::ShuttingDown { .. } => "shutting_down",
             ReplicationFault::Disconnected { .. } => "disconnected",
         }
+    }
+}
+
+impl ReplicationError {
+    /// Whether this server, or what stands before it, lets us have its data by replication neither now nor later: its ACL forbids it,
+    /// or nobody may. Then reading key by key is the way.
+    pub fn is_for_good(&self) -> bool {
+        matches!(self.fault, ReplicationFault::NoPermission { .. } | ReplicationFault::Unsupported { .. })
     }
 }
 
@@ -119,8 +149,20 @@ pub(super) fn reason_of(error: &io::Error) -> Option<String> {
     (!is_closed(error)).then(|| words(error))
 }
 
-/// What an error reply in place of the RDB means.
+/// What an error reply to `PSYNC`, `SYNC` or `REPLCONF` means where it is the very answer to the command. Services refuse in words
+/// that each of them makes up (`command not support`, `forbidden`, `not available`, …): what a server does not say to be of the
+/// moment is a refusal for good.
 pub(super) fn refusal(command: &str, error: &ServerError) -> ReplicationFault {
+    match failure(command, error) {
+        ReplicationFault::Refused { .. } if !is_of_the_moment(error) => {
+            ReplicationFault::Unsupported { text: error.to_string() }
+        }
+        fault => fault,
+    }
+}
+
+/// What an error reply means that comes after the server has begun to make its snapshot.
+pub(super) fn failure(command: &str, error: &ServerError) -> ReplicationFault {
     let text = error.text.clone();
     match error.fault(command) {
         CommandFault::NoPermission { rule, text } => {
@@ -132,6 +174,17 @@ pub(super) fn refusal(command: &str, error: &ServerError) -> ReplicationFault {
         _ if text.to_ascii_lowercase().contains("bgsave") => ReplicationFault::SnapshotFailed { text },
         _ => ReplicationFault::Refused { command: command.to_owned(), error: error.clone() },
     }
+}
+
+/// Whether a refusal may be another one a moment later, by its code or by what is in its words.
+fn is_of_the_moment(error: &ServerError) -> bool {
+    const CODES: &[&str] = &["BUSY", "TRYAGAIN", "CLUSTERDOWN", "OOM", "MISCONF", "NOAUTH", "MOVED", "ASK", "INPROG"];
+    const WORDS: &[&str] = &[
+        "in progress", "try again", "retry", "later", "temporar", "failover", "failing over", "loading", "starting",
+        "pending output", "out of memory", "number of clients", "fork",
+    ];
+    let text = error.text.to_ascii_lowercase();
+    CODES.contains(&error.code.as_str()) || WORDS.iter().any(|words| text.contains(words))
 }
 
 impl fmt::Display for Stage {
@@ -170,6 +223,17 @@ impl fmt::Display for ReplicationFault {
             Self::Protocol { stage, got } => write!(f, "an answer that is not understood {stage}: `{got}`"),
             Self::Silent { stage, waited } => {
                 write!(f, "the server was silent for {} {stage}", humantime::format_duration(*waited))
+            }
+            Self::NeverBegins { waited } => {
+                let waited = humantime::format_duration(*waited);
+                write!(f, "the server gave signs of life for {waited}, and did not begin to send")
+            }
+            Self::Dribbles { stage, n_bytes, waited } => {
+                let waited = humantime::format_duration(*waited);
+                write!(f, "the server sent no more than {n_bytes} bytes in {waited} {stage}")
+            }
+            Self::ShuttingDown { stage } => {
+                write!(f, "the server is shutting down {stage}: we hung up, so that it need not wait for us")
             }
             Self::Disconnected { stage, expected, reason, unread } => {
                 let what = if reason.is_some() { "broke" } else { "was closed" };

@@ -3,11 +3,12 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::error::{ReplicationError, ReplicationFault, Stage, reason_of, refusal};
+use super::error::{ReplicationError, ReplicationFault, Stage, failure, reason_of, refusal};
 use super::payload::{Framing, Header, MARK_LENGTH, Payload};
-use super::{Options, Transfer};
+use super::shutdown::Watch;
+use super::{Options, SNAPSHOT_SILENCES, Transfer};
 use crate::connection::wire::{Reply, Wire, excerpt};
 use crate::connection::{CommandFault, Node};
 
@@ -23,8 +24,12 @@ pub(super) async fn full_resync(node: &Node, options: &Options) -> Result<Payloa
         .await
         .unwrap_or(Err(ReplicationFault::Silent { stage: Stage::Handshake, waited: node.timeout }))
         .map_err(fail)?;
-    let header = ask_for_everything(&mut wire, options.silence, rdb_only).await.map_err(fail)?;
-    Ok(Payload::new(wire, node.to_string(), header, options.silence))
+    let mut watch = Watch::over(node);
+    let header = tokio::select! {
+        header = ask_for_everything(&mut wire, options.silence, rdb_only) => header,
+        () = watch.shutting_down() => Err(ReplicationFault::ShuttingDown { stage: Stage::WaitingForSnapshot }),
+    };
+    Ok(Payload::new(wire, node.to_string(), header.map_err(fail)?, options.silence, watch))
 }
 
 /// Sends the options of a replica, and returns whether the server will send nothing but the RDB (`rdb-only`, 6.2 and newer).
@@ -59,29 +64,40 @@ async fn tell_what_we_can(wire: &mut Wire, transfer: Transfer) -> Result<bool, R
     Ok(accepted)
 }
 
-/// Sends `PSYNC`, or `SYNC` where that is not known, and waits for the header of the RDB.
+/// Sends `PSYNC`, or `SYNC` where that is refused, and waits for the header of the RDB.
 async fn ask_for_everything(wire: &mut Wire, silence: Duration, rdb_only: bool) -> Result<Header, ReplicationFault> {
     let stage = Stage::WaitingForSnapshot;
     let broken = |error: &io::Error| closed(error, stage);
-    let mut command = "PSYNC";
+    let patience = silence.saturating_mul(SNAPSHOT_SILENCES);
+    let (mut end, mut alive) = (Instant::now() + patience, false);
+    let mut psync_refused = None;
     let mut origin = None;
     wire.send(&[vec![b"PSYNC", b"?", b"-1"]]).await.map_err(|error| broken(&error))?;
     loop {
-        let line = timeout(silence, wire.read_line())
-            .await
-            .map_err(|_| ReplicationFault::Silent { stage, waited: silence })?
-            .map_err(|error| broken(&error))?;
+        let next = end.min(Instant::now() + silence);
+        let line = match timeout_at(next, wire.read_line()).await {
+            Ok(line) => line.map_err(|error| broken(&error))?,
+            Err(_) if next == end => return Err(ReplicationFault::NeverBegins { waited: patience }),
+            Err(_) => return Err(ReplicationFault::Silent { stage, waited: silence }),
+        };
         let not_understood = || ReplicationFault::Protocol { stage, got: excerpt(&line) };
         match line.split_first() {
             // The server is alive, and not ready yet: about one newline a second.
-            None => {}
+            None => alive = true,
             Some((b'-', text)) => {
                 let error = crate::connection::ServerError::parse(&String::from_utf8_lossy(text));
-                let unknown = matches!(error.fault(command), CommandFault::Unknown { .. });
-                if command == "SYNC" || !unknown {
-                    return Err(refusal(command, &error));
+                let command = if psync_refused.is_some() { "SYNC" } else { "PSYNC" };
+                if alive || origin.is_some() {
+                    return Err(failure(command, &error));
                 }
-                command = "SYNC";
+                match (refusal(command, &error), psync_refused.take()) {
+                    (refused @ ReplicationFault::Unsupported { .. }, None) => psync_refused = Some(refused),
+                    (ReplicationFault::Unsupported { .. } | ReplicationFault::NoPermission { .. }, Some(first)) => {
+                        return Err(first);
+                    }
+                    (refused, _) => return Err(refused),
+                }
+                end = Instant::now() + patience;
                 wire.send(&[vec![b"SYNC"]]).await.map_err(|error| broken(&error))?;
             }
             Some((b'+', text)) if origin.is_none() => {

@@ -4,6 +4,7 @@
 mod error;
 mod handshake;
 mod payload;
+mod shutdown;
 
 use std::time::Duration;
 
@@ -29,18 +30,29 @@ pub struct Options {
     /// How the RDB may reach us.
     pub transfer: Transfer,
     /// The longest time without a byte from the server, at any stage. In a diskless transfer it says nothing between the end of its
-    /// delay and the first byte of the RDB, so `repl-timeout` (60 s) and the delay (5 s) together are the least that is sensible.
+    /// delay and the first byte of the RDB, so `repl-timeout` (60 s) and the delay (5 s) together are what is sensible.
+    ///
+    /// Two more bounds come from it: for [`SNAPSHOT_SILENCES`] times as long a server may say that it is alive and not begin to send;
+    /// and while it sends, it has to send [`LEAST_RATE`] on average over each such time in which it is waited for.
     pub silence: Duration,
 }
 
+/// How many silences a server may take to make its snapshot, while it says that it is alive.
+pub const SNAPSHOT_SILENCES: u32 = 60;
+
+/// What a server has to send at least, bytes a second: the slowest link that somebody may have is forty times as fast.
+pub const LEAST_RATE: u64 = 1024;
+
 impl Default for Options {
     fn default() -> Self {
-        Self { transfer: Transfer::default(), silence: Duration::from_secs(65) }
+        Self { transfer: Transfer::default(), silence: super::DEFAULT_SILENCE }
     }
 }
 
 /// Asks a server for its whole data set, and returns once it begins to send: then the header is read and [`Payload::next`] gives
 /// the RDB. The server forks for it. Its data set is the one of the moment of the fork.
+///
+/// A second connection watches meanwhile whether the server is to shut down: since 7.0 it would wait for us (10 s).
 ///
 /// # Errors
 /// See [`ReplicationFault`]. Nothing is retried after the greeting: another attempt would be another fork.

@@ -1,15 +1,19 @@
 //! The RDB as it comes from a server, and nothing else: the framing is taken off.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use memchr::memmem;
 use tokio::io::AsyncReadExt;
+use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
+use super::LEAST_RATE;
 use super::error::{ReplicationError, ReplicationFault, Stage, reason_of};
+use super::shutdown::Watch;
 use crate::connection::Stream;
 use crate::connection::wire::Wire;
 
@@ -38,7 +42,9 @@ pub(super) struct Header {
 
 /// An RDB on its way to us. Dropping it closes the connection, and the server stops.
 pub struct Payload {
-    stream: Stream,
+    /// Gone once the server is to shut down: whoever watches that takes it away, also while nobody reads.
+    stream: Arc<Mutex<Option<Stream>>>,
+    watch: Watch,
     buffer: BytesMut,
     target: String,
     header: Header,
@@ -47,12 +53,17 @@ pub struct Payload {
     ended: bool,
     left_at: Instant,
     unread: Duration,
+    pace: Pace,
+    too_slow: Option<(u64, Duration)>,
 }
 
 impl Payload {
-    pub(super) fn new(wire: Wire, target: String, header: Header, silence: Duration) -> Self {
+    pub(super) fn new(wire: Wire, target: String, header: Header, silence: Duration, mut watch: Watch) -> Self {
+        let stream = Arc::new(Mutex::new(Some(wire.stream)));
+        watch.hang_up(&stream);
         Self {
-            stream: wire.stream,
+            stream,
+            watch,
             buffer: wire.buffer,
             target,
             header,
@@ -61,6 +72,8 @@ impl Payload {
             ended: false,
             left_at: Instant::now(),
             unread: Duration::ZERO,
+            pace: Pace::default(),
+            too_slow: None,
         }
     }
 
@@ -108,8 +121,8 @@ impl Payload {
     /// The server is never to wait for us: call it again soon, with a channel in between if need be.
     ///
     /// # Errors
-    /// [`ReplicationFault::Silent`] and [`ReplicationFault::Disconnected`], also before the mark is complete. Up to 39 bytes that
-    /// came before the connection ended may then not have been given: they could have been part of the mark.
+    /// [`ReplicationFault::Silent`], [`ReplicationFault::Dribbles`], [`ReplicationFault::ShuttingDown`] and
+    /// [`ReplicationFault::Disconnected`], also before the mark is complete. Up to 39 bytes that came before the connection ended may then not have been given: they could have been part of the mark.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ReplicationError> {
         self.unread = self.unread.max(self.left_at.elapsed());
         let chunk = self.next_chunk().await;
@@ -156,8 +169,24 @@ impl Payload {
 
     /// Waits for bytes, and takes with them all that is there already.
     async fn fill(&mut self) -> Result<(), ReplicationError> {
+        // Not at once: what came last may have been the end.
+        if let Some((n_bytes, waited)) = self.too_slow {
+            return Err(self.error(ReplicationFault::Dribbles { stage: self.stage(), n_bytes, waited }));
+        }
         self.buffer.reserve(CHUNK_LENGTH);
-        match timeout(self.silence, self.stream.read_buf(&mut self.buffer)).await {
+        let (before, begun) = (self.buffer.len(), Instant::now());
+        let link = self.stream.clone();
+        let mut link = link.lock().await;
+        let Some(stream) = link.as_mut() else { return Err(self.shutting_down()) };
+        let read = tokio::select! {
+            biased;
+            read = timeout(self.silence, stream.read_buf(&mut self.buffer)) => read,
+            () = self.watch.shutting_down() => {
+                *link = None;
+                return Err(self.shutting_down());
+            }
+        };
+        match read {
             Err(_) => {
                 let fault = ReplicationFault::Silent { stage: self.stage(), waited: self.silence };
                 return Err(self.error(fault));
@@ -168,9 +197,15 @@ impl Payload {
         }
         while self.buffer.len() < CHUNK_LENGTH
             // An end or an error that shows here shows again at the next read.
-            && let Some(Ok(1..)) = self.stream.read_buf(&mut self.buffer).now_or_never()
+            && let Some(Ok(1..)) = stream.read_buf(&mut self.buffer).now_or_never()
         {}
+        let n_bytes = (self.buffer.len() - before) as u64;
+        self.too_slow = self.pace.came(n_bytes, begun.elapsed(), self.silence);
         Ok(())
+    }
+
+    fn shutting_down(&self) -> ReplicationError {
+        self.error(ReplicationFault::ShuttingDown { stage: self.stage() })
     }
 
     fn stage(&self) -> Stage {
@@ -184,6 +219,29 @@ impl Payload {
 
     fn error(&self, fault: ReplicationFault) -> ReplicationError {
         ReplicationError { target: self.target.clone(), fault }
+    }
+}
+
+/// How much came since when, counting the time only in which the server was waited for.
+#[derive(Debug, Default)]
+struct Pace {
+    n_bytes: u64,
+    waited: Duration,
+}
+
+impl Pace {
+    /// Counts what came. If it is too little once a `window` of waiting is full: how much it was, and in which time.
+    fn came(&mut self, n_bytes: u64, waited: Duration, window: Duration) -> Option<(u64, Duration)> {
+        self.n_bytes += n_bytes;
+        self.waited += waited;
+        if self.waited < window {
+            return None;
+        }
+        let least = u64::try_from(window.as_millis()).unwrap_or(u64::MAX).saturating_mul(LEAST_RATE) / 1000;
+        let Self { n_bytes, waited } = std::mem::take(self);
+        // For people: milliseconds are enough.
+        let waited = Duration::from_millis(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
+        (n_bytes < least).then_some((n_bytes, waited))
     }
 }
 

@@ -7,6 +7,8 @@ mod interrupted;
 mod old;
 mod scan;
 mod secrets;
+mod services;
+mod shutdown;
 mod stores;
 
 use std::fs;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use redis_ops::connection::replication::{Framing, Options, Payload, ReplicationError, Transfer, full_resync};
+use redis_ops::connection::replication::{
+    Framing, Options, Payload, ReplicationError, ReplicationFault, Transfer, full_resync,
+};
 
 use super::{node, node_as};
 use crate::support::fake_primary::{
@@ -117,7 +119,8 @@ async fn errors_in_place_of_the_rdb_are_told_apart() {
             "permission_denied",
             "no permission to run `PSYNC`: the ACL rule `+psync` is missing",
         ),
-        ("-ERR something new", "server_error", "`PSYNC` failed: ERR something new"),
+        ("-BUSY Redis is busy running a script.", "busy", "`PSYNC` failed: BUSY Redis is busy running a script."),
+        ("-ERR try again later", "server_error", "`PSYNC` failed: ERR try again later"),
         ("+CONTINUE", "protocol_error", "an answer that is not understood while waiting for its snapshot: `+CONTINUE`"),
         (
             "+RDBCHANNELSYNC 1",
@@ -162,6 +165,100 @@ async fn a_service_that_blocks_replication_is_named_as_such() {
     let primary = FakePrimary::new().start();
     let error = all_of(&primary).await.expect_err("it knows no PSYNC");
     assert_eq!(error.code(), "replication_unsupported", "{error}");
+}
+
+#[tokio::test]
+async fn whatever_words_a_service_refuses_replication_in_mean_that_there_is_none_here() {
+    for line in [
+        "-ERR unknown command 'PSYNC', with args beginning with: '?' '-1' ",
+        "-ERR unknown command",
+        "-ERR command 'psync' not support for normal user",
+        "-ERR unsupported command 'psync'",
+        "-ERR Command is not available: 'Psync'. See https://redis.example/docs/compatibility for details",
+        "-ERR This instance has disabled the command psync",
+        "-ERR command is forbidden: PSYNC",
+        "-ERR This command is not supported in serverless caches",
+        "-READONLY You can't write against a read only replica.",
+        "-ERR invalid command",
+        "-Unauthorized command",
+    ] {
+        for both in [true, false] {
+            let mut script = FakePrimary::new().on("PSYNC", [Act::send(format!("{line}\r\n"))]);
+            if both {
+                script = script.on("SYNC", [Act::send(format!("{line}\r\n"))]);
+            }
+            let primary = script.start();
+            let error = all_of(&primary).await.expect_err(line);
+            assert_eq!((error.code(), error.is_for_good()), ("replication_unsupported", true), "{line}: {error}");
+            let words = line.trim_start_matches('-').trim_start_matches("ERR ").trim_end();
+            assert!(error.to_string().contains(words), "{line}: {error}");
+        }
+    }
+    // What PSYNC is refused for may not hold for SYNC.
+    let primary = FakePrimary::new()
+        .on("PSYNC", [Act::send("-ERR command 'psync' is disabled\r\n")])
+        .on("SYNC", [Act::send(counted(&tiny_rdb())), Act::Close])
+        .start();
+    assert_eq!(all_of(&primary).await.expect("an RDB"), tiny_rdb());
+}
+
+#[tokio::test]
+async fn what_is_of_the_moment_is_no_refusal_for_good() {
+    for line in [
+        "-LOADING Redis is loading the dataset in memory",
+        "-NOMASTERLINK Can't SYNC while not connected with my master",
+        "-NOMASTERLINK Can't SYNC while failing over",
+        "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+        "-BUSY Redis is busy running a script.",
+        "-ERR BGSAVE failed, replication can't continue",
+        "-ERR Background save already in progress",
+        "-TRYAGAIN later",
+        "-CLUSTERDOWN The cluster is down",
+        "-NOAUTH Authentication required.",
+        "-ERR max number of clients reached",
+        "-ERR upstream is temporarily unavailable",
+    ] {
+        let error = all_of(&answers(&[format!("{line}\r\n").as_bytes()]).start()).await.expect_err(line);
+        assert!(!error.is_for_good(), "{line}: {error}");
+    }
+    // Nor is anything that comes once the server has begun.
+    for before in ["\n", "\n\n", std::str::from_utf8(&full_resync_line(0)).expect("text")] {
+        let acts = [before.as_bytes(), b"-ERR something new\r\n"];
+        let error = all_of(&answers(&acts).start()).await.expect_err("it broke off");
+        assert_eq!((error.code(), error.is_for_good()), ("server_error", false), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn signs_of_life_without_an_end_are_given_up() {
+    let newlines = (0..20_000).flat_map(|_| [Act::send(b"\n"), Act::Pause(Duration::from_millis(1))]);
+    let primary = FakePrimary::new().on("PSYNC", newlines).start();
+    let options = Options { silence: Duration::from_millis(100), ..Options::default() };
+    for attempt in 1.. {
+        let error = full_resync(&node(&primary.url()), &options).await.expect_err("it never begins");
+        // On a machine that is too busy a newline may come late.
+        match error.fault {
+            ReplicationFault::Silent { .. } if attempt < 5 => {}
+            fault => return assert_eq!(fault, ReplicationFault::NeverBegins { waited: Duration::from_secs(6) }),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_trickle_of_bytes_is_given_up() {
+    let header = [full_resync_line(0), format!("$EOF:{}\r\n", String::from_utf8_lossy(&MARK)).into_bytes()].concat();
+    let bytes = (0..20_000).flat_map(|_| [Act::send(b"x"), Act::Pause(Duration::from_millis(1))]);
+    let primary = FakePrimary::new().on("PSYNC", [Act::Send(header)].into_iter().chain(bytes)).start();
+    let options = Options { silence: Duration::from_secs(1), ..Options::default() };
+    let payload = full_resync(&node(&primary.url()), &options).await.expect("a header");
+    let error = read(payload).await.expect_err("it trickles");
+    let ReplicationFault::Dribbles { n_bytes, waited, .. } = error.fault else { panic!("{error}") };
+    assert!(n_bytes < 1024 && waited >= options.silence, "{n_bytes} in {waited:?}");
+    // A line of the header is no better: a second is all it gets.
+    let letters = (0..20_000).flat_map(|_| [Act::send(b"x"), Act::Pause(Duration::from_millis(1))]);
+    let primary = FakePrimary::new().on("PSYNC", [Act::send("+")].into_iter().chain(letters)).start();
+    let error = full_resync(&node(&primary.url()), &options).await.expect_err("a line without an end");
+    assert!(matches!(error.fault, ReplicationFault::Silent { .. }), "{error}");
 }
 
 #[tokio::test]

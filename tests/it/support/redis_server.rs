@@ -370,6 +370,21 @@ impl RedisServer {
         let _ = self.child.wait();
     }
 
+    /// `SHUTDOWN NOSAVE`, and waits until it has ended.
+    ///
+    /// # Panics
+    /// If it goes on for three minutes.
+    #[track_caller]
+    pub fn shut_down(&mut self) {
+        let begun = Instant::now();
+        let mut client = self.client();
+        client.send(&[b"SHUTDOWN", b"NOSAVE"]).expect("SHUTDOWN can be sent");
+        while matches!(self.child.try_wait(), Ok(None)) {
+            assert!(begun.elapsed() < Duration::from_secs(180), "it does not end: {}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     fn wait_until(&mut self, is_ready: &impl Fn(&Reply) -> bool) -> bool {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {

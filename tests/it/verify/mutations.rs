@@ -188,7 +188,7 @@ impl Bench {
         self.runtime.block_on(async {
             let (progress, cancel) = (Hidden::default(), CancellationToken::new());
             let expected = Expected::whole(AtRest::Backup { repository: &self.repository, manifest: &self.manifest });
-            let asked = live::replication_options(std::time::Duration::ZERO);
+            let asked = live::replication_options(&self.node);
             let mut payload = live::snapshot(&self.node, &asked, &cancel).await.expect("a snapshot");
             let mut servers = [Living { node: "the server".to_owned(), data: &mut payload }];
             let options = Options { examples: 1000, ..Options::new(1) };

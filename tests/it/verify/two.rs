@@ -124,7 +124,7 @@ async fn against_server(repository: &Repository, manifest: &Manifest, servers: &
     let mut payloads = Vec::new();
     for server in servers {
         let node = Node::new(Address::tcp("127.0.0.1", server.port()));
-        let asked = live::replication_options(std::time::Duration::ZERO);
+        let asked = live::replication_options(&node);
         payloads.push(live::snapshot(&node, &asked, &cancel).await.unwrap());
     }
     let mut living: Vec<Living> =
@@ -206,7 +206,7 @@ async fn a_view_says_what_a_restore_leaves_behind() {
     let seen = View::of(Selection { keys: vec![Glob::new("user:*")], databases: [3].into(), ..Selection::default() });
     let compare = async || {
         let node = Node::new(Address::tcp("127.0.0.1", target.port()));
-        let asked = live::replication_options(std::time::Duration::ZERO);
+        let asked = live::replication_options(&node);
         let mut payload = live::snapshot(&node, &asked, &cancel).await.unwrap();
         let mut living = [Living { node: "target".into(), data: &mut payload }];
         let options = Options { functions: false, ..Options::new(1) };

@@ -60,7 +60,7 @@ fn payload(framing: Framing, first: &[u8], pieces: &[&[u8]], silent_at_the_end: 
     // What came in the same read as the header.
     wire.buffer.extend_from_slice(first);
     let header = Header { replid: None, offset: None, framing, rdb_only: true };
-    Payload::new(wire, "a test".to_owned(), header, Duration::from_secs(60))
+    Payload::new(wire, "a test".to_owned(), header, Duration::from_secs(60), Watch::nobody())
 }
 
 /// All of it, and how it ended.
@@ -193,4 +193,20 @@ async fn an_error_names_our_own_slowness() {
         "cannot replicate from a test: the connection was closed at byte 150 of its RDB, which has 200; we had not read for \
          1m 1s, and a server drops replicas that do not keep up (`repl-timeout`, `client-output-buffer-limit replica`)"
     );
+}
+
+#[test]
+fn too_few_bytes_in_the_time_of_waiting_are_noticed_when_the_window_is_full() {
+    let (window, second) = (Duration::from_secs(10), Duration::from_secs(1));
+    // A byte a second.
+    let mut pace = Pace::default();
+    let ends: Vec<_> = (0..10).map(|_| pace.came(1, second, window)).collect();
+    assert_eq!(ends.iter().flatten().collect::<Vec<_>>(), [&(10, window)]);
+    assert!(ends[9].is_some());
+    // As much as has to come, and each window for itself.
+    let mut pace = Pace::default();
+    assert_eq!(pace.came(10 * LEAST_RATE, window, window), None);
+    assert_eq!(pace.came(10 * LEAST_RATE - 1, window, window), Some((10 * LEAST_RATE - 1, window)));
+    // Who is not waited for may be as slow as we are.
+    assert_eq!(pace.came(1, Duration::ZERO, window), None);
 }

@@ -62,6 +62,11 @@ impl Client {
         self.reply()
     }
 
+    /// Sends one command, and reads no reply.
+    pub fn send(&mut self, command: &[&[u8]]) -> Result<()> {
+        self.writer.write_all(&packed(command))
+    }
+
     /// Sends commands, a thousand at a time, and reads their replies.
     ///
     /// # Errors

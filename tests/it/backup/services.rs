@@ -1,0 +1,114 @@
+//! Services that let nobody replicate, each in words of its own: their data are read key by key, by every command that reads data.
+
+use super::{Folder, backup, failure};
+use crate::support::fake_primary::{Act, Script};
+use crate::support::redis_ops::RedisOps;
+use crate::support::redis_server::{Installed, RedisServer, servers};
+use crate::support::sample;
+
+/// An empty server of 6.2 that can be read key by key, and answers what was not said otherwise with an unknown command.
+fn readable() -> Script {
+    let info = "# Server\r\nredis_version:6.2.14\r\nredis_mode:standalone\r\nrun_id:1\r\nrole:master\r\nloading:0\r\n\
+                # Keyspace\r\ndb0:keys=1,expires=0,avg_ttl=0\r\n";
+    super::primary()
+        .on("INFO", [Act::send(format!("${}\r\n{info}\r\n", info.len()))])
+        .on("TIME", [Act::send("*2\r\n$10\r\n1700000000\r\n$1\r\n0\r\n")])
+        .on("SCAN", [Act::send("*2\r\n$1\r\n0\r\n*0\r\n")])
+}
+
+#[test]
+fn whatever_the_words_of_the_refusal_the_backup_is_made_key_by_key() {
+    for line in [
+        "-ERR unknown command 'psync'",
+        "-ERR command 'psync' not support for normal user",
+        "-ERR unsupported command 'psync'",
+        "-ERR Command is not available: 'Psync'. See https://redis.example/docs/compatibility for details",
+        "-NOPERM this user has no permissions to run the 'psync' command",
+    ] {
+        let refused = [Act::send(format!("{line}\r\n"))];
+        let server = readable().on("PSYNC", refused.clone()).on("SYNC", refused).start();
+        let folder = Folder::new();
+        let run = backup(&server.url(), &folder.text(), &["--json"]).run();
+        let answer = run.json();
+        assert_eq!((run.code, &answer["source"]["method"]), (1, &"scan".into()), "{line}: {}", run.everything());
+        assert_eq!(answer["backup"]["consistency"], "fuzzy", "{line}");
+        let run = backup(&server.url(), &folder.text(), &["--json", "--source", "replication"]).run();
+        let code = if line.starts_with("-NOPERM") { "permission_denied" } else { "replication_unsupported" };
+        assert_eq!(failure(&run), (2, code.to_owned()), "{line}: {}", run.everything());
+        if code == "replication_unsupported" {
+            assert!(run.json()["error"]["hint"].as_str().is_some_and(|hint| hint.contains("--source scan")), "{line}");
+        }
+    }
+    // What is of the moment is no reason for a lesser backup.
+    let server = readable().on("PSYNC", [Act::send("-ERR Background save already in progress\r\n")]).start();
+    let folder = Folder::new();
+    let run = backup(&server.url(), &folder.text(), &["--json"]).run();
+    assert_eq!((run.code, folder.files()), (2, Vec::new()), "{}", run.everything());
+}
+
+/// A server without replication: the commands have other names, or the user may not use them.
+fn without_replication(installed: &Installed, renamed: bool) -> Option<(RedisServer, String)> {
+    let builder = sample::builder(installed);
+    if renamed {
+        let builder = builder.arg("rename-command", "PSYNC x-psync").arg("rename-command", "SYNC x-sync");
+        let server = builder.start()?;
+        let url = server.url();
+        return Some((server, url));
+    }
+    let server = builder.start()?;
+    server.ok(&["ACL", "SETUSER", "app", "on", ">long-password", "~*", "&*", "+@all", "-psync", "-sync"]);
+    let url = format!("redis://app:long-password@127.0.0.1:{}", server.port());
+    Some((server, url))
+}
+
+#[test]
+fn backup_verify_proof_and_safety_backup_all_do_without_replication() {
+    let last = servers().into_iter().next_back();
+    let some = servers().into_iter().filter(|installed| installed.is("6.2") || installed.is("8.0")).chain(last);
+    for (installed, renamed) in some.flat_map(|installed| [(installed.clone(), true), (installed, false)]) {
+        let Some((source, url)) = without_replication(&installed, renamed) else { return };
+        sample::fill(&source);
+        let folder = Folder::new();
+        let run = backup(&url, &folder.text(), &["--json"]).run();
+        assert_eq!((run.code, &run.json()["source"]["method"]), (1, &"scan".into()), "{}", run.everything());
+
+        let verify = |url: &str| {
+            let line = ["verify", "-r", &folder.text(), "--backup-id", "prod/latest", "-i", url];
+            let (code, answer) = RedisOps::new().args(line).json();
+            assert_eq!(answer["comparison"]["consistency"], "fuzzy", "{}: {answer:#}", installed.name);
+            code
+        };
+        assert_eq!(verify(&url), 0, "{}", installed.name);
+
+        let Some((target, url)) = without_replication(&installed, renamed) else { return };
+        target.ok(&["SET", "what is there", "already"]);
+        let line = ["restore", "-r", &folder.text(), "--backup-id", "prod/latest", "--target-instance", &url];
+        let (code, answer) = RedisOps::new().args(line).args(["--replace-all", "--yes"]).json();
+        assert_eq!(code, 0, "{}: {answer:#}", installed.name);
+        assert_eq!(answer["proof"]["consistency"], "fuzzy", "{answer:#}");
+        assert_eq!(target.cli(&["EXISTS", "what is there"]), "0", "{}", installed.name);
+        let manifests = folder.files().into_iter().filter(|file| file.ends_with("manifest.json")).count();
+        assert_eq!(manifests, 2, "the safety backup is there: {:?}", folder.files());
+        assert_eq!(verify(&url), 0, "{}", installed.name);
+    }
+}
+
+#[test]
+fn a_scan_that_never_ends_is_given_up() {
+    // The cursor never comes to 0, and no key comes.
+    let server = readable().on("SCAN", [Act::send("*2\r\n$1\r\n7\r\n*0\r\n")]).start();
+    let folder = Folder::new();
+    let run = backup(&server.url(), &folder.text(), &["--json", "--timeout", "300ms", "--source", "scan"]).run();
+    assert_eq!(failure(&run), (2, "scan_endless".to_owned()), "{}", run.everything());
+    assert!(run.text().contains("no key for 3.0 s"), "{}", run.text());
+    assert_eq!(folder.files(), Vec::<String>::new());
+
+    // It names many times as many keys as there are.
+    let keys: String = (0..100_100).map(|index| format!("$6\r\n{index:06}\r\n")).collect();
+    let page = format!("*2\r\n$1\r\n7\r\n*100100\r\n{keys}");
+    let server = readable().on("SCAN", [Act::send(page)]).on("DBSIZE", [Act::send(":10\r\n")]).start();
+    let run = backup(&server.url(), &folder.text(), &["--json", "--source", "scan"]).run();
+    assert_eq!(failure(&run), (2, "scan_endless".to_owned()), "{}", run.everything());
+    assert!(run.text().contains("`DBSIZE` says 10"), "{}", run.text());
+    assert_eq!(folder.files(), Vec::<String>::new());
+}
