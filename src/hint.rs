@@ -188,7 +188,9 @@ fn of_one(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
         return Some(Meaning::new(other.code()).hint(hint));
     }
     if let Some(ScanError::Endless { .. }) = error.downcast_ref::<ScanError>() {
-        return Some(Meaning::new("scan_endless").hint("what answers is no Redis, or a proxy that does not keep cursors apart"));
+        return Some(
+            Meaning::new("scan_endless").hint("what answers is no Redis, or a proxy that does not keep cursors apart"),
+        );
     }
     if let Some(capture) = error.downcast_ref::<CaptureError>() {
         return Some(Meaning::new(if matches!(capture, CaptureError::Interrupted) {

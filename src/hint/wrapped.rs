@@ -61,10 +61,9 @@ fn step<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static
         return match error {
             ScanError::Connect(error) => Some(error),
             ScanError::Command(error) => Some(error),
-            ScanError::OtherServer
-            | ScanError::Payload { .. }
-            | ScanError::Damaged(_)
-            | ScanError::Endless { .. } => None,
+            ScanError::OtherServer | ScanError::Payload { .. } | ScanError::Damaged(_) | ScanError::Endless { .. } => {
+                None
+            }
         };
     }
     of_restore(error).or_else(|| of_verify(error))

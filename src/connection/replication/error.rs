@@ -180,8 +180,19 @@ pub(super) fn failure(command: &str, error: &ServerError) -> ReplicationFault {
 fn is_of_the_moment(error: &ServerError) -> bool {
     const CODES: &[&str] = &["BUSY", "TRYAGAIN", "CLUSTERDOWN", "OOM", "MISCONF", "NOAUTH", "MOVED", "ASK", "INPROG"];
     const WORDS: &[&str] = &[
-        "in progress", "try again", "retry", "later", "temporar", "failover", "failing over", "loading", "starting",
-        "pending output", "out of memory", "number of clients", "fork",
+        "in progress",
+        "try again",
+        "retry",
+        "later",
+        "temporar",
+        "failover",
+        "failing over",
+        "loading",
+        "starting",
+        "pending output",
+        "out of memory",
+        "number of clients",
+        "fork",
     ];
     let text = error.text.to_ascii_lowercase();
     CODES.contains(&error.code.as_str()) || WORDS.iter().any(|words| text.contains(words))

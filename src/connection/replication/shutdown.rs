@@ -96,7 +96,9 @@ async fn look(node: &Node) -> bool {
             let text = match connection.query(&question).await {
                 Ok(redis::Value::BulkString(text)) => text,
                 Ok(redis::Value::VerbatimString { text, .. }) => text.into_bytes(),
-                Err(error) if matches!(error.fault, CommandFault::Disconnected { .. } | CommandFault::Timeout { .. }) => {
+                Err(error)
+                    if matches!(error.fault, CommandFault::Disconnected { .. } | CommandFault::Timeout { .. }) =>
+                {
                     break;
                 }
                 answer => {
