@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::census::{Census, Counter};
 use crate::rdb::visit::{Checksum, Entry, EntryEnd, Interest, Piece, Visit};
-use crate::rdb::{Dialect, DuplicateKeys, Duplicates, ErrorKind, HintMismatch, RdbError, Scanner};
+use crate::rdb::{
+    Dialect, DuplicateKeys, Duplicates, ErrorKind, HintMismatch, Needs, Oddities, Oddity, OddityKind, RdbError, Scanner,
+};
 use crate::repository::manifest::{Structure, StructureState};
 
 /// Aux fields of one file that are kept; a file may hold any number.
@@ -15,6 +17,12 @@ const AUX_LENGTH: usize = 256;
 
 /// Where the version stands in the header.
 const VERSION_AT: u64 = 5;
+
+/// Keys of a file that are compared with each other by [`Inspector::judging`]: this many take 39 MiB.
+const KEYS_COMPARED: u64 = 3 << 20;
+
+/// Members of one value that are compared with each other: this many take 24 MiB.
+const MEMBERS_COMPARED: usize = 2 << 20;
 
 /// Takes the bytes of one RDB, in chunks of any length, and tells in the end what they were.
 pub struct Inspector {
@@ -56,6 +64,10 @@ pub struct Inspected {
     pub hint_mismatch: Option<HintMismatch>,
     /// Keys that stand there twice, if such were looked for.
     pub duplicates: Duplicates,
+    /// What is odd in it though it could be read on, if it was judged ([`Inspector::judging`]).
+    pub oddities: Oddities,
+    /// What a server must have to load it.
+    pub needs: Needs,
 }
 
 /// Name (`redis`, `valkey`) and version of the server that wrote an RDB with these aux fields; the version is empty where they do not
@@ -108,10 +120,18 @@ impl Inspector {
         self
     }
 
+    /// Judges the file as a server does that loads it, and reads on past what is odd: damage inside of a value, too, is an oddity
+    /// and no error, as long as it is known where the value ends. Compares keys, and the members of each value, with each other;
+    /// takes at most 64 MiB.
+    pub fn judging(mut self) -> Self {
+        self.scanner = self.scanner.reading_on(MEMBERS_COMPARED);
+        self.looking_for_duplicates(KEYS_COMPARED)
+    }
+
     fn new(counter: Option<Counter>) -> Self {
         Self {
             scanner: Scanner::new(),
-            notes: Notes { counter, duplicates: None, aux: BTreeMap::new() },
+            notes: Notes { counter, duplicates: None, aux: BTreeMap::new(), oddities: Oddities::default() },
             length: 0,
             not_understood: None,
         }
@@ -156,6 +176,17 @@ impl Inspector {
             .then(|| RdbError::at(VERSION_AT, ErrorKind::UnsupportedVersion(summary.dialect, summary.version)));
         let state = if not_understood.is_some() { StructureState::NotUnderstood } else { StructureState::Verified };
         let duplicates = self.notes.duplicates.map(DuplicateKeys::finish).unwrap_or_default();
+        let mut oddities = self.notes.oddities;
+        if let Some(first) = &duplicates.first {
+            oddities.add(&Oddity {
+                kind: OddityKind::DuplicateKey,
+                what: OddityKind::DuplicateKey.words(),
+                offset: first.value_offset,
+                owner: None,
+                numbers: Some((duplicates.count, 0)),
+            });
+        }
+        oddities.not_compared = duplicates.unchecked + self.scanner.not_compared();
         Ok(Inspected {
             dialect: summary.dialect,
             rdb_version: summary.version,
@@ -171,6 +202,8 @@ impl Inspector {
             first_empty_key: summary.first_empty_key,
             hint_mismatch: summary.first_hint_mismatch,
             duplicates,
+            oddities,
+            needs: self.scanner.needs().clone(),
         })
     }
 
@@ -193,6 +226,8 @@ impl Inspector {
             first_empty_key: None,
             hint_mismatch: None,
             duplicates: Duplicates::default(),
+            oddities: self.notes.oddities,
+            needs: self.scanner.needs().clone(),
         })
     }
 }
@@ -202,6 +237,7 @@ struct Notes {
     counter: Option<Counter>,
     duplicates: Option<DuplicateKeys>,
     aux: BTreeMap<String, String>,
+    oddities: Oddities,
 }
 
 impl Visit for Notes {
@@ -261,6 +297,13 @@ impl Visit for Notes {
     fn long_field(&mut self, hash: u128) {
         if let Some(counter) = &mut self.counter {
             counter.long_field(hash);
+        }
+    }
+
+    fn oddity(&mut self, oddity: &Oddity<'_>) {
+        self.oddities.add(oddity);
+        if let Some(counter) = &mut self.counter {
+            counter.oddity(oddity);
         }
     }
 

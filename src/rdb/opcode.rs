@@ -135,6 +135,23 @@ impl ValueType {
     /// GCRA (Redis 8.10).
     pub const GCRA: Self = Self(33);
 
+    /// The version of the format in which Redis began to write it; 0 for a number that Redis has not.
+    pub const fn first_version(self) -> u32 {
+        match self.0 {
+            0..=4 | 9..=13 => 1,
+            5..=7 => 8,
+            14 => 7,
+            15 => 9,
+            16..=19 => 10,
+            20 | 21 => 11,
+            22..=25 => 12,
+            26 => 13,
+            27..=29 => 14,
+            30..=33 => 15,
+            _ => 0,
+        }
+    }
+
     /// What users see, `None` for a number that this version of the dialect does not have or whose layout we do not
     /// know (type 6, Valkey's path hash).
     ///

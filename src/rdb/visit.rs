@@ -4,6 +4,7 @@
 //! Visitors are infallible: one that cannot go on (a full queue, a broken socket) remembers why and says so in
 //! [`Visit::stopped`], and whoever pushes bytes asks there.
 
+use super::oddity::Oddity;
 use super::opcode::{Dialect, ValueType};
 
 /// A visitor of an RDB. Every method does nothing by default.
@@ -40,6 +41,9 @@ pub trait Visit {
     /// that stands in the file once for many elements: to hash it again with each would take time that the file's length
     /// does not bound.
     fn long_field(&mut self, _hash: u128) {}
+    /// Something odd that is read on past: in the value under way (told before its [`Visit::entry_end`], its pieces may be
+    /// incomplete), or in the file. Only from a scanner that reads on, see [`super::Scanner::reading_on`].
+    fn oddity(&mut self, _oddity: &Oddity<'_>) {}
     /// The key is complete.
     fn entry_end(&mut self, _end: &EntryEnd) {}
     /// The end of the file: opcode 255 and what follows it.
@@ -92,6 +96,9 @@ impl<V: Visit + ?Sized> Visit for &mut V {
     }
     fn long_field(&mut self, hash: u128) {
         (**self).long_field(hash);
+    }
+    fn oddity(&mut self, oddity: &Oddity<'_>) {
+        (**self).oddity(oddity);
     }
     fn entry_end(&mut self, end: &EntryEnd) {
         (**self).entry_end(end);

@@ -16,7 +16,7 @@ use super::crc64::{Crc64, crc64};
 use super::cursor::Cursor;
 use super::error::{ErrorKind, RdbError, Stop};
 use super::opcode::{Dialect, KEY_META_OR_SLOT_IMPORT, ValueType};
-use super::value::{Opcodes, Reader, Teller, Tools};
+use super::value::{Compared, Opcodes, Reader, Teller, Tools, Whose};
 use super::visit::Visit;
 
 pub use target::Target;
@@ -125,9 +125,10 @@ fn metadata_length(bytes: &[u8]) -> Result<usize, Stop> {
     if classes > 7 {
         return Err(Stop::corrupt(1, "a key with more than seven classes of metadata"));
     }
+    let mut quiet = Teller { visit: &mut (), pieces: false, whose: Whose::Strict };
     for _ in 0..classes {
         cursor.array::<4>()?;
-        Opcodes::default().run(&mut cursor, &mut tools, &mut Teller { visit: &mut (), pieces: false })?;
+        Opcodes::default().run(&mut cursor, &mut tools, &mut quiet)?;
     }
     Ok(bytes.len() - cursor.available())
 }
@@ -145,12 +146,44 @@ pub fn decode_value<V: Visit>(
     body: &[u8],
     visit: &mut V,
 ) -> Result<u64, RdbError> {
+    decode(value_type, dialect, version, body, visit, Whose::Strict, Tools::new(PIECE_LIMIT))
+}
+
+/// So many members of one value are compared with each other.
+const MEMBERS_COMPARED: usize = 4 << 20;
+
+/// The same, reading on past what is odd: that is told by [`Visit::oddity`], without an owner. Members are compared with each
+/// other, up to 4 million.
+///
+/// # Errors
+/// As [`decode_value`], but not for damage inside of the value that leaves its end known.
+pub fn judge_value<V: Visit>(
+    value_type: ValueType,
+    dialect: Dialect,
+    version: u32,
+    body: &[u8],
+    visit: &mut V,
+) -> Result<u64, RdbError> {
+    let mut tools = Tools::new(PIECE_LIMIT);
+    tools.compared = Some(Box::new(Compared::new(MEMBERS_COMPARED)));
+    decode(value_type, dialect, version, body, visit, Whose::Told(None), tools)
+}
+
+fn decode<V: Visit>(
+    value_type: ValueType,
+    dialect: Dialect,
+    version: u32,
+    body: &[u8],
+    visit: &mut V,
+    whose: Whose<'_>,
+    mut tools: Tools,
+) -> Result<u64, RdbError> {
     let unstopped = |stop| unstopped(stop, body.len());
     let unknown = || RdbError::at(0, ErrorKind::UnknownType(value_type.0));
     let kind = value_type.kind(dialect, version).ok_or_else(unknown)?;
     let mut reader = Reader::new(value_type, kind, dialect, true);
     let mut cursor = Cursor::new(body, 0);
-    reader.run(&mut cursor, &mut Tools::new(PIECE_LIMIT), visit).map_err(unstopped)?;
+    reader.run(&mut cursor, &mut tools, visit, whose).map_err(unstopped)?;
     if cursor.available() > 0 {
         return Err(RdbError::at(cursor.offset(), ErrorKind::Corrupt("bytes behind the value")));
     }

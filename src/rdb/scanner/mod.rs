@@ -10,9 +10,11 @@ mod summary;
 
 use super::cursor::Cursor;
 use super::error::{ErrorKind, RdbError, Stop};
-use super::opcode::Dialect;
+use super::needs::Needs;
+use super::oddity::{Libraries, NAME_KEPT, Owner};
+use super::opcode::{Dialect, ValueType};
 use super::tail::Tail;
-use super::value::{Opcodes, Reader, Template, Tools};
+use super::value::{Compared, Opcodes, Reader, Template, Tools, Whose};
 use super::visit::{Checksum, EntryEnd, Visit};
 
 pub use summary::{HintMismatch, Summary};
@@ -48,6 +50,37 @@ pub struct Scanner {
     trailing_start: Vec<u8>,
     end: Option<(u64, Checksum)>,
     failed: Option<RdbError>,
+    whose: Key,
+}
+
+/// The key whose value is under way, as far as it is named with what is odd.
+#[derive(Debug)]
+struct Key {
+    /// Off: the scanner stops at what is damaged.
+    is_told: bool,
+    database: u64,
+    name: Vec<u8>,
+    length: u64,
+    value_type: ValueType,
+    libraries: Libraries,
+}
+
+impl Key {
+    fn whose(&self) -> Whose<'_> {
+        if !self.is_told {
+            return Whose::Strict;
+        }
+        let (database, value_type) = (self.database, self.value_type);
+        Whose::Told(Some(Owner { database, key: &self.name, key_length: self.length, value_type }))
+    }
+
+    #[inline]
+    fn begin(&mut self, database: u64, key: &[u8]) {
+        self.database = database;
+        self.length = key.len() as u64;
+        self.name.clear();
+        self.name.extend_from_slice(&key[..key.len().min(NAME_KEPT)]);
+    }
 }
 
 #[derive(Debug)]
@@ -133,7 +166,33 @@ impl Scanner {
             trailing_start: Vec::new(),
             end: None,
             failed: None,
+            whose: Key {
+                is_told: false,
+                database: 0,
+                name: Vec::new(),
+                length: 0,
+                value_type: ValueType(u8::MAX),
+                libraries: Libraries::default(),
+            },
         }
+    }
+
+    /// Reads on past what is odd, damage inside of a value included, as long as it is known where the value ends: that is told by
+    /// [`Visit::oddity`]. Compares members of one value with each other, so many at most: they take twelve bytes each.
+    pub fn reading_on(mut self, members: usize) -> Self {
+        self.whose.is_told = true;
+        self.tools.compared = Some(Box::new(Compared::new(members)));
+        self
+    }
+
+    /// What a server must have to load the file, as far as it was read.
+    pub fn needs(&self) -> &Needs {
+        &self.tools.needs
+    }
+
+    /// Members of values that were not compared with each other, since there are too many in one value.
+    pub fn not_compared(&self) -> u64 {
+        self.tools.compared.as_ref().map_or(0, |compared| compared.not_compared())
     }
 
     /// Parses the next bytes of the file. Bytes behind its end are counted, see [`Scanner::trailing_in_last_push`].
@@ -328,7 +387,7 @@ impl Scanner {
             match &mut self.state {
                 State::Opcode => self.opcode(cursor, window, visit)?,
                 State::Value { reader, offset, vanishes } => {
-                    reader.run(cursor, &mut self.tools, visit)?;
+                    reader.run(cursor, &mut self.tools, visit, self.whose.whose())?;
                     let (n_elements, offset, vanishes) = (reader.n_elements(), *offset, *vanishes);
                     self.end_value(n_elements, offset, vanishes, cursor, window, visit)?;
                     self.state = State::Opcode;
@@ -355,7 +414,7 @@ impl Scanner {
         let offset = cursor.offset();
         // The key has been told.
         cursor.commit();
-        if let Err(stop) = reader.run(cursor, &mut self.tools, visit) {
+        if let Err(stop) = reader.run(cursor, &mut self.tools, visit, self.whose.whose()) {
             self.state = State::Value { reader, offset, vanishes };
             return Err(stop);
         }

@@ -3,9 +3,10 @@
 use super::{Raw, Scanner, State, Window};
 use crate::rdb::cursor::Cursor;
 use crate::rdb::error::{ErrorKind, RdbError, Stop};
+use crate::rdb::oddity::{Oddity, OddityKind};
 use crate::rdb::opcode::{self, Dialect, ValueType};
 use crate::rdb::tail;
-use crate::rdb::value::{Opcodes, Reader, Teller, Template};
+use crate::rdb::value::{Opcodes, Reader, Teller, Template, Whose};
 use crate::rdb::visit::{Checksum, Entry, Visit};
 
 /// Versions from this one on have a checksum.
@@ -34,6 +35,7 @@ impl Scanner {
             return Err(Stop::fault(offset, ErrorKind::UnsupportedVersion(self.dialect, version)));
         }
         self.version = version;
+        self.tools.needs.header(self.dialect, version);
         visit.header(self.dialect, version);
         self.state = State::Opcode;
         Ok(())
@@ -84,8 +86,20 @@ impl Scanner {
             value_offset,
         });
         self.tally.key(attributes.expire_ms.is_some());
+        let is_negative = attributes.expire_ms.is_some_and(i64::is_negative);
+        if value_type != self.whose.value_type {
+            self.whose.value_type = value_type;
+            self.tools.needs.value_type(value_type);
+        }
+        if self.whose.is_told && (value_type != ValueType::STRING || is_negative) {
+            self.whose.begin(attributes.database, key);
+        }
         (attributes.expire_ms, attributes.idle_seconds, attributes.frequency) = (None, None, None);
         attributes.has_meta = false;
+        if is_negative && let Whose::Told(owner) = self.whose.whose() {
+            let kind = OddityKind::NegativeExpiry;
+            visit.oddity(&Oddity { kind, what: kind.words(), offset: value_offset, owner, numbers: None });
+        }
         if interest.raw {
             self.raw = Raw::Visitor(value_offset);
         }
@@ -117,26 +131,45 @@ impl Scanner {
                 let index = cursor.length()?;
                 self.tally.database_end(self.attributes.database);
                 self.attributes.database = index;
+                self.tools.needs.database(index);
                 visit.database(index);
             }
             opcode::RESIZE_DB => {
                 let (keys, expires) = (cursor.length()?, cursor.length()?);
                 self.tally.hint(keys, expires);
                 visit.resize_hint(keys, expires);
+                if keys.max(expires) >= HUGE {
+                    self.odd(OddityKind::HugeHint, OddityKind::HugeHint.words(), at, Some((keys, expires)), visit);
+                }
             }
             opcode::SLOT_INFO => {
                 let (slot, keys, expires) = (cursor.length()?, cursor.length()?, cursor.length()?);
                 visit.slot_info(slot, keys, expires);
+                if slot >= SLOTS || keys.max(expires) >= HUGE {
+                    self.odd(OddityKind::SlotHint, OddityKind::SlotHint.words(), at, Some((slot, keys)), visit);
+                }
             }
             opcode::AUX => {
                 let name = cursor.string(&mut self.tools.first, limit)?;
                 let value = cursor.string(&mut self.tools.second, limit)?;
                 visit.aux(name, value);
+                if let Some(kind) = odd_aux(name, value) {
+                    self.odd(kind, kind.words(), at, None, visit);
+                }
             }
-            opcode::FUNCTION => visit.function(cursor.string(&mut self.tools.first, limit)?),
-            opcode::FUNCTION_PRE_GA => self.old_function(cursor, visit)?,
+            opcode::FUNCTION => {
+                let source = cursor.string(&mut self.tools.first, limit)?;
+                visit.function(source);
+                let judged = self.whose.libraries.judge(source);
+                self.function_end(judged, at, visit);
+            }
+            opcode::FUNCTION_PRE_GA => {
+                self.old_function(cursor, visit)?;
+                self.function_end(Some((OddityKind::OldFunction, OddityKind::OldFunction.words())), at, visit);
+            }
             opcode::MODULE_AUX => {
                 let module = cursor.length()?;
+                self.tools.needs.module(module);
                 let opcode_at = cursor.offset();
                 let (number, when) = (cursor.length()?, cursor.length()?);
                 if number != 2 {
@@ -157,6 +190,30 @@ impl Scanner {
             _ => return self.template_or_update(number, at, cursor),
         }
         Ok(())
+    }
+
+    /// Tells what is odd in the file, not in a value.
+    #[cold]
+    fn odd<V: Visit>(
+        &mut self,
+        kind: OddityKind,
+        what: &'static str,
+        offset: u64,
+        numbers: Option<(u64, u64)>,
+        visit: &mut V,
+    ) {
+        if self.whose.is_told {
+            visit.oddity(&Oddity { kind, what, offset, owner: None, numbers });
+        }
+    }
+
+    /// A library was read: counts it, and tells what is odd.
+    fn function_end<V: Visit>(&mut self, judged: Option<(OddityKind, &'static str)>, at: u64, visit: &mut V) {
+        self.tools.needs.functions += 1;
+        if let Some((kind, what)) = judged {
+            self.odd(kind, what, at, None, visit);
+        }
+        self.odd(OddityKind::FunctionNotRun, OddityKind::FunctionNotRun.words(), at, None, visit);
     }
 
     /// A function library of the release candidates becomes one of today, as Redis 7.0 did it.
@@ -216,7 +273,7 @@ impl Scanner {
         visit: &mut V,
     ) -> Result<(), Stop> {
         let at = cursor.offset();
-        let quiet = &mut Teller { visit: &mut (), pieces: false };
+        let quiet = &mut Teller { visit: &mut (), pieces: false, whose: Whose::Strict };
         match &mut self.state {
             State::ModuleAux { module, when, opcodes } => {
                 opcodes.run(cursor, &mut self.tools, quiet)?;
@@ -295,6 +352,29 @@ impl Scanner {
             && self.version >= 81
             && matches!(kind, ErrorKind::UnknownType(23) | ErrorKind::UnknownOpcode(opcode::TEMPLATE_OR_UPDATE));
         Stop::Fault(Box::new(error))
+    }
+}
+
+/// Slots of a cluster.
+const SLOTS: u64 = 16384;
+/// Hints from here on may be allocated, and are no numbers of keys.
+const HUGE: u64 = 1 << 31;
+
+/// What is odd about an aux field.
+fn odd_aux(name: &[u8], value: &[u8]) -> Option<OddityKind> {
+    match name {
+        _ if name.eq_ignore_ascii_case(b"lua") => Some(OddityKind::LuaScript),
+        // `slot,keys,expires` and, from Valkey 9 on, a fourth number.
+        _ if name.eq_ignore_ascii_case(b"slot-info") => {
+            let text = std::str::from_utf8(value).unwrap_or_default();
+            let numbers: Vec<Option<u64>> = text.split(',').map(|number| number.parse().ok()).collect();
+            let is_right = matches!(numbers[..], [Some(slot), Some(keys), Some(expires), ..]
+                if slot < SLOTS && keys < HUGE && expires < HUGE)
+                && numbers.iter().all(|number| number.is_some_and(|number| number < HUGE))
+                && numbers.len() <= 4;
+            (!is_right).then_some(OddityKind::SlotInfoAux)
+        }
+        _ => None,
     }
 }
 

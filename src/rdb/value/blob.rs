@@ -4,13 +4,16 @@ use super::element::{self, Bad, Element, bad};
 use super::elements::LATEST_EXPIRY;
 use super::intset;
 use super::listpack::Listpack;
+use super::members::Members;
+use super::order::{ExpiryOrder, ScoreOrder};
 use super::ziplist::Ziplist;
 use super::zipmap::Zipmap;
 use super::{Teller, Tools};
 use crate::rdb::cursor::{Cursor, Scratch, StringForm, within};
 use crate::rdb::error::Stop;
 use crate::rdb::lzf;
-use crate::rdb::text::IntegerText;
+use crate::rdb::oddity::OddityKind;
+use crate::rdb::text::{IntegerText, ScoreText};
 use crate::rdb::visit::{Piece, Visit};
 
 /// A packed value.
@@ -32,20 +35,30 @@ pub(super) enum Blob {
 
 /// A blob and where it stands in the file.
 pub(super) struct Packed<'a> {
-    pub(super) bytes: &'a [u8],
+    bytes: Result<&'a [u8], &'static str>,
     at: u64,
     plain: bool,
 }
 
-impl Packed<'_> {
+impl<'a> Packed<'a> {
+    /// Its bytes; an error if it is a string that is no blob, or does not expand.
+    pub(super) fn bytes(&self) -> Result<&'a [u8], Bad> {
+        self.bytes.map_err(|what| Bad { at: 0, what })
+    }
+
     /// Where it begins in the file.
     pub(super) fn start(&self) -> u64 {
         self.at
     }
 
-    /// The place in the file of what is wrong: of the byte itself, unless the blob was compressed.
+    /// The place in the file of a byte of the blob, unless it was compressed: then where it begins.
+    pub(super) fn place(&self, at: usize) -> u64 {
+        if self.plain { self.at + at as u64 } else { self.at }
+    }
+
+    /// What is wrong, and where in the file.
     pub(super) fn fault(&self, bad: Bad) -> Stop {
-        Stop::corrupt(if self.plain { self.at + bad.at as u64 } else { self.at }, bad.what)
+        Stop::corrupt(self.place(bad.at), bad.what)
     }
 }
 
@@ -74,16 +87,14 @@ pub(super) fn packed<'s, 'a: 's>(
                 }
                 within(limit, n, at)?;
             }
-            Ok(Packed { bytes: cursor.take(n)?, at: start, plain: true })
+            Ok(Packed { bytes: Ok(cursor.take(n)?), at: start, plain: true })
         }
         StringForm::Lzf { compressed, expanded } => {
             within(limit, expanded, at)?;
             let input = cursor.take(compressed)?;
-            let bytes =
-                lzf::expand(input, expanded as usize, &mut scratch.0).map_err(|what| Stop::corrupt(at, what))?;
-            Ok(Packed { bytes, at, plain: false })
+            Ok(Packed { bytes: lzf::expand(input, expanded as usize, &mut scratch.0), at, plain: false })
         }
-        StringForm::Integer(_) => Err(Stop::corrupt(at, "a number where a packed value belongs")),
+        StringForm::Integer(_) => Ok(Packed { bytes: Err("a number where a packed value belongs"), at, plain: false }),
     }
 }
 
@@ -123,118 +134,243 @@ impl Blob {
         teller: &mut Teller<'_, V>,
         n_elements: &mut u64,
     ) -> Result<(), Stop> {
+        let mut wrong_earliest = None;
         if self == Self::HashListpackExpiryMinimum {
             let at = cursor.offset();
-            if !(0..=LATEST_EXPIRY).contains(&cursor.i64_le()?) {
-                return Err(Stop::corrupt(at, "earliest expiry of a hash out of range"));
-            }
+            let earliest = cursor.i64_le()?;
+            // Told once the value is there whole.
+            wrong_earliest = (!(0..=LATEST_EXPIRY).contains(&earliest)).then_some(at);
         }
-        let sized = !matches!(self, Self::Zipmap | Self::Intset);
+        let sized = !matches!(self, Self::Zipmap | Self::Intset) && !teller.reads_on();
+        if let Some(at) = wrong_earliest.filter(|_| !teller.reads_on()) {
+            return Err(Stop::corrupt(at, EARLIEST));
+        }
         let packed = packed(cursor, &mut tools.first, tools.limit, sized)?;
-        *n_elements = self.decode(packed.bytes, teller).map_err(|bad| packed.fault(bad))?;
+        if let Some(at) = wrong_earliest {
+            teller.odd_as(OddityKind::FieldExpiryRange, EARLIEST, at, None)?;
+        }
+        let mut members = tools.compared.as_mut().map(|compared| &mut compared.members);
+        if let Some(members) = &mut members {
+            members.begin();
+        }
+        let mut notes = Notes { members, worst: None };
+        let decoded = packed.bytes().and_then(|blob| self.decode(blob, n_elements, teller, &mut notes));
+        let twice = notes.members.map_or(0, Members::finish);
+        if twice > 0 {
+            teller.odd(OddityKind::DuplicateMember, packed.start(), Some((twice, 0)))?;
+        }
+        if let Some((kind, at)) = notes.worst {
+            teller.odd(kind, packed.place(at), None)?;
+        }
+        if let Err(bad) = decoded {
+            teller.odd_as(OddityKind::UnreadableValue, bad.what, packed.place(bad.at), None)?;
+            // It is no empty value.
+            *n_elements = (*n_elements).max(1);
+        }
         cursor.commit();
         Ok(())
     }
 
-    fn decode<V: Visit>(self, blob: &[u8], teller: &mut Teller<'_, V>) -> Result<u64, Bad> {
+    fn decode<V: Visit>(
+        self,
+        blob: &[u8],
+        n: &mut u64,
+        teller: &mut Teller<'_, V>,
+        notes: &mut Notes<'_>,
+    ) -> Result<(), Bad> {
         match self {
-            Self::Zipmap => zipmap(blob, teller),
-            Self::Intset => intset::walk(blob, |value| {
-                teller.tell(Piece::SetMember(Element::Integer(value).text(&mut [0; 20])));
-            }),
-            Self::ListZiplist => ziplist(blob, teller),
-            Self::ZsetZiplist => scores(Ziplist::new(blob)?, teller),
-            Self::HashZiplist => fields(Ziplist::new(blob)?, teller),
-            Self::HashListpack => fields(Listpack::new(blob)?, teller),
-            Self::ZsetListpack => scores(Listpack::new(blob)?, teller),
-            Self::SetListpack => singles(Listpack::new(blob)?, teller, |text| Piece::SetMember(text)),
-            Self::HashListpackExpiry | Self::HashListpackExpiryMinimum => {
-                fields_with_expiry(Listpack::new(blob)?, teller)
+            Self::Zipmap => zipmap(blob, n, teller, notes),
+            Self::Intset => {
+                let walked = intset::walk(blob, |value| {
+                    notes.member(Element::Integer(value));
+                    teller.tell(Piece::SetMember(Element::Integer(value).text(&mut [0; 20])));
+                })?;
+                *n = walked.count;
+                match walked.unsorted {
+                    _ if walked.count == 0 => notes.note(OddityKind::EmptyIntset, 4),
+                    Some(at) => notes.note(OddityKind::UnsortedIntset, at),
+                    None => {}
+                }
+                Ok(())
             }
+            Self::ListZiplist => ziplist(blob, n, teller),
+            Self::ZsetZiplist => scores(Ziplist::new(blob)?, n, teller, notes),
+            Self::HashZiplist => fields(Ziplist::new(blob)?, n, teller, notes),
+            Self::HashListpack => fields(Listpack::new(blob)?, n, teller, notes),
+            Self::ZsetListpack => scores(Listpack::new(blob)?, n, teller, notes),
+            Self::SetListpack => singles(Listpack::new(blob)?, n, teller, notes, |text| Piece::SetMember(text)),
+            Self::HashListpackExpiry | Self::HashListpackExpiryMinimum => {
+                fields_with_expiry(Listpack::new(blob)?, n, teller, notes)
+            }
+        }
+    }
+}
+
+const EARLIEST: &str = "earliest expiry of a hash out of range";
+
+/// What is noted of a blob while it is walked.
+struct Notes<'m> {
+    members: Option<&'m mut Members>,
+    /// The worst that is odd, by the order of the kinds, and its first byte.
+    worst: Option<(OddityKind, usize)>,
+}
+
+impl Notes<'_> {
+    /// Lists may hold an element as often as they like.
+    fn of_list() -> Self {
+        Self { members: None, worst: None }
+    }
+
+    #[inline]
+    fn member(&mut self, element: Element<'_>) {
+        if let Some(members) = &mut self.members {
+            members.add_element(element);
+        }
+    }
+
+    #[cold]
+    fn note(&mut self, kind: OddityKind, at: usize) {
+        if self.worst.is_none_or(|(worst, _)| kind < worst) {
+            self.worst = Some((kind, at));
         }
     }
 }
 
 /// Elements of a list in a ziplist.
-pub(super) fn ziplist<V: Visit>(blob: &[u8], teller: &mut Teller<'_, V>) -> Result<u64, Bad> {
-    singles(Ziplist::new(blob)?, teller, |text| Piece::ListElement(text))
+pub(super) fn ziplist<V: Visit>(blob: &[u8], n: &mut u64, teller: &mut Teller<'_, V>) -> Result<(), Bad> {
+    singles(Ziplist::new(blob)?, n, teller, &mut Notes::of_list(), |text| Piece::ListElement(text))
 }
 
 /// Elements of a list in a listpack.
-pub(super) fn listpack<V: Visit>(blob: &[u8], teller: &mut Teller<'_, V>) -> Result<u64, Bad> {
-    singles(Listpack::new(blob)?, teller, |text| Piece::ListElement(text))
+pub(super) fn listpack<V: Visit>(blob: &[u8], n: &mut u64, teller: &mut Teller<'_, V>) -> Result<(), Bad> {
+    singles(Listpack::new(blob)?, n, teller, &mut Notes::of_list(), |text| Piece::ListElement(text))
 }
 
-fn zipmap<V: Visit>(blob: &[u8], teller: &mut Teller<'_, V>) -> Result<u64, Bad> {
-    let (mut zipmap, mut n) = (Zipmap::new(blob)?, 0);
+fn zipmap<V: Visit>(blob: &[u8], n: &mut u64, teller: &mut Teller<'_, V>, notes: &mut Notes<'_>) -> Result<(), Bad> {
+    let mut zipmap = Zipmap::new(blob)?;
     while let Some((field, value)) = zipmap.next()? {
+        notes.member(Element::Bytes(field));
         teller.tell(Piece::HashField { field, value, expire_ms: None });
-        n += 1;
+        *n += 1;
     }
-    Ok(n)
+    Ok(())
 }
 
 fn singles<'a, V: Visit>(
     mut walk: impl Walk<'a>,
+    n: &mut u64,
     teller: &mut Teller<'_, V>,
+    notes: &mut Notes<'_>,
     piece: impl for<'p> Fn(&'p [u8]) -> Piece<'p>,
-) -> Result<u64, Bad> {
-    let mut n = 0;
+) -> Result<(), Bad> {
     while let Some(element) = walk.next()? {
+        notes.member(element);
         if teller.pieces {
             teller.visit.piece(piece(element.text(&mut [0; 20])));
         }
-        n += 1;
+        *n += 1;
     }
-    Ok(n)
+    Ok(())
 }
 
 const ODD: &str = "an element without its partner";
 
-fn fields<'a, V: Visit>(mut walk: impl Walk<'a>, teller: &mut Teller<'_, V>) -> Result<u64, Bad> {
-    let mut n = 0;
+fn fields<'a, V: Visit>(
+    mut walk: impl Walk<'a>,
+    n: &mut u64,
+    teller: &mut Teller<'_, V>,
+    notes: &mut Notes<'_>,
+) -> Result<(), Bad> {
     let (mut left, mut right): (IntegerText, IntegerText) = ([0; 20], [0; 20]);
     while let Some(field) = walk.next()? {
         let Some(value) = walk.next()? else { return bad(walk.position(), ODD) };
+        notes.member(field);
         if teller.pieces {
             let (field, value) = (field.text(&mut left), value.text(&mut right));
             teller.visit.piece(Piece::HashField { field, value, expire_ms: None });
         }
-        n += 1;
+        *n += 1;
     }
-    Ok(n)
+    Ok(())
 }
 
-fn scores<'a, V: Visit>(mut walk: impl Walk<'a>, teller: &mut Teller<'_, V>) -> Result<u64, Bad> {
-    let mut n = 0;
+fn scores<'a, V: Visit>(
+    mut walk: impl Walk<'a>,
+    n: &mut u64,
+    teller: &mut Teller<'_, V>,
+    notes: &mut Notes<'_>,
+) -> Result<(), Bad> {
+    let mut order = ScoreOrder::default();
     while let Some(member) = walk.next()? {
         let at = walk.position();
         let Some(score) = walk.next()? else { return bad(at, ODD) };
-        let Some(score) = score.score() else { return bad(at, "a score that is not a number") };
+        let score = match score.score() {
+            ScoreText::Plain(score) => score,
+            odd if !teller.reads_on() => {
+                return bad(at, if odd.is_number() { "a score in an odd form" } else { NOT_A_NUMBER });
+            }
+            ScoreText::Odd(score) => {
+                notes.note(OddityKind::OddScoreText, at);
+                score
+            }
+            // Servers read it with `strtod`, which calls it zero.
+            ScoreText::Unreadable => {
+                notes.note(OddityKind::OddScoreText, at);
+                0.0
+            }
+            ScoreText::NotANumber => {
+                notes.note(OddityKind::ScoreNotANumber, at);
+                *n += 1;
+                continue;
+            }
+        };
+        notes.member(member);
+        if !order.follows(score, member) {
+            notes.note(OddityKind::UnsortedZset, at);
+        }
         if teller.pieces {
             teller.visit.piece(Piece::ZsetMember { member: member.text(&mut [0; 20]), score });
         }
-        n += 1;
+        *n += 1;
     }
-    Ok(n)
+    Ok(())
 }
 
-fn fields_with_expiry<'a, V: Visit>(mut walk: impl Walk<'a>, teller: &mut Teller<'_, V>) -> Result<u64, Bad> {
-    let mut n = 0;
+pub(super) const NOT_A_NUMBER: &str = "a score that is not a number";
+
+fn fields_with_expiry<'a, V: Visit>(
+    mut walk: impl Walk<'a>,
+    n: &mut u64,
+    teller: &mut Teller<'_, V>,
+    notes: &mut Notes<'_>,
+) -> Result<(), Bad> {
     let (mut left, mut right): (IntegerText, IntegerText) = ([0; 20], [0; 20]);
+    let mut order = ExpiryOrder::default();
     while let Some(field) = walk.next()? {
         let at = walk.position();
         let (Some(value), Some(expiry)) = (walk.next()?, walk.next()?) else { return bad(at, ODD) };
+        if matches!(expiry, Element::Bytes(_)) {
+            notes.note(OddityKind::FieldExpiryText, at);
+        }
         let expire_ms = match expiry.integer() {
             Some(0) => None,
             Some(expiry) if (1..=LATEST_EXPIRY).contains(&expiry) => Some(expiry),
-            _ => return bad(at, "expiry of a hash field out of range"),
+            _ if !teller.reads_on() => return bad(at, "expiry of a hash field out of range"),
+            expiry => {
+                notes.note(OddityKind::FieldExpiryRange, at);
+                expiry
+            }
         };
+        notes.member(field);
+        order.add(expire_ms, field, value, at);
         if teller.pieces {
             let (field, value) = (field.text(&mut left), value.text(&mut right));
             teller.visit.piece(Piece::HashField { field, value, expire_ms });
         }
-        n += 1;
+        *n += 1;
     }
-    Ok(n)
+    if let Some((kind, at)) = order.broken() {
+        notes.note(kind, at);
+    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! One element of a packed encoding.
 
-use crate::rdb::text::{self, IntegerText};
+use crate::rdb::text::{self, IntegerText, ScoreText};
 
 /// What a ziplist or listpack holds in one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,10 +32,18 @@ impl<'a> Element<'a> {
 
     /// The element as a score.
     #[inline]
-    pub(crate) fn score(self) -> Option<f64> {
+    pub(crate) fn score(self) -> ScoreText {
         match self {
             Self::Bytes(bytes) => text::score(bytes),
-            Self::Integer(value) => Some(value as f64),
+            Self::Integer(value) => ScoreText::Plain(value as f64),
+        }
+    }
+
+    /// Bytes of its text; of a number about as many.
+    pub(crate) fn length(self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Integer(_) => 20,
         }
     }
 

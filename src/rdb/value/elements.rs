@@ -1,10 +1,16 @@
 //! Lists, sets, hashes and sorted sets whose elements stand one by one.
 
+use xxhash_rust::xxh3::Xxh3;
+
+use super::blob::NOT_A_NUMBER;
+use super::members::Members;
 use super::string::Passage;
 use super::{Teller, Tools};
-use crate::rdb::cursor::Cursor;
+use crate::rdb::cursor::{Cursor, StringForm};
 use crate::rdb::error::Stop;
-use crate::rdb::text;
+use crate::rdb::lzf;
+use crate::rdb::oddity::OddityKind;
+use crate::rdb::text::{self, ScoreText};
 use crate::rdb::visit::{Piece, Visit};
 
 /// The latest expiry of a hash field that Redis accepts (`EB_EXPIRE_TIME_MAX`).
@@ -48,7 +54,23 @@ pub(super) struct Elements {
     /// Which part of an element comes next, while they are read without being told.
     part: usize,
     string: Passage,
+    /// Told once the count was read.
+    wrong: Option<(OddityKind, &'static str, u64)>,
+    /// Of a long member that passes in parts and is compared with others.
+    hash: Option<Hashing>,
 }
+
+/// The hash of a member of which a part has passed.
+struct Hashing(Box<Xxh3>);
+
+impl std::fmt::Debug for Hashing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hashing")
+    }
+}
+
+/// What is wrong with a score or an expiry.
+type Wrong = Option<(OddityKind, &'static str)>;
 
 impl Shape {
     const fn parts(self) -> &'static [Part] {
@@ -64,9 +86,29 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// Which part is the name that may stand there only once.
+    fn names(self) -> Option<usize> {
+        match self {
+            Self::List => None,
+            Self::Set | Self::ZsetText | Self::ZsetBinary | Self::Hash | Self::HashExpiryBehind => Some(0),
+            Self::HashExpiryRelative | Self::HashExpiryAbsolute => Some(1),
+        }
+    }
+}
+
 impl Elements {
     pub(super) fn new(shape: Shape) -> Self {
-        Self { shape, counted: false, left: 0, earliest: 0, part: 0, string: Passage::default() }
+        Self {
+            shape,
+            counted: false,
+            left: 0,
+            earliest: 0,
+            part: 0,
+            string: Passage::default(),
+            wrong: None,
+            hash: None,
+        }
     }
 
     pub(super) fn run<V: Visit>(
@@ -81,43 +123,105 @@ impl Elements {
                 let at = cursor.offset();
                 self.earliest = cursor.i64_le()?;
                 if !(0..=LATEST_EXPIRY).contains(&self.earliest) {
-                    return Err(Stop::corrupt(at, "earliest expiry of a hash out of range"));
+                    self.wrong = Some((OddityKind::FieldExpiryRange, "earliest expiry of a hash out of range", at));
                 }
             }
             self.left = cursor.length()?;
             self.counted = true;
             cursor.commit();
+            if let Some(compared) = &mut tools.compared {
+                compared.members.begin();
+            }
+        }
+        if let Some((kind, what, at)) = self.wrong.take() {
+            teller.odd_as(kind, what, at, None)?;
         }
         while self.left > 0 {
             if teller.pieces {
                 self.tell(cursor, tools, teller)?;
                 cursor.commit();
             } else {
-                self.pass(cursor, tools)?;
+                self.pass(cursor, tools, teller)?;
             }
             self.left -= 1;
             *n_elements += 1;
+        }
+        let twice = match &mut tools.compared {
+            Some(compared) if self.shape != Shape::List => compared.members.finish(),
+            _ => 0,
+        };
+        if twice > 0 {
+            teller.odd(OddityKind::DuplicateMember, cursor.offset(), Some((twice, 0)))?;
         }
         Ok(())
     }
 
     /// Reads an element part by part; what was read of it is done with.
     #[inline]
-    fn pass(&mut self, cursor: &mut Cursor<'_>, tools: &mut Tools) -> Result<(), Stop> {
+    fn pass<V: Visit>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        tools: &mut Tools,
+        teller: &mut Teller<'_, V>,
+    ) -> Result<(), Stop> {
         let parts = self.shape.parts();
         while let Some(part) = parts.get(self.part) {
-            match part {
-                Part::String => self.string.run(cursor, &mut tools.first, false, |_| {})?,
-                Part::ScoreText => _ = score_text(cursor)?,
-                Part::ScoreBinary => _ = score_binary(cursor)?,
-                Part::ExpiryRelative => _ = expiry_relative(cursor, self.earliest)?,
-                Part::ExpiryAbsolute => _ = expiry_absolute(cursor)?,
-                Part::ExpiryBehind => _ = expiry_behind(cursor)?,
+            let at = cursor.offset();
+            let wrong = match part {
+                Part::String if tools.compared.is_some() && self.shape.names() == Some(self.part) => {
+                    self.pass_name(cursor, tools)?;
+                    None
+                }
+                Part::String => {
+                    self.string.run(cursor, &mut tools.first, false, |_| {})?;
+                    None
+                }
+                Part::ScoreText => score_text(cursor)?.1,
+                Part::ScoreBinary => score_binary(cursor)?.1,
+                Part::ExpiryRelative => expiry_relative(cursor, self.earliest)?.1,
+                Part::ExpiryAbsolute => expiry_absolute(cursor)?.1,
+                Part::ExpiryBehind => expiry_behind(cursor)?.1,
+            };
+            if let Some((kind, what)) = wrong {
+                teller.odd_as(kind, what, at, None)?;
             }
             cursor.commit();
             self.part += 1;
         }
         self.part = 0;
+        Ok(())
+    }
+
+    /// Reads a member that is compared with the others.
+    #[inline]
+    fn pass_name(&mut self, cursor: &mut Cursor<'_>, tools: &mut Tools) -> Result<(), Stop> {
+        let Some(compared) = &mut tools.compared else { return Ok(()) };
+        let members = &mut compared.members;
+        if self.hash.is_none() {
+            let at = cursor.offset();
+            match cursor.string_form()? {
+                StringForm::Plain(n) if n <= AT_ONCE => {
+                    members.add_text(cursor.take(n)?);
+                    return Ok(());
+                }
+                StringForm::Integer(value) => {
+                    members.add_text(tools.first.integer(value));
+                    return Ok(());
+                }
+                StringForm::Lzf { compressed, expanded } if expanded <= AT_ONCE => {
+                    let input = cursor.take(compressed)?;
+                    let text = lzf::expand(input, expanded as usize, &mut tools.first.0);
+                    members.add_text(text.map_err(|what| Stop::corrupt(at, what))?);
+                    return Ok(());
+                }
+                _ => cursor.rewind(),
+            }
+        }
+        let Hashing(hash) = self.hash.get_or_insert_with(|| Hashing(Box::default()));
+        self.string.run(cursor, &mut tools.first, true, |part| hash.update(part))?;
+        let tag = hash.digest();
+        self.hash = None;
+        members.add(tag);
         Ok(())
     }
 
@@ -129,75 +233,100 @@ impl Elements {
         teller: &mut Teller<'_, V>,
     ) -> Result<(), Stop> {
         let limit = tools.limit;
-        let mut expire_ms = match self.shape {
+        let start = cursor.offset();
+        let (mut expire_ms, mut wrong) = match self.shape {
             Shape::HashExpiryRelative => expiry_relative(cursor, self.earliest)?,
             Shape::HashExpiryAbsolute => expiry_absolute(cursor)?,
-            _ => None,
+            _ => (None, None),
         };
         let first = cursor.string(&mut tools.first, limit)?;
-        teller.tell(match self.shape {
+        let mut wrong_at = start;
+        let piece = match self.shape {
             Shape::List => Piece::ListElement(first),
             Shape::Set => Piece::SetMember(first),
-            Shape::ZsetText => Piece::ZsetMember { member: first, score: score_text(cursor)? },
-            Shape::ZsetBinary => Piece::ZsetMember { member: first, score: score_binary(cursor)? },
+            Shape::ZsetText | Shape::ZsetBinary => {
+                wrong_at = cursor.offset();
+                let score;
+                (score, wrong) =
+                    if self.shape == Shape::ZsetText { score_text(cursor)? } else { score_binary(cursor)? };
+                Piece::ZsetMember { member: first, score }
+            }
             _ => {
                 let value = cursor.string(&mut tools.second, limit)?;
                 if self.shape == Shape::HashExpiryBehind {
-                    expire_ms = expiry_behind(cursor)?;
+                    wrong_at = cursor.offset();
+                    (expire_ms, wrong) = expiry_behind(cursor)?;
                 }
                 Piece::HashField { field: first, value, expire_ms }
             }
-        });
+        };
+        if let Some((kind, what)) = wrong {
+            teller.odd_as(kind, what, wrong_at, None)?;
+        }
+        // A sorted set is never told a score that is none.
+        if !matches!(wrong, Some((OddityKind::ScoreNotANumber | OddityKind::UnreadableScore, _))) {
+            teller.tell(piece);
+        }
+        add(tools.compared.as_mut().map(|compared| &mut compared.members), first);
         Ok(())
     }
 }
 
-fn score_text(cursor: &mut Cursor<'_>) -> Result<f64, Stop> {
-    let at = cursor.offset();
+/// Members up to so many bytes are waited for, to be hashed at once.
+const AT_ONCE: u64 = 4096;
+
+fn add(members: Option<&mut Members>, name: &[u8]) {
+    if let Some(members) = members {
+        members.add_text(name);
+    }
+}
+
+fn score_text(cursor: &mut Cursor<'_>) -> Result<(f64, Wrong), Stop> {
+    let not_a_number = Some((OddityKind::ScoreNotANumber, NOT_A_NUMBER));
     match cursor.byte()? {
-        255 => Ok(f64::NEG_INFINITY),
-        254 => Ok(f64::INFINITY),
-        253 => Err(Stop::corrupt(at, "a score that is not a number")),
-        n => {
-            let text = cursor.take(u64::from(n))?;
-            text::score(text).ok_or_else(|| Stop::corrupt(at, "a score that is not a number"))
-        }
+        255 => Ok((f64::NEG_INFINITY, None)),
+        254 => Ok((f64::INFINITY, None)),
+        253 => Ok((f64::NAN, not_a_number)),
+        n => Ok(match text::score(cursor.take(u64::from(n))?) {
+            ScoreText::Plain(score) => (score, None),
+            ScoreText::Odd(score) => (score, Some((OddityKind::OddScoreText, OddityKind::OddScoreText.words()))),
+            ScoreText::NotANumber => (f64::NAN, not_a_number),
+            ScoreText::Unreadable => (f64::NAN, Some((OddityKind::UnreadableScore, NOT_A_NUMBER))),
+        }),
     }
 }
 
 #[inline]
-fn score_binary(cursor: &mut Cursor<'_>) -> Result<f64, Stop> {
-    let at = cursor.offset();
+fn score_binary(cursor: &mut Cursor<'_>) -> Result<(f64, Wrong), Stop> {
     let score = cursor.f64_le()?;
-    if score.is_nan() { Err(Stop::corrupt(at, "a score that is not a number")) } else { Ok(score) }
+    Ok((score, score.is_nan().then_some((OddityKind::ScoreNotANumber, NOT_A_NUMBER))))
 }
 
-fn expiry_relative(cursor: &mut Cursor<'_>, earliest: i64) -> Result<Option<i64>, Stop> {
-    let at = cursor.offset();
+const RANGE: Wrong = Some((OddityKind::FieldExpiryRange, "expiry of a hash field out of range"));
+
+fn expiry_relative(cursor: &mut Cursor<'_>, earliest: i64) -> Result<(Option<i64>, Wrong), Stop> {
     let relative = cursor.length()?;
     if relative == 0 {
-        return Ok(None);
+        return Ok((None, None));
     }
-    match i64::try_from(relative - 1).ok().and_then(|relative| earliest.checked_add(relative)) {
-        Some(expiry) if expiry <= LATEST_EXPIRY => Ok(Some(expiry)),
-        _ => Err(Stop::corrupt(at, "expiry of a hash field out of range")),
-    }
+    Ok(match i64::try_from(relative - 1).ok().and_then(|relative| earliest.checked_add(relative)) {
+        Some(expiry) if expiry <= LATEST_EXPIRY => (Some(expiry), None),
+        expiry => (expiry, RANGE),
+    })
 }
 
-fn expiry_absolute(cursor: &mut Cursor<'_>) -> Result<Option<i64>, Stop> {
-    let at = cursor.offset();
-    match i64::try_from(cursor.length()?) {
-        Ok(0) => Ok(None),
-        Ok(expiry) if expiry <= LATEST_EXPIRY => Ok(Some(expiry)),
-        _ => Err(Stop::corrupt(at, "expiry of a hash field out of range")),
-    }
+fn expiry_absolute(cursor: &mut Cursor<'_>) -> Result<(Option<i64>, Wrong), Stop> {
+    Ok(match i64::try_from(cursor.length()?) {
+        Ok(0) => (None, None),
+        Ok(expiry) if expiry <= LATEST_EXPIRY => (Some(expiry), None),
+        expiry => (expiry.ok(), RANGE),
+    })
 }
 
-fn expiry_behind(cursor: &mut Cursor<'_>) -> Result<Option<i64>, Stop> {
-    let at = cursor.offset();
-    match cursor.i64_le()? {
-        -1 => Ok(None),
-        expiry if expiry >= 0 => Ok(Some(expiry)),
-        _ => Err(Stop::corrupt(at, "expiry of a hash field out of range")),
-    }
+fn expiry_behind(cursor: &mut Cursor<'_>) -> Result<(Option<i64>, Wrong), Stop> {
+    Ok(match cursor.i64_le()? {
+        -1 => (None, None),
+        expiry if expiry >= 0 => (Some(expiry), None),
+        expiry => (Some(expiry), RANGE),
+    })
 }

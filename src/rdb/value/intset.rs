@@ -2,8 +2,15 @@
 
 use super::element::{Bad, bad};
 
-/// Tells the numbers of an intset after checking its frame and their order.
-pub(crate) fn walk(blob: &[u8], mut tell: impl FnMut(i64)) -> Result<u64, Bad> {
+/// An intset that was walked.
+pub(crate) struct Walked {
+    pub(crate) count: u64,
+    /// The first number that is not greater than the one before it.
+    pub(crate) unsorted: Option<usize>,
+}
+
+/// Tells the numbers of an intset after checking its frame.
+pub(crate) fn walk(blob: &[u8], mut tell: impl FnMut(i64)) -> Result<Walked, Bad> {
     let Some(([w0, w1, w2, w3, c0, c1, c2, c3], numbers)) = blob.split_first_chunk::<8>() else {
         return bad(0, "integer set shorter than its header");
     };
@@ -16,28 +23,22 @@ pub(crate) fn walk(blob: &[u8], mut tell: impl FnMut(i64)) -> Result<u64, Bad> {
         return bad(4, "integer set claims another number of members than there are");
     }
     let mut before = None;
+    let mut unsorted = None;
     let mut next = |at: usize, value: i64| {
         if before.is_some_and(|before| before >= value) {
-            return bad(8 + at, "integer set out of order");
+            unsorted.get_or_insert(8 + at);
         }
         before = Some(value);
         tell(value);
-        Ok(())
     };
     match width {
-        2 => numbers
-            .as_chunks::<2>()
-            .0
-            .iter()
-            .enumerate()
-            .try_for_each(|(i, n)| next(2 * i, i16::from_le_bytes(*n).into())),
-        4 => numbers
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .enumerate()
-            .try_for_each(|(i, n)| next(4 * i, i32::from_le_bytes(*n).into())),
-        _ => numbers.as_chunks::<8>().0.iter().enumerate().try_for_each(|(i, n)| next(8 * i, i64::from_le_bytes(*n))),
-    }?;
-    Ok(count)
+        2 => {
+            numbers.as_chunks::<2>().0.iter().enumerate().for_each(|(i, n)| next(2 * i, i16::from_le_bytes(*n).into()))
+        }
+        4 => {
+            numbers.as_chunks::<4>().0.iter().enumerate().for_each(|(i, n)| next(4 * i, i32::from_le_bytes(*n).into()))
+        }
+        _ => numbers.as_chunks::<8>().0.iter().enumerate().for_each(|(i, n)| next(8 * i, i64::from_le_bytes(*n))),
+    }
+    Ok(Walked { count, unsorted })
 }

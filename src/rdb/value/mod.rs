@@ -10,8 +10,10 @@ mod element;
 mod elements;
 mod intset;
 mod listpack;
+mod members;
 mod module;
 mod nodes;
+mod order;
 mod stream;
 mod stream_node;
 mod string;
@@ -21,8 +23,11 @@ mod zipmap;
 
 use super::cursor::{Cursor, Scratch};
 use super::error::Stop;
+use super::needs::Needs;
+use super::oddity::{Oddity, OddityKind, Owner};
 use super::opcode::{Dialect, Kind, ValueType};
 use super::visit::{Piece, Visit};
+use members::Members;
 
 pub(crate) use elements::LATEST_EXPIRY;
 pub(crate) use module::Opcodes;
@@ -36,11 +41,44 @@ pub(crate) struct Tools {
     pub(crate) templates: Templates,
     /// Most bytes of a piece that is held in memory.
     pub(crate) limit: u64,
+    /// What compares members with each other, if the reader reads on past what is odd.
+    pub(crate) compared: Option<Box<Compared>>,
+    pub(crate) needs: Needs,
+}
+
+/// Names that may stand in one value only once.
+#[derive(Debug, Default)]
+pub(crate) struct Compared {
+    /// Members, fields; pending entries of a group.
+    pub(crate) members: Members,
+    /// Groups of a stream.
+    pub(crate) groups: Members,
+    /// Consumers of a group.
+    pub(crate) consumers: Members,
+}
+
+impl Compared {
+    /// Compares at most so many members of one value.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { members: Members::new(most), groups: Members::new(most / 16), consumers: Members::new(most / 16) }
+    }
+
+    /// What was not compared.
+    pub(crate) fn not_compared(&self) -> u64 {
+        self.members.not_compared() + self.groups.not_compared() + self.consumers.not_compared()
+    }
 }
 
 impl Tools {
     pub(crate) fn new(limit: u64) -> Self {
-        Self { first: Scratch::default(), second: Scratch::default(), templates: Templates::default(), limit }
+        Self {
+            first: Scratch::default(),
+            second: Scratch::default(),
+            templates: Templates::default(),
+            limit,
+            compared: None,
+            needs: Needs::default(),
+        }
     }
 
     /// Gives memory back after a piece of unusual size.
@@ -55,6 +93,16 @@ impl Tools {
 pub(crate) struct Teller<'v, V> {
     pub(crate) visit: &'v mut V,
     pub(crate) pieces: bool,
+    pub(crate) whose: Whose<'v>,
+}
+
+/// Whose value is read, and whether what is odd in it ends the reading.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Whose<'a> {
+    /// The reader stops at what is damaged.
+    Strict,
+    /// It is told, and read on past. A DUMP payload has no owner.
+    Told(Option<Owner<'a>>),
 }
 
 impl<V: Visit> Teller<'_, V> {
@@ -62,6 +110,38 @@ impl<V: Visit> Teller<'_, V> {
     pub(crate) fn tell(&mut self, piece: Piece<'_>) {
         if self.pieces {
             self.visit.piece(piece);
+        }
+    }
+
+    /// True if what is odd is told and read on past.
+    pub(crate) fn reads_on(&self) -> bool {
+        matches!(self.whose, Whose::Told(_))
+    }
+
+    /// Tells what is odd.
+    ///
+    /// # Errors
+    /// `Corrupt`, if it is damage and the reader is a strict one.
+    pub(crate) fn odd(&mut self, kind: OddityKind, offset: u64, numbers: Option<(u64, u64)>) -> Result<(), Stop> {
+        self.odd_as(kind, kind.words(), offset, numbers)
+    }
+
+    /// The same with words of its own.
+    #[cold]
+    pub(crate) fn odd_as(
+        &mut self,
+        kind: OddityKind,
+        what: &'static str,
+        offset: u64,
+        numbers: Option<(u64, u64)>,
+    ) -> Result<(), Stop> {
+        match self.whose {
+            Whose::Strict if kind.is_damage() => Err(Stop::corrupt(offset, what)),
+            Whose::Strict => Ok(()),
+            Whose::Told(owner) => {
+                self.visit.oddity(&Oddity { kind, what, offset, owner, numbers });
+                Ok(())
+            }
         }
     }
 }
@@ -130,8 +210,9 @@ impl Reader {
         cursor: &mut Cursor<'_>,
         tools: &mut Tools,
         visit: &mut V,
+        whose: Whose<'_>,
     ) -> Result<(), Stop> {
-        let teller = &mut Teller { visit, pieces: self.pieces };
+        let teller = &mut Teller { visit, pieces: self.pieces, whose };
         let n = &mut self.n_elements;
         match &mut self.body {
             Body::String(string) => {

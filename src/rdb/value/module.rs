@@ -29,6 +29,7 @@ impl Module {
     ) -> Result<(), Stop> {
         if !self.begun {
             let id = cursor.length()?;
+            tools.needs.module(id);
             teller.tell(Piece::Module(id));
             self.begun = true;
             cursor.commit();

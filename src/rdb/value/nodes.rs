@@ -5,6 +5,7 @@ use super::string::Passage;
 use super::{Teller, Tools};
 use crate::rdb::cursor::Cursor;
 use crate::rdb::error::Stop;
+use crate::rdb::oddity::OddityKind;
 use crate::rdb::visit::{Piece, Visit};
 
 /// Where in the chain we are.
@@ -16,11 +17,13 @@ pub(super) struct Nodes {
     left: u64,
     /// Within a plain element that nobody wants to hear.
     plain: Option<Passage>,
+    /// Where a plain element of no bytes stands.
+    empty: Option<u64>,
 }
 
 impl Nodes {
     pub(super) fn new(contained: bool) -> Self {
-        Self { contained, counted: false, left: 0, plain: None }
+        Self { contained, counted: false, left: 0, plain: None, empty: None }
     }
 
     pub(super) fn run<V: Visit>(
@@ -37,7 +40,13 @@ impl Nodes {
         }
         while self.left > 0 {
             if let Some(plain) = &mut self.plain {
+                let at = cursor.offset();
+                let starts = matches!(plain, Passage::Start);
                 plain.run(cursor, &mut tools.first, false, |_| {})?;
+                // A head of one byte, and nothing behind it.
+                if starts && cursor.offset() - at == 1 {
+                    self.empty.get_or_insert(at);
+                }
                 self.plain = None;
                 *n_elements += 1;
             } else {
@@ -45,6 +54,9 @@ impl Nodes {
                 match if self.contained { cursor.length()? } else { 0 } {
                     1 if teller.pieces => {
                         let element = cursor.string(&mut tools.first, tools.limit)?;
+                        if element.is_empty() {
+                            self.empty.get_or_insert(at);
+                        }
                         teller.tell(Piece::ListElement(element));
                         *n_elements += 1;
                     }
@@ -54,15 +66,22 @@ impl Nodes {
                         continue;
                     }
                     container @ (0 | 2) if (container == 2) == self.contained => {
-                        let packed = packed(cursor, &mut tools.first, tools.limit, true)?;
+                        let sized = !teller.reads_on();
+                        let packed = packed(cursor, &mut tools.first, tools.limit, sized)?;
                         let decode = if container == 2 { blob::listpack } else { blob::ziplist };
-                        *n_elements += decode(packed.bytes, teller).map_err(|bad| packed.fault(bad))?;
+                        if let Err(bad) = packed.bytes().and_then(|blob| decode(blob, n_elements, teller)) {
+                            teller.odd_as(OddityKind::UnreadableValue, bad.what, packed.place(bad.at), None)?;
+                            *n_elements += 1;
+                        }
                     }
                     _ => return Err(Stop::corrupt(at, "a list node that is neither plain nor packed")),
                 }
             }
             cursor.commit();
             self.left -= 1;
+        }
+        if let Some(at) = self.empty.take() {
+            teller.odd(OddityKind::EmptyListNode, at, None)?;
         }
         Ok(())
     }

@@ -4,13 +4,15 @@
 //! owner (from the fifth form on, or is released and has none). That is checked with two sums instead of a table, so that
 //! a group of millions of pending entries takes no memory.
 
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::blob::packed;
+use super::members::Members;
 use super::stream_node;
-use super::{Teller, Tools};
+use super::{Compared, Teller, Tools};
 use crate::rdb::cursor::Cursor;
 use crate::rdb::error::Stop;
+use crate::rdb::oddity::OddityKind;
 use crate::rdb::visit::{Piece, StreamId, StreamInfo, Visit};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub(super) struct Stream {
     groups_left: u64,
     pending: Ids,
     owned: Ids,
+    /// A node could not be read: how many entries there are is not known.
+    uncounted: bool,
 }
 
 /// A multitude of ids: how many, and the sum of their hashes.
@@ -54,9 +58,12 @@ struct Ids {
 }
 
 impl Ids {
-    fn add(&mut self, id: &[u8; 16]) {
+    /// Gives the id's hash.
+    fn add(&mut self, id: &[u8; 16]) -> u128 {
+        let hash = xxh3_128(id);
         self.count += 1;
-        self.sum = self.sum.wrapping_add(xxh3_128(id));
+        self.sum = self.sum.wrapping_add(hash);
+        hash
     }
 }
 
@@ -78,6 +85,7 @@ impl Stream {
             groups_left: 0,
             pending: Ids::default(),
             owned: Ids::default(),
+            uncounted: false,
         }
     }
 
@@ -98,14 +106,25 @@ impl Stream {
                 }
                 Stage::Info => {
                     self.read_info(cursor, teller, *n_elements)?;
+                    if let Some(compared) = &mut tools.compared {
+                        compared.groups.begin();
+                    }
                     Stage::Groups
                 }
-                Stage::Groups if self.groups_left == 0 && self.form < 4 => return Ok(()),
-                Stage::Groups if self.groups_left == 0 => Stage::Idempotence,
+                Stage::Groups if self.groups_left == 0 => {
+                    tell_twice(OddityKind::DuplicateGroup, cursor, tools, teller, |compared| &mut compared.groups)?;
+                    if self.form < 4 {
+                        return Ok(());
+                    }
+                    Stage::Idempotence
+                }
                 Stage::Groups => Stage::Pending(self.read_group(cursor, tools, teller)?),
-                Stage::Pending(0) => Stage::ConsumerCount,
+                Stage::Pending(0) => {
+                    tell_twice(OddityKind::DuplicatePending, cursor, tools, teller, |compared| &mut compared.members)?;
+                    Stage::ConsumerCount
+                }
                 Stage::Pending(left) => {
-                    self.read_pending(cursor, teller)?;
+                    self.read_pending(cursor, tools, teller)?;
                     Stage::Pending(left - 1)
                 }
                 Stage::ConsumerCount => Stage::Consumers(cursor.length()?),
@@ -128,9 +147,12 @@ impl Stream {
                     Stage::Released(left - 1)
                 }
                 Stage::GroupEnd => {
+                    tell_twice(OddityKind::DuplicateConsumer, cursor, tools, teller, |compared| {
+                        &mut compared.consumers
+                    })?;
                     if self.pending != self.owned {
-                        let what = "pending entries of a consumer group that are not owned exactly once";
-                        return Err(Stop::corrupt(cursor.offset(), what));
+                        let numbers = Some((self.pending.count, self.owned.count));
+                        teller.odd(OddityKind::PendingOwnership, cursor.offset(), numbers)?;
                     }
                     self.groups_left -= 1;
                     Stage::Groups
@@ -174,17 +196,39 @@ impl Stream {
         teller: &mut Teller<'_, V>,
     ) -> Result<u64, Stop> {
         let at = cursor.offset();
-        let key = match cursor.string(&mut tools.first, tools.limit)?.as_array::<16>() {
-            Some(raw) => id_of(*raw),
-            None => return Err(Stop::corrupt(at, "stream node whose key is not an id")),
+        let key = cursor.string(&mut tools.first, tools.limit)?.as_array::<16>().map(|raw| id_of(*raw));
+        let wrong_key = match (key, self.node) {
+            (None, _) => Some((OddityKind::UnreadableValue, "stream node whose key is not an id")),
+            (Some(key), Some(before)) if before == key => {
+                Some((OddityKind::DuplicateStreamNode, OddityKind::DuplicateStreamNode.words()))
+            }
+            (Some(key), Some(before)) if before > key => Some((OddityKind::StreamOrder, "stream nodes out of order")),
+            _ => None,
         };
-        if self.node.is_some_and(|before| before >= key) {
-            return Err(Stop::corrupt(at, "stream nodes out of order"));
+        if let Some((_, what)) = wrong_key.filter(|_| !teller.reads_on()) {
+            return Err(Stop::corrupt(at, what));
         }
-        let packed = packed(cursor, &mut tools.first, tools.limit, true)?;
-        let living = stream_node::walk(packed.bytes, key, &mut self.last_living, teller);
-        self.node = Some(key);
-        living.map_err(|bad| packed.fault(bad))
+        let packed = packed(cursor, &mut tools.first, tools.limit, !teller.reads_on())?;
+        // The node is there whole: what is told from here on is told once.
+        if let Some((kind, what)) = wrong_key {
+            teller.odd_as(kind, what, at, None)?;
+        }
+        self.node = key.or(self.node);
+        let Some(key) = key else {
+            self.uncounted = true;
+            return Ok(0);
+        };
+        let mut node = stream_node::Node::new(key, self.last_living);
+        let walked = packed.bytes().and_then(|blob| node.walk(blob, teller));
+        self.last_living = node.last;
+        for (kind, at) in node.odd.into_iter().flatten() {
+            teller.odd(kind, packed.place(at), None)?;
+        }
+        if let Err(bad) = walked {
+            self.uncounted = true;
+            teller.odd_as(OddityKind::UnreadableValue, bad.what, packed.place(bad.at), None)?;
+        }
+        Ok(node.living)
     }
 
     fn read_info<V: Visit>(
@@ -201,11 +245,13 @@ impl Stream {
             info.entries_added = Some(cursor.length()?);
         }
         let groups = cursor.length()?;
-        if info.length != living {
-            return Err(Stop::corrupt(at, "stream claims another number of entries than there are"));
+        if info.length != living && !self.uncounted {
+            // Servers refuse one of which nothing is there.
+            let kind = if self.node.is_none() { OddityKind::EmptyStreamLength } else { OddityKind::StreamLength };
+            teller.odd(kind, at, Some((info.length, living)))?;
         }
         if self.last_living.is_some_and(|last| last > info.last_id) {
-            return Err(Stop::corrupt(at, "stream whose last id is before its last entry"));
+            teller.odd(OddityKind::StreamLastId, at, None)?;
         }
         self.groups_left = groups;
         teller.tell(Piece::StreamInfo(&info));
@@ -220,18 +266,32 @@ impl Stream {
         teller: &mut Teller<'_, V>,
     ) -> Result<u64, Stop> {
         let name = cursor.string(&mut tools.first, tools.limit)?;
+        let name_tag = xxh3_64(name);
         let last_id = read_id(cursor)?;
         let entries_read = if self.form >= 2 { Some(cursor.length()?).filter(|n| *n != u64::MAX) } else { None };
         let pending = cursor.length()?;
         (self.pending, self.owned) = (Ids::default(), Ids::default());
+        if let Some(compared) = &mut tools.compared {
+            compared.groups.add(name_tag);
+            compared.members.begin();
+            compared.consumers.begin();
+        }
         teller.tell(Piece::StreamGroup { name, last_id, entries_read });
         Ok(pending)
     }
 
-    fn read_pending<V: Visit>(&mut self, cursor: &mut Cursor<'_>, teller: &mut Teller<'_, V>) -> Result<(), Stop> {
+    fn read_pending<V: Visit>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        tools: &mut Tools,
+        teller: &mut Teller<'_, V>,
+    ) -> Result<(), Stop> {
         let raw = cursor.array()?;
         let (delivered_ms, count) = (cursor.i64_le()?, cursor.length()?);
-        self.pending.add(&raw);
+        let hash = self.pending.add(&raw);
+        if let Some(compared) = &mut tools.compared {
+            compared.members.add(hash as u64);
+        }
         teller.tell(Piece::StreamPending { id: id_of(raw), delivered_ms, count });
         Ok(())
     }
@@ -247,8 +307,25 @@ impl Stream {
         let seen_ms = cursor.i64_le()?;
         let active_ms = if self.form >= 3 { Some(cursor.i64_le()?).filter(|ms| *ms != -1) } else { None };
         let n = cursor.length()?;
+        if let Some(compared) = &mut tools.compared {
+            compared.consumers.add_text(name);
+        }
         teller.tell(Piece::StreamConsumer { name, seen_ms, active_ms });
         Ok(n)
+    }
+}
+
+/// Tells that names came twice.
+fn tell_twice<V: Visit>(
+    kind: OddityKind,
+    cursor: &Cursor<'_>,
+    tools: &mut Tools,
+    teller: &mut Teller<'_, V>,
+    of: impl Fn(&mut Compared) -> &mut Members,
+) -> Result<(), Stop> {
+    match tools.compared.as_mut().map_or(0, |compared| of(compared).finish()) {
+        0 => Ok(()),
+        twice => teller.odd(kind, cursor.offset(), Some((twice, 0))),
     }
 }
 

@@ -12,76 +12,90 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::Teller;
 use super::element::{Bad, Element, bad};
 use super::listpack::Listpack;
+use crate::rdb::oddity::OddityKind;
 use crate::rdb::visit::{LONG_FIELD, Piece, StreamId, Visit};
 
 const DELETED: i64 = 1;
 const SAME_FIELDS: i64 = 2;
 const SHORT: &str = "stream node ends within an entry";
 
-/// Reads a node. `last` is the last living entry told, and moves on. Gives how many living entries the node has.
-pub(super) fn walk<V: Visit>(
-    blob: &[u8],
+/// What a node is found to be.
+pub(super) struct Node {
     key: StreamId,
-    last: &mut Option<StreamId>,
-    teller: &mut Teller<'_, V>,
-) -> Result<u64, Bad> {
-    let mut walk = Listpack::new(blob)?;
-    let (count, deleted) = (number(&mut walk)?, number(&mut walk)?);
-    let n_fields = count_of(&mut walk)?;
-    let fields_at = walk.position();
-    // At most a sixteenth of what the node has bytes.
-    let mut long_fields = Vec::new();
-    for _ in 0..n_fields {
-        if let Element::Bytes(field) = element(&mut walk)?
-            && field.len() > LONG_FIELD
-            && teller.pieces
-        {
-            long_fields.push(xxh3_128(field));
-        }
-    }
-    let at = walk.position();
-    if number(&mut walk)? != 0 {
-        return bad(at, "stream node without the end of its master entry");
+    /// The last living entry, of this node or of one before it.
+    pub(super) last: Option<StreamId>,
+    /// How many living entries it has.
+    pub(super) living: u64,
+    /// What is odd in it though it can be read on past, and at which of its bytes: flags, order, count.
+    pub(super) odd: [Option<(OddityKind, usize)>; 3],
+}
+
+impl Node {
+    pub(super) fn new(key: StreamId, last: Option<StreamId>) -> Self {
+        Self { key, last, living: 0, odd: [None; 3] }
     }
 
-    let (mut living, mut dead) = (0_i64, 0_i64);
-    loop {
-        let at = walk.position();
-        let Some(flags) = walk.next()? else { break };
-        let Some(flags) = flags.integer().filter(|flags| flags & !(DELETED | SAME_FIELDS) == 0) else {
-            return bad(at, "unknown flags of a stream entry");
-        };
-        let ms = key.ms.wrapping_add(number(&mut walk)?.cast_unsigned());
-        let seq = key.seq.wrapping_add(number(&mut walk)?.cast_unsigned());
-        let id = StreamId { ms, seq };
-        let same = flags & SAME_FIELDS != 0;
-        let n = if same { n_fields } else { count_of(&mut walk)? };
-        let is_alive = flags & DELETED == 0;
-        if is_alive {
-            if last.is_some_and(|last| last >= id) {
-                return bad(at, "stream entry out of order");
+    /// Reads it.
+    pub(super) fn walk<V: Visit>(&mut self, blob: &[u8], teller: &mut Teller<'_, V>) -> Result<(), Bad> {
+        let mut walk = Listpack::new(blob)?;
+        let (count, deleted) = (number(&mut walk)?, number(&mut walk)?);
+        let n_fields = count_of(&mut walk)?;
+        let fields_at = walk.position();
+        // At most a sixteenth of what the node has bytes.
+        let mut long_fields = Vec::new();
+        for _ in 0..n_fields {
+            if let Element::Bytes(field) = element(&mut walk)?
+                && field.len() > LONG_FIELD
+                && teller.pieces
+            {
+                long_fields.push(xxh3_128(field));
             }
-            *last = Some(id);
-            living += 1;
-        } else {
-            dead += 1;
         }
-        let told = is_alive && teller.pieces;
-        if told {
-            teller.visit.piece(Piece::StreamEntry { id, n_fields: n as u64 });
-        }
-        let names = (same && told).then(|| Names { walk: Listpack::at(blob, fields_at), long: long_fields.iter() });
-        contents(&mut walk, names, same, n, told, teller)?;
         let at = walk.position();
-        let expected = if same { n + 3 } else { 2 * n + 4 };
-        if usize::try_from(number(&mut walk)?) != Ok(expected) {
-            return bad(at, "stream entry with a wrong count behind it");
+        if number(&mut walk)? != 0 {
+            return bad(at, "stream node without the end of its master entry");
         }
+
+        let mut dead = 0_i64;
+        loop {
+            let at = walk.position();
+            let Some(flags) = walk.next()? else { break };
+            let Some(flags) = flags.integer() else { return bad(at, "flags of a stream entry that are no number") };
+            if flags & !(DELETED | SAME_FIELDS) != 0 {
+                self.odd[0].get_or_insert((OddityKind::StreamFlags, at));
+            }
+            let ms = self.key.ms.wrapping_add(number(&mut walk)?.cast_unsigned());
+            let seq = self.key.seq.wrapping_add(number(&mut walk)?.cast_unsigned());
+            let id = StreamId { ms, seq };
+            let same = flags & SAME_FIELDS != 0;
+            let n = if same { n_fields } else { count_of(&mut walk)? };
+            let is_alive = flags & DELETED == 0;
+            if is_alive {
+                if self.last.is_some_and(|last| last >= id) {
+                    self.odd[1].get_or_insert((OddityKind::StreamOrder, at));
+                }
+                self.last = self.last.max(Some(id));
+                self.living += 1;
+            } else {
+                dead += 1;
+            }
+            let told = is_alive && teller.pieces;
+            if told {
+                teller.visit.piece(Piece::StreamEntry { id, n_fields: n as u64 });
+            }
+            let names = (same && told).then(|| Names { walk: Listpack::at(blob, fields_at), long: long_fields.iter() });
+            contents(&mut walk, names, same, n, told, teller)?;
+            let at = walk.position();
+            let expected = if same { n + 3 } else { 2 * n + 4 };
+            if usize::try_from(number(&mut walk)?) != Ok(expected) {
+                return bad(at, "stream entry with a wrong count behind it");
+            }
+        }
+        if (i64::try_from(self.living), dead) != (Ok(count), deleted) {
+            self.odd[2] = Some((OddityKind::StreamNodeCount, 6));
+        }
+        Ok(())
     }
-    if (living, dead) != (count, deleted) {
-        return bad(6, "stream node claims another number of entries than there are");
-    }
-    Ok(living.cast_unsigned())
 }
 
 /// The fields of the master entry, and the hashes of those that are long.

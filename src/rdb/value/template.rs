@@ -14,6 +14,7 @@ use super::listpack::Listpack;
 use super::{Teller, Tools};
 use crate::rdb::cursor::{Cursor, within};
 use crate::rdb::error::Stop;
+use crate::rdb::oddity::OddityKind;
 use crate::rdb::visit::{LONG_FIELD, Piece, Visit};
 
 /// Most memory that all templates of a file may need together.
@@ -86,7 +87,7 @@ impl Templates {
     }
 
     fn get(&self, id: Option<u64>, offset: u64) -> Result<&Template, Stop> {
-        id.and_then(|id| self.by_id.get(&id)).ok_or_else(|| Stop::corrupt(offset, "a hash of an unknown template"))
+        id.and_then(|id| self.by_id.get(&id)).ok_or_else(|| Stop::corrupt(offset, UNKNOWN))
     }
 }
 
@@ -143,8 +144,13 @@ impl Values {
                     self.stage = Stage::Value(0);
                 }
                 Stage::Packed => {
-                    let packed = packed(cursor, &mut tools.first, tools.limit, true)?;
-                    *n_elements = unpack(&packed, self.own.as_ref(), &tools.templates, teller)?;
+                    let packed = packed(cursor, &mut tools.first, tools.limit, !teller.reads_on())?;
+                    let mut found = 0;
+                    if let Err(bad) = unpack(&packed, self.own.as_ref(), &tools.templates, &mut found, teller) {
+                        teller.odd_as(OddityKind::UnreadableValue, bad.what, packed.place(bad.at), None)?;
+                        found = found.max(1);
+                    }
+                    *n_elements = found;
                     cursor.commit();
                     return Ok(());
                 }
@@ -180,7 +186,7 @@ impl Values {
             _ => match cursor.length()? {
                 0 => {
                     let packed = packed(cursor, &mut tools.first, tools.limit, true)?;
-                    let mut walk = Listpack::new(packed.bytes).map_err(|bad| packed.fault(bad))?;
+                    let mut walk = packed.bytes().and_then(Listpack::new).map_err(|bad| packed.fault(bad))?;
                     while let Some(name) = walk.next().map_err(|bad| packed.fault(bad))? {
                         template.add(name.text(&mut [0; 20]), at)?;
                     }
@@ -194,30 +200,33 @@ impl Values {
     }
 }
 
-/// Tells the values of a listpack with their names.
+/// Tells the values of a listpack with their names, and counts them.
 fn unpack<V: Visit>(
-    blob: &Packed<'_>,
+    packed: &Packed<'_>,
     own: Option<&Template>,
     templates: &Templates,
+    n: &mut u64,
     teller: &mut Teller<'_, V>,
-) -> Result<u64, Stop> {
-    let fault = |bad: Bad| blob.fault(bad);
-    let mut walk = Listpack::new(blob.bytes).map_err(fault)?;
-    let id = walk.next().map_err(fault)?.and_then(|id| u64::try_from(id.integer()?).ok());
+) -> Result<(), Bad> {
+    let mut walk = Listpack::new(packed.bytes()?)?;
+    let id = walk.next()?.and_then(|id| u64::try_from(id.integer()?).ok());
     let template = match own {
         Some(own) => own,
-        None => templates.get(id, blob.start())?,
+        None => id.and_then(|id| templates.by_id.get(&id)).ok_or(Bad { at: 0, what: UNKNOWN })?,
     };
     let (mut index, mut buffer) = (0, [0; 20]);
-    while let Some(value) = walk.next().map_err(fault)? {
+    while let Some(value) = walk.next()? {
         if index == template.len() {
-            return bad(walk.position(), "more values than fields in a hash").map_err(fault);
+            return bad(walk.position(), "more values than fields in a hash");
         }
         template.tell(index, value.text(&mut buffer), teller);
         index += 1;
+        *n += 1;
     }
     if index < template.len() {
-        return bad(walk.position(), "fewer values than fields in a hash").map_err(fault);
+        return bad(walk.position(), "fewer values than fields in a hash");
     }
-    Ok(index as u64)
+    Ok(())
 }
+
+const UNKNOWN: &str = "a hash of an unknown template";

@@ -1,0 +1,74 @@
+//! What a server must have to load a file: no fault of the file.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::oddity::Server;
+use super::opcode::{Dialect, ValueType};
+
+/// So many names of modules are kept.
+const MODULES_KEPT: usize = 64;
+
+/// What a file needs of the server that loads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Needs {
+    /// How many databases: the highest number that is selected, also without keys, and one; at
+    /// least 1.
+    pub databases: u64,
+    /// Module types whose values or data are in it.
+    pub modules: BTreeSet<String>,
+    /// Magic word: of Redis or of Valkey.
+    #[serde(serialize_with = "word")]
+    pub dialect: Dialect,
+    /// Version of the format: the header's, or a newer one where an encoding asks for it.
+    pub rdb_version: u32,
+    /// Function libraries.
+    pub functions: u64,
+}
+
+fn word<S: serde::Serializer>(dialect: &Dialect, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(match dialect {
+        Dialect::Redis => "redis",
+        Dialect::Valkey => "valkey",
+    })
+}
+
+impl Default for Needs {
+    fn default() -> Self {
+        Self { databases: 1, modules: BTreeSet::new(), dialect: Dialect::Redis, rdb_version: 0, functions: 0 }
+    }
+}
+
+impl Needs {
+    pub(crate) fn header(&mut self, dialect: Dialect, version: u32) {
+        (self.dialect, self.rdb_version) = (dialect, version);
+    }
+
+    pub(crate) fn database(&mut self, index: u64) {
+        self.databases = self.databases.max(index.saturating_add(1));
+    }
+
+    pub(crate) fn module(&mut self, id: u64) {
+        let (name, _) = super::module::name(id);
+        if self.modules.len() < MODULES_KEPT {
+            self.modules.insert(name);
+        }
+    }
+
+    pub(crate) fn value_type(&mut self, value_type: ValueType) {
+        if self.dialect == Dialect::Redis {
+            self.rdb_version = self.rdb_version.max(value_type.first_version());
+        }
+    }
+
+    /// True if this server reads the format, and has `databases` databases; modules are not asked for.
+    pub fn are_met_by(&self, server: &Server, databases: u64) -> bool {
+        server.reads(self.dialect, self.rdb_version) && self.databases <= databases
+    }
+
+    /// Those of the known servers that read the format.
+    pub fn servers(&self) -> Vec<Server> {
+        Server::known().into_iter().filter(|server| server.reads(self.dialect, self.rdb_version)).collect()
+    }
+}

@@ -1,0 +1,78 @@
+//! Oddities of one file, bounded: counts, and the first of each kind.
+
+use std::collections::BTreeMap;
+
+use super::{Fate, Oddity, OddityKind, Server, fate};
+use crate::rdb::opcode::ValueType;
+
+/// So many of one kind are kept with their names.
+pub const KEPT_OF_A_KIND: usize = 20;
+
+/// Bytes of a key's name that are kept.
+pub const NAME_KEPT: usize = 256;
+
+/// The oddities of a file. Memory: some KiB for each kind and encoding that is met, of which there are few.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Oddities {
+    seen: BTreeMap<(OddityKind, Option<ValueType>), Seen>,
+    /// Members and keys that were not compared with each other, since there are too many.
+    pub not_compared: u64,
+}
+
+/// Oddities of one kind in values of one encoding.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// How many.
+    pub count: u64,
+    /// The first of them.
+    pub first: Vec<Named>,
+}
+
+/// One oddity that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// What is odd, in words.
+    pub what: &'static str,
+    /// Byte in the file.
+    pub offset: u64,
+    /// Database and name of the key, the latter cut after [`NAME_KEPT`] bytes; `None`: it belongs to the file.
+    pub key: Option<(u64, Vec<u8>)>,
+    /// See [`Oddity::numbers`].
+    pub numbers: Option<(u64, u64)>,
+}
+
+impl Oddities {
+    /// Adds one.
+    pub fn add(&mut self, oddity: &Oddity<'_>) {
+        let seen = self.seen.entry((oddity.kind, oddity.owner.map(|owner| owner.value_type))).or_default();
+        seen.count += 1;
+        if seen.first.len() < KEPT_OF_A_KIND {
+            seen.first.push(Named {
+                what: oddity.what,
+                offset: oddity.offset,
+                key: oddity.owner.map(|owner| (owner.database, owner.key[..owner.key.len().min(NAME_KEPT)].to_vec())),
+                numbers: oddity.numbers,
+            });
+        }
+    }
+
+    /// True where nothing is odd.
+    pub fn is_empty(&self) -> bool {
+        self.seen.is_empty()
+    }
+
+    /// All kinds met, by the encoding of the value (`None`: of the file).
+    pub fn iter(&self) -> impl Iterator<Item = (OddityKind, Option<ValueType>, &Seen)> {
+        self.seen.iter().map(|((kind, value_type), seen)| (*kind, *value_type, seen))
+    }
+
+    /// The worst that this server does with any of them; [`Fate::Takes`] where there are none.
+    pub fn worst_on(&self, server: &Server) -> Fate {
+        self.iter().map(|(kind, value_type, _)| fate(kind, value_type, server)).max().unwrap_or(Fate::Takes)
+    }
+
+    /// True if a server of this version is known to take the file, whatever is odd in it, and everything was compared.
+    pub fn is_immune(&self, server: &Server) -> bool {
+        self.worst_on(server) == Fate::Takes && self.not_compared == 0
+    }
+}

@@ -1,0 +1,189 @@
+//! What servers do with what is odd.
+
+use serde::Serialize;
+
+use super::{OddityKind, Server};
+use crate::rdb::opcode::ValueType;
+
+/// What a server does with a file, or a value, that is odd; the worst is the greatest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// It loads the file, and the key can be read, changed and deleted.
+    Takes,
+    /// Nobody has tried.
+    Unknown,
+    /// It ends with an error message when it loads the file.
+    Refuses,
+    /// It crashes when it loads the file or when the key is used.
+    Dies,
+}
+
+/// A version that was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Line {
+    Redis62,
+    Redis70,
+    Redis74,
+    Redis80,
+    Redis810,
+    Valkey80,
+    Valkey81,
+    Valkey91,
+}
+
+impl Line {
+    pub(super) const REDIS: [((u32, u32), Self); 5] = [
+        ((6, 2), Self::Redis62),
+        ((7, 0), Self::Redis70),
+        ((7, 4), Self::Redis74),
+        ((8, 0), Self::Redis80),
+        ((8, 10), Self::Redis810),
+    ];
+    pub(super) const VALKEY: [((u32, u32), Self); 3] =
+        [((8, 0), Self::Valkey80), ((8, 1), Self::Valkey81), ((9, 1), Self::Valkey91)];
+
+    /// The lines that a version is, or lies between; and whether it lies beyond all of them.
+    pub(super) fn around(lines: &[((u32, u32), Self)], version: (u32, u32)) -> (Vec<Self>, bool) {
+        let older = lines.iter().rev().find(|(of, _)| *of <= version);
+        let newer = lines.iter().find(|(of, _)| *of >= version);
+        let mut around: Vec<Self> = older.into_iter().chain(newer).map(|(_, line)| *line).collect();
+        around.dedup();
+        (around, older.is_none() || newer.is_none())
+    }
+
+    const fn is_valkey(self) -> bool {
+        matches!(self, Self::Valkey80 | Self::Valkey81 | Self::Valkey91)
+    }
+}
+
+/// What a server does with an oddity of this kind in a value of this encoding (`None`: of the file). Of a version between two that
+/// were tried it is the worse of the two; of one beyond all that were tried it is unknown, at best.
+///
+/// Servers that do not know the encoding at all are not asked: the file needs another one.
+pub fn fate(kind: OddityKind, value_type: Option<ValueType>, server: &Server) -> Fate {
+    let tried = server.lines.iter().map(|line| on(kind, value_type, *line)).max().unwrap_or(Fate::Unknown);
+    if server.is_beyond { tried.max(Fate::Unknown) } else { tried }
+}
+
+fn on(kind: OddityKind, value_type: Option<ValueType>, line: Line) -> Fate {
+    use Fate::{Dies, Refuses, Takes, Unknown};
+    use OddityKind as Kind;
+    // Valkey 9 looks into every packed value that it loads; others only if told to (`sanitize-dump-payload yes`).
+    let looks_inside = line == Line::Valkey91;
+    let unless_looked_at = if looks_inside { Refuses } else { Dies };
+    let number = value_type.map_or(0, |value_type| value_type.0);
+    match kind {
+        Kind::DuplicateMember => match number {
+            2 | 3 | 5 | 9 => Refuses,
+            12 | 13 if line == Line::Redis62 => Dies,
+            12 | 13 => Refuses,
+            _ => unless_looked_at,
+        },
+        Kind::ScoreNotANumber => match number {
+            3 | 5 if line != Line::Redis62 => Refuses,
+            _ => unless_looked_at,
+        },
+        Kind::UnreadableValue | Kind::PendingOwnership | Kind::StreamNodeCount => unless_looked_at,
+        // They load it, and do not find all its members.
+        Kind::UnsortedZset | Kind::LargeFieldExpiryOrder => Unknown,
+        Kind::UnsortedIntset => {
+            if looks_inside {
+                Refuses
+            } else {
+                Unknown
+            }
+        }
+        Kind::FieldExpiryText | Kind::FieldExpiryOrder | Kind::FieldExpiryRange => unless_looked_at,
+        Kind::StreamLength => {
+            if looks_inside {
+                Refuses
+            } else {
+                Takes
+            }
+        }
+        Kind::EmptyIntset
+        | Kind::EmptyStreamLength
+        | Kind::EmptyListNode
+        | Kind::UnreadableScore
+        | Kind::DuplicateStreamNode
+        | Kind::DuplicateGroup
+        | Kind::DuplicateConsumer
+        | Kind::DuplicatePending
+        | Kind::ModuleValue
+        | Kind::FunctionHeader
+        | Kind::DuplicateFunction => Refuses,
+        Kind::OddScoreText | Kind::StreamLastId | Kind::StreamOrder | Kind::StreamFlags => Takes,
+        Kind::NegativeExpiry => Unknown,
+        Kind::DuplicateKey => Dies,
+        Kind::HugeHint => match line {
+            Line::Redis74 | Line::Redis80 | Line::Redis810 | Line::Valkey80 => Takes,
+            _ => Dies,
+        },
+        // Read by nodes of a cluster alone.
+        Kind::SlotHint => {
+            if line >= Line::Redis74 && !line.is_valkey() {
+                Dies
+            } else {
+                Takes
+            }
+        }
+        Kind::SlotInfoAux => {
+            if line.is_valkey() {
+                Refuses
+            } else {
+                Takes
+            }
+        }
+        Kind::LuaScript => {
+            if line == Line::Redis62 {
+                Unknown
+            } else {
+                Takes
+            }
+        }
+        Kind::OldFunction => {
+            if line == Line::Redis70 {
+                Unknown
+            } else {
+                Refuses
+            }
+        }
+        Kind::FunctionNotRun => Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(product: &str, version: &str) -> Server {
+        Server::of(product, version).expect("a known product")
+    }
+
+    #[test]
+    fn a_version_between_two_that_were_tried_gets_the_worse_fate() {
+        let on = |product, version| fate(OddityKind::HugeHint, None, &server(product, version));
+        let cases = [
+            ("redis", "7.0.15", Fate::Dies),
+            ("redis", "7.2.6", Fate::Dies),
+            ("redis", "8.4", Fate::Takes),
+            ("redis", "8.12", Fate::Unknown),
+            ("redis", "6.0.16", Fate::Dies),
+            ("valkey", "8.0.2", Fate::Takes),
+            ("valkey", "7.2", Fate::Dies),
+        ];
+        for (product, version, expected) in cases {
+            assert_eq!(on(product, version), expected, "{product} {version}");
+        }
+    }
+
+    #[test]
+    fn what_is_beyond_all_that_was_tried_is_never_known_to_be_taken() {
+        for kind in OddityKind::ALL {
+            for (product, version) in [("redis", "9.0"), ("valkey", "9.2"), ("redis", "5.0"), ("keydb", "6.3")] {
+                assert!(fate(kind, None, &server(product, version)) >= Fate::Unknown, "{kind:?} {product} {version}");
+            }
+        }
+    }
+}

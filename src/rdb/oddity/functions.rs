@@ -1,0 +1,99 @@
+//! Function libraries: what can be judged without a Lua interpreter.
+
+use std::collections::HashSet;
+
+use super::OddityKind;
+
+/// So many names are remembered; a server with more is unheard of.
+const REMEMBERED: usize = 1 << 16;
+
+/// The libraries of one file.
+#[derive(Debug, Default)]
+pub struct Libraries {
+    names: HashSet<Vec<u8>>,
+    count: u64,
+}
+
+impl Libraries {
+    /// Judges the next library by its first line (Redis `functions.c`, `functionExtractLibMetaData`), and whether its name is new.
+    pub fn judge(&mut self, source: &[u8]) -> Option<(OddityKind, &'static str)> {
+        self.count += 1;
+        let name = match name(source) {
+            Ok(name) => name?,
+            Err(what) => return Some((OddityKind::FunctionHeader, what)),
+        };
+        if self.names.len() < REMEMBERED && !self.names.insert(name.to_vec()) {
+            return Some((OddityKind::DuplicateFunction, OddityKind::DuplicateFunction.words()));
+        }
+        None
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+}
+
+/// The name of a library; `None` where its first line has quotes, which are not resolved here.
+fn name(source: &[u8]) -> Result<Option<&[u8]>, &'static str> {
+    let Some(rest) = source.strip_prefix(b"#!") else { return Err("a function library that does not begin with #!") };
+    let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
+        return Err("a function library of one line");
+    };
+    let line = &rest[..end];
+    if line.iter().any(|byte| matches!(byte, b'"' | b'\'')) {
+        return Ok(None);
+    }
+    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    if line.first().is_none_or(u8::is_ascii_whitespace) {
+        return Err("a function library without an engine");
+    }
+    words.next();
+    let mut name = None;
+    for word in words {
+        match word.get(..5) {
+            Some(label) if label.eq_ignore_ascii_case(b"name=") && name.is_none() => name = Some(&word[5..]),
+            _ => return Err("a function library with words in its first line that servers refuse"),
+        }
+    }
+    match name {
+        None => Err("a function library without a name"),
+        Some(name) if !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_') => {
+            Ok(Some(name))
+        }
+        Some(_) => Err("a function library whose name has characters that servers refuse"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(sources: &[&str], expected: Option<OddityKind>) {
+        let mut libraries = Libraries::default();
+        let last = sources.iter().map(|source| libraries.judge(source.as_bytes())).last().flatten();
+        assert_eq!(last.map(|(kind, _)| kind), expected, "{sources:?}");
+    }
+
+    #[test]
+    fn libraries_are_judged_by_their_first_line() {
+        check(&["#!lua name=l1\nreturn 1"], None);
+        check(&["#!LUA   NAME=l_2 \nreturn 1"], None);
+        check(&["#!lua name=\"l 1\"\n"], None);
+        check(&["#!lua name=a\n", "#!lua name=b\n"], None);
+        check(&["#!lua name=a\n", "#!lua name=a\n"], Some(OddityKind::DuplicateFunction));
+        for wrong in [
+            "garbage",
+            "#!lua name=x",
+            "#!lua\n",
+            "#! name=x\n",
+            "#!lua name=\n",
+            "#!lua name=a-b\n",
+            "#!lua name=a name=b\n",
+            "#!lua foo=a\n",
+        ] {
+            check(&[wrong], Some(OddityKind::FunctionHeader));
+        }
+    }
+}

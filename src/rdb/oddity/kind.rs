@@ -1,0 +1,199 @@
+//! The kinds of oddities, their names and words.
+
+use serde::Serialize;
+
+/// What is odd in a file that can be read on past it. Each has a stable name, [`OddityKind::code`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OddityKind {
+    /// A packed value or a node that cannot be read to its end; where the value ends is known all the same.
+    UnreadableValue,
+    /// A member or a field stands twice in one value, also as a number and as the same text.
+    DuplicateMember,
+    /// Integers of an intset that do not ascend.
+    UnsortedIntset,
+    /// An intset without members: servers refuse it, unlike other aggregates without elements.
+    EmptyIntset,
+    /// A plain list node of no bytes.
+    EmptyListNode,
+    /// A score that is NaN.
+    ScoreNotANumber,
+    /// A score, written as text, that servers cannot read.
+    UnreadableScore,
+    /// A score, written as text, that servers read but do not write so (hexadecimal, with something behind it).
+    OddScoreText,
+    /// An expiry of a hash field that stands there as text.
+    FieldExpiryText,
+    /// An expiry of a hash field beyond what servers hold.
+    FieldExpiryRange,
+    /// Fields of a packed hash that are not in the order of their expiry.
+    FieldExpiryOrder,
+    /// The same in a hash that servers unpack when they load it, by their default settings.
+    LargeFieldExpiryOrder,
+    /// Members of a packed sorted set that do not ascend by score and name.
+    UnsortedZset,
+    /// A stream announces another number of entries than it holds.
+    StreamLength,
+    /// The same of a stream of which nothing is there.
+    EmptyStreamLength,
+    /// A stream whose last id is before its last entry.
+    StreamLastId,
+    /// Entries or nodes of a stream out of order.
+    StreamOrder,
+    /// Two nodes of a stream with one key.
+    DuplicateStreamNode,
+    /// Entries of a stream with flags that nobody knows.
+    StreamFlags,
+    /// A node of a stream whose header counts other entries than there are.
+    StreamNodeCount,
+    /// A stream with two groups of one name.
+    DuplicateGroup,
+    /// A group with two consumers of one name.
+    DuplicateConsumer,
+    /// A group in which one id is pending twice.
+    DuplicatePending,
+    /// Pending entries that no consumer owns, that two own, or that a consumer owns and the group does not know.
+    PendingOwnership,
+    /// A negative expiry: a primary leaves the key out when it loads the file, a replica keeps it.
+    NegativeExpiry,
+    /// A value that names a module type, and is none of it.
+    ModuleValue,
+    /// A key stands twice in one database.
+    DuplicateKey,
+    /// RESIZEDB announces 2^31 keys or more: some servers allocate a table for them.
+    HugeHint,
+    /// Counts of a cluster slot that is none, or of 2^31 keys and more.
+    SlotHint,
+    /// The aux field `slot-info` of Valkey is not numbers.
+    SlotInfoAux,
+    /// A Lua script in the aux field `lua`: Redis up to 6.2 compiles it when it loads the file. It was not compiled here.
+    LuaScript,
+    /// A function library whose first line is not `#!<engine> name=<name>`, or names what servers refuse.
+    FunctionHeader,
+    /// Two function libraries of one name.
+    DuplicateFunction,
+    /// A function library of a release candidate of 7.0 (opcode 246).
+    OldFunction,
+    /// Function libraries are compiled and run when a file is loaded. They were not here.
+    FunctionNotRun,
+}
+
+impl OddityKind {
+    /// All of them.
+    pub const ALL: [Self; 35] = [
+        Self::UnreadableValue,
+        Self::DuplicateMember,
+        Self::UnsortedIntset,
+        Self::EmptyIntset,
+        Self::EmptyListNode,
+        Self::ScoreNotANumber,
+        Self::UnreadableScore,
+        Self::OddScoreText,
+        Self::FieldExpiryText,
+        Self::FieldExpiryRange,
+        Self::FieldExpiryOrder,
+        Self::LargeFieldExpiryOrder,
+        Self::UnsortedZset,
+        Self::StreamLength,
+        Self::EmptyStreamLength,
+        Self::StreamLastId,
+        Self::StreamOrder,
+        Self::DuplicateStreamNode,
+        Self::StreamFlags,
+        Self::StreamNodeCount,
+        Self::DuplicateGroup,
+        Self::DuplicateConsumer,
+        Self::DuplicatePending,
+        Self::PendingOwnership,
+        Self::NegativeExpiry,
+        Self::ModuleValue,
+        Self::DuplicateKey,
+        Self::HugeHint,
+        Self::SlotHint,
+        Self::SlotInfoAux,
+        Self::LuaScript,
+        Self::FunctionHeader,
+        Self::DuplicateFunction,
+        Self::OldFunction,
+        Self::FunctionNotRun,
+    ];
+
+    /// The stable word for scripts.
+    pub const fn code(self) -> &'static str {
+        self.names().0
+    }
+
+    /// What it is, in words.
+    pub const fn words(self) -> &'static str {
+        self.names().1
+    }
+
+    const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::UnreadableValue => ("unreadable_value", "a value that cannot be read to its end"),
+            Self::DuplicateMember => ("duplicate_member", "a member or field stands twice in one value"),
+            Self::UnsortedIntset => ("unsorted_intset", "an integer set out of order"),
+            Self::EmptyIntset => ("empty_intset", "an integer set without members"),
+            Self::EmptyListNode => ("empty_list_node", "a plain list node of no bytes"),
+            Self::ScoreNotANumber => ("score_not_a_number", "a score that is not a number"),
+            Self::UnreadableScore => ("unreadable_score", "a score that servers cannot read"),
+            Self::OddScoreText => ("odd_score_text", "a score in a form that servers read, but do not write"),
+            Self::FieldExpiryText => ("field_expiry_text", "an expiry of a hash field that stands there as text"),
+            Self::FieldExpiryRange => ("field_expiry_range", "an expiry of a hash field out of range"),
+            Self::FieldExpiryOrder => {
+                ("field_expiry_order", "fields of a hash that are not in the order of their expiry")
+            }
+            Self::LargeFieldExpiryOrder => {
+                ("large_field_expiry_order", "fields of a large hash that are not in the order of their expiry")
+            }
+            Self::UnsortedZset => ("unsorted_zset", "a packed sorted set out of order"),
+            Self::StreamLength => ("stream_length", "a stream announces another number of entries than it holds"),
+            Self::EmptyStreamLength => {
+                ("empty_stream_length", "a stream announces entries, and nothing of it is there")
+            }
+            Self::StreamLastId => ("stream_last_id", "a stream whose last id is before its last entry"),
+            Self::StreamOrder => ("stream_order", "entries of a stream out of order"),
+            Self::DuplicateStreamNode => ("duplicate_stream_node", "two nodes of a stream with one key"),
+            Self::StreamFlags => ("stream_flags", "entries of a stream with unknown flags"),
+            Self::StreamNodeCount => ("stream_node_count", "a node of a stream counts other entries than it holds"),
+            Self::DuplicateGroup => ("duplicate_group", "a stream with two groups of one name"),
+            Self::DuplicateConsumer => ("duplicate_consumer", "a consumer group with two consumers of one name"),
+            Self::DuplicatePending => ("duplicate_pending", "an entry is pending twice in a consumer group"),
+            Self::PendingOwnership => {
+                ("pending_ownership", "pending entries of a consumer group that are not owned exactly once")
+            }
+            Self::NegativeExpiry => ("negative_expiry", "a key whose expiry is negative"),
+            Self::ModuleValue => ("module_value", "a value that is not what its module writes"),
+            Self::DuplicateKey => ("duplicate_key", "a key stands in the file twice"),
+            Self::HugeHint => ("huge_hint", "a database announces 2^31 keys or more"),
+            Self::SlotHint => ("slot_hint", "counts of a cluster slot that cannot be"),
+            Self::SlotInfoAux => ("slot_info_aux", "the aux field slot-info does not hold numbers"),
+            Self::LuaScript => ("lua_script", "Lua scripts were not compiled"),
+            Self::FunctionHeader => ("function_header", "a function library without a header that servers take"),
+            Self::DuplicateFunction => ("duplicate_function", "two function libraries of one name"),
+            Self::OldFunction => ("old_function", "a function library of a release candidate of Redis 7.0"),
+            Self::FunctionNotRun => ("functions_not_run", "functions were not compiled"),
+        }
+    }
+
+    /// True where the value or the file around it is damaged: a reader that does not read on past it stops there.
+    pub(crate) const fn is_damage(self) -> bool {
+        matches!(
+            self,
+            Self::UnreadableValue
+                | Self::UnsortedIntset
+                | Self::ScoreNotANumber
+                | Self::UnreadableScore
+                | Self::OddScoreText
+                | Self::FieldExpiryRange
+                | Self::StreamLength
+                | Self::EmptyStreamLength
+                | Self::StreamLastId
+                | Self::StreamOrder
+                | Self::DuplicateStreamNode
+                | Self::StreamFlags
+                | Self::StreamNodeCount
+                | Self::PendingOwnership
+        )
+    }
+}
