@@ -21,6 +21,8 @@ pub enum Unit {
     Bytes,
     /// Keys.
     Keys,
+    /// Backups.
+    Backups,
 }
 
 /// Nobody looks; what was advanced is counted all the same.

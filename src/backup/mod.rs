@@ -3,7 +3,7 @@
 mod publish;
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -18,7 +18,7 @@ use crate::connection::replication::{self, Framing, ReplicationError};
 use crate::figures::{count, counted};
 use crate::progress::{Progress, Unit};
 use crate::repository::manifest::{Consistency, Manifest, Purpose, Server};
-use crate::repository::{BegunBy, Draft, Leftover, Repository, RepositoryError};
+use crate::repository::{BegunBy, Discarded, Draft, HEARTBEAT_SECONDS, Leftover, Repository, RepositoryError};
 use crate::status::Status;
 use crate::storage::{StorageError, Upload};
 
@@ -39,8 +39,6 @@ pub struct Options {
     pub rate: Option<u64>,
     /// How the server is read.
     pub method: Method,
-    /// A replica that has lost its primary is read all the same, key by key.
-    pub stale: bool,
     /// How the server sends its data.
     pub replication: replication::Options,
     /// When it begins: its id comes from it.
@@ -115,6 +113,8 @@ pub struct BackupError {
     pub backup_id: Option<String>,
     /// Objects that could not be removed.
     pub leftovers: Vec<Leftover>,
+    /// The manifest was sent, and nobody can say whether it is there: nothing was removed then.
+    pub may_be_published: bool,
 }
 
 /// See [`BackupError`].
@@ -152,12 +152,9 @@ pub async fn run(
     cancel: &CancellationToken,
 ) -> Result<Report, BackupError> {
     // Asks for the right to write now: after an hour of streaming is too late to learn it is missing.
-    let draft = begin(options, repository).await?;
-    let made = match capture_node(options, chosen, &draft, progress, cancel).await {
-        Ok(made) => made,
-        Err(error) => return Err(abandon(repository, draft, error).await),
-    };
-    publish::publish(options, repository, draft, made).await
+    let draft = begin(options, repository, cancel).await?;
+    let captured = with_heartbeat(&draft, capture_node(options, chosen, &draft, progress, cancel)).await;
+    finish(options, repository, draft, captured, cancel).await
 }
 
 /// Adopts an RDB file that somebody has.
@@ -171,12 +168,47 @@ pub async fn adopt(
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Report, BackupError> {
-    let draft = begin(options, repository).await?;
-    let made = match capture_file(options, file, &draft, progress, cancel).await {
-        Ok(made) => made,
-        Err(error) => return Err(abandon(repository, draft, error).await),
+    let draft = begin(options, repository, cancel).await?;
+    let captured = with_heartbeat(&draft, capture_file(options, file, &draft, progress, cancel)).await;
+    finish(options, repository, draft, captured, cancel).await
+}
+
+/// After an interruption a request to the store that is on its way gets so long to end.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Waits for a request to the store; after an interruption no longer than [`GRACE`], so that nobody has to send a second signal.
+async fn within_grace<T>(work: impl Future<Output = T>, cancel: &CancellationToken) -> Option<T> {
+    let out_of_patience = async {
+        cancel.cancelled().await;
+        tokio::time::sleep(GRACE).await;
     };
-    publish::publish(options, repository, draft, made).await
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = out_of_patience => None,
+    }
+}
+
+/// While data is captured, others see that somebody is at work.
+async fn with_heartbeat<T>(draft: &Draft, work: impl Future<Output = T>) -> T {
+    let every = Duration::from_secs(HEARTBEAT_SECONDS);
+    tokio::select! {
+        done = work => done,
+        never = draft.keep_alive(every) => match never {},
+    }
+}
+
+async fn finish(
+    options: &Options,
+    repository: &Repository,
+    draft: Draft,
+    captured: Result<Made, Trouble>,
+    cancel: &CancellationToken,
+) -> Result<Report, BackupError> {
+    match captured {
+        Ok(made) => publish::publish(options, repository, draft, made, cancel).await,
+        Err(error) => Err(abandon(repository, draft, error).await),
+    }
 }
 
 /// What is needed for a manifest.
@@ -188,8 +220,6 @@ struct Made {
     offset: Option<u64>,
     server: Server,
     consistency: Consistency,
-    slots: Option<String>,
-    stale: bool,
     source: Option<SourceReport>,
     warnings: Vec<String>,
 }
@@ -205,25 +235,31 @@ impl Made {
             offset: None,
             server: publish::server(&chosen.facts),
             consistency: Consistency::PointInTime,
-            slots: chosen.slots.as_ref().map(ToString::to_string),
-            stale: chosen.is_stale,
             source: Some(source),
-            warnings: chosen.part().map(|part| format!("it holds {part}")).into_iter().collect(),
+            warnings: Vec::new(),
         }
     }
 }
 
-async fn begin(options: &Options, repository: &Repository) -> Result<Draft, BackupError> {
-    repository.begin(&options.instance, options.now, options.by.clone()).await.map_err(|error| BackupError {
-        error: error.into(),
-        backup_id: None,
-        leftovers: Vec::new(),
-    })
+async fn begin(options: &Options, repository: &Repository, cancel: &CancellationToken) -> Result<Draft, BackupError> {
+    let failed = |error| BackupError { error, backup_id: None, leftovers: Vec::new(), may_be_published: false };
+    match within_grace(repository.begin(&options.instance, options.now, options.by.clone()), cancel).await {
+        Some(begun) => begun.map_err(|error| failed(error.into())),
+        None => Err(failed(CaptureError::Interrupted.into())),
+    }
 }
 
 async fn abandon(repository: &Repository, draft: Draft, error: Trouble) -> BackupError {
     let backup_id = Some(draft.id().to_string());
-    BackupError { error, backup_id, leftovers: repository.discard(draft).await }
+    let Discarded { left, may_be_published } = repository.discard(draft).await;
+    let error = match error {
+        // Now it can be told: it was not.
+        Trouble::Repository(RepositoryError::Unclear { backup, why }) if !may_be_published => {
+            StorageError::unavailable(format!("publish {backup}: {why}")).into()
+        }
+        error => error,
+    };
+    BackupError { error, backup_id, leftovers: left, may_be_published }
 }
 
 async fn capture_node(
@@ -234,8 +270,7 @@ async fn capture_node(
     cancel: &CancellationToken,
 ) -> Result<Made, Trouble> {
     let began = Instant::now();
-    // A replica without its primary replicates to nobody.
-    if options.method == Method::Scan || (chosen.is_stale && options.method == Method::Auto) {
+    if options.method == Method::Scan {
         return capture_by_scan(options, chosen, draft, began, progress, cancel).await;
     }
     progress.phase("waiting for the snapshot", Unit::Bytes, None);
@@ -247,12 +282,6 @@ async fn capture_node(
         Err(error) if options.method == Method::Auto && error.is_for_good() => {
             progress.note(&format!("reading key by key, which is not one moment of the data: {error}"));
             return capture_by_scan(options, chosen, draft, began, progress, cancel).await;
-        }
-        // It has lost its primary just now.
-        Err(error) if options.method == Method::Auto && options.stale && error.is_no_primary_link() => {
-            progress.note(&format!("reading key by key, and what is read may be old: {error}"));
-            let made = capture_by_scan(options, chosen, draft, began, progress, cancel).await?;
-            return Ok(Made { stale: true, ..made });
         }
         payload => payload?,
     };
@@ -324,8 +353,6 @@ async fn capture_file(
         offset: named("repl-offset").and_then(|offset| offset.parse().ok()),
         server,
         consistency: Consistency::PointInTime,
-        slots: None,
-        stale: false,
         source: None,
         warnings: Vec::new(),
         stored,
@@ -340,7 +367,7 @@ async fn store(
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<(Stored, String), Trouble> {
-    let object = format!("dump.rdb{}", options.codec.extension());
+    let object = draft.object_name(&format!("dump.rdb{}", options.codec.extension()));
     let mut upload = draft.upload(&object).await?;
     let settings = pipeline::Options {
         codec: options.codec,
@@ -355,7 +382,10 @@ async fn store(
             return Err(error.into());
         }
     };
-    let length = upload.complete().await?;
+    let Some(completed) = within_grace(upload.complete(), cancel).await else {
+        return Err(CaptureError::Interrupted.into());
+    };
+    let length = completed?;
     if length != stored.stored_bytes {
         let words = format!("{object} has {}, {} were sent", counted(length, "byte"), count(stored.stored_bytes));
         return Err(StorageError::other(words).into());
@@ -363,12 +393,17 @@ async fn store(
     Ok((stored, object))
 }
 
-/// Cleaning up never hides the first error.
+/// Cleaning up never hides the first error, and never takes long.
 async fn abort(upload: Box<dyn Upload>) {
-    if let Err(error) = upload.abort().await {
-        tracing::warn!("the upload could not be aborted: {error}");
+    match tokio::time::timeout(ABORTING, upload.abort()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!("the upload could not be aborted: {error}"),
+        Err(_) => tracing::warn!("the upload could not be aborted within {} s", ABORTING.as_secs()),
     }
 }
+
+/// Parts in flight get five seconds of it to settle.
+const ABORTING: Duration = Duration::from_secs(6);
 
 async fn report(
     chosen: &Chosen,

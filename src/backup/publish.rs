@@ -2,13 +2,15 @@
 
 use chrono::Utc;
 
-use super::{BackupError, Made, Options, Report, abandon};
-use crate::capture::Inspected;
+use tokio_util::sync::CancellationToken;
+
+use super::{BackupError, Made, Options, Report, abandon, within_grace};
+use crate::capture::{CaptureError, Inspected};
 use crate::examination;
 use crate::figures::counted;
 use crate::introspection::ServerFacts;
 use crate::repository::manifest::{FORMAT_VERSION, Manifest, Server, Shard, Structure, StructureState};
-use crate::repository::{Draft, Repository};
+use crate::repository::{CENSUS, Draft, Repository};
 use crate::status::Status;
 
 /// Writes what is left of a backup; it exists when this returns.
@@ -20,34 +22,33 @@ pub(super) async fn publish(
     repository: &Repository,
     draft: Draft,
     made: Made,
+    cancel: &CancellationToken,
 ) -> Result<Report, BackupError> {
     let mut manifest = manifest(options, &draft, &made);
     if let Some(census) = &made.stored.inspected.census {
         let rest = bytes::Bytes::from(crate::census::encode(census));
         let sha256 = crate::codec::Sha256Digest::of(&rest);
-        if let Err(error) = draft.put_small(CENSUS_OBJECT, rest).await {
-            return Err(abandon(repository, draft, error.into()).await);
+        let object = draft.object_name(CENSUS);
+        match within_grace(draft.put_small(&object, rest), cancel).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return Err(abandon(repository, draft, error.into()).await),
+            None => return Err(abandon(repository, draft, CaptureError::Interrupted.into()).await),
         }
         let summary = manifest.census.get_or_insert_with(|| examination::summarize(census));
-        (summary.object, summary.sha256) = (Some(CENSUS_OBJECT.to_owned()), Some(sha256));
+        (summary.object, summary.sha256) = (Some(object), Some(sha256));
     }
     manifest.finished_at = Utc::now();
     // The manifest goes last, so that an interrupted backup is no backup.
-    let manifest = match repository.commit(&draft, manifest).await {
-        Ok(manifest) => manifest,
-        Err(error) => return Err(abandon(repository, draft, error.into()).await),
+    let manifest = match within_grace(repository.commit(&draft, manifest), cancel).await {
+        Some(Ok(manifest)) => manifest,
+        Some(Err(error)) => return Err(abandon(repository, draft, error.into()).await),
+        None => return Err(abandon(repository, draft, CaptureError::Interrupted.into()).await),
     };
     let mut warnings = warnings(&made.stored.inspected);
-    if made.stale {
-        warnings.push("it was read from a replica that has lost its primary: it may be old".to_owned());
-    }
     warnings.extend(made.warnings);
     let status = if warnings.is_empty() { Status::Ok } else { Status::Warning };
     Ok(Report { manifest, source: made.source, warnings, status })
 }
-
-/// Name of the object that holds what is too long for the manifest.
-const CENSUS_OBJECT: &str = "census.bin";
 
 fn warnings(inspected: &Inspected) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -83,7 +84,7 @@ fn manifest(options: &Options, draft: &Draft, made: &Made) -> Manifest {
         encryption: None,
         shards: vec![Shard {
             index: 0,
-            slots: made.slots.clone(),
+            slots: None,
             node: made.node.clone(),
             replid: made.replid.clone(),
             offset: made.offset,
@@ -109,7 +110,7 @@ fn manifest(options: &Options, draft: &Draft, made: &Made) -> Manifest {
         findings: Vec::new(),
         needs: None,
         module_aux: None,
-        stale: made.stale,
+        stale: false,
     }
 }
 

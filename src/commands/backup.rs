@@ -11,15 +11,15 @@ use super::which::{File, Place, Server};
 use super::{Context, Outcome};
 use crate::backup::{self, BackupError, Report};
 use crate::capture::open_file;
-use crate::capture::source::{self, Chosen, Wanted};
+use crate::capture::source::{self, Chosen};
 use crate::codec::Codec;
-use crate::connection::ServerError;
-use crate::connection::replication::{self, ReplicationFault};
+use crate::connection::replication;
 use crate::hint::{Locked, Misuse};
 use crate::printer::words;
 use crate::repository::manifest::Purpose;
-use crate::repository::{BegunBy, ListedStatus, Repository};
+use crate::repository::{BegunBy, ListedStatus, Repository, RepositoryError, Room};
 use crate::status::Status;
+use crate::storage::StorageError;
 
 /// All that a backup needs to know.
 #[derive(Debug, Clone)]
@@ -53,10 +53,6 @@ pub enum Origin {
         read_from: ReadFrom,
         /// How the server makes the RDB.
         transfer: Transfer,
-        /// One node of a cluster will do.
-        shard_only: bool,
-        /// A replica that has lost its primary will do.
-        stale: bool,
         /// `--if-due`: the cron line of the settings; `None`: now, whatever the schedule says.
         if_due: Option<String>,
     },
@@ -109,21 +105,20 @@ pub enum Transfer {
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let repository = settings.place.open().await?;
     match &settings.origin {
-        Origin::Server { server, capture, read_from, transfer, shard_only, stale, if_due } => {
+        Origin::Server { server, capture, read_from, transfer, if_due } => {
             if let Some(schedule) = if_due
                 && let Some(outcome) = not_due(schedule, &server.instance, &repository, context).await?
             {
                 return Ok(outcome);
             }
-            let wanted = Wanted { read_from: node_wanted(*read_from), stale: *stale, shard_only: *shard_only };
-            let choosing = async { Ok(source::choose(&server.node, wanted).await?) };
+            let choosing = async { Ok(source::choose(&server.node, node_wanted(*read_from)).await?) };
             let chosen =
                 context.interruptible(choosing).await.with_context(|| format!("choose a node of {}", server.node))?;
             if let Some(note) = &chosen.note {
                 context.printer.say(note);
             }
             if settings.plan {
-                return plan(&server.instance, &chosen, *capture, &repository, context).await;
+                return plan(&server.instance, &chosen, &repository, context).await;
             }
             if !settings.wait_lock.is_zero() {
                 context.interruptible(wait_for_others(&repository, &server.instance, settings.wait_lock)).await?;
@@ -137,7 +132,6 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             let mut options =
                 backup::Options { method, ..options(settings, &server.instance, purpose, *transfer, context) };
             options.replication.silence = chosen.node.silence;
-            options.stale = *stale;
             let progress = context.bar();
             let report = backup::run(&options, &chosen, &repository, progress.as_ref(), &context.cancel).await;
             progress.finish();
@@ -157,16 +151,23 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
 /// How often it is looked whether another run has ended.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Waits until nobody else is making a backup of this instance. A run of this machine counts while its process lives; one of
-/// another machine counts as long as what it has begun is there, since nobody can tell from here.
+/// Waits until nobody else is making a backup of this instance: no process lives that has begun one, and where that cannot be asked no
+/// sign of life is young.
 async fn wait_for_others(repository: &Repository, instance: &str, longest: Duration) -> Result<()> {
     let begun = tokio::time::Instant::now();
     loop {
-        let own = begun_by();
-        let other = repository.list(Some(instance)).await?.into_iter().find_map(|listed| match listed.status {
-            ListedStatus::Incomplete(Some(other)) if other.by.host != own.host || is_alive(other.by.pid) => Some(other),
-            _ => None,
-        });
+        let mut other = None;
+        repository
+            .list_each(
+                Some(instance),
+                |_| {},
+                |listed| {
+                    if let ListedStatus::Running(running) = listed.status {
+                        other = other.take().or(running.begun);
+                    }
+                },
+            )
+            .await?;
         let Some(other) = other else { return Ok(()) };
         if begun.elapsed() >= longest {
             return Err(
@@ -175,12 +176,6 @@ async fn wait_for_others(repository: &Repository, instance: &str, longest: Durat
         }
         tokio::time::sleep(LOOK_AGAIN.min(longest)).await;
     }
-}
-
-fn is_alive(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    // A process of another user is alive, too.
-    pid.is_some_and(|pid| !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH)))
 }
 
 /// Threads that compress: all cores, since they run at a lower priority than a source on the same machine.
@@ -206,7 +201,6 @@ fn options(
         threads: threads(),
         rate: settings.rate,
         method: backup::Method::Auto,
-        stale: false,
         replication: replication::Options {
             transfer: match transfer {
                 // Straight into the socket where the server does so: a save to its disk would replace its own dump file.
@@ -238,11 +232,21 @@ fn show(report: Result<Report, BackupError>, what: &str, context: &Context) -> R
         Ok(report) => report,
         Err(failed) => {
             for object in &failed.leftovers {
-                context
-                    .printer
-                    .say(&format!("could not be removed, and belongs to no backup: {} ({})", object.key, object.error));
+                context.printer.say(&format!(
+                    "{}: {} ({})",
+                    if failed.may_be_published {
+                        "was not removed"
+                    } else {
+                        "could not be removed, and belongs to no backup"
+                    },
+                    object.key,
+                    object.error
+                ));
             }
             return Err(anyhow::Error::new(failed.error).context(match failed.backup_id {
+                Some(id) if failed.may_be_published => {
+                    format!("{what} as {id}: whether it was published cannot be told, and nothing was removed")
+                }
                 Some(id) => format!("{what} as {id}: nothing was published"),
                 None => what.to_owned(),
             }));
@@ -307,15 +311,8 @@ async fn not_due(
     let due = cron
         .find_previous_occurrence(&context.now, true)
         .map_err(|error| Misuse::settings(format!("`backup.schedule`: {schedule}: {error}")))?;
-    let newest = repository
-        .list(Some(instance))
-        .await?
-        .into_iter()
-        .filter_map(|listed| listed.manifest().cloned())
-        .filter(|manifest| manifest.purpose != Purpose::Safety)
-        .map(|manifest| manifest.created_at)
-        .max();
-    Ok(newest.filter(|newest| *newest >= due).map(|newest| {
+    let newest = repository.taken_since(instance, due).await?;
+    Ok(newest.map(|newest| {
         let sentence =
             format!("not due: the newest backup of {instance} is from {}", newest.format("%Y-%m-%d %H:%M UTC"));
         Outcome::new(Status::Ok).field("due", false).field("newest", newest).text(verdict(
@@ -327,25 +324,16 @@ async fn not_due(
 }
 
 /// What would happen; nothing is done.
-async fn plan(
-    instance: &str,
-    chosen: &Chosen,
-    capture: Capture,
-    repository: &Repository,
-    context: &Context,
-) -> Result<Outcome> {
+async fn plan(instance: &str, chosen: &Chosen, repository: &Repository, context: &Context) -> Result<Outcome> {
     let mut lines: Vec<(Status, String)> = Vec::new();
     let facts = &chosen.facts;
     lines.push((Status::Ok, format!("{} {} as {}: {}", facts.name, facts.version, facts.role.as_str(), chosen.node)));
-    if let Some(part) = chosen.part() {
-        lines.push((Status::Warning, format!("it holds {part}")));
-    }
-    if chosen.is_stale {
-        lines.push((Status::Warning, "the replica has lost its primary: what it holds may be old".to_owned()));
-    }
-    let (method, status, line) = method(chosen, capture).await?;
-    lines.push((status, line));
-    let newest = repository.list(Some(instance)).await?.into_iter().find_map(|listed| listed.manifest().cloned());
+    lines.push(rights(chosen).await?);
+    // A folder that is missing will be made.
+    let newest = match repository.newest(instance).await {
+        Err(RepositoryError::Storage { source: StorageError::NoSuchPlace(_), .. }) => None,
+        newest => newest?.backup,
+    };
     let raw = newest.as_ref().map(|manifest| manifest.shards.iter().map(|shard| shard.raw_bytes).sum::<u64>());
     // An RDB takes 0.4 to 0.7 of the memory that the data uses; 0.6 with what the standard data set shows.
     let estimate = raw.unwrap_or(facts.used_memory / 10 * 6);
@@ -357,111 +345,72 @@ async fn plan(
     // One core of a server writes 60 to 75 MB of RDB a second.
     let seconds = Duration::from_secs(estimate / 65_000_000 + 1);
     lines.push((Status::Ok, format!("about {} at the speed of one core of the server", words::span(seconds))));
-    lines.push((Status::Ok, format!("the repository {} can be read", repository.describe())));
+    let stored = newest.as_ref().map(|manifest| manifest.shards.iter().map(|shard| shard.stored_bytes).sum());
+    let room = writing(repository, stored.unwrap_or(estimate), context, &mut lines).await;
 
     let status = lines.iter().map(|(status, _)| *status).fold(Status::Ok, Status::and);
     let mut table = Table::pairs();
     for (status, line) in &lines {
-        let word = match status {
-            Status::Ok => "ok",
-            Status::Warning => "warning",
-            _ => "refused",
-        };
-        table.row([word, line]);
+        table.row([if *status == Status::Ok { "ok" } else { "refused" }, line]);
     }
-    let sentence = match status {
-        Status::Ok => "the backup would go through; nothing was done",
-        Status::Warning => "the backup would go through with warnings; nothing was done",
-        _ => "the backup would fail; nothing was done",
+    let sentence = if status == Status::Ok {
+        "the backup would go through; nothing was done"
+    } else {
+        "the backup would fail; nothing was done"
     };
     let text = format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, status, sentence));
     Ok(Outcome::new(status)
         .field("plan", json!({
-            "instance": instance, "method": method, "node": chosen.node.address.to_string(), "role": facts.role.as_str(), "keys": facts.keys,
+            "instance": instance, "node": chosen.node.address.to_string(), "role": facts.role.as_str(), "keys": facts.keys,
             "estimated_raw_bytes": estimate, "estimated_seconds": seconds.as_secs(),
+            "free_bytes": room.and_then(|room| room.free), "keeps_conditions": room.and_then(|room| room.keeps_conditions),
             "lines": lines.iter().map(|(status, line)| json!({"status": status, "text": line})).collect::<Vec<_>>(),
         }))
         .text(text))
 }
 
-/// How the data would be read, and whether the server lets us: what a run finds out with the first `PSYNC`, without one.
-async fn method(chosen: &Chosen, capture: Capture) -> Result<(&'static str, Status, String)> {
-    let by_key = |why: &str| ("scan", Status::Warning, format!("{why}it would be read key by key, not as one moment"));
-    match capture {
-        Capture::Scan => return Ok(by_key("")),
-        Capture::Auto if chosen.is_stale => return Ok(by_key("a replica without its primary replicates to nobody: ")),
-        Capture::Replication if chosen.is_stale => {
-            let line = "a replica without its primary replicates to nobody".to_owned();
-            return Ok(("replication", Status::Failed, line));
+/// Whether the repository can be written to, and has room.
+async fn writing(
+    repository: &Repository,
+    needed: u64,
+    context: &Context,
+    lines: &mut Vec<(Status, String)>,
+) -> Option<Room> {
+    let place = repository.describe();
+    let room = match repository.try_writing(context.now).await {
+        Ok(room) => room,
+        Err(error) => {
+            let error = anyhow::Error::new(error);
+            lines.push((Status::Failed, format!("the repository {place} cannot be written to: {error:#}")));
+            return None;
         }
-        Capture::Auto | Capture::Replication => {}
-    }
-    let who = chosen.node.credentials.username.as_deref().unwrap_or("default");
-    Ok(match (refused(chosen, who).await?, capture) {
-        (Asked::Yes, _) => ("replication", Status::Ok, format!("the user {who} may ask for a full resynchronization")),
-        (Asked::NotFoundOut, _) => {
-            let line = format!("whether the user {who} has the right to `PSYNC` was not found out");
-            ("replication", Status::Ok, line)
-        }
-        (Asked::No(fault), Capture::Auto) => by_key(&format!("{fault}: ")),
-        (Asked::No(fault), _) => ("replication", Status::Failed, fault.to_string()),
-    })
-}
-
-/// Whether we may replicate.
-enum Asked {
-    Yes,
-    No(ReplicationFault),
-    NotFoundOut,
-}
-
-/// Asks with what cannot begin anything: `PSYNC` without its arguments is refused for their number by a server that has it, and in
-/// other words by one that has not; `REPLCONF` without any does nothing.
-async fn refused(chosen: &Chosen, who: &str) -> Result<Asked> {
-    let mut connection = chosen.node.connect().await?;
-    let command = |words: &[&str]| {
-        let mut command = redis::cmd(words[0]);
-        command.arg(&words[1..]);
-        command
     };
-    let questions = [
-        redis::cmd("REPLCONF"),
-        redis::cmd("PSYNC"),
-        command(&["COMMAND", "INFO", "SYNC"]),
-        command(&["ACL", "DRYRUN", who, "PSYNC", "?", "-1"]),
-        command(&["ACL", "DRYRUN", who, "REPLCONF", "capa", "eof"]),
-    ];
-    let answers = connection.pipeline(&questions).await?;
-    let [replconf, psync, sync, may_psync, may_replconf] = answers.as_slice() else { return Ok(Asked::NotFoundOut) };
-    if let Err(error) = replconf
-        && let fault @ ReplicationFault::NoPermission { .. } = replication::refusal("REPLCONF", error)
-    {
-        return Ok(Asked::No(fault));
+    lines.push(match room.free {
+        Some(free) if free < needed => (
+            Status::Failed,
+            format!("{place} has {} free, and about {} are needed", words::bytes(free), words::bytes(needed)),
+        ),
+        Some(free) => (Status::Ok, format!("{place} can be written to, and has {} free", words::bytes(free))),
+        None => (Status::Ok, format!("the repository {place} can be written to")),
+    });
+    if room.keeps_conditions == Some(false) {
+        lines.push((Status::Ok, "the store keeps no conditions: names of objects carry a token".to_owned()));
     }
-    let has_sync =
-        matches!(sync, Ok(redis::Value::Array(found)) if matches!(found.first(), Some(redis::Value::Array(_))));
-    match psync {
-        Err(error) if error.text.contains("wrong number of arguments") => {}
-        Err(error) => match replication::refusal("PSYNC", error) {
-            ReplicationFault::Unsupported { .. } if has_sync => {}
-            fault @ (ReplicationFault::Unsupported { .. } | ReplicationFault::NoPermission { .. }) => {
-                return Ok(Asked::No(fault));
-            }
-            _ => return Ok(Asked::NotFoundOut),
-        },
-        Ok(_) => return Ok(Asked::NotFoundOut),
-    }
-    // `OK`, or in words what is missing. Before 7.0 there is no such question, and few users may ask it.
-    for (name, answer) in [("REPLCONF", may_replconf), ("PSYNC", may_psync)] {
-        match answer {
-            Ok(redis::Value::Okay) => {}
-            Ok(redis::Value::BulkString(words)) => {
-                let text = String::from_utf8_lossy(words).into_owned();
-                let error = ServerError { code: "NOPERM".to_owned(), text };
-                return Ok(Asked::No(replication::refusal(name, &error)));
-            }
-            _ => return Ok(Asked::NotFoundOut),
+    Some(room)
+}
+
+/// Whether our user may ask for a full resynchronization.
+async fn rights(chosen: &Chosen) -> Result<(Status, String)> {
+    let mut connection = chosen.node.connect().await?;
+    let who = chosen.node.credentials.username.as_deref().unwrap_or("default");
+    let mut dry_run = redis::cmd("ACL");
+    dry_run.arg("DRYRUN").arg(who).arg("PSYNC").arg("?").arg("-1");
+    Ok(match connection.query(&dry_run).await {
+        Ok(redis::Value::Okay) => (Status::Ok, format!("the user {who} may ask for a full resynchronization")),
+        Ok(_) => {
+            (Status::Failed, format!("the user {who} may not ask for a full resynchronization: it needs `+psync`"))
         }
-    }
-    Ok(Asked::Yes)
+        // Before 7.0 there is no such question, and few users may ask it.
+        Err(_) => (Status::Ok, format!("whether the user {who} has the right to `PSYNC` was not found out")),
+    })
 }

@@ -79,9 +79,11 @@ fn bar_style(unit: Unit, with_total: bool) -> ProgressStyle {
             "{msg} [{wide_bar}] {percent:>3}% {human_pos:>9} of {human_len} keys {keys_per_sec:>10} {left}"
         }
         (Unit::Keys, false) => "{spinner} {msg} {human_pos:>9} keys {keys_per_sec:>10} {elapsed}",
+        (Unit::Backups, true) => "{msg} [{wide_bar}] {percent:>3}% {human_pos:>7} of {human_len} backups {left}",
+        (Unit::Backups, false) => "{spinner} {msg} {human_pos:>7} backups {elapsed}",
     };
     ProgressStyle::with_template(template)
-        .expect("the four templates are right")
+        .expect("the templates are right")
         .with_key("left", |state: &ProgressState, text: &mut dyn fmt::Write| {
             let _ = text.write_str(&left(state.pos(), state.len(), state.eta()));
         })
@@ -182,6 +184,7 @@ fn unit_name(unit: Unit) -> &'static str {
     match unit {
         Unit::Bytes => "bytes",
         Unit::Keys => "keys",
+        Unit::Backups => "backups",
     }
 }
 
@@ -189,6 +192,7 @@ fn plain_line(phase: &Phase, done: u64, elapsed: Duration) -> String {
     let amount = |number| match phase.unit {
         Unit::Bytes => bytes(number),
         Unit::Keys => format!("{} keys", count(number)),
+        Unit::Backups => format!("{} backups", count(number)),
     };
     let name = escape_lines(&phase.name);
     let per_second = (done as f64 / elapsed.as_secs_f64().max(0.001)) as u64;
@@ -353,7 +357,7 @@ mod tests {
 
     #[test]
     fn every_template_of_the_bar_is_right() {
-        for unit in [Unit::Bytes, Unit::Keys] {
+        for unit in [Unit::Bytes, Unit::Keys, Unit::Backups] {
             bar_style(unit, true);
             bar_style(unit, false);
         }

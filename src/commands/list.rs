@@ -1,15 +1,18 @@
 //! `redis-ops list`: the backups of a repository, newest first.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::table::{Table, verdict};
 use super::which::Place;
-use super::{Context, Outcome};
+use super::{Context, Format, Outcome};
 use crate::printer::{Printer, words};
-use crate::repository::manifest::{Manifest, Purpose};
-use crate::repository::{Listed, ListedStatus, Receipt};
+use crate::progress::Unit;
+use crate::repository::{Listed, ListedStatus, Overview, Receipt, Unfinished};
 use crate::status::Status;
+use crate::storage::ObjectInfo;
 use crate::verify::receipt;
 
 /// What is left out first on a narrow terminal: an id tells when it was taken.
@@ -24,48 +27,119 @@ pub struct Settings {
     pub instance: Option<String>,
 }
 
-/// Lists.
+/// From so many backups on the reading of their manifests takes long enough to be shown.
+const WORTH_A_BAR: u64 = 200;
+
+/// Lists. What is kept of each backup is what is shown of it: a repository may hold tens of thousands.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let repository = settings.place.open().await?;
-    let backups = repository.list(settings.instance.as_deref()).await?;
-    let lines: Vec<Value> = backups.iter().map(as_json).collect();
-    let text = render(&backups, &repository.describe(), &context.printer);
-    Ok(Outcome::new(Status::Ok).field("backups", &lines).lines(lines).text(text))
+    let progress = context.bar();
+    let mut listing = Listing::default();
+    let mut objects: Vec<Value> = Vec::new();
+    let listed = repository.list_each(
+        settings.instance.as_deref(),
+        |total| {
+            if total >= WORTH_A_BAR {
+                progress.phase("reading manifests", Unit::Backups, Some(total));
+            }
+        },
+        |listed| {
+            progress.advance(1);
+            if context.format.is_json() {
+                objects.push(as_json(&listed));
+            } else {
+                listing.add(&listed, &context.printer);
+            }
+        },
+    );
+    let overview = context.interruptible(async { Ok(listed.await?) }).await;
+    progress.finish();
+    let overview = overview?;
+    let uploads = overview.unfinished.as_ref();
+    let outcome = Outcome::new(Status::Ok);
+    Ok(match context.format {
+        Format::Ndjson => outcome.lines(objects),
+        Format::Json => {
+            let mut outcome = outcome
+                .field("unfinished_uploads", uploads.map(Vec::len))
+                .field("unfinished_bytes", uploads.map(|uploads| bytes_of(uploads)))
+                .field("unreadable_folders", overview.unreadable.iter().map(|(folder, _)| folder).collect::<Vec<_>>());
+            // Moved, not copied: this is the long part.
+            outcome.fields.shift_insert(0, "backups".to_owned(), Value::Array(objects));
+            outcome
+        }
+        _ => outcome.text(listing.render(&overview, &repository.describe(), &context.printer)),
+    })
 }
 
-fn render(backups: &[Listed], place: &str, printer: &Printer) -> String {
-    let mut table = Table::new(&["backup", "taken", "status", "keys", "size", "stored", "server", "verified"])
-        .numbers(&[3, 4, 5])
-        .optional(LEFT_OUT_FIRST);
-    for listed in backups {
-        table.row(row(listed));
+fn bytes_of(uploads: &[ObjectInfo]) -> u64 {
+    uploads.iter().map(|upload| upload.length).sum()
+}
+
+/// What is shown of the backups of a repository.
+struct Listing {
+    table: Table,
+    /// What is too long for a cell, in lines of their own.
+    notes: Vec<String>,
+    published: u64,
+    others: u64,
+}
+
+impl Default for Listing {
+    fn default() -> Self {
+        let table = Table::new(&["backup", "taken", "status", "keys", "size", "stored", "server", "verified"])
+            .numbers(&[3, 4, 5])
+            .optional(LEFT_OUT_FIRST);
+        Self { table, notes: Vec::new(), published: 0, others: 0 }
     }
-    let published = backups.iter().filter(|listed| listed.manifest().is_some()).count() as u64;
-    let others = backups.len() as u64 - published;
-    let mut sentence = format!("{} in {}", words::counted(published, "backup"), words::escape(place.as_bytes()));
-    if others > 0 {
-        sentence.push_str(&format!(", {others} more that cannot be restored"));
+}
+
+impl Listing {
+    fn add(&mut self, listed: &Listed, printer: &Printer) {
+        self.table.row(row(listed));
+        self.notes.extend(note(listed).map(|line| printer.folded(&words::escape(line.as_bytes()))));
+        if listed.manifest().is_some() {
+            self.published += 1;
+        } else {
+            self.others += 1;
+        }
     }
-    let mut text = Vec::new();
-    if !table.is_empty() {
-        text.push(table.render(printer));
+
+    fn render(self, overview: &Overview, place: &str, printer: &Printer) -> String {
+        let mut sentence =
+            format!("{} in {}", words::counted(self.published, "backup"), words::escape(place.as_bytes()));
+        if self.others > 0 {
+            sentence.push_str(&format!(", {} more that cannot be restored", self.others));
+        }
+        let mut text = Vec::new();
+        if !self.table.is_empty() {
+            text.push(self.table.render(printer));
+        }
+        text.extend(self.notes);
+        for (folder, error) in &overview.unreadable {
+            text.push(printer.folded(&words::escape(format!("unreadable: {folder}: {error}").as_bytes())));
+        }
+        if let Some(uploads) = overview.unfinished.as_ref().filter(|uploads| !uploads.is_empty()) {
+            let count = words::counted(uploads.len() as u64, "upload");
+            text.push(format!("unfinished: {count} with {}", words::bytes(bytes_of(uploads))));
+        }
+        text.push(verdict(printer, Status::Ok, &sentence));
+        text.join("\n")
     }
-    text.extend(backups.iter().filter_map(|listed| unreadable(listed, printer)));
-    text.push(verdict(printer, Status::Ok, &sentence));
-    text.join("\n")
 }
 
 fn row(listed: &Listed) -> [String; 8] {
     let name = format!("{}/{}", words::escape(listed.instance.as_bytes()), listed.id);
     let nothing = String::new;
     let Some(manifest) = listed.manifest() else {
-        let status = if matches!(listed.status, ListedStatus::Unreadable(_)) { "unreadable" } else { "incomplete" };
-        return [name, nothing(), status.to_owned(), nothing(), nothing(), nothing(), nothing(), nothing()];
+        let status = status_of(listed).0.replace('_', " ");
+        return [name, nothing(), status, nothing(), nothing(), nothing(), nothing(), nothing()];
     };
     [
         name,
         manifest.created_at.format("%Y-%m-%d %H:%M").to_string(),
-        status_of(manifest),
+        if manifest.purpose == crate::repository::manifest::Purpose::Safety { "safety" } else { "published" }
+            .to_owned(),
         manifest.census.as_ref().map_or_else(|| "?".to_owned(), |census| words::count(census.keys)),
         words::bytes(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()),
         words::bytes(manifest.shards.iter().map(|shard| shard.stored_bytes).sum()),
@@ -74,29 +148,40 @@ fn row(listed: &Listed) -> [String; 8] {
     ]
 }
 
-/// A published backup in a word or two: what it is for, and what keeps it from being all that it could be.
-fn status_of(manifest: &Manifest) -> String {
-    let mut words = vec![if manifest.purpose == Purpose::Safety { "safety" } else { "published" }];
-    if slots_of_part(manifest).is_some() {
-        words.push("one shard");
+/// The status in the words of the JSON, and why a backup cannot be used.
+fn status_of(listed: &Listed) -> (&'static str, Option<&String>) {
+    match &listed.status {
+        ListedStatus::Published(_) => ("published", None),
+        ListedStatus::Unreadable(reason) => ("unreadable", Some(reason)),
+        ListedStatus::Archived(reason) => ("archived", Some(reason)),
+        ListedStatus::AccessDenied(reason) => ("access_denied", Some(reason)),
+        ListedStatus::Running(_) => ("running", None),
+        ListedStatus::Left(_) => ("left", None),
     }
-    if manifest.stale {
-        words.push("stale");
-    }
-    words.join(", ")
 }
 
-/// The slots of a backup that holds a part of a cluster only.
-pub(super) fn slots_of_part(manifest: &Manifest) -> Option<&str> {
-    let [shard] = manifest.shards.as_slice() else { return None };
-    shard.slots.as_deref().filter(|slots| *slots != "0-16383")
+/// Why a backup cannot be used, or who is at work on it, or has left it: too long for a cell.
+fn note(listed: &Listed) -> Option<String> {
+    let (status, reason) = status_of(listed);
+    let text = match (&listed.status, reason) {
+        (ListedStatus::Running(running), _) => {
+            let age = running.age().map(|age| format!(", for {}", words::span(age))).unwrap_or_default();
+            format!("{}{age}", who("on", running))
+        }
+        (ListedStatus::Left(left), _) => {
+            let ago = left.silent_for().map(|ago| format!(", {} ago", words::span(ago))).unwrap_or_default();
+            format!("{}{ago}, {}", who("by", left), words::bytes(left.bytes))
+        }
+        (_, reason) => reason?.clone(),
+    };
+    Some(format!("{}: {}/{}: {text}", status.replace('_', " "), listed.instance, listed.id))
 }
 
-/// Why a backup cannot be used, in a line of its own: it is too long for a cell.
-fn unreadable(listed: &Listed, printer: &Printer) -> Option<String> {
-    let ListedStatus::Unreadable(reason) = &listed.status else { return None };
-    let line = format!("unreadable: {}/{}: {reason}", listed.instance, listed.id);
-    Some(printer.folded(&words::escape(line.as_bytes())))
+fn who(word: &str, unfinished: &Unfinished) -> String {
+    match &unfinished.begun {
+        Some(begun) => format!("{word} host {}, pid {}", begun.by.host, begun.by.pid),
+        None => format!("{word} an unknown process"),
+    }
 }
 
 fn verified(receipt: &Receipt) -> String {
@@ -118,10 +203,14 @@ fn verified(receipt: &Receipt) -> String {
 
 fn as_json(listed: &Listed) -> Value {
     let manifest = listed.manifest();
-    let (status, reason) = match &listed.status {
-        ListedStatus::Published(_) => ("published", None),
-        ListedStatus::Unreadable(reason) => ("unreadable", Some(reason)),
-        ListedStatus::Incomplete(_) => ("incomplete", None),
+    let (status, reason) = status_of(listed);
+    let unfinished = listed.unfinished();
+    let begun = unfinished.and_then(|unfinished| unfinished.begun.as_ref());
+    let seconds = |span: Option<Duration>| span.map(|span| span.as_secs());
+    let (running, left) = match &listed.status {
+        ListedStatus::Running(running) => (seconds(running.age()), None),
+        ListedStatus::Left(left) => (None, seconds(left.silent_for())),
+        _ => (None, None),
     };
     // A verification that found damage has verified nothing; `verified_status` says so.
     let is_good = |receipt: &&Receipt| matches!(receipt.text("status"), Some("ok" | "warning"));
@@ -142,9 +231,13 @@ fn as_json(listed: &Listed) -> Value {
         "verified_level": good.and_then(|receipt| receipt.text("level")),
         "proven_at": listed.verified.as_ref().and_then(|receipt| receipt.content.get("proven_at")),
         "verified_status": listed.verified.as_ref().and_then(|receipt| receipt.text("status")),
-        "slots": manifest.and_then(slots_of_part),
-        "stale": manifest.map(|manifest| manifest.stale),
         "pins": listed.pins,
+        "begun_at": begun.map(|begun| begun.begun_at),
+        "host": begun.map(|begun| &begun.by.host),
+        "pid": begun.map(|begun| begun.by.pid),
+        "running_seconds": running,
+        "left_seconds": left,
+        "unfinished_bytes": unfinished.map(|unfinished| unfinished.bytes),
     })
 }
 
@@ -154,6 +247,8 @@ mod tests {
 
     use super::super::screens;
     use super::*;
+    use crate::repository::manifest::Manifest;
+    use crate::storage::StorageError;
 
     fn listed(instance: &str, id: &str, keys: u64, verified: Option<&str>) -> Listed {
         let manifest: Manifest = serde_json::from_value(json!({
@@ -195,8 +290,37 @@ mod tests {
             listed("customer-facing-sessions-eu-west-1", "2026-11-22-13-45-2", 12, None),
             listed("redis-prod", "2026-11-22-01-00", 1_990_001, Some("failed")),
             Listed { status: ListedStatus::Unreadable(reason.to_owned()), verified: None, ..usual.clone() },
-            Listed { status: ListedStatus::Incomplete(None), verified: None, ..usual },
+            Listed {
+                status: ListedStatus::Archived("InvalidObjectState (403)".to_owned()),
+                verified: None,
+                ..usual.clone()
+            },
+            Listed {
+                status: ListedStatus::AccessDenied("AccessDenied (403)".to_owned()),
+                verified: None,
+                ..usual.clone()
+            },
+            Listed { status: ListedStatus::Running(Box::new(unfinished(200, 3_000))), verified: None, ..usual.clone() },
+            Listed { status: ListedStatus::Left(Box::new(unfinished(172_800, 1 << 30))), verified: None, ..usual },
         ];
-        screens::check("list", |printer| render(&backups, "s3://backups/redis", printer));
+        let uploads = vec![ObjectInfo { key: "redis-prod/x".into(), length: 120 << 20, modified: None }];
+        let denied = StorageError::AccessDenied("Permission denied".into());
+        let overview = Overview { unfinished: Some(uploads), unreadable: vec![("staging/".to_owned(), denied)] };
+        let render = |printer: &Printer| {
+            let mut listing = Listing::default();
+            backups.iter().for_each(|listed| listing.add(listed, printer));
+            listing.render(&overview, "s3://backups/redis", printer)
+        };
+        screens::check("list", render);
+    }
+
+    fn unfinished(seconds: i64, bytes: u64) -> Unfinished {
+        let begun = serde_json::from_value(json!({
+            "id": "2026-11-23-01-00", "instance": "redis-prod", "begun_at": "2026-11-23T01:00:00Z", "host": "backup-7", "pid": 4711,
+            "token": "t"
+        }));
+        let now: chrono::DateTime<chrono::Utc> = "2026-11-25T01:00:00Z".parse().unwrap();
+        let since = now - chrono::TimeDelta::seconds(seconds);
+        Unfinished { begun: begun.ok(), since: Some(since), last_sign: Some(since), now, bytes, uploads: 1 }
     }
 }

@@ -66,13 +66,18 @@ async fn show_stored(repository: &Repository, manifest: &Manifest, context: &Con
     let rest = rest.ok().flatten();
     let objects = repository.objects(manifest).await?;
 
-    let text = stored_text(manifest, rest.as_ref(), context);
+    let keeps_conditions = repository.keeps_conditions().await?;
+    let mut text = stored_text(manifest, rest.as_ref(), context);
+    if keeps_conditions == Some(false) {
+        text = format!("{}\n{text}", context.printer.folded(super::which::NO_CONDITIONS));
+    }
     let objects: Vec<Value> =
         objects.iter().map(|object| json!({"key": object.key, "length": object.length})).collect();
     Ok(Outcome::new(Status::Ok)
         .field("backup", manifest)
         .field("census", manifest.census.as_ref().map(|summary| contents::to_json(summary, rest.as_ref(), context)))
         .field("objects", objects)
+        .field("keeps_conditions", keeps_conditions)
         .text(text))
 }
 
@@ -89,21 +94,13 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, context: &Context) ->
         "server",
         &words::escape(format!("{} {} {} {}", server.name, server.version, server.mode, server.role).as_bytes()),
     ]);
-    if manifest.stale {
-        about.row(["stale", "read from a replica that had lost its primary: it may be old"]);
-    }
     for (name, value) in &manifest.labels {
-        about.row([format!("label {}", words::escape(name.as_bytes())), words::escape(value.as_bytes())]);
+        about.row([format!("label {name}"), words::escape(value.as_bytes())]);
     }
     for shard in &manifest.shards {
         about.row(["node", &words::escape(shard.node.as_bytes())]);
-        if let Some(slots) = &shard.slots {
-            let part =
-                if super::list::slots_of_part(manifest).is_some() { ": one shard of a cluster only" } else { "" };
-            about.row(["slots", &format!("{}{part}", words::escape(slots.as_bytes()))]);
-        }
         if let Some(offset) = shard.offset {
-            about.row(["replication", &format!("{} offset {offset}", words::escape(shard.replid.as_bytes()))]);
+            about.row(["replication", &format!("{} offset {offset}", shard.replid)]);
         }
         about.row([
             "rdb",

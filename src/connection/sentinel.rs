@@ -2,13 +2,14 @@
 
 use redis::Value;
 
-use super::{Address, AuthenticationFault, ConnectFault, Credentials, Node};
+use super::{Address, AuthenticationFault, ConnectFault, Credentials, Node, Retry};
 
 /// Asks one Sentinel after the other; the first that knows the group decides.
 pub(super) async fn primary_of(hosts: &[(String, u16)], service: &str, node: &Node) -> Result<Address, ConnectFault> {
     let mut reasons = Vec::new();
     for (host, port) in hosts {
-        let sentinel = node.sentinel_at(host, *port);
+        let address = Address::tcp(host.clone(), *port);
+        let sentinel = Node { name: address.to_string(), address, database: 0, retry: Retry::never(), ..node.clone() };
         match ask(&sentinel, service).await {
             Ok(primary) => return Ok(primary),
             Err(reason) => reasons.push(format!("{}: {reason}", sentinel.address)),
@@ -20,7 +21,7 @@ pub(super) async fn primary_of(hosts: &[(String, u16)], service: &str, node: &No
 async fn ask(sentinel: &Node, service: &str) -> Result<Address, String> {
     // Most Sentinels have no password of their own: the one that is meant for the server is then left out.
     let connected = match Box::pin(sentinel.connect()).await {
-        Err(error) if sentinel.sentinel.is_none() && has_no_password(&error.fault) => {
+        Err(error) if has_no_password(&error.fault) => {
             let open = Node { credentials: Credentials::default(), ..sentinel.clone() };
             Box::pin(open.connect()).await
         }

@@ -1,24 +1,22 @@
 //! A backup that does not exist yet: it has an id and objects, and no manifest.
 
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
 use super::error::Doing;
-use super::manifest::{MANIFEST_LIMIT, Manifest};
-use super::{BackupId, Leftover, MANIFEST, Repository, RepositoryError, check_instance, layout, remove};
+use super::{BackupId, ProcessMark, RepositoryError, layout};
 use crate::storage::{Shared, StorageError, Upload};
 
 /// Most bytes of `begun.json`.
 pub(super) const BEGUN_LIMIT: u64 = 16 * 1024;
-
-/// Where conditions are not kept, the time between writing `begun.json` and looking whose it is: a writer that had looked
-/// before we wrote has written by then.
-const SETTLING: Duration = Duration::from_millis(800);
 
 /// Who begins a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,18 +41,35 @@ pub struct Begun {
     pub by: BegunBy,
     /// Random: whose it is.
     pub token: String,
+    /// What tells the process from any other; `None` where the system does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<ProcessMark>,
 }
 
 /// An id that is reserved, and what was uploaded under it. It becomes a backup by [`Repository::commit`], and goes away by
 /// [`Repository::discard`].
+///
+/// [`Repository::commit`]: super::Repository::commit
+/// [`Repository::discard`]: super::Repository::discard
 #[derive(Debug)]
 pub struct Draft {
-    storage: Shared,
-    begun: Begun,
-    id: BackupId,
-    keeps_conditions: bool,
-    /// Keys that were begun, in order; `begun.json` first.
-    keys: Mutex<Vec<String>>,
+    pub(super) storage: Shared,
+    pub(super) begun: Begun,
+    pub(super) id: BackupId,
+    pub(super) keeps_conditions: bool,
+    /// Keys that were begun, in order; `begun.json` first. The manifest is never among them.
+    pub(super) keys: Mutex<Vec<String>>,
+    /// A manifest was sent, and nobody can say yet that it is not there.
+    pub(super) may_be_published: AtomicBool,
+}
+
+/// Whose `begun.json` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    Us,
+    Another,
+    /// It is not there.
+    Nobody,
 }
 
 impl Draft {
@@ -73,170 +88,144 @@ impl Draft {
         self.keeps_conditions
     }
 
-    /// Begins an object of the backup, such as `dump.rdb.gz`.
+    /// The name that an object of this backup gets: `dump.rdb.gz`; where the place keeps no conditions `dump-TOKEN.rdb.gz`, so that no
+    /// other process can write over it or take it for its own.
+    pub fn object_name(&self, plain: &str) -> String {
+        if self.keeps_conditions {
+            return plain.to_owned();
+        }
+        let token = &self.begun.token;
+        match plain.split_once('.') {
+            Some((stem, extension)) => format!("{stem}-{token}.{extension}"),
+            None => format!("{plain}-{token}"),
+        }
+    }
+
+    /// Begins an object of the backup. `name` comes from [`Draft::object_name`].
     ///
     /// # Errors
     /// If `name` cannot be one, or the place refuses.
     pub async fn upload(&self, name: &str) -> Result<Box<dyn Upload>, RepositoryError> {
         let key = layout::object_key(self.instance(), self.id, name)?;
         self.note(&key);
-        self.storage.upload(&key).await.doing("write", &key)
+        let inner = self.storage.upload(&key).await.doing("write", &key)?;
+        let (storage, begun_key) = (self.storage.clone(), self.key(layout::BEGUN));
+        Ok(Box::new(DraftUpload { inner, storage, begun_key, token: self.begun.token.clone(), key, sent: 0 }))
     }
 
-    /// Writes a small object of the backup, such as `census.bin`.
+    /// Writes a small object of the backup, such as `census.bin`. `name` comes from [`Draft::object_name`].
     ///
     /// # Errors
     /// If `name` cannot be one, or the place refuses.
     pub async fn put_small(&self, name: &str, body: Bytes) -> Result<(), RepositoryError> {
         let key = layout::object_key(self.instance(), self.id, name)?;
         self.note(&key);
-        self.storage.create(&key, body).await.doing("write", &key)
+        let Err(error) = self.storage.create(&key, body.clone()).await else { return Ok(()) };
+        // The answer to our own write may have got lost: then the very bytes are there, in the folder that is ours.
+        let is_there = self.storage.get(&key, body.len() as u64).await.is_ok_and(|found| found == body);
+        if is_there && self.owns(&key).await { Ok(()) } else { Err(error).doing("write", &key) }
     }
 
-    fn note(&self, key: &str) {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).push(key.to_owned());
+    /// Gives signs of life for as long as it is polled; it never ends. A sign that cannot be given is not worth an error.
+    pub async fn keep_alive(&self, every: Duration) -> Infallible {
+        loop {
+            sleep(every).await;
+            self.give_sign().await;
+        }
     }
 
-    fn key(&self, name: &str) -> String {
+    /// Writes the heartbeat, whose name carries the token: whatever is replaced is ours.
+    pub(super) async fn give_sign(&self) {
+        let key = self.key(&layout::heartbeat(&self.begun.token));
+        self.note(&key);
+        let body = serde_json::to_vec_pretty(&self.begun).unwrap_or_default();
+        if let Err(error) = self.storage.replace(&key, body.into()).await {
+            tracing::debug!(key, %error, "the heartbeat cannot be written");
+        }
+    }
+
+    pub(super) fn note(&self, key: &str) {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if !keys.iter().any(|noted| noted == key) {
+            keys.push(key.to_owned());
+        }
+    }
+
+    pub(super) fn noted(&self) -> Vec<String> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn may_be_published(&self) -> bool {
+        self.may_be_published.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn key(&self, name: &str) -> String {
         layout::folder(self.instance(), self.id) + name
     }
 
-    fn backup(&self) -> String {
+    pub(super) fn backup(&self) -> String {
         format!("{}/{}", self.instance(), self.id)
     }
 
-    /// Whether `begun.json` is still the one that we have written.
-    async fn is_ours(&self) -> Result<bool, RepositoryError> {
+    /// Whose `begun.json` is now.
+    pub(super) async fn owner(&self) -> Result<Owner, RepositoryError> {
         let key = self.key(layout::BEGUN);
-        let body = match self.storage.get(&key, BEGUN_LIMIT).await {
-            // Whoever had it has given it back.
-            Err(StorageError::NotFound) => return Ok(false),
-            got => got.doing("read back", &key)?,
+        owner(&self.storage, &key, &self.begun.token).await.doing("read back", &key)
+    }
+
+    /// Whether an object is proven to be ours: its name carries our token, or it lies in a folder that is ours alone.
+    async fn owns(&self, key: &str) -> bool {
+        is_own(&self.storage, key, &self.key(layout::BEGUN), &self.begun.token).await
+    }
+}
+
+pub(super) async fn owner(storage: &Shared, begun_key: &str, token: &str) -> Result<Owner, StorageError> {
+    match storage.get(begun_key, BEGUN_LIMIT).await {
+        Ok(body) if serde_json::from_slice::<Begun>(&body).is_ok_and(|found| found.token == token) => Ok(Owner::Us),
+        Ok(_) | Err(StorageError::TooLarge { .. }) => Ok(Owner::Another),
+        Err(StorageError::NotFound) => Ok(Owner::Nobody),
+        Err(error) => Err(error),
+    }
+}
+
+async fn is_own(storage: &Shared, key: &str, begun_key: &str, token: &str) -> bool {
+    layout::carries(key, token) || matches!(owner(storage, begun_key, token).await, Ok(Owner::Us))
+}
+
+/// An object of a draft on its way. A lost answer to the last request does not make it fail.
+struct DraftUpload {
+    inner: Box<dyn Upload>,
+    storage: Shared,
+    begun_key: String,
+    token: String,
+    key: String,
+    sent: u64,
+}
+
+#[async_trait]
+impl Upload for DraftUpload {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
+        self.sent += bytes.len() as u64;
+        self.inner.write(bytes).await
+    }
+
+    async fn complete(self: Box<Self>) -> Result<u64, StorageError> {
+        let Self { inner, storage, begun_key, token, key, sent } = *self;
+        let error = match inner.complete().await {
+            Ok(length) => return Ok(length),
+            Err(error) => error,
         };
-        Ok(serde_json::from_slice::<Begun>(&body).is_ok_and(|found| found.token == self.begun.token))
-    }
-}
-
-impl Repository {
-    /// Reserves an id for a backup that begins at `now`: that of the minute, or the next free one with a number. What must be
-    /// known before an hour of streaming is known then: that the place is there and may be written to.
-    ///
-    /// # Errors
-    /// If the instance's name cannot be one, or the place refuses.
-    pub async fn begin(&self, instance: &str, now: DateTime<Utc>, by: BegunBy) -> Result<Draft, RepositoryError> {
-        check_instance(instance)?;
-        let keeps_conditions = self.keeps_conditions().await?;
-        let mut free = Some(BackupId::new(now));
-        while let Some(id) = free {
-            let begun = Begun {
-                id: id.to_string(),
-                instance: instance.to_owned(),
-                begun_at: now,
-                by: by.clone(),
-                token: token()?,
-            };
-            let draft = Draft { storage: self.storage.clone(), begun, id, keeps_conditions, keys: Mutex::default() };
-            if reserve(&draft).await? {
-                draft.note(&draft.key(layout::BEGUN));
-                return Ok(draft);
-            }
-            free = id.next();
+        // The object may be there all the same: the answer got lost, and the store says to the second try that it is there already,
+        // or that it knows no such upload. Ours is what is as long as what we sent, in a folder that nobody else writes to.
+        let is_there = storage.head(&key).await.is_ok_and(|info| info.length == sent);
+        if is_there && is_own(&storage, &key, &begun_key, &token).await {
+            tracing::debug!(key, %error, "the object is there although its last request failed");
+            return Ok(sent);
         }
-        Err(RepositoryError::MinuteIsFull(instance.to_owned()))
+        Err(error)
     }
 
-    /// Writes the manifest: from here on the backup exists. Before that it makes sure that the manifest is this draft's and
-    /// that its objects are there with the lengths it names.
-    ///
-    /// # Errors
-    /// The draft is none the worse and can be discarded. Where the answer to the last write got lost, the manifest is looked for;
-    /// if that fails too it may be there, and [`Repository::discard`] removes it first.
-    pub async fn commit(&self, draft: &Draft, manifest: Manifest) -> Result<Manifest, RepositoryError> {
-        examine(draft, &manifest).await?;
-        let failed = |source| RepositoryError::Manifest { backup: draft.backup(), source };
-        let bytes = Bytes::from(manifest.encode().map_err(failed)?);
-        let key = draft.key(MANIFEST);
-        if !draft.keeps_conditions && (!draft.is_ours().await? || exists(&draft.storage, &key).await?) {
-            return Err(RepositoryError::AlreadyExists(draft.backup()));
-        }
-        draft.note(&key);
-        let created = draft.storage.create(&key, bytes.clone()).await;
-        if created.is_ok() && draft.keeps_conditions {
-            return Ok(manifest);
-        }
-        // Whose is it? The answer to our own write may have got lost, or another writer's has replaced it.
-        match (created, draft.storage.get(&key, MANIFEST_LIMIT).await) {
-            (_, Ok(found)) if found == bytes => Ok(manifest),
-            (Ok(()) | Err(StorageError::AlreadyExists), Ok(_)) => {
-                // It is another writer's: a discard must leave it alone.
-                draft.keys.lock().unwrap_or_else(PoisonError::into_inner).retain(|noted| *noted != key);
-                Err(RepositoryError::AlreadyExists(draft.backup()))
-            }
-            (Err(error), _) => Err(error).doing("write", &key),
-            (Ok(()), Err(error)) => Err(error).doing("read back", &key),
-        }
+    async fn abort(self: Box<Self>) -> Result<(), StorageError> {
+        self.inner.abort().await
     }
-
-    /// Removes what was uploaded under a draft, and gives the id back. What cannot be removed is named.
-    pub async fn discard(&self, draft: Draft) -> Vec<Leftover> {
-        let keys = draft.keys.into_inner().unwrap_or_else(PoisonError::into_inner);
-        remove::in_order(&self.storage, keys).await
-    }
-}
-
-/// Writes `begun.json`; false if the id is taken.
-async fn reserve(draft: &Draft) -> Result<bool, RepositoryError> {
-    let key = draft.key(layout::BEGUN);
-    if !draft.keeps_conditions && exists(&draft.storage, &key).await? {
-        return Ok(false);
-    }
-    let body =
-        serde_json::to_vec_pretty(&draft.begun).map_err(|error| RepositoryError::Inconsistent(error.to_string()))?;
-    match draft.storage.create(&key, body.into()).await {
-        Ok(()) if draft.keeps_conditions => Ok(true),
-        Ok(()) => {
-            sleep(SETTLING).await;
-            draft.is_ours().await
-        }
-        // The place may say so to our own write, sent again because the answer to the first got lost.
-        Err(StorageError::AlreadyExists) => draft.is_ours().await,
-        Err(error) => Err(error).doing("write", &key),
-    }
-}
-
-/// Refuses a manifest that would not be true.
-async fn examine(draft: &Draft, manifest: &Manifest) -> Result<(), RepositoryError> {
-    let inconsistent = |what: String| Err(RepositoryError::Inconsistent(what));
-    if manifest.instance != draft.instance() || manifest.id != draft.begun.id {
-        return inconsistent(format!("it is that of {}/{}, not of {}", manifest.instance, manifest.id, draft.backup()));
-    }
-    for shard in &manifest.shards {
-        let key = layout::object_key(draft.instance(), draft.id, &shard.object)?;
-        let length = draft.storage.head(&key).await.doing("look at", &key)?.length;
-        if length != shard.stored_bytes {
-            return inconsistent(format!("{key} has {length} bytes, not the {} that were sent", shard.stored_bytes));
-        }
-    }
-    if let Some(name) = manifest.census.as_ref().and_then(|census| census.object.as_ref()) {
-        let key = layout::object_key(draft.instance(), draft.id, name)?;
-        draft.storage.head(&key).await.doing("look at", &key)?;
-    }
-    Ok(())
-}
-
-async fn exists(storage: &Shared, key: &str) -> Result<bool, RepositoryError> {
-    match storage.head(key).await {
-        Ok(_) => Ok(true),
-        Err(StorageError::NotFound | StorageError::NoSuchPlace(_)) => Ok(false),
-        Err(error) => Err(error).doing("look at", key),
-    }
-}
-
-fn token() -> Result<String, RepositoryError> {
-    let mut token = [0; 16];
-    getrandom::fill(&mut token).map_err(|error| RepositoryError::Storage {
-        doing: "make a token".to_owned(),
-        source: StorageError::other(error.to_string()),
-    })?;
-    Ok(hex::encode(token))
 }

@@ -1,6 +1,6 @@
 //! What can go wrong with a repository.
 
-use super::{BackupId, ManifestError};
+use super::{BackupId, MARKER, ManifestError, REPOSITORY_FORMAT};
 use crate::storage::StorageError;
 
 /// Candidates that an error names; there may be more.
@@ -48,6 +48,20 @@ pub enum RepositoryError {
         /// Why.
         source: ManifestError,
     },
+    /// The manifest was sent, and nobody can say whether it is there: nothing was removed.
+    #[error("whether backup {backup} was published cannot be told: {why}")]
+    Unclear {
+        /// `instance/id`.
+        backup: String,
+        /// What the store said.
+        why: String,
+    },
+    /// A newer program made the repository.
+    #[error("the repository has format {0}, and this program knows formats up to {REPOSITORY_FORMAT}")]
+    NewerRepository(u64),
+    /// What lies where the marker belongs is none.
+    #[error("`{MARKER}` in the repository is not what redis-ops writes there: {0}")]
+    Marker(String),
     /// The place for objects has failed.
     #[error("{doing}")]
     Storage {
@@ -66,7 +80,9 @@ impl RepositoryError {
             Self::Ambiguous { .. } => "ambiguous",
             Self::AlreadyExists(_) | Self::MinuteIsFull(_) => "already_exists",
             Self::InvalidName(_) => "usage",
-            Self::Inconsistent(_) => "corrupt",
+            Self::Inconsistent(_) | Self::Marker(_) => "corrupt",
+            Self::Unclear { .. } => "storage_unavailable",
+            Self::NewerRepository(_) => "unsupported_format",
             Self::Manifest { source, .. } => source.code(),
             Self::Storage { source, .. } => source.code(),
         }

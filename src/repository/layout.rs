@@ -10,6 +10,8 @@ pub(super) const BEGUN: &str = "begun.json";
 pub const MANIFEST: &str = "manifest.json";
 /// What is too long for the manifest.
 pub const CENSUS: &str = "census.bin";
+/// Begins the name of a sign of life.
+const HEARTBEAT: &str = "heartbeat-";
 /// What was learned later.
 pub(super) const RECEIPTS: &str = "receipts/";
 /// What was decided later.
@@ -58,6 +60,22 @@ pub(super) fn object_key(instance: &str, id: BackupId, name: &str) -> Result<Str
         return Err(RepositoryError::InvalidName(name.escape_debug().to_string()));
     }
     Ok(folder(instance, id) + name)
+}
+
+/// The name of a draft's heartbeat: its last change is the last sign of life.
+pub(super) fn heartbeat(token: &str) -> String {
+    format!("{HEARTBEAT}{token}.json")
+}
+
+/// Whether a name is that of a heartbeat.
+pub(super) fn is_heartbeat(name: &str) -> bool {
+    name.starts_with(HEARTBEAT) && name.ends_with(".json")
+}
+
+/// Whether the name of an object carries a draft's token: then it is that draft's, and nobody else writes it.
+pub(super) fn carries(key: &str, token: &str) -> bool {
+    let name = key.rsplit('/').next().unwrap_or_default();
+    !token.is_empty() && name.split(['-', '.']).any(|part| part == token)
 }
 
 /// The name of a receipt: `receipts/verify-2024-01-01T01:00:00.000Z.json` with hyphens for the colons, so that names sort by

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::draft::BEGUN_LIMIT;
 use super::error::Doing;
 use super::manifest::Manifest;
-use super::{BackupId, Begun, MANIFEST, Receipt, Repository, RepositoryError, check_instance, layout};
-use crate::storage::ObjectInfo;
+use super::{BackupId, Begun, MANIFEST, Receipt, Repository, RepositoryError, Unfinished, check_instance, layout};
+use crate::storage::{ObjectInfo, StorageError, Survey};
 
 /// Backups that are looked at at the same time.
 const AT_ONCE: usize = 16;
@@ -40,8 +41,24 @@ pub enum ListedStatus {
     Published(Box<Manifest>),
     /// Its manifest is there and cannot be used, for this reason.
     Unreadable(String),
-    /// It has no manifest: it is being made, or was interrupted. `None`: nobody knows who began it.
-    Incomplete(Option<Begun>),
+    /// Its manifest is there and was moved to an archive, as the store says.
+    Archived(String),
+    /// Its manifest, or its whole folder, may not be read, as the store says.
+    AccessDenied(String),
+    /// It has no manifest, and somebody is at work on it.
+    Running(Box<Unfinished>),
+    /// It has no manifest, and nobody is at work on it.
+    Left(Box<Unfinished>),
+}
+
+/// What a listing tells beside the backups.
+#[derive(Debug, Default)]
+pub struct Overview {
+    /// Uploads that were begun and neither completed nor aborted, with the bytes of their parts as far as the store tells; of a folder
+    /// its hidden `.part` files. `None`: the place cannot tell, or we may not ask.
+    pub unfinished: Option<Vec<ObjectInfo>>,
+    /// Folders that cannot be read and are no backup's: what is in them is not listed.
+    pub unreadable: Vec<(String, StorageError)>,
 }
 
 impl Listed {
@@ -49,6 +66,14 @@ impl Listed {
     pub fn manifest(&self) -> Option<&Manifest> {
         match &self.status {
             ListedStatus::Published(manifest) => Some(manifest),
+            _ => None,
+        }
+    }
+
+    /// What there is of it where it has no manifest.
+    pub fn unfinished(&self) -> Option<&Unfinished> {
+        match &self.status {
+            ListedStatus::Running(unfinished) | ListedStatus::Left(unfinished) => Some(unfinished),
             _ => None,
         }
     }
@@ -60,16 +85,66 @@ impl Repository {
     /// # Errors
     /// If the place cannot be listed or asked.
     pub async fn list(&self, instance: Option<&str>) -> Result<Vec<Listed>, RepositoryError> {
-        let folders = self.folders(instance).await?;
-        // Manifests are read side by side, but not all at once.
-        let asked = folders.into_iter().map(|((instance, id), objects)| self.look_at(instance, id, objects));
-        let mut backups: Vec<Listed> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
-        backups.sort_by(|a, b| b.id.cmp(&a.id).then_with(|| a.instance.cmp(&b.instance)));
+        let mut backups = Vec::new();
+        self.list_each(instance, |_| {}, |listed| backups.push(listed)).await?;
         Ok(backups)
+    }
+
+    /// Gives the backups of one instance or of all, newest first, one after the other, so that not all manifests are in memory at once.
+    /// `total` is told before the first how many there are.
+    ///
+    /// # Errors
+    /// If the place cannot be listed or asked.
+    pub async fn list_each(
+        &self,
+        instance: Option<&str>,
+        total: impl FnOnce(u64),
+        mut each: impl FnMut(Listed),
+    ) -> Result<Overview, RepositoryError> {
+        let Survey { objects, unreadable } = self.survey(instance).await?;
+        let unfinished = self.unfinished(instance).await;
+        let mut unfinished_folders = in_folders(unfinished.iter().flatten().cloned());
+        let (denied, unreadable): (Vec<_>, Vec<_>) =
+            unreadable.into_iter().partition(|(folder, _)| backup_of(folder).is_some());
+        let mut looks: Vec<Look> = in_folders(objects)
+            .into_iter()
+            .map(|((instance, id), objects)| {
+                let uploads = unfinished_folders.remove(&(instance.clone(), id)).unwrap_or_default();
+                Look { instance, id, objects, uploads, denied: None }
+            })
+            .collect();
+        for (folder, error) in denied {
+            let Some((instance, id)) = backup_of(&folder) else { continue };
+            // A folder within the backup's own does not hide its manifest.
+            if looks.iter().all(|look| (&look.instance, look.id) != (&instance, id)) {
+                looks.push(Look { instance, id, objects: Vec::new(), uploads: Vec::new(), denied: Some(error) });
+            }
+        }
+        // What was uploaded without a single object beside it.
+        looks.extend(unfinished_folders.into_iter().map(|((instance, id), uploads)| Look {
+            instance,
+            id,
+            objects: Vec::new(),
+            uploads,
+            denied: None,
+        }));
+        looks.sort_by(|a, b| b.id.cmp(&a.id).then_with(|| a.instance.cmp(&b.instance)));
+        total(looks.len() as u64);
+        // Manifests are read side by side, but not all at once.
+        let mut looked = stream::iter(looks.into_iter().map(|look| self.look_at(look))).buffered(AT_ONCE);
+        while let Some(listed) = looked.try_next().await? {
+            each(listed);
+        }
+        Ok(Overview { unfinished, unreadable })
     }
 
     /// The objects of every backup, by instance and id. What is no backup's is passed over.
     pub(super) async fn folders(&self, instance: Option<&str>) -> Result<Folders, RepositoryError> {
+        Ok(in_folders(self.survey(instance).await?.objects))
+    }
+
+    /// Everything that lies there, once it is known to be a repository that we can read.
+    async fn survey(&self, instance: Option<&str>) -> Result<Survey, RepositoryError> {
         let prefix = match instance {
             Some(name) => {
                 check_instance(name)?;
@@ -78,48 +153,117 @@ impl Repository {
             None => String::new(),
         };
         let whole = if prefix.is_empty() { self.describe() } else { prefix.clone() };
-        let mut folders = BTreeMap::<_, Vec<ObjectInfo>>::new();
-        for object in self.storage.list(&prefix).await.doing("list", &whole)? {
-            if let Some(backup) = backup_of(&object.key) {
-                folders.entry(backup).or_default().push(object);
-            }
-        }
-        Ok(folders)
+        let survey = self.storage.survey(&prefix).await.doing("list", &whole)?;
+        self.marker().await?;
+        Ok(survey)
     }
 
-    async fn look_at(
-        &self,
-        instance: String,
-        id: BackupId,
-        objects: Vec<ObjectInfo>,
-    ) -> Result<Listed, RepositoryError> {
+    /// Uploads that go on or were left; they are worth no error.
+    async fn unfinished(&self, instance: Option<&str>) -> Option<Vec<ObjectInfo>> {
+        let prefix = instance.map(|name| format!("{name}/")).unwrap_or_default();
+        match self.storage.unfinished(&prefix).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::debug!(%error, "unfinished uploads cannot be listed");
+                None
+            }
+        }
+    }
+
+    async fn look_at(&self, look: Look) -> Result<Listed, RepositoryError> {
+        let Look { instance, id, objects, uploads, denied } = look;
+        if let Some(error) = denied {
+            let status = ListedStatus::AccessDenied(error.to_string());
+            return Ok(Listed { instance, id, status, verified: None, pins: Vec::new(), objects });
+        }
         let folder = layout::folder(&instance, id);
         let keys: Vec<&str> = objects.iter().map(|object| object.key.as_str()).collect();
         let names: Vec<&str> = keys.iter().filter_map(|key| key.strip_prefix(folder.as_str())).collect();
-        let status = if names.contains(&MANIFEST) {
-            match self.load(&instance, id).await {
-                Ok(manifest) => ListedStatus::Published(Box::new(manifest)),
-                Err(RepositoryError::Manifest { source, .. }) => ListedStatus::Unreadable(source.to_string()),
-                // It has gone since the place was listed.
-                Err(RepositoryError::NotFound(_) | RepositoryError::Incomplete { .. }) => {
-                    ListedStatus::Incomplete(None)
-                }
-                Err(error) => return Err(error),
+        let loaded = if names.contains(&MANIFEST) { Some(self.load(&instance, id).await) } else { None };
+        let status = match loaded {
+            Some(Ok(manifest)) => ListedStatus::Published(Box::new(manifest)),
+            Some(Err(RepositoryError::Manifest { source, .. })) => ListedStatus::Unreadable(source.to_string()),
+            Some(Err(RepositoryError::Storage { source: StorageError::Archived(why), .. })) => {
+                ListedStatus::Archived(why.to_string())
             }
-        } else {
-            ListedStatus::Incomplete(self.begun(&folder).await)
+            Some(Err(RepositoryError::Storage { source: StorageError::AccessDenied(why), .. })) => {
+                ListedStatus::AccessDenied(why.to_string())
+            }
+            // A page that is no answer of a store is one object's trouble, as long as the place could be listed.
+            Some(Err(RepositoryError::Storage { source: source @ StorageError::Other(_), .. })) => {
+                ListedStatus::Unreadable(source.to_string())
+            }
+            // It has gone since the place was listed.
+            None | Some(Err(RepositoryError::NotFound(_) | RepositoryError::Incomplete { .. })) => {
+                let unfinished = Box::new(self.unfinished_backup(&folder, &objects, &uploads).await);
+                if unfinished.is_running() { ListedStatus::Running(unfinished) } else { ListedStatus::Left(unfinished) }
+            }
+            Some(Err(error)) => return Err(error),
         };
-        let verified = self.newest_of(&folder, &keys, "verify").await?;
+        let verified = match self.newest_of(&folder, &keys, "verify").await {
+            Err(RepositoryError::Storage {
+                source: StorageError::Archived(_) | StorageError::AccessDenied(_), ..
+            }) => None,
+            verified => verified?,
+        };
         let pin = |name: &&str| Some(name.strip_prefix(layout::PINS)?.trim_end_matches(".json").to_owned());
         let pins = names.iter().filter_map(pin).collect();
         Ok(Listed { instance, id, status, verified, pins, objects })
     }
 
+    async fn unfinished_backup(&self, folder: &str, objects: &[ObjectInfo], uploads: &[ObjectInfo]) -> Unfinished {
+        let newest = |objects: &[ObjectInfo]| objects.iter().filter_map(|object| object.modified).max();
+        let begun_key = format!("{folder}{}", layout::BEGUN);
+        let begun_object = objects.iter().find(|object| object.key == begun_key);
+        let begun = match begun_object {
+            Some(_) => self.begun(&begun_key).await,
+            None => None,
+        };
+        let oldest = |objects: &[ObjectInfo]| objects.iter().filter_map(|object| object.modified).min();
+        let since = match begun_object {
+            Some(object) => object.modified,
+            None => oldest(objects).or(oldest(uploads)),
+        };
+        Unfinished {
+            begun,
+            since,
+            last_sign: newest(objects).max(newest(uploads)),
+            now: self.now(),
+            bytes: objects.iter().chain(uploads).map(|object| object.length).sum(),
+            uploads: uploads.len() as u64,
+        }
+    }
+
+    /// The clock of the place.
+    fn now(&self) -> DateTime<Utc> {
+        self.storage.now()
+    }
+
     /// Who began it, as far as that can be read.
-    async fn begun(&self, folder: &str) -> Option<Begun> {
-        let body = self.storage.get(&format!("{folder}{}", layout::BEGUN), BEGUN_LIMIT).await.ok()?;
+    async fn begun(&self, key: &str) -> Option<Begun> {
+        let body = self.storage.get(key, BEGUN_LIMIT).await.ok()?;
         serde_json::from_slice(&body).ok()
     }
+}
+
+/// A backup that is to be looked at.
+struct Look {
+    instance: String,
+    id: BackupId,
+    objects: Vec<ObjectInfo>,
+    uploads: Vec<ObjectInfo>,
+    /// Why its folder cannot be read.
+    denied: Option<StorageError>,
+}
+
+fn in_folders(objects: impl IntoIterator<Item = ObjectInfo>) -> Folders {
+    let mut folders = Folders::new();
+    for object in objects {
+        if let Some(backup) = backup_of(&object.key) {
+            folders.entry(backup).or_default().push(object);
+        }
+    }
+    folders
 }
 
 fn backup_of(key: &str) -> Option<(String, BackupId)> {

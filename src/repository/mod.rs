@@ -5,16 +5,22 @@
 //! to the floors above.
 
 mod backup_id;
+mod commit;
 mod draft;
 mod error;
 mod layout;
+mod life;
 mod listing;
 pub mod manifest;
+mod marker;
 mod newest;
 mod receipts;
 mod remove;
+mod reserve;
 mod resolve;
 mod seal;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -23,11 +29,14 @@ use error::Doing;
 use manifest::{MANIFEST_LIMIT, Manifest};
 
 pub use backup_id::{BackupId, NotAnId};
+pub use commit::Discarded;
 pub use draft::{Begun, BegunBy, Draft};
 pub use error::RepositoryError;
 pub use layout::{CENSUS, MANIFEST, check_instance, dump_name, instance_name};
+pub use life::{HEARTBEAT_SECONDS, ProcessMark, Unfinished};
 use listing::Folders;
-pub use listing::{Listed, ListedStatus};
+pub use listing::{Listed, ListedStatus, Overview};
+pub use marker::{MARKER, Marker, REPOSITORY_FORMAT, Room};
 pub use newest::Newest;
 pub use receipts::Receipt;
 pub use remove::Leftover;
@@ -38,12 +47,14 @@ pub use seal::ManifestError;
 #[derive(Debug, Clone)]
 pub struct Repository {
     storage: Shared,
+    /// The marker, once it was asked for.
+    known: Arc<tokio::sync::Mutex<marker::Known>>,
 }
 
 impl Repository {
     /// The repository in this place. Nothing is asked or written yet.
     pub fn new(storage: Shared) -> Self {
-        Self { storage }
+        Self { storage, known: Arc::default() }
     }
 
     /// Where it is, for people.
@@ -51,13 +62,13 @@ impl Repository {
         self.storage.describe()
     }
 
-    /// Whether "only if it is not there" is kept by the place. Where it is not, two writers at the same moment are not excluded.
-    /// The first call writes and removes a small object.
+    /// Whether "only if it is not there" is kept by the place, as its marker remembers; `None`: nobody has found out yet. Where it is
+    /// not, two writers at the same moment are not excluded.
     ///
     /// # Errors
-    /// If the place cannot be reached or written to.
-    pub async fn keeps_conditions(&self) -> Result<bool, RepositoryError> {
-        self.storage.keeps_conditions().await.doing("try to write to", &self.storage.describe())
+    /// As [`Repository::marker`].
+    pub async fn keeps_conditions(&self) -> Result<Option<bool>, RepositoryError> {
+        Ok(self.marker().await?.and_then(|marker| marker.keeps_conditions))
     }
 
     /// The manifest of a backup.

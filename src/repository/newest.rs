@@ -1,10 +1,27 @@
 //! The newest backup of an instance, and when one was last proven good: what monitoring asks every minute, so it takes few requests.
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::manifest::{Manifest, Purpose};
 use super::{MANIFEST, Receipt, Repository, RepositoryError, layout};
+use crate::storage::StorageError;
 
 /// Receipts of verifications that found damage are passed over; so many of them and no more.
 const RECEIPTS_READ: usize = 16;
+
+/// Manifests that cannot be read are passed over; so many of them and no more.
+const UNREAD: usize = 32;
+
+/// Whether an error is about one backup, and says nothing of the others.
+pub(super) fn is_one_backups_trouble(error: &RepositoryError) -> bool {
+    match error {
+        RepositoryError::Manifest { .. } | RepositoryError::NotFound(_) | RepositoryError::Incomplete { .. } => true,
+        RepositoryError::Storage { source, .. } => {
+            matches!(source, StorageError::Archived(_) | StorageError::AccessDenied(_) | StorageError::Other(_))
+        }
+        _ => false,
+    }
+}
 
 /// How it stands with the backups of an instance.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -24,6 +41,7 @@ impl Repository {
     pub async fn newest(&self, instance: &str) -> Result<Newest, RepositoryError> {
         let folders = self.folders(Some(instance)).await?;
         let mut newest = Newest::default();
+        let mut unread = 0;
         for ((_, id), objects) in folders.iter().rev() {
             let manifest = layout::folder(instance, *id) + MANIFEST;
             if !objects.iter().any(|object| object.key == manifest) {
@@ -36,16 +54,49 @@ impl Repository {
                     break;
                 }
                 // What cannot be read, or was removed meanwhile, is no backup that one could restore.
-                Err(
-                    RepositoryError::Manifest { .. }
-                    | RepositoryError::NotFound(_)
-                    | RepositoryError::Incomplete { .. },
-                ) => {}
+                Err(error) if is_one_backups_trouble(&error) => {
+                    unread += 1;
+                    if unread == UNREAD {
+                        break;
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
         newest.verified = self.newest_good(instance, &folders).await?;
         Ok(newest)
+    }
+
+    /// When a backup was taken since a moment, if one was: the newest that is no safety backup. One whose manifest is archived or may
+    /// not be read was published and counts. Only manifests of that time are read, however many there are.
+    ///
+    /// # Errors
+    /// As [`Repository::newest`].
+    pub async fn taken_since(
+        &self,
+        instance: &str,
+        moment: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, RepositoryError> {
+        let folders = self.folders(Some(instance)).await?;
+        // An id is the minute that its backup began in.
+        let young = |id: super::BackupId| id.minute() + TimeDelta::minutes(1) > moment;
+        for ((_, id), objects) in folders.iter().rev().take_while(|((_, id), _)| young(*id)) {
+            let manifest = layout::folder(instance, *id) + MANIFEST;
+            if !objects.iter().any(|object| object.key == manifest) {
+                continue;
+            }
+            match self.load(instance, *id).await {
+                Ok(manifest) if manifest.purpose == Purpose::Safety || manifest.created_at < moment => {}
+                Ok(manifest) => return Ok(Some(manifest.created_at)),
+                Err(RepositoryError::Storage {
+                    source: StorageError::Archived(_) | StorageError::AccessDenied(_),
+                    ..
+                }) => return Ok(Some(id.minute())),
+                Err(error) if is_one_backups_trouble(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
     async fn newest_good(&self, instance: &str, folders: &super::Folders) -> Result<Option<Receipt>, RepositoryError> {

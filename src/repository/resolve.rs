@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::manifest::Purpose;
+use super::newest::is_one_backups_trouble;
 use super::{BackupId, MANIFEST, Repository, RepositoryError, layout};
 
 /// Newest of an instance that is no safety backup.
@@ -68,11 +69,13 @@ impl Repository {
                     Ok(manifest) if manifest.purpose == Purpose::Safety => {}
                     // It was removed meanwhile.
                     Err(RepositoryError::NotFound(_) | RepositoryError::Incomplete { .. }) => {}
-                    Ok(_) | Err(RepositoryError::Manifest { .. }) => {
+                    Err(error) if !is_one_backups_trouble(&error) => return Err(error),
+                    // One that is archived or unreadable is chosen all the same, so that loading it says so; that of another instance
+                    // is nobody's trouble.
+                    Ok(_) | Err(_) => {
                         latest.push((instance.to_owned(), id));
                         break;
                     }
-                    Err(error) => return Err(error),
                 }
             }
         }

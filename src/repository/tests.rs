@@ -39,15 +39,22 @@ async fn begin(repository: &Repository, instance: &str, time: &str) -> Draft {
 }
 
 async fn upload(draft: &Draft) {
-    let mut upload = draft.upload("dump.rdb.gz").await.unwrap();
+    let mut upload = draft.upload(&draft.object_name("dump.rdb.gz")).await.unwrap();
     upload.write(Bytes::from_static(b"content")).await.unwrap();
     assert_eq!(upload.complete().await.unwrap(), 7);
+}
+
+/// A manifest of what [`upload`] has uploaded.
+fn of(draft: &Draft) -> Manifest {
+    let mut manifest = example(draft.instance(), &draft.id().to_string());
+    manifest.shards[0].object = draft.object_name("dump.rdb.gz");
+    manifest
 }
 
 pub(super) async fn publish(repository: &Repository, instance: &str, time: &str, purpose: Purpose) -> BackupId {
     let draft = begin(repository, instance, time).await;
     upload(&draft).await;
-    let manifest = Manifest { purpose, ..example(instance, &draft.id().to_string()) };
+    let manifest = Manifest { purpose, ..of(&draft) };
     repository.commit(&draft, manifest).await.unwrap();
     draft.id()
 }
@@ -67,15 +74,13 @@ async fn a_backup_exists_from_commit_on_and_not_before() {
         assert!(matches!(repository.load("prod", id).await, Err(RepositoryError::Incomplete { .. })));
         assert!(matches!(repository.resolve("latest", None).await, Err(RepositoryError::NotFound(_))));
         let listed = repository.list(None).await.unwrap();
-        let [Listed { status: ListedStatus::Incomplete(Some(begun)), .. }] = listed.as_slice() else {
-            panic!("{listed:?}")
-        };
+        let begun = listed[0].unfinished().and_then(|unfinished| unfinished.begun.clone()).expect("it was begun");
         assert_eq!((begun.by.pid, begun.begun_at), (7, at("2024-01-01T01:00:30Z")));
 
-        let manifest = repository.commit(&draft, example("prod", "2024-01-01-01-00")).await.unwrap();
+        let manifest = repository.commit(&draft, of(&draft)).await.unwrap();
         assert_eq!(repository.load("prod", id).await.unwrap(), manifest);
         assert_eq!(repository.list(None).await.unwrap()[0].manifest(), Some(&manifest));
-        let mut reader = repository.open_object(&manifest, "dump.rdb.gz", 3).await.unwrap();
+        let mut reader = repository.open_object(&manifest, &draft.object_name("dump.rdb.gz"), 3).await.unwrap();
         assert_eq!(reader.next().await.unwrap().unwrap(), "tent");
     }
 }
@@ -104,7 +109,7 @@ async fn a_second_commit_is_refused_and_changes_nothing() {
         let repository = Repository::new(Arc::new(memory));
         let draft = begin(&repository, "prod", "2024-01-01T01:00:00Z").await;
         upload(&draft).await;
-        let first = repository.commit(&draft, example("prod", "2024-01-01-01-00")).await.unwrap();
+        let first = repository.commit(&draft, of(&draft)).await.unwrap();
         let mut second = first.clone();
         second.tool_version = "another".into();
         let error = repository.commit(&draft, second).await.unwrap_err();
@@ -119,9 +124,9 @@ async fn a_discarded_draft_leaves_nothing_and_gives_its_id_back() {
     let draft = begin(&repository, "prod", "2024-01-01T01:00:00Z").await;
     upload(&draft).await;
     draft.put_small(CENSUS, Bytes::from_static(b"census")).await.unwrap();
-    assert_eq!(memory.list("").await.unwrap().len(), 3);
-    assert!(repository.discard(draft).await.is_empty());
-    assert_eq!(memory.list("").await.unwrap(), []);
+    assert_eq!(memory.list("prod/").await.unwrap().len(), 3);
+    assert!(repository.discard(draft).await.is_clean());
+    assert_eq!(memory.list("prod/").await.unwrap(), []);
     assert_eq!(begin(&repository, "prod", "2024-01-01T01:00:59Z").await.id().to_string(), "2024-01-01-01-00");
 }
 
@@ -157,7 +162,7 @@ async fn bad_manifests_are_listed_with_their_reason() {
         .map(|backup| match &backup.status {
             ListedStatus::Unreadable(reason) => reason.clone(),
             ListedStatus::Published(_) => "good".into(),
-            ListedStatus::Incomplete(_) => "incomplete".into(),
+            other => format!("{other:?}"),
         })
         .collect();
     assert_eq!(reasons.len(), 6);

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use tokio::task::spawn_blocking;
 
-use super::{ObjectInfo, Reader, Storage, StorageError, Upload, key};
+use super::{ObjectInfo, Reader, Storage, StorageError, Survey, Upload, key};
 
 /// A folder. It is made when the first object is written.
 #[derive(Debug, Clone)]
@@ -61,8 +61,27 @@ impl Storage for Local {
         .await
     }
 
-    async fn keeps_conditions(&self) -> Result<bool, StorageError> {
+    async fn replace(&self, key: &str, body: Bytes) -> Result<(), StorageError> {
+        let path = self.path(key)?;
+        self.blocking(move |root| {
+            let mut temporary = write::Temporary::over(root, &path)?;
+            temporary.write(&body)?;
+            temporary.replace()
+        })
+        .await
+    }
+
+    fn keeps_conditions_by_nature(&self) -> Option<bool> {
+        // A link is made only where there is none.
+        Some(true)
+    }
+
+    async fn keeps_conditions(&self, _key: &str, _body: Bytes) -> Result<bool, StorageError> {
         Ok(true)
+    }
+
+    async fn try_writing(&self) -> Result<Option<u64>, StorageError> {
+        self.blocking(|root| write::try_writing(root).map(Some)).await
     }
 
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StorageError> {
@@ -88,7 +107,21 @@ impl Storage for Local {
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StorageError> {
         key::check_prefix(prefix)?;
         let prefix = prefix.to_owned();
-        self.blocking(move |root| list::objects(root, &prefix)).await
+        self.blocking(move |root| list::objects(root, &prefix, &mut |_, error| Err(error))).await
+    }
+
+    async fn survey(&self, prefix: &str) -> Result<Survey, StorageError> {
+        key::check_prefix(prefix)?;
+        let prefix = prefix.to_owned();
+        let survey = move |root: &Path| {
+            let mut unreadable = Vec::new();
+            let objects = list::objects(root, &prefix, &mut |folder, error| {
+                unreadable.push((format!("{folder}/"), of_io(&root.join(folder), error)));
+                Ok(())
+            })?;
+            Ok(Survey { objects, unreadable })
+        };
+        self.blocking(survey).await
     }
 
     async fn list_folders(&self, prefix: &str) -> Result<Vec<String>, StorageError> {

@@ -63,8 +63,18 @@ impl Storage for Memory {
         self.put(key, body)
     }
 
-    async fn keeps_conditions(&self) -> Result<bool, StorageError> {
-        Ok(!self.ignores_conditions)
+    async fn replace(&self, key: &str, body: Bytes) -> Result<(), StorageError> {
+        key::check(key)?;
+        self.objects().insert(key.to_owned(), (body, Utc::now()));
+        Ok(())
+    }
+
+    async fn keeps_conditions(&self, key: &str, body: Bytes) -> Result<bool, StorageError> {
+        match self.put(key, body) {
+            Ok(()) => Ok(false),
+            Err(StorageError::AlreadyExists) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StorageError> {

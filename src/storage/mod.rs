@@ -39,8 +39,28 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Some S3-compatible stores ignore the condition silently: [`Storage::keeps_conditions`] tells.
     async fn create(&self, key: &str, body: Bytes) -> Result<(), StorageError>;
 
-    /// Whether "only if it is not there" is kept by this place. Found out once by trying, then remembered.
-    async fn keeps_conditions(&self) -> Result<bool, StorageError>;
+    /// Writes a small object, in place of the one that has the name. Only for what is proven to be the caller's own.
+    async fn replace(&self, key: &str, body: Bytes) -> Result<(), StorageError>;
+
+    /// Whether "only if it is not there" is kept by this place, if that is known without asking.
+    fn keeps_conditions_by_nature(&self) -> Option<bool> {
+        None
+    }
+
+    /// Whether "only if it is not there" is kept by this place: tries to write `body` under a key that has an object already. Where it
+    /// is not kept, the object holds `body` then.
+    async fn keeps_conditions(&self, key: &str, body: Bytes) -> Result<bool, StorageError>;
+
+    /// Tries whether this place can be written to, as far as that leaves nothing behind, and returns how many bytes are free; `None`:
+    /// that cannot be tried, or there is no such number.
+    async fn try_writing(&self) -> Result<Option<u64>, StorageError> {
+        Ok(None)
+    }
+
+    /// The clock of the place, by which it says when an object was written; ours, where it has not been heard yet or is the same.
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
 
     /// A small object, whole; one longer than `limit` bytes is [`StorageError::TooLarge`].
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StorageError>;
@@ -54,6 +74,11 @@ pub trait Storage: Send + Sync + fmt::Debug {
 
     /// All objects whose key begins with `prefix`, sorted by key.
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StorageError>;
+
+    /// The same, but a folder that cannot be read does not end the listing: it is named.
+    async fn survey(&self, prefix: &str) -> Result<Survey, StorageError> {
+        Ok(Survey { objects: self.list(prefix).await?, unreadable: Vec::new() })
+    }
 
     /// The names directly below `prefix` (which ends with `/` or is empty): "folders", sorted.
     async fn list_folders(&self, prefix: &str) -> Result<Vec<String>, StorageError>;
@@ -107,6 +132,15 @@ pub async fn open(location: &Location, options: &S3Options) -> Result<Shared, St
         Location::Local(path) => Arc::new(Local::new(path)),
         Location::S3 { bucket, prefix } => Arc::new(S3::connect(bucket, prefix, options).await?),
     })
+}
+
+/// What [`Storage::survey`] found.
+#[derive(Debug, Clone, Default)]
+pub struct Survey {
+    /// Objects, sorted by key.
+    pub objects: Vec<ObjectInfo>,
+    /// Folders that cannot be read, with a slash at the end, and why.
+    pub unreadable: Vec<(String, StorageError)>,
 }
 
 /// What a listing says of an object.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Level, receipt};
-use crate::repository::{Listed, ListedStatus};
+use crate::repository::Listed;
 
 /// How many of all backups.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,7 +27,7 @@ pub fn due(
 ) -> Vec<Listed> {
     let mut due: Vec<(Option<DateTime<Utc>>, Listed)> = all
         .into_iter()
-        .filter(|listed| !matches!(listed.status, ListedStatus::Incomplete(_)))
+        .filter(|listed| listed.unfinished().is_none())
         .map(|listed| (proven(&listed, level), listed))
         .filter(|(proven, _)| match (proven, older_than) {
             (Some(time), Some(age)) => now.signed_duration_since(time) >= age,
@@ -65,7 +65,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::repository::Receipt;
+    use crate::repository::{ListedStatus, Receipt, Unfinished};
 
     fn time(text: &str) -> DateTime<Utc> {
         text.parse().expect("a time")
@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn what_was_never_finished_is_no_backup() {
-        let unfinished = Listed { status: ListedStatus::Incomplete(None), ..listed("2024-01-01-00-00", None) };
+        let left = Unfinished { begun: None, since: None, last_sign: None, now: Utc::now(), bytes: 0, uploads: 0 };
+        let unfinished = Listed { status: ListedStatus::Left(Box::new(left)), ..listed("2024-01-01-00-00", None) };
         assert!(due(vec![unfinished], Level::Checksum, None, None, Utc::now()).is_empty());
     }
 }

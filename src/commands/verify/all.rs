@@ -5,21 +5,26 @@ use std::time::Duration;
 
 use anyhow::Result;
 use chrono::TimeDelta;
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, findings_lines};
-use super::{Sample, Settings, one};
-use crate::commands::Context;
+use super::{Level, Sample, Settings, one};
 use crate::commands::table::Table;
 use crate::commands::which::Place;
+use crate::commands::{Context, bars};
 use crate::hint::Interrupted;
 use crate::printer::words;
+use crate::progress::Unit;
 use crate::repository::manifest::Purpose;
 use crate::repository::{BackupId, Listed, ListedStatus};
 use crate::status::Status;
 use crate::verify::walk;
 
-/// Verifies one backup after the other; a damaged one does not end the walk.
+/// Backups that are verified at the same time. Each takes some MiB and as many threads as there are cores.
+const AT_ONCE: usize = 4;
+
+/// Verifies the backups, a few at a time; a damaged one does not end the walk.
 pub async fn run(
     settings: &Settings,
     place: &Place,
@@ -29,7 +34,7 @@ pub async fn run(
 ) -> Result<Answer> {
     let repository = place.open().await?;
     let all = repository.list(instance).await?;
-    let published = all.iter().filter(|listed| !matches!(listed.status, ListedStatus::Incomplete(_))).count() as u64;
+    let published = all.iter().filter(|listed| listed.unfinished().is_none()).count() as u64;
     let older_than = older_than.map(|age| TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX));
     let due = walk::due(all.clone(), settings.level, sample, older_than, context.now);
 
@@ -40,16 +45,40 @@ pub async fn run(
     let mut backups: Vec<Map<String, Value>> = Vec::with_capacity(due.len());
     let mut counts = BTreeMap::<Status, u64>::new();
     let mut bad = Vec::new();
-    for listed in &due {
+    // A drill takes the memory of a whole server: one after the other.
+    let at_once = if settings.level == Level::Drill { 1 } else { AT_ONCE.min(due.len().max(1)) };
+    let progress = context.bar();
+    let mut inner = context.clone();
+    if at_once > 1 {
+        // Several bars at once would draw over each other.
+        inner.progress = bars::Mode::None;
+        progress.phase("verifying", Unit::Backups, Some(due.len() as u64));
+    }
+    let (one_settings, inner, stored_in) = (&one_settings, &inner, &repository);
+    let verified = stream::iter(&due).map(|listed| async move {
+        let found = match listed.manifest() {
+            Some(manifest) => Some(one::stored(one_settings, stored_in, manifest, inner).await),
+            None => None,
+        };
+        (listed, found)
+    });
+    let mut verified = verified.buffered(at_once);
+    while let Some((listed, found)) = verified.next().await {
+        if at_once > 1 {
+            progress.advance(1);
+        }
         let name = format!("{}/{}", listed.instance, listed.id);
-        let (status, sentence, mut entry, details) = match listed.manifest() {
-            Some(manifest) => match one::stored(&one_settings, &repository, manifest, context).await {
+        let (status, sentence, mut entry, details) = match found {
+            Some(found) => match found {
                 Ok((one, report)) => (one.status, one.sentence, one.fields, findings_lines(&report.findings)),
-                Err(_) if context.cancel.is_cancelled() => return Err(Interrupted.into()),
+                Err(_) if context.cancel.is_cancelled() => {
+                    progress.finish();
+                    return Err(Interrupted.into());
+                }
                 // One that cannot be read does not keep the others from being looked at.
                 Err(error) => (Status::Unknown, format!("{error:#}"), named(listed), String::new()),
             },
-            None => (Status::Failed, unreadable(listed), named(listed), String::new()),
+            None => (without_manifest(listed), unreadable(listed), named(listed), String::new()),
         };
         entry.insert("status".to_owned(), json!(status));
         entry.insert("summary".to_owned(), sentence.clone().into());
@@ -67,6 +96,7 @@ pub async fn run(
         backups.push(entry);
         answer.status = answer.status.and(status);
     }
+    progress.finish();
     too_old(settings, &all, &bad, &mut answer, &mut table, context);
     if !table.is_empty() {
         answer.text.push(table.render(&context.printer));
@@ -117,10 +147,22 @@ fn named(listed: &Listed) -> Map<String, Value> {
     object
 }
 
+/// What may not be read, or was moved to an archive, may well be good: that is no damage.
+fn without_manifest(listed: &Listed) -> Status {
+    match listed.status {
+        ListedStatus::Archived(_) | ListedStatus::AccessDenied(_) => Status::Unknown,
+        _ => Status::Failed,
+    }
+}
+
 fn unreadable(listed: &Listed) -> String {
     match &listed.status {
         ListedStatus::Unreadable(reason) => {
             format!("{}/{} has no manifest that can be used: {reason}", listed.instance, listed.id)
+        }
+        ListedStatus::Archived(reason) => format!("{}/{} is archived: {reason}", listed.instance, listed.id),
+        ListedStatus::AccessDenied(reason) => {
+            format!("{}/{} may not be read: {reason}", listed.instance, listed.id)
         }
         _ => format!("{}/{} was never finished", listed.instance, listed.id),
     }

@@ -9,7 +9,7 @@ use super::answer::{Answer, findings_lines, findings_table};
 use super::{Level, Settings};
 use crate::census::Census;
 use crate::commands::backup::threads;
-use crate::commands::which::File;
+use crate::commands::which::{File, NO_CONDITIONS};
 use crate::commands::{Context, contents, show};
 use crate::examination;
 use crate::finding::{Finding, Severity};
@@ -45,6 +45,11 @@ pub async fn stored(
     answer.fields.shift_insert(0, "backup_id".to_owned(), manifest.id.clone().into());
     answer.fields.shift_insert(1, "instance".to_owned(), manifest.instance.clone().into());
     answer.field("age_seconds", age.as_secs());
+    let keeps_conditions = repository.keeps_conditions().await?;
+    answer.field("keeps_conditions", keeps_conditions);
+    if keeps_conditions == Some(false) {
+        answer.text.push(context.printer.folded(NO_CONDITIONS));
+    }
     let name = format!("{} {}", manifest.id, settings.level.name());
     answer.case(&manifest.instance, name, report.status, &answer.sentence.clone(), findings_lines(&report.findings));
     answer.numbers.push(("age", age.as_secs_f64(), "s"));

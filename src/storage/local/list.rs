@@ -19,14 +19,18 @@ pub(super) fn info(path: &Path, key: String) -> io::Result<ObjectInfo> {
     Ok(ObjectInfo { key, length: metadata.len(), modified })
 }
 
-pub(super) fn objects(root: &Path, prefix: &str) -> io::Result<Vec<ObjectInfo>> {
+/// What is told of a folder that cannot be read, by its key: it ends the walk, or does not.
+type Unreadable<'a> = &'a mut dyn FnMut(&str, io::Error) -> io::Result<()>;
+
+pub(super) fn objects(root: &Path, prefix: &str, unreadable: Unreadable<'_>) -> io::Result<Vec<ObjectInfo>> {
     let mut found = Vec::new();
-    walk(root, prefix, &mut |key, path| {
+    let visit = &mut |key: String, path: &Path| {
         if key::is_shown(&key) {
             found.extend(present(info(path, key))?);
         }
         Ok(())
-    })?;
+    };
+    walk(root, prefix, visit, unreadable)?;
     found.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(found)
 }
@@ -34,7 +38,7 @@ pub(super) fn objects(root: &Path, prefix: &str) -> io::Result<Vec<ObjectInfo>> 
 /// Temporary files of uploads, under the key that the object would have had, and where they lie.
 pub(super) fn unfinished(root: &Path, prefix: &str) -> io::Result<Vec<(ObjectInfo, PathBuf)>> {
     let mut found: Vec<(ObjectInfo, PathBuf)> = Vec::new();
-    walk(root, prefix, &mut |key, path| {
+    let visit = &mut |key: String, path: &Path| {
         let (folder, name) = key.rsplit_once('/').map_or(("", key.as_str()), |(folder, name)| (folder, name));
         if let Some(name) = write::temporary_for(name) {
             let key = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
@@ -43,7 +47,9 @@ pub(super) fn unfinished(root: &Path, prefix: &str) -> io::Result<Vec<(ObjectInf
             }
         }
         Ok(())
-    })?;
+    };
+    // What cannot be seen cannot be counted, and says so where it is listed.
+    walk(root, prefix, visit, &mut |_, _| Ok(()))?;
     found.sort_by(|(a, _), (b, _)| a.key.cmp(&b.key));
     Ok(found)
 }
@@ -56,7 +62,7 @@ pub(super) fn folders(root: &Path, prefix: &str) -> io::Result<Vec<String>> {
         let entry = entry?;
         if let Some(name) = entry.file_name().to_str()
             && key::is_shown(name)
-            && entry.file_type()?.is_dir()
+            && is_folder(&entry, true)?
         {
             found.push(name.to_owned());
         }
@@ -65,19 +71,33 @@ pub(super) fn folders(root: &Path, prefix: &str) -> io::Result<Vec<String>> {
     Ok(found)
 }
 
+/// Links to folders are followed so many names below the root: to an instance on another disk, or to a backup of it. Deeper ones are
+/// not, because they may lead in a circle.
+const LINKS_FOLLOWED: usize = 2;
+
 /// Gives every file whose key may begin with `prefix`, with its key; the hidden ones of that folder too.
-fn walk(root: &Path, prefix: &str, visit: &mut dyn FnMut(String, &Path) -> io::Result<()>) -> io::Result<()> {
+fn walk(
+    root: &Path,
+    prefix: &str,
+    visit: &mut dyn FnMut(String, &Path) -> io::Result<()>,
+    unreadable: Unreadable<'_>,
+) -> io::Result<()> {
     let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
-        let Some(entries) = entries(root, &root.join(&folder))? else { continue };
-        for entry in entries {
+        let entries = match entries(root, &root.join(&folder)) {
+            Err(error) if !folder.is_empty() => {
+                unreadable(&folder, error)?;
+                continue;
+            }
+            entries => entries?,
+        };
+        for entry in entries.into_iter().flatten() {
             let entry = entry?;
             // A name that is not UTF-8 cannot be a key.
             let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
             let key = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
-            // Links to folders are not followed: they may lead in a circle.
-            if entry.file_type()?.is_dir() {
+            if is_folder(&entry, key.split('/').count() <= LINKS_FOLLOWED)? {
                 if key.starts_with(prefix) || prefix.starts_with(&format!("{key}/")) {
                     folders.push(key);
                 }
@@ -87,6 +107,11 @@ fn walk(root: &Path, prefix: &str, visit: &mut dyn FnMut(String, &Path) -> io::R
         }
     }
     Ok(())
+}
+
+fn is_folder(entry: &fs::DirEntry, follow: bool) -> io::Result<bool> {
+    let kind = entry.file_type()?;
+    Ok(kind.is_dir() || (follow && kind.is_symlink() && entry.path().is_dir()))
 }
 
 /// The entries of a folder; `None` if it is not there while the root is.
@@ -102,6 +127,8 @@ fn entries(root: &Path, folder: &Path) -> io::Result<Option<fs::ReadDir>> {
 fn present(info: io::Result<ObjectInfo>) -> io::Result<Option<ObjectInfo>> {
     match info {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        // A link to itself leads to nothing.
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => Ok(None),
         info => info.map(Some),
     }
 }

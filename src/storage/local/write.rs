@@ -42,11 +42,20 @@ impl Temporary {
         }
     }
 
+    /// The same for a file that may be there: [`Temporary::replace`] takes its place.
+    pub(super) fn over(root: &Path, target: &Path) -> io::Result<Self> {
+        Self::beside(root, target)
+    }
+
     fn try_create(root: &Path, target: &Path) -> io::Result<Self> {
         if target.exists() {
             // Known before anything is written; what decides is the link at the end.
             return Err(io::ErrorKind::AlreadyExists.into());
         }
+        Self::beside(root, target)
+    }
+
+    fn beside(root: &Path, target: &Path) -> io::Result<Self> {
         let folder = folder_of(target)?;
         create_folders(root, folder)?;
         let mut random = [0; 8];
@@ -79,6 +88,14 @@ impl Temporary {
         Ok(length)
     }
 
+    /// Gives the file its name, in place of the one that has it.
+    pub(super) fn replace(mut self) -> io::Result<()> {
+        self.file.sync_all()?;
+        fs::rename(&self.path, &self.target)?;
+        self.present = false;
+        sync_folder(folder_of(&self.target)?)
+    }
+
     fn remove(&mut self) -> io::Result<()> {
         self.present = false;
         match fs::remove_file(&self.path) {
@@ -103,6 +120,22 @@ impl Drop for Temporary {
             tracing::warn!(%error, path = %self.path.display(), "cannot remove a temporary file");
         }
     }
+}
+
+/// Makes a file that has no name of ours in the folder, or in the first above it that is there, removes it, and returns how many bytes
+/// are free for us.
+pub(super) fn try_writing(root: &Path) -> io::Result<u64> {
+    let there = root.ancestors().find(|folder| folder.exists()).ok_or(io::ErrorKind::NotFound)?;
+    if !there.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    let path = there.join(format!(".redis-ops-plan.{}.part", hex::encode(random)));
+    OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&path)?;
+    fs::remove_file(&path)?;
+    let system = rustix::fs::statvfs(there)?;
+    Ok(system.f_bavail.saturating_mul(system.f_frsize))
 }
 
 /// The name that a temporary file's object would have had; `None` if it is none of ours.

@@ -20,6 +20,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use super::clock::Clock;
 use super::{S3Options, StorageError};
 
 /// Requests are sent so often, with pauses that double up to [`LONGEST_PAUSE`].
@@ -32,7 +33,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The client, and whether checksums of requests are to be left out.
-pub(super) async fn connect(options: &S3Options) -> Result<(Client, bool), StorageError> {
+pub(super) async fn connect(options: &S3Options, clock: &Clock) -> Result<(Client, bool), StorageError> {
     let region = RegionProviderChain::first_try(options.region.clone().map(Region::new))
         .or_default_provider()
         .or_else(Region::new("us-east-1"));
@@ -65,6 +66,7 @@ pub(super) async fn connect(options: &S3Options) -> Result<(Client, bool), Stora
         shared.endpoint_url().is_some() || variable("AWS_ENDPOINT_URL_S3") || variable("AWS_ENDPOINT_URL");
     let config = aws_sdk_s3::config::Builder::from(&shared)
         .force_path_style(options.path_style.unwrap_or(own_endpoint))
+        .interceptor(clock.clone())
         // We compute checksums of requests ourselves and send them as plain headers: the SDK would send them behind the body, in
         // an encoding that many stores do not know.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)

@@ -4,6 +4,7 @@
 //! list unfinished uploads. What we have found out of this one is remembered for as long as it is open.
 
 mod client;
+mod clock;
 mod errors;
 mod read;
 mod spool;
@@ -23,7 +24,6 @@ use base64::Engine;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use flate2::Crc;
-use tokio::sync::OnceCell;
 use tokio::time::sleep;
 
 use super::{Location, ObjectInfo, PartSizes, Reader, Storage, StorageError, Upload, key};
@@ -90,7 +90,7 @@ struct Inner {
     storage_class: Option<StorageClass>,
     spool_dir: PathBuf,
     part_sizes: PartSizes,
-    keeps_conditions: OnceCell<bool>,
+    clock: clock::Clock,
     /// The store does not know the header at all.
     refuses_conditions: AtomicBool,
     /// The store does not know checksums, or we are told not to send them.
@@ -113,7 +113,8 @@ impl S3 {
     /// # Errors
     /// If the CA file cannot be read or holds no certificate.
     pub async fn connect(bucket: &str, prefix: &str, options: &S3Options) -> Result<Self, StorageError> {
-        let (client, no_checksums) = client::connect(options).await?;
+        let clock = clock::Clock::default();
+        let (client, no_checksums) = client::connect(options, &clock).await?;
         let inner = Inner {
             client,
             bucket: bucket.to_owned(),
@@ -123,7 +124,7 @@ impl S3 {
             storage_class: options.storage_class.as_deref().map(StorageClass::from),
             spool_dir: options.spool_dir.clone().unwrap_or_else(std::env::temp_dir),
             part_sizes: options.part_sizes.clone(),
-            keeps_conditions: OnceCell::new(),
+            clock,
             refuses_conditions: AtomicBool::new(false),
             no_checksums: AtomicBool::new(no_checksums),
         };
@@ -133,10 +134,32 @@ impl S3 {
     /// Writes an object in one request, only if there is none: [`StorageError::AlreadyExists`] otherwise, where the store keeps
     /// conditions.
     async fn put(&self, full_key: &str, body: Bytes, class: Option<StorageClass>) -> Result<(), StorageError> {
+        match self.put_once(full_key, body, class, true).await {
+            // A store may refuse and hang up while the body is still on its way: then its answer is never seen.
+            Err(error @ StorageError::Unavailable(_)) => {
+                let exists = self.keeps_any_condition() && self.inner.head(full_key).await.is_ok();
+                Err(if exists { StorageError::AlreadyExists } else { error })
+            }
+            put => put,
+        }
+    }
+
+    fn keeps_any_condition(&self) -> bool {
+        !self.inner.refuses_conditions.load(Ordering::Relaxed)
+    }
+
+    /// The same; `AlreadyExists` only where the store says so. `only_new`: if there is none of that name.
+    async fn put_once(
+        &self,
+        full_key: &str,
+        body: Bytes,
+        class: Option<StorageClass>,
+        only_new: bool,
+    ) -> Result<(), StorageError> {
         let mut conflicts = 0;
         loop {
             let with_checksum = self.inner.sends_checksums();
-            let conditional = !self.inner.refuses_conditions.load(Ordering::Relaxed);
+            let conditional = only_new && self.keeps_any_condition();
             let request = self
                 .inner
                 .client
@@ -159,30 +182,8 @@ impl S3 {
             } else if conditional && errors::is_not_implemented(&error) {
                 self.inner.refuses_conditions.store(true, Ordering::Relaxed);
             } else if !(with_checksum && self.inner.gives_up_checksums(&error)) {
-                let error = of_sdk(error, &self.inner.bucket);
-                // A store may refuse and hang up while the body is still on its way: then its answer is never seen.
-                let unheard = conditional && matches!(error, StorageError::Unavailable(_));
-                let exists = unheard && self.inner.head(full_key).await.is_ok();
-                return Err(if exists { StorageError::AlreadyExists } else { error });
+                return Err(of_sdk(error, &self.inner.bucket));
             }
-        }
-    }
-
-    /// Writes the same object twice: does the store refuse the second?
-    async fn try_conditions(&self) -> Result<bool, StorageError> {
-        let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(|error| StorageError::other(error.to_string()))?;
-        // No listing shows it, even if it cannot be removed.
-        let probe = format!("{}.redis-ops-probe-{}", self.inner.prefix, hex::encode(random));
-        self.put(&probe, Bytes::from_static(b"redis-ops: may be removed\n"), None).await?;
-        let second = self.put(&probe, Bytes::from_static(b"redis-ops: may be removed, too\n"), None).await;
-        if let Err(error) = self.remove(&probe).await {
-            tracing::warn!(%error, key = probe, "cannot remove the probe");
-        }
-        match second {
-            Ok(()) => Ok(false),
-            Err(StorageError::AlreadyExists) => Ok(true),
-            Err(error) => Err(error),
         }
     }
 
@@ -239,8 +240,20 @@ impl Storage for S3 {
         self.put(&self.inner.full_key(key)?, body, None).await
     }
 
-    async fn keeps_conditions(&self) -> Result<bool, StorageError> {
-        self.inner.keeps_conditions.get_or_try_init(|| self.try_conditions()).await.copied()
+    async fn replace(&self, key: &str, body: Bytes) -> Result<(), StorageError> {
+        self.put_once(&self.inner.full_key(key)?, body, None, false).await
+    }
+
+    async fn keeps_conditions(&self, key: &str, body: Bytes) -> Result<bool, StorageError> {
+        match self.put_once(&self.inner.full_key(key)?, body, None, true).await {
+            Ok(()) => Ok(false),
+            Err(StorageError::AlreadyExists) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.inner.clock.now()
     }
 
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StorageError> {
@@ -302,8 +315,15 @@ impl Storage for S3 {
     }
 
     async fn unfinished(&self, prefix: &str) -> Result<Option<Vec<ObjectInfo>>, StorageError> {
-        let found = self.uploads(prefix).await?;
-        Ok(found.map(|uploads| uploads.into_iter().map(|(object, _)| object).collect()))
+        let Some(uploads) = self.uploads(prefix).await? else { return Ok(None) };
+        let mut found = Vec::with_capacity(uploads.len());
+        for (number, (mut object, upload_id)) in uploads.into_iter().enumerate() {
+            if number < UPLOADS_MEASURED {
+                object.length = self.sent_so_far(&object.key, &upload_id).await.unwrap_or_default();
+            }
+            found.push(object);
+        }
+        Ok(Some(found))
     }
 
     async fn abort_unfinished(&self, prefix: &str, before: DateTime<Utc>) -> Result<Option<u64>, StorageError> {
@@ -318,7 +338,23 @@ impl Storage for S3 {
     }
 }
 
+/// Of so many unfinished uploads it is asked how long their parts are.
+const UPLOADS_MEASURED: usize = 64;
+
 impl S3 {
+    /// Bytes in the parts of an unfinished upload.
+    async fn sent_so_far(&self, key: &str, upload_id: &str) -> Result<u64, StorageError> {
+        let request = self.inner.client.list_parts().bucket(&self.inner.bucket).key(self.inner.full_key(key)?);
+        let mut pages = request.upload_id(upload_id).into_paginator().send();
+        let mut length = 0;
+        while let Some(page) = pages.next().await {
+            let parts = page.map_err(|error| of_sdk(error, &self.inner.bucket))?.parts.unwrap_or_default();
+            let lengths = parts.iter().map(|part| u64::try_from(part.size.unwrap_or_default()).unwrap_or_default());
+            length += lengths.sum::<u64>();
+        }
+        Ok(length)
+    }
+
     /// Uploads that go on or were left, with their ids, sorted by key; `None` where the store cannot list them.
     async fn uploads(&self, prefix: &str) -> Result<Option<Vec<(ObjectInfo, String)>>, StorageError> {
         let prefix = self.inner.full_prefix(prefix)?;

@@ -47,7 +47,7 @@ fn in_the_middle_of_the_stream() {
 }
 
 /// A wire to a store that can be made to carry nothing any more. It lives as long as the process.
-fn wire(to: &S3Server) -> (String, Arc<AtomicBool>) {
+pub(super) fn wire(to: &S3Server) -> (String, Arc<AtomicBool>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
     let to = to.endpoint().trim_start_matches("http://").to_owned();

@@ -1,16 +1,16 @@
 //! Backups by the built binary: from real servers and from a scripted primary, to folders and to S3.
 
-mod cluster;
 mod end_to_end;
 mod faults;
 mod https;
 mod interrupted;
+mod leftovers;
+mod lost_replies;
 mod old;
 mod scan;
 mod secrets;
 mod services;
 mod shutdown;
-mod stale;
 mod stores;
 
 use std::fs;
@@ -40,10 +40,11 @@ impl Folder {
         self.path().display().to_string()
     }
 
-    /// Everything that lies in it, relative, sorted.
+    /// Everything that lies in it, relative, sorted; without the marker, which stays whatever becomes of a backup.
     pub fn files(&self) -> Vec<String> {
         let mut found = Vec::new();
         collect(self.path(), self.path(), &mut found);
+        found.retain(|file| file != "redis-ops-repository.json");
         found.sort();
         found
     }

@@ -10,9 +10,46 @@ use crate::support::redis_server::{RedisServer, servers};
 
 /// A copy of what version 0.1.0 left of a Redis 6.2 with eight keys, before manifests had `findings`, `needs` and `module_aux`.
 fn repository() -> Folder {
+    repository_at("repository_of_0.1.0")
+}
+
+fn repository_at(name: &str) -> Folder {
     let folder = Folder::new();
-    copy(&own_folder().join("repository_of_0.1.0"), folder.path());
+    copy(&own_folder().join(name), folder.path());
     folder
+}
+
+/// What the same version left of such a server with zstd, without compression, and key by key.
+#[test]
+fn every_way_to_store_is_read() {
+    let repository = repository_at("repository_of_0.1.0_codecs");
+    let (code, list) = RedisOps::new().args(["list", "-r", &repository.text()]).json();
+    assert_eq!((code, list["backups"].as_array().map(Vec::len)), (0, Some(3)), "{list}");
+    let target = RedisServer::start();
+    for (instance, object, verdict) in
+        [("zstd", "dump.rdb.zst", 0), ("plain", "dump.rdb", 0), ("scan", "dump.rdb.gz", 1)]
+    {
+        let id = format!("{instance}/latest");
+        let (code, show) = RedisOps::new().args(["show", &id, "-r", &repository.text()]).json();
+        assert_eq!((code, show["backup"]["shards"][0]["object"].as_str()), (0, Some(object)), "{show}");
+        let (code, verify) =
+            RedisOps::new().args(["verify", "--backup-id", &id, "--census", "-r", &repository.text()]).json();
+        assert!(code <= verdict && verify["checked"]["keys"] == 8, "{instance}: {code} {verify}");
+        let Some(target) = &target else { continue };
+        target.ok(&["FLUSHALL"]);
+        let (code, restore) = RedisOps::new()
+            .args(["restore", "--backup-id", &id, "-r", &repository.text()])
+            .args(["--target-instance", &target.url(), "--yes", "--progress", "none"])
+            .json();
+        assert_eq!((code, restore["result"]["restored"].as_u64()), (0, Some(8)), "{instance}: {restore}");
+        assert_eq!(target.ok(&["LRANGE", "queue", "0", "-1"]), "a\nb\nc");
+    }
+    // A repository without a marker is backed up into as ever.
+    if let Some(server) = &target {
+        super::backed_up(&server.url(), &repository.text(), &[]);
+        let marker = fs::read_to_string(repository.path().join("redis-ops-repository.json")).expect("the marker");
+        assert!(marker.contains("\"format_version\": 1"), "{marker}");
+    }
 }
 
 fn copy(from: &Path, to: &Path) {

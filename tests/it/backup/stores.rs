@@ -22,6 +22,8 @@ fn backup_to(store: &S3Server, server: &RedisServer, more: &[&str]) -> RedisOps 
 fn assert_nothing_left(store: &S3Server) {
     let mut found = Vec::new();
     files(&store.objects(), &mut found);
+    // The marker stays whatever becomes of a backup.
+    found.retain(|file| !file.ends_with("redis-ops-repository.json"));
     found.extend(store.left_of_uploads());
     assert_eq!(found, Vec::<String>::new());
 }
@@ -186,7 +188,7 @@ fn an_unfinished_backup_is_listed_and_is_none() {
     let Some(folder) = good() else { return };
     std::fs::remove_file(folder.the("manifest.json")).unwrap();
     let (code, list) = RedisOps::new().args(["list", "-r", &folder.text()]).json();
-    assert_eq!((code, &list["backups"][0]["status"]), (0, &"incomplete".into()));
+    assert_eq!((code, &list["backups"][0]["status"]), (0, &"left".into()));
     let run = RedisOps::new().args(["verify", "--backup-id", "latest", "-r", &folder.text(), "--json"]).run();
     assert_eq!(failure(&run), (3, "not_found".to_owned()));
 }

@@ -1,7 +1,9 @@
 //! Places for objects: one suite for all of them, and what only one kind can do wrong.
 
 mod conformance;
+mod faulty;
 mod local;
+mod lost;
 mod moto;
 mod repository;
 mod s3;

@@ -11,11 +11,11 @@ use serde_json::json;
 use super::connect;
 use crate::support::s3::{Fault, Manners, S3Server};
 
-fn somebody() -> BegunBy {
+pub(super) fn somebody() -> BegunBy {
     BegunBy { host: "host".into(), pid: 1 }
 }
 
-fn manifest(draft: &Draft) -> Manifest {
+pub(super) fn manifest(draft: &Draft) -> Manifest {
     serde_json::from_value(json!({
         "format_version": 1, "id": draft.id().to_string(), "instance": draft.instance(),
         "created_at": "2024-01-01T01:00:00Z", "finished_at": "2024-01-01T01:00:05Z",
@@ -23,7 +23,7 @@ fn manifest(draft: &Draft) -> Manifest {
         "server": {"name": "redis", "version": "8.0.2"}, "compression": "none", "encryption": null,
         "shards": [{
             "index": 0, "slots": null, "node": "", "replid": "", "offset": null, "rdb_version": 12, "aux": {},
-            "object": "dump.rdb", "raw_bytes": 7, "stored_bytes": 7, "raw_sha256": "", "stored_sha256": "",
+            "object": draft.object_name("dump.rdb"), "raw_bytes": 7, "stored_bytes": 7, "raw_sha256": "", "stored_sha256": "",
             "crc64": null, "frames": 0
         }],
         "census": null, "structure": {"state": "verified", "understood_up_to": 7}
@@ -48,11 +48,11 @@ async fn several_at_the_same_moment(place: Shared) {
     let repository = Repository::new(place.clone());
     let mut published = Vec::new();
     for (number, draft) in drafts.into_iter().enumerate() {
-        let mut upload = draft.upload("dump.rdb").await.unwrap();
+        let mut upload = draft.upload(&draft.object_name("dump.rdb")).await.unwrap();
         upload.write(Bytes::from_static(b"content")).await.unwrap();
         upload.complete().await.unwrap();
         if number == 0 {
-            assert!(repository.discard(draft).await.is_empty());
+            assert!(repository.discard(draft).await.is_clean());
         } else {
             let manifest = manifest(&draft);
             published.push(repository.commit(&draft, manifest).await.unwrap());

@@ -168,7 +168,7 @@ async fn a_wrong_key_a_missing_bucket_and_a_server_that_is_not_there_are_told_ap
         let storage = with(options, location).await;
         let created = storage.create("object", Bytes::from_static(b"x")).await.unwrap_err();
         let listed = storage.list("").await.unwrap_err();
-        let asked = storage.keeps_conditions().await.unwrap_err();
+        let asked = storage.keeps_conditions("object", Bytes::from_static(b"x")).await.unwrap_err();
         for error in [&created, &listed, &asked] {
             assert_eq!(error.code(), code, "{error}");
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");

@@ -1,0 +1,166 @@
+//! Whether somebody is still at work on a backup that has no manifest: signs of life, by the clock of the store, and the process itself
+//! where it can be asked.
+
+use std::fs;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::Begun;
+
+/// How often a running backup gives a sign of life, seconds.
+pub const HEARTBEAT_SECONDS: u64 = 300;
+/// Without a sign for so long a backup is left: three heartbeats may be missed.
+const SILENCE: TimeDelta = TimeDelta::minutes(16);
+
+/// A backup that was begun and has no manifest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unfinished {
+    /// Who began it; `None`: nobody knows.
+    pub begun: Option<Begun>,
+    /// When it was begun, by the store's clock; `None` where the store does not say.
+    pub since: Option<DateTime<Utc>>,
+    /// When something was written for it last, by the store's clock.
+    pub last_sign: Option<DateTime<Utc>>,
+    /// The store's clock when this was looked at.
+    pub now: DateTime<Utc>,
+    /// Objects and parts that lie there, bytes; parts of which the store does not tell are not in it.
+    pub bytes: u64,
+    /// Uploads that were neither completed nor aborted.
+    pub uploads: u64,
+}
+
+impl Unfinished {
+    /// Whether somebody is at work on it: the process lives, as far as that can be asked; otherwise the last sign is young.
+    pub fn is_running(&self) -> bool {
+        match self.begun.as_ref().and_then(Begun::lives) {
+            Some(lives) => lives,
+            None => {
+                let sign = self.last_sign.or_else(|| self.begun.as_ref().map(|begun| begun.begun_at));
+                sign.is_some_and(|sign| self.now.signed_duration_since(sign) < SILENCE)
+            }
+        }
+    }
+
+    /// How long it has been there.
+    pub fn age(&self) -> Option<std::time::Duration> {
+        let since = self.since.or_else(|| self.begun.as_ref().map(|begun| begun.begun_at))?;
+        Some(self.now.signed_duration_since(since).to_std().unwrap_or_default())
+    }
+
+    /// How long ago the last sign of life was.
+    pub fn silent_for(&self) -> Option<std::time::Duration> {
+        let sign = self.last_sign.or(self.since).or_else(|| self.begun.as_ref().map(|begun| begun.begun_at))?;
+        Some(self.now.signed_duration_since(sign).to_std().unwrap_or_default())
+    }
+}
+
+/// What tells a process from any other: the boot of its kernel, its namespace of process ids, and when it started. A host name and a
+/// process id alone are the same in many containers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessMark {
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot: String,
+    /// The target of `/proc/self/ns/pid`.
+    pub namespace: String,
+    /// Field 22 of `/proc/PID/stat`: clock ticks since boot.
+    pub started: u64,
+}
+
+impl ProcessMark {
+    /// That of this process; `None` where `/proc` does not say.
+    pub(super) fn own() -> Option<Self> {
+        let (boot, namespace) = place()?;
+        Some(Self { boot, namespace, started: started(std::process::id())? })
+    }
+}
+
+impl Begun {
+    /// Whether the process that began it lives; `None` where that cannot be told from here.
+    pub fn lives(&self) -> Option<bool> {
+        match &self.process {
+            Some(mark) => {
+                let (boot, namespace) = place()?;
+                let can_be_asked = mark.boot == boot && mark.namespace == namespace;
+                can_be_asked.then(|| started(self.by.pid) == Some(mark.started))
+            }
+            // Written by a version that left no mark.
+            None => (self.by.host == host()).then(|| is_alive(self.by.pid)),
+        }
+    }
+}
+
+fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+fn is_alive(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    // A process of another user is alive, too.
+    pid.is_some_and(|pid| !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH)))
+}
+
+fn place() -> Option<(String, String)> {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned();
+    let namespace = fs::read_link("/proc/self/ns/pid").ok()?.to_str()?.to_owned();
+    Some((boot, namespace))
+}
+
+fn started(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name of the program, in parentheses, may hold anything. Behind it comes field 3.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(22 - 3)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repository::BegunBy;
+
+    fn begun(host: &str, pid: u32, process: Option<ProcessMark>) -> Begun {
+        let at = "2026-11-28T01:00:00Z".parse().unwrap();
+        let by = BegunBy { host: host.to_owned(), pid };
+        Begun { id: String::new(), instance: String::new(), begun_at: at, by, token: String::new(), process }
+    }
+
+    fn seen(begun: Begun, last_sign: &str, now: &str) -> Unfinished {
+        Unfinished {
+            begun: Some(begun),
+            since: None,
+            last_sign: last_sign.parse().ok(),
+            now: now.parse().unwrap(),
+            bytes: 0,
+            uploads: 0,
+        }
+    }
+
+    #[test]
+    fn a_process_of_this_machine_is_asked() {
+        let own = ProcessMark::own().expect("/proc says so");
+        let me = std::process::id();
+        assert_eq!(begun("any", me, Some(own.clone())).lives(), Some(true));
+        // Another process has the same number now.
+        let another = ProcessMark { started: own.started + 1, ..own.clone() };
+        assert_eq!(begun("any", me, Some(another)).lives(), Some(false));
+        let container = ProcessMark { namespace: "pid:[1]".to_owned(), ..own };
+        assert_eq!(begun("any", me, Some(container)).lives(), None);
+        assert_eq!(begun(&host(), me, None).lives(), Some(true));
+        assert_eq!(begun("elsewhere", me, None).lives(), None);
+    }
+
+    #[test]
+    fn elsewhere_the_last_sign_tells_by_the_clock_of_the_store() {
+        let elsewhere = || begun("elsewhere", 7, None);
+        // Three missed heartbeats are not the end, four are. What our own clock says is nowhere in it.
+        for (sign, now, running) in [
+            ("2031-05-05T10:00:00Z", "2031-05-05T10:00:01Z", true),
+            ("2031-05-05T10:00:00Z", "2031-05-05T10:15:30Z", true),
+            ("2031-05-05T10:00:00Z", "2031-05-05T10:16:00Z", false),
+            ("2031-05-05T10:00:00Z", "2031-05-07T10:00:00Z", false),
+        ] {
+            assert_eq!(seen(elsewhere(), sign, now).is_running(), running, "{sign} {now}");
+        }
+        let unknown = seen(elsewhere(), "never", "2026-11-28T01:10:00Z");
+        assert!(unknown.is_running(), "begun ten minutes ago");
+    }
+}
