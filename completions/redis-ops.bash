@@ -56,7 +56,7 @@ _redis__ops() {
 
     case "${cmd}" in
         redis__ops)
-            opts="-i -H -p -u -r -c -f -q -v -y -n -h -V --instance --host --port --uri --username --password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --db --help --version backup restore verify list show diagnose health metrics explain completions man"
+            opts="-i -H -p -u -r -c -f -q -v -y -n -h -V --instance --host --port --uri --username --password-file --sentinel-username --sentinel-password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --db --help --version backup restore verify list show diagnose health metrics explain completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -99,6 +99,25 @@ _redis__ops() {
                     return 0
                     ;;
                 --password-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --sentinel-username)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sentinel-password-file)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -248,7 +267,7 @@ _redis__ops() {
             return 0
             ;;
         redis__subcmd__ops__subcmd__backup)
-            opts="-n -i -H -p -u -r -c -f -q -v -y -h --source --read-from --transfer --compression --name --label --rate --from-file --if-due --wait-lock --spool-dir --plan --db --instance --host --port --uri --username --password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
+            opts="-n -i -H -p -u -r -c -f -q -v -y -h --source --read-from --transfer --shard-only --stale --compression --name --label --rate --from-file --if-due --wait-lock --spool-dir --plan --db --instance --host --port --uri --username --password-file --sentinel-username --sentinel-password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -353,6 +372,25 @@ _redis__ops() {
                     return 0
                     ;;
                 --password-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --sentinel-username)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sentinel-password-file)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -494,7 +532,7 @@ _redis__ops() {
             return 0
             ;;
         redis__subcmd__ops__subcmd__completions)
-            opts="-i -H -p -u -r -c -f -q -v -y -h --instance --host --port --uri --username --password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help bash elvish fish powershell zsh"
+            opts="-i -H -p -u -r -c -f -q -v -y -h --instance --host --port --uri --username --password-file --sentinel-username --sentinel-password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -537,6 +575,25 @@ _redis__ops() {
                     return 0
                     ;;
                 --password-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --sentinel-username)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sentinel-password-file)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -678,7 +735,7 @@ _redis__ops() {
             return 0
             ;;
         redis__subcmd__ops__subcmd__diagnose)
-            opts="-n -i -H -p -u -r -c -f -q -v -y -h --window --since --watch --full --via --profile --memory-limit --top --sort --fail-on --from --backup-id --file --db --instance --host --port --uri --username --password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help memory connections keyspace persistence replication security patterns all"
+            opts="-n -i -H -p -u -r -c -f -q -v -y -h --window --since --watch --full --via --profile --memory-limit --top --sort --fail-on --from --backup-id --file --db --instance --host --port --uri --username --password-file --sentinel-username --sentinel-password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help memory connections keyspace persistence replication security patterns all"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -799,6 +856,25 @@ _redis__ops() {
                     return 0
                     ;;
                 --password-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --sentinel-username)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sentinel-password-file)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -940,7 +1016,7 @@ _redis__ops() {
             return 0
             ;;
         redis__subcmd__ops__subcmd__explain)
-            opts="-i -H -p -u -r -c -f -q -v -y -h --instance --host --port --uri --username --password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
+            opts="-i -H -p -u -r -c -f -q -v -y -h --instance --host --port --uri --username --password-file --sentinel-username --sentinel-password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -983,6 +1059,25 @@ _redis__ops() {
                     return 0
                     ;;
                 --password-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --sentinel-username)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sentinel-password-file)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -1124,7 +1219,7 @@ _redis__ops() {
             return 0
             ;;
         redis__subcmd__ops__subcmd__health)
-            opts="-n -i -H -p -u -r -c -f -q -v -y -h --require --db --instance --host --port --uri --username --password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
+            opts="-n -i -H -p -u -r -c -f -q -v -y -h --require --db --instance --host --port --uri --username --password-file --sentinel-username --sentinel-password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1179,6 +1274,25 @@ _redis__ops() {
                     return 0
                     ;;
                 --password-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --sentinel-username)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sentinel-password-file)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -1320,7 +1434,7 @@ _redis__ops() {
             return 0
             ;;
         redis__subcmd__ops__subcmd__list)
-            opts="-n -i -H -p -u -r -c -f -q -v -y -h --db --instance --host --port --uri --username --password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
+            opts="-n -i -H -p -u -r -c -f -q -v -y -h --db --instance --host --port --uri --username --password-file --sentinel-username --sentinel-password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1371,6 +1485,25 @@ _redis__ops() {
                     return 0
                     ;;
                 --password-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --sentinel-username)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sentinel-password-file)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -1512,7 +1645,7 @@ _redis__ops() {
             return 0
             ;;
         redis__subcmd__ops__subcmd__man)
-            opts="-i -H -p -u -r -c -f -q -v -y -h --to-dir --instance --host --port --uri --username --password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
+            opts="-i -H -p -u -r -c -f -q -v -y -h --to-dir --instance --host --port --uri --username --password-file --sentinel-username --sentinel-password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1562,6 +1695,25 @@ _redis__ops() {
                     return 0
                     ;;
                 --password-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --sentinel-username)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sentinel-password-file)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -1703,7 +1855,7 @@ _redis__ops() {
             return 0
             ;;
         redis__subcmd__ops__subcmd__metrics)
-            opts="-n -i -H -p -u -r -c -f -q -v -y -h --textfile --listen --db --instance --host --port --uri --username --password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
+            opts="-n -i -H -p -u -r -c -f -q -v -y -h --textfile --listen --db --instance --host --port --uri --username --password-file --sentinel-username --sentinel-password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1773,6 +1925,25 @@ _redis__ops() {
                     return 0
                     ;;
                 --password-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --sentinel-username)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sentinel-password-file)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -1914,7 +2085,7 @@ _redis__ops() {
             return 0
             ;;
         redis__subcmd__ops__subcmd__restore)
-            opts="-i -H -p -u -r -c -f -q -v -y -h --backup-id --file --target-instance --to-file --to-dir --method --on-conflict --replace-all --no-safety-backup --allow-replica-resync --accept-loss --keys --exclude --db --type --ttl --rate --resume --skip-verify --no-proof --listen --advertise --plan --instance --host --port --uri --username --password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
+            opts="-i -H -p -u -r -c -f -q -v -y -h --backup-id --file --target-instance --to-file --to-dir --method --on-conflict --replace-all --no-safety-backup --allow-replica-resync --accept-loss --keys --exclude --db --type --ttl --rate --resume --skip-verify --no-proof --listen --advertise --plan --instance --host --port --uri --username --password-file --sentinel-username --sentinel-password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2056,6 +2227,25 @@ _redis__ops() {
                     fi
                     return 0
                     ;;
+                --sentinel-username)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sentinel-password-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --tls-ca)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -2183,7 +2373,7 @@ _redis__ops() {
             return 0
             ;;
         redis__subcmd__ops__subcmd__show)
-            opts="-n -i -H -p -u -r -c -f -q -v -y -h --file --keys --key --limit --db --instance --host --port --uri --username --password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
+            opts="-n -i -H -p -u -r -c -f -q -v -y -h --file --keys --key --limit --db --instance --host --port --uri --username --password-file --sentinel-username --sentinel-password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2261,6 +2451,25 @@ _redis__ops() {
                     return 0
                     ;;
                 --password-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --sentinel-username)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sentinel-password-file)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -2402,7 +2611,7 @@ _redis__ops() {
             return 0
             ;;
         redis__subcmd__ops__subcmd__verify)
-            opts="-n -i -H -p -u -r -c -f -q -v -y -h --backup-id --file --level --census --against --fail-on --ttl-tolerance --keys --limit --memory --max-age --all --sample --older-than --server-binary --db --instance --host --port --uri --username --password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
+            opts="-n -i -H -p -u -r -c -f -q -v -y -h --backup-id --file --level --census --against --fail-on --ttl-tolerance --keys --limit --memory --max-age --all --sample --older-than --server-binary --db --instance --host --port --uri --username --password-file --sentinel-username --sentinel-password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2527,6 +2736,25 @@ _redis__ops() {
                     return 0
                     ;;
                 --password-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --sentinel-username)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sentinel-password-file)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"

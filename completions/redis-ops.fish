@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_redis_ops_global_optspecs
-    string join \n i/instance= H/host= p/port= u/uri= username= password-file= tls tls-ca= tls-cert= tls-key= sni= insecure timeout= r/repository= s3-endpoint= s3-region= s3-path-style= c/config= f/format= json progress= color= q/quiet v/verbose y/yes hide-keys n/db= h/help V/version
+    string join \n i/instance= H/host= p/port= u/uri= username= password-file= sentinel-username= sentinel-password-file= tls tls-ca= tls-cert= tls-key= sni= insecure timeout= r/repository= s3-endpoint= s3-region= s3-path-style= c/config= f/format= json progress= color= q/quiet v/verbose y/yes hide-keys n/db= h/help V/version
 end
 
 function __fish_redis_ops_needs_command
@@ -30,11 +30,13 @@ complete -c redis-ops -n "__fish_redis_ops_needs_command" -s p -l port -d 'The i
 complete -c redis-ops -n "__fish_redis_ops_needs_command" -s u -l uri -d 'The instance\'s URL, as with redis-cli' -r
 complete -c redis-ops -n "__fish_redis_ops_needs_command" -l username -d 'The ACL user [env: REDIS_OPS_USERNAME]' -r
 complete -c redis-ops -n "__fish_redis_ops_needs_command" -l password-file -d 'A file that holds the password and nothing else. Or [env: REDIS_OPS_PASSWORD, REDISCLI_AUTH]; never an argument, which everybody sees in `ps`' -r -F
-complete -c redis-ops -n "__fish_redis_ops_needs_command" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s' -r -F
+complete -c redis-ops -n "__fish_redis_ops_needs_command" -l sentinel-username -d 'The user of the Sentinels, where they have users of their own [env: REDIS_OPS_SENTINEL_USERNAME]' -r
+complete -c redis-ops -n "__fish_redis_ops_needs_command" -l sentinel-password-file -d 'A file that holds the Sentinels\' own password, where it is not the server\'s. Or [env: REDIS_OPS_SENTINEL_PASSWORD]' -r -F
+complete -c redis-ops -n "__fish_redis_ops_needs_command" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s; or of that certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_needs_command" -l tls-cert -d 'PEM file of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_needs_command" -l tls-key -d 'PEM file of the key of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_needs_command" -l sni -d 'The name that the server\'s certificate must hold, in place of the host' -r
-complete -c redis-ops -n "__fish_redis_ops_needs_command" -l timeout -d 'How long connecting and every silence may last, such as 5s' -r
+complete -c redis-ops -n "__fish_redis_ops_needs_command" -l timeout -d 'How long connecting and every silence of the server may last, such as 5s [default: 5s, and 65s while it makes or sends its data set]. Sixty times as long it may go on saying that it makes its snapshot, ten times as long SCAN may name no new key' -r
 complete -c redis-ops -n "__fish_redis_ops_needs_command" -s r -l repository -d 'Where backups are: s3://bucket/prefix, file:///path or a path [env: REDIS_OPS_REPOSITORY]' -r
 complete -c redis-ops -n "__fish_redis_ops_needs_command" -l s3-endpoint -d 'An S3-compatible store [env: AWS_ENDPOINT_URL_S3]' -r
 complete -c redis-ops -n "__fish_redis_ops_needs_command" -l s3-region -d 'The region of S3 [env: AWS_REGION]' -r
@@ -99,11 +101,13 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand backup" -s p -l port
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand backup" -s u -l uri -d 'The instance\'s URL, as with redis-cli' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand backup" -l username -d 'The ACL user [env: REDIS_OPS_USERNAME]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand backup" -l password-file -d 'A file that holds the password and nothing else. Or [env: REDIS_OPS_PASSWORD, REDISCLI_AUTH]; never an argument, which everybody sees in `ps`' -r -F
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand backup" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand backup" -l sentinel-username -d 'The user of the Sentinels, where they have users of their own [env: REDIS_OPS_SENTINEL_USERNAME]' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand backup" -l sentinel-password-file -d 'A file that holds the Sentinels\' own password, where it is not the server\'s. Or [env: REDIS_OPS_SENTINEL_PASSWORD]' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand backup" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s; or of that certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand backup" -l tls-cert -d 'PEM file of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand backup" -l tls-key -d 'PEM file of the key of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand backup" -l sni -d 'The name that the server\'s certificate must hold, in place of the host' -r
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand backup" -l timeout -d 'How long connecting and every silence may last, such as 5s' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand backup" -l timeout -d 'How long connecting and every silence of the server may last, such as 5s [default: 5s, and 65s while it makes or sends its data set]. Sixty times as long it may go on saying that it makes its snapshot, ten times as long SCAN may name no new key' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand backup" -s r -l repository -d 'Where backups are: s3://bucket/prefix, file:///path or a path [env: REDIS_OPS_REPOSITORY]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand backup" -l s3-endpoint -d 'An S3-compatible store [env: AWS_ENDPOINT_URL_S3]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand backup" -l s3-region -d 'The region of S3 [env: AWS_REGION]' -r
@@ -124,6 +128,8 @@ none\t'nothing'"
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand backup" -l color -d 'When colour is used [env: NO_COLOR, CLICOLOR_FORCE]' -r -f -a "auto\t'on a terminal'
 always\t'even into a pipe'
 never\t'not at all'"
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand backup" -l shard-only -d 'Takes one node of a cluster that serves a part of the slots: exit 1, with the slots in the manifest'
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand backup" -l stale -d 'Takes a replica that has lost its primary as it is, key by key: exit 1, and `stale` in the manifest'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand backup" -l if-due -d 'Takes a backup only if the schedule in the settings says that one is due; else exit 0'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand backup" -l plan -d 'Shows rights, size and time, and does nothing'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand backup" -l tls -d 'Speaks TLS, as `rediss://` does'
@@ -162,11 +168,13 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -s p -l por
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -s u -l uri -d 'The instance\'s URL, as with redis-cli' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l username -d 'The ACL user [env: REDIS_OPS_USERNAME]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l password-file -d 'A file that holds the password and nothing else. Or [env: REDIS_OPS_PASSWORD, REDISCLI_AUTH]; never an argument, which everybody sees in `ps`' -r -F
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l sentinel-username -d 'The user of the Sentinels, where they have users of their own [env: REDIS_OPS_SENTINEL_USERNAME]' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l sentinel-password-file -d 'A file that holds the Sentinels\' own password, where it is not the server\'s. Or [env: REDIS_OPS_SENTINEL_PASSWORD]' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s; or of that certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l tls-cert -d 'PEM file of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l tls-key -d 'PEM file of the key of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l sni -d 'The name that the server\'s certificate must hold, in place of the host' -r
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l timeout -d 'How long connecting and every silence may last, such as 5s' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l timeout -d 'How long connecting and every silence of the server may last, such as 5s [default: 5s, and 65s while it makes or sends its data set]. Sixty times as long it may go on saying that it makes its snapshot, ten times as long SCAN may name no new key' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -s r -l repository -d 'Where backups are: s3://bucket/prefix, file:///path or a path [env: REDIS_OPS_REPOSITORY]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l s3-endpoint -d 'An S3-compatible store [env: AWS_ENDPOINT_URL_S3]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l s3-region -d 'The region of S3 [env: AWS_REGION]' -r
@@ -192,7 +200,7 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l no-safet
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l allow-replica-resync -d 'Goes on although the target\'s replicas will have to resync'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l accept-loss -d 'Goes on although the plan names what the target cannot hold'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l resume -d 'Goes on with a restore that was interrupted'
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l skip-verify -d 'Does not check the backup first. What is found on the way is still an error, but comes after the first write'
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l skip-verify -d 'Does not look into the backup first. That its object is the one that its manifest names is checked all the same; what else is found on the way is still an error, but comes after the first write'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l no-proof -d 'Does not compare the target with the backup at the end'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l plan -d 'Shows what would happen, and does nothing'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l tls -d 'Speaks TLS, as `rediss://` does'
@@ -229,11 +237,13 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -s p -l port
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -s u -l uri -d 'The instance\'s URL, as with redis-cli' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l username -d 'The ACL user [env: REDIS_OPS_USERNAME]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l password-file -d 'A file that holds the password and nothing else. Or [env: REDIS_OPS_PASSWORD, REDISCLI_AUTH]; never an argument, which everybody sees in `ps`' -r -F
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l sentinel-username -d 'The user of the Sentinels, where they have users of their own [env: REDIS_OPS_SENTINEL_USERNAME]' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l sentinel-password-file -d 'A file that holds the Sentinels\' own password, where it is not the server\'s. Or [env: REDIS_OPS_SENTINEL_PASSWORD]' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s; or of that certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l tls-cert -d 'PEM file of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l tls-key -d 'PEM file of the key of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l sni -d 'The name that the server\'s certificate must hold, in place of the host' -r
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l timeout -d 'How long connecting and every silence may last, such as 5s' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l timeout -d 'How long connecting and every silence of the server may last, such as 5s [default: 5s, and 65s while it makes or sends its data set]. Sixty times as long it may go on saying that it makes its snapshot, ten times as long SCAN may name no new key' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -s r -l repository -d 'Where backups are: s3://bucket/prefix, file:///path or a path [env: REDIS_OPS_REPOSITORY]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l s3-endpoint -d 'An S3-compatible store [env: AWS_ENDPOINT_URL_S3]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand verify" -l s3-region -d 'The region of S3 [env: AWS_REGION]' -r
@@ -271,11 +281,13 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand list" -s p -l port -
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand list" -s u -l uri -d 'The instance\'s URL, as with redis-cli' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand list" -l username -d 'The ACL user [env: REDIS_OPS_USERNAME]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand list" -l password-file -d 'A file that holds the password and nothing else. Or [env: REDIS_OPS_PASSWORD, REDISCLI_AUTH]; never an argument, which everybody sees in `ps`' -r -F
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand list" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand list" -l sentinel-username -d 'The user of the Sentinels, where they have users of their own [env: REDIS_OPS_SENTINEL_USERNAME]' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand list" -l sentinel-password-file -d 'A file that holds the Sentinels\' own password, where it is not the server\'s. Or [env: REDIS_OPS_SENTINEL_PASSWORD]' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand list" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s; or of that certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand list" -l tls-cert -d 'PEM file of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand list" -l tls-key -d 'PEM file of the key of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand list" -l sni -d 'The name that the server\'s certificate must hold, in place of the host' -r
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand list" -l timeout -d 'How long connecting and every silence may last, such as 5s' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand list" -l timeout -d 'How long connecting and every silence of the server may last, such as 5s [default: 5s, and 65s while it makes or sends its data set]. Sixty times as long it may go on saying that it makes its snapshot, ten times as long SCAN may name no new key' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand list" -s r -l repository -d 'Where backups are: s3://bucket/prefix, file:///path or a path [env: REDIS_OPS_REPOSITORY]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand list" -l s3-endpoint -d 'An S3-compatible store [env: AWS_ENDPOINT_URL_S3]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand list" -l s3-region -d 'The region of S3 [env: AWS_REGION]' -r
@@ -315,11 +327,13 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -s p -l port -
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -s u -l uri -d 'The instance\'s URL, as with redis-cli' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -l username -d 'The ACL user [env: REDIS_OPS_USERNAME]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -l password-file -d 'A file that holds the password and nothing else. Or [env: REDIS_OPS_PASSWORD, REDISCLI_AUTH]; never an argument, which everybody sees in `ps`' -r -F
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -l sentinel-username -d 'The user of the Sentinels, where they have users of their own [env: REDIS_OPS_SENTINEL_USERNAME]' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -l sentinel-password-file -d 'A file that holds the Sentinels\' own password, where it is not the server\'s. Or [env: REDIS_OPS_SENTINEL_PASSWORD]' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s; or of that certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -l tls-cert -d 'PEM file of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -l tls-key -d 'PEM file of the key of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -l sni -d 'The name that the server\'s certificate must hold, in place of the host' -r
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -l timeout -d 'How long connecting and every silence may last, such as 5s' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -l timeout -d 'How long connecting and every silence of the server may last, such as 5s [default: 5s, and 65s while it makes or sends its data set]. Sixty times as long it may go on saying that it makes its snapshot, ten times as long SCAN may name no new key' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -s r -l repository -d 'Where backups are: s3://bucket/prefix, file:///path or a path [env: REDIS_OPS_REPOSITORY]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -l s3-endpoint -d 'An S3-compatible store [env: AWS_ENDPOINT_URL_S3]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand show" -l s3-region -d 'The region of S3 [env: AWS_REGION]' -r
@@ -376,11 +390,13 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -s p -l po
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -s u -l uri -d 'The instance\'s URL, as with redis-cli' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l username -d 'The ACL user [env: REDIS_OPS_USERNAME]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l password-file -d 'A file that holds the password and nothing else. Or [env: REDIS_OPS_PASSWORD, REDISCLI_AUTH]; never an argument, which everybody sees in `ps`' -r -F
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l sentinel-username -d 'The user of the Sentinels, where they have users of their own [env: REDIS_OPS_SENTINEL_USERNAME]' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l sentinel-password-file -d 'A file that holds the Sentinels\' own password, where it is not the server\'s. Or [env: REDIS_OPS_SENTINEL_PASSWORD]' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s; or of that certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l tls-cert -d 'PEM file of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l tls-key -d 'PEM file of the key of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l sni -d 'The name that the server\'s certificate must hold, in place of the host' -r
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l timeout -d 'How long connecting and every silence may last, such as 5s' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l timeout -d 'How long connecting and every silence of the server may last, such as 5s [default: 5s, and 65s while it makes or sends its data set]. Sixty times as long it may go on saying that it makes its snapshot, ten times as long SCAN may name no new key' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -s r -l repository -d 'Where backups are: s3://bucket/prefix, file:///path or a path [env: REDIS_OPS_REPOSITORY]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l s3-endpoint -d 'An S3-compatible store [env: AWS_ENDPOINT_URL_S3]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l s3-region -d 'The region of S3 [env: AWS_REGION]' -r
@@ -420,11 +436,13 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -s p -l port
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -s u -l uri -d 'The instance\'s URL, as with redis-cli' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -l username -d 'The ACL user [env: REDIS_OPS_USERNAME]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -l password-file -d 'A file that holds the password and nothing else. Or [env: REDIS_OPS_PASSWORD, REDISCLI_AUTH]; never an argument, which everybody sees in `ps`' -r -F
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -l sentinel-username -d 'The user of the Sentinels, where they have users of their own [env: REDIS_OPS_SENTINEL_USERNAME]' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -l sentinel-password-file -d 'A file that holds the Sentinels\' own password, where it is not the server\'s. Or [env: REDIS_OPS_SENTINEL_PASSWORD]' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s; or of that certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -l tls-cert -d 'PEM file of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -l tls-key -d 'PEM file of the key of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -l sni -d 'The name that the server\'s certificate must hold, in place of the host' -r
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -l timeout -d 'How long connecting and every silence may last, such as 5s' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -l timeout -d 'How long connecting and every silence of the server may last, such as 5s [default: 5s, and 65s while it makes or sends its data set]. Sixty times as long it may go on saying that it makes its snapshot, ten times as long SCAN may name no new key' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -s r -l repository -d 'Where backups are: s3://bucket/prefix, file:///path or a path [env: REDIS_OPS_REPOSITORY]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -l s3-endpoint -d 'An S3-compatible store [env: AWS_ENDPOINT_URL_S3]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand health" -l s3-region -d 'The region of S3 [env: AWS_REGION]' -r
@@ -462,11 +480,13 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -s p -l por
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -s u -l uri -d 'The instance\'s URL, as with redis-cli' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -l username -d 'The ACL user [env: REDIS_OPS_USERNAME]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -l password-file -d 'A file that holds the password and nothing else. Or [env: REDIS_OPS_PASSWORD, REDISCLI_AUTH]; never an argument, which everybody sees in `ps`' -r -F
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -l sentinel-username -d 'The user of the Sentinels, where they have users of their own [env: REDIS_OPS_SENTINEL_USERNAME]' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -l sentinel-password-file -d 'A file that holds the Sentinels\' own password, where it is not the server\'s. Or [env: REDIS_OPS_SENTINEL_PASSWORD]' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s; or of that certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -l tls-cert -d 'PEM file of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -l tls-key -d 'PEM file of the key of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -l sni -d 'The name that the server\'s certificate must hold, in place of the host' -r
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -l timeout -d 'How long connecting and every silence may last, such as 5s' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -l timeout -d 'How long connecting and every silence of the server may last, such as 5s [default: 5s, and 65s while it makes or sends its data set]. Sixty times as long it may go on saying that it makes its snapshot, ten times as long SCAN may name no new key' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -s r -l repository -d 'Where backups are: s3://bucket/prefix, file:///path or a path [env: REDIS_OPS_REPOSITORY]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -l s3-endpoint -d 'An S3-compatible store [env: AWS_ENDPOINT_URL_S3]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand metrics" -l s3-region -d 'The region of S3 [env: AWS_REGION]' -r
@@ -501,11 +521,13 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand explain" -s p -l por
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand explain" -s u -l uri -d 'The instance\'s URL, as with redis-cli' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand explain" -l username -d 'The ACL user [env: REDIS_OPS_USERNAME]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand explain" -l password-file -d 'A file that holds the password and nothing else. Or [env: REDIS_OPS_PASSWORD, REDISCLI_AUTH]; never an argument, which everybody sees in `ps`' -r -F
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand explain" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand explain" -l sentinel-username -d 'The user of the Sentinels, where they have users of their own [env: REDIS_OPS_SENTINEL_USERNAME]' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand explain" -l sentinel-password-file -d 'A file that holds the Sentinels\' own password, where it is not the server\'s. Or [env: REDIS_OPS_SENTINEL_PASSWORD]' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand explain" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s; or of that certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand explain" -l tls-cert -d 'PEM file of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand explain" -l tls-key -d 'PEM file of the key of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand explain" -l sni -d 'The name that the server\'s certificate must hold, in place of the host' -r
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand explain" -l timeout -d 'How long connecting and every silence may last, such as 5s' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand explain" -l timeout -d 'How long connecting and every silence of the server may last, such as 5s [default: 5s, and 65s while it makes or sends its data set]. Sixty times as long it may go on saying that it makes its snapshot, ten times as long SCAN may name no new key' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand explain" -s r -l repository -d 'Where backups are: s3://bucket/prefix, file:///path or a path [env: REDIS_OPS_REPOSITORY]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand explain" -l s3-endpoint -d 'An S3-compatible store [env: AWS_ENDPOINT_URL_S3]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand explain" -l s3-region -d 'The region of S3 [env: AWS_REGION]' -r
@@ -540,11 +562,13 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand completions" -s p -l
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand completions" -s u -l uri -d 'The instance\'s URL, as with redis-cli' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand completions" -l username -d 'The ACL user [env: REDIS_OPS_USERNAME]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand completions" -l password-file -d 'A file that holds the password and nothing else. Or [env: REDIS_OPS_PASSWORD, REDISCLI_AUTH]; never an argument, which everybody sees in `ps`' -r -F
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand completions" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand completions" -l sentinel-username -d 'The user of the Sentinels, where they have users of their own [env: REDIS_OPS_SENTINEL_USERNAME]' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand completions" -l sentinel-password-file -d 'A file that holds the Sentinels\' own password, where it is not the server\'s. Or [env: REDIS_OPS_SENTINEL_PASSWORD]' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand completions" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s; or of that certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand completions" -l tls-cert -d 'PEM file of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand completions" -l tls-key -d 'PEM file of the key of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand completions" -l sni -d 'The name that the server\'s certificate must hold, in place of the host' -r
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand completions" -l timeout -d 'How long connecting and every silence may last, such as 5s' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand completions" -l timeout -d 'How long connecting and every silence of the server may last, such as 5s [default: 5s, and 65s while it makes or sends its data set]. Sixty times as long it may go on saying that it makes its snapshot, ten times as long SCAN may name no new key' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand completions" -s r -l repository -d 'Where backups are: s3://bucket/prefix, file:///path or a path [env: REDIS_OPS_REPOSITORY]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand completions" -l s3-endpoint -d 'An S3-compatible store [env: AWS_ENDPOINT_URL_S3]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand completions" -l s3-region -d 'The region of S3 [env: AWS_REGION]' -r
@@ -580,11 +604,13 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand man" -s p -l port -d
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand man" -s u -l uri -d 'The instance\'s URL, as with redis-cli' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand man" -l username -d 'The ACL user [env: REDIS_OPS_USERNAME]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand man" -l password-file -d 'A file that holds the password and nothing else. Or [env: REDIS_OPS_PASSWORD, REDISCLI_AUTH]; never an argument, which everybody sees in `ps`' -r -F
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand man" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand man" -l sentinel-username -d 'The user of the Sentinels, where they have users of their own [env: REDIS_OPS_SENTINEL_USERNAME]' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand man" -l sentinel-password-file -d 'A file that holds the Sentinels\' own password, where it is not the server\'s. Or [env: REDIS_OPS_SENTINEL_PASSWORD]' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand man" -l tls-ca -d 'PEM file of the authorities that the server\'s certificate may be signed by, in place of the system\'s; or of that certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand man" -l tls-cert -d 'PEM file of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand man" -l tls-key -d 'PEM file of the key of our own certificate' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand man" -l sni -d 'The name that the server\'s certificate must hold, in place of the host' -r
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand man" -l timeout -d 'How long connecting and every silence may last, such as 5s' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand man" -l timeout -d 'How long connecting and every silence of the server may last, such as 5s [default: 5s, and 65s while it makes or sends its data set]. Sixty times as long it may go on saying that it makes its snapshot, ten times as long SCAN may name no new key' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand man" -s r -l repository -d 'Where backups are: s3://bucket/prefix, file:///path or a path [env: REDIS_OPS_REPOSITORY]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand man" -l s3-endpoint -d 'An S3-compatible store [env: AWS_ENDPOINT_URL_S3]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand man" -l s3-region -d 'The region of S3 [env: AWS_REGION]' -r

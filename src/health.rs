@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::connection::{AuthenticationFault, ConnectError, ConnectFault, Node, Retry, ServerError};
 use crate::figures::{self, count};
-use crate::introspection::{NodeRole, ServerFacts};
+use crate::introspection::{Mode, NodeRole, ServerFacts};
 use crate::replies::Info;
 use crate::status::Status;
 
@@ -85,7 +85,7 @@ pub struct Health {
     pub used_memory_human: Option<String>,
     /// The same in bytes.
     pub used_memory: Option<u64>,
-    /// `primary` or `replica`.
+    /// `primary`, `replica` or `sentinel`.
     pub role: Option<&'static str>,
     /// Seconds since its start.
     pub uptime_seconds: Option<u64>,
@@ -190,6 +190,25 @@ fn unreachable(error: &ConnectError, level: Level) -> Health {
     health
 }
 
+/// A Sentinel holds no data: which groups it watches, and where their primaries are (`master0:name=mymaster,status=ok,address=…`).
+fn sentinel(info: &Info) -> String {
+    let groups = info.with_prefix("master").filter(|(index, _)| index.parse::<u32>().is_ok()).map(|(_, group)| {
+        let field = |name: &str| {
+            group.split(',').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).unwrap_or("?").to_owned()
+        };
+        format!("{} at {} ({})", field("name"), field("address"), field("status"))
+    });
+    let groups: Vec<String> = groups.take(GROUPS_SHOWN).collect();
+    let watched = if groups.is_empty() { "nothing".to_owned() } else { groups.join(", ") };
+    format!(
+        "it is a Sentinel, which holds no data; it watches {watched}; \
+         `redis+sentinel://host,host/service` names the primary, `--require live` asks the Sentinel itself"
+    )
+}
+
+/// Groups of a Sentinel that are named.
+const GROUPS_SHOWN: usize = 3;
+
 /// Judges an INFO.
 pub fn judge(info: &Info, level: Level, rtt: Duration) -> Health {
     let facts = ServerFacts::from_info(info);
@@ -214,6 +233,9 @@ pub fn judge(info: &Info, level: Level, rtt: Duration) -> Health {
     if info.get("rdb_last_bgsave_status") == Some("err") {
         // Whether that stops writes is a setting; where it does, PING says so before we get here.
         because(Level::Writable, "save_failed", "the last save failed".to_owned());
+    }
+    if facts.mode == Mode::Sentinel && level > Level::Live {
+        because(Level::Ready, "sentinel", sentinel(info));
     }
     if facts.role == NodeRole::Replica && level == Level::Writable {
         because(Level::Writable, "read_only", "it is a replica".to_owned());
@@ -256,7 +278,7 @@ pub fn judge(info: &Info, level: Level, rtt: Duration) -> Health {
         connected_clients: clients,
         used_memory_human: info.text("used_memory_human").map(str::to_owned),
         used_memory: info.u64("used_memory"),
-        role: Some(facts.role.as_str()),
+        role: Some(if facts.mode == Mode::Sentinel { "sentinel" } else { facts.role.as_str() }),
         uptime_seconds: info.u64("uptime_in_seconds"),
         rtt_ms: Some(milliseconds(rtt)),
         reasons: reasons.into_iter().map(|(_, reason)| reason).collect(),

@@ -204,13 +204,30 @@ fn of_one(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
     {
         return Some(Meaning::new("interrupted"));
     }
-    if let Some(SourceError::Refused(_)) = error.downcast_ref::<SourceError>() {
-        return Some(Meaning::new("source_not_fit"));
+    if let Some(source) = error.downcast_ref::<SourceError>() {
+        return of_source(source);
     }
     if let Some(file) = error.downcast_ref::<std::io::Error>() {
         return of_file(file);
     }
     error.downcast_ref::<StorageError>().map(of_storage)
+}
+
+fn of_source(error: &SourceError) -> Option<Meaning> {
+    let unfit = Meaning::new("source_not_fit");
+    Some(match error {
+        SourceError::Connect(_) | SourceError::Command(_) => return None,
+        SourceError::Refused(_) => unfit,
+        SourceError::PrimaryLost { serves: true, .. } => unfit.hint(
+            "name the primary where it lives; where it is gone for good, `backup --stale` reads this replica key by key, as old as it is",
+        ),
+        SourceError::PrimaryLost { serves: false, .. } => unfit.hint(
+            "where the primary is gone for good, `REPLICAOF NO ONE`, typed to the replica, makes it a primary that can be backed up",
+        ),
+        SourceError::OneShard { .. } => Meaning::new("one_shard").hint(
+            "`backup --shard-only` of each primary, with a `--name` each, takes the cluster shard by shard, of which no two are of one moment",
+        ),
+    })
 }
 
 fn of_file(error: &std::io::Error) -> Option<Meaning> {
@@ -237,7 +254,9 @@ fn of_replication(error: &ReplicationError) -> Meaning {
             meaning.hint("`--source scan` reads the server key by key (which is not one moment of its data)")
         }
         ReplicationFault::Loading => meaning.hint("wait until it has loaded: `INFO persistence` says how far it is"),
-        ReplicationFault::NoPrimaryLink { .. } => meaning.hint("`--read-from primary` reads the primary instead"),
+        ReplicationFault::NoPrimaryLink { .. } => meaning.hint(
+            "`--read-from primary` reads the primary instead; where it is gone for good, `backup --stale` reads the replica key by key",
+        ),
         ReplicationFault::SnapshotFailed { .. } => {
             meaning.hint("the server's own log says why; often there is too little memory for a fork, or no disk space")
         }

@@ -27,6 +27,7 @@ pub mod storage;
 pub mod census;
 pub mod finding;
 pub mod introspection;
+pub mod private_files;
 pub mod progress;
 pub mod repository;
 pub mod status;

@@ -313,5 +313,9 @@ mod tests {
     fn labels_are_escaped() {
         let info = Info::parse("redis_version:7\nos:a\"b\\c\n");
         assert!(render(&Metrics { info: Some(&info), ..Metrics::default() }).contains("os=\"a\\\"b\\\\c\""));
+        let info = Info::parse("redis_version:7\nos:a\x1b[2Jb\u{9b}c\n");
+        let text = render(&Metrics { info: Some(&info), ..Metrics::default() });
+        assert!(text.contains(r#"os="a\\x1b[2Jb\\x9bc""#), "{text}");
+        assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
     }
 }

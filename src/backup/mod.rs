@@ -39,6 +39,8 @@ pub struct Options {
     pub rate: Option<u64>,
     /// How the server is read.
     pub method: Method,
+    /// A replica that has lost its primary is read all the same, key by key.
+    pub stale: bool,
     /// How the server sends its data.
     pub replication: replication::Options,
     /// When it begins: its id comes from it.
@@ -220,6 +222,8 @@ struct Made {
     offset: Option<u64>,
     server: Server,
     consistency: Consistency,
+    slots: Option<String>,
+    stale: bool,
     source: Option<SourceReport>,
     warnings: Vec<String>,
 }
@@ -235,8 +239,10 @@ impl Made {
             offset: None,
             server: publish::server(&chosen.facts),
             consistency: Consistency::PointInTime,
+            slots: chosen.slots.as_ref().map(ToString::to_string),
+            stale: chosen.is_stale,
             source: Some(source),
-            warnings: Vec::new(),
+            warnings: chosen.part().map(|part| format!("it holds {part}")).into_iter().collect(),
         }
     }
 }
@@ -270,7 +276,8 @@ async fn capture_node(
     cancel: &CancellationToken,
 ) -> Result<Made, Trouble> {
     let began = Instant::now();
-    if options.method == Method::Scan {
+    // A replica without its primary replicates to nobody.
+    if options.method == Method::Scan || (chosen.is_stale && options.method == Method::Auto) {
         return capture_by_scan(options, chosen, draft, began, progress, cancel).await;
     }
     progress.phase("waiting for the snapshot", Unit::Bytes, None);
@@ -282,6 +289,12 @@ async fn capture_node(
         Err(error) if options.method == Method::Auto && error.is_for_good() => {
             progress.note(&format!("reading key by key, which is not one moment of the data: {error}"));
             return capture_by_scan(options, chosen, draft, began, progress, cancel).await;
+        }
+        // It has lost its primary just now.
+        Err(error) if options.method == Method::Auto && options.stale && error.is_no_primary_link() => {
+            progress.note(&format!("reading key by key, and what is read may be old: {error}"));
+            let made = capture_by_scan(options, chosen, draft, began, progress, cancel).await?;
+            return Ok(Made { stale: true, ..made });
         }
         payload => payload?,
     };
@@ -353,6 +366,8 @@ async fn capture_file(
         offset: named("repl-offset").and_then(|offset| offset.parse().ok()),
         server,
         consistency: Consistency::PointInTime,
+        slots: None,
+        stale: false,
         source: None,
         warnings: Vec::new(),
         stored,

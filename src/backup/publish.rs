@@ -45,6 +45,9 @@ pub(super) async fn publish(
         None => return Err(abandon(repository, draft, CaptureError::Interrupted.into()).await),
     };
     let mut warnings = warnings(&made.stored.inspected);
+    if made.stale {
+        warnings.push("it was read from a replica that has lost its primary: it may be old".to_owned());
+    }
     warnings.extend(made.warnings);
     let status = if warnings.is_empty() { Status::Ok } else { Status::Warning };
     Ok(Report { manifest, source: made.source, warnings, status })
@@ -84,7 +87,7 @@ fn manifest(options: &Options, draft: &Draft, made: &Made) -> Manifest {
         encryption: None,
         shards: vec![Shard {
             index: 0,
-            slots: None,
+            slots: made.slots.clone(),
             node: made.node.clone(),
             replid: made.replid.clone(),
             offset: made.offset,
@@ -110,7 +113,7 @@ fn manifest(options: &Options, draft: &Draft, made: &Made) -> Manifest {
         findings: Vec::new(),
         needs: None,
         module_aux: None,
-        stale: false,
+        stale: made.stale,
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::connection::{Address, CommandError, ConnectError, Connection, Node};
+use super::shards::{self, N_SLOTS, Slots};
+use crate::connection::{Address, CommandError, CommandFault, ConnectError, Connection, Node};
+use crate::figures::count;
 use crate::introspection::{Mode, NodeRole, ServerFacts};
 use crate::replies::{Info, ReplicaLine};
 
@@ -23,6 +25,23 @@ pub enum ReadFrom {
     Itself,
 }
 
+/// What is wanted of the node that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// Which.
+    pub read_from: ReadFrom,
+    /// A replica that has lost its primary will do.
+    pub stale: bool,
+    /// A node of a cluster will do that serves a part of the slots.
+    pub shard_only: bool,
+}
+
+impl From<ReadFrom> for Wanted {
+    fn from(read_from: ReadFrom) -> Self {
+        Self { read_from, ..Self::default() }
+    }
+}
+
 /// A node that may be read.
 #[derive(Debug)]
 pub struct Chosen {
@@ -32,6 +51,23 @@ pub struct Chosen {
     pub facts: ServerFacts,
     /// Why this one, where that is worth a sentence.
     pub note: Option<String>,
+    /// It is a replica that has lost its primary: its data may be old, and it replicates to nobody.
+    pub is_stale: bool,
+    /// The slots that it serves; `None` outside of a cluster, and where [`ReadFrom::Itself`] was wanted.
+    pub slots: Option<Slots>,
+}
+
+impl Chosen {
+    fn of(node: &Node, facts: ServerFacts) -> Self {
+        Self { node: node.clone(), facts, note: None, is_stale: false, slots: None }
+    }
+
+    /// In words: that it holds a part of the cluster only. `None` where it holds all there is.
+    pub fn part(&self) -> Option<String> {
+        let slots = self.slots.as_ref().filter(|slots| !slots.is_all())?;
+        let (some, all) = (count(slots.count()), count(N_SLOTS));
+        Some(format!("one shard of a cluster only: {some} of {all} slots ({slots})"))
+    }
 }
 
 /// Why no node may be read.
@@ -46,6 +82,22 @@ pub enum SourceError {
     /// It, or all of its replicas, cannot serve a backup now.
     #[error("{0}")]
     Refused(String),
+    /// It is a replica whose primary is gone.
+    #[error("the replica has lost its primary {primary}: its data may be old{}", if *.serves { "" } else { ", and it serves none of them (`replica-serve-stale-data no`)" })]
+    PrimaryLost {
+        /// Address of the primary.
+        primary: String,
+        /// Whether it answers questions about its data meanwhile.
+        serves: bool,
+    },
+    /// It is one of several nodes of a cluster.
+    #[error("{node} serves {} of the {} slots of its cluster: a backup of it is no backup of the cluster", count(*.slots), count(N_SLOTS))]
+    OneShard {
+        /// Which node.
+        node: String,
+        /// How many slots it serves.
+        slots: u64,
+    },
 }
 
 /// What a server says of itself. A server that is loading answers as well.
@@ -74,11 +126,23 @@ pub async fn info(connection: &mut Connection) -> Result<Info, CommandError> {
 ///
 /// # Errors
 /// If nobody that is wanted can serve a backup now.
-pub async fn choose(node: &Node, read_from: ReadFrom) -> Result<Chosen, SourceError> {
+pub async fn choose(node: &Node, wanted: impl Into<Wanted>) -> Result<Chosen, SourceError> {
+    let wanted = wanted.into();
+    let read_from = wanted.read_from;
     let mut connection = node.connect().await?;
     let facts = facts(&mut connection).await?;
     refuse(&facts)?;
-    drop(connection);
+    if let Some(link) = facts.primary.as_ref().filter(|link| !link.up) {
+        let serves = serves_data(&mut connection).await;
+        if !wanted.stale || !serves {
+            return Err(SourceError::PrimaryLost { primary: format!("{}:{}", link.host, link.port), serves });
+        }
+        let note = format!(
+            "the replica has lost its primary {}:{}: reading it key by key, and what it holds may be old",
+            link.host, link.port
+        );
+        return whole(Chosen { note: Some(note), is_stale: true, ..Chosen::of(node, facts) }, connection, wanted).await;
+    }
 
     if matches!(read_from, ReadFrom::Primary | ReadFrom::Itself)
         || facts.role == NodeRole::Replica
@@ -89,8 +153,9 @@ pub async fn choose(node: &Node, read_from: ReadFrom) -> Result<Chosen, SourceEr
                 "the instance is a replica, and `--read-from primary` was asked".to_owned(),
             ));
         }
-        return Ok(Chosen { node: node.clone(), facts, note: None });
+        return whole(Chosen::of(node, facts), connection, wanted).await;
     }
+    drop(connection);
     let mut tried = Vec::new();
     for line in &facts.replicas {
         match replica(node, line, &facts).await {
@@ -103,7 +168,25 @@ pub async fn choose(node: &Node, read_from: ReadFrom) -> Result<Chosen, SourceEr
         return Err(SourceError::Refused(format!("no replica can serve a backup: {why}")));
     }
     let note = (!tried.is_empty()).then(|| format!("reading the primary: no replica can serve ({why})"));
-    Ok(Chosen { node: node.clone(), facts, note })
+    Ok(Chosen { note, ..Chosen::of(node, facts) })
+}
+
+/// Finds out what part of its cluster the node holds, and refuses one that does not hold all of it, unless that is wanted.
+async fn whole(chosen: Chosen, mut connection: Connection, wanted: Wanted) -> Result<Chosen, SourceError> {
+    if chosen.facts.mode != Mode::Cluster || wanted.read_from == ReadFrom::Itself {
+        return Ok(chosen);
+    }
+    let slots = shards::slots_of(&mut connection).await?;
+    if !slots.is_all() && !wanted.shard_only {
+        return Err(SourceError::OneShard { node: chosen.node.to_string(), slots: slots.count() });
+    }
+    Ok(Chosen { slots: Some(slots), ..chosen })
+}
+
+/// Whether a replica without its primary answers questions about its data (`replica-serve-stale-data`).
+async fn serves_data(connection: &mut Connection) -> bool {
+    let answer = connection.query(&redis::cmd("DBSIZE")).await;
+    !matches!(answer, Err(CommandError { fault: CommandFault::MasterDown, .. }))
 }
 
 /// Refuses a server that has no whole data set to give.
@@ -121,10 +204,6 @@ fn refuse(facts: &ServerFacts) -> Result<(), SourceError> {
         Some(link) if link.syncing => Err(SourceError::Refused(
             "the replica is receiving its data set from its primary; try again later".to_owned(),
         )),
-        Some(link) if !link.up => Err(SourceError::Refused(format!(
-            "the replica has lost its primary {}:{}: its data may be old; read the primary instead",
-            link.host, link.port
-        ))),
         _ => Ok(()),
     }
 }
@@ -146,11 +225,14 @@ async fn replica(primary: &Node, line: &ReplicaLine, facts: &ServerFacts) -> Res
     let mut connection = node.connect().await.map_err(|error| Reason(error.to_string()))?;
     let own = self::facts(&mut connection).await.map_err(|error| Reason(error.to_string()))?;
     refuse(&own).map_err(|error| Reason(error.to_string()))?;
+    if own.primary.as_ref().is_some_and(|link| !link.up) {
+        return Err(Reason("has lost its primary".to_owned()));
+    }
     if own.replid != facts.replid {
         return Err(Reason("follows another history than the primary".to_owned()));
     }
     let note = format!("reading the replica {}:{}, to spare its primary the fork", line.ip, line.port);
-    Ok(Chosen { node, facts: own, note: Some(note) })
+    Ok(Chosen { note: Some(note), ..Chosen::of(&node, own) })
 }
 
 struct Reason(String);

@@ -62,10 +62,16 @@ pub struct Global {
     /// in `ps`.
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true, help_heading = SERVER, value_hint = ValueHint::FilePath)]
     pub password_file: Option<PathBuf>,
+    /// The user of the Sentinels, where they have users of their own [env: REDIS_OPS_SENTINEL_USERNAME].
+    #[arg(long, global = true, value_name = "NAME", hide_short_help = true, help_heading = SERVER)]
+    pub sentinel_username: Option<String>,
+    /// A file that holds the Sentinels' own password, where it is not the server's. Or [env: REDIS_OPS_SENTINEL_PASSWORD].
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true, help_heading = SERVER, value_hint = ValueHint::FilePath)]
+    pub sentinel_password_file: Option<PathBuf>,
     /// Speaks TLS, as `rediss://` does.
     #[arg(long, global = true, hide_short_help = true, help_heading = SERVER)]
     pub tls: bool,
-    /// PEM file of the authorities that the server's certificate may be signed by, in place of the system's.
+    /// PEM file of the authorities that the server's certificate may be signed by, in place of the system's; or of that certificate.
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true, help_heading = SERVER, value_hint = ValueHint::FilePath)]
     pub tls_ca: Option<PathBuf>,
     /// PEM file of our own certificate.

@@ -47,6 +47,7 @@ pub fn answer(error: &clap::Error, arguments: &[OsString], environment: &Environ
 
 /// Clap's words: the first paragraph is what is wrong, `tip:` what may help.
 fn misuse(words: &str, arguments: &[OsString]) -> Misuse {
+    let words = &without_secrets(words, arguments);
     let body = words.split("\n\nUsage:").next().unwrap_or(words);
     let body = body.split("\n\nFor more information").next().unwrap_or(body);
     let (message, tips) = body.split_once("\n\n").unwrap_or((body, ""));
@@ -65,6 +66,22 @@ fn misuse(words: &str, arguments: &[OsString]) -> Misuse {
         Some(command) => misuse.hint(format!("`redis-ops {command} --help` shows what may be typed")),
         None => misuse.hint("`redis-ops --help` shows what may be typed"),
     }
+}
+
+/// Clap repeats what it does not understand. Where that has an `@` in it, it may be a URL, and what stands before that a password.
+fn without_secrets(words: &str, arguments: &[OsString]) -> String {
+    let mut safe = words.to_owned();
+    for argument in arguments.iter().map(|argument| argument.to_string_lossy()) {
+        let value = argument.split_once('=').map(|(_, value)| value);
+        for text in [Some(argument.as_ref()), value].into_iter().flatten() {
+            if let Some((_, host)) = text.rsplit_once('@') {
+                // A password may also stand in the query.
+                let host = host.split(['/', '?', '#']).next().unwrap_or_default();
+                safe = safe.replace(text, &format!("***@{host}"));
+            }
+        }
+    }
+    safe
 }
 
 /// `-a` of redis-cli, and what others call it.

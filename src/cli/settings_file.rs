@@ -49,8 +49,21 @@ pub struct Instance {
     pub password: Option<Secret>,
     /// A file with the password.
     pub password_file: Option<PathBuf>,
+    /// Who we are to its Sentinels; `None`: as to itself.
+    pub sentinel: Option<Sentinel>,
     /// Whether and how TLS is spoken; `None`: as the URL says.
     pub tls: Option<Tls>,
+}
+
+/// The `sentinel` block of an instance: who we are to the Sentinels, where they have users or a password of their own.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Sentinel {
+    /// The ACL user.
+    pub username: Option<String>,
+    /// The password itself, most likely from a variable.
+    pub password: Option<Secret>,
+    /// A file with the password.
+    pub password_file: Option<PathBuf>,
 }
 
 /// The `tls` block of an instance.
@@ -144,6 +157,7 @@ impl SettingsFile {
             username: reader.text(&at("username"), &raw.username)?,
             password: reader.secret(&at("password"), &raw.password)?,
             password_file: reader.path(&at("password_file"), &raw.password_file)?,
+            sentinel: raw.sentinel.as_ref().map(|raw| self.sentinel(raw, &at("sentinel"))).transpose()?,
             tls: raw.tls.as_ref().map(|tls| self.tls(tls, &at("tls"))).transpose()?,
         };
         reader.value(&at("architecture"), &raw.architecture, text::architecture)?;
@@ -159,6 +173,19 @@ impl SettingsFile {
             );
         }
         Ok(Some(instance))
+    }
+
+    fn sentinel(&self, raw: &raw::Sentinel, at: &str) -> Result<Sentinel, Misuse> {
+        let (reader, key) = (self.reader(), |key: &str| format!("{at}.{key}"));
+        let sentinel = Sentinel {
+            username: reader.text(&key("username"), &raw.username)?,
+            password: reader.secret(&key("password"), &raw.password)?,
+            password_file: reader.path(&key("password_file"), &raw.password_file)?,
+        };
+        if sentinel.password.is_some() && sentinel.password_file.is_some() {
+            return Err(reader.wrong(at, "`password` and `password_file` say the same thing twice"));
+        }
+        Ok(sentinel)
     }
 
     fn tls(&self, choice: &WordOr<raw::Tls>, at: &str) -> Result<Tls, Misuse> {

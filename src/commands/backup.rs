@@ -11,9 +11,10 @@ use super::which::{File, Place, Server};
 use super::{Context, Outcome};
 use crate::backup::{self, BackupError, Report};
 use crate::capture::open_file;
-use crate::capture::source::{self, Chosen};
+use crate::capture::source::{self, Chosen, Wanted};
 use crate::codec::Codec;
-use crate::connection::replication;
+use crate::connection::ServerError;
+use crate::connection::replication::{self, ReplicationFault};
 use crate::hint::{Locked, Misuse};
 use crate::printer::words;
 use crate::repository::manifest::Purpose;
@@ -53,6 +54,10 @@ pub enum Origin {
         read_from: ReadFrom,
         /// How the server makes the RDB.
         transfer: Transfer,
+        /// One node of a cluster will do.
+        shard_only: bool,
+        /// A replica that has lost its primary will do.
+        stale: bool,
         /// `--if-due`: the cron line of the settings; `None`: now, whatever the schedule says.
         if_due: Option<String>,
     },
@@ -105,20 +110,21 @@ pub enum Transfer {
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let repository = settings.place.open().await?;
     match &settings.origin {
-        Origin::Server { server, capture, read_from, transfer, if_due } => {
+        Origin::Server { server, capture, read_from, transfer, shard_only, stale, if_due } => {
             if let Some(schedule) = if_due
                 && let Some(outcome) = not_due(schedule, &server.instance, &repository, context).await?
             {
                 return Ok(outcome);
             }
-            let choosing = async { Ok(source::choose(&server.node, node_wanted(*read_from)).await?) };
+            let wanted = Wanted { read_from: node_wanted(*read_from), stale: *stale, shard_only: *shard_only };
+            let choosing = async { Ok(source::choose(&server.node, wanted).await?) };
             let chosen =
                 context.interruptible(choosing).await.with_context(|| format!("choose a node of {}", server.node))?;
             if let Some(note) = &chosen.note {
                 context.printer.say(note);
             }
             if settings.plan {
-                return plan(&server.instance, &chosen, &repository, context).await;
+                return plan(&server.instance, &chosen, *capture, &repository, context).await;
             }
             if !settings.wait_lock.is_zero() {
                 context.interruptible(wait_for_others(&repository, &server.instance, settings.wait_lock)).await?;
@@ -132,6 +138,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             let mut options =
                 backup::Options { method, ..options(settings, &server.instance, purpose, *transfer, context) };
             options.replication.silence = chosen.node.silence;
+            options.stale = *stale;
             let progress = context.bar();
             let report = backup::run(&options, &chosen, &repository, progress.as_ref(), &context.cancel).await;
             progress.finish();
@@ -201,6 +208,7 @@ fn options(
         threads: threads(),
         rate: settings.rate,
         method: backup::Method::Auto,
+        stale: false,
         replication: replication::Options {
             transfer: match transfer {
                 // Straight into the socket where the server does so: a save to its disk would replace its own dump file.
@@ -324,11 +332,24 @@ async fn not_due(
 }
 
 /// What would happen; nothing is done.
-async fn plan(instance: &str, chosen: &Chosen, repository: &Repository, context: &Context) -> Result<Outcome> {
+async fn plan(
+    instance: &str,
+    chosen: &Chosen,
+    capture: Capture,
+    repository: &Repository,
+    context: &Context,
+) -> Result<Outcome> {
     let mut lines: Vec<(Status, String)> = Vec::new();
     let facts = &chosen.facts;
     lines.push((Status::Ok, format!("{} {} as {}: {}", facts.name, facts.version, facts.role.as_str(), chosen.node)));
-    lines.push(rights(chosen).await?);
+    if let Some(part) = chosen.part() {
+        lines.push((Status::Warning, format!("it holds {part}")));
+    }
+    if chosen.is_stale {
+        lines.push((Status::Warning, "the replica has lost its primary: what it holds may be old".to_owned()));
+    }
+    let (method, status, line) = method(chosen, capture).await?;
+    lines.push((status, line));
     // A folder that is missing will be made.
     let newest = match repository.newest(instance).await {
         Err(RepositoryError::Storage { source: StorageError::NoSuchPlace(_), .. }) => None,
@@ -351,17 +372,22 @@ async fn plan(instance: &str, chosen: &Chosen, repository: &Repository, context:
     let status = lines.iter().map(|(status, _)| *status).fold(Status::Ok, Status::and);
     let mut table = Table::pairs();
     for (status, line) in &lines {
-        table.row([if *status == Status::Ok { "ok" } else { "refused" }, line]);
+        let word = match status {
+            Status::Ok => "ok",
+            Status::Warning => "warning",
+            _ => "refused",
+        };
+        table.row([word, line]);
     }
-    let sentence = if status == Status::Ok {
-        "the backup would go through; nothing was done"
-    } else {
-        "the backup would fail; nothing was done"
+    let sentence = match status {
+        Status::Ok => "the backup would go through; nothing was done",
+        Status::Warning => "the backup would go through with warnings; nothing was done",
+        _ => "the backup would fail; nothing was done",
     };
     let text = format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, status, sentence));
     Ok(Outcome::new(status)
         .field("plan", json!({
-            "instance": instance, "node": chosen.node.address.to_string(), "role": facts.role.as_str(), "keys": facts.keys,
+            "instance": instance, "method": method, "node": chosen.node.address.to_string(), "role": facts.role.as_str(), "keys": facts.keys,
             "estimated_raw_bytes": estimate, "estimated_seconds": seconds.as_secs(),
             "free_bytes": room.and_then(|room| room.free), "keeps_conditions": room.and_then(|room| room.keeps_conditions),
             "lines": lines.iter().map(|(status, line)| json!({"status": status, "text": line})).collect::<Vec<_>>(),
@@ -399,18 +425,84 @@ async fn writing(
     Some(room)
 }
 
-/// Whether our user may ask for a full resynchronization.
-async fn rights(chosen: &Chosen) -> Result<(Status, String)> {
-    let mut connection = chosen.node.connect().await?;
-    let who = chosen.node.credentials.username.as_deref().unwrap_or("default");
-    let mut dry_run = redis::cmd("ACL");
-    dry_run.arg("DRYRUN").arg(who).arg("PSYNC").arg("?").arg("-1");
-    Ok(match connection.query(&dry_run).await {
-        Ok(redis::Value::Okay) => (Status::Ok, format!("the user {who} may ask for a full resynchronization")),
-        Ok(_) => {
-            (Status::Failed, format!("the user {who} may not ask for a full resynchronization: it needs `+psync`"))
+/// How the data would be read, and whether the server lets us: what a run finds out with the first `PSYNC`, without one.
+async fn method(chosen: &Chosen, capture: Capture) -> Result<(&'static str, Status, String)> {
+    let by_key = |why: &str| ("scan", Status::Warning, format!("{why}it would be read key by key, not as one moment"));
+    match capture {
+        Capture::Scan => return Ok(by_key("")),
+        Capture::Auto if chosen.is_stale => return Ok(by_key("a replica without its primary replicates to nobody: ")),
+        Capture::Replication if chosen.is_stale => {
+            let line = "a replica without its primary replicates to nobody".to_owned();
+            return Ok(("replication", Status::Failed, line));
         }
-        // Before 7.0 there is no such question, and few users may ask it.
-        Err(_) => (Status::Ok, format!("whether the user {who} has the right to `PSYNC` was not found out")),
+        Capture::Auto | Capture::Replication => {}
+    }
+    let who = chosen.node.credentials.username.as_deref().unwrap_or("default");
+    Ok(match (refused(chosen, who).await?, capture) {
+        (Asked::Yes, _) => ("replication", Status::Ok, format!("the user {who} may ask for a full resynchronization")),
+        (Asked::NotFoundOut, _) => {
+            let line = format!("whether the user {who} has the right to `PSYNC` was not found out");
+            ("replication", Status::Ok, line)
+        }
+        (Asked::No(fault), Capture::Auto) => by_key(&format!("{fault}: ")),
+        (Asked::No(fault), _) => ("replication", Status::Failed, fault.to_string()),
     })
+}
+
+/// Whether we may replicate.
+enum Asked {
+    Yes,
+    No(ReplicationFault),
+    NotFoundOut,
+}
+
+/// Asks with what cannot begin anything: `PSYNC` without its arguments is refused for their number by a server that has it, and in
+/// other words by one that has not; `REPLCONF` without any does nothing.
+async fn refused(chosen: &Chosen, who: &str) -> Result<Asked> {
+    let mut connection = chosen.node.connect().await?;
+    let command = |words: &[&str]| {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        command
+    };
+    let questions = [
+        redis::cmd("REPLCONF"),
+        redis::cmd("PSYNC"),
+        command(&["COMMAND", "INFO", "SYNC"]),
+        command(&["ACL", "DRYRUN", who, "PSYNC", "?", "-1"]),
+        command(&["ACL", "DRYRUN", who, "REPLCONF", "capa", "eof"]),
+    ];
+    let answers = connection.pipeline(&questions).await?;
+    let [replconf, psync, sync, may_psync, may_replconf] = answers.as_slice() else { return Ok(Asked::NotFoundOut) };
+    if let Err(error) = replconf
+        && let fault @ ReplicationFault::NoPermission { .. } = replication::refusal("REPLCONF", error)
+    {
+        return Ok(Asked::No(fault));
+    }
+    let has_sync =
+        matches!(sync, Ok(redis::Value::Array(found)) if matches!(found.first(), Some(redis::Value::Array(_))));
+    match psync {
+        Err(error) if error.text.contains("wrong number of arguments") => {}
+        Err(error) => match replication::refusal("PSYNC", error) {
+            ReplicationFault::Unsupported { .. } if has_sync => {}
+            fault @ (ReplicationFault::Unsupported { .. } | ReplicationFault::NoPermission { .. }) => {
+                return Ok(Asked::No(fault));
+            }
+            _ => return Ok(Asked::NotFoundOut),
+        },
+        Ok(_) => return Ok(Asked::NotFoundOut),
+    }
+    // `OK`, or in words what is missing. Before 7.0 there is no such question, and few users may ask it.
+    for (name, answer) in [("REPLCONF", may_replconf), ("PSYNC", may_psync)] {
+        match answer {
+            Ok(redis::Value::Okay) => {}
+            Ok(redis::Value::BulkString(words)) => {
+                let text = String::from_utf8_lossy(words).into_owned();
+                let error = ServerError { code: "NOPERM".to_owned(), text };
+                return Ok(Asked::No(replication::refusal(name, &error)));
+            }
+            _ => return Ok(Asked::NotFoundOut),
+        }
+    }
+    Ok(Asked::Yes)
 }

@@ -10,6 +10,7 @@ use super::which::Place;
 use super::{Context, Format, Outcome};
 use crate::printer::{Printer, words};
 use crate::progress::Unit;
+use crate::repository::manifest::{Manifest, Purpose};
 use crate::repository::{Listed, ListedStatus, Overview, Receipt, Unfinished};
 use crate::status::Status;
 use crate::storage::ObjectInfo;
@@ -138,14 +139,31 @@ fn row(listed: &Listed) -> [String; 8] {
     [
         name,
         manifest.created_at.format("%Y-%m-%d %H:%M").to_string(),
-        if manifest.purpose == crate::repository::manifest::Purpose::Safety { "safety" } else { "published" }
-            .to_owned(),
+        published_as(manifest),
         manifest.census.as_ref().map_or_else(|| "?".to_owned(), |census| words::count(census.keys)),
         words::bytes(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()),
         words::bytes(manifest.shards.iter().map(|shard| shard.stored_bytes).sum()),
         words::escape(format!("{} {}", manifest.server.name, manifest.server.version).as_bytes()),
         listed.verified.as_ref().map_or_else(|| "never".to_owned(), verified),
     ]
+}
+
+/// A published backup in a word or two: what it is for, and what keeps it from being all that it could be.
+fn published_as(manifest: &Manifest) -> String {
+    let mut words = vec![if manifest.purpose == Purpose::Safety { "safety" } else { "published" }];
+    if slots_of_part(manifest).is_some() {
+        words.push("one shard");
+    }
+    if manifest.stale {
+        words.push("stale");
+    }
+    words.join(", ")
+}
+
+/// The slots of a backup that holds a part of a cluster only.
+pub(super) fn slots_of_part(manifest: &Manifest) -> Option<&str> {
+    let [shard] = manifest.shards.as_slice() else { return None };
+    shard.slots.as_deref().filter(|slots| *slots != "0-16383")
 }
 
 /// The status in the words of the JSON, and why a backup cannot be used.
@@ -231,6 +249,8 @@ fn as_json(listed: &Listed) -> Value {
         "verified_level": good.and_then(|receipt| receipt.text("level")),
         "proven_at": listed.verified.as_ref().and_then(|receipt| receipt.content.get("proven_at")),
         "verified_status": listed.verified.as_ref().and_then(|receipt| receipt.text("status")),
+        "slots": manifest.and_then(slots_of_part),
+        "stale": manifest.map(|manifest| manifest.stale),
         "pins": listed.pins,
         "begun_at": begun.map(|begun| begun.begun_at),
         "host": begun.map(|begun| &begun.by.host),
@@ -247,7 +267,6 @@ mod tests {
 
     use super::super::screens;
     use super::*;
-    use crate::repository::manifest::Manifest;
     use crate::storage::StorageError;
 
     fn listed(instance: &str, id: &str, keys: u64, verified: Option<&str>) -> Listed {

@@ -94,13 +94,21 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, context: &Context) ->
         "server",
         &words::escape(format!("{} {} {} {}", server.name, server.version, server.mode, server.role).as_bytes()),
     ]);
+    if manifest.stale {
+        about.row(["stale", "read from a replica that had lost its primary: it may be old"]);
+    }
     for (name, value) in &manifest.labels {
-        about.row([format!("label {name}"), words::escape(value.as_bytes())]);
+        about.row([format!("label {}", words::escape(name.as_bytes())), words::escape(value.as_bytes())]);
     }
     for shard in &manifest.shards {
         about.row(["node", &words::escape(shard.node.as_bytes())]);
+        if let Some(slots) = &shard.slots {
+            let part =
+                if super::list::slots_of_part(manifest).is_some() { ": one shard of a cluster only" } else { "" };
+            about.row(["slots", &format!("{}{part}", words::escape(slots.as_bytes()))]);
+        }
         if let Some(offset) = shard.offset {
-            about.row(["replication", &format!("{} offset {offset}", shard.replid)]);
+            about.row(["replication", &format!("{} offset {offset}", words::escape(shard.replid.as_bytes()))]);
         }
         about.row([
             "rdb",

@@ -3,7 +3,7 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement};
 
-use crate::printer::words::{shorten, width_of};
+use crate::printer::words::{escape_lines, shorten, width_of};
 use crate::printer::{Printer, Style};
 use crate::status::Status;
 
@@ -26,6 +26,12 @@ struct Row {
     cells: Vec<String>,
     /// Of its first cell.
     style: Option<Style>,
+}
+
+/// The last net below what was escaped: no cell holds what a terminal obeys.
+fn safe(cell: impl Into<String>) -> String {
+    let cell = cell.into();
+    if cell.contains(|c: char| c.is_control() && c != '\n') { escape_lines(&cell) } else { cell }
 }
 
 /// Between two columns.
@@ -67,12 +73,12 @@ impl Table {
 
     /// Adds a row.
     pub fn row<T: Into<String>>(&mut self, cells: impl IntoIterator<Item = T>) {
-        self.rows.push(Row { cells: cells.into_iter().map(Into::into).collect(), style: None });
+        self.rows.push(Row { cells: cells.into_iter().map(safe).collect(), style: None });
     }
 
     /// Adds a row whose first cell, one word, is painted.
     pub fn painted_row<T: Into<String>>(&mut self, style: Style, cells: impl IntoIterator<Item = T>) {
-        self.rows.push(Row { cells: cells.into_iter().map(Into::into).collect(), style: Some(style) });
+        self.rows.push(Row { cells: cells.into_iter().map(safe).collect(), style: Some(style) });
     }
 
     /// Whether there is no row.

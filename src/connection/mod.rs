@@ -48,6 +48,8 @@ pub struct Node {
     pub address: Address,
     /// Who we are.
     pub credentials: Credentials,
+    /// Who we are to the Sentinels of [`Address::Sentinel`]. `None`: the same as to the server, and nobody where they want no password.
+    pub sentinel: Option<Box<Credentials>>,
     /// How TLS is spoken; `None`: not at all. Of no use over a unix socket.
     pub tls: Option<Tls>,
     /// The database to begin in.
@@ -67,6 +69,7 @@ impl Node {
             name: address.to_string(),
             address,
             credentials: Credentials::default(),
+            sentinel: None,
             tls: None,
             database: 0,
             timeout: DEFAULT_TIMEOUT,
@@ -83,6 +86,15 @@ impl Node {
             database: url.database.unwrap_or(0),
             ..Self::new(url.address)
         }
+    }
+
+    /// One of the Sentinels that are asked where this server is: reached as the server is, and asked once.
+    #[must_use]
+    pub fn sentinel_at(&self, host: &str, port: u16) -> Self {
+        let address = Address::tcp(host, port);
+        let credentials = self.sentinel.as_deref().unwrap_or(&self.credentials).clone();
+        let (name, retry) = (address.to_string(), Retry::never());
+        Self { name, address, credentials, database: 0, retry, ..self.clone() }
     }
 
     /// Connects: authenticates, selects the database, calls itself `redis-ops`, asks `CLIENT NO-EVICT` and `NO-TOUCH` (what an old

@@ -2,14 +2,13 @@
 
 use redis::Value;
 
-use super::{Address, AuthenticationFault, ConnectFault, Credentials, Node, Retry};
+use super::{Address, AuthenticationFault, ConnectFault, Credentials, Node};
 
 /// Asks one Sentinel after the other; the first that knows the group decides.
 pub(super) async fn primary_of(hosts: &[(String, u16)], service: &str, node: &Node) -> Result<Address, ConnectFault> {
     let mut reasons = Vec::new();
     for (host, port) in hosts {
-        let address = Address::tcp(host.clone(), *port);
-        let sentinel = Node { name: address.to_string(), address, database: 0, retry: Retry::never(), ..node.clone() };
+        let sentinel = node.sentinel_at(host, *port);
         match ask(&sentinel, service).await {
             Ok(primary) => return Ok(primary),
             Err(reason) => reasons.push(format!("{}: {reason}", sentinel.address)),
@@ -21,7 +20,7 @@ pub(super) async fn primary_of(hosts: &[(String, u16)], service: &str, node: &No
 async fn ask(sentinel: &Node, service: &str) -> Result<Address, String> {
     // Most Sentinels have no password of their own: the one that is meant for the server is then left out.
     let connected = match Box::pin(sentinel.connect()).await {
-        Err(error) if has_no_password(&error.fault) => {
+        Err(error) if sentinel.sentinel.is_none() && has_no_password(&error.fault) => {
             let open = Node { credentials: Credentials::default(), ..sentinel.clone() };
             Box::pin(open.connect()).await
         }

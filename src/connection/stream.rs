@@ -208,7 +208,7 @@ fn tls_fault(error: &io::Error) -> ConnectFault {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
     let reason = match cause {
         Some(rustls::Error::InvalidMessage(_)) => "the server does not speak TLS on this port".to_owned(),
-        Some(cause) => cause.to_string(),
+        Some(cause) => super::tls::certificate_words(cause),
         None if is_closed(error) => "the server closed the connection in the handshake".to_owned(),
         None => words(error),
     };

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::introspection::keyspace::KeyspaceProfile;
 use crate::introspection::{Estimate, PrefixesBefore, Snapshot};
+use crate::private_files;
 use crate::replies::Info;
 
 /// Runs that are remembered.
@@ -104,7 +105,7 @@ impl History {
         let surplus = self.runs.len().saturating_sub(RUNS_KEPT);
         self.runs.drain(..surplus);
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
+        private_files::folder(folder).with_context(|| format!("make the folder {}", folder.display()))?;
         let mut file = tempfile_beside(&self.path)?;
         for run in &self.runs {
             serde_json::to_writer(&mut file.1, run)?;
@@ -117,11 +118,10 @@ impl History {
 
 /// A new file beside another, so that a rename replaces it at once.
 fn tempfile_beside(path: &Path) -> Result<(PathBuf, std::io::BufWriter<fs::File>)> {
-    use std::os::unix::fs::OpenOptionsExt as _;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
     let new = path.with_file_name(name);
-    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new);
+    let file = private_files::create(&new);
     Ok((new.clone(), std::io::BufWriter::new(file.with_context(|| format!("write {}", new.display()))?)))
 }
 

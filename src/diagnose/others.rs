@@ -110,12 +110,8 @@ async fn sentinels(node: &Node, snapshot: &mut Snapshot) -> Part<Vec<SentinelSee
         _ if snapshot.server.mode == Mode::Sentinel => (Vec::new(), None),
         _ => return Part::NotAsked,
     };
-    let mut nodes: Vec<Node> = hosts
-        .into_iter()
-        .take(ASKED)
-        .map(|(host, port)| Address::tcp(host, port))
-        .map(|address| Node { name: address.to_string(), address, database: 0, retry: Retry::never(), ..node.clone() })
-        .collect();
+    let mut nodes: Vec<Node> =
+        hosts.into_iter().take(ASKED).map(|(host, port)| node.sentinel_at(&host, port)).collect();
     if nodes.is_empty() {
         nodes.push(node.clone());
     }
@@ -136,7 +132,7 @@ async fn sentinels(node: &Node, snapshot: &mut Snapshot) -> Part<Vec<SentinelSee
 async fn sentinel(node: &Node, service: Option<&str>) -> Result<(SentinelSeen, Receipt)> {
     let connected = match node.connect().await {
         // Most Sentinels have no password of their own: the one that is meant for the server is then left out.
-        Err(error) if node.credentials != Credentials::default() => {
+        Err(error) if node.sentinel.is_none() && node.credentials != Credentials::default() => {
             let open = Node { credentials: Credentials::default(), ..node.clone() };
             open.connect().await.map_err(|_| error)
         }

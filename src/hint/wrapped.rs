@@ -54,7 +54,7 @@ fn step<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static
         return match error {
             SourceError::Connect(error) => Some(error),
             SourceError::Command(error) => Some(error),
-            SourceError::Refused(_) => None,
+            SourceError::Refused(_) | SourceError::PrimaryLost { .. } | SourceError::OneShard { .. } => None,
         };
     }
     if let Some(error) = error.downcast_ref::<ScanError>() {

@@ -50,12 +50,28 @@ impl Text {
     }
 }
 
+/// Backslash, quote and line end as the format asks for it. Other control characters, which a terminal would obey, are spelt out.
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\\' => safe.push_str("\\\\"),
+            '"' => safe.push_str("\\\""),
+            '\n' => safe.push_str("\\n"),
+            c if c.is_control() => {
+                let _ = write!(safe, "\\\\x{:02x}", u32::from(c));
+            }
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
 fn write_sample(samples: &mut String, name: &str, labels: &[(&str, &str)], value: f64) {
     samples.push_str(name);
     for (at, (label, text)) in labels.iter().enumerate() {
         samples.push_str(if at == 0 { "{" } else { "," });
-        let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-        let _ = write!(samples, "{label}=\"{escaped}\"");
+        let _ = write!(samples, "{label}=\"{}\"", escaped(text));
     }
     if !labels.is_empty() {
         samples.push('}');

@@ -14,6 +14,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::private_files;
+
 /// How often progress goes to the disk. What is answered in between is sent again on resuming, which is harmless.
 const INTERVAL: Duration = Duration::from_secs(2);
 
@@ -35,7 +37,8 @@ impl Journal {
     /// The folder cannot be made.
     pub fn open(state: &Path, identity: &Identity) -> io::Result<Self> {
         let folder = state.join(identity.name());
-        std::fs::create_dir_all(&folder)?;
+        private_files::folder(state)?;
+        private_files::folder(&folder)?;
         Ok(Self { folder, identity: identity.clone(), written: None })
     }
 
@@ -84,10 +87,11 @@ impl Journal {
         let text = serde_json::to_vec(position).map_err(io::Error::other)?;
         if self.written.is_none() {
             // Tells a later run what this was, should it not find its own.
-            std::fs::write(self.folder.join(IDENTITY), serde_json::to_vec(&self.identity).map_err(io::Error::other)?)?;
+            let identity = serde_json::to_vec(&self.identity).map_err(io::Error::other)?;
+            io::Write::write_all(&mut private_files::create(&self.folder.join(IDENTITY))?, &identity)?;
         }
         let (new, name) = (self.folder.join("position.new"), self.folder.join("position.json"));
-        let mut file = std::fs::File::create(&new)?;
+        let mut file = private_files::create(&new)?;
         io::Write::write_all(&mut file, &text)?;
         file.sync_data()?;
         std::fs::rename(&new, &name)?;

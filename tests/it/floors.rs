@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["codec", "figures", "rdb", "replies"],
     &["connection", "storage"],
-    &["census", "finding", "introspection", "progress", "repository", "status"],
+    &["census", "finding", "introspection", "private_files", "progress", "repository", "status"],
     &["capture", "comparison", "examination", "rules"],
     &["backup", "diagnose", "health", "lock", "metrics", "restore", "retention", "verify"],
     &["hint", "printer"],

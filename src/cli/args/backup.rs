@@ -26,6 +26,12 @@ pub struct Backup {
     /// How the server makes the RDB.
     #[arg(long, value_enum, default_value_t)]
     pub transfer: Transfer,
+    /// Takes one node of a cluster that serves a part of the slots: exit 1, with the slots in the manifest.
+    #[arg(long)]
+    pub shard_only: bool,
+    /// Takes a replica that has lost its primary as it is, key by key: exit 1, and `stale` in the manifest.
+    #[arg(long)]
+    pub stale: bool,
     /// How the backup is compressed: gzip, zstd or none, and a level such as zstd:3 [default: gzip].
     #[arg(long, value_name = "CODEC[:LEVEL]")]
     pub compression: Option<Codec>,
@@ -40,7 +46,7 @@ pub struct Backup {
     pub rate: Option<u64>,
     /// Takes an RDB file that is there already into the repository: .rdb, .rdb.gz, .rdb.zst, or - for stdin.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
-    #[arg(conflicts_with_all = ["source", "read_from", "transfer", "if_due"])]
+    #[arg(conflicts_with_all = ["source", "read_from", "transfer", "shard_only", "stale", "if_due"])]
     pub from_file: Option<PathBuf>,
     /// Takes a backup only if the schedule in the settings says that one is due; else exit 0.
     #[arg(long)]

@@ -56,6 +56,8 @@ impl Resolver<'_> {
             capture: typed.source,
             read_from: typed.read_from,
             transfer: typed.transfer,
+            shard_only: typed.shard_only,
+            stale: typed.stale,
             if_due,
         })
     }

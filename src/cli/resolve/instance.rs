@@ -3,7 +3,9 @@
 use crate::cli::env;
 use crate::cli::settings_file::{Instance, Tls as TlsBlock};
 use crate::commands::which::Server;
-use crate::connection::{Address, DEFAULT_PORT, DEFAULT_TIMEOUT, InstanceUrl, Node, Secret, Tls, read_password_file};
+use crate::connection::{
+    Address, Credentials, DEFAULT_PORT, DEFAULT_TIMEOUT, InstanceUrl, Node, Secret, Tls, read_password_file,
+};
 use crate::hint::Misuse;
 use crate::repository::{check_instance, instance_name};
 
@@ -44,7 +46,10 @@ impl Resolver<'_> {
     pub(super) fn typed_instance_name(&self) -> Result<Option<String>, Misuse> {
         match self.typed_choice() {
             None => Ok(None),
-            Some(Choice::Named(named)) if !named.contains("://") => Ok(Some(named)),
+            Some(Choice::Named(named)) if !named.contains("://") => {
+                let known = self.file.instances().contains(&named.as_str());
+                if known || may_be_shown(&named) { Ok(Some(named)) } else { Err(self.unknown(&named)) }
+            }
             Some(choice) => self.server_of(&choice, None).map(|server| Some(server.instance)),
         }
     }
@@ -74,6 +79,7 @@ impl Resolver<'_> {
             node.name = name.clone();
         }
         self.credentials(&mut node, &block)?;
+        self.sentinel_credentials(&mut node, &block)?;
         self.tls(&mut node, block.tls.as_ref())?;
         if let Some(number) = database.or(self.database) {
             node.database = number;
@@ -90,13 +96,18 @@ impl Resolver<'_> {
         // says something of a server that makes its snapshot.
         node.silence = self.global.timeout.unwrap_or_else(|| node.silence.max(node.timeout));
         node.retry = self.file.retry()?;
-        if let Some(password) = &node.credentials.password {
-            self.printer.hide(password.expose());
+        for credentials in [Some(&node.credentials), node.sentinel.as_deref()].into_iter().flatten() {
+            if let Some(password) = &credentials.password {
+                self.printer.hide(password.expose());
+            }
         }
         Ok(Server { instance: name.unwrap_or_else(|| folder_name(&node.address)), node })
     }
 
     fn unknown(&self, name: &str) -> Misuse {
+        if !may_be_shown(name) {
+            return Misuse::usage("what was typed for the instance is neither a name nor a URL").hint(URLS);
+        }
         let known = self.file.instances();
         let place = match self.file.path() {
             Some(path) => format!("in the settings file {}", path.display()),
@@ -137,6 +148,34 @@ impl Resolver<'_> {
                 None => password_of(block)?.or_else(|| credentials.password.take()),
             };
         }
+        Ok(())
+    }
+
+    /// Flags, the environment, the settings. Where none of them says anything, the Sentinels are told what the server is told.
+    fn sentinel_credentials(&self, node: &mut Node, block: &Instance) -> Result<(), Misuse> {
+        let (global, environment) = (self.global, self.environment);
+        let typed = global.sentinel_username.is_some() || global.sentinel_password_file.is_some();
+        if !matches!(node.address, Address::Sentinel { .. }) {
+            return match typed {
+                true => Err(Misuse::usage(
+                    "`--sentinel-username` and `--sentinel-password-file` need Sentinels to be asked",
+                )
+                .hint("`redis+sentinel://host,host/service` names them")),
+                false => Ok(()),
+            };
+        }
+        let block = block.sentinel.clone().unwrap_or_default();
+        let username = match &global.sentinel_username {
+            Some(name) => Some(name.clone()),
+            None => environment.text(env::SENTINEL_USERNAME)?.map(str::to_owned).or(block.username),
+        };
+        let password = match (&global.sentinel_password_file, environment.text(env::SENTINEL_PASSWORD)?) {
+            (Some(path), _) => Some(read_password_file(path).map_err(|error| Misuse::usage(error.to_string()))?),
+            (None, Some(password)) => Some(Secret::new(password)),
+            (None, None) => either(block.password.as_ref(), block.password_file.as_deref())?,
+        };
+        let credentials = Credentials { username, password };
+        node.sentinel = (!credentials.is_empty()).then(|| Box::new(credentials));
         Ok(())
     }
 
@@ -187,16 +226,27 @@ fn node_of(block: &Instance) -> Result<Node, Misuse> {
 }
 
 fn node_of_url(url: &str) -> Result<Node, Misuse> {
-    let parsed = InstanceUrl::parse(url).map_err(|error| {
-        Misuse::usage(error.to_string()).hint(
-            "`redis://host:6379`, `rediss://user@host:6380`, `unix:///path`, `redis+sentinel://host,host/service`",
-        )
-    })?;
+    let parsed = InstanceUrl::parse(url).map_err(|error| Misuse::usage(error.to_string()).hint(URLS))?;
     Ok(Node::from_url(parsed))
 }
 
+/// What may be typed.
+const URLS: &str =
+    "`redis://host:6379`, `rediss://user@host:6380`, `unix:///path`, `redis+sentinel://host,host/service`";
+
+/// Whether a text is a name, or a host and a port, which somebody who reads over the shoulder may see. What is neither may be a URL
+/// that was mistyped, with a password in it.
+fn may_be_shown(text: &str) -> bool {
+    let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
+    check_instance(host).is_ok() && (port.is_empty() || port.parse::<u16>().is_ok())
+}
+
 fn password_of(block: &Instance) -> Result<Option<Secret>, Misuse> {
-    match (&block.password, &block.password_file) {
+    either(block.password.as_ref(), block.password_file.as_deref())
+}
+
+fn either(password: Option<&Secret>, file: Option<&std::path::Path>) -> Result<Option<Secret>, Misuse> {
+    match (password, file) {
         (Some(password), _) => Ok(Some(password.clone())),
         (None, Some(path)) => read_password_file(path).map(Some).map_err(|error| Misuse::settings(error.to_string())),
         (None, None) => Ok(None),

@@ -29,7 +29,16 @@ pub struct Instance {
     pub username: Option<Text>,
     pub password: Option<Text>,
     pub password_file: Option<Text>,
+    pub sentinel: Option<Sentinel>,
     pub tls: Option<WordOr<Tls>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sentinel {
+    pub username: Option<Text>,
+    pub password: Option<Text>,
+    pub password_file: Option<Text>,
 }
 
 #[derive(Default, Deserialize)]

@@ -37,6 +37,7 @@ pub async fn before_write(
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let options = backup::Options {
         method: backup::Method::Auto,
+        stale: false,
         instance: instance.server.instance.clone(),
         purpose: Purpose::Safety,
         labels: Default::default(),

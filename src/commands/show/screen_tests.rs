@@ -49,3 +49,24 @@ fn the_screen_of_a_file() {
         file_text("/backups/from-the-old-shop/dump.rdb", &found, &screens::context(printer))
     });
 }
+
+#[test]
+fn nothing_in_a_manifest_is_obeyed_by_a_terminal() {
+    let census = sampler().report.census.expect("a census");
+    let mut text = serde_json::to_string(&manifest(&census)).expect("JSON");
+    for (name, evil) in [
+        ("\"ticket\"", "\"t\\u001b[2Jicket\""),
+        ("534f5f49", "\\u001b]0;x\\u0007"),
+        ("dump.rdb.gz", "du\\u009bmp.rdb"),
+        ("d57619eb", "\\u001b[31m"),
+        ("29a90e2e", "\\r"),
+        ("redis-prod-replica-1", "\\u001b[2J"),
+    ] {
+        assert!(text.contains(name), "{name}");
+        text = text.replace(name, evil);
+    }
+    let manifest: Manifest = serde_json::from_str(&text).expect("a manifest");
+    let shown = stored_text(&manifest, Some(&census), &screens::context(&screens::printer(None)));
+    assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
+    assert!(shown.contains("\\x1b[2Jicket") && shown.contains("\\x1b]0;x\\x07"), "{shown}");
+}

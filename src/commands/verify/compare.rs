@@ -97,6 +97,10 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
         threads: threads(),
         functions: view.is_everything(),
     };
+    let part = match (&manifest, &chosen) {
+        (Some(manifest), Some(chosen)) => part_of_cluster(manifest, chosen).await?,
+        _ => None,
+    };
     let progress = context.bar();
     let (what, compared) = match (&comparison.with, chosen) {
         (Other::Server { server, .. }, Some(chosen)) => {
@@ -119,7 +123,13 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
     progress.finish();
     let class = manifest.as_ref().map_or("file", |manifest| &manifest.instance).to_owned();
     match compared {
-        Ok((compared, is_fuzzy)) => judge(&mut answer, &class, &what, (&compared, is_fuzzy), comparison, context),
+        Ok((compared, is_fuzzy)) => {
+            judge(&mut answer, &class, &what, (&compared, is_fuzzy), comparison, context);
+            if let Some(part) = part {
+                answer.status = answer.status.and(Status::Warning);
+                answer.sentence.push_str(&format!("; the backup holds {part}"));
+            }
+        }
         Err(error) if error.is_interrupted() => return Err(Interrupted.into()),
         Err(CompareError::AtRest(error)) => unfit(&mut answer, &class, &what, error, context)?,
         Err(error) => return Err(anyhow::Error::new(error).context(format!("compare {what}"))),
@@ -171,18 +181,48 @@ pub async fn with_views(
 
 /// The nodes that together hold what the backup holds: all primaries of a cluster, unless the backup is of one of its nodes.
 async fn nodes(left: &AtRest<'_>, chosen: &Chosen, context: &Context) -> Result<Vec<Node>, SourceError> {
-    let of_one_node = match left {
-        AtRest::Backup { manifest, .. } => {
-            manifest.server.mode == Mode::Cluster.as_str() && manifest.shards.iter().all(|shard| shard.slots.is_none())
-        }
-        AtRest::File(_) => false,
-    };
-    if chosen.facts.mode != Mode::Cluster || of_one_node {
+    if chosen.facts.mode != Mode::Cluster {
         return Ok(vec![chosen.node.clone()]);
+    }
+    match left {
+        AtRest::Backup { manifest, .. } if manifest.server.mode == Mode::Cluster.as_str() => match shard_of(manifest) {
+            // An earlier version took one node, whatever it served.
+            None => return Ok(vec![chosen.node.clone()]),
+            Some(slots) if slots != ALL_SLOTS => return Ok(vec![shards::serving(&chosen.node, slots).await?]),
+            Some(_) => {}
+        },
+        AtRest::Backup { .. } | AtRest::File(_) => {}
     }
     let nodes = shards::primaries(&chosen.node).await?;
     context.printer.say(&format!("{} is a cluster with {}", chosen.node, words::counted(nodes.len() as u64, "shard")));
     Ok(nodes)
+}
+
+/// The slots of the one shard that a backup is of; `None` where they were not recorded.
+fn shard_of(manifest: &Manifest) -> Option<&str> {
+    manifest.shards.first().and_then(|shard| shard.slots.as_deref())
+}
+
+/// As a manifest names them.
+const ALL_SLOTS: &str = "0-16383";
+
+/// In words: which part of a cluster a backup holds. `None`: all of it, or it is of no cluster.
+async fn part_of_cluster(manifest: &Manifest, chosen: &Chosen) -> Result<Option<String>> {
+    if manifest.server.mode != Mode::Cluster.as_str() || manifest.shards.len() > 1 {
+        return Ok(None);
+    }
+    match shard_of(manifest) {
+        Some(ALL_SLOTS) => Ok(None),
+        Some(slots) => Ok(Some(format!("one shard of a cluster only (slots {slots})"))),
+        // An earlier version took one node, whatever it served: as much as the node that is compared, if that is one of a cluster.
+        None if chosen.facts.mode == Mode::Cluster => {
+            let slots = shards::slots_of(&mut chosen.node.connect().await?).await?;
+            let part =
+                format!("one node of a cluster only, which serves {} of 16,384 slots", words::count(slots.count()));
+            Ok((!slots.is_all()).then_some(part))
+        }
+        None => Ok(Some("one node of a cluster, of which was not recorded how much that is".to_owned())),
+    }
 }
 
 /// The backup that was restored into this server last, and says so.

@@ -142,6 +142,11 @@ impl ReplicationError {
     pub fn is_for_good(&self) -> bool {
         matches!(self.fault, ReplicationFault::NoPermission { .. } | ReplicationFault::Unsupported { .. })
     }
+
+    /// Whether the server is a replica that has lost its primary.
+    pub fn is_no_primary_link(&self) -> bool {
+        matches!(self.fault, ReplicationFault::NoPrimaryLink { .. })
+    }
 }
 
 /// What the system said about a connection that ended, if it was not just closed.
@@ -152,7 +157,7 @@ pub(super) fn reason_of(error: &io::Error) -> Option<String> {
 /// What an error reply to `PSYNC`, `SYNC` or `REPLCONF` means where it is the very answer to the command. Services refuse in words
 /// that each of them makes up (`command not support`, `forbidden`, `not available`, …): what a server does not say to be of the
 /// moment is a refusal for good.
-pub(super) fn refusal(command: &str, error: &ServerError) -> ReplicationFault {
+pub fn refusal(command: &str, error: &ServerError) -> ReplicationFault {
     match failure(command, error) {
         ReplicationFault::Refused { .. } if !is_of_the_moment(error) => {
             ReplicationFault::Unsupported { text: error.to_string() }

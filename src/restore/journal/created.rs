@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use crate::private_files;
+
 /// In place of a database: the name is that of a function library.
 pub const FUNCTIONS: u64 = u64::MAX;
 
@@ -31,7 +33,7 @@ impl Created {
     /// # Errors
     /// It cannot be made.
     pub fn create(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: BufWriter::with_capacity(256 * 1024, File::create(path)?), path: path.to_owned() })
+        Ok(Self { file: BufWriter::with_capacity(256 * 1024, private_files::create(path)?), path: path.to_owned() })
     }
 
     /// Adds records.

@@ -1,5 +1,6 @@
 //! Backups by the built binary: from real servers and from a scripted primary, to folders and to S3.
 
+mod cluster;
 mod end_to_end;
 mod faults;
 mod https;
@@ -11,6 +12,7 @@ mod scan;
 mod secrets;
 mod services;
 mod shutdown;
+mod stale;
 mod stores;
 
 use std::fs;

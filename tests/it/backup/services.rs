@@ -112,3 +112,33 @@ fn a_scan_that_never_ends_is_given_up() {
     assert!(run.text().contains("`DBSIZE` says 10"), "{}", run.text());
     assert_eq!(folder.files(), Vec::<String>::new());
 }
+
+#[test]
+fn a_plan_says_what_the_run_does_where_replication_is_refused() {
+    for installed in servers() {
+        for renamed in [true, false] {
+            let Some((server, url)) = without_replication(&installed, renamed) else { return };
+            server.fill(5, 5);
+            // Before 7.0 nobody can ask what another user may do.
+            let told = renamed || !installed.is("6.2");
+            for (source, code) in [("auto", 1), ("scan", 1), ("replication", 2)] {
+                let folder = Folder::new();
+                let plan = backup(&url, &folder.text(), &["--json", "--plan", "--source", source]).run();
+                let run = backup(&url, &folder.text(), &["--json", "--source", source]).run();
+                assert_eq!(run.code, code, "{} {source}: {}", installed.name, run.everything());
+                if told {
+                    assert_eq!(plan.code, code, "{} {source}: {}", installed.name, plan.everything());
+                    if code == 1 {
+                        assert_eq!(plan.json()["plan"]["method"], run.json()["source"]["method"], "{}", installed.name);
+                    }
+                }
+            }
+            assert_eq!(server.info("rdb_last_bgsave_time_sec"), "-1", "{}: nothing was begun", installed.name);
+        }
+        let Some(server) = RedisServer::builder().version(&installed).start() else { return };
+        let folder = Folder::new();
+        let plan = backup(&server.url(), &folder.text(), &["--json", "--plan"]).run();
+        assert_eq!((plan.code, &plan.json()["plan"]["method"]), (0, &"replication".into()), "{}", plan.everything());
+        assert_eq!(server.info("sync_full"), "0", "{}: asking begins nothing", installed.name);
+    }
+}

@@ -111,3 +111,59 @@ fn a_password_file_that_cannot_be_used_is_named_and_its_content_is_not() {
     assert_eq!(run.code, 3);
     assert_eq!(run.stderr, "error: cannot read the password file password: it is not UTF-8\n");
 }
+
+#[test]
+fn a_url_that_was_mistyped_is_not_repeated() {
+    let wrong = [
+        ":{}@host",
+        ":{}@host:6379",
+        "ops:{}@host:6379",
+        "{}@host",
+        "host:{}",
+        "redis:/:{}@host:6379",
+        "redis//:{}@host",
+        "redis:{}@host",
+        "//:{}@host",
+        "redis;//:{}@host",
+        "redis://:{}@host:port",
+        "redis://:{}@[::1",
+        "redis:// :{}@host",
+        "redis://:{}@host name",
+        "redis://:{} {}@host",
+        "redis://:{}@host/database",
+        "redis://:{}@host?nothing={}",
+        "redis://:%{}@host",
+        "http://ops:{}@host",
+        "redis+sentinel://:{}@host",
+        "unix://:{}@",
+    ];
+    for text in wrong {
+        let text = text.replace("{}", SECRET);
+        for command in [
+            &["health"][..],
+            &["list", "-r", "r"],
+            &["backup", "-r", "r"],
+            &["verify", "-r", "r"],
+            &["diagnose", "memory"],
+        ] {
+            for option in ["-i", "-u"] {
+                let run = RedisOps::new().args(command).args([option, &text, "-vvv"]).run();
+                assert!(!run.everything().contains("hunter2") && run.code >= 2, "{}:\n{}", run.line, run.everything());
+            }
+        }
+        keeps_it(RedisOps::new().args(["health"]).env("REDIS_OPS_INSTANCE", &text));
+        keeps_it(RedisOps::new().args(["restore", "--file", "x.rdb", "--target-instance", &text]));
+        keeps_it(RedisOps::new().args(["lock", "run", "-i", &text]));
+        // Without an `@` nobody can know that it is one.
+        if text.contains('@') {
+            keeps_it(RedisOps::new().args(["health", &text]));
+            keeps_it(RedisOps::new().args([&text]));
+            keeps_it(RedisOps::new().args(["health", &format!("--instanc={text}"), "--json"]));
+        }
+    }
+    // What is no secret is repeated: it helps to see what was typed.
+    for text in ["redis-prdo", "10.0.0.5:6380", "localhost"] {
+        let run = RedisOps::new().args(["health", "-i", text]).run();
+        assert!(run.everything().contains(text), "{}", run.everything());
+    }
+}

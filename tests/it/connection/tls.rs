@@ -147,16 +147,105 @@ fn server_that_notes_the_name(certificates: &Certificates) -> (u16, tokio::task:
     (port, asked)
 }
 
+/// A certificate that vouches for itself: as an authority or not, with these names, and valid or not.
+fn self_signed(is_authority: bool, names: &[&str], valid: bool) -> Certificates {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = rcgen::CertificateParams::new(names).expect("good names");
+    params.distinguished_name.push(rcgen::DnType::CommonName, "redis");
+    if is_authority {
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    }
+    if !valid {
+        (params.not_before, params.not_after) = (rcgen::date_time_ymd(2000, 1, 1), rcgen::date_time_ymd(2001, 1, 1));
+    }
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let server = params.self_signed(&key).expect("a certificate").pem();
+    Certificates { ca: server.clone(), server, server_key: key.serialize_pem(), ..Certificates::new() }
+}
+
+#[tokio::test]
+async fn a_certificate_that_was_given_itself_is_trusted_as_redis_cli_trusts_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (own, other) = (folder.path().join("own.pem"), folder.path().join("other.pem"));
+    let tls = |ca: &std::path::Path, name: Option<&str>| Tls {
+        ca: Some(ca.to_owned()),
+        server_name: name.map(str::to_owned),
+        ..Tls::default()
+    };
+    let open = async |certificates: &Certificates, tls: Tls| {
+        let (port, asked) = server_that_notes_the_name(certificates);
+        let node = Node { tls: Some(tls), ..node(&format!("rediss://127.0.0.1:{port}")) };
+        let opened = node.open().await.map(drop);
+        drop(asked);
+        opened
+    };
+    // `openssl req -x509` says that it is an authority's; and names no host.
+    for (is_authority, names) in [(true, &[][..]), (false, &[]), (true, &["redis.example"]), (false, &["127.0.0.1"])] {
+        let certificates = self_signed(is_authority, names, true);
+        std::fs::write(&own, &certificates.ca).expect("written");
+        std::fs::write(&other, self_signed(is_authority, names, true).ca).expect("written");
+        open(&certificates, tls(&own, None)).await.unwrap_or_else(|error| panic!("{is_authority} {names:?}: {error}"));
+        // A bundle that holds it among others is as good.
+        std::fs::write(&other, [self_signed(true, &[], true).ca, certificates.ca.clone()].concat()).expect("written");
+        open(&certificates, tls(&other, None)).await.expect("it is in the bundle");
+        // Another one, of the same words, is not.
+        std::fs::write(&other, self_signed(is_authority, names, true).ca).expect("written");
+        let error = open(&certificates, tls(&other, None)).await.expect_err("another certificate");
+        assert_eq!(error.code(), "tls_failed", "{error}");
+        // A name that was asked for must be there.
+        let named = open(&certificates, tls(&own, Some("redis.example"))).await;
+        assert_eq!(named.is_ok(), names == ["redis.example"], "{names:?}: {named:?}");
+    }
+    for is_authority in [true, false] {
+        let certificates = self_signed(is_authority, &["127.0.0.1"], false);
+        std::fs::write(&own, &certificates.ca).expect("written");
+        let error = open(&certificates, tls(&own, None)).await.expect_err("its time is over");
+        assert!(error.to_string().contains("expired"), "{error}");
+    }
+}
+
+/// Of X.509 version 1, as `openssl x509 -req` makes it without `-extfile`; valid for a hundred years.
+const VERSION_1: &str = include_str!("version_1.pem");
+
+#[tokio::test]
+async fn a_certificate_of_version_1_is_named_as_what_it_is() {
+    let Some(installed) = tls_servers().pop() else { return };
+    let (certificate, key) = VERSION_1.split_once("-----BEGIN PRIVATE").expect("both");
+    let (server, server_key) = (certificate.to_owned(), format!("-----BEGIN PRIVATE{key}"));
+    let certificates = Certificates { ca: server.clone(), server, server_key, ..Certificates::new() };
+    let Some(server) = RedisServer::builder().version(&installed).tls(certificates).start() else { return };
+    let error = tls_node(&server, "127.0.0.1", trusting(&server)).connect().await.expect_err("it names no host");
+    assert!(error.to_string().contains("the certificate is of X.509 version 1"), "{error}");
+    assert!(error.to_string().contains("subjectAltName"), "{error}");
+}
+
 #[tokio::test]
 async fn tls_files_that_cannot_be_used_are_named() {
     let folder = tempfile::tempdir().expect("a folder");
     Certificates::new().write_to(folder.path());
     let file = |name: &str| Some::<PathBuf>(folder.path().join(name));
     std::fs::write(folder.path().join("empty.pem"), "").expect("it is written");
+    let text = |name: &str| std::fs::read_to_string(folder.path().join(name)).expect("it is there");
+    let write = |name: &str, content: &[u8]| std::fs::write(folder.path().join(name), content).expect("it is written");
+    let damaged = text("ca.pem").replacen("MII", "M!I", 1);
+    write("bundle.pem", [text("ca.pem"), damaged, text("client.pem")].concat().as_bytes());
+    let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    write("garbage.pem", [&text("ca.pem"), garbage].concat().as_bytes());
+    write("der.pem", CertificateDer::from_pem_slice(text("ca.pem").as_bytes()).expect("a certificate").as_ref());
+    let body = text("client.key").replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+    write("encrypted.key", body.as_bytes());
+    let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+    write("encrypted-old.key", old.as_bytes());
     let good = Tls { ca: file("ca.pem"), ..Tls::default() };
+    let with_key = |key: &str| Tls { certificate: file("client.pem"), key: file(key), ..good.clone() };
     for (tls, expected) in [
         (Tls { ca: file("missing.pem"), ..Tls::default() }, "cannot read the certificates in "),
         (Tls { ca: file("empty.pem"), ..Tls::default() }, "holds no certificate in PEM form"),
+        (Tls { ca: file("bundle.pem"), ..Tls::default() }, "certificate 2 in "),
+        (Tls { ca: file("garbage.pem"), ..Tls::default() }, "certificate 2 of 2 in "),
+        (Tls { ca: file("der.pem"), ..Tls::default() }, " is in DER form, and PEM is wanted"),
+        (with_key("encrypted.key"), " is encrypted with a passphrase"),
+        (with_key("encrypted-old.key"), " is encrypted with a passphrase"),
         (Tls { certificate: file("client.pem"), ..good.clone() }, "a client certificate is given, but not its key"),
         (
             Tls { key: file("client.key"), ..good.clone() },

@@ -14,10 +14,15 @@ pub struct Sentinel {
 impl Sentinel {
     /// Watches a server as `mymaster`, with this quorum. `None` (and "skipped" is said) if no server is installed.
     pub fn of(server: &RedisServer, quorum: u32) -> Option<Self> {
+        Self::with_settings(server, quorum, "")
+    }
+
+    /// The same, with more lines in its settings.
+    pub fn with_settings(server: &RedisServer, quorum: u32, more: &str) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let port = free_port();
         let settings = format!(
-            "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor mymaster 127.0.0.1 {} {quorum}\nsentinel down-after-milliseconds mymaster 60000\n",
+            "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor mymaster 127.0.0.1 {} {quorum}\nsentinel down-after-milliseconds mymaster 60000\n{more}",
             folder.path().display(),
             server.port()
         );
