@@ -138,6 +138,18 @@ fn runs_are_remembered_and_compared_with() {
         Diagnosis::of_run(&run.env("XDG_STATE_HOME", state.path()).run())
     };
     diagnose(&[]);
+    // For its owner only: the folders (beside the one that was there) and the files.
+    let mut folders = vec![state.path().to_owned()];
+    let mut n_files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+            let mode = std::os::unix::fs::PermissionsExt::mode(&entry.metadata().expect("there").permissions()) & 0o777;
+            let is_folder = entry.path().is_dir();
+            assert_eq!(mode, if is_folder { 0o700 } else { 0o600 }, "{}", entry.path().display());
+            if is_folder { folders.push(entry.path()) } else { n_files += 1 }
+        }
+    }
+    assert!(n_files > 0);
     server.ok(&["SET", "a", &"x".repeat(5000)]);
     server.ok(&["CONFIG", "SET", "maxmemory", "1"]);
     server.cli(&["SET", "b", "refused"]);
