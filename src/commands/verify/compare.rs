@@ -188,7 +188,13 @@ async fn nodes(left: &AtRest<'_>, chosen: &Chosen, context: &Context) -> Result<
         AtRest::Backup { manifest, .. } if manifest.server.mode == Mode::Cluster.as_str() => match shard_of(manifest) {
             // An earlier version took one node, whatever it served.
             None => return Ok(vec![chosen.node.clone()]),
-            Some(slots) if slots != ALL_SLOTS => return Ok(vec![shards::serving(&chosen.node, slots).await?]),
+            Some(slots) if slots != ALL_SLOTS => {
+                let node = shards::serving(&chosen.node, slots).await?;
+                if node.address != chosen.node.address {
+                    context.printer.say(&format!("{node} serves the slots of the backup now ({slots}): it is compared"));
+                }
+                return Ok(vec![node]);
+            }
             Some(_) => {}
         },
         AtRest::Backup { .. } | AtRest::File(_) => {}
