@@ -191,7 +191,9 @@ async fn nodes(left: &AtRest<'_>, chosen: &Chosen, context: &Context) -> Result<
             Some(slots) if slots != ALL_SLOTS => {
                 let node = shards::serving(&chosen.node, slots).await?;
                 if node.address != chosen.node.address {
-                    context.printer.say(&format!("{node} serves the slots of the backup now ({slots}): it is compared"));
+                    context
+                        .printer
+                        .say(&format!("{node} serves the slots of the backup now ({slots}): it is compared"));
                 }
                 return Ok(vec![node]);
             }
