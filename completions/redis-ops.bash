@@ -2085,7 +2085,7 @@ _redis__ops() {
             return 0
             ;;
         redis__subcmd__ops__subcmd__restore)
-            opts="-i -H -p -u -r -c -f -q -v -y -h --backup-id --file --target-instance --to-file --to-dir --method --on-conflict --replace-all --no-safety-backup --allow-replica-resync --accept-loss --keys --exclude --db --type --ttl --rate --resume --skip-verify --no-proof --listen --advertise --plan --instance --host --port --uri --username --password-file --sentinel-username --sentinel-password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
+            opts="-i -H -p -u -r -c -f -q -v -y -h --backup-id --file --target-instance --to-file --to-dir --method --on-conflict --replace-all --no-safety-backup --allow-replica-resync --accept-loss --keys --exclude --db --type --ttl --rate --resume --undo --skip-verify --no-proof --listen --advertise --plan --instance --host --port --uri --username --password-file --sentinel-username --sentinel-password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -200,6 +200,7 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l no-safet
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l allow-replica-resync -d 'Goes on although the target\'s replicas will have to resync'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l accept-loss -d 'Goes on although the plan names what the target cannot hold'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l resume -d 'Goes on with a restore that was interrupted'
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l undo -d 'Ends what an interrupted restore by method `replica` left: makes the target a primary again, and puts its settings back. Needs no backup'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l skip-verify -d 'Does not look into the backup first. That its object is the one that its manifest names is checked all the same; what else is found on the way is still an error, but comes after the first write'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l no-proof -d 'Does not compare the target with the backup at the end'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l plan -d 'Shows what would happen, and does nothing'

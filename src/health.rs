@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::connection::{AuthenticationFault, ConnectError, ConnectFault, Node, Retry, ServerError};
+use crate::connection::{Address, AuthenticationFault, ConnectError, ConnectFault, Node, Retry, ServerError};
 use crate::figures::{self, count};
-use crate::introspection::{Mode, NodeRole, ServerFacts};
+use crate::introspection::{InterruptedRestore, Mode, NodeRole, ServerFacts};
 use crate::replies::Info;
 use crate::status::Status;
 
 /// A reply to INFO is no longer than this many bytes.
 const INFO_LIMIT: usize = 8 << 20;
+/// How long the primary of a replica may take to answer that seems to be none.
+const PRIMARY_LIMIT: Duration = Duration::from_secs(1);
 
 /// What a server must be able to do to be called up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
@@ -115,10 +117,33 @@ pub async fn check(node: &Node, level: Level) -> Health {
         return down("no_info", "the server answered INFO with something else".to_owned(), Some(rtt));
     }
     let mut health = judge(&info, level, rtt);
+    if let Some(left) = InterruptedRestore::of(&ServerFacts::from_info(&info))
+        && (left.certain || !listens(&left.host, left.port, node.timeout).await)
+    {
+        let way_back = InterruptedRestore::way_back(&typed(&node));
+        health.reasons.push(Reason { code: "interrupted_restore", text: format!("{}: {way_back}", left.words()) });
+    }
     if let Some(Err(refused)) = ping {
         health.refuses(&refused, level);
     }
     health
+}
+
+/// Whether somebody listens where a server seeks its primary: then a restore is running, or its guard is.
+async fn listens(host: &str, port: u16, limit: Duration) -> bool {
+    let connected = tokio::time::timeout(limit.min(PRIMARY_LIMIT), tokio::net::TcpStream::connect((host, port)));
+    matches!(connected.await, Ok(Ok(_)))
+}
+
+/// A server as it is named on a command line; without secrets.
+fn typed(node: &Node) -> String {
+    let address = node.address.to_string();
+    match &node.address {
+        _ if node.name != address => node.name.clone(),
+        Address::Tcp { .. } => format!("{}://{address}", if node.tls.is_some() { "rediss" } else { "redis" }),
+        Address::Unix { path } => format!("unix://{}", path.display()),
+        Address::Sentinel { .. } => "NAME|URL".to_owned(),
+    }
 }
 
 impl Health {

@@ -39,6 +39,9 @@ const AFTERMATH: Duration = Duration::from_millis(500);
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    if commands::restore::is_guard(&arguments) {
+        return commands::restore::guard();
+    }
     ExitCode::from(run(&arguments, &Environment::of_process(), Utc::now()))
 }
 

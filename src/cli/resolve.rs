@@ -50,6 +50,7 @@ impl Resolver<'_> {
     fn resolve(&self, typed: &Typed) -> Result<Option<Command>, Misuse> {
         Ok(Some(match typed {
             Typed::Backup(args) => Command::Backup(self.backup(args)?),
+            Typed::Restore(args) if args.undo => Command::Undo(self.undo(args)?),
             Typed::Restore(args) => Command::Restore(self.restore(args)?),
             Typed::Verify(args) => Command::Verify(self.verify(args)?),
             Typed::List(args) => {

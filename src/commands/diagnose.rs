@@ -218,7 +218,11 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
             let past = Past { compared: remembered.as_ref(), runs };
             let age = backup_age(settings, server, &options);
             let tell = |cost| keys::tell(cost, settings, context);
-            let report = diagnose::live(&server.node, &options, &past, known, age, &tell).await?;
+            let mut report = diagnose::live(&server.node, &options, &past, known, age, &tell).await?;
+            // A command is printed as it has to be typed.
+            for fix in report.judgement.findings.iter_mut().flat_map(|finding| &mut finding.fix) {
+                *fix = fix.replace("<this server>", &server.as_typed());
+            }
             if let Some(history) = &mut history {
                 trend = history.runs().iter().filter_map(|run| run.info.u64("used_memory")).collect();
                 trend.extend(report.snapshot.info.u64("used_memory"));

@@ -45,6 +45,7 @@ pub use outcome::{Format, Outcome};
 pub enum Command {
     Backup(backup::Settings),
     Restore(restore::Settings),
+    Undo(restore::undo::Settings),
     Verify(verify::Settings),
     List(list::Settings),
     Show(show::Settings),
@@ -81,6 +82,7 @@ pub async fn run(command: &Command, context: &Context) -> Result<Outcome> {
     match command {
         Command::Backup(settings) => backup::run(settings, context).await,
         Command::Restore(settings) => restore::run(settings, context).await,
+        Command::Undo(settings) => context.interruptible(restore::undo::run(settings, context)).await,
         Command::Verify(settings) => context.interruptible(verify::run(settings, context)).await,
         Command::List(settings) => context.interruptible(list::run(settings, context)).await,
         Command::Show(settings) => context.interruptible(show::run(settings, context)).await,

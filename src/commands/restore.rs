@@ -10,15 +10,19 @@ mod settings_of;
 mod show;
 mod source;
 mod to_disk;
+pub mod undo;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Result;
 
 use super::which::{Backup, Place, Server};
 use super::{Context, Outcome};
-use crate::restore::replica::Advertise;
+use crate::restore::replica::{Advertise, guard};
+use crate::status::Status;
 
 /// All that a restore needs to know.
 #[derive(Debug, Clone)]
@@ -163,5 +167,22 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     match &settings.target {
         Target::Server(instance) => server::run(settings, instance, context).await,
         Target::File(_) | Target::Folder(_) | Target::Stdout => to_disk::run(settings, context).await,
+    }
+}
+
+/// Whether this process is the guard of a restore, and not typed by anybody.
+pub fn is_guard(arguments: &[OsString]) -> bool {
+    matches!(arguments, [_, word] if word == guard::SUBCOMMAND)
+}
+
+/// The whole life of a guard.
+pub fn guard() -> ExitCode {
+    match guard::serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            use std::io::Write as _;
+            let _ = writeln!(std::io::stderr(), "error: {}: {error}", guard::SUBCOMMAND);
+            ExitCode::from(Status::Unknown.exit_code())
+        }
     }
 }

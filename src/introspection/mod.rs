@@ -6,6 +6,7 @@
 mod asking;
 mod gate;
 mod host;
+mod interrupted;
 pub mod keyspace;
 mod live;
 mod part;
@@ -17,6 +18,7 @@ mod wire;
 pub use asking::{Options, Wanted, look_at_keys, take};
 pub use gate::{Ask, Gate, NotAllowed, Question, Receipt};
 pub use host::HostFacts;
+pub use interrupted::{InterruptedRestore, REPLID_MARK};
 pub use live::{server_facts, server_info, wire_of};
 pub use part::Part;
 pub use peers::{Peer, Peers, Quorum, SentinelSeen, ask_peer, ask_sentinel};

@@ -11,10 +11,12 @@ use crate::restore::RdbSource;
 use crate::restore::facts::{BackupFacts, Counters, TargetFacts};
 use crate::restore::options::Method;
 use crate::restore::preflight;
+use crate::restore::replay::calls::Calls;
 use crate::restore::replica::{
-    self, Advertise, Certificate, Content, Facts, Fed, Holds, Left, ReplicaError, ReplicaOptions, choose_load,
+    self, Advertise, Certificate, Content, Facts, Fed, Holds, Left, ReplicaError, ReplicaOptions, Safeguard,
+    choose_load,
 };
-use crate::restore::report::{Ended, FedJson, Report};
+use crate::restore::report::{Ended, FedJson, Report, Since};
 
 /// A restore that was planned, whose backup was read to its end, and that may be done.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub struct Order<'a> {
     pub advertise: Option<Advertise>,
     /// Our certificate.
     pub certificate: Option<Certificate>,
+    /// See [`ReplicaOptions::safeguard`].
+    pub safeguard: Option<Safeguard>,
     /// Set by a signal.
     pub cancel: &'a CancellationToken,
 }
@@ -46,12 +50,13 @@ pub enum Loaded {
 
 /// Feeds the target.
 pub async fn run(order: &Order<'_>, source: RdbSource, progress: &dyn Progress) -> Loaded {
-    let Order { node, target, backup, listen, advertise, certificate, cancel } = order;
+    let Order { node, target, backup, listen, advertise, certificate, safeguard, cancel } = order;
     let load = choose_load(&Facts::of(target), &Content::of(backup, target));
     let options = ReplicaOptions {
         listen: *listen,
         advertise: advertise.clone(),
         certificate: certificate.clone(),
+        safeguard: safeguard.clone(),
         ..ReplicaOptions::new(load)
     };
     match replica::feed(node, source, &options, progress, cancel).await {
@@ -89,6 +94,9 @@ async fn complete(order: &Order<'_>, fed: &Fed) -> Report {
         // A primary without replicas does not move by itself.
         let moved = |offset: u64| info.u64("master_repl_offset").map(|now| now > offset);
         report.others_wrote = fed.left.offset.and_then(moved);
+        // From here on nothing of what is called is ours.
+        report.since = Some(Since { info, calls: Calls::default() });
+        report.was_empty = true;
     }
     report
 }

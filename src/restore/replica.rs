@@ -13,7 +13,10 @@
 
 mod conditions;
 mod error;
+pub mod guard;
+mod record;
 mod target;
+mod undo;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -23,8 +26,9 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::connection::Node;
-use crate::connection::primary::{self, FeedError, Listener, Loaded, Snapshot};
+use crate::connection::primary::{self, Caller, FeedError, Listener, Loaded, Snapshot};
+use crate::connection::{Address, Node};
+use crate::introspection::REPLID_MARK;
 use crate::progress::{Progress, Unit};
 use crate::replies::Info;
 
@@ -32,9 +36,13 @@ use super::{RdbSource, SourceError};
 
 pub use conditions::{Content, Facts, Memory, Origin, Refusal, Wish, choose_load, not_accepted, refusals};
 pub use error::{Fed, Holds, Left, ReplicaError, ReplicaFault};
-pub use target::Changed;
+pub use guard::Safeguard;
+pub use target::{Changed, Primary};
+pub use undo::{LeftBehind, UndoError, Undone, left_behind, undo};
 
-use target::{Primary, Target};
+use guard::Guard;
+use record::Record;
+use target::Target;
 
 /// How long the target may take to connect to us.
 pub const DEFAULT_REACH: Duration = Duration::from_secs(5);
@@ -100,6 +108,8 @@ pub struct ReplicaOptions {
     pub reach: Duration,
     /// See [`DEFAULT_PATIENCE`].
     pub patience: Duration,
+    /// What leads the target back if we die meanwhile; `None`: nothing does.
+    pub safeguard: Option<Safeguard>,
 }
 
 impl ReplicaOptions {
@@ -112,6 +122,7 @@ impl ReplicaOptions {
             load,
             reach: DEFAULT_REACH,
             patience: DEFAULT_PATIENCE,
+            safeguard: None,
         }
     }
 }
@@ -131,20 +142,42 @@ pub async fn feed(
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Fed, ReplicaError> {
+    let pinned = pinned(node).await.map_err(ReplicaError::untouched)?;
+    let node = pinned.as_ref().unwrap_or(node);
     let mut target = Target::connect(node, options.patience).await.map_err(ReplicaError::untouched)?;
     let before = target.info().await.map_err(|error| ReplicaError::untouched(ReplicaFault::Target(error)))?;
     must_be_a_lone_primary(&before).map_err(ReplicaError::untouched)?;
-    let (listener, us) = listen(&mut target, options).await.map_err(ReplicaError::untouched)?;
+    let listening = listen(&mut target, options).await.map_err(ReplicaError::untouched)?;
+    let Listening { listener, us, .. } = &listening;
+
+    // Before anything is changed it is written down, and somebody is there who outlives us.
+    let run_id = before.get("run_id").unwrap_or_default();
+    let earlier = options.safeguard.as_ref().and_then(|safeguard| Record::find(&safeguard.state, run_id));
+    let earlier = earlier.as_ref().and_then(|record| record.changes.first());
+    let change = target.planned_change(options.load, earlier).await;
+    let guard = match &options.safeguard {
+        Some(safeguard) => {
+            let (target, us, changes) = (node.to_string(), us.clone(), change.iter().cloned().collect());
+            let record = Record { run_id: run_id.to_owned(), target, us, changes };
+            let posted = Guard::post(safeguard, node, listener, record, options.patience).await;
+            Some(posted.map_err(|error| ReplicaError::untouched(ReplicaFault::NoGuard(error)))?)
+        }
+        None => None,
+    };
 
     let length = source.length;
-    let changed = target.change_loading(options.load, progress).await;
-    let outcome = attach_and_feed(&mut target, &listener, &us, source, options, progress, cancel).await;
+    let changed = target.change_loading(change.as_ref(), progress).await;
+    let outcome = attach_and_feed(&mut target, &listening, source, options, progress, cancel).await;
 
     // From here on nothing returns early: however it went, the target is made a primary again and gets its settings back.
-    let recovery = target.become_primary_again(&us, options.patience).await;
-    drop(listener);
+    let recovery = target.become_primary_again(us, options.patience).await;
     let not_put_back = target.put_back(changed).await;
     let left = Left::new(&before, recovery, not_put_back);
+    if let Some(guard) = guard.filter(|_| left.is_as_it_was()) {
+        guard.release().await;
+    }
+    // The port is free only now that the target has let go of it. Where it has not, the guard holds it on, and tries on.
+    drop(listening);
     match outcome {
         Ok((peer, loaded)) if left.is_primary() => Ok(Fed::new(length, options.load, peer, loaded, left)),
         Ok(_) => Err(ReplicaError { fault: ReplicaFault::NotPrimaryAgain, left }),
@@ -152,10 +185,19 @@ pub async fn feed(
     }
 }
 
+/// A member of a Sentinel group as the one server that it is now: whom we make a replica we have to make a primary again, whoever is
+/// the primary by then.
+async fn pinned(node: &Node) -> Result<Option<Node>, ReplicaFault> {
+    if !matches!(node.address, Address::Sentinel { .. }) {
+        return Ok(None);
+    }
+    let peer = node.open().await?.peer_addr();
+    Ok(peer.map(|peer| Node { address: Address::tcp(peer.ip().to_string(), peer.port()), ..node.clone() }))
+}
+
 async fn attach_and_feed(
     target: &mut Target<'_>,
-    listener: &Listener,
-    us: &Primary,
+    listening: &Listening,
     source: RdbSource,
     options: &ReplicaOptions,
     progress: &dyn Progress,
@@ -164,12 +206,15 @@ async fn attach_and_feed(
     if cancel.is_cancelled() {
         return Err(ReplicaFault::Cancelled);
     }
+    let Listening { listener, us, addresses, ports } = listening;
     progress.note(&format!("telling the target to replicate from {us}"));
     let replid = target.replicate_from(us).await.map_err(ReplicaFault::Refused)?;
+    let caller = Caller { replid, addresses: addresses.clone(), ports: ports.clone() };
     let mut link = tokio::select! {
-        link = listener.recognise(&replid) => link,
+        link = listener.recognise(&caller) => link,
         () = tokio::time::sleep(options.reach) => {
-            return Err(ReplicaFault::NotReached { advertised: us.to_string(), waited: options.reach });
+            let (advertised, waited) = (us.to_string(), options.reach);
+            return Err(ReplicaFault::NotReached { advertised, waited, turned_away: listener.turned_away() });
         }
         () = cancel.cancelled() => return Err(ReplicaFault::Cancelled),
     };
@@ -222,7 +267,18 @@ fn must_be_a_lone_primary(info: &Info) -> Result<(), ReplicaFault> {
     Ok(())
 }
 
-async fn listen(target: &mut Target<'_>, options: &ReplicaOptions) -> Result<(Listener, Primary), ReplicaFault> {
+/// Where we wait for the target, and how it is known.
+struct Listening {
+    listener: Listener,
+    /// What it is told.
+    us: Primary,
+    /// See [`Caller::addresses`].
+    addresses: Option<Vec<IpAddr>>,
+    /// See [`Caller::ports`].
+    ports: Option<Vec<u16>>,
+}
+
+async fn listen(target: &mut Target<'_>, options: &ReplicaOptions) -> Result<Listening, ReplicaFault> {
     let tls = match (target.replicates_by_tls().await, options.certificate.clone()) {
         (true, None) => return Err(ReplicaFault::NoCertificate),
         (true, Some(files)) => {
@@ -235,7 +291,7 @@ async fn listen(target: &mut Target<'_>, options: &ReplicaOptions) -> Result<(Li
         }
         (false, _) => None,
     };
-    let here = target.our_address().await?.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let (here, there) = target.addresses().await?.unwrap_or((Ipv4Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()));
     let address = options.listen.unwrap_or(SocketAddr::new(here, 0));
     let failed = |error: std::io::Error| ReplicaFault::Listen { address, error };
     let listener = Listener::bind(address, tls).await.map_err(failed)?;
@@ -246,15 +302,23 @@ async fn listen(target: &mut Target<'_>, options: &ReplicaOptions) -> Result<(Li
         Some(Advertise { host, port }) => Primary { host: host.clone(), port: port.unwrap_or(bound.port()) },
         None => Primary { host: visible.to_string(), port: bound.port() },
     };
-    Ok((listener, us))
+    // Who is told another address of ours comes another way, and so from another address of its own.
+    let addresses = match options.advertise {
+        Some(_) => None,
+        None => Some(target.comes_from(there, bound.ip()).await),
+    };
+    Ok(Listening { listener, us, addresses, ports: target.listening_ports().await })
 }
 
-/// 40 hex digits, as servers make them. Without random numbers the time will do: it only has to be new.
+/// 40 hex digits, as servers make them, of which the first are our mark. Without random numbers the time will do: it only has to be
+/// new.
 fn new_replid() -> String {
-    let mut bytes = [0; 20];
+    let mut bytes = [0; 16];
     if getrandom::fill(&mut bytes).is_err() {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        bytes[..16].copy_from_slice(&now.as_nanos().to_le_bytes());
+        bytes = now.as_nanos().to_le_bytes();
     }
-    hex::encode(bytes)
+    let mut replid = REPLID_MARK.to_owned() + &hex::encode(bytes);
+    replid.truncate(40);
+    replid
 }

@@ -68,6 +68,13 @@ pub struct Restore {
     /// Goes on with a restore that was interrupted.
     #[arg(long)]
     pub resume: bool,
+    /// Ends what an interrupted restore by method `replica` left: makes the target a primary again, and puts its settings back. Needs no
+    /// backup.
+    #[arg(long, conflicts_with_all = [
+        "backup_id", "file", "to_file", "to_dir", "replace_all", "on_conflict", "resume", "plan", "keys", "exclude", "databases", "types",
+        "rate", "listen", "advertise", "skip_verify", "no_proof", "no_safety_backup", "allow_replica_resync", "accept_loss",
+    ])]
+    pub undo: bool,
     /// Does not look into the backup first. That its object is the one that its manifest names is checked all the same; what else is
     /// found on the way is still an error, but comes after the first write.
     #[arg(long)]

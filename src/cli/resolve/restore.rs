@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Chosen, Resolver};
 use crate::cli::args::restore::Restore as Typed;
-use crate::commands::restore::{Existing, Instance, OnConflict, SafetyBackup, Selection, Settings, Target};
+use crate::commands::restore::{Existing, Instance, OnConflict, SafetyBackup, Selection, Settings, Target, undo};
 use crate::commands::which::{Backup, Server};
 use crate::hint::Misuse;
 
@@ -37,6 +37,17 @@ impl Resolver<'_> {
             accept_loss: typed.accept_loss,
             plan: typed.plan,
         })
+    }
+
+    /// `--undo`: only the server that is named, and what restores have left on this machine.
+    pub(super) fn undo(&self, typed: &Typed) -> Result<undo::Settings, Misuse> {
+        if self.database.is_some() {
+            return Err(Misuse::usage("`restore --undo` is about a server: `-n` means nothing here"));
+        }
+        match self.target(typed)? {
+            Target::Server(instance) => Ok(undo::Settings { server: instance.server, state: instance.state }),
+            _ => Err(Misuse::usage("`restore --undo` is about a server").hint("`--target-instance NAME|URL`")),
+        }
     }
 
     fn target(&self, typed: &Typed) -> Result<Target, Misuse> {

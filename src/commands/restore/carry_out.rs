@@ -13,7 +13,7 @@ use crate::restore::journal::{Identity, Journal};
 use crate::restore::load::{self, Loaded};
 use crate::restore::options::{Asked, Method, Options};
 use crate::restore::plan::Plan;
-use crate::restore::replica::{Certificate, ReplicaError, ReplicaFault};
+use crate::restore::replica::{Certificate, ReplicaError, ReplicaFault, Safeguard};
 use crate::restore::report::{Barred, Failure, Report};
 use crate::restore::{BackupFacts, Order, RdbSource, TargetFacts, Ttl};
 
@@ -75,6 +75,7 @@ async fn feed(work: &Work<'_>) -> Result<Loaded> {
         listen: instance.listen,
         advertise: instance.advertise.clone(),
         certificate,
+        safeguard: Some(Safeguard::here(&instance.state).context("find this program")?),
         cancel: &work.context.cancel,
     };
     Ok(load::run(&order, rdb, &**work.progress).await)

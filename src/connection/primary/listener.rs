@@ -2,7 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::ServerConfig;
@@ -10,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::handshake;
+use super::handshake::{self, Caller, Greeted};
 use super::link::{Duplex, Link};
 
 /// How long somebody may take to show that they are the target.
@@ -24,6 +25,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Listener {
     socket: TcpListener,
     tls: Option<TlsAcceptor>,
+    turned_away: Arc<Mutex<Option<SocketAddr>>>,
 }
 
 impl Listener {
@@ -32,7 +34,8 @@ impl Listener {
     /// # Errors
     /// The address is not ours, or the port is taken.
     pub async fn bind(address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
-        Ok(Self { socket: TcpListener::bind(address).await?, tls: tls.map(TlsAcceptor::from) })
+        let socket = TcpListener::bind(address).await?;
+        Ok(Self { socket, tls: tls.map(TlsAcceptor::from), turned_away: Arc::default() })
     }
 
     /// Where it listens.
@@ -43,15 +46,19 @@ impl Listener {
         self.socket.local_addr()
     }
 
-    /// Waits, without an end, for the target: for the connection whose `PSYNC` names `replid`, the target's `master_replid`.
-    /// Everybody else is dropped. Several may be heard at once, so that a silent stranger does not keep the target out.
-    pub async fn recognise(&self, replid: &str) -> Link {
+    /// The last who knew the target's replication id and came from elsewhere, or as another.
+    pub fn turned_away(&self) -> Option<SocketAddr> {
+        *self.turned_away.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits, without an end, for the target: for the connection whose `PSYNC` names its replication id, from its address. Everybody else is dropped. Several may be heard at once, so that a silent stranger does not keep the target out.
+    pub async fn recognise(&self, caller: &Caller) -> Link {
         let mut greetings: JoinSet<Option<Link>> = JoinSet::new();
         loop {
             tokio::select! {
                 accepted = self.socket.accept() => match accepted {
                     Ok((stream, peer)) if greetings.len() < GREETINGS_AT_ONCE => {
-                        greetings.spawn(greet(stream, peer, self.tls.clone(), replid.to_owned()));
+                        greetings.spawn(greet(stream, peer, self.tls.clone(), caller.clone(), self.turned_away.clone()));
                     }
                     Ok(_) => {}
                     Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
@@ -75,26 +82,40 @@ impl Listener {
     }
 }
 
-async fn greet(stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>, replid: String) -> Option<Link> {
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+async fn greet(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    caller: Caller,
+    turned_away: Arc<Mutex<Option<SocketAddr>>>,
+) -> Option<Link> {
     let greeting = async {
         stream.set_nodelay(true)?;
         let mut stream: Box<dyn Duplex> = match tls {
             Some(tls) => Box::new(tls.accept(stream).await?),
             None => Box::new(stream),
         };
-        let requests = handshake::recognise(stream.as_mut(), &replid).await?;
-        std::io::Result::Ok(requests.map(|requests| Link::new(stream, requests, peer)))
+        let greeted = handshake::recognise(stream.as_mut(), peer.ip(), &caller).await?;
+        std::io::Result::Ok((stream, greeted))
     };
-    let link = match tokio::time::timeout(GREETING_LIMIT, greeting).await {
-        Ok(Ok(link)) => link,
+    match tokio::time::timeout(GREETING_LIMIT, greeting).await {
+        Ok(Ok((stream, Greeted::Target(requests)))) => return Some(Link::new(stream, requests, peer)),
+        Ok(Ok((_, Greeted::NotWhereItIs))) => {
+            *turned_away.lock().unwrap_or_else(PoisonError::into_inner) = Some(peer);
+            tracing::warn!(%peer, "who named the target's replication id has not its address and port, and was turned away");
+        }
+        Ok(Ok((_, Greeted::Stranger))) | Err(_) => {
+            tracing::warn!(%peer, "a connection to the replication port is not the target's, and was closed");
+        }
         Ok(Err(error)) => {
             tracing::debug!(%peer, %error, "a connection to the replication port ended before it was recognised");
-            return None;
         }
-        Err(_) => None,
-    };
-    if link.is_none() {
-        tracing::warn!(%peer, "a connection to the replication port is not the target's, and was closed");
     }
-    link
+    None
 }

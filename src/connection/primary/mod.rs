@@ -15,6 +15,7 @@ mod request;
 mod tls;
 
 pub use error::FeedError;
+pub use handshake::Caller;
 pub use link::{Link, Loaded, Snapshot};
 pub use listener::Listener;
 pub use tls::server_config;

@@ -15,8 +15,10 @@ pub(super) enum Request {
     Ping,
     /// Its `masterauth`, which we do not look at and do not keep.
     Auth,
-    /// `REPLCONF` with options that change nothing for us.
-    Options,
+    /// `REPLCONF` with options, of which one tells the replica's own port.
+    Options {
+        listening_port: Option<u16>,
+    },
     /// `REPLCONF ACK <offset>`: everything up to this offset is applied.
     Ack(u64),
     /// `PSYNC <replid> <offset>`.
@@ -110,7 +112,10 @@ fn understand(words: &[&[u8]]) -> Request {
         1 if is(0, "PING") => Request::Ping,
         2 | 3 if is(0, "AUTH") => Request::Auth,
         3.. if is(0, "REPLCONF") && is(1, "ACK") => number(words[2]).map_or(Request::Other, Request::Ack),
-        3.. if is(0, "REPLCONF") => Request::Options,
+        3.. if is(0, "REPLCONF") => {
+            let at = (1..words.len()).step_by(2).find(|at| is(*at, "listening-port"));
+            Request::Options { listening_port: at.and_then(|at| number(words.get(at + 1)?)) }
+        }
         // With FAILOVER as a fourth word, somebody else means us to give up being a primary.
         3 if is(0, "PSYNC") => match std::str::from_utf8(words[1]) {
             Ok(replid) => Request::Psync { replid: replid.to_owned() },
@@ -151,7 +156,13 @@ mod tests {
         check(
             b"*1\r\n$4\r\nPING\r\n*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n*3\r\n$8\r\nREPLCONF\r\n$14\r\nlistening-port\r\n$5\r\n17101\r\n\
               *5\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$4\r\ncapa\r\n$6\r\npsync2\r\n*3\r\n$5\r\nPSYNC\r\n$3\r\nabc\r\n$1\r\n1\r\n",
-            &[Request::Ping, Request::Auth, Request::Options, Request::Options, Request::Psync { replid: "abc".into() }],
+            &[
+                Request::Ping,
+                Request::Auth,
+                Request::Options { listening_port: Some(17101) },
+                Request::Options { listening_port: None },
+                Request::Psync { replid: "abc".into() },
+            ],
         );
     }
 

@@ -79,13 +79,21 @@ pub enum ReplicaFault {
     #[error("the target does not replicate from us")]
     Refused(#[source] CommandError),
     /// It did not come.
-    #[error("the target could not reach us at {advertised} within {}", humantime::format_duration(*waited))]
+    #[error("the target could not reach us at {advertised} within {}{}", humantime::format_duration(*waited), turned_away.map(|peer| format!(
+        "; somebody at {peer} knew its replication id and was turned away: it is not the target's address or port, which \
+         `--advertise` would allow"
+    )).unwrap_or_default())]
     NotReached {
         /// What it was told.
         advertised: String,
         /// How long we waited.
         waited: Duration,
+        /// Somebody who knew its replication id came from there, and is not known to be it.
+        turned_away: Option<SocketAddr>,
     },
+    /// Nobody would lead the target back if we died.
+    #[error("cannot prepare for our own death, and so nothing is changed on the target")]
+    NoGuard(#[source] std::io::Error),
     /// The source of the RDB broke.
     #[error("the source of the RDB failed after {} of {} bytes", count(*sent), count(*length))]
     Source {
@@ -171,6 +179,11 @@ impl Left {
     pub(super) fn is_primary(&self) -> bool {
         self.primary == Some(true)
     }
+
+    /// Nothing is left to do.
+    pub(super) fn is_as_it_was(&self) -> bool {
+        self.is_primary() && self.not_put_back.is_empty()
+    }
 }
 
 impl ReplicaError {
@@ -187,6 +200,7 @@ impl ReplicaError {
                 | ReplicaFault::Certificate(_)
                 | ReplicaFault::Refused(_)
                 | ReplicaFault::NotReached { .. }
+                | ReplicaFault::NoGuard(_)
         );
         barred && (self.left.holds == Holds::Untouched || self.left.is_primary())
     }
@@ -201,6 +215,7 @@ impl ReplicaError {
             ReplicaFault::Listen { .. } => "cannot_listen",
             ReplicaFault::NoCertificate | ReplicaFault::Certificate(_) => "certificate",
             ReplicaFault::NotReached { .. } => "not_reached",
+            ReplicaFault::NoGuard(_) => "no_guard",
             ReplicaFault::Source { error: SourceError::Changed { .. }, .. } => "checksum_mismatch",
             ReplicaFault::Source { .. } => "storage_unavailable",
             ReplicaFault::Feed(_) => "disconnected",

@@ -5,24 +5,28 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use redis::{Cmd, Value};
+use serde::{Deserialize, Serialize};
 
 use crate::connection::{CommandError, CommandFault, Connection, Node};
 use crate::progress::Progress;
 use crate::replies::Info;
 
+use super::record::Change;
 use super::{Load, ReplicaFault};
 
 /// How long a single command may take: a target that drops its old data answers nothing for a while.
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 /// How often a target that loads is asked whether it is ready.
 const POLL: Duration = Duration::from_millis(100);
-const LOADING_SETTING: &str = "repl-diskless-load";
+pub(super) const LOADING_SETTING: &str = "repl-diskless-load";
 
 /// Where the target finds us.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Primary {
-    pub(super) host: String,
-    pub(super) port: u16,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Primary {
+    /// A name or an IP address, as the target was told.
+    pub host: String,
+    /// The port that it was told.
+    pub port: u16,
 }
 
 impl fmt::Display for Primary {
@@ -44,12 +48,33 @@ pub struct Changed {
     pub before: String,
 }
 
+impl Changed {
+    /// Those of a record that a restore changes at all: whatever else stands there is left alone.
+    pub(super) fn of(changes: &[Change]) -> Vec<Self> {
+        let ours = changes.iter().filter(|change| change.name == LOADING_SETTING);
+        ours.map(|change| Self { name: LOADING_SETTING, before: change.before.clone() }).collect()
+    }
+}
+
 /// What became of the target when it was to be a primary again.
 pub(super) struct Recovery {
     /// Its INFO, if it answers.
     pub(super) info: Option<Info>,
     /// What is in the way.
     pub(super) problem: Option<String>,
+    /// Somebody else has changed its role since: that is not undone.
+    pub(super) overruled: bool,
+}
+
+impl Recovery {
+    fn of(info: Option<Info>, problem: Option<String>) -> Self {
+        Self { info, problem, overruled: false }
+    }
+
+    /// It answers, and is a replica of somebody else now.
+    pub(super) fn is_somebody_elses(&self) -> bool {
+        self.overruled
+    }
 }
 
 pub(super) struct Target<'a> {
@@ -75,9 +100,42 @@ impl<'a> Target<'a> {
         Ok(self.connection.as_mut().expect("it was opened just now"))
     }
 
-    /// Our address as the target's host sees it; `None` over a unix socket.
-    pub(super) async fn our_address(&self) -> Result<Option<IpAddr>, ReplicaFault> {
-        Ok(self.node.open().await?.local_addr().map(|address| address.ip()))
+    /// Our address as the target's host sees it, and its own as we do; `None` over a unix socket.
+    pub(super) async fn addresses(&self) -> Result<Option<(IpAddr, IpAddr)>, ReplicaFault> {
+        let stream = self.node.open().await?;
+        let ends = stream.local_addr().zip(stream.peer_addr());
+        Ok(ends.map(|(ours, its)| (ours.ip(), its.ip())))
+    }
+
+    /// The addresses that it may come from: the one at which we reach it, and one that its settings name. `ours`: where we listen,
+    /// which is its own host as well where we reach it over the loopback.
+    pub(super) async fn comes_from(&mut self, its: IpAddr, ours: IpAddr) -> Vec<IpAddr> {
+        let mut addresses = vec![its];
+        if its.is_loopback() {
+            addresses.push(ours);
+        }
+        // `bind-source-addr` since 7.0; before, the first address of `bind`.
+        for name in ["bind-source-addr", "bind"] {
+            let named = self.setting(name).await.unwrap_or_default();
+            let first = named.split_whitespace().next().map(|address| address.trim_start_matches('-'));
+            addresses
+                .extend(first.and_then(|address| address.parse::<IpAddr>().ok()).filter(|ip| !ip.is_unspecified()));
+        }
+        addresses
+    }
+
+    /// The ports that it may call its own as a replica (`replica-announce-port`, `tls-port`, `port`); `None` where it does not say.
+    pub(super) async fn listening_ports(&mut self) -> Option<Vec<u16>> {
+        let mut ports = Vec::new();
+        for name in ["replica-announce-port", "tls-port", "port"] {
+            let value = self.setting(name).await;
+            // A build without TLS has no such port; whoever may not ask for the others knows none.
+            if value.is_none() && name != "tls-port" {
+                return None;
+            }
+            ports.extend(value.and_then(|value| value.parse::<u16>().ok()));
+        }
+        Some(ports)
     }
 
     async fn ask(&mut self, command: &Cmd) -> Result<Value, CommandError> {
@@ -103,7 +161,7 @@ impl<'a> Target<'a> {
     }
 
     /// `None` where the setting does not exist, or we may not ask.
-    async fn setting(&mut self, name: &str) -> Option<String> {
+    pub(super) async fn setting(&mut self, name: &str) -> Option<String> {
         let answer = self.ask(redis::cmd("CONFIG").arg("GET").arg(name)).await.ok()?;
         let (Value::Array(pair) | Value::Set(pair)) = answer else { return None };
         Some(String::from_utf8_lossy(bytes_of(pair.get(1)?)?).into_owned())
@@ -113,20 +171,35 @@ impl<'a> Target<'a> {
         self.setting("tls-replication").await.as_deref() == Some("yes")
     }
 
-    /// Makes it take the RDB in as wanted. A target that does not let us goes its own way, which is slower at worst: then there is
-    /// nothing to put back.
-    pub(super) async fn change_loading(&mut self, load: Load, progress: &dyn Progress) -> Vec<Changed> {
-        let Some(before) = self.setting(LOADING_SETTING).await else { return Vec::new() };
-        if before == load.setting() {
-            return Vec::new();
-        }
-        match self.ask(redis::cmd("CONFIG").arg("SET").arg(LOADING_SETTING).arg(load.setting())).await {
-            Ok(_) => vec![Changed { name: LOADING_SETTING, before }],
+    /// What has to be changed so that it takes the RDB in as wanted; `earlier`: what a restore has left that did not end.
+    pub(super) async fn planned_change(&mut self, load: Load, earlier: Option<&Change>) -> Option<Change> {
+        let now = self.setting(LOADING_SETTING).await?;
+        // What a restore has left is not what the setting was.
+        let left = earlier.filter(|earlier| earlier.name == LOADING_SETTING && earlier.meanwhile == now);
+        let before = left.map_or_else(|| now.clone(), |earlier| earlier.before.clone());
+        let meanwhile = load.setting().to_owned();
+        (now != meanwhile || before != meanwhile).then(|| Change {
+            name: LOADING_SETTING.to_owned(),
+            before,
+            meanwhile,
+        })
+    }
+
+    /// Changes it. A target that does not let us goes its own way, which is slower at worst: then there is nothing to put back.
+    pub(super) async fn change_loading(&mut self, change: Option<&Change>, progress: &dyn Progress) -> Vec<Changed> {
+        let Some(Change { before, meanwhile, .. }) = change else { return Vec::new() };
+        match self.set(meanwhile).await {
+            Ok(()) => vec![Changed { name: LOADING_SETTING, before: before.clone() }],
             Err(error) => {
                 progress.note(&format!("`{LOADING_SETTING}` of the target stays `{before}`: {error}"));
                 Vec::new()
             }
         }
+    }
+
+    /// Sets how it takes an RDB in.
+    pub(super) async fn set(&mut self, value: &str) -> Result<(), CommandError> {
+        self.ask(redis::cmd("CONFIG").arg("SET").arg(LOADING_SETTING).arg(value)).await.map(|_| ())
     }
 
     /// Puts settings back; returns those that could not be.
@@ -191,10 +264,10 @@ impl<'a> Target<'a> {
         let mut last_change = (Instant::now(), None);
         loop {
             let problem = match self.info().await {
-                Ok(info) if info.get("role") == Some("master") => return Recovery { info: Some(info), problem: None },
+                Ok(info) if info.get("role") == Some("master") => return Recovery::of(Some(info), None),
                 Ok(info) if !follows(&info, us) => {
                     let problem = Some(format!("somebody else changed its role: {}", role_in_words(&info)));
-                    return Recovery { info: Some(info), problem };
+                    return Recovery { overruled: true, ..Recovery::of(Some(info), problem) };
                 }
                 Ok(info) => match self.ask(redis::cmd("REPLICAOF").arg("NO").arg("ONE")).await {
                     Ok(_) => continue,
@@ -206,17 +279,17 @@ impl<'a> Target<'a> {
                         "it is still loading".to_owned()
                     }
                     Err(error) if self.connection.is_none() => error.to_string(),
-                    Err(error) => return Recovery { info: Some(info), problem: Some(error.to_string()) },
+                    Err(error) => return Recovery::of(Some(info), Some(error.to_string())),
                 },
                 Err(error) if self.has_exited().await => {
                     let problem = format!("it has probably exited ({}): its log says why", error.fault);
-                    return Recovery { info: None, problem: Some(problem) };
+                    return Recovery::of(None, Some(problem));
                 }
                 Err(error) => error.to_string(),
             };
             if last_change.0.elapsed() > patience {
                 let info = self.info().await.ok();
-                return Recovery { info, problem: Some(format!("{problem}: left to do: `REPLICAOF NO ONE`")) };
+                return Recovery::of(info, Some(format!("{problem}: left to do: `REPLICAOF NO ONE`")));
             }
             tokio::time::sleep(POLL).await;
         }

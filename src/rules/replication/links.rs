@@ -3,13 +3,13 @@
 use super::super::case::{Case, skip};
 use super::super::rule::{Judged, Rule, Skipped};
 use super::R;
-use crate::introspection::NodeRole;
+use crate::introspection::{InterruptedRestore, NodeRole};
 
 pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "R01",
         title: "the link to the primary is down",
-        reads: "master_link_status, master_link_down_since_seconds (-1: never up)",
+        reads: "master_link_status, master_link_down_since_seconds (-1: never up), master_replid, master_port",
         limits: &[("critical", 10.0)],
         threshold: "it is down; critical after {critical} s, or when it never came up in {critical} s of uptime",
         why: "this replica serves old data and is no replacement for its primary",
@@ -122,6 +122,15 @@ fn link(case: &Case<'_>) -> Judged {
     let seconds = primary.down_seconds.unwrap_or(server.uptime_seconds);
     let finding = if seconds as f64 >= case.limit("critical") { case.critical() } else { case.warning() };
     let finding = finding.evidence("primary", format!("{}:{}", primary.host, primary.port));
+    if let Some(left) = InterruptedRestore::of(server) {
+        let finding = finding.evidence("cause", left.words());
+        return Ok(Some(
+            finding
+                .fix("redis-ops restore --undo --target-instance <this server>")
+                .fix("or by hand: REPLICAOF NO ONE")
+                .fix("CONFIG SET repl-diskless-load disabled (the default), unless you had set another value"),
+        ));
+    }
     let finding = match primary.down_seconds {
         Some(seconds) => finding.evidence("down_seconds", seconds),
         None => finding.evidence("never_up_in_seconds", server.uptime_seconds),

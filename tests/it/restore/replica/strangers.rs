@@ -2,9 +2,10 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
-use redis_ops::connection::primary::Listener;
+use redis_ops::connection::primary::{Caller, Listener};
 use redis_ops::progress::Hidden;
 use redis_ops::restore::replica::{self, Load, ReplicaOptions};
 use tokio_util::sync::CancellationToken;
@@ -35,7 +36,8 @@ fn check(port: u16, words: &str, expected: &str) {
 async fn who_does_not_name_the_replication_id_hears_nothing_of_the_data() {
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), None).await.unwrap();
     let port = listener.address().unwrap().port();
-    let recognising = tokio::spawn(async move { listener.recognise(ID).await });
+    let caller = Caller { replid: ID.to_owned(), addresses: None, ports: None };
+    let recognising = tokio::spawn(async move { listener.recognise(&caller).await });
     tokio::task::spawn_blocking(move || {
         check(port, "PSYNC ? -1\r\n", "");
         check(port, "PING\r\nPSYNC ? -1\r\n", "+PONG\r\n");
@@ -53,6 +55,34 @@ async fn who_does_not_name_the_replication_id_hears_nothing_of_the_data() {
     })
     .await
     .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_names_the_replication_id_from_another_address_or_as_another_port_gets_no_byte_of_the_data() {
+    let listener = Arc::new(Listener::bind("127.0.0.1:0".parse().unwrap(), None).await.unwrap());
+    let port = listener.address().unwrap().port();
+    let recognising = |address: &str, ports: Option<Vec<u16>>| {
+        let caller = Caller { replid: ID.to_owned(), addresses: Some(vec![address.parse().unwrap()]), ports };
+        let listener = listener.clone();
+        tokio::spawn(async move { listener.recognise(&caller).await })
+    };
+    let greeting = |own: u16| format!("PING\r\nREPLCONF listening-port {own}\r\nPSYNC {ID} 77\r\n");
+    let turned_away =
+        |words: String, answer: &'static str| tokio::task::spawn_blocking(move || check(port, &words, answer));
+
+    let elsewhere = recognising("127.0.0.2", None);
+    turned_away(greeting(7001), "+PONG\r\n+OK\r\n").await.unwrap();
+    assert!(!elsewhere.is_finished() && listener.turned_away().is_some());
+    elsewhere.abort();
+    let _ = elsewhere.await;
+
+    let here = recognising("127.0.0.1", Some(vec![7001, 7002]));
+    turned_away(greeting(7003), "+PONG\r\n+OK\r\n").await.unwrap();
+    turned_away(format!("PING\r\nPSYNC {ID} 77\r\n"), "+PONG\r\n").await.unwrap();
+    assert!(!here.is_finished(), "none of these is the target");
+    let mut target = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    target.write_all(greeting(7002).as_bytes()).unwrap();
+    assert_eq!(here.await.unwrap().peer(), target.local_addr().unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,71 @@
+//! `redis-ops restore --undo`: ends what an interrupted restore left.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::commands::table::verdict;
+use crate::commands::which::Server;
+use crate::commands::{Context, Outcome};
+use crate::printer::words;
+use crate::restore::replica::{self, DEFAULT_PATIENCE, LeftBehind, UndoError, Undone};
+use crate::restore::report::Failure;
+use crate::status::Status;
+
+/// All that it needs to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The server that was left.
+    pub server: Server,
+    /// The folder of what restores leave on this machine.
+    pub state: PathBuf,
+}
+
+/// Leads the server back.
+///
+/// # Errors
+/// None beside those that the outcome holds.
+pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
+    let Settings { server, state } = settings;
+    let undone = match replica::undo(&server.node, state, DEFAULT_PATIENCE).await {
+        Ok(undone) => undone,
+        Err(error) => return Ok(Outcome::new(Status::Failed).field("undo", ()).error(failure(&error).into())),
+    };
+    let status = if undone.left_to_do.is_empty() { Status::Ok } else { Status::Warning };
+    let text = verdict(&context.printer, status, &words::escape_lines(&sentence(&server.node.to_string(), &undone)));
+    Ok(Outcome::new(status).field("undo", &undone).text(text))
+}
+
+fn sentence(name: &str, undone: &Undone) -> String {
+    let keys = undone.keys.map(|keys| format!(" and holds {}", words::counted(keys, "key"))).unwrap_or_default();
+    let mut text = match &undone.was_replica_of {
+        Some(primary) => format!("{name} was a replica of {primary}, is a primary again{keys}"),
+        None if undone.put_back.is_empty() => format!("nothing to undo: {name} is a primary{keys}"),
+        None => format!("{name} is a primary{keys}"),
+    };
+    if !undone.settings.is_empty() {
+        text.push_str(&format!("; {}", undone.settings));
+    }
+    for command in &undone.left_to_do {
+        text.push_str(&format!("; left to do: `{command}`"));
+    }
+    text
+}
+
+fn failure(error: &UndoError) -> Failure {
+    let hint = match error {
+        UndoError::NotOurs { .. } => Some("if it shall be a primary all the same: `REPLICAOF NO ONE`".to_owned()),
+        UndoError::StillReplica { .. } => Some(
+            "its log says what it is at; `REPLICAOF NO ONE` makes it a primary as soon as it takes that".to_owned(),
+        ),
+        UndoError::Running { .. } | UndoError::Target(_) => None,
+    };
+    Failure { hint, ..Failure::new(error.code(), error.to_string()) }
+}
+
+/// Why a restore into such a server is refused, and what ends that.
+pub fn refusal(left: &LeftBehind, server: &Server) -> Failure {
+    let target = server.as_typed();
+    let hint = format!("`redis-ops restore --undo --target-instance {target}` ends that; by hand: {}", left.by_hand());
+    Failure { hint: Some(hint), ..Failure::new("interrupted_restore", left.words.clone()) }
+}

@@ -1,0 +1,139 @@
+//! What is written down before anything is changed on a target that is to be fed: enough to make it a primary again and to put its
+//! settings back when nobody is left who knows. A file of the state folder, gone once all is as it was.
+//!
+//! It holds no secret: the target's run id and address, the port that it was told, and settings of it that are none.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::target::Primary;
+use crate::private_files;
+
+/// A setting that is changed for the time of the feed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Its name.
+    pub name: String,
+    /// Its value before.
+    pub before: String,
+    /// Its value meanwhile.
+    pub meanwhile: String,
+}
+
+/// What has to be undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// `run_id` of the target.
+    pub run_id: String,
+    /// Where the target is, for people.
+    pub target: String,
+    /// Whom it was told to replicate from.
+    pub us: Primary,
+    /// What was changed.
+    pub changes: Vec<Change>,
+}
+
+/// A record in its file, which is locked for as long as this lives: others see that a restore is at work.
+#[derive(Debug)]
+pub struct Recorded {
+    path: PathBuf,
+    _locked: File,
+}
+
+impl Record {
+    fn path(state: &Path, run_id: &str) -> PathBuf {
+        let plain: String = run_id.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
+        state.join(format!("replica-{plain}.json"))
+    }
+
+    /// What an earlier restore has left of this start of a server.
+    pub fn find(state: &Path, run_id: &str) -> Option<Self> {
+        let text = std::fs::read(Self::path(state, run_id)).ok()?;
+        serde_json::from_slice::<Self>(&text).ok().filter(|record| record.run_id == run_id)
+    }
+
+    /// Whether a restore that has written such a record is at work on this machine.
+    pub fn is_in_use(state: &Path, run_id: &str) -> bool {
+        use rustix::fs::{FlockOperation, flock};
+        let Ok(file) = File::open(Self::path(state, run_id)) else { return false };
+        flock(&file, FlockOperation::NonBlockingLockShared).is_err_and(|error| error == rustix::io::Errno::WOULDBLOCK)
+    }
+
+    /// Writes it, in place of an older one; it is on the disk when this returns.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn write(&self, state: &Path) -> io::Result<Recorded> {
+        use rustix::fs::{FlockOperation, flock};
+        private_files::folder(state)?;
+        let path = Self::path(state, &self.run_id);
+        let new = path.with_extension("new");
+        let mut file = private_files::create(&new)?;
+        io::Write::write_all(&mut file, &serde_json::to_vec(self).map_err(io::Error::other)?)?;
+        file.sync_all()?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        std::fs::rename(&new, &path)?;
+        // The name as well as the bytes.
+        File::open(state)?.sync_all()?;
+        Ok(Recorded { path, _locked: file })
+    }
+
+    /// All is as it was.
+    pub fn remove(state: &Path, run_id: &str) {
+        remove(&Self::path(state, run_id));
+    }
+}
+
+impl Recorded {
+    /// Its file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All is as it was.
+    pub fn remove(self) {
+        remove(&self.path);
+    }
+}
+
+/// Removes the file of a record.
+pub(super) fn remove(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path) {
+        tracing::debug!("remove {}: {error}", path.display());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_record_is_for_its_owner_only_and_known_to_be_in_use_while_somebody_works() {
+        let state = tempfile::tempdir().unwrap();
+        let folder = state.path().join("restores");
+        let change =
+            Change { name: "repl-diskless-load".into(), before: "disabled".into(), meanwhile: "swapdb".into() };
+        let record = Record {
+            run_id: "ab12".into(),
+            target: "127.0.0.1:6379".into(),
+            us: Primary { host: "127.0.0.1".into(), port: 4000 },
+            changes: vec![change],
+        };
+        let recorded = record.write(&folder).unwrap();
+        assert_eq!(std::fs::metadata(recorded.path()).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(Record::find(&folder, "ab12"), Some(record.clone()));
+        assert_eq!(Record::find(&folder, "ab13"), None);
+        assert!(Record::is_in_use(&folder, "ab12") && !Record::is_in_use(&folder, "ab13"));
+        drop(recorded);
+        assert!(!Record::is_in_use(&folder, "ab12"));
+        assert_eq!(Record::find(&folder, "ab12"), Some(record.clone()), "what was left is found");
+        record.write(&folder).unwrap().remove();
+        assert_eq!(Record::find(&folder, "ab12"), None);
+    }
+}

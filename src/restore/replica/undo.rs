@@ -1,0 +1,237 @@
+//! `--undo`: leads a server back that an interrupted restore left as a replica, when nobody else did.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::net::TcpStream;
+
+use super::record::{Change, Record};
+use super::target::{LOADING_SETTING, Primary, Target};
+use super::{Load, ReplicaFault};
+use crate::connection::{CommandError, Node};
+use crate::introspection::{InterruptedRestore, NodeRole, ServerFacts};
+
+/// How long somebody may take to answer at the port of the primary that is thought to be gone.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+
+/// A server that an interrupted restore left behind, or one that looks like that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftBehind {
+    /// Host of the primary that is gone.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// In words.
+    pub words: String,
+    /// What the restore has written down, if it lies on this machine.
+    pub record: Option<Record>,
+}
+
+impl LeftBehind {
+    /// What is to be typed by hand in place of `--undo`.
+    pub fn by_hand(&self) -> String {
+        let mut commands = vec!["REPLICAOF NO ONE".to_owned()];
+        match &self.record {
+            Some(record) => commands
+                .extend(record.changes.iter().map(|change| format!("CONFIG SET {} {}", change.name, change.before))),
+            None => commands.push(format!("CONFIG SET {LOADING_SETTING} disabled")),
+        }
+        format!("`{}`", commands.join("`, `"))
+    }
+}
+
+/// Looks whether a server was left behind. Needs neither a secret nor the record.
+///
+/// # Errors
+/// The server does not answer.
+pub async fn left_behind(node: &Node, state: &Path) -> Result<Option<LeftBehind>, ReplicaFault> {
+    let mut target = Target::connect(node, node.timeout).await?;
+    let info = target.info().await.map_err(ReplicaFault::Target)?;
+    let server = ServerFacts::from_info(&info);
+    Ok(recognise(&server, state).await)
+}
+
+async fn recognise(server: &ServerFacts, state: &Path) -> Option<LeftBehind> {
+    let link = server.primary.as_ref().filter(|_| server.role == NodeRole::Replica)?;
+    let (host, port) = (link.host.clone(), link.port);
+    let ours = |record: &Record| record.us.host == host && record.us.port == port;
+    if let Some(record) = Record::find(state, &server.run_id).filter(ours) {
+        if Record::is_in_use(state, &server.run_id) {
+            return None;
+        }
+        let words = format!("an interrupted restore left this server a replica of {}", record.us);
+        return Some(LeftBehind { host, port, words, record: Some(record) });
+    }
+    let found = InterruptedRestore::of(server)?;
+    // Somebody listens there: a restore that runs, or the guard of one that is about to put things right.
+    if !found.certain && answers(&host, port).await {
+        return None;
+    }
+    Some(LeftBehind { host, port, words: found.words(), record: None })
+}
+
+async fn answers(host: &str, port: u16) -> bool {
+    matches!(tokio::time::timeout(ANSWER_LIMIT, TcpStream::connect((host, port))).await, Ok(Ok(_)))
+}
+
+/// What was done, for JSON too.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Undone {
+    /// Whom the server was a replica of; `None`: it was a primary already.
+    pub was_replica_of: Option<String>,
+    /// Settings that were put back: name and value.
+    pub put_back: Vec<String>,
+    /// Settings that could not be put back, or of which nobody knows what they were: what is to be typed.
+    pub left_to_do: Vec<String>,
+    /// What is known of the settings, in words.
+    pub settings: String,
+    /// Keys that it holds now.
+    pub keys: Option<u64>,
+}
+
+/// Why it was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum UndoError {
+    /// No connection, or no answer.
+    #[error(transparent)]
+    Target(#[from] ReplicaFault),
+    /// It is a replica as others are.
+    #[error("{target} is a replica of {primary}, and nothing says that a restore left it so: {why}")]
+    NotOurs {
+        /// The server.
+        target: String,
+        /// Whom it follows.
+        primary: String,
+        /// What says so.
+        why: &'static str,
+    },
+    /// A restore is at work.
+    #[error("a restore into {target} is running on this machine: there is nothing to undo")]
+    Running {
+        /// The server.
+        target: String,
+    },
+    /// It is still a replica.
+    #[error("{target} is still a replica of {primary}: {problem}")]
+    StillReplica {
+        /// The server.
+        target: String,
+        /// Whom it follows.
+        primary: String,
+        /// What is in the way.
+        problem: String,
+    },
+}
+
+impl UndoError {
+    /// The stable name for JSON answers.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Target(ReplicaFault::Connect(error)) => error.code(),
+            Self::Target(ReplicaFault::Target(error)) => error.code(),
+            Self::Target(_) => "failed",
+            Self::NotOurs { .. } => "not_interrupted",
+            Self::Running { .. } => "locked",
+            Self::StillReplica { .. } => "role_changed",
+        }
+    }
+}
+
+/// Makes the server a primary again, and puts back what is known of its settings. `patience`: how long it may load without getting on.
+///
+/// # Errors
+/// See [`UndoError`].
+pub async fn undo(node: &Node, state: &Path, patience: Duration) -> Result<Undone, UndoError> {
+    let name = node.to_string();
+    let mut target = Target::connect(node, patience).await?;
+    let info = target.info().await.map_err(ReplicaFault::Target)?;
+    let server = ServerFacts::from_info(&info);
+    if Record::is_in_use(state, &server.run_id) {
+        return Err(UndoError::Running { target: name });
+    }
+    let record = Record::find(state, &server.run_id);
+    let mut undone = Undone { keys: Some(server.keys), ..Undone::default() };
+    if let Some(link) = server.primary.as_ref().filter(|_| server.role == NodeRole::Replica) {
+        let us = Primary { host: link.host.clone(), port: link.port };
+        let is_ours = record.as_ref().is_some_and(|record| record.us == us);
+        if !is_ours && InterruptedRestore::of(&server).is_none_or(|found| !found.certain) {
+            let refuse = |why| Err(UndoError::NotOurs { target: name.clone(), primary: us.to_string(), why });
+            if link.up {
+                return refuse("its link is up");
+            }
+            if answers(&link.host, link.port).await {
+                return refuse("somebody listens there");
+            }
+        }
+        let recovery = target.become_primary_again(&us, patience).await;
+        let is_primary = recovery.info.as_ref().is_some_and(|info| info.get("role") == Some("master"));
+        if !is_primary {
+            let problem = recovery.problem.unwrap_or_else(|| "it does not say why".to_owned());
+            return Err(UndoError::StillReplica { target: name, primary: us.to_string(), problem });
+        }
+        let sum = |info: &crate::replies::Info| info.databases().values().map(|database| database.keys).sum();
+        undone.keys = recovery.info.as_ref().map(sum);
+        undone.was_replica_of = Some(us.to_string());
+    }
+    let error = match &record {
+        Some(record) => put_back(&mut target, record, &mut undone).await,
+        None if undone.was_replica_of.is_some() => without_record(&mut target, &mut undone).await,
+        None => None,
+    };
+    if let Some(error) = error {
+        undone.settings = format!("{}: {error}", undone.settings);
+    } else if record.is_some() {
+        Record::remove(state, &server.run_id);
+    }
+    Ok(undone)
+}
+
+/// Each setting that still has the value that the restore gave it, gets the one that it had.
+async fn put_back(target: &mut Target<'_>, record: &Record, undone: &mut Undone) -> Option<CommandError> {
+    undone.settings = "its settings are as they were before the restore".to_owned();
+    for Change { name, before, meanwhile } in &record.changes {
+        if name != LOADING_SETTING || target.setting(name).await.as_ref() != Some(meanwhile) {
+            continue;
+        }
+        if let Err(error) = target.set(before).await {
+            undone.left_to_do.push(format!("CONFIG SET {name} {before}"));
+            undone.settings = "a setting could not be put back".to_owned();
+            return Some(error);
+        }
+        undone.put_back.push(format!("{name} {before}"));
+    }
+    None
+}
+
+/// Nobody knows what the setting was. What a restore sets is never taken for what it was before.
+async fn without_record(target: &mut Target<'_>, undone: &mut Undone) -> Option<CommandError> {
+    let Some(now) = target.setting(LOADING_SETTING).await else {
+        undone.left_to_do.push(format!("CONFIG SET {LOADING_SETTING} disabled"));
+        undone.settings =
+            format!("`{LOADING_SETTING}` cannot be read, and what it was before the restore is not known here");
+        return None;
+    };
+    let default = Load::Disk.setting();
+    if now == default {
+        undone.settings = format!(
+            "`{LOADING_SETTING}` is `{default}`, the default; what it was before the restore is not known here"
+        );
+        return None;
+    }
+    undone.settings = format!(
+        "what `{LOADING_SETTING}` was before the restore is not known here: it was `{now}`, as a restore sets it, and is `{default}` now, the \
+         default; if `{now}` was yours, `CONFIG SET {LOADING_SETTING} {now}` brings it back"
+    );
+    match target.set(default).await {
+        Ok(()) => {
+            undone.put_back.push(format!("{LOADING_SETTING} {default}"));
+            None
+        }
+        Err(error) => {
+            undone.left_to_do.push(format!("CONFIG SET {LOADING_SETTING} {default}"));
+            undone.settings = format!("`{LOADING_SETTING}` is `{now}`, which a restore sets, and could not be changed");
+            Some(error)
+        }
+    }
+}

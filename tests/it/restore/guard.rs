@@ -1,0 +1,369 @@
+//! What is left of a target when the restore that feeds it is killed: a primary, with its settings, or one printed command away from
+//! that.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use redis_ops::connection::{Address, Node};
+use redis_ops::progress::Hidden;
+use redis_ops::restore::replica::{self, Load, ReplicaOptions, Safeguard};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::replica::whole;
+use super::stored::{Stored, backup_from, hint, keys, message, with_each};
+use crate::support::redis_ops::{RedisOps, Running};
+use crate::support::redis_server::{Certificates, Installed, RedisServer, server_named, servers};
+use crate::support::sample;
+
+const SETTING: &str = "repl-diskless-load";
+
+fn setting(target: &RedisServer) -> String {
+    target.ok(&["CONFIG", "GET", SETTING]).lines().nth(1).unwrap_or_default().to_owned()
+}
+
+/// Files that restores have left on this machine about servers that they feed.
+fn records(state: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(state.join("redis-ops/restores")) else { return Vec::new() };
+    let is_record =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("replica-"));
+    entries.flatten().map(|entry| entry.path()).filter(is_record).collect()
+}
+
+/// The processes that a process has started: the guard, if it is there.
+fn children(id: u32) -> Vec<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    let mut found: Vec<u32> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    // A thread of it may have started them.
+    for task in std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten() {
+        let text = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        found.extend(text.split_whitespace().filter_map(|word| word.parse::<u32>().ok()));
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+fn kill(id: u32) {
+    let id = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::KILL).unwrap();
+}
+
+fn is_alive(id: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    !stat.is_empty() && !stat.contains(") Z ")
+}
+
+#[track_caller]
+fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{what}: not within a minute");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits until the target is a primary, while trying to take the port that it replicates from.
+#[track_caller]
+fn wait_for_the_guard(target: &RedisServer) {
+    let (begun, name) = (Instant::now(), &target.installed().name);
+    loop {
+        let (role, port) = (target.info("role"), target.info("master_port"));
+        if role == "master" {
+            break;
+        }
+        if let Ok(port) = port.parse::<u16>()
+            && let Ok(taken) = TcpListener::bind(("127.0.0.1", port))
+        {
+            assert_eq!(target.info("role"), "master", "{name}: its port was free while it was a replica");
+            drop(taken);
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "{name}: still a replica");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    target.wait_for("its settings to be back", |target| setting(target) == "disabled");
+    target.ok(&["SET", "a write", "works"]);
+}
+
+/// A restore by `replica` that was begun.
+fn begun(stored: &Stored, target: &RedisServer, more: &[&str]) -> Running {
+    stored.restoring(target, &["--method", "replica", "--no-proof"]).args(more).spawn()
+}
+
+fn slow(installed: &Installed) -> RedisServer {
+    RedisServer::builder().version(installed).arg("key-load-delay", "100").start().unwrap()
+}
+
+/// A target that loads what a restore feeds it.
+fn loading(stored: &Stored, installed: &Installed) -> (RedisServer, Running) {
+    let target = slow(installed);
+    let run = begun(stored, &target, &[]);
+    target.wait_for("it loads", |target| target.info("loading") == "1");
+    (target, run)
+}
+
+#[test]
+fn a_restore_that_is_killed_while_the_target_loads_leaves_a_primary() {
+    with_each(|installed| {
+        let stored = backup_from(installed, 20_000, 500);
+        let (target, run) = loading(&stored, installed);
+        assert_eq!(setting(&target), "on-empty-db", "{}", installed.name);
+        assert_eq!(records(stored.state()).len(), 1);
+        let guards = children(run.id());
+        run.signal("KILL");
+        wait_for_the_guard(&target);
+        // What was on its way to the target is loaded, where that was all of it.
+        assert!([1, 20_001].contains(&keys(&target)), "{}", installed.name);
+        wait_until("the record to be gone", || records(stored.state()).is_empty());
+        wait_until("the guard to have ended", || !guards.iter().any(|id| is_alive(*id)));
+    });
+}
+
+#[test]
+fn a_restore_that_is_killed_after_the_load_leaves_a_primary_with_all_keys() {
+    with_each(|installed| {
+        let stored = backup_from(installed, 20_000, 500);
+        let (target, run) = loading(&stored, installed);
+        wait_until("everything to be sent", || target.info("loading_loaded_bytes") != "0");
+        // It sleeps while the target comes to its end, and never hears of it.
+        run.signal("STOP");
+        // What was not sent yet is never sent: then the load breaks off instead.
+        std::thread::sleep(Duration::from_millis(500));
+        run.signal("KILL");
+        wait_for_the_guard(&target);
+        let keys = keys(&target);
+        assert!(keys == 20_001 || keys == 1, "{}: {keys}", installed.name);
+    });
+}
+
+#[test]
+fn a_restore_that_is_killed_at_any_moment_leaves_a_primary_with_its_settings() {
+    let all = servers();
+    for (index, delay) in (0..24_u64).map(|step| step * 17 % 240).enumerate() {
+        let installed = &all[index % all.len()];
+        let stored = backup_from(installed, 2_000, 100);
+        let target = RedisServer::builder().version(installed).start().unwrap();
+        let run = begun(&stored, &target, &[]);
+        wait_until("it to begin", || !records(stored.state()).is_empty() || !is_alive(run.id()));
+        std::thread::sleep(Duration::from_millis(delay) / 4);
+        run.signal("KILL");
+        // A signal to the restore comes before what it had sent was read.
+        std::thread::sleep(Duration::from_millis(50));
+        wait_for_the_guard(&target);
+        wait_until("the record to be gone", || records(stored.state()).is_empty() || is_stale(&target));
+        let keys = keys(&target);
+        assert!([1, 2_001].contains(&keys), "{} after {delay}: {keys}", installed.name);
+    }
+}
+
+/// Killed between the record and the guard: nothing was changed, and the record says nothing that is not so.
+fn is_stale(target: &RedisServer) -> bool {
+    target.info("role") == "master"
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_way_of_loading_is_led_back_by_the_guard() {
+    for installed in servers() {
+        let source = RedisServer::builder().version(&installed).start().unwrap();
+        source.fill(20_000, 500);
+        let rdb = sample::rdb(&source);
+        for (load, old) in [(Load::Memory, 0), (Load::Disk, 1_000), (Load::Swap, 1_000)] {
+            let target = slow(&installed);
+            target.fill(old, 10);
+            let state = tempfile::tempdir().unwrap();
+            let program = PathBuf::from(env!("CARGO_BIN_EXE_redis-ops"));
+            let safeguard = Some(Safeguard { state: state.path().to_owned(), program });
+            let options = ReplicaOptions { safeguard, ..ReplicaOptions::new(load) };
+            let (node, source) = (Node::new(Address::tcp("127.0.0.1", target.port())), whole(&rdb));
+            let feeding = tokio::spawn(async move {
+                replica::feed(&node, source, &options, &Hidden::default(), &CancellationToken::new()).await.is_ok()
+            });
+            let loads = |target: &RedisServer| target.info("loading") == "1" || target.info("async_loading") == "1";
+            target.wait_for("it loads", loads);
+            // As if it had been killed: nothing of it is left to clean up.
+            feeding.abort();
+            assert!(feeding.await.is_err(), "{} by {load:?} was over already", installed.name);
+            wait_for_the_guard(&target);
+            let old = old as u64;
+            let expected = if load == Load::Disk { [20_001; 3] } else { [old + 1, 1, 20_001] };
+            let keys = keys(&target);
+            // Swapping aside, a target that takes in a socket has let go of its old data before.
+            assert!(expected.contains(&keys), "{} by {load:?}: {keys}", installed.name);
+            wait_until("the record to be gone", || std::fs::read_dir(state.path()).unwrap().next().is_none());
+        }
+    }
+}
+
+/// The restore and its guard, both killed: as when the machine is lost.
+#[track_caller]
+fn lost(stored: &Stored, installed: &Installed) -> RedisServer {
+    let (target, run) = loading(stored, installed);
+    let guards = children(run.id());
+    assert_eq!(guards.len(), 1, "one guard");
+    // The guard first: it would notice.
+    kill(guards[0]);
+    run.signal("KILL");
+    target.wait_for("the load to end", |target| target.info("loading") == "0");
+    assert_eq!(target.info("role"), "slave");
+    target
+}
+
+fn answer(run: RedisOps, code: i32) -> Value {
+    let (found, answer) = run.json();
+    assert_eq!(found, code, "{answer}");
+    answer
+}
+
+#[test]
+fn what_killing_both_leaves_is_recognised_by_every_command_and_undone_by_the_printed_one() {
+    with_each(|installed| {
+        let stored = backup_from(installed, 20_000, 500);
+        let target = lost(&stored, installed);
+        let (url, primary) = (target.url(), format!("127.0.0.1:{}", target.info("master_port")));
+        let command = format!("redis-ops restore --undo --target-instance {url}");
+
+        for more in [&[][..], &["--resume"], &["--plan"]] {
+            let refused = answer(stored.restoring(&target, more), 2);
+            assert_eq!(refused["error"]["code"], "interrupted_restore", "{refused}");
+            assert_eq!(
+                message(&refused),
+                format!("an interrupted restore left this server a replica of {primary}"),
+                "{}",
+                installed.name
+            );
+            let hint = hint(&refused);
+            for words in [&command, "`REPLICAOF NO ONE`", "`CONFIG SET repl-diskless-load disabled`"] {
+                assert!(hint.contains(words), "{hint}");
+            }
+        }
+        // These know nothing but what the server says.
+        let health = RedisOps::new().args(["-i", &url, "health", "--json"]).run().text().to_owned();
+        let diagnosis = RedisOps::new().args(["-i", &url, "diagnose", "replication", "--json"]).run().text().to_owned();
+        for (text, command) in [(&health, command.as_str()), (&diagnosis, "redis-ops restore --undo")] {
+            assert!(text.contains("interrupted restore") && text.contains(command), "{}: {text}", installed.name);
+            assert!(text.contains("REPLICAOF NO ONE") && text.contains(&primary), "{}: {text}", installed.name);
+        }
+
+        let undone = answer(stored.typed(command.split(' ').skip(1)), 0);
+        assert_eq!(undone["undo"]["was_replica_of"], primary, "{undone}");
+        assert_eq!(undone["undo"]["put_back"], serde_json::json!(["repl-diskless-load disabled"]), "{undone}");
+        assert_eq!((target.info("role").as_str(), setting(&target).as_str()), ("master", "disabled"));
+        assert!(records(stored.state()).is_empty());
+        // Once more does nothing.
+        let undone = answer(stored.typed(command.split(' ').skip(1)), 0);
+        assert_eq!(undone["undo"]["was_replica_of"], Value::Null, "{undone}");
+        target.ok(&["CONFIG", "SET", "key-load-delay", "0"]);
+        let anew = ["--method", "replica", "--replace-all", "--no-safety-backup", "--yes"];
+        let (code, done) = stored.restore(&target, &anew);
+        assert_eq!((code, keys(&target)), (0, 20_000), "{}: {done}", installed.name);
+        assert_eq!(setting(&target), "disabled");
+    });
+}
+
+#[test]
+fn a_machine_that_knows_nothing_of_the_restore_undoes_it_too_and_says_what_it_does_not_know() {
+    with_each(|installed| {
+        let stored = backup_from(installed, 20_000, 500);
+        let target = lost(&stored, installed);
+        let undo = || RedisOps::new().args(["restore", "--undo", "--target-instance", &target.url()]);
+        let undone = answer(undo(), 0);
+        let words = undone["undo"]["settings"].as_str().unwrap();
+        assert!(words.contains("is not known here") && words.contains("on-empty-db"), "{words}");
+        assert_eq!((target.info("role").as_str(), setting(&target).as_str()), ("master", "disabled"));
+    });
+}
+
+#[test]
+fn a_setting_that_a_restore_has_left_is_never_taken_for_the_one_before() {
+    let Some(installed) = servers().into_iter().next() else { return };
+    let stored = backup_from(&installed, 20_000, 500);
+    let target = lost(&stored, &installed);
+    // By hand, and half of it.
+    target.ok(&["REPLICAOF", "NO", "ONE"]);
+    assert_eq!(setting(&target), "on-empty-db");
+    let anew = ["--method", "replica", "--no-proof", "--replace-all", "--no-safety-backup", "--yes"];
+    let (code, answer) = stored.restore(&target, &anew);
+    assert_eq!((code, setting(&target).as_str()), (0, "disabled"), "{answer}");
+}
+
+#[test]
+fn a_replica_of_somebody_who_lives_is_not_undone() {
+    let (Some(primary), Some(replica)) = (RedisServer::start(), RedisServer::start()) else { return };
+    replica.ok(&["REPLICAOF", "127.0.0.1", &primary.port().to_string()]);
+    let undo = || RedisOps::new().args(["restore", "--undo", "--target-instance", &replica.url()]);
+    replica.wait_for("the link", |replica| replica.info("master_link_status") == "up");
+    let refused = answer(undo(), 2);
+    assert_eq!(refused["error"]["code"], "not_interrupted", "{refused}");
+    assert_eq!(replica.info("role"), "slave");
+    let nothing = RedisOps::new().args(["restore", "--undo", "--target-instance", &primary.url()]);
+    assert_eq!(answer(nothing, 0)["undo"]["was_replica_of"], Value::Null);
+}
+
+#[test]
+fn a_target_with_a_password_and_tls_is_led_back_and_no_secret_is_in_the_process_list() {
+    for installed in servers().into_iter().filter(RedisServer::has_tls) {
+        let stored = backup_from(&installed, 20_000, 500);
+        let builder =
+            RedisServer::builder().version(&installed).tls(Certificates::new()).password("s3cret-of-this-test");
+        let target = builder.arg("tls-replication", "yes").arg("key-load-delay", "100").start().unwrap();
+        let file = |name: &str| target.dir().join(name).display().to_string();
+        let url = format!("rediss://localhost:{}", target.tls_port().unwrap());
+        let run = stored
+            .restoring_into(&url, &["--method", "replica", "--no-proof", "--tls-ca", &file("ca.pem")])
+            .args(["--tls-cert", &file("server.pem"), "--tls-key", &file("server.key")])
+            .env("REDIS_OPS_PASSWORD", "s3cret-of-this-test")
+            .spawn();
+        target.wait_for("it loads", |target| target.info("loading") == "1");
+        let guards = children(run.id());
+        assert_eq!(guards.len(), 1);
+        for name in ["cmdline", "environ"] {
+            let text =
+                String::from_utf8_lossy(&std::fs::read(format!("/proc/{}/{name}", guards[0])).unwrap()).into_owned();
+            assert!(!text.contains("s3cret"), "{text}");
+        }
+        let record = std::fs::read_to_string(&records(stored.state())[0]).unwrap();
+        assert!(!record.contains("s3cret") && record.contains("on-empty-db"), "{record}");
+        run.signal("KILL");
+        wait_for_the_guard(&target);
+    }
+}
+
+#[test]
+fn the_guard_is_in_no_session_of_ours_and_ends_with_the_restore() {
+    let Some(installed) = server_named("redis-server-7.4").or_else(|| servers().into_iter().next()) else { return };
+    let stored = backup_from(&installed, 20_000, 500);
+    for signal in [None, Some("TERM"), Some("INT")] {
+        let (target, run) = loading(&stored, &installed);
+        let guards = children(run.id());
+        assert_eq!(guards.len(), 1);
+        // The sixth field: the session.
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", guards[0])).unwrap();
+        let session = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(3)).unwrap().to_owned();
+        assert_eq!(session, guards[0].to_string(), "{stat}");
+        if let Some(signal) = signal {
+            run.signal(signal);
+        }
+        let ended = run.wait();
+        assert_eq!(
+            ended.code,
+            match signal {
+                None => 0,
+                Some("TERM") => 143,
+                _ => 130,
+            },
+            "{}",
+            ended.stderr
+        );
+        assert!(!is_alive(guards[0]), "{signal:?}");
+        assert!(records(stored.state()).is_empty());
+        assert_eq!((target.info("role").as_str(), setting(&target).as_str()), ("master", "disabled"));
+    }
+}
+
+#[test]
+fn a_guard_that_nobody_has_ordered_ends_at_once() {
+    let run = RedisOps::new().arg("restore-guard").run();
+    assert_eq!(run.code, 3);
+    assert!(run.stderr.contains("not by people"), "{}", run.stderr);
+}
