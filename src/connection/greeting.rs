@@ -9,7 +9,7 @@ use super::stream::is_closed;
 use super::wire::{Reply, Wire};
 use super::{AuthenticationFault, CommandFault, ConnectFault, Node, Phase, Phases, ServerError, Stream};
 
-/// What our connections are called in `CLIENT LIST`.
+/// What our connections are called in `CLIENT LIST`, unless they have a name of their own.
 const NAME: &str = "redis-ops";
 
 /// What the greeting told.
@@ -62,7 +62,8 @@ pub(super) async fn ask_at_once(
 ) -> Result<Vec<Result<Vec<u8>, ServerError>>, ConnectFault> {
     let database = node.database.to_string();
     let mut steps = who_we_are(node, &database)?;
-    steps.push(Step { words: vec![b"CLIENT", b"SETNAME", NAME.as_bytes()], name: "CLIENT", optional: true });
+    let name = node.client_name.as_deref().unwrap_or(NAME);
+    steps.push(Step { words: vec![b"CLIENT", b"SETNAME", name.as_bytes()], name: "CLIENT", optional: true });
     let mut commands: Vec<Vec<&[u8]>> = steps.iter().map(|step| step.words.clone()).collect();
     commands.extend(questions.iter().map(|words| words.iter().map(|word| word.as_bytes()).collect()));
     let mut wire = Wire::new(stream);
@@ -106,7 +107,7 @@ async fn introduce(wire: &mut Wire, node: &Node) -> Result<(), ConnectFault> {
     let mut steps = who_we_are(node, &database)?;
     // SETINFO and NO-TOUCH: 7.2; NO-EVICT: 7.0.
     for words in [
-        vec![b"CLIENT".as_slice(), b"SETNAME", NAME.as_bytes()],
+        vec![b"CLIENT".as_slice(), b"SETNAME", node.client_name.as_deref().unwrap_or(NAME).as_bytes()],
         vec![b"CLIENT", b"SETINFO", b"LIB-NAME", NAME.as_bytes()],
         vec![b"CLIENT", b"NO-EVICT", b"on"],
         vec![b"CLIENT", b"NO-TOUCH", b"on"],

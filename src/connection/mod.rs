@@ -60,6 +60,8 @@ pub struct Node {
     pub silence: Duration,
     /// How often connecting is tried.
     pub retry: Retry,
+    /// What our connections call themselves (`CLIENT SETNAME`); `None`: `redis-ops`.
+    pub client_name: Option<String>,
 }
 
 impl Node {
@@ -75,6 +77,7 @@ impl Node {
             timeout: DEFAULT_TIMEOUT,
             silence: DEFAULT_SILENCE,
             retry: Retry::default(),
+            client_name: None,
         }
     }
 
@@ -97,7 +100,7 @@ impl Node {
         Self { name, address, credentials, database: 0, retry, ..self.clone() }
     }
 
-    /// Connects: authenticates, selects the database, calls itself `redis-ops`, asks `CLIENT NO-EVICT` and `NO-TOUCH` (what an old
+    /// Connects: authenticates, selects the database, calls itself by its name, asks `CLIENT NO-EVICT` and `NO-TOUCH` (what an old
     /// server or the ACL refuses of the latter three is left), and waits for a `PING`.
     ///
     /// # Errors

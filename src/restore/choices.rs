@@ -30,6 +30,9 @@ pub enum Ttl {
     Strip,
 }
 
+/// The latest moment at which a field of a hash may expire, in Unix milliseconds (Redis `t_hash.c`, `HFE_MAX_ABS_TIME_MSEC`).
+const LATEST_OF_A_FIELD: i64 = (1 << 46) - 1;
+
 /// What becomes of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
@@ -78,6 +81,14 @@ impl Choices {
             Ttl::Strip => None,
         }
     }
+
+    /// What becomes of the expiry of a field of a hash: no move makes it later than a server takes.
+    pub fn field_expiry(&self, expire_ms: Option<i64>) -> Option<i64> {
+        match self.ttl {
+            Ttl::Shift(_) => self.expiry(expire_ms).map(|at| at.min(LATEST_OF_A_FIELD)),
+            Ttl::Keep | Ttl::Strip => self.expiry(expire_ms),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -98,6 +109,10 @@ mod tests {
         assert_eq!(decide(&choices, 3, "a", Some(1001)), yes(3, Some(1001)));
         choices.ttl = Ttl::Shift(500);
         assert_eq!(decide(&choices, 3, "a", Some(900)), yes(3, Some(1400)));
+        assert_eq!(choices.field_expiry(Some(900)), Some(1400));
+        assert_eq!(choices.field_expiry(Some(LATEST_OF_A_FIELD)), Some(LATEST_OF_A_FIELD));
+        choices.ttl = Ttl::Shift(i64::MAX);
+        assert_eq!((choices.expiry(Some(900)), choices.field_expiry(Some(900))), (Some(i64::MAX), Some((1 << 46) - 1)));
         choices.ttl = Ttl::Strip;
         assert_eq!(decide(&choices, 3, "a", Some(900)), yes(3, None));
         choices.moved = [(3, 0)].into();

@@ -140,6 +140,9 @@ mod tests {
             sent: 9,
             tally: Tally { restored: 7, ..Tally::default() },
             deferred: [(3, 1 << 25)].into(),
+            failed: [(5, 0)].into(),
+            was_empty: true,
+            token: 77,
         };
         journal.write(&position).unwrap();
         assert!(!journal.is_due());

@@ -11,6 +11,7 @@
 //!
 //! With method `replica` the target loads the RDB itself: `load` in place of `run`. Method `file` is a room of its own.
 
+pub mod alone;
 pub mod choices;
 pub mod conflicts;
 pub mod facts;

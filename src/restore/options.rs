@@ -1,5 +1,7 @@
 //! What was asked for.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::restore::choices::Choices;
@@ -7,6 +9,10 @@ use crate::restore::rate::Rate;
 
 /// Connections to the target, unless told otherwise. The target is one thread: two keep it busy, more only share the work.
 pub const CONNECTIONS: usize = 2;
+
+/// How long a temporary key lives without another chunk: longer than any store is away or any connection silent, and short enough that
+/// what is forgotten is gone by the time somebody looks.
+pub const TEMPORARY_TTL: Duration = Duration::from_secs(20 * 60);
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +37,8 @@ pub struct Options {
     pub skip_verify: bool,
     /// Connections to the target.
     pub connections: usize,
+    /// How long a temporary key of typed commands lives without another chunk.
+    pub temporary_ttl: Duration,
 }
 
 impl Default for Options {
@@ -46,6 +54,7 @@ impl Default for Options {
             resume: false,
             skip_verify: false,
             connections: CONNECTIONS,
+            temporary_ttl: TEMPORARY_TTL,
         }
     }
 }

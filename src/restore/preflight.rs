@@ -7,7 +7,7 @@ use redis::{Cmd, Value, cmd};
 
 use crate::connection::{Address, CommandError, Connection, Node, ServerError};
 use crate::introspection::{Mode, ServerFacts};
-use crate::replies::{AclUser, Config, Info, Reply};
+use crate::replies::{AclUser, ClusterNode, Config, Info, Reply};
 use crate::restore::facts::{Counters, TargetFacts};
 
 /// Settings that matter.
@@ -53,10 +53,12 @@ pub async fn ask(
     commands.push(words(&["FUNCTION", "LIST"]));
     commands.push(words(&["CLIENT", "LIST"]));
     commands.push(words(&["PUBSUB", "NUMSUB", SENTINEL_CHANNEL]));
+    commands.push(words(&["CLUSTER", "NODES"]));
+    commands.push(words(&["CLUSTER", "MYID"]));
     commands.push(words(&["CLUSTER", "SLOTS"]));
     let mut answers = connection.pipeline(&commands).await?.into_iter();
     let config: Vec<Answer> = answers.by_ref().take(SETTINGS.len()).collect();
-    let [user, functions, clients, listeners, slots] = std::array::from_fn(|_| answers.next());
+    let [user, functions, clients, listeners, nodes, id, slots] = std::array::from_fn(|_| answers.next());
     let config = config_of(config);
 
     let user = text_of(user);
@@ -86,7 +88,7 @@ pub async fn ask(
         forbidden: rights.0,
         key_patterns: rights.1,
         watched: is_watched(clients, listeners),
-        slots: if cluster { slots.and_then(Result::ok).map(|value| own_slots(&reply(value), &info)) } else { None },
+        slots: if cluster { own_slots(nodes, text_of(id), slots) } else { None },
         counters: counters_of(&info),
         server,
     })
@@ -215,17 +217,22 @@ async fn ask_select(
     Ok(answers.into_iter().next().map(|answer| answer.map(|_| ()).map_err(|error| error.to_string())))
 }
 
-/// Slots that the node itself serves: those whose primary has its port and run id, or all if nobody else serves any.
-fn own_slots(slots: &Reply, info: &Info) -> u64 {
-    let port = info.u64("tcp_port").and_then(|port| i64::try_from(port).ok());
-    let primaries: BTreeSet<String> =
-        slots.items().iter().filter_map(|range| range.items().get(2)?.items().get(2)?.text()).collect();
-    let ranges = slots.items().iter().filter(|range| {
-        let primary = range.items().get(2).map(Reply::items).unwrap_or_default();
-        primaries.len() == 1 || primary.get(1).and_then(Reply::integer) == port
-    });
+/// Slots that the node itself serves, as it says of itself. Nodes are told apart by their ids: in containers all of them mostly have
+/// one and the same port, and which addresses they have depends on whom one asks. `None`: it does not say.
+fn own_slots(nodes: Option<Answer>, id: Option<String>, slots: Option<Answer>) -> Option<u64> {
+    let nodes = text_of(nodes).map(|text| ClusterNode::parse_list(text.as_bytes())).unwrap_or_default();
+    if let Some(own) = nodes.iter().find(|node| node.is("myself")) {
+        return Some(own.slots.iter().map(|(first, last)| u64::from(last.saturating_sub(*first)) + 1).sum());
+    }
+    let (id, slots) = (id?, reply(slots?.ok()?));
     let number = |reply: Option<&Reply>| reply.and_then(Reply::integer).unwrap_or(0);
-    ranges.map(|range| (number(range.items().get(1)) - number(range.items().first()) + 1).max(0).unsigned_abs()).sum()
+    let own = slots.items().iter().filter(|range| {
+        let primary = range.items().get(2).map(Reply::items).unwrap_or_default();
+        primary.get(2).and_then(Reply::text).is_some_and(|other| other == id)
+    });
+    Some(
+        own.map(|range| (number(range.items().get(1)) - number(range.items().first()) + 1).max(0).unsigned_abs()).sum(),
+    )
 }
 
 /// Whether a server is on this host for sure.
@@ -258,5 +265,40 @@ pub(super) fn reply(value: Value) -> Reply {
         Value::Array(items) | Value::Set(items) => Reply::Array(items.into_iter().map(reply).collect()),
         Value::Map(pairs) => Reply::Map(pairs.into_iter().map(|(name, value)| (reply(name), reply(value))).collect()),
         _ => Reply::Nil,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three nodes on one port, as containers have them.
+    fn slots() -> Value {
+        let range = |first, last, ip: &str, id: &str| {
+            let node = vec![Value::BulkString(ip.into()), Value::Int(6379), Value::BulkString(id.into())];
+            Value::Array(vec![Value::Int(first), Value::Int(last), Value::Array(node)])
+        };
+        Value::Array(vec![
+            range(0, 5460, "10.0.0.1", "aa"),
+            range(5461, 10922, "10.0.0.2", "bb"),
+            range(10923, 16383, "10.0.0.3", "cc"),
+        ])
+    }
+
+    #[test]
+    fn a_node_is_known_by_its_id_and_not_by_its_port() {
+        let nodes = "aa 10.0.0.1:6379@16379 myself,master - 0 0 1 connected 0-5460 [93-<-bb]\n\
+                     bb 10.0.0.2:6379@16379 master - 0 0 2 connected 5461-10922\n\
+                     cc 10.0.0.3:6379@16379 master - 0 0 3 connected 10923-16383\n";
+        let text = |text: &str| Some(Ok(Value::BulkString(text.into())));
+        assert_eq!(own_slots(text(nodes), None, None), Some(5461));
+        assert_eq!(own_slots(None, Some("bb".into()), Some(Ok(slots()))), Some(5462));
+        assert_eq!(
+            own_slots(None, Some("dd".into()), Some(Ok(slots()))),
+            Some(0),
+            "a replica, or one that serves none"
+        );
+        assert_eq!(own_slots(None, None, Some(Ok(slots()))), None);
+        assert_eq!(own_slots(None, Some("aa".into()), None), None);
     }
 }

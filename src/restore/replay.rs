@@ -6,6 +6,7 @@
 pub mod assemble;
 pub mod batch;
 pub mod budget;
+pub mod calls;
 pub mod lane;
 pub mod ledger;
 pub mod outbox;
@@ -28,6 +29,7 @@ use crate::restore::rate::{Pace, Rate};
 use crate::restore::tally::Tally;
 use assemble::{Assembler, Existing};
 use budget::Budget;
+use calls::Calls;
 use ledger::{Ledger, Stop, Unanswered};
 use outbox::Outbox;
 
@@ -37,6 +39,14 @@ const BATCH: usize = 256 * 1024;
 const ON_THE_WAY: usize = 4 * 1024 * 1024;
 /// Batches that may wait for one connection.
 const QUEUE: usize = 4;
+/// Keys that the journal says may have been sent, beyond those that were: so it need not be written for each.
+const RESERVED: u64 = 1 << 20;
+/// No key of an RDB takes fewer bytes: its type, the length of its name, and a value.
+const SHORTEST_KEY: u64 = 3;
+/// So many times is a key written from its start again whose temporary key was gone.
+const TRIES: u32 = 5;
+/// How often the reading side looks whether everything is answered.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// What a replay needs beside the connections.
 #[derive(Debug)]
@@ -104,6 +114,10 @@ pub struct Replayed {
     pub journal: Option<Journal>,
     /// How far it got.
     pub position: Position,
+    /// Every key that failed can be tried again.
+    pub failed_are_known: bool,
+    /// Commands that were sent.
+    pub calls: Calls,
 }
 
 impl Replayed {
@@ -128,7 +142,14 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let keeps_names = job.created.is_some();
-    let ledger = Arc::new(Ledger::new(job.before.tally.clone(), job.before.prefix, job.created));
+    let (was_empty, token) = (job.before.was_empty, job.before.token);
+    let mut tally = job.before.tally.clone();
+    // They are tried again, and counted again.
+    tally.failed = tally.failed.saturating_sub(job.before.failed.len() as u64);
+    if tally.failed == 0 {
+        tally.failures.clear();
+    }
+    let ledger = Arc::new(Ledger::new(tally, job.before.prefix, job.created));
     let budget = Arc::new(Budget::new(ON_THE_WAY));
     let (used_in, used_out) = crossbeam_channel::bounded(2 * QUEUE * streams.len().max(1));
     let shared = lane::Shared {
@@ -154,6 +175,7 @@ where
         assembler: Assembler::new(job.plan, outbox),
         ledger: ledger.clone(),
         journal: job.journal,
+        reserved: 0,
         before: job.before,
         cancel: job.cancel.clone(),
         progress,
@@ -169,8 +191,19 @@ where
         ledger.stop(Stop::Lost(format!("the reading thread ended: {error}")));
         Read::default()
     });
-    let position =
-        Position { prefix: closed.prefix, sent: read.sent, tally: ledger.prefix().1, deferred: read.deferred };
+    let failed_are_known = closed.failed.is_some();
+    let deferred = read.deferred;
+    let failed = closed.failed.unwrap_or_default();
+    let failed = failed.into_iter().filter(|number| *number < closed.prefix && !deferred.contains_key(number));
+    let position = Position {
+        prefix: closed.prefix,
+        sent: read.sent,
+        tally: read.frozen.unwrap_or_else(|| ledger.prefix().1),
+        failed: failed.map(|number| (number, read.lengths.get(&number).copied().unwrap_or(0))).collect(),
+        deferred,
+        was_empty,
+        token,
+    };
     if let Some(journal) = read.journal.as_mut()
         && let Err(error) = journal.write(&position)
     {
@@ -185,6 +218,12 @@ where
         created: closed.created,
         journal: read.journal,
         position,
+        failed_are_known,
+        calls: {
+            let mut calls = closed.calls;
+            calls.add(&read.calls);
+            calls
+        },
     }
 }
 
@@ -193,6 +232,8 @@ struct Reading {
     assembler: Assembler,
     ledger: Arc<Ledger>,
     journal: Option<Journal>,
+    /// The journal says that keys up to this number may have been sent.
+    reserved: u64,
     before: Position,
     cancel: CancellationToken,
     progress: Arc<dyn Progress>,
@@ -206,41 +247,81 @@ struct Read {
     /// Keys with this number or a higher one were not sent.
     sent: u64,
     deferred: BTreeMap<u64, u64>,
+    /// Lengths of values that were too long to be collected.
+    lengths: BTreeMap<u64, u64>,
+    calls: Calls,
+    /// What is known without a pass that was broken off.
+    frozen: Option<Tally>,
     to_the_end: bool,
     /// Values that would have needed a second look at a backup that can be read once.
     only_once: u64,
 }
 
 impl Reading {
-    fn read(mut self, raw: Raw, reopen: Option<Reopen>) -> Read {
-        let mut deferred = self.before.deferred.clone();
-        let mut bad = self.pass(raw, &deferred).err();
-        let sent = self.assembler.keys_read().max(self.before.sent);
-        deferred.extend(self.assembler.deferred().iter().map(|(ordinal, length)| (*ordinal, *length)));
-        let mut to_the_end = bad.is_none() && !self.is_stopped();
-        let mut only_once = 0;
-        if to_the_end && !deferred.is_empty() {
-            match reopen.map(|mut open| open()) {
+    fn read(mut self, raw: Raw, mut reopen: Option<Reopen>) -> Read {
+        let mut pending = self.before.deferred.clone();
+        pending.extend(&self.before.failed);
+        let mut lengths = pending.clone();
+        let mut bad = self.pass(raw, &pending).err();
+        // The one that was being read may have been sent in part.
+        let sent = (self.assembler.keys_read() + 1).max(self.before.sent);
+        let (mut only_once, mut tries, mut to_the_end) = (0, 0, false);
+        // What is known when another pass begins: if that is broken off, whoever goes on begins it again, and counts it again.
+        let mut frozen = None;
+        let mut whole = !self.is_stopped();
+        pending.extend(self.assembler.deferred());
+        while bad.is_none() {
+            lengths.extend(&pending);
+            // Half a command must not be sent.
+            let batches = if whole { self.assembler.finish() } else { self.assembler.batches() };
+            self.wait_for_answers(batches);
+            let gone = self.ledger.take_gone();
+            let again = gone.iter().map(|gone| (gone.ordinal, length_of(&lengths, gone.ordinal)));
+            if !whole || self.is_stopped() {
+                // What is gone is not there, and so it was not reached.
+                pending.extend(again);
+                to_the_end = whole && pending.is_empty();
+                break;
+            }
+            frozen = None;
+            if !gone.is_empty() && (tries == TRIES || reopen.is_none()) {
+                self.ledger.give_up(&gone, GONE);
+            } else {
+                tries += u32::from(!gone.is_empty());
+                pending.extend(again);
+            }
+            if pending.is_empty() {
+                to_the_end = true;
+                break;
+            }
+            match reopen.as_mut().map(|open| open()) {
                 Some(Ok(raw)) => {
-                    self.assembler.again(deferred.clone());
-                    bad = self.pass(raw, &deferred).err();
-                    to_the_end = bad.is_none() && !self.is_stopped();
+                    frozen = Some(self.ledger.prefix().1);
+                    self.write_journal(&pending);
+                    self.assembler.again(pending.clone());
+                    bad = self.pass(raw, &pending).err();
+                    whole = !self.is_stopped();
+                    if whole {
+                        pending = self.assembler.deferred().clone();
+                    }
                 }
                 Some(Err(error)) => bad = Some(error.into()),
                 // A pipe cannot be read twice.
                 None => {
-                    to_the_end = false;
-                    only_once = deferred.len() as u64;
+                    only_once = pending.len() as u64;
+                    break;
                 }
             }
         }
-        if bad.is_none() && !self.is_stopped() {
-            self.assembler.finish();
+        let calls = self.assembler.calls().clone();
+        Read { bad, journal: self.journal, sent, deferred: pending, lengths, calls, frozen, to_the_end, only_once }
+    }
+
+    /// Waits until every batch is answered to its end, or nothing more will come.
+    fn wait_for_answers(&self, batches: u64) {
+        while !self.ledger.has_answered(batches) && !self.ledger.is_stopped() && !self.assembler.is_closed() {
+            std::thread::sleep(LOOK);
         }
-        if to_the_end {
-            deferred.clear();
-        }
-        Read { bad, journal: self.journal, sent, deferred, to_the_end, only_once }
     }
 
     /// Reads the backup from its start to its end, or until there is no point in going on.
@@ -249,6 +330,15 @@ impl Reading {
         let mut trailing = 0;
         while let Some(chunk) = raw.next() {
             let chunk = chunk?;
+            // The journal says it before it is so: what a run that dies has sent is known to the next one.
+            let ahead = self.assembler.keys_read() + chunk.len() as u64 / SHORTEST_KEY + 2;
+            if ahead > self.reserved {
+                self.reserved = (ahead + RESERVED).max(self.before.sent);
+                self.write_journal(deferred);
+                if self.is_stopped() {
+                    return Ok(());
+                }
+            }
             scanner.push(&chunk, &mut self.assembler)?;
             trailing += scanner.trailing_in_last_push() as u64;
             self.progress.advance(chunk.len() as u64);
@@ -272,13 +362,39 @@ impl Reading {
 
     /// Writes down how far everything is answered, from time to time.
     fn checkpoint(&mut self, before: &BTreeMap<u64, u64>) {
-        let Some(journal) = self.journal.as_mut().filter(|journal| journal.is_due()) else { return };
+        // What another pass has done is not told apart from what it has not.
+        if self.journal.as_ref().is_some_and(Journal::is_due) && !self.assembler.is_another_pass() {
+            self.write_journal(before);
+        }
+    }
+
+    fn write_journal(&mut self, before: &BTreeMap<u64, u64>) {
+        let Some(journal) = self.journal.as_mut() else { return };
         let (prefix, tally) = self.ledger.prefix();
         let mut deferred = before.clone();
-        deferred.extend(self.assembler.deferred().iter().map(|(ordinal, length)| (*ordinal, *length)));
-        let sent = self.assembler.keys_read().max(self.before.sent) + 1;
-        if let Err(error) = journal.write(&Position { prefix, sent, tally, deferred }) {
+        deferred.extend(self.assembler.deferred());
+        deferred.extend(self.ledger.gone_so_far().into_iter().map(|number| (number, 0)));
+        let failed = self.ledger.all_failed().unwrap_or_default().into_iter();
+        let failed =
+            failed.filter(|number| *number < prefix && !deferred.contains_key(number)).map(|number| (number, 0));
+        let position = Position {
+            prefix,
+            sent: self.reserved,
+            tally,
+            failed: failed.collect(),
+            deferred,
+            was_empty: self.before.was_empty,
+            token: self.before.token,
+        };
+        if let Err(error) = journal.write(&position) {
             self.ledger.stop(Stop::Journal(error.to_string()));
         }
     }
+}
+
+/// Why a key failed whose temporary key did not last.
+const GONE: &str = "its temporary key was gone before it was complete, again and again: it expired or was evicted while the value was written";
+
+fn length_of(lengths: &BTreeMap<u64, u64>, number: u64) -> u64 {
+    lengths.get(&number).copied().unwrap_or(0)
 }

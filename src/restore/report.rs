@@ -2,12 +2,16 @@
 
 use serde::Serialize;
 
+use crate::connection::Node;
+use crate::replies::Info;
 use crate::restore::facts::Counters;
 use crate::restore::options::Method;
+use crate::restore::preflight;
 use crate::restore::replay::BadBackup;
+use crate::restore::replay::calls::Calls;
 use crate::restore::replay::ledger::Stop;
 use crate::restore::replica::ReplicaError;
-use crate::restore::take_back::TakenBack;
+use crate::restore::take_back::{self, TakenBack};
 use crate::restore::tally::Tally;
 use crate::status::Status;
 
@@ -51,12 +55,25 @@ pub struct Report {
     pub others_wrote: Option<bool>,
     /// `--resume` can go on.
     pub resumable: bool,
+    /// The target held nothing before the restore began, in whichever run.
+    pub was_empty: bool,
+    /// From when on writes of others can be told; `None`: they cannot.
+    pub since: Option<Since>,
     /// Restored keys of which the plan had said that a part is lost.
     pub lost_in_part: u64,
     /// How the target was fed, with method `replica`.
     pub fed: Option<FedJson>,
     /// The method that was to be used, and could not.
     pub barred: Option<Barred>,
+}
+
+/// What the target had counted when the restore began, and what was called for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Since {
+    /// Its INFO.
+    pub info: Info,
+    /// Our own commands.
+    pub calls: Calls,
 }
 
 /// A method that turned out to be barred, with the target as it was.
@@ -115,6 +132,8 @@ pub struct ResultJson<'a> {
     skipped_by_choice: u64,
     expired: u64,
     failed: u64,
+    leftovers: u64,
+    held: Option<u64>,
     unknown: u64,
     not_reached: Option<u64>,
     lost: &'a [crate::restore::tally::FailedKey],
@@ -171,6 +190,8 @@ impl Report {
             restarted: false,
             others_wrote: None,
             resumable: false,
+            was_empty: false,
+            since: None,
             lost_in_part: 0,
             fed: None,
             barred: None,
@@ -202,6 +223,22 @@ impl Report {
     pub fn after(&mut self, counters: Counters, run_id: Option<&str>, run_id_before: &str) {
         self.after = Some(counters);
         self.restarted = run_id.is_some_and(|now| now != run_id_before);
+    }
+
+    /// Looks once more whether somebody else has written: what they have changed since the first look is no fault of the restore.
+    pub async fn look_for_others(&mut self, node: &Node) {
+        let Some(since) = &self.since else { return };
+        let Ok(mut connection) = node.connect().await else { return };
+        let Ok((_, info)) = preflight::counters(&mut connection).await else { return };
+        if let Ok(others) = take_back::others_wrote(&mut connection, &since.info, &info, &since.calls).await {
+            self.others_wrote = Some(others || self.others_wrote == Some(true));
+        }
+    }
+
+    /// Keys of the backup that the target holds, as it counts them; `None` where it holds others as well.
+    pub fn held(&self) -> Option<u64> {
+        let now = self.after?.keys;
+        (self.was_empty && self.others_wrote == Some(false)).then_some(now)
     }
 
     /// The answer.
@@ -240,6 +277,8 @@ impl Report {
             skipped_by_choice: tally.skipped_by_choice,
             expired: tally.expired,
             failed: tally.failed,
+            leftovers: tally.leftovers,
+            held: self.held(),
             unknown: tally.unknown,
             not_reached: self.not_reached(),
             lost: &tally.lost_keys,

@@ -16,9 +16,10 @@ use crate::restore::journal::{Identity, Journal, Position};
 use crate::restore::options::{Method, OnConflict, Options};
 use crate::restore::preflight;
 use crate::restore::replay::assemble::{Existing, Plan as KeyPlan};
+use crate::restore::replay::calls::Calls;
 use crate::restore::replay::ledger::{Stop, Unanswered};
 use crate::restore::replay::{self, Job, Reopen, Replayed};
-use crate::restore::report::{Ended, Report};
+use crate::restore::report::{Ended, Report, Since};
 use crate::restore::take_back;
 use crate::restore::target_format::TargetFormat;
 
@@ -112,7 +113,15 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
         (None, true) => return Err(RunError::NothingToResume),
         (_, false) => Position::default(),
     };
-    let was_empty = target.keys() == 0 || options.replace_all;
+    let was_empty = match options.resume {
+        true => position.was_empty,
+        false => target.keys() == 0 || options.replace_all,
+    };
+    let token = match position.token {
+        0 => getrandom::u64().unwrap_or(1).max(1),
+        token => token,
+    };
+    let position = Position { was_empty, token, ..position };
     // Only where a bad backup may be found out too late, and where all that is there is ours.
     let created = match &journal {
         Some(journal) if !verified && was_empty && !options.resume => {
@@ -147,6 +156,8 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
             clock: now_ms,
             done: position.prefix,
             sent: position.sent,
+            token,
+            temporary_ttl: options.temporary_ttl,
         },
         rate: options.rate,
         silence: node.timeout.max(SILENCE),
@@ -159,6 +170,8 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     let seconds = begun.elapsed().as_secs_f64();
 
     let mut report = Report::new(method, in_backup, before, Ended::Complete);
+    report.was_empty = was_empty;
+    report.since = Some(Since { info: info.clone(), calls: done.calls.clone() });
     (report.tally, report.seconds) = (std::mem::take(&mut done.tally), seconds);
     aftermath(&node, &target, &info, was_empty, done, &mut report).await;
     report.resumable &= again;
@@ -201,10 +214,12 @@ async fn aftermath(
     done: Replayed,
     report: &mut Report,
 ) {
-    let Replayed { bad, stop, interrupted, unanswered, created, journal, .. } = done;
+    let Replayed { bad, stop, interrupted, unanswered, created, journal, position, failed_are_known, calls, .. } = done;
     let complete = bad.is_none() && stop.is_none() && !interrupted && unanswered.is_empty();
     if let Ok(mut connection) = node.connect().await {
-        let asked = settle(&mut connection, target, info, was_empty, bad.is_some(), unanswered, created, report).await;
+        let asked =
+            settle(&mut connection, target, (info, &calls), was_empty, bad.is_some(), unanswered, created, report)
+                .await;
         if let Err(error) = asked {
             tracing::warn!("after the restore: {error}");
         }
@@ -220,8 +235,10 @@ async fn aftermath(
     if complete && report.in_backup.is_none() {
         report.in_backup = Some(report.tally.accounted());
     }
+    // Keys that failed can be tried again, once what the target has against them is gone.
+    let left_to_do = !complete || failed_are_known && !position.failed.is_empty();
     report.resumable =
-        journal.is_some() && !complete && !report.restarted && !matches!(report.ended, Ended::BadBackup(_));
+        journal.is_some() && left_to_do && !report.restarted && !matches!(report.ended, Ended::BadBackup(_));
     if let Some(journal) = journal.filter(|_| !report.resumable) {
         journal.remove();
     }
@@ -231,7 +248,7 @@ async fn aftermath(
 async fn settle(
     connection: &mut Connection,
     target: &TargetFacts,
-    info: &Info,
+    (info, calls): (&Info, &Calls),
     was_empty: bool,
     bad: bool,
     unanswered: Vec<Unanswered>,
@@ -252,7 +269,7 @@ async fn settle(
     } else {
         look_for(connection, unanswered, report).await?;
     }
-    let others = take_back::others_wrote(connection, info, &info_after).await?;
+    let others = take_back::others_wrote(connection, info, &info_after, calls).await?;
     report.others_wrote = Some(others);
     if bad && let Some(mut created) = created {
         report.taken_back = Some(take_back::run(connection, &mut created, others).await?);

@@ -86,6 +86,8 @@ pub struct Surveyor<'a> {
     named_in: Option<u64>,
     longest: u64,
     wanted: bool,
+    /// The hash that is being read may have no field that lives; `true`: it has one.
+    living: Option<bool>,
     by_type: BTreeMap<KeyType, u64>,
     /// Bytes of the string that is being read, unpacked; only where commands write it.
     unpacked: Option<u64>,
@@ -116,6 +118,7 @@ impl<'a> Surveyor<'a> {
             named_in: None,
             longest: 0,
             wanted: false,
+            living: None,
             by_type: BTreeMap::new(),
             unpacked: None,
             keys_seen: None,
@@ -238,12 +241,14 @@ impl Visit for Surveyor<'_> {
         self.key_type = KeyType::of_encoding(entry.value_type);
         (self.named_in, self.unpacked, self.stream) = (None, None, None);
         self.wanted = false;
+        self.living = None;
         match self.choices.decide(entry.database, entry.key, self.key_type, entry.expire_ms, self.now_ms) {
             Wanted::No => survey.left_out += 1,
             Wanted::Expired => survey.expired += 1,
             Wanted::Yes { database, .. } => {
                 survey.wanted += 1;
                 self.wanted = true;
+                self.living = matches!(entry.value_type.0, 22..=25).then_some(false);
                 self.note_route(entry, database);
                 let is_whole_or_lost = matches!(self.in_parts, Route::Impossible(_));
                 if entry.value_type == ValueType::STRING || self.stream.is_some() || is_whole_or_lost {
@@ -257,7 +262,8 @@ impl Visit for Surveyor<'_> {
                 }
             }
         }
-        let looked_into = self.unpacked.is_some() || self.stream.is_some() || self.members.listens();
+        let looked_into =
+            self.unpacked.is_some() || self.living.is_some() || self.stream.is_some() || self.members.listens();
         Interest { raw: false, pieces: matches!(self.key_type, KeyType::Module(_)) || looked_into }
     }
 
@@ -268,6 +274,9 @@ impl Visit for Surveyor<'_> {
                 self.unpacked = self.unpacked.map(|length| length + bytes.len() as u64);
             }
             piece => {
+                if let (Some(living), Piece::HashField { expire_ms, .. }) = (&mut self.living, &piece) {
+                    *living |= self.choices.field_expiry(*expire_ms).is_none_or(|at| at > self.now_ms);
+                }
                 if let Some(stream) = &mut self.stream {
                     stream.piece(piece);
                 }
@@ -283,6 +292,11 @@ impl Visit for Surveyor<'_> {
         self.survey.dangers.members_unchecked += unchecked;
         if !self.wanted {
             return;
+        }
+        // A target keeps no hash of which every field has expired.
+        if self.living == Some(false) {
+            self.survey.wanted -= 1;
+            self.survey.expired += 1;
         }
         let named_in = self.named_in.take();
         if let Some(database) = named_in {

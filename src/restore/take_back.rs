@@ -11,37 +11,11 @@ use redis::{Cmd, Value, cmd};
 use crate::connection::{CommandError, CommandFault, Connection};
 use crate::replies::Info;
 use crate::restore::journal::{Created, CreatedKey, FUNCTIONS};
+use crate::restore::replay::calls::Calls;
 use crate::restore::tally::{FailedKey, NAMES_KEPT};
 
 /// Keys that are removed in one go.
 const AT_ONCE: usize = 1000;
-/// What a restore itself calls.
-const OURS: &[&str] = &[
-    "restore",
-    "select",
-    "function|load",
-    "function",
-    "set",
-    "append",
-    "rpush",
-    "sadd",
-    "zadd",
-    "hset",
-    "hpexpireat",
-    "xadd",
-    "xgroup|create",
-    "xgroup|createconsumer",
-    "xgroup|destroy",
-    "xgroup",
-    "xclaim",
-    "xdel",
-    "xsetid",
-    "pexpireat",
-    "rename",
-    "renamenx",
-    "unlink",
-];
-
 /// What became of the keys that were created, and of function libraries.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct TakenBack {
@@ -57,24 +31,18 @@ pub struct TakenBack {
     pub left_keys: Vec<FailedKey>,
 }
 
-/// Whether somebody else has written between two looks at INFO: other commands that write were called, or ours more often
-/// than we called them.
+/// Whether somebody else has written between two looks at INFO: commands that write were called more often than we called them.
 ///
 /// # Errors
 /// The connection broke.
-pub async fn others_wrote(connection: &mut Connection, before: &Info, after: &Info) -> Result<bool, CommandError> {
-    let calls_before = before.command_stats();
-    let after = after.command_stats();
-    if after.is_empty() {
-        // Hidden or never counted: could not tell.
-        return Ok(true);
-    }
-    let grown: Vec<&str> = after
-        .iter()
-        .filter(|(name, stats)| stats.calls > calls_before.get(*name).map_or(0, |stats| stats.calls))
-        .map(|(name, _)| *name)
-        .filter(|name| !OURS.contains(name))
-        .collect();
+pub async fn others_wrote(
+    connection: &mut Connection,
+    before: &Info,
+    after: &Info,
+    ours: &Calls,
+) -> Result<bool, CommandError> {
+    // Hidden or never counted: could not tell.
+    let Some(grown) = ours.beyond(before, after) else { return Ok(true) };
     let commands: Vec<Cmd> = grown
         .iter()
         .map(|name| {

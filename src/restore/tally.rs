@@ -24,6 +24,9 @@ pub struct Tally {
     pub lost: u64,
     /// Sent, but the connection broke before the answer came.
     pub unknown: u64,
+    /// Temporary keys of an interrupted run that were found and removed.
+    #[serde(default)]
+    pub leftovers: u64,
     /// Function libraries.
     pub functions: Functions,
     /// Restored keys by number of the target's database.
@@ -113,6 +116,7 @@ impl Tally {
         self.failed += other.failed;
         self.lost += other.lost;
         self.unknown += other.unknown;
+        self.leftovers += other.leftovers;
         self.functions.restored += other.functions.restored;
         self.functions.skipped += other.functions.skipped;
         self.functions.failed += other.functions.failed;

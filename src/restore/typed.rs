@@ -3,6 +3,12 @@
 //! A value is written in chunks under a temporary key, which gets the real name once every step was answered well; so
 //! nobody ever sees half a value, and a list is never added to twice. A value that fits one command goes straight to its
 //! name where nobody else can have it.
+//!
+//! A temporary key has a TTL from its first command on, so that nothing stays of one that is forgotten. Each chunk is a transaction
+//! that finds the key there, adds to it, counts it and renews the TTL; the last one counts it, gives it the expiry that it is to have,
+//! and renames it. One that is gone meanwhile (expired while the source was stalled, evicted) is seen by the next of them, and written
+//! from its start again. Its name is the token of the restore, which the journal keeps, and the number of the key: a run that goes
+//! on removes what the interrupted one has left.
 
 mod stream;
 mod words;
@@ -10,7 +16,7 @@ mod words;
 use crate::census::KeyType;
 use crate::rdb::visit::{Entry, Piece};
 use crate::restore::choices::Choices;
-use crate::restore::replay::batch::{Expected, What};
+use crate::restore::replay::batch::{Card, Chunk, Expected, Grow, What, put_command};
 use crate::restore::replay::outbox::Outbox;
 use crate::restore::target_format::TargetFormat;
 pub use stream::KEPT_OF_A_STREAM;
@@ -21,6 +27,8 @@ use words::Words;
 const BYTES_PER_COMMAND: usize = 256 * 1024;
 /// … or elements.
 const ELEMENTS_PER_COMMAND: i64 = 1024;
+/// After so many commands that are no chunks the TTL is renewed all the same.
+const STEPS_PER_RENEWAL: u64 = 1024;
 
 /// Makes typed commands of the pieces of a value.
 #[derive(Debug)]
@@ -38,11 +46,13 @@ pub struct Typed {
     choices: Choices,
     now_ms: i64,
     expired_fields: u64,
+    /// Some of its fields have an expiry: they may go while it is written.
+    fields_expire: bool,
     stream: Stream,
 }
 
 /// The key that is being made.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::restore) struct Target {
     key: Vec<u8>,
     temporary: Vec<u8>,
@@ -51,9 +61,15 @@ pub(in crate::restore) struct Target {
     replace: bool,
     /// Straight to its name.
     direct: bool,
-    /// Number of temporary keys made so far.
-    made: u64,
+    /// What counts its elements.
+    card: Card,
+    /// No chunk of it was sent yet.
+    first: bool,
+    /// Commands since the TTL was renewed.
+    steps: u64,
     token: u64,
+    /// Milliseconds that the temporary key lives without another chunk.
+    ttl_ms: u64,
 }
 
 impl Target {
@@ -62,22 +78,70 @@ impl Target {
         if self.direct { &self.key } else { &self.temporary }
     }
 
-    /// Sends a command and says what its reply has to be.
-    fn send(&self, outbox: &mut Outbox, words: &Words, expected: Expected) {
+    /// Sends a command that is no chunk, and says what its reply has to be.
+    fn send(&mut self, outbox: &mut Outbox, words: &Words, expected: Expected) {
         outbox.select(self.database);
-        words.put(&mut outbox.batch.bytes);
+        put(outbox, words);
         outbox.push(What::Step(expected), self.database, 0, 0, &[]);
+        outbox.may_split();
+        self.steps += 1;
+        if !self.direct && self.steps >= STEPS_PER_RENEWAL {
+            self.chunk(outbox, &[], Grow::Unknown);
+        }
+    }
+
+    /// Sends commands that add to the temporary key, as one transaction.
+    fn chunk(&mut self, outbox: &mut Outbox, commands: &[Words], grow: Grow) {
+        let ttl = self.ttl_ms.to_string();
+        let begin: &[u8] = if self.first { b"UNLINK" } else { b"EXISTS" };
+        let queued = |outbox: &mut Outbox, words: &[&[u8]]| {
+            outbox.calls.note_words(words[0], None);
+            put_command(&mut outbox.batch.bytes, words);
+            outbox.push(What::Queued, self.database, 0, 0, &[]);
+        };
+        outbox.select(self.database);
+        queued(outbox, &[b"MULTI"]);
+        queued(outbox, &[begin, &self.temporary]);
+        for words in commands {
+            put(outbox, words);
+            outbox.push(What::Queued, self.database, 0, 0, &[]);
+        }
+        queued(outbox, &[self.card.name(), &self.temporary]);
+        queued(outbox, &[b"PEXPIRE", &self.temporary, ttl.as_bytes()]);
+        put_command(&mut outbox.batch.bytes, &[b"EXEC"]);
+        outbox.push(What::Chunk(Chunk { first: self.first, grow }), self.database, 0, 0, &[]);
+        (self.first, self.steps) = (false, 0);
+        // Not before: what others send over the same connection must not come into the transaction.
         outbox.may_split();
     }
 
     /// A name nobody has, in the same slot of a cluster where that is possible.
-    fn make_temporary(&mut self) {
-        self.made += 1;
+    fn make_temporary(&mut self, ordinal: u64) {
         self.temporary.clear();
         let tag = hash_tag(&self.key);
         self.temporary.push(b'{');
         self.temporary.extend_from_slice(tag);
-        self.temporary.extend_from_slice(format!("}}redis-ops:{:016x}:{}", self.token, self.made).as_bytes());
+        self.temporary.extend_from_slice(format!("}}redis-ops:{:016x}:{ordinal}", self.token).as_bytes());
+    }
+}
+
+/// Adds a command to the batch, and to what we have called.
+fn put(outbox: &mut Outbox, words: &Words) {
+    let mut first = words.iter();
+    if let Some(name) = first.next() {
+        outbox.calls.note_words(name, first.next());
+    }
+    words.put(&mut outbox.batch.bytes);
+}
+
+fn card_of(kind: KeyType) -> Card {
+    match kind {
+        KeyType::List => Card::Llen,
+        KeyType::Set => Card::Scard,
+        KeyType::Zset => Card::Zcard,
+        KeyType::Hash => Card::Hlen,
+        KeyType::Stream => Card::Xlen,
+        _ => Card::Strlen,
     }
 }
 
@@ -91,11 +155,24 @@ fn hash_tag(key: &[u8]) -> &[u8] {
 }
 
 impl Typed {
-    /// For a target. `token` makes the names of temporary keys its own.
-    pub fn new(format: TargetFormat, choices: Choices, token: u64) -> Self {
+    /// For a target. `token` makes the names of temporary keys its own, `ttl_ms` is how long they live without another chunk.
+    pub fn new(format: TargetFormat, choices: Choices, token: u64, ttl_ms: u64) -> Self {
+        let target = Target {
+            key: Vec::new(),
+            temporary: Vec::new(),
+            database: 0,
+            expire_ms: 0,
+            replace: false,
+            direct: false,
+            card: Card::Strlen,
+            first: true,
+            steps: 0,
+            token,
+            ttl_ms,
+        };
         Self {
             format,
-            target: Target { token, ..Target::default() },
+            target,
             kind: KeyType::String,
             words: Words::default(),
             elements: 0,
@@ -104,13 +181,16 @@ impl Typed {
             choices,
             now_ms: 0,
             expired_fields: 0,
+            fields_expire: false,
             stream: Stream::default(),
         }
     }
 
-    /// A key begins. `direct`: nobody else has it.
+    /// A key begins, of this number in the backup. `direct`: nobody else has it.
+    #[expect(clippy::too_many_arguments, reason = "one call, and all of it is needed there")]
     pub fn begin(
         &mut self,
+        ordinal: u64,
         entry: &Entry<'_>,
         database: u64,
         expire_ms: Option<i64>,
@@ -121,13 +201,16 @@ impl Typed {
         self.kind = KeyType::of_encoding(entry.value_type);
         self.target.key.clear();
         self.target.key.extend_from_slice(entry.key);
-        self.target.make_temporary();
+        // Who goes on with an interrupted run finds what it has left under the same name.
+        self.target.make_temporary(ordinal);
+        (self.target.card, self.target.first, self.target.steps) = (card_of(self.kind), true, 0);
         self.target.database = database;
         self.target.expire_ms = expire_ms.unwrap_or(0);
         self.target.replace = replace;
         // A stream is many commands.
         self.target.direct = direct && self.kind != KeyType::Stream;
         (self.elements, self.total, self.expired_fields, self.now_ms) = (0, 0, 0, now_ms);
+        self.fields_expire = false;
         self.words.clear();
         self.field_expiries.clear();
         self.stream.begin();
@@ -149,7 +232,7 @@ impl Typed {
                 self.element(outbox, &[score, member]);
             }
             Piece::HashField { field, value, expire_ms } => {
-                let expire_ms = self.choices.expiry(expire_ms);
+                let expire_ms = self.choices.field_expiry(expire_ms);
                 if expire_ms.is_some_and(|at| at <= self.now_ms) {
                     self.expired_fields += 1;
                     return;
@@ -158,13 +241,14 @@ impl Typed {
                 if let Some(at) = expire_ms
                     && self.format.field_expiry
                 {
+                    self.fields_expire = true;
                     let mut digits = [0; 20];
                     let at = crate::restore::replay::batch::decimal(u64::try_from(at).unwrap_or(0), &mut digits);
                     self.field_expiries.add(at);
                     self.field_expiries.add(field);
                 }
             }
-            piece => self.stream.piece(outbox, &self.target, self.format, piece),
+            piece => self.stream.piece(outbox, &mut self.target, piece),
         }
     }
 
@@ -202,13 +286,12 @@ impl Typed {
         head.add(name);
         head.add(self.target.name());
         head.append(&self.words);
-        let mut expected = Expected::Anything;
+        if self.kind == KeyType::String && self.words.is_empty() {
+            head.add(b"");
+        }
         if self.target.direct {
-            expected = Expected::Number(elements);
+            let mut expected = Expected::Number(elements);
             if self.kind == KeyType::String {
-                if self.words.is_empty() {
-                    head.add(b"");
-                }
                 head.add(b"NX");
                 if self.target.expire_ms != 0 && self.sets_expiry() {
                     head.add(b"PXAT");
@@ -216,10 +299,15 @@ impl Typed {
                 }
                 expected = Expected::Ok;
             }
-        } else if self.kind == KeyType::String && self.words.is_empty() {
-            head.add(b"");
+            self.target.send(outbox, &head, expected);
+        } else {
+            let grow = match self.kind {
+                KeyType::Hash if self.fields_expire => Grow::Unknown,
+                KeyType::Set | KeyType::Zset | KeyType::Hash => Grow::ByReply,
+                _ => Grow::By(elements),
+            };
+            self.target.chunk(outbox, &[head], grow);
         }
-        self.target.send(outbox, &head, expected);
         self.words.clear();
         self.elements = 0;
         self.send_field_expiries(outbox);
@@ -245,7 +333,7 @@ impl Typed {
     /// The value is complete.
     pub fn end(&mut self, outbox: &mut Outbox) {
         if self.kind == KeyType::Stream {
-            self.stream.end(outbox, &self.target, self.format);
+            self.stream.end(outbox, &mut self.target, self.format);
         } else if self.elements > 0 || self.kind == KeyType::String && self.total == 0 {
             self.send(outbox);
         } else if self.total == 0 {
@@ -253,22 +341,23 @@ impl Typed {
             outbox.batch.tally.expired += 1;
             return;
         }
-        let target = &self.target;
-        let (database, expire_ms) = (target.database, target.expire_ms);
-        let with_value = target.direct && self.kind == KeyType::String && self.sets_expiry();
+        let (database, expire_ms) = (self.target.database, self.target.expire_ms);
+        if !self.target.direct {
+            let exact = !(self.kind == KeyType::Hash && self.fields_expire);
+            let Target { key, temporary, replace, card, .. } = &self.target;
+            let (what, names) = (What::Rename { replace: *replace, card: *card, exact }, [&key[..], &temporary[..]]);
+            outbox.push(what, database, expire_ms, 0, &names);
+            return;
+        }
+        let with_value = self.kind == KeyType::String && self.sets_expiry();
         if expire_ms != 0 && !with_value {
             let mut command = Words::default();
-            for word in [b"PEXPIREAT", target.name(), expire_ms.to_string().as_bytes()] {
+            for word in [b"PEXPIREAT", self.target.name(), expire_ms.to_string().as_bytes()] {
                 command.add(word);
             }
-            target.send(outbox, &command, Expected::Anything);
+            self.target.send(outbox, &command, Expected::Anything);
         }
-        let names: [&[u8]; 2] = [&target.key, &target.temporary];
-        if target.direct {
-            outbox.push(What::StepsEnd, database, expire_ms, 0, &names[..1]);
-        } else {
-            outbox.push(What::Rename { replace: target.replace }, database, expire_ms, 0, &names);
-        }
+        outbox.push(What::StepsEnd, database, expire_ms, 0, &[&self.target.key]);
     }
 }
 

@@ -61,7 +61,7 @@ impl Announced {
 ///
 /// # Errors
 /// If the target or the backup cannot be read: then the restore is done, and not proven.
-pub async fn prove(work: &Work<'_>, report: &Report) -> Result<Proof> {
+pub async fn prove(work: &Work<'_>, report: &mut Report) -> Result<Proof> {
     let Work { source, instance, options, target: before, context, .. } = work;
     if !source.can_be_read_again() {
         return Ok(Proof::none("standard input cannot be read again", context));
@@ -74,7 +74,7 @@ pub async fn prove(work: &Work<'_>, report: &Report) -> Result<Proof> {
         Source::File(path) => AtRest::File(path),
         Source::Pipe { .. } => return Ok(Proof::none("standard input cannot be read again", context)),
     };
-    let announced = Announced::of(report);
+    let announced = Announced::of(&*report);
     let as_it_is = options.choices.is_everything() && announced == Announced::default();
     let expected = match as_it_is {
         true => View::Everything,
@@ -97,8 +97,12 @@ pub async fn prove(work: &Work<'_>, report: &Report) -> Result<Proof> {
             .await
             .with_context(|| format!("compare {node} with {}: the restore is done, and not proven", source.name()))?;
 
-    // What was there before, and stayed, is no difference.
-    let stayed = before.keys() > 0 && !options.replace_all;
+    // Others may have written after the restore had ended, and before the target was read.
+    if report.others_wrote != Some(true) {
+        report.look_for_others(node).await;
+    }
+    // What was there before, and stayed, is no difference. What an interrupted run has brought was not there before.
+    let stayed = before.keys() > 0 && !options.replace_all && !report.was_empty;
     let found = Found::of(&compared, announced, stayed, report.others_wrote == Some(true));
     let mut json = compare::to_json(&compared, EXAMPLES, context);
     json["consistency"] = if is_fuzzy { "fuzzy" } else { "point_in_time" }.into();
@@ -139,13 +143,13 @@ impl Found {
 
     fn status(&self) -> Status {
         let odd = self.extra > 0 || self.announced != Announced::default();
-        match (self.missing > 0 || !self.functions, self.different > 0) {
-            (true, _) => Status::Failed,
-            // Others were seen to write: what they changed is no fault of the restore.
-            (false, true) if self.others_wrote => Status::Warning,
-            (false, true) => Status::Failed,
-            (false, false) if odd => Status::Warning,
-            (false, false) => Status::Ok,
+        match (self.functions, self.missing > 0 || self.different > 0) {
+            (false, _) => Status::Failed,
+            // Others were seen to write: what they changed or removed is no fault of the restore.
+            (true, true) if self.others_wrote => Status::Warning,
+            (true, true) => Status::Failed,
+            (true, false) if odd => Status::Warning,
+            (true, false) => Status::Ok,
         }
     }
 
@@ -157,12 +161,10 @@ impl Found {
                 parts.push(format!("{} {what}", words::count(keys)));
             }
         };
-        part(self.missing, "missing");
-        part(
-            self.different,
-            if self.others_wrote { "different, and others have written meanwhile" } else { "different" },
-        );
-        part(self.extra, "that others wrote");
+        let others = |what: &'static str, and: &'static str| if self.others_wrote { and } else { what };
+        part(self.missing, others("missing", "missing, and others have written meanwhile"));
+        part(self.different, others("different", "different, and others have written meanwhile"));
+        part(self.extra, "that are not in the backup");
         part(announced.missing, "missing as announced");
         part(announced.different, "different as announced");
         if !self.functions {
@@ -216,7 +218,8 @@ mod tests {
         let others = Found { others_wrote: true, ..found(0, 1, 0) };
         assert_eq!(others.status(), Status::Warning);
         assert_eq!(others.sentence(), "proof: 1 different, and others have written meanwhile, 9 equal");
-        assert_eq!(Found { others_wrote: true, ..found(1, 0, 0) }.status(), Status::Failed);
+        assert_eq!(Found { others_wrote: true, ..found(1, 0, 0) }.status(), Status::Warning);
+        assert_eq!(Found { others_wrote: true, functions: false, ..found(1, 0, 0) }.status(), Status::Failed);
         assert_eq!(Found { functions: false, ..found(0, 0, 0) }.status(), Status::Failed);
         let announced = Announced { missing: 2, different: 1 };
         let announced = Found { announced, ..found(0, 0, 0) };

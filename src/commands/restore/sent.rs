@@ -32,7 +32,7 @@ impl Mapping for Sent {
     }
 
     fn field_expiry(&self, expire_ms: Option<i64>) -> Option<i64> {
-        match self.choices.expiry(expire_ms) {
+        match self.choices.field_expiry(expire_ms) {
             // Not brought to life in a target in which it would stay for ever.
             Some(at) if at <= self.now_ms => Some(PASSED),
             at => at.filter(|_| self.field_expiry),

@@ -7,18 +7,22 @@ use anyhow::{Context as _, Result};
 
 use super::carry_out::{self, Work};
 use super::source::Source;
-use super::{Instance, Settings, proof, safety, settings_of, show};
+use super::{Instance, Settings, proof, safety, settings_of, show, undo};
 use crate::commands::{Context, Outcome};
 use crate::connection::Connection;
 use crate::hint::{Interrupted, Misuse};
 use crate::printer::words;
 use crate::progress::{Progress, Unit};
+use crate::restore::alone::{AloneError, alone};
 use crate::restore::options::{Method, Options};
 use crate::restore::plan::{self, Plan, Refused};
+use crate::restore::replica::ReplicaFault;
 use crate::restore::report::Failure;
 use crate::restore::survey::{Survey, Surveyor};
 use crate::restore::target_format::TargetFormat;
-use crate::restore::{Asked, BackupFacts, OnConflict, Origin, Phases, TargetFacts, Ttl, conflicts, preflight, reading};
+use crate::restore::{
+    Asked, BackupFacts, OnConflict, Origin, Phases, TargetFacts, Ttl, conflicts, preflight, reading, replica,
+};
 use crate::status::Status;
 
 /// Restores into a running server.
@@ -28,6 +32,35 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
     let mut options = settings_of::options(settings, instance, source.created_ms(), context.now)?;
     let progress: Arc<dyn Progress> = Arc::from(context.bar());
     let node = &instance.server.node;
+    let left = match replica::left_behind(node, &instance.state).await {
+        Err(ReplicaFault::Connect(error)) => return Err(error.into()),
+        left => left.ok().flatten(),
+    };
+    if let Some(left) = left {
+        progress.finish();
+        let refused = undo::refusal(&left, &instance.server);
+        return Ok(Outcome::new(Status::Failed)
+            .field("backup_id", source.id())
+            .field("result", ())
+            .error(refused.into()));
+    }
+    // Before anything is looked at: what the target holds is not to change any more.
+    let alone = match settings.plan {
+        true => None,
+        false => match alone(node).await {
+            Ok(alone) => Some(alone),
+            Err(AloneError::Connect(error)) => return Err(error.into()),
+            Err(locked) => {
+                progress.finish();
+                let locked = Failure::new("locked", locked.to_string());
+                let outcome = Outcome::new(Status::Failed).field("backup_id", source.id()).field("result", ());
+                return Ok(outcome.error(locked.into()));
+            }
+        },
+    };
+    let mut named = instance.clone();
+    named.server.node.client_name = alone.as_ref().map(|alone| alone.name().to_owned());
+    let (instance, node) = (&named, &named.server.node);
     let mut connection = node.connect().await?;
     let looking = Looking { source: &source, options: &options, progress: &progress, context };
 
@@ -78,7 +111,7 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
         progress: &progress,
         context,
     };
-    let report = match carry_out::run(&work, method).await.inspect_err(|_| progress.finish()) {
+    let mut report = match carry_out::run(&work, method).await.inspect_err(|_| progress.finish()) {
         Ok(report) => report,
         // It has said all there is to say, and nothing was written.
         Err(error) if error.is::<Failure>() => return Ok(outcome(Status::Failed).field("result", ()).error(error)),
@@ -89,7 +122,7 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
     let begun = Instant::now();
     let proof = match (&failure, instance.proof) {
         (None, true) if !report.chose_nothing() => {
-            Some(proof::prove(&work, &report).await.inspect_err(|_| progress.finish())?)
+            Some(proof::prove(&work, &mut report).await.inspect_err(|_| progress.finish())?)
         }
         _ => None,
     };

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::{Existing, Instance, Method, OnConflict, Settings, Ttl};
 use crate::census::{Glob, Selection, TypeFilter};
 use crate::hint::Misuse;
-use crate::restore::options::{Asked, CONNECTIONS, Method as How, OnConflict as Conflict, Options};
+use crate::restore::options::{Asked, CONNECTIONS, Method as How, OnConflict as Conflict, Options, TEMPORARY_TTL};
 use crate::restore::{Choices, Rate, Ttl as Expiries};
 
 /// The operation's own options. `created_ms`: when the backup was taken, for `--ttl shift`.
@@ -61,6 +61,7 @@ pub fn options(
         resume: instance.resume,
         skip_verify: !settings.verify,
         connections: CONNECTIONS,
+        temporary_ttl: TEMPORARY_TTL,
     })
 }
 

@@ -135,6 +135,7 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
     row("not known", tally.unknown);
     row("not reached", if matches!(report.ended, Ended::NotLoaded(_)) { 0 } else { report.not_reached().unwrap_or(0) });
     row("functions", tally.functions.restored);
+    row("temporary keys of the interrupted run, removed", tally.leftovers);
     row("evicted meanwhile", report.evicted().unwrap_or(0));
     if let Some(taken) = &report.taken_back {
         row("taken back", taken.removed);
@@ -188,7 +189,15 @@ pub fn failure(report: &Report, name: &str, settings: &Settings, instance: &Inst
                     words::counted(now.keys, "key")
                 )
             }
-            (Some(_), false) => format!("the target holds {restored} of the backup"),
+            (Some(now), false) => match report.held() {
+                Some(held) => format!("the target holds {} of the backup", words::counted(held, "key")),
+                None => {
+                    format!(
+                        "it had taken {restored} of the backup, and holds {} in all",
+                        words::counted(now.keys, "key")
+                    )
+                }
+            },
         },
     };
     let resume =
@@ -208,12 +217,16 @@ pub fn failure(report: &Report, name: &str, settings: &Settings, instance: &Inst
             let hint = match error.left.primary {
                 Some(true) => {
                     "what it was fed was verified before: its log says what it did not like; `--method restore` goes key by key"
+                        .to_owned()
                 }
-                _ => "its log says what became of it; `REPLICAOF NO ONE` makes it a primary again",
+                _ => format!(
+                    "its log says what became of it; `redis-ops restore --undo --target-instance {}` makes it a primary again",
+                    instance.server.as_typed()
+                ),
             };
             let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
             let message = format!("{}{cause}; {}", error.fault, error.left);
-            Some(Failure { hint: Some(hint.to_owned()), ..Failure::new(error.code(), message) }.into())
+            Some(Failure { hint: Some(hint), ..Failure::new(error.code(), message) }.into())
         }
         Ended::BadBackup(bad) => Some(failure(bad.code(), format!("the backup is bad: {bad}; {holds}")).into()),
         Ended::Stopped(stop) => Some(failure(stop.code(), format!("{stop}; {holds}")).into()),

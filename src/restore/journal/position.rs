@@ -47,4 +47,13 @@ pub struct Position {
     pub tally: Tally,
     /// Keys before `prefix` that are not decided all the same: their values are large and come later. Number and length.
     pub deferred: BTreeMap<u64, u64>,
+    /// Keys before `prefix` that failed and are tried again: number, and length where that is known. Counted as failed in `tally`.
+    #[serde(default)]
+    pub failed: BTreeMap<u64, u64>,
+    /// The target held nothing, or everything in it was removed, before the first key was sent.
+    #[serde(default)]
+    pub was_empty: bool,
+    /// What the names of temporary keys are made of.
+    #[serde(default)]
+    pub token: u64,
 }

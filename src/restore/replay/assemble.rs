@@ -6,11 +6,13 @@ mod function;
 mod payload;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::census::KeyType;
 use crate::rdb::opcode::{Dialect, ValueType};
 use crate::rdb::visit::{Entry, EntryEnd, Interest, Piece, Visit};
 use crate::restore::choices::{Choices, Ttl, Wanted};
+use crate::restore::replay::calls::Calls;
 use crate::restore::replay::outbox::Outbox;
 use crate::restore::target_format::{Loss, PAYLOAD_ADDS, Route, TargetFormat, fits, version_numbers};
 use crate::restore::typed::Typed;
@@ -48,6 +50,10 @@ pub struct Plan {
     pub done: u64,
     /// Keys before this number may have been sent by an earlier run: they are overwritten where they are ours for sure.
     pub sent: u64,
+    /// What makes the names of temporary keys this restore's own, in all its runs.
+    pub token: u64,
+    /// How long a temporary key lives without another chunk.
+    pub temporary_ttl: Duration,
 }
 
 /// What becomes of a key that the target has already.
@@ -77,8 +83,33 @@ pub struct Assembler {
     deferred: BTreeMap<u64, u64>,
     now_ms: i64,
     current: Current,
+    /// The fields of the hash that goes as a payload, where they may have expiries.
+    fields: Option<Fields>,
     payload: Payload,
     typed: Typed,
+}
+
+/// When the fields of a hash expire.
+#[derive(Debug, Clone, Copy, Default)]
+struct Fields {
+    /// One does not, or has not yet.
+    living: bool,
+    /// One never does.
+    lasting: bool,
+    /// The last of the others, Unix milliseconds.
+    last_ms: i64,
+}
+
+impl Fields {
+    fn note(&mut self, expire_ms: Option<i64>, now_ms: i64) {
+        match expire_ms {
+            None => (self.living, self.lasting) = (true, true),
+            Some(at) => {
+                self.living |= at > now_ms;
+                self.last_ms = self.last_ms.max(at);
+            }
+        }
+    }
 }
 
 /// What is done with the key that is being read.
@@ -101,7 +132,12 @@ impl Assembler {
     pub fn new(plan: Plan, outbox: Outbox) -> Self {
         let now_ms = (plan.clock)();
         Self {
-            typed: Typed::new(plan.format, plan.choices.clone(), getrandom::u64().unwrap_or(0)),
+            typed: Typed::new(
+                plan.format,
+                plan.choices.clone(),
+                plan.token,
+                u64::try_from(plan.temporary_ttl.as_millis()).unwrap_or(u64::MAX).max(1),
+            ),
             plan,
             outbox,
             dialect: Dialect::Redis,
@@ -112,16 +148,32 @@ impl Assembler {
             deferred: BTreeMap::new(),
             now_ms,
             current: Current::Nothing,
+            fields: None,
             payload: Payload::default(),
         }
     }
 
-    /// Another pass, over these keys only (number and length).
+    /// Another pass, over these keys only (number and length; 0: not known).
     pub fn again(&mut self, only: BTreeMap<u64, u64>) {
         self.ordinal = 0;
         self.only = Some(only);
         self.deferred = BTreeMap::new();
         self.current = Current::Nothing;
+    }
+
+    /// Whether this is not the first pass over all keys.
+    pub fn is_another_pass(&self) -> bool {
+        self.only.is_some()
+    }
+
+    /// How many batches were sent.
+    pub fn batches(&self) -> u64 {
+        self.outbox.sequence()
+    }
+
+    /// Whether nothing more can be sent.
+    pub fn is_closed(&self) -> bool {
+        self.outbox.is_closed()
     }
 
     /// Number of keys that were read so far.
@@ -139,9 +191,15 @@ impl Assembler {
         self.outbox.is_within_a_key()
     }
 
-    /// Sends what is left.
-    pub fn finish(&mut self) {
+    /// Sends what is left; gives how many batches were sent in all.
+    pub fn finish(&mut self) -> u64 {
         self.outbox.flush();
+        self.outbox.sequence()
+    }
+
+    /// Commands that were sent.
+    pub fn calls(&self) -> &Calls {
+        &self.outbox.calls
     }
 
     /// Takes the clock anew: called once per chunk, so that it costs nothing per key.
@@ -161,7 +219,8 @@ impl Assembler {
     fn begin(&mut self, entry: &Entry<'_>, database: u64, expire_ms: Option<i64>) -> Interest {
         let ordinal = self.ordinal;
         let replace = self.replaces(ordinal);
-        let known = self.only.as_ref().and_then(|only| only.get(&ordinal).copied());
+        self.outbox.ordinal = ordinal;
+        let known = self.only.as_ref().and_then(|only| only.get(&ordinal).copied()).filter(|length| *length > 0);
         let mut route = match self.plan.by_commands {
             true => self.plan.format.by_commands(entry.value_type),
             false => self.plan.format.route(entry.value_type, self.dialect, self.version),
@@ -179,8 +238,10 @@ impl Assembler {
                 self.outbox.select(database);
                 self.payload.begin(&mut self.outbox, entry, self.plan.format, database, expire_ms, replace, known);
                 self.current = Current::Payload;
+                let has_expiries = matches!(entry.value_type.0, 22..=25);
+                self.fields = has_expiries.then(Fields::default);
                 // Which module it is stands at the beginning of its value.
-                Interest { raw: true, pieces: entry.value_type == ValueType::MODULE_2 }
+                Interest { raw: true, pieces: entry.value_type == ValueType::MODULE_2 || has_expiries }
             }
             // One atomic command, with expiry and idle time; a value too long to be held comes again, with a length.
             Route::Commands(_) if self.transcodes(entry) && known.is_none() => {
@@ -193,7 +254,7 @@ impl Assembler {
             Route::Commands(_) => {
                 // Straight to its name only where nobody can have it; what an interrupted run left would be added to.
                 let direct = self.plan.target_was_empty && ordinal >= self.plan.sent;
-                self.typed.begin(entry, database, expire_ms, replace, direct, self.now_ms);
+                self.typed.begin(ordinal, entry, database, expire_ms, replace, direct, self.now_ms);
                 self.current = Current::Typed;
                 Interest { raw: false, pieces: true }
             }
@@ -276,6 +337,11 @@ impl Visit for Assembler {
     fn piece(&mut self, piece: Piece<'_>) {
         match (self.current, piece) {
             (Current::Typed, piece) => self.typed.piece(&mut self.outbox, piece),
+            (_, Piece::HashField { expire_ms, .. }) => {
+                if let Some(fields) = &mut self.fields {
+                    fields.note(expire_ms, self.now_ms);
+                }
+            }
             (Current::Payload, Piece::Module(id))
                 if !self.plan.format.may_take_module_value(KeyType::of_module(id), self.source) =>
             {
@@ -292,6 +358,19 @@ impl Visit for Assembler {
         }
         let ordinal = self.ordinal;
         self.ordinal += 1;
+        if let Some(fields) = self.fields.take() {
+            // The target says OK to a hash of which nothing lives, and keeps nothing.
+            let is_unsent = match self.current {
+                Current::Payload => !fields.living && self.payload.abandon_whole(&mut self.outbox),
+                current => !fields.living && current == Current::Deferred,
+            };
+            if is_unsent {
+                self.current = Current::Nothing;
+                self.outbox.batch.tally.expired += 1;
+            } else if !fields.lasting {
+                self.payload.gone_by(fields.last_ms);
+            }
+        }
         match std::mem::replace(&mut self.current, Current::Nothing) {
             Current::Nothing | Current::NotReached => self.outbox.decided(ordinal),
             Current::Deferred => {

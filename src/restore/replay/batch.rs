@@ -15,6 +15,8 @@ pub struct Batch {
     pub commands: Vec<Command>,
     /// What became of keys that were not sent.
     pub tally: Tally,
+    /// Numbers of keys that failed without being sent.
+    pub failed: Vec<u64>,
     /// All keys of the backup with a smaller number are in this batch or in earlier ones.
     pub end_ordinal: u64,
     /// Its last command goes on in the next batch: nothing may come in between.
@@ -26,6 +28,8 @@ pub struct Batch {
 pub struct Command {
     /// What its reply means.
     pub what: What,
+    /// Number of its key in the order of the backup.
+    pub ordinal: u64,
     /// Number of the database in the target.
     pub database: u64,
     /// Absolute expiry that the key will have; 0: none.
@@ -54,14 +58,22 @@ pub enum What {
     Whole,
     /// A part of a key; the reply has to be this.
     Step(Expected),
+    /// A command of a transaction was taken; what comes of it the answer to the whole says.
+    Queued,
+    /// The answer to a transaction that adds to a temporary key.
+    Chunk(Chunk),
     /// No command and no reply: all steps of this key were sent directly to its name.
     StepsEnd,
     /// No command and no reply: all steps of this key were sent to its temporary name, which now gets the real one.
     Rename {
         /// A key of that name is overwritten.
         replace: bool,
+        /// What counts its elements.
+        card: Card,
+        /// They are as many as were counted when the last of them was written.
+        exact: bool,
     },
-    /// The answer to the renaming. `replace` as there.
+    /// The answer to the transaction that counts, renames and sets the expiry. `replace` as there.
     Renamed {
         /// A key of that name is overwritten.
         replace: bool,
@@ -74,6 +86,53 @@ impl What {
     /// Whether a reply will come.
     pub fn has_reply(self) -> bool {
         !matches!(self, Self::StepsEnd | Self::Rename { .. })
+    }
+}
+
+/// What a transaction does that adds to a temporary key: `MULTI`, `UNLINK` (the first) or `EXISTS`, the writing, the counting, `PEXPIRE`,
+/// `EXEC`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunk {
+    /// It begins the key; what an earlier run left under its name is removed.
+    pub first: bool,
+    /// By how much the count grows.
+    pub grow: Grow,
+}
+
+/// By how much the count of a temporary key's elements grows with a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grow {
+    /// By so many.
+    By(i64),
+    /// By what the command that writes has answered: members that were not there.
+    ByReply,
+    /// Fields may expire meanwhile.
+    Unknown,
+}
+
+/// The command that counts the elements of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is a command of Redis")]
+pub enum Card {
+    Strlen,
+    Llen,
+    Scard,
+    Zcard,
+    Hlen,
+    Xlen,
+}
+
+impl Card {
+    /// As it is sent.
+    pub fn name(self) -> &'static [u8] {
+        match self {
+            Self::Strlen => b"STRLEN",
+            Self::Llen => b"LLEN",
+            Self::Scard => b"SCARD",
+            Self::Zcard => b"ZCARD",
+            Self::Hlen => b"HLEN",
+            Self::Xlen => b"XLEN",
+        }
     }
 }
 
@@ -114,7 +173,9 @@ impl Batch {
         self.bytes.clear();
         self.names.clear();
         self.commands.clear();
-        Self { bytes: self.bytes, names: self.names, commands: self.commands, ..Self::default() }
+        self.failed.clear();
+        let Self { bytes, names, commands, failed, .. } = self;
+        Self { bytes, names, commands, failed, ..Self::default() }
     }
 }
 

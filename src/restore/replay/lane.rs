@@ -14,7 +14,9 @@ use tokio::sync::mpsc;
 
 use crate::restore::replay::batch::{Batch, Command, What, put_command};
 use crate::restore::replay::budget::Budget;
+use crate::restore::replay::calls::Calls;
 use crate::restore::replay::ledger::{Ledger, Stop};
+use meaning::Failure;
 use reader::Reader;
 
 /// What all connections share.
@@ -78,32 +80,43 @@ struct Rename {
     key: Vec<u8>,
     temporary: Vec<u8>,
     /// The steps failed: the temporary key is removed.
-    failed: Option<String>,
+    failed: Option<Failure>,
+    /// So many elements it has to have; `None`: that cannot be said.
+    elements: Option<i64>,
 }
 
 impl Rename {
     /// The commands, and what their replies mean.
-    fn commands(&self) -> (Vec<u8>, Vec<What>) {
+    fn commands(&self, calls: &mut Calls) -> (Vec<u8>, Vec<What>) {
         let mut bytes = Vec::new();
         let mut what = Vec::new();
+        let mut put = |words: &[&[u8]], meant| {
+            put_command(&mut bytes, words);
+            calls.note_words(words[0], None);
+            what.push(meant);
+        };
         let database = self.command.database.to_string();
         // Other batches go over this connection in between: the database is not known here.
-        put_command(&mut bytes, &[b"SELECT", database.as_bytes()]);
-        what.push(What::Select);
-        let replace = matches!(self.command.what, What::Rename { replace: true });
+        put(&[b"SELECT", database.as_bytes()], What::Select);
+        let What::Rename { replace, card, .. } = self.command.what else { return (bytes, what) };
         if self.failed.is_some() {
-            put_command(&mut bytes, &[b"UNLINK", &self.temporary]);
-            what.push(What::Cleaned);
-        } else {
-            let name: &[u8] = if replace { b"RENAME" } else { b"RENAMENX" };
-            put_command(&mut bytes, &[name, &self.temporary, &self.key]);
-            what.push(What::Renamed { replace });
-            if !replace {
-                // Removes the temporary key where RENAMENX found the name taken; else it is gone already.
-                put_command(&mut bytes, &[b"UNLINK", &self.temporary]);
-                what.push(What::Cleaned);
-            }
+            put(&[b"UNLINK", &self.temporary], What::Cleaned);
+            return (bytes, what);
         }
+        // What is counted is what gets the name: nobody comes between. The expiry goes along with it, and so never meets a key of
+        // somebody else that has the name already.
+        put(&[b"MULTI"], What::Queued);
+        put(&[card.name(), &self.temporary], What::Queued);
+        let at = self.command.expire_ms.to_string();
+        match self.command.expire_ms {
+            0 => put(&[b"PERSIST", &self.temporary], What::Queued),
+            _ => put(&[b"PEXPIREAT", &self.temporary, at.as_bytes()], What::Queued),
+        }
+        let name: &[u8] = if replace { b"RENAME" } else { b"RENAMENX" };
+        put(&[name, &self.temporary, &self.key], What::Queued);
+        // It is gone, unless the name was taken.
+        put(&[b"UNLINK", &self.temporary], What::Queued);
+        put(&[b"EXEC"], What::Renamed { replace });
         (bytes, what)
     }
 }
@@ -122,7 +135,9 @@ async fn write<W: AsyncWrite + Unpin>(
         let written = tokio::select! {
             biased;
             Some(rename) = renames.recv(), if !within => {
-                let (bytes, _) = rename.commands();
+                let mut calls = Calls::default();
+                let (bytes, _) = rename.commands(&mut calls);
+                shared.ledger.called(&calls);
                 let _ = expect.send(Expect::Rename(rename));
                 target.write_all(&bytes).await
             }

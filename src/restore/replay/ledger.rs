@@ -1,11 +1,12 @@
 //! What is known so far, from all connections: counts, how far everything is answered, and why it stopped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::connection::CommandFault;
 use crate::figures::counted;
 use crate::restore::journal::Created;
+use crate::restore::replay::calls::Calls;
 use crate::restore::tally::Tally;
 
 /// Why no more is sent.
@@ -49,6 +50,20 @@ pub struct Unanswered {
     pub expire_ms: i64,
 }
 
+/// Numbers of failed keys that are kept, to try them again.
+const FAILED_KEPT: usize = 1 << 20;
+
+/// A key whose temporary key was gone, or short, before it was complete: it has to be written from its start again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    /// Its number in the order of the backup.
+    pub ordinal: u64,
+    /// Its database in the target.
+    pub database: u64,
+    /// Its name.
+    pub key: Vec<u8>,
+}
+
 /// Shared by the reading side and all connections.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -66,6 +81,11 @@ struct State {
     unanswered: Vec<Unanswered>,
     stop: Option<Stop>,
     created: Option<Created>,
+    gone: Vec<Gone>,
+    failed: BTreeSet<u64>,
+    /// More failed than are kept.
+    failed_more: bool,
+    calls: Calls,
 }
 
 impl Ledger {
@@ -86,6 +106,58 @@ impl Ledger {
             state.next += 1;
             state.prefix = state.prefix.max(end);
         }
+    }
+
+    /// Keys that have to be written again.
+    pub fn gone(&self, keys: impl IntoIterator<Item = Gone>) {
+        self.lock().gone.extend(keys);
+    }
+
+    /// Their numbers.
+    pub fn gone_so_far(&self) -> Vec<u64> {
+        self.lock().gone.iter().map(|gone| gone.ordinal).collect()
+    }
+
+    /// Takes them.
+    pub fn take_gone(&self) -> Vec<Gone> {
+        std::mem::take(&mut self.lock().gone)
+    }
+
+    /// Keys that have to be written again, and will not be.
+    pub fn give_up(&self, keys: &[Gone], reason: &str) {
+        let mut state = self.lock();
+        for key in keys {
+            state.answered.failed(key.database, &key.key, reason);
+            state.failed.insert(key.ordinal);
+        }
+    }
+
+    /// Notes the numbers of keys that failed.
+    pub fn failed(&self, ordinals: &[u64]) {
+        let mut state = self.lock();
+        for ordinal in ordinals {
+            if state.failed.len() < FAILED_KEPT {
+                state.failed.insert(*ordinal);
+            } else {
+                state.failed_more = true;
+            }
+        }
+    }
+
+    /// Numbers of the keys that failed so far; `None` if there are too many to be kept.
+    pub fn all_failed(&self) -> Option<BTreeSet<u64>> {
+        let state = self.lock();
+        (!state.failed_more).then(|| state.failed.clone())
+    }
+
+    /// Notes commands that were sent.
+    pub fn called(&self, calls: &Calls) {
+        self.lock().calls.add(calls);
+    }
+
+    /// Whether so many batches are answered to their end.
+    pub fn has_answered(&self, batches: u64) -> bool {
+        self.lock().next >= batches
     }
 
     /// A batch is answered in part, and nothing more will come.
@@ -135,6 +207,8 @@ impl Ledger {
             unanswered: std::mem::take(&mut state.unanswered),
             stop: state.stop.take(),
             created: state.created.take(),
+            failed: (!state.failed_more).then(|| std::mem::take(&mut state.failed)),
+            calls: std::mem::take(&mut state.calls),
         }
     }
 
@@ -156,6 +230,10 @@ pub struct Closed {
     pub stop: Option<Stop>,
     /// Names of the keys that were created, if they were kept.
     pub created: Option<Created>,
+    /// Numbers of the keys that failed; `None`: too many.
+    pub failed: Option<BTreeSet<u64>>,
+    /// Commands that were sent beside the batches.
+    pub calls: Calls,
 }
 
 #[cfg(test)]

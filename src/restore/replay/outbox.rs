@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::batch::{Batch, Command, What, put_command};
 use super::budget::Budget;
+use super::calls::Calls;
 use super::ledger::Ledger;
 use crate::restore::rate::Pace;
 
@@ -16,6 +17,10 @@ use crate::restore::rate::Pace;
 pub struct Outbox {
     /// The batch that is being filled.
     pub batch: Batch,
+    /// Number of the key that is being sent.
+    pub ordinal: u64,
+    /// Commands that were sent.
+    pub calls: Calls,
     lanes: Vec<mpsc::Sender<Batch>>,
     turn: usize,
     /// A key that is sent in several batches stays on one connection.
@@ -48,6 +53,8 @@ impl Outbox {
         let usual = pace.piece(usual);
         Self {
             batch: Batch::default(),
+            ordinal: 0,
+            calls: Calls::default(),
             lanes,
             turn: 0,
             pinned: None,
@@ -83,7 +90,8 @@ impl Outbox {
         let narrow = |length: usize| u32::try_from(length).expect("names are shorter than 4 GiB");
         let (name_length, temporary_length) = (narrow(length(0)), narrow(length(1)));
         let name_at = self.batch.name(names);
-        let command = Command { what, database, expire_ms, crc64, name_at, name_length, temporary_length };
+        let ordinal = self.ordinal;
+        let command = Command { what, ordinal, database, expire_ms, crc64, name_at, name_length, temporary_length };
         self.batch.commands.push(command);
     }
 
@@ -95,6 +103,17 @@ impl Outbox {
             self.flush();
             self.pinned = None;
         }
+    }
+
+    /// The key that is being sent cannot be.
+    pub fn failed(&mut self, database: u64, key: &[u8], reason: impl Into<String>) {
+        self.batch.tally.failed(database, key, reason);
+        self.batch.failed.push(self.ordinal);
+    }
+
+    /// How many batches were sent.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
     }
 
     /// A key is decided without being sent; the batch's tally says how.

@@ -18,6 +18,8 @@ pub enum Reply {
     Nil,
     /// A string or an array, and how many elements the latter has. The first error in it counts as [`Reply::Error`].
     Other(usize),
+    /// An array with numbers among its elements, as `EXEC` answers: these, in their order.
+    Numbers(Vec<i64>),
 }
 
 /// The bytes are no RESP.
@@ -35,6 +37,8 @@ pub struct Replies {
     open: Vec<usize>,
     /// What the outermost array will be told as.
     whole: Option<Reply>,
+    /// Numbers that are elements of the outermost array.
+    numbers: Vec<i64>,
 }
 
 impl Replies {
@@ -123,6 +127,9 @@ impl Replies {
         if self.open.is_empty() {
             return Some(reply);
         }
+        if let (Reply::Integer(number), 1) = (&reply, self.open.len()) {
+            self.numbers.push(*number);
+        }
         if matches!(reply, Reply::Error(_)) && !matches!(self.whole, Some(Reply::Error(_))) {
             self.whole = Some(reply);
         }
@@ -133,7 +140,11 @@ impl Replies {
             }
             self.open.pop();
         }
-        self.whole.take()
+        let numbers = std::mem::take(&mut self.numbers);
+        match self.whole.take() {
+            Some(Reply::Other(_)) if !numbers.is_empty() => Some(Reply::Numbers(numbers)),
+            whole => whole,
+        }
     }
 }
 
@@ -153,7 +164,7 @@ mod tests {
     #[test]
     fn replies_are_the_same_however_they_are_cut() {
         let bytes = b"+OK\r\n:3\r\n-BUSYKEY Target key\r\n$5\r\n12\r\n5\r\n$-1\r\n*2\r\n$1\r\na\r\n*2\r\n:1\r\n:2\r\n+PONG\r\n*-1\r\n\
-            *0\r\n*2\r\n+OK\r\n-ERR in it\r\n$0\r\n\r\n+OK\r\n";
+            *0\r\n*2\r\n+OK\r\n-ERR in it\r\n$0\r\n\r\n+OK\r\n*4\r\n:0\r\n+OK\r\n*1\r\n:7\r\n:5\r\n*1\r\n+OK\r\n";
         let expected = vec![
             Reply::Ok,
             Reply::Integer(3),
@@ -167,6 +178,8 @@ mod tests {
             Reply::Error("ERR in it".into()),
             Reply::Other(0),
             Reply::Ok,
+            Reply::Numbers(vec![0, 5]),
+            Reply::Other(1),
         ];
         for step in 1..bytes.len() {
             assert_eq!(read(bytes, step).unwrap(), expected, "{step} bytes at a time");

@@ -6,7 +6,7 @@
 //! which the survey of the backup finds out before the first write ([`Loss::PendingEntries`](crate::restore::target_format::Loss)).
 
 use crate::rdb::visit::{Piece, StreamId, StreamInfo};
-use crate::restore::replay::batch::Expected;
+use crate::restore::replay::batch::{Expected, Grow};
 use crate::restore::replay::outbox::Outbox;
 use crate::restore::target_format::TargetFormat;
 use crate::restore::typed::Target;
@@ -14,6 +14,9 @@ use crate::restore::typed::words::Words;
 
 /// Bytes of entries that are kept: fields and values, and 64 for each entry.
 pub const KEPT_OF_A_STREAM: usize = 4 * 1024 * 1024;
+/// Entries and bytes of a transaction.
+const ENTRIES_AT_ONCE: usize = 1024;
+const BYTES_AT_ONCE: usize = 256 * 1024;
 /// Name of a group that makes an empty stream, and is gone at once.
 const PASSING: &[u8] = b"redis-ops";
 
@@ -25,6 +28,9 @@ pub struct Stream {
     held_bytes: usize,
     /// Entries are sent as they come.
     passing: bool,
+    /// Commands that add entries and go in one transaction, and the bytes of them.
+    adding: Vec<Words>,
+    adding_bytes: usize,
     entry: Option<(StreamId, u64)>,
     fields: Words,
     info: StreamInfo,
@@ -69,7 +75,7 @@ impl Stream {
     }
 
     /// A part of it.
-    pub fn piece(&mut self, outbox: &mut Outbox, target: &Target, format: TargetFormat, piece: Piece<'_>) {
+    pub fn piece(&mut self, outbox: &mut Outbox, target: &mut Target, piece: Piece<'_>) {
         match piece {
             Piece::StreamEntry { id, n_fields } => {
                 self.entry = Some((id, n_fields));
@@ -109,39 +115,58 @@ impl Stream {
             Piece::StreamReleased(_) => self.released += 1,
             _ => {}
         }
-        let _ = format;
     }
 
-    fn add(&mut self, outbox: &mut Outbox, target: &Target, id: StreamId) {
+    fn add(&mut self, outbox: &mut Outbox, target: &mut Target, id: StreamId) {
         let fields = std::mem::take(&mut self.fields);
         if self.passing {
-            send_entry(outbox, target, id, &fields);
+            self.send_entry(outbox, target, id, &fields);
             return;
         }
         self.held_bytes += fields.length() + 64;
         self.held.push((id, fields));
         if self.held_bytes > KEPT_OF_A_STREAM {
             self.passing = true;
-            for (id, fields) in self.held.drain(..) {
-                send_entry(outbox, target, id, &fields);
+            for (id, fields) in std::mem::take(&mut self.held) {
+                self.send_entry(outbox, target, id, &fields);
             }
         }
     }
 
+    fn send_entry(&mut self, outbox: &mut Outbox, target: &mut Target, id: StreamId, fields: &Words) {
+        let mut command = words(&[b"XADD", target.name(), &text(id)]);
+        command.append(fields);
+        self.adding_bytes += command.length();
+        self.adding.push(command);
+        if self.adding.len() >= ENTRIES_AT_ONCE || self.adding_bytes >= BYTES_AT_ONCE {
+            self.flush(outbox, target);
+        }
+    }
+
+    fn flush(&mut self, outbox: &mut Outbox, target: &mut Target) {
+        if !self.adding.is_empty() {
+            target.chunk(outbox, &self.adding, Grow::By(self.adding.len() as i64));
+            self.adding.clear();
+            self.adding_bytes = 0;
+        }
+    }
+
     /// It is complete. Gives how many pending entries cannot be brought over.
-    pub fn end(&mut self, outbox: &mut Outbox, target: &Target, format: TargetFormat) -> u64 {
+    pub fn end(&mut self, outbox: &mut Outbox, target: &mut Target, format: TargetFormat) -> u64 {
         let dummies = if self.passing { Vec::new() } else { self.send_held(outbox, target) };
-        if self.info.length == 0 && dummies.is_empty() {
+        self.flush(outbox, target);
+        if target.first {
             let name = target.name();
             let make = words(&[b"XGROUP", b"CREATE", name, PASSING, b"0", b"MKSTREAM"]);
-            target.send(outbox, &make, Expected::Anything);
-            target.send(outbox, &words(&[b"XGROUP", b"DESTROY", name, PASSING]), Expected::Anything);
+            let unmake = words(&[b"XGROUP", b"DESTROY", name, PASSING]);
+            target.chunk(outbox, &[make, unmake], Grow::Unknown);
         }
         for group in &self.groups {
             send_group(outbox, target, format, group, self.passing);
         }
         for id in &dummies {
-            target.send(outbox, &words(&[b"XDEL", target.name(), &text(*id)]), Expected::Anything);
+            let delete = words(&[b"XDEL", target.name(), &text(*id)]);
+            target.send(outbox, &delete, Expected::Anything);
         }
         // XDEL moves the highest deleted id, so this comes last.
         let last = text(self.info.last_id);
@@ -154,11 +179,13 @@ impl Stream {
             }
         }
         target.send(outbox, &set_id, Expected::Anything);
+        // What it has now is what it has to have when it gets its name.
+        target.chunk(outbox, &[], Grow::Unknown);
         self.released
     }
 
     /// Sends the entries that were kept, with others in place of pending messages that are deleted; gives their ids.
-    fn send_held(&mut self, outbox: &mut Outbox, target: &Target) -> Vec<StreamId> {
+    fn send_held(&mut self, outbox: &mut Outbox, target: &mut Target) -> Vec<StreamId> {
         let living = |id: &StreamId| self.held.binary_search_by_key(id, |(id, _)| *id).is_ok();
         let pending = self.groups.iter().flat_map(|group| group.pending.iter().map(|pending| pending.id));
         let mut dummies: Vec<StreamId> = pending.filter(|id| !living(id) && *id != StreamId::default()).collect();
@@ -166,26 +193,20 @@ impl Stream {
         dummies.dedup();
         let mut next = dummies.iter().copied().peekable();
         let dummy = words(&[b"redis-ops", b""]);
-        for (id, fields) in self.held.drain(..) {
+        for (id, fields) in std::mem::take(&mut self.held) {
             while let Some(before) = next.next_if(|before| *before < id) {
-                send_entry(outbox, target, before, &dummy);
+                self.send_entry(outbox, target, before, &dummy);
             }
-            send_entry(outbox, target, id, &fields);
+            self.send_entry(outbox, target, id, &fields);
         }
         for id in next {
-            send_entry(outbox, target, id, &dummy);
+            self.send_entry(outbox, target, id, &dummy);
         }
         dummies
     }
 }
 
-fn send_entry(outbox: &mut Outbox, target: &Target, id: StreamId, fields: &Words) {
-    let mut command = words(&[b"XADD", target.name(), &text(id)]);
-    command.append(fields);
-    target.send(outbox, &command, Expected::Anything);
-}
-
-fn send_group(outbox: &mut Outbox, target: &Target, format: TargetFormat, group: &Group, dead_are_lost: bool) {
+fn send_group(outbox: &mut Outbox, target: &mut Target, format: TargetFormat, group: &Group, dead_are_lost: bool) {
     let last = text(group.last_id);
     let mut create = words(&[b"XGROUP", b"CREATE", target.name(), &group.name, &last]);
     if let Some(read) = group.entries_read

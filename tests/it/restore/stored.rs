@@ -47,6 +47,11 @@ impl Stored {
         RedisOps::new().args(words).env("XDG_STATE_HOME", self.state.path())
     }
 
+    /// What `XDG_STATE_HOME` is.
+    pub fn state(&self) -> &std::path::Path {
+        self.state.path()
+    }
+
     /// Exit code and answer of a restore of it.
     #[track_caller]
     pub fn restore(&self, target: &RedisServer, more: &[&str]) -> (i32, Value) {

@@ -37,6 +37,24 @@ pub fn raw(rdb: &[u8]) -> Raw {
     raw
 }
 
+/// The same, with a pause in the middle of it.
+pub fn raw_that_stalls(rdb: &[u8], pause: std::time::Duration) -> Raw {
+    let (sender, raw) = Raw::channel();
+    let rdb = rdb.to_vec();
+    std::thread::spawn(move || {
+        let n_parts = rdb.len().div_ceil(64 * 1024);
+        for (index, part) in rdb.chunks(64 * 1024).enumerate() {
+            if index == n_parts / 2 {
+                std::thread::sleep(pause);
+            }
+            if sender.send(Ok(Bytes::copy_from_slice(part))).is_err() {
+                return;
+            }
+        }
+    });
+    raw
+}
+
 /// Keys by database.
 pub type Names = BTreeSet<(u64, Vec<u8>)>;
 
@@ -88,6 +106,8 @@ pub struct Restore {
     pub cancel: CancellationToken,
     /// The backup is read before.
     pub verified: bool,
+    /// How long the source is silent in the middle, the first time it is read.
+    pub stalls: Option<std::time::Duration>,
     pub state: Option<PathBuf>,
 }
 
@@ -98,6 +118,7 @@ impl Restore {
             options: Options { accept_loss: true, ..Options::default() },
             cancel: CancellationToken::new(),
             verified: true,
+            stalls: None,
             state: None,
         }
     }
@@ -150,6 +171,7 @@ impl Restore {
             listen: None,
             advertise: None,
             certificate: None,
+            safeguard: None,
             cancel: &self.cancel,
         };
         match load::run(&order, source, &Hidden::default()).await {
@@ -183,6 +205,7 @@ impl Restore {
             reopen: Some(Box::new(move || Ok::<_, RawError>(raw(&rdb)))),
             cancel: self.cancel,
         };
-        run::run(order, raw(&self.rdb), Arc::new(Hidden::default())).await
+        let first = self.stalls.map_or_else(|| raw(&self.rdb), |pause| raw_that_stalls(&self.rdb, pause));
+        run::run(order, first, Arc::new(Hidden::default())).await
     }
 }

@@ -20,6 +20,7 @@ pub fn send(outbox: &mut Outbox, plan: &Plan, source: &[u8]) {
     let words: &[&[u8]] =
         if replace { &[b"FUNCTION", b"LOAD", b"REPLACE", source] } else { &[b"FUNCTION", b"LOAD", source] };
     put_command(&mut outbox.batch.bytes, words);
+    outbox.calls.note("function|load");
     outbox.push(What::Function { replace }, 0, 0, 0, &[name_of(source)]);
 }
 

@@ -34,6 +34,8 @@ pub struct Payload {
     version: u32,
     database: u64,
     expire_ms: i64,
+    /// When the key is gone; 0: never.
+    gone_ms: i64,
     /// Where the type stands.
     type_at: usize,
     /// The target does not know the encoding: what it is, and of which file.
@@ -55,6 +57,7 @@ impl Default for Payload {
             version: 0,
             database: 0,
             expire_ms: 0,
+            gone_ms: 0,
             type_at: 0,
             foreign: None,
             target: Target { dialect: Dialect::Redis, rdb_version: 9 },
@@ -86,6 +89,7 @@ impl Payload {
         self.version = format.version();
         self.database = database;
         self.expire_ms = expire_ms.unwrap_or(0);
+        self.gone_ms = self.expire_ms;
         self.length = 0;
         let words = self.make_tail(entry, replace);
 
@@ -165,6 +169,20 @@ impl Payload {
         outbox.batch.bytes.truncate(self.command_at);
     }
 
+    /// Takes the command back out of the batch, if nothing of it has left.
+    pub fn abandon_whole(&mut self, outbox: &mut Outbox) -> bool {
+        let whole = self.known.is_none();
+        if whole {
+            self.abandon(outbox);
+        }
+        whole
+    }
+
+    /// The key will be gone by then, whatever its own expiry is.
+    pub fn gone_by(&mut self, at_ms: i64) {
+        self.gone_ms = if self.expire_ms == 0 { at_ms } else { at_ms.min(self.expire_ms) };
+    }
+
     /// The target cannot take it after all.
     pub fn lose(&mut self, outbox: &mut Outbox, loss: Loss) {
         // What has left in parts cannot be taken back; it will be refused, and counted then.
@@ -178,7 +196,7 @@ impl Payload {
     pub fn end(&mut self, outbox: &mut Outbox, longest_bulk: u64) {
         if let Err(reason) = self.make_known(&mut outbox.batch.bytes) {
             self.abandon(outbox);
-            outbox.batch.tally.failed(self.database, &self.key, reason.to_string());
+            outbox.failed(self.database, &self.key, reason.to_string());
             return;
         }
         // What its own form had packed may be longer in another one. The target would close the connection on it.
@@ -190,7 +208,7 @@ impl Payload {
                 bytes(length),
                 bytes(longest_bulk)
             );
-            outbox.batch.tally.failed(self.database, &self.key, reason);
+            outbox.failed(self.database, &self.key, reason);
             return;
         }
         let version = (self.version as u16).to_le_bytes();
@@ -211,7 +229,8 @@ impl Payload {
         };
         bytes.extend_from_slice(&crc.to_le_bytes());
         bytes.extend_from_slice(&self.tail);
-        outbox.push(What::Whole, self.database, self.expire_ms, crc, &[&self.key]);
+        outbox.calls.note("restore");
+        outbox.push(What::Whole, self.database, self.gone_ms, crc, &[&self.key]);
     }
 
     /// Replaces the type and the value, if the target does not know the encoding.

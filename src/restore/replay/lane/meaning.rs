@@ -4,9 +4,34 @@ use super::reader::Open;
 use super::{Rename, Shared};
 use crate::connection::{CommandFault, ServerError};
 use crate::restore::journal;
-use crate::restore::replay::batch::{Command, Expected, What};
-use crate::restore::replay::ledger::Stop;
+use crate::restore::replay::batch::{Chunk, Command, Expected, Grow, What};
+use crate::restore::replay::ledger::{Gone, Stop};
 use crate::restore::replay::replies::Reply;
+
+/// Why the steps of a key did not go as they should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// The server's words, or ours.
+    pub(super) reason: String,
+    /// Its temporary key is gone, or was begun anew by a later step: it expired, or was evicted.
+    pub(super) gone: bool,
+}
+
+impl Failure {
+    fn of(line: String) -> Self {
+        let gone = says_gone(&line);
+        Self { reason: line, gone }
+    }
+
+    fn gone() -> Self {
+        Self { reason: "its temporary key was gone".to_owned(), gone: true }
+    }
+}
+
+/// What commands answer that need a key and find none.
+fn says_gone(line: &str) -> bool {
+    line.starts_with("NOGROUP") || line.contains("no such key") || line.contains("requires the key to exist")
+}
 
 /// The target says that it has the key. One whose time has come meanwhile is there no longer.
 pub(super) fn note_restored(open: &mut Open, shared: &Shared, command: &Command, key: &[u8]) {
@@ -24,7 +49,8 @@ pub(super) fn note_restored(open: &mut Open, shared: &Shared, command: &Command,
 pub(super) fn note(
     open: &mut Open,
     shared: &Shared,
-    step_error: &mut Option<String>,
+    step_error: &mut Option<Failure>,
+    card: &mut i64,
     command: &Command,
     key: &[u8],
     reply: Reply,
@@ -42,9 +68,10 @@ pub(super) fn note(
                     }
                 }
                 What::Step(expected) if !fits(expected, &reply) => {
-                    step_error
-                        .get_or_insert_with(|| "the target's answer does not fit: somebody else wrote it".to_owned());
+                    let reason = "the target's answer does not fit: somebody else wrote it".to_owned();
+                    step_error.get_or_insert(Failure { reason, gone: false });
                 }
+                What::Chunk(chunk) => note_chunk(open, step_error, card, chunk, &reply),
                 _ => {}
             }
             return None;
@@ -56,36 +83,90 @@ pub(super) fn note(
             open.tally.skipped_existing += 1;
             return None;
         }
-        What::Whole => open.tally.failed(command.database, key, error),
+        What::Whole => open.failed(command, key, error),
         What::Function { .. } if shared.skip_existing && error.contains("already exists") => {
             open.tally.functions.skipped += 1;
             return None;
         }
         What::Function { .. } => open.tally.functions.failed += 1,
-        What::Step(_) => {
-            step_error.get_or_insert(error);
+        // A command of the transaction was refused, which has said why.
+        What::Chunk(_) if step_error.is_some() => return None,
+        What::Step(_) | What::Chunk(_) | What::Queued => {
+            step_error.get_or_insert(Failure::of(error));
         }
         _ => {}
     }
     (stops(&fault) || command.what == What::Select).then_some(Stop::Refused(fault))
 }
 
-pub(super) fn note_rename(open: &mut Open, shared: &Shared, rename: &Rename, meant: What, reply: &Reply) {
-    let database = rename.command.database;
+/// Whether a transaction has found the temporary key as the one before had left it, and has added what it should.
+fn note_chunk(open: &mut Open, step_error: &mut Option<Failure>, card: &mut i64, chunk: Chunk, reply: &Reply) {
+    let Reply::Numbers(numbers) = reply else {
+        let reason = "the target's answer to a transaction does not fit".to_owned();
+        step_error.get_or_insert(Failure { reason, gone: false });
+        return;
+    };
+    let (before, [now, is_there]) = (numbers.first().copied().unwrap_or(0), last_two(numbers));
+    if chunk.first {
+        open.tally.leftovers += before.max(0).unsigned_abs();
+        *card = 0;
+    }
+    let grown = now - std::mem::replace(card, now);
+    let as_it_should = match chunk.grow {
+        Grow::By(elements) => grown == elements,
+        Grow::ByReply => numbers.get(1) == Some(&grown),
+        Grow::Unknown => true,
+    };
+    if is_there != 1 || !as_it_should || !chunk.first && before == 0 {
+        step_error.get_or_insert_with(Failure::gone);
+    }
+}
+
+fn last_two(numbers: &[i64]) -> [i64; 2] {
+    match numbers {
+        [.., one, two] => [*one, *two],
+        _ => [0, 0],
+    }
+}
+
+pub(super) fn note_rename(open: &mut Open, shared: &Shared, rename: &mut Rename, meant: What, reply: Reply) {
+    let Rename { command, key, failed, elements, .. } = rename;
+    let gone = |open: &mut Open| {
+        open.gone.push(Gone { ordinal: command.ordinal, database: command.database, key: key.clone() });
+    };
     match (meant, reply) {
-        (What::Renamed { .. }, Reply::Error(line)) => open.tally.failed(database, &rename.key, line.clone()),
-        (What::Renamed { replace: false }, Reply::Integer(0)) if shared.skip_existing => {
-            open.tally.skipped_existing += 1;
+        // The answer to the whole transaction will be an error, too, and says less.
+        (What::Queued, Reply::Error(line)) => {
+            failed.get_or_insert(Failure { reason: line, gone: false });
         }
-        (What::Renamed { replace: false }, Reply::Integer(0)) => {
-            open.tally.failed(database, &rename.key, "BUSYKEY Target key name already exists.");
-        }
-        (What::Renamed { .. }, _) => note_restored(open, shared, &rename.command, &rename.key),
-        (What::Cleaned, _) => {
-            if let Some(reason) = &rename.failed {
-                open.tally.failed(database, &rename.key, reason.clone());
+        (What::Renamed { .. }, Reply::Error(line)) => match failed.take() {
+            Some(refused) => open.failed(command, key, refused.reason),
+            None if says_gone(&line) && command.expire_ms != 0 && command.expire_ms <= (shared.clock)() => {
+                open.tally.expired += 1;
+            }
+            None if says_gone(&line) => gone(open),
+            None => open.failed(command, key, line),
+        },
+        // The counting, the expiry, the renaming unless it has answered OK, the removal.
+        (What::Renamed { replace }, Reply::Numbers(numbers)) => {
+            let is_renamed = replace || numbers.get(2) == Some(&1);
+            let found = numbers.first().copied().unwrap_or(0);
+            match elements {
+                _ if !is_renamed && shared.skip_existing => open.tally.skipped_existing += 1,
+                _ if !is_renamed => open.failed(command, key, "BUSYKEY Target key name already exists."),
+                Some(elements) if *elements != found => {
+                    let reason = format!("it has {found} elements in place of {elements}: somebody else wrote to it");
+                    open.failed(command, key, reason);
+                }
+                _ => note_restored(open, shared, command, key),
             }
         }
+        (What::Renamed { .. }, _) => open.failed(command, key, "the target's answer to a transaction does not fit"),
+        (What::Cleaned, _) => match failed.take() {
+            Some(Failure { gone: true, .. }) => gone(open),
+            Some(Failure { reason, .. }) => open.failed(command, key, reason),
+            None => {}
+        },
         _ => {}
     }
 }

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 
-use super::meaning::{note, note_rename, note_restored, unasked};
+use super::meaning::{Failure, note, note_rename, note_restored, unasked};
 use super::{Expect, Rename, Shared};
 use crate::restore::replay::batch::{Batch, Command, What};
-use crate::restore::replay::ledger::{Stop, Unanswered};
+use crate::restore::replay::calls::Calls;
+use crate::restore::replay::ledger::{Gone, Stop, Unanswered};
 use crate::restore::replay::replies::{Replies, Reply};
 use crate::restore::tally::Tally;
 
@@ -21,9 +22,21 @@ pub(super) struct Open {
     pub(super) tally: Tally,
     end_ordinal: u64,
     pub(super) created: Vec<u8>,
+    /// Numbers of keys that failed.
+    pub(super) failed: Vec<u64>,
+    /// Keys that have to be written from their start again.
+    pub(super) gone: Vec<Gone>,
     /// Keys that wait for the answer to their renaming.
     renames: usize,
     answered: bool,
+}
+
+impl Open {
+    /// The target has refused a key.
+    pub(super) fn failed(&mut self, command: &Command, key: &[u8], reason: impl Into<String>) {
+        self.tally.failed(command.database, key, reason);
+        self.failed.push(command.ordinal);
+    }
 }
 
 /// A command that waits for its reply; its name is in the batch at the front.
@@ -43,7 +56,9 @@ pub(super) struct Reader {
     more: bool,
     /// The writer may still say something.
     listening: bool,
-    step_error: Option<String>,
+    step_error: Option<Failure>,
+    /// Elements that the temporary key has which is being written.
+    card: i64,
 }
 
 impl Reader {
@@ -62,6 +77,7 @@ impl Reader {
             more: true,
             listening: true,
             step_error: None,
+            card: 0,
         }
     }
 
@@ -106,13 +122,19 @@ impl Reader {
         match expect {
             Expect::End => self.more = false,
             Expect::Rename(rename) => {
-                let (_, what) = rename.commands();
+                let (_, what) = rename.commands(&mut Calls::default());
                 self.queue.push_back(Waiting::Rename { rename, what, at: 0 });
             }
             Expect::Batch(mut batch) => {
-                let tally = std::mem::take(&mut batch.tally);
-                let open =
-                    Open { tally, end_ordinal: batch.end_ordinal, created: Vec::new(), renames: 0, answered: false };
+                let open = Open {
+                    tally: std::mem::take(&mut batch.tally),
+                    end_ordinal: batch.end_ordinal,
+                    created: Vec::new(),
+                    failed: std::mem::take(&mut batch.failed),
+                    gone: Vec::new(),
+                    renames: 0,
+                    answered: false,
+                };
                 self.open.insert(batch.sequence, open);
                 self.queue.push_back(Waiting::Batch { batch, at: 0 });
             }
@@ -155,15 +177,16 @@ impl Reader {
     fn steps_done(&mut self, sequence: u64, command: Command, key: Vec<u8>, temporary: Vec<u8>) {
         let failed = self.step_error.take();
         let Some(open) = self.open.get_mut(&sequence) else { return };
-        if let What::Rename { .. } = command.what {
+        if let What::Rename { exact, .. } = command.what {
             open.renames += 1;
-            let rename = Rename { sequence, command, key, temporary, failed };
+            let elements = exact.then_some(self.card);
+            let rename = Rename { sequence, command, key, temporary, failed, elements };
             let _ = self.rename.send(rename);
             return;
         }
         match failed {
             None => note_restored(open, &self.shared, &command, &key),
-            Some(reason) => open.tally.failed(command.database, &key, reason),
+            Some(failure) => open.failed(&command, &key, failure.reason),
         }
     }
 
@@ -175,6 +198,9 @@ impl Reader {
             if !open.created.is_empty() {
                 self.shared.ledger.created(&open.created);
             }
+            // And whoever waits for all answers has to find what is left to do.
+            self.shared.ledger.gone(open.gone);
+            self.shared.ledger.failed(&open.failed);
             self.shared.ledger.complete(sequence, open.tally, open.end_ordinal);
         }
     }
@@ -194,7 +220,7 @@ impl Reader {
                 *at += 1;
                 let Some(open) = self.open.get_mut(&batch.sequence) else { return Ok(()) };
                 let (key, _) = names(batch, &command);
-                let stop = note(open, &self.shared, &mut self.step_error, &command, key, reply);
+                let stop = note(open, &self.shared, &mut self.step_error, &mut self.card, &command, key, reply);
                 if let Some(stop) = stop {
                     self.shared.ledger.stop(stop);
                     self.shared.budget.close();
@@ -206,7 +232,7 @@ impl Reader {
                 let last = *at == what.len();
                 let sequence = rename.sequence;
                 if let Some(open) = self.open.get_mut(&sequence) {
-                    note_rename(open, &self.shared, rename, meant, &reply);
+                    note_rename(open, &self.shared, rename, meant, reply);
                     if last {
                         open.renames -= 1;
                     }
@@ -251,6 +277,7 @@ impl Reader {
         }
         for (sequence, open) in std::mem::take(&mut self.open) {
             self.shared.ledger.created(&open.created);
+            self.shared.ledger.failed(&open.failed);
             self.shared.ledger.broken_off(open.tally, unanswered.remove(&sequence).unwrap_or_default());
         }
     }

@@ -1,0 +1,107 @@
+//! One restore into one target at a time: each names its connections before it looks for others, so that of two at least one sees the
+//! other.
+
+use std::time::{Duration, Instant};
+
+use redis::{Value, cmd};
+
+use crate::connection::{ConnectError, Connection, Node};
+use crate::restore::preflight::reply;
+
+/// How the names of a restore's connections begin; a token of its own follows.
+const PREFIX: &str = "redis-ops-restore:";
+/// How long another restore that came later may take to see us and to end.
+const OTHERS_LEAVE: Duration = Duration::from_secs(3);
+/// How often we look whether it has.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The right to restore into a target. Ends when dropped.
+#[derive(Debug)]
+pub struct Alone {
+    _connection: Connection,
+    name: String,
+}
+
+impl Alone {
+    /// What all connections of this restore have to be called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Why a restore may not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum AloneError {
+    /// No connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// Another restore is at work.
+    #[error("another restore into {target} is running: its connection comes from {address}; nothing was written")]
+    Locked {
+        /// The target.
+        target: String,
+        /// Where the other one is.
+        address: String,
+    },
+}
+
+/// A connection of another restore, as the target lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Other {
+    id: u64,
+    address: String,
+}
+
+/// Takes a name, and looks for other restores: of two the one with the higher client id ends. One that came later and sees us ends by
+/// itself; one that has looked before we had a name does not, and then we do.
+///
+/// # Errors
+/// See [`AloneError`]. A target that does not list its clients cannot be asked: then nobody is in the way.
+pub async fn alone(node: &Node) -> Result<Alone, AloneError> {
+    let token = getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()));
+    let name = format!("{PREFIX}{token:016x}");
+    let named = Node { client_name: Some(name.clone()), ..node.clone() };
+    let mut connection = named.connect().await?;
+    let begun = Instant::now();
+    loop {
+        let answer = connection.query(cmd("CLIENT").arg("LIST")).await.unwrap_or(Value::Nil);
+        let text = reply(answer).text().unwrap_or_default();
+        let (own, others) = look(&text, &name);
+        let Some(first) = others.first() else { return Ok(Alone { _connection: connection, name }) };
+        let came_before = own.is_none_or(|own| first.id < own);
+        if came_before || begun.elapsed() >= OTHERS_LEAVE {
+            return Err(AloneError::Locked { target: node.to_string(), address: first.address.clone() });
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Our own lowest id, and the connections of other restores, lowest id first.
+fn look(list: &str, name: &str) -> (Option<u64>, Vec<Other>) {
+    let (mut own, mut others) = (None::<u64>, Vec::new());
+    for line in list.lines() {
+        let field = |field: &str| line.split(' ').find_map(|word| word.strip_prefix(field)?.strip_prefix('='));
+        let (Some(id), Some(called)) = (field("id").and_then(|id| id.parse().ok()), field("name")) else { continue };
+        if called == name {
+            own = Some(own.map_or(id, |own| own.min(id)));
+        } else if called.starts_with(PREFIX) {
+            others.push(Other { id, address: field("addr").unwrap_or("?").to_owned() });
+        }
+    }
+    others.sort_by_key(|other| other.id);
+    (own, others)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_restores_are_found_among_the_clients_by_their_names() {
+        let list = "id=7 addr=10.0.0.1:1 laddr=x name=redis-ops-restore:aa db=0\nid=5 addr=10.0.0.2:2 name=redis-ops-restore:bb age=1\n\
+                    id=9 addr=10.0.0.1:3 name=redis-ops-restore:aa db=0\nid=3 addr=10.0.0.3:4 name=app db=0\nid=x name=\n";
+        let (own, others) = look(list, "redis-ops-restore:aa");
+        assert_eq!((own, others), (Some(7), vec![Other { id: 5, address: "10.0.0.2:2".into() }]));
+        assert_eq!(look("", "redis-ops-restore:aa"), (None, vec![]));
+    }
+}

@@ -1,0 +1,104 @@
+//! How often we have called which command that writes: whatever the target has counted beyond that was called by others.
+
+use std::collections::BTreeMap;
+
+use crate::replies::Info;
+
+/// Commands of ours, as `INFO commandstats` names them, and how often they were sent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Calls(BTreeMap<&'static str, u64>);
+
+impl Calls {
+    /// A command was sent.
+    pub fn note(&mut self, name: &'static str) {
+        *self.0.entry(name).or_default() += 1;
+    }
+
+    /// Adds what was sent elsewhere.
+    pub fn add(&mut self, other: &Self) {
+        for (name, calls) in &other.0 {
+            *self.0.entry(name).or_default() += calls;
+        }
+    }
+
+    /// A command as it is sent, noted. What is unknown here is never sent.
+    pub fn note_words(&mut self, first: &[u8], second: Option<&[u8]>) {
+        let is = |word: &[u8], name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+        let sub = |group: &str| second.is_some_and(|second| is(second, group));
+        let name = match first {
+            word if is(word, "XGROUP") && sub("CREATE") => "xgroup|create",
+            word if is(word, "XGROUP") && sub("DESTROY") => "xgroup|destroy",
+            word if is(word, "XGROUP") => "xgroup|createconsumer",
+            word => NAMES.iter().find(|name| is(word, name)).copied().unwrap_or_default(),
+        };
+        if !name.is_empty() {
+            self.note(name);
+        }
+    }
+
+    /// Commands that were called more often between two looks at INFO than we have; `None` where the target does not count.
+    pub fn beyond<'a>(&self, before: &Info, after: &'a Info) -> Option<Vec<&'a str>> {
+        let before = before.command_stats();
+        let after = after.command_stats();
+        if after.is_empty() {
+            return None;
+        }
+        let grown = after.into_iter().filter(|(name, stats)| {
+            let calls = stats.calls.saturating_sub(before.get(*name).map_or(0, |stats| stats.calls));
+            calls > self.of(name)
+        });
+        Some(grown.map(|(name, _)| name).collect())
+    }
+
+    /// Servers before 7.0 do not tell subcommands apart.
+    fn of(&self, name: &str) -> u64 {
+        let part_of = |own: &str| own == name || own.strip_prefix(name).is_some_and(|rest| rest.starts_with('|'));
+        self.0.iter().filter(|(own, _)| part_of(own)).map(|(_, calls)| calls).sum()
+    }
+}
+
+const NAMES: &[&str] = &[
+    "restore",
+    "set",
+    "append",
+    "rpush",
+    "sadd",
+    "zadd",
+    "hset",
+    "hpexpireat",
+    "xadd",
+    "xclaim",
+    "xdel",
+    "xsetid",
+    "pexpireat",
+    "pexpire",
+    "persist",
+    "rename",
+    "renamenx",
+    "unlink",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_others_called_is_beyond_ours() {
+        let mut calls = Calls::default();
+        calls.note("restore");
+        calls.note_words(b"XGROUP", Some(b"CREATE"));
+        calls.note_words(b"XGROUP", Some(b"DESTROY"));
+        calls.note_words(b"SET", Some(b"key"));
+        let info = |restore, set, xgroup| {
+            Info::parse(&format!(
+                "cmdstat_restore:calls={restore},usec=1,usec_per_call=1\ncmdstat_set:calls={set},usec=1,usec_per_call=1\n\
+                 cmdstat_xgroup:calls={xgroup},usec=1,usec_per_call=1\n"
+            ))
+        };
+        let before = info(5, 5, 5);
+        assert_eq!(calls.beyond(&before, &info(6, 6, 7)), Some(vec![]));
+        assert_eq!(calls.beyond(&before, &info(6, 7, 7)), Some(vec!["set"]));
+        assert_eq!(calls.beyond(&before, &info(6, 6, 8)), Some(vec!["xgroup"]));
+        assert_eq!(calls.beyond(&before, &Info::parse("role:master\n")), None);
+    }
+}

@@ -1,0 +1,139 @@
+//! Others at the same target: another restore, people who write, and nodes that look like this one.
+
+use std::time::{Duration, Instant};
+
+use super::stored::{Stored, backup_of, check_error, message, with_each};
+use crate::support::redis_server::{RedisServer, free_port, server_named};
+
+#[test]
+fn of_two_restores_into_one_target_one_ends_and_writes_no_key() {
+    let Some(stored) = backup_of(3_000) else { return };
+    let other = {
+        let source = RedisServer::start().unwrap();
+        let names: Vec<String> = (0..3_000).map(|number| format!("of another:{number}")).collect();
+        let value = "x".repeat(100);
+        source.pipe(names.iter().map(|name| vec![b"SET".as_slice(), name.as_bytes(), value.as_bytes()]));
+        Stored::of(&source)
+    };
+    let words = ["--method", "restore", "--rate", "150kB", "--on-conflict", "skip", "--json"];
+    for round in 0..4 {
+        let target = RedisServer::start().unwrap();
+        let first = stored.restoring(&target, &words).spawn();
+        if round == 0 {
+            target.wait_for("the first", |target| target.ok(&["CLIENT", "LIST"]).contains("name=redis-ops-restore:"));
+        }
+        let second = other.restoring(&target, &words).spawn();
+        let (second, first) = (second.wait(), first.wait());
+        let codes = [first.code, second.code];
+        assert!(codes == [0, 2] || round > 0 && codes == [2, 0], "{codes:?}: {} {}", first.text(), second.text());
+        let (locked, pattern) = if first.code == 2 { (first.json(), "key:*") } else { (second.json(), "of another:*") };
+        assert_eq!(locked["error"]["code"], "locked", "{locked}");
+        assert!(message(&locked).contains("another restore"), "{locked}");
+        assert_eq!(target.ok(&["KEYS", pattern]), "", "no key of the other");
+        assert_eq!(target.ok(&["DBSIZE"]), "3000");
+    }
+}
+
+#[test]
+fn keys_that_others_changed_meanwhile_are_a_warning_and_not_a_failure() {
+    with_each(|installed| {
+        let source = RedisServer::builder().version(installed).start().unwrap();
+        source.fill(3_000, 100);
+        let stored = Stored::of(&source);
+        for method in ["restore", "commands"] {
+            let target = RedisServer::builder().version(installed).start().unwrap();
+            let run = stored.restoring(&target, &["--method", method, "--rate", "300kB", "--json"]).spawn();
+            target.wait_for("keys", |target| target.ok(&["DBSIZE"]).parse::<u64>().unwrap() > 100);
+            let mut keys = (0..3_000).map(|number| format!("key:{number}"));
+            let changed = keys.find(|key| target.ok(&["EXISTS", key]) == "1").unwrap();
+            let removed = keys.find(|key| target.ok(&["EXISTS", key]) == "1").unwrap();
+            target.ok(&["SET", &changed, "of somebody else"]);
+            target.ok(&["DEL", &removed]);
+            let ended = run.wait();
+            let answer = ended.json();
+            assert_eq!(ended.code, 1, "{} {method}: {answer}", installed.name);
+            assert_eq!(answer["result"]["target"]["others_wrote"], true, "{answer}");
+            let proof = &answer["proof"];
+            assert_eq!((&proof["missing"], &proof["different"]), (&1.into(), &1.into()), "{answer}");
+        }
+        // Nobody else: none of what we have called is taken for theirs.
+        let target = RedisServer::builder().version(installed).start().unwrap();
+        let (code, answer) = stored.restore(&target, &["--method", "commands"]);
+        assert_eq!((code, &answer["result"]["target"]["others_wrote"]), (0, &false.into()), "{answer}");
+    });
+}
+
+#[test]
+fn a_hash_of_which_every_field_has_expired_is_expired_and_not_restored() {
+    for name in ["redis-server-7.4", "redis-server-8.0", "valkey-server-9.1"] {
+        let Some(installed) = server_named(name) else { continue };
+        let source = RedisServer::builder().version(&installed).start().unwrap();
+        source.ok(&["HSET", "gone", "a", "1", "b", "2"]);
+        source.ok(&["HSET", "half", "a", "1", "b", "2"]);
+        source.ok(&["HPEXPIRE", "gone", "4000", "FIELDS", "2", "a", "b"]);
+        source.ok(&["HPEXPIRE", "half", "4000", "FIELDS", "1", "a"]);
+        let begun = Instant::now();
+        let stored = Stored::of(&source);
+        std::thread::sleep(Duration::from_millis(4500).saturating_sub(begun.elapsed()));
+        for method in ["restore", "commands", "replica"] {
+            let target = RedisServer::builder().version(&installed).start().unwrap();
+            let (code, answer) = stored.restore(&target, &["--method", method, "--accept-loss"]);
+            let result = &answer["result"];
+            assert_eq!((&result["restored"], &result["expired"]), (&1.into(), &1.into()), "{name} {method}: {answer}");
+            assert_eq!(code, 1, "{name} {method}: {answer}");
+            let found =
+                [&["EXISTS", "gone"][..], &["HEXISTS", "half", "a"], &["HGET", "half", "b"]].map(|ask| target.ok(ask));
+            assert_eq!(found, ["0", "0", "2"], "{name} {method}");
+        }
+    }
+}
+
+#[test]
+fn fields_are_never_moved_beyond_what_a_server_takes() {
+    let Some(installed) = server_named("redis-server-8.0") else { return };
+    let source = RedisServer::builder().version(&installed).start().unwrap();
+    source.ok(&["HSET", "h", "a", "1"]);
+    source.ok(&["HPEXPIREAT", "h", "70368744177663", "FIELDS", "1", "a"]);
+    let stored = Stored::of(&source);
+    let target = RedisServer::builder().version(&installed).start().unwrap();
+    let (code, answer) = stored.restore(&target, &["--ttl", "shift", "--accept-loss"]);
+    assert_eq!(
+        (code, target.ok(&["HPEXPIRETIME", "h", "FIELDS", "1", "a"]).as_str()),
+        (0, "70368744177663"),
+        "{answer}"
+    );
+}
+
+/// Three nodes of a cluster that all have the same port, as containers do.
+#[test]
+fn a_node_of_a_cluster_on_one_port_does_not_pass_for_a_single_server() {
+    let Some(installed) = server_named("redis-server-7.4").or_else(|| server_named("redis-server-7.0")) else { return };
+    let Some(stored) = backup_of(40) else { return };
+    let (port, bus) = (free_port().to_string(), free_port().to_string());
+    let nodes: Vec<RedisServer> = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+        .iter()
+        .map(|address| {
+            let builder = RedisServer::builder().version(&installed).arg("cluster-enabled", "yes").arg("bind", address);
+            let builder = builder.arg("cluster-announce-ip", address);
+            builder.arg("port", &port).arg("cluster-port", &bus).start().unwrap()
+        })
+        .collect();
+    for (node, slots) in nodes.iter().zip([("0", "5460"), ("5461", "10922"), ("10923", "16383")]) {
+        node.ok(&["CLUSTER", "ADDSLOTSRANGE", slots.0, slots.1]);
+    }
+    for address in ["127.0.0.2", "127.0.0.3"] {
+        nodes[0].ok(&["CLUSTER", "MEET", address, &port, &bus]);
+    }
+    for node in &nodes {
+        node.wait_for("the cluster to be whole", |node| node.ok(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
+    }
+    for (node, (address, slots)) in
+        nodes.iter().zip([("127.0.0.1", "5,461"), ("127.0.0.2", "5,462"), ("127.0.0.3", "5,461")])
+    {
+        let url = format!("redis://{address}:{port}");
+        let answer = stored.restoring_into(&url, &[]).json();
+        check_error(&answer, "cluster");
+        assert!(message(&answer.1).contains(slots), "{}", answer.1);
+        assert_eq!(node.ok(&["DBSIZE"]), "0");
+    }
+}
