@@ -1,5 +1,7 @@
 //! The same key twice in one database: servers end with an error, or abort, when they load such a file.
 
+use std::collections::BTreeMap;
+
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::visit::{Entry, Interest, Visit};
@@ -79,6 +81,12 @@ pub struct Duplicates {
     pub unchecked: u64,
 }
 
+/// So many values of keys that stand there twice are told apart.
+pub const REPEATED_AT_MOST: usize = 10_000;
+
+/// Which values belong to keys that stand in the file more than once: the offset of each value, and of the first value of the same key.
+pub type Repeated = BTreeMap<u64, u64>;
+
 /// A key that stands in the file more than once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DuplicateKey {
@@ -105,13 +113,24 @@ impl DuplicateKeys {
 
     /// What was found.
     pub fn finish(self) -> Duplicates {
+        self.finish_with_offsets().0
+    }
+
+    /// What was found, and which values those are; of more than [`REPEATED_AT_MOST`] only the count is known.
+    pub fn finish_with_offsets(self) -> (Duplicates, Repeated) {
         let (mut count, mut first) = (0, u64::MAX);
+        let mut repeated = Repeated::new();
         let mut search = Search::default();
         for runs in self.groups() {
             for [one, next] in search.suspects(&runs).array_windows::<2>() {
                 if one.tag == next.tag {
                     count += 1;
                     first = first.min(next.value_offset);
+                    if repeated.len() < REPEATED_AT_MOST {
+                        let origin = repeated.get(&one.value_offset).copied().unwrap_or(one.value_offset);
+                        repeated.insert(one.value_offset, origin);
+                        repeated.insert(next.value_offset, origin);
+                    }
                 }
             }
         }
@@ -120,7 +139,7 @@ impl DuplicateKeys {
             let database = index.checked_sub(1).map_or(0, |index| self.databases[index].1);
             DuplicateKey { database, value_offset: first }
         });
-        Duplicates { count, first, unchecked: self.unchecked }
+        (Duplicates { count, first, unchecked: self.unchecked }, repeated)
     }
 
     /// The runs of each group.

@@ -110,7 +110,7 @@ mod value;
 pub mod visit;
 
 pub use crc64::{Crc64, crc64};
-pub use duplicates::{DuplicateKey, DuplicateKeys, Duplicates};
+pub use duplicates::{DuplicateKey, DuplicateKeys, Duplicates, REPEATED_AT_MOST, Repeated};
 pub use error::{ErrorKind, RdbError};
 pub use needs::Needs;
 pub use oddity::{Fate, Oddities, Oddity, OddityKind, Server};

@@ -39,12 +39,16 @@ pub struct BackupFacts {
     pub bytes_in_one_piece: Option<u64>,
     /// Modules of the server it was taken from.
     pub source_modules: Vec<String>,
+    /// Records of module data that belongs to no key, by the type that has written them; `None`: not counted.
+    pub module_aux: Option<BTreeMap<String, u64>>,
     /// Who made the RDB.
     pub origin: Origin,
     /// It comes through a pipe: what is read is gone.
     pub only_once: bool,
     /// Whether the structure was understood to the end.
     pub understood: bool,
+    /// Its manifest says that something in it contradicts itself.
+    pub has_findings: bool,
     /// What only reading all of it tells.
     pub survey: Option<Survey>,
 }
@@ -83,12 +87,14 @@ impl BackupFacts {
                 others.map(|(_, bytes)| *bytes).max().unwrap_or(0)
             }),
             source_modules: manifest.server.modules.clone(),
+            module_aux: manifest.module_aux.clone(),
             origin: match (manifest.purpose, manifest.consistency) {
                 (Purpose::Adopted, _) | (_, Consistency::Fuzzy) => Origin::Foreign,
                 _ => Origin::Captured,
             },
             only_once: false,
             understood: manifest.structure.state != StructureState::NotUnderstood,
+            has_findings: manifest.structure.state == StructureState::Findings,
             survey: None,
         }
     }
@@ -125,6 +131,8 @@ impl BackupFacts {
             created_ms: self.created_ms.or(facts.created_ms),
             bytes_in_one_piece: self.bytes_in_one_piece,
             source_modules: self.source_modules,
+            module_aux: self.module_aux,
+            has_findings: self.has_findings,
             origin: self.origin,
             only_once: self.only_once,
             ..facts
@@ -173,6 +181,8 @@ pub struct TargetFacts {
     pub user: Option<String>,
     /// Commands that our user may not use, of those that are needed.
     pub forbidden: Option<Vec<String>>,
+    /// Commands that the server has not, of those that may be needed: it was told to forget them (`rename-command`).
+    pub missing: Vec<String>,
     /// The user may write only some keys: the patterns.
     pub key_patterns: Option<String>,
     /// A Sentinel is connected.
@@ -198,6 +208,11 @@ impl TargetFacts {
     /// Keys in all databases.
     pub fn keys(&self) -> u64 {
         self.databases.values().map(|database| database.keys).sum()
+    }
+
+    /// Whether it has none of these commands of that name.
+    pub fn lacks(&self, names: &[&str]) -> Option<&str> {
+        self.missing.iter().map(String::as_str).find(|missing| names.contains(missing))
     }
 
     /// `proto-max-bulk-len`, or its default.

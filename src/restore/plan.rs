@@ -14,7 +14,7 @@ use crate::restore::facts::{BackupFacts, TargetFacts};
 use crate::restore::options::{Method, Options};
 use crate::restore::tally::FailedKey;
 use crate::restore::target_format::TargetFormat;
-pub use contents::{highest_database, needs_survey};
+pub use contents::{highest_database, module_records, needs_survey};
 pub use methods::{Candidate, may_be_fed};
 
 /// What goes ahead into a target that holds keys.
@@ -183,11 +183,13 @@ pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Pl
     lines.extend(state::role(target));
     lines.extend(state::existing_keys(target, options));
     lines.push(state::rights(target, options));
+    lines.extend(state::commands(target, options, fed));
     lines.extend(state::company(target, options, fed));
     lines.push(contents::format(backup, format));
     if !fed {
         // A server that loads the file itself loses nothing.
         lines.extend(contents::losses(backup, format, options));
+        lines.extend(contents::module_data(backup, options));
     }
     lines.extend(contents::modules(backup, target, options));
     lines.extend(contents::functions(backup, target, options, format));

@@ -30,6 +30,24 @@ const NEEDED: &[(&str, &[&str])] = &[
     ("replicaof", &["REPLICAOF", "NO", "ONE"]),
 ];
 
+/// Commands that a restore uses, by one method or another: a server may have been told to forget some (`rename-command`).
+const USED: &[&str] = &[
+    "restore",
+    "select",
+    "exists",
+    "unlink",
+    "replicaof",
+    "set",
+    "append",
+    "rpush",
+    "sadd",
+    "zadd",
+    "hset",
+    "rename",
+    "renamenx",
+    "pexpireat",
+];
+
 /// On which every Sentinel listens at each server that it watches (Redis `sentinel.c`, `SENTINEL_HELLO_CHANNEL`).
 const SENTINEL_CHANNEL: &str = "__sentinel__:hello";
 
@@ -56,9 +74,11 @@ pub async fn ask(
     commands.push(words(&["CLUSTER", "NODES"]));
     commands.push(words(&["CLUSTER", "MYID"]));
     commands.push(words(&["CLUSTER", "SLOTS"]));
+    let used: Vec<&str> = USED.iter().chain(more).copied().collect();
+    commands.push(words(&[&["COMMAND", "INFO"], &used[..]].concat()));
     let mut answers = connection.pipeline(&commands).await?.into_iter();
     let config: Vec<Answer> = answers.by_ref().take(SETTINGS.len()).collect();
-    let [user, functions, clients, listeners, nodes, id, slots] = std::array::from_fn(|_| answers.next());
+    let [user, functions, clients, listeners, nodes, id, slots, known] = std::array::from_fn(|_| answers.next());
     let config = config_of(config);
 
     let user = text_of(user);
@@ -87,6 +107,7 @@ pub async fn ask(
         user,
         forbidden: rights.0,
         key_patterns: rights.1,
+        missing: missing_of(known, &used),
         watched: is_watched(clients, listeners),
         slots: if cluster { own_slots(nodes, text_of(id), slots) } else { None },
         counters: counters_of(&info),
@@ -156,6 +177,17 @@ fn functions_of(answer: Option<Answer>) -> Option<BTreeSet<String>> {
         Err(error) if error.code == "ERR" => Some(BTreeSet::new()),
         Err(_) => None,
     }
+}
+
+/// Which of these commands the server has not; none where it does not say.
+fn missing_of(answer: Option<Answer>, used: &[&str]) -> Vec<String> {
+    let Some(Ok(value)) = answer else { return Vec::new() };
+    let known = reply(value);
+    let is_missing = |(_, entry): &(&&str, &Reply)| match entry {
+        Reply::Nil => true,
+        entry => entry.items().is_empty(),
+    };
+    used.iter().zip(known.items()).filter(is_missing).map(|(name, _)| (*name).to_owned()).collect()
 }
 
 /// Which of the needed commands our user may not use, and its key patterns unless they mean all keys.

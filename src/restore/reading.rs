@@ -7,6 +7,9 @@ use crate::rdb::visit::Visit;
 use crate::restore::replay::BadBackup;
 use tokio_util::sync::CancellationToken;
 
+/// So many members of one value are compared with each other, at twelve bytes each.
+pub(super) const MEMBERS_COMPARED: usize = 2 << 20;
+
 /// Pushes all of a backup through a visitor; gives the bytes of the RDB. Blocks: call it on a thread that may.
 ///
 /// # Errors
@@ -17,7 +20,7 @@ pub fn through<V: Visit>(
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<u64, BadBackup> {
-    let mut scanner = Scanner::new();
+    let mut scanner = Scanner::new().reading_on(MEMBERS_COMPARED);
     let mut trailing = 0;
     while let Some(chunk) = raw.next() {
         let chunk = chunk?;

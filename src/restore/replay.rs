@@ -159,6 +159,7 @@ where
         usual: BATCH,
         silence: job.silence,
         skip_existing: job.plan.existing == Existing::Skip,
+        accept_loss: job.plan.accept_loss,
         keeps_names,
         clock: job.plan.clock,
     };
@@ -326,7 +327,7 @@ impl Reading {
 
     /// Reads the backup from its start to its end, or until there is no point in going on.
     fn pass(&mut self, mut raw: Raw, deferred: &BTreeMap<u64, u64>) -> Result<(), BadBackup> {
-        let mut scanner = Scanner::new();
+        let mut scanner = Scanner::new().reading_on(super::reading::MEMBERS_COMPARED);
         let mut trailing = 0;
         while let Some(chunk) = raw.next() {
             let chunk = chunk?;

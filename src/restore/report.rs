@@ -61,6 +61,8 @@ pub struct Report {
     pub since: Option<Since>,
     /// Restored keys of which the plan had said that a part is lost.
     pub lost_in_part: u64,
+    /// Records of module data that belong to no key, which the plan had said to be lost.
+    pub lost_module_data: u64,
     /// How the target was fed, with method `replica`.
     pub fed: Option<FedJson>,
     /// The method that was to be used, and could not.
@@ -139,6 +141,9 @@ pub struct ResultJson<'a> {
     lost: &'a [crate::restore::tally::FailedKey],
     lost_count: u64,
     lost_in_part: u64,
+    lost_module_data: u64,
+    rebuilt: u64,
+    rebuilt_keys: &'a [crate::restore::tally::FailedKey],
     failures: &'a [crate::restore::tally::FailedKey],
     functions: crate::restore::tally::Functions,
     restored_by_database: &'a std::collections::BTreeMap<u64, u64>,
@@ -193,6 +198,7 @@ impl Report {
             was_empty: false,
             since: None,
             lost_in_part: 0,
+            lost_module_data: 0,
             fed: None,
             barred: None,
         }
@@ -255,6 +261,8 @@ impl Report {
             || tally.lost > 0
             || self.chose_nothing()
             || self.lost_in_part > 0
+            || self.lost_module_data > 0
+            || tally.rebuilt > 0
             || tally.functions.lost > 0
             || self.fed.as_ref().is_some_and(|fed| !fed.not_put_back.is_empty())
             || self.others_wrote == Some(true);
@@ -284,6 +292,9 @@ impl Report {
             lost: &tally.lost_keys,
             lost_count: tally.lost,
             lost_in_part: self.lost_in_part,
+            lost_module_data: self.lost_module_data,
+            rebuilt: tally.rebuilt,
+            rebuilt_keys: &tally.rebuilt_keys,
             failures: &tally.failures,
             functions: tally.functions,
             restored_by_database: &tally.by_database,

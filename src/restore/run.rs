@@ -1,5 +1,6 @@
 //! The restore itself, by commands: everything was planned before, and here it is done and counted.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::capture::Raw;
 use crate::connection::{CommandError, ConnectError, Connection, Node};
 use crate::progress::{Progress, Unit};
+use crate::rdb::Repeated;
 use crate::replies::Info;
 use crate::restore::facts::TargetFacts;
 use crate::restore::journal::{Identity, Journal, Position};
@@ -49,6 +51,12 @@ pub struct Order {
     pub verified: bool,
     /// Which restore it is, for the journal, and the folder of all journals; `None`: it cannot be resumed.
     pub journal: Option<(Identity, PathBuf)>,
+    /// A server was seen to write the backup: see [`crate::restore::Origin`].
+    pub trusted: bool,
+    /// Values of keys that stand in the backup more than once, where such were looked for.
+    pub repeated: Repeated,
+    /// Where values begin that cannot be read to their end, as far as is known beforehand.
+    pub damaged: BTreeSet<u64>,
     /// Opens the backup again, where that is possible.
     pub reopen: Option<Reopen>,
     /// Set by a signal.
@@ -95,7 +103,21 @@ pub fn now_ms() -> i64 {
 /// # Errors
 /// Nothing was written.
 pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<Report, RunError> {
-    let Order { node, target, options, method, in_backup, raw_bytes, verified, journal, reopen, cancel } = order;
+    let Order {
+        node,
+        target,
+        options,
+        method,
+        in_backup,
+        raw_bytes,
+        verified,
+        journal,
+        trusted,
+        repeated,
+        damaged,
+        reopen,
+        cancel,
+    } = order;
     let mut connection = node.connect().await?;
     let (before, mut info) = preflight::counters(&mut connection).await?;
 
@@ -154,6 +176,10 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
             target_was_empty: was_empty,
             longest_bulk: target.longest_bulk(),
             clock: now_ms,
+            accept_loss: options.accept_loss,
+            trusted,
+            repeated: repeated.into(),
+            damaged: damaged.into(),
             done: position.prefix,
             sent: position.sent,
             token,

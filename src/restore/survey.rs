@@ -6,17 +6,18 @@ mod streams;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::census::KeyType;
-use crate::rdb::DuplicateKeys;
 use crate::rdb::opcode::{Dialect, ValueType};
 use crate::rdb::visit::{Checksum, Entry, EntryEnd, Interest, Piece, Visit};
+use crate::rdb::{DuplicateKeys, Duplicates, Oddity, OddityKind, Repeated};
 use crate::repository::manifest::DatabaseCount;
 use crate::restore::choices::{Choices, Wanted};
 use crate::restore::facts::TargetFacts;
+use crate::restore::functions::Sources;
+use crate::restore::mend::Mended;
 use crate::restore::replay::assemble::held_at_most;
 use crate::restore::tally::{FailedKey, NAMES_KEPT};
 use crate::restore::target_format::{Loss, Route, TargetFormat, fits};
 pub use dangers::Dangers;
-use dangers::Members;
 use streams::DeadPending;
 
 /// Aux fields that are of use, and how long they may be.
@@ -24,6 +25,9 @@ const AUX: &[&str] = &["redis-ver", "valkey-ver", "ctime", "used-mem"];
 const LONGEST_AUX: usize = 64;
 /// So many keys of a file of others are compared with each other: they take 39 MiB.
 const KEYS_COMPARED: u64 = 3 << 20;
+
+/// So many values that cannot be read to their end are told apart.
+const DAMAGED_KEPT: usize = 100_000;
 
 /// What reading all of a backup tells.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -42,6 +46,8 @@ pub struct Survey {
     pub by_type: BTreeMap<String, u64>,
     /// Names of the function libraries.
     pub functions: BTreeSet<String>,
+    /// Their sources.
+    pub sources: Sources,
     /// Keys that are wanted and had not expired.
     pub wanted: u64,
     /// Bytes of their values.
@@ -61,6 +67,18 @@ pub struct Survey {
     pub lost_keys: BTreeMap<Loss, Vec<FailedKey>>,
     /// The first wanted vector sets, which not every target takes.
     pub vector_sets: Vec<FailedKey>,
+    /// Wanted keys whose values contradict themselves and are rebuilt: how many, the first, and what is odd in them.
+    pub rebuilt: u64,
+    /// See `rebuilt`.
+    pub rebuilt_keys: Vec<FailedKey>,
+    /// See `rebuilt`.
+    pub rebuilt_kinds: BTreeSet<OddityKind>,
+    /// Where values begin that cannot be read to their end, wanted or not.
+    pub damaged: BTreeSet<u64>,
+    /// Values of keys that stand there more than once, if such were looked for.
+    pub repeated: Repeated,
+    /// How many databases a server needs that loads the file, also for those without keys.
+    pub needs_databases: u64,
     /// Longest string among the wanted keys.
     pub longest_string: Option<(u64, FailedKey)>,
     /// The checksum of the file, which proves its bytes; `None`: it has none.
@@ -93,7 +111,15 @@ pub struct Surveyor<'a> {
     unpacked: Option<u64>,
     /// Looks for what no server would have written: only in files of others.
     keys_seen: Option<DuplicateKeys>,
-    members: Members,
+    /// The same among the keys that are wanted and have not expired.
+    wanted_seen: Option<DuplicateKeys>,
+    /// What is odd in the value that is being read.
+    odd: Option<(Mended, OddityKind)>,
+    /// Where it begins, and the first bytes of its key's name.
+    value_offset: u64,
+    /// Where it goes, if it is wanted.
+    goes_to: Option<u64>,
+    odd_key: Vec<u8>,
     /// The stream that is being read, where its pending entries may be lost.
     stream: Option<DeadPending>,
     /// How the value that is being read gets into the target, unless it is too long for that.
@@ -122,7 +148,11 @@ impl<'a> Surveyor<'a> {
             by_type: BTreeMap::new(),
             unpacked: None,
             keys_seen: None,
-            members: Members::default(),
+            wanted_seen: None,
+            odd: None,
+            value_offset: 0,
+            goes_to: None,
+            odd_key: Vec::new(),
             stream: None,
             route: Route::Payload,
             in_parts: Route::Payload,
@@ -133,19 +163,57 @@ impl<'a> Surveyor<'a> {
     #[must_use]
     pub fn mistrusting(mut self) -> Self {
         self.keys_seen = Some(DuplicateKeys::new(KEYS_COMPARED));
+        self.wanted_seen = Some(DuplicateKeys::new(KEYS_COMPARED));
         self
     }
 
     /// The whole file was read; it has so many bytes.
     pub fn finish(mut self, bytes: u64) -> Survey {
         self.survey.bytes = bytes;
-        if let Some(seen) = self.keys_seen.map(DuplicateKeys::finish) {
-            let dangers = &mut self.survey.dangers;
-            dangers.twice =
-                (seen.unchecked == 0 && dangers.members_unchecked == 0).then(|| seen.count + dangers.members_twice);
+        if let Some(seen) = self.keys_seen.take().map(DuplicateKeys::finish) {
+            self.note_twice(seen);
+        }
+        if let Some((seen, repeated)) = self.wanted_seen.take().map(DuplicateKeys::finish_with_offsets) {
+            if seen.count > 0 {
+                self.survey.losses.insert(Loss::Twice, seen.count);
+            }
+            self.survey.repeated = repeated;
         }
         self.survey.by_type = self.by_type.iter().map(|(name, keys)| (name.to_string(), *keys)).collect();
         self.survey
+    }
+
+    /// A server that loads the file itself meets the others as well.
+    fn note_twice(&mut self, seen: Duplicates) {
+        self.survey.dangers.compared = true;
+        let oddities = &mut self.survey.dangers.oddities;
+        oddities.not_compared += seen.unchecked;
+        if let Some(first) = seen.first {
+            let (kind, offset) = (OddityKind::DuplicateKey, first.value_offset);
+            oddities.add(&Oddity { kind, what: kind.words(), offset, owner: None, numbers: Some((seen.count, 0)) });
+        }
+    }
+
+    /// The value was read: what becomes of what is odd in it.
+    fn note_oddity(&mut self) {
+        let Some((mended, kind)) = self.odd.take() else { return };
+        if mended.loses_all().is_some() && self.survey.damaged.len() < DAMAGED_KEPT {
+            self.survey.damaged.insert(self.value_offset);
+        }
+        let Some(database) = self.goes_to else { return };
+        let key = std::mem::take(&mut self.odd_key);
+        match mended {
+            Mended::Lost(loss) => self.lose(loss, database, &key),
+            Mended::Changed => {
+                self.survey.rebuilt += 1;
+                self.survey.rebuilt_kinds.insert(kind);
+                if self.survey.rebuilt_keys.len() < NAMES_KEPT {
+                    self.survey.rebuilt_keys.push(FailedKey::new(database, &key, kind.words()));
+                }
+            }
+            Mended::Same => {}
+        }
+        self.odd_key = key;
     }
 
     fn note_route(&mut self, entry: &Entry<'_>, database: u64) {
@@ -217,22 +285,35 @@ impl Visit for Surveyor<'_> {
         }
     }
 
+    fn database(&mut self, index: u64) {
+        self.survey.needs_databases = self.survey.needs_databases.max(index.saturating_add(1));
+    }
+
     fn function(&mut self, source: &[u8]) {
         self.survey.dangers.note_function(source);
+        self.survey.sources.add(source);
         let name = crate::restore::replay::assemble::name_of(source);
         self.survey.functions.insert(String::from_utf8_lossy(name).into_owned());
     }
 
-    fn module_aux(&mut self, module: u64, _when: u64, _raw: &[u8]) {
-        self.survey.dangers.module_aux.insert(KeyType::of_module(module).to_string());
+    fn wants_module_aux(&self) -> bool {
+        true
+    }
+
+    fn module_aux(&mut self, module: u64, _when: u64, raw: &[u8]) {
+        let name = crate::rdb::module::name(module).0;
+        if crate::rdb::module::says_something(raw) {
+            *self.survey.dangers.module_data.entry(name.clone()).or_default() += 1;
+        }
+        self.survey.dangers.module_aux.insert(name);
     }
 
     fn entry(&mut self, entry: &Entry<'_>) -> Interest {
         self.survey.dangers.note(entry);
         if let Some(seen) = &mut self.keys_seen {
             seen.entry(entry);
-            self.members.begin(entry.value_type);
         }
+        (self.odd, self.value_offset, self.goes_to) = (None, entry.value_offset, None);
         let survey = &mut self.survey;
         let count = survey.databases.entry(entry.database).or_default();
         count.keys += 1;
@@ -249,6 +330,10 @@ impl Visit for Surveyor<'_> {
                 survey.wanted += 1;
                 self.wanted = true;
                 self.living = matches!(entry.value_type.0, 22..=25).then_some(false);
+                self.goes_to = Some(database);
+                if let Some(seen) = &mut self.wanted_seen {
+                    seen.entry(entry);
+                }
                 self.note_route(entry, database);
                 let is_whole_or_lost = matches!(self.in_parts, Route::Impossible(_));
                 if entry.value_type == ValueType::STRING || self.stream.is_some() || is_whole_or_lost {
@@ -262,8 +347,7 @@ impl Visit for Surveyor<'_> {
                 }
             }
         }
-        let looked_into =
-            self.unpacked.is_some() || self.living.is_some() || self.stream.is_some() || self.members.listens();
+        let looked_into = self.unpacked.is_some() || self.living.is_some() || self.stream.is_some();
         Interest { raw: false, pieces: matches!(self.key_type, KeyType::Module(_)) || looked_into }
     }
 
@@ -280,16 +364,21 @@ impl Visit for Surveyor<'_> {
                 if let Some(stream) = &mut self.stream {
                     stream.piece(piece);
                 }
-                self.members.piece(piece);
             }
         }
     }
 
+    fn oddity(&mut self, oddity: &Oddity<'_>) {
+        self.survey.dangers.oddities.add(oddity);
+        let (Some(owner), Some(mended)) = (oddity.owner, Mended::of(oddity.kind)) else { return };
+        self.odd = self.odd.max(Some((mended, oddity.kind)));
+        self.odd_key.clear();
+        self.odd_key.extend_from_slice(owner.key);
+    }
+
     fn entry_end(&mut self, end: &EntryEnd) {
+        self.note_oddity();
         *self.by_type.entry(self.key_type).or_default() += 1;
-        let (twice, unchecked) = self.members.end();
-        self.survey.dangers.members_twice += twice;
-        self.survey.dangers.members_unchecked += unchecked;
         if !self.wanted {
             return;
         }

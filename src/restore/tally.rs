@@ -22,6 +22,12 @@ pub struct Tally {
     pub failed: u64,
     /// They cannot be expressed on this target; it was accepted that they are lost.
     pub lost: u64,
+    /// Sent in another form, since what stands in the backup contradicts itself.
+    #[serde(default)]
+    pub rebuilt: u64,
+    /// The first of those, by name.
+    #[serde(default)]
+    pub rebuilt_keys: Vec<FailedKey>,
     /// Sent, but the connection broke before the answer came.
     pub unknown: u64,
     /// Temporary keys of an interrupted run that were found and removed.
@@ -101,6 +107,14 @@ impl Tally {
         }
     }
 
+    /// A key is sent in another form.
+    pub fn rebuilt(&mut self, database: u64, key: &[u8], reason: impl Into<String>) {
+        self.rebuilt += 1;
+        if self.rebuilt_keys.len() < NAMES_KEPT {
+            self.rebuilt_keys.push(FailedKey::new(database, key, reason));
+        }
+    }
+
     /// Keys of the backup about which something is known.
     pub fn accounted(&self) -> u64 {
         let Self { restored, skipped_existing, skipped_by_choice, expired, failed, lost, unknown, .. } = self;
@@ -117,6 +131,7 @@ impl Tally {
         self.lost += other.lost;
         self.unknown += other.unknown;
         self.leftovers += other.leftovers;
+        self.rebuilt += other.rebuilt;
         self.functions.restored += other.functions.restored;
         self.functions.skipped += other.functions.skipped;
         self.functions.failed += other.functions.failed;
@@ -127,6 +142,7 @@ impl Tally {
         let room = |names: &Vec<FailedKey>| NAMES_KEPT.saturating_sub(names.len());
         self.failures.extend(other.failures.into_iter().take(room(&self.failures)));
         self.lost_keys.extend(other.lost_keys.into_iter().take(room(&self.lost_keys)));
+        self.rebuilt_keys.extend(other.rebuilt_keys.into_iter().take(room(&self.rebuilt_keys)));
     }
 }
 

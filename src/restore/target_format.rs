@@ -7,6 +7,7 @@ use crate::census::KeyType;
 use crate::introspection::ServerFacts;
 use crate::rdb::dump::Target;
 use crate::rdb::opcode::{Dialect, ValueType};
+use crate::restore::module_types::{Has, ModuleTypes};
 
 /// What a payload adds to a value: type, version, CRC64, and a margin; bytes.
 pub const PAYLOAD_ADDS: u64 = 64;
@@ -21,6 +22,9 @@ pub fn bulk_for(length: u64) -> u64 {
     length.saturating_add(PAYLOAD_ADDS).checked_next_multiple_of(1 << 20).unwrap_or(u64::MAX)
 }
 
+/// Of this Redis vector sets are known to have the form of 8.0.6.
+pub const NEWEST_VECTOR_SETS: (u32, u32, u32) = (8, 10, u32::MAX);
+
 /// What a target can take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TargetFormat {
@@ -32,8 +36,8 @@ pub struct TargetFormat {
     pub server: (u32, u32, u32),
     /// It is a Valkey of any version.
     pub is_valkey: bool,
-    /// It has a module at all: without one it takes no module's value.
-    pub has_modules: bool,
+    /// The types that its modules have.
+    pub module_types: ModuleTypes,
 }
 
 /// How a value gets into the target.
@@ -59,12 +63,22 @@ pub enum Loss {
     PendingEntries,
     /// Values of modules go as payload only; and a vector set of a newer Redis can kill an older one.
     Module,
+    /// The target may know the type, and there are no typed commands for it here.
+    NotByCommands,
+    /// The value cannot be read to its end.
+    Damaged,
+    /// Members of a sorted set whose score is not a number.
+    Score,
+    /// The key stands in the backup twice.
+    Twice,
+    /// A value of a module that ends the server where the value is not what it expects, in a file that nobody vouches for.
+    Untrusted,
 }
 
 impl Loss {
     /// Whether the key itself is restored all the same.
     pub fn is_in_part(self) -> bool {
-        matches!(self, Self::FieldExpiry | Self::PendingEntries)
+        matches!(self, Self::FieldExpiry | Self::PendingEntries | Self::Score)
     }
 
     /// In words, as part of a sentence.
@@ -75,8 +89,19 @@ impl Loss {
                 "pending entries of a stream whose message was deleted, or which nobody owns, cannot be written by commands"
             }
             Self::Type => "the target does not know this type",
+            Self::Untrusted => {
+                "a value of a module whose server ends where it is malformed, in a file that was not captured here: it is not sent"
+            }
+            Self::Damaged => "the value is damaged: no server takes it, and what of it is right cannot be told",
+            Self::Score => "members whose score is not a number: no server keeps them",
+            Self::Twice => {
+                "the key stands in the backup more than once: the first one is restored, and the others are not"
+            }
+            Self::NotByCommands => {
+                "a value of this type goes as payload only: method `restore` brings it to a target that knows it"
+            }
             Self::Module => {
-                "a module's value goes as payload only, and the target does not take this one safely, or not at all"
+                "a module's value goes as payload only, never by typed commands, and not to a target without that module or form"
             }
         }
     }
@@ -91,7 +116,8 @@ impl TargetFormat {
         let (server_version, is_valkey) = (server.version_numbers(), server.is_valkey());
         let redis_with_expiry = server.name != "redict" && reads.rdb_version >= 12;
         let field_expiry = reads.dialect == Dialect::Valkey || redis_with_expiry;
-        Self { reads, field_expiry, server: server_version, is_valkey, has_modules: !server.modules.is_empty() }
+        let module_types = ModuleTypes::of(&server.modules);
+        Self { reads, field_expiry, server: server_version, is_valkey, module_types }
     }
 
     /// The version of the RDB format that it writes itself, and accepts at the end of a payload; from 80 on Valkey's own.
@@ -106,15 +132,21 @@ impl TargetFormat {
 
     /// Whether it takes vector sets written by such a Redis: they are part of Redis 8, and elsewhere values of a module that is
     /// not there. Their form changed between 8.0.2 and 8.0.6 under the same number, and an older server that is given a newer
-    /// one misreads lengths: it says `Bad data format`, or allocates all memory there is and dies (seen with 8.0.2).
+    /// one misreads lengths: it says `Bad data format`, or allocates all memory there is and dies (seen with 8.0.2). Since then it
+    /// has stayed the same up to 8.10.
     pub fn takes_vector_sets_of(self, source: (u32, u32, u32)) -> bool {
-        !self.is_valkey && self.server >= (8, 0, 0) && source <= self.server
+        let has_them = !self.is_valkey && self.server >= (8, 0, 0);
+        let of_one_form = self.server >= (8, 0, 6) && source <= NEWEST_VECTOR_SETS;
+        has_them && (of_one_form || source <= self.server)
     }
 
-    /// False if it certainly does not take a module's value written by such a Redis. Whether one of its modules does is not known
-    /// before it was tried: a type's name is not the module's.
-    pub fn may_take_module_value(self, key_type: KeyType, source: (u32, u32, u32)) -> bool {
-        if key_type == KeyType::Vectorset { self.takes_vector_sets_of(source) } else { self.has_modules }
+    /// Whether one of its modules has this type, in the form that such a Redis writes.
+    pub fn has_module_type(self, key_type: KeyType, source: (u32, u32, u32)) -> Has {
+        match key_type {
+            KeyType::Vectorset if self.takes_vector_sets_of(source) => Has::Yes,
+            KeyType::Vectorset => Has::No,
+            other => self.module_types.has(&other.to_string()),
+        }
     }
 
     /// Whether it takes every payload of a file of this dialect and version as it stands.
@@ -143,6 +175,9 @@ impl TargetFormat {
                 Route::Commands(None)
             }
             KeyType::Module(_) | KeyType::Vectorset => Route::Impossible(Loss::Module),
+            _ if value_type.kind(self.reads.dialect, self.reads.rdb_version).is_some() => {
+                Route::Impossible(Loss::NotByCommands)
+            }
             _ => Route::Impossible(Loss::Type),
         }
     }
@@ -205,7 +240,8 @@ mod tests {
         check(new, (ValueType(22), Dialect::Valkey, 80), Route::Commands(None));
         check(valkey, (ValueType(22), Dialect::Valkey, 80), Route::Payload);
         check(valkey, (ValueType(28), Dialect::Redis, 14), Route::Impossible(Loss::Type));
-        assert!(new.takes_vector_sets_of((8, 0, 6)) && !new.takes_vector_sets_of((8, 0, 7)));
+        assert!(new.takes_vector_sets_of((8, 0, 6)) && new.takes_vector_sets_of((8, 10, 2)));
+        assert!(!new.takes_vector_sets_of((8, 11, 0)), "nobody has seen its form");
         assert!(!old.takes_vector_sets_of((8, 0, 2)) && !valkey.takes_vector_sets_of((8, 0, 2)));
         assert!(new.takes_all_of(Dialect::Redis, 11) && !new.takes_all_of(Dialect::Valkey, 80));
         assert!(valkey.takes_all_of(Dialect::Redis, 11) && !valkey.takes_all_of(Dialect::Redis, 12));

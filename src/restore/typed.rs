@@ -13,6 +13,10 @@
 mod stream;
 mod words;
 
+use std::collections::HashSet;
+
+use xxhash_rust::xxh3::xxh3_128;
+
 use crate::census::KeyType;
 use crate::rdb::visit::{Entry, Piece};
 use crate::restore::choices::Choices;
@@ -29,6 +33,9 @@ const BYTES_PER_COMMAND: usize = 256 * 1024;
 const ELEMENTS_PER_COMMAND: i64 = 1024;
 /// After so many commands that are no chunks the TTL is renewed all the same.
 const STEPS_PER_RENEWAL: u64 = 1024;
+
+/// So many members of one value are compared with each other, at about 20 bytes each.
+const NAMES_COMPARED: usize = 1 << 20;
 
 /// Makes typed commands of the pieces of a value.
 #[derive(Debug)]
@@ -48,6 +55,8 @@ pub struct Typed {
     expired_fields: u64,
     /// Some of its fields have an expiry: they may go while it is written.
     fields_expire: bool,
+    /// Members or fields of the value that is being made.
+    seen: HashSet<u128>,
     stream: Stream,
 }
 
@@ -113,6 +122,14 @@ impl Target {
         (self.first, self.steps) = (false, 0);
         // Not before: what others send over the same connection must not come into the transaction.
         outbox.may_split();
+    }
+
+    /// Sends what no answer fits: the steps of this key count as failed, and what they have made is removed.
+    fn spoil(&mut self, outbox: &mut Outbox, reason: &'static str) {
+        let mut command = Words::default();
+        command.add(b"EXISTS");
+        command.add(self.name());
+        self.send(outbox, &command, Expected::Never(reason));
     }
 
     /// A name nobody has, in the same slot of a cluster where that is possible.
@@ -182,6 +199,7 @@ impl Typed {
             now_ms: 0,
             expired_fields: 0,
             fields_expire: false,
+            seen: HashSet::new(),
             stream: Stream::default(),
         }
     }
@@ -213,6 +231,12 @@ impl Typed {
         self.fields_expire = false;
         self.words.clear();
         self.field_expiries.clear();
+        // The table of a large value is not kept for the small ones.
+        if self.seen.capacity() > 4096 {
+            self.seen = HashSet::new()
+        } else {
+            self.seen.clear()
+        }
         self.stream.begin();
     }
 
@@ -225,7 +249,12 @@ impl Typed {
                 self.elements += bytes.len() as i64;
             }
             Piece::ListElement(element) => self.element(outbox, &[element]),
+            // Of two of one name the first counts: that is the one a server finds.
+            Piece::SetMember(member) | Piece::ZsetMember { member, .. } | Piece::HashField { field: member, .. }
+                if self.is_repeated(member) => {}
             Piece::SetMember(member) => self.element(outbox, &[member]),
+            // No server keeps a member without a score.
+            Piece::ZsetMember { score, .. } if score.is_nan() => {}
             Piece::ZsetMember { member, score } => {
                 let mut text = [0; 40];
                 let score = words::score(score, &mut text);
@@ -250,6 +279,16 @@ impl Typed {
             }
             piece => self.stream.piece(outbox, &mut self.target, piece),
         }
+    }
+
+    /// Whether a member was told before; of more than [`NAMES_COMPARED`] it is not known.
+    fn is_repeated(&mut self, name: &[u8]) -> bool {
+        self.seen.len() < NAMES_COMPARED && !self.seen.insert(xxh3_128(name))
+    }
+
+    /// What was told of the value is not all of it, and not right: the key is not made.
+    pub fn spoil(&mut self, outbox: &mut Outbox, reason: &'static str) {
+        self.target.spoil(outbox, reason);
     }
 
     fn element(&mut self, outbox: &mut Outbox, parts: &[&[u8]]) {

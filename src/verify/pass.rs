@@ -139,7 +139,8 @@ fn scan<V: Visit>(
     cancel: &CancellationToken,
     advance: impl Fn(u64),
 ) -> Result<Passed<V>, PassError> {
-    let mut scanner = Scanner::new();
+    // A value that contradicts itself is compared as far as it can be read, and does not cost the others.
+    let mut scanner = Scanner::new().reading_on(0);
     while let Some(chunk) = feed.next() {
         if cancel.is_cancelled() {
             return Err(PassError::Interrupted);

@@ -12,10 +12,10 @@ use crate::restore;
 use crate::restore::journal::{Identity, Journal};
 use crate::restore::load::{self, Loaded};
 use crate::restore::options::{Asked, Method, Options};
-use crate::restore::plan::Plan;
+use crate::restore::plan::{self, Plan};
 use crate::restore::replica::{Certificate, ReplicaError, ReplicaFault, Safeguard};
 use crate::restore::report::{Barred, Failure, Report};
-use crate::restore::{BackupFacts, Order, RdbSource, TargetFacts, Ttl};
+use crate::restore::{BackupFacts, Order, Origin, RdbSource, TargetFacts, Ttl};
 
 pub use crate::restore::run::now_ms;
 
@@ -143,12 +143,16 @@ async fn replay(work: &Work<'_>, method: Method) -> Result<Report> {
         raw_bytes: facts.raw_bytes,
         verified: facts.survey.is_some(),
         journal: Some((identity, instance.state.clone())),
+        trusted: facts.origin == Origin::Captured,
+        repeated: facts.survey.as_ref().map(|survey| survey.repeated.clone()).unwrap_or_default(),
+        damaged: facts.survey.as_ref().map(|survey| survey.damaged.clone()).unwrap_or_default(),
         reopen: source.reopen(),
         cancel: context.cancel.clone(),
         options: (*options).clone(),
     };
     let mut report = restore::run(order, source.raw().await?, work.progress.clone()).await?;
     let losses = facts.survey.iter().flat_map(|survey| &survey.losses);
+    report.lost_module_data = plan::module_records(facts, options);
     report.lost_in_part = losses.filter(|(loss, _)| loss.is_in_part()).map(|(_, keys)| *keys).sum();
     Ok(report)
 }

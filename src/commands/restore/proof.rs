@@ -15,7 +15,8 @@ use crate::commands::table::verdict;
 use crate::commands::verify::compare;
 use crate::printer::words;
 use crate::repository::Receipt;
-use crate::restore::Report;
+use crate::restore::target_format::Loss;
+use crate::restore::{BackupFacts, Report};
 use crate::status::Status;
 use crate::verify::at_rest::AtRest;
 use crate::verify::comparing::{self, View};
@@ -46,14 +47,17 @@ impl Proof {
 struct Announced {
     /// Keys that the target cannot hold at all.
     missing: u64,
-    /// Keys that were there and stayed, and keys of which a part is lost.
+    /// Keys that were there and stayed, keys of which a part is lost, and keys that were rebuilt.
     different: u64,
 }
 
 impl Announced {
-    fn of(report: &Report) -> Self {
+    fn of(report: &Report, facts: &BackupFacts) -> Self {
         let tally = &report.tally;
-        Self { missing: tally.lost, different: tally.skipped_existing + report.lost_in_part }
+        // Of a key that stands there twice one is there.
+        let twice = facts.survey.as_ref().and_then(|survey| survey.losses.get(&Loss::Twice)).copied().unwrap_or(0);
+        let different = tally.skipped_existing + report.lost_in_part + tally.rebuilt + twice;
+        Self { missing: tally.lost.saturating_sub(twice), different }
     }
 }
 
@@ -62,7 +66,7 @@ impl Announced {
 /// # Errors
 /// If the target or the backup cannot be read: then the restore is done, and not proven.
 pub async fn prove(work: &Work<'_>, report: &mut Report) -> Result<Proof> {
-    let Work { source, instance, options, target: before, context, .. } = work;
+    let Work { source, instance, options, target: before, facts, context, .. } = work;
     if !source.can_be_read_again() {
         return Ok(Proof::none("standard input cannot be read again", context));
     }
@@ -74,7 +78,7 @@ pub async fn prove(work: &Work<'_>, report: &mut Report) -> Result<Proof> {
         Source::File(path) => AtRest::File(path),
         Source::Pipe { .. } => return Ok(Proof::none("standard input cannot be read again", context)),
     };
-    let announced = Announced::of(&*report);
+    let announced = Announced::of(&*report, facts);
     let as_it_is = options.choices.is_everything() && announced == Announced::default();
     let expected = match as_it_is {
         true => View::Everything,

@@ -12,7 +12,7 @@ use crate::commands::{Context, Outcome};
 use crate::connection::Connection;
 use crate::hint::{Interrupted, Misuse};
 use crate::printer::words;
-use crate::progress::{Progress, Unit};
+use crate::progress::{Hidden, Progress, Unit};
 use crate::restore::alone::{AloneError, alone};
 use crate::restore::options::{Method, Options};
 use crate::restore::plan::{self, Plan, Refused};
@@ -21,7 +21,7 @@ use crate::restore::report::Failure;
 use crate::restore::survey::{Survey, Surveyor};
 use crate::restore::target_format::TargetFormat;
 use crate::restore::{
-    Asked, BackupFacts, OnConflict, Origin, Phases, TargetFacts, Ttl, conflicts, preflight, reading, replica,
+    Asked, BackupFacts, OnConflict, Origin, Phases, TargetFacts, Ttl, conflicts, functions, preflight, reading, replica,
 };
 use crate::status::Status;
 
@@ -81,6 +81,25 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
     let Some(method) = plan.method.filter(|_| refused.is_none()) else {
         let refused = refused.unwrap_or_else(|| Refused::of("method", plan.why.clone()));
         return Ok(outcome(Status::Failed).field("result", ()).error(refused.into()));
+    };
+    let method = match looking.functions_rejected(&facts, &target, &mut connection).await? {
+        None => method,
+        Some(refused) if !options.accept_loss => {
+            let refused = show::with_names(refused, context);
+            return Ok(outcome(Status::Failed).field("result", ()).error(refused.into()));
+        }
+        // A server that loads the whole file would exit on them.
+        Some(refused) => {
+            context.printer.say(&format!("{}: they are left out", refused.text));
+            match (method, plan.next_after_replica()) {
+                (Method::Replica, Some(next)) if options.method == Asked::Auto => next,
+                (Method::Replica, _) => {
+                    let refused = Refused { flag: None, ..refused };
+                    return Ok(outcome(Status::Failed).field("result", ()).error(refused.into()));
+                }
+                (method, _) => method,
+            }
+        }
     };
     if let Some(refused) = looking.names_taken(&target, &mut connection).await? {
         return Ok(outcome(Status::Failed).field("result", ()).error(refused.into()));
@@ -229,7 +248,9 @@ impl Looking<'_> {
     async fn survey(&self, facts: BackupFacts, target: &TargetFacts) -> Result<(BackupFacts, f64)> {
         let begun = Instant::now();
         let Self { source, options, progress, context } = self;
-        let mistrusting = facts.origin == Origin::Foreign && plan::may_be_fed(&facts, target, options);
+        // What a server that loads the file itself would die of; and what nobody has looked for before.
+        let mistrusting =
+            facts.has_findings || facts.origin == Origin::Foreign || plan::may_be_fed(&facts, target, options);
         let mut raw = source.raw().await?;
         progress.phase("verifying", Unit::Bytes, source.raw_bytes());
         let (choices, progress, cancel) = (options.choices.clone(), (*progress).clone(), context.cancel.clone());
@@ -251,6 +272,42 @@ impl Looking<'_> {
             return Err(Interrupted.into());
         }
         Ok((facts.surveyed(survey), begun.elapsed().as_secs_f64()))
+    }
+
+    /// Whether the target takes the function libraries of the backup: asked before anything is written.
+    async fn functions_rejected(
+        &self,
+        facts: &BackupFacts,
+        target: &TargetFacts,
+        connection: &mut Connection,
+    ) -> Result<Option<Refused>> {
+        let options = self.options;
+        let format = TargetFormat::of(&target.server);
+        let wanted = facts.functions > 0 && options.choices.selection.is_everything() && format.has_functions();
+        if !wanted || options.resume || facts.only_once {
+            return Ok(None);
+        }
+        let sources = match &facts.survey {
+            Some(survey) => survey.sources.clone(),
+            None => self.head().await?,
+        };
+        let present = target.functions.clone().unwrap_or_default();
+        let rejected = functions::ask(connection, &sources, &present).await?;
+        let Some(first) = rejected.first() else { return Ok(None) };
+        let n = words::counted(rejected.len() as u64, "function library");
+        let text = format!("the target does not take {n} of the backup (`{}`: {})", first.name, first.reason);
+        Ok(Some(Refused::of("functions_refused", text).flag("--accept-loss")))
+    }
+
+    /// The libraries of a backup that is not read to its end before.
+    async fn head(&self) -> Result<functions::Sources> {
+        let mut raw = self.source.raw().await?;
+        let cancel = self.context.cancel.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let mut head = functions::Head::default();
+            reading::through(&mut raw, &mut head, &Hidden::default(), &cancel).map(|_| head.sources)
+        });
+        read.await?.with_context(|| format!("read {}: nothing was written", self.source.name()))
     }
 
     /// `--on-conflict fail`: names of the backup that the target has.

@@ -132,6 +132,8 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
     row("failed", tally.failed);
     row("lost", tally.lost);
     row("of those restored, lost in part", report.lost_in_part);
+    row("of those restored, rebuilt", tally.rebuilt);
+    row("records of modules lost", report.lost_module_data);
     row("not known", tally.unknown);
     row("not reached", if matches!(report.ended, Ended::NotLoaded(_)) { 0 } else { report.not_reached().unwrap_or(0) });
     row("functions", tally.functions.restored);
@@ -142,7 +144,7 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
         row("left: changed since", taken.left);
     }
     let mut text = table.render(&context.printer);
-    for key in tally.failures.iter().chain(&tally.lost_keys).take(10) {
+    for key in tally.failures.iter().chain(&tally.lost_keys).chain(&tally.rebuilt_keys).take(10) {
         let name = name_of(key, context.keys);
         text.push_str(&format!("\n  {name} (database {}): {}", key.database, words::escape_lines(&key.reason)));
     }

@@ -62,6 +62,11 @@ impl Builder {
         }
     }
 
+    /// Elements, members or fields.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
     /// Fields with an expiry of their own.
     pub(super) fn n_expiries(&self) -> u64 {
         self.expiries.iter().filter(|(_, expiry)| expiry.is_some()).count() as u64
@@ -117,6 +122,8 @@ impl Visit for Builder {
                 string(&mut self.items, element);
             }
             Piece::SetMember(member) if self.is_new(member) => string(&mut self.items, member),
+            // No server keeps a member without a score.
+            Piece::ZsetMember { score, .. } if score.is_nan() => {}
             Piece::ZsetMember { member, score } if self.is_new(member) => {
                 string(&mut self.items, member);
                 if self.text_scores {

@@ -8,6 +8,8 @@
 //! (Redis `cluster.c`, `createDumpPayload`, `verifyDumpPayload`).
 
 mod builder;
+mod listpack;
+mod rebuilt_stream;
 mod stream;
 mod target;
 mod transcode;
@@ -20,7 +22,7 @@ use super::value::{Compared, Opcodes, Reader, Teller, Tools, Whose};
 use super::visit::Visit;
 
 pub use target::Target;
-pub use transcode::{Loss, NotPossible, Transcoded, transcode};
+pub use transcode::{Loss, NotPossible, Transcoded, rebuild, transcode};
 
 /// Bytes behind the body: version and CRC64.
 pub const FOOTER_LENGTH: usize = 10;

@@ -6,8 +6,9 @@
 use std::fmt;
 
 use super::builder::Builder;
+use super::rebuilt_stream::StreamBuilder;
 use super::target::Target;
-use super::{decode_value, stream, unstopped};
+use super::{decode_value, judge_value, stream, unstopped};
 use crate::rdb::error::RdbError;
 use crate::rdb::opcode::{Dialect, Kind, ValueType};
 
@@ -121,4 +122,44 @@ pub fn transcode(
     }
     let n_elements = n_elements - builder.duplicates;
     Ok(Transcoded { value_type, body: builder.body(value_type), n_elements, lost })
+}
+
+/// Puts a value together anew from its content, in a form that the target knows, whatever contradicts itself in the one that it has: of
+/// two members or fields of one name the first counts (that is the one a server finds in a packed value), a stream has the entries that
+/// are there, in order, and each pending entry one owner. Streams get at most their third form: what idempotent producers have sent, and
+/// who released an entry, is not kept. The value is held in memory.
+///
+/// # Errors
+/// [`NotPossible`]: where the end of the value is not known, and for kinds that have no plain form (arrays, modules' values). Whether
+/// all of it could be read is told by [`super::judge_value`], not here.
+pub fn rebuild(
+    value_type: ValueType,
+    dialect: Dialect,
+    version: u32,
+    body: &[u8],
+    target: &Target,
+) -> Result<Transcoded, NotPossible> {
+    let kind = value_type.kind(dialect, version).unwrap_or(Kind::Module);
+    if kind == Kind::Stream {
+        let mut builder = StreamBuilder::default();
+        judge_value(value_type, dialect, version, body, &mut builder).map_err(NotPossible::Damaged)?;
+        let newest = target.stream_type().ok_or(NotPossible::Kind(kind))?;
+        let form = stream::form(value_type.0).min(stream::form(newest.0)).min(3);
+        let value_type = [ValueType::STREAM, ValueType::STREAM_2, ValueType::STREAM_3][usize::from(form) - 1];
+        let body = builder.body(form);
+        return Ok(Transcoded { value_type, body, n_elements: builder.n_entries(), lost: Vec::new() });
+    }
+    let mut builder = Builder::new(kind, target);
+    judge_value(value_type, dialect, version, body, &mut builder).map_err(NotPossible::Damaged)?;
+    let n_expiries = builder.n_expiries();
+    let value_type = target.plain_type(kind, n_expiries > 0).ok_or(NotPossible::Kind(kind))?;
+    let mut lost = Vec::new();
+    let kept = if value_type == ValueType::HASH { 0 } else { n_expiries };
+    if n_expiries + builder.beyond > kept {
+        lost.push(Loss::FieldExpiries(n_expiries + builder.beyond - kept));
+    }
+    if builder.duplicates > 0 {
+        lost.push(Loss::Duplicates(builder.duplicates));
+    }
+    Ok(Transcoded { value_type, body: builder.body(value_type), n_elements: builder.count(), lost })
 }

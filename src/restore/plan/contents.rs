@@ -2,10 +2,12 @@
 
 use super::{Level, Line, OVER_SAME_NAMES, methods};
 use crate::figures::{count, counted};
+use crate::rdb::OddityKind;
 use crate::restore::choices::Ttl;
 use crate::restore::facts::{BackupFacts, Origin, TargetFacts};
+use crate::restore::module_types::{Has, is_part_of_server, survives_malformed};
 use crate::restore::options::{Asked, Method, OnConflict, Options};
-use crate::restore::target_format::{Loss, TargetFormat, fits, version_numbers};
+use crate::restore::target_format::{Loss, NEWEST_VECTOR_SETS, TargetFormat, fits, version_numbers};
 
 /// The backup's format against the target's.
 pub fn format(backup: &BackupFacts, format: TargetFormat) -> Line {
@@ -32,7 +34,15 @@ pub fn format(backup: &BackupFacts, format: TargetFormat) -> Line {
 }
 
 /// Names of the lines about what is lost.
-pub const LOSSES: &[&str] = &["field_expiry_lost", "pending_entries_lost", "unsupported_type"];
+pub const LOSSES: &[&str] = &[
+    "field_expiry_lost",
+    "pending_entries_lost",
+    "unsupported_type",
+    "module_data_lost",
+    "damaged_values",
+    "scores_lost",
+    "keys_twice",
+];
 
 /// What cannot be expressed on this target.
 pub fn losses(backup: &BackupFacts, format: TargetFormat, options: &Options) -> Vec<Line> {
@@ -43,7 +53,11 @@ pub fn losses(backup: &BackupFacts, format: TargetFormat, options: &Options) -> 
             let code = match loss {
                 Loss::FieldExpiry => "field_expiry_lost",
                 Loss::PendingEntries => "pending_entries_lost",
-                Loss::Type | Loss::Module => "unsupported_type",
+                Loss::Type | Loss::Module | Loss::NotByCommands => "unsupported_type",
+                Loss::Damaged => "damaged_values",
+                Loss::Untrusted => "module_untrusted",
+                Loss::Score => "scores_lost",
+                Loss::Twice => "keys_twice",
             };
             let keys = survey.lost_keys.get(loss).map_or(&[][..], Vec::as_slice);
             Line::new(level, code, format!("{}: {}", counted(*n, "key"), loss.words())).flag("--accept-loss").keys(keys)
@@ -55,6 +69,15 @@ pub fn losses(backup: &BackupFacts, format: TargetFormat, options: &Options) -> 
             counted(n, "stream")
         );
         lines.push(Line::warning("streams_simpler", text));
+    }
+    if let Some(survey) = backup.survey.as_ref().filter(|survey| survey.rebuilt > 0) {
+        let kinds: Vec<&str> = survey.rebuilt_kinds.iter().map(|kind| kind.words()).collect();
+        let text = format!(
+            "{} that servers do not take as they stand ({}): rebuilt from their content, of two the first counts",
+            counted(survey.rebuilt, "key"),
+            kinds.join("; ")
+        );
+        lines.push(Line::warning("rebuilt", text).keys(&survey.rebuilt_keys));
     }
     // Without a look at each key: types that only newer servers have.
     if backup.survey.is_none() && (format.is_valkey || format.version() < 14) {
@@ -68,7 +91,11 @@ pub fn losses(backup: &BackupFacts, format: TargetFormat, options: &Options) -> 
 
 /// Vector sets of the backup, if the target cannot take them.
 fn vector_sets_lost(backup: &BackupFacts, target: &TargetFacts) -> Option<u64> {
-    let source = backup.server.strip_prefix("redis ").map_or((0, 0, 0), version_numbers);
+    // What a file of others says of itself may be wrong.
+    let source = match backup.origin {
+        Origin::Captured => backup.server.strip_prefix("redis ").map_or((0, 0, 0), version_numbers),
+        Origin::Foreign => NEWEST_VECTOR_SETS,
+    };
     let keys = backup.by_type.get("vectorset").copied()?;
     (!TargetFormat::of(&target.server).takes_vector_sets_of(source)).then_some(keys)
 }
@@ -91,27 +118,64 @@ pub fn modules(backup: &BackupFacts, target: &TargetFacts, options: &Options) ->
         };
         lines.push(Line::new(level, "module_missing", text).flag("--accept-loss").keys(names));
     }
-    let modules = backup.modules();
-    if modules.is_empty() {
-        return lines;
-    }
-    let names: Vec<&str> = modules.into_iter().collect();
-    // A type's name is not the module's; the module's own names are all that a server tells.
-    if server.modules.is_empty() {
-        let text = format!(
-            "values of modules are in the backup (types `{}`), and the target has no module",
-            names.join("`, `")
-        );
+    let types = TargetFormat::of(server).module_types;
+    let of = |wanted: Has| -> Vec<&str> {
+        // With all modules of the source it has those that nobody knows, too.
+        let has_all =
+            !backup.source_modules.is_empty() && backup.source_modules.iter().all(|name| server.modules.contains(name));
+        let found = |name: &str| if has_all { Has::Yes } else { types.has(name) };
+        backup.modules().into_iter().filter(|name| found(name) == wanted).collect()
+    };
+    let has = match &server.modules[..] {
+        [] => "the target has no module".to_owned(),
+        modules => format!("the target has `{}`", modules.join("`, `")),
+    };
+    let missing = of(Has::No);
+    if !missing.is_empty() {
+        let keys = missing.iter().filter_map(|name| backup.by_type.get(&format!("module:{name}"))).sum();
+        let text = format!("{}: values of modules (types `{}`), and {has}", counted(keys, "key"), missing.join("`, `"));
         lines.push(Line::new(level, "module_missing", text).flag("--accept-loss"));
-    } else {
-        let text = format!(
-            "values of modules are in the backup (types `{}`); the target has `{}`",
-            names.join("`, `"),
-            server.modules.join("`, `")
-        );
+    }
+    let is_risk =
+        |name: &&str| backup.origin == Origin::Foreign && !survives_malformed(name) && !missing.contains(name);
+    let risks: Vec<&str> = backup.modules().into_iter().filter(is_risk).collect();
+    if !risks.is_empty() {
+        let keys = risks.iter().filter_map(|name| backup.by_type.get(&format!("module:{name}"))).sum();
+        let text = format!("{} (types `{}`): {}", counted(keys, "key"), risks.join("`, `"), Loss::Untrusted.words());
+        lines.push(Line::new(level, "module_untrusted", text).flag("--accept-loss"));
+    }
+    let unknown = of(Has::Unknown);
+    if !unknown.is_empty() {
+        let text = format!("values of modules are in the backup (types `{}`); {has}", unknown.join("`, `"));
         lines.push(Line::unknown("modules", text));
     }
     lines
+}
+
+/// Records of module data that belongs to no key, such as the definitions of search indexes: only a server that loads the whole file
+/// gets them.
+pub fn module_records(backup: &BackupFacts, options: &Options) -> u64 {
+    if !options.choices.selection.is_everything() {
+        return 0;
+    }
+    backup.survey.as_ref().map_or(0, |survey| survey.dangers.module_data.values().sum())
+}
+
+/// The line about them.
+pub fn module_data(backup: &BackupFacts, options: &Options) -> Option<Line> {
+    let records = module_records(backup, options);
+    let names: Vec<&str> =
+        backup.survey.iter().flat_map(|survey| survey.dangers.module_data.keys().map(String::as_str)).collect();
+    let level = if options.accept_loss { Level::Warning } else { Level::Refused };
+    (records > 0).then(|| {
+        let text = format!(
+            "{} of modules that belong to no key, such as definitions of search indexes (types `{}`), go with no key: only method \
+             `replica` brings them",
+            counted(records, "record"),
+            names.join("`, `")
+        );
+        Line::new(level, "module_data_lost", text).flag("--accept-loss")
+    })
 }
 
 /// Function libraries.
@@ -128,6 +192,9 @@ pub fn functions(backup: &BackupFacts, target: &TargetFacts, options: &Options, 
         return Some(
             Line::new(level, "functions_lost", format!("{n}: the target knows no functions")).flag("--accept-loss"),
         );
+    }
+    if let Some(line) = no_libraries(backup, options) {
+        return Some(line);
     }
     let Some(there) = &target.functions else {
         return Some(Line::unknown("functions", format!("{n}; could not tell which the target has")));
@@ -151,6 +218,18 @@ pub fn functions(backup: &BackupFacts, target: &TargetFacts, options: &Options, 
         (_, None) => Line::refused("functions_exist", format!("the backup has {n}, and the target has some already"))
             .flag(OVER_SAME_NAMES),
     })
+}
+
+/// Libraries that no server loads, as far as can be told without compiling them.
+fn no_libraries(backup: &BackupFacts, options: &Options) -> Option<Line> {
+    let kinds = [OddityKind::FunctionHeader, OddityKind::DuplicateFunction];
+    let oddities = &backup.survey.as_ref()?.dangers.oddities;
+    let found: Vec<_> = oddities.iter().filter(|(kind, ..)| kinds.contains(kind)).collect();
+    let (kind, _, _) = found.first()?;
+    let n: u64 = found.iter().map(|(_, _, seen)| seen.count).sum();
+    let level = if options.accept_loss { Level::Warning } else { Level::Refused };
+    let text = format!("{} that no server loads: {}", counted(n, "function library"), kind.words());
+    Some(Line::new(level, "functions_lost", text).flag("--accept-loss"))
 }
 
 /// Databases against what the target has.
@@ -208,6 +287,21 @@ pub fn needs_survey(backup: &BackupFacts, target: &TargetFacts, options: &Option
         && !options.replace_all
         && options.choices.selection.is_everything();
     let lost = vector_sets_lost(backup, target).is_some();
-    let read = [backup.keys.is_none(), !all_as_is, by_commands, !all_fit, mistrusted, names_matter, lost];
+    // Whether modules have written anything beside the keys, and what.
+    let module_data = match &backup.module_aux {
+        Some(records) => !records.is_empty(),
+        None => !backup.source_modules.iter().all(|name| is_part_of_server(name)),
+    };
+    let read = [
+        backup.has_findings,
+        backup.keys.is_none(),
+        !all_as_is,
+        by_commands,
+        !all_fit,
+        mistrusted,
+        names_matter,
+        lost,
+        module_data,
+    ];
     backup.survey.is_none() && read.contains(&true)
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Line, capacity};
+use super::{Line, capacity, contents};
 use crate::figures::counted;
 use crate::restore::facts::{BackupFacts, Origin, TargetFacts};
 use crate::restore::options::{Asked, Method, Options};
@@ -116,16 +116,34 @@ fn against(
         Method::Replica => against_feeding(backup, target, options),
         Method::Restore if may_not("restore") => Some(("our user may not use RESTORE".to_owned(), None)),
         Method::Restore | Method::Commands => {
+            let used = if method == Method::Restore { &["restore"] } else { TYPED };
+            if let Some(name) = target.lacks(used) {
+                return Some((no_command(name), None));
+            }
             let too_long = capacity::too_long(backup, target).map(|reason| (reason, None));
             too_long.or_else(|| lossy(backup, options).map(|reason| (reason, Some("--accept-loss"))))
         }
     }
 }
 
+/// Commands that typed values are written with.
+const TYPED: &[&str] = &["set", "append", "rpush", "sadd", "zadd", "hset", "rename", "renamenx", "pexpireat"];
+
+fn no_command(name: &str) -> String {
+    format!("the target has no command `{}`: it was renamed or switched off", name.to_uppercase())
+}
+
 /// What going key by key would lose and nobody has agreed to, in words.
 fn lossy(backup: &BackupFacts, options: &Options) -> Option<String> {
+    if options.accept_loss {
+        return None;
+    }
     let keys: u64 = backup.survey.as_ref()?.losses.values().sum();
-    (keys > 0 && !options.accept_loss).then(|| format!("something of {} would be lost", counted(keys, "key")))
+    if keys > 0 {
+        return Some(format!("something of {} would be lost", counted(keys, "key")));
+    }
+    let records = contents::module_records(backup, options);
+    (records > 0).then(|| format!("{} of modules would be lost", counted(records, "record")))
 }
 
 /// What stands against the target's loading the file itself.

@@ -103,6 +103,18 @@ pub fn rights(target: &TargetFacts, options: &Options) -> Line {
     }
 }
 
+/// Commands that no method goes without, and that the target was told to forget.
+pub fn commands(target: &TargetFacts, options: &Options, fed: bool) -> Option<Line> {
+    let needed: &[&str] = match (fed, options.replace_all) {
+        (true, _) => &[],
+        (false, true) => &["select", "exists", "unlink", "flushall"],
+        (false, false) => &["select", "exists", "unlink"],
+    };
+    let missing = target.lacks(needed)?.to_uppercase();
+    let text = format!("the target has no command `{missing}`: it was renamed or switched off (`rename-command`)");
+    Some(Line::refused("unknown_command", text))
+}
+
 /// Who else is concerned: replicas, persistence, Sentinel. `fed`: the target loads the file itself.
 pub fn company(target: &TargetFacts, options: &Options, fed: bool) -> Vec<Line> {
     let mut lines = Vec::new();

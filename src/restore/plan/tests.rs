@@ -30,6 +30,7 @@ fn target(info: &str) -> TargetFacts {
         user: Some("default".into()),
         forbidden: Some(Vec::new()),
         key_patterns: None,
+        missing: Vec::new(),
         watched: Some(false),
         slots: None,
         counters: Counters::default(),
@@ -221,7 +222,7 @@ fn a_file_of_others_is_loaded_by_the_target_itself_only_when_it_was_looked_into(
     let mut survey = Survey { wanted: 1000, crc64: Some(1), ..Survey::default() };
     file.survey = Some(survey.clone());
     assert_eq!(method(&file), Some(Method::Restore), "nobody has looked for keys that stand there twice");
-    survey.dangers.twice = Some(0);
+    survey.dangers.compared = true;
     file.survey = Some(survey.clone());
     assert_eq!(method(&file), Some(Method::Replica));
     file.survey = Some(Survey { crc64: None, ..survey.clone() });

@@ -5,16 +5,22 @@
 mod function;
 mod payload;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::census::KeyType;
 use crate::rdb::opcode::{Dialect, ValueType};
 use crate::rdb::visit::{Entry, EntryEnd, Interest, Piece, Visit};
+use crate::rdb::{Kind, Oddity, OddityKind, Repeated};
 use crate::restore::choices::{Choices, Ttl, Wanted};
+use crate::restore::mend::Mended;
+use crate::restore::module_types::{Has, survives_malformed};
 use crate::restore::replay::calls::Calls;
 use crate::restore::replay::outbox::Outbox;
-use crate::restore::target_format::{Loss, PAYLOAD_ADDS, Route, TargetFormat, fits, version_numbers};
+use crate::restore::target_format::{
+    Loss, NEWEST_VECTOR_SETS, PAYLOAD_ADDS, Route, TargetFormat, fits, version_numbers,
+};
 use crate::restore::typed::Typed;
 pub use function::name_of;
 use payload::Payload;
@@ -46,6 +52,14 @@ pub struct Plan {
     pub longest_bulk: u64,
     /// "Now" in Unix milliseconds.
     pub clock: fn() -> i64,
+    /// What cannot be kept may be lost.
+    pub accept_loss: bool,
+    /// A server was seen to write the backup.
+    pub trusted: bool,
+    /// Values of keys that stand in the backup more than once: only the first of each key that is wanted is sent.
+    pub repeated: Arc<Repeated>,
+    /// Where values begin that cannot be read to their end.
+    pub damaged: Arc<BTreeSet<u64>>,
     /// Keys before this number were decided by an earlier run.
     pub done: u64,
     /// Keys before this number may have been sent by an earlier run: they are overwritten where they are ours for sure.
@@ -85,6 +99,18 @@ pub struct Assembler {
     current: Current,
     /// The fields of the hash that goes as a payload, where they may have expiries.
     fields: Option<Fields>,
+    /// Where the key that is being read goes.
+    database: u64,
+    /// No server keeps it without elements.
+    vanishes: bool,
+    /// What is odd in the value that is being read.
+    odd: Option<(Mended, OddityKind)>,
+    /// The same of values that come in a second pass.
+    odd_and_deferred: BTreeMap<u64, (Mended, OddityKind)>,
+    /// Keys that stand there more than once, and of which one was taken: by the offset of their first value.
+    taken: BTreeSet<u64>,
+    /// The first bytes of the name of the key that is odd.
+    name: Vec<u8>,
     payload: Payload,
     typed: Typed,
 }
@@ -149,6 +175,12 @@ impl Assembler {
             now_ms,
             current: Current::Nothing,
             fields: None,
+            database: 0,
+            vanishes: false,
+            odd: None,
+            odd_and_deferred: BTreeMap::new(),
+            taken: BTreeSet::new(),
+            name: Vec::new(),
             payload: Payload::default(),
         }
     }
@@ -220,6 +252,11 @@ impl Assembler {
         let ordinal = self.ordinal;
         let replace = self.replaces(ordinal);
         self.outbox.ordinal = ordinal;
+        self.database = database;
+        if let Some(loss) = self.loses_all(entry, ordinal) {
+            self.lose(entry.key, loss);
+            return self.leave();
+        }
         let known = self.only.as_ref().and_then(|only| only.get(&ordinal).copied()).filter(|length| *length > 0);
         let mut route = match self.plan.by_commands {
             true => self.plan.format.by_commands(entry.value_type),
@@ -227,6 +264,10 @@ impl Assembler {
         };
         // Expiries of fields stand within the payload.
         if self.plan.choices.ttl != Ttl::Keep && matches!(entry.value_type.0, 22..=25) {
+            route = self.plan.format.by_commands(entry.value_type);
+        }
+        // What contradicts itself is never sent as it stands, and is too long to be rebuilt in memory.
+        if route == Route::Payload && self.odd_and_deferred.contains_key(&ordinal) {
             route = self.plan.format.by_commands(entry.value_type);
         }
         // Longer than the target takes in one piece.
@@ -272,6 +313,61 @@ impl Assembler {
         !self.plan.by_commands && !matches!(entry.value_type.0, 22..=25 | 29..=32)
     }
 
+    /// Why nothing of this key can be kept: its value is damaged, or it stands there twice.
+    fn loses_all(&mut self, entry: &Entry<'_>, ordinal: u64) -> Option<Loss> {
+        if let Some(first) = self.plan.repeated.get(&entry.value_offset)
+            && self.only.is_none()
+            && !self.taken.insert(*first)
+        {
+            return Some(Loss::Twice);
+        }
+        let found = self.odd_and_deferred.get(&ordinal).and_then(|(mended, _)| mended.loses_all());
+        found.or_else(|| self.plan.damaged.contains(&entry.value_offset).then_some(Loss::Damaged))
+    }
+
+    /// Why a module's value is not sent.
+    fn loses_module_value(&self, key_type: KeyType) -> Option<Loss> {
+        // What a file of others says of itself may be wrong.
+        let source = if self.plan.trusted { self.source } else { NEWEST_VECTOR_SETS };
+        if self.plan.format.has_module_type(key_type, source) == Has::No {
+            return Some(Loss::Module);
+        }
+        let is_risk =
+            !self.plan.trusted && key_type != KeyType::Vectorset && !survives_malformed(&key_type.to_string());
+        is_risk.then_some(Loss::Untrusted)
+    }
+
+    /// Nothing of this key is kept: lost where that was accepted, else failed.
+    fn lose(&mut self, key: &[u8], loss: Loss) {
+        match self.plan.accept_loss {
+            true => self.outbox.batch.tally.lost(self.database, key, loss.words()),
+            false => self.outbox.failed(self.database, key, loss.words()),
+        }
+    }
+
+    /// The value was read, and something in it is odd: what becomes of the command that was begun.
+    fn settle_odd(&mut self, mended: Mended, kind: OddityKind) {
+        let name = std::mem::take(&mut self.name);
+        match (self.current, mended.loses_all()) {
+            (Current::Payload, Some(loss)) => {
+                self.payload.abandon(&mut self.outbox);
+                self.lose(&name, loss);
+                self.current = Current::Nothing;
+            }
+            (Current::Typed, Some(loss)) => self.typed.spoil(&mut self.outbox, loss.words()),
+            (Current::Payload | Current::Typed, None) => {
+                if self.current == Current::Payload {
+                    self.payload.rebuild(self.dialect, self.version, self.plan.format);
+                }
+                if mended != Mended::Same {
+                    self.outbox.batch.tally.rebuilt(self.database, &name, kind.words());
+                }
+            }
+            _ => {}
+        }
+        self.name = name;
+    }
+
     fn leave(&mut self) -> Interest {
         self.current = Current::Nothing;
         Interest::default()
@@ -301,6 +397,9 @@ impl Visit for Assembler {
             return Interest::default();
         }
         let ordinal = self.ordinal;
+        self.odd = None;
+        self.vanishes = entry.value_type.kind(self.dialect, self.version).is_some_and(Kind::vanishes_when_empty)
+            && self.only.is_none();
         let meant = match &self.only {
             Some(only) => only.contains_key(&ordinal),
             None => ordinal >= self.plan.done,
@@ -342,14 +441,21 @@ impl Visit for Assembler {
                     fields.note(expire_ms, self.now_ms);
                 }
             }
-            (Current::Payload, Piece::Module(id))
-                if !self.plan.format.may_take_module_value(KeyType::of_module(id), self.source) =>
-            {
-                self.payload.lose(&mut self.outbox, Loss::Module);
-                self.current = Current::Nothing;
+            (Current::Payload, Piece::Module(id)) => {
+                if let Some(loss) = self.loses_module_value(KeyType::of_module(id)) {
+                    self.payload.lose(&mut self.outbox, loss);
+                    self.current = Current::Nothing;
+                }
             }
             _ => {}
         }
+    }
+
+    fn oddity(&mut self, oddity: &Oddity<'_>) {
+        let (Some(owner), Some(mended)) = (oddity.owner, Mended::of(oddity.kind)) else { return };
+        self.odd = self.odd.max(Some((mended, oddity.kind)));
+        self.name.clear();
+        self.name.extend_from_slice(owner.key);
     }
 
     fn entry_end(&mut self, end: &EntryEnd) {
@@ -371,10 +477,22 @@ impl Visit for Assembler {
                 self.payload.gone_by(fields.last_ms);
             }
         }
+        if let Some((mended, kind)) = self.odd.take() {
+            if end.raw_length > held_at_most(self.plan.longest_bulk) {
+                self.odd_and_deferred.insert(ordinal, (mended, kind));
+            }
+            self.settle_odd(mended, kind);
+        }
         match std::mem::replace(&mut self.current, Current::Nothing) {
             Current::Nothing | Current::NotReached => self.outbox.decided(ordinal),
             Current::Deferred => {
                 self.deferred.insert(ordinal, end.raw_length);
+                self.outbox.decided(ordinal);
+            }
+            // Servers leave it out when they load it, and refuse it in RESTORE.
+            Current::Payload if end.n_elements == 0 && self.vanishes => {
+                self.payload.abandon(&mut self.outbox);
+                self.outbox.batch.tally.expired += 1;
                 self.outbox.decided(ordinal);
             }
             Current::Payload => {

@@ -147,6 +147,8 @@ pub enum Expected {
     Number(i64),
     /// An array of so many elements.
     Elements(usize),
+    /// None: the key is not to be made, for this reason.
+    Never(&'static str),
 }
 
 impl Batch {

@@ -34,6 +34,8 @@ pub struct Shared {
     pub silence: Duration,
     /// `BUSYKEY` counts as skipped, not as failed.
     pub skip_existing: bool,
+    /// What the target does not take was agreed to be lost.
+    pub accept_loss: bool,
     /// Names of created keys are noted.
     pub keeps_names: bool,
     /// "Now" in Unix milliseconds.

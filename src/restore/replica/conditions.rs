@@ -4,8 +4,10 @@ use super::Load;
 use crate::figures::counted;
 use crate::introspection::{Mode, NodeRole, ServerFacts};
 use crate::rdb::dump::Target;
-use crate::rdb::{Dialect, ValueType};
+use crate::rdb::oddity::fate;
+use crate::rdb::{Dialect, Fate, Oddities, OddityKind, Server, ValueType};
 use crate::restore::facts::{BackupFacts, TargetFacts};
+use crate::restore::module_types::{Has, is_part_of_server};
 use crate::restore::options::{Asked, Method, Options};
 use crate::restore::target_format::{TargetFormat, version_numbers};
 
@@ -47,7 +49,10 @@ impl Facts {
             databases: target.n_databases,
             // Functions go, too.
             empty: target.keys() == 0 && target.functions.as_ref().is_some_and(|names| names.is_empty()),
-            may_replicaof: forbidden("replicaof").map(|forbidden| !forbidden),
+            may_replicaof: match target.lacks(&["replicaof"]) {
+                Some(_) => Some(false),
+                None => forbidden("replicaof").map(|forbidden| !forbidden),
+            },
             memory: Memory { used: target.server.used_memory, host: target.host_memory },
         }
     }
@@ -70,13 +75,13 @@ pub struct Content {
     /// What of it this target's loader does not take, as [`not_accepted`] says; empty: it takes everything.
     pub not_accepted: Vec<String>,
     /// What it may or may not load, in whole sentences: a doubt is enough where the answer is a dead server.
-    pub doubts: Vec<&'static str>,
+    pub doubts: Vec<String>,
     /// Modules that it needs and the target has not.
     pub modules_missing: Vec<String>,
     /// The highest database that it names.
     pub highest_database: Option<u64>,
-    /// How many keys stand twice in a database, or members in a value; `None`: nobody has looked, or not at all of them.
-    pub duplicate_keys: Option<u64>,
+    /// All keys, and all members of each value, were compared with each other, and nothing stands there twice.
+    pub all_compared: bool,
     /// `used-mem` of its aux fields, in bytes.
     pub used_memory: Option<u64>,
 }
@@ -91,19 +96,29 @@ impl Content {
         let mut not_accepted = not_accepted(server, backup.dialect(), backup.rdb_version, types);
         let mut doubts = Vec::new();
         if dangers.is_some_and(|dangers| dangers.key_meta > 0) {
-            doubts.push("keys have metadata, and the target would exit on a class that it does not know");
+            doubts.push("keys have metadata, and the target would exit on a class that it does not know".to_owned());
         }
         if dangers.is_some_and(|dangers| dangers.other_engines > 0) {
             doubts.push(
-                "there are functions that are not in Lua, and the target would exit on an engine that it has not",
+                "there are functions that are not in Lua, and the target would exit on an engine that it has not"
+                    .to_owned(),
             );
         }
         if backup.origin == Origin::Foreign && backup.functions > 0 {
-            doubts.push("there are functions in a file that we did not capture, and the target would exit on one that does not compile");
+            doubts.push("there are functions in a file that we did not capture, and the target would exit on one that does not compile".to_owned());
         }
         if backup.origin == Origin::Foreign && backup.survey.as_ref().is_some_and(|survey| survey.crc64.is_none()) {
-            doubts.push("the file has no checksum, and so nothing proves that it is the same when it is read again");
+            doubts.push(
+                "the file has no checksum, and so nothing proves that it is the same when it is read again".to_owned(),
+            );
         }
+        let of_modules = dangers.is_some_and(|dangers| !dangers.module_aux.is_empty())
+            || backup.by_type.contains_key("vectorset")
+            || !backup.modules().is_empty();
+        if backup.origin == Origin::Foreign && of_modules {
+            doubts.push("there are values of modules in a file that we did not capture, and the target would exit on one that its module does not take".to_owned());
+        }
+        doubts.extend(dangers.into_iter().flat_map(|dangers| not_immune(server, &dangers.oddities, backup.origin)));
         let source = backup.server.strip_prefix("redis ").map_or((0, 0, 0), version_numbers);
         if backup.by_type.contains_key("vectorset") && !TargetFormat::of(server).takes_vector_sets_of(source) {
             not_accepted.push(format!("vector sets of {}", backup.server));
@@ -113,32 +128,32 @@ impl Content {
             not_accepted,
             doubts,
             modules_missing: modules_missing(backup, target),
-            highest_database: backup.databases.keys().next_back().copied(),
-            duplicate_keys: dangers.and_then(|dangers| dangers.twice),
+            highest_database: match &backup.survey {
+                // One that is selected and holds no key is enough.
+                Some(survey) => survey.needs_databases.checked_sub(1),
+                None => backup.databases.keys().next_back().copied(),
+            },
+            all_compared: dangers.is_some_and(|dangers| dangers.compared && dangers.oddities.not_compared == 0),
             used_memory: backup.used_memory,
         }
     }
 }
 
-/// Modules whose data is in a backup, and of which the target is not known to have them. What a type is called is not what its module
-/// is called; but a target that has all modules of the source has the right ones.
+/// Modules whose data is in a backup, and of which the target is not known to have them: a target that has all modules of the source
+/// has the right ones.
 fn modules_missing(backup: &BackupFacts, target: &TargetFacts) -> Vec<String> {
     // Part of Redis 8, and judged apart.
-    let is_module = |name: &str| name != "vectorset";
-    let lacks = |name: &&String| is_module(name) && !target.server.modules.contains(name);
+    let is_module = |name: &&str| !is_part_of_server(name);
+    let lacks = |name: &&String| is_module(&name.as_str()) && !target.server.modules.contains(name);
     let of_source: Vec<String> = backup.source_modules.iter().filter(lacks).cloned().collect();
-    let aux = backup
-        .survey
-        .iter()
-        .flat_map(|survey| &survey.dangers.module_aux)
-        .map(String::as_str)
-        .filter(|name| is_module(name));
-    let types: Vec<String> = backup.modules().into_iter().chain(aux).map(str::to_owned).collect();
-    match (types.is_empty(), backup.source_modules.is_empty()) {
-        (true, _) => Vec::new(),
-        (false, true) => types,
-        (false, false) => of_source,
+    if !backup.source_modules.is_empty() && of_source.is_empty() {
+        return Vec::new();
     }
+    let has = TargetFormat::of(&target.server).module_types;
+    let aux = backup.survey.iter().flat_map(|survey| &survey.dangers.module_aux).map(String::as_str);
+    let types = backup.modules().into_iter().chain(aux.filter(is_module));
+    let missing: Vec<String> = types.filter(|name| has.has(name) != Has::Yes).map(str::to_owned).collect();
+    if missing.is_empty() || of_source.is_empty() { missing } else { of_source }
 }
 
 /// What the user wants.
@@ -218,7 +233,7 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
         refuse("unsupported_rdb_version", format!("the target cannot load {what}, and would exit on it"), None);
     }
     for doubt in &content.doubts {
-        refuse("doubtful", (*doubt).to_owned(), None);
+        refuse("doubtful", doubt.clone(), None);
     }
     for module in &content.modules_missing {
         let reason = format!("the target lacks the module `{module}`, and would exit on its data");
@@ -230,19 +245,41 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
         let reason = format!("the backup has a database {highest}, the target has {databases}: it would exit on it");
         refuse("too_few_databases", reason, None);
     }
-    match (content.origin, content.duplicate_keys) {
-        (_, Some(0)) | (Origin::Captured, None) => {}
-        (_, Some(n)) => refuse(
-            "duplicate_keys",
-            format!("{} there twice, or members of one key: the target would abort on them", counted(n, "key")),
-            None,
-        ),
-        (Origin::Foreign, None) => {
-            let reason = "the file is not our own capture, and not all of it was looked at for keys that stand there twice: the target would abort on one";
-            refuse("duplicate_keys", reason.to_owned(), None);
-        }
+    if content.origin == Origin::Foreign && !content.all_compared {
+        let reason = "the file is not our own capture, and not all of it was looked at for keys that stand there twice: the target would abort on one";
+        refuse("duplicate_keys", reason.to_owned(), None);
     }
     found
+}
+
+/// What of a file this server is not known to take, in sentences.
+fn not_immune(server: &ServerFacts, oddities: &Oddities, origin: Origin) -> Vec<String> {
+    let known = Server::of(&server.name, &server.version);
+    let fate_of = |kind, value_type| known.as_ref().map_or(Fate::Unknown, |server| fate(kind, value_type, server));
+    let mut found: Vec<(Fate, OddityKind, u64)> = Vec::new();
+    for (kind, value_type, seen) in oddities.iter() {
+        let fate = fate_of(kind, value_type);
+        let is_vouched_for = match kind {
+            // Whether they load is asked before anything is written; see `functions`.
+            OddityKind::FunctionNotRun => true,
+            // The server that we saw write the file had compiled them.
+            OddityKind::LuaScript => origin == Origin::Captured,
+            _ => false,
+        };
+        if fate != Fate::Takes && !is_vouched_for {
+            found.push((fate, kind, seen.count));
+        }
+    }
+    found.sort_by_key(|(fate, ..)| std::cmp::Reverse(*fate));
+    let sentence = |(fate, kind, n): &(Fate, OddityKind, u64)| {
+        let what = match fate {
+            Fate::Dies => "would die of it",
+            Fate::Refuses => "would exit on it",
+            Fate::Unknown | Fate::Takes => "is not known to take it",
+        };
+        format!("{} ({}): the target {what}", kind.words(), counted(*n, "time"))
+    };
+    found.iter().map(sentence).collect()
 }
 
 /// What a server would not load, and exit on, of an RDB of this dialect and version that holds these types. In words; empty: it
@@ -336,7 +373,7 @@ mod tests {
         check(|_, content, _| content.not_accepted.push("RDB version 12".into()), &["unsupported_rdb_version"]);
         check(|_, content, _| content.modules_missing.push("ReJSON".into()), &["module_missing"]);
         check(|_, content, _| content.highest_database = Some(16), &["too_few_databases"]);
-        check(|_, content, _| content.duplicate_keys = Some(1), &["duplicate_keys"]);
+        check(|_, content, _| content.doubts.push("a doubt".into()), &["doubtful"]);
         check(|_, content, _| content.origin = Origin::Foreign, &["duplicate_keys"]);
     }
 
@@ -344,7 +381,7 @@ mod tests {
     fn what_the_user_allows_is_allowed() {
         check(|target, _, wish| (target.empty, wish.replace_all) = (false, true), &[]);
         check(|target, _, wish| (target.replicas, wish.allow_replica_resync) = (2, true), &[]);
-        check(|_, content, _| (content.origin, content.duplicate_keys) = (Origin::Foreign, Some(0)), &[]);
+        check(|_, content, _| (content.origin, content.all_compared) = (Origin::Foreign, true), &[]);
         check(|target, _, _| target.databases = None, &[]);
         check(|target, _, wish| (target.sentinel, wish.by_name) = (None, true), &[]);
         check(|target, _, wish| (target.sentinel, wish.by_name) = (Some(true), true), &["sentinel"]);

@@ -1,14 +1,10 @@
 //! What kills a server that loads an RDB itself: noted while it is read.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
-use xxhash_rust::xxh3::xxh3_64;
-
+use crate::rdb::Oddities;
 use crate::rdb::opcode::ValueType;
-use crate::rdb::visit::{Entry, Piece};
-
-/// So many members of one value are compared with each other, at about 20 bytes each.
-const MEMBERS_COMPARED: usize = 1 << 20;
+use crate::rdb::visit::Entry;
 
 /// What matters to a server that loads the file itself (method `replica`): it exits, or aborts, on what it does not expect.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -19,12 +15,14 @@ pub struct Dangers {
     pub key_meta: u64,
     /// Modules that have written data that belongs to no key: without the module a server does not load the file.
     pub module_aux: BTreeSet<String>,
+    /// Of that data, how many records say anything, by the type's name: most modules write one that says nothing.
+    pub module_data: BTreeMap<String, u64>,
     /// Function libraries for an engine other than Lua.
     pub other_engines: u64,
-    /// Keys of one database, and members of one value, that stand there twice; `None`: nobody has looked, or not at all of them.
-    pub twice: Option<u64>,
-    pub(super) members_twice: u64,
-    pub(super) members_unchecked: u64,
+    /// What contradicts itself, and what servers refuse or die of.
+    pub oddities: Oddities,
+    /// Keys were compared with each other.
+    pub compared: bool,
 }
 
 impl Dangers {
@@ -40,52 +38,5 @@ impl Dangers {
         let engine = source.strip_prefix(b"#!").unwrap_or_default();
         let is_lua = engine.get(..3).is_some_and(|word| word.eq_ignore_ascii_case(b"lua"));
         self.other_engines += u64::from(!is_lua);
-    }
-}
-
-/// Looks for members that come twice in one value. Servers refuse them in the plain forms (Redis `rdb.c`, `rdbLoadObject`: "Duplicate
-/// set members detected"), and find them in packed ones only if told to look.
-#[derive(Debug, Default)]
-pub(super) struct Members {
-    listens: bool,
-    seen: HashSet<u64>,
-    twice: u64,
-    unchecked: u64,
-}
-
-impl Members {
-    pub(super) fn begin(&mut self, value_type: ValueType) {
-        // Sets, hashes and sorted sets, which have their members one by one in the file.
-        self.listens = matches!(value_type.0, 2..=5 | 22..=24);
-    }
-
-    pub(super) fn listens(&self) -> bool {
-        self.listens
-    }
-
-    pub(super) fn piece(&mut self, piece: Piece<'_>) {
-        let (Piece::SetMember(member) | Piece::ZsetMember { member, .. } | Piece::HashField { field: member, .. }) =
-            piece
-        else {
-            return;
-        };
-        if !self.listens {
-            return;
-        }
-        if self.seen.len() < MEMBERS_COMPARED {
-            self.twice += u64::from(!self.seen.insert(xxh3_64(member)));
-        } else {
-            self.unchecked += 1;
-        }
-    }
-
-    /// The value is complete: members that came twice, and those that were not looked at.
-    pub(super) fn end(&mut self) -> (u64, u64) {
-        if self.listens {
-            // The table of a large value is not kept for the small ones.
-            if self.seen.capacity() > 4096 { self.seen = HashSet::new() } else { self.seen.clear() }
-        }
-        self.listens = false;
-        (std::mem::take(&mut self.twice), std::mem::take(&mut self.unchecked))
     }
 }

@@ -5,6 +5,8 @@
 //! stream up to [`KEPT_OF_A_STREAM`] are therefore kept until then; of a larger one the pending entries without a message are lost,
 //! which the survey of the backup finds out before the first write ([`Loss::PendingEntries`](crate::restore::target_format::Loss)).
 
+use std::collections::HashSet;
+
 use crate::rdb::visit::{Piece, StreamId, StreamInfo};
 use crate::restore::replay::batch::{Expected, Grow};
 use crate::restore::replay::outbox::Outbox;
@@ -34,7 +36,12 @@ pub struct Stream {
     entry: Option<(StreamId, u64)>,
     fields: Words,
     info: StreamInfo,
+    /// Entries that were told, and the highest id among them.
+    entries: u64,
+    highest: StreamId,
     groups: Vec<Group>,
+    /// What is told belongs to a group of a name that was told before.
+    in_another: bool,
     released: u64,
 }
 
@@ -43,9 +50,20 @@ struct Group {
     name: Vec<u8>,
     last_id: StreamId,
     entries_read: Option<u64>,
-    /// Ascending.
     pending: Vec<Pending>,
     consumers: Vec<(Vec<u8>, Vec<StreamId>)>,
+}
+
+impl Group {
+    /// Every pending entry stands there once, in order, and has one owner.
+    fn resolve(&mut self) {
+        self.pending.sort_by_key(|pending| pending.id);
+        self.pending.dedup_by_key(|pending| pending.id);
+        let mut owned = HashSet::new();
+        for (_, ids) in &mut self.consumers {
+            ids.retain(|id| owned.insert(*id));
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -94,9 +112,15 @@ impl Stream {
                 }
             }
             Piece::StreamInfo(info) => self.info = *info,
+            // Of two of one name the first counts.
+            Piece::StreamGroup { name, .. } if self.groups.iter().any(|group| group.name == name) => {
+                self.in_another = true
+            }
             Piece::StreamGroup { name, last_id, entries_read } => {
+                self.in_another = false;
                 self.groups.push(Group { name: name.to_vec(), last_id, entries_read, ..Group::default() });
             }
+            Piece::StreamPending { .. } | Piece::StreamConsumer { .. } | Piece::StreamOwned(_) if self.in_another => {}
             Piece::StreamPending { id, delivered_ms, count } => {
                 if let Some(group) = self.groups.last_mut() {
                     group.pending.push(Pending { id, delivered_ms, count });
@@ -119,6 +143,7 @@ impl Stream {
 
     fn add(&mut self, outbox: &mut Outbox, target: &mut Target, id: StreamId) {
         let fields = std::mem::take(&mut self.fields);
+        (self.entries, self.highest) = (self.entries + 1, self.highest.max(id));
         if self.passing {
             self.send_entry(outbox, target, id, &fields);
             return;
@@ -153,6 +178,10 @@ impl Stream {
 
     /// It is complete. Gives how many pending entries cannot be brought over.
     pub fn end(&mut self, outbox: &mut Outbox, target: &mut Target, format: TargetFormat) -> u64 {
+        self.groups.iter_mut().for_each(Group::resolve);
+        // What stands there out of order, or twice, is put right as long as it was not sent.
+        self.held.sort_by_key(|(id, _)| *id);
+        self.held.dedup_by_key(|(id, _)| *id);
         let dummies = if self.passing { Vec::new() } else { self.send_held(outbox, target) };
         self.flush(outbox, target);
         if target.first {
@@ -169,11 +198,13 @@ impl Stream {
             target.send(outbox, &delete, Expected::Anything);
         }
         // XDEL moves the highest deleted id, so this comes last.
-        let last = text(self.info.last_id);
+        let last_id = self.info.last_id.max(self.highest);
+        let last = text(last_id);
         let mut set_id = words(&[b"XSETID", target.name(), &last]);
         if let (Some(added), Some(deleted)) = (self.info.entries_added, self.info.max_deleted_id)
             && format.version() >= 10
         {
+            let (added, deleted) = (added.max(self.entries), deleted.min(last_id));
             for word in [b"ENTRIESADDED", added.to_string().as_bytes(), b"MAXDELETEDID", &text(deleted)] {
                 set_id.add(word);
             }

@@ -9,6 +9,8 @@ mod foreign_object;
 mod guard;
 mod others;
 mod pipes;
+mod plan_and_run;
+mod poison;
 mod replica;
 mod round_trip;
 mod stored;

@@ -202,6 +202,9 @@ impl Restore {
             raw_bytes: None,
             verified: self.verified,
             journal: self.state.map(|state| (identity, state)),
+            trusted: true,
+            repeated: Default::default(),
+            damaged: Default::default(),
             reopen: Some(Box::new(move || Ok::<_, RawError>(raw(&rdb)))),
             cancel: self.cancel,
         };

@@ -4,8 +4,8 @@
 //! the file, the format version (little-endian, two bytes) and a CRC64 over all of it (Redis `cluster.c`, `createDumpPayload`).
 
 use crate::figures::bytes;
-use crate::rdb::dump::{NotPossible, Target, transcode};
-use crate::rdb::opcode::{self, Dialect, ValueType};
+use crate::rdb::dump::{NotPossible, Target, rebuild, transcode};
+use crate::rdb::opcode::{self, Dialect, Kind, ValueType};
 use crate::rdb::visit::Entry;
 use crate::rdb::{Crc64, crc64};
 use crate::restore::replay::batch::{What, decimal, put_bulk, put_head, put_number};
@@ -14,6 +14,12 @@ use crate::restore::target_format::{Loss, TargetFormat, fits};
 
 /// Version and CRC64 at the end.
 const FOOTER: u64 = 10;
+
+/// What is left of a value in a form that the target knows.
+enum Known {
+    Something,
+    Nothing,
+}
 
 /// The command that is being made.
 #[derive(Debug)]
@@ -38,6 +44,10 @@ pub struct Payload {
     gone_ms: i64,
     /// Where the type stands.
     type_at: usize,
+    /// As it stands in the file.
+    value_type: ValueType,
+    /// The value is put together anew, whether or not the target knows the encoding.
+    rebuilds: bool,
     /// The target does not know the encoding: what it is, and of which file.
     foreign: Option<(ValueType, Dialect, u32)>,
     target: Target,
@@ -59,6 +69,8 @@ impl Default for Payload {
             expire_ms: 0,
             gone_ms: 0,
             type_at: 0,
+            value_type: ValueType::STRING,
+            rebuilds: false,
             foreign: None,
             target: Target { dialect: Dialect::Redis, rdb_version: 9 },
         }
@@ -70,6 +82,13 @@ impl Payload {
     pub fn transcode(&mut self, value_type: ValueType, dialect: Dialect, version: u32, format: TargetFormat) {
         self.foreign = Some((value_type, dialect, version));
         self.target = format.reads;
+    }
+
+    /// The value that was pushed contradicts itself: it is put together anew.
+    pub fn rebuild(&mut self, dialect: Dialect, version: u32, format: TargetFormat) {
+        self.foreign = Some((self.value_type, dialect, version));
+        self.target = format.reads;
+        self.rebuilds = true;
     }
 
     /// Begins the command of a key. `known`: the length of the value, if it is to leave in parts.
@@ -117,7 +136,7 @@ impl Payload {
             bytes.extend_from_slice(meta);
         }
         self.type_at = bytes.len();
-        self.foreign = None;
+        (self.value_type, self.rebuilds, self.foreign) = (entry.value_type, false, None);
         bytes.push(entry.value_type.0);
         self.known = known.map(|length| {
             let mut crc = Crc64::new();
@@ -194,10 +213,19 @@ impl Payload {
 
     /// Completes the command, for a target with this `proto-max-bulk-len`.
     pub fn end(&mut self, outbox: &mut Outbox, longest_bulk: u64) {
-        if let Err(reason) = self.make_known(&mut outbox.batch.bytes) {
-            self.abandon(outbox);
-            outbox.failed(self.database, &self.key, reason.to_string());
-            return;
+        match self.make_known(&mut outbox.batch.bytes) {
+            Ok(Known::Something) => {}
+            // Servers leave it out when they load it, and refuse it in RESTORE.
+            Ok(Known::Nothing) => {
+                self.abandon(outbox);
+                outbox.batch.tally.expired += 1;
+                return;
+            }
+            Err(reason) => {
+                self.abandon(outbox);
+                outbox.failed(self.database, &self.key, reason.to_string());
+                return;
+            }
         }
         // What its own form had packed may be longer in another one. The target would close the connection on it.
         let length = (outbox.batch.bytes.len() - self.type_at) as u64;
@@ -234,13 +262,18 @@ impl Payload {
     }
 
     /// Replaces the type and the value, if the target does not know the encoding.
-    fn make_known(&mut self, bytes: &mut Vec<u8>) -> Result<(), NotPossible> {
-        let Some((value_type, dialect, version)) = self.foreign.take() else { return Ok(()) };
-        let known = transcode(value_type, dialect, version, &bytes[self.type_at + 1..], &self.target)?;
+    fn make_known(&mut self, bytes: &mut Vec<u8>) -> Result<Known, NotPossible> {
+        let Some((value_type, dialect, version)) = self.foreign.take() else { return Ok(Known::Something) };
+        let make = if self.rebuilds { rebuild } else { transcode };
+        let known = make(value_type, dialect, version, &bytes[self.type_at + 1..], &self.target)?;
+        let vanishes = value_type.kind(dialect, version).is_some_and(Kind::vanishes_when_empty);
+        if known.n_elements == 0 && vanishes {
+            return Ok(Known::Nothing);
+        }
         bytes.truncate(self.type_at);
         bytes.push(known.value_type.0);
         bytes.extend_from_slice(&known.body);
-        Ok(())
+        Ok(Known::Something)
     }
 
     /// Writes the payload's length where room was left for it, and makes more room or less where that was wrong.

@@ -68,8 +68,11 @@ pub(super) fn note(
                     }
                 }
                 What::Step(expected) if !fits(expected, &reply) => {
-                    let reason = "the target's answer does not fit: somebody else wrote it".to_owned();
-                    step_error.get_or_insert(Failure { reason, gone: false });
+                    let reason = match expected {
+                        Expected::Never(reason) => reason,
+                        _ => "the target's answer does not fit: somebody else wrote it",
+                    };
+                    step_error.get_or_insert(Failure { reason: reason.to_owned(), gone: false });
                 }
                 What::Chunk(chunk) => note_chunk(open, step_error, card, chunk, &reply),
                 _ => {}
@@ -88,6 +91,7 @@ pub(super) fn note(
             open.tally.functions.skipped += 1;
             return None;
         }
+        What::Function { .. } if shared.accept_loss => open.tally.functions.lost += 1,
         What::Function { .. } => open.tally.functions.failed += 1,
         // A command of the transaction was refused, which has said why.
         What::Chunk(_) if step_error.is_some() => return None,

@@ -1,0 +1,109 @@
+//! Asks a target whether it takes the function libraries of a backup, before anything else is written: a server that loads a file whose
+//! functions it cannot compile exits, and one that hangs in them never comes back. `FUNCTION LOAD` answers with an error instead, also
+//! where a library does not end (Redis `function_lua.c`, `LOAD_TIMEOUT_MS`).
+//!
+//! Each library is loaded and deleted again in one transaction: nobody ever sees it.
+
+use std::collections::BTreeSet;
+
+use redis::{Cmd, Value, cmd};
+
+use crate::connection::{CommandError, Connection};
+use crate::rdb::visit::{Entry, Interest, Visit};
+use crate::restore::replay::assemble::name_of;
+
+/// Bytes of sources that are kept; what is longer is not asked about before.
+const SOURCES_KEPT: usize = 16 << 20;
+
+/// Sources of the libraries of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sources {
+    /// One by one.
+    pub libraries: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Sources {
+    /// Keeps another one.
+    pub fn add(&mut self, source: &[u8]) {
+        if self.bytes + source.len() <= SOURCES_KEPT {
+            self.bytes += source.len();
+            self.libraries.push(source.to_vec());
+        }
+    }
+}
+
+/// Collects the libraries of a file, which stand before its keys, and wants no more then.
+#[derive(Debug, Default)]
+pub struct Head {
+    /// What was found.
+    pub sources: Sources,
+    keys_begin: bool,
+}
+
+impl Visit for Head {
+    fn function(&mut self, source: &[u8]) {
+        self.sources.add(source);
+    }
+
+    fn entry(&mut self, _entry: &Entry<'_>) -> Interest {
+        self.keys_begin = true;
+        Interest::default()
+    }
+
+    fn stopped(&self) -> bool {
+        self.keys_begin
+    }
+}
+
+/// A library that the target does not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// Its name.
+    pub name: String,
+    /// The target's own words.
+    pub reason: String,
+}
+
+/// Asks. Libraries of a name that the target has (`present`) are not asked about: they could not be deleted again.
+///
+/// # Errors
+/// The connection broke.
+pub async fn ask(
+    connection: &mut Connection,
+    sources: &Sources,
+    present: &BTreeSet<String>,
+) -> Result<Vec<Rejected>, CommandError> {
+    let mut rejected = Vec::new();
+    let mut names = BTreeSet::new();
+    for source in &sources.libraries {
+        let name = String::from_utf8_lossy(name_of(source)).into_owned();
+        let reason = match names.insert(name.clone()) {
+            false => Some("it stands in the backup twice".to_owned()),
+            true if present.contains(&name) => None,
+            true => try_to_load(connection, source, &name).await?,
+        };
+        rejected.extend(reason.map(|reason| Rejected { name, reason }));
+    }
+    Ok(rejected)
+}
+
+/// Why it cannot be loaded, if it cannot.
+async fn try_to_load(connection: &mut Connection, source: &[u8], name: &str) -> Result<Option<String>, CommandError> {
+    let load: Cmd = cmd("FUNCTION").arg("LOAD").arg(source).clone();
+    let delete: Cmd = cmd("FUNCTION").arg("DELETE").arg(name).clone();
+    let answers = connection.pipeline(&[cmd("MULTI"), load, delete, cmd("EXEC")]).await?;
+    let queued = answers.iter().find_map(|answer| answer.as_ref().err());
+    if let Some(error) = queued {
+        return Ok(Some(error.to_string()));
+    }
+    let Some(Ok(Value::Array(results))) = answers.into_iter().next_back() else {
+        return Ok(Some("the target answers what was not asked".to_owned()));
+    };
+    Ok(match results.into_iter().next() {
+        Some(Value::ServerError(error)) => {
+            Some(format!("{} {}", error.code(), error.details().unwrap_or_default()).trim().to_owned())
+        }
+        _ => None,
+    })
+}

@@ -1,0 +1,57 @@
+//! What becomes of a value that contradicts itself: a payload of it is never sent as it stands, for a server may die of it.
+//!
+//! It is rebuilt from its content, as a server would have found it: of two members of one name the first counts, since that is the
+//! one a server finds in a packed value (Redis `t_hash.c`, `t_zset.c`: searched from the head).
+
+use crate::rdb::OddityKind as Kind;
+use crate::restore::target_format::Loss;
+
+/// What becomes of it; the worst is the greatest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mended {
+    /// It says the same in another form.
+    Same,
+    /// It says what a server would have found, without what contradicts that.
+    Changed,
+    /// Something of it, or all, is lost.
+    Lost(Loss),
+}
+
+impl Mended {
+    /// By what is odd; `None`: that is nothing of the value.
+    pub fn of(kind: Kind) -> Option<Self> {
+        Some(match kind {
+            Kind::OddScoreText
+            | Kind::UnsortedZset
+            | Kind::UnsortedIntset
+            | Kind::FieldExpiryText
+            | Kind::FieldExpiryOrder
+            | Kind::LargeFieldExpiryOrder => Self::Same,
+            Kind::ScoreNotANumber => Self::Lost(Loss::Score),
+            Kind::PendingOwnership => Self::Lost(Loss::PendingEntries),
+            Kind::UnreadableValue | Kind::UnreadableScore | Kind::DuplicateStreamNode | Kind::ModuleValue => {
+                Self::Lost(Loss::Damaged)
+            }
+            Kind::NegativeExpiry
+            | Kind::DuplicateKey
+            | Kind::HugeHint
+            | Kind::SlotHint
+            | Kind::SlotInfoAux
+            | Kind::LuaScript
+            | Kind::FunctionHeader
+            | Kind::DuplicateFunction
+            | Kind::OldFunction
+            | Kind::FunctionNotRun => return None,
+            // Whatever else is odd in a value, and what may be added: the content that could be read is what counts.
+            _ => Self::Changed,
+        })
+    }
+
+    /// The whole key is lost.
+    pub fn loses_all(self) -> Option<Loss> {
+        match self {
+            Self::Lost(loss) if !loss.is_in_part() => Some(loss),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! A plan says what the run does: the same method, and no only where that is no as well.
+
+use std::collections::BTreeSet;
+
+use super::stored::Stored;
+use crate::support::redis_ops::RedisOps;
+use crate::support::redis_server::{RedisServer, server_named};
+
+/// What both have to say: the exit code of the run, and the method or the code of the refusal.
+#[derive(Debug, Clone, Copy)]
+enum Expected {
+    Goes(i32, &'static str),
+    Refused(&'static str),
+}
+
+use Expected::{Goes, Refused};
+
+#[track_caller]
+fn check(stored: &Stored, target: &RedisServer, more: &[&str], expected: Expected) {
+    let (plan_code, plan) = stored.restore(target, &[more, &["--plan"]].concat());
+    let (code, run) = stored.restore(target, more);
+    let words = format!("{more:?}\nplan {plan_code}: {plan}\nrun {code}: {run}");
+    match expected {
+        Goes(expected, method) => {
+            assert_eq!((plan_code, code), (0, expected), "{words}");
+            let methods = (plan["plan"]["method"].as_str(), run["result"]["method"].as_str());
+            assert_eq!(methods, (Some(method), Some(method)), "{words}");
+        }
+        Refused(reason) => {
+            assert_eq!((plan_code, code), (2, 2), "{words}");
+            let reasons = (plan["error"]["code"].as_str(), run["error"]["code"].as_str());
+            assert_eq!(reasons, (Some(reason), Some(reason)), "{words}");
+            assert!(run["result"].is_null(), "{words}");
+        }
+    }
+    target.ok(&["FLUSHALL"]);
+}
+
+/// A Redis 7.4 with these of its modules.
+fn with_modules(names: &[&str]) -> Option<RedisServer> {
+    let installed = server_named("redis-server-7.4")?;
+    let folder = installed.path.parent()?.parent()?.join("7.4/lib");
+    let mut builder = RedisServer::builder().version(&installed);
+    for name in names {
+        let path = folder.join(format!("{name}.so"));
+        if !path.exists() {
+            crate::support::skip(&format!("{name}.so"));
+            return None;
+        }
+        builder = builder.arg("loadmodule", &path.display().to_string());
+    }
+    builder.start()
+}
+
+const ALL: [&str; 4] = ["rejson", "redisbloom", "redistimeseries", "redisearch"];
+
+#[test]
+fn values_of_modules_go_where_their_modules_are() {
+    let (Some(source), Some(whole), Some(part), Some(bare)) =
+        (with_modules(&ALL), with_modules(&ALL), with_modules(&["redisbloom"]), with_modules(&[]))
+    else {
+        return;
+    };
+    source.ok(&["JSON.SET", "json", "$", "{\"a\":[1,2]}"]);
+    source.ok(&["BF.ADD", "bloom", "x"]);
+    source.ok(&["TS.ADD", "series", "1", "2"]);
+    source.ok(&["SET", "plain", "1"]);
+    let stored = Stored::of(&source);
+    for method in ["auto", "replica", "restore"] {
+        let chosen = if method == "restore" { "restore" } else { "replica" };
+        check(&stored, &whole, &["--method", method], Goes(0, chosen));
+    }
+    for target in [&part, &bare] {
+        check(&stored, target, &[], Refused("module_missing"));
+        check(&stored, target, &["--method", "restore"], Refused("module_missing"));
+        check(&stored, target, &["--method", "replica"], Refused("module_missing"));
+        check(&stored, target, &["--accept-loss"], Goes(1, "restore"));
+    }
+    for target in [&whole, &part] {
+        check(&stored, target, &["--method", "commands"], Refused("unsupported_type"));
+        check(&stored, target, &["--method", "commands", "--accept-loss"], Goes(1, "commands"));
+    }
+    let (_, answer) = stored.restore(&part, &["--accept-loss"]);
+    let lost: Vec<&str> =
+        answer["result"]["lost"].as_array().unwrap().iter().filter_map(|key| key["key"].as_str()).collect();
+    assert_eq!(lost.into_iter().collect::<BTreeSet<_>>(), ["json", "series"].into(), "{answer}");
+    assert_eq!((part.ok(&["BF.EXISTS", "bloom", "x"]), part.ok(&["GET", "plain"])), ("1".into(), "1".into()));
+}
+
+#[test]
+fn what_a_module_has_written_beside_the_keys_goes_with_the_whole_file_only() {
+    let (Some(source), Some(target)) = (with_modules(&ALL), with_modules(&ALL)) else { return };
+    source.ok(&["HSET", "doc:1", "title", "hello"]);
+    let without = Stored::of(&source);
+    source.ok(&["FT.CREATE", "idx", "ON", "HASH", "PREFIX", "1", "doc:", "SCHEMA", "title", "TEXT"]);
+    let stored = Stored::of(&source);
+
+    check(&without, &target, &["--method", "restore"], Goes(0, "restore"));
+    for method in ["restore", "commands"] {
+        check(&stored, &target, &["--method", method], Refused("module_data_lost"));
+        check(&stored, &target, &["--method", method, "--accept-loss"], Goes(1, method));
+        // A choice of keys leaves it out on purpose.
+        check(&stored, &target, &["--method", method, "--keys", "doc:*"], Goes(0, method));
+    }
+    target.ok(&["SET", "mine", "1"]);
+    check(&stored, &target, &["--on-conflict", "skip"], Refused("module_data_lost"));
+    let (code, answer) = stored.restore(&target, &[]);
+    assert_eq!((code, &answer["result"]["method"]), (0, &"replica".into()), "{answer}");
+    assert_eq!(target.ok(&["FT._LIST"]), "idx");
+    let (code, answer) = stored.restore(
+        &target,
+        &["--method", "restore", "--on-conflict", "replace", "--no-safety-backup", "--yes", "--accept-loss"],
+    );
+    assert_eq!((code, &answer["result"]["lost_module_data"]), (1, &1.into()), "{answer}");
+}
+
+#[test]
+fn a_vector_set_of_a_newer_redis_goes_into_every_one_of_the_same_form() {
+    let (Some(newest), Some(same), Some(older)) =
+        (server_named("redis-server-8.10"), server_named("redis-server-8.0-sid"), server_named("redis-server-8.0"))
+    else {
+        return;
+    };
+    let [source, same, older] =
+        [newest, same, older].map(|installed| RedisServer::builder().version(&installed).start().unwrap());
+    source.ok(&["VADD", "vectors", "VALUES", "3", "1", "2", "3", "one"]);
+    source.ok(&["SET", "plain", "1"]);
+    let stored = Stored::of(&source);
+    check(&stored, &same, &[], Goes(0, "restore"));
+    let (code, _) = stored.restore(&same, &[]);
+    assert_eq!((code, same.ok(&["VCARD", "vectors"])), (0, "1".into()));
+    check(&stored, &older, &[], Refused("module_missing"));
+    check(&stored, &older, &["--accept-loss"], Goes(1, "restore"));
+    assert_eq!(older.ok(&["PING"]), "PONG");
+}
+
+#[test]
+fn typed_commands_do_not_call_a_type_unknown_that_the_target_has() {
+    let Some(installed) = server_named("redis-server-8.10") else { return };
+    let start = || RedisServer::builder().version(&installed).start().unwrap();
+    let (source, target) = (start(), start());
+    source.ok(&["ARSET", "array", "0", "a"]);
+    source.ok(&["SET", "plain", "1"]);
+    let stored = Stored::of(&source);
+    check(&stored, &target, &["--method", "restore"], Goes(0, "restore"));
+    check(&stored, &target, &["--method", "commands"], Refused("unsupported_type"));
+    let (_, answer) = stored.restore(&target, &["--method", "commands"]);
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.contains("payload only") && !message.contains("does not know"), "{message}");
+    check(&stored, &target, &["--method", "commands", "--accept-loss"], Goes(1, "commands"));
+}
+
+#[test]
+fn a_command_that_the_target_has_not_bars_the_methods_that_need_it() {
+    let Some(source) = RedisServer::start() else { return };
+    source.fill(20, 10);
+    source.ok(&["RPUSH", "list", "a", "b"]);
+    let stored = Stored::of(&source);
+    let without = |name: &str| RedisServer::builder().arg("rename-command", &format!("{name} hidden")).start().unwrap();
+
+    let target = without("RESTORE");
+    check(&stored, &target, &[], Goes(0, "replica"));
+    check(&stored, &target, &["--method", "restore"], Refused("method"));
+    check(&stored, &target, &["--method", "commands"], Goes(0, "commands"));
+    target.ok(&["SET", "mine", "1"]);
+    check(&stored, &target, &["--on-conflict", "skip"], Goes(0, "commands"));
+
+    let target = without("REPLICAOF");
+    check(&stored, &target, &[], Goes(0, "restore"));
+    check(&stored, &target, &["--method", "replica"], Refused("method"));
+
+    let target = without("RPUSH");
+    check(&stored, &target, &["--method", "commands"], Refused("method"));
+    check(&stored, &target, &["--method", "restore"], Goes(0, "restore"));
+
+    let target = without("UNLINK");
+    check(&stored, &target, &["--method", "restore"], Refused("unknown_command"));
+    check(&stored, &target, &[], Goes(0, "replica"));
+}
+
+#[test]
+fn a_module_that_dies_of_a_malformed_value_gets_none_from_a_file_of_others() {
+    let (Some(source), Some(target)) = (with_modules(&ALL), with_modules(&ALL)) else { return };
+    source.ok(&["JSON.SET", "json", "$", "1"]);
+    source.ok(&["BF.ADD", "bloom", "x"]);
+    source.save();
+    let file = source.dir().join("dump.rdb").display().to_string();
+    let restore = |more: &[&str]| {
+        let url = target.url();
+        RedisOps::new().args([&["restore", "--file", &file, "--target-instance", &url], more].concat()).json()
+    };
+    for more in [&[][..], &["--plan"]] {
+        let (code, answer) = restore(more);
+        assert_eq!((code, &answer["error"]["code"]), (2, &"module_untrusted".into()), "{answer}");
+    }
+    let (code, answer) = restore(&["--accept-loss"]);
+    assert_eq!(
+        (code, &answer["result"]["method"], &answer["result"]["lost_count"]),
+        (1, &"restore".into(), &1.into()),
+        "{answer}"
+    );
+    assert_eq!((target.ok(&["JSON.GET", "json"]), target.ok(&["EXISTS", "bloom"])), ("1".into(), "0".into()));
+}
+
+/// A backup's plan and run: exit codes and methods.
+#[track_caller]
+fn check_backup(server: &RedisServer, repository: &str, more: &[&str], expected: Result<(i32, &str), ()>) {
+    let run = |last: &[&str]| {
+        let url = server.url();
+        let line = [&["-i", &url, "-r", repository, "backup", "--name", "test"], more, last].concat();
+        RedisOps::new().args(line).json()
+    };
+    let ((plan_code, plan), (code, run)) = (run(&["--plan"]), run(&[]));
+    let words = format!("{more:?}\nplan {plan_code}: {plan}\nrun {code}: {run}");
+    match expected {
+        Ok((expected, method)) => {
+            assert_eq!((plan_code, code), (expected, expected), "{words}");
+            assert_eq!(
+                (&plan["plan"]["method"], &run["source"]["method"]),
+                (&method.into(), &method.into()),
+                "{words}"
+            );
+        }
+        Err(()) => {
+            assert_eq!((plan_code, code), (2, 2), "{words}");
+        }
+    }
+}
+
+#[test]
+fn a_backup_by_scan_is_planned_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().display().to_string();
+    let Some(server) = RedisServer::start() else { return };
+    server.ok(&["SET", "a", "1"]);
+    check_backup(&server, &place, &[], Ok((0, "replication")));
+    check_backup(&server, &place, &["--source", "scan"], Ok((1, "scan")));
+    for rules in ["+@all -psync", "+@all -replconf", "+@all -psync -replconf"] {
+        let rules: Vec<&str> = ["ACL", "SETUSER", "default"].into_iter().chain(rules.split(' ')).collect();
+        server.ok(&rules);
+        check_backup(&server, &place, &[], Ok((1, "scan")));
+        check_backup(&server, &place, &["--source", "replication"], Err(()));
+    }
+
+    let managed = RedisServer::builder().arg("rename-command", "PSYNC hidden1").arg("rename-command", "SYNC hidden2");
+    let managed = managed.start().unwrap();
+    managed.ok(&["SET", "a", "1"]);
+    check_backup(&managed, &place, &[], Ok((1, "scan")));
+    check_backup(&managed, &place, &["--source", "replication"], Err(()));
+}
+
+#[test]
+fn a_folder_that_is_not_there_yet_is_made_as_planned() {
+    let Some(server) = RedisServer::start() else { return };
+    server.ok(&["SET", "a", "1"]);
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("not/there/yet").display().to_string();
+    check_backup(&server, &place, &[], Ok((0, "replication")));
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let place = folder.path().join("file/below").display().to_string();
+    let run = |last: &[&str]| {
+        let url = server.url();
+        RedisOps::new().args([&["-i", &url, "-r", &place, "backup", "--name", "test"], last].concat()).json().0
+    };
+    assert_eq!((run(&["--plan"]), run(&[])), (2, 2));
+}
