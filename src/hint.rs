@@ -8,7 +8,7 @@ use std::fmt;
 
 use crate::capture::scan::ScanError;
 use crate::capture::source::SourceError;
-use crate::capture::{CaptureError, NotAsStored};
+use crate::capture::{CaptureError, Foreign, NotAsStored};
 use crate::codec::CodecError;
 use crate::connection::replication::{ReplicationError, ReplicationFault};
 use crate::connection::{AuthenticationFault, CommandError, CommandFault, ConnectError, ConnectFault};
@@ -179,6 +179,10 @@ fn of_one(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
     }
     if let Some(rdb) = error.downcast_ref::<RdbError>() {
         return Some(Meaning::new(rdb.code()));
+    }
+    if let Some(foreign) = error.downcast_ref::<Foreign>() {
+        let meaning = Meaning::new(foreign.code()).hint(foreign.way());
+        return Some(Meaning { status: Some(Status::Unknown), ..meaning });
     }
     if let Some(codec) = error.downcast_ref::<CodecError>() {
         return Some(Meaning::new(codec.code()));

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::capture::pipeline::{self, Source, Stored};
 use crate::capture::scan::Scan;
 use crate::capture::source::{self, Chosen};
-use crate::capture::{CaptureError, Inspected, Opened};
+use crate::capture::{CaptureError, Inspected, Opened, RawError};
 use crate::codec::Codec;
 use crate::connection::replication::{self, Framing, ReplicationError};
 use crate::figures::{count, counted};
@@ -353,8 +353,19 @@ async fn capture_file(
     cancel: &CancellationToken,
 ) -> Result<Made, Trouble> {
     progress.phase("reading", Unit::Bytes, None);
+    let (is_aof_base, padding) = (file.is_aof_base, file.padding.clone());
     let mut source = FileSource(Some(file));
     let (stored, object) = store(options, &mut source, draft, progress, cancel).await?;
+    stored.inspected.must_end_with_the_rdb().map_err(|foreign| CaptureError::from(RawError::from(foreign)))?;
+    let mut warnings = Vec::new();
+    if is_aof_base {
+        let words = "it is the base of a multi-part append-only file: what was written since stands in the increments beside it \
+                     (`*.incr.aof`), and is not in it";
+        warnings.push(words.to_owned());
+    }
+    if padding.bytes() > 0 {
+        warnings.push(format!("{} behind the gzip data are left out", counted(padding.bytes(), "zero byte")));
+    }
     let aux = &stored.inspected.aux;
     let named = |field: &str| aux.get(field).cloned();
     let (name, version) = stored.inspected.server();
@@ -369,7 +380,7 @@ async fn capture_file(
         slots: None,
         stale: false,
         source: None,
-        warnings: Vec::new(),
+        warnings,
         stored,
     })
 }

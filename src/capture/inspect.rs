@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::foreign::{Foreign, are_commands};
 use crate::census::{Census, Counter};
 use crate::rdb::visit::{Checksum, Entry, EntryEnd, Interest, Piece, Visit};
 use crate::rdb::{
@@ -46,6 +47,8 @@ pub struct Inspected {
     pub raw_bytes: u64,
     /// Bytes that followed its end.
     pub trailing_bytes: u64,
+    /// The first of them, at most 16.
+    pub trailing_start: Vec<u8>,
     /// What was made of the checksum at its end.
     pub checksum: Checksum,
     /// How far it was understood.
@@ -85,6 +88,15 @@ impl Inspected {
     /// loads it.
     pub fn is_version_known(&self) -> bool {
         self.rdb_version <= self.dialect.newest_known()
+    }
+
+    /// Refuses the beginning of an append-only file: to leave out what follows its RDB would lose data. Other bytes behind the end
+    /// belong to nobody.
+    ///
+    /// # Errors
+    /// Commands follow the end of the RDB.
+    pub fn must_end_with_the_rdb(&self) -> Result<(), Foreign> {
+        if are_commands(&self.trailing_start) { Err(Foreign::aof_with_preamble()) } else { Ok(()) }
     }
 
     /// See [`server_of`].
@@ -193,6 +205,7 @@ impl Inspector {
             aux: self.notes.aux,
             raw_bytes: summary.length,
             trailing_bytes: summary.trailing,
+            trailing_start: summary.trailing_start,
             checksum: summary.checksum,
             structure: Structure { state, understood_up_to: summary.length },
             not_understood,
@@ -217,6 +230,7 @@ impl Inspector {
             aux: self.notes.aux,
             raw_bytes: self.length,
             trailing_bytes: 0,
+            trailing_start: Vec::new(),
             checksum,
             structure: Structure { state: StructureState::NotUnderstood, understood_up_to: error.offset },
             not_understood: Some(error),

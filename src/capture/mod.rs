@@ -8,6 +8,7 @@
 //! ```
 
 mod file;
+pub mod foreign;
 pub mod inspect;
 pub mod pipeline;
 pub mod raw;
@@ -15,6 +16,7 @@ pub mod scan;
 pub mod shards;
 pub mod source;
 
+pub use foreign::Foreign;
 pub use inspect::{Inspected, Inspector, server_of};
 pub use pipeline::CaptureError;
-pub use raw::{NotAsStored, Opened, Promised, Raw, RawError, Seen, open_file, open_object};
+pub use raw::{NotAsStored, Opened, Padding, Promised, Raw, RawError, Seen, open_file, open_object};

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
@@ -9,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::mpsc;
 
 use super::file::Chunks;
+use super::foreign::{self, First, Foreign};
 use crate::codec::{Codec, CodecError, Content, Decompressor, Sha256Digest};
 use crate::storage::{Reader, StorageError};
 
@@ -79,6 +82,9 @@ pub enum RawError {
     /// What is stored is not what its manifest names.
     #[error(transparent)]
     NotAsStored(#[from] NotAsStored),
+    /// It is something else than an RDB.
+    #[error(transparent)]
+    Foreign(#[from] Foreign),
 }
 
 /// Bytes that are not those that a manifest names: another backup's object, an older version of it, or damage.
@@ -146,6 +152,10 @@ pub struct Opened {
     pub raw: Raw,
     /// How it is compressed.
     pub codec: Codec,
+    /// It is the base of a multi-part append-only file, whose increments lie beside it.
+    pub is_aof_base: bool,
+    /// Zero bytes behind the last gzip member, once all was read.
+    pub padding: Padding,
     /// What another thread has seen, if one reads.
     reading: Option<JoinHandle<Result<Seen, RawError>>>,
 }
@@ -159,6 +169,18 @@ pub struct Seen {
     pub stored_sha256: Option<String>,
     /// Independent compressed frames among them.
     pub frames: u64,
+}
+
+/// Zero bytes behind the last gzip member (some tapes and devices fill their last block up): they are left out. Counted when they have
+/// been read.
+#[derive(Debug, Clone, Default)]
+pub struct Padding(Arc<AtomicU64>);
+
+impl Padding {
+    /// So many were read.
+    pub fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Opened {
@@ -228,17 +250,29 @@ pub fn open_object(mut reader: Reader, codec: Codec, threads: usize) -> Result<O
     open(Stored::Object(receiver), codec, threads)
 }
 
-/// Reads a file: `.rdb`, `.rdb.gz` or `.rdb.zst`, told by its first bytes; `-` is standard input.
+/// Reads a file: `.rdb`, `.rdb.gz` or `.rdb.zst`, told by its first bytes; `-` is standard input. Blocks until the first bytes are there.
 ///
 /// # Errors
-/// If it cannot be opened or read.
+/// If it cannot be opened or read; [`RawError::Foreign`] if it is something else.
 pub fn open_file(path: &Path, threads: usize) -> Result<Opened, RawError> {
-    match Chunks::open(path)? {
-        (chunks, Codec::None) => {
-            Ok(Opened { raw: Raw { from: Origin::File(chunks), peeked: None }, codec: Codec::None, reading: None })
-        }
-        (chunks, codec) => open(Stored::File(chunks), codec, threads),
+    if path.is_dir() {
+        return Err(foreign::of_folder(path).into());
     }
+    let (chunks, codec) = Chunks::open(path)?;
+    let (mut opened, packed) = match codec {
+        Codec::None => {
+            let raw = Raw { from: Origin::File(chunks), peeked: None };
+            (Opened { raw, codec, is_aof_base: false, padding: Padding::default(), reading: None }, None)
+        }
+        codec => (open(Stored::File(chunks), codec, threads)?, Some(codec.name())),
+    };
+    let First { is_aof_base } = match opened.raw.peek() {
+        Some(Ok(first)) => foreign::look(first, packed)?,
+        None => foreign::look(&[], packed)?,
+        // Whoever reads it meets the error, too.
+        Some(Err(_)) => First::default(),
+    };
+    Ok(Opened { is_aof_base, ..opened })
 }
 
 /// Where stored bytes come from, chunk by chunk.
@@ -260,8 +294,10 @@ fn open(mut stored: Stored, codec: Codec, threads: usize) -> Result<Opened, RawE
     let (sender, raw) = Raw::channel();
     let (decompressor, content) = Decompressor::new(codec, threads)?;
     let trouble = sender.clone();
+    let padding = Padding::default();
+    let padded = padding.clone();
     let reading = thread::Builder::new().name("read".to_owned()).spawn(move || {
-        let seen = read(&mut stored, decompressor);
+        let seen = read(&mut stored, decompressor, &padded);
         // Damage is said by the content, after the good bytes before it. What the store says is said here.
         if let Err(RawError::Storage(_) | RawError::File(_)) = &seen {
             let words = seen.as_ref().map_err(again).err();
@@ -270,10 +306,10 @@ fn open(mut stored: Stored, codec: Codec, threads: usize) -> Result<Opened, RawE
         seen
     })?;
     thread::Builder::new().name("unpack".to_owned()).spawn(move || unpack(content, &sender))?;
-    Ok(Opened { raw, codec, reading: Some(reading) })
+    Ok(Opened { raw, codec, is_aof_base: false, padding, reading: Some(reading) })
 }
 
-fn read(stored: &mut Stored, mut decompressor: Decompressor) -> Result<Seen, RawError> {
+fn read(stored: &mut Stored, mut decompressor: Decompressor, padding: &Padding) -> Result<Seen, RawError> {
     let mut stored_bytes = 0;
     let mut sha256 = matches!(stored, Stored::Object(_)).then(Sha256Digest::new);
     let mut damage = None;
@@ -297,6 +333,7 @@ fn read(stored: &mut Stored, mut decompressor: Decompressor) -> Result<Seen, Raw
         Some(error) => Err(error.into()),
         None => {
             let stored_sha256 = sha256.map(Sha256Digest::finish);
+            padding.0.store(decompressor.padding(), Ordering::Relaxed);
             Ok(Seen { stored_bytes, stored_sha256, frames: decompressor.finish()? })
         }
     }
@@ -325,5 +362,6 @@ fn again(error: &RawError) -> RawError {
         RawError::Codec(error) => RawError::Codec(error.clone()),
         RawError::Storage(error) => RawError::Storage(error.clone()),
         RawError::NotAsStored(error) => RawError::NotAsStored(error.clone()),
+        RawError::Foreign(error) => RawError::Foreign(error.clone()),
     }
 }

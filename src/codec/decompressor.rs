@@ -50,6 +50,8 @@ enum State {
     Stream(Stream, u64),
     /// Leaves out so many bytes.
     Skip(u64),
+    /// Behind the last gzip member come zero bytes: so many so far.
+    Padding(u64),
     /// Nothing is compressed.
     Plain,
 }
@@ -59,6 +61,7 @@ enum Next {
     Whole(usize),
     Stream(Stream),
     Skip(u64),
+    Padding,
 }
 
 impl Decompressor {
@@ -97,7 +100,9 @@ impl Decompressor {
     /// [`CodecErrorKind::Truncated`] or [`CodecErrorKind::TrailingGarbage`] if the bytes end within a frame.
     pub fn finish(self) -> Result<u64, CodecError> {
         let kind = match &self.state {
-            State::Plain => None,
+            State::Plain | State::Padding(_) => None,
+            // Fewer than a header would have.
+            State::Frame(_) if self.is_padding() => None,
             State::Frame(_) if self.frame.is_empty() && self.frames > 0 => None,
             State::Frame(_) if self.frames > 0 && !self.begins_a_frame() => Some(CodecErrorKind::TrailingGarbage),
             State::Frame(_) if !self.frame.is_empty() && !self.begins_a_frame() => Some(not_compressed(self.codec)),
@@ -111,6 +116,19 @@ impl Decompressor {
         let offset = self.offset;
         self.crew.end().map_err(|Gone| CodecError::new(offset, CodecErrorKind::Stopped))?;
         Ok(self.frames)
+    }
+
+    /// Zero bytes behind the last gzip member so far, as `gzip -d` leaves them out, too.
+    pub fn padding(&self) -> u64 {
+        match &self.state {
+            State::Padding(bytes) => *bytes,
+            State::Frame(_) if self.is_padding() => self.frame.len() as u64,
+            _ => 0,
+        }
+    }
+
+    fn is_padding(&self) -> bool {
+        self.frames > 0 && is_padding(self.codec, &self.frame)
     }
 
     /// Frames that were complete so far.
@@ -148,6 +166,14 @@ impl Decompressor {
                 Ok(used)
             }
             State::Stream(..) => self.stream(bytes),
+            State::Padding(padding) => {
+                if let Some(at) = bytes.iter().position(|byte| *byte != 0) {
+                    let kind = CodecErrorKind::TrailingGarbage;
+                    return Err(CodecError::new(self.offset + *padding + at as u64, kind));
+                }
+                *padding += bytes.len() as u64;
+                Ok(bytes.len())
+            }
         }
     }
 
@@ -172,6 +198,10 @@ impl Decompressor {
                 self.offset += seen;
                 self.frame.clear();
                 self.state = if length > seen { State::Skip(length - seen) } else { State::Frame(first(self.codec)) };
+            }
+            Next::Padding => {
+                self.state = State::Padding(self.frame.len() as u64);
+                self.frame.clear();
             }
             Next::Stream(stream) => {
                 self.state = State::Stream(stream, 0);
@@ -288,6 +318,7 @@ fn look(codec: Codec, frame: &[u8], frames: u64) -> Result<Next, CodecErrorKind>
             zstd::Look::Stream => Next::Stream(Stream::Zstd(zstd::Stream::new()?)),
             zstd::Look::None => return Err(foreign()),
         }),
+        _ if frames > 0 && is_padding(codec, frame) => Ok(Next::Padding),
         _ if !frame.starts_with(&gzip::MAGIC) => Err(foreign()),
         _ => Ok(match gzip::member_length(frame)? {
             Some(length) if frame.len() < length => Next::Need(length),
@@ -295,6 +326,10 @@ fn look(codec: Codec, frame: &[u8], frames: u64) -> Result<Next, CodecErrorKind>
             None => Next::Stream(Stream::Gzip(gzip::Stream::new())),
         }),
     }
+}
+
+fn is_padding(codec: Codec, frame: &[u8]) -> bool {
+    matches!(codec, Codec::Gzip(_)) && !frame.is_empty() && frame.iter().all(|byte| *byte == 0)
 }
 
 fn corrupt(what: &str) -> CodecErrorKind {

@@ -243,13 +243,35 @@ fn a_foreign_member_that_is_cut_or_damaged_is_an_error_at_its_end() {
 fn what_follows_the_last_frame_is_named() {
     for codec in [Codec::GZIP, Codec::ZSTD] {
         let frame = compress(codec, 1, b"content").0.concat();
-        for garbage in [b"x".as_slice(), &[0; 100], b"REDIS0011 and some more bytes than a header has"] {
+        for garbage in [b"x".as_slice(), b"\0x", b"REDIS0011 and some more bytes than a header has"] {
             let (back, ended) = decompress(codec, 1, &[frame.as_slice(), garbage].concat(), 50);
             assert_eq!(back, b"content");
             assert_eq!(ended, Err(CodecError::new(frame.len() as u64, CodecErrorKind::TrailingGarbage)));
             let error = decompress(codec, 1, garbage, 50).1.unwrap_err();
             assert_eq!((error.code(), error.offset), ("corrupt", 0), "garbage alone is not compressed at all");
         }
+    }
+}
+
+#[test]
+fn zero_bytes_behind_gzip_are_left_out_and_counted() {
+    let frame = compress(Codec::GZIP, 1, b"content").0.concat();
+    for padding in [1, 19, 20, 21, 5000] {
+        for step in [1, 7, 10_000] {
+            let stored = [frame.as_slice(), &vec![0; padding]].concat();
+            let (mut decompressor, mut content) = Decompressor::new(Codec::GZIP, 1).unwrap();
+            stored.chunks(step).for_each(|part| decompressor.push(part).unwrap());
+            assert_eq!(decompressor.padding(), padding as u64);
+            decompressor.finish().unwrap();
+            assert_eq!(&*content.next().unwrap().unwrap(), b"content");
+            assert!(content.next().unwrap().is_none());
+        }
+    }
+    // Zero bytes with something behind them are no padding; and zstd has none.
+    for (codec, behind) in [(Codec::GZIP, [&[0; 30][..], b"x"].concat()), (Codec::ZSTD, vec![0; 30])] {
+        let frame = compress(codec, 1, b"content").0.concat();
+        let (_, ended) = decompress(codec, 1, &[frame, behind].concat(), 50);
+        assert_eq!(ended.unwrap_err().kind, CodecErrorKind::TrailingGarbage);
     }
 }
 

@@ -48,6 +48,7 @@ fn step<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static
             RawError::File(error) => error,
             RawError::Codec(error) => error,
             RawError::NotAsStored(error) => error,
+            RawError::Foreign(error) => error,
         });
     }
     if let Some(error) = error.downcast_ref::<SourceError>() {
@@ -97,6 +98,7 @@ fn of_verify<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 's
         Some(VerifyError::Storage(error)) => return Some(error),
         Some(VerifyError::File(error)) => return Some(error),
         Some(VerifyError::Drill(error)) => return Some(error),
+        Some(VerifyError::Foreign(error)) => return Some(error),
         _ => {}
     }
     if let Some(AtRestError::Unreadable(error)) = error.downcast_ref() {

@@ -24,6 +24,8 @@ pub struct BackupFacts {
     pub rdb_version: u32,
     /// Bytes of the RDB.
     pub raw_bytes: Option<u64>,
+    /// Bytes behind its end, which are left out; 0 where nobody has looked yet.
+    pub trailing_bytes: u64,
     /// `used_memory` of the server at that moment.
     pub used_memory: Option<u64>,
     /// Keys in all databases.
@@ -76,6 +78,12 @@ impl BackupFacts {
             server: format!("{} {}", manifest.server.name, manifest.server.version),
             rdb_version: shard.map_or(0, |shard| shard.rdb_version),
             raw_bytes: Some(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()),
+            trailing_bytes: match shard {
+                Some(shard) if manifest.structure.state != StructureState::NotUnderstood => {
+                    shard.raw_bytes.saturating_sub(manifest.structure.understood_up_to)
+                }
+                _ => 0,
+            },
             used_memory: shard.and_then(|shard| shard.aux.get("used-mem")?.parse().ok()),
             keys: census.map(|census| census.keys),
             databases: databases.filter_map(|(number, count)| Some((number.parse().ok()?, *count))).collect(),
@@ -112,6 +120,7 @@ impl BackupFacts {
             server,
             rdb_version: survey.version,
             raw_bytes: Some(survey.bytes),
+            trailing_bytes: survey.trailing_bytes,
             used_memory: aux("used-mem").and_then(|text| text.parse().ok()),
             keys: Some(survey.keys),
             databases: survey.databases.clone(),

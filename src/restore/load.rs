@@ -71,6 +71,7 @@ async fn complete(order: &Order<'_>, fed: &Fed) -> Report {
     let mut report = report_of(order, Ended::Complete);
     report.seconds = fed.elapsed.as_secs_f64();
     if let Some(survey) = &order.backup.survey {
+        report.trailing_bytes = survey.trailing_bytes;
         report.tally.restored = survey.wanted;
         report.tally.expired = survey.expired;
         report.tally.functions.restored = survey.functions.len() as u64;

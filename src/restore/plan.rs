@@ -186,6 +186,7 @@ pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Pl
     lines.extend(state::commands(target, options, fed));
     lines.extend(state::company(target, options, fed));
     lines.push(contents::format(backup, format));
+    lines.extend(contents::trailing(backup));
     if !fed {
         // A server that loads the file itself loses nothing.
         lines.extend(contents::losses(backup, format, options));

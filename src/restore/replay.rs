@@ -21,11 +21,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::capture::{Raw, RawError};
-use crate::figures::counted;
 use crate::progress::Progress;
 use crate::rdb::{RdbError, Scanner};
 use crate::restore::journal::{Created, Journal, Position};
 use crate::restore::rate::{Pace, Rate};
+use crate::restore::reading::Length;
 use crate::restore::tally::Tally;
 use assemble::{Assembler, Existing};
 use budget::Budget;
@@ -76,9 +76,6 @@ pub enum BadBackup {
     /// Its bytes do not come, or are not those that were stored.
     #[error(transparent)]
     Raw(#[from] RawError),
-    /// It has bytes behind its end.
-    #[error("{} stand behind the end of the RDB", counted(*.0, "byte"))]
-    Trailing(u64),
 }
 
 impl BadBackup {
@@ -90,7 +87,7 @@ impl BadBackup {
             Self::Raw(RawError::File(_)) => "unreadable",
             Self::Raw(RawError::Codec(_)) => "corrupt",
             Self::Raw(RawError::NotAsStored(error)) => error.code(),
-            Self::Trailing(_) => "trailing_bytes",
+            Self::Raw(RawError::Foreign(foreign)) => foreign.code(),
         }
     }
 }
@@ -118,6 +115,8 @@ pub struct Replayed {
     pub failed_are_known: bool,
     /// Commands that were sent.
     pub calls: Calls,
+    /// Bytes behind the end of the RDB, which were left out.
+    pub trailing_bytes: u64,
 }
 
 impl Replayed {
@@ -225,6 +224,7 @@ where
             calls.add(&read.calls);
             calls
         },
+        trailing_bytes: read.trailing_bytes,
     }
 }
 
@@ -256,6 +256,7 @@ struct Read {
     to_the_end: bool,
     /// Values that would have needed a second look at a backup that can be read once.
     only_once: u64,
+    trailing_bytes: u64,
 }
 
 impl Reading {
@@ -263,7 +264,10 @@ impl Reading {
         let mut pending = self.before.deferred.clone();
         pending.extend(&self.before.failed);
         let mut lengths = pending.clone();
-        let mut bad = self.pass(raw, &pending).err();
+        let (mut bad, trailing_bytes) = match self.pass(raw, &pending) {
+            Ok(trailing) => (None, trailing),
+            Err(error) => (Some(error), 0),
+        };
         // The one that was being read may have been sent in part.
         let sent = (self.assembler.keys_read() + 1).max(self.before.sent);
         let (mut only_once, mut tries, mut to_the_end) = (0, 0, false);
@@ -315,7 +319,18 @@ impl Reading {
             }
         }
         let calls = self.assembler.calls().clone();
-        Read { bad, journal: self.journal, sent, deferred: pending, lengths, calls, frozen, to_the_end, only_once }
+        Read {
+            bad,
+            journal: self.journal,
+            sent,
+            deferred: pending,
+            lengths,
+            calls,
+            frozen,
+            to_the_end,
+            only_once,
+            trailing_bytes,
+        }
     }
 
     /// Waits until every batch is answered to its end, or nothing more will come.
@@ -325,10 +340,9 @@ impl Reading {
         }
     }
 
-    /// Reads the backup from its start to its end, or until there is no point in going on.
-    fn pass(&mut self, mut raw: Raw, deferred: &BTreeMap<u64, u64>) -> Result<(), BadBackup> {
+    /// Reads the backup from its start to its end, or until there is no point in going on; gives the bytes behind its end.
+    fn pass(&mut self, mut raw: Raw, deferred: &BTreeMap<u64, u64>) -> Result<u64, BadBackup> {
         let mut scanner = Scanner::new().reading_on(super::reading::MEMBERS_COMPARED);
-        let mut trailing = 0;
         while let Some(chunk) = raw.next() {
             let chunk = chunk?;
             // The journal says it before it is so: what a run that dies has sent is known to the next one.
@@ -337,24 +351,19 @@ impl Reading {
                 self.reserved = (ahead + RESERVED).max(self.before.sent);
                 self.write_journal(deferred);
                 if self.is_stopped() {
-                    return Ok(());
+                    return Ok(0);
                 }
             }
             scanner.push(&chunk, &mut self.assembler)?;
-            trailing += scanner.trailing_in_last_push() as u64;
             self.progress.advance(chunk.len() as u64);
             // A key that was sent in part is sent to its end: half of it would be left under its temporary name.
             if self.ledger.is_stopped() || self.cancel.is_cancelled() && !self.assembler.is_within_a_key() {
-                return Ok(());
+                return Ok(0);
             }
             self.assembler.tick();
             self.checkpoint(deferred);
         }
-        scanner.finish()?;
-        match trailing {
-            0 => Ok(()),
-            n => Err(BadBackup::Trailing(n)),
-        }
+        Ok(Length::of(&scanner.finish()?)?.trailing)
     }
 
     fn is_stopped(&self) -> bool {

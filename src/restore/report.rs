@@ -63,6 +63,8 @@ pub struct Report {
     pub lost_in_part: u64,
     /// Records of module data that belong to no key, which the plan had said to be lost.
     pub lost_module_data: u64,
+    /// Bytes behind the end of the RDB, which were left out.
+    pub trailing_bytes: u64,
     /// How the target was fed, with method `replica`.
     pub fed: Option<FedJson>,
     /// The method that was to be used, and could not.
@@ -144,6 +146,7 @@ pub struct ResultJson<'a> {
     lost_module_data: u64,
     rebuilt: u64,
     rebuilt_keys: &'a [crate::restore::tally::FailedKey],
+    trailing_bytes: u64,
     failures: &'a [crate::restore::tally::FailedKey],
     functions: crate::restore::tally::Functions,
     restored_by_database: &'a std::collections::BTreeMap<u64, u64>,
@@ -199,6 +202,7 @@ impl Report {
             since: None,
             lost_in_part: 0,
             lost_module_data: 0,
+            trailing_bytes: 0,
             fed: None,
             barred: None,
         }
@@ -263,6 +267,7 @@ impl Report {
             || self.lost_in_part > 0
             || self.lost_module_data > 0
             || tally.rebuilt > 0
+            || self.trailing_bytes > 0
             || tally.functions.lost > 0
             || self.fed.as_ref().is_some_and(|fed| !fed.not_put_back.is_empty())
             || self.others_wrote == Some(true);
@@ -295,6 +300,7 @@ impl Report {
             lost_module_data: self.lost_module_data,
             rebuilt: tally.rebuilt,
             rebuilt_keys: &tally.rebuilt_keys,
+            trailing_bytes: self.trailing_bytes,
             failures: &tally.failures,
             functions: tally.functions,
             restored_by_database: &tally.by_database,

@@ -199,8 +199,10 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     report.was_empty = was_empty;
     report.since = Some(Since { info: info.clone(), calls: done.calls.clone() });
     (report.tally, report.seconds) = (std::mem::take(&mut done.tally), seconds);
+    let trailing_bytes = done.trailing_bytes;
     aftermath(&node, &target, &info, was_empty, done, &mut report).await;
     report.resumable &= again;
+    report.trailing_bytes = trailing_bytes;
     Ok(report)
 }
 

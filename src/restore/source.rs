@@ -14,6 +14,8 @@ const PIECE: usize = 256 * 1024;
 pub struct RdbSource {
     /// Its length in bytes, as the verification found it; without what may trail behind the RDB.
     pub length: u64,
+    /// Bytes that trail behind the RDB, as the verification found them: they are not handed on.
+    pub trailing: u64,
     /// The checksum at its end, as the verification found it; `None` if it has none (`rdbchecksum no`, versions before 5).
     pub crc64: Option<u64>,
     /// Its bytes.
@@ -45,7 +47,7 @@ impl RdbSource {
     /// long as it should be, and its checksum is both right and the one that was verified: what comes out whole is what was
     /// verified. After an error nothing comes.
     pub(super) fn pieces(self) -> Pieces {
-        Pieces { source: self, tail: Tail::new(), ready: Bytes::new(), held: Bytes::new(), ended: false }
+        Pieces { source: self, tail: Tail::new(), read: 0, ready: Bytes::new(), held: Bytes::new(), ended: false }
     }
 }
 
@@ -53,6 +55,8 @@ impl RdbSource {
 pub(super) struct Pieces {
     source: RdbSource,
     tail: Tail,
+    /// Bytes that came, those behind the RDB as well.
+    read: u64,
     /// May go out.
     ready: Bytes,
     /// The newest chunk, which may turn out to be the last.
@@ -80,16 +84,21 @@ impl Pieces {
         let length = self.source.length;
         match self.source.raw.next() {
             Some(chunk) => {
-                let chunk = chunk.map_err(SourceError::Read)?;
-                self.tail.push(&chunk);
-                if self.tail.length() > length {
+                let mut chunk = chunk.map_err(SourceError::Read)?;
+                self.read += chunk.len() as u64;
+                if self.read > length.saturating_add(self.source.trailing) {
                     return Err(SourceError::Length { length });
                 }
+                let left = length - self.tail.length();
+                chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+                self.tail.push(&chunk);
                 if !chunk.is_empty() {
                     self.ready = std::mem::replace(&mut self.held, chunk);
                 }
             }
-            None if self.tail.length() != length => return Err(SourceError::Length { length }),
+            None if self.read != length.saturating_add(self.source.trailing) => {
+                return Err(SourceError::Length { length });
+            }
             None => {
                 if let Some(expected) = self.source.crc64
                     && !matches!(self.tail.finish(), Ok(Checksum::Verified(found)) if found == expected)
@@ -121,13 +130,14 @@ mod tests {
     fn pass(
         chunks: Vec<Result<Bytes, RawError>>,
         length: u64,
+        trailing: u64,
         crc64: Option<u64>,
     ) -> (Vec<u8>, Result<(), SourceError>) {
         let (feeder, raw) = Raw::channel();
         let feeding = std::thread::spawn(move || chunks.into_iter().for_each(|chunk| drop(feeder.send(chunk))));
         let mut found = Vec::new();
         let mut result = Ok(());
-        for piece in (RdbSource { length, crc64, raw }).pieces() {
+        for piece in (RdbSource { length, trailing, crc64, raw }).pieces() {
             match piece {
                 Ok(piece) => found.extend_from_slice(&piece),
                 Err(error) => result = Err(error),
@@ -145,13 +155,27 @@ mod tests {
     fn what_was_verified_passes_however_it_is_cut() {
         let (bytes, crc) = file(1000);
         for step in [1, 3, 7, 8, 9, 500, 1001, 1005, 2000] {
-            let (found, result) = pass(cut(&bytes, step), bytes.len() as u64, Some(crc));
+            let (found, result) = pass(cut(&bytes, step), bytes.len() as u64, 0, Some(crc));
             assert!(result.is_ok(), "in steps of {step}: {result:?}");
             assert_eq!(found, bytes, "in steps of {step}");
         }
         let large = file(PIECE * 3);
-        let (found, result) = pass(cut(&large.0, PIECE * 2 + 1), large.0.len() as u64, Some(large.1));
+        let (found, result) = pass(cut(&large.0, PIECE * 2 + 1), large.0.len() as u64, 0, Some(large.1));
         assert!(result.is_ok() && found == large.0);
+    }
+
+    #[test]
+    fn what_trails_behind_the_rdb_is_left_out_and_must_be_as_long_as_before() {
+        let (bytes, crc) = file(1000);
+        let with_more = [&bytes[..], b"0123456789"].concat();
+        for step in [1, 3, 8, 500, 1008, 1010, 2000] {
+            let (found, result) = pass(cut(&with_more, step), bytes.len() as u64, 10, Some(crc));
+            assert!(result.is_ok() && found == bytes, "in steps of {step}: {result:?}");
+            for trailing in [0, 9, 11] {
+                let (_, result) = pass(cut(&with_more, step), bytes.len() as u64, trailing, Some(crc));
+                assert!(matches!(result, Err(SourceError::Length { .. })), "{trailing} in steps of {step}: {result:?}");
+            }
+        }
     }
 
     #[track_caller]
@@ -161,7 +185,7 @@ mod tests {
         crc64: u64,
         expected: fn(&SourceError) -> bool,
     ) {
-        let (found, result) = pass(chunks, length, Some(crc64));
+        let (found, result) = pass(chunks, length, 0, Some(crc64));
         let error = result.expect_err("it must not pass");
         assert!(expected(&error), "{error:?}");
         assert!((found.len() as u64) < length, "the target saw {} of {length} bytes", found.len());

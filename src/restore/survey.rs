@@ -14,6 +14,7 @@ use crate::restore::choices::{Choices, Wanted};
 use crate::restore::facts::TargetFacts;
 use crate::restore::functions::Sources;
 use crate::restore::mend::Mended;
+use crate::restore::reading::Length;
 use crate::restore::replay::assemble::held_at_most;
 use crate::restore::tally::{FailedKey, NAMES_KEPT};
 use crate::restore::target_format::{Loss, Route, TargetFormat, fits};
@@ -38,6 +39,8 @@ pub struct Survey {
     pub aux: BTreeMap<String, String>,
     /// Bytes of the RDB.
     pub bytes: u64,
+    /// Bytes behind its end, which are left out.
+    pub trailing_bytes: u64,
     /// Keys.
     pub keys: u64,
     /// By database.
@@ -167,9 +170,9 @@ impl<'a> Surveyor<'a> {
         self
     }
 
-    /// The whole file was read; it has so many bytes.
-    pub fn finish(mut self, bytes: u64) -> Survey {
-        self.survey.bytes = bytes;
+    /// The whole file was read; it is so long.
+    pub fn finish(mut self, length: Length) -> Survey {
+        (self.survey.bytes, self.survey.trailing_bytes) = (length.rdb, length.trailing);
         if let Some(seen) = self.keys_seen.take().map(DuplicateKeys::finish) {
             self.note_twice(seen);
         }

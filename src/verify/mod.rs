@@ -20,7 +20,7 @@ use std::path::Path;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::capture::{Inspected, Inspector, RawError, open_file, open_object};
+use crate::capture::{Foreign, Inspected, Inspector, RawError, open_file, open_object};
 use crate::census::Census;
 use crate::codec::{Codec, Sha256Digest};
 use crate::examination::{self, Observed};
@@ -79,6 +79,9 @@ pub enum VerifyError {
     /// A file.
     #[error(transparent)]
     File(#[from] std::io::Error),
+    /// A file that is something else than an RDB.
+    #[error(transparent)]
+    Foreign(#[from] Foreign),
     /// The drill cannot begin.
     #[error(transparent)]
     Drill(#[from] DrillError),
@@ -209,6 +212,7 @@ pub async fn file(
     let copy = room.as_ref().map(drill::Room::rdb).transpose()?;
     let began = std::time::Instant::now();
     let opened = open_file(path, threads).map_err(raw_error)?;
+    let (is_aof_base, padding) = (opened.is_aof_base, opened.padding.clone());
     progress.phase("verifying", Unit::Bytes, None);
     let inspector =
         if with_census || drill.is_some() { Inspector::with_census(moment_ms) } else { Inspector::without_census() };
@@ -222,7 +226,9 @@ pub async fn file(
     findings.extend(read.trouble);
     let mut inspected = read.inspected;
     if let Some(inspected) = &mut inspected {
+        inspected.must_end_with_the_rdb()?;
         findings.extend(of_file(inspected));
+        findings.extend(of_file::of_container(is_aof_base, padding.bytes()));
     }
     let census = inspected.as_mut().and_then(|inspected| inspected.census.take());
     let mut outcome = None;
@@ -333,6 +339,7 @@ fn raw_error(error: RawError) -> VerifyError {
     match error {
         RawError::Storage(error) => error.into(),
         RawError::File(error) => error.into(),
+        RawError::Foreign(error) => error.into(),
         RawError::Codec(error) => std::io::Error::other(error.to_string()).into(),
         RawError::NotAsStored(error) => std::io::Error::other(error.to_string()).into(),
     }

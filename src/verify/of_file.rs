@@ -7,6 +7,26 @@ use crate::figures::counted;
 use crate::finding::{Finding, Severity};
 use crate::rdb::visit::Checksum;
 
+/// What is odd around the RDB.
+pub(super) fn of_container(is_aof_base: bool, padding: u64) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if is_aof_base {
+        findings.push(
+            Finding::new(Severity::Warning, "aof_base", "the file is the base of a multi-part append-only file")
+                .why("what was written since it was made stands in the increments beside it (`*.incr.aof`), and is not in it")
+                .fix("back up the server that writes it: `redis-ops backup -i redis://HOST:PORT`"),
+        );
+    }
+    if padding > 0 {
+        findings.push(
+            Finding::new(Severity::Warning, "zero_padding", "zero bytes follow the gzip data")
+                .evidence("bytes", padding)
+                .why("they are left out, as `gzip -d` does; a tape or a device fills its last block with them"),
+        );
+    }
+    findings
+}
+
 /// What is odd, and what servers do not forgive.
 pub(super) fn of_file(inspected: &Inspected) -> Vec<Finding> {
     let mut findings = Vec::new();

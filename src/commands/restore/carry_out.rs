@@ -64,7 +64,12 @@ async fn feed(work: &Work<'_>) -> Result<Loaded> {
     let Work { source, instance, facts, .. } = work;
     // The survey has read it to its end: these bytes and no others are fed.
     let survey = facts.survey.as_ref().context("the backup was not read before the target was to load it")?;
-    let rdb = RdbSource { length: survey.bytes, crc64: survey.crc64, raw: source.raw().await? };
+    let rdb = RdbSource {
+        length: survey.bytes,
+        trailing: survey.trailing_bytes,
+        crc64: survey.crc64,
+        raw: source.raw().await?,
+    };
     let tls = instance.server.node.tls.as_ref();
     let certificate =
         tls.and_then(|tls| Some(Certificate { certificate: tls.certificate.clone()?, key: tls.key.clone()? }));

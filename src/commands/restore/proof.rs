@@ -75,7 +75,7 @@ pub async fn prove(work: &Work<'_>, report: &mut Report) -> Result<Proof> {
     let chosen = choose(node, ReadFrom::Itself).await.with_context(|| format!("look at {node}"))?;
     let data = match source {
         Source::Stored { repository, manifest } => AtRest::Backup { repository, manifest },
-        Source::File(path) => AtRest::File(path),
+        Source::File { path, .. } => AtRest::File(path),
         Source::Pipe { .. } => return Ok(Proof::none("standard input cannot be read again", context)),
     };
     let announced = Announced::of(&*report, facts);

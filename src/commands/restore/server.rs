@@ -161,7 +161,7 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
         .text(text);
     Ok(match failure {
         Some(error) => outcome.error(error),
-        None => outcome,
+        None => source.with_warnings(outcome, context),
     })
 }
 
@@ -261,7 +261,7 @@ impl Looking<'_> {
             if mistrusting {
                 surveyor = surveyor.mistrusting();
             }
-            reading::through(&mut raw, &mut surveyor, &*progress, &cancel).map(|bytes| surveyor.finish(bytes))
+            reading::through(&mut raw, &mut surveyor, &*progress, &cancel).map(|length| surveyor.finish(length))
         });
         let survey: Survey = read
             .await?

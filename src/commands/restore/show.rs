@@ -134,6 +134,7 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
     row("of those restored, lost in part", report.lost_in_part);
     row("of those restored, rebuilt", tally.rebuilt);
     row("records of modules lost", report.lost_module_data);
+    row("bytes behind the end of the RDB, left out", report.trailing_bytes);
     row("not known", tally.unknown);
     row("not reached", if matches!(report.ended, Ended::NotLoaded(_)) { 0 } else { report.not_reached().unwrap_or(0) });
     row("functions", tally.functions.restored);

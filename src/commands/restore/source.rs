@@ -7,12 +7,13 @@ use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-use crate::capture::{NotAsStored, Promised, Raw, RawError, open_file, open_object};
+use crate::capture::{NotAsStored, Padding, Promised, Raw, RawError, open_file, open_object};
 use crate::codec::{Codec, Sha256Digest};
-use crate::commands::Context;
 use crate::commands::backup::threads;
 use crate::commands::which::{self, Backup};
+use crate::commands::{Context, Outcome};
 use crate::hint::{Interrupted, Misuse};
+use crate::printer::words;
 use crate::progress::{Progress, Unit};
 use crate::rdb::Scanner;
 use crate::repository::Repository;
@@ -20,6 +21,7 @@ use crate::repository::manifest::{Manifest, Shard};
 use crate::restore::BackupFacts;
 use crate::restore::replay::Reopen;
 use crate::restore::report::Failure;
+use crate::status::Status;
 use crate::storage::Reader;
 
 /// Bytes before the first opcode: the magic word and the version.
@@ -35,7 +37,14 @@ pub enum Source {
         manifest: Box<Manifest>,
     },
     /// A file.
-    File(PathBuf),
+    File {
+        /// Where it lies.
+        path: PathBuf,
+        /// It is the base of a multi-part append-only file.
+        is_aof_base: bool,
+        /// Zero bytes behind its gzip data, once it was read.
+        padding: Mutex<Padding>,
+    },
     /// Standard input, which can be read once.
     Pipe {
         /// Its bytes, from the first on; taken once.
@@ -56,7 +65,15 @@ impl Source {
                     piped = piped => piped?,
                 }
             }
-            Backup::File(file) => Ok(Self::File(file.path().to_owned())),
+            Backup::File(file) => {
+                // What is no RDB is told before a target is asked anything.
+                let opened = open_file(file.path(), threads()).with_context(|| format!("open {file}"))?;
+                Ok(Self::File {
+                    path: file.path().to_owned(),
+                    is_aof_base: opened.is_aof_base,
+                    padding: Mutex::default(),
+                })
+            }
             Backup::Stored { place, id, instance } => {
                 let repository = place.open().await?;
                 let manifest = which::load(&repository, id, instance.as_deref(), context).await?;
@@ -77,7 +94,7 @@ impl Source {
     pub fn id(&self) -> Option<&str> {
         match self {
             Self::Stored { manifest, .. } => Some(&manifest.id),
-            Self::File(_) | Self::Pipe { .. } => None,
+            Self::File { .. } | Self::Pipe { .. } => None,
         }
     }
 
@@ -85,7 +102,7 @@ impl Source {
     pub fn name(&self) -> String {
         match self {
             Self::Stored { manifest, .. } => format!("{}/{}", manifest.instance, manifest.id),
-            Self::File(path) => path.display().to_string(),
+            Self::File { path, .. } => path.display().to_string(),
             Self::Pipe { .. } => "standard input".to_owned(),
         }
     }
@@ -94,7 +111,7 @@ impl Source {
     pub fn created_ms(&self) -> Option<i64> {
         match self {
             Self::Stored { manifest, .. } => Some(manifest.created_at.timestamp_millis()),
-            Self::File(_) | Self::Pipe { .. } => None,
+            Self::File { .. } | Self::Pipe { .. } => None,
         }
     }
 
@@ -102,7 +119,7 @@ impl Source {
     pub fn facts(&self) -> BackupFacts {
         match self {
             Self::Stored { manifest, .. } => BackupFacts::of_manifest(manifest),
-            Self::File(_) => BackupFacts { name: self.name(), understood: true, ..BackupFacts::default() },
+            Self::File { .. } => BackupFacts { name: self.name(), understood: true, ..BackupFacts::default() },
             Self::Pipe { rdb_version, .. } => BackupFacts {
                 name: self.name(),
                 server: "a server that is not known yet".to_owned(),
@@ -118,7 +135,7 @@ impl Source {
     pub fn raw_bytes(&self) -> Option<u64> {
         match self {
             Self::Stored { manifest, .. } => Some(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()),
-            Self::File(_) | Self::Pipe { .. } => None,
+            Self::File { .. } | Self::Pipe { .. } => None,
         }
     }
 
@@ -126,12 +143,33 @@ impl Source {
     pub fn digest(&self) -> String {
         match self {
             Self::Stored { manifest, .. } => self::shard(manifest).raw_sha256.clone(),
-            Self::File(path) => std::fs::metadata(path)
+            Self::File { path, .. } => std::fs::metadata(path)
                 .map(|file| format!("{} {:?}", file.len(), file.modified().ok()))
                 .unwrap_or_default(),
             // Nobody resumes it.
             Self::Pipe { .. } => format!("process {} at {}", std::process::id(), chrono::Utc::now()),
         }
+    }
+
+    /// Adds what was odd about a file to an answer that is good otherwise.
+    pub fn with_warnings(&self, outcome: Outcome, context: &Context) -> Outcome {
+        let Self::File { is_aof_base, padding, .. } = self else { return outcome };
+        let padding = padding.lock().unwrap_or_else(PoisonError::into_inner).bytes();
+        let mut warnings = Vec::new();
+        if *is_aof_base {
+            let words = "the file is the base of a multi-part append-only file: what was written since stands in the increments \
+                         beside it (`*.incr.aof`), and is not restored";
+            warnings.push(words.to_owned());
+        }
+        if padding > 0 {
+            warnings.push(format!("{} behind the gzip data are left out", words::counted(padding, "zero byte")));
+        }
+        if warnings.is_empty() {
+            return outcome;
+        }
+        warnings.iter().for_each(|warning| context.printer.say(&format!("warning: {warning}")));
+        let status = outcome.status.and(Status::Warning);
+        Outcome { status, ..outcome }.field("warnings", &warnings)
     }
 
     /// A pipe can be read once.
@@ -146,8 +184,10 @@ impl Source {
             Self::Stored { repository, manifest } => {
                 Ok(stored(repository, manifest).await.with_context(|| format!("read {name}"))?)
             }
-            Self::File(path) => {
-                Ok(open_file(path, threads()).map(|opened| opened.raw).with_context(|| format!("open {name}"))?)
+            Self::File { path, padding, .. } => {
+                let opened = open_file(path, threads()).with_context(|| format!("open {name}"))?;
+                *padding.lock().unwrap_or_else(PoisonError::into_inner) = opened.padding.clone();
+                Ok(opened.raw)
             }
             Self::Pipe { raw, .. } => {
                 let raw = raw.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -184,7 +224,7 @@ impl Source {
     pub fn reopen(&self) -> Option<Reopen> {
         match self {
             Self::Pipe { .. } => None,
-            Self::File(path) => {
+            Self::File { path, .. } => {
                 let path = path.clone();
                 Some(Box::new(move || Ok(open_file(&path, threads())?.raw)))
             }

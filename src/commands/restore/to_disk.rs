@@ -42,7 +42,8 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         Checksum::Verified(crc) => Some(crc),
         Checksum::Absent | Checksum::NotInThisVersion => None,
     };
-    let rdb = RdbSource { length: inspected.raw_bytes, crc64, raw: source.raw().await? };
+    let rdb =
+        RdbSource { length: inspected.raw_bytes, trailing: inspected.trailing_bytes, crc64, raw: source.raw().await? };
     let version = inspected.server().1.to_owned();
     let target = settings.target.clone();
     let (cancel, printer) = (context.cancel.clone(), context.printer.clone());
@@ -60,7 +61,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         return Err(Interrupted.into());
     }
     let written = written.with_context(|| format!("write {}", source.name()))?;
-    Ok(answer(&source, &inspected, &written, &settings.target, context))
+    Ok(source.with_warnings(answer(&source, &inspected, &written, &settings.target, context), context))
 }
 
 /// Stdout is the RDB, and nothing else.
@@ -94,7 +95,9 @@ fn inspect(mut raw: crate::capture::Raw) -> Result<Inspected> {
     while let Some(chunk) = raw.next() {
         inspector.push(&chunk?)?;
     }
-    Ok(inspector.finish()?)
+    let inspected = inspector.finish()?;
+    inspected.must_end_with_the_rdb()?;
+    Ok(inspected)
 }
 
 /// The form for the server that wrote it; a newer one converts the older form when it starts.
@@ -116,19 +119,24 @@ fn answer(source: &Source, inspected: &Inspected, written: &Written, target: &Ta
     for warning in &written.warnings {
         text.push_str(&format!("\n{warning}"));
     }
+    let status = if inspected.trailing_bytes > 0 { Status::Warning } else { Status::Ok };
+    if inspected.trailing_bytes > 0 {
+        let left_out = words::counted(inspected.trailing_bytes, "byte");
+        text.push_str(&format!("\n{left_out} behind the end of the RDB are left out"));
+    }
     let (keys, bytes) = (words::counted(inspected.keys, "key"), words::bytes(written.bytes));
     let sentence = format!("{} is written: {keys}, {bytes}{next}", source.name());
-    text.push_str(&format!("\n{}", verdict(&context.printer, Status::Ok, &sentence)));
+    text.push_str(&format!("\n{}", verdict(&context.printer, status, &sentence)));
     let files: Vec<String> = written.files.iter().map(|file| file.display().to_string()).collect();
     if written.files.is_empty() {
         context.printer.say(&text);
         text.clear();
     }
-    Outcome::new(Status::Ok)
+    Outcome::new(status)
         .field("backup_id", source.id())
         .field("result", serde_json::json!({
             "method": "file", "in_backup": inspected.keys, "restored": inspected.keys, "files": files, "bytes": written.bytes,
-            "warnings": written.warnings,
+            "warnings": written.warnings, "trailing_bytes": inspected.trailing_bytes,
         }))
         .field("proof", ())
         .text(text)

@@ -33,6 +33,15 @@ pub fn format(backup: &BackupFacts, format: TargetFormat) -> Line {
     }
 }
 
+/// What stands behind the end of the RDB.
+pub fn trailing(backup: &BackupFacts) -> Option<Line> {
+    let bytes = counted(Some(backup.trailing_bytes).filter(|bytes| *bytes > 0)?, "byte");
+    Some(Line::warning(
+        "trailing_bytes",
+        format!("{bytes} behind the end of the RDB: no server reads them, and they are left out"),
+    ))
+}
+
 /// Names of the lines about what is lost.
 pub const LOSSES: &[&str] = &[
     "field_expiry_lost",

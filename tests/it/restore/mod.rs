@@ -16,3 +16,4 @@ mod round_trip;
 mod stored;
 mod support;
 mod temporary;
+mod trailing;

@@ -32,7 +32,7 @@ pub fn source_of(rdb: &[u8], given: usize, chunk: usize, error: Option<&'static 
             let _ = sender.send(Err(RawError::File(std::io::Error::other(error))));
         }
     });
-    RdbSource { length: rdb.len() as u64, crc64: Some(crc64), raw }
+    RdbSource { length: rdb.len() as u64, trailing: 0, crc64: Some(crc64), raw }
 }
 
 pub fn whole(rdb: &[u8]) -> RdbSource {

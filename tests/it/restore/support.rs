@@ -156,7 +156,12 @@ impl Restore {
         let mut surveyor = Surveyor::new(&self.options.choices, &target, false, run::now_ms());
         let read = reading::through(&mut raw(&self.rdb), &mut surveyor, &Hidden::default(), &self.cancel);
         let survey = surveyor.finish(read.unwrap());
-        let source = RdbSource { length: survey.bytes, crc64: survey.crc64, raw: raw(&self.rdb) };
+        let source = RdbSource {
+            length: survey.bytes,
+            trailing: survey.trailing_bytes,
+            crc64: survey.crc64,
+            raw: raw(&self.rdb),
+        };
         // A real server wrote all that is restored here.
         let backup = BackupFacts { origin: Origin::Captured, ..BackupFacts::of_survey("test.rdb".into(), survey) };
         let options = Options { method: Asked::Only(Method::Replica), ..self.options.clone() };

@@ -3,6 +3,7 @@
 mod all;
 mod drill;
 mod file;
+mod foreign;
 mod inside;
 mod instance;
 mod mutations;

@@ -1,0 +1,106 @@
+//! What is no RDB, told by its first bytes: named for what it is, with the way from it to an RDB.
+
+mod folder;
+mod signature;
+#[cfg(test)]
+mod tests;
+
+use crate::rdb::Scanner;
+use crate::rdb::visit::{Entry, Interest, Visit};
+
+pub(super) use folder::of_folder;
+
+/// So many first bytes are looked at; aux fields stand among them.
+const LOOKED_AT: usize = 64 << 10;
+
+/// The way from an append-only file to an RDB.
+const START_A_SERVER: &str = "back up the server that writes it; or start one on it (`redis-server --appendonly yes --dir FOLDER`), and \
+                              back that up: `redis-ops backup -i redis://HOST:PORT`";
+
+/// Something else than the RDB that was asked for. It is not damaged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("it is {what}, not an RDB")]
+pub struct Foreign {
+    what: String,
+    way: String,
+}
+
+impl Foreign {
+    fn new(what: impl Into<String>, way: impl Into<String>) -> Self {
+        Self { what: what.into(), way: way.into() }
+    }
+
+    /// An append-only file that begins with an RDB (`aof-use-rdb-preamble`): what was written since stands behind that as commands.
+    pub fn aof_with_preamble() -> Self {
+        Self::new("an append-only file that begins with an RDB and goes on with commands", START_A_SERVER)
+    }
+
+    /// What may help: the way to an RDB.
+    pub fn way(&self) -> &str {
+        &self.way
+    }
+
+    /// The stable code for JSON.
+    pub fn code(&self) -> &'static str {
+        "not_an_rdb"
+    }
+}
+
+/// What the first bytes of a file say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct First {
+    /// It is the base of a multi-part append-only file: increments belong to it.
+    pub(super) is_aof_base: bool,
+}
+
+/// Looks at the first bytes of a file, unpacked; `packed`: with what they were packed. What is merely unknown passes: whoever reads it says
+/// what is wrong with it.
+///
+/// # Errors
+/// It is known to be something else.
+pub(super) fn look(first: &[u8], packed: Option<&str>) -> Result<First, Foreign> {
+    let first = &first[..first.len().min(LOOKED_AT)];
+    if let Some(mut foreign) = signature::of(first) {
+        if let Some(codec) = packed {
+            foreign.what = format!("{} inside {codec}", foreign.what);
+        }
+        return Err(foreign);
+    }
+    let (mut scanner, mut aux) = (Scanner::new(), Aux::default());
+    // What is wrong with it is said by whoever reads it.
+    let _ = scanner.push(first, &mut aux);
+    // In the aux fields of Redis 4.0 to 6.2; from 7.0 on the base of a multi-part file has one of its own.
+    if aux.preamble {
+        return Err(Foreign::aof_with_preamble());
+    }
+    Ok(First { is_aof_base: aux.base })
+}
+
+/// Whether what stands behind the end of an RDB are commands: the RDB is the beginning of an append-only file then. `start`: the first
+/// bytes of it.
+pub fn are_commands(start: &[u8]) -> bool {
+    signature::is_resp_command(start)
+}
+
+/// Aux fields that an append-only file has.
+#[derive(Default)]
+struct Aux {
+    preamble: bool,
+    base: bool,
+    ended: bool,
+}
+
+impl Visit for Aux {
+    fn aux(&mut self, name: &[u8], value: &[u8]) {
+        match name {
+            b"aof-preamble" if !self.ended => self.preamble = value == b"1",
+            b"aof-base" if !self.ended => self.base = value == b"1",
+            _ => {}
+        }
+    }
+
+    fn entry(&mut self, _entry: &Entry<'_>) -> Interest {
+        self.ended = true;
+        Interest::default()
+    }
+}
