@@ -57,7 +57,7 @@ pub async fn stored<V: Visit + Send + 'static>(
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Passed<V>, PassError> {
-    run(Feed::Opened(opened), visit, progress, cancel).await
+    run(Feed::Opened(Box::new(opened)), visit, progress, cancel).await
 }
 
 /// Reads what a server sends to its end.
@@ -98,7 +98,7 @@ pub async fn streamed<V: Visit + Send + 'static>(
 
 /// Where bytes come from.
 enum Feed {
-    Opened(Opened),
+    Opened(Box<Opened>),
     Server(mpsc::Receiver<Bytes>),
 }
 
