@@ -2,7 +2,11 @@
 
 use crate::census::Census;
 use crate::finding::{Finding, Severity};
-use crate::repository::manifest::{CensusSummary, Manifest, Shard, StructureState};
+use crate::rdb::oddity::fate;
+use crate::rdb::{Fate, Needs, Oddities, OddityKind, RdbError, ValueType};
+use crate::repository::manifest::{
+    CensusSummary, FINDINGS_KEPT, Manifest, Place, Shard, StructureFinding, StructureState,
+};
 use crate::status::Status;
 
 /// What was read of one shard's object. `None`: that level did not look.
@@ -79,6 +83,127 @@ pub fn nothing_to_check() -> Finding {
     Finding::new(Severity::Warning, "could_not_tell", "the manifest names no shard, so that nothing was checked")
         .why("a backup without an object holds no data: a restore refuses it")
         .fix("verify and restore another backup; `redis-ops list` names them")
+}
+
+/// What is wrong with the structure of a captured RDB, for its manifest: what a server that has what the file needs refuses or dies of.
+/// `broken`: where it could not be read on. The worst first.
+pub fn structure(oddities: &Oddities, needs: &Needs, broken: Option<&RdbError>) -> Vec<StructureFinding> {
+    let mut findings: Vec<(Fate, StructureFinding)> = Vec::new();
+    if let Some(error) = broken {
+        let place = Place { offset: error.offset, database: None, key: None, announced: None, found: None };
+        let finding = StructureFinding {
+            id: error.code().to_owned(),
+            title: error.to_string(),
+            why: "its CRC64 is right: the server that wrote it wrote it so; what follows could not be looked at"
+                .to_owned(),
+            count: 1,
+            shard: 0,
+            places: vec![place],
+        };
+        findings.push((Fate::Dies, finding));
+    }
+    findings.extend(
+        of_oddities(oddities, needs)
+            .filter(|(_, worst, _)| *worst >= Fate::Refuses)
+            .map(|(_, worst, finding)| (worst, finding)),
+    );
+    findings.sort_by_key(|(worst, _)| std::cmp::Reverse(*worst));
+    findings.into_iter().map(|(_, finding)| finding).take(FINDINGS_KEPT).collect()
+}
+
+/// Streams whose length is wrong, where every server takes them: no finding, but `XLEN` is not to be trusted.
+pub fn wrong_lengths(oddities: &Oddities, needs: &Needs) -> Vec<StructureFinding> {
+    let taken = |kind, worst| is_about_length(kind) && worst < Fate::Refuses;
+    of_oddities(oddities, needs).filter(|(kind, worst, _)| taken(*kind, *worst)).map(|(.., finding)| finding).collect()
+}
+
+/// Each kind of oddity as a finding, with the worst that a server does that has what is needed.
+fn of_oddities(oddities: &Oddities, needs: &Needs) -> impl Iterator<Item = (OddityKind, Fate, StructureFinding)> {
+    oddities.iter().map(move |(kind, value_type, seen)| {
+        let (worst, why) = fates(kind, value_type, needs);
+        let places = seen.first.iter().map(|named| {
+            // Only a stream tells its own length beside its elements.
+            let counts = named.numbers.filter(|_| is_about_length(kind));
+            Place {
+                offset: named.offset,
+                database: named.key.as_ref().map(|(database, _)| *database),
+                key: named.key.as_ref().map(|(_, key)| readable(key)),
+                announced: counts.map(|(announced, _)| announced),
+                found: counts.map(|(_, found)| found),
+            }
+        });
+        let title = seen.first.first().map_or(kind.words(), |named| named.what);
+        let finding = StructureFinding {
+            id: kind.code().to_owned(),
+            title: title.to_owned(),
+            why,
+            count: seen.count,
+            shard: 0,
+            places: places.collect(),
+        };
+        (kind, worst, finding)
+    })
+}
+
+fn is_about_length(kind: OddityKind) -> bool {
+    matches!(kind, OddityKind::StreamLength | OddityKind::EmptyStreamLength)
+}
+
+/// The worst that a server with what is needed does, and all of it in words.
+fn fates(kind: OddityKind, value_type: Option<ValueType>, needs: &Needs) -> (Fate, String) {
+    let mut by_fate = std::collections::BTreeMap::<Fate, Vec<String>>::new();
+    for server in needs.servers() {
+        by_fate.entry(fate(kind, value_type, &server)).or_default().push(server.name().to_owned());
+    }
+    let worst = by_fate.keys().next_back().copied().unwrap_or(Fate::Unknown);
+    let words = by_fate.iter().rev().map(|(fate, servers)| {
+        let names = servers.join(", ");
+        match fate {
+            Fate::Dies => format!("{names} die of it"),
+            Fate::Refuses => format!("{names} refuse it"),
+            Fate::Unknown => format!("of {names} it is not known"),
+            Fate::Takes => format!("{names} take it"),
+        }
+    });
+    (worst, words.collect::<Vec<_>>().join("; "))
+}
+
+/// The name of a key as text: escaped where it is none.
+fn readable(key: &[u8]) -> String {
+    match std::str::from_utf8(key) {
+        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
+        _ => key.escape_ascii().to_string(),
+    }
+}
+
+/// What a manifest says of its backup's structure: known since it was taken, whatever is looked at now.
+pub fn known(manifest: &Manifest) -> Vec<Finding> {
+    if manifest.is_sound() {
+        return Vec::new();
+    }
+    if manifest.findings.is_empty() {
+        return vec![Finding::new(Severity::Critical, "structure_findings", "the structure has findings")];
+    }
+    manifest.findings.iter().map(as_finding).collect()
+}
+
+/// As verify says it.
+pub fn as_finding(known: &StructureFinding) -> Finding {
+    let mut finding = Finding::new(Severity::Critical, known.id.clone(), known.title.clone())
+        .evidence("count", known.count)
+        .why(known.why.clone());
+    if let Some(place) = known.places.first() {
+        finding = finding.evidence("offset", place.offset).evidence("offset_in", "rdb");
+        for (name, value) in [("announced", place.announced), ("found", place.found), ("database", place.database)] {
+            if let Some(value) = value {
+                finding = finding.evidence(name, value);
+            }
+        }
+        if let Some(key) = &place.key {
+            finding = finding.evidence("key", key.clone());
+        }
+    }
+    finding
 }
 
 /// The RDB is newer than we know.

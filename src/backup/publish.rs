@@ -9,7 +9,9 @@ use crate::capture::{CaptureError, Inspected};
 use crate::examination;
 use crate::figures::counted;
 use crate::introspection::ServerFacts;
-use crate::repository::manifest::{FORMAT_VERSION, Manifest, Server, Shard, Structure, StructureState};
+use crate::repository::manifest::{
+    FORMAT_VERSION, Manifest, Needs, Server, Shard, Structure, StructureFinding, StructureState,
+};
 use crate::repository::{CENSUS, Draft, Repository};
 use crate::status::Status;
 
@@ -44,7 +46,7 @@ pub(super) async fn publish(
         Some(Err(error)) => return Err(abandon(repository, draft, error.into()).await),
         None => return Err(abandon(repository, draft, CaptureError::Interrupted.into()).await),
     };
-    let mut warnings = warnings(&made.stored.inspected);
+    let mut warnings = warnings(&made.stored.inspected, &manifest.findings);
     if made.stale {
         warnings.push("it was read from a replica that has lost its primary: it may be old".to_owned());
     }
@@ -53,8 +55,13 @@ pub(super) async fn publish(
     Ok(Report { manifest, source: made.source, warnings, status })
 }
 
-fn warnings(inspected: &Inspected) -> Vec<String> {
-    let mut warnings = Vec::new();
+fn warnings(inspected: &Inspected, findings: &[StructureFinding]) -> Vec<String> {
+    let lengths = examination::wrong_lengths(&inspected.oddities, &inspected.needs);
+    let mut warnings: Vec<String> = findings.iter().chain(&lengths).map(in_words).collect();
+    if inspected.oddities.not_compared > 0 && !findings.is_empty() {
+        warnings
+            .push(format!("{} were not compared with each other", counted(inspected.oddities.not_compared, "member")));
+    }
     if let Some(error) = inspected.not_understood {
         warnings.push(format!(
             "the RDB is newer than this version knows ({error}): its bytes are stored and whole, without a census"
@@ -69,8 +76,56 @@ fn warnings(inspected: &Inspected) -> Vec<String> {
     warnings
 }
 
+/// Keys that a warning names.
+const NAMED: usize = 3;
+
+/// What is wrong, with the keys and counts.
+fn in_words(finding: &StructureFinding) -> String {
+    let named = finding.places.iter().take(NAMED).filter_map(|place| {
+        let (key, database) = (place.key.as_ref()?, place.database?);
+        Some(match (place.announced, place.found) {
+            (Some(announced), Some(found)) => {
+                format!("`{key}` of database {database} says that it has {announced}, and has {found}")
+            }
+            _ => format!("`{key}` of database {database}"),
+        })
+    });
+    let named: Vec<String> = named.collect();
+    let mut words = finding.title.clone();
+    if !named.is_empty() {
+        words.push_str(&format!(": {}", named.join(", ")));
+    }
+    if finding.count > named.len().max(1) as u64 {
+        words.push_str(&format!(" ({} in all)", counted(finding.count, "time")));
+    }
+    if !finding.why.is_empty() {
+        words.push_str(&format!(" ({})", finding.why));
+    }
+    format!("its structure has a finding: {words}")
+}
+
+/// A server that is known to load it, the oldest: `redis 7.4`. `None`: every one that we know, or none.
+fn oldest_server(needs: &crate::rdb::Needs) -> Option<String> {
+    let servers = needs.servers();
+    let all = crate::rdb::Server::known().len();
+    servers.first().filter(|_| servers.len() < all).map(|server| server.name().to_owned())
+}
+
+fn needs(inspected: &Inspected) -> Option<Needs> {
+    let needs = &inspected.needs;
+    let modules = needs.modules.iter().chain(inspected.module_aux.keys()).cloned();
+    let is_understood = inspected.not_understood.is_none() && inspected.broken.is_none();
+    is_understood.then(|| Needs {
+        databases: needs.databases,
+        modules: modules.collect::<std::collections::BTreeSet<_>>().into_iter().collect(),
+        version: oldest_server(needs),
+        functions: needs.functions,
+    })
+}
+
 fn manifest(options: &Options, draft: &Draft, made: &Made) -> Manifest {
     let inspected = &made.stored.inspected;
+    let findings = examination::structure(&inspected.oddities, &inspected.needs, inspected.broken.as_ref());
     Manifest {
         format_version: FORMAT_VERSION,
         id: draft.id().to_string(),
@@ -103,16 +158,17 @@ fn manifest(options: &Options, draft: &Draft, made: &Made) -> Manifest {
         }],
         census: inspected.census.as_ref().map(examination::summarize),
         structure: Structure {
-            state: if inspected.not_understood.is_some() {
-                StructureState::NotUnderstood
-            } else {
-                StructureState::Verified
+            state: match (inspected.not_understood, findings.is_empty()) {
+                (Some(_), _) => StructureState::NotUnderstood,
+                (None, false) => StructureState::Findings,
+                (None, true) => StructureState::Verified,
             },
             understood_up_to: inspected.structure.understood_up_to,
         },
-        findings: Vec::new(),
-        needs: None,
-        module_aux: None,
+        findings,
+        needs: needs(inspected),
+        module_aux: (inspected.not_understood.is_none() && inspected.broken.is_none())
+            .then(|| inspected.module_aux.clone()),
         stale: made.stale,
     }
 }

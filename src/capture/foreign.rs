@@ -11,7 +11,7 @@ use crate::rdb::visit::{Entry, Interest, Visit};
 pub(super) use folder::of_folder;
 
 /// So many first bytes are looked at; aux fields stand among them.
-const LOOKED_AT: usize = 64 << 10;
+pub(super) const LOOKED_AT: usize = 64 << 10;
 
 /// The way from an append-only file to an RDB.
 const START_A_SERVER: &str = "back up the server that writes it; or start one on it (`redis-server --appendonly yes --dir FOLDER`), and \

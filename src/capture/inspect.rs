@@ -16,6 +16,9 @@ const AUX_KEPT: usize = 64;
 /// Bytes of an aux value that are kept: a Lua script may stand in one (Redis up to 6.2).
 const AUX_LENGTH: usize = 256;
 
+/// Modules whose AUX records are counted; a file may name any number.
+pub const MODULES_KEPT: usize = 64;
+
 /// Where the version stands in the header.
 const VERSION_AT: u64 = 5;
 
@@ -32,6 +35,9 @@ pub struct Inspector {
     length: u64,
     /// Set where the RDB is newer than we know: from there on only its length and checksums are taken.
     not_understood: Option<RdbError>,
+    /// Set where it cannot be read on, and is judged: its bytes may be all there is, so that its checksum decides whether it is whole.
+    broken: Option<RdbError>,
+    judges: bool,
 }
 
 /// What an RDB was found to be.
@@ -55,6 +61,8 @@ pub struct Inspected {
     pub structure: Structure,
     /// Why it was not understood to the end.
     pub not_understood: Option<RdbError>,
+    /// Where its structure breaks off, though its CRC64 is right: what was written was wrong already. Only if it was judged.
+    pub broken: Option<RdbError>,
     /// What is in it, if a census was asked for and the structure was understood.
     pub census: Option<Census>,
     /// Keys, whether a census was asked for or not; 0 where the structure was not understood.
@@ -71,6 +79,9 @@ pub struct Inspected {
     pub oddities: Oddities,
     /// What a server must have to load it.
     pub needs: Needs,
+    /// AUX records by the type name of their module: what modules keep outside of keys, such as search indexes. At most
+    /// [`MODULES_KEPT`] modules.
+    pub module_aux: BTreeMap<String, u64>,
 }
 
 /// Name (`redis`, `valkey`) and version of the server that wrote an RDB with these aux fields; the version is empty where they do not
@@ -137,15 +148,18 @@ impl Inspector {
     /// takes at most 64 MiB.
     pub fn judging(mut self) -> Self {
         self.scanner = self.scanner.reading_on(MEMBERS_COMPARED);
+        self.judges = true;
         self.looking_for_duplicates(KEYS_COMPARED)
     }
 
     fn new(counter: Option<Counter>) -> Self {
         Self {
             scanner: Scanner::new(),
-            notes: Notes { counter, duplicates: None, aux: BTreeMap::new(), oddities: Oddities::default() },
+            notes: Notes { counter, ..Notes::default() },
             length: 0,
             not_understood: None,
+            broken: None,
+            judges: false,
         }
     }
 
@@ -155,7 +169,7 @@ impl Inspector {
     /// Where the bytes are damaged. What is merely newer than we know is no error: from there on the bytes are only counted.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), RdbError> {
         self.length += bytes.len() as u64;
-        if self.not_understood.is_some() {
+        if self.not_understood.is_some() || self.broken.is_some() {
             self.scanner.skim(bytes);
             return Ok(());
         }
@@ -163,6 +177,10 @@ impl Inspector {
             Ok(()) => Ok(()),
             Err(error) if error.is_newer_than_known() => {
                 self.not_understood = Some(error);
+                Ok(())
+            }
+            Err(error) if self.judges && is_readers_end(&error) => {
+                self.broken = Some(error);
                 Ok(())
             }
             Err(error) => Err(error),
@@ -181,6 +199,13 @@ impl Inspector {
     pub fn finish(self) -> Result<Inspected, RdbError> {
         if let Some(error) = self.not_understood {
             return self.finish_skimmed(error);
+        }
+        if let Some(error) = self.broken {
+            // Damage on the way would have changed the checksum. Without one nobody can tell.
+            return match self.scanner.skim_finish() {
+                Ok(Checksum::Verified(_)) => self.finish_skimmed(error),
+                _ => Err(error),
+            };
         }
         let summary = self.scanner.finish()?;
         // A version that we do not know may mean something else by what we think we understood.
@@ -209,6 +234,7 @@ impl Inspector {
             checksum: summary.checksum,
             structure: Structure { state, understood_up_to: summary.length },
             not_understood,
+            broken: None,
             census: self.notes.counter.filter(|_| not_understood.is_none()).map(Counter::finish),
             keys: summary.keys,
             empty_keys: summary.empty_keys,
@@ -217,6 +243,7 @@ impl Inspector {
             duplicates,
             oddities,
             needs: self.scanner.needs().clone(),
+            module_aux: self.notes.module_aux,
         })
     }
 
@@ -233,7 +260,8 @@ impl Inspector {
             trailing_start: Vec::new(),
             checksum,
             structure: Structure { state: StructureState::NotUnderstood, understood_up_to: error.offset },
-            not_understood: Some(error),
+            not_understood: self.not_understood,
+            broken: self.broken,
             census: None,
             keys: 0,
             empty_keys: 0,
@@ -242,16 +270,27 @@ impl Inspector {
             duplicates: Duplicates::default(),
             oddities: self.notes.oddities,
             needs: self.scanner.needs().clone(),
+            module_aux: self.notes.module_aux,
         })
     }
 }
 
+/// Whether the reader cannot go on, but the bytes may be those that were written: all but their end and their checksum.
+fn is_readers_end(error: &RdbError) -> bool {
+    matches!(
+        error.kind,
+        ErrorKind::Corrupt(_) | ErrorKind::UnknownType(_) | ErrorKind::UnknownOpcode(_) | ErrorKind::TooLarge { .. }
+    )
+}
+
 /// Hears everything; hands on to the census what it wants.
+#[derive(Default)]
 struct Notes {
     counter: Option<Counter>,
     duplicates: Option<DuplicateKeys>,
     aux: BTreeMap<String, String>,
     oddities: Oddities,
+    module_aux: BTreeMap<String, u64>,
 }
 
 impl Visit for Notes {
@@ -280,6 +319,13 @@ impl Visit for Notes {
     fn function(&mut self, source: &[u8]) {
         if let Some(counter) = &mut self.counter {
             counter.function(source);
+        }
+    }
+
+    fn module_aux(&mut self, module: u64, _when: u64, _raw: &[u8]) {
+        let (name, _) = crate::rdb::module::name(module);
+        if self.module_aux.len() < MODULES_KEPT || self.module_aux.contains_key(&name) {
+            *self.module_aux.entry(name).or_default() += 1;
         }
     }
 

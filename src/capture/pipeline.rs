@@ -185,7 +185,7 @@ fn inspect(
     moment_ms: i64,
 ) -> Result<(Inspected, String, u64), CaptureError> {
     lower_priority();
-    let (mut inspector, mut sha256) = (Inspector::with_census(moment_ms), Sha256Digest::new());
+    let (mut inspector, mut sha256) = (Inspector::with_census(moment_ms).judging(), Sha256Digest::new());
     while let Some(chunk) = receiver.blocking_recv() {
         sha256.update(&chunk);
         inspector.push(&chunk)?;

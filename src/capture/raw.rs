@@ -1,5 +1,6 @@
 //! The bytes of an RDB, wherever they are stored: read, checked and unpacked ahead on other threads, taken chunk by chunk.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,7 +26,8 @@ const STORED_AHEAD: usize = 8;
 #[derive(Debug)]
 pub struct Raw {
     from: Origin,
-    peeked: Option<Result<Bytes, RawError>>,
+    /// Read already, to see what it is.
+    peeked: VecDeque<Result<Bytes, RawError>>,
 }
 
 #[derive(Debug)]
@@ -49,21 +51,36 @@ impl Raw {
     /// A stream and the end that feeds it. A feeder that finds the other end gone stops.
     pub fn channel() -> (Sender<Result<Bytes, RawError>>, Self) {
         let (sender, receiver) = bounded(CHUNKS_AHEAD);
-        (sender, Self { from: Origin::Channel(receiver), peeked: None })
+        (sender, Self { from: Origin::Channel(receiver), peeked: VecDeque::new() })
     }
 
     /// The next chunk; blocks, so never call it on a thread of the runtime. `None` at the end.
     #[allow(clippy::should_implement_trait, reason = "an iterator would invite to collect it")]
     pub fn next(&mut self) -> Option<Result<Bytes, RawError>> {
-        self.peeked.take().or_else(|| self.from.next())
+        self.peeked.pop_front().or_else(|| self.from.next())
     }
 
     /// The chunk that [`Raw::next`] gives next; blocks, too.
     pub fn peek(&mut self) -> Option<&Result<Bytes, RawError>> {
-        if self.peeked.is_none() {
-            self.peeked = self.from.next();
+        if self.peeked.is_empty() {
+            self.peeked.extend(self.from.next());
         }
-        self.peeked.as_ref()
+        self.peeked.front()
+    }
+
+    /// The same chunk, made so long at least, unless the stream is shorter; blocks, too.
+    fn peek_bytes(&mut self, least: usize) -> Option<&Result<Bytes, RawError>> {
+        while let Some(Ok(first)) = self.peek()
+            && first.len() < least
+            && self.peeked.len() == 1
+            && let Some(more) = self.from.next()
+        {
+            match (self.peeked.pop_front(), more) {
+                (Some(Ok(first)), Ok(more)) => self.peeked.push_front(Ok([first, more].concat().into())),
+                (first, more) => self.peeked.extend(first.into_iter().chain([more])),
+            }
+        }
+        self.peeked.front()
     }
 }
 
@@ -261,12 +278,12 @@ pub fn open_file(path: &Path, threads: usize) -> Result<Opened, RawError> {
     let (chunks, codec) = Chunks::open(path)?;
     let (mut opened, packed) = match codec {
         Codec::None => {
-            let raw = Raw { from: Origin::File(chunks), peeked: None };
+            let raw = Raw { from: Origin::File(chunks), peeked: VecDeque::new() };
             (Opened { raw, codec, is_aof_base: false, padding: Padding::default(), reading: None }, None)
         }
         codec => (open(Stored::File(chunks), codec, threads)?, Some(codec.name())),
     };
-    let First { is_aof_base } = match opened.raw.peek() {
+    let First { is_aof_base } = match opened.raw.peek_bytes(foreign::LOOKED_AT) {
         Some(Ok(first)) => foreign::look(first, packed)?,
         None => foreign::look(&[], packed)?,
         // Whoever reads it meets the error, too.

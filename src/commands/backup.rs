@@ -273,7 +273,7 @@ fn show(report: Result<Report, BackupError>, what: &str, context: &Context) -> R
                 &format!("{}, {} with an expiry", words::count(census.keys), words::count(census.expires)),
             ]);
         }
-        None => table.row(["keys", "unknown: the RDB is newer than this version knows"]),
+        None => table.row(["keys", "unknown: the RDB was not understood to its end"]),
     }
     table.row([
         "size",

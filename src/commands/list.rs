@@ -84,6 +84,8 @@ struct Listing {
     notes: Vec<String>,
     published: u64,
     others: u64,
+    /// Published, with findings in the structure.
+    unsound: u64,
 }
 
 impl Default for Listing {
@@ -91,7 +93,7 @@ impl Default for Listing {
         let table = Table::new(&["backup", "taken", "status", "keys", "size", "stored", "server", "verified"])
             .numbers(&[3, 4, 5])
             .optional(LEFT_OUT_FIRST);
-        Self { table, notes: Vec::new(), published: 0, others: 0 }
+        Self { table, notes: Vec::new(), published: 0, others: 0, unsound: 0 }
     }
 }
 
@@ -104,6 +106,7 @@ impl Listing {
         } else {
             self.others += 1;
         }
+        self.unsound += u64::from(listed.manifest().is_some_and(|manifest| !manifest.is_sound()));
     }
 
     fn render(self, overview: &Overview, place: &str, printer: &Printer) -> String {
@@ -111,6 +114,9 @@ impl Listing {
             format!("{} in {}", words::counted(self.published, "backup"), words::escape(place.as_bytes()));
         if self.others > 0 {
             sentence.push_str(&format!(", {} more that cannot be restored", self.others));
+        }
+        if self.unsound > 0 {
+            sentence.push_str(&format!("; {} with findings in the structure", self.unsound));
         }
         let mut text = Vec::new();
         if !self.table.is_empty() {
@@ -156,6 +162,9 @@ fn published_as(manifest: &Manifest) -> String {
     }
     if manifest.stale {
         words.push("stale");
+    }
+    if !manifest.is_sound() {
+        words.push("findings");
     }
     words.join(", ")
 }
@@ -241,6 +250,8 @@ fn as_json(listed: &Listed) -> Value {
         "purpose": manifest.map(|manifest| manifest.purpose),
         "status": status,
         "reason": reason,
+        "structure": manifest.map(|manifest| manifest.structure.state),
+        "findings": manifest.map(|manifest| manifest.findings.len()),
         "keys": manifest.and_then(|manifest| manifest.census.as_ref()).map(|census| census.keys),
         "raw_bytes": manifest.map(|manifest| manifest.shards.iter().map(|shard| shard.raw_bytes).sum::<u64>()),
         "stored_bytes": manifest.map(|manifest| manifest.shards.iter().map(|shard| shard.stored_bytes).sum::<u64>()),

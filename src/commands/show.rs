@@ -18,7 +18,7 @@ use crate::examination;
 use crate::finding::Severity;
 use crate::printer::words;
 use crate::repository::Repository;
-use crate::repository::manifest::{Manifest, StructureState};
+use crate::repository::manifest::{Manifest, StructureFinding, StructureState};
 use crate::status::Status;
 use crate::verify::{self, FileReport, at_rest::AtRest};
 
@@ -130,6 +130,16 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, context: &Context) ->
         ]);
         about.row(["sha256", &shard.stored_sha256]);
     }
+    for row in needs(manifest) {
+        about.row(["needs", &row]);
+    }
+    for (module, records) in manifest.module_aux.iter().flatten() {
+        let records = words::counted(*records, "record");
+        about.row(["module aux", &format!("{}: {records} outside of keys", words::escape(module.as_bytes()))]);
+    }
+    for finding in &manifest.findings {
+        about.row(["finding", &words::escape(finding_line(finding, context.keys).as_bytes())]);
+    }
     let mut text = vec![about.render(&context.printer)];
     if let Some(summary) = &manifest.census {
         text.push(contents::to_text(summary, rest, context));
@@ -145,8 +155,42 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, context: &Context) ->
         }
         _ => format!("the structure was understood up to byte {} only", manifest.structure.understood_up_to),
     };
-    text.push(verdict(&context.printer, Status::Ok, &sentence));
+    let (status, sentence) = if manifest.is_sound() {
+        (Status::Ok, sentence)
+    } else {
+        let found = words::counted(manifest.findings.len() as u64, "finding");
+        (Status::Warning, format!("{sentence}; its structure has {found}"))
+    };
+    text.push(verdict(&context.printer, status, &sentence));
     text.join("\n\n")
+}
+
+/// What a server must have to load it, as far as not every server has it.
+fn needs(manifest: &Manifest) -> Vec<String> {
+    let Some(needs) = &manifest.needs else { return Vec::new() };
+    let mut rows = Vec::new();
+    rows.extend(needs.version.as_ref().map(|version| format!("{version} or newer")));
+    if needs.databases > 1 {
+        rows.push(words::counted(needs.databases, "database"));
+    }
+    if !needs.modules.is_empty() {
+        rows.push(words::escape(format!("modules: {}", needs.modules.join(", ")).as_bytes()));
+    }
+    rows
+}
+
+/// A finding of the manifest in one line.
+pub fn finding_line(finding: &StructureFinding, keys: words::Keys) -> String {
+    let mut line = format!("{}, {}", finding.title, words::counted(finding.count, "time"));
+    if let Some(place) = finding.places.first() {
+        if let (Some(key), Some(database)) = (&place.key, place.database) {
+            line.push_str(&format!(", first in `{}` of database {database}", keys.show(key.as_bytes())));
+        }
+        if let (Some(announced), Some(found)) = (place.announced, place.found) {
+            line.push_str(&format!(" (says {announced}, holds {found})"));
+        }
+    }
+    line
 }
 
 /// Buckets, histogram and largest keys; `None` where the backup has none.

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 
 use super::Context;
 use crate::connection::{Address, Node};
+use crate::printer::words;
 use crate::repository::manifest::Manifest;
 use crate::repository::{Newest, Repository};
 use crate::storage::{self, Location, S3Options};
@@ -51,7 +52,15 @@ pub async fn load(repository: &Repository, id: &str, target: Option<&str>, conte
     if found.chosen_by_target {
         context.printer.say(&format!("several instances have a backup {id}: {}/{} is meant", found.instance, found.id));
     }
-    Ok(repository.load(&found.instance, found.id).await?)
+    let manifest = repository.load(&found.instance, found.id).await?;
+    if !manifest.is_sound() {
+        let kinds = words::counted(manifest.findings.len() as u64, "finding");
+        context.printer.say(&format!(
+            "warning: the structure of {}/{} has {kinds}: `redis-ops verify --backup-id {}/{}` names them",
+            found.instance, found.id, found.instance, found.id
+        ));
+    }
+    Ok(manifest)
 }
 
 /// A file that somebody has lying about.

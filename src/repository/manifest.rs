@@ -248,15 +248,28 @@ pub struct StructureFinding {
     /// Index of the shard that it is in.
     #[serde(default)]
     pub shard: u32,
-    /// Offset of the first in the RDB.
+    /// The first of them, some.
     #[serde(default)]
-    pub offset: Option<u64>,
-    /// Database of the first, if it is in a key.
+    pub places: Vec<Place>,
+}
+
+/// Where a fault is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Offset in the RDB.
+    pub offset: u64,
+    /// Database, if it is in a key.
     #[serde(default)]
     pub database: Option<u64>,
-    /// Key of the first, cut where it is long; `None` where it is in no key, and in an encrypted backup.
+    /// Key, escaped where it is not text and cut where it is long; `None` where it is in no key, and in an encrypted backup.
     #[serde(default)]
     pub key: Option<String>,
+    /// What the value says of its own number of elements, where that is the fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub announced: Option<u64>,
+    /// How many there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<u64>,
 }
 
 /// What a server must have to load an RDB.

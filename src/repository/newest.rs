@@ -26,7 +26,7 @@ pub(super) fn is_one_backups_trouble(error: &RepositoryError) -> bool {
 /// How it stands with the backups of an instance.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Newest {
-    /// The newest published backup that is no safety backup and can be read.
+    /// The newest published backup that is no safety backup, can be read, and whose structure is sound.
     pub backup: Option<Manifest>,
     /// The newest verification of any of its backups that found no damage.
     pub verified: Option<Receipt>,
@@ -48,7 +48,7 @@ impl Repository {
                 continue;
             }
             match self.load(instance, *id).await {
-                Ok(manifest) if manifest.purpose == Purpose::Safety => {}
+                Ok(manifest) if manifest.purpose == Purpose::Safety || !manifest.is_sound() => {}
                 Ok(manifest) => {
                     newest.backup = Some(manifest);
                     break;
@@ -148,6 +148,23 @@ mod tests {
         let newest = repository.newest("prod").await.unwrap();
         assert_eq!(newest.backup.map(|manifest| manifest.id), Some(new.to_string()));
         assert_eq!(newest.verified.map(|receipt| receipt.time.to_rfc3339()), Some("2024-01-05T01:00:00+00:00".into()));
+    }
+
+    #[tokio::test]
+    async fn one_with_findings_is_no_good_one() {
+        use super::super::manifest::{Structure, StructureState};
+        use super::super::tests::{begin, example, upload};
+        let (_, repository) = with_memory();
+        let old = publish(&repository, "prod", "2024-01-01T01:00:00Z", Purpose::Manual).await;
+        let draft = begin(&repository, "prod", "2024-01-02T01:00:00Z").await;
+        upload(&draft).await;
+        let structure = Structure { state: StructureState::Findings, understood_up_to: 9 };
+        let manifest = Manifest { structure, ..example("prod", &draft.id().to_string()) };
+        repository.commit(&draft, manifest).await.unwrap();
+        let newest = repository.newest("prod").await.unwrap();
+        assert_eq!(newest.backup.map(|manifest| manifest.id), Some(old.to_string()));
+        // But it is the latest: it may be the only copy.
+        assert_eq!(repository.resolve("prod/latest", None).await.unwrap().id, draft.id());
     }
 
     #[tokio::test]

@@ -34,11 +34,11 @@ fn somebody() -> BegunBy {
     BegunBy { host: "host".into(), pid: 7 }
 }
 
-async fn begin(repository: &Repository, instance: &str, time: &str) -> Draft {
+pub(super) async fn begin(repository: &Repository, instance: &str, time: &str) -> Draft {
     repository.begin(instance, at(time), somebody()).await.unwrap()
 }
 
-async fn upload(draft: &Draft) {
+pub(super) async fn upload(draft: &Draft) {
     let mut upload = draft.upload(&draft.object_name("dump.rdb.gz")).await.unwrap();
     upload.write(Bytes::from_static(b"content")).await.unwrap();
     assert_eq!(upload.complete().await.unwrap(), 7);

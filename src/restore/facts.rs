@@ -79,7 +79,7 @@ impl BackupFacts {
             rdb_version: shard.map_or(0, |shard| shard.rdb_version),
             raw_bytes: Some(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()),
             trailing_bytes: match shard {
-                Some(shard) if manifest.structure.state != StructureState::NotUnderstood => {
+                Some(shard) if manifest.structure.state == StructureState::Verified || census.is_some() => {
                     shard.raw_bytes.saturating_sub(manifest.structure.understood_up_to)
                 }
                 _ => 0,
@@ -101,8 +101,9 @@ impl BackupFacts {
                 _ => Origin::Captured,
             },
             only_once: false,
-            understood: manifest.structure.state != StructureState::NotUnderstood,
-            has_findings: manifest.structure.state == StructureState::Findings,
+            // With findings, but read to its end: then it has a census.
+            understood: manifest.structure.state == StructureState::Verified
+                || manifest.structure.state == StructureState::Findings && manifest.census.is_some(),
             survey: None,
         }
     }

@@ -174,6 +174,12 @@ async fn examine(
     if level >= Level::Structure {
         findings.extend(examination::cautions(manifest));
     }
+    // A look at the structure tells it anew.
+    for known in examination::known(manifest) {
+        if !findings.iter().any(|finding| finding.id == known.id) {
+            findings.push(known);
+        }
+    }
     if manifest.shards.is_empty() {
         findings.push(examination::nothing_to_check());
     }
@@ -297,6 +303,9 @@ fn judge(manifest: &Manifest, shard: &Shard, read: &Read, checked: &mut Checked)
     (observed.raw_bytes, observed.raw_sha256) = (read.raw_bytes, read.raw_sha256.clone());
     if let Some(inspected) = &read.inspected {
         observed.crc64 = Some(inspected.crc64());
+        let structure = examination::structure(&inspected.oddities, &inspected.needs, None);
+        findings.extend(structure.iter().map(examination::as_finding));
+        findings.extend(of_file::trailing(inspected));
         // A manifest that says so is a caution already.
         if inspected.not_understood.is_some() && manifest.structure.state != StructureState::NotUnderstood {
             findings.push(examination::not_understood(inspected.structure.understood_up_to));

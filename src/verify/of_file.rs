@@ -7,6 +7,17 @@ use crate::figures::counted;
 use crate::finding::{Finding, Severity};
 use crate::rdb::visit::Checksum;
 
+/// What follows the end of the RDB.
+pub(super) fn trailing(inspected: &Inspected) -> Option<Finding> {
+    (inspected.trailing_bytes > 0).then(|| {
+        Finding::new(Severity::Warning, "trailing_bytes", "bytes follow the end of the RDB")
+            .evidence("offset", inspected.raw_bytes)
+            .evidence("offset_in", "rdb")
+            .evidence("bytes", inspected.trailing_bytes)
+            .why("servers ignore them; an older file may have been overwritten by a shorter one")
+    })
+}
+
 /// What is odd around the RDB.
 pub(super) fn of_container(is_aof_base: bool, padding: u64) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -67,15 +78,7 @@ pub(super) fn of_file(inspected: &Inspected) -> Vec<Finding> {
     if inspected.crc64().is_none() && inspected.checksum != Checksum::NotInThisVersion {
         findings.push(examination::checksum_absent());
     }
-    if inspected.trailing_bytes > 0 {
-        findings.push(
-            Finding::new(Severity::Warning, "trailing_bytes", "bytes follow the end of the RDB")
-                .evidence("offset", inspected.raw_bytes)
-                .evidence("offset_in", "rdb")
-                .evidence("bytes", inspected.trailing_bytes)
-                .why("servers ignore them; an older file may have been overwritten by a shorter one"),
-        );
-    }
+    findings.extend(trailing(inspected));
     if let Some(offset) = inspected.first_empty_key {
         findings.push(
             Finding::new(Severity::Warning, "empty_key", "keys without any element")

@@ -46,7 +46,7 @@ impl Looking {
         match level {
             Level::Manifest | Level::Checksum => Self::Digest(Sha256Digest::new(), 0),
             Level::Structure | Level::Drill => Self::Structure {
-                inspector: Box::new(Inspector::with_census(moment_ms)),
+                inspector: Box::new(Inspector::with_census(moment_ms).judging()),
                 sha256: Some(Sha256Digest::new()),
                 copy,
             },
@@ -132,8 +132,8 @@ fn look(
                 seen,
                 raw_bytes: Some(inspected.raw_bytes + inspected.trailing_bytes),
                 raw_sha256: sha256.map(Sha256Digest::finish),
+                trouble: inspected.broken.as_ref().map(of_rdb),
                 inspected: Some(inspected),
-                trouble: None,
             },
             Err(error) => Read { seen, trouble: Some(of_rdb(&error)), ..Read::default() },
         },

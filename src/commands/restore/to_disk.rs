@@ -8,6 +8,7 @@ use super::{Settings, Target};
 use crate::capture::Inspected;
 use crate::commands::table::{Table, verdict};
 use crate::commands::{Context, Outcome};
+use crate::examination;
 use crate::hint::{Interrupted, Misuse};
 use crate::printer::{Printer, words};
 use crate::progress::{Progress, Unit};
@@ -91,7 +92,7 @@ fn to_stdout(
 }
 
 fn inspect(mut raw: crate::capture::Raw) -> Result<Inspected> {
-    let mut inspector = crate::capture::Inspector::without_census();
+    let mut inspector = crate::capture::Inspector::without_census().judging();
     while let Some(chunk) = raw.next() {
         inspector.push(&chunk?)?;
     }
@@ -119,7 +120,12 @@ fn answer(source: &Source, inspected: &Inspected, written: &Written, target: &Ta
     for warning in &written.warnings {
         text.push_str(&format!("\n{warning}"));
     }
-    let status = if inspected.trailing_bytes > 0 { Status::Warning } else { Status::Ok };
+    let findings = examination::structure(&inspected.oddities, &inspected.needs, inspected.broken.as_ref());
+    let status = if inspected.trailing_bytes > 0 || !findings.is_empty() { Status::Warning } else { Status::Ok };
+    for finding in &findings {
+        let line = crate::commands::show::finding_line(finding, context.keys);
+        text.push_str(&format!("\nits structure has a finding: {} ({})", words::escape(line.as_bytes()), finding.why));
+    }
     if inspected.trailing_bytes > 0 {
         let left_out = words::counted(inspected.trailing_bytes, "byte");
         text.push_str(&format!("\n{left_out} behind the end of the RDB are left out"));
@@ -137,6 +143,7 @@ fn answer(source: &Source, inspected: &Inspected, written: &Written, target: &Ta
         .field("result", serde_json::json!({
             "method": "file", "in_backup": inspected.keys, "restored": inspected.keys, "files": files, "bytes": written.bytes,
             "warnings": written.warnings, "trailing_bytes": inspected.trailing_bytes,
+            "findings": findings,
         }))
         .field("proof", ())
         .text(text)

@@ -3,6 +3,7 @@
 mod cluster;
 mod end_to_end;
 mod faults;
+mod findings;
 mod https;
 mod interrupted;
 mod leftovers;

@@ -62,7 +62,7 @@ fn a_backup_with_bytes_behind_its_end_is_restored_by_every_method() {
             let line = ["--target-instance", &target.url(), "--method", method, "--accept-loss", "--yes"];
             let (code, answer) = RedisOps::new().args(from).args(line).json();
             assert_eq!((code, &answer["result"]["trailing_bytes"]), (1, &BEHIND.len().into()), "{method}: {answer:#}");
-            assert_eq!(answer["proof"]["equal"], true, "{method}: {answer:#}");
+            assert_eq!(answer["proof"]["is_equal"], true, "{method}: {answer:#}");
             assert_ne!(target.ok(&["DBSIZE"]), "0", "{method}");
         }
         let target = RedisServer::builder().version(&installed).start().unwrap();
@@ -115,5 +115,5 @@ fn a_zero_padded_gzip_is_read_with_a_warning() {
     let (code, answer) =
         RedisOps::new().args(["restore", "--file", &file, "--target-instance", &target.url(), "--accept-loss"]).json();
     assert!(code == 1 && answer["warnings"].to_string().contains("1,000 zero bytes"), "{answer:#}");
-    assert_eq!(answer["proof"]["equal"], true, "{answer:#}");
+    assert_eq!(answer["proof"]["is_equal"], true, "{answer:#}");
 }

@@ -116,7 +116,9 @@ fn each_foreign_format_is_named_by_every_command() {
         std::fs::write(&path, content).unwrap();
         check(&path, &target, what, way);
     }
-    check(folder.path(), &target, "a directory", "name the RDB file itself");
+    let plain = folder.path().join("plain");
+    std::fs::create_dir(&plain).unwrap();
+    check(&plain, &target, "a directory", "name the RDB file itself");
 }
 
 #[test]
