@@ -104,6 +104,7 @@ impl BackupFacts {
             // With findings, but read to its end: then it has a census.
             understood: manifest.structure.state == StructureState::Verified
                 || manifest.structure.state == StructureState::Findings && manifest.census.is_some(),
+            has_findings: manifest.structure.state == StructureState::Findings,
             survey: None,
         }
     }
