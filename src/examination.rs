@@ -1,5 +1,7 @@
 //! Holds a backup against its manifest: plain functions over what was read, findings out.
 
+mod oddities;
+
 use crate::census::Census;
 use crate::finding::{Finding, Severity};
 use crate::rdb::oddity::fate;
@@ -8,6 +10,8 @@ use crate::repository::manifest::{
     CensusSummary, FINDINGS_KEPT, Manifest, Place, Shard, StructureFinding, StructureState,
 };
 use crate::status::Status;
+
+pub use oddities::{needs, needs_in_words, needs_shown, oddities};
 
 /// What was read of one shard's object. `None`: that level did not look.
 #[derive(Debug, Clone, Default)]

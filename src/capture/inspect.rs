@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use super::foreign::{Foreign, are_commands};
 use crate::census::{Census, Counter};
+use crate::rdb::oddity::Owner;
 use crate::rdb::visit::{Checksum, Entry, EntryEnd, Interest, Piece, Visit};
 use crate::rdb::{
-    Dialect, DuplicateKeys, Duplicates, ErrorKind, HintMismatch, Needs, Oddities, Oddity, OddityKind, RdbError, Scanner,
+    Dialect, DuplicateKeys, Duplicates, ErrorKind, HintMismatch, Needs, Oddities, Oddity, OddityKind, RdbError,
+    Scanner, ValueType,
 };
 use crate::repository::manifest::{Structure, StructureState};
 
@@ -215,15 +217,17 @@ impl Inspector {
         let duplicates = self.notes.duplicates.map(DuplicateKeys::finish).unwrap_or_default();
         let mut oddities = self.notes.oddities;
         if let Some(first) = &duplicates.first {
+            let (kind, database) = (OddityKind::DuplicateKey, first.database);
             oddities.add(&Oddity {
-                kind: OddityKind::DuplicateKey,
-                what: OddityKind::DuplicateKey.words(),
+                kind,
+                what: kind.words(),
                 offset: first.value_offset,
-                owner: None,
+                owner: Some(Owner { database, key: b"", key_length: 0, value_type: ValueType::STRING }),
                 numbers: Some((duplicates.count, 0)),
             });
         }
-        oddities.not_compared = duplicates.unchecked + self.scanner.not_compared();
+        oddities.members_not_compared = self.scanner.not_compared();
+        oddities.not_compared = duplicates.unchecked + oddities.members_not_compared;
         Ok(Inspected {
             dialect: summary.dialect,
             rdb_version: summary.version,

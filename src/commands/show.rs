@@ -206,10 +206,11 @@ async fn show_file(file: &File, context: &Context) -> Result<Outcome> {
     let moment_ms = context.now.timestamp_millis();
     let found = verify::file(file.path(), true, None, moment_ms, threads(), progress.as_ref(), &context.cancel).await;
     progress.finish();
-    let found = found.with_context(|| format!("read {file}"))?;
+    let mut found = found.with_context(|| format!("read {file}"))?;
+    super::verify::hide_keys(&mut found.report.findings, context.keys);
     let mut outcome = Outcome::new(found.report.status).field("file", file.to_string());
     if let Some(inspected) = &found.inspected {
-        outcome = outcome.field("rdb", rdb_json(inspected));
+        outcome = outcome.field("rdb", rdb_json(inspected)).field("needs", examination::needs_shown(&inspected.needs));
     }
     if let Some(census) = &found.report.census {
         outcome = outcome.field("census", contents::to_json(&examination::summarize(census), Some(census), context));
@@ -258,6 +259,9 @@ fn about_file(name: &str, inspected: &Inspected, census: Option<&Census>) -> Tab
     ]);
     if let Some(census) = census {
         about.row(["digest", &census.digest_hex()]);
+    }
+    if let Some(needs) = examination::needs_in_words(&inspected.needs) {
+        about.row(["needs", &words::escape(needs.as_bytes())]);
     }
     for (name, value) in &inspected.aux {
         about.row([words::escape(name.as_bytes()), readable(name, value)]);

@@ -11,9 +11,9 @@ const SHORT: &str = "compressed string ends within a token";
 const BEFORE_START: &str = "compressed string refers to bytes before its start";
 const LENGTH: &str = "compressed string expands to another length than it claims";
 
-/// False if no stream of so many bytes expands to so many: three bytes bring at most 264.
+/// False if no stream of so many bytes expands to so many: three bytes bring at most 264. (Nothing expands to nothing: servers take it.)
 pub(crate) fn is_possible(compressed: u64, expanded: u64) -> bool {
-    compressed > 0 && expanded > 0 && expanded / 88 <= compressed
+    (compressed > 0) == (expanded > 0) && expanded / 88 <= compressed
 }
 
 /// Expands into `output`, which only grows; gives the expanded text.

@@ -56,10 +56,29 @@ impl Needs {
         }
     }
 
+    /// Redis knows this opcode from 7.4 on, whatever version the header gives.
+    pub(crate) fn slot_info(&mut self) {
+        if self.dialect == Dialect::Redis {
+            self.rdb_version = self.rdb_version.max(12);
+        }
+    }
+
     pub(crate) fn value_type(&mut self, value_type: ValueType) {
         if self.dialect == Dialect::Redis {
             self.rdb_version = self.rdb_version.max(value_type.first_version());
         }
+    }
+
+    /// What two files need of one server.
+    #[must_use]
+    pub fn merged(mut self, other: &Self) -> Self {
+        self.databases = self.databases.max(other.databases);
+        self.modules.extend(other.modules.iter().cloned());
+        if (other.dialect == Dialect::Valkey, other.rdb_version) > (self.dialect == Dialect::Valkey, self.rdb_version) {
+            (self.dialect, self.rdb_version) = (other.dialect, other.rdb_version);
+        }
+        self.functions += other.functions;
+        self
     }
 
     /// True if this server reads the format, and has `databases` databases; modules are not asked for.

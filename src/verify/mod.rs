@@ -26,8 +26,8 @@ use crate::codec::{Codec, Sha256Digest};
 use crate::examination::{self, Observed};
 use crate::finding::{Finding, Severity};
 use crate::progress::{Progress, Unit};
-use crate::rdb::RdbError;
-use crate::repository::manifest::{Manifest, Server, Shard, StructureState};
+use crate::rdb::{Needs, RdbError};
+use crate::repository::manifest::{Manifest, Purpose, Server, Shard, StructureState};
 use crate::repository::{Repository, RepositoryError};
 use crate::status::Status;
 use crate::storage::StorageError;
@@ -61,6 +61,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// The census that was made, if the level makes one; of several shards all together.
     pub census: Option<Census>,
+    /// What a server must have to load it, if the structure was looked at.
+    pub needs: Option<Needs>,
     /// What the drill came to, if there was one.
     pub drill: Option<drill::Outcome>,
     /// The answer.
@@ -141,7 +143,7 @@ async fn examine(
     let mut outcome = None;
     let mut checked = Checked::default();
     let mut findings = presence(repository, manifest, &mut checked).await?;
-    let mut census = None;
+    let (mut census, mut needs) = (None, None);
     // What is missing or has another length need not be read to be wrong.
     if level > Level::Manifest && findings.is_empty() {
         progress.phase("verifying", Unit::Bytes, Some(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()));
@@ -154,8 +156,15 @@ async fn examine(
             let looking = Looking::at(level, manifest.created_at.timestamp_millis(), copy);
             let read = drive(opened, looking, progress, cancel).await?;
             let wrong = judge(manifest, shard, &read, &mut checked);
+            let sound = examination::status(&wrong) != Status::Failed;
+            if let Some(inspected) = &read.inspected {
+                needs = Some(match needs.take() {
+                    Some(others) => inspected.needs.clone().merged(&others),
+                    None => inspected.needs.clone(),
+                });
+            }
             let own = read.inspected.and_then(|inspected| inspected.census);
-            if let (Some(room), Some(own), true) = (room, &own, wrong.is_empty()) {
+            if let (Some(room), Some(own), true) = (room, &own, sound) {
                 let loaded = room.load(&manifest.server, own, began.elapsed(), threads, progress, cancel).await?;
                 findings.extend(loaded.findings.iter().cloned());
                 outcome = Some(loaded.merged(outcome));
@@ -165,7 +174,7 @@ async fn examine(
             census = merge(census, own);
         }
         if level >= Level::Structure
-            && findings.is_empty()
+            && examination::status(&findings) != Status::Failed
             && let (Some(expected), Some(found)) = (&manifest.census, &census)
         {
             findings.extend(examination::census(expected, found));
@@ -184,7 +193,7 @@ async fn examine(
         findings.push(examination::nothing_to_check());
     }
     let status = examination::status(&findings);
-    Ok(Report { checked, findings, census, drill: outcome, status })
+    Ok(Report { checked, findings, census, needs, drill: outcome, status })
 }
 
 /// What verifying a file found.
@@ -222,7 +231,7 @@ pub async fn file(
     progress.phase("verifying", Unit::Bytes, None);
     let inspector =
         if with_census || drill.is_some() { Inspector::with_census(moment_ms) } else { Inspector::without_census() };
-    let inspector = inspector.looking_for_duplicates(COMPARED_KEYS);
+    let inspector = inspector.judging().looking_for_duplicates(COMPARED_KEYS);
     let read =
         drive(opened, Looking::Structure { inspector: Box::new(inspector), sha256: None, copy }, progress, cancel)
             .await?;
@@ -249,7 +258,8 @@ pub async fn file(
         outcome = Some(loaded);
     }
     let status = examination::status(&findings);
-    Ok(FileReport { report: Report { checked, findings, census, drill: outcome, status }, inspected })
+    let needs = inspected.as_ref().map(|inspected| inspected.needs.clone());
+    Ok(FileReport { report: Report { checked, findings, census, needs, drill: outcome, status }, inspected })
 }
 
 async fn presence(
@@ -310,6 +320,12 @@ fn judge(manifest: &Manifest, shard: &Shard, read: &Read, checked: &mut Checked)
         if inspected.not_understood.is_some() && manifest.structure.state != StructureState::NotUnderstood {
             findings.push(examination::not_understood(inspected.structure.understood_up_to));
         }
+        let mut odd = examination::oddities(&inspected.oddities, &inspected.needs);
+        // What a server had loaded itself has been compiled by it.
+        if manifest.purpose != Purpose::Adopted {
+            odd.retain(|finding| !matches!(finding.id.as_str(), "functions_not_run" | "lua_script"));
+        }
+        findings.extend(odd.into_iter().map(|finding| finding.evidence("object", shard.object.as_str())));
     }
     findings.extend(examination::object(shard, &observed));
     findings

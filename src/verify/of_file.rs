@@ -58,16 +58,7 @@ pub(super) fn of_file(inspected: &Inspected) -> Vec<Finding> {
             .fix("look at it with a newer redis-ops, or load it into the server that wrote it"),
         );
     }
-    if let Some(duplicate) = &inspected.duplicates.first {
-        findings.push(
-            Finding::new(Severity::Critical, "duplicate_key", "a key stands in the file twice")
-                .evidence("offset", duplicate.value_offset)
-                .evidence("offset_in", "rdb")
-                .evidence("database", duplicate.database)
-                .evidence("keys", inspected.duplicates.count)
-                .why("servers end with an error when they load such a file, or abort"),
-        );
-    }
+    findings.extend(examination::oddities(&inspected.oddities, &inspected.needs));
     if inspected.duplicates.unchecked > 0 {
         let title = format!("duplicate keys were not looked for beyond {}", counted(COMPARED_KEYS, "key"));
         findings.push(

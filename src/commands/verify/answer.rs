@@ -1,5 +1,7 @@
 //! What a verification found, and how it is shown: for people, as JSON, as JUnit's XML, as a line for Nagios.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chrono::Utc;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -9,7 +11,7 @@ use crate::commands::outcome::Format;
 use crate::commands::table::{Table, verdict};
 use crate::commands::{Context, Outcome, nagios};
 use crate::finding::{Finding, Severity};
-use crate::printer::words;
+use crate::printer::words::{self, Keys};
 use crate::printer::{Printer, Style};
 use crate::status::Status;
 
@@ -82,6 +84,21 @@ impl Answer {
     }
 }
 
+/// Puts a hash in the place of the names of keys, where they are to be hidden.
+pub fn hide_keys(findings: &mut [Finding], keys: Keys) {
+    if keys == Keys::Shown {
+        return;
+    }
+    for named in findings.iter_mut().filter_map(|finding| finding.evidence.get_mut("first")?.as_array_mut()).flatten() {
+        let Some(object) = named.as_object_mut() else { continue };
+        let Some(text) = object.get("key").and_then(Value::as_str) else { continue };
+        let exact = object.get("key_b64").and_then(Value::as_str).and_then(|text| STANDARD.decode(text).ok());
+        let key = exact.unwrap_or_else(|| text.as_bytes().to_vec());
+        object.remove("key_b64");
+        keys.insert(object, &key);
+    }
+}
+
 /// Findings as a table; `None` where there are none. On a terminal what they rest on stands below each of them, long values cut;
 /// in a pipe a finding is one line.
 pub fn findings_table(findings: &[Finding], printer: &Printer) -> Option<String> {
@@ -96,6 +113,9 @@ pub fn findings_table(findings: &[Finding], printer: &Printer) -> Option<String>
         let title = words::escape(finding.title.as_bytes());
         let evidence = finding.evidence.iter().map(|(name, value)| {
             // A place in a file is typed into other tools as it stands; what is counted is read.
+            if let Some(named) = value.as_array() {
+                return format!("{name} {}", names(named));
+            }
             let counted = value.as_u64().filter(|_| name != "offset").map(words::count);
             let value = counted.unwrap_or_else(|| words::escape(plain(value).as_bytes()));
             let value = printer.width().map_or(value.clone(), |width| words::shorten(&value, usize::from(width) / 2));
@@ -120,6 +140,23 @@ pub fn findings_lines(findings: &[Finding]) -> String {
         format!("{}: {} ({})", finding.id, finding.title, evidence.join(", "))
     };
     findings.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The first that are named, for people: `cart:5 (db 0)`, and what is odd where that says more.
+fn names(named: &[Value]) -> String {
+    let name = |named: &Value| {
+        let key = named["key"].as_str().map(|key| words::escape(key.as_bytes())).unwrap_or_default();
+        let numbers = match named["numbers"].as_array().map(Vec::as_slice) {
+            Some([announced, found]) if found.as_u64() != Some(0) => format!(": {announced}, not {found}"),
+            _ => String::new(),
+        };
+        match named["database"].as_u64() {
+            Some(database) => format!("{key} (db {database}){numbers}"),
+            None => format!("byte {}{numbers}", named["offset"]),
+        }
+    };
+    let shown: Vec<String> = named.iter().take(3).map(name).collect();
+    format!("{}{}", shown.join(", "), if named.len() > 3 { ", …" } else { "" })
 }
 
 fn plain(value: &Value) -> String {

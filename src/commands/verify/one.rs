@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 
-use super::answer::{Answer, findings_lines, findings_table};
+use super::answer::{Answer, findings_lines, findings_table, hide_keys};
 use super::{Level, Settings};
 use crate::census::Census;
 use crate::commands::backup::threads;
@@ -38,6 +38,7 @@ pub async fn stored(
     let age = age(manifest, context.now);
     report.findings.extend(too_old(age, settings.max_age));
     report.status = examination::status(&report.findings);
+    hide_keys(&mut report.findings, context.keys);
 
     let contents = manifest.census.as_ref().filter(|_| settings.census);
     let contents = contents.map(|summary| (summary.clone(), report.census.as_ref()));
@@ -117,7 +118,8 @@ pub async fn file(settings: &Settings, file: &File, context: &Context) -> Result
     )
     .await;
     progress.finish();
-    let found = found.map_err(with_hint).with_context(|| format!("verify {file}"))?;
+    let mut found = found.map_err(with_hint).with_context(|| format!("verify {file}"))?;
+    hide_keys(&mut found.report.findings, context.keys);
     let census = found.report.census.as_ref().filter(|_| settings.census);
     let contents = census.map(|census| (examination::summarize(census), Some(census)));
     let mut answer = answer(&found.report, level, &file.to_string(), contents, context);
@@ -164,6 +166,10 @@ fn answer(
     answer.field("level", level);
     answer.field("checked", &report.checked);
     answer.field("findings", &report.findings);
+    if let Some(needs) = &report.needs {
+        answer.field("needs", examination::needs_shown(needs));
+        answer.text.extend(examination::needs_in_words(needs).map(|words| format!("a server needs {words}")));
+    }
     if let Some(drill) = &report.drill {
         answer.field("drill", drill);
         answer.numbers.push(("rto", drill.rto_seconds, "s"));

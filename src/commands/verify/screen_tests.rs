@@ -31,6 +31,7 @@ fn the_screen_of_a_damaged_backup() {
         checked: Checked { objects: 2, stored_bytes: 408_201_734, raw_bytes: 959_837_112, frames: 916, keys: 0 },
         findings: findings(),
         census: None,
+        needs: None,
         drill: None,
         status: Status::Failed,
     };

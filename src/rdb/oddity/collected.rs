@@ -17,6 +17,8 @@ pub struct Oddities {
     seen: BTreeMap<(OddityKind, Option<ValueType>), Seen>,
     /// Members and keys that were not compared with each other, since there are too many.
     pub not_compared: u64,
+    /// The members among them.
+    pub members_not_compared: u64,
 }
 
 /// Oddities of one kind in values of one encoding.
@@ -35,7 +37,8 @@ pub struct Named {
     pub what: &'static str,
     /// Byte in the file.
     pub offset: u64,
-    /// Database and name of the key, the latter cut after [`NAME_KEPT`] bytes; `None`: it belongs to the file.
+    /// Database and name of the key, the latter cut after [`NAME_KEPT`] bytes (empty: of a key that stands there
+    /// twice it is not known); `None`: it belongs to the file.
     pub key: Option<(u64, Vec<u8>)>,
     /// See [`Oddity::numbers`].
     pub numbers: Option<(u64, u64)>,

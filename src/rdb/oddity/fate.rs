@@ -71,6 +71,8 @@ fn on(kind: OddityKind, value_type: Option<ValueType>, line: Line) -> Fate {
     use OddityKind as Kind;
     // Valkey 9 looks into every packed value that it loads; others only if told to (`sanitize-dump-payload yes`).
     let looks_inside = line == Line::Valkey91;
+    // Redis 8.10 counts the entries of streams.
+    let counts_entries = line == Line::Redis810;
     let unless_looked_at = if looks_inside { Refuses } else { Dies };
     let number = value_type.map_or(0, |value_type| value_type.0);
     match kind {
@@ -85,23 +87,14 @@ fn on(kind: OddityKind, value_type: Option<ValueType>, line: Line) -> Fate {
             _ => unless_looked_at,
         },
         Kind::UnreadableValue | Kind::PendingOwnership | Kind::StreamNodeCount => unless_looked_at,
+        // They load it, do not find a member that is there, and add it again: then the set cannot be converted any more.
+        Kind::UnsortedIntset => unless_looked_at,
         // They load it, and do not find all its members.
         Kind::UnsortedZset | Kind::LargeFieldExpiryOrder => Unknown,
-        Kind::UnsortedIntset => {
-            if looks_inside {
-                Refuses
-            } else {
-                Unknown
-            }
-        }
         Kind::FieldExpiryText | Kind::FieldExpiryOrder | Kind::FieldExpiryRange => unless_looked_at,
-        Kind::StreamLength => {
-            if looks_inside {
-                Refuses
-            } else {
-                Takes
-            }
-        }
+        Kind::StreamLength if looks_inside || counts_entries => Refuses,
+        Kind::EmptyStreamNode | Kind::StreamCounters if counts_entries => Refuses,
+        Kind::StreamLength | Kind::EmptyStreamNode | Kind::StreamCounters => Takes,
         Kind::EmptyIntset
         | Kind::EmptyStreamLength
         | Kind::EmptyListNode
@@ -117,17 +110,14 @@ fn on(kind: OddityKind, value_type: Option<ValueType>, line: Line) -> Fate {
         Kind::NegativeExpiry => Unknown,
         Kind::DuplicateKey => Dies,
         Kind::HugeHint => match line {
-            Line::Redis74 | Line::Redis80 | Line::Redis810 | Line::Valkey80 => Takes,
+            Line::Redis74 | Line::Redis80 | Line::Valkey80 => Takes,
             _ => Dies,
         },
-        // Read by nodes of a cluster alone.
-        Kind::SlotHint => {
-            if line >= Line::Redis74 && !line.is_valkey() {
-                Dies
-            } else {
-                Takes
-            }
-        }
+        // Read by nodes of a cluster alone, and those were not tried.
+        Kind::SlotHint => match line {
+            Line::Redis62 | Line::Redis70 | Line::Valkey80 | Line::Valkey81 => Takes,
+            _ => Unknown,
+        },
         Kind::SlotInfoAux => {
             if line.is_valkey() {
                 Refuses
@@ -167,8 +157,9 @@ mod tests {
         let cases = [
             ("redis", "7.0.15", Fate::Dies),
             ("redis", "7.2.6", Fate::Dies),
-            ("redis", "8.4", Fate::Takes),
-            ("redis", "8.12", Fate::Unknown),
+            ("redis", "8.0.6", Fate::Takes),
+            ("redis", "8.4", Fate::Dies),
+            ("redis", "8.12", Fate::Dies),
             ("redis", "6.0.16", Fate::Dies),
             ("valkey", "8.0.2", Fate::Takes),
             ("valkey", "7.2", Fate::Dies),

@@ -46,6 +46,10 @@ pub enum OddityKind {
     StreamFlags,
     /// A node of a stream whose header counts other entries than there are.
     StreamNodeCount,
+    /// A node of a stream without a living entry: servers remove such nodes.
+    EmptyStreamNode,
+    /// A stream that holds more entries than it says were ever added.
+    StreamCounters,
     /// A stream with two groups of one name.
     DuplicateGroup,
     /// A group with two consumers of one name.
@@ -80,7 +84,7 @@ pub enum OddityKind {
 
 impl OddityKind {
     /// All of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::UnreadableValue,
         Self::DuplicateMember,
         Self::UnsortedIntset,
@@ -101,6 +105,8 @@ impl OddityKind {
         Self::DuplicateStreamNode,
         Self::StreamFlags,
         Self::StreamNodeCount,
+        Self::EmptyStreamNode,
+        Self::StreamCounters,
         Self::DuplicateGroup,
         Self::DuplicateConsumer,
         Self::DuplicatePending,
@@ -156,6 +162,8 @@ impl OddityKind {
             Self::DuplicateStreamNode => ("duplicate_stream_node", "two nodes of a stream with one key"),
             Self::StreamFlags => ("stream_flags", "entries of a stream with unknown flags"),
             Self::StreamNodeCount => ("stream_node_count", "a node of a stream counts other entries than it holds"),
+            Self::EmptyStreamNode => ("empty_stream_node", "a node of a stream without a living entry"),
+            Self::StreamCounters => ("stream_counters", "a stream holds more entries than it says were ever added"),
             Self::DuplicateGroup => ("duplicate_group", "a stream with two groups of one name"),
             Self::DuplicateConsumer => ("duplicate_consumer", "a consumer group with two consumers of one name"),
             Self::DuplicatePending => ("duplicate_pending", "an entry is pending twice in a consumer group"),

@@ -138,13 +138,14 @@ impl Scanner {
                 let (keys, expires) = (cursor.length()?, cursor.length()?);
                 self.tally.hint(keys, expires);
                 visit.resize_hint(keys, expires);
-                if keys.max(expires) >= HUGE {
+                if is_huge(keys) || is_huge(expires) {
                     self.odd(OddityKind::HugeHint, OddityKind::HugeHint.words(), at, Some((keys, expires)), visit);
                 }
             }
             opcode::SLOT_INFO => {
                 let (slot, keys, expires) = (cursor.length()?, cursor.length()?, cursor.length()?);
                 visit.slot_info(slot, keys, expires);
+                self.tools.needs.slot_info();
                 if slot >= SLOTS || keys.max(expires) >= HUGE {
                     self.odd(OddityKind::SlotHint, OddityKind::SlotHint.words(), at, Some((slot, keys)), visit);
                 }
@@ -359,6 +360,12 @@ impl Scanner {
 const SLOTS: u64 = 16384;
 /// Hints from here on may be allocated, and are no numbers of keys.
 const HUGE: u64 = 1 << 31;
+
+/// True for a hint that some servers allocate a table for, and cannot; tables beyond 2^62 are not even asked for (Redis `dict.c`,
+/// `dictTryExpand`).
+fn is_huge(keys: u64) -> bool {
+    (HUGE..1 << 62).contains(&keys)
+}
 
 /// What is odd about an aux field.
 fn odd_aux(name: &[u8], value: &[u8]) -> Option<OddityKind> {

@@ -4,6 +4,7 @@ use super::string::Passage;
 use super::{Teller, Tools};
 use crate::rdb::cursor::Cursor;
 use crate::rdb::error::Stop;
+use crate::rdb::oddity::OddityKind;
 use crate::rdb::visit::{Piece, Visit};
 
 /// A module's value.
@@ -11,6 +12,7 @@ use crate::rdb::visit::{Piece, Visit};
 pub(super) struct Module {
     begun: bool,
     opcodes: Opcodes,
+    is_vector_set: bool,
 }
 
 /// What a module wrote: numbers and strings up to an end.
@@ -18,6 +20,39 @@ pub(super) struct Module {
 pub(crate) struct Opcodes {
     /// Within a string that nobody wants to hear.
     string: Option<Passage>,
+    shape: Shape,
+}
+
+/// The module id of a vector set in version 0 of its encoding, the only one there is: `vectorset`, as
+/// [`crate::rdb::module::name`] reads it.
+const VECTOR_SET: u64 = 0xbde72da2bb1eb400;
+
+/// What a module wrote, counted.
+#[derive(Debug, Default)]
+struct Shape {
+    /// The first numbers, as long as nothing else came.
+    head: [u64; 4],
+    n_head: usize,
+    strings: u64,
+    others: u64,
+}
+
+impl Shape {
+    fn number(&mut self, value: u64) {
+        if self.n_head < 4 && self.strings + self.others == 0 {
+            self.head[self.n_head] = value;
+            self.n_head += 1;
+        }
+    }
+
+    /// Dimension, count, configuration and flags, then per element a name, attributes if flag 2 says so, and a vector; before them
+    /// a matrix if flag 1 says so (Redis `modules/vector-sets/vset.c`, `VectorSetRdbSave`).
+    fn is_vector_set(&self) -> bool {
+        let [dimension, count, _, flags] = self.head;
+        let per_element = if flags & 2 != 0 { 3 } else { 2 };
+        let expected = count.checked_mul(per_element).and_then(|n| n.checked_add(flags & 1));
+        self.n_head == 4 && dimension > 0 && flags <= 3 && self.others == 0 && expected == Some(self.strings)
+    }
 }
 
 impl Module {
@@ -32,9 +67,14 @@ impl Module {
             tools.needs.module(id);
             teller.tell(Piece::Module(id));
             self.begun = true;
+            self.is_vector_set = id == VECTOR_SET;
             cursor.commit();
         }
-        self.opcodes.run(cursor, tools, teller)
+        self.opcodes.run(cursor, tools, teller)?;
+        if self.is_vector_set && !self.opcodes.shape.is_vector_set() {
+            teller.odd(OddityKind::ModuleValue, cursor.offset(), None)?;
+        }
+        Ok(())
     }
 }
 
@@ -59,10 +99,12 @@ impl Opcodes {
                 }
                 1 => {
                     let value = cursor.length()?;
+                    self.shape.others += 1;
                     teller.tell(Piece::ModuleSigned(value.cast_signed()));
                 }
                 2 => {
                     let value = cursor.length()?;
+                    self.shape.number(value);
                     teller.tell(Piece::ModuleUnsigned(value));
                 }
                 3 => {
@@ -75,9 +117,13 @@ impl Opcodes {
                 }
                 5 if teller.pieces => {
                     let value = cursor.string(&mut tools.first, tools.limit)?;
+                    self.shape.strings += 1;
                     teller.tell(Piece::ModuleString(value));
                 }
-                5 => self.string = Some(Passage::default()),
+                5 => {
+                    self.shape.strings += 1;
+                    self.string = Some(Passage::default());
+                }
                 _ => return Err(Stop::corrupt(at, "unknown opcode of a module")),
             }
             cursor.commit();

@@ -98,8 +98,19 @@ impl Stream {
     ) -> Result<(), Stop> {
         loop {
             let next = match self.stage {
-                Stage::NodeCount => Stage::Nodes(cursor.length()?),
-                Stage::Nodes(0) => Stage::Info,
+                Stage::NodeCount => {
+                    let nodes = cursor.length()?;
+                    if let Some(compared) = &mut tools.compared {
+                        compared.members.begin();
+                    }
+                    Stage::Nodes(nodes)
+                }
+                Stage::Nodes(0) => {
+                    tell_twice(OddityKind::DuplicateStreamNode, cursor, tools, teller, |compared| {
+                        &mut compared.members
+                    })?;
+                    Stage::Info
+                }
                 Stage::Nodes(left) => {
                     *n_elements += self.read_node(cursor, tools, teller)?;
                     Stage::Nodes(left - 1)
@@ -199,10 +210,7 @@ impl Stream {
         let key = cursor.string(&mut tools.first, tools.limit)?.as_array::<16>().map(|raw| id_of(*raw));
         let wrong_key = match (key, self.node) {
             (None, _) => Some((OddityKind::UnreadableValue, "stream node whose key is not an id")),
-            (Some(key), Some(before)) if before == key => {
-                Some((OddityKind::DuplicateStreamNode, OddityKind::DuplicateStreamNode.words()))
-            }
-            (Some(key), Some(before)) if before > key => Some((OddityKind::StreamOrder, "stream nodes out of order")),
+            (Some(key), Some(before)) if before >= key => Some((OddityKind::StreamOrder, "stream nodes out of order")),
             _ => None,
         };
         if let Some((_, what)) = wrong_key.filter(|_| !teller.reads_on()) {
@@ -214,6 +222,9 @@ impl Stream {
             teller.odd_as(kind, what, at, None)?;
         }
         self.node = key.or(self.node);
+        if let (Some(key), Some(compared)) = (key, &mut tools.compared) {
+            compared.members.add(xxh3_64(&(u128::from(key.ms) << 64 | u128::from(key.seq)).to_be_bytes()));
+        }
         let Some(key) = key else {
             self.uncounted = true;
             return Ok(0);
@@ -249,6 +260,9 @@ impl Stream {
             // Servers refuse one of which nothing is there.
             let kind = if self.node.is_none() { OddityKind::EmptyStreamLength } else { OddityKind::StreamLength };
             teller.odd(kind, at, Some((info.length, living)))?;
+        }
+        if let Some(added) = info.entries_added.filter(|added| *added < info.length) {
+            teller.odd(OddityKind::StreamCounters, at, Some((added, info.length)))?;
         }
         if self.last_living.is_some_and(|last| last > info.last_id) {
             teller.odd(OddityKind::StreamLastId, at, None)?;

@@ -93,6 +93,8 @@ impl Node {
         }
         if (i64::try_from(self.living), dead) != (Ok(count), deleted) {
             self.odd[2] = Some((OddityKind::StreamNodeCount, 6));
+        } else if self.living == 0 {
+            self.odd[2] = Some((OddityKind::EmptyStreamNode, 6));
         }
         Ok(())
     }

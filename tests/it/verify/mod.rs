@@ -7,6 +7,7 @@ mod foreign;
 mod inside;
 mod instance;
 mod mutations;
+mod poison;
 mod two;
 
 use serde_json::Value;
