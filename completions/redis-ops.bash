@@ -267,7 +267,7 @@ _redis__ops() {
             return 0
             ;;
         redis__subcmd__ops__subcmd__backup)
-            opts="-n -i -H -p -u -r -c -f -q -v -y -h --source --read-from --transfer --shard-only --stale --compression --name --label --rate --from-file --if-due --wait-lock --spool-dir --plan --db --instance --host --port --uri --username --password-file --sentinel-username --sentinel-password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
+            opts="-n -i -H -p -u -r -c -f -q -v -y -h --source --read-from --transfer --shard-only --stale --compression --name --label --rate --from-file --if-due --wait-lock --store-retry --spool --spool-limit --plan --db --instance --host --port --uri --username --password-file --sentinel-username --sentinel-password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -320,11 +320,19 @@ _redis__ops() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --spool-dir)
+                --store-retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --spool)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
                     fi
+                    return 0
+                    ;;
+                --spool-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --db)

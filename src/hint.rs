@@ -196,6 +196,9 @@ fn of_one(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
             Meaning::new("scan_endless").hint("what answers is no Redis, or a proxy that does not keep cursors apart"),
         );
     }
+    if let Some(CaptureError::SpoolFull { .. }) = error.downcast_ref() {
+        return Some(Meaning::new("spool_full").hint("a larger `--spool-limit`, or a `--spool` with more room, lets more wait; so does a longer `repl-timeout` of the server"));
+    }
     if let Some(capture) = error.downcast_ref::<CaptureError>() {
         return Some(Meaning::new(if matches!(capture, CaptureError::Interrupted) {
             "interrupted"

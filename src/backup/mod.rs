@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::capture::pipeline::{self, Source, Stored};
 use crate::capture::scan::Scan;
 use crate::capture::source::{self, Chosen};
+use crate::capture::spool::Spooling;
 use crate::capture::{CaptureError, Inspected, Opened, RawError};
 use crate::codec::Codec;
 use crate::connection::replication::{self, Framing, ReplicationError};
@@ -43,6 +44,8 @@ pub struct Options {
     pub stale: bool,
     /// How the server sends its data.
     pub replication: replication::Options,
+    /// What may wait while the store is away.
+    pub spool: Spooling,
     /// When it begins: its id comes from it.
     pub now: DateTime<Utc>,
     /// Who makes it.
@@ -281,6 +284,7 @@ async fn capture_node(
         return capture_by_scan(options, chosen, draft, began, progress, cancel).await;
     }
     progress.phase("waiting for the snapshot", Unit::Bytes, None);
+    let spool = Some((options.spool.clone(), source::repl_timeout(&chosen.node).await));
     let payload = tokio::select! {
         payload = replication::full_resync(&chosen.node, &options.replication) => payload,
         () = cancel.cancelled() => return Err(CaptureError::Interrupted.into()),
@@ -299,7 +303,9 @@ async fn capture_node(
         payload => payload?,
     };
     progress.phase("reading", Unit::Bytes, payload.length());
-    let (stored, object) = store(options, &mut payload, draft, progress, cancel).await?;
+    let expected = payload.length().unwrap_or(chosen.facts.used_memory);
+    let flow = Flow { expected: Some(expected), spool };
+    let (stored, object) = store(options, &mut payload, flow, draft, progress, cancel).await?;
     // What the server never sends after its RDB cannot belong to it.
     if stored.inspected.trailing_bytes > 0 {
         return Err(CaptureError::Trailing(stored.inspected.trailing_bytes).into());
@@ -329,7 +335,8 @@ async fn capture_by_scan(
         () = cancel.cancelled() => return Err(CaptureError::Interrupted.into()),
     };
     progress.phase("reading key by key", Unit::Bytes, None);
-    let (stored, object) = store(options, &mut scan, draft, progress, cancel).await?;
+    let flow = Flow { expected: Some(chosen.facts.used_memory), spool: None };
+    let (stored, object) = store(options, &mut scan, flow, draft, progress, cancel).await?;
     let told = scan.report();
     let source = SourceReport {
         keyspace_hits_added: told.keyspace_hits_added,
@@ -355,7 +362,8 @@ async fn capture_file(
     progress.phase("reading", Unit::Bytes, None);
     let (is_aof_base, padding) = (file.is_aof_base, file.padding.clone());
     let mut source = FileSource(Some(file));
-    let (stored, object) = store(options, &mut source, draft, progress, cancel).await?;
+    let flow = Flow { expected: None, spool: None };
+    let (stored, object) = store(options, &mut source, flow, draft, progress, cancel).await?;
     stored.inspected.must_end_with_the_rdb().map_err(|foreign| CaptureError::from(RawError::from(foreign)))?;
     let mut warnings = Vec::new();
     if is_aof_base {
@@ -385,21 +393,34 @@ async fn capture_file(
     })
 }
 
+/// What is known of a stream before it comes.
+struct Flow {
+    /// Bytes at most, about.
+    expected: Option<u64>,
+    /// For a source that does not wait: what may wait for the store, and the source's `repl-timeout`.
+    spool: Option<(Spooling, Duration)>,
+}
+
 /// Streams into an object of the draft. It is complete, and good, when this returns.
 async fn store(
     options: &Options,
     source: &mut dyn Source,
+    flow: Flow,
     draft: &Draft,
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<(Stored, String), Trouble> {
     let object = draft.object_name(&format!("dump.rdb{}", options.codec.extension()));
     let mut upload = draft.upload(&object).await?;
+    if let Some(bytes) = flow.expected {
+        upload.expect(bytes);
+    }
     let settings = pipeline::Options {
         codec: options.codec,
         threads: options.threads,
         rate: options.rate,
         moment_ms: options.now.timestamp_millis(),
+        spool: flow.spool,
     };
     let stored = match pipeline::store(source, upload.as_mut(), settings, progress, cancel).await {
         Ok(stored) => stored,

@@ -15,6 +15,7 @@ pub mod raw;
 pub mod scan;
 pub mod shards;
 pub mod source;
+pub mod spool;
 
 pub use foreign::Foreign;
 pub use inspect::{Inspected, Inspector, server_of};

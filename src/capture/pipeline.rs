@@ -1,13 +1,14 @@
 //! From a stream of raw bytes to an object: checked, compressed and uploaded on the way.
 //!
 //! ```text
-//! reading (async) ─► inspect, hand to the compressor (thread) ─► frames by all cores ─► SHA-256 (thread) ─► upload (async)
+//! reading (async) ─► inspect, hand to the compressor (thread) ─► frames by all cores ─► SHA-256 (thread) ─► spool ─► upload (async)
 //! ```
 //!
-//! Every arrow is a bounded channel: a slow store slows the reading, and memory stays flat. The upload is left incomplete:
-//! whether the object may become visible is decided by who sees the whole.
+//! Every arrow is bounded: a slow store fills the spool and then slows the reading, and memory stays flat. The upload is left
+//! incomplete: whether the object may become visible is decided by who sees the whole.
 
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,8 +16,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::inspect::{Inspected, Inspector};
+use super::spool::{self, Gate, Inlet, Outlet, Spooling};
 use crate::codec::{Codec, CodecError, Compressor, Frames, Sha256Digest, lower_priority};
 use crate::connection::replication::{Payload, ReplicationError};
+use crate::figures::{bytes, span};
 use crate::progress::Progress;
 use crate::rdb::RdbError;
 use crate::storage::{StorageError, Upload};
@@ -24,9 +27,6 @@ use crate::storage::{StorageError, Upload};
 /// Chunks of at most 256 KiB between the socket and the inspection: 16 MiB, so that a hiccup of the store does not at once
 /// stop the reading of the socket.
 const CHUNKS_AHEAD: usize = 64;
-
-/// Frames of about half a MiB between compression and upload, which has buffers of its own.
-const FRAMES_AHEAD: usize = 4;
 
 /// Where raw bytes come from, asynchronously.
 #[async_trait]
@@ -84,13 +84,26 @@ pub enum CaptureError {
     /// The server sent more than one RDB: bytes behind its end.
     #[error("{0} bytes follow the end of the RDB")]
     Trailing(u64),
+    /// The store takes nothing, and what may wait for it is full: the server cannot be kept waiting any longer.
+    #[error(
+        "the store has taken nothing for {}, and no more than the {} in {} may wait for it",
+        span(*waited), bytes(*held), folder.display()
+    )]
+    SpoolFull {
+        /// Where it waits.
+        folder: std::path::PathBuf,
+        /// Bytes that wait.
+        held: u64,
+        /// The source's `repl-timeout`, after which it drops a replica that takes nothing.
+        waited: std::time::Duration,
+    },
     /// A signal.
     #[error("interrupted")]
     Interrupted,
 }
 
 /// Options of [`store`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// How it is compressed.
     pub codec: Codec,
@@ -100,6 +113,8 @@ pub struct Options {
     pub rate: Option<u64>,
     /// Now, in Unix milliseconds.
     pub moment_ms: i64,
+    /// For a source that does not wait: what may wait for the store, and the source's `repl-timeout`.
+    pub spool: Option<(Spooling, Duration)>,
 }
 
 /// Streams all of `source` into `upload`, checked and compressed. The upload is neither completed nor aborted here.
@@ -114,14 +129,16 @@ pub async fn store(
     cancel: &CancellationToken,
 ) -> Result<Stored, CaptureError> {
     let (raw_sender, raw_receiver) = mpsc::channel(CHUNKS_AHEAD);
-    let (frame_sender, frame_receiver) = mpsc::channel(FRAMES_AHEAD);
+    let (spooling, repl_timeout) = options.spool.clone().unwrap_or_else(|| (Spooling::none(), Duration::MAX));
+    let (inlet, outlet, gate) = spool::queue(spooling, repl_timeout);
+    let gate = options.spool.is_some().then_some(gate);
     let (compressor, frames) = Compressor::new(options.codec, options.threads)?;
     let inspection = spawn("inspect", move || inspect(raw_receiver, compressor, options.moment_ms))?;
-    let digestion = spawn("digest", move || digest(frames, &frame_sender))?;
+    let digestion = spawn("digest", move || digest(frames, &inlet))?;
 
     let (read, written) = {
-        let work =
-            async { tokio::join!(read(source, raw_sender, options.rate, progress), write(frame_receiver, upload)) };
+        let reading = read(source, raw_sender, options.rate, gate, progress);
+        let work = async { tokio::join!(reading, write(outlet, upload)) };
         tokio::select! {
             ends = work => ends,
             // Dropping the work closes the channels: the threads end.
@@ -135,7 +152,7 @@ pub async fn store(
     let (inspected, raw_sha256, frames) = match (read, inspected, digested.as_ref().err(), written) {
         (Err(error), ..) => return Err(error),
         (_, Err(error), ..) if !is_stopped(&error) => return Err(error),
-        (_, _, _, Err(error)) => return Err(error.into()),
+        (_, _, _, Err(error)) => return Err(error),
         (_, Err(error), ..) => return Err(error),
         (Ok(()), Ok(inspected), _, Ok(())) => inspected,
     };
@@ -151,13 +168,19 @@ async fn read(
     source: &mut dyn Source,
     sender: mpsc::Sender<Bytes>,
     rate: Option<u64>,
+    mut gate: Option<Gate>,
     progress: &dyn Progress,
 ) -> Result<(), CaptureError> {
     let began = tokio::time::Instant::now();
     let mut total: u64 = 0;
     while let Some(chunk) = source.next().await? {
         let length = chunk.len() as u64;
-        if sender.send(chunk).await.is_err() {
+        let sending = sender.send(chunk);
+        let sent = match &gate {
+            Some(gate) => gate.room(sending).await?,
+            None => sending.await,
+        };
+        if sent.is_err() {
             // The inspection has ended: it says why.
             return Ok(());
         }
@@ -168,13 +191,16 @@ async fn read(
             let due = std::time::Duration::from_secs_f64(total as f64 / rate.max(1) as f64);
             tokio::time::sleep_until(began + due).await;
         }
+        if let Some(gate) = &mut gate {
+            gate.pass(length).await;
+        }
     }
     Ok(())
 }
 
-async fn write(mut receiver: mpsc::Receiver<Bytes>, upload: &mut dyn Upload) -> Result<(), StorageError> {
-    while let Some(frame) = receiver.recv().await {
-        upload.write(frame).await?;
+async fn write(mut outlet: Outlet, upload: &mut dyn Upload) -> Result<(), CaptureError> {
+    while let Some(bytes) = outlet.pop().await? {
+        upload.write(bytes).await?;
     }
     Ok(())
 }
@@ -195,13 +221,13 @@ fn inspect(
     Ok((inspected, sha256.finish(), compressor.finish()?.frames))
 }
 
-fn digest(mut frames: Frames, sender: &mpsc::Sender<Bytes>) -> Result<(u64, String), CaptureError> {
+fn digest(mut frames: Frames, inlet: &Inlet) -> Result<(u64, String), CaptureError> {
     lower_priority();
     let (mut length, mut sha256) = (0, Sha256Digest::new());
     while let Some(frame) = frames.next()? {
         length += frame.len() as u64;
         sha256.update(&frame);
-        if sender.blocking_send(frame).is_err() {
+        if !inlet.push(frame) {
             // The upload has ended: it says why.
             break;
         }

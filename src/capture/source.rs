@@ -1,6 +1,7 @@
 //! Which node is read, and when it is refused.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::shards::{self, N_SLOTS, Slots};
 use crate::connection::{Address, CommandError, CommandFault, ConnectError, Connection, Node};
@@ -10,6 +11,9 @@ use crate::replies::{Info, ReplicaLine};
 
 /// A replica that was last heard more seconds ago is not fresh. Replicas acknowledge every second.
 const FRESH_SECONDS: u64 = 10;
+
+/// What servers use where nobody has set `repl-timeout`.
+const DEFAULT_REPL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Which node is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -120,6 +124,21 @@ pub async fn info(connection: &mut Connection) -> Result<Info, CommandError> {
         _ => String::new(),
     };
     Ok(Info::parse(&text))
+}
+
+/// For how long a server keeps a replica that takes nothing (`repl-timeout`); its default where it does not say.
+pub async fn repl_timeout(node: &Node) -> Duration {
+    asked_repl_timeout(node).await.filter(|time| !time.is_zero()).unwrap_or(DEFAULT_REPL_TIMEOUT)
+}
+
+async fn asked_repl_timeout(node: &Node) -> Option<Duration> {
+    let mut connection = node.connect().await.ok()?;
+    let mut command = redis::cmd("CONFIG");
+    command.arg("GET").arg("repl-timeout");
+    // Managed services let nobody ask.
+    let reply = connection.query(&command).await.ok()?;
+    let pairs: Vec<String> = redis::from_redis_value(reply).ok()?;
+    pairs.get(1)?.parse().ok().map(Duration::from_secs)
 }
 
 /// Chooses the node to read: `node` itself, or one of its replicas, which spares the primary the fork.

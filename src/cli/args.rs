@@ -88,6 +88,8 @@ pub struct Global {
     pub insecure: bool,
     /// How long connecting and every silence of the server may last, such as 5s [default: 5s, and 65s while it makes or sends its data set].
     /// Sixty times as long it may go on saying that it makes its snapshot, ten times as long SCAN may name no new key.
+    /// An S3 store may be silent for as long [default: 30s]; one that fails costs list, show, --plan and whatever comes before the first
+    /// byte of a transfer 10s in all (or one time-out, if that is longer), and a transfer what `backup --store-retry` says [5m].
     #[arg(long, global = true, value_name = "DUR", hide_short_help = true, help_heading = SERVER, value_parser = values::duration)]
     pub timeout: Option<Duration>,
 

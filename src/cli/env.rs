@@ -43,6 +43,9 @@ variables! {
     XDG_STATE_HOME = "XDG_STATE_HOME", "where `redis-ops` remembers earlier diagnoses, and how far restores got; else `.local/state` in `HOME`";
     XDG_CONFIG_HOME = "XDG_CONFIG_HOME", "where `redis-ops/config.yaml` is looked for";
     AWS_ACCESS_KEY_ID = "AWS_ACCESS_KEY_ID", "and the other variables and profiles that the AWS tools know: credentials for S3";
+    AWS_SECRET_ACCESS_KEY = "AWS_SECRET_ACCESS_KEY", "the secret of that key";
+    AWS_SESSION_TOKEN = "AWS_SESSION_TOKEN", "the token of a session";
+    AWS_PROFILE = "AWS_PROFILE", "the profile in the files of the AWS tools";
     AWS_REGION = "AWS_REGION", "the region of S3 (`--s3-region`)";
     AWS_DEFAULT_REGION = "AWS_DEFAULT_REGION", "the same, where `AWS_REGION` is not set";
     AWS_ENDPOINT_URL_S3 = "AWS_ENDPOINT_URL_S3", "an S3-compatible store (`--s3-endpoint`)";
@@ -83,6 +86,8 @@ impl Environment {
     pub fn by_name(&self, name: &str) -> Result<Option<&str>, Misuse> {
         let Some(value) = self.0.get(OsStr::new(name)).filter(|value| !value.is_empty()) else { return Ok(None) };
         match value.to_str() {
+            // No value of AWS has blanks at its ends, but a file that is mounted as a variable ends with a line break.
+            Some(text) if name.starts_with("AWS_") => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
             Some(text) => Ok(Some(text)),
             None => Err(Misuse::usage(format!("the environment variable {name} is not UTF-8"))),
         }
@@ -90,7 +95,23 @@ impl Environment {
 
     /// A variable that holds a path.
     pub fn path(&self, variable: Variable) -> Option<PathBuf> {
-        self.0.get(OsStr::new(variable.name)).filter(|value| !value.is_empty()).map(PathBuf::from)
+        let value = self.0.get(OsStr::new(variable.name)).filter(|value| !value.is_empty())?;
+        match value.to_str() {
+            Some(text) if variable.name.starts_with("AWS_") => {
+                Some(text.trim()).filter(|text| !text.is_empty()).map(PathBuf::from)
+            }
+            _ => Some(PathBuf::from(value)),
+        }
+    }
+
+    /// The variables of this family whose values have blanks or line breaks at their ends.
+    pub fn with_blanks(&self, family: &str) -> Vec<&str> {
+        let text = |(name, value): (&'_ OsString, &'_ OsString)| -> Option<bool> {
+            let value = value.to_str()?;
+            Some(name.to_str()?.starts_with(family) && value.trim() != value)
+        };
+        let blank = self.0.iter().filter(|pair| text(*pair) == Some(true));
+        blank.filter_map(|(name, _)| name.to_str()).collect()
     }
 
     /// Whether a variable is set to something else than nothing.
@@ -118,6 +139,25 @@ mod tests {
         assert_eq!(environment.text(CONFIG).unwrap(), None);
         assert_eq!(environment.text(INSTANCE).unwrap(), Some("a"));
         assert!(!environment.is_set(CONFIG));
+    }
+
+    #[test]
+    fn variables_of_aws_lose_the_line_break_of_the_file_they_were_mounted_from() {
+        let environment = Environment::of([
+            ("AWS_REGION", "eu-west-1\n"),
+            ("AWS_ACCESS_KEY_ID", " AKIA\r\n"),
+            ("AWS_CA_BUNDLE", "/ca.pem\n"),
+            ("AWS_PROFILE", "\n"),
+            ("AWS_ENDPOINT_URL", "http://store"),
+            ("REDIS_OPS_PASSWORD", "hunter2 "),
+        ]);
+        assert_eq!(environment.text(AWS_REGION).unwrap(), Some("eu-west-1"));
+        assert_eq!(environment.text(AWS_ACCESS_KEY_ID).unwrap(), Some("AKIA"));
+        assert_eq!(environment.text(AWS_PROFILE).unwrap(), None);
+        assert_eq!(environment.path(AWS_CA_BUNDLE), Some("/ca.pem".into()));
+        assert_eq!(environment.text(PASSWORD).unwrap(), Some("hunter2 "));
+        let names = ["AWS_ACCESS_KEY_ID", "AWS_CA_BUNDLE", "AWS_PROFILE", "AWS_REGION"];
+        assert_eq!(environment.with_blanks("AWS_"), names);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::commands::which::{File, Place};
 use crate::commands::{self, Command, Format, explain, health, list, metrics};
 use crate::hint::Misuse;
 use crate::printer::{ColorChoice, Printer};
-use crate::storage::{InvalidLocation, S3Options};
+use crate::storage::{InvalidLocation, Location, S3Credentials, S3Options};
 
 /// Understands one command line.
 pub struct Resolver<'a> {
@@ -103,6 +103,9 @@ impl Resolver<'_> {
             return Ok(None);
         };
         let location = text.parse().map_err(|invalid: InvalidLocation| Misuse::usage(invalid.to_string()))?;
+        if let Location::S3 { .. } = location {
+            self.tell_of_blanks();
+        }
         Ok(Some(Place { location, s3: Box::new(self.s3()?) }))
     }
 
@@ -114,30 +117,56 @@ impl Resolver<'_> {
         state.or_else(home).map(|folder| folder.join("redis-ops"))
     }
 
+    /// Says which variables of AWS have lost a line break or blanks at their ends: secrets that are mounted as files end so.
+    fn tell_of_blanks(&self) {
+        let names = self.environment.with_blanks("AWS_");
+        if !names.is_empty() {
+            let verb = if names.len() == 1 { "ends" } else { "end" };
+            tracing::warn!("{} {verb} with a line break or blanks, which were left out", names.join(", "));
+        }
+    }
+
     fn s3(&self) -> Result<S3Options, Misuse> {
         let (global, file) = (self.global, self.file.s3()?);
-        let first = |variables: &[env::Variable]| -> Result<Option<String>, Misuse> {
+        let first = |variables: &[env::Variable]| -> Result<Option<(String, String)>, Misuse> {
             for variable in variables {
                 if let Some(value) = self.environment.text(*variable)? {
-                    return Ok(Some(value.to_owned()));
+                    return Ok(Some((value.to_owned(), variable.name.to_owned())));
                 }
             }
             Ok(None)
         };
         let or = |typed: &Option<String>, variables: &[env::Variable], file: Option<String>| match typed {
-            Some(typed) => Ok(Some(typed.clone())),
-            None => first(variables).map(|found| found.or(file)),
+            Some(typed) => Ok(Some((typed.clone(), "`--s3-endpoint`".to_owned()))),
+            None => first(variables)
+                .map(|found| found.or(file.map(|file| (file, "`s3.endpoint` in the settings".to_owned())))),
         };
+        let endpoint = or(&global.s3_endpoint, &[env::AWS_ENDPOINT_URL_S3, env::AWS_ENDPOINT_URL], file.endpoint)?;
+        let region = or(&global.s3_region, &[env::AWS_REGION, env::AWS_DEFAULT_REGION], file.region)?;
+        let (endpoint, endpoint_from) = endpoint.unzip();
         Ok(S3Options {
+            credentials: self.s3_credentials()?,
+            // The SDK reads it itself; this one has no blanks.
+            profile: self.environment.text(env::AWS_PROFILE)?.map(str::to_owned),
             path_style: global.s3_path_style.or(file.path_style),
-            region: or(&global.s3_region, &[env::AWS_REGION, env::AWS_DEFAULT_REGION], file.region)?,
-            endpoint: or(&global.s3_endpoint, &[env::AWS_ENDPOINT_URL_S3, env::AWS_ENDPOINT_URL], file.endpoint)?,
+            region: region.map(|(region, _)| region),
+            endpoint,
+            endpoint_from,
             ca: self.environment.path(env::AWS_CA_BUNDLE).or(file.ca),
             sse: file.sse,
             kms_key: file.kms_key,
             storage_class: file.storage_class,
+            timeout: global.timeout,
             ..S3Options::default()
         })
+    }
+
+    /// The key in the environment, which goes before all others in the SDK's own chain as well.
+    fn s3_credentials(&self) -> Result<Option<S3Credentials>, Misuse> {
+        let text = |variable| Ok(self.environment.text(variable)?.map(str::to_owned));
+        let (id, secret) = (text(env::AWS_ACCESS_KEY_ID)?, text(env::AWS_SECRET_ACCESS_KEY)?);
+        let token = text(env::AWS_SESSION_TOKEN)?;
+        Ok(id.zip(secret).map(|(key_id, secret)| S3Credentials { key_id, secret, token }))
     }
 }
 

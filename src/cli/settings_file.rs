@@ -263,15 +263,19 @@ impl SettingsFile {
     pub fn s3(&self) -> Result<S3, Misuse> {
         let Some(raw) = &self.raw.s3 else { return Ok(S3::default()) };
         let reader = self.reader();
-        Ok(S3 {
+        let s3 = S3 {
             endpoint: reader.text("s3.endpoint", &raw.endpoint)?,
             region: reader.text("s3.region", &raw.region)?,
             path_style: reader.value("s3.path_style", &raw.path_style, text::truth)?,
             ca: reader.path("s3.ca", &raw.ca)?,
-            sse: reader.text("s3.sse", &raw.sse)?,
+            sse: reader.value("s3.sse", &raw.sse, text::sse)?,
             kms_key: reader.text("s3.kms_key", &raw.kms_key)?,
             storage_class: reader.text("s3.storage_class", &raw.storage_class)?,
-        })
+        };
+        if s3.kms_key.is_some() && !s3.sse.as_deref().is_some_and(|sse| sse.starts_with("aws:kms")) {
+            return Err(reader.wrong("s3.kms_key", "a key belongs to `sse: aws:kms` or `sse: aws:kms:dsse`"));
+        }
+        Ok(s3)
     }
 
     /// `connection.timeout`.
@@ -369,7 +373,19 @@ fn read(path: &Path) -> io::Result<String> {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Misuse {
-    Misuse::settings(format!("cannot read the settings file {}: {error}", path.display()))
+    let misuse = Misuse::settings(format!("cannot read the settings file {}: {error}", path.display()));
+    match error.kind() {
+        // Whether there is a file at all cannot be told where a folder above it may not be searched.
+        io::ErrorKind::PermissionDenied if std::fs::symlink_metadata(path).is_err() => Misuse::settings(format!(
+            "cannot look for the settings file {}: a folder above it may not be searched by this user",
+            path.display()
+        ))
+        .hint("set HOME or XDG_CONFIG_HOME to a folder of this user, or name the file by `--config FILE`"),
+        io::ErrorKind::PermissionDenied => {
+            misuse.hint("give this user the right to read it, or name another one by `--config FILE`")
+        }
+        _ => misuse,
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use super::{Context, Outcome};
 use crate::backup::{self, BackupError, Report};
 use crate::capture::open_file;
 use crate::capture::source::{self, Chosen, Wanted};
+use crate::capture::source::{self, Chosen, Wanted};
+use crate::capture::spool::Spooling;
 use crate::codec::Codec;
 use crate::connection::ServerError;
 use crate::connection::replication::{self, ReplicationFault};
@@ -35,6 +37,8 @@ pub struct Settings {
     pub labels: BTreeMap<String, String>,
     /// Bytes a second that are read at most; `None`: as fast as it goes.
     pub rate: Option<u64>,
+    /// What may wait while the store is away.
+    pub spool: Spooling,
     /// How long to wait for another run on the same instance; zero: it is not looked for.
     pub wait_lock: Duration,
     /// Shows what would happen, and does nothing.
@@ -207,6 +211,7 @@ fn options(
         codec: settings.codec,
         threads: threads(),
         rate: settings.rate,
+        spool: settings.spool.clone(),
         method: backup::Method::Auto,
         stale: false,
         replication: replication::Options {

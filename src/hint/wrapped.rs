@@ -39,7 +39,7 @@ fn step<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static
             CaptureError::Codec(error) => Some(error),
             CaptureError::File(error) => Some(error),
             CaptureError::Raw(error) => Some(error),
-            CaptureError::Trailing(_) | CaptureError::Interrupted => None,
+            CaptureError::Trailing(_) | CaptureError::SpoolFull { .. } | CaptureError::Interrupted => None,
         };
     }
     if let Some(error) = error.downcast_ref::<RawError>() {

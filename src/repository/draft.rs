@@ -204,6 +204,10 @@ struct DraftUpload {
 
 #[async_trait]
 impl Upload for DraftUpload {
+    fn expect(&mut self, bytes: u64) {
+        self.inner.expect(bytes);
+    }
+
     async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
         self.sent += bytes.len() as u64;
         self.inner.write(bytes).await

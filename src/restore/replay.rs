@@ -79,6 +79,11 @@ pub enum BadBackup {
 }
 
 impl BadBackup {
+    /// The store, or the disk, gives no more of it: that says nothing of the backup.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Raw(RawError::Storage(_) | RawError::File(_)))
+    }
+
     /// The stable name for JSON answers.
     pub fn code(&self) -> &'static str {
         match self {

@@ -243,11 +243,12 @@ async fn aftermath(
     report: &mut Report,
 ) {
     let Replayed { bad, stop, interrupted, unanswered, created, journal, position, failed_are_known, calls, .. } = done;
+    // A store that breaks off says nothing of the backup: what was written stays, and can be gone on with.
+    let is_bad = bad.as_ref().is_some_and(|bad| !bad.is_unreadable());
     let complete = bad.is_none() && stop.is_none() && !interrupted && unanswered.is_empty();
     if let Ok(mut connection) = node.connect().await {
         let asked =
-            settle(&mut connection, target, (info, &calls), was_empty, bad.is_some(), unanswered, created, report)
-                .await;
+            settle(&mut connection, target, (info, &calls), was_empty, is_bad, unanswered, created, report).await;
         if let Err(error) = asked {
             tracing::warn!("after the restore: {error}");
         }
@@ -265,8 +266,7 @@ async fn aftermath(
     }
     // Keys that failed can be tried again, once what the target has against them is gone.
     let left_to_do = !complete || failed_are_known && !position.failed.is_empty();
-    report.resumable =
-        journal.is_some() && left_to_do && !report.restarted && !matches!(report.ended, Ended::BadBackup(_));
+    report.resumable = journal.is_some() && left_to_do && !report.restarted && !is_bad;
     if let Some(journal) = journal.filter(|_| !report.resumable) {
         journal.remove();
     }

@@ -67,6 +67,9 @@ pub enum StorageError {
     /// The object was moved to an archive, and has to be brought back before it can be read.
     #[error("archived: {0}")]
     Archived(Reason),
+    /// The store does not encrypt as it was asked to.
+    #[error("{0}")]
+    NotEncrypted(Reason),
     /// Longer than it may be.
     #[error("the object has {length} bytes, more than the {limit} it may have")]
     TooLarge {
@@ -106,6 +109,7 @@ impl StorageError {
             Self::NotAPlace(_) => "not_a_store",
             Self::AccessDenied(_) => "access_denied",
             Self::Archived(_) => "archived",
+            Self::NotEncrypted(_) => "not_encrypted",
             Self::TooLarge { .. } => "too_large",
             Self::Full(_) => "no_space",
             Self::Unavailable(_) | Self::Other(_) => "storage_unavailable",
@@ -129,7 +133,7 @@ impl StorageError {
             Self::Archived(reason) => (reason, Some("bring the object back from the archive first")),
             Self::Full(reason) => (reason, Some("free some space, or name another place with `--repository`")),
             Self::Unavailable(reason) => (reason, Some("check the store and the network, then try again")),
-            Self::Other(reason) => (reason, None),
+            Self::NotEncrypted(reason) | Self::Other(reason) => (reason, None),
         };
         reason.hint.as_deref().or(usual)
     }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use tokio::task::spawn_blocking;
 
-use super::{ObjectInfo, Reader, Storage, StorageError, Survey, Upload, key};
+use super::{ObjectInfo, Reader, Reason, Storage, StorageError, Survey, Upload, key};
 
 /// A folder. It is made when the first object is written.
 #[derive(Debug, Clone)]
@@ -167,23 +167,41 @@ impl Storage for Local {
 /// What the system says, in our words.
 fn of_io(root: &Path, error: io::Error) -> StorageError {
     use io::ErrorKind;
+    let shown = root.display();
+    if let Some(file) = root.ancestors().find(|above| above.exists()).filter(|above| !above.is_dir()) {
+        return StorageError::NotAPlace(
+            Reason::new(format!("{} is not a folder", file.display()))
+                .hint("name a folder by `--repository`; it is made where it is missing"),
+        );
+    }
     match error.kind() {
         // Without its folder an object is not missing: the place is.
-        ErrorKind::NotFound if !root.exists() => {
-            StorageError::NoSuchPlace(format!("the folder {}", root.display()).into())
-        }
+        ErrorKind::NotFound if !root.exists() => StorageError::NoSuchPlace(format!("the folder {shown}").into()),
         ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::NotADirectory => StorageError::NotFound,
         ErrorKind::AlreadyExists => StorageError::AlreadyExists,
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            StorageError::AccessDenied(format!("{} ({error})", root.display()).into())
+        ErrorKind::ReadOnlyFilesystem => StorageError::AccessDenied(
+            Reason::new(format!("{shown} ({error})"))
+                .hint("mount that file system so that it can be written to, or name another folder"),
+        ),
+        ErrorKind::PermissionDenied => {
+            let user = rustix::process::geteuid().as_raw();
+            StorageError::AccessDenied(Reason::new(format!("{shown} ({error})")).hint(format!(
+                "the user we run as (uid {user}) needs to read, write and search {shown} and all below it, and to search what is above"
+            )))
         }
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            StorageError::Full(format!("{} ({error})", root.display()).into())
+            StorageError::Full(format!("{shown} ({error})").into())
         }
         ErrorKind::TimedOut | ErrorKind::StaleNetworkFileHandle | ErrorKind::HostUnreachable => {
-            StorageError::unavailable(error.to_string())
+            StorageError::unavailable(
+                Reason::new(format!("{shown} ({error})"))
+                    .hint("see to the mount of that network file system, then try again"),
+            )
         }
-        _ => StorageError::other(error.to_string()),
+        ErrorKind::Unsupported => StorageError::other(
+            Reason::new(format!("{shown}: {error}")).hint("name a folder on another file system, such as ext4 or xfs"),
+        ),
+        _ => StorageError::other(format!("{shown}: {error}")),
     }
 }
 
@@ -204,6 +222,19 @@ mod tests {
         ] {
             let error = of_io(Path::new("/"), io::Error::from_raw_os_error(errno));
             assert_eq!(error.code(), code, "errno {errno}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_file_in_place_of_a_folder_is_told_as_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "x").unwrap();
+        for root in [file.clone(), file.join("below/it"), "/dev/null".into()] {
+            for errno in [17, 20, 2] {
+                let error = of_io(&root, io::Error::from_raw_os_error(errno));
+                assert_eq!(error.code(), "not_a_store", "{}: {error}", root.display());
+            }
         }
     }
 }

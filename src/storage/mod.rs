@@ -100,6 +100,8 @@ pub trait Storage: Send + Sync + fmt::Debug {
 /// A large object on its way. It must be completed or aborted; dropping it aborts as well as it can.
 #[async_trait]
 pub trait Upload: Send {
+    /// Says before the first byte about how many there will be, so that parts get a length that lasts. Nothing depends on its truth.
+    fn expect(&mut self, _bytes: u64) {}
     /// Takes the next bytes, of any length. Waits while as many parts are in flight as the place allows. After an error the only
     /// thing to do is to abort.
     async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError>;

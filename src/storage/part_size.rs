@@ -1,10 +1,20 @@
 //! How long the parts of an upload are, when nobody knows how long the object will be.
 //!
-//! S3 takes at most 10,000 parts of 5 MiB to 5 GiB for an object of at most 5 TiB. Small parts keep memory small, but 10,000
-//! of 8 MiB end at 80 GiB: so parts grow on the way, and those that are too long for memory go through a file.
+//! S3 takes at most 10,000 parts of 5 MiB to 5 GiB for an object of at most 5 TiB, and some stores (R2) want all parts of one upload
+//! to have one length. So the length is chosen before the first part, by what is expected; parts that are too long for memory go
+//! through a file.
 
 /// Bytes that the parts of one upload may take in memory: one that is being filled and those in flight.
 const MEMORY: usize = 40 << 20;
+
+/// The usual length, which keeps memory small.
+const SHORTEST: u64 = 8 << 20;
+/// Longer parts go through a file.
+const LONGEST_IN_MEMORY: u64 = 20 << 20;
+/// So many parts have one length; the others are there for what is much longer than expected.
+const EQUAL: usize = 8000;
+/// S3 takes no longer object.
+const LARGEST: u64 = 5 << 40;
 
 /// Parts of the same length, one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +37,27 @@ impl PartSizes {
         Self(steps)
     }
 
+    /// Sizes for an object of about so many bytes: parts of one length, for there are stores (R2) that refuse others. Only an object
+    /// that becomes twice as long as expected gets longer parts at its end, since it would not fit otherwise.
+    pub fn for_expected(bytes: u64) -> Self {
+        const MIB: u64 = 1 << 20;
+        let doubled = bytes.saturating_mul(2).min(LARGEST);
+        let length = doubled.div_ceil(EQUAL as u64).next_multiple_of(MIB).max(SHORTEST);
+        let spooled = length > LONGEST_IN_MEMORY;
+        let more = |parts, length: u64| Step { parts, length, spooled: true };
+        Self(vec![
+            Step { parts: EQUAL, length, spooled },
+            more(400, length.max(256 * MIB)),
+            more(400, length.max(1024 * MIB)),
+            more(1200, length.max(4096 * MIB)),
+        ])
+    }
+
+    /// The length of the first part and whether it is spooled.
+    pub fn first(&self) -> (u64, bool) {
+        self.part(1).unwrap_or((SHORTEST, false))
+    }
+
     /// The length of part `number` (from 1) and whether it is spooled; `None` if there can be no such part.
     pub fn part(&self, number: usize) -> Option<(u64, bool)> {
         let mut before = 0;
@@ -47,20 +78,9 @@ impl PartSizes {
 }
 
 impl Default for PartSizes {
-    /// 78 GiB through memory, and 5 TiB in all: the spool folder holds at most two parts, 8 GiB at the very end.
+    /// Nobody knows how much comes: 62 GiB in parts of 8 MiB, and 5 TiB in all; the spool folder holds at most two parts then.
     fn default() -> Self {
-        const MIB: u64 = 1 << 20;
-        let memory = |parts, length| Step { parts, length, spooled: false };
-        let spooled = |parts, length| Step { parts, length, spooled: true };
-        Self(vec![
-            memory(5000, 8 * MIB),
-            memory(2500, 16 * MIB),
-            spooled(500, 256 * MIB),
-            spooled(500, 1024 * MIB),
-            spooled(500, 2048 * MIB),
-            spooled(500, 3072 * MIB),
-            spooled(500, 4096 * MIB),
-        ])
+        Self::for_expected(0)
     }
 }
 
@@ -81,16 +101,28 @@ mod tests {
     }
 
     #[test]
-    fn eighty_gigabytes_need_no_spool_and_little_memory() {
-        let sizes = PartSizes::default();
-        let in_memory: Vec<u64> = (1..=MOST_PARTS)
-            .filter_map(|number| sizes.part(number))
-            .take_while(|part| !part.1)
-            .map(|part| part.0)
-            .collect();
-        assert!(in_memory.iter().sum::<u64>() >= 80_000_000_000);
-        for length in in_memory {
-            assert!(length * (1 + PartSizes::in_flight(length, false) as u64) <= MEMORY as u64);
+    fn parts_have_one_length_until_twice_of_what_was_expected_has_come() {
+        for expected in [0, 1 << 20, 30 << 30, 80_000_000_000, 1 << 40, 3 << 40, 5 << 40, u64::MAX] {
+            let sizes = PartSizes::for_expected(expected);
+            let (first, spooled) = sizes.first();
+            let mut held = 0;
+            for number in 1..=MOST_PARTS {
+                let (length, _) = sizes.part(number).unwrap();
+                if length != first {
+                    break;
+                }
+                held += length;
+            }
+            assert!(held >= expected.saturating_mul(2).min(5 << 40), "{expected}: {held}");
+            let all: u64 = (1..=MOST_PARTS).map(|number| sizes.part(number).unwrap().0).sum();
+            assert!(all >= 5 << 40 && (5 << 20..=5 << 30).contains(&first), "{expected}");
+            if !spooled {
+                assert!(
+                    first * (1 + PartSizes::in_flight(first, false) as u64) <= MEMORY as u64,
+                    "{expected}: {first}"
+                );
+            }
         }
+        assert!(!PartSizes::for_expected(60_000_000_000).first().1, "sixty gigabytes need no spool");
     }
 }

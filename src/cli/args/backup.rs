@@ -54,9 +54,17 @@ pub struct Backup {
     /// How long to wait for another run on the same instance to end.
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub wait_lock: Option<Duration>,
-    /// Where parts of a very large backup wait for their upload, in place of the memory [default: the folder for temporary files].
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::DirPath)]
-    pub spool_dir: Option<PathBuf>,
+    /// How long an S3 store that fails or is silent is asked again once the transfer has begun [default: 5m].
+    #[arg(long, value_name = "DUR", value_parser = values::duration)]
+    pub store_retry: Option<Duration>,
+    /// Where data waits while the store is away or slow, so that the server need not wait, and where parts of a very large backup wait
+    /// for their upload [default: the folder for temporary files].
+    #[arg(long, value_name = "DIR", alias = "spool-dir", value_hint = ValueHint::DirPath)]
+    pub spool: Option<PathBuf>,
+    /// At most so many bytes wait there, compressed, such as 4GB; 0: none. When it is full, the server is read only as fast as its
+    /// repl-timeout demands, and then not at all [default: 1GB].
+    #[arg(long, value_name = "BYTES", value_parser = values::bytes)]
+    pub spool_limit: Option<u64>,
     /// Shows rights, size and time, and does nothing.
     #[arg(long)]
     pub plan: bool,

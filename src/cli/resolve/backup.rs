@@ -2,10 +2,15 @@
 
 use super::instance::checked_name;
 use super::{Resolver, file};
+use crate::capture::spool::Spooling;
 use crate::cli::args::backup::Backup as Typed;
 use crate::commands::backup::{Origin, Settings};
 use crate::connection::Address;
 use crate::hint::Misuse;
+use crate::storage::Location;
+
+/// What may wait for a store that is away, bytes.
+const SPOOL_LIMIT: u64 = 1_000_000_000;
 
 impl Resolver<'_> {
     pub(super) fn backup(&self, typed: &Typed) -> Result<Settings, Misuse> {
@@ -15,13 +20,25 @@ impl Resolver<'_> {
             None => self.origin(typed, block.enabled, block.schedule)?,
         };
         let mut place = self.place()?;
-        place.s3.spool_dir.clone_from(&typed.spool_dir);
+        place.s3.spool_dir.clone_from(&typed.spool);
+        place.s3.retry = typed.store_retry;
+        if matches!(place.location, Location::S3 { .. })
+            && let Some(class @ ("GLACIER" | "DEEP_ARCHIVE")) = place.s3.storage_class.as_deref()
+        {
+            tracing::warn!(
+                "`s3.storage_class: {class}` is an archive: nothing can verify or restore this backup until it was brought back, which takes hours"
+            );
+        }
         Ok(Settings {
             origin,
             place,
             codec: typed.compression.or(block.codec).unwrap_or_default(),
             labels: typed.labels.iter().cloned().collect(),
             rate: typed.rate,
+            spool: Spooling {
+                folder: typed.spool.clone().unwrap_or_else(std::env::temp_dir),
+                limit: typed.spool_limit.unwrap_or(SPOOL_LIMIT),
+            },
             wait_lock: typed.wait_lock.unwrap_or_default(),
             plan: typed.plan,
         })

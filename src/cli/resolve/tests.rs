@@ -179,7 +179,7 @@ fn s3_is_spoken_to_as_flags_environment_or_file_say() {
 #[test]
 fn a_backup_spools_where_it_is_told_to() {
     assert_eq!(backup_with(FILE, &[]).place.s3.spool_dir, None);
-    assert_eq!(backup_with(FILE, &["--spool-dir", "/big"]).place.s3.spool_dir, Some("/big".into()));
+    assert_eq!(backup_with(FILE, &["--spool", "/big"]).place.s3.spool_dir, Some("/big".into()));
 }
 
 #[track_caller]

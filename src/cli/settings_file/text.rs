@@ -182,6 +182,14 @@ pub enum BackupType {
     Aof,
 }
 
+/// An encryption that S3 knows; another word would be sent, ignored by the store and never noticed.
+pub fn sse(text: &str) -> Result<String, String> {
+    match text {
+        "AES256" | "aws:kms" | "aws:kms:dsse" => Ok(text.to_owned()),
+        _ => Err("the store encrypts by `AES256`, `aws:kms` or `aws:kms:dsse`".into()),
+    }
+}
+
 pub fn backup_type(text: &str) -> Result<BackupType, String> {
     match text {
         "rdb" => Ok(BackupType::Rdb),

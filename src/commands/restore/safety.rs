@@ -5,6 +5,7 @@ use anyhow::Result;
 use super::{Existing, Instance, SafetyBackup};
 use crate::backup;
 use crate::capture::source::{ReadFrom, choose};
+use crate::capture::spool::Spooling;
 use crate::codec::Codec;
 use crate::commands::Context;
 use crate::commands::backup::threads;
@@ -44,6 +45,7 @@ pub async fn before_write(
         codec: Codec::GZIP,
         threads: threads(),
         rate: None,
+        spool: Spooling { folder: std::env::temp_dir(), limit: 1_000_000_000 },
         replication: replication::Options { silence: chosen.node.silence, ..Default::default() },
         now: context.now,
         by: BegunBy { host, pid: std::process::id() },

@@ -231,6 +231,9 @@ pub fn failure(report: &Report, name: &str, settings: &Settings, instance: &Inst
             let message = format!("{}{cause}; {}", error.fault, error.left);
             Some(Failure { hint: Some(hint), ..Failure::new(error.code(), message) }.into())
         }
+        Ended::BadBackup(bad) if bad.is_unreadable() => {
+            Some(failure(bad.code(), format!("the backup could not be read to its end: {bad}; {holds}")).into())
+        }
         Ended::BadBackup(bad) => Some(failure(bad.code(), format!("the backup is bad: {bad}; {holds}")).into()),
         Ended::Stopped(stop) => Some(failure(stop.code(), format!("{stop}; {holds}")).into()),
         Ended::Complete if report.restarted => {

@@ -81,7 +81,7 @@ impl Temporary {
             Err(error) => match renameat_with(CWD, &self.path, CWD, &self.target, RenameFlags::NOREPLACE) {
                 Ok(()) => self.present = false,
                 Err(rustix::io::Errno::EXIST) => return Err(io::ErrorKind::AlreadyExists.into()),
-                Err(_) => return Err(error),
+                Err(renaming) => return Err(neither(error, renaming)),
             },
         }
         sync_folder(folder_of(&self.target)?)?;
@@ -117,7 +117,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if let Err(error) = self.give_up() {
-            tracing::warn!(%error, path = %self.path.display(), "cannot remove a temporary file");
+            tracing::warn!("the temporary file {} cannot be removed: {error}", self.path.display());
         }
     }
 }
@@ -136,6 +136,20 @@ pub(super) fn try_writing(root: &Path) -> io::Result<u64> {
     fs::remove_file(&path)?;
     let system = rustix::fs::statvfs(there)?;
     Ok(system.f_bavail.saturating_mul(system.f_frsize))
+}
+
+/// Why a file gets no name, when it can neither be linked nor renamed.
+fn neither(linking: io::Error, renaming: rustix::io::Errno) -> io::Error {
+    use rustix::io::Errno;
+    let unknown = |errno: Option<i32>| {
+        let known = [Errno::PERM, Errno::NOSYS, Errno::OPNOTSUPP, Errno::INVAL, Errno::MLINK].map(Errno::raw_os_error);
+        errno.is_some_and(|errno| known.contains(&errno))
+    };
+    if unknown(linking.raw_os_error()) && unknown(Some(renaming.raw_os_error())) {
+        let words = "this file system can neither link a file nor rename one without replacing another, and nothing may be replaced";
+        return io::Error::new(io::ErrorKind::Unsupported, words);
+    }
+    linking
 }
 
 /// The name that a temporary file's object would have had; `None` if it is none of ours.
@@ -228,5 +242,25 @@ impl Upload for FileUpload {
     async fn abort(self: Box<Self>) -> Result<(), StorageError> {
         let Self { local, mut temporary } = *self;
         local.blocking(move |_| temporary.give_up()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn a_file_system_without_links_and_without_such_a_rename_is_told_from_a_right_that_is_missing() {
+        let of = |errno: Errno| io::Error::from_raw_os_error(errno.raw_os_error());
+        // vfat says EPERM to a link; FUSE says ENOSYS, NFS EINVAL to RENAME_NOREPLACE.
+        for (link, rename) in
+            [(Errno::PERM, Errno::INVAL), (Errno::OPNOTSUPP, Errno::NOSYS), (Errno::NOSYS, Errno::INVAL)]
+        {
+            assert_eq!(neither(of(link), rename).kind(), io::ErrorKind::Unsupported);
+        }
+        assert_eq!(neither(of(Errno::ACCESS), Errno::ACCESS).kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(neither(of(Errno::NOSPC), Errno::INVAL).kind(), io::ErrorKind::StorageFull);
     }
 }

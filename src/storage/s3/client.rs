@@ -1,13 +1,14 @@
-//! The client: endpoint, region, certificates, proxy, retries.
+//! The client: endpoint, region, certificates, proxy.
 
 use std::env;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
 
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Credentials;
+use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
@@ -19,34 +20,42 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use url::Url;
 
 use super::clock::Clock;
-use super::{S3Options, StorageError};
+use super::credentials::Clean;
+use super::pace::Pace;
+use super::site::{self, Site};
+use super::watch::Watched;
+use super::{Reason, S3Options, StorageError};
 
-/// Requests are sent so often, with pauses that double up to [`LONGEST_PAUSE`].
-const ATTEMPTS: u32 = 4;
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// What was made of the options.
+pub(super) struct Connected {
+    pub(super) client: Client,
+    /// Checksums of requests are to be left out: the AWS variables or the profile say so.
+    pub(super) no_checksums: bool,
+    pub(super) site: Site,
+}
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Until the first byte of an answer. Completing an object of thousands of parts takes minutes, but AWS sends blanks meanwhile.
-const READ_TIMEOUT: Duration = Duration::from_secs(120);
-
-/// The client, and whether checksums of requests are to be left out.
-pub(super) async fn connect(options: &S3Options, clock: &Clock) -> Result<(Client, bool), StorageError> {
+pub(super) async fn connect(
+    bucket: &str,
+    prefix: &str,
+    options: &S3Options,
+    pace: &Arc<Pace>,
+    clock: &Clock,
+) -> Result<Connected, StorageError> {
     let region = RegionProviderChain::first_try(options.region.clone().map(Region::new))
         .or_default_provider()
         .or_else(Region::new("us-east-1"));
-    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
-    let retries = RetryConfig::standard()
-        .with_max_attempts(ATTEMPTS)
-        .with_initial_backoff(FIRST_PAUSE)
-        .with_max_backoff(LONGEST_PAUSE);
+    let timeouts = TimeoutConfig::builder().connect_timeout(Pace::connecting(options.timeout)).build();
+    let http = http_client(options)?;
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(region)
-        .retry_config(retries)
         .timeout_config(timeouts)
-        .http_client(http_client(options)?);
+        .http_client(http.clone());
+    if let Some(profile) = &options.profile {
+        loader = loader.profile_name(profile);
+    }
     if let Some(endpoint) = &options.endpoint {
         loader = loader.endpoint_url(endpoint);
     }
@@ -54,19 +63,21 @@ pub(super) async fn connect(options: &S3Options, clock: &Clock) -> Result<(Clien
         loader = loader.credentials_provider(Credentials::new(
             &credentials.key_id,
             &credentials.secret,
-            None,
+            credentials.token.clone(),
             None,
             "options",
         ));
     }
     let shared = loader.load().await;
     let no_checksums = shared.request_checksum_calculation() == Some(RequestChecksumCalculation::WhenRequired);
-    let variable = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-    let own_endpoint =
-        shared.endpoint_url().is_some() || variable("AWS_ENDPOINT_URL_S3") || variable("AWS_ENDPOINT_URL");
+    let (site, own_endpoint) = site(bucket, prefix, options, &shared)?;
     let config = aws_sdk_s3::config::Builder::from(&shared)
         .force_path_style(options.path_style.unwrap_or(own_endpoint))
         .interceptor(clock.clone())
+        // We ask again ourselves: see `pace`.
+        .retry_config(RetryConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .http_client(Watched { inner: http, pace: Arc::clone(pace) })
         // We compute checksums of requests ourselves and send them as plain headers: the SDK would send them behind the body, in
         // an encoding that many stores do not know.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
@@ -77,7 +88,45 @@ pub(super) async fn connect(options: &S3Options, clock: &Clock) -> Result<(Clien
         Some(endpoint) => config.endpoint_url(endpoint),
         None => config,
     };
-    Ok((Client::from_conf(config.build()), no_checksums))
+    let config = match shared.credentials_provider() {
+        Some(inner) => config.credentials_provider(Clean { inner, seen: Arc::clone(&site.seen) }),
+        None => config,
+    };
+    Ok(Connected { client: Client::from_conf(config.build()), no_checksums, site })
+}
+
+/// Which store it is, and whether it is another one than AWS.
+fn site(
+    bucket: &str,
+    prefix: &str,
+    options: &S3Options,
+    shared: &aws_config::SdkConfig,
+) -> Result<(Site, bool), StorageError> {
+    let variable = |name: &str| env::var(name).ok().map(|url| url.trim().to_owned()).filter(|url| !url.is_empty());
+    let ours = options.endpoint.clone().map(|url| (url, options.endpoint_from.clone().unwrap_or_default()));
+    let named = ours
+        .or_else(|| variable("AWS_ENDPOINT_URL_S3").map(|url| (url, "AWS_ENDPOINT_URL_S3".to_owned())))
+        .or_else(|| variable("AWS_ENDPOINT_URL").map(|url| (url, "AWS_ENDPOINT_URL".to_owned())))
+        .or_else(|| shared.endpoint_url().map(|url| (url.to_owned(), "`endpoint_url` in the AWS profile".to_owned())));
+    let region = shared.region().map_or("us-east-1", |region| region.as_ref());
+    let own_endpoint = named.is_some();
+    if let Some((url, from)) = &named
+        && Url::parse(url).map_or(true, |url| !matches!(url.scheme(), "http" | "https") || url.host().is_none())
+    {
+        let from = if from.is_empty() { "--s3-endpoint" } else { from };
+        let words = format!("the URL of the store, named by {from}, is none: {}", site::shown(url));
+        return Err(StorageError::other(Reason::new(words).hint("`https://host:port` is one")));
+    }
+    let endpoint = named.as_ref().map_or_else(|| format!("https://s3.{region}.amazonaws.com"), |(url, _)| url.clone());
+    let site = Site {
+        bucket: bucket.to_owned(),
+        prefix: if prefix.is_empty() { String::new() } else { format!("{prefix}/") },
+        url: named.as_ref().map_or_else(|| format!("AWS S3 in {region}"), |(url, _)| site::shown(url)),
+        from: named.map(|(_, from)| from).unwrap_or_default(),
+        proxy: site::proxy(&endpoint)?,
+        seen: Arc::default(),
+    };
+    Ok((site, own_endpoint))
 }
 
 /// Like the SDK's own, but with certificates and a proxy.

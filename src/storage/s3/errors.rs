@@ -1,86 +1,141 @@
-//! What the store and the SDK say, in our words. No secret is in them: the SDK's texts name key ids at most.
+//! What the store and the SDK say, in our words: the true reason, and one thing that may help. No secret is in them.
+
+mod answers;
+mod network;
 
 use std::error::Error;
 
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
-use super::StorageError;
+use super::site::Site;
+use super::{Reason, StorageError};
 
 pub(super) type SdkFailure<E> = SdkError<E, HttpResponse>;
 
-/// A failed request, by the code in the answer's body, else by its status.
-pub(super) fn of_sdk<E>(error: SdkFailure<E>, bucket: &str) -> StorageError
+/// A request, by what it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Op {
+    Put,
+    Get,
+    Head,
+    List,
+    Delete,
+    CreateUpload,
+    UploadPart,
+    CompleteUpload,
+    AbortUpload,
+    ListUploads,
+}
+
+impl Op {
+    /// As S3 calls the request.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Put => "PutObject",
+            Self::Get => "GetObject",
+            Self::Head => "HeadObject",
+            Self::List => "ListObjectsV2",
+            Self::Delete => "DeleteObject",
+            Self::CreateUpload => "CreateMultipartUpload",
+            Self::UploadPart => "UploadPart",
+            Self::CompleteUpload => "CompleteMultipartUpload",
+            Self::AbortUpload => "AbortMultipartUpload",
+            Self::ListUploads => "ListMultipartUploads",
+        }
+    }
+
+    /// The right that it needs.
+    fn right(self) -> &'static str {
+        match self {
+            Self::Get | Self::Head => "s3:GetObject",
+            Self::List => "s3:ListBucket",
+            Self::Delete => "s3:DeleteObject",
+            Self::AbortUpload => "s3:AbortMultipartUpload",
+            Self::ListUploads => "s3:ListBucketMultipartUploads",
+            Self::Put | Self::CreateUpload | Self::UploadPart | Self::CompleteUpload => "s3:PutObject",
+        }
+    }
+}
+
+/// What was asked for: a request about a key, or about a prefix.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) op: Op,
+    pub(super) key: &'a str,
+    pub(super) site: &'a Site,
+}
+
+/// A failed request, by the code in the answer's body, else by its status, else by what the network says.
+pub(super) fn of_sdk<E>(error: SdkFailure<E>, asked: Asked<'_>) -> StorageError
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
-    let status = status(&error);
-    match &error {
-        SdkError::ServiceError(service) => {
-            let meta = service.err().meta();
-            match meta.code() {
-                Some(code) => of_answer(status, code, meta.message().unwrap_or_default(), bucket),
-                // A page of a proxy, or an answer that the SDK cannot read: all that is known is why.
-                None => of_answer(status, "", &causes(service.err()), bucket),
-            }
+    let Some(response) = error.raw_response() else {
+        if let Some(fault) = asked.site.seen.fault() {
+            return StorageError::AccessDenied(fault);
         }
-        // There was no answer, or none that can be understood. A proxy's page is told by its status.
-        SdkError::ResponseError(_) if (400..500).contains(&status) => of_answer(status, "", &causes(&error), bucket),
+        return network::explain(&causes(&error), asked);
+    };
+    let meta = error.as_service_error().map(ProvideErrorMetadata::meta);
+    let said = answers::Said {
+        status: response.status().as_u16(),
+        code: meta.and_then(|meta| meta.code()).unwrap_or_default().to_owned(),
+        message: meta.and_then(|meta| meta.message()).unwrap_or_default().to_owned(),
+        kind: response.headers().get("content-type").unwrap_or_default().to_owned(),
+        region: response.headers().get("x-amz-bucket-region").map(str::to_owned),
+        location: response.headers().get("location").map(super::site::shown),
+        date: response.headers().get("date").map(str::to_owned),
+        body: response.body().bytes().map(|body| String::from_utf8_lossy(&body[..body.len().min(4096)]).into_owned()),
+    };
+    answers::explain(&said, asked)
+}
+
+/// Why a failure may pass, in a few words; `None`: asking again is of no use.
+pub(super) fn passing<E>(error: &SdkFailure<E>, site: &Site, transferring: bool) -> Option<String>
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    const CODES: [&str; 12] = [
+        "BadDigest",
+        "InternalError",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "SlowDownRead",
+        "SlowDownWrite",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequests",
+        "XAmzContentChecksumMismatch",
+        "XAmzContentSHA256Mismatch",
+    ];
+    if let Some(response) = error.raw_response() {
+        let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
+        let status = response.status().as_u16();
+        let passes = CODES.contains(&code) || matches!(status, 408 | 429 | 500 | 502 | 503 | 504);
+        return passes.then(|| format!("the store answers {status} {code}").trim_end().to_owned());
+    }
+    if site.seen.fault().is_some() {
+        return transferring.then(|| "there are no credentials for the store just now".to_owned());
+    }
+    match error {
+        SdkError::ConstructionFailure(_) => None,
         _ => {
-            let text = causes(&error);
-            if text.contains("credential") {
-                return StorageError::AccessDenied(format!("no credentials can be had ({text})").into());
-            }
-            StorageError::unavailable(text)
+            let text = causes(error);
+            network::may_pass(&text, transferring).then(|| network::brief(&text, site))
         }
     }
 }
 
-fn of_answer(status: u16, code: &str, message: &str, bucket: &str) -> StorageError {
-    let said = || match (code, message) {
-        ("", "") => format!("the store answers {status}"),
-        ("", message) => format!("the store answers {status}: {message}"),
-        (code, "") => format!("{code} ({status})"),
-        (code, message) => format!("{code}: {message}"),
-    };
-    match code {
-        "NoSuchBucket" => StorageError::NoSuchPlace(format!("the bucket `{bucket}`").into()),
-        "NoSuchKey" | "NotFound" | "NoSuchUpload" => StorageError::NotFound,
-        "PreconditionFailed" => StorageError::AlreadyExists,
-        "EntityTooLarge" | "QuotaExceeded" | "XMinioStorageFull" | "InsufficientStorage" => {
-            StorageError::Full(said().into())
-        }
-        "InvalidObjectState" => StorageError::Archived(said().into()),
-        "AccessDenied"
-        | "AllAccessDisabled"
-        | "AccountProblem"
-        | "ExpiredToken"
-        | "Forbidden"
-        | "InvalidAccessKeyId"
-        | "InvalidClientTokenId"
-        | "InvalidToken"
-        | "NotSignedUp"
-        | "RequestTimeTooSkewed"
-        | "SignatureDoesNotMatch"
-        | "UnrecognizedClientException"
-        | "KMS.DisabledException"
-        | "KMS.AccessDeniedException" => StorageError::AccessDenied(said().into()),
-        "InternalError" | "RequestTimeout" | "ServiceUnavailable" | "SlowDown" | "ThrottlingException" => {
-            StorageError::unavailable(said())
-        }
-        _ => match status {
-            401 | 403 => StorageError::AccessDenied(said().into()),
-            404 => StorageError::NotFound,
-            412 => StorageError::AlreadyExists,
-            507 => StorageError::Full(said().into()),
-            408 | 429 | 500.. => StorageError::unavailable(said()),
-            _ => StorageError::other(said()),
-        },
-    }
+/// Whether the store says that a body was damaged on its way.
+pub(super) fn is_damaged<E: ProvideErrorMetadata>(error: &SdkFailure<E>) -> bool {
+    const CODES: [&str; 3] = ["BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"];
+    error.as_service_error().and_then(ProvideErrorMetadata::code).is_some_and(|code| CODES.contains(&code))
 }
 
 /// The answer's HTTP status; 0 if there was none.
-fn status<E>(error: &SdkFailure<E>) -> u16 {
+pub(super) fn status<E>(error: &SdkFailure<E>) -> u16 {
     error.raw_response().map_or(0, |response| response.status().as_u16())
 }
 
@@ -129,41 +184,15 @@ pub(super) fn may_be_about_checksums<E>(error: &SdkFailure<E>) -> bool
 where
     E: ProvideErrorMetadata,
 {
-    const CODES: [&str; 5] = [
-        "InvalidArgument",
-        "InvalidRequest",
-        "NotImplemented",
-        "XAmzContentSHA256Mismatch",
-        "XAmzContentChecksumMismatch",
-    ];
+    const CODES: [&str; 3] = ["InvalidArgument", "InvalidRequest", "NotImplemented"];
     let Some(service) = error.as_service_error() else { return false };
     service.code().is_some_and(|code| CODES.contains(&code))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // Codes as in the S3 API Reference, "Error responses"; statuses as given there.
-    #[test]
-    fn answers_become_our_errors() {
-        for (status, code, expected) in [
-            (404, "NoSuchKey", "not_found"),
-            (404, "NoSuchBucket", "no_such_bucket"),
-            (404, "", "not_found"),
-            (403, "AccessDenied", "access_denied"),
-            (403, "", "access_denied"),
-            (403, "SignatureDoesNotMatch", "access_denied"),
-            (400, "ExpiredToken", "access_denied"),
-            (412, "PreconditionFailed", "already_exists"),
-            (500, "InternalError", "storage_unavailable"),
-            (503, "SlowDown", "storage_unavailable"),
-            (502, "", "storage_unavailable"),
-            (507, "XMinioStorageFull", "no_space"),
-            (400, "InvalidArgument", "storage_unavailable"),
-        ] {
-            assert_eq!(of_answer(status, code, "text", "b").code(), expected, "{status} {code}");
-        }
-        assert!(of_answer(400, "InvalidArgument", "the reason", "b").to_string().contains("the reason"));
-    }
+/// An answer that says "done" and is none of a store.
+pub(super) fn no_store(site: &Site, what: &str) -> StorageError {
+    StorageError::NotAPlace(
+        Reason::new(format!("{} answers, but not as an S3 store does: {what}", site.named()))
+            .hint(format!("name the store's own URL by {}", site.source())),
+    )
 }

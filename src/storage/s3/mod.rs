@@ -5,11 +5,18 @@
 
 mod client;
 mod clock;
+mod credentials;
 mod errors;
+mod list;
+mod pace;
+mod put;
 mod read;
+mod site;
 mod spool;
 mod upload;
+mod watch;
 
+use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,20 +25,29 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::primitives::{ByteStream, DateTime as SdkTime};
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::primitives::DateTime as SdkTime;
 use aws_sdk_s3::types::{ServerSideEncryption, StorageClass};
 use base64::Engine;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use flate2::Crc;
-use tokio::time::sleep;
+use tokio::time::Instant;
 
-use super::{Location, ObjectInfo, PartSizes, Reader, Storage, StorageError, Upload, key};
-use errors::of_sdk;
+use super::{Location, ObjectInfo, PartSizes, Reader, Reason, Storage, StorageError, Upload, key};
+use errors::Op;
+use pace::{Pace, Purpose, Trouble};
+use site::Site;
 
 /// A store may answer "another write is under way" (409): how often and how long apart we try again.
 const CONFLICTS: u32 = 5;
 const CONFLICT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Of so many unfinished uploads it is asked how long their parts are.
+const UPLOADS_MEASURED: usize = 64;
+
+/// How often a body that was damaged on its way is sent again.
+const DAMAGED: u32 = 5;
 
 /// A key of one's own.
 #[derive(Clone)]
@@ -40,6 +56,8 @@ pub struct S3Credentials {
     pub key_id: String,
     /// The secret; no `Debug` shows it.
     pub secret: String,
+    /// Of a session; a secret as well.
+    pub token: Option<String>,
 }
 
 impl fmt::Debug for S3Credentials {
@@ -53,8 +71,12 @@ impl fmt::Debug for S3Credentials {
 pub struct S3Options {
     /// `None`: the standard chain (environment, profiles, web identity, container, instance metadata).
     pub credentials: Option<S3Credentials>,
+    /// The AWS profile; `None`: what `AWS_PROFILE` says, or `default`.
+    pub profile: Option<String>,
     /// A store of one's own; `None`: what the AWS variables and profiles say, or AWS.
     pub endpoint: Option<String>,
+    /// What named the endpoint, for messages: `--s3-endpoint`, a variable, the settings.
+    pub endpoint_from: Option<String>,
     /// `None`: what the AWS variables and profiles say, or `us-east-1`.
     pub region: Option<String>,
     /// The bucket in the path instead of the host's name; `None`: with an endpoint of one's own.
@@ -70,8 +92,12 @@ pub struct S3Options {
     pub storage_class: Option<String>,
     /// Where parts lie that are too long for memory; `None`: the system's folder for temporary files.
     pub spool_dir: Option<PathBuf>,
-    /// How long the parts of an upload are.
-    pub part_sizes: PartSizes,
+    /// How long the parts of an upload are; `None`: by how long it is expected to be.
+    pub part_sizes: Option<PartSizes>,
+    /// How long one reply may take; `None`: 30 s, and 10 s before the first byte of a transfer.
+    pub timeout: Option<Duration>,
+    /// How long a store that fails during a transfer is asked again; `None`: 5 minutes.
+    pub retry: Option<Duration>,
 }
 
 /// A bucket, or a prefix in one.
@@ -82,14 +108,13 @@ pub struct S3 {
 
 struct Inner {
     client: Client,
-    bucket: String,
-    /// Empty, or with a slash at its end.
-    prefix: String,
+    site: Site,
+    pace: Arc<Pace>,
     sse: Option<ServerSideEncryption>,
     kms_key: Option<String>,
     storage_class: Option<StorageClass>,
     spool_dir: PathBuf,
-    part_sizes: PartSizes,
+    part_sizes: Option<PartSizes>,
     clock: clock::Clock,
     /// The store does not know the header at all.
     refuses_conditions: AtomicBool,
@@ -97,12 +122,19 @@ struct Inner {
     no_checksums: AtomicBool,
 }
 
+/// What is known of an object.
+struct Head {
+    length: u64,
+    modified: Option<DateTime<Utc>>,
+    sse: Option<ServerSideEncryption>,
+}
+
 impl fmt::Debug for S3 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The client knows credentials.
         f.debug_struct("S3")
-            .field("bucket", &self.inner.bucket)
-            .field("prefix", &self.inner.prefix)
+            .field("bucket", &self.inner.site.bucket)
+            .field("prefix", &self.inner.site.prefix)
             .finish_non_exhaustive()
     }
 }
@@ -113,12 +145,14 @@ impl S3 {
     /// # Errors
     /// If the CA file cannot be read or holds no certificate.
     pub async fn connect(bucket: &str, prefix: &str, options: &S3Options) -> Result<Self, StorageError> {
+        let pace = Arc::new(Pace::new(options.timeout, options.retry));
         let clock = clock::Clock::default();
-        let (client, no_checksums) = client::connect(options, &clock).await?;
+        let connected = client::connect(bucket, prefix, options, &pace, &clock).await?;
+        let client::Connected { client, no_checksums, site } = connected;
         let inner = Inner {
             client,
-            bucket: bucket.to_owned(),
-            prefix: if prefix.is_empty() { String::new() } else { format!("{prefix}/") },
+            site,
+            pace,
             sse: options.sse.as_deref().map(ServerSideEncryption::from),
             kms_key: options.kms_key.clone(),
             storage_class: options.storage_class.as_deref().map(StorageClass::from),
@@ -131,65 +165,11 @@ impl S3 {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Writes an object in one request, only if there is none: [`StorageError::AlreadyExists`] otherwise, where the store keeps
-    /// conditions.
-    async fn put(&self, full_key: &str, body: Bytes, class: Option<StorageClass>) -> Result<(), StorageError> {
-        match self.put_once(full_key, body, class, true).await {
-            // A store may refuse and hang up while the body is still on its way: then its answer is never seen.
-            Err(error @ StorageError::Unavailable(_)) => {
-                let exists = self.keeps_any_condition() && self.inner.head(full_key).await.is_ok();
-                Err(if exists { StorageError::AlreadyExists } else { error })
-            }
-            put => put,
-        }
-    }
-
-    fn keeps_any_condition(&self) -> bool {
-        !self.inner.refuses_conditions.load(Ordering::Relaxed)
-    }
-
-    /// The same; `AlreadyExists` only where the store says so. `only_new`: if there is none of that name.
-    async fn put_once(
-        &self,
-        full_key: &str,
-        body: Bytes,
-        class: Option<StorageClass>,
-        only_new: bool,
-    ) -> Result<(), StorageError> {
-        let mut conflicts = 0;
-        loop {
-            let with_checksum = self.inner.sends_checksums();
-            let conditional = only_new && self.keeps_any_condition();
-            let request = self
-                .inner
-                .client
-                .put_object()
-                .bucket(&self.inner.bucket)
-                .key(full_key)
-                .set_if_none_match(conditional.then(|| "*".to_owned()))
-                .set_checksum_crc32(with_checksum.then(|| crc32(&body)))
-                .set_server_side_encryption(self.inner.sse.clone())
-                .set_ssekms_key_id(self.inner.kms_key.clone())
-                .set_storage_class(class.clone())
-                .body(ByteStream::from(body.clone()));
-            let Err(error) = request.send().await else { return Ok(()) };
-            if errors::is_conflict(&error) {
-                conflicts += 1;
-                if conflicts > CONFLICTS {
-                    return Err(StorageError::AlreadyExists);
-                }
-                sleep(CONFLICT_PAUSE).await;
-            } else if conditional && errors::is_not_implemented(&error) {
-                self.inner.refuses_conditions.store(true, Ordering::Relaxed);
-            } else if !(with_checksum && self.inner.gives_up_checksums(&error)) {
-                return Err(of_sdk(error, &self.inner.bucket));
-            }
-        }
-    }
-
     async fn remove(&self, full_key: &str) -> Result<(), StorageError> {
-        let request = self.inner.client.delete_object().bucket(&self.inner.bucket).key(full_key);
-        match request.send().await.map_err(|error| of_sdk(error, &self.inner.bucket)) {
+        let inner = &self.inner;
+        let send = || inner.client.delete_object().bucket(&inner.site.bucket).key(full_key).send();
+        let removed = inner.ask(Purpose::Cleaning, &mut Trouble::default(), send).await;
+        match removed.map_err(|error| inner.explain(Op::Delete, full_key, error)) {
             Ok(_) | Err(StorageError::NotFound) => Ok(()),
             Err(error) => Err(error),
         }
@@ -199,41 +179,109 @@ impl S3 {
 impl Inner {
     fn full_key(&self, key: &str) -> Result<String, StorageError> {
         key::check(key)?;
-        Ok(format!("{}{key}", self.prefix))
+        Ok(format!("{}{key}", self.site.prefix))
     }
 
     fn full_prefix(&self, prefix: &str) -> Result<String, StorageError> {
         key::check_prefix(prefix)?;
-        Ok(format!("{}{prefix}", self.prefix))
+        Ok(format!("{}{prefix}", self.site.prefix))
     }
 
     /// The key as our callers know it; `None` for what is not theirs to see.
     fn own_key(&self, full_key: &str) -> Option<String> {
-        full_key.strip_prefix(&self.prefix).filter(|key| key::is_shown(key)).map(str::to_owned)
+        full_key.strip_prefix(&self.site.prefix).filter(|key| key::is_shown(key)).map(str::to_owned)
     }
 
-    fn sends_checksums(&self) -> bool {
-        !self.no_checksums.load(Ordering::Relaxed)
-    }
-
-    /// Whether the store refused a request for its checksum, so that it is worth trying without; remembered, and said.
-    fn gives_up_checksums<E>(&self, error: &errors::SdkFailure<E>) -> bool
+    /// Sends a request, and sends it again as long as that may help.
+    async fn ask<T, E, F>(
+        &self,
+        purpose: Purpose,
+        trouble: &mut Trouble,
+        send: impl Fn() -> F,
+    ) -> Result<T, errors::SdkFailure<E>>
     where
-        E: aws_sdk_s3::error::ProvideErrorMetadata,
+        E: ProvideErrorMetadata + Error + 'static,
+        F: Future<Output = Result<T, errors::SdkFailure<E>>>,
     {
-        let refused = errors::may_be_about_checksums(error);
-        if refused && !self.no_checksums.swap(true, Ordering::Relaxed) {
-            tracing::warn!("the store refuses checksums of requests: they are left out from here on");
+        let mut damaged = 0;
+        loop {
+            let begun = Instant::now();
+            let error = match send().await {
+                Ok(done) => {
+                    self.pace.answered(trouble);
+                    return Ok(done);
+                }
+                Err(error) => error,
+            };
+            let Some(why) = errors::passing(&error, &self.site, self.pace.is_transferring()) else {
+                self.pace.answered(trouble);
+                return Err(error);
+            };
+            damaged += u32::from(errors::is_damaged(&error));
+            if damaged > DAMAGED || !self.pace.again(purpose, trouble, begun, &why).await {
+                return Err(error);
+            }
         }
-        refused
+    }
+
+    /// Sends a request with a checksum. One that the store refuses is sent once more as it is; if it is refused again, and taken without
+    /// a checksum, the store knows none: that is remembered, and said.
+    async fn ask_with_checksum<T, E, F>(
+        &self,
+        trouble: &mut Trouble,
+        send: impl Fn(bool) -> F,
+    ) -> Result<T, errors::SdkFailure<E>>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        F: Future<Output = Result<T, errors::SdkFailure<E>>>,
+    {
+        let (mut refusals, mut refused) = (0, None);
+        loop {
+            let with_checksum = refusals < 2 && !self.no_checksums.load(Ordering::Relaxed);
+            match self.ask(Purpose::Work, trouble, || send(with_checksum)).await {
+                Err(error) if with_checksum && errors::may_be_about_checksums(&error) => {
+                    refusals += 1;
+                    refused = Some(error);
+                }
+                Ok(done) => {
+                    if refusals > 1 && !self.no_checksums.swap(true, Ordering::Relaxed) {
+                        tracing::warn!("the store refuses checksums of requests: they are left out from here on");
+                    }
+                    return Ok(done);
+                }
+                // It was not the checksum.
+                Err(error) => return Err(refused.unwrap_or(error)),
+            }
+        }
+    }
+
+    /// A failed request in our words.
+    fn explain<E>(&self, op: Op, key: &str, error: errors::SdkFailure<E>) -> StorageError
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        errors::of_sdk(error, errors::Asked { op, key, site: &self.site })
+    }
+
+    /// Fails where an encryption was asked for and the answer does not say that it was done.
+    fn examine_encryption(&self, answered: Option<&ServerSideEncryption>) -> Result<(), StorageError> {
+        let Some(asked) = &self.sse else { return Ok(()) };
+        if answered == Some(asked) {
+            return Ok(());
+        }
+        let answered = answered.map_or("nothing", |answered| answered.as_str());
+        let words = format!("the encryption `{}` was asked for, and the store answers with {answered}", asked.as_str());
+        Err(StorageError::NotEncrypted(
+            Reason::new(words).hint("leave `s3.sse` out, or name a store that encrypts: this one does not"),
+        ))
     }
 }
 
 #[async_trait]
 impl Storage for S3 {
     fn describe(&self) -> String {
-        let prefix = self.inner.prefix.trim_end_matches('/').to_owned();
-        Location::S3 { bucket: self.inner.bucket.clone(), prefix }.to_string()
+        let prefix = self.inner.site.prefix.trim_end_matches('/').to_owned();
+        Location::S3 { bucket: self.inner.site.bucket.clone(), prefix }.to_string()
     }
 
     async fn create(&self, key: &str, body: Bytes) -> Result<(), StorageError> {
@@ -266,44 +314,16 @@ impl Storage for S3 {
     }
 
     async fn head(&self, key: &str) -> Result<ObjectInfo, StorageError> {
-        let (length, modified) = self.inner.head(&self.inner.full_key(key)?).await?;
-        Ok(ObjectInfo { key: key.to_owned(), length, modified })
+        let head = self.inner.head(&self.inner.full_key(key)?).await?;
+        Ok(ObjectInfo { key: key.to_owned(), length: head.length, modified: head.modified })
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StorageError> {
-        let prefix = self.inner.full_prefix(prefix)?;
-        let mut pages =
-            self.inner.client.list_objects_v2().bucket(&self.inner.bucket).prefix(&prefix).into_paginator().send();
-        let mut found = Vec::new();
-        while let Some(page) = pages.next().await {
-            for object in page.map_err(|error| of_sdk(error, &self.inner.bucket))?.contents.unwrap_or_default() {
-                let full_key = object.key.unwrap_or_default();
-                // Not every store keeps to a prefix that ends within a name.
-                if let (true, Some(key)) = (full_key.starts_with(&prefix), self.inner.own_key(&full_key)) {
-                    let length = u64::try_from(object.size.unwrap_or_default()).unwrap_or_default();
-                    found.push(ObjectInfo { key, length, modified: object.last_modified.and_then(time) });
-                }
-            }
-        }
-        found.sort_by(|a, b| a.key.cmp(&b.key));
-        Ok(found)
+        list::objects(&self.inner, self.inner.full_prefix(prefix)?).await
     }
 
     async fn list_folders(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        let prefix = self.inner.full_prefix(prefix)?;
-        let request = self.inner.client.list_objects_v2().bucket(&self.inner.bucket).prefix(&prefix).delimiter("/");
-        let mut pages = request.into_paginator().send();
-        let mut found = Vec::new();
-        while let Some(page) = pages.next().await {
-            for folder in page.map_err(|error| of_sdk(error, &self.inner.bucket))?.common_prefixes.unwrap_or_default() {
-                let folder = folder.prefix.unwrap_or_default();
-                let name = folder.strip_prefix(&prefix).and_then(|name| name.strip_suffix('/'));
-                found.extend(name.filter(|name| key::is_shown(name) && !name.contains('/')).map(str::to_owned));
-            }
-        }
-        found.sort();
-        found.dedup();
-        Ok(found)
+        list::folders(&self.inner, self.inner.full_prefix(prefix)?).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
@@ -315,11 +335,13 @@ impl Storage for S3 {
     }
 
     async fn unfinished(&self, prefix: &str) -> Result<Option<Vec<ObjectInfo>>, StorageError> {
-        let Some(uploads) = self.uploads(prefix).await? else { return Ok(None) };
+        let uploads = list::uploads(&self.inner, self.inner.full_prefix(prefix)?).await?;
+        let Some(uploads) = uploads else { return Ok(None) };
         let mut found = Vec::with_capacity(uploads.len());
         for (number, (mut object, upload_id)) in uploads.into_iter().enumerate() {
             if number < UPLOADS_MEASURED {
-                object.length = self.sent_so_far(&object.key, &upload_id).await.unwrap_or_default();
+                let full_key = self.inner.full_key(&object.key)?;
+                object.length = list::sent_so_far(&self.inner, &full_key, &upload_id).await.unwrap_or_default();
             }
             found.push(object);
         }
@@ -327,7 +349,8 @@ impl Storage for S3 {
     }
 
     async fn abort_unfinished(&self, prefix: &str, before: DateTime<Utc>) -> Result<Option<u64>, StorageError> {
-        let Some(uploads) = self.uploads(prefix).await? else { return Ok(None) };
+        let found = list::uploads(&self.inner, self.inner.full_prefix(prefix)?).await?;
+        let Some(uploads) = found else { return Ok(None) };
         let old = |object: &ObjectInfo| object.modified.is_some_and(|begun| begun < before);
         let mut aborted = 0;
         for (object, upload_id) in uploads.into_iter().filter(|(object, _)| old(object)) {
@@ -338,63 +361,19 @@ impl Storage for S3 {
     }
 }
 
-/// Of so many unfinished uploads it is asked how long their parts are.
-const UPLOADS_MEASURED: usize = 64;
-
-impl S3 {
-    /// Bytes in the parts of an unfinished upload.
-    async fn sent_so_far(&self, key: &str, upload_id: &str) -> Result<u64, StorageError> {
-        let request = self.inner.client.list_parts().bucket(&self.inner.bucket).key(self.inner.full_key(key)?);
-        let mut pages = request.upload_id(upload_id).into_paginator().send();
-        let mut length = 0;
-        while let Some(page) = pages.next().await {
-            let parts = page.map_err(|error| of_sdk(error, &self.inner.bucket))?.parts.unwrap_or_default();
-            let lengths = parts.iter().map(|part| u64::try_from(part.size.unwrap_or_default()).unwrap_or_default());
-            length += lengths.sum::<u64>();
-        }
-        Ok(length)
-    }
-
-    /// Uploads that go on or were left, with their ids, sorted by key; `None` where the store cannot list them.
-    async fn uploads(&self, prefix: &str) -> Result<Option<Vec<(ObjectInfo, String)>>, StorageError> {
-        let prefix = self.inner.full_prefix(prefix)?;
-        let mut found = Vec::new();
-        let (mut key_marker, mut id_marker) = (None, None);
-        loop {
-            let request = self
-                .inner
-                .client
-                .list_multipart_uploads()
-                .bucket(&self.inner.bucket)
-                .prefix(&prefix)
-                .set_key_marker(key_marker)
-                .set_upload_id_marker(id_marker);
-            let page = match request.send().await {
-                Err(error) if errors::is_not_implemented(&error) => return Ok(None),
-                page => page.map_err(|error| of_sdk(error, &self.inner.bucket))?,
-            };
-            for upload in page.uploads.unwrap_or_default() {
-                let key = upload.key.and_then(|full_key| self.inner.own_key(&full_key));
-                if let (Some(key), Some(id)) = (key, upload.upload_id) {
-                    found.push((ObjectInfo { key, length: 0, modified: upload.initiated.and_then(time) }, id));
-                }
-            }
-            (key_marker, id_marker) = (page.next_key_marker, page.next_upload_id_marker);
-            if page.is_truncated != Some(true) || key_marker.is_none() {
-                break;
-            }
-        }
-        found.sort_by(|(a, _), (b, _)| a.key.cmp(&b.key));
-        Ok(Some(found))
-    }
-}
-
 impl Inner {
-    async fn head(&self, full_key: &str) -> Result<(u64, Option<DateTime<Utc>>), StorageError> {
-        let request = self.client.head_object().bucket(&self.bucket).key(full_key);
-        let head = request.send().await.map_err(|error| of_sdk(error, &self.bucket))?;
-        let length = u64::try_from(head.content_length.unwrap_or_default()).unwrap_or_default();
-        Ok((length, head.last_modified.and_then(time)))
+    async fn head(&self, full_key: &str) -> Result<Head, StorageError> {
+        let send = || self.client.head_object().bucket(&self.site.bucket).key(full_key).send();
+        let asked = self.ask(Purpose::Work, &mut Trouble::default(), send).await;
+        let head = asked.map_err(|error| self.explain(Op::Head, full_key, error))?;
+        if head.e_tag.is_none() && head.last_modified.is_none() {
+            return Err(errors::no_store(&self.site, "it says nothing of the object that it says is there"));
+        }
+        Ok(Head {
+            length: u64::try_from(head.content_length.unwrap_or_default()).unwrap_or_default(),
+            modified: head.last_modified.and_then(time),
+            sse: head.server_side_encryption,
+        })
     }
 }
 

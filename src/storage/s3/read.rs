@@ -6,15 +6,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::{Bytes, BytesMut};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use super::errors::{causes, is_beyond_the_end, of_sdk};
+use super::errors::{Op, causes, is_beyond_the_end, no_store};
+use super::pace::{Purpose, Trouble};
 use super::{Inner, StorageError};
-use crate::storage::Chunks;
+use crate::storage::{Chunks, Reason};
 
-/// A read that breaks is begun again so often before a single byte has come; and the pause before, which doubles.
-const ATTEMPTS: u32 = 5;
+/// The pause before a read that broke off is begun again; it doubles up to the longest while not a single byte comes.
 const PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// An object from an offset on.
 pub(super) struct ObjectChunks {
@@ -25,13 +26,20 @@ pub(super) struct ObjectChunks {
     position: u64,
     length: u64,
     body: Option<ByteStream>,
-    /// Since the last byte.
-    failures: u32,
+    /// Whether it is what a transfer reads, for which patience is long.
+    is_transfer: bool,
+    /// When the read broke off, and how often since the last byte.
+    broken: Option<(Instant, u32)>,
 }
 
 impl ObjectChunks {
     pub(super) async fn open(inner: Arc<Inner>, full_key: String, offset: u64) -> Result<Self, StorageError> {
-        let mut chunks = Self { inner, full_key, etag: None, position: offset, length: 0, body: None, failures: 0 };
+        Self::begin(inner, full_key, offset, true).await
+    }
+
+    async fn begin(inner: Arc<Inner>, full_key: String, offset: u64, is_transfer: bool) -> Result<Self, StorageError> {
+        let mut chunks =
+            Self { inner, full_key, etag: None, position: offset, length: 0, body: None, is_transfer, broken: None };
         chunks.request().await?;
         Ok(chunks)
     }
@@ -41,25 +49,25 @@ impl ObjectChunks {
         // A range from 0 on is an error for an empty object.
         let range = (self.position > 0).then(|| format!("bytes={}-", self.position));
         let ranged = range.is_some();
-        let request = self
-            .inner
-            .client
-            .get_object()
-            .bucket(&self.inner.bucket)
-            .key(&self.full_key)
-            .set_range(range)
-            .set_if_match(self.etag.clone());
-        let got = match request.send().await {
+        let inner = &self.inner;
+        let send = || {
+            let request = inner.client.get_object().bucket(&inner.site.bucket).key(&self.full_key);
+            request.set_range(range.clone()).set_if_match(self.etag.clone()).send()
+        };
+        let got = match inner.ask(Purpose::Work, &mut Trouble::default(), send).await {
             Ok(got) => got,
             Err(error) if ranged && self.etag.is_none() && is_beyond_the_end(&error) => return Ok(()),
             Err(error) => {
-                return Err(match of_sdk(error, &self.inner.bucket) {
+                return Err(match inner.explain(Op::Get, &self.full_key, error) {
                     // The only condition is that it is still the same.
                     StorageError::AlreadyExists => changed(),
                     error => error,
                 });
             }
         };
+        if got.content_length.is_none() || (got.e_tag.is_none() && got.last_modified.is_none()) {
+            return Err(no_store(&inner.site, "it gives an object without a length, or with neither ETag nor time"));
+        }
         if self.etag.is_some() && got.e_tag != self.etag {
             return Err(changed());
         }
@@ -69,7 +77,7 @@ impl ObjectChunks {
             .as_deref()
             .and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse().ok());
         if ranged && begins != Some(self.position) {
-            return Err(StorageError::other("the store does not answer with the range that was asked for".to_owned()));
+            return Err(StorageError::other("the store does not answer with the range that was asked for"));
         }
         self.etag = got.e_tag;
         self.length = self.position + u64::try_from(got.content_length.unwrap_or_default()).unwrap_or_default();
@@ -77,24 +85,27 @@ impl ObjectChunks {
         Ok(())
     }
 
-    /// Waits, and asks again; an error if that was tried too often.
+    /// Waits, and asks again; an error if not a byte came for too long.
     async fn resume(&mut self, why: String) -> Result<(), StorageError> {
-        let mut why = why;
-        loop {
-            self.failures += 1;
-            if self.failures >= ATTEMPTS {
-                let at = self.position;
-                return Err(StorageError::unavailable(format!(
-                    "reading breaks off at byte {at}, {ATTEMPTS} times: {why}"
-                )));
-            }
-            tracing::debug!(key = self.full_key, position = self.position, why, "reading broke off and is resumed");
-            sleep(PAUSE * 2_u32.pow(self.failures - 1)).await;
-            match self.request().await {
-                Err(StorageError::Unavailable(reason)) => why = reason.to_string(),
-                resumed => return resumed,
-            }
+        self.body = None;
+        let (since, failures) = self.broken.map_or((Instant::now(), 1), |(since, failures)| (since, failures + 1));
+        self.broken = Some((since, failures));
+        let window = self.inner.pace.window();
+        let pause = (PAUSE * 2_u32.pow((failures - 1).min(8))).min(LONGEST_PAUSE);
+        if since.elapsed() + pause > window {
+            let words = format!(
+                "{} breaks off while {} is read, at byte {}, {failures} times: {why}",
+                self.inner.site.named(),
+                self.full_key,
+                self.position
+            );
+            return Err(StorageError::unavailable(
+                Reason::new(words).hint("the object itself may be sound: see the log of the store, then try again"),
+            ));
         }
+        tracing::info!(position = self.position, "reading {} broke off and goes on: {why}", self.full_key);
+        sleep(pause).await;
+        self.request().await
     }
 }
 
@@ -109,18 +120,15 @@ impl Chunks for ObjectChunks {
             match next {
                 Some(Ok(chunk)) if chunk.is_empty() => {}
                 Some(Ok(chunk)) => {
-                    self.failures = 0;
+                    self.broken = None;
+                    if self.is_transfer {
+                        self.inner.pace.begin_transfer();
+                    }
                     self.position += chunk.len() as u64;
                     return Ok(Some(chunk));
                 }
-                Some(Err(error)) => {
-                    self.body = None;
-                    self.resume(causes(&error)).await?;
-                }
-                None => {
-                    self.body = None;
-                    self.resume("the store ends the answer too early".to_owned()).await?;
-                }
+                Some(Err(error)) => self.resume(causes(&error)).await?,
+                None => self.resume("the store ends the answer too early".to_owned()).await?,
             }
         }
         Ok(None)
@@ -129,7 +137,7 @@ impl Chunks for ObjectChunks {
 
 /// A small object.
 pub(super) async fn whole(inner: &Arc<Inner>, full_key: String, limit: u64) -> Result<Bytes, StorageError> {
-    let mut chunks = ObjectChunks::open(Arc::clone(inner), full_key, 0).await?;
+    let mut chunks = ObjectChunks::begin(Arc::clone(inner), full_key, 0, false).await?;
     if chunks.length > limit {
         return Err(StorageError::TooLarge { length: chunks.length, limit });
     }
@@ -141,5 +149,5 @@ pub(super) async fn whole(inner: &Arc<Inner>, full_key: String, limit: u64) -> R
 }
 
 fn changed() -> StorageError {
-    StorageError::other("the object became another one while it was read".to_owned())
+    StorageError::other("the object became another one while it was read")
 }

@@ -65,7 +65,7 @@ impl Spool {
 impl Drop for Spool {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_file(&self.path) {
-            tracing::warn!(%error, path = %self.path.display(), "cannot remove a spool file");
+            tracing::warn!("the spool file {} cannot be removed: {error}", self.path.display());
         }
     }
 }

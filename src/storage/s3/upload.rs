@@ -11,7 +11,9 @@ use bytes::{Bytes, BytesMut};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::errors::{is_conflict, is_not_implemented, is_unreadable, of_sdk};
+use super::errors::{Op, SdkFailure, is_conflict, is_not_implemented, is_unreadable};
+use super::pace::{Purpose, Trouble};
+use super::put::ALGORITHM;
 use super::spool::Spool;
 use super::{CONFLICT_PAUSE, CONFLICTS, S3, StorageError, crc32};
 use crate::storage::{PartSizes, Upload};
@@ -26,6 +28,7 @@ const SETTLING: Duration = Duration::from_secs(5);
 pub(super) struct PartUpload {
     s3: S3,
     full_key: String,
+    sizes: PartSizes,
     /// Once the first part is full.
     upload_id: Option<String>,
     part: Part,
@@ -46,10 +49,12 @@ enum Part {
 
 impl PartUpload {
     pub(super) fn new(s3: S3, full_key: String) -> Self {
-        let (length, spooled) = s3.inner.part_sizes.part(1).unwrap_or((8 << 20, false));
+        let sizes = s3.inner.part_sizes.clone().unwrap_or_default();
+        let (length, spooled) = sizes.first();
         Self {
             s3,
             full_key,
+            sizes,
             upload_id: None,
             part: Part::Memory(BytesMut::new()),
             number: 1,
@@ -63,6 +68,7 @@ impl PartUpload {
     }
 
     async fn take(&mut self, mut bytes: Bytes) -> Result<(), StorageError> {
+        self.s3.inner.pace.begin_transfer();
         while !bytes.is_empty() {
             let room = usize::try_from(self.length - self.part.len()).unwrap_or(usize::MAX);
             let now = bytes.split_to(room.min(bytes.len()));
@@ -102,16 +108,21 @@ impl PartUpload {
             Some(upload_id) => upload_id.clone(),
             None => self.upload_id.insert(self.create().await?).clone(),
         };
-        while self.sending.len() >= PartSizes::in_flight(self.length, self.spooled) {
+        while self.sending.len() >= self.s3.inner.pace.lanes(PartSizes::in_flight(self.length, self.spooled)) {
             self.wait().await?;
         }
         let part = mem::replace(&mut self.part, Part::Memory(BytesMut::new()));
         let number = i32::try_from(self.number).unwrap_or(i32::MAX);
         self.sending.spawn(send(self.s3.clone(), self.full_key.clone(), upload_id, number, part));
         self.number += 1;
-        let next = self.s3.inner.part_sizes.part(self.number);
-        (self.length, self.spooled) =
-            next.ok_or_else(|| StorageError::Full("the object is longer than S3 allows".into()))?;
+        let next = self.sizes.part(self.number);
+        let next = next.ok_or_else(|| StorageError::Full("the object is longer than S3 allows".into()))?;
+        if next.0 > self.length {
+            tracing::warn!(
+                "more comes than was expected, so parts grow from here on: a store that wants parts of one length will refuse them"
+            );
+        }
+        (self.length, self.spooled) = next;
         Ok(())
     }
 
@@ -126,27 +137,22 @@ impl PartUpload {
 
     async fn create(&self) -> Result<String, StorageError> {
         let inner = &self.s3.inner;
-        loop {
-            let with_checksum = inner.sends_checksums();
-            let request = inner
+        let send = |with_checksum: bool| {
+            inner
                 .client
                 .create_multipart_upload()
-                .bucket(&inner.bucket)
+                .bucket(&inner.site.bucket)
                 .key(&self.full_key)
                 .set_checksum_algorithm(with_checksum.then_some(ChecksumAlgorithm::Crc32))
                 .set_checksum_type(with_checksum.then_some(ChecksumType::Composite))
                 .set_server_side_encryption(inner.sse.clone())
                 .set_ssekms_key_id(inner.kms_key.clone())
-                .set_storage_class(inner.storage_class.clone());
-            match request.send().await {
-                Ok(created) => {
-                    let nameless = || StorageError::other("the store gives an upload no id".to_owned());
-                    return created.upload_id.ok_or_else(nameless);
-                }
-                Err(error) if with_checksum && inner.gives_up_checksums(&error) => {}
-                Err(error) => return Err(of_sdk(error, &inner.bucket)),
-            }
-        }
+                .set_storage_class(inner.storage_class.clone())
+                .send()
+        };
+        let created = inner.ask_with_checksum(&mut Trouble::default(), send).await;
+        let created = created.map_err(|error| inner.explain(Op::CreateUpload, &self.full_key, error))?;
+        created.upload_id.ok_or_else(|| StorageError::other("the store gives an upload no id"))
     }
 
     async fn finish(&mut self) -> Result<u64, StorageError> {
@@ -172,29 +178,31 @@ impl PartUpload {
         let inner = &self.s3.inner;
         let parts = CompletedMultipartUpload::builder().set_parts(Some(self.done.clone())).build();
         let mut conditional = !inner.refuses_conditions.load(Ordering::Relaxed);
-        let mut conflicts = 0;
+        let (mut conflicts, mut trouble) = (0, Trouble::default());
         loop {
-            let request = inner
-                .client
-                .complete_multipart_upload()
-                .bucket(&inner.bucket)
-                .key(&self.full_key)
-                .set_upload_id(self.upload_id.clone())
-                .set_if_none_match(conditional.then(|| "*".to_owned()))
-                .multipart_upload(parts.clone());
-            let Err(error) = request.send().await else { break };
+            let send = || {
+                inner
+                    .client
+                    .complete_multipart_upload()
+                    .bucket(&inner.site.bucket)
+                    .key(&self.full_key)
+                    .set_upload_id(self.upload_id.clone())
+                    .set_if_none_match(conditional.then(|| "*".to_owned()))
+                    .multipart_upload(parts.clone())
+                    .send()
+            };
+            let Err(error) = inner.ask(Purpose::Work, &mut trouble, send).await else { break };
             if is_conflict(&error) && conflicts < CONFLICTS {
                 conflicts += 1;
                 sleep(CONFLICT_PAUSE).await;
             } else if conditional && is_not_implemented(&error) {
                 conditional = false;
             } else {
-                let unreadable = is_unreadable(&error);
-                let error = of_sdk(error, &inner.bucket);
-                // The answer to a first try may have got lost: then the upload is no more. Or the store answers "done" in a form
-                // that is not S3's, as moto does. In both cases what it holds decides.
-                let unclear = unreadable || matches!(error, StorageError::NotFound);
-                if unclear && inner.head(&self.full_key).await.is_ok_and(|head| head.0 == self.sent) {
+                // The answer to a try of ours may have got lost: then the upload is no more, or its name is taken, by us. Or the
+                // store answers "done" in a form that is not S3's, as moto does. What it holds decides.
+                let unclear = is_unreadable(&error) || trouble.came();
+                let error = inner.explain(Op::CompleteUpload, &self.full_key, error);
+                if unclear && inner.head(&self.full_key).await.is_ok_and(|head| head.length == self.sent) {
                     break;
                 }
                 return Err(error);
@@ -206,14 +214,19 @@ impl PartUpload {
 
     /// Believes the store only when it shows what it has: some answer "done" to what is not.
     async fn look_back(&mut self) -> Result<u64, StorageError> {
-        let (length, _) = self.s3.inner.head(&self.full_key).await?;
-        if length == self.sent {
-            return Ok(length);
-        }
+        let head = self.s3.inner.head(&self.full_key).await?;
+        let wrong = match self.s3.inner.examine_encryption(head.sse.as_ref()) {
+            Ok(()) if head.length == self.sent => return Ok(head.length),
+            Ok(()) => StorageError::other(format!(
+                "the store holds {} bytes of the {} that were sent",
+                head.length, self.sent
+            )),
+            Err(error) => error,
+        };
         if let Err(error) = self.s3.remove(&self.full_key).await {
-            tracing::warn!(%error, key = self.full_key, "cannot remove an object that has the wrong length");
+            tracing::warn!("{} is not as it was to be stored, and cannot be removed: {error}", self.full_key);
         }
-        Err(StorageError::other(format!("the store holds {length} bytes of the {} that were sent", self.sent)))
+        Err(wrong)
     }
 
     /// Removes what was sent.
@@ -226,6 +239,13 @@ impl PartUpload {
 
 #[async_trait]
 impl Upload for PartUpload {
+    fn expect(&mut self, bytes: u64) {
+        if self.sent == 0 && self.s3.inner.part_sizes.is_none() {
+            self.sizes = PartSizes::for_expected(bytes);
+            (self.length, self.spooled) = self.sizes.first();
+        }
+    }
+
     async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
         if self.failed {
             return Err(StorageError::other("the upload has failed before".to_owned()));
@@ -244,7 +264,7 @@ impl Upload for PartUpload {
         if finished.is_err()
             && let Err(error) = self.give_up().await
         {
-            tracing::warn!(%error, key = self.full_key, "cannot abort an upload");
+            tracing::warn!("the upload of {} cannot be aborted: {error}", self.full_key);
         }
         finished
     }
@@ -264,7 +284,7 @@ impl Drop for PartUpload {
         runtime.spawn(async move {
             settle(&mut sending).await;
             if let Err(error) = abort(&s3, &full_key, &upload_id).await {
-                tracing::warn!(%error, key = full_key, "cannot abort an upload");
+                tracing::warn!("the upload of {full_key} cannot be aborted: {error}");
             }
         });
     }
@@ -289,8 +309,13 @@ async fn settle(sending: &mut JoinSet<Result<CompletedPart, StorageError>>) {
 }
 
 pub(super) async fn abort(s3: &S3, full_key: &str, upload_id: &str) -> Result<(), StorageError> {
-    let request = s3.inner.client.abort_multipart_upload().bucket(&s3.inner.bucket).key(full_key).upload_id(upload_id);
-    match request.send().await.map_err(|error| of_sdk(error, &s3.inner.bucket)) {
+    let inner = &s3.inner;
+    let send = || {
+        let request = inner.client.abort_multipart_upload().bucket(&inner.site.bucket);
+        request.key(full_key).upload_id(upload_id).send()
+    };
+    let aborted = inner.ask(Purpose::Cleaning, &mut Trouble::default(), send).await;
+    match aborted.map_err(|error| inner.explain(Op::AbortUpload, full_key, error)) {
         // It is no more.
         Ok(_) | Err(StorageError::NotFound) => Ok(()),
         Err(error) => Err(error),
@@ -314,29 +339,36 @@ async fn send(
         Some(spool) => spool.crc32(),
         None => crc32(&memory),
     };
-    loop {
-        let with_checksum = inner.sends_checksums();
+    let send = async |with_checksum: bool| {
         let body = match &spool {
-            Some(spool) => spool.body().await?,
+            Some(spool) => spool.body().await.map_err(|error| SdkFailure::construction_failure(error.to_string()))?,
             None => ByteStream::from(memory.clone()),
         };
         let request = inner
             .client
             .upload_part()
-            .bucket(&inner.bucket)
+            .bucket(&inner.site.bucket)
             .key(&full_key)
             .upload_id(&upload_id)
             .part_number(number)
             .set_checksum_crc32(with_checksum.then(|| checksum.clone()))
-            .body(body);
-        match request.send().await {
-            Ok(sent) => {
-                let completed = CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag);
-                // Named only if the store has taken note of it: one that has not may refuse to hear of it.
-                return Ok(completed.set_checksum_crc32(sent.checksum_crc32).build());
-            }
-            Err(error) if with_checksum && inner.gives_up_checksums(&error) => {}
-            Err(error) => return Err(of_sdk(error, &inner.bucket)),
+            .body(body)
+            .customize();
+        match with_checksum {
+            true => request.mutate_request(|request| drop(request.headers_mut().insert(ALGORITHM.0, ALGORITHM.1))),
+            false => request,
         }
+        .send()
+        .await
+    };
+    let mut trouble = Trouble::default();
+    match inner.ask_with_checksum(&mut trouble, send).await {
+        // The checksum is named only if the store has taken note of it: one that has not may refuse to hear of it.
+        Ok(sent) => Ok(CompletedPart::builder()
+            .part_number(number)
+            .set_e_tag(sent.e_tag)
+            .set_checksum_crc32(sent.checksum_crc32)
+            .build()),
+        Err(error) => Err(inner.explain(Op::UploadPart, &full_key, error)),
     }
 }

@@ -1,5 +1,6 @@
 //! Backups by the built binary: from real servers and from a scripted primary, to folders and to S3.
 
+mod away;
 mod cluster;
 mod end_to_end;
 mod faults;

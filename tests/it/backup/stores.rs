@@ -79,7 +79,7 @@ fn a_part_that_fails_for_good_leaves_nothing() {
     for fault in [Fault::Answer("InternalError"), Fault::BreakRequest(100_000)] {
         let store = S3Server::start();
         store.inject("partNumber=2", 100, fault);
-        let run = backup_to(&store, &server, &["--json", "--compression", "none"]).run();
+        let run = backup_to(&store, &server, &["--json", "--compression", "none", "--store-retry", "2s"]).run();
         assert_eq!(failure(&run), (2, "storage_unavailable".to_owned()), "{}", run.text());
         assert_nothing_left(&store);
     }

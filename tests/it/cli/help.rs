@@ -13,7 +13,7 @@ const PROMISED: &[(&str, &str)] = &[
     ),
     (
         "backup",
-        "--plan --source --read-from --transfer --compression --name --label --rate --from-file --if-due --wait-lock --spool-dir",
+        "--plan --source --read-from --transfer --compression --name --label --rate --from-file --if-due --wait-lock --store-retry --spool --spool-limit",
     ),
     (
         "restore",

@@ -1,10 +1,12 @@
 //! Places for objects: one suite for all of them, and what only one kind can do wrong.
 
+mod answers;
 mod conformance;
 mod faulty;
 mod local;
 mod lost;
 mod moto;
+mod odd;
 mod repository;
 mod s3;
 
@@ -59,6 +61,11 @@ async fn keys(storage: &dyn Storage, prefix: &str) -> Vec<String> {
 }
 
 async fn connect(server: &crate::support::s3::S3Server, prefix: &str) -> Shared {
-    let options = redis_ops::storage::S3Options { part_sizes: small_parts(), ..server.options() };
+    let options = redis_ops::storage::S3Options {
+        part_sizes: Some(small_parts()),
+        // What stays away for good is not waited for.
+        retry: Some(std::time::Duration::from_secs(3)),
+        ..server.options()
+    };
     redis_ops::storage::open(&server.location(prefix).parse().unwrap(), &options).await.unwrap()
 }

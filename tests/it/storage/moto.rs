@@ -59,14 +59,22 @@ async fn moto_keeps_the_promises_of_s3() {
         return skip("curl");
     }
     let options = S3Options {
-        credentials: Some(S3Credentials { key_id: "test".into(), secret: "test".into() }),
+        credentials: Some(S3Credentials { key_id: "test".into(), secret: "test".into(), token: None }),
         endpoint: Some(moto.endpoint.clone()),
         region: Some("us-east-1".into()),
-        part_sizes: small_parts(),
+        part_sizes: Some(small_parts()),
         ..S3Options::default()
     };
     let location = format!("s3://{bucket}/some/prefix").parse().unwrap();
     let storage = redis_ops::storage::open(&location, &options).await.unwrap();
     conformance::holds(storage.clone(), true).await;
     conformance::left_behind(&*storage).await;
+
+    // Encryption that is asked for is named in the answers; an object of some parts and one of a single request.
+    let options = S3Options { sse: Some("AES256".into()), ..options };
+    let location = format!("s3://{bucket}/encrypted").parse().unwrap();
+    let storage = redis_ops::storage::open(&location, &options).await.unwrap();
+    storage.create("small", bytes::Bytes::from_static(b"x")).await.unwrap();
+    let body = super::sample(11 << 20);
+    assert_eq!(super::upload(&*storage, "large", &body).await.unwrap(), body.len() as u64);
 }

@@ -34,7 +34,7 @@ async fn an_error_that_stays_is_told_and_the_upload_is_aborted() {
         ("partNumber=2", Fault::BreakRequest(1000), "storage_unavailable"),
         ("partNumber=3", Fault::Answer("AccessDenied"), "access_denied"),
     ] {
-        server.inject(request, 4, fault);
+        server.inject(request, 100, fault);
         let error = upload(&*storage, "object", &sample(LENGTH)).await.unwrap_err();
         assert_eq!(error.code(), code, "{fault:?}: {error}");
         assert_eq!(keys(&*storage, "").await, Vec::<String>::new());
@@ -46,7 +46,7 @@ async fn an_error_that_stays_is_told_and_the_upload_is_aborted() {
 async fn a_failed_end_leaves_nothing() {
     let server = S3Server::start();
     let storage = connect(&server, "p").await;
-    server.inject("POST /backups/p/object?uploadId", 4, Fault::Answer("InternalError"));
+    server.inject("POST /backups/p/object?uploadId", 100, Fault::Answer("InternalError"));
     let error = upload(&*storage, "object", &sample(LENGTH)).await.unwrap_err();
     assert_eq!(error.code(), "storage_unavailable", "{error}");
     assert_eq!(keys(&*storage, "").await, Vec::<String>::new());
@@ -155,7 +155,11 @@ async fn with(options: S3Options, location: &str) -> Shared {
 async fn a_wrong_key_a_missing_bucket_and_a_server_that_is_not_there_are_told_apart() {
     let server = S3Server::start();
     let wrong = S3Options {
-        credentials: Some(S3Credentials { key_id: "AKIANOBODY".into(), secret: "hunter2-do-not-print".into() }),
+        credentials: Some(S3Credentials {
+            key_id: "AKIANOBODY".into(),
+            secret: "hunter2-do-not-print".into(),
+            token: None,
+        }),
         ..server.options()
     };
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -202,39 +206,108 @@ async fn checksums_are_sent_as_headers_and_left_out_where_they_are_refused() {
     let since = &server.requests()[sent.len()..];
     let refused =
         since.iter().filter(|request| request.headers.iter().any(|name| name.starts_with("x-amz-checksum"))).count();
-    assert_eq!(refused, 1, "tried once, then remembered");
+    assert_eq!(refused, 2, "sent once more as it is, then remembered");
 }
 
 #[tokio::test]
-async fn encryption_and_storage_class_are_asked_for() {
+async fn a_storage_class_is_asked_for_where_it_is_large() {
     let server = S3Server::start();
-    let options = S3Options {
-        sse: Some("aws:kms".into()),
-        kms_key: Some("key-1".into()),
-        storage_class: Some("STANDARD_IA".into()),
-        part_sizes: small_parts(),
-        ..server.options()
-    };
+    let options =
+        S3Options { storage_class: Some("STANDARD_IA".into()), part_sizes: Some(small_parts()), ..server.options() };
     let storage = with(options, "s3://backups/p").await;
     upload(&*storage, "large", &sample(LENGTH)).await.unwrap();
     upload(&*storage, "short", &sample(10)).await.unwrap();
     storage.create("small", Bytes::from_static(b"x")).await.unwrap();
-    let has = |key: &str, operation: &str, header: &str| {
-        let all = server.requests();
-        let request = all.iter().find(|request| request.uri.contains(key) && request.operation == operation);
-        request.unwrap().headers.iter().any(|name| name == header)
-    };
     for (key, operation, class) in
         [("/large", "CreateMultipartUpload", true), ("/short", "PutObject", true), ("/small", "PutObject", false)]
     {
-        assert!(has(key, operation, "x-amz-server-side-encryption"), "{key}");
-        assert!(has(key, operation, "x-amz-server-side-encryption-aws-kms-key-id"), "{key}");
         assert_eq!(
-            has(key, operation, "x-amz-storage-class"),
+            has_header(&server, key, operation, "x-amz-storage-class"),
             class,
             "{key}: small objects stay in the standard class"
         );
     }
+}
+
+fn has_header(server: &S3Server, key: &str, operation: &str, header: &str) -> bool {
+    let all = server.requests();
+    let request = all.iter().find(|request| request.uri.contains(key) && request.operation == operation);
+    request.unwrap().headers.iter().any(|name| name == header)
+}
+
+/// s3s-fs takes the headers and encrypts nothing, as garage, s3rver and Ceph do.
+#[tokio::test]
+async fn an_encryption_that_the_store_leaves_out_is_an_error_and_nothing_stays() {
+    let server = S3Server::start();
+    let options = S3Options {
+        sse: Some("aws:kms".into()),
+        kms_key: Some("key-1".into()),
+        part_sizes: Some(small_parts()),
+        ..server.options()
+    };
+    let storage = with(options, "s3://backups/p").await;
+    let large = upload(&*storage, "large", &sample(LENGTH)).await.map(drop);
+    let short = upload(&*storage, "short", &sample(10)).await.map(drop);
+    let small = storage.create("small", Bytes::from_static(b"x")).await;
+    for (key, operation, done) in
+        [("/large", "CreateMultipartUpload", large), ("/short", "PutObject", short), ("/small", "PutObject", small)]
+    {
+        let error = done.unwrap_err();
+        assert_eq!(error.code(), "not_encrypted", "{key}: {error}");
+        assert!(error.to_string().contains("aws:kms") && error.hint().is_some_and(|hint| hint.contains("s3.sse")));
+        assert!(has_header(&server, key, operation, "x-amz-server-side-encryption"), "{key}");
+        assert!(has_header(&server, key, operation, "x-amz-server-side-encryption-aws-kms-key-id"), "{key}");
+    }
+    assert_eq!(keys(&*storage, "").await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_body_that_is_damaged_on_its_way_is_sent_again_with_its_checksum() {
+    let server = S3Server::start();
+    let storage = connect(&server, "p").await;
+    server.inject("partNumber=2", 2, Fault::Answer("BadDigest"));
+    server.inject("PUT /backups/p/small", 1, Fault::Answer("XAmzContentSHA256Mismatch"));
+    // A refusal that does not stay is no reason to leave checksums out.
+    server.inject("partNumber=3", 1, Fault::Answer("InvalidRequest"));
+    upload(&*storage, "object", &sample(LENGTH)).await.unwrap();
+    storage.create("small", Bytes::from_static(b"x")).await.unwrap();
+    for request in server.requests() {
+        if ["UploadPart", "PutObject"].contains(&request.operation.as_str()) {
+            let has = |name: &str| request.headers.iter().any(|header| header == name);
+            assert!(has("x-amz-checksum-crc32") && has("x-amz-sdk-checksum-algorithm"), "{request:?}");
+        }
+    }
+    assert!(server.count("UploadPart") >= 7, "{}", server.count("UploadPart"));
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_gets_lost_is_our_own() {
+    let server = S3Server::start();
+    let storage = connect(&server, "p").await;
+    for key in ["begun.json", "census.bin"] {
+        server.inject(&format!("PUT /backups/p/{key}"), 1, Fault::BreakAnswer(0));
+        storage.create(key, Bytes::from(format!("this is {key}"))).await.unwrap();
+    }
+    server.inject("PUT /backups/p/short", 1, Fault::BreakAnswer(0));
+    assert_eq!(upload(&*storage, "short", &sample(1000)).await.unwrap(), 1000);
+    // What another has written is not taken for ours.
+    server.inject("PUT /backups/p/short", 1, Fault::BreakAnswer(0));
+    let other = upload(&*storage, "short", &sample(999)).await;
+    assert!(matches!(other, Err(StorageError::AlreadyExists)), "{other:?}");
+    assert_eq!(read(&*storage, "short", 0).await.unwrap().len(), 1000);
+}
+
+#[tokio::test]
+async fn an_object_of_twice_the_expected_length_has_parts_of_one_length() {
+    let server = S3Server::start();
+    let storage = with(server.options(), "s3://backups/p").await;
+    let mut begun = storage.upload("object").await.unwrap();
+    begun.expect(20 << 20);
+    for _ in 0..4 {
+        begun.write(sample(10 << 20)).await.unwrap();
+    }
+    assert_eq!(begun.complete().await.unwrap(), 40 << 20);
+    assert_eq!(server.count("UploadPart"), 5, "8 MiB each");
 }
 
 #[tokio::test]
@@ -248,7 +321,7 @@ async fn a_spool_folder_that_is_missing_is_an_error_and_a_used_one_is_left_empty
     let server = S3Server::start();
     let spool = tempfile::tempdir().unwrap();
     let options = |folder: &std::path::Path| S3Options {
-        part_sizes: small_parts(),
+        part_sizes: Some(small_parts()),
         spool_dir: Some(folder.to_owned()),
         ..server.options()
     };

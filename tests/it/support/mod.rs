@@ -4,11 +4,13 @@
 
 pub mod fake_primary;
 pub mod fixtures;
+pub mod proxy;
 pub mod redis_ops;
 pub mod redis_server;
 pub mod s3;
 pub mod sample;
 pub mod sentinel;
+pub mod web;
 
 /// Says that a test is skipped because something is missing on this machine, by name: `redis-server`, `s3`, `moto`,
 /// `fixtures`. Where `REDIS_OPS_NO_SKIP` names it (a comma-separated list), a skip is a failure.

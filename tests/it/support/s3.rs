@@ -184,7 +184,7 @@ impl S3Server {
     /// What a storage in this process needs to reach it.
     pub fn options(&self) -> S3Options {
         S3Options {
-            credentials: Some(S3Credentials { key_id: KEY_ID.to_owned(), secret: SECRET.to_owned() }),
+            credentials: Some(S3Credentials { key_id: KEY_ID.to_owned(), secret: SECRET.to_owned(), token: None }),
             endpoint: Some(self.endpoint()),
             region: Some("us-east-1".to_owned()),
             ..S3Options::default()

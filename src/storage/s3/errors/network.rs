@@ -1,0 +1,112 @@
+//! What the network says where no answer came.
+//!
+//! The texts are those of rustls, hyper and the system's resolver: their errors are hidden in boxes that only text comes out of.
+
+use super::{Asked, Reason, StorageError};
+use crate::storage::s3::site::Site;
+
+/// What a text of the libraries means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Refused,
+    UnknownHost,
+    Expired,
+    WrongName,
+    UnknownAuthority,
+    NoTls,
+    NoHttp,
+    Silent,
+    Proxy,
+    Broken,
+}
+
+fn meaning(text: &str) -> Meaning {
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if has(&["certificate expired", "CertExpired", "Expired"]) {
+        Meaning::Expired
+    } else if has(&["not valid for name", "NotValidForName"]) {
+        Meaning::WrongName
+    } else if has(&["UnknownIssuer", "invalid peer certificate", "CaUsedAsEndEntity", "certificate"]) {
+        Meaning::UnknownAuthority
+    } else if has(&["corrupt message", "InvalidContentType", "InvalidMessage", "tls handshake eof"]) {
+        Meaning::NoTls
+    } else if has(&["failed to lookup address", "dns error", "Name or service not known"]) {
+        Meaning::UnknownHost
+    } else if has(&["proxy", "tunnel", "Tunnel"]) {
+        Meaning::Proxy
+    } else if has(&["Connection refused"]) {
+        Meaning::Refused
+    } else if has(&["invalid HTTP version", "invalid HTTP", "InvalidVersion", "message head is too large"]) {
+        Meaning::NoHttp
+    } else if has(&["no answer within", "timed out", "timeout", "HTTP connect timeout"]) {
+        Meaning::Silent
+    } else {
+        Meaning::Broken
+    }
+}
+
+pub(super) fn explain(text: &str, asked: Asked<'_>) -> StorageError {
+    let site = asked.site;
+    let (named, source) = (site.named(), site.source());
+    let (words, hint) = match meaning(text) {
+        Meaning::Refused => (
+            format!("nobody listens at {named}"),
+            format!("is the store running, and is that its port? {source} names it"),
+        ),
+        Meaning::UnknownHost => {
+            (format!("the host of {named} is not known"), format!("check the name of the host in {source}"))
+        }
+        Meaning::Expired => (
+            format!("the certificate of {named} has expired"),
+            "renew the certificate of the store; is the clock of this machine right?".to_owned(),
+        ),
+        Meaning::WrongName => (
+            format!("the certificate of {named} is for another host ({text})"),
+            format!("name the store in {source} as its certificate does"),
+        ),
+        Meaning::UnknownAuthority => (
+            format!("the certificate of {named} is not trusted ({text})"),
+            "AWS_CA_BUNDLE=FILE, or `s3.ca` in the settings, names the authority that has signed the store's certificate"
+                .to_owned(),
+        ),
+        Meaning::NoTls => {
+            (format!("{named} does not speak TLS"), format!("`http://` in place of `https://` in {source}"))
+        }
+        Meaning::NoHttp => (
+            format!("{named} does not speak HTTP"),
+            format!("is that its TLS port (`https://`), or the port of another program? {source} names it"),
+        ),
+        Meaning::Silent => (
+            format!("{named} does not answer ({text})"),
+            format!("is that the store's port ({source})? A longer `--timeout` waits on"),
+        ),
+        Meaning::Proxy => (
+            format!("the proxy on the way to {named} does not let us through ({text})"),
+            "check HTTPS_PROXY, or put the store's host into NO_PROXY".to_owned(),
+        ),
+        Meaning::Broken => (
+            format!("the connection to {named} broke off ({text})"),
+            "see the log of the store, and the network on the way, then try again".to_owned(),
+        ),
+    };
+    StorageError::unavailable(Reason::new(words).hint(hint))
+}
+
+/// Whether asking again may help. Who has only just been named is more likely to be named wrong than to be away.
+pub(super) fn may_pass(text: &str, transferring: bool) -> bool {
+    match meaning(text) {
+        Meaning::Refused | Meaning::Silent | Meaning::Broken | Meaning::Proxy => true,
+        Meaning::UnknownHost => transferring,
+        Meaning::Expired | Meaning::WrongName | Meaning::UnknownAuthority | Meaning::NoTls | Meaning::NoHttp => false,
+    }
+}
+
+/// In a few words, for a line on the way.
+pub(super) fn brief(text: &str, site: &Site) -> String {
+    match meaning(text) {
+        Meaning::Refused => format!("nobody listens at {}", site.url),
+        Meaning::UnknownHost => format!("the host of {} is not known", site.url),
+        Meaning::Silent => format!("{} does not answer", site.url),
+        _ => format!("the connection to {} broke off", site.url),
+    }
+}

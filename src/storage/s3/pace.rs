@@ -1,0 +1,330 @@
+//! How long a store may be silent, how long one that fails is asked again, and how fast it takes what it is sent.
+//!
+//! - Before the first byte of a transfer, and where there is none (list, show, `--plan`), all that is lost by asking again is at most
+//!   [`ASKING`], or one reply's time-out where a longer one was asked for.
+//! - From the first byte on, a request is asked again until the retry time is over: an hour's work must not die of a store that
+//!   restarts.
+//! - Cleaning up is bounded on its own: at most [`CLEANING`] are lost by it.
+//!
+//! A part is given up only when nothing of it moves, or when it is sent and its answer does not come: how long that may take
+//! follows the rate that was measured, so that slow links get through.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::figures::span;
+
+/// Lost at most before the first byte of a transfer.
+pub(super) const ASKING: Duration = Duration::from_secs(10);
+/// Lost at most by cleaning up.
+const CLEANING: Duration = Duration::from_secs(8);
+/// Tries of one request before the first byte of a transfer.
+const ASKING_ATTEMPTS: u32 = 4;
+
+/// How long one reply may take where nobody says.
+const REPLY: Duration = Duration::from_secs(30);
+/// How long a store that fails during a transfer is asked again where nobody says.
+pub(super) const RETRY: Duration = Duration::from_secs(300);
+
+/// Pauses double from the first to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long nothing of a part may move: a kernel tells of room only after a good deal of its buffer was sent.
+const STALL: Duration = Duration::from_secs(30);
+/// What may still lie in the buffers of the way when the last byte of a part was handed over, bytes.
+const UNDER_WAY: u64 = 4 << 20;
+/// How long the answer to the very first part may take beyond the time-out: nothing is known of the link yet.
+const FIRST_PART: Duration = Duration::from_secs(60);
+/// How often the patience with parts doubles.
+const MOST_SLACK: u32 = 4;
+
+/// Below so many bytes a second there is one part in flight only: several would share the link and all be slow.
+const SLOW: f64 = 1e6;
+
+/// What a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The work itself.
+    Work,
+    /// Removing what is not wanted.
+    Cleaning,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Pace {
+    timeout: Option<Duration>,
+    retry: Duration,
+    transferring: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    asking: Lost,
+    cleaning: Lost,
+    /// Bytes a second of one connection that sends a part.
+    rate: Option<f64>,
+    slack: u32,
+    away_since: Option<Instant>,
+}
+
+/// Time that failures have taken; failures at the same time are counted once.
+#[derive(Debug, Default)]
+struct Lost {
+    time: Duration,
+    until: Option<Instant>,
+}
+
+impl Lost {
+    fn add(&mut self, from: Instant, until: Instant) {
+        let from = self.until.map_or(from, |before| before.max(from));
+        self.time += until.saturating_duration_since(from);
+        self.until = Some(self.until.map_or(until, |before| before.max(until)));
+    }
+}
+
+/// What one request has met so far.
+#[derive(Debug, Default)]
+pub(super) struct Trouble {
+    since: Option<Instant>,
+    attempts: u32,
+}
+
+impl Trouble {
+    /// Whether an earlier try may have been done, though its answer was not heard.
+    pub(super) fn came(&self) -> bool {
+        self.attempts > 0
+    }
+}
+
+impl Pace {
+    pub(super) fn new(timeout: Option<Duration>, retry: Option<Duration>) -> Self {
+        Self { timeout, retry: retry.unwrap_or(RETRY), transferring: AtomicBool::new(false), state: Mutex::default() }
+    }
+
+    /// The first byte of a transfer moves: from here on patience is long.
+    pub(super) fn begin_transfer(&self) {
+        self.transferring.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_transferring(&self) -> bool {
+        self.transferring.load(Ordering::Relaxed)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long one reply may take.
+    pub(super) fn reply(&self) -> Duration {
+        let timeout = self.timeout.unwrap_or(REPLY);
+        if self.is_transferring() {
+            return timeout;
+        }
+        timeout.min(self.asking_at_most().saturating_sub(self.state().asking.time)).max(Duration::from_millis(500))
+    }
+
+    /// The same while cleaning up.
+    pub(super) fn cleaning_reply(&self) -> Duration {
+        let left = CLEANING.saturating_sub(self.state().cleaning.time);
+        self.timeout.unwrap_or(REPLY).min(left).max(Duration::from_millis(500))
+    }
+
+    /// How long connecting may take.
+    pub(super) fn connecting(timeout: Option<Duration>) -> Duration {
+        timeout.map_or(Duration::from_secs(5), |timeout| timeout.min(ASKING))
+    }
+
+    fn asking_at_most(&self) -> Duration {
+        ASKING.max(self.timeout.unwrap_or_default())
+    }
+
+    /// How long a read that breaks off is begun again.
+    pub(super) fn window(&self) -> Duration {
+        if self.is_transferring() { self.retry } else { self.asking_at_most() }
+    }
+
+    /// How long nothing of a part may move while it is sent.
+    pub(super) fn stall(&self) -> Duration {
+        let timeout = self.timeout.unwrap_or(REPLY);
+        (STALL * 2_u32.pow(self.state().slack)).min(self.retry).max(timeout)
+    }
+
+    /// How long the answer to a part may take once its last byte was handed over, which took `sending`.
+    pub(super) fn answer_to_part(&self, length: u64, sending: Duration) -> Duration {
+        let timeout = self.timeout.unwrap_or(REPLY);
+        let state = self.state();
+        #[allow(clippy::cast_precision_loss, reason = "a time need not be exact")]
+        let drain = match state.rate {
+            Some(rate) => Duration::from_secs_f64(length.min(UNDER_WAY) as f64 / rate.max(1.0) * 4.0),
+            None => FIRST_PART,
+        };
+        ((timeout + drain.max(sending)) * 2_u32.pow(state.slack)).min(timeout.max(self.retry))
+    }
+
+    /// A part of `length` bytes was taken in this time.
+    pub(super) fn part_took(&self, length: u64, time: Duration) {
+        let mut state = self.state();
+        #[allow(clippy::cast_precision_loss, reason = "a rate need not be exact")]
+        let rate = length as f64 / time.as_secs_f64().max(1e-3);
+        state.rate = Some(state.rate.map_or(rate, |before| (before + rate) / 2.0));
+        state.slack = 0;
+    }
+
+    /// A part was given up because nothing came: the next try may take longer.
+    pub(super) fn part_was_given_up(&self) {
+        let mut state = self.state();
+        state.slack = (state.slack + 1).min(MOST_SLACK);
+    }
+
+    /// How many of `most` parts may be in flight beside the one that is being filled.
+    pub(super) fn lanes(&self, most: usize) -> usize {
+        match self.state().rate {
+            Some(rate) if rate >= SLOW => most,
+            _ => 1,
+        }
+    }
+
+    /// A request was answered.
+    pub(super) fn answered(&self, trouble: &Trouble) {
+        if trouble.since.is_none() {
+            return;
+        }
+        let away = self.state().away_since.take();
+        if let Some(since) = away {
+            tracing::warn!("the store answers again, after {}", span(since.elapsed()));
+        }
+    }
+
+    /// A request that began at `begun` has failed in a way that may pass. Waits, and says whether it is to be sent again.
+    pub(super) async fn again(&self, purpose: Purpose, trouble: &mut Trouble, begun: Instant, why: &str) -> bool {
+        let Some(pause) = self.pause(purpose, trouble, begun, Instant::now(), why) else { return false };
+        tracing::info!(attempt = trouble.attempts, "asking the store again: {why}");
+        sleep(pause).await;
+        true
+    }
+
+    /// How long to wait before the request is sent again; `None`: it is not.
+    fn pause(
+        &self,
+        purpose: Purpose,
+        trouble: &mut Trouble,
+        begun: Instant,
+        now: Instant,
+        why: &str,
+    ) -> Option<Duration> {
+        let since = *trouble.since.get_or_insert(begun);
+        trouble.attempts += 1;
+        let pause = (FIRST_PAUSE * 2_u32.pow((trouble.attempts - 1).min(8))).min(LONGEST_PAUSE).mul_f64(jitter());
+        let transferring = self.is_transferring();
+        let mut state = self.state();
+        let goes_on = match purpose {
+            Purpose::Cleaning => {
+                state.cleaning.add(begun, now + pause);
+                state.cleaning.time < CLEANING && trouble.attempts < ASKING_ATTEMPTS
+            }
+            Purpose::Work if !transferring => {
+                state.asking.add(begun, now + pause);
+                state.asking.time < self.asking_at_most() && trouble.attempts < ASKING_ATTEMPTS
+            }
+            Purpose::Work => {
+                let goes_on = now.duration_since(since) + pause < self.retry;
+                if goes_on && state.away_since.is_none() {
+                    state.away_since = Some(since);
+                    tracing::warn!("{why}; asking the store again for up to {}", span(self.retry));
+                }
+                goes_on
+            }
+        };
+        goes_on.then_some(pause)
+    }
+}
+
+/// Between a half and one: those that failed together do not all come back together.
+fn jitter() -> f64 {
+    let mut random = [0; 1];
+    // Without randomness the pause is the whole one.
+    if getrandom::fill(&mut random).is_err() {
+        return 1.0;
+    }
+    0.5 + f64::from(random[0]) / 510.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// How long it takes until a store that is silent is no longer asked, for so many requests one after the other.
+    fn silence(pace: &Pace, purpose: Purpose, requests: usize) -> Duration {
+        let begun = Instant::now();
+        let mut now = begun;
+        for _ in 0..requests {
+            let mut trouble = Trouble::default();
+            loop {
+                let sent = now;
+                now += if purpose == Purpose::Cleaning { pace.cleaning_reply() } else { pace.reply() };
+                let Some(pause) = pace.pause(purpose, &mut trouble, sent, now, "silence") else { break };
+                now += pause;
+            }
+        }
+        now - begun
+    }
+
+    #[test]
+    fn before_a_transfer_a_silent_store_costs_ten_seconds() {
+        for (timeout, longest) in
+            [(Some(2 * SECOND), 11 * SECOND), (None, 11 * SECOND), (Some(20 * SECOND), 21 * SECOND)]
+        {
+            let lost = silence(&Pace::new(timeout, Some(300 * SECOND)), Purpose::Work, 1);
+            assert!(lost <= longest, "{timeout:?}: {lost:?}");
+        }
+        // What comes after it is tried, and costs next to nothing.
+        let lost = silence(&Pace::new(Some(2 * SECOND), Some(300 * SECOND)), Purpose::Work, 4);
+        assert!(lost <= 13 * SECOND, "{lost:?}");
+    }
+
+    #[test]
+    fn during_a_transfer_it_is_asked_until_the_time_is_over() {
+        let pace = Pace::new(Some(2 * SECOND), Some(60 * SECOND));
+        pace.begin_transfer();
+        let lost = silence(&pace, Purpose::Work, 1);
+        assert!((50 * SECOND..63 * SECOND).contains(&lost), "{lost:?}");
+        let lost = silence(&pace, Purpose::Cleaning, 4);
+        assert!(lost < 12 * SECOND, "{lost:?}");
+    }
+
+    #[test]
+    fn failures_at_the_same_time_are_lost_once() {
+        let (mut lost, begun) = (Lost::default(), Instant::now());
+        lost.add(begun, begun + 2 * SECOND);
+        lost.add(begun + SECOND, begun + 2 * SECOND);
+        lost.add(begun + SECOND, begun + 3 * SECOND);
+        assert_eq!(lost.time, 3 * SECOND);
+    }
+
+    #[test]
+    fn forty_kilobytes_a_second_have_the_time_they_need() {
+        let pace = Pace::new(Some(5 * SECOND), None);
+        // The buffers of the way may hold 4 MiB, which take 105 s.
+        assert!(pace.answer_to_part(8 << 20, 100 * SECOND) >= 105 * SECOND);
+        pace.part_took(8 << 20, 210 * SECOND);
+        assert!(pace.answer_to_part(8 << 20, SECOND) >= 105 * SECOND);
+        assert_eq!(pace.lanes(4), 1);
+        for _ in 0..9 {
+            pace.part_took(8 << 20, SECOND / 10);
+        }
+        assert_eq!(pace.lanes(4), 4);
+        assert!(pace.stall() >= STALL);
+        // Nothing was learned of the link, and a try was in vain: the next ones have twice and four times as long.
+        let pace = Pace::new(Some(5 * SECOND), None);
+        pace.part_was_given_up();
+        assert!(pace.answer_to_part(8 << 20, SECOND) >= 130 * SECOND);
+    }
+}

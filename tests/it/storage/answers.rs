@@ -1,0 +1,160 @@
+//! What stores, proxies and networks say, and what we make of it: the true reason, one hint that fits, and a bounded number of
+//! requests.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use redis_ops::storage::{S3Credentials, S3Options, Shared, StorageError, open};
+
+use crate::support::web::{Answer, Web};
+
+fn options(endpoint: &str) -> S3Options {
+    S3Options {
+        credentials: Some(S3Credentials {
+            key_id: "AKIANAMED".into(),
+            secret: "hunter2-do-not-print".into(),
+            token: None,
+        }),
+        endpoint: Some(endpoint.to_owned()),
+        endpoint_from: Some("`--s3-endpoint`".into()),
+        region: Some("us-east-1".into()),
+        timeout: Some(Duration::from_millis(700)),
+        retry: Some(Duration::from_secs(1)),
+        ..S3Options::default()
+    }
+}
+
+async fn connect(endpoint: &str) -> Shared {
+    open(&"s3://bucket/redis".parse().unwrap(), &options(endpoint)).await.unwrap()
+}
+
+/// One kind of request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Do {
+    Write,
+    Read,
+    Look,
+    List,
+    Begin,
+}
+
+async fn attempt(storage: &Shared, what: Do) -> StorageError {
+    let done = match what {
+        Do::Write => storage.create("prod/x", Bytes::from_static(b"x")).await,
+        Do::Read => storage.get("prod/x", 1000).await.map(drop),
+        Do::Look => storage.head("prod/x").await.map(drop),
+        Do::List => storage.list("").await.map(drop),
+        Do::Begin => storage.keeps_conditions("prod/x", Bytes::from_static(b"y")).await.map(drop),
+    };
+    done.expect_err("it cannot go well")
+}
+
+#[track_caller]
+fn assert_says(error: &StorageError, code: &str, words: &[&str], hint: &[&str], row: &str) {
+    let told = format!("{error}\n{}", error.hint().unwrap_or("no hint"));
+    assert_eq!(error.code(), code, "{row}: {told}");
+    for words in words {
+        assert!(error.to_string().contains(words), "{row}: no `{words}` in {told}");
+    }
+    for words in hint {
+        assert!(error.hint().unwrap_or_default().contains(words), "{row}: no `{words}` in the hint of {told}");
+    }
+    assert!(!told.contains("hunter2") && !told.contains("Failure {"), "{row}: {told}");
+}
+
+/// Its name, the answer, the requests that get it; then code, words and words of the hint.
+type Row<'a> = (&'a str, Answer, &'a [Do], &'a str, &'a [&'a str], &'a [&'a str]);
+
+#[tokio::test]
+async fn every_answer_has_its_reason_and_one_hint() {
+    let date = "Sat, 01 Jan 2000 00:00:00 GMT";
+    let s3 = Answer::s3;
+    let region = s3(400, "AuthorizationHeaderMalformed", "the region 'us-east-1' is wrong; expecting 'eu-west-1'");
+    #[rustfmt::skip]
+    let rows: Vec<Row> = vec![
+        ("wrong secret", s3(403, "SignatureDoesNotMatch", "no match"), &[Do::List, Do::Write], "access_denied", &["SignatureDoesNotMatch"], &["AWS_SECRET_ACCESS_KEY", "AKIANAMED"]),
+        ("unknown key", s3(403, "InvalidAccessKeyId", "unknown"), &[Do::List, Do::Write], "access_denied", &["InvalidAccessKeyId"], &["AKIANAMED", "http://127.0.0.1:", "--s3-endpoint"]),
+        ("expired token", s3(400, "ExpiredToken", "expired"), &[Do::List, Do::Read], "access_denied", &["ExpiredToken"], &["AWS_SESSION_TOKEN"]),
+        ("clock", s3(403, "RequestTimeTooSkewed", "too large").header("Date", date), &[Do::List], "access_denied", &["RequestTimeTooSkewed"], &["clock", "ahead of"]),
+        ("archived", s3(403, "InvalidObjectState", "not valid"), &[Do::Read], "archived", &["redis/prod/x"], &["restore-object", "--key redis/prod/x"]),
+        ("right to write", s3(403, "AccessDenied", "Access Denied"), &[Do::Write, Do::Begin], "access_denied", &["PutObject"], &["s3:PutObject", "AKIANAMED", "bucket/redis/*"]),
+        ("right to list", s3(403, "AccessDenied", "Access Denied"), &[Do::List], "access_denied", &["ListObjectsV2", "bucket"], &["s3:ListBucket"]),
+        ("right to look", Answer { status: 403, headers: vec![], body: String::new() }, &[Do::Look], "access_denied", &["HeadObject", "redis/prod/x"], &["s3:GetObject", "AKIANAMED"]),
+        ("region in words", region, &[Do::List, Do::Write], "storage_unavailable", &["eu-west-1"], &["--s3-region eu-west-1"]),
+        ("region in a header", s3(301, "PermanentRedirect", "elsewhere").header("x-amz-bucket-region", "eu-central-1"), &[Do::List, Do::Look], "storage_unavailable", &["eu-central-1"], &["--s3-region eu-central-1"]),
+        ("no bucket", s3(404, "NoSuchBucket", "none"), &[Do::List, Do::Write], "no_such_bucket", &["bucket"], &["create the bucket"]),
+        ("slow down", s3(503, "SlowDown", "Reduce"), &[Do::List], "storage_unavailable", &["SlowDown"], &["--store-retry"]),
+        ("a web server", Answer::page(404), &[Do::List, Do::Write, Do::Begin], "not_a_store", &["http://127.0.0.1:", "--s3-endpoint", "404"], &["--s3-endpoint"]),
+        ("a web server that forbids writing", Answer::page(405), &[Do::Write], "not_a_store", &["405"], &["--s3-endpoint"]),
+        ("a page for everything", Answer::page(200), &[Do::List, Do::Write, Do::Begin, Do::Read, Do::Look], "not_a_store", &["--s3-endpoint"], &["--s3-endpoint"]),
+        ("json for everything", Answer { status: 200, headers: vec![("Content-Type", "application/json".into())], body: "{\"ok\":true}".into() }, &[Do::List, Do::Write, Do::Begin, Do::Look], "not_a_store", &[], &["--s3-endpoint"]),
+        ("nothing for everything", Answer { status: 200, headers: vec![], body: String::new() }, &[Do::List, Do::Write, Do::Begin, Do::Look], "not_a_store", &[], &["--s3-endpoint"]),
+        ("a proxy forbids", Answer::page(403), &[Do::List, Do::Write], "access_denied", &["proxy", "403"], &["NO_PROXY"]),
+        ("a proxy wants a password", Answer::page(407), &[Do::List], "access_denied", &["407"], &["NO_PROXY"]),
+        ("a proxy limits", Answer::page(413), &[Do::Write], "storage_unavailable", &["413"], &["client_max_body_size"]),
+        ("a proxy sends on", Answer::page(307).header("Location", "https://login.example/?token=hunter2"), &[Do::List, Do::Write], "not_a_store", &["https://login.example", "307"], &["--s3-endpoint"]),
+        ("a proxy without a store", Answer::page(502), &[Do::List], "storage_unavailable", &["502"], &["http://127.0.0.1:"]),
+        ("a listing that breaks off", Answer { status: 200, headers: vec![("Content-Type", "application/xml".into())],
+            body: "<ListBucketResult><Name>bucket</Name><IsTruncated>true</IsTruncated></ListBucketResult>".into() }, &[Do::List], "storage_unavailable", &["goes on"], &[]),
+    ];
+    for (row, answer, requests, code, words, hint) in rows {
+        let web = Web::start(move |_| answer.clone());
+        let storage = connect(&web.endpoint()).await;
+        for what in requests {
+            let before = web.asked().len();
+            let error = attempt(&storage, *what).await;
+            assert_says(&error, code, words, hint, &format!("{row}, {what:?}"));
+            assert!(web.asked().len() - before <= 6, "{row}, {what:?}: {:?}", web.asked());
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_is_not_there_is_named_with_where_the_name_came_from() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let web = Web::start(|_| Answer::page(200));
+    let plain = web.endpoint();
+    // Accepts, and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent =
+        format!("http://{}", silent.local_addr().map(|address| (address, std::mem::forget(silent))).unwrap().0);
+    for (endpoint, words, hint) in [
+        (format!("http://127.0.0.1:{port}"), "nobody listens at http://127.0.0.1:", "is the store running"),
+        ("http://no-such-host.invalid:9000".to_owned(), "http://no-such-host.invalid:9000", "name of the host"),
+        (plain.replace("http:", "https:"), "does not speak TLS", "`http://`"),
+        (silent, "does not answer", "--timeout"),
+    ] {
+        let storage = connect(&endpoint).await;
+        for what in [Do::List, Do::Write] {
+            let begun = Instant::now();
+            let error = attempt(&storage, what).await;
+            assert_says(&error, "storage_unavailable", &[words, "--s3-endpoint"], &[hint], &endpoint);
+            assert!(begun.elapsed() < Duration::from_secs(12), "{endpoint}: {:?}", begun.elapsed());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_url_that_is_none_is_refused_before_anything_is_asked() {
+    for endpoint in ["127.0.0.1:9000", "ftp://store", "http://", "store"] {
+        let error = open(&"s3://bucket/x".parse().unwrap(), &options(endpoint)).await.unwrap_err();
+        assert!(error.to_string().contains("--s3-endpoint"), "{endpoint}: {error}");
+    }
+}
+
+/// An upload that somebody else has ended: that is no missing object, and trying again is of no use.
+#[tokio::test]
+async fn an_upload_that_a_rule_has_aborted_is_told_as_that() {
+    let web = Web::start(|line| match line {
+        line if line.starts_with("POST") && line.contains("uploads") => Answer {
+            status: 200,
+            headers: vec![],
+            body: "<InitiateMultipartUploadResult><UploadId>7</UploadId></InitiateMultipartUploadResult>".into(),
+        },
+        line if line.starts_with("DELETE") => Answer { status: 204, headers: vec![], body: String::new() },
+        _ => Answer::s3(404, "NoSuchUpload", "The specified upload does not exist"),
+    });
+    let storage = connect(&web.endpoint()).await;
+    let error = super::upload(&*storage, "object", &super::sample(17 << 20)).await.unwrap_err();
+    assert_says(&error, "storage_unavailable", &["aborted by somebody else"], &["AbortIncompleteMultipartUpload"], "");
+}
