@@ -12,7 +12,6 @@ use super::{Context, Outcome};
 use crate::backup::{self, BackupError, Report};
 use crate::capture::open_file;
 use crate::capture::source::{self, Chosen, Wanted};
-use crate::capture::source::{self, Chosen, Wanted};
 use crate::capture::spool::Spooling;
 use crate::codec::Codec;
 use crate::connection::ServerError;

@@ -65,7 +65,10 @@ async fn a_store_that_is_silent_for_good_ends_within_bounds() {
     let begun = Instant::now();
     assert_eq!(storage.list("").await.unwrap_err().code(), "storage_unavailable");
     assert_eq!(storage.get("x", 10).await.unwrap_err().code(), "storage_unavailable");
-    assert_eq!(storage.keeps_conditions("x", bytes::Bytes::from_static(b"y")).await.unwrap_err().code(), "storage_unavailable");
+    assert_eq!(
+        storage.keeps_conditions("x", bytes::Bytes::from_static(b"y")).await.unwrap_err().code(),
+        "storage_unavailable"
+    );
     assert!(begun.elapsed() < 14 * SECOND, "{:?}", begun.elapsed());
 
     // During one: the retry time, and a few seconds for cleaning up.
