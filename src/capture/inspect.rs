@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::foreign::{Foreign, are_commands};
 use crate::census::{Census, Counter};
 use crate::rdb::oddity::Owner;
-use crate::rdb::visit::{Checksum, Entry, EntryEnd, Interest, Piece, Visit};
+use crate::rdb::visit::{Checksum, Entry, EntryEnd, Interest, Part, Piece, Visit};
 use crate::rdb::{
     Dialect, DuplicateKeys, Duplicates, ErrorKind, HintMismatch, Needs, Oddities, Oddity, OddityKind, RdbError,
     Scanner, ValueType,
@@ -361,6 +361,16 @@ impl Visit for Notes {
     fn long_field(&mut self, hash: u128) {
         if let Some(counter) = &mut self.counter {
             counter.long_field(hash);
+        }
+    }
+
+    fn takes_parts(&self) -> bool {
+        self.counter.as_ref().is_none_or(Visit::takes_parts)
+    }
+
+    fn part(&mut self, part: Part<'_>) {
+        if let Some(counter) = &mut self.counter {
+            counter.part(part);
         }
     }
 

@@ -8,14 +8,16 @@
 //! - LRU and LFU are not in it, nor data of modules outside of keys.
 //! - Every key costs the server two looks at its expiry and one DUMP: three hits each in `keyspace_hits`
 //!   ([`Report::keyspace_hits_added`]). Their LRU is not touched where the server knows `CLIENT NO-TOUCH` (7.2 and newer).
-//! - DUMP makes the whole value in the server's memory, and its answer lies whole in ours. Keys are asked together up to 8 MiB, by
-//!   what `MEMORY USAGE` estimates; a single larger one is held as it is.
+//! - DUMP makes the whole value in the server's memory, but not in ours. Keys are asked together up to 8 MiB, by what `MEMORY USAGE`
+//!   estimates; one of 4 MiB and more is asked for alone, and passes in pieces (`large`), and so do the keys of a batch whose answers
+//!   have more than 32 MiB. Only where the server takes no `MULTI` a large value is held whole; the report says so.
 //!
 //! SCAN may give a key twice when its table shrinks meanwhile. The table is walked in the order of the reversed bits of the bucket
 //! number (`dict.c`, `dictScan`), in which buckets that become one when it shrinks are neighbours: what comes twice comes soon
 //! again. A window of the last 900,000 keys therefore finds them, in bounded memory.
 
 mod encoder;
+mod large;
 mod payload;
 mod recent;
 mod server;
@@ -33,6 +35,7 @@ use crate::introspection::ServerFacts;
 use crate::rdb::{RdbError, dump};
 
 use encoder::Encoder;
+use large::{Large, Next, Opened};
 use recent::Recent;
 use server::{Expiry, Fetched, Server};
 
@@ -40,6 +43,8 @@ use server::{Expiry, Fetched, Server};
 const PAGE: usize = 256;
 /// Bytes that are asked for in one go, as far as they can be estimated.
 const BATCH_BYTES: u64 = 8 << 20;
+/// A key of so many bytes, as far as they can be estimated, is asked for alone.
+const LARGE: u64 = 4 << 20;
 /// A key whose expiry changes all the time is asked for so often, and then taken as it is.
 const ATTEMPTS: u32 = 5;
 /// A scan of one database is given up when no key came that was not there before for so many times the silence that is allowed: ten
@@ -60,6 +65,10 @@ pub struct Scan {
     recent: Recent,
     databases: VecDeque<u32>,
     walk: Option<Walk>,
+    /// A large value that is being read, and its key.
+    large: Option<(Vec<u8>, Box<Large>)>,
+    /// The server takes no transactions: large values are held whole.
+    holds_whole: bool,
     stage: Stage,
     report: Report,
 }
@@ -114,6 +123,15 @@ pub enum ScanError {
     },
 }
 
+/// Refuses a payload of another version than that of the file.
+fn same_version(version: u16, expected: Option<u16>) -> Result<(), ScanError> {
+    if Some(version) == expected {
+        return Ok(());
+    }
+    let reason = format!("it is of RDB version {version}, the first was of {expected:?}");
+    Err(ScanError::Payload { reason })
+}
+
 enum Stage {
     Begin,
     Keys,
@@ -148,6 +166,8 @@ impl Scan {
             recent: Recent::default(),
             databases: VecDeque::new(),
             walk: None,
+            large: None,
+            holds_whole: false,
             stage: Stage::Begin,
             report: Report::default(),
         })
@@ -166,8 +186,13 @@ impl Scan {
     async fn advance(&mut self) -> Result<(), ScanError> {
         match (&self.stage, &mut self.walk) {
             (Stage::Begin, _) => self.head().await,
-            (Stage::Keys, Some(walk)) if !walk.keys.is_empty() => self.batch().await,
-            (Stage::Keys, Some(walk)) if walk.cursor.is_some() => self.page().await,
+            (Stage::Keys, _) if self.large.is_some() => self.pass().await,
+            (Stage::Keys, Some(walk)) => match walk.keys.front() {
+                Some((_, size)) if *size >= LARGE && !self.holds_whole => self.open().await,
+                Some(_) => self.batch().await,
+                None if walk.cursor.is_some() => self.page().await,
+                None => self.next_database().await,
+            },
             (Stage::Keys, _) => self.next_database().await,
             (Stage::Done, _) => Ok(()),
         }
@@ -263,14 +288,26 @@ impl Scan {
     async fn batch(&mut self) -> Result<(), ScanError> {
         let Some(walk) = &mut self.walk else { return Ok(()) };
         let (mut keys, mut bytes) = (Vec::new(), 0);
-        while let Some((key, size)) =
-            walk.keys.pop_front_if(|(_, size)| keys.is_empty() || bytes + *size <= BATCH_BYTES)
-        {
+        while let Some((key, size)) = walk.keys.pop_front_if(|(_, size)| {
+            keys.is_empty() || (bytes + *size <= BATCH_BYTES && (*size < LARGE || self.holds_whole))
+        }) {
             bytes += size;
             keys.push(key);
         }
         for attempt in 1..=ATTEMPTS {
-            let fetched = self.server.fetch(&keys, attempt == ATTEMPTS).await?;
+            let fetched = match self.server.fetch(&keys, attempt == ATTEMPTS).await {
+                Ok(fetched) => fetched,
+                // They are larger than they were said to be: each by itself, then.
+                Err(error) if self.server.is_too_large(&error).await? => {
+                    // At most: who knows how many of them it had looked at when we hung up.
+                    self.report.keyspace_hits_added += server::HITS_PER_KEY * keys.len() as u64;
+                    if let Some(walk) = &mut self.walk {
+                        keys.into_iter().rev().for_each(|key| walk.keys.push_front((key, LARGE)));
+                    }
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            };
             let mut again = Vec::new();
             for (key, fetched) in keys.into_iter().zip(fetched) {
                 match fetched {
@@ -298,19 +335,65 @@ impl Scan {
 
     fn write(&mut self, key: &[u8], payload: &[u8], expiry: Expiry) -> Result<(), ScanError> {
         let payload = dump::check(payload)?;
-        if Some(payload.version) != self.encoder.version() {
-            let reason =
-                format!("it is of RDB version {}, the first was of {:?}", payload.version, self.encoder.version());
-            return Err(ScanError::Payload { reason });
-        }
+        same_version(payload.version, self.encoder.version())?;
+        self.write_database();
+        self.encoder.key(key, expiry, &payload);
+        self.report.keys += 1;
+        Ok(())
+    }
+
+    /// The database's number, before its first key.
+    fn write_database(&mut self) {
         if let Some(walk) = &mut self.walk
             && !walk.is_written
         {
             walk.is_written = true;
             self.encoder.database(walk.database);
         }
-        self.encoder.key(key, expiry, &payload);
-        self.report.keys += 1;
+    }
+
+    /// Asks for the large key whose turn it is.
+    async fn open(&mut self) -> Result<(), ScanError> {
+        let Some((key, size)) = self.walk.as_mut().and_then(|walk| walk.keys.pop_front()) else { return Ok(()) };
+        match self.server.open(&key).await? {
+            Opened::Gone => self.report.gone += 1,
+            Opened::Value(large) => self.large = Some((key, large)),
+            Opened::Refused(error) => {
+                self.holds_whole = true;
+                self.server.take_all();
+                let warning = format!("large values were held in memory whole: the server takes no `MULTI` ({error})");
+                self.report.warnings.push(warning);
+                if let Some(walk) = &mut self.walk {
+                    walk.keys.push_front((key, size));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The next piece of a large value.
+    async fn pass(&mut self) -> Result<(), ScanError> {
+        let (Some((_, large)), Some(version)) = (&mut self.large, self.encoder.version()) else { return Ok(()) };
+        let next = large.next(version).await?;
+        let expiry = large.expiry;
+        match next {
+            Next::Begin(key_meta, value_type, first) => {
+                self.write_database();
+                if let Some((key, _)) = &self.large {
+                    self.encoder.begin(key, expiry, key_meta.as_deref(), value_type);
+                }
+                self.encoder.body(&first);
+            }
+            Next::Bytes(bytes) => self.encoder.body(&bytes),
+            Next::End => {
+                self.server.lane = self.large.take().map(|(_, large)| large.into_lane());
+                self.report.keys += 1;
+                self.report.keyspace_hits_added += Large::HITS;
+                if let Some(walk) = &mut self.walk {
+                    walk.found_at = Instant::now();
+                }
+            }
+        }
         Ok(())
     }
 

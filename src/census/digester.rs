@@ -6,7 +6,7 @@ use super::choice::{Candidate, Choice, Chosen, Everything, Tally};
 use super::key_type::{KeyType, NAME_LENGTH};
 use super::sponge::Sponge;
 use super::value::{ValueDigest, ValueHasher};
-use crate::rdb::visit::{Entry, EntryEnd, Interest, Piece, Visit};
+use crate::rdb::visit::{Entry, EntryEnd, Interest, Part, PartOf, Piece, Visit};
 
 /// A buffer for key names is given back when a name was longer than this, in bytes.
 const KEPT: usize = 64 * 1024;
@@ -300,6 +300,23 @@ impl<S: Sink, C: Choice> Visit for Digester<S, C> {
     fn long_field(&mut self, hash: u128) {
         if self.under_way {
             self.value.long_field(hash);
+        }
+    }
+
+    fn takes_parts(&self) -> bool {
+        self.value.takes_parts()
+    }
+
+    fn part(&mut self, part: Part<'_>) {
+        if self.under_way {
+            let part = match part {
+                Part::Begin { what: PartOf::HashField { expire_ms: Some(at) }, length } => {
+                    let expire_ms = self.choice.field_expiry(Some(at));
+                    Part::Begin { what: PartOf::HashField { expire_ms }, length }
+                }
+                part => part,
+            };
+            self.value.part(part, self.fields_expired_before);
         }
     }
 

@@ -4,7 +4,7 @@ use super::key_type::KeyType;
 use super::sponge::Sponge;
 use super::stream::StreamDigest;
 use super::vectorset::VectorsetDigest;
-use crate::rdb::visit::{ArrayValue, Piece};
+use crate::rdb::visit::{ArrayValue, LONG_FIELD, Part, PartOf, Piece};
 
 /// What a value comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,19 @@ pub(super) struct ValueHasher {
     insert_index: Option<u64>,
     /// The hash of the field that comes next, where it is known.
     field: Option<u128>,
+    /// The element that is told in parts.
+    in_parts: InParts,
+}
+
+/// What is known of an element that is told in parts.
+#[derive(Default)]
+struct InParts {
+    what: Option<PartOf>,
+    /// Of a field: its name, if it is a long one.
+    name: Option<Sponge>,
+    expire_ms: Option<i64>,
+    /// Its field has expired.
+    is_left_out: bool,
 }
 
 impl ValueHasher {
@@ -45,6 +58,7 @@ impl ValueHasher {
         self.fields_with_expiry = 0;
         self.insert_index = None;
         self.field = None;
+        self.in_parts = InParts::default();
         self.ordered.clear();
         self.member.clear();
         if key_type == KeyType::Stream {
@@ -56,6 +70,78 @@ impl ValueHasher {
     #[inline]
     pub fn long_field(&mut self, hash: u128) {
         self.field = Some(hash);
+    }
+
+    /// What a vector set consists of is looked at whole.
+    pub fn takes_parts(&self) -> bool {
+        self.key_type != Some(KeyType::Vectorset)
+    }
+
+    /// The next of an element that is told in parts: to the same hash as if it were told in one.
+    pub fn part(&mut self, part: Part<'_>, fields_expired_before: Option<i64>) {
+        match part {
+            Part::Begin { what, length } => {
+                self.in_parts.what = Some(what);
+                self.begin_part(what, length, fields_expired_before);
+            }
+            Part::Bytes(bytes) => match self.in_parts.what {
+                Some(PartOf::ListElement | PartOf::ModuleString) => self.ordered.bytes(bytes),
+                Some(PartOf::HashField { .. } | PartOf::HashValue) if self.in_parts.is_left_out => {}
+                Some(PartOf::HashField { .. }) => match &mut self.in_parts.name {
+                    Some(name) => name.bytes(bytes),
+                    None => self.member.bytes(bytes),
+                },
+                Some(_) => self.member.bytes(bytes),
+                None => {}
+            },
+            Part::End { score } => match std::mem::take(&mut self.in_parts) {
+                InParts { is_left_out: true, .. } => self.member.clear(),
+                InParts { what: Some(PartOf::ListElement | PartOf::ModuleString) | None, .. } => {}
+                _ => {
+                    if let Some(score) = score {
+                        self.member.number(score_bits(score));
+                    }
+                    self.add_member();
+                }
+            },
+            Part::Dropped => {
+                self.in_parts = InParts::default();
+                self.member.clear();
+            }
+        }
+    }
+
+    fn begin_part(&mut self, what: PartOf, length: u64, fields_expired_before: Option<i64>) {
+        match what {
+            PartOf::ListElement => {
+                self.count += 1;
+                self.ordered.number(length);
+            }
+            PartOf::ModuleString => {
+                self.count += 1;
+                self.ordered.bytes(&[5]);
+                self.ordered.number(length);
+            }
+            PartOf::SetMember | PartOf::ZsetMember => self.member.number(length),
+            PartOf::HashField { expire_ms } => {
+                self.key_type = Some(KeyType::Hash);
+                self.field = None;
+                if expire_ms.is_some() {
+                    self.fields_with_expiry += 1;
+                }
+                self.in_parts.is_left_out = expire_ms.is_some() && expire_ms < fields_expired_before;
+                self.in_parts.expire_ms = expire_ms;
+                self.member.number(length);
+                self.in_parts.name = (length > LONG_FIELD as u64).then(Sponge::default);
+            }
+            PartOf::HashValue => {
+                if let Some(mut name) = self.in_parts.name.take() {
+                    self.member.wide(name.squeeze());
+                }
+                self.member.optional(self.in_parts.expire_ms);
+                self.member.number(length);
+            }
+        }
     }
 
     /// The next part. Fields that expired before `fields_expired_before` (Unix milliseconds) are left out.

@@ -35,6 +35,23 @@ impl Kind {
     }
 }
 
+/// So many objects of a long list are written at once.
+const AT_ONCE: usize = 64;
+
+/// Writes the objects of a list, each in lines of its own.
+fn answer_objects(objects: &[Box<str>], printer: &Printer) -> io::Result<()> {
+    for (index, some) in objects.chunks(AT_ONCE).enumerate() {
+        let mut text = String::new();
+        for (at, object) in some.iter().enumerate() {
+            text.push_str(if index + at == 0 { "\n    " } else { ",\n    " });
+            let object: Value = serde_json::from_str(object)?;
+            text.push_str(&format!("{object:#}").replace('\n', "\n    "));
+        }
+        printer.answer(&text)?;
+    }
+    Ok(())
+}
+
 /// Which command ended, and how its answer is wanted.
 #[derive(Debug, Clone)]
 pub struct Envelope {
@@ -91,8 +108,26 @@ impl Envelope {
         printer: &Printer,
     ) -> io::Result<()> {
         match self.format {
+            Format::Json if outcome.list.is_some() => {
+                let Outcome { mut fields, list, .. } = outcome;
+                let (name, objects) = list.unwrap_or_default();
+                fields.shift_insert(0, name.to_owned(), Value::Array(Vec::new()));
+                let text = format!("{:#}\n", self.object(fields, status, trouble, now));
+                let place = format!("\n  \"{name}\": [");
+                match text.split_once(&place) {
+                    Some((before, behind)) if !objects.is_empty() => {
+                        printer.answer(&format!("{before}{place}"))?;
+                        answer_objects(&objects, printer)?;
+                        printer.answer(&format!("\n  {behind}"))
+                    }
+                    _ => printer.answer(&text),
+                }
+            }
             Format::Json => printer.answer(&format!("{:#}\n", self.object(outcome.fields, status, trouble, now))),
             Format::Ndjson => {
+                for lines in outcome.list.iter().flat_map(|(_, objects)| objects.chunks(AT_ONCE)) {
+                    printer.answer(&(lines.join("\n") + "\n"))?;
+                }
                 for line in outcome.lines {
                     printer.answer(&format!("{line}\n"))?;
                 }

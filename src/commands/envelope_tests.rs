@@ -139,7 +139,26 @@ fn a_cause_that_repeats_its_parent_is_shown_once() {
 
 #[test]
 fn ndjson_is_an_object_a_line() {
-    let outcome = Outcome::new(Status::Ok).lines(vec![json!({"id": 1}), json!({"id": 2})]);
+    let mut outcome = Outcome::new(Status::Ok);
+    outcome.lines = vec![json!({"id": 1}), json!({"id": 2})];
     let (_, out, _) = close(Format::Ndjson, Kind::Answers, false, Ok(outcome));
     assert_eq!(out, "{\"id\":1}\n{\"id\":2}\n");
+}
+
+#[test]
+fn a_long_list_is_written_as_any_other_field() {
+    let objects = |n: usize| -> Vec<Value> {
+        (0..n).map(|id| json!({"id": id, "text": "a\nb \"backups\": []", "pins": [], "more": {"x": [1, 2]}})).collect()
+    };
+    for n in [0, 1, 2, AT_ONCE, AT_ONCE + 1, 3 * AT_ONCE] {
+        let mut listed = Outcome::new(Status::Ok).field("unfinished", 7);
+        listed.list = Some(("backups", objects(n).iter().map(|object| object.to_string().into_boxed_str()).collect()));
+        let plain = Outcome::new(Status::Ok).field("backups", objects(n)).field("unfinished", 7);
+        let expected = close(Format::Json, Kind::Answers, false, Ok(plain)).1;
+        assert_eq!(close(Format::Json, Kind::Answers, false, Ok(listed)).1, expected, "{n} objects");
+        let mut listed = Outcome::new(Status::Ok);
+        listed.list = Some(("backups", objects(n).iter().map(|object| object.to_string().into_boxed_str()).collect()));
+        let lines = objects(n).iter().map(|object| format!("{object}\n")).collect::<String>();
+        assert_eq!(close(Format::Ndjson, Kind::Answers, false, Ok(listed)).1, lines, "{n} objects");
+    }
 }

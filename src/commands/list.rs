@@ -36,7 +36,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let repository = settings.place.open().await?;
     let progress = context.bar();
     let mut listing = Listing::default();
-    let mut objects: Vec<Value> = Vec::new();
+    let mut objects: Vec<Box<str>> = Vec::new();
     let listed = repository.list_each(
         settings.instance.as_deref(),
         |total| {
@@ -47,7 +47,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         |listed| {
             progress.advance(1);
             if context.format.is_json() {
-                objects.push(as_json(&listed));
+                objects.push(as_json(&listed).to_string().into_boxed_str());
             } else {
                 listing.add(&listed, &context.printer);
             }
@@ -57,18 +57,14 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     progress.finish();
     let overview = overview?;
     let uploads = overview.unfinished.as_ref();
-    let outcome = Outcome::new(Status::Ok);
+    let mut outcome = Outcome::new(Status::Ok);
+    outcome.list = context.format.is_json().then_some(("backups", objects));
     Ok(match context.format {
-        Format::Ndjson => outcome.lines(objects),
-        Format::Json => {
-            let mut outcome = outcome
-                .field("unfinished_uploads", uploads.map(Vec::len))
-                .field("unfinished_bytes", uploads.map(|uploads| bytes_of(uploads)))
-                .field("unreadable_folders", overview.unreadable.iter().map(|(folder, _)| folder).collect::<Vec<_>>());
-            // Moved, not copied: this is the long part.
-            outcome.fields.shift_insert(0, "backups".to_owned(), Value::Array(objects));
-            outcome
-        }
+        Format::Ndjson => outcome,
+        Format::Json => outcome
+            .field("unfinished_uploads", uploads.map(Vec::len))
+            .field("unfinished_bytes", uploads.map(|uploads| bytes_of(uploads)))
+            .field("unreadable_folders", overview.unreadable.iter().map(|(folder, _)| folder).collect::<Vec<_>>()),
         _ => outcome.text(listing.render(&overview, &repository.describe(), &context.printer)),
     })
 }

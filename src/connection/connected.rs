@@ -1,12 +1,18 @@
 //! A connection on which commands are asked, through the `redis` crate.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, RedisConnectionInfo, RedisError, Value};
 use tokio::task::JoinHandle;
 
+use super::limit::{Counted, DEFAULT_REPLY_LIMIT, Gauge};
 use super::{CommandError, CommandFault, ConnectFault, Phase, Phases, ServerError, Stream};
+
+/// What INFO may have, in bytes: it has some tens of KiB, and about as many more as there are commands, errors and users. It is taken
+/// apart, which makes several times as much of it.
+pub const INFO_LIMIT: u64 = 4 << 20;
 
 /// A connection to a server. It is closed when dropped.
 #[derive(Debug)]
@@ -16,6 +22,8 @@ pub struct Connection {
     phases: Phases,
     loading: bool,
     timeout: Duration,
+    gauge: Arc<Gauge>,
+    limit: u64,
 }
 
 impl Connection {
@@ -29,10 +37,12 @@ impl Connection {
         // The greeting has said it all: with these settings the crate sends nothing of its own. Time limits are kept here.
         let silent = RedisConnectionInfo::default().set_skip_set_lib_name();
         let settings = AsyncConnectionConfig::new().set_response_timeout(None);
-        let (inner, driver) = MultiplexedConnection::new_with_config(&silent, stream, settings)
+        let gauge = Gauge::new();
+        let counted = Counted { stream, gauge: gauge.clone() };
+        let (inner, driver) = MultiplexedConnection::new_with_config(&silent, counted, settings)
             .await
             .map_err(|_| ConnectFault::Disconnected { phase: Phase::Ping })?;
-        Ok(Self { inner, driver: tokio::spawn(driver), phases, loading, timeout })
+        Ok(Self { inner, driver: tokio::spawn(driver), phases, loading, timeout, gauge, limit: DEFAULT_REPLY_LIMIT })
     }
 
     /// How long the steps of connecting took.
@@ -55,14 +65,21 @@ impl Connection {
         self.timeout = timeout;
     }
 
+    /// Changes how many bytes an answer may have, or the answers to what is asked together: [`DEFAULT_REPLY_LIMIT`], unless it is set.
+    /// For INFO it is never more than [`INFO_LIMIT`].
+    pub fn set_reply_limit(&mut self, limit: u64) {
+        self.limit = limit;
+    }
+
     /// Asks one command. Error replies are errors; it is never sent twice.
     ///
     /// # Errors
     /// See [`CommandFault`].
     pub async fn query(&mut self, command: &Cmd) -> Result<Value, CommandError> {
         let name = command_name(command);
+        self.gauge.set_limit(if name == "INFO" { self.limit.min(INFO_LIMIT) } else { self.limit });
         let answer = tokio::time::timeout(self.timeout, self.inner.send_packed_command(command)).await;
-        match answered(self.timeout, &name, answer)? {
+        match answered(self.timeout, &name, answer, &self.gauge)? {
             Value::ServerError(error) => {
                 let fault = server_error(&error).fault(&name);
                 Err(CommandError { command: name, fault })
@@ -90,7 +107,10 @@ impl Connection {
         commands: impl ExactSizeIterator<Item = Cmd>,
     ) -> Result<Vec<Result<Value, ServerError>>, CommandError> {
         match Packed::of(commands) {
-            Some(packed) => packed.send(&mut self.inner, self.timeout).await,
+            Some(packed) => {
+                self.gauge.set_limit(if packed.name == "INFO" { self.limit.min(INFO_LIMIT) } else { self.limit });
+                packed.send(&mut self.inner, self.timeout, &self.gauge).await
+            }
             None => Ok(Vec::new()),
         }
     }
@@ -102,9 +122,11 @@ impl Connection {
         commands: impl ExactSizeIterator<Item = Cmd>,
     ) -> JoinHandle<Result<Vec<Result<Value, ServerError>>, CommandError>> {
         let (packed, mut inner, timeout) = (Packed::of(commands), self.inner.clone(), self.timeout);
+        let gauge = self.gauge.clone();
+        gauge.set_limit(self.limit);
         tokio::spawn(async move {
             match packed {
-                Some(packed) => packed.send(&mut inner, timeout).await,
+                Some(packed) => packed.send(&mut inner, timeout, &gauge).await,
                 None => Ok(Vec::new()),
             }
         })
@@ -134,10 +156,11 @@ impl Packed {
         self,
         connection: &mut MultiplexedConnection,
         timeout: Duration,
+        gauge: &Gauge,
     ) -> Result<Vec<Result<Value, ServerError>>, CommandError> {
         let sending = connection.send_packed_commands(&self.pipeline, 0, self.count);
         let answer = tokio::time::timeout(timeout, sending).await;
-        let values = answered(timeout, &self.name, answer)?;
+        let values = answered(timeout, &self.name, answer, gauge)?;
         if values.len() != self.count {
             let reason = format!("{} answers to {} commands", values.len(), self.count);
             return Err(CommandError { command: self.name, fault: CommandFault::Protocol { reason } });
@@ -154,9 +177,11 @@ fn answered<T>(
     timeout: Duration,
     name: &str,
     answer: Result<Result<T, RedisError>, tokio::time::error::Elapsed>,
+    gauge: &Gauge,
 ) -> Result<T, CommandError> {
     let fault = match answer {
         Ok(Ok(value)) => return Ok(value),
+        _ if gauge.is_exceeded() => CommandFault::ReplyTooLarge { limit: gauge.limit() },
         Ok(Err(error)) => fault_of(&error, name),
         Err(_) => CommandFault::Timeout { after: timeout },
     };

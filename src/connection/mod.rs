@@ -11,6 +11,8 @@ mod connected;
 mod credentials;
 mod error;
 mod greeting;
+mod lane;
+mod limit;
 mod retry;
 mod sentinel;
 mod stream;
@@ -26,6 +28,8 @@ pub use address::{Address, AddressError, DEFAULT_PORT, DEFAULT_SENTINEL_PORT, In
 pub use connected::Connection;
 pub use credentials::{Credentials, PasswordFileError, Secret, read_password_file};
 pub use error::{AuthenticationFault, CommandError, CommandFault, ConnectError, ConnectFault, Phase, ServerError};
+pub use lane::{Head, Lane};
+pub use limit::DEFAULT_REPLY_LIMIT;
 pub use retry::Retry;
 pub use stream::{Phases, Stream};
 pub use tls::Tls;

@@ -26,6 +26,8 @@ const PING_EVERY: Duration = Duration::from_millis(20);
 const OWN_NAME: &str = "redis-ops";
 /// How long the machine is watched for pauses.
 const PAUSES_FOR: Duration = Duration::from_secs(1);
+/// CLIENT LIST is not asked for where there are more connections: a line has about 350 bytes, here and in the server.
+const MOST_CLIENTS: u64 = 30_000;
 /// Entries of the slow log that are read.
 const SLOWLOG_ENTRIES: &str = "128";
 
@@ -143,7 +145,12 @@ async fn ask_the_rest(gate: &mut Gate<'_>, options: &Options, snapshot: &mut Sna
         }
         Ok(())
     };
-    add(wanted.clients, "clients", &["CLIENT", "LIST"])?;
+    let connections = snapshot.info.u64("connected_clients").unwrap_or(0);
+    add(wanted.clients && connections <= MOST_CLIENTS, "clients", &["CLIENT", "LIST"])?;
+    if wanted.clients && connections > MOST_CLIENTS {
+        let (there, most) = (figures::count(connections), figures::count(MOST_CLIENTS));
+        snapshot.clients = Part::TooLarge(format!("{there} connections, of which at most {most} are listed"));
+    }
     add(wanted.slow, "slowlog", &["SLOWLOG", "GET", SLOWLOG_ENTRIES])?;
     add(wanted.slow && valkey, "large", &["COMMANDLOG", "GET", SLOWLOG_ENTRIES, "large-reply"])?;
     if wanted.slow && !valkey {

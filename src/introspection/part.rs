@@ -14,6 +14,8 @@ pub enum Part<T> {
     Denied(String),
     /// The server does not know it: an older version, or another product.
     Unsupported(String),
+    /// It was not asked for, since the answer would be too large.
+    TooLarge(String),
     /// Nobody asked.
     #[default]
     NotAsked,
@@ -40,6 +42,7 @@ impl<T> Part<T> {
             Self::Got(value) => Ok(value),
             Self::Denied(reason) => Err(format!("{what}: denied: {reason}")),
             Self::Unsupported(reason) => Err(format!("{what}: not supported by this server: {reason}")),
+            Self::TooLarge(reason) => Err(format!("{what}: too large to be asked for: {reason}")),
             Self::NotAsked => Err(format!("{what}: not asked for")),
         }
     }

@@ -81,6 +81,16 @@ impl<'a> Cursor<'a> {
         self.at = self.base;
     }
 
+    /// Where it is, to come [`Cursor::back_to`].
+    pub(crate) fn place(&self) -> usize {
+        self.at
+    }
+
+    /// Goes back to a place behind the last commit.
+    pub(crate) fn back_to(&mut self, place: usize) {
+        self.at = place.max(self.base);
+    }
+
     /// Bytes that are there.
     #[inline]
     pub(crate) fn available(&self) -> usize {

@@ -41,6 +41,13 @@ pub trait Visit {
     /// that stands in the file once for many elements: to hash it again with each would take time that the file's length
     /// does not bound.
     fn long_field(&mut self, _hash: u128) {}
+    /// Whether elements that are longer than [`LONG_ELEMENT`] may be told by [`Visit::part`] instead of [`Visit::piece`]. Who says no
+    /// makes the reader hold them whole.
+    fn takes_parts(&self) -> bool {
+        false
+    }
+    /// A part of a long element. Only with [`Interest::pieces`], and if [`Visit::takes_parts`].
+    fn part(&mut self, _part: Part<'_>) {}
     /// Something odd that is read on past: in the value under way (told before its [`Visit::entry_end`], its pieces may be
     /// incomplete), or in the file. Only from a scanner that reads on, see [`super::Scanner::reading_on`].
     fn oddity(&mut self, _oddity: &Oddity<'_>) {}
@@ -56,6 +63,9 @@ pub trait Visit {
 
 /// Fields longer than this, in bytes, are told with their hash where many elements share them.
 pub const LONG_FIELD: usize = 128;
+
+/// Elements longer than this, in bytes, may be told in parts.
+pub const LONG_ELEMENT: u64 = 256 << 10;
 
 /// Nobody listens: the structure is checked all the same.
 impl Visit for () {}
@@ -96,6 +106,12 @@ impl<V: Visit + ?Sized> Visit for &mut V {
     }
     fn long_field(&mut self, hash: u128) {
         (**self).long_field(hash);
+    }
+    fn takes_parts(&self) -> bool {
+        (**self).takes_parts()
+    }
+    fn part(&mut self, part: Part<'_>) {
+        (**self).part(part);
     }
     fn oddity(&mut self, oddity: &Oddity<'_>) {
         (**self).oddity(oddity);
@@ -282,6 +298,48 @@ pub enum Piece<'a> {
     ModuleString(&'a [u8]),
     /// A value of type GCRA (Redis 8.8 built with it, 8.10).
     Gcra(u64),
+}
+
+/// A part of an element that is told in parts: `Begin` and its `Bytes` for each of its strings (a field and its value are two), then
+/// `End`.
+#[derive(Debug, Clone, Copy)]
+pub enum Part<'a> {
+    /// A string begins, and has so many bytes.
+    Begin {
+        /// What it is.
+        what: PartOf,
+        /// How long it is in all.
+        length: u64,
+    },
+    /// Its next bytes.
+    Bytes(&'a [u8]),
+    /// The element is complete.
+    End {
+        /// Of a member of a sorted set; never NaN.
+        score: Option<f64>,
+    },
+    /// The element is complete, and is none: what came of it is to be forgotten.
+    Dropped,
+}
+
+/// What a string is that is told in parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartOf {
+    /// The next element of a list.
+    ListElement,
+    /// A member of a set.
+    SetMember,
+    /// A member of a sorted set.
+    ZsetMember,
+    /// A field of a hash.
+    HashField {
+        /// Its own absolute expiry in Unix milliseconds.
+        expire_ms: Option<i64>,
+    },
+    /// The value of the field before.
+    HashValue,
+    /// What a module wrote as one string.
+    ModuleString,
 }
 
 /// What a stream says of itself.

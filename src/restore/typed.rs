@@ -10,6 +10,7 @@
 //! from its start again. Its name is the token of the restore, which the journal keeps, and the number of the key: a run that goes
 //! on removes what the interrupted one has left.
 
+mod long;
 mod stream;
 mod words;
 
@@ -23,6 +24,7 @@ use crate::restore::choices::Choices;
 use crate::restore::replay::batch::{Card, Chunk, Expected, Grow, What, put_command};
 use crate::restore::replay::outbox::Outbox;
 use crate::restore::target_format::TargetFormat;
+use long::Long;
 pub use stream::KEPT_OF_A_STREAM;
 use stream::Stream;
 use words::Words;
@@ -58,6 +60,8 @@ pub struct Typed {
     /// Members or fields of the value that is being made.
     seen: HashSet<u128>,
     stream: Stream,
+    /// The element that comes in parts.
+    long: Long,
 }
 
 /// The key that is being made.
@@ -101,22 +105,33 @@ impl Target {
 
     /// Sends commands that add to the temporary key, as one transaction.
     fn chunk(&mut self, outbox: &mut Outbox, commands: &[Words], grow: Grow) {
-        let ttl = self.ttl_ms.to_string();
-        let begin: &[u8] = if self.first { b"UNLINK" } else { b"EXISTS" };
-        let queued = |outbox: &mut Outbox, words: &[&[u8]]| {
-            outbox.calls.note_words(words[0], None);
-            put_command(&mut outbox.batch.bytes, words);
-            outbox.push(What::Queued, self.database, 0, 0, &[]);
-        };
-        outbox.select(self.database);
-        queued(outbox, &[b"MULTI"]);
-        queued(outbox, &[begin, &self.temporary]);
+        self.begin_chunk(outbox);
         for words in commands {
             put(outbox, words);
             outbox.push(What::Queued, self.database, 0, 0, &[]);
         }
-        queued(outbox, &[self.card.name(), &self.temporary]);
-        queued(outbox, &[b"PEXPIRE", &self.temporary, ttl.as_bytes()]);
+        self.end_chunk(outbox, grow);
+    }
+
+    /// The transaction up to the commands that add.
+    fn begin_chunk(&mut self, outbox: &mut Outbox) {
+        let begin: &[u8] = if self.first { b"UNLINK" } else { b"EXISTS" };
+        outbox.select(self.database);
+        self.queued(outbox, &[b"MULTI"]);
+        self.queued(outbox, &[begin, &self.temporary]);
+    }
+
+    fn queued(&self, outbox: &mut Outbox, words: &[&[u8]]) {
+        outbox.calls.note_words(words[0], None);
+        put_command(&mut outbox.batch.bytes, words);
+        outbox.push(What::Queued, self.database, 0, 0, &[]);
+    }
+
+    /// The rest of the transaction.
+    fn end_chunk(&mut self, outbox: &mut Outbox, grow: Grow) {
+        let ttl = self.ttl_ms.to_string();
+        self.queued(outbox, &[self.card.name(), &self.temporary]);
+        self.queued(outbox, &[b"PEXPIRE", &self.temporary, ttl.as_bytes()]);
         put_command(&mut outbox.batch.bytes, &[b"EXEC"]);
         outbox.push(What::Chunk(Chunk { first: self.first, grow }), self.database, 0, 0, &[]);
         (self.first, self.steps) = (false, 0);
@@ -201,6 +216,7 @@ impl Typed {
             fields_expire: false,
             seen: HashSet::new(),
             stream: Stream::default(),
+            long: Long::default(),
         }
     }
 
@@ -238,6 +254,7 @@ impl Typed {
             self.seen.clear()
         }
         self.stream.begin();
+        self.long = Long::default();
     }
 
     /// A part of its value.

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::server::Expiry;
 use crate::rdb::dump::Checked;
 use crate::rdb::opcode::{AUX, EOF, EXPIRE_MS, KEY_META_OR_SLOT_IMPORT, SELECT_DB};
-use crate::rdb::{Crc64, Dialect};
+use crate::rdb::{Crc64, Dialect, ValueType};
 
 /// The largest chunk that is handed out.
 const CHUNK: usize = 1 << 20;
@@ -53,17 +53,27 @@ impl Encoder {
     }
 
     pub(super) fn key(&mut self, key: &[u8], expiry: Expiry, payload: &Checked<'_>) {
+        self.begin(key, expiry, payload.key_meta, payload.value_type);
+        self.put(payload.body);
+    }
+
+    /// A key up to its value, of which the bytes follow by [`Encoder::body`].
+    pub(super) fn begin(&mut self, key: &[u8], expiry: Expiry, key_meta: Option<&[u8]>, value_type: ValueType) {
         if let Expiry::At(ms) = expiry {
             self.put(&[EXPIRE_MS]);
             self.put(&ms.to_le_bytes());
         }
-        if let Some(meta) = payload.key_meta {
+        if let Some(meta) = key_meta {
             self.put(&[KEY_META_OR_SLOT_IMPORT]);
             self.put(meta);
         }
-        self.put(&[payload.value_type.0]);
+        self.put(&[value_type.0]);
         self.string(key);
-        self.put(payload.body);
+    }
+
+    /// The next bytes of a value.
+    pub(super) fn body(&mut self, bytes: &[u8]) {
+        self.put(bytes);
     }
 
     /// The end of the file, with the checksum over everything before.

@@ -7,12 +7,14 @@ use redis::{Cmd, Value};
 use super::ScanError;
 use super::payload::Functions;
 use crate::capture::source;
-use crate::connection::{CommandError, CommandFault, Connection, Node, ServerError};
+use crate::connection::{CommandError, CommandFault, Connection, Lane, Node, ServerError};
 use crate::introspection::ServerFacts;
 use crate::rdb::dump;
 
+/// What the values of a batch may have together, in bytes: they are estimated beforehand.
+const BATCH_LIMIT: u64 = 32 << 20;
 /// How often one question may be asked again because the connection broke. Nothing we ask changes anything.
-const RECONNECTS: u32 = 3;
+pub(super) const RECONNECTS: u32 = 3;
 /// Reading the expiry twice and the value once.
 pub(super) const HITS_PER_KEY: u64 = 3;
 
@@ -36,9 +38,11 @@ pub(super) enum Fetched {
 }
 
 pub(super) struct Server {
-    node: Node,
+    pub(super) node: Node,
     connection: Connection,
     database: u32,
+    /// A connection of its own for values that are read in pieces, and the database it is in.
+    pub(super) lane: Option<(Lane, u32)>,
     pub(super) facts: ServerFacts,
     /// The server's clock when we began, Unix seconds.
     pub(super) began_seconds: u64,
@@ -51,10 +55,19 @@ impl Server {
         let mut connection = node.connect().await?;
         // A DUMP of a large key, and the batch around it, may take longer than other commands.
         connection.set_timeout(node.silence);
+        connection.set_reply_limit(BATCH_LIMIT);
         let facts = source::facts(&mut connection).await?;
         let database = node.database;
-        let mut server =
-            Self { node: node.clone(), connection, database, facts, began_seconds: 0, commands: 1, reconnects: 0 };
+        let mut server = Self {
+            node: node.clone(),
+            connection,
+            database,
+            lane: None,
+            facts,
+            began_seconds: 0,
+            commands: 1,
+            reconnects: 0,
+        };
         let time = server.one(redis::cmd("TIME")).await?;
         server.began_seconds = milliseconds(&time).ok_or_else(|| odd("TIME"))?.unsigned_abs() / 1000;
         Ok(server)
@@ -109,7 +122,16 @@ impl Server {
         }
         for database in self.databases().await? {
             self.select(database).await?;
-            let Value::BulkString(key) = self.one(redis::cmd("RANDOMKEY")).await? else { continue };
+            let Value::BulkString(mut key) = self.one(redis::cmd("RANDOMKEY")).await? else { continue };
+            // A large value would be read whole for the last bytes of it; there is hardly a database that holds only such.
+            for _ in 0..16 {
+                if self.sizes(std::slice::from_ref(&key)).await?.iter().all(|size| *size < super::LARGE) {
+                    break;
+                }
+                if let Value::BulkString(other) = self.one(redis::cmd("RANDOMKEY")).await? {
+                    key = other;
+                }
+            }
             if let Value::BulkString(payload) = self.one(redis::cmd("DUMP").arg(key).clone()).await? {
                 return Ok(dump::check(&payload)?.version);
             }
@@ -211,6 +233,7 @@ impl Server {
         let node = Node { database: self.database, ..self.node.clone() };
         let mut connection = node.connect().await?;
         connection.set_timeout(self.connection.timeout());
+        connection.set_reply_limit(BATCH_LIMIT);
         let facts = source::facts(&mut connection).await?;
         if facts.run_id != self.facts.run_id {
             return Err(ScanError::OtherServer);
@@ -220,7 +243,29 @@ impl Server {
         Ok(())
     }
 
-    fn is_7_or_newer(&self) -> bool {
+    /// Whether an error says that more came than is taken; then there is a new connection.
+    pub(super) async fn is_too_large(&mut self, error: &ScanError) -> Result<bool, ScanError> {
+        let fault = match error {
+            ScanError::Command(CommandError { fault, .. }) => fault,
+            _ => return Ok(false),
+        };
+        let too_large = matches!(fault, CommandFault::ReplyTooLarge { .. });
+        if too_large {
+            self.reconnect().await?;
+        }
+        Ok(too_large)
+    }
+
+    /// Lets the next answers be as long as they are: for values that cannot be read in pieces.
+    pub(super) fn take_all(&mut self) {
+        self.connection.set_reply_limit(u64::MAX);
+    }
+
+    pub(super) fn database(&self) -> u32 {
+        self.database
+    }
+
+    pub(super) fn is_7_or_newer(&self) -> bool {
         self.facts.version_numbers() >= (7, 0, 0)
     }
 }
@@ -278,14 +323,14 @@ fn next(answers: &mut impl Iterator<Item = Result<Value, ServerError>>, name: &s
 }
 
 /// `TIME`: seconds and microseconds, both as text.
-fn milliseconds(time: &Value) -> Option<i64> {
+pub(super) fn milliseconds(time: &Value) -> Option<i64> {
     let Value::Array(parts) = time else { return None };
     let [Value::BulkString(seconds), Value::BulkString(micros)] = parts.as_slice() else { return None };
     let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<i64>().ok();
     number(seconds)?.checked_mul(1000)?.checked_add(number(micros)? / 1000)
 }
 
-fn odd(command: &str) -> ScanError {
+pub(super) fn odd(command: &str) -> ScanError {
     let fault = CommandFault::Protocol { reason: "it is not what this command answers".to_owned() };
     CommandError { command: command.to_owned(), fault }.into()
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::figures::bytes;
+
 /// An error reply, split at its first space: `WRONGTYPE` and what follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerError {
@@ -92,6 +94,11 @@ pub enum CommandFault {
     Protocol {
         /// What is wrong with it.
         reason: String,
+    },
+    /// More was sent than is taken: the connection was closed.
+    ReplyTooLarge {
+        /// The bytes that an answer, or the answers to what is asked together, may have.
+        limit: u64,
     },
     /// Any other error reply.
     Server(ServerError),
@@ -195,6 +202,7 @@ impl CommandFault {
             Self::Timeout { .. } => "timeout",
             Self::Disconnected { .. } => "disconnected",
             Self::Protocol { .. } => "protocol_error",
+            Self::ReplyTooLarge { .. } => "reply_too_large",
             Self::Server(_) => "server_error",
         }
     }
@@ -239,6 +247,9 @@ impl fmt::Display for CommandFault {
             Self::Timeout { after } => write!(f, "no answer within {}", humantime::format_duration(*after)),
             Self::Disconnected { reason } => write!(f, "the connection is gone: {reason}"),
             Self::Protocol { reason } => write!(f, "the answer breaks the protocol: {reason}"),
+            Self::ReplyTooLarge { limit } => {
+                write!(f, "the answer has more than {}, which is the most that is taken", bytes(*limit))
+            }
             Self::Server(error) => error.fmt(f),
         }
     }

@@ -109,14 +109,24 @@ pub fn check(payload: &[u8]) -> Result<Checked<'_>, RdbError> {
     if stored != computed {
         return Err(RdbError::at(signed.len() as u64, ErrorKind::ChecksumMismatch { stored, computed }));
     }
-    let mut content = content;
+    head(content, version)
+}
+
+/// What stands before the value in a payload of this version, of which the beginning is there: the metadata of the key, the type,
+/// and what there is of the value. Its checksum is left to the caller.
+///
+/// # Errors
+/// `Truncated` if it does not reach so far; `Corrupt` if the metadata is.
+pub fn head(content: &[u8], version: u16) -> Result<Checked<'_>, RdbError> {
+    let mut rest = content;
     let mut key_meta = None;
-    if content.first() == Some(&KEY_META_OR_SLOT_IMPORT) && Dialect::of_footer(version.into()) == Dialect::Redis {
-        let n = metadata_length(&content[1..]).map_err(|stop| unstopped(stop, payload.len()))?;
-        key_meta = Some(&content[1..=n]);
-        content = &content[1 + n..];
+    if rest.first() == Some(&KEY_META_OR_SLOT_IMPORT) && Dialect::of_footer(version.into()) == Dialect::Redis {
+        let n = metadata_length(&rest[1..]).map_err(|stop| unstopped(stop, content.len()))?;
+        key_meta = Some(&rest[1..=n]);
+        rest = &rest[1 + n..];
     }
-    let (value_type, body) = content.split_first().ok_or_else(shortest)?;
+    let truncated = || RdbError::at(content.len() as u64, ErrorKind::Truncated);
+    let (value_type, body) = rest.split_first().ok_or_else(truncated)?;
     Ok(Checked { version, key_meta, value_type: ValueType(*value_type), body })
 }
 

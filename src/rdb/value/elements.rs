@@ -11,7 +11,7 @@ use crate::rdb::error::Stop;
 use crate::rdb::lzf;
 use crate::rdb::oddity::OddityKind;
 use crate::rdb::text::{self, ScoreText};
-use crate::rdb::visit::{Piece, Visit};
+use crate::rdb::visit::{LONG_ELEMENT, Part as Told, PartOf, Piece, Visit};
 
 /// The latest expiry of a hash field that Redis accepts (`EB_EXPIRE_TIME_MAX`).
 pub(crate) const LATEST_EXPIRY: i64 = (1 << 48) - 1;
@@ -54,6 +54,11 @@ pub(super) struct Elements {
     /// Which part of an element comes next, while they are read without being told.
     part: usize,
     string: Passage,
+    /// The element is told in parts, and of the string that passes was told that it begins.
+    in_parts: bool,
+    is_begun: bool,
+    /// When the field that is told in parts expires.
+    expire_ms: Option<i64>,
     /// Told once the count was read.
     wrong: Option<(OddityKind, &'static str, u64)>,
     /// Of a long member that passes in parts and is compared with others.
@@ -106,6 +111,9 @@ impl Elements {
             earliest: 0,
             part: 0,
             string: Passage::default(),
+            in_parts: false,
+            is_begun: false,
+            expire_ms: None,
             wrong: None,
             hash: None,
         }
@@ -137,8 +145,20 @@ impl Elements {
             teller.odd_as(kind, what, at, None)?;
         }
         while self.left > 0 {
-            if teller.pieces {
-                self.tell(cursor, tools, teller)?;
+            if self.in_parts {
+                self.tell_parts(cursor, tools, teller)?;
+            } else if teller.pieces {
+                match self.tell(cursor, tools, teller) {
+                    // The expiry belongs before the value: one that stands behind it needs the value whole.
+                    Err(Stop::More(n))
+                        if n > LONG_ELEMENT && self.shape != Shape::HashExpiryBehind && teller.visit.takes_parts() =>
+                    {
+                        cursor.rewind();
+                        self.in_parts = true;
+                        continue;
+                    }
+                    told => told?,
+                }
                 cursor.commit();
             } else {
                 self.pass(cursor, tools, teller)?;
@@ -222,6 +242,91 @@ impl Elements {
         let tag = hash.digest();
         self.hash = None;
         members.add(tag);
+        Ok(())
+    }
+
+    /// Reads an element part by part and tells it so; what was read of it is done with.
+    fn tell_parts<V: Visit>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        tools: &mut Tools,
+        teller: &mut Teller<'_, V>,
+    ) -> Result<(), Stop> {
+        let parts = self.shape.parts();
+        let names = self.shape.names();
+        let mut end = Told::End { score: None };
+        while let Some(part) = parts.get(self.part) {
+            let at = cursor.offset();
+            let wrong = match part {
+                Part::String => {
+                    let is_name = names == Some(self.part);
+                    self.tell_string(cursor, tools, teller, is_name)?;
+                    None
+                }
+                Part::ScoreText | Part::ScoreBinary => {
+                    let is_text = matches!(part, Part::ScoreText);
+                    let (score, wrong) = if is_text { score_text(cursor)? } else { score_binary(cursor)? };
+                    let is_none = matches!(wrong, Some((OddityKind::ScoreNotANumber | OddityKind::UnreadableScore, _)));
+                    end = if is_none { Told::Dropped } else { Told::End { score: Some(score) } };
+                    wrong
+                }
+                Part::ExpiryRelative | Part::ExpiryAbsolute => {
+                    let is_relative = matches!(part, Part::ExpiryRelative);
+                    let (expire_ms, wrong) =
+                        if is_relative { expiry_relative(cursor, self.earliest)? } else { expiry_absolute(cursor)? };
+                    self.expire_ms = expire_ms;
+                    wrong
+                }
+                Part::ExpiryBehind => expiry_behind(cursor)?.1,
+            };
+            if let Some((kind, what)) = wrong {
+                teller.odd_as(kind, what, at, None)?;
+            }
+            cursor.commit();
+            self.part += 1;
+        }
+        teller.visit.part(end);
+        (self.part, self.in_parts, self.expire_ms) = (0, false, None);
+        Ok(())
+    }
+
+    /// Tells a string in parts, and compares it if it is a name.
+    fn tell_string<V: Visit>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        tools: &mut Tools,
+        teller: &mut Teller<'_, V>,
+        is_name: bool,
+    ) -> Result<(), Stop> {
+        if !self.is_begun {
+            let length = match cursor.string_form()? {
+                StringForm::Plain(n) => n,
+                StringForm::Integer(value) => tools.first.integer(value).len() as u64,
+                StringForm::Lzf { expanded, .. } => expanded,
+            };
+            cursor.rewind();
+            let what = match self.shape {
+                Shape::List => PartOf::ListElement,
+                Shape::Set => PartOf::SetMember,
+                Shape::ZsetText | Shape::ZsetBinary => PartOf::ZsetMember,
+                _ if is_name => PartOf::HashField { expire_ms: self.expire_ms },
+                _ => PartOf::HashValue,
+            };
+            teller.visit.part(Told::Begin { what, length });
+            self.is_begun = true;
+            self.hash = (is_name && tools.compared.is_some()).then(|| Hashing(Box::default()));
+        }
+        let (hash, visit) = (&mut self.hash, &mut *teller.visit);
+        self.string.run(cursor, &mut tools.first, true, |part| {
+            if let Some(Hashing(hash)) = hash {
+                hash.update(part);
+            }
+            visit.part(Told::Bytes(part));
+        })?;
+        self.is_begun = false;
+        if let (Some(Hashing(hash)), Some(compared)) = (self.hash.take(), &mut tools.compared) {
+            compared.members.add(hash.digest());
+        }
         Ok(())
     }
 

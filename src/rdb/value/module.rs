@@ -5,7 +5,7 @@ use super::{Teller, Tools};
 use crate::rdb::cursor::Cursor;
 use crate::rdb::error::Stop;
 use crate::rdb::oddity::OddityKind;
-use crate::rdb::visit::{Piece, Visit};
+use crate::rdb::visit::{Part, PartOf, Piece, Visit};
 
 /// A module's value.
 #[derive(Debug, Default)]
@@ -18,8 +18,9 @@ pub(super) struct Module {
 /// What a module wrote: numbers and strings up to an end.
 #[derive(Debug, Default)]
 pub(crate) struct Opcodes {
-    /// Within a string that nobody wants to hear.
+    /// Within a string that nobody wants to hear, or that is told in parts.
     string: Option<Passage>,
+    in_parts: bool,
     shape: Shape,
 }
 
@@ -87,6 +88,13 @@ impl Opcodes {
         teller: &mut Teller<'_, V>,
     ) -> Result<(), Stop> {
         loop {
+            if let (Some(string), true) = (&mut self.string, self.in_parts) {
+                let visit = &mut *teller.visit;
+                string.run(cursor, &mut tools.first, true, |part| visit.part(Part::Bytes(part)))?;
+                visit.part(Part::End { score: None });
+                (self.string, self.in_parts) = (None, false);
+                cursor.commit();
+            }
             if let Some(string) = &mut self.string {
                 string.run(cursor, &mut tools.first, false, |_| {})?;
                 self.string = None;
@@ -116,6 +124,15 @@ impl Opcodes {
                     teller.tell(Piece::ModuleDouble(value));
                 }
                 5 if teller.pieces => {
+                    if teller.visit.takes_parts()
+                        && let Some(length) = super::nodes::long(cursor)?
+                    {
+                        cursor.commit();
+                        self.shape.strings += 1;
+                        teller.visit.part(Part::Begin { what: PartOf::ModuleString, length });
+                        (self.string, self.in_parts) = (Some(Passage::default()), true);
+                        continue;
+                    }
                     let value = cursor.string(&mut tools.first, tools.limit)?;
                     self.shape.strings += 1;
                     teller.tell(Piece::ModuleString(value));

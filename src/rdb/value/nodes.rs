@@ -3,10 +3,10 @@
 use super::blob::{self, packed};
 use super::string::Passage;
 use super::{Teller, Tools};
-use crate::rdb::cursor::Cursor;
+use crate::rdb::cursor::{Cursor, StringForm};
 use crate::rdb::error::Stop;
 use crate::rdb::oddity::OddityKind;
-use crate::rdb::visit::{Piece, Visit};
+use crate::rdb::visit::{LONG_ELEMENT, Part, PartOf, Piece, Visit};
 
 /// Where in the chain we are.
 #[derive(Debug)]
@@ -15,15 +15,16 @@ pub(super) struct Nodes {
     contained: bool,
     counted: bool,
     left: u64,
-    /// Within a plain element that nobody wants to hear.
+    /// Within a plain element that nobody wants to hear, or that is told in parts.
     plain: Option<Passage>,
+    in_parts: bool,
     /// Where a plain element of no bytes stands.
     empty: Option<u64>,
 }
 
 impl Nodes {
     pub(super) fn new(contained: bool) -> Self {
-        Self { contained, counted: false, left: 0, plain: None, empty: None }
+        Self { contained, counted: false, left: 0, plain: None, in_parts: false, empty: None }
     }
 
     pub(super) fn run<V: Visit>(
@@ -39,7 +40,13 @@ impl Nodes {
             cursor.commit();
         }
         while self.left > 0 {
-            if let Some(plain) = &mut self.plain {
+            if let (Some(plain), true) = (&mut self.plain, self.in_parts) {
+                let visit = &mut *teller.visit;
+                plain.run(cursor, &mut tools.first, true, |part| visit.part(Part::Bytes(part)))?;
+                visit.part(Part::End { score: None });
+                (self.plain, self.in_parts) = (None, false);
+                *n_elements += 1;
+            } else if let Some(plain) = &mut self.plain {
                 let at = cursor.offset();
                 let starts = matches!(plain, Passage::Start);
                 plain.run(cursor, &mut tools.first, false, |_| {})?;
@@ -53,6 +60,14 @@ impl Nodes {
                 let at = cursor.offset();
                 match if self.contained { cursor.length()? } else { 0 } {
                     1 if teller.pieces => {
+                        if teller.visit.takes_parts()
+                            && let Some(length) = long(cursor)?
+                        {
+                            cursor.commit();
+                            teller.visit.part(Part::Begin { what: PartOf::ListElement, length });
+                            (self.plain, self.in_parts) = (Some(Passage::default()), true);
+                            continue;
+                        }
                         let element = cursor.string(&mut tools.first, tools.limit)?;
                         if element.is_empty() {
                             self.empty.get_or_insert(at);
@@ -85,4 +100,15 @@ impl Nodes {
         }
         Ok(())
     }
+}
+
+/// The length of the string that comes next, if it is a long one; nothing has moved.
+pub(super) fn long(cursor: &mut Cursor<'_>) -> Result<Option<u64>, Stop> {
+    let before = cursor.place();
+    let form = cursor.string_form()?;
+    cursor.back_to(before);
+    Ok(match form {
+        StringForm::Plain(length) | StringForm::Lzf { expanded: length, .. } if length > LONG_ELEMENT => Some(length),
+        _ => None,
+    })
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::census::KeyType;
 use crate::rdb::opcode::{Dialect, ValueType};
-use crate::rdb::visit::{Entry, EntryEnd, Interest, Piece, Visit};
+use crate::rdb::visit::{Entry, EntryEnd, Interest, Part, Piece, Visit};
 use crate::rdb::{Kind, Oddity, OddityKind, Repeated};
 use crate::restore::choices::{Choices, Ttl, Wanted};
 use crate::restore::mend::Mended;
@@ -448,6 +448,16 @@ impl Visit for Assembler {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn takes_parts(&self) -> bool {
+        self.current == Current::Typed && self.typed.takes_parts()
+    }
+
+    fn part(&mut self, part: Part<'_>) {
+        if self.current == Current::Typed {
+            self.typed.part(&mut self.outbox, part);
         }
     }
 

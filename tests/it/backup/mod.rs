@@ -5,6 +5,7 @@ mod cluster;
 mod end_to_end;
 mod faults;
 mod findings;
+mod flat;
 mod https;
 mod interrupted;
 mod leftovers;

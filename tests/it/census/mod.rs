@@ -5,6 +5,7 @@ mod digest;
 mod file;
 mod fixtures;
 mod model;
+mod parts;
 mod reference;
 mod servers;
 mod totals;

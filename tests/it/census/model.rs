@@ -1,7 +1,7 @@
 //! Data as values in memory, made at random, and told to a visitor the way a scanner would tell them.
 
 use redis_ops::rdb::opcode::{Dialect, ValueType};
-use redis_ops::rdb::visit::{Checksum, Entry, EntryEnd, Piece, StreamId, StreamInfo, Visit};
+use redis_ops::rdb::visit::{Checksum, Entry, EntryEnd, Part as Parts, PartOf, Piece, StreamId, StreamInfo, Visit};
 
 /// Numbers by chance, the same in every run.
 pub struct Chance(u64);
@@ -235,16 +235,38 @@ fn tell_value(value: &Value, visitor: &mut impl Visit, chance: &mut Chance) {
                 rest = behind;
             }
         }
-        Value::List(elements) => elements.iter().for_each(|element| visitor.piece(Piece::ListElement(element))),
+        Value::List(elements) => {
+            for element in elements {
+                if chance.one_in(3) {
+                    tell_part(PartOf::ListElement, element, visitor, chance);
+                    visitor.part(Parts::End { score: None });
+                } else {
+                    visitor.piece(Piece::ListElement(element));
+                }
+            }
+        }
         Value::Set(members) => {
             let mut members = members.clone();
             chance.shuffle(&mut members);
-            members.iter().for_each(|member| visitor.piece(Piece::SetMember(member)));
+            for member in &members {
+                if chance.one_in(3) {
+                    tell_part(PartOf::SetMember, member, visitor, chance);
+                    visitor.part(Parts::End { score: None });
+                } else {
+                    visitor.piece(Piece::SetMember(member));
+                }
+            }
         }
         Value::Hash(fields) => {
             let mut fields = fields.clone();
             chance.shuffle(&mut fields);
             for (field, value, expire_ms) in &fields {
+                if chance.one_in(3) {
+                    tell_part(PartOf::HashField { expire_ms: *expire_ms }, field, visitor, chance);
+                    tell_part(PartOf::HashValue, value, visitor, chance);
+                    visitor.part(Parts::End { score: None });
+                    continue;
+                }
                 visitor.piece(Piece::HashField { field, value, expire_ms: *expire_ms });
             }
         }
@@ -253,13 +275,26 @@ fn tell_value(value: &Value, visitor: &mut impl Visit, chance: &mut Chance) {
             chance.shuffle(&mut members);
             for (member, score) in &members {
                 let score = if *score == 0.0 && chance.one_in(2) { -0.0 } else { *score };
-                visitor.piece(Piece::ZsetMember { member, score });
+                if chance.one_in(3) {
+                    tell_part(PartOf::ZsetMember, member, visitor, chance);
+                    visitor.part(Parts::End { score: Some(score) });
+                } else {
+                    visitor.piece(Piece::ZsetMember { member, score });
+                }
             }
         }
         Value::Stream(stream) => tell_stream(stream, visitor, chance),
         Value::Module(id, parts) => {
             visitor.piece(Piece::Module(*id));
             for part in parts {
+                if let Part::String(bytes) = part
+                    && visitor.takes_parts()
+                    && chance.one_in(3)
+                {
+                    tell_part(PartOf::ModuleString, bytes, visitor, chance);
+                    visitor.part(Parts::End { score: None });
+                    continue;
+                }
                 visitor.piece(match part {
                     Part::Signed(number) => Piece::ModuleSigned(*number),
                     Part::Unsigned(number) => Piece::ModuleUnsigned(*number),
@@ -269,6 +304,22 @@ fn tell_value(value: &Value, visitor: &mut impl Visit, chance: &mut Chance) {
                 });
             }
         }
+    }
+}
+
+/// A string in parts; now and then another element comes to nothing before it.
+fn tell_part(what: PartOf, bytes: &[u8], visitor: &mut impl Visit, chance: &mut Chance) {
+    if matches!(what, PartOf::ZsetMember) && chance.one_in(5) {
+        visitor.part(Parts::Begin { what, length: 3 });
+        visitor.part(Parts::Bytes(b"nan"));
+        visitor.part(Parts::Dropped);
+    }
+    visitor.part(Parts::Begin { what, length: bytes.len() as u64 });
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (part, behind) = rest.split_at(chance.below(rest.len() as u64 + 1) as usize);
+        visitor.part(Parts::Bytes(part));
+        rest = behind;
     }
 }
 

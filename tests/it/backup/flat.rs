@@ -1,0 +1,209 @@
+//! Memory does not grow with the size of a value, nor with what a server answers: each run stays below 128 MiB.
+
+use redis_ops::census::{Census, Counter};
+use redis_ops::rdb::Scanner;
+use serde_json::Value;
+
+use super::{Folder, backup, failure};
+use crate::support::fake_primary::{Act, FakePrimary};
+use crate::support::redis_ops::{RedisOps, Run};
+use crate::support::redis_server::{RedisServer, server_named, servers};
+use crate::support::sample;
+
+const LIMIT: u64 = 128 << 20;
+
+/// Runs it, and it has never had more than 128 MiB.
+#[track_caller]
+fn flat(command: RedisOps) -> Run {
+    let (run, most) = command.spawn().wait_and_weigh();
+    println!("{} MiB: {}", most >> 20, run.line);
+    assert!(most > 1 << 20, "nothing was measured of {}", run.line);
+    assert!(most < LIMIT, "{} MiB: {}", most >> 20, run.line);
+    run
+}
+
+#[track_caller]
+fn good(run: &Run, code: i32) {
+    assert_eq!(run.code, code, "{}: {}{}", run.line, run.text(), run.stderr);
+}
+
+/// A server with a hash of two fields of 100 MiB, a list with an element of 150 MiB, and small keys; made there, nothing is sent.
+fn server() -> Option<RedisServer> {
+    let newest = server_named("redis-server-8.0").or_else(|| server_named("redis-server"))?;
+    let server = RedisServer::builder().version(&newest).arg("rdbcompression", "no").start()?;
+    server.fill(1000, 10);
+    let make = "local s = string.rep('0123456789', 10 * 1024 * 1024) \
+                redis.call('HSET', 'hash', 'a', s, 'b', s, 'c', 'small') \
+                redis.call('RPUSH', 'list', 'x', s .. string.sub(s, 1, 52428800), 'y') return 'OK'";
+    server.ok(&["EVAL", make, "0"]);
+    Some(server)
+}
+
+#[test]
+fn elements_of_a_hundred_mebibytes_pass_in_pieces_through_all_commands() {
+    let Some(source) = server() else { return };
+    let folder = Folder::new();
+    good(&flat(backup(&source.url(), &folder.text(), &[])), 0);
+    let id = {
+        let (_, list) = RedisOps::new().args(["list", "-r", &folder.text()]).json();
+        list["backups"][0]["id"].as_str().expect("an id").to_owned()
+    };
+    let backup_id = format!("prod/{id}");
+    let verify = ["verify", "-r", &folder.text(), "--backup-id", &backup_id, "--progress", "none"];
+    good(&flat(RedisOps::new().args(verify)), 0);
+    for method in ["restore", "commands", "replica"] {
+        let target = RedisServer::builder().version(source.installed()).start().expect("it started before");
+        let words = ["restore", "-r", &folder.text(), "--backup-id", &backup_id, "--target-instance", &target.url()];
+        let run = flat(RedisOps::new().args(words).args(["--method", method, "--yes", "--progress", "none"]));
+        good(&run, 0);
+        for field in ["a", "b", "c"] {
+            let length = |server: &RedisServer| server.cli(&["HSTRLEN", "hash", field]);
+            assert_eq!(length(&target), length(&source), "{method}, field {field}");
+        }
+        let ends = |server: &RedisServer| server.cli(&["LRANGE", "list", "-1", "-1"]);
+        assert_eq!((ends(&target), target.cli(&["LLEN", "list"])), (ends(&source), source.cli(&["LLEN", "list"])));
+        assert_eq!(target.cli(&["DBSIZE"]), source.cli(&["DBSIZE"]), "{method}");
+    }
+}
+
+#[test]
+fn a_scan_does_not_hold_large_values() {
+    let Some(source) = server() else { return };
+    let folder = Folder::new();
+    let run = flat(backup(&source.url(), &folder.text(), &["--source", "scan"]));
+    // Key by key is not one moment of the data.
+    good(&run, 1);
+    let compared = RedisOps::new().args(["verify", "-r", &folder.text(), "-i", &source.url(), "--progress", "none"]);
+    good(&flat(compared.args(["--backup-id", "prod/latest"])), 0);
+}
+
+fn census(rdb: &[u8]) -> Census {
+    let (mut scanner, mut counter) = (Scanner::new(), Counter::of_everything(0));
+    scanner.push(rdb, &mut counter).unwrap();
+    scanner.finish().unwrap();
+    counter.finish()
+}
+
+/// Scans a server with ten values of 6 MiB and their expiries; they are what the server's own RDB holds. Gives the warnings.
+async fn scanned(server: &RedisServer) -> Vec<String> {
+    use redis_ops::capture::scan::Scan;
+    use redis_ops::connection::{Address, Node};
+    for index in 0..10 {
+        let value = "6291456";
+        server.ok(&["SETRANGE", &format!("large:{index}"), value, &index.to_string()]);
+        if index % 2 == 0 {
+            server.reply(&["PEXPIREAT", &format!("large:{index}"), &(4_000_000_000_123_u64 + index).to_string()]);
+        }
+        server.reply(&["SET", &format!("small:{index}"), "x"]);
+    }
+    let hits: u64 = server.info("keyspace_hits").parse().unwrap();
+    let mut scan = Scan::begin(&Node::new(Address::tcp("127.0.0.1", server.port()))).await.unwrap();
+    let mut rdb = Vec::new();
+    while let Some(chunk) = scan.next_chunk().await.unwrap() {
+        assert!(chunk.len() <= 1 << 20);
+        rdb.extend_from_slice(&chunk);
+    }
+    let (name, report) = (&server.installed().name, scan.report());
+    let added = server.info("keyspace_hits").parse::<u64>().unwrap() - hits;
+    let (found, own) = (census(&rdb), census(&sample::rdb(server)));
+    assert!(found.same_keys(&own), "{name}: {} and {} keys", found.keys, own.keys);
+    assert_eq!((report.keys, report.gone, report.duplicates, found.expires), (20, 0, 0, 5), "{name}");
+    // Where a batch was broken off, it says what there are at most.
+    assert!(report.keyspace_hits_added >= added, "{name}: {report:?}, {added}");
+    assert!(report.reconnects > 0 || report.keyspace_hits_added == added, "{name}: {report:?}, {added}");
+    report.warnings
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_values_have_their_own_expiry_on_every_server() {
+    for installed in servers() {
+        let server = sample::builder(&installed).arg("rdbcompression", "no").start().unwrap();
+        assert_eq!(scanned(&server).await, Vec::<String>::new(), "{}", installed.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_are_read_in_pieces_where_nobody_says_how_large_they_are() {
+    let Some(installed) = server_named("redis-server-7.0") else { return };
+    let server = RedisServer::builder().version(&installed).arg("rename-command", "MEMORY ''");
+    let server = server.arg("rdbcompression", "no").start().unwrap();
+    // Some are asked for in one batch: more comes than a batch may have, and each is asked for alone.
+    let warnings = scanned(&server).await;
+    assert_eq!(warnings, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_transactions_is_read_all_the_same_and_it_is_said() {
+    let Some(installed) = server_named("redis-server-7.0") else { return };
+    let server = RedisServer::builder().version(&installed).arg("rename-command", "MULTI ''").start().unwrap();
+    let warnings = scanned(&server).await;
+    assert!(warnings.len() == 1 && warnings[0].contains("`MULTI`"), "{warnings:?}");
+}
+
+/// INFO of a server that has so many connections, as a bulk string.
+fn info(connections: u64, more: &str) -> Vec<u8> {
+    let text = format!(
+        "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\nuptime_in_seconds:5000\r\n# Clients\r\nconnected_clients:\
+         {connections}\r\nmaxclients:2000000\r\n# Replication\r\nrole:master\r\n# Persistence\r\nloading:0\r\n{more}"
+    );
+    format!("${}\r\n{text}\r\n", text.len()).into_bytes()
+}
+
+fn diagnose(url: &str) -> RedisOps {
+    RedisOps::new().args(["diagnose", "connections", "-i", url, "--progress", "none", "--window", "50ms", "--json"])
+}
+
+#[test]
+fn an_info_of_sixty_megabytes_is_refused_with_its_limit() {
+    let line = "errorstat_SOME-ERROR-OF-A-SCRIPT:count=1\r\n";
+    let long = info(1, &line.repeat(60_000_000 / line.len()));
+    let primary = FakePrimary::new().on("INFO", [Act::send(long)]).start();
+    let folder = Folder::new();
+    for command in [diagnose(&primary.url()), backup(&primary.url(), &folder.text(), &["--json"])] {
+        let run = flat(command);
+        assert_eq!(failure(&run).1, "reply_too_large", "{}: {}", run.line, run.text());
+        assert!(run.text().contains("more than 4.0 MiB"), "{}", run.text());
+    }
+}
+
+#[test]
+fn a_million_connections_are_not_listed_and_the_rest_is_judged() {
+    let primary = FakePrimary::new().on("INFO", [Act::send(info(1_000_000, ""))]).start();
+    let run = flat(diagnose(&primary.url()));
+    let answer: Value = run.json();
+    assert!(answer["error"].is_null(), "{answer}");
+    assert!(run.text().contains("at most 30,000 are listed"), "{answer}");
+    let heard = primary.heard();
+    assert!(!heard.iter().any(|words| words[..] == ["CLIENT", "LIST"]), "{heard:?}");
+}
+
+#[test]
+fn a_list_of_connections_that_is_longer_than_was_said_is_refused() {
+    let line =
+        "id=1 addr=127.0.0.1:5000 laddr=127.0.0.1:6379 fd=8 name= age=1 idle=1 flags=N db=0 cmd=get user=default\n";
+    let text = line.repeat(100_000_000 / line.len());
+    let list = format!("${}\r\n{text}\r\n", text.len());
+    let primary = FakePrimary::new().on("INFO", [Act::send(info(10, ""))]).on("CLIENT LIST", [Act::send(list)]).start();
+    let run = flat(diagnose(&primary.url()));
+    assert_eq!(failure(&run).1, "reply_too_large", "{}", run.text());
+}
+
+#[test]
+fn a_listing_of_thirty_thousand_beginnings_is_flat_in_every_format() {
+    let folder = Folder::new();
+    let begin: chrono::DateTime<chrono::Utc> = "2020-01-01T00:00:00Z".parse().expect("a moment");
+    for minute in 0..30_000 {
+        let id = (begin + chrono::TimeDelta::minutes(minute)).format("%Y-%m-%d-%H-%M").to_string();
+        let place = folder.path().join("prod").join(&id);
+        std::fs::create_dir_all(&place).expect("a folder");
+        let begun = format!(
+            r#"{{"id":"{id}","instance":"prod","begun_at":"2020-01-01T00:00:00Z","host":"backup-7","pid":4711,"token":"t"}}"#
+        );
+        std::fs::write(place.join("begun.json"), begun).expect("a file");
+    }
+    for (format, n_lines) in [("table", 60_000), ("ndjson", 30_000), ("json", 30_000 * 20)] {
+        let run = flat(RedisOps::new().args(["list", "-r", &folder.text(), "--format", format, "--progress", "none"]));
+        good(&run, 0);
+        assert!(run.text().lines().count() >= n_lines, "{format}: {} lines", run.text().lines().count());
+    }
+}
