@@ -86,7 +86,8 @@ fn walk(
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         let entries = match entries(root, &root.join(&folder)) {
-            Err(error) if !folder.is_empty() => {
+            // A place that cannot be read at all is no folder of it that cannot.
+            Err(error) if !folder.is_empty() && fs::read_dir(root).is_ok() => {
                 unreadable(&folder, error)?;
                 continue;
             }
