@@ -125,17 +125,17 @@ impl Scanner {
                 let seconds = i32::from_le_bytes(cursor.array()?);
                 self.attributes.expire_ms = Some(i64::from(seconds) * 1000);
             }
-            opcode::IDLE => self.attributes.idle_seconds = Some(cursor.length()?),
+            opcode::IDLE => self.attributes.idle_seconds = Some(number_of(cursor)?),
             opcode::FREQUENCY => self.attributes.frequency = Some(cursor.byte()?),
             opcode::SELECT_DB => {
-                let index = cursor.length()?;
+                let index = number_of(cursor)?;
                 self.tally.database_end(self.attributes.database);
                 self.attributes.database = index;
                 self.tools.needs.database(index);
                 visit.database(index);
             }
             opcode::RESIZE_DB => {
-                let (keys, expires) = (cursor.length()?, cursor.length()?);
+                let (keys, expires) = (number_of(cursor)?, number_of(cursor)?);
                 self.tally.hint(keys, expires);
                 visit.resize_hint(keys, expires);
                 if is_huge(keys) || is_huge(expires) {
@@ -143,7 +143,7 @@ impl Scanner {
                 }
             }
             opcode::SLOT_INFO => {
-                let (slot, keys, expires) = (cursor.length()?, cursor.length()?, cursor.length()?);
+                let (slot, keys, expires) = (number_of(cursor)?, number_of(cursor)?, number_of(cursor)?);
                 visit.slot_info(slot, keys, expires);
                 self.tools.needs.slot_info();
                 if slot >= SLOTS || keys.max(expires) >= HUGE {
@@ -360,6 +360,16 @@ impl Scanner {
 const SLOTS: u64 = 16384;
 /// Hints from here on may be allocated, and are no numbers of keys.
 const HUGE: u64 = 1 << 31;
+
+/// A number that stands where servers read a length: the highest one is what their reader returns for an error, so that they give up on
+/// the file (Redis `rdb.h`, `RDB_LENERR`).
+fn number_of(cursor: &mut Cursor<'_>) -> Result<u64, Stop> {
+    let at = cursor.offset();
+    match cursor.length()? {
+        u64::MAX => Err(Stop::corrupt(at, "a length of 2^64-1, which servers take for an error of reading")),
+        number => Ok(number),
+    }
+}
 
 /// True for a hint that some servers allocate a table for, and cannot; tables beyond 2^62 are not even asked for (Redis `dict.c`,
 /// `dictTryExpand`).

@@ -158,3 +158,23 @@ fn a_mutant_that_is_called_good_loads_into_every_server_at_hand() {
     assert!(done.status.success(), "{said}");
     println!("{said}");
 }
+
+/// Servers read a length of 2^64-1 as an error of their own reader, and give up on the file: seen with RESIZEDB on all of them.
+#[test]
+fn a_number_that_servers_take_for_an_error_of_reading_is_damage() {
+    const RESIZE_DB: u8 = 0xfb;
+    for opcode in [RESIZE_DB, 0xfe, 0xf8] {
+        let mut bytes = b"REDIS0009".to_vec();
+        bytes.extend([opcode, 0x81]);
+        bytes.extend([0xff; 8]);
+        // It holds two numbers.
+        bytes.extend((opcode == RESIZE_DB).then_some(0));
+        bytes.extend(b"\x00\x01k\x01v\xff");
+        bytes.extend(redis_ops::rdb::crc64(&bytes).to_le_bytes());
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("dump.rdb");
+        std::fs::write(&path, &bytes).expect("written");
+        let (code, json) = verify(&path).json();
+        assert_eq!((code, json["findings"][0]["id"].as_str()), (2, Some("corrupt")), "{opcode}: {json:#}");
+    }
+}
