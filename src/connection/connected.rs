@@ -11,7 +11,7 @@ use super::limit::{Counted, DEFAULT_REPLY_LIMIT, Gauge};
 use super::{CommandError, CommandFault, ConnectFault, Phase, Phases, ServerError, Stream};
 
 /// What INFO may have, in bytes: it has some tens of KiB, and about as many more as there are commands, errors and users. It is taken
-/// apart, which makes several times as much of it.
+/// apart, which makes up to 25 times as much of it.
 pub const INFO_LIMIT: u64 = 4 << 20;
 
 /// A connection to a server. It is closed when dropped.

@@ -248,7 +248,7 @@ async fn aftermath(
     let complete = bad.is_none() && stop.is_none() && !interrupted && unanswered.is_empty();
     if let Ok(mut connection) = node.connect().await {
         let asked =
-            settle(&mut connection, target, (info, &calls), was_empty, is_bad, unanswered, created, report).await;
+            settle(node, &mut connection, target, (info, &calls), was_empty, is_bad, unanswered, created, report).await;
         if let Err(error) = asked {
             tracing::warn!("after the restore: {error}");
         }
@@ -274,6 +274,7 @@ async fn aftermath(
 
 #[expect(clippy::too_many_arguments, reason = "the rest of one story")]
 async fn settle(
+    node: &Node,
     connection: &mut Connection,
     target: &TargetFacts,
     (info, calls): (&Info, &Calls),
@@ -300,7 +301,7 @@ async fn settle(
     let others = take_back::others_wrote(connection, info, &info_after, calls).await?;
     report.others_wrote = Some(others);
     if bad && let Some(mut created) = created {
-        report.taken_back = Some(take_back::run(connection, &mut created, others).await?);
+        report.taken_back = Some(take_back::run(node, connection, &mut created, others).await?);
         report.after = Some(preflight::counters(connection).await?.0);
     }
     Ok(())

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::census::KeyType;
 use crate::rdb::opcode::{Dialect, ValueType};
-use crate::rdb::visit::{Checksum, Entry, EntryEnd, Interest, Piece, Visit};
+use crate::rdb::visit::{Checksum, Entry, EntryEnd, Interest, Part, PartOf, Piece, Visit};
 use crate::rdb::{DuplicateKeys, Duplicates, Oddity, OddityKind, Repeated};
 use crate::repository::manifest::DatabaseCount;
 use crate::restore::choices::{Choices, Wanted};
@@ -197,6 +197,13 @@ impl<'a> Surveyor<'a> {
         }
     }
 
+    /// A field of the hash that is looked into.
+    fn note_field(&mut self, expire_ms: Option<i64>) {
+        if let Some(living) = &mut self.living {
+            *living |= self.choices.field_expiry(expire_ms).is_none_or(|at| at > self.now_ms);
+        }
+    }
+
     /// The value was read: what becomes of what is odd in it.
     fn note_oddity(&mut self) {
         let Some((mended, kind)) = self.odd.take() else { return };
@@ -361,13 +368,23 @@ impl Visit for Surveyor<'_> {
                 self.unpacked = self.unpacked.map(|length| length + bytes.len() as u64);
             }
             piece => {
-                if let (Some(living), Piece::HashField { expire_ms, .. }) = (&mut self.living, &piece) {
-                    *living |= self.choices.field_expiry(*expire_ms).is_none_or(|at| at > self.now_ms);
+                if let Piece::HashField { expire_ms, .. } = &piece {
+                    self.note_field(*expire_ms);
                 }
                 if let Some(stream) = &mut self.stream {
                     stream.piece(piece);
                 }
             }
+        }
+    }
+
+    fn takes_parts(&self) -> bool {
+        true
+    }
+
+    fn part(&mut self, part: Part<'_>) {
+        if let Part::Begin { what: PartOf::HashField { expire_ms }, .. } = part {
+            self.note_field(expire_ms);
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use redis::{Cmd, Value, cmd};
 
-use crate::connection::{CommandError, CommandFault, Connection};
+use crate::connection::{CommandError, CommandFault, Connection, Head, Lane, Node};
 use crate::replies::Info;
 use crate::restore::journal::{Created, CreatedKey, FUNCTIONS};
 use crate::restore::replay::calls::Calls;
@@ -70,7 +70,12 @@ fn writes(info: &crate::replies::Reply) -> bool {
 ///
 /// # Errors
 /// The connection broke; what is done so far is lost from sight.
-pub async fn run(connection: &mut Connection, created: &mut Created, compare: bool) -> Result<TakenBack, CommandError> {
+pub async fn run(
+    node: &Node,
+    connection: &mut Connection,
+    created: &mut Created,
+    compare: bool,
+) -> Result<TakenBack, CommandError> {
     let mut done = TakenBack::default();
     let broken = |error: std::io::Error| CommandError {
         command: "UNLINK".to_owned(),
@@ -85,7 +90,7 @@ pub async fn run(connection: &mut Connection, created: &mut Created, compare: bo
             if first.database == FUNCTIONS {
                 delete_functions(connection, &rest[..same], &mut done).await?;
             } else {
-                take(connection, &rest[..same], compare, &mut done).await?;
+                take(node, connection, &rest[..same], compare, &mut done).await?;
             }
             rest = &rest[same..];
         }
@@ -107,6 +112,7 @@ async fn delete_functions(
 }
 
 async fn take(
+    node: &Node,
     connection: &mut Connection,
     keys: &[CreatedKey],
     compare: bool,
@@ -116,13 +122,17 @@ async fn take(
     connection.query(cmd("SELECT").arg(first.database)).await?;
     let mut ours = Vec::new();
     if compare {
+        let database = u32::try_from(first.database).unwrap_or_default();
+        let lane = Node { database, ..node.clone() }.connect_for_long_answers().await;
+        let mut lane = lane.map_err(|error| CommandError {
+            command: DUMP.to_owned(),
+            fault: CommandFault::Disconnected { reason: error.to_string() },
+        })?;
         for key in keys {
-            match connection.query(cmd("DUMP").arg(&key.key)).await {
-                Ok(Value::BulkString(payload)) if key.crc64 != 0 && payload.ends_with(&key.crc64.to_le_bytes()) => {
-                    ours.push(key)
-                }
-                Ok(Value::Nil) => done.gone += 1,
-                _ => leave(key, done),
+            match checksum(&mut lane, &key.key).await? {
+                Found::Value(crc64) if key.crc64 != 0 && crc64 == key.crc64.to_le_bytes() => ours.push(key),
+                Found::Nothing => done.gone += 1,
+                Found::Value(_) | Found::Refused => leave(key, done),
             }
         }
     } else {
@@ -137,6 +147,36 @@ async fn take(
         }
     }
     Ok(())
+}
+
+const DUMP: &str = "DUMP";
+
+/// What DUMP answers.
+enum Found {
+    /// A payload that ends with these bytes.
+    Value([u8; 8]),
+    Nothing,
+    Refused,
+}
+
+/// The checksum at the end of a key's payload, however long that is.
+async fn checksum(lane: &mut Lane, key: &[u8]) -> Result<Found, CommandError> {
+    lane.send(&[vec![DUMP.as_bytes(), key]]).await?;
+    let mut left = match lane.head(DUMP).await? {
+        Head::Bulk(length) => length,
+        Head::Nil => return Ok(Found::Nothing),
+        _ => return Ok(Found::Refused),
+    };
+    let mut end = [0; 8];
+    while left > 0 {
+        let piece = lane.piece(left, DUMP).await?;
+        left -= piece.len() as u64;
+        let n = piece.len().min(8);
+        end.rotate_left(n);
+        end[8 - n..].copy_from_slice(&piece[piece.len() - n..]);
+    }
+    lane.end(DUMP).await?;
+    Ok(Found::Value(end))
 }
 
 fn leave(key: &CreatedKey, done: &mut TakenBack) {

@@ -340,6 +340,10 @@ impl Visit for Lines {
         Interest { raw: false, pieces: self.values || is_module }
     }
 
+    fn takes_parts(&self) -> bool {
+        !self.values
+    }
+
     fn piece(&mut self, piece: Piece<'_>) {
         if !self.under_way || self.failed.is_some() {
             return;

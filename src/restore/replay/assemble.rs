@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::census::KeyType;
 use crate::rdb::opcode::{Dialect, ValueType};
-use crate::rdb::visit::{Entry, EntryEnd, Interest, Part, Piece, Visit};
+use crate::rdb::visit::{Entry, EntryEnd, Interest, Part, PartOf, Piece, Visit};
 use crate::rdb::{Kind, Oddity, OddityKind, Repeated};
 use crate::restore::choices::{Choices, Ttl, Wanted};
 use crate::restore::mend::Mended;
@@ -452,12 +452,19 @@ impl Visit for Assembler {
     }
 
     fn takes_parts(&self) -> bool {
-        self.current == Current::Typed && self.typed.takes_parts()
+        // Of what goes as a payload only a module's id and the expiries of fields are of interest.
+        self.current != Current::Typed || self.typed.takes_parts()
     }
 
     fn part(&mut self, part: Part<'_>) {
-        if self.current == Current::Typed {
-            self.typed.part(&mut self.outbox, part);
+        match part {
+            part if self.current == Current::Typed => self.typed.part(&mut self.outbox, part),
+            Part::Begin { what: PartOf::HashField { expire_ms }, .. } => {
+                if let Some(fields) = &mut self.fields {
+                    fields.note(expire_ms, self.now_ms);
+                }
+            }
+            _ => {}
         }
     }
 

@@ -77,6 +77,26 @@ fn a_scan_does_not_hold_large_values() {
     good(&flat(compared.args(["--backup-id", "prod/latest"])), 0);
 }
 
+#[test]
+fn a_large_field_that_expires_is_restored_in_pieces_too() {
+    let Some(installed) = server_named("redis-server-7.4") else { return };
+    let start = || RedisServer::builder().version(&installed).arg("rdbcompression", "no").start();
+    let (Some(source), Some(target)) = (start(), start()) else { return };
+    let make = "redis.call('HSET', 'hash', 'a', string.rep('0123456789', 15 * 1024 * 1024), 'b', 'x') return 'OK'";
+    source.ok(&["EVAL", make, "0"]);
+    source.reply(&["HPEXPIREAT", "hash", "4000000000123", "FIELDS", "1", "a"]);
+    let folder = Folder::new();
+    good(&flat(backup(&source.url(), &folder.text(), &[])), 0);
+    for method in ["restore", "commands"] {
+        target.ok(&["FLUSHALL"]);
+        let words = ["restore", "-r", &folder.text(), "--backup-id", "prod/latest", "--target-instance", &target.url()];
+        good(&flat(RedisOps::new().args(words).args(["--method", method, "--yes", "--progress", "none"])), 0);
+        for question in [&["HSTRLEN", "hash", "a"][..], &["HPEXPIRETIME", "hash", "FIELDS", "2", "a", "b"]] {
+            assert_eq!(target.cli(question), source.cli(question), "{method}: {question:?}");
+        }
+    }
+}
+
 fn census(rdb: &[u8]) -> Census {
     let (mut scanner, mut counter) = (Scanner::new(), Counter::of_everything(0));
     scanner.push(rdb, &mut counter).unwrap();
@@ -164,6 +184,15 @@ fn an_info_of_sixty_megabytes_is_refused_with_its_limit() {
         assert_eq!(failure(&run).1, "reply_too_large", "{}: {}", run.line, run.text());
         assert!(run.text().contains("more than 4.0 MiB"), "{}", run.text());
     }
+}
+
+#[test]
+fn an_info_of_four_megabytes_is_read() {
+    // Short lines are what takes the most: each becomes a name and a value.
+    let lines: String = (0..4_000_000 / 27).map(|error| format!("errorstat_E{error:07}:count=1\r\n")).collect();
+    let primary = FakePrimary::new().on("INFO", [Act::send(info(10, &lines))]).start();
+    let run = flat(diagnose(&primary.url()));
+    assert!(run.json()["error"].is_null(), "{}", run.text());
 }
 
 #[test]
