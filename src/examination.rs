@@ -98,8 +98,7 @@ pub fn structure(oddities: &Oddities, needs: &Needs, broken: Option<&RdbError>) 
         let finding = StructureFinding {
             id: error.code().to_owned(),
             title: error.to_string(),
-            why: "its CRC64 is right: the server that wrote it wrote it so; what follows could not be looked at"
-                .to_owned(),
+            why: "the CRC64 is right: the server wrote the RDB like this; what follows could not be checked".to_owned(),
             count: 1,
             shard: 0,
             places: vec![place],
@@ -163,9 +162,9 @@ fn fates(kind: OddityKind, value_type: Option<ValueType>, needs: &Needs) -> (Fat
     let words = by_fate.iter().rev().map(|(fate, servers)| {
         let names = servers.join(", ");
         match fate {
-            Fate::Dies => format!("{names} die of it"),
+            Fate::Dies => format!("{names} crash on it"),
             Fate::Refuses => format!("{names} refuse it"),
-            Fate::Unknown => format!("of {names} it is not known"),
+            Fate::Unknown => format!("{names}: not known"),
             Fate::Takes => format!("{names} take it"),
         }
     });

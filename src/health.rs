@@ -226,7 +226,7 @@ fn sentinel(info: &Info) -> String {
     let groups: Vec<String> = groups.take(GROUPS_SHOWN).collect();
     let watched = if groups.is_empty() { "nothing".to_owned() } else { groups.join(", ") };
     format!(
-        "it is a Sentinel, which holds no data; it watches {watched}; \
+        "the server is a Sentinel, which holds no data; it watches {watched}; \
          `redis+sentinel://host,host/service` names the primary, `--require live` asks the Sentinel itself"
     )
 }

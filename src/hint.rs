@@ -188,16 +188,20 @@ fn of_one(error: &(dyn std::error::Error + 'static)) -> Option<Meaning> {
         return Some(Meaning::new(codec.code()));
     }
     if let Some(other) = error.downcast_ref::<NotAsStored>() {
-        let hint = "another backup's object may have got in its place, or it was changed; another backup can be restored, and `redis-ops list` names them";
+        let hint = "the object was changed, or replaced by another backup's; restore another backup: `redis-ops list` names them";
         return Some(Meaning::new(other.code()).hint(hint));
     }
     if let Some(ScanError::Endless { .. }) = error.downcast_ref::<ScanError>() {
         return Some(
-            Meaning::new("scan_endless").hint("what answers is no Redis, or a proxy that does not keep cursors apart"),
+            Meaning::new("scan_endless")
+                .hint("is that a proxy that mixes up `SCAN` cursors, or no Redis? Name the Redis server itself"),
         );
     }
     if let Some(CaptureError::SpoolFull { .. }) = error.downcast_ref() {
-        return Some(Meaning::new("spool_full").hint("a larger `--spool-limit`, or a `--spool` with more room, lets more wait; so does a longer `repl-timeout` of the server"));
+        return Some(
+            Meaning::new("spool_full")
+                .hint("raise `--spool-limit` (in a `--spool` folder with more room), or `repl-timeout` on the server"),
+        );
     }
     if let Some(capture) = error.downcast_ref::<CaptureError>() {
         return Some(Meaning::new(if matches!(capture, CaptureError::Interrupted) {
@@ -226,13 +230,13 @@ fn of_source(error: &SourceError) -> Option<Meaning> {
         SourceError::Connect(_) | SourceError::Command(_) => return None,
         SourceError::Refused(_) => unfit,
         SourceError::PrimaryLost { serves: true, .. } => unfit.hint(
-            "name the primary where it lives; where it is gone for good, `backup --stale` reads this replica key by key, as old as it is",
+            "back up the primary if it is alive; if it is gone for good, `backup --stale` reads this replica key by key",
         ),
         SourceError::PrimaryLost { serves: false, .. } => unfit.hint(
-            "where the primary is gone for good, `REPLICAOF NO ONE`, typed to the replica, makes it a primary that can be backed up",
+            "if the primary is gone for good, `REPLICAOF NO ONE` on the replica makes it a primary that can be backed up",
         ),
         SourceError::OneShard { .. } => Meaning::new("one_shard").hint(
-            "`backup --shard-only` of each primary, with a `--name` each, takes the cluster shard by shard, of which no two are of one moment",
+            "`backup --shard-only --name NAME`, once for each primary, backs up the cluster shard by shard; each shard is of another moment",
         ),
     })
 }
@@ -262,7 +266,7 @@ fn of_replication(error: &ReplicationError) -> Meaning {
         }
         ReplicationFault::Loading => meaning.hint("wait until it has loaded: `INFO persistence` says how far it is"),
         ReplicationFault::NoPrimaryLink { .. } => meaning.hint(
-            "`--read-from primary` reads the primary instead; where it is gone for good, `backup --stale` reads the replica key by key",
+            "`--read-from primary` reads the primary instead; if the primary is gone for good, `backup --stale` reads the replica key by key",
         ),
         ReplicationFault::SnapshotFailed { .. } => {
             meaning.hint("the server's own log says why; often there is too little memory for a fork, or no disk space")
@@ -273,7 +277,7 @@ fn of_replication(error: &ReplicationError) -> Meaning {
             .hint("`INFO persistence` says whether the server is saving, and its log why that does not end; `--timeout 5m` waits five hours"),
         ReplicationFault::Dribbles { .. } => meaning.hint("the network, or a proxy on the way, lets too little through"),
         ReplicationFault::ShuttingDown { .. } => {
-            meaning.hint("back up again when it is back, or another node of it now")
+            meaning.hint("back up again when the server is back, or back up another node now")
         }
         ReplicationFault::Disconnected { .. } => {
             meaning.hint("the server's own log says why it closed the connection; `client-output-buffer-limit replica` and `repl-timeout` do that")
@@ -362,10 +366,10 @@ fn of_repository(error: &RepositoryError) -> Meaning {
         } => meaning.hint("a newer redis-ops has written it, and reads it"),
         RepositoryError::NewerRepository(_) => which_one(meaning.hint("a newer redis-ops has made it, and reads it")),
         RepositoryError::Marker(_) => which_one(
-            meaning.hint("correct `--repository`; a marker that was damaged may be removed, the next backup writes it"),
+            meaning.hint("correct `--repository`; if the marker is damaged, remove it: the next backup writes a new one"),
         ),
         RepositoryError::Unclear { backup, .. } => meaning.hint(format!(
-            "nothing was removed: `redis-ops verify --backup-id {backup}` tells, once the store answers"
+            "nothing was removed; once the store answers, `redis-ops verify --backup-id {backup}` tells whether the backup is there"
         )),
         // Whoever asks about a backup has the answer: it is damaged.
         RepositoryError::Manifest { .. } => Meaning { status: Some(Status::Failed), ..meaning },

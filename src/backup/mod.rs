@@ -245,7 +245,7 @@ impl Made {
             slots: chosen.slots.as_ref().map(ToString::to_string),
             stale: chosen.is_stale,
             source: Some(source),
-            warnings: chosen.part().map(|part| format!("it holds {part}")).into_iter().collect(),
+            warnings: chosen.part().map(|part| format!("the backup holds {part}")).into_iter().collect(),
         }
     }
 }
@@ -296,7 +296,7 @@ async fn capture_node(
         }
         // It has lost its primary just now.
         Err(error) if options.method == Method::Auto && options.stale && error.is_no_primary_link() => {
-            progress.note(&format!("reading key by key, and what is read may be old: {error}"));
+            progress.note(&format!("reading the replica key by key, its data may be old: {error}"));
             let made = capture_by_scan(options, chosen, draft, began, progress, cancel).await?;
             return Ok(Made { stale: true, ..made });
         }
@@ -367,8 +367,8 @@ async fn capture_file(
     stored.inspected.must_end_with_the_rdb().map_err(|foreign| CaptureError::from(RawError::from(foreign)))?;
     let mut warnings = Vec::new();
     if is_aof_base {
-        let words = "it is the base of a multi-part append-only file: what was written since stands in the increments beside it \
-                     (`*.incr.aof`), and is not in it";
+        let words = "the file is the base of a multi-part append-only file: later writes are in the increments beside it \
+                     (`*.incr.aof`), and not in the backup";
         warnings.push(words.to_owned());
     }
     if padding.bytes() > 0 {

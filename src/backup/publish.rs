@@ -48,7 +48,7 @@ pub(super) async fn publish(
     };
     let mut warnings = warnings(&made.stored.inspected, &manifest.findings);
     if made.stale {
-        warnings.push("it was read from a replica that has lost its primary: it may be old".to_owned());
+        warnings.push("the backup was read from a replica that has lost its primary: its data may be old".to_owned());
     }
     warnings.extend(made.warnings);
     let status = if warnings.is_empty() { Status::Ok } else { Status::Warning };
@@ -85,7 +85,7 @@ fn in_words(finding: &StructureFinding) -> String {
         let (key, database) = (place.key.as_ref()?, place.database?);
         Some(match (place.announced, place.found) {
             (Some(announced), Some(found)) => {
-                format!("`{key}` of database {database} says that it has {announced}, and has {found}")
+                format!("`{key}` of database {database} announces {announced}, but holds {found}")
             }
             _ => format!("`{key}` of database {database}"),
         })

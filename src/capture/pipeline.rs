@@ -86,8 +86,8 @@ pub enum CaptureError {
     Trailing(u64),
     /// The store takes nothing, and what may wait for it is full: the server cannot be kept waiting any longer.
     #[error(
-        "the store has taken nothing for {}, and no more than the {} in {} may wait for it",
-        span(*waited), bytes(*held), folder.display()
+        "the store has taken nothing for {}, and the spool in {} takes no more than the {} that wait there",
+        span(*waited), folder.display(), bytes(*held)
     )]
     SpoolFull {
         /// Where it waits.

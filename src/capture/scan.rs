@@ -266,13 +266,13 @@ impl Scan {
             walk.n_plausible = n_there.saturating_mul(TIMES_AS_MANY).saturating_add(KEYS_MORE);
             if walk.n_named > walk.n_plausible {
                 let (named, there) = (count(walk.n_named), count(n_there));
-                return Err(endless(format!("it has named {named} keys, and `DBSIZE` says {there}")));
+                return Err(endless(format!("the server named {named} keys, but `DBSIZE` says {there}")));
             }
         }
         let patience = self.server.silence().saturating_mul(SILENCES_WITHOUT_A_KEY);
         if keys.is_empty() && cursor != b"0" && walk.found_at.elapsed() >= patience {
             let patience = span(patience);
-            return Err(endless(format!("it has named no key for {patience} that was not there before")));
+            return Err(endless(format!("the server named no new key for {patience}")));
         }
         let is_empty = keys.is_empty();
         let sizes = self.server.sizes(&keys).await?;

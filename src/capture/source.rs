@@ -87,7 +87,7 @@ pub enum SourceError {
     #[error("{0}")]
     Refused(String),
     /// It is a replica whose primary is gone.
-    #[error("the replica has lost its primary {primary}: its data may be old{}", if *.serves { "" } else { ", and it serves none of them (`replica-serve-stale-data no`)" })]
+    #[error("the replica has lost its primary {primary}: its data may be old{}", if *.serves { "" } else { ", and the replica does not serve its data (`replica-serve-stale-data no`)" })]
     PrimaryLost {
         /// Address of the primary.
         primary: String,
@@ -157,7 +157,7 @@ pub async fn choose(node: &Node, wanted: impl Into<Wanted>) -> Result<Chosen, So
             return Err(SourceError::PrimaryLost { primary: format!("{}:{}", link.host, link.port), serves });
         }
         let note = format!(
-            "the replica has lost its primary {}:{}: reading it key by key, and what it holds may be old",
+            "the replica has lost its primary {}:{}: reading the replica key by key, its data may be old",
             link.host, link.port
         );
         return whole(Chosen { note: Some(note), is_stale: true, ..Chosen::of(node, facts) }, connection, wanted).await;

@@ -62,16 +62,16 @@ pub struct Global {
     /// in `ps`.
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true, help_heading = SERVER, value_hint = ValueHint::FilePath)]
     pub password_file: Option<PathBuf>,
-    /// The user of the Sentinels, where they have users of their own [env: REDIS_OPS_SENTINEL_USERNAME].
+    /// ACL user for the Sentinels, if it is not the server's [env: REDIS_OPS_SENTINEL_USERNAME].
     #[arg(long, global = true, value_name = "NAME", hide_short_help = true, help_heading = SERVER)]
     pub sentinel_username: Option<String>,
-    /// A file that holds the Sentinels' own password, where it is not the server's. Or [env: REDIS_OPS_SENTINEL_PASSWORD].
+    /// A file with the password for the Sentinels, if it is not the server's. Or [env: REDIS_OPS_SENTINEL_PASSWORD].
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true, help_heading = SERVER, value_hint = ValueHint::FilePath)]
     pub sentinel_password_file: Option<PathBuf>,
     /// Speaks TLS, as `rediss://` does.
     #[arg(long, global = true, hide_short_help = true, help_heading = SERVER)]
     pub tls: bool,
-    /// PEM file of the authorities that the server's certificate may be signed by, in place of the system's; or of that certificate.
+    /// PEM file of the authorities to trust in place of the system's, or of the server's own certificate.
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true, help_heading = SERVER, value_hint = ValueHint::FilePath)]
     pub tls_ca: Option<PathBuf>,
     /// PEM file of our own certificate.
@@ -86,10 +86,10 @@ pub struct Global {
     /// Takes any certificate: encrypted, but nobody knows to whom.
     #[arg(long, global = true, hide_short_help = true, help_heading = SERVER)]
     pub insecure: bool,
-    /// How long connecting and every silence of the server may last, such as 5s [default: 5s, and 65s while it makes or sends its data set].
-    /// Sixty times as long it may go on saying that it makes its snapshot, ten times as long SCAN may name no new key.
-    /// An S3 store may be silent for as long [default: 30s]; one that fails costs list, show, --plan and whatever comes before the first
-    /// byte of a transfer 10s in all (or one time-out, if that is longer), and a transfer what `backup --store-retry` says [5m].
+    /// How long connecting may take, and the server may be silent, such as 5s [default: 5s; 65s while it makes or sends its data set].
+    /// The server may report for 60 times as long that it makes its snapshot; SCAN may name no new key for 10 times as long.
+    /// An S3 store may be silent for as long, too [default: 30s]. A store that fails is asked again for 10s (or one time-out, if that is
+    /// longer) by list, show, --plan and before a transfer; during a transfer, for as long as `backup --store-retry` says [5m].
     #[arg(long, global = true, value_name = "DUR", hide_short_help = true, help_heading = SERVER, value_parser = values::duration)]
     pub timeout: Option<Duration>,
 

@@ -32,8 +32,8 @@ variables! {
     USERNAME = "REDIS_OPS_USERNAME", "the ACL user (`--username`)";
     PASSWORD = "REDIS_OPS_PASSWORD", "the password";
     REDISCLI_AUTH = "REDISCLI_AUTH", "the password, as redis-cli knows it; `REDIS_OPS_PASSWORD` goes first";
-    SENTINEL_USERNAME = "REDIS_OPS_SENTINEL_USERNAME", "the user of the Sentinels (`--sentinel-username`)";
-    SENTINEL_PASSWORD = "REDIS_OPS_SENTINEL_PASSWORD", "the Sentinels' own password, where it is not the server's";
+    SENTINEL_USERNAME = "REDIS_OPS_SENTINEL_USERNAME", "the ACL user for the Sentinels (`--sentinel-username`)";
+    SENTINEL_PASSWORD = "REDIS_OPS_SENTINEL_PASSWORD", "the password for the Sentinels, if it is not the server's";
     FORMAT = "REDIS_OPS_FORMAT", "the format of the answer (`--format`)";
     LOG = "REDIS_OPS_LOG", "what is logged, in the syntax of RUST_LOG, in place of `-v`";
     NO_COLOR = "NO_COLOR", "not empty: no colour";

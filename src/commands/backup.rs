@@ -257,7 +257,7 @@ fn show(report: Result<Report, BackupError>, what: &str, context: &Context) -> R
             }
             return Err(anyhow::Error::new(failed.error).context(match failed.backup_id {
                 Some(id) if failed.may_be_published => {
-                    format!("{what} as {id}: whether it was published cannot be told, and nothing was removed")
+                    format!("{what} as {id}: it is unknown whether the backup was published; nothing was removed")
                 }
                 Some(id) => format!("{what} as {id}: nothing was published"),
                 None => what.to_owned(),
@@ -347,10 +347,10 @@ async fn plan(
     let facts = &chosen.facts;
     lines.push((Status::Ok, format!("{} {} as {}: {}", facts.name, facts.version, facts.role.as_str(), chosen.node)));
     if let Some(part) = chosen.part() {
-        lines.push((Status::Warning, format!("it holds {part}")));
+        lines.push((Status::Warning, format!("the backup would hold {part}")));
     }
     if chosen.is_stale {
-        lines.push((Status::Warning, "the replica has lost its primary: what it holds may be old".to_owned()));
+        lines.push((Status::Warning, "the replica has lost its primary: its data may be old".to_owned()));
     }
     let (method, status, line) = method(chosen, capture).await?;
     lines.push((status, line));
@@ -424,19 +424,31 @@ async fn writing(
         None => (Status::Ok, format!("the repository {place} can be written to")),
     });
     if room.keeps_conditions == Some(false) {
-        lines.push((Status::Ok, "the store keeps no conditions: names of objects carry a token".to_owned()));
+        lines.push((
+            Status::Ok,
+            "the store does not support conditional writes (`If-None-Match`): names of objects carry a token"
+                .to_owned(),
+        ));
     }
     Some(room)
 }
 
 /// How the data would be read, and whether the server lets us: what a run finds out with the first `PSYNC`, without one.
 async fn method(chosen: &Chosen, capture: Capture) -> Result<(&'static str, Status, String)> {
-    let by_key = |why: &str| ("scan", Status::Warning, format!("{why}it would be read key by key, not as one moment"));
+    let by_key = |why: &str| {
+        (
+            "scan",
+            Status::Warning,
+            format!("{why}the server would be read key by key, which is not one moment of its data"),
+        )
+    };
     match capture {
         Capture::Scan => return Ok(by_key("")),
-        Capture::Auto if chosen.is_stale => return Ok(by_key("a replica without its primary replicates to nobody: ")),
+        Capture::Auto if chosen.is_stale => {
+            return Ok(by_key("a replica that has lost its primary does not replicate: "));
+        }
         Capture::Replication if chosen.is_stale => {
-            let line = "a replica without its primary replicates to nobody".to_owned();
+            let line = "a replica that has lost its primary does not replicate".to_owned();
             return Ok(("replication", Status::Failed, line));
         }
         Capture::Auto | Capture::Replication => {}

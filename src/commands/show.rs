@@ -95,7 +95,7 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, context: &Context) ->
         &words::escape(format!("{} {} {} {}", server.name, server.version, server.mode, server.role).as_bytes()),
     ]);
     if manifest.stale {
-        about.row(["stale", "read from a replica that had lost its primary: it may be old"]);
+        about.row(["stale", "read from a replica that had lost its primary: its data may be old"]);
     }
     for (name, value) in &manifest.labels {
         about.row([format!("label {}", words::escape(name.as_bytes())), words::escape(value.as_bytes())]);

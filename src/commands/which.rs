@@ -43,8 +43,8 @@ impl Place {
 }
 
 /// What is said of a store that replaces what it should refuse to.
-pub const NO_CONDITIONS: &str = "note: the store does not keep \"only if it is not there\": names of objects carry a token, and two \
-                                 backups that begin at the same moment are told apart by looking";
+pub const NO_CONDITIONS: &str = "note: the store does not support conditional writes (`If-None-Match`): names of objects carry a token, and two \
+                                 backups that begin at the same moment are told apart by reading the store";
 
 /// Finds and loads the backup that is meant, and says which where that is not plain.
 pub async fn load(repository: &Repository, id: &str, target: Option<&str>, context: &Context) -> Result<Manifest> {

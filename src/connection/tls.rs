@@ -104,7 +104,7 @@ pub(super) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'stati
     if certificates.is_empty() {
         return Err(match read_start(path).first() {
             Some(0x30) => format!(
-                "{shown} is in DER form, and PEM is wanted: `openssl x509 -inform der -in {shown} -out FILE` makes it"
+                "{shown} is in DER form, not in PEM form: `openssl x509 -inform der -in {shown} -out FILE` writes PEM"
             ),
             _ => format!("{shown} holds no certificate in PEM form"),
         });

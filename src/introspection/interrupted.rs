@@ -38,7 +38,7 @@ impl InterruptedRestore {
             format!("an interrupted restore left this server a replica of {host}:{port}")
         } else {
             format!(
-                "it seems that an interrupted restore left this server a replica of {host}:{port}: it never reached that"
+                "it seems that an interrupted restore left this server a replica of {host}:{port}: this server never reached that primary"
             )
         }
     }
@@ -46,7 +46,7 @@ impl InterruptedRestore {
     /// What ends it, in words; `target`: the server as it is typed.
     pub fn way_back(target: &str) -> String {
         format!(
-            "`redis-ops restore --undo --target-instance {target}` ends that; by hand: `REPLICAOF NO ONE`, and \
+            "`redis-ops restore --undo --target-instance {target}` makes the server a primary again; by hand: `REPLICAOF NO ONE`, and \
              `CONFIG SET repl-diskless-load disabled` (the default) unless you had set another value"
         )
     }

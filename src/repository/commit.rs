@@ -134,13 +134,11 @@ async fn find(draft: &Draft, key: &str, bytes: &Bytes) -> Found {
         Ok(found) => match decode(draft.instance(), draft.id, &found) {
             Ok(_) => Found::Another,
             // An empty body, or a proxy's page: that says nothing of what the store holds.
-            Err(error) => {
-                Found::Unclear(format!("what the store answers to reading it is not what was written: {error}"))
-            }
+            Err(error) => Found::Unclear(format!("the manifest does not read back as it was written: {error}")),
         },
         Err(StorageError::NotFound) => Found::Nothing,
         Err(StorageError::AccessDenied(_)) => Found::Denied,
-        Err(error) => Found::Unclear(format!("it cannot be read back: {error}")),
+        Err(error) => Found::Unclear(format!("the manifest cannot be read back: {error}")),
     }
 }
 
@@ -152,8 +150,8 @@ fn is_refusal(error: &StorageError) -> bool {
 fn why(error: Option<StorageError>, found: Found) -> String {
     let found = match found {
         Found::Unclear(why) => why,
-        Found::Denied => "it may not be read back".to_owned(),
-        _ => "the store says that it was written, and does not have it".to_owned(),
+        Found::Denied => "the manifest may not be read back".to_owned(),
+        _ => "the store accepted the manifest, but does not have it".to_owned(),
     };
     match error {
         Some(error) => format!("{error}; {found}"),
@@ -212,7 +210,7 @@ async fn clean(draft: &Draft, left: &mut Vec<String>, errors: &mut Vec<Leftover>
 /// be on its way. Where conditions are kept something else is written in its place, which is then to be removed.
 async fn make_sure(draft: &Draft) -> Result<Option<String>, StorageError> {
     let key = draft.key(MANIFEST);
-    let stays = || StorageError::other("it stays, because the backup's manifest may be there");
+    let stays = || StorageError::other("the object stays, because the backup's manifest may be there");
     if !draft.keeps_conditions {
         for pause in &PAUSES[..2] {
             match draft.storage.head(&key).await {
@@ -236,7 +234,12 @@ async fn make_sure(draft: &Draft) -> Result<Option<String>, StorageError> {
 async fn examine(draft: &Draft, manifest: &Manifest) -> Result<(), RepositoryError> {
     let inconsistent = |what: String| Err(RepositoryError::Inconsistent(what));
     if manifest.instance != draft.instance() || manifest.id != draft.begun.id {
-        return inconsistent(format!("it is that of {}/{}, not of {}", manifest.instance, manifest.id, draft.backup()));
+        return inconsistent(format!(
+            "the manifest is that of {}/{}, not of {}",
+            manifest.instance,
+            manifest.id,
+            draft.backup()
+        ));
     }
     for shard in &manifest.shards {
         let key = layout::object_key(draft.instance(), draft.id, &shard.object)?;

@@ -49,7 +49,7 @@ pub enum RepositoryError {
         source: ManifestError,
     },
     /// The manifest was sent, and nobody can say whether it is there: nothing was removed.
-    #[error("whether backup {backup} was published cannot be told: {why}")]
+    #[error("cannot tell whether backup {backup} was published: {why}")]
     Unclear {
         /// `instance/id`.
         backup: String,

@@ -79,7 +79,7 @@ pub async fn ask(
     for source in &sources.libraries {
         let name = String::from_utf8_lossy(name_of(source)).into_owned();
         let reason = match names.insert(name.clone()) {
-            false => Some("it stands in the backup twice".to_owned()),
+            false => Some("the backup has this library twice".to_owned()),
             true if present.contains(&name) => None,
             true => try_to_load(connection, source, &name).await?,
         };
@@ -98,7 +98,7 @@ async fn try_to_load(connection: &mut Connection, source: &[u8], name: &str) -> 
         return Ok(Some(error.to_string()));
     }
     let Some(Ok(Value::Array(results))) = answers.into_iter().next_back() else {
-        return Ok(Some("the target answers what was not asked".to_owned()));
+        return Ok(Some("the target's answer does not fit the command".to_owned()));
     };
     Ok(match results.into_iter().next() {
         Some(Value::ServerError(error)) => {

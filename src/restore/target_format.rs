@@ -90,18 +90,16 @@ impl Loss {
             }
             Self::Type => "the target does not know this type",
             Self::Untrusted => {
-                "a value of a module whose server ends where it is malformed, in a file that was not captured here: it is not sent"
+                "redis-ops did not capture this file, and a malformed value of this module crashes the server: the value is not sent"
             }
-            Self::Damaged => "the value is damaged: no server takes it, and what of it is right cannot be told",
+            Self::Damaged => "the value is damaged: no server takes it, and which part of it is right is unknown",
             Self::Score => "members whose score is not a number: no server keeps them",
-            Self::Twice => {
-                "the key stands in the backup more than once: the first one is restored, and the others are not"
-            }
+            Self::Twice => "the backup has the key more than once: the first value is restored, the others are not",
             Self::NotByCommands => {
-                "a value of this type goes as payload only: method `restore` brings it to a target that knows it"
+                "a value of this type is restored as payload only: method `restore` sends it to a target that knows the type"
             }
             Self::Module => {
-                "a module's value goes as payload only, never by typed commands, and not to a target without that module or form"
+                "a module's value is restored as payload only, not by typed commands, and only to a target that has the module in the same form"
             }
         }
     }

@@ -186,7 +186,7 @@ fn of_io(root: &Path, error: io::Error) -> StorageError {
         ErrorKind::PermissionDenied => {
             let user = rustix::process::geteuid().as_raw();
             StorageError::AccessDenied(Reason::new(format!("{shown} ({error})")).hint(format!(
-                "the user we run as (uid {user}) needs to read, write and search {shown} and all below it, and to search what is above"
+                "the user of this process (uid {user}) needs to read, write and search {shown} and all below it, and to search the folders above"
             )))
         }
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {

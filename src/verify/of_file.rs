@@ -24,7 +24,7 @@ pub(super) fn of_container(is_aof_base: bool, padding: u64) -> Vec<Finding> {
     if is_aof_base {
         findings.push(
             Finding::new(Severity::Warning, "aof_base", "the file is the base of a multi-part append-only file")
-                .why("what was written since it was made stands in the increments beside it (`*.incr.aof`), and is not in it")
+                .why("later writes are in the increments beside the file (`*.incr.aof`), and not in the file")
                 .fix("back up the server that writes it: `redis-ops backup -i redis://HOST:PORT`"),
         );
     }

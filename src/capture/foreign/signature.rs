@@ -31,7 +31,8 @@ const PACKED: &[(&[u8], &str, &str)] = &[
 /// What these first bytes are known to be the beginning of; `None`: an RDB, or nobody knows.
 pub(super) fn of(first: &[u8]) -> Option<Foreign> {
     if first.is_empty() {
-        let way = "what was to write it has written nothing (a full disk, a dump that broke off): take it again";
+        let way =
+            "the program that made the file wrote nothing (a full disk, a dump that broke off): take the dump again";
         return Some(Foreign::new("an empty file", way));
     }
     if let Some((_, what, way)) = PACKED.iter().find(|(magic, ..)| first.starts_with(magic)) {
@@ -110,8 +111,7 @@ fn of_text(first: &[u8]) -> Option<Foreign> {
     }
     if text.starts_with("-ERR ") || text.starts_with("-NOAUTH ") || text.starts_with("-NOPERM ") {
         let line: String = text.lines().next().unwrap_or_default().chars().take(80).collect();
-        let way =
-            "the server refused what was asked of it: `redis-ops backup` takes a backup, and says why where it cannot";
+        let way = "the server refused a command, and its answer was saved: `redis-ops backup` takes a backup, or says why it cannot";
         return Some(Foreign::new(format!("the error answer of a server ({})", line.escape_debug()), way));
     }
     if text.starts_with('{') && text[1..].trim_start().starts_with('"') {

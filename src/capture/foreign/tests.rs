@@ -31,7 +31,7 @@ fn each_format_has_its_name_and_its_way() {
     check(b"$175\r\nREDIS0011", "a replication transfer as it came over the wire", "tail -c +7 ");
     let manifest = b"file appendonly.aof.1.base.rdb seq 1 type b\nfile appendonly.aof.1.incr.aof seq 1 type i\n";
     check(manifest, "the manifest of a multi-part append-only file", "--appendonly yes");
-    check(b"", "an empty file", "take it again");
+    check(b"", "an empty file", "take the dump again");
     check(
         b"-NOAUTH Authentication required.\r\n",
         "the error answer of a server (-NOAUTH Authentication required.)",

@@ -26,10 +26,10 @@ pub struct Backup {
     /// How the server makes the RDB.
     #[arg(long, value_enum, default_value_t)]
     pub transfer: Transfer,
-    /// Takes one node of a cluster that serves a part of the slots: exit 1, with the slots in the manifest.
+    /// Backs up one node of a cluster that serves a part of the slots: exit 1, with the slots in the manifest.
     #[arg(long)]
     pub shard_only: bool,
-    /// Takes a replica that has lost its primary as it is, key by key: exit 1, and `stale` in the manifest.
+    /// Backs up a replica that has lost its primary, key by key; its data may be old: exit 1, and `stale` in the manifest.
     #[arg(long)]
     pub stale: bool,
     /// How the backup is compressed: gzip, zstd or none, and a level such as zstd:3 [default: gzip].
@@ -54,15 +54,15 @@ pub struct Backup {
     /// How long to wait for another run on the same instance to end.
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub wait_lock: Option<Duration>,
-    /// How long an S3 store that fails or is silent is asked again once the transfer has begun [default: 5m].
+    /// How long to retry an S3 store that fails or is silent once the transfer has begun [default: 5m].
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub store_retry: Option<Duration>,
-    /// Where data waits while the store is away or slow, so that the server need not wait, and where parts of a very large backup wait
-    /// for their upload [default: the folder for temporary files].
+    /// Folder where data waits while the store is away or slow, so that the server need not wait, and where parts of a very large
+    /// backup wait for their upload [default: the folder for temporary files].
     #[arg(long, value_name = "DIR", alias = "spool-dir", value_hint = ValueHint::DirPath)]
     pub spool: Option<PathBuf>,
-    /// At most so many bytes wait there, compressed, such as 4GB; 0: none. When it is full, the server is read only as fast as its
-    /// repl-timeout demands, and then not at all [default: 1GB].
+    /// How much compressed data may wait in the spool, such as 4GB; 0: none. When the spool is full, the server is read only as fast as
+    /// its repl-timeout demands, and then not at all [default: 1GB].
     #[arg(long, value_name = "BYTES", value_parser = values::bytes)]
     pub spool_limit: Option<u64>,
     /// Shows rights, size and time, and does nothing.

@@ -75,8 +75,8 @@ pub struct Restore {
         "rate", "listen", "advertise", "skip_verify", "no_proof", "no_safety_backup", "allow_replica_resync", "accept_loss",
     ])]
     pub undo: bool,
-    /// Does not look into the backup first. That its object is the one that its manifest names is checked all the same; what else is
-    /// found on the way is still an error, but comes after the first write.
+    /// Does not read the backup first. Whether its object is the one that the manifest names is checked all the same; other faults are
+    /// still errors, but show up after the first write.
     #[arg(long)]
     pub skip_verify: bool,
     /// Does not compare the target with the backup at the end.

@@ -26,7 +26,7 @@ impl Resolver<'_> {
             && let Some(class @ ("GLACIER" | "DEEP_ARCHIVE")) = place.s3.storage_class.as_deref()
         {
             tracing::warn!(
-                "`s3.storage_class: {class}` is an archive: nothing can verify or restore this backup until it was brought back, which takes hours"
+                "`s3.storage_class: {class}` is an archive: this backup can be verified or restored only after it is brought back, which takes hours"
             );
         }
         Ok(Settings {

@@ -158,9 +158,9 @@ impl Resolver<'_> {
         if !matches!(node.address, Address::Sentinel { .. }) {
             return match typed {
                 true => Err(Misuse::usage(
-                    "`--sentinel-username` and `--sentinel-password-file` need Sentinels to be asked",
+                    "`--sentinel-username` and `--sentinel-password-file` need an instance that is named through Sentinels",
                 )
-                .hint("`redis+sentinel://host,host/service` names them")),
+                .hint("`redis+sentinel://host,host/service` names the Sentinels")),
                 false => Ok(()),
             };
         }

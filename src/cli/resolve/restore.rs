@@ -42,11 +42,14 @@ impl Resolver<'_> {
     /// `--undo`: only the server that is named, and what restores have left on this machine.
     pub(super) fn undo(&self, typed: &Typed) -> Result<undo::Settings, Misuse> {
         if self.database.is_some() {
-            return Err(Misuse::usage("`restore --undo` is about a server: `-n` means nothing here"));
+            return Err(Misuse::usage("`restore --undo` takes a server, not a database: leave out `-n`"));
         }
         match self.target(typed)? {
             Target::Server(instance) => Ok(undo::Settings { server: instance.server, state: instance.state }),
-            _ => Err(Misuse::usage("`restore --undo` is about a server").hint("`--target-instance NAME|URL`")),
+            _ => {
+                Err(Misuse::usage("`restore --undo` needs a server")
+                    .hint("name the server: `--target-instance NAME|URL`"))
+            }
         }
     }
 

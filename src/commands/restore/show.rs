@@ -223,7 +223,7 @@ pub fn failure(report: &Report, name: &str, settings: &Settings, instance: &Inst
                         .to_owned()
                 }
                 _ => format!(
-                    "its log says what became of it; `redis-ops restore --undo --target-instance {}` makes it a primary again",
+                    "the target's log says what happened; `redis-ops restore --undo --target-instance {}` makes it a primary again",
                     instance.server.as_typed()
                 ),
             };

@@ -157,8 +157,8 @@ impl Source {
         let padding = padding.lock().unwrap_or_else(PoisonError::into_inner).bytes();
         let mut warnings = Vec::new();
         if *is_aof_base {
-            let words = "the file is the base of a multi-part append-only file: what was written since stands in the increments \
-                         beside it (`*.incr.aof`), and is not restored";
+            let words = "the file is the base of a multi-part append-only file: later writes are in the increments beside it \
+                         (`*.incr.aof`), and are not restored";
             warnings.push(words.to_owned());
         }
         if padding > 0 {

@@ -54,9 +54,9 @@ fn sentence(name: &str, undone: &Undone) -> String {
 
 fn failure(error: &UndoError) -> Failure {
     let hint = match error {
-        UndoError::NotOurs { .. } => Some("if it shall be a primary all the same: `REPLICAOF NO ONE`".to_owned()),
+        UndoError::NotOurs { .. } => Some("`REPLICAOF NO ONE` makes the server a primary all the same".to_owned()),
         UndoError::StillReplica { .. } => Some(
-            "its log says what it is at; `REPLICAOF NO ONE` makes it a primary as soon as it takes that".to_owned(),
+            "the server's log says what it is doing; `REPLICAOF NO ONE` makes it a primary as soon as it takes the command".to_owned(),
         ),
         UndoError::Running { .. } | UndoError::Target(_) => None,
     };
@@ -66,6 +66,9 @@ fn failure(error: &UndoError) -> Failure {
 /// Why a restore into such a server is refused, and what ends that.
 pub fn refusal(left: &LeftBehind, server: &Server) -> Failure {
     let target = server.as_typed();
-    let hint = format!("`redis-ops restore --undo --target-instance {target}` ends that; by hand: {}", left.by_hand());
+    let hint = format!(
+        "`redis-ops restore --undo --target-instance {target}` makes the server a primary again; by hand: {}",
+        left.by_hand()
+    );
     Failure { hint: Some(hint), ..Failure::new("interrupted_restore", left.words.clone()) }
 }

@@ -193,7 +193,7 @@ async fn nodes(left: &AtRest<'_>, chosen: &Chosen, context: &Context) -> Result<
                 if node.address != chosen.node.address {
                     context
                         .printer
-                        .say(&format!("{node} serves the slots of the backup now ({slots}): it is compared"));
+                        .say(&format!("comparing with {node}, which serves the slots of the backup now ({slots})"));
                 }
                 return Ok(vec![node]);
             }
@@ -229,7 +229,7 @@ async fn part_of_cluster(manifest: &Manifest, chosen: &Chosen) -> Result<Option<
                 format!("one node of a cluster only, which serves {} of 16,384 slots", words::count(slots.count()));
             Ok((!slots.is_all()).then_some(part))
         }
-        None => Ok(Some("one node of a cluster, of which was not recorded how much that is".to_owned())),
+        None => Ok(Some("one node of a cluster; how many slots it served was not recorded".to_owned())),
     }
 }
 

@@ -108,7 +108,7 @@ async fn greet(
         Ok(Ok((stream, Greeted::Target(requests)))) => return Some(Link::new(stream, requests, peer)),
         Ok(Ok((_, Greeted::NotWhereItIs))) => {
             *turned_away.lock().unwrap_or_else(PoisonError::into_inner) = Some(peer);
-            tracing::warn!(%peer, "who named the target's replication id has not its address and port, and was turned away");
+            tracing::warn!(%peer, "turned away a connection that named the target's replication id, but not from the target's address and port");
         }
         Ok(Ok((_, Greeted::Stranger))) | Err(_) => {
             tracing::warn!(%peer, "a connection to the replication port is not the target's, and was closed");

@@ -242,14 +242,17 @@ impl fmt::Display for ReplicationFault {
             }
             Self::NeverBegins { waited } => {
                 let waited = humantime::format_duration(*waited);
-                write!(f, "the server gave signs of life for {waited}, and did not begin to send")
+                write!(f, "the server sent keep-alives for {waited}, but did not begin to send its data")
             }
             Self::Dribbles { stage, n_bytes, waited } => {
                 let waited = humantime::format_duration(*waited);
                 write!(f, "the server sent no more than {n_bytes} bytes in {waited} {stage}")
             }
             Self::ShuttingDown { stage } => {
-                write!(f, "the server is shutting down {stage}: we hung up, so that it need not wait for us")
+                write!(
+                    f,
+                    "the server is shutting down {stage}: redis-ops closed the connection, so that the server need not wait for it"
+                )
             }
             Self::Disconnected { stage, expected, reason, unread } => {
                 let what = if reason.is_some() { "broke" } else { "was closed" };

@@ -154,14 +154,14 @@ impl OddityKind {
             }
             Self::UnsortedZset => ("unsorted_zset", "a packed sorted set out of order"),
             Self::StreamLength => ("stream_length", "a stream announces another number of entries than it holds"),
-            Self::EmptyStreamLength => {
-                ("empty_stream_length", "a stream announces entries, and nothing of it is there")
-            }
+            Self::EmptyStreamLength => ("empty_stream_length", "a stream announces entries, but holds none"),
             Self::StreamLastId => ("stream_last_id", "a stream whose last id is before its last entry"),
             Self::StreamOrder => ("stream_order", "entries of a stream out of order"),
             Self::DuplicateStreamNode => ("duplicate_stream_node", "two nodes of a stream with one key"),
             Self::StreamFlags => ("stream_flags", "entries of a stream with unknown flags"),
-            Self::StreamNodeCount => ("stream_node_count", "a node of a stream counts other entries than it holds"),
+            Self::StreamNodeCount => {
+                ("stream_node_count", "a node of a stream announces another number of entries than it holds")
+            }
             Self::EmptyStreamNode => ("empty_stream_node", "a node of a stream without a living entry"),
             Self::StreamCounters => ("stream_counters", "a stream holds more entries than it says were ever added"),
             Self::DuplicateGroup => ("duplicate_group", "a stream with two groups of one name"),

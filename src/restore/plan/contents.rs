@@ -82,7 +82,7 @@ pub fn losses(backup: &BackupFacts, format: TargetFormat, options: &Options) -> 
     if let Some(survey) = backup.survey.as_ref().filter(|survey| survey.rebuilt > 0) {
         let kinds: Vec<&str> = survey.rebuilt_kinds.iter().map(|kind| kind.words()).collect();
         let text = format!(
-            "{} that servers do not take as they stand ({}): rebuilt from their content, of two the first counts",
+            "{} in a form that servers refuse ({}): rebuilt from their content; of two equal members the first counts",
             counted(survey.rebuilt, "key"),
             kinds.join("; ")
         );
@@ -178,8 +178,8 @@ pub fn module_data(backup: &BackupFacts, options: &Options) -> Option<Line> {
     let level = if options.accept_loss { Level::Warning } else { Level::Refused };
     (records > 0).then(|| {
         let text = format!(
-            "{} of modules that belong to no key, such as definitions of search indexes (types `{}`), go with no key: only method \
-             `replica` brings them",
+            "{} of modules that belong to no key, such as definitions of search indexes (types `{}`), are not restored key by key: only method \
+             `replica` restores them",
             counted(records, "record"),
             names.join("`, `")
         );

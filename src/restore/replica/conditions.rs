@@ -116,7 +116,7 @@ impl Content {
             || backup.by_type.contains_key("vectorset")
             || !backup.modules().is_empty();
         if backup.origin == Origin::Foreign && of_modules {
-            doubts.push("there are values of modules in a file that we did not capture, and the target would exit on one that its module does not take".to_owned());
+            doubts.push("redis-ops did not capture this file, and it has data of modules: the target would exit on data that its module refuses".to_owned());
         }
         doubts.extend(dangers.into_iter().flat_map(|dangers| not_immune(server, &dangers.oddities, backup.origin)));
         let source = backup.server.strip_prefix("redis ").map_or((0, 0, 0), version_numbers);
@@ -273,7 +273,7 @@ fn not_immune(server: &ServerFacts, oddities: &Oddities, origin: Origin) -> Vec<
     found.sort_by_key(|(fate, ..)| std::cmp::Reverse(*fate));
     let sentence = |(fate, kind, n): &(Fate, OddityKind, u64)| {
         let what = match fate {
-            Fate::Dies => "would die of it",
+            Fate::Dies => "would crash on it",
             Fate::Refuses => "would exit on it",
             Fate::Unknown | Fate::Takes => "is not known to take it",
         };

@@ -80,8 +80,8 @@ pub enum ReplicaFault {
     Refused(#[source] CommandError),
     /// It did not come.
     #[error("the target could not reach us at {advertised} within {}{}", humantime::format_duration(*waited), turned_away.map(|peer| format!(
-        "; somebody at {peer} knew its replication id and was turned away: it is not the target's address or port, which \
-         `--advertise` would allow"
+        "; a connection from {peer} named the target's replication id and was turned away: it did not come from the \
+         target's address and port (`--advertise` allows others)"
     )).unwrap_or_default())]
     NotReached {
         /// What it was told.
@@ -92,7 +92,9 @@ pub enum ReplicaFault {
         turned_away: Option<SocketAddr>,
     },
     /// Nobody would lead the target back if we died.
-    #[error("cannot prepare for our own death, and so nothing is changed on the target")]
+    #[error(
+        "cannot prepare the guard process that makes the target a primary again if this restore dies; nothing was changed on the target"
+    )]
     NoGuard(#[source] std::io::Error),
     /// The source of the RDB broke.
     #[error("the source of the RDB failed after {} of {} bytes", count(*sent), count(*length))]

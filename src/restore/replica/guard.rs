@@ -99,7 +99,7 @@ impl Guard {
             match ready {
                 Ok(Ok(_)) if answer == *READY => Ok((line, child)),
                 Ok(Err(error)) => Err(error),
-                _ => Err(io::Error::other("it does not say that it is there")),
+                _ => Err(io::Error::other("the guard process does not say that it is ready")),
             }
         };
         match posted.await {

@@ -158,16 +158,16 @@ pub async fn undo(node: &Node, state: &Path, patience: Duration) -> Result<Undon
         if !is_ours && InterruptedRestore::of(&server).is_none_or(|found| !found.certain) {
             let refuse = |why| Err(UndoError::NotOurs { target: name.clone(), primary: us.to_string(), why });
             if link.up {
-                return refuse("its link is up");
+                return refuse("the link to the primary is up");
             }
             if answers(&link.host, link.port).await {
-                return refuse("somebody listens there");
+                return refuse("something answers at the primary's port");
             }
         }
         let recovery = target.become_primary_again(&us, patience).await;
         let is_primary = recovery.info.as_ref().is_some_and(|info| info.get("role") == Some("master"));
         if !is_primary {
-            let problem = recovery.problem.unwrap_or_else(|| "it does not say why".to_owned());
+            let problem = recovery.problem.unwrap_or_else(|| "the server does not say why".to_owned());
             return Err(UndoError::StillReplica { target: name, primary: us.to_string(), problem });
         }
         let sum = |info: &crate::replies::Info| info.databases().values().map(|database| database.keys).sum();

@@ -114,7 +114,7 @@ fn site(
         && Url::parse(url).map_or(true, |url| !matches!(url.scheme(), "http" | "https") || url.host().is_none())
     {
         let from = if from.is_empty() { "--s3-endpoint" } else { from };
-        let words = format!("the URL of the store, named by {from}, is none: {}", site::shown(url));
+        let words = format!("{from} holds no URL of a store: {}", site::shown(url));
         return Err(StorageError::other(Reason::new(words).hint("`https://host:port` is one")));
     }
     let endpoint = named.as_ref().map_or_else(|| format!("https://s3.{region}.amazonaws.com"), |(url, _)| url.clone());

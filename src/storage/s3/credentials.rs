@@ -101,7 +101,7 @@ fn reason(error: &CredentialsError) -> Reason {
                     .to_owned()
             }
         };
-        return Reason::new(text).hint("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, name some");
+        return Reason::new(text).hint("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE");
     }
     if has(&["sso", "login session"]) {
         return Reason::new(format!("the SSO session of the profile `{named}` gives no credentials: {said}"))
@@ -115,17 +115,14 @@ fn reason(error: &CredentialsError) -> Reason {
     }
     let token_file = env::var("AWS_WEB_IDENTITY_TOKEN_FILE").ok().filter(|file| !file.is_empty());
     if let (Some(file), true) = (token_file, has(&["no such file", "permission denied"])) {
-        return Reason::new(format!(
-            "the role cannot be assumed, for its token {} cannot be read: {said}",
-            file.trim()
-        ))
-        .hint("AWS_WEB_IDENTITY_TOKEN_FILE must name the token that is mounted for AWS_ROLE_ARN");
+        return Reason::new(format!("the role cannot be assumed: its token {} cannot be read: {said}", file.trim()))
+            .hint("AWS_WEB_IDENTITY_TOKEN_FILE must name the token that is mounted for AWS_ROLE_ARN");
     }
     if has(&["assumerole", "assume role", "assume_role", "sts", "web identity", "webidentity", "role_arn"]) {
         return Reason::new(format!("the role cannot be assumed: {said}"))
             .hint("check AWS_ROLE_ARN or `role_arn`, the trust policy of the role, and that STS can be reached");
     }
-    Reason::new(format!("no credentials can be had: {said}"))
+    Reason::new(format!("cannot get credentials: {said}"))
         .hint("check the profile, or the service that gives the credentials")
 }
 

@@ -68,7 +68,9 @@ async fn pages(
 fn onwards(before: Option<&str>, next: Option<String>) -> Result<String, StorageError> {
     match next {
         Some(next) if before != Some(&next) => Ok(next),
-        _ => Err(StorageError::other("the store says that its listing goes on, but not where: it may lack objects")),
+        _ => Err(StorageError::other(
+            "the store's listing breaks off without saying where to go on: objects may be missing from it",
+        )),
     }
 }
 

@@ -367,7 +367,7 @@ impl Inner {
         let asked = self.ask(Purpose::Work, &mut Trouble::default(), send).await;
         let head = asked.map_err(|error| self.explain(Op::Head, full_key, error))?;
         if head.e_tag.is_none() && head.last_modified.is_none() {
-            return Err(errors::no_store(&self.site, "it says nothing of the object that it says is there"));
+            return Err(errors::no_store(&self.site, "it answers for an object with neither ETag nor time"));
         }
         Ok(Head {
             length: u64::try_from(head.content_length.unwrap_or_default()).unwrap_or_default(),

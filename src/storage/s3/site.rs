@@ -52,7 +52,7 @@ pub(super) fn shown(url: &str) -> String {
             url.set_query(None);
             url.to_string().trim_end_matches('/').to_owned()
         }
-        Err(_) => "what is no URL".to_owned(),
+        Err(_) => "(no URL)".to_owned(),
     }
 }
 

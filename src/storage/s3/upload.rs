@@ -119,7 +119,7 @@ impl PartUpload {
         let next = next.ok_or_else(|| StorageError::Full("the object is longer than S3 allows".into()))?;
         if next.0 > self.length {
             tracing::warn!(
-                "more comes than was expected, so parts grow from here on: a store that wants parts of one length will refuse them"
+                "the backup is larger than expected, so its parts grow from here on: a store that wants parts of one length will refuse them"
             );
         }
         (self.length, self.spooled) = next;

@@ -53,7 +53,7 @@ fn a_small_dump_may_lose_its_answer_too() {
         let object = run.json()["backup"]["shards"][0]["object"].as_str().unwrap().to_owned();
         assert_eq!(object == "dump.rdb.gz", !ignores_conditions, "{object}");
         let run = with(&store, &["show", "latest"]).run();
-        assert_eq!(run.text().contains("only if it is not there"), ignores_conditions, "{}", run.text());
+        assert_eq!(run.text().contains("conditional writes"), ignores_conditions, "{}", run.text());
     }
 }
 

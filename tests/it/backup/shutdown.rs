@@ -27,7 +27,7 @@ fn a_transfer_does_not_keep_a_server_from_shutting_down() {
             let log = server.log();
             let run = running.wait();
             assert_eq!(failure(&run), (2, "shutting_down".to_owned()), "{}: {}", installed.name, run.everything());
-            assert!(run.text().contains("we hung up"), "{}", run.text());
+            assert!(run.text().contains("redis-ops closed the connection"), "{}", run.text());
             assert_eq!(folder.files(), Vec::<String>::new(), "{}", installed.name);
             assert!(log.contains("Waiting for replicas before shutting down"), "{}: {log}", installed.name);
             // Its own words where the time runs out; and the time, generously.

@@ -243,7 +243,7 @@ async fn tls_files_that_cannot_be_used_are_named() {
         (Tls { ca: file("empty.pem"), ..Tls::default() }, "holds no certificate in PEM form"),
         (Tls { ca: file("bundle.pem"), ..Tls::default() }, "certificate 2 in "),
         (Tls { ca: file("garbage.pem"), ..Tls::default() }, "certificate 2 of 2 in "),
-        (Tls { ca: file("der.pem"), ..Tls::default() }, " is in DER form, and PEM is wanted"),
+        (Tls { ca: file("der.pem"), ..Tls::default() }, " is in DER form, not in PEM form"),
         (with_key("encrypted.key"), " is encrypted with a passphrase"),
         (with_key("encrypted-old.key"), " is encrypted with a passphrase"),
         (Tls { certificate: file("client.pem"), ..good.clone() }, "a client certificate is given, but not its key"),

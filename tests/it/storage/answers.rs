@@ -95,7 +95,7 @@ async fn every_answer_has_its_reason_and_one_hint() {
         ("a proxy sends on", Answer::page(307).header("Location", "https://login.example/?token=hunter2"), &[Do::List, Do::Write], "not_a_store", &["https://login.example", "307"], &["--s3-endpoint"]),
         ("a proxy without a store", Answer::page(502), &[Do::List], "storage_unavailable", &["502"], &["http://127.0.0.1:"]),
         ("a listing that breaks off", Answer { status: 200, headers: vec![("Content-Type", "application/xml".into())],
-            body: "<ListBucketResult><Name>bucket</Name><IsTruncated>true</IsTruncated></ListBucketResult>".into() }, &[Do::List], "storage_unavailable", &["goes on"], &[]),
+            body: "<ListBucketResult><Name>bucket</Name><IsTruncated>true</IsTruncated></ListBucketResult>".into() }, &[Do::List], "storage_unavailable", &["where to go on"], &[]),
     ];
     for (row, answer, requests, code, words, hint) in rows {
         let web = Web::start(move |_| answer.clone());

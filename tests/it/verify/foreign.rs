@@ -108,8 +108,8 @@ fn each_foreign_format_is_named_by_every_command() {
             "the manifest of a multi-part append-only file",
             "redis-server --appendonly yes",
         ),
-        ("empty.rdb", Vec::new(), "an empty file", "take it again"),
-        ("empty.rdb.gz", gzip(b""), "an empty file inside gzip", "take it again"),
+        ("empty.rdb", Vec::new(), "an empty file", "take the dump again"),
+        ("empty.rdb.gz", gzip(b""), "an empty file inside gzip", "take the dump again"),
     ];
     for (name, content, what, way) in cases {
         let path: PathBuf = folder.path().join(name);

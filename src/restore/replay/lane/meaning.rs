@@ -159,7 +159,7 @@ pub(super) fn note_rename(open: &mut Open, shared: &Shared, rename: &mut Rename,
                 _ if !is_renamed && shared.skip_existing => open.tally.skipped_existing += 1,
                 _ if !is_renamed => open.failed(command, key, "BUSYKEY Target key name already exists."),
                 Some(elements) if *elements != found => {
-                    let reason = format!("it has {found} elements in place of {elements}: somebody else wrote to it");
+                    let reason = format!("the key has {found} elements, not {elements}: another client wrote to it");
                     open.failed(command, key, reason);
                 }
                 _ => note_restored(open, shared, command, key),

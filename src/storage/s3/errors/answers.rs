@@ -127,7 +127,7 @@ pub(super) fn explain(said: &Said, asked: Asked<'_>) -> StorageError {
         405 => no_store(site, "it does not know the request (405)"),
         412 => StorageError::AlreadyExists,
         507 => StorageError::Full(said.words().into()),
-        200..=299 => no_store(site, "it says that all is well, and gives no answer that S3 knows"),
+        200..=299 => no_store(site, "it answers \"success\" without what S3 answers"),
         408 | 429 | 500.. => busy(said, asked),
         _ => StorageError::other(said.words()),
     }
