@@ -4,16 +4,20 @@ printed; the target is a primary with the settings that it had, and holds no key
 What the target holds is asked of the server: DEBUG DIGEST, key names, role, CONFIG GET.
 """
 
+import functools
 import os
 import re
 import shlex
 import signal
+import subprocess
 import time
 
 import lab
 from lab import Violation
 
 FAULTS = ["none", "cut", "stall", "kill", "kill-all", "signal", "restart", "damaged", "swapped", "full", "link-away"]
+# Those that come at a moment of their own.
+UNTIMELY = ("kill", "kill-all", "signal", "restart", "link-away")
 QUIET = ["--progress", "none"]
 # What a server changes by itself.
 MOVING = {"port", "dir", "maxmemory", "replicaof", "slaveof", "logfile"}
@@ -48,6 +52,9 @@ def one(index, random, folder, prepared):
     if random.random() < 0.2:
         settings += ["--requirepass", "sesame"]
     settings += ["--repl-diskless-sync-delay", "0"]
+    if fault in UNTIMELY and takes_delay(source["path"]):
+        # A server loads so few keys in no time: there is to be a load that a fault can hit. Microseconds a key.
+        settings += ["--key-load-delay", str(random.choice([0, 100, 1000]))]
     target = Target(source["name"], source["path"], os.path.join(folder, "target"), settings)
     link = lab.Link(target.port)
     try:
@@ -55,6 +62,14 @@ def one(index, random, folder, prepared):
     finally:
         link.close()
         target.kill()
+
+
+@functools.cache
+def takes_delay(path):
+    """Whether this server knows the hidden setting `key-load-delay` on its command line."""
+    asked = subprocess.run([path, "-", "--port", "0", "--key-load-delay", "none"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10)
+    # The value is none that it takes, so it ends at once, and says whether it knows the name.
+    return "Bad directive" not in asked.stdout + asked.stderr
 
 
 class Target(lab.Server):
@@ -92,7 +107,8 @@ def tried(random, folder, fault, source, target, link, prepared):
     if fault in ("damaged", "swapped"):
         repository = spoil(random, folder, fault, source, prepared)
         words[words.index("-r") + 1] = repository
-    if fault in ("kill", "kill-all", "signal", "restart", "link-away") and random.random() < 0.7:
+    # A target that loads by itself takes no rate.
+    if fault in UNTIMELY and method != "replica" and random.random() < 0.7:
         words += ["--rate", random.choice(["2MB", "10MB"])]
     if fault == "full":
         with target.client() as client:
@@ -103,7 +119,7 @@ def tried(random, folder, fault, source, target, link, prepared):
         link.fault = (random.choice(["up", "down"]), int(random.choice([2000, 20000, 400_000, 4_000_000]) * random.random()), fault, 1.5)
     process = tool.spawn(*words)
     pause = random.choice([0.05, 0.2, 0.5, 1.5, 3]) * random.random()
-    if fault in ("kill", "kill-all", "signal", "restart", "link-away"):
+    if fault in UNTIMELY:
         time.sleep(pause)
     if fault == "kill":
         process.kill()
@@ -195,14 +211,20 @@ def judged(tool, fault, source, target, url, words, before, run, replaces, told)
         if "--undo" in line and run.code in (0, 1):
             run = lab.Run(2, "", "")
             words = words if target.keys() == 0 or target.digest() == before["digest"] else words
+    if fault == "restart" and how == "restored" and "yes" not in target.settings and target.keys() == 0:
+        # The server went after the proof, and has no file to come back with.
+        return "not judged: restarted after the proof"
     settled(tool, source, target, before, told)
     return f"{how} ({fault})"
 
 
 def printed(run):
     """The words of the last command that the tool told to type."""
-    found = re.findall(r"redis-ops (restore [^`\n]*--(?:resume|undo)[^`\n]*)", run.out + "\n" + run.err)
-    return shlex.split(found[-1]) + QUIET if found else None
+    found = re.findall(r"`redis-ops ((?:restore|verify) [^`\n]*)`", run.out + "\n" + run.err)
+    if not found:
+        return None
+    # Whoever types one that overwrites says yes.
+    return shlex.split(found[-1]) + QUIET + (["--yes"] if "--on-conflict" in found[-1] else [])
 
 
 def untouched(tool, target, before, run, told):

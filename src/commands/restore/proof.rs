@@ -8,13 +8,16 @@ use serde_json::{Value, json};
 use super::carry_out::Work;
 use super::sent::Sent;
 use super::source::Source;
+use super::{Settings, again};
 use crate::capture::source::{ReadFrom, choose};
 use crate::commands::Context;
 use crate::commands::backup::threads;
 use crate::commands::table::verdict;
 use crate::commands::verify::compare;
+use crate::hint::{Interrupted, explain};
 use crate::printer::words;
 use crate::repository::Receipt;
+use crate::restore::report::Failure;
 use crate::restore::target_format::Loss;
 use crate::restore::{BackupFacts, Report};
 use crate::status::Status;
@@ -61,11 +64,55 @@ impl Announced {
     }
 }
 
-/// Compares the target with the backup, with the choices applied.
+/// Compares the target with the backup, with the choices applied; once more over a new connection where one broke on the way.
 ///
 /// # Errors
-/// If the target or the backup cannot be read: then the restore is done, and not proven.
-pub async fn prove(work: &Work<'_>, report: &mut Report) -> Result<Proof> {
+/// As a person is to read it, with the line that proves it: the restore is done, and not proven.
+pub async fn prove(work: &Work<'_>, report: &mut Report, settings: &Settings) -> Result<Proof> {
+    let cancel = &work.context.cancel;
+    let mut tried = compared(work, report).await;
+    if let Err(error) = &tried
+        && !cancel.is_cancelled()
+        && is_broken_link(error)
+    {
+        work.context.printer.say(&format!("the connection broke ({error:#}); comparing once more"));
+        tried = compared(work, report).await;
+    }
+    let error = match tried {
+        Ok(proof) => return Ok(proof),
+        Err(error) => error,
+    };
+    let line = proving_line(work, report, settings);
+    let node = &work.instance.server.node;
+    let done = format!("restore {} into {node}: the restore is done, and not proven", work.facts.name);
+    Err(match cancel.is_cancelled() || error.downcast_ref::<Interrupted>().is_some() {
+        true => anyhow::Error::new(Interrupted).context(format!("{done}; `{line}` proves it")),
+        false => {
+            let message = format!("{done}: {error:#}");
+            let failure = Failure::new(explain(&error).code, message);
+            Failure { hint: Some(format!("`{line}` proves it")), ..failure }.into()
+        }
+    })
+}
+
+/// Whether a new connection may do better.
+fn is_broken_link(error: &anyhow::Error) -> bool {
+    matches!(explain(error).code, "disconnected" | "timeout" | "connection_refused" | "unreachable")
+}
+
+/// A comparison with the whole backup where all of it is there and nothing else; else the restore that ends in its own proof.
+fn proving_line(work: &Work<'_>, report: &Report, settings: &Settings) -> String {
+    let Work { instance, options, target: before, facts, .. } = work;
+    let stayed = before.keys() > 0 && !options.replace_all && !report.was_empty;
+    match options.choices.is_everything() && !stayed && Announced::of(report, facts) == Announced::default() {
+        true => again::verify_line(settings, instance, &facts.name),
+        false => again::anew_line(settings, instance, &facts.name, true),
+    }
+}
+
+/// # Errors
+/// If the target or the backup cannot be read.
+async fn compared(work: &Work<'_>, report: &mut Report) -> Result<Proof> {
     let Work { source, instance, options, target: before, facts, context, .. } = work;
     if !source.can_be_read_again() {
         return Ok(Proof::none("standard input cannot be read again", context));
@@ -99,7 +146,7 @@ pub async fn prove(work: &Work<'_>, report: &mut Report) -> Result<Proof> {
     let (compared, is_fuzzy) =
         compare::with_views(&data, &chosen, (&expected, &View::Everything), &settings, &**work.progress, context)
             .await
-            .with_context(|| format!("compare {node} with {}: the restore is done, and not proven", source.name()))?;
+            .with_context(|| format!("compare {node} with {}", source.name()))?;
 
     // Others may have written after the restore had ended, and before the target was read.
     if report.others_wrote != Some(true) {

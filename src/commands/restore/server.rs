@@ -7,10 +7,10 @@ use anyhow::{Context as _, Result};
 
 use super::carry_out::{self, Work};
 use super::source::Source;
-use super::{Instance, Settings, proof, safety, settings_of, show, undo};
+use super::{Instance, Settings, again, proof, safety, settings_of, show, undo};
 use crate::commands::{Context, Outcome};
 use crate::connection::Connection;
-use crate::hint::{Interrupted, Misuse};
+use crate::hint::{Interrupted, Misuse, explain};
 use crate::printer::words;
 use crate::progress::{Hidden, Progress, Unit};
 use crate::restore::alone::{AloneError, alone};
@@ -21,7 +21,8 @@ use crate::restore::report::Failure;
 use crate::restore::survey::{Survey, Surveyor};
 use crate::restore::target_format::TargetFormat;
 use crate::restore::{
-    Asked, BackupFacts, OnConflict, Origin, Phases, TargetFacts, Ttl, conflicts, functions, preflight, reading, replica,
+    Asked, BackupFacts, OnConflict, Origin, Phases, RunError, TargetFacts, Ttl, conflicts, functions, preflight,
+    reading, replica,
 };
 use crate::status::Status;
 
@@ -67,6 +68,7 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
     let (facts, target, plan, mut phases) = looking.plan(settings, instance, &mut connection).await?;
     let in_json = show::hidden(&plan, context);
     let outcome = |status| Outcome::new(status).field("backup_id", source.id()).field("plan", in_json.clone());
+    let anew = |name: &str, target: &TargetFacts| again::anew_line(settings, instance, name, target.keys() > 0);
     let table = show::plan(&plan, &facts, &target, context.keys, &context.printer);
     let refused = plan.refusal().map(|line| show::with_names(line.into(), context));
     if settings.plan {
@@ -79,8 +81,20 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
         });
     }
     let Some(method) = plan.method.filter(|_| refused.is_none()) else {
-        let refused = refused.unwrap_or_else(|| Refused::of("method", plan.why.clone()));
-        return Ok(outcome(Status::Failed).field("result", ()).error(refused.into()));
+        // What the target holds may be all that a run has left that was killed.
+        let error = match &refused {
+            Some(refused) if refused.code == "target_not_empty" => {
+                leading_on(&refused.clone().into(), anew(&facts.name, &target))
+            }
+            // A target that loads by itself leaves no journal to go on from.
+            Some(Refused { code: "method", .. }) | None
+                if options.resume && options.method == Asked::Only(Method::Replica) =>
+            {
+                leading_on(&RunError::NothingToResume.into(), anew(&facts.name, &target))
+            }
+            _ => refused.unwrap_or_else(|| Refused::of("method", plan.why.clone())).into(),
+        };
+        return Ok(outcome(Status::Failed).field("result", ()).error(error));
     };
     let method = match looking.functions_rejected(&facts, &target, &mut connection).await? {
         None => method,
@@ -134,14 +148,24 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
         Ok(report) => report,
         // It has said all there is to say, and nothing was written.
         Err(error) if error.is::<Failure>() => return Ok(outcome(Status::Failed).field("result", ()).error(error)),
-        Err(error) => return Err(error.context(format!("restore {} into {node}", facts.name))),
+        Err(error) => {
+            let nothing_to_resume = matches!(
+                error.downcast_ref::<RunError>(),
+                Some(RunError::NothingToResume | RunError::Restarted { .. })
+            );
+            let error = error.context(format!("restore {} into {node}", facts.name));
+            return Err(match nothing_to_resume {
+                true => leading_on(&error, anew(&facts.name, &target)),
+                false => error,
+            });
+        }
     };
     let mut text = show::report(&report, instance.proof, context);
     let failure = show::failure(&report, &facts.name, settings, instance);
     let begun = Instant::now();
     let proof = match (&failure, instance.proof) {
         (None, true) if !report.chose_nothing() => {
-            Some(proof::prove(&work, &mut report).await.inspect_err(|_| progress.finish())?)
+            Some(proof::prove(&work, &mut report, settings).await.inspect_err(|_| progress.finish())?)
         }
         _ => None,
     };
@@ -163,6 +187,14 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
         Some(error) => outcome.error(error),
         None => source.with_warnings(outcome, context),
     })
+}
+
+/// The same error, whose hint has a line more: the complete one that begins anew.
+fn leading_on(error: &anyhow::Error, line: String) -> anyhow::Error {
+    let meaning = explain(error);
+    let hint = meaning.hint.map(|hint| format!("{hint}; ")).unwrap_or_default();
+    Failure { hint: Some(format!("{hint}`{line}` begins anew")), ..Failure::new(meaning.code, format!("{error:#}")) }
+        .into()
 }
 
 /// Whether something is there that is kept or removed: keys, or functions that are removed.

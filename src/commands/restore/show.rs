@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
-use super::again::resume_line;
+use super::again::{anew_line, resume_line};
 use super::{Instance, Settings};
 use crate::commands::Context;
 use crate::commands::table::{Table, verdict};
@@ -205,7 +205,9 @@ pub fn failure(report: &Report, name: &str, settings: &Settings, instance: &Inst
     };
     let resume =
         report.resumable.then(|| format!("`{}` goes on", resume_line(settings, instance, name, report.method)));
-    let again = || report.restarted.then(|| BEGIN_ANEW.to_owned());
+    let again = || {
+        report.restarted.then(|| format!("{BEGIN_ANEW}; `{}` begins anew", anew_line(settings, instance, name, true)))
+    };
     let failure =
         |code, message: String| Failure { hint: resume.clone().or_else(again), ..Failure::new(code, message) };
     match &report.ended {

@@ -61,7 +61,11 @@ fn a_backup_is_planned_restored_and_refused_the_second_time() {
     assert!(hint.starts_with("nothing was written; `--on-conflict skip` keeps its keys"), "{hint}");
     let (code, answer) = pair.restore(&["--method", "replica"]);
     assert_eq!((code, &answer["error"]["code"]), (2, &"target_not_empty".into()), "{answer}");
-    assert_eq!(answer["error"]["hint"], "nothing was written; `--replace-all` removes all of it first");
+    let hint = answer["error"]["hint"].as_str().unwrap();
+    assert!(
+        hint.starts_with("nothing was written; `--replace-all` removes all of it first; `redis-ops restore"),
+        "{hint}"
+    );
     let (code, answer) = pair.restore(&["--on-conflict", "fail"]);
     assert_eq!((code, &answer["error"]["code"]), (2, &"key_exists".into()), "{answer}");
     let message = answer["error"]["message"].as_str().unwrap();
@@ -162,6 +166,69 @@ fn a_restore_that_lost_its_target_to_a_restart_cannot_go_on_and_says_why() {
     let (code, answer) = pair.restore(&["--resume", "--method", "restore"]);
     assert_eq!((code, &answer["error"]["code"]), (2, &"nothing_to_resume".into()), "{answer}");
     assert!(answer["error"]["hint"].as_str().unwrap().contains("--on-conflict skip"), "{answer}");
+}
+
+/// The words of the one complete line in an answer's hint.
+fn line_in(answer: &Value) -> Vec<String> {
+    let hint = answer["error"]["hint"].as_str().unwrap();
+    let line =
+        hint.split('`').find_map(|part| part.strip_prefix("redis-ops ")).unwrap_or_else(|| panic!("no line: {hint}"));
+    line.split(' ').map(str::to_owned).collect()
+}
+
+#[test]
+fn where_there_is_nothing_to_resume_one_complete_line_begins_anew() {
+    let Some(pair) = Pair::new() else { return };
+    for method in ["auto", "restore", "commands", "replica"] {
+        // As a run leaves it that was killed after its last key, or early: without a journal.
+        for keys in [500, 7, 0] {
+            pair.target.ok(&["FLUSHALL"]);
+            if keys > 0 {
+                pair.target.fill(keys, 50);
+            }
+            let (code, answer) = pair.restore(&["--method", method, "--resume"]);
+            assert_eq!((code, &answer["error"]["code"]), (2, &"nothing_to_resume".into()), "{method}: {answer}");
+            let line = line_in(&answer);
+            assert_eq!(line.iter().any(|word| word == "replace"), keys > 0, "{line:?}");
+            let (code, answer) = RedisOps::new().args(&line).args(["--yes"]).json();
+            assert_eq!((code, &answer["proof"]["equal"]), (0, &501.into()), "{method}, {keys} keys: {answer}");
+        }
+    }
+    let (code, answer) = pair.restore(&["--method", "replica"]);
+    assert_eq!((code, &answer["error"]["code"]), (2, &"target_not_empty".into()), "{answer}");
+    let (code, answer) = RedisOps::new().args(&line_in(&answer)).args(["--yes"]).json();
+    assert_eq!((code, &answer["proof"]["equal"]), (0, &501.into()), "{answer}");
+}
+
+#[test]
+fn a_proof_that_is_cut_off_names_the_line_that_proves_it() {
+    let Some(pair) = Pair::new() else { return };
+    pair.source.fill(30_000, 100);
+    let (code, answer) = RedisOps::new().args(["-i", &pair.source.url(), "-r", &pair.repository(), "backup"]).json();
+    assert_eq!(code, 0, "{answer}");
+    for (signal, ended) in [("TERM", 143), ("INT", 130), ("", 2)] {
+        pair.target.ok(&["FLUSHALL"]);
+        let (repository, url) = (pair.repository(), pair.target.url());
+        let line = ["-r", &repository, "restore", "--backup-id", "latest", "--target-instance", &url];
+        let mut restore = RedisOps::new().args(line).args(["--method", "restore"]).spawn();
+        restore.wait_until_it_says("comparing it with the backup");
+        if signal.is_empty() {
+            // Both tries lose their connections.
+            while !restore.has_ended() {
+                pair.target.ok(&["CLIENT", "KILL", "TYPE", "normal"]);
+                pair.target.ok(&["CLIENT", "KILL", "TYPE", "replica"]);
+            }
+        } else {
+            restore.signal(signal);
+        }
+        let run = restore.wait();
+        assert_eq!(run.code, ended, "{}", run.stderr);
+        assert!(run.stderr.contains("the restore is done, and not proven"), "{}", run.stderr);
+        assert_eq!(run.stderr.contains("comparing once more"), signal.is_empty(), "{}", run.stderr);
+        let line = run.stderr.split('`').find_map(|part| part.strip_prefix("redis-ops verify ")).expect("a line");
+        let (code, answer) = RedisOps::new().arg("verify").args(line.split(' ')).json();
+        assert_eq!(code, 0, "{line}: {answer}");
+    }
 }
 
 #[test]
