@@ -196,7 +196,7 @@ fn where_there_is_nothing_to_resume_one_complete_line_begins_anew() {
     }
     let (code, answer) = pair.restore(&["--method", "replica"]);
     assert_eq!((code, &answer["error"]["code"]), (2, &"target_not_empty".into()), "{answer}");
-    let (code, answer) = RedisOps::new().args(&line_in(&answer)).args(["--yes"]).json();
+    let (code, answer) = RedisOps::new().args(line_in(&answer)).args(["--yes"]).json();
     assert_eq!((code, &answer["proof"]["equal"]), (0, &501.into()), "{answer}");
 }
 
