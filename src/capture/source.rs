@@ -156,6 +156,14 @@ pub async fn choose(node: &Node, wanted: impl Into<Wanted>) -> Result<Chosen, So
         if !wanted.stale || !serves {
             return Err(SourceError::PrimaryLost { primary: format!("{}:{}", link.host, link.port), serves });
         }
+        // Nobody can tell an empty data set from one that never arrived: the link may never have been up.
+        if facts.keys == 0 {
+            let words = format!(
+                "the replica has lost its primary {}:{} and holds no keys: there is nothing to back up, or the data of the primary never arrived",
+                link.host, link.port
+            );
+            return Err(SourceError::Refused(words));
+        }
         let note = format!(
             "the replica has lost its primary {}:{}: reading the replica key by key, its data may be old",
             link.host, link.port

@@ -57,6 +57,20 @@ fn the_last_living_replica_is_taken_on_purpose_only() {
 }
 
 #[test]
+fn a_replica_that_never_had_the_data_is_not_published_as_an_old_copy() {
+    let Some(installed) = servers().pop() else { return };
+    // Nobody listens there.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let builder = RedisServer::builder().version(&installed).arg("replicaof", &format!("127.0.0.1 {port}"));
+    let Some(replica) = builder.start() else { return };
+    let folder = Folder::new();
+    let run = backup(&replica.url(), &folder.text(), &["--stale", "--json"]).run();
+    assert_eq!(failure(&run), (2, "source_not_fit".to_owned()), "{}", run.everything());
+    assert!(run.json()["error"].to_string().contains("holds no keys"), "{}", run.everything());
+    assert_eq!(folder.files(), Vec::<String>::new());
+}
+
+#[test]
 fn a_replica_that_serves_nothing_without_its_primary_is_told_how_to_become_one() {
     for installed in servers() {
         let Some(replica) = orphan(&installed, "no") else { return };
