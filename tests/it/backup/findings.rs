@@ -96,11 +96,12 @@ fn check_named(code: i32, answer: &Value) {
     let findings = manifest["findings"].as_array().unwrap();
     let ids: Vec<&Value> = findings.iter().map(|finding| &finding["id"]).collect();
     assert_eq!(ids, ["stream_length", "stream_counters"], "{answer:#}");
-    for (finding, numbers) in findings.iter().zip([(5, 2), (2, 5)]) {
+    for finding in findings {
         let place = &finding["places"][0];
-        assert_eq!((&place["announced"], &place["found"]), (&numbers.0.into(), &numbers.1.into()), "{place:#}");
         assert_eq!((&place["key"], &place["database"]), (&KEY.into(), &0.into()), "{place:#}");
     }
+    let place = &findings[0]["places"][0];
+    assert_eq!((&place["announced"], &place["found"]), (&5.into(), &2.into()), "{place:#}");
     let words = format!("`{KEY}` of database 0 announces 5, but holds 2");
     assert!(answer["warnings"].to_string().contains(&words), "{words}: {answer:#}");
 }

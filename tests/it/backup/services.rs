@@ -100,7 +100,7 @@ fn a_scan_that_never_ends_is_given_up() {
     let folder = Folder::new();
     let run = backup(&server.url(), &folder.text(), &["--json", "--timeout", "300ms", "--source", "scan"]).run();
     assert_eq!(failure(&run), (2, "scan_endless".to_owned()), "{}", run.everything());
-    assert!(run.text().contains("no key for 3.0 s"), "{}", run.text());
+    assert!(run.text().contains("no new key for 3.0 s"), "{}", run.text());
     assert_eq!(folder.files(), Vec::<String>::new());
 
     // It names many times as many keys as there are.
