@@ -2,11 +2,9 @@
 
 use std::fmt;
 
-use redis::Value;
-
 use super::source::SourceError;
-use crate::connection::{Address, CommandError, Connection, Node};
-use crate::replies::ClusterNode;
+use crate::connection::{Address, Command, CommandError, Connection, Node};
+use crate::replies::{ClusterNode, SlotRange};
 
 /// All slots of a cluster.
 pub const N_SLOTS: u64 = 16_384;
@@ -45,14 +43,8 @@ impl fmt::Display for Slots {
 /// # Errors
 /// If it does not answer `CLUSTER NODES`.
 pub async fn slots_of(connection: &mut Connection) -> Result<Slots, CommandError> {
-    let mut question = redis::cmd("CLUSTER");
-    question.arg("NODES");
-    let answer = match connection.query(&question).await? {
-        Value::BulkString(text) => text,
-        Value::VerbatimString { text, .. } => text.into_bytes(),
-        _ => Vec::new(),
-    };
-    Ok(own_slots(&ClusterNode::parse_list(&answer)))
+    let answer = connection.query(&Command::of(&["CLUSTER", "NODES"])).await?;
+    Ok(own_slots(&ClusterNode::parse_list(answer.bytes().unwrap_or_default())))
 }
 
 fn own_slots(nodes: &[ClusterNode]) -> Slots {
@@ -83,22 +75,14 @@ pub async fn serving(node: &Node, slots: &str) -> Result<Node, SourceError> {
 /// If the node cannot be reached, or does not say.
 pub async fn primaries(node: &Node) -> Result<Vec<Node>, SourceError> {
     let mut connection = node.connect().await?;
-    let mut slots = redis::cmd("CLUSTER");
-    slots.arg("SLOTS");
-    let mut places: Vec<(i64, String, u16)> = Vec::new();
-    let Value::Array(ranges) = connection.query(&slots).await? else {
+    let answer = connection.query(&Command::of(&["CLUSTER", "SLOTS"])).await?;
+    let Some(ranges) = SlotRange::parse_list(&answer) else {
         return Err(SourceError::Refused("the node does not say which shards its cluster has".to_owned()));
     };
-    for range in ranges {
-        let Value::Array(parts) = range else { continue };
-        let Some(Value::Int(first)) = parts.first() else { continue };
-        // The first node behind the two slots is the primary: host, port, id, ….
-        let Some(Value::Array(primary)) = parts.get(2) else { continue };
-        let host = primary.first().map(text).unwrap_or_default();
-        let Some(Value::Int(port)) = primary.get(1) else { continue };
-        let Ok(port) = u16::try_from(*port) else { continue };
+    let mut places: Vec<(u16, String, u16)> = Vec::new();
+    for SlotRange { first, host, port, .. } in ranges {
         if !places.iter().any(|(_, known, at)| *known == host && *at == port) {
-            places.push((*first, host, port));
+            places.push((first, host, port));
         }
     }
     if places.is_empty() {
@@ -106,14 +90,6 @@ pub async fn primaries(node: &Node) -> Result<Vec<Node>, SourceError> {
     }
     places.sort();
     Ok(places.into_iter().map(|(_, host, port)| at(node, host, port)).collect())
-}
-
-fn text(value: &Value) -> String {
-    match value {
-        Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        Value::SimpleString(text) => text.clone(),
-        _ => String::new(),
-    }
 }
 
 /// A node of the cluster. One that does not know its own address is the one that was asked.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::shards::{self, N_SLOTS, Slots};
-use crate::connection::{Address, CommandError, CommandFault, ConnectError, Connection, Node};
+use crate::connection::{Address, Command, CommandError, CommandFault, ConnectError, Connection, Node};
 use crate::figures::count;
 use crate::introspection::{Mode, NodeRole, ServerFacts};
 use crate::replies::{Info, ReplicaLine};
@@ -117,13 +117,8 @@ pub async fn facts(connection: &mut Connection) -> Result<ServerFacts, CommandEr
 /// # Errors
 /// If it is not answered.
 pub async fn info(connection: &mut Connection) -> Result<Info, CommandError> {
-    let reply = connection.query(&redis::cmd("INFO")).await?;
-    let text = match &reply {
-        redis::Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        redis::Value::VerbatimString { text, .. } | redis::Value::SimpleString(text) => text.clone(),
-        _ => String::new(),
-    };
-    Ok(Info::parse(&text))
+    let answer = connection.query(&Command::new("INFO")).await?;
+    Ok(Info::from_bytes(answer.bytes().unwrap_or_default()))
 }
 
 /// For how long a server keeps a replica that takes nothing (`repl-timeout`); its default where it does not say.
@@ -133,12 +128,9 @@ pub async fn repl_timeout(node: &Node) -> Duration {
 
 async fn asked_repl_timeout(node: &Node) -> Option<Duration> {
     let mut connection = node.connect().await.ok()?;
-    let mut command = redis::cmd("CONFIG");
-    command.arg("GET").arg("repl-timeout");
     // Managed services let nobody ask.
-    let reply = connection.query(&command).await.ok()?;
-    let pairs: Vec<String> = redis::from_redis_value(reply).ok()?;
-    pairs.get(1)?.parse().ok().map(Duration::from_secs)
+    let answer = connection.query(&Command::of(&["CONFIG", "GET", "repl-timeout"])).await.ok()?;
+    u64::try_from(answer.field("repl-timeout")?.integer()?).ok().map(Duration::from_secs)
 }
 
 /// Chooses the node to read: `node` itself, or one of its replicas, which spares the primary the fork.
@@ -212,7 +204,7 @@ async fn whole(chosen: Chosen, mut connection: Connection, wanted: Wanted) -> Re
 
 /// Whether a replica without its primary answers questions about its data (`replica-serve-stale-data`).
 async fn serves_data(connection: &mut Connection) -> bool {
-    let answer = connection.query(&redis::cmd("DBSIZE")).await;
+    let answer = connection.query(&Command::new("DBSIZE")).await;
     !matches!(answer, Err(CommandError { fault: CommandFault::MasterDown, .. }))
 }
 

@@ -14,10 +14,11 @@ use crate::capture::open_file;
 use crate::capture::source::{self, Chosen, Wanted};
 use crate::capture::spool::Spooling;
 use crate::codec::Codec;
-use crate::connection::ServerError;
+use crate::connection::{Command, ServerError};
 use crate::connection::replication::{self, ReplicationFault};
 use crate::hint::{Locked, Misuse};
 use crate::printer::words;
+use crate::replies::Reply;
 use crate::repository::manifest::Purpose;
 use crate::repository::{BegunBy, ListedStatus, Repository, RepositoryError, Room};
 use crate::status::Status;
@@ -476,17 +477,12 @@ enum Asked {
 /// other words by one that has not; `REPLCONF` without any does nothing.
 async fn refused(chosen: &Chosen, who: &str) -> Result<Asked> {
     let mut connection = chosen.node.connect().await?;
-    let command = |words: &[&str]| {
-        let mut command = redis::cmd(words[0]);
-        command.arg(&words[1..]);
-        command
-    };
     let questions = [
-        redis::cmd("REPLCONF"),
-        redis::cmd("PSYNC"),
-        command(&["COMMAND", "INFO", "SYNC"]),
-        command(&["ACL", "DRYRUN", who, "PSYNC", "?", "-1"]),
-        command(&["ACL", "DRYRUN", who, "REPLCONF", "capa", "eof"]),
+        Command::new("REPLCONF"),
+        Command::new("PSYNC"),
+        Command::of(&["COMMAND", "INFO", "SYNC"]),
+        Command::of(&["ACL", "DRYRUN", who, "PSYNC", "?", "-1"]),
+        Command::of(&["ACL", "DRYRUN", who, "REPLCONF", "capa", "eof"]),
     ];
     let answers = connection.pipeline(&questions).await?;
     let [replconf, psync, sync, may_psync, may_replconf] = answers.as_slice() else { return Ok(Asked::NotFoundOut) };
@@ -495,8 +491,7 @@ async fn refused(chosen: &Chosen, who: &str) -> Result<Asked> {
     {
         return Ok(Asked::No(fault));
     }
-    let has_sync =
-        matches!(sync, Ok(redis::Value::Array(found)) if matches!(found.first(), Some(redis::Value::Array(_))));
+    let has_sync = sync.as_ref().is_ok_and(|found| matches!(found.items().first(), Some(Reply::Array(_))));
     match psync {
         Err(error) if error.text.contains("wrong number of arguments") => {}
         Err(error) => match replication::refusal("PSYNC", error) {
@@ -511,8 +506,8 @@ async fn refused(chosen: &Chosen, who: &str) -> Result<Asked> {
     // `OK`, or in words what is missing. Before 7.0 there is no such question, and few users may ask it.
     for (name, answer) in [("REPLCONF", may_replconf), ("PSYNC", may_psync)] {
         match answer {
-            Ok(redis::Value::Okay) => {}
-            Ok(redis::Value::BulkString(words)) => {
+            Ok(Reply::Bytes(words)) if words == b"OK" => {}
+            Ok(Reply::Bytes(words)) => {
                 let text = String::from_utf8_lossy(words).into_owned();
                 let error = ServerError { code: "NOPERM".to_owned(), text };
                 return Ok(Asked::No(replication::refusal(name, &error)));

@@ -4,6 +4,7 @@ mod answer;
 mod keys;
 mod lists;
 mod render;
+mod view;
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -22,7 +23,7 @@ use crate::repository::Newest;
 use crate::rules::{self, Profile, RuleSettings};
 use crate::status::Status;
 
-use render::View;
+use view::View;
 
 /// Between the two readings of the counters.
 const WINDOW: Duration = Duration::from_secs(1);

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, RedisConnectionInfo, RedisError, Value};
+use redis::{AsyncConnectionConfig, RedisConnectionInfo, RedisError, Value};
 use tokio::task::JoinHandle;
 
 use super::limit::{Counted, DEFAULT_REPLY_LIMIT, Gauge};
-use super::{CommandError, CommandFault, ConnectFault, Phase, Phases, ServerError, Stream};
+use super::reply::{reply, server_error};
+use super::{Command, CommandError, CommandFault, ConnectFault, Phase, Phases, ServerError, Stream};
+use crate::replies::Reply;
 
 /// What INFO may have, in bytes: it has some tens of KiB, and about as many more as there are commands, errors and users. It is taken
 /// apart, which makes up to 25 times as much of it.
@@ -75,16 +77,16 @@ impl Connection {
     ///
     /// # Errors
     /// See [`CommandFault`].
-    pub async fn query(&mut self, command: &Cmd) -> Result<Value, CommandError> {
-        let name = command_name(command);
+    pub async fn query(&mut self, command: &Command) -> Result<Reply, CommandError> {
+        let name = command.name();
         self.gauge.set_limit(if name == "INFO" { self.limit.min(INFO_LIMIT) } else { self.limit });
-        let answer = tokio::time::timeout(self.timeout, self.inner.send_packed_command(command)).await;
+        let answer = tokio::time::timeout(self.timeout, self.inner.send_packed_command(command.packed())).await;
         match answered(self.timeout, &name, answer, &self.gauge)? {
             Value::ServerError(error) => {
                 let fault = server_error(&error).fault(&name);
                 Err(CommandError { command: name, fault })
             }
-            value => Ok(value),
+            value => Ok(reply(value)),
         }
     }
 
@@ -94,7 +96,7 @@ impl Connection {
     /// # Errors
     /// Only if the answers did not all come ([`CommandFault::Timeout`], [`CommandFault::Disconnected`],
     /// [`CommandFault::Protocol`]): then nobody knows which commands were applied. Names the first command.
-    pub async fn pipeline(&mut self, commands: &[Cmd]) -> Result<Vec<Result<Value, ServerError>>, CommandError> {
+    pub async fn pipeline(&mut self, commands: &[Command]) -> Result<Vec<Result<Reply, ServerError>>, CommandError> {
         self.pipeline_of(commands.iter().cloned()).await
     }
 
@@ -104,8 +106,8 @@ impl Connection {
     /// As [`Connection::pipeline`].
     pub async fn pipeline_of(
         &mut self,
-        commands: impl ExactSizeIterator<Item = Cmd>,
-    ) -> Result<Vec<Result<Value, ServerError>>, CommandError> {
+        commands: impl ExactSizeIterator<Item = Command>,
+    ) -> Result<Vec<Result<Reply, ServerError>>, CommandError> {
         match Packed::of(commands) {
             Some(packed) => {
                 self.gauge.set_limit(if packed.name == "INFO" { self.limit.min(INFO_LIMIT) } else { self.limit });
@@ -119,8 +121,8 @@ impl Connection {
     /// answered afterwards.
     pub fn pipeline_ahead(
         &self,
-        commands: impl ExactSizeIterator<Item = Cmd>,
-    ) -> JoinHandle<Result<Vec<Result<Value, ServerError>>, CommandError>> {
+        commands: impl ExactSizeIterator<Item = Command>,
+    ) -> JoinHandle<Result<Vec<Result<Reply, ServerError>>, CommandError>> {
         let (packed, mut inner, timeout) = (Packed::of(commands), self.inner.clone(), self.timeout);
         let gauge = self.gauge.clone();
         gauge.set_limit(self.limit);
@@ -141,13 +143,13 @@ struct Packed {
 }
 
 impl Packed {
-    fn of(commands: impl ExactSizeIterator<Item = Cmd>) -> Option<Self> {
+    fn of(commands: impl ExactSizeIterator<Item = Command>) -> Option<Self> {
         let count = commands.len();
         let mut pipeline = redis::Pipeline::with_capacity(count);
         let mut name = None;
         for command in commands {
-            name.get_or_insert_with(|| command_name(&command));
-            pipeline.add_command(command);
+            name.get_or_insert_with(|| command.name());
+            pipeline.add_command(command.into_packed());
         }
         Some(Self { pipeline, count, name: name? })
     }
@@ -157,7 +159,7 @@ impl Packed {
         connection: &mut MultiplexedConnection,
         timeout: Duration,
         gauge: &Gauge,
-    ) -> Result<Vec<Result<Value, ServerError>>, CommandError> {
+    ) -> Result<Vec<Result<Reply, ServerError>>, CommandError> {
         let sending = connection.send_packed_commands(&self.pipeline, 0, self.count);
         let answer = tokio::time::timeout(timeout, sending).await;
         let values = answered(timeout, &self.name, answer, gauge)?;
@@ -167,7 +169,7 @@ impl Packed {
         }
         let each = values.into_iter().map(|value| match value {
             Value::ServerError(error) => Err(server_error(&error)),
-            value => Ok(value),
+            value => Ok(reply(value)),
         });
         Ok(each.collect())
     }
@@ -193,27 +195,6 @@ impl Drop for Connection {
         // The driver ends by itself once the last handle is gone, but an answer that never comes would hold it.
         self.driver.abort();
     }
-}
-
-/// The name of a command for messages: its first word, and the second where the first is only a family. Never an argument.
-fn command_name(command: &Cmd) -> String {
-    const FAMILIES: &[&str] = &[
-        "ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "DEBUG", "FUNCTION", "LATENCY", "MEMORY", "MODULE", "OBJECT",
-        "PUBSUB", "SCRIPT", "SENTINEL", "SLOWLOG", "XGROUP", "XINFO",
-    ];
-    let mut words = command.args_iter().filter_map(|word| match word {
-        redis::Arg::Simple(word) => Some(String::from_utf8_lossy(word).to_ascii_uppercase()),
-        _ => None,
-    });
-    let first = words.next().unwrap_or_default();
-    match words.next() {
-        Some(second) if FAMILIES.contains(&first.as_str()) => format!("{first} {second}"),
-        _ => first,
-    }
-}
-
-fn server_error(error: &redis::ServerError) -> ServerError {
-    ServerError { code: error.code().to_owned(), text: error.details().unwrap_or_default().to_owned() }
 }
 
 fn fault_of(error: &RedisError, name: &str) -> CommandFault {

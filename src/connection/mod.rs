@@ -1,18 +1,21 @@
 //! Talking to a server: where it is, who we are, TLS, time limits, retries of connecting, and errors that say what happened.
 //!
-//! Commands go through the `redis` crate over a stream that is opened here ([`Node::connect`]). What that crate cannot do, such
+//! Commands go through the `redis` crate over a stream that is opened here ([`Node::connect`]); no type of that crate is known elsewhere:
+//! what is asked is a [`Command`], what is answered a [`Reply`](crate::replies::Reply). What that crate cannot do, such
 //! as an RDB of any length, is spoken by hand over a [`Stream`] ([`replication`]). What replies mean is left to others.
 
 pub mod primary;
 pub mod replication;
 
 mod address;
+mod command;
 mod connected;
 mod credentials;
 mod error;
 mod greeting;
 mod lane;
 mod limit;
+mod reply;
 mod retry;
 mod sentinel;
 mod stream;
@@ -25,6 +28,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use address::{Address, AddressError, DEFAULT_PORT, DEFAULT_SENTINEL_PORT, InstanceUrl};
+pub use command::Command;
 pub use connected::Connection;
 pub use credentials::{Credentials, PasswordFileError, Secret, read_password_file};
 pub use error::{AuthenticationFault, CommandError, CommandFault, ConnectError, ConnectFault, Phase, ServerError};

@@ -1,8 +1,7 @@
 //! Asking Sentinels where the primary of a group is.
 
-use redis::Value;
-
-use super::{Address, AuthenticationFault, ConnectFault, Credentials, Node};
+use super::{Address, AuthenticationFault, Command, ConnectFault, Credentials, Node};
+use crate::replies::Reply;
 
 /// Asks one Sentinel after the other; the first that knows the group decides.
 pub(super) async fn primary_of(hosts: &[(String, u16)], service: &str, node: &Node) -> Result<Address, ConnectFault> {
@@ -27,10 +26,9 @@ async fn ask(sentinel: &Node, service: &str) -> Result<Address, String> {
         connected => connected,
     };
     let mut connection = connected.map_err(|error| error.fault.to_string())?;
-    let mut command = redis::cmd("SENTINEL");
-    command.arg("GET-MASTER-ADDR-BY-NAME").arg(service);
+    let command = Command::of(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", service]);
     match connection.query(&command).await.map_err(|error| error.to_string())? {
-        Value::Nil => Err(format!("it knows no group `{service}`")),
+        Reply::Nil => Err(format!("it knows no group `{service}`")),
         answer => address_in(&answer).ok_or_else(|| "its answer is no address".to_owned()),
     }
 }
@@ -46,7 +44,7 @@ fn has_no_password(fault: &ConnectFault) -> bool {
 }
 
 /// `[host, port]`, both as strings.
-fn address_in(answer: &Value) -> Option<Address> {
-    let (host, port): (String, String) = redis::from_redis_value(answer.clone()).ok()?;
-    Some(Address::tcp(host, port.parse().ok()?))
+fn address_in(answer: &Reply) -> Option<Address> {
+    let [host, port] = answer.items() else { return None };
+    Some(Address::tcp(host.text()?, u16::try_from(port.integer()?).ok()?))
 }

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
 
 use super::gate::{Ask, Gate, Question};
@@ -74,7 +74,7 @@ pub struct Options {
 /// The connection broke, or the server does not answer INFO: then there is nothing to judge.
 pub async fn take(asker: &mut dyn Ask, options: &Options, phases: Wire) -> Result<Snapshot> {
     let mut gate = Gate::new(asker);
-    let first = ask_info(&mut gate).await?;
+    let first = gate.info().await?;
     let begun = Instant::now();
     let mut snapshot = Snapshot::from_info(first, options.now);
     snapshot.path = options.path;
@@ -118,19 +118,6 @@ pub async fn look_at_keys(asker: &mut dyn Ask, pass: Pass, snapshot: &mut Snapsh
         Err(error) => Part::Denied(format!("{error:#}")),
     };
     snapshot.receipt.add(gate.receipt());
-}
-
-/// INFO, all of it.
-pub(super) async fn ask_info(gate: &mut Gate<'_>) -> Result<Info> {
-    match gate.one(Question::new(&["INFO", "everything"])?).await.context("ask for INFO")? {
-        Reply::Bytes(bytes) => {
-            let info = Info::from_bytes(&bytes);
-            anyhow::ensure!(!info.is_empty(), "the server answered INFO with something else");
-            Ok(info)
-        }
-        Reply::Error(message) => bail!("the server refused INFO: {message}"),
-        _ => bail!("the server answered INFO with something else"),
-    }
 }
 
 /// All that needs no second look, in one write.
@@ -271,7 +258,7 @@ async fn ping(gate: &mut Gate<'_>, window: Duration, wire: &mut Wire) -> Result<
 
 async fn second_reading(gate: &mut Gate<'_>, options: &Options, begun: Instant, snapshot: &mut Snapshot) -> Result<()> {
     let last_id = |entries: &[SlowEntry]| entries.iter().map(|entry| entry.id + 1).max().unwrap_or(0);
-    let info = ask_info(gate).await?;
+    let info = gate.info().await?;
     let seconds = begun.elapsed().as_secs_f64();
     let before =
         Snapshot::from_info(info, snapshot.taken_at + chrono::Duration::from_std(begun.elapsed()).unwrap_or_default());

@@ -3,10 +3,12 @@
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::replies::Reply;
+use crate::connection::Command;
+use crate::replies::{Info, Reply};
 
 /// Commands that may be sent: the first word, the second where it matters, and how many keyspace hits one adds.
 ///
@@ -46,12 +48,9 @@ const ALLOWED: &[(&str, &str, u64)] = &[
 ];
 
 /// A command that may be sent. There is no other way to make one than [`Question::new`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Question {
-    /// The words, one after the other: of a full pass there are some millions, and a word of its own would be an allocation.
-    text: Vec<u8>,
-    /// Where each word ends.
-    ends: Vec<usize>,
+    command: Command,
     hits: u64,
 }
 
@@ -73,26 +72,17 @@ impl Question {
             NotAllowed(first.unwrap_or_default())
         };
         let (_, _, hits) = allowed.ok_or_else(refused)?;
-        let mut text = Vec::with_capacity(words.iter().map(|word| word.as_ref().len()).sum());
-        let mut ends = Vec::with_capacity(words.len());
-        for word in words {
-            text.extend_from_slice(word.as_ref());
-            ends.push(text.len());
-        }
-        Ok(Self { text, ends, hits: *hits })
+        Ok(Self { command: Command::of(words), hits: *hits })
+    }
+
+    /// What is sent.
+    pub fn command(&self) -> &Command {
+        &self.command
     }
 
     /// The words to send.
-    pub fn words(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.ends.iter().enumerate().map(|(at, end)| {
-            let from = at.checked_sub(1).map_or(0, |before| self.ends[before]);
-            &self.text[from..*end]
-        })
-    }
-
-    /// Bytes of all words.
-    pub fn size(&self) -> usize {
-        self.text.len()
+    pub fn words(&self) -> impl Iterator<Item = &[u8]> {
+        self.command.words()
     }
 }
 
@@ -201,6 +191,23 @@ impl<'a> Gate<'a> {
     /// As [`Gate::ask`].
     pub async fn one(&mut self, question: Question) -> anyhow::Result<Reply> {
         Ok(self.ask(&[question]).await?.pop().expect("one answer to one question"))
+    }
+
+    /// INFO, all of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Gate::ask`]; and the server refuses INFO: then there is nothing to judge.
+    pub async fn info(&mut self) -> anyhow::Result<Info> {
+        match self.one(Question::new(&["INFO", "everything"])?).await.context("ask for INFO")? {
+            Reply::Bytes(bytes) => {
+                let info = Info::from_bytes(&bytes);
+                anyhow::ensure!(!info.is_empty(), "the server answered INFO with something else");
+                Ok(info)
+            }
+            Reply::Error(message) => bail!("the server refused INFO: {message}"),
+            _ => bail!("the server answered INFO with something else"),
+        }
     }
 
     /// The time of one PING.

@@ -2,9 +2,7 @@
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
-use redis::{Cmd, Value};
 
-use super::asking::ask_info;
 use super::gate::{Ask, Coming, Gate, Question};
 use super::topology::ServerFacts;
 use super::wire::Wire;
@@ -14,50 +12,18 @@ use crate::replies::{Info, Reply};
 #[async_trait]
 impl Ask for Connection {
     async fn ask(&mut self, questions: &[Question]) -> Result<Vec<Reply>> {
-        Ok(replies(self.pipeline_of(questions.iter().map(command)).await?))
+        Ok(replies(self.pipeline_of(questions.iter().map(|question| question.command().clone())).await?))
     }
 
     async fn send(&mut self, questions: &[Question]) -> Result<Coming> {
-        let coming = self.pipeline_ahead(questions.iter().map(command));
+        let coming = self.pipeline_ahead(questions.iter().map(|question| question.command().clone()));
         Ok(Box::pin(async move { Ok(replies(coming.await.context("wait for answers")??)) }))
     }
 }
 
-fn command(question: &Question) -> Cmd {
-    let words = question.words();
-    let mut command = Cmd::with_capacity(words.len(), question.size());
-    for word in words {
-        command.arg(word);
-    }
-    command
-}
-
-fn replies(answers: Vec<Result<Value, ServerError>>) -> Vec<Reply> {
-    answers.into_iter().map(|answer| answer.map_or_else(|error| refusal(&error), reply)).collect()
-}
-
-/// The error line as the server wrote it.
-fn refusal(error: &ServerError) -> Reply {
-    Reply::Error(format!("{} {}", error.code, error.text).trim().to_owned())
-}
-
-fn reply(value: Value) -> Reply {
-    match value {
-        Value::Int(number) => Reply::Integer(number),
-        Value::BulkString(bytes) => Reply::Bytes(bytes),
-        Value::SimpleString(text) => Reply::Bytes(text.into_bytes()),
-        Value::VerbatimString { text, .. } => Reply::Bytes(text.into_bytes()),
-        Value::Okay => Reply::Bytes(b"OK".to_vec()),
-        Value::Array(items) | Value::Set(items) => Reply::Array(items.into_iter().map(reply).collect()),
-        Value::Map(pairs) => Reply::Map(pairs.into_iter().map(|(name, value)| (reply(name), reply(value))).collect()),
-        Value::Double(number) => Reply::Double(number),
-        Value::Boolean(truth) => Reply::Integer(i64::from(truth)),
-        Value::Attribute { data, .. } => reply(*data),
-        Value::ServerError(error) => {
-            Reply::Error(format!("{} {}", error.code(), error.details().unwrap_or_default()).trim().to_owned())
-        }
-        _ => Reply::Nil,
-    }
+fn replies(answers: Vec<Result<Reply, ServerError>>) -> Vec<Reply> {
+    // The error line as the server wrote it.
+    answers.into_iter().map(|answer| answer.unwrap_or_else(|error| Reply::Error(error.to_string()))).collect()
 }
 
 /// Asks a server what it is: one INFO. Works while it is loading, too.
@@ -67,7 +33,7 @@ fn reply(value: Value) -> Reply {
 /// The connection broke, or INFO is refused.
 pub async fn server_facts(connection: &mut Connection) -> Result<ServerFacts> {
     let mut gate = Gate::new(connection);
-    let info = ask_info(&mut gate).await.context("ask the server what it is")?;
+    let info = gate.info().await.context("ask the server what it is")?;
     Ok(ServerFacts::from_info(&info))
 }
 
@@ -77,7 +43,7 @@ pub async fn server_facts(connection: &mut Connection) -> Result<ServerFacts> {
 ///
 /// The connection broke, or INFO is refused.
 pub async fn server_info(connection: &mut Connection) -> Result<Info> {
-    ask_info(&mut Gate::new(connection)).await
+    Gate::new(connection).info().await
 }
 
 /// What connecting took, as far as it is part of the way to the server.

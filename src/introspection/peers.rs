@@ -3,7 +3,6 @@
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::asking::ask_info;
 use super::gate::{Ask, Gate, Question, Receipt};
 use super::part::Part;
 use crate::replies::{ClusterNode, Config, Info, Reply};
@@ -62,7 +61,7 @@ pub struct Quorum {
 /// The connection broke, or INFO is refused.
 pub async fn ask_peer(asker: &mut dyn Ask, address: String, in_cluster: bool) -> Result<(Peer, Receipt)> {
     let mut gate = Gate::new(asker);
-    let info = ask_info(&mut gate).await?;
+    let info = gate.info().await?;
     let save = gate.one(Question::new(&["CONFIG", "GET", "save"])?).await?;
     let save = Part::of(save, |reply| Config::parse(reply).get("save").map(str::to_owned));
     let nodes = if in_cluster {
@@ -85,7 +84,7 @@ pub async fn ask_sentinel(
     group: Option<&str>,
 ) -> Result<(SentinelSeen, Receipt)> {
     let mut gate = Gate::new(asker);
-    let info = ask_info(&mut gate).await?;
+    let info = gate.info().await?;
     let mut groups = Vec::new();
     for name in watched(&info).into_iter().filter(|name| group.is_none_or(|group| group == name)).take(GROUPS_ASKED) {
         let reply = gate.one(Question::new(&["SENTINEL", "CKQUORUM", &name])?).await?;

@@ -1,6 +1,6 @@
-//! A structured answer, whatever library read it from the wire.
+//! An answer of a server as our own type: what reads the wire, and which library does, is `connection`'s affair alone.
 
-/// One answer of a server. Whoever talks converts its library's type into this one.
+/// One answer of a server.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
     /// No value.

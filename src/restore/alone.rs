@@ -3,10 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use redis::{Value, cmd};
-
-use crate::connection::{ConnectError, Connection, Node};
-use crate::restore::preflight::reply;
+use crate::connection::{Command, ConnectError, Connection, Node};
 
 /// How the names of a restore's connections begin; a token of its own follows.
 const PREFIX: &str = "redis-ops-restore:";
@@ -64,8 +61,8 @@ pub async fn alone(node: &Node) -> Result<Alone, AloneError> {
     let mut connection = named.connect().await?;
     let begun = Instant::now();
     loop {
-        let answer = connection.query(cmd("CLIENT").arg("LIST")).await.unwrap_or(Value::Nil);
-        let text = reply(answer).text().unwrap_or_default();
+        let answer = connection.query(&Command::of(&["CLIENT", "LIST"])).await;
+        let text = answer.ok().and_then(|answer| answer.text()).unwrap_or_default();
         let (own, others) = look(&text, &name);
         let Some(first) = others.first() else { return Ok(Alone { _connection: connection, name }) };
         let came_before = own.is_none_or(|own| first.id < own);

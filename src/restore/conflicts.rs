@@ -3,15 +3,15 @@
 
 use std::sync::Arc;
 
-use redis::{Value, cmd};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::capture::Raw;
 use crate::census::KeyType;
-use crate::connection::{CommandError, Connection};
+use crate::connection::{Command, CommandError, Connection};
 use crate::progress::Progress;
 use crate::rdb::visit::{Entry, Interest, Visit};
+use crate::replies::Reply;
 use crate::restore::choices::{Choices, Wanted};
 use crate::restore::replay::BadBackup;
 use crate::restore::tally::{FailedKey, NAMES_KEPT};
@@ -85,11 +85,11 @@ async fn ask(
     names: Vec<Vec<u8>>,
     found: &mut Conflicts,
 ) -> Result<(), CommandError> {
-    connection.query(cmd("SELECT").arg(database)).await?;
-    let commands: Vec<redis::Cmd> = names.iter().map(|name| cmd("EXISTS").arg(name).clone()).collect();
+    connection.query(&Command::new("SELECT").arg(database)).await?;
+    let commands: Vec<Command> = names.iter().map(|name| Command::new("EXISTS").arg(name)).collect();
     let answers = connection.pipeline(&commands).await?;
     for (name, answer) in names.iter().zip(answers) {
-        if answer == Ok(Value::Int(1)) {
+        if answer == Ok(Reply::Integer(1)) {
             found.keys += 1;
             if found.names.len() < NAMES_KEPT {
                 found.names.push(FailedKey::new(database, name, "the target has a key of this name"));

@@ -6,10 +6,9 @@
 
 use std::collections::BTreeSet;
 
-use redis::{Cmd, Value, cmd};
-
-use crate::connection::{CommandError, Connection};
+use crate::connection::{Command, CommandError, Connection};
 use crate::rdb::visit::{Entry, Interest, Visit};
+use crate::replies::Reply;
 use crate::restore::replay::assemble::name_of;
 
 /// Bytes of sources that are kept; what is longer is not asked about before.
@@ -90,20 +89,18 @@ pub async fn ask(
 
 /// Why it cannot be loaded, if it cannot.
 async fn try_to_load(connection: &mut Connection, source: &[u8], name: &str) -> Result<Option<String>, CommandError> {
-    let load: Cmd = cmd("FUNCTION").arg("LOAD").arg(source).clone();
-    let delete: Cmd = cmd("FUNCTION").arg("DELETE").arg(name).clone();
-    let answers = connection.pipeline(&[cmd("MULTI"), load, delete, cmd("EXEC")]).await?;
+    let load = Command::of(&["FUNCTION", "LOAD"]).arg(source);
+    let delete = Command::of(&["FUNCTION", "DELETE", name]);
+    let answers = connection.pipeline(&[Command::new("MULTI"), load, delete, Command::new("EXEC")]).await?;
     let queued = answers.iter().find_map(|answer| answer.as_ref().err());
     if let Some(error) = queued {
         return Ok(Some(error.to_string()));
     }
-    let Some(Ok(Value::Array(results))) = answers.into_iter().next_back() else {
+    let Some(Ok(Reply::Array(results))) = answers.into_iter().next_back() else {
         return Ok(Some("the target's answer does not fit the command".to_owned()));
     };
     Ok(match results.into_iter().next() {
-        Some(Value::ServerError(error)) => {
-            Some(format!("{} {}", error.code(), error.details().unwrap_or_default()).trim().to_owned())
-        }
+        Some(Reply::Error(error)) => Some(error),
         _ => None,
     })
 }

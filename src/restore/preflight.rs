@@ -3,11 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use redis::{Cmd, Value, cmd};
-
-use crate::connection::{Address, CommandError, Connection, Node, ServerError};
+use crate::connection::{Address, Command, CommandError, Connection, Node, ServerError};
 use crate::introspection::{Mode, ServerFacts};
-use crate::replies::{AclUser, ClusterNode, Config, Info, Reply};
+use crate::replies::{AclUser, ClusterNode, Config, Info, Reply, SlotRange};
 use crate::restore::facts::{Counters, TargetFacts};
 
 /// Settings that matter.
@@ -51,7 +49,7 @@ const USED: &[&str] = &[
 /// On which every Sentinel listens at each server that it watches (Redis `sentinel.c`, `SENTINEL_HELLO_CHANNEL`).
 const SENTINEL_CHANNEL: &str = "__sentinel__:hello";
 
-type Answer = Result<Value, ServerError>;
+type Answer = Result<Reply, ServerError>;
 
 /// Asks. `highest`: the highest database that keys go to; `more`: further commands that are needed, such as `flushall`.
 ///
@@ -66,16 +64,16 @@ pub async fn ask(
     let info = read_info(connection).await?;
     let server = ServerFacts::from_info(&info);
 
-    let mut commands: Vec<Cmd> = SETTINGS.iter().map(|name| words(&["CONFIG", "GET", name])).collect();
-    commands.push(words(&["ACL", "WHOAMI"]));
-    commands.push(words(&["FUNCTION", "LIST"]));
-    commands.push(words(&["CLIENT", "LIST"]));
-    commands.push(words(&["PUBSUB", "NUMSUB", SENTINEL_CHANNEL]));
-    commands.push(words(&["CLUSTER", "NODES"]));
-    commands.push(words(&["CLUSTER", "MYID"]));
-    commands.push(words(&["CLUSTER", "SLOTS"]));
+    let mut commands: Vec<Command> = SETTINGS.iter().map(|name| Command::of(&["CONFIG", "GET", name])).collect();
+    commands.push(Command::of(&["ACL", "WHOAMI"]));
+    commands.push(Command::of(&["FUNCTION", "LIST"]));
+    commands.push(Command::of(&["CLIENT", "LIST"]));
+    commands.push(Command::of(&["PUBSUB", "NUMSUB", SENTINEL_CHANNEL]));
+    commands.push(Command::of(&["CLUSTER", "NODES"]));
+    commands.push(Command::of(&["CLUSTER", "MYID"]));
+    commands.push(Command::of(&["CLUSTER", "SLOTS"]));
     let used: Vec<&str> = USED.iter().chain(more).copied().collect();
-    commands.push(words(&[&["COMMAND", "INFO"], &used[..]].concat()));
+    commands.push(Command::of(&[&["COMMAND", "INFO"], &used[..]].concat()));
     let mut answers = connection.pipeline(&commands).await?.into_iter();
     let config: Vec<Answer> = answers.by_ref().take(SETTINGS.len()).collect();
     let [user, functions, clients, listeners, nodes, id, slots, known] = std::array::from_fn(|_| answers.next());
@@ -126,8 +124,8 @@ pub async fn counters(connection: &mut Connection) -> Result<(Counters, Info), C
 
 async fn read_info(connection: &mut Connection) -> Result<Info, CommandError> {
     // `everything` also names the modules' fields and commandstats, on every version.
-    let value = connection.query(cmd("INFO").arg("everything")).await?;
-    Ok(Info::from_bytes(reply(value).bytes().unwrap_or_default()))
+    let answer = connection.query(&Command::of(&["INFO", "everything"])).await?;
+    Ok(Info::from_bytes(answer.bytes().unwrap_or_default()))
 }
 
 fn counters_of(info: &Info) -> Counters {
@@ -136,18 +134,9 @@ fn counters_of(info: &Info) -> Counters {
     Counters { evicted: number("evicted_keys"), expired: number("expired_keys"), keys }
 }
 
-fn words(words: &[&str]) -> Cmd {
-    let mut command = Cmd::new();
-    words.iter().for_each(|word| {
-        command.arg(word);
-    });
-    command
-}
-
 /// Names and values of all answers; those that were refused are missing.
 fn config_of(answers: Vec<Answer>) -> Config {
-    let pairs = answers.into_iter().filter_map(Result::ok).flat_map(|value| {
-        let reply = reply(value);
+    let pairs = answers.into_iter().filter_map(Result::ok).flat_map(|reply| {
         let pairs = reply.pairs().into_iter().map(|(name, value)| (name, value.clone())).collect::<Vec<_>>();
         pairs.into_iter().flat_map(|(name, value)| [Reply::from(name.as_str()), value])
     });
@@ -155,7 +144,7 @@ fn config_of(answers: Vec<Answer>) -> Config {
 }
 
 fn text_of(answer: Option<Answer>) -> Option<String> {
-    reply(answer?.ok()?).text()
+    answer?.ok()?.text()
 }
 
 /// Whether a Sentinel is connected: its two connections are called `sentinel-<8 digits>-cmd` and `…-pubsub` (Redis `sentinel.c`,
@@ -163,7 +152,7 @@ fn text_of(answer: Option<Answer>) -> Option<String> {
 /// may not see the list of clients cannot say that there is none.
 fn is_watched(clients: Option<Answer>, listeners: Option<Answer>) -> Option<bool> {
     let named = text_of(clients).map(|list| list.lines().any(|line| line.contains(" name=sentinel-")));
-    let listening = listeners.and_then(Result::ok).and_then(|value| reply(value).items().get(1)?.integer());
+    let listening = listeners.and_then(Result::ok).and_then(|counts| counts.items().get(1)?.integer());
     if listening.is_some_and(|listeners| listeners > 0) { Some(true) } else { named }
 }
 
@@ -172,7 +161,7 @@ fn functions_of(answer: Option<Answer>) -> Option<BTreeSet<String>> {
         reply.items().iter().filter_map(|library| library.field("library_name")?.text()).collect::<BTreeSet<_>>()
     };
     match answer? {
-        Ok(value) => Some(names(reply(value))),
+        Ok(reply) => Some(names(reply)),
         // A server that knows no functions has none.
         Err(error) if error.code == "ERR" => Some(BTreeSet::new()),
         Err(_) => None,
@@ -181,8 +170,7 @@ fn functions_of(answer: Option<Answer>) -> Option<BTreeSet<String>> {
 
 /// Which of these commands the server has not; none where it does not say.
 fn missing_of(answer: Option<Answer>, used: &[&str]) -> Vec<String> {
-    let Some(Ok(value)) = answer else { return Vec::new() };
-    let known = reply(value);
+    let Some(Ok(known)) = answer else { return Vec::new() };
     let is_missing = |(_, entry): &(&&str, &Reply)| match entry {
         Reply::Nil => true,
         entry => entry.items().is_empty(),
@@ -200,16 +188,12 @@ async fn ask_rights(
     let Some(user) = user else { return Ok((None, None)) };
     let more: Vec<(&str, Vec<&str>)> = more.iter().map(|name| (*name, vec![*name])).collect();
     let needed = NEEDED.iter().map(|(name, words)| (*name, words.to_vec())).chain(more).collect::<Vec<_>>();
-    let mut commands = vec![words(&["ACL", "GETUSER", user])];
+    let mut commands = vec![Command::of(&["ACL", "GETUSER", user])];
     for (_, command) in &needed {
-        let mut dry_run = words(&["ACL", "DRYRUN", user]);
-        command.iter().for_each(|word| {
-            dry_run.arg(word);
-        });
-        commands.push(dry_run);
+        commands.push(Command::of(&["ACL", "DRYRUN", user]).arg(command));
     }
     let mut answers = connection.pipeline(&commands).await?.into_iter();
-    let known = answers.next().and_then(Result::ok).and_then(|value| AclUser::parse(&reply(value)));
+    let known = answers.next().and_then(Result::ok).and_then(|reply| AclUser::parse(&reply));
     let patterns = known.as_ref().map(|user| user.keys.clone());
     let patterns =
         patterns.filter(|keys| !keys.split(' ').any(|pattern| matches!(pattern, "~*" | "allkeys" | "%RW~*")));
@@ -220,10 +204,10 @@ async fn ask_rights(
     for ((name, _), answer) in needed.iter().zip(answers) {
         // A refusal of the key is told by the patterns.
         match answer {
-            Ok(Value::Okay) => told = true,
-            Ok(value) => {
+            Ok(reply) => {
                 told = true;
-                let text = reply(value).text().unwrap_or_default();
+                // `OK`, or in words what is missing.
+                let text = reply.text().unwrap_or_default();
                 if text.contains("no permissions to run") {
                     forbidden.push((*name).to_owned());
                 }
@@ -240,8 +224,8 @@ async fn ask_select(
     node: &Node,
     highest: u64,
 ) -> Result<Option<Result<(), String>>, CommandError> {
-    let there = words(&["SELECT", &highest.to_string()]);
-    let back = words(&["SELECT", &node.database.to_string()]);
+    let there = Command::of(&["SELECT", &highest.to_string()]);
+    let back = Command::of(&["SELECT", &node.database.to_string()]);
     if highest == 0 && node.database == 0 {
         return Ok(None);
     }
@@ -256,15 +240,8 @@ fn own_slots(nodes: Option<Answer>, id: Option<String>, slots: Option<Answer>) -
     if let Some(own) = nodes.iter().find(|node| node.is("myself")) {
         return Some(own.slots.iter().map(|(first, last)| u64::from(last.saturating_sub(*first)) + 1).sum());
     }
-    let (id, slots) = (id?, reply(slots?.ok()?));
-    let number = |reply: Option<&Reply>| reply.and_then(Reply::integer).unwrap_or(0);
-    let own = slots.items().iter().filter(|range| {
-        let primary = range.items().get(2).map(Reply::items).unwrap_or_default();
-        primary.get(2).and_then(Reply::text).is_some_and(|other| other == id)
-    });
-    Some(
-        own.map(|range| (number(range.items().get(1)) - number(range.items().first()) + 1).max(0).unsigned_abs()).sum(),
-    )
+    let (id, ranges) = (id?, SlotRange::parse_list(&slots?.ok()?).unwrap_or_default());
+    Some(ranges.iter().filter(|range| range.id == id).map(SlotRange::count).sum())
 }
 
 /// Whether a server is on this host for sure.
@@ -285,32 +262,17 @@ fn free_memory() -> Option<u64> {
     line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// An answer of the library as one of ours.
-pub(super) fn reply(value: Value) -> Reply {
-    match value {
-        Value::Int(number) => Reply::Integer(number),
-        Value::Double(number) => Reply::Double(number),
-        Value::BulkString(bytes) => Reply::Bytes(bytes),
-        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Reply::Bytes(text.into_bytes()),
-        Value::Okay => Reply::Bytes(b"OK".to_vec()),
-        Value::Boolean(yes) => Reply::Integer(i64::from(yes)),
-        Value::Array(items) | Value::Set(items) => Reply::Array(items.into_iter().map(reply).collect()),
-        Value::Map(pairs) => Reply::Map(pairs.into_iter().map(|(name, value)| (reply(name), reply(value))).collect()),
-        _ => Reply::Nil,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// Three nodes on one port, as containers have them.
-    fn slots() -> Value {
+    fn slots() -> Reply {
         let range = |first, last, ip: &str, id: &str| {
-            let node = vec![Value::BulkString(ip.into()), Value::Int(6379), Value::BulkString(id.into())];
-            Value::Array(vec![Value::Int(first), Value::Int(last), Value::Array(node)])
+            let node = vec![ip.into(), 6379.into(), id.into()];
+            Reply::Array(vec![Reply::Integer(first), Reply::Integer(last), Reply::Array(node)])
         };
-        Value::Array(vec![
+        Reply::Array(vec![
             range(0, 5460, "10.0.0.1", "aa"),
             range(5461, 10922, "10.0.0.2", "bb"),
             range(10923, 16383, "10.0.0.3", "cc"),
@@ -322,7 +284,7 @@ mod tests {
         let nodes = "aa 10.0.0.1:6379@16379 myself,master - 0 0 1 connected 0-5460 [93-<-bb]\n\
                      bb 10.0.0.2:6379@16379 master - 0 0 2 connected 5461-10922\n\
                      cc 10.0.0.3:6379@16379 master - 0 0 3 connected 10923-16383\n";
-        let text = |text: &str| Some(Ok(Value::BulkString(text.into())));
+        let text = |text: &str| Some(Ok(Reply::from(text)));
         assert_eq!(own_slots(text(nodes), None, None), Some(5461));
         assert_eq!(own_slots(None, Some("bb".into()), Some(Ok(slots()))), Some(5462));
         assert_eq!(

@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::{Value, cmd};
 use tokio_util::sync::CancellationToken;
 
 use crate::capture::Raw;
-use crate::connection::{CommandError, ConnectError, Connection, Node};
+use crate::connection::{Command, CommandError, ConnectError, Connection, Node};
 use crate::progress::{Progress, Unit};
 use crate::rdb::Repeated;
-use crate::replies::Info;
+use crate::replies::{Info, Reply};
 use crate::restore::facts::TargetFacts;
 use crate::restore::journal::{Identity, Journal, Position};
 use crate::restore::options::{Method, OnConflict, Options};
@@ -224,10 +223,10 @@ fn open_journal(journal: Option<(Identity, PathBuf)>) -> Result<Option<Journal>,
 async fn remove_all(connection: &mut Connection, target: &TargetFacts) -> Result<(), CommandError> {
     let limit = connection.timeout();
     connection.set_timeout(limit.max(SILENCE));
-    let mut removed = connection.query(cmd("FLUSHALL").arg("ASYNC")).await;
+    let mut removed = connection.query(&Command::of(&["FLUSHALL", "ASYNC"])).await;
     let functions = target.functions.as_ref().is_none_or(|names| !names.is_empty());
     if removed.is_ok() && functions && TargetFormat::of(&target.server).has_functions() {
-        removed = connection.query(cmd("FUNCTION").arg("FLUSH")).await;
+        removed = connection.query(&Command::of(&["FUNCTION", "FLUSH"])).await;
     }
     connection.set_timeout(limit);
     removed.map(|_| ())
@@ -312,11 +311,11 @@ async fn settle(
 async fn look_for(connection: &mut Connection, keys: Vec<Unanswered>, report: &mut Report) -> Result<(), CommandError> {
     for (at, key) in keys.iter().enumerate() {
         let looked = async {
-            connection.query(cmd("SELECT").arg(key.database)).await?;
-            connection.query(cmd("EXISTS").arg(&key.key)).await
+            connection.query(&Command::new("SELECT").arg(key.database)).await?;
+            connection.query(&Command::new("EXISTS").arg(&key.key)).await
         };
         match looked.await {
-            Ok(Value::Int(1)) => report.tally.restored(key.database),
+            Ok(Reply::Integer(1)) => report.tally.restored(key.database),
             // Not there: it was not applied, and so it was not reached.
             Ok(_) if key.expire_ms != 0 && key.expire_ms <= now_ms() => report.tally.expired += 1,
             Ok(_) => {}

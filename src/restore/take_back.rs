@@ -6,10 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use redis::{Cmd, Value, cmd};
-
-use crate::connection::{CommandError, CommandFault, Connection, Head, Lane, Node};
-use crate::replies::Info;
+use crate::connection::{Command, CommandError, CommandFault, Connection, Head, Lane, Node};
+use crate::replies::{Info, Reply};
 use crate::restore::journal::{Created, CreatedKey, FUNCTIONS};
 use crate::restore::replay::calls::Calls;
 use crate::restore::tally::{FailedKey, NAMES_KEPT};
@@ -43,23 +41,17 @@ pub async fn others_wrote(
 ) -> Result<bool, CommandError> {
     // Hidden or never counted: could not tell.
     let Some(grown) = ours.beyond(before, after) else { return Ok(true) };
-    let commands: Vec<Cmd> = grown
-        .iter()
-        .map(|name| {
-            let mut command = cmd("COMMAND");
-            command.arg("INFO").arg(name.split('|').next().unwrap_or(name));
-            command
-        })
-        .collect();
+    let first = |name: &str| name.split('|').next().unwrap_or_default().to_owned();
+    let commands: Vec<Command> = grown.iter().map(|name| Command::of(&["COMMAND", "INFO"]).arg(first(name))).collect();
     let answers = connection.pipeline(&commands).await?;
     Ok(answers.into_iter().any(|answer| match answer {
-        Ok(value) => writes(&super::preflight::reply(value)),
+        Ok(value) => writes(&value),
         Err(_) => true,
     }))
 }
 
 /// Whether COMMAND INFO says that a command writes.
-fn writes(info: &crate::replies::Reply) -> bool {
+fn writes(info: &Reply) -> bool {
     let flags = info.items().first().and_then(|command| command.items().get(2));
     let flags: BTreeSet<String> =
         flags.map(|flags| flags.items().iter().filter_map(|flag| flag.text()).collect()).unwrap_or_default();
@@ -104,8 +96,8 @@ async fn delete_functions(
     libraries: &[CreatedKey],
     done: &mut TakenBack,
 ) -> Result<(), CommandError> {
-    let commands: Vec<Cmd> =
-        libraries.iter().map(|library| cmd("FUNCTION").arg("DELETE").arg(&library.key).clone()).collect();
+    let delete = |library: &CreatedKey| Command::of(&["FUNCTION", "DELETE"]).arg(&library.key);
+    let commands: Vec<Command> = libraries.iter().map(delete).collect();
     let answers = connection.pipeline(&commands).await?;
     done.functions += answers.iter().filter(|answer| answer.is_ok()).count() as u64;
     Ok(())
@@ -119,7 +111,7 @@ async fn take(
     done: &mut TakenBack,
 ) -> Result<(), CommandError> {
     let Some(first) = keys.first() else { return Ok(()) };
-    connection.query(cmd("SELECT").arg(first.database)).await?;
+    connection.query(&Command::new("SELECT").arg(first.database)).await?;
     let mut ours = Vec::new();
     if compare {
         let database = u32::try_from(first.database).unwrap_or_default();
@@ -138,10 +130,10 @@ async fn take(
     } else {
         ours.extend(keys);
     }
-    let commands: Vec<Cmd> = ours.iter().map(|key| cmd("UNLINK").arg(&key.key).clone()).collect();
+    let commands: Vec<Command> = ours.iter().map(|key| Command::new("UNLINK").arg(&key.key)).collect();
     for (key, answer) in ours.iter().zip(connection.pipeline(&commands).await?) {
         match answer {
-            Ok(Value::Int(0)) => done.gone += 1,
+            Ok(Reply::Integer(0)) => done.gone += 1,
             Ok(_) => done.removed += 1,
             Err(_) => leave(key, done),
         }

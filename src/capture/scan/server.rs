@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use redis::{Cmd, Value};
-
 use super::ScanError;
 use super::payload::Functions;
 use crate::capture::source;
-use crate::connection::{CommandError, CommandFault, Connection, Lane, Node, ServerError};
+use crate::connection::{Command, CommandError, CommandFault, Connection, Lane, Node, ServerError};
 use crate::introspection::ServerFacts;
 use crate::rdb::dump;
+use crate::replies::Reply;
 
 /// What the values of a batch may have together, in bytes: they are estimated beforehand.
 const BATCH_LIMIT: u64 = 32 << 20;
@@ -68,7 +67,7 @@ impl Server {
             commands: 1,
             reconnects: 0,
         };
-        let time = server.one(redis::cmd("TIME")).await?;
+        let time = server.one(Command::new("TIME")).await?;
         server.began_seconds = milliseconds(&time).ok_or_else(|| odd("TIME"))?.unsigned_abs() / 1000;
         Ok(server)
     }
@@ -80,8 +79,8 @@ impl Server {
 
     /// How many keys there are in the database.
     pub(super) async fn size(&mut self) -> Result<u64, ScanError> {
-        match self.one(redis::cmd("DBSIZE")).await? {
-            Value::Int(keys) => Ok(keys.unsigned_abs()),
+        match self.one(Command::new("DBSIZE")).await? {
+            Reply::Integer(keys) => Ok(keys.unsigned_abs()),
             _ => Err(odd("DBSIZE")),
         }
     }
@@ -95,7 +94,7 @@ impl Server {
     pub(super) async fn select(&mut self, database: u32) -> Result<(), ScanError> {
         // A server with one database may not know SELECT: then nothing needs it either.
         if database != self.database {
-            self.one(redis::cmd("SELECT").arg(database).clone()).await?;
+            self.one(Command::new("SELECT").arg(database)).await?;
             self.database = database;
         }
         Ok(())
@@ -106,8 +105,8 @@ impl Server {
         if !self.is_7_or_newer() {
             return Ok(Ok(None));
         }
-        match self.ask(&[redis::cmd("FUNCTION").arg("DUMP").clone()]).await?.pop() {
-            Some(Ok(Value::BulkString(bytes))) => Ok(Ok(Some(Functions::parse(bytes)?))),
+        match self.ask(&[Command::new("FUNCTION").arg("DUMP")]).await?.pop() {
+            Some(Ok(Reply::Bytes(bytes))) => Ok(Ok(Some(Functions::parse(bytes)?))),
             Some(Err(error)) => Ok(Err(error)),
             _ => Err(odd("FUNCTION DUMP")),
         }
@@ -122,17 +121,17 @@ impl Server {
         }
         for database in self.databases().await? {
             self.select(database).await?;
-            let Value::BulkString(mut key) = self.one(redis::cmd("RANDOMKEY")).await? else { continue };
+            let Reply::Bytes(mut key) = self.one(Command::new("RANDOMKEY")).await? else { continue };
             // A large value would be read whole for the last bytes of it; there is hardly a database that holds only such.
             for _ in 0..16 {
                 if self.sizes(std::slice::from_ref(&key)).await?.iter().all(|size| *size < super::LARGE) {
                     break;
                 }
-                if let Value::BulkString(other) = self.one(redis::cmd("RANDOMKEY")).await? {
+                if let Reply::Bytes(other) = self.one(Command::new("RANDOMKEY")).await? {
                     key = other;
                 }
             }
-            if let Value::BulkString(payload) = self.one(redis::cmd("DUMP").arg(key).clone()).await? {
+            if let Reply::Bytes(payload) = self.one(Command::new("DUMP").arg(key)).await? {
                 return Ok(dump::check(&payload)?.version);
             }
         }
@@ -142,12 +141,12 @@ impl Server {
 
     /// A page of keys, and the cursor of the next (`0`: there is none).
     pub(super) async fn scan(&mut self, cursor: &[u8], count: usize) -> Result<(Vec<u8>, Vec<Vec<u8>>), ScanError> {
-        let answer = self.one(redis::cmd("SCAN").arg(cursor).arg("COUNT").arg(count).clone()).await?;
-        let Value::Array(parts) = answer else { return Err(odd("SCAN")) };
-        match <[Value; 2]>::try_from(parts) {
-            Ok([Value::BulkString(cursor), Value::Array(keys)]) => {
+        let answer = self.one(Command::new("SCAN").arg(cursor).arg("COUNT").arg(count)).await?;
+        let Reply::Array(parts) = answer else { return Err(odd("SCAN")) };
+        match <[Reply; 2]>::try_from(parts) {
+            Ok([Reply::Bytes(cursor), Reply::Array(keys)]) => {
                 let keys = keys.into_iter().map(|key| match key {
-                    Value::BulkString(key) => Ok(key),
+                    Reply::Bytes(key) => Ok(key),
                     _ => Err(odd("SCAN")),
                 });
                 Ok((cursor, keys.collect::<Result<_, _>>()?))
@@ -159,9 +158,9 @@ impl Server {
     /// What the keys take in the server's memory, estimated; where it does not say, a guess that keeps batches small.
     pub(super) async fn sizes(&mut self, keys: &[Vec<u8>]) -> Result<Vec<u64>, ScanError> {
         const GUESS: u64 = 256 << 10;
-        let ask: Vec<Cmd> = keys.iter().map(|key| redis::cmd("MEMORY").arg("USAGE").arg(key).clone()).collect();
+        let ask: Vec<Command> = keys.iter().map(|key| Command::new("MEMORY").arg("USAGE").arg(key)).collect();
         let sizes = self.ask(&ask).await?.into_iter().map(|answer| match answer {
-            Ok(Value::Int(bytes)) => bytes.unsigned_abs(),
+            Ok(Reply::Integer(bytes)) => bytes.unsigned_abs(),
             // It is gone already.
             Ok(_) => 0,
             Err(_) => GUESS,
@@ -177,7 +176,7 @@ impl Server {
         let mut ask = Vec::with_capacity(keys.len() * (2 * per_look + 1));
         for key in keys {
             look(exact, key, &mut ask);
-            ask.push(redis::cmd("DUMP").arg(key).clone());
+            ask.push(Command::new("DUMP").arg(key));
             look(exact, key, &mut ask);
         }
         let mut answers = self.ask(&ask).await?.into_iter();
@@ -187,25 +186,22 @@ impl Server {
             let dump = next(&mut answers, "DUMP")?;
             let after = seen(exact, &mut answers)?;
             fetched.push(match (dump, before, after) {
-                (Value::Nil, ..) | (_, Seen::Gone, _) | (_, _, Seen::Gone) => Fetched::Gone,
-                (Value::BulkString(payload), before, Seen::Exactly(expiry))
+                (Reply::Nil, ..) | (_, Seen::Gone, _) | (_, _, Seen::Gone) => Fetched::Gone,
+                (Reply::Bytes(payload), before, Seen::Exactly(expiry))
                     if before == Seen::Exactly(expiry) || last =>
                 {
                     Fetched::Key { payload, expiry }
                 }
-                (Value::BulkString(payload), _, Seen::About(expiry)) if last => Fetched::Key { payload, expiry },
-                (Value::BulkString(_), ..) => Fetched::Unsettled,
+                (Reply::Bytes(payload), _, Seen::About(expiry)) if last => Fetched::Key { payload, expiry },
+                (Reply::Bytes(_), ..) => Fetched::Unsettled,
                 _ => return Err(odd("DUMP")),
             });
         }
         Ok(fetched)
     }
 
-    async fn one(&mut self, command: Cmd) -> Result<Value, ScanError> {
-        let name = match command.args_iter().next() {
-            Some(redis::Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned(),
-            _ => String::new(),
-        };
+    async fn one(&mut self, command: Command) -> Result<Reply, ScanError> {
+        let name = command.name();
         match self.ask(&[command]).await?.pop() {
             Some(Ok(value)) => Ok(value),
             Some(Err(error)) => Err(CommandError { fault: error.fault(&name), command: name }.into()),
@@ -214,7 +210,7 @@ impl Server {
     }
 
     /// Asks; a connection that breaks is opened again, to the same server only.
-    async fn ask(&mut self, commands: &[Cmd]) -> Result<Vec<Result<Value, ServerError>>, ScanError> {
+    async fn ask(&mut self, commands: &[Command]) -> Result<Vec<Result<Reply, ServerError>>, ScanError> {
         let mut attempts = 0;
         loop {
             self.commands += commands.len() as u64;
@@ -281,22 +277,22 @@ enum Seen {
 
 /// `PEXPIRETIME` came with 7.0. Before, the time left is asked between two looks at the server's clock: if they show the same
 /// millisecond, the sum is exact.
-fn look(exact: bool, key: &[u8], ask: &mut Vec<Cmd>) {
+fn look(exact: bool, key: &[u8], ask: &mut Vec<Command>) {
     if exact {
-        ask.push(redis::cmd("PEXPIRETIME").arg(key).clone());
+        ask.push(Command::new("PEXPIRETIME").arg(key));
     } else {
-        ask.push(redis::cmd("TIME"));
-        ask.push(redis::cmd("PTTL").arg(key).clone());
-        ask.push(redis::cmd("TIME"));
+        ask.push(Command::new("TIME"));
+        ask.push(Command::new("PTTL").arg(key));
+        ask.push(Command::new("TIME"));
     }
 }
 
-fn seen(exact: bool, answers: &mut impl Iterator<Item = Result<Value, ServerError>>) -> Result<Seen, ScanError> {
+fn seen(exact: bool, answers: &mut impl Iterator<Item = Result<Reply, ServerError>>) -> Result<Seen, ScanError> {
     if exact {
         return match next(answers, "PEXPIRETIME")? {
-            Value::Int(-2) => Ok(Seen::Gone),
-            Value::Int(-1) => Ok(Seen::Exactly(Expiry::Never)),
-            Value::Int(at) => Ok(Seen::Exactly(Expiry::At(at))),
+            Reply::Integer(-2) => Ok(Seen::Gone),
+            Reply::Integer(-1) => Ok(Seen::Exactly(Expiry::Never)),
+            Reply::Integer(at) => Ok(Seen::Exactly(Expiry::At(at))),
             _ => Err(odd("PEXPIRETIME")),
         };
     }
@@ -304,17 +300,17 @@ fn seen(exact: bool, answers: &mut impl Iterator<Item = Result<Value, ServerErro
     let left = next(answers, "PTTL")?;
     let to = next(answers, "TIME")?;
     match (milliseconds(&from), left, milliseconds(&to)) {
-        (_, Value::Int(-2), _) => Ok(Seen::Gone),
-        (_, Value::Int(-1), _) => Ok(Seen::Exactly(Expiry::Never)),
-        (Some(from), Value::Int(left), Some(to)) if from == to => {
+        (_, Reply::Integer(-2), _) => Ok(Seen::Gone),
+        (_, Reply::Integer(-1), _) => Ok(Seen::Exactly(Expiry::Never)),
+        (Some(from), Reply::Integer(left), Some(to)) if from == to => {
             Ok(Seen::Exactly(Expiry::At(from.saturating_add(left))))
         }
-        (Some(from), Value::Int(left), Some(_)) => Ok(Seen::About(Expiry::At(from.saturating_add(left)))),
+        (Some(from), Reply::Integer(left), Some(_)) => Ok(Seen::About(Expiry::At(from.saturating_add(left)))),
         _ => Err(odd("PTTL")),
     }
 }
 
-fn next(answers: &mut impl Iterator<Item = Result<Value, ServerError>>, name: &str) -> Result<Value, ScanError> {
+fn next(answers: &mut impl Iterator<Item = Result<Reply, ServerError>>, name: &str) -> Result<Reply, ScanError> {
     match answers.next() {
         Some(Ok(value)) => Ok(value),
         Some(Err(error)) => Err(CommandError { command: name.to_owned(), fault: error.fault(name) }.into()),
@@ -323,9 +319,9 @@ fn next(answers: &mut impl Iterator<Item = Result<Value, ServerError>>, name: &s
 }
 
 /// `TIME`: seconds and microseconds, both as text.
-pub(super) fn milliseconds(time: &Value) -> Option<i64> {
-    let Value::Array(parts) = time else { return None };
-    let [Value::BulkString(seconds), Value::BulkString(micros)] = parts.as_slice() else { return None };
+pub(super) fn milliseconds(time: &Reply) -> Option<i64> {
+    let Reply::Array(parts) = time else { return None };
+    let [Reply::Bytes(seconds), Reply::Bytes(micros)] = parts.as_slice() else { return None };
     let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<i64>().ok();
     number(seconds)?.checked_mul(1000)?.checked_add(number(micros)? / 1000)
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::lists;
-use super::render::View;
+use super::view::View;
 use crate::commands::nagios;
 use crate::diagnose::{Report, facts, object, plain, sentence};
 use crate::finding::Severity;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::Sort;
-use super::render::View;
+use super::view::View;
 use crate::commands::table::Table;
 use crate::diagnose::Report;
 use crate::introspection::keyspace::{Basis, KeyspaceProfile, Prefix};

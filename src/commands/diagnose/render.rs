@@ -11,7 +11,8 @@ use crate::printer::{Printer, Style};
 use crate::rules::Topic;
 use crate::status::Status;
 
-use super::{Sort, lists};
+use super::lists;
+use super::view::View;
 
 /// Cells of a bar.
 const BAR: usize = 20;
@@ -19,22 +20,6 @@ const BAR: usize = 20;
 const SHORT_BAR: usize = 10;
 /// Rules named in the list of skipped ones before it says how many more.
 const SKIPPED_SHOWN: usize = 8;
-
-/// How a report is shown.
-pub struct View<'a> {
-    /// Where the words go.
-    pub printer: &'a Printer,
-    /// Name of the instance or the file.
-    pub subject: &'a str,
-    /// Entries in lists.
-    pub top: usize,
-    /// What lists are sorted by.
-    pub sort: Option<Sort>,
-    /// Numbers of earlier runs for the sparkline: `used_memory`, oldest first.
-    pub trend: &'a [u64],
-    /// How old the run is that counters are compared with, in seconds; `None`: they are those of the window.
-    pub since: Option<f64>,
-}
 
 /// The whole report as text.
 pub fn render(report: &Report, status: Status, view: &View<'_>) -> String {

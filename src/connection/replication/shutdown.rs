@@ -10,7 +10,8 @@ use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 use tokio::task::AbortHandle;
 
-use crate::connection::{CommandFault, Node, Retry, Stream};
+use crate::connection::{Command, CommandFault, Node, Retry, Stream};
+use crate::replies::Reply;
 
 /// How often it is looked. The first look, and the connection for it, come after as long: most small transfers are over by then.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -80,8 +81,7 @@ impl Drop for Watch {
 
 /// Looks until the server is to shut down; `false`: it cannot be seen, or the server would not wait for anybody.
 async fn look(node: &Node) -> bool {
-    let mut question = redis::cmd("INFO");
-    question.arg("server");
+    let question = Command::of(&["INFO", "server"]);
     loop {
         tokio::time::sleep(PERIOD).await;
         let mut connection = match node.connect_even_while_loading().await {
@@ -94,8 +94,7 @@ async fn look(node: &Node) -> bool {
         };
         loop {
             let text = match connection.query(&question).await {
-                Ok(redis::Value::BulkString(text)) => text,
-                Ok(redis::Value::VerbatimString { text, .. }) => text.into_bytes(),
+                Ok(Reply::Bytes(text)) => text,
                 Err(error)
                     if matches!(error.fault, CommandFault::Disconnected { .. } | CommandFault::Timeout { .. }) =>
                 {

@@ -4,12 +4,11 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use redis::{Cmd, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::connection::{CommandError, CommandFault, Connection, Node};
+use crate::connection::{Command, CommandError, CommandFault, Connection, Node};
 use crate::progress::Progress;
-use crate::replies::Info;
+use crate::replies::{Info, Reply};
 
 use super::record::Change;
 use super::{Load, ReplicaFault};
@@ -138,7 +137,7 @@ impl<'a> Target<'a> {
         Some(ports)
     }
 
-    async fn ask(&mut self, command: &Cmd) -> Result<Value, CommandError> {
+    async fn ask(&mut self, command: &Command) -> Result<Reply, CommandError> {
         let connection = self.connection().await.map_err(|fault| gone(command, &fault))?;
         let answer = connection.query(command).await;
         if let Err(CommandError { fault: CommandFault::Disconnected { .. } | CommandFault::Timeout { .. }, .. }) =
@@ -150,8 +149,8 @@ impl<'a> Target<'a> {
     }
 
     pub(super) async fn info(&mut self) -> Result<Info, CommandError> {
-        let answer = self.ask(&redis::cmd("INFO")).await?;
-        match bytes_of(&answer).map(Info::from_bytes).filter(|info| info.get("role").is_some()) {
+        let answer = self.ask(&Command::new("INFO")).await?;
+        match answer.bytes().map(Info::from_bytes).filter(|info| info.get("role").is_some()) {
             Some(info) => Ok(info),
             None => Err(CommandError {
                 command: "INFO".to_owned(),
@@ -162,9 +161,7 @@ impl<'a> Target<'a> {
 
     /// `None` where the setting does not exist, or we may not ask.
     pub(super) async fn setting(&mut self, name: &str) -> Option<String> {
-        let answer = self.ask(redis::cmd("CONFIG").arg("GET").arg(name)).await.ok()?;
-        let (Value::Array(pair) | Value::Set(pair)) = answer else { return None };
-        Some(String::from_utf8_lossy(bytes_of(pair.get(1)?)?).into_owned())
+        self.ask(&Command::of(&["CONFIG", "GET", name])).await.ok()?.field(name)?.text()
     }
 
     pub(super) async fn replicates_by_tls(&mut self) -> bool {
@@ -199,14 +196,14 @@ impl<'a> Target<'a> {
 
     /// Sets how it takes an RDB in.
     pub(super) async fn set(&mut self, value: &str) -> Result<(), CommandError> {
-        self.ask(redis::cmd("CONFIG").arg("SET").arg(LOADING_SETTING).arg(value)).await.map(|_| ())
+        self.ask(&Command::of(&["CONFIG", "SET", LOADING_SETTING, value])).await.map(|_| ())
     }
 
     /// Puts settings back; returns those that could not be.
     pub(super) async fn put_back(&mut self, changed: Vec<Changed>) -> Vec<Changed> {
         let mut failed = Vec::new();
         for setting in changed {
-            let command = redis::cmd("CONFIG").arg("SET").arg(setting.name).arg(&setting.before).clone();
+            let command = Command::of(&["CONFIG", "SET", setting.name, &setting.before]);
             // The connection may have broken since the last question, and this question may be asked twice.
             let mut answer = self.ask(&command).await;
             if self.connection.is_none() {
@@ -223,8 +220,8 @@ impl<'a> Target<'a> {
     /// `REPLICAOF us`. Returns its `master_replid` of that very moment, by which its connection is recognised: both in one round
     /// trip, because an idle server changes it now and then.
     pub(super) async fn replicate_from(&mut self, us: &Primary) -> Result<String, CommandError> {
-        let info = redis::cmd("INFO").arg("replication").clone();
-        let replicaof = redis::cmd("REPLICAOF").arg(&us.host).arg(us.port).clone();
+        let info = Command::of(&["INFO", "replication"]);
+        let replicaof = Command::new("REPLICAOF").arg(&us.host).arg(us.port);
         let connection = self.connection().await.map_err(|fault| gone(&replicaof, &fault))?;
         let mut answers = connection.pipeline(&[info, replicaof]).await?.into_iter();
         let refused = |error: crate::connection::ServerError| CommandError {
@@ -232,7 +229,7 @@ impl<'a> Target<'a> {
             fault: error.fault("REPLICAOF"),
         };
         let replid = answers.next().and_then(Result::ok).and_then(|answer| {
-            let info = Info::from_bytes(bytes_of(&answer)?);
+            let info = Info::from_bytes(answer.bytes()?);
             info.text("master_replid").map(str::to_owned)
         });
         answers.next().transpose().map_err(refused)?;
@@ -269,7 +266,7 @@ impl<'a> Target<'a> {
                     let problem = Some(format!("somebody else changed its role: {}", role_in_words(&info)));
                     return Recovery { overruled: true, ..Recovery::of(Some(info), problem) };
                 }
-                Ok(info) => match self.ask(redis::cmd("REPLICAOF").arg("NO").arg("ONE")).await {
+                Ok(info) => match self.ask(&Command::of(&["REPLICAOF", "NO", "ONE"])).await {
                     Ok(_) => continue,
                     Err(CommandError { fault: CommandFault::Loading, .. }) => {
                         let loaded = info.u64("loading_loaded_bytes");
@@ -323,19 +320,6 @@ fn role_in_words(info: &Info) -> String {
     }
 }
 
-fn gone(command: &Cmd, fault: &ReplicaFault) -> CommandError {
-    let name = match command.args_iter().next() {
-        Some(redis::Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned(),
-        _ => String::new(),
-    };
-    CommandError { command: name, fault: CommandFault::Disconnected { reason: fault.to_string() } }
-}
-
-fn bytes_of(value: &Value) -> Option<&[u8]> {
-    match value {
-        Value::BulkString(bytes) => Some(bytes),
-        Value::SimpleString(text) => Some(text.as_bytes()),
-        Value::VerbatimString { text, .. } => Some(text.as_bytes()),
-        _ => None,
-    }
+fn gone(command: &Command, fault: &ReplicaFault) -> CommandError {
+    CommandError { command: command.name(), fault: CommandFault::Disconnected { reason: fault.to_string() } }
 }

@@ -3,7 +3,8 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use redis_ops::connection::{Address, AuthenticationFault, CommandFault, ConnectFault, Node, Phase, Retry};
+use redis_ops::connection::{Address, AuthenticationFault, Command, CommandFault, ConnectFault, Node, Phase, Retry};
+use redis_ops::replies::Reply;
 
 use super::{node, node_as};
 use crate::support::fake_primary::{Act, FakePrimary};
@@ -14,7 +15,7 @@ async fn every_server_is_greeted_and_answers() {
     for installed in servers() {
         let Some(server) = RedisServer::builder().version(&installed).start() else { return };
         let mut connection = node(&format!("{}/5", server.url())).connect().await.expect("a connection");
-        connection.query(redis::cmd("SET").arg("a").arg("1")).await.expect("it is written");
+        connection.query(&Command::new("SET").arg("a").arg("1")).await.expect("it is written");
         assert_eq!(
             server.ok(&["INFO", "keyspace"]).lines().nth(1).map(|line| &line[..4]),
             Some("db5:"),
@@ -40,16 +41,16 @@ async fn every_answer_of_a_pipeline_belongs_to_its_command() {
     let mut connection = node(&server.url()).connect().await.expect("a connection");
     let commands: Vec<_> = (0..1000)
         .map(|index| match index % 3 {
-            0 => redis::cmd("ECHO").arg(index).take(),
-            1 => redis::cmd("NOSUCHCOMMAND").arg(index).take(),
-            _ => redis::cmd("INCRBY").arg("n").arg("not a number").take(),
+            0 => Command::new("ECHO").arg(index),
+            1 => Command::new("NOSUCHCOMMAND").arg(index),
+            _ => Command::new("INCRBY").arg("n").arg("not a number"),
         })
         .collect();
     let answers = connection.pipeline(&commands).await.expect("all answers");
     assert_eq!(answers.len(), 1000);
     for (index, answer) in answers.iter().enumerate() {
         match (index % 3, answer) {
-            (0, Ok(value)) => assert_eq!(*value, redis::Value::BulkString(index.to_string().into_bytes())),
+            (0, Ok(value)) => assert_eq!(*value, Reply::Bytes(index.to_string().into_bytes())),
             (1, Err(error)) => assert_eq!(error.fault("NOSUCHCOMMAND").code(), "unknown_command"),
             (2, Err(error)) => assert_eq!(error.to_string(), "ERR value is not an integer or out of range"),
             _ => panic!("{index}: {answer:?}"),
@@ -63,7 +64,7 @@ async fn a_unix_socket_is_as_good_as_a_port() {
     let Some(server) = RedisServer::start() else { return };
     let node = node(&format!("unix://{}?db=3", server.socket().display()));
     let mut connection = node.connect().await.expect("a connection");
-    connection.query(redis::cmd("SET").arg("a").arg("1")).await.expect("it is written");
+    connection.query(&Command::new("SET").arg("a").arg("1")).await.expect("it is written");
     assert_eq!(connection.phases().dns, None);
     assert!(node.open().await.expect("a stream").local_addr().is_none());
 
@@ -138,11 +139,11 @@ async fn what_the_acl_does_not_grant_is_named() {
         // Neither PING nor CLIENT are granted, and neither is needed.
         let mut connection = node_as(&server.url(), "little:pw").connect().await.expect("a connection");
         for (command, expected) in [
-            (redis::cmd("CONFIG").arg("GET").arg("dir"), if installed.is("6.2") { "+config" } else { "+config|get" }),
-            (redis::cmd("PSYNC").arg("?").arg("-1"), "+psync"),
-            (redis::cmd("GET").arg("other"), "~<key>"),
+            (Command::new("CONFIG").arg("GET").arg("dir"), if installed.is("6.2") { "+config" } else { "+config|get" }),
+            (Command::new("PSYNC").arg("?").arg("-1"), "+psync"),
+            (Command::new("GET").arg("other"), "~<key>"),
         ] {
-            let error = connection.query(command).await.expect_err("it is forbidden");
+            let error = connection.query(&command).await.expect_err("it is forbidden");
             assert_eq!(error.code(), "permission_denied");
             let CommandFault::NoPermission { rule, .. } = &error.fault else { panic!("{error:?}") };
             assert_eq!(rule, expected, "{}", installed.name);
@@ -212,7 +213,7 @@ async fn a_command_without_an_answer_is_given_up_and_not_sent_again() {
     let primary = FakePrimary::new().on("INCR", [Act::Silence]).start();
     let mut connection = node(&primary.url()).connect().await.expect("a connection");
     connection.set_timeout(Duration::from_millis(100));
-    let error = connection.query(redis::cmd("INCR").arg("secret-key")).await.expect_err("no answer");
+    let error = connection.query(&Command::new("INCR").arg("secret-key")).await.expect_err("no answer");
     assert_eq!(error.to_string(), "`INCR` failed: no answer within 100ms");
     let n_sent = primary.heard().iter().filter(|command| command[0] == "INCR").count();
     assert_eq!((n_sent, primary.n_connections()), (1, 1));
@@ -223,10 +224,10 @@ async fn a_connection_that_breaks_says_so() {
     let primary = FakePrimary::new().on("INCR", [Act::Close]).start();
     let mut connection = node(&primary.url()).connect().await.expect("a connection");
     for _ in 0..2 {
-        let error = connection.query(redis::cmd("INCR").arg("n")).await.expect_err("it breaks");
+        let error = connection.query(&Command::new("INCR").arg("n")).await.expect_err("it breaks");
         assert_eq!(error.code(), "disconnected", "{error:?}");
     }
-    let error = connection.pipeline(&[redis::cmd("INCR")]).await.expect_err("it is broken");
+    let error = connection.pipeline(&[Command::new("INCR")]).await.expect_err("it is broken");
     assert_eq!(error.code(), "disconnected", "{error:?}");
     assert_eq!(primary.n_connections(), 1);
 }
@@ -241,7 +242,7 @@ async fn absurd_lengths_in_replies_are_errors_and_fill_no_memory() {
     ] {
         let primary = FakePrimary::new().on("INCR", [Act::send(reply), Act::Close]).start();
         let mut connection = node(&primary.url()).connect().await.expect("a connection");
-        let error = connection.query(redis::cmd("INCR").arg("n")).await.expect_err("it makes no sense");
+        let error = connection.query(&Command::new("INCR").arg("n")).await.expect_err("it makes no sense");
         assert!(["disconnected", "protocol_error"].contains(&error.code()), "{reply}: {error:?}");
     }
 }
@@ -294,8 +295,8 @@ async fn a_loading_server_is_no_connection_unless_it_is_good_enough() {
     assert_eq!((error.fault.clone(), error.code(), error.attempts), (ConnectFault::Loading, "loading", 1));
     let mut connection = node(&server.url()).connect_even_while_loading().await.expect("INFO is answered");
     assert!(connection.is_loading());
-    connection.query(redis::cmd("INFO").arg("persistence")).await.expect("INFO is answered");
-    let error = connection.query(redis::cmd("GET").arg("a")).await.expect_err("GET is not");
+    connection.query(&Command::new("INFO").arg("persistence")).await.expect("INFO is answered");
+    let error = connection.query(&Command::new("GET").arg("a")).await.expect_err("GET is not");
     assert_eq!(error.fault, CommandFault::Loading);
 }
 

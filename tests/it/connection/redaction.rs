@@ -1,6 +1,6 @@
 //! No password in anything that can be shown.
 
-use redis_ops::connection::{InstanceUrl, Node, replication};
+use redis_ops::connection::{Command, InstanceUrl, Node, replication};
 
 use super::node_as;
 use crate::support::fake_primary::{Act, FakePrimary};
@@ -31,13 +31,11 @@ async fn a_password_is_in_nothing_that_can_be_shown() {
     let right = node_as(&primary.url(), &format!("ops:{PASSWORD}"));
     let mut connection = right.connect().await.expect("a connection");
     check(&format!("{connection:?}"));
-    let mut command = redis::cmd("CONFIG");
-    command.arg("SET").arg("requirepass").arg(PASSWORD);
+    let command = Command::of(&["CONFIG", "SET", "requirepass", PASSWORD]);
     let error = connection.query(&command).await.expect_err("it is refused");
     assert_eq!(error.to_string(), "`CONFIG SET` failed: ERR no");
     check(&format!("{error} {error:?}"));
-    let mut command = redis::cmd("AUTH");
-    let error = connection.query(command.arg("ops").arg(PASSWORD)).await;
+    let error = connection.query(&Command::of(&["AUTH", "ops", PASSWORD])).await;
     check(&format!("{error:?}"));
     // It did arrive.
     assert!(primary.heard().iter().any(|words| words == &["AUTH", "ops", PASSWORD]));

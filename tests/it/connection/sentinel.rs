@@ -1,5 +1,7 @@
 //! Finding the primary of a group through its Sentinels.
 
+use redis_ops::connection::Command;
+
 use super::{node, node_as};
 use crate::support::fake_primary::{Act, FakePrimary};
 use crate::support::redis_ops::RedisOps;
@@ -25,7 +27,7 @@ async fn the_first_sentinel_that_knows_the_group_decides() {
     let (sentinel, nobody) = (sentinel_for(server.port()), free_port());
     let url = format!("redis+sentinel://127.0.0.1:{nobody},127.0.0.1:{}/mymaster", sentinel.port());
     let mut connection = node_as(&url, ":right").connect().await.expect("a connection");
-    connection.query(redis::cmd("SET").arg("a").arg("1")).await.expect("it is written");
+    connection.query(&Command::new("SET").arg("a").arg("1")).await.expect("it is written");
     assert_eq!(server.ok(&["GET", "a"]), "1");
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use redis_ops::connection::replication::{Options, full_resync};
-use redis_ops::connection::{ConnectFault, Node, Tls};
+use redis_ops::connection::{Command, ConnectFault, Node, Tls};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -41,7 +41,7 @@ async fn every_server_is_reached_over_tls_and_replicated_from() {
         for host in ["127.0.0.1", "localhost"] {
             let node = tls_node(&server, host, trusting(&server));
             let mut connection = node.connect().await.unwrap_or_else(|error| panic!("{}: {error}", installed.name));
-            connection.query(redis::cmd("GET").arg("key:0")).await.expect("an answer");
+            connection.query(&Command::new("GET").arg("key:0")).await.expect("an answer");
             let phases = connection.phases();
             assert_eq!((phases.dns.is_some(), phases.tls.is_some()), (host == "localhost", true));
             let mut payload = full_resync(&node, &Options::default()).await.expect("a header");
