@@ -14,6 +14,7 @@ pub mod pipeline;
 pub mod raw;
 pub mod scan;
 pub mod shards;
+pub mod slots;
 pub mod source;
 pub mod spool;
 

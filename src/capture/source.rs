@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::shards::{self, N_SLOTS, Slots};
+use super::slots::{self, N_SLOTS, Slots};
 use crate::connection::{Address, Command, CommandError, CommandFault, ConnectError, Connection, Node};
 use crate::figures::count;
 use crate::introspection::{Mode, NodeRole, ServerFacts};
@@ -195,7 +195,7 @@ async fn whole(chosen: Chosen, mut connection: Connection, wanted: Wanted) -> Re
     if chosen.facts.mode != Mode::Cluster || wanted.read_from == ReadFrom::Itself {
         return Ok(chosen);
     }
-    let slots = shards::slots_of(&mut connection).await?;
+    let slots = slots::slots_of(&mut connection).await?;
     if !slots.is_all() && !wanted.shard_only {
         return Err(SourceError::OneShard { node: chosen.node.to_string(), slots: slots.count() });
     }

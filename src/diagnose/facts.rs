@@ -172,7 +172,7 @@ impl List<'_> {
     }
 
     fn persistence(&mut self) {
-        let config = self.snapshot.config.got();
+        let config = self.snapshot.answers.config.got();
         let setting = |name: &str| config.and_then(|config| config.get(name)).map(Value::from);
         let (save, append) = (setting("save"), setting("appendonly"));
         let now = self.snapshot.taken_at.timestamp();

@@ -52,7 +52,7 @@ impl Remembered {
         Self {
             taken_at: snapshot.taken_at,
             info: snapshot.info.clone(),
-            cluster: snapshot.cluster.got().cloned(),
+            cluster: snapshot.answers.cluster.got().cloned(),
             prefixes: prefixes.unwrap_or_default(),
         }
     }

@@ -20,7 +20,7 @@ pub use verdict::{plain, sentence, sentence_with};
 use crate::connection::{Address, Connection, Node};
 use crate::finding::Severity;
 use crate::introspection::keyspace::{KeyspaceProfile, Pass};
-use crate::introspection::{self, Earlier, Part, Path, Snapshot, Wanted, wire_of};
+use crate::introspection::{self, Earlier, Part, Path, Question, Snapshot, wire_of};
 use crate::replies::Info;
 use crate::rules::{self, Judgement, Profile, RuleSettings, Topic};
 use crate::status::Status;
@@ -165,8 +165,11 @@ pub struct Past<'a> {
 
 async fn snapshot(connection: &mut Connection, node: &Node, options: &Options, past: &Past<'_>) -> Result<Snapshot> {
     let phases = wire_of(connection.phases());
+    let about_connections = options.topics.contains(&Topic::Connections);
     let asking = introspection::Options {
-        wanted: wanted(options, path_to(node)),
+        questions: questions(&options.topics),
+        pings: about_connections,
+        pauses: options.full && path_to(node).local && about_connections,
         window: options.window,
         now: options.now,
         path: path_to(node),
@@ -184,20 +187,9 @@ async fn snapshot(connection: &mut Connection, node: &Node, options: &Options, p
     Ok(snapshot)
 }
 
-/// What the topics need, and nothing more.
-fn wanted(options: &Options, path: Path) -> Wanted {
-    let about = |topics: &[Topic]| topics.iter().any(|topic| options.topics.contains(topic));
-    Wanted {
-        clients: about(&[Topic::Memory, Topic::Connections, Topic::Patterns, Topic::Security]),
-        slow: about(&[Topic::Connections]),
-        memory: about(&[Topic::Memory]),
-        users: about(&[Topic::Security]),
-        refusals: about(&[Topic::Connections]),
-        pings: about(&[Topic::Connections]),
-        nodes: about(&[Topic::Replication]),
-        hot: about(&[Topic::Keyspace]),
-        pauses: options.full && path.local && about(&[Topic::Connections]),
-    }
+/// What the rules of the topics need, and nothing more.
+fn questions(topics: &[Topic]) -> Vec<Question> {
+    rules::all().filter(|rule| topics.contains(&rule.topic)).flat_map(|rule| rule.asks).copied().collect()
 }
 
 fn path_to(node: &Node) -> Path {
@@ -283,6 +275,26 @@ mod tests {
             rules::all().count(),
             "each rule has spoken once"
         );
+    }
+
+    #[test]
+    fn a_topic_asks_what_its_rules_read_and_nothing_more() {
+        use std::collections::BTreeSet;
+        for (topic, expected) in [
+            (Topic::Memory, &[Question::Clients, Question::Config] as &[_]),
+            (
+                Topic::Connections,
+                &[Question::Config, Question::Clients, Question::Slowlog, Question::LargeReplies, Question::Denied],
+            ),
+            (Topic::Keyspace, &[Question::Nodes, Question::KeysAtSlots, Question::Slots, Question::HotKeys]),
+            (Topic::Persistence, &[Question::Config]),
+            (Topic::Replication, &[Question::Config, Question::Cluster, Question::Nodes]),
+            (Topic::Security, &[Question::Config, Question::Clients, Question::DefaultUser]),
+            (Topic::Patterns, &[Question::Config, Question::Clients]),
+        ] {
+            let asked: BTreeSet<Question> = questions(&[topic]).into_iter().collect();
+            assert_eq!(asked, expected.iter().copied().collect(), "{topic:?}");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub async fn ask(node: &Node, topics: &[Topic], snapshot: &mut Snapshot) {
     let in_cluster = snapshot.server.mode == Mode::Cluster;
     let wanted = topics.contains(&Topic::Replication) || (in_cluster && topics.contains(&Topic::Keyspace));
     if wanted && snapshot.server.mode != Mode::Sentinel {
-        let places = places(node, snapshot).await;
+        let places = places(snapshot);
         let (peers, receipts) = all(node, places, in_cluster).await;
         receipts.into_iter().for_each(|receipt| snapshot.receipt.add(receipt));
         snapshot.peers = Part::Got(peers);
@@ -33,13 +33,9 @@ pub async fn ask(node: &Node, topics: &[Topic], snapshot: &mut Snapshot) {
 }
 
 /// Where the others are, as the server knows them; without itself.
-async fn places(node: &Node, snapshot: &mut Snapshot) -> Vec<(String, u16)> {
+fn places(snapshot: &Snapshot) -> Vec<(String, u16)> {
     if snapshot.server.mode == Mode::Cluster {
-        if matches!(snapshot.nodes, Part::NotAsked) {
-            // The topic alone did not need them.
-            snapshot.nodes = nodes(node, snapshot).await;
-        }
-        let nodes = snapshot.nodes.got().map_or(&[][..], Vec::as_slice);
+        let nodes = snapshot.answers.nodes.got().map_or(&[][..], Vec::as_slice);
         let living = nodes.iter().filter(|other| !other.is("myself") && !other.is_lost() && other.port != 0);
         return living.map(|other| (other.host.clone(), other.port)).take(ASKED).collect();
     }
@@ -54,17 +50,6 @@ async fn places(node: &Node, snapshot: &mut Snapshot) -> Vec<(String, u16)> {
             .map(|line| (line.ip.clone(), line.port))
             .take(ASKED)
             .collect(),
-    }
-}
-
-async fn nodes(node: &Node, snapshot: &mut Snapshot) -> Part<Vec<crate::replies::ClusterNode>> {
-    match tokio::time::timeout(PATIENCE, ask_one(node.clone(), String::new(), true)).await {
-        Ok(Ok((peer, receipt))) => {
-            snapshot.receipt.add(receipt);
-            peer.nodes
-        }
-        Ok(Err(error)) => Part::Denied(format!("{error:#}")),
-        Err(_) => Part::Denied("it takes too long".to_owned()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The gate: one list of read-only commands. What is not on it cannot be sent, and what is sent is counted.
+//! The gate: only commands of the list of those that only read go through, and what is sent is counted.
 
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -7,89 +7,10 @@ use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::connection::Command;
+use super::part::Part;
+use super::question::{Answers, Question, ReadOnly};
+use super::topology::ServerFacts;
 use crate::replies::{Info, Reply};
-
-/// Commands that may be sent: the first word, the second where it matters, and how many keyspace hits one adds.
-///
-/// Observed on 7.0.15: TYPE, PTTL, OBJECT and the length commands count as hits, MEMORY USAGE, RANDOMKEY and SCAN do not.
-const ALLOWED: &[(&str, &str, u64)] = &[
-    ("ACL", "GETUSER", 0),
-    ("ACL", "LOG", 0),
-    ("CLIENT", "LIST", 0),
-    ("CLIENT", "NO-TOUCH", 0),
-    ("CLUSTER", "INFO", 0),
-    ("CLUSTER", "NODES", 0),
-    ("CLUSTER", "SLOT-STATS", 0),
-    ("COMMANDLOG", "GET", 0),
-    ("CONFIG", "GET", 0),
-    ("HLEN", "", 1),
-    ("HOTKEYS", "GET", 0),
-    ("INFO", "", 0),
-    ("LLEN", "", 1),
-    ("MEMORY", "STATS", 0),
-    ("MEMORY", "USAGE", 0),
-    ("OBJECT", "ENCODING", 1),
-    ("OBJECT", "FREQ", 1),
-    ("OBJECT", "IDLETIME", 1),
-    ("PING", "", 0),
-    ("PTTL", "", 1),
-    ("RANDOMKEY", "", 0),
-    ("SCAN", "", 0),
-    ("SCARD", "", 1),
-    ("SELECT", "", 0),
-    ("SENTINEL", "CKQUORUM", 0),
-    ("SLOWLOG", "GET", 0),
-    ("STRLEN", "", 1),
-    ("TYPE", "", 1),
-    ("XINFO", "GROUPS", 1),
-    ("XLEN", "", 1),
-    ("ZCARD", "", 1),
-];
-
-/// A command that may be sent. There is no other way to make one than [`Question::new`].
-#[derive(Debug, Clone)]
-pub struct Question {
-    command: Command,
-    hits: u64,
-}
-
-impl Question {
-    /// A command of the list.
-    ///
-    /// # Errors
-    ///
-    /// The command's name, if it is not on the list.
-    pub fn new<W: AsRef<[u8]>>(words: &[W]) -> Result<Self, NotAllowed> {
-        let is = |at: usize, name: &str| {
-            words.get(at).is_some_and(|word| word.as_ref().eq_ignore_ascii_case(name.as_bytes()))
-        };
-        let allowed = ALLOWED
-            .iter()
-            .find(|(command, subcommand, _)| is(0, command) && (subcommand.is_empty() || is(1, subcommand)));
-        let refused = || {
-            let first = words.first().map(|word| String::from_utf8_lossy(word.as_ref()).to_ascii_uppercase());
-            NotAllowed(first.unwrap_or_default())
-        };
-        let (_, _, hits) = allowed.ok_or_else(refused)?;
-        Ok(Self { command: Command::of(words), hits: *hits })
-    }
-
-    /// What is sent.
-    pub fn command(&self) -> &Command {
-        &self.command
-    }
-
-    /// The words to send.
-    pub fn words(&self) -> impl Iterator<Item = &[u8]> {
-        self.command.words()
-    }
-}
-
-/// A command that is not on the list of read-only commands.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the command {0} is not on the list of commands that a diagnosis may send")]
-pub struct NotAllowed(pub String);
 
 /// Whoever can put questions to a server. An error reply is an answer ([`Reply::Error`]); `Err` means that the
 /// connection is of no more use.
@@ -100,14 +21,14 @@ pub trait Ask: Send {
     /// # Errors
     ///
     /// The connection broke or timed out.
-    async fn ask(&mut self, questions: &[Question]) -> anyhow::Result<Vec<Reply>>;
+    async fn ask(&mut self, questions: &[ReadOnly]) -> anyhow::Result<Vec<Reply>>;
 
     /// Sends all and goes on; what is sent afterwards is answered afterwards. Whoever cannot do that waits here.
     ///
     /// # Errors
     ///
     /// As [`Ask::ask`], now or when the answers are waited for.
-    async fn send(&mut self, questions: &[Question]) -> anyhow::Result<Coming> {
+    async fn send(&mut self, questions: &[ReadOnly]) -> anyhow::Result<Coming> {
         let replies = self.ask(questions).await?;
         Ok(Box::pin(std::future::ready(Ok(replies))))
     }
@@ -157,7 +78,7 @@ impl<'a> Gate<'a> {
     /// # Errors
     ///
     /// The connection broke, or sent fewer answers than there were questions.
-    pub async fn ask(&mut self, questions: &[Question]) -> anyhow::Result<Vec<Reply>> {
+    pub async fn ask(&mut self, questions: &[ReadOnly]) -> anyhow::Result<Vec<Reply>> {
         self.count(questions);
         complete(self.asker.ask(questions).await?, questions.len())
     }
@@ -167,20 +88,20 @@ impl<'a> Gate<'a> {
     /// # Errors
     ///
     /// As [`Gate::ask`].
-    pub async fn send(&mut self, questions: &[Question]) -> anyhow::Result<Coming> {
+    pub async fn send(&mut self, questions: &[ReadOnly]) -> anyhow::Result<Coming> {
         self.count(questions);
         let (coming, count) = (self.asker.send(questions).await?, questions.len());
         Ok(Box::pin(async move { complete(coming.await?, count) }))
     }
 
-    fn count(&mut self, questions: &[Question]) {
+    fn count(&mut self, questions: &[ReadOnly]) {
         for question in questions {
-            if question.words().next() == Some(b"PING") {
+            if question.command().name() == "PING" {
                 self.receipt.pings += 1;
             } else {
                 self.receipt.commands += 1;
             }
-            self.receipt.keyspace_hits_added += question.hits;
+            self.receipt.keyspace_hits_added += question.hits();
         }
     }
 
@@ -189,7 +110,7 @@ impl<'a> Gate<'a> {
     /// # Errors
     ///
     /// As [`Gate::ask`].
-    pub async fn one(&mut self, question: Question) -> anyhow::Result<Reply> {
+    pub async fn one(&mut self, question: ReadOnly) -> anyhow::Result<Reply> {
         Ok(self.ask(&[question]).await?.pop().expect("one answer to one question"))
     }
 
@@ -199,7 +120,7 @@ impl<'a> Gate<'a> {
     ///
     /// As [`Gate::ask`]; and the server refuses INFO: then there is nothing to judge.
     pub async fn info(&mut self) -> anyhow::Result<Info> {
-        match self.one(Question::new(&["INFO", "everything"])?).await.context("ask for INFO")? {
+        match self.one(ReadOnly::new(&["INFO", "everything"])?).await.context("ask for INFO")? {
             Reply::Bytes(bytes) => {
                 let info = Info::from_bytes(&bytes);
                 anyhow::ensure!(!info.is_empty(), "the server answered INFO with something else");
@@ -210,6 +131,30 @@ impl<'a> Gate<'a> {
         }
     }
 
+    /// Asks these questions in one write, as far as the server knows them. `info` is what it says of itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Gate::ask`].
+    pub async fn answers(&mut self, questions: &[Question], info: &Info) -> anyhow::Result<Answers> {
+        let server = ServerFacts::from_info(info);
+        let mut answers = Answers::default();
+        let (mut asked, mut commands) = (Vec::new(), Vec::new());
+        for question in questions {
+            match question.words(info, &server) {
+                Ok(words) => {
+                    asked.push(*question);
+                    commands.push(ReadOnly::new(&words)?);
+                }
+                Err(why_not) => question.answered(why_not, &mut answers),
+            }
+        }
+        for (question, reply) in asked.into_iter().zip(self.ask(&commands).await?) {
+            question.answered(Part::answered(reply), &mut answers);
+        }
+        Ok(answers)
+    }
+
     /// The time of one PING.
     ///
     /// # Errors
@@ -217,7 +162,7 @@ impl<'a> Gate<'a> {
     /// As [`Gate::ask`].
     pub async fn ping(&mut self) -> anyhow::Result<Duration> {
         let begun = Instant::now();
-        self.one(Question::new(&["PING"]).expect("PING is on the list")).await?;
+        self.one(ReadOnly::new(&["PING"]).expect("PING is on the list")).await?;
         Ok(begun.elapsed())
     }
 
@@ -230,41 +175,4 @@ impl<'a> Gate<'a> {
 fn complete(replies: Vec<Reply>, count: usize) -> anyhow::Result<Vec<Reply>> {
     anyhow::ensure!(replies.len() == count, "{} answers to {count} commands", replies.len());
     Ok(replies)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_commands_of_the_list_can_be_made() {
-        for words in
-            [&["INFO", "everything"] as &[&str], &["info"], &["CONFIG", "GET", "*"], &["object", "encoding", "k"]]
-        {
-            assert!(Question::new(words).is_ok(), "{words:?}");
-        }
-        for words in [
-            &["SET", "a", "b"] as &[&str],
-            &["CONFIG", "SET", "maxmemory", "0"],
-            &["CONFIG"],
-            &["CONFIG", "RESETSTAT"],
-            &["CLIENT", "KILL", "ID", "1"],
-            &["CLUSTER", "FORGET", "x"],
-            &["HOTKEYS", "START"],
-            &["OBJECT", "HELP"],
-            &["SENTINEL", "FAILOVER", "x"],
-            &["SLOWLOG", "RESET"],
-            &["MEMORY", "PURGE"],
-            &["ACL", "SETUSER", "x"],
-            &["KEYS", "*"],
-            &["MONITOR"],
-            &["EVAL", "return 1", "0"],
-            &["DEBUG", "SLEEP", "1"],
-            &["FLUSHALL"],
-            &["SHUTDOWN"],
-            &[],
-        ] {
-            assert!(Question::new(words).is_err(), "{words:?}");
-        }
-    }
 }

@@ -3,7 +3,8 @@
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 
-use super::gate::{Ask, Coming, Gate, Question};
+use super::gate::{Ask, Coming, Gate};
+use super::question::ReadOnly;
 use super::topology::ServerFacts;
 use super::wire::Wire;
 use crate::connection::{Connection, Phases, ServerError};
@@ -11,11 +12,11 @@ use crate::replies::{Info, Reply};
 
 #[async_trait]
 impl Ask for Connection {
-    async fn ask(&mut self, questions: &[Question]) -> Result<Vec<Reply>> {
+    async fn ask(&mut self, questions: &[ReadOnly]) -> Result<Vec<Reply>> {
         Ok(replies(self.pipeline_of(questions.iter().map(|question| question.command().clone())).await?))
     }
 
-    async fn send(&mut self, questions: &[Question]) -> Result<Coming> {
+    async fn send(&mut self, questions: &[ReadOnly]) -> Result<Coming> {
         let coming = self.pipeline_ahead(questions.iter().map(|question| question.command().clone()));
         Ok(Box::pin(async move { Ok(replies(coming.await.context("wait for answers")??)) }))
     }

@@ -21,17 +21,28 @@ pub enum Part<T> {
     NotAsked,
 }
 
-impl<T> Part<T> {
-    /// What an answer holds, or why it holds nothing.
-    pub fn of(reply: Reply, parse: impl FnOnce(&Reply) -> Option<T>) -> Self {
-        if let Reply::Error(message) = &reply {
-            let unknown = message.contains("unknown command") || message.contains("nknown subcommand");
-            let message = message.chars().filter(|character| !character.is_control()).take(120).collect();
-            return if unknown { Self::Unsupported(message) } else { Self::Denied(message) };
-        }
-        parse(&reply).map_or_else(|| Self::Denied("the answer is empty".to_owned()), Self::Got)
+impl Part<Reply> {
+    /// The answer itself, or why the server gave none.
+    pub fn answered(reply: Reply) -> Self {
+        let Reply::Error(message) = &reply else { return Self::Got(reply) };
+        let unknown = message.contains("unknown command") || message.contains("nknown subcommand");
+        let message = message.chars().filter(|character| !character.is_control()).take(120).collect();
+        if unknown { Self::Unsupported(message) } else { Self::Denied(message) }
     }
 
+    /// What the answer says.
+    pub fn read<T>(self, parse: impl FnOnce(&Reply) -> Option<T>) -> Part<T> {
+        match self {
+            Self::Got(reply) => parse(&reply).map_or_else(|| Part::Denied("the answer is empty".to_owned()), Part::Got),
+            Self::Denied(reason) => Part::Denied(reason),
+            Self::Unsupported(reason) => Part::Unsupported(reason),
+            Self::TooLarge(reason) => Part::TooLarge(reason),
+            Self::NotAsked => Part::NotAsked,
+        }
+    }
+}
+
+impl<T> Part<T> {
     /// The value.
     ///
     /// # Errors

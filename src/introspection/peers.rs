@@ -3,8 +3,9 @@
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::gate::{Ask, Gate, Question, Receipt};
+use super::gate::{Ask, Gate, Receipt};
 use super::part::Part;
+use super::question::{Question, ReadOnly};
 use crate::replies::{ClusterNode, Config, Info, Reply};
 
 /// Groups of one Sentinel whose quorum is asked for.
@@ -62,14 +63,9 @@ pub struct Quorum {
 pub async fn ask_peer(asker: &mut dyn Ask, address: String, in_cluster: bool) -> Result<(Peer, Receipt)> {
     let mut gate = Gate::new(asker);
     let info = gate.info().await?;
-    let save = gate.one(Question::new(&["CONFIG", "GET", "save"])?).await?;
-    let save = Part::of(save, |reply| Config::parse(reply).get("save").map(str::to_owned));
-    let nodes = if in_cluster {
-        let nodes = gate.one(Question::new(&["CLUSTER", "NODES"])?).await?;
-        Part::of(nodes, |reply| Some(ClusterNode::parse_list(reply.bytes()?)))
-    } else {
-        Part::NotAsked
-    };
+    let save = gate.one(ReadOnly::new(&["CONFIG", "GET", "save"])?).await?;
+    let save = Part::answered(save).read(|reply| Config::parse(reply).get("save").map(str::to_owned));
+    let nodes = if in_cluster { gate.answers(&[Question::Nodes], &info).await?.nodes } else { Part::NotAsked };
     Ok((Peer { address, info, save, nodes }, gate.receipt()))
 }
 
@@ -87,7 +83,7 @@ pub async fn ask_sentinel(
     let info = gate.info().await?;
     let mut groups = Vec::new();
     for name in watched(&info).into_iter().filter(|name| group.is_none_or(|group| group == name)).take(GROUPS_ASKED) {
-        let reply = gate.one(Question::new(&["SENTINEL", "CKQUORUM", &name])?).await?;
+        let reply = gate.one(ReadOnly::new(&["SENTINEL", "CKQUORUM", &name])?).await?;
         let (reached, says) = match reply {
             Reply::Error(message) => (false, message),
             other => (true, other.text().unwrap_or_default()),

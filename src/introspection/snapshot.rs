@@ -10,11 +10,10 @@ use super::host::HostFacts;
 use super::keyspace::KeyspaceProfile;
 use super::part::Part;
 use super::peers::{Peers, SentinelSeen};
+use super::question::Answers;
 use super::topology::ServerFacts;
 use super::wire::Wire;
-use crate::replies::{
-    AclUser, Client, ClusterNode, Config, DeniedAccess, HotKeys, Info, LargeEntry, MemoryStats, SlotStats, SlowEntry,
-};
+use crate::replies::{ClusterNode, Info};
 
 /// A server at one moment, with an earlier moment to compare counters with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,34 +26,13 @@ pub struct Snapshot {
     pub server: ServerFacts,
     /// An earlier INFO; `None` where there is only one (a pasted text).
     pub earlier: Option<Earlier>,
-    /// Connections, our own left out.
-    pub clients: Part<Vec<Client>>,
-    /// Newest first.
-    pub slowlog: Part<Vec<SlowEntry>>,
+    /// What it has answered besides INFO.
+    #[serde(flatten)]
+    pub answers: Answers,
     /// Entries that the slow log gained in the window.
     pub slowlog_gained: Part<u64>,
-    /// Valkey's log of large replies, newest first; `usec` is bytes.
-    pub large_replies: Part<Vec<LargeEntry>>,
-    /// Settings.
-    pub config: Part<Config>,
-    /// MEMORY STATS.
-    pub memory_stats: Part<MemoryStats>,
-    /// The user `default`.
-    pub default_user: Part<AclUser>,
-    /// ACL LOG, newest first.
-    pub denied: Part<Vec<DeniedAccess>>,
-    /// CLUSTER INFO.
-    pub cluster: Part<Info>,
-    /// CLUSTER NODES.
-    pub nodes: Part<Vec<ClusterNode>>,
     /// CLUSTER NODES at the first reading.
     pub nodes_before: Part<Vec<ClusterNode>>,
-    /// CLUSTER SLOT-STATS of the slots that this node serves.
-    pub slots: Part<Vec<SlotStats>>,
-    /// Keys of all databases at the moment of `slots`.
-    pub keys_at_slots: Part<u64>,
-    /// HOTKEYS GET.
-    pub hot_keys: Part<HotKeys>,
     /// The other servers of the deployment.
     pub peers: Part<Peers>,
     /// The Sentinels that watch it.
@@ -145,20 +123,9 @@ impl Snapshot {
             server,
             info,
             earlier: None,
-            clients: Part::NotAsked,
-            slowlog: Part::NotAsked,
+            answers: Answers::default(),
             slowlog_gained: Part::NotAsked,
-            large_replies: Part::NotAsked,
-            config: Part::NotAsked,
-            memory_stats: Part::NotAsked,
-            default_user: Part::NotAsked,
-            denied: Part::NotAsked,
-            cluster: Part::NotAsked,
-            nodes: Part::NotAsked,
             nodes_before: Part::NotAsked,
-            slots: Part::NotAsked,
-            keys_at_slots: Part::NotAsked,
-            hot_keys: Part::NotAsked,
             peers: Part::NotAsked,
             sentinels: Part::NotAsked,
             wire: Part::NotAsked,

@@ -203,16 +203,12 @@ async fn ask_rights(
     let mut told = everything;
     for ((name, _), answer) in needed.iter().zip(answers) {
         // A refusal of the key is told by the patterns.
-        match answer {
-            Ok(reply) => {
-                told = true;
-                // `OK`, or in words what is missing.
-                let text = reply.text().unwrap_or_default();
-                if text.contains("no permissions to run") {
-                    forbidden.push((*name).to_owned());
-                }
+        if let Ok(reply) = answer {
+            told = true;
+            // `OK`, or in words what is missing.
+            if reply.text().unwrap_or_default().contains("no permissions to run") {
+                forbidden.push((*name).to_owned());
             }
-            Err(_) => {}
         }
     }
     Ok((told.then_some(forbidden), patterns))

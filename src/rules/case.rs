@@ -35,9 +35,11 @@ impl<'a> Case<'a> {
         self.settings
     }
 
-    /// A limit: from the settings, else from the rule. A name that the rule has not is never reached.
+    /// A limit of the rule: from the settings, else its own. The tests let no rule name a limit that it does not have.
     pub fn limit(&self, name: &str) -> f64 {
-        self.settings.limits.get(self.rule, name).unwrap_or(f64::INFINITY)
+        let limit = self.settings.limits.get(self.rule, name);
+        debug_assert!(limit.is_some(), "rule {} has no limit `{name}`", self.rule.id);
+        limit.unwrap_or(f64::INFINITY)
     }
 
     /// A whole number of INFO.
@@ -87,12 +89,12 @@ impl<'a> Case<'a> {
 
     /// The settings of the server.
     pub fn config(&self) -> Result<&'a Config, Skipped> {
-        Ok(self.snapshot.config.need("CONFIG GET")?)
+        Ok(self.snapshot.answers.config.need("CONFIG GET")?)
     }
 
     /// The connections.
     pub fn clients(&self) -> Result<&'a [Client], Skipped> {
-        Ok(self.snapshot.clients.need("CLIENT LIST")?)
+        Ok(self.snapshot.answers.clients.need("CLIENT LIST")?)
     }
 
     /// The connections of applications.
@@ -158,11 +160,12 @@ impl<'a> Case<'a> {
         self.finding(Severity::Critical)
     }
 
-    /// A finding if the value reaches the limit `warning` or `critical`: the more the worse.
+    /// A finding if the value reaches the limit `warning` or `critical`, of which a rule may have one only: the more the worse.
     pub fn grade(&self, value: f64) -> Option<Finding> {
-        if value >= self.limit("critical") {
+        let limit = |name| self.settings.limits.get(self.rule, name);
+        if limit("critical").is_some_and(|limit| value >= limit) {
             Some(self.critical())
-        } else if value >= self.limit("warning") {
+        } else if limit("warning").is_some_and(|limit| value >= limit) {
             Some(self.warning())
         } else {
             None
@@ -171,7 +174,7 @@ impl<'a> Case<'a> {
 
     /// The same where less is worse.
     pub fn grade_low(&self, value: f64) -> Option<Finding> {
-        let limit = |name| Some(self.limit(name)).filter(|limit| limit.is_finite());
+        let limit = |name| self.settings.limits.get(self.rule, name);
         if limit("critical").is_some_and(|limit| value < limit) {
             Some(self.critical())
         } else if limit("warning").is_some_and(|limit| value < limit) {

@@ -5,7 +5,7 @@ use super::rule::{Judged, RULE, Rule, Topic};
 use super::settings::Profile;
 use crate::figures;
 use crate::finding::{Finding, Severity};
-use crate::introspection::Part;
+use crate::introspection::{Part, Question};
 
 const P: Rule = Rule { topic: Topic::Persistence, ..RULE };
 
@@ -17,6 +17,7 @@ const SAVES: &[Rule] = &[
         id: "P01",
         title: "saving to disk fails",
         reads: "rdb_last_bgsave_status, rdb_saves_consecutive_failures",
+        asks: &[Question::Config],
         threshold: "the last save failed",
         why: "a restart loses everything since the last good save; with stop-writes-on-bgsave-error, the default, writes are refused (MISCONF)",
         source: "NetData, Zabbix",
@@ -28,6 +29,7 @@ const SAVES: &[Rule] = &[
         id: "P03",
         title: "the last save is long ago",
         reads: "rdb_last_save_time, rdb_changes_since_last_save, CONFIG save",
+        asks: &[Question::Config],
         limits: &[("windows", 3.0), ("warning", 3600.0), ("critical", 86_400.0)],
         threshold: "there are changes, and the last save is {windows} times the longest save window and {warning} s ago; critical {critical} s",
         why: "a restart loses everything since then",
@@ -93,6 +95,7 @@ const SAVES: &[Rule] = &[
         id: "P10",
         title: "nothing is written to disk",
         reads: "CONFIG save, appendonly",
+        asks: &[Question::Config],
         threshold: "neither RDB nor AOF; a warning with `expect.persistence` or as the profile asks; critical on a primary with replicas",
         why: "a restart begins empty, and a primary that comes back empty empties its replicas",
         fix: &["CONFIG SET save \"3600 1 300 100 60 10000\""],
@@ -142,6 +145,7 @@ const LOGS: &[Rule] = &[
         id: "P08",
         title: "the append-only file is overdue for a rewrite",
         reads: "aof_current_size, aof_base_size, auto-aof-rewrite-percentage, auto-aof-rewrite-min-size",
+        asks: &[Question::Config],
         limits: &[("floor", 67_108_864.0), ("critical", 3.0)],
         threshold: "it is above the size at which it should have been rewritten ({floorB} at least), and none is running; critical at {critical} times that",
         why: "it fills the disk and takes long to load",
@@ -154,6 +158,7 @@ const LOGS: &[Rule] = &[
         id: "P11",
         title: "every write waits for the disk",
         reads: "appendfsync",
+        asks: &[Question::Config],
         threshold: "`always`",
         why: "it is safest and slowest; everysec loses one second at most",
         fix: &["CONFIG SET appendfsync everysec"],
@@ -167,7 +172,7 @@ fn save_failed(case: &Case<'_>) -> Judged {
     if case.text("rdb_last_bgsave_status")? != "err" {
         return Ok(None);
     }
-    let config = case.snapshot.config.got();
+    let config = case.snapshot.answers.config.got();
     let stops = config.and_then(|config| config.flag("stop-writes-on-bgsave-error"));
     let finding = case.critical().evidence("rdb_last_bgsave_status", "err");
     let finding = match stops {
@@ -332,7 +337,7 @@ fn bloated(case: &Case<'_>) -> Judged {
         return Ok(None);
     }
     let (now, base) = (case.number("aof_current_size")?, case.number("aof_base_size")?);
-    let config = case.snapshot.config.got();
+    let config = case.snapshot.answers.config.got();
     let growth = config.and_then(|config| config.u64("auto-aof-rewrite-percentage")).unwrap_or(100);
     let floor = config
         .and_then(|config| config.u64("auto-aof-rewrite-min-size"))

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::Case;
 use crate::finding::Finding;
+use crate::introspection::Question;
 
 /// What a rule is about; the words of `diagnose TOPIC`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -80,6 +81,8 @@ pub struct Rule {
     pub title: &'static str,
     /// The fields and commands it looks at.
     pub reads: &'static str,
+    /// What it needs answered, besides INFO and what the keys look like.
+    pub asks: &'static [Question],
     /// Its limits by name, which settings may override. `warning` and `critical` grade a value; others are floors.
     pub limits: &'static [(&'static str, f64)],
     /// When it speaks, in words; `{name}` stands for a limit.
@@ -104,6 +107,7 @@ pub(super) const RULE: Rule = Rule {
     topic: Topic::Memory,
     title: "",
     reads: "",
+    asks: &[],
     limits: &[],
     threshold: "",
     why: "",

@@ -2,7 +2,7 @@
 
 use super::case::{Case, percent, skip};
 use super::rule::{Judged, RULE, Rule, Topic};
-use crate::introspection::Part;
+use crate::introspection::{Part, Question};
 
 const S: Rule = Rule { topic: Topic::Security, ..RULE };
 
@@ -14,6 +14,7 @@ const ACCESS: &[Rule] = &[
         id: "S01",
         title: "anybody who reaches the port may do everything",
         reads: "ACL GETUSER default",
+        asks: &[Question::Config, Question::DefaultUser],
         threshold: "the user `default` needs no password, sees all keys and may do all; critical when it can be reached from elsewhere",
         why: "no more is needed to read, empty or take over the server",
         fix: &["ACL SETUSER default on ><a long password>", "CONFIG REWRITE"],
@@ -26,6 +27,7 @@ const ACCESS: &[Rule] = &[
         id: "S02",
         title: "protected mode is off and there is no password",
         reads: "CONFIG protected-mode, ACL GETUSER default",
+        asks: &[Question::Config, Question::DefaultUser],
         threshold: "both; information where we came over loopback and cannot know who else can",
         why: "protected mode is what keeps the world out of a server without a password",
         fix: &["CONFIG SET protected-mode yes"],
@@ -38,6 +40,7 @@ const ACCESS: &[Rule] = &[
         id: "S03",
         title: "everybody is `default`",
         reads: "CLIENT LIST: user",
+        asks: &[Question::Clients],
         limits: &[("share", 0.90), ("count", 20.0)],
         threshold: "{share%} of more than {count} connections",
         why: "one leaked password opens everything, and nobody can be told apart",
@@ -50,6 +53,7 @@ const ACCESS: &[Rule] = &[
         id: "S05",
         title: "passwords and data cross the network in the clear",
         reads: "our own connection",
+        asks: &[Question::Config],
         threshold: "no TLS to an address that is not private",
         why: "whoever is on the way reads along",
         fix: &["use rediss:// (`tls-port` on the server)"],
@@ -60,6 +64,7 @@ const ACCESS: &[Rule] = &[
         id: "S06",
         title: "debugging commands are open",
         reads: "CONFIG enable-debug-command, enable-protected-configs (7.0)",
+        asks: &[Question::Config],
         threshold: "`yes` is critical, `local` a warning",
         why: "DEBUG crashes a server at will, and protected settings write files anywhere",
         fix: &["set `enable-debug-command no` and `enable-protected-configs no` in the configuration file and restart"],
@@ -120,6 +125,7 @@ const UPKEEP: &[Rule] = &[
         id: "S10",
         title: "settings cannot be read",
         reads: "CONFIG GET",
+        asks: &[Question::Config],
         threshold: "it is refused; information, because managed services do that",
         why: "rules that need settings are skipped; memory limits and policies are read from INFO",
         fix: &["ACL SETUSER <user> +config|get"],
@@ -130,12 +136,12 @@ const UPKEEP: &[Rule] = &[
 ];
 
 fn open_server(case: &Case<'_>) -> Judged {
-    let user = case.snapshot.default_user.need("ACL GETUSER")?;
+    let user = case.snapshot.answers.default_user.need("ACL GETUSER")?;
     if !user.is_open_to_everybody() {
         return Ok(None);
     }
     // Over loopback nobody can tell who else comes in; protected mode, if it is on, turns all others away.
-    let protected = case.snapshot.config.got().and_then(|config| config.flag("protected-mode"));
+    let protected = case.snapshot.answers.config.got().and_then(|config| config.flag("protected-mode"));
     let finding = match (case.snapshot.path.local, protected) {
         (false, _) => case.critical(),
         (true, _) => case.info(),
@@ -144,7 +150,7 @@ fn open_server(case: &Case<'_>) -> Judged {
 }
 
 fn unprotected(case: &Case<'_>) -> Judged {
-    let user = case.snapshot.default_user.need("ACL GETUSER")?;
+    let user = case.snapshot.answers.default_user.need("ACL GETUSER")?;
     let off = case.config()?.flag("protected-mode") == Some(false);
     if !off || !user.is_open_to_everybody() {
         return Ok(None);
@@ -162,7 +168,7 @@ fn everybody_is_default(case: &Case<'_>) -> Judged {
 }
 
 fn plaintext(case: &Case<'_>) -> Judged {
-    if matches!(case.snapshot.config, Part::NotAsked) && !case.snapshot.path.private {
+    if matches!(case.snapshot.answers.config, Part::NotAsked) && !case.snapshot.path.private {
         return skip("there is no connection to look at");
     }
     let path = case.snapshot.path;
@@ -216,7 +222,7 @@ fn no_file(case: &Case<'_>) -> Judged {
 }
 
 fn config_denied(case: &Case<'_>) -> Judged {
-    match &case.snapshot.config {
+    match &case.snapshot.answers.config {
         Part::Got(_) => Ok(None),
         Part::Denied(reason) | Part::Unsupported(reason) => Ok(Some(case.info().evidence("answer", reason.as_str()))),
         Part::TooLarge(_) | Part::NotAsked => skip("CONFIG GET was not asked for"),

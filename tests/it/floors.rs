@@ -1,6 +1,6 @@
-//! The floors hold: a module looks down, never up, never across its own floor.
+//! The floors hold: a module looks down, never up, never across its own floor. Files take from each other in no circle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -93,4 +93,259 @@ fn imports_are_found_in_every_form() {
     let text = "use crate::rdb::Scanner;\nuse crate::{codec, storage::Upload};\nlet x = crate::printer::new(); // crate::cli\n";
     let names: Vec<String> = imports(text).into_iter().map(|(_, name)| name).collect();
     assert_eq!(names, ["rdb", "codec", "storage", "printer"]);
+}
+
+/// No type of the `redis` crate is named above the room that speaks its protocol: what is asked there is a `Command`, what is answered a `Reply`.
+#[test]
+fn only_connection_knows_the_redis_crate() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    rust_files(&src, &mut files);
+    let mut wrong = Vec::new();
+    for file in files.iter().filter(|file| !file.starts_with(src.join("connection"))) {
+        let text = fs::read_to_string(file).expect("a source file");
+        for (index, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            if code.match_indices("redis::").any(|(at, _)| !code[..at].ends_with(is_of_a_name)) {
+                wrong.push(format!("{}:{}", file.strip_prefix(&src).expect("below src").display(), index + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "`redis::` outside of src/connection: {wrong:#?}");
+}
+
+/// Circles of files that stand until their room is rebuilt. A line goes with its circle; none is added.
+const CIRCLES_THAT_STAND: &[&[&str]] = &[
+    &["capture/pipeline", "capture/scan", "capture/spool"],
+    &["rdb/dump/stream", "rdb/dump/transcode"],
+    &["rdb/oddity/fate", "rdb/oddity/server"],
+    &["rdb/value/blob", "rdb/value/elements"],
+    &["repository/draft", "repository/life"],
+    &["repository/error", "repository/marker"],
+    &["repository/listing", "repository/receipts"],
+    &["restore/facts", "restore/survey"],
+    &["restore/plan/contents", "restore/plan/methods"],
+    &["restore/reading", "restore/replay"],
+    &["restore/replay/lane/meaning", "restore/replay/lane/reader"],
+    &["restore/replica/error", "restore/replica/record", "restore/replica/target"],
+    // A rule's function takes a case, and a case knows its rule.
+    &["rules/case", "rules/rule", "rules/settings"],
+    &["storage/s3/credentials", "storage/s3/errors", "storage/s3/errors/network", "storage/s3/site"],
+];
+
+#[test]
+fn no_files_take_from_each_other_in_a_circle() {
+    let house = House::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    let found = house.circles();
+    let known: BTreeSet<Vec<String>> =
+        CIRCLES_THAT_STAND.iter().map(|circle| circle.iter().map(|file| (*file).to_owned()).collect()).collect();
+    let new: Vec<String> = found.iter().filter(|circle| !known.contains(*circle)).map(|c| house.in_words(c)).collect();
+    assert!(
+        new.is_empty(),
+        "files that take from each other in a circle; move what they share to a third:\n{}",
+        new.join("\n")
+    );
+    let gone: Vec<_> = known.iter().filter(|circle| !found.contains(*circle)).collect();
+    assert!(gone.is_empty(), "these are no circles any more: take them out of CIRCLES_THAT_STAND: {gone:#?}");
+}
+
+#[test]
+fn a_circle_is_found_through_every_form_of_import() {
+    let circles = |files: &[(&str, &str)]| {
+        let files = files.iter().map(|(path, text)| (module_of(Path::new(path)), code_of(text)));
+        House { files: files.collect() }.circles()
+    };
+    let room = "mod a; mod b; mod c; pub use b::{B, Other as Alias};";
+    for (a, b) in [
+        ("use super::b::B;", "use crate::room::a::A;"),
+        ("use super::{c, b};", "fn f() { super::a::go() }"),
+        ("use crate::room::{self, c::C, b::{self, B}};", "use super::a;"),
+        // Through the door of the room.
+        ("use super::Alias;", "use crate::room::a::A;"),
+        ("use super::c::C;", "use super::a::A;\nfn f() -> super::a::A {}\n#[cfg(test)]\nmod tests {}"),
+    ] {
+        let found = circles(&[
+            ("lib.rs", "pub mod room;"),
+            ("room/mod.rs", room),
+            ("room/a.rs", a),
+            ("room/b.rs", b),
+            ("room/c.rs", "use super::b::B;"),
+        ]);
+        assert_eq!(found.len(), 1, "{a} {b}");
+    }
+    // A child takes what stands in its parent, and tests take what they like.
+    for (a, b) in [
+        ("use super::b::B;", "use super::Shared;"),
+        ("use super::b::B;", "#[cfg(test)]\nmod tests { use super::super::a::A; }"),
+        ("use super::b::B;", "// use super::a::A;"),
+    ] {
+        let found = circles(&[
+            ("lib.rs", "pub mod room;"),
+            ("room/mod.rs", room),
+            ("room/a.rs", a),
+            ("room/b.rs", b),
+            ("room/c.rs", ""),
+        ]);
+        assert!(found.is_empty(), "{a} {b}: {found:?}");
+    }
+}
+
+fn is_of_a_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// A module by its path from the root: `["restore", "replay", "lane"]`; empty: the root.
+type Module = Vec<String>;
+
+/// `restore/replay/lane.rs` and `restore/replay/lane/mod.rs` alike.
+fn module_of(file: &Path) -> Module {
+    let mut module: Module = file.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    if module.last().is_some_and(|last| last == "mod") || module == ["lib"] {
+        module.pop();
+    }
+    module
+}
+
+/// The code without comments and without the tests at its end.
+fn code_of(text: &str) -> String {
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+/// All files of the library: what each takes from which other.
+struct House {
+    files: BTreeMap<Module, String>,
+}
+
+impl House {
+    fn read(src: &Path) -> Self {
+        let mut files = Vec::new();
+        rust_files(src, &mut files);
+        let is_test = |module: &Module| {
+            module
+                .iter()
+                .any(|part| part == "tests" || part == "cases" || part == "screens" || part.ends_with("_tests"))
+        };
+        let files = files.iter().map(|file| {
+            let text = fs::read_to_string(file).expect("a source file");
+            (module_of(file.strip_prefix(src).expect("below src")), code_of(&text))
+        });
+        Self { files: files.filter(|(module, _)| !is_test(module) && *module != ["main"]).collect() }
+    }
+
+    /// Groups of files of which each reaches each other by what they take, sorted. That a file takes what stands in its own parents is
+    /// how Rust nests, and no arrow.
+    fn circles(&self) -> BTreeSet<Vec<String>> {
+        let mut arrows: BTreeMap<&Module, BTreeSet<Module>> = BTreeMap::new();
+        for (module, code) in &self.files {
+            let taken = paths(code).into_iter().filter_map(|(path, _)| self.file_of(&self.absolute(module, &path)?, 0));
+            arrows.insert(module, taken.filter(|other| !module.starts_with(other)).collect());
+        }
+        let reached = |from: &Module| {
+            let (mut seen, mut open) = (BTreeSet::new(), vec![from.clone()]);
+            while let Some(next) = open.pop() {
+                for other in arrows.get(&next).into_iter().flatten() {
+                    if seen.insert(other.clone()) {
+                        open.push(other.clone());
+                    }
+                }
+            }
+            seen
+        };
+        let reached: BTreeMap<&Module, BTreeSet<Module>> =
+            self.files.keys().map(|file| (file, reached(file))).collect();
+        let circle = |file: &Module| {
+            let mutual = reached[file].iter().filter(|other| reached[*other].contains(file));
+            mutual.map(|other| other.join("/")).collect::<Vec<_>>()
+        };
+        self.files.keys().map(circle).filter(|circle| circle.len() > 1).collect()
+    }
+
+    fn in_words(&self, circle: &[String]) -> String {
+        circle.join(" ↔ ")
+    }
+
+    /// A path as it reads from the root; `None` for one that leads out of the library.
+    fn absolute(&self, module: &Module, path: &[String]) -> Option<Module> {
+        let (first, rest) = path.split_first()?;
+        let mut from = module.clone();
+        match first.as_str() {
+            "crate" => return Some(rest.to_vec()),
+            "self" => {}
+            "super" => {
+                let ups = path.iter().take_while(|part| *part == "super").count();
+                from.truncate(module.len().checked_sub(ups)?);
+                return Some([from, path[ups..].to_vec()].concat());
+            }
+            child => {
+                from.push(child.to_owned());
+                return self.files.contains_key(&from).then(|| [from, rest.to_vec()].concat());
+            }
+        }
+        Some([from, rest.to_vec()].concat())
+    }
+
+    /// The file in which something stands: through the doors (`pub use`) of rooms, as far as they lead.
+    fn file_of(&self, path: &Module, doors: usize) -> Option<Module> {
+        let length = (1..=path.len()).rev().find(|length| self.files.contains_key(&path[..*length]))?;
+        let (module, rest) = path.split_at(length);
+        let module = module.to_vec();
+        let door = rest.first().and_then(|name| {
+            let code = &self.files[&module];
+            let uses = code.match_indices(" use ").filter(|(at, _)| code[..*at].trim_end().ends_with(['b', ')']));
+            let mut doors = uses.flat_map(|(at, _)| tree(code[at + 5..].split(';').next().unwrap_or_default()));
+            doors.find(|(path, alias)| alias.as_ref().or(path.last()) == Some(name)).map(|(path, _)| path)
+        });
+        match door.and_then(|path| self.absolute(&module, &path)) {
+            Some(path) if doors < 8 => self.file_of(&path, doors + 1),
+            _ => Some(module),
+        }
+    }
+}
+
+/// All paths that a code names, in `use` and elsewhere; with the name that each is given.
+fn paths(code: &str) -> Vec<(Vec<String>, Option<String>)> {
+    let starts = code.match_indices("::").filter_map(|(at, _)| {
+        let start = code[..at].rfind(|c| !is_of_a_name(c)).map_or(0, |before| before + 1);
+        let is_first = start < at && !code[..start].ends_with("::") && !code[..start].ends_with('.');
+        is_first.then(|| &code[start..])
+    });
+    starts.flat_map(tree).collect()
+}
+
+/// The paths of a tree like `a::{b, c::{self, D as E}}` at the beginning of a text.
+fn tree(text: &str) -> Vec<(Vec<String>, Option<String>)> {
+    fn walk(text: &str, before: &[String], found: &mut Vec<(Vec<String>, Option<String>)>) -> usize {
+        let (mut path, mut at) = (before.to_vec(), 0);
+        loop {
+            at += text[at..].len() - text[at..].trim_start().len();
+            if text[at..].starts_with('{') {
+                at += 1;
+                while at < text.len() && !text[at..].starts_with('}') {
+                    at += walk(&text[at..], &path, found).max(1);
+                    at += text[at..].len() - text[at..].trim_start_matches([',', ' ', '\n']).len();
+                }
+                return at + 1;
+            }
+            let name: String = text[at..].chars().take_while(|c| is_of_a_name(*c)).collect();
+            at += name.len();
+            if name != "self" || path.is_empty() {
+                path.push(name);
+            }
+            if !text[at..].starts_with("::") {
+                break;
+            }
+            at += 2;
+        }
+        let alias = text[at..]
+            .strip_prefix(" as ")
+            .map(|rest| rest.chars().take_while(|c| is_of_a_name(*c)).collect::<String>());
+        at += alias.as_ref().map_or(0, |alias| alias.len() + 4);
+        path.retain(|part| !part.is_empty());
+        found.push((path, alias));
+        at
+    }
+    let mut found = Vec::new();
+    walk(text, &[], &mut found);
+    found
 }

@@ -187,9 +187,7 @@ impl Server {
             let after = seen(exact, &mut answers)?;
             fetched.push(match (dump, before, after) {
                 (Reply::Nil, ..) | (_, Seen::Gone, _) | (_, _, Seen::Gone) => Fetched::Gone,
-                (Reply::Bytes(payload), before, Seen::Exactly(expiry))
-                    if before == Seen::Exactly(expiry) || last =>
-                {
+                (Reply::Bytes(payload), before, Seen::Exactly(expiry)) if before == Seen::Exactly(expiry) || last => {
                     Fetched::Key { payload, expiry }
                 }
                 (Reply::Bytes(payload), _, Seen::About(expiry)) if last => Fetched::Key { payload, expiry },

@@ -154,7 +154,7 @@ impl Hidden {
             if let Some(profile) = report.snapshot.keyspace.got() {
                 collect_fields(&json!(profile), &mut names);
             }
-            for entry in report.snapshot.slowlog.got().into_iter().flatten() {
+            for entry in report.snapshot.answers.slowlog.got().into_iter().flatten() {
                 names.extend(entry.arguments.iter().cloned());
                 names.extend(entry.pattern().split_once(' ').map(|(_, rest)| rest.to_owned()));
             }

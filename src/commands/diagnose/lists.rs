@@ -73,7 +73,7 @@ fn groups(clients: &[Client], sort: Option<Sort>) -> Vec<Group> {
 }
 
 fn clients(report: &Report, view: &View<'_>) -> Option<String> {
-    let groups = groups(report.snapshot.clients.got()?, view.sort);
+    let groups = groups(report.snapshot.answers.clients.got()?, view.sort);
     if groups.is_empty() {
         return None;
     }
@@ -129,7 +129,7 @@ fn patterns(entries: &[SlowEntry], sort: Option<Sort>) -> Vec<Pattern> {
 }
 
 fn slow_log(report: &Report, view: &View<'_>) -> Option<String> {
-    let patterns = patterns(report.snapshot.slowlog.got()?, view.sort);
+    let patterns = patterns(report.snapshot.answers.slowlog.got()?, view.sort);
     if patterns.is_empty() {
         return None;
     }
@@ -226,7 +226,7 @@ fn with_more(text: String, total: usize, view: &View<'_>) -> String {
 pub fn json_of(report: &Report, topic: Topic, top: usize, sort: Option<Sort>) -> Vec<(&'static str, Value)> {
     match topic {
         Topic::Connections => {
-            let clients = report.snapshot.clients.got().map(|clients| {
+            let clients = report.snapshot.answers.clients.got().map(|clients| {
                 let list = groups(clients, sort).into_iter().take(top).map(|group| {
                     let name = if group.name.is_empty() { "(no name)" } else { &group.name };
                     json!({"owner": format!("{name} {}", group.from), "kind": group.kind, "clients": group.clients, "blocked": group.blocked,
@@ -235,7 +235,7 @@ pub fn json_of(report: &Report, topic: Topic, top: usize, sort: Option<Sort>) ->
                 });
                 ("clients", Value::Array(list.collect()))
             });
-            let slow = report.snapshot.slowlog.got().map(|entries| {
+            let slow = report.snapshot.answers.slowlog.got().map(|entries| {
                 let list = patterns(entries, sort).into_iter().take(top).map(|pattern| {
                     json!({"pattern": pattern.text, "entries": pattern.entries, "total_usec": pattern.usec,
                            "longest_usec": pattern.longest, "from": pattern.owner})

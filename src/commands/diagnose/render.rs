@@ -6,8 +6,8 @@ use crate::commands::table::{Table, verdict};
 use crate::diagnose::{Fact, Report, Shown, facts, sentence_with};
 use crate::finding::{Finding, Severity};
 use crate::introspection::NodeRole;
+use crate::printer::Style;
 use crate::printer::words::{bytes, count, counted, escape, shorten, span, width_of};
-use crate::printer::{Printer, Style};
 use crate::rules::Topic;
 use crate::status::Status;
 

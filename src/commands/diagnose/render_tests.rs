@@ -1,7 +1,7 @@
 //! Screens of a server in trouble, of plain data with fixed numbers: what a rule says is the rules' business.
 
 use super::*;
-use crate::commands::screens;
+use crate::commands::{Printer, screens};
 use crate::introspection::keyspace::{Basis, CompactLimits, KeySeen, KeyspaceProfile, Profiler};
 use crate::introspection::{Earlier, Part, Receipt, Snapshot, Wire};
 use crate::replies::{Client, Info, SlowEntry};
@@ -115,8 +115,8 @@ fn findings() -> Vec<Finding> {
 
 fn report(topics: &[Topic]) -> Report {
     let mut snapshot = snapshot();
-    snapshot.clients = Part::Got(clients());
-    snapshot.slowlog = Part::Got(slow_log());
+    snapshot.answers.clients = Part::Got(clients());
+    snapshot.answers.slowlog = Part::Got(slow_log());
     snapshot.keyspace = Part::Got(keyspace(Basis::Everything));
     snapshot.wire = Part::Got(Wire {
         dns_us: Some(412),

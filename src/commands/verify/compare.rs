@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, findings_lines, findings_table};
 use super::{Comparison, FailOn, Other, Settings, one};
-use crate::capture::shards;
 use crate::capture::source::{self, Chosen, ReadFrom, SourceError};
+use crate::capture::{shards, slots};
 use crate::census::{Glob, Selection};
 use crate::commands::Context;
 use crate::commands::backup::threads;
@@ -224,7 +224,7 @@ async fn part_of_cluster(manifest: &Manifest, chosen: &Chosen) -> Result<Option<
         Some(slots) => Ok(Some(format!("one shard of a cluster only (slots {slots})"))),
         // An earlier version took one node, whatever it served: as much as the node that is compared, if that is one of a cluster.
         None if chosen.facts.mode == Mode::Cluster => {
-            let slots = shards::slots_of(&mut chosen.node.connect().await?).await?;
+            let slots = slots::slots_of(&mut chosen.node.connect().await?).await?;
             let part =
                 format!("one node of a cluster only, which serves {} of 16,384 slots", words::count(slots.count()));
             Ok((!slots.is_all()).then_some(part))

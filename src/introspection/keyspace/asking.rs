@@ -10,7 +10,8 @@ use anyhow::{Context, Result};
 use super::names::{Purpose, escaped, purpose};
 use super::profiler::{CompactLimits, KeySeen, Profiler};
 use super::{Basis, KeyspaceProfile, StreamGroupSeen};
-use crate::introspection::gate::{Gate, Question};
+use crate::introspection::gate::Gate;
+use crate::introspection::question::ReadOnly;
 use crate::replies::{Config, Database, Info, Reply};
 
 /// Keys drawn in one write.
@@ -56,7 +57,7 @@ pub async fn profile(
     let mut profiler = Profiler::new(now_ms, compact_limits(config));
     let mut streams = Vec::new();
     // So that the keys looked at do not become the last to be evicted. Unknown before 7.2, and of no consequence then.
-    gate.one(Question::new(&["CLIENT", "NO-TOUCH", "ON"])?).await?;
+    gate.one(ReadOnly::new(&["CLIENT", "NO-TOUCH", "ON"])?).await?;
     let lfu = info.get("maxmemory_policy").is_some_and(|policy| policy.ends_with("-lfu"));
     let mut look = Look {
         gate,
@@ -136,7 +137,7 @@ pub(super) struct Half {
 impl Look<'_, '_> {
     async fn select(&mut self, index: u32, database: &Database) -> Result<()> {
         if self.names == 0 || self.database != index {
-            let selected = self.gate.one(Question::new(&["SELECT", &index.to_string()])?).await?;
+            let selected = self.gate.one(ReadOnly::new(&["SELECT", &index.to_string()])?).await?;
             refused(&selected).with_context(|| format!("select database {index}"))?;
         }
         (self.database, self.expires) = (index, database.expires > 0);
@@ -163,7 +164,7 @@ impl Look<'_, '_> {
                 self.select(*index, database).await?;
                 let round = self.page(BATCH) as f64;
                 let share = (round * database.keys as f64 / total.max(1) as f64).ceil() as usize;
-                let drawn = self.gate.ask(&vec![Question::new(&["RANDOMKEY"])?; share]).await?;
+                let drawn = self.gate.ask(&vec![ReadOnly::new(&["RANDOMKEY"])?; share]).await?;
                 if let Some(reply) = drawn.first() {
                     refused(reply).context("draw keys at random")?;
                 }
@@ -188,16 +189,16 @@ impl Look<'_, '_> {
     }
 
     /// What is asked of every key: its type, its size, how much it is used, and when it ends where any key does.
-    pub(super) fn first_questions(&self, keys: &[Vec<u8>]) -> Result<Vec<Question>> {
+    pub(super) fn first_questions(&self, keys: &[Vec<u8>]) -> Result<Vec<ReadOnly>> {
         let mut questions = Vec::with_capacity(keys.len() * 4 + 1);
         for key in keys {
-            questions.push(Question::new(&[b"TYPE" as &[u8], key])?);
-            questions.push(Question::new(&[b"MEMORY" as &[u8], b"USAGE", key])?);
+            questions.push(ReadOnly::new(&[b"TYPE" as &[u8], key])?);
+            questions.push(ReadOnly::new(&[b"MEMORY" as &[u8], b"USAGE", key])?);
             if self.expires {
-                questions.push(Question::new(&[b"PTTL" as &[u8], key])?);
+                questions.push(ReadOnly::new(&[b"PTTL" as &[u8], key])?);
             }
             if let Some(used) = self.used {
-                questions.push(Question::new(&[b"OBJECT" as &[u8], used.as_bytes(), key])?);
+                questions.push(ReadOnly::new(&[b"OBJECT" as &[u8], used.as_bytes(), key])?);
             }
         }
         Ok(questions)
@@ -266,15 +267,15 @@ pub(super) fn into_bytes(reply: Reply) -> Option<Vec<u8>> {
 }
 
 /// Lengths and encodings, where they can tell something.
-pub(super) fn second_questions(halves: &[Half]) -> Result<Vec<Question>> {
+pub(super) fn second_questions(halves: &[Half]) -> Result<Vec<ReadOnly>> {
     let mut questions = Vec::new();
     for half in halves {
         let wanted = wanted(half);
         if let Some(command) = wanted.length {
-            questions.push(Question::new(&[command.as_bytes(), &half.key])?);
+            questions.push(ReadOnly::new(&[command.as_bytes(), &half.key])?);
         }
         if wanted.encoding {
-            questions.push(Question::new(&[b"OBJECT" as &[u8], b"ENCODING", &half.key])?);
+            questions.push(ReadOnly::new(&[b"OBJECT" as &[u8], b"ENCODING", &half.key])?);
         }
     }
     Ok(questions)
@@ -307,10 +308,10 @@ async fn ask_about_groups(gate: &mut Gate<'_>, profiler: &mut Profiler, streams:
     let mut selected = None;
     for (database, key) in streams {
         if selected != Some(*database) {
-            gate.one(Question::new(&["SELECT", &database.to_string()])?).await?;
+            gate.one(ReadOnly::new(&["SELECT", &database.to_string()])?).await?;
             selected = Some(*database);
         }
-        let reply = gate.one(Question::new(&[b"XINFO" as &[u8], b"GROUPS", key])?).await?;
+        let reply = gate.one(ReadOnly::new(&[b"XINFO" as &[u8], b"GROUPS", key])?).await?;
         let groups: Vec<StreamGroupSeen> = reply.items().iter().map(group).collect();
         let name = escaped(key);
         if let Some(seen) =

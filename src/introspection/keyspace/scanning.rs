@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use anyhow::{Context, Result};
 
 use super::asking::{Half, Look, into_bytes, refused, second_questions};
-use crate::introspection::gate::{Coming, Question};
+use crate::introspection::gate::Coming;
+use crate::introspection::question::ReadOnly;
 use crate::replies::Reply;
 
 /// COUNT of SCAN. What the server has just met when it scanned is still in its processor's cache when it is asked about it; of a
@@ -63,7 +64,7 @@ impl Look<'_, '_> {
 
     async fn ask_for_page(&mut self, cursor: &[u8]) -> Result<Coming> {
         let count = self.page(SCAN_COUNT).to_string();
-        self.gate.send(&[Question::new(&[b"SCAN" as &[u8], cursor, b"COUNT", count.as_bytes()])?]).await
+        self.gate.send(&[ReadOnly::new(&[b"SCAN" as &[u8], cursor, b"COUNT", count.as_bytes()])?]).await
     }
 
     /// Notes the earlier page, of which everything is now answered, and returns this one.

@@ -16,6 +16,7 @@
 //! ```
 
 mod connections;
+mod declared;
 mod keyspace;
 mod memory;
 mod others;
@@ -102,9 +103,9 @@ fn given(text: &str) -> Given {
             "slow" => slow.push(slow_entry(&words, slow.len())),
             "gained" => snapshot.slowlog_gained = Part::Got(rest.parse().expect("a count")),
             "large" => {
-                let mut entries = snapshot.large_replies.got().cloned().unwrap_or_default();
+                let mut entries = snapshot.answers.large_replies.got().cloned().unwrap_or_default();
                 entries.push(slow_entry(&words, entries.len()));
-                snapshot.large_replies = Part::Got(entries);
+                snapshot.answers.large_replies = Part::Got(entries);
             }
             "denied" => denied.push(DeniedAccess {
                 count: words[0].parse().expect("a count"),
@@ -146,10 +147,10 @@ fn given(text: &str) -> Given {
             "peer" | "unreachable" | "node" | "node_before" | "claims" | "slot" | "hot" | "sentinel" | "grew" => {
                 several::add(&mut snapshot, word, rest, &words)
             }
-            "held" => snapshot.keys_at_slots = Part::Got(rest.parse().expect("a count")),
+            "held" => snapshot.answers.keys_at_slots = Part::Got(rest.parse().expect("a count")),
             "before_cluster" => before_cluster.push(rest.to_owned()),
             "user" => {
-                snapshot.default_user = Part::Got(AclUser {
+                snapshot.answers.default_user = Part::Got(AclUser {
                     enabled: true,
                     nopass: rest == "open",
                     passwords: 0,
@@ -159,7 +160,7 @@ fn given(text: &str) -> Given {
             }
             "local" => snapshot.path.local = true,
             "private" => snapshot.path.private = true,
-            "denied_config" => snapshot.config = Part::Denied("NOPERM".into()),
+            "denied_config" => snapshot.answers.config = Part::Denied("NOPERM".into()),
             "cluster" => cluster.push(rest.to_owned()),
             "sample" => (basis, total) = (Basis::Sample, Some(rest.parse().expect("a total"))),
             "key" => {
@@ -195,8 +196,8 @@ fn given(text: &str) -> Given {
         snapshot.earlier = Some(Earlier { seconds, info, cluster });
     }
     snapshot.info = info;
-    snapshot.clients = Part::Got(clients);
-    if matches!(snapshot.config, Part::NotAsked) {
+    snapshot.answers.clients = Part::Got(clients);
+    if matches!(snapshot.answers.config, Part::NotAsked) {
         let defaults = [
             ("save", "3600 1 300 100 60 10000"),
             ("appendonly", "no"),
@@ -209,12 +210,12 @@ fn given(text: &str) -> Given {
             ("tracking-table-max-keys", "1000000"),
         ];
         let defaults = defaults.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        snapshot.config = Part::Got(defaults.into_iter().chain(config).collect::<Config>());
+        snapshot.answers.config = Part::Got(defaults.into_iter().chain(config).collect::<Config>());
     }
-    snapshot.slowlog = Part::Got(slow);
-    snapshot.denied = Part::Got(denied);
+    snapshot.answers.slowlog = Part::Got(slow);
+    snapshot.answers.denied = Part::Got(denied);
     if !cluster.is_empty() {
-        snapshot.cluster = Part::Got(Info::parse(&cluster.join("\n")));
+        snapshot.answers.cluster = Part::Got(Info::parse(&cluster.join("\n")));
         snapshot.server.mode = Mode::Cluster;
     }
     if n_keys > 0 {

@@ -21,17 +21,18 @@ fn push<T: Clone>(part: &mut Part<Vec<T>>, item: T) {
 
 pub fn add(snapshot: &mut Snapshot, word: &str, rest: &str, words: &[&str]) {
     match word {
-        "node" => push(&mut snapshot.nodes, ClusterNode::parse(rest).expect("a node")),
+        "node" => push(&mut snapshot.answers.nodes, ClusterNode::parse(rest).expect("a node")),
         "node_before" => push(&mut snapshot.nodes_before, ClusterNode::parse(rest).expect("a node")),
         "slot" => {
             let cpu_usec = words.get(2).map(|_| number(words, 2));
-            push(&mut snapshot.slots, SlotStats { slot: number(words, 0), keys: number(words, 1), cpu_usec });
+            push(&mut snapshot.answers.slots, SlotStats { slot: number(words, 0), keys: number(words, 1), cpu_usec });
         }
         // `hot 1000000 key 300000`: microseconds of all, a key, its own.
         "hot" => {
             let by_cpu = vec![(words[1].as_bytes().to_vec(), number(words, 2))];
             let cpu_usec = number(words, 0);
-            snapshot.hot_keys = Part::Got(HotKeys { by_cpu, cpu_usec, duration_ms: 10_000, ..HotKeys::default() });
+            snapshot.answers.hot_keys =
+                Part::Got(HotKeys { by_cpu, cpu_usec, duration_ms: 10_000, ..HotKeys::default() });
         }
         "sentinel" => {
             let (tilt, says) = rest.split_once(' ').unwrap_or((rest, "OK 3 usable Sentinels"));

@@ -3,6 +3,7 @@
 use super::super::case::{Case, skip};
 use super::super::rule::{Judged, RULE, Rule, Topic};
 use super::{MIB, owner};
+use crate::introspection::Question;
 use crate::replies::{Client, ClientKind};
 
 const C: Rule = Rule { topic: Topic::Connections, ..RULE };
@@ -12,6 +13,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "C08",
         title: "a client does not read its answers",
         reads: "CLIENT LIST: omem of applications, client-output-buffer-limit",
+        asks: &[Question::Clients],
         limits: &[("warning", 64.0 * MIB), ("critical", 256.0 * MIB), ("share", 0.05)],
         threshold: "{warningB} and {criticalB} of answers wait for one client; critical, too, at {share%} of maxmemory where that is more than 1 MiB",
         why: "answers pile up in the server's memory, by default without a limit",
@@ -24,6 +26,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "C09",
         title: "a client sends huge commands",
         reads: "CLIENT LIST: qbuf + argv-mem + multi-mem, client-query-buffer-limit",
+        asks: &[Question::Config, Question::Clients],
         limits: &[("warning", 32.0 * MIB), ("critical", 0.50)],
         threshold: "{warningB} of one client; critical at {critical%} of client-query-buffer-limit (1 GiB by default)",
         why: "a pipeline or a MULTI lives in the server's memory until it is executed",
@@ -60,6 +63,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "C12",
         title: "a transaction was begun and left",
         reads: "CLIENT LIST: flags x, multi, idle",
+        asks: &[Question::Clients],
         limits: &[("idle", 10.0), ("critical", 10.0)],
         threshold: "MULTI and nothing for {idle} s; critical from {critical} connections",
         why: "its commands wait in memory, and the application has lost its way",
@@ -70,6 +74,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "C13",
         title: "MONITOR is running",
         reads: "CLIENT LIST: flags O",
+        asks: &[Question::Clients],
         limits: &[("critical", 3600.0)],
         threshold: "any; critical from {critical} s of age",
         why: "every command is copied to it, which halves the throughput",
@@ -82,6 +87,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "C14",
         title: "the tracking table is nearly full",
         reads: "tracking_total_keys / tracking-table-max-keys",
+        asks: &[Question::Config],
         limits: &[("warning", 0.90)],
         threshold: "{warning%} of tracking-table-max-keys",
         why: "beyond it the server makes clients forget keys that have not changed",
@@ -119,8 +125,13 @@ fn describe(finding: crate::finding::Finding, client: &Client) -> crate::finding
 fn query_buffer(case: &Case<'_>) -> Judged {
     let clients = case.applications()?;
     let Some(worst) = clients.iter().max_by_key(|client| client.input_bytes()) else { return Ok(None) };
-    let limit =
-        case.snapshot.config.got().and_then(|config| config.u64("client-query-buffer-limit")).unwrap_or(1 << 30);
+    let limit = case
+        .snapshot
+        .answers
+        .config
+        .got()
+        .and_then(|config| config.u64("client-query-buffer-limit"))
+        .unwrap_or(1 << 30);
     let bytes = worst.input_bytes() as f64;
     let finding = if bytes >= limit as f64 * case.limit("critical") {
         case.critical()

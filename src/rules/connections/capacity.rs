@@ -6,6 +6,7 @@ use super::super::case::{Case, percent, skip};
 use super::super::rule::{Judged, RULE, Rule, Topic};
 use super::owner;
 use crate::figures;
+use crate::introspection::Question;
 use crate::replies::Client;
 
 /// What the rules of this file share.
@@ -16,6 +17,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "C01",
         title: "nearly all connections are taken",
         reads: "(connected_clients + connected_slaves + cluster_connections) / maxclients",
+        asks: &[Question::Config],
         limits: &[("warning", 0.80), ("critical", 0.95)],
         threshold: "{warning%} and {critical%} of maxclients",
         why: "beyond it new connections are refused, ours included",
@@ -41,6 +43,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "C03",
         title: "connections come and go",
         reads: "total_connections_received between two readings, ages in CLIENT LIST",
+        asks: &[Question::Clients],
         limits: &[("warning", 10.0), ("critical", 100.0), ("age", 10.0)],
         threshold: "more than {warning} new connections a second and a median age below {age} s; critical above {critical} a second",
         why: "without a pool each request pays for a handshake, with TLS a costly one",
@@ -52,6 +55,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "C04",
         title: "idle connections pile up",
         reads: "CLIENT LIST: idle of applications",
+        asks: &[Question::Clients],
         limits: &[
             ("idle", 3600.0),
             ("count", 100.0),
@@ -70,6 +74,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "C05",
         title: "one owner holds most connections",
         reads: "CLIENT LIST by name, library, user and address",
+        asks: &[Question::Clients],
         limits: &[("share", 0.50), ("count", 100.0), ("usage", 0.50)],
         threshold: "{share%} of at least {count} connections, while {usage%} of maxclients is in use",
         why: "it says whose pool to look at",
@@ -82,6 +87,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "C06",
         title: "connections are anonymous",
         reads: "CLIENT LIST: name, lib-name",
+        asks: &[Question::Clients],
         limits: &[("share", 0.50), ("count", 20.0)],
         threshold: "{share%} of more than {count} connections have neither a name nor a library",
         why: "nobody can tell whose they are when it matters",
@@ -94,6 +100,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "C07",
         title: "nearly all clients wait for data",
         reads: "blocked_clients, CLIENT LIST flags b",
+        asks: &[Question::Clients],
         limits: &[("share", 0.80), ("count", 10.0)],
         threshold: "{share%} of at least {count} connections of applications are blocked",
         why: "workers wait and nobody produces; a queue with a few waiting workers is healthy",
@@ -112,7 +119,9 @@ fn near_the_limit(case: &Case<'_>) -> Judged {
         figures::sum([clients, case.number_or_zero("connected_slaves"), case.number_or_zero("cluster_connections")]);
     let limit = match case.number("maxclients") {
         Ok(limit) => limit,
-        Err(missing) => case.snapshot.config.got().and_then(|config| config.u64("maxclients")).ok_or(missing)?,
+        Err(missing) => {
+            case.snapshot.answers.config.got().and_then(|config| config.u64("maxclients")).ok_or(missing)?
+        }
     };
     let share = all as f64 / limit.max(1) as f64;
     Ok(case.grade(share).map(|finding| {

@@ -2,6 +2,7 @@
 
 use super::super::case::{Case, skip};
 use super::super::rule::{Judged, RULE, Rule, Topic};
+use crate::introspection::Question;
 use crate::replies::SlowEntry;
 
 const C: Rule = Rule { topic: Topic::Connections, ..RULE };
@@ -31,6 +32,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "C20",
         title: "commands are slow",
         reads: "entries that the slow log gained between two readings",
+        asks: &[Question::Slowlog],
         limits: &[("warning", 1.0), ("critical", 10.0)],
         threshold: "{warning} or {critical} a second are above slowlog-log-slower-than",
         why: "a slow command holds up all others",
@@ -44,6 +46,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "C21",
         title: "commands that walk through everything are in use",
         reads: "INFO commandstats of KEYS, FLUSHALL and FLUSHDB between two readings, SLOWLOG",
+        asks: &[Question::Clients, Question::Slowlog],
         limits: &[("per_minute", 1.0), ("usec", 100_000.0), ("minutes", 60.0)],
         threshold: "any KEYS, or any command in the slow log of the last {minutes} minutes that reads a whole value; critical from {usec} µs, or more than {per_minute} KEYS a minute over a minute and longer",
         why: "KEYS looks at every key, and nobody else is served meanwhile",
@@ -56,6 +59,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "C22",
         title: "the slow log sees nothing",
         reads: "slowlog-log-slower-than, slowlog-max-len, SLOWLOG",
+        asks: &[Question::Config, Question::Slowlog],
         limits: &[("slower", 1_000_000.0), ("seconds", 60.0)],
         threshold: "it is off, starts above {slower} µs, keeps nothing, or all it keeps is younger than {seconds} s",
         why: "the evidence is gone when it is wanted",
@@ -68,6 +72,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "C23",
         title: "the server does not watch its own latency",
         reads: "latency-monitor-threshold",
+        asks: &[Question::Config],
         threshold: "it is 0, the default",
         why: "LATENCY DOCTOR and LATENCY HISTORY then know nothing",
         fix: &["CONFIG SET latency-monitor-threshold 100"],
@@ -92,6 +97,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "C26",
         title: "logins are refused",
         reads: "ACL LOG of the last five minutes, acl_access_denied_auth (7.2), errorstat_WRONGPASS",
+        asks: &[Question::Denied],
         limits: &[("warning", 10.0), ("critical", 50.0), ("seconds", 300.0)],
         threshold: "{warning} or {critical} within {seconds} s",
         why: "somebody guesses, or an application has an old password",
@@ -109,6 +115,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "C30",
         title: "large replies are frequent",
         reads: "COMMANDLOG GET large-reply (Valkey 8.1)",
+        asks: &[Question::LargeReplies],
         limits: &[("count", 5.0), ("seconds", 300.0)],
         threshold: "{count} of one pattern within {seconds} s",
         why: "a reply of more than a mebibyte holds the thread and the network",
@@ -123,7 +130,7 @@ fn slow_rate(case: &Case<'_>) -> Judged {
     let gained = *case.snapshot.slowlog_gained.need("the slow log")?;
     let seconds = case.snapshot.comparable()?.seconds;
     let rate = gained as f64 / seconds;
-    let entries = case.snapshot.slowlog.need("SLOWLOG")?;
+    let entries = case.snapshot.answers.slowlog.need("SLOWLOG")?;
     Ok(case.grade(rate).map(|finding| {
         let finding = finding.evidence("per_second", (rate * 10.0).round() / 10.0);
         match worst_pattern(entries.iter().take(usize::try_from(gained).unwrap_or(usize::MAX))) {
@@ -154,7 +161,7 @@ fn dangerous(case: &Case<'_>) -> Judged {
     let calls = case.calls(ALL_KEYS);
     let now = u64::try_from(case.snapshot.taken_at.timestamp()).unwrap_or(0);
     let horizon = now.saturating_sub((case.limit("minutes") * 60.0) as u64);
-    let slow = case.snapshot.slowlog.got().map_or(&[] as &[SlowEntry], Vec::as_slice);
+    let slow = case.snapshot.answers.slowlog.got().map_or(&[] as &[SlowEntry], Vec::as_slice);
     let walks = |entry: &&SlowEntry| {
         let lower = entry.command.to_ascii_lowercase();
         ALL_KEYS.contains(&lower.as_str()) || WHOLE_VALUE.contains(&entry.command.as_str())
@@ -162,7 +169,7 @@ fn dangerous(case: &Case<'_>) -> Judged {
     let recent: Vec<&SlowEntry> = slow.iter().filter(|entry| entry.at >= horizon).filter(walks).collect();
     let called = calls.as_ref().map(|delta| delta.amount).unwrap_or(0);
     if called == 0 && recent.is_empty() {
-        return match (calls, case.snapshot.slowlog.need("SLOWLOG")) {
+        return match (calls, case.snapshot.answers.slowlog.need("SLOWLOG")) {
             (Err(reason), Err(_)) => Err(reason),
             _ => Ok(None),
         };
@@ -179,7 +186,7 @@ fn dangerous(case: &Case<'_>) -> Judged {
         None => finding,
     };
     // Whose connection it was, if it is still there.
-    let clients = case.snapshot.clients.got().map_or(&[][..], Vec::as_slice);
+    let clients = case.snapshot.answers.clients.got().map_or(&[][..], Vec::as_slice);
     let caller = clients.iter().find(|client| client.cmd == "keys" && !client.user.is_empty());
     let finding =
         finding.fix("in the application: SCAN instead of KEYS, and HSCAN, SSCAN or ZSCAN instead of whole values");
@@ -203,7 +210,7 @@ fn blind(case: &Case<'_>) -> Judged {
     if slower < 0 || slower as f64 >= case.limit("slower") || kept == 0 {
         return Ok(Some(finding));
     }
-    let entries = case.snapshot.slowlog.need("SLOWLOG")?;
+    let entries = case.snapshot.answers.slowlog.need("SLOWLOG")?;
     let now = u64::try_from(case.snapshot.taken_at.timestamp()).unwrap_or(0);
     let oldest = entries.iter().map(|entry| entry.at).min().unwrap_or(0);
     let full = entries.len() as u64 >= kept.min(128);
@@ -264,7 +271,7 @@ fn meaning(error: &str) -> &'static str {
 }
 
 fn refused_logins(case: &Case<'_>) -> Judged {
-    let recent = case.snapshot.denied.got().map(|denied| {
+    let recent = case.snapshot.answers.denied.got().map(|denied| {
         let logins = denied.iter().filter(|entry| entry.reason == "auth" && entry.age_seconds <= case.limit("seconds"));
         logins.fold((0_u64, None), |(sum, last), entry| (sum.saturating_add(entry.count), last.or(Some(entry))))
     });
@@ -288,7 +295,7 @@ fn refused_logins(case: &Case<'_>) -> Judged {
 }
 
 fn large_replies(case: &Case<'_>) -> Judged {
-    let entries = case.snapshot.large_replies.need("COMMANDLOG")?;
+    let entries = case.snapshot.answers.large_replies.need("COMMANDLOG")?;
     let now = u64::try_from(case.snapshot.taken_at.timestamp()).unwrap_or(0);
     let recent = entries.iter().filter(|entry| (now.saturating_sub(entry.at) as f64) <= case.limit("seconds"));
     let Some((pattern, count, bytes)) = worst_pattern(recent) else { return Ok(None) };

@@ -4,7 +4,7 @@ use super::super::case::{Case, percent, skip};
 use super::super::rule::{Judged, Rule};
 use super::K;
 use crate::figures;
-use crate::introspection::{Mode, NodeRole};
+use crate::introspection::{Mode, NodeRole, Question};
 use crate::replies::Info;
 
 pub(in super::super) const RULES: &[Rule] = &[
@@ -29,6 +29,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "K15",
         title: "a node of the cluster holds keys of slots it does not serve",
         reads: "INFO keyspace and, in the same moment, CLUSTER SLOT-STATS (Valkey 8.0, Redis 8.2)",
+        asks: &[Question::Nodes, Question::KeysAtSlots, Question::Slots],
         limits: &[("critical", 0.01)],
         threshold: "any, while no slot is on the move; critical from {critical%} of its keys",
         why: "nobody can reach them, and they take memory",
@@ -96,12 +97,12 @@ fn orphans(case: &Case<'_>) -> Judged {
     if case.snapshot.server.mode != Mode::Cluster {
         return Ok(None);
     }
-    let slots = case.snapshot.slots.need("CLUSTER SLOT-STATS")?;
+    let slots = case.snapshot.answers.slots.need("CLUSTER SLOT-STATS")?;
     if case.snapshot.server.role != NodeRole::Primary {
         return skip("this is no primary");
     }
-    let held = *case.snapshot.keys_at_slots.need("INFO keyspace")?;
-    let nodes = case.snapshot.nodes.need("CLUSTER NODES")?;
+    let held = *case.snapshot.answers.keys_at_slots.need("INFO keyspace")?;
+    let nodes = case.snapshot.answers.nodes.need("CLUSTER NODES")?;
     if nodes.iter().any(|node| node.is("myself") && node.moving > 0) {
         return skip("slots are on the move: their keys are here and there");
     }

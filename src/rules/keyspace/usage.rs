@@ -5,6 +5,7 @@ use super::super::rule::{Judged, Rule};
 use super::{K, quoted};
 use crate::figures;
 use crate::finding::Finding;
+use crate::introspection::Question;
 use crate::introspection::keyspace::escaped;
 use crate::replies::HotKeys;
 
@@ -16,6 +17,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "K07",
         title: "one key takes a large part of the work",
         reads: "HOTKEYS GET (Redis 8.6, if somebody said HOTKEYS START); else OBJECT FREQ of the keys looked at, under an LFU policy; else CLUSTER SLOT-STATS with processor time",
+        asks: &[Question::Slots, Question::HotKeys],
         limits: &[("warning", 0.20), ("critical", 0.50), ("usec", 100_000.0), ("uses", 1000.0)],
         threshold: "{warning%} and {critical%} of the processor time or network bytes ({usec} µs at least), of the estimated uses ({uses} at least), or one slot's of a node's processor time",
         why: "one thread serves it, and neither a cluster nor a larger machine helps",
@@ -55,7 +57,7 @@ pub(in super::super) const RULES: &[Rule] = &[
 ];
 
 fn hot_key(case: &Case<'_>) -> Judged {
-    if let Some(hot) = case.snapshot.hot_keys.got() {
+    if let Some(hot) = case.snapshot.answers.hot_keys.got() {
         return Ok(from_hot_keys(case, hot));
     }
     let by_use = from_frequencies(case);
@@ -114,7 +116,7 @@ fn from_frequencies(case: &Case<'_>) -> Option<Option<Finding>> {
 
 /// From the processor time of slots; `None` where they do not tell.
 fn from_slots(case: &Case<'_>) -> Option<Option<Finding>> {
-    let slots = case.snapshot.slots.got()?;
+    let slots = case.snapshot.answers.slots.got()?;
     let total = figures::sum(slots.iter().map(|slot| slot.cpu_usec).collect::<Option<Vec<u64>>>()?);
     let hottest = slots.iter().max_by_key(|slot| slot.cpu_usec)?;
     let usec = hottest.cpu_usec?;

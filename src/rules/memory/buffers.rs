@@ -4,6 +4,7 @@ use super::super::case::{Case, percent, skip};
 use super::super::rule::{Judged, RULE, Rule};
 use super::MIB;
 use crate::figures;
+use crate::introspection::Question;
 use crate::replies::ClientKind;
 
 pub(in super::super) const RULES: &[Rule] = &[
@@ -36,6 +37,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "M13",
         title: "a replica's output buffer nears its limit",
         reads: "CLIENT LIST: omem of replicas, client-output-buffer-limit, repl-backlog-size",
+        asks: &[Question::Config, Question::Clients],
         limits: &[("warning", 0.60), ("critical", 0.90)],
         threshold: "{warning%} and {critical%} of the limit, which is the backlog where that is larger",
         why: "above the limit the replica is disconnected, needs a full resync, and overflows again",

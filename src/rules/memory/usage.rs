@@ -5,6 +5,7 @@ use super::super::rule::{Judged, RULE, Rule};
 use super::super::settings::Profile;
 use super::more_memory;
 use crate::finding::Severity;
+use crate::introspection::Question;
 
 /// Seconds between two readings from which a growth of memory is no breathing.
 const SLOPE_SECONDS: f64 = 600.0;
@@ -64,6 +65,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "M23",
         title: "collections have just outgrown their compact encoding",
         reads: "OBJECT ENCODING and length of the keys looked at, CONFIG *-max-listpack-entries",
+        asks: &[Question::Config],
         limits: &[("share", 0.20), ("keys", 100.0)],
         threshold: "{share%} of a prefix's keys are within twice the limit, and {keys} keys at least",
         why: "beyond the limit a collection takes up to ten times the memory",
@@ -164,7 +166,7 @@ fn outgrown(case: &Case<'_>) -> Judged {
         for (setting, keys) in &prefix.just_outgrown {
             let share = *keys as f64 / prefix.keys.max(1) as f64;
             if share >= case.limit("share") && *keys as f64 >= case.limit("keys") {
-                let limit = case.snapshot.config.got().and_then(|config| config.u64(setting)).unwrap_or(128);
+                let limit = case.snapshot.answers.config.got().and_then(|config| config.u64(setting)).unwrap_or(128);
                 let finding = case
                     .warning()
                     .evidence("prefix", prefix.name.as_str())

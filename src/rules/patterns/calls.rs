@@ -3,6 +3,7 @@
 use super::super::case::{Case, skip};
 use super::super::rule::{Judged, Rule};
 use super::A;
+use crate::introspection::Question;
 use crate::replies::ClientKind;
 
 pub(in super::super) const RULES: &[Rule] = &[
@@ -22,6 +23,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "A16",
         title: "a subscriber is too slow",
         reads: "CLIENT LIST: omem of subscribers, client-output-buffer-limit pubsub",
+        asks: &[Question::Config, Question::Clients],
         limits: &[("warning", 0.60), ("critical", 0.90)],
         threshold: "{warning%} of the hard limit or the whole soft one; critical {critical%}",
         why: "at the limit it is disconnected, and the messages in its buffer are lost",
@@ -87,7 +89,7 @@ fn slow_subscriber(case: &Case<'_>) -> Judged {
     let subscribers = case.clients()?.iter().filter(|client| client.kind() == ClientKind::Pubsub);
     let Some(worst) = subscribers.max_by_key(|client| client.omem) else { return Ok(None) };
     // Without CONFIG the server's default limits are the best guess.
-    let limit = case.snapshot.config.got().and_then(|config| config.output_buffer_limit("pubsub"));
+    let limit = case.snapshot.answers.config.got().and_then(|config| config.output_buffer_limit("pubsub"));
     let (hard, soft) = limit.map_or((32 << 20, 8 << 20), |limit| (limit.hard, limit.soft));
     if hard == 0 && soft == 0 {
         return skip("subscribers have no limit here");

@@ -6,7 +6,7 @@ use super::super::case::{Case, percent, skip};
 use super::super::rule::{Judged, Rule, Skipped};
 use super::R;
 use crate::finding::Finding;
-use crate::introspection::Mode;
+use crate::introspection::{Mode, Question};
 use crate::replies::ClusterNode;
 
 /// Slots of a cluster.
@@ -19,6 +19,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "R09",
         title: "the cluster does not serve all slots",
         reads: "CLUSTER INFO: cluster_state, cluster_slots_assigned, cluster_slots_pfail, cluster_slots_fail; CLUSTER NODES",
+        asks: &[Question::Cluster, Question::Nodes],
         threshold: "slots are suspected to fail; critical when the state is not ok, slots fail, or not all 16384 are assigned",
         why: "keys in such slots can be neither read nor written",
         source: "redis_exporter mixin",
@@ -30,6 +31,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "R13",
         title: "nodes of the cluster contradict each other",
         reads: "CLUSTER NODES of two readings; the slots that each node claims for itself",
+        asks: &[Question::Nodes],
         threshold: "two primaries claim one slot, or two nodes one address, in both readings; a warning where some nodes announce a name and others do not",
         why: "clients are sent to the wrong node, or back and forth",
         source: "practice (BetterDB); valkey#2261, #1757, #2768, #304",
@@ -41,6 +43,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "R14",
         title: "a replica follows a primary that is gone",
         reads: "CLUSTER NODES: flags fail and noaddr of the primaries that replicas follow",
+        asks: &[Question::Nodes],
         threshold: "any: the majority says so after cluster-node-timeout",
         why: "it was not promoted and gets no data: its copy ages, and the slots have no spare",
         source: "practice (BetterDB); valkey#2090",
@@ -55,7 +58,7 @@ fn state(case: &Case<'_>) -> Judged {
     if case.snapshot.server.mode != Mode::Cluster {
         return Ok(None);
     }
-    let info = case.snapshot.cluster.need("CLUSTER INFO")?;
+    let info = case.snapshot.answers.cluster.need("CLUSTER INFO")?;
     let number = |name| info.u64(name).unwrap_or(0);
     let state = info.get("cluster_state").unwrap_or_default();
     let (assigned, suspected, failed) =
@@ -73,7 +76,7 @@ fn state(case: &Case<'_>) -> Judged {
         .evidence("share", percent(assigned as f64 / f64::from(SLOTS)))
         .evidence("slots_suspected", suspected)
         .evidence("slots_failed", failed);
-    let nodes = case.snapshot.nodes.got().map_or(&[] as &[ClusterNode], Vec::as_slice);
+    let nodes = case.snapshot.answers.nodes.got().map_or(&[] as &[ClusterNode], Vec::as_slice);
     let lost = nodes.iter().filter(|node| node.is_lost() && !node.slots.is_empty());
     let finding = lost.fold(finding, |finding, node| {
         finding
@@ -109,7 +112,7 @@ fn nodes<'a>(case: &Case<'a>) -> Result<Option<&'a [ClusterNode]>, Skipped> {
     if case.snapshot.server.mode != Mode::Cluster {
         return Ok(None);
     }
-    Ok(Some(case.snapshot.nodes.need("CLUSTER NODES")?.as_slice()))
+    Ok(Some(case.snapshot.answers.nodes.need("CLUSTER NODES")?.as_slice()))
 }
 
 fn identities(case: &Case<'_>) -> Judged {
@@ -151,7 +154,7 @@ fn same_address(nodes: &[ClusterNode]) -> BTreeMap<String, Vec<String>> {
 
 /// Two primaries that each say of themselves that they serve one slot. One node's view cannot show that.
 fn claimed_twice(case: &Case<'_>) -> Option<Finding> {
-    let own = case.snapshot.nodes.got()?.iter().filter(|node| node.is("myself"));
+    let own = case.snapshot.answers.nodes.got()?.iter().filter(|node| node.is("myself"));
     let peers = case.snapshot.peers.got()?.seen.iter().filter_map(|peer| peer.nodes.got());
     let theirs = peers.flat_map(|nodes| nodes.iter().filter(|node| node.is("myself")));
     let mut claims: Vec<(u16, u16, &ClusterNode)> = own

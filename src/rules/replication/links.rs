@@ -3,7 +3,7 @@
 use super::super::case::{Case, skip};
 use super::super::rule::{Judged, Rule, Skipped};
 use super::R;
-use crate::introspection::{InterruptedRestore, NodeRole};
+use crate::introspection::{InterruptedRestore, NodeRole, Question};
 
 pub(in super::super) const RULES: &[Rule] = &[
     Rule {
@@ -70,6 +70,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "R06",
         title: "replicas are missing",
         reads: "connected_slaves, `expect.replicas`, min_slaves_good_slaves, min-replicas-to-write",
+        asks: &[Question::Config],
         threshold: "fewer than expected; critical without any, or when there are too few for writes",
         why: "there is less to fall back on; with min-replicas-to-write writes are refused",
         source: "alert packs",
@@ -219,7 +220,7 @@ fn full_syncs(case: &Case<'_>) -> Judged {
 fn missing(case: &Case<'_>) -> Judged {
     is_primary(case)?;
     let connected = case.number("connected_slaves")?;
-    let needed = case.snapshot.config.got().and_then(|config| {
+    let needed = case.snapshot.answers.config.got().and_then(|config| {
         config.u64("min-replicas-to-write").or(config.u64("min-slaves-to-write")).filter(|needed| *needed > 0)
     });
     let good = case.snapshot.info.u64("min_slaves_good_slaves").unwrap_or(connected);

@@ -3,7 +3,7 @@
 use super::super::case::{Case, skip};
 use super::super::rule::{Judged, Rule};
 use super::R;
-use crate::introspection::{Mode, NodeRole, Peer, ServerFacts};
+use crate::introspection::{Mode, NodeRole, Peer, Question, ServerFacts};
 use crate::replies::Info;
 
 pub(in super::super) const RULES: &[Rule] = &[
@@ -11,6 +11,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "R11",
         title: "servers of one data set are set up differently",
         reads: "INFO and CONFIG save of the servers with our master_replid: maxmemory, maxmemory_policy, aof_enabled, save, version",
+        asks: &[Question::Config],
         threshold: "maxmemory, the policy or the version differ; critical when a replica has less maxmemory than its primary; where only persistence differs information, for many save on the replica alone",
         why: "after a failover the new primary behaves in another way: it evicts, or refuses what was accepted before",
         source: "practice (BetterDB); valkey#1193",
@@ -22,6 +23,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "R12",
         title: "the primary changes",
         reads: "role, master_replid and cluster_current_epoch of two readings",
+        asks: &[Question::Cluster],
         limits: &[("critical", 3.0), ("seconds", 60.0)],
         threshold: "once between two readings; critical {critical} times, and as often in {seconds} s",
         why: "each change loses what was not yet replicated; when it goes on, several coordinators fight over who decides",
@@ -131,7 +133,7 @@ fn differences(case: &Case<'_>, peer: &Peer) -> Vec<Difference> {
     );
     let word = |info: &Info| info.flag("aof_enabled").map(|on| if on { "yes" } else { "no" });
     add(Note, "appendonly", word(info), word(&peer.info), None);
-    let save = case.snapshot.config.got().and_then(|config| config.get("save"));
+    let save = case.snapshot.answers.config.got().and_then(|config| config.get("save"));
     add(Note, "save", save, peer.save.got().map(String::as_str), None);
     list
 }
@@ -144,7 +146,7 @@ fn churn(case: &Case<'_>) -> Judged {
     };
     let (role, history) = (differs("role"), differs("master_replid"));
     let epoch = |info: Option<&Info>| info.and_then(|info| info.u64("cluster_current_epoch"));
-    let epochs = match (epoch(case.snapshot.cluster.got()), epoch(earlier.cluster.as_ref())) {
+    let epochs = match (epoch(case.snapshot.answers.cluster.got()), epoch(earlier.cluster.as_ref())) {
         (Some(now), Some(before)) => now.saturating_sub(before),
         _ => 0,
     };
