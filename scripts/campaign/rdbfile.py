@@ -12,9 +12,9 @@ for byte in range(256):
 
 
 def crc64(data):
-    crc = 0
+    crc, table = 0, TABLE
     for byte in data:
-        crc = TABLE[(crc ^ byte) & 255] ^ crc >> 8
+        crc = table[(crc ^ byte) & 255] ^ crc >> 8
     return crc
 
 
@@ -100,7 +100,7 @@ PLAIN = {1: 1, 2: 1, 4: 2}
 BLOBS = {9: "zipmap", 10: "ziplist", 11: "intset", 12: "ziplist", 13: "ziplist", 16: "listpack", 17: "listpack", 20: "listpack"}
 
 
-def read_value(reader, number, valkey):
+def read_value(reader, number, valkey, templates=()):
     parts = []
 
     def take_length(label):
@@ -215,6 +215,11 @@ def read_value(reader, number, valkey):
                 take_string("text")
             else:
                 raise ValueError("module")
+    elif number == 30 and not valkey:
+        take_blob("listpack")
+    elif number == 32 and not valkey:
+        for _ in range(templates.get(take_length("template"), 0)):
+            take_string("value")
     elif number == 28 and not valkey:
         count = take_length("count")
         if take_length("flag"):
@@ -246,7 +251,8 @@ def write_value(parts):
 
 
 class File:
-    """A header and records: ["op", number, bytes], ["aux", name, value], ["key", number, key, parts]."""
+    """A header and records: ["op", number, bytes], ["aux", name, value], ["key", number, key, parts],
+    ["template", 242, b"", parts]."""
 
     def __init__(self, header, records):
         self.header, self.records = header, records
@@ -257,7 +263,7 @@ class File:
         header = reader.take(9)
         valkey = header.startswith(b"VALKEY")
         version = int(header[6:] if valkey else header[5:])
-        records = []
+        records, templates = [], {}
         while True:
             number = reader.take(1)[0]
             start = reader.at
@@ -275,9 +281,14 @@ class File:
                 records.append(["raw", number, reader.take({253: 4, 252: 8, 249: 1}[number])])
             elif number == 245:
                 records.append(["function", number, reader.string()[0]])
+            elif number == 242 and not valkey:
+                template, count = reader.length(), reader.length()
+                templates[template] = count
+                fields = [["str", "member", reader.string()[1]] for _ in range(count)]
+                records.append(["template", number, b"", [["len", "template", template], ["len", "count", count], *fields]])
             elif number < 242:
                 key = reader.string()[1]
-                records.append(["key", number, key, read_value(reader, number, valkey)])
+                records.append(["key", number, key, read_value(reader, number, valkey, templates)])
             else:
                 raise ValueError(f"opcode {number}")
         if version < 5:
@@ -606,10 +617,12 @@ def mutate(file, rng):
         keys = [record for record in file.records if record[0] == "key"]
         what = rng.random()
         if keys and what < 0.78:
-            record = rng.choice(keys)
+            # Templates of hashes are values that keys share.
+            values = [record for record in file.records if record[0] in ("key", "template")]
+            record = rng.choice(values)
             # Strings are most of the keys, and lie least.
             if record[1] == 0:
-                record = rng.choice([other for other in keys if other[1]] or keys)
+                record = rng.choice([other for other in values if other[1]] or values)
             said.append(mutate_value(record, rng))
             continue
         at = rng.randrange(len(file.records) + 1)
@@ -627,8 +640,8 @@ def mutate(file, rng):
             file.records.insert(at, ["raw", 253, struct.pack("<i", value)])
             said.append(f"expiry seconds {value}")
         elif choice == "aux":
-            name = rng.choice([b"slot-info", b"repl-stream-db", b"repl-id", b"repl-offset", b"used-mem", b"ctime", b"aof-base", b"redis-bits", b"x", b"cluster-slot-states"])
-            value = rng.choice([b"", b"-1", b"99999999999999999999", b"x", b"1,2", b"1,2,3,4", b"70000,1,1,1", b"1,99999999999,1,1", b"a" * 200])
+            name = rng.choice([b"slot-info", b"repl-stream-db", b"repl-id", b"repl-offset", b"used-mem", b"ctime", b"aof-base", b"redis-bits", b"x", b"cluster-slot-states", b"lua"])
+            value = rng.choice([b"", b"-1", b"99999999999999999999", b"x", b"1,2", b"1,2,3,4", b"70000,1,1,1", b"1,99999999999,1,1", b"a" * 200, b"return 1"])
             file.records.insert(at, ["aux", name, value])
             said.append(f"aux {name} {value[:20]}")
         elif choice == "select":
