@@ -36,7 +36,8 @@ READ_AND_CHANGE = EACH_KEY % b"""
     call('DUMP', key)
     call('PTTL', key)
     call('OBJECT', 'ENCODING', key)
-    call('MEMORY', 'USAGE', key, 'SAMPLES', '0')
+    -- Redis 8.10.2 crashes when it is asked for the memory of a vector set with an expiry, whoever wrote it.
+    if kind ~= 'vectorset' then call('MEMORY', 'USAGE', key, 'SAMPLES', '0') end
     if kind == 'string' then
         call('GET', key)
         call('STRLEN', key)
@@ -292,9 +293,10 @@ class Judge:
             if self.adjustable() != self.defaults:
                 return f"its settings were {self.defaults} and are {self.adjustable()}"
             held = sum(self.databases().values())
-            restored = said["result"]["restored"] if said.get("error") is None and said.get("result") else None
-            if restored is not None and held != restored:
-                return f"it holds {held} keys, and {restored} were said"
+            result = said["result"] if said.get("error") is None else None
+            # What has expired may be there for a moment.
+            if result and not result["restored"] <= held <= result["restored"] + result["expired"]:
+                return f"it holds {held} keys, and {result['restored']} were said"
             log = self.server.log()[self.seen :]
             for mark in ("ASSERTION", "Guru", "crashed by signal"):
                 if mark in log:

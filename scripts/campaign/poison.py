@@ -13,7 +13,6 @@ import json
 import multiprocessing
 import os
 import random
-import re
 import shutil
 import signal
 import struct
@@ -33,9 +32,8 @@ FIXTURES = [
     os.path.join(os.path.dirname(os.path.dirname(HERE)), "tests", "fixtures"),
     os.environ.get("REDIS_OPS_FIXTURES", os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(HERE))), "shared", "fixtures")),
 ]
-# A server that says this of a file refuses a function or script, which `verify` does not compile, and says so.
-OF_A_FUNCTION = re.compile(r"creating the library|Failed loading function|Can't load Lua script|[Ee]rror compiling|Engine '")
-NOT_COMPILED = {"functions_not_run", "lua_script", "old_function"}
+# What `verify` says of what only a server can judge: functions and scripts, and the data of modules.
+NOT_JUDGED = {"functions_not_run", "lua_script", "old_function", "modules_not_asked"}
 
 
 class Tool:
@@ -126,7 +124,7 @@ class Worker:
             code, answer = self.tool.json("verify", "--file", path)
             count(f"verify {code}")
             if code in (0, 1):
-                self.load(mutant, answer, said, count)
+                self.load(parsed, mutant, answer, said, count)
             self.restore(path, rng, said, count)
         except lab.Violation as violation:
             said.append(("the tool", str(violation)))
@@ -134,16 +132,16 @@ class Worker:
             os.remove(path)
         return tallies, [(seed, name, os.path.relpath(source), what, text, path) for name, text in said]
 
-    def load(self, mutant, answer, said, count):
+    def load(self, parsed, mutant, answer, said, count):
         needs = answer.get("needs", {})
         findings = answer.get("findings", [])
         # A finding names the servers that refuse the file or die of it: to them it is not good.
         excused = set()
         for finding in findings:
-            if finding["id"] not in NOT_COMPILED:
+            if finding["id"] not in NOT_JUDGED:
                 for fate in ("refuses", "dies", "unknown"):
                     excused.update(finding["evidence"].get(fate, "").split(", "))
-        not_compiled = any(finding["id"] in NOT_COMPILED for finding in findings)
+        not_judged = any(finding["id"] in NOT_JUDGED for finding in findings)
         for judge in self.judges:
             modules = {"vectorset"} if judge.name.startswith("redis-8.") else set()
             if judge.label not in needs.get("servers", []) or judge.label in excused:
@@ -152,8 +150,8 @@ class Worker:
                 continue
             count("loads")
             if text := judge.takes(mutant):
-                if not_compiled and OF_A_FUNCTION.search(text):
-                    count("functions or scripts refused, as said")
+                if not_judged and judge.takes(parsed.without_foreign_parts()) is None:
+                    count("refused for a function or a module's data, as said")
                 else:
                     said.append((judge.name, text))
 
@@ -163,8 +161,8 @@ class Worker:
         shutil.rmtree(os.path.join(self.tool.folder, "state"), ignore_errors=True)
         url = f"redis://127.0.0.1:{judge.server.port}"
         code, answer = self.tool.json("restore", "--file", path, "--target-instance", url, "--method", method, "--accept-loss", "--yes")
-        count(f"restore {method} {code}")
         error = answer.get("error") or {}
+        count(f"restore {method} {code}" + (f" {error['code']}" if error else ""))
         if error.get("code") == "bug":
             said.append((judge.name, f"restore --method {method}: {error}"))
         if code == 0 and not answer.get("result"):

@@ -295,6 +295,11 @@ class File:
             raise ValueError("no checksum")
         return File(header, records)
 
+    def without_foreign_parts(self):
+        """The file without functions, scripts and values of modules, written."""
+        keep = lambda record: not (record[0] == "function" or record[0] == "aux" and record[1] == b"lua" or record[0] == "key" and record[1] == 7)
+        return File(self.header, [record for record in self.records if keep(record)]).write()
+
     def write(self):
         out = bytearray(self.header)
         for record in self.records:

@@ -25,7 +25,7 @@ pub const MODULES_KEPT: usize = 64;
 const VERSION_AT: u64 = 5;
 
 /// Keys of a file that are compared with each other by [`Inspector::judging`]: this many take 39 MiB.
-const KEYS_COMPARED: u64 = 3 << 20;
+pub const KEYS_COMPARED: u64 = 3 << 20;
 
 /// Members of one value that are compared with each other: this many take 24 MiB.
 const MEMBERS_COMPARED: usize = 2 << 20;

@@ -19,6 +19,6 @@ pub mod source;
 pub mod spool;
 
 pub use foreign::Foreign;
-pub use inspect::{Inspected, Inspector, server_of};
+pub use inspect::{Inspected, Inspector, KEYS_COMPARED, server_of};
 pub use pipeline::CaptureError;
 pub use raw::{NotAsStored, Opened, Padding, Promised, Raw, RawError, Seen, open_file, open_object};

@@ -26,6 +26,15 @@ pub fn oddities(oddities: &Oddities, needs: &Needs) -> Vec<Finding> {
                 .evidence("members", oddities.members_not_compared),
         );
     }
+    // Which modules those are, the needs say.
+    if !needs.modules.is_empty() {
+        findings.push(
+            Finding::new(Severity::Info, "modules_not_asked", "data of modules was read, but not judged")
+                .evidence("modules", needs.modules.iter().cloned().collect::<Vec<_>>().join(", "))
+                .why("what it means is known to the modules alone, and a server that loads the file asks them")
+                .fix("`redis-ops verify --level drill` loads it into a server that has them"),
+        );
+    }
     // The worst first.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings

@@ -8,6 +8,9 @@ use super::text;
 /// is damage, and no reason to read on to the end of the file.
 const ABSURD_LENGTH: u64 = 1 << 40;
 
+/// A compressed string that claims an impossible length may be passed by if it has no more bytes than this.
+const SHORT_LIE: u64 = 1 << 16;
+
 /// A place in a slice of the file. What is read between two [`Cursor::commit`]s is one unit: it is there whole, or
 /// [`Stop::More`] says how many bytes it needs, and it is read again from its start.
 pub(crate) struct Cursor<'a> {
@@ -15,6 +18,10 @@ pub(crate) struct Cursor<'a> {
     at: usize,
     base: usize,
     origin: u64,
+    /// Whether a compressed string that does not expand is read as an empty one.
+    is_tolerant: bool,
+    /// The first that did not: where it stands, and what is wrong with it.
+    unexpanded: Option<(u64, &'static str)>,
 }
 
 /// The first bytes of a string.
@@ -56,7 +63,33 @@ impl<'a> Cursor<'a> {
     /// A cursor on bytes, the first of which stands at `origin` in the file.
     #[inline]
     pub(crate) fn new(data: &'a [u8], origin: u64) -> Self {
-        Self { data, at: 0, base: 0, origin }
+        Self { data, at: 0, base: 0, origin, is_tolerant: false, unexpanded: None }
+    }
+
+    /// From here on, compressed strings that do not expand are read as empty ones, and the first is kept for [`Cursor::unexpanded`]: it
+    /// is known where they end. Or that is over.
+    #[inline]
+    pub(crate) fn tolerate(&mut self, yes: bool) {
+        self.is_tolerant = yes;
+    }
+
+    /// The first compressed string that did not expand since this was asked.
+    #[inline]
+    pub(crate) fn unexpanded(&mut self) -> Option<(u64, &'static str)> {
+        self.unexpanded.take()
+    }
+
+    /// A compressed string did not expand.
+    ///
+    /// # Errors
+    /// `Corrupt`, unless that is tolerated.
+    #[cold]
+    pub(crate) fn did_not_expand(&mut self, at: u64, what: &'static str) -> Result<(), Stop> {
+        if !self.is_tolerant {
+            return Err(Stop::corrupt(at, what));
+        }
+        self.unexpanded.get_or_insert((at, what));
+        Ok(())
     }
 
     /// Offset in the file of the next byte.
@@ -219,10 +252,16 @@ impl<'a> Cursor<'a> {
             2 => StringForm::Integer(i64::from(i32::from_le_bytes(self.array()?))),
             3 => {
                 let (compressed, expanded) = (self.length()?, self.length()?);
-                if expanded >= ABSURD_LENGTH || !lzf::is_possible(compressed, expanded) {
-                    return Err(Stop::corrupt(at, "a compressed string claims a length that it cannot have"));
+                if expanded < ABSURD_LENGTH && lzf::is_possible(compressed, expanded) {
+                    return Ok(StringForm::Lzf { compressed, expanded });
                 }
-                StringForm::Lzf { compressed, expanded }
+                const IMPOSSIBLE: &str = "a compressed string claims a length that it cannot have";
+                // A long one is no lie, but damage, and not waited for.
+                if compressed > SHORT_LIE {
+                    return Err(Stop::corrupt(at, IMPOSSIBLE));
+                }
+                self.did_not_expand(at, IMPOSSIBLE)?;
+                StringForm::Lzf { compressed, expanded: 0 }
             }
             _ => return Err(Stop::corrupt(at, "unknown encoding of a string")),
         })
@@ -242,7 +281,10 @@ impl<'a> Cursor<'a> {
             StringForm::Lzf { compressed, expanded } => {
                 within(limit, expanded, at)?;
                 let input = self.take(compressed)?;
-                lzf::expand(input, expanded as usize, &mut scratch.0).map_err(|what| Stop::corrupt(at, what))
+                match lzf::expand(input, expanded as usize, &mut scratch.0) {
+                    Ok(text) => Ok(text),
+                    Err(what) => self.did_not_expand(at, what).map(|()| &[][..]),
+                }
             }
         }
     }

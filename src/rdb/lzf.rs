@@ -150,6 +150,11 @@ impl Stream {
         Self { left: compressed, expanded, produced: 0, window: Vec::new(), told: 0, listening }
     }
 
+    /// Compressed bytes that have not been read.
+    pub(crate) fn left(&self) -> u64 {
+        self.left
+    }
+
     /// True once all compressed bytes are read.
     #[cfg(test)]
     fn is_done(&self) -> bool {

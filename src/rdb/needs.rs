@@ -56,6 +56,14 @@ impl Needs {
         }
     }
 
+    /// A function library: Redis knows them from 7.0 on, whatever version the header gives.
+    pub(crate) fn function(&mut self) {
+        self.functions += 1;
+        if self.dialect == Dialect::Redis {
+            self.rdb_version = self.rdb_version.max(10);
+        }
+    }
+
     /// Redis knows this opcode from 7.4 on, whatever version the header gives.
     pub(crate) fn slot_info(&mut self) {
         if self.dialect == Dialect::Redis {

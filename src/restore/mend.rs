@@ -39,6 +39,7 @@ impl Mended {
             | Kind::SlotInfoAux
             | Kind::LuaScript
             | Kind::FunctionHeader
+            | Kind::TemplateFields
             | Kind::DuplicateFunction
             | Kind::OldFunction
             | Kind::FunctionNotRun => return None,

@@ -8,7 +8,7 @@ use crate::rdb::{Scanner, Summary};
 use crate::restore::replay::BadBackup;
 use tokio_util::sync::CancellationToken;
 
-/// So many members of one value are compared with each other, at twelve bytes each.
+/// So many members of one value are held in memory to be compared with each other, at twelve bytes each.
 pub(super) const MEMBERS_COMPARED: usize = 2 << 20;
 
 /// How long a backup was found to be, in bytes.
@@ -18,6 +18,8 @@ pub struct Length {
     pub rdb: u64,
     /// What follows its end, and belongs to nobody.
     pub trailing: u64,
+    /// Members of values that were not compared with each other.
+    pub not_compared: u64,
 }
 
 impl Length {
@@ -29,7 +31,7 @@ impl Length {
         if are_commands(&summary.trailing_start) {
             return Err(BadBackup::Raw(Foreign::aof_with_preamble().into()));
         }
-        Ok(Self { rdb: summary.length, trailing: summary.trailing })
+        Ok(Self { rdb: summary.length, trailing: summary.trailing, not_compared: 0 })
     }
 }
 
@@ -49,8 +51,8 @@ pub fn through<V: Visit>(
         scanner.push(&chunk, visitor)?;
         progress.advance(chunk.len() as u64);
         if cancel.is_cancelled() || visitor.stopped() {
-            return Ok(Length { rdb: scanner.position(), trailing: 0 });
+            return Ok(Length { rdb: scanner.position(), trailing: 0, not_compared: 0 });
         }
     }
-    Length::of(&scanner.finish()?)
+    Ok(Length { not_compared: scanner.not_compared(), ..Length::of(&scanner.finish()?)? })
 }

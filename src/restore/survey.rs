@@ -6,7 +6,7 @@ mod streams;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::census::KeyType;
-use crate::rdb::opcode::{Dialect, ValueType};
+use crate::rdb::opcode::{Dialect, Kind, ValueType};
 use crate::rdb::visit::{Checksum, Entry, EntryEnd, Interest, Part, PartOf, Piece, Visit};
 use crate::rdb::{DuplicateKeys, Duplicates, Oddity, OddityKind, Repeated};
 use crate::repository::manifest::DatabaseCount;
@@ -109,6 +109,8 @@ pub struct Surveyor<'a> {
     wanted: bool,
     /// The hash that is being read may have no field that lives; `true`: it has one.
     living: Option<bool>,
+    /// Servers leave the key out if it has no element.
+    vanishes: bool,
     by_type: BTreeMap<KeyType, u64>,
     /// Bytes of the string that is being read, unpacked; only where commands write it.
     unpacked: Option<u64>,
@@ -148,6 +150,7 @@ impl<'a> Surveyor<'a> {
             longest: 0,
             wanted: false,
             living: None,
+            vanishes: false,
             by_type: BTreeMap::new(),
             unpacked: None,
             keys_seen: None,
@@ -173,6 +176,9 @@ impl<'a> Surveyor<'a> {
     /// The whole file was read; it is so long.
     pub fn finish(mut self, length: Length) -> Survey {
         (self.survey.bytes, self.survey.trailing_bytes) = (length.rdb, length.trailing);
+        let oddities = &mut self.survey.dangers.oddities;
+        oddities.members_not_compared = length.not_compared;
+        oddities.not_compared += length.not_compared;
         if let Some(seen) = self.keys_seen.take().map(DuplicateKeys::finish) {
             self.note_twice(seen);
         }
@@ -330,6 +336,7 @@ impl Visit for Surveyor<'_> {
         count.expires += u64::from(entry.expire_ms.is_some());
         survey.keys += 1;
         self.key_type = KeyType::of_encoding(entry.value_type);
+        self.vanishes = entry.value_type.kind(self.dialect, survey.version).is_some_and(Kind::vanishes_when_empty);
         (self.named_in, self.unpacked, self.stream) = (None, None, None);
         self.wanted = false;
         self.living = None;
@@ -402,8 +409,9 @@ impl Visit for Surveyor<'_> {
         if !self.wanted {
             return;
         }
-        // A target keeps no hash of which every field has expired.
-        if self.living == Some(false) {
+        // A target keeps no hash of which every field has expired, and servers leave an aggregate without elements out.
+        let is_empty = end.n_elements == 0 && self.vanishes;
+        if self.living == Some(false) || is_empty {
             self.survey.wanted -= 1;
             self.survey.expired += 1;
         }

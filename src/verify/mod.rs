@@ -323,8 +323,10 @@ fn judge(manifest: &Manifest, shard: &Shard, read: &Read, checked: &mut Checked)
         let mut odd = examination::oddities(&inspected.oddities, &inspected.needs);
         // What a server had loaded itself has been compiled by it.
         if manifest.purpose != Purpose::Adopted {
-            odd.retain(|finding| !matches!(finding.id.as_str(), "functions_not_run" | "lua_script"));
+            let loaded = ["functions_not_run", "lua_script", "modules_not_asked"];
+            odd.retain(|finding| !loaded.contains(&finding.id.as_str()));
         }
+        odd.extend(of_file::not_sought(inspected, crate::capture::KEYS_COMPARED));
         findings.extend(odd.into_iter().map(|finding| finding.evidence("object", shard.object.as_str())));
     }
     findings.extend(examination::object(shard, &observed));

@@ -18,6 +18,14 @@ pub(super) fn trailing(inspected: &Inspected) -> Option<Finding> {
     })
 }
 
+/// Keys that were not compared with each other: those beyond the first `most`.
+pub(super) fn not_sought(inspected: &Inspected, most: u64) -> Option<Finding> {
+    (inspected.duplicates.unchecked > 0).then(|| {
+        let title = format!("duplicate keys were not looked for beyond {}", counted(most, "key"));
+        Finding::new(Severity::Info, "duplicates_not_sought", title).evidence("keys", inspected.duplicates.unchecked)
+    })
+}
+
 /// What is odd around the RDB.
 pub(super) fn of_container(is_aof_base: bool, padding: u64) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -59,13 +67,7 @@ pub(super) fn of_file(inspected: &Inspected) -> Vec<Finding> {
         );
     }
     findings.extend(examination::oddities(&inspected.oddities, &inspected.needs));
-    if inspected.duplicates.unchecked > 0 {
-        let title = format!("duplicate keys were not looked for beyond {}", counted(COMPARED_KEYS, "key"));
-        findings.push(
-            Finding::new(Severity::Info, "duplicates_not_sought", title)
-                .evidence("keys", inspected.duplicates.unchecked),
-        );
-    }
+    findings.extend(not_sought(inspected, COMPARED_KEYS));
     if inspected.crc64().is_none() && inspected.checksum != Checksum::NotInThisVersion {
         findings.push(examination::checksum_absent());
     }

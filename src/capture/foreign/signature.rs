@@ -1,6 +1,8 @@
 //! The first bytes of files that people take for an RDB.
 
 use super::{Foreign, START_A_SERVER};
+use crate::figures::counted;
+use crate::rdb::Dialect;
 
 /// Where the magic word of a tar archive stands (POSIX ustar).
 const TAR_AT: usize = 257;
@@ -49,7 +51,7 @@ pub(super) fn of(first: &[u8]) -> Option<Foreign> {
     if first.get(TAR_AT..TAR_AT + 5) == Some(b"ustar") {
         return Some(Foreign::new("a tar archive", "`tar -xOf FILE dump.rdb > dump.rdb` takes the RDB out of it"));
     }
-    of_replies(first).or_else(|| of_text(&first[..first.len().min(TEXT)]))
+    of_replies(first).or_else(|| of_text(&first[..first.len().min(TEXT)])).or_else(|| of_nothing_known(first))
 }
 
 /// Commands of an append-only file, and what a server sends.
@@ -115,11 +117,22 @@ fn of_text(first: &[u8]) -> Option<Foreign> {
         return Some(Foreign::new(format!("the error answer of a server ({})", line.escape_debug()), way));
     }
     if text.starts_with('{') && text[1..].trim_start().starts_with('"') {
-        let way = "a server writes an RDB with `SAVE` or `BGSAVE`; `redis-ops backup` takes a backup of it";
-        return Some(Foreign::new("a JSON text", way));
+        return Some(Foreign::new("a JSON text", TAKE_A_BACKUP));
     }
     None
 }
+
+const TAKE_A_BACKUP: &str = "a server writes an RDB with `SAVE` or `BGSAVE`; `redis-ops backup` takes a backup of it";
+
+/// What is too short to be a damaged RDB, and no beginning of one.
+fn of_nothing_known(first: &[u8]) -> Option<Foreign> {
+    let begins = |dialect: Dialect| dialect.magic().iter().zip(first).all(|(expected, found)| expected == found);
+    let is_foreign = first.len() < HEADER && !begins(Dialect::Redis) && !begins(Dialect::Valkey);
+    is_foreign.then(|| Foreign::new(format!("a file of {}", counted(first.len() as u64, "byte")), TAKE_A_BACKUP))
+}
+
+/// Bytes of the magic word and the version of an RDB.
+const HEADER: usize = 9;
 
 /// `file appendonly.aof.1.base.rdb seq 1 type b` (Redis 7.0 `aof.c`), after comments.
 fn is_aof_manifest(text: &str) -> bool {

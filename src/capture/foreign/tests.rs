@@ -48,9 +48,22 @@ fn inside_gzip_it_is_named_as_well() {
 #[test]
 fn an_rdb_passes_and_so_does_what_nobody_knows() {
     for first in
-        [&b"REDIS0011\xff"[..], b"VALKEY080", b"RED", b"hello, this is a letter", b"BZhello", b"*", b"\0\0\0\0"]
+        [&b"REDIS0011\xff"[..], b"VALKEY080", b"RED", b"REDIS00", b"VALKEY", b"hello, this is a letter", &[0; 9]]
     {
         assert_eq!(look(first, None), Ok(First::default()), "{first:?}");
+    }
+}
+
+#[test]
+fn what_is_shorter_than_a_header_and_begins_none_is_no_rdb() {
+    for (first, what) in [
+        (&b"hi"[..], "2 bytes"),
+        (b"BZhello", "7 bytes"),
+        (b"*", "1 byte"),
+        (b"\0\0\0\0", "4 bytes"),
+        (b"REDIX", "5 bytes"),
+    ] {
+        assert_eq!(look(first, None).unwrap_err().to_string(), format!("it is a file of {what}, not an RDB"));
     }
 }
 

@@ -86,6 +86,8 @@ fn on(kind: OddityKind, value_type: Option<ValueType>, line: Line) -> Fate {
             3 | 5 if line != Line::Redis62 => Refuses,
             _ => unless_looked_at,
         },
+        // A compressed string that does not expand, in a value that is no packed one.
+        Kind::UnreadableValue if number <= 5 => Refuses,
         Kind::UnreadableValue | Kind::PendingOwnership | Kind::StreamNodeCount => unless_looked_at,
         // They load it, do not find a member that is there, and add it again: then the set cannot be converted any more.
         Kind::UnsortedIntset => unless_looked_at,
@@ -105,8 +107,11 @@ fn on(kind: OddityKind, value_type: Option<ValueType>, line: Line) -> Fate {
         | Kind::DuplicatePending
         | Kind::ModuleValue
         | Kind::FunctionHeader
+        | Kind::EmptyArray
+        | Kind::TemplateFields
         | Kind::DuplicateFunction => Refuses,
-        Kind::OddScoreText | Kind::StreamLastId | Kind::StreamOrder | Kind::StreamFlags => Takes,
+        // Of two elements of one index the later one counts.
+        Kind::ArrayOrder | Kind::OddScoreText | Kind::StreamLastId | Kind::StreamOrder | Kind::StreamFlags => Takes,
         Kind::NegativeExpiry => Unknown,
         Kind::DuplicateKey => Dies,
         Kind::HugeHint => match line {

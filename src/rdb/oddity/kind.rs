@@ -80,11 +80,17 @@ pub enum OddityKind {
     OldFunction,
     /// Function libraries are compiled and run when a file is loaded. They were not here.
     FunctionNotRun,
+    /// An array without elements: servers refuse it, unlike other aggregates without elements.
+    EmptyArray,
+    /// Elements of an array whose index does not ascend; one may stand there twice.
+    ArrayOrder,
+    /// Field names of a template that do not ascend by length and bytes; one may stand there twice.
+    TemplateFields,
 }
 
 impl OddityKind {
     /// All of them.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 40] = [
         Self::UnreadableValue,
         Self::DuplicateMember,
         Self::UnsortedIntset,
@@ -122,6 +128,9 @@ impl OddityKind {
         Self::DuplicateFunction,
         Self::OldFunction,
         Self::FunctionNotRun,
+        Self::EmptyArray,
+        Self::ArrayOrder,
+        Self::TemplateFields,
     ];
 
     /// The stable word for scripts.
@@ -181,6 +190,11 @@ impl OddityKind {
             Self::DuplicateFunction => ("duplicate_function", "two function libraries of one name"),
             Self::OldFunction => ("old_function", "a function library of a release candidate of Redis 7.0"),
             Self::FunctionNotRun => ("functions_not_run", "functions were not compiled"),
+            Self::EmptyArray => ("empty_array", "an array without elements"),
+            Self::ArrayOrder => ("array_order", "elements of an array that do not ascend, or stand there twice"),
+            Self::TemplateFields => {
+                ("template_fields", "fields of a hash template that do not ascend, or stand there twice")
+            }
         }
     }
 

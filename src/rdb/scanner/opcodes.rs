@@ -91,9 +91,12 @@ impl Scanner {
             self.whose.value_type = value_type;
             self.tools.needs.value_type(value_type);
         }
-        if self.whose.is_told && (value_type != ValueType::STRING || is_negative) {
-            self.whose.begin(attributes.database, key);
+        let database = attributes.database;
+        let is_passed = value_type == ValueType::STRING && !interest.pieces && cursor.pass_plain_string();
+        if self.whose.is_told && (!is_passed || is_negative) {
+            self.whose.begin(database, key);
         }
+        let attributes = &mut self.attributes;
         (attributes.expire_ms, attributes.idle_seconds, attributes.frequency) = (None, None, None);
         attributes.has_meta = false;
         if is_negative && let Whose::Told(owner) = self.whose.whose() {
@@ -103,8 +106,8 @@ impl Scanner {
         if interest.raw {
             self.raw = Raw::Visitor(value_offset);
         }
-        // What most keys hold is passed by without a reader.
-        if value_type == ValueType::STRING && !interest.pieces && cursor.pass_plain_string() {
+        // What most keys hold was passed by without a reader.
+        if is_passed {
             return self.end_value(1, value_offset, false, cursor, window, visit);
         }
         let reader = Reader::new(value_type, kind, self.dialect, interest.pieces);
@@ -129,7 +132,7 @@ impl Scanner {
             opcode::FREQUENCY => self.attributes.frequency = Some(cursor.byte()?),
             opcode::SELECT_DB => {
                 let index = number_of(cursor)?;
-                self.tally.database_end(self.attributes.database);
+                self.database_end(at, visit);
                 self.attributes.database = index;
                 self.tools.needs.database(index);
                 visit.database(index);
@@ -182,7 +185,7 @@ impl Scanner {
                 self.state = State::ModuleAux { module, when, opcodes: Opcodes::default() };
             }
             opcode::EOF => {
-                self.tally.database_end(self.attributes.database);
+                self.database_end(at, visit);
                 let up_to_here = (cursor.offset() - window.start) as usize;
                 self.crc = Some(self.tail.crc_with(&window.bytes[..up_to_here]));
                 self.state = State::Checksum;
@@ -191,6 +194,14 @@ impl Scanner {
             _ => return self.template_or_update(number, at, cursor),
         }
         Ok(())
+    }
+
+    /// No more keys of this database in this place.
+    fn database_end<V: Visit>(&mut self, at: u64, visit: &mut V) {
+        if let Some(announced) = self.tally.database_end(self.attributes.database) {
+            const WHAT: &str = "a database announces far more keys than it holds";
+            self.odd(OddityKind::HugeHint, WHAT, at, Some(announced), visit);
+        }
     }
 
     /// Tells what is odd in the file, not in a value.
@@ -210,7 +221,7 @@ impl Scanner {
 
     /// A library was read: counts it, and tells what is odd.
     fn function_end<V: Visit>(&mut self, judged: Option<(OddityKind, &'static str)>, at: u64, visit: &mut V) {
-        self.tools.needs.functions += 1;
+        self.tools.needs.function();
         if let Some((kind, what)) = judged {
             self.odd(kind, what, at, None, visit);
         }
@@ -256,7 +267,7 @@ impl Scanner {
         if self.dialect == Dialect::Valkey || self.version < 15 {
             return Err(self.unknown(ErrorKind::UnknownOpcode(number), at));
         }
-        let id = cursor.length()?;
+        let id = number_of(cursor)?;
         let fields_at = cursor.offset();
         let fields_left = cursor.length()?;
         if fields_left == 0 {
@@ -310,8 +321,12 @@ impl Scanner {
                     *fields_left -= 1;
                     return Ok(());
                 }
-                let (id, template) = (*id, std::mem::take(template));
+                let (id, mut template) = (*id, std::mem::take(template));
+                let ascends = template.close();
                 self.tools.templates.insert(id, template, at)?;
+                if !ascends {
+                    self.odd(OddityKind::TemplateFields, OddityKind::TemplateFields.words(), at, None, visit);
+                }
             }
             _ => {}
         }
@@ -371,9 +386,12 @@ fn number_of(cursor: &mut Cursor<'_>) -> Result<u64, Stop> {
     }
 }
 
+/// Hints from here on ask for a table of a GiB and more: that is a lie where half as many keys follow.
+pub(super) const LARGE: u64 = 1 << 27;
+
 /// True for a hint that some servers allocate a table for, and cannot; tables beyond 2^62 are not even asked for (Redis `dict.c`,
 /// `dictTryExpand`).
-fn is_huge(keys: u64) -> bool {
+pub(super) fn is_huge(keys: u64) -> bool {
     (HUGE..1 << 62).contains(&keys)
 }
 

@@ -1,5 +1,6 @@
 //! What is known at the end of a file.
 
+use super::opcodes::{LARGE, is_huge};
 use crate::rdb::opcode::Dialect;
 use crate::rdb::visit::Checksum;
 
@@ -78,6 +79,8 @@ pub(super) struct Tally {
     empty_keys: u64,
     first_empty_key: Option<u64>,
     announced: Option<(u64, u64)>,
+    /// The largest numbers announced for the database, where it was announced more than once.
+    largest: (u64, u64),
     found: (u64, u64),
     hint_mismatches: u64,
     first_hint_mismatch: Option<HintMismatch>,
@@ -98,10 +101,16 @@ impl Tally {
 
     pub(super) fn hint(&mut self, keys: u64, expires: u64) {
         self.announced = Some((keys, expires));
+        // Beyond 2^62 nobody allocates.
+        let allocated = |n: u64| if n < 1 << 62 { n } else { 0 };
+        self.largest = (self.largest.0.max(allocated(keys)), self.largest.1.max(allocated(expires)));
     }
 
-    /// No more keys of this database in this place.
-    pub(super) fn database_end(&mut self, database: u64) {
+    /// No more keys of this database in this place. Gives a hint that was a large lie, and was not told as such when it came.
+    pub(super) fn database_end(&mut self, database: u64) -> Option<(u64, u64)> {
+        let is_lie = |announced: u64, found: u64| announced >= LARGE && !is_huge(announced) && announced / 2 > found;
+        let (keys, expires) = std::mem::take(&mut self.largest);
+        let lie = (is_lie(keys, self.found.0) || is_lie(expires, self.found.1)).then_some((keys, expires));
         self.keys += self.found.0;
         self.expires += self.found.1;
         if let Some(announced) = self.announced.filter(|announced| *announced != self.found) {
@@ -109,6 +118,7 @@ impl Tally {
             self.first_hint_mismatch.get_or_insert(HintMismatch { database, announced, found: self.found });
         }
         (self.announced, self.found) = (None, (0, 0));
+        lie
     }
 
     pub(super) fn summary(&self, summary: Summary) -> Summary {

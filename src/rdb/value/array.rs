@@ -3,6 +3,7 @@
 use super::{Teller, Tools};
 use crate::rdb::cursor::Cursor;
 use crate::rdb::error::Stop;
+use crate::rdb::oddity::OddityKind;
 use crate::rdb::visit::{ArrayValue, Piece, Visit};
 
 /// Where in an array we are.
@@ -10,6 +11,9 @@ use crate::rdb::visit::{ArrayValue, Piece, Visit};
 pub(super) struct Array {
     begun: bool,
     left: u64,
+    last: Option<u64>,
+    /// Where the first element stands whose index is not greater than the one before it.
+    disorder: Option<u64>,
 }
 
 impl Array {
@@ -40,6 +44,7 @@ impl Array {
             if index == u64::MAX {
                 return Err(Stop::corrupt(at, "index of an array out of range"));
             }
+            let element_at = at;
             let at = cursor.offset();
             let value = match cursor.length()? {
                 0 => ArrayValue::Bytes(cursor.string(&mut tools.first, tools.limit)?),
@@ -53,8 +58,18 @@ impl Array {
             };
             teller.tell(Piece::ArrayElement { index, value });
             cursor.commit();
+            if self.last.is_some_and(|last| last >= index) {
+                self.disorder.get_or_insert(element_at);
+            }
+            self.last = Some(index);
             self.left -= 1;
             *n_elements += 1;
+        }
+        if *n_elements == 0 {
+            teller.odd(OddityKind::EmptyArray, cursor.offset(), None)?;
+        }
+        if let Some(at) = self.disorder.take() {
+            teller.odd(OddityKind::ArrayOrder, at, None)?;
         }
         Ok(())
     }

@@ -230,8 +230,10 @@ impl Elements {
                 }
                 StringForm::Lzf { compressed, expanded } if expanded <= AT_ONCE => {
                     let input = cursor.take(compressed)?;
-                    let text = lzf::expand(input, expanded as usize, &mut tools.first.0);
-                    members.add_text(text.map_err(|what| Stop::corrupt(at, what))?);
+                    match lzf::expand(input, expanded as usize, &mut tools.first.0) {
+                        Ok(text) => members.add_text(text),
+                        Err(what) => cursor.did_not_expand(at, what)?,
+                    }
                     return Ok(());
                 }
                 _ => cursor.rewind(),

@@ -1,8 +1,11 @@
 //! The same member twice in one value.
 
+mod spool;
+
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::element::Element;
+use spool::Spool;
 
 /// So few are compared one with each other.
 const FEW: usize = 12;
@@ -11,18 +14,22 @@ const KEEP: usize = 1 << 15;
 
 /// Members of one value: 64 bits of each, so that among 2 million members two look alike once in ten million values.
 ///
-/// Memory: eight bytes a member, and four while they are compared.
+/// Memory: eight bytes a member, and four while they are compared. Those of a value that has more than is held wait in a temporary
+/// file, eight bytes each; what does not get there is not compared, and counted.
 #[derive(Debug, Default)]
 pub(crate) struct Members {
     tags: Vec<u64>,
     once: Vec<u64>,
     twice: Vec<u64>,
     most: usize,
+    spool: Option<Box<Spool>>,
+    /// No file could be had, or it is full.
+    is_full: bool,
     not_compared: u64,
 }
 
 impl Members {
-    /// Compares at most so many members of a value with each other.
+    /// Holds at most so many members of a value in memory.
     pub(crate) fn new(most: usize) -> Self {
         Self { most, ..Self::default() }
     }
@@ -31,14 +38,34 @@ impl Members {
     #[inline]
     pub(crate) fn begin(&mut self) {
         self.tags.clear();
+        (self.spool, self.is_full) = (None, false);
     }
 
     #[inline]
     pub(crate) fn add(&mut self, tag: u64) {
-        if self.tags.len() < self.most {
-            self.tags.push(tag);
-        } else {
+        if self.tags.len() == self.most {
+            self.put_away();
+        }
+        if self.is_full {
             self.not_compared += 1;
+        } else {
+            self.tags.push(tag);
+        }
+    }
+
+    /// Makes room in memory.
+    #[cold]
+    fn put_away(&mut self) {
+        if self.is_full {
+            return;
+        }
+        let put = match &mut self.spool {
+            Some(spool) => spool.put(&mut self.tags),
+            none => Spool::new().and_then(|spool| none.insert(Box::new(spool)).put(&mut self.tags)),
+        };
+        match put {
+            Ok(()) => self.tags.clear(),
+            Err(_) => self.is_full = true,
         }
     }
 
@@ -62,15 +89,43 @@ impl Members {
 
     /// The value is complete: how many members came again.
     pub(crate) fn finish(&mut self) -> u64 {
-        let found = if self.tags.len() <= FEW { self.compare_few() } else { self.compare() };
+        let found = match self.spool.take() {
+            Some(spool) if spool.len() > 0 => self.compare_spooled(*spool),
+            _ => self.compare_held(),
+        };
         self.tags.clear();
+        self.is_full = false;
         if self.tags.capacity() > KEEP {
             (self.tags, self.once, self.twice) = (Vec::new(), Vec::new(), Vec::new());
         }
         found
     }
 
-    /// Members beyond the limit, of all values.
+    fn compare_held(&mut self) -> u64 {
+        if self.tags.len() <= FEW { self.compare_few() } else { self.compare() }
+    }
+
+    /// Compares those that share their highest bits, so many at a time as are held in memory.
+    fn compare_spooled(&mut self, mut spool: Spool) -> u64 {
+        let held = self.tags.len() as u64;
+        if spool.put(&mut self.tags).is_err() {
+            self.not_compared += held;
+        }
+        let parts = (2 * spool.len()).div_ceil(self.most.max(1) as u64).next_power_of_two().max(2);
+        let bits = parts.trailing_zeros();
+        let (mut found, mut seen) = (0, 0);
+        for part in 0..parts {
+            // Of a part that cannot be read, or of which somebody made too many, nothing is known.
+            if spool.part(bits, part, &mut self.tags, 2 * self.most).is_ok() {
+                seen += self.tags.len() as u64;
+                found += self.compare_held();
+            }
+        }
+        self.not_compared += spool.len() - seen;
+        found
+    }
+
+    /// Members that were not compared, of all values.
     pub(crate) fn not_compared(&self) -> u64 {
         self.not_compared
     }
@@ -153,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn one_in_many_is_found_and_what_is_beyond_the_limit_is_counted() {
+    fn one_in_many_is_found_in_memory_or_not() {
         for n in [2, 12, 13, 100, 5000] {
             let mut members = Members::new(6000);
             for again in [0, 1, 3] {
@@ -163,8 +218,29 @@ mod tests {
                 assert_eq!(members.finish(), again.min(n).cast_unsigned(), "{n} and {again}");
             }
         }
-        let mut members = Members::new(2);
-        (0..5).for_each(|_| members.add_text(b"a"));
-        assert_eq!((members.finish(), members.not_compared()), (1, 3));
+        for most in [500, 4999, 5000] {
+            let mut members = Members::new(most);
+            for again in [0, 1, 3, 2000] {
+                members.begin();
+                (0..5000).for_each(|value: i64| members.add_element(Element::Integer(value)));
+                (0..again).for_each(|value| members.add_element(Element::Bytes(value.to_string().as_bytes())));
+                (0..again).for_each(|value| members.add_element(Element::Integer(value * 2)));
+                assert_eq!(members.finish(), 2 * again.cast_unsigned(), "{most} and {again}");
+            }
+            assert_eq!(members.not_compared(), 0);
+        }
+    }
+
+    #[test]
+    fn what_is_made_to_fall_together_is_counted_where_it_is_not_compared() {
+        let mut members = Members::new(10);
+        members.begin();
+        // All of one part.
+        (0..100).for_each(|tag| members.add(tag));
+        members.add(0);
+        assert_eq!((members.finish(), members.not_compared()), (0, 101));
+        members.begin();
+        (0..9).for_each(|_| members.add(7));
+        assert_eq!((members.finish(), members.not_compared()), (8, 101));
     }
 }

@@ -44,6 +44,8 @@ pub(crate) struct Tools {
     /// What compares members with each other, if the reader reads on past what is odd.
     pub(crate) compared: Option<Box<Compared>>,
     pub(crate) needs: Needs,
+    /// A string of the value that is read does not expand.
+    unexpanded: Option<(u64, &'static str)>,
 }
 
 /// Names that may stand in one value only once.
@@ -78,6 +80,7 @@ impl Tools {
             limit,
             compared: None,
             needs: Needs::default(),
+            unexpanded: None,
         }
     }
 
@@ -213,6 +216,27 @@ impl Reader {
         whose: Whose<'_>,
     ) -> Result<(), Stop> {
         let teller = &mut Teller { visit, pieces: self.pieces, whose };
+        cursor.tolerate(teller.reads_on());
+        let read = self.read(cursor, tools, teller);
+        cursor.tolerate(false);
+        if let Some(unexpanded) = cursor.unexpanded() {
+            tools.unexpanded.get_or_insert(unexpanded);
+        }
+        if read.is_ok()
+            && let Some((at, what)) = tools.unexpanded.take()
+        {
+            teller.odd_as(OddityKind::UnreadableValue, what, at, None)?;
+        }
+        read
+    }
+
+    #[inline]
+    fn read<V: Visit>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        tools: &mut Tools,
+        teller: &mut Teller<'_, V>,
+    ) -> Result<(), Stop> {
         let n = &mut self.n_elements;
         match &mut self.body {
             Body::String(string) => {

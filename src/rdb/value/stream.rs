@@ -43,6 +43,7 @@ pub(super) struct Stream {
     stage: Stage,
     node: Option<StreamId>,
     last_living: Option<StreamId>,
+    entries_added: Option<u64>,
     groups_left: u64,
     pending: Ids,
     owned: Ids,
@@ -82,6 +83,7 @@ impl Stream {
             stage: Stage::NodeCount,
             node: None,
             last_living: None,
+            entries_added: None,
             groups_left: 0,
             pending: Ids::default(),
             owned: Ids::default(),
@@ -267,7 +269,7 @@ impl Stream {
         if self.last_living.is_some_and(|last| last > info.last_id) {
             teller.odd(OddityKind::StreamLastId, at, None)?;
         }
-        self.groups_left = groups;
+        (self.groups_left, self.entries_added) = (groups, info.entries_added);
         teller.tell(Piece::StreamInfo(&info));
         Ok(())
     }
@@ -279,6 +281,7 @@ impl Stream {
         tools: &mut Tools,
         teller: &mut Teller<'_, V>,
     ) -> Result<u64, Stop> {
+        let at = cursor.offset();
         let name = cursor.string(&mut tools.first, tools.limit)?;
         let name_tag = xxh3_64(name);
         let last_id = read_id(cursor)?;
@@ -289,6 +292,12 @@ impl Stream {
             compared.groups.add(name_tag);
             compared.members.begin();
             compared.consumers.begin();
+        }
+        if let (Some(read), Some(added)) = (entries_read, self.entries_added)
+            && read > added
+        {
+            const WHAT: &str = "a group has read more entries of a stream than were ever added";
+            teller.odd_as(OddityKind::StreamCounters, WHAT, at, Some((read, added)))?;
         }
         teller.tell(Piece::StreamGroup { name, last_id, entries_read });
         Ok(pending)

@@ -19,6 +19,8 @@ pub(crate) enum Passage {
     Plain(u64),
     /// Within a long compressed one.
     Compressed(Box<lzf::Stream>, u64),
+    /// So many bytes are left of one that does not expand.
+    Skipped(u64),
 }
 
 impl Passage {
@@ -48,11 +50,27 @@ impl Passage {
                 }
             }
             Self::Compressed(stream, at) => {
-                let (used, need) = stream.advance(cursor.peek(), &mut tell).map_err(|what| Stop::corrupt(*at, what))?;
-                cursor.take_some(used as u64);
+                let (left, at) = (stream.left(), *at);
+                match stream.advance(cursor.peek(), &mut tell) {
+                    Ok((used, need)) => {
+                        cursor.take_some(used as u64);
+                        cursor.commit();
+                        if need > 0 {
+                            return Err(Stop::More(need as u64));
+                        }
+                    }
+                    Err(what) => {
+                        cursor.did_not_expand(at, what)?;
+                        *self = Self::Skipped(left);
+                        return self.run(cursor, scratch, listening, tell);
+                    }
+                }
+            }
+            Self::Skipped(left) => {
+                *left -= cursor.take_some(*left).len() as u64;
                 cursor.commit();
-                if need > 0 {
-                    return Err(Stop::More(need as u64));
+                if *left > 0 {
+                    return Err(Stop::More(1));
                 }
             }
             Self::Start => {}
@@ -92,11 +110,12 @@ impl Passage {
                 let is_there = compressed <= cursor.available() as u64;
                 if at_once || (is_there && !listening) {
                     let input = cursor.take(compressed)?;
-                    if listening {
-                        let text = lzf::expand(input, expanded as usize, &mut scratch.0);
-                        tell(text.map_err(|what| Stop::corrupt(at, what))?);
-                    } else {
-                        lzf::check(input, expanded).map_err(|what| Stop::corrupt(at, what))?;
+                    let read = match listening {
+                        true => lzf::expand(input, expanded as usize, &mut scratch.0).map(&mut *tell),
+                        false => lzf::check(input, expanded),
+                    };
+                    if let Err(what) = read {
+                        cursor.did_not_expand(at, what)?;
                     }
                     return Ok(true);
                 }

@@ -25,6 +25,8 @@ const MOST_BYTES: u64 = 64 << 20;
 pub(crate) struct Template {
     text: Vec<u8>,
     names: Vec<Name>,
+    /// How many of them stand there again.
+    twice: u64,
 }
 
 /// One of them.
@@ -46,6 +48,24 @@ impl Template {
         Ok(())
     }
 
+    /// All names have come. Gives whether they ascend by length, then bytes, as servers write them and ask of a file: then none stands
+    /// there twice.
+    pub(crate) fn close(&mut self) -> bool {
+        let order = |index: usize| (self.name(index).len(), self.name(index));
+        let ascends = (1..self.names.len()).all(|index| order(index - 1) < order(index));
+        if !ascends {
+            let mut names: Vec<&[u8]> = (0..self.names.len()).map(|index| self.name(index)).collect();
+            names.sort_unstable();
+            self.twice = names.array_windows::<2>().filter(|[one, next]| one == next).count() as u64;
+        }
+        ascends
+    }
+
+    fn name(&self, index: usize) -> &[u8] {
+        let from = if index == 0 { 0 } else { self.names[index - 1].end };
+        &self.text[from..self.names[index].end]
+    }
+
     fn size(&self) -> usize {
         self.text.len() + self.names.len() * size_of::<Name>()
     }
@@ -56,12 +76,11 @@ impl Template {
 
     /// Tells the value of a field.
     fn tell<V: Visit>(&self, index: usize, value: &[u8], teller: &mut Teller<'_, V>) {
-        let Name { end, hash } = self.names[index];
-        let from = if index == 0 { 0 } else { self.names[index - 1].end };
+        let hash = self.names[index].hash;
         if let Some(hash) = hash.filter(|_| teller.pieces) {
             teller.visit.long_field(hash);
         }
-        teller.tell(Piece::HashField { field: &self.text[from..end], value, expire_ms: None });
+        teller.tell(Piece::HashField { field: self.name(index), value, expire_ms: None });
     }
 }
 
@@ -146,9 +165,12 @@ impl Values {
                 Stage::Packed => {
                     let packed = packed(cursor, &mut tools.first, tools.limit, !teller.reads_on())?;
                     let mut found = 0;
-                    if let Err(bad) = unpack(&packed, self.own.as_ref(), &tools.templates, &mut found, teller) {
-                        teller.odd_as(OddityKind::UnreadableValue, bad.what, packed.place(bad.at), None)?;
-                        found = found.max(1);
+                    match unpack(&packed, self.own.as_ref(), &tools.templates, &mut found, teller) {
+                        Ok(template) => tell_twice(template, at, teller)?,
+                        Err(bad) => {
+                            teller.odd_as(OddityKind::UnreadableValue, bad.what, packed.place(bad.at), None)?;
+                            found = found.max(1);
+                        }
                     }
                     *n_elements = found;
                     cursor.commit();
@@ -161,7 +183,7 @@ impl Values {
                     };
                     if index == template.len() {
                         *n_elements = index as u64;
-                        return Ok(());
+                        return tell_twice(template, at, teller);
                     }
                     let value = cursor.string(&mut tools.first, tools.limit)?;
                     template.tell(index, value, teller);
@@ -181,8 +203,10 @@ impl Values {
                 template.add(cursor.string(&mut tools.first, tools.limit)?, at)?;
                 Stage::Names(left - 1)
             }
-            Stage::Names(_) if self.is_packed => Stage::Packed,
-            Stage::Names(_) => Stage::Value(0),
+            Stage::Names(_) => {
+                template.close();
+                if self.is_packed { Stage::Packed } else { Stage::Value(0) }
+            }
             _ => match cursor.length()? {
                 0 => {
                     let packed = packed(cursor, &mut tools.first, tools.limit, true)?;
@@ -200,14 +224,22 @@ impl Values {
     }
 }
 
-/// Tells the values of a listpack with their names, and counts them.
-fn unpack<V: Visit>(
+/// Tells that names of the template stand there twice.
+fn tell_twice<V: Visit>(template: &Template, at: u64, teller: &mut Teller<'_, V>) -> Result<(), Stop> {
+    match template.twice {
+        0 => Ok(()),
+        twice => teller.odd(OddityKind::DuplicateMember, at, Some((twice, 0))),
+    }
+}
+
+/// Tells the values of a listpack with their names, and counts them; gives the template of these names.
+fn unpack<'t, V: Visit>(
     packed: &Packed<'_>,
-    own: Option<&Template>,
-    templates: &Templates,
+    own: Option<&'t Template>,
+    templates: &'t Templates,
     n: &mut u64,
     teller: &mut Teller<'_, V>,
-) -> Result<(), Bad> {
+) -> Result<&'t Template, Bad> {
     let mut walk = Listpack::new(packed.bytes()?)?;
     let id = walk.next()?.and_then(|id| u64::try_from(id.integer()?).ok());
     let template = match own {
@@ -226,7 +258,7 @@ fn unpack<V: Visit>(
     if index < template.len() {
         return bad(walk.position(), "fewer values than fields in a hash");
     }
-    Ok(())
+    Ok(template)
 }
 
 const UNKNOWN: &str = "a hash of an unknown template";

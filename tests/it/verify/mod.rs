@@ -6,6 +6,7 @@ mod file;
 mod foreign;
 mod inside;
 mod instance;
+mod lies;
 mod mutations;
 mod poison;
 mod two;
