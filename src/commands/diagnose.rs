@@ -97,16 +97,21 @@ pub enum Sort {
 
 /// What is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it, and the help says more")]
 pub enum Topic {
-    Memory,
-    Connections,
-    Keyspace,
-    Persistence,
-    Replication,
-    Security,
-    Patterns,
+    /// What the rules of one topic look at.
+    One(rules::Topic),
+    /// Everything.
     All,
+}
+
+impl Topic {
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::One(topic) => topic.name(),
+            Self::All => "all",
+        }
+    }
 }
 
 /// From which severity on the answer is no.
@@ -244,13 +249,7 @@ fn options(settings: &Settings, context: &Context) -> Result<diagnose::Options> 
     settings.topic.can_sort_by(settings.sort)?;
     let topics = match settings.topic {
         Topic::All => rules::Topic::ALL.to_vec(),
-        Topic::Memory => vec![rules::Topic::Memory],
-        Topic::Connections => vec![rules::Topic::Connections],
-        Topic::Keyspace => vec![rules::Topic::Keyspace],
-        Topic::Persistence => vec![rules::Topic::Persistence],
-        Topic::Replication => vec![rules::Topic::Replication],
-        Topic::Security => vec![rules::Topic::Security],
-        Topic::Patterns => vec![rules::Topic::Patterns],
+        Topic::One(topic) => vec![topic],
     };
     let now = if settings.watch.is_some() { Utc::now() } else { context.now };
     let window = settings.window.unwrap_or(WINDOW);
@@ -317,11 +316,11 @@ impl Topic {
     fn can_sort_by(self, sort: Option<Sort>) -> Result<(), Misuse> {
         let (can, hint) = match (self, sort) {
             (_, None) | (Self::All, _) => return Ok(()),
-            (Self::Connections, Some(sort)) => (
+            (Self::One(rules::Topic::Connections), Some(sort)) => (
                 sort != Sort::Keys,
                 "connections by `clients`, `memory`, `idle` or `output`, slow commands by `time` or `count`",
             ),
-            (Self::Keyspace, Some(sort)) => {
+            (Self::One(rules::Topic::Keyspace), Some(sort)) => {
                 (matches!(sort, Sort::Memory | Sort::Keys), "beginnings of keys by `memory` or `keys`")
             }
             _ => (false, "`diagnose connections` and `diagnose keyspace` have lists"),
@@ -338,14 +337,10 @@ impl Rules {
     pub(super) fn to_rules(&self) -> Result<RuleSettings, Misuse> {
         let profile = match self.profile.as_deref() {
             None | Some("auto") => None,
-            Some("cache") => Some(Profile::Cache),
-            Some("store") => Some(Profile::Store),
-            Some("queue") => Some(Profile::Queue),
-            Some("session") => Some(Profile::Session),
-            Some(other) => {
-                return Err(Misuse::usage(format!("there is no profile `{other}`"))
-                    .hint("`cache`, `store`, `queue`, `session` or `auto`"));
-            }
+            Some(name) => Some(Profile::named(name).ok_or_else(|| {
+                let known = Profile::ALL.map(|profile| format!("`{}`", profile.name())).join(", ");
+                Misuse::usage(format!("there is no profile `{name}`")).hint(format!("{known} or `auto`"))
+            })?),
         };
         let expect = self.expect;
         let settings = RuleSettings {

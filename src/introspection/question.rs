@@ -165,7 +165,7 @@ impl Question {
     }
 
     /// Reads the answer, and puts what it says in its place.
-    pub(super) fn answered(self, answer: Part<Reply>, answers: &mut Answers) {
+    pub fn answered(self, answer: Part<Reply>, answers: &mut Answers) {
         match self {
             Self::Config => {
                 answers.config = answer.read(|reply| Some(Config::parse(reply)).filter(|config| !config.is_empty()));

@@ -1,12 +1,10 @@
 //! Whether somebody is still at work on a backup that has no manifest: signs of life, by the clock of the store, and the process itself
 //! where it can be asked.
 
-use std::fs;
-
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
 
 use super::Begun;
+use super::process::{host, is_alive, place, started};
 
 /// How often a running backup gives a sign of life, seconds.
 pub const HEARTBEAT_SECONDS: u64 = 300;
@@ -55,26 +53,6 @@ impl Unfinished {
     }
 }
 
-/// What tells a process from any other: the boot of its kernel, its namespace of process ids, and when it started. A host name and a
-/// process id alone are the same in many containers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProcessMark {
-    /// `/proc/sys/kernel/random/boot_id`.
-    pub boot: String,
-    /// The target of `/proc/self/ns/pid`.
-    pub namespace: String,
-    /// Field 22 of `/proc/PID/stat`: clock ticks since boot.
-    pub started: u64,
-}
-
-impl ProcessMark {
-    /// That of this process; `None` where `/proc` does not say.
-    pub(super) fn own() -> Option<Self> {
-        let (boot, namespace) = place()?;
-        Some(Self { boot, namespace, started: started(std::process::id())? })
-    }
-}
-
 impl Begun {
     /// Whether the process that began it lives; `None` where that cannot be told from here.
     pub fn lives(&self) -> Option<bool> {
@@ -90,32 +68,10 @@ impl Begun {
     }
 }
 
-fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-fn is_alive(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    // A process of another user is alive, too.
-    pid.is_some_and(|pid| !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH)))
-}
-
-fn place() -> Option<(String, String)> {
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned();
-    let namespace = fs::read_link("/proc/self/ns/pid").ok()?.to_str()?.to_owned();
-    Some((boot, namespace))
-}
-
-fn started(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name of the program, in parentheses, may hold anything. Behind it comes field 3.
-    stat.rsplit_once(')')?.1.split_whitespace().nth(22 - 3)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::repository::BegunBy;
+    use crate::repository::{BegunBy, ProcessMark};
 
     fn begun(host: &str, pid: u32, process: Option<ProcessMark>) -> Begun {
         let at = "2026-11-28T01:00:00Z".parse().unwrap();

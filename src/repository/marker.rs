@@ -10,13 +10,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::error::Doing;
-use super::{Repository, RepositoryError};
+use super::{MARKER, REPOSITORY_FORMAT, Repository, RepositoryError};
 use crate::storage::StorageError;
 
-/// The marker's key.
-pub const MARKER: &str = "redis-ops-repository.json";
-/// The layout of a repository that this program knows. A higher one is refused by name.
-pub const REPOSITORY_FORMAT: u32 = 1;
 /// Most bytes of a marker.
 const MARKER_LIMIT: u64 = 16 * 1024;
 

@@ -1,29 +1,10 @@
-//! What was learned of a backup after it was published: verifications, restores.
-
-use chrono::{DateTime, Utc};
-use serde_json::Value;
+//! Receipts in the store: written beside a backup, and found again.
 
 use super::error::Doing;
-use super::{BackupId, Listed, Repository, RepositoryError, check_instance, layout};
+use super::{BackupId, Listed, Receipt, Repository, RepositoryError, check_instance, layout};
 
 /// Most bytes of a receipt.
 const RECEIPT_LIMIT: u64 = 1 << 20;
-
-/// What was learned, and when.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Receipt {
-    /// When it was written: the time in its name.
-    pub time: DateTime<Utc>,
-    /// What it says. Of a verification `level` and `status` are expected.
-    pub content: Value,
-}
-
-impl Receipt {
-    /// A field of the content that is a text.
-    pub fn text(&self, field: &str) -> Option<&str> {
-        self.content.get(field).and_then(Value::as_str)
-    }
-}
 
 impl Repository {
     /// Writes a receipt of a `kind` (`verify`, `restore`) about a backup.

@@ -25,6 +25,14 @@ pub enum Profile {
 }
 
 impl Profile {
+    /// All, in the order in which they are listed.
+    pub const ALL: [Self; 4] = [Self::Cache, Self::Store, Self::Queue, Self::Session];
+
+    /// The profile of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|profile| profile.name() == name)
+    }
+
     /// As it is typed.
     pub fn name(self) -> &'static str {
         match self {

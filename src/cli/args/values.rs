@@ -10,6 +10,7 @@ use crate::commands::bars::Mode;
 use crate::commands::{Format, backup, diagnose, restore, verify};
 use crate::printer::ColorChoice;
 use crate::restore::replica::Advertise;
+use crate::rules::Topic;
 
 /// A span of time: `5s`, `100ms`, `26h`, `7d`.
 pub fn duration(text: &str) -> Result<Duration, String> {
@@ -204,15 +205,34 @@ choices! {
         Ready = "ready", "it serves: not loading, it persists, a replica has its primary";
         Writable = "writable", "it takes writes";
     }
-    diagnose::Topic {
-        Memory = "memory", "what uses memory, and what wastes it";
-        Connections = "connections", "clients, buffers and limits";
-        Keyspace = "keyspace", "types, sizes, expiry and the largest keys";
-        Persistence = "persistence", "RDB and AOF";
-        Replication = "replication", "links, lag and backlog";
-        Security = "security", "users, passwords and exposure";
-        Patterns = "patterns", "locks, sessions, caches, queues and names: what applications get wrong";
-        All = "all", "everything";
+}
+
+impl ValueEnum for diagnose::Topic {
+    fn value_variants<'a>() -> &'a [Self] {
+        const ALL: [diagnose::Topic; Topic::ALL.len() + 1] = {
+            let mut all = [diagnose::Topic::All; Topic::ALL.len() + 1];
+            let mut at = 0;
+            while at < Topic::ALL.len() {
+                all[at] = diagnose::Topic::One(Topic::ALL[at]);
+                at += 1;
+            }
+            all
+        };
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::One(Topic::Memory) => "what uses memory, and what wastes it",
+            Self::One(Topic::Connections) => "clients, buffers and limits",
+            Self::One(Topic::Keyspace) => "types, sizes, expiry and the largest keys",
+            Self::One(Topic::Persistence) => "RDB and AOF",
+            Self::One(Topic::Replication) => "links, lag and backlog",
+            Self::One(Topic::Security) => "users, passwords and exposure",
+            Self::One(Topic::Patterns) => "locks, sessions, caches, queues and names: what applications get wrong",
+            Self::All => "everything",
+        };
+        Some(PossibleValue::new(self.name()).help(help))
     }
 }
 

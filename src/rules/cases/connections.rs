@@ -141,6 +141,11 @@ pub(super) const CASES: &[Case_] = &[
     ),
     (
         "C30",
+        W,
+        r#"answer LargeReplies [[5,1799999991,2000000,["HGETALL","a:1"],"10.0.0.9:1",""],[4,1799999991,2000000,["HGETALL","a:2"],"10.0.0.9:1",""],[3,1799999991,2000000,["HGETALL","a:3"],"10.0.0.9:1",""],[2,1799999991,2000000,["HGETALL","a:4"],"10.0.0.9:1",""],[1,1799999991,2000000,["HGETALL","a:5"],"10.0.0.9:1",""]]"#,
+    ),
+    (
+        "C30",
         QUIET,
         "large 2000000 9 HGETALL a:1\nlarge 2000000 9 HGETALL a:2\nlarge 2000000 9 HGETALL a:3\nlarge 2000000 9 HGETALL a:4\nlarge 2000000 900 HGETALL a:5",
     ),

@@ -13,6 +13,7 @@
 //! node 1 10.0.0.2:7000@1 master - 0 0 1 connected 0-9   a line of CLUSTER NODES; `node_before` one of the first reading
 //! slot 7 100 5000                a slot of this node: keys, microseconds
 //! grew 3600 audit: 1000          an earlier run: seconds ago, prefix, keys
+//! answer Slots [[7,["key-count",9]]]   what the server says to any question, as JSON: read as a live answer is
 //! ```
 
 mod connections;
@@ -32,7 +33,7 @@ use super::*;
 use crate::finding::Severity;
 use crate::introspection::keyspace::{Basis, CompactLimits, KeySeen, Profiler, StreamGroupSeen};
 use crate::introspection::{Earlier, HostFacts, Mode, Part, Wire};
-use crate::replies::{AclUser, Client, Config, DeniedAccess, Info, SlowEntry};
+use crate::replies::{AclUser, Client, Config, DeniedAccess, Info, Reply, SlowEntry};
 
 /// Expected: this severity, or nothing.
 type Case_ = (&'static str, Option<Severity>, &'static str);
@@ -84,6 +85,7 @@ fn given(text: &str) -> Given {
     let (mut n_keys, mut basis, mut total, mut seconds, mut one_reading) = (0_u64, Basis::Everything, None, 1.0, false);
     let mut groups = Vec::new();
     let (mut cluster, mut before_cluster) = (Vec::new(), Vec::new());
+    let mut answers = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let words: Vec<&str> = rest.split(' ').collect();
@@ -147,6 +149,7 @@ fn given(text: &str) -> Given {
             "peer" | "unreachable" | "node" | "node_before" | "claims" | "slot" | "hot" | "sentinel" | "grew" => {
                 several::add(&mut snapshot, word, rest, &words)
             }
+            "answer" => answers.push(rest.split_once(' ').expect("a question and its answer")),
             "held" => snapshot.answers.keys_at_slots = Part::Got(rest.parse().expect("a count")),
             "before_cluster" => before_cluster.push(rest.to_owned()),
             "user" => {
@@ -221,7 +224,20 @@ fn given(text: &str) -> Given {
     if n_keys > 0 {
         snapshot.keyspace = Part::Got(profiler.finish(basis, total.unwrap_or(n_keys)));
     }
+    for (name, answer) in answers {
+        let asked = all().flat_map(|rule| rule.asks).find(|question| format!("{question:?}") == name);
+        let answer = reply(&serde_json::from_str(answer).expect("an answer is JSON"));
+        asked.expect("a question of some rule").answered(Part::answered(answer), &mut snapshot.answers);
+    }
     Given { snapshot, settings }
+}
+
+fn reply(json: &serde_json::Value) -> Reply {
+    match json {
+        serde_json::Value::String(text) => text.as_str().into(),
+        serde_json::Value::Array(items) => Reply::Array(items.iter().map(reply).collect()),
+        other => other.as_i64().map_or(Reply::Nil, Reply::Integer),
+    }
 }
 
 use crate::introspection::ServerFacts;

@@ -1,0 +1,20 @@
+//! What was learned of a backup after it was published: a verification, a restore.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+/// What was learned, and when.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Receipt {
+    /// When it was written: the time in its name.
+    pub time: DateTime<Utc>,
+    /// What it says. Of a verification `level` and `status` are expected.
+    pub content: Value,
+}
+
+impl Receipt {
+    /// A field of the content that is a text.
+    pub fn text(&self, field: &str) -> Option<&str> {
+        self.content.get(field).and_then(Value::as_str)
+    }
+}
