@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::rdb::opcode::ValueType;
+use crate::rdb::types::{Kind, ValueType};
 
 /// What a key is. Encodings (listpack, hash table, …) are not told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +31,9 @@ pub enum KeyType {
     Unknown(u8),
 }
 
+/// What a vector set is called, by TYPE and as a module's type.
+pub(super) const VECTORSET: &str = "vectorset";
+
 /// Longest text of [`KeyType::write_name`], in bytes.
 pub(super) const NAME_LENGTH: usize = 16;
 
@@ -39,70 +42,61 @@ impl KeyType {
     /// [`KeyType::of_module`]. The numbers 29 to 32 are template hashes here (Redis 8.10); a build of 8.8 with GCRA, which
     /// uses 29 for it, is recognised by its content.
     pub fn of_encoding(encoding: ValueType) -> Self {
-        match encoding.0 {
-            0 => Self::String,
-            1 | 10 | 14 | 18 => Self::List,
-            2 | 11 | 20 => Self::Set,
-            3 | 5 | 12 | 17 => Self::Zset,
-            4 | 9 | 13 | 16 | 22..=25 | 29..=32 => Self::Hash,
-            6 | 7 => Self::Module(ModuleName(0)),
-            15 | 19 | 21 | 26 | 27 => Self::Stream,
-            28 => Self::Array,
-            33 => Self::Gcra,
-            other => Self::Unknown(other),
-        }
+        encoding.newest_kind().map_or(Self::Unknown(encoding.0), Self::from)
     }
 
     /// The type of a module's value, by the packed id that stands before it (nine characters of 6 bits, then 10 bits of
     /// version, which is not part of the type).
     pub fn of_module(id: u64) -> Self {
         let name = ModuleName(id >> 10);
-        if name.text() == *b"vectorset" { Self::Vectorset } else { Self::Module(name) }
+        if name.text() == *VECTORSET.as_bytes() { Self::Vectorset } else { Self::Module(name) }
     }
 
     /// The type that a name of [`fmt::Display`] stands for.
     pub fn parse(name: &str) -> Option<Self> {
-        Some(match name {
-            "string" => Self::String,
-            "list" => Self::List,
-            "set" => Self::Set,
-            "zset" => Self::Zset,
-            "hash" => Self::Hash,
-            "stream" => Self::Stream,
-            "array" => Self::Array,
-            "gcra" => Self::Gcra,
-            "vectorset" => Self::Vectorset,
-            other => match other.split_once(':')? {
-                ("module", name) => Self::Module(ModuleName::parse(name)?),
-                ("type", number) => Self::Unknown(number.parse().ok()?),
-                _ => return None,
+        match Kind::named(name) {
+            // Which module is said behind a colon.
+            Some(Kind::Module) => None,
+            Some(kind) => Some(Self::from(kind)),
+            None if name == VECTORSET => Some(Self::Vectorset),
+            None => match name.split_once(':')? {
+                ("module", name) => Some(Self::Module(ModuleName::parse(name)?)),
+                ("type", number) => Some(Self::Unknown(number.parse().ok()?)),
+                _ => None,
             },
+        }
+    }
+
+    /// What the server calls it, where it is a type of its own.
+    fn kind(self) -> Option<Kind> {
+        Some(match self {
+            Self::String => Kind::String,
+            Self::List => Kind::List,
+            Self::Set => Kind::Set,
+            Self::Zset => Kind::Zset,
+            Self::Hash => Kind::Hash,
+            Self::Stream => Kind::Stream,
+            Self::Array => Kind::Array,
+            Self::Gcra => Kind::Gcra,
+            Self::Vectorset | Self::Module(_) | Self::Unknown(_) => return None,
         })
     }
 
     /// Whether a key of this type is gone once it has no elements: all aggregates but streams.
     pub(super) fn vanishes_when_empty(self) -> bool {
-        matches!(self, Self::List | Self::Set | Self::Zset | Self::Hash | Self::Array)
+        self.kind().is_some_and(Kind::vanishes_when_empty)
     }
 
     /// Puts the name into `buffer` and returns it.
     pub(super) fn write_name<'a>(&self, buffer: &'a mut [u8; NAME_LENGTH]) -> &'a [u8] {
-        match self {
-            Self::String => b"string",
-            Self::List => b"list",
-            Self::Set => b"set",
-            Self::Zset => b"zset",
-            Self::Hash => b"hash",
-            Self::Stream => b"stream",
-            Self::Array => b"array",
-            Self::Gcra => b"gcra",
-            Self::Vectorset => b"vectorset",
-            Self::Module(name) => {
+        match (self.kind(), self) {
+            (Some(kind), _) => kind.name().as_bytes(),
+            (None, Self::Module(name)) => {
                 buffer[..7].copy_from_slice(b"module:");
                 buffer[7..].copy_from_slice(&name.text());
                 buffer
             }
-            Self::Unknown(number) => {
+            (None, Self::Unknown(number)) => {
                 buffer[..5].copy_from_slice(b"type:");
                 let mut end = 5;
                 for digit in [number / 100, number / 10 % 10, number % 10] {
@@ -113,6 +107,24 @@ impl KeyType {
                 }
                 &buffer[..end]
             }
+            (None, _) => VECTORSET.as_bytes(),
+        }
+    }
+}
+
+impl From<Kind> for KeyType {
+    /// Of a module without its name.
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::String => Self::String,
+            Kind::List => Self::List,
+            Kind::Set => Self::Set,
+            Kind::Zset => Self::Zset,
+            Kind::Hash => Self::Hash,
+            Kind::Stream => Self::Stream,
+            Kind::Module => Self::Module(ModuleName(0)),
+            Kind::Array => Self::Array,
+            Kind::Gcra => Self::Gcra,
         }
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::choice::{Candidate, Choice, Chosen};
 use super::glob::Glob;
-use super::key_type::KeyType;
+use super::key_type::{KeyType, VECTORSET};
+use crate::rdb::Kind;
 
 /// A type that is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,12 @@ impl TypeFilter {
     /// `string`, `hash`, …, `module:NAME`, or `module` for any; nothing if there is no such type.
     pub fn parse(name: &str) -> Option<Self> {
         if name == "module" { Some(Self::AnyModule) } else { KeyType::parse(name).map(Self::One) }
+    }
+
+    /// The names of all types that a server can tell apart, in the order in which they are listed; a module's own name may follow
+    /// `module:`.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Kind::ALL.into_iter().map(Kind::name).chain([VECTORSET])
     }
 
     fn fits(self, key_type: KeyType) -> bool {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::finding::{Finding, Severity};
 use crate::rdb::oddity::Seen;
-use crate::rdb::opcode::ValueType;
+use crate::rdb::types::ValueType;
 use crate::rdb::{Fate, Needs, Oddities, OddityKind, Server, oddity};
 use crate::repository::manifest;
 

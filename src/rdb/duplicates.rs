@@ -241,7 +241,7 @@ impl Visit for DuplicateKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rdb::opcode::ValueType;
+    use crate::rdb::types::ValueType;
 
     /// Keys by database and name; their values stand ten bytes apart, the first at 10.
     fn found(most: u64, keys: &[(u64, &[u8])]) -> Duplicates {

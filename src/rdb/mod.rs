@@ -14,7 +14,7 @@
 //! FF  <CRC64>                               the end; zero means that no checksum was computed
 //! ```
 //!
-//! **Records.** The first byte is an opcode (242 to 255, see [`opcode`]) or the type of a value. Attributes (expiry, LRU,
+//! **Records.** The first byte is an opcode (242 to 255, see [`opcode`]) or the type of a value (see [`types`]). Attributes (expiry, LRU,
 //! LFU, metadata) stand before the key they belong to, and are gone after it. What is unknown cannot be skipped: a record
 //! does not say how long it is.
 //!
@@ -106,6 +106,7 @@ pub mod opcode;
 mod scanner;
 mod tail;
 mod text;
+pub mod types;
 mod value;
 pub mod visit;
 
@@ -114,6 +115,7 @@ pub use duplicates::{DuplicateKey, DuplicateKeys, Duplicates, REPEATED_AT_MOST, 
 pub use error::{ErrorKind, RdbError};
 pub use needs::Needs;
 pub use oddity::{Fate, Oddities, Oddity, OddityKind, Server};
-pub use opcode::{Dialect, Kind, ValueType};
+pub use opcode::Dialect;
 pub use scanner::{HintMismatch, Scanner, Summary};
 pub use tail::Tail;
+pub use types::{Kind, ValueType};

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::oddity::Server;
-use super::opcode::{Dialect, ValueType};
+use super::opcode::Dialect;
+use super::types::ValueType;
 
 /// So many names of modules are kept.
 const MODULES_KEPT: usize = 64;

@@ -5,7 +5,8 @@
 //! [`Visit::stopped`], and whoever pushes bytes asks there.
 
 use super::oddity::Oddity;
-use super::opcode::{Dialect, ValueType};
+use super::opcode::Dialect;
+use super::types::ValueType;
 
 /// A visitor of an RDB. Every method does nothing by default.
 pub trait Visit {

@@ -6,7 +6,8 @@ mod streams;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::census::KeyType;
-use crate::rdb::opcode::{Dialect, Kind, ValueType};
+use crate::rdb::opcode::Dialect;
+use crate::rdb::types::{Kind, ValueType};
 use crate::rdb::visit::{Checksum, Entry, EntryEnd, Interest, Part, PartOf, Piece, Visit};
 use crate::rdb::{DuplicateKeys, Duplicates, Oddity, OddityKind, Repeated};
 use crate::repository::manifest::DatabaseCount;
@@ -346,7 +347,7 @@ impl Visit for Surveyor<'_> {
             Wanted::Yes { database, .. } => {
                 survey.wanted += 1;
                 self.wanted = true;
-                self.living = matches!(entry.value_type.0, 22..=25).then_some(false);
+                self.living = entry.value_type.has_field_expiry().then_some(false);
                 self.goes_to = Some(database);
                 if let Some(seen) = &mut self.wanted_seen {
                     seen.entry(entry);

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::census::KeyType;
 use crate::introspection::ServerFacts;
 use crate::rdb::dump::Target;
-use crate::rdb::opcode::{Dialect, ValueType};
+use crate::rdb::opcode::Dialect;
+use crate::rdb::types::ValueType;
 use crate::restore::module_types::{Has, ModuleTypes};
 
 /// What a payload adds to a value: type, version, CRC64, and a margin; bytes.
@@ -166,7 +167,7 @@ impl TargetFormat {
 
     /// How a value of this type gets into it by typed commands.
     pub fn by_commands(self, value_type: ValueType) -> Route {
-        let expires = matches!(value_type.0, 22..=25);
+        let expires = value_type.has_field_expiry();
         match KeyType::of_encoding(value_type) {
             KeyType::Hash if expires && !self.field_expiry => Route::Commands(Some(Loss::FieldExpiry)),
             KeyType::String | KeyType::List | KeyType::Set | KeyType::Zset | KeyType::Hash | KeyType::Stream => {

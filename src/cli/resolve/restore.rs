@@ -3,13 +3,11 @@
 use std::path::Path;
 
 use super::{Chosen, Resolver};
+use crate::census::TypeFilter;
 use crate::cli::args::restore::Restore as Typed;
 use crate::commands::restore::{Existing, Instance, OnConflict, SafetyBackup, Selection, Settings, Target, undo};
 use crate::commands::which::{Backup, Server};
 use crate::hint::Misuse;
-
-/// The names of the types, as `TYPE` gives them.
-const TYPES: &[&str] = &["string", "list", "set", "zset", "hash", "stream", "module", "vectorset", "array"];
 
 impl Resolver<'_> {
     pub(super) fn restore(&self, typed: &Typed) -> Result<Settings, Misuse> {
@@ -106,10 +104,9 @@ impl Resolver<'_> {
 
 fn selection(typed: &Typed) -> Result<Selection, Misuse> {
     for name in &typed.types {
-        if !TYPES.contains(&name.as_str()) {
-            return Err(
-                Misuse::usage(format!("`{name}` is no type of Redis")).hint(format!("`{}`", TYPES.join("`, `")))
-            );
+        if !TypeFilter::names().any(|known| known == name) {
+            let known = TypeFilter::names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            return Err(Misuse::usage(format!("`{name}` is no type of Redis")).hint(known));
         }
     }
     Ok(Selection {

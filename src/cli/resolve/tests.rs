@@ -10,6 +10,7 @@ use crate::commands::which::{Backup, Server};
 use crate::commands::{backup, diagnose, verify};
 use crate::connection::{Address, Node};
 use crate::printer::Choices;
+use crate::rdb::Kind;
 use crate::storage::Location;
 
 const FILE: &str = r#"
@@ -257,6 +258,21 @@ fn beside_a_target_the_instance_says_whose_backup_is_meant() {
     assert!(matches!(settings.backup, Backup::Stored { instance: Some(name), .. } if name == "redis-prod"));
     let Target::Server(instance) = settings.target else { panic!("{line:?}") };
     assert_eq!(instance.server.instance, "redis-staging");
+}
+
+#[test]
+fn every_type_of_the_table_can_be_chosen_by_its_name() {
+    let names = Kind::ALL.map(Kind::name);
+    assert!(["gcra", "array", "stream"].iter().all(|name| names.contains(name)));
+    for name in names.into_iter().chain(["vectorset"]) {
+        let line = ["restore", "--file", "x.rdb", "--to-file", "y.rdb", "--type", name];
+        let Ok(Command::Restore(settings)) = resolve(&line) else { panic!("{name}") };
+        assert_eq!(settings.selection.types, [name]);
+    }
+    for wrong in ["strings", "Hash", "", "module:", "type:5"] {
+        let line = ["restore", "--file", "x.rdb", "--to-file", "y.rdb", "--type", wrong];
+        refused(&line, &format!("`{wrong}` is no type of Redis"));
+    }
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::target::Target;
-use crate::rdb::opcode::{Dialect, Kind, ValueType};
+use crate::rdb::opcode::Dialect;
+use crate::rdb::types::{Kind, ValueType};
 use crate::rdb::value::LATEST_EXPIRY;
 use crate::rdb::visit::{Piece, Visit};
 

@@ -90,7 +90,8 @@ fn number(text: &[u8]) -> Option<i64> {
 mod tests {
     use super::*;
     use crate::rdb::dump::decode_value;
-    use crate::rdb::opcode::{Dialect, ValueType};
+    use crate::rdb::opcode::Dialect;
+    use crate::rdb::types::ValueType;
     use crate::rdb::visit::{Piece, Visit};
 
     #[derive(Default)]

@@ -9,6 +9,7 @@
 
 mod builder;
 mod listpack;
+mod loss;
 mod rebuilt_stream;
 mod stream;
 mod target;
@@ -17,12 +18,14 @@ mod transcode;
 use super::crc64::{Crc64, crc64};
 use super::cursor::Cursor;
 use super::error::{ErrorKind, RdbError, Stop};
-use super::opcode::{Dialect, KEY_META_OR_SLOT_IMPORT, ValueType};
+use super::opcode::{Dialect, KEY_META_OR_SLOT_IMPORT};
+use super::types::ValueType;
 use super::value::{Compared, Opcodes, Reader, Teller, Tools, Whose};
 use super::visit::Visit;
 
+pub use loss::Loss;
 pub use target::Target;
-pub use transcode::{Loss, NotPossible, Transcoded, rebuild, transcode};
+pub use transcode::{NotPossible, Transcoded, rebuild, transcode};
 
 /// Bytes behind the body: version and CRC64.
 pub const FOOTER_LENGTH: usize = 10;

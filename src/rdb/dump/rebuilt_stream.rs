@@ -59,7 +59,7 @@ impl StreamBuilder {
         self.entries.len() as u64
     }
 
-    /// The body, in the first, second or third form; see [`super::stream::form`].
+    /// The body, in the first, second or third form; see [`ValueType::stream_form`](crate::rdb::ValueType::stream_form).
     pub(super) fn body(&mut self, form: u8) -> Vec<u8> {
         self.resolve();
         let mut body = Vec::with_capacity(self.text.len() + 64 * self.entries.len());

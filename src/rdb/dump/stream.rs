@@ -7,17 +7,6 @@ use super::builder::{length, string};
 use crate::rdb::cursor::{Cursor, Scratch};
 use crate::rdb::error::Stop;
 
-/// The five forms.
-pub(super) fn form(number: u8) -> u8 {
-    match number {
-        15 => 1,
-        19 => 2,
-        21 => 3,
-        26 => 4,
-        _ => 5,
-    }
-}
-
 struct Rewriter<'a, 'l> {
     cursor: Cursor<'a>,
     out: Vec<u8>,

@@ -1,6 +1,7 @@
 //! What a server takes in RESTORE.
 
-use crate::rdb::opcode::{Dialect, Kind, ValueType};
+use crate::rdb::opcode::Dialect;
+use crate::rdb::types::{Kind, ValueType};
 
 /// A server to which payloads are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,28 +51,20 @@ impl Target {
 
     /// True if a value of this type, read from a file or payload of this dialect and version, can be sent as it is.
     pub fn accepts(&self, value_type: ValueType, dialect: Dialect, version: u32) -> bool {
-        let first = match value_type.0 {
-            0..=4 | 9..=13 => 1,
-            5 | 7 => 8,
-            14 => 7,
-            15 => 9,
-            16..=19 => 10,
-            20 | 21 => 11,
-            // Hashes of the release candidates, and hashes whose template is in the file.
-            22 | 23 if dialect == Dialect::Redis => return false,
-            30 | 32 => return false,
-            _ => {
-                let kind = value_type.kind(dialect, version);
-                return dialect == self.dialect && kind.is_some() && kind == value_type.kind(dialect, self.rdb_version);
-            }
-        };
-        self.rdb_version >= first
+        if !value_type.stands_alone(dialect) {
+            return false;
+        }
+        if value_type.is_common() {
+            return self.rdb_version >= value_type.first_version();
+        }
+        let kind = value_type.kind(dialect, version);
+        dialect == self.dialect && kind.is_some() && kind == value_type.kind(dialect, self.rdb_version)
     }
 
     /// The version to write into the footer of a payload of a type that is accepted: the oldest that all take for the types
     /// that all know, else the target's own.
     pub fn footer_version(&self, value_type: ValueType) -> u16 {
-        let version = if value_type.0 <= 21 { self.rdb_version.min(11) } else { self.rdb_version };
+        let version = if value_type.is_common() { self.rdb_version.min(11) } else { self.rdb_version };
         u16::try_from(version).unwrap_or(u16::MAX)
     }
 

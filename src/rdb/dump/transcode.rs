@@ -6,11 +6,13 @@
 use std::fmt;
 
 use super::builder::Builder;
+use super::loss::Loss;
 use super::rebuilt_stream::StreamBuilder;
 use super::target::Target;
 use super::{decode_value, judge_value, stream, unstopped};
 use crate::rdb::error::RdbError;
-use crate::rdb::opcode::{Dialect, Kind, ValueType};
+use crate::rdb::opcode::Dialect;
+use crate::rdb::types::{Kind, ValueType};
 
 /// A value in a form that the target knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,28 +25,6 @@ pub struct Transcoded {
     pub n_elements: u64,
     /// What it does not hold any more.
     pub lost: Vec<Loss>,
-}
-
-/// What an older form cannot hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loss {
-    /// So many hash fields lost their own expiry.
-    FieldExpiries(u64),
-    /// So many members or fields stood there twice; the first was kept, as servers find it.
-    Duplicates(u64),
-    /// First id, highest deleted id and entries added of a stream.
-    StreamCounters,
-    /// So many consumer groups lost their count of entries read.
-    GroupEntriesRead(u64),
-    /// So many consumers lost their time of last activity.
-    ConsumerActivity(u64),
-    /// What is remembered of idempotent producers.
-    Idempotence {
-        /// How many there were.
-        producers: u64,
-    },
-    /// So many pending entries that nobody owns were left out.
-    ReleasedEntries(u64),
 }
 
 /// Why a value cannot be given to a target.
@@ -99,11 +79,11 @@ pub fn transcode(
     if kind == Some(Kind::Stream) {
         let n_elements = decode_value(value_type, dialect, version, body, &mut ()).map_err(NotPossible::Damaged)?;
         let target_type = target.stream_type().ok_or(NotPossible::Kind(Kind::Stream))?;
-        let from = stream::form(value_type.0);
-        if from <= stream::form(target_type.0) {
+        let from = value_type.stream_form();
+        if from <= target_type.stream_form() {
             return Ok(Transcoded { value_type, body: body.to_vec(), n_elements, lost });
         }
-        let body = stream::rewrite(body, from, stream::form(target_type.0), &mut lost)
+        let body = stream::rewrite(body, from, target_type.stream_form(), &mut lost)
             .map_err(|stop| NotPossible::Damaged(unstopped(stop, body.len())))?;
         return Ok(Transcoded { value_type: target_type, body, n_elements, lost });
     }
@@ -144,7 +124,7 @@ pub fn rebuild(
         let mut builder = StreamBuilder::default();
         judge_value(value_type, dialect, version, body, &mut builder).map_err(NotPossible::Damaged)?;
         let newest = target.stream_type().ok_or(NotPossible::Kind(kind))?;
-        let form = stream::form(value_type.0).min(stream::form(newest.0)).min(3);
+        let form = value_type.stream_form().min(newest.stream_form()).min(3);
         let value_type = [ValueType::STREAM, ValueType::STREAM_2, ValueType::STREAM_3][usize::from(form) - 1];
         let body = builder.body(form);
         return Ok(Transcoded { value_type, body, n_elements: builder.n_entries(), lost: Vec::new() });

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Fate, Oddity, OddityKind, Server, fate};
-use crate::rdb::opcode::ValueType;
+use crate::rdb::types::ValueType;
 
 /// So many of one kind are kept with their names.
 pub const KEPT_OF_A_KIND: usize = 20;

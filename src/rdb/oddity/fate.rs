@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use super::{OddityKind, Server};
-use crate::rdb::opcode::ValueType;
+use super::OddityKind;
+use super::server::{Line, Server};
+use crate::rdb::types::ValueType;
 
 /// What a server does with a file, or a value, that is odd; the worst is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -19,46 +20,6 @@ pub enum Fate {
     Dies,
 }
 
-/// A version that was tried. Not tried, since nobody had them: Redis 7.2, whose loader is that of 7.0 with the types of 7.4 that it
-/// knows (20 and 21), and Valkey 7.2, which was Redis 7.2.4 under another name: both get the worse of their neighbours. Valkey 9.0 stands
-/// between 8.1, which looks into no packed value, and 9.1, which looks into each: it gets the worse of the two for each kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Line {
-    Redis62,
-    Redis70,
-    Redis74,
-    Redis80,
-    Redis810,
-    Valkey80,
-    Valkey81,
-    Valkey91,
-}
-
-impl Line {
-    pub(super) const REDIS: [((u32, u32), Self); 5] = [
-        ((6, 2), Self::Redis62),
-        ((7, 0), Self::Redis70),
-        ((7, 4), Self::Redis74),
-        ((8, 0), Self::Redis80),
-        ((8, 10), Self::Redis810),
-    ];
-    pub(super) const VALKEY: [((u32, u32), Self); 3] =
-        [((8, 0), Self::Valkey80), ((8, 1), Self::Valkey81), ((9, 1), Self::Valkey91)];
-
-    /// The lines that a version is, or lies between; and whether it lies beyond all of them.
-    pub(super) fn around(lines: &[((u32, u32), Self)], version: (u32, u32)) -> (Vec<Self>, bool) {
-        let older = lines.iter().rev().find(|(of, _)| *of <= version);
-        let newer = lines.iter().find(|(of, _)| *of >= version);
-        let mut around: Vec<Self> = older.into_iter().chain(newer).map(|(_, line)| *line).collect();
-        around.dedup();
-        (around, older.is_none() || newer.is_none())
-    }
-
-    const fn is_valkey(self) -> bool {
-        matches!(self, Self::Valkey80 | Self::Valkey81 | Self::Valkey91)
-    }
-}
-
 /// What a server does with an oddity of this kind in a value of this encoding (`None`: of the file). Of a version between two that
 /// were tried it is the worse of the two; of one beyond all that were tried it is unknown, at best.
 ///
@@ -71,25 +32,27 @@ pub fn fate(kind: OddityKind, value_type: Option<ValueType>, server: &Server) ->
 fn on(kind: OddityKind, value_type: Option<ValueType>, line: Line) -> Fate {
     use Fate::{Dies, Refuses, Takes, Unknown};
     use OddityKind as Kind;
+    type V = ValueType;
     // Valkey 9 looks into every packed value that it loads; others only if told to (`sanitize-dump-payload yes`).
     let looks_inside = line == Line::Valkey91;
     // Redis 8.10 counts the entries of streams.
     let counts_entries = line == Line::Redis810;
     let unless_looked_at = if looks_inside { Refuses } else { Dies };
-    let number = value_type.map_or(0, |value_type| value_type.0);
+    let value_type = value_type.unwrap_or(V::STRING);
+    let is_plain = matches!(value_type, V::STRING | V::LIST | V::SET | V::ZSET | V::HASH | V::ZSET_2);
     match kind {
-        Kind::DuplicateMember => match number {
-            2 | 3 | 5 | 9 => Refuses,
-            12 | 13 if line == Line::Redis62 => Dies,
-            12 | 13 => Refuses,
+        Kind::DuplicateMember => match value_type {
+            V::SET | V::ZSET | V::ZSET_2 | V::HASH_ZIPMAP => Refuses,
+            V::ZSET_ZIPLIST | V::HASH_ZIPLIST if line == Line::Redis62 => Dies,
+            V::ZSET_ZIPLIST | V::HASH_ZIPLIST => Refuses,
             _ => unless_looked_at,
         },
-        Kind::ScoreNotANumber => match number {
-            3 | 5 if line != Line::Redis62 => Refuses,
+        Kind::ScoreNotANumber => match value_type {
+            V::ZSET | V::ZSET_2 if line != Line::Redis62 => Refuses,
             _ => unless_looked_at,
         },
         // A compressed string that does not expand, in a value that is no packed one.
-        Kind::UnreadableValue if number <= 5 => Refuses,
+        Kind::UnreadableValue if is_plain => Refuses,
         Kind::UnreadableValue | Kind::PendingOwnership | Kind::StreamNodeCount => unless_looked_at,
         // They load it, do not find a member that is there, and add it again: then the set cannot be converted any more.
         Kind::UnsortedIntset => unless_looked_at,

@@ -27,7 +27,7 @@ pub use functions::Libraries;
 pub use kind::OddityKind;
 pub use server::Server;
 
-use super::opcode::ValueType;
+use super::types::ValueType;
 
 /// What is odd, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,47 @@
 //! Servers as far as it matters what they do with an odd file.
 
-use super::fate::Line;
 use crate::rdb::dump::Target;
 use crate::rdb::opcode::Dialect;
+
+/// A version that was tried. Not tried, since nobody had them: Redis 7.2, whose loader is that of 7.0 with the types of 7.4 that it
+/// knows (20 and 21), and Valkey 7.2, which was Redis 7.2.4 under another name: both get the worse of their neighbours. Valkey 9.0 stands
+/// between 8.1, which looks into no packed value, and 9.1, which looks into each: it gets the worse of the two for each kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Line {
+    Redis62,
+    Redis70,
+    Redis74,
+    Redis80,
+    Redis810,
+    Valkey80,
+    Valkey81,
+    Valkey91,
+}
+
+impl Line {
+    pub(super) const REDIS: [((u32, u32), Self); 5] = [
+        ((6, 2), Self::Redis62),
+        ((7, 0), Self::Redis70),
+        ((7, 4), Self::Redis74),
+        ((8, 0), Self::Redis80),
+        ((8, 10), Self::Redis810),
+    ];
+    pub(super) const VALKEY: [((u32, u32), Self); 3] =
+        [((8, 0), Self::Valkey80), ((8, 1), Self::Valkey81), ((9, 1), Self::Valkey91)];
+
+    /// The lines that a version is, or lies between; and whether it lies beyond all of them.
+    pub(super) fn around(lines: &[((u32, u32), Self)], version: (u32, u32)) -> (Vec<Self>, bool) {
+        let older = lines.iter().rev().find(|(of, _)| *of <= version);
+        let newer = lines.iter().find(|(of, _)| *of >= version);
+        let mut around: Vec<Self> = older.into_iter().chain(newer).map(|(_, line)| *line).collect();
+        around.dedup();
+        (around, older.is_none() || newer.is_none())
+    }
+
+    pub(super) const fn is_valkey(self) -> bool {
+        matches!(self, Self::Valkey80 | Self::Valkey81 | Self::Valkey91)
+    }
+}
 
 /// A product and version, placed among those that were tried.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,8 +12,9 @@ use super::cursor::Cursor;
 use super::error::{ErrorKind, RdbError, Stop};
 use super::needs::Needs;
 use super::oddity::{Libraries, NAME_KEPT, Owner};
-use super::opcode::{Dialect, ValueType};
+use super::opcode::Dialect;
 use super::tail::Tail;
+use super::types::ValueType;
 use super::value::{Compared, Opcodes, Reader, Template, Tools, Whose};
 use super::visit::{Checksum, EntryEnd, Visit};
 

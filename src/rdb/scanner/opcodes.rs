@@ -4,8 +4,9 @@ use super::{Raw, Scanner, State, Window};
 use crate::rdb::cursor::Cursor;
 use crate::rdb::error::{ErrorKind, RdbError, Stop};
 use crate::rdb::oddity::{Oddity, OddityKind};
-use crate::rdb::opcode::{self, Dialect, ValueType};
+use crate::rdb::opcode::{self, Dialect};
 use crate::rdb::tail;
+use crate::rdb::types::ValueType;
 use crate::rdb::value::{Opcodes, Reader, Teller, Template, Whose};
 use crate::rdb::visit::{Checksum, Entry, Visit};
 

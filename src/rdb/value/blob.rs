@@ -1,7 +1,7 @@
 //! Values that are one string with everything packed inside.
 
 use super::element::{self, Bad, Element, bad};
-use super::elements::LATEST_EXPIRY;
+use super::elements::{LATEST_EXPIRY, NOT_A_NUMBER};
 use super::intset;
 use super::listpack::Listpack;
 use super::members::Members;
@@ -335,8 +335,6 @@ fn scores<'a, V: Visit>(
     }
     Ok(())
 }
-
-pub(super) const NOT_A_NUMBER: &str = "a score that is not a number";
 
 fn fields_with_expiry<'a, V: Visit>(
     mut walk: impl Walk<'a>,

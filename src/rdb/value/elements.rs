@@ -2,7 +2,6 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::blob::NOT_A_NUMBER;
 use super::members::Members;
 use super::string::Passage;
 use super::{Teller, Tools};
@@ -15,6 +14,8 @@ use crate::rdb::visit::{LONG_ELEMENT, Part as Told, PartOf, Piece, Visit};
 
 /// The latest expiry of a hash field that Redis accepts (`EB_EXPIRE_TIME_MAX`).
 pub(crate) const LATEST_EXPIRY: i64 = (1 << 48) - 1;
+/// Of a score.
+pub(super) const NOT_A_NUMBER: &str = "a score that is not a number";
 
 /// What an element consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

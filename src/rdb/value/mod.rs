@@ -25,7 +25,8 @@ use super::cursor::{Cursor, Scratch};
 use super::error::Stop;
 use super::needs::Needs;
 use super::oddity::{Oddity, OddityKind, Owner};
-use super::opcode::{Dialect, Kind, ValueType};
+use super::opcode::Dialect;
+use super::types::{Kind, ValueType};
 use super::visit::{Piece, Visit};
 use members::Members;
 
@@ -175,33 +176,35 @@ impl Reader {
     #[inline]
     pub(crate) fn new(value_type: ValueType, kind: Kind, dialect: Dialect, pieces: bool) -> Self {
         use elements::{Elements, Shape};
-        let body = match (value_type.0, kind) {
-            (0, _) => Body::String(string::Passage::default()),
-            (1, _) => Body::Elements(Elements::new(Shape::List)),
-            (2, _) => Body::Elements(Elements::new(Shape::Set)),
-            (3, _) => Body::Elements(Elements::new(Shape::ZsetText)),
-            (4, _) => Body::Elements(Elements::new(Shape::Hash)),
-            (5, _) => Body::Elements(Elements::new(Shape::ZsetBinary)),
-            (7, _) => Body::Module(module::Module::default()),
-            (9, _) => Body::Blob(blob::Blob::Zipmap),
-            (10, _) => Body::Blob(blob::Blob::ListZiplist),
-            (11, _) => Body::Blob(blob::Blob::Intset),
-            (12, _) => Body::Blob(blob::Blob::ZsetZiplist),
-            (13, _) => Body::Blob(blob::Blob::HashZiplist),
-            (14, _) => Body::Nodes(nodes::Nodes::new(false)),
-            (18, _) => Body::Nodes(nodes::Nodes::new(true)),
-            (16, _) => Body::Blob(blob::Blob::HashListpack),
-            (17, _) => Body::Blob(blob::Blob::ZsetListpack),
-            (20, _) => Body::Blob(blob::Blob::SetListpack),
-            (22, _) if dialect == Dialect::Valkey => Body::Elements(Elements::new(Shape::HashExpiryBehind)),
-            (22, _) => Body::Elements(Elements::new(Shape::HashExpiryAbsolute)),
-            (23, _) => Body::Blob(blob::Blob::HashListpackExpiry),
-            (24, _) => Body::Elements(Elements::new(Shape::HashExpiryRelative)),
-            (25, _) => Body::Blob(blob::Blob::HashListpackExpiryMinimum),
-            (number, Kind::Stream) => Body::Stream(Box::new(stream::Stream::new(number))),
+        let body = match (value_type, kind) {
+            (ValueType::STRING, _) => Body::String(string::Passage::default()),
+            (ValueType::LIST, _) => Body::Elements(Elements::new(Shape::List)),
+            (ValueType::SET, _) => Body::Elements(Elements::new(Shape::Set)),
+            (ValueType::ZSET, _) => Body::Elements(Elements::new(Shape::ZsetText)),
+            (ValueType::HASH, _) => Body::Elements(Elements::new(Shape::Hash)),
+            (ValueType::ZSET_2, _) => Body::Elements(Elements::new(Shape::ZsetBinary)),
+            (ValueType::MODULE_2, _) => Body::Module(module::Module::default()),
+            (ValueType::HASH_ZIPMAP, _) => Body::Blob(blob::Blob::Zipmap),
+            (ValueType::LIST_ZIPLIST, _) => Body::Blob(blob::Blob::ListZiplist),
+            (ValueType::SET_INTSET, _) => Body::Blob(blob::Blob::Intset),
+            (ValueType::ZSET_ZIPLIST, _) => Body::Blob(blob::Blob::ZsetZiplist),
+            (ValueType::HASH_ZIPLIST, _) => Body::Blob(blob::Blob::HashZiplist),
+            (ValueType::LIST_QUICKLIST, _) => Body::Nodes(nodes::Nodes::new(false)),
+            (ValueType::LIST_QUICKLIST_2, _) => Body::Nodes(nodes::Nodes::new(true)),
+            (ValueType::HASH_LISTPACK, _) => Body::Blob(blob::Blob::HashListpack),
+            (ValueType::ZSET_LISTPACK, _) => Body::Blob(blob::Blob::ZsetListpack),
+            (ValueType::SET_LISTPACK, _) => Body::Blob(blob::Blob::SetListpack),
+            (ValueType::HASH_22, _) if dialect == Dialect::Valkey => {
+                Body::Elements(Elements::new(Shape::HashExpiryBehind))
+            }
+            (ValueType::HASH_22, _) => Body::Elements(Elements::new(Shape::HashExpiryAbsolute)),
+            (ValueType::HASH_23, _) => Body::Blob(blob::Blob::HashListpackExpiry),
+            (ValueType::HASH_METADATA, _) => Body::Elements(Elements::new(Shape::HashExpiryRelative)),
+            (ValueType::HASH_LISTPACK_EX, _) => Body::Blob(blob::Blob::HashListpackExpiryMinimum),
+            (_, Kind::Stream) => Body::Stream(Box::new(stream::Stream::new(value_type.stream_form()))),
             (_, Kind::Array) => Body::Array(array::Array::default()),
             (_, Kind::Gcra) => Body::Gcra,
-            (number, _) => Body::Template(Box::new(template::Values::new(number))),
+            _ => Body::Template(Box::new(template::Values::new(value_type))),
         };
         Self { body, pieces, n_elements: 0 }
     }

@@ -69,15 +69,8 @@ impl Ids {
 }
 
 impl Stream {
-    /// For one of the five value types.
-    pub(super) fn new(number: u8) -> Self {
-        let form = match number {
-            15 => 1,
-            19 => 2,
-            21 => 3,
-            26 => 4,
-            _ => 5,
-        };
+    /// For one of the five forms, see [`ValueType::stream_form`](crate::rdb::ValueType::stream_form).
+    pub(super) fn new(form: u8) -> Self {
         Self {
             form,
             stage: Stage::NodeCount,

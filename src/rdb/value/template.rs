@@ -15,6 +15,7 @@ use super::{Teller, Tools};
 use crate::rdb::cursor::{Cursor, within};
 use crate::rdb::error::Stop;
 use crate::rdb::oddity::OddityKind;
+use crate::rdb::types::ValueType;
 use crate::rdb::visit::{LONG_FIELD, Piece, Visit};
 
 /// Most memory that all templates of a file may need together.
@@ -135,10 +136,11 @@ pub(super) struct Values {
 }
 
 impl Values {
-    /// For types 29 to 32.
-    pub(super) fn new(number: u8) -> Self {
-        let is_packed = matches!(number, 29 | 30);
-        let is_own = matches!(number, 29 | 31);
+    /// For the four types of hashes with a template.
+    pub(super) fn new(value_type: ValueType) -> Self {
+        type V = ValueType;
+        let is_packed = matches!(value_type, V::GCRA_14_OR_TEMPLATE_LISTPACK | V::TEMPLATE_LISTPACK_REF);
+        let is_own = !matches!(value_type, V::TEMPLATE_LISTPACK_REF | V::TEMPLATE_ARRAY_REF);
         let stage = match (is_own, is_packed) {
             (true, _) => Stage::Form,
             (false, true) => Stage::Packed,

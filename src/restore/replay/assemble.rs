@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::census::KeyType;
-use crate::rdb::opcode::{Dialect, ValueType};
+use crate::rdb::opcode::Dialect;
+use crate::rdb::types::ValueType;
 use crate::rdb::visit::{Entry, EntryEnd, Interest, Part, PartOf, Piece, Visit};
 use crate::rdb::{Kind, Oddity, OddityKind, Repeated};
 use crate::restore::choices::{Choices, Ttl, Wanted};
@@ -263,7 +264,7 @@ impl Assembler {
             false => self.plan.format.route(entry.value_type, self.dialect, self.version),
         };
         // Expiries of fields stand within the payload.
-        if self.plan.choices.ttl != Ttl::Keep && matches!(entry.value_type.0, 22..=25) {
+        if self.plan.choices.ttl != Ttl::Keep && entry.value_type.has_field_expiry() {
             route = self.plan.format.by_commands(entry.value_type);
         }
         // What contradicts itself is never sent as it stands, and is too long to be rebuilt in memory.
@@ -279,7 +280,7 @@ impl Assembler {
                 self.outbox.select(database);
                 self.payload.begin(&mut self.outbox, entry, self.plan.format, database, expire_ms, replace, known);
                 self.current = Current::Payload;
-                let has_expiries = matches!(entry.value_type.0, 22..=25);
+                let has_expiries = entry.value_type.has_field_expiry();
                 self.fields = has_expiries.then(Fields::default);
                 // Which module it is stands at the beginning of its value.
                 Interest { raw: true, pieces: entry.value_type == ValueType::MODULE_2 || has_expiries }
@@ -310,7 +311,7 @@ impl Assembler {
     /// template are not in its value. Fields with expiries go one by one: those that have expired must not come to life in a
     /// target that knows no such expiry.
     fn transcodes(&self, entry: &Entry<'_>) -> bool {
-        !self.plan.by_commands && !matches!(entry.value_type.0, 22..=25 | 29..=32)
+        !(self.plan.by_commands || entry.value_type.has_field_expiry() || entry.value_type.has_template())
     }
 
     /// Why nothing of this key can be kept: its value is damaged, or it stands there twice.

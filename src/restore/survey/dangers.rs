@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::rdb::Oddities;
-use crate::rdb::opcode::ValueType;
+use crate::rdb::types::ValueType;
 use crate::rdb::visit::Entry;
 
 /// What matters to a server that loads the file itself (method `replica`): it exits, or aborts, on what it does not expect.

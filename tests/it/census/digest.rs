@@ -1,7 +1,7 @@
 //! The digest: as documented, the same for the same data, and another after every edit.
 
 use redis_ops::census::{Candidate, Census, Choice, Chosen, Count, Counter, Digester, KeyType, Record, Sink};
-use redis_ops::rdb::opcode::ValueType;
+use redis_ops::rdb::types::ValueType;
 use redis_ops::rdb::visit::{ArrayValue, Entry, EntryEnd, Piece, Visit};
 
 use super::model::{Chance, Key, Value, tell};

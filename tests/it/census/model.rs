@@ -1,6 +1,7 @@
 //! Data as values in memory, made at random, and told to a visitor the way a scanner would tell them.
 
-use redis_ops::rdb::opcode::{Dialect, ValueType};
+use redis_ops::rdb::opcode::Dialect;
+use redis_ops::rdb::types::ValueType;
 use redis_ops::rdb::visit::{Checksum, Entry, EntryEnd, Part as Parts, PartOf, Piece, StreamId, StreamInfo, Visit};
 
 /// Numbers by chance, the same in every run.

@@ -1,7 +1,7 @@
 //! Counts, histogram, largest keys, functions, and putting shards together.
 
 use redis_ops::census::{Census, Count, Counter, Digester, KeyType, SLOT_NAMES, bucket_index};
-use redis_ops::rdb::opcode::ValueType;
+use redis_ops::rdb::types::ValueType;
 use redis_ops::rdb::visit::{Entry, EntryEnd, Piece, Visit};
 
 use super::digest::census;

@@ -5,7 +5,8 @@
 
 use crate::figures::bytes;
 use crate::rdb::dump::{NotPossible, Target, rebuild, transcode};
-use crate::rdb::opcode::{self, Dialect, Kind, ValueType};
+use crate::rdb::opcode::{self, Dialect};
+use crate::rdb::types::{Kind, ValueType};
 use crate::rdb::visit::Entry;
 use crate::rdb::{Crc64, crc64};
 use crate::restore::replay::batch::{What, decimal, put_bulk, put_head, put_number};
