@@ -6,7 +6,7 @@
 //! - **It is fuzzy.** Each key is as it was at some moment of the scan, and no two need be of the same moment. A key that was there
 //!   from beginning to end is in it; one that came, went or was renamed meanwhile may be or not be.
 //! - LRU and LFU are not in it, nor data of modules outside of keys.
-//! - Every key costs the server two looks at its expiry and one DUMP: three hits each in `keyspace_hits`
+//! - Every key costs the server two looks at its expiry and one DUMP: three hits each in `keyspace_hits` (four from Redis 8.1 on)
 //!   ([`Report::keyspace_hits_added`]). Their LRU is not touched where the server knows `CLIENT NO-TOUCH` (7.2 and newer).
 //! - DUMP makes the whole value in the server's memory, but not in ours. Keys are asked together up to 8 MiB, by what `MEMORY USAGE`
 //!   estimates; one of 4 MiB and more is asked for alone, and passes in pieces (`large`), and so do the keys of a batch whose answers
@@ -276,6 +276,7 @@ impl Scan {
         }
         let is_empty = keys.is_empty();
         let sizes = self.server.sizes(&keys).await?;
+        self.report.keyspace_hits_added += if self.server.asks_types() { keys.len() as u64 } else { 0 };
         walk.cursor = (cursor != b"0").then_some(cursor);
         walk.keys.extend(keys.into_iter().zip(sizes));
         if !is_empty {

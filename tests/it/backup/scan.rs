@@ -9,7 +9,7 @@ use redis_ops::connection::{Address, Credentials, Node, Secret};
 use redis_ops::rdb::visit::Checksum;
 use redis_ops::rdb::{Scanner, Summary};
 
-use crate::support::redis_server::{RedisServer, servers};
+use crate::support::redis_server::{RedisServer, server_named, servers};
 use crate::support::sample;
 
 fn node(server: &RedisServer) -> Node {
@@ -54,6 +54,20 @@ async fn a_scan_gives_the_census_of_the_server_s_own_rdb() {
         assert_eq!(types(&found), types(&expected), "{}", installed.name);
         assert_eq!((report.keys, report.gone, report.duplicates, report.warnings), (found.keys, 0, 0, vec![]));
     }
+}
+
+/// Redis 8.10.2 crashes when it is asked for the memory of such a value.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vector_set_that_expires_is_scanned_and_the_server_lives() {
+    let Some(installed) = server_named("redis-server-8.10") else { return };
+    let server = RedisServer::builder().version(&installed).start().unwrap();
+    for n in ["1", "2", "3", "4"] {
+        server.ok(&["VADD", "vectors", "VALUES", "3", n, "1", "0.5", &format!("element{n}")]);
+    }
+    server.ok(&["PEXPIRE", "vectors", "1000000000"]);
+    server.ok(&["SET", "plain", "value"]);
+    let (scanned, _) = read(&node(&server)).await.unwrap();
+    assert_eq!((census(&scanned).1.keys, server.ok(&["DBSIZE"])), (2, "2".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
