@@ -71,6 +71,7 @@ pub async fn profile(
             (false, _) => Some("IDLETIME"),
         },
         expires: true,
+        sizes_later: crashes_of_sizes(info),
         name_bytes: 0,
         names: 0,
     };
@@ -90,6 +91,16 @@ pub async fn profile(
     ask_about_groups(gate, &mut profiler, &streams).await?;
     Ok(profiler.finish(if sample.is_some() { Basis::Sample } else { Basis::Everything }, total))
 }
+
+/// Redis 8.10.2 crashes when it is asked for the memory of a vector set with an expiry, and 8.0 does not. Valkey calls itself Redis 7.2.
+fn crashes_of_sizes(info: &Info) -> bool {
+    let mut numbers =
+        info.get("redis_version").unwrap_or_default().split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (8, 1)
+}
+
+/// Types whose values the server itself keeps, and no module.
+const OF_THE_SERVER: [&str; 6] = ["string", "list", "set", "zset", "hash", "stream"];
 
 /// The limits of the compact encodings; servers before 7.0 say ziplist.
 fn compact_limits(config: Option<&Config>) -> CompactLimits {
@@ -120,6 +131,8 @@ pub(super) struct Look<'a, 'b> {
     used: Option<&'static str>,
     /// Whether any key of this database has a time to live.
     expires: bool,
+    /// The memory of a key is asked for once its type is known, and that of a module's value never.
+    sizes_later: bool,
     /// Bytes of the names met so far, and how many names: so that a page of long names is a short one.
     name_bytes: usize,
     names: usize,
@@ -131,6 +144,8 @@ pub(super) struct Half {
     kind: String,
     ttl_ms: Option<u64>,
     bytes: Option<u64>,
+    /// Its size is still to be asked for.
+    lacks_bytes: bool,
     used: Option<u64>,
 }
 
@@ -193,7 +208,9 @@ impl Look<'_, '_> {
         let mut questions = Vec::with_capacity(keys.len() * 4 + 1);
         for key in keys {
             questions.push(ReadOnly::new(&[b"TYPE" as &[u8], key])?);
-            questions.push(ReadOnly::new(&[b"MEMORY" as &[u8], b"USAGE", key])?);
+            if !self.sizes_later {
+                questions.push(ReadOnly::new(&[b"MEMORY" as &[u8], b"USAGE", key])?);
+            }
             if self.expires {
                 questions.push(ReadOnly::new(&[b"PTTL" as &[u8], key])?);
             }
@@ -209,7 +226,8 @@ impl Look<'_, '_> {
         let mut halves = Vec::with_capacity(keys.len());
         let mut answers = answers.into_iter();
         for key in keys {
-            let (Some(kind), Some(bytes)) = (answers.next(), answers.next()) else { break };
+            let Some(kind) = answers.next() else { break };
+            let bytes = (!self.sizes_later).then(|| answers.next()).flatten();
             let ttl = self.expires.then(|| answers.next()).flatten();
             let used = self.used.and_then(|_| answers.next());
             refused(&kind).context("ask for the type of keys")?;
@@ -220,9 +238,10 @@ impl Look<'_, '_> {
             }
             halves.push(Half {
                 key,
+                lacks_bytes: self.sizes_later && OF_THE_SERVER.contains(&kind.as_str()),
                 kind,
                 ttl_ms: ttl.as_ref().and_then(number),
-                bytes: number(&bytes),
+                bytes: bytes.as_ref().and_then(number),
                 used: used.as_ref().and_then(number),
             });
         }
@@ -240,6 +259,11 @@ impl Look<'_, '_> {
                 Reply::Error(_) => None,
                 other => other.text(),
             });
+            let late = half
+                .lacks_bytes
+                .then(|| answers.next())
+                .flatten()
+                .and_then(|reply| u64::try_from(reply.integer()?).ok());
             if half.kind == "stream" && self.streams.len() < STREAMS_ASKED {
                 self.streams.push((self.database, half.key.clone()));
             }
@@ -249,7 +273,7 @@ impl Look<'_, '_> {
                 key: &half.key,
                 kind: &half.kind,
                 ttl_ms: half.ttl_ms,
-                bytes: half.bytes,
+                bytes: half.bytes.or(late),
                 length,
                 encoding: encoding.as_deref().unwrap_or_default(),
                 idle_seconds: half.used.filter(|_| !counts_uses),
@@ -277,6 +301,9 @@ pub(super) fn second_questions(halves: &[Half]) -> Result<Vec<ReadOnly>> {
         if wanted.encoding {
             questions.push(ReadOnly::new(&[b"OBJECT" as &[u8], b"ENCODING", &half.key])?);
         }
+        if half.lacks_bytes {
+            questions.push(ReadOnly::new(&[b"MEMORY" as &[u8], b"USAGE", &half.key])?);
+        }
     }
     Ok(questions)
 }
@@ -291,7 +318,7 @@ fn wanted(half: &Half) -> Wanted {
     let large = half.bytes.is_none_or(|bytes| bytes >= LENGTH_WORTH_ASKING);
     let (length, encoding) = match half.kind.as_str() {
         "string" => (
-            (purpose == Some(Purpose::Lock) || half.bytes.is_none()).then_some("STRLEN"),
+            (purpose == Some(Purpose::Lock) || half.bytes.is_none() && !half.lacks_bytes).then_some("STRLEN"),
             purpose == Some(Purpose::RateLimit),
         ),
         "list" => (large.then_some("LLEN"), false),

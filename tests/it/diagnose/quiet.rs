@@ -1,7 +1,7 @@
 //! No false alarms, no harm: healthy servers of every version, users with few rights, and what a diagnosis costs.
 
 use super::lab::Diagnosis;
-use crate::support::redis_server::{RedisServer, servers};
+use crate::support::redis_server::{RedisServer, server_named, servers};
 
 /// A little of everything that applications keep, as it should be kept.
 fn standard_data(server: &RedisServer) {
@@ -138,6 +138,25 @@ fn the_receipt_tells_the_hits_that_were_added() {
     let before = hits();
     let diagnosis = Diagnosis::of(&server, "keyspace", &[]);
     assert_eq!(diagnosis.json["probe"]["keyspace_hits_added"].as_u64(), Some(hits() - before));
+}
+
+/// Redis 8.10.2 crashes when it is asked for the memory of such a value.
+#[test]
+fn a_vector_set_that_expires_is_looked_at_and_the_server_lives() {
+    let Some(installed) = server_named("redis-server-8.10") else { return };
+    let Some(server) = RedisServer::builder().version(&installed).start() else { return };
+    standard_data(&server);
+    for n in ["1", "2", "3", "4"] {
+        server.ok(&["VADD", "vectors", "VALUES", "3", n, "1", "0.5", &format!("element{n}")]);
+    }
+    server.ok(&["PEXPIRE", "vectors", "1000000000"]);
+    let hits = || server.info("keyspace_hits").parse::<u64>().expect("a number");
+    let before = hits();
+    let diagnosis = Diagnosis::of(&server, "keyspace", &["--full"]);
+    assert_eq!(diagnosis.json["probe"]["keyspace_hits_added"].as_u64(), Some(hits() - before));
+    assert_eq!(server.ok(&["TYPE", "vectors"]), "vectorset");
+    let types = diagnosis.json.to_string();
+    assert!(types.contains("vectorset"), "{types}");
 }
 
 #[test]
