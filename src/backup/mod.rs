@@ -1,5 +1,6 @@
 //! Makes one backup. It exists once its manifest is written, and not before.
 
+mod expected;
 mod publish;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
+
+use expected::{Last, expected};
 
 use crate::capture::pipeline::{self, Source, Stored};
 use crate::capture::scan::Scan;
@@ -21,7 +24,7 @@ use crate::progress::{Progress, Unit};
 use crate::repository::manifest::{Consistency, Manifest, Purpose, Server};
 use crate::repository::{BegunBy, Discarded, Draft, HEARTBEAT_SECONDS, Leftover, Repository, RepositoryError};
 use crate::status::Status;
-use crate::storage::{StorageError, Upload};
+use crate::storage::{Expected, StorageError, Upload};
 
 /// How a backup is made.
 #[derive(Debug, Clone)]
@@ -158,7 +161,8 @@ pub async fn run(
 ) -> Result<Report, BackupError> {
     // Asks for the right to write now: after an hour of streaming is too late to learn it is missing.
     let draft = begin(options, repository, cancel).await?;
-    let captured = with_heartbeat(&draft, capture_node(options, chosen, &draft, progress, cancel)).await;
+    let last = Last::of(options, repository).await;
+    let captured = with_heartbeat(&draft, capture_node(options, chosen, last, &draft, progress, cancel)).await;
     finish(options, repository, draft, captured, cancel).await
 }
 
@@ -174,7 +178,8 @@ pub async fn adopt(
     cancel: &CancellationToken,
 ) -> Result<Report, BackupError> {
     let draft = begin(options, repository, cancel).await?;
-    let captured = with_heartbeat(&draft, capture_file(options, file, &draft, progress, cancel)).await;
+    let last = Last::of(options, repository).await;
+    let captured = with_heartbeat(&draft, capture_file(options, file, last, &draft, progress, cancel)).await;
     finish(options, repository, draft, captured, cancel).await
 }
 
@@ -274,6 +279,7 @@ async fn abandon(repository: &Repository, draft: Draft, error: Trouble) -> Backu
 async fn capture_node(
     options: &Options,
     chosen: &Chosen,
+    last: Option<Last>,
     draft: &Draft,
     progress: &dyn Progress,
     cancel: &CancellationToken,
@@ -281,7 +287,7 @@ async fn capture_node(
     let began = Instant::now();
     // A replica without its primary replicates to nobody.
     if options.method == Method::Scan || (chosen.is_stale && options.method == Method::Auto) {
-        return capture_by_scan(options, chosen, draft, began, progress, cancel).await;
+        return capture_by_scan(options, chosen, last, draft, began, progress, cancel).await;
     }
     progress.phase("waiting for the snapshot", Unit::Bytes, None);
     let spool = Some((options.spool.clone(), source::repl_timeout(&chosen.node).await));
@@ -292,19 +298,18 @@ async fn capture_node(
     let mut payload = match payload {
         Err(error) if options.method == Method::Auto && error.is_for_good() => {
             progress.note(&format!("reading key by key, which is not one moment of the data: {error}"));
-            return capture_by_scan(options, chosen, draft, began, progress, cancel).await;
+            return capture_by_scan(options, chosen, last, draft, began, progress, cancel).await;
         }
         // It has lost its primary just now.
         Err(error) if options.method == Method::Auto && options.stale && error.is_no_primary_link() => {
             progress.note(&format!("reading the replica key by key, its data may be old: {error}"));
-            let made = capture_by_scan(options, chosen, draft, began, progress, cancel).await?;
+            let made = capture_by_scan(options, chosen, last, draft, began, progress, cancel).await?;
             return Ok(Made { stale: true, ..made });
         }
         payload => payload?,
     };
     progress.phase("reading", Unit::Bytes, payload.length());
-    let expected = payload.length().unwrap_or(chosen.facts.used_memory);
-    let flow = Flow { expected: Some(expected), spool };
+    let flow = Flow { expected: expected(last, payload.length(), chosen.facts.used_memory), spool };
     let (stored, object) = store(options, &mut payload, flow, draft, progress, cancel).await?;
     // What the server never sends after its RDB cannot belong to it.
     if stored.inspected.trailing_bytes > 0 {
@@ -325,6 +330,7 @@ async fn capture_node(
 async fn capture_by_scan(
     options: &Options,
     chosen: &Chosen,
+    last: Option<Last>,
     draft: &Draft,
     began: Instant,
     progress: &dyn Progress,
@@ -335,7 +341,7 @@ async fn capture_by_scan(
         () = cancel.cancelled() => return Err(CaptureError::Interrupted.into()),
     };
     progress.phase("reading key by key", Unit::Bytes, None);
-    let flow = Flow { expected: Some(chosen.facts.used_memory), spool: None };
+    let flow = Flow { expected: expected(last, None, chosen.facts.used_memory), spool: None };
     let (stored, object) = store(options, &mut scan, flow, draft, progress, cancel).await?;
     let told = scan.report();
     let source = SourceReport {
@@ -355,6 +361,7 @@ async fn capture_by_scan(
 async fn capture_file(
     options: &Options,
     file: Opened,
+    last: Option<Last>,
     draft: &Draft,
     progress: &dyn Progress,
     cancel: &CancellationToken,
@@ -362,7 +369,7 @@ async fn capture_file(
     progress.phase("reading", Unit::Bytes, None);
     let (is_aof_base, padding) = (file.is_aof_base, file.padding.clone());
     let mut source = FileSource(Some(file));
-    let flow = Flow { expected: None, spool: None };
+    let flow = Flow { expected: expected(last, None, 0), spool: None };
     let (stored, object) = store(options, &mut source, flow, draft, progress, cancel).await?;
     stored.inspected.must_end_with_the_rdb().map_err(|foreign| CaptureError::from(RawError::from(foreign)))?;
     let mut warnings = Vec::new();
@@ -395,8 +402,7 @@ async fn capture_file(
 
 /// What is known of a stream before it comes.
 struct Flow {
-    /// Bytes at most, about.
-    expected: Option<u64>,
+    expected: Expected,
     /// For a source that does not wait: what may wait for the store, and the source's `repl-timeout`.
     spool: Option<(Spooling, Duration)>,
 }
@@ -412,9 +418,7 @@ async fn store(
 ) -> Result<(Stored, String), Trouble> {
     let object = draft.object_name(&format!("dump.rdb{}", options.codec.extension()));
     let mut upload = draft.upload(&object).await?;
-    if let Some(bytes) = flow.expected {
-        upload.expect(bytes);
-    }
+    upload.expect(flow.expected);
     let settings = pipeline::Options {
         codec: options.codec,
         threads: options.threads,

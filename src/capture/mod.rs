@@ -3,8 +3,8 @@
 //! ```text
 //! node     replication ─► Inspector ─► compressed frames ─► object      (pipeline)
 //! node     SCAN + DUMP ─► the same, where replication is refused         (scan)
-//! backup   object ─► frames ─► Raw ─► Inspector or entries              (raw)
-//! file     .rdb .rdb.gz .rdb.zst - ─► Raw ─► Inspector or entries       (raw)
+//! backup   object ─► frames ─► Raw ─► Inspector or entries              (unpack, raw)
+//! file     .rdb .rdb.gz .rdb.zst - ─► Raw ─► Inspector or entries       (unpack, raw)
 //! ```
 
 mod file;
@@ -17,6 +17,7 @@ pub mod shards;
 pub mod slots;
 pub mod source;
 pub mod spool;
+mod unpack;
 
 pub use foreign::Foreign;
 pub use inspect::{Inspected, Inspector, KEYS_COMPARED, server_of};

@@ -9,18 +9,15 @@ use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
-use tokio::sync::mpsc;
 
 use super::file::Chunks;
 use super::foreign::{self, First, Foreign};
-use crate::codec::{Codec, CodecError, Content, Decompressor, Sha256Digest};
+use super::unpack::{self, Stored};
+use crate::codec::{Codec, CodecError, Sha256Digest};
 use crate::storage::{Reader, StorageError};
 
 /// Chunks that wait between producer and consumer. With chunks of at most 1 MiB this bounds the memory.
 const CHUNKS_AHEAD: usize = 8;
-
-/// Chunks that wait between a store and the unpacking: some hide a round trip.
-const STORED_AHEAD: usize = 8;
 
 /// An RDB as a stream of chunks. The end of the chunks is the end of the stream; an error ends it, too.
 #[derive(Debug)]
@@ -173,8 +170,8 @@ pub struct Opened {
     pub is_aof_base: bool,
     /// Zero bytes behind the last gzip member, once all was read.
     pub padding: Padding,
-    /// What another thread has seen, if one reads.
-    reading: Option<JoinHandle<Result<Seen, RawError>>>,
+    /// What other threads have seen, if they read.
+    pub(super) reading: Option<JoinHandle<Result<Seen, RawError>>>,
 }
 
 /// What was read of the stored bytes.
@@ -191,7 +188,7 @@ pub struct Seen {
 /// Zero bytes behind the last gzip member (some tapes and devices fill their last block up): they are left out. Counted when they have
 /// been read.
 #[derive(Debug, Clone, Default)]
-pub struct Padding(Arc<AtomicU64>);
+pub struct Padding(pub(super) Arc<AtomicU64>);
 
 impl Padding {
     /// So many were read.
@@ -250,21 +247,13 @@ impl Opened {
     }
 }
 
-/// Reads an object of a repository. Must be called within a runtime, which reads ahead.
+/// Reads an object of a repository. Must be called within a runtime, which reads ahead. A compressed frame that arrives damaged is read
+/// once more before it counts as damaged.
 ///
 /// # Errors
 /// If the system gives no thread.
-pub fn open_object(mut reader: Reader, codec: Codec, threads: usize) -> Result<Opened, RawError> {
-    let (sender, receiver) = mpsc::channel(STORED_AHEAD);
-    tokio::spawn(async move {
-        while let Some(chunk) = reader.next().await.transpose() {
-            let is_last = chunk.is_err();
-            if sender.send(chunk).await.is_err() || is_last {
-                return;
-            }
-        }
-    });
-    open(Stored::Object(receiver), codec, threads)
+pub fn open_object(reader: Reader, codec: Codec, threads: usize) -> Result<Opened, RawError> {
+    unpack::open(Stored::object(reader), codec, threads)
 }
 
 /// Reads a file: `.rdb`, `.rdb.gz` or `.rdb.zst`, told by its first bytes; `-` is standard input. Blocks until the first bytes are there.
@@ -281,7 +270,7 @@ pub fn open_file(path: &Path, threads: usize) -> Result<Opened, RawError> {
             let raw = Raw { from: Origin::File(chunks), peeked: VecDeque::new() };
             (Opened { raw, codec, is_aof_base: false, padding: Padding::default(), reading: None }, None)
         }
-        codec => (open(Stored::File(chunks), codec, threads)?, Some(codec.name())),
+        codec => (unpack::open(Stored::File(chunks), codec, threads)?, Some(codec.name())),
     };
     let First { is_aof_base } = match opened.raw.peek_bytes(foreign::LOOKED_AT) {
         Some(Ok(first)) => foreign::look(first, packed)?,
@@ -292,88 +281,8 @@ pub fn open_file(path: &Path, threads: usize) -> Result<Opened, RawError> {
     Ok(Opened { is_aof_base, ..opened })
 }
 
-/// Where stored bytes come from, chunk by chunk.
-enum Stored {
-    Object(mpsc::Receiver<Result<Bytes, StorageError>>),
-    File(Chunks),
-}
-
-impl Stored {
-    fn next(&mut self) -> Option<Result<Bytes, RawError>> {
-        match self {
-            Self::Object(receiver) => receiver.blocking_recv().map(|chunk| Ok(chunk?)),
-            Self::File(chunks) => chunks.next().map(|chunk| Ok(chunk?)),
-        }
-    }
-}
-
-fn open(mut stored: Stored, codec: Codec, threads: usize) -> Result<Opened, RawError> {
-    let (sender, raw) = Raw::channel();
-    let (decompressor, content) = Decompressor::new(codec, threads)?;
-    let trouble = sender.clone();
-    let padding = Padding::default();
-    let padded = padding.clone();
-    let reading = thread::Builder::new().name("read".to_owned()).spawn(move || {
-        let seen = read(&mut stored, decompressor, &padded);
-        // Damage is said by the content, after the good bytes before it. What the store says is said here.
-        if let Err(RawError::Storage(_) | RawError::File(_)) = &seen {
-            let words = seen.as_ref().map_err(again).err();
-            let _ = words.map(|error| trouble.send(Err(error)));
-        }
-        seen
-    })?;
-    thread::Builder::new().name("unpack".to_owned()).spawn(move || unpack(content, &sender))?;
-    Ok(Opened { raw, codec, is_aof_base: false, padding, reading: Some(reading) })
-}
-
-fn read(stored: &mut Stored, mut decompressor: Decompressor, padding: &Padding) -> Result<Seen, RawError> {
-    let mut stored_bytes = 0;
-    let mut sha256 = matches!(stored, Stored::Object(_)).then(Sha256Digest::new);
-    let mut damage = None;
-    while let Some(chunk) = stored.next() {
-        let chunk = chunk?;
-        stored_bytes += chunk.len() as u64;
-        if let Some(sha256) = &mut sha256 {
-            sha256.update(&chunk);
-        }
-        if damage.is_none()
-            && let Err(error) = decompressor.push(&chunk)
-        {
-            // A consumer that is gone needs no more bytes; behind damage the digest is still of use.
-            if error.is_stopped() {
-                return Err(error.into());
-            }
-            damage = Some(error);
-        }
-    }
-    match damage {
-        Some(error) => Err(error.into()),
-        None => {
-            let stored_sha256 = sha256.map(Sha256Digest::finish);
-            padding.0.store(decompressor.padding(), Ordering::Relaxed);
-            Ok(Seen { stored_bytes, stored_sha256, frames: decompressor.finish()? })
-        }
-    }
-}
-
-fn unpack(mut content: Content, sender: &Sender<Result<Bytes, RawError>>) {
-    loop {
-        let chunk = match content.next() {
-            Ok(Some(block)) => Ok(Bytes::from_owner(block)),
-            Ok(None) => return,
-            // The reading ended early, and says why.
-            Err(error) if error.is_stopped() => return,
-            Err(error) => Err(error.into()),
-        };
-        let is_last = chunk.is_err();
-        if sender.send(chunk).is_err() || is_last {
-            return;
-        }
-    }
-}
-
 /// The same error once more: for the consumer, and for who asks what was seen.
-fn again(error: &RawError) -> RawError {
+pub(super) fn again(error: &RawError) -> RawError {
     match error {
         RawError::File(error) => RawError::File(io::Error::new(error.kind(), error.to_string())),
         RawError::Codec(error) => RawError::Codec(error.clone()),

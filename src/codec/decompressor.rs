@@ -24,6 +24,7 @@ pub struct Decompressor {
     /// Where `frame`, or what is streamed, begins in the stored bytes.
     offset: u64,
     frames: u64,
+    has_streamed: bool,
     spare: Receiver<Vec<u8>>,
     recycle: Sender<Vec<u8>>,
 }
@@ -31,6 +32,7 @@ pub struct Decompressor {
 /// Decoded content, in order.
 pub struct Content {
     results: InOrder<Decoded>,
+    taken: u64,
     recycle: Sender<Vec<u8>>,
     failed: Option<CodecError>,
 }
@@ -70,14 +72,23 @@ impl Decompressor {
     /// # Errors
     /// If the system gives no thread.
     pub fn new(codec: Codec, threads: usize) -> Result<(Self, Content), CodecError> {
+        Self::from_frame(codec, threads, 0, 0)
+    }
+
+    /// The same for what follows `frames` good frames: a frame begins at `offset` of the stored bytes.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn from_frame(codec: Codec, threads: usize, offset: u64, frames: u64) -> Result<(Self, Content), CodecError> {
         let threads = if codec == Codec::None { 1 } else { threads.max(1) };
         // Every frame under way has two buffers that come back: what is stored and what it holds.
         let (recycle, spare) = bounded(2 * threads + 4);
         let make = || worker(codec, spare.clone(), recycle.clone());
         let (crew, results) = crew(threads, false, make).map_err(|kind| CodecError::new(0, kind))?;
         let state = if codec == Codec::None { State::Plain } else { State::Frame(first(codec)) };
-        let content = Content { results, recycle: recycle.clone(), failed: None };
-        let decompressor = Self { codec, crew, state, frame: Vec::new(), offset: 0, frames: 0, spare, recycle };
+        let content = Content { results, taken: 0, recycle: recycle.clone(), failed: None };
+        let (frame, has_streamed) = (Vec::new(), false);
+        let decompressor = Self { codec, crew, state, frame, offset, frames, has_streamed, spare, recycle };
         Ok((decompressor, content))
     }
 
@@ -134,6 +145,11 @@ impl Decompressor {
     /// Frames that were complete so far.
     pub fn frames(&self) -> u64 {
         self.frames
+    }
+
+    /// Whether a frame was decoded as it came. If none was, every block of the [`Content`] is a frame.
+    pub fn has_streamed(&self) -> bool {
+        self.has_streamed
     }
 
     /// Uses some of the bytes, at least one.
@@ -205,6 +221,7 @@ impl Decompressor {
             }
             Next::Stream(stream) => {
                 self.state = State::Stream(stream, 0);
+                self.has_streamed = true;
                 let mut begun = std::mem::take(&mut self.frame);
                 let mut rest = begun.as_slice();
                 while !rest.is_empty() {
@@ -286,7 +303,9 @@ impl Content {
             return Err(error.clone());
         }
         loop {
-            match self.results.next() {
+            let next = self.results.next();
+            self.taken += u64::from(matches!(next, Ok(Some(Ok(_)))));
+            match next {
                 Ok(Some(Ok(block))) if block.is_empty() => {}
                 Ok(Some(Ok(block))) => return Ok(Some(Block::new(block, self.recycle.clone()))),
                 Ok(None) => return Ok(None),
@@ -297,6 +316,13 @@ impl Content {
                 }
             }
         }
+    }
+}
+
+impl Content {
+    /// Good blocks so far, those without content as well.
+    pub fn taken(&self) -> u64 {
+        self.taken
     }
 }
 

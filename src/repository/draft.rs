@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use super::error::Doing;
 use super::{BackupId, ProcessMark, RepositoryError, layout};
-use crate::storage::{Shared, StorageError, Upload};
+use crate::storage::{Expected, Shared, StorageError, Upload};
 
 /// Most bytes of `begun.json`.
 pub(super) const BEGUN_LIMIT: u64 = 16 * 1024;
@@ -204,8 +204,8 @@ struct DraftUpload {
 
 #[async_trait]
 impl Upload for DraftUpload {
-    fn expect(&mut self, bytes: u64) {
-        self.inner.expect(bytes);
+    fn expect(&mut self, expected: Expected) {
+        self.inner.expect(expected);
     }
 
     async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {

@@ -85,7 +85,7 @@ impl Repository {
         let backup = format!("{instance}/{id}");
         let folder = layout::folder(instance, id);
         let key = format!("{folder}{MANIFEST}");
-        let bytes = match self.storage.get(&key, MANIFEST_LIMIT).await {
+        let bytes = match self.manifest_bytes(&key).await {
             Err(StorageError::NotFound) => {
                 return Err(match self.storage.head(&format!("{folder}{}", layout::BEGUN)).await {
                     Ok(_) => RepositoryError::Incomplete { instance: instance.to_owned(), id },
@@ -98,6 +98,13 @@ impl Repository {
             got => got.doing("read", &key)?,
         };
         decode(instance, id, &bytes).map_err(|source| RepositoryError::Manifest { backup, source })
+    }
+
+    /// What lies where a manifest belongs. One that does not hold against its own SHA-256 is read once more: the way damages bytes as
+    /// well.
+    async fn manifest_bytes(&self, key: &str) -> Result<Bytes, StorageError> {
+        let bytes = self.storage.get(key, MANIFEST_LIMIT).await?;
+        if Manifest::decode(&bytes).is_ok() { Ok(bytes) } else { self.storage.get(key, MANIFEST_LIMIT).await }
     }
 
     /// The bytes of an object of a backup, from `offset` on. `object` is a name from the manifest.

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::listing::Folders;
 use super::manifest::{Manifest, Purpose};
 use super::{MANIFEST, Receipt, Repository, RepositoryError, layout};
 use crate::storage::StorageError;
@@ -40,7 +41,19 @@ impl Repository {
     /// If the name cannot be an instance's, or the place cannot be listed or read.
     pub async fn newest(&self, instance: &str) -> Result<Newest, RepositoryError> {
         let folders = self.folders(Some(instance)).await?;
-        let mut newest = Newest::default();
+        let backup = self.newest_sound(instance, &folders).await?;
+        Ok(Newest { backup, verified: self.newest_good(instance, &folders).await? })
+    }
+
+    /// The newest published backup of an instance that is no safety backup, can be read, and whose structure is sound.
+    ///
+    /// # Errors
+    /// As [`Repository::newest`].
+    pub async fn newest_backup(&self, instance: &str) -> Result<Option<Manifest>, RepositoryError> {
+        self.newest_sound(instance, &self.folders(Some(instance)).await?).await
+    }
+
+    async fn newest_sound(&self, instance: &str, folders: &Folders) -> Result<Option<Manifest>, RepositoryError> {
         let mut unread = 0;
         for ((_, id), objects) in folders.iter().rev() {
             let manifest = layout::folder(instance, *id) + MANIFEST;
@@ -49,10 +62,7 @@ impl Repository {
             }
             match self.load(instance, *id).await {
                 Ok(manifest) if manifest.purpose == Purpose::Safety || !manifest.is_sound() => {}
-                Ok(manifest) => {
-                    newest.backup = Some(manifest);
-                    break;
-                }
+                Ok(manifest) => return Ok(Some(manifest)),
                 // What cannot be read, or was removed meanwhile, is no backup that one could restore.
                 Err(error) if is_one_backups_trouble(&error) => {
                     unread += 1;
@@ -63,8 +73,7 @@ impl Repository {
                 Err(error) => return Err(error),
             }
         }
-        newest.verified = self.newest_good(instance, &folders).await?;
-        Ok(newest)
+        Ok(None)
     }
 
     /// When a backup was taken since a moment, if one was: the newest that is no safety backup. One whose manifest is archived or may

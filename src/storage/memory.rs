@@ -86,9 +86,9 @@ impl Storage for Memory {
     }
 
     async fn open(&self, key: &str, offset: u64) -> Result<Reader, StorageError> {
-        let (mut body, _) = self.find(key)?;
+        let (body, _) = self.find(key)?;
         let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(body.len());
-        Ok(Box::new(Rest(body.split_off(offset))))
+        Ok(Box::new(Rest { body, position: offset }))
     }
 
     async fn head(&self, key: &str) -> Result<ObjectInfo, StorageError> {
@@ -139,13 +139,23 @@ impl Storage for Memory {
     }
 }
 
-struct Rest(Bytes);
+struct Rest {
+    body: Bytes,
+    position: usize,
+}
 
 #[async_trait]
 impl Chunks for Rest {
     async fn next(&mut self) -> Result<Option<Bytes>, StorageError> {
-        let chunk = self.0.split_to(self.0.len().min(CHUNK));
+        let end = self.body.len().min(self.position + CHUNK);
+        let chunk = self.body.slice(self.position..end);
+        self.position = end;
         Ok((!chunk.is_empty()).then_some(chunk))
+    }
+
+    async fn back_to(&mut self, offset: u64) -> Result<(), StorageError> {
+        self.position = usize::try_from(offset).unwrap_or(usize::MAX).min(self.body.len());
+        Ok(())
     }
 }
 

@@ -22,7 +22,7 @@ pub use error::{Reason, StorageError};
 pub use local::Local;
 pub use location::{InvalidLocation, Location};
 pub use memory::Memory;
-pub use part_size::{PartSizes, Step};
+pub use part_size::{Expected, PartSizes, Step};
 pub use s3::{S3, S3Credentials, S3Options};
 
 /// A place for objects. Keys are relative to its location: `redis-prod/2024-01-01-01-00/manifest.json`.
@@ -100,8 +100,8 @@ pub trait Storage: Send + Sync + fmt::Debug {
 /// A large object on its way. It must be completed or aborted; dropping it aborts as well as it can.
 #[async_trait]
 pub trait Upload: Send {
-    /// Says before the first byte about how many there will be, so that parts get a length that lasts. Nothing depends on its truth.
-    fn expect(&mut self, _bytes: u64) {}
+    /// Says before the first byte what is known, so that parts get a length that lasts and suits the link.
+    fn expect(&mut self, _expected: Expected) {}
     /// Takes the next bytes, of any length. Waits while as many parts are in flight as the place allows. After an error the only
     /// thing to do is to abort.
     async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError>;
@@ -117,6 +117,8 @@ pub trait Upload: Send {
 pub trait Chunks: Send {
     /// The next chunk, never empty; `None` at the end.
     async fn next(&mut self) -> Result<Option<Bytes>, StorageError>;
+    /// Goes back: the next chunk begins at this offset of the object, and is read from the place once more.
+    async fn back_to(&mut self, offset: u64) -> Result<(), StorageError>;
 }
 
 /// See [`Storage::open`].

@@ -9,12 +9,25 @@ const MEMORY: usize = 40 << 20;
 
 /// The usual length, which keeps memory small.
 const SHORTEST: u64 = 8 << 20;
+/// The length for a slow link, on which a part that breaks off costs minutes: S3 takes none that is shorter.
+const SHORTEST_OF_ALL: u64 = 5 << 20;
+/// A slow link carries fewer bytes a second.
+const SLOW: u64 = 1_000_000;
 /// Longer parts go through a file.
 const LONGEST_IN_MEMORY: u64 = 20 << 20;
 /// So many parts have one length; the others are there for what is much longer than expected.
 const EQUAL: usize = 8000;
 /// S3 takes no longer object.
 const LARGEST: u64 = 5 << 40;
+
+/// What is known of an object before its first byte. Nothing depends on its truth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Expected {
+    /// About how many bytes there will be.
+    pub bytes: u64,
+    /// What the link to the store carries at least, bytes a second; `None`: nobody knows.
+    pub bytes_per_second: Option<u64>,
+}
 
 /// Parts of the same length, one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,10 +52,12 @@ impl PartSizes {
 
     /// Sizes for an object of about so many bytes: parts of one length, for there are stores (R2) that refuse others. Only an object
     /// that becomes twice as long as expected gets longer parts at its end, since it would not fit otherwise.
-    pub fn for_expected(bytes: u64) -> Self {
+    pub fn for_expected(expected: Expected) -> Self {
         const MIB: u64 = 1 << 20;
-        let doubled = bytes.saturating_mul(2).min(LARGEST);
-        let length = doubled.div_ceil(EQUAL as u64).next_multiple_of(MIB).max(SHORTEST);
+        let doubled = expected.bytes.saturating_mul(2).min(LARGEST);
+        let is_slow = expected.bytes_per_second.is_some_and(|rate| rate < SLOW);
+        let shortest = if is_slow { SHORTEST_OF_ALL } else { SHORTEST };
+        let length = doubled.div_ceil(EQUAL as u64).next_multiple_of(MIB).max(shortest);
         let spooled = length > LONGEST_IN_MEMORY;
         let more = |parts, length: u64| Step { parts, length, spooled: true };
         Self(vec![
@@ -80,7 +95,7 @@ impl PartSizes {
 impl Default for PartSizes {
     /// Nobody knows how much comes: 62 GiB in parts of 8 MiB, and 5 TiB in all; the spool folder holds at most two parts then.
     fn default() -> Self {
-        Self::for_expected(0)
+        Self::for_expected(Expected::default())
     }
 }
 
@@ -89,6 +104,10 @@ mod tests {
     use super::*;
 
     const MOST_PARTS: usize = 10_000;
+
+    fn of(bytes: u64) -> Expected {
+        Expected { bytes, bytes_per_second: None }
+    }
 
     // The limits are those in the S3 User Guide, "Amazon S3 multipart upload limits".
     #[test]
@@ -103,7 +122,7 @@ mod tests {
     #[test]
     fn parts_have_one_length_until_twice_of_what_was_expected_has_come() {
         for expected in [0, 1 << 20, 30 << 30, 80_000_000_000, 1 << 40, 3 << 40, 5 << 40, u64::MAX] {
-            let sizes = PartSizes::for_expected(expected);
+            let sizes = PartSizes::for_expected(of(expected));
             let (first, spooled) = sizes.first();
             let mut held = 0;
             for number in 1..=MOST_PARTS {
@@ -123,6 +142,13 @@ mod tests {
                 );
             }
         }
-        assert!(!PartSizes::for_expected(60_000_000_000).first().1, "sixty gigabytes need no spool");
+        assert!(!PartSizes::for_expected(of(60_000_000_000)).first().1, "sixty gigabytes need no spool");
+    }
+
+    #[test]
+    fn a_slow_link_gets_the_shortest_parts_that_hold_what_is_expected() {
+        let first = |bytes, rate| PartSizes::for_expected(Expected { bytes, bytes_per_second: Some(rate) }).first().0;
+        assert_eq!((first(1 << 30, 40_000), first(1 << 30, 40_000_000)), (5 << 20, 8 << 20));
+        assert_eq!(first(1 << 40, 40_000), first(1 << 40, 40_000_000));
     }
 }

@@ -5,11 +5,12 @@ use std::io::Write as _;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Level, VerifyError, damaged, of_rdb, raw_error};
+use super::{Level, VerifyError, codec_of, damaged, of_rdb, raw_error};
 use crate::capture::{Inspected, Inspector, Opened, RawError, Seen};
-use crate::codec::Sha256Digest;
+use crate::codec::{Codec, Sha256Digest};
 use crate::finding::Finding;
 use crate::progress::Progress;
+use crate::repository::manifest::Shard;
 
 /// What reading one object came to.
 #[derive(Default)]
@@ -24,6 +25,16 @@ pub(super) struct Read {
     pub(super) inspected: Option<Inspected>,
     /// Damage.
     pub(super) trouble: Option<Finding>,
+}
+
+impl Read {
+    /// Whether what came may be what was stored. A compressed frame that is damaged was read twice already.
+    pub(super) fn is_as_stored(&self, shard: &Shard) -> bool {
+        match &self.seen {
+            Some(seen) => seen.stored_sha256.as_ref() == Some(&shard.stored_sha256),
+            None => codec_of(&shard.object) != Codec::None,
+        }
+    }
 }
 
 /// What is done with the raw bytes.

@@ -208,16 +208,24 @@ impl Source {
         let shard = shard(manifest);
         progress.phase("verifying", Unit::Bytes, Some(shard.stored_bytes));
         let mut reader = object(repository, manifest).await?;
-        let (mut digest, mut length) = (Sha256Digest::new(), 0);
-        while let Some(chunk) = reader.next().await? {
-            digest.update(&chunk);
-            length += chunk.len() as u64;
-            progress.advance(chunk.len() as u64);
-            if cancel.is_cancelled() {
-                return Err(Interrupted.into());
+        for is_last in [false, true] {
+            let (mut digest, mut length) = (Sha256Digest::new(), 0);
+            while let Some(chunk) = reader.next().await? {
+                digest.update(&chunk);
+                length += chunk.len() as u64;
+                progress.advance(chunk.len() as u64);
+                if cancel.is_cancelled() {
+                    return Err(Interrupted.into());
+                }
             }
+            match promised(shard).object(length, &digest.finish()) {
+                // The way damages bytes as well.
+                Err(error) if !is_last => tracing::warn!("{error}: it is read once more"),
+                held => return Ok(held?),
+            }
+            reader.back_to(0).await?;
         }
-        Ok(promised(shard).object(length, &digest.finish())?)
+        Ok(())
     }
 
     /// The same once more, from a thread that may block.

@@ -62,4 +62,9 @@ impl Chunks for FileChunks {
             .await?;
         Ok((!chunk.is_empty()).then_some(chunk))
     }
+
+    async fn back_to(&mut self, offset: u64) -> Result<(), StorageError> {
+        let file = Arc::clone(&self.file);
+        self.local.blocking(move |_| (&*file).seek(SeekFrom::Start(offset)).map(drop)).await
+    }
 }

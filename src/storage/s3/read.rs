@@ -133,6 +133,11 @@ impl Chunks for ObjectChunks {
         }
         Ok(None)
     }
+
+    async fn back_to(&mut self, offset: u64) -> Result<(), StorageError> {
+        (self.body, self.broken, self.position) = (None, None, offset);
+        self.request().await
+    }
 }
 
 /// A small object.

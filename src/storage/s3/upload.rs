@@ -16,7 +16,7 @@ use super::pace::{Purpose, Trouble};
 use super::put::ALGORITHM;
 use super::spool::Spool;
 use super::{CONFLICT_PAUSE, CONFLICTS, S3, StorageError, crc32};
-use crate::storage::{PartSizes, Upload};
+use crate::storage::{Expected, PartSizes, Upload};
 
 /// Up to here a buffer grows as it needs to, bytes; beyond, it gets room for a whole part at once.
 const SMALL: usize = 512 << 10;
@@ -239,9 +239,9 @@ impl PartUpload {
 
 #[async_trait]
 impl Upload for PartUpload {
-    fn expect(&mut self, bytes: u64) {
+    fn expect(&mut self, expected: Expected) {
         if self.sent == 0 && self.s3.inner.part_sizes.is_none() {
-            self.sizes = PartSizes::for_expected(bytes);
+            self.sizes = PartSizes::for_expected(expected);
             (self.length, self.spooled) = self.sizes.first();
         }
     }

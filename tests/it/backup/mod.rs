@@ -2,6 +2,7 @@
 
 mod away;
 mod cluster;
+mod damaged;
 mod end_to_end;
 mod faults;
 mod findings;
@@ -11,6 +12,7 @@ mod interrupted;
 mod leftovers;
 mod lost_replies;
 mod old;
+mod rights;
 mod scan;
 mod secrets;
 mod services;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use redis_ops::storage::{S3Options, Shared, open};
+use redis_ops::storage::{PartSizes, S3Options, Shared, Step, open};
 
 use super::{read, sample, upload};
 use crate::support::proxy::{Proxy, Way};
@@ -98,6 +98,29 @@ async fn a_slow_link_gets_through_whatever_the_time_out_is() {
     assert_eq!(server.count("UploadPart"), 3, "each part is sent once");
     proxy.become_(Way::Open);
     assert!(read(&*storage, "object", 0).await.unwrap() == sample(LENGTH));
+}
+
+/// Three parts of 80 KB at 40 KB/s: each takes four times as long as the time-out, and nothing is sent twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn forty_kilobytes_a_second_get_through() {
+    let server = S3Server::start();
+    let proxy = Proxy::before(&server.endpoint());
+    let part_sizes = PartSizes::new(vec![Step { parts: 100, length: 80_000, spooled: false }]);
+    let options = S3Options {
+        endpoint: Some(proxy.endpoint()),
+        timeout: Some(SECOND / 2),
+        retry: Some(60 * SECOND),
+        part_sizes: Some(part_sizes),
+        ..server.options()
+    };
+    let storage = open(&"s3://backups/p".parse().unwrap(), &options).await.unwrap();
+    proxy.become_(Way::Slow(40_000));
+    let begun = Instant::now();
+    assert_eq!(upload(&*storage, "object", &sample(240_000)).await.unwrap(), 240_000);
+    assert!(begun.elapsed() > 5 * SECOND, "the link is slow: {:?}", begun.elapsed());
+    assert_eq!(server.count("UploadPart"), 3, "each part is sent once");
+    proxy.become_(Way::Open);
+    assert!(read(&*storage, "object", 0).await.unwrap() == sample(240_000));
 }
 
 /// An answer that never ends, a blank a second.

@@ -1,7 +1,7 @@
 //! What only S3 can do wrong: errors, resets, wrong keys, missing buckets, strict and lax stores.
 
 use bytes::Bytes;
-use redis_ops::storage::{S3Credentials, S3Options, Shared, StorageError, open};
+use redis_ops::storage::{Expected, S3Credentials, S3Options, Shared, StorageError, open};
 
 use super::{connect, keys, read, sample, small_parts, upload};
 use crate::support::s3::{Fault, Manners, S3Server};
@@ -302,12 +302,18 @@ async fn an_object_of_twice_the_expected_length_has_parts_of_one_length() {
     let server = S3Server::start();
     let storage = with(server.options(), "s3://backups/p").await;
     let mut begun = storage.upload("object").await.unwrap();
-    begun.expect(20 << 20);
+    begun.expect(Expected { bytes: 20 << 20, bytes_per_second: None });
     for _ in 0..4 {
         begun.write(sample(10 << 20)).await.unwrap();
     }
     assert_eq!(begun.complete().await.unwrap(), 40 << 20);
     assert_eq!(server.count("UploadPart"), 5, "8 MiB each");
+    // Where the last backup crept, a part that breaks off shall cost less.
+    let mut begun = storage.upload("slow").await.unwrap();
+    begun.expect(Expected { bytes: 20 << 20, bytes_per_second: Some(40_000) });
+    begun.write(sample(20 << 20)).await.unwrap();
+    assert_eq!(begun.complete().await.unwrap(), 20 << 20);
+    assert_eq!(server.count("UploadPart"), 5 + 4, "5 MiB each");
 }
 
 #[tokio::test]

@@ -72,6 +72,23 @@ impl RedisOps {
         Self { command, home, stdin: Vec::new(), stdout: None, stderr: None, sink: None }
     }
 
+    /// A run by a user without any rights; `None` where the tests have no right to become one, or the system lacks `setpriv`.
+    pub fn as_nobody() -> Option<Self> {
+        let mut run = Self::new();
+        let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+        let program = env!("CARGO_BIN_EXE_redis-ops");
+        let can = Command::new("setpriv").args(nobody).args([program, "--version"]).stdout(Stdio::null()).status();
+        if !can.is_ok_and(|status| status.success()) {
+            return None;
+        }
+        std::os::unix::fs::chown(run.home.path(), Some(65534), Some(65534)).ok()?;
+        let mut command = Command::new("setpriv");
+        command.args(nobody).arg(program).env_clear().current_dir(run.home.path());
+        command.envs(run.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        run.command = command;
+        Some(run)
+    }
+
     /// Adds arguments.
     pub fn args<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
         self.command.args(arguments);

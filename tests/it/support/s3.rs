@@ -44,6 +44,8 @@ pub enum Fault {
     BreakRequest(usize),
     /// The connection is reset after so many bytes of the answer.
     BreakAnswer(usize),
+    /// One bit of the answer's byte of this number is another one when it arrives.
+    DamageAnswer(usize),
 }
 
 /// What kind of store it is.
@@ -55,6 +57,8 @@ pub struct Manners {
     pub refuses_conditions: bool,
     /// It answers 400 to checksums of requests.
     pub refuses_checksums: bool,
+    /// It takes so long to begin the answer to each request for a dump.
+    pub dumps_take: Duration,
 }
 
 /// A request as it was made.
@@ -82,6 +86,8 @@ struct State {
     manners: Mutex<Manners>,
     /// When a conditional write of a key last began.
     begun: Mutex<HashMap<String, Instant>>,
+    /// Requests for dumps: how many wait for their answer, and how many did at most.
+    waiting: Mutex<(usize, usize)>,
 }
 
 /// The server. It ends, and its objects go away, when it is dropped.
@@ -137,7 +143,8 @@ impl S3Server {
                 tokio::spawn(async move {
                     let server = Builder::new(TokioExecutor::new()).http1_only();
                     let Some(tls) = tls else {
-                        let stream = TokioIo::new(Breakable { stream, state: shared, reads: None, writes: None });
+                        let stream =
+                            TokioIo::new(Breakable { stream, state: shared, reads: None, writes: None, damaged: None });
                         return drop(server.serve_connection(stream, service).await);
                     };
                     // A client that does not trust us goes away.
@@ -211,6 +218,11 @@ impl S3Server {
         self.requests().iter().filter(|request| request.operation == operation).count()
     }
 
+    /// How many requests for dumps waited for their answers at the same time, at most: see [`Manners::dumps_take`].
+    pub fn most_dumps_at_once(&self) -> usize {
+        lock(&self.state.waiting).1
+    }
+
     /// The folder that holds the bucket's objects, by their keys.
     pub fn objects(&self) -> std::path::PathBuf {
         self.folder.path().join(BUCKET)
@@ -282,6 +294,15 @@ impl S3Access for Faults {
         if manners.refuses_checksums && with_checksum {
             return Err(S3Error::new(S3ErrorCode::InvalidArgument));
         }
+        if !manners.dumps_take.is_zero() && line.starts_with("GET ") && line.contains("/dump") {
+            {
+                let mut waiting = lock(&self.state.waiting);
+                waiting.0 += 1;
+                waiting.1 = waiting.1.max(waiting.0);
+            }
+            tokio::time::sleep(manners.dumps_take).await;
+            lock(&self.state.waiting).0 -= 1;
+        }
         match self.state.meet(&line, |fault| matches!(fault, Fault::Answer(_))) {
             Some(Fault::Answer(code)) => Err(S3Error::new(S3ErrorCode::from_bytes(code.as_bytes()).unwrap())),
             _ => Ok(()),
@@ -331,6 +352,8 @@ struct Breakable {
     /// Bytes that may still be read and written.
     reads: Option<usize>,
     writes: Option<usize>,
+    /// Bytes that are still written as they are before one that is not.
+    damaged: Option<usize>,
 }
 
 impl Breakable {
@@ -341,9 +364,12 @@ impl Breakable {
         if !line.ends_with(" HTTP/1.1") {
             return;
         }
+        // An answer that was shorter than where it was to be damaged came as it was.
+        self.damaged = None;
         match self.state.meet(line, |fault| !matches!(fault, Fault::Answer(_))) {
             Some(Fault::BreakRequest(bytes)) => self.reads = Some(bytes),
             Some(Fault::BreakAnswer(bytes)) => self.writes = Some(bytes),
+            Some(Fault::DamageAnswer(bytes)) => self.damaged = Some(bytes),
             _ => {}
         }
     }
@@ -371,6 +397,16 @@ impl AsyncRead for Breakable {
 
 impl AsyncWrite for Breakable {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some(left) = self.damaged {
+            let (now, is_damaged) = if left == 0 { (1, true) } else { (left.min(bytes.len()), false) };
+            let mut piece = bytes[..now].to_vec();
+            if is_damaged {
+                piece[0] ^= 1;
+            }
+            let wrote = ready!(Pin::new(&mut self.stream).poll_write(cx, &piece))?;
+            self.damaged = if is_damaged && wrote > 0 { None } else { Some(left - wrote) };
+            return Poll::Ready(Ok(wrote));
+        }
         match self.writes {
             Some(0) => reset(),
             Some(left) => {
