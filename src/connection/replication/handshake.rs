@@ -3,33 +3,84 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::error::{ReplicationError, ReplicationFault, Stage, failure, reason_of, refusal};
 use super::payload::{Framing, Header, MARK_LENGTH, Payload};
 use super::shutdown::Watch;
 use super::{Options, SNAPSHOT_SILENCES, Transfer};
 use crate::connection::wire::{Reply, Wire, excerpt};
-use crate::connection::{CommandFault, Node};
+use crate::connection::{Command, CommandFault, Node};
 
 /// The version that we announce as a replica. Valkey 9.1 and newer choose the RDB version by it: without it they write version 11
 /// to a diskless replica, and fail if a hash has fields with a TTL (Valkey `replication.c`, `replicaRdbVersion`).
 const ANNOUNCED_VERSION: &[u8] = b"9.1.0";
 
+/// The pause before a server that hung up on the question itself is asked once more.
+const ONCE_MORE: Duration = Duration::from_secs(1);
+
+/// Why there is no header.
+enum Failed {
+    Fault(ReplicationFault),
+    /// The connection ended as the very answer to this command: a service that lets nobody replicate may say so without a word.
+    HungUp(&'static str, ReplicationFault),
+}
+
+impl From<ReplicationFault> for Failed {
+    fn from(fault: ReplicationFault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl Failed {
+    /// What the end of the connection means where nothing had been answered to `command`.
+    fn at(command: &'static str, fault: ReplicationFault) -> Self {
+        match fault {
+            fault @ ReplicationFault::Disconnected { .. } => Self::HungUp(command, fault),
+            fault => Self::Fault(fault),
+        }
+    }
+}
+
 pub(super) async fn full_resync(node: &Node, options: &Options) -> Result<Payload, ReplicationError> {
     let fail = |fault| ReplicationError { target: node.to_string(), fault };
-    let stream = node.open_authenticated().await.map_err(|error| fail(ReplicationFault::Connect(error)))?;
+    let fault = match ask(node, options).await {
+        Ok(payload) => return Ok(payload),
+        Err(Failed::Fault(fault)) => fault,
+        Err(Failed::HungUp(..)) => {
+            // Once is chance. Twice, by a server that answers everything else, is an answer.
+            sleep(ONCE_MORE).await;
+            match ask(node, options).await {
+                Ok(payload) => return Ok(payload),
+                Err(Failed::HungUp(command, _)) if answers(node).await => ReplicationFault::Unsupported {
+                    text: format!("it closes the connection at `{command}` each time, and answers other commands"),
+                },
+                Err(Failed::Fault(fault) | Failed::HungUp(_, fault)) => fault,
+            }
+        }
+    };
+    Err(fail(fault))
+}
+
+/// Whether the server answers what is no replication.
+async fn answers(node: &Node) -> bool {
+    let Ok(mut connection) = node.connect().await else { return false };
+    connection.query(&Command::new("PING")).await.is_ok()
+}
+
+async fn ask(node: &Node, options: &Options) -> Result<Payload, Failed> {
+    let stream = node.open_authenticated().await.map_err(ReplicationFault::Connect)?;
     let mut wire = Wire::new(stream);
     let rdb_only = timeout(node.timeout, tell_what_we_can(&mut wire, options.transfer))
         .await
         .unwrap_or(Err(ReplicationFault::Silent { stage: Stage::Handshake, waited: node.timeout }))
-        .map_err(fail)?;
+        .map_err(|fault| Failed::at("REPLCONF", fault))?;
     let mut watch = Watch::over(node);
     let header = tokio::select! {
         header = ask_for_everything(&mut wire, options.silence, rdb_only) => header,
-        () = watch.shutting_down() => Err(ReplicationFault::ShuttingDown { stage: Stage::WaitingForSnapshot }),
+        () = watch.shutting_down() => Err(ReplicationFault::ShuttingDown { stage: Stage::WaitingForSnapshot }.into()),
     };
-    Ok(Payload::new(wire, node.to_string(), header.map_err(fail)?, options.silence, watch))
+    Ok(Payload::new(wire, node.to_string(), header?, options.silence, watch))
 }
 
 /// Sends the options of a replica, and returns whether the server will send nothing but the RDB (`rdb-only`, 6.2 and newer).
@@ -65,20 +116,28 @@ async fn tell_what_we_can(wire: &mut Wire, transfer: Transfer) -> Result<bool, R
 }
 
 /// Sends `PSYNC`, or `SYNC` where that is refused, and waits for the header of the RDB.
-async fn ask_for_everything(wire: &mut Wire, silence: Duration, rdb_only: bool) -> Result<Header, ReplicationFault> {
+async fn ask_for_everything(wire: &mut Wire, silence: Duration, rdb_only: bool) -> Result<Header, Failed> {
     let stage = Stage::WaitingForSnapshot;
     let broken = |error: &io::Error| closed(error, stage);
     let patience = silence.saturating_mul(SNAPSHOT_SILENCES);
     let (mut end, mut alive) = (Instant::now() + patience, false);
     let mut psync_refused = None;
     let mut origin = None;
-    wire.send(&[vec![b"PSYNC", b"?", b"-1"]]).await.map_err(|error| broken(&error))?;
+    wire.send(&[vec![b"PSYNC", b"?", b"-1"]]).await.map_err(|error| Failed::at("PSYNC", broken(&error)))?;
     loop {
         let next = end.min(Instant::now() + silence);
         let line = match timeout_at(next, wire.read_line()).await {
-            Ok(line) => line.map_err(|error| broken(&error))?,
-            Err(_) if next == end => return Err(ReplicationFault::NeverBegins { waited: patience }),
-            Err(_) => return Err(ReplicationFault::Silent { stage, waited: silence }),
+            Ok(Ok(line)) => line,
+            Ok(Err(error)) if alive || origin.is_some() => return Err(broken(&error).into()),
+            Ok(Err(error)) => {
+                return Err(match psync_refused {
+                    // It refused in words, and then without.
+                    Some(refused) => Failed::Fault(refused),
+                    None => Failed::at("PSYNC", broken(&error)),
+                });
+            }
+            Err(_) if next == end => return Err(ReplicationFault::NeverBegins { waited: patience }.into()),
+            Err(_) => return Err(ReplicationFault::Silent { stage, waited: silence }.into()),
         };
         let not_understood = || ReplicationFault::Protocol { stage, got: excerpt(&line) };
         match line.split_first() {
@@ -88,14 +147,14 @@ async fn ask_for_everything(wire: &mut Wire, silence: Duration, rdb_only: bool) 
                 let error = crate::connection::ServerError::parse(&String::from_utf8_lossy(text));
                 let command = if psync_refused.is_some() { "SYNC" } else { "PSYNC" };
                 if alive || origin.is_some() {
-                    return Err(failure(command, &error));
+                    return Err(failure(command, &error).into());
                 }
                 match (refusal(command, &error), psync_refused.take()) {
                     (refused @ ReplicationFault::Unsupported { .. }, None) => psync_refused = Some(refused),
                     (ReplicationFault::Unsupported { .. } | ReplicationFault::NoPermission { .. }, Some(first)) => {
-                        return Err(first);
+                        return Err(first.into());
                     }
-                    (refused, _) => return Err(refused),
+                    (refused, _) => return Err(refused.into()),
                 }
                 end = Instant::now() + patience;
                 wire.send(&[vec![b"SYNC"]]).await.map_err(|error| broken(&error))?;
@@ -108,7 +167,7 @@ async fn ask_for_everything(wire: &mut Wire, silence: Duration, rdb_only: bool) 
                 let (replid, offset) = origin.unzip();
                 return Ok(Header { replid, offset, framing, rdb_only });
             }
-            Some(_) => return Err(not_understood()),
+            Some(_) => return Err(not_understood().into()),
         }
     }
 }

@@ -55,7 +55,8 @@ impl Default for Options {
 /// A second connection watches meanwhile whether the server is to shut down: since 7.0 it would wait for us (10 s).
 ///
 /// # Errors
-/// See [`ReplicationFault`]. Nothing is retried after the greeting: another attempt would be another fork.
+/// See [`ReplicationFault`]. Nothing is retried after the greeting, since another attempt would be another fork; but for a server that
+/// hangs up on the question itself, which is asked once more.
 pub async fn full_resync(node: &Node, options: &Options) -> Result<Payload, ReplicationError> {
     handshake::full_resync(node, options).await
 }

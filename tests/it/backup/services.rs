@@ -46,6 +46,23 @@ fn whatever_the_words_of_the_refusal_the_backup_is_made_key_by_key() {
     assert_eq!((run.code, folder.files()), (2, Vec::new()), "{}", run.everything());
 }
 
+#[test]
+fn a_service_that_hangs_up_on_replication_without_a_word_is_read_key_by_key() {
+    for command in ["PSYNC", "REPLCONF"] {
+        let server = readable().on(command, [Act::Close]).start();
+        let folder = Folder::new();
+        let run = backup(&server.url(), &folder.text(), &["--json"]).run();
+        let answer = run.json();
+        assert_eq!((run.code, &answer["source"]["method"]), (1, &"scan".into()), "{command}: {}", run.everything());
+        // It was asked twice: once may be chance.
+        let psyncs = server.heard().iter().filter(|words| words.first().is_some_and(|word| word == "PSYNC")).count();
+        assert_eq!(psyncs, if command == "PSYNC" { 2 } else { 0 }, "{command}");
+        let run = backup(&server.url(), &folder.text(), &["--json", "--source", "replication"]).run();
+        assert_eq!(failure(&run), (2, "replication_unsupported".to_owned()), "{command}: {}", run.everything());
+        assert!(run.text().contains(&format!("closes the connection at `{command}`")), "{}", run.text());
+    }
+}
+
 /// A server without replication: the commands have other names, or the user may not use them.
 fn without_replication(installed: &Installed, renamed: bool) -> Option<(RedisServer, String)> {
     let builder = sample::builder(installed);
