@@ -87,9 +87,10 @@ pub struct Global {
     #[arg(long, global = true, hide_short_help = true, help_heading = SERVER)]
     pub insecure: bool,
     /// How long connecting may take, and the server may be silent, such as 5s [default: 5s; 65s while it makes or sends its data set].
-    /// The server may report for 60 times as long that it makes its snapshot; SCAN may name no new key for 10 times as long.
+    /// The server may report for 60 times as long that it makes its snapshot; SCAN may name no new key for 10 times as long, and no
+    /// more than 4 times as many keys as DBSIZE says, and 100,000. Less than 1 KiB a second, from the server or a store, counts as silence.
     /// An S3 store may be silent for as long, too [default: 30s]. A store that fails is asked again for 10s (or one time-out, if that is
-    /// longer) by list, show, --plan and before a transfer; during a transfer, for as long as `backup --store-retry` says [5m].
+    /// longer) by list, show, --plan and before a transfer, and for 2s where nobody listens at its port, unless a backup begins; during a transfer, for as long as `backup --store-retry` says [5m].
     #[arg(long, global = true, value_name = "DUR", hide_short_help = true, help_heading = SERVER, value_parser = values::duration)]
     pub timeout: Option<Duration>,
 

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::hint::Misuse;
 
@@ -52,6 +54,30 @@ variables! {
     AWS_ENDPOINT_URL = "AWS_ENDPOINT_URL", "the same for every AWS service";
     AWS_CA_BUNDLE = "AWS_CA_BUNDLE", "PEM file of the authorities that S3's certificate may be signed by";
     HTTPS_PROXY = "HTTPS_PROXY", "the proxy on the way to S3";
+}
+
+/// Names of the variables of AWS that lost blanks when the program began itself anew: see [`begin_anew`]. Nobody else sets it.
+const TRIMMED: &str = "REDIS_OPS_TRIMMED";
+
+/// Begins the program anew with variables of AWS that have no line breaks or blanks at their ends, if any have: secrets that are mounted
+/// as files end so. The AWS SDK reads a dozen of them where nobody can trim them, and a process cannot change its own environment
+/// safely. Returns if there is nothing to trim, or where the system does not let us.
+pub fn begin_anew(arguments: &[OsString]) {
+    let environment = Environment::of_process();
+    let names = environment.with_blanks("AWS_");
+    let (Ok(program), Some(typed), false) = (std::env::current_exe(), arguments.first(), names.is_empty()) else {
+        return;
+    };
+    let mut command = Command::new(program);
+    command.arg0(typed).args(&arguments[1..]).env(TRIMMED, names.join(","));
+    for name in names {
+        match environment.0.get(OsStr::new(name)).and_then(|value| value.to_str()).map(str::trim) {
+            Some(value) if !value.is_empty() => command.env(name, value),
+            _ => command.env_remove(name),
+        };
+    }
+    // It comes back only if it fails: then what we read ourselves is trimmed all the same.
+    let _ = command.exec();
 }
 
 /// The environment, taken once; tests make their own.
@@ -104,8 +130,16 @@ impl Environment {
         }
     }
 
+    /// The variables of AWS that have lost line breaks or blanks at their ends.
+    pub fn trimmed(&self) -> Vec<&str> {
+        let before = self.0.get(OsStr::new(TRIMMED)).and_then(|names| names.to_str()).unwrap_or_default();
+        let mut names: Vec<&str> = before.split(',').filter(|name| name.starts_with("AWS_")).collect();
+        names.extend(self.with_blanks("AWS_"));
+        names
+    }
+
     /// The variables of this family whose values have blanks or line breaks at their ends.
-    pub fn with_blanks(&self, family: &str) -> Vec<&str> {
+    fn with_blanks(&self, family: &str) -> Vec<&str> {
         let text = |(name, value): (&'_ OsString, &'_ OsString)| -> Option<bool> {
             let value = value.to_str()?;
             Some(name.to_str()?.starts_with(family) && value.trim() != value)

@@ -42,6 +42,7 @@ pub fn main() -> ExitCode {
     if commands::restore::is_guard(&arguments) {
         return commands::restore::guard();
     }
+    env::begin_anew(&arguments);
     ExitCode::from(run(&arguments, &Environment::of_process(), Utc::now()))
 }
 

@@ -119,7 +119,7 @@ impl Resolver<'_> {
 
     /// Says which variables of AWS have lost a line break or blanks at their ends: secrets that are mounted as files end so.
     fn tell_of_blanks(&self) {
-        let names = self.environment.with_blanks("AWS_");
+        let names = self.environment.trimmed();
         if !names.is_empty() {
             let verb = if names.len() == 1 { "ends" } else { "end" };
             tracing::warn!("{} {verb} with a line break or blanks, which were left out", names.join(", "));

@@ -22,6 +22,7 @@ impl Resolver<'_> {
         let mut place = self.place()?;
         place.s3.spool_dir.clone_from(&typed.spool);
         place.s3.retry = typed.store_retry;
+        place.s3.awaits_listener = !typed.plan;
         if matches!(place.location, Location::S3 { .. })
             && let Some(class @ ("GLACIER" | "DEEP_ARCHIVE")) = place.s3.storage_class.as_deref()
         {

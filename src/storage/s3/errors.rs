@@ -8,6 +8,7 @@ use std::error::Error;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
+use super::pace::Passing;
 use super::site::Site;
 use super::{Reason, StorageError};
 
@@ -91,8 +92,8 @@ where
     answers::explain(&said, asked)
 }
 
-/// Why a failure may pass, in a few words; `None`: asking again is of no use.
-pub(super) fn passing<E>(error: &SdkFailure<E>, site: &Site, transferring: bool) -> Option<String>
+/// Why a failure may pass; `None`: asking again is of no use.
+pub(super) fn passing<E>(error: &SdkFailure<E>, site: &Site, transferring: bool) -> Option<Passing>
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
@@ -114,10 +115,10 @@ where
         let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
         let status = response.status().as_u16();
         let passes = CODES.contains(&code) || matches!(status, 408 | 429 | 500 | 502 | 503 | 504);
-        return passes.then(|| format!("the store answers {status} {code}").trim_end().to_owned());
+        return passes.then(|| Passing::of(format!("the store answers {status} {code}").trim_end()));
     }
     if site.seen.fault().is_some() {
-        return transferring.then(|| "there are no credentials for the store just now".to_owned());
+        return transferring.then(|| Passing::of("there are no credentials for the store just now"));
     }
     match error {
         SdkError::ConstructionFailure(_) => None,

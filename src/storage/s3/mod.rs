@@ -98,6 +98,9 @@ pub struct S3Options {
     pub timeout: Option<Duration>,
     /// How long a store that fails during a transfer is asked again; `None`: 5 minutes.
     pub retry: Option<Duration>,
+    /// Before a transfer, a port at which nobody listens is asked for ten seconds as well: the store may be restarting. Else two
+    /// seconds are enough.
+    pub awaits_listener: bool,
 }
 
 /// A bucket, or a prefix in one.
@@ -145,7 +148,7 @@ impl S3 {
     /// # Errors
     /// If the CA file cannot be read or holds no certificate.
     pub async fn connect(bucket: &str, prefix: &str, options: &S3Options) -> Result<Self, StorageError> {
-        let pace = Arc::new(Pace::new(options.timeout, options.retry));
+        let pace = Arc::new(Pace::new(options.timeout, options.retry).awaiting_listener(options.awaits_listener));
         let clock = clock::Clock::default();
         let connected = client::connect(bucket, prefix, options, &pace, &clock).await?;
         let client::Connected { client, no_checksums, site } = connected;

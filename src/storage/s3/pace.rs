@@ -1,7 +1,8 @@
 //! How long a store may be silent, how long one that fails is asked again, and how fast it takes what it is sent.
 //!
 //! - Before the first byte of a transfer, and where there is none (list, show, `--plan`), all that is lost by asking again is at most
-//!   [`ASKING`], or one reply's time-out where a longer one was asked for.
+//!   [`ASKING`], or one reply's time-out where a longer one was asked for. A port at which nobody listens ends a question sooner: its
+//!   number is more likely wrong than its store restarting, and somebody waits for the answer. Who works on does not mind.
 //! - From the first byte on, a request is asked again until the retry time is over: an hour's work must not die of a store that
 //!   restarts.
 //! - Cleaning up is bounded on its own: at most [`CLEANING`] are lost by it.
@@ -21,8 +22,10 @@ use crate::figures::span;
 pub(super) const ASKING: Duration = Duration::from_secs(10);
 /// Lost at most by cleaning up.
 const CLEANING: Duration = Duration::from_secs(8);
-/// Tries of one request before the first byte of a transfer.
-const ASKING_ATTEMPTS: u32 = 4;
+/// Tries of a request that only asks, at a port where nobody listens.
+const REFUSED_ATTEMPTS: u32 = 4;
+/// Tries of a request that cleans up.
+const CLEANING_ATTEMPTS: u32 = 4;
 
 /// How long one reply may take where nobody says.
 const REPLY: Duration = Duration::from_secs(30);
@@ -32,6 +35,8 @@ pub(super) const RETRY: Duration = Duration::from_secs(300);
 /// Pauses double from the first to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The longest before the first byte of a transfer.
+const ASKING_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long nothing of a part may move: a kernel tells of room only after a good deal of its buffer was sent.
 const STALL: Duration = Duration::from_secs(30);
@@ -59,6 +64,8 @@ pub(super) enum Purpose {
 pub(super) struct Pace {
     timeout: Option<Duration>,
     retry: Duration,
+    /// Whether a port at which nobody listens may be that of a store that restarts.
+    awaits_listener: bool,
     transferring: AtomicBool,
     state: Mutex<State>,
 }
@@ -88,6 +95,20 @@ impl Lost {
     }
 }
 
+/// Why a failure may pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Passing {
+    /// In a few words.
+    pub(super) words: String,
+    pub(super) nobody_listens: bool,
+}
+
+impl Passing {
+    pub(super) fn of(words: impl Into<String>) -> Self {
+        Self { words: words.into(), nobody_listens: false }
+    }
+}
+
 /// What one request has met so far.
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
@@ -104,7 +125,18 @@ impl Trouble {
 
 impl Pace {
     pub(super) fn new(timeout: Option<Duration>, retry: Option<Duration>) -> Self {
-        Self { timeout, retry: retry.unwrap_or(RETRY), transferring: AtomicBool::new(false), state: Mutex::default() }
+        Self {
+            timeout,
+            retry: retry.unwrap_or(RETRY),
+            awaits_listener: false,
+            transferring: AtomicBool::new(false),
+            state: Mutex::default(),
+        }
+    }
+
+    /// The same for who works rather than asks.
+    pub(super) fn awaiting_listener(self, awaits_listener: bool) -> Self {
+        Self { awaits_listener, ..self }
     }
 
     /// The first byte of a transfer moves: from here on patience is long.
@@ -202,9 +234,9 @@ impl Pace {
     }
 
     /// A request that began at `begun` has failed in a way that may pass. Waits, and says whether it is to be sent again.
-    pub(super) async fn again(&self, purpose: Purpose, trouble: &mut Trouble, begun: Instant, why: &str) -> bool {
+    pub(super) async fn again(&self, purpose: Purpose, trouble: &mut Trouble, begun: Instant, why: &Passing) -> bool {
         let Some(pause) = self.pause(purpose, trouble, begun, Instant::now(), why) else { return false };
-        tracing::info!(attempt = trouble.attempts, "asking the store again: {why}");
+        tracing::info!(attempt = trouble.attempts, "asking the store again: {}", why.words);
         sleep(pause).await;
         true
     }
@@ -216,27 +248,29 @@ impl Pace {
         trouble: &mut Trouble,
         begun: Instant,
         now: Instant,
-        why: &str,
+        why: &Passing,
     ) -> Option<Duration> {
         let since = *trouble.since.get_or_insert(begun);
         trouble.attempts += 1;
-        let pause = (FIRST_PAUSE * 2_u32.pow((trouble.attempts - 1).min(8))).min(LONGEST_PAUSE).mul_f64(jitter());
         let transferring = self.is_transferring();
+        let longest = if purpose == Purpose::Work && !transferring { ASKING_PAUSE } else { LONGEST_PAUSE };
+        let pause = (FIRST_PAUSE * 2_u32.pow((trouble.attempts - 1).min(8))).min(longest).mul_f64(jitter());
         let mut state = self.state();
         let goes_on = match purpose {
             Purpose::Cleaning => {
                 state.cleaning.add(begun, now + pause);
-                state.cleaning.time < CLEANING && trouble.attempts < ASKING_ATTEMPTS
+                state.cleaning.time < CLEANING && trouble.attempts < CLEANING_ATTEMPTS
             }
             Purpose::Work if !transferring => {
                 state.asking.add(begun, now + pause);
-                state.asking.time < self.asking_at_most() && trouble.attempts < ASKING_ATTEMPTS
+                let somebody_listens = !why.nobody_listens || self.awaits_listener;
+                state.asking.time < ASKING && (somebody_listens || trouble.attempts < REFUSED_ATTEMPTS)
             }
             Purpose::Work => {
                 let goes_on = now.duration_since(since) + pause < self.retry;
                 if goes_on && state.away_since.is_none() {
                     state.away_since = Some(since);
-                    tracing::warn!("{why}; asking the store again for up to {}", span(self.retry));
+                    tracing::warn!("{}; asking the store again for up to {}", why.words, span(self.retry));
                 }
                 goes_on
             }
@@ -270,7 +304,8 @@ mod tests {
             loop {
                 let sent = now;
                 now += if purpose == Purpose::Cleaning { pace.cleaning_reply() } else { pace.reply() };
-                let Some(pause) = pace.pause(purpose, &mut trouble, sent, now, "silence") else { break };
+                let why = Passing::of("silence");
+                let Some(pause) = pace.pause(purpose, &mut trouble, sent, now, &why) else { break };
                 now += pause;
             }
         }
@@ -288,6 +323,35 @@ mod tests {
         // What comes after it is tried, and costs next to nothing.
         let lost = silence(&Pace::new(Some(2 * SECOND), Some(300 * SECOND)), Purpose::Work, 4);
         assert!(lost <= 13 * SECOND, "{lost:?}");
+    }
+
+    /// When a request that fails at once is given up, and how often it was sent.
+    fn failing(pace: &Pace, why: &Passing) -> (Duration, u32) {
+        let begun = Instant::now();
+        let (mut now, mut trouble) = (begun, Trouble::default());
+        while let Some(pause) = pace.pause(Purpose::Work, &mut trouble, now, now, why) {
+            now += pause;
+        }
+        (now - begun, trouble.attempts)
+    }
+
+    #[test]
+    fn before_a_transfer_a_store_may_be_away_for_eight_seconds() {
+        let refused = Passing { nobody_listens: true, ..Passing::of("nobody listens") };
+        for timeout in [Some(2 * SECOND), None, Some(20 * SECOND)] {
+            let asking = || Pace::new(timeout, None);
+            for (pace, why) in
+                [(asking(), Passing::of("the store answers 503")), (asking().awaiting_listener(true), refused.clone())]
+            {
+                let (lost, tries) = failing(&pace, &why);
+                assert!((8 * SECOND..=10 * SECOND).contains(&lost), "{timeout:?}: {lost:?}");
+                assert!(tries < 30, "{tries}");
+                // What comes after it is not waited for once more.
+                assert!(failing(&pace, &why).0 < SECOND);
+            }
+            // Who asks at a port where nobody listens hears so at once.
+            assert!(failing(&asking(), &refused).0 < 2 * SECOND);
+        }
     }
 
     #[test]

@@ -129,6 +129,85 @@ fn variables_of_aws_that_end_with_a_line_break_are_trimmed_and_named() {
     assert_eq!(failure(&run), (3, "access_denied".to_owned()), "{}", run.everything());
 }
 
+/// The SDK itself reads these, and nobody can trim them on the way.
+#[test]
+fn variables_that_the_sdk_reads_may_end_with_a_line_break_too() {
+    let store = S3Server::start();
+    let key = |wanted: &str| store.env().into_iter().find(|(name, _)| name == wanted).unwrap().1;
+    let (id, secret) = (key("AWS_ACCESS_KEY_ID"), key("AWS_SECRET_ACCESS_KEY"));
+    let list = || {
+        RedisOps::new()
+            .args(["list", "-r", &store.location("redis"), "--s3-region", "us-east-1"])
+            .env("AWS_ENDPOINT_URL_S3", store.endpoint())
+    };
+    // A profile in files of one's own.
+    let run = list()
+        .file("keys", format!("[work]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n"))
+        .file("config", "[profile work]\nregion = us-east-1\n")
+        .env("AWS_PROFILE", "work\n")
+        .env("AWS_CONFIG_FILE", "config\n")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "keys\n")
+        .run();
+    assert_eq!(run.code, 0, "{}", run.everything());
+    let warned = run.stderr.lines().find(|line| line.contains("line break")).expect("a line that says so");
+    for name in ["AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
+        assert!(warned.contains(name), "{warned}");
+    }
+    // A role by web identity, as Kubernetes gives it.
+    let answer = format!(
+        "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleWithWebIdentityResult>\
+         <Credentials><AccessKeyId>{id}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey><SessionToken>t</SessionToken>\
+         <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
+    );
+    let sts = Web::start(move |_| Answer {
+        status: 200,
+        headers: vec![("Content-Type", "text/xml".into())],
+        body: answer.clone(),
+    });
+    let run = list()
+        .file("token", "a.b.c")
+        .env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r\n")
+        .env("AWS_WEB_IDENTITY_TOKEN_FILE", "token\n")
+        .env("AWS_ROLE_SESSION_NAME", "s\n")
+        .env("AWS_ENDPOINT_URL_STS", format!("{}\n", sts.endpoint()))
+        .env("AWS_CONFIG_FILE", "/dev/null\n")
+        .run();
+    assert_eq!(run.code, 0, "{}", run.everything());
+    assert_eq!(sts.asked().len(), 1, "{:?}", sts.asked());
+    assert!(run.stderr.contains("AWS_ROLE_ARN"), "{}", run.stderr);
+}
+
+/// A store that restarts while the nightly backup begins.
+#[test]
+fn a_store_that_is_away_for_four_seconds_before_the_first_byte_costs_no_backup() {
+    let Some(server) = RedisServer::start() else { return };
+    server.fill(10, 10);
+    let store = S3Server::start();
+    for way in [Way::Cut, Way::Silent] {
+        let proxy = Proxy::before(&store.endpoint());
+        proxy.become_(way);
+        let run = with(&store, &proxy.endpoint(), &["backup", "-i", &server.url(), "--name", "prod"]).spawn();
+        std::thread::sleep(4 * SECOND);
+        proxy.become_(Way::Open);
+        let run = run.wait();
+        assert_eq!(run.code, 0, "{way:?}: {}", run.everything());
+    }
+    // Nobody listens, then the store is back.
+    let target = store.endpoint();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let run =
+        with(&store, &format!("http://127.0.0.1:{port}"), &["backup", "-i", &server.url(), "--name", "prod"]).spawn();
+    std::thread::sleep(4 * SECOND);
+    let _proxy = Proxy::at(port, &target);
+    let run = run.wait();
+    assert_eq!(run.code, 0, "{}", run.everything());
+    // Who asks hears soon that nobody listens.
+    let begun = Instant::now();
+    let run = with(&store, "http://127.0.0.1:9", &["list", "--json"]).run();
+    assert_eq!(failure(&run), (3, "storage_unavailable".to_owned()), "{}", run.everything());
+    assert!(begun.elapsed() < 4 * SECOND, "{:?}", begun.elapsed());
+}
+
 #[test]
 fn what_is_wrong_with_the_credentials_is_named_with_what_helps() {
     let sts = Web::start(|_| Answer {

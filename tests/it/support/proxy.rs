@@ -29,8 +29,13 @@ pub struct Proxy {
 impl Proxy {
     /// Before the server of this URL, `http://127.0.0.1:PORT`.
     pub fn before(endpoint: &str) -> Self {
+        Self::at(0, endpoint)
+    }
+
+    /// The same at this port; 0: any that is free.
+    pub fn at(port: u16, endpoint: &str) -> Self {
         let target = endpoint.strip_prefix("http://").expect("a plain URL").to_owned();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (way, ended) = (Arc::new(Mutex::new(Way::Open)), Arc::new(AtomicBool::new(false)));
         let (shared, end) = (Arc::clone(&way), Arc::clone(&ended));

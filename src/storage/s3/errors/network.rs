@@ -3,6 +3,7 @@
 //! The texts are those of rustls, hyper and the system's resolver: their errors are hidden in boxes that only text comes out of.
 
 use super::{Asked, Reason, StorageError};
+use crate::storage::s3::pace::Passing;
 use crate::storage::s3::site::Site;
 
 /// What a text of the libraries means.
@@ -102,11 +103,13 @@ pub(super) fn may_pass(text: &str, transferring: bool) -> bool {
 }
 
 /// In a few words, for a line on the way.
-pub(super) fn brief(text: &str, site: &Site) -> String {
-    match meaning(text) {
+pub(super) fn brief(text: &str, site: &Site) -> Passing {
+    let meaning = meaning(text);
+    let words = match meaning {
         Meaning::Refused => format!("nobody listens at {}", site.url),
         Meaning::UnknownHost => format!("the host of {} is not known", site.url),
         Meaning::Silent => format!("{} does not answer", site.url),
         _ => format!("the connection to {} broke off", site.url),
-    }
+    };
+    Passing { words, nobody_listens: meaning == Meaning::Refused }
 }
