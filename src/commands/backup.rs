@@ -14,7 +14,7 @@ use crate::capture::open_file;
 use crate::capture::source::{self, Chosen, Wanted};
 use crate::capture::spool::Spooling;
 use crate::codec::Codec;
-use crate::connection::replication::{self, ReplicationFault};
+use crate::connection::replication::{self, ReplicationError, ReplicationFault};
 use crate::connection::{Command, ServerError};
 use crate::hint::{Locked, Misuse};
 use crate::printer::words;
@@ -345,6 +345,7 @@ async fn plan(
     context: &Context,
 ) -> Result<Outcome> {
     let mut lines: Vec<(Status, String)> = Vec::new();
+    let mut why = None;
     let facts = &chosen.facts;
     lines.push((Status::Ok, format!("{} {} as {}: {}", facts.name, facts.version, facts.role.as_str(), chosen.node)));
     if let Some(part) = chosen.part() {
@@ -353,7 +354,14 @@ async fn plan(
     if chosen.is_stale {
         lines.push((Status::Warning, "the replica has lost its primary: its data may be old".to_owned()));
     }
-    let (method, status, line) = method(chosen, capture).await?;
+    let (method, status, line) = match method(chosen, capture).await? {
+        Way::Open { method, status, line } => (method, status, line),
+        Way::Barred(fault) => {
+            let line = fault.to_string();
+            why = Some(anyhow::Error::new(ReplicationError { target: chosen.node.to_string(), fault }));
+            ("replication", Status::Failed, line)
+        }
+    };
     lines.push((status, line));
     // A folder that is missing will be made.
     let newest = match repository.newest(instance).await {
@@ -372,7 +380,14 @@ async fn plan(
     let seconds = Duration::from_secs(estimate / 65_000_000 + 1);
     lines.push((Status::Ok, format!("about {} at the speed of one core of the server", words::span(seconds))));
     let stored = newest.as_ref().map(|manifest| manifest.shards.iter().map(|shard| shard.stored_bytes).sum());
-    let room = writing(repository, stored.unwrap_or(estimate), context, &mut lines).await;
+    let room = match writing(repository, stored.unwrap_or(estimate), context, &mut lines).await {
+        Ok(room) => Some(room),
+        Err(error) => {
+            lines.push((Status::Failed, format!("{error:#}")));
+            why = why.or(Some(error));
+            None
+        }
+    };
 
     let status = lines.iter().map(|(status, _)| *status).fold(Status::Ok, Status::and);
     let mut table = Table::pairs();
@@ -390,40 +405,46 @@ async fn plan(
         _ => "the backup would fail; nothing was done",
     };
     let text = format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, status, sentence));
-    Ok(Outcome::new(status)
+    let outcome = Outcome::new(status)
         .field("plan", json!({
             "instance": instance, "method": method, "node": chosen.node.address.to_string(), "role": facts.role.as_str(), "keys": facts.keys,
             "estimated_raw_bytes": estimate, "estimated_seconds": seconds.as_secs(),
             "free_bytes": room.and_then(|room| room.free), "keeps_conditions": room.and_then(|room| room.keeps_conditions),
             "lines": lines.iter().map(|(status, line)| json!({"status": status, "text": line})).collect::<Vec<_>>(),
         }))
-        .text(text))
+        .text(text);
+    Ok(match why {
+        Some(error) => outcome.error(error.context(format!("plan a backup of {instance}"))),
+        None => outcome,
+    })
 }
 
-/// Whether the repository can be written to, and has room.
+/// Finds out whether the repository can be written to, and has room.
+///
+/// # Errors
+/// Why not.
 async fn writing(
     repository: &Repository,
     needed: u64,
     context: &Context,
     lines: &mut Vec<(Status, String)>,
-) -> Option<Room> {
+) -> Result<Room> {
     let place = repository.describe();
-    let room = match repository.try_writing(context.now).await {
-        Ok(room) => room,
-        Err(error) => {
-            let error = anyhow::Error::new(error);
-            lines.push((Status::Failed, format!("the repository {place} cannot be written to: {error:#}")));
-            return None;
-        }
-    };
-    lines.push(match room.free {
-        Some(free) if free < needed => (
-            Status::Failed,
-            format!("{place} has {} free, and about {} are needed", words::bytes(free), words::bytes(needed)),
-        ),
-        Some(free) => (Status::Ok, format!("{place} can be written to, and has {} free", words::bytes(free))),
-        None => (Status::Ok, format!("the repository {place} can be written to")),
-    });
+    let room = repository
+        .try_writing(context.now)
+        .await
+        .with_context(|| format!("the repository {place} cannot be written to"))?;
+    if let Some(free) = room.free.filter(|free| *free < needed) {
+        let words = format!("{place} has {} free, and about {} are needed", words::bytes(free), words::bytes(needed));
+        return Err(StorageError::Full(words.into()).into());
+    }
+    lines.push((
+        Status::Ok,
+        match room.free {
+            Some(free) => format!("{place} can be written to, and has {} free", words::bytes(free)),
+            None => format!("the repository {place} can be written to"),
+        },
+    ));
     if room.keeps_conditions == Some(false) {
         lines.push((
             Status::Ok,
@@ -431,17 +452,26 @@ async fn writing(
                 .to_owned(),
         ));
     }
-    Some(room)
+    Ok(room)
+}
+
+/// How the data would be read.
+enum Way {
+    Open {
+        method: &'static str,
+        status: Status,
+        line: String,
+    },
+    /// Not as it was asked for.
+    Barred(ReplicationFault),
 }
 
 /// How the data would be read, and whether the server lets us: what a run finds out with the first `PSYNC`, without one.
-async fn method(chosen: &Chosen, capture: Capture) -> Result<(&'static str, Status, String)> {
-    let by_key = |why: &str| {
-        (
-            "scan",
-            Status::Warning,
-            format!("{why}the server would be read key by key, which is not one moment of its data"),
-        )
+async fn method(chosen: &Chosen, capture: Capture) -> Result<Way> {
+    let by_key = |why: &str| Way::Open {
+        method: "scan",
+        status: Status::Warning,
+        line: format!("{why}the server would be read key by key, which is not one moment of its data"),
     };
     match capture {
         Capture::Scan => return Ok(by_key("")),
@@ -449,20 +479,20 @@ async fn method(chosen: &Chosen, capture: Capture) -> Result<(&'static str, Stat
             return Ok(by_key("a replica that has lost its primary does not replicate: "));
         }
         Capture::Replication if chosen.is_stale => {
-            let line = "a replica that has lost its primary does not replicate".to_owned();
-            return Ok(("replication", Status::Failed, line));
+            let text = "a replica that has lost its primary does not replicate".to_owned();
+            return Ok(Way::Barred(ReplicationFault::NoPrimaryLink { text }));
         }
         Capture::Auto | Capture::Replication => {}
     }
     let who = chosen.node.credentials.username.as_deref().unwrap_or("default");
+    let by_replication = |line| Way::Open { method: "replication", status: Status::Ok, line };
     Ok(match (refused(chosen, who).await?, capture) {
-        (Asked::Yes, _) => ("replication", Status::Ok, format!("the user {who} may ask for a full resynchronization")),
+        (Asked::Yes, _) => by_replication(format!("the user {who} may ask for a full resynchronization")),
         (Asked::NotFoundOut, _) => {
-            let line = format!("whether the user {who} has the right to `PSYNC` was not found out");
-            ("replication", Status::Ok, line)
+            by_replication(format!("whether the user {who} has the right to `PSYNC` was not found out"))
         }
         (Asked::No(fault), Capture::Auto) => by_key(&format!("{fault}: ")),
-        (Asked::No(fault), _) => ("replication", Status::Failed, fault.to_string()),
+        (Asked::No(fault), _) => Way::Barred(fault),
     })
 }
 

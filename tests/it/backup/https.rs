@@ -58,6 +58,25 @@ fn a_certificate_that_nobody_vouches_for_is_an_error_that_says_so() {
 }
 
 #[test]
+fn an_expired_certificate_is_named_and_not_waited_for() {
+    let Some(server) = RedisServer::start() else { return };
+    let certificates = Certificates::expired();
+    let store = S3Server::start_tls(&certificates);
+    let folder = Folder::new();
+    certificates.write_to(folder.path());
+    for (arguments, code) in [(&["list"][..], 3), (&["backup", "-i", &server.url(), "--name", "prod"], 2)] {
+        let begun = std::time::Instant::now();
+        let run = with(&store, arguments).env("AWS_CA_BUNDLE", folder.path().join("ca.pem")).arg("--json").run();
+        let error = &run.json()["error"];
+        assert_eq!((run.code, &error["code"]), (code, &"storage_unavailable".into()), "{}", run.everything());
+        assert!(error.to_string().contains(&format!("certificate of {}", store.endpoint())), "{error}");
+        assert!(error.to_string().contains("has expired"), "{error}");
+        assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("clock")), "{error}");
+        assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
+    }
+}
+
+#[test]
 fn a_ca_file_that_is_none_is_refused_before_anything_is_asked() {
     let store = S3Server::start_tls(&Certificates::new());
     let folder = Folder::new();

@@ -4,7 +4,9 @@ use std::fs;
 
 use super::{backup_into, repository_of, verify};
 use crate::backup::Folder;
+use crate::support::redis_ops::RedisOps;
 use crate::support::redis_server::RedisServer;
+use crate::support::s3::{Manners, S3Server};
 
 fn receipts(folder: &Folder, id: &str) -> usize {
     folder.files().iter().filter(|file| file.starts_with(&format!("prod/{id}/receipts/verify-"))).count()
@@ -48,6 +50,50 @@ fn a_walk_verifies_every_backup_and_does_not_stop_at_a_damaged_one() {
     };
     assert_eq!(code, 2, "{answer:#}");
     assert_eq!([status(&first), status(&second), status(&third)].map(Option::unwrap), ["ok", "failed", "failed"]);
+}
+
+#[test]
+fn a_walk_reads_several_backups_at_the_same_time_and_tells_them_in_their_order() {
+    let Some(server) = RedisServer::start() else { return };
+    server.fill(100, 10);
+    let store = S3Server::start();
+    let with = |arguments: &[&str]| {
+        let run = RedisOps::new().args(arguments).args(["-r", &store.location("redis"), "--progress", "none"]);
+        store.env().into_iter().fold(run, |run, (name, value)| run.env(&name, value))
+    };
+    let ids: Vec<String> = (0..6)
+        .map(|_| {
+            let (code, answer) = with(&["backup", "-i", &server.url(), "--name", "prod"]).json();
+            assert_eq!(code, 0, "{answer:#}");
+            answer["backup"]["id"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    let object = store.objects().join("redis/prod").join(&ids[1]).join("dump.rdb.gz");
+    let mut bytes = fs::read(&object).unwrap();
+    let last = bytes.len() - 20;
+    bytes[last] ^= 0x40;
+    fs::write(&object, bytes).unwrap();
+    // What overlaps was seen by the store: no clock decides.
+    store.behave(Manners { dumps_take: std::time::Duration::from_millis(400), ..Manners::default() });
+    for _ in 0..2 {
+        let (code, answer) = with(&["verify", "--all", "--level", "checksum"]).json();
+        assert_eq!(code, 2, "{answer:#}");
+        let told: Vec<(&str, &str)> = answer["backups"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| (one["backup_id"].as_str().unwrap(), one["status"].as_str().unwrap()))
+            .collect();
+        let expected =
+            ids.iter().enumerate().map(|(number, id)| (id.as_str(), if number == 1 { "failed" } else { "ok" }));
+        let mut expected: Vec<(&str, &str)> = expected.collect();
+        // Those that were never verified come first, the oldest of them before; then those verified longest ago.
+        if told.first().map(|(id, _)| *id) != expected.first().map(|(id, _)| *id) {
+            expected.reverse();
+        }
+        assert_eq!(told, expected, "{answer:#}");
+    }
+    assert!((2..=4).contains(&store.most_dumps_at_once()), "{}", store.most_dumps_at_once());
 }
 
 #[test]

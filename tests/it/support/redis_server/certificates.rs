@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
 };
 
 /// An authority with one certificate for a server and one for a client, all in PEM form.
@@ -24,6 +25,15 @@ impl Certificates {
 
     /// For a server with these names or addresses.
     pub fn for_names(names: &[&str]) -> Self {
+        Self::made(names, false)
+    }
+
+    /// The server's has been out of date for years.
+    pub fn expired() -> Self {
+        Self::made(&["localhost", "127.0.0.1"], true)
+    }
+
+    fn made(names: &[&str], expired: bool) -> Self {
         let mut authority = CertificateParams::new(Vec::new()).expect("no names are fine");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.distinguished_name.push(DnType::CommonName, "redis-ops test authority");
@@ -36,6 +46,9 @@ impl Certificates {
             let mut params = CertificateParams::new(names).expect("good names");
             params.distinguished_name.push(DnType::CommonName, common_name);
             params.extended_key_usages = vec![usage];
+            if expired {
+                (params.not_before, params.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
+            }
             let key = KeyPair::generate().expect("a key");
             (params.signed_by(&key, &issuer).expect("a certificate").pem(), key.serialize_pem())
         };
