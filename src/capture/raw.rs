@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -11,10 +10,9 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::file::Chunks;
-use super::foreign::{self, First, Foreign};
-use super::unpack::{self, Stored};
+use super::foreign::Foreign;
 use crate::codec::{Codec, CodecError, Sha256Digest};
-use crate::storage::{Reader, StorageError};
+use crate::storage::StorageError;
 
 /// Chunks that wait between producer and consumer. With chunks of at most 1 MiB this bounds the memory.
 const CHUNKS_AHEAD: usize = 8;
@@ -65,8 +63,13 @@ impl Raw {
         self.peeked.front()
     }
 
+    /// A file that is not compressed.
+    pub(super) fn of_file(chunks: Chunks) -> Self {
+        Self { from: Origin::File(chunks), peeked: VecDeque::new() }
+    }
+
     /// The same chunk, made so long at least, unless the stream is shorter; blocks, too.
-    fn peek_bytes(&mut self, least: usize) -> Option<&Result<Bytes, RawError>> {
+    pub(super) fn peek_bytes(&mut self, least: usize) -> Option<&Result<Bytes, RawError>> {
         while let Some(Ok(first)) = self.peek()
             && first.len() < least
             && self.peeked.len() == 1
@@ -245,40 +248,6 @@ impl Opened {
             }
         }
     }
-}
-
-/// Reads an object of a repository. Must be called within a runtime, which reads ahead. A compressed frame that arrives damaged is read
-/// once more before it counts as damaged.
-///
-/// # Errors
-/// If the system gives no thread.
-pub fn open_object(reader: Reader, codec: Codec, threads: usize) -> Result<Opened, RawError> {
-    unpack::open(Stored::object(reader), codec, threads)
-}
-
-/// Reads a file: `.rdb`, `.rdb.gz` or `.rdb.zst`, told by its first bytes; `-` is standard input. Blocks until the first bytes are there.
-///
-/// # Errors
-/// If it cannot be opened or read; [`RawError::Foreign`] if it is something else.
-pub fn open_file(path: &Path, threads: usize) -> Result<Opened, RawError> {
-    if path.is_dir() {
-        return Err(foreign::of_folder(path).into());
-    }
-    let (chunks, codec) = Chunks::open(path)?;
-    let (mut opened, packed) = match codec {
-        Codec::None => {
-            let raw = Raw { from: Origin::File(chunks), peeked: VecDeque::new() };
-            (Opened { raw, codec, is_aof_base: false, padding: Padding::default(), reading: None }, None)
-        }
-        codec => (unpack::open(Stored::File(chunks), codec, threads)?, Some(codec.name())),
-    };
-    let First { is_aof_base } = match opened.raw.peek_bytes(foreign::LOOKED_AT) {
-        Some(Ok(first)) => foreign::look(first, packed)?,
-        None => foreign::look(&[], packed)?,
-        // Whoever reads it meets the error, too.
-        Some(Err(_)) => First::default(),
-    };
-    Ok(Opened { is_aof_base, ..opened })
 }
 
 /// The same error once more: for the consumer, and for who asks what was seen.

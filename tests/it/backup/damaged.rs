@@ -42,14 +42,13 @@ fn told(stderr: &str) -> usize {
 #[test]
 fn what_arrives_damaged_once_is_read_once_more() {
     for compression in ["gzip", "zstd"] {
-        let Some((server, store)) = stored(compression) else { return };
+        let Some((_server, store)) = stored(compression) else { return };
         let target = RedisServer::start().expect("another one of the same kind");
         let rdb = tempfile::tempdir().unwrap();
         let file = rdb.path().join("out.rdb").display().to_string();
         for (number, arguments) in [
             &["verify", "--backup-id", "latest"][..],
             &["verify", "--backup-id", "latest", "--level", "checksum"],
-            &["verify", "--backup-id", "latest", "-i", &server.url()],
             &["restore", "--backup-id", "latest", "--to-file", &file],
             &["restore", "--backup-id", "latest", "--target-instance", &target.url(), "--method", "restore"],
             &[
@@ -68,7 +67,7 @@ fn what_arrives_damaged_once_is_read_once_more() {
         {
             // In the first frame, in the middle, and in the last one.
             for at in [2_000, 2_400_000 + number * 100_000] {
-                if number > 3 && at == 2_000 {
+                if number > 2 && at == 2_000 {
                     continue;
                 }
                 store.inject(&dump(compression), 1, Fault::DamageAnswer(at));

@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use redis_ops::repository::Repository;
 use redis_ops::storage::{S3Credentials, S3Options};
 
 use super::{conformance, small_parts};
@@ -77,4 +78,49 @@ async fn moto_keeps_the_promises_of_s3() {
     storage.create("small", bytes::Bytes::from_static(b"x")).await.unwrap();
     let body = super::sample(11 << 20);
     assert_eq!(super::upload(&*storage, "large", &body).await.unwrap(), body.len() as u64);
+}
+
+/// A plan is tried in buckets that keep versions, and that lock objects: the marker is all that it leaves, however often.
+#[tokio::test(flavor = "multi_thread")]
+async fn trying_to_write_leaves_the_marker_only_where_versions_and_locks_keep_everything() {
+    let Some(moto) = Moto::find() else { return skip("moto") };
+    let curl = |method: &str, path: &str, more: &[&str]| {
+        let url = format!("{}/{path}", moto.endpoint);
+        let done = Command::new("curl").args(["-sf", "-X", method]).args(more).arg(&url).output().ok()?;
+        done.status.success().then(|| String::from_utf8_lossy(&done.stdout).into_owned())
+    };
+    let xml = "Content-Type: application/xml";
+    let versioning = "<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Status>Enabled</Status></VersioningConfiguration>";
+    for kind in ["versions", "locks"] {
+        let bucket = format!("redis-ops-{kind}-{}", std::process::id());
+        let made = match kind {
+            "versions" => curl("PUT", &bucket, &[])
+                .and_then(|_| curl("PUT", &format!("{bucket}?versioning"), &["-H", xml, "-d", versioning])),
+            _ => curl("PUT", &bucket, &["-H", "x-amz-bucket-object-lock-enabled: true"]),
+        };
+        if made.is_none() {
+            return skip("curl");
+        }
+        let options = S3Options {
+            credentials: Some(S3Credentials { key_id: "test".into(), secret: "test".into(), token: None }),
+            endpoint: Some(moto.endpoint.clone()),
+            region: Some("us-east-1".into()),
+            ..S3Options::default()
+        };
+        let location = format!("s3://{bucket}/r").parse().unwrap();
+        let versions = || {
+            let listed = curl("GET", &format!("{bucket}?versions"), &[]).expect("the bucket is there");
+            assert!(!listed.contains("DeleteMarker"), "{kind}: {listed}");
+            let keys = listed.matches("<Key>").count();
+            assert_eq!(keys, listed.matches("<Key>r/redis-ops-repository.json</Key>").count(), "{kind}: {listed}");
+            keys
+        };
+        for _ in 0..3 {
+            let repository = Repository::new(redis_ops::storage::open(&location, &options).await.unwrap());
+            let room = repository.try_writing(chrono::Utc::now()).await.unwrap();
+            assert_eq!(room.keeps_conditions, Some(true), "{kind}");
+            // Without a verdict, and with it; from then on nothing changes.
+            assert_eq!(versions(), 2, "{kind}");
+        }
+    }
 }

@@ -1,0 +1,44 @@
+//! Opens an object of a repository or a file, whatever it is compressed with.
+
+use std::path::Path;
+
+use super::file::Chunks;
+use super::foreign::{self, First};
+use super::raw::{Opened, Padding, Raw, RawError};
+use super::unpack::{self, Stored};
+use crate::codec::Codec;
+use crate::storage::Reader;
+
+/// Reads an object of a repository. Must be called within a runtime, which reads ahead. A compressed frame that arrives damaged is read
+/// once more before it counts as damaged.
+///
+/// # Errors
+/// If the system gives no thread.
+pub fn open_object(reader: Reader, codec: Codec, threads: usize) -> Result<Opened, RawError> {
+    unpack::open(Stored::object(reader), codec, threads)
+}
+
+/// Reads a file: `.rdb`, `.rdb.gz` or `.rdb.zst`, told by its first bytes; `-` is standard input. Blocks until the first bytes are there.
+///
+/// # Errors
+/// If it cannot be opened or read; [`RawError::Foreign`] if it is something else.
+pub fn open_file(path: &Path, threads: usize) -> Result<Opened, RawError> {
+    if path.is_dir() {
+        return Err(foreign::of_folder(path).into());
+    }
+    let (chunks, codec) = Chunks::open(path)?;
+    let (mut opened, packed) = match codec {
+        Codec::None => {
+            let raw = Raw::of_file(chunks);
+            (Opened { raw, codec, is_aof_base: false, padding: Padding::default(), reading: None }, None)
+        }
+        codec => (unpack::open(Stored::File(chunks), codec, threads)?, Some(codec.name())),
+    };
+    let First { is_aof_base } = match opened.raw.peek_bytes(foreign::LOOKED_AT) {
+        Some(Ok(first)) => foreign::look(first, packed)?,
+        None => foreign::look(&[], packed)?,
+        // Whoever reads it meets the error, too.
+        Some(Err(_)) => First::default(),
+    };
+    Ok(Opened { is_aof_base, ..opened })
+}
