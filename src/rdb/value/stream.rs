@@ -256,7 +256,8 @@ impl Stream {
             let kind = if self.node.is_none() { OddityKind::EmptyStreamLength } else { OddityKind::StreamLength };
             teller.odd(kind, at, Some((info.length, living)))?;
         }
-        if let Some(added) = info.entries_added.filter(|added| *added < info.length) {
+        // Beyond 2^63 it is no number of entries: servers count with a sign.
+        if let Some(added) = info.entries_added.filter(|added| *added < info.length || *added > i64::MAX as u64) {
             teller.odd(OddityKind::StreamCounters, at, Some((added, info.length)))?;
         }
         if self.last_living.is_some_and(|last| last > info.last_id) {
