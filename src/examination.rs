@@ -3,13 +3,13 @@
 mod oddities;
 
 use crate::census::Census;
+use crate::explain::Status;
 use crate::finding::{Finding, Severity};
 use crate::rdb::oddity::fate;
 use crate::rdb::{Fate, Needs, Oddities, OddityKind, RdbError, ValueType};
 use crate::repository::manifest::{
     CensusSummary, FINDINGS_KEPT, Manifest, Place, Shard, StructureFinding, StructureState,
 };
-use crate::status::Status;
 
 pub use oddities::{needs, needs_in_words, needs_shown, oddities};
 

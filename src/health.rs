@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::connection::{Address, AuthenticationFault, ConnectError, ConnectFault, Node, Retry, ServerError};
+use crate::explain::Status;
 use crate::figures::{self, count};
 use crate::introspection::{InterruptedRestore, Mode, NodeRole, ServerFacts};
 use crate::replies::Info;
-use crate::status::Status;
 
 /// A reply to INFO is no longer than this many bytes.
 const INFO_LIMIT: usize = 8 << 20;

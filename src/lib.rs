@@ -6,15 +6,18 @@
 //! ```text
 //! floor 6   cli                      what was typed becomes what was meant
 //! floor 5   commands                 one file per subcommand: composes operations, shows results
-//! floor 4   printer  hint            where words go, and what may help
+//! floor 4   printer                  where words go
 //! floor 3   backup restore verify diagnose health metrics retention lock      what the tool does
 //! floor 2   capture examination comparison rules                              what several operations do
-//! floor 1   repository census introspection finding progress status           words that the floors above share
+//! floor 1   repository census introspection finding progress                  words that the floors above share
 //! floor 0b  connection storage                                                talking: Redis, a place for objects
 //! floor 0a  rdb codec replies figures                                         bytes: the RDB format, compression, INFO & co.
+//! ground    explain                                                           what an error means
 //! ```
 //!
 //! What must always hold is written down in `ARCHITECTURE.md`.
+
+pub mod explain;
 
 pub mod codec;
 pub mod figures;
@@ -30,7 +33,6 @@ pub mod introspection;
 pub mod private_files;
 pub mod progress;
 pub mod repository;
-pub mod status;
 
 pub mod capture;
 pub mod comparison;
@@ -44,7 +46,6 @@ pub mod metrics;
 pub mod restore;
 pub mod verify;
 
-pub mod hint;
 pub mod printer;
 
 pub mod commands;

@@ -19,11 +19,11 @@ use crate::capture::spool::Spooling;
 use crate::capture::{CaptureError, Inspected, Opened, RawError};
 use crate::codec::Codec;
 use crate::connection::replication::{self, Framing, ReplicationError};
+use crate::explain::{Explain, Meaning, Status};
 use crate::figures::{count, counted};
 use crate::progress::{Progress, Unit};
 use crate::repository::manifest::{Consistency, Manifest, Purpose, Server};
 use crate::repository::{BegunBy, Discarded, Draft, HEARTBEAT_SECONDS, Leftover, Repository, RepositoryError};
-use crate::status::Status;
 use crate::storage::{Expected, StorageError, Upload};
 
 /// How a backup is made.
@@ -134,6 +134,25 @@ pub enum Trouble {
     /// The stream, or what was in it.
     #[error(transparent)]
     Capture(#[from] CaptureError),
+    /// The file that was to be adopted, or what was in it.
+    #[error(transparent)]
+    File(CaptureError),
+}
+
+impl Explain for BackupError {
+    fn meaning(&self) -> Meaning {
+        self.error.meaning()
+    }
+}
+
+impl Explain for Trouble {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::Repository(error) => error.meaning(),
+            Self::Capture(error) => error.meaning(),
+            Self::File(error) => error.meaning().at_rest(),
+        }
+    }
 }
 
 impl From<ReplicationError> for Trouble {
@@ -180,6 +199,10 @@ pub async fn adopt(
     let draft = begin(options, repository, cancel).await?;
     let last = Last::of(options, repository).await;
     let captured = with_heartbeat(&draft, capture_file(options, file, last, &draft, progress, cancel)).await;
+    let captured = captured.map_err(|trouble| match trouble {
+        Trouble::Capture(error) => Trouble::File(error),
+        trouble => trouble,
+    });
     finish(options, repository, draft, captured, cancel).await
 }
 

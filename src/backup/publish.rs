@@ -7,13 +7,13 @@ use tokio_util::sync::CancellationToken;
 use super::{BackupError, Made, Options, Report, abandon, within_grace};
 use crate::capture::{CaptureError, Inspected};
 use crate::examination;
+use crate::explain::Status;
 use crate::figures::counted;
 use crate::introspection::ServerFacts;
 use crate::repository::manifest::{
     FORMAT_VERSION, Manifest, Needs, Server, Shard, Structure, StructureFinding, StructureState,
 };
 use crate::repository::{CENSUS, Draft, Repository};
-use crate::status::Status;
 
 /// Writes what is left of a backup; it exists when this returns.
 ///

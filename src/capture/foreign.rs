@@ -5,6 +5,7 @@ mod signature;
 #[cfg(test)]
 mod tests;
 
+use crate::explain::{Explain, Hint, Meaning};
 use crate::rdb::Scanner;
 use crate::rdb::visit::{Entry, Interest, Visit};
 
@@ -13,36 +14,33 @@ pub(super) use folder::of_folder;
 /// So many first bytes are looked at; aux fields stand among them.
 pub(super) const LOOKED_AT: usize = 64 << 10;
 
-/// The way from an append-only file to an RDB.
-const START_A_SERVER: &str = "back up the server that writes it; or start one on it (`redis-server --appendonly yes --dir FOLDER`), and \
-                              back that up: `redis-ops backup -i redis://HOST:PORT`";
-
 /// Something else than the RDB that was asked for. It is not damaged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("it is {what}, not an RDB")]
 pub struct Foreign {
     what: String,
-    way: String,
+    way: Hint,
 }
 
 impl Foreign {
-    fn new(what: impl Into<String>, way: impl Into<String>) -> Self {
+    fn new(what: impl Into<String>, way: impl Into<Hint>) -> Self {
         Self { what: what.into(), way: way.into() }
     }
 
     /// An append-only file that begins with an RDB (`aof-use-rdb-preamble`): what was written since stands behind that as commands.
     pub fn aof_with_preamble() -> Self {
-        Self::new("an append-only file that begins with an RDB and goes on with commands", START_A_SERVER)
-    }
-
-    /// What may help: the way to an RDB.
-    pub fn way(&self) -> &str {
-        &self.way
+        Self::new("an append-only file that begins with an RDB and goes on with commands", Hint::StartAServer)
     }
 
     /// The stable code for JSON.
     pub fn code(&self) -> &'static str {
         "not_an_rdb"
+    }
+}
+
+impl Explain for Foreign {
+    fn meaning(&self) -> Meaning {
+        Meaning::of(self.code()).unknown().hint(self.way.clone())
     }
 }
 

@@ -19,6 +19,7 @@ use super::inspect::{Inspected, Inspector};
 use super::spool::{self, Gate, Inlet, Outlet, Spooling};
 use crate::codec::{Codec, CodecError, Compressor, Frames, Sha256Digest, lower_priority};
 use crate::connection::replication::{Payload, ReplicationError};
+use crate::explain::{Explain, Hint, Interrupted, Meaning};
 use crate::figures::{bytes, span};
 use crate::progress::Progress;
 use crate::rdb::RdbError;
@@ -100,6 +101,23 @@ pub enum CaptureError {
     /// A signal.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl Explain for CaptureError {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::Rdb(error) => error.meaning(),
+            Self::Replication(error) => error.meaning(),
+            Self::Scan(error) => error.meaning(),
+            Self::Storage(error) => error.meaning(),
+            Self::Codec(error) => error.meaning(),
+            Self::File(error) => error.meaning(),
+            Self::Raw(error) => error.meaning(),
+            Self::Trailing(_) => Meaning::of("corrupt"),
+            Self::SpoolFull { .. } => Meaning::of("spool_full").hint(Hint::MoreSpool),
+            Self::Interrupted => Interrupted.meaning(),
+        }
+    }
 }
 
 /// Options of [`store`].

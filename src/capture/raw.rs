@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::file::Chunks;
 use super::foreign::Foreign;
 use crate::codec::{Codec, CodecError, Sha256Digest};
+use crate::explain::{Explain, Hint, Meaning};
 use crate::storage::StorageError;
 
 /// Chunks that wait between producer and consumer. With chunks of at most 1 MiB this bounds the memory.
@@ -104,6 +105,18 @@ pub enum RawError {
     Foreign(#[from] Foreign),
 }
 
+impl Explain for RawError {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::Storage(error) => error.meaning(),
+            Self::File(error) => error.meaning(),
+            Self::Codec(error) => error.meaning().at_rest(),
+            Self::NotAsStored(error) => error.meaning(),
+            Self::Foreign(error) => error.meaning(),
+        }
+    }
+}
+
 /// Bytes that are not those that a manifest names: another backup's object, an older version of it, or damage.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} is not the one that the manifest names: {property} {found}, not {expected}")]
@@ -118,6 +131,12 @@ impl NotAsStored {
     /// The stable name for JSON answers.
     pub fn code(&self) -> &'static str {
         "checksum_mismatch"
+    }
+}
+
+impl Explain for NotAsStored {
+    fn meaning(&self) -> Meaning {
+        Meaning::of(self.code()).hint(Hint::OtherBackup)
     }
 }
 

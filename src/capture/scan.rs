@@ -30,6 +30,7 @@ use bytes::Bytes;
 
 use super::pipeline::{CaptureError, Source};
 use crate::connection::{CommandError, ConnectError, Node};
+use crate::explain::{Explain, Meaning};
 use crate::figures::{count, span};
 use crate::introspection::ServerFacts;
 use crate::rdb::{RdbError, dump};
@@ -121,6 +122,21 @@ pub enum ScanError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl Explain for ScanError {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::Connect(error) => error.meaning(),
+            Self::Command(error) => error.meaning(),
+            Self::OtherServer => Meaning::of("server_changed")
+                .hint("begin again: the keys have to be read from one server, from its first to its last"),
+            Self::Endless { .. } => Meaning::of("scan_endless")
+                .hint("is that a proxy that mixes up `SCAN` cursors, or no Redis? Name the Redis server itself"),
+            Self::Damaged(error) => error.meaning(),
+            Self::Payload { .. } => Meaning::of("corrupt"),
+        }
+    }
 }
 
 /// Refuses a payload of another version than that of the file.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::slots::{self, N_SLOTS, Slots};
 use crate::connection::{Address, Command, CommandError, CommandFault, ConnectError, Connection, Node};
+use crate::explain::{Explain, Hint, Meaning};
 use crate::figures::count;
 use crate::introspection::{Mode, NodeRole, ServerFacts};
 use crate::replies::{Info, ReplicaLine};
@@ -102,6 +103,21 @@ pub enum SourceError {
         /// How many slots it serves.
         slots: u64,
     },
+}
+
+impl Explain for SourceError {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::Connect(error) => error.meaning(),
+            Self::Command(error) => error.meaning(),
+            Self::Refused(_) => Meaning::of("source_not_fit"),
+            Self::PrimaryLost { serves: true, .. } => Meaning::of("source_not_fit").hint(Hint::ReadStale),
+            Self::PrimaryLost { serves: false, .. } => Meaning::of("source_not_fit").hint(
+                "if the primary is gone for good, `REPLICAOF NO ONE` on the replica makes it a primary that can be backed up",
+            ),
+            Self::OneShard { .. } => Meaning::of("one_shard").hint(Hint::ShardByShard),
+        }
+    }
 }
 
 /// What a server says of itself. A server that is loading answers as well.

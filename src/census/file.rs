@@ -15,6 +15,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::DIGEST_VERSION;
 use super::totals::Census;
+use crate::explain::{Explain, Meaning};
 
 mod read;
 mod write;
@@ -65,6 +66,15 @@ impl fmt::Display for Malformed {
 }
 
 impl std::error::Error for Malformed {}
+
+impl Explain for Malformed {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::Newer(_) | Self::Digest(_) => Meaning::of("unsupported_format"),
+            Self::Magic | Self::Checksum | Self::Section(_) | Self::Missing(_) => Meaning::of("corrupt"),
+        }
+    }
+}
 
 /// The bytes of a census, its buckets folded to what its keys are worth ([`Census::folded`]): at most about 1.7 MiB, a few
 /// hundred bytes and the largest keys' names for a small one.

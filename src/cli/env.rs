@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::hint::Misuse;
+use crate::explain::Misuse;
 
 /// A variable and what it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

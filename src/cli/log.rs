@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use anyhow::Result;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
@@ -13,7 +12,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::env::{self, Environment};
-use crate::hint::Misuse;
+use crate::explain::{Misuse, Result};
 use crate::printer::Printer;
 
 /// Begins to log. `REDIS_OPS_LOG` goes before `-v`; RUST_LOG, which is meant for others, is not read.

@@ -7,10 +7,11 @@ use clap::error::ErrorKind;
 
 use super::args::Global;
 use super::env::{self, Environment};
+use super::hints;
 use super::resolve;
 use crate::commands::Format;
 use crate::commands::envelope::{End, Envelope, Kind};
-use crate::hint::Misuse;
+use crate::explain::Misuse;
 use crate::printer::{Choices, Printer};
 
 /// Answers what clap did not turn into a command.
@@ -36,6 +37,7 @@ pub fn answer(error: &clap::Error, arguments: &[OsString], environment: &Environ
                 format: format_in(arguments, environment),
                 started_at: now,
                 interrupted: false,
+                words: hints::words,
             };
             match envelope.close(Err(misuse(&words.to_string(), arguments).into()), Utc::now(), &printer) {
                 End::Status(status) => status.exit_code(),

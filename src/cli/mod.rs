@@ -4,6 +4,7 @@
 
 mod args;
 mod env;
+pub mod hints;
 mod interrupt;
 mod pages;
 mod resolve;
@@ -19,13 +20,12 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, Error, Result};
 use chrono::{DateTime, Utc};
 use clap::Parser as _;
 
 use crate::commands::envelope::{End, Envelope};
 use crate::commands::{self, Command, Context, Outcome};
-use crate::hint::Bug;
+use crate::explain::{Bug, Context as _, Fault, Result, Status};
 use crate::printer::words::Keys;
 use crate::printer::{Choices, Printer};
 
@@ -80,17 +80,14 @@ impl<'a> Run<'a> {
             format: *format.as_ref().unwrap_or(&misread::format(&self.cli.global)),
             started_at: self.started_at,
             interrupted: false,
+            words: hints::words,
         };
         let mut signals = None;
         let result = guarded(|| {
             format?;
             log::start(self.cli.global.verbose, self.environment, &self.printer)?;
             if let Some(page) = pages::page(&self.cli.command)? {
-                return self
-                    .printer
-                    .answer(&page)
-                    .map(|()| Outcome::new(crate::status::Status::Ok))
-                    .map_err(Error::from);
+                return self.printer.answer(&page).map(|()| Outcome::new(Status::Ok)).map_err(Fault::from);
             }
             let command = resolve::command(
                 &self.cli.command,
@@ -101,7 +98,7 @@ impl<'a> Run<'a> {
             )?;
             match command {
                 Some(command) => self.execute(&command, envelope.format, &mut signals),
-                None => Ok(Outcome::new(crate::status::Status::Ok)),
+                None => Ok(Outcome::new(Status::Ok)),
             }
         });
         envelope.interrupted = signals.as_ref().is_some_and(Interrupt::came);
@@ -178,15 +175,21 @@ mod tests {
     #[test]
     fn a_panic_is_reported_as_a_bug_with_its_place_and_exit_3() {
         let nothing: Vec<u8> = Vec::new();
-        let result = guarded(|| Ok(Outcome::new(crate::status::Status::Ok).text(nothing[3].to_string())));
+        let result = guarded(|| Ok(Outcome::new(Status::Ok).text(nothing[3].to_string())));
         drop(std::panic::take_hook());
         let error = result.as_ref().expect_err("it panicked").to_string();
         let words = "this is a bug in redis-ops: index out of bounds: the len is 0 but the index is 3 (src/cli/mod.rs:";
         assert!(error.starts_with(words), "{error}");
         let printer = Printer::over(Choices::plain(), Box::new(std::io::sink()), Box::new(std::io::sink()));
         let (format, now) = (Format::Nagios, Utc::now());
-        let envelope =
-            Envelope { command: Some("backup"), kind: Kind::Acts, format, started_at: now, interrupted: false };
+        let envelope = Envelope {
+            command: Some("backup"),
+            kind: Kind::Acts,
+            format,
+            started_at: now,
+            interrupted: false,
+            words: hints::words,
+        };
         match envelope.close(result, now, &printer) {
             End::Status(status) => assert_eq!(status.exit_code(), 3),
             End::Interrupted => panic!("nobody interrupted it"),

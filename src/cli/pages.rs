@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
 use clap::CommandFactory as _;
 
 use super::args::{Cli, Command};
+use crate::explain::{Context as _, Result};
 
 /// The page that was asked for; `None`: another command. A folder of pages leaves nothing to print.
 pub fn page(command: &Command) -> Result<Option<String>> {

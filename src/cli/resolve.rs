@@ -13,7 +13,7 @@ use super::env::{self, Environment};
 use super::settings_file::SettingsFile;
 use crate::commands::which::{File, Place};
 use crate::commands::{self, Command, Format, explain, health, list, metrics};
-use crate::hint::Misuse;
+use crate::explain::Misuse;
 use crate::printer::{ColorChoice, Printer};
 use crate::storage::{InvalidLocation, Location, S3Credentials, S3Options};
 

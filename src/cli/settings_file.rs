@@ -19,7 +19,7 @@ use super::env::{self, Environment};
 use crate::codec::Codec;
 use crate::commands::diagnose::{Expect, Mute, Rules};
 use crate::connection::{Retry, Secret};
-use crate::hint::Misuse;
+use crate::explain::Misuse;
 
 use raw::Compression;
 use text::{Reader, WordOr};

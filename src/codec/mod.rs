@@ -18,6 +18,8 @@ mod zstd;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::explain::{Explain, Meaning};
+
 pub use block::Block;
 pub use compressor::{Compressor, Frames, Totals};
 pub use decompressor::{Content, Decompressor};
@@ -101,6 +103,12 @@ impl fmt::Display for Codec {
 #[error("{0}")]
 pub struct UnknownCodec(String);
 
+impl Explain for UnknownCodec {
+    fn meaning(&self) -> Meaning {
+        Meaning::of("usage").unknown()
+    }
+}
+
 impl FromStr for Codec {
     type Err = UnknownCodec;
 
@@ -155,6 +163,12 @@ impl CodecError {
             CodecErrorKind::Corrupt(_) | CodecErrorKind::TrailingGarbage => "corrupt",
             CodecErrorKind::Stopped | CodecErrorKind::NoThread(_) => "internal",
         }
+    }
+}
+
+impl Explain for CodecError {
+    fn meaning(&self) -> Meaning {
+        Meaning::of(self.code())
     }
 }
 

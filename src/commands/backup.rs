@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
 use serde_json::json;
 
 use super::table::{Table, verdict};
@@ -16,12 +15,11 @@ use crate::capture::spool::Spooling;
 use crate::codec::Codec;
 use crate::connection::replication::{self, ReplicationError, ReplicationFault};
 use crate::connection::{Command, ServerError};
-use crate::hint::{Locked, Misuse};
+use crate::explain::{Context as _, Explain, Fault, Hint, Meaning, Misuse, Result, Status};
 use crate::printer::words;
 use crate::replies::Reply;
 use crate::repository::manifest::Purpose;
 use crate::repository::{BegunBy, ListedStatus, Repository, RepositoryError, Room};
-use crate::status::Status;
 use crate::storage::StorageError;
 
 /// All that a backup needs to know.
@@ -159,6 +157,26 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     }
 }
 
+/// Another run is at the same instance.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("another run is making the backup {instance}/{id}: process {pid} on {host}")]
+struct Locked {
+    /// Name of the instance.
+    instance: String,
+    /// Id that the other run has reserved.
+    id: String,
+    /// Its machine.
+    host: String,
+    /// Its process.
+    pid: u32,
+}
+
+impl Explain for Locked {
+    fn meaning(&self) -> Meaning {
+        Meaning::of("locked").hint(Hint::WaitForLock)
+    }
+}
+
 /// How often it is looked whether another run has ended.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -256,7 +274,7 @@ fn show(report: Result<Report, BackupError>, what: &str, context: &Context) -> R
                     object.error
                 ));
             }
-            return Err(anyhow::Error::new(failed.error).context(match failed.backup_id {
+            return Err(Fault::from(failed.error).context(match failed.backup_id {
                 Some(id) if failed.may_be_published => {
                     format!("{what} as {id}: it is unknown whether the backup was published; nothing was removed")
                 }
@@ -358,7 +376,7 @@ async fn plan(
         Way::Open { method, status, line } => (method, status, line),
         Way::Barred(fault) => {
             let line = fault.to_string();
-            why = Some(anyhow::Error::new(ReplicationError { target: chosen.node.to_string(), fault }));
+            why = Some(Fault::from(ReplicationError { target: chosen.node.to_string(), fault }));
             ("replication", Status::Failed, line)
         }
     };

@@ -11,17 +11,15 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
 use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 
 use super::which::{Backup, File, Place, Server};
 use super::{Context, Format, Outcome};
 use crate::diagnose::{self, History, Past, Report};
-use crate::hint::Misuse;
+use crate::explain::{Context as _, Hint, Misuse, Result, Status};
 use crate::introspection::Part;
 use crate::repository::Newest;
 use crate::rules::{self, Profile, RuleSettings};
-use crate::status::Status;
 
 use view::View;
 
@@ -172,9 +170,7 @@ pub struct Mute {
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let Some(pause) = settings.watch else { return Ok(once(settings, context).await?.0) };
     if matches!(context.format, Format::Json | Format::Junit) {
-        return Err(Misuse::usage("one document is not written again and again")
-            .hint("`--watch` has `table`, `nagios` and `ndjson`, whose lines say when they were found")
-            .into());
+        return Err(Misuse::usage("one document is not written again and again").hint(Hint::WatchFormats).into());
     }
     loop {
         let (mut outcome, text) = once(settings, context).await?;
@@ -361,8 +357,7 @@ impl Rules {
             nic_mbps: self.nic_mbps,
         };
         settings.check().map_err(|error| {
-            let known = "`redis-ops explain RULE` tells what there is";
-            Misuse::settings(format!("the `diagnose` block of the settings: {error}")).hint(known)
+            Misuse::settings(format!("the `diagnose` block of the settings: {error}")).hint(Hint::LookUpRule)
         })?;
         Ok(settings)
     }

@@ -2,17 +2,15 @@
 
 use std::io;
 
-use anyhow::Error;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
 use super::junit::{self, Case};
 use super::nagios;
 use super::outcome::{Format, Outcome};
-use crate::hint::{self, Interrupted};
+use crate::explain::{Fault, Hint, Result, Status};
 use crate::printer::words::{escape_lines, redact_urls};
 use crate::printer::{Printer, Style};
-use crate::status::Status;
 
 /// Version of the JSON envelope. Fields are added without changing it.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -65,6 +63,8 @@ pub struct Envelope {
     pub started_at: DateTime<Utc>,
     /// Whether a signal asked to stop: an error that follows is its consequence.
     pub interrupted: bool,
+    /// A hint in the words of the command line.
+    pub words: fn(&Hint) -> String,
 }
 
 /// How a command ended.
@@ -78,10 +78,10 @@ pub enum End {
 
 impl Envelope {
     /// Shows the result, and returns how the command ended. `now` is the end of `duration_seconds`.
-    pub fn close(&self, result: Result<Outcome, Error>, now: DateTime<Utc>, printer: &Printer) -> End {
+    pub fn close(&self, result: Result<Outcome>, now: DateTime<Utc>, printer: &Printer) -> End {
         let mut outcome = result.unwrap_or_else(|error| Outcome::new(Status::Ok).error(error));
         outcome.error = outcome.error.map(|error| self.consequence_of_a_signal(error));
-        let trouble = outcome.error.as_ref().map(|error| Trouble::of(error, printer));
+        let trouble = outcome.error.as_ref().map(|error| Trouble::of(error, self.words, printer));
         let status = match &trouble {
             Some(trouble) => outcome.status.and(trouble.status.unwrap_or(self.kind.failure())),
             None => outcome.status,
@@ -95,8 +95,8 @@ impl Envelope {
         if interrupted { End::Interrupted } else { End::Status(status) }
     }
 
-    fn consequence_of_a_signal(&self, error: Error) -> Error {
-        if self.interrupted && hint::explain(&error).code != "interrupted" { error.context(Interrupted) } else { error }
+    fn consequence_of_a_signal(&self, error: Fault) -> Fault {
+        if self.interrupted && error.code() != "interrupted" { error.after_a_signal() } else { error }
     }
 
     fn show(
@@ -205,8 +205,8 @@ impl Trouble {
         words.join(": ")
     }
 
-    fn of(error: &Error, printer: &Printer) -> Self {
-        let meaning = hint::explain(error);
+    fn of(error: &Fault, words: fn(&Hint) -> String, printer: &Printer) -> Self {
+        let meaning = error.meaning();
         let mut messages: Vec<String> = Vec::new();
         for cause in error.chain() {
             let message = printer.without_secrets(&redact_urls(&cause.to_string()));
@@ -216,7 +216,13 @@ impl Trouble {
             }
         }
         let message = messages.remove(0);
-        Self { code: meaning.code, status: meaning.status, message, causes: messages, hint: meaning.hint }
+        Self {
+            code: meaning.code,
+            status: meaning.status,
+            message,
+            causes: messages,
+            hint: meaning.hint.as_ref().map(words),
+        }
     }
 
     fn json(&self) -> Value {

@@ -3,11 +3,10 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use anyhow::{Context as _, anyhow};
 use chrono::{TimeDelta, TimeZone as _};
 
 use super::*;
-use crate::hint::Misuse;
+use crate::explain::{Context as _, Failure, Misuse};
 use crate::printer::Choices;
 use crate::storage::StorageError;
 
@@ -30,16 +29,23 @@ impl Kept {
 }
 
 /// Closes an envelope, and returns how it ended, stdout and stderr.
-fn close(format: Format, kind: Kind, interrupted: bool, result: Result<Outcome, Error>) -> (End, String, String) {
+fn close(format: Format, kind: Kind, interrupted: bool, result: Result<Outcome>) -> (End, String, String) {
     let started_at = Utc.with_ymd_and_hms(2024, 1, 1, 1, 0, 0).unwrap();
-    let envelope = Envelope { command: Some("backup"), kind, format, started_at, interrupted };
+    let envelope = Envelope { command: Some("backup"), kind, format, started_at, interrupted, words: plain };
     let (out, err) = (Kept::default(), Kept::default());
     let printer = Printer::over(Choices::plain(), Box::new(out.clone()), Box::new(err.clone()));
     let end = envelope.close(result, started_at + TimeDelta::milliseconds(1500), &printer);
     (end, out.text(), err.text())
 }
 
-fn denied() -> Error {
+fn plain(hint: &Hint) -> String {
+    match hint {
+        Hint::Words(words) => words.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn denied() -> Fault {
     Err::<(), _>(StorageError::AccessDenied("PutObject".into())).context("write redis-prod/begun.json").unwrap_err()
 }
 
@@ -102,7 +108,8 @@ fn misuse_is_3_even_for_a_command_that_acts() {
 
 #[test]
 fn what_fails_after_a_signal_is_an_interruption() {
-    let (end, out, _) = close(Format::Json, Kind::Acts, true, Err(anyhow!("the connection was closed")));
+    let (end, out, _) =
+        close(Format::Json, Kind::Acts, true, Err(Failure::new("disconnected", "the connection was closed").into()));
     assert_eq!(end, End::Interrupted);
     let object: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(object["error"]["code"], "interrupted");
@@ -125,14 +132,16 @@ fn results_stand_beside_an_error() {
 
 #[test]
 fn an_error_shows_no_password_and_drives_no_terminal() {
-    let error = anyhow!("reply of redis://ops:hunter2-do-not-print@host: \u{1b}[2J").context("ask \u{202e}INFO");
+    let error = Fault::from(Failure::new("failed", "reply of redis://ops:hunter2-do-not-print@host: \u{1b}[2J"))
+        .context("ask \u{202e}INFO");
     let (_, _, err) = close(Format::Table, Kind::Answers, false, Err(error));
     assert_eq!(err, "error: ask \\u{202e}INFO\n  Caused by: reply of redis://ops:***@host: \\u{1b}[2J\n");
 }
 
 #[test]
 fn a_cause_that_repeats_its_parent_is_shown_once() {
-    let error = anyhow!("connection refused").context("connect to host:6379: connection refused");
+    let error =
+        Fault::from(Failure::new("failed", "connection refused")).context("connect to host:6379: connection refused");
     let (_, _, err) = close(Format::Table, Kind::Acts, false, Err(error));
     assert_eq!(err, "error: connect to host:6379: connection refused\n");
 }

@@ -1,11 +1,8 @@
 //! `redis-ops explain`: what a rule of diagnose means, without a server.
 
-use anyhow::Result;
-
 use super::{Context, Outcome};
-use crate::hint::Misuse;
+use crate::explain::{Misuse, Result, Status};
 use crate::rules::{self, Rule, RuleSettings};
-use crate::status::Status;
 
 /// All that it needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,14 +1,12 @@
 //! `redis-ops health`: up, degraded or down, with reasons.
 
-use anyhow::Result;
-
 use super::table::{Table, verdict};
 use super::which::Server;
 use super::{Context, Format, Outcome, nagios};
+use crate::explain::{Result, Status};
 use crate::health::{self, Health, Level};
 use crate::printer::Printer;
 use crate::printer::words::{count, escape, span};
-use crate::status::Status;
 
 /// All that it needs to know.
 #[derive(Debug, Clone, PartialEq)]

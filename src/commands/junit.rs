@@ -1,6 +1,6 @@
 //! JUnit's XML, as CI systems read it: a suite of cases, each good, failed or impossible to tell.
 
-use crate::status::Status;
+use crate::explain::Status;
 
 /// One case.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::table::{Table, verdict};
 use super::which::Place;
 use super::{Context, Format, Outcome};
+use crate::explain::{Result, Status};
 use crate::printer::{Printer, words};
 use crate::progress::Unit;
 use crate::repository::manifest::{Manifest, Purpose};
 use crate::repository::{Listed, ListedStatus, Overview, Receipt, Unfinished};
-use crate::status::Status;
 use crate::storage::ObjectInfo;
 use crate::verify::receipt;
 

@@ -6,18 +6,16 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 
 use super::diagnose::{Rules, age_of};
 use super::which::{Place, Server};
 use super::{Context, Format, Outcome};
 use crate::diagnose::{self, Report};
-use crate::hint;
+use crate::explain::{Context as _, Fault, Misuse, Result, Status};
 use crate::metrics::{Backups, Metrics, render};
 use crate::repository::Newest;
 use crate::rules::{RuleSettings, Topic};
-use crate::status::Status;
 
 pub use listen::Listen;
 
@@ -83,7 +81,7 @@ async fn once(settings: &Settings, rules: &RuleSettings, context: &Context) -> R
 /// The text, and what went wrong.
 struct Collected {
     text: String,
-    error: Option<anyhow::Error>,
+    error: Option<Fault>,
 }
 
 /// What the repository says.
@@ -134,7 +132,7 @@ async fn collect(settings: &Settings, rules: &RuleSettings, repository: &Reposit
     };
     let age = async { age_of(repository.newest(), now) };
     let asked = diagnose::alone(&settings.server.node, &options, age).await;
-    let text = text(asked.as_ref().map_err(|error| hint::explain(error).code), repository);
+    let text = text(asked.as_ref().map_err(|error| error.code()), repository);
     Collected { text, error: asked.err() }
 }
 
@@ -162,7 +160,7 @@ fn text(asked: Result<&Report, &'static str>, repository: &Repository) -> String
 
 /// Writes beside the file and renames: the collector never sees half of it.
 fn write_whole(path: &Path, text: &str) -> Result<()> {
-    let mut name = path.file_name().context("this names no file")?.to_owned();
+    let mut name = path.file_name().ok_or_else(|| Misuse::usage("this names no file"))?.to_owned();
     name.push(format!(".{}.new", std::process::id()));
     let new = path.with_file_name(name);
     let mut file = std::fs::File::create(&new)?;

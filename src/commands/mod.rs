@@ -27,11 +27,10 @@ pub mod which;
 
 use std::future::Future;
 
-use anyhow::Result;
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
-use crate::hint::Interrupted;
+use crate::explain::{Interrupted, Result};
 use crate::printer::Printer;
 use crate::printer::words::Keys;
 use crate::progress::Progress;

@@ -1,7 +1,7 @@
 //! One line for Nagios and its kin: the state, a sentence, and numbers behind a bar (Monitoring Plugins' guidelines). Its exit
 //! codes are ours: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
 
-use crate::status::Status;
+use crate::explain::Status;
 
 /// The line about our own work. Numbers have a name, a value and a unit (`s`, `B`, or nothing).
 pub fn line(status: Status, sentence: &str, numbers: &[(&str, f64, &str)]) -> String {

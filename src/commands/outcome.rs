@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::status::Status;
+use crate::explain::{Fault, Status};
 
 /// The form of the answer on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub struct Outcome {
     /// The answer in the format that was asked for, unless that is JSON. Ends with the verdict line; empty: nothing to say.
     pub text: String,
     /// What went wrong, if something did.
-    pub error: Option<anyhow::Error>,
+    pub error: Option<Fault>,
 }
 
 impl Outcome {
@@ -84,7 +84,7 @@ impl Outcome {
     }
     /// Says what went wrong beside the results.
     #[must_use]
-    pub fn error(mut self, error: anyhow::Error) -> Self {
+    pub fn error(mut self, error: Fault) -> Self {
         self.error = Some(error);
         self
     }

@@ -2,10 +2,8 @@
 
 use std::io::{self, BufRead};
 
-use anyhow::{Context as _, Result};
-
 use super::Context;
-use crate::hint::{Interrupted, Misuse};
+use crate::explain::{Context as _, Failure, Hint, Interrupted, Misuse, Result};
 
 /// Asks once, on stderr; goes on only if the answer is `yes` or `y`, or if `--yes` answered it beforehand.
 ///
@@ -15,9 +13,7 @@ pub async fn confirm(context: &Context, question: &str) -> Result<()> {
         return Ok(());
     }
     if !context.printer.choices().asking {
-        return Err(Misuse::usage(format!("nobody can be asked here: {question}"))
-            .hint("`--yes` answers the question beforehand")
-            .into());
+        return Err(Misuse::usage(format!("nobody can be asked here: {question}")).hint(Hint::AnswerBeforehand).into());
     }
     context.printer.trouble(&format!("{question} Type `yes` to go on:"));
     let answer = tokio::task::spawn_blocking(|| {
@@ -30,6 +26,6 @@ pub async fn confirm(context: &Context, question: &str) -> Result<()> {
     };
     match answer.trim().to_ascii_lowercase().as_str() {
         "y" | "yes" => Ok(()),
-        _ => Err(anyhow::anyhow!("not confirmed: nothing was done")),
+        _ => Err(Failure::new("not_confirmed", "not confirmed: nothing was done").into()),
     }
 }

@@ -17,12 +17,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
-
 use super::which::{Backup, Place, Server};
 use super::{Context, Outcome};
+use crate::explain::{Result, Status};
 use crate::restore::replica::{Advertise, guard};
-use crate::status::Status;
 
 /// All that a restore needs to know.
 #[derive(Debug, Clone)]

@@ -3,7 +3,6 @@
 mod inside;
 mod lines;
 
-use anyhow::{Context as _, Result};
 use chrono::DateTime;
 use serde_json::{Value, json};
 
@@ -15,11 +14,11 @@ use super::{Context, Outcome};
 use crate::capture::Inspected;
 use crate::census::Census;
 use crate::examination;
+use crate::explain::{Context as _, Result, Status};
 use crate::finding::Severity;
 use crate::printer::words;
 use crate::repository::Repository;
 use crate::repository::manifest::{Manifest, StructureFinding, StructureState};
-use crate::status::Status;
 use crate::verify::{self, FileReport, at_rest::AtRest};
 
 /// `census.bin` may not be longer than this, in bytes.

@@ -3,9 +3,9 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement};
 
+use crate::explain::Status;
 use crate::printer::words::{escape_lines, shorten, width_of};
 use crate::printer::{Printer, Style};
-use crate::status::Status;
 
 /// A table without borders: a heading in capitals, two spaces between the columns.
 ///

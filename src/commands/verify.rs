@@ -8,10 +8,9 @@ mod one;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
-
 use super::which::{Backup, Place, Server};
 use super::{Context, Outcome};
+use crate::explain::Result;
 
 pub use answer::hide_keys;
 

@@ -4,10 +4,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-
 use super::Context;
 use crate::connection::{Address, Node};
+use crate::explain::{Context as _, Failure, Result};
 use crate::printer::words;
 use crate::repository::manifest::Manifest;
 use crate::repository::{Newest, Repository};
@@ -36,9 +35,10 @@ impl Place {
     /// The place cannot be asked, or is too slow.
     pub async fn newest(&self, instance: &str, within: Duration) -> Result<Newest> {
         let asked = async { Ok(self.open().await?.newest(instance).await?) };
-        tokio::time::timeout(within, asked)
-            .await
-            .unwrap_or_else(|_| anyhow::bail!("{} has not answered within {} s", self.location, within.as_secs_f64()))
+        tokio::time::timeout(within, asked).await.unwrap_or_else(|_| {
+            let words = format!("{} has not answered within {} s", self.location, within.as_secs_f64());
+            Err(Failure::new("timeout", words).into())
+        })
     }
 }
 

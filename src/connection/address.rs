@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::{Credentials, Secret};
+use crate::explain::{Explain, Meaning};
 
 /// The port of Redis where none is given.
 pub const DEFAULT_PORT: u16 = 6379;
@@ -107,6 +108,12 @@ impl InstanceUrl {
 pub struct AddressError {
     /// What is wrong, in words.
     pub reason: String,
+}
+
+impl Explain for AddressError {
+    fn meaning(&self) -> Meaning {
+        Meaning::of("usage").unknown()
+    }
 }
 
 fn fail(reason: impl Into<String>) -> AddressError {

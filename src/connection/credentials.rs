@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use crate::explain::{Explain, Meaning};
+
 /// The longest password file that is read, in bytes. A path to something endless must not fill the memory.
 const PASSWORD_FILE_LIMIT: u64 = 64 * 1024;
 
@@ -79,6 +81,12 @@ pub struct PasswordFileError {
     pub path: String,
     /// Why, in words.
     pub reason: String,
+}
+
+impl Explain for PasswordFileError {
+    fn meaning(&self) -> Meaning {
+        Meaning::of("usage").unknown()
+    }
 }
 
 #[cfg(test)]

@@ -6,5 +6,5 @@
 mod command;
 mod connect;
 
-pub use command::{CommandError, CommandFault, ServerError};
+pub use command::{CommandError, CommandFault, ServerError, WAIT_UNTIL_LOADED};
 pub use connect::{AuthenticationFault, ConnectError, ConnectFault, Phase};

@@ -31,7 +31,9 @@ pub use address::{Address, AddressError, DEFAULT_PORT, DEFAULT_SENTINEL_PORT, In
 pub use command::Command;
 pub use connected::Connection;
 pub use credentials::{Credentials, PasswordFileError, Secret, read_password_file};
-pub use error::{AuthenticationFault, CommandError, CommandFault, ConnectError, ConnectFault, Phase, ServerError};
+pub use error::{
+    AuthenticationFault, CommandError, CommandFault, ConnectError, ConnectFault, Phase, ServerError, WAIT_UNTIL_LOADED,
+};
 pub use lane::{Head, Lane};
 pub use limit::DEFAULT_REPLY_LIMIT;
 pub use retry::Retry;

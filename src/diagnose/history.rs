@@ -5,10 +5,10 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::explain::{Context as _, Result};
 use crate::introspection::keyspace::KeyspaceProfile;
 use crate::introspection::{Estimate, PrefixesBefore, Snapshot};
 use crate::private_files;

@@ -10,7 +10,6 @@ mod verdict;
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, Utc};
 
 pub use facts::{Fact, Shown, facts, object};
@@ -18,12 +17,12 @@ pub use history::{History, Remembered};
 pub use verdict::{plain, sentence, sentence_with};
 
 use crate::connection::{Address, Connection, Node};
+use crate::explain::{Context as _, Failure, Fault, Result, Status};
 use crate::finding::Severity;
 use crate::introspection::keyspace::{KeyspaceProfile, Pass};
 use crate::introspection::{self, Earlier, Part, Path, Question, Snapshot, wire_of};
 use crate::replies::Info;
 use crate::rules::{self, Judgement, Profile, RuleSettings, Topic};
-use crate::status::Status;
 
 /// Keys drawn for a sample at most, where sizes differ so much that no fewer are sure.
 pub const SAMPLE: u64 = 10_000;
@@ -93,7 +92,7 @@ pub async fn live(
     let asked = async {
         let mut connection = node.connect_even_while_loading().await?;
         let snapshot = snapshot(&mut connection, node, options, past).await?;
-        anyhow::Ok((connection, snapshot))
+        Ok::<_, Fault>((connection, snapshot))
     };
     let ((mut connection, mut snapshot), age) = tokio::try_join!(asked, async { Ok(backup_age.await) })?;
     snapshot.backup_age_seconds = age;
@@ -223,7 +222,9 @@ fn path_to(node: &Node) -> Path {
 /// The text holds no field of INFO.
 pub fn of_info(text: &[u8], options: &Options) -> Result<Report> {
     let info = Info::from_bytes(text);
-    ensure!(info.get("redis_version").is_some() || info.get("used_memory").is_some(), "this is no reply to INFO");
+    if info.get("redis_version").is_none() && info.get("used_memory").is_none() {
+        return Err(Failure::new("not_info", "this is no reply to INFO").into());
+    }
     // The moment it was taken, if it tells: ages are counted from there.
     let micros = info.i64("server_time_usec");
     let taken_at = micros.and_then(DateTime::from_timestamp_micros).unwrap_or(options.now);

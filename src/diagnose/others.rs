@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
 use tokio::task::JoinSet;
 
 use crate::connection::{Address, Credentials, Node, Retry};
+use crate::explain::{Context as _, Failure, Result};
 use crate::introspection::{Mode, Part, Peer, Peers, Receipt, SentinelSeen, Snapshot, ask_peer, ask_sentinel};
 use crate::rules::Topic;
 
@@ -62,7 +62,9 @@ async fn all(node: &Node, places: Vec<(String, u16)>, in_cluster: bool) -> (Peer
         let other = Node { name: name.clone(), address, database: 0, retry: Retry::never(), ..node.clone() };
         asking.spawn(async move {
             let asked = tokio::time::timeout(PATIENCE, ask_one(other, name.clone(), in_cluster)).await;
-            let asked = asked.unwrap_or_else(|_| Err(anyhow::anyhow!("no answer within {} s", PATIENCE.as_secs())));
+            let asked = asked.unwrap_or_else(|_| {
+                Err(Failure::new("timeout", format!("no answer within {} s", PATIENCE.as_secs())).into())
+            });
             (name, asked)
         });
     }

@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
 
 use super::gate::{Ask, Gate};
@@ -16,6 +15,7 @@ use super::part::Part;
 use super::question::Question;
 use super::snapshot::{Earlier, Path, Snapshot};
 use super::wire::Wire;
+use crate::explain::{Context as _, Result};
 use crate::replies::SlowEntry;
 
 /// Between two PINGs, so that measuring the way to the server is no load on it.

@@ -3,13 +3,14 @@
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::part::Part;
 use super::question::{Answers, Question, ReadOnly};
 use super::topology::ServerFacts;
+use crate::connection::ServerError;
+use crate::explain::{Context as _, Failure, Fault, Result};
 use crate::replies::{Info, Reply};
 
 /// Whoever can put questions to a server. An error reply is an answer ([`Reply::Error`]); `Err` means that the
@@ -21,21 +22,21 @@ pub trait Ask: Send {
     /// # Errors
     ///
     /// The connection broke or timed out.
-    async fn ask(&mut self, questions: &[ReadOnly]) -> anyhow::Result<Vec<Reply>>;
+    async fn ask(&mut self, questions: &[ReadOnly]) -> Result<Vec<Reply>>;
 
     /// Sends all and goes on; what is sent afterwards is answered afterwards. Whoever cannot do that waits here.
     ///
     /// # Errors
     ///
     /// As [`Ask::ask`], now or when the answers are waited for.
-    async fn send(&mut self, questions: &[ReadOnly]) -> anyhow::Result<Coming> {
+    async fn send(&mut self, questions: &[ReadOnly]) -> Result<Coming> {
         let replies = self.ask(questions).await?;
         Ok(Box::pin(std::future::ready(Ok(replies))))
     }
 }
 
 /// Answers that are on their way.
-pub type Coming = Pin<Box<dyn Future<Output = anyhow::Result<Vec<Reply>>> + Send>>;
+pub type Coming = Pin<Box<dyn Future<Output = Result<Vec<Reply>>> + Send>>;
 
 /// What a diagnosis cost the server.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -78,7 +79,7 @@ impl<'a> Gate<'a> {
     /// # Errors
     ///
     /// The connection broke, or sent fewer answers than there were questions.
-    pub async fn ask(&mut self, questions: &[ReadOnly]) -> anyhow::Result<Vec<Reply>> {
+    pub async fn ask(&mut self, questions: &[ReadOnly]) -> Result<Vec<Reply>> {
         self.count(questions);
         complete(self.asker.ask(questions).await?, questions.len())
     }
@@ -88,7 +89,7 @@ impl<'a> Gate<'a> {
     /// # Errors
     ///
     /// As [`Gate::ask`].
-    pub async fn send(&mut self, questions: &[ReadOnly]) -> anyhow::Result<Coming> {
+    pub async fn send(&mut self, questions: &[ReadOnly]) -> Result<Coming> {
         self.count(questions);
         let (coming, count) = (self.asker.send(questions).await?, questions.len());
         Ok(Box::pin(async move { complete(coming.await?, count) }))
@@ -110,7 +111,7 @@ impl<'a> Gate<'a> {
     /// # Errors
     ///
     /// As [`Gate::ask`].
-    pub async fn one(&mut self, question: ReadOnly) -> anyhow::Result<Reply> {
+    pub async fn one(&mut self, question: ReadOnly) -> Result<Reply> {
         Ok(self.ask(&[question]).await?.pop().expect("one answer to one question"))
     }
 
@@ -119,15 +120,17 @@ impl<'a> Gate<'a> {
     /// # Errors
     ///
     /// As [`Gate::ask`]; and the server refuses INFO: then there is nothing to judge.
-    pub async fn info(&mut self) -> anyhow::Result<Info> {
+    pub async fn info(&mut self) -> Result<Info> {
         match self.one(ReadOnly::new(&["INFO", "everything"])?).await.context("ask for INFO")? {
             Reply::Bytes(bytes) => {
                 let info = Info::from_bytes(&bytes);
-                anyhow::ensure!(!info.is_empty(), "the server answered INFO with something else");
-                Ok(info)
+                if info.is_empty() { Err(no_info()) } else { Ok(info) }
             }
-            Reply::Error(message) => bail!("the server refused INFO: {message}"),
-            _ => bail!("the server answered INFO with something else"),
+            Reply::Error(message) => {
+                let code = ServerError::parse(&message).fault("INFO").code();
+                Err(Failure::new(code, format!("the server refused INFO: {message}")).into())
+            }
+            _ => Err(no_info()),
         }
     }
 
@@ -136,7 +139,7 @@ impl<'a> Gate<'a> {
     /// # Errors
     ///
     /// As [`Gate::ask`].
-    pub async fn answers(&mut self, questions: &[Question], info: &Info) -> anyhow::Result<Answers> {
+    pub async fn answers(&mut self, questions: &[Question], info: &Info) -> Result<Answers> {
         let server = ServerFacts::from_info(info);
         let mut answers = Answers::default();
         let (mut asked, mut commands) = (Vec::new(), Vec::new());
@@ -160,7 +163,7 @@ impl<'a> Gate<'a> {
     /// # Errors
     ///
     /// As [`Gate::ask`].
-    pub async fn ping(&mut self) -> anyhow::Result<Duration> {
+    pub async fn ping(&mut self) -> Result<Duration> {
         let begun = Instant::now();
         self.one(ReadOnly::new(&["PING"]).expect("PING is on the list")).await?;
         Ok(begun.elapsed())
@@ -172,7 +175,13 @@ impl<'a> Gate<'a> {
     }
 }
 
-fn complete(replies: Vec<Reply>, count: usize) -> anyhow::Result<Vec<Reply>> {
-    anyhow::ensure!(replies.len() == count, "{} answers to {count} commands", replies.len());
-    Ok(replies)
+fn no_info() -> Fault {
+    Failure::new("protocol_error", "the server answered INFO with something else").into()
+}
+
+fn complete(replies: Vec<Reply>, count: usize) -> Result<Vec<Reply>> {
+    match replies.len() {
+        answers if answers == count => Ok(replies),
+        answers => Err(Failure::new("protocol_error", format!("{answers} answers to {count} commands")).into()),
+    }
 }

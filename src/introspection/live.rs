@@ -1,6 +1,5 @@
 //! Questions over a real connection.
 
-use anyhow::{Context, Result};
 use async_trait::async_trait;
 
 use super::gate::{Ask, Coming, Gate};
@@ -8,6 +7,7 @@ use super::question::ReadOnly;
 use super::topology::ServerFacts;
 use super::wire::Wire;
 use crate::connection::{Connection, Phases, ServerError};
+use crate::explain::{Context as _, Result};
 use crate::replies::{Info, Reply};
 
 #[async_trait]

@@ -1,11 +1,11 @@
 //! The other servers of one deployment: what a primary's replicas, a cluster's nodes and the Sentinels say of themselves.
 
-use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::gate::{Ask, Gate, Receipt};
 use super::part::Part;
 use super::question::{Question, ReadOnly};
+use crate::explain::Result;
 use crate::replies::{ClusterNode, Config, Info, Reply};
 
 /// Groups of one Sentinel whose quorum is asked for.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::part::Part;
 use super::topology::{Mode, ServerFacts};
 use crate::connection::Command;
+use crate::explain::{Explain, Meaning};
 use crate::figures;
 use crate::replies::{
     AclUser, Client, ClusterNode, Config, DeniedAccess, HotKeys, Info, LargeEntry, Reply, SlotStats, SlowEntry,
@@ -92,6 +93,13 @@ impl ReadOnly {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the command {0} is not on the list of commands that a diagnosis may send")]
 pub struct NotAllowed(pub String);
+
+// Nobody types which questions are put: one that is not allowed is a mistake of ours.
+impl Explain for NotAllowed {
+    fn meaning(&self) -> Meaning {
+        Meaning::bug()
+    }
+}
 
 /// CLIENT LIST is not asked for where there are more connections: a line has about 350 bytes, here and in the server.
 const MOST_CLIENTS: u64 = 30_000;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::opcode::Dialect;
+use crate::explain::{Explain, Meaning};
 
 /// An RDB that could not be read on. Everything before [`RdbError::offset`] was understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +98,12 @@ impl fmt::Display for RdbError {
 }
 
 impl std::error::Error for RdbError {}
+
+impl Explain for RdbError {
+    fn meaning(&self) -> Meaning {
+        Meaning::of(self.code())
+    }
+}
 
 /// Why a parser stopped.
 #[derive(Debug)]

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
+use crate::explain::{Explain, Hint, Meaning};
+
 const MINUTE: &str = "%Y-%m-%d-%H-%M";
 /// Characters of `2024-01-01-01-00`.
 const MINUTE_LENGTH: usize = 16;
@@ -49,6 +51,12 @@ impl fmt::Display for BackupId {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not the id of a backup, which looks like `2024-01-01-01-00`")]
 pub struct NotAnId(String);
+
+impl Explain for NotAnId {
+    fn meaning(&self) -> Meaning {
+        Meaning::of("usage").unknown().hint(Hint::ListBackups)
+    }
+}
 
 impl FromStr for BackupId {
     type Err = NotAnId;

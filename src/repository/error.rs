@@ -1,6 +1,7 @@
 //! What can go wrong with a repository.
 
 use super::{BackupId, MARKER, ManifestError, REPOSITORY_FORMAT};
+use crate::explain::{Explain, Hint, Meaning};
 use crate::storage::StorageError;
 
 /// Candidates that an error names; there may be more.
@@ -85,6 +86,25 @@ impl RepositoryError {
             Self::NewerRepository(_) => "unsupported_format",
             Self::Manifest { source, .. } => source.code(),
             Self::Storage { source, .. } => source.code(),
+        }
+    }
+}
+
+impl Explain for RepositoryError {
+    fn meaning(&self) -> Meaning {
+        let meaning = Meaning::of(self.code());
+        match self {
+            // Which backup is meant, and where, is a question of what was typed.
+            Self::NotFound(_) => meaning.unknown().hint(Hint::ListBackups),
+            Self::Incomplete { .. } => meaning.unknown().hint(Hint::ListPublished),
+            Self::Ambiguous { .. } => meaning.unknown().hint(Hint::NameInstance),
+            Self::InvalidName(_) => meaning.unknown(),
+            Self::NewerRepository(_) => meaning.unknown().hint("a newer redis-ops has made it, and reads it"),
+            Self::Marker(_) => meaning.unknown().hint(Hint::OtherRepositoryOrMarker),
+            Self::Unclear { backup, .. } => meaning.hint(Hint::LookForBackup(backup.clone())),
+            Self::Manifest { source, .. } => source.meaning(),
+            Self::Storage { source, .. } => source.meaning(),
+            Self::AlreadyExists(_) | Self::MinuteIsFull(_) | Self::Inconsistent(_) => meaning,
         }
     }
 }

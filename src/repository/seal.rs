@@ -12,6 +12,7 @@ use serde::de::value::StrDeserializer;
 
 use super::manifest::{Consistency, FORMAT_VERSION, MANIFEST_LIMIT, Manifest, Purpose, StructureState};
 use crate::codec::Sha256Digest;
+use crate::explain::{Explain, Meaning, Status};
 
 const BEFORE: &str = ",\n  \"sha256\": \"";
 const AFTER: &str = "\"\n}\n";
@@ -56,6 +57,21 @@ impl ManifestError {
             Self::NewerFormat(_) | Self::UnknownWord { .. } => "unsupported_format",
             Self::ChecksumMismatch => "checksum_mismatch",
             _ => "corrupt",
+        }
+    }
+}
+
+impl Explain for ManifestError {
+    fn meaning(&self) -> Meaning {
+        let meaning = Meaning::of(self.code());
+        match self {
+            Self::NewerFormat(_) | Self::UnknownWord { .. } => {
+                meaning.hint("a newer redis-ops has written it, and reads it")
+            }
+            // Whoever asks about a backup has the answer: it is damaged.
+            Self::NotJson(_) | Self::ChecksumMismatch | Self::Malformed(_) | Self::Misplaced(_) | Self::TooLong(_) => {
+                Meaning { status: Some(Status::Failed), ..meaning }
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::connection::{Command, ConnectError, Connection, Node};
+use crate::explain::{Explain, Meaning};
 
 /// How the names of a restore's connections begin; a token of its own follows.
 const PREFIX: &str = "redis-ops-restore:";
@@ -40,6 +41,15 @@ pub enum AloneError {
         /// Where the other one is.
         address: String,
     },
+}
+
+impl Explain for AloneError {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::Connect(error) => error.meaning(),
+            Self::Locked { .. } => Meaning::of("locked"),
+        }
+    }
 }
 
 /// A connection of another restore, as the target lists it.

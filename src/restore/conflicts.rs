@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::capture::Raw;
 use crate::census::KeyType;
 use crate::connection::{Command, CommandError, Connection};
+use crate::explain::{Explain, Interrupted, Meaning};
 use crate::progress::Progress;
 use crate::rdb::visit::{Entry, Interest, Visit};
 use crate::replies::Reply;
@@ -41,6 +42,16 @@ pub enum ConflictsError {
     /// A signal came.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl Explain for ConflictsError {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::Backup(error) => error.meaning(),
+            Self::Target(error) => error.meaning(),
+            Self::Interrupted => Interrupted.meaning(),
+        }
+    }
 }
 
 /// Looks. The whole backup is read, and so verified.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::capture::RawError;
+use crate::explain::{Explain, Interrupted, Meaning};
 use crate::figures::bytes;
 use crate::progress::{Progress, Unit};
 
@@ -78,15 +78,20 @@ impl FileError {
 
     /// The stable name of this error in JSON answers.
     pub fn code(&self) -> &'static str {
+        self.meaning().code
+    }
+}
+
+impl Explain for FileError {
+    fn meaning(&self) -> Meaning {
         match self {
-            Self::Exists { .. } => "already_exists",
-            Self::NoSpace { .. } => "target_too_small",
-            Self::Write { .. } => "cannot_write",
-            Self::Source(SourceError::Changed { .. } | SourceError::Read(RawError::NotAsStored(_))) => {
-                "checksum_mismatch"
+            Self::Exists { .. } => {
+                Meaning::of("already_exists").hint("nothing was written; name another one, or move that one away")
             }
-            Self::Source(_) => "storage_unavailable",
-            Self::Cancelled => "interrupted",
+            Self::NoSpace { .. } => Meaning::of("target_too_small"),
+            Self::Write { .. } => Meaning::of("cannot_write"),
+            Self::Source(error) => error.meaning(),
+            Self::Cancelled => Interrupted.meaning(),
         }
     }
 }

@@ -10,6 +10,7 @@ mod tests;
 
 use serde::Serialize;
 
+use crate::explain::{Explain, Hint, Meaning};
 use crate::restore::facts::{BackupFacts, TargetFacts};
 use crate::restore::options::{Method, Options};
 use crate::restore::tally::FailedKey;
@@ -133,6 +134,19 @@ impl Refused {
     pub fn flag(mut self, flag: &'static str) -> Self {
         self.flag = Some(flag);
         self
+    }
+}
+
+impl Explain for Refused {
+    fn meaning(&self) -> Meaning {
+        let mut hint = Hint::words("nothing was written");
+        if let Some(flag) = self.flag {
+            hint = hint.and(Hint::GoAhead(flag));
+        }
+        if !self.fix.is_empty() {
+            hint = hint.and(format!("`{}` mends it", self.fix.join("`, `")));
+        }
+        Meaning::of(self.code).hint(hint)
     }
 }
 

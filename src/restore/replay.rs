@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::capture::{Raw, RawError};
+use crate::explain::{Explain, Meaning};
 use crate::progress::Progress;
 use crate::rdb::{RdbError, Scanner};
 use crate::restore::journal::{Created, Journal, Position};
@@ -86,13 +87,15 @@ impl BadBackup {
 
     /// The stable name for JSON answers.
     pub fn code(&self) -> &'static str {
+        self.meaning().code
+    }
+}
+
+impl Explain for BadBackup {
+    fn meaning(&self) -> Meaning {
         match self {
-            Self::Rdb(error) => error.code(),
-            Self::Raw(RawError::Storage(error)) => error.code(),
-            Self::Raw(RawError::File(_)) => "unreadable",
-            Self::Raw(RawError::Codec(_)) => "corrupt",
-            Self::Raw(RawError::NotAsStored(error)) => error.code(),
-            Self::Raw(RawError::Foreign(foreign)) => foreign.code(),
+            Self::Rdb(error) => error.meaning().at_rest(),
+            Self::Raw(error) => error.meaning().or("unreadable"),
         }
     }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::connection::Node;
+use crate::explain::Status;
 use crate::replies::Info;
 use crate::restore::facts::Counters;
 use crate::restore::options::Method;
@@ -13,7 +14,6 @@ use crate::restore::replay::ledger::Stop;
 use crate::restore::replica::ReplicaError;
 use crate::restore::take_back::{self, TakenBack};
 use crate::restore::tally::Tally;
-use crate::status::Status;
 
 /// How a restore ended.
 #[derive(Debug)]
@@ -104,25 +104,6 @@ pub struct FedJson {
     pub transfer: f64,
     /// Settings of the target that could not be put back: `CONFIG SET` them by hand.
     pub not_put_back: Vec<String>,
-}
-
-/// Why a restore is not complete.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct Failure {
-    /// Stable name.
-    pub code: &'static str,
-    /// In words.
-    pub message: String,
-    /// What may help.
-    pub hint: Option<String>,
-}
-
-impl Failure {
-    /// Without a hint.
-    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None }
-    }
 }
 
 /// `result` of the JSON answer.

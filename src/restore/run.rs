@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::capture::Raw;
 use crate::connection::{Command, CommandError, ConnectError, Connection, Node};
+use crate::explain::{Explain, Hint, Meaning};
 use crate::progress::{Progress, Unit};
 use crate::rdb::Repeated;
 use crate::replies::{Info, Reply};
@@ -27,10 +28,6 @@ use crate::restore::target_format::TargetFormat;
 /// A target that answers nothing for so long is taken for lost, however short the time limit of its commands is: one value
 /// may keep it busy for a while.
 const SILENCE: Duration = Duration::from_secs(60);
-
-/// What to do about an interrupted restore that cannot go on.
-pub const BEGIN_ANEW: &str =
-    "`--on-conflict skip` keeps what is there and brings the rest, `--on-conflict replace` writes all of it anew";
 
 /// A restore that was planned and may be done.
 pub struct Order {
@@ -90,6 +87,19 @@ pub enum RunError {
     /// The journal cannot be written.
     #[error("cannot write the journal of the restore")]
     Journal(#[source] std::io::Error),
+}
+
+impl Explain for RunError {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::Connect(error) => error.meaning(),
+            Self::Command(error) => error.meaning(),
+            Self::NothingToResume | Self::Restarted { .. } => {
+                Meaning::of("nothing_to_resume").hint(Hint::WithoutResume)
+            }
+            Self::Journal(error) => error.meaning(),
+        }
+    }
 }
 
 /// "Now" in Unix milliseconds.

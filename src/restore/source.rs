@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::capture::{Raw, RawError};
+use crate::explain::{Explain, Meaning};
 use crate::rdb::Tail;
 use crate::rdb::visit::Checksum;
 
@@ -40,6 +41,16 @@ pub enum SourceError {
         /// What was verified.
         expected: u64,
     },
+}
+
+impl Explain for SourceError {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::Read(error) => error.meaning().or("storage_unavailable"),
+            Self::Length { .. } => Meaning::of("storage_unavailable"),
+            Self::Changed { .. } => Meaning::of("checksum_mismatch"),
+        }
+    }
 }
 
 impl RdbSource {

@@ -7,6 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::rule::Rule;
+use crate::explain::{Explain, Hint, Meaning};
 use crate::figures;
 use crate::introspection::Snapshot;
 
@@ -105,6 +106,12 @@ pub enum SettingError {
         /// What it has.
         known: String,
     },
+}
+
+impl Explain for SettingError {
+    fn meaning(&self) -> Meaning {
+        Meaning::of("settings").unknown().hint(Hint::LookUpRule)
+    }
 }
 
 /// All of it.

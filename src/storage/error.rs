@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use crate::explain::{Explain, Hint, Meaning};
+
 /// What happened, in words; with the one thing that may help, where it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
     text: String,
-    hint: Option<String>,
+    hint: Option<Hint>,
 }
 
 impl Reason {
@@ -15,9 +17,9 @@ impl Reason {
         Self { text: text.into(), hint: None }
     }
 
-    /// Says what may help: one line, without `hint:`.
+    /// Says what may help.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Hint>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -115,26 +117,26 @@ impl StorageError {
             Self::Unavailable(_) | Self::Other(_) => "storage_unavailable",
         }
     }
+}
 
-    /// The one thing that may help, in a line.
-    pub fn hint(&self) -> Option<&str> {
+impl Explain for StorageError {
+    fn meaning(&self) -> Meaning {
+        let meaning = Meaning::of(self.code());
         let (reason, usual) = match self {
-            Self::NotFound | Self::AlreadyExists | Self::TooLarge { .. } => return None,
-            Self::NoSuchPlace(reason) => {
-                (reason, Some("create the bucket or the folder first, or correct `--repository`"))
-            }
-            Self::NotAPlace(reason) => (reason, Some("correct `--repository` or `--s3-endpoint`")),
+            Self::NotFound | Self::AlreadyExists | Self::TooLarge { .. } => return meaning,
+            Self::NoSuchPlace(reason) => (reason, Some(Hint::MakePlace)),
+            Self::NotAPlace(reason) => (reason, Some(Hint::OtherPlaceOrEndpoint)),
             Self::AccessDenied(reason) => (
                 reason,
-                Some(
+                Some(Hint::words(
                     "the credentials need the rights to list, get and put below the prefix, and to delete what was not finished",
-                ),
+                )),
             ),
-            Self::Archived(reason) => (reason, Some("bring the object back from the archive first")),
-            Self::Full(reason) => (reason, Some("free some space, or name another place with `--repository`")),
-            Self::Unavailable(reason) => (reason, Some("check the store and the network, then try again")),
+            Self::Archived(reason) => (reason, Some(Hint::words("bring the object back from the archive first"))),
+            Self::Full(reason) => (reason, Some(Hint::MakeRoom)),
+            Self::Unavailable(reason) => (reason, Some(Hint::words("check the store and the network, then try again"))),
             Self::NotEncrypted(reason) | Self::Other(reason) => (reason, None),
         };
-        reason.hint.as_deref().or(usual)
+        Meaning { hint: reason.hint.clone().or(usual), ..meaning }
     }
 }

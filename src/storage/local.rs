@@ -14,6 +14,7 @@ use chrono::{DateTime, Utc};
 use tokio::task::spawn_blocking;
 
 use super::{ObjectInfo, Reader, Reason, Storage, StorageError, Survey, Upload, key};
+use crate::explain::Hint;
 
 /// A folder. It is made when the first object is written.
 #[derive(Debug, Clone)]
@@ -170,8 +171,7 @@ fn of_io(root: &Path, error: io::Error) -> StorageError {
     let shown = root.display();
     if let Some(file) = root.ancestors().find(|above| above.exists()).filter(|above| !above.is_dir()) {
         return StorageError::NotAPlace(
-            Reason::new(format!("{} is not a folder", file.display()))
-                .hint("name a folder by `--repository`; it is made where it is missing"),
+            Reason::new(format!("{} is not a folder", file.display())).hint(Hint::NameFolder),
         );
     }
     match error.kind() {

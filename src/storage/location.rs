@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use url::Url;
 
+use crate::explain::{Explain, Meaning};
+
 /// A bucket with a prefix, or a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
@@ -24,6 +26,12 @@ pub enum Location {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidLocation(String);
+
+impl Explain for InvalidLocation {
+    fn meaning(&self) -> Meaning {
+        Meaning::of("usage").unknown()
+    }
+}
 
 impl FromStr for Location {
     type Err = InvalidLocation;

@@ -10,6 +10,7 @@ use super::{VerifyError, codec_of, raw_error};
 use crate::capture::{open_file, open_object};
 use crate::census::{Census, DIGEST_VERSION};
 use crate::codec::Sha256Digest;
+use crate::explain::{Explain, Meaning};
 use crate::finding::Finding;
 use crate::progress::Progress;
 use crate::rdb::visit::{Entry, Interest, Visit};
@@ -57,6 +58,27 @@ pub enum AtRestError {
     /// It cannot be read.
     #[error(transparent)]
     Unreadable(#[from] VerifyError),
+}
+
+impl AtRestError {
+    /// The stable code of what was found in damaged data.
+    pub fn code_of(finding: &Finding) -> &'static str {
+        match finding.id.as_str() {
+            "truncated" => "truncated",
+            "checksum_mismatch" => "checksum_mismatch",
+            _ => "corrupt",
+        }
+    }
+}
+
+impl Explain for AtRestError {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::Damaged { finding, .. } => Meaning::of(Self::code_of(finding)).at_rest(),
+            Self::NotUnderstood { .. } => Meaning::of("unsupported_rdb_version").hint("a newer redis-ops may read it"),
+            Self::Unreadable(error) => error.meaning(),
+        }
+    }
 }
 
 impl AtRest<'_> {

@@ -19,6 +19,7 @@ use super::at_rest::{AtRest, AtRestError};
 use super::pass::PassError;
 use crate::census::{Candidate, Census, Choice, Chosen, Count, Digester, Record, Selection, Sink, Tally};
 use crate::comparison::{self, BucketDifference, BucketSet, Differences, Names, Recorder, compare_buckets};
+use crate::explain::{Explain, Meaning};
 use crate::progress::{Progress, Unit};
 
 /// Which keys of a side count, and as what.
@@ -193,6 +194,16 @@ pub enum CompareError {
     /// The temporary file.
     #[error("keep records in a temporary file")]
     Records(#[source] std::io::Error),
+}
+
+impl Explain for CompareError {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::AtRest(error) => error.meaning(),
+            Self::Live { source, .. } => source.meaning(),
+            Self::Records(error) => error.meaning(),
+        }
+    }
 }
 
 impl CompareError {

@@ -19,6 +19,8 @@ use super::comparing::{self, CompareError, View};
 use super::live::{self, Expected, Living};
 use crate::capture::Inspected;
 use crate::census::Census;
+use crate::explain::{Explain, Hint, Meaning};
+use crate::figures::bytes;
 use crate::finding::{Finding, Severity};
 use crate::progress::{Progress, Unit};
 use crate::repository::manifest::{Server, Shard};
@@ -84,7 +86,7 @@ pub enum DrillError {
         reason: String,
     },
     /// The machine has too little memory free.
-    #[error("the drill needs about {needed} bytes of memory, and {available} are available")]
+    #[error("the drill needs about {} of memory, and {} are available", bytes(*needed), bytes(*available))]
     TooLittleMemory {
         /// Bytes.
         needed: u64,
@@ -106,28 +108,21 @@ pub enum DrillError {
     Silent(String),
 }
 
-impl DrillError {
-    /// The stable code for JSON.
-    pub fn code(&self) -> &'static str {
+// A drill that cannot begin is no answer.
+impl Explain for DrillError {
+    fn meaning(&self) -> Meaning {
         match self {
-            Self::NoServer | Self::NotAServer { .. } => "no_server",
-            Self::TooLittleMemory { .. } => "too_little_memory",
-            Self::TooLittleRoom { .. } => "no_space",
-            Self::Silent(_) => "no_answer",
-        }
-    }
-
-    /// What may help.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::NoServer => {
-                "install one (`apt install redis-server`, `apt install valkey-server`, `dnf install valkey`), or name it with `--server-binary PATH`"
+            Self::NoServer => Meaning::of("no_server").hint(Hint::InstallServer),
+            Self::NotAServer { .. } => Meaning::of("no_server").hint(Hint::NameServer),
+            Self::TooLittleMemory { .. } => {
+                Meaning::of("too_little_memory").hint("run the drill on a machine with more memory free")
             }
-            Self::NotAServer { .. } => "name a `redis-server` or `valkey-server` with `--server-binary PATH`",
-            Self::TooLittleMemory { .. } => "run the drill on a machine with more memory free",
-            Self::TooLittleRoom { .. } => "name a larger folder for temporary files with TMPDIR",
-            Self::Silent(_) => "try another server with `--server-binary PATH`",
+            Self::TooLittleRoom { .. } => {
+                Meaning::of("no_space").hint("name a larger folder for temporary files with TMPDIR")
+            }
+            Self::Silent(_) => Meaning::of("no_answer").hint(Hint::OtherServer),
         }
+        .unknown()
     }
 }
 

@@ -24,12 +24,12 @@ use crate::capture::{Foreign, Inspected, Inspector, RawError, open_file, open_ob
 use crate::census::Census;
 use crate::codec::{Codec, Sha256Digest};
 use crate::examination::{self, Observed};
+use crate::explain::{Explain, Interrupted, Meaning, Status};
 use crate::finding::{Finding, Severity};
 use crate::progress::{Progress, Unit};
 use crate::rdb::{Needs, RdbError};
 use crate::repository::manifest::{Manifest, Purpose, Server, Shard, StructureState};
 use crate::repository::{Repository, RepositoryError};
-use crate::status::Status;
 use crate::storage::StorageError;
 use drill::DrillError;
 use of_file::of_file;
@@ -90,6 +90,19 @@ pub enum VerifyError {
     /// A signal.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl Explain for VerifyError {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::Repository(error) => error.meaning(),
+            Self::Storage(error) => error.meaning(),
+            Self::File(error) => error.meaning(),
+            Self::Foreign(error) => error.meaning(),
+            Self::Drill(error) => error.meaning(),
+            Self::Interrupted => Interrupted.meaning(),
+        }
+    }
 }
 
 /// Verifies one backup of a repository, up to [`Level::Structure`]; see [`drilled`] for more.

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::capture::pipeline::Source;
 use crate::capture::source::SourceError;
 use crate::capture::{CaptureError, Opened, RawError, Seen};
+use crate::explain::{Explain, Interrupted, Meaning};
 use crate::progress::Progress;
 use crate::rdb::visit::Visit;
 use crate::rdb::{RdbError, Scanner, Summary};
@@ -45,6 +46,18 @@ pub enum PassError {
     /// A signal.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl Explain for PassError {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::Rdb(error) => error.meaning(),
+            Self::Raw(error) => error.meaning(),
+            Self::Capture(error) => error.meaning(),
+            Self::Source(error) => error.meaning(),
+            Self::Interrupted => Interrupted.meaning(),
+        }
+    }
 }
 
 /// Reads what is stored to its end, or until the visitor wants no more.

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Level, Report};
+use crate::explain::Status;
 use crate::repository::manifest::Manifest;
 use crate::repository::{BackupId, Listed, Receipt, Repository, RepositoryError};
-use crate::status::Status;
 
 /// Kind of the receipts of verifications.
 pub const VERIFY: &str = "verify";

@@ -9,6 +9,7 @@ mod census;
 mod cli;
 mod connection;
 mod diagnose;
+mod errors;
 mod floors;
 mod rdb;
 mod restore;

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::{Foreign, START_A_SERVER};
+use super::Foreign;
+use crate::explain::Hint;
 
 /// Names in a folder that are looked at.
 const NAMES: usize = 1024;
@@ -16,14 +17,14 @@ pub(in crate::capture) fn of_folder(path: &Path) -> Foreign {
     let names: Vec<String> = names.iter().map(|name| name.to_string_lossy().into_owned()).collect();
     let ends_with = |ends: &[&str]| names.iter().any(|name| ends.iter().any(|end| name.ends_with(end)));
     if ends_with(&[".aof.manifest", ".base.rdb", ".base.aof", ".incr.aof"]) {
-        return Foreign::new("the directory of a multi-part append-only file", START_A_SERVER);
+        return Foreign::new("the directory of a multi-part append-only file", Hint::StartAServer);
     }
     if names.iter().any(|name| name == "appendonlydir" || name == "appendonly.aof") {
-        return Foreign::new("the directory of a server that keeps an append-only file", START_A_SERVER);
+        return Foreign::new("the directory of a server that keeps an append-only file", Hint::StartAServer);
     }
     if names.iter().any(|name| name == "dump.rdb") {
         let way = format!("name the RDB in it: `{}`", path.join("dump.rdb").display());
         return Foreign::new("the directory of a server", way);
     }
-    Foreign::new("a directory", "name the RDB file itself; a repository is named with `--repository`")
+    Foreign::new("a directory", Hint::NameFile)
 }

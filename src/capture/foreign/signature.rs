@@ -1,6 +1,7 @@
 //! The first bytes of files that people take for an RDB.
 
-use super::{Foreign, START_A_SERVER};
+use super::Foreign;
+use crate::explain::Hint;
 use crate::figures::counted;
 use crate::rdb::Dialect;
 
@@ -57,10 +58,10 @@ pub(super) fn of(first: &[u8]) -> Option<Foreign> {
 /// Commands of an append-only file, and what a server sends.
 fn of_replies(first: &[u8]) -> Option<Foreign> {
     if is_resp_command(first) {
-        return Some(Foreign::new("an append-only file: commands as text", START_A_SERVER));
+        return Some(Foreign::new("an append-only file: commands as text", Hint::StartAServer));
     }
     if first.starts_with(b"#TS:") {
-        return Some(Foreign::new("an increment of a multi-part append-only file (`*.incr.aof`)", START_A_SERVER));
+        return Some(Foreign::new("an increment of a multi-part append-only file (`*.incr.aof`)", Hint::StartAServer));
     }
     if first.starts_with(b"$EOF:") {
         let way = "`tail -c +48 FILE | head -c -40 > dump.rdb` leaves the RDB: the payload begins with `$EOF:`, 40 bytes and a line \
@@ -97,7 +98,7 @@ fn of_text(first: &[u8]) -> Option<Foreign> {
         return Some(Foreign::new("a pointer of git LFS", way));
     }
     if is_aof_manifest(text) {
-        return Some(Foreign::new("the manifest of a multi-part append-only file", START_A_SERVER));
+        return Some(Foreign::new("the manifest of a multi-part append-only file", Hint::StartAServer));
     }
     let is_store = lower.starts_with("<?xml") || lower.starts_with("<error>");
     if is_store && let Some(code) = element(text, "Code").filter(|_| lower.contains("<error>")) {
@@ -113,22 +114,22 @@ fn of_text(first: &[u8]) -> Option<Foreign> {
     }
     if text.starts_with("-ERR ") || text.starts_with("-NOAUTH ") || text.starts_with("-NOPERM ") {
         let line: String = text.lines().next().unwrap_or_default().chars().take(80).collect();
-        let way = "the server refused a command, and its answer was saved: `redis-ops backup` takes a backup, or says why it cannot";
-        return Some(Foreign::new(format!("the error answer of a server ({})", line.escape_debug()), way));
+        return Some(Foreign::new(
+            format!("the error answer of a server ({})", line.escape_debug()),
+            Hint::BackUpInstead,
+        ));
     }
     if text.starts_with('{') && text[1..].trim_start().starts_with('"') {
-        return Some(Foreign::new("a JSON text", TAKE_A_BACKUP));
+        return Some(Foreign::new("a JSON text", Hint::SaveOrBackUp));
     }
     None
 }
-
-const TAKE_A_BACKUP: &str = "a server writes an RDB with `SAVE` or `BGSAVE`; `redis-ops backup` takes a backup of it";
 
 /// What is too short to be a damaged RDB, and no beginning of one.
 fn of_nothing_known(first: &[u8]) -> Option<Foreign> {
     let begins = |dialect: Dialect| dialect.magic().iter().zip(first).all(|(expected, found)| expected == found);
     let is_foreign = first.len() < HEADER && !begins(Dialect::Redis) && !begins(Dialect::Valkey);
-    is_foreign.then(|| Foreign::new(format!("a file of {}", counted(first.len() as u64, "byte")), TAKE_A_BACKUP))
+    is_foreign.then(|| Foreign::new(format!("a file of {}", counted(first.len() as u64, "byte")), Hint::SaveOrBackUp))
 }
 
 /// Bytes of the magic word and the version of an RDB.

@@ -6,7 +6,7 @@ use crate::capture::spool::Spooling;
 use crate::cli::args::backup::Backup as Typed;
 use crate::commands::backup::{Origin, Settings};
 use crate::connection::Address;
-use crate::hint::Misuse;
+use crate::explain::Misuse;
 use crate::storage::Location;
 
 /// What may wait for a store that is away, bytes.

@@ -6,7 +6,7 @@ use crate::commands::which::Server;
 use crate::connection::{
     Address, Credentials, DEFAULT_PORT, DEFAULT_TIMEOUT, InstanceUrl, Node, Secret, Tls, read_password_file,
 };
-use crate::hint::Misuse;
+use crate::explain::Misuse;
 use crate::repository::{check_instance, instance_name};
 
 use super::Resolver;

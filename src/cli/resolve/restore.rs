@@ -7,7 +7,7 @@ use crate::census::TypeFilter;
 use crate::cli::args::restore::Restore as Typed;
 use crate::commands::restore::{Existing, Instance, OnConflict, SafetyBackup, Selection, Settings, Target, undo};
 use crate::commands::which::{Backup, Server};
-use crate::hint::Misuse;
+use crate::explain::Misuse;
 
 impl Resolver<'_> {
     pub(super) fn restore(&self, typed: &Typed) -> Result<Settings, Misuse> {

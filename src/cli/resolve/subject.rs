@@ -4,7 +4,7 @@ use super::{Chosen, Resolver, file};
 use crate::cli::args::diagnose::Diagnose;
 use crate::cli::args::verify::{Show, Verify};
 use crate::commands::{diagnose, show, verify};
-use crate::hint::Misuse;
+use crate::explain::Misuse;
 
 impl Resolver<'_> {
     pub(super) fn verify(&self, typed: &Verify) -> Result<verify::Settings, Misuse> {

@@ -4,11 +4,13 @@ use clap::Parser as _;
 
 use super::*;
 use crate::cli::args::Cli;
+use crate::cli::hints;
 use crate::codec::Codec;
 use crate::commands::restore::{Existing, OnConflict, SafetyBackup, Target};
 use crate::commands::which::{Backup, Server};
 use crate::commands::{backup, diagnose, verify};
 use crate::connection::{Address, Node};
+use crate::explain::Explain as _;
 use crate::printer::Choices;
 use crate::rdb::Kind;
 use crate::storage::Location;
@@ -367,7 +369,7 @@ fn a_diagnosis_knows_the_rules_of_the_file() {
 fn an_unknown_instance_names_the_nearest() {
     let hint = |line: &[&str]| {
         let misuse = resolve(line).expect_err("unknown");
-        (misuse.to_string(), crate::hint::explain(&misuse.into()).hint.unwrap_or_default())
+        (misuse.to_string(), misuse.meaning().hint.as_ref().map(hints::words).unwrap_or_default())
     };
     let missing = |name: &str| format!("there is no instance `{name}` in the settings file etc/redis-ops.yaml");
     assert_eq!(hint(&["health", "-i", "redis-prd"]), (missing("redis-prd"), "did you mean `redis-prod`?".into()));

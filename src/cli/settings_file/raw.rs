@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_saphyr::{Error, options};
 
 use super::text::{Text, WordOr};
-use crate::hint::Misuse;
+use crate::explain::Misuse;
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

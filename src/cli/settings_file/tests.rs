@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::cli::hints;
+use crate::explain::Explain as _;
 
 const PLATFORM: &str = r#"
 instances:
@@ -133,8 +135,8 @@ fn refused(text: &str, expected: &str) {
     match parse_with(text, []) {
         Ok(_) => panic!("understood: {text}"),
         Err(misuse) => {
-            let hint = match crate::hint::explain(&misuse.clone().into()).hint {
-                Some(hint) => format!(" ({hint})"),
+            let hint = match misuse.meaning().hint {
+                Some(hint) => format!(" ({})", hints::words(&hint)),
                 None => String::new(),
             };
             assert_eq!(format!("{misuse}{hint}"), expected);

@@ -14,7 +14,7 @@ use crate::cli::args::values;
 use crate::cli::env::Environment;
 use crate::codec::Codec;
 use crate::connection::Secret;
-use crate::hint::Misuse;
+use crate::explain::Misuse;
 
 /// A value as it stands in the file, and where. No `Debug`: it may be secret.
 #[derive(Clone)]

@@ -6,9 +6,9 @@ use super::lists;
 use super::view::View;
 use crate::commands::nagios;
 use crate::diagnose::{Report, facts, object, plain, sentence};
+use crate::explain::Status;
 use crate::finding::Severity;
 use crate::printer::words::Keys;
-use crate::status::Status;
 
 /// Evidence that names a key or a part of one.
 const NAMES_KEYS: &[&str] = &[

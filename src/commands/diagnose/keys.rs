@@ -1,7 +1,5 @@
 //! Keys that are not asked for one by one: those of a backup, of a file, or as a server sends them to a replica.
 
-use anyhow::{Context as _, Result};
-
 use super::Settings;
 use crate::capture::source::{self, ReadFrom};
 use crate::commands::Context;
@@ -9,7 +7,7 @@ use crate::commands::backup::threads;
 use crate::commands::which::{self, Backup};
 use crate::connection::Node;
 use crate::diagnose::{self, Forecast, Options, Report};
-use crate::hint::{Interrupted, Misuse};
+use crate::explain::{Context as _, Fault, Hint, Interrupted, Misuse, Result};
 use crate::introspection::keyspace::{KeyspaceProfile, RdbProfile};
 use crate::printer::words;
 use crate::progress::Unit;
@@ -47,19 +45,13 @@ async fn read(data: AtRest<'_>, options: &Options, context: &Context) -> Result<
     match heard {
         Ok(heard) => Ok((heard.info(), heard.finish())).map(|(info, profile)| (profile, info)),
         Err(AtRestError::Unreadable(VerifyError::Interrupted)) => Err(Interrupted.into()),
+        // A profile of a part would be taken for one of the whole.
         Err(AtRestError::Damaged { what, finding }) => {
-            // A profile of a part would be taken for one of the whole.
-            let code = match finding.id.as_str() {
-                "truncated" => "truncated",
-                "checksum_mismatch" => "checksum_mismatch",
-                _ => "corrupt",
-            };
+            let code = AtRestError::code_of(&finding);
             let message = format!("{what} is damaged, and its keys cannot be judged: {}", finding.title);
-            Err(Misuse::which_backup(code, message)
-                .hint("`redis-ops verify` tells where, and what is still good")
-                .into())
+            Err(Misuse::which_backup(code, message).hint(Hint::VerifyTells).into())
         }
-        Err(error) => Err(anyhow::Error::new(error).context(format!("look into {}", data.name()))),
+        Err(error) => Err(Fault::from(error).context(format!("look into {}", data.name()))),
     }
 }
 
@@ -116,6 +108,6 @@ pub async fn streamed(node: &Node, options: &Options, context: &Context) -> Resu
     match passed {
         Ok(passed) => Ok(passed.visit.finish()),
         Err(pass::PassError::Interrupted) => Err(Interrupted.into()),
-        Err(error) => Err(anyhow::Error::new(error).context(format!("read the data set of {node}"))),
+        Err(error) => Err(Fault::from(error).context(format!("read the data set of {node}"))),
     }
 }

@@ -4,12 +4,12 @@ use serde_json::Value;
 
 use crate::commands::table::{Table, verdict};
 use crate::diagnose::{Fact, Report, Shown, facts, sentence_with};
+use crate::explain::Status;
 use crate::finding::{Finding, Severity};
 use crate::introspection::NodeRole;
 use crate::printer::Style;
 use crate::printer::words::{bytes, count, counted, escape, shorten, span, width_of};
 use crate::rules::Topic;
-use crate::status::Status;
 
 use super::lists;
 use super::view::View;

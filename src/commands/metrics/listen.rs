@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
 use chrono::Utc;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
@@ -13,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::{Collected, Repository, Settings, collect, text};
 use crate::commands::{Context, Outcome};
 use crate::connection::Retry;
-use crate::hint::Interrupted;
+use crate::explain::{Context as _, Failure, Interrupted, Result};
 use crate::metrics::{Limits, Source, serve};
 use crate::printer::Printer;
 use crate::rules::RuleSettings;
@@ -123,7 +122,7 @@ impl Source for Live {
         let asked = collect(&self.settings, &self.rules, &repository, Utc::now());
         let collected = timeout(left, asked).await.unwrap_or_else(|_| Collected {
             text: text(Err("timeout"), &repository),
-            error: Some(anyhow::anyhow!("no answer within {:.1} s", left.as_secs_f64())),
+            error: Some(Failure::new("timeout", format!("no answer within {:.1} s", left.as_secs_f64())).into()),
         });
         self.tell(collected.error.map(|error| format!("{error:#}"))).await;
         collected.text

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
-
 use super::Instance;
 use super::source::Source;
 use crate::commands::Context;
+use crate::explain::{Bug, Context as _, Failure, Hint, Result};
 use crate::progress::Progress;
 use crate::restore;
 use crate::restore::journal::{Identity, Journal};
@@ -14,7 +13,7 @@ use crate::restore::load::{self, Loaded};
 use crate::restore::options::{Asked, Method, Options};
 use crate::restore::plan::{self, Plan};
 use crate::restore::replica::{Certificate, ReplicaError, ReplicaFault, Safeguard};
-use crate::restore::report::{Barred, Failure, Report};
+use crate::restore::report::{Barred, Report};
 use crate::restore::{BackupFacts, Order, Origin, RdbSource, TargetFacts, Ttl};
 
 pub use crate::restore::run::now_ms;
@@ -63,7 +62,8 @@ pub async fn run(work: &Work<'_>, method: Method) -> Result<Report> {
 async fn feed(work: &Work<'_>) -> Result<Loaded> {
     let Work { source, instance, facts, .. } = work;
     // The survey has read it to its end: these bytes and no others are fed.
-    let survey = facts.survey.as_ref().context("the backup was not read before the target was to load it")?;
+    let unread = || Bug("the backup was not read before the target was to load it".to_owned());
+    let survey = facts.survey.as_ref().ok_or_else(unread)?;
     let rdb = RdbSource {
         length: survey.bytes,
         trailing: survey.trailing_bytes,
@@ -95,17 +95,15 @@ fn reason(error: &ReplicaError) -> String {
 /// That method was asked for, or nothing else can bring this backup over.
 fn barred(work: &Work<'_>, error: &ReplicaError) -> Failure {
     let other = match work.plan.next_after_replica() {
-        Some(next) => format!("without `--method replica` it goes by `{}`", next.name()),
-        None => "no other method can bring all of it over: see `--plan --method restore`".to_owned(),
+        Some(next) => Hint::OtherMethod(next.name()),
+        None => Hint::NoOtherMethod,
     };
     let hint = match &error.fault {
-        ReplicaFault::NotReached { .. } => {
-            format!("`--listen ADDR:PORT` and `--advertise ADDR:PORT` name an address that the target reaches; {other}")
-        }
-        ReplicaFault::NoCertificate => format!("`--tls-cert` and `--tls-key` name one that the target trusts; {other}"),
+        ReplicaFault::NotReached { .. } => Hint::NameOwnAddress.and(other),
+        ReplicaFault::NoCertificate => Hint::NameCertificate.and(other),
         _ => other,
     };
-    Failure { hint: Some(hint), ..Failure::new(error.code(), format!("{}; {}", reason(error), error.left)) }
+    Failure::new(error.code(), format!("{}; {}", reason(error), error.left)).hint(hint)
 }
 
 /// Which restore this is, for its journal.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use super::carry_out::Work;
@@ -14,13 +13,11 @@ use crate::commands::Context;
 use crate::commands::backup::threads;
 use crate::commands::table::verdict;
 use crate::commands::verify::compare;
-use crate::hint::{Interrupted, explain};
+use crate::explain::{Context as _, Failure, Fault, Interrupted, Result, Status};
 use crate::printer::words;
 use crate::repository::Receipt;
-use crate::restore::report::Failure;
 use crate::restore::target_format::Loss;
 use crate::restore::{BackupFacts, Report};
-use crate::status::Status;
 use crate::verify::at_rest::AtRest;
 use crate::verify::comparing::{self, View};
 use crate::verify::receipt;
@@ -85,19 +82,15 @@ pub async fn prove(work: &Work<'_>, report: &mut Report, settings: &Settings) ->
     let line = proving_line(work, report, settings);
     let node = &work.instance.server.node;
     let done = format!("restore {} into {node}: the restore is done, and not proven", work.facts.name);
-    Err(match cancel.is_cancelled() || error.downcast_ref::<Interrupted>().is_some() {
-        true => anyhow::Error::new(Interrupted).context(format!("{done}; `{line}` proves it")),
-        false => {
-            let message = format!("{done}: {error:#}");
-            let failure = Failure::new(explain(&error).code, message);
-            Failure { hint: Some(format!("`{line}` proves it")), ..failure }.into()
-        }
+    Err(match cancel.is_cancelled() || error.is::<Interrupted>() {
+        true => Fault::from(Interrupted).context(format!("{done}; `{line}` proves it")),
+        false => Failure::new(error.code(), format!("{done}: {error:#}")).hint(format!("`{line}` proves it")).into(),
     })
 }
 
 /// Whether a new connection may do better.
-fn is_broken_link(error: &anyhow::Error) -> bool {
-    matches!(explain(error).code, "disconnected" | "timeout" | "connection_refused" | "unreachable")
+fn is_broken_link(error: &Fault) -> bool {
+    matches!(error.code(), "disconnected" | "timeout" | "connection_refused" | "unreachable")
 }
 
 /// A comparison with the whole backup where all of it is there and nothing else; else the restore that ends in its own proof.

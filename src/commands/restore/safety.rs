@@ -1,7 +1,5 @@
 //! The last moment before anything is overwritten or removed: asks, and takes the safety backup.
 
-use anyhow::Result;
-
 use super::{Existing, Instance, SafetyBackup};
 use crate::backup;
 use crate::capture::source::{ReadFrom, choose};
@@ -11,6 +9,7 @@ use crate::commands::Context;
 use crate::commands::backup::threads;
 use crate::commands::question::confirm;
 use crate::connection::replication;
+use crate::explain::{Fault, Result};
 use crate::printer::words;
 use crate::repository::BegunBy;
 use crate::repository::manifest::Purpose;
@@ -53,8 +52,8 @@ pub async fn before_write(
     let progress = context.bar();
     let taken = backup::run(&options, &chosen, &repository, progress.as_ref(), &context.cancel).await;
     progress.finish();
-    let taken = taken
-        .map_err(|failed| anyhow::Error::new(failed.error).context("take the safety backup: nothing was written"))?;
+    let taken =
+        taken.map_err(|failed| Fault::from(failed.error).context("take the safety backup: nothing was written"))?;
     let id = format!("{}/{}", taken.manifest.instance, taken.manifest.id);
     context.printer.say(&format!(
         "safety backup {id} is taken; this goes back: redis-ops restore -r {} --backup-id {id} --target-instance {} --replace-all",

@@ -3,28 +3,24 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
-
 use super::carry_out::{self, Work};
 use super::source::Source;
 use super::{Instance, Settings, again, proof, safety, settings_of, show, undo};
 use crate::commands::{Context, Outcome};
 use crate::connection::Connection;
-use crate::hint::{Interrupted, Misuse, explain};
+use crate::explain::{Context as _, Failure, Fault, Hint, Interrupted, Misuse, Result, Status};
 use crate::printer::words;
 use crate::progress::{Hidden, Progress, Unit};
 use crate::restore::alone::{AloneError, alone};
 use crate::restore::options::{Method, Options};
 use crate::restore::plan::{self, Plan, Refused};
 use crate::restore::replica::ReplicaFault;
-use crate::restore::report::Failure;
 use crate::restore::survey::{Survey, Surveyor};
 use crate::restore::target_format::TargetFormat;
 use crate::restore::{
     Asked, BackupFacts, OnConflict, Origin, Phases, RunError, TargetFacts, Ttl, conflicts, functions, preflight,
     reading, replica,
 };
-use crate::status::Status;
 
 /// Restores into a running server.
 pub async fn run(settings: &Settings, instance: &Instance, context: &Context) -> Result<Outcome> {
@@ -53,7 +49,6 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
             Err(AloneError::Connect(error)) => return Err(error.into()),
             Err(locked) => {
                 progress.finish();
-                let locked = Failure::new("locked", locked.to_string());
                 let outcome = Outcome::new(Status::Failed).field("backup_id", source.id()).field("result", ());
                 return Ok(outcome.error(locked.into()));
             }
@@ -84,13 +79,13 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
         // What the target holds may be all that a run has left that was killed.
         let error = match &refused {
             Some(refused) if refused.code == "target_not_empty" => {
-                leading_on(&refused.clone().into(), anew(&facts.name, &target))
+                leading_on(refused.clone().into(), &anew(&facts.name, &target))
             }
             // A target that loads by itself leaves no journal to go on from.
             Some(Refused { code: "method", .. }) | None
                 if options.resume && options.method == Asked::Only(Method::Replica) =>
             {
-                leading_on(&RunError::NothingToResume.into(), anew(&facts.name, &target))
+                leading_on(RunError::NothingToResume.into(), &anew(&facts.name, &target))
             }
             _ => refused.unwrap_or_else(|| Refused::of("method", plan.why.clone())).into(),
         };
@@ -155,7 +150,7 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
             );
             let error = error.context(format!("restore {} into {node}", facts.name));
             return Err(match nothing_to_resume {
-                true => leading_on(&error, anew(&facts.name, &target)),
+                true => leading_on(error, &anew(&facts.name, &target)),
                 false => error,
             });
         }
@@ -190,11 +185,8 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
 }
 
 /// The same error, whose hint has a line more: the complete one that begins anew.
-fn leading_on(error: &anyhow::Error, line: String) -> anyhow::Error {
-    let meaning = explain(error);
-    let hint = meaning.hint.map(|hint| format!("{hint}; ")).unwrap_or_default();
-    Failure { hint: Some(format!("{hint}`{line}` begins anew")), ..Failure::new(meaning.code, format!("{error:#}")) }
-        .into()
+fn leading_on(error: Fault, line: &str) -> Fault {
+    error.and_hint(format!("`{line}` begins anew"))
 }
 
 /// Whether something is there that is kept or removed: keys, or functions that are removed.
@@ -268,11 +260,7 @@ impl Looking<'_> {
         } else {
             return Ok(());
         };
-        let hint = if verify {
-            "save it to a file, and name that; or `--skip-verify`, which finds damage only on the way"
-        } else {
-            "save it to a file, and name that"
-        };
+        let hint = if verify { Hint::SaveFirstOrSkipVerify } else { Hint::SaveFirst };
         Err(Misuse::usage(format!("standard input can be read only once, and {reason}")).hint(hint))
     }
 

@@ -1,11 +1,10 @@
 //! From what was typed to what the operation takes.
 
-use anyhow::Result;
 use chrono::{DateTime, Utc};
 
 use super::{Existing, Instance, Method, OnConflict, Settings, Ttl};
 use crate::census::{Glob, Selection, TypeFilter};
-use crate::hint::Misuse;
+use crate::explain::{Misuse, Result};
 use crate::restore::options::{Asked, CONNECTIONS, Method as How, OnConflict as Conflict, Options, TEMPORARY_TTL};
 use crate::restore::{Choices, Rate, Ttl as Expiries};
 

@@ -11,16 +11,13 @@ use super::again::{anew_line, resume_line};
 use super::{Instance, Settings};
 use crate::commands::Context;
 use crate::commands::table::{Table, verdict};
-use crate::hint::Interrupted;
+use crate::explain::{Failure, Fault, Hint, Interrupted, Status};
 use crate::printer::words::{self, Keys};
 use crate::printer::{Printer, Style};
 use crate::restore::plan::Refused;
 use crate::restore::replica::ReplicaFault;
-use crate::restore::report::Failure;
-use crate::restore::run::BEGIN_ANEW;
 use crate::restore::tally::FailedKey;
 use crate::restore::{BackupFacts, Ended, Level, Plan, Report, TargetFacts};
-use crate::status::Status;
 
 /// Names that are shown in a sentence.
 const NAMED: usize = 3;
@@ -175,7 +172,7 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
 }
 
 /// Why it is not complete, if it is not. `name`: the backup's.
-pub fn failure(report: &Report, name: &str, settings: &Settings, instance: &Instance) -> Option<anyhow::Error> {
+pub fn failure(report: &Report, name: &str, settings: &Settings, instance: &Instance) -> Option<Fault> {
     let tally = &report.tally;
     let restored = words::counted(tally.restored, "key");
     let holds = match &report.taken_back {
@@ -205,33 +202,35 @@ pub fn failure(report: &Report, name: &str, settings: &Settings, instance: &Inst
     };
     let resume =
         report.resumable.then(|| format!("`{}` goes on", resume_line(settings, instance, name, report.method)));
-    let again = || {
-        report.restarted.then(|| format!("{BEGIN_ANEW}; `{}` begins anew", anew_line(settings, instance, name, true)))
+    let failure = |code, message: String| {
+        let failure = Failure::new(code, message);
+        match &resume {
+            Some(resume) => failure.hint(resume.clone()),
+            None if report.restarted => {
+                let line = anew_line(settings, instance, name, true);
+                failure.hint(Hint::BeginAnew.and(format!("`{line}` begins anew")))
+            }
+            None => failure,
+        }
     };
-    let failure =
-        |code, message: String| Failure { hint: resume.clone().or_else(again), ..Failure::new(code, message) };
     match &report.ended {
         Ended::Interrupted => {
             let words = resume.map_or(holds.clone(), |resume| format!("{holds}; {resume}"));
-            Some(anyhow::Error::new(Interrupted).context(words))
+            Some(Fault::from(Interrupted).context(words))
         }
         Ended::NotLoaded(error) if matches!(error.fault, ReplicaFault::Cancelled) => {
-            Some(anyhow::Error::new(Interrupted).context(error.left.to_string()))
+            Some(Fault::from(Interrupted).context(error.left.to_string()))
         }
         Ended::NotLoaded(error) => {
             let hint = match error.left.primary {
-                Some(true) => {
-                    "what it was fed was verified before: its log says what it did not like; `--method restore` goes key by key"
-                        .to_owned()
+                Some(true) => Hint::KeyByKey,
+                _ => {
+                    Hint::words("the target's log says what happened").and(Hint::UndoTarget(instance.server.as_typed()))
                 }
-                _ => format!(
-                    "the target's log says what happened; `redis-ops restore --undo --target-instance {}` makes it a primary again",
-                    instance.server.as_typed()
-                ),
             };
             let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
             let message = format!("{}{cause}; {}", error.fault, error.left);
-            Some(Failure { hint: Some(hint), ..Failure::new(error.code(), message) }.into())
+            Some(Failure::new(error.code(), message).hint(hint).into())
         }
         Ended::BadBackup(bad) if bad.is_unreadable() => {
             Some(failure(bad.code(), format!("the backup could not be read to its end: {bad}; {holds}")).into())

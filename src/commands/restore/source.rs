@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
@@ -12,7 +11,7 @@ use crate::codec::{Codec, Sha256Digest};
 use crate::commands::backup::threads;
 use crate::commands::which::{self, Backup};
 use crate::commands::{Context, Outcome};
-use crate::hint::{Interrupted, Misuse};
+use crate::explain::{Context as _, Failure, Interrupted, Misuse, Result, Status};
 use crate::printer::words;
 use crate::progress::{Progress, Unit};
 use crate::rdb::Scanner;
@@ -20,8 +19,6 @@ use crate::repository::Repository;
 use crate::repository::manifest::{Manifest, Shard};
 use crate::restore::BackupFacts;
 use crate::restore::replay::Reopen;
-use crate::restore::report::Failure;
-use crate::status::Status;
 use crate::storage::Reader;
 
 /// Bytes before the first opcode: the magic word and the version.
@@ -241,9 +238,9 @@ impl Source {
                 let runtime = tokio::runtime::Handle::current();
                 Some(Box::new(move || {
                     runtime.block_on(stored(&repository, &manifest)).map_err(|error| {
-                        match error.downcast::<NotAsStored>() {
-                            Ok(error) => error.into(),
-                            Err(error) => RawError::File(std::io::Error::other(format!("{error:#}"))),
+                        match error.downcast_ref::<NotAsStored>() {
+                            Some(error) => error.clone().into(),
+                            None => RawError::File(std::io::Error::other(format!("{error:#}"))),
                         }
                     })
                 }))

@@ -1,21 +1,20 @@
 //! A restore to a file or a folder: what a server that is not running reads at its start.
 
-use anyhow::{Context as _, Result};
 use tokio_util::sync::CancellationToken;
 
 use super::source::Source;
 use super::{Settings, Target};
-use crate::capture::Inspected;
+use crate::capture::{Inspected, Inspector, Raw, RawError};
 use crate::commands::table::{Table, verdict};
 use crate::commands::{Context, Outcome};
 use crate::examination;
-use crate::hint::{Interrupted, Misuse};
+use crate::explain::{Context as _, Hint, Interrupted, Misuse, Result, Status};
 use crate::printer::{Printer, words};
 use crate::progress::{Progress, Unit};
 use crate::rdb::visit::Checksum;
 use crate::restore::RdbSource;
 use crate::restore::file::{AofLayout, FileError, Written, to_dir, to_file, to_writer};
-use crate::status::Status;
+use crate::restore::replay::BadBackup;
 
 /// Writes the RDB as it is, once the whole of it was verified.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
@@ -68,10 +67,10 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
 /// Stdout is the RDB, and nothing else.
 fn may_go_to_stdout(context: &Context) -> Result<(), Misuse> {
     if context.format.is_json() {
-        return Err(Misuse::usage("stdout cannot be both the RDB and JSON").hint("name a file in place of `-`"));
+        return Err(Misuse::usage("stdout cannot be both the RDB and JSON").hint(Hint::NotStdout));
     }
     if context.printer.width().is_some() {
-        return Err(Misuse::usage("an RDB is not for a terminal").hint("`--to-file - > dump.rdb`, or a pipe"));
+        return Err(Misuse::usage("an RDB is not for a terminal").hint(Hint::IntoAPipe));
     }
     Ok(())
 }
@@ -91,13 +90,13 @@ fn to_stdout(
     Ok(Written { files: Vec::new(), bytes, warnings: Vec::new() })
 }
 
-fn inspect(mut raw: crate::capture::Raw) -> Result<Inspected> {
-    let mut inspector = crate::capture::Inspector::without_census().judging();
+fn inspect(mut raw: Raw) -> Result<Inspected, BadBackup> {
+    let mut inspector = Inspector::without_census().judging();
     while let Some(chunk) = raw.next() {
         inspector.push(&chunk?)?;
     }
     let inspected = inspector.finish()?;
-    inspected.must_end_with_the_rdb()?;
+    inspected.must_end_with_the_rdb().map_err(RawError::Foreign)?;
     Ok(inspected)
 }
 

@@ -2,15 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
-
 use crate::commands::table::verdict;
 use crate::commands::which::Server;
 use crate::commands::{Context, Outcome};
+use crate::explain::{Failure, Hint, Result, Status};
 use crate::printer::words;
-use crate::restore::replica::{self, DEFAULT_PATIENCE, LeftBehind, UndoError, Undone};
-use crate::restore::report::Failure;
-use crate::status::Status;
+use crate::restore::replica::{self, DEFAULT_PATIENCE, LeftBehind, Undone};
 
 /// All that it needs to know.
 #[derive(Debug, Clone)]
@@ -29,7 +26,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let Settings { server, state } = settings;
     let undone = match replica::undo(&server.node, state, DEFAULT_PATIENCE).await {
         Ok(undone) => undone,
-        Err(error) => return Ok(Outcome::new(Status::Failed).field("undo", ()).error(failure(&error).into())),
+        Err(error) => return Ok(Outcome::new(Status::Failed).field("undo", ()).error(error.into())),
     };
     let status = if undone.left_to_do.is_empty() { Status::Ok } else { Status::Warning };
     let text = verdict(&context.printer, status, &words::escape_lines(&sentence(&server.node.to_string(), &undone)));
@@ -52,23 +49,8 @@ fn sentence(name: &str, undone: &Undone) -> String {
     text
 }
 
-fn failure(error: &UndoError) -> Failure {
-    let hint = match error {
-        UndoError::NotOurs { .. } => Some("`REPLICAOF NO ONE` makes the server a primary all the same".to_owned()),
-        UndoError::StillReplica { .. } => Some(
-            "the server's log says what it is doing; `REPLICAOF NO ONE` makes it a primary as soon as it takes the command".to_owned(),
-        ),
-        UndoError::Running { .. } | UndoError::Target(_) => None,
-    };
-    Failure { hint, ..Failure::new(error.code(), error.to_string()) }
-}
-
 /// Why a restore into such a server is refused, and what ends that.
 pub fn refusal(left: &LeftBehind, server: &Server) -> Failure {
-    let target = server.as_typed();
-    let hint = format!(
-        "`redis-ops restore --undo --target-instance {target}` makes the server a primary again; by hand: {}",
-        left.by_hand()
-    );
-    Failure { hint: Some(hint), ..Failure::new("interrupted_restore", left.words.clone()) }
+    let hint = Hint::Undo(server.as_typed()).and(format!("by hand: {}", left.by_hand()));
+    Failure::new("interrupted_restore", left.words.clone()).hint(hint)
 }

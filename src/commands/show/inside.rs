@@ -1,6 +1,5 @@
 //! Looks inside a backup or a file without restoring it: its keys, one key with its value, or all as lines of JSON.
 
-use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::Settings;
@@ -10,9 +9,8 @@ use crate::commands::backup::threads;
 use crate::commands::outcome::Format;
 use crate::commands::table::{Table, verdict};
 use crate::commands::{Context, Outcome};
-use crate::hint::{Interrupted, Misuse};
+use crate::explain::{Context as _, Fault, Hint, Interrupted, Misuse, Result, Status};
 use crate::printer::words;
-use crate::status::Status;
 use crate::verify::VerifyError;
 use crate::verify::at_rest::{AtRest, AtRestError};
 
@@ -49,14 +47,14 @@ pub async fn run(settings: &Settings, data: AtRest<'_>, context: &Context) -> Re
         Ok(lines) => lines,
         Err(error @ AtRestError::Damaged { .. }) => return Ok(Outcome::new(Status::Failed).error(error.into())),
         Err(AtRestError::Unreadable(VerifyError::Interrupted)) => return Err(Interrupted.into()),
-        Err(error) => return Err(anyhow::Error::new(error).context(format!("look into {}", data.name()))),
+        Err(error) => return Err(Fault::from(error).context(format!("look into {}", data.name()))),
     };
     let (text, matched, failed) = lines.finish();
     if let Some(error) = failed {
         if streams {
-            return Err(anyhow::Error::new(error).context("write the answer to stdout"));
+            return Err(Fault::from(error).context("write the answer to stdout"));
         }
-        return Err(Misuse::usage(error.to_string()).hint("`--format ndjson` writes it as it comes").into());
+        return Err(Misuse::usage(error.to_string()).hint(Hint::AsLines).into());
     }
     if matched == 0 && one {
         let name = words::escape(settings.key.as_deref().unwrap_or_default());

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::Result;
 use chrono::TimeDelta;
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Map, Value, json};
@@ -13,12 +12,11 @@ use super::{Level, Sample, Settings, one};
 use crate::commands::table::Table;
 use crate::commands::which::Place;
 use crate::commands::{Context, bars};
-use crate::hint::Interrupted;
+use crate::explain::{Interrupted, Result, Status};
 use crate::printer::words;
 use crate::progress::Unit;
 use crate::repository::manifest::Purpose;
 use crate::repository::{BackupId, Listed, ListedStatus};
-use crate::status::Status;
 use crate::verify::walk;
 
 /// Backups that are verified at the same time. Each takes some MiB and as many threads as there are cores.

@@ -10,10 +10,10 @@ use crate::commands::junit::{self, Case};
 use crate::commands::outcome::Format;
 use crate::commands::table::{Table, verdict};
 use crate::commands::{Context, Outcome, nagios};
+use crate::explain::Status;
 use crate::finding::{Finding, Severity};
 use crate::printer::words::{self, Keys};
 use crate::printer::{Printer, Style};
-use crate::status::Status;
 
 /// The answer, in all its forms.
 pub struct Answer {

@@ -1,6 +1,5 @@
 //! A backup, or a file, held against a living server or against another backup.
 
-use anyhow::{Context as _, Result};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
@@ -16,13 +15,12 @@ use crate::commands::which::{self, Backup, Server};
 use crate::comparison::Differences;
 use crate::connection::Node;
 use crate::examination;
-use crate::hint::Interrupted;
+use crate::explain::{Bug, Context as _, Fault, Interrupted, Result, Status};
 use crate::introspection::Mode;
 use crate::printer::words;
 use crate::progress::Progress;
 use crate::repository::manifest::Manifest;
 use crate::repository::{Repository, RepositoryError};
-use crate::status::Status;
 use crate::verify::at_rest::{AtRest, AtRestError};
 use crate::verify::comparing::{self, CompareError, View};
 use crate::verify::live::{self, Expected, Living, OnDemand};
@@ -64,7 +62,7 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
     let left = match (backup, &repository, &manifest) {
         (Backup::File(file), ..) => AtRest::File(file.path()),
         (_, Some(repository), Some(manifest)) => AtRest::Backup { repository, manifest },
-        _ => return Err(anyhow::anyhow!("neither a backup nor a file")),
+        _ => return Err(Bug("neither a backup nor a file".to_owned()).into()),
     };
 
     // A backup that is damaged proves nothing, and the server need not be asked.
@@ -118,7 +116,7 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
             let compared = against::compare(left, right, &view, &options, progress.as_ref(), &context.cancel).await;
             (format!("{} against {}", right.name(), left.name()), compared.map(|compared| (compared, false)))
         }
-        _ => return Err(anyhow::anyhow!("nothing to compare with")),
+        _ => return Err(Bug("nothing to compare with".to_owned()).into()),
     };
     progress.finish();
     let class = manifest.as_ref().map_or("file", |manifest| &manifest.instance).to_owned();
@@ -132,7 +130,7 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
         }
         Err(error) if error.is_interrupted() => return Err(Interrupted.into()),
         Err(CompareError::AtRest(error)) => unfit(&mut answer, &class, &what, error, context)?,
-        Err(error) => return Err(anyhow::Error::new(error).context(format!("compare {what}"))),
+        Err(error) => return Err(Fault::from(error).context(format!("compare {what}"))),
     }
     Ok(answer)
 }
@@ -282,7 +280,7 @@ fn unfit(answer: &mut Answer, class: &str, what: &str, error: AtRestError, conte
     let (status, finding) = match error {
         AtRestError::Damaged { finding, .. } => (Status::Failed, *finding),
         AtRestError::NotUnderstood { up_to, .. } => (Status::Unknown, examination::not_understood(up_to)),
-        AtRestError::Unreadable(error) => return Err(anyhow::Error::new(error).context(format!("compare {what}"))),
+        AtRestError::Unreadable(error) => return Err(Fault::from(error).context(format!("compare {what}"))),
     };
     answer.status = answer.status.and(status);
     answer.sentence = match status {

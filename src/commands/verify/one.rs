@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 
 use super::answer::{Answer, findings_lines, findings_table, hide_keys};
@@ -12,14 +11,13 @@ use crate::commands::backup::threads;
 use crate::commands::which::{File, NO_CONDITIONS};
 use crate::commands::{Context, contents, show};
 use crate::examination;
+use crate::explain::{Context as _, Fault, Result, Status};
 use crate::finding::{Finding, Severity};
-use crate::hint::Misuse;
 use crate::printer::words;
 use crate::repository::Repository;
 use crate::repository::manifest::{CensusSummary, Manifest};
-use crate::status::Status;
-use crate::verify::drill::{self, DrillError};
-use crate::verify::{self, Report, VerifyError, receipt};
+use crate::verify::drill;
+use crate::verify::{self, Report, receipt};
 
 /// Verifies a backup as far as the settings say, and leaves a receipt.
 pub async fn stored(
@@ -32,7 +30,7 @@ pub async fn stored(
     let mut report =
         examine(settings, repository, manifest, context).await.with_context(|| format!("verify {what}"))?;
     if let Err(error) = receipt::write(repository, manifest, settings.level, &report, context.now).await {
-        context.printer.say(&format!("warning: no receipt was written: {:#}", anyhow::Error::new(error)));
+        context.printer.say(&format!("warning: no receipt was written: {:#}", Fault::from(error)));
     }
     // Whether it is old is no question to the backup: it is not part of the receipt.
     let age = age(manifest, context.now);
@@ -73,7 +71,7 @@ async fn examine(
         level => verify::backup(repository, manifest, level, threads, progress.as_ref(), cancel).await,
     };
     progress.finish();
-    report.map_err(with_hint)
+    Ok(report?)
 }
 
 fn drill_options(settings: &Settings) -> drill::Options {
@@ -84,20 +82,6 @@ fn drill_options(settings: &Settings) -> drill::Options {
         memory_limit: settings.memory.unwrap_or(usual.memory_limit),
         ..usual
     }
-}
-
-/// A drill that cannot begin is no answer, and there is something to do about it.
-fn with_hint(error: VerifyError) -> anyhow::Error {
-    let VerifyError::Drill(error) = error else { return error.into() };
-    let message = match &error {
-        DrillError::TooLittleMemory { needed, available } => format!(
-            "the drill needs about {} of memory, and {} are available",
-            words::bytes(*needed),
-            words::bytes(*available)
-        ),
-        other => other.to_string(),
-    };
-    Misuse::which_backup(error.code(), message).hint(error.hint()).into()
 }
 
 /// Verifies a file that somebody has.
@@ -118,7 +102,7 @@ pub async fn file(settings: &Settings, file: &File, context: &Context) -> Result
     )
     .await;
     progress.finish();
-    let mut found = found.map_err(with_hint).with_context(|| format!("verify {file}"))?;
+    let mut found = found.with_context(|| format!("verify {file}"))?;
     hide_keys(&mut found.report.findings, context.keys);
     let census = found.report.census.as_ref().filter(|_| settings.census);
     let contents = census.map(|census| (examination::summarize(census), Some(census)));

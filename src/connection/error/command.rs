@@ -3,7 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::explain::{Explain, Hint, Meaning};
 use crate::figures::bytes;
+
+/// What to do about a server that is loading.
+pub const WAIT_UNTIL_LOADED: &str = "wait until it has loaded: `INFO persistence` says how far it is";
 
 /// An error reply, split at its first space: `WRONGTYPE` and what follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -220,6 +224,12 @@ impl fmt::Display for ServerError {
 
 impl std::error::Error for ServerError {}
 
+impl Explain for ServerError {
+    fn meaning(&self) -> Meaning {
+        Meaning::of("server_error")
+    }
+}
+
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` failed: {}", self.command, self.fault)
@@ -227,6 +237,32 @@ impl fmt::Display for CommandError {
 }
 
 impl std::error::Error for CommandError {}
+
+impl Explain for CommandError {
+    fn meaning(&self) -> Meaning {
+        let meaning = Meaning::of(self.code());
+        match &self.fault {
+            CommandFault::NoPermission { rule, .. } => meaning.hint(Hint::GrantAcl(rule.clone())),
+            CommandFault::NotAuthenticated => meaning.hint(Hint::GivePassword),
+            CommandFault::Loading => meaning.hint(WAIT_UNTIL_LOADED),
+            CommandFault::ReadOnly => meaning.hint("name the primary: `INFO replication` says which it is"),
+            CommandFault::OutOfMemory => meaning.hint("raise `maxmemory`, or free memory first"),
+            CommandFault::Timeout { .. } => meaning.hint(Hint::WaitLonger("30s")),
+            CommandFault::Unknown { .. }
+            | CommandFault::Misconfigured { .. }
+            | CommandFault::MasterDown
+            | CommandFault::ClusterDown { .. }
+            | CommandFault::Moved { .. }
+            | CommandFault::Ask { .. }
+            | CommandFault::BusyKey
+            | CommandFault::Busy { .. }
+            | CommandFault::Disconnected { .. }
+            | CommandFault::Protocol { .. }
+            | CommandFault::ReplyTooLarge { .. }
+            | CommandFault::Server(_) => meaning,
+        }
+    }
+}
 
 impl fmt::Display for CommandFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

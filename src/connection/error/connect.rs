@@ -4,6 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::ServerError;
+use super::command::WAIT_UNTIL_LOADED;
+use crate::explain::{Explain, Hint, Meaning};
 
 /// There is no connection to a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,6 +185,40 @@ impl fmt::Display for ConnectError {
 }
 
 impl std::error::Error for ConnectError {}
+
+impl Explain for ConnectError {
+    fn meaning(&self) -> Meaning {
+        let hint = match &self.fault {
+            ConnectFault::Refused => Hint::OtherInstance,
+            ConnectFault::Dns { .. } => Hint::words("check the name of the host"),
+            ConnectFault::Unreachable { .. } => {
+                Hint::words("check the address, the network and the rights on a socket")
+            }
+            ConnectFault::TlsSettings { .. } => Hint::TlsFiles,
+            ConnectFault::Tls { .. } => Hint::TlsTrust,
+            ConnectFault::Timeout { .. } => Hint::words("check the network").and(Hint::WaitLonger("30s")),
+            ConnectFault::Authentication { fault, .. } => match fault {
+                AuthenticationFault::PasswordRequired | AuthenticationFault::PasswordMissing => Hint::GivePassword,
+                AuthenticationFault::Rejected => Hint::OtherPassword,
+                AuthenticationFault::NoPasswordConfigured => Hint::NoPassword,
+                AuthenticationFault::UsersUnknown => Hint::words("leave out the user name"),
+            },
+            ConnectFault::NoPermission { rule, .. } => Hint::GrantAcl(rule.clone()),
+            ConnectFault::Loading => Hint::words(WAIT_UNTIL_LOADED),
+            ConnectFault::MaxClients => {
+                Hint::words("`CONFIG SET maxclients` raises the limit; `CLIENT LIST` says who is connected")
+            }
+            ConnectFault::ProtectedMode => {
+                Hint::words("connect from the server's own host, or give its default user a password")
+            }
+            ConnectFault::Protocol { .. } => Hint::TlsOrNot,
+            ConnectFault::Sentinel { .. } => Hint::words("check the Sentinels' addresses and the name of the service"),
+            ConnectFault::Busy { .. } => Hint::words("`SCRIPT KILL` or `FUNCTION KILL` ends it"),
+            ConnectFault::Disconnected { .. } | ConnectFault::Server { .. } => return Meaning::of(self.code()),
+        };
+        Meaning::of(self.code()).hint(hint)
+    }
+}
 
 impl fmt::Display for ConnectFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

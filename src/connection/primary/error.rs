@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::explain::{Explain, Meaning};
+
 /// A full resync that did not end with the target's acknowledgement.
 #[derive(Debug, thiserror::Error)]
 pub enum FeedError {
@@ -66,5 +68,11 @@ impl FeedError {
             Self::SourceTooLong { length } => *length,
             Self::Unexpected { .. } => 0,
         }
+    }
+}
+
+impl Explain for FeedError {
+    fn meaning(&self) -> Meaning {
+        Meaning::of("disconnected")
     }
 }

@@ -5,7 +5,8 @@ use std::io;
 use std::time::Duration;
 
 use crate::connection::stream::{is_closed, words};
-use crate::connection::{CommandFault, ConnectError, ServerError};
+use crate::connection::{CommandFault, ConnectError, ServerError, WAIT_UNTIL_LOADED};
+use crate::explain::{Explain, Hint, Meaning};
 
 /// A resynchronization that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -223,6 +224,36 @@ impl fmt::Display for ReplicationError {
 }
 
 impl std::error::Error for ReplicationError {}
+
+impl Explain for ReplicationError {
+    fn meaning(&self) -> Meaning {
+        let meaning = Meaning::of(self.code());
+        match &self.fault {
+            ReplicationFault::Connect(error) => error.meaning(),
+            ReplicationFault::NoPermission { rule, .. } => meaning.hint(Hint::GrantAcl(rule.clone())),
+            ReplicationFault::Unsupported { .. } => meaning.hint(Hint::ReadByKey),
+            ReplicationFault::Loading => meaning.hint(WAIT_UNTIL_LOADED),
+            ReplicationFault::NoPrimaryLink { .. } => meaning.hint(Hint::ReadPrimary),
+            ReplicationFault::SnapshotFailed { .. } => {
+                meaning.hint("the server's own log says why; often there is too little memory for a fork, or no disk space")
+            }
+            ReplicationFault::Silent { .. } => meaning.hint(
+                Hint::words("is the server busy, or does a firewall drop idle connections?").and(Hint::WaitLonger("5m")),
+            ),
+            ReplicationFault::NeverBegins { .. } => meaning.hint(Hint::WaitForSnapshot),
+            ReplicationFault::Dribbles { .. } => {
+                meaning.hint("the network, or a proxy on the way, lets too little through")
+            }
+            ReplicationFault::ShuttingDown { .. } => {
+                meaning.hint("back up again when the server is back, or back up another node now")
+            }
+            ReplicationFault::Disconnected { .. } => meaning.hint(
+                "the server's own log says why it closed the connection; `client-output-buffer-limit replica` and `repl-timeout` do that",
+            ),
+            ReplicationFault::Refused { .. } | ReplicationFault::Protocol { .. } => meaning,
+        }
+    }
+}
 
 impl fmt::Display for ReplicationFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
-
 use super::names::{Purpose, escaped, purpose};
 use super::profiler::{CompactLimits, KeySeen, Profiler};
 use super::{Basis, KeyspaceProfile, StreamGroupSeen};
+use crate::connection::ServerError;
+use crate::explain::{Context as _, Failure, Result};
 use crate::introspection::gate::Gate;
 use crate::introspection::question::ReadOnly;
 use crate::replies::{Config, Database, Info, Reply};
@@ -117,7 +117,7 @@ fn compact_limits(config: Option<&Config>) -> CompactLimits {
 
 pub(super) fn refused(reply: &Reply) -> Result<()> {
     match reply {
-        Reply::Error(message) => anyhow::bail!("{message}"),
+        Reply::Error(message) => Err(Failure::new(ServerError::parse(message).fault("").code(), message).into()),
         _ => Ok(()),
     }
 }

@@ -2,9 +2,8 @@
 
 use std::collections::VecDeque;
 
-use anyhow::{Context, Result};
-
 use super::asking::{Half, Look, into_bytes, refused, second_questions};
+use crate::explain::{Context as _, Failure, Fault, Result};
 use crate::introspection::gate::Coming;
 use crate::introspection::question::ReadOnly;
 use crate::replies::Reply;
@@ -37,7 +36,7 @@ impl Look<'_, '_> {
         while scanning.is_some() || !asked.is_empty() || !halves.is_empty() {
             let mut keys = Vec::new();
             if let Some(coming) = scanning.take() {
-                let (cursor, page) = page_of(coming.await?.pop().context("SCAN without an answer")?)?;
+                let (cursor, page) = page_of(coming.await?.pop().ok_or_else(no_scan)?)?;
                 if let Some(cursor) = cursor {
                     scanning = Some(self.ask_for_page(&cursor).await?);
                 }
@@ -79,10 +78,14 @@ impl Look<'_, '_> {
 /// The next cursor, `None` at the end, and the keys.
 fn page_of(reply: Reply) -> Result<(Option<Bytes>, Vec<Bytes>)> {
     refused(&reply).context("scan the keys")?;
-    let Reply::Array(parts) = reply else { anyhow::bail!("SCAN answered something else") };
+    let Reply::Array(parts) = reply else { return Err(no_scan()) };
     let mut parts = parts.into_iter();
-    let cursor = parts.next().and_then(into_bytes).context("SCAN without a cursor")?;
-    let Some(Reply::Array(keys)) = parts.next() else { anyhow::bail!("SCAN answered something else") };
+    let cursor = parts.next().and_then(into_bytes).ok_or_else(no_scan)?;
+    let Some(Reply::Array(keys)) = parts.next() else { return Err(no_scan()) };
     let keys = keys.into_iter().filter_map(into_bytes).collect();
     Ok(((cursor != b"0").then_some(cursor), keys))
+}
+
+fn no_scan() -> Fault {
+    Failure::new("protocol_error", "SCAN answered something else").into()
 }

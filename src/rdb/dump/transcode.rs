@@ -10,6 +10,7 @@ use super::loss::Loss;
 use super::rebuilt_stream::StreamBuilder;
 use super::target::Target;
 use super::{decode_value, judge_value, stream, unstopped};
+use crate::explain::{Explain, Meaning};
 use crate::rdb::error::RdbError;
 use crate::rdb::opcode::Dialect;
 use crate::rdb::types::{Kind, ValueType};
@@ -60,6 +61,15 @@ impl fmt::Display for NotPossible {
 }
 
 impl std::error::Error for NotPossible {}
+
+impl Explain for NotPossible {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::Kind(_) => Meaning::of("unsupported_type"),
+            Self::Damaged(error) => error.meaning(),
+        }
+    }
+}
 
 /// Brings a value (its body as in a file or payload of this dialect and version) into a form that the target knows, though
 /// it may know the one it has: ask [`Target::accepts`] first. The value is held in memory.

@@ -1,5 +1,7 @@
 //! Replies of a pipeline, read as they arrive: only as much of each as a restore needs to know.
 
+use crate::explain::{Explain, Meaning};
+
 /// A line of a reply longer than this is no reply of Redis.
 const LONGEST_LINE: usize = 64 * 1024;
 /// Arrays within arrays; the deepest that our commands get is two.
@@ -26,6 +28,12 @@ pub enum Reply {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the answer breaks the protocol: {0}")]
 pub struct NotAReply(pub &'static str);
+
+impl Explain for NotAReply {
+    fn meaning(&self) -> Meaning {
+        Meaning::of("protocol_error")
+    }
+}
 
 /// Takes bytes as they come, gives whole replies.
 #[derive(Debug, Default)]

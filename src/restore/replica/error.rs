@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::connection::primary::{FeedError, Loaded};
-use crate::connection::{CommandError, ConnectError};
+use crate::connection::{CommandError, ConnectError, WAIT_UNTIL_LOADED};
+use crate::explain::{Explain, Interrupted, Meaning};
 use crate::figures::{count, counted};
 use crate::replies::{Database, Info};
 
@@ -209,21 +210,32 @@ impl ReplicaError {
 
     /// The stable name of this error in JSON answers.
     pub fn code(&self) -> &'static str {
-        match &self.fault {
-            ReplicaFault::Connect(error) => error.code(),
-            ReplicaFault::Target(error) | ReplicaFault::Refused(error) => error.code(),
-            ReplicaFault::NotAPrimary => "read_only",
-            ReplicaFault::Loading => "loading",
-            ReplicaFault::Listen { .. } => "cannot_listen",
-            ReplicaFault::NoCertificate | ReplicaFault::Certificate(_) => "certificate",
-            ReplicaFault::NotReached { .. } => "not_reached",
-            ReplicaFault::NoGuard(_) => "no_guard",
-            ReplicaFault::Source { error: SourceError::Changed { .. }, .. } => "checksum_mismatch",
-            ReplicaFault::Source { .. } => "storage_unavailable",
-            ReplicaFault::Feed(_) => "disconnected",
-            ReplicaFault::TakenOver(_) | ReplicaFault::NotPrimaryAgain => "role_changed",
-            ReplicaFault::Cancelled => "interrupted",
+        self.fault.meaning().code
+    }
+}
+
+impl Explain for ReplicaFault {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::Connect(error) => error.meaning(),
+            Self::Target(error) | Self::Refused(error) => error.meaning(),
+            Self::NotAPrimary => Meaning::of("read_only"),
+            Self::Loading => Meaning::of("loading").hint(WAIT_UNTIL_LOADED),
+            Self::Listen { .. } => Meaning::of("cannot_listen"),
+            Self::NoCertificate | Self::Certificate(_) => Meaning::of("certificate"),
+            Self::NotReached { .. } => Meaning::of("not_reached"),
+            Self::NoGuard(_) => Meaning::of("no_guard"),
+            Self::Source { error, .. } => error.meaning(),
+            Self::Feed(error) => error.meaning(),
+            Self::TakenOver(_) | Self::NotPrimaryAgain => Meaning::of("role_changed"),
+            Self::Cancelled => Interrupted.meaning(),
         }
+    }
+}
+
+impl Explain for ReplicaError {
+    fn meaning(&self) -> Meaning {
+        self.fault.meaning()
     }
 }
 

@@ -10,6 +10,7 @@ use super::record::{Change, Record};
 use super::target::{LOADING_SETTING, Primary, Target};
 use super::{Load, ReplicaFault};
 use crate::connection::{CommandError, Node};
+use crate::explain::{Explain, Meaning};
 use crate::introspection::{InterruptedRestore, NodeRole, ServerFacts};
 
 /// How long somebody may take to answer at the port of the primary that is thought to be gone.
@@ -124,16 +125,17 @@ pub enum UndoError {
     },
 }
 
-impl UndoError {
-    /// The stable name for JSON answers.
-    pub fn code(&self) -> &'static str {
+impl Explain for UndoError {
+    fn meaning(&self) -> Meaning {
         match self {
-            Self::Target(ReplicaFault::Connect(error)) => error.code(),
-            Self::Target(ReplicaFault::Target(error)) => error.code(),
-            Self::Target(_) => "failed",
-            Self::NotOurs { .. } => "not_interrupted",
-            Self::Running { .. } => "locked",
-            Self::StillReplica { .. } => "role_changed",
+            Self::Target(error) => error.meaning(),
+            Self::NotOurs { .. } => {
+                Meaning::of("not_interrupted").hint("`REPLICAOF NO ONE` makes the server a primary all the same")
+            }
+            Self::Running { .. } => Meaning::of("locked"),
+            Self::StillReplica { .. } => Meaning::of("role_changed").hint(
+                "the server's log says what it is doing; `REPLICAOF NO ONE` makes it a primary as soon as it takes the command",
+            ),
         }
     }
 }

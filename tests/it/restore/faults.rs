@@ -1,9 +1,9 @@
 //! What can go wrong, and that the report says what is there then.
 
 use redis_ops::connection::CommandFault;
+use redis_ops::explain::Status;
 use redis_ops::restore::replay::ledger::Stop;
 use redis_ops::restore::{Ended, Method, OnConflict, Options, Rate, RunError, Ttl};
-use redis_ops::status::Status;
 
 use super::support::{Restore, census, census_of};
 use crate::support::redis_server::{RedisServer, server_named};

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use redis_ops::explain::Status;
 use redis_ops::restore::{Method, OnConflict, Rate};
-use redis_ops::status::Status;
 
 use super::stored::{Stored, message, with_each};
 use super::support::{Restore, census, census_of};

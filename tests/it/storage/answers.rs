@@ -4,6 +4,8 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use redis_ops::cli::hints;
+use redis_ops::explain::Explain as _;
 use redis_ops::storage::{S3Credentials, S3Options, Shared, StorageError, open};
 
 use crate::support::web::{Answer, Web};
@@ -51,13 +53,14 @@ async fn attempt(storage: &Shared, what: Do) -> StorageError {
 
 #[track_caller]
 fn assert_says(error: &StorageError, code: &str, words: &[&str], hint: &[&str], row: &str) {
-    let told = format!("{error}\n{}", error.hint().unwrap_or("no hint"));
+    let told_hint = error.meaning().hint.as_ref().map(hints::words).unwrap_or_default();
+    let told = format!("{error}\n{told_hint}");
     assert_eq!(error.code(), code, "{row}: {told}");
     for words in words {
         assert!(error.to_string().contains(words), "{row}: no `{words}` in {told}");
     }
     for words in hint {
-        assert!(error.hint().unwrap_or_default().contains(words), "{row}: no `{words}` in the hint of {told}");
+        assert!(told_hint.contains(words), "{row}: no `{words}` in the hint of {told}");
     }
     assert!(!told.contains("hunter2") && !told.contains("Failure {"), "{row}: {told}");
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{Asked, Op, Reason, StorageError, no_store};
+use crate::explain::Hint;
 use crate::figures::span;
 
 /// What an answer said.
@@ -81,7 +82,7 @@ pub(super) fn explain(said: &Said, asked: Asked<'_>) -> StorageError {
     if let Some(region) = said.other_region() {
         return StorageError::other(
             Reason::new(format!("the bucket `{}` is in another region, {region}", site.bucket))
-                .hint(format!("`--s3-region {region}`, or AWS_REGION={region}")),
+                .hint(Hint::OtherRegion(region)),
         );
     }
     if matches!(said.status, 301 | 302 | 303 | 307 | 308) {
@@ -141,7 +142,7 @@ fn of_code(said: &Said, asked: Asked<'_>) -> Option<StorageError> {
     Some(match said.code.as_str() {
         "NoSuchBucket" => StorageError::NoSuchPlace(
             Reason::new(format!("the bucket `{}`", site.bucket))
-                .hint(format!("create the bucket first, or correct `--repository`; the store asked is {}", site.named())),
+                .hint(Hint::MakeBucket(site.named())),
         ),
         "NoSuchUpload" if matches!(asked.op, Op::UploadPart | Op::CompleteUpload) => StorageError::unavailable(
             Reason::new(format!("the upload of {} was aborted by somebody else while it was under way ({})", asked.key, said.words()))
@@ -215,12 +216,10 @@ fn about(asked: Asked<'_>) -> String {
 fn busy(said: &Said, asked: Asked<'_>) -> StorageError {
     let hint = match said.code.as_str() {
         "SlowDown" | "SlowDownRead" | "SlowDownWrite" | "Throttling" | "ThrottlingException" | "TooManyRequests" => {
-            "the store limits how often it is asked: try later; a longer `--store-retry` outlasts it".to_owned()
+            Hint::StorePatience
         }
-        _ if said.status == 429 => {
-            "the store limits how often it is asked: try later; a longer `--store-retry` outlasts it".to_owned()
-        }
-        _ => format!("see the state and the log of the store {}, then try again", asked.site.named()),
+        _ if said.status == 429 => Hint::StorePatience,
+        _ => Hint::words(format!("see the state and the log of the store {}, then try again", asked.site.named())),
     };
     StorageError::unavailable(Reason::new(said.words()).hint(hint))
 }

@@ -3,6 +3,7 @@
 //! The texts are those of rustls, hyper and the system's resolver: their errors are hidden in boxes that only text comes out of.
 
 use super::{Asked, Reason, StorageError};
+use crate::explain::Hint;
 use crate::storage::s3::pace::Passing;
 use crate::storage::s3::site::Site;
 
@@ -49,45 +50,45 @@ fn meaning(text: &str) -> Meaning {
 pub(super) fn explain(text: &str, asked: Asked<'_>) -> StorageError {
     let site = asked.site;
     let (named, source) = (site.named(), site.source());
-    let (words, hint) = match meaning(text) {
+    let (words, hint): (String, Hint) = match meaning(text) {
         Meaning::Refused => (
             format!("nobody listens at {named}"),
-            format!("is the store running, and is that its port? {source} names it"),
+            format!("is the store running, and is that its port? {source} names it").into(),
         ),
         Meaning::UnknownHost => {
-            (format!("the host of {named} is not known"), format!("check the name of the host in {source}"))
+            (format!("the host of {named} is not known"), format!("check the name of the host in {source}").into())
         }
         Meaning::Expired => (
             format!("the certificate of {named} has expired"),
-            "renew the certificate of the store; is the clock of this machine right?".to_owned(),
+            "renew the certificate of the store; is the clock of this machine right?".into(),
         ),
         Meaning::WrongName => (
             format!("the certificate of {named} is for another host ({text})"),
-            format!("name the store in {source} as its certificate does"),
+            format!("name the store in {source} as its certificate does").into(),
         ),
         Meaning::UnknownAuthority => (
             format!("the certificate of {named} is not trusted ({text})"),
             "AWS_CA_BUNDLE=FILE, or `s3.ca` in the settings, names the authority that has signed the store's certificate"
-                .to_owned(),
+                .into(),
         ),
         Meaning::NoTls => {
-            (format!("{named} does not speak TLS"), format!("`http://` in place of `https://` in {source}"))
+            (format!("{named} does not speak TLS"), format!("`http://` in place of `https://` in {source}").into())
         }
         Meaning::NoHttp => (
             format!("{named} does not speak HTTP"),
-            format!("is that its TLS port (`https://`), or the port of another program? {source} names it"),
+            format!("is that its TLS port (`https://`), or the port of another program? {source} names it").into(),
         ),
         Meaning::Silent => (
             format!("{named} does not answer ({text})"),
-            format!("is that the store's port ({source})? A longer `--timeout` waits on"),
+            Hint::words(format!("is that the store's port ({source})?")).and(Hint::WaitOn),
         ),
         Meaning::Proxy => (
             format!("the proxy on the way to {named} does not let us through ({text})"),
-            "check HTTPS_PROXY, or put the store's host into NO_PROXY".to_owned(),
+            "check HTTPS_PROXY, or put the store's host into NO_PROXY".into(),
         ),
         Meaning::Broken => (
             format!("the connection to {named} broke off ({text})"),
-            "see the log of the store, and the network on the way, then try again".to_owned(),
+            "see the log of the store, and the network on the way, then try again".into(),
         ),
     };
     StorageError::unavailable(Reason::new(words).hint(hint))

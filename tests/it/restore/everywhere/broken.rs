@@ -52,7 +52,8 @@ fn a_target_that_dies_in_the_middle_is_never_said_to_hold_anything() {
             let more = [&["--method", method, "--resume"], &RATE[..]].concat();
             let (code, answer) = stored.restoring_into(&url, &more[..5]).json();
             check_error(&(code, answer.clone()), "nothing_to_resume");
-            assert!(message(&answer).contains("the target was started anew"), "{answer}");
+            let cause = answer["error"]["causes"][0].as_str().unwrap();
+            assert!(cause.contains("the target was started anew"), "{answer}");
             assert!(hint(&answer).contains("--on-conflict skip"), "{answer}");
         }
         let (mut target, running) = loading(&stored, installed, "1000");

@@ -1,0 +1,241 @@
+//! The words of every hint that names something of the command line: the one place that knows how what may help is typed.
+
+use crate::explain::Hint;
+use crate::restore::plan;
+
+/// A hint in words: one line, without `hint:`.
+pub fn words(hint: &Hint) -> String {
+    let fixed = match hint {
+        Hint::Words(words) => words,
+        Hint::All(hints) => return all(hints),
+        Hint::ReportIt => "please report it, with the command line and this message",
+
+        Hint::OtherInstance => "is the server running, and is this its port? `--instance` names another one",
+        Hint::TlsFiles => "check `--tls-ca`, `--tls-cert` and `--tls-key`, or the `tls` block of the settings",
+        Hint::TlsTrust => {
+            "`--tls-ca FILE` names the authority, `--sni NAME` the name in the certificate; is this the server's TLS port?"
+        }
+        Hint::TlsOrNot => "is this the port of a Redis, and does it want TLS (`--tls`)?",
+        Hint::GivePassword => "`--password-file FILE`, REDIS_OPS_PASSWORD or REDISCLI_AUTH gives a password",
+        Hint::OtherPassword => {
+            "check `--username` and the password; one in the environment goes before one in the settings"
+        }
+        Hint::NoPassword => "is this the right server? It has no password: unset REDIS_OPS_PASSWORD and REDISCLI_AUTH",
+        Hint::WaitLonger(time) => return format!("`--timeout {time}` waits longer"),
+        Hint::WaitOn => "A longer `--timeout` waits on",
+        Hint::WaitForSnapshot => {
+            "`INFO persistence` says whether the server is saving, and its log why that does not end; `--timeout 5m` waits five hours"
+        }
+        Hint::GrantAcl(rule) => return format!("`ACL SETUSER <user> {rule}` gives the right"),
+
+        Hint::ReadByKey => "`--source scan` reads the server key by key (which is not one moment of its data)",
+        Hint::ReadPrimary => {
+            "`--read-from primary` reads the primary instead; if the primary is gone for good, `backup --stale` reads the replica key by key"
+        }
+        Hint::ReadStale => {
+            "back up the primary if it is alive; if it is gone for good, `backup --stale` reads this replica key by key"
+        }
+        Hint::ShardByShard => {
+            "`backup --shard-only --name NAME`, once for each primary, backs up the cluster shard by shard; each shard is of another moment"
+        }
+        Hint::MoreSpool => {
+            "raise `--spool-limit` (in a `--spool` folder with more room), or `repl-timeout` on the server"
+        }
+        Hint::WaitForLock => {
+            "a longer `--wait-lock` waits on; if that run has died, what it began stays in the way until it is removed"
+        }
+
+        Hint::ListBackups => "`redis-ops list` shows what there is",
+        Hint::ListPublished => "it is no backup; `redis-ops list` shows those that are",
+        Hint::NameInstance => "`--backup-id INSTANCE/ID` says which one",
+        Hint::OtherBackup => {
+            "the object was changed, or replaced by another backup's; restore another backup: `redis-ops list` names them"
+        }
+        Hint::OtherRepositoryOrMarker => {
+            "correct `--repository`; if the marker is damaged, remove it: the next backup writes a new one"
+        }
+        Hint::LookForBackup(backup) => {
+            return format!(
+                "nothing was removed; once the store answers, `redis-ops verify --backup-id {backup}` tells whether the backup is there"
+            );
+        }
+        Hint::StartAServer => {
+            "back up the server that writes it; or start one on it (`redis-server --appendonly yes --dir FOLDER`), and back that up: \
+             `redis-ops backup -i redis://HOST:PORT`"
+        }
+        Hint::NameFile => "name the RDB file itself; a repository is named with `--repository`",
+        Hint::BackUpInstead => {
+            "the server refused a command, and its answer was saved: `redis-ops backup` takes a backup, or says why it cannot"
+        }
+        Hint::SaveOrBackUp => "a server writes an RDB with `SAVE` or `BGSAVE`; `redis-ops backup` takes a backup of it",
+        Hint::VerifyTells => "`redis-ops verify` tells where, and what is still good",
+
+        Hint::MakePlace => "create the bucket or the folder first, or correct `--repository`",
+        Hint::MakeBucket(asked) => {
+            return format!("create the bucket first, or correct `--repository`; the store asked is {asked}");
+        }
+        Hint::NameFolder => "name a folder by `--repository`; it is made where it is missing",
+        Hint::OtherPlaceOrEndpoint => "correct `--repository` or `--s3-endpoint`",
+        Hint::MakeRoom => "free some space, or name another place with `--repository`",
+        Hint::OtherRegion(region) => return format!("`--s3-region {region}`, or AWS_REGION={region}"),
+        Hint::StorePatience => {
+            "the store limits how often it is asked: try later; a longer `--store-retry` outlasts it"
+        }
+
+        Hint::InstallServer => {
+            "install one (`apt install redis-server`, `apt install valkey-server`, `dnf install valkey`), or name it with `--server-binary PATH`"
+        }
+        Hint::NameServer => "name a `redis-server` or `valkey-server` with `--server-binary PATH`",
+        Hint::OtherServer => "try another server with `--server-binary PATH`",
+
+        Hint::GoAhead(flag) => return go_ahead(flag),
+        Hint::OtherMethod(name) => return format!("without `--method replica` it goes by `{name}`"),
+        Hint::NoOtherMethod => "no other method can bring all of it over: see `--plan --method restore`",
+        Hint::NameOwnAddress => {
+            "`--listen ADDR:PORT` and `--advertise ADDR:PORT` name an address that the target reaches"
+        }
+        Hint::NameCertificate => "`--tls-cert` and `--tls-key` name one that the target trusts",
+        Hint::KeyByKey => {
+            "what it was fed was verified before: its log says what it did not like; `--method restore` goes key by key"
+        }
+        Hint::Undo(target) => {
+            return format!("`redis-ops restore --undo --target-instance {target}` makes the server a primary again");
+        }
+        Hint::UndoTarget(target) => {
+            return format!("`redis-ops restore --undo --target-instance {target}` makes it a primary again");
+        }
+        Hint::SaveFirst => "save it to a file, and name that",
+        Hint::SaveFirstOrSkipVerify => {
+            "save it to a file, and name that; or `--skip-verify`, which finds damage only on the way"
+        }
+        Hint::NotStdout => "name a file in place of `-`",
+        Hint::IntoAPipe => "`--to-file - > dump.rdb`, or a pipe",
+        Hint::BeginAnew => BEGIN_ANEW,
+        Hint::WithoutResume => return format!("without `--resume`: {BEGIN_ANEW}"),
+
+        Hint::AnswerBeforehand => "`--yes` answers the question beforehand",
+        Hint::AsLines => "`--format ndjson` writes it as it comes",
+        Hint::WatchFormats => "`--watch` has `table`, `nagios` and `ndjson`, whose lines say when they were found",
+        Hint::LookUpRule => "`redis-ops explain RULE` tells what there is",
+    };
+    fixed.to_owned()
+}
+
+const BEGIN_ANEW: &str =
+    "`--on-conflict skip` keeps what is there and brings the rest, `--on-conflict replace` writes all of it anew";
+
+/// Several in one line: a question ends a sentence, all else is one.
+fn all(hints: &[Hint]) -> String {
+    hints.iter().map(words).fold(String::new(), |line, next| match line.as_str() {
+        "" => next,
+        question if question.ends_with('?') => format!("{line} {next}"),
+        _ => format!("{line}; {next}"),
+    })
+}
+
+/// The flag that goes ahead although a plan refuses.
+fn go_ahead(flag: &str) -> String {
+    match flag {
+        plan::OVER_OTHER_KEYS => {
+            "`--on-conflict skip` keeps its keys, `--on-conflict replace` overwrites those of the backup's names, `--replace-all` \
+             removes all of them first"
+                .to_owned()
+        }
+        plan::OVER_SAME_NAMES => {
+            "`--on-conflict skip` keeps the target's, `--on-conflict replace` overwrites them".to_owned()
+        }
+        "--replace-all" => "`--replace-all` removes all of it first".to_owned(),
+        "--db N:M" => "`--db N:M` puts what is in database N of the backup into database M".to_owned(),
+        flag => format!("`{flag}` goes ahead all the same"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::cli::args::Cli;
+    use crate::connection::{CommandError, CommandFault, ConnectError, ConnectFault};
+    use crate::explain::{Explain, Meaning, Status};
+    use crate::repository::RepositoryError;
+    use crate::storage::StorageError;
+
+    /// Options that the hints name for programs of others.
+    const OF_OTHERS: &[&str] = &["appendonly", "dir"];
+
+    /// Adds the long names and aliases of all options, those of subcommands too.
+    fn options(command: &clap::Command, names: &mut BTreeSet<String>) {
+        for argument in command.get_arguments() {
+            names.extend(argument.get_long().map(str::to_owned));
+            names.extend(argument.get_all_aliases().unwrap_or_default().into_iter().map(str::to_owned));
+        }
+        command.get_subcommands().for_each(|command| options(command, names));
+    }
+
+    #[test]
+    fn an_option_that_a_hint_names_is_there() {
+        let mut known = BTreeSet::new();
+        options(&Cli::command(), &mut known);
+        let table = include_str!("hints.rs").split("#[cfg(test)]").next().unwrap_or_default();
+        let mut named = 0;
+        for rest in table.split("--").skip(1) {
+            let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+            if !name.is_empty() && !OF_OTHERS.contains(&name.as_str()) {
+                assert!(known.contains(&name), "a hint names `--{name}`, which there is not");
+                named += 1;
+            }
+        }
+        assert!(named > 30, "only {named} options were found in the table");
+    }
+
+    /// Code, exit status and hint of an error, as they are shown.
+    fn shown(error: impl Explain) -> (&'static str, Option<Status>, String) {
+        let Meaning { code, status, hint } = error.meaning();
+        (code, status, hint.as_ref().map(words).unwrap_or_default())
+    }
+
+    #[test]
+    fn a_connection_says_what_may_help() {
+        let refused =
+            ConnectError { target: "redis-prod (10.0.0.1:6379)".into(), attempts: 3, fault: ConnectFault::Refused };
+        let hint = "is the server running, and is this its port? `--instance` names another one";
+        assert_eq!(shown(refused), ("connection_refused", None, hint.into()));
+        let fault = CommandFault::NoPermission { rule: "+psync".into(), text: String::new() };
+        let hint = "`ACL SETUSER <user> +psync` gives the right";
+        assert_eq!(shown(CommandError { command: "PSYNC".into(), fault }), ("permission_denied", None, hint.into()));
+    }
+
+    #[test]
+    fn a_store_that_denies_says_which_rights_are_needed() {
+        let (code, status, hint) = shown(StorageError::AccessDenied("PutObject".into()));
+        assert_eq!((code, status), ("access_denied", None));
+        assert!(hint.contains("rights to list, get and put"), "{hint}");
+    }
+
+    #[test]
+    fn which_backup_is_could_not_tell() {
+        let missing = ("not_found", Some(Status::Unknown), "`redis-ops list` shows what there is".into());
+        assert_eq!(shown(RepositoryError::NotFound("2024".into())), missing);
+        // An object that is missing is not a backup that was mistyped.
+        assert_eq!(shown(StorageError::NotFound), ("not_found", None, String::new()));
+    }
+
+    #[test]
+    fn several_hints_are_one_line() {
+        let and = |first: &'static str, more| words(&Hint::words(first).and(more));
+        assert_eq!(
+            and("check the network", Hint::WaitLonger("30s")),
+            "check the network; `--timeout 30s` waits longer"
+        );
+        assert_eq!(and("is it busy?", Hint::WaitLonger("5m")), "is it busy? `--timeout 5m` waits longer");
+    }
+
+    #[test]
+    fn a_refused_plan_says_which_flag_goes_ahead() {
+        assert_eq!(words(&Hint::GoAhead("--accept-loss")), "`--accept-loss` goes ahead all the same");
+        assert!(words(&Hint::GoAhead(plan::OVER_OTHER_KEYS)).starts_with("`--on-conflict skip` keeps its keys"));
+    }
+}

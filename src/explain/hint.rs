@@ -1,0 +1,165 @@
+//! What may help, as data.
+
+use std::borrow::Cow;
+
+/// What may help after an error. How that is typed, and in which words it is said, is chosen in `cli`: a variant is here where those
+/// words name an option, a subcommand or a variable of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hint {
+    /// One line that names no option of ours.
+    Words(Cow<'static, str>),
+    /// Several, in this order.
+    All(Vec<Hint>),
+    /// It is a mistake of ours.
+    ReportIt,
+
+    /// Another server: this one does not listen.
+    OtherInstance,
+    /// The files of the TLS settings have to be corrected.
+    TlsFiles,
+    /// Another authority, or another name in the certificate.
+    TlsTrust,
+    /// TLS may have to be switched on.
+    TlsOrNot,
+    /// A password has to be given.
+    GivePassword,
+    /// User and password have to be corrected.
+    OtherPassword,
+    /// The password has to be left out.
+    NoPassword,
+    /// More time for an answer; an example of a duration.
+    WaitLonger(&'static str),
+    /// More time for an answer, of which nobody can say how much.
+    WaitOn,
+    /// More time for a snapshot to begin.
+    WaitForSnapshot,
+    /// The ACL rule that is missing, `+psync`.
+    GrantAcl(String),
+
+    /// Key by key, in place of replication.
+    ReadByKey,
+    /// The primary, or the replica as it is, in place of a replica that has lost its primary.
+    ReadPrimary,
+    /// The replica as it is, if its primary is gone.
+    ReadStale,
+    /// Each primary of a cluster by itself.
+    ShardByShard,
+    /// More room for what waits for the store.
+    MoreSpool,
+    /// More time for another run to end.
+    WaitForLock,
+
+    /// The list names what there is.
+    ListBackups,
+    /// The list names what is complete.
+    ListPublished,
+    /// The instance has to be named with the id.
+    NameInstance,
+    /// Another backup in place of one whose object is not its own.
+    OtherBackup,
+    /// The repository has to be corrected, or its marker to be removed.
+    OtherRepositoryOrMarker,
+    /// A backup of which nobody knows whether it was published: `instance/id`.
+    LookForBackup(String),
+    /// A server has to be started on an append-only file, and backed up.
+    StartAServer,
+    /// The RDB has to be named, not the folder.
+    NameFile,
+    /// A backup of the server, which refused the command whose answer this is.
+    BackUpInstead,
+    /// The server can save, or be backed up.
+    SaveOrBackUp,
+    /// A verification says where damage begins, and what is good.
+    VerifyTells,
+
+    /// The bucket or folder has to be made, or the repository to be corrected.
+    MakePlace,
+    /// The bucket has to be made, or the repository to be corrected; which store was asked.
+    MakeBucket(String),
+    /// A folder in place of a file.
+    NameFolder,
+    /// The repository or the URL of the store has to be corrected.
+    OtherPlaceOrEndpoint,
+    /// Room, or another place.
+    MakeRoom,
+    /// The region that the bucket is in.
+    OtherRegion(String),
+    /// More patience with a store that limits how often it is asked.
+    StorePatience,
+
+    /// A server has to be installed for a drill, or named.
+    InstallServer,
+    /// What was named for a drill is none: a server has to be named.
+    NameServer,
+    /// Another server for a drill.
+    OtherServer,
+
+    /// What the target holds may stay, be overwritten, or be removed: `plan::OVER_OTHER_KEYS` and the like, or the one flag of a
+    /// refused plan that goes ahead all the same.
+    GoAhead(&'static str),
+    /// Another method is there that brings the backup over: its name.
+    OtherMethod(&'static str),
+    /// No other method brings all of the backup over.
+    NoOtherMethod,
+    /// An address of this machine has to be named that the target reaches.
+    NameOwnAddress,
+    /// A certificate of this machine has to be named that the target trusts.
+    NameCertificate,
+    /// Key by key, in place of the file as a whole that the target did not load.
+    KeyByKey,
+    /// A server that a restore has left can be made a primary again; its name on a command line.
+    Undo(String),
+    /// The same of a target that is spoken of already.
+    UndoTarget(String),
+    /// What cannot be read twice has to be saved first, and named.
+    SaveFirst,
+    /// The same, or the verification is left out.
+    SaveFirstOrSkipVerify,
+    /// Stdout can be one thing only.
+    NotStdout,
+    /// An RDB belongs into a file or a pipe.
+    IntoAPipe,
+    /// An interrupted restore cannot go on: begin it anew, over what is there.
+    BeginAnew,
+    /// The same, where it was asked to go on.
+    WithoutResume,
+
+    /// The question can be answered beforehand.
+    AnswerBeforehand,
+    /// Too long for one object: as lines it has no limit.
+    AsLines,
+    /// Formats of what is written again and again.
+    WatchFormats,
+    /// The rules can be looked up.
+    LookUpRule,
+}
+
+impl Hint {
+    /// One line that names no option of ours.
+    pub fn words(words: impl Into<Cow<'static, str>>) -> Self {
+        Self::Words(words.into())
+    }
+
+    /// This one, and then another.
+    #[must_use]
+    pub fn and(self, more: impl Into<Self>) -> Self {
+        let (first, more) = (self, more.into());
+        let list = |hint| match hint {
+            Self::All(hints) => hints,
+            hint => vec![hint],
+        };
+        Self::All([list(first), list(more)].concat())
+    }
+}
+
+impl From<&'static str> for Hint {
+    fn from(words: &'static str) -> Self {
+        Self::words(words)
+    }
+}
+
+impl From<String> for Hint {
+    fn from(words: String) -> Self {
+        Self::words(words)
+    }
+}
