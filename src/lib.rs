@@ -8,7 +8,8 @@
 //! floor 5   commands                 one file per subcommand: composes operations, shows results
 //! floor 4   printer                  where words go
 //! floor 3   backup restore verify diagnose health metrics retention lock      what the tool does
-//! floor 2   capture examination comparison rules                              what several operations do
+//! floor 2b  capture examination comparison rules                              what several operations do
+//! floor 2a  dataset                                                           data at rest: found, opened, read
 //! floor 1   repository census introspection finding progress                  words that the floors above share
 //! floor 0b  connection storage                                                talking: Redis, a place for objects
 //! floor 0a  rdb codec replies figures                                         bytes: the RDB format, compression, INFO & co.
@@ -33,6 +34,8 @@ pub mod introspection;
 pub mod private_files;
 pub mod progress;
 pub mod repository;
+
+pub mod dataset;
 
 pub mod capture;
 pub mod comparison;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Options;
 use crate::repository::Repository;
-use crate::repository::manifest::Manifest;
+use crate::repository::manifest::{Compression, Manifest};
 use crate::storage::Expected;
 
 /// The last backup is looked for no longer: nothing depends on it.
@@ -32,7 +32,7 @@ impl Last {
     pub(super) async fn of(options: &Options, repository: &Repository) -> Option<Self> {
         let newest = tokio::time::timeout(LOOKING, repository.newest_backup(&options.instance)).await;
         match newest {
-            Ok(Ok(manifest)) => manifest.map(|manifest| Self::told_by(&manifest, options.codec.name())),
+            Ok(Ok(manifest)) => manifest.map(|manifest| Self::told_by(&manifest, &options.codec.into())),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "the last backup is not asked for its size");
                 None
@@ -41,7 +41,7 @@ impl Last {
         }
     }
 
-    fn told_by(manifest: &Manifest, codec: &str) -> Self {
+    fn told_by(manifest: &Manifest, codec: &Compression) -> Self {
         let sum = |bytes: fn(&crate::repository::manifest::Shard) -> u64| manifest.shards.iter().map(bytes).sum();
         let stored_bytes: u64 = sum(|shard| shard.stored_bytes);
         let took = (manifest.finished_at - manifest.created_at).num_seconds();
@@ -49,7 +49,7 @@ impl Last {
         Self {
             raw_bytes: sum(|shard| shard.raw_bytes),
             stored_bytes,
-            same_codec: manifest.compression == codec,
+            same_codec: manifest.compression == *codec,
             bytes_per_second: (stored_bytes >= TELLING).then_some(stored_bytes / seconds),
         }
     }

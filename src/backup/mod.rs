@@ -6,23 +6,25 @@ mod publish;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use expected::{Last, expected};
 
-use crate::capture::pipeline::{self, Source, Stored};
+use crate::capture::Source;
+use crate::capture::pipeline::{self, Stored};
 use crate::capture::scan::Scan;
 use crate::capture::source::{self, Chosen};
 use crate::capture::spool::Spooling;
-use crate::capture::{CaptureError, Inspected, Opened, RawError};
+use crate::capture::{CaptureError, Inspected};
 use crate::codec::Codec;
 use crate::connection::replication::{self, Framing, ReplicationError};
+use crate::dataset::{Around, Dataset, DatasetError, Opened, RawError};
 use crate::explain::{Explain, Meaning, Status};
 use crate::figures::{count, counted};
 use crate::progress::{Progress, Unit};
-use crate::repository::manifest::{Consistency, Manifest, Purpose, Server};
+use crate::repository::manifest::{Consistency, Manifest, Moment, Purpose, Server};
 use crate::repository::{BegunBy, Discarded, Draft, HEARTBEAT_SECONDS, Leftover, Repository, RepositoryError};
 use crate::storage::{Expected, StorageError, Upload};
 
@@ -191,18 +193,14 @@ pub async fn run(
 /// As [`run`].
 pub async fn adopt(
     options: &Options,
-    file: Opened,
+    data: &Dataset,
     repository: &Repository,
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Report, BackupError> {
     let draft = begin(options, repository, cancel).await?;
     let last = Last::of(options, repository).await;
-    let captured = with_heartbeat(&draft, capture_file(options, file, last, &draft, progress, cancel)).await;
-    let captured = captured.map_err(|trouble| match trouble {
-        Trouble::Capture(error) => Trouble::File(error),
-        trouble => trouble,
-    });
+    let captured = with_heartbeat(&draft, capture_file(options, data, last, &draft, progress, cancel)).await;
     finish(options, repository, draft, captured, cancel).await
 }
 
@@ -255,6 +253,7 @@ struct Made {
     consistency: Consistency,
     slots: Option<String>,
     stale: bool,
+    moment: Option<Moment>,
     source: Option<SourceReport>,
     warnings: Vec<String>,
 }
@@ -272,6 +271,7 @@ impl Made {
             consistency: Consistency::PointInTime,
             slots: chosen.slots.as_ref().map(ToString::to_string),
             stale: chosen.is_stale,
+            moment: None,
             source: Some(source),
             warnings: chosen.part().map(|part| format!("the backup holds {part}")).into_iter().collect(),
         }
@@ -314,6 +314,7 @@ async fn capture_node(
     }
     progress.phase("waiting for the snapshot", Unit::Bytes, None);
     let spool = Some((options.spool.clone(), source::repl_timeout(&chosen.node).await));
+    let asked = Utc::now();
     let payload = tokio::select! {
         payload = replication::full_resync(&chosen.node, &options.replication) => payload,
         () = cancel.cancelled() => return Err(CaptureError::Interrupted.into()),
@@ -331,6 +332,8 @@ async fn capture_node(
         }
         payload => payload?,
     };
+    // The server has fixed the moment before it says which offset it is.
+    let moment = Some(Moment { from: asked, to: Utc::now() });
     progress.phase("reading", Unit::Bytes, payload.length());
     let flow = Flow { expected: expected(last, payload.length(), chosen.facts.used_memory), spool };
     let (stored, object) = store(options, &mut payload, flow, draft, progress, cancel).await?;
@@ -346,6 +349,7 @@ async fn capture_node(
     Ok(Made {
         replid: payload.replid().unwrap_or_default().to_owned(),
         offset: payload.offset(),
+        moment,
         ..Made::of(chosen, stored, object, source)
     })
 }
@@ -359,6 +363,7 @@ async fn capture_by_scan(
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Made, Trouble> {
+    let asked = Utc::now();
     let mut scan = tokio::select! {
         scan = Scan::begin(&chosen.node) => scan.map_err(CaptureError::from)?,
         () = cancel.cancelled() => return Err(CaptureError::Interrupted.into()),
@@ -371,7 +376,8 @@ async fn capture_by_scan(
         keyspace_hits_added: told.keyspace_hits_added,
         ..report(chosen, "scan", None, &stored.inspected, began).await
     };
-    let mut made = Made { consistency: Consistency::Fuzzy, ..Made::of(chosen, stored, object, source) };
+    let moment = Some(Moment { from: asked, to: Utc::now() });
+    let mut made = Made { consistency: Consistency::Fuzzy, moment, ..Made::of(chosen, stored, object, source) };
     made.warnings
         .push("it was read key by key while others may have written: it is not one moment of the data".to_owned());
     if told.gone > 0 {
@@ -383,19 +389,24 @@ async fn capture_by_scan(
 
 async fn capture_file(
     options: &Options,
-    file: Opened,
+    data: &Dataset,
     last: Option<Last>,
     draft: &Draft,
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Made, Trouble> {
     progress.phase("reading", Unit::Bytes, None);
-    let (is_aof_base, padding) = (file.is_aof_base, file.padding.clone());
-    let mut source = FileSource(Some(file));
+    let opened = data.open(0, cancel).await.map_err(|error| match error {
+        DatasetError::Raw(error) => CaptureError::from(error),
+        DatasetError::Interrupted => CaptureError::Interrupted,
+        error => CaptureError::from(std::io::Error::other(error.to_string())),
+    })?;
+    let mut source = FileSource(Some(opened));
     let flow = Flow { expected: expected(last, None, 0), spool: None };
     let (stored, object) = store(options, &mut source, flow, draft, progress, cancel).await?;
     stored.inspected.must_end_with_the_rdb().map_err(|foreign| CaptureError::from(RawError::from(foreign)))?;
     let mut warnings = Vec::new();
+    let Around { is_aof_base, padding } = data.around();
     if is_aof_base {
         let words = "the file is the base of a multi-part append-only file: later writes are in the increments beside it \
                      (`*.incr.aof`), and not in the backup";
@@ -417,10 +428,17 @@ async fn capture_file(
         consistency: Consistency::PointInTime,
         slots: None,
         stale: false,
+        moment: named("ctime").as_deref().and_then(second),
         source: None,
         warnings,
         stored,
     })
+}
+
+/// The second that a file names, by the clock of the server that wrote it.
+fn second(ctime: &str) -> Option<Moment> {
+    let from = DateTime::from_timestamp(ctime.parse().ok()?, 0)?;
+    Some(Moment { from, to: from + TimeDelta::milliseconds(999) })
 }
 
 /// What is known of a stream before it comes.

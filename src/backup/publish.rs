@@ -11,7 +11,7 @@ use crate::explain::Status;
 use crate::figures::counted;
 use crate::introspection::ServerFacts;
 use crate::repository::manifest::{
-    FORMAT_VERSION, Manifest, Needs, Server, Shard, Structure, StructureFinding, StructureState,
+    FORMAT_VERSION, Kind, Manifest, Mode, Needs, Role, Server, Shard, Structure, StructureFinding, StructureState,
 };
 use crate::repository::{CENSUS, Draft, Repository};
 
@@ -126,19 +126,27 @@ fn needs(inspected: &Inspected) -> Option<Needs> {
 fn manifest(options: &Options, draft: &Draft, made: &Made) -> Manifest {
     let inspected = &made.stored.inspected;
     let findings = examination::structure(&inspected.oddities, &inspected.needs, inspected.broken.as_ref());
+    let structure = Structure {
+        state: match (inspected.not_understood, findings.is_empty()) {
+            (Some(_), _) => StructureState::NotUnderstood,
+            (None, false) => StructureState::Findings,
+            (None, true) => StructureState::Verified,
+        },
+        understood_up_to: inspected.structure.understood_up_to,
+    };
     Manifest {
         format_version: FORMAT_VERSION,
-        id: draft.id().to_string(),
+        id: draft.id(),
         instance: options.instance.clone(),
         created_at: options.now,
         finished_at: options.now,
-        kind: "rdb".to_owned(),
+        kind: Kind::Rdb,
         purpose: options.purpose,
         consistency: made.consistency,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         labels: options.labels.clone(),
         server: made.server.clone(),
-        compression: options.codec.name().to_owned(),
+        compression: options.codec.into(),
         encryption: None,
         shards: vec![Shard {
             index: 0,
@@ -155,16 +163,16 @@ fn manifest(options: &Options, draft: &Draft, made: &Made) -> Manifest {
             stored_sha256: made.stored.stored_sha256.clone(),
             crc64: inspected.crc64(),
             frames: made.stored.frames,
+            moment: made.moment,
+            consistency: Some(made.consistency),
+            structure: Some(structure),
+            // One shard is the whole: its census is said once.
+            census: None,
+            tail: None,
         }],
+        moment: made.moment,
         census: inspected.census.as_ref().map(examination::summarize),
-        structure: Structure {
-            state: match (inspected.not_understood, findings.is_empty()) {
-                (Some(_), _) => StructureState::NotUnderstood,
-                (None, false) => StructureState::Findings,
-                (None, true) => StructureState::Verified,
-            },
-            understood_up_to: inspected.structure.understood_up_to,
-        },
+        structure,
         findings,
         needs: needs(inspected),
         module_aux: (inspected.not_understood.is_none() && inspected.broken.is_none())
@@ -179,8 +187,8 @@ pub(super) fn server(facts: &ServerFacts) -> Server {
         name: facts.name.clone(),
         version: facts.version.clone(),
         run_id: facts.run_id.clone(),
-        mode: facts.mode.as_str().to_owned(),
-        role: facts.role.as_str().to_owned(),
+        mode: Mode::of(facts.mode.as_str()),
+        role: Role::of(facts.role.as_str()),
         os: facts.os.clone(),
         maxmemory: facts.maxmemory,
         maxmemory_policy: facts.maxmemory_policy.clone(),

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::foreign::{Foreign, are_commands};
 use crate::census::{Census, Counter};
+use crate::dataset::foreign::{Foreign, are_commands};
+use crate::dataset::{ReadError, Take};
 use crate::rdb::oddity::Owner;
 use crate::rdb::visit::{Checksum, Entry, EntryEnd, Interest, Part, Piece, Visit};
 use crate::rdb::{
@@ -123,6 +124,18 @@ impl Inspected {
             Checksum::Verified(crc) => Some(format!("{crc:016x}")),
             Checksum::Absent | Checksum::NotInThisVersion => None,
         }
+    }
+}
+
+impl Take for Inspector {
+    type Error = ReadError;
+
+    fn take(&mut self, chunk: &[u8]) -> Result<(), ReadError> {
+        Ok(self.push(chunk)?)
+    }
+
+    fn interrupted() -> ReadError {
+        ReadError::Interrupted
     }
 }
 

@@ -10,38 +10,21 @@
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::incoming::{CaptureError, Source};
 use super::inspect::{Inspected, Inspector};
 use super::spool::{self, Gate, Inlet, Outlet, Spooling};
-use crate::codec::{Codec, CodecError, Compressor, Frames, Sha256Digest, lower_priority};
-use crate::connection::replication::{Payload, ReplicationError};
-use crate::explain::{Explain, Hint, Interrupted, Meaning};
-use crate::figures::{bytes, span};
+use crate::codec::{Codec, Compressor, Frames, Sha256Digest, lower_priority};
+use crate::dataset::pass::{self, Take};
 use crate::progress::Progress;
-use crate::rdb::RdbError;
-use crate::storage::{StorageError, Upload};
+use crate::storage::Upload;
 
 /// Chunks of at most 256 KiB between the socket and the inspection: 16 MiB, so that a hiccup of the store does not at once
 /// stop the reading of the socket.
 const CHUNKS_AHEAD: usize = 64;
-
-/// Where raw bytes come from, asynchronously.
-#[async_trait]
-pub trait Source: Send {
-    /// The next chunk, at most 1 MiB; `None` at the end.
-    async fn next(&mut self) -> Result<Option<Bytes>, CaptureError>;
-}
-
-#[async_trait]
-impl Source for Payload {
-    async fn next(&mut self) -> Result<Option<Bytes>, CaptureError> {
-        Ok(Payload::next(self).await?)
-    }
-}
 
 /// What has passed.
 #[derive(Debug)]
@@ -56,68 +39,6 @@ pub struct Stored {
     pub stored_sha256: String,
     /// Independent compressed frames.
     pub frames: u64,
-}
-
-/// Why nothing good was stored.
-#[derive(Debug, thiserror::Error)]
-pub enum CaptureError {
-    /// The RDB is damaged.
-    #[error(transparent)]
-    Rdb(#[from] RdbError),
-    /// The server, or the way to it.
-    #[error(transparent)]
-    Replication(#[from] ReplicationError),
-    /// The server, or the way to it, when it is read key by key.
-    #[error(transparent)]
-    Scan(#[from] super::scan::ScanError),
-    /// The store.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-    /// The compressor.
-    #[error(transparent)]
-    Codec(#[from] CodecError),
-    /// A local file.
-    #[error(transparent)]
-    File(#[from] std::io::Error),
-    /// The bytes of a file or a stored backup do not come.
-    #[error(transparent)]
-    Raw(#[from] super::RawError),
-    /// The server sent more than one RDB: bytes behind its end.
-    #[error("{0} bytes follow the end of the RDB")]
-    Trailing(u64),
-    /// The store takes nothing, and what may wait for it is full: the server cannot be kept waiting any longer.
-    #[error(
-        "the store has taken nothing for {}, and the spool in {} takes no more than the {} that wait there",
-        span(*waited), folder.display(), bytes(*held)
-    )]
-    SpoolFull {
-        /// Where it waits.
-        folder: std::path::PathBuf,
-        /// Bytes that wait.
-        held: u64,
-        /// The source's `repl-timeout`, after which it drops a replica that takes nothing.
-        waited: std::time::Duration,
-    },
-    /// A signal.
-    #[error("interrupted")]
-    Interrupted,
-}
-
-impl Explain for CaptureError {
-    fn meaning(&self) -> Meaning {
-        match self {
-            Self::Rdb(error) => error.meaning(),
-            Self::Replication(error) => error.meaning(),
-            Self::Scan(error) => error.meaning(),
-            Self::Storage(error) => error.meaning(),
-            Self::Codec(error) => error.meaning(),
-            Self::File(error) => error.meaning(),
-            Self::Raw(error) => error.meaning(),
-            Self::Trailing(_) => Meaning::of("corrupt"),
-            Self::SpoolFull { .. } => Meaning::of("spool_full").hint(Hint::MoreSpool),
-            Self::Interrupted => Interrupted.meaning(),
-        }
-    }
 }
 
 /// Options of [`store`].
@@ -225,18 +146,37 @@ async fn write(mut outlet: Outlet, upload: &mut dyn Upload) -> Result<(), Captur
 
 fn inspect(
     mut receiver: mpsc::Receiver<Bytes>,
-    mut compressor: Compressor,
+    compressor: Compressor,
     moment_ms: i64,
 ) -> Result<(Inspected, String, u64), CaptureError> {
     lower_priority();
-    let (mut inspector, mut sha256) = (Inspector::with_census(moment_ms).judging(), Sha256Digest::new());
-    while let Some(chunk) = receiver.blocking_recv() {
-        sha256.update(&chunk);
-        inspector.push(&chunk)?;
-        compressor.push(&chunk)?;
+    let inspector = Inspector::with_census(moment_ms).judging();
+    let mut passing = Passing { inspector, sha256: Sha256Digest::new(), compressor };
+    // A signal closes the channel.
+    pass::drive(|| receiver.blocking_recv().map(Ok), &mut passing, &CancellationToken::new(), |_| {})?;
+    let inspected = passing.inspector.finish()?;
+    Ok((inspected, passing.sha256.finish(), passing.compressor.finish()?.frames))
+}
+
+/// What passes is looked into, hashed and compressed.
+struct Passing {
+    inspector: Inspector,
+    sha256: Sha256Digest,
+    compressor: Compressor,
+}
+
+impl Take for Passing {
+    type Error = CaptureError;
+
+    fn take(&mut self, chunk: &[u8]) -> Result<(), CaptureError> {
+        self.sha256.update(chunk);
+        self.inspector.push(chunk)?;
+        Ok(self.compressor.push(chunk)?)
     }
-    let inspected = inspector.finish()?;
-    Ok((inspected, sha256.finish(), compressor.finish()?.frames))
+
+    fn interrupted() -> CaptureError {
+        CaptureError::Interrupted
+    }
 }
 
 fn digest(mut frames: Frames, inlet: &Inlet) -> Result<(u64, String), CaptureError> {

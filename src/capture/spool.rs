@@ -16,7 +16,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-use super::CaptureError;
+use super::incoming::CaptureError;
 
 /// Waits in memory before a file is used, bytes.
 const MEMORY: usize = 4 << 20;

@@ -35,6 +35,15 @@ const FRAME_LIMIT: usize = 4 << 20;
 /// What a frame of [`FRAME_LIMIT`] bytes may be long when stored: what does not compress grows a little.
 const STORED_LIMIT: usize = FRAME_LIMIT + (64 << 10);
 
+/// More threads would compress faster than any server sends, and each costs some MiB.
+const THREADS_AT_MOST: usize = 8;
+
+/// Threads that compress and unpack: one for each core of this machine, 8 at most. They run at a lower priority than a server on the same
+/// machine.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(1, THREADS_AT_MOST)
+}
+
 /// How an object is compressed, and how hard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Codec {

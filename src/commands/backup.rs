@@ -9,12 +9,12 @@ use super::table::{Table, verdict};
 use super::which::{File, Place, Server};
 use super::{Context, Outcome};
 use crate::backup::{self, BackupError, Report};
-use crate::capture::open_file;
 use crate::capture::source::{self, Chosen, Wanted};
 use crate::capture::spool::Spooling;
-use crate::codec::Codec;
+use crate::codec::{self, Codec};
 use crate::connection::replication::{self, ReplicationError, ReplicationFault};
 use crate::connection::{Command, ServerError};
+use crate::dataset::Dataset;
 use crate::explain::{Context as _, Explain, Fault, Hint, Meaning, Misuse, Result, Status};
 use crate::printer::words;
 use crate::replies::Reply;
@@ -147,10 +147,10 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             show(report, &format!("back up {}", server.node), context)
         }
         Origin::File { file, instance } => {
-            let opened = open_file(file.path(), threads()).with_context(|| format!("open {file}"))?;
+            let data = Dataset::by_path(file.path(), &context.cancel).await.with_context(|| format!("open {file}"))?;
             let options = options(settings, instance, Purpose::Adopted, Transfer::Auto, context);
             let progress = context.bar();
-            let report = backup::adopt(&options, opened, &repository, progress.as_ref(), &context.cancel).await;
+            let report = backup::adopt(&options, &data, &repository, progress.as_ref(), &context.cancel).await;
             progress.finish();
             show(report, &format!("adopt {file}"), context)
         }
@@ -207,14 +207,6 @@ async fn wait_for_others(repository: &Repository, instance: &str, longest: Durat
     }
 }
 
-/// Threads that compress: all cores, since they run at a lower priority than a source on the same machine.
-pub(super) fn threads() -> usize {
-    std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(1, THREADS_AT_MOST)
-}
-
-/// More threads would compress faster than any server sends, and each costs some MiB.
-const THREADS_AT_MOST: usize = 8;
-
 fn options(
     settings: &Settings,
     instance: &str,
@@ -227,7 +219,7 @@ fn options(
         purpose,
         labels: settings.labels.clone(),
         codec: settings.codec,
-        threads: threads(),
+        threads: codec::cores(),
         rate: settings.rate,
         spool: settings.spool.clone(),
         method: backup::Method::Auto,

@@ -235,7 +235,14 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
             }
             (report, server.instance.clone())
         }
-        Origin::Info(file) => (diagnose::of_info(&read(file)?, &options)?, file.to_string()),
+        Origin::Info(file) => {
+            let file = file.clone();
+            let name = file.to_string();
+            // A pipe may be silent for long.
+            let pasted =
+                context.interruptible(async { tokio::task::spawn_blocking(move || read(&file)).await? }).await?;
+            (diagnose::of_info(&pasted, &options)?, name)
+        }
         Origin::Backup(backup) => keys::at_rest(backup, &options, context).await?,
     };
     Ok(outcome(&report, &subject, settings, context, &trend))

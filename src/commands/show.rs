@@ -6,23 +6,20 @@ mod lines;
 use chrono::DateTime;
 use serde_json::{Value, json};
 
-use super::backup::threads;
 use super::contents;
 use super::table::{Table, verdict};
-use super::which::{Backup, File};
+use super::which::Backup;
 use super::{Context, Outcome};
 use crate::capture::Inspected;
 use crate::census::Census;
+use crate::dataset::{CENSUS_LIMIT, Dataset};
 use crate::examination;
 use crate::explain::{Context as _, Result, Status};
 use crate::finding::Severity;
 use crate::printer::words;
 use crate::repository::Repository;
 use crate::repository::manifest::{Manifest, StructureFinding, StructureState};
-use crate::verify::{self, FileReport, at_rest::AtRest};
-
-/// `census.bin` may not be longer than this, in bytes.
-const CENSUS_LIMIT: u64 = 16 << 20;
+use crate::verify::{self, FileReport};
 
 /// All that showing needs to know.
 #[derive(Debug, Clone)]
@@ -41,19 +38,11 @@ pub struct Settings {
 
 /// Shows.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
-    let looks_inside = inside::is_asked(settings, context);
-    match &settings.backup {
-        Backup::File(file) if looks_inside => inside::run(settings, AtRest::File(file.path()), context).await,
-        Backup::File(file) => show_file(file, context).await,
-        Backup::Stored { place, id, instance } => {
-            let repository = place.open().await?;
-            let manifest = super::which::load(&repository, id, instance.as_deref(), context).await?;
-            if looks_inside {
-                let data = AtRest::Backup { repository: &repository, manifest: &manifest };
-                return inside::run(settings, data, context).await;
-            }
-            show_stored(&repository, &manifest, context).await
-        }
+    let data = super::which::open(&settings.backup, context).await?;
+    match &data {
+        data if inside::is_asked(settings, context) => inside::run(settings, data, context).await,
+        Dataset::Backup(backup) => show_stored(&backup.repository, &backup.manifest, context).await,
+        data => show_file(data, context).await,
     }
 }
 
@@ -200,21 +189,21 @@ async fn rest_of_census(repository: &Repository, manifest: &Manifest) -> Result<
     Ok(Some(crate::census::decode(&bytes).with_context(|| format!("read {object}"))?))
 }
 
-async fn show_file(file: &File, context: &Context) -> Result<Outcome> {
+async fn show_file(data: &Dataset, context: &Context) -> Result<Outcome> {
     let progress = context.bar();
     let moment_ms = context.now.timestamp_millis();
-    let found = verify::file(file.path(), true, None, moment_ms, threads(), progress.as_ref(), &context.cancel).await;
+    let found = verify::file(data, true, None, moment_ms, progress.as_ref(), &context.cancel).await;
     progress.finish();
-    let mut found = found.with_context(|| format!("read {file}"))?;
+    let mut found = found.with_context(|| format!("read {}", data.name()))?;
     super::verify::hide_keys(&mut found.report.findings, context.keys);
-    let mut outcome = Outcome::new(found.report.status).field("file", file.to_string());
+    let mut outcome = Outcome::new(found.report.status).field("file", data.name());
     if let Some(inspected) = &found.inspected {
         outcome = outcome.field("rdb", rdb_json(inspected)).field("needs", examination::needs_shown(&inspected.needs));
     }
     if let Some(census) = &found.report.census {
         outcome = outcome.field("census", contents::to_json(&examination::summarize(census), Some(census), context));
     }
-    Ok(outcome.field("findings", &found.report.findings).text(file_text(&file.to_string(), &found, context)))
+    Ok(outcome.field("findings", &found.report.findings).text(file_text(&data.name(), &found, context)))
 }
 
 /// A file for people.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::which::{Backup, Place, Server};
 use super::{Context, Outcome};
+use crate::dataset::Dataset;
 use crate::explain::Result;
 
 pub use answer::hide_keys;
@@ -114,12 +115,10 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         Subject::One { backup, comparison: Some(comparison) } => {
             compare::run(settings, backup, comparison, context).await?
         }
-        Subject::One { backup: Backup::File(file), .. } => one::file(settings, file, context).await?,
-        Subject::One { backup: Backup::Stored { place, id, instance }, .. } => {
-            let repository = place.open().await?;
-            let manifest = super::which::load(&repository, id, instance.as_deref(), context).await?;
-            one::stored(settings, &repository, &manifest, context).await?.0
-        }
+        Subject::One { backup, .. } => match super::which::open(backup, context).await? {
+            Dataset::Backup(backup) => one::stored(settings, &backup, context).await?.0,
+            data => one::file(settings, &data, context).await?,
+        },
         Subject::All { place, instance, sample, older_than } => {
             all::run(settings, place, instance.as_deref(), (*sample, *older_than), context).await?
         }

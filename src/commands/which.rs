@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Context;
 use crate::connection::{Address, Node};
+use crate::dataset::Dataset;
 use crate::explain::{Context as _, Failure, Result};
 use crate::printer::words;
 use crate::repository::manifest::Manifest;
@@ -61,6 +62,20 @@ pub async fn load(repository: &Repository, id: &str, target: Option<&str>, conte
         ));
     }
     Ok(manifest)
+}
+
+/// Finds what is meant. A file is opened once, so that what is no RDB is told at once; a pipe gives its first bytes.
+pub async fn open(backup: &Backup, context: &Context) -> Result<Dataset> {
+    match backup {
+        Backup::File(file) => {
+            Ok(Dataset::by_path(file.path(), &context.cancel).await.with_context(|| format!("open {file}"))?)
+        }
+        Backup::Stored { place, id, instance } => {
+            let repository = place.open().await?;
+            let manifest = load(&repository, id, instance.as_deref(), context).await?;
+            Ok(Dataset::backup(&repository, manifest))
+        }
+    }
 }
 
 /// A file that somebody has lying about.

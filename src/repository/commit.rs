@@ -233,7 +233,7 @@ async fn make_sure(draft: &Draft) -> Result<Option<String>, StorageError> {
 /// Refuses a manifest that would not be true.
 async fn examine(draft: &Draft, manifest: &Manifest) -> Result<(), RepositoryError> {
     let inconsistent = |what: String| Err(RepositoryError::Inconsistent(what));
-    if manifest.instance != draft.instance() || manifest.id != draft.begun.id {
+    if manifest.instance != draft.instance() || manifest.id != draft.id {
         return inconsistent(format!(
             "the manifest is that of {}/{}, not of {}",
             manifest.instance,

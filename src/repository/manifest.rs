@@ -6,10 +6,26 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// The only format there is so far. A reader refuses a higher one.
+use super::BackupId;
+
+mod words;
+
+pub use words::{Compression, Encryption, Kind, Mode, Role};
+
+/// The highest format that is known. A reader refuses a higher one.
+///
+/// It goes up when a reader of the format before would be wrong, and only then: when it would restore another data set than the one that
+/// was backed up (a part of it, or another moment), call good what is not, or remove what is still needed. What it may pass over is a
+/// new field of the same format. A word of a field that exists already (`compression: lzma`) needs no new format either: readers refuse
+/// it by name. A writer uses the lowest format that says all it has to say, so that older programs read what they can.
+///
+/// | format | since | what a reader must know |
+/// |---|---|---|
+/// | 1 | 0.1.0 | one moment, in one object for each shard |
+/// | 2 | not written yet | [`Shard::tail`]: the object alone is another moment |
 pub const FORMAT_VERSION: u32 = 1;
 
-/// A manifest may not be longer than this, in bytes.
+/// A manifest may not be longer than this, in bytes. One of 1,000 shards has about 3 MB.
 pub const MANIFEST_LIMIT: u64 = 4 << 20;
 
 /// Findings that a manifest names; what is found beyond is counted only.
@@ -20,17 +36,17 @@ pub const FINDINGS_KEPT: usize = 256;
 pub struct Manifest {
     /// See [`FORMAT_VERSION`].
     pub format_version: u32,
-    /// Backup id, `2024-01-01-01-00`.
-    pub id: String,
+    /// Backup id.
+    pub id: BackupId,
     /// Instance name.
     pub instance: String,
     /// When the backup began.
     pub created_at: DateTime<Utc>,
     /// When the manifest was written.
     pub finished_at: DateTime<Utc>,
-    /// `rdb`.
+    /// What its objects are.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: Kind,
     /// Why it was taken.
     pub purpose: Purpose,
     /// Whether it is one moment.
@@ -41,15 +57,18 @@ pub struct Manifest {
     pub labels: BTreeMap<String, String>,
     /// The server it was taken from; for an adopted file what the file says of it.
     pub server: Server,
-    /// `gzip`, `zstd` or `none`.
-    pub compression: String,
+    /// How its objects are compressed.
+    pub compression: Compression,
     /// `None`: not encrypted.
-    pub encryption: Option<String>,
+    pub encryption: Option<Encryption>,
     /// One per shard; one in all for a single server.
     pub shards: Vec<Shard>,
-    /// What is in it; `None` where the structure was not understood.
+    /// When the data were so: from the earliest to the latest of the shards. `None`: not known, or an earlier version made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moment: Option<Moment>,
+    /// What is in all shards together; `None` where the structure was not understood.
     pub census: Option<CensusSummary>,
-    /// Whether the structure was understood to the end, and whether it is sound.
+    /// Whether the structure was understood to the end, and whether it is sound: the worst of the shards.
     pub structure: Structure,
     /// What is wrong with the structure: at most [`FINDINGS_KEPT`], the worst first. Empty where nothing was found, and in a backup
     /// that an earlier version made.
@@ -125,12 +144,12 @@ pub struct Server {
     /// `run_id` of INFO; empty where unknown.
     #[serde(default)]
     pub run_id: String,
-    /// `standalone`, `cluster`, `sentinel`.
+    /// How it ran.
     #[serde(default)]
-    pub mode: String,
-    /// `primary` or `replica`.
+    pub mode: Mode,
+    /// What it was to others.
     #[serde(default)]
-    pub role: String,
+    pub role: Role,
     /// `os` of INFO.
     #[serde(default)]
     pub os: String,
@@ -176,6 +195,54 @@ pub struct Shard {
     pub crc64: Option<String>,
     /// Independent compressed frames in the object.
     pub frames: u64,
+    /// When the data of this shard were so; `None`: not known, or an earlier version made the backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moment: Option<Moment>,
+    /// Whether this shard is one moment; `None`: as the backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consistency: Option<Consistency>,
+    /// Whether the structure of this shard was understood, and is sound; `None`: as that of the backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub structure: Option<Structure>,
+    /// What is in this shard; `None`: as in the backup, which has one shard, or not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub census: Option<CensusSummary>,
+    /// Writes that belong to this shard, behind its object; `None`: there are none. No version reads them yet: a reader refuses a
+    /// manifest that has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tail: Option<Tail>,
+}
+
+/// The time in which data were as they stand in a backup, by the clock of the machine that captured them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// Not before this.
+    pub from: DateTime<Utc>,
+    /// Not after this.
+    pub to: DateTime<Utc>,
+}
+
+impl Moment {
+    /// The time that holds both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { from: self.from.min(other.from), to: self.to.max(other.to) }
+    }
+}
+
+/// Bytes of the replication stream that follow the RDB of a shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tail {
+    /// Name of the object beside the manifest.
+    pub object: String,
+    /// Replication offset of its first byte.
+    pub from: u64,
+    /// Replication offset behind its last byte.
+    pub to: u64,
+    /// Bytes of the object.
+    pub stored_bytes: u64,
+    /// SHA-256 of the object, hex.
+    pub stored_sha256: String,
 }
 
 /// The census as far as it fits a manifest; the rest is in `census.bin`.

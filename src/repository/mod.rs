@@ -143,23 +143,19 @@ impl Repository {
     /// # Errors
     /// If the place cannot be listed.
     pub async fn objects(&self, manifest: &Manifest) -> Result<Vec<ObjectInfo>, RepositoryError> {
-        let folder = layout::folder(&manifest.instance, id_of(manifest)?);
+        let folder = layout::folder(&manifest.instance, manifest.id);
         self.storage.list(&folder).await.doing("list", &folder)
     }
 
     fn key_of(&self, manifest: &Manifest, object: &str) -> Result<String, RepositoryError> {
-        layout::object_key(&manifest.instance, id_of(manifest)?, object)
+        layout::object_key(&manifest.instance, manifest.id, object)
     }
-}
-
-fn id_of(manifest: &Manifest) -> Result<BackupId, RepositoryError> {
-    manifest.id.parse().map_err(|_| RepositoryError::InvalidName(manifest.id.escape_debug().to_string()))
 }
 
 /// Reads the manifest of this very backup.
 fn decode(instance: &str, id: BackupId, bytes: &[u8]) -> Result<Manifest, ManifestError> {
     let manifest = Manifest::decode(bytes)?;
-    if manifest.instance != instance || manifest.id != id.to_string() {
+    if manifest.instance != instance || manifest.id != id {
         return Err(ManifestError::Misplaced(
             format!("{}/{}", manifest.instance, manifest.id).escape_debug().to_string(),
         ));

@@ -155,7 +155,7 @@ mod tests {
             repository.write_receipt("prod", id, "verify", &receipt).await.unwrap();
         }
         let newest = repository.newest("prod").await.unwrap();
-        assert_eq!(newest.backup.map(|manifest| manifest.id), Some(new.to_string()));
+        assert_eq!(newest.backup.map(|manifest| manifest.id), Some(new));
         assert_eq!(newest.verified.map(|receipt| receipt.time.to_rfc3339()), Some("2024-01-05T01:00:00+00:00".into()));
     }
 
@@ -171,7 +171,7 @@ mod tests {
         let manifest = Manifest { structure, ..example("prod", &draft.id().to_string()) };
         repository.commit(&draft, manifest).await.unwrap();
         let newest = repository.newest("prod").await.unwrap();
-        assert_eq!(newest.backup.map(|manifest| manifest.id), Some(old.to_string()));
+        assert_eq!(newest.backup.map(|manifest| manifest.id), Some(old));
         // But it is the latest: it may be the only copy.
         assert_eq!(repository.resolve("prod/latest", None).await.unwrap().id, draft.id());
     }
@@ -183,6 +183,6 @@ mod tests {
         let old = publish(&repository, "prod", "2024-01-01T01:00:00Z", Purpose::Manual).await;
         memory.create("prod/2024-01-02-01-00/manifest.json", "{".into()).await.unwrap();
         let newest = repository.newest("prod").await.unwrap();
-        assert_eq!(newest.backup.map(|manifest| manifest.id), Some(old.to_string()));
+        assert_eq!(newest.backup.map(|manifest| manifest.id), Some(old));
     }
 }

@@ -10,7 +10,7 @@
 use serde::Deserialize;
 use serde::de::value::StrDeserializer;
 
-use super::manifest::{Consistency, FORMAT_VERSION, MANIFEST_LIMIT, Manifest, Purpose, StructureState};
+use super::manifest::{Consistency, Encryption, FORMAT_VERSION, MANIFEST_LIMIT, Manifest, Purpose, StructureState};
 use crate::codec::Sha256Digest;
 use crate::explain::{Explain, Meaning, Status};
 
@@ -109,8 +109,28 @@ impl Manifest {
             return Err(ManifestError::ChecksumMismatch);
         }
         words_are_known(bytes)?;
-        parse(bytes)
+        let manifest: Self = parse(bytes)?;
+        manifest.must_be_readable()?;
+        Ok(manifest)
     }
+
+    /// A backup that says of itself what would be wrong to pass over is refused by that word.
+    fn must_be_readable(&self) -> Result<(), ManifestError> {
+        let words = [
+            ("type", self.kind.newer()),
+            ("compression", self.compression.newer()),
+            ("encryption", self.encryption.as_ref().and_then(Encryption::newer)),
+        ];
+        match words.into_iter().find_map(|(field, word)| Some((field, word?))) {
+            Some((field, word)) => Err(unknown(field, word)),
+            None if self.shards.iter().any(|shard| shard.tail.is_some()) => Err(unknown("shards[].tail", "present")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn unknown(field: &'static str, word: &str) -> ManifestError {
+    ManifestError::UnknownWord { field, word: word.escape_debug().take(64).collect() }
 }
 
 /// Never by way of a tree of JSON values: that of a hostile manifest would be many times as large as its text.
@@ -141,7 +161,7 @@ fn words_are_known(bytes: &[u8]) -> Result<(), ManifestError> {
 
 fn is_known<'a, T: Deserialize<'a>>(field: &'static str, word: &'a str) -> Result<(), ManifestError> {
     let known = T::deserialize(StrDeserializer::<serde::de::value::Error>::new(word));
-    known.map(|_| ()).map_err(|_| ManifestError::UnknownWord { field, word: word.escape_debug().take(64).collect() })
+    known.map(|_| ()).map_err(|_| unknown(field, word))
 }
 
 fn is_sealed(bytes: &[u8]) -> bool {
@@ -154,6 +174,7 @@ fn is_sealed(bytes: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::repository::example;
+    use crate::repository::manifest::{CensusSummary, Moment, Shard};
 
     #[test]
     fn what_was_written_is_read_back() {
@@ -209,6 +230,69 @@ mod tests {
         let mut json = serde_json::to_value(&manifest).unwrap();
         json["added_later"] = serde_json::json!({"a": 1});
         assert_eq!(Manifest::decode(&seal(&json)).unwrap(), manifest);
+    }
+
+    // What a restore would get wrong, if it passed over it.
+    #[test]
+    fn a_word_of_a_newer_program_is_refused_by_name() {
+        let manifest = example("redis-prod", "2024-01-01-01-00");
+        let tail =
+            serde_json::json!({"object": "tail-0", "from": 1, "to": 2, "stored_bytes": 1, "stored_sha256": "00"});
+        for (pointer, word, says) in [
+            ("/type", serde_json::json!("aof"), "`type: aof`"),
+            ("/compression", serde_json::json!("brotli"), "`compression: brotli`"),
+            ("/encryption", serde_json::json!("age"), "`encryption: age`"),
+            ("/purpose", serde_json::json!("legal"), "`purpose: legal`"),
+            ("/consistency", serde_json::json!("eventual"), "`consistency: eventual`"),
+            ("/structure/state", serde_json::json!("guessed"), "`structure.state: guessed`"),
+            ("/shards/0/tail", tail, "`shards[].tail: present`"),
+        ] {
+            let mut json = serde_json::to_value(&manifest).unwrap();
+            match pointer.strip_prefix("/shards/0/") {
+                Some(field) => json["shards"][0][field] = word,
+                None => *json.pointer_mut(pointer).unwrap() = word,
+            }
+            check(&seal(&json), "unsupported_format", says);
+        }
+        // What is only shown is shown as it stands.
+        let mut json = serde_json::to_value(&manifest).unwrap();
+        json["server"]["mode"] = "mesh".into();
+        assert_eq!(Manifest::decode(&seal(&json)).unwrap().server.mode.as_str(), "mesh");
+    }
+
+    #[test]
+    fn a_manifest_of_a_thousand_shards_is_not_too_long() {
+        let one = example("redis-prod", "2024-01-01-01-00");
+        let databases = (0..16).map(|number| (number.to_string(), Default::default())).collect();
+        let types = ["string", "list", "set", "zset", "hash", "stream", "module:ReJSON-RL", "vectorset"];
+        let types: std::collections::BTreeMap<String, u64> =
+            types.into_iter().map(|name| (name.to_owned(), u64::MAX)).collect();
+        let census = CensusSummary {
+            keys: u64::MAX,
+            expires: u64::MAX,
+            by_database: databases,
+            by_type: types.clone(),
+            bytes_by_type: types,
+            functions: 99,
+            digest: "0".repeat(32),
+            digest_version: 1,
+            object: Some("census-1000-0123456789abcdef.bin".to_owned()),
+            sha256: Some("0".repeat(64)),
+        };
+        let now = one.created_at;
+        let shard = Shard {
+            slots: Some("0-5460,10000-10010,16000-16383".to_owned()),
+            node: "redis-prod-replica-1.eu-west-1.internal.example:6379".to_owned(),
+            moment: Some(Moment { from: now, to: now }),
+            consistency: Some(Consistency::PointInTime),
+            structure: Some(one.structure),
+            census: Some(census.clone()),
+            ..one.shards[0].clone()
+        };
+        let shards = (0..1000).map(|index| Shard { index, ..shard.clone() }).collect();
+        let many = Manifest { shards, census: Some(census), moment: shard.moment, ..one };
+        let bytes = many.encode().unwrap();
+        assert_eq!(Manifest::decode(&bytes).unwrap(), many);
     }
 
     fn seal(json: &serde_json::Value) -> Vec<u8> {

@@ -1,20 +1,19 @@
 //! `--on-conflict fail`: looks for every name of the backup in the target before the first write, so that nothing is ever
 //! half done for the sake of one name.
 
-use std::sync::Arc;
-
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::capture::Raw;
 use crate::census::KeyType;
 use crate::connection::{Command, CommandError, Connection};
+use crate::dataset::pass::{self, Feed};
+use crate::dataset::{Raw, ReadError, Scanned};
 use crate::explain::{Explain, Interrupted, Meaning};
 use crate::progress::Progress;
 use crate::rdb::visit::{Entry, Interest, Visit};
 use crate::replies::Reply;
 use crate::restore::choices::{Choices, Wanted};
-use crate::restore::replay::BadBackup;
+use crate::restore::replay::MEMBERS_COMPARED;
 use crate::restore::tally::{FailedKey, NAMES_KEPT};
 
 /// Names that are asked about in one go, and bytes of them.
@@ -35,7 +34,7 @@ pub struct Conflicts {
 pub enum ConflictsError {
     /// The backup is bad.
     #[error(transparent)]
-    Backup(#[from] BadBackup),
+    Backup(#[from] ReadError),
     /// The target gives no answer.
     #[error(transparent)]
     Target(#[from] CommandError),
@@ -59,35 +58,41 @@ impl Explain for ConflictsError {
 /// # Errors
 /// See [`ConflictsError`].
 pub async fn find(
-    mut raw: Raw,
+    raw: Raw,
     choices: &Choices,
     now_ms: i64,
     connection: &mut Connection,
-    progress: Arc<dyn Progress>,
+    progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Conflicts, ConflictsError> {
     let (sender, mut names) = mpsc::channel(4);
-    let mut visitor =
+    let visitor =
         Names { choices: choices.clone(), now_ms, sender, database: 0, names: Vec::new(), bytes: 0, gone: false };
-    let token = cancel.clone();
-    let reading = tokio::task::spawn_blocking(move || {
-        let read = super::reading::through(&mut raw, &mut visitor, &*progress, &token);
-        visitor.flush();
-        read
-    });
-    let mut found = Conflicts::default();
-    let mut asked = Ok(());
-    while let Some((database, names)) = names.recv().await {
-        asked = ask(connection, database, names, &mut found).await;
-        if asked.is_err() {
-            break;
+    let reading = async {
+        let scanned = Scanned::by(visitor, MEMBERS_COMPARED);
+        let passed = pass::run(Feed::Raw(raw), scanned, progress, cancel).await?;
+        let rest = match passed.ended {
+            pass::Ended::AtTheEnd => passed.taker.finish()?.0,
+            // The target gives no answer, and that is said.
+            pass::Ended::Early => return Ok(()),
+        };
+        let _ = rest.sender.send((rest.database, rest.names)).await;
+        Ok::<_, ReadError>(())
+    };
+    // Moved in: when it ends, whoever reads finds nobody who asks.
+    let asking = async move {
+        let mut found = Conflicts::default();
+        while let Some((database, names)) = names.recv().await {
+            ask(connection, database, names, &mut found).await?;
         }
+        Ok::<_, CommandError>(found)
+    };
+    let (read, found) = tokio::join!(reading, asking);
+    let found = found?;
+    match read {
+        Err(ReadError::Interrupted) => Err(ConflictsError::Interrupted),
+        read => Ok(read.map(|()| found)?),
     }
-    drop(names);
-    let read = reading.await.map_err(|_| ConflictsError::Interrupted)?;
-    asked?;
-    read?;
-    if cancel.is_cancelled() { Err(ConflictsError::Interrupted) } else { Ok(found) }
 }
 
 async fn ask(

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::capture::server_of;
+use crate::dataset::Dataset;
 use crate::introspection::ServerFacts;
 use crate::rdb::opcode::Dialect;
 use crate::replies::Database;
@@ -67,6 +68,22 @@ pub enum Origin {
 }
 
 impl BackupFacts {
+    /// What is known without reading it.
+    pub fn of(data: &Dataset) -> Self {
+        match data {
+            Dataset::Backup(backup) => Self::of_manifest(&backup.manifest),
+            Dataset::File(_) => Self { name: data.name(), understood: true, ..Self::default() },
+            Dataset::Pipe(pipe) => Self {
+                name: data.name(),
+                server: "a server that is not known yet".to_owned(),
+                rdb_version: pipe.rdb_version,
+                understood: true,
+                only_once: true,
+                ..Self::default()
+            },
+        }
+    }
+
     /// What the manifest tells, of its first shard.
     pub fn of_manifest(manifest: &Manifest) -> Self {
         let shard = manifest.shards.first();

@@ -25,7 +25,6 @@ pub mod options;
 pub mod plan;
 pub mod preflight;
 pub mod rate;
-pub mod reading;
 pub mod replay;
 pub mod replica;
 pub mod report;

@@ -20,13 +20,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::capture::{Raw, RawError};
-use crate::explain::{Explain, Meaning};
+use crate::dataset::pass::{self, Ended};
+use crate::dataset::{Raw, ReadError, Reopen, Take};
 use crate::progress::Progress;
-use crate::rdb::{RdbError, Scanner};
+use crate::rdb::Scanner;
 use crate::restore::journal::{Created, Journal, Position};
 use crate::restore::rate::{Pace, Rate};
-use crate::restore::reading::Length;
 use crate::restore::tally::Tally;
 use assemble::{Assembler, Existing};
 use budget::Budget;
@@ -44,6 +43,8 @@ const QUEUE: usize = 4;
 const RESERVED: u64 = 1 << 20;
 /// No key of an RDB takes fewer bytes: its type, the length of its name, and a value.
 const SHORTEST_KEY: u64 = 3;
+/// So many members of one value are compared with each other, at twelve bytes each.
+pub const MEMBERS_COMPARED: usize = 2 << 20;
 /// So many times is a key written from its start again whose temporary key was gone.
 const TRIES: u32 = 5;
 /// How often the reading side looks whether everything is answered.
@@ -68,45 +69,13 @@ pub struct Job {
     pub cancel: CancellationToken,
 }
 
-/// How the reading of the backup ended.
-#[derive(Debug, thiserror::Error)]
-pub enum BadBackup {
-    /// Its structure or checksum is wrong.
-    #[error(transparent)]
-    Rdb(#[from] RdbError),
-    /// Its bytes do not come, or are not those that were stored.
-    #[error(transparent)]
-    Raw(#[from] RawError),
-}
-
-impl BadBackup {
-    /// The store, or the disk, gives no more of it: that says nothing of the backup.
-    pub fn is_unreadable(&self) -> bool {
-        matches!(self, Self::Raw(RawError::Storage(_) | RawError::File(_)))
-    }
-
-    /// The stable name for JSON answers.
-    pub fn code(&self) -> &'static str {
-        self.meaning().code
-    }
-}
-
-impl Explain for BadBackup {
-    fn meaning(&self) -> Meaning {
-        match self {
-            Self::Rdb(error) => error.meaning().at_rest(),
-            Self::Raw(error) => error.meaning().or("unreadable"),
-        }
-    }
-}
-
 /// What a replay has done.
 #[derive(Debug)]
 pub struct Replayed {
     /// What became of the keys that were reached.
     pub tally: Tally,
     /// The backup turned out bad.
-    pub bad: Option<BadBackup>,
+    pub bad: Option<ReadError>,
     /// The target or a connection failed.
     pub stop: Option<Stop>,
     /// A signal came.
@@ -133,9 +102,6 @@ impl Replayed {
         self.bad.is_none() && self.stop.is_none() && !self.interrupted && self.unanswered.is_empty()
     }
 }
-
-/// Where the bytes of the backup come from: opened once, and again for values too long for one pass.
-pub type Reopen = Box<dyn FnMut() -> Result<Raw, RawError> + Send>;
 
 /// Sends all keys of a backup over these connections, which are authenticated and in database 0.
 pub async fn run<S>(
@@ -251,7 +217,7 @@ struct Reading {
 /// What the reading side knows at its end.
 #[derive(Debug, Default)]
 struct Read {
-    bad: Option<BadBackup>,
+    bad: Option<ReadError>,
     journal: Option<Journal>,
     /// Keys with this number or a higher one were not sent.
     sent: u64,
@@ -349,29 +315,14 @@ impl Reading {
     }
 
     /// Reads the backup from its start to its end, or until there is no point in going on; gives the bytes behind its end.
-    fn pass(&mut self, mut raw: Raw, deferred: &BTreeMap<u64, u64>) -> Result<u64, BadBackup> {
-        let mut scanner = Scanner::new().reading_on(super::reading::MEMBERS_COMPARED);
-        while let Some(chunk) = raw.next() {
-            let chunk = chunk?;
-            // The journal says it before it is so: what a run that dies has sent is known to the next one.
-            let ahead = self.assembler.keys_read() + chunk.len() as u64 / SHORTEST_KEY + 2;
-            if ahead > self.reserved {
-                self.reserved = (ahead + RESERVED).max(self.before.sent);
-                self.write_journal(deferred);
-                if self.is_stopped() {
-                    return Ok(0);
-                }
-            }
-            scanner.push(&chunk, &mut self.assembler)?;
-            self.progress.advance(chunk.len() as u64);
-            // A key that was sent in part is sent to its end: half of it would be left under its temporary name.
-            if self.ledger.is_stopped() || self.cancel.is_cancelled() && !self.assembler.is_within_a_key() {
-                return Ok(0);
-            }
-            self.assembler.tick();
-            self.checkpoint(deferred);
+    fn pass(&mut self, mut raw: Raw, deferred: &BTreeMap<u64, u64>) -> Result<u64, ReadError> {
+        let scanner = Scanner::new().reading_on(MEMBERS_COMPARED);
+        let mut sending = Sending { reading: self, scanner, deferred, ended: false };
+        // A signal ends it between two keys, and not before.
+        match pass::drive(|| raw.next(), &mut sending, &CancellationToken::new(), |_| {})? {
+            Ended::AtTheEnd => Ok(pass::end_of(sending.scanner)?.trailing),
+            Ended::Early => Ok(0),
         }
-        Ok(Length::of(&scanner.finish()?)?.trailing)
     }
 
     fn is_stopped(&self) -> bool {
@@ -407,6 +358,50 @@ impl Reading {
         if let Err(error) = journal.write(&position) {
             self.ledger.stop(Stop::Journal(error.to_string()));
         }
+    }
+}
+
+/// One pass of the reading side: chunks become commands.
+struct Sending<'a> {
+    reading: &'a mut Reading,
+    scanner: Scanner,
+    /// What the journal knew before this pass.
+    deferred: &'a BTreeMap<u64, u64>,
+    ended: bool,
+}
+
+impl Take for Sending<'_> {
+    type Error = ReadError;
+
+    fn take(&mut self, chunk: &[u8]) -> Result<(), ReadError> {
+        let Self { reading, scanner, deferred, ended } = self;
+        // The journal says it before it is so: what a run that dies has sent is known to the next one.
+        let ahead = reading.assembler.keys_read() + chunk.len() as u64 / SHORTEST_KEY + 2;
+        if ahead > reading.reserved {
+            reading.reserved = (ahead + RESERVED).max(reading.before.sent);
+            reading.write_journal(deferred);
+            if reading.is_stopped() {
+                *ended = true;
+                return Ok(());
+            }
+        }
+        scanner.push(chunk, &mut reading.assembler)?;
+        reading.progress.advance(chunk.len() as u64);
+        // A key that was sent in part is sent to its end: half of it would be left under its temporary name.
+        *ended = reading.ledger.is_stopped() || reading.cancel.is_cancelled() && !reading.assembler.is_within_a_key();
+        if !*ended {
+            reading.assembler.tick();
+            reading.checkpoint(deferred);
+        }
+        Ok(())
+    }
+
+    fn has_enough(&self) -> bool {
+        self.ended
+    }
+
+    fn interrupted() -> ReadError {
+        ReadError::Interrupted
     }
 }
 

@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use crate::connection::Node;
+use crate::dataset::ReadError;
 use crate::explain::Status;
 use crate::replies::Info;
 use crate::restore::facts::Counters;
 use crate::restore::options::Method;
 use crate::restore::preflight;
-use crate::restore::replay::BadBackup;
 use crate::restore::replay::calls::Calls;
 use crate::restore::replay::ledger::Stop;
 use crate::restore::replica::ReplicaError;
@@ -21,7 +21,7 @@ pub enum Ended {
     /// All of the backup was read, sent and answered.
     Complete,
     /// The backup turned out bad.
-    BadBackup(BadBackup),
+    BadBackup(ReadError),
     /// The target did not load the file that it was fed; what it holds is in the error.
     NotLoaded(Box<ReplicaError>),
     /// The target would take no more, or a connection broke.

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::capture::Raw;
 use crate::connection::{Command, CommandError, ConnectError, Connection, Node};
+use crate::dataset::{Raw, Reopen};
 use crate::explain::{Explain, Hint, Meaning};
 use crate::progress::{Progress, Unit};
 use crate::rdb::Repeated;
@@ -20,7 +20,7 @@ use crate::restore::preflight;
 use crate::restore::replay::assemble::{Existing, Plan as KeyPlan};
 use crate::restore::replay::calls::Calls;
 use crate::restore::replay::ledger::{Stop, Unanswered};
-use crate::restore::replay::{self, Job, Reopen, Replayed};
+use crate::restore::replay::{self, Job, Replayed};
 use crate::restore::report::{Ended, Report, Since};
 use crate::restore::take_back;
 use crate::restore::target_format::TargetFormat;

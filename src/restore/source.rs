@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::capture::{Raw, RawError};
+use crate::dataset::{Raw, RawError};
 use crate::explain::{Explain, Meaning};
 use crate::rdb::Tail;
 use crate::rdb::visit::Checksum;

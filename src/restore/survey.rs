@@ -5,17 +5,22 @@ mod streams;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::census::KeyType;
+use crate::dataset::pass::{self, Feed};
+use crate::dataset::{Raw, ReadError, Scanned};
+use crate::progress::Progress;
 use crate::rdb::opcode::Dialect;
 use crate::rdb::types::{Kind, ValueType};
 use crate::rdb::visit::{Checksum, Entry, EntryEnd, Interest, Part, PartOf, Piece, Visit};
-use crate::rdb::{DuplicateKeys, Duplicates, Oddity, OddityKind, Repeated};
+use crate::rdb::{DuplicateKeys, Duplicates, Oddity, OddityKind, Repeated, Summary};
 use crate::repository::manifest::DatabaseCount;
 use crate::restore::choices::{Choices, Wanted};
 use crate::restore::facts::TargetFacts;
 use crate::restore::functions::Sources;
 use crate::restore::mend::Mended;
-use crate::restore::reading::Length;
+use crate::restore::replay::MEMBERS_COMPARED;
 use crate::restore::replay::assemble::held_at_most;
 use crate::restore::tally::{FailedKey, NAMES_KEPT};
 use crate::restore::target_format::{Loss, Route, TargetFormat, fits};
@@ -93,8 +98,8 @@ pub struct Survey {
 
 /// Makes a [`Survey`]: a visitor of the RDB.
 #[derive(Debug)]
-pub struct Surveyor<'a> {
-    choices: &'a Choices,
+pub struct Surveyor {
+    choices: Choices,
     format: TargetFormat,
     /// `proto-max-bulk-len` of the target, in bytes.
     longest_bulk: u64,
@@ -134,11 +139,11 @@ pub struct Surveyor<'a> {
     in_parts: Route,
 }
 
-impl<'a> Surveyor<'a> {
+impl Surveyor {
     /// For a restore with these choices into such a target, at this moment.
-    pub fn new(choices: &'a Choices, target: &TargetFacts, all_by_commands: bool, now_ms: i64) -> Self {
+    pub fn new(choices: &Choices, target: &TargetFacts, all_by_commands: bool, now_ms: i64) -> Self {
         Self {
-            choices,
+            choices: choices.clone(),
             format: TargetFormat::of(&target.server),
             longest_bulk: target.longest_bulk(),
             all_by_commands,
@@ -174,12 +179,28 @@ impl<'a> Surveyor<'a> {
         self
     }
 
-    /// The whole file was read; it is so long.
-    pub fn finish(mut self, length: Length) -> Survey {
-        (self.survey.bytes, self.survey.trailing_bytes) = (length.rdb, length.trailing);
-        let oddities = &mut self.survey.dangers.oddities;
-        oddities.members_not_compared = length.not_compared;
-        oddities.not_compared += length.not_compared;
+    /// Reads a whole backup, without sending anything.
+    ///
+    /// # Errors
+    /// It is bad, or a signal came.
+    pub async fn read(
+        self,
+        raw: Raw,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) -> Result<Survey, ReadError> {
+        let scanned = Scanned::by(self, MEMBERS_COMPARED);
+        let scanned = pass::run(Feed::Raw(raw), scanned, progress, cancel).await?.taker;
+        let not_compared = scanned.not_compared();
+        let (mut surveyor, summary) = scanned.finish()?;
+        let oddities = &mut surveyor.survey.dangers.oddities;
+        oddities.members_not_compared = not_compared;
+        oddities.not_compared += not_compared;
+        Ok(surveyor.finish(&summary))
+    }
+
+    fn finish(mut self, summary: &Summary) -> Survey {
+        (self.survey.bytes, self.survey.trailing_bytes) = (summary.length, summary.trailing);
         if let Some(seen) = self.keys_seen.take().map(DuplicateKeys::finish) {
             self.note_twice(seen);
         }
@@ -288,7 +309,7 @@ impl<'a> Surveyor<'a> {
     }
 }
 
-impl Visit for Surveyor<'_> {
+impl Visit for Surveyor {
     fn header(&mut self, dialect: Dialect, version: u32) {
         (self.dialect, self.survey.version) = (dialect, version);
     }

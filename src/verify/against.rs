@@ -2,8 +2,8 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::at_rest::AtRest;
 use super::comparing::{CompareError, Comparison, Options, Reading, View, differing, judge};
+use crate::dataset::Dataset;
 use crate::progress::Progress;
 
 /// Compares two data sets at rest; `left` is what ought to be, or the older one. The moment of the look is the later of the two.
@@ -11,16 +11,16 @@ use crate::progress::Progress;
 /// # Errors
 /// If either is damaged, newer than we know, or cannot be read.
 pub async fn compare(
-    left: AtRest<'_>,
-    right: AtRest<'_>,
+    left: &Dataset,
+    right: &Dataset,
     view: &View,
     options: &Options,
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Comparison, CompareError> {
-    left.understood()?;
-    right.understood()?;
-    let moments = [left.moment_ms(options.threads).await?, right.moment_ms(options.threads).await?];
+    left.must_be_understood()?;
+    right.must_be_understood()?;
+    let moments = [left.moment_ms(cancel).await?, right.moment_ms(cancel).await?];
     let look_ms = moments.into_iter().flatten().max().unwrap_or(i64::MIN);
 
     let reading = Reading { view, options, look_ms, progress, cancel };

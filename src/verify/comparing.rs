@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::at_rest::{AtRest, AtRestError};
 use super::pass::PassError;
 use crate::census::{Candidate, Census, Choice, Chosen, Count, Digester, Record, Selection, Sink, Tally};
 use crate::comparison::{self, BucketDifference, BucketSet, Differences, Names, Recorder, compare_buckets};
+use crate::dataset::{Dataset, DatasetError};
 use crate::explain::{Explain, Meaning};
 use crate::progress::{Progress, Unit};
 
@@ -121,8 +121,6 @@ pub struct Options {
     pub examples: usize,
     /// Expiries that are not further apart than this are equal.
     pub ttl_tolerance: Duration,
-    /// Threads that unpack what is stored.
-    pub threads: usize,
     /// Whether function libraries are part of the question.
     pub functions: bool,
 }
@@ -130,15 +128,14 @@ pub struct Options {
 /// Bytes of memory for the records of both sides, unless told otherwise.
 pub const MEMORY_LIMIT: usize = 48 << 20;
 
-impl Options {
+impl Default for Options {
     /// 48 MiB, the system's folder for temporary files, 100 names of each kind, no tolerance, functions too.
-    pub fn new(threads: usize) -> Self {
+    fn default() -> Self {
         Self {
             memory_limit: MEMORY_LIMIT,
             folder: std::env::temp_dir(),
             examples: 100,
             ttl_tolerance: Duration::ZERO,
-            threads,
             functions: true,
         }
     }
@@ -182,7 +179,7 @@ impl Comparison {
 pub enum CompareError {
     /// A backup or a file.
     #[error(transparent)]
-    AtRest(#[from] AtRestError),
+    AtRest(#[from] DatasetError),
     /// What the server sends.
     #[error("read the data of {node}")]
     Live {
@@ -210,8 +207,8 @@ impl CompareError {
     /// True if a signal was the reason.
     pub fn is_interrupted(&self) -> bool {
         match self {
-            Self::AtRest(AtRestError::Unreadable(super::VerifyError::Interrupted)) => true,
-            Self::Live { source, .. } => matches!(source, PassError::Interrupted),
+            Self::AtRest(DatasetError::Interrupted) => true,
+            Self::Live { source, .. } => source.is_interrupted(),
             _ => false,
         }
     }
@@ -310,8 +307,8 @@ pub(super) struct Reading<'a> {
 
 impl Reading<'_> {
     /// The census of data at rest: that which was made with them, or one that is made now.
-    pub(super) async fn first_look(&self, data: AtRest<'_>) -> Result<Side, CompareError> {
-        let known = if self.view.is_everything() { data.census().await? } else { None };
+    pub(super) async fn first_look(&self, data: &Dataset) -> Result<Side, CompareError> {
+        let known = if self.view.is_everything() { data.census().await } else { None };
         if let Some(census) = known {
             return Ok(Side::known(census));
         }
@@ -322,7 +319,7 @@ impl Reading<'_> {
     /// Records of the keys in the buckets that differ, unless there are some.
     pub(super) async fn second_look(
         &self,
-        data: AtRest<'_>,
+        data: &Dataset,
         side: &mut Side,
         difference: &BucketDifference,
     ) -> Result<(), CompareError> {
@@ -333,9 +330,9 @@ impl Reading<'_> {
         Ok(())
     }
 
-    async fn read(&self, data: AtRest<'_>, hearing: Hearing) -> Result<Hearing, CompareError> {
+    async fn read(&self, data: &Dataset, hearing: Hearing) -> Result<Hearing, CompareError> {
         self.progress.phase(&format!("reading {}", data.name()), Unit::Bytes, data.raw_bytes());
-        Ok(data.read(hearing, self.options.threads, self.progress, self.cancel).await?)
+        Ok(data.read(hearing, self.progress, self.cancel).await?)
     }
 }
 

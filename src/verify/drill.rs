@@ -14,11 +14,11 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::VerifyError;
-use super::at_rest::AtRest;
 use super::comparing::{self, CompareError, View};
 use super::live::{self, Expected, Living};
 use crate::capture::Inspected;
 use crate::census::Census;
+use crate::dataset::Dataset;
 use crate::explain::{Explain, Hint, Meaning};
 use crate::figures::bytes;
 use crate::finding::{Finding, Severity};
@@ -270,7 +270,6 @@ impl Room<'_> {
         source: &Server,
         census: &Census,
         fetching: Duration,
-        threads: usize,
         progress: &dyn Progress,
         cancel: &CancellationToken,
     ) -> Result<Outcome, VerifyError> {
@@ -306,7 +305,7 @@ impl Room<'_> {
         outcome.peak_memory_bytes = info.u64("used_memory_peak").unwrap_or(0);
 
         let began = std::time::Instant::now();
-        let comparison = self.read_back(&server, census, threads, progress, cancel).await;
+        let comparison = self.read_back(&server, census, progress, cancel).await;
         outcome.seconds.compare = began.elapsed().as_secs_f64();
         outcome.peak_rss_bytes = server.peak_rss().unwrap_or_else(|| info.u64("used_memory_rss").unwrap_or(0));
         let comparison = comparison.map_err(|error| unreadable(error, &server))?;
@@ -322,7 +321,6 @@ impl Room<'_> {
         &self,
         server: &Throwaway,
         census: &Census,
-        threads: usize,
         progress: &dyn Progress,
         cancel: &CancellationToken,
     ) -> Result<comparing::Comparison, CompareError> {
@@ -330,12 +328,12 @@ impl Room<'_> {
             memory_limit: self.drill().options.memory_limit,
             folder: self.path().to_owned(),
             examples: NAMED,
-            ..comparing::Options::new(threads)
+            ..comparing::Options::default()
         };
         let node = server.node();
         let mut payload = live::snapshot(&node, &live::replication_options(&node), cancel).await?;
-        let path = self.path().join(room::RDB);
-        let expected = Expected { data: AtRest::File(&path), view: View::Everything, census: Some(census.clone()) };
+        let data = Dataset::file(&self.path().join(room::RDB));
+        let expected = Expected { data: &data, view: View::Everything, census: Some(census.clone()) };
         let mut servers = [Living { node: "the throwaway server".to_owned(), data: &mut payload }];
         live::compare(&expected, &mut servers, &View::Everything, &options, progress, cancel).await
     }
@@ -391,7 +389,7 @@ fn unreadable(error: CompareError, server: &Throwaway) -> VerifyError {
         return VerifyError::Interrupted;
     }
     match error {
-        CompareError::AtRest(super::at_rest::AtRestError::Unreadable(error)) => error,
+        CompareError::AtRest(error) => error.into(),
         CompareError::Records(error) => VerifyError::File(error),
         other => {
             let mut words = other.to_string();

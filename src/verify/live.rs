@@ -5,22 +5,22 @@ use bytes::Bytes;
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
-use super::at_rest::AtRest;
 use super::comparing::{CompareError, Comparison, Options, Reading, Side, View, differing, judge};
-use super::pass::{self, PassError};
+use super::pass;
 use crate::capture::CaptureError;
-use crate::capture::pipeline::Source;
+use crate::capture::Source;
 use crate::capture::scan::Scan;
 use crate::census::Census;
 use crate::connection::Node;
 use crate::connection::replication::{self, Payload};
+use crate::dataset::{Dataset, ReadError};
 use crate::progress::{Progress, Unit};
 
 /// What ought to be in the server.
 #[derive(Debug, Clone)]
 pub struct Expected<'a> {
     /// The backup or the file.
-    pub data: AtRest<'a>,
+    pub data: &'a Dataset,
     /// Which of its keys count, and as what.
     pub view: View,
     /// The census of what counts, where somebody has made it already; else that of the backup is used, or one is made.
@@ -29,7 +29,7 @@ pub struct Expected<'a> {
 
 impl<'a> Expected<'a> {
     /// The whole backup as it is.
-    pub fn whole(data: AtRest<'a>) -> Self {
+    pub fn whole(data: &'a Dataset) -> Self {
         Self { data, view: View::Everything, census: None }
     }
 }
@@ -54,7 +54,7 @@ pub async fn snapshot(
     let failed = |source| CompareError::Live { node: node.to_string(), source };
     tokio::select! {
         payload = replication::full_resync(node, options) => payload.map_err(|error| failed(CaptureError::from(error).into())),
-        () = cancel.cancelled() => Err(failed(PassError::Interrupted)),
+        () = cancel.cancelled() => Err(failed(ReadError::Interrupted.into())),
     }
 }
 
@@ -122,14 +122,14 @@ pub async fn compare(
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Comparison, CompareError> {
-    expected.data.understood()?;
+    expected.data.must_be_understood()?;
     // The server was asked for its snapshot just now; its own clock, if its data name it, is better.
     let now_ms = Utc::now().timestamp_millis();
     let mut hearing = options.whole(view, now_ms).fields_expired_by_own_clock(now_ms);
     for server in servers {
         progress.phase("reading the instance", Unit::Bytes, None);
         let failed = |source| CompareError::Live { node: server.node.clone(), source };
-        hearing = pass::streamed(server.data, hearing, progress, cancel).await.map_err(failed)?.visit;
+        hearing = pass::streamed(server.data, hearing, progress, cancel).await.map_err(failed)?;
     }
     let look_ms = hearing.moment().unwrap_or(now_ms);
     let right = Side::heard(hearing);

@@ -3,7 +3,6 @@
 //! Each level holds the ones before it, and says what it proved and what it did not ([`Level::proves`], [`Level::leaves_open`]).
 
 pub mod against;
-pub mod at_rest;
 pub mod comparing;
 pub mod drill;
 pub mod live;
@@ -15,19 +14,18 @@ mod level;
 mod of_file;
 mod reading;
 
-use std::path::Path;
-
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::capture::{Foreign, Inspected, Inspector, RawError, open_file, open_object};
+use crate::capture::{Inspected, Inspector};
 use crate::census::Census;
-use crate::codec::{Codec, Sha256Digest};
+use crate::codec::Sha256Digest;
+use crate::dataset::{self, CENSUS_LIMIT, Dataset, DatasetError, Foreign, RawError, missing_object};
 use crate::examination::{self, Observed};
 use crate::explain::{Explain, Interrupted, Meaning, Status};
 use crate::finding::{Finding, Severity};
 use crate::progress::{Progress, Unit};
-use crate::rdb::{Needs, RdbError};
+use crate::rdb::Needs;
 use crate::repository::manifest::{Manifest, Purpose, Server, Shard, StructureState};
 use crate::repository::{Repository, RepositoryError};
 use crate::storage::StorageError;
@@ -81,9 +79,12 @@ pub enum VerifyError {
     /// A file.
     #[error(transparent)]
     File(#[from] std::io::Error),
-    /// A file that is something else than an RDB.
+    /// The bytes of a backup or a file do not come, or it is something else than an RDB.
     #[error(transparent)]
-    Foreign(#[from] Foreign),
+    Raw(#[from] RawError),
+    /// A backup or a file cannot be opened.
+    #[error(transparent)]
+    Dataset(DatasetError),
     /// The drill cannot begin.
     #[error(transparent)]
     Drill(#[from] DrillError),
@@ -98,10 +99,28 @@ impl Explain for VerifyError {
             Self::Repository(error) => error.meaning(),
             Self::Storage(error) => error.meaning(),
             Self::File(error) => error.meaning(),
-            Self::Foreign(error) => error.meaning(),
+            Self::Raw(error) => error.meaning(),
+            Self::Dataset(error) => error.meaning(),
             Self::Drill(error) => error.meaning(),
             Self::Interrupted => Interrupted.meaning(),
         }
+    }
+}
+
+impl From<DatasetError> for VerifyError {
+    fn from(error: DatasetError) -> Self {
+        match error {
+            DatasetError::Interrupted => Self::Interrupted,
+            DatasetError::Repository(error) => Self::Repository(error),
+            DatasetError::Raw(error) => Self::Raw(error),
+            error => Self::Dataset(error),
+        }
+    }
+}
+
+impl From<Foreign> for VerifyError {
+    fn from(error: Foreign) -> Self {
+        Self::Raw(error.into())
     }
 }
 
@@ -110,14 +129,12 @@ impl Explain for VerifyError {
 /// # Errors
 /// If the store cannot be read. Damage is no error: it is the answer.
 pub async fn backup(
-    repository: &Repository,
-    manifest: &Manifest,
+    backup: &dataset::Backup,
     level: Level,
-    threads: usize,
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Report, VerifyError> {
-    examine(repository, manifest, level.min(Level::Structure), None, threads, progress, cancel).await
+    examine(backup, level.min(Level::Structure), None, progress, cancel).await
 }
 
 /// Verifies one backup, and loads it into a throwaway server, shard after shard.
@@ -125,25 +142,22 @@ pub async fn backup(
 /// # Errors
 /// As [`backup`], and where the drill cannot begin: no server, too little memory or room.
 pub async fn drilled(
-    repository: &Repository,
-    manifest: &Manifest,
+    backup: &dataset::Backup,
     options: &drill::Options,
-    threads: usize,
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Report, VerifyError> {
-    examine(repository, manifest, Level::Drill, Some(options), threads, progress, cancel).await
+    examine(backup, Level::Drill, Some(options), progress, cancel).await
 }
 
 async fn examine(
-    repository: &Repository,
-    manifest: &Manifest,
+    backup: &dataset::Backup,
     level: Level,
     options: Option<&drill::Options>,
-    threads: usize,
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Report, VerifyError> {
+    let dataset::Backup { repository, manifest } = backup;
     // Whether it can begin is known before an hour of reading.
     let drill = match options {
         Some(options) => {
@@ -164,13 +178,12 @@ async fn examine(
             let mut is_first = true;
             let (read, room, began) = loop {
                 let room = drill.as_ref().map(drill::Drill::room).transpose()?;
-                let reader = repository.open_object(manifest, &shard.object, 0).await?;
-                let opened = open_object(reader, codec_of(&shard.object), threads).map_err(raw_error)?;
+                let opened = backup.open(shard).await?;
                 let copy = room.as_ref().map(drill::Room::rdb).transpose()?;
                 let began = std::time::Instant::now();
                 let looking = Looking::at(level, manifest.created_at.timestamp_millis(), copy);
                 let read = drive(opened, looking, progress, cancel).await?;
-                if !is_first || read.is_as_stored(shard) {
+                if !is_first || read.is_as_stored(manifest, shard) {
                     break (read, room, began);
                 }
                 is_first = false;
@@ -186,7 +199,7 @@ async fn examine(
             }
             let own = read.inspected.and_then(|inspected| inspected.census);
             if let (Some(room), Some(own), true) = (room, &own, sound) {
-                let loaded = room.load(&manifest.server, own, began.elapsed(), threads, progress, cancel).await?;
+                let loaded = room.load(&manifest.server, own, began.elapsed(), progress, cancel).await?;
                 findings.extend(loaded.findings.iter().cloned());
                 outcome = Some(loaded.merged(outcome));
                 progress.phase("verifying", Unit::Bytes, None);
@@ -235,11 +248,10 @@ pub const COMPARED_KEYS: u64 = 8 << 20;
 /// # Errors
 /// If it cannot be read, or where the drill cannot begin.
 pub async fn file(
-    path: &Path,
+    data: &Dataset,
     with_census: bool,
     options: Option<&drill::Options>,
     moment_ms: i64,
-    threads: usize,
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<FileReport, VerifyError> {
@@ -247,8 +259,7 @@ pub async fn file(
     let room = drill.as_ref().map(drill::Drill::room).transpose()?;
     let copy = room.as_ref().map(drill::Room::rdb).transpose()?;
     let began = std::time::Instant::now();
-    let opened = open_file(path, threads).map_err(raw_error)?;
-    let (is_aof_base, padding) = (opened.is_aof_base, opened.padding.clone());
+    let opened = data.open(0, cancel).await?;
     progress.phase("verifying", Unit::Bytes, None);
     let inspector =
         if with_census || drill.is_some() { Inspector::with_census(moment_ms) } else { Inspector::without_census() };
@@ -264,7 +275,7 @@ pub async fn file(
     if let Some(inspected) = &mut inspected {
         inspected.must_end_with_the_rdb()?;
         findings.extend(of_file(inspected));
-        findings.extend(of_file::of_container(is_aof_base, padding.bytes()));
+        findings.extend(of_file::of_container(&data.around()));
     }
     let census = inspected.as_mut().and_then(|inspected| inspected.census.take());
     let mut outcome = None;
@@ -274,7 +285,7 @@ pub async fn file(
         drill.must_fit(std::iter::once(drill::Demand::of_copied(inspected)))?;
         let (name, version) = inspected.server();
         let source = Server { name: name.to_owned(), version: version.to_owned(), ..Server::default() };
-        let loaded = room.load(&source, census, began.elapsed(), threads, progress, cancel).await?;
+        let loaded = room.load(&source, census, began.elapsed(), progress, cancel).await?;
         findings.extend(loaded.findings.iter().cloned());
         outcome = Some(loaded);
     }
@@ -319,13 +330,6 @@ async fn presence(
     }
     Ok(findings)
 }
-
-fn missing_object(object: &str) -> Finding {
-    Finding::new(Severity::Critical, "missing_object", "an object of the backup is missing").evidence("object", object)
-}
-
-/// `census.bin` may not be longer than this, in bytes.
-const CENSUS_LIMIT: u64 = 16 << 20;
 
 fn judge(manifest: &Manifest, shard: &Shard, read: &Read, checked: &mut Checked) -> Vec<Finding> {
     count(read, checked);
@@ -372,28 +376,5 @@ fn merge(all: Option<Census>, one: Option<Census>) -> Option<Census> {
     match (all, one) {
         (Some(all), Some(one)) => Some(all.merged(&one)),
         (all, one) => all.or(one),
-    }
-}
-
-/// How an object of ours is compressed, by its name.
-fn codec_of(object: &str) -> Codec {
-    [Codec::GZIP, Codec::ZSTD].into_iter().find(|codec| object.ends_with(codec.extension())).unwrap_or(Codec::None)
-}
-
-fn of_rdb(error: &RdbError) -> Finding {
-    damaged(error.code(), &error.to_string(), error.offset, "rdb")
-}
-
-fn damaged(code: &str, words: &str, offset: u64, offset_in: &str) -> Finding {
-    Finding::new(Severity::Critical, code, words).evidence("offset", offset).evidence("offset_in", offset_in)
-}
-
-fn raw_error(error: RawError) -> VerifyError {
-    match error {
-        RawError::Storage(error) => error.into(),
-        RawError::File(error) => error.into(),
-        RawError::Foreign(error) => error.into(),
-        RawError::Codec(error) => std::io::Error::other(error.to_string()).into(),
-        RawError::NotAsStored(error) => std::io::Error::other(error.to_string()).into(),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::COMPARED_KEYS;
 use crate::capture::Inspected;
+use crate::dataset::Around;
 use crate::examination;
 use crate::figures::counted;
 use crate::finding::{Finding, Severity};
@@ -27,15 +28,16 @@ pub(super) fn not_sought(inspected: &Inspected, most: u64) -> Option<Finding> {
 }
 
 /// What is odd around the RDB.
-pub(super) fn of_container(is_aof_base: bool, padding: u64) -> Vec<Finding> {
+pub(super) fn of_container(around: &Around) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if is_aof_base {
+    if around.is_aof_base {
         findings.push(
             Finding::new(Severity::Warning, "aof_base", "the file is the base of a multi-part append-only file")
                 .why("later writes are in the increments beside the file (`*.incr.aof`), and not in the file")
                 .fix("back up the server that writes it: `redis-ops backup -i redis://HOST:PORT`"),
         );
     }
+    let padding = around.padding.bytes();
     if padding > 0 {
         findings.push(
             Finding::new(Severity::Warning, "zero_padding", "zero bytes follow the gzip data")

@@ -1,16 +1,19 @@
 //! Reads one object to its end: digests, structure, census, and a copy of the RDB where one is wanted.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Level, VerifyError, codec_of, damaged, of_rdb, raw_error};
-use crate::capture::{Inspected, Inspector, Opened, RawError, Seen};
+use super::{Level, VerifyError};
+use crate::capture::{Inspected, Inspector};
 use crate::codec::{Codec, Sha256Digest};
+use crate::dataset::pass::{self, Feed};
+use crate::dataset::{Opened, RawError, Seen, Take, codec_of, damaged, of_rdb};
 use crate::finding::Finding;
 use crate::progress::Progress;
-use crate::repository::manifest::Shard;
+use crate::rdb::RdbError;
+use crate::repository::manifest::{Manifest, Shard};
 
 /// What reading one object came to.
 #[derive(Default)]
@@ -29,10 +32,10 @@ pub(super) struct Read {
 
 impl Read {
     /// Whether what came may be what was stored. A compressed frame that is damaged was read twice already.
-    pub(super) fn is_as_stored(&self, shard: &Shard) -> bool {
+    pub(super) fn is_as_stored(&self, manifest: &Manifest, shard: &Shard) -> bool {
         match &self.seen {
             Some(seen) => seen.stored_sha256.as_ref() == Some(&shard.stored_sha256),
-            None => codec_of(&shard.object) != Codec::None,
+            None => codec_of(manifest) != Codec::None,
         }
     }
 }
@@ -63,6 +66,80 @@ impl Looking {
             },
         }
     }
+
+    fn finish(self, seen: Option<Seen>) -> Read {
+        match self {
+            Self::Digest(sha256, length) => {
+                Read { seen, raw_bytes: Some(length), raw_sha256: Some(sha256.finish()), ..Read::default() }
+            }
+            Self::Structure { inspector, sha256, .. } => match inspector.finish() {
+                Ok(inspected) => Read {
+                    seen,
+                    raw_bytes: Some(inspected.raw_bytes + inspected.trailing_bytes),
+                    raw_sha256: sha256.map(Sha256Digest::finish),
+                    trouble: inspected.broken.as_ref().map(of_rdb),
+                    inspected: Some(inspected),
+                },
+                Err(error) => Read { seen, trouble: Some(of_rdb(&error)), ..Read::default() },
+            },
+        }
+    }
+}
+
+/// What ends a reading early.
+pub(super) enum Halt {
+    /// Damage: that is the answer.
+    Damage(Finding),
+    /// There is no answer.
+    Error(VerifyError),
+}
+
+impl From<RawError> for Halt {
+    fn from(error: RawError) -> Self {
+        match error {
+            RawError::Codec(error) => Self::Damage(damaged(error.code(), &error.to_string(), error.offset, "stored")),
+            error => Self::Error(error.into()),
+        }
+    }
+}
+
+impl From<RdbError> for Halt {
+    fn from(error: RdbError) -> Self {
+        Self::Damage(of_rdb(&error))
+    }
+}
+
+impl From<io::Error> for Halt {
+    fn from(error: io::Error) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+impl Take for Looking {
+    type Error = Halt;
+
+    fn take(&mut self, chunk: &[u8]) -> Result<(), Halt> {
+        match self {
+            Self::Digest(sha256, length) => {
+                sha256.update(chunk);
+                *length += chunk.len() as u64;
+            }
+            Self::Structure { inspector, sha256, copy } => {
+                if let Some(file) = copy {
+                    file.write_all(chunk)?;
+                }
+                if let Some(sha256) = sha256 {
+                    sha256.update(chunk);
+                }
+                inspector.push(chunk)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn interrupted() -> Halt {
+        Halt::Error(VerifyError::Interrupted)
+    }
 }
 
 /// Reads to the end on a thread of its own, telling how far it is.
@@ -72,81 +149,9 @@ pub(super) async fn drive(
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Read, VerifyError> {
-    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
-    let stop = cancel.clone();
-    let work = tokio::task::spawn_blocking(move || look(opened, looking, &stop, |length| _ = sender.send(length)));
-    while let Some(length) = receiver.recv().await {
-        progress.advance(length);
+    match pass::run(Feed::Opened(Box::new(opened)), looking, progress, cancel).await {
+        Ok(passed) => Ok(passed.taker.finish(passed.seen)),
+        Err(Halt::Damage(trouble)) => Ok(Read { trouble: Some(trouble), ..Read::default() }),
+        Err(Halt::Error(error)) => Err(error),
     }
-    work.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
-}
-
-fn look(
-    mut opened: Opened,
-    mut looking: Looking,
-    cancel: &CancellationToken,
-    advance: impl Fn(u64),
-) -> Result<Read, VerifyError> {
-    let mut trouble = None;
-    while let Some(chunk) = opened.raw.next() {
-        if cancel.is_cancelled() {
-            return Err(VerifyError::Interrupted);
-        }
-        let chunk = match chunk {
-            Ok(chunk) => chunk,
-            Err(RawError::Codec(error)) => {
-                trouble = Some(damaged(error.code(), &error.to_string(), error.offset, "stored"));
-                break;
-            }
-            Err(error) => return Err(raw_error(error)),
-        };
-        let looked = match &mut looking {
-            Looking::Digest(sha256, length) => {
-                sha256.update(&chunk);
-                *length += chunk.len() as u64;
-                Ok(())
-            }
-            Looking::Structure { inspector, sha256, copy } => {
-                if let Some(file) = copy {
-                    file.write_all(&chunk)?;
-                }
-                if let Some(sha256) = sha256 {
-                    sha256.update(&chunk);
-                }
-                inspector.push(&chunk)
-            }
-        };
-        advance(chunk.len() as u64);
-        if let Err(error) = looked {
-            trouble = Some(of_rdb(&error));
-            break;
-        }
-    }
-    if trouble.is_some() {
-        return Ok(Read { trouble, ..Read::default() });
-    }
-    let seen = match opened.seen() {
-        Ok(seen) => seen,
-        Err(RawError::Codec(error)) => {
-            let trouble = Some(damaged(error.code(), &error.to_string(), error.offset, "stored"));
-            return Ok(Read { trouble, ..Read::default() });
-        }
-        Err(error) => return Err(raw_error(error)),
-    };
-    let seen = Some(seen);
-    Ok(match looking {
-        Looking::Digest(sha256, length) => {
-            Read { seen, raw_bytes: Some(length), raw_sha256: Some(sha256.finish()), ..Read::default() }
-        }
-        Looking::Structure { inspector, sha256, .. } => match inspector.finish() {
-            Ok(inspected) => Read {
-                seen,
-                raw_bytes: Some(inspected.raw_bytes + inspected.trailing_bytes),
-                raw_sha256: sha256.map(Sha256Digest::finish),
-                trouble: inspected.broken.as_ref().map(of_rdb),
-                inspected: Some(inspected),
-            },
-            Err(error) => Read { seen, trouble: Some(of_rdb(&error)), ..Read::default() },
-        },
-    })
 }

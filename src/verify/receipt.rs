@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Level, Report};
 use crate::explain::Status;
 use crate::repository::manifest::Manifest;
-use crate::repository::{BackupId, Listed, Receipt, Repository, RepositoryError};
+use crate::repository::{Listed, Receipt, Repository, RepositoryError};
 
 /// Kind of the receipts of verifications.
 pub const VERIFY: &str = "verify";
@@ -47,7 +47,7 @@ pub async fn write(
     report: &Report,
     now: DateTime<Utc>,
 ) -> Result<(), RepositoryError> {
-    let Ok(id) = manifest.id.parse::<BackupId>() else { return Ok(()) };
+    let id = manifest.id;
     if level < Level::Checksum {
         return Ok(());
     }

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::ScanError;
+use super::error::ScanError;
 use super::server::{Expiry, HITS_PER_KEY, RECONNECTS, Server, odd};
 use crate::connection::{CommandError, CommandFault, Head, Lane, Node, ServerError};
 use crate::introspection::ServerFacts;

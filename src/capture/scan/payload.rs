@@ -1,6 +1,6 @@
 //! What FUNCTION DUMP answers: libraries as they stand in an RDB, a version, and a checksum over both.
 
-use super::ScanError;
+use super::error::ScanError;
 use crate::rdb::crc64;
 use crate::rdb::dump::FOOTER_LENGTH;
 

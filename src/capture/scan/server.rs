@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::ScanError;
+use super::error::ScanError;
 use super::payload::Functions;
 use crate::capture::source;
 use crate::connection::{Command, CommandError, CommandFault, Connection, Lane, Node, ServerError};

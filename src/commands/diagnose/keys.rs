@@ -3,9 +3,9 @@
 use super::Settings;
 use crate::capture::source::{self, ReadFrom};
 use crate::commands::Context;
-use crate::commands::backup::threads;
 use crate::commands::which::{self, Backup};
 use crate::connection::Node;
+use crate::dataset::{Dataset, DatasetError};
 use crate::diagnose::{self, Forecast, Options, Report};
 use crate::explain::{Context as _, Fault, Hint, Interrupted, Misuse, Result};
 use crate::introspection::keyspace::{KeyspaceProfile, RdbProfile};
@@ -13,41 +13,35 @@ use crate::printer::words;
 use crate::progress::Unit;
 use crate::replies::Info;
 use crate::repository::manifest::{Manifest, Server};
-use crate::verify::at_rest::{AtRest, AtRestError};
-use crate::verify::{VerifyError, live, pass};
+use crate::verify::{live, pass};
 
 /// Diagnoses a backup or a file: the report, and what it is about.
 pub async fn at_rest(backup: &Backup, options: &Options, context: &Context) -> Result<(Report, String)> {
-    match backup {
-        Backup::File(file) => {
-            let data = AtRest::File(file.path());
-            let (profile, info) = read(data, options, context).await?;
-            Ok((diagnose::of_keys(profile, info, options), data.name()))
-        }
-        Backup::Stored { place, id, instance } => {
-            let repository = place.open().await?;
-            let manifest = which::load(&repository, id, instance.as_deref(), context).await?;
-            let data = AtRest::Backup { repository: &repository, manifest: &manifest };
-            let (profile, info) = read(data, options, context).await?;
+    let data = which::open(backup, context).await?;
+    let (profile, info) = read(&data, options, context).await?;
+    let report = match data.manifest() {
+        None => diagnose::of_keys(profile, info, options),
+        Some(manifest) => {
             // What was then is judged as of then: times to live are counted from the same moment.
             let options = Options { now: manifest.created_at, ..options.clone() };
-            Ok((diagnose::of_keys(profile, with_server(&info, &manifest), &options), data.name()))
+            diagnose::of_keys(profile, with_server(&info, manifest), &options)
         }
-    }
+    };
+    Ok((report, data.name()))
 }
 
-async fn read(data: AtRest<'_>, options: &Options, context: &Context) -> Result<(KeyspaceProfile, Info)> {
+async fn read(data: &Dataset, options: &Options, context: &Context) -> Result<(KeyspaceProfile, Info)> {
     let progress = context.bar();
     progress.phase("reading", Unit::Bytes, data.raw_bytes());
     let now_ms = u64::try_from(options.now.timestamp_millis()).unwrap_or(0);
-    let heard = data.read(RdbProfile::new(now_ms), threads(), progress.as_ref(), &context.cancel).await;
+    let heard = data.read(RdbProfile::new(now_ms), progress.as_ref(), &context.cancel).await;
     progress.finish();
     match heard {
         Ok(heard) => Ok((heard.info(), heard.finish())).map(|(info, profile)| (profile, info)),
-        Err(AtRestError::Unreadable(VerifyError::Interrupted)) => Err(Interrupted.into()),
-        // A profile of a part would be taken for one of the whole.
-        Err(AtRestError::Damaged { what, finding }) => {
-            let code = AtRestError::code_of(&finding);
+        Err(DatasetError::Interrupted) => Err(Interrupted.into()),
+        Err(DatasetError::Damaged { what, finding }) => {
+            // A profile of a part would be taken for one of the whole.
+            let code = DatasetError::code_of(&finding);
             let message = format!("{what} is damaged, and its keys cannot be judged: {}", finding.title);
             Err(Misuse::which_backup(code, message).hint(Hint::VerifyTells).into())
         }
@@ -106,8 +100,8 @@ pub async fn streamed(node: &Node, options: &Options, context: &Context) -> Resu
     let passed = pass::streamed(&mut payload, RdbProfile::new(now_ms), progress.as_ref(), &context.cancel).await;
     progress.finish();
     match passed {
-        Ok(passed) => Ok(passed.visit.finish()),
-        Err(pass::PassError::Interrupted) => Err(Interrupted.into()),
+        Ok(profile) => Ok(profile.finish()),
+        Err(error) if error.is_interrupted() => Err(Interrupted.into()),
         Err(error) => Err(Fault::from(error).context(format!("read the data set of {node}"))),
     }
 }

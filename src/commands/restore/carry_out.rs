@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Instance;
-use super::source::Source;
 use crate::commands::Context;
+use crate::dataset::Dataset;
 use crate::explain::{Bug, Context as _, Failure, Hint, Result};
 use crate::progress::Progress;
 use crate::restore;
@@ -21,7 +21,7 @@ pub use crate::restore::run::now_ms;
 /// Everything is said: this is to be done.
 pub struct Work<'a> {
     /// What is restored.
-    pub source: &'a Source,
+    pub source: &'a Dataset,
     /// Where to.
     pub instance: &'a Instance,
     /// How.
@@ -68,7 +68,7 @@ async fn feed(work: &Work<'_>) -> Result<Loaded> {
         length: survey.bytes,
         trailing: survey.trailing_bytes,
         crc64: survey.crc64,
-        raw: source.raw().await?,
+        raw: source.raw(0, &work.context.cancel).await?,
     };
     let tls = instance.server.node.tls.as_ref();
     let certificate =
@@ -107,7 +107,7 @@ fn barred(work: &Work<'_>, error: &ReplicaError) -> Failure {
 }
 
 /// Which restore this is, for its journal.
-fn identity(source: &Source, name: &str, options: &Options, target: &TargetFacts, method: Method) -> Identity {
+fn identity(source: &Dataset, name: &str, options: &Options, target: &TargetFacts, method: Method) -> Identity {
     let (mut choices, mut shift_ms) = (options.choices.clone(), None);
     if let Ttl::Shift(by) = &mut choices.ttl {
         shift_ms = Some(std::mem::take(by));
@@ -124,7 +124,7 @@ fn identity(source: &Source, name: &str, options: &Options, target: &TargetFacts
 /// By how many milliseconds expiries move where a restore goes on that moved them: all keys by as much as the first.
 pub fn shift_to_go_on_with(
     instance: &Instance,
-    source: &Source,
+    source: &Dataset,
     name: &str,
     options: &Options,
     target: &TargetFacts,
@@ -149,11 +149,11 @@ async fn replay(work: &Work<'_>, method: Method) -> Result<Report> {
         trusted: facts.origin == Origin::Captured,
         repeated: facts.survey.as_ref().map(|survey| survey.repeated.clone()).unwrap_or_default(),
         damaged: facts.survey.as_ref().map(|survey| survey.damaged.clone()).unwrap_or_default(),
-        reopen: source.reopen(),
+        reopen: source.reopen(0),
         cancel: context.cancel.clone(),
         options: (*options).clone(),
     };
-    let mut report = restore::run(order, source.raw().await?, work.progress.clone()).await?;
+    let mut report = restore::run(order, source.raw(0, &work.context.cancel).await?, work.progress.clone()).await?;
     let losses = facts.survey.iter().flat_map(|survey| &survey.losses);
     report.lost_module_data = plan::module_records(facts, options);
     report.lost_in_part = losses.filter(|(loss, _)| loss.is_in_part()).map(|(_, keys)| *keys).sum();

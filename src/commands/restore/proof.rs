@@ -6,19 +6,17 @@ use serde_json::{Value, json};
 
 use super::carry_out::Work;
 use super::sent::Sent;
-use super::source::Source;
 use super::{Settings, again};
 use crate::capture::source::{ReadFrom, choose};
 use crate::commands::Context;
-use crate::commands::backup::threads;
 use crate::commands::table::verdict;
 use crate::commands::verify::compare;
+use crate::dataset::{Backup, Dataset};
 use crate::explain::{Context as _, Failure, Fault, Interrupted, Result, Status};
 use crate::printer::words;
 use crate::repository::Receipt;
 use crate::restore::target_format::Loss;
 use crate::restore::{BackupFacts, Report};
-use crate::verify::at_rest::AtRest;
 use crate::verify::comparing::{self, View};
 use crate::verify::receipt;
 
@@ -113,11 +111,6 @@ async fn compared(work: &Work<'_>, report: &mut Report) -> Result<Proof> {
     context.printer.say("the data is back; comparing it with the backup");
     let node = &instance.server.node;
     let chosen = choose(node, ReadFrom::Itself).await.with_context(|| format!("look at {node}"))?;
-    let data = match source {
-        Source::Stored { repository, manifest } => AtRest::Backup { repository, manifest },
-        Source::File { path, .. } => AtRest::File(path),
-        Source::Pipe { .. } => return Ok(Proof::none("standard input cannot be read again", context)),
-    };
     let announced = Announced::of(&*report, facts);
     let as_it_is = options.choices.is_everything() && announced == Announced::default();
     let expected = match as_it_is {
@@ -131,13 +124,12 @@ async fn compared(work: &Work<'_>, report: &mut Report) -> Result<Proof> {
         folder: std::env::temp_dir(),
         examples: EXAMPLES,
         ttl_tolerance: std::time::Duration::ZERO,
-        threads: threads(),
         functions: options.choices.selection.is_everything()
             && report.tally.functions.lost == 0
             && (had_none || options.replace_all),
     };
     let (compared, is_fuzzy) =
-        compare::with_views(&data, &chosen, (&expected, &View::Everything), &settings, &**work.progress, context)
+        compare::with_views(source, &chosen, (&expected, &View::Everything), &settings, &**work.progress, context)
             .await
             .with_context(|| format!("compare {node} with {}", source.name()))?;
 
@@ -228,8 +220,7 @@ impl Found {
 
 /// Leaves a receipt beside the backup: what was restored where. One that cannot be written is worth a word, not a failure.
 pub async fn leave_receipt(work: &Work<'_>, report: &Report, proof: Option<&Proof>) {
-    let Source::Stored { repository, manifest } = work.source else { return };
-    let Ok(id) = manifest.id.parse() else { return };
+    let Dataset::Backup(Backup { repository, manifest }) = work.source else { return };
     let content = json!({
         "target": { "instance": work.instance.server.instance, "run_id": work.target.server.run_id },
         "method": report.method.name(),
@@ -238,7 +229,7 @@ pub async fn leave_receipt(work: &Work<'_>, report: &Report, proof: Option<&Proo
         "tool_version": env!("CARGO_PKG_VERSION"),
     });
     let written = Receipt { time: chrono::Utc::now(), content };
-    if let Err(error) = repository.write_receipt(&manifest.instance, id, receipt::RESTORE, &written).await {
+    if let Err(error) = repository.write_receipt(&manifest.instance, manifest.id, receipt::RESTORE, &written).await {
         work.context.printer.say(&format!("the receipt of the restore cannot be written: {error}"));
     }
 }

@@ -4,9 +4,8 @@ use super::{Existing, Instance, SafetyBackup};
 use crate::backup;
 use crate::capture::source::{ReadFrom, choose};
 use crate::capture::spool::Spooling;
-use crate::codec::Codec;
+use crate::codec::{self, Codec};
 use crate::commands::Context;
-use crate::commands::backup::threads;
 use crate::commands::question::confirm;
 use crate::connection::replication;
 use crate::explain::{Fault, Result};
@@ -42,7 +41,7 @@ pub async fn before_write(
         purpose: Purpose::Safety,
         labels: Default::default(),
         codec: Codec::GZIP,
-        threads: threads(),
+        threads: codec::cores(),
         rate: None,
         spool: Spooling { folder: std::env::temp_dir(), limit: 1_000_000_000 },
         replication: replication::Options { silence: chosen.node.silence, ..Default::default() },

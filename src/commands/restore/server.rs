@@ -4,28 +4,30 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::carry_out::{self, Work};
-use super::source::Source;
-use super::{Instance, Settings, again, proof, safety, settings_of, show, undo};
+use super::{Instance, Settings, again, proof, safety, settings_of, show, source, undo};
 use crate::commands::{Context, Outcome};
 use crate::connection::Connection;
+use crate::dataset::pass::{self, Feed};
+use crate::dataset::{Dataset, ReadError, Scanned};
 use crate::explain::{Context as _, Failure, Fault, Hint, Interrupted, Misuse, Result, Status};
 use crate::printer::words;
 use crate::progress::{Hidden, Progress, Unit};
 use crate::restore::alone::{AloneError, alone};
 use crate::restore::options::{Method, Options};
 use crate::restore::plan::{self, Plan, Refused};
+use crate::restore::replay::MEMBERS_COMPARED;
 use crate::restore::replica::ReplicaFault;
-use crate::restore::survey::{Survey, Surveyor};
+use crate::restore::survey::Surveyor;
 use crate::restore::target_format::TargetFormat;
 use crate::restore::{
     Asked, BackupFacts, OnConflict, Origin, Phases, RunError, TargetFacts, Ttl, conflicts, functions, preflight,
-    reading, replica,
+    replica,
 };
 
 /// Restores into a running server.
 pub async fn run(settings: &Settings, instance: &Instance, context: &Context) -> Result<Outcome> {
-    let source = Source::open(&settings.backup, context).await?;
-    source.must_be_there().await?;
+    let source = source::open(&settings.backup, context).await?;
+    source.must_be_there().await.with_context(|| format!("read {}", source.name()))?;
     let mut options = settings_of::options(settings, instance, source.created_ms(), context.now)?;
     let progress: Arc<dyn Progress> = Arc::from(context.bar());
     let node = &instance.server.node;
@@ -180,7 +182,7 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
         .text(text);
     Ok(match failure {
         Some(error) => outcome.error(error),
-        None => source.with_warnings(outcome, context),
+        None => source::with_warnings(&source, outcome, context),
     })
 }
 
@@ -197,7 +199,7 @@ fn holds_data(target: &TargetFacts, options: &Options) -> bool {
 
 /// What is looked at before anything is written, and with what.
 struct Looking<'a> {
-    source: &'a Source,
+    source: &'a Dataset,
     options: &'a Options,
     progress: &'a Arc<dyn Progress>,
     context: &'a Context,
@@ -215,7 +217,7 @@ impl Looking<'_> {
         let node = &instance.server.node;
         let more: &[&str] = if options.replace_all { &["flushall"] } else { &[] };
         let first = preflight::ask(node, connection, 0, more).await?;
-        let mut facts = source.facts();
+        let mut facts = BackupFacts::of(source);
         let mut phases = Phases::default();
 
         // A target with data is not touched before the whole backup was read; an empty one is written to in the same pass.
@@ -271,26 +273,17 @@ impl Looking<'_> {
         // What a server that loads the file itself would die of; and what nobody has looked for before.
         let mistrusting =
             facts.has_findings || facts.origin == Origin::Foreign || plan::may_be_fed(&facts, target, options);
-        let mut raw = source.raw().await?;
+        let raw = source.raw(0, &context.cancel).await?;
         progress.phase("verifying", Unit::Bytes, source.raw_bytes());
-        let (choices, progress, cancel) = (options.choices.clone(), (*progress).clone(), context.cancel.clone());
-        let target = target.clone();
         let by_commands = options.method == Asked::Only(Method::Commands);
-        let read = tokio::task::spawn_blocking(move || {
-            let mut surveyor = Surveyor::new(&choices, &target, by_commands, carry_out::now_ms());
-            if mistrusting {
-                surveyor = surveyor.mistrusting();
-            }
-            reading::through(&mut raw, &mut surveyor, &*progress, &cancel).map(|length| surveyor.finish(length))
-        });
-        let survey: Survey = read
-            .await?
-            .with_context(|| format!("read {}: nothing was written", source.name()))
-            .inspect_err(|_| self.progress.finish())?;
-        if context.cancel.is_cancelled() {
-            self.progress.finish();
-            return Err(Interrupted.into());
+        let mut surveyor = Surveyor::new(&options.choices, target, by_commands, carry_out::now_ms());
+        if mistrusting {
+            surveyor = surveyor.mistrusting();
         }
+        let survey = surveyor.read(raw, &***progress, &context.cancel).await.map_err(|error| {
+            progress.finish();
+            self.unread(error)
+        })?;
         Ok((facts.surveyed(survey), begun.elapsed().as_secs_f64()))
     }
 
@@ -321,13 +314,19 @@ impl Looking<'_> {
 
     /// The libraries of a backup that is not read to its end before.
     async fn head(&self) -> Result<functions::Sources> {
-        let mut raw = self.source.raw().await?;
-        let cancel = self.context.cancel.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let mut head = functions::Head::default();
-            reading::through(&mut raw, &mut head, &Hidden::default(), &cancel).map(|_| head.sources)
-        });
-        read.await?.with_context(|| format!("read {}: nothing was written", self.source.name()))
+        let cancel = &self.context.cancel;
+        let raw = self.source.raw(0, cancel).await?;
+        let scanned = Scanned::by(functions::Head::default(), MEMBERS_COMPARED);
+        let passed = pass::run(Feed::Raw(raw), scanned, &Hidden::default(), cancel).await;
+        Ok(passed.map_err(|error| self.unread(error))?.taker.into_visit().sources)
+    }
+
+    /// The backup could not be read, before anything was written.
+    fn unread(&self, error: ReadError) -> Fault {
+        match error {
+            ReadError::Interrupted => Interrupted.into(),
+            error => Fault::from(error).context(format!("read {}: nothing was written", self.source.name())),
+        }
     }
 
     /// `--on-conflict fail`: names of the backup that the target has.
@@ -337,9 +336,9 @@ impl Looking<'_> {
             return Ok(None);
         }
         self.progress.phase("comparing names", Unit::Bytes, self.source.raw_bytes());
-        let raw = self.source.raw().await?;
         let (choices, cancel) = (&self.options.choices, &self.context.cancel);
-        let found = conflicts::find(raw, choices, carry_out::now_ms(), connection, self.progress.clone(), cancel).await;
+        let raw = self.source.raw(0, cancel).await?;
+        let found = conflicts::find(raw, choices, carry_out::now_ms(), connection, &**self.progress, cancel).await;
         let found = match found {
             Err(conflicts::ConflictsError::Interrupted) => return Err(Interrupted.into()),
             found => found.context("look for the backup's keys in the target: nothing was written")?,

@@ -2,11 +2,13 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::source::Source;
+use super::source;
 use super::{Settings, Target};
-use crate::capture::{Inspected, Inspector, Raw, RawError};
+use crate::capture::{Inspected, Inspector};
 use crate::commands::table::{Table, verdict};
 use crate::commands::{Context, Outcome};
+use crate::dataset::pass::{self, Feed};
+use crate::dataset::{Dataset, RawError, ReadError};
 use crate::examination;
 use crate::explain::{Context as _, Hint, Interrupted, Misuse, Result, Status};
 use crate::printer::{Printer, words};
@@ -14,7 +16,6 @@ use crate::progress::{Progress, Unit};
 use crate::rdb::visit::Checksum;
 use crate::restore::RdbSource;
 use crate::restore::file::{AofLayout, FileError, Written, to_dir, to_file, to_writer};
-use crate::restore::replay::BadBackup;
 
 /// Writes the RDB as it is, once the whole of it was verified.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
@@ -24,7 +25,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     if matches!(settings.target, Target::Stdout) {
         may_go_to_stdout(context)?;
     }
-    let source = Source::open(&settings.backup, context).await?;
+    let source = source::open(&settings.backup, context).await?;
     if !source.can_be_read_again() {
         return Err(
             Misuse::usage("standard input can be read only once, and the backup has to be verified first").into()
@@ -32,18 +33,19 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     }
     let progress = context.bar();
     progress.phase("verifying", Unit::Bytes, source.raw_bytes());
-    let raw = source.raw().await?;
-    let inspected = tokio::task::spawn_blocking(move || inspect(raw)).await?;
+    let feed = Feed::Raw(source.raw(0, &context.cancel).await?);
+    let inspector = Inspector::without_census().judging();
+    let inspected = match pass::run(feed, inspector, &*progress, &context.cancel).await {
+        Err(ReadError::Interrupted) => return Err(Interrupted.into()),
+        passed => passed.and_then(|passed| finish(passed.taker)),
+    };
     let inspected = inspected.with_context(|| format!("verify {}: nothing was written", source.name()))?;
-    if context.cancel.is_cancelled() {
-        return Err(Interrupted.into());
-    }
     let crc64 = match inspected.checksum {
         Checksum::Verified(crc) => Some(crc),
         Checksum::Absent | Checksum::NotInThisVersion => None,
     };
-    let rdb =
-        RdbSource { length: inspected.raw_bytes, trailing: inspected.trailing_bytes, crc64, raw: source.raw().await? };
+    let raw = source.raw(0, &context.cancel).await?;
+    let rdb = RdbSource { length: inspected.raw_bytes, trailing: inspected.trailing_bytes, crc64, raw };
     let version = inspected.server().1.to_owned();
     let target = settings.target.clone();
     let (cancel, printer) = (context.cancel.clone(), context.printer.clone());
@@ -61,7 +63,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         return Err(Interrupted.into());
     }
     let written = written.with_context(|| format!("write {}", source.name()))?;
-    Ok(source.with_warnings(answer(&source, &inspected, &written, &settings.target, context), context))
+    Ok(source::with_warnings(&source, answer(&source, &inspected, &written, &settings.target, context), context))
 }
 
 /// Stdout is the RDB, and nothing else.
@@ -90,13 +92,9 @@ fn to_stdout(
     Ok(Written { files: Vec::new(), bytes, warnings: Vec::new() })
 }
 
-fn inspect(mut raw: Raw) -> Result<Inspected, BadBackup> {
-    let mut inspector = Inspector::without_census().judging();
-    while let Some(chunk) = raw.next() {
-        inspector.push(&chunk?)?;
-    }
+fn finish(inspector: Inspector) -> Result<Inspected, ReadError> {
     let inspected = inspector.finish()?;
-    inspected.must_end_with_the_rdb().map_err(RawError::Foreign)?;
+    inspected.must_end_with_the_rdb().map_err(RawError::from)?;
     Ok(inspected)
 }
 
@@ -105,7 +103,7 @@ fn layout(version: &str) -> AofLayout {
     AofLayout::of(crate::restore::target_format::version_numbers(version))
 }
 
-fn answer(source: &Source, inspected: &Inspected, written: &Written, target: &Target, context: &Context) -> Outcome {
+fn answer(source: &Dataset, inspected: &Inspected, written: &Written, target: &Target, context: &Context) -> Outcome {
     let next = match target {
         Target::File(_) => "; a server that is started with it as its `dbfilename` has them",
         Target::Folder(_) => "; a server that is started with this `dir` has them, with `appendonly yes` or without",

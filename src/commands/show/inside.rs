@@ -5,14 +5,12 @@ use serde_json::Value;
 use super::Settings;
 use super::lines::{Lines, Out};
 use crate::census::{Glob, Selection};
-use crate::commands::backup::threads;
 use crate::commands::outcome::Format;
 use crate::commands::table::{Table, verdict};
 use crate::commands::{Context, Outcome};
+use crate::dataset::{Dataset, DatasetError};
 use crate::explain::{Context as _, Fault, Hint, Interrupted, Misuse, Result, Status};
 use crate::printer::words;
-use crate::verify::VerifyError;
-use crate::verify::at_rest::{AtRest, AtRestError};
 
 /// Keys of a table or of one JSON object, unless more are asked for.
 const LISTED: u64 = 100;
@@ -26,7 +24,7 @@ pub fn is_asked(settings: &Settings, context: &Context) -> bool {
 }
 
 /// Shows keys.
-pub async fn run(settings: &Settings, data: AtRest<'_>, context: &Context) -> Result<Outcome> {
+pub async fn run(settings: &Settings, data: &Dataset, context: &Context) -> Result<Outcome> {
     let selection = Selection {
         keys: settings.keys.iter().map(Glob::new).collect(),
         databases: settings.database.map(u64::from).into_iter().collect(),
@@ -41,12 +39,12 @@ pub async fn run(settings: &Settings, data: AtRest<'_>, context: &Context) -> Re
     let lines = Lines::new(selection, context.keys, streams || one, limit, out).named(settings.key.clone());
     let progress = context.bar();
     progress.phase("reading", crate::progress::Unit::Bytes, data.raw_bytes());
-    let read = data.read(lines, threads(), progress.as_ref(), &context.cancel).await;
+    let read = data.read(lines, progress.as_ref(), &context.cancel).await;
     progress.finish();
     let lines = match read {
         Ok(lines) => lines,
-        Err(error @ AtRestError::Damaged { .. }) => return Ok(Outcome::new(Status::Failed).error(error.into())),
-        Err(AtRestError::Unreadable(VerifyError::Interrupted)) => return Err(Interrupted.into()),
+        Err(error @ DatasetError::Damaged { .. }) => return Ok(Outcome::new(Status::Failed).error(error.into())),
+        Err(DatasetError::Interrupted) => return Err(Interrupted.into()),
         Err(error) => return Err(Fault::from(error).context(format!("look into {}", data.name()))),
     };
     let (text, matched, failed) = lines.finish();

@@ -12,7 +12,9 @@ fn sampler() -> FileReport {
     let cancel = tokio_util::sync::CancellationToken::new();
     let now = screens::context(&screens::printer(None)).now.timestamp_millis();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(verify::file(&file, true, None, now, 1, &Hidden::default(), &cancel)).expect("it can be read")
+    runtime
+        .block_on(verify::file(&Dataset::file(&file), true, None, now, &Hidden::default(), &cancel))
+        .expect("it can be read")
 }
 
 fn manifest(census: &Census) -> Manifest {

@@ -12,6 +12,7 @@ use super::{Level, Sample, Settings, one};
 use crate::commands::table::Table;
 use crate::commands::which::Place;
 use crate::commands::{Context, bars};
+use crate::dataset::Backup;
 use crate::explain::{Interrupted, Result, Status};
 use crate::printer::words;
 use crate::progress::Unit;
@@ -55,7 +56,10 @@ pub async fn run(
     let (one_settings, inner, stored_in) = (&one_settings, &inner, &repository);
     let verified = stream::iter(&due).map(|listed| async move {
         let found = match listed.manifest() {
-            Some(manifest) => Some(one::stored(one_settings, stored_in, manifest, inner).await),
+            Some(manifest) => {
+                let backup = Backup::new(stored_in, manifest.clone());
+                Some(one::stored(one_settings, &backup, inner).await)
+            }
             None => None,
         };
         (listed, found)

@@ -9,19 +9,18 @@ use crate::capture::source::{self, Chosen, ReadFrom, SourceError};
 use crate::capture::{shards, slots};
 use crate::census::{Glob, Selection};
 use crate::commands::Context;
-use crate::commands::backup::threads;
 use crate::commands::table::Table;
 use crate::commands::which::{self, Backup, Server};
 use crate::comparison::Differences;
 use crate::connection::Node;
+use crate::dataset::{Dataset, DatasetError};
 use crate::examination;
 use crate::explain::{Bug, Context as _, Fault, Interrupted, Result, Status};
 use crate::introspection::Mode;
 use crate::printer::words;
 use crate::progress::Progress;
-use crate::repository::manifest::Manifest;
+use crate::repository::manifest::{self, Manifest};
 use crate::repository::{Repository, RepositoryError};
-use crate::verify::at_rest::{AtRest, AtRestError};
 use crate::verify::comparing::{self, CompareError, View};
 use crate::verify::live::{self, Expected, Living, OnDemand};
 use crate::verify::{against, receipt};
@@ -39,8 +38,8 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
         ),
         None => None,
     };
-    let (repository, manifest) = match backup {
-        Backup::File(_) => (None, None),
+    let left = match backup {
+        Backup::File(_) => which::open(backup, context).await?,
         Backup::Stored { place, id, instance } => {
             let repository = place.open().await?;
             let last = match (server, &chosen) {
@@ -56,25 +55,20 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
                         .await?
                 }
             };
-            (Some(repository), Some(manifest))
+            Dataset::backup(&repository, manifest)
         }
-    };
-    let left = match (backup, &repository, &manifest) {
-        (Backup::File(file), ..) => AtRest::File(file.path()),
-        (_, Some(repository), Some(manifest)) => AtRest::Backup { repository, manifest },
-        _ => return Err(Bug("neither a backup nor a file".to_owned()).into()),
     };
 
     // A backup that is damaged proves nothing, and the server need not be asked.
-    let mut answer = match (&repository, &manifest) {
-        (Some(repository), Some(manifest)) => {
-            let (answer, _) = one::stored(settings, repository, manifest, context).await?;
+    let mut answer = match &left {
+        Dataset::Backup(backup) => {
+            let (answer, _) = one::stored(settings, backup, context).await?;
             if answer.status == Status::Failed {
                 return Ok(answer);
             }
             answer
         }
-        _ => {
+        Dataset::File(_) | Dataset::Pipe(_) => {
             let mut answer = Answer::new(Status::Ok, "");
             answer.field("file", left.name());
             answer
@@ -92,10 +86,9 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
         folder: settings.temporary.clone(),
         examples: usize::try_from(comparison.limit).unwrap_or(usize::MAX),
         ttl_tolerance: comparison.ttl_tolerance,
-        threads: threads(),
         functions: view.is_everything(),
     };
-    let part = match (&manifest, &chosen) {
+    let part = match (left.manifest(), &chosen) {
         (Some(manifest), Some(chosen)) => part_of_cluster(manifest, chosen).await?,
         _ => None,
     };
@@ -109,17 +102,17 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
         }
         (Other::Backup { place, id }, _) => {
             let other = place.open().await?;
-            let instance = manifest.as_ref().map(|manifest| manifest.instance.as_str());
+            let instance = left.manifest().map(|manifest| manifest.instance.as_str());
             let manifest = which::load(&other, id, instance, context).await?;
-            let right = AtRest::Backup { repository: &other, manifest: &manifest };
             answer.field("against", json!({"backup_id": manifest.id, "instance": manifest.instance}));
-            let compared = against::compare(left, right, &view, &options, progress.as_ref(), &context.cancel).await;
+            let right = Dataset::backup(&other, manifest);
+            let compared = against::compare(&left, &right, &view, &options, progress.as_ref(), &context.cancel).await;
             (format!("{} against {}", right.name(), left.name()), compared.map(|compared| (compared, false)))
         }
         _ => return Err(Bug("nothing to compare with".to_owned()).into()),
     };
     progress.finish();
-    let class = manifest.as_ref().map_or("file", |manifest| &manifest.instance).to_owned();
+    let class = left.manifest().map_or("file", |manifest| &manifest.instance).to_owned();
     match compared {
         Ok((compared, is_fuzzy)) => {
             judge(&mut answer, &class, &what, (&compared, is_fuzzy), comparison, context);
@@ -136,7 +129,7 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
 }
 
 async fn with_server(
-    left: &AtRest<'_>,
+    left: &Dataset,
     chosen: &Chosen,
     view: &View,
     options: &comparing::Options,
@@ -149,7 +142,7 @@ async fn with_server(
 /// The same with another view of each side: what of the backup ought to be there, and what of the server counts. Also tells
 /// whether the server was read key by key.
 pub async fn with_views(
-    left: &AtRest<'_>,
+    left: &Dataset,
     chosen: &Chosen,
     (expected, living): (&View, &View),
     options: &comparing::Options,
@@ -157,7 +150,7 @@ pub async fn with_views(
     context: &Context,
 ) -> Result<(comparing::Comparison, bool), CompareError> {
     // What nobody can look into is no reason to make the server fork.
-    left.understood()?;
+    left.must_be_understood()?;
     let nodes = nodes(left, chosen, context)
         .await
         .map_err(|error| CompareError::Live { node: chosen.node.to_string(), source: error.into() })?;
@@ -165,7 +158,7 @@ pub async fn with_views(
     let mut sources: Vec<OnDemand> = nodes.into_iter().map(|node| OnDemand::new(node, asked.clone())).collect();
     let mut servers: Vec<Living<'_>> =
         sources.iter_mut().map(|source| Living { node: source.name(), data: source }).collect();
-    let expected = Expected { data: *left, view: expected.clone(), census: None };
+    let expected = Expected { data: left, view: expected.clone(), census: None };
     let compared = live::compare(&expected, &mut servers, living, options, progress, &context.cancel).await?;
     drop(servers);
     let is_fuzzy = sources.iter().any(OnDemand::is_fuzzy);
@@ -178,12 +171,12 @@ pub async fn with_views(
 }
 
 /// The nodes that together hold what the backup holds: all primaries of a cluster, unless the backup is of one of its nodes.
-async fn nodes(left: &AtRest<'_>, chosen: &Chosen, context: &Context) -> Result<Vec<Node>, SourceError> {
+async fn nodes(left: &Dataset, chosen: &Chosen, context: &Context) -> Result<Vec<Node>, SourceError> {
     if chosen.facts.mode != Mode::Cluster {
         return Ok(vec![chosen.node.clone()]);
     }
-    match left {
-        AtRest::Backup { manifest, .. } if manifest.server.mode == Mode::Cluster.as_str() => match shard_of(manifest) {
+    match left.manifest() {
+        Some(manifest) if manifest.server.mode == manifest::Mode::Cluster => match shard_of(manifest) {
             // An earlier version took one node, whatever it served.
             None => return Ok(vec![chosen.node.clone()]),
             Some(slots) if slots != ALL_SLOTS => {
@@ -197,7 +190,7 @@ async fn nodes(left: &AtRest<'_>, chosen: &Chosen, context: &Context) -> Result<
             }
             Some(_) => {}
         },
-        AtRest::Backup { .. } | AtRest::File(_) => {}
+        Some(_) | None => {}
     }
     let nodes = shards::primaries(&chosen.node).await?;
     context.printer.say(&format!("{} is a cluster with {}", chosen.node, words::counted(nodes.len() as u64, "shard")));
@@ -214,7 +207,7 @@ const ALL_SLOTS: &str = "0-16383";
 
 /// In words: which part of a cluster a backup holds. `None`: all of it, or it is of no cluster.
 async fn part_of_cluster(manifest: &Manifest, chosen: &Chosen) -> Result<Option<String>> {
-    if manifest.server.mode != Mode::Cluster.as_str() || manifest.shards.len() > 1 {
+    if manifest.server.mode != manifest::Mode::Cluster || manifest.shards.len() > 1 {
         return Ok(None);
     }
     match shard_of(manifest) {
@@ -276,11 +269,11 @@ async fn of_instance(
 }
 
 /// The backup is damaged (no), or newer than we know (could not tell).
-fn unfit(answer: &mut Answer, class: &str, what: &str, error: AtRestError, context: &Context) -> Result<()> {
+fn unfit(answer: &mut Answer, class: &str, what: &str, error: DatasetError, context: &Context) -> Result<()> {
     let (status, finding) = match error {
-        AtRestError::Damaged { finding, .. } => (Status::Failed, *finding),
-        AtRestError::NotUnderstood { up_to, .. } => (Status::Unknown, examination::not_understood(up_to)),
-        AtRestError::Unreadable(error) => return Err(Fault::from(error).context(format!("compare {what}"))),
+        DatasetError::Damaged { finding, .. } => (Status::Failed, *finding),
+        DatasetError::NotUnderstood { up_to, .. } => (Status::Unknown, examination::not_understood(up_to)),
+        error => return Err(Fault::from(error).context(format!("compare {what}"))),
     };
     answer.status = answer.status.and(status);
     answer.sentence = match status {

@@ -7,28 +7,22 @@ use chrono::{DateTime, Utc};
 use super::answer::{Answer, findings_lines, findings_table, hide_keys};
 use super::{Level, Settings};
 use crate::census::Census;
-use crate::commands::backup::threads;
-use crate::commands::which::{File, NO_CONDITIONS};
+use crate::commands::which::NO_CONDITIONS;
 use crate::commands::{Context, contents, show};
+use crate::dataset::{Backup, Dataset};
 use crate::examination;
 use crate::explain::{Context as _, Fault, Result, Status};
 use crate::finding::{Finding, Severity};
 use crate::printer::words;
-use crate::repository::Repository;
 use crate::repository::manifest::{CensusSummary, Manifest};
 use crate::verify::drill;
 use crate::verify::{self, Report, receipt};
 
 /// Verifies a backup as far as the settings say, and leaves a receipt.
-pub async fn stored(
-    settings: &Settings,
-    repository: &Repository,
-    manifest: &Manifest,
-    context: &Context,
-) -> Result<(Answer, Report)> {
+pub async fn stored(settings: &Settings, backup: &Backup, context: &Context) -> Result<(Answer, Report)> {
+    let Backup { repository, manifest } = backup;
     let what = format!("{}/{}", manifest.instance, manifest.id);
-    let mut report =
-        examine(settings, repository, manifest, context).await.with_context(|| format!("verify {what}"))?;
+    let mut report = examine(settings, backup, context).await.with_context(|| format!("verify {what}"))?;
     if let Err(error) = receipt::write(repository, manifest, settings.level, &report, context.now).await {
         context.printer.say(&format!("warning: no receipt was written: {:#}", Fault::from(error)));
     }
@@ -41,7 +35,7 @@ pub async fn stored(
     let contents = manifest.census.as_ref().filter(|_| settings.census);
     let contents = contents.map(|summary| (summary.clone(), report.census.as_ref()));
     let mut answer = answer(&report, settings.level, &what, contents, context);
-    answer.fields.shift_insert(0, "backup_id".to_owned(), manifest.id.clone().into());
+    answer.fields.shift_insert(0, "backup_id".to_owned(), manifest.id.to_string().into());
     answer.fields.shift_insert(1, "instance".to_owned(), manifest.instance.clone().into());
     answer.field("age_seconds", age.as_secs());
     let keeps_conditions = repository.keeps_conditions().await?;
@@ -55,20 +49,15 @@ pub async fn stored(
     Ok((answer, report))
 }
 
-async fn examine(
-    settings: &Settings,
-    repository: &Repository,
-    manifest: &Manifest,
-    context: &Context,
-) -> Result<Report> {
+async fn examine(settings: &Settings, backup: &Backup, context: &Context) -> Result<Report> {
     let progress = context.bar();
-    let (threads, cancel) = (threads(), &context.cancel);
+    let cancel = &context.cancel;
     let report = match settings.level {
         Level::Drill => {
             let options = drill_options(settings);
-            verify::drilled(repository, manifest, &options, threads, progress.as_ref(), cancel).await
+            verify::drilled(backup, &options, progress.as_ref(), cancel).await
         }
-        level => verify::backup(repository, manifest, level, threads, progress.as_ref(), cancel).await,
+        level => verify::backup(backup, level, progress.as_ref(), cancel).await,
     };
     progress.finish();
     Ok(report?)
@@ -85,34 +74,26 @@ fn drill_options(settings: &Settings) -> drill::Options {
 }
 
 /// Verifies a file that somebody has.
-pub async fn file(settings: &Settings, file: &File, context: &Context) -> Result<Answer> {
+pub async fn file(settings: &Settings, data: &Dataset, context: &Context) -> Result<Answer> {
     // There is no manifest that the bytes could be held against.
     let level = settings.level.max(Level::Structure);
     let progress = context.bar();
     let moment_ms = context.now.timestamp_millis();
     let drill = (level == Level::Drill).then(|| drill_options(settings));
-    let found = verify::file(
-        file.path(),
-        settings.census,
-        drill.as_ref(),
-        moment_ms,
-        threads(),
-        progress.as_ref(),
-        &context.cancel,
-    )
-    .await;
+    let found =
+        verify::file(data, settings.census, drill.as_ref(), moment_ms, progress.as_ref(), &context.cancel).await;
     progress.finish();
-    let mut found = found.with_context(|| format!("verify {file}"))?;
+    let mut found = found.with_context(|| format!("verify {}", data.name()))?;
     hide_keys(&mut found.report.findings, context.keys);
     let census = found.report.census.as_ref().filter(|_| settings.census);
     let contents = census.map(|census| (examination::summarize(census), Some(census)));
-    let mut answer = answer(&found.report, level, &file.to_string(), contents, context);
-    answer.fields.shift_insert(0, "file".to_owned(), file.to_string().into());
+    let mut answer = answer(&found.report, level, &data.name(), contents, context);
+    answer.fields.shift_insert(0, "file".to_owned(), data.name().into());
     if let Some(inspected) = &found.inspected {
         answer.field("rdb", show::rdb_json(inspected));
     }
     let details = findings_lines(&found.report.findings);
-    answer.case("file", file.to_string(), found.report.status, &answer.sentence.clone(), details);
+    answer.case("file", data.name(), found.report.status, &answer.sentence.clone(), details);
     Ok(answer)
 }
 

@@ -95,3 +95,33 @@ fn it_is_restored_into_every_server() {
         assert!(target.ok(&["PTTL", "session:1"]).parse::<i64>().unwrap() > 0);
     }
 }
+
+/// What each later format of a manifest left: three backups of one server and one file, with and without findings.
+#[test]
+fn every_form_of_the_manifest_is_listed_shown_verified_and_restored() {
+    for name in ["repository_of_0.1.0_findings", "repository_with_moments"] {
+        let repository = repository_at(name);
+        let (code, list) = RedisOps::new().args(["list", "-r", &repository.text()]).json();
+        let status: Vec<&str> =
+            list["backups"].as_array().unwrap().iter().filter_map(|one| one["status"].as_str()).collect();
+        assert_eq!((code, status), (0, vec!["published"; 3]), "{name}: {list}");
+        for (instance, keys, verdict) in [("redis-prod", 9, 0), ("scan", 9, 1), ("findings", 2, 2)] {
+            let id = format!("{instance}/latest");
+            let (code, show) = RedisOps::new().args(["show", &id, "-r", &repository.text()]).json();
+            assert_eq!((code, show["census"]["keys"].as_u64()), (0, Some(keys)), "{name} {id}: {show}");
+            let (code, verify) = RedisOps::new().args(["verify", "--backup-id", &id, "-r", &repository.text()]).json();
+            assert!(code <= verdict && (code == 2) == (verdict == 2), "{name} {id}: {code} {verify}");
+        }
+        for instance in ["redis-prod", "scan"] {
+            let Some(target) = RedisServer::start() else { continue };
+            let id = format!("{instance}/latest");
+            let (code, restore) = RedisOps::new()
+                .args(["restore", "--backup-id", &id, "-r", &repository.text(), "--accept-loss"])
+                .args(["--target-instance", &target.url(), "--yes", "--progress", "none"])
+                .json();
+            assert!(code <= 1 && restore["result"]["restored"] == 9, "{name} {id}: {code} {restore}");
+            assert_eq!(target.ok(&["GET", "greeting"]), "hello");
+            assert_eq!(target.ok(&["XLEN", "log"]), "1");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 mod help;
 mod output;
+mod pipes;
 mod secrets;
 mod settings;
 mod terminal;

@@ -7,8 +7,8 @@ mod strangers;
 use std::time::Duration;
 
 use bytes::Bytes;
-use redis_ops::capture::{Raw, RawError};
 use redis_ops::connection::{Address, Node};
+use redis_ops::dataset::{Raw, RawError};
 use redis_ops::progress::Hidden;
 use redis_ops::restore::RdbSource;
 use redis_ops::restore::replica::{self, Fed, Holds, Load, ReplicaError, ReplicaOptions};

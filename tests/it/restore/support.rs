@@ -7,9 +7,9 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use redis_ops::capture::{Raw, RawError};
 use redis_ops::census::{Candidate, Census, Chosen, Count, Counter};
 use redis_ops::connection::{Address, Node};
+use redis_ops::dataset::{Raw, RawError};
 use redis_ops::progress::Hidden;
 use redis_ops::rdb::Scanner;
 use redis_ops::restore::journal::Identity;
@@ -17,7 +17,7 @@ use redis_ops::restore::load::{self, Loaded};
 use redis_ops::restore::tally::FailedKey;
 use redis_ops::restore::{
     Asked, BackupFacts, Method, Options, Order, Origin, Plan, RdbSource, Report, RunError, TargetFacts, plan,
-    preflight, reading, run, survey::Surveyor,
+    preflight, run, survey::Surveyor,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -134,13 +134,10 @@ impl Restore {
         let mut connection = node.connect().await.unwrap();
         let now = run::now_ms();
         let by_commands = self.options.method == Asked::Only(Method::Commands);
-        let survey = |target| {
-            let mut surveyor = Surveyor::new(&self.options.choices, target, by_commands, now);
-            let read = reading::through(&mut raw(&self.rdb), &mut surveyor, &Hidden::default(), &self.cancel);
-            surveyor.finish(read.unwrap())
-        };
         let target = preflight::ask(&node, &mut connection, 0, &[]).await.unwrap();
-        let backup = BackupFacts::of_survey("test.rdb".into(), survey(&target));
+        let surveyor = Surveyor::new(&self.options.choices, &target, by_commands, now);
+        let survey = surveyor.read(raw(&self.rdb), &Hidden::default(), &self.cancel).await.unwrap();
+        let backup = BackupFacts::of_survey("test.rdb".into(), survey);
         let highest = plan::highest_database(&backup, &self.options).unwrap_or(0);
         let target = preflight::ask(&node, &mut connection, highest, &[]).await.unwrap();
         let plan = plan::make(&backup, &target, &self.options);
@@ -153,9 +150,8 @@ impl Restore {
         let mut connection = node.connect().await.unwrap();
         let target = preflight::ask(&node, &mut connection, 0, &[]).await.unwrap();
         drop(connection);
-        let mut surveyor = Surveyor::new(&self.options.choices, &target, false, run::now_ms());
-        let read = reading::through(&mut raw(&self.rdb), &mut surveyor, &Hidden::default(), &self.cancel);
-        let survey = surveyor.finish(read.unwrap());
+        let surveyor = Surveyor::new(&self.options.choices, &target, false, run::now_ms());
+        let survey = surveyor.read(raw(&self.rdb), &Hidden::default(), &self.cancel).await.unwrap();
         let source = RdbSource {
             length: survey.bytes,
             trailing: survey.trailing_bytes,

@@ -48,7 +48,7 @@ async fn whole(place: &Faulty) -> Vec<String> {
         let Some(manifest) = listed.manifest() else { continue };
         let object = &manifest.shards[0].object;
         assert_eq!(repository.object_length(manifest, object).await.unwrap(), Some(7), "{}", manifest.id);
-        found.push(manifest.id.clone());
+        found.push(manifest.id.to_string());
     }
     found
 }
@@ -169,12 +169,12 @@ async fn a_slow_writer_does_not_harm_the_one_that_was_quicker() {
         let (a, b) = tokio::join!(begin(&first), later);
         // Both go on at the same time.
         let (a, b) = tokio::join!(finish(&first, a), finish(&second, b));
-        let ids: Vec<&String> = [&a, &b].into_iter().filter_map(|done| Some(&done.as_ref().ok()?.id)).collect();
+        let ids: Vec<&BackupId> = [&a, &b].into_iter().filter_map(|done| Some(&done.as_ref().ok()?.id)).collect();
         assert!(!ids.is_empty(), "{slow}: {a:?} {b:?}");
         assert!(ids.len() == 1 || ids[0] != ids[1], "{slow}: {ids:?}");
         let mut published = whole(&first).await;
         published.sort();
-        let mut expected: Vec<String> = ids.into_iter().cloned().collect();
+        let mut expected: Vec<String> = ids.into_iter().map(ToString::to_string).collect();
         expected.sort();
         assert_eq!(published, expected, "{slow}: what was called published is there and whole");
     }
@@ -196,7 +196,7 @@ async fn two_that_hold_one_id_do_not_harm_each_other() {
     let (error, discarded) = finish(&place, a).await.unwrap_err();
     assert_eq!(error.code(), "already_exists");
     assert!(!discarded.may_be_published);
-    assert_eq!(whole(&place).await, std::slice::from_ref(&published.id));
+    assert_eq!(whole(&place).await, [published.id.to_string()]);
     let folder = format!("prod/{}/", published.id);
     let names: Vec<String> =
         memory.list(&folder).await.unwrap().iter().map(|object| object.key[folder.len()..].to_owned()).collect();
@@ -233,8 +233,8 @@ async fn a_list_of_thousands_takes_one_request_each() {
     let mut time: chrono::DateTime<chrono::Utc> = "2016-01-01T01:00:00Z".parse().unwrap();
     for _ in 0..3000 {
         time += chrono::TimeDelta::hours(1);
-        let id = BackupId::new(time).to_string();
-        let body = Manifest { id: id.clone(), instance: "many".into(), ..template.clone() }.encode().unwrap();
+        let id = BackupId::new(time);
+        let body = Manifest { id, instance: "many".into(), ..template.clone() }.encode().unwrap();
         place.inner.create(&format!("many/{id}/manifest.json"), body.into()).await.unwrap();
     }
     place.gets.lock().unwrap().clear();
@@ -266,7 +266,7 @@ async fn one_that_cannot_be_read_does_not_stop_the_others() {
     assert!(matches!(listed[1].status, ListedStatus::AccessDenied(_)), "{:?}", listed[1].status);
     assert!(listed[2].manifest().is_some());
     let newest = repository.newest("prod").await.unwrap();
-    assert_eq!(newest.backup.unwrap().id, "2024-01-01-01-00", "the newest that can be read");
+    assert_eq!(newest.backup.unwrap().id.to_string(), "2024-01-01-01-00", "the newest that can be read");
     let since = |text: &str| repository.taken_since("prod", text.parse().unwrap());
     // Published is published, even if its manifest is in an archive; and what is older is not asked.
     assert!(since("2024-01-01T01:00:00Z").await.unwrap().is_some());

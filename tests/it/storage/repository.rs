@@ -62,7 +62,7 @@ async fn several_at_the_same_moment(place: Shared) {
     assert_eq!(listed.len(), 3);
     assert!(listed.iter().all(|backup| matches!(backup.status, ListedStatus::Published(_))));
     for manifest in &published {
-        assert_eq!(repository.load("prod", manifest.id.parse().unwrap()).await.unwrap(), *manifest);
+        assert_eq!(repository.load("prod", manifest.id).await.unwrap(), *manifest);
     }
 }
 

@@ -23,6 +23,7 @@ pub struct RedisOps {
     command: Command,
     home: TempDir,
     stdin: Vec<u8>,
+    stdin_stays_open: bool,
     stdout: Option<String>,
     stderr: Option<String>,
     sink: Option<Stdio>,
@@ -47,6 +48,7 @@ pub struct Running {
     _home: TempDir,
     /// Stdout and stderr; taken at the end.
     streams: Option<(Reading, Reading)>,
+    _stdin: Option<std::process::ChildStdin>,
 }
 
 /// What has been read so far, and the thread that reads on.
@@ -69,7 +71,7 @@ impl RedisOps {
         }
         // Without these the AWS SDK asks the machine's own metadata service for credentials, and waits.
         command.env("HOME", home.path()).env("AWS_EC2_METADATA_DISABLED", "true");
-        Self { command, home, stdin: Vec::new(), stdout: None, stderr: None, sink: None }
+        Self { command, home, stdin: Vec::new(), stdin_stays_open: false, stdout: None, stderr: None, sink: None }
     }
 
     /// A run by a user without any rights; `None` where the tests have no right to become one, or the system lacks `setpriv`.
@@ -129,6 +131,12 @@ impl RedisOps {
     /// What is read from stdin; nothing unless said.
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
+        self
+    }
+
+    /// Stdin stays open behind what is read from it, as long as the run is held; those bytes must fit into a pipe.
+    pub fn stdin_stays_open(mut self) -> Self {
+        self.stdin_stays_open = true;
         self
     }
 
@@ -193,9 +201,15 @@ impl RedisOps {
         drop(self.command);
         let streams = Some((reading(child.stdout.take()), reading(child.stderr.take())));
         let (mut input, bytes) = (child.stdin.take().expect("a pipe"), self.stdin);
-        // Whoever does not read stdin must not stop the test.
-        std::thread::spawn(move || drop(input.write_all(&bytes)));
-        Running { child, line, _home: self.home, streams }
+        let stdin = if self.stdin_stays_open {
+            input.write_all(&bytes).expect("a pipe takes a few bytes");
+            Some(input)
+        } else {
+            // Whoever does not read stdin must not stop the test.
+            std::thread::spawn(move || drop(input.write_all(&bytes)));
+            None
+        };
+        Running { child, line, _home: self.home, streams, _stdin: stdin }
     }
 }
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use redis_ops::connection::{Address, Node};
+use redis_ops::dataset::Dataset;
 use redis_ops::progress::Hidden;
 use redis_ops::repository::Repository;
 use redis_ops::storage::Local;
-use redis_ops::verify::at_rest::AtRest;
 use redis_ops::verify::comparing::{Comparison, Options, View};
 use redis_ops::verify::live::{self, Expected, Living};
 use tokio_util::sync::CancellationToken;
@@ -187,11 +187,12 @@ impl Bench {
     fn compare(&self) -> Comparison {
         self.runtime.block_on(async {
             let (progress, cancel) = (Hidden::default(), CancellationToken::new());
-            let expected = Expected::whole(AtRest::Backup { repository: &self.repository, manifest: &self.manifest });
+            let data = Dataset::backup(&self.repository, self.manifest.clone());
+            let expected = Expected::whole(&data);
             let asked = live::replication_options(&self.node);
             let mut payload = live::snapshot(&self.node, &asked, &cancel).await.expect("a snapshot");
             let mut servers = [Living { node: "the server".to_owned(), data: &mut payload }];
-            let options = Options { examples: 1000, ..Options::new(1) };
+            let options = Options { examples: 1000, ..Options::default() };
             live::compare(&expected, &mut servers, &View::Everything, &options, &progress, &cancel)
                 .await
                 .expect("an answer")

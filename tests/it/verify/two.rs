@@ -6,12 +6,12 @@ use redis_ops::capture::Inspector;
 use redis_ops::census;
 use redis_ops::codec::Sha256Digest;
 use redis_ops::connection::{Address, Node};
+use redis_ops::dataset::{Backup, Dataset};
 use redis_ops::examination;
 use redis_ops::progress::Hidden;
 use redis_ops::repository::manifest::{Manifest, Shard};
 use redis_ops::repository::{BegunBy, Repository};
 use redis_ops::storage::Memory;
-use redis_ops::verify::at_rest::AtRest;
 use redis_ops::verify::comparing::{Comparison, Mapping, Options, View};
 use redis_ops::verify::live::{self, Expected, Living};
 use redis_ops::verify::{Level, against};
@@ -99,6 +99,11 @@ async fn published(repository: &Repository, instance: &str, rdbs: &[Vec<u8>], wi
             stored_sha256: Sha256Digest::of(rdb),
             crc64: inspected.crc64(),
             frames: 0,
+            moment: None,
+            consistency: None,
+            structure: None,
+            census: None,
+            tail: None,
         });
     }
     let all = all.unwrap();
@@ -120,7 +125,8 @@ async fn published(repository: &Repository, instance: &str, rdbs: &[Vec<u8>], wi
 
 async fn against_server(repository: &Repository, manifest: &Manifest, servers: &[&RedisServer]) -> Comparison {
     let (progress, cancel) = (Hidden::default(), CancellationToken::new());
-    let expected = Expected::whole(AtRest::Backup { repository, manifest });
+    let data = Dataset::backup(repository, manifest.clone());
+    let expected = Expected::whole(&data);
     let mut payloads = Vec::new();
     for server in servers {
         let node = Node::new(Address::tcp("127.0.0.1", server.port()));
@@ -129,7 +135,7 @@ async fn against_server(repository: &Repository, manifest: &Manifest, servers: &
     }
     let mut living: Vec<Living> =
         payloads.iter_mut().map(|payload| Living { node: "node".into(), data: payload }).collect();
-    let options = Options::new(1);
+    let options = Options::default();
     live::compare(&expected, &mut living, &View::Everything, &options, &progress, &cancel).await.unwrap()
 }
 
@@ -150,17 +156,16 @@ async fn shards_of_a_cluster_and_one_server_hold_the_same() {
 
     let (progress, cancel) = (Hidden::default(), CancellationToken::new());
     let report =
-        redis_ops::verify::backup(&repository, &cluster, Level::Structure, 1, &progress, &cancel).await.unwrap();
+        redis_ops::verify::backup(&Backup::new(&repository, cluster.clone()), Level::Structure, &progress, &cancel)
+            .await
+            .unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
     // A backup of the cluster against one server, of one server against the nodes of a cluster, and against each other.
     assert!(against_server(&repository, &cluster, &[&whole]).await.is_equal());
     assert!(against_server(&repository, &single, &[&one, &two]).await.is_equal());
-    let (left, right) = (
-        AtRest::Backup { repository: &repository, manifest: &cluster },
-        AtRest::Backup { repository: &repository, manifest: &single },
-    );
-    let options = Options::new(1);
-    let compared = against::compare(left, right, &View::Everything, &options, &progress, &cancel).await.unwrap();
+    let (left, right) = (Dataset::backup(&repository, cluster), Dataset::backup(&repository, single.clone()));
+    let options = Options::default();
+    let compared = against::compare(&left, &right, &View::Everything, &options, &progress, &cancel).await.unwrap();
     assert!(compared.is_equal() && compared.differences.equal == 2000);
 
     two.ok(&["SET", "key:1", "other"]);
@@ -197,11 +202,8 @@ async fn a_view_says_what_a_restore_leaves_behind() {
             Chosen::Take { expire_ms: candidate.expire_ms.map(|at| at + 3_600_000) }
         }
     }
-    let expected = Expected {
-        data: AtRest::Backup { repository: &repository, manifest: &manifest },
-        view: View::Mapped(Arc::new(Moved)),
-        census: None,
-    };
+    let data = Dataset::backup(&repository, manifest);
+    let expected = Expected { data: &data, view: View::Mapped(Arc::new(Moved)), census: None };
     let (progress, cancel) = (Hidden::default(), CancellationToken::new());
     let seen = View::of(Selection { keys: vec![Glob::new("user:*")], databases: [3].into(), ..Selection::default() });
     let compare = async || {
@@ -209,7 +211,7 @@ async fn a_view_says_what_a_restore_leaves_behind() {
         let asked = live::replication_options(&node);
         let mut payload = live::snapshot(&node, &asked, &cancel).await.unwrap();
         let mut living = [Living { node: "target".into(), data: &mut payload }];
-        let options = Options { functions: false, ..Options::new(1) };
+        let options = Options { functions: false, ..Options::default() };
         live::compare(&expected, &mut living, &seen, &options, &progress, &cancel).await.unwrap()
     };
     let compared = compare().await;

@@ -13,6 +13,7 @@ use super::file::Chunks;
 use super::foreign::Foreign;
 use crate::codec::{Codec, CodecError, Sha256Digest};
 use crate::explain::{Explain, Hint, Meaning};
+use crate::finding::{Finding, Severity};
 use crate::storage::StorageError;
 
 /// Chunks that wait between producer and consumer. With chunks of at most 1 MiB this bounds the memory.
@@ -122,7 +123,7 @@ impl Explain for RawError {
 #[error("{what} is not the one that the manifest names: {property} {found}, not {expected}")]
 pub struct NotAsStored {
     what: &'static str,
-    property: &'static str,
+    property: Property,
     expected: String,
     found: String,
 }
@@ -131,6 +132,33 @@ impl NotAsStored {
     /// The stable name for JSON answers.
     pub fn code(&self) -> &'static str {
         "checksum_mismatch"
+    }
+
+    /// The same for a report of damage.
+    pub fn finding(&self) -> Finding {
+        let (id, title) = match self.property {
+            Property::Length => ("wrong_length", format!("{} has another length", self.what)),
+            Property::Digest => ("checksum_mismatch", format!("{}'s SHA-256 differs", self.what)),
+        };
+        Finding::new(Severity::Critical, id, title)
+            .evidence("expected", self.expected.clone())
+            .evidence("found", self.found.clone())
+    }
+}
+
+/// What is compared with a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Property {
+    Length,
+    Digest,
+}
+
+impl std::fmt::Display for Property {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Length => "its length in bytes is",
+            Self::Digest => "its SHA-256 is",
+        })
     }
 }
 
@@ -159,7 +187,7 @@ impl Promised {
     /// # Errors
     /// It has another length.
     pub fn length(&self, found: u64) -> Result<(), NotAsStored> {
-        same("the object", "its length in bytes is", self.stored_bytes.to_string(), found.to_string())
+        same("the object", Property::Length, self.stored_bytes.to_string(), found.to_string())
     }
 
     /// Holds an object that was read to its end against what was promised.
@@ -168,16 +196,16 @@ impl Promised {
     /// It has another length, or another digest.
     pub fn object(&self, bytes: u64, sha256: &str) -> Result<(), NotAsStored> {
         self.length(bytes)?;
-        same("the object", "its SHA-256 is", self.stored_sha256.clone(), sha256.to_owned())
+        same("the object", Property::Digest, self.stored_sha256.clone(), sha256.to_owned())
     }
 
     fn rdb(&self, bytes: u64, sha256: String) -> Result<(), NotAsStored> {
-        same("the RDB", "its length in bytes is", self.raw_bytes.to_string(), bytes.to_string())?;
-        same("the RDB", "its SHA-256 is", self.raw_sha256.clone(), sha256)
+        same("the RDB", Property::Length, self.raw_bytes.to_string(), bytes.to_string())?;
+        same("the RDB", Property::Digest, self.raw_sha256.clone(), sha256)
     }
 }
 
-fn same(what: &'static str, property: &'static str, expected: String, found: String) -> Result<(), NotAsStored> {
+fn same(what: &'static str, property: Property, expected: String, found: String) -> Result<(), NotAsStored> {
     if expected == found { Ok(()) } else { Err(NotAsStored { what, property, expected, found }) }
 }
 
@@ -192,6 +220,8 @@ pub struct Opened {
     pub is_aof_base: bool,
     /// Zero bytes behind the last gzip member, once all was read.
     pub padding: Padding,
+    /// What the manifest says of it; `None` for a file, of which nobody has said anything.
+    pub(super) promised: Option<Promised>,
     /// What other threads have seen, if they read.
     pub(super) reading: Option<JoinHandle<Result<Seen, RawError>>>,
 }
@@ -220,10 +250,11 @@ impl Padding {
 }
 
 impl Opened {
-    /// Its bytes, whose end comes only if the object and the RDB in it are what was promised: else an error does. What is longer
-    /// ends with the first chunk that is too much.
+    /// Its bytes, whose end comes only if the object and the RDB in it are what the manifest names: else an error does. What is longer
+    /// ends with the first chunk that is too much. Of a file nobody has said anything.
     #[must_use]
-    pub fn held_against(mut self, promised: Promised) -> Raw {
+    pub fn held(mut self) -> Raw {
+        let Some(promised) = self.promised.take() else { return self.raw };
         let (sender, raw) = Raw::channel();
         thread::spawn(move || {
             let (mut digest, mut length) = (Sha256Digest::new(), 0);

@@ -10,7 +10,7 @@ use crate::explain::Hint;
 const NAMES: usize = 1024;
 
 /// What a folder is, by the names in it.
-pub(in crate::capture) fn of_folder(path: &Path) -> Foreign {
+pub(in crate::dataset) fn of_folder(path: &Path) -> Foreign {
     let names: Vec<OsString> = std::fs::read_dir(path)
         .map(|entries| entries.take(NAMES).flatten().map(|entry| entry.file_name()).collect())
         .unwrap_or_default();

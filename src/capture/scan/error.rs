@@ -1,0 +1,51 @@
+//! Why a server could not be read key by key.
+
+use crate::connection::{CommandError, ConnectError};
+use crate::explain::{Explain, Meaning};
+use crate::rdb::RdbError;
+
+/// Why there is no RDB. What came before is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// The server cannot be reached.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// A command failed.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// Another server answers: after a restart or a failover SCAN would go on in another table.
+    #[error("another server answers than the one that the scan began with (it was restarted, or failed over)")]
+    OtherServer,
+    /// The cursor never came back to its beginning.
+    #[error("`SCAN` of database {database} does not end: {reason}")]
+    Endless {
+        /// Number of the database.
+        database: u32,
+        /// What shows it.
+        reason: String,
+    },
+    /// What DUMP answered is damaged.
+    #[error("the payload of a key is damaged")]
+    Damaged(#[from] RdbError),
+    /// A payload is not what the others are.
+    #[error("the payload of a key cannot be used: {reason}")]
+    Payload {
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Explain for ScanError {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::Connect(error) => error.meaning(),
+            Self::Command(error) => error.meaning(),
+            Self::OtherServer => Meaning::of("server_changed")
+                .hint("begin again: the keys have to be read from one server, from its first to its last"),
+            Self::Endless { .. } => Meaning::of("scan_endless")
+                .hint("is that a proxy that mixes up `SCAN` cursors, or no Redis? Name the Redis server itself"),
+            Self::Damaged(error) => error.meaning(),
+            Self::Payload { .. } => Meaning::of("corrupt"),
+        }
+    }
+}

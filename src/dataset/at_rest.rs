@@ -1,0 +1,107 @@
+//! What can be asked of data at rest: its census, and a pass over all shards.
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use super::error::missing_object;
+use super::pass::{self, Ended, Feed, Passed, Scanned};
+use super::stored::promised;
+use super::{Backup, Dataset, DatasetError, ReadError};
+use crate::census::{self, Census, DIGEST_VERSION};
+use crate::codec::Sha256Digest;
+use crate::progress::Progress;
+use crate::rdb::visit::Visit;
+use crate::repository::RepositoryError;
+use crate::repository::manifest::StructureState;
+use crate::storage::StorageError;
+
+/// `census.bin` may not be longer than this, in bytes.
+pub const CENSUS_LIMIT: u64 = 16 << 20;
+
+impl Dataset {
+    /// Refuses a backup of which its manifest says already that nobody can look inside.
+    ///
+    /// # Errors
+    /// [`DatasetError::NotUnderstood`].
+    pub fn must_be_understood(&self) -> Result<(), DatasetError> {
+        match self.manifest() {
+            Some(manifest) if manifest.structure.state == StructureState::NotUnderstood => {
+                Err(DatasetError::NotUnderstood { what: self.name(), up_to: manifest.structure.understood_up_to })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The census that was made with the backup. `None` where there is none, it is damaged, or one whose digest says nothing to ours:
+    /// then the data itself must be read.
+    pub async fn census(&self) -> Option<Census> {
+        let Self::Backup(Backup { repository, manifest }) = self else { return None };
+        let summary = manifest.census.as_ref().filter(|summary| summary.digest_version == DIGEST_VERSION)?;
+        let (object, sha256) = (summary.object.as_ref()?, summary.sha256.as_ref()?);
+        let bytes = match repository.get_object(manifest, object, CENSUS_LIMIT).await {
+            Ok(bytes) => bytes,
+            // What was lost can be counted again.
+            Err(error) => {
+                tracing::warn!("the census of {} is not used: {error}", self.name());
+                return None;
+            }
+        };
+        match decode(&bytes, sha256) {
+            Some(census) if (census.keys, census.digest_hex()) == (summary.keys, summary.digest.clone()) => {
+                Some(census)
+            }
+            _ => {
+                tracing::warn!("the census of {} is damaged: the data itself is read", self.name());
+                None
+            }
+        }
+    }
+
+    /// Tells a visitor all that is in it, shard after shard. The bytes are held against the manifest on the way.
+    ///
+    /// # Errors
+    /// It is damaged, newer than we know, or cannot be read; or a signal came.
+    pub async fn read<V: Visit + Send + 'static>(
+        &self,
+        mut visit: V,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) -> Result<V, DatasetError> {
+        self.must_be_understood()?;
+        for number in 0..self.shards() {
+            let object = self.manifest().and_then(|manifest| manifest.shards.get(number)).map(|shard| &*shard.object);
+            let failed = |error| DatasetError::of_reading(error, self.name(), object);
+            let opened = self.open(number, cancel).await.map_err(|error| self.lost(error, object))?;
+            let opened = Box::new(opened);
+            let passed: Passed<Scanned<V>> =
+                pass::run(Feed::Opened(opened), Scanned::by(visit, 0), progress, cancel).await.map_err(failed)?;
+            if passed.ended == Ended::Early {
+                return Ok(passed.taker.into_visit());
+            }
+            visit = passed.taker.finish().map_err(failed)?.0;
+            if let (Some(shard), Some(seen)) =
+                (self.manifest().and_then(|manifest| manifest.shards.get(number)), passed.seen)
+            {
+                let stored = seen.stored_sha256.unwrap_or_default();
+                let held = promised(shard).object(seen.stored_bytes, &stored);
+                held.map_err(|error| failed(ReadError::Raw(error.into())))?;
+            }
+        }
+        Ok(visit)
+    }
+
+    /// An object that the manifest names and the store does not have is damage of the backup.
+    fn lost(&self, error: DatasetError, object: Option<&str>) -> DatasetError {
+        match (error, object) {
+            (
+                DatasetError::Repository(RepositoryError::Storage { source: StorageError::NotFound, .. }),
+                Some(object),
+            ) => DatasetError::Damaged { what: self.name(), finding: Box::new(missing_object(object)) },
+            (error, _) => error,
+        }
+    }
+}
+
+fn decode(bytes: &Bytes, sha256: &str) -> Option<Census> {
+    (Sha256Digest::of(bytes) == *sha256).then(|| census::decode(bytes).ok()).flatten()
+}

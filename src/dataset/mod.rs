@@ -1,0 +1,170 @@
+//! Data at rest: a backup of a repository, a file, or what comes through a pipe. The only home of how it is found, opened and read.
+//!
+//! ```text
+//! backup   manifest ─► object ─► frames ─► Raw ─┐
+//! file     .rdb .rdb.gz .rdb.zst ─────────► Raw ─┼─► one pass: whoever takes it (pass)
+//! pipe     standard input, once ──────────► Raw ─┘
+//! ```
+
+mod at_rest;
+mod error;
+mod file;
+pub mod foreign;
+mod moment;
+mod open;
+pub mod pass;
+pub mod raw;
+mod stored;
+mod unpack;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::repository::manifest::Manifest;
+use crate::repository::{BackupId, Repository};
+
+pub use at_rest::CENSUS_LIMIT;
+pub use error::{DatasetError, damaged, missing_object, of_rdb};
+pub use foreign::Foreign;
+pub use open::{open_file, open_object};
+pub use pass::{ReadError, Scanned, Take};
+pub use raw::{NotAsStored, Opened, Padding, Promised, Raw, RawError, Seen};
+pub use stored::codec_of;
+
+/// Opens a data set once more, on a thread that may block.
+pub type Reopen = Box<dyn FnMut() -> Result<Raw, RawError> + Send>;
+
+/// Data at rest. Cheap to clone: all clones are the same data set.
+#[derive(Debug, Clone)]
+pub enum Dataset {
+    /// A backup of a repository.
+    Backup(Backup),
+    /// A file, which can be read as often as needed.
+    File(LocalFile),
+    /// Standard input, which can be read once.
+    Pipe(Pipe),
+}
+
+/// See [`Dataset::Backup`].
+#[derive(Debug, Clone)]
+pub struct Backup {
+    /// Where it lies.
+    pub repository: Repository,
+    /// What is known of it.
+    pub manifest: Arc<Manifest>,
+}
+
+/// See [`Dataset::File`].
+#[derive(Debug, Clone)]
+pub struct LocalFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    around: Arc<Mutex<Around>>,
+}
+
+/// See [`Dataset::Pipe`].
+#[derive(Debug, Clone)]
+pub struct Pipe {
+    opened: Arc<Mutex<Option<Opened>>>,
+    around: Arc<Mutex<Around>>,
+    /// Version of the RDB, as its first bytes say; 0 where they are no RDB's.
+    pub rdb_version: u32,
+}
+
+/// What is odd around the RDB of a file.
+#[derive(Debug, Clone, Default)]
+pub struct Around {
+    /// It is the base of a multi-part append-only file, whose increments lie beside it.
+    pub is_aof_base: bool,
+    /// Zero bytes behind its gzip data, known once it was read.
+    pub padding: Padding,
+}
+
+impl Dataset {
+    /// A backup whose manifest was read.
+    pub fn backup(repository: &Repository, manifest: Manifest) -> Self {
+        Self::Backup(Backup::new(repository, manifest))
+    }
+
+    /// A file that was not opened yet. `-` is a file of that name: see [`Dataset::stdin`].
+    pub fn file(path: &Path) -> Self {
+        Self::File(LocalFile { path: path.to_owned(), around: Arc::default() })
+    }
+
+    /// The manifest of a backup.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        match self {
+            Self::Backup(backup) => Some(&backup.manifest),
+            Self::File(_) | Self::Pipe(_) => None,
+        }
+    }
+
+    /// The id of a backup.
+    pub fn id(&self) -> Option<BackupId> {
+        self.manifest().map(|manifest| manifest.id)
+    }
+
+    /// `INSTANCE/ID`, the path, or `standard input`.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Backup(Backup { manifest, .. }) => format!("{}/{}", manifest.instance, manifest.id),
+            Self::File(file) => file.path.display().to_string(),
+            Self::Pipe(_) => "standard input".to_owned(),
+        }
+    }
+
+    /// Objects that hold an RDB each; 1 for a file and a pipe.
+    pub fn shards(&self) -> usize {
+        self.manifest().map_or(1, |manifest| manifest.shards.len())
+    }
+
+    /// Bytes of RDB in all shards, where that is known.
+    pub fn raw_bytes(&self) -> Option<u64> {
+        self.manifest().map(|manifest| manifest.shards.iter().map(|shard| shard.raw_bytes).sum())
+    }
+
+    /// When the backup was taken, Unix milliseconds, as its manifest says.
+    pub fn created_ms(&self) -> Option<i64> {
+        self.manifest().map(|manifest| manifest.created_at.timestamp_millis())
+    }
+
+    /// What tells these data from others: the digests of a backup's RDBs, length and time of a file.
+    pub fn digest(&self) -> String {
+        match self {
+            Self::Backup(Backup { manifest, .. }) => {
+                let digests: Vec<&str> = manifest.shards.iter().map(|shard| shard.raw_sha256.as_str()).collect();
+                digests.join(" ")
+            }
+            Self::File(file) => std::fs::metadata(&file.path)
+                .map(|found| format!("{} {:?}", found.len(), found.modified().ok()))
+                .unwrap_or_default(),
+            // Nobody reads it twice.
+            Self::Pipe(_) => format!("process {} at {}", std::process::id(), chrono::Utc::now()),
+        }
+    }
+
+    /// False for a pipe.
+    pub fn can_be_read_again(&self) -> bool {
+        !matches!(self, Self::Pipe(_))
+    }
+
+    /// What is odd around the RDB of a file or a pipe that was opened. Nothing is around that of a backup.
+    pub fn around(&self) -> Around {
+        match self {
+            Self::Backup(_) => Around::default(),
+            Self::File(LocalFile { around, .. }) | Self::Pipe(Pipe { around, .. }) => lock(around).clone(),
+        }
+    }
+}
+
+impl Backup {
+    /// A backup whose manifest was read.
+    pub fn new(repository: &Repository, manifest: Manifest) -> Self {
+        Self { repository: repository.clone(), manifest: Arc::new(manifest) }
+    }
+}
+
+/// A panic while one of these is held leaves nothing half done in it.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,234 @@
+//! Opens data at rest, shard by shard.
+
+use std::io;
+use std::path::Path;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use super::open::{open_file, open_object};
+use super::raw::{Opened, Promised, Raw, RawError};
+use super::{Around, Backup, Dataset, DatasetError, LocalFile, Pipe, Reopen, lock};
+use crate::codec::{self, Codec, Sha256Digest};
+use crate::progress::{Progress, Unit};
+use crate::rdb::Scanner;
+use crate::repository::manifest::{Compression, Manifest, Shard};
+use crate::storage::Reader;
+
+/// Bytes of an RDB before the first opcode: the magic word and the version.
+const HEADER: usize = 9;
+
+impl Dataset {
+    /// Standard input, once its first bytes are there: they say what it is.
+    ///
+    /// # Errors
+    /// It is no RDB, cannot be read, or a signal came before its first bytes did.
+    pub async fn stdin(cancel: &CancellationToken) -> Result<Self, DatasetError> {
+        let opened = unblocked(|| open_file(Path::new("-"), codec::cores()), cancel).await?;
+        let mut opened = opened?;
+        let first = match opened.raw.peek() {
+            Some(Ok(first)) => first.clone(),
+            Some(Err(_)) | None => Bytes::new(),
+        };
+        // What is wrong with it is said where it is read; here only the header counts.
+        let mut scanner = Scanner::new();
+        let _ = scanner.push(&first[..first.len().min(HEADER)], &mut ());
+        let rdb_version = scanner.header().map_or(0, |(_, version)| version);
+        let around = Around { is_aof_base: opened.is_aof_base, padding: opened.padding.clone() };
+        Ok(Self::Pipe(Pipe {
+            opened: std::sync::Arc::new(std::sync::Mutex::new(Some(opened))),
+            around: std::sync::Arc::new(std::sync::Mutex::new(around)),
+            rdb_version,
+        }))
+    }
+
+    /// A file by the name that was typed: `-` is standard input. It is opened, so that what is no RDB is told at once.
+    ///
+    /// # Errors
+    /// It is no RDB, cannot be read, or a signal came.
+    pub async fn by_path(path: &Path, cancel: &CancellationToken) -> Result<Self, DatasetError> {
+        if path == Path::new("-") {
+            return Self::stdin(cancel).await;
+        }
+        let found = Self::file(path);
+        found.open(0, cancel).await?;
+        Ok(found)
+    }
+
+    /// Opens a shard, numbered from 0, to be read from its first byte. What was stored is not held against the manifest yet: see
+    /// [`Opened::held`].
+    ///
+    /// # Errors
+    /// It is not there, is no RDB, or cannot be read; or a signal came.
+    pub async fn open(&self, shard: usize, cancel: &CancellationToken) -> Result<Opened, DatasetError> {
+        match self {
+            Self::Backup(backup) => backup.open(backup.shard(shard)?).await,
+            Self::File(file) => {
+                let path = file.path.clone();
+                let opened = unblocked(move || open_file(&path, codec::cores()), cancel).await??;
+                file.keep_around(&opened);
+                Ok(opened)
+            }
+            Self::Pipe(pipe) => lock(&pipe.opened).take().ok_or(DatasetError::ReadBefore),
+        }
+    }
+
+    /// The bytes of a shard, whose end comes only if they are what the manifest names; of a file and a pipe nobody has said anything.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`].
+    pub async fn raw(&self, shard: usize, cancel: &CancellationToken) -> Result<Raw, DatasetError> {
+        Ok(self.open(shard, cancel).await?.held())
+    }
+
+    /// The same once more, from a thread that may block; `None` for a pipe. Must be called within a runtime.
+    pub fn reopen(&self, shard: usize) -> Option<Reopen> {
+        match self {
+            Self::Pipe(_) => None,
+            Self::File(file) => {
+                let path = file.path.clone();
+                Some(Box::new(move || Ok(open_file(&path, codec::cores())?.raw)))
+            }
+            Self::Backup(_) => {
+                let (data, runtime) = (self.clone(), tokio::runtime::Handle::current());
+                Some(Box::new(move || {
+                    let never = CancellationToken::new();
+                    runtime.block_on(data.raw(shard, &never)).map_err(|error| match error {
+                        DatasetError::Raw(error) => error,
+                        error => RawError::File(io::Error::other(error.to_string())),
+                    })
+                }))
+            }
+        }
+    }
+
+    /// Asks whether each object of a backup is there, and as long as its manifest says.
+    ///
+    /// # Errors
+    /// One is not, or the store cannot be asked.
+    pub async fn must_be_there(&self) -> Result<(), DatasetError> {
+        let Self::Backup(backup) = self else { return Ok(()) };
+        for shard in &backup.manifest.shards {
+            backup.must_be_there(shard).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads each object of a backup to its end, without unpacking it: it has to be the one that its manifest names.
+    ///
+    /// # Errors
+    /// It is another one, or cannot be read; or a signal came.
+    pub async fn must_be_as_stored(
+        &self,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) -> Result<(), DatasetError> {
+        let Self::Backup(backup) = self else { return Ok(()) };
+        let stored = backup.manifest.shards.iter().map(|shard| shard.stored_bytes).sum();
+        progress.phase("verifying", Unit::Bytes, Some(stored));
+        for shard in &backup.manifest.shards {
+            backup.must_be_as_stored(shard, progress, cancel).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Backup {
+    fn shard(&self, number: usize) -> Result<&Shard, DatasetError> {
+        let what = || format!("{}/{}", self.manifest.instance, self.manifest.id);
+        self.manifest.shards.get(number).ok_or_else(|| DatasetError::NoShard { what: what() })
+    }
+
+    /// The object of a shard has to be there, and as long as the manifest says.
+    async fn must_be_there(&self, shard: &Shard) -> Result<(), DatasetError> {
+        match self.repository.object_length(&self.manifest, &shard.object).await? {
+            Some(length) => Ok(promised(shard).length(length).map_err(RawError::from)?),
+            // Its absence is told as by reading it.
+            None => self.reader(shard).await.map(drop),
+        }
+    }
+
+    /// Reads the object of a shard to its end. One that arrives as another is read once more: the way damages bytes as well.
+    async fn must_be_as_stored(
+        &self,
+        shard: &Shard,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) -> Result<(), DatasetError> {
+        let mut reader = self.reader(shard).await?;
+        for is_last in [false, true] {
+            let (mut digest, mut length) = (Sha256Digest::new(), 0);
+            while let Some(chunk) = reader.next().await.map_err(RawError::from)? {
+                digest.update(&chunk);
+                length += chunk.len() as u64;
+                progress.advance(chunk.len() as u64);
+                if cancel.is_cancelled() {
+                    return Err(DatasetError::Interrupted);
+                }
+            }
+            match promised(shard).object(length, &digest.finish()) {
+                Err(error) if !is_last => tracing::warn!("{error}: it is read once more"),
+                held => return Ok(held.map_err(RawError::from)?),
+            }
+            reader.back_to(0).await.map_err(RawError::from)?;
+        }
+        Ok(())
+    }
+
+    /// The object of a shard, to be read.
+    async fn reader(&self, shard: &Shard) -> Result<Reader, DatasetError> {
+        let Self { repository, manifest } = self;
+        Ok(repository.open_object(manifest, &shard.object, 0).await?)
+    }
+
+    /// Opens a shard, to be read from its first byte.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`].
+    pub async fn open(&self, shard: &Shard) -> Result<Opened, DatasetError> {
+        let reader = self.reader(shard).await?;
+        let mut opened = open_object(reader, codec_of(&self.manifest), codec::cores())?;
+        opened.promised = Some(promised(shard));
+        Ok(opened)
+    }
+}
+
+impl LocalFile {
+    fn keep_around(&self, opened: &Opened) {
+        *lock(&self.around) = Around { is_aof_base: opened.is_aof_base, padding: opened.padding.clone() };
+    }
+}
+
+/// How the objects of a backup are compressed: as its manifest says, whatever they are called.
+pub fn codec_of(manifest: &Manifest) -> Codec {
+    match manifest.compression {
+        Compression::Gzip => Codec::GZIP,
+        Compression::Zstd => Codec::ZSTD,
+        // A manifest with a newer word is refused when it is read.
+        Compression::None | Compression::Newer(_) => Codec::None,
+    }
+}
+
+/// What a manifest says of the object of a shard.
+pub fn promised(shard: &Shard) -> Promised {
+    Promised {
+        stored_bytes: shard.stored_bytes,
+        stored_sha256: shard.stored_sha256.clone(),
+        raw_bytes: shard.raw_bytes,
+        raw_sha256: shard.raw_sha256.clone(),
+    }
+}
+
+/// Work that blocks, on a thread of its own; not waited for after a signal.
+async fn unblocked<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+    cancel: &CancellationToken,
+) -> Result<T, DatasetError> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(DatasetError::Interrupted),
+        done = tokio::task::spawn_blocking(work) => {
+            Ok(done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
+        }
+    }
+}
