@@ -201,6 +201,10 @@ pub async fn adopt(
     let draft = begin(options, repository, cancel).await?;
     let last = Last::of(options, repository).await;
     let captured = with_heartbeat(&draft, capture_file(options, data, last, &draft, progress, cancel)).await;
+    let captured = captured.map_err(|trouble| match trouble {
+        Trouble::Capture(error) => Trouble::File(error),
+        trouble => trouble,
+    });
     finish(options, repository, draft, captured, cancel).await
 }
 

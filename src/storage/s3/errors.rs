@@ -115,7 +115,7 @@ where
         let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
         let status = response.status().as_u16();
         let passes = CODES.contains(&code) || matches!(status, 408 | 429 | 500 | 502 | 503 | 504);
-        return passes.then(|| Passing::of(format!("the store answers {status} {code}").trim_end()));
+        return passes.then(|| Passing::answered(format!("the store answers {status} {code}").trim_end()));
     }
     if site.seen.fault().is_some() {
         return transferring.then(|| Passing::of("there are no credentials for the store just now"));

@@ -37,6 +37,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// The longest before the first byte of a transfer.
 const ASKING_PAUSE: Duration = Duration::from_secs(1);
+/// The first and the longest pause before the first byte where the store answers that it cannot: six requests in all, since more would
+/// only add to its load.
+const ANSWERED_PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(3));
 
 /// How long nothing of a part may move: a kernel tells of room only after a good deal of its buffer was sent.
 const STALL: Duration = Duration::from_secs(30);
@@ -101,11 +104,18 @@ pub(super) struct Passing {
     /// In a few words.
     pub(super) words: String,
     pub(super) nobody_listens: bool,
+    /// Somebody answers, and cannot do what was asked.
+    pub(super) answered: bool,
 }
 
 impl Passing {
     pub(super) fn of(words: impl Into<String>) -> Self {
-        Self { words: words.into(), nobody_listens: false }
+        Self { words: words.into(), nobody_listens: false, answered: false }
+    }
+
+    /// A status that says so.
+    pub(super) fn answered(words: impl Into<String>) -> Self {
+        Self { answered: true, ..Self::of(words) }
     }
 }
 
@@ -253,8 +263,13 @@ impl Pace {
         let since = *trouble.since.get_or_insert(begun);
         trouble.attempts += 1;
         let transferring = self.is_transferring();
-        let longest = if purpose == Purpose::Work && !transferring { ASKING_PAUSE } else { LONGEST_PAUSE };
-        let pause = (FIRST_PAUSE * 2_u32.pow((trouble.attempts - 1).min(8))).min(longest).mul_f64(jitter());
+        let asking = purpose == Purpose::Work && !transferring;
+        let (first, longest, least) = match asking {
+            true if why.answered => (ANSWERED_PAUSES.0, ANSWERED_PAUSES.1, 0.85),
+            true => (FIRST_PAUSE, ASKING_PAUSE, 0.5),
+            false => (FIRST_PAUSE, LONGEST_PAUSE, 0.5),
+        };
+        let pause = (first * 2_u32.pow((trouble.attempts - 1).min(8))).min(longest).mul_f64(jitter(least));
         let mut state = self.state();
         let goes_on = match purpose {
             Purpose::Cleaning => {
@@ -279,14 +294,14 @@ impl Pace {
     }
 }
 
-/// Between a half and one: those that failed together do not all come back together.
-fn jitter() -> f64 {
+/// Between `least` and one: those that failed together do not all come back together.
+fn jitter(least: f64) -> f64 {
     let mut random = [0; 1];
     // Without randomness the pause is the whole one.
     if getrandom::fill(&mut random).is_err() {
         return 1.0;
     }
-    0.5 + f64::from(random[0]) / 510.0
+    least + (1.0 - least) * f64::from(random[0]) / 255.0
 }
 
 #[cfg(test)]
@@ -340,12 +355,13 @@ mod tests {
         let refused = Passing { nobody_listens: true, ..Passing::of("nobody listens") };
         for timeout in [Some(2 * SECOND), None, Some(20 * SECOND)] {
             let asking = || Pace::new(timeout, None);
-            for (pace, why) in
-                [(asking(), Passing::of("the store answers 503")), (asking().awaiting_listener(true), refused.clone())]
-            {
+            for (pace, why) in [
+                (asking(), Passing::answered("the store answers 503")),
+                (asking().awaiting_listener(true), refused.clone()),
+            ] {
                 let (lost, tries) = failing(&pace, &why);
                 assert!((8 * SECOND..=10 * SECOND).contains(&lost), "{timeout:?}: {lost:?}");
-                assert!(tries < 30, "{tries}");
+                assert!(tries <= if why.answered { 6 } else { 30 }, "{tries}");
                 // What comes after it is not waited for once more.
                 assert!(failing(&pace, &why).0 < SECOND);
             }

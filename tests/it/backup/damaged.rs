@@ -70,6 +70,8 @@ fn what_arrives_damaged_once_is_read_once_more() {
                 if number > 2 && at == 2_000 {
                     continue;
                 }
+                // A file is never replaced.
+                let _ = std::fs::remove_file(&file);
                 store.inject(&dump(compression), 1, Fault::DamageAnswer(at));
                 let run = with(&store, arguments).run();
                 assert_eq!(run.code, 0, "{compression} {at} {arguments:?}: {}", run.everything());

@@ -112,5 +112,5 @@ pub(super) fn brief(text: &str, site: &Site) -> Passing {
         Meaning::Silent => format!("{} does not answer", site.url),
         _ => format!("the connection to {} broke off", site.url),
     };
-    Passing { words, nobody_listens: meaning == Meaning::Refused }
+    Passing { nobody_listens: meaning == Meaning::Refused, ..Passing::of(words) }
 }
