@@ -1,6 +1,6 @@
 //! Which keys are wanted, where they go, and when they expire there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +73,13 @@ impl Choices {
         self.moved.get(&database).copied().unwrap_or(database)
     }
 
+    /// Whether keys of two databases go to one, where a name that both have can stand for one of them only.
+    pub fn unites_databases(&self) -> bool {
+        let from = &self.selection.databases;
+        let to: BTreeSet<u64> = from.iter().map(|number| self.database(*number)).collect();
+        to.len() < from.len()
+    }
+
     /// What becomes of an expiry.
     pub fn expiry(&self, expire_ms: Option<i64>) -> Option<i64> {
         match self.ttl {
@@ -120,5 +127,10 @@ mod tests {
         assert_eq!(decide(&choices, 3, "a", None), yes(0, None));
         assert_eq!(decide(&choices, 3, "b", None), Wanted::No);
         assert_eq!(decide(&choices, 0, "a", None), Wanted::No);
+        assert!(!choices.unites_databases(), "nothing else goes to 0");
+        choices.selection.databases.insert(1);
+        assert!(!choices.unites_databases());
+        choices.selection.databases.insert(0);
+        assert!(choices.unites_databases(), "3 goes to 0, and 0 stays there");
     }
 }

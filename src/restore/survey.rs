@@ -115,6 +115,8 @@ pub struct Surveyor {
     wanted: bool,
     /// The hash that is being read may have no field that lives; `true`: it has one.
     living: Option<bool>,
+    /// For a hash whose fields cannot expire in the target: whether one of them would have.
+    loses_expiry: Option<bool>,
     /// Servers leave the key out if it has no element.
     vanishes: bool,
     by_type: BTreeMap<KeyType, u64>,
@@ -156,6 +158,7 @@ impl Surveyor {
             longest: 0,
             wanted: false,
             living: None,
+            loses_expiry: None,
             vanishes: false,
             by_type: BTreeMap::new(),
             unpacked: None,
@@ -227,8 +230,13 @@ impl Surveyor {
 
     /// A field of the hash that is looked into.
     fn note_field(&mut self, expire_ms: Option<i64>) {
+        let expire_ms = self.choices.field_expiry(expire_ms);
         if let Some(living) = &mut self.living {
-            *living |= self.choices.field_expiry(expire_ms).is_none_or(|at| at > self.now_ms);
+            *living |= expire_ms.is_none_or(|at| at > self.now_ms);
+        }
+        // Nothing is lost of an expiry that was to be left out, or of a field that is gone by now.
+        if let Some(loses) = &mut self.loses_expiry {
+            *loses |= expire_ms.is_some_and(|at| at > self.now_ms);
         }
     }
 
@@ -274,8 +282,11 @@ impl Surveyor {
             }
             Route::Impossible(loss) => Some(loss),
         };
-        if let Some(loss) = loss {
-            self.lose(loss, database, entry.key);
+        match loss {
+            // Which of its fields expire is seen in the value.
+            Some(Loss::FieldExpiry) => self.loses_expiry = Some(false),
+            Some(loss) => self.lose(loss, database, entry.key),
+            None => {}
         }
     }
 
@@ -296,6 +307,9 @@ impl Surveyor {
         let is_rewritten = in_parts || matches!(self.route, Route::Commands(_));
         if is_rewritten && stream.is_some_and(|stream| stream.is_lossy(typed)) {
             self.lose(Loss::PendingEntries, database, &name);
+        }
+        if self.loses_expiry == Some(true) {
+            self.lose(Loss::FieldExpiry, database, &name);
         }
         self.name = name;
     }
@@ -361,7 +375,7 @@ impl Visit for Surveyor {
         self.vanishes = entry.value_type.kind(self.dialect, survey.version).is_some_and(Kind::vanishes_when_empty);
         (self.named_in, self.unpacked, self.stream) = (None, None, None);
         self.wanted = false;
-        self.living = None;
+        (self.living, self.loses_expiry) = (None, None);
         match self.choices.decide(entry.database, entry.key, self.key_type, entry.expire_ms, self.now_ms) {
             Wanted::No => survey.left_out += 1,
             Wanted::Expired => survey.expired += 1,
@@ -370,12 +384,14 @@ impl Visit for Surveyor {
                 self.wanted = true;
                 self.living = entry.value_type.has_field_expiry().then_some(false);
                 self.goes_to = Some(database);
+                // Where two databases go to one, what counts is the name there.
                 if let Some(seen) = &mut self.wanted_seen {
-                    seen.entry(entry);
+                    seen.entry(&Entry { database, ..*entry });
                 }
                 self.note_route(entry, database);
                 let is_whole_or_lost = matches!(self.in_parts, Route::Impossible(_));
-                if entry.value_type == ValueType::STRING || self.stream.is_some() || is_whole_or_lost {
+                let is_looked_into = self.stream.is_some() || self.loses_expiry.is_some();
+                if entry.value_type == ValueType::STRING || is_looked_into || is_whole_or_lost {
                     // What there is to say of it is known at its end; the name only here.
                     self.name.clear();
                     self.name.extend_from_slice(entry.key);

@@ -95,7 +95,9 @@ impl Loss {
             }
             Self::Damaged => "the value is damaged: no server takes it, and which part of it is right is unknown",
             Self::Score => "members whose score is not a number: no server keeps them",
-            Self::Twice => "the backup has the key more than once: the first value is restored, the others are not",
+            Self::Twice => {
+                "the backup has the key more than once, or in two databases that go to one: the first value is restored, the others are not"
+            }
             Self::NotByCommands => {
                 "a value of this type is restored as payload only: method `restore` sends it to a target that knows the type"
             }

@@ -112,7 +112,11 @@ async fn compared(work: &Work<'_>, report: &mut Report) -> Result<Proof> {
     let node = &instance.server.node;
     let chosen = choose(node, ReadFrom::Itself).await.with_context(|| format!("look at {node}"))?;
     let announced = Announced::of(&*report, facts);
-    let as_it_is = options.choices.is_everything() && announced == Announced::default();
+    // What was there before, and stayed, is no difference. What an interrupted run has brought was not there before.
+    let stayed = before.keys() > 0 && !options.replace_all && !report.was_empty;
+    // A key that had expired has left the target's key of that name as it was.
+    let leaves_expired = stayed && report.tally.expired > 0;
+    let as_it_is = options.choices.is_everything() && announced == Announced::default() && !leaves_expired;
     let expected = match as_it_is {
         true => View::Everything,
         false => View::Mapped(Arc::new(Sent::by(work))),
@@ -137,8 +141,6 @@ async fn compared(work: &Work<'_>, report: &mut Report) -> Result<Proof> {
     if report.others_wrote != Some(true) {
         report.look_for_others(node).await;
     }
-    // What was there before, and stayed, is no difference. What an interrupted run has brought was not there before.
-    let stayed = before.keys() > 0 && !options.replace_all && !report.was_empty;
     let found = Found::of(&compared, announced, stayed, report.others_wrote == Some(true));
     let mut json = compare::to_json(&compared, EXAMPLES, context);
     json["consistency"] = if is_fuzzy { "fuzzy" } else { "point_in_time" }.into();

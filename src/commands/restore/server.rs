@@ -252,6 +252,8 @@ impl Looking<'_> {
             "a restore that was interrupted has to begin at its start again".to_owned()
         } else if is_asked(Method::Replica) {
             "method `replica` verifies the whole backup before the target sees it".to_owned()
+        } else if self.options.choices.unites_databases() {
+            "which names of two databases that go to one are the same has to be found out first".to_owned()
         } else if is_asked(Method::Commands) {
             "what typed commands would lose has to be found out first".to_owned()
         } else if !format.takes_all_of(facts.dialect(), facts.rdb_version) {
@@ -271,8 +273,10 @@ impl Looking<'_> {
         let begun = Instant::now();
         let Self { source, options, progress, context } = self;
         // What a server that loads the file itself would die of; and what nobody has looked for before.
-        let mistrusting =
-            facts.has_findings || facts.origin == Origin::Foreign || plan::may_be_fed(&facts, target, options);
+        let mistrusting = facts.has_findings
+            || facts.origin == Origin::Foreign
+            || options.choices.unites_databases()
+            || plan::may_be_fed(&facts, target, options);
         let raw = source.raw(0, &context.cancel).await?;
         progress.phase("verifying", Unit::Bytes, source.raw_bytes());
         let by_commands = options.method == Asked::Only(Method::Commands);

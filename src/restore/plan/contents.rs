@@ -301,7 +301,9 @@ pub fn needs_survey(backup: &BackupFacts, target: &TargetFacts, options: &Option
         Some(records) => !records.is_empty(),
         None => !backup.source_modules.iter().all(|name| is_part_of_server(name)),
     };
+    let unites = options.choices.unites_databases();
     let read = [
+        unites,
         backup.has_findings,
         backup.keys.is_none(),
         !all_as_is,

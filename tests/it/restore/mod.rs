@@ -1,6 +1,7 @@
 //! Restores into real servers.
 
 mod by_replica;
+mod choices;
 mod command;
 mod everywhere;
 mod faults;
