@@ -8,6 +8,7 @@ mod faults;
 mod file;
 mod foreign_object;
 mod guard;
+mod model;
 mod others;
 mod pipes;
 mod plan_and_run;

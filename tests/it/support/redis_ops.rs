@@ -4,6 +4,8 @@
 //! RedisOps::new().args(["list", "-r", "/nowhere"]).stderr("error: …\n").exit(3);   // unset stdout means: empty
 //! ```
 //!
+//! The binary is the one that was built with the tests, or what `REDIS_OPS_BINARY` names.
+//!
 //! The environment is clean: nothing of the machine's AWS, Redis or redis-ops settings, and a home of its own.
 
 use std::ffi::{OsStr, OsString};
@@ -61,7 +63,8 @@ impl RedisOps {
     /// A run without arguments.
     pub fn new() -> Self {
         let home = TempDir::new().expect("a temporary folder");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_redis-ops"));
+        let built = || env!("CARGO_BIN_EXE_redis-ops").into();
+        let mut command = Command::new(std::env::var_os("REDIS_OPS_BINARY").unwrap_or_else(built));
         command.env_clear().current_dir(home.path());
         // Only what a process needs to find programs and temporary files.
         for name in ["PATH", "TMPDIR", "LD_LIBRARY_PATH"] {
