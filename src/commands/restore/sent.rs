@@ -44,6 +44,8 @@ impl Mapping for Sent {
         // Modules were chosen before their name was known.
         let key_type = if matches!(key_type, KeyType::Module(_)) { KeyType::of_module(0) } else { key_type };
         match self.choices.decide(database, key, key_type, expire_ms, self.now_ms) {
+            // A hash of which every field has expired was not sent, and has left the target's key of its name as it was.
+            Wanted::Yes { .. } if candidate.emptied => Chosen::Expired,
             Wanted::Yes { expire_ms, .. } => Chosen::Take { expire_ms },
             Wanted::No => Chosen::Leave,
             Wanted::Expired => Chosen::Expired,

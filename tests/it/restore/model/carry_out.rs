@@ -283,7 +283,12 @@ impl<'a> Trial<'a> {
     }
 
     fn with_judge(&self, told: &Foretold, ask: impl FnOnce(&Judge<'_>) -> Verdict) -> Verdict {
-        ask(&Judge { known: &self.known(), told, stranger: self.stranger.as_ref() })
+        ask(&Judge {
+            known: &self.known(),
+            told,
+            stranger: self.stranger.as_ref(),
+            was_interrupted: self.told.len() > 1,
+        })
     }
 
     fn seen(&self) -> Seen {

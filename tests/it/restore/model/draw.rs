@@ -53,7 +53,7 @@ pub fn cases(n_servers: usize) -> impl Strategy<Value = Case> {
             let must_be_empty = existing == Existing::Nothing && backup.keys.len() % 3 != 0;
             let target_holds = if must_be_empty { Contents::default() } else { target_holds };
             // Slow only where somebody waits for it.
-            let rate = rate.filter(|_| disturbance != Disturbance::None);
+            let rate = rate.filter(|_| disturbance != Disturbance::None && method != "replica");
             Case {
                 source,
                 target,

@@ -290,10 +290,11 @@ impl Foretold {
         self.refusals.push(Refusal { code, exit: 2, certain });
     }
 
-    /// Fewest and most keys of a fate.
-    pub fn count(&self, fate: Fate) -> (u64, u64) {
-        let at_most = self.fates.iter().filter(|fates| fates.contains(&fate)).count() as u64;
-        let at_least = self.fates.iter().filter(|fates| **fates == [fate].into()).count() as u64;
+    /// Fewest and most keys of these fates together.
+    pub fn count(&self, wanted: &[Fate]) -> (u64, u64) {
+        let is_wanted = |fate: &Fate| wanted.contains(fate);
+        let at_most = self.fates.iter().filter(|fates| fates.iter().any(is_wanted)).count() as u64;
+        let at_least = self.fates.iter().filter(|fates| fates.iter().all(is_wanted)).count() as u64;
         (at_least, at_most)
     }
 }
