@@ -162,7 +162,7 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l ttl -d '
 shift\t'later by the age of the backup'
 strip\t'never expires'"
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l rate -d 'Writes no more than this many bytes a second, such as 50MB' -r
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l listen -d 'For --method replica: the IP address, and the port if need be, where we listen for the target [default: our address on the way to the target, a free port]' -r
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l listen -d 'For --method replica: the IP address, and the port if need be, where we listen for the target [default: our address on the way to the target, a free port]. Should this machine be lost before the target has loaded, other machines recognise what is left by a port of 32768 or above; of a lower one only this machine knows, and --undo asks first elsewhere' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l advertise -d 'For --method replica: the host, or host:port, at which the target reaches us [default: where we listen]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -s i -l instance -d 'A name from the settings file, or a URL: redis:// rediss:// unix:// redis+sentinel://host,host/service [default: redis://127.0.0.1:6379] [env: REDIS_OPS_INSTANCE]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -s H -l host -d 'The instance\'s host, as with redis-cli' -r
@@ -202,7 +202,7 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l no-safet
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l allow-replica-resync -d 'Goes on although the target\'s replicas will have to resync'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l accept-loss -d 'Goes on although the plan names what the target cannot hold'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l resume -d 'Goes on with a restore that was interrupted'
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l undo -d 'Ends what an interrupted restore by method `replica` left: makes the target a primary again, and puts its settings back. Needs no backup'
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l undo -d 'Ends what an interrupted restore by method `replica` left: makes the target a primary again, and puts its settings back. Needs no backup. Asks first where nothing but a primary that was never reached speaks for a restore'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l skip-verify -d 'Does not read the backup first. Whether its object is the one that the manifest names is checked all the same; other faults are still errors, but show up after the first write'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l no-proof -d 'Does not compare the target with the backup at the end'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand restore" -l plan -d 'Shows what would happen, and does nothing'

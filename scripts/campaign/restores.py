@@ -4,6 +4,7 @@ printed; the target is a primary with the settings that it had, and holds no key
 What the target holds is asked of the server: DEBUG DIGEST, key names, role, CONFIG GET.
 """
 
+import contextlib
 import functools
 import os
 import re
@@ -121,11 +122,15 @@ def tried(random, folder, fault, source, target, link, prepared):
     pause = random.choice([0.05, 0.2, 0.5, 1.5, 3]) * random.random()
     if fault in UNTIMELY:
         time.sleep(pause)
+    guards = started_by(process.pid) if fault in ("kill", "kill-all") else []
     if fault == "kill":
         process.kill()
+        gone(guards)
     elif fault == "kill-all":
-        # The machine is lost: whatever the tool has started goes with it.
-        processes_of(tool)
+        # The machine is lost: whatever the tool has started goes with it, and first, for it would notice.
+        for guard in guards:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(guard, signal.SIGKILL)
         process.kill()
     elif fault == "signal":
         process.send_signal(random.choice([signal.SIGINT, signal.SIGTERM]))
@@ -145,17 +150,31 @@ def tried(random, folder, fault, source, target, link, prepared):
     return judged(tool, fault, source, target, url, words, before, run, replaces, told)
 
 
-def processes_of(tool):
-    """Kills every process that runs with this tool's state folder, however it was started."""
-    mark = f"XDG_STATE_HOME={tool.environment['XDG_STATE_HOME']}".encode()
+def started_by(pid):
+    """The processes that a process has started, by their ids: the guard, if it is there. None of it is in their environment."""
+    found = []
     for name in os.listdir("/proc"):
         if name.isdigit():
-            try:
-                with open(f"/proc/{name}/environ", "rb") as file:
-                    if mark in file.read().split(b"\0"):
-                        os.kill(int(name), signal.SIGKILL)
-            except OSError:
-                pass
+            with contextlib.suppress(OSError), open(f"/proc/{name}/stat") as file:
+                # Behind the name: the state, and the parent.
+                if int(file.read().rpartition(") ")[2].split()[1]) == pid:
+                    found.append(int(name))
+    return found
+
+
+def gone(pids, limit=60):
+    """Waits until these processes have ended: what a guard has to say it says before."""
+    until = time.monotonic() + limit
+    while any(is_running(pid) for pid in pids):
+        if time.monotonic() > until:
+            raise Violation(f"the guard has not ended within {limit} s after its restore was killed")
+        time.sleep(0.02)
+
+
+def is_running(pid):
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(") ")[2].split()[0] != "Z"
+    return False
 
 
 def spoil(random, folder, fault, source, prepared):
@@ -181,9 +200,10 @@ def spoil(random, folder, fault, source, prepared):
 
 
 def judged(tool, fault, source, target, url, words, before, run, replaces, told):
-    # A signal may come before the program has asked to hear of it; then it has done nothing yet.
-    unheard = fault == "signal" and run.code in (-signal.SIGINT, -signal.SIGTERM)
-    if run.code not in (0, 1, 2, 130, 143, -9) and not unheard:
+    if fault == "signal" and run.code in (-signal.SIGINT, -signal.SIGTERM):
+        # It came before the program had asked to hear of it: then it has done nothing yet.
+        return untouched(tool, target, before, run, told)
+    if run.code not in (0, 1, 2, 130, 143, -9) or run.code == -9 and fault not in ("kill", "kill-all"):
         raise Violation(f"an exit code of {run.code}\n{told[0]}")
     if fault in ("damaged", "swapped") and run.code != 3:
         return untouched(tool, target, before, run, told)
@@ -206,15 +226,17 @@ def judged(tool, fault, source, target, url, words, before, run, replaces, told)
         if line is None:
             again = [word for word in words if word not in ("--replace-all", "--yes", "--no-safety-backup")]
             fresh = target.keys() == 0 or target.digest() == before["digest"]
-            line = words if fresh else [*again, "--resume"]
+            # Nobody has said a word: the same is typed once more, or `--resume` by whoever knows of it.
+            line = words if fresh or tries % 2 == len(told[0]) % 2 else [*again, "--resume"]
         how = "led back by the printed command"
         run = tool.run(*line, timeout=240)
         told.append(f"typed: {' '.join(line)}\n{run}")
         if "--undo" in line and run.code in (0, 1):
             run = lab.Run(2, "", "")
-            words = words if target.keys() == 0 or target.digest() == before["digest"] else words
     if fault == "restart" and how == "restored" and "yes" not in target.settings and target.keys() == 0:
         # The server went after the proof, and has no file to come back with.
+        if "proof: the target holds" not in run.out:
+            raise Violation(f"said to be restored, without a proof, and the target is empty\n{told[0]}")
         return "not judged: restarted after the proof"
     settled(tool, source, target, before, told)
     return f"{how} ({fault})"
@@ -225,8 +247,7 @@ def printed(run):
     found = re.findall(r"`redis-ops ((?:restore|verify) [^`\n]*)`", run.out + "\n" + run.err)
     if not found:
         return None
-    # Whoever types one that overwrites says yes.
-    return shlex.split(found[-1]) + QUIET + (["--yes"] if "--on-conflict" in found[-1] else [])
+    return shlex.split(found[-1]) + QUIET
 
 
 def untouched(tool, target, before, run, told):

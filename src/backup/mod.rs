@@ -519,7 +519,8 @@ async fn report(
         seconds,
         bytes_per_second,
         keyspace_hits_added: 0,
-        impact: impact(chosen).await.unwrap_or_default(),
+        // A scan forks nothing: what the server says of its last fork is another's.
+        impact: if transfer.is_some() { impact(chosen).await.unwrap_or_default() } else { Impact::default() },
     }
 }
 

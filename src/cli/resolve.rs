@@ -3,6 +3,7 @@
 
 mod backup;
 mod instance;
+mod reaching;
 mod restore;
 mod subject;
 
@@ -102,7 +103,16 @@ impl Resolver<'_> {
         let Some(text) = typed.map_or_else(|| self.file.destination(), |typed| Ok(Some(typed)))? else {
             return Ok(None);
         };
-        let location = text.parse().map_err(|invalid: InvalidLocation| Misuse::usage(invalid.to_string()))?;
+        let location = text.parse().map_err(|invalid: InvalidLocation| {
+            let misuse = Misuse::usage(invalid.to_string());
+            // All else that is no repository is named with what would be one.
+            match text.trim().is_empty() {
+                true => misuse.hint(
+                    "`--repository s3://bucket/prefix`, `--repository file:///path` or `--repository /path` names one",
+                ),
+                false => misuse,
+            }
+        })?;
         if let Location::S3 { .. } = location {
             self.tell_of_blanks();
         }

@@ -152,7 +152,7 @@ fn row(listed: &Listed) -> [String; 8] {
 /// A published backup in a word or two: what it is for, and what keeps it from being all that it could be.
 fn published_as(manifest: &Manifest) -> String {
     let mut words = vec![if manifest.purpose == Purpose::Safety { "safety" } else { "published" }];
-    if slots_of_part(manifest).is_some() {
+    if manifest.slots_of_part().is_some() {
         words.push("one shard");
     }
     if manifest.stale {
@@ -162,12 +162,6 @@ fn published_as(manifest: &Manifest) -> String {
         words.push("findings");
     }
     words.join(", ")
-}
-
-/// The slots of a backup that holds a part of a cluster only.
-pub(super) fn slots_of_part(manifest: &Manifest) -> Option<&str> {
-    let [shard] = manifest.shards.as_slice() else { return None };
-    shard.slots.as_deref().filter(|slots| *slots != "0-16383")
 }
 
 /// The status in the words of the JSON, and why a backup cannot be used.
@@ -255,7 +249,7 @@ fn as_json(listed: &Listed) -> Value {
         "verified_level": good.and_then(|receipt| receipt.text("level")),
         "proven_at": listed.verified.as_ref().and_then(|receipt| receipt.content.get("proven_at")),
         "verified_status": listed.verified.as_ref().and_then(|receipt| receipt.text("status")),
-        "slots": manifest.and_then(slots_of_part),
+        "slots": manifest.and_then(|manifest| manifest.slots_of_part()),
         "stale": manifest.map(|manifest| manifest.stale),
         "pins": listed.pins,
         "begun_at": begun.map(|begun| begun.begun_at),

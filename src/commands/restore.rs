@@ -39,6 +39,8 @@ pub struct Settings {
     pub accept_loss: bool,
     /// Shows what would happen, and does nothing.
     pub plan: bool,
+    /// The options that say how server and store are reached, word by word as they were typed: for the lines that lead on. No secrets.
+    pub reaching: Vec<String>,
 }
 
 /// Where a restore goes to.

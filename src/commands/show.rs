@@ -91,8 +91,7 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, context: &Context) ->
     for shard in &manifest.shards {
         about.row(["node", &words::escape(shard.node.as_bytes())]);
         if let Some(slots) = &shard.slots {
-            let part =
-                if super::list::slots_of_part(manifest).is_some() { ": one shard of a cluster only" } else { "" };
+            let part = if manifest.slots_of_part().is_some() { ": one shard of a cluster only" } else { "" };
             about.row(["slots", &format!("{}{part}", words::escape(slots.as_bytes()))]);
         }
         if let Some(offset) = shard.offset {

@@ -9,7 +9,8 @@ use super::{Explain, FAILED, Meaning};
 impl Explain for io::Error {
     fn meaning(&self) -> Meaning {
         match self.kind() {
-            io::ErrorKind::NotFound => Meaning::of("not_found"),
+            io::ErrorKind::NotFound => Meaning::of("not_found")
+                .hint("check the path: one that does not begin with `/` starts in the folder that this runs in"),
             io::ErrorKind::PermissionDenied => Meaning::of("access_denied"),
             io::ErrorKind::AddrInUse => {
                 Meaning::of("address_in_use").hint("another program listens there already: name another port")

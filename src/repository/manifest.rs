@@ -90,6 +90,12 @@ impl Manifest {
     pub fn is_sound(&self) -> bool {
         self.structure.state != StructureState::Findings
     }
+
+    /// The slots of a backup that holds a part of a cluster only.
+    pub fn slots_of_part(&self) -> Option<&str> {
+        let [shard] = self.shards.as_slice() else { return None };
+        shard.slots.as_deref().filter(|slots| *slots != "0-16383")
+    }
 }
 
 /// Why a backup was taken.

@@ -35,6 +35,10 @@ pub struct BackupFacts {
     pub databases: BTreeMap<u64, DatabaseCount>,
     /// Keys by type name.
     pub by_type: BTreeMap<String, u64>,
+    /// It is of one shard of a cluster only: the slots of that.
+    pub slots_of_part: Option<String>,
+    /// It was read from a replica that had lost its primary.
+    pub stale: bool,
     /// Function libraries.
     pub functions: u64,
     /// Bytes in the RDB of all values of one type together, the most of those types of which a value that is too long for one command
@@ -122,6 +126,8 @@ impl BackupFacts {
             understood: manifest.structure.state == StructureState::Verified
                 || manifest.structure.state == StructureState::Findings && manifest.census.is_some(),
             has_findings: manifest.structure.state == StructureState::Findings,
+            slots_of_part: manifest.slots_of_part().map(str::to_owned),
+            stale: manifest.stale,
             survey: None,
         }
     }

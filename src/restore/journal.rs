@@ -10,6 +10,7 @@ mod position;
 pub use created::{Created, CreatedKey, FUNCTIONS, Records, put_record};
 pub use position::{Identity, Position};
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -21,6 +22,8 @@ const INTERVAL: Duration = Duration::from_secs(2);
 
 /// Which restore it is, beside how far it got.
 const IDENTITY: &str = "restore.json";
+/// How far it got.
+const POSITION: &str = "position.json";
 
 /// The folder of one restore.
 #[derive(Debug)]
@@ -68,9 +71,19 @@ impl Journal {
         identities.filter(same).map(|other| other.target_run_id).find(|run_id| *run_id != ours.target_run_id)
     }
 
+    /// What the names of temporary keys were made of that restores have used of which a journal is left, on this machine.
+    pub fn tokens(state: &Path) -> BTreeSet<u64> {
+        let Ok(folders) = std::fs::read_dir(state) else { return BTreeSet::new() };
+        let positions = folders.flatten().filter_map(|folder| {
+            let text = std::fs::read(folder.path().join(POSITION)).ok()?;
+            serde_json::from_slice::<Position>(&text).ok()
+        });
+        positions.map(|position| position.token).filter(|token| *token != 0).collect()
+    }
+
     /// Whether an earlier run left something here, and how far it got. A file that cannot be read counts as none.
     pub fn position(&self) -> Option<Position> {
-        let text = std::fs::read(self.folder.join("position.json")).ok()?;
+        let text = std::fs::read(self.folder.join(POSITION)).ok()?;
         serde_json::from_slice(&text).ok()
     }
 
@@ -90,7 +103,7 @@ impl Journal {
             let identity = serde_json::to_vec(&self.identity).map_err(io::Error::other)?;
             io::Write::write_all(&mut private_files::create(&self.folder.join(IDENTITY))?, &identity)?;
         }
-        let (new, name) = (self.folder.join("position.new"), self.folder.join("position.json"));
+        let (new, name) = (self.folder.join("position.new"), self.folder.join(POSITION));
         let mut file = private_files::create(&new)?;
         io::Write::write_all(&mut file, &text)?;
         file.sync_data()?;
@@ -142,11 +155,13 @@ mod tests {
             deferred: [(3, 1 << 25)].into(),
             failed: [(5, 0)].into(),
             was_empty: true,
+            emptying: false,
             token: 77,
         };
         journal.write(&position).unwrap();
         assert!(!journal.is_due());
         assert_eq!(Journal::open(state.path(), &identity("1")).unwrap().position(), Some(position));
+        assert_eq!(Journal::tokens(state.path()), [77].into());
         // Names of servers and of keys are nobody else's business.
         use std::os::unix::fs::PermissionsExt;
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;

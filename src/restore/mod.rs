@@ -4,6 +4,7 @@
 //! preflight  asks the target              ─┐
 //! survey     reads the backup, if needed  ─┴► plan  ok, warning or refused, line by line; the method and why
 //! conflicts  looks for every name of the backup in a target whose keys may not be touched
+//! meanwhile  `--resume`: what the interrupted run may have sent is compared with the backup
 //! run        replay: RDB ─► commands ─► several connections ─► answers, each matched to its key
 //!            aftermath: keys without an answer, a bad backup taken back, counters
 //! report     in the backup = restored + skipped + expired + failed + lost, and what is not known
@@ -18,8 +19,11 @@ pub mod facts;
 pub mod file;
 pub mod functions;
 pub mod journal;
+mod leftovers;
 pub mod load;
+pub mod meanwhile;
 pub mod mend;
+pub mod met;
 mod module_types;
 pub mod options;
 pub mod plan;
@@ -29,6 +33,7 @@ pub mod replay;
 pub mod replica;
 pub mod report;
 pub mod run;
+pub mod sent;
 mod source;
 pub mod survey;
 pub mod take_back;

@@ -3,6 +3,7 @@
 mod capacity;
 mod contents;
 mod methods;
+mod rights;
 mod state;
 
 #[cfg(test)]
@@ -196,10 +197,11 @@ pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Pl
     let mut lines = Vec::new();
     lines.extend(state::role(target));
     lines.extend(state::existing_keys(target, options));
-    lines.push(state::rights(target, options));
+    lines.push(rights::rights(backup, target, options));
     lines.extend(state::commands(target, options, fed));
     lines.extend(state::company(target, options, fed));
     lines.push(contents::format(backup, format));
+    lines.extend(contents::part_or_old(backup));
     lines.extend(contents::trailing(backup));
     if !fed {
         // A server that loads the file itself loses nothing.

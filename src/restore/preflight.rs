@@ -7,6 +7,7 @@ use crate::connection::{Address, Command, CommandError, Connection, Node, Server
 use crate::introspection::{Mode, ServerFacts};
 use crate::replies::{AclUser, ClusterNode, Config, Info, Reply, SlotRange};
 use crate::restore::facts::{Counters, TargetFacts};
+use crate::restore::replay::vocabulary::COMMANDS;
 
 /// Settings that matter.
 const SETTINGS: &[&str] = &[
@@ -19,32 +20,13 @@ const SETTINGS: &[&str] = &[
     "save",
 ];
 
-/// Commands that a restore may need, as `ACL DRYRUN` is asked about them.
-const NEEDED: &[(&str, &[&str])] = &[
-    ("restore", &["RESTORE", "redis-ops", "0", "x"]),
-    ("select", &["SELECT", "0"]),
-    ("exists", &["EXISTS", "redis-ops"]),
-    ("unlink", &["UNLINK", "redis-ops"]),
-    ("replicaof", &["REPLICAOF", "NO", "ONE"]),
-];
+/// What makes the target load the file itself.
+const REPLICAOF: (&str, &[&str]) = ("replicaof", &["REPLICAOF", "NO", "ONE"]);
 
-/// Commands that a restore uses, by one method or another: a server may have been told to forget some (`rename-command`).
-const USED: &[&str] = &[
-    "restore",
-    "select",
-    "exists",
-    "unlink",
-    "replicaof",
-    "set",
-    "append",
-    "rpush",
-    "sadd",
-    "zadd",
-    "hset",
-    "rename",
-    "renamenx",
-    "pexpireat",
-];
+/// Commands that a restore may need, as `ACL DRYRUN` is asked about them.
+fn needed() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    COMMANDS.iter().map(|command| (command.name, command.words)).chain([REPLICAOF])
+}
 
 /// On which every Sentinel listens at each server that it watches (Redis `sentinel.c`, `SENTINEL_HELLO_CHANNEL`).
 const SENTINEL_CHANNEL: &str = "__sentinel__:hello";
@@ -72,7 +54,13 @@ pub async fn ask(
     commands.push(Command::of(&["CLUSTER", "NODES"]));
     commands.push(Command::of(&["CLUSTER", "MYID"]));
     commands.push(Command::of(&["CLUSTER", "SLOTS"]));
-    let used: Vec<&str> = USED.iter().chain(more).copied().collect();
+    // Servers before 7.0 do not tell subcommands apart.
+    let mut used: BTreeSet<&str> = more.iter().copied().collect();
+    COMMANDS.iter().for_each(|command| {
+        used.insert(command.container());
+    });
+    used.insert(REPLICAOF.0);
+    let used: Vec<&str> = used.into_iter().collect();
     commands.push(Command::of(&[&["COMMAND", "INFO"], &used[..]].concat()));
     let mut answers = connection.pipeline(&commands).await?.into_iter();
     let config: Vec<Answer> = answers.by_ref().take(SETTINGS.len()).collect();
@@ -187,7 +175,7 @@ async fn ask_rights(
     // A server without ACLs, or one that hides them: the former allows everything, but cannot be told from the latter.
     let Some(user) = user else { return Ok((None, None)) };
     let more: Vec<(&str, Vec<&str>)> = more.iter().map(|name| (*name, vec![*name])).collect();
-    let needed = NEEDED.iter().map(|(name, words)| (*name, words.to_vec())).chain(more).collect::<Vec<_>>();
+    let needed = needed().map(|(name, words)| (name, words.to_vec())).chain(more).collect::<Vec<_>>();
     let mut commands = vec![Command::of(&["ACL", "GETUSER", user])];
     for (_, command) in &needed {
         commands.push(Command::of(&["ACL", "DRYRUN", user]).arg(command));

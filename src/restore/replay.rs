@@ -11,6 +11,7 @@ pub mod lane;
 pub mod ledger;
 pub mod outbox;
 pub mod replies;
+pub mod vocabulary;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -122,6 +123,8 @@ where
     if tally.failed == 0 {
         tally.failures.clear();
     }
+    // Of those, too.
+    tally.written_by_others = 0;
     let ledger = Arc::new(Ledger::new(tally, job.before.prefix, job.created));
     let budget = Arc::new(Budget::new(ON_THE_WAY));
     let (used_in, used_out) = crossbeam_channel::bounded(2 * QUEUE * streams.len().max(1));
@@ -176,6 +179,7 @@ where
         failed: failed.map(|number| (number, read.lengths.get(&number).copied().unwrap_or(0))).collect(),
         deferred,
         was_empty,
+        emptying: false,
         token,
     };
     if let Some(journal) = read.journal.as_mut()
@@ -353,6 +357,7 @@ impl Reading {
             failed: failed.collect(),
             deferred,
             was_empty: self.before.was_empty,
+            emptying: false,
             token: self.before.token,
         };
         if let Err(error) = journal.write(&position) {

@@ -38,7 +38,7 @@ pub use conditions::{Content, Facts, Memory, Origin, Refusal, Wish, choose_load,
 pub use error::{Fed, Holds, Left, ReplicaError, ReplicaFault};
 pub use guard::Safeguard;
 pub use target::{Changed, Primary};
-pub use undo::{LeftBehind, UndoError, Undone, left_behind, undo};
+pub use undo::{LeftBehind, UndoError, Undone, left_behind, settle, undo};
 
 use guard::Guard;
 use record::Record;

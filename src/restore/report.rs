@@ -125,6 +125,9 @@ pub struct ResultJson<'a> {
     lost_count: u64,
     lost_in_part: u64,
     lost_module_data: u64,
+    overwritten: u64,
+    overwritten_keys: &'a [crate::restore::tally::FailedKey],
+    written_by_others: u64,
     rebuilt: u64,
     rebuilt_keys: &'a [crate::restore::tally::FailedKey],
     trailing_bytes: u64,
@@ -248,6 +251,7 @@ impl Report {
             || self.lost_in_part > 0
             || self.lost_module_data > 0
             || tally.rebuilt > 0
+            || tally.overwritten > 0
             || self.trailing_bytes > 0
             || tally.functions.lost > 0
             || self.fed.as_ref().is_some_and(|fed| !fed.not_put_back.is_empty())
@@ -279,6 +283,9 @@ impl Report {
             lost_count: tally.lost,
             lost_in_part: self.lost_in_part,
             lost_module_data: self.lost_module_data,
+            overwritten: tally.overwritten,
+            overwritten_keys: &tally.overwritten_keys,
+            written_by_others: tally.written_by_others,
             rebuilt: tally.rebuilt,
             rebuilt_keys: &tally.rebuilt_keys,
             trailing_bytes: self.trailing_bytes,

@@ -8,13 +8,16 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::connection::{Command, CommandError, ConnectError, Connection, Node};
-use crate::dataset::{Raw, Reopen};
+use crate::dataset::{Raw, ReadError, Reopen};
 use crate::explain::{Explain, Hint, Meaning};
 use crate::progress::{Progress, Unit};
 use crate::rdb::Repeated;
 use crate::replies::{Info, Reply};
 use crate::restore::facts::TargetFacts;
 use crate::restore::journal::{Identity, Journal, Position};
+use crate::restore::leftovers;
+use crate::restore::meanwhile::{Looking, MeanwhileError};
+use crate::restore::met::Found;
 use crate::restore::options::{Method, OnConflict, Options};
 use crate::restore::preflight;
 use crate::restore::replay::assemble::{Existing, Plan as KeyPlan};
@@ -22,6 +25,7 @@ use crate::restore::replay::calls::Calls;
 use crate::restore::replay::ledger::{Stop, Unanswered};
 use crate::restore::replay::{self, Job, Replayed};
 use crate::restore::report::{Ended, Report, Since};
+use crate::restore::sent::Sent;
 use crate::restore::take_back;
 use crate::restore::target_format::TargetFormat;
 
@@ -53,6 +57,8 @@ pub struct Order {
     pub repeated: Repeated,
     /// Where values begin that cannot be read to their end, as far as is known beforehand.
     pub damaged: BTreeSet<u64>,
+    /// Streams do not go into the target as they stand in the backup.
+    pub lossy_streams: bool,
     /// Opens the backup again, where that is possible.
     pub reopen: Option<Reopen>,
     /// Set by a signal.
@@ -84,6 +90,12 @@ pub enum RunError {
         /// Its run id now.
         now: String,
     },
+    /// It was interrupted before everything that the target held was removed.
+    #[error("nothing to resume: the restore was interrupted before the target was emptied; nothing was written")]
+    NotEmptied,
+    /// What the interrupted run may have sent cannot be compared.
+    #[error("cannot compare what the interrupted restore has sent with the backup; nothing was written")]
+    Meanwhile(#[source] MeanwhileError),
     /// The journal cannot be written.
     #[error("cannot write the journal of the restore")]
     Journal(#[source] std::io::Error),
@@ -97,6 +109,8 @@ impl Explain for RunError {
             Self::NothingToResume | Self::Restarted { .. } => {
                 Meaning::of("nothing_to_resume").hint(Hint::WithoutResume)
             }
+            Self::NotEmptied => Meaning::of("nothing_to_resume"),
+            Self::Meanwhile(error) => error.meaning(),
             Self::Journal(error) => error.meaning(),
         }
     }
@@ -124,14 +138,22 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
         trusted,
         repeated,
         damaged,
-        reopen,
+        lossy_streams,
+        mut reopen,
         cancel,
     } = order;
     let mut connection = node.connect().await?;
+    // What goes on with a restore finds what that one has left; what begins anew would leave it.
+    let leftovers = match &journal {
+        Some((_, state)) if !options.resume && target.keys() > 0 => {
+            remove_leftovers(&mut connection, &target, &Journal::tokens(state)).await
+        }
+        _ => 0,
+    };
     let (before, mut info) = preflight::counters(&mut connection).await?;
 
     let again = reopen.is_some();
-    let journal = open_journal(journal)?;
+    let mut journal = open_journal(journal)?;
     let position = match (&journal, options.resume) {
         (Some(journal), true) => match journal.position() {
             Some(position) => position,
@@ -144,6 +166,9 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
         (None, true) => return Err(RunError::NothingToResume),
         (_, false) => Position::default(),
     };
+    if position.emptying && target.keys() > 0 {
+        return Err(RunError::NotEmptied);
+    }
     let was_empty = match options.resume {
         true => position.was_empty,
         false => target.keys() == 0 || options.replace_all,
@@ -152,7 +177,27 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
         0 => getrandom::u64().unwrap_or(1).max(1),
         token => token,
     };
+    let must_be_emptied = options.replace_all && !options.resume || position.emptying;
     let position = Position { was_empty, token, ..position };
+    let format = TargetFormat::of(&target.server);
+    let found = match (options.resume, reopen.as_mut()) {
+        (true, Some(reopen)) => {
+            let opened = tokio::task::block_in_place(reopen)
+                .map_err(|error| RunError::Meanwhile(ReadError::from(error).into()))?;
+            let sent = Sent::new(options.choices.clone(), format, now_ms());
+            let looking = Looking {
+                node: &node,
+                format,
+                sent,
+                position: &position,
+                lossy_streams: lossy_streams && method == Method::Commands,
+                now_ms: now_ms(),
+                cancel: &cancel,
+            };
+            looking.look(opened, &*progress).await.map_err(RunError::Meanwhile)?
+        }
+        _ => Found::new(),
+    };
     // Only where a bad backup may be found out too late, and where all that is there is ours.
     let created = match &journal {
         Some(journal) if !verified && was_empty && !options.resume => {
@@ -165,7 +210,10 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
         streams.push(Node { database: 0, ..node.clone() }.open_authenticated().await?);
     }
 
-    if options.replace_all && !options.resume {
+    if must_be_emptied {
+        if let Some(journal) = &mut journal {
+            journal.write(&Position { emptying: true, ..position.clone() }).map_err(RunError::Journal)?;
+        }
         remove_all(&mut connection, &target).await?;
         // From here on every write that is not ours is somebody else's.
         info = preflight::counters(&mut connection).await?.1;
@@ -174,7 +222,7 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     let begun = Instant::now();
     let job = Job {
         plan: KeyPlan {
-            format: TargetFormat::of(&target.server),
+            format,
             choices: options.choices.clone(),
             existing: match options.on_conflict {
                 Some(OnConflict::Skip) => Existing::Skip,
@@ -191,6 +239,7 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
             damaged: damaged.into(),
             done: position.prefix,
             sent: position.sent,
+            met: found.into(),
             token,
             temporary_ttl: options.temporary_ttl,
         },
@@ -208,6 +257,7 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     report.was_empty = was_empty;
     report.since = Some(Since { info: info.clone(), calls: done.calls.clone() });
     (report.tally, report.seconds) = (std::mem::take(&mut done.tally), seconds);
+    report.tally.leftovers += leftovers;
     let trailing_bytes = done.trailing_bytes;
     aftermath(&node, &target, &info, was_empty, done, &mut report).await;
     report.resumable &= again;
@@ -227,6 +277,20 @@ fn why_nothing(journal: &Journal) -> RunError {
 fn open_journal(journal: Option<(Identity, PathBuf)>) -> Result<Option<Journal>, RunError> {
     let open = |(identity, folder): (Identity, PathBuf)| Journal::open(&folder, &identity).map_err(RunError::Journal);
     journal.map(open).transpose()
+}
+
+/// Removes temporary keys that interrupted restores have left. Who may not do that leaves them: they have a TTL.
+async fn remove_leftovers(connection: &mut Connection, target: &TargetFacts, tokens: &BTreeSet<u64>) -> u64 {
+    if tokens.is_empty() {
+        return 0;
+    }
+    match leftovers::remove(connection, target, tokens).await {
+        Ok(removed) => removed,
+        Err(error) => {
+            tracing::warn!("temporary keys of an interrupted restore may be left until they expire: {error}");
+            0
+        }
+    }
 }
 
 /// Removes all data and functions: the target becomes the backup.

@@ -28,6 +28,16 @@ pub struct Tally {
     /// The first of those, by name.
     #[serde(default)]
     pub rebuilt_keys: Vec<FailedKey>,
+    /// Keys of the target that were written over although this restore had not written them, and nobody had asked for that of all keys:
+    /// see [`crate::restore::meanwhile`]. They count as restored as well.
+    #[serde(default)]
+    pub overwritten: u64,
+    /// The first of those, by name.
+    #[serde(default)]
+    pub overwritten_keys: Vec<FailedKey>,
+    /// Of those that failed: keys of the target that somebody else has written since the restore was interrupted.
+    #[serde(default)]
+    pub written_by_others: u64,
     /// Sent, but the connection broke before the answer came.
     pub unknown: u64,
     /// Temporary keys of an interrupted run that were found and removed.
@@ -115,6 +125,20 @@ impl Tally {
         }
     }
 
+    /// A key of the target is written over that may be somebody else's.
+    pub fn overwritten(&mut self, database: u64, key: &[u8], reason: impl Into<String>) {
+        self.overwritten += 1;
+        if self.overwritten_keys.len() < NAMES_KEPT {
+            self.overwritten_keys.push(FailedKey::new(database, key, reason));
+        }
+    }
+
+    /// Names keys of which a part is lost: they count as restored.
+    pub fn lose_in_part<'a>(&mut self, keys: impl Iterator<Item = &'a FailedKey>) {
+        let room = NAMES_KEPT.saturating_sub(self.lost_keys.len());
+        self.lost_keys.extend(keys.take(room).cloned());
+    }
+
     /// Keys of the backup about which something is known.
     pub fn accounted(&self) -> u64 {
         let Self { restored, skipped_existing, skipped_by_choice, expired, failed, lost, unknown, .. } = self;
@@ -132,6 +156,8 @@ impl Tally {
         self.unknown += other.unknown;
         self.leftovers += other.leftovers;
         self.rebuilt += other.rebuilt;
+        self.overwritten += other.overwritten;
+        self.written_by_others += other.written_by_others;
         self.functions.restored += other.functions.restored;
         self.functions.skipped += other.functions.skipped;
         self.functions.failed += other.functions.failed;
@@ -142,6 +168,7 @@ impl Tally {
         let room = |names: &Vec<FailedKey>| NAMES_KEPT.saturating_sub(names.len());
         self.failures.extend(other.failures.into_iter().take(room(&self.failures)));
         self.lost_keys.extend(other.lost_keys.into_iter().take(room(&self.lost_keys)));
+        self.overwritten_keys.extend(other.overwritten_keys.into_iter().take(room(&self.overwritten_keys)));
         self.rebuilt_keys.extend(other.rebuilt_keys.into_iter().take(room(&self.rebuilt_keys)));
     }
 }

@@ -132,6 +132,7 @@ impl Target {
         let ttl = self.ttl_ms.to_string();
         self.queued(outbox, &[self.card.name(), &self.temporary]);
         self.queued(outbox, &[b"PEXPIRE", &self.temporary, ttl.as_bytes()]);
+        outbox.calls.note_words(b"EXEC", None);
         put_command(&mut outbox.batch.bytes, &[b"EXEC"]);
         outbox.push(What::Chunk(Chunk { first: self.first, grow }), self.database, 0, 0, &[]);
         (self.first, self.steps) = (false, 0);
@@ -153,7 +154,8 @@ impl Target {
         let tag = hash_tag(&self.key);
         self.temporary.push(b'{');
         self.temporary.extend_from_slice(tag);
-        self.temporary.extend_from_slice(format!("}}redis-ops:{:016x}:{ordinal}", self.token).as_bytes());
+        self.temporary.extend_from_slice(MARK);
+        self.temporary.extend_from_slice(format!("{:016x}:{ordinal}", self.token).as_bytes());
     }
 }
 
@@ -165,6 +167,17 @@ fn put(outbox: &mut Outbox, words: &Words) {
     }
     words.put(&mut outbox.batch.bytes);
 }
+
+/// What the name of a temporary key is made of, if it is one.
+pub fn token_of(name: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(&name[memchr::memmem::rfind(name, MARK)? + MARK.len()..]).ok()?;
+    let (token, ordinal) = text.split_once(':')?;
+    ordinal.parse::<u64>().ok()?;
+    u64::from_str_radix(token, 16).ok().filter(|_| token.len() == 16)
+}
+
+/// What stands in the name of a temporary key behind the name of the key itself.
+const MARK: &[u8] = b"}redis-ops:";
 
 fn card_of(kind: KeyType) -> Card {
     match kind {
@@ -391,6 +404,9 @@ impl Typed {
         if self.kind == KeyType::Stream {
             self.stream.end(outbox, &mut self.target, self.format);
         } else if self.elements > 0 || self.kind == KeyType::String && self.total == 0 {
+            // Straight to its name only what one command writes whole: whoever is killed between two leaves half a key.
+            let with_value = self.target.expire_ms == 0 || self.kind == KeyType::String && self.sets_expiry();
+            self.target.direct &= with_value && self.field_expiries.is_empty();
             self.send(outbox);
         } else if self.total == 0 {
             // Nothing is left of it: all its fields have expired, or it was an empty aggregate that no server keeps.
@@ -405,21 +421,37 @@ impl Typed {
             outbox.push(what, database, expire_ms, 0, &names);
             return;
         }
-        let with_value = self.kind == KeyType::String && self.sets_expiry();
-        if expire_ms != 0 && !with_value {
-            let mut command = Words::default();
-            for word in [b"PEXPIREAT", self.target.name(), expire_ms.to_string().as_bytes()] {
-                command.add(word);
-            }
-            self.target.send(outbox, &command, Expected::Anything);
-        }
         outbox.push(What::StepsEnd, database, expire_ms, 0, &[&self.target.key]);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::hash_tag;
+    use super::{Target, hash_tag, token_of};
+    use crate::restore::replay::batch::Card;
+
+    #[test]
+    fn the_name_of_a_temporary_key_tells_whose_it_is() {
+        let mut target = Target {
+            key: b"a{b}\xff".to_vec(),
+            temporary: Vec::new(),
+            database: 0,
+            expire_ms: 0,
+            replace: false,
+            direct: false,
+            card: Card::Strlen,
+            first: true,
+            steps: 0,
+            token: 0xfeed,
+            ttl_ms: 1,
+        };
+        target.make_temporary(12);
+        assert_eq!(token_of(&target.temporary), Some(0xfeed));
+        for other in ["a", "{a}redis-ops:12", "{a}redis-ops:feed:1", "{a}redis-ops:000000000000feed:x", "{a}redis-ops:"]
+        {
+            assert_eq!(token_of(other.as_bytes()), None, "{other}");
+        }
+    }
 
     #[test]
     fn the_temporary_name_lies_in_the_slot_of_the_key() {

@@ -69,7 +69,7 @@ pub struct Restore {
     #[arg(long)]
     pub resume: bool,
     /// Ends what an interrupted restore by method `replica` left: makes the target a primary again, and puts its settings back. Needs no
-    /// backup.
+    /// backup. Asks first where nothing but a primary that was never reached speaks for a restore.
     #[arg(long, conflicts_with_all = [
         "backup_id", "file", "to_file", "to_dir", "replace_all", "on_conflict", "resume", "plan", "keys", "exclude", "databases", "types",
         "rate", "listen", "advertise", "skip_verify", "no_proof", "no_safety_backup", "allow_replica_resync", "accept_loss",
@@ -83,7 +83,8 @@ pub struct Restore {
     #[arg(long)]
     pub no_proof: bool,
     /// For --method replica: the IP address, and the port if need be, where we listen for the target [default: our address on the way
-    /// to the target, a free port].
+    /// to the target, a free port]. Should this machine be lost before the target has loaded, other machines recognise what is left by a
+    /// port of 32768 or above; of a lower one only this machine knows, and --undo asks first elsewhere.
     #[arg(long, value_name = "ADDR", value_parser = values::listen)]
     pub listen: Option<SocketAddr>,
     /// For --method replica: the host, or host:port, at which the target reaches us [default: where we listen].

@@ -34,6 +34,7 @@ impl Resolver<'_> {
             verify: !typed.skip_verify,
             accept_loss: typed.accept_loss,
             plan: typed.plan,
+            reaching: self.reaching(),
         })
     }
 

@@ -1,95 +1,205 @@
-//! The command lines that lead on from a restore that was cut off: one goes on, one begins anew, one proves.
+//! The command lines that lead on from a restore: one goes on, one begins anew, one proves, one undoes, one brings back what was there.
+//!
+//! A line is printed exactly as it must be typed: with everything that decides which keys go where, with the options that say how the
+//! server and the store are reached, and with `--yes` where the command would ask. What is secret is never in it: that comes from the
+//! environment, a file or the settings, as before.
 
 use super::{Backup, Existing, Instance, Method as Asked, OnConflict, SafetyBackup, Settings, Ttl};
+use crate::commands::which::{File, Place, Server};
 use crate::restore::Method;
+use crate::restore::replica::Advertise;
 
-/// What is to be typed: all that decides which keys go where, and how, since another choice would be another restore. Where the
-/// repository needs more than its address, that is taken from settings and environment as before. `name`: the backup's exact one, for
-/// `latest` may be another by then.
-pub fn resume_line(settings: &Settings, instance: &Instance, name: &str, method: Method) -> String {
-    let mut words = begin("restore", settings, name);
-    let mut add = |name: &str, value: String| words.extend([name.to_owned(), quoted(&value)]);
-    add("--target-instance", instance.server.as_typed());
-    add("--method", method.name().to_owned());
-    match &instance.existing {
-        Existing::Keep(Some(OnConflict::Fail), _) => add("--on-conflict", "fail".to_owned()),
-        Existing::Keep(Some(OnConflict::Skip), _) => add("--on-conflict", "skip".to_owned()),
-        Existing::Keep(Some(OnConflict::Replace), _) => add("--on-conflict", "replace".to_owned()),
-        // What was removed need not be removed again.
-        Existing::Keep(None, _) | Existing::RemoveAll(_) => {}
-    }
-    add_choices(&mut words, settings);
-    words.push("--resume".to_owned());
-    words.join(" ")
+/// Makes the lines of one restore.
+#[derive(Clone, Copy)]
+pub struct Again<'a> {
+    /// What was typed.
+    pub settings: &'a Settings,
+    /// Where it goes to.
+    pub instance: &'a Instance,
+    /// The backup's exact name, for `latest` may be another by then.
+    pub name: &'a str,
 }
 
-/// What begins anew where there is nothing to go on with. What the target `holds` under the backup's names is written over, or stays
-/// where that was asked for.
-pub fn anew_line(settings: &Settings, instance: &Instance, name: &str, holds: bool) -> String {
-    let mut words = begin("restore", settings, name);
-    let mut add = |name: &str, value: String| words.extend([name.to_owned(), quoted(&value)]);
-    add("--target-instance", instance.server.as_typed());
-    match instance.method {
-        Asked::Restore => add("--method", "restore".to_owned()),
-        Asked::Commands => add("--method", "commands".to_owned()),
-        // A server that loads a file itself keeps nothing of what it held.
-        Asked::Replica if !holds => add("--method", "replica".to_owned()),
-        Asked::Replica | Asked::Auto => {}
-    }
-    if holds {
-        let (Existing::Keep(_, safety) | Existing::RemoveAll(safety)) = &instance.existing;
-        if matches!(instance.existing, Existing::Keep(Some(OnConflict::Skip), _)) {
-            add("--on-conflict", "skip".to_owned());
-        } else {
-            add("--on-conflict", "replace".to_owned());
-            match (safety, &settings.backup) {
-                (SafetyBackup::Into(place), Backup::File(_)) => add("-r", place.location.to_string()),
-                (SafetyBackup::Declined, _) | (SafetyBackup::NotNeeded, Backup::File(_)) => {
-                    words.push("--no-safety-backup".to_owned());
-                }
-                (SafetyBackup::Into(_) | SafetyBackup::NotNeeded, Backup::Stored { .. }) => {}
+impl Again<'_> {
+    /// Goes on with the restore that was cut off. What was removed before need not be removed again.
+    pub fn resume(&self, method: Method) -> String {
+        let mut words = self.begin();
+        words.option("--method", method.name());
+        match &self.instance.existing {
+            Existing::Keep(Some(OnConflict::Fail), _) => words.option("--on-conflict", "fail"),
+            Existing::Keep(Some(OnConflict::Skip), _) => words.option("--on-conflict", "skip"),
+            Existing::Keep(Some(OnConflict::Replace), _) => {
+                words.option("--on-conflict", "replace");
+                self.add_safety(&mut words);
             }
+            Existing::Keep(None, _) | Existing::RemoveAll(_) => {}
+        }
+        self.add_choices(&mut words);
+        words.flag("--resume");
+        words.text()
+    }
+
+    /// Begins anew where there is nothing to go on with. What the target `holds` under the backup's names is written over, or stays
+    /// where that was asked for.
+    pub fn anew(&self, holds: bool) -> String {
+        self.anew_by(self.instance.method, holds)
+    }
+
+    /// The same by another method.
+    pub fn anew_by(&self, method: Asked, holds: bool) -> String {
+        self.anew_over(method, holds, matches!(self.instance.existing, Existing::RemoveAll(_)))
+    }
+
+    /// Removes all that the target holds, and begins anew.
+    pub fn over_all(&self) -> String {
+        self.anew_over(self.instance.method, true, true)
+    }
+
+    fn anew_over(&self, method: Asked, holds: bool, all: bool) -> String {
+        let mut words = self.begin();
+        match method {
+            Asked::Restore => words.option("--method", "restore"),
+            Asked::Commands => words.option("--method", "commands"),
+            // A server that loads a file itself keeps nothing of what it held.
+            Asked::Replica if !holds || all => {
+                words.option("--method", "replica");
+                self.add_listening(&mut words);
+            }
+            Asked::Replica | Asked::Auto => {}
+        }
+        if self.instance.allow_replica_resync {
+            words.flag("--allow-replica-resync");
+        }
+        let keeps = matches!(self.instance.existing, Existing::Keep(Some(OnConflict::Skip), _));
+        match (holds, all) {
+            (false, _) => {}
+            (true, true) => words.flag("--replace-all"),
+            (true, false) => words.option("--on-conflict", if keeps { "skip" } else { "replace" }),
+        }
+        if holds && (all || !keeps) {
+            self.add_safety(&mut words);
+            words.flag("--yes");
+        }
+        self.add_choices(&mut words);
+        words.text()
+    }
+
+    /// Compares the target with the whole backup.
+    pub fn verify(&self) -> String {
+        let mut words = self.source("verify");
+        words.option("--instance", &self.instance.server.as_typed());
+        words.text()
+    }
+
+    /// See [`undo`].
+    pub fn undo(&self) -> String {
+        undo(&self.instance.server, &self.settings.reaching)
+    }
+
+    fn source(&self, command: &str) -> Words {
+        let mut words = Words::of(command, &self.settings.reaching);
+        match &self.settings.backup {
+            Backup::Stored { place, .. } => {
+                words.option("-r", &place.location.to_string());
+                words.option("--backup-id", self.name);
+            }
+            Backup::File(File::Stdin) => words.option("--file", "-"),
+            Backup::File(File::Path(path)) => words.option("--file", &path.display().to_string()),
+        }
+        words
+    }
+
+    fn begin(&self) -> Words {
+        let mut words = self.source("restore");
+        words.option("--target-instance", &self.instance.server.as_typed());
+        words
+    }
+
+    /// Where the target reaches us.
+    fn add_listening(&self, words: &mut Words) {
+        if let Some(listen) = self.instance.listen {
+            words.option("--listen", &listen.to_string());
+        }
+        if let Some(Advertise { host, port }) = &self.instance.advertise {
+            let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+            words.option("--advertise", &format!("{host}{port}"));
         }
     }
-    add_choices(&mut words, settings);
-    words.join(" ")
-}
 
-/// What compares the target with the whole backup.
-pub fn verify_line(settings: &Settings, instance: &Instance, name: &str) -> String {
-    let mut words = begin("verify", settings, name);
-    words.extend(["--instance".to_owned(), quoted(&instance.server.as_typed())]);
-    words.join(" ")
-}
-
-fn begin(command: &str, settings: &Settings, name: &str) -> Vec<String> {
-    let mut words = vec!["redis-ops".to_owned(), command.to_owned()];
-    let mut add = |name: &str, value: String| words.extend([name.to_owned(), quoted(&value)]);
-    match &settings.backup {
-        Backup::Stored { place, .. } => {
-            add("-r", place.location.to_string());
-            add("--backup-id", name.to_owned());
+    /// Where what is overwritten or removed goes to first.
+    fn add_safety(&self, words: &mut Words) {
+        let (Existing::Keep(_, safety) | Existing::RemoveAll(safety)) = &self.instance.existing;
+        match (safety, &self.settings.backup) {
+            (SafetyBackup::Into(place), Backup::File(_)) => words.option("-r", &place.location.to_string()),
+            (SafetyBackup::Declined, _) | (SafetyBackup::NotNeeded, Backup::File(_)) => {
+                words.flag("--no-safety-backup");
+            }
+            (SafetyBackup::Into(_) | SafetyBackup::NotNeeded, Backup::Stored { .. }) => {}
         }
-        Backup::File(file) => add("--file", file.to_string()),
     }
-    words
+
+    /// Which keys, and how.
+    fn add_choices(&self, words: &mut Words) {
+        let chosen = &self.settings.selection;
+        chosen.keys.iter().for_each(|glob| words.option("--keys", glob));
+        chosen.exclude.iter().for_each(|glob| words.option("--exclude", glob));
+        chosen.databases.iter().for_each(|map| words.option("--db", &format!("{}:{}", map.from, map.to)));
+        chosen.types.iter().for_each(|name| words.option("--type", name));
+        match self.settings.ttl {
+            Ttl::Keep => {}
+            Ttl::Shift => words.option("--ttl", "shift"),
+            Ttl::Strip => words.option("--ttl", "strip"),
+        }
+        if self.settings.accept_loss {
+            words.flag("--accept-loss");
+        }
+    }
 }
 
-/// Which keys, and how.
-fn add_choices(words: &mut Vec<String>, settings: &Settings) {
-    let mut add = |name: &str, value: String| words.extend([name.to_owned(), quoted(&value)]);
-    let chosen = &settings.selection;
-    chosen.keys.iter().for_each(|glob| add("--keys", glob.clone()));
-    chosen.exclude.iter().for_each(|glob| add("--exclude", glob.clone()));
-    chosen.databases.iter().for_each(|map| add("--db", format!("{}:{}", map.from, map.to)));
-    chosen.types.iter().for_each(|name| add("--type", name.clone()));
-    match settings.ttl {
-        Ttl::Keep => {}
-        Ttl::Shift => add("--ttl", "shift".to_owned()),
-        Ttl::Strip => add("--ttl", "strip".to_owned()),
+/// Makes a server a primary again that an interrupted restore left as a replica. `reaching`: see [`Settings::reaching`].
+pub fn undo(server: &Server, reaching: &[String]) -> String {
+    let mut words = Words::of("restore", reaching);
+    words.flag("--undo");
+    words.option("--target-instance", &server.as_typed());
+    words.text()
+}
+
+/// Brings back what the safety backup `name` in `place` holds.
+pub fn back(server: &Server, reaching: &[String], place: &Place, name: &str) -> String {
+    let mut words = Words::of("restore", reaching);
+    words.option("-r", &place.location.to_string());
+    words.option("--backup-id", name);
+    words.option("--target-instance", &server.as_typed());
+    words.flag("--replace-all");
+    words.flag("--yes");
+    words.text()
+}
+
+/// The words of a line.
+struct Words(Vec<String>);
+
+impl Words {
+    fn of(command: &str, reaching: &[String]) -> Self {
+        let mut words = Self(vec!["redis-ops".to_owned(), command.to_owned()]);
+        reaching.iter().for_each(|word| words.push(word));
+        words
     }
-    if settings.accept_loss {
-        words.push("--accept-loss".to_owned());
+
+    fn push(&mut self, word: &str) {
+        self.0.push(quoted(word));
+    }
+
+    fn flag(&mut self, name: &str) {
+        self.0.push(name.to_owned());
+    }
+
+    fn option(&mut self, name: &str, value: &str) {
+        self.flag(name);
+        self.push(value);
+    }
+
+    fn text(self) -> String {
+        self.0.join(" ")
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Instance;
+use super::again::Again;
+use super::{Instance, Settings};
 use crate::commands::Context;
 use crate::dataset::Dataset;
 use crate::explain::{Bug, Context as _, Failure, Hint, Result};
@@ -12,8 +13,10 @@ use crate::restore::journal::{Identity, Journal};
 use crate::restore::load::{self, Loaded};
 use crate::restore::options::{Asked, Method, Options};
 use crate::restore::plan::{self, Plan};
+use crate::restore::replica::guard::Lines;
 use crate::restore::replica::{Certificate, ReplicaError, ReplicaFault, Safeguard};
 use crate::restore::report::{Barred, Report};
+use crate::restore::target_format::Loss;
 use crate::restore::{BackupFacts, Order, Origin, RdbSource, TargetFacts, Ttl};
 
 pub use crate::restore::run::now_ms;
@@ -22,6 +25,8 @@ pub use crate::restore::run::now_ms;
 pub struct Work<'a> {
     /// What is restored.
     pub source: &'a Dataset,
+    /// What was typed.
+    pub settings: &'a Settings,
     /// Where to.
     pub instance: &'a Instance,
     /// How.
@@ -70,6 +75,8 @@ async fn feed(work: &Work<'_>) -> Result<Loaded> {
         crc64: survey.crc64,
         raw: source.raw(0, &work.context.cancel).await?,
     };
+    let again = Again { settings: work.settings, instance, name: &facts.name };
+    let lines = Lines { empty: again.anew(false), holding: again.anew(true), undo: again.undo() };
     let tls = instance.server.node.tls.as_ref();
     let certificate =
         tls.and_then(|tls| Some(Certificate { certificate: tls.certificate.clone()?, key: tls.key.clone()? }));
@@ -80,7 +87,7 @@ async fn feed(work: &Work<'_>) -> Result<Loaded> {
         listen: instance.listen,
         advertise: instance.advertise.clone(),
         certificate,
-        safeguard: Some(Safeguard::here(&instance.state).context("find this program")?),
+        safeguard: Some(Safeguard::here(&instance.state).context("find this program")?.saying(lines)),
         cancel: &work.context.cancel,
     };
     Ok(load::run(&order, rdb, &**work.progress).await)
@@ -149,6 +156,7 @@ async fn replay(work: &Work<'_>, method: Method) -> Result<Report> {
         trusted: facts.origin == Origin::Captured,
         repeated: facts.survey.as_ref().map(|survey| survey.repeated.clone()).unwrap_or_default(),
         damaged: facts.survey.as_ref().map(|survey| survey.damaged.clone()).unwrap_or_default(),
+        lossy_streams: facts.survey.as_ref().is_none_or(|survey| survey.losses.contains_key(&Loss::PendingEntries)),
         reopen: source.reopen(0),
         cancel: context.cancel.clone(),
         options: (*options).clone(),
@@ -157,5 +165,7 @@ async fn replay(work: &Work<'_>, method: Method) -> Result<Report> {
     let losses = facts.survey.iter().flat_map(|survey| &survey.losses);
     report.lost_module_data = plan::module_records(facts, options);
     report.lost_in_part = losses.filter(|(loss, _)| loss.is_in_part()).map(|(_, keys)| *keys).sum();
+    let names = facts.survey.iter().flat_map(|survey| &survey.lost_keys).filter(|(loss, _)| loss.is_in_part());
+    report.tally.lose_in_part(names.flat_map(|(_, keys)| keys));
     Ok(report)
 }

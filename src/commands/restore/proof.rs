@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::Settings;
+use super::again::Again;
 use super::carry_out::Work;
-use super::sent::Sent;
-use super::{Settings, again};
+use super::sent;
 use crate::capture::source::{ReadFrom, choose};
 use crate::commands::Context;
 use crate::commands::table::verdict;
 use crate::commands::verify::compare;
 use crate::dataset::{Backup, Dataset};
-use crate::explain::{Context as _, Failure, Fault, Interrupted, Result, Status};
+use crate::explain::{Context as _, Fault, Interrupted, Result, Status};
 use crate::printer::words;
 use crate::repository::Receipt;
 use crate::restore::target_format::Loss;
@@ -47,6 +48,8 @@ struct Announced {
     missing: u64,
     /// Keys that were there and stayed, keys of which a part is lost, and keys that were rebuilt.
     different: u64,
+    /// Keys of which a part is lost that the comparison leaves out: what it expects has no expiry of fields that the target cannot keep.
+    unseen: u64,
 }
 
 impl Announced {
@@ -54,8 +57,10 @@ impl Announced {
         let tally = &report.tally;
         // Of a key that stands there twice one is there.
         let twice = facts.survey.as_ref().and_then(|survey| survey.losses.get(&Loss::Twice)).copied().unwrap_or(0);
-        let different = tally.skipped_existing + report.lost_in_part + tally.rebuilt + twice;
-        Self { missing: tally.lost.saturating_sub(twice), different }
+        let fields = facts.survey.as_ref().and_then(|survey| survey.losses.get(&Loss::FieldExpiry)).copied();
+        let unseen = fields.unwrap_or(0).min(report.lost_in_part);
+        let different = tally.skipped_existing + report.lost_in_part - unseen + tally.rebuilt + twice;
+        Self { missing: tally.lost.saturating_sub(twice), different, unseen }
     }
 }
 
@@ -82,7 +87,7 @@ pub async fn prove(work: &Work<'_>, report: &mut Report, settings: &Settings) ->
     let done = format!("restore {} into {node}: the restore is done, and not proven", work.facts.name);
     Err(match cancel.is_cancelled() || error.is::<Interrupted>() {
         true => Fault::from(Interrupted).context(format!("{done}; `{line}` proves it")),
-        false => Failure::new(error.code(), format!("{done}: {error:#}")).hint(format!("`{line}` proves it")).into(),
+        false => error.context(done).and_hint(format!("`{line}` proves it")),
     })
 }
 
@@ -95,9 +100,10 @@ fn is_broken_link(error: &Fault) -> bool {
 fn proving_line(work: &Work<'_>, report: &Report, settings: &Settings) -> String {
     let Work { instance, options, target: before, facts, .. } = work;
     let stayed = before.keys() > 0 && !options.replace_all && !report.was_empty;
+    let again = Again { settings, instance, name: &facts.name };
     match options.choices.is_everything() && !stayed && Announced::of(report, facts) == Announced::default() {
-        true => again::verify_line(settings, instance, &facts.name),
-        false => again::anew_line(settings, instance, &facts.name, true),
+        true => again.verify(),
+        false => again.anew(true),
     }
 }
 
@@ -119,7 +125,7 @@ async fn compared(work: &Work<'_>, report: &mut Report) -> Result<Proof> {
     let as_it_is = options.choices.is_everything() && announced == Announced::default() && !leaves_expired;
     let expected = match as_it_is {
         true => View::Everything,
-        false => View::Mapped(Arc::new(Sent::by(work))),
+        false => View::Mapped(Arc::new(sent::by(work))),
     };
     // Libraries that were there before and stayed are no difference; nor are those that the target cannot have.
     let had_none = before.functions.as_ref().is_some_and(|names| names.is_empty());
@@ -144,7 +150,7 @@ async fn compared(work: &Work<'_>, report: &mut Report) -> Result<Proof> {
     let found = Found::of(&compared, announced, stayed, report.others_wrote == Some(true));
     let mut json = compare::to_json(&compared, EXAMPLES, context);
     json["consistency"] = if is_fuzzy { "fuzzy" } else { "point_in_time" }.into();
-    json["announced"] = json!({ "missing": found.announced.missing, "different": found.announced.different });
+    found.put_into(&mut json);
     let status = found.status();
     Ok(Proof { json, status, text: verdict(&context.printer, status, &found.sentence()) })
 }
@@ -167,15 +173,29 @@ impl Found {
         let announced = Announced {
             missing: announced.missing.min(differences.missing),
             different: announced.different.min(differences.different()),
+            unseen: announced.unseen.min(differences.equal),
         };
         Self {
-            equal: differences.equal,
+            equal: differences.equal - announced.unseen,
             missing: differences.missing - announced.missing,
             different: differences.different() - announced.different,
             extra: if stayed { 0 } else { differences.extra },
             functions: compared.functions.is_none_or(|functions| functions.equal),
             announced,
             others_wrote,
+        }
+    }
+
+    /// What the comparison does not know of itself.
+    fn put_into(&self, json: &mut Value) {
+        let Announced { missing, different, unseen } = self.announced;
+        json["announced"] = json!({ "missing": missing, "different": different + unseen });
+        if unseen > 0 {
+            let all = self.different + different + unseen;
+            (json["is_equal"], json["equal"], json["different"]) = (false.into(), self.equal.into(), all.into());
+            json["different_by"]["value"] = (json["different_by"]["value"].as_u64().unwrap_or(0) + unseen).into();
+            let others = ["missing", "extra"].iter().filter_map(|name| json[name].as_u64()).sum::<u64>();
+            json["ratio"] = (self.equal as f64 / (self.equal + all + others).max(1) as f64).into();
         }
     }
 
@@ -207,6 +227,16 @@ impl Found {
         part(announced.different, "different as announced");
         if !self.functions {
             parts.push("other functions".to_owned());
+        }
+        if parts.is_empty() && announced.unseen > 0 {
+            let losses = if announced.unseen == 1 { "loss" } else { "losses" };
+            let (all, of) = (words::counted(self.equal + announced.unseen, "key"), words::count(announced.unseen));
+            return format!(
+                "proof: equal but for {of} announced {losses}: the target holds {all}, and of {of} not all that is in the backup"
+            );
+        }
+        if announced.unseen > 0 {
+            parts.push(format!("{} equal but for an announced loss", words::count(announced.unseen)));
         }
         if parts.is_empty() {
             return match self.equal {
@@ -258,9 +288,18 @@ mod tests {
         assert_eq!(Found { others_wrote: true, ..found(1, 0, 0) }.status(), Status::Warning);
         assert_eq!(Found { others_wrote: true, functions: false, ..found(1, 0, 0) }.status(), Status::Failed);
         assert_eq!(Found { functions: false, ..found(0, 0, 0) }.status(), Status::Failed);
-        let announced = Announced { missing: 2, different: 1 };
+        let announced = Announced { missing: 2, different: 1, unseen: 0 };
         let announced = Found { announced, ..found(0, 0, 0) };
         assert_eq!(announced.status(), Status::Warning);
         assert_eq!(announced.sentence(), "proof: 2 missing as announced, 1 different as announced, 9 equal");
+        let announced = Announced { unseen: 2, ..Announced::default() };
+        let announced = Found { announced, ..found(0, 0, 0) };
+        assert_eq!(announced.status(), Status::Warning);
+        let words =
+            "proof: equal but for 2 announced losses: the target holds 11 keys, and of 2 not all that is in the backup";
+        assert_eq!(announced.sentence(), words);
+        let bad = Found { missing: 1, ..announced };
+        assert_eq!(bad.status(), Status::Failed);
+        assert_eq!(bad.sentence(), "proof: 1 missing, 2 equal but for an announced loss, 9 equal");
     }
 }

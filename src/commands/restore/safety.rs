@@ -1,6 +1,6 @@
 //! The last moment before anything is overwritten or removed: asks, and takes the safety backup.
 
-use super::{Existing, Instance, SafetyBackup};
+use super::{Existing, Instance, SafetyBackup, again};
 use crate::backup;
 use crate::capture::source::{ReadFrom, choose};
 use crate::capture::spool::Spooling;
@@ -14,9 +14,10 @@ use crate::repository::BegunBy;
 use crate::repository::manifest::Purpose;
 use crate::restore::{OnConflict, Options, TargetFacts};
 
-/// Asks, and takes the safety backup, unless nothing is overwritten or removed.
+/// Asks, and takes the safety backup, unless nothing is overwritten or removed. `reaching`: see [`super::Settings::reaching`].
 pub async fn before_write(
     instance: &Instance,
+    reaching: &[String],
     options: &Options,
     target: &TargetFacts,
     context: &Context,
@@ -54,10 +55,7 @@ pub async fn before_write(
     let taken =
         taken.map_err(|failed| Fault::from(failed.error).context("take the safety backup: nothing was written"))?;
     let id = format!("{}/{}", taken.manifest.instance, taken.manifest.id);
-    context.printer.say(&format!(
-        "safety backup {id} is taken; this goes back: redis-ops restore -r {} --backup-id {id} --target-instance {} --replace-all",
-        place.location,
-        instance.server.as_typed()
-    ));
+    let line = again::back(&instance.server, reaching, place, &id);
+    context.printer.say(&format!("safety backup {id} is taken; `{line}` brings it back"));
     Ok(())
 }

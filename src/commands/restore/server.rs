@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::again::Again;
 use super::carry_out::{self, Work};
-use super::{Instance, Settings, again, proof, safety, settings_of, show, source, undo};
+use super::{Instance, Settings, proof, safety, settings_of, show, source, undo};
 use crate::commands::{Context, Outcome};
 use crate::connection::Connection;
 use crate::dataset::pass::{self, Feed};
@@ -24,6 +25,10 @@ use crate::restore::{
     replica,
 };
 
+/// What to do about another restore into the same target.
+const LOCKED: &str = "wait until the other restore has ended; `CLIENT LIST` on the target shows the connections of restores by their name \
+                      (`redis-ops-restore:…`)";
+
 /// Restores into a running server.
 pub async fn run(settings: &Settings, instance: &Instance, context: &Context) -> Result<Outcome> {
     let source = source::open(&settings.backup, context).await?;
@@ -37,11 +42,17 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
     };
     if let Some(left) = left {
         progress.finish();
-        let refused = undo::refusal(&left, &instance.server);
+        let refused = undo::refusal(&left, &instance.server, &settings.reaching);
         return Ok(Outcome::new(Status::Failed)
             .field("backup_id", source.id())
             .field("result", ())
             .error(refused.into()));
+    }
+    if !settings.plan
+        && let Some(undone) = replica::settle(node, &instance.state).await
+    {
+        let put_back = undone.put_back.join("`, `");
+        context.printer.say(&format!("an interrupted restore had left a setting of {node}: `{put_back}` is set again"));
     }
     // Before anything is looked at: what the target holds is not to change any more.
     let alone = match settings.plan {
@@ -51,6 +62,7 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
             Err(AloneError::Connect(error)) => return Err(error.into()),
             Err(locked) => {
                 progress.finish();
+                let locked = Failure::new("locked", locked.to_string()).hint(LOCKED);
                 let outcome = Outcome::new(Status::Failed).field("backup_id", source.id()).field("result", ());
                 return Ok(outcome.error(locked.into()));
             }
@@ -65,7 +77,8 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
     let (facts, target, plan, mut phases) = looking.plan(settings, instance, &mut connection).await?;
     let in_json = show::hidden(&plan, context);
     let outcome = |status| Outcome::new(status).field("backup_id", source.id()).field("plan", in_json.clone());
-    let anew = |name: &str, target: &TargetFacts| again::anew_line(settings, instance, name, target.keys() > 0);
+    let again = Again { settings, instance, name: &facts.name };
+    let anew = || format!("`{}` begins anew", again.anew(target.keys() > 0));
     let table = show::plan(&plan, &facts, &target, context.keys, &context.printer);
     let refused = plan.refusal().map(|line| show::with_names(line.into(), context));
     if settings.plan {
@@ -80,14 +93,12 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
     let Some(method) = plan.method.filter(|_| refused.is_none()) else {
         // What the target holds may be all that a run has left that was killed.
         let error = match &refused {
-            Some(refused) if refused.code == "target_not_empty" => {
-                leading_on(refused.clone().into(), &anew(&facts.name, &target))
-            }
+            Some(refused) if refused.code == "target_not_empty" => Fault::from(refused.clone()).and_hint(anew()),
             // A target that loads by itself leaves no journal to go on from.
             Some(Refused { code: "method", .. }) | None
                 if options.resume && options.method == Asked::Only(Method::Replica) =>
             {
-                leading_on(RunError::NothingToResume.into(), &anew(&facts.name, &target))
+                Fault::from(RunError::NothingToResume).and_hint(anew())
             }
             _ => refused.unwrap_or_else(|| Refused::of("method", plan.why.clone())).into(),
         };
@@ -126,13 +137,14 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
         held.with_context(|| format!("verify {}: nothing was written", facts.name))
             .inspect_err(|_| progress.finish())?;
     }
-    safety::before_write(instance, &options, &target, context).await?;
+    safety::before_write(instance, &settings.reaching, &options, &target, context).await?;
     if let Some(by) = carry_out::shift_to_go_on_with(instance, &source, &facts.name, &options, &target, method) {
         options.choices.ttl = Ttl::Shift(by);
     }
 
     let work = Work {
         source: &source,
+        settings,
         instance,
         options: &options,
         target: &target,
@@ -146,19 +158,20 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
         // It has said all there is to say, and nothing was written.
         Err(error) if error.is::<Failure>() => return Ok(outcome(Status::Failed).field("result", ()).error(error)),
         Err(error) => {
-            let nothing_to_resume = matches!(
-                error.downcast_ref::<RunError>(),
-                Some(RunError::NothingToResume | RunError::Restarted { .. })
-            );
+            let line = match error.downcast_ref::<RunError>() {
+                Some(RunError::NothingToResume | RunError::Restarted { .. }) => Some(anew()),
+                Some(RunError::NotEmptied) => Some(format!("`{}` begins anew", again.over_all())),
+                _ => None,
+            };
             let error = error.context(format!("restore {} into {node}", facts.name));
-            return Err(match nothing_to_resume {
-                true => leading_on(error, &anew(&facts.name, &target)),
-                false => error,
+            return Err(match line {
+                Some(line) => error.and_hint(line),
+                None => error,
             });
         }
     };
     let mut text = show::report(&report, instance.proof, context);
-    let failure = show::failure(&report, &facts.name, settings, instance);
+    let failure = show::failure(&report, &again);
     let begun = Instant::now();
     let proof = match (&failure, instance.proof) {
         (None, true) if !report.chose_nothing() => {
@@ -184,11 +197,6 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
         Some(error) => outcome.error(error),
         None => source::with_warnings(&source, outcome, context),
     })
-}
-
-/// The same error, whose hint has a line more: the complete one that begins anew.
-fn leading_on(error: Fault, line: &str) -> Fault {
-    error.and_hint(format!("`{line}` begins anew"))
 }
 
 /// Whether something is there that is kept or removed: keys, or functions that are removed.

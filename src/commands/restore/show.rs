@@ -7,15 +7,15 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
-use super::again::{anew_line, resume_line};
-use super::{Instance, Settings};
+use super::Method as Asked;
+use super::again::Again;
 use crate::commands::Context;
 use crate::commands::table::{Table, verdict};
 use crate::explain::{Failure, Fault, Hint, Interrupted, Status};
 use crate::printer::words::{self, Keys};
 use crate::printer::{Printer, Style};
 use crate::restore::plan::Refused;
-use crate::restore::replica::ReplicaFault;
+use crate::restore::replica::{Holds, Left, ReplicaFault};
 use crate::restore::tally::FailedKey;
 use crate::restore::{BackupFacts, Ended, Level, Plan, Report, TargetFacts};
 
@@ -130,6 +130,7 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
     row("lost", tally.lost);
     row("of those restored, lost in part", report.lost_in_part);
     row("of those restored, rebuilt", tally.rebuilt);
+    row("of those restored, written over another value", tally.overwritten);
     row("records of modules lost", report.lost_module_data);
     row("bytes behind the end of the RDB, left out", report.trailing_bytes);
     row("not known", tally.unknown);
@@ -142,7 +143,9 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
         row("left: changed since", taken.left);
     }
     let mut text = table.render(&context.printer);
-    for key in tally.failures.iter().chain(&tally.lost_keys).chain(&tally.rebuilt_keys).take(10) {
+    for key in
+        tally.failures.iter().chain(&tally.lost_keys).chain(&tally.rebuilt_keys).chain(&tally.overwritten_keys).take(10)
+    {
         let name = name_of(key, context.keys);
         text.push_str(&format!("\n  {name} (database {}): {}", key.database, words::escape_lines(&key.reason)));
     }
@@ -171,8 +174,8 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
     format!("{text}\n{}", verdict(&context.printer, status, &sentence))
 }
 
-/// Why it is not complete, if it is not. `name`: the backup's.
-pub fn failure(report: &Report, name: &str, settings: &Settings, instance: &Instance) -> Option<Fault> {
+/// Why it is not complete, if it is not, with the line that leads on.
+pub fn failure(report: &Report, again: &Again<'_>) -> Option<Fault> {
     let tally = &report.tally;
     let restored = words::counted(tally.restored, "key");
     let holds = match &report.taken_back {
@@ -200,15 +203,13 @@ pub fn failure(report: &Report, name: &str, settings: &Settings, instance: &Inst
             },
         },
     };
-    let resume =
-        report.resumable.then(|| format!("`{}` goes on", resume_line(settings, instance, name, report.method)));
+    let resume = report.resumable.then(|| format!("`{}` goes on", again.resume(report.method)));
     let failure = |code, message: String| {
         let failure = Failure::new(code, message);
         match &resume {
             Some(resume) => failure.hint(resume.clone()),
             None if report.restarted => {
-                let line = anew_line(settings, instance, name, true);
-                failure.hint(Hint::BeginAnew.and(format!("`{line}` begins anew")))
+                failure.hint(Hint::BeginAnew.and(format!("`{}` begins anew", again.anew(true))))
             }
             None => failure,
         }
@@ -219,14 +220,16 @@ pub fn failure(report: &Report, name: &str, settings: &Settings, instance: &Inst
             Some(Fault::from(Interrupted).context(words))
         }
         Ended::NotLoaded(error) if matches!(error.fault, ReplicaFault::Cancelled) => {
-            Some(Fault::from(Interrupted).context(error.left.to_string()))
+            let words = format!("{}; {}", error.left, after_feeding(report, &error.left, again.instance.method, again));
+            Some(Fault::from(Interrupted).context(words))
         }
         Ended::NotLoaded(error) => {
+            let line = after_feeding(report, &error.left, Asked::Restore, again);
             let hint = match error.left.primary {
-                Some(true) => Hint::KeyByKey,
-                _ => {
-                    Hint::words("the target's log says what happened").and(Hint::UndoTarget(instance.server.as_typed()))
-                }
+                Some(true) => format!(
+                    "what it was fed was verified before: its log says what it did not like; {line}, key by key"
+                ),
+                _ => format!("the target's log says what happened; {line}"),
             };
             let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
             let message = format!("{}{cause}; {}", error.fault, error.left);
@@ -246,7 +249,18 @@ pub fn failure(report: &Report, name: &str, settings: &Settings, instance: &Inst
         }
         Ended::Complete if tally.failed > 0 => {
             let keys = words::counted(tally.failed, "key");
-            Some(failure("keys_failed", format!("{keys} could not be restored; {holds}")).into())
+            let failed = failure("keys_failed", format!("{keys} could not be restored; {holds}"));
+            // Going on would find them as they are once more.
+            Some(match tally.written_by_others == tally.failed {
+                true => {
+                    let line = again.anew(true);
+                    let others = "somebody else has written them since";
+                    failed
+                        .hint(format!("{others}: `{line}` writes over them; with `--on-conflict skip` they stay"))
+                        .into()
+                }
+                false => failed.into(),
+            })
         }
         Ended::Complete if tally.functions.failed > 0 => {
             let n = words::counted(tally.functions.failed, "function library");
@@ -261,6 +275,18 @@ pub fn failure(report: &Report, name: &str, settings: &Settings, instance: &Inst
             Some(failure("incomplete", words).into())
         }
         Ended::Complete => None,
+    }
+}
+
+/// The line that leads on from a load that was broken off; `method` is what it is begun anew by.
+fn after_feeding(report: &Report, left: &Left, method: Asked, again: &Again<'_>) -> String {
+    let is_free = left.primary == Some(true) || left.holds == Holds::Untouched;
+    match is_free {
+        true => {
+            let holds = report.after.is_none_or(|after| after.keys > 0);
+            format!("`{}` begins anew", again.anew_by(method, holds))
+        }
+        false => format!("`{}` makes it a primary again", again.undo()),
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use super::again;
+use crate::commands::question::confirm;
 use crate::commands::table::verdict;
 use crate::commands::which::Server;
 use crate::commands::{Context, Outcome};
-use crate::explain::{Failure, Hint, Result, Status};
+use crate::explain::{Failure, Result, Status};
 use crate::printer::words;
-use crate::restore::replica::{self, DEFAULT_PATIENCE, LeftBehind, Undone};
+use crate::restore::replica::{self, DEFAULT_PATIENCE, LeftBehind, UndoError, Undone};
 
 /// All that it needs to know.
 #[derive(Debug, Clone)]
@@ -21,10 +23,15 @@ pub struct Settings {
 /// Leads the server back.
 ///
 /// # Errors
-/// None beside those that the outcome holds.
+/// Nobody agrees to what may not be meant; all else the outcome holds.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let Settings { server, state } = settings;
-    let undone = match replica::undo(&server.node, state, DEFAULT_PATIENCE).await {
+    let mut tried = replica::undo(&server.node, state, DEFAULT_PATIENCE, false).await;
+    if let Err(unsure @ UndoError::NotSure { .. }) = &tried {
+        confirm(context, &format!("{unsure}. It is made a primary, and no longer follows.")).await?;
+        tried = replica::undo(&server.node, state, DEFAULT_PATIENCE, true).await;
+    }
+    let undone = match tried {
         Ok(undone) => undone,
         Err(error) => return Ok(Outcome::new(Status::Failed).field("undo", ()).error(error.into())),
     };
@@ -49,8 +56,9 @@ fn sentence(name: &str, undone: &Undone) -> String {
     text
 }
 
-/// Why a restore into such a server is refused, and what ends that.
-pub fn refusal(left: &LeftBehind, server: &Server) -> Failure {
-    let hint = Hint::Undo(server.as_typed()).and(format!("by hand: {}", left.by_hand()));
+/// Why a restore into such a server is refused, and what ends that. `reaching`: see [`super::Settings::reaching`].
+pub fn refusal(left: &LeftBehind, server: &Server, reaching: &[String]) -> Failure {
+    let line = again::undo(server, reaching);
+    let hint = format!("`{line}` makes the server a primary again; by hand: {}", left.by_hand());
     Failure::new("interrupted_restore", left.words.clone()).hint(hint)
 }

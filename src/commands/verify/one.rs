@@ -35,6 +35,16 @@ pub async fn stored(settings: &Settings, backup: &Backup, context: &Context) -> 
     let contents = manifest.census.as_ref().filter(|_| settings.census);
     let contents = contents.map(|summary| (summary.clone(), report.census.as_ref()));
     let mut answer = answer(&report, settings.level, &what, contents, context);
+    if let Some(slots) = manifest.slots_of_part() {
+        answer.field("slots", slots);
+        answer
+            .sentence
+            .push_str(&format!("; it is one shard of a cluster only (slots {})", words::escape(slots.as_bytes())));
+    }
+    answer.field("stale", manifest.stale);
+    if manifest.stale {
+        answer.sentence.push_str("; it was read from a replica that had lost its primary: its data may be old");
+    }
     answer.fields.shift_insert(0, "backup_id".to_owned(), manifest.id.to_string().into());
     answer.fields.shift_insert(1, "instance".to_owned(), manifest.instance.clone().into());
     answer.field("age_seconds", age.as_secs());

@@ -53,6 +53,9 @@ pub struct Position {
     /// The target held nothing, or everything in it was removed, before the first key was sent.
     #[serde(default)]
     pub was_empty: bool,
+    /// Everything in the target is being removed: nothing says yet that it was.
+    #[serde(default)]
+    pub emptying: bool,
     /// What the names of temporary keys are made of.
     #[serde(default)]
     pub token: u64,

@@ -33,6 +33,21 @@ pub fn format(backup: &BackupFacts, format: TargetFormat) -> Line {
     }
 }
 
+/// What the backup is not: all of its cluster, or of this day.
+pub fn part_or_old(backup: &BackupFacts) -> Vec<Line> {
+    let slots = backup.slots_of_part.as_ref().map(|slots| {
+        Line::warning(
+            "one_shard",
+            format!("the backup is one shard of a cluster only (slots {slots}): keys of other slots are not in it"),
+        )
+    });
+    let stale = backup.stale.then(|| {
+        let text = "the backup was read from a replica that had lost its primary (`--stale`): its data may be old";
+        Line::warning("stale", text)
+    });
+    slots.into_iter().chain(stale).collect()
+}
+
 /// What stands behind the end of the RDB.
 pub fn trailing(backup: &BackupFacts) -> Option<Line> {
     let bytes = counted(Some(backup.trailing_bytes).filter(|bytes| *bytes > 0)?, "byte");

@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
-use super::{Line, capacity, contents};
+use super::{Line, capacity, contents, rights};
 use crate::figures::counted;
 use crate::restore::facts::{BackupFacts, Origin, TargetFacts};
 use crate::restore::options::{Asked, Method, Options};
 use crate::restore::rate::Rate;
+use crate::restore::replay::vocabulary::When;
 use crate::restore::replica::{self, Content, Wish};
 
 /// A method, and what stands against it.
@@ -114,20 +115,23 @@ fn against(
     let may_not = |name: &str| target.forbidden.as_ref().is_some_and(|names| names.iter().any(|other| other == name));
     match method {
         Method::Replica => against_feeding(backup, target, options),
-        Method::Restore if may_not("restore") => Some(("our user may not use RESTORE".to_owned(), None)),
         Method::Restore | Method::Commands => {
-            let used = if method == Method::Restore { &["restore"] } else { TYPED };
-            if let Some(name) = target.lacks(used) {
+            let used = rights::needed(method, backup, target, options);
+            let containers: Vec<&str> = used.iter().map(|command| command.container()).collect();
+            if let Some(name) = target.lacks(&containers) {
                 return Some((no_command(name), None));
+            }
+            // What every way needs has a line of its own.
+            let own = used.iter().filter(|command| command.when != When::Always);
+            if let Some(command) = own.into_iter().find(|command| may_not(command.name)) {
+                let name = command.name.replace('|', " ").to_uppercase();
+                return Some((format!("our user may not use {name}"), None));
             }
             let too_long = capacity::too_long(backup, target).map(|reason| (reason, None));
             too_long.or_else(|| lossy(backup, options).map(|reason| (reason, Some("--accept-loss"))))
         }
     }
 }
-
-/// Commands that typed values are written with.
-const TYPED: &[&str] = &["set", "append", "rpush", "sadd", "zadd", "hset", "rename", "renamenx", "pexpireat"];
 
 fn no_command(name: &str) -> String {
     format!("the target has no command `{}`: it was renamed or switched off", name.to_uppercase())

@@ -75,34 +75,6 @@ pub fn existing_keys(target: &TargetFacts, options: &Options) -> Option<Line> {
     })
 }
 
-/// What our user may do.
-pub fn rights(target: &TargetFacts, options: &Options) -> Line {
-    let user = target.user.as_deref().unwrap_or("our user");
-    let needs_all_keys = options.choices.selection.keys.is_empty();
-    // Without REPLICAOF another method is used; typed commands need no RESTORE.
-    let by_commands = options.method == Asked::Only(Method::Commands);
-    let fed = options.method == Asked::Only(Method::Replica);
-    // A target that loads the file itself needs no other command; whether it may be told to is said with the methods.
-    let needed = |name: &&String| !fed && *name != "replicaof" && !(by_commands && *name == "restore");
-    let missing: Option<Vec<&String>> = target.forbidden.as_ref().map(|names| names.iter().filter(needed).collect());
-    match (missing, &target.key_patterns) {
-        (Some(missing), _) if !missing.is_empty() => {
-            let rules: Vec<String> = missing.iter().map(|name| format!("+{name}")).collect();
-            let text = format!(
-                "the user `{user}` may not use what is needed: the ACL rules `{}` are missing",
-                rules.join(" ")
-            );
-            Line::refused("permission_denied", text).fix(format!("ACL SETUSER {user} {}", rules.join(" ")))
-        }
-        (_, Some(patterns)) if needs_all_keys => Line::warning(
-            "permission_denied",
-            format!("the user `{user}` may write to some keys only (`{patterns}`): the others will fail"),
-        ),
-        (Some(_), _) => Line::ok("rights", format!("the user `{user}` may do what is needed")),
-        (None, _) => Line::unknown("rights", format!("could not tell what the user `{user}` may do")),
-    }
-}
-
 /// Commands that no method goes without, and that the target was told to forget.
 pub fn commands(target: &TargetFacts, options: &Options, fed: bool) -> Option<Line> {
     let needed: &[&str] = match (fed, options.replace_all) {

@@ -16,6 +16,7 @@ use crate::rdb::visit::{Entry, EntryEnd, Interest, Part, PartOf, Piece, Visit};
 use crate::rdb::{Kind, Oddity, OddityKind, Repeated};
 use crate::restore::choices::{Choices, Ttl, Wanted};
 use crate::restore::mend::Mended;
+use crate::restore::met::{Found, Met};
 use crate::restore::module_types::{Has, survives_malformed};
 use crate::restore::replay::calls::Calls;
 use crate::restore::replay::outbox::Outbox;
@@ -35,6 +36,12 @@ const HELD_AT_MOST: u64 = 16 * 1024 * 1024;
 pub fn held_at_most(longest_bulk: u64) -> u64 {
     HELD_AT_MOST.min(longest_bulk.saturating_sub(PAYLOAD_ADDS))
 }
+
+/// Why a key is left that was not there before the restore was interrupted.
+const WRITTEN_BY_OTHERS: &str = "the target has another value or expiry of it: somebody else has written this key since the restore was interrupted";
+/// What is said of a key that is written over.
+const UNSURE: &str =
+    "it stood in the target since the restore was interrupted, and could not be compared with the backup";
 
 /// What the commands depend on.
 #[derive(Debug, Clone)]
@@ -63,8 +70,10 @@ pub struct Plan {
     pub damaged: Arc<BTreeSet<u64>>,
     /// Keys before this number were decided by an earlier run.
     pub done: u64,
-    /// Keys before this number may have been sent by an earlier run: they are overwritten where they are ours for sure.
+    /// Keys before this number may have been sent by an earlier run.
     pub sent: u64,
+    /// Those of them that stand in the target.
+    pub met: Arc<Found>,
     /// What makes the names of temporary keys this restore's own, in all its runs.
     pub token: u64,
     /// How long a temporary key lives without another chunk.
@@ -240,24 +249,44 @@ impl Assembler {
         self.now_ms = (self.plan.clock)();
     }
 
-    fn replaces(&self, ordinal: u64) -> bool {
-        match self.plan.existing {
-            Existing::Replace => true,
-            // An interrupted run may have sent it, and nobody else had it.
-            Existing::Fail => ordinal < self.plan.sent,
-            Existing::Skip => false,
+    /// What becomes of a key that an interrupted run may have sent and that stands in the target: whether it is written over; `None`: it
+    /// is not sent, and counted.
+    fn replaces(&mut self, ordinal: u64, key: &[u8]) -> Option<bool> {
+        let (database, existing) = (self.database, self.plan.existing);
+        let tally = &mut self.outbox.batch.tally;
+        match (self.plan.met.get(&ordinal), existing) {
+            (None, existing) => Some(existing == Existing::Replace),
+            (Some(Met::Same), _) => {
+                tally.restored(database);
+                None
+            }
+            (Some(Met::Other | Met::Unsure), Existing::Skip) => {
+                tally.skipped_existing += 1;
+                None
+            }
+            // All keys of the backup's names are written over.
+            (Some(Met::Other | Met::Unsure), Existing::Replace) => Some(true),
+            (Some(Met::Unsure), Existing::Fail) => {
+                tally.overwritten(database, key, UNSURE);
+                Some(true)
+            }
+            (Some(Met::Other), Existing::Fail) => {
+                tally.written_by_others += 1;
+                self.outbox.failed(database, key, WRITTEN_BY_OTHERS);
+                None
+            }
         }
     }
 
     fn begin(&mut self, entry: &Entry<'_>, database: u64, expire_ms: Option<i64>) -> Interest {
         let ordinal = self.ordinal;
-        let replace = self.replaces(ordinal);
         self.outbox.ordinal = ordinal;
         self.database = database;
         if let Some(loss) = self.loses_all(entry, ordinal) {
             self.lose(entry.key, loss);
             return self.leave();
         }
+        let Some(replace) = self.replaces(ordinal, entry.key) else { return self.leave() };
         let known = self.only.as_ref().and_then(|only| only.get(&ordinal).copied()).filter(|length| *length > 0);
         let mut route = match self.plan.by_commands {
             true => self.plan.format.by_commands(entry.value_type),

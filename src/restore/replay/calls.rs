@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::replies::Info;
+use crate::restore::replay::vocabulary;
 
 /// Commands of ours, as `INFO commandstats` names them, and how often they were sent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,17 +22,14 @@ impl Calls {
         }
     }
 
-    /// A command as it is sent, noted. What is unknown here is never sent.
+    /// A command as it is sent, noted by its first two words.
+    ///
+    /// # Panics
+    /// In builds with debug assertions, if the plan asks no rights for it.
     pub fn note_words(&mut self, first: &[u8], second: Option<&[u8]>) {
-        let is = |word: &[u8], name: &str| word.eq_ignore_ascii_case(name.as_bytes());
-        let sub = |group: &str| second.is_some_and(|second| is(second, group));
-        let name = match first {
-            word if is(word, "XGROUP") && sub("CREATE") => "xgroup|create",
-            word if is(word, "XGROUP") && sub("DESTROY") => "xgroup|destroy",
-            word if is(word, "XGROUP") => "xgroup|createconsumer",
-            word => NAMES.iter().find(|name| is(word, name)).copied().unwrap_or_default(),
-        };
-        if !name.is_empty() {
+        let name = vocabulary::name_of(first, second);
+        debug_assert!(name.is_some(), "{} is not in the vocabulary", String::from_utf8_lossy(first));
+        if let Some(name) = name {
             self.note(name);
         }
     }
@@ -56,27 +54,6 @@ impl Calls {
         self.0.iter().filter(|(own, _)| part_of(own)).map(|(_, calls)| calls).sum()
     }
 }
-
-const NAMES: &[&str] = &[
-    "restore",
-    "set",
-    "append",
-    "rpush",
-    "sadd",
-    "zadd",
-    "hset",
-    "hpexpireat",
-    "xadd",
-    "xclaim",
-    "xdel",
-    "xsetid",
-    "pexpireat",
-    "pexpire",
-    "persist",
-    "rename",
-    "renamenx",
-    "unlink",
-];
 
 #[cfg(test)]
 mod tests {

@@ -79,6 +79,7 @@ impl Outbox {
             return;
         }
         let mut digits = [0; 20];
+        self.calls.note_words(b"SELECT", None);
         put_command(&mut self.batch.bytes, &[b"SELECT", super::batch::decimal(database, &mut digits)]);
         self.push(What::Select, database, 0, 0, &[]);
         self.database = Some(database);

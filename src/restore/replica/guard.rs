@@ -9,10 +9,10 @@
 //!
 //! It is this very binary under a hidden subcommand. What it has to know, a password too, comes over its stdin, which is one end of a
 //! pair of sockets; its stdout is the listening socket. Nothing is in its arguments or its environment. It leaves our session, so that
-//! neither a terminal nor a job waits for it, and it ends by itself: when it is told to, when the target is a primary, or after
-//! [`LONGEST`].
+//! no terminal ends it, and it ends by itself: when it is told to, when the target is a primary, or after [`LONGEST`]. Its stderr is
+//! ours: where we were killed, it says in our place what is to be typed, and whoever reads our stderr to its end waits for that.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::record::{self, Change, Record, Recorded};
 use super::target::{Primary, Target};
 use crate::connection::{Address, Credentials, Node, Secret, Tls};
+use crate::figures::counted;
+use crate::replies::Info;
 
 /// The hidden subcommand. Not for people: it asks for its orders on stdin, and ends if they do not come.
 pub const SUBCOMMAND: &str = "restore-guard";
@@ -50,6 +52,19 @@ pub struct Safeguard {
     pub state: PathBuf,
     /// The program that is started as the guard: this one.
     pub program: PathBuf,
+    /// What the guard says on stderr when it was needed; `None`: nothing.
+    pub lines: Option<Lines>,
+}
+
+/// What is to be typed when a restore has died, as a whole line each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lines {
+    /// Begins anew where the target holds nothing.
+    pub empty: String,
+    /// Begins anew where it holds keys.
+    pub holding: String,
+    /// Makes the target a primary again.
+    pub undo: String,
 }
 
 impl Safeguard {
@@ -61,7 +76,13 @@ impl Safeguard {
         // Names this program also when its file was replaced by a newer one meanwhile.
         let running = PathBuf::from("/proc/self/exe");
         let program = if running.exists() { running } else { std::env::current_exe()? };
-        Ok(Self { state: state.to_owned(), program })
+        Ok(Self { state: state.to_owned(), program, lines: None })
+    }
+
+    /// The guard says what is to be typed.
+    #[must_use]
+    pub fn saying(self, lines: Lines) -> Self {
+        Self { lines: Some(lines), ..self }
     }
 }
 
@@ -86,6 +107,7 @@ impl Guard {
             let orders = Orders {
                 node: Whom::of(node)?,
                 us: record.us,
+                lines: safeguard.lines.clone(),
                 changes: record.changes,
                 record: std::path::absolute(recorded.path())?,
                 patience_ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
@@ -134,7 +156,8 @@ fn start(program: &Path, listener: OwnedFd) -> io::Result<(UnixStream, Child)> {
     for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
         command.envs(std::env::var_os(name).map(|value| (name, value)));
     }
-    command.stdin(Stdio::from(OwnedFd::from(its))).stdout(Stdio::from(listener)).stderr(Stdio::null());
+    // Stderr is ours: when we were killed it says there what we cannot say any more.
+    command.stdin(Stdio::from(OwnedFd::from(its))).stdout(Stdio::from(listener));
     let child = command.spawn()?;
     Ok((UnixStream::from_std(ours)?, child))
 }
@@ -147,6 +170,8 @@ struct Orders {
     changes: Vec<Change>,
     record: PathBuf,
     patience_ms: u64,
+    /// What it says when it was needed.
+    lines: Option<Lines>,
 }
 
 /// How the target is reached.
@@ -252,10 +277,14 @@ pub fn serve() -> io::Result<()> {
     })
 }
 
-/// Makes the target a primary again and puts its settings back, as often as it takes.
+/// Makes the target a primary again and puts its settings back, as often as it takes; says what is to be typed then.
 async fn put_right(orders: Orders) {
-    let Orders { node, us, changes, record, patience_ms } = orders;
+    let Orders { node, us, changes, record, patience_ms, lines } = orders;
     let Some(node) = node.node() else { return };
+    let say = |words: String| {
+        // Whoever has read there may be gone as well.
+        let _ = writeln!(std::io::stderr(), "redis-ops: the restore into {node} has died; {words}");
+    };
     let patience = Duration::from_millis(patience_ms);
     let begun = Instant::now();
     while begun.elapsed() < LONGEST {
@@ -264,6 +293,13 @@ async fn put_right(orders: Orders) {
             if recovery.info.as_ref().is_some_and(|info| info.get("role") == Some("master")) {
                 if target.put_back(super::target::Changed::of(&changes)).await.is_empty() {
                     record::remove(&record);
+                    let databases = recovery.info.as_ref().map(Info::databases).unwrap_or_default();
+                    let keys = databases.values().map(|database| database.keys).sum();
+                    if let Some(Lines { empty, holding, .. }) = &lines {
+                        let line = if keys == 0 { empty } else { holding };
+                        let holds = counted(keys, "key");
+                        say(format!("the target is a primary again and holds {holds}; `{line}` begins anew"));
+                    }
                     return;
                 }
             } else if recovery.is_somebody_elses() {
@@ -271,6 +307,9 @@ async fn put_right(orders: Orders) {
             }
         }
         tokio::time::sleep(PAUSE).await;
+    }
+    if let Some(Lines { undo, .. }) = &lines {
+        say(format!("the target could not be led back; `{undo}` makes it a primary again"));
     }
 }
 

@@ -49,6 +49,12 @@ impl Record {
         state.join(format!("replica-{plain}.json"))
     }
 
+    /// Whether any restore has left one.
+    pub fn is_any(state: &Path) -> bool {
+        let is_record = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("replica-");
+        std::fs::read_dir(state).is_ok_and(|files| files.flatten().any(|file| is_record(&file.file_name())))
+    }
+
     /// What an earlier restore has left of this start of a server.
     pub fn find(state: &Path, run_id: &str) -> Option<Self> {
         let text = std::fs::read(Self::path(state, run_id)).ok()?;
@@ -131,6 +137,7 @@ mod tests {
         assert_eq!(Record::find(&folder, "ab13"), None);
         assert!(Record::is_in_use(&folder, "ab12") && !Record::is_in_use(&folder, "ab13"));
         drop(recorded);
+        assert!(Record::is_any(&folder) && !Record::is_any(state.path()));
         assert!(!Record::is_in_use(&folder, "ab12"));
         assert_eq!(Record::find(&folder, "ab12"), Some(record.clone()), "what was left is found");
         record.write(&folder).unwrap().remove();

@@ -53,6 +53,25 @@ pub async fn left_behind(node: &Node, state: &Path) -> Result<Option<LeftBehind>
     Ok(recognise(&server, state).await)
 }
 
+/// Puts back what an interrupted restore has left of the settings of a server that is a primary again, where that is written down on
+/// this machine. `None`: there was nothing to do, or it could not be done.
+pub async fn settle(node: &Node, state: &Path) -> Option<Undone> {
+    if !Record::is_any(state) {
+        return None;
+    }
+    let mut target = Target::connect(node, node.timeout).await.ok()?;
+    let info = target.info().await.ok().filter(|info| info.get("role") == Some("master"))?;
+    let run_id = info.get("run_id")?;
+    let record = Record::find(state, run_id).filter(|_| !Record::is_in_use(state, run_id))?;
+    let mut undone = Undone::default();
+    if let Some(error) = put_back(&mut target, &record, &mut undone).await {
+        tracing::warn!("a setting that an interrupted restore had left could not be put back: {error}");
+        return None;
+    }
+    Record::remove(state, run_id);
+    (!undone.put_back.is_empty()).then_some(undone)
+}
+
 async fn recognise(server: &ServerFacts, state: &Path) -> Option<LeftBehind> {
     let link = server.primary.as_ref().filter(|_| server.role == NodeRole::Replica)?;
     let (host, port) = (link.host.clone(), link.port);
@@ -107,6 +126,14 @@ pub enum UndoError {
         /// What says so.
         why: &'static str,
     },
+    /// It may have been left by a restore, and may as well be a replica of somebody who is away.
+    #[error("{target} is a replica of {primary}, which it never reached, and nothing says that a restore left it so")]
+    NotSure {
+        /// The server.
+        target: String,
+        /// Whom it follows.
+        primary: String,
+    },
     /// A restore is at work.
     #[error("a restore into {target} is running on this machine: there is nothing to undo")]
     Running {
@@ -129,7 +156,7 @@ impl Explain for UndoError {
     fn meaning(&self) -> Meaning {
         match self {
             Self::Target(error) => error.meaning(),
-            Self::NotOurs { .. } => {
+            Self::NotOurs { .. } | Self::NotSure { .. } => {
                 Meaning::of("not_interrupted").hint("`REPLICAOF NO ONE` makes the server a primary all the same")
             }
             Self::Running { .. } => Meaning::of("locked"),
@@ -140,11 +167,12 @@ impl Explain for UndoError {
     }
 }
 
-/// Makes the server a primary again, and puts back what is known of its settings. `patience`: how long it may load without getting on.
+/// Makes the server a primary again, and puts back what is known of its settings. `patience`: how long it may load without getting on;
+/// `agreed`: also where nothing but a primary that was never reached speaks for a restore.
 ///
 /// # Errors
 /// See [`UndoError`].
-pub async fn undo(node: &Node, state: &Path, patience: Duration) -> Result<Undone, UndoError> {
+pub async fn undo(node: &Node, state: &Path, patience: Duration, agreed: bool) -> Result<Undone, UndoError> {
     let name = node.to_string();
     let mut target = Target::connect(node, patience).await?;
     let info = target.info().await.map_err(ReplicaFault::Target)?;
@@ -157,13 +185,21 @@ pub async fn undo(node: &Node, state: &Path, patience: Duration) -> Result<Undon
     if let Some(link) = server.primary.as_ref().filter(|_| server.role == NodeRole::Replica) {
         let us = Primary { host: link.host.clone(), port: link.port };
         let is_ours = record.as_ref().is_some_and(|record| record.us == us);
-        if !is_ours && InterruptedRestore::of(&server).is_none_or(|found| !found.certain) {
+        let marks = InterruptedRestore::of(&server);
+        if !is_ours && marks.as_ref().is_none_or(|found| !found.certain) {
             let refuse = |why| Err(UndoError::NotOurs { target: name.clone(), primary: us.to_string(), why });
             if link.up {
                 return refuse("the link to the primary is up");
             }
             if answers(&link.host, link.port).await {
                 return refuse("something answers at the primary's port");
+            }
+            // A replica whose primary is away for an hour has known it; one that came up meanwhile has not.
+            if link.down_seconds.is_some() {
+                return refuse("it has been linked to that primary");
+            }
+            if marks.is_none() && !agreed {
+                return Err(UndoError::NotSure { target: name, primary: us.to_string() });
             }
         }
         let recovery = target.become_primary_again(&us, patience).await;

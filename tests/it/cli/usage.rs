@@ -115,3 +115,18 @@ fn a_password_is_never_an_argument() {
         assert!(!run.everything().contains("hunter2"), "{}", run.everything());
     }
 }
+
+#[test]
+fn a_repository_without_a_name_and_a_file_that_is_not_there_say_what_may_help() {
+    for line in [
+        &["list", "-r", ""][..],
+        &["restore", "-r", "", "--backup-id", "latest", "--target-instance", "redis://127.0.0.1:1"],
+    ] {
+        let (code, answer) = RedisOps::new().args(line).json();
+        assert_eq!((code, &answer["error"]["code"]), (3, &"usage".into()), "{answer}");
+        assert!(answer["error"]["hint"].as_str().is_some_and(|hint| hint.contains("--repository s3://")), "{answer}");
+    }
+    let (code, answer) = RedisOps::new().args(["show", "--file", "nonexistent"]).json();
+    assert_eq!((code, &answer["error"]["code"]), (3, &"not_found".into()), "{answer}");
+    assert!(answer["error"]["hint"].as_str().is_some_and(|hint| hint.contains("check the path")), "{answer}");
+}

@@ -137,15 +137,19 @@ fn between_versions_the_way_is_chosen_that_the_target_survives() {
         }
         let answer = stored.restore(&target, if lossy { &["--accept-loss"] } else { &[] });
         check(&answer, code, method);
-        let proof = &answer.1["proof"];
+        let (proof, result) = (&answer.1["proof"], &answer.1["result"]);
+        // What was said to be lost is named, and is no equality.
+        let lost = &result["lost_in_part"];
         assert_eq!(
-            (&proof["missing"], &proof["different"]),
-            (&0.into(), &0.into()),
+            (&proof["missing"], &proof["different"], &proof["announced"]["different"]),
+            (&0.into(), lost, lost),
             "{} into {}: {}",
             from.name,
             into.name,
             answer.1
         );
+        assert_eq!(proof["is_equal"], *lost == 0, "{}", answer.1);
+        assert_eq!(result["lost"].as_array().unwrap().len(), usize::try_from(lost.as_u64().unwrap()).unwrap());
         // By typed commands all goes everywhere, and what a target would die of it is never fed.
         let all = ["--replace-all", "--no-safety-backup", "--yes", "--accept-loss"];
         let answer = stored.restore(&target, &[&["--method", "commands"], &all[..]].concat());

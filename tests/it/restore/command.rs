@@ -57,15 +57,24 @@ fn a_backup_is_planned_restored_and_refused_the_second_time() {
     let (code, answer) = pair.restore(&[]);
     assert_eq!((code, &answer["error"]["code"]), (2, &"target_not_empty".into()), "{answer}");
     assert_eq!(answer["error"]["message"], "the target holds 501 keys");
-    let hint = answer["error"]["hint"].as_str().unwrap();
-    assert!(hint.starts_with("nothing was written; `--on-conflict skip` keeps its keys"), "{hint}");
+    let (code, list) = RedisOps::new().args(["-r", &pair.repository(), "list"]).json();
+    assert_eq!(code, 0, "{list}");
+    let newest = &list["backups"][0];
+    let name = format!("{}/{}", newest["instance"].as_str().unwrap(), newest["id"].as_str().unwrap());
+    let line = |method: &str| {
+        format!(
+            "`redis-ops restore -r file://{} --backup-id {name} --target-instance {}{method} --on-conflict replace --yes` begins anew",
+            pair.repository(),
+            pair.target.url()
+        )
+    };
+    let over = "`--on-conflict skip` keeps its keys, `--on-conflict replace` overwrites those of the backup's names, `--replace-all` \
+                removes all of them first";
+    assert_eq!(answer["error"]["hint"], format!("nothing was written; {over}; {}", line("")));
     let (code, answer) = pair.restore(&["--method", "replica"]);
     assert_eq!((code, &answer["error"]["code"]), (2, &"target_not_empty".into()), "{answer}");
-    let hint = answer["error"]["hint"].as_str().unwrap();
-    assert!(
-        hint.starts_with("nothing was written; `--replace-all` removes all of it first; `redis-ops restore"),
-        "{hint}"
-    );
+    let hint = format!("nothing was written; `--replace-all` removes all of it first; {}", line(""));
+    assert_eq!(answer["error"]["hint"], hint);
     let (code, answer) = pair.restore(&["--on-conflict", "fail"]);
     assert_eq!((code, &answer["error"]["code"]), (2, &"key_exists".into()), "{answer}");
     let message = answer["error"]["message"].as_str().unwrap();
@@ -190,13 +199,13 @@ fn where_there_is_nothing_to_resume_one_complete_line_begins_anew() {
             assert_eq!((code, &answer["error"]["code"]), (2, &"nothing_to_resume".into()), "{method}: {answer}");
             let line = line_in(&answer);
             assert_eq!(line.iter().any(|word| word == "replace"), keys > 0, "{line:?}");
-            let (code, answer) = RedisOps::new().args(&line).args(["--yes"]).json();
+            let (code, answer) = RedisOps::new().args(&line).json();
             assert_eq!((code, &answer["proof"]["equal"]), (0, &501.into()), "{method}, {keys} keys: {answer}");
         }
     }
     let (code, answer) = pair.restore(&["--method", "replica"]);
     assert_eq!((code, &answer["error"]["code"]), (2, &"target_not_empty".into()), "{answer}");
-    let (code, answer) = RedisOps::new().args(line_in(&answer)).args(["--yes"]).json();
+    let (code, answer) = RedisOps::new().args(line_in(&answer)).json();
     assert_eq!((code, &answer["proof"]["equal"]), (0, &501.into()), "{answer}");
 }
 

@@ -173,7 +173,7 @@ async fn each_way_of_loading_is_led_back_by_the_guard() {
             target.fill(old, 10);
             let state = tempfile::tempdir().unwrap();
             let program = PathBuf::from(env!("CARGO_BIN_EXE_redis-ops"));
-            let safeguard = Some(Safeguard { state: state.path().to_owned(), program });
+            let safeguard = Some(Safeguard { state: state.path().to_owned(), program, lines: None });
             let options = ReplicaOptions { safeguard, ..ReplicaOptions::new(load) };
             let (node, source) = (Node::new(Address::tcp("127.0.0.1", target.port())), whole(&rdb));
             let feeding = tokio::spawn(async move {
@@ -261,6 +261,106 @@ fn what_killing_both_leaves_is_recognised_by_every_command_and_undone_by_the_pri
     });
 }
 
+/// What is to be typed by hand, as the hint names it.
+fn by_hand(hint: &str) -> Vec<Vec<String>> {
+    let commands = hint.split('`').filter(|part| part.starts_with("REPLICAOF ") || part.starts_with("CONFIG SET "));
+    commands.map(|command| command.split(' ').map(str::to_owned).collect()).collect()
+}
+
+#[test]
+fn a_machine_that_is_lost_at_any_moment_leaves_a_target_that_the_printed_commands_lead_back() {
+    let moments = std::sync::atomic::AtomicU64::new(0);
+    with_each(|installed| {
+        for _ in 0..6 {
+            let moment = moments.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let stored = backup_from(installed, 2_000, 100);
+            let target = slow(installed);
+            let run = begun(&stored, &target, &[]);
+            wait_until("it to begin", || !records(stored.state()).is_empty() || !is_alive(run.id()));
+            std::thread::sleep(Duration::from_millis(moment * 37 % 300));
+            let guards = children(run.id());
+            guards.iter().for_each(|guard| kill(*guard));
+            run.signal("KILL");
+            let is_settled =
+                |target: &RedisServer| target.info("loading") == "0" && target.info("master_sync_in_progress") != "1";
+            target.wait_for("it to be settled", is_settled);
+            let (url, words) = (target.url(), format!("{} at {moment}", installed.name));
+            let command = format!("redis-ops restore --undo --target-instance {url}");
+            if target.info("role") == "slave" {
+                let health = RedisOps::new().args(["-i", &url, "health"]).run();
+                let diagnosis = RedisOps::new().args(["-i", &url, "diagnose", "replication"]).run();
+                for text in [health.everything(), diagnosis.everything()] {
+                    assert!(text.contains("interrupted restore"), "{words}: {text}");
+                }
+                let refused = answer(stored.restoring(&target, &[]), 2);
+                assert_eq!(refused["error"]["code"], "interrupted_restore", "{words}: {refused}");
+                assert!(hint(&refused).contains(&command), "{words}: {refused}");
+                if moment.is_multiple_of(2) {
+                    answer(stored.typed(command.split(' ').skip(1)), 0);
+                } else {
+                    for command in by_hand(hint(&refused)) {
+                        let typed: Vec<&str> = command.iter().map(String::as_str).collect();
+                        target.ok(&typed);
+                    }
+                }
+                assert_eq!(
+                    (target.info("role").as_str(), setting(&target).as_str()),
+                    ("master", "disabled"),
+                    "{words}"
+                );
+            }
+            target.ok(&["CONFIG", "SET", "key-load-delay", "0"]);
+            let anew = ["--replace-all", "--no-safety-backup", "--yes"];
+            let (code, done) = stored.restore(&target, &anew);
+            assert_eq!((code, keys(&target), setting(&target).as_str()), (0, 2_000, "disabled"), "{words}: {done}");
+            assert!(records(stored.state()).is_empty(), "{words}");
+        }
+    });
+}
+
+#[test]
+fn a_stranger_who_takes_the_port_of_a_lost_machine_is_found_out_by_whoever_knows_of_the_restore() {
+    with_each(|installed| {
+        let stored = backup_from(installed, 20_000, 500);
+        let target = lost(&stored, installed);
+        let port = target.info("master_port");
+        let stranger = RedisServer::builder().version(installed).arg("port", &port).start().unwrap();
+        stranger.fill(7, 10);
+        target.ok(&["CONFIG", "SET", "key-load-delay", "0"]);
+        target.wait_for("the stranger's data", |target| {
+            target.info("master_link_status") == "up" && target.cli(&["DBSIZE"]) == "7"
+        });
+        let refused = answer(stored.restoring(&target, &[]), 2);
+        assert_eq!(refused["error"]["code"], "interrupted_restore", "{}: {refused}", installed.name);
+        // Another machine sees a replica of a primary that lives, and leaves it alone.
+        let undo = RedisOps::new().args(["restore", "--undo", "--target-instance", &target.url()]);
+        assert_eq!(answer(undo, 2)["error"]["code"], "not_interrupted");
+        let undo = ["restore", "--undo", "--target-instance", &target.url()];
+        answer(stored.typed(undo.into_iter()), 0);
+        assert_eq!((target.info("role").as_str(), setting(&target).as_str()), ("master", "disabled"));
+    });
+}
+
+#[test]
+fn a_port_of_ones_own_below_the_free_ones_is_known_where_the_restore_was_written_down() {
+    let Some(installed) = server_named("redis-server-7.4").or_else(|| servers().into_iter().next()) else { return };
+    let stored = backup_from(&installed, 20_000, 500);
+    let target = slow(&installed);
+    let free = (20_000..32_000).find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok().map(|_| port)).unwrap();
+    let run = begun(&stored, &target, &["--listen", &format!("127.0.0.1:{free}")]);
+    target.wait_for("it to load", |target| target.info("loading") == "1");
+    children(run.id()).into_iter().for_each(kill);
+    run.signal("KILL");
+    target.wait_for("the load to end", |target| target.info("loading") == "0");
+    assert_eq!(target.info("master_port"), free.to_string());
+    let refused = answer(stored.restoring(&target, &[]), 2);
+    assert_eq!(refused["error"]["code"], "interrupted_restore", "{refused}");
+    // Where nothing is known of it, a replica that never reached its primary is no more than that; but it is undone by who says so.
+    let undo = || RedisOps::new().args(["restore", "--undo", "--target-instance", &target.url()]);
+    assert_eq!(answer(undo(), 3)["error"]["code"], "usage");
+    assert_eq!(answer(undo().arg("--yes"), 0)["undo"]["was_replica_of"], format!("127.0.0.1:{free}"));
+}
+
 #[test]
 fn a_machine_that_knows_nothing_of_the_restore_undoes_it_too_and_says_what_it_does_not_know() {
     with_each(|installed| {
@@ -288,6 +388,39 @@ fn a_setting_that_a_restore_has_left_is_never_taken_for_the_one_before() {
 }
 
 #[test]
+fn the_next_restore_puts_back_what_a_killed_one_has_left_of_the_settings_of_a_primary() {
+    with_each(|installed| {
+        let stored = backup_from(installed, 20_000, 500);
+        let target = lost(&stored, installed);
+        target.ok(&["REPLICAOF", "NO", "ONE"]);
+        target.ok(&["FLUSHALL"]);
+        assert_eq!(setting(&target), "on-empty-db");
+        let run = stored.restoring(&target, &["--method", "restore", "--plan"]).run();
+        assert_eq!((run.code, setting(&target).as_str()), (0, "on-empty-db"), "a plan changes nothing: {}", run.stderr);
+        let run = stored.restoring(&target, &["--method", "restore", "--no-proof"]).run();
+        assert_eq!((run.code, setting(&target).as_str()), (0, "disabled"), "{}", run.stderr);
+        assert!(run.stderr.contains("`repl-diskless-load disabled` is set again"), "{}", run.stderr);
+        assert!(records(stored.state()).is_empty());
+    });
+}
+
+#[test]
+fn the_guard_of_a_killed_restore_prints_the_line_that_begins_anew() {
+    with_each(|installed| {
+        let stored = backup_from(installed, 20_000, 500);
+        let (target, run) = loading(&stored, installed);
+        run.signal("KILL");
+        let run = run.wait();
+        assert_eq!(target.info("role"), "master", "{}", run.stderr);
+        target.ok(&["CONFIG", "SET", "key-load-delay", "0"]);
+        let line = run.stderr.split('`').find_map(|part| part.strip_prefix("redis-ops restore ")).expect("a line");
+        assert_eq!(line.contains("--on-conflict replace --yes"), keys(&target) > 0, "{line}");
+        let (code, answer) = stored.typed(["restore"].into_iter().chain(line.split(' '))).json();
+        assert_eq!((code, &answer["proof"]["equal"]), (0, &20_000.into()), "{line}: {answer}");
+    });
+}
+
+#[test]
 fn a_replica_of_somebody_who_lives_is_not_undone() {
     let (Some(primary), Some(replica)) = (RedisServer::start(), RedisServer::start()) else { return };
     replica.ok(&["REPLICAOF", "127.0.0.1", &primary.port().to_string()]);
@@ -298,6 +431,36 @@ fn a_replica_of_somebody_who_lives_is_not_undone() {
     assert_eq!(replica.info("role"), "slave");
     let nothing = RedisOps::new().args(["restore", "--undo", "--target-instance", &primary.url()]);
     assert_eq!(answer(nothing, 0)["undo"]["was_replica_of"], Value::Null);
+}
+
+#[test]
+fn a_replica_whose_primary_is_away_is_not_undone_without_a_yes_of_somebody() {
+    for installed in servers() {
+        // Below the ports that a system gives away: nobody takes it for one of a restore.
+        let port = (20_000..32_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap();
+        let never = RedisServer::builder().version(&installed).start().unwrap();
+        never.ok(&["REPLICAOF", "127.0.0.1", &port.to_string()]);
+        let undo =
+            |target: &RedisServer| RedisOps::new().args(["restore", "--undo", "--target-instance", &target.url()]);
+        let refused = answer(undo(&never), 3);
+        let words = message(&refused);
+        assert!(words.contains("nothing says that a restore left it so"), "{}: {refused}", installed.name);
+        assert!(hint(&refused).contains("--yes"), "{refused}");
+        assert_eq!(never.info("role"), "slave", "{}", installed.name);
+
+        // One that has known its primary is no restore's, whoever says yes.
+        let server = || RedisServer::builder().version(&installed).start().unwrap();
+        let (primary, known) = (server(), server());
+        let primary_port = primary.port().to_string();
+        known.ok(&["REPLICAOF", "127.0.0.1", &primary_port]);
+        known.wait_for("the link", |known| known.info("master_link_status") == "up");
+        drop(primary);
+        known.wait_for("the link to be gone", |known| known.info("master_link_status") == "down");
+        let refused = answer(undo(&known).arg("--yes"), 2);
+        assert_eq!(refused["error"]["code"], "not_interrupted", "{}: {refused}", installed.name);
+        assert_eq!(known.info("role"), "slave", "{}", installed.name);
+        assert_eq!(answer(undo(&never).arg("--yes"), 0)["undo"]["was_replica_of"], format!("127.0.0.1:{port}"));
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::stored::{Stored, backup_of, check_error, message, with_each};
+use super::stored::{Stored, backup_of, check_error, hint, message, with_each};
 use crate::support::redis_server::{RedisServer, free_port, server_named};
 
 #[test]
@@ -29,6 +29,7 @@ fn of_two_restores_into_one_target_one_ends_and_writes_no_key() {
         let (locked, pattern) = if first.code == 2 { (first.json(), "key:*") } else { (second.json(), "of another:*") };
         assert_eq!(locked["error"]["code"], "locked", "{locked}");
         assert!(message(&locked).contains("another restore"), "{locked}");
+        assert!(hint(&locked).contains("`CLIENT LIST`"), "{locked}");
         assert_eq!(target.ok(&["KEYS", pattern]), "", "no key of the other");
         assert_eq!(target.ok(&["DBSIZE"]), "3000");
     }

@@ -227,6 +227,40 @@ fn check_backup(server: &RedisServer, repository: &str, more: &[&str], expected:
     }
 }
 
+/// What the sending side may say is in one list, which the plan asks about: none of it is refused only when it is sent.
+#[test]
+fn a_user_without_one_of_the_typed_commands_is_refused_by_the_plan() {
+    let Some(installed) = server_named("redis-server-7.4").or_else(|| server_named("redis-server-7.0")) else { return };
+    let source = RedisServer::builder().version(&installed).start().unwrap();
+    source.ok(&["SET", "a", "1"]);
+    source.ok(&["RPUSH", "b", "1"]);
+    let stored = Stored::of(&source);
+    for (name, code) in [
+        ("multi", 2),
+        ("exec", 2),
+        ("pexpire", 2),
+        ("persist", 2),
+        ("rename", 2),
+        ("llen", 2),
+        ("strlen", 2),
+        // There is no such value.
+        ("xadd", 0),
+        ("zcard", 0),
+        ("restore", 0),
+    ] {
+        let target = RedisServer::builder().version(&installed).start().unwrap();
+        target.ok(&["ACL", "SETUSER", "default", &format!("-{name}")]);
+        let words = ["--method", "commands", "--no-proof"];
+        let (planned, plan) = stored.restore(&target, &[&words[..], &["--plan"]].concat());
+        let (done, answer) = stored.restore(&target, &words);
+        assert_eq!((planned, done), (code, code), "{name}: {plan} {answer}");
+        if code == 2 {
+            assert_eq!(plan["error"]["code"], "permission_denied", "{name}: {plan}");
+            assert_eq!(target.ok(&["DBSIZE"]), "0", "{name}");
+        }
+    }
+}
+
 #[test]
 fn a_backup_by_scan_is_planned_as_one() {
     let folder = tempfile::tempdir().unwrap();

@@ -206,6 +206,7 @@ impl Restore {
             trusted: true,
             repeated: Default::default(),
             damaged: Default::default(),
+            lossy_streams: true,
             reopen: Some(Box::new(move || Ok::<_, RawError>(raw(&rdb)))),
             cancel: self.cancel,
         };

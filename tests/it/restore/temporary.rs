@@ -198,6 +198,25 @@ fn what_a_killed_restore_has_left_is_gone_after_the_one_that_goes_on() {
 }
 
 #[test]
+fn what_a_killed_restore_has_left_is_gone_after_the_one_that_begins_anew() {
+    with_each(|installed| {
+        let source = RedisServer::builder().version(installed).start().unwrap();
+        fill(&source);
+        let stored = Stored::of(&source);
+        let target = RedisServer::builder().version(installed).start().unwrap();
+        target.ok(&["SET", "of somebody}redis-ops:0000000000000001:1", "mine"]);
+        under_way(&stored, &target, &["--on-conflict", "skip"]).signal("KILL");
+        target.wait_for("nobody to be there", |target| !target.ok(&["CLIENT", "LIST"]).contains("redis-ops-restore"));
+        let left = temporary(&target).lines().count();
+        // Another choice is another restore: it knows nothing of where that one was.
+        let (code, answer) = stored.restore(&target, &["--on-conflict", "replace", "--no-safety-backup", "--yes"]);
+        assert_eq!(code, 0, "{}: {answer}", installed.name);
+        assert_eq!(answer["result"]["leftovers"], left - 1, "{answer}");
+        assert_eq!(temporary(&target), "of somebody}redis-ops:0000000000000001:1", "{}", installed.name);
+    });
+}
+
+#[test]
 fn what_a_broken_link_has_left_is_gone_after_the_restore_that_goes_on() {
     with_each(|installed| {
         let source = RedisServer::builder().version(installed).start().unwrap();

@@ -207,6 +207,40 @@ fn an_interruption_while_it_loads_leaves_a_primary_and_says_what_it_holds() {
         assert!(message(&answer).contains("the target is a primary and holds 0 keys"), "{answer}");
         assert_eq!((target.info("role").as_str(), keys(&target)), ("master", 0));
         assert_eq!(target.ok(&["CONFIG", "GET", "repl-diskless-load"]), "repl-diskless-load\ndisabled");
+
+        target.ok(&["CONFIG", "SET", "key-load-delay", "0"]);
+        let line = message(&answer).split('`').find(|part| part.starts_with("redis-ops restore")).unwrap();
+        let (code, answer) = stored.typed(line.split(' ').skip(1)).json();
+        assert_eq!((code, &answer["proof"]["equal"]), (0, &3_000.into()), "{line}: {answer}");
+    });
+}
+
+#[test]
+fn a_load_that_was_to_replace_all_and_was_interrupted_is_begun_anew_by_the_printed_line() {
+    with_each(|installed| {
+        let stored = backup_from(installed, 3_000, 3_000);
+        let target = RedisServer::builder().version(installed).arg("key-load-delay", "1000").start().unwrap();
+        target.fill(10, 10);
+        target.ok(&["SET", "of before", "1"]);
+        let all = ["--replace-all", "--no-safety-backup", "--yes", "--method", "replica", "--json"];
+        for signal in ["INT", "TERM", "KILL"] {
+            let running = stored.restoring(&target, &all).spawn();
+            let loads = |target: &RedisServer| target.info("loading") == "1" || target.info("async_loading") == "1";
+            target.wait_for("it loads", loads);
+            running.signal(signal);
+            // Whoever reads stderr to its end hears the guard as well.
+            let run = running.wait();
+            target.wait_for("it to be a primary", |target| target.info("role") == "master");
+            let words = if signal == "KILL" { run.stderr.clone() } else { message(&run.json()).to_owned() };
+            let line = words.split('`').find(|part| part.starts_with("redis-ops restore"));
+            let line = line.unwrap_or_else(|| panic!("{} {signal}: {words}", installed.name));
+            target.ok(&["CONFIG", "SET", "key-load-delay", "0"]);
+            let (code, answer) = stored.typed(line.split(' ').skip(1)).json();
+            assert_eq!((code, &answer["proof"]["equal"]), (0, &3_000.into()), "{line}: {answer}");
+            assert_eq!(target.ok(&["EXISTS", "of before"]), "0", "{line}");
+            target.ok(&["CONFIG", "SET", "key-load-delay", "1000"]);
+            target.ok(&["SET", "of before", "1"]);
+        }
     });
 }
 

@@ -1,0 +1,61 @@
+//! Temporary keys of interrupted restores, which are removed before another restore begins: they would go by themselves when their TTL
+//! is over, and until then a target that is said to hold the backup holds them as well.
+
+use std::collections::BTreeSet;
+
+use crate::connection::{Command, CommandError, CommandFault, Connection};
+use crate::replies::Reply;
+use crate::restore::facts::TargetFacts;
+use crate::restore::typed::token_of;
+
+/// Keys that one SCAN looks at.
+const AT_ONCE: usize = 1000;
+/// A scan that never ends is given up when it has asked so many times as often as it should, and [`MORE`].
+const TIMES: u64 = 4;
+const MORE: u64 = 1000;
+
+/// Removes the temporary keys whose names are made of one of these `tokens`; gives how many there were.
+///
+/// # Errors
+/// The connection broke, or our user may not do that.
+pub async fn remove(
+    connection: &mut Connection,
+    target: &TargetFacts,
+    tokens: &BTreeSet<u64>,
+) -> Result<u64, CommandError> {
+    let mut removed = 0;
+    for (database, facts) in &target.databases {
+        connection.query(&Command::new("SELECT").arg(*database)).await?;
+        let mut cursor = b"0".to_vec();
+        let mut asked = 0;
+        loop {
+            let scan = Command::new("SCAN").arg(&cursor).arg("MATCH").arg("*}redis-ops:*").arg("COUNT").arg(AT_ONCE);
+            let (next, names) = page(connection.query(&scan).await?)?;
+            let ours: Vec<&Vec<u8>> =
+                names.iter().filter(|name| token_of(name).is_some_and(|token| tokens.contains(&token))).collect();
+            if !ours.is_empty()
+                && let Reply::Integer(n) = connection.query(&Command::new("UNLINK").arg(&ours)).await?
+            {
+                removed += n.unsigned_abs();
+            }
+            asked += 1;
+            cursor = next;
+            if cursor == b"0" || asked > (facts.keys / AT_ONCE as u64).saturating_mul(TIMES) + MORE {
+                break;
+            }
+        }
+    }
+    connection.query(&Command::new("SELECT").arg(0)).await?;
+    Ok(removed)
+}
+
+/// Where a scan goes on, and the names that it gave.
+fn page(answer: Reply) -> Result<(Vec<u8>, Vec<Vec<u8>>), CommandError> {
+    let cursor = answer.items().first().and_then(Reply::bytes).map(<[u8]>::to_vec);
+    let names = answer.items().get(1).map(Reply::items).unwrap_or_default();
+    let names = names.iter().filter_map(|name| name.bytes().map(<[u8]>::to_vec)).collect();
+    cursor.map(|cursor| (cursor, names)).ok_or_else(|| CommandError {
+        command: "SCAN".to_owned(),
+        fault: CommandFault::Protocol { reason: "it names no cursor".to_owned() },
+    })
+}

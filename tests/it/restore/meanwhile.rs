@@ -1,0 +1,145 @@
+//! What an interrupted restore may have sent is compared before anything is sent: nothing that somebody else wrote is lost unsaid.
+
+use redis_ops::explain::Status;
+use redis_ops::restore::journal::{Identity, Journal, Position};
+use redis_ops::restore::{Method, RunError};
+use serde_json::Value;
+
+use super::stored::{Stored, check_error, hint, keys, start, with_each};
+use super::support::{Restore, saved};
+use crate::support::redis_server::{Installed, RedisServer};
+
+/// A backup of keys of every type, and a target into which a restore of it was killed that had sent some of them.
+fn killed(installed: &Installed, method: &str, more: &[&str]) -> (Stored, RedisServer, u64) {
+    let source = start(installed);
+    source.fill(3_000, 100);
+    let names: Vec<String> = (0..3_000).map(|number| format!("list:{number}")).collect();
+    let far = "4102444800000";
+    source.pipe(names.iter().flat_map(|name| {
+        [vec![b"RPUSH".as_slice(), name.as_bytes(), b"a", b"b"], vec![b"PEXPIREAT", name.as_bytes(), far.as_bytes()]]
+    }));
+    let hashes: Vec<String> = (0..1_000).map(|number| format!("hash:{number}")).collect();
+    source.pipe(hashes.iter().map(|name| vec![b"HSET".as_slice(), name.as_bytes(), b"a", b"1", b"b", b"2"]));
+    let streams: Vec<String> = (0..500).map(|number| format!("stream:{number}")).collect();
+    source.pipe(streams.iter().map(|name| vec![b"XADD".as_slice(), name.as_bytes(), b"1-1", b"a", b"1"]));
+    let (stored, target) = (Stored::of(&source), start(installed));
+    let words = [&["--method", method, "--rate", "200kB"], more].concat();
+    let run = stored.restoring(&target, &words).spawn();
+    target.wait_for("some keys", |target| keys(target) > 500);
+    run.signal("KILL");
+    target.wait_for("nobody to be there", |target| !target.ok(&["CLIENT", "LIST"]).contains("redis-ops-restore"));
+    (stored, target, 7_500)
+}
+
+/// Some key of this kind that is there.
+fn some(target: &RedisServer, kind: &str, n: usize) -> String {
+    let mut names = (0..n).map(|number| format!("{kind}:{number}"));
+    names.find(|name| target.ok(&["EXISTS", name]) == "1").unwrap()
+}
+
+fn number(answer: &Value, name: &str) -> u64 {
+    answer["result"][name].as_u64().unwrap()
+}
+
+#[test]
+fn what_stands_there_as_it_is_in_the_backup_counts_as_restored_and_is_not_sent_again() {
+    with_each(|installed| {
+        for method in ["restore", "commands"] {
+            let (stored, target, all) = killed(installed, method, &[]);
+            let there = keys(&target);
+            target.ok(&["CONFIG", "RESETSTAT"]);
+            let (code, answer) = stored.restore(&target, &["--method", method, "--resume"]);
+            assert_eq!((code, number(&answer, "restored")), (0, all), "{} {method}: {answer}", installed.name);
+            let stats = target.ok(&["INFO", "commandstats"]);
+            let calls = |name: &str| -> u64 {
+                let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls=")));
+                line.and_then(|rest| rest.split(',').next()?.parse().ok()).unwrap_or(0)
+            };
+            let sent = calls("restore") + calls("set") + calls("rpush") + calls("hset") + calls("xadd");
+            assert!(sent + there <= all + 10, "{} {method}: {sent} sent, {there} were there", installed.name);
+        }
+    });
+}
+
+#[test]
+fn a_key_that_somebody_else_has_written_meanwhile_is_left_and_named_and_the_printed_line_goes_over_it() {
+    with_each(|installed| {
+        for method in ["restore", "commands"] {
+            let (stored, target, all) = killed(installed, method, &[]);
+            let (string, list) = (some(&target, "key", 3_000), some(&target, "list", 3_000));
+            target.ok(&["SET", &string, "of somebody else"]);
+            // The same value with another expiry is another key.
+            target.ok(&["PERSIST", &list]);
+            let (code, answer) = stored.restore(&target, &["--method", method, "--resume"]);
+            check_error(&(code, answer.clone()), "keys_failed");
+            assert_eq!((number(&answer, "failed"), number(&answer, "written_by_others")), (2, 2), "{answer}");
+            assert_eq!(number(&answer, "restored"), all - 2, "{} {method}: {answer}", installed.name);
+            let failures = answer["result"]["failures"].as_array().unwrap();
+            let mut names: Vec<&str> = failures.iter().map(|failure| failure["key"].as_str().unwrap()).collect();
+            names.sort_unstable();
+            assert_eq!(names, [string.as_str(), list.as_str()], "{answer}");
+            assert_eq!(target.ok(&["GET", &string]), "of somebody else", "{} {method}", installed.name);
+            assert_eq!(target.ok(&["PTTL", &list]), "-1", "{} {method}", installed.name);
+
+            let line = hint(&answer).split('`').find_map(|part| part.strip_prefix("redis-ops ")).unwrap();
+            let (code, answer) = stored.typed(line.split(' ')).json();
+            assert_eq!((code, &answer["proof"]["equal"]), (0, &all.into()), "{line}: {answer}");
+        }
+    });
+}
+
+#[test]
+fn with_skip_what_somebody_else_has_written_stays() {
+    with_each(|installed| {
+        let (stored, target, all) = killed(installed, "restore", &["--on-conflict", "skip"]);
+        let string = some(&target, "key", 3_000);
+        target.ok(&["SET", &string, "of somebody else"]);
+        let words = ["--method", "restore", "--on-conflict", "skip", "--resume"];
+        let (code, answer) = stored.restore(&target, &words);
+        assert_eq!((code, number(&answer, "skipped_existing")), (1, 1), "{}: {answer}", installed.name);
+        assert_eq!(number(&answer, "restored"), all - 1, "{answer}");
+        assert_eq!(target.ok(&["GET", &string]), "of somebody else");
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_was_killed_before_the_target_was_emptied_writes_nothing_into_it() {
+    let (Some(source), Some(target)) = (RedisServer::start(), RedisServer::start()) else { return };
+    source.fill(100, 10);
+    let (rdb, state) = (saved(&source), tempfile::tempdir().unwrap());
+    target.ok(&["SET", "of before", "1"]);
+    let identity = Identity {
+        backup: "test".into(),
+        digest: redis_ops::rdb::crc64(&rdb).to_string(),
+        target_run_id: target.info("run_id"),
+        choices: String::new(),
+        shift_ms: None,
+    };
+    let position = Position { was_empty: true, emptying: true, token: 5, ..Position::default() };
+    Journal::open(state.path(), &identity).unwrap().write(&position).unwrap();
+    let resumed = || {
+        let mut restore = Restore::of(&rdb).options(|options| options.resume = true);
+        restore.state = Some(state.path().to_owned());
+        restore
+    };
+    let refused = resumed().run(&target, Method::Restore).await;
+    assert!(matches!(refused, Err(RunError::NotEmptied)), "{refused:?}");
+    assert_eq!((keys(&target), target.ok(&["GET", "of before"]).as_str()), (1, "1"));
+    // Nothing that was there is there any more: it was emptied.
+    target.ok(&["DEL", "of before"]);
+    let report = resumed().run(&target, Method::Restore).await.unwrap();
+    assert_eq!((report.status(), report.tally.restored), (Status::Ok, 100), "{report:?}");
+}
+
+#[test]
+fn a_journal_is_there_before_a_target_is_emptied() {
+    let Some(source) = RedisServer::start() else { return };
+    source.fill(2_000, 100);
+    let (stored, target) = (Stored::of(&source), RedisServer::start().unwrap());
+    target.ok(&["SET", "of before", "1"]);
+    // A state folder that cannot be written: nothing is removed for a restore that could not be led back.
+    std::fs::write(stored.state().join("redis-ops"), "a file").unwrap();
+    let words = ["--method", "restore", "--replace-all", "--no-safety-backup", "--yes"];
+    let (code, answer) = stored.restore(&target, &words);
+    assert_eq!((code, target.ok(&["GET", "of before"]).as_str()), (2, "1"), "{answer}");
+}
