@@ -137,7 +137,9 @@ async fn a_target_that_dies_leaves_no_wrong_number() {
     let node = super::support::node(&server);
     let pid = server.pid();
     let killing = async {
-        tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+        while keys(&server) <= 2_000 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
         std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
     };
     let (report, ()) = tokio::join!(restore.run(&server, Method::Restore), killing);

@@ -1,7 +1,5 @@
 //! Others at the same target: another restore, people who write, and nodes that look like this one.
 
-use std::time::{Duration, Instant};
-
 use super::stored::{Stored, backup_of, check_error, hint, message, with_each};
 use crate::support::redis_server::{RedisServer, free_port, server_named};
 
@@ -73,9 +71,10 @@ fn a_hash_of_which_every_field_has_expired_is_expired_and_not_restored() {
         source.ok(&["HSET", "half", "a", "1", "b", "2"]);
         source.ok(&["HPEXPIRE", "gone", "4000", "FIELDS", "2", "a", "b"]);
         source.ok(&["HPEXPIRE", "half", "4000", "FIELDS", "1", "a"]);
-        let begun = Instant::now();
         let stored = Stored::of(&source);
-        std::thread::sleep(Duration::from_millis(4500).saturating_sub(begun.elapsed()));
+        source.wait_for("the fields to expire", |source| {
+            source.ok(&["EXISTS", "gone"]) == "0" && source.ok(&["HEXISTS", "half", "a"]) == "0"
+        });
         for method in ["restore", "commands", "replica"] {
             let target = RedisServer::builder().version(&installed).start().unwrap();
             let (code, answer) = stored.restore(&target, &["--method", method, "--accept-loss"]);

@@ -121,7 +121,7 @@ fn what_expires_meanwhile_is_counted_apart() {
     server.pipe((0..20).map(|_| vec![b"SET".as_slice(), b"short", b"x", b"PX", b"100"]));
     server.ok(&["SET", "stays", "x", "PX", "100000000"]);
     let (folder, id) = repository_of(&server);
-    std::thread::sleep(Duration::from_millis(200));
+    server.wait_for("the key to expire", |server| server.ok(&["EXISTS", "short"]) == "0");
     let (code, answer) = verify(&folder, &["--backup-id", &id, "--level", "drill"]).json();
     assert_eq!(code, 0, "{answer:#}");
     let expired = answer["drill"]["expired"].as_u64().unwrap();

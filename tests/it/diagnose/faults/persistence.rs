@@ -1,6 +1,6 @@
 //! Persistence: failing, stale, absent.
 
-use std::time::Duration;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::super::lab::{Diagnosis, apply, follow};
 use super::{follow_primary, server};
@@ -28,7 +28,10 @@ fn a_stale_save() {
     const SOONER: &str = "diagnose: {thresholds: {P03: {warning: 1}}}\n";
     let Some(server) = server(&[("save", "1 100000")]) else { return };
     server.ok(&["SET", "a", "1"]);
-    std::thread::sleep(Duration::from_secs(5));
+    server.wait_for("three windows of a second to pass since the last save", |server| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time").as_secs();
+        server.info("rdb_last_save_time").parse::<u64>().expect("a time") + 3 < now
+    });
     let diagnosis = Diagnosis::with_settings(&server, "persistence", SOONER, &[]);
     let finding = diagnosis.first_is("P03");
     apply(&server, finding);
