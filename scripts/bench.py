@@ -15,7 +15,7 @@ import time
 
 KEYS = int(sys.argv[1])
 RUNS = int(os.environ.get("RUNS", "2"))
-TOOL = os.path.abspath("target/release/redis-ops")
+TOOL = os.path.abspath("target/dist/redis-ops")
 DATA = os.environ["REDIS_OPS_BENCH_DATA"]
 ONLY = os.environ.get("ONLY", "")
 MIB = 1024 * 1024

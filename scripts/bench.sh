@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/install-tools.sh cc redis-server python3 zstd
-cargo build --release --locked
+cargo build --profile dist --locked
 
 tools=$PWD/target/bench-tools
 # An S3 protocol server on a folder, and the client that people pipe into.

@@ -37,6 +37,8 @@ fi
 
 cargo fmt --all --check
 cargo clippy --locked --all-targets -- -D warnings
+# Licences, advisories, two versions of one crate: where the tool for it is at hand. CI has it always.
+if cargo deny --version >/dev/null 2>&1; then cargo deny --locked check; fi
 # Most tests wait for servers most of the time.
 export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) * 2))}
 cargo test --locked --no-fail-fast "$@"

@@ -5,10 +5,10 @@
 //! must see ([`Gate`]); when all is full, and nothing moves for the whole of `repl-timeout`, the capture ends with that reason.
 
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -147,7 +147,7 @@ impl Inlet {
         };
         let (file, at) = match tail {
             Some(tail) => tail,
-            None => (Arc::new(nameless(&shared.spooling.folder)?), 0),
+            None => (Arc::new(tempfile::tempfile_in(&shared.spooling.folder)?), 0),
         };
         file.write_all_at(bytes, at)?;
         let mut state = shared.state();
@@ -166,16 +166,6 @@ impl Drop for Inlet {
         self.0.state().all_came = true;
         self.0.filled.notify_one();
     }
-}
-
-/// A file that goes away with whoever holds it open.
-fn nameless(folder: &Path) -> io::Result<File> {
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(io::Error::other)?;
-    let path = folder.join(format!("redis-ops-{}.spool", hex::encode(random)));
-    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
-    std::fs::remove_file(&path)?;
-    Ok(file)
 }
 
 /// The asynchronous end.
@@ -304,6 +294,8 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn spooling(folder: &Path, limit: u64) -> Spooling {

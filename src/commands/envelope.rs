@@ -147,11 +147,11 @@ impl Envelope {
                 let case = Case {
                     class: command.to_owned(),
                     name: command.to_owned(),
-                    status,
+                    verdict: status.into(),
                     sentence: trouble.map_or_else(String::new, Trouble::sentence),
                     details: trouble.and_then(|trouble| trouble.hint.clone()).unwrap_or_default(),
                 };
-                printer.answer(&format!("{}\n", junit::document(&format!("redis-ops {command}"), &[case], 0.0)))
+                printer.answer(&format!("{}\n", junit::document(&format!("redis-ops {command}"), &[case], None)))
             }
             _ => {
                 if !outcome.text.is_empty() {

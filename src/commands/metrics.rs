@@ -2,7 +2,9 @@
 
 mod listen;
 
+use std::fs::Permissions;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -158,19 +160,16 @@ fn text(asked: Result<&Report, &'static str>, repository: &Repository) -> String
     })
 }
 
-/// Writes beside the file and renames: the collector never sees half of it.
+/// Writes beside the file and renames: the collector never sees half of it, and what is left of a full disk is removed.
 fn write_whole(path: &Path, text: &str) -> Result<()> {
-    let mut name = path.file_name().ok_or_else(|| Misuse::usage("this names no file"))?.to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let new = path.with_file_name(name);
-    let mut file = std::fs::File::create(&new)?;
-    let written =
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(&new, path));
-    if written.is_err() {
-        // What is left of a full disk is not left lying about.
-        let _ = std::fs::remove_file(&new);
-    }
-    Ok(written?)
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    path.file_name().ok_or_else(|| Misuse::usage("this names no file"))?;
+    // The collector is another user.
+    let readable = Permissions::from_mode(0o666);
+    let mut file = tempfile::Builder::new().suffix(".new").permissions(readable).tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path).map(drop).map_err(|error| error.error.into())
 }
 
 /// The samples as pairs, for JSON.

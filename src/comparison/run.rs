@@ -1,8 +1,8 @@
 //! Sorted records on disk: many runs in one file that has no name.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::record::{COMPACT_LENGTH, Compact};
@@ -20,14 +20,9 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    /// Creates the file, readable by nobody else, and removes its name at once.
+    /// Creates the file, readable by nobody else and without a name.
     pub fn create(folder: &Path) -> io::Result<Self> {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(io::Error::other)?;
-        let path = folder.join(format!(".redis-ops-{}.runs", hex::encode(random)));
-        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
-        std::fs::remove_file(&path)?;
-        Ok(Self { file, ends: Vec::new() })
+        Ok(Self { file: tempfile::tempfile_in(folder)?, ends: Vec::new() })
     }
 
     /// Appends a run; the records are sorted.

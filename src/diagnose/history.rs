@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, BufWriter, IntoInnerError, Write as _};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 
 use crate::explain::{Context as _, Result};
 use crate::introspection::keyspace::KeyspaceProfile;
@@ -95,6 +96,17 @@ impl History {
         past.iter().rev().find(|run| now - run.taken_at >= age).or(past.first()).copied()
     }
 
+    /// Replaces the file at once, by another that lay beside it.
+    fn write(&self, folder: &Path) -> io::Result<()> {
+        let mut file = BufWriter::new(NamedTempFile::new_in(folder)?);
+        for run in &self.runs {
+            serde_json::to_writer(&mut file, run)?;
+            file.write_all(b"\n")?;
+        }
+        file.into_inner().map_err(IntoInnerError::into_error)?.persist(&self.path)?;
+        Ok(())
+    }
+
     /// Adds a run and writes the file anew, readable for its owner only.
     ///
     /// # Errors
@@ -106,23 +118,8 @@ impl History {
         self.runs.drain(..surplus);
         let folder = self.path.parent().unwrap_or(Path::new("."));
         private_files::folder(folder).with_context(|| format!("make the folder {}", folder.display()))?;
-        let mut file = tempfile_beside(&self.path)?;
-        for run in &self.runs {
-            serde_json::to_writer(&mut file.1, run)?;
-            file.1.write_all(b"\n")?;
-        }
-        file.1.flush()?;
-        fs::rename(&file.0, &self.path).with_context(|| format!("write {}", self.path.display()))
+        self.write(folder).with_context(|| format!("write {}", self.path.display()))
     }
-}
-
-/// A new file beside another, so that a rename replaces it at once.
-fn tempfile_beside(path: &Path) -> Result<(PathBuf, std::io::BufWriter<fs::File>)> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let new = path.with_file_name(name);
-    let file = private_files::create(&new);
-    Ok((new.clone(), std::io::BufWriter::new(file.with_context(|| format!("write {}", new.display()))?)))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::lists;
 use super::view::View;
+use crate::commands::junit::{self, Case, Verdict};
 use crate::commands::nagios;
 use crate::diagnose::{Report, facts, object, plain, sentence};
 use crate::explain::Status;
@@ -82,58 +83,27 @@ pub fn one_line(report: &Report, status: Status) -> String {
     nagios::about("REDIS", status, &sentence(report), &numbers)
 }
 
-/// One test case a rule: failed, skipped, or passed.
+/// One case a rule: failed, skipped, or good.
 pub fn junit(report: &Report, subject: &str) -> String {
     let judgement = &report.judgement;
-    let loud = |severity: Severity| severity > Severity::Info;
-    let failures = judgement.findings.iter().filter(|finding| loud(finding.severity)).count();
-    let tests = judgement.findings.len() + judgement.passed.len() + judgement.skipped.len();
-    let mut text = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"redis-ops diagnose {}\" tests=\"{tests}\" failures=\"{failures}\" skipped=\"{}\">\n",
-        xml(subject),
-        judgement.skipped.len()
-    );
-    for finding in &judgement.findings {
+    let case = |name: &str, verdict, sentence: &str, details: String| Case {
+        class: String::new(),
+        name: name.to_owned(),
+        verdict,
+        sentence: sentence.to_owned(),
+        details,
+    };
+    let findings = judgement.findings.iter().map(|finding| {
         let evidence: Vec<String> =
             finding.evidence.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect();
-        let body = format!("{}\n{}\nfix: {}", finding.title, evidence.join(", "), finding.fix.join("; "));
-        let (open, close) = if loud(finding.severity) { ("failure", "failure") } else { ("system-out", "system-out") };
-        let message =
-            if loud(finding.severity) { format!(" message=\"{}\"", xml(&finding.title)) } else { String::new() };
-        text.push_str(&format!(
-            "  <testcase name=\"{}\"><{open}{message}>{}</{close}></testcase>\n",
-            finding.id,
-            xml(&body)
-        ));
-    }
-    for skipped in &judgement.skipped {
-        text.push_str(&format!(
-            "  <testcase name=\"{}\"><skipped message=\"{}\"/></testcase>\n",
-            skipped.id,
-            xml(&skipped.reason)
-        ));
-    }
-    for id in &judgement.passed {
-        text.push_str(&format!("  <testcase name=\"{id}\"/>\n"));
-    }
-    text + "</testsuite>"
-}
-
-/// Text for XML; control characters, which XML 1.0 cannot hold, become question marks.
-fn xml(text: &str) -> String {
-    let mut safe = String::new();
-    for character in text.chars() {
-        match character {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\n' | '\t' => safe.push(character),
-            control if control.is_control() => safe.push('?'),
-            other => safe.push(other),
-        }
-    }
-    safe
+        let details = format!("{}\nfix: {}", evidence.join(", "), finding.fix.join("; "));
+        let verdict = if finding.severity > Severity::Info { Verdict::Failed } else { Verdict::Good };
+        case(&finding.id, verdict, &finding.title, details)
+    });
+    let skipped = judgement.skipped.iter().map(|rule| case(rule.id, Verdict::Skipped, &rule.reason, String::new()));
+    let passed = judgement.passed.iter().map(|id| case(id, Verdict::Good, "", String::new()));
+    let cases: Vec<Case> = findings.chain(skipped).chain(passed).collect();
+    junit::document(&format!("redis-ops diagnose {subject}"), &cases, None)
 }
 
 /// The names of keys, and what stands for them with `--hide-keys`.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, findings_lines};
 use super::{Level, Sample, Settings, one};
+use crate::commands::junit::Verdict;
 use crate::commands::table::Table;
 use crate::commands::which::Place;
 use crate::commands::{Context, bars};
@@ -131,7 +132,7 @@ pub async fn run(
         }
         parts.join(", ")
     };
-    if let Some(case) = answer.cases.iter().find(|case| case.name == AGE && case.status == Status::Failed) {
+    if let Some(case) = answer.cases.iter().find(|case| case.name == AGE && case.verdict == Verdict::Failed) {
         answer.sentence.push_str(&format!("; {}", case.sentence));
     }
     answer.field("level", settings.level);

@@ -1,22 +1,20 @@
 //! Parts that are too long for memory lie in a file until they are sent.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use aws_sdk_s3::primitives::{ByteStream, Length};
 use bytes::Bytes;
 use flate2::Crc;
+use tempfile::NamedTempFile;
 use tokio::task::spawn_blocking;
 
 use super::{StorageError, crc32_text};
 
 /// One part in a file. Dropping it removes the file.
 pub(super) struct Spool {
-    file: Arc<File>,
-    path: PathBuf,
+    file: Arc<NamedTempFile>,
     length: u64,
     crc: Option<Crc>,
 }
@@ -25,11 +23,8 @@ impl Spool {
     pub(super) async fn create(folder: &Path) -> Result<Self, StorageError> {
         let folder = folder.to_owned();
         blocking(move || {
-            let mut random = [0; 8];
-            getrandom::fill(&mut random).map_err(io::Error::other)?;
-            let path = folder.join(format!("redis-ops-{}.part", hex::encode(random)));
-            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-            Ok(Self { file: Arc::new(file), path, length: 0, crc: Some(Crc::new()) })
+            let file = tempfile::Builder::new().prefix("redis-ops-").suffix(".part").tempfile_in(folder)?;
+            Ok(Self { file: Arc::new(file), length: 0, crc: Some(Crc::new()) })
         })
         .await
     }
@@ -40,7 +35,7 @@ impl Spool {
         self.length += bytes.len() as u64;
         let crc = blocking(move || {
             crc.update(&bytes);
-            (&*file).write_all(&bytes).map(|()| crc)
+            file.as_file().write_all(&bytes).map(|()| crc)
         })
         .await?;
         self.crc = Some(crc);
@@ -57,16 +52,8 @@ impl Spool {
 
     /// The body of a request, which can be sent again.
     pub(super) async fn body(&self) -> Result<ByteStream, StorageError> {
-        let body = ByteStream::read_from().path(&self.path).length(Length::Exact(self.length)).build().await;
+        let body = ByteStream::read_from().path(self.file.path()).length(Length::Exact(self.length)).build().await;
         body.map_err(|error| StorageError::other(format!("cannot read the spool file: {error}")))
-    }
-}
-
-impl Drop for Spool {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.path) {
-            tracing::warn!("the spool file {} cannot be removed: {error}", self.path.display());
-        }
     }
 }
 

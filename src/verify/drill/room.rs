@@ -1,9 +1,11 @@
 //! A private folder, removed at the end.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use tempfile::TempDir;
 
 use super::Drill;
 
@@ -14,17 +16,15 @@ pub(super) const RDB: &str = "dump.rdb";
 #[derive(Debug)]
 pub struct Room<'a> {
     drill: &'a Drill,
-    path: PathBuf,
+    folder: TempDir,
 }
 
 impl<'a> Room<'a> {
     pub(super) fn make(drill: &'a Drill) -> io::Result<Self> {
-        let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(io::Error::other)?;
         // A short name: the path of a unix socket has at most 107 bytes.
-        let path = drill.options.folder.join(format!("redis-ops-{}", hex::encode(random)));
-        fs::DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Self { drill, path })
+        let mut named = tempfile::Builder::new();
+        named.prefix("redis-ops-").permissions(Permissions::from_mode(0o700));
+        Ok(Self { drill, folder: named.tempdir_in(&drill.options.folder)? })
     }
 
     /// The file into which the RDB is written.
@@ -32,7 +32,7 @@ impl<'a> Room<'a> {
     /// # Errors
     /// If it cannot be made.
     pub fn rdb(&self) -> io::Result<File> {
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.path.join(RDB))
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.path().join(RDB))
     }
 
     pub(super) fn drill(&self) -> &Drill {
@@ -40,15 +40,7 @@ impl<'a> Room<'a> {
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Drop for Room<'_> {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.path) {
-            tracing::warn!("{} could not be removed: {error}", self.path.display());
-        }
+        self.folder.path()
     }
 }
 

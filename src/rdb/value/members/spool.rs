@@ -1,9 +1,8 @@
 //! Hashes of more members than memory is spent on: they wait in a temporary file until the value ends.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::os::unix::fs::FileExt;
 
 /// Bytes of the file at most: half a billion members.
 const MOST_BYTES: u64 = 4 << 30;
@@ -22,12 +21,7 @@ pub(super) struct Spool {
 impl Spool {
     /// An empty one, in the folder for temporary files.
     pub(super) fn new() -> io::Result<Self> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("redis-ops-{}-{number}.members", std::process::id()));
-        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
-        std::fs::remove_file(&path)?;
-        Ok(Self { file, ends: vec![0] })
+        Ok(Self { file: tempfile::tempfile()?, ends: vec![0] })
     }
 
     /// How many hashes there are.
