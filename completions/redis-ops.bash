@@ -1653,13 +1653,20 @@ _redis__ops() {
             return 0
             ;;
         redis__subcmd__ops__subcmd__man)
-            opts="-i -H -p -u -r -c -f -q -v -y -h --to-dir --instance --host --port --uri --username --password-file --sentinel-username --sentinel-password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
+            opts="-i -H -p -u -r -c -f -q -v -y -h --to-dir --reference --instance --host --port --uri --username --password-file --sentinel-username --sentinel-password-file --tls --tls-ca --tls-cert --tls-key --sni --insecure --timeout --repository --s3-endpoint --s3-region --s3-path-style --config --format --json --progress --color --quiet --verbose --yes --hide-keys --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --to-dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --reference)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs

@@ -601,6 +601,7 @@ complete -c redis-ops -n "__fish_redis_ops_using_subcommand completions" -s y -l
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand completions" -l hide-keys -d 'Shows a hash in place of every key name'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand man" -l to-dir -d 'The folder to write `redis-ops.1`, `redis-ops-backup.1`, … to' -r -f -a "(__fish_complete_directories)"
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand man" -l reference -d 'The folder to write the reference to that the project keeps in `docs/`: `rules.md`, and `json/*.schema.json`' -r -f -a "(__fish_complete_directories)"
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand man" -s i -l instance -d 'A name from the settings file, or a URL: redis:// rediss:// unix:// redis+sentinel://host,host/service [default: redis://127.0.0.1:6379] [env: REDIS_OPS_INSTANCE]' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand man" -s H -l host -d 'The instance\'s host, as with redis-cli' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand man" -s p -l port -d 'The instance\'s port, as with redis-cli' -r

@@ -186,6 +186,9 @@ pub enum Command {
         /// The folder to write `redis-ops.1`, `redis-ops-backup.1`, … to.
         #[arg(long, value_name = "PATH", value_hint = ValueHint::DirPath)]
         to_dir: Option<PathBuf>,
+        /// The folder to write the reference to that the project keeps in `docs/`: `rules.md`, and `json/*.schema.json`.
+        #[arg(long, value_name = "PATH", value_hint = ValueHint::DirPath, hide = true, conflicts_with = "to_dir")]
+        reference: Option<PathBuf>,
     },
 }
 

@@ -34,6 +34,56 @@ pub async fn run(settings: &Settings, _context: &Context) -> Result<Outcome> {
         .text(rule.explanation(&threshold)))
 }
 
+/// Every rule, for `docs/rules.md`.
+pub fn all_as_markdown() -> String {
+    let mut text = String::from(
+        "# The rules of diagnose\n\n\
+         Written by `redis-ops man --reference docs`; `redis-ops explain RULE` says the same on a terminal. \
+         Limits are those without settings; `diagnose.thresholds` overrides them, and `diagnose.mute` silences a rule.\n",
+    );
+    let settings = RuleSettings::default();
+    for topic in rules::Topic::ALL {
+        text.push_str(&format!("\n## {}\n", topic.name()));
+        let mut of_topic: Vec<&Rule> = rules::all().filter(|rule| rule.topic == topic).collect();
+        of_topic.sort_unstable_by_key(|rule| rule.id);
+        for rule in of_topic {
+            text.push_str(&format!("\n### {} {}\n\n", rule.id, plain_in_markdown(rule.title)));
+            let mut line = |name: &str, value: &str| {
+                if !value.is_empty() {
+                    text.push_str(&format!("- {name}: {value}\n"));
+                }
+            };
+            line("looks at", &plain_in_markdown(rule.reads));
+            line("speaks", &plain_in_markdown(&settings.threshold_text(rule)));
+            line("why", &plain_in_markdown(rule.why));
+            for command in rule.fix {
+                line("fix", &format!("`{command}`"));
+            }
+            line("follows", &rule.because_of.join(", "));
+            line("source", &plain_in_markdown(rule.source));
+            let limits: Vec<String> = rule.limits.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+            if !limits.is_empty() {
+                line("settings", &format!("`diagnose.thresholds.{}: {{{}}}`", rule.id, limits.join(", ")));
+            }
+        }
+    }
+    text
+}
+
+/// Text that Markdown shows as it stands; what is in backticks already stays so.
+fn plain_in_markdown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut in_code = false;
+    for character in text.chars() {
+        in_code ^= character == '`';
+        if !in_code && matches!(character, '*' | '<' | '[') {
+            shown.push('\\');
+        }
+        shown.push(character);
+    }
+    shown
+}
+
 fn unknown(typed: &str) -> Misuse {
     let known: Vec<&Rule> = rules::all().collect();
     let topic = typed.chars().next().map(|letter| letter.to_ascii_uppercase());

@@ -20,6 +20,7 @@ pub mod junit;
 pub mod nagios;
 pub mod outcome;
 pub mod question;
+pub mod schemas;
 #[cfg(test)]
 mod screens;
 pub mod table;

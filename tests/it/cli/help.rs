@@ -87,6 +87,26 @@ fn the_completions_in_the_project_are_those_of_the_binary() {
 }
 
 #[test]
+fn the_reference_in_the_project_is_that_of_the_binary() {
+    let written = tempfile::TempDir::new().unwrap();
+    let run = RedisOps::new().args(["man", "--reference"]).arg(written.path()).run();
+    assert_eq!((run.code, run.text()), (0, ""), "{}", run.stderr);
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let files = |folder: &Path| {
+        let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(files(&kept.join("json")), files(&written.path().join("json")), "docs/json holds other files");
+    let json = files(&kept.join("json")).into_iter().map(|name| Path::new("json").join(name));
+    for page in json.chain(["rules.md".into()]) {
+        let [old, new] =
+            [&kept, written.path()].map(|folder| std::fs::read_to_string(folder.join(&page)).unwrap_or_default());
+        assert!(old == new, "docs/{} is old; write it anew: cargo run -q -- man --reference docs", page.display());
+    }
+}
+
+#[test]
 fn other_shells_and_the_manual_are_there_too() {
     for shell in ["elvish", "powershell"] {
         let run = RedisOps::new().args(["completions", shell]).run();

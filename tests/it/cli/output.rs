@@ -1,6 +1,9 @@
 //! Where words go, and what happens to a reader that has gone.
 
+use serde_json::Value;
+
 use crate::support::redis_ops::RedisOps;
+use crate::support::schema;
 
 #[test]
 fn a_reader_that_has_gone_is_no_error() {
@@ -61,4 +64,25 @@ fn log_lines_are_on_stderr_and_only_if_asked_for() {
              hint: `info`, or `redis_ops=debug,aws_config=info`\n",
         )
         .exit(3);
+}
+
+#[test]
+fn an_answer_that_its_schema_does_not_know_is_refused_by_the_tests() {
+    let (_, good) = RedisOps::new().args(["explain", "M06"]).json();
+    type Change = fn(&mut serde_json::Map<String, Value>);
+    let changes: [(&str, Change); 6] = [
+        ("does not name `new`", |answer| drop(answer.insert("new".into(), 1.into()))),
+        ("without why", |answer| drop(answer.remove("why"))),
+        ("against type", |answer| drop(answer.insert("title".into(), 1.into()))),
+        ("against enum", |answer| drop(answer.insert("topic".into(), "weather".into()))),
+        ("against const", |answer| drop(answer.insert("schema_version".into(), 2.into()))),
+        ("against format", |answer| drop(answer.insert("started_at".into(), "yesterday".into()))),
+    ];
+    assert_eq!(schema::check(&good), Ok(()));
+    for (why, change) in changes {
+        let mut bad = good.clone();
+        change(bad.as_object_mut().unwrap());
+        let refused = schema::check(&bad).expect_err(why);
+        assert!(refused.contains(why), "{refused}");
+    }
 }

@@ -199,6 +199,8 @@ fn metrics_of_every_version_have_the_usual_names() {
         for line in ["redis_up 1", "redis_db_keys{db=\"db0\"} 1", "redis_commands_total{cmd=\"set\"} 1"] {
             assert!(text.lines().any(|other| other == line), "{}: no {line} in\n{text}", installed.name);
         }
+        let (code, answer) = RedisOps::new().args(["metrics", "-i", &server.url()]).json();
+        assert_eq!((code, answer["metrics"]["redis_up"].as_f64()), (0, Some(1.0)), "{}", installed.name);
     }
 }
 
@@ -212,5 +214,8 @@ fn the_text_file_is_written_whole_and_says_when_the_server_is_down() {
     let text = std::fs::read_to_string(&file).expect("written");
     assert!(text.contains("redis_up 0\n"), "{text}");
     assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing is left beside it");
+    // The collector is another user: the file is as open as any that is made here.
+    let usual = std::fs::File::create(folder.path().join("usual")).expect("a file").metadata().expect("its mode");
+    assert_eq!(std::fs::metadata(&file).expect("its mode").permissions(), usual.permissions());
     assert!(run.stdout.is_empty());
 }

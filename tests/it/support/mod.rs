@@ -9,6 +9,7 @@ pub mod redis_ops;
 pub mod redis_server;
 pub mod s3;
 pub mod sample;
+pub mod schema;
 pub mod sentinel;
 pub mod web;
 

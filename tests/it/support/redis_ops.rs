@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::schema;
+
 /// No run of a test takes longer; one that does is ended and fails.
 const LONGEST: Duration = Duration::from_secs(300);
 
@@ -281,6 +283,21 @@ impl Running {
         }
     }
 
+    /// Waits until what it has written to stdout so far is as it should be.
+    #[track_caller]
+    pub fn wait_until_it_answers(&mut self, what: &str, is_so: impl Fn(&str) -> bool) {
+        let begun = Instant::now();
+        loop {
+            let ended = self.has_ended();
+            let said = String::from_utf8_lossy(&self.streams.as_ref().expect("not ended").0.so_far()).into_owned();
+            if is_so(&said) {
+                return;
+            }
+            assert!(!ended && begun.elapsed() < LONGEST, "{} has not answered {what}: {said}", self.line);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("the state of a child").is_some()
@@ -320,7 +337,7 @@ impl Running {
         let (stdout, stderr) = self.streams.take().expect("it ends once");
         let stdout = stdout.until_the_end();
         let stderr = String::from_utf8(stderr.until_the_end()).expect("stderr is UTF-8");
-        Run { line: std::mem::take(&mut self.line), code, stdout, stderr }
+        Run { line: std::mem::take(&mut self.line), code, stdout, stderr }.follows_its_schema()
     }
 }
 
@@ -345,6 +362,17 @@ impl Run {
         serde_json::from_slice(&self.stdout).unwrap_or_else(|error| {
             panic!("stdout of {}: {error}\n{}\nstderr: {}", self.line, self.text(), self.stderr)
         })
+    }
+
+    /// Whatever a test looks at: an answer in JSON is as the schema of its command says.
+    #[track_caller]
+    fn follows_its_schema(self) -> Self {
+        let answer = serde_json::from_slice(&self.stdout).ok();
+        let answer = answer.filter(|answer: &serde_json::Value| answer.get("schema_version").is_some());
+        if let Some(Err(why)) = answer.as_ref().map(schema::check) {
+            panic!("the answer of {} is not as docs/json says: {why}", self.line);
+        }
+        self
     }
 
     /// Both streams, to look for what must not be there.
