@@ -341,3 +341,22 @@ fn tree(text: &str) -> Vec<(Vec<String>, Option<String>)> {
     walk(text, &[], &mut found);
     found
 }
+
+/// ARCHITECTURE.md names files and functions to begin at: `backup/mod.rs run`. All of them are there.
+#[test]
+fn where_to_start_reading_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let mut named = 0;
+    let places = text.split('`').filter_map(|words| words.split_once(".rs "));
+    for (file, name) in places.filter(|(file, name)| !format!("{file}{name}").contains(char::is_whitespace)) {
+        let file = format!("{file}.rs");
+        let source = fs::read_to_string(root.join("src").join(&file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let is_there = ["fn", "struct", "enum", "trait"].iter().any(|word| {
+            source.split(&format!("{word} {name}")).skip(1).any(|rest| rest.starts_with(['(', '<', ' ', ';']))
+        });
+        assert!(is_there, "ARCHITECTURE.md names `{name}` of {file}, which is not there");
+        named += 1;
+    }
+    assert!(named > 20, "{named}");
+}
