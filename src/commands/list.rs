@@ -161,6 +161,9 @@ fn published_as(manifest: &Manifest) -> String {
     if !manifest.is_sound() {
         words.push("findings");
     }
+    if manifest.id.is_ahead(chrono::Utc::now()) {
+        words.push("of the future");
+    }
     words.join(", ")
 }
 
@@ -235,6 +238,7 @@ fn as_json(listed: &Listed) -> Value {
         "id": listed.id.to_string(),
         "instance": listed.instance,
         "created_at": manifest.map(|manifest| manifest.created_at),
+        "of_the_future": listed.id.is_ahead(chrono::Utc::now()),
         "type": manifest.map(|manifest| &manifest.kind),
         "purpose": manifest.map(|manifest| manifest.purpose),
         "status": status,

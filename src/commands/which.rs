@@ -47,6 +47,10 @@ impl Place {
 pub const NO_CONDITIONS: &str = "note: the store does not support conditional writes (`If-None-Match`): names of objects carry a token, and two \
                                  backups that begin at the same moment are told apart by reading the store";
 
+/// What is said of a backup that is dated in the future.
+pub const OF_THE_FUTURE: &str =
+    "it is dated in the future: the clock of the machine that took it was ahead, and nobody knows how old it is";
+
 /// Finds and loads the backup that is meant, and says which where that is not plain.
 pub async fn load(repository: &Repository, id: &str, target: Option<&str>, context: &Context) -> Result<Manifest> {
     let found = repository.resolve(id, target).await?;
@@ -54,6 +58,9 @@ pub async fn load(repository: &Repository, id: &str, target: Option<&str>, conte
         context.printer.say(&format!("several instances have a backup {id}: {}/{} is meant", found.instance, found.id));
     }
     let manifest = repository.load(&found.instance, found.id).await?;
+    if found.id.is_ahead(context.now) {
+        context.printer.say(&format!("warning: {}/{}: {OF_THE_FUTURE}", found.instance, found.id));
+    }
     if !manifest.is_sound() {
         let kinds = words::counted(manifest.findings.len() as u64, "finding");
         context.printer.say(&format!(

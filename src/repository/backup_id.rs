@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::explain::{Explain, Hint, Meaning};
@@ -12,6 +12,8 @@ use crate::explain::{Explain, Hint, Meaning};
 const MINUTE: &str = "%Y-%m-%d-%H-%M";
 /// Characters of `2024-01-01-01-00`.
 const MINUTE_LENGTH: usize = 16;
+/// By how much the clocks of two machines may differ without a word.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(10);
 /// Ids in one minute. No more than a guard against going on for ever.
 pub(super) const MOST_IN_A_MINUTE: u32 = 1000;
 
@@ -34,6 +36,12 @@ impl BackupId {
     /// The next one of the same minute; `None` after a thousand.
     pub fn next(self) -> Option<Self> {
         (self.number < MOST_IN_A_MINUTE).then_some(Self { number: self.number + 1, ..self })
+    }
+
+    /// Whether it began in the future: the clock of the machine that named it was ahead of ours, by more than clocks usually differ.
+    /// Such a backup is never taken for the newest while there is another.
+    pub fn is_ahead(self, now: DateTime<Utc>) -> bool {
+        self.minute() > now + CLOCKS_DIFFER
     }
 
     /// The minute it began.

@@ -27,7 +27,7 @@ pub(super) fn is_one_backups_trouble(error: &RepositoryError) -> bool {
 /// How it stands with the backups of an instance.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Newest {
-    /// The newest published backup that is no safety backup, can be read, and whose structure is sound.
+    /// The newest published backup that is no safety backup, is not of the future, can be read, and whose structure is sound.
     pub backup: Option<Manifest>,
     /// The newest verification of any of its backups that found no damage.
     pub verified: Option<Receipt>,
@@ -54,8 +54,8 @@ impl Repository {
     }
 
     async fn newest_sound(&self, instance: &str, folders: &Folders) -> Result<Option<Manifest>, RepositoryError> {
-        let mut unread = 0;
-        for ((_, id), objects) in folders.iter().rev() {
+        let (mut unread, now) = (0, Utc::now());
+        for ((_, id), objects) in folders.iter().rev().filter(|((_, id), _)| !id.is_ahead(now)) {
             let manifest = layout::folder(instance, *id) + MANIFEST;
             if !objects.iter().any(|object| object.key == manifest) {
                 continue;
@@ -77,7 +77,7 @@ impl Repository {
     }
 
     /// When a backup was taken since a moment, if one was: the newest that is no safety backup. One whose manifest is archived or may
-    /// not be read was published and counts. Only manifests of that time are read, however many there are.
+    /// not be read was published and counts; one of the future does not. Only manifests of that time are read, however many there are.
     ///
     /// # Errors
     /// As [`Repository::newest`].
@@ -89,7 +89,9 @@ impl Repository {
         let folders = self.folders(Some(instance)).await?;
         // An id is the minute that its backup began in.
         let young = |id: super::BackupId| id.minute() + TimeDelta::minutes(1) > moment;
-        for ((_, id), objects) in folders.iter().rev().take_while(|((_, id), _)| young(*id)) {
+        let now = Utc::now();
+        let taken = folders.iter().rev().filter(|((_, id), _)| !id.is_ahead(now));
+        for ((_, id), objects) in taken.take_while(|((_, id), _)| young(*id)) {
             let manifest = layout::folder(instance, *id) + MANIFEST;
             if !objects.iter().any(|object| object.key == manifest) {
                 continue;

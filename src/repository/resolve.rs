@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use chrono::Utc;
+
 use super::manifest::Purpose;
 use super::newest::is_one_backups_trouble;
 use super::{BackupId, MANIFEST, Repository, RepositoryError, layout};
@@ -23,7 +25,7 @@ pub struct Resolved {
 impl Repository {
     /// Finds the one published backup that `selector` means: an exact id, a unique beginning of one, or `latest`; each also as
     /// `INSTANCE/…`. An exact id beats a beginning. If several instances have it, that of `target` is meant. `latest` passes over
-    /// safety backups, but not over one whose manifest cannot be read: that is for the user to know.
+    /// safety backups and, while there is another, over those of the future, but not over one whose manifest cannot be read: that is for the user to know.
     ///
     /// # Errors
     /// [`RepositoryError::NotFound`], [`RepositoryError::Ambiguous`], [`RepositoryError::Incomplete`] (an exact id without a
@@ -61,9 +63,12 @@ impl Repository {
         for (instance, id) in published {
             by_instance.entry(instance).or_default().push(*id);
         }
-        let mut latest = Vec::new();
+        let (mut latest, now) = (Vec::new(), Utc::now());
         for (instance, mut ids) in by_instance {
             ids.sort();
+            // Those of a clock that was ahead come last: they would hide all that are taken until then.
+            let (ahead, mut ids): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| id.is_ahead(now));
+            ids.splice(0..0, ahead);
             while let Some(id) = ids.pop() {
                 match self.load(instance, id).await {
                     Ok(manifest) if manifest.purpose == Purpose::Safety => {}

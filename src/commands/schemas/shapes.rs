@@ -82,6 +82,7 @@ fn listing() -> Fields {
         ("id", text()),
         ("instance", text()),
         ("created_at", maybe(time())),
+        ("of_the_future", described(truth(), "its machine's clock was ahead: nobody knows how old it is")),
         ("type", maybe(text())),
         ("purpose", maybe(purpose())),
         ("status", one_of(["published", "unreadable", "archived", "access_denied", "running", "left"])),

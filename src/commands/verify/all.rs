@@ -188,7 +188,11 @@ fn too_old(
     for listed in all {
         let youngest = newest.entry(&listed.instance).or_default();
         let Some(manifest) = listed.manifest() else { continue };
-        if manifest.purpose == Purpose::Safety || bad.contains(&(listed.instance.clone(), listed.id)) {
+        // How old one of the future is nobody knows.
+        if manifest.purpose == Purpose::Safety
+            || listed.id.is_ahead(context.now)
+            || bad.contains(&(listed.instance.clone(), listed.id))
+        {
             continue;
         }
         let age = one::age(manifest, context.now);

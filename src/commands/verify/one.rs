@@ -28,6 +28,7 @@ pub async fn stored(settings: &Settings, backup: &Backup, context: &Context) -> 
     }
     // Whether it is old is no question to the backup: it is not part of the receipt.
     let age = age(manifest, context.now);
+    report.findings.extend(of_the_future(manifest, settings.max_age, context.now));
     report.findings.extend(too_old(age, settings.max_age));
     report.status = examination::status(&report.findings);
     hide_keys(&mut report.findings, context.keys);
@@ -113,6 +114,17 @@ pub fn age(manifest: &Manifest, now: DateTime<Utc>) -> Duration {
     (now - manifest.created_at).to_std().unwrap_or_default()
 }
 
+/// The finding that nobody knows how old a backup is. Where an age was asked for, that is a no.
+fn of_the_future(manifest: &Manifest, limit: Option<Duration>, now: DateTime<Utc>) -> Option<Finding> {
+    let severity = if limit.is_some() { Severity::Critical } else { Severity::Warning };
+    manifest.id.is_ahead(now).then(|| {
+        Finding::new(severity, "backup_of_the_future", "the backup is dated in the future")
+            .evidence("created_at", manifest.created_at.to_rfc3339())
+            .why("the clock of the machine that took it was ahead, and nobody knows how old it is")
+            .fix("set the clock of that machine, and take another backup; this one does not count as the latest")
+    })
+}
+
 /// The finding that a backup is older than it may be.
 pub fn too_old(age: Duration, limit: Option<Duration>) -> Option<Finding> {
     let limit = limit.filter(|limit| age > *limit)?;
@@ -183,7 +195,7 @@ pub fn sentence(report: &Report, level: Level, what: &str) -> String {
         Status::Failed => {
             let worst = report.findings.iter().find(|finding| finding.severity == Severity::Critical);
             match worst.map(|finding| (finding.id.as_str(), finding.title.as_str())) {
-                Some(("backup_too_old", title)) => format!("{what}: {title}"),
+                Some(("backup_too_old" | "backup_of_the_future", title)) => format!("{what}: {title}"),
                 Some((_, title)) => format!("{what} is damaged: {}", words::escape(title.as_bytes())),
                 None => format!("{what} is damaged"),
             }

@@ -1,5 +1,6 @@
 //! Backups by the built binary: from real servers and from a scripted primary, to folders and to S3.
 
+mod ahead;
 mod away;
 mod cluster;
 mod damaged;
