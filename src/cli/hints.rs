@@ -10,7 +10,9 @@ pub fn words(hint: &Hint) -> String {
         Hint::All(hints) => return all(hints),
         Hint::ReportIt => "please report it, with the command line and this message",
 
-        Hint::OtherInstance => "is the server running, and is this its port? `--instance` names another one",
+        Hint::OtherInstance => {
+            "is the server running, and is this its port? `--instance` names another one (`--target-instance` for a restore)"
+        }
         Hint::TlsFiles => "check `--tls-ca`, `--tls-cert` and `--tls-key`, or the `tls` block of the settings",
         Hint::TlsTrust => {
             "`--tls-ca FILE` names the authority, `--sni NAME` the name in the certificate; is this the server's TLS port?"
@@ -201,7 +203,7 @@ mod tests {
     fn a_connection_says_what_may_help() {
         let refused =
             ConnectError { target: "redis-prod (10.0.0.1:6379)".into(), attempts: 3, fault: ConnectFault::Refused };
-        let hint = "is the server running, and is this its port? `--instance` names another one";
+        let hint = "is the server running, and is this its port? `--instance` names another one (`--target-instance` for a restore)";
         assert_eq!(shown(refused), ("connection_refused", None, hint.into()));
         let fault = CommandFault::NoPermission { rule: "+psync".into(), text: String::new() };
         let hint = "`ACL SETUSER <user> +psync` gives the right";

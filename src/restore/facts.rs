@@ -219,6 +219,8 @@ pub struct TargetFacts {
     pub missing: Vec<String>,
     /// The user may write only some keys: the patterns.
     pub key_patterns: Option<String>,
+    /// Commands that it may not use with any key, of those that are needed; `None`: the server does not say (before Redis 7.0).
+    pub keys_refused: Option<Vec<String>>,
     /// A Sentinel is connected.
     pub watched: Option<bool>,
     /// In a cluster: slots that this node serves.

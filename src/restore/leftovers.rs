@@ -1,11 +1,10 @@
 //! Temporary keys of interrupted restores, which are removed before another restore begins: they would go by themselves when their TTL
 //! is over, and until then a target that is said to hold the backup holds them as well.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::connection::{Command, CommandError, CommandFault, Connection};
-use crate::replies::Reply;
-use crate::restore::facts::TargetFacts;
+use crate::replies::{Database, Reply};
 use crate::restore::typed::token_of;
 
 /// Keys that one SCAN looks at.
@@ -14,17 +13,17 @@ const AT_ONCE: usize = 1000;
 const TIMES: u64 = 4;
 const MORE: u64 = 1000;
 
-/// Removes the temporary keys whose names are made of one of these `tokens`; gives how many there were.
+/// Removes the temporary keys whose names are made of one of these `tokens`, from databases that hold keys; gives how many there were.
 ///
 /// # Errors
 /// The connection broke, or our user may not do that.
 pub async fn remove(
     connection: &mut Connection,
-    target: &TargetFacts,
+    databases: &BTreeMap<u64, Database>,
     tokens: &BTreeSet<u64>,
 ) -> Result<u64, CommandError> {
     let mut removed = 0;
-    for (database, facts) in &target.databases {
+    for (database, facts) in databases {
         connection.query(&Command::new("SELECT").arg(*database)).await?;
         let mut cursor = b"0".to_vec();
         let mut asked = 0;

@@ -197,9 +197,9 @@ pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Pl
     let mut lines = Vec::new();
     lines.extend(state::role(target));
     lines.extend(state::existing_keys(target, options));
-    lines.push(rights::rights(backup, target, options));
+    lines.push(rights::rights(backup, target, options, chosen.as_ref().ok().map(|(method, _)| *method)));
     lines.extend(state::commands(target, options, fed));
-    lines.extend(state::company(target, options, fed));
+    lines.extend(state::company(backup, target, options, fed));
     lines.push(contents::format(backup, format));
     lines.extend(contents::part_or_old(backup));
     lines.extend(contents::trailing(backup));
@@ -210,7 +210,7 @@ pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Pl
     }
     lines.extend(contents::modules(backup, target, options));
     lines.extend(contents::functions(backup, target, options, format));
-    lines.extend(contents::databases(backup, target, options));
+    lines.extend(contents::databases(backup, target, options, fed));
     lines.extend(contents::expiries(backup, options));
     lines.extend(capacity::longest_value(backup, target, fed));
     lines.extend(capacity::memory(backup, target, options));

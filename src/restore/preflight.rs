@@ -91,8 +91,9 @@ pub async fn ask(
         host_free: if is_here(&node.address) { free_memory() } else { None },
         functions: functions_of(functions),
         user,
-        forbidden: rights.0,
-        key_patterns: rights.1,
+        forbidden: rights.commands,
+        key_patterns: rights.patterns,
+        keys_refused: rights.keys,
         missing: missing_of(known, &used),
         watched: is_watched(clients, listeners),
         slots: if cluster { own_slots(nodes, text_of(id), slots) } else { None },
@@ -166,14 +167,20 @@ fn missing_of(answer: Option<Answer>, used: &[&str]) -> Vec<String> {
     used.iter().zip(known.items()).filter(is_missing).map(|(name, _)| (*name).to_owned()).collect()
 }
 
-/// Which of the needed commands our user may not use, and its key patterns unless they mean all keys.
-async fn ask_rights(
-    connection: &mut Connection,
-    user: Option<&str>,
-    more: &[&str],
-) -> Result<(Option<Vec<String>>, Option<String>), CommandError> {
+/// What our user may not do.
+#[derive(Debug, Default)]
+struct Rights {
+    /// Which of the needed commands it may not use; `None`: the server does not say.
+    commands: Option<Vec<String>>,
+    /// Which of them it may not use with any key; `None`: the server does not say.
+    keys: Option<Vec<String>>,
+    /// Its key patterns, unless they mean all keys.
+    patterns: Option<String>,
+}
+
+async fn ask_rights(connection: &mut Connection, user: Option<&str>, more: &[&str]) -> Result<Rights, CommandError> {
     // A server without ACLs, or one that hides them: the former allows everything, but cannot be told from the latter.
-    let Some(user) = user else { return Ok((None, None)) };
+    let Some(user) = user else { return Ok(Rights::default()) };
     let more: Vec<(&str, Vec<&str>)> = more.iter().map(|name| (*name, vec![*name])).collect();
     let needed = needed().map(|(name, words)| (name, words.to_vec())).chain(more).collect::<Vec<_>>();
     let mut commands = vec![Command::of(&["ACL", "GETUSER", user])];
@@ -187,19 +194,22 @@ async fn ask_rights(
         patterns.filter(|keys| !keys.split(' ').any(|pattern| matches!(pattern, "~*" | "allkeys" | "%RW~*")));
     let everything = known.is_some_and(|user| user.commands == "+@all");
     let answers: Vec<Answer> = answers.collect();
-    let mut forbidden = Vec::new();
+    let (mut forbidden, mut refused) = (Vec::new(), None);
     let mut told = everything;
     for ((name, _), answer) in needed.iter().zip(answers) {
-        // A refusal of the key is told by the patterns.
         if let Ok(reply) = answer {
             told = true;
+            let refused = refused.get_or_insert_with(Vec::new);
             // `OK`, or in words what is missing.
-            if reply.text().unwrap_or_default().contains("no permissions to run") {
+            let text = reply.text().unwrap_or_default();
+            if text.contains("no permissions to run") {
                 forbidden.push((*name).to_owned());
+            } else if text.contains("no permissions to access") {
+                refused.push((*name).to_owned());
             }
         }
     }
-    Ok((told.then_some(forbidden), patterns))
+    Ok(Rights { commands: told.then_some(forbidden), keys: refused, patterns })
 }
 
 /// Whether a database is there and ours to use: the only sure way is to select it. The connection ends where it began.

@@ -57,6 +57,8 @@ pub struct Report {
     pub resumable: bool,
     /// The target held nothing before the restore began, in whichever run.
     pub was_empty: bool,
+    /// Values that failed may stand in the target under temporary names.
+    pub may_hold_temporary: bool,
     /// From when on writes of others can be told; `None`: they cannot.
     pub since: Option<Since>,
     /// Restored keys of which the plan had said that a part is lost.
@@ -183,6 +185,7 @@ impl Report {
             others_wrote: None,
             resumable: false,
             was_empty: false,
+            may_hold_temporary: false,
             since: None,
             lost_in_part: 0,
             lost_module_data: 0,
@@ -232,7 +235,7 @@ impl Report {
     /// Keys of the backup that the target holds, as it counts them; `None` where it holds others as well.
     pub fn held(&self) -> Option<u64> {
         let now = self.after?.keys;
-        (self.was_empty && self.others_wrote == Some(false)).then_some(now)
+        (self.was_empty && !self.may_hold_temporary && self.others_wrote == Some(false)).then_some(now)
     }
 
     /// The answer.

@@ -284,11 +284,28 @@ async fn remove_leftovers(connection: &mut Connection, target: &TargetFacts, tok
     if tokens.is_empty() {
         return 0;
     }
-    match leftovers::remove(connection, target, tokens).await {
+    match leftovers::remove(connection, &target.databases, tokens).await {
         Ok(removed) => removed,
         Err(error) => {
             tracing::warn!("temporary keys of an interrupted restore may be left until they expire: {error}");
             0
+        }
+    }
+}
+
+/// Values that failed on the way stand in the target under temporary names: those are no keys of the backup.
+async fn remove_temporary(connection: &mut Connection, token: u64, report: &mut Report) {
+    let removed = async {
+        let info = preflight::counters(connection).await?.1;
+        let databases = info.databases().into_iter().map(|(number, keys)| (u64::from(number), keys)).collect();
+        leftovers::remove(connection, &databases, &BTreeSet::from([token])).await?;
+        preflight::counters(connection).await
+    };
+    match removed.await {
+        Ok((counters, _)) => report.after = Some(counters),
+        Err(error) => {
+            report.may_hold_temporary = true;
+            tracing::warn!("temporary keys of values that failed may be left until they expire: {error}");
         }
     }
 }
@@ -324,6 +341,8 @@ async fn aftermath(
             settle(node, &mut connection, target, (info, &calls), was_empty, is_bad, unanswered, created, report).await;
         if let Err(error) = asked {
             tracing::warn!("after the restore: {error}");
+        } else if report.tally.failed > 0 && !report.restarted {
+            remove_temporary(&mut connection, position.token, report).await;
         }
     } else {
         report.tally.unknown += unanswered.len() as u64;

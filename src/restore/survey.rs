@@ -67,6 +67,10 @@ pub struct Survey {
     pub left_out: u64,
     /// Wanted keys that go by typed commands.
     pub by_commands: u64,
+    /// Types of wanted keys that go by typed commands, at least in part.
+    pub types_by_commands: BTreeSet<KeyType>,
+    /// Fields of wanted hashes expire.
+    pub field_expiries: bool,
     /// Wanted streams that the target holds in an older form: with their entries, groups and pending entries, without the counters
     /// and times that came later.
     pub simpler_streams: u64,
@@ -230,6 +234,7 @@ impl Surveyor {
 
     /// A field of the hash that is looked into.
     fn note_field(&mut self, expire_ms: Option<i64>) {
+        self.survey.field_expiries |= expire_ms.is_some() && self.wanted;
         let expire_ms = self.choices.field_expiry(expire_ms);
         if let Some(living) = &mut self.living {
             *living |= expire_ms.is_none_or(|at| at > self.now_ms);
@@ -452,6 +457,13 @@ impl Visit for Surveyor {
         if self.living == Some(false) || is_empty {
             self.survey.wanted -= 1;
             self.survey.expired += 1;
+        }
+        let is_long = match self.key_type {
+            KeyType::String => end.raw_length > held_at_most(self.longest_bulk),
+            _ => !fits(end.raw_length, self.longest_bulk),
+        };
+        if self.all_by_commands || is_long || matches!(self.route, Route::Commands(_)) {
+            self.survey.types_by_commands.insert(self.key_type);
         }
         let named_in = self.named_in.take();
         if let Some(database) = named_in {

@@ -25,6 +25,7 @@ fn target() -> TargetFacts {
         user: None,
         forbidden: None,
         key_patterns: None,
+        keys_refused: None,
         missing: Vec::new(),
         watched: None,
         slots: None,

@@ -257,11 +257,17 @@ fn no_libraries(backup: &BackupFacts, options: &Options) -> Option<Line> {
 }
 
 /// Databases against what the target has.
-pub fn databases(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Option<Line> {
+pub fn databases(backup: &BackupFacts, target: &TargetFacts, options: &Options, fed: bool) -> Option<Line> {
     let highest = highest_database(backup, options)?;
     match (&target.selects, target.n_databases) {
-        (Some(Err(reason)), _) => Some(out_of_range(highest, target.n_databases, reason)),
         (_, Some(n)) if highest >= n => Some(out_of_range(highest, Some(n), "")),
+        // A server that loads the file itself is not asked to select any.
+        (Some(Err(_)), Some(_)) if fed => Some(Line::ok("databases", format!("the highest is {highest}"))),
+        (Some(Err(reason)), None) if is_out_of_range(reason) => Some(out_of_range(highest, None, reason)),
+        (Some(Err(reason)), _) => {
+            let text = format!("keys go to database {highest}, and the target does not let us select it: {reason}");
+            Some(Line::refused("database_not_selected", text))
+        }
         (Some(Ok(())), _) | (None, Some(_)) => {
             let n = backup.databases.len() as u64;
             Some(Line::ok("databases", format!("{}, the highest is {highest}", counted(n, "database"))))
@@ -278,6 +284,11 @@ pub fn highest_database(backup: &BackupFacts, options: &Options) -> Option<u64> 
     let chosen = &options.choices.selection.databases;
     let wanted = backup.databases.keys().filter(|number| chosen.is_empty() || chosen.contains(number));
     wanted.map(|number| options.choices.database(*number)).max()
+}
+
+/// In Redis' words.
+fn is_out_of_range(reason: &str) -> bool {
+    reason.contains("out of range")
 }
 
 fn out_of_range(highest: u64, n: Option<u64>, reason: &str) -> Line {

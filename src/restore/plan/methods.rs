@@ -7,7 +7,6 @@ use crate::figures::counted;
 use crate::restore::facts::{BackupFacts, Origin, TargetFacts};
 use crate::restore::options::{Asked, Method, Options};
 use crate::restore::rate::Rate;
-use crate::restore::replay::vocabulary::When;
 use crate::restore::replica::{self, Content, Wish};
 
 /// A method, and what stands against it.
@@ -72,7 +71,12 @@ pub fn choose(
         },
         Asked::Auto => match candidates.iter().find(|candidate| candidate.against.is_none()) {
             Some(first) => Ok((first.method, why(first, &candidates))),
-            None => Err(Line::refused("method", "no method can be used")),
+            None => {
+                let reasons =
+                    candidates.iter().filter_map(|other| Some((other.method.name(), other.against.as_ref()?)));
+                let reasons: Vec<String> = reasons.map(|(name, against)| format!("not `{name}`: {against}")).collect();
+                Err(Line::refused("method", format!("no method can be used; {}", reasons.join("; "))))
+            }
         },
     };
     (candidates, chosen)
@@ -112,29 +116,19 @@ fn against(
     target: &TargetFacts,
     options: &Options,
 ) -> Option<(String, Option<&'static str>)> {
-    let may_not = |name: &str| target.forbidden.as_ref().is_some_and(|names| names.iter().any(|other| other == name));
-    match method {
-        Method::Replica => against_feeding(backup, target, options),
-        Method::Restore | Method::Commands => {
-            let used = rights::needed(method, backup, target, options);
-            let containers: Vec<&str> = used.iter().map(|command| command.container()).collect();
-            if let Some(name) = target.lacks(&containers) {
-                return Some((no_command(name), None));
-            }
-            // What every way needs has a line of its own.
-            let own = used.iter().filter(|command| command.when != When::Always);
-            if let Some(command) = own.into_iter().find(|command| may_not(command.name)) {
-                let name = command.name.replace('|', " ").to_uppercase();
-                return Some((format!("our user may not use {name}"), None));
-            }
-            let too_long = capacity::too_long(backup, target).map(|reason| (reason, None));
-            too_long.or_else(|| lossy(backup, options).map(|reason| (reason, Some("--accept-loss"))))
-        }
+    if method == Method::Replica
+        && let Some(found) = against_feeding(backup, target, options)
+    {
+        return Some(found);
     }
-}
-
-fn no_command(name: &str) -> String {
-    format!("the target has no command `{}`: it was renamed or switched off", name.to_uppercase())
+    if let Some(reason) = rights::against(method, backup, target, options) {
+        return Some((reason, None));
+    }
+    if method == Method::Replica {
+        return None;
+    }
+    let too_long = capacity::too_long(backup, target).map(|reason| (reason, None));
+    too_long.or_else(|| lossy(backup, options).map(|reason| (reason, Some("--accept-loss"))))
 }
 
 /// What going key by key would lose and nobody has agreed to, in words.

@@ -1,6 +1,7 @@
-//! What our user may do, of what a restore does.
+//! What our user may do, of what a restore does, and which of its commands the target has.
 
 use super::Line;
+use crate::census::Glob;
 use crate::restore::facts::{BackupFacts, TargetFacts};
 use crate::restore::options::{Asked, Method, Options};
 use crate::restore::replay::vocabulary::{COMMANDS, Sent, When};
@@ -8,55 +9,101 @@ use crate::restore::target_format::TargetFormat;
 
 /// The commands that a method sends for this backup.
 pub fn needed(method: Method, backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Vec<&'static Sent> {
-    // Where nobody has counted them, there may be any.
-    let has = |name: &str| backup.by_type.is_empty() || backup.by_type.contains_key(name);
-    let typed = method == Method::Commands;
+    let format = TargetFormat::of(&target.server);
+    let by_key = method != Method::Replica;
+    let all_typed = method == Method::Commands;
+    let survey = backup.survey.as_ref();
+    let typed = all_typed || survey.is_some_and(|survey| !survey.types_by_commands.is_empty());
+    let typed_of = |name: &str| {
+        // Where nobody has counted them, there may be any.
+        all_typed && (backup.by_type.is_empty() || backup.by_type.contains_key(name))
+            || survey.is_some_and(|survey| survey.types_by_commands.iter().any(|other| other.to_string() == name))
+    };
+    // Whoever takes a loss goes without those that cannot be loaded.
     let functions = backup.functions > 0
         && options.choices.selection.is_everything()
-        && TargetFormat::of(&target.server).has_functions();
+        && format.has_functions()
+        && !options.accept_loss;
+    let tried = functions && !options.resume && !backup.only_once;
     let is_needed = |command: &&Sent| match command.when {
-        When::Always => true,
+        When::Always => by_key,
         When::Payload => method == Method::Restore,
-        When::Typed => typed,
-        When::TypedOf(name) => typed && has(name),
-        When::Functions => functions,
-        When::Resumed => options.resume,
-        When::Rarely => false,
+        When::Typed => by_key && typed,
+        When::TypedOf(name) => by_key && typed_of(name),
+        When::FieldExpiry => {
+            by_key && typed_of("hash") && format.field_expiry && survey.is_some_and(|survey| survey.field_expiries)
+        }
+        When::Transactions => by_key && typed || tried,
+        When::Functions => functions && by_key || tried,
+        When::FunctionsTried => tried,
+        When::Resumed => by_key && options.resume,
     };
-    if method == Method::Replica { Vec::new() } else { COMMANDS.iter().filter(is_needed).collect() }
+    COMMANDS.iter().filter(is_needed).collect()
 }
 
-/// What our user may do.
-pub fn rights(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Line {
-    let user = target.user.as_deref().unwrap_or("our user");
-    let needs_all_keys = options.choices.selection.keys.is_empty();
-    // A target that loads the file itself needs no other command; whether it may be told to is said with the methods. Without REPLICAOF
-    // another method is used.
-    let method = match options.method {
-        Asked::Only(method) => method,
-        Asked::Auto => Method::Restore,
+/// What stands against a method: the first command that the target has not, or that our user may not use.
+pub fn against(method: Method, backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Option<String> {
+    let needed = needed(method, backup, target, options);
+    let containers: Vec<&str> = needed.iter().map(|command| command.container()).collect();
+    if let Some(name) = target.lacks(&containers) {
+        return Some(no_command(name));
+    }
+    let may_not = |name: &str| target.forbidden.as_ref().is_some_and(|names| names.iter().any(|other| other == name));
+    if let Some(command) = needed.iter().find(|command| may_not(command.name)) {
+        return Some(format!("our user may not use {}", command.name.replace('|', " ").to_uppercase()));
+    }
+    let keys = some_keys_only(&needed, target, options)?;
+    Some(format!("our user may write to some keys only (`{keys}`)"))
+}
+
+fn no_command(name: &str) -> String {
+    format!("the target has no command `{}`: it was renamed or switched off", name.to_uppercase())
+}
+
+/// The patterns of our user's keys, where they do not hold all that is written.
+fn some_keys_only<'a>(needed: &[&Sent], target: &'a TargetFacts, options: &Options) -> Option<&'a str> {
+    let patterns = target.key_patterns.as_deref()?;
+    let is_refused = match &target.keys_refused {
+        Some(refused) => needed.iter().any(|command| refused.iter().any(|name| name == command.name)),
+        // It has no patterns but such for reading and writing.
+        None => !needed.is_empty(),
     };
-    let mut names: Vec<&str> = needed(method, backup, target, options).iter().map(|command| command.name).collect();
+    let holds = |chosen: &Glob| {
+        let pattern =
+            |rule: &str| rule.split_once('~').is_some_and(|(_, text)| Glob::new(text).matches(chosen.pattern()));
+        patterns.split(' ').any(pattern)
+    };
+    let chosen = &options.choices.selection.keys;
+    let all_hold = !chosen.is_empty() && chosen.iter().all(holds);
+    (is_refused && !all_hold).then_some(patterns)
+}
+
+/// What our user may do. `chosen`: the method that is used, if one is.
+pub fn rights(backup: &BackupFacts, target: &TargetFacts, options: &Options, chosen: Option<Method>) -> Line {
+    let user = target.user.as_deref().unwrap_or("our user");
+    let method = match (chosen, options.method) {
+        (Some(method), _) | (None, Asked::Only(method)) => method,
+        (None, Asked::Auto) => Method::Restore,
+    };
+    let needed = needed(method, backup, target, options);
+    let mut names: Vec<&str> = needed.iter().map(|command| command.name).collect();
     if options.replace_all && method != Method::Replica {
         names.push("flushall");
     }
-    let forbidden = |forbidden: &Vec<String>| {
-        names.iter().filter(|name| forbidden.iter().any(|other| other == *name)).copied().collect::<Vec<&str>>()
-    };
-    match (target.forbidden.as_ref().map(forbidden), &target.key_patterns) {
-        (Some(missing), _) if !missing.is_empty() => {
-            let rules: Vec<String> = missing.iter().map(|name| format!("+{name}")).collect();
-            let text = format!(
-                "the user `{user}` may not use what is needed: the ACL rules `{}` are missing",
-                rules.join(" ")
-            );
-            Line::refused("permission_denied", text).fix(format!("ACL SETUSER {user} {}", rules.join(" ")))
-        }
-        (_, Some(patterns)) if needs_all_keys => Line::warning(
-            "permission_denied",
-            format!("the user `{user}` may write to some keys only (`{patterns}`): the others will fail"),
-        ),
-        (Some(_), _) => Line::ok("rights", format!("the user `{user}` may do what is needed")),
-        (None, _) => Line::unknown("rights", format!("could not tell what the user `{user}` may do")),
+    let forbidden = target.forbidden.iter().flatten();
+    let missing: Vec<&str> =
+        names.iter().filter(|name| forbidden.clone().any(|other| other == *name)).copied().collect();
+    if !missing.is_empty() {
+        let rules = missing.iter().map(|name| format!("+{name}")).collect::<Vec<_>>().join(" ");
+        let text = format!("the user `{user}` may not use what is needed: the ACL rules `{rules}` are missing");
+        return Line::refused("permission_denied", text).fix(format!("ACL SETUSER {user} {rules}"));
+    }
+    if let Some(patterns) = some_keys_only(&needed, target, options) {
+        let text = format!("the user `{user}` may write to some keys only (`{patterns}`): others would fail");
+        return Line::refused("permission_denied", text).fix(format!("ACL SETUSER {user} ~*"));
+    }
+    match &target.forbidden {
+        Some(_) => Line::ok("rights", format!("the user `{user}` may do what is needed")),
+        None => Line::unknown("rights", format!("could not tell what the user `{user}` may do")),
     }
 }

@@ -88,10 +88,12 @@ pub fn commands(target: &TargetFacts, options: &Options, fed: bool) -> Option<Li
 }
 
 /// Who else is concerned: replicas, persistence, Sentinel. `fed`: the target loads the file itself.
-pub fn company(target: &TargetFacts, options: &Options, fed: bool) -> Vec<Line> {
+pub fn company(backup: &BackupFacts, target: &TargetFacts, options: &Options, fed: bool) -> Vec<Line> {
     let mut lines = Vec::new();
     let replicas = target.server.replicas.len() as u64;
-    if let Some(needed) = target.min_replicas.filter(|needed| *needed > replicas && !fed) {
+    // Functions are tried before, which is a write, too.
+    let writes = !fed || backup.functions > 0 && options.choices.selection.is_everything();
+    if let Some(needed) = target.min_replicas.filter(|needed| *needed > replicas && writes) {
         let text = format!("the target takes writes with {} only, and has {replicas}", counted(needed, "replica"));
         lines.push(Line::refused("no_replicas", text).fix("CONFIG SET min-replicas-to-write 0"));
     }

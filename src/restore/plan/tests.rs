@@ -30,6 +30,7 @@ fn target(info: &str) -> TargetFacts {
         user: Some("default".into()),
         forbidden: Some(Vec::new()),
         key_patterns: None,
+        keys_refused: None,
         missing: Vec::new(),
         watched: Some(false),
         slots: None,
@@ -122,8 +123,23 @@ fn who_may_not_write_is_refused_and_whoever_cannot_be_asked_is_not_known() {
     check(&backup(), &target("redis_version:7.0.15\nrole:slave\n"), &Options::default(), &["read_only"], &[]);
     let mut forbidden = redis7("");
     forbidden.forbidden = Some(vec!["restore".into()]);
-    // Typed commands need no RESTORE, but then the user has to ask for them.
-    check(&backup(), &forbidden, &Options::default(), &["permission_denied"], &[]);
+    // The server may load the file itself, and typed commands need no RESTORE.
+    check(&backup(), &forbidden, &Options::default(), &[], &[]);
+    let only = |method| Options { method: Asked::Only(method), ..Options::default() };
+    check(&backup(), &forbidden, &only(Method::Restore), &["permission_denied", "method"], &[]);
+    let mut some = redis7("");
+    (some.key_patterns, some.keys_refused) = (Some("~str:*".into()), Some(vec!["restore".into(), "set".into()]));
+    check(&backup(), &some, &only(Method::Restore), &["permission_denied", "method"], &[]);
+    check(&backup(), &some, &only(Method::Replica), &[], &[]);
+    let chosen = |glob: &str| {
+        let mut options = only(Method::Restore);
+        options.choices.selection.keys = vec![crate::census::Glob::new(glob)];
+        options
+    };
+    check(&backup(), &some, &chosen("str:1*"), &[], &[]);
+    check(&backup(), &some, &chosen("other:*"), &["permission_denied", "method"], &[]);
+    some.keys_refused = None;
+    check(&backup(), &some, &only(Method::Restore), &["permission_denied", "method"], &[]);
     let by_restore = Options { method: Asked::Only(Method::Restore), ..Options::default() };
     let mut stopped = redis7("");
     (stopped.writes_stopped, stopped.min_replicas) = (true, Some(1));

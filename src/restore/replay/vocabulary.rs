@@ -12,12 +12,16 @@ pub enum When {
     Typed,
     /// Values of this type (as `TYPE` says) that go by typed commands.
     TypedOf(&'static str),
+    /// Values that go by typed commands, and function libraries that are tried before.
+    Transactions,
     /// Function libraries.
     Functions,
+    /// Function libraries that are tried before, whoever loads them then.
+    FunctionsTried,
+    /// Hashes that go by typed commands, some of whose fields expire.
+    FieldExpiry,
     /// Going on with an interrupted restore: what it has sent is compared.
     Resumed,
-    /// What only some servers have, for what only some backups hold: nobody is refused for it beforehand.
-    Rarely,
 }
 
 /// A command.
@@ -42,41 +46,45 @@ const fn sent(name: &'static str, when: When, words: &'static [&'static str]) ->
     Sent { name, when, words }
 }
 
+/// A name that no pattern of an ACL is meant for, unless it is for all keys.
+const KEY: &str = "\u{1}redis-ops\u{2}";
+
 /// All of them.
 pub const COMMANDS: &[Sent] = &[
     sent("select", When::Always, &["SELECT", "0"]),
-    sent("exists", When::Always, &["EXISTS", "redis-ops"]),
-    sent("unlink", When::Always, &["UNLINK", "redis-ops"]),
-    sent("restore", When::Payload, &["RESTORE", "redis-ops", "0", "x"]),
-    sent("multi", When::Typed, &["MULTI"]),
-    sent("exec", When::Typed, &["EXEC"]),
-    sent("pexpire", When::Typed, &["PEXPIRE", "redis-ops", "1"]),
-    sent("pexpireat", When::Typed, &["PEXPIREAT", "redis-ops", "1"]),
-    sent("persist", When::Typed, &["PERSIST", "redis-ops"]),
-    sent("rename", When::Typed, &["RENAME", "redis-ops", "redis-ops"]),
-    sent("renamenx", When::Typed, &["RENAMENX", "redis-ops", "redis-ops"]),
-    sent("set", When::TypedOf("string"), &["SET", "redis-ops", "x"]),
-    sent("append", When::TypedOf("string"), &["APPEND", "redis-ops", "x"]),
-    sent("strlen", When::TypedOf("string"), &["STRLEN", "redis-ops"]),
-    sent("rpush", When::TypedOf("list"), &["RPUSH", "redis-ops", "x"]),
-    sent("llen", When::TypedOf("list"), &["LLEN", "redis-ops"]),
-    sent("sadd", When::TypedOf("set"), &["SADD", "redis-ops", "x"]),
-    sent("scard", When::TypedOf("set"), &["SCARD", "redis-ops"]),
-    sent("zadd", When::TypedOf("zset"), &["ZADD", "redis-ops", "1", "x"]),
-    sent("zcard", When::TypedOf("zset"), &["ZCARD", "redis-ops"]),
-    sent("hset", When::TypedOf("hash"), &["HSET", "redis-ops", "x", "x"]),
-    sent("hlen", When::TypedOf("hash"), &["HLEN", "redis-ops"]),
-    sent("hpexpireat", When::Rarely, &["HPEXPIREAT", "redis-ops", "1", "FIELDS", "1", "x"]),
-    sent("xadd", When::TypedOf("stream"), &["XADD", "redis-ops", "*", "x", "x"]),
-    sent("xlen", When::TypedOf("stream"), &["XLEN", "redis-ops"]),
-    sent("xgroup|create", When::TypedOf("stream"), &["XGROUP", "CREATE", "redis-ops", "x", "0"]),
-    sent("xgroup|destroy", When::TypedOf("stream"), &["XGROUP", "DESTROY", "redis-ops", "x"]),
-    sent("xgroup|createconsumer", When::TypedOf("stream"), &["XGROUP", "CREATECONSUMER", "redis-ops", "x", "x"]),
-    sent("xclaim", When::TypedOf("stream"), &["XCLAIM", "redis-ops", "x", "x", "0", "0-1"]),
-    sent("xdel", When::TypedOf("stream"), &["XDEL", "redis-ops", "0-1"]),
-    sent("xsetid", When::TypedOf("stream"), &["XSETID", "redis-ops", "0-1"]),
+    sent("exists", When::Always, &["EXISTS", KEY]),
+    sent("unlink", When::Always, &["UNLINK", KEY]),
+    sent("restore", When::Payload, &["RESTORE", KEY, "0", "x"]),
+    sent("multi", When::Transactions, &["MULTI"]),
+    sent("exec", When::Transactions, &["EXEC"]),
+    sent("pexpire", When::Typed, &["PEXPIRE", KEY, "1"]),
+    sent("pexpireat", When::Typed, &["PEXPIREAT", KEY, "1"]),
+    sent("persist", When::Typed, &["PERSIST", KEY]),
+    sent("rename", When::Typed, &["RENAME", KEY, KEY]),
+    sent("renamenx", When::Typed, &["RENAMENX", KEY, KEY]),
+    sent("set", When::TypedOf("string"), &["SET", KEY, "x"]),
+    sent("append", When::TypedOf("string"), &["APPEND", KEY, "x"]),
+    sent("strlen", When::TypedOf("string"), &["STRLEN", KEY]),
+    sent("rpush", When::TypedOf("list"), &["RPUSH", KEY, "x"]),
+    sent("llen", When::TypedOf("list"), &["LLEN", KEY]),
+    sent("sadd", When::TypedOf("set"), &["SADD", KEY, "x"]),
+    sent("scard", When::TypedOf("set"), &["SCARD", KEY]),
+    sent("zadd", When::TypedOf("zset"), &["ZADD", KEY, "1", "x"]),
+    sent("zcard", When::TypedOf("zset"), &["ZCARD", KEY]),
+    sent("hset", When::TypedOf("hash"), &["HSET", KEY, "x", "x"]),
+    sent("hlen", When::TypedOf("hash"), &["HLEN", KEY]),
+    sent("hpexpireat", When::FieldExpiry, &["HPEXPIREAT", KEY, "1", "FIELDS", "1", "x"]),
+    sent("xadd", When::TypedOf("stream"), &["XADD", KEY, "*", "x", "x"]),
+    sent("xlen", When::TypedOf("stream"), &["XLEN", KEY]),
+    sent("xgroup|create", When::TypedOf("stream"), &["XGROUP", "CREATE", KEY, "x", "0"]),
+    sent("xgroup|destroy", When::TypedOf("stream"), &["XGROUP", "DESTROY", KEY, "x"]),
+    sent("xgroup|createconsumer", When::TypedOf("stream"), &["XGROUP", "CREATECONSUMER", KEY, "x", "x"]),
+    sent("xclaim", When::TypedOf("stream"), &["XCLAIM", KEY, "x", "x", "0", "0-1"]),
+    sent("xdel", When::TypedOf("stream"), &["XDEL", KEY, "0-1"]),
+    sent("xsetid", When::TypedOf("stream"), &["XSETID", KEY, "0-1"]),
     sent("function|load", When::Functions, &["FUNCTION", "LOAD", "#!lua name=x"]),
-    sent("dump", When::Resumed, &["DUMP", "redis-ops"]),
+    sent("function|delete", When::FunctionsTried, &["FUNCTION", "DELETE", "x"]),
+    sent("dump", When::Resumed, &["DUMP", KEY]),
 ];
 
 /// The name of a command as it is sent, by its first two words.

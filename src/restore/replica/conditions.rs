@@ -28,8 +28,10 @@ pub struct Facts {
     pub replicas: usize,
     /// How many databases it has (`databases`); `None` where it does not say.
     pub databases: Option<u64>,
-    /// It holds no key in any database, and no function library.
+    /// It holds no key in any database, and no function library that we know of.
     pub empty: bool,
+    /// It may have functions: it does not say.
+    pub may_have_functions: bool,
     /// Whether we may run `REPLICAOF`; `None` where it does not say.
     pub may_replicaof: Option<bool>,
     /// Its memory.
@@ -48,7 +50,8 @@ impl Facts {
             replicas: target.server.replicas.len(),
             databases: target.n_databases,
             // Functions go, too.
-            empty: target.keys() == 0 && target.functions.as_ref().is_some_and(|names| names.is_empty()),
+            empty: target.keys() == 0 && target.functions.as_ref().is_none_or(|names| names.is_empty()),
+            may_have_functions: target.functions.is_none(),
             may_replicaof: match target.lacks(&["replicaof"]) {
                 Some(_) => Some(false),
                 None => forbidden("replicaof").map(|forbidden| !forbidden),
@@ -105,7 +108,7 @@ impl Content {
             );
         }
         if backup.origin == Origin::Foreign && backup.functions > 0 {
-            doubts.push("there are functions in a file that we did not capture, and the target would exit on one that does not compile".to_owned());
+            doubts.push("there are functions in a file that no server made as a whole for us, and the target would exit on one that does not compile".to_owned());
         }
         if backup.origin == Origin::Foreign && backup.survey.as_ref().is_some_and(|survey| survey.crc64.is_none()) {
             doubts.push(
@@ -223,6 +226,10 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
     if !target.empty && !wish.replace_all {
         let reason = "everything that the target holds would be replaced, functions too".to_owned();
         refuse("target_not_empty", reason, Some("--replace-all"));
+    }
+    if target.empty && target.may_have_functions && !wish.replace_all {
+        let reason = "could not tell whether the target has functions, which would be replaced: our user may not use `FUNCTION LIST`";
+        refuse("permission_denied", reason.to_owned(), Some("--replace-all"));
     }
     if target.replicas > 0 && !wish.allow_replica_resync {
         let reason =

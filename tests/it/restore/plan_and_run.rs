@@ -298,3 +298,74 @@ fn a_folder_that_is_not_there_yet_is_made_as_planned() {
     };
     assert_eq!((run(&["--plan"]), run(&[])), (2, 2));
 }
+
+/// Whatever a user may not do, and whatever a server was told to forget: what the plan calls good is done, and what it refuses leaves nothing.
+#[test]
+fn the_plan_knows_what_the_run_meets_of_rights_and_renamed_commands() {
+    let Some(installed) = server_named("redis-server-7.4") else { return };
+    let source = RedisServer::builder().version(&installed).start().unwrap();
+    for command in [
+        &["SET", "str:1", "1"][..],
+        &["SET", "str:2", "1", "PX", "4000000000"],
+        &["RPUSH", "list", "a", "b"],
+        &["HSET", "hash", "a", "1", "b", "2"],
+        &["HPEXPIRE", "hash", "4000000000", "FIELDS", "1", "a"],
+        &["XADD", "stream", "1-1", "a", "1"],
+        &["XGROUP", "CREATE", "stream", "group", "0"],
+        &["XREADGROUP", "GROUP", "group", "me", "STREAMS", "stream", ">"],
+        &["FUNCTION", "LOAD", "#!lua name=lib\nredis.register_function('f', function() return 1 end)"],
+    ] {
+        source.ok(command);
+    }
+    source.pipe([vec![b"SELECT".as_slice(), b"15"], vec![b"SET", b"str:3", b"1"], vec![b"SELECT", b"0"]]);
+    let stored = Stored::of(&source);
+    let rights = [
+        &["resetkeys", "~str:*"][..],
+        &["resetkeys", "%R~*", "%W~str:*"],
+        &["resetkeys", "%W~*"],
+        &["-select"],
+        &["-restore"],
+        &["-function"],
+        &["-multi"],
+        &["-rename"],
+        &["-xsetid"],
+        &["-pexpireat"],
+        &["-replicaof"],
+    ];
+    let renamed = [
+        "MULTI",
+        "FUNCTION",
+        "SELECT",
+        "XSETID",
+        "PERSIST",
+        "HPEXPIREAT",
+        "XGROUP",
+        "XCLAIM",
+        "PEXPIRE",
+        "XADD",
+        "RESTORE",
+    ];
+    let with_rights = |rules: &[&str]| {
+        let target = RedisServer::builder().version(&installed).start().unwrap();
+        target.ok(&[&["ACL", "SETUSER", "default"], rules].concat());
+        target
+    };
+    let without = |name: &str| {
+        RedisServer::builder().version(&installed).arg("rename-command", &format!("{name} hidden")).start().unwrap()
+    };
+    let cases = rights.iter().map(|rules| (rules.join(" "), Ok(*rules)));
+    for (words, case) in cases.chain(renamed.iter().map(|name| ((*name).to_owned(), Err(*name)))) {
+        for method in ["auto", "replica", "restore", "commands"] {
+            let target = case.map_or_else(without, with_rights);
+            let typed = ["--method", method, "--no-proof"];
+            let (planned, plan) = stored.restore(&target, &[&typed[..], &["--plan"]].concat());
+            let (done, run) = stored.restore(&target, &typed);
+            assert_eq!(planned == 0, done <= 1, "{words} by {method}: {planned} {plan} {done} {run}");
+            if planned != 0 {
+                let keys = target.info("db0") + &target.info("db15");
+                assert_eq!((done, keys.as_str()), (2, ""), "{words} by {method}: {run}");
+                assert_eq!(plan["error"], run["error"], "{words} by {method}");
+            }
+        }
+    }
+}
