@@ -194,11 +194,23 @@ fn verify() -> Fields {
         ("census", shape("census")),
         ("age_seconds", count()),
         ("keeps_conditions", maybe(truth())),
+        ("slots", described(text(), "the backup is of one shard of a cluster, with these slots")),
+        ("stale", described(truth(), "read from a replica that had lost its primary")),
     ];
     let mut entry: Vec<(&str, Value)> =
         vec![("backup_id", text()), ("instance", text()), ("status", status()), ("summary", text())];
-    let optional =
-        ["level?", "checked?", "findings?", "needs?", "drill?", "census?", "age_seconds?", "keeps_conditions?"];
+    let optional = [
+        "level?",
+        "checked?",
+        "findings?",
+        "needs?",
+        "drill?",
+        "census?",
+        "age_seconds?",
+        "keeps_conditions?",
+        "slots?",
+        "stale?",
+    ];
     for name in optional {
         let of_one = about_one.iter().find(|(other, _)| *other == name.trim_end_matches('?'));
         let value = if name == "checked?" { Some(&checked) } else { of_one.map(|(_, value)| value) };
@@ -566,6 +578,9 @@ fn restored() -> Value {
         ("rebuilt_keys", keys()),
         ("trailing_bytes", count()),
         ("failures", keys()),
+        ("overwritten", described(count(), "keys of others, written over by a restore that went on")),
+        ("overwritten_keys", keys()),
+        ("written_by_others", described(count(), "keys that others wrote while the restore was interrupted")),
         ("functions", functions),
         ("restored_by_database", map(count())),
         ("taken_back", maybe(taken_back)),
