@@ -254,10 +254,7 @@ pub fn failure(report: &Report, again: &Again<'_>) -> Option<Fault> {
             Some(match tally.written_by_others == tally.failed {
                 true => {
                     let line = again.anew(true);
-                    let others = "somebody else has written them since";
-                    failed
-                        .hint(format!("{others}: `{line}` writes over them; with `--on-conflict skip` they stay"))
-                        .into()
+                    failed.hint(format!("somebody else has written them since: `{line}` writes over them")).into()
                 }
                 false => failed.into(),
             })
