@@ -1,5 +1,7 @@
 //! Patterns as in `KEYS` and `SCAN … MATCH`, over bytes. Redis `util.c`, `stringmatchlen`.
 
+use std::fmt;
+
 /// A pattern. `*` any bytes, `?` one byte, `[abc]` `[a-z]` `[^a]` one byte of these, `\x` the byte x itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glob {
@@ -68,6 +70,12 @@ impl Glob {
             }
         }
         true
+    }
+}
+
+impl fmt::Display for Glob {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&String::from_utf8_lossy(&self.text))
     }
 }
 

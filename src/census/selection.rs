@@ -1,6 +1,7 @@
 //! Which keys are meant: `--keys`, `--exclude`, `--db`, `--type`.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use super::choice::{Candidate, Choice, Chosen};
 use super::glob::Glob;
@@ -32,6 +33,16 @@ impl TypeFilter {
         match self {
             Self::One(own) => own == key_type,
             Self::AnyModule => matches!(key_type, KeyType::Module(_)),
+        }
+    }
+}
+
+impl fmt::Display for TypeFilter {
+    /// As [`TypeFilter::parse`] reads it.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(key_type) => key_type.fmt(out),
+            Self::AnyModule => out.write_str(Kind::Module.name()),
         }
     }
 }

@@ -6,7 +6,6 @@ mod proof;
 mod safety;
 mod sent;
 mod server;
-mod settings_of;
 mod show;
 mod source;
 mod to_disk;
@@ -20,6 +19,7 @@ use std::process::ExitCode;
 use super::which::{Backup, Place, Server};
 use super::{Context, Outcome};
 use crate::explain::{Result, Status};
+use crate::restore::Options;
 use crate::restore::replica::{Advertise, guard};
 
 /// All that a restore needs to know.
@@ -29,14 +29,8 @@ pub struct Settings {
     pub backup: Backup,
     /// Where it goes to.
     pub target: Target,
-    /// What is left out, and what goes elsewhere.
-    pub selection: Selection,
-    /// What becomes of expiry times.
-    pub ttl: Ttl,
-    /// Whether the backup is checked before the first write.
-    pub verify: bool,
-    /// Goes on although the plan names what the target cannot hold.
-    pub accept_loss: bool,
+    /// Which keys, how, and what becomes of those that are there.
+    pub options: Options,
     /// Shows what would happen, and does nothing.
     pub plan: bool,
     /// The options that say how server and store are reached, word by word as they were typed: for the lines that lead on. No secrets.
@@ -61,34 +55,16 @@ pub enum Target {
 pub struct Instance {
     /// Which.
     pub server: Server,
-    /// How the data is written.
-    pub method: Method,
-    /// What happens to keys that are there already.
-    pub existing: Existing,
-    /// Goes on although the target's replicas will have to resync.
-    pub allow_replica_resync: bool,
-    /// Bytes a second that are written at most; `None`: as fast as it goes.
-    pub rate: Option<u64>,
-    /// Goes on with a restore that was interrupted.
-    pub resume: bool,
+    /// The backup of the target before keys are overwritten or removed.
+    pub safety: SafetyBackup,
     /// Whether the target is compared with the backup at the end.
     pub proof: bool,
-    /// Where we listen, for [`Method::Replica`]; `None`: at our own address on the way to the target, on a free port.
+    /// Where we listen, for method `replica`; `None`: at our own address on the way to the target, on a free port.
     pub listen: Option<SocketAddr>,
     /// Where the target reaches us; `None`: where we listen.
     pub advertise: Option<Advertise>,
     /// The folder of what is needed to go on with a restore, and to take one back.
     pub state: PathBuf,
-}
-
-/// What happens to what the target holds already.
-#[derive(Debug, Clone)]
-pub enum Existing {
-    /// `--on-conflict`: keys of the target that are not in the backup stay. `None`: nothing was typed, and a target that holds keys
-    /// is refused.
-    Keep(Option<OnConflict>, SafetyBackup),
-    /// `--replace-all`: the target is emptied first.
-    RemoveAll(SafetyBackup),
 }
 
 /// The backup of the target before keys are overwritten or removed.
@@ -100,66 +76,6 @@ pub enum SafetyBackup {
     NotNeeded,
     /// `--no-safety-backup`.
     Declined,
-}
-
-/// What happens to a key that the target holds already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnConflict {
-    /// Nothing is written at all.
-    #[default]
-    Fail,
-    /// The target's key stays.
-    Skip,
-    /// The target's key is overwritten.
-    Replace,
-}
-
-/// How the data is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Method {
-    /// The fastest that the plan allows.
-    #[default]
-    Auto,
-    /// Pipelined RESTORE.
-    Restore,
-    /// The target loads the file as our replica.
-    Replica,
-    /// Typed commands.
-    Commands,
-}
-
-/// What becomes of expiry times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Ttl {
-    /// The moment stays.
-    #[default]
-    Keep,
-    /// Later by the age of the backup.
-    Shift,
-    /// Never.
-    Strip,
-}
-
-/// Which keys are restored, and where to. Empty lists select everything.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Selection {
-    /// Globs of which one must match.
-    pub keys: Vec<String>,
-    /// Globs of which none may match.
-    pub exclude: Vec<String>,
-    /// Databases, and where they go.
-    pub databases: Vec<DatabaseMap>,
-    /// Type names: `string`, `list`, ….
-    pub types: Vec<String>,
-}
-
-/// A database of the backup, and the one of the target that it goes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DatabaseMap {
-    /// In the backup.
-    pub from: u32,
-    /// In the target.
-    pub to: u32,
 }
 
 /// Restores.

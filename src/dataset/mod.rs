@@ -19,6 +19,7 @@ mod unpack;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::UNIX_EPOCH;
 
 use crate::repository::manifest::Manifest;
 use crate::repository::{BackupId, Repository};
@@ -135,9 +136,13 @@ impl Dataset {
                 let digests: Vec<&str> = manifest.shards.iter().map(|shard| shard.raw_sha256.as_str()).collect();
                 digests.join(" ")
             }
-            Self::File(file) => std::fs::metadata(&file.path)
-                .map(|found| format!("{} {:?}", found.len(), found.modified().ok()))
-                .unwrap_or_default(),
+            Self::File(file) => {
+                let told = std::fs::metadata(&file.path).map(|found| {
+                    let modified = found.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+                    format!("{} {}", found.len(), modified.map_or(0, |since| since.as_nanos()))
+                });
+                told.unwrap_or_default()
+            }
             // Nobody reads it twice.
             Self::Pipe(_) => format!("process {} at {}", std::process::id(), chrono::Utc::now()),
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::census::{KeyType, Selection};
+use crate::explain::Misuse;
 
 /// `--keys`, `--exclude`, `--db`, `--type`, `--ttl`. The default means all, as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,6 +16,8 @@ pub struct Choices {
     pub moved: BTreeMap<u64, u64>,
     /// What becomes of expiries.
     pub ttl: Ttl,
+    /// By how many milliseconds [`Ttl::Shift`] moves them: the age of the backup. 0 for the others.
+    pub shift_ms: i64,
 }
 
 /// What becomes of expiries.
@@ -24,10 +27,21 @@ pub enum Ttl {
     /// They stay the same moments; keys whose moment has passed are not restored.
     #[default]
     Keep,
-    /// They move by so many milliseconds: the age of the backup.
-    Shift(i64),
+    /// They move by the age of the backup: a key lives for as long as it had left to live when the backup was taken.
+    Shift,
     /// There are none any more.
     Strip,
+}
+
+impl Ttl {
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Shift => "shift",
+            Self::Strip => "strip",
+        }
+    }
 }
 
 /// The latest moment at which a field of a hash may expire, in Unix milliseconds (Redis `t_hash.c`, `HFE_MAX_ABS_TIME_MSEC`).
@@ -53,6 +67,21 @@ impl Choices {
     /// True if the whole backup is wanted as it is.
     pub fn is_everything(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Says how old the backup is, which `--ttl shift` has to know.
+    ///
+    /// # Errors
+    /// Nobody knows: the backup is a file.
+    pub fn dated(self, created_ms: Option<i64>, now_ms: i64) -> Result<Self, Misuse> {
+        match (self.ttl, created_ms) {
+            (Ttl::Keep | Ttl::Strip, _) => Ok(self),
+            // A backup of a clock that is ahead moves nothing.
+            (Ttl::Shift, Some(created)) => Ok(Self { shift_ms: (now_ms - created).max(0), ..self }),
+            (Ttl::Shift, None) => {
+                Err(Misuse::usage("`--ttl shift` needs to know how old the backup is, and a file does not say"))
+            }
+        }
     }
 
     /// Decides about a key. A module's type is known by name only once its value begins: here any module fits
@@ -84,7 +113,7 @@ impl Choices {
     pub fn expiry(&self, expire_ms: Option<i64>) -> Option<i64> {
         match self.ttl {
             Ttl::Keep => expire_ms,
-            Ttl::Shift(by) => expire_ms.map(|at| at.saturating_add(by)),
+            Ttl::Shift => expire_ms.map(|at| at.saturating_add(self.shift_ms)),
             Ttl::Strip => None,
         }
     }
@@ -92,7 +121,7 @@ impl Choices {
     /// What becomes of the expiry of a field of a hash: no move makes it later than a server takes.
     pub fn field_expiry(&self, expire_ms: Option<i64>) -> Option<i64> {
         match self.ttl {
-            Ttl::Shift(_) => self.expiry(expire_ms).map(|at| at.min(LATEST_OF_A_FIELD)),
+            Ttl::Shift => self.expiry(expire_ms).map(|at| at.min(LATEST_OF_A_FIELD)),
             Ttl::Keep | Ttl::Strip => self.expiry(expire_ms),
         }
     }
@@ -114,13 +143,13 @@ mod tests {
         assert_eq!(decide(&choices, 3, "a", None), yes(3, None));
         assert_eq!(decide(&choices, 3, "a", Some(1000)), Wanted::Expired);
         assert_eq!(decide(&choices, 3, "a", Some(1001)), yes(3, Some(1001)));
-        choices.ttl = Ttl::Shift(500);
+        (choices.ttl, choices.shift_ms) = (Ttl::Shift, 500);
         assert_eq!(decide(&choices, 3, "a", Some(900)), yes(3, Some(1400)));
         assert_eq!(choices.field_expiry(Some(900)), Some(1400));
         assert_eq!(choices.field_expiry(Some(LATEST_OF_A_FIELD)), Some(LATEST_OF_A_FIELD));
-        choices.ttl = Ttl::Shift(i64::MAX);
+        choices.shift_ms = i64::MAX;
         assert_eq!((choices.expiry(Some(900)), choices.field_expiry(Some(900))), (Some(i64::MAX), Some((1 << 46) - 1)));
-        choices.ttl = Ttl::Strip;
+        (choices.ttl, choices.shift_ms) = (Ttl::Strip, 0);
         assert_eq!(decide(&choices, 3, "a", Some(900)), yes(3, None));
         choices.moved = [(3, 0)].into();
         choices.selection = Selection { keys: vec![Glob::new("a*")], databases: [3].into(), ..Selection::default() };

@@ -5,17 +5,22 @@
 //! own per backup, target and choice of keys. It is gone once the restore is complete.
 
 mod created;
+mod identity;
 mod position;
 
 pub use created::{Created, CreatedKey, FUNCTIONS, Records, put_record};
-pub use position::{Identity, Position};
+pub use identity::{Decided, Identity};
+pub use position::Position;
 
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use serde::de::DeserializeOwned;
+
 use crate::private_files;
+use identity::OfEarlierVersion;
 
 /// How often progress goes to the disk. What is answered in between is sent again on resuming, which is harmless.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -56,19 +61,28 @@ impl Journal {
         &self.identity
     }
 
+    /// What all journals on this machine say of which restore they are.
+    fn all<T: DeserializeOwned>(&self) -> impl Iterator<Item = T> {
+        let folders = self.folder.parent().and_then(|state| std::fs::read_dir(state).ok());
+        folders.into_iter().flatten().flatten().filter_map(|folder| {
+            let text = std::fs::read(folder.path().join(IDENTITY)).ok()?;
+            serde_json::from_slice(&text).ok()
+        })
+    }
+
+    /// Whether an earlier version has left a journal of this backup and this target, whose choices nobody can compare any more.
+    pub fn is_of_an_earlier_version(&self) -> bool {
+        self.all::<OfEarlierVersion>().any(|other| other.may_be(&self.identity))
+    }
+
     /// The run id that the target had in another journal of the same restore: it was started anew since.
     pub fn run_id_of_another_start(&self) -> Option<String> {
-        let others = std::fs::read_dir(self.folder.parent()?).ok()?;
-        let identities = others.flatten().filter_map(|entry| {
-            let text = std::fs::read(entry.path().join(IDENTITY)).ok()?;
-            serde_json::from_slice::<Identity>(&text).ok()
-        });
         let ours = &self.identity;
         let same = |other: &Identity| {
             let (target_run_id, shift_ms) = (ours.target_run_id.clone(), ours.shift_ms);
             Identity { target_run_id, shift_ms, ..other.clone() } == *ours
         };
-        identities.filter(same).map(|other| other.target_run_id).find(|run_id| *run_id != ours.target_run_id)
+        self.all::<Identity>().filter(same).map(|other| other.target_run_id).find(|run_id| *run_id != ours.target_run_id)
     }
 
     /// What the names of temporary keys were made of that restores have used of which a journal is left, on this machine.
@@ -132,13 +146,14 @@ impl Journal {
 mod tests {
     use super::*;
     use crate::restore::tally::Tally;
+    use crate::restore::{Method, Options};
 
     fn identity(target_run_id: &str) -> Identity {
         Identity {
             backup: "redis-prod/2024-01-01-01-00".into(),
             digest: "ab".into(),
             target_run_id: target_run_id.into(),
-            choices: "all".into(),
+            decided: Decided::of(&Options::default(), Method::Restore),
             shift_ms: None,
         }
     }
@@ -172,6 +187,21 @@ mod tests {
         let other = Journal::open(state.path(), &identity("2")).unwrap();
         assert_eq!((other.position(), other.run_id_of_another_start().as_deref()), (None, Some("1")));
         assert_eq!(journal.run_id_of_another_start(), None, "the other has written nothing");
+
+        assert!(!journal.is_of_an_earlier_version());
+        let old = |backup: &str, run_id: &str| {
+            let text = format!(
+                r#"{{"backup":"{backup}","digest":"ab","target_run_id":"{run_id}","choices":"Choices {{ .. }} Restore None","shift_ms":null}}"#
+            );
+            let folder = state.path().join(format!("{backup} {run_id}").replace('/', "-"));
+            std::fs::create_dir(&folder).unwrap();
+            std::fs::write(folder.join(IDENTITY), text).unwrap();
+        };
+        old("redis-prod/2024-01-01-01-00", "3");
+        old("redis-prod/2024-01-02-01-00", "1");
+        assert!(!journal.is_of_an_earlier_version(), "other targets, and other backups");
+        old("redis-prod/2024-01-01-01-00", "1");
+        assert!(journal.is_of_an_earlier_version());
         journal.remove();
         assert!(Journal::open(state.path(), &identity("1")).unwrap().position().is_none());
     }

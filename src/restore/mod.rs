@@ -43,7 +43,7 @@ pub mod typed;
 
 pub use choices::{Choices, Ttl};
 pub use facts::{BackupFacts, Origin, TargetFacts};
-pub use options::{Asked, Method, OnConflict, Options};
+pub use options::{Asked, Existing, Method, Options};
 pub use plan::{Level, Line, Plan};
 pub use rate::Rate;
 pub use report::{Ended, Phases, Report};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::restore::choices::Choices;
 use crate::restore::rate::Rate;
@@ -19,10 +19,8 @@ pub const TEMPORARY_TTL: Duration = Duration::from_secs(20 * 60);
 pub struct Options {
     /// How.
     pub method: Asked,
-    /// What becomes of keys that the target has; `None`: it must be empty.
-    pub on_conflict: Option<OnConflict>,
-    /// The target becomes the backup: what it holds is removed.
-    pub replace_all: bool,
+    /// What becomes of keys that the target holds already.
+    pub existing: Existing,
     /// Replicas of the target may be wiped and synchronised anew (method `replica`).
     pub allow_replica_resync: bool,
     /// What cannot be expressed may be lost.
@@ -45,8 +43,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             method: Asked::Auto,
-            on_conflict: None,
-            replace_all: false,
+            existing: Existing::MustBeEmpty,
             allow_replica_resync: false,
             accept_loss: false,
             choices: Choices::default(),
@@ -60,16 +57,31 @@ impl Default for Options {
 }
 
 /// The method that was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Asked {
     /// The fastest that the plan allows.
+    #[default]
     Auto,
-    /// This one.
+    /// This one and no other.
     Only(Method),
 }
 
+impl Asked {
+    /// All that can be asked for, in the order in which they are listed.
+    pub const ALL: [Self; 4] =
+        [Self::Auto, Self::Only(Method::Restore), Self::Only(Method::Replica), Self::Only(Method::Commands)];
+
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Only(method) => method.name(),
+        }
+    }
+}
+
 /// How keys get into the target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// The target replicates from us.
@@ -91,14 +103,40 @@ impl Method {
     }
 }
 
-/// What becomes of keys that the target has already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// Whether the target may hold keys, and what becomes of them: the one place where that is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum OnConflict {
-    /// One such key, and nothing is written.
+pub enum Existing {
+    /// It may not: a target that holds keys is refused.
+    #[default]
+    MustBeEmpty,
+    /// Not one of the backup's names: if the target has one, nothing is written at all.
     Fail,
-    /// They stay.
+    /// Keys of the backup's names stay as they are in the target.
     Skip,
-    /// They are overwritten.
+    /// Keys of the backup's names are overwritten.
     Replace,
+    /// All that the target holds is removed first: it becomes the backup.
+    ReplaceAll,
+}
+
+impl Existing {
+    /// The three that say what becomes of a single key, in the order in which they are listed.
+    pub const BY_KEY: [Self; 3] = [Self::Fail, Self::Skip, Self::Replace];
+
+    /// As it is typed behind `--on-conflict`, or as an option of its own.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MustBeEmpty => "must-be-empty",
+            Self::Fail => "fail",
+            Self::Skip => "skip",
+            Self::Replace => "replace",
+            Self::ReplaceAll => "replace-all",
+        }
+    }
+
+    /// Whether something that the target holds may be gone afterwards: worth a question, and a safety backup.
+    pub fn overwrites(self) -> bool {
+        matches!(self, Self::Replace | Self::ReplaceAll)
+    }
 }

@@ -18,9 +18,9 @@ use crate::restore::journal::{Identity, Journal, Position};
 use crate::restore::leftovers;
 use crate::restore::meanwhile::{Looking, MeanwhileError};
 use crate::restore::met::Found;
-use crate::restore::options::{Method, OnConflict, Options};
+use crate::restore::options::{Existing, Method, Options};
 use crate::restore::preflight;
-use crate::restore::replay::assemble::{Existing, Plan as KeyPlan};
+use crate::restore::replay::assemble::Plan as KeyPlan;
 use crate::restore::replay::calls::Calls;
 use crate::restore::replay::ledger::{Stop, Unanswered};
 use crate::restore::replay::{self, Job, Replayed};
@@ -90,6 +90,12 @@ pub enum RunError {
         /// Its run id now.
         now: String,
     },
+    /// An earlier version has begun it.
+    #[error(
+        "nothing to resume: the restore that was interrupted was begun by an earlier version of redis-ops, and whether its choices were \
+         these cannot be told any more; nothing was written"
+    )]
+    OfEarlierVersion,
     /// It was interrupted before everything that the target held was removed.
     #[error("nothing to resume: the restore was interrupted before the target was emptied; nothing was written")]
     NotEmptied,
@@ -106,7 +112,7 @@ impl Explain for RunError {
         match self {
             Self::Connect(error) => error.meaning(),
             Self::Command(error) => error.meaning(),
-            Self::NothingToResume | Self::Restarted { .. } => {
+            Self::NothingToResume | Self::Restarted { .. } | Self::OfEarlierVersion => {
                 Meaning::of("nothing_to_resume").hint(Hint::WithoutResume)
             }
             Self::NotEmptied => Meaning::of("nothing_to_resume"),
@@ -171,13 +177,13 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     }
     let was_empty = match options.resume {
         true => position.was_empty,
-        false => target.keys() == 0 || options.replace_all,
+        false => target.keys() == 0 || options.existing == Existing::ReplaceAll,
     };
     let token = match position.token {
         0 => getrandom::u64().unwrap_or(1).max(1),
         token => token,
     };
-    let must_be_emptied = options.replace_all && !options.resume || position.emptying;
+    let must_be_emptied = options.existing == Existing::ReplaceAll && !options.resume || position.emptying;
     let position = Position { was_empty, token, ..position };
     let format = TargetFormat::of(&target.server);
     let found = match (options.resume, reopen.as_mut()) {
@@ -224,11 +230,7 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
         plan: KeyPlan {
             format,
             choices: options.choices.clone(),
-            existing: match options.on_conflict {
-                Some(OnConflict::Skip) => Existing::Skip,
-                Some(OnConflict::Replace) => Existing::Replace,
-                _ => Existing::Fail,
-            },
+            existing: options.existing,
             by_commands: method == Method::Commands,
             target_was_empty: was_empty,
             longest_bulk: target.longest_bulk(),
@@ -270,6 +272,7 @@ fn why_nothing(journal: &Journal) -> RunError {
     let now = journal.identity().target_run_id.clone();
     match journal.run_id_of_another_start() {
         Some(then) => RunError::Restarted { then, now },
+        None if journal.is_of_an_earlier_version() => RunError::OfEarlierVersion,
         None => RunError::NothingToResume,
     }
 }

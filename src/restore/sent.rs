@@ -72,15 +72,17 @@ mod tests {
 
     #[test]
     fn expiries_of_fields_follow_the_choice_and_the_target() {
-        let sent =
-            |ttl, field_expiry| Sent { choices: Choices { ttl, ..Choices::default() }, field_expiry, now_ms: 1000 };
+        let sent = |ttl, field_expiry| {
+            let shift_ms = if ttl == Ttl::Shift { 700 } else { 0 };
+            Sent { choices: Choices { ttl, shift_ms, ..Choices::default() }, field_expiry, now_ms: 1000 }
+        };
         for (ttl, field_expiry, before, after) in [
             (Ttl::Keep, true, Some(2000), Some(2000)),
             (Ttl::Keep, true, Some(1000), Some(PASSED)),
             (Ttl::Keep, false, Some(2000), None),
             (Ttl::Keep, false, Some(1000), Some(PASSED)),
             (Ttl::Strip, true, Some(500), None),
-            (Ttl::Shift(700), true, Some(500), Some(1200)),
+            (Ttl::Shift, true, Some(500), Some(1200)),
             (Ttl::Keep, true, None, None),
         ] {
             assert_eq!(sent(ttl, field_expiry).expiry_of_field(before), after, "{ttl:?} {field_expiry} {before:?}");

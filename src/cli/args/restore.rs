@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use super::{Stored, values};
-use crate::commands::restore::{DatabaseMap, Method, OnConflict, Ttl};
+use super::values::{self, DatabaseMap};
+use super::Stored;
 use crate::restore::replica::Advertise;
+use crate::restore::{Asked, Existing, Ttl};
 
 /// Options of `restore`.
 #[derive(Args)]
@@ -31,10 +32,10 @@ pub struct Restore {
     pub to_dir: Option<PathBuf>,
     /// How the data is written.
     #[arg(long, value_enum, default_value_t)]
-    pub method: Method,
+    pub method: Asked,
     /// What happens to keys that the target holds already [default: fail].
     #[arg(long, value_enum)]
-    pub on_conflict: Option<OnConflict>,
+    pub on_conflict: Option<Existing>,
     /// Empties the target first. Asks once, and takes a safety backup of the target before.
     #[arg(long, conflicts_with = "on_conflict")]
     pub replace_all: bool,

@@ -7,9 +7,10 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
 use crate::commands::bars::Mode;
-use crate::commands::{Format, backup, diagnose, restore, verify};
+use crate::commands::{Format, backup, diagnose, verify};
 use crate::printer::ColorChoice;
 use crate::restore::replica::Advertise;
+use crate::restore::{Asked, Existing, Method};
 use crate::rules::Topic;
 
 /// A span of time: `5s`, `100ms`, `26h`, `7d`.
@@ -57,12 +58,21 @@ pub fn label(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// A database of a backup, and the one of the target that it goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DatabaseMap {
+    /// Its number in the backup.
+    pub from: u32,
+    /// Its number in the target.
+    pub to: u32,
+}
+
 /// A database, or one and where it goes to: `3`, `3:0`.
-pub fn database(text: &str) -> Result<restore::DatabaseMap, String> {
+pub fn database(text: &str) -> Result<DatabaseMap, String> {
     let number = |text: &str| text.parse::<u32>().map_err(|_| "a database is a number, `3`, or two, `3:0`".to_owned());
     match text.split_once(':') {
-        Some((from, to)) => Ok(restore::DatabaseMap { from: number(from)?, to: number(to)? }),
-        None => number(text).map(|from| restore::DatabaseMap { from, to: from }),
+        Some((from, to)) => Ok(DatabaseMap { from: number(from)?, to: number(to)? }),
+        None => number(text).map(|from| DatabaseMap { from, to: from }),
     }
 }
 
@@ -154,18 +164,7 @@ choices! {
         Disk = "disk", "the server writes its dump file first";
         Diskless = "diskless", "the server streams at once";
     }
-    restore::Method {
-        Auto = "auto", "the fastest that the plan allows";
-        Restore = "restore", "pipelined RESTORE";
-        Replica = "replica", "the target loads the file as our replica";
-        Commands = "commands", "typed commands, for an older target";
-    }
-    restore::OnConflict {
-        Fail = "fail", "refuses, and writes nothing";
-        Skip = "skip", "keeps the target's key";
-        Replace = "replace", "overwrites the target's key";
-    }
-    restore::Ttl {
+    crate::restore::Ttl {
         Keep = "keep", "expires at the moment the backup says";
         Shift = "shift", "later by the age of the backup";
         Strip = "strip", "never expires";
@@ -204,6 +203,39 @@ choices! {
         Live = "live", "it answers";
         Ready = "ready", "it serves: not loading, it persists, a replica has its primary";
         Writable = "writable", "it takes writes";
+    }
+}
+
+impl ValueEnum for Asked {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Auto => "the fastest that the plan allows",
+            Self::Only(Method::Restore) => "pipelined RESTORE",
+            Self::Only(Method::Replica) => "the target loads the file as our replica",
+            Self::Only(Method::Commands) => "typed commands, for an older target",
+        };
+        Some(PossibleValue::new(self.name()).help(help))
+    }
+}
+
+/// What may stand behind `--on-conflict`. The other two are no words of it: the one is that nothing was typed, the other `--replace-all`.
+impl ValueEnum for Existing {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::BY_KEY
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Fail => "refuses, and writes nothing",
+            Self::Skip => "keeps the target's key",
+            Self::Replace => "overwrites the target's key",
+            Self::MustBeEmpty | Self::ReplaceAll => return None,
+        };
+        Some(PossibleValue::new(self.name()).help(help))
     }
 }
 
@@ -287,8 +319,8 @@ mod tests {
 
     #[test]
     fn a_database_may_be_mapped() {
-        assert_eq!(database("3"), Ok(restore::DatabaseMap { from: 3, to: 3 }));
-        assert_eq!(database("3:0"), Ok(restore::DatabaseMap { from: 3, to: 0 }));
+        assert_eq!(database("3"), Ok(DatabaseMap { from: 3, to: 3 }));
+        assert_eq!(database("3:0"), Ok(DatabaseMap { from: 3, to: 0 }));
         assert!(database("a").is_err() && database("1:").is_err() && database("1:2:3").is_err());
     }
 

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use super::{Chosen, Resolver};
-use crate::census::TypeFilter;
+use crate::census::{Glob, Selection, TypeFilter};
 use crate::cli::args::restore::Restore as Typed;
-use crate::commands::restore::{Existing, Instance, OnConflict, SafetyBackup, Selection, Settings, Target, undo};
+use crate::commands::restore::{Instance, SafetyBackup, Settings, Target, undo};
 use crate::commands::which::{Backup, Server};
 use crate::explain::Misuse;
+use crate::restore::{Choices, Existing, Options, Rate};
 
 impl Resolver<'_> {
     pub(super) fn restore(&self, typed: &Typed) -> Result<Settings, Misuse> {
@@ -29,10 +30,7 @@ impl Resolver<'_> {
         Ok(Settings {
             backup: self.stored(&chosen, instance)?,
             target,
-            selection: selection(typed)?,
-            ttl: typed.ttl,
-            verify: !typed.skip_verify,
-            accept_loss: typed.accept_loss,
+            options: options(typed)?,
             plan: typed.plan,
             reaching: self.reaching(),
         })
@@ -70,9 +68,7 @@ impl Resolver<'_> {
     }
 
     fn instance(&self, server: Server, typed: &Typed) -> Result<Instance, Misuse> {
-        let conflict = typed.on_conflict;
-        let overwrites = typed.replace_all || conflict == Some(OnConflict::Replace);
-        let safety = match (overwrites, typed.no_safety_backup) {
+        let safety = match (existing(typed).overwrites(), typed.no_safety_backup) {
             (false, _) => SafetyBackup::NotNeeded,
             (true, true) => SafetyBackup::Declined,
             (true, false) => SafetyBackup::Into(self.place().map_err(|misuse| {
@@ -82,11 +78,7 @@ impl Resolver<'_> {
         };
         Ok(Instance {
             server,
-            method: typed.method,
-            existing: if typed.replace_all { Existing::RemoveAll(safety) } else { Existing::Keep(conflict, safety) },
-            allow_replica_resync: typed.allow_replica_resync,
-            rate: typed.rate,
-            resume: typed.resume,
+            safety,
             proof: !typed.no_proof,
             listen: typed.listen,
             advertise: typed.advertise.clone(),
@@ -103,17 +95,47 @@ impl Resolver<'_> {
     }
 }
 
-fn selection(typed: &Typed) -> Result<Selection, Misuse> {
-    for name in &typed.types {
-        if !TypeFilter::names().any(|known| known == name) {
-            let known = TypeFilter::names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            return Err(Misuse::usage(format!("`{name}` is no type of Redis")).hint(known));
-        }
+/// What the operation is to do.
+fn options(typed: &Typed) -> Result<Options, Misuse> {
+    Ok(Options {
+        method: typed.method,
+        existing: existing(typed),
+        allow_replica_resync: typed.allow_replica_resync,
+        accept_loss: typed.accept_loss,
+        choices: choices(typed)?,
+        rate: typed.rate.map(Rate::Bytes),
+        resume: typed.resume,
+        skip_verify: typed.skip_verify,
+        ..Options::default()
+    })
+}
+
+/// `--replace-all` and `--on-conflict` are one decision; clap refuses both together.
+fn existing(typed: &Typed) -> Existing {
+    match typed.replace_all {
+        true => Existing::ReplaceAll,
+        false => typed.on_conflict.unwrap_or_default(),
     }
-    Ok(Selection {
-        keys: typed.keys.clone(),
-        exclude: typed.exclude.clone(),
-        databases: typed.databases.clone(),
-        types: typed.types.clone(),
+}
+
+fn choices(typed: &Typed) -> Result<Choices, Misuse> {
+    let types = typed.types.iter().map(|name| {
+        TypeFilter::parse(name).filter(|_| TypeFilter::names().any(|known| known == name)).ok_or_else(|| {
+            let known = TypeFilter::names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            Misuse::usage(format!("`{name}` is no type of Redis")).hint(known)
+        })
+    });
+    let moved = typed.databases.iter().filter(|map| map.from != map.to);
+    Ok(Choices {
+        selection: Selection {
+            keys: typed.keys.iter().map(Glob::new).collect(),
+            exclude: typed.exclude.iter().map(Glob::new).collect(),
+            databases: typed.databases.iter().map(|map| u64::from(map.from)).collect(),
+            types: types.collect::<Result<_, _>>()?,
+        },
+        moved: moved.map(|map| (u64::from(map.from), u64::from(map.to))).collect(),
+        ttl: typed.ttl,
+        // How old the backup is, is known when it was found.
+        shift_ms: 0,
     })
 }

@@ -6,13 +6,15 @@ use super::*;
 use crate::cli::args::Cli;
 use crate::cli::hints;
 use crate::codec::Codec;
-use crate::commands::restore::{Existing, OnConflict, SafetyBackup, Target};
+use crate::census::TypeFilter;
+use crate::commands::restore::{SafetyBackup, Target};
 use crate::commands::which::{Backup, Server};
 use crate::commands::{backup, diagnose, verify};
 use crate::connection::{Address, Node};
 use crate::explain::Explain as _;
 use crate::printer::Choices;
 use crate::rdb::Kind;
+use crate::restore::Existing;
 use crate::storage::Location;
 
 const FILE: &str = r#"
@@ -269,7 +271,8 @@ fn every_type_of_the_table_can_be_chosen_by_its_name() {
     for name in names.into_iter().chain(["vectorset"]) {
         let line = ["restore", "--file", "x.rdb", "--to-file", "y.rdb", "--type", name];
         let Ok(Command::Restore(settings)) = resolve(&line) else { panic!("{name}") };
-        assert_eq!(settings.selection.types, [name]);
+        assert_eq!(settings.options.choices.selection.types, [TypeFilter::parse(name).unwrap()]);
+        assert_eq!(settings.options.choices.selection.types[0].to_string(), name);
     }
     for wrong in ["strings", "Hash", "", "module:", "type:5"] {
         let line = ["restore", "--file", "x.rdb", "--to-file", "y.rdb", "--type", wrong];
@@ -283,19 +286,17 @@ fn what_overwrites_takes_a_safety_backup_first() {
         let line = [&["restore", "--backup-id", "1", "--target-instance", "redis-staging"][..], more].concat();
         let Ok(Command::Restore(settings)) = resolve(&line) else { panic!("{line:?}") };
         let Target::Server(instance) = settings.target else { panic!("{line:?}") };
-        instance.existing
+        (settings.options.existing, instance.safety)
     };
-    assert!(matches!(existing(&[]), Existing::Keep(None, SafetyBackup::NotNeeded)));
+    assert!(matches!(existing(&[]), (Existing::MustBeEmpty, SafetyBackup::NotNeeded)));
+    assert!(matches!(existing(&["--on-conflict", "fail"]), (Existing::Fail, SafetyBackup::NotNeeded)));
+    assert!(matches!(existing(&["--on-conflict", "skip"]), (Existing::Skip, SafetyBackup::NotNeeded)));
+    assert!(matches!(existing(&["--on-conflict", "replace"]), (Existing::Replace, SafetyBackup::Into(_))));
+    assert!(matches!(existing(&["--replace-all"]), (Existing::ReplaceAll, SafetyBackup::Into(_))));
     assert!(matches!(
-        existing(&["--on-conflict", "skip"]),
-        Existing::Keep(Some(OnConflict::Skip), SafetyBackup::NotNeeded)
+        existing(&["--replace-all", "--no-safety-backup"]),
+        (Existing::ReplaceAll, SafetyBackup::Declined)
     ));
-    assert!(matches!(
-        existing(&["--on-conflict", "replace"]),
-        Existing::Keep(Some(OnConflict::Replace), SafetyBackup::Into(_))
-    ));
-    assert!(matches!(existing(&["--replace-all"]), Existing::RemoveAll(SafetyBackup::Into(_))));
-    assert!(matches!(existing(&["--replace-all", "--no-safety-backup"]), Existing::RemoveAll(SafetyBackup::Declined)));
     let line = ["restore", "--file", "x.rdb", "--target-instance", "redis://a", "--replace-all"];
     match resolve_with("", [], &line) {
         Err(misuse) => {

@@ -4,10 +4,10 @@
 //! server and the store are reached, and with `--yes` where the command would ask. What is secret is never in it: that comes from the
 //! environment, a file or the settings, as before.
 
-use super::{Backup, Existing, Instance, Method as Asked, OnConflict, SafetyBackup, Settings, Ttl};
+use super::{Backup, Instance, SafetyBackup, Settings};
 use crate::commands::which::{File, Place, Server};
-use crate::restore::Method;
 use crate::restore::replica::Advertise;
+use crate::restore::{Asked, Existing, Method, Ttl};
 
 /// Makes the lines of one restore.
 #[derive(Clone, Copy)]
@@ -25,14 +25,13 @@ impl Again<'_> {
     pub fn resume(&self, method: Method) -> String {
         let mut words = self.begin();
         words.option("--method", method.name());
-        match &self.instance.existing {
-            Existing::Keep(Some(OnConflict::Fail), _) => words.option("--on-conflict", "fail"),
-            Existing::Keep(Some(OnConflict::Skip), _) => words.option("--on-conflict", "skip"),
-            Existing::Keep(Some(OnConflict::Replace), _) => {
-                words.option("--on-conflict", "replace");
+        match self.settings.options.existing {
+            existing @ (Existing::Fail | Existing::Skip) => words.option("--on-conflict", existing.name()),
+            existing @ Existing::Replace => {
+                words.option("--on-conflict", existing.name());
                 self.add_safety(&mut words);
             }
-            Existing::Keep(None, _) | Existing::RemoveAll(_) => {}
+            Existing::MustBeEmpty | Existing::ReplaceAll => {}
         }
         self.add_choices(&mut words);
         words.flag("--resume");
@@ -42,39 +41,41 @@ impl Again<'_> {
     /// Begins anew where there is nothing to go on with. What the target `holds` under the backup's names is written over, or stays
     /// where that was asked for.
     pub fn anew(&self, holds: bool) -> String {
-        self.anew_by(self.instance.method, holds)
+        self.anew_by(self.settings.options.method, holds)
     }
 
     /// The same by another method.
     pub fn anew_by(&self, method: Asked, holds: bool) -> String {
-        self.anew_over(method, holds, matches!(self.instance.existing, Existing::RemoveAll(_)))
+        self.anew_over(method, holds, self.settings.options.existing == Existing::ReplaceAll)
     }
 
     /// Removes all that the target holds, and begins anew.
     pub fn over_all(&self) -> String {
-        self.anew_over(self.instance.method, true, true)
+        self.anew_over(self.settings.options.method, true, true)
     }
 
     fn anew_over(&self, method: Asked, holds: bool, all: bool) -> String {
         let mut words = self.begin();
         match method {
-            Asked::Restore => words.option("--method", "restore"),
-            Asked::Commands => words.option("--method", "commands"),
+            Asked::Only(Method::Restore | Method::Commands) => words.option("--method", method.name()),
             // A server that loads a file itself keeps nothing of what it held.
-            Asked::Replica if !holds || all => {
-                words.option("--method", "replica");
+            Asked::Only(Method::Replica) if !holds || all => {
+                words.option("--method", method.name());
                 self.add_listening(&mut words);
             }
-            Asked::Replica | Asked::Auto => {}
+            Asked::Only(Method::Replica) | Asked::Auto => {}
         }
-        if self.instance.allow_replica_resync {
+        if self.settings.options.allow_replica_resync {
             words.flag("--allow-replica-resync");
         }
-        let keeps = matches!(self.instance.existing, Existing::Keep(Some(OnConflict::Skip), _));
+        let keeps = self.settings.options.existing == Existing::Skip;
         match (holds, all) {
             (false, _) => {}
             (true, true) => words.flag("--replace-all"),
-            (true, false) => words.option("--on-conflict", if keeps { "skip" } else { "replace" }),
+            (true, false) => {
+                let existing = if keeps { Existing::Skip } else { Existing::Replace };
+                words.option("--on-conflict", existing.name());
+            }
         }
         if holds && (all || !keeps) {
             self.add_safety(&mut words);
@@ -128,8 +129,7 @@ impl Again<'_> {
 
     /// Where what is overwritten or removed goes to first.
     fn add_safety(&self, words: &mut Words) {
-        let (Existing::Keep(_, safety) | Existing::RemoveAll(safety)) = &self.instance.existing;
-        match (safety, &self.settings.backup) {
+        match (&self.instance.safety, &self.settings.backup) {
             (SafetyBackup::Into(place), Backup::File(_)) => words.option("-r", &place.location.to_string()),
             (SafetyBackup::Declined, _) | (SafetyBackup::NotNeeded, Backup::File(_)) => {
                 words.flag("--no-safety-backup");
@@ -140,17 +140,16 @@ impl Again<'_> {
 
     /// Which keys, and how.
     fn add_choices(&self, words: &mut Words) {
-        let chosen = &self.settings.selection;
-        chosen.keys.iter().for_each(|glob| words.option("--keys", glob));
-        chosen.exclude.iter().for_each(|glob| words.option("--exclude", glob));
-        chosen.databases.iter().for_each(|map| words.option("--db", &format!("{}:{}", map.from, map.to)));
-        chosen.types.iter().for_each(|name| words.option("--type", name));
-        match self.settings.ttl {
-            Ttl::Keep => {}
-            Ttl::Shift => words.option("--ttl", "shift"),
-            Ttl::Strip => words.option("--ttl", "strip"),
+        let choices = &self.settings.options.choices;
+        let chosen = &choices.selection;
+        chosen.keys.iter().for_each(|glob| words.option("--keys", &glob.to_string()));
+        chosen.exclude.iter().for_each(|glob| words.option("--exclude", &glob.to_string()));
+        chosen.databases.iter().for_each(|from| words.option("--db", &format!("{from}:{}", choices.database(*from))));
+        chosen.types.iter().for_each(|name| words.option("--type", &name.to_string()));
+        if choices.ttl != Ttl::Keep {
+            words.option("--ttl", choices.ttl.name());
         }
-        if self.settings.accept_loss {
+        if self.settings.options.accept_loss {
             words.flag("--accept-loss");
         }
     }

@@ -9,7 +9,7 @@ use crate::dataset::Dataset;
 use crate::explain::{Bug, Context as _, Failure, Hint, Result};
 use crate::progress::Progress;
 use crate::restore;
-use crate::restore::journal::{Identity, Journal};
+use crate::restore::journal::{Decided, Identity, Journal};
 use crate::restore::load::{self, Loaded};
 use crate::restore::options::{Asked, Method, Options};
 use crate::restore::plan::{self, Plan};
@@ -115,16 +115,12 @@ fn barred(work: &Work<'_>, error: &ReplicaError) -> Failure {
 
 /// Which restore this is, for its journal.
 fn identity(source: &Dataset, name: &str, options: &Options, target: &TargetFacts, method: Method) -> Identity {
-    let (mut choices, mut shift_ms) = (options.choices.clone(), None);
-    if let Ttl::Shift(by) = &mut choices.ttl {
-        shift_ms = Some(std::mem::take(by));
-    }
     Identity {
         backup: name.to_owned(),
         digest: source.digest(),
         target_run_id: target.server.run_id.clone(),
-        choices: format!("{choices:?} {method:?} {:?}", options.on_conflict),
-        shift_ms,
+        decided: Decided::of(options, method),
+        shift_ms: (options.choices.ttl == Ttl::Shift).then_some(options.choices.shift_ms),
     }
 }
 
@@ -137,7 +133,7 @@ pub fn shift_to_go_on_with(
     target: &TargetFacts,
     method: Method,
 ) -> Option<i64> {
-    let moves = options.resume && matches!(options.choices.ttl, Ttl::Shift(_));
+    let moves = options.resume && options.choices.ttl == Ttl::Shift;
     moves.then(|| Journal::shift_before(&instance.state, &identity(source, name, options, target, method))).flatten()
 }
 

@@ -17,7 +17,7 @@ use crate::explain::{Context as _, Fault, Interrupted, Result, Status};
 use crate::printer::words;
 use crate::repository::Receipt;
 use crate::restore::target_format::Loss;
-use crate::restore::{BackupFacts, Report};
+use crate::restore::{BackupFacts, Existing, Report};
 use crate::verify::comparing::{self, View};
 use crate::verify::receipt;
 
@@ -99,7 +99,7 @@ fn is_broken_link(error: &Fault) -> bool {
 /// A comparison with the whole backup where all of it is there and nothing else; else the restore that ends in its own proof.
 fn proving_line(work: &Work<'_>, report: &Report, settings: &Settings) -> String {
     let Work { instance, options, target: before, facts, .. } = work;
-    let stayed = before.keys() > 0 && !options.replace_all && !report.was_empty;
+    let stayed = before.keys() > 0 && options.existing != Existing::ReplaceAll && !report.was_empty;
     let again = Again { settings, instance, name: &facts.name };
     match options.choices.is_everything() && !stayed && Announced::of(report, facts) == Announced::default() {
         true => again.verify(),
@@ -119,7 +119,7 @@ async fn compared(work: &Work<'_>, report: &mut Report) -> Result<Proof> {
     let chosen = choose(node, ReadFrom::Itself).await.with_context(|| format!("look at {node}"))?;
     let announced = Announced::of(&*report, facts);
     // What was there before, and stayed, is no difference. What an interrupted run has brought was not there before.
-    let stayed = before.keys() > 0 && !options.replace_all && !report.was_empty;
+    let stayed = before.keys() > 0 && options.existing != Existing::ReplaceAll && !report.was_empty;
     // A key that had expired has left the target's key of that name as it was.
     let leaves_expired = stayed && report.tally.expired > 0;
     let as_it_is = options.choices.is_everything() && announced == Announced::default() && !leaves_expired;
@@ -136,7 +136,7 @@ async fn compared(work: &Work<'_>, report: &mut Report) -> Result<Proof> {
         ttl_tolerance: std::time::Duration::ZERO,
         functions: options.choices.selection.is_everything()
             && report.tally.functions.lost == 0
-            && (had_none || options.replace_all),
+            && (had_none || options.existing == Existing::ReplaceAll),
     };
     let (compared, is_fuzzy) =
         compare::with_views(source, &chosen, (&expected, &View::Everything), &settings, &**work.progress, context)

@@ -1,6 +1,6 @@
 //! The last moment before anything is overwritten or removed: asks, and takes the safety backup.
 
-use super::{Existing, Instance, SafetyBackup, again};
+use super::{Instance, SafetyBackup, again};
 use crate::backup;
 use crate::capture::source::{ReadFrom, choose};
 use crate::capture::spool::Spooling;
@@ -12,7 +12,7 @@ use crate::explain::{Fault, Result};
 use crate::printer::words;
 use crate::repository::BegunBy;
 use crate::repository::manifest::Purpose;
-use crate::restore::{OnConflict, Options, TargetFacts};
+use crate::restore::{Existing, Options, TargetFacts};
 
 /// Asks, and takes the safety backup, unless nothing is overwritten or removed. `reaching`: see [`super::Settings::reaching`].
 pub async fn before_write(
@@ -22,16 +22,16 @@ pub async fn before_write(
     target: &TargetFacts,
     context: &Context,
 ) -> Result<()> {
-    let overwrites = options.replace_all || options.on_conflict == Some(OnConflict::Replace);
     let keys = target.keys();
-    if !overwrites || keys == 0 || options.resume {
+    if !options.existing.overwrites() || keys == 0 || options.resume {
         return Ok(());
     }
-    let what =
-        if options.replace_all { "All of them are removed." } else { "Those of the backup's names are overwritten." };
+    let what = match options.existing {
+        Existing::ReplaceAll => "All of them are removed.",
+        _ => "Those of the backup's names are overwritten.",
+    };
     confirm(context, &format!("{} holds {}. {what}", target.address, words::counted(keys, "key"))).await?;
-    let (Existing::Keep(_, safety) | Existing::RemoveAll(safety)) = &instance.existing;
-    let SafetyBackup::Into(place) = safety else { return Ok(()) };
+    let SafetyBackup::Into(place) = &instance.safety else { return Ok(()) };
     let repository = place.open().await?;
     let chosen = choose(&instance.server.node, ReadFrom::Primary).await?;
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::again::Again;
 use super::carry_out::{self, Work};
-use super::{Instance, Settings, proof, safety, settings_of, show, source, undo};
+use super::{Instance, Settings, proof, safety, show, source, undo};
 use crate::commands::{Context, Outcome};
 use crate::connection::Connection;
 use crate::dataset::pass::{self, Feed};
@@ -21,8 +21,7 @@ use crate::restore::replica::ReplicaFault;
 use crate::restore::survey::Surveyor;
 use crate::restore::target_format::TargetFormat;
 use crate::restore::{
-    Asked, BackupFacts, OnConflict, Origin, Phases, RunError, TargetFacts, Ttl, conflicts, functions, preflight,
-    replica,
+    Asked, BackupFacts, Choices, Existing, Origin, Phases, RunError, TargetFacts, conflicts, functions, preflight, replica,
 };
 
 /// What to do about another restore into the same target.
@@ -33,7 +32,9 @@ const LOCKED: &str = "wait until the other restore has ended; `CLIENT LIST` on t
 pub async fn run(settings: &Settings, instance: &Instance, context: &Context) -> Result<Outcome> {
     let source = source::open(&settings.backup, context).await?;
     source.must_be_there().await.with_context(|| format!("read {}", source.name()))?;
-    let mut options = settings_of::options(settings, instance, source.created_ms(), context.now)?;
+    let asked = &settings.options;
+    let choices = asked.choices.clone().dated(source.created_ms(), context.now.timestamp_millis())?;
+    let mut options = Options { choices, ..asked.clone() };
     let progress: Arc<dyn Progress> = Arc::from(context.bar());
     let node = &instance.server.node;
     let left = match replica::left_behind(node, &instance.state).await {
@@ -139,7 +140,7 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
     }
     safety::before_write(instance, &settings.reaching, &options, &target, context).await?;
     if let Some(by) = carry_out::shift_to_go_on_with(instance, &source, &facts.name, &options, &target, method) {
-        options.choices.ttl = Ttl::Shift(by);
+        options.choices = Choices { shift_ms: by, ..options.choices };
     }
 
     let work = Work {
@@ -159,7 +160,7 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
         Err(error) if error.is::<Failure>() => return Ok(outcome(Status::Failed).field("result", ()).error(error)),
         Err(error) => {
             let line = match error.downcast_ref::<RunError>() {
-                Some(RunError::NothingToResume | RunError::Restarted { .. }) => Some(anew()),
+                Some(RunError::NothingToResume | RunError::Restarted { .. } | RunError::OfEarlierVersion) => Some(anew()),
                 Some(RunError::NotEmptied) => Some(format!("`{}` begins anew", again.over_all())),
                 _ => None,
             };
@@ -202,7 +203,7 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
 /// Whether something is there that is kept or removed: keys, or functions that are removed.
 fn holds_data(target: &TargetFacts, options: &Options) -> bool {
     let functions = target.functions.as_ref().is_none_or(|names| !names.is_empty());
-    target.keys() > 0 || options.replace_all && functions
+    target.keys() > 0 || options.existing == Existing::ReplaceAll && functions
 }
 
 /// What is looked at before anything is written, and with what.
@@ -223,13 +224,13 @@ impl Looking<'_> {
     ) -> Result<(BackupFacts, TargetFacts, Plan, Phases)> {
         let (source, options) = (self.source, self.options);
         let node = &instance.server.node;
-        let more: &[&str] = if options.replace_all { &["flushall"] } else { &[] };
+        let more: &[&str] = if options.existing == Existing::ReplaceAll { &["flushall"] } else { &[] };
         let first = preflight::ask(node, connection, 0, more).await?;
         let mut facts = BackupFacts::of(source);
         let mut phases = Phases::default();
 
         // A target with data is not touched before the whole backup was read; an empty one is written to in the same pass.
-        let verify = settings.verify && holds_data(&first, options) && !options.resume && !settings.plan;
+        let verify = !options.skip_verify && holds_data(&first, options) && !options.resume && !settings.plan;
         if facts.only_once {
             self.must_do_in_one_pass(&facts, &first, verify)?;
         } else if verify || plan::needs_survey(&facts, &first, options) {
@@ -254,7 +255,7 @@ impl Looking<'_> {
         let is_asked = |method| self.options.method == Asked::Only(method);
         let reason = if verify {
             "the target holds keys, so the whole backup is verified before it is touched".to_owned()
-        } else if self.options.on_conflict == Some(OnConflict::Fail) && target.keys() > 0 {
+        } else if self.options.existing == Existing::Fail && target.keys() > 0 {
             "its keys have to be looked for in the target first".to_owned()
         } else if self.options.resume {
             "a restore that was interrupted has to begin at its start again".to_owned()
@@ -343,7 +344,7 @@ impl Looking<'_> {
 
     /// `--on-conflict fail`: names of the backup that the target has.
     async fn names_taken(&self, target: &TargetFacts, connection: &mut Connection) -> Result<Option<Refused>> {
-        let asked = self.options.on_conflict == Some(OnConflict::Fail);
+        let asked = self.options.existing == Existing::Fail;
         if !asked || self.options.resume || target.keys() == 0 {
             return Ok(None);
         }

@@ -7,7 +7,6 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
-use super::Method as Asked;
 use super::again::Again;
 use crate::commands::Context;
 use crate::commands::table::{Table, verdict};
@@ -17,7 +16,7 @@ use crate::printer::{Printer, Style};
 use crate::restore::plan::Refused;
 use crate::restore::replica::{Holds, Left, ReplicaFault};
 use crate::restore::tally::FailedKey;
-use crate::restore::{BackupFacts, Ended, Level, Plan, Report, TargetFacts};
+use crate::restore::{Asked, BackupFacts, Ended, Level, Method, Plan, Report, TargetFacts};
 
 /// Names that are shown in a sentence.
 const NAMED: usize = 3;
@@ -220,11 +219,11 @@ pub fn failure(report: &Report, again: &Again<'_>) -> Option<Fault> {
             Some(Fault::from(Interrupted).context(words))
         }
         Ended::NotLoaded(error) if matches!(error.fault, ReplicaFault::Cancelled) => {
-            let words = format!("{}; {}", error.left, after_feeding(report, &error.left, again.instance.method, again));
+            let words = format!("{}; {}", error.left, after_feeding(report, &error.left, again.settings.options.method, again));
             Some(Fault::from(Interrupted).context(words))
         }
         Ended::NotLoaded(error) => {
-            let line = after_feeding(report, &error.left, Asked::Restore, again);
+            let line = after_feeding(report, &error.left, Asked::Only(Method::Restore), again);
             let hint = match error.left.primary {
                 Some(true) => format!(
                     "what it was fed was verified before: its log says what it did not like; {line}, key by key"

@@ -19,7 +19,7 @@ use crate::restore::file::{AofLayout, FileError, Written, to_dir, to_file, to_wr
 
 /// Writes the RDB as it is, once the whole of it was verified.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
-    if settings.selection != super::Selection::default() {
+    if !settings.options.choices.selection.is_everything() {
         return Err(Misuse::usage("a file is written as it is: keys cannot be chosen").into());
     }
     if matches!(settings.target, Target::Stdout) {

@@ -1,40 +1,10 @@
-//! How far a restore got, and which restore it was.
+//! How far a restore got.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::restore::tally::Tally;
-
-/// Which restore it is: another one has another journal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    /// Name of the backup, or of the file.
-    pub backup: String,
-    /// SHA-256 or CRC64 of its RDB, hex.
-    pub digest: String,
-    /// `run_id` of the target: a target that was started anew may hold less than it said.
-    pub target_run_id: String,
-    /// Everything that decides which keys go where, in words.
-    pub choices: String,
-    /// By how many milliseconds expiries move, with `--ttl shift`. It grows with the time, and does not tell one restore from
-    /// another: the rest of the keys is moved by as much as the first.
-    #[serde(default)]
-    pub shift_ms: Option<i64>,
-}
-
-impl Identity {
-    /// The name of its folder.
-    pub fn name(&self) -> String {
-        let mut digest = Sha256::new();
-        for part in [&self.backup, &self.digest, &self.target_run_id, &self.choices] {
-            digest.update((part.len() as u64).to_le_bytes());
-            digest.update(part.as_bytes());
-        }
-        hex::encode(&digest.finalize()[..16])
-    }
-}
 
 /// How far a restore got.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use super::Line;
 use crate::figures::bytes;
 use crate::restore::facts::{BackupFacts, TargetFacts};
-use crate::restore::options::{OnConflict, Options};
+use crate::restore::options::{Existing, Options};
 use crate::restore::target_format::{bulk_for, fits};
 
 /// The string that is too long for every command, in words; `None`: there is none.
@@ -51,8 +51,9 @@ pub fn memory(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> 
         return vec![Line::unknown("memory", "could not tell how much memory the backup needs: it does not say")];
     };
     // What is there is removed first, or may be what is overwritten.
-    let held = if options.replace_all || target.keys() == 0 { 0 } else { server.used_memory };
-    let overwritten = if options.on_conflict == Some(OnConflict::Replace) { held.min(data) } else { 0 };
+    let is_removed = options.existing == Existing::ReplaceAll;
+    let held = if is_removed || target.keys() == 0 { 0 } else { server.used_memory };
+    let overwritten = if options.existing == Existing::Replace { held.min(data) } else { 0 };
     let overhead = if held == 0 { server.used_memory.min(2 << 20) } else { 0 };
     let needed = data + held - overwritten + overhead;
     let some = if options.choices.selection.is_everything() { "" } else { "at most " };

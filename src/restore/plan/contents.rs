@@ -6,7 +6,7 @@ use crate::rdb::OddityKind;
 use crate::restore::choices::Ttl;
 use crate::restore::facts::{BackupFacts, Origin, TargetFacts};
 use crate::restore::module_types::{Has, is_part_of_server, survives_malformed};
-use crate::restore::options::{Asked, Method, OnConflict, Options};
+use crate::restore::options::{Asked, Existing, Method, Options};
 use crate::restore::target_format::{Loss, NEWEST_VECTOR_SETS, TargetFormat, fits, version_numbers};
 
 /// The backup's format against the target's.
@@ -223,16 +223,16 @@ pub fn functions(backup: &BackupFacts, target: &TargetFacts, options: &Options, 
     let Some(there) = &target.functions else {
         return Some(Line::unknown("functions", format!("{n}; could not tell which the target has")));
     };
-    if there.is_empty() || options.replace_all {
+    if there.is_empty() || options.existing == Existing::ReplaceAll {
         return Some(Line::ok("functions", format!("{n} loaded first")));
     }
     let same = backup.survey.as_ref().map(|survey| survey.functions.intersection(there).count() as u64);
-    Some(match (options.on_conflict, same) {
+    Some(match (options.existing, same) {
         (_, Some(0)) => Line::ok("functions", format!("{n} loaded first; none of these names is taken")),
-        (Some(OnConflict::Replace), _) => {
+        (Existing::Replace, _) => {
             Line::warning("functions", format!("{n} loaded first; those of the same name are replaced"))
         }
-        (Some(OnConflict::Skip), _) => Line::ok("functions", format!("{n} loaded first; those of the same name stay")),
+        (Existing::Skip, _) => Line::ok("functions", format!("{n} loaded first; those of the same name stay")),
         _ if options.resume => Line::ok("functions", format!("{n} loaded first")),
         (_, Some(same)) => Line::refused(
             "functions_exist",
@@ -319,7 +319,7 @@ pub fn needs_survey(backup: &BackupFacts, target: &TargetFacts, options: &Option
     // Whether names of functions are taken is not in a manifest.
     let names_matter = backup.functions > 0
         && target.functions.as_ref().is_some_and(|names| !names.is_empty())
-        && !options.replace_all
+        && options.existing != Existing::ReplaceAll
         && options.choices.selection.is_everything();
     let lost = vector_sets_lost(backup, target).is_some();
     // Whether modules have written anything beside the keys, and what.

@@ -3,7 +3,7 @@
 use super::Line;
 use crate::census::Glob;
 use crate::restore::facts::{BackupFacts, TargetFacts};
-use crate::restore::options::{Asked, Method, Options};
+use crate::restore::options::{Asked, Existing, Method, Options};
 use crate::restore::replay::vocabulary::{COMMANDS, Sent, When};
 use crate::restore::target_format::TargetFormat;
 
@@ -87,7 +87,7 @@ pub fn rights(backup: &BackupFacts, target: &TargetFacts, options: &Options, cho
     };
     let needed = needed(method, backup, target, options);
     let mut names: Vec<&str> = needed.iter().map(|command| command.name).collect();
-    if options.replace_all && method != Method::Replica {
+    if options.existing == Existing::ReplaceAll && method != Method::Replica {
         names.push("flushall");
     }
     let forbidden = target.forbidden.iter().flatten();

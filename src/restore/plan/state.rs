@@ -4,7 +4,7 @@ use super::{Candidate, Level, Line, OVER_OTHER_KEYS};
 use crate::figures::{count, counted};
 use crate::introspection::{Mode, NodeRole};
 use crate::restore::facts::{BackupFacts, TargetFacts};
-use crate::restore::options::{Asked, Method, OnConflict, Options};
+use crate::restore::options::{Asked, Existing, Method, Options};
 use crate::restore::replica::{Content, DEFAULT_REACH, Facts, Load, choose_load};
 
 /// All slots of a cluster.
@@ -56,20 +56,20 @@ pub fn role(target: &TargetFacts) -> Vec<Line> {
 pub fn existing_keys(target: &TargetFacts, options: &Options) -> Option<Line> {
     let keys = target.keys();
     let holds = format!("the target holds {}", counted(keys, "key"));
-    Some(match (keys, options.replace_all, options.on_conflict) {
-        (0, ..) => Line::ok("empty", "the target is empty"),
-        (_, true, _) => Line::warning("replace_all", format!("{holds}: they are removed")),
+    Some(match (keys, options.existing) {
+        (0, _) => Line::ok("empty", "the target is empty"),
+        (_, Existing::ReplaceAll) => Line::warning("replace_all", format!("{holds}: they are removed")),
         _ if options.resume => Line::ok("resume", format!("{holds}: goes on with an interrupted restore")),
-        (_, _, None) => {
+        (_, Existing::MustBeEmpty) => {
             // A server loads all of a file, in place of all that it held.
             let fed = options.method == Asked::Only(Method::Replica);
             Line::refused("target_not_empty", holds).flag(if fed { "--replace-all" } else { OVER_OTHER_KEYS })
         }
-        (_, _, Some(OnConflict::Fail)) => {
+        (_, Existing::Fail) => {
             Line::ok("on_conflict", format!("{holds}: one of the backup's among them, and nothing is written"))
         }
-        (_, _, Some(OnConflict::Skip)) => Line::ok("on_conflict", format!("{holds}: they stay as they are")),
-        (_, _, Some(OnConflict::Replace)) => {
+        (_, Existing::Skip) => Line::ok("on_conflict", format!("{holds}: they stay as they are")),
+        (_, Existing::Replace) => {
             Line::warning("on_conflict", format!("{holds}: those of the backup's names are overwritten"))
         }
     })
@@ -77,10 +77,10 @@ pub fn existing_keys(target: &TargetFacts, options: &Options) -> Option<Line> {
 
 /// Commands that no method goes without, and that the target was told to forget.
 pub fn commands(target: &TargetFacts, options: &Options, fed: bool) -> Option<Line> {
-    let needed: &[&str] = match (fed, options.replace_all) {
+    let needed: &[&str] = match (fed, options.existing) {
         (true, _) => &[],
-        (false, true) => &["select", "exists", "unlink", "flushall"],
-        (false, false) => &["select", "exists", "unlink"],
+        (false, Existing::ReplaceAll) => &["select", "exists", "unlink", "flushall"],
+        (false, _) => &["select", "exists", "unlink"],
     };
     let missing = target.lacks(needed)?.to_uppercase();
     let text = format!("the target has no command `{missing}`: it was renamed or switched off (`rename-command`)");
@@ -100,7 +100,8 @@ pub fn company(backup: &BackupFacts, target: &TargetFacts, options: &Options, fe
     if replicas > 0 {
         let what = if fed { ": wiped, and filled again" } else { " will follow: all of it goes there, too" };
         let text = format!("{} of the target{what}", counted(replicas, "replica"));
-        lines.push(Line::new(if options.replace_all { Level::Warning } else { Level::Ok }, "replicas", text));
+        let removes = options.existing == Existing::ReplaceAll;
+        lines.push(Line::new(if removes { Level::Warning } else { Level::Ok }, "replicas", text));
     }
     match target.append_only {
         Some(true) if fed => lines.push(Line::ok("append_only", "the target rewrites its append-only file afterwards")),

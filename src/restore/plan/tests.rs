@@ -6,7 +6,7 @@ use crate::rdb::ValueType;
 use crate::replies::{Database, Info};
 use crate::repository::manifest::DatabaseCount;
 use crate::restore::facts::{Counters, Origin};
-use crate::restore::options::{Asked, OnConflict};
+use crate::restore::options::{Asked, Existing};
 use crate::restore::rate::Rate;
 use crate::restore::survey::Survey;
 use crate::restore::tally::FailedKey;
@@ -89,13 +89,13 @@ fn keys_in_the_target_are_refused_with_their_count_until_it_is_said_what_becomes
     check(&backup(), &holds, &options, &["target_not_empty"], &[]);
     let plan = make(&backup(), &holds, &options);
     assert_eq!(plan.refusal().unwrap().text, "the target holds 3 keys");
-    for (on_conflict, warned) in
-        [(OnConflict::Fail, &[][..]), (OnConflict::Skip, &[]), (OnConflict::Replace, &["on_conflict"])]
+    for (existing, warned) in
+        [(Existing::Fail, &[][..]), (Existing::Skip, &[]), (Existing::Replace, &["on_conflict"])]
     {
-        options.on_conflict = Some(on_conflict);
+        options.existing = existing;
         check(&backup(), &holds, &options, &[], warned);
     }
-    let options = Options { replace_all: true, ..Options::default() };
+    let options = Options { existing: Existing::ReplaceAll, ..Options::default() };
     check(&backup(), &holds, &options, &[], &["replace_all", "unavailable"]);
     assert_eq!(make(&backup(), &holds, &options).method, Some(Method::Replica));
 }

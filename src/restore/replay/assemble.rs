@@ -18,6 +18,7 @@ use crate::restore::choices::{Choices, Ttl, Wanted};
 use crate::restore::mend::Mended;
 use crate::restore::met::{Found, Met};
 use crate::restore::module_types::{Has, survives_malformed};
+use crate::restore::options::Existing;
 use crate::restore::replay::calls::Calls;
 use crate::restore::replay::outbox::Outbox;
 use crate::restore::target_format::{
@@ -50,7 +51,7 @@ pub struct Plan {
     pub format: TargetFormat,
     /// Which keys, and where they go.
     pub choices: Choices,
-    /// What becomes of keys that the target has.
+    /// What becomes of keys that the target has. Where it should have none, one that is there all the same counts as failed.
     pub existing: Existing,
     /// Everything goes by typed commands.
     pub by_commands: bool,
@@ -78,17 +79,6 @@ pub struct Plan {
     pub token: u64,
     /// How long a temporary key lives without another chunk.
     pub temporary_ttl: Duration,
-}
-
-/// What becomes of a key that the target has already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Existing {
-    /// There should be none: it counts as failed.
-    Fail,
-    /// It stays.
-    Skip,
-    /// It is overwritten.
-    Replace,
 }
 
 /// Makes commands of keys.
@@ -266,11 +256,12 @@ impl Assembler {
             }
             // All keys of the backup's names are written over.
             (Some(Met::Other | Met::Unsure), Existing::Replace) => Some(true),
-            (Some(Met::Unsure), Existing::Fail) => {
+            // There was to be none of this name when the restore began: if it is not ours, it is somebody else's.
+            (Some(Met::Unsure), Existing::MustBeEmpty | Existing::Fail | Existing::ReplaceAll) => {
                 tally.overwritten(database, key, UNSURE);
                 Some(true)
             }
-            (Some(Met::Other), Existing::Fail) => {
+            (Some(Met::Other), Existing::MustBeEmpty | Existing::Fail | Existing::ReplaceAll) => {
                 tally.written_by_others += 1;
                 self.outbox.failed(database, key, WRITTEN_BY_OTHERS);
                 None

@@ -8,7 +8,7 @@ use crate::rdb::oddity::fate;
 use crate::rdb::{Dialect, Fate, Oddities, OddityKind, Server, ValueType};
 use crate::restore::facts::{BackupFacts, TargetFacts};
 use crate::restore::module_types::{Has, is_part_of_server};
-use crate::restore::options::{Asked, Method, Options};
+use crate::restore::options::{Asked, Existing, Method, Options};
 use crate::restore::target_format::{TargetFormat, version_numbers};
 
 pub use crate::restore::facts::Origin;
@@ -164,8 +164,8 @@ fn modules_missing(backup: &BackupFacts, target: &TargetFacts) -> Vec<String> {
 pub struct Wish {
     /// Only some keys, or databases, or other expiries: a part cannot be loaded.
     pub filtered: bool,
-    /// What the target holds may go.
-    pub replace_all: bool,
+    /// Whether what the target holds may go.
+    pub existing: Existing,
     /// Its replicas may be wiped and filled again.
     pub allow_replica_resync: bool,
     /// This method was asked for by its name, and no other.
@@ -177,7 +177,7 @@ impl Wish {
     pub fn of(options: &Options) -> Self {
         Self {
             filtered: !options.choices.is_everything(),
-            replace_all: options.replace_all,
+            existing: options.existing,
             allow_replica_resync: options.allow_replica_resync,
             by_name: options.method == Asked::Only(Method::Replica),
         }
@@ -223,11 +223,11 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
     if wish.filtered {
         refuse("filtered", "a server loads the whole RDB, not a part of it".to_owned(), None);
     }
-    if !target.empty && !wish.replace_all {
+    if !target.empty && wish.existing != Existing::ReplaceAll {
         let reason = "everything that the target holds would be replaced, functions too".to_owned();
         refuse("target_not_empty", reason, Some("--replace-all"));
     }
-    if target.empty && target.may_have_functions && !wish.replace_all {
+    if target.empty && target.may_have_functions && wish.existing != Existing::ReplaceAll {
         let reason = "could not tell whether the target has functions, which would be replaced: our user may not use `FUNCTION LIST`";
         refuse("permission_denied", reason.to_owned(), Some("--replace-all"));
     }
@@ -386,7 +386,7 @@ mod tests {
 
     #[test]
     fn what_the_user_allows_is_allowed() {
-        check(|target, _, wish| (target.empty, wish.replace_all) = (false, true), &[]);
+        check(|target, _, wish| (target.empty, wish.existing) = (false, Existing::ReplaceAll), &[]);
         check(|target, _, wish| (target.replicas, wish.allow_replica_resync) = (2, true), &[]);
         check(|_, content, _| (content.origin, content.all_compared) = (Origin::Foreign, true), &[]);
         check(|target, _, _| target.databases = None, &[]);

@@ -3,7 +3,7 @@
 use redis_ops::connection::CommandFault;
 use redis_ops::explain::Status;
 use redis_ops::restore::replay::ledger::Stop;
-use redis_ops::restore::{Ended, Method, OnConflict, Options, Rate, RunError, Ttl};
+use redis_ops::restore::{Ended, Existing, Method, Options, Rate, RunError, Ttl};
 
 use super::support::{Restore, census, census_of};
 use crate::support::redis_server::{RedisServer, server_named};
@@ -36,19 +36,19 @@ async fn keys_that_are_there_are_left_or_overwritten_as_it_was_said() {
     let (Some(rdb), Some(server)) = (strings(100), RedisServer::start()) else { return };
     server.ok(&["SET", "key:7", "mine"]);
     server.ok(&["SET", "other", "mine"]);
-    let conflict = |on_conflict| Restore::of(&rdb).options(|options| options.on_conflict = Some(on_conflict));
+    let conflict = |existing| Restore::of(&rdb).options(|options| options.existing = existing);
 
-    let report = conflict(OnConflict::Skip).run(&server, Method::Restore).await.unwrap();
+    let report = conflict(Existing::Skip).run(&server, Method::Restore).await.unwrap();
     assert_eq!((report.tally.restored, report.tally.skipped_existing, report.status()), (99, 1, Status::Warning));
     assert_eq!(server.ok(&["GET", "key:7"]), "mine");
     assert!(report.adds_up());
 
-    let report = conflict(OnConflict::Replace).run(&server, Method::Commands).await.unwrap();
+    let report = conflict(Existing::Replace).run(&server, Method::Commands).await.unwrap();
     assert_eq!((report.tally.restored, report.status()), (100, Status::Ok));
     assert_ne!(server.ok(&["GET", "key:7"]), "mine");
     assert_eq!(server.ok(&["GET", "other"]), "mine");
 
-    let report = conflict(OnConflict::Skip).run(&server, Method::Commands).await.unwrap();
+    let report = conflict(Existing::Skip).run(&server, Method::Commands).await.unwrap();
     assert_eq!((report.tally.restored, report.tally.skipped_existing), (0, 100));
     assert_eq!(keys(&server), 101, "no temporary key is left");
 }
@@ -57,7 +57,7 @@ async fn keys_that_are_there_are_left_or_overwritten_as_it_was_said() {
 async fn replace_all_makes_the_target_the_backup() {
     let (Some(rdb), Some(server)) = (strings(50), RedisServer::start()) else { return };
     server.ok(&["SET", "other", "mine"]);
-    let restore = Restore::of(&rdb).options(|options| options.replace_all = true);
+    let restore = Restore::of(&rdb).options(|options| options.existing = Existing::ReplaceAll);
     let report = restore.run(&server, Method::Restore).await.unwrap();
     assert_eq!((report.tally.restored, report.status()), (50, Status::Ok));
     assert_eq!(census_of(&server, 0).digest, census(&rdb, 0).digest);
@@ -224,11 +224,15 @@ async fn expiries_are_kept_moved_or_stripped() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     });
     let (Some(rdb), Some(server)) = (expiring, RedisServer::start()) else { return };
-    let with = |ttl| Restore::of(&rdb).options(|options: &mut Options| options.choices.ttl = ttl);
+    let with = |ttl| {
+        let shift_ms = if ttl == Ttl::Shift { 1_000_000 } else { 0 };
+        Restore::of(&rdb)
+            .options(|options: &mut Options| (options.choices.ttl, options.choices.shift_ms) = (ttl, shift_ms))
+    };
     for method in [Method::Restore, Method::Commands] {
         for (ttl, there, expired, stays) in [
             (Ttl::Keep, 2, 1, "4102444800000"),
-            (Ttl::Shift(1_000_000), 3, 0, "4102445800000"),
+            (Ttl::Shift, 3, 0, "4102445800000"),
             (Ttl::Strip, 3, 0, "-1"),
         ] {
             server.ok(&["FLUSHALL"]);

@@ -1,13 +1,13 @@
 //! What an interrupted restore may have sent is compared before anything is sent: nothing that somebody else wrote is lost unsaid.
 
 use redis_ops::explain::Status;
-use redis_ops::restore::journal::{Identity, Journal, Position};
-use redis_ops::restore::{Method, RunError};
+use redis_ops::restore::journal::{Decided, Identity, Journal, Position};
+use redis_ops::restore::{Method, Options, RunError};
 use serde_json::Value;
 
 use super::stored::{Stored, check_error, hint, keys, start, with_each};
 use super::support::{Restore, saved};
-use crate::support::redis_server::{Installed, RedisServer};
+use crate::support::redis_server::{Installed, RedisServer, servers};
 
 /// A backup of keys of every type, and a target into which a restore of it was killed that had sent some of them.
 fn killed(installed: &Installed, method: &str, more: &[&str]) -> (Stored, RedisServer, u64) {
@@ -112,7 +112,7 @@ async fn a_restore_that_was_killed_before_the_target_was_emptied_writes_nothing_
         backup: "test".into(),
         digest: redis_ops::rdb::crc64(&rdb).to_string(),
         target_run_id: target.info("run_id"),
-        choices: String::new(),
+        decided: Decided::of(&Options::default(), Method::Restore),
         shift_ms: None,
     };
     let position = Position { was_empty: true, emptying: true, token: 5, ..Position::default() };
@@ -129,6 +129,30 @@ async fn a_restore_that_was_killed_before_the_target_was_emptied_writes_nothing_
     target.ok(&["DEL", "of before"]);
     let report = resumed().run(&target, Method::Restore).await.unwrap();
     assert_eq!((report.status(), report.tally.restored), (Status::Ok, 100), "{report:?}");
+}
+
+#[test]
+fn a_journal_of_an_earlier_version_is_refused_by_name_and_the_printed_line_begins_anew() {
+    let Some(installed) = servers().into_iter().next() else { return };
+    let (stored, target, all) = killed(&installed, "restore", &[]);
+    // As earlier versions have written which restore it was: the choices as a text of their own.
+    let journals = stored.state().join("redis-ops/restores");
+    let folder = std::fs::read_dir(&journals).unwrap().flatten().next().unwrap().path();
+    let mut identity: Value = serde_json::from_slice(&std::fs::read(folder.join("restore.json")).unwrap()).unwrap();
+    identity.as_object_mut().unwrap().remove("decided").expect("what was decided");
+    identity["choices"] =
+        "Choices { selection: Selection { keys: [], exclude: [], databases: {}, types: [] }, moved: {}, ttl: Keep } Restore None"
+            .into();
+    identity["shift_ms"] = Value::Null;
+    std::fs::write(folder.join("restore.json"), identity.to_string()).unwrap();
+    std::fs::rename(&folder, journals.join("0123456789abcdef0123456789abcdef")).unwrap();
+
+    let (code, answer) = stored.restore(&target, &["--method", "restore", "--resume"]);
+    check_error(&(code, answer.clone()), "nothing_to_resume");
+    assert!(answer["error"]["causes"][0].as_str().unwrap().contains("by an earlier version"), "{answer}");
+    let line = hint(&answer).split('`').find_map(|part| part.strip_prefix("redis-ops ")).unwrap();
+    let (code, answer) = stored.typed(line.split(' ')).json();
+    assert_eq!((code, &answer["proof"]["equal"]), (0, &all.into()), "{line}: {answer}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What goes in comes out: every fixture, by every method, into every server.
 
-use redis_ops::restore::{Asked, Ended, Method};
+use redis_ops::restore::{Asked, Ended, Existing, Method};
 
 use super::support::{Names, Restore, census, census_of, census_without, name_of, saved};
 use crate::support::fixtures::{self, Fixture};
@@ -93,7 +93,7 @@ fn every_file_that_a_server_may_load_itself_comes_out_as_it_went_in() {
 
 /// Whether the server was given the file.
 async fn loaded_by_itself(server: &RedisServer, fixture: &Fixture) -> Result<bool, String> {
-    let restore = Restore::of(&fixture.rdb).options(|options| options.replace_all = true);
+    let restore = Restore::of(&fixture.rdb).options(|options| options.existing = Existing::ReplaceAll);
     let report = match restore.load(server).await {
         Ok(report) => report,
         Err(against) => {

@@ -12,7 +12,7 @@ use redis_ops::connection::{Address, Node};
 use redis_ops::dataset::{Raw, RawError};
 use redis_ops::progress::Hidden;
 use redis_ops::rdb::Scanner;
-use redis_ops::restore::journal::Identity;
+use redis_ops::restore::journal::{Decided, Identity};
 use redis_ops::restore::load::{self, Loaded};
 use redis_ops::restore::tally::FailedKey;
 use redis_ops::restore::{
@@ -190,7 +190,7 @@ impl Restore {
             backup: "test".into(),
             digest: redis_ops::rdb::crc64(&self.rdb).to_string(),
             target_run_id: target.server.run_id.clone(),
-            choices: String::new(),
+            decided: Decided::of(&self.options, method),
             shift_ms: None,
         };
         let rdb = self.rdb.clone();

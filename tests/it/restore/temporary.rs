@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use redis_ops::explain::Status;
-use redis_ops::restore::{Method, OnConflict, Rate};
+use redis_ops::restore::{Existing, Method, Rate};
 
 use super::stored::{Stored, message, with_each};
 use super::support::{Restore, census, census_of};
@@ -65,18 +65,18 @@ fn check_equal(server: &RedisServer, rdb: &[u8]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_stalls_for_longer_than_a_temporary_key_lives_costs_only_a_second_look() {
     let all = servers();
-    let conflicts = [(None, all.len()), (Some(OnConflict::Replace), 1), (Some(OnConflict::Skip), 1)];
-    for (conflict, n_servers) in conflicts {
+    let conflicts = [(Existing::MustBeEmpty, all.len()), (Existing::Replace, 1), (Existing::Skip, 1)];
+    for (existing, n_servers) in conflicts {
         for installed in &all[..n_servers.min(all.len())] {
             let source = RedisServer::builder().version(installed).start().unwrap();
             fill(&source);
             let (rdb, target) = (rdb(&source), RedisServer::builder().version(installed).start().unwrap());
-            if conflict.is_some() {
+            if existing != Existing::MustBeEmpty {
                 target.ok(&["SET", "other", "mine"]);
             }
             let mut restore = Restore::of(&rdb).options(|options| {
                 options.temporary_ttl = Duration::from_millis(1_000);
-                options.on_conflict = conflict;
+                options.existing = existing;
             });
             restore.stalls = Some(Duration::from_millis(2_500));
             let report = restore.run(&target, Method::Commands).await.unwrap();
@@ -128,7 +128,7 @@ async fn a_target_that_evicts_temporary_keys_is_never_given_half_a_value() {
         let of = |resume| {
             let mut restore = Restore::of(&rdb).options(|options| {
                 options.resume = resume;
-                options.on_conflict = Some(OnConflict::Replace);
+                options.existing = Existing::Replace;
             });
             restore.state = Some(state.path().to_owned());
             restore

@@ -1,6 +1,7 @@
 //! A function library: loaded before any key.
 
-use crate::restore::replay::assemble::{Existing, Plan};
+use crate::restore::options::Existing;
+use crate::restore::replay::assemble::Plan;
 use crate::restore::replay::batch::{What, put_command};
 use crate::restore::replay::outbox::Outbox;
 

@@ -1,0 +1,142 @@
+//! Which restore it was: what has to be the same for `--resume` to go on with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::census::Glob;
+use crate::restore::choices::Ttl;
+use crate::restore::options::{Existing, Method, Options};
+
+/// Which restore it is: another one has another journal.
+///
+/// It is compared as what is written of it, so a name that changes in the code must keep its name here: a version that writes another
+/// text for the same restore finds no journal to go on with. A new field has a default that is left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Name of the backup, or of the file.
+    pub backup: String,
+    /// What tells its data from others.
+    pub digest: String,
+    /// `run_id` of the target: a target that was started anew may hold less than it said.
+    pub target_run_id: String,
+    /// Everything that decides which keys go where.
+    pub decided: Decided,
+    /// By how many milliseconds expiries move, with `--ttl shift`. It grows with the time, and does not tell one restore from
+    /// another: the rest of the keys is moved by as much as the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shift_ms: Option<i64>,
+}
+
+/// Everything that decides which keys go where, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// How keys are written.
+    pub method: Method,
+    /// What becomes of keys of the same name.
+    pub existing: Existing,
+    /// What becomes of expiries.
+    pub ttl: Ttl,
+    /// `--keys`, as they were typed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
+    /// `--exclude`, as they were typed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+    /// Databases of the backup that are taken.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub databases: BTreeSet<u64>,
+    /// Where those go that do not keep their number.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub moved: BTreeMap<u64, u64>,
+    /// Types that are taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<String>,
+}
+
+impl Decided {
+    /// Of a restore by this method.
+    pub fn of(options: &Options, method: Method) -> Self {
+        let chosen = &options.choices.selection;
+        let typed = |globs: &[Glob]| globs.iter().map(Glob::to_string).collect();
+        Self {
+            method,
+            existing: match options.existing {
+                // What was removed before the first key was sent need not be removed again: the line that goes on does not say it.
+                Existing::ReplaceAll => Existing::MustBeEmpty,
+                existing => existing,
+            },
+            ttl: options.choices.ttl,
+            keys: typed(&chosen.keys),
+            exclude: typed(&chosen.exclude),
+            databases: chosen.databases.clone(),
+            moved: options.choices.moved.clone(),
+            types: chosen.types.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl Identity {
+    /// The name of its folder.
+    pub(super) fn name(&self) -> String {
+        let told = Self { shift_ms: None, ..self.clone() };
+        // Structs, strings and maps of numbers: all of it can be said in JSON.
+        let text = serde_json::to_vec(&told).unwrap_or_default();
+        hex::encode(&Sha256::digest(text)[..16])
+    }
+}
+
+/// What an earlier version wrote in place of an [`Identity`]: its choices were a text that only that version could make.
+#[derive(Debug, Deserialize)]
+pub(super) struct OfEarlierVersion {
+    backup: String,
+    target_run_id: String,
+    #[serde(rename = "choices")]
+    _choices: String,
+}
+
+impl OfEarlierVersion {
+    /// Whether it may be this restore: its choices cannot be compared any more.
+    pub(super) fn may_be(&self, identity: &Identity) -> bool {
+        self.backup == identity.backup && self.target_run_id == identity.target_run_id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::census::TypeFilter;
+
+    /// The text is what journals are found again by: it changes for no renamed type, and for no new field that says nothing.
+    #[test]
+    fn the_text_of_an_identity_stays() {
+        let mut options = Options::default();
+        let identity = |options: &Options| Identity {
+            backup: "redis-prod/2024-01-01-01-00".into(),
+            digest: "ab".into(),
+            target_run_id: "1".into(),
+            decided: Decided::of(options, Method::Restore),
+            shift_ms: None,
+        };
+        let plain = identity(&options);
+        let text = r#"{"backup":"redis-prod/2024-01-01-01-00","digest":"ab","target_run_id":"1","decided":{"method":"restore","existing":"must_be_empty","ttl":"keep"}}"#;
+        assert_eq!(serde_json::to_string(&plain).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Identity>(text).unwrap(), plain);
+
+        options.existing = Existing::ReplaceAll;
+        assert_eq!(identity(&options), plain, "it goes on without a word about what was removed");
+        options.existing = Existing::Replace;
+        (options.choices.ttl, options.choices.shift_ms) = (Ttl::Shift, 7);
+        options.choices.moved = [(3, 0)].into();
+        options.choices.selection.keys = vec![Glob::new("user:*")];
+        options.choices.selection.databases = [3].into();
+        options.choices.selection.types = vec![TypeFilter::parse("hash").unwrap(), TypeFilter::AnyModule];
+        let text = r#"{"method":"restore","existing":"replace","ttl":"shift","keys":["user:*"],"databases":[3],"moved":{"3":0},"types":["hash","module"]}"#;
+        let chosen = identity(&options);
+        assert_eq!(serde_json::to_string(&chosen.decided).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Decided>(text).unwrap(), chosen.decided);
+        assert_eq!(chosen.name(), Identity { shift_ms: Some(9), ..chosen.clone() }.name());
+        assert_ne!(chosen.name(), plain.name());
+    }
+}
