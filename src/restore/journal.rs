@@ -82,7 +82,10 @@ impl Journal {
             let (target_run_id, shift_ms) = (ours.target_run_id.clone(), ours.shift_ms);
             Identity { target_run_id, shift_ms, ..other.clone() } == *ours
         };
-        self.all::<Identity>().filter(same).map(|other| other.target_run_id).find(|run_id| *run_id != ours.target_run_id)
+        self.all::<Identity>()
+            .filter(same)
+            .map(|other| other.target_run_id)
+            .find(|run_id| *run_id != ours.target_run_id)
     }
 
     /// What the names of temporary keys were made of that restores have used of which a journal is left, on this machine.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use super::values::{self, DatabaseMap};
 use super::Stored;
+use super::values::{self, DatabaseMap};
 use crate::restore::replica::Advertise;
 use crate::restore::{Asked, Existing, Ttl};
 

@@ -3,10 +3,10 @@
 use clap::Parser as _;
 
 use super::*;
+use crate::census::TypeFilter;
 use crate::cli::args::Cli;
 use crate::cli::hints;
 use crate::codec::Codec;
-use crate::census::TypeFilter;
 use crate::commands::restore::{SafetyBackup, Target};
 use crate::commands::which::{Backup, Server};
 use crate::commands::{backup, diagnose, verify};

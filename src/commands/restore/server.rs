@@ -21,7 +21,8 @@ use crate::restore::replica::ReplicaFault;
 use crate::restore::survey::Surveyor;
 use crate::restore::target_format::TargetFormat;
 use crate::restore::{
-    Asked, BackupFacts, Choices, Existing, Origin, Phases, RunError, TargetFacts, conflicts, functions, preflight, replica,
+    Asked, BackupFacts, Choices, Existing, Origin, Phases, RunError, TargetFacts, conflicts, functions, preflight,
+    replica,
 };
 
 /// What to do about another restore into the same target.
@@ -160,7 +161,9 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
         Err(error) if error.is::<Failure>() => return Ok(outcome(Status::Failed).field("result", ()).error(error)),
         Err(error) => {
             let line = match error.downcast_ref::<RunError>() {
-                Some(RunError::NothingToResume | RunError::Restarted { .. } | RunError::OfEarlierVersion) => Some(anew()),
+                Some(RunError::NothingToResume | RunError::Restarted { .. } | RunError::OfEarlierVersion) => {
+                    Some(anew())
+                }
                 Some(RunError::NotEmptied) => Some(format!("`{}` begins anew", again.over_all())),
                 _ => None,
             };

@@ -219,7 +219,8 @@ pub fn failure(report: &Report, again: &Again<'_>) -> Option<Fault> {
             Some(Fault::from(Interrupted).context(words))
         }
         Ended::NotLoaded(error) if matches!(error.fault, ReplicaFault::Cancelled) => {
-            let words = format!("{}; {}", error.left, after_feeding(report, &error.left, again.settings.options.method, again));
+            let words =
+                format!("{}; {}", error.left, after_feeding(report, &error.left, again.settings.options.method, again));
             Some(Fault::from(Interrupted).context(words))
         }
         Ended::NotLoaded(error) => {

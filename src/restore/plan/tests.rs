@@ -89,8 +89,7 @@ fn keys_in_the_target_are_refused_with_their_count_until_it_is_said_what_becomes
     check(&backup(), &holds, &options, &["target_not_empty"], &[]);
     let plan = make(&backup(), &holds, &options);
     assert_eq!(plan.refusal().unwrap().text, "the target holds 3 keys");
-    for (existing, warned) in
-        [(Existing::Fail, &[][..]), (Existing::Skip, &[]), (Existing::Replace, &["on_conflict"])]
+    for (existing, warned) in [(Existing::Fail, &[][..]), (Existing::Skip, &[]), (Existing::Replace, &["on_conflict"])]
     {
         options.existing = existing;
         check(&backup(), &holds, &options, &[], warned);

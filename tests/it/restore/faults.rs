@@ -230,11 +230,9 @@ async fn expiries_are_kept_moved_or_stripped() {
             .options(|options: &mut Options| (options.choices.ttl, options.choices.shift_ms) = (ttl, shift_ms))
     };
     for method in [Method::Restore, Method::Commands] {
-        for (ttl, there, expired, stays) in [
-            (Ttl::Keep, 2, 1, "4102444800000"),
-            (Ttl::Shift, 3, 0, "4102445800000"),
-            (Ttl::Strip, 3, 0, "-1"),
-        ] {
+        for (ttl, there, expired, stays) in
+            [(Ttl::Keep, 2, 1, "4102444800000"), (Ttl::Shift, 3, 0, "4102445800000"), (Ttl::Strip, 3, 0, "-1")]
+        {
             server.ok(&["FLUSHALL"]);
             let report = with(ttl).run(&server, method).await.unwrap();
             assert_eq!((keys(&server), report.tally.expired), (there, expired), "{ttl:?}");
