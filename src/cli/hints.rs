@@ -81,7 +81,7 @@ pub fn words(hint: &Hint) -> String {
         Hint::MakeRoom => "free some space, or name another place with `--repository`",
         Hint::OtherRegion(region) => return format!("`--s3-region {region}`, or AWS_REGION={region}"),
         Hint::StorePatience => {
-            "the store limits how often it is asked: try later; a longer `--store-retry` outlasts it"
+            "the store limits how often it is asked: try later; for a backup, a longer `--store-retry` outlasts it"
         }
 
         Hint::InstallServer => {

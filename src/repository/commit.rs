@@ -144,7 +144,7 @@ async fn find(draft: &Draft, key: &str, bytes: &Bytes) -> Found {
 
 /// The store has looked at the request and refuses it: there is no such write on its way.
 fn is_refusal(error: &StorageError) -> bool {
-    !matches!(error, StorageError::Unavailable(_) | StorageError::Other(_) | StorageError::AlreadyExists)
+    !matches!(error, StorageError::Unavailable(_) | StorageError::Other(_)) && !error.is_taken()
 }
 
 fn why(error: Option<StorageError>, found: Found) -> String {
@@ -195,6 +195,8 @@ async fn clean(draft: &Draft, left: &mut Vec<String>, errors: &mut Vec<Leftover>
     while let Some(key) = left.first().cloned() {
         if key == begun && !errors.is_empty() {
             // While anything else is left its id stays reserved.
+            let error = StorageError::other("it stays, so that nobody takes the id of what is left");
+            errors.push(Leftover { key, error });
             left.clear();
             break;
         }

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -58,9 +58,31 @@ pub struct Draft {
     pub(super) id: BackupId,
     pub(super) keeps_conditions: bool,
     /// Keys that were begun, in order; `begun.json` first. The manifest is never among them.
-    pub(super) keys: Mutex<Vec<String>>,
+    pub(super) keys: Noted,
     /// A manifest was sent, and nobody can say yet that it is not there.
     pub(super) may_be_published: AtomicBool,
+}
+
+/// Keys that are to be removed if the draft is given up.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Noted(Arc<Mutex<Vec<String>>>);
+
+impl Noted {
+    fn note(&self, key: &str) {
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !keys.iter().any(|noted| noted == key) {
+            keys.push(key.to_owned());
+        }
+    }
+
+    /// What lies there is another's: it is not ours to remove.
+    fn strike(&self, key: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|noted| noted != key);
+    }
+
+    fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// Whose `begun.json` is.
@@ -110,7 +132,8 @@ impl Draft {
         self.note(&key);
         let inner = self.storage.upload(&key).await.doing("write", &key)?;
         let (storage, begun_key) = (self.storage.clone(), self.key(layout::BEGUN));
-        Ok(Box::new(DraftUpload { inner, storage, begun_key, token: self.begun.token.clone(), key, sent: 0 }))
+        let (token, noted) = (self.begun.token.clone(), self.keys.clone());
+        Ok(Box::new(DraftUpload { inner, storage, begun_key, token, key, noted, sent: 0 }))
     }
 
     /// Writes a small object of the backup, such as `census.bin`. `name` comes from [`Draft::object_name`].
@@ -120,7 +143,14 @@ impl Draft {
     pub async fn put_small(&self, name: &str, body: Bytes) -> Result<(), RepositoryError> {
         let key = layout::object_key(self.instance(), self.id, name)?;
         self.note(&key);
-        let Err(error) = self.storage.create(&key, body.clone()).await else { return Ok(()) };
+        let error = match self.storage.create(&key, body.clone()).await {
+            Ok(()) => return Ok(()),
+            Err(error @ StorageError::Taken) => {
+                self.keys.strike(&key);
+                return Err(error).doing("write", &key);
+            }
+            Err(error) => error,
+        };
         // The answer to our own write may have got lost: then the very bytes are there, in the folder that is ours.
         let is_there = self.storage.get(&key, body.len() as u64).await.is_ok_and(|found| found == body);
         if is_there && self.owns(&key).await { Ok(()) } else { Err(error).doing("write", &key) }
@@ -134,25 +164,29 @@ impl Draft {
         }
     }
 
+    async fn give_sign(&self) {
+        if let Err(error) = self.claim().await {
+            tracing::debug!(%error, "the heartbeat cannot be written");
+        }
+    }
+
     /// Writes the heartbeat, whose name carries the token: whatever is replaced is ours.
-    pub(super) async fn give_sign(&self) {
+    pub(super) async fn claim(&self) -> Result<(), RepositoryError> {
         let key = self.key(&layout::heartbeat(&self.begun.token));
         self.note(&key);
-        let body = serde_json::to_vec_pretty(&self.begun).unwrap_or_default();
-        if let Err(error) = self.storage.replace(&key, body.into()).await {
-            tracing::debug!(key, %error, "the heartbeat cannot be written");
-        }
+        let body = Bytes::from(serde_json::to_vec_pretty(&self.begun).unwrap_or_default());
+        let Err(error) = self.storage.replace(&key, body.clone()).await else { return Ok(()) };
+        // The answer may have got lost.
+        let is_there = self.storage.get(&key, BEGUN_LIMIT).await.is_ok_and(|found| found == body);
+        if is_there { Ok(()) } else { Err(error).doing("write", &key) }
     }
 
     pub(super) fn note(&self, key: &str) {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if !keys.iter().any(|noted| noted == key) {
-            keys.push(key.to_owned());
-        }
+        self.keys.note(key);
     }
 
     pub(super) fn noted(&self) -> Vec<String> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.keys.all()
     }
 
     pub(super) fn may_be_published(&self) -> bool {
@@ -199,6 +233,7 @@ struct DraftUpload {
     begun_key: String,
     token: String,
     key: String,
+    noted: Noted,
     sent: u64,
 }
 
@@ -214,13 +249,19 @@ impl Upload for DraftUpload {
     }
 
     async fn complete(self: Box<Self>) -> Result<u64, StorageError> {
-        let Self { inner, storage, begun_key, token, key, sent } = *self;
+        let Self { inner, storage, begun_key, token, key, noted, sent } = *self;
         let error = match inner.complete().await {
             Ok(length) => return Ok(length),
+            // The place has looked: it is another's, and stays when ours is given up.
+            Err(error @ StorageError::Taken) => {
+                noted.strike(&key);
+                return Err(error);
+            }
             Err(error) => error,
         };
         // The object may be there all the same: the answer got lost, and the store says to the second try that it is there already,
-        // or that it knows no such upload. Ours is what is as long as what we sent, in a folder that nobody else writes to.
+        // or that it knows no such upload. A place that can tell one upload from another has looked already; where it cannot, ours is
+        // what is as long as what we sent, in a folder that nobody else writes to.
         let is_there = storage.head(&key).await.is_ok_and(|info| info.length == sent);
         if is_there && is_own(&storage, &key, &begun_key, &token).await {
             tracing::debug!(key, %error, "the object is there although its last request failed");

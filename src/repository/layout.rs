@@ -69,7 +69,12 @@ pub(super) fn heartbeat(token: &str) -> String {
 
 /// Whether a name is that of a heartbeat.
 pub(super) fn is_heartbeat(name: &str) -> bool {
-    name.starts_with(HEARTBEAT) && name.ends_with(".json")
+    heartbeat_of(name).is_some()
+}
+
+/// The token in the name of a heartbeat.
+pub(super) fn heartbeat_of(name: &str) -> Option<&str> {
+    name.strip_prefix(HEARTBEAT)?.strip_suffix(".json")
 }
 
 /// Whether the name of an object carries a draft's token: then it is that draft's, and nobody else writes it.

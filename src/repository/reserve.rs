@@ -1,25 +1,32 @@
 //! Reserving an id, so that two backups that begin in one minute get two.
 //!
-//! Where the place keeps "only if it is not there", `begun.json` decides. Elsewhere a writer looks first, writes, waits, and reads back
-//! whose it is; a write that took long may have gone over that of a writer who has read back already, so whoever was slow looks for the
-//! claims of others as well. What is still possible then is that two hold one id: object names carry the token there, so neither harms
-//! the other, and the second manifest is not written.
+//! Where the place keeps "only if it is not there", `begun.json` decides. Elsewhere each writer first raises a flag of its own, the
+//! heartbeat, whose name carries its token so that nobody writes over it, and only then looks for the flags of others. Of two that do
+//! so, at least one sees the other, however slow either is: whoever sees a flag gives way, and of two that see each other the one with
+//! the smaller token waits for the other to go. So `begun.json` is written by one of them only.
+//!
+//! That holds where a listing shows what was written before it. Where it shows it later (Swift), `begun.json` is read back after a while
+//! as well, and the flags are looked for once more. Should two hold one id all the same, their objects have different names, and the
+//! second manifest is not written.
 
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::draft::Owner;
+use super::draft::{Noted, Owner};
 use super::error::Doing;
 use super::{BackupId, Begun, BegunBy, Draft, ProcessMark, Repository, RepositoryError, check_instance, layout};
 use crate::storage::{Shared, StorageError};
 
-/// Where conditions are not kept, the time between writing `begun.json` and looking whose it is: a writer that had looked
-/// before we wrote has written by then, or has taken so long that it looks for our claim.
+/// Where conditions are not kept, the time between writing `begun.json` and looking whose it is, and how long a writer that gives way
+/// may take to lower its flag.
 const SETTLING: Duration = Duration::from_millis(800);
+/// How often it is looked whether the flags of those that have to give way are gone.
+const LOOKS: u32 = 4;
+/// Lowering a flag takes no longer; what is left then is named.
+const LOWERING: Duration = Duration::from_secs(5);
 
 impl Repository {
     /// Reserves an id for a backup that begins at `now`: that of the minute, or the next free one with a number. What must be
@@ -46,7 +53,7 @@ impl Repository {
                 begun,
                 id,
                 keeps_conditions: kept == Some(true),
-                keys: Mutex::default(),
+                keys: Noted::default(),
                 may_be_published: AtomicBool::new(false),
             };
             if reserve(&mut draft, kept).await? {
@@ -60,48 +67,128 @@ impl Repository {
 
 /// Writes `begun.json`; false if the id is taken.
 async fn reserve(draft: &mut Draft, kept: Option<bool>) -> Result<bool, RepositoryError> {
-    let key = draft.key(layout::BEGUN);
-    let looked = Instant::now();
-    if !draft.keeps_conditions && exists(&draft.storage, &key).await? {
-        return Ok(false);
-    }
-    let body =
-        serde_json::to_vec_pretty(&draft.begun).map_err(|error| RepositoryError::Inconsistent(error.to_string()))?;
-    let body = bytes::Bytes::from(body);
-    if let Err(error) = draft.storage.create(&key, body.clone()).await {
-        // Whose is it? The answer to our own write may have got lost, and the place says to the second that it is there already.
-        match (draft.owner().await, error) {
-            (Ok(Owner::Us), _) => {}
-            (Ok(Owner::Another | Owner::Nobody), StorageError::AlreadyExists) => return Ok(false),
-            (_, error) => return Err(error).doing("write", &key),
-        }
-    }
-    draft.note(&key);
     if draft.keeps_conditions {
-        return Ok(true);
+        return write(draft).await;
     }
-    let took = looked.elapsed();
-    sleep(SETTLING.max(took * 2)).await;
-    if draft.owner().await? != Owner::Us || (took > SETTLING / 2 && is_claimed_by_another(draft).await?) {
+    if exists(&draft.storage, &draft.key(layout::BEGUN)).await? {
         return Ok(false);
+    }
+    draft.claim().await?;
+    let won = match is_alone(draft).await {
+        Ok(true) => write_and_settle(draft).await,
+        lost => lost,
+    };
+    if !matches!(won, Ok(true)) {
+        lower(draft).await;
+        return won;
     }
     if kept.is_none() {
         // Nobody may write the marker, so this place is asked with what is ours: the same bytes again.
-        draft.keeps_conditions = draft.storage.keeps_conditions(&key, body).await.doing("write", &key)?;
-    }
-    if !draft.keeps_conditions {
-        draft.give_sign().await;
+        let key = draft.key(layout::BEGUN);
+        draft.keeps_conditions =
+            draft.storage.keeps_conditions(&key, encoded(draft)?).await.doing("write", &key)?;
     }
     Ok(true)
 }
 
-/// Whether the folder holds the heartbeat of another draft.
-pub(super) async fn is_claimed_by_another(draft: &Draft) -> Result<bool, RepositoryError> {
+fn encoded(draft: &Draft) -> Result<bytes::Bytes, RepositoryError> {
+    let body = serde_json::to_vec_pretty(&draft.begun);
+    Ok(body.map_err(|error| RepositoryError::Inconsistent(error.to_string()))?.into())
+}
+
+/// Writes `begun.json`; false if it is another's.
+async fn write(draft: &Draft) -> Result<bool, RepositoryError> {
+    let key = draft.key(layout::BEGUN);
+    if let Err(error) = draft.storage.create(&key, encoded(draft)?).await {
+        // Whose is it? The answer to our own write may have got lost, and the place says to the second that it is there already.
+        match (draft.owner().await, error) {
+            (Ok(Owner::Us), _) => {}
+            (Ok(Owner::Another | Owner::Nobody), error) if error.is_taken() => return Ok(false),
+            (_, error) => return Err(error).doing("write", &key),
+        }
+    }
+    draft.note(&key);
+    Ok(true)
+}
+
+/// The same where conditions are not kept: it is read back when whoever was about to write has written.
+async fn write_and_settle(draft: &Draft) -> Result<bool, RepositoryError> {
+    let begun = Instant::now();
+    if !write(draft).await? {
+        return Ok(false);
+    }
+    let took = begun.elapsed();
+    sleep(SETTLING.max(took * 2)).await;
+    if draft.owner().await? != Owner::Us {
+        return Ok(false);
+    }
+    // A flag that was raised meanwhile is lowered again, by who saw ours; one that stays has not seen it.
+    if took > SETTLING / 2 && is_claimed_by_another(draft).await? {
+        sleep(SETTLING).await;
+        return Ok(!is_claimed_by_another(draft).await?);
+    }
+    Ok(true)
+}
+
+/// Whether nobody else wants the id, once our flag is raised.
+async fn is_alone(draft: &Draft) -> Result<bool, RepositoryError> {
+    for look in 1..=LOOKS {
+        let others = match others(draft).await {
+            // Then flags are of no use; what follows is what is left.
+            Err(RepositoryError::Storage { source: StorageError::AccessDenied(_), .. }) => return Ok(true),
+            others => others?,
+        };
+        match others {
+            Others::None => return Ok(true),
+            Others::GiveWay if look < LOOKS => sleep(SETTLING).await,
+            Others::GiveWay | Others::Stay => return Ok(false),
+        }
+    }
+    Ok(false)
+}
+
+/// Who else wants the id.
+enum Others {
+    None,
+    /// Some who have to give way to us, unless they had not seen our flag.
+    GiveWay,
+    /// It is taken, or we have to give way.
+    Stay,
+}
+
+async fn others(draft: &Draft) -> Result<Others, RepositoryError> {
+    let names = names(draft).await?;
+    let flags = flags(&names, &draft.begun.token);
+    if names.iter().any(|name| name == layout::BEGUN) || flags.iter().any(|token| *token < draft.begun.token.as_str())
+    {
+        return Ok(Others::Stay);
+    }
+    Ok(if flags.is_empty() { Others::None } else { Others::GiveWay })
+}
+
+/// The names in the draft's folder.
+async fn names(draft: &Draft) -> Result<Vec<String>, RepositoryError> {
     let folder = draft.key("");
     let objects = draft.storage.list(&folder).await.doing("list", &folder)?;
-    let name = |key: &str| key.strip_prefix(&folder).map(str::to_owned);
-    let others = objects.iter().filter_map(|object| name(&object.key));
-    Ok(others.into_iter().any(|name| layout::is_heartbeat(&name) && !layout::carries(&name, &draft.begun.token)))
+    Ok(objects.iter().filter_map(|object| object.key.strip_prefix(&folder)).map(str::to_owned).collect())
+}
+
+/// The tokens of the flags of others.
+fn flags<'a>(names: &'a [String], own: &str) -> Vec<&'a str> {
+    names.iter().filter_map(|name| layout::heartbeat_of(name)).filter(|token| *token != own).collect()
+}
+
+/// Whether the folder holds the flag of another draft.
+pub(super) async fn is_claimed_by_another(draft: &Draft) -> Result<bool, RepositoryError> {
+    Ok(!flags(&names(draft).await?, &draft.begun.token).is_empty())
+}
+
+/// Takes the flag of a draft away that does not come into being. What is left of it does no harm.
+async fn lower(draft: &Draft) {
+    let key = draft.key(&layout::heartbeat(&draft.begun.token));
+    if !matches!(timeout(LOWERING, draft.storage.delete(&key)).await, Ok(Ok(()))) {
+        tracing::warn!("another backup has begun under the same id; {key} is left of this one's try, and cannot be removed");
+    }
 }
 
 pub(super) async fn exists(storage: &Shared, key: &str) -> Result<bool, RepositoryError> {

@@ -57,6 +57,9 @@ pub enum StorageError {
     /// There is one of that name already.
     #[error("the object exists already")]
     AlreadyExists,
+    /// There is one of that name, and it is not what was to be written: the place was asked.
+    #[error("the object exists already, and another has written it")]
+    Taken,
     /// The bucket or the folder is missing.
     #[error("{0} does not exist")]
     NoSuchPlace(Reason),
@@ -102,11 +105,16 @@ impl StorageError {
         Self::Unavailable(reason.into())
     }
 
+    /// There is one of that name.
+    pub fn is_taken(&self) -> bool {
+        matches!(self, Self::AlreadyExists | Self::Taken)
+    }
+
     /// The stable code for JSON.
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotFound => "not_found",
-            Self::AlreadyExists => "already_exists",
+            Self::AlreadyExists | Self::Taken => "already_exists",
             Self::NoSuchPlace(_) => "no_such_bucket",
             Self::NotAPlace(_) => "not_a_store",
             Self::AccessDenied(_) => "access_denied",
@@ -123,7 +131,7 @@ impl Explain for StorageError {
     fn meaning(&self) -> Meaning {
         let meaning = Meaning::of(self.code());
         let (reason, usual) = match self {
-            Self::NotFound | Self::AlreadyExists | Self::TooLarge { .. } => return meaning,
+            Self::NotFound | Self::AlreadyExists | Self::Taken | Self::TooLarge { .. } => return meaning,
             Self::NoSuchPlace(reason) => (reason, Some(Hint::MakePlace)),
             Self::NotAPlace(reason) => (reason, Some(Hint::OtherPlaceOrEndpoint)),
             Self::AccessDenied(reason) => (

@@ -34,7 +34,8 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Where it is, for people; never with a secret.
     fn describe(&self) -> String;
 
-    /// Writes a small object if there is none of that name; [`StorageError::AlreadyExists`] otherwise.
+    /// Writes a small object if there is none of that name; [`StorageError::AlreadyExists`] otherwise, or [`StorageError::Taken`] where
+    /// an answer got lost and the place was asked what lies there. What was written by this very call is no error.
     ///
     /// Some S3-compatible stores ignore the condition silently: [`Storage::keeps_conditions`] tells.
     async fn create(&self, key: &str, body: Bytes) -> Result<(), StorageError>;
@@ -106,7 +107,8 @@ pub trait Upload: Send {
     /// thing to do is to abort.
     async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError>;
     /// Makes the object visible, and returns its length as the place reports it. [`StorageError::AlreadyExists`] if there is one
-    /// of that name (where conditions are kept). If it fails, what was sent is removed.
+    /// of that name (where conditions are kept), [`StorageError::Taken`] if an answer got lost and what lies there is proven to be
+    /// another's. If it fails, what was sent is removed.
     async fn complete(self: Box<Self>) -> Result<u64, StorageError>;
     /// Removes what was sent so far. It may be called whatever failed before.
     async fn abort(self: Box<Self>) -> Result<(), StorageError>;

@@ -7,9 +7,10 @@
 /// Bytes that the parts of one upload may take in memory: one that is being filled and those in flight.
 const MEMORY: usize = 40 << 20;
 
-/// The usual length, which keeps memory small.
+/// The length for a fast link, which keeps memory small.
 const SHORTEST: u64 = 8 << 20;
-/// The length for a slow link, on which a part that breaks off costs minutes: S3 takes none that is shorter.
+/// The length for a slow link, on which a part that breaks off costs minutes, and for one of which nothing is known: S3 takes none that
+/// is shorter.
 const SHORTEST_OF_ALL: u64 = 5 << 20;
 /// A slow link carries fewer bytes a second.
 const SLOW: u64 = 1_000_000;
@@ -55,8 +56,8 @@ impl PartSizes {
     pub fn for_expected(expected: Expected) -> Self {
         const MIB: u64 = 1 << 20;
         let doubled = expected.bytes.saturating_mul(2).min(LARGEST);
-        let is_slow = expected.bytes_per_second.is_some_and(|rate| rate < SLOW);
-        let shortest = if is_slow { SHORTEST_OF_ALL } else { SHORTEST };
+        let is_fast = expected.bytes_per_second.is_some_and(|rate| rate >= SLOW);
+        let shortest = if is_fast { SHORTEST } else { SHORTEST_OF_ALL };
         let length = doubled.div_ceil(EQUAL as u64).next_multiple_of(MIB).max(shortest);
         let spooled = length > LONGEST_IN_MEMORY;
         let more = |parts, length: u64| Step { parts, length, spooled: true };
@@ -70,7 +71,7 @@ impl PartSizes {
 
     /// The length of the first part and whether it is spooled.
     pub fn first(&self) -> (u64, bool) {
-        self.part(1).unwrap_or((SHORTEST, false))
+        self.part(1).unwrap_or((SHORTEST_OF_ALL, false))
     }
 
     /// The length of part `number` (from 1) and whether it is spooled; `None` if there can be no such part.
@@ -93,7 +94,7 @@ impl PartSizes {
 }
 
 impl Default for PartSizes {
-    /// Nobody knows how much comes: 62 GiB in parts of 8 MiB, and 5 TiB in all; the spool folder holds at most two parts then.
+    /// Nobody knows how much comes: 39 GiB in parts of 5 MiB, and 5 TiB in all; the spool folder holds at most two parts then.
     fn default() -> Self {
         Self::for_expected(Expected::default())
     }
@@ -149,6 +150,7 @@ mod tests {
     fn a_slow_link_gets_the_shortest_parts_that_hold_what_is_expected() {
         let first = |bytes, rate| PartSizes::for_expected(Expected { bytes, bytes_per_second: Some(rate) }).first().0;
         assert_eq!((first(1 << 30, 40_000), first(1 << 30, 40_000_000)), (5 << 20, 8 << 20));
+        assert_eq!(PartSizes::for_expected(of(1 << 30)).first().0, 5 << 20, "nothing is known of the link");
         assert_eq!(first(1 << 40, 40_000), first(1 << 40, 40_000_000));
     }
 }

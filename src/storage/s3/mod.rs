@@ -15,6 +15,7 @@ mod site;
 mod spool;
 mod upload;
 mod watch;
+mod whose;
 
 use std::error::Error;
 use std::fmt;
@@ -130,6 +131,9 @@ struct Head {
     length: u64,
     modified: Option<DateTime<Utc>>,
     sse: Option<ServerSideEncryption>,
+    e_tag: Option<String>,
+    /// The word of the upload that made it: see `whose`.
+    upload: Option<String>,
 }
 
 impl fmt::Debug for S3 {
@@ -298,7 +302,7 @@ impl Storage for S3 {
     async fn keeps_conditions(&self, key: &str, body: Bytes) -> Result<bool, StorageError> {
         match self.put_once(&self.inner.full_key(key)?, body, None, true).await {
             Ok(()) => Ok(false),
-            Err(StorageError::AlreadyExists) => Ok(true),
+            Err(error) if error.is_taken() => Ok(true),
             Err(error) => Err(error),
         }
     }
@@ -376,6 +380,8 @@ impl Inner {
             length: u64::try_from(head.content_length.unwrap_or_default()).unwrap_or_default(),
             modified: head.last_modified.and_then(time),
             sse: head.server_side_encryption,
+            e_tag: head.e_tag,
+            upload: head.metadata.and_then(|mut metadata| metadata.remove(whose::UPLOAD)),
         })
     }
 }

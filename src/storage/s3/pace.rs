@@ -41,12 +41,17 @@ const ASKING_PAUSE: Duration = Duration::from_secs(1);
 /// only add to its load.
 const ANSWERED_PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(3));
 
-/// How long nothing of a part may move: a kernel tells of room only after a good deal of its buffer was sent.
+/// How long nothing of a part may move on a fast link. On a slow one it is longer: a kernel tells of room only after a good deal of its
+/// buffer was sent.
 const STALL: Duration = Duration::from_secs(30);
-/// What may still lie in the buffers of the way when the last byte of a part was handed over, bytes.
-const UNDER_WAY: u64 = 4 << 20;
-/// How long the answer to the very first part may take beyond the time-out: nothing is known of the link yet.
-const FIRST_PART: Duration = Duration::from_secs(60);
+/// What may still lie in the buffers of the way when the last byte of a part was handed over, bytes: our kernel's, and a proxy's.
+const UNDER_WAY: u64 = 8 << 20;
+/// Bytes a second of the slowest link whose first part gets through at the first try, where nothing is known of the link: 5 MiB in two
+/// and a half minutes.
+const SLOWEST: f64 = 35_000.0;
+/// A part that was never given up before is given up after this share of the retry time, so that some is left for another try: the
+/// connection may have died without a word.
+const FIRST_TRY: f64 = 0.6;
 /// How often the patience with parts doubles.
 const MOST_SLACK: u32 = 4;
 
@@ -77,10 +82,28 @@ pub(super) struct Pace {
 struct State {
     asking: Lost,
     cleaning: Lost,
-    /// Bytes a second of one connection that sends a part.
-    rate: Option<f64>,
+    link: Link,
     slack: u32,
     away_since: Option<Instant>,
+}
+
+/// What is known of the way to the store: bytes a second of one connection that sends a part.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+enum Link {
+    #[default]
+    Unknown,
+    /// The last backup got at least so many through.
+    Told(f64),
+    Measured(f64),
+}
+
+impl Link {
+    fn rate(self) -> Option<f64> {
+        match self {
+            Self::Unknown => None,
+            Self::Told(rate) | Self::Measured(rate) => Some(rate.max(1.0)),
+        }
+    }
 }
 
 /// Time that failures have taken; failures at the same time are counted once.
@@ -191,22 +214,44 @@ impl Pace {
         if self.is_transferring() { self.retry } else { self.asking_at_most() }
     }
 
-    /// How long nothing of a part may move while it is sent.
-    pub(super) fn stall(&self) -> Duration {
-        let timeout = self.timeout.unwrap_or(REPLY);
-        (STALL * 2_u32.pow(self.state().slack)).min(self.retry).max(timeout)
+    /// How long nothing of a part of `length` bytes may move while it is sent.
+    pub(super) fn stall(&self, length: u64) -> Duration {
+        let state = self.state();
+        let buffered = length.min(UNDER_WAY);
+        let between = match state.link.rate() {
+            Some(rate) => seconds(buffered, rate),
+            // A kernel tells of room when a third of its buffer is free.
+            None => seconds(buffered, SLOWEST) / 2,
+        };
+        self.patience(STALL.max(between), state.slack).max(self.timeout.unwrap_or(REPLY))
     }
 
     /// How long the answer to a part may take once its last byte was handed over, which took `sending`.
     pub(super) fn answer_to_part(&self, length: u64, sending: Duration) -> Duration {
         let timeout = self.timeout.unwrap_or(REPLY);
         let state = self.state();
-        #[allow(clippy::cast_precision_loss, reason = "a time need not be exact")]
-        let drain = match state.rate {
-            Some(rate) => Duration::from_secs_f64(length.min(UNDER_WAY) as f64 / rate.max(1.0) * 4.0),
-            None => FIRST_PART,
+        let buffered = length.min(UNDER_WAY);
+        let drain = match state.link.rate() {
+            Some(rate) => seconds(buffered, rate) * 4,
+            None => seconds(buffered, SLOWEST),
         };
-        ((timeout + drain.max(sending)) * 2_u32.pow(state.slack)).min(timeout.max(self.retry))
+        self.patience(timeout + drain.max(sending), state.slack).max(timeout)
+    }
+
+    /// Within the retry time, and at first within a share of it.
+    fn patience(&self, time: Duration, slack: u32) -> Duration {
+        let most = if slack == 0 { self.retry.mul_f64(FIRST_TRY) } else { self.retry };
+        (time * 2_u32.pow(slack)).min(most)
+    }
+
+    /// What the last backup has learned of the link: at least so many bytes a second. What was measured since counts more.
+    pub(super) fn told(&self, bytes_per_second: u64) {
+        let mut state = self.state();
+        if state.link == Link::Unknown {
+            #[allow(clippy::cast_precision_loss, reason = "a rate need not be exact")]
+            let rate = bytes_per_second as f64;
+            state.link = Link::Told(rate);
+        }
     }
 
     /// A part of `length` bytes was taken in this time.
@@ -214,7 +259,10 @@ impl Pace {
         let mut state = self.state();
         #[allow(clippy::cast_precision_loss, reason = "a rate need not be exact")]
         let rate = length as f64 / time.as_secs_f64().max(1e-3);
-        state.rate = Some(state.rate.map_or(rate, |before| (before + rate) / 2.0));
+        state.link = match state.link {
+            Link::Measured(before) => Link::Measured((before + rate) / 2.0),
+            Link::Unknown | Link::Told(_) => Link::Measured(rate),
+        };
         state.slack = 0;
     }
 
@@ -226,7 +274,7 @@ impl Pace {
 
     /// How many of `most` parts may be in flight beside the one that is being filled.
     pub(super) fn lanes(&self, most: usize) -> usize {
-        match self.state().rate {
+        match self.state().link.rate() {
             Some(rate) if rate >= SLOW => most,
             _ => 1,
         }
@@ -292,6 +340,12 @@ impl Pace {
         };
         goes_on.then_some(pause)
     }
+}
+
+/// How long so many bytes take.
+fn seconds(bytes: u64, rate: f64) -> Duration {
+    #[allow(clippy::cast_precision_loss, reason = "a time need not be exact")]
+    Duration::from_secs_f64(bytes as f64 / rate)
 }
 
 /// Between `least` and one: those that failed together do not all come back together.
@@ -401,10 +455,59 @@ mod tests {
             pace.part_took(8 << 20, SECOND / 10);
         }
         assert_eq!(pace.lanes(4), 4);
-        assert!(pace.stall() >= STALL);
+        assert_eq!(pace.stall(8 << 20), STALL);
         // Nothing was learned of the link, and a try was in vain: the next ones have twice and four times as long.
         let pace = Pace::new(Some(5 * SECOND), None);
         pace.part_was_given_up();
         assert!(pace.answer_to_part(8 << 20, SECOND) >= 130 * SECOND);
+    }
+
+    /// The way as a kernel shows it: it takes bytes at once until its buffers are full, and tells of room when a third of them is free.
+    /// How long nothing moves at most, how long handing over takes, and how long the answer takes after that.
+    fn way(length: f64, buffers: f64, rate: f64) -> (Duration, Duration, Duration) {
+        let time = |bytes: f64| Duration::from_secs_f64(bytes.max(0.0) / rate);
+        let sending = time(length - buffers);
+        let gap = if length > buffers { time(buffers / 3.0) } else { Duration::ZERO };
+        (gap, sending, time(length.min(buffers)))
+    }
+
+    #[test]
+    fn no_part_of_a_slow_link_is_sent_twice() {
+        const PART: u64 = 5 << 20;
+        for rate in [40_000.0, 100_000.0, 1e6, 1e8] {
+            for buffers in [64e3, 1e6, 4.2e6, 16e6] {
+                for timeout in [None, Some(2 * SECOND), Some(20 * SECOND)] {
+                    let told = |rate: f64| {
+                        let pace = Pace::new(timeout, None);
+                        pace.told(rate as u64);
+                        pace
+                    };
+                    let measured = told(1e9);
+                    let (gap, sending, answer) = way(PART as f64, buffers, rate);
+                    measured.part_took(PART, sending + answer);
+                    // The very first backup, the next one, and every part after the first.
+                    for pace in [Pace::new(timeout, None), told(rate), measured] {
+                        let case = format!("{rate} B/s, {buffers} B in buffers, {timeout:?}: {pace:?}");
+                        assert!(pace.stall(PART) > gap, "{gap:?} of silence, {case}");
+                        assert!(pace.answer_to_part(PART, sending) > answer, "{answer:?} for the answer, {case}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_connection_that_died_without_a_word_leaves_time_for_another_try() {
+        for link in [None, Some(40_000), Some(5_000), Some(1_000_000_000)] {
+            let pace = Pace::new(None, None);
+            pace.begin_transfer();
+            link.into_iter().for_each(|rate| pace.told(rate));
+            for given_up in [pace.stall(8 << 20), pace.answer_to_part(8 << 20, SECOND)] {
+                let (begun, mut trouble) = (Instant::now(), Trouble::default());
+                let again =
+                    pace.pause(Purpose::Work, &mut trouble, begun, begun + given_up, &Passing::of("no answer"));
+                assert!(again.is_some(), "{link:?}: {given_up:?}");
+            }
+        }
     }
 }

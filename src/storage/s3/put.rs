@@ -16,8 +16,8 @@ use super::{CONFLICT_PAUSE, CONFLICTS, S3, StorageError, crc32, read};
 pub(super) const ALGORITHM: (&str, &str) = ("x-amz-sdk-checksum-algorithm", "CRC32");
 
 impl S3 {
-    /// [`StorageError::AlreadyExists`] if there is an object of that name, where the store keeps conditions; our own is none, whose
-    /// writing was answered and not heard.
+    /// [`StorageError::AlreadyExists`] if there is an object of that name, where the store keeps conditions. One whose writing was answered
+    /// and not heard is read back: if each of its bytes is ours, it is done, and otherwise [`StorageError::Taken`].
     pub(super) async fn put(
         &self,
         full_key: &str,
@@ -93,7 +93,7 @@ impl S3 {
     async fn ours_or(&self, full_key: &str, body: &Bytes, error: StorageError) -> Result<(), StorageError> {
         match read::whole(&self.inner, full_key.to_owned(), body.len() as u64).await {
             Ok(found) if found == *body => Ok(()),
-            Ok(_) | Err(StorageError::TooLarge { .. }) => Err(StorageError::AlreadyExists),
+            Ok(_) | Err(StorageError::TooLarge { .. }) => Err(StorageError::Taken),
             Err(_) => Err(error),
         }
     }

@@ -15,7 +15,8 @@ use super::errors::{Op, SdkFailure, is_conflict, is_not_implemented, is_unreadab
 use super::pace::{Purpose, Trouble};
 use super::put::ALGORITHM;
 use super::spool::Spool;
-use super::{CONFLICT_PAUSE, CONFLICTS, S3, StorageError, crc32};
+use super::whose::{self, Whose, Written};
+use super::{CONFLICT_PAUSE, CONFLICTS, Head, S3, StorageError, crc32};
 use crate::storage::{Expected, PartSizes, Upload};
 
 /// Up to here a buffer grows as it needs to, bytes; beyond, it gets room for a whole part at once.
@@ -31,6 +32,8 @@ pub(super) struct PartUpload {
     sizes: PartSizes,
     /// Once the first part is full.
     upload_id: Option<String>,
+    /// Says whose the object is; see `whose`.
+    word: Option<String>,
     part: Part,
     /// Number of the part that is being filled, from 1.
     number: usize,
@@ -56,6 +59,7 @@ impl PartUpload {
             full_key,
             sizes,
             upload_id: None,
+            word: None,
             part: Part::Memory(BytesMut::new()),
             number: 1,
             length,
@@ -106,7 +110,10 @@ impl PartUpload {
     async fn send_part(&mut self) -> Result<(), StorageError> {
         let upload_id = match &self.upload_id {
             Some(upload_id) => upload_id.clone(),
-            None => self.upload_id.insert(self.create().await?).clone(),
+            None => {
+                let created = self.create().await?;
+                self.upload_id.insert(created).clone()
+            }
         };
         while self.sending.len() >= self.s3.inner.pace.lanes(PartSizes::in_flight(self.length, self.spooled)) {
             self.wait().await?;
@@ -135,7 +142,8 @@ impl PartUpload {
         Ok(())
     }
 
-    async fn create(&self) -> Result<String, StorageError> {
+    async fn create(&mut self) -> Result<String, StorageError> {
+        self.word = whose::word();
         let inner = &self.s3.inner;
         let send = |with_checksum: bool| {
             inner
@@ -148,6 +156,7 @@ impl PartUpload {
                 .set_server_side_encryption(inner.sse.clone())
                 .set_ssekms_key_id(inner.kms_key.clone())
                 .set_storage_class(inner.storage_class.clone())
+                .set_metadata(self.word.as_ref().map(|word| [(whose::UPLOAD.to_owned(), word.clone())].into()))
                 .send()
         };
         let created = inner.ask_with_checksum(&mut Trouble::default(), send).await;
@@ -199,22 +208,53 @@ impl PartUpload {
                 conditional = false;
             } else {
                 // The answer to a try of ours may have got lost: then the upload is no more, or its name is taken, by us. Or the
-                // store answers "done" in a form that is not S3's, as moto does. What it holds decides.
-                let unclear = is_unreadable(&error) || trouble.came();
+                // store answers "done" in a form that is not S3's, as moto does. A proxy may have sent it twice. What is there decides.
+                let unreadable = is_unreadable(&error);
+                let unclear = unreadable || trouble.came();
                 let error = inner.explain(Op::CompleteUpload, &self.full_key, error);
-                if unclear && inner.head(&self.full_key).await.is_ok_and(|head| head.length == self.sent) {
-                    break;
+                if !unclear && !error.is_taken() {
+                    return Err(error);
                 }
-                return Err(error);
+                let head = match inner.head(&self.full_key).await {
+                    Ok(head) => head,
+                    // It was said to be done, and may not be looked at.
+                    Err(denied @ StorageError::AccessDenied(_)) if unreadable => return Err(denied),
+                    Err(_) => return Err(error),
+                };
+                match self.written().whose(&head) {
+                    Whose::Ours => break,
+                    Whose::Unproven if unclear => {
+                        self.say_unproven();
+                        break;
+                    }
+                    Whose::Others if head.length == self.sent || error.is_taken() => return Err(StorageError::Taken),
+                    Whose::Others | Whose::Unproven => return Err(error),
+                }
             }
         }
         self.upload_id = None;
         Ok(())
     }
 
+    /// What an object of ours would be.
+    fn written(&self) -> Written {
+        Written { length: self.sent, word: self.word.clone(), e_tag: whose::e_tag(&self.done) }
+    }
+
+    fn say_unproven(&self) {
+        tracing::warn!(
+            "the answer to the end of the upload of {} got lost: the object is taken for ours by its name and length alone, for the store \
+             keeps neither metadata nor ETags as S3 makes them",
+            self.full_key
+        );
+    }
+
     /// Believes the store only when it shows what it has: some answer "done" to what is not.
     async fn look_back(&mut self) -> Result<u64, StorageError> {
         let head = self.s3.inner.head(&self.full_key).await?;
+        if is_replaced(self.word.as_ref(), &head) {
+            return Err(StorageError::Taken);
+        }
         let wrong = match self.s3.inner.examine_encryption(head.sse.as_ref()) {
             Ok(()) if head.length == self.sent => return Ok(head.length),
             Ok(()) => StorageError::other(format!(
@@ -242,6 +282,9 @@ impl Upload for PartUpload {
     fn expect(&mut self, expected: Expected) {
         if self.sent == 0 && self.s3.inner.part_sizes.is_none() {
             self.sizes = PartSizes::for_expected(expected);
+            if let Some(rate) = expected.bytes_per_second {
+                self.s3.inner.pace.told(rate);
+            }
             (self.length, self.spooled) = self.sizes.first();
         }
     }
@@ -288,6 +331,11 @@ impl Drop for PartUpload {
             }
         });
     }
+}
+
+/// Whether the upload that made the object is known, and another than ours: it is not ours to remove.
+fn is_replaced(word: Option<&String>, head: &Head) -> bool {
+    word.zip(head.upload.as_ref()).is_some_and(|(ours, found)| ours != found)
 }
 
 impl Part {

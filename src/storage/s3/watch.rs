@@ -144,7 +144,7 @@ impl Sending {
         let Progress { last, finished } = *self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         match finished {
             true => last + pace.answer_to_part(self.length, last.duration_since(self.begun)),
-            false => last + pace.stall(),
+            false => last + pace.stall(self.length),
         }
     }
 }

@@ -77,6 +77,7 @@ fn second_answers() -> [StorageError; 4] {
 async fn a_backup_outlives_any_single_lost_answer() {
     for (asked, part) in [
         (Asked::Create, "redis-ops-repository.json"),
+        (Asked::Replace, "heartbeat"),
         (Asked::Create, "begun.json"),
         (Asked::Complete, "dump"),
         (Asked::Create, "census"),
@@ -84,7 +85,7 @@ async fn a_backup_outlives_any_single_lost_answer() {
     ] {
         for answer in second_answers() {
             // Whoever says "not found" to a write has not done it, but to the end of an upload that is no more.
-            if asked == Asked::Create && matches!(answer, StorageError::NotFound) {
+            if asked != Asked::Complete && matches!(answer, StorageError::NotFound) {
                 continue;
             }
             for place in places() {
@@ -94,6 +95,29 @@ async fn a_backup_outlives_any_single_lost_answer() {
                 assert!(done.is_ok(), "{asked:?} {part} {answer}: {done:?}");
                 assert_eq!(whole(&place).await, ["2024-01-01-01-00"], "{asked:?} {part} {answer}");
             }
+        }
+    }
+}
+
+/// What is proven to be another's is neither taken for ours nor removed with ours.
+#[tokio::test]
+async fn an_object_of_another_in_our_place_is_neither_taken_nor_removed() {
+    for place in places() {
+        for (asked, part, theirs) in
+            [(Asked::Complete, "dump", &b"another"[..]), (Asked::Create, "census", b"anothe")]
+        {
+            let draft = begin(&place).await;
+            let plain = if part == "dump" { "dump.rdb" } else { "census.bin" };
+            let key = format!("prod/{}/{}", draft.id(), draft.object_name(plain));
+            place.inner.create(&key, Bytes::from_static(theirs)).await.unwrap();
+            place.inject(asked, part, 1, Act::NotDone(StorageError::Taken));
+            let (error, discarded) = finish(&place, draft).await.unwrap_err();
+            assert_eq!(error.code(), "already_exists", "{error}");
+            assert!(discarded.is_clean(), "{discarded:?}");
+            assert_eq!(place.inner.get(&key, 100).await.unwrap(), theirs, "{key}");
+            let left = place.inner.list("prod/").await.unwrap();
+            assert_eq!(left.iter().map(|object| &object.key).collect::<Vec<_>>(), [&key]);
+            place.inner.delete(&key).await.unwrap();
         }
     }
 }
@@ -178,6 +202,41 @@ async fn a_slow_writer_does_not_harm_the_one_that_was_quicker() {
         expected.sort();
         assert_eq!(published, expected, "{slow}: what was called published is there and whole");
     }
+}
+
+/// Any of the four writes of two backups of one minute may take any time, where conditions are not kept: each gets an id of its own.
+#[tokio::test]
+async fn two_writers_get_two_ids_however_late_either_writes() {
+    const DELAYS: [u64; 3] = [0, 300, 1100];
+    let pair = async |delays: [u64; 4], head_start: u64| {
+        let memory = Memory::ignoring_conditions();
+        let (first, second) = (Faulty::over(memory.clone()), Faulty::over(memory.clone()));
+        let marker = Repository::new(first.shared());
+        marker.begin("warm-up", "2024-01-01T00:00:00Z".parse().unwrap(), somebody()).await.unwrap();
+        for (place, delays) in [(&first, &delays[..2]), (&second, &delays[2..])] {
+            place.inject(Asked::Replace, "heartbeat", 1, Act::Takes(Duration::from_millis(delays[0])));
+            place.inject(Asked::Create, "begun.json", 1, Act::Takes(Duration::from_millis(delays[1])));
+        }
+        let later = async {
+            tokio::time::sleep(Duration::from_millis(head_start)).await;
+            begin(&second).await
+        };
+        let (a, b) = tokio::join!(begin(&first), later);
+        assert_ne!(a.id(), b.id(), "{delays:?}, {head_start}");
+        for (draft, place) in [(a, &first), (b, &second)] {
+            let done = finish(place, draft).await;
+            assert!(done.is_ok(), "{delays:?}, {head_start}: {done:?}");
+        }
+        assert_eq!(whole(&first).await.len(), 2, "{delays:?}, {head_start}");
+        let left = memory.list("prod/").await.unwrap();
+        assert_eq!(left.len(), 8, "begun, census, dump and manifest of each: {left:?}");
+    };
+    let mut pairs = Vec::new();
+    for number in 0..DELAYS.len().pow(4) {
+        let delays = [0, 1, 2, 3].map(|place| DELAYS[number / DELAYS.len().pow(place) % DELAYS.len()]);
+        pairs.extend([0, 50, 1500].map(|head_start| pair(delays, head_start)));
+    }
+    futures_util::future::join_all(pairs).await;
 }
 
 /// Even if two hold one id, neither takes anything from the other.

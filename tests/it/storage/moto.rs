@@ -80,47 +80,121 @@ async fn moto_keeps_the_promises_of_s3() {
     assert_eq!(super::upload(&*storage, "large", &body).await.unwrap(), body.len() as u64);
 }
 
+/// A bucket that keeps versions, or one that locks objects for a day.
+struct Kept<'a> {
+    moto: &'a Moto,
+    name: String,
+}
+
+impl<'a> Kept<'a> {
+    /// `None` without curl.
+    fn make(moto: &'a Moto, kind: &str, purpose: &str) -> Option<Self> {
+        let kept = Self { moto, name: format!("redis-ops-{kind}-{purpose}-{}", std::process::id()) };
+        let xml = "Content-Type: application/xml";
+        let of_s3 = "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"";
+        if kind == "versions" {
+            let on = format!("<VersioningConfiguration {of_s3}><Status>Enabled</Status></VersioningConfiguration>");
+            kept.curl("PUT", "", &[])?;
+            kept.curl("PUT", "?versioning", &["-H", xml, "-d", &on])?;
+        } else {
+            let day = format!(
+                "<ObjectLockConfiguration {of_s3}><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>\
+                 <Mode>COMPLIANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>"
+            );
+            kept.curl("PUT", "", &["-H", "x-amz-bucket-object-lock-enabled: true"])?;
+            kept.curl("PUT", "?object-lock", &["-H", xml, "-d", &day])?;
+        }
+        Some(kept)
+    }
+
+    fn curl(&self, method: &str, query: &str, more: &[&str]) -> Option<String> {
+        let url = format!("{}/{}{query}", self.moto.endpoint, self.name);
+        let done = Command::new("curl").args(["-sf", "-X", method]).args(more).arg(&url).output().ok()?;
+        done.status.success().then(|| String::from_utf8_lossy(&done.stdout).into_owned())
+    }
+
+    async fn open(&self) -> redis_ops::storage::Shared {
+        let options = S3Options {
+            credentials: Some(S3Credentials { key_id: "test".into(), secret: "test".into(), token: None }),
+            endpoint: Some(self.moto.endpoint.clone()),
+            region: Some("us-east-1".into()),
+            ..S3Options::default()
+        };
+        redis_ops::storage::open(&format!("s3://{}/r", self.name).parse().unwrap(), &options).await.unwrap()
+    }
+
+    /// Keys of all versions, and keys of delete markers.
+    fn versions(&self) -> (Vec<String>, Vec<String>) {
+        let listed = self.curl("GET", "?versions", &[]).expect("the bucket is there");
+        let keys = |element: &str| {
+            let begin = format!("<{element}>");
+            let parts = listed.split(&begin).skip(1);
+            let key = |part: &str| part.split_once("<Key>")?.1.split_once("</Key>").map(|(key, _)| key.to_owned());
+            parts.filter_map(key).collect::<Vec<String>>()
+        };
+        (keys("Version"), keys("DeleteMarker"))
+    }
+}
+
 /// A plan is tried in buckets that keep versions, and that lock objects: the marker is all that it leaves, however often.
 #[tokio::test(flavor = "multi_thread")]
 async fn trying_to_write_leaves_the_marker_only_where_versions_and_locks_keep_everything() {
     let Some(moto) = Moto::find() else { return skip("moto") };
-    let curl = |method: &str, path: &str, more: &[&str]| {
-        let url = format!("{}/{path}", moto.endpoint);
-        let done = Command::new("curl").args(["-sf", "-X", method]).args(more).arg(&url).output().ok()?;
-        done.status.success().then(|| String::from_utf8_lossy(&done.stdout).into_owned())
-    };
-    let xml = "Content-Type: application/xml";
-    let versioning = "<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Status>Enabled</Status></VersioningConfiguration>";
     for kind in ["versions", "locks"] {
-        let bucket = format!("redis-ops-{kind}-{}", std::process::id());
-        let made = match kind {
-            "versions" => curl("PUT", &bucket, &[])
-                .and_then(|_| curl("PUT", &format!("{bucket}?versioning"), &["-H", xml, "-d", versioning])),
-            _ => curl("PUT", &bucket, &["-H", "x-amz-bucket-object-lock-enabled: true"]),
-        };
-        if made.is_none() {
-            return skip("curl");
-        }
-        let options = S3Options {
-            credentials: Some(S3Credentials { key_id: "test".into(), secret: "test".into(), token: None }),
-            endpoint: Some(moto.endpoint.clone()),
-            region: Some("us-east-1".into()),
-            ..S3Options::default()
-        };
-        let location = format!("s3://{bucket}/r").parse().unwrap();
-        let versions = || {
-            let listed = curl("GET", &format!("{bucket}?versions"), &[]).expect("the bucket is there");
-            assert!(!listed.contains("DeleteMarker"), "{kind}: {listed}");
-            let keys = listed.matches("<Key>").count();
-            assert_eq!(keys, listed.matches("<Key>r/redis-ops-repository.json</Key>").count(), "{kind}: {listed}");
-            keys
-        };
+        let Some(bucket) = Kept::make(&moto, kind, "plan") else { return skip("curl") };
         for _ in 0..3 {
-            let repository = Repository::new(redis_ops::storage::open(&location, &options).await.unwrap());
-            let room = repository.try_writing(chrono::Utc::now()).await.unwrap();
+            let room = Repository::new(bucket.open().await).try_writing(chrono::Utc::now()).await.unwrap();
             assert_eq!(room.keeps_conditions, Some(true), "{kind}");
             // Without a verdict, and with it; from then on nothing changes.
-            assert_eq!(versions(), 2, "{kind}");
+            let marker = "r/redis-ops-repository.json".to_owned();
+            assert_eq!(bucket.versions(), (vec![marker.clone(), marker], vec![]), "{kind}");
         }
+    }
+}
+
+/// Two backups of one minute where versions and locks keep everything; one is given up, and nothing of the other is touched.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_is_given_up_takes_only_what_is_its_own_where_versions_and_locks_keep_everything() {
+    let Some(moto) = Moto::find() else { return skip("moto") };
+    let now = "2024-01-01T01:00:00Z".parse().unwrap();
+    for kind in ["versions", "locks"] {
+        let Some(bucket) = Kept::make(&moto, kind, "two") else { return skip("curl") };
+        let (first, second) = (Repository::new(bucket.open().await), Repository::new(bucket.open().await));
+        let begin = async |repository: &Repository| repository.begin("prod", now, super::repository::somebody()).await;
+        let (good, bad) = tokio::join!(begin(&first), begin(&second));
+        let (good, bad) = (good.unwrap(), bad.unwrap());
+        assert_ne!(good.id(), bad.id(), "{kind}");
+        for draft in [&good, &bad] {
+            let mut upload = draft.upload("dump.rdb").await.unwrap();
+            upload.write(super::sample(7)).await.unwrap();
+            assert_eq!(upload.complete().await.unwrap(), 7);
+        }
+        // One that was begun in parts is given up within.
+        let mut parts = bad.upload("census.bin").await.unwrap();
+        parts.write(super::sample(11 << 20)).await.unwrap();
+        parts.abort().await.unwrap();
+        let (published, given_up) = (good.id(), bad.id());
+        let (done, discarded) =
+            tokio::join!(first.commit(&good, super::repository::manifest(&good)), second.discard(bad));
+        done.unwrap();
+        assert!(discarded.is_clean(), "{kind}: {discarded:?}");
+        let (versions, removed) = bucket.versions();
+        let ours = |id, name: &str| format!("r/prod/{id}/{name}");
+        for name in ["begun.json", "dump.rdb", "manifest.json"] {
+            let n = versions.iter().filter(|key| **key == ours(published, name)).count();
+            assert_eq!(n, 1, "{kind}: {name} was written once: {versions:?}");
+        }
+        assert!(removed.iter().all(|key| key.starts_with(&ours(given_up, ""))), "{kind}: {removed:?}");
+        for name in ["begun.json", "dump.rdb"] {
+            assert!(removed.contains(&ours(given_up, name)), "{kind}: {name} is gone: {removed:?}");
+        }
+        let listed = first.list(None).await.unwrap();
+        assert!(listed.len() == 1 && listed[0].manifest().is_some_and(|manifest| manifest.id == published), "{kind}");
+        let storage = bucket.open().await;
+        assert_eq!(storage.unfinished("prod/").await.unwrap(), Some(vec![]), "{kind}");
+        // And a published one is taken away as a whole: its versions stay, as the bucket wants it.
+        assert!(first.remove("prod", published).await.unwrap().is_empty(), "{kind}");
+        assert_eq!(first.list(None).await.unwrap().len(), 0, "{kind}");
+        assert!(bucket.versions().0.contains(&ours(published, "manifest.json")), "{kind}");
     }
 }

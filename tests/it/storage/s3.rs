@@ -71,9 +71,39 @@ async fn an_end_whose_answer_gets_lost_is_an_end() {
     let storage = connect(&server, "p").await;
     server.behave(Manners { ignores_conditions: true, ..Manners::default() });
     server.inject("POST /backups/p/object?uploadId", 1, Fault::BreakAnswer(0));
-    let done = upload(&*storage, "object", &sample(LENGTH)).await;
-    // s3s-fs says "access denied" to an upload it does not know; then nobody can tell, and an error is right.
-    assert!(matches!(done, Ok(_) | Err(StorageError::AccessDenied(_))), "{done:?}");
+    // s3s-fs says "access denied" to an upload that it does not know; what lies there tells.
+    assert_eq!(upload(&*storage, "object", &sample(LENGTH)).await.unwrap(), LENGTH as u64);
+}
+
+/// Two uploads of one name and one length; the other one ends first, and what becomes of the end of ours nobody says.
+#[tokio::test]
+async fn an_object_that_another_has_written_is_not_taken_for_ours_however_long_it_is() {
+    for forgets_metadata in [false, true] {
+        for fault in [Fault::BreakRequest(0), Fault::Answer("AccessDenied")] {
+            let server = S3Server::start();
+            server.behave(Manners { ignores_conditions: true, forgets_metadata, ..Manners::default() });
+            let (ours, theirs) = (connect(&server, "p").await, connect(&server, "p").await);
+            let body = sample(LENGTH);
+            let other: Bytes = body.iter().rev().copied().collect::<Vec<u8>>().into();
+            let (mut a, mut b) = (ours.upload("object").await.unwrap(), theirs.upload("object").await.unwrap());
+            a.write(body.clone()).await.unwrap();
+            b.write(other.clone()).await.unwrap();
+            b.complete().await.unwrap();
+            server.inject("POST /backups/p/object?uploadId", 1, Fault::BreakRequest(0));
+            server.inject("POST /backups/p/object?uploadId", 1000, fault);
+            let error = a.complete().await.unwrap_err();
+            assert!(matches!(error, StorageError::Taken), "{forgets_metadata} {fault:?}: {error}");
+            assert_eq!(error.code(), "already_exists");
+            assert!(read(&*ours, "object", 0).await.unwrap() == other, "{forgets_metadata} {fault:?}");
+            assert_eq!(server.left_of_uploads(), Vec::<String>::new(), "{forgets_metadata} {fault:?}");
+        }
+        // The same with nobody else: what is there is ours, by its word or by its ETag.
+        let server = S3Server::start();
+        server.behave(Manners { forgets_metadata, ..Manners::default() });
+        let storage = connect(&server, "p").await;
+        server.inject("POST /backups/p/object?uploadId", 1, Fault::BreakAnswer(0));
+        assert_eq!(upload(&*storage, "object", &sample(LENGTH)).await.unwrap(), LENGTH as u64);
+    }
 }
 
 #[tokio::test]
@@ -298,7 +328,7 @@ async fn a_write_whose_answer_gets_lost_is_our_own() {
     // What another has written is not taken for ours.
     server.inject("PUT /backups/p/short", 1, Fault::BreakAnswer(0));
     let other = upload(&*storage, "short", &sample(999)).await;
-    assert!(matches!(other, Err(StorageError::AlreadyExists)), "{other:?}");
+    assert!(matches!(other, Err(StorageError::Taken)), "{other:?}");
     assert_eq!(read(&*storage, "short", 0).await.unwrap().len(), 1000);
 }
 
@@ -307,7 +337,7 @@ async fn an_object_of_twice_the_expected_length_has_parts_of_one_length() {
     let server = S3Server::start();
     let storage = with(server.options(), "s3://backups/p").await;
     let mut begun = storage.upload("object").await.unwrap();
-    begun.expect(Expected { bytes: 20 << 20, bytes_per_second: None });
+    begun.expect(Expected { bytes: 20 << 20, bytes_per_second: Some(40_000_000) });
     for _ in 0..4 {
         begun.write(sample(10 << 20)).await.unwrap();
     }

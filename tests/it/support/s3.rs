@@ -55,6 +55,8 @@ pub struct Manners {
     pub ignores_conditions: bool,
     /// It answers 501 to `If-None-Match`.
     pub refuses_conditions: bool,
+    /// It keeps no metadata of objects.
+    pub forgets_metadata: bool,
     /// It answers 400 to checksums of requests.
     pub refuses_checksums: bool,
     /// It takes so long to begin the answer to each request for a dump.
@@ -334,6 +336,9 @@ impl S3Access for Faults {
 
     async fn create_multipart_upload(&self, request: &mut S3Request<CreateMultipartUploadInput>) -> S3Result<()> {
         request.input.storage_class = None;
+        if lock(&self.state.manners).forgets_metadata {
+            request.input.metadata = None;
+        }
         Ok(())
     }
 
