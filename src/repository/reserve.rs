@@ -85,8 +85,7 @@ async fn reserve(draft: &mut Draft, kept: Option<bool>) -> Result<bool, Reposito
     if kept.is_none() {
         // Nobody may write the marker, so this place is asked with what is ours: the same bytes again.
         let key = draft.key(layout::BEGUN);
-        draft.keeps_conditions =
-            draft.storage.keeps_conditions(&key, encoded(draft)?).await.doing("write", &key)?;
+        draft.keeps_conditions = draft.storage.keeps_conditions(&key, encoded(draft)?).await.doing("write", &key)?;
     }
     Ok(true)
 }
@@ -159,8 +158,7 @@ enum Others {
 async fn others(draft: &Draft) -> Result<Others, RepositoryError> {
     let names = names(draft).await?;
     let flags = flags(&names, &draft.begun.token);
-    if names.iter().any(|name| name == layout::BEGUN) || flags.iter().any(|token| *token < draft.begun.token.as_str())
-    {
+    if names.iter().any(|name| name == layout::BEGUN) || flags.iter().any(|token| *token < draft.begun.token.as_str()) {
         return Ok(Others::Stay);
     }
     Ok(if flags.is_empty() { Others::None } else { Others::GiveWay })
@@ -187,7 +185,9 @@ pub(super) async fn is_claimed_by_another(draft: &Draft) -> Result<bool, Reposit
 async fn lower(draft: &Draft) {
     let key = draft.key(&layout::heartbeat(&draft.begun.token));
     if !matches!(timeout(LOWERING, draft.storage.delete(&key)).await, Ok(Ok(()))) {
-        tracing::warn!("another backup has begun under the same id; {key} is left of this one's try, and cannot be removed");
+        tracing::warn!(
+            "another backup has begun under the same id; {key} is left of this one's try, and cannot be removed"
+        );
     }
 }
 

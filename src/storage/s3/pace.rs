@@ -504,8 +504,7 @@ mod tests {
             link.into_iter().for_each(|rate| pace.told(rate));
             for given_up in [pace.stall(8 << 20), pace.answer_to_part(8 << 20, SECOND)] {
                 let (begun, mut trouble) = (Instant::now(), Trouble::default());
-                let again =
-                    pace.pause(Purpose::Work, &mut trouble, begun, begun + given_up, &Passing::of("no answer"));
+                let again = pace.pause(Purpose::Work, &mut trouble, begun, begun + given_up, &Passing::of("no answer"));
                 assert!(again.is_some(), "{link:?}: {given_up:?}");
             }
         }

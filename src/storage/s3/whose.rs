@@ -41,7 +41,11 @@ impl Written {
         }
         match (&self.e_tag, head.e_tag.as_deref().and_then(of_parts)) {
             (Some(e_tag), Some(found)) if count(e_tag) == count(&found) => {
-                if *e_tag == found { Whose::Ours } else { Whose::Others }
+                if *e_tag == found {
+                    Whose::Ours
+                } else {
+                    Whose::Others
+                }
             }
             _ => Whose::Unproven,
         }
@@ -85,13 +89,7 @@ mod tests {
     }
 
     fn head(length: u64, upload: Option<&str>, e_tag: &str) -> Head {
-        Head {
-            length,
-            modified: None,
-            sse: None,
-            e_tag: Some(e_tag.to_owned()),
-            upload: upload.map(str::to_owned),
-        }
+        Head { length, modified: None, sse: None, e_tag: Some(e_tag.to_owned()), upload: upload.map(str::to_owned) }
     }
 
     // The digests were made with md5sum: of `a`, of `b`, and of the sixteen bytes of both one after the other.

@@ -103,8 +103,7 @@ async fn a_backup_outlives_any_single_lost_answer() {
 #[tokio::test]
 async fn an_object_of_another_in_our_place_is_neither_taken_nor_removed() {
     for place in places() {
-        for (asked, part, theirs) in
-            [(Asked::Complete, "dump", &b"another"[..]), (Asked::Create, "census", b"anothe")]
+        for (asked, part, theirs) in [(Asked::Complete, "dump", &b"another"[..]), (Asked::Create, "census", b"anothe")]
         {
             let draft = begin(&place).await;
             let plain = if part == "dump" { "dump.rdb" } else { "census.bin" };
