@@ -17,7 +17,7 @@ pub struct Settings {
 /// There is no such rule.
 pub async fn run(settings: &Settings, _context: &Context) -> Result<Outcome> {
     let rule = rules::by_id(settings.rule.trim()).ok_or_else(|| unknown(&settings.rule))?;
-    let threshold = RuleSettings::default().threshold_text(rule);
+    let threshold = RuleSettings::default().threshold_text(&rule.facts());
     let limits: serde_json::Map<String, serde_json::Value> =
         rule.limits.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
     Ok(Outcome::new(Status::Ok)
@@ -54,7 +54,7 @@ pub fn all_as_markdown() -> String {
                 }
             };
             line("looks at", &plain_in_markdown(rule.reads));
-            line("speaks", &plain_in_markdown(&settings.threshold_text(rule)));
+            line("speaks", &plain_in_markdown(&settings.threshold_text(&rule.facts())));
             line("why", &plain_in_markdown(rule.why));
             for command in rule.fix {
                 line("fix", &format!("`{command}`"));

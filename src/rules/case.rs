@@ -1,6 +1,7 @@
 //! A snapshot before one rule: what its function reads from, and how it speaks.
 
-use super::rule::{Judged, Rule, Skipped};
+use super::facts::Facts;
+use super::judged::{Judged, Skipped};
 use super::settings::{Expect, Profile, RuleSettings};
 use crate::figures;
 use crate::finding::{Finding, Severity};
@@ -15,13 +16,13 @@ pub struct Case<'a> {
     pub snapshot: &'a Snapshot,
     /// What the server is for.
     pub profile: Profile,
-    rule: &'static Rule,
+    rule: Facts,
     settings: &'a RuleSettings,
 }
 
 impl<'a> Case<'a> {
     /// A snapshot before one rule.
-    pub fn new(snapshot: &'a Snapshot, rule: &'static Rule, settings: &'a RuleSettings, profile: Profile) -> Self {
+    pub fn new(snapshot: &'a Snapshot, rule: Facts, settings: &'a RuleSettings, profile: Profile) -> Self {
         Self { snapshot, profile, rule, settings }
     }
 
@@ -37,7 +38,7 @@ impl<'a> Case<'a> {
 
     /// A limit of the rule: from the settings, else its own. The tests let no rule name a limit that it does not have.
     pub fn limit(&self, name: &str) -> f64 {
-        let limit = self.settings.limits.get(self.rule, name);
+        let limit = self.settings.limits.get(&self.rule, name);
         debug_assert!(limit.is_some(), "rule {} has no limit `{name}`", self.rule.id);
         limit.unwrap_or(f64::INFINITY)
     }
@@ -138,7 +139,7 @@ impl<'a> Case<'a> {
 
     /// A finding of this severity, with all that the table knows.
     pub fn finding(&self, severity: Severity) -> Finding {
-        let rule = self.rule;
+        let rule = &self.rule;
         Finding::new(severity, rule.id, rule.title)
             .threshold(self.settings.threshold_text(rule))
             .why(rule.why)
@@ -162,7 +163,7 @@ impl<'a> Case<'a> {
 
     /// A finding if the value reaches the limit `warning` or `critical`, of which a rule may have one only: the more the worse.
     pub fn grade(&self, value: f64) -> Option<Finding> {
-        let limit = |name| self.settings.limits.get(self.rule, name);
+        let limit = |name| self.settings.limits.get(&self.rule, name);
         if limit("critical").is_some_and(|limit| value >= limit) {
             Some(self.critical())
         } else if limit("warning").is_some_and(|limit| value >= limit) {
@@ -174,7 +175,7 @@ impl<'a> Case<'a> {
 
     /// The same where less is worse.
     pub fn grade_low(&self, value: f64) -> Option<Finding> {
-        let limit = |name| self.settings.limits.get(self.rule, name);
+        let limit = |name| self.settings.limits.get(&self.rule, name);
         if limit("critical").is_some_and(|limit| value < limit) {
             Some(self.critical())
         } else if limit("warning").is_some_and(|limit| value < limit) {

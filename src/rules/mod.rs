@@ -5,6 +5,8 @@
 //! and commands that mend it, which are printed and never run.
 
 mod case;
+mod facts;
+mod judged;
 mod rule;
 mod settings;
 
@@ -20,7 +22,8 @@ mod security;
 mod cases;
 
 pub use case::Case;
-pub use rule::{Judged, Rule, Skipped, Topic};
+pub use judged::{Judged, Skipped};
+pub use rule::{Rule, Topic};
 pub use settings::{Expect, Limits, Mute, Profile, RuleSettings, SettingError};
 
 use serde::Serialize;
@@ -90,7 +93,7 @@ pub fn examine(snapshot: &Snapshot, topics: &[Topic], settings: &RuleSettings) -
     let mut judgement = Judgement::default();
     let profile = settings.profile_of(snapshot);
     for rule in all().filter(|rule| topics.contains(&rule.topic)) {
-        let case = Case::new(snapshot, rule, settings, profile);
+        let case = Case::new(snapshot, rule.facts(), settings, profile);
         match (rule.examine)(&case) {
             Ok(None) => judgement.passed.push(rule.id),
             Err(Skipped(reason)) => judgement.skipped.push(SkippedRule { id: rule.id, reason }),

@@ -1,7 +1,8 @@
 //! P01–P12: persistence, and whether the next backup or restore will fail.
 
 use super::case::{Case, percent, skip};
-use super::rule::{Judged, RULE, Rule, Topic};
+use super::judged::Judged;
+use super::rule::{RULE, Rule, Topic};
 use super::settings::Profile;
 use crate::figures;
 use crate::finding::{Finding, Severity};

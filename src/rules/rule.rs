@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use super::Case;
-use crate::finding::Finding;
+use super::case::Case;
+use super::facts::Facts;
+use super::judged::Judged;
 use crate::introspection::Question;
 
 /// What a rule is about; the words of `diagnose TOPIC`.
@@ -57,19 +58,6 @@ impl Topic {
     }
 }
 
-/// A finding, or none, or why that cannot be said.
-pub type Judged = Result<Option<Finding>, Skipped>;
-
-/// Why a rule could not be judged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skipped(pub String);
-
-impl From<String> for Skipped {
-    fn from(reason: String) -> Self {
-        Self(reason)
-    }
-}
-
 /// A rule.
 #[derive(Debug)]
 pub struct Rule {
@@ -119,9 +107,15 @@ pub(super) const RULE: Rule = Rule {
 };
 
 impl Rule {
-    /// The default of a limit.
+    /// All of the rule but its function.
+    pub fn facts(&self) -> Facts {
+        let Self { id, title, limits, threshold, why, source, .. } = *self;
+        Facts { id, title, limits, threshold, why, source }
+    }
+
+    /// The default of a limit; `None` if the rule has no limit of this name.
     pub fn limit(&self, name: &str) -> Option<f64> {
-        self.limits.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
+        self.facts().limit(name)
     }
 
     /// What is known about it, as text for `explain`.

@@ -1,7 +1,8 @@
 //! S01–S10: who may come in, and what the server lets them do.
 
 use super::case::{Case, percent, skip};
-use super::rule::{Judged, RULE, Rule, Topic};
+use super::judged::Judged;
+use super::rule::{RULE, Rule, Topic};
 use crate::introspection::{Part, Question};
 
 const S: Rule = Rule { topic: Topic::Security, ..RULE };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::rule::Rule;
+use super::facts::Facts;
 use crate::explain::{Explain, Hint, Meaning};
 use crate::figures;
 use crate::introspection::Snapshot;
@@ -85,7 +85,7 @@ pub struct Limits(pub BTreeMap<String, BTreeMap<String, f64>>);
 
 impl Limits {
     /// A limit of a rule; `None` if it has none of this name.
-    pub fn get(&self, rule: &Rule, name: &str) -> Option<f64> {
+    pub fn get(&self, rule: &Facts, name: &str) -> Option<f64> {
         self.0.get(rule.id).and_then(|limits| limits.get(name)).copied().or_else(|| rule.limit(name))
     }
 }
@@ -170,7 +170,7 @@ impl RuleSettings {
     }
 
     /// A rule's threshold in words, with the limits that hold.
-    pub fn threshold_text(&self, rule: &Rule) -> String {
+    pub fn threshold_text(&self, rule: &Facts) -> String {
         let mut text = rule.threshold.to_owned();
         for (name, _) in rule.limits {
             let value = self.limits.get(rule, name).unwrap_or_default();

@@ -122,9 +122,6 @@ const CIRCLES_THAT_STAND: &[&[&str]] = &[
     &["restore/plan/contents", "restore/plan/methods"],
     &["restore/replay/lane/meaning", "restore/replay/lane/reader"],
     &["restore/replica/error", "restore/replica/record", "restore/replica/target"],
-    // A rule's function takes a case, and a case knows its rule.
-    &["rules/case", "rules/rule", "rules/settings"],
-    &["storage/s3/credentials", "storage/s3/errors", "storage/s3/errors/network", "storage/s3/site"],
 ];
 
 #[test]

@@ -299,7 +299,7 @@ fn judged(id: &str, text: &str) -> Judged {
     let profile = given.settings.profile_of(&given.snapshot);
     // `Case` borrows for as long as the settings live: they are leaked, a few bytes a case.
     let given: &'static Given = Box::leak(Box::new(given));
-    (rule.examine)(&Case::new(&given.snapshot, rule, &given.settings, profile))
+    (rule.examine)(&Case::new(&given.snapshot, rule.facts(), &given.settings, profile))
 }
 
 #[test]
@@ -352,7 +352,7 @@ fn the_table_is_complete_and_consistent() {
         for cause in rule.because_of {
             assert!(by_id(cause).is_some(), "{} follows {cause}, which does not exist", rule.id);
         }
-        let text = RuleSettings::default().threshold_text(rule);
+        let text = RuleSettings::default().threshold_text(&rule.facts());
         assert!(!text.contains("%}") && !text.contains("B}"), "{}: a limit is not filled in: {text}", rule.id);
         for (name, _) in rule.limits {
             assert!(rule.threshold.contains(&format!("{{{name}")), "{}: the threshold does not tell `{name}`", rule.id);

@@ -1,7 +1,8 @@
 //! Connections that hold the server's memory or time.
 
 use super::super::case::{Case, skip};
-use super::super::rule::{Judged, RULE, Rule, Topic};
+use super::super::judged::Judged;
+use super::super::rule::{RULE, Rule, Topic};
 use super::{MIB, owner};
 use crate::introspection::Question;
 use crate::replies::{Client, ClientKind};

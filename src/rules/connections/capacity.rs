@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::super::case::{Case, percent, skip};
-use super::super::rule::{Judged, RULE, Rule, Topic};
+use super::super::judged::Judged;
+use super::super::rule::{RULE, Rule, Topic};
 use super::owner;
 use crate::figures;
 use crate::introspection::Question;

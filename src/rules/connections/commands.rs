@@ -1,7 +1,8 @@
 //! Slow and dangerous commands, errors, refused logins.
 
 use super::super::case::{Case, skip};
-use super::super::rule::{Judged, RULE, Rule, Topic};
+use super::super::judged::Judged;
+use super::super::rule::{RULE, Rule, Topic};
 use crate::introspection::Question;
 use crate::replies::SlowEntry;
 

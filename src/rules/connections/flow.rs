@@ -1,7 +1,8 @@
 //! Bandwidth, pauses, threads.
 
 use super::super::case::{Case, percent, skip};
-use super::super::rule::{Judged, RULE, Rule, Topic};
+use super::super::judged::Judged;
+use super::super::rule::{RULE, Rule, Topic};
 
 const C: Rule = Rule { topic: Topic::Connections, ..RULE };
 

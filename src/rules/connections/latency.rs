@@ -1,7 +1,8 @@
 //! Where the time goes: on the way, or in the server.
 
 use super::super::case::{Case, percent, skip};
-use super::super::rule::{Judged, RULE, Rule, Skipped, Topic};
+use super::super::judged::{Judged, Skipped};
+use super::super::rule::{RULE, Rule, Topic};
 
 const C: Rule = Rule { topic: Topic::Connections, ..RULE };
 

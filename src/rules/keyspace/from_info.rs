@@ -1,7 +1,8 @@
 //! K01–K03, K06, K08 and K16: what INFO says of the keys; none is looked at.
 
 use super::super::case::{Case, percent, skip};
-use super::super::rule::{Judged, Rule};
+use super::super::judged::Judged;
+use super::super::rule::Rule;
 use super::super::settings::Profile;
 use super::K;
 use crate::figures;

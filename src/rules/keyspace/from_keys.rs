@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::case::{Case, percent, skip};
-use super::super::rule::{Judged, Rule};
+use super::super::judged::Judged;
+use super::super::rule::Rule;
 use super::{K, quoted};
 use crate::figures;
 use crate::finding::Finding;

@@ -1,7 +1,8 @@
 //! K09 and K15: how keys are spread over the nodes and slots of a cluster.
 
 use super::super::case::{Case, percent, skip};
-use super::super::rule::{Judged, Rule};
+use super::super::judged::Judged;
+use super::super::rule::Rule;
 use super::K;
 use crate::figures;
 use crate::introspection::{Mode, NodeRole, Question};

@@ -1,7 +1,8 @@
 //! K07, K14 and K17: which keys are used, and which are not.
 
 use super::super::case::{Case, percent, skip};
-use super::super::rule::{Judged, Rule};
+use super::super::judged::Judged;
+use super::super::rule::Rule;
 use super::{K, quoted};
 use crate::figures;
 use crate::finding::Finding;

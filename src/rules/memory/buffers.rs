@@ -1,7 +1,8 @@
 //! Memory that is no data: buffers of clients and replicas, scripts.
 
 use super::super::case::{Case, percent, skip};
-use super::super::rule::{Judged, RULE, Rule};
+use super::super::judged::Judged;
+use super::super::rule::{RULE, Rule};
 use super::MIB;
 use crate::figures;
 use crate::introspection::Question;

@@ -1,7 +1,8 @@
 //! What happens at the limit: eviction, refusals, and memory that is freed slower than it is deleted.
 
 use super::super::case::{Case, percent, skip};
-use super::super::rule::{Judged, RULE, Rule};
+use super::super::judged::Judged;
+use super::super::rule::{RULE, Rule};
 use super::super::settings::Profile;
 use super::more_memory;
 

@@ -1,7 +1,8 @@
 //! Memory that is held and not used. A bare ratio says nothing: an empty server shows 12.3. Every rule takes bytes as well.
 
 use super::super::case::{Case, skip};
-use super::super::rule::{Judged, RULE, Rule};
+use super::super::judged::Judged;
+use super::super::rule::{RULE, Rule};
 use super::{GIB, MIB};
 
 /// Debian's servers, among others, are built without: they refuse it.

@@ -1,7 +1,8 @@
 //! The machine below: limits, swapping, forks.
 
 use super::super::case::{Case, percent};
-use super::super::rule::{Judged, RULE, Rule};
+use super::super::judged::Judged;
+use super::super::rule::{RULE, Rule};
 use super::MIB;
 
 pub(in super::super) const RULES: &[Rule] = &[

@@ -1,7 +1,8 @@
 //! How full it is, and how soon it will be.
 
 use super::super::case::{Case, percent, skip};
-use super::super::rule::{Judged, RULE, Rule};
+use super::super::judged::Judged;
+use super::super::rule::{RULE, Rule};
 use super::super::settings::Profile;
 use super::more_memory;
 use crate::finding::Severity;

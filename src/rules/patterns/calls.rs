@@ -1,7 +1,8 @@
 //! A04 and A16–A22: what applications call, and how; no key is looked at.
 
 use super::super::case::{Case, skip};
-use super::super::rule::{Judged, Rule};
+use super::super::judged::Judged;
+use super::super::rule::Rule;
 use super::A;
 use crate::introspection::Question;
 use crate::replies::ClientKind;

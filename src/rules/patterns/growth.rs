@@ -1,7 +1,8 @@
 //! A23: prefixes that grow from run to run.
 
 use super::super::case::{Case, percent, skip};
-use super::super::rule::{Judged, Rule};
+use super::super::judged::Judged;
+use super::super::rule::Rule;
 use super::A;
 use crate::introspection::PrefixesBefore;
 use crate::introspection::keyspace::Prefix;

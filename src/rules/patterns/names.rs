@@ -1,8 +1,9 @@
 //! A12–A20: how keys are named and how long they live, by prefix.
 
 use super::super::case::{Case, percent};
+use super::super::judged::Judged;
 use super::super::keyspace::quoted;
-use super::super::rule::{Judged, Rule};
+use super::super::rule::Rule;
 use super::A;
 use crate::figures;
 use crate::introspection::keyspace::Oddity;

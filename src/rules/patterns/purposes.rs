@@ -1,8 +1,9 @@
 //! A01–A11: locks, rate limits, sessions, secrets and cached values, known by their names.
 
 use super::super::case::Case;
+use super::super::judged::{Judged, Skipped};
 use super::super::keyspace::quoted;
-use super::super::rule::{Judged, Rule, Skipped};
+use super::super::rule::Rule;
 use super::A;
 use crate::finding::Finding;
 use crate::introspection::keyspace::{Purpose, PurposeStats, purpose as purpose_of};

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::case::{Case, percent, skip};
-use super::super::rule::{Judged, Rule, Skipped};
+use super::super::judged::{Judged, Skipped};
+use super::super::rule::Rule;
 use super::R;
 use crate::finding::Finding;
 use crate::introspection::{Mode, Question};

@@ -1,7 +1,8 @@
 //! R01–R08 and R10: replicas, their links and their lag.
 
 use super::super::case::{Case, skip};
-use super::super::rule::{Judged, Rule, Skipped};
+use super::super::judged::{Judged, Skipped};
+use super::super::rule::Rule;
 use super::R;
 use crate::introspection::{InterruptedRestore, NodeRole, Question};
 

@@ -1,7 +1,8 @@
 //! R11, R12 and R15: what the other servers of the deployment say, and who decides which of them is the primary.
 
 use super::super::case::{Case, skip};
-use super::super::rule::{Judged, Rule};
+use super::super::judged::Judged;
+use super::super::rule::Rule;
 use super::R;
 use crate::introspection::{Mode, NodeRole, Peer, Question, ServerFacts};
 use crate::replies::Info;

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
@@ -10,30 +10,7 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 
 use super::Reason;
 use super::errors::causes;
-
-/// What was seen of the credentials: for messages.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    key_id: Mutex<Option<String>>,
-    fault: Mutex<Option<Reason>>,
-}
-
-impl Seen {
-    /// The id of the key that requests are signed with, which is no secret.
-    pub(super) fn key_id(&self) -> Option<String> {
-        self.key_id.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Why there are no credentials, if the last attempt to get some failed.
-    pub(super) fn fault(&self) -> Option<Reason> {
-        self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn note(&self, key_id: Option<String>, fault: Option<Reason>) {
-        *self.key_id.lock().unwrap_or_else(PoisonError::into_inner) = key_id;
-        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
-    }
-}
+use super::seen::Seen;
 
 /// A provider whose credentials fit into a header: the SDK panics on others.
 #[derive(Debug)]

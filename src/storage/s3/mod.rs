@@ -11,6 +11,7 @@ mod list;
 mod pace;
 mod put;
 mod read;
+mod seen;
 mod site;
 mod spool;
 mod upload;

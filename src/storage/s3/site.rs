@@ -7,7 +7,7 @@ use hyper::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use url::Url;
 
-use super::credentials::Seen;
+use super::seen::Seen;
 use super::{Reason, StorageError};
 
 /// Which store it is, for messages. No secret is in it.
@@ -26,7 +26,7 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// `http://127.0.0.1:9000 (--s3-endpoint)`
+    /// The store as messages name it: `http://127.0.0.1:9000 (--s3-endpoint)`.
     pub(super) fn named(&self) -> String {
         match (self.from.as_str(), self.proxy) {
             ("", None) => self.url.clone(),
