@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::Options;
+use super::options::Options;
 use crate::repository::Repository;
 use crate::repository::manifest::{Compression, Manifest};
 use crate::storage::Expected;
@@ -22,7 +22,7 @@ const LEAST_OF_MEMORY: u64 = 4;
 pub(super) struct Last {
     raw_bytes: u64,
     stored_bytes: u64,
-    /// It was compressed in the same way.
+    /// Whether that backup was compressed in the same way.
     same_codec: bool,
     bytes_per_second: Option<u64>,
 }

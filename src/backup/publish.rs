@@ -4,14 +4,16 @@ use chrono::Utc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{BackupError, Made, Options, Report, abandon, within_grace};
+use super::captured::Made;
+use super::options::Options;
+use super::report::{BackupError, Report};
+use super::{abandon, within_grace};
 use crate::capture::{CaptureError, Inspected};
 use crate::examination;
 use crate::explain::Status;
 use crate::figures::counted;
-use crate::introspection::ServerFacts;
 use crate::repository::manifest::{
-    FORMAT_VERSION, Kind, Manifest, Mode, Needs, Role, Server, Shard, Structure, StructureFinding, StructureState,
+    FORMAT_VERSION, Kind, Manifest, Needs, Shard, Structure, StructureFinding, StructureState,
 };
 use crate::repository::{CENSUS, Draft, Repository};
 
@@ -178,20 +180,5 @@ fn manifest(options: &Options, draft: &Draft, made: &Made) -> Manifest {
         module_aux: (inspected.not_understood.is_none() && inspected.broken.is_none())
             .then(|| inspected.module_aux.clone()),
         stale: made.stale,
-    }
-}
-
-/// A server as it stands in a manifest.
-pub(super) fn server(facts: &ServerFacts) -> Server {
-    Server {
-        name: facts.name.clone(),
-        version: facts.version.clone(),
-        run_id: facts.run_id.clone(),
-        mode: Mode::of(facts.mode.as_str()),
-        role: Role::of(facts.role.as_str()),
-        os: facts.os.clone(),
-        maxmemory: facts.maxmemory,
-        maxmemory_policy: facts.maxmemory_policy.clone(),
-        modules: facts.modules.clone(),
     }
 }

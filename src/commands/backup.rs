@@ -1,28 +1,27 @@
 //! `redis-ops backup`: takes a backup of an instance.
 
+mod plan;
+mod turn;
+mod way;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-use serde_json::json;
 
 use super::table::{Table, verdict};
 use super::which::{File, Place, Server};
 use super::{Context, Outcome};
 use crate::backup::{self, BackupError, Report};
-use crate::capture::source::{self, Chosen, Wanted};
+use crate::capture::source::{self, Wanted};
 use crate::capture::spool::Spooling;
 use crate::codec::{self, Codec};
-use crate::connection::replication::{self, ReplicationError, ReplicationFault};
-use crate::connection::{Command, ServerError};
+use crate::connection::replication;
 use crate::dataset::Dataset;
-use crate::explain::{Context as _, Explain, Fault, Hint, Meaning, Misuse, Result, Status};
+use crate::explain::{Context as _, Fault, Result};
 use crate::printer::words;
-use crate::replies::Reply;
+use crate::repository::BegunBy;
 use crate::repository::manifest::Purpose;
-use crate::repository::{BegunBy, ListedStatus, Repository, RepositoryError, Room};
-use crate::storage::StorageError;
 
-/// All that a backup needs to know.
+/// Complete settings of `backup`.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Where the data comes from.
@@ -46,9 +45,7 @@ pub struct Settings {
 /// Where the data of a backup comes from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Origin {
-    /// A server.
     Server {
-        /// Which.
         server: Box<Server>,
         /// How it is read.
         capture: Capture,
@@ -56,7 +53,7 @@ pub enum Origin {
         read_from: ReadFrom,
         /// How the server makes the RDB.
         transfer: Transfer,
-        /// One node of a cluster will do.
+        /// Whether one node of a cluster will do.
         shard_only: bool,
         /// A replica that has lost its primary will do.
         stale: bool,
@@ -65,7 +62,6 @@ pub enum Origin {
     },
     /// An RDB file that is adopted.
     File {
-        /// Which.
         file: File,
         /// The name of the instance in the repository.
         instance: String,
@@ -92,7 +88,6 @@ pub enum ReadFrom {
     Auto,
     /// A replica, or nothing.
     Replica,
-    /// The primary.
     Primary,
 }
 
@@ -114,7 +109,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     match &settings.origin {
         Origin::Server { server, capture, read_from, transfer, shard_only, stale, if_due } => {
             if let Some(schedule) = if_due
-                && let Some(outcome) = not_due(schedule, &server.instance, &repository, context).await?
+                && let Some(outcome) = turn::not_due(schedule, &server.instance, &repository, context).await?
             {
                 return Ok(outcome);
             }
@@ -126,10 +121,10 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
                 context.printer.say(note);
             }
             if settings.plan {
-                return plan(&server.instance, &chosen, *capture, &repository, context).await;
+                return plan::plan(&server.instance, &chosen, *capture, &repository, context).await;
             }
             if !settings.wait_lock.is_zero() {
-                context.interruptible(wait_for_others(&repository, &server.instance, settings.wait_lock)).await?;
+                context.interruptible(turn::wait_for_others(&repository, &server.instance, settings.wait_lock)).await?;
             }
             let purpose = if if_due.is_some() { Purpose::Scheduled } else { Purpose::Manual };
             let method = match capture {
@@ -154,56 +149,6 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             progress.finish();
             show(report, &format!("adopt {file}"), context)
         }
-    }
-}
-
-/// Another run is at the same instance.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("another run is making the backup {instance}/{id}: process {pid} on {host}")]
-struct Locked {
-    /// Name of the instance.
-    instance: String,
-    /// Id that the other run has reserved.
-    id: String,
-    /// Its machine.
-    host: String,
-    /// Its process.
-    pid: u32,
-}
-
-impl Explain for Locked {
-    fn meaning(&self) -> Meaning {
-        Meaning::of("locked").hint(Hint::WaitForLock)
-    }
-}
-
-/// How often it is looked whether another run has ended.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// Waits until nobody else is making a backup of this instance: no process lives that has begun one, and where that cannot be asked no
-/// sign of life is young.
-async fn wait_for_others(repository: &Repository, instance: &str, longest: Duration) -> Result<()> {
-    let begun = tokio::time::Instant::now();
-    loop {
-        let mut other = None;
-        repository
-            .list_each(
-                Some(instance),
-                |_| {},
-                |listed| {
-                    if let ListedStatus::Running(running) = listed.status {
-                        other = other.take().or(running.begun);
-                    }
-                },
-            )
-            .await?;
-        let Some(other) = other else { return Ok(()) };
-        if begun.elapsed() >= longest {
-            return Err(
-                Locked { instance: instance.to_owned(), id: other.id, host: other.by.host, pid: other.by.pid }.into()
-            );
-        }
-        tokio::time::sleep(LOOK_AGAIN.min(longest)).await;
     }
 }
 
@@ -319,241 +264,4 @@ fn show(report: Result<Report, BackupError>, what: &str, context: &Context) -> R
         .field("source", &report.source)
         .field("warnings", &report.warnings)
         .text(text))
-}
-
-/// The answer where no backup is due: the newest one is younger than the last time that the schedule names.
-async fn not_due(
-    schedule: &str,
-    instance: &str,
-    repository: &Repository,
-    context: &Context,
-) -> Result<Option<Outcome>> {
-    let cron = schedule
-        .parse::<croner::Cron>()
-        .map_err(|error| Misuse::settings(format!("`backup.schedule`: {schedule}: {error}")))?;
-    let due = cron
-        .find_previous_occurrence(&context.now, true)
-        .map_err(|error| Misuse::settings(format!("`backup.schedule`: {schedule}: {error}")))?;
-    let newest = repository.taken_since(instance, due).await?;
-    Ok(newest.map(|newest| {
-        let sentence =
-            format!("not due: the newest backup of {instance} is from {}", newest.format("%Y-%m-%d %H:%M UTC"));
-        Outcome::new(Status::Ok).field("due", false).field("newest", newest).text(verdict(
-            &context.printer,
-            Status::Ok,
-            &sentence,
-        ))
-    }))
-}
-
-/// What would happen; nothing is done.
-async fn plan(
-    instance: &str,
-    chosen: &Chosen,
-    capture: Capture,
-    repository: &Repository,
-    context: &Context,
-) -> Result<Outcome> {
-    let mut lines: Vec<(Status, String)> = Vec::new();
-    let mut why = None;
-    let facts = &chosen.facts;
-    lines.push((Status::Ok, format!("{} {} as {}: {}", facts.name, facts.version, facts.role.as_str(), chosen.node)));
-    if let Some(part) = chosen.part() {
-        lines.push((Status::Warning, format!("the backup would hold {part}")));
-    }
-    if chosen.is_stale {
-        lines.push((Status::Warning, "the replica has lost its primary: its data may be old".to_owned()));
-    }
-    let (method, status, line) = match method(chosen, capture).await? {
-        Way::Open { method, status, line } => (method, status, line),
-        Way::Barred(fault) => {
-            let line = fault.to_string();
-            why = Some(Fault::from(ReplicationError { target: chosen.node.to_string(), fault }));
-            ("replication", Status::Failed, line)
-        }
-    };
-    lines.push((status, line));
-    // A folder that is missing will be made.
-    let newest = match repository.newest(instance).await {
-        Err(RepositoryError::Storage { source: StorageError::NoSuchPlace(_), .. }) => None,
-        newest => newest?.backup,
-    };
-    let raw = newest.as_ref().map(|manifest| manifest.shards.iter().map(|shard| shard.raw_bytes).sum::<u64>());
-    // An RDB takes 0.4 to 0.7 of the memory that the data uses; 0.6 with what the standard data set shows.
-    let estimate = raw.unwrap_or(facts.used_memory / 10 * 6);
-    let basis = if raw.is_some() { "as the newest backup" } else { "reckoned from used_memory" };
-    lines.push((
-        Status::Ok,
-        format!("{} keys, about {} as RDB ({basis})", words::count(facts.keys), words::bytes(estimate)),
-    ));
-    // One core of a server writes 60 to 75 MB of RDB a second.
-    let seconds = Duration::from_secs(estimate / 65_000_000 + 1);
-    lines.push((Status::Ok, format!("about {} at the speed of one core of the server", words::span(seconds))));
-    let stored = newest.as_ref().map(|manifest| manifest.shards.iter().map(|shard| shard.stored_bytes).sum());
-    let room = match writing(repository, stored.unwrap_or(estimate), context, &mut lines).await {
-        Ok(room) => Some(room),
-        Err(error) => {
-            lines.push((Status::Failed, format!("{error:#}")));
-            why = why.or(Some(error));
-            None
-        }
-    };
-
-    let status = lines.iter().map(|(status, _)| *status).fold(Status::Ok, Status::and);
-    let mut table = Table::pairs();
-    for (status, line) in &lines {
-        let word = match status {
-            Status::Ok => "ok",
-            Status::Warning => "warning",
-            _ => "refused",
-        };
-        table.row([word, line]);
-    }
-    let sentence = match status {
-        Status::Ok => "the backup would go through; nothing was done",
-        Status::Warning => "the backup would go through with warnings; nothing was done",
-        _ => "the backup would fail; nothing was done",
-    };
-    let text = format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, status, sentence));
-    let outcome = Outcome::new(status)
-        .field("plan", json!({
-            "instance": instance, "method": method, "node": chosen.node.address.to_string(), "role": facts.role.as_str(), "keys": facts.keys,
-            "estimated_raw_bytes": estimate, "estimated_seconds": seconds.as_secs(),
-            "free_bytes": room.and_then(|room| room.free), "keeps_conditions": room.and_then(|room| room.keeps_conditions),
-            "lines": lines.iter().map(|(status, line)| json!({"status": status, "text": line})).collect::<Vec<_>>(),
-        }))
-        .text(text);
-    Ok(match why {
-        Some(error) => outcome.error(error.context(format!("plan a backup of {instance}"))),
-        None => outcome,
-    })
-}
-
-/// Finds out whether the repository can be written to, and has room.
-///
-/// # Errors
-/// Why not.
-async fn writing(
-    repository: &Repository,
-    needed: u64,
-    context: &Context,
-    lines: &mut Vec<(Status, String)>,
-) -> Result<Room> {
-    let place = repository.describe();
-    let room = repository
-        .try_writing(context.now)
-        .await
-        .with_context(|| format!("the repository {place} cannot be written to"))?;
-    if let Some(free) = room.free.filter(|free| *free < needed) {
-        let words = format!("{place} has {} free, and about {} are needed", words::bytes(free), words::bytes(needed));
-        return Err(StorageError::Full(words.into()).into());
-    }
-    lines.push((
-        Status::Ok,
-        match room.free {
-            Some(free) => format!("{place} can be written to, and has {} free", words::bytes(free)),
-            None => format!("the repository {place} can be written to"),
-        },
-    ));
-    if room.keeps_conditions == Some(false) {
-        lines.push((
-            Status::Ok,
-            "the store does not support conditional writes (`If-None-Match`): names of objects carry a token"
-                .to_owned(),
-        ));
-    }
-    Ok(room)
-}
-
-/// How the data would be read.
-enum Way {
-    Open {
-        method: &'static str,
-        status: Status,
-        line: String,
-    },
-    /// Not as it was asked for.
-    Barred(ReplicationFault),
-}
-
-/// How the data would be read, and whether the server lets us: what a run finds out with the first `PSYNC`, without one.
-async fn method(chosen: &Chosen, capture: Capture) -> Result<Way> {
-    let by_key = |why: &str| Way::Open {
-        method: "scan",
-        status: Status::Warning,
-        line: format!("{why}the server would be read key by key, which is not one moment of its data"),
-    };
-    match capture {
-        Capture::Scan => return Ok(by_key("")),
-        Capture::Auto if chosen.is_stale => {
-            return Ok(by_key("a replica that has lost its primary does not replicate: "));
-        }
-        Capture::Replication if chosen.is_stale => {
-            let text = "a replica that has lost its primary does not replicate".to_owned();
-            return Ok(Way::Barred(ReplicationFault::NoPrimaryLink { text }));
-        }
-        Capture::Auto | Capture::Replication => {}
-    }
-    let who = chosen.node.credentials.username.as_deref().unwrap_or("default");
-    let by_replication = |line| Way::Open { method: "replication", status: Status::Ok, line };
-    Ok(match (refused(chosen, who).await?, capture) {
-        (Asked::Yes, _) => by_replication(format!("the user {who} may ask for a full resynchronization")),
-        (Asked::NotFoundOut, _) => {
-            by_replication(format!("whether the user {who} has the right to `PSYNC` was not found out"))
-        }
-        (Asked::No(fault), Capture::Auto) => by_key(&format!("{fault}: ")),
-        (Asked::No(fault), _) => Way::Barred(fault),
-    })
-}
-
-/// Whether we may replicate.
-enum Asked {
-    Yes,
-    No(ReplicationFault),
-    NotFoundOut,
-}
-
-/// Asks with what cannot begin anything: `PSYNC` without its arguments is refused for their number by a server that has it, and in
-/// other words by one that has not; `REPLCONF` without any does nothing.
-async fn refused(chosen: &Chosen, who: &str) -> Result<Asked> {
-    let mut connection = chosen.node.connect().await?;
-    let questions = [
-        Command::new("REPLCONF"),
-        Command::new("PSYNC"),
-        Command::of(&["COMMAND", "INFO", "SYNC"]),
-        Command::of(&["ACL", "DRYRUN", who, "PSYNC", "?", "-1"]),
-        Command::of(&["ACL", "DRYRUN", who, "REPLCONF", "capa", "eof"]),
-    ];
-    let answers = connection.pipeline(&questions).await?;
-    let [replconf, psync, sync, may_psync, may_replconf] = answers.as_slice() else { return Ok(Asked::NotFoundOut) };
-    if let Err(error) = replconf
-        && let fault @ ReplicationFault::NoPermission { .. } = replication::refusal("REPLCONF", error)
-    {
-        return Ok(Asked::No(fault));
-    }
-    let has_sync = sync.as_ref().is_ok_and(|found| matches!(found.items().first(), Some(Reply::Array(_))));
-    match psync {
-        Err(error) if error.text.contains("wrong number of arguments") => {}
-        Err(error) => match replication::refusal("PSYNC", error) {
-            ReplicationFault::Unsupported { .. } if has_sync => {}
-            fault @ (ReplicationFault::Unsupported { .. } | ReplicationFault::NoPermission { .. }) => {
-                return Ok(Asked::No(fault));
-            }
-            _ => return Ok(Asked::NotFoundOut),
-        },
-        Ok(_) => return Ok(Asked::NotFoundOut),
-    }
-    // `OK`, or in words what is missing. Before 7.0 there is no such question, and few users may ask it.
-    for (name, answer) in [("REPLCONF", may_replconf), ("PSYNC", may_psync)] {
-        match answer {
-            Ok(Reply::Bytes(words)) if words == b"OK" => {}
-            Ok(Reply::Bytes(words)) => {
-                let text = String::from_utf8_lossy(words).into_owned();
-                let error = ServerError { code: "NOPERM".to_owned(), text };
-                return Ok(Asked::No(replication::refusal(name, &error)));
-            }
-            _ => return Ok(Asked::NotFoundOut),
-        }
-    }
-    Ok(Asked::Yes)
 }

@@ -23,7 +23,6 @@ pub fn is_asked(settings: &Settings, context: &Context) -> bool {
     settings.key.is_some() || !settings.keys.is_empty() || context.format == Format::Ndjson
 }
 
-/// Shows keys.
 pub async fn run(settings: &Settings, data: &Dataset, context: &Context) -> Result<Outcome> {
     let selection = Selection {
         keys: settings.keys.iter().map(Glob::new).collect(),

@@ -7,15 +7,20 @@
 //! What is not UTF-8 comes twice: readable, and exactly (`key_b64`, `field_b64`, `member_b64`, `value_b64`; an element of a list or
 //! a set becomes `{"text": …, "b64": …}`). A longer string has `value_b64` alone.
 
+mod stream;
+mod text;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value};
 
+use text::{number, quoted};
+
 use crate::census::{KeyType, Selection};
 use crate::printer::Printer;
 use crate::printer::words::Keys;
-use crate::rdb::visit::{ArrayValue, Entry, EntryEnd, Interest, Piece, StreamId, Visit};
+use crate::rdb::visit::{ArrayValue, Entry, EntryEnd, Interest, Piece, Visit};
 
 /// Strings are read as text up to this length, bytes, and longer lines are not kept until their end.
 const TEXT_LIMIT: usize = 1 << 20;
@@ -31,7 +36,6 @@ pub enum Out {
     Kept(usize),
 }
 
-/// The visitor.
 pub struct Lines {
     selection: Selection,
     /// The one name that is meant; `None`: what the selection says.
@@ -137,30 +141,6 @@ impl Lines {
         }
     }
 
-    fn comma(&mut self, first: bool) {
-        if !first {
-            self.text.push(',');
-        }
-    }
-
-    /// `"name":"text"`, and `"name_b64"` where it is not UTF-8.
-    fn pair(&mut self, name: &str, bytes: &[u8]) {
-        self.text.push_str(&format!("\"{name}\":{}", quoted(&String::from_utf8_lossy(bytes))));
-        if std::str::from_utf8(bytes).is_err() {
-            self.text.push_str(&format!(",\"{name}_b64\":\"{}\"", STANDARD.encode(bytes)));
-        }
-    }
-
-    fn element(&mut self, bytes: &[u8]) {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => self.text.push_str(&quoted(text)),
-            Err(_) => {
-                let lossy = quoted(&String::from_utf8_lossy(bytes));
-                self.text.push_str(&format!("{{\"text\":{lossy},\"b64\":\"{}\"}}", STANDARD.encode(bytes)));
-            }
-        }
-    }
-
     /// Writes the type, once it is known, and the name of the value.
     fn begin_value(&mut self, key_type: KeyType) {
         if self.value != State::Fresh {
@@ -218,92 +198,6 @@ impl Lines {
         }
         let tail = std::mem::take(&mut self.tail);
         self.text.push_str(&tail);
-    }
-
-    fn stream(&mut self, piece: Piece<'_>) {
-        match piece {
-            Piece::StreamEntry { id, .. } => {
-                match self.value {
-                    State::Fields(_) => self.text.push_str("]},"),
-                    _ => self.text.push_str("{\"entries\":["),
-                }
-                self.text.push_str(&format!("{{\"id\":\"{}\",\"fields\":[", written(id)));
-                self.value = State::Fields(true);
-            }
-            Piece::StreamField { field, value } => {
-                self.comma(self.value == State::Fields(true));
-                self.value = State::Fields(false);
-                self.text.push('[');
-                self.element(field);
-                self.text.push(',');
-                self.element(value);
-                self.text.push(']');
-            }
-            Piece::StreamInfo(info) => {
-                self.end_entries();
-                let last_id = written(info.last_id);
-                self.text.push_str(&format!(",\"length\":{},\"last_id\":\"{last_id}\",\"groups\":[", info.length));
-                self.value = State::Groups;
-            }
-            Piece::StreamGroup { name, last_id, .. } => {
-                let first = self.value == State::Groups;
-                self.end_group();
-                self.comma(first);
-                self.text.push('{');
-                self.pair("name", name);
-                self.text.push_str(&format!(",\"last_delivered_id\":\"{}\",\"pending\":[", written(last_id)));
-                self.value = State::Pending(true);
-            }
-            Piece::StreamPending { id, delivered_ms, count } => {
-                self.comma(self.value == State::Pending(true));
-                self.value = State::Pending(false);
-                let id = written(id);
-                self.text.push_str(&format!("{{\"id\":\"{id}\",\"delivered_ms\":{delivered_ms},\"count\":{count}}}"));
-            }
-            Piece::StreamConsumer { name, seen_ms, .. } => {
-                match self.value {
-                    State::Pending(_) => self.text.push_str("],\"consumers\":["),
-                    State::Owned(_) => self.text.push_str("]},"),
-                    _ => {}
-                }
-                self.text.push('{');
-                self.pair("name", name);
-                self.text.push_str(&format!(",\"seen_ms\":{seen_ms},\"pending\":["));
-                self.value = State::Owned(true);
-            }
-            Piece::StreamOwned(id) => {
-                self.comma(self.value == State::Owned(true));
-                self.value = State::Owned(false);
-                self.text.push_str(&format!("\"{}\"", written(id)));
-            }
-            // How a stream remembers its producers is not its content.
-            _ => {}
-        }
-    }
-
-    fn end_entries(&mut self) {
-        match self.value {
-            State::Fields(_) => self.text.push_str("]}]"),
-            _ => self.text.push_str("{\"entries\":[]"),
-        }
-    }
-
-    fn end_group(&mut self) {
-        match self.value {
-            State::Pending(_) => self.text.push_str("],\"consumers\":[]}"),
-            State::Owned(_) => self.text.push_str("]}]}"),
-            _ => {}
-        }
-    }
-
-    fn end_stream(&mut self) {
-        if matches!(self.value, State::Named | State::Fields(_)) {
-            self.end_entries();
-            self.text.push('}');
-            return;
-        }
-        self.end_group();
-        self.text.push_str("]}");
     }
 }
 
@@ -434,21 +328,4 @@ impl Visit for Lines {
         let gone = matches!(&self.out, Out::Stdout(printer) if printer.reader_has_gone());
         self.failed.is_some() || gone || (!self.counts_all && self.matched >= self.limit && !self.under_way)
     }
-}
-
-fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
-}
-
-/// A number as JSON; what JSON has no number for is a text.
-fn number(value: f64) -> String {
-    match serde_json::Number::from_f64(value) {
-        Some(number) => number.to_string(),
-        None if value.is_nan() => "\"nan\"".to_owned(),
-        None => if value > 0.0 { "\"inf\"" } else { "\"-inf\"" }.to_owned(),
-    }
-}
-
-fn written(id: StreamId) -> String {
-    format!("{}-{}", id.ms, id.seq)
 }

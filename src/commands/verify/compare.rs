@@ -1,20 +1,22 @@
 //! A backup, or a file, held against a living server or against another backup.
 
-use chrono::{DateTime, SecondsFormat, Utc};
-use serde_json::{Map, Value, json};
+mod verdict;
 
-use super::answer::{Answer, findings_lines, findings_table};
-use super::{Comparison, FailOn, Other, Settings, one};
+use serde_json::json;
+
+use verdict::{judge, unfit};
+
+pub use verdict::to_json;
+
+use super::answer::Answer;
+use super::{Comparison, Other, Settings, one};
 use crate::capture::source::{self, Chosen, ReadFrom, SourceError};
 use crate::capture::{shards, slots};
 use crate::census::{Glob, Selection};
 use crate::commands::Context;
-use crate::commands::table::Table;
 use crate::commands::which::{self, Backup, Server};
-use crate::comparison::Differences;
 use crate::connection::Node;
-use crate::dataset::{Dataset, DatasetError};
-use crate::examination;
+use crate::dataset::Dataset;
 use crate::explain::{Bug, Context as _, Fault, Interrupted, Result, Status};
 use crate::introspection::Mode;
 use crate::printer::words;
@@ -25,7 +27,6 @@ use crate::verify::comparing::{self, CompareError, View};
 use crate::verify::live::{self, Expected, Living, OnDemand};
 use crate::verify::{against, receipt};
 
-/// Compares.
 pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, context: &Context) -> Result<Answer> {
     let server = match &comparison.with {
         Other::Server { server, last_restored } => Some((server.as_ref(), *last_restored)),
@@ -266,154 +267,6 @@ async fn of_instance(
     };
     context.printer.say(&format!("backup {}/{}: the latest", manifest.instance, manifest.id));
     Ok(manifest)
-}
-
-/// The backup is damaged (no), or newer than we know (could not tell).
-fn unfit(answer: &mut Answer, class: &str, what: &str, error: DatasetError, context: &Context) -> Result<()> {
-    let (status, finding) = match error {
-        DatasetError::Damaged { finding, .. } => (Status::Failed, *finding),
-        DatasetError::NotUnderstood { up_to, .. } => (Status::Unknown, examination::not_understood(up_to)),
-        error => return Err(Fault::from(error).context(format!("compare {what}"))),
-    };
-    answer.status = answer.status.and(status);
-    answer.sentence = match status {
-        Status::Failed => format!("{what}: the backup is damaged: {}", words::escape(finding.title.as_bytes())),
-        _ => format!("{what}: could not tell: the backup is newer than this version knows"),
-    };
-    answer.text.extend(findings_table(std::slice::from_ref(&finding), &context.printer));
-    answer.case(class, what, status, &answer.sentence.clone(), findings_lines(std::slice::from_ref(&finding)));
-    if let Some(Value::Array(findings)) = answer.fields.get_mut("findings") {
-        findings.push(json!(finding));
-    } else {
-        answer.field("findings", [finding]);
-    }
-    answer.field("comparison", Value::Null);
-    Ok(())
-}
-
-/// The counts, the examples and the verdict.
-fn judge(
-    answer: &mut Answer,
-    class: &str,
-    what: &str,
-    (compared, is_fuzzy): (&comparing::Comparison, bool),
-    asked: &Comparison,
-    context: &Context,
-) {
-    let differences = &compared.differences;
-    let functions_differ = compared.functions.is_some_and(|functions| !functions.equal);
-    let is_no = asked.fail_on.iter().any(|kind| match kind {
-        FailOn::Missing => differences.missing > 0,
-        FailOn::Extra => differences.extra > 0,
-        FailOn::Different => differences.different() > 0 || functions_differ,
-        FailOn::Any => !compared.is_equal(),
-    });
-    let status = if is_no { Status::Failed } else { Status::Ok };
-    answer.status = answer.status.and(status);
-    let expired = match differences.expired {
-        0 => String::new(),
-        expired => format!(", {} expired since", words::count(expired)),
-    };
-    let sentence = if compared.is_equal() {
-        format!("{what}: equal, {}{expired}", words::counted(differences.equal, "key"))
-    } else {
-        let functions = if functions_differ { ", functions differ" } else { "" };
-        format!(
-            "{what}: {} missing, {} extra, {} different{}, {} equal ({:.2}%){expired}{functions}",
-            words::count(differences.missing),
-            words::count(differences.extra),
-            words::count(differences.different()),
-            in_what(differences),
-            words::count(differences.equal),
-            // Rounded down: what is not all is not 100%.
-            (differences.ratio() * 10_000.0).floor() / 100.0,
-        )
-    };
-    answer.sentence = sentence;
-    if is_fuzzy && !compared.is_equal() {
-        answer.sentence.push_str("; read key by key: what others wrote meanwhile may be among them");
-    }
-    let limit = usize::try_from(asked.limit).unwrap_or(usize::MAX);
-    answer.text.extend(table(compared, limit, context));
-    let mut json = to_json(compared, limit, context);
-    json["consistency"] = if is_fuzzy { "fuzzy" } else { "point_in_time" }.into();
-    answer.field("comparison", json);
-    let details: Vec<String> = named(compared, limit)
-        .map(|(name, database, key)| format!("{name}: {} (database {database})", context.keys.show(key)))
-        .collect();
-    answer.case(class, what, status, &answer.sentence.clone(), details.join("\n"));
-    #[allow(clippy::cast_precision_loss, reason = "numbers for a graph")]
-    answer.numbers.extend([
-        ("equal", differences.equal as f64, ""),
-        ("missing", differences.missing as f64, ""),
-        ("extra", differences.extra as f64, ""),
-        ("different", differences.different() as f64, ""),
-    ]);
-}
-
-/// Thousands of keys that differ in their expiry alone are another trouble than one that holds another value.
-fn in_what(differences: &Differences) -> String {
-    let kinds = [
-        ("type", differences.different_type),
-        ("value", differences.different_value),
-        ("expiry", differences.different_expiry),
-    ];
-    let kinds = kinds.into_iter().filter(|(_, keys)| *keys > 0);
-    let kinds: Vec<String> = kinds.map(|(name, keys)| format!("{} in {name}", words::count(keys))).collect();
-    if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) }
-}
-
-fn named(compared: &comparing::Comparison, limit: usize) -> impl Iterator<Item = (&'static str, u64, &[u8])> {
-    let examples = compared.differences.examples.iter();
-    examples
-        .filter_map(|example| {
-            let (database, key) = example.key.as_ref()?;
-            Some((example.difference.name(), *database, key.as_slice()))
-        })
-        .take(limit)
-}
-
-fn table(compared: &comparing::Comparison, limit: usize, context: &Context) -> Option<String> {
-    let mut table = Table::new(&["difference", "db", "key"]).numbers(&[1]).cut(&[2]);
-    for (difference, database, key) in named(compared, limit) {
-        table.row([difference.to_owned(), database.to_string(), context.keys.show(key)]);
-    }
-    (!table.is_empty()).then(|| table.render(&context.printer))
-}
-
-/// A comparison as JSON.
-pub fn to_json(compared: &comparing::Comparison, limit: usize, context: &Context) -> Value {
-    let differences = &compared.differences;
-    let by_key: Vec<Value> = named(compared, limit)
-        .map(|(difference, database, key)| {
-            let mut object = Map::new();
-            context.keys.insert(&mut object, key);
-            object.insert("database".to_owned(), database.into());
-            object.insert("difference".to_owned(), difference.into());
-            object.into()
-        })
-        .collect();
-    let looked_at = DateTime::<Utc>::from_timestamp_millis(compared.look_ms);
-    json!({
-        "is_equal": compared.is_equal(),
-        "equal": differences.equal,
-        "missing": differences.missing,
-        "extra": differences.extra,
-        "different": differences.different(),
-        "different_by": {
-            "type": differences.different_type,
-            "value": differences.different_value,
-            "expiry": differences.different_expiry,
-        },
-        "expired": differences.expired,
-        "ratio": differences.ratio(),
-        "functions": compared.functions.map(|functions| json!({
-            "expected": functions.left, "found": functions.right, "equal": functions.equal,
-        })),
-        "buckets": { "compared": compared.buckets.0, "differing": compared.buckets.1 },
-        "looked_at": looked_at.map(|time| time.to_rfc3339_opts(SecondsFormat::Millis, true)),
-        "by_key": by_key,
-    })
 }
 
 #[cfg(test)]

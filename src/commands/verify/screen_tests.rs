@@ -1,5 +1,6 @@
 //! Screens of a backup that is damaged, and of one that a server differs from.
 
+use super::super::FailOn;
 use super::*;
 use crate::census::Tally;
 use crate::commands::screens;

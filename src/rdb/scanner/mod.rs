@@ -7,18 +7,19 @@
 mod memory;
 mod opcodes;
 mod summary;
+mod windows;
 
-use super::cursor::Cursor;
-use super::error::{ErrorKind, RdbError, Stop};
+use super::error::{ErrorKind, RdbError};
 use super::needs::Needs;
 use super::oddity::{Libraries, NAME_KEPT, Owner};
 use super::opcode::Dialect;
 use super::tail::Tail;
 use super::types::ValueType;
 use super::value::{Compared, Opcodes, Reader, Template, Tools, Whose};
-use super::visit::{Checksum, EntryEnd, Visit};
+use super::visit::{Checksum, Visit};
 
-pub use summary::{HintMismatch, Summary};
+pub(crate) use summary::HintMismatch;
+pub use summary::Summary;
 
 /// Parts of a push that are parsed and added to the CRC64 at a time: they stay in the processor's cache.
 const WINDOW: usize = 256 << 10;
@@ -115,7 +116,7 @@ enum State {
     Done,
 }
 
-/// Who gets bytes as they stand, and from which on.
+/// What gets the bytes of a value as they stand, and from which byte on.
 #[derive(Debug, Clone, Copy)]
 enum Raw {
     Nobody,
@@ -279,168 +280,6 @@ impl Scanner {
     /// Dialect and version, once the header was read.
     pub fn header(&self) -> Option<(Dialect, u32)> {
         (self.version > 0).then_some((self.dialect, self.version))
-    }
-
-    fn push_window<V: Visit>(&mut self, bytes: &[u8], visit: &mut V) -> Result<(), RdbError> {
-        let window = Window { bytes, start: self.tail.length() };
-        // Bytes of the window that were moved to the carry.
-        let mut at = 0;
-        while !self.carry.is_empty() {
-            let n = (self.need - self.carry.len()).min(bytes.len() - at);
-            self.make_room(n);
-            self.carry.extend_from_slice(&bytes[at..at + n]);
-            at += n;
-            if self.carry.len() < self.need {
-                return self.window_end(window, visit);
-            }
-            let carry = std::mem::take(&mut self.carry);
-            let mut cursor = Cursor::new(&carry, window.start + at as u64 - carry.len() as u64);
-            let need = self.run(&mut cursor, window, visit)?;
-            let done = cursor.committed();
-            if done == 0 && !self.is_complete() {
-                (self.carry, self.need) = (carry, need);
-                continue;
-            }
-            // The unit is read; what is left of the carry was taken from this window.
-            let left = carry.len() - done;
-            if left > at {
-                (self.carry, self.need) = (carry[done..].to_vec(), need);
-                continue;
-            }
-            at -= left;
-            if carry.capacity() <= KEEP {
-                self.carry = carry;
-                self.carry.clear();
-            }
-        }
-        if !self.is_complete() {
-            let mut cursor = Cursor::new(&bytes[at..], window.start + at as u64);
-            self.need = self.run(&mut cursor, window, visit)?;
-            at += cursor.committed();
-        }
-        if self.is_complete() {
-            self.trailing_bytes(&bytes[at..]);
-        } else {
-            self.carry.extend_from_slice(&bytes[at..]);
-        }
-        self.window_end(window, visit)
-    }
-
-    /// Room for so many more bytes in the carry: it doubles as they come, but has no more than the unit needs in the end.
-    fn make_room(&mut self, n: usize) {
-        let length = self.carry.len();
-        if self.carry.capacity() < length + n {
-            self.carry.reserve_exact((2 * length).min(self.need).max(length + n) - length);
-        }
-    }
-
-    fn trailing_bytes(&mut self, bytes: &[u8]) {
-        self.trailing += bytes.len() as u64;
-        self.trailing_in_last_push += bytes.len();
-        let n = bytes.len().min(16 - self.trailing_start.len());
-        self.trailing_start.extend_from_slice(&bytes[..n]);
-    }
-
-    fn window_end<V: Visit>(&mut self, window: Window<'_>, visit: &mut V) -> Result<(), RdbError> {
-        let end = window.start + window.bytes.len() as u64;
-        self.flush_raw(end, window, visit).map_err(|stop| match stop {
-            Stop::Fault(error) => *error,
-            Stop::More(_) => RdbError::at(end, ErrorKind::Truncated),
-        })?;
-        self.tail.push(window.bytes);
-        Ok(())
-    }
-
-    /// Hands on the bytes up to an offset to whom they go.
-    #[inline]
-    fn flush_raw<V: Visit>(&mut self, to: u64, window: Window<'_>, visit: &mut V) -> Result<(), Stop> {
-        let (Raw::Visitor(from) | Raw::Kept(from)) = self.raw else { return Ok(()) };
-        if from < to {
-            let bytes = &window.bytes[(from - window.start) as usize..(to - window.start) as usize];
-            if matches!(self.raw, Raw::Visitor(_)) {
-                visit.raw(bytes);
-                self.raw = Raw::Visitor(to);
-            } else {
-                let claimed = (self.kept.len() + bytes.len()) as u64;
-                super::cursor::within(self.tools.limit, claimed, from)?;
-                self.kept.extend_from_slice(bytes);
-                self.raw = Raw::Kept(to);
-            }
-        }
-        Ok(())
-    }
-
-    /// Runs until the bytes or the file end; gives how many bytes the unit at the end needs.
-    fn run<V: Visit>(&mut self, cursor: &mut Cursor<'_>, window: Window<'_>, visit: &mut V) -> Result<usize, RdbError> {
-        match self.steps(cursor, window, visit) {
-            Ok(()) => Ok(0),
-            Err(Stop::More(need)) => {
-                cursor.rewind();
-                // What is needed is never less than one byte more than there is.
-                Ok(usize::try_from(need).unwrap_or(usize::MAX).max(cursor.available() + 1))
-            }
-            Err(Stop::Fault(error)) => Err(*error),
-        }
-    }
-
-    fn steps<V: Visit>(&mut self, cursor: &mut Cursor<'_>, window: Window<'_>, visit: &mut V) -> Result<(), Stop> {
-        loop {
-            match &mut self.state {
-                State::Opcode => self.opcode(cursor, window, visit)?,
-                State::Value { reader, offset, vanishes } => {
-                    reader.run(cursor, &mut self.tools, visit, self.whose.whose())?;
-                    let (n_elements, offset, vanishes) = (reader.n_elements(), *offset, *vanishes);
-                    self.end_value(n_elements, offset, vanishes, cursor, window, visit)?;
-                    self.state = State::Opcode;
-                }
-                State::Header => self.read_header(cursor, visit)?,
-                State::Checksum => self.read_checksum(cursor, visit)?,
-                State::Done => return Ok(()),
-                _ => self.go_on(cursor, window, visit)?,
-            }
-            cursor.commit();
-        }
-    }
-
-    /// A value begins. Most lie whole in the window: only what does not becomes the scanner's state.
-    #[inline]
-    fn begin_value<V: Visit>(
-        &mut self,
-        mut reader: Reader,
-        vanishes: bool,
-        cursor: &mut Cursor<'_>,
-        window: Window<'_>,
-        visit: &mut V,
-    ) -> Result<(), Stop> {
-        let offset = cursor.offset();
-        // The key has been told.
-        cursor.commit();
-        if let Err(stop) = reader.run(cursor, &mut self.tools, visit, self.whose.whose()) {
-            self.state = State::Value { reader, offset, vanishes };
-            return Err(stop);
-        }
-        self.end_value(reader.n_elements(), offset, vanishes, cursor, window, visit)
-    }
-
-    #[inline]
-    fn end_value<V: Visit>(
-        &mut self,
-        n_elements: u64,
-        offset: u64,
-        vanishes: bool,
-        cursor: &Cursor<'_>,
-        window: Window<'_>,
-        visit: &mut V,
-    ) -> Result<(), Stop> {
-        let raw_length = cursor.offset() - offset;
-        if n_elements == 0 && vanishes {
-            self.tally.empty_key(offset);
-        }
-        self.flush_raw(cursor.offset(), window, visit)?;
-        self.raw = Raw::Nobody;
-        visit.entry_end(&EntryEnd { raw_length, n_elements });
-        self.tools.trim();
-        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Everything of a file but the values: header, opcodes, keys, the end.
+//! What a file holds besides values: header, opcodes, keys, the end.
 
 use super::{Raw, Scanner, State, Window};
 use crate::rdb::cursor::Cursor;

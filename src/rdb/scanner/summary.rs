@@ -7,7 +7,7 @@ use crate::rdb::visit::Checksum;
 /// A file that was read to its end without damage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
-    /// Who wrote it.
+    /// Redis or Valkey flavour of the format.
     pub dialect: Dialect,
     /// Version in the header.
     pub version: u32,

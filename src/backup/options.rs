@@ -1,0 +1,52 @@
+//! How a backup is made.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use crate::capture::spool::Spooling;
+use crate::codec::Codec;
+use crate::connection::replication;
+use crate::repository::BegunBy;
+use crate::repository::manifest::Purpose;
+
+/// How a backup is made.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Name of the instance in the repository.
+    pub instance: String,
+    /// Why it is taken.
+    pub purpose: Purpose,
+    /// Kept in the manifest.
+    pub labels: BTreeMap<String, String>,
+    /// How it is compressed.
+    pub codec: Codec,
+    /// Threads that compress.
+    pub threads: usize,
+    /// At most so many bytes of the RDB a second.
+    pub rate: Option<u64>,
+    /// How the server is read.
+    pub method: Method,
+    /// A replica that has lost its primary is read all the same, key by key.
+    pub stale: bool,
+    /// How the server sends its data.
+    pub replication: replication::Options,
+    /// What may wait while the store is away.
+    pub spool: Spooling,
+    /// When it begins: its id comes from it.
+    pub now: DateTime<Utc>,
+    /// Machine and process that make the backup.
+    pub by: BegunBy,
+}
+
+/// How a server's data is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Method {
+    /// By replication, or key by key where the server does not allow that.
+    #[default]
+    Auto,
+    /// By replication: one moment.
+    Replication,
+    /// By SCAN and DUMP: key by key, while others write.
+    Scan,
+}

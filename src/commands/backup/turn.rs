@@ -1,0 +1,81 @@
+//! Whether it is time for a backup: none is due yet, or another run is making one.
+
+use std::time::Duration;
+
+use super::super::table::verdict;
+use super::super::{Context, Outcome};
+use crate::explain::{Explain, Hint, Meaning, Misuse, Result, Status};
+use crate::repository::{ListedStatus, Repository};
+
+/// The answer where no backup is due: the newest one is younger than the last time that the schedule names.
+pub(super) async fn not_due(
+    schedule: &str,
+    instance: &str,
+    repository: &Repository,
+    context: &Context,
+) -> Result<Option<Outcome>> {
+    let cron = schedule
+        .parse::<croner::Cron>()
+        .map_err(|error| Misuse::settings(format!("`backup.schedule`: {schedule}: {error}")))?;
+    let due = cron
+        .find_previous_occurrence(&context.now, true)
+        .map_err(|error| Misuse::settings(format!("`backup.schedule`: {schedule}: {error}")))?;
+    let newest = repository.taken_since(instance, due).await?;
+    Ok(newest.map(|newest| {
+        let sentence =
+            format!("not due: the newest backup of {instance} is from {}", newest.format("%Y-%m-%d %H:%M UTC"));
+        Outcome::new(Status::Ok).field("due", false).field("newest", newest).text(verdict(
+            &context.printer,
+            Status::Ok,
+            &sentence,
+        ))
+    }))
+}
+
+/// Another run is at the same instance.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("another run is making the backup {instance}/{id}: process {pid} on {host}")]
+struct Locked {
+    /// Name of the instance.
+    instance: String,
+    /// Id that the other run has reserved.
+    id: String,
+    host: String,
+    pid: u32,
+}
+
+impl Explain for Locked {
+    fn meaning(&self) -> Meaning {
+        Meaning::of("locked").hint(Hint::WaitForLock)
+    }
+}
+
+/// How often it is looked whether another run has ended.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Waits until nobody else is making a backup of this instance: no process lives that has begun one, and where that cannot be asked no
+/// sign of life is young.
+pub(super) async fn wait_for_others(repository: &Repository, instance: &str, longest: Duration) -> Result<()> {
+    let begun = tokio::time::Instant::now();
+    loop {
+        let mut other = None;
+        repository
+            .list_each(
+                Some(instance),
+                |_| {},
+                |listed| {
+                    if let ListedStatus::Running(running) = listed.status {
+                        other = other.take().or(running.begun);
+                    }
+                },
+            )
+            .await?;
+        let Some(other) = other else { return Ok(()) };
+        if begun.elapsed() >= longest {
+            return Err(
+                Locked { instance: instance.to_owned(), id: other.id, host: other.by.host, pid: other.by.pid }.into()
+            );
+        }
+        tokio::time::sleep(LOOK_AGAIN.min(longest)).await;
+    }
+}

@@ -1,0 +1,101 @@
+//! How the data of a server would be read: by replication, or key by key where that is not allowed.
+
+use super::Capture;
+use crate::capture::source::Chosen;
+use crate::connection::replication::{self, ReplicationFault};
+use crate::connection::{Command, ServerError};
+use crate::explain::{Result, Status};
+use crate::replies::Reply;
+
+/// How the data would be read.
+pub(super) enum Way {
+    Open {
+        method: &'static str,
+        status: Status,
+        line: String,
+    },
+    /// Not as it was asked for.
+    Barred(ReplicationFault),
+}
+
+/// How the data would be read, and whether the server lets us: what a run finds out with the first `PSYNC`, without one.
+pub(super) async fn method(chosen: &Chosen, capture: Capture) -> Result<Way> {
+    let by_key = |why: &str| Way::Open {
+        method: "scan",
+        status: Status::Warning,
+        line: format!("{why}the server would be read key by key, which is not one moment of its data"),
+    };
+    match capture {
+        Capture::Scan => return Ok(by_key("")),
+        Capture::Auto if chosen.is_stale => {
+            return Ok(by_key("a replica that has lost its primary does not replicate: "));
+        }
+        Capture::Replication if chosen.is_stale => {
+            let text = "a replica that has lost its primary does not replicate".to_owned();
+            return Ok(Way::Barred(ReplicationFault::NoPrimaryLink { text }));
+        }
+        Capture::Auto | Capture::Replication => {}
+    }
+    let who = chosen.node.credentials.username.as_deref().unwrap_or("default");
+    let by_replication = |line| Way::Open { method: "replication", status: Status::Ok, line };
+    Ok(match (refused(chosen, who).await?, capture) {
+        (Asked::Yes, _) => by_replication(format!("the user {who} may ask for a full resynchronization")),
+        (Asked::NotFoundOut, _) => {
+            by_replication(format!("whether the user {who} has the right to `PSYNC` was not found out"))
+        }
+        (Asked::No(fault), Capture::Auto) => by_key(&format!("{fault}: ")),
+        (Asked::No(fault), _) => Way::Barred(fault),
+    })
+}
+
+/// Whether we may replicate.
+enum Asked {
+    Yes,
+    No(ReplicationFault),
+    NotFoundOut,
+}
+
+/// Asks with what cannot begin anything: `PSYNC` without its arguments is refused for their number by a server that has it, and in
+/// other words by one that has not; `REPLCONF` without any does nothing.
+async fn refused(chosen: &Chosen, who: &str) -> Result<Asked> {
+    let mut connection = chosen.node.connect().await?;
+    let questions = [
+        Command::new("REPLCONF"),
+        Command::new("PSYNC"),
+        Command::of(&["COMMAND", "INFO", "SYNC"]),
+        Command::of(&["ACL", "DRYRUN", who, "PSYNC", "?", "-1"]),
+        Command::of(&["ACL", "DRYRUN", who, "REPLCONF", "capa", "eof"]),
+    ];
+    let answers = connection.pipeline(&questions).await?;
+    let [replconf, psync, sync, may_psync, may_replconf] = answers.as_slice() else { return Ok(Asked::NotFoundOut) };
+    if let Err(error) = replconf
+        && let fault @ ReplicationFault::NoPermission { .. } = replication::refusal("REPLCONF", error)
+    {
+        return Ok(Asked::No(fault));
+    }
+    let has_sync = sync.as_ref().is_ok_and(|found| matches!(found.items().first(), Some(Reply::Array(_))));
+    match psync {
+        Err(error) if error.text.contains("wrong number of arguments") => {}
+        Err(error) => match replication::refusal("PSYNC", error) {
+            ReplicationFault::Unsupported { .. } if has_sync => {}
+            fault @ (ReplicationFault::Unsupported { .. } | ReplicationFault::NoPermission { .. }) => {
+                return Ok(Asked::No(fault));
+            }
+            _ => return Ok(Asked::NotFoundOut),
+        },
+        Ok(_) => return Ok(Asked::NotFoundOut),
+    }
+    // `OK`, or in words what is missing. Before 7.0 there is no such question, and few users may ask it.
+    for (name, answer) in [("REPLCONF", may_replconf), ("PSYNC", may_psync)] {
+        match answer {
+            Ok(Reply::Bytes(words)) if words == b"OK" => {}
+            Ok(Reply::Bytes(words)) => {
+                let text = String::from_utf8_lossy(words).into_owned();
+                let error = ServerError { code: "NOPERM".to_owned(), text };
+                return Ok(Asked::No(replication::refusal(name, &error)));
+            }
+            _ => return Ok(Asked::NotFoundOut),
+        }
+    }
+    Ok(Asked::Yes)
+}

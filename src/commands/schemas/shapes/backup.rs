@@ -1,0 +1,82 @@
+//! What `backup` and `list` answer.
+
+use serde_json::json;
+
+use super::super::{anything, count, described, list, maybe, number, object, one_of, shape, text, time, truth};
+use super::manifest::{purpose, structure_state};
+use super::{Fields, status};
+
+pub(super) fn backup() -> Fields {
+    let line = object(&[("status", status()), ("text", text())]);
+    let plan = object(&[
+        ("instance", text()),
+        ("method", text()),
+        ("node", text()),
+        ("role", text()),
+        ("keys", count()),
+        ("estimated_raw_bytes", count()),
+        ("estimated_seconds", count()),
+        ("free_bytes", maybe(count())),
+        ("keeps_conditions", maybe(truth())),
+        ("lines", list(line)),
+    ]);
+    let impact = object(&[("fork_usec", maybe(count())), ("cow_bytes", maybe(count()))]);
+    let source = object(&[
+        ("node", text()),
+        ("role", text()),
+        ("method", one_of(["replication", "scan"])),
+        ("transfer", maybe(one_of(["diskless", "disk"]))),
+        ("seconds", number()),
+        ("bytes_per_second", number()),
+        ("keyspace_hits_added", count()),
+        ("impact", impact),
+    ]);
+    let fields = vec![
+        ("backup", shape("manifest")),
+        ("source", described(maybe(source), "null: a file was adopted")),
+        ("warnings", list(text())),
+        ("due", described(json!({ "const": false }), "with --if-due: no backup was due, and none was taken")),
+        ("newest", time()),
+        ("plan", plan),
+    ];
+    (fields, vec![vec!["backup", "source", "warnings"], vec!["due", "newest"], vec!["plan"]])
+}
+
+pub(super) fn listing() -> Fields {
+    let backup = object(&[
+        ("id", text()),
+        ("instance", text()),
+        ("created_at", maybe(time())),
+        ("of_the_future", described(truth(), "its machine's clock was ahead: nobody knows how old it is")),
+        ("type", maybe(text())),
+        ("purpose", maybe(purpose())),
+        ("status", one_of(["published", "unreadable", "archived", "access_denied", "running", "left"])),
+        ("reason", maybe(text())),
+        ("structure", maybe(structure_state())),
+        ("findings", maybe(count())),
+        ("keys", maybe(count())),
+        ("raw_bytes", maybe(count())),
+        ("stored_bytes", maybe(count())),
+        ("server_version", maybe(text())),
+        ("verified_at", described(maybe(time()), "the last verification that found the backup good")),
+        ("verified_level", maybe(text())),
+        ("proven_at", described(anything(), "the level and the time of each proof, as its receipt has it")),
+        ("verified_status", described(maybe(text()), "of the last verification, good or bad")),
+        ("slots", described(maybe(text()), "of one shard of a cluster")),
+        ("stale", maybe(truth())),
+        ("pins", list(text())),
+        ("begun_at", maybe(time())),
+        ("host", maybe(text())),
+        ("pid", maybe(count())),
+        ("running_seconds", maybe(count())),
+        ("left_seconds", maybe(count())),
+        ("unfinished_bytes", maybe(count())),
+    ]);
+    let fields = vec![
+        ("backups", described(list(backup), "newest first")),
+        ("unfinished_uploads", described(maybe(count()), "null: the store does not list them")),
+        ("unfinished_bytes", maybe(count())),
+        ("unreadable_folders", list(text())),
+    ];
+    (fields, vec![vec!["backups", "unfinished_uploads", "unfinished_bytes", "unreadable_folders"]])
+}

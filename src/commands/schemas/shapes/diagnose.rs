@@ -1,0 +1,100 @@
+//! What `diagnose`, `health` and `explain` answer.
+
+use serde_json::Value;
+
+use super::super::{anything, count, described, list, map, maybe, number, object, one_of, shape, text, truth};
+use super::Fields;
+use crate::health::{self, State};
+use crate::introspection::{Mode, NodeRole};
+use crate::rules::Topic;
+
+pub(super) fn diagnose() -> Fields {
+    let profile = object(&[("name", text()), ("guessed", truth())]);
+    let skipped = object(&[("id", text()), ("reason", text())]);
+    let muted = object(&[("finding", shape("finding")), ("reason", text()), ("until", maybe(text()))]);
+    let probe =
+        object(&[("commands", count()), ("pings", count()), ("seconds", number()), ("keyspace_hits_added", count())]);
+    let facts =
+        described(map(map(anything())), "by topic; which facts there are depends on the server and its version");
+    let fields = vec![
+        ("instance", text()),
+        ("server", described(maybe(shape("server")), "null: a file was looked at")),
+        ("profile", profile),
+        ("verdict", text()),
+        ("findings", described(list(shape("finding")), "worst first, a symptom directly behind its cause")),
+        ("skipped", list(skipped)),
+        ("muted", list(muted)),
+        ("passed", list(text())),
+        ("facts", facts),
+        ("probe", probe),
+    ];
+    let names = fields.iter().map(|(name, _)| *name).collect();
+    (fields, vec![names])
+}
+
+pub(super) fn health() -> Fields {
+    let fields = vec![
+        ("instance", text()),
+        ("require", one_of([health::Level::Live, health::Level::Ready, health::Level::Writable])),
+        ("health", one_of([State::Up, State::Degraded, State::Down])),
+        ("redis_version", described(maybe(text()), "of Valkey the compatibility that it claims")),
+        ("server_name", maybe(text())),
+        ("server_version", maybe(text())),
+        ("connected_clients", maybe(count())),
+        ("used_memory_human", maybe(text())),
+        ("used_memory", maybe(count())),
+        ("role", maybe(text())),
+        ("uptime_seconds", maybe(count())),
+        ("rtt_ms", described(maybe(number()), "milliseconds")),
+        ("reasons", list(object(&[("code", text()), ("text", text())]))),
+    ];
+    let names = fields.iter().map(|(name, _)| *name).collect();
+    (fields, vec![names])
+}
+
+pub(super) fn explain() -> Fields {
+    let fields = vec![
+        ("id", text()),
+        ("topic", one_of(Topic::ALL)),
+        ("title", text()),
+        ("reads", text()),
+        ("threshold", text()),
+        ("limits", map(number())),
+        ("why", text()),
+        ("fix", list(text())),
+        ("caused_by", list(text())),
+        ("source", text()),
+    ];
+    let names = fields.iter().map(|(name, _)| *name).collect();
+    (fields, vec![names])
+}
+
+pub(super) fn server() -> Value {
+    let primary = object(&[
+        ("host", text()),
+        ("port", count()),
+        ("up", truth()),
+        ("down_seconds", maybe(count())),
+        ("last_io_seconds", maybe(count())),
+        ("syncing", truth()),
+    ]);
+    object(&[
+        ("name", text()),
+        ("version", text()),
+        ("redis_version", text()),
+        ("run_id", text()),
+        ("mode", one_of([Mode::Standalone, Mode::Cluster, Mode::Sentinel])),
+        ("role", one_of([NodeRole::Primary, NodeRole::Replica, NodeRole::Other])),
+        ("os", text()),
+        ("uptime_seconds", count()),
+        ("used_memory", count()),
+        ("maxmemory", count()),
+        ("maxmemory_policy", text()),
+        ("modules", list(text())),
+        ("loading", truth()),
+        ("replid", text()),
+        ("repl_offset", count()),
+        ("primary", maybe(primary)),
+        ("keys", count()),
+    ])
+}

@@ -1,0 +1,125 @@
+//! What `restore` answers.
+
+use serde_json::{Value, json};
+
+use super::super::{count, described, either, list, map, maybe, number, object, one_of, shape, text, truth};
+use super::Fields;
+use crate::restore::options::Method;
+use crate::restore::plan::Level;
+
+pub(super) fn restore() -> Fields {
+    let line = object(&[
+        ("level", one_of([Level::Ok, Level::Unknown, Level::Warning, Level::Refused])),
+        ("code", text()),
+        ("text", text()),
+        ("flag?", text()),
+        ("fix?", list(text())),
+        ("keys?", list(shape("key_with_reason"))),
+    ]);
+    let method = one_of([Method::Replica, Method::Restore, Method::Commands]);
+    let candidate = object(&[
+        ("method", method.clone()),
+        ("seconds", maybe(number())),
+        ("verify_seconds?", number()),
+        ("against?", text()),
+        ("flag?", text()),
+    ]);
+    let plan =
+        object(&[("lines", list(line)), ("method", maybe(method)), ("why", text()), ("methods", list(candidate))]);
+    let undo = object(&[
+        ("was_replica_of", maybe(text())),
+        ("put_back", list(text())),
+        ("left_to_do", list(text())),
+        ("settings", text()),
+        ("keys", maybe(count())),
+    ]);
+    let fields = vec![
+        ("backup_id", maybe(text())),
+        ("plan", plan),
+        ("result", described(maybe(either(&[shape("restored"), shape("written")])), "null: nothing was written")),
+        ("proof", described(maybe(shape("comparison")), "null: the target was not read back")),
+        ("undo", described(maybe(undo), "of --undo; null: it was not done")),
+        ("warnings", list(text())),
+    ];
+    (fields, vec![vec!["backup_id", "plan"], vec!["backup_id", "result"], vec!["undo"]])
+}
+
+pub(super) fn restored() -> Value {
+    let keys = || list(shape("key_with_reason"));
+    let functions = object(&[("restored", count()), ("skipped", count()), ("failed", count()), ("lost", count())]);
+    let taken_back = object(&[
+        ("removed", count()),
+        ("functions", count()),
+        ("gone", count()),
+        ("left", count()),
+        ("left_keys", keys()),
+    ]);
+    let target = object(&[
+        ("keys_before", count()),
+        ("keys_after", maybe(count())),
+        ("evicted", maybe(count())),
+        ("expired", maybe(count())),
+        ("restarted", truth()),
+        ("others_wrote", described(maybe(truth()), "null: could not tell")),
+    ]);
+    let replica = object(&[
+        ("load", text()),
+        ("peer", text()),
+        ("bytes", count()),
+        ("transfer", number()),
+        ("not_put_back", list(text())),
+    ]);
+    let barred = object(&[
+        ("method", one_of([Method::Replica, Method::Restore, Method::Commands])),
+        ("code", text()),
+        ("message", text()),
+    ]);
+    object(&[
+        ("method", one_of([Method::Replica, Method::Restore, Method::Commands])),
+        ("in_backup", maybe(count())),
+        ("restored", count()),
+        ("skipped", count()),
+        ("skipped_existing", count()),
+        ("skipped_by_choice", count()),
+        ("expired", count()),
+        ("failed", count()),
+        ("leftovers", count()),
+        ("held", described(maybe(count()), "keys that the target holds; null: it holds others as well")),
+        ("unknown", described(count(), "keys that were sent, and whose answer was lost")),
+        ("not_reached", maybe(count())),
+        ("lost", keys()),
+        ("lost_count", count()),
+        ("lost_in_part", count()),
+        ("lost_module_data", count()),
+        ("rebuilt", count()),
+        ("rebuilt_keys", keys()),
+        ("trailing_bytes", count()),
+        ("failures", keys()),
+        ("overwritten", described(count(), "keys of others, written over by a restore that went on")),
+        ("overwritten_keys", keys()),
+        ("written_by_others", described(count(), "keys that others wrote while the restore was interrupted")),
+        ("functions", functions),
+        ("restored_by_database", map(count())),
+        ("taken_back", maybe(taken_back)),
+        ("target", target),
+        ("phases", object(&[("verify", number()), ("load", number()), ("proof", number())])),
+        ("keys_per_second", count()),
+        ("resumable", truth()),
+        ("replica?", replica),
+        ("barred?", barred),
+    ])
+}
+
+/// What `--to-file` and `--to-dir` have written.
+pub(super) fn written() -> Value {
+    object(&[
+        ("method", json!({ "const": "file" })),
+        ("in_backup", count()),
+        ("restored", count()),
+        ("files", list(text())),
+        ("bytes", count()),
+        ("warnings", list(text())),
+        ("trailing_bytes", count()),
+        ("findings", list(shape("structure_finding"))),
+    ])
+}

@@ -1,0 +1,47 @@
+//! What `show` answers.
+
+use serde_json::json;
+
+use super::super::{anything, count, described, list, maybe, object, shape, text, time, truth};
+use super::{Fields, named_key};
+
+pub(super) fn show() -> Fields {
+    let stored = object(&[("key", text()), ("length", count())]);
+    let mut key = named_key();
+    key.extend([
+        ("expires_at", maybe(time())),
+        ("expires_at_ms", maybe(json!({ "type": "integer" }))),
+        ("type", text()),
+        (
+            "value?",
+            described(anything(), "a text, or a list of elements; in its place value_b64 where it is not UTF-8"),
+        ),
+        ("value_b64?", text()),
+        ("insert_index?", count()),
+        ("elements?", described(count(), "of everything but strings")),
+        ("bytes", described(count(), "of the name and the value in the RDB")),
+    ]);
+    let fields = vec![
+        ("backup", shape("manifest")),
+        ("census", maybe(shape("census"))),
+        ("objects", list(stored)),
+        (
+            "keeps_conditions",
+            described(maybe(truth()), "whether the store honours conditional writes; null: not known"),
+        ),
+        ("file", text()),
+        ("rdb", shape("rdb")),
+        ("needs", shape("needs_of_servers")),
+        ("findings", list(shape("finding"))),
+        ("matched", count()),
+        ("keys", list(object(&key))),
+    ];
+    (
+        fields,
+        vec![
+            vec!["backup", "census", "objects", "keeps_conditions"],
+            vec!["file", "findings"],
+            vec!["matched", "keys"],
+        ],
+    )
+}

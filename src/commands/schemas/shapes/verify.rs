@@ -1,0 +1,113 @@
+//! What `verify` answers, and how a comparison looks, by which a restore is proven as well.
+
+use serde_json::Value;
+
+use super::super::{count, described, either, list, maybe, number, object, one_of, shape, text, time, truth};
+use super::{Fields, named_key, status};
+use crate::comparison::Difference;
+use crate::verify;
+
+pub(super) fn verify() -> Fields {
+    let checked = object(&[
+        ("objects", count()),
+        ("stored_bytes", count()),
+        ("raw_bytes", count()),
+        ("frames", count()),
+        ("keys", count()),
+    ]);
+    let walked = object(&[
+        ("backups", described(count(), "verified now")),
+        ("of", described(count(), "published in the repository")),
+        ("damaged", count()),
+    ]);
+    let seconds = object(&[("fetch", number()), ("load", number()), ("compare", number())]);
+    let drill = object(&[
+        ("server", text()),
+        ("version", text()),
+        ("shards", count()),
+        ("keys", count()),
+        ("expired", count()),
+        ("seconds", seconds),
+        ("rto_seconds", number()),
+        ("peak_memory_bytes", count()),
+        ("peak_rss_bytes", count()),
+    ]);
+    let age = object(&[("instance", text()), ("newest_good_age_seconds", maybe(count())), ("status", status())]);
+    let about_one = vec![
+        ("backup_id", text()),
+        ("instance", text()),
+        ("level", level()),
+        ("checked", either(&[checked.clone(), walked])),
+        ("findings", list(shape("finding"))),
+        ("needs", shape("needs_of_servers")),
+        ("drill", drill),
+        ("census", shape("census")),
+        ("age_seconds", count()),
+        ("keeps_conditions", maybe(truth())),
+        ("slots", described(text(), "the backup is of one shard of a cluster, with these slots")),
+        ("stale", described(truth(), "read from a replica that had lost its primary")),
+    ];
+    let mut entry: Vec<(&str, Value)> =
+        vec![("backup_id", text()), ("instance", text()), ("status", status()), ("summary", text())];
+    let optional = [
+        "level?",
+        "checked?",
+        "findings?",
+        "needs?",
+        "drill?",
+        "census?",
+        "age_seconds?",
+        "keeps_conditions?",
+        "slots?",
+        "stale?",
+    ];
+    for name in optional {
+        let of_one = about_one.iter().find(|(other, _)| *other == name.trim_end_matches('?'));
+        let value = if name == "checked?" { Some(&checked) } else { of_one.map(|(_, value)| value) };
+        entry.extend(value.map(|value| (name, value.clone())));
+    }
+    let against = object(&[("backup_id", text()), ("instance", text())]);
+    let mut fields = about_one;
+    fields.extend([
+        ("file", text()),
+        ("rdb", shape("rdb")),
+        ("against", against),
+        ("comparison", described(maybe(shape("comparison")), "null: the backup is not fit to be compared")),
+        ("backups", list(object(&entry))),
+        ("ages", list(age)),
+    ]);
+    (
+        fields,
+        vec![vec!["level", "checked", "findings"], vec!["level", "checked", "backups"], vec!["file", "comparison"]],
+    )
+}
+
+fn level() -> Value {
+    one_of(verify::Level::ALL)
+}
+
+pub(super) fn comparison() -> Value {
+    let kinds = object(&[("type", count()), ("value", count()), ("expiry", count())]);
+    let mut key = named_key();
+    key.push(("difference", one_of(Difference::ALL.map(Difference::name))));
+    let functions = object(&[("expected", count()), ("found", count()), ("equal", truth())]);
+    object(&[
+        ("is_equal", truth()),
+        ("equal", described(count(), "keys that are equal")),
+        ("missing", count()),
+        ("extra", count()),
+        ("different", count()),
+        ("different_by", kinds),
+        ("expired", count()),
+        ("ratio", described(number(), "of equal keys, 0 to 1")),
+        ("functions", maybe(functions)),
+        ("buckets", object(&[("compared", count()), ("differing", count())])),
+        ("looked_at", maybe(time())),
+        ("by_key", list(object(&key))),
+        ("consistency", one_of(["point_in_time", "fuzzy"])),
+        (
+            "announced?",
+            described(object(&[("missing", count()), ("different", count())]), "of a restore: what its plan had said"),
+        ),
+    ])
+}
