@@ -267,13 +267,18 @@ async fn signs_of_life_are_given_and_go_away() {
     for place in places() {
         let draft = begin(&place).await;
         let before = place.inner.list("prod/").await.unwrap().len();
-        tokio::select! {
-            never = draft.keep_alive(Duration::from_millis(10)) => match never {},
-            () = tokio::time::sleep(Duration::from_millis(200)) => {}
-        }
         let heartbeats = |objects: &[redis_ops::storage::ObjectInfo]| {
             objects.iter().filter(|object| object.key.contains("/heartbeat-")).count()
         };
+        let first = async {
+            while heartbeats(&place.inner.list("prod/").await.unwrap()) == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            never = draft.keep_alive(Duration::from_millis(10)) => match never {},
+            seen = tokio::time::timeout(Duration::from_secs(60), first) => seen.expect("a sign of life"),
+        }
         let objects = place.inner.list("prod/").await.unwrap();
         assert_eq!(heartbeats(&objects), 1, "{before}: {objects:?}");
         let listed = Repository::new(place.shared()).list(None).await.unwrap();

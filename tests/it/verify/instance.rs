@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{backup_into, repository_of, told, verify};
+use super::{backup_into, repository_of, repository_of_what_expires, told, verify};
 use crate::backup::Folder;
 use crate::support::redis_ops::RedisOps;
 use crate::support::redis_server::{RedisServer, servers};
@@ -146,9 +146,9 @@ fn each_difference_is_named() {
 fn what_expired_since_is_no_difference() {
     let Some(server) = RedisServer::start() else { return };
     server.fill(100, 20);
-    server.ok(&["SET", "short", "x", "PX", "300"]);
-    let (folder, id) = repository_of(&server);
-    server.wait_for("it expires", |server| server.ok(&["EXISTS", "short"]) == "0");
+    let set = |milliseconds: &str| drop(server.ok(&["SET", "short", "x", "PX", milliseconds]));
+    let lives = |server: &RedisServer| server.ok(&["EXISTS", "short"]) == "1";
+    let (folder, id) = repository_of_what_expires(&server, set, lives);
     let (code, answer) = verify(&folder, &["-i", &server.url(), "--backup-id", &id]).json();
     assert_eq!((code, told(&answer).0), (0, [0, 0, 0]), "{answer:#}");
     assert_eq!(
@@ -163,16 +163,18 @@ fn hash_fields_that_expired_since_are_no_difference() {
         servers().iter().filter(|installed| installed.is("redis-server-8.0") || installed.is("valkey-server-9"))
     {
         let Some(server) = sample::builder(installed).start() else { return };
-        server.ok(&["HSET", "some", "stays", "1", "goes", "2"]);
-        server.ok(&["HPEXPIRE", "some", "200", "FIELDS", "1", "goes"]);
-        server.ok(&["HSET", "all", "goes", "1"]);
-        server.ok(&["HPEXPIRE", "all", "200", "FIELDS", "1", "goes"]);
-        let (folder, id) = repository_of(&server);
-        server.wait_for("they expire", |server| {
-            server.ok(&["EXISTS", "all"]) == "0" && server.ok(&["HLEN", "some"]) == "1"
-        });
-        // The moment of the look is a second.
-        std::thread::sleep(std::time::Duration::from_millis(1100));
+        let set = |milliseconds: &str| {
+            server.ok(&["HSET", "some", "stays", "1", "goes", "2"]);
+            server.ok(&["HPEXPIRE", "some", milliseconds, "FIELDS", "1", "goes"]);
+            server.ok(&["HSET", "all", "goes", "1"]);
+            server.ok(&["HPEXPIRE", "all", milliseconds, "FIELDS", "1", "goes"]);
+        };
+        let lives = |server: &RedisServer| server.ok(&["EXISTS", "all"]) == "1" || server.ok(&["HLEN", "some"]) == "2";
+        let (folder, id) = repository_of_what_expires(&server, set, lives);
+        // The moment of the look is a second: the next one has to begin.
+        let second = |server: &RedisServer| server.ok(&["TIME"]).lines().next().map(str::to_owned);
+        let of_the_end = second(&server);
+        server.wait_for("the next second", |server| second(server) != of_the_end);
         let (code, answer) = verify(&folder, &["-i", &server.url(), "--backup-id", &id]).json();
         assert_eq!((code, told(&answer).0), (0, [0, 0, 0]), "{}: {answer:#}", installed.name);
         server.ok(&["HSET", "some", "stays", "2"]);

@@ -25,6 +25,25 @@ fn repository_of(server: &RedisServer) -> (Folder, String) {
     (folder, id)
 }
 
+/// A repository with a backup that was taken while what `set` has made, to live so many milliseconds, was still there: each attempt that
+/// took too long on this machine is followed by one with more time. Returns once the server itself says that it is gone.
+#[track_caller]
+fn repository_of_what_expires(
+    server: &RedisServer,
+    set: impl Fn(&str),
+    lives: impl Fn(&RedisServer) -> bool,
+) -> (Folder, String) {
+    for milliseconds in ["500", "2000", "8000", "30000"] {
+        set(milliseconds);
+        let (folder, id) = repository_of(server);
+        if lives(server) {
+            server.wait_for("it expires", |server| !lives(server));
+            return (folder, id);
+        }
+    }
+    panic!("no backup ends within 30 seconds");
+}
+
 /// One more backup; its id.
 #[track_caller]
 fn backup_into(folder: &Folder, server: &RedisServer) -> String {

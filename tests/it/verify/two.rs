@@ -17,7 +17,7 @@ use redis_ops::verify::live::{self, Expected, Living};
 use redis_ops::verify::{Level, against};
 use tokio_util::sync::CancellationToken;
 
-use super::{backup_into, repository_of, told, verify};
+use super::{backup_into, repository_of, repository_of_what_expires, told, verify};
 use crate::support::redis_server::RedisServer;
 use crate::support::sample;
 
@@ -48,9 +48,9 @@ fn what_changed_between_two_backups_is_named() {
 fn what_expired_between_two_backups_is_no_difference() {
     let Some(server) = RedisServer::start() else { return };
     server.fill(50, 10);
-    server.ok(&["SET", "short", "x", "PX", "200"]);
-    let (folder, yesterday) = repository_of(&server);
-    server.wait_for("it expires", |server| server.ok(&["EXISTS", "short"]) == "0");
+    let set = |milliseconds: &str| drop(server.ok(&["SET", "short", "x", "PX", milliseconds]));
+    let lives = |server: &RedisServer| server.ok(&["EXISTS", "short"]) == "1";
+    let (folder, yesterday) = repository_of_what_expires(&server, set, lives);
     let today = backup_into(&folder, &server);
     let (code, answer) = verify(&folder, &["--backup-id", &yesterday, "--against", &today]).json();
     assert_eq!(
