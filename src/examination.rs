@@ -11,16 +11,17 @@ use crate::repository::manifest::{
     CensusSummary, FINDINGS_KEPT, Manifest, Place, Shard, StructureFinding, StructureState,
 };
 
-pub use oddities::{needs, needs_in_words, needs_shown, oddities};
+pub use oddities::{needs, oddities};
+pub(crate) use oddities::{needs_in_words, needs_shown};
 
 /// What was read of one shard's object. `None`: that level did not look.
 #[derive(Debug, Clone, Default)]
 pub struct Observed {
-    /// Bytes stored.
+    /// Bytes of the object in the store.
     pub stored_bytes: Option<u64>,
     /// SHA-256 of what is stored, hex.
     pub stored_sha256: Option<String>,
-    /// Independent frames.
+    /// Independent compressed frames in the object.
     pub frames: Option<u64>,
     /// Bytes of the RDB.
     pub raw_bytes: Option<u64>,

@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Worth knowing.
+    /// Worth knowing; nothing is wrong yet.
     Info,
     /// Will hurt, or might.
     Warning,
-    /// Hurts now.
+    /// Something hurts the server or its clients now.
     Critical,
 }
 

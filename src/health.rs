@@ -19,25 +19,24 @@ const PRIMARY_LIMIT: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// It answers.
+    /// The server answers PING.
     Live,
-    /// It serves reads and, if it is a primary, persists: not loading, no failed save that stops writes, a replica has its
+    /// The server serves reads and, if it is a primary, persists: not loading, no failed save that stops writes, a replica has its
     /// primary.
     #[default]
     Ready,
-    /// It takes writes: a primary with room and with the replicas it insists on.
+    /// The server takes writes: a primary with room and with the replicas it insists on.
     Writable,
 }
 
-/// The answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// As it should be.
     Up,
-    /// It does what is required, and something is wrong.
+    /// The server does what is required, and something is wrong.
     Degraded,
-    /// It does not.
+    /// The server does not do what is required.
     Down,
 }
 
@@ -51,7 +50,6 @@ impl State {
         }
     }
 
-    /// The word.
     pub fn name(self) -> &'static str {
         match self {
             Self::Up => "up",
@@ -188,7 +186,7 @@ fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
-/// A server that cannot be used as it is asked to. One that answers with an error lives all the same.
+/// Health of a server that cannot be used as it is asked to. A server that answers with an error is alive all the same.
 fn unreachable(error: &ConnectError, level: Level) -> Health {
     let code = match &error.fault {
         ConnectFault::Authentication { fault: AuthenticationFault::PasswordRequired, .. } => "password_required",

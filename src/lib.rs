@@ -17,11 +17,13 @@
 //! ```
 //!
 //! What must always hold is written down in `ARCHITECTURE.md`.
+//!
+//! The program needs `cli::main` alone. What else is `pub` is what `tests/it`, `benches` and `fuzz` take hold of.
 
 pub mod explain;
 
 pub mod codec;
-pub mod figures;
+mod figures;
 pub mod rdb;
 pub mod replies;
 
@@ -31,7 +33,7 @@ pub mod storage;
 pub mod census;
 pub mod finding;
 pub mod introspection;
-pub mod private_files;
+mod private_files;
 pub mod progress;
 pub mod repository;
 
@@ -40,17 +42,17 @@ pub mod dataset;
 pub mod capture;
 pub mod comparison;
 pub mod examination;
-pub mod rules;
+mod rules;
 
-pub mod backup;
-pub mod diagnose;
-pub mod health;
-pub mod metrics;
+mod backup;
+mod diagnose;
+mod health;
+mod metrics;
 pub mod restore;
 pub mod verify;
 
-pub mod printer;
+mod printer;
 
-pub mod commands;
+mod commands;
 
 pub mod cli;

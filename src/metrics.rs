@@ -56,7 +56,7 @@ impl From<&Newest> for Backups {
     }
 }
 
-/// All that is told of one instance.
+/// What the metrics tell of one instance.
 #[derive(Debug, Clone, Default)]
 pub struct Metrics<'a> {
     /// INFO; `None`: the server cannot be reached.
@@ -65,7 +65,7 @@ pub struct Metrics<'a> {
     pub findings: &'a [Finding],
     /// What asking cost.
     pub receipt: Receipt,
-    /// One PING in seconds.
+    /// Round trip of a PING in seconds.
     pub ping_seconds: Option<f64>,
     /// Why it cannot be reached, as a stable code; empty: it can.
     pub error: &'static str,

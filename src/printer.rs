@@ -59,6 +59,7 @@ impl Choices {
     }
 
     /// Neither stream is a terminal, no colour: what tests and pipes see.
+    #[cfg(test)]
     pub fn plain() -> Self {
         Self { color_out: false, color_err: false, width: None, moving: false, asking: false, quiet: false }
     }
@@ -75,15 +76,11 @@ fn terminal_width() -> u16 {
 /// How a word is painted where colour is wanted; the word says the same without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// Good.
     Green,
-    /// A warning.
     Yellow,
-    /// An error.
     Red,
     /// Beside the point.
     Dim,
-    /// A heading.
     Bold,
 }
 
@@ -190,7 +187,7 @@ impl Printer {
         }
     }
 
-    /// Whether whoever read stdout has stopped reading: an endless answer (`--watch`) may end.
+    /// Whether the reader of stdout has gone: an endless answer (`--watch`) may end.
     pub fn reader_has_gone(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }

@@ -1,7 +1,5 @@
 //! How far an operation is: a trait of the domain; how it is drawn is the business of `commands`.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 /// What an operation tells about how far it is. Calls are cheap and may come from any thread.
 pub trait Progress: Send + Sync {
     /// A new phase begins (`"reading"`, `"loading"`); `total` in `unit` where it is known.
@@ -17,32 +15,21 @@ pub trait Progress: Send + Sync {
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// Bytes.
+    /// Work is counted in bytes.
     Bytes,
-    /// Keys.
+    /// Work is counted in keys.
     Keys,
-    /// Backups.
+    /// Work is counted in backups.
     Backups,
 }
 
-/// Nobody looks; what was advanced is counted all the same.
+/// Progress that nobody looks at: for tests, and where no bar is wanted.
 #[derive(Debug, Default)]
-pub struct Hidden {
-    advanced: AtomicU64,
-}
-
-impl Hidden {
-    /// All that was advanced, over all phases.
-    pub fn advanced(&self) -> u64 {
-        self.advanced.load(Ordering::Relaxed)
-    }
-}
+pub struct Hidden {}
 
 impl Progress for Hidden {
     fn phase(&self, _name: &str, _unit: Unit, _total: Option<u64>) {}
-    fn advance(&self, amount: u64) {
-        self.advanced.fetch_add(amount, Ordering::Relaxed);
-    }
+    fn advance(&self, _amount: u64) {}
     fn note(&self, _text: &str) {}
     fn finish(&self) {}
 }

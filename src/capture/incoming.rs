@@ -38,10 +38,8 @@ pub enum CaptureError {
     /// The server, or the way to it, when it is read key by key.
     #[error(transparent)]
     Scan(#[from] ScanError),
-    /// The store.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// The compressor.
     #[error(transparent)]
     Codec(#[from] CodecError),
     /// A local file.
@@ -66,7 +64,7 @@ pub enum CaptureError {
         /// The source's `repl-timeout`, after which it drops a replica that takes nothing.
         waited: std::time::Duration,
     },
-    /// A signal.
+    /// A signal, or another part of the backup that failed, told it to stop.
     #[error("interrupted")]
     Interrupted,
 }

@@ -113,7 +113,7 @@ impl Inspected {
         if are_commands(&self.trailing_start) { Err(Foreign::aof_with_preamble()) } else { Ok(()) }
     }
 
-    /// See [`server_of`].
+    /// The server and version that the file names, as [`server_of`] tells them.
     pub fn server(&self) -> (&'static str, &str) {
         server_of(&self.aux)
     }
@@ -140,13 +140,13 @@ impl Take for Inspector {
 }
 
 impl Inspector {
-    /// One that makes a census as well. Time left of expiries is reckoned from `moment_ms` (Unix milliseconds), unless the file
+    /// An inspector that makes a census as well. Time left of expiries is reckoned from `moment_ms` (Unix milliseconds), unless the file
     /// says when it was made.
     pub fn with_census(moment_ms: i64) -> Self {
         Self::new(Some(Counter::of_everything(moment_ms)))
     }
 
-    /// One that looks at structure and checksums alone.
+    /// An inspector that looks at structure and checksums alone.
     pub fn without_census() -> Self {
         Self::new(None)
     }
@@ -200,11 +200,6 @@ impl Inspector {
             }
             Err(error) => Err(error),
         }
-    }
-
-    /// Bytes taken so far.
-    pub fn length(&self) -> u64 {
-        self.length
     }
 
     /// The stream has ended: was it one whole RDB?

@@ -5,14 +5,16 @@
 //! node   SCAN + DUMP ─► the same, where replication is refused         (scan)
 //! ```
 
-pub mod incoming;
-pub mod inspect;
-pub mod pipeline;
+pub(crate) mod incoming;
+pub(crate) mod inspect;
+pub(crate) mod pipeline;
 pub mod scan;
-pub mod shards;
-pub mod slots;
-pub mod source;
-pub mod spool;
+pub(crate) mod shards;
+pub(crate) mod slots;
+pub(crate) mod source;
+pub(crate) mod spool;
 
-pub use incoming::{CaptureError, Source};
-pub use inspect::{Inspected, Inspector, KEYS_COMPARED, server_of};
+pub(crate) use incoming::CaptureError;
+pub use incoming::Source;
+pub use inspect::Inspector;
+pub(crate) use inspect::{Inspected, KEYS_COMPARED, server_of};

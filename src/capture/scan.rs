@@ -32,7 +32,6 @@ use bytes::Bytes;
 use super::incoming::{CaptureError, Source};
 use crate::connection::Node;
 use crate::figures::{count, span};
-use crate::introspection::ServerFacts;
 use crate::rdb::dump;
 
 use encoder::Encoder;
@@ -55,7 +54,7 @@ const SILENCES_WITHOUT_A_KEY: u32 = 10;
 /// A scan of one database is also given up when it has named so many times as many keys as there are, and [`KEYS_MORE`]. Each place of
 /// the table is visited once, while it may double a few times.
 const TIMES_AS_MANY: u64 = 4;
-/// See [`TIMES_AS_MANY`].
+/// A scan may always name this many keys more than there are, before [`TIMES_AS_MANY`] ends it.
 const KEYS_MORE: u64 = 100_000;
 /// Modules that keep no data outside of keys: those that are part of every Redis 8 and of every Valkey 9.1.
 const WITHOUT_AUX: &[&str] = &["vectorset", "lua"];
@@ -84,7 +83,7 @@ pub struct Report {
     pub gone: u64,
     /// Keys that SCAN named more than once; they are in the RDB once.
     pub duplicates: u64,
-    /// Commands asked.
+    /// Commands that were sent to the server.
     pub commands: u64,
     /// By how much `keyspace_hits` of the server has grown through us.
     pub keyspace_hits_added: u64,
@@ -109,7 +108,7 @@ enum Stage {
     Done,
 }
 
-/// One database being walked.
+/// The walk through one database.
 struct Walk {
     database: u32,
     /// `None`: SCAN has come to its end.
@@ -144,11 +143,6 @@ impl Scan {
         })
     }
 
-    /// What the server says of itself.
-    pub fn facts(&self) -> &ServerFacts {
-        &self.server.facts
-    }
-
     /// What was read so far; complete once [`Source::next`] has given `None`.
     pub fn report(&self) -> Report {
         Report { commands: self.server.commands, reconnects: self.server.reconnects, ..self.report.clone() }
@@ -169,7 +163,7 @@ impl Scan {
         }
     }
 
-    /// Everything before the first key.
+    /// Writes what stands before the first key: header, aux fields, function libraries.
     async fn head(&mut self) -> Result<(), ScanError> {
         let functions = self.server.functions().await?;
         let version = match &functions {

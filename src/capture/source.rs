@@ -24,7 +24,6 @@ pub enum ReadFrom {
     Auto,
     /// A replica, or nothing.
     Replica,
-    /// The primary.
     Primary,
     /// The very node that was named, whatever it is: the question is what *it* holds.
     Itself,
@@ -33,7 +32,6 @@ pub enum ReadFrom {
 /// What is wanted of the node that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Wanted {
-    /// Which.
     pub read_from: ReadFrom,
     /// A replica that has lost its primary will do.
     pub stale: bool,
@@ -56,7 +54,7 @@ pub struct Chosen {
     pub facts: ServerFacts,
     /// Why this one, where that is worth a sentence.
     pub note: Option<String>,
-    /// It is a replica that has lost its primary: its data may be old, and it replicates to nobody.
+    /// Whether the node is a replica that has lost its primary: its data may be old, and it replicates to nobody.
     pub is_stale: bool,
     /// The slots that it serves; `None` outside of a cluster, and where [`ReadFrom::Itself`] was wanted.
     pub slots: Option<Slots>,
@@ -78,16 +76,16 @@ impl Chosen {
 /// Why no node may be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// It cannot be reached.
+    /// The node cannot be reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// It does not answer INFO.
+    /// The node does not answer INFO.
     #[error(transparent)]
     Command(#[from] CommandError),
-    /// It, or all of its replicas, cannot serve a backup now.
+    /// The node, or all of its replicas, cannot serve a backup now.
     #[error("{0}")]
     Refused(String),
-    /// It is a replica whose primary is gone.
+    /// The node is a replica whose primary is gone.
     #[error("the replica has lost its primary {primary}: its data may be old{}", if *.serves { "" } else { ", and the replica does not serve its data (`replica-serve-stale-data no`)" })]
     PrimaryLost {
         /// Address of the primary.
@@ -95,10 +93,9 @@ pub enum SourceError {
         /// Whether it answers questions about its data meanwhile.
         serves: bool,
     },
-    /// It is one of several nodes of a cluster.
+    /// The node is one of several nodes of a cluster.
     #[error("{node} serves {} of the {} slots of its cluster: a backup of it is no backup of the cluster", count(*.slots), count(N_SLOTS))]
     OneShard {
-        /// Which node.
         node: String,
         /// How many slots it serves.
         slots: u64,

@@ -232,7 +232,7 @@ impl Drop for Outlet {
     }
 }
 
-/// Holds back whoever reads the link, but never for so long that the primary drops it.
+/// Holds back the reader of the link, but never for so long that the primary drops the link.
 pub(super) struct Gate {
     shared: Arc<Shared>,
     repl_timeout: Duration,

@@ -6,10 +6,10 @@ pub const BITS_COUNTED: u32 = 16;
 /// After folding a bucket holds no more than this many keys on average, unless all 2^16 are needed.
 const KEYS_PER_BUCKET: u64 = 64;
 
-/// One bucket.
+/// The keys whose identity falls into one bucket, added up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Bucket {
-    /// Its keys.
+    /// How many keys are in the bucket.
     pub keys: u64,
     /// The sum of their content hashes, modulo 2^128.
     pub digest: u128,

@@ -20,14 +20,14 @@ pub struct Candidate<'a> {
 /// What becomes of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chosen {
-    /// It counts, with this expiry.
+    /// The key counts, with this expiry.
     Take {
         /// Absolute, in Unix milliseconds; usually the candidate's own.
         expire_ms: Option<i64>,
     },
-    /// It is not meant.
+    /// The choice leaves the key out.
     Leave,
-    /// It is meant, but its time has passed: counted apart.
+    /// The choice takes the key, but its time has passed: it is counted apart.
     Expired,
 }
 
@@ -77,11 +77,11 @@ impl Choice for Everything {
 /// How many keys were chosen. The four add up to the keys that were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// Handed on.
+    /// Keys that were handed on.
     pub taken: u64,
-    /// Not meant.
+    /// Keys that the choice leaves out.
     pub left: u64,
-    /// Their time had passed.
+    /// Keys whose time had passed.
     pub expired: u64,
     /// Passed over, unread, because the sink had no use for them.
     pub unwanted: u64,

@@ -20,13 +20,13 @@ impl Counter {
 }
 
 impl<C: Choice> Counter<C> {
-    /// The result.
+    /// The census of all keys that were visited.
     pub fn finish(self) -> Census {
         self.into_sink().finish()
     }
 }
 
-/// Adds records up.
+/// The sink that adds records up to a census.
 pub struct Count {
     census: Census,
     /// The database under way and what was counted in it: a file goes from one to the next.
@@ -46,19 +46,19 @@ const PLAIN_TYPES: [KeyType; 6] =
     [KeyType::String, KeyType::List, KeyType::Set, KeyType::Zset, KeyType::Hash, KeyType::Stream];
 
 impl Count {
-    /// See [`Counter::of_everything`].
+    /// Counts nothing yet; time left is reckoned from `moment_ms` (Unix milliseconds), as in [`Counter::of_everything`].
     pub fn new(moment_ms: i64) -> Self {
         Self::keeping(moment_ms, LARGEST_KEPT)
     }
 
-    /// The same with so many of the largest keys.
+    /// As [`Count::new`], with so many of the largest keys.
     pub fn keeping(moment_ms: i64, largest: usize) -> Self {
         let census = Census::empty(moment_ms, largest, BITS_COUNTED);
         let waiting = Vec::with_capacity(WAITING);
         Self { census, database: Default::default(), types: Default::default(), waiting }
     }
 
-    /// The result.
+    /// The census of all records that were taken.
     pub fn finish(mut self) -> Census {
         self.turn_to(0);
         self.fill_buckets();

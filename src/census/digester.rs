@@ -14,14 +14,14 @@ const KEPT: usize = 64 * 1024;
 /// Bytes before the name in a row: database and length.
 const HEAD: usize = 16;
 
-/// One key, digested. What the hashes are made of stands in [`super`].
+/// A key and the hashes of its content. [`super`] documents what goes into them.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
     /// Number of the database.
     pub database: u64,
     /// Name of the key.
     pub key: &'a [u8],
-    /// Its type.
+    /// Type of the value, whatever its encoding.
     pub key_type: KeyType,
     /// Absolute expiry in Unix milliseconds.
     pub expire_ms: Option<i64>,
@@ -44,7 +44,7 @@ pub struct Record<'a> {
 
 /// Receives what a [`Digester`] reads.
 pub trait Sink {
-    /// One key.
+    /// Takes a key that was read to its end.
     fn key(&mut self, record: &Record<'_>);
     /// Asked before a value is read: false if a key of this identity need not be told.
     fn wants(&self, _identity: u128) -> bool {

@@ -48,11 +48,6 @@ impl Expiry {
         self.latest_ms = Some(self.latest_ms.map_or(expire_ms, |latest| latest.max(expire_ms)));
     }
 
-    /// Keys that had expired at the moment and were still there.
-    pub fn expired(&self) -> u64 {
-        self.slots[0]
-    }
-
     /// Of two parts of one data set. Each was reckoned from its own moment; the earlier one is told.
     pub fn merged(&self, other: &Self) -> Self {
         let mut slots = self.slots;

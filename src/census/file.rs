@@ -38,15 +38,15 @@ const BUCKETS: u8 = 7;
 /// Why bytes are no census.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Malformed {
-    /// They do not begin as one.
+    /// The bytes do not begin as a census does.
     Magic,
-    /// It was written by a newer version of this tool, in this version of the form.
+    /// The census was written by a newer version of this tool, in this version of the form.
     Newer(u32),
     /// Its digest is of another version and says nothing to this one.
     Digest(u32),
-    /// It is not what was written: cut, or changed.
+    /// The bytes are not those that were written: cut, or changed.
     Checksum,
-    /// It says something impossible, in the section with this tag.
+    /// The section with this tag says something impossible.
     Section(u8),
     /// The section with this tag is missing.
     Missing(u8),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// Of more libraries than this no names are kept, and one that comes twice counts twice.
 pub const LIBRARIES_KEPT: usize = 1024;
 
-/// Of a longer name only the beginning is kept, in bytes.
+/// Bytes that are kept of a name; a longer one is cut.
 const NAME_KEPT: usize = 256;
 
 /// The libraries of a data set. A cluster has the same ones on every shard: they count once.
@@ -54,7 +54,7 @@ impl Functions {
         names
     }
 
-    /// Those of both.
+    /// The libraries of this set and of the other.
     pub fn merged(&self, other: &Self) -> Self {
         let mut sum = self.clone();
         for (hash, name) in &other.libraries {

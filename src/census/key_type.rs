@@ -7,17 +7,17 @@ use crate::rdb::types::{Kind, ValueType};
 /// What a key is. Encodings (listpack, hash table, …) are not told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyType {
-    /// `string`
+    /// A string; `TYPE` answers `string`.
     String,
-    /// `list`
+    /// A list; `TYPE` answers `list`.
     List,
-    /// `set`
+    /// A set; `TYPE` answers `set`.
     Set,
-    /// `zset`
+    /// A sorted set; `TYPE` answers `zset`.
     Zset,
-    /// `hash`
+    /// A hash; `TYPE` answers `hash`.
     Hash,
-    /// `stream`
+    /// A stream; `TYPE` answers `stream`.
     Stream,
     /// `array` (Redis 8.8)
     Array,
@@ -25,7 +25,7 @@ pub enum KeyType {
     Gcra,
     /// `vectorset` (Redis 8): written as a module's value, though it is part of the server.
     Vectorset,
-    /// `module:<nine characters>`
+    /// A value of a module, shown as `module:<nine characters>`.
     Module(ModuleName),
     /// `type:<number>`: an encoding that is not in the table, told only by readers that know more than this one.
     Unknown(u8),
@@ -113,7 +113,7 @@ impl KeyType {
 }
 
 impl From<Kind> for KeyType {
-    /// Of a module without its name.
+    /// A kind as a key type; a module's value has no name yet.
     fn from(kind: Kind) -> Self {
         match kind {
             Kind::String => Self::String,

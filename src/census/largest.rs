@@ -8,7 +8,7 @@ use super::key_type::KeyType;
 /// So many are kept unless told otherwise.
 pub const LARGEST_KEPT: usize = 100;
 
-/// Of a name that is longer only the beginning is kept, in bytes.
+/// Bytes that are kept of a name; a longer one is cut.
 pub const NAME_KEPT: usize = 1024;
 
 /// A large key.
@@ -20,11 +20,9 @@ pub struct LargeKey {
     pub name: Vec<u8>,
     /// Bytes of the whole name.
     pub name_length: u64,
-    /// Its type.
     pub key_type: KeyType,
     /// Bytes of name and value in the file.
     pub bytes: u64,
-    /// See [`Record::elements`].
     pub elements: u64,
 }
 
@@ -55,7 +53,7 @@ pub struct Largest {
     limit: usize,
     /// Sorted up to `limit`; the candidates behind it wait for [`Largest::settle`].
     keys: Vec<LargeKey>,
-    /// Who has fewer bytes does not come in.
+    /// A key with fewer bytes than this is not among the largest.
     threshold: u64,
 }
 

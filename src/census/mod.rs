@@ -89,18 +89,19 @@ mod vectorset;
 #[cfg(test)]
 mod work;
 
-pub use buckets::{BITS_COUNTED, Bucket, Buckets, index as bucket_index};
-pub use choice::{Candidate, Choice, Chosen, Everything, Tally};
+pub(crate) use buckets::Buckets;
+pub use buckets::{Bucket, index as bucket_index};
+pub(crate) use choice::Tally;
+pub use choice::{Candidate, Choice, Chosen, Everything};
 pub use counter::{Count, Counter};
 pub use digester::{Digester, Record, Sink};
-pub use expiry::{BOUNDS_MS, Expiry, SLOT_NAMES, SLOTS};
-pub use file::{FILE_VERSION, Malformed, decode, encode};
-pub use functions::Functions;
+pub use expiry::{Expiry, SLOT_NAMES, SLOTS};
+pub use file::{Malformed, decode, encode};
 pub use glob::Glob;
-pub use key_type::{KeyType, ModuleName};
-pub use largest::{LARGEST_KEPT, LargeKey, Largest, NAME_KEPT};
-pub use selection::{Selection, TypeFilter};
-pub use totals::{Census, DATABASES_KEPT, DatabaseTotal, TYPES_KEPT, TypeTotal};
+pub use key_type::KeyType;
+pub use selection::Selection;
+pub(crate) use selection::TypeFilter;
+pub use totals::Census;
 
 /// Version of the digest that is described above. Digests of different versions say nothing about each other.
 pub const DIGEST_VERSION: u32 = 1;

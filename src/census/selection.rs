@@ -11,9 +11,8 @@ use crate::rdb::Kind;
 /// A type that is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TypeFilter {
-    /// This one.
     One(KeyType),
-    /// Any module's.
+    /// Keys of every module.
     AnyModule,
 }
 

@@ -79,7 +79,7 @@ impl Sponge {
         self.bytes(&number.to_le_bytes());
     }
 
-    /// One byte 0, or one byte 1 and eight bytes.
+    /// `None` as a byte 0, a number as a byte 1 and eight bytes.
     #[inline]
     pub fn optional(&mut self, number: Option<i64>) {
         match number {

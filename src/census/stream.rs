@@ -36,7 +36,7 @@ pub(super) struct StreamDigest {
     pending: Sum,
     owned: Sum,
     released: Sum,
-    /// Whose entries come, and the hash of a long name.
+    /// Name of the consumer whose entries come next; of a long name its hash.
     consumer: Vec<u8>,
     consumer_hash: Option<u128>,
 }
@@ -48,7 +48,7 @@ impl StreamDigest {
         self.in_group = false;
     }
 
-    /// Everything but entries and fields.
+    /// Takes the pieces of a stream that are neither entries nor fields.
     pub fn piece(&mut self, piece: Piece<'_>, sponge: &mut Sponge) {
         match piece {
             Piece::StreamInfo(info) => self.last_id = info.last_id,

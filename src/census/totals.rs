@@ -17,7 +17,6 @@ pub const TYPES_KEPT: usize = 256;
 /// Keys of one database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DatabaseTotal {
-    /// Keys.
     pub keys: u64,
     /// Keys with an expiry.
     pub expires: u64,
@@ -26,7 +25,6 @@ pub struct DatabaseTotal {
 /// Keys of one type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TypeTotal {
-    /// Keys.
     pub keys: u64,
     /// Bytes of names and values in the file, without type bytes, lengths of names and expiries.
     pub bytes: u64,
@@ -55,7 +53,7 @@ pub struct Census {
     pub digest: u128,
     /// Function libraries; their digest is kept apart from that of the keys.
     pub functions: Functions,
-    /// Time left.
+    /// When the keys expire, from the moment of the census.
     pub expiry: Expiry,
     /// The largest keys.
     pub largest: Largest,
@@ -64,7 +62,7 @@ pub struct Census {
 }
 
 impl Census {
-    /// Of nothing.
+    /// The census of no keys, with 2^`bucket_bits` buckets and room for so many of the `largest` keys.
     pub fn empty(moment_ms: i64, largest: usize, bucket_bits: u32) -> Self {
         Self {
             keys: 0,

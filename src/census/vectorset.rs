@@ -27,7 +27,7 @@ enum Next {
     Parameters,
     /// So many numbers: id, level and links, and as the last one norm and range of the vector.
     Parameter(u64),
-    /// It is not what this reader knows.
+    /// The value is laid out in a way that this reader does not know.
     #[default]
     Strange,
 }

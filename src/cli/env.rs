@@ -13,7 +13,6 @@ use crate::explain::Misuse;
 /// A variable and what it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variable {
-    /// Its name.
     pub name: &'static str,
     /// What it means, in a line.
     pub meaning: &'static str,
@@ -22,7 +21,7 @@ pub struct Variable {
 macro_rules! variables {
     ($($constant:ident = $name:literal, $meaning:literal;)*) => {
         $(#[doc = $meaning] pub const $constant: Variable = Variable { name: $name, meaning: $meaning };)*
-        /// All of them, in the order of the help.
+        /// All variables, in the order of the help.
         pub const ALL: &[Variable] = &[$($constant),*];
     };
 }
@@ -92,12 +91,12 @@ impl std::fmt::Debug for Environment {
 }
 
 impl Environment {
-    /// The process's own.
+    /// The environment of this process.
     pub fn of_process() -> Self {
         Self(std::env::vars_os().collect())
     }
 
-    /// One made of names and values.
+    /// An environment made of names and values, for tests.
     #[cfg(test)]
     pub fn of<const N: usize>(pairs: [(&str, &str); N]) -> Self {
         Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())

@@ -97,15 +97,6 @@ pub fn words(hint: &Hint) -> String {
             "`--listen ADDR:PORT` and `--advertise ADDR:PORT` name an address that the target reaches"
         }
         Hint::NameCertificate => "`--tls-cert` and `--tls-key` name one that the target trusts",
-        Hint::KeyByKey => {
-            "what it was fed was verified before: its log says what it did not like; `--method restore` goes key by key"
-        }
-        Hint::Undo(target) => {
-            return format!("`redis-ops restore --undo --target-instance {target}` makes the server a primary again");
-        }
-        Hint::UndoTarget(target) => {
-            return format!("`redis-ops restore --undo --target-instance {target}` makes it a primary again");
-        }
         Hint::SaveFirst => "save it to a file, and name that",
         Hint::SaveFirstOrSkipVerify => {
             "save it to a file, and name that; or `--skip-verify`, which finds damage only on the way"

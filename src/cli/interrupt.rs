@@ -64,7 +64,7 @@ impl Interrupt {
     }
 }
 
-/// Whoever asks twice does not want to wait for an orderly end.
+/// Leaves at once: a second signal means that nobody waits for an orderly end.
 #[allow(clippy::exit, reason = "the one place that may: nothing is left to return to")]
 fn leave(number: u8, printer: Printer) -> ! {
     // Whoever reads stderr may have stopped: a line that nobody takes must not hold us.

@@ -53,7 +53,7 @@ fn run(arguments: &[OsString], environment: &Environment, started_at: DateTime<U
     }
 }
 
-/// One run of one command.
+/// A command that is being run.
 struct Run<'a> {
     cli: Cli,
     environment: &'a Environment,

@@ -85,7 +85,6 @@ impl Resolver<'_> {
         }
     }
 
-    /// The repository.
     fn place(&self) -> Result<Place, Misuse> {
         self.place_if_named()?.ok_or_else(|| {
             Misuse::usage("no repository is named").hint(

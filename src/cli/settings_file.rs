@@ -41,7 +41,6 @@ pub struct Instance {
     pub url: Option<Secret>,
     /// In place of a URL.
     pub host: Option<String>,
-    /// With `host`.
     pub port: Option<u16>,
     /// The ACL user.
     pub username: Option<String>,
@@ -92,7 +91,6 @@ pub struct Backup {
     pub schedule: Option<String>,
     /// How it is compressed.
     pub codec: Option<Codec>,
-    /// The repository.
     pub destination: Option<String>,
 }
 
@@ -278,7 +276,7 @@ impl SettingsFile {
         Ok(s3)
     }
 
-    /// `connection.timeout`.
+    /// The setting `connection.timeout`.
     pub fn timeout(&self) -> Result<Option<Duration>, Misuse> {
         match &self.raw.connection {
             Some(raw) => self.reader().value("connection.timeout", &raw.timeout, values::duration),

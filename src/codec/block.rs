@@ -12,7 +12,7 @@ pub struct Block {
 }
 
 impl Block {
-    /// These bytes, whose buffer is sent `home` in the end.
+    /// A block of these bytes; the buffer is sent `home` when the block is dropped.
     pub fn new(bytes: Vec<u8>, home: Sender<Vec<u8>>) -> Self {
         Self { bytes, home }
     }

@@ -67,15 +67,8 @@ enum Next {
 }
 
 impl Decompressor {
-    /// Starts `threads` threads (at least one). The level of the codec does not matter.
-    ///
-    /// # Errors
-    /// If the system gives no thread.
-    pub fn new(codec: Codec, threads: usize) -> Result<(Self, Content), CodecError> {
-        Self::from_frame(codec, threads, 0, 0)
-    }
-
-    /// The same for what follows `frames` good frames: a frame begins at `offset` of the stored bytes.
+    /// Starts `threads` threads (at least one) for what follows `frames` good frames: a frame begins at `offset` of the stored bytes. The
+    /// level of the codec does not matter.
     ///
     /// # Errors
     /// If the system gives no thread.
@@ -140,11 +133,6 @@ impl Decompressor {
 
     fn is_padding(&self) -> bool {
         self.frames > 0 && is_padding(self.codec, &self.frame)
-    }
-
-    /// Frames that were complete so far.
-    pub fn frames(&self) -> u64 {
-        self.frames
     }
 
     /// Whether a frame was decoded as it came. If none was, every block of the [`Content`] is a frame.

@@ -20,11 +20,12 @@ use std::str::FromStr;
 
 use crate::explain::{Explain, Meaning};
 
-pub use block::Block;
-pub use compressor::{Compressor, Frames, Totals};
-pub use decompressor::{Content, Decompressor};
+pub(crate) use block::Block;
+pub(crate) use compressor::{Compressor, Frames};
+pub use decompressor::Content;
+pub(crate) use decompressor::Decompressor;
 pub use digest::Sha256Digest;
-pub use priority::lower_priority;
+pub(crate) use priority::lower_priority;
 
 /// Bytes of input in one frame that we write. The last one is shorter.
 pub const FRAME_INPUT: usize = 1 << 20;
@@ -188,7 +189,7 @@ impl CodecError {
     }
 }
 
-/// See [`CodecError`].
+/// What is wrong with compressed data, or with the threads that work on it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecErrorKind {
     /// The stored bytes end within a frame, or there are none.

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::thread;
 
+use super::compressor::Totals;
 use super::*;
 
 const CODECS: [Codec; 3] = [Codec::GZIP, Codec::ZSTD, Codec::None];
@@ -43,7 +44,7 @@ fn compress(codec: Codec, threads: usize, raw: &[u8]) -> (Vec<Vec<u8>>, Totals) 
 
 /// What comes out, and how it ended: the number of frames, or what the reader of the content was told.
 fn decompress(codec: Codec, threads: usize, stored: &[u8], piece: usize) -> (Vec<u8>, Result<u64, CodecError>) {
-    let (mut decompressor, mut content) = Decompressor::new(codec, threads).unwrap();
+    let (mut decompressor, mut content) = Decompressor::from_frame(codec, threads, 0, 0).unwrap();
     thread::scope(|scope| {
         let fed = scope.spawn(move || {
             for piece in stored.chunks(piece) {
@@ -259,7 +260,7 @@ fn zero_bytes_behind_gzip_are_left_out_and_counted() {
     for padding in [1, 19, 20, 21, 5000] {
         for step in [1, 7, 10_000] {
             let stored = [frame.as_slice(), &vec![0; padding]].concat();
-            let (mut decompressor, mut content) = Decompressor::new(Codec::GZIP, 1).unwrap();
+            let (mut decompressor, mut content) = Decompressor::from_frame(Codec::GZIP, 1, 0, 0).unwrap();
             stored.chunks(step).for_each(|part| decompressor.push(part).unwrap());
             assert_eq!(decompressor.padding(), padding as u64);
             decompressor.finish().unwrap();
@@ -296,7 +297,7 @@ fn a_side_that_goes_away_is_told_to_the_other() {
     drop(compressor);
     assert_eq!(frames.next().unwrap_err().kind, CodecErrorKind::Stopped);
 
-    let (decompressor, mut content) = Decompressor::new(Codec::GZIP, 1).unwrap();
+    let (decompressor, mut content) = Decompressor::from_frame(Codec::GZIP, 1, 0, 0).unwrap();
     drop(decompressor);
     assert_eq!(content.next().unwrap_err().kind, CodecErrorKind::Stopped);
     assert_eq!(content.next().unwrap_err().kind, CodecErrorKind::Stopped, "and again");

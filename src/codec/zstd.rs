@@ -17,13 +17,13 @@ const CHECKSUM: usize = 4;
 pub(super) enum Look {
     /// Nothing before there are this many bytes from the beginning of the frame.
     Need(usize),
-    /// It is complete in the bytes given, and holds this many.
+    /// The frame is complete in the bytes given, and holds this many.
     Whole(usize),
-    /// It holds a lot, or does not say how much.
+    /// The frame holds a lot, or does not say how much.
     Stream,
-    /// It is a skippable frame of this many bytes.
+    /// A skippable frame of this many bytes.
     Skip(u64),
-    /// It is no frame.
+    /// The bytes are no frame.
     None,
 }
 

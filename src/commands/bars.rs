@@ -33,7 +33,6 @@ pub enum Mode {
     Plain,
     /// A JSON object a line, every second.
     Json,
-    /// Nothing.
     None,
 }
 
@@ -52,7 +51,7 @@ pub fn start(mode: Mode, printer: &Printer) -> Box<dyn Progress> {
 
 /// A bar that moves. There is nothing to see before the first phase, and nothing is left after the last.
 struct Bar {
-    /// Of the phase that goes on; each has its own, so that none begins where another ended.
+    /// The bar of the phase that goes on; each phase has its own, so that none begins where another ended.
     bar: Mutex<ProgressBar>,
     printer: Printer,
 }

@@ -28,7 +28,7 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// A reply to INFO is no longer than this many bytes.
 const INFO_LIMIT: u64 = 8 << 20;
 
-/// All that a diagnosis needs to know.
+/// Complete settings of `diagnose`.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What is looked at.
@@ -62,11 +62,9 @@ pub struct Settings {
 /// Where the facts of a diagnosis come from.
 #[derive(Debug, Clone)]
 pub enum Origin {
-    /// A server.
     Server(Box<Server>),
     /// A file that holds the reply to INFO.
     Info(File),
-    /// A backup.
     Backup(Backup),
 }
 
@@ -98,12 +96,11 @@ pub enum Sort {
 pub enum Topic {
     /// What the rules of one topic look at.
     One(rules::Topic),
-    /// Everything.
     All,
 }
 
 impl Topic {
-    /// As it is typed.
+    /// The topic as it is typed.
     pub fn name(self) -> &'static str {
         match self {
             Self::One(topic) => topic.name(),
@@ -144,7 +141,6 @@ pub struct Rules {
 /// What must be so; `None`: not said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Expect {
-    /// Connected replicas.
     pub replicas: Option<u64>,
     /// A backup that is recent enough.
     pub backup: Option<bool>,
@@ -155,11 +151,10 @@ pub struct Expect {
 /// A rule that is silent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mute {
-    /// Its number.
     pub rule: String,
     /// The first day on which it speaks again; `None`: never.
     pub until: Option<NaiveDate>,
-    /// Why, for whoever wonders.
+    /// Why the rule is silent.
     pub reason: String,
 }
 
@@ -197,7 +192,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     }
 }
 
-/// One look: the outcome, and its text.
+/// Looks at the server once: the outcome, and its text.
 async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String)> {
     let options = options(settings, context)?;
     let mut trend = Vec::new();

@@ -4,14 +4,14 @@ use super::{Context, Outcome};
 use crate::explain::{Misuse, Result, Status};
 use crate::rules::{self, Rule, RuleSettings};
 
-/// All that it needs to know.
+/// Complete settings of `explain`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The rule's number, as it was typed.
     pub rule: String,
 }
 
-/// Explains.
+/// Prints what is known of a rule.
 ///
 /// # Errors
 /// There is no such rule.

@@ -8,7 +8,7 @@ use crate::health::{self, Health, Level};
 use crate::printer::Printer;
 use crate::printer::words::{count, escape, span};
 
-/// All that it needs to know.
+/// Complete settings of `health`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Which server is asked.

@@ -12,7 +12,6 @@ use crate::printer::words::escape_lines;
 pub enum Verdict {
     /// Good. Words that come with it are kept: a warning is good.
     Good,
-    /// Failed.
     Failed,
     /// Could not tell.
     Unknown,
@@ -30,16 +29,14 @@ impl From<Status> for Verdict {
     }
 }
 
-/// One case.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Case {
     /// What it is about: an instance. May be empty.
     pub class: String,
     /// What was asked.
     pub name: String,
-    /// The answer.
     pub verdict: Verdict,
-    /// One line. May be empty where the answer is good.
+    /// The answer in one line; may be empty where it is good.
     pub sentence: String,
     /// More lines; may be empty.
     pub details: String,

@@ -18,10 +18,9 @@ use crate::verify::receipt;
 /// What is left out first on a narrow terminal: an id tells when it was taken.
 const LEFT_OUT_FIRST: &[usize] = &[1, 6, 4, 5];
 
-/// All that a listing needs to know.
+/// Complete settings of `list`.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The repository.
     pub place: Place,
     /// Only of this instance; `None`: of all.
     pub instance: Option<String>,

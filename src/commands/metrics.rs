@@ -21,7 +21,7 @@ use crate::rules::{RuleSettings, Topic};
 
 pub use listen::Listen;
 
-/// All that it needs to know.
+/// Complete settings of `metrics`.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Which server is asked.
@@ -37,11 +37,11 @@ pub struct Settings {
 /// Where the text goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum To {
-    /// To stdout.
+    /// Prints the metrics once, to stdout.
     Stdout,
-    /// To a file, at once and whole, for the textfile collector of node_exporter.
+    /// Writes a file, at once and whole, for the textfile collector of node_exporter.
     File(PathBuf),
-    /// To whoever asks for it over HTTP, until a signal comes.
+    /// Serves the metrics over HTTP, until a signal comes.
     Listen(Listen),
 }
 
@@ -93,7 +93,7 @@ enum Repository {
     None,
     /// How it stands with the backups.
     Known(Newest),
-    /// It cannot be asked; what it said before, and why.
+    /// The repository cannot be read: what was read before, and why not now.
     Unreachable { before: Option<Newest>, error: String },
 }
 

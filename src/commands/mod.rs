@@ -1,4 +1,4 @@
-//! One file per subcommand: composes operations and shows results. The only one that knows indicatif and comfy-table.
+//! One file per subcommand: composes operations and shows results. Only this module knows indicatif and comfy-table.
 //!
 //! A command gets complete settings and a [`Context`], and returns an [`Outcome`]; it has never heard of the command line. How an
 //! outcome becomes text, JSON and an exit code is in [`envelope`].

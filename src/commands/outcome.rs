@@ -8,11 +8,11 @@ use crate::explain::{Fault, Status};
 /// The form of the answer on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// For people.
+    /// A table for people.
     Table,
-    /// One object.
+    /// One JSON object.
     Json,
-    /// One object a line.
+    /// JSON objects, one a line.
     Ndjson,
     /// One line for Nagios and its kin.
     Nagios,
@@ -28,7 +28,7 @@ impl Format {
         matches!(self, Self::Json | Self::Ndjson)
     }
 
-    /// As it is typed.
+    /// The format as it is typed.
     pub fn name(self) -> &'static str {
         match self {
             Self::Table => "table",

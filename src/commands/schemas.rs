@@ -106,7 +106,7 @@ fn fields(properties: &[(&str, Value)]) -> Map<String, Value> {
     properties.iter().map(|(name, value)| (name.trim_end_matches('?').to_owned(), value.clone())).collect()
 }
 
-/// An object with names of its own, whose values are all of one kind.
+/// An object whose names are data, and whose values are all of one kind.
 fn map(of: Value) -> Value {
     json!({ "type": "object", "additionalProperties": of })
 }

@@ -21,7 +21,7 @@ use crate::repository::Repository;
 use crate::repository::manifest::{Manifest, StructureFinding, StructureState};
 use crate::verify::{self, FileReport};
 
-/// All that showing needs to know.
+/// Complete settings of `show`.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What is shown.
@@ -36,7 +36,6 @@ pub struct Settings {
     pub limit: Option<u64>,
 }
 
-/// Shows.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let data = super::which::open(&settings.backup, context).await?;
     match &data {

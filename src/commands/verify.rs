@@ -18,7 +18,7 @@ pub use answer::hide_keys;
 pub use crate::verify::Level;
 pub use crate::verify::walk::Sample;
 
-/// All that a verification needs to know.
+/// Complete settings of `verify`.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What is verified.
@@ -40,16 +40,13 @@ pub struct Settings {
 /// What is verified.
 #[derive(Debug, Clone)]
 pub enum Subject {
-    /// One backup.
     One {
-        /// Which.
         backup: Backup,
         /// What it is compared with; `None`: with nothing but its own manifest.
         comparison: Option<Comparison>,
     },
     /// Every backup of a repository.
     All {
-        /// The repository.
         place: Place,
         /// Only of this instance; `None`: of all.
         instance: Option<String>,
@@ -82,14 +79,11 @@ pub struct Comparison {
 pub enum Other {
     /// A live instance.
     Server {
-        /// Which.
         server: Box<Server>,
         /// No backup was named: the one that was restored into it last is meant, if there is a receipt.
         last_restored: bool,
     },
-    /// Another backup.
     Backup {
-        /// The repository.
         place: Place,
         /// As it was typed.
         id: String,
@@ -105,11 +99,10 @@ pub enum FailOn {
     Different,
     /// Keys that only the other side has.
     Extra,
-    /// All of them.
+    /// Every kind of difference.
     Any,
 }
 
-/// Verifies.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let answer = match &settings.subject {
         Subject::One { backup, comparison: Some(comparison) } => {

@@ -88,9 +88,8 @@ pub async fn open(backup: &Backup, context: &Context) -> Result<Dataset> {
 /// A file that somebody has lying about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum File {
-    /// `-`.
+    /// Standard input, typed as `-`.
     Stdin,
-    /// Anything else.
     Path(PathBuf),
 }
 
@@ -118,7 +117,6 @@ impl fmt::Display for File {
 pub enum Backup {
     /// A backup in a repository.
     Stored {
-        /// The repository.
         place: Place,
         /// An exact id, a unique beginning, `latest`, or `INSTANCE/ID`, as it was typed.
         id: String,

@@ -21,7 +21,7 @@ impl BucketSet {
         self.members[bucket_index(identity, self.bits)]
     }
 
-    /// How many.
+    /// How many buckets are in the set.
     pub fn count(&self) -> usize {
         self.members.iter().filter(|member| **member).count()
     }

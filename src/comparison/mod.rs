@@ -36,11 +36,13 @@ mod recorder;
 mod report;
 mod run;
 
-pub use buckets::{BucketDifference, BucketSet, compare_buckets};
+pub(crate) use buckets::BucketDifference;
+pub use buckets::{BucketSet, compare_buckets};
 pub use join::compare;
-pub use naming::Naming;
 pub use recorder::{Names, Recorder};
-pub use report::{Difference, Differences, Example, Side};
+#[cfg(test)]
+pub(crate) use report::Example;
+pub use report::{Difference, Differences, Side};
 
 use std::path::PathBuf;
 

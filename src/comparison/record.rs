@@ -2,10 +2,10 @@
 
 use crate::census::{KeyType, Record};
 
-/// Of a longer name only the beginning is kept, in bytes.
+/// Bytes that are kept of a name; a longer one is cut.
 pub(super) const NAME_KEPT: usize = 64 * 1024;
 
-/// No expiry.
+/// The expiry of a key that never expires.
 const NEVER: i64 = i64::MIN;
 
 /// A key without its name. Halves instead of whole numbers, so that it needs no 16-byte alignment.

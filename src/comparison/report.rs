@@ -7,7 +7,7 @@ use super::naming::Naming;
 pub enum Side {
     /// What ought to be.
     Left,
-    /// What is.
+    /// What is there.
     Right,
 }
 
@@ -45,7 +45,6 @@ impl Difference {
 /// A key that differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Example {
-    /// In what.
     pub difference: Difference,
     /// Its identity, see [`crate::census`].
     pub identity: u128,

@@ -18,7 +18,7 @@ pub enum Address {
     Tcp {
         /// Name or IP address.
         host: String,
-        /// Port.
+        /// Port of the server.
         port: u16,
     },
     /// A unix socket.

@@ -16,7 +16,7 @@ use crate::replies::Reply;
 /// apart, which makes up to 25 times as much of it.
 pub const INFO_LIMIT: u64 = 4 << 20;
 
-/// A connection to a server. It is closed when dropped.
+/// A connection to a server, closed when dropped.
 #[derive(Debug)]
 pub struct Connection {
     inner: MultiplexedConnection,

@@ -37,7 +37,7 @@ impl fmt::Debug for Secret {
 pub struct Credentials {
     /// The ACL user (Redis 6.0 or newer); `None` means the server's `default` user.
     pub username: Option<String>,
-    /// The password.
+    /// The password; `None` sends no `AUTH`.
     pub password: Option<Secret>,
 }
 

@@ -6,5 +6,7 @@
 mod command;
 mod connect;
 
-pub use command::{CommandError, CommandFault, ServerError, WAIT_UNTIL_LOADED};
-pub use connect::{AuthenticationFault, ConnectError, ConnectFault, Phase};
+pub use command::CommandFault;
+pub(crate) use command::{CommandError, ServerError, WAIT_UNTIL_LOADED};
+pub(crate) use connect::ConnectError;
+pub use connect::{AuthenticationFault, ConnectFault, Phase};

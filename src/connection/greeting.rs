@@ -52,7 +52,7 @@ pub(super) async fn greet(
     Ok((wire.stream, Greeting { loading }))
 }
 
-/// Who we are, and questions right behind it: one round trip for all. The answers to the questions, in their order; an error reply
+/// Sends who we are, and questions right behind: one round trip for all. The answers to the questions, in their order; an error reply
 /// is the answer to its own question, unless it concerns the whole connection.
 pub(super) async fn ask_at_once(
     stream: Stream,

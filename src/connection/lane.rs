@@ -26,17 +26,16 @@ pub struct Lane {
 /// An answer, or how it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Head {
-    /// `+…`
+    /// A line of text, `+…`.
     Simple(String),
-    /// `-…`
+    /// An error reply, `-…`.
     Error(ServerError),
-    /// `:…`
+    /// A number, `:…`.
     Integer(i64),
     /// So many bytes follow: [`Lane::piece`] reads them, and [`Lane::end`] what is behind them.
     Bulk(u64),
     /// So many answers follow.
     Array(u64),
-    /// Nothing.
     Nil,
 }
 

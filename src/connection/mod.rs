@@ -27,17 +27,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub use address::{Address, AddressError, DEFAULT_PORT, DEFAULT_SENTINEL_PORT, InstanceUrl};
+pub(crate) use address::DEFAULT_PORT;
+pub use address::{Address, InstanceUrl};
 pub use command::Command;
-pub use connected::Connection;
-pub use credentials::{Credentials, PasswordFileError, Secret, read_password_file};
-pub use error::{
-    AuthenticationFault, CommandError, CommandFault, ConnectError, ConnectFault, Phase, ServerError, WAIT_UNTIL_LOADED,
-};
-pub use lane::{Head, Lane};
-pub use limit::DEFAULT_REPLY_LIMIT;
+pub(crate) use connected::Connection;
+pub(crate) use credentials::read_password_file;
+pub use credentials::{Credentials, Secret};
+pub use error::{AuthenticationFault, CommandFault, ConnectFault, Phase};
+pub(crate) use error::{CommandError, ConnectError, ServerError, WAIT_UNTIL_LOADED};
+pub(crate) use lane::{Head, Lane};
 pub use retry::Retry;
-pub use stream::{Phases, Stream};
+pub(crate) use stream::Phases;
+pub use stream::Stream;
 pub use tls::Tls;
 
 use greeting::Greeting;
@@ -56,7 +57,7 @@ pub struct Node {
     pub name: String,
     /// Where it is.
     pub address: Address,
-    /// Who we are.
+    /// User name and password for the server.
     pub credentials: Credentials,
     /// Who we are to the Sentinels of [`Address::Sentinel`]. `None`: the same as to the server, and nobody where they want no password.
     pub sentinel: Option<Box<Credentials>>,
@@ -101,7 +102,7 @@ impl Node {
         }
     }
 
-    /// One of the Sentinels that are asked where this server is: reached as the server is, and asked once.
+    /// A Sentinel that is asked where this server is: reached as the server is, and asked once.
     #[must_use]
     pub fn sentinel_at(&self, host: &str, port: u16) -> Self {
         let address = Address::tcp(host, port);

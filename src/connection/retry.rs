@@ -23,7 +23,7 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// One attempt.
+    /// A single attempt, never repeated.
     pub fn never() -> Self {
         Self { max_attempts: 1, ..Self::default() }
     }

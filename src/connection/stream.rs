@@ -42,7 +42,7 @@ pub struct Phases {
 }
 
 impl Stream {
-    /// A stream made of anything that reads and writes. It has no addresses.
+    /// A stream made of anything that reads and writes; it has no addresses.
     pub fn new(io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
         Self { io: Box::new(io), local: None, peer: None }
     }

@@ -19,9 +19,9 @@ pub(super) struct Wire {
 /// A reply of one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reply {
-    /// `+…`
+    /// A line of text, `+…`.
     Simple(String),
-    /// `-…`
+    /// An error reply, `-…`.
     Error(ServerError),
     /// Anything else: a protocol that is not Redis', or a reply that a greeting does not expect.
     Other(String),

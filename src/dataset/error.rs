@@ -10,7 +10,7 @@ use crate::repository::RepositoryError;
 /// Why data at rest cannot be read, or not to their end.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
-    /// They are damaged: the finding says how.
+    /// The bytes are damaged: the finding says how.
     #[error("{what} is damaged: {}", .finding.title)]
     Damaged {
         /// The backup or the file.
@@ -18,7 +18,7 @@ pub enum DatasetError {
         /// What was found.
         finding: Box<Finding>,
     },
-    /// They are newer than we know.
+    /// The RDB is newer than we know.
     #[error("{what} is newer than this version knows: it was understood up to byte {up_to} only")]
     NotUnderstood {
         /// The backup or the file.
@@ -28,14 +28,10 @@ pub enum DatasetError {
     },
     /// The manifest names no object: there is nothing to read.
     #[error("the manifest of {what} names no shard: there is nothing to read")]
-    NoShard {
-        /// The backup.
-        what: String,
-    },
+    NoShard { what: String },
     /// Standard input was read before.
     #[error("standard input can be read only once")]
     ReadBefore,
-    /// The repository.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
     /// The bytes do not come, or are not those that were stored.

@@ -14,7 +14,7 @@ pub(super) use folder::of_folder;
 /// So many first bytes are looked at; aux fields stand among them.
 pub(super) const LOOKED_AT: usize = 64 << 10;
 
-/// Something else than the RDB that was asked for. It is not damaged.
+/// What was found in place of the RDB that was asked for, undamaged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("it is {what}, not an RDB")]
 pub struct Foreign {
@@ -47,7 +47,7 @@ impl Explain for Foreign {
 /// What the first bytes of a file say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct First {
-    /// It is the base of a multi-part append-only file: increments belong to it.
+    /// Whether the file is the base of a multi-part append-only file: increments belong to it.
     pub(super) is_aof_base: bool,
 }
 

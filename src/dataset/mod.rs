@@ -9,11 +9,11 @@
 mod at_rest;
 mod error;
 mod file;
-pub mod foreign;
+pub(crate) mod foreign;
 mod moment;
 mod open;
-pub mod pass;
-pub mod raw;
+pub(crate) mod pass;
+pub(crate) mod raw;
 mod stored;
 mod unpack;
 
@@ -24,13 +24,15 @@ use std::time::UNIX_EPOCH;
 use crate::repository::manifest::Manifest;
 use crate::repository::{BackupId, Repository};
 
-pub use at_rest::CENSUS_LIMIT;
-pub use error::{DatasetError, damaged, missing_object, of_rdb};
-pub use foreign::Foreign;
-pub use open::{open_file, open_object};
-pub use pass::{ReadError, Scanned, Take};
-pub use raw::{NotAsStored, Opened, Padding, Promised, Raw, RawError, Seen};
-pub use stored::codec_of;
+pub(crate) use at_rest::CENSUS_LIMIT;
+pub(crate) use error::{DatasetError, of_rdb};
+pub use error::{damaged, missing_object};
+pub(crate) use foreign::Foreign;
+pub use pass::Take;
+pub(crate) use pass::{ReadError, Scanned};
+pub(crate) use raw::{Opened, Padding};
+pub use raw::{Raw, RawError, Seen};
+pub(crate) use stored::codec_of;
 
 /// Opens a data set once more, on a thread that may block.
 pub type Reopen = Box<dyn FnMut() -> Result<Raw, RawError> + Send>;
@@ -46,7 +48,7 @@ pub enum Dataset {
     Pipe(Pipe),
 }
 
-/// See [`Dataset::Backup`].
+/// A backup in a repository: [`Dataset::Backup`].
 #[derive(Debug, Clone)]
 pub struct Backup {
     /// Where it lies.
@@ -55,7 +57,7 @@ pub struct Backup {
     pub manifest: Arc<Manifest>,
 }
 
-/// See [`Dataset::File`].
+/// A file on this machine: [`Dataset::File`].
 #[derive(Debug, Clone)]
 pub struct LocalFile {
     /// Where it lies.
@@ -63,7 +65,7 @@ pub struct LocalFile {
     around: Arc<Mutex<Around>>,
 }
 
-/// See [`Dataset::Pipe`].
+/// Bytes that can be read only once: [`Dataset::Pipe`].
 #[derive(Debug, Clone)]
 pub struct Pipe {
     opened: Arc<Mutex<Option<Opened>>>,
@@ -75,7 +77,7 @@ pub struct Pipe {
 /// What is odd around the RDB of a file.
 #[derive(Debug, Clone, Default)]
 pub struct Around {
-    /// It is the base of a multi-part append-only file, whose increments lie beside it.
+    /// Whether the file is the base of a multi-part append-only file, whose increments lie beside it.
     pub is_aof_base: bool,
     /// Zero bytes behind its gzip data, known once it was read.
     pub padding: Padding,

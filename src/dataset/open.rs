@@ -30,10 +30,7 @@ pub fn open_file(path: &Path, threads: usize) -> Result<Opened, RawError> {
     let (mut opened, packed) = match codec {
         Codec::None => {
             let raw = Raw::of_file(chunks);
-            (
-                Opened { raw, codec, is_aof_base: false, padding: Padding::default(), promised: None, reading: None },
-                None,
-            )
+            (Opened { raw, is_aof_base: false, padding: Padding::default(), promised: None, reading: None }, None)
         }
         codec => (unpack::open(Stored::File(chunks), codec, threads)?, Some(codec.name())),
     };

@@ -154,7 +154,7 @@ where
 /// Why an RDB could not be read to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// It is damaged, or newer than we know ([`RdbError::is_newer_than_known`]).
+    /// The RDB is damaged, or newer than we know ([`RdbError::is_newer_than_known`]).
     #[error(transparent)]
     Rdb(#[from] RdbError),
     /// Its bytes do not come, or are not those that were stored.
@@ -199,11 +199,6 @@ impl<V: Visit> Scanned<V> {
     /// of one value are compared with each other as long as they are no more than `members_compared`, at twelve bytes each.
     pub fn by(visit: V, members_compared: usize) -> Self {
         Self { scanner: Scanner::new().reading_on(members_compared), visit }
-    }
-
-    /// Bytes of RDB that were taken.
-    pub fn position(&self) -> u64 {
-        self.scanner.position()
     }
 
     /// Members of values that were not compared with each other.

@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::file::Chunks;
 use super::foreign::Foreign;
-use crate::codec::{Codec, CodecError, Sha256Digest};
+use crate::codec::{CodecError, Sha256Digest};
 use crate::explain::{Explain, Hint, Meaning};
 use crate::finding::{Finding, Severity};
 use crate::storage::StorageError;
@@ -29,7 +29,7 @@ pub struct Raw {
 
 #[derive(Debug)]
 enum Origin {
-    /// Another thread.
+    /// Bytes that another thread sends.
     Channel(Receiver<Result<Bytes, RawError>>),
     /// A file that is not compressed: whoever takes a chunk reads it, and finds it in its processor's cache.
     File(Chunks),
@@ -101,7 +101,7 @@ pub enum RawError {
     /// What is stored is not what its manifest names.
     #[error(transparent)]
     NotAsStored(#[from] NotAsStored),
-    /// It is something else than an RDB.
+    /// The bytes are something else than an RDB.
     #[error(transparent)]
     Foreign(#[from] Foreign),
 }
@@ -173,11 +173,11 @@ impl Explain for NotAsStored {
 pub struct Promised {
     /// Bytes of the object.
     pub stored_bytes: u64,
-    /// Of the object.
+    /// SHA-256 of the object, hex.
     pub stored_sha256: String,
     /// Bytes of the RDB in it.
     pub raw_bytes: u64,
-    /// Of the RDB.
+    /// SHA-256 of the RDB, hex.
     pub raw_sha256: String,
 }
 
@@ -214,9 +214,7 @@ fn same(what: &'static str, property: Property, expected: String, found: String)
 pub struct Opened {
     /// Its bytes, unpacked.
     pub raw: Raw,
-    /// How it is compressed.
-    pub codec: Codec,
-    /// It is the base of a multi-part append-only file, whose increments lie beside it.
+    /// Whether the file is the base of a multi-part append-only file, whose increments lie beside it.
     pub is_aof_base: bool,
     /// Zero bytes behind the last gzip member, once all was read.
     pub padding: Padding,
@@ -229,7 +227,7 @@ pub struct Opened {
 /// What was read of the stored bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// Their number.
+    /// How many bytes were read of the object as it is stored.
     pub stored_bytes: u64,
     /// Their SHA-256, hex; `None` for a file, of which nobody has said what it should be.
     pub stored_sha256: Option<String>,

@@ -9,15 +9,15 @@ use crate::rules::Topic;
 /// How a value is shown to people.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Shown {
-    /// As it is.
+    /// The value unchanged.
     Plain,
-    /// As it is, above the others: it says what they are worth.
+    /// The value unchanged, above the others: it says what they are worth.
     Above,
     /// 0 and 1 as no and yes.
     Flag,
     /// As a size.
     Bytes,
-    /// With separators.
+    /// A number with separators: `1,602`.
     Count,
     /// As a share of 1, with a bar.
     Share,
@@ -31,7 +31,6 @@ pub enum Shown {
     Rate,
 }
 
-/// A fact.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fact {
     /// Its name in JSON, the server's own word where it has one.

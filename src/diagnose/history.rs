@@ -22,10 +22,8 @@ const PREFIXES_KEPT: usize = 50;
 /// A file longer than this many bytes is not ours.
 const FILE_LIMIT: u64 = 16 << 20;
 
-/// A run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Remembered {
-    /// When.
     pub taken_at: DateTime<Utc>,
     /// What INFO said.
     pub info: Info,

@@ -30,7 +30,6 @@ pub const SAMPLE: u64 = 10_000;
 /// How to diagnose.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What about.
     pub topics: Vec<Topic>,
     /// Between two readings of the counters; zero: one reading.
     pub window: Duration,
@@ -38,7 +37,6 @@ pub struct Options {
     pub full: bool,
     /// What a person says about the rules.
     pub rules: RuleSettings,
-    /// The clock.
     pub now: DateTime<Utc>,
 }
 
@@ -51,7 +49,6 @@ pub struct Report {
     pub judgement: Judgement,
     /// What the server is taken for, and whether somebody said so.
     pub profile: (Profile, bool),
-    /// The topics.
     pub topics: Vec<Topic>,
 }
 

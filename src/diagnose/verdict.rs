@@ -1,4 +1,4 @@
-//! One sentence: what is worst, and what to do.
+//! The verdict in one sentence: what is worst, and what to do.
 
 use serde_json::Value;
 

@@ -84,7 +84,7 @@ impl Explain for Failure {
     }
 }
 
-/// Stopped by a signal. Whoever sees it has cleaned up.
+/// Stopped by a signal. The function that returns this has cleaned up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("interrupted")]
 pub struct Interrupted;

@@ -180,7 +180,7 @@ impl Explain for Doing {
     }
 }
 
-/// See [`Fault::after_a_signal`].
+/// An error after which a signal was noticed: see [`Fault::after_a_signal`].
 struct AfterASignal(Box<dyn Explain + Send + Sync>);
 
 impl fmt::Display for AfterASignal {

@@ -10,7 +10,7 @@ pub enum Hint {
     Words(Cow<'static, str>),
     /// Several, in this order.
     All(Vec<Hint>),
-    /// It is a mistake of ours.
+    /// The error is a fault of redis-ops: report it.
     ReportIt,
 
     /// Another server: this one does not listen.
@@ -55,7 +55,7 @@ pub enum Hint {
     ListPublished,
     /// The instance has to be named with the id.
     NameInstance,
-    /// Another backup in place of one whose object is not its own.
+    /// Use another backup: the object of this one is not its own.
     OtherBackup,
     /// The repository has to be corrected, or its marker to be removed.
     OtherRepositoryOrMarker,
@@ -105,12 +105,6 @@ pub enum Hint {
     NameOwnAddress,
     /// A certificate of this machine has to be named that the target trusts.
     NameCertificate,
-    /// Key by key, in place of the file as a whole that the target did not load.
-    KeyByKey,
-    /// A server that a restore has left can be made a primary again; its name on a command line.
-    Undo(String),
-    /// The same of a target that is spoken of already.
-    UndoTarget(String),
     /// What cannot be read twice has to be saved first, and named.
     SaveFirst,
     /// The same, or the verification is left out.

@@ -10,7 +10,8 @@ mod hint;
 mod of_others;
 mod status;
 
-pub use common::{Bug, Failure, Interrupted, Misuse};
+pub(crate) use common::{Bug, Misuse};
+pub use common::{Failure, Interrupted};
 pub use fault::{Context, Fault, Result};
 pub use hint::Hint;
 pub use status::Status;

@@ -30,13 +30,12 @@ const PAUSES_FOR: Duration = Duration::from_secs(1);
 pub struct Options {
     /// What to ask, besides INFO and [`Question::ALWAYS`]; in any order, and each once however often it stands here.
     pub questions: Vec<Question>,
-    /// PINGs.
+    /// Whether PINGs are sent and timed.
     pub pings: bool,
     /// A busy loop on the server's machine, if that is ours.
     pub pauses: bool,
     /// Between the two readings of the counters; zero reads once.
     pub window: Duration,
-    /// The clock.
     pub now: DateTime<Utc>,
     /// How we are connected.
     pub path: Path,
@@ -95,7 +94,7 @@ pub async fn look_at_keys(asker: &mut dyn Ask, pass: Pass, snapshot: &mut Snapsh
     snapshot.receipt.add(gate.receipt());
 }
 
-/// All that needs no second look, in one write.
+/// Asks, in one write, everything that needs no second look.
 async fn ask_the_rest(gate: &mut Gate<'_>, options: &Options, snapshot: &mut Snapshot) -> Result<()> {
     let questions: BTreeSet<Question> = Question::ALWAYS.into_iter().chain(options.questions.iter().copied()).collect();
     snapshot.answers = gate.answers(&Vec::from_iter(questions), &snapshot.info).await?;

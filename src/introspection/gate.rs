@@ -13,8 +13,8 @@ use crate::connection::ServerError;
 use crate::explain::{Context as _, Failure, Fault, Result};
 use crate::replies::{Info, Reply};
 
-/// Whoever can put questions to a server. An error reply is an answer ([`Reply::Error`]); `Err` means that the
-/// connection is of no more use.
+/// A way to put questions to a server: a connection, or a fake in tests. An error reply is an answer ([`Reply::Error`]);
+/// `Err` means that the connection is of no more use.
 #[async_trait]
 pub trait Ask: Send {
     /// Sends all in one write and reads as many answers.
@@ -24,7 +24,7 @@ pub trait Ask: Send {
     /// The connection broke or timed out.
     async fn ask(&mut self, questions: &[ReadOnly]) -> Result<Vec<Reply>>;
 
-    /// Sends all and goes on; what is sent afterwards is answered afterwards. Whoever cannot do that waits here.
+    /// Sends all and goes on; what is sent afterwards is answered afterwards. An implementation that cannot do that waits here.
     ///
     /// # Errors
     ///
@@ -43,7 +43,6 @@ pub type Coming = Pin<Box<dyn Future<Output = Result<Vec<Reply>>> + Send>>;
 pub struct Receipt {
     /// Commands sent, PINGs not counted.
     pub commands: u64,
-    /// PINGs sent.
     pub pings: u64,
     /// Wall time in seconds.
     pub seconds: f64,
@@ -106,7 +105,7 @@ impl<'a> Gate<'a> {
         }
     }
 
-    /// One question.
+    /// Asks one question.
     ///
     /// # Errors
     ///

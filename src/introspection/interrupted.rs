@@ -13,10 +13,10 @@ const FIRST_FREE_PORT: u16 = 32_768;
 pub struct InterruptedRestore {
     /// Host of the primary that is gone.
     pub host: String,
-    /// Its port.
+    /// The port at which the tool played the primary.
     pub port: u16,
-    /// It has loaded what a restore sent, and says so; else it only looks like one: its primary was never reached, at a port that
-    /// no primary is likely to have.
+    /// Whether the replica has loaded what a restore sent, and says so; else it only looks so: its primary was never reached,
+    /// at a port that no primary is likely to have.
     pub certain: bool,
 }
 

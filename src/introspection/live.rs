@@ -2,13 +2,12 @@
 
 use async_trait::async_trait;
 
-use super::gate::{Ask, Coming, Gate};
+use super::gate::{Ask, Coming};
 use super::question::ReadOnly;
-use super::topology::ServerFacts;
 use super::wire::Wire;
 use crate::connection::{Connection, Phases, ServerError};
 use crate::explain::{Context as _, Result};
-use crate::replies::{Info, Reply};
+use crate::replies::Reply;
 
 #[async_trait]
 impl Ask for Connection {
@@ -25,26 +24,6 @@ impl Ask for Connection {
 fn replies(answers: Vec<Result<Reply, ServerError>>) -> Vec<Reply> {
     // The error line as the server wrote it.
     answers.into_iter().map(|answer| answer.unwrap_or_else(|error| Reply::Error(error.to_string()))).collect()
-}
-
-/// Asks a server what it is: one INFO. Works while it is loading, too.
-///
-/// # Errors
-///
-/// The connection broke, or INFO is refused.
-pub async fn server_facts(connection: &mut Connection) -> Result<ServerFacts> {
-    let mut gate = Gate::new(connection);
-    let info = gate.info().await.context("ask the server what it is")?;
-    Ok(ServerFacts::from_info(&info))
-}
-
-/// All of INFO.
-///
-/// # Errors
-///
-/// The connection broke, or INFO is refused.
-pub async fn server_info(connection: &mut Connection) -> Result<Info> {
-    Gate::new(connection).info().await
 }
 
 /// What connecting took, as far as it is part of the way to the server.

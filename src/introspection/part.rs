@@ -14,9 +14,8 @@ pub enum Part<T> {
     Denied(String),
     /// The server does not know it: an older version, or another product.
     Unsupported(String),
-    /// It was not asked for, since the answer would be too large.
+    /// Not asked for, since the answer would be too large.
     TooLarge(String),
-    /// Nobody asked.
     #[default]
     NotAsked,
 }

@@ -11,7 +11,6 @@ use crate::replies::{ClusterNode, Config, Info, Reply};
 /// Groups of one Sentinel whose quorum is asked for.
 const GROUPS_ASKED: usize = 100;
 
-/// Another server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Peer {
     /// `host:port`, as the server that named it knows it.
@@ -20,23 +19,22 @@ pub struct Peer {
     pub info: Info,
     /// Its setting `save`.
     pub save: Part<String>,
-    /// Of a cluster: the cluster as it sees it.
+    /// CLUSTER NODES as this server sees it; not asked outside of a cluster.
     pub nodes: Part<Vec<ClusterNode>>,
 }
 
 /// The other servers, and those that could not be asked.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Peers {
-    /// Those that answered.
+    /// The servers that answered.
     pub seen: Vec<Peer>,
     /// The others, and why not.
     pub unreachable: Vec<(String, String)>,
 }
 
-/// A Sentinel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SentinelSeen {
-    /// `host:port`.
+    /// The address, as `host:port`.
     pub address: String,
     /// What it says of itself.
     pub info: Info,

@@ -111,25 +111,18 @@ const ENTRIES: &str = "128";
 pub enum Question {
     /// CONFIG GET of what the rules read.
     Config,
-    /// CLIENT LIST.
     Clients,
-    /// SLOWLOG GET.
     Slowlog,
     /// COMMANDLOG GET of large replies.
     LargeReplies,
     /// ACL GETUSER of the user `default`.
     DefaultUser,
-    /// ACL LOG.
     Denied,
-    /// CLUSTER INFO.
     Cluster,
-    /// CLUSTER NODES.
     Nodes,
     /// The keys of all databases. Beside [`Slots`](Self::Slots) in one write: nobody else's command comes between them.
     KeysAtSlots,
-    /// CLUSTER SLOT-STATS.
     Slots,
-    /// HOTKEYS GET.
     HotKeys,
 }
 
@@ -200,7 +193,6 @@ impl Question {
 /// What a server has answered, each in its place; [`Part::NotAsked`] where nobody asked.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Answers {
-    /// Settings.
     pub config: Part<Config>,
     /// Connections, our own left out.
     pub clients: Part<Vec<Client>>,
@@ -212,15 +204,12 @@ pub struct Answers {
     pub default_user: Part<AclUser>,
     /// ACL LOG, newest first.
     pub denied: Part<Vec<DeniedAccess>>,
-    /// CLUSTER INFO.
     pub cluster: Part<Info>,
-    /// CLUSTER NODES.
     pub nodes: Part<Vec<ClusterNode>>,
     /// Keys of all databases at the moment of `slots`.
     pub keys_at_slots: Part<u64>,
     /// CLUSTER SLOT-STATS of the slots that this node serves.
     pub slots: Part<Vec<SlotStats>>,
-    /// HOTKEYS GET.
     pub hot_keys: Part<HotKeys>,
 }
 

@@ -18,7 +18,6 @@ use crate::replies::{ClusterNode, Info};
 /// A server at one moment, with an earlier moment to compare counters with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// When.
     pub taken_at: DateTime<Utc>,
     /// The last INFO.
     pub info: Info,
@@ -60,7 +59,6 @@ pub struct Path {
     pub local: bool,
     /// Over a private, link-local or loopback address.
     pub private: bool,
-    /// Encrypted.
     pub tls: bool,
 }
 
@@ -69,7 +67,6 @@ pub struct Path {
 pub struct Earlier {
     /// Seconds between the two.
     pub seconds: f64,
-    /// The INFO.
     pub info: Info,
     /// CLUSTER INFO of that time, where it was asked for.
     pub cluster: Option<Info>,
@@ -96,14 +93,14 @@ pub struct Estimate {
 /// How far a counter went.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Delta {
-    /// How far.
+    /// How far the counter went.
     pub amount: u64,
     /// In how many seconds; greater than 0.
     pub seconds: f64,
 }
 
 impl Delta {
-    /// Per second.
+    /// The growth of the counter per second.
     pub fn rate(self) -> f64 {
         self.amount as f64 / self.seconds
     }

@@ -9,7 +9,7 @@ use crate::replies::{Info, ReplicaLine};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// One server, perhaps with replicas.
+    /// A single server, perhaps with replicas.
     Standalone,
     /// A node of a cluster.
     Cluster,
@@ -58,7 +58,7 @@ pub struct PrimaryLink {
     pub host: String,
     /// Port of the primary.
     pub port: u16,
-    /// `master_link_status:up`.
+    /// Whether INFO says `master_link_status:up`.
     pub up: bool,
     /// Seconds since the link broke; `None` while it is up, and when it never was (the server says -1).
     pub down_seconds: Option<u64>,
@@ -91,17 +91,17 @@ pub struct ServerFacts {
     pub used_memory: u64,
     /// Limit in bytes; 0 is none.
     pub maxmemory: u64,
-    /// Eviction policy.
+    /// Eviction policy: `maxmemory_policy` of INFO.
     pub maxmemory_policy: String,
     /// Names of the modules loaded.
     pub modules: Vec<String>,
-    /// It is loading its data set and answers `LOADING`.
+    /// Whether the server is loading its data set and answers `LOADING`.
     pub loading: bool,
     /// Replication id; empty on a sentinel.
     pub replid: String,
     /// Replication offset: of a replica what it has processed.
     pub repl_offset: u64,
-    /// Its replicas.
+    /// The replicas that are connected to the server.
     #[serde(skip)]
     pub replicas: Vec<ReplicaLine>,
     /// Its primary, if it is a replica.

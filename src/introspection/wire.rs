@@ -11,11 +11,10 @@ pub struct Wire {
     pub dns_us: Option<u64>,
     /// TCP handshake: one round trip of the network, the server's event loop not involved.
     pub tcp_us: Option<u64>,
-    /// TLS handshake.
     pub tls_us: Option<u64>,
     /// HELLO, AUTH and what else a connection begins with.
     pub auth_us: Option<u64>,
-    /// PINGs, ascending.
+    /// Times of PINGs in microseconds, ascending.
     pub pings_us: Vec<u64>,
     /// PINGs that were not answered in time.
     pub lost: u64,

@@ -3,7 +3,7 @@
 /// Whether it may fall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// It may.
+    /// A value that goes up and down.
     Gauge,
     /// Only when the server restarts.
     Counter,
@@ -14,7 +14,7 @@ pub enum Kind {
 pub enum Scale {
     /// 1 where it is this word.
     Word(&'static str),
-    /// Times this.
+    /// INFO's number times this factor.
     Times(f64),
 }
 

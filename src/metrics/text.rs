@@ -39,7 +39,7 @@ impl Text {
         }
     }
 
-    /// All of it.
+    /// The whole text.
     pub fn finish(self) -> String {
         let mut text = String::new();
         for family in self.families {

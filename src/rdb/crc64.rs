@@ -15,7 +15,7 @@ impl Crc64 {
         Self(Digest::new(CrcAlgorithm::Crc64Redis))
     }
 
-    /// Adds bytes.
+    /// Adds the next bytes of the stream.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }

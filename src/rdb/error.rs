@@ -41,7 +41,7 @@ pub enum ErrorKind {
     ChecksumMismatch {
         /// As it stands in the file.
         stored: u64,
-        /// As computed.
+        /// The checksum of the bytes that were read.
         computed: u64,
     },
     /// The bytes end before the structure does.

@@ -17,14 +17,14 @@ pub struct Needs {
     /// How many databases: the highest number that is selected, also without keys, and one; at
     /// least 1.
     pub databases: u64,
-    /// Module types whose values or data are in it.
+    /// Module types whose values or AUX records are in the file.
     pub modules: BTreeSet<String>,
     /// Magic word: of Redis or of Valkey.
     #[serde(serialize_with = "word")]
     pub dialect: Dialect,
     /// Version of the format: the header's, or a newer one where an encoding asks for it.
     pub rdb_version: u32,
-    /// Function libraries.
+    /// How many function libraries the file holds.
     pub functions: u64,
 }
 
@@ -90,12 +90,7 @@ impl Needs {
         self
     }
 
-    /// True if this server reads the format, and has `databases` databases; modules are not asked for.
-    pub fn are_met_by(&self, server: &Server, databases: u64) -> bool {
-        server.reads(self.dialect, self.rdb_version) && self.databases <= databases
-    }
-
-    /// Those of the known servers that read the format.
+    /// The known servers that read the format.
     pub fn servers(&self) -> Vec<Server> {
         Server::known().into_iter().filter(|server| server.reads(self.dialect, self.rdb_version)).collect()
     }

@@ -34,7 +34,7 @@ impl Dialect {
 
 /// End of the file; the checksum follows from version 5 on.
 pub const EOF: u8 = 255;
-/// All that follows belongs to this database.
+/// The records that follow belong to this database.
 pub const SELECT_DB: u8 = 254;
 /// Expiry of the next key in Unix seconds.
 pub const EXPIRE_SECONDS: u8 = 253;

@@ -23,7 +23,7 @@ impl Tail {
         Self::default()
     }
 
-    /// Adds bytes.
+    /// Adds the next bytes of the stream.
     pub fn push(&mut self, bytes: &[u8]) {
         self.length += bytes.len() as u64;
         let Some((before, last)) = bytes.split_last_chunk::<8>() else {

@@ -30,9 +30,9 @@ pub(crate) enum ScoreText {
     Plain(f64),
     /// A number that servers read (with `strtod`), but do not write so.
     Odd(f64),
-    /// NaN.
+    /// The text says NaN.
     NotANumber,
-    /// No number.
+    /// The text is no number.
     Unreadable,
 }
 

@@ -12,7 +12,7 @@ use super::opcode::Dialect;
 pub struct ValueType(pub u8);
 
 impl ValueType {
-    /// A string.
+    /// The number of a plain string: `RDB_TYPE_STRING` in `rdb.h`.
     pub const STRING: Self = Self(0);
     /// A list of plain strings.
     pub const LIST: Self = Self(1);
@@ -101,7 +101,7 @@ enum Group {
 #[derive(Debug, Clone, Copy)]
 struct Line {
     value_type: ValueType,
-    /// Who has it; `None`: all.
+    /// The dialect that has the type; `None`: both.
     dialect: Option<Dialect>,
     /// The versions of the format in which it is written: first and last.
     versions: (u32, u32),
@@ -244,17 +244,17 @@ impl ValueType {
 /// What `TYPE` says of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
-    /// Bytes.
+    /// A string of bytes.
     String,
-    /// A list.
+    /// A list, whatever its encoding.
     List,
-    /// A set.
+    /// A set, whatever its encoding.
     Set,
     /// A sorted set.
     Zset,
-    /// A hash.
+    /// A hash, whatever its encoding.
     Hash,
-    /// A stream.
+    /// A stream, whatever its encoding.
     Stream,
     /// A module's own type.
     Module,

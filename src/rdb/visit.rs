@@ -14,7 +14,7 @@ pub trait Visit {
     fn header(&mut self, _dialect: Dialect, _version: u32) {}
     /// An aux field; names repeat, the last value counts.
     fn aux(&mut self, _name: &[u8], _value: &[u8]) {}
-    /// All that follows belongs to this database.
+    /// The keys that follow belong to this database.
     fn database(&mut self, _index: u64) {}
     /// RESIZEDB: a hint that may lie.
     fn resize_hint(&mut self, _keys: u64, _expires: u64) {}
@@ -182,7 +182,7 @@ pub enum Checksum {
 /// Id of a stream entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct StreamId {
-    /// Unix milliseconds.
+    /// The time of the id in Unix milliseconds.
     pub ms: u64,
     /// Sequence number within the millisecond.
     pub seq: u64,
@@ -199,39 +199,39 @@ pub enum Piece<'a> {
     SetMember(&'a [u8]),
     /// A field, in no order.
     HashField {
-        /// Its name.
+        /// Name of the field.
         field: &'a [u8],
-        /// Its value.
+        /// Value of the field.
         value: &'a [u8],
         /// Its own absolute expiry in Unix milliseconds.
         expire_ms: Option<i64>,
     },
     /// A member of a sorted set, in no order.
     ZsetMember {
-        /// Its name.
+        /// Name of the member.
         member: &'a [u8],
-        /// Never NaN.
+        /// The score; never NaN.
         score: f64,
     },
     /// A living entry of a stream, in ascending order. Its `n_fields` fields follow as [`Piece::StreamField`].
     StreamEntry {
-        /// Its id.
+        /// Id of the entry.
         id: StreamId,
         /// How many fields follow.
         n_fields: u64,
     },
     /// A field of the entry before, in order.
     StreamField {
-        /// Its name.
+        /// Name of the field.
         field: &'a [u8],
-        /// Its value.
+        /// Value of the field.
         value: &'a [u8],
     },
     /// What a stream says of itself; follows its entries.
     StreamInfo(&'a StreamInfo),
     /// A consumer group; its pending entries and consumers follow.
     StreamGroup {
-        /// Its name.
+        /// Name as the file holds it; any bytes.
         name: &'a [u8],
         /// Last delivered id.
         last_id: StreamId,
@@ -249,7 +249,7 @@ pub enum Piece<'a> {
     },
     /// A consumer of the group before; the ids it owns follow.
     StreamConsumer {
-        /// Its name.
+        /// Name as the file holds it; any bytes.
         name: &'a [u8],
         /// Last seen, Unix milliseconds.
         seen_ms: i64,
@@ -278,9 +278,9 @@ pub enum Piece<'a> {
     },
     /// An element of an array (Redis 8.8), ascending.
     ArrayElement {
-        /// Its index.
+        /// Index of the element.
         index: u64,
-        /// Its value.
+        /// Value of the element.
         value: ArrayValue<'a>,
     },
     /// The array's insert index, if it has one.
@@ -316,7 +316,7 @@ pub enum Part<'a> {
     Bytes(&'a [u8]),
     /// The element is complete.
     End {
-        /// Of a member of a sorted set; never NaN.
+        /// Score of a member of a sorted set; never NaN.
         score: Option<f64>,
     },
     /// The element is complete, and is none: what came of it is to be forgotten.
@@ -346,7 +346,7 @@ pub enum PartOf {
 /// What a stream says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StreamInfo {
-    /// Living entries.
+    /// How many entries the stream holds now.
     pub length: u64,
     /// Last id ever given.
     pub last_id: StreamId,
@@ -361,10 +361,10 @@ pub struct StreamInfo {
 /// An element of an array.
 #[derive(Debug, Clone, Copy)]
 pub enum ArrayValue<'a> {
-    /// Bytes.
+    /// A string of bytes.
     Bytes(&'a [u8]),
-    /// A number.
+    /// A signed whole number.
     Integer(i64),
-    /// A number.
+    /// A double; may be infinite.
     Double(f64),
 }

@@ -7,9 +7,9 @@ use super::Reply;
 /// What a user may do.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct AclUser {
-    /// It may log in.
+    /// Whether the user may log in.
     pub enabled: bool,
-    /// It needs no password.
+    /// Whether the user needs no password.
     pub nopass: bool,
     /// How many passwords it has.
     pub passwords: usize,
@@ -42,14 +42,14 @@ impl AclUser {
         })
     }
 
-    /// Whoever reaches the port may do everything.
+    /// Whether anybody who reaches the port may do everything.
     pub fn is_open_to_everybody(&self) -> bool {
         let all_keys = self.keys.split(' ').any(|pattern| pattern == "~*" || pattern == "allkeys");
         self.enabled && self.nopass && all_keys && self.commands.split(' ').any(|rule| rule == "+@all")
     }
 }
 
-/// One entry of ACL LOG: somebody was refused.
+/// An entry of ACL LOG: a client was refused.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct DeniedAccess {
     /// How often within the entry's minute.
@@ -58,7 +58,7 @@ pub struct DeniedAccess {
     pub reason: String,
     /// The user it was tried as.
     pub username: String,
-    /// Seconds ago.
+    /// How many seconds ago it happened.
     pub age_seconds: f64,
     /// Address of the last one.
     pub addr: String,

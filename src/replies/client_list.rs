@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClientKind {
-    /// An application.
+    /// A connection of an application.
     Normal,
     /// A replica of this server.
     Replica,
@@ -17,15 +17,14 @@ pub enum ClientKind {
     Primary,
     /// Subscribed to channels or patterns.
     Pubsub,
-    /// Runs MONITOR.
+    /// A connection that runs MONITOR.
     Monitor,
 }
 
-/// One connection. Sizes are bytes, times seconds; what the server does not report is 0 or empty.
+/// A connection to the server. Sizes are bytes, times seconds; what the server does not report is 0 or empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Client {
-    /// Unique id.
     pub id: u64,
     /// `ip:port`, or the path of a socket and `:0`.
     pub addr: String,
@@ -35,13 +34,10 @@ pub struct Client {
     pub age: u64,
     /// Seconds since its last command.
     pub idle: u64,
-    /// One letter a property: `N` normal, `S` replica, `M` primary, `P` pub/sub, `O` MONITOR, `x` MULTI, `b` blocked, …
+    /// A letter for each property: `N` normal, `S` replica, `M` primary, `P` pub/sub, `O` MONITOR, `x` MULTI, `b` blocked, …
     pub flags: String,
-    /// Selected database.
     pub db: u64,
-    /// Channels subscribed.
     pub sub: u64,
-    /// Patterns subscribed.
     pub psub: u64,
     /// Shard channels subscribed (7.0.3).
     pub ssub: u64,
@@ -49,7 +45,6 @@ pub struct Client {
     pub multi: Option<u64>,
     /// Keys watched (7.4).
     pub watch: u64,
-    /// Query buffer.
     pub qbuf: u64,
     /// Arguments of the command that is being read.
     pub argv_mem: u64,
@@ -63,11 +58,9 @@ pub struct Client {
     pub tot_mem: u64,
     /// Last command, `client|list`; `NULL` before the first.
     pub cmd: String,
-    /// ACL user.
     pub user: String,
-    /// Library (7.2).
+    /// Name of the client library; empty before 7.2.
     pub lib_name: String,
-    /// Its version.
     pub lib_ver: String,
     /// Bytes sent to it since it connected (Redis 8.x, Valkey 8).
     pub tot_net_out: u64,

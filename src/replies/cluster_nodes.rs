@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Bytes of a line that are read: slots of one node are at most 8192 separate numbers.
 const LINE_LIMIT: usize = 128 << 10;
 
-/// One node of a cluster, as another sees it.
+/// A node of a cluster, as another node sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ClusterNode {
     /// Its 40 hexadecimal digits.
@@ -73,7 +73,7 @@ impl ClusterNode {
         self.is("fail") || self.is("noaddr")
     }
 
-    /// `host:port`.
+    /// The address as `host:port`.
     pub fn address(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }

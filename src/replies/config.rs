@@ -23,7 +23,7 @@ pub struct Config {
     values: BTreeMap<String, String>,
 }
 
-/// One class of `client-output-buffer-limit`, in bytes and seconds; 0 is no limit.
+/// A class of `client-output-buffer-limit`, in bytes and seconds; 0 is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OutputBufferLimit {
     /// The connection is closed at once above it.

@@ -15,7 +15,7 @@ pub struct Info {
     sections: Vec<String>,
 }
 
-/// One logical database of the Keyspace section.
+/// A logical database of the Keyspace section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Database {
     /// Keys, with those that have expired but were not yet removed.
@@ -26,7 +26,7 @@ pub struct Database {
     pub avg_ttl_ms: u64,
 }
 
-/// One line of the Commandstats section.
+/// A line of the Commandstats section.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct CommandStats {
     /// How often it was executed.
@@ -35,11 +35,11 @@ pub struct CommandStats {
     pub usec: u64,
     /// Refused before execution (wrong arity, OOM, no permission).
     pub rejected_calls: u64,
-    /// Failed while executing.
+    /// Calls that failed while executing.
     pub failed_calls: u64,
 }
 
-/// One line of the Latencystats section, in microseconds since the start or the last reset.
+/// A line of the Latencystats section, in microseconds since the start or the last reset.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Latencies {
     /// Pairs of percentile (`50.0`, `99.0`, `99.9`) and microseconds, as configured on the server.
@@ -53,7 +53,7 @@ impl Latencies {
     }
 }
 
-/// One `slaveN` line of a primary.
+/// A `slaveN` line of a primary.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReplicaLine {
     /// Address as the primary sees it.
@@ -62,7 +62,6 @@ pub struct ReplicaLine {
     pub port: u16,
     /// `online`, `send_bulk`, `wait_bgsave`, …
     pub state: String,
-    /// Acknowledged offset.
     pub offset: Option<u64>,
     /// Seconds since its last acknowledgement; says something only while `state` is `online`.
     pub lag: Option<u64>,
@@ -142,11 +141,6 @@ impl Info {
             "0" | "no" => Some(false),
             _ => None,
         }
-    }
-
-    /// `name=value` pairs of a field such as `db0:keys=1,expires=0`.
-    pub fn pairs(&self, name: &str) -> Option<HashMap<&str, &str>> {
-        self.get(name).map(pairs)
     }
 
     /// Fields whose name begins with `prefix`, without it.

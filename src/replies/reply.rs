@@ -1,11 +1,11 @@
 //! An answer of a server as our own type: what reads the wire, and which library does, is `connection`'s affair alone.
 
-/// One answer of a server.
+/// An answer of a server.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
-    /// No value.
+    /// A null: the key or the value does not exist.
     Nil,
-    /// A number.
+    /// A signed whole number.
     Integer(i64),
     /// A number of RESP3.
     Double(f64),

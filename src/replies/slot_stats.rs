@@ -4,10 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Reply;
 
-/// One slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SlotStats {
-    /// Its number.
     pub slot: u16,
     /// Keys in it.
     pub keys: u64,

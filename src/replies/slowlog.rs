@@ -9,12 +9,12 @@ const ARGUMENTS_KEPT: usize = 4;
 /// Characters kept of an argument; the server itself sends at most 128 bytes.
 const ARGUMENT_LENGTH: usize = 64;
 
-/// One entry of the slow log. Arguments are foreign text, possibly binary and possibly secret: they are cut here.
+/// An entry of the slow log. Arguments are foreign text, possibly binary and possibly secret: they are cut here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlowEntry {
     /// Grows by one an entry; starts again at 0 with the server.
     pub id: u64,
-    /// Unix seconds.
+    /// When the command ran, in Unix seconds.
     pub at: u64,
     /// Execution time in microseconds, waiting for the socket not included.
     pub usec: u64,
@@ -22,13 +22,13 @@ pub struct SlowEntry {
     pub command: String,
     /// The first arguments, cut.
     pub arguments: Vec<String>,
-    /// `ip:port`.
+    /// The client's address as `ip:port`.
     pub addr: String,
-    /// CLIENT SETNAME.
+    /// The client's name, as set by CLIENT SETNAME.
     pub name: String,
 }
 
-/// One entry of Valkey's command log: `usec` is a size in bytes there.
+/// An entry of Valkey's command log: `usec` is a size in bytes there.
 pub type LargeEntry = SlowEntry;
 
 impl SlowEntry {

@@ -38,8 +38,8 @@ impl BackupId {
         (self.number < MOST_IN_A_MINUTE).then_some(Self { number: self.number + 1, ..self })
     }
 
-    /// Whether it began in the future: the clock of the machine that named it was ahead of ours, by more than clocks usually differ.
-    /// Such a backup is never taken for the newest while there is another.
+    /// Whether the backup began in the future: the clock of the machine that named it was ahead of ours, by more than clocks
+    /// usually differ. Such a backup is never taken for the newest while there is another.
     pub fn is_ahead(self, now: DateTime<Utc>) -> bool {
         self.minute() > now + CLOCKS_DIFFER
     }

@@ -30,7 +30,7 @@ enum Found {
     Nothing,
     /// Neither can be told, for this reason.
     Unclear(String),
-    /// It may be there, but we may not read it.
+    /// The manifest may be there, but we may not read it.
     Denied,
 }
 

@@ -18,12 +18,12 @@ use crate::storage::{Expected, Shared, StorageError, Upload};
 /// Most bytes of `begun.json`.
 pub(super) const BEGUN_LIMIT: u64 = 16 * 1024;
 
-/// Who begins a backup.
+/// Machine and process that begin a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BegunBy {
     /// Name of the machine.
     pub host: String,
-    /// Process id.
+    /// Process id on that machine.
     pub pid: u32,
 }
 
@@ -32,14 +32,14 @@ pub struct BegunBy {
 pub struct Begun {
     /// The id it reserves.
     pub id: String,
-    /// Instance name.
+    /// Name of the instance.
     pub instance: String,
-    /// When.
+    /// When the backup was begun.
     pub begun_at: DateTime<Utc>,
-    /// Who.
+    /// Machine and process that began it.
     #[serde(flatten)]
     pub by: BegunBy,
-    /// Random: whose it is.
+    /// A random token, by which a writer recognises its own `begun.json`.
     pub token: String,
     /// What tells the process from any other; `None` where the system does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,12 +85,12 @@ impl Noted {
     }
 }
 
-/// Whose `begun.json` is.
+/// The writer that `begun.json` names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
     Us,
     Another,
-    /// It is not there.
+    /// There is no `begun.json`.
     Nobody,
 }
 
@@ -103,11 +103,6 @@ impl Draft {
     /// The instance's name.
     pub fn instance(&self) -> &str {
         &self.begun.instance
-    }
-
-    /// Whether the place keeps "only if it is not there". If not, two writers at the same moment are not excluded.
-    pub fn keeps_conditions(&self) -> bool {
-        self.keeps_conditions
     }
 
     /// The name that an object of this backup gets: `dump.rdb.gz`; where the place keeps no conditions `dump-TOKEN.rdb.gz`, so that no
@@ -201,7 +196,7 @@ impl Draft {
         format!("{}/{}", self.instance(), self.id)
     }
 
-    /// Whose `begun.json` is now.
+    /// Asks whose token stands in `begun.json` now.
     pub(super) async fn owner(&self) -> Result<Owner, RepositoryError> {
         let key = self.key(layout::BEGUN);
         owner(&self.storage, &key, &self.begun.token).await.doing("read back", &key)

@@ -16,9 +16,9 @@ pub enum RepositoryError {
     /// The id is reserved, but nothing was published under it.
     #[error("backup {instance}/{id} was begun and never finished: it has no manifest")]
     Incomplete {
-        /// Instance name.
+        /// Name of the instance.
         instance: String,
-        /// Its id.
+        /// Id of the backup.
         id: BackupId,
     },
     /// Several backups are meant by what was given.
@@ -44,15 +44,15 @@ pub enum RepositoryError {
     /// The manifest is there, but cannot be used.
     #[error("read the manifest of backup {backup}")]
     Manifest {
-        /// `instance/id`.
+        /// The backup, as `instance/id`.
         backup: String,
-        /// Why.
+        /// What is wrong with the manifest.
         source: ManifestError,
     },
     /// The manifest was sent, and nobody can say whether it is there: nothing was removed.
     #[error("cannot tell whether backup {backup} was published: {why}")]
     Unclear {
-        /// `instance/id`.
+        /// The backup, as `instance/id`.
         backup: String,
         /// What the store said.
         why: String,
@@ -68,7 +68,7 @@ pub enum RepositoryError {
     Storage {
         /// What we were doing, with the key.
         doing: String,
-        /// Why not.
+        /// Why the store failed.
         source: StorageError,
     },
 }

@@ -20,12 +20,6 @@ pub(super) const PINS: &str = "pins/";
 /// An instance's name is a folder's: it may be so long, bytes.
 const LONGEST_INSTANCE: usize = 128;
 
-/// The name of the object that holds a shard's RDB: `dump.rdb` of the only one, `shard-0003.rdb` in a cluster of several,
-/// with the codec's extension (`.gz`, `.zst` or none).
-pub fn dump_name(shard: u32, shards: usize, extension: &str) -> String {
-    if shards > 1 { format!("shard-{shard:04}.rdb{extension}") } else { format!("dump.rdb{extension}") }
-}
-
 /// Refuses a name that cannot be a folder everywhere.
 pub fn check_instance(name: &str) -> Result<(), RepositoryError> {
     let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -140,11 +134,5 @@ mod tests {
         assert_eq!(name, "receipts/verify-2024-01-01T01-02-03.004Z.json");
         assert_eq!(receipt_time("verify", &name), Some(time));
         assert_eq!(receipt_time("verify", "receipts/restore-2024-01-01T01-02-03.004Z.json"), None);
-    }
-
-    #[test]
-    fn shards_are_told_apart() {
-        assert_eq!(dump_name(0, 1, ".gz"), "dump.rdb.gz");
-        assert_eq!(dump_name(2, 3, ""), "shard-0002.rdb");
     }
 }

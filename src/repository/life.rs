@@ -14,7 +14,7 @@ const SILENCE: TimeDelta = TimeDelta::minutes(16);
 /// A backup that was begun and has no manifest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unfinished {
-    /// Who began it; `None`: nobody knows.
+    /// What `begun.json` says; `None` where it cannot be read.
     pub begun: Option<Begun>,
     /// When it was begun, by the store's clock; `None` where the store does not say.
     pub since: Option<DateTime<Utc>>,

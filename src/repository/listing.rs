@@ -14,16 +14,14 @@ use crate::storage::{ObjectInfo, StorageError, Survey};
 /// Backups that are looked at at the same time.
 const AT_ONCE: usize = 16;
 
-/// One backup, or what is left of one.
+/// A backup, or what is left of a backup that was never finished.
 #[derive(Debug, Clone)]
 pub struct Listed {
-    /// Instance name.
     pub instance: String,
-    /// Its id.
     pub id: BackupId,
-    /// What it is.
+    /// Whether the backup is published, running, or left behind.
     pub status: ListedStatus,
-    /// All that is stored of it, sorted by key.
+    /// Every object of the backup, sorted by key.
     pub objects: Vec<ObjectInfo>,
     /// The newest verification, whatever it has found (`status` and `level` in its content).
     pub verified: Option<Receipt>,
@@ -34,10 +32,10 @@ pub struct Listed {
 /// The objects of every backup, by instance and id.
 pub(super) type Folders = BTreeMap<(String, BackupId), Vec<ObjectInfo>>;
 
-/// What a backup is.
+/// How far a backup has come.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ListedStatus {
-    /// It exists.
+    /// The backup has a manifest.
     Published(Box<Manifest>),
     /// Its manifest is there and cannot be used, for this reason.
     Unreadable(String),
@@ -45,9 +43,9 @@ pub enum ListedStatus {
     Archived(String),
     /// Its manifest, or its whole folder, may not be read, as the store says.
     AccessDenied(String),
-    /// It has no manifest, and somebody is at work on it.
+    /// The backup has no manifest yet, and its writer is at work.
     Running(Box<Unfinished>),
-    /// It has no manifest, and nobody is at work on it.
+    /// The backup has no manifest, and its writer is gone.
     Left(Box<Unfinished>),
 }
 
@@ -143,7 +141,7 @@ impl Repository {
         Ok(in_folders(self.survey(instance).await?.objects))
     }
 
-    /// Everything that lies there, once it is known to be a repository that we can read.
+    /// Lists every object, once the place is known to be a repository that we can read.
     async fn survey(&self, instance: Option<&str>) -> Result<Survey, RepositoryError> {
         let prefix = match instance {
             Some(name) => {
@@ -239,7 +237,7 @@ impl Repository {
         self.storage.now()
     }
 
-    /// Who began it, as far as that can be read.
+    /// Reads `begun.json`; `None` where that is not possible.
     async fn begun(&self, key: &str) -> Option<Begun> {
         let body = self.storage.get(key, BEGUN_LIMIT).await.ok()?;
         serde_json::from_slice(&body).ok()

@@ -10,7 +10,8 @@ use super::BackupId;
 
 mod words;
 
-pub use words::{Compression, Encryption, Kind, Mode, Role};
+pub use words::{Compression, Encryption, Kind};
+pub(crate) use words::{Mode, Role};
 
 /// The highest format that is known. A reader refuses a higher one.
 ///
@@ -34,11 +35,11 @@ pub const FINDINGS_KEPT: usize = 256;
 /// `manifest.json`. Unknown fields are ignored on reading: fields are added, never renamed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// See [`FORMAT_VERSION`].
+    /// Version of this format; a reader refuses what is above [`FORMAT_VERSION`].
     pub format_version: u32,
-    /// Backup id.
+    /// Id of the backup.
     pub id: BackupId,
-    /// Instance name.
+    /// Name of the instance, the first folder of the backup.
     pub instance: String,
     /// When the backup began.
     pub created_at: DateTime<Utc>,
@@ -61,7 +62,7 @@ pub struct Manifest {
     pub compression: Compression,
     /// `None`: not encrypted.
     pub encryption: Option<Encryption>,
-    /// One per shard; one in all for a single server.
+    /// The shards, in the order of their numbers; a single server has one.
     pub shards: Vec<Shard>,
     /// When the data were so: from the earliest to the latest of the shards. `None`: not known, or an earlier version made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,7 +81,7 @@ pub struct Manifest {
     /// How many AUX records each module has in it, by the module's type name (search indexes, say); `None`: not counted.
     #[serde(default)]
     pub module_aux: Option<BTreeMap<String, u64>>,
-    /// It was read from a replica that had lost its primary.
+    /// Whether the data was read from a replica that had lost its primary.
     #[serde(default)]
     pub stale: bool,
 }
@@ -104,7 +105,7 @@ impl Manifest {
 pub enum Purpose {
     /// By a schedule (`--if-due`).
     Scheduled,
-    /// By hand.
+    /// A person started the backup.
     Manual,
     /// Before a restore overwrote the data; never `latest`.
     Safety,
@@ -130,11 +131,11 @@ impl fmt::Display for Purpose {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Consistency {
-    /// One moment of all the data.
+    /// All data is of one moment.
     PointInTime,
     /// The shards were held at one moment.
     Barrier,
-    /// One moment of each shard, and not the same of all.
+    /// Each shard is of one moment, and the moments differ.
     PointInTimePerShard,
     /// Made key by key while others wrote.
     Fuzzy,
@@ -145,7 +146,7 @@ pub enum Consistency {
 pub struct Server {
     /// `redis`, `valkey`, or what the file says.
     pub name: String,
-    /// Its version.
+    /// Version as INFO gives it: `8.0.6`.
     pub version: String,
     /// `run_id` of INFO; empty where unknown.
     #[serde(default)]
@@ -162,7 +163,7 @@ pub struct Server {
     /// Bytes; 0 is no limit.
     #[serde(default)]
     pub maxmemory: u64,
-    /// Eviction policy.
+    /// Eviction policy of the source: `maxmemory-policy`.
     #[serde(default)]
     pub maxmemory_policy: String,
     /// Names of the modules loaded.
@@ -170,10 +171,10 @@ pub struct Server {
     pub modules: Vec<String>,
 }
 
-/// One RDB stream and the object it is stored in.
+/// An RDB and the object in which it is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Shard {
-    /// From 0.
+    /// Number of the shard, from 0.
     pub index: u32,
     /// Slot ranges it serves, `0-5460`; `None` outside a cluster.
     pub slots: Option<String>,
@@ -228,14 +229,6 @@ pub struct Moment {
     pub to: DateTime<Utc>,
 }
 
-impl Moment {
-    /// The time that holds both.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        Self { from: self.from.min(other.from), to: self.to.max(other.to) }
-    }
-}
-
 /// Bytes of the replication stream that follow the RDB of a shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tail {
@@ -264,7 +257,7 @@ pub struct CensusSummary {
     pub by_type: BTreeMap<String, u64>,
     /// Bytes in the RDB by type name.
     pub bytes_by_type: BTreeMap<String, u64>,
-    /// Function libraries.
+    /// How many function libraries there are.
     pub functions: u64,
     /// Content digest, 32 hex digits.
     pub digest: String,
@@ -279,7 +272,7 @@ pub struct CensusSummary {
 /// Keys of one database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct DatabaseCount {
-    /// Keys.
+    /// Keys of the database.
     pub keys: u64,
     /// Keys with an expiry.
     pub expires: u64,
@@ -294,7 +287,7 @@ pub struct Structure {
     pub understood_up_to: u64,
 }
 
-/// See [`Structure`].
+/// How far the structure of the RDB was understood: see [`Structure`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StructureState {
@@ -306,7 +299,7 @@ pub enum StructureState {
     NotUnderstood,
 }
 
-/// One kind of fault in the structure of an RDB.
+/// A kind of fault in the structure of an RDB, and how often it was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StructureFinding {
     /// Stable snake_case name, `duplicate_member`.
@@ -350,13 +343,13 @@ pub struct Place {
 pub struct Needs {
     /// So many databases (`databases` of its configuration): the highest number that is selected, and one.
     pub databases: u64,
-    /// Modules whose values or AUX records are in it, by the names of their types.
+    /// Modules whose values or AUX records are in the RDB, by the names of their types.
     #[serde(default)]
     pub modules: Vec<String>,
     /// The oldest server known to load it, `redis 7.4`; `None`: any of those that we know.
     #[serde(default)]
     pub version: Option<String>,
-    /// Function libraries.
+    /// How many function libraries there are.
     #[serde(default)]
     pub functions: u64,
 }

@@ -19,7 +19,7 @@ const MARKER_LIMIT: u64 = 16 * 1024;
 /// What the marker says. Unknown fields are passed over on reading.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marker {
-    /// See [`REPOSITORY_FORMAT`].
+    /// Version of the repository's layout: see [`REPOSITORY_FORMAT`].
     pub format_version: u32,
     /// When it was written first.
     pub made_at: DateTime<Utc>,

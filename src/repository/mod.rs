@@ -31,22 +31,23 @@ use crate::storage::{ObjectInfo, Reader, Shared, StorageError};
 use error::Doing;
 use manifest::{MANIFEST_LIMIT, Manifest};
 
-pub use backup_id::{BackupId, NotAnId};
+pub use backup_id::BackupId;
 pub use commit::Discarded;
-pub use draft::{Begun, BegunBy, Draft};
+pub(crate) use draft::Begun;
+pub use draft::{BegunBy, Draft};
 pub use error::RepositoryError;
-pub use format::{MARKER, REPOSITORY_FORMAT};
-pub use layout::{CENSUS, MANIFEST, check_instance, dump_name, instance_name};
-pub use life::{HEARTBEAT_SECONDS, Unfinished};
+pub(crate) use format::{MARKER, REPOSITORY_FORMAT};
+pub(crate) use layout::{CENSUS, MANIFEST, check_instance, instance_name};
+pub(crate) use life::{HEARTBEAT_SECONDS, Unfinished};
 use listing::Folders;
-pub use listing::{Listed, ListedStatus, Overview};
-pub use marker::{Marker, Room};
-pub use newest::Newest;
-pub use process::ProcessMark;
-pub use receipt::Receipt;
-pub use remove::Leftover;
-pub use resolve::Resolved;
-pub use seal::ManifestError;
+pub use listing::ListedStatus;
+pub(crate) use listing::{Listed, Overview};
+pub(crate) use marker::Room;
+pub(crate) use newest::Newest;
+pub(crate) use process::ProcessMark;
+pub(crate) use receipt::Receipt;
+pub(crate) use remove::Leftover;
+pub(crate) use seal::ManifestError;
 
 /// Backups in a place for objects.
 #[derive(Debug, Clone)]
@@ -138,7 +139,7 @@ impl Repository {
         }
     }
 
-    /// All that is stored of a backup, sorted by key.
+    /// Lists every object of a backup, sorted by key.
     ///
     /// # Errors
     /// If the place cannot be listed.

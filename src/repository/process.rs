@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// process id alone are the same in many containers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessMark {
-    /// `/proc/sys/kernel/random/boot_id`.
+    /// Which boot of the machine: `/proc/sys/kernel/random/boot_id`.
     pub boot: String,
     /// The target of `/proc/self/ns/pid`.
     pub namespace: String,

@@ -8,7 +8,7 @@ use serde_json::Value;
 pub struct Receipt {
     /// When it was written: the time in its name.
     pub time: DateTime<Utc>,
-    /// What it says. Of a verification `level` and `status` are expected.
+    /// The fields of the receipt. A verification writes `level` and `status`.
     pub content: Value,
 }
 

@@ -9,7 +9,6 @@ use crate::storage::{Shared, StorageError};
 /// An object that should be gone and is not.
 #[derive(Debug)]
 pub struct Leftover {
-    /// Its key.
     pub key: String,
     /// Why it could not be removed.
     pub error: StorageError,

@@ -14,9 +14,7 @@ const LATEST: &str = "latest";
 /// The backup that is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved {
-    /// Instance name.
     pub instance: String,
-    /// Its id.
     pub id: BackupId,
     /// Others were meant as well, and it was chosen because it is the target instance's: worth saying.
     pub chosen_by_target: bool,

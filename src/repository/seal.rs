@@ -22,19 +22,19 @@ const TAIL: usize = BEFORE.len() + DIGEST + AFTER.len();
 /// Why a manifest cannot be written or read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
-    /// It is no JSON at all, or cut off.
+    /// The text is no JSON at all, or cut off.
     #[error("the manifest is not JSON: {0}")]
     NotJson(String),
     /// A newer program wrote it.
     #[error("the manifest has format {0}, and this program knows formats up to {FORMAT_VERSION}")]
     NewerFormat(u64),
-    /// It was changed since it was written.
+    /// The manifest was changed since it was written.
     #[error("the manifest's own checksum is missing or wrong: it was changed after it was written")]
     ChecksumMismatch,
-    /// It is JSON, but not that of a manifest.
+    /// The text is JSON, but not that of a manifest.
     #[error("the manifest cannot be understood: {0}")]
     Malformed(String),
-    /// It says something in a word of a newer program.
+    /// A field holds a word of a newer program.
     #[error("the manifest says `{field}: {word}`, which this program does not know: a newer one wrote it")]
     UnknownWord {
         /// Which field, `structure.state`.
@@ -42,10 +42,10 @@ pub enum ManifestError {
         /// What stands there, escaped.
         word: String,
     },
-    /// It describes another backup than the one it lies with.
+    /// The manifest describes another backup than the one it lies with.
     #[error("the manifest is that of {0}, not of the backup it lies with")]
     Misplaced(String),
-    /// It has this many bytes, more than [`MANIFEST_LIMIT`].
+    /// The manifest has this many bytes, more than [`MANIFEST_LIMIT`].
     #[error("the manifest has {0} bytes, more than the {MANIFEST_LIMIT} it may have")]
     TooLong(u64),
 }

@@ -31,7 +31,6 @@ impl<'a> Case<'a> {
         &self.settings.expect
     }
 
-    /// The settings.
     pub fn settings(&self) -> &'a RuleSettings {
         self.settings
     }
@@ -93,7 +92,6 @@ impl<'a> Case<'a> {
         Ok(self.snapshot.answers.config.need("CONFIG GET")?)
     }
 
-    /// The connections.
     pub fn clients(&self) -> Result<&'a [Client], Skipped> {
         Ok(self.snapshot.answers.clients.need("CLIENT LIST")?)
     }
@@ -146,17 +144,17 @@ impl<'a> Case<'a> {
             .source(rule.source)
     }
 
-    /// Worth knowing.
+    /// A finding that is worth knowing; nothing is wrong yet.
     pub fn info(&self) -> Finding {
         self.finding(Severity::Info)
     }
 
-    /// Will hurt.
+    /// A finding of something that will hurt.
     pub fn warning(&self) -> Finding {
         self.finding(Severity::Warning)
     }
 
-    /// Hurts now.
+    /// A finding of something that hurts now.
     pub fn critical(&self) -> Finding {
         self.finding(Severity::Critical)
     }

@@ -1,4 +1,4 @@
-//! What a case and the settings read of a rule: all of it but the function that judges.
+//! What a case and the settings read of a rule: everything but the function that judges.
 
 /// A rule without its function, so that what the function is handed need not know the rule.
 #[derive(Debug, Clone, Copy)]

@@ -22,9 +22,9 @@ mod security;
 mod cases;
 
 pub use case::Case;
-pub use judged::{Judged, Skipped};
+pub use judged::Skipped;
 pub use rule::{Rule, Topic};
-pub use settings::{Expect, Limits, Mute, Profile, RuleSettings, SettingError};
+pub use settings::{Expect, Limits, Mute, Profile, RuleSettings};
 
 use serde::Serialize;
 
@@ -64,23 +64,20 @@ pub struct Judgement {
     pub passed: Vec<&'static str>,
     /// Findings that are muted.
     pub muted: Vec<Muted>,
-    /// Mutes that have ended, of rules that found something: whoever wrote one wonders why it speaks.
+    /// Mutes that have ended, of rules that found something: they explain why the rule speaks again.
     pub mutes_ended: Vec<Mute>,
 }
 
 /// A rule that could not be judged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SkippedRule {
-    /// Its number.
     pub id: &'static str,
-    /// Why.
     pub reason: String,
 }
 
 /// A finding that the settings mute.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Muted {
-    /// The finding.
     pub finding: Finding,
     /// Why it is muted.
     pub reason: String,

@@ -10,7 +10,7 @@ use crate::introspection::{Part, Question};
 
 const P: Rule = Rule { topic: Topic::Persistence, ..RULE };
 
-/// All of them.
+/// The rules about persistence.
 pub(super) const RULES: &[&[Rule]] = &[SAVES, LOGS];
 
 const SAVES: &[Rule] = &[

@@ -11,19 +11,12 @@ use crate::introspection::Question;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Topic {
-    /// M.
     Memory,
-    /// C.
     Connections,
-    /// K.
     Keyspace,
-    /// P.
     Persistence,
-    /// R.
     Replication,
-    /// S.
     Security,
-    /// A.
     Patterns,
 }
 
@@ -44,7 +37,7 @@ impl Topic {
         matches!(self, Self::Keyspace | Self::Patterns)
     }
 
-    /// As it is typed.
+    /// The topic as it is typed.
     pub fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
@@ -58,7 +51,6 @@ impl Topic {
     }
 }
 
-/// A rule.
 #[derive(Debug)]
 pub struct Rule {
     /// Its number, `M06`: a letter for the topic.
@@ -85,7 +77,6 @@ pub struct Rule {
     pub because_of: &'static [&'static str],
     /// Which of two findings of one severity stands first: the higher.
     pub weight: u8,
-    /// The judgement.
     pub examine: fn(&Case<'_>) -> Judged,
 }
 
@@ -107,7 +98,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 impl Rule {
-    /// All of the rule but its function.
+    /// The rule without its function.
     pub fn facts(&self) -> Facts {
         let Self { id, title, limits, threshold, why, source, .. } = *self;
         Facts { id, title, limits, threshold, why, source }

@@ -7,7 +7,7 @@ use crate::introspection::{Part, Question};
 
 const S: Rule = Rule { topic: Topic::Security, ..RULE };
 
-/// All of them.
+/// The rules about security.
 pub(super) const RULES: &[&[Rule]] = &[ACCESS, UPKEEP];
 
 const ACCESS: &[Rule] = &[

@@ -34,7 +34,7 @@ impl Profile {
         Self::ALL.into_iter().find(|profile| profile.name() == name)
     }
 
-    /// As it is typed.
+    /// The profile as it is typed.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cache => "cache",
@@ -49,13 +49,13 @@ impl Profile {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Expect {
-    /// Connected replicas.
+    /// How many replicas should be connected.
     pub replicas: Option<u64>,
-    /// A verified backup.
+    /// Whether there should be a verified backup.
     pub backup: bool,
-    /// A memory limit.
+    /// Whether there should be a memory limit.
     pub maxmemory: bool,
-    /// RDB or AOF.
+    /// Whether the server should persist, by RDB or AOF.
     pub persistence: bool,
 }
 
@@ -63,12 +63,10 @@ pub struct Expect {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mute {
-    /// Its number.
     pub rule: String,
     /// The first day on which it speaks again; `None`: never.
     #[serde(default)]
     pub until: Option<NaiveDate>,
-    /// Why.
     pub reason: String,
 }
 
@@ -99,11 +97,9 @@ pub enum SettingError {
     /// The rule has no limit of this name.
     #[error("rule {rule} has no limit `{name}`; it has: {known}")]
     NoSuchLimit {
-        /// The rule.
         rule: String,
-        /// The name.
         name: String,
-        /// What it has.
+        /// The limits that the rule has.
         known: String,
     },
 }
@@ -114,16 +110,14 @@ impl Explain for SettingError {
     }
 }
 
-/// All of it.
+/// Everything that settings say about the rules.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RuleSettings {
     /// What the server is for; `None`: guessed.
     pub profile: Option<Profile>,
     /// What there should be.
     pub expect: Expect,
-    /// Other limits.
     pub limits: Limits,
-    /// Mutes.
     pub mutes: Vec<Mute>,
     /// Memory limit of the server's container in bytes: INFO says what the machine has.
     pub memory_limit: Option<u64>,

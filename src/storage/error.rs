@@ -17,16 +17,11 @@ impl Reason {
         Self { text: text.into(), hint: None }
     }
 
-    /// Says what may help.
+    /// Adds a hint that says what may help.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<Hint>) -> Self {
         self.hint = Some(hint.into());
         self
-    }
-
-    /// What happened.
-    pub fn text(&self) -> &str {
-        &self.text
     }
 }
 
@@ -78,15 +73,15 @@ pub enum StorageError {
     /// Longer than it may be.
     #[error("the object has {length} bytes, more than the {limit} it may have")]
     TooLarge {
-        /// Its length.
+        /// Length of the object in bytes.
         length: u64,
-        /// The limit.
+        /// Most bytes that the caller accepts.
         limit: u64,
     },
     /// No room is left.
     #[error("no space left: {0}")]
     Full(Reason),
-    /// It cannot be reached, or breaks off; trying again later may help.
+    /// The store cannot be reached, or breaks off; trying again later may help.
     #[error("storage unavailable: {0}")]
     Unavailable(Reason),
     /// Anything else, in the store's own words.
@@ -100,7 +95,7 @@ impl StorageError {
         Self::Other(reason.into())
     }
 
-    /// It cannot be reached, or breaks off.
+    /// The store cannot be reached, or breaks off.
     pub fn unavailable(reason: impl Into<Reason>) -> Self {
         Self::Unavailable(reason.into())
     }

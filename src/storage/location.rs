@@ -11,7 +11,7 @@ use crate::explain::{Explain, Meaning};
 /// A bucket with a prefix, or a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
-    /// `s3://bucket/prefix`.
+    /// A bucket of S3, typed as `s3://bucket/prefix`.
     S3 {
         /// Name of the bucket.
         bucket: String,

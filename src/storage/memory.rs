@@ -22,12 +22,12 @@ pub struct Memory {
 type Objects = BTreeMap<String, (Bytes, DateTime<Utc>)>;
 
 impl Memory {
-    /// With no objects.
+    /// An empty store.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// One that replaces an object silently where it should refuse, as some S3-compatible stores do.
+    /// A store that replaces an object silently where it should refuse, as some S3-compatible stores do.
     pub fn ignoring_conditions() -> Self {
         Self { ignores_conditions: true, ..Self::default() }
     }

@@ -18,9 +18,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
-pub use error::{Reason, StorageError};
+pub(crate) use error::Reason;
+pub use error::StorageError;
 pub use local::Local;
-pub use location::{InvalidLocation, Location};
+pub(crate) use location::InvalidLocation;
+pub use location::Location;
 pub use memory::Memory;
 pub use part_size::{Expected, PartSizes, Step};
 pub use s3::{S3, S3Credentials, S3Options};
@@ -123,7 +125,7 @@ pub trait Chunks: Send {
     async fn back_to(&mut self, offset: u64) -> Result<(), StorageError>;
 }
 
-/// See [`Storage::open`].
+/// The bytes of an object as they come: see [`Storage::open`].
 pub type Reader = Box<dyn Chunks>;
 
 /// A storage that several owners share.

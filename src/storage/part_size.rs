@@ -33,7 +33,7 @@ pub struct Expected {
 /// Parts of the same length, one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
-    /// How many.
+    /// How many parts there are of this size.
     pub parts: usize,
     /// Bytes in each.
     pub length: u64,

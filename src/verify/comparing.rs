@@ -25,7 +25,7 @@ use crate::progress::{Progress, Unit};
 /// Which keys of a side count, and as what.
 #[derive(Clone, Default)]
 pub enum View {
-    /// All, as they are.
+    /// Every key of the backup, unchanged.
     #[default]
     Everything,
     /// Only these, as they are.
@@ -36,19 +36,19 @@ pub enum View {
 
 /// A [`Choice`] that several passes can share.
 pub trait Mapping: Send + Sync {
-    /// See [`Choice::may_take`].
+    /// Whether a key of this name may count, whatever its value is: as [`Choice::may_take`].
     fn may_take(&self, _database: u64, _key: &[u8]) -> bool {
         true
     }
-    /// See [`Choice::database`].
+    /// The database in which a key ought to be: as [`Choice::database`].
     fn database(&self, database: u64) -> u64 {
         database
     }
-    /// See [`Choice::field_expiry`].
+    /// The expiry that a hash field ought to have, in Unix milliseconds: as [`Choice::field_expiry`].
     fn field_expiry(&self, expire_ms: Option<i64>) -> Option<i64> {
         expire_ms
     }
-    /// See [`Choice::choose`].
+    /// Whether a key counts, and with which expiry: as [`Choice::choose`].
     fn choose(&self, candidate: &Candidate<'_>) -> Chosen;
 }
 
@@ -141,7 +141,7 @@ impl Default for Options {
     }
 }
 
-/// The answer.
+/// What the comparison found.
 #[derive(Debug)]
 pub struct Comparison {
     /// Keys. Left is what ought to be: the backup, or the older one.
@@ -185,7 +185,7 @@ pub enum CompareError {
     Live {
         /// Which server, without secrets.
         node: String,
-        /// Why not.
+        /// Why it cannot be read.
         source: PassError,
     },
     /// The temporary file.

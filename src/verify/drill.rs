@@ -80,7 +80,7 @@ pub enum DrillError {
     /// What was named is no server.
     #[error("{} is no server of Redis or Valkey: {reason}", .path.display())]
     NotAServer {
-        /// The file.
+        /// The file that was named as the server.
         path: PathBuf,
         /// What it said, or the system.
         reason: String,
@@ -88,19 +88,19 @@ pub enum DrillError {
     /// The machine has too little memory free.
     #[error("the drill needs about {} of memory, and {} are available", bytes(*needed), bytes(*available))]
     TooLittleMemory {
-        /// Bytes.
+        /// Bytes that the drill needs.
         needed: u64,
-        /// Bytes.
+        /// Bytes that are there.
         available: u64,
     },
     /// The folder has too little room.
     #[error("the drill needs {needed} bytes in {}, and {available} are free", .folder.display())]
     TooLittleRoom {
-        /// Where.
+        /// The folder that the server would work in.
         folder: PathBuf,
-        /// Bytes.
+        /// Bytes that the drill needs.
         needed: u64,
-        /// Bytes.
+        /// Bytes that are there.
         available: u64,
     },
     /// The server did not come up, for a reason that is not the backup's.
@@ -136,12 +136,12 @@ pub struct Demand {
 }
 
 impl Demand {
-    /// Of a shard, as its manifest says.
+    /// What the manifest of a shard says.
     pub fn of(shard: &Shard) -> Self {
         Self { used_memory: used_memory(&shard.aux, shard.raw_bytes), raw_bytes: shard.raw_bytes }
     }
 
-    /// Of a file that lies in the folder already.
+    /// What inspecting a file has shown that lies in the folder already.
     pub fn of_copied(inspected: &Inspected) -> Self {
         Self { used_memory: used_memory(&inspected.aux, inspected.raw_bytes), raw_bytes: 0 }
     }
@@ -231,7 +231,7 @@ pub struct Outcome {
     pub findings: Vec<Finding>,
 }
 
-/// See [`Outcome`].
+/// How long the steps of a drill took: see [`Outcome`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Seconds {
     /// Reading the store, unpacking, checking, writing the RDB.

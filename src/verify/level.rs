@@ -21,7 +21,7 @@ impl Level {
     /// From the lowest to the highest.
     pub const ALL: [Self; 4] = [Self::Manifest, Self::Checksum, Self::Structure, Self::Drill];
 
-    /// As it is typed and stored.
+    /// The level as it is typed and stored.
     pub fn name(self) -> &'static str {
         match self {
             Self::Manifest => "manifest",
@@ -29,11 +29,6 @@ impl Level {
             Self::Structure => "structure",
             Self::Drill => "drill",
         }
-    }
-
-    /// The level of a name, as a receipt holds it.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|level| level.name() == name)
     }
 
     /// What a good answer means.

@@ -38,7 +38,7 @@ impl<'a> Expected<'a> {
 pub struct Living<'a> {
     /// Its name, for people; without secrets.
     pub node: String,
-    /// Its data.
+    /// Where the bytes of the server's data set come from.
     pub data: &'a mut dyn Source,
 }
 

@@ -4,11 +4,11 @@
 
 pub mod against;
 pub mod comparing;
-pub mod drill;
+pub(crate) mod drill;
 pub mod live;
-pub mod pass;
-pub mod receipt;
-pub mod walk;
+pub(crate) mod pass;
+pub(crate) mod receipt;
+pub(crate) mod walk;
 
 mod level;
 mod of_file;
@@ -63,20 +63,20 @@ pub struct Report {
     pub needs: Option<Needs>,
     /// What the drill came to, if there was one.
     pub drill: Option<drill::Outcome>,
-    /// The answer.
+    /// Good, not good, or could not tell.
     pub status: Status,
 }
 
 /// Why there is no answer: the store cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// The repository.
+    /// The repository cannot be read.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
-    /// The store.
+    /// The store cannot be read.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// A file.
+    /// The records of a comparison cannot be written or read.
     #[error(transparent)]
     File(#[from] std::io::Error),
     /// The bytes of a backup or a file do not come, or it is something else than an RDB.
@@ -88,7 +88,7 @@ pub enum VerifyError {
     /// The drill cannot begin.
     #[error(transparent)]
     Drill(#[from] DrillError),
-    /// A signal.
+    /// A signal ended the verification.
     #[error("interrupted")]
     Interrupted,
 }

@@ -26,7 +26,6 @@ pub(super) struct Read {
     pub(super) raw_sha256: Option<String>,
     /// What the RDB was found to be, if anybody looked inside.
     pub(super) inspected: Option<Inspected>,
-    /// Damage.
     pub(super) trouble: Option<Finding>,
 }
 
@@ -42,14 +41,14 @@ impl Read {
 
 /// What is done with the raw bytes.
 pub(super) enum Looking {
-    /// They are hashed.
+    /// The bytes are hashed.
     Digest(Sha256Digest, u64),
     /// Every structure is walked.
     Structure {
         inspector: Box<Inspector>,
-        /// They are hashed as well: of use where somebody has said what they should be.
+        /// The hash of the bytes, of use where a manifest says what it should be.
         sha256: Option<Sha256Digest>,
-        /// They are copied as well.
+        /// The file to which the bytes are copied.
         copy: Option<File>,
     },
 }

@@ -8,9 +8,9 @@ use crate::repository::Listed;
 /// How many of all backups.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Sample {
-    /// So many.
+    /// This many backups.
     Count(u64),
-    /// Such a share, above 0 and at most 100.
+    /// This percentage of all backups, above 0 and at most 100.
     Percent(f64),
 }
 

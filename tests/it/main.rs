@@ -15,3 +15,4 @@ mod rdb;
 mod restore;
 mod storage;
 mod verify;
+mod words;

@@ -96,7 +96,7 @@ impl Encoder {
         self.put(bytes);
     }
 
-    /// `rdb.c`, `rdbSaveLen`.
+    /// Writes a length as `rdbSaveLen` in `rdb.c` does.
     fn length(&mut self, length: u64) {
         match (u32::try_from(length), length) {
             (_, 0..64) => self.put(&[length as u8]),

@@ -97,7 +97,6 @@ impl Server {
     }
 }
 
-/// See [`ask`].
 enum Asked {
     Opened(Opened),
     Gone(Lane),

@@ -157,7 +157,7 @@ impl Reader<'_> {
         Ok(expanded + rest)
     }
 
-    /// `file:line:column`.
+    /// Where the text stands, as `file:line:column`.
     pub fn position(&self, text: &Option<Text>) -> String {
         match text {
             Some(text) => format!("{}:{}:{}", self.file.display(), text.line, text.column),

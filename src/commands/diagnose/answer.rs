@@ -67,7 +67,7 @@ pub fn fields(report: &Report, subject: &str, view: &View<'_>) -> Vec<(&'static 
     ]
 }
 
-/// One line: the state, the sentence, and numbers behind a bar.
+/// The answer in one line: the state, the sentence, and numbers behind a bar.
 pub fn one_line(report: &Report, status: Status) -> String {
     let info = &report.snapshot.info;
     let number = |label: &str, name: &str, unit: &str| Some(format!("{label}={}{unit};;;0;", info.u64(name)?));
@@ -83,7 +83,7 @@ pub fn one_line(report: &Report, status: Status) -> String {
     nagios::about("REDIS", status, &sentence(report), &numbers)
 }
 
-/// One case a rule: failed, skipped, or good.
+/// The answer as JUnit's XML: each rule is a case that failed, was skipped, or is good.
 pub fn junit(report: &Report, subject: &str) -> String {
     let judgement = &report.judgement;
     let case = |name: &str, verdict, sentence: &str, details: String| Case {

@@ -146,7 +146,7 @@ fn slow_log(report: &Report, view: &View<'_>) -> Option<String> {
     Some(with_more(table.render(view.printer), patterns.len(), view))
 }
 
-/// `1,602.5`
+/// Microseconds shown as milliseconds: `1,602.5`.
 fn milliseconds(usec: u64) -> String {
     let tenths = (usec + 50) / 100;
     format!("{}.{}", count(tenths / 10), tenths % 10)

@@ -131,7 +131,7 @@ pub fn value(fact: &Fact, cells: usize) -> String {
     }
 }
 
-/// `[########------------]`
+/// A bar that is filled to a share: `[########------------]`.
 fn bar(share: f64, cells: usize) -> String {
     let full = (share.clamp(0.0, 1.0) * cells as f64).round() as usize;
     format!("[{}{}]", "#".repeat(full), "-".repeat(cells - full))
@@ -238,7 +238,7 @@ fn muted(report: &Report, view: &View<'_>) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
-/// One line a reason: many rules share one.
+/// The rules that were skipped, a line for each reason.
 fn skipped(report: &Report, view: &View<'_>) -> Option<String> {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for skipped in &report.judgement.skipped {

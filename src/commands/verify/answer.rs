@@ -19,11 +19,10 @@ use crate::printer::{Printer, Style};
 pub struct Answer {
     /// Yes, no, or could not tell.
     pub status: Status,
-    /// One line.
     pub sentence: String,
     /// Tables and words above it, for people.
     pub text: Vec<String>,
-    /// For JSON.
+    /// Fields of the JSON answer.
     pub fields: Map<String, Value>,
     /// For CI: one per question.
     pub cases: Vec<Case>,

@@ -1,4 +1,4 @@
-//! One backup, or a file in its place, held against its own manifest.
+//! Verifies one backup against its own manifest, or a file in its place.
 
 use std::time::Duration;
 

@@ -23,7 +23,6 @@ pub struct ServerError {
 pub struct CommandError {
     /// Which one: its name, with the subcommand where there is one (`CONFIG GET`). Never its arguments.
     pub command: String,
-    /// Why.
     pub fault: CommandFault,
 }
 
@@ -47,7 +46,7 @@ pub enum CommandFault {
     },
     /// The server is reading its data set from disk.
     Loading,
-    /// It is a replica, and replicas take no writes.
+    /// The server is a replica, and replicas take no writes.
     ReadOnly,
     /// `maxmemory` is reached, and the eviction policy frees nothing.
     OutOfMemory,
@@ -65,14 +64,14 @@ pub enum CommandFault {
     },
     /// The slot of the key is served by another node.
     Moved {
-        /// The slot.
+        /// The slot that the server named.
         slot: u16,
         /// `host:port` of the other node; the host may be empty, which means the same host.
         address: String,
     },
     /// The key may be at another node already: the slot is on its way there.
     Ask {
-        /// The slot.
+        /// The slot that the server named.
         slot: u16,
         /// `host:port` of the other node.
         address: String,
@@ -153,7 +152,7 @@ fn is_unknown_command(text: &str) -> bool {
     text.starts_with("unknown command") || text.starts_with("unknown subcommand")
 }
 
-/// `3999 127.0.0.1:6381`
+/// The slot and the address of a redirection: `3999 127.0.0.1:6381`.
 fn redirection(text: &str) -> Option<(u16, String)> {
     let (slot, address) = text.split_once(' ')?;
     Some((slot.parse().ok()?, address.to_owned()))

@@ -61,7 +61,7 @@ pub enum ConnectFault {
     },
     /// We are known, but may not do what a connection needs (`SELECT`).
     NoPermission {
-        /// The command.
+        /// The command that the ACL forbids.
         command: String,
         /// The ACL rule that is missing: `+select`.
         rule: String,
@@ -96,9 +96,9 @@ pub enum ConnectFault {
     },
     /// Another error reply of the server, such as `ERR DB index is out of range`.
     Server {
-        /// The command.
+        /// The command that was refused.
         command: String,
-        /// The reply.
+        /// The server's answer.
         error: ServerError,
     },
 }
@@ -106,9 +106,9 @@ pub enum ConnectFault {
 /// In which way a server did not accept us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthenticationFault {
-    /// It asks for a password, and we have none (`NOAUTH`).
+    /// The server asks for a password, and we have none (`NOAUTH`).
     PasswordRequired,
-    /// It does not know this user with this password (`WRONGPASS`; it does not say which of the two is wrong).
+    /// The server does not know this user with this password (`WRONGPASS`; it does not say which of the two is wrong).
     Rejected,
     /// We sent a password, and the server has none.
     NoPasswordConfigured,

@@ -9,42 +9,20 @@ use crate::explain::{Explain, Meaning};
 pub enum FeedError {
     /// The chunks ended before the announced length: whoever produces them knows why. The target never saw a whole RDB.
     #[error("the source ended after {sent} of {length} bytes")]
-    SourceEnded {
-        /// Bytes sent.
-        sent: u64,
-        /// Bytes announced.
-        length: u64,
-    },
+    SourceEnded { sent: u64, length: u64 },
     /// More chunks than announced. Nothing above the announced length was sent.
     #[error("the source is longer than the {length} bytes that were announced")]
-    SourceTooLong {
-        /// Bytes announced.
-        length: u64,
-    },
+    SourceTooLong { length: u64 },
     /// The target closed its connection. What it thinks is in its log.
     #[error("the target closed the connection after {sent} of {length} bytes")]
-    Closed {
-        /// Bytes sent.
-        sent: u64,
-        /// Bytes announced.
-        length: u64,
-    },
+    Closed { sent: u64, length: u64 },
     /// The connection broke.
     #[error("the connection to the target broke after {sent} of {length} bytes: {error}")]
-    Broken {
-        /// Bytes sent.
-        sent: u64,
-        /// Bytes announced.
-        length: u64,
-        /// Why.
-        error: std::io::Error,
-    },
+    Broken { sent: u64, length: u64, error: std::io::Error },
     /// The target neither took nor sent a byte for so long.
     #[error("the target neither took nor sent a byte for {} seconds, after {sent} of {length} bytes", waited.as_secs())]
     Stalled {
-        /// Bytes sent.
         sent: u64,
-        /// Bytes announced.
         length: u64,
         /// How long nothing moved.
         waited: Duration,
@@ -55,20 +33,6 @@ pub enum FeedError {
         /// What it sent, in words; never its content.
         reason: &'static str,
     },
-}
-
-impl FeedError {
-    /// Bytes of the RDB that were handed to the network before it ended.
-    pub fn sent(&self) -> u64 {
-        match self {
-            Self::SourceEnded { sent, .. }
-            | Self::Closed { sent, .. }
-            | Self::Broken { sent, .. }
-            | Self::Stalled { sent, .. } => *sent,
-            Self::SourceTooLong { length } => *length,
-            Self::Unexpected { .. } => 0,
-        }
-    }
 }
 
 impl Explain for FeedError {

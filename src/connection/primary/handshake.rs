@@ -12,7 +12,7 @@ use super::request::{Request, Requests};
 /// By what the target is known. Its replication id alone is not enough: `INFO` shows it to everybody who may ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// Its `master_replid`.
+    /// The `master_replid` that the target asked to continue.
     pub replid: String,
     /// The addresses that it may come from; `None`: any, for it comes another way than we go to it.
     pub addresses: Option<Vec<IpAddr>>,
@@ -28,13 +28,12 @@ impl Caller {
     }
 }
 
-/// Who connected.
 pub(super) enum Greeted {
     /// The target, and what it has sent beyond its greeting.
     Target(Requests),
     /// Somebody who knows the target's replication id, and is not known to be the target.
     NotWhereItIs,
-    /// Anybody else.
+    /// A caller that is not the target.
     Stranger,
 }
 

@@ -16,7 +16,7 @@ use super::link::{Duplex, Link};
 
 /// How long somebody may take to show that they are the target.
 const GREETING_LIMIT: Duration = Duration::from_secs(10);
-/// How many may try at the same time. Whoever comes above that is dropped; the target tries again each second.
+/// How many connections may greet at the same time. More are dropped; the target tries again each second.
 const GREETINGS_AT_ONCE: usize = 64;
 /// A pause after `accept` failed (no file descriptors left), so that it does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

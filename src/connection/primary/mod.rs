@@ -14,8 +14,9 @@ mod listener;
 mod request;
 mod tls;
 
-pub use error::FeedError;
+pub(crate) use error::FeedError;
 pub use handshake::Caller;
-pub use link::{Link, Loaded, Snapshot};
+pub(crate) use link::Snapshot;
+pub use link::{Link, Loaded};
 pub use listener::Listener;
-pub use tls::server_config;
+pub(crate) use tls::server_config;

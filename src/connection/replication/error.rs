@@ -13,7 +13,7 @@ use crate::explain::{Explain, Hint, Meaning};
 pub struct ReplicationError {
     /// Which server, for people. Never with a secret.
     pub target: String,
-    /// Why.
+    /// Why the resynchronization failed.
     pub fault: ReplicationFault,
 }
 
@@ -35,7 +35,7 @@ pub enum ReplicationFault {
     Connect(ConnectError),
     /// The ACL forbids it.
     NoPermission {
-        /// The command.
+        /// The command that the ACL forbids.
         command: String,
         /// The rule that is missing: `+psync`.
         rule: String,
@@ -61,21 +61,21 @@ pub enum ReplicationFault {
     },
     /// Another error reply.
     Refused {
-        /// The command.
+        /// The command that was refused.
         command: String,
-        /// The reply.
+        /// The server's answer.
         error: ServerError,
     },
     /// An answer that replication does not know.
     Protocol {
-        /// Where.
+        /// How far the resynchronization had come.
         stage: Stage,
         /// The beginning of what came, escaped.
         got: String,
     },
     /// Nothing came for too long.
     Silent {
-        /// Where.
+        /// How far the resynchronization had come.
         stage: Stage,
         /// How long we waited.
         waited: Duration,
@@ -87,7 +87,7 @@ pub enum ReplicationFault {
     },
     /// Bytes come, but so few that the RDB would never end.
     Dribbles {
-        /// Where.
+        /// How far the resynchronization had come.
         stage: Stage,
         /// How many bytes came.
         n_bytes: u64,
@@ -96,12 +96,12 @@ pub enum ReplicationFault {
     },
     /// The server is shutting down, and waits for its replicas to have everything: we hung up, so that it need not wait for us.
     ShuttingDown {
-        /// Where.
+        /// How far the resynchronization had come.
         stage: Stage,
     },
     /// The connection ended too early.
     Disconnected {
-        /// Where.
+        /// How far the resynchronization had come.
         stage: Stage,
         /// The length of the RDB, where the server announced it.
         expected: Option<u64>,

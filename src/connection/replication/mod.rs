@@ -8,7 +8,7 @@ mod shutdown;
 
 use std::time::Duration;
 
-pub use error::{ReplicationError, ReplicationFault, Stage, refusal};
+pub use error::{ReplicationError, ReplicationFault, refusal};
 pub use payload::{Framing, Payload};
 
 use super::Node;

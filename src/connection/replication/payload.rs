@@ -26,9 +26,9 @@ pub(super) const MARK_LENGTH: usize = 40;
 /// How a server tells where its RDB ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// It was saved to the server's disk first: this many bytes.
+    /// An RDB that was saved to the server's disk first: this many bytes.
     Counted(u64),
-    /// It comes straight from the saving process: these bytes follow its end.
+    /// An RDB straight from the saving process: these bytes follow its end.
     Marked([u8; MARK_LENGTH]),
 }
 
@@ -109,11 +109,6 @@ impl Payload {
     /// How many bytes of the RDB were given by [`Payload::next`] so far.
     pub fn given(&self) -> u64 {
         self.given
-    }
-
-    /// The longest time for which nobody asked for more, so that the socket was not read.
-    pub fn unread(&self) -> Duration {
-        self.unread
     }
 
     /// The next bytes of the RDB: at least one, at most 256 KiB; `None` after its end. Dropping the future loses nothing.

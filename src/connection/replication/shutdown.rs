@@ -52,7 +52,7 @@ impl Watch {
         Self { seen, link, looking: Some(looking.abort_handle()) }
     }
 
-    /// Nobody looks.
+    /// A link whose server nobody watches.
     #[cfg(test)]
     pub(super) fn nobody() -> Self {
         Self { seen: watch::channel(false).1, link: watch::channel(None).0, looking: None }

@@ -13,9 +13,9 @@ pub fn interval(n: f64, p: f64) -> (f64, f64) {
 /// A sum and the sum of squares.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sums {
-    /// Of the numbers.
+    /// Sum of the numbers.
     pub plain: f64,
-    /// Of their squares.
+    /// Sum of their squares.
     pub squares: f64,
 }
 

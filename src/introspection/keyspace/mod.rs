@@ -15,10 +15,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::figures;
-pub use asking::{Pass, profile};
-pub use from_rdb::RdbProfile;
-pub use names::{Oddity, Purpose, escaped, purpose};
-pub use profiler::{CompactLimits, KeySeen, Profiler};
+pub(crate) use asking::Pass;
+pub use asking::profile;
+pub(crate) use from_rdb::RdbProfile;
+pub use names::{Oddity, purpose};
+pub(crate) use names::{Purpose, escaped};
+#[cfg(test)]
+pub(crate) use profiler::{CompactLimits, KeySeen, Profiler};
 
 /// Where a profile comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +29,6 @@ pub use profiler::{CompactLimits, KeySeen, Profiler};
 pub enum Basis {
     /// Keys drawn by RANDOMKEY.
     Sample,
-    /// Every key.
     Everything,
 }
 
@@ -88,20 +90,18 @@ pub const COLD_DAYS: u64 = 7;
 pub struct Idle {
     /// Keys that told it.
     pub keys: u64,
-    /// Their bytes.
+    /// Bytes of those keys.
     pub bytes: u64,
     /// Keys that were not used for [`COLD_DAYS`].
     pub cold_keys: u64,
-    /// Their bytes.
     pub cold_bytes: u64,
-    /// One of them without a time to live, if there is one.
+    /// A key of this kind that never expires, if there is one.
     pub example: Option<String>,
 }
 
 /// A key that is used much.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HotKey {
-    /// Name, escaped.
     pub key: String,
     /// OBJECT FREQ: a logarithmic counter up to 255.
     pub frequency: u64,
@@ -145,7 +145,7 @@ impl KeyspaceProfile {
 /// Keys with one beginning.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Prefix {
-    /// `session:`, escaped.
+    /// The prefix, escaped: `session:`.
     pub name: String,
     /// Keys looked at.
     pub keys: u64,
@@ -154,13 +154,12 @@ pub struct Prefix {
     /// By how much their share of all bytes may be off, in 95 of 100 samples; 0 where everything was looked at.
     #[serde(default)]
     pub bytes_margin: f64,
-    /// Those without a time to live.
+    /// Keys that never expire.
     pub without_ttl: u64,
-    /// By type.
     pub types: BTreeMap<String, u64>,
-    /// One without a time to live.
+    /// A key of the prefix that never expires.
     pub example_without_ttl: Option<String>,
-    /// One with.
+    /// A key of the prefix that has an expiry.
     pub example_with_ttl: Option<String>,
     /// At least this many expire within one second.
     pub same_second: u64,
@@ -173,7 +172,7 @@ pub struct Prefix {
 pub struct PurposeStats {
     /// Keys looked at.
     pub keys: u64,
-    /// Those without a time to live.
+    /// Keys that never expire.
     pub without_ttl: u64,
     /// Strings that hold a number and have no time to live.
     pub numbers_without_ttl: u64,
@@ -200,11 +199,8 @@ pub struct PurposeStats {
 /// A large key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BigKey {
-    /// Database.
     pub database: u32,
-    /// Name, escaped.
     pub key: String,
-    /// Type.
     pub kind: String,
     /// Bytes, if known.
     pub bytes: Option<u64>,
@@ -214,14 +210,10 @@ pub struct BigKey {
     pub ttl_ms: Option<u64>,
 }
 
-/// A stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamSeen {
-    /// Database.
     pub database: u32,
-    /// Name, escaped.
     pub key: String,
-    /// Entries.
     pub length: u64,
     /// Consumer groups; empty where nobody asked.
     pub groups: Vec<StreamGroupSeen>,
@@ -230,12 +222,10 @@ pub struct StreamSeen {
 /// A consumer group of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamGroupSeen {
-    /// Name, escaped.
     pub name: String,
     /// Delivered and not acknowledged.
     pub pending: u64,
     /// Not yet delivered; `None` where the server cannot tell.
     pub lag: Option<u64>,
-    /// Consumers.
     pub consumers: u64,
 }

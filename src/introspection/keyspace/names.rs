@@ -39,13 +39,8 @@ pub enum Purpose {
     Session,
     /// `otp:…`, `token:…`, `reset:…`, `verify:…`.
     Secret,
-    /// `cache:…`.
+    /// A copy of what stands elsewhere: `cache:…`.
     Cache,
-}
-
-impl Purpose {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Lock, Self::RateLimit, Self::Session, Self::Secret, Self::Cache];
 }
 
 /// Words that give a purpose away, among the first two segments of a name (a lock's also as the last one).

@@ -14,7 +14,6 @@ const PREFIXES_KEPT: usize = 2048;
 pub const PREFIXES_SHOWN: usize = 200;
 /// Largest keys kept.
 const LARGEST_KEPT: usize = 50;
-/// Streams kept.
 const STREAMS_KEPT: usize = 100;
 /// Examples kept of anything.
 const EXAMPLES: usize = 3;
@@ -30,9 +29,7 @@ const DAY_MS: u64 = 24 * HOUR_MS;
 /// One key, as far as its source tells.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct KeySeen<'a> {
-    /// Database.
     pub database: u32,
-    /// Name.
     pub key: &'a [u8],
     /// `string`, `list`, `set`, `zset`, `hash`, `stream`, or a module's type.
     pub kind: &'a str,
@@ -53,9 +50,9 @@ pub struct KeySeen<'a> {
 /// The limits of the compact encodings, as configured: setting and number.
 #[derive(Debug, Clone, Default)]
 pub struct CompactLimits {
-    /// Of hashes.
+    /// Name and value of the setting for hashes.
     pub hash: Option<(String, u64)>,
-    /// Of sets.
+    /// Name and value of the setting for sets.
     pub set: Option<(String, u64)>,
     /// Of sorted sets.
     pub zset: Option<(String, u64)>,

@@ -25,7 +25,8 @@ use super::visit::Visit;
 
 pub use loss::Loss;
 pub use target::Target;
-pub use transcode::{NotPossible, Transcoded, rebuild, transcode};
+pub(crate) use transcode::rebuild;
+pub use transcode::{NotPossible, transcode};
 
 /// Bytes behind the body: version and CRC64.
 pub const FOOTER_LENGTH: usize = 10;
@@ -87,7 +88,7 @@ pub struct Checked<'a> {
     pub key_meta: Option<&'a [u8]>,
     /// Encoding of the value.
     pub value_type: ValueType,
-    /// The value.
+    /// The value as the RDB has it, without type, version and checksum.
     pub body: &'a [u8],
 }
 

@@ -61,13 +61,6 @@ impl Target {
         dialect == self.dialect && kind.is_some() && kind == value_type.kind(dialect, self.rdb_version)
     }
 
-    /// The version to write into the footer of a payload of a type that is accepted: the oldest that all take for the types
-    /// that all know, else the target's own.
-    pub fn footer_version(&self, value_type: ValueType) -> u16 {
-        let version = if value_type.is_common() { self.rdb_version.min(11) } else { self.rdb_version };
-        u16::try_from(version).unwrap_or(u16::MAX)
-    }
-
     /// True if a payload may begin with the key's metadata.
     pub fn takes_key_meta(&self) -> bool {
         self.dialect == Dialect::Redis && self.rdb_version >= 13

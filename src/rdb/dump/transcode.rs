@@ -18,7 +18,6 @@ use crate::rdb::types::{Kind, ValueType};
 /// A value in a form that the target knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transcoded {
-    /// Its encoding.
     pub value_type: ValueType,
     /// Its bytes, without type byte and footer.
     pub body: Vec<u8>,

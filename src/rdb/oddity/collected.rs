@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fate, Oddity, OddityKind, Server, fate};
+use super::{Oddity, OddityKind};
 use crate::rdb::types::ValueType;
 
 /// So many of one kind are kept with their names.
@@ -24,13 +24,12 @@ pub struct Oddities {
 /// Oddities of one kind in values of one encoding.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Seen {
-    /// How many.
     pub count: u64,
     /// The first of them.
     pub first: Vec<Named>,
 }
 
-/// One oddity that is kept.
+/// An oddity that is kept by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
     /// What is odd, in words.
@@ -40,12 +39,11 @@ pub struct Named {
     /// Database and name of the key, the latter cut after [`NAME_KEPT`] bytes (empty: of a key that stands there
     /// twice it is not known); `None`: it belongs to the file.
     pub key: Option<(u64, Vec<u8>)>,
-    /// See [`Oddity::numbers`].
+    /// The two numbers of the first one, as in [`Oddity::numbers`].
     pub numbers: Option<(u64, u64)>,
 }
 
 impl Oddities {
-    /// Adds one.
     pub fn add(&mut self, oddity: &Oddity<'_>) {
         let seen = self.seen.entry((oddity.kind, oddity.owner.map(|owner| owner.value_type))).or_default();
         seen.count += 1;
@@ -59,23 +57,8 @@ impl Oddities {
         }
     }
 
-    /// True where nothing is odd.
-    pub fn is_empty(&self) -> bool {
-        self.seen.is_empty()
-    }
-
     /// All kinds met, by the encoding of the value (`None`: of the file).
     pub fn iter(&self) -> impl Iterator<Item = (OddityKind, Option<ValueType>, &Seen)> {
         self.seen.iter().map(|((kind, value_type), seen)| (*kind, *value_type, seen))
-    }
-
-    /// The worst that this server does with any of them; [`Fate::Takes`] where there are none.
-    pub fn worst_on(&self, server: &Server) -> Fate {
-        self.iter().map(|(kind, value_type, _)| fate(kind, value_type, server)).max().unwrap_or(Fate::Takes)
-    }
-
-    /// True if a server of this version is known to take the file, whatever is odd in it, and everything was compared.
-    pub fn is_immune(&self, server: &Server) -> bool {
-        self.worst_on(server) == Fate::Takes && self.not_compared == 0
     }
 }

@@ -10,13 +10,13 @@ use crate::rdb::types::ValueType;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
-    /// It loads the file, and the key can be read, changed and deleted.
+    /// The server loads the file, and the key can be read, changed and deleted.
     Takes,
     /// Nobody has tried.
     Unknown,
-    /// It ends with an error message when it loads the file.
+    /// The server ends with an error message when it loads the file.
     Refuses,
-    /// It crashes when it loads the file or when the key is used.
+    /// The server crashes when it loads the file or when the key is used.
     Dies,
 }
 

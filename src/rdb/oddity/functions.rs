@@ -27,11 +27,6 @@ impl Libraries {
         }
         None
     }
-
-    /// How many there were.
-    pub fn count(&self) -> u64 {
-        self.count
-    }
 }
 
 /// The name of a library; `None` where its first line has quotes, which are not resolved here.

@@ -89,7 +89,8 @@ pub enum OddityKind {
 }
 
 impl OddityKind {
-    /// All of them.
+    /// All kinds of oddities, for the test of the table of fates.
+    #[cfg(test)]
     pub const ALL: [Self; 40] = [
         Self::UnreadableValue,
         Self::DuplicateMember,

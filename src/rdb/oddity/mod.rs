@@ -21,10 +21,11 @@ mod functions;
 mod kind;
 mod server;
 
-pub use collected::{KEPT_OF_A_KIND, NAME_KEPT, Named, Oddities, Seen};
+pub use collected::Seen;
+pub(crate) use collected::{NAME_KEPT, Named, Oddities};
 pub use fate::{Fate, fate};
-pub use functions::Libraries;
-pub use kind::OddityKind;
+pub(crate) use functions::Libraries;
+pub(crate) use kind::OddityKind;
 pub use server::Server;
 
 use super::types::ValueType;
@@ -32,7 +33,7 @@ use super::types::ValueType;
 /// What is odd, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Oddity<'a> {
-    /// Its kind.
+    /// What is odd.
     pub kind: OddityKind,
     /// The same more exactly, in words.
     pub what: &'static str,

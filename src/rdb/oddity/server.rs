@@ -46,7 +46,7 @@ impl Line {
 /// A product and version, placed among those that were tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// `redis 7.2`.
+    /// The flavour and version: `redis 7.2`.
     name: String,
     /// What it reads.
     pub(super) format: Target,
@@ -94,7 +94,7 @@ impl Server {
         .collect()
     }
 
-    /// `redis 7.2`.
+    /// The flavour and version of the server: `redis 7.2`.
     pub fn name(&self) -> &str {
         &self.name
     }

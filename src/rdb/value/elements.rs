@@ -14,7 +14,7 @@ use crate::rdb::visit::{LONG_ELEMENT, Part as Told, PartOf, Piece, Visit};
 
 /// The latest expiry of a hash field that Redis accepts (`EB_EXPIRE_TIME_MAX`).
 pub(crate) const LATEST_EXPIRY: i64 = (1 << 48) - 1;
-/// Of a score.
+/// What is wrong with a score.
 pub(super) const NOT_A_NUMBER: &str = "a score that is not a number";
 
 /// What an element consists of.
@@ -62,7 +62,7 @@ pub(super) struct Elements {
     expire_ms: Option<i64>,
     /// Told once the count was read.
     wrong: Option<(OddityKind, &'static str, u64)>,
-    /// Of a long member that passes in parts and is compared with others.
+    /// Hash of a long member that passes in parts and is compared with others.
     hash: Option<Hashing>,
 }
 

@@ -33,7 +33,6 @@ impl<'a> Listpack<'a> {
         Self { blob, at, walked: 0, announced: 65535 }
     }
 
-    /// Its bytes.
     pub(crate) fn size(&self) -> usize {
         self.blob.len()
     }

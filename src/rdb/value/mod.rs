@@ -100,12 +100,12 @@ pub(crate) struct Teller<'v, V> {
     pub(crate) whose: Whose<'v>,
 }
 
-/// Whose value is read, and whether what is odd in it ends the reading.
+/// What is done about an oddity in the value that is read: end the reading, or tell it with the key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Whose<'a> {
     /// The reader stops at what is damaged.
     Strict,
-    /// It is told, and read on past. A DUMP payload has no owner.
+    /// The oddity is told, and the reading goes on. A DUMP payload has no owner.
     Told(Option<Owner<'a>>),
 }
 

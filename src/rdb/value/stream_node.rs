@@ -35,7 +35,6 @@ impl Node {
         Self { key, last, living: 0, odd: [None; 3] }
     }
 
-    /// Reads it.
     pub(super) fn walk<V: Visit>(&mut self, blob: &[u8], teller: &mut Teller<'_, V>) -> Result<(), Bad> {
         let mut walk = Listpack::new(blob)?;
         let (count, deleted) = (number(&mut walk)?, number(&mut walk)?);

@@ -12,7 +12,7 @@ const SHORT_COMPRESSED: u64 = 65536;
 /// Where in a string we are.
 #[derive(Debug, Default)]
 pub(crate) enum Passage {
-    /// Before it.
+    /// Nothing of the string was read yet.
     #[default]
     Start,
     /// So many bytes are to come.

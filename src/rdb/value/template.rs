@@ -30,12 +30,12 @@ pub(crate) struct Template {
     twice: u64,
 }
 
-/// One of them.
+/// A field name of a template.
 #[derive(Debug, Clone, Copy)]
 struct Name {
     /// Where in the text the next one begins.
     end: usize,
-    /// Of a long one.
+    /// Hash of a long name.
     hash: Option<u128>,
 }
 
@@ -119,7 +119,7 @@ enum Stage {
     Names(u64),
     /// The id of a template of the file.
     Id,
-    /// One string of all values.
+    /// All values in one string.
     Packed,
     /// The value of this field comes next.
     Value(usize),

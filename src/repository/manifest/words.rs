@@ -54,7 +54,7 @@ macro_rules! words {
 words! {
     /// What the objects of a backup are. A reader refuses a newer word.
     Kind {
-        /// One RDB for each shard.
+        /// An RDB for each shard.
         Rdb = "rdb",
     }
 }
@@ -64,9 +64,9 @@ words! {
     Compression {
         /// Stored as they are.
         None = "none",
-        /// gzip members.
+        /// A sequence of gzip members: `zcat` reads it.
         Gzip = "gzip",
-        /// zstd frames.
+        /// A sequence of zstd frames: `zstdcat` reads it.
         Zstd = "zstd",
     }
 }
@@ -82,9 +82,9 @@ words! {
     Mode {
         /// Alone, or with replicas.
         Standalone = "standalone",
-        /// One of the nodes of a cluster.
+        /// A node of a cluster.
         Cluster = "cluster",
-        /// It watches others.
+        /// A Sentinel, which watches other servers.
         Sentinel = "sentinel",
         /// Not known: an adopted file.
         #[default]
@@ -96,9 +96,9 @@ words! {
     /// What the server was to others. A newer word is shown as it is.
     #[derive(Default)]
     Role {
-        /// It takes writes.
+        /// A primary, which takes writes.
         Primary = "primary",
-        /// It follows a primary.
+        /// A replica, which follows a primary.
         Replica = "replica",
         /// Neither: a Sentinel.
         Other = "other",

@@ -29,6 +29,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeZone, Utc};
 
+use super::judged::Judged;
 use super::*;
 use crate::finding::Severity;
 use crate::introspection::keyspace::{Basis, CompactLimits, KeySeen, Profiler, StreamGroupSeen};

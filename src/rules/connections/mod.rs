@@ -10,13 +10,13 @@ use super::Rule;
 use crate::introspection::keyspace::escaped;
 use crate::replies::Client;
 
-/// All of them.
+/// The rules about connections.
 pub(super) const RULES: &[&[Rule]] = &[capacity::RULES, buffers::RULES, latency::RULES, commands::RULES, flow::RULES];
 
 /// Mebibytes, for limits.
 const MIB: f64 = (1 << 20) as f64;
 
-/// Whose connection it is: its name, else its library, else its user, with the address.
+/// The owner of a connection: its name, else its library, else its user, with the address.
 fn owner(client: &Client) -> String {
     let who = [&client.name, &client.lib_name, &client.user].into_iter().find(|text| !text.is_empty());
     let text = match who {

@@ -10,7 +10,7 @@ use super::rule::{RULE, Rule, Topic};
 /// What the rules of this topic share.
 const K: Rule = Rule { topic: Topic::Keyspace, ..RULE };
 
-/// All of them.
+/// The rules about keys.
 pub(super) const RULES: &[&[Rule]] = &[from_info::RULES, from_keys::RULES, usage::RULES, spread::RULES];
 
 /// A name as it can be typed into redis-cli.

@@ -9,7 +9,7 @@ mod usage;
 use super::Rule;
 pub(super) use usage::days_to_full;
 
-/// All of them.
+/// The rules about memory.
 pub(super) const RULES: &[&[Rule]] =
     &[usage::RULES, machine::RULES, fragmentation::RULES, buffers::RULES, eviction::RULES];
 

@@ -10,5 +10,5 @@ use super::rule::{RULE, Rule, Topic};
 /// What the rules of this topic share.
 const A: Rule = Rule { topic: Topic::Patterns, ..RULE };
 
-/// All of them.
+/// The rules about usage patterns.
 pub(super) const RULES: &[&[Rule]] = &[purposes::RULES, names::RULES, calls::RULES, growth::RULES];

@@ -9,5 +9,5 @@ use super::rule::{RULE, Rule, Topic};
 /// What the rules of this topic share.
 const R: Rule = Rule { topic: Topic::Replication, ..RULE };
 
-/// All of them.
+/// The rules about replication and clusters.
 pub(super) const RULES: &[&[Rule]] = &[links::RULES, cluster::RULES, others::RULES];

@@ -140,7 +140,7 @@ pub(super) fn status<E>(error: &SdkFailure<E>) -> u16 {
     error.raw_response().map_or(0, |response| response.status().as_u16())
 }
 
-/// Everything the error says of its causes, each once.
+/// The texts of an error and of its causes, each once, joined by colons.
 pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
     let mut said: Vec<String> = Vec::new();
     let mut next = Some(error);

@@ -58,7 +58,7 @@ pub struct S3Credentials {
     pub key_id: String,
     /// The secret; no `Debug` shows it.
     pub secret: String,
-    /// Of a session; a secret as well.
+    /// The token of a session; a secret as well.
     pub token: Option<String>,
 }
 

@@ -67,7 +67,7 @@ pub(super) enum Purpose {
     Cleaning,
 }
 
-/// See the module.
+/// How patient we are with a store: the module's documentation has the rules.
 #[derive(Debug)]
 pub(super) struct Pace {
     timeout: Option<Duration>,
@@ -124,7 +124,7 @@ impl Lost {
 /// Why a failure may pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Passing {
-    /// In a few words.
+    /// Why the request failed, in a few words.
     pub(super) words: String,
     pub(super) nobody_listens: bool,
     /// Somebody answers, and cannot do what was asked.

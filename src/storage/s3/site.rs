@@ -36,7 +36,7 @@ impl Site {
         }
     }
 
-    /// What is to be corrected if the URL is wrong.
+    /// The option, variable or setting to correct if the URL is wrong.
     pub(super) fn source(&self) -> &str {
         if self.from.is_empty() { "`--s3-endpoint`" } else { &self.from }
     }

@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 
 use super::{StorageError, crc32_text};
 
-/// One part in a file. Dropping it removes the file.
+/// A part of an upload in a file; dropping it removes the file.
 pub(super) struct Spool {
     file: Arc<NamedTempFile>,
     length: u64,

@@ -23,11 +23,11 @@ use super::pace::Pace;
 
 /// A body is handed over in pieces of so many bytes, so that it shows how far it has come.
 const PIECE: usize = 16 << 10;
-/// A request with a shorter body is one whose sending takes no time.
+/// A body with fewer bytes than this is sent in no time worth watching.
 const SHORT: u64 = 64 << 10;
 /// An answer that is no object has at most so many bytes: a page of a listing has some hundred KiB.
 const LONGEST_ANSWER: usize = 16 << 20;
-/// What comes more slowly than so many bytes a second is as good as silence.
+/// Bytes a second below which an answer is as good as silence.
 const TRICKLE: u64 = 1 << 10;
 
 /// Nothing came for so long.

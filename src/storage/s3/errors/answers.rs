@@ -13,7 +13,6 @@ pub(super) struct Said {
     /// Of S3; empty where the body names none.
     pub(super) code: String,
     pub(super) message: String,
-    /// The `Content-Type`.
     pub(super) kind: String,
     pub(super) region: Option<String>,
     /// Where a redirect leads, without secrets.

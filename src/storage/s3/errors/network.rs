@@ -94,7 +94,7 @@ pub(super) fn explain(text: &str, asked: Asked<'_>) -> StorageError {
     StorageError::unavailable(Reason::new(words).hint(hint))
 }
 
-/// Whether asking again may help. Who has only just been named is more likely to be named wrong than to be away.
+/// Whether asking again may help. A host that was named only just now is more likely to be named wrong than to be away.
 pub(super) fn may_pass(text: &str, transferring: bool) -> bool {
     match meaning(text) {
         Meaning::Refused | Meaning::Silent | Meaning::Broken | Meaning::Proxy => true,
