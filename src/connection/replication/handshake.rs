@@ -22,7 +22,8 @@ const ONCE_MORE: Duration = Duration::from_secs(1);
 /// Why there is no header.
 enum Failed {
     Fault(ReplicationFault),
-    /// The connection ended as the very answer to this command: a service that lets nobody replicate may say so without a word.
+    /// The connection ended as the very answer to this command, without a byte of another one: a service that lets nobody replicate may
+    /// say so without a word.
     HungUp(&'static str, ReplicationFault),
 }
 
@@ -33,10 +34,10 @@ impl From<ReplicationFault> for Failed {
 }
 
 impl Failed {
-    /// What the end of the connection means where nothing had been answered to `command`.
-    fn at(command: &'static str, fault: ReplicationFault) -> Self {
+    /// What the end of the connection means where no line had been answered to `command`. Half a line is an answer that was cut off.
+    fn at(command: &'static str, fault: ReplicationFault, wire: &Wire) -> Self {
         match fault {
-            fault @ ReplicationFault::Disconnected { .. } => Self::HungUp(command, fault),
+            fault @ ReplicationFault::Disconnected { .. } if wire.buffer.is_empty() => Self::HungUp(command, fault),
             fault => Self::Fault(fault),
         }
     }
@@ -73,8 +74,7 @@ async fn ask(node: &Node, options: &Options) -> Result<Payload, Failed> {
     let mut wire = Wire::new(stream);
     let rdb_only = timeout(node.timeout, tell_what_we_can(&mut wire, options.transfer))
         .await
-        .unwrap_or(Err(ReplicationFault::Silent { stage: Stage::Handshake, waited: node.timeout }))
-        .map_err(|fault| Failed::at("REPLCONF", fault))?;
+        .unwrap_or(Err(Failed::Fault(ReplicationFault::Silent { stage: Stage::Handshake, waited: node.timeout })))?;
     let mut watch = Watch::over(node);
     let header = tokio::select! {
         header = ask_for_everything(&mut wire, options.silence, rdb_only) => header,
@@ -87,7 +87,7 @@ async fn ask(node: &Node, options: &Options) -> Result<Payload, Failed> {
 ///
 /// There is no `listening-port`: nobody is to connect to us. The empty `ip-address` keeps Sentinels from taking us for a replica
 /// that they would then miss for ever: they cannot resolve it, and add nothing (6.2 and newer; before, it means "not given").
-async fn tell_what_we_can(wire: &mut Wire, transfer: Transfer) -> Result<bool, ReplicationFault> {
+async fn tell_what_we_can(wire: &mut Wire, transfer: Transfer) -> Result<bool, Failed> {
     let capabilities: &[&[u8]] = match transfer {
         Transfer::Diskless => &[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"],
         Transfer::Disk => &[b"REPLCONF", b"capa", b"psync2"],
@@ -99,15 +99,16 @@ async fn tell_what_we_can(wire: &mut Wire, transfer: Transfer) -> Result<bool, R
         vec![b"REPLCONF", b"rdb-only", b"1"],
     ];
     let broken = |error: &io::Error| closed(error, Stage::Handshake);
-    wire.send(&commands).await.map_err(|error| broken(&error))?;
+    wire.send(&commands).await.map_err(|error| Failed::at("REPLCONF", broken(&error), wire))?;
     let mut accepted = false;
     // All answers must be read before PSYNC: the server refuses it while it has something to say.
     for _ in &commands {
-        accepted = match wire.read_reply().await.map_err(|error| broken(&error))? {
+        let reply = wire.read_reply().await.map_err(|error| Failed::at("REPLCONF", broken(&error), wire))?;
+        accepted = match reply {
             Reply::Simple(_) => true,
-            Reply::Other(got) => return Err(ReplicationFault::Protocol { stage: Stage::Handshake, got }),
+            Reply::Other(got) => return Err(ReplicationFault::Protocol { stage: Stage::Handshake, got }.into()),
             Reply::Error(error) => match error.fault("REPLCONF") {
-                CommandFault::NoPermission { .. } => return Err(refusal("REPLCONF", &error)),
+                CommandFault::NoPermission { .. } => return Err(refusal("REPLCONF", &error).into()),
                 _ => false,
             },
         };
@@ -123,7 +124,7 @@ async fn ask_for_everything(wire: &mut Wire, silence: Duration, rdb_only: bool) 
     let (mut end, mut alive) = (Instant::now() + patience, false);
     let mut psync_refused = None;
     let mut origin = None;
-    wire.send(&[vec![b"PSYNC", b"?", b"-1"]]).await.map_err(|error| Failed::at("PSYNC", broken(&error)))?;
+    wire.send(&[vec![b"PSYNC", b"?", b"-1"]]).await.map_err(|error| Failed::at("PSYNC", broken(&error), wire))?;
     loop {
         let next = end.min(Instant::now() + silence);
         let line = match timeout_at(next, wire.read_line()).await {
@@ -133,7 +134,7 @@ async fn ask_for_everything(wire: &mut Wire, silence: Duration, rdb_only: bool) 
                 return Err(match psync_refused {
                     // It refused in words, and then without.
                     Some(refused) => Failed::Fault(refused),
-                    None => Failed::at("PSYNC", broken(&error)),
+                    None => Failed::at("PSYNC", broken(&error), wire),
                 });
             }
             Err(_) if next == end => return Err(ReplicationFault::NeverBegins { waited: patience }.into()),
