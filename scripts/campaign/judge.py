@@ -157,11 +157,33 @@ TAKE_APART = EACH_KEY % b"""
     elseif kind == 'stream' then
         each(list(call('XRANGE', key, '-', '+')), 100, function(entry) call('XDEL', key, entry[1]) end)
         call('XTRIM', key, 'MAXLEN', 0)
+        call('XSETID', key, '9999999999999-0')
     elseif kind == 'array' then
         for index = 0, 300 do call('ARDEL', key, index) end
     end
-    call('DEL', key)
 """
+
+# Values become too large for the encoding that they came in: a server looks at all of it when it changes that.
+GROW = EACH_KEY % b"""
+    local long = string.rep('x', 100)
+    if kind == 'hash' then
+        each(list(call('HKEYS', key)), 300, function(field) call('HSET', key, field, long) end)
+        call('HSET', key, 'word', long)
+        for at = 1, 600 do call('HSET', key, 'new' .. at, 'v') end
+    elseif kind == 'set' then
+        for at = 1, 600 do call('SADD', key, at) end
+        call('SADD', key, 'word', long)
+    elseif kind == 'zset' then
+        for at = 1, 150 do call('ZADD', key, at, 'new' .. at) end
+        call('ZADD', key, 5, 'word', 6, long)
+    elseif kind == 'list' then
+        for at = 1, 150 do call('RPUSH', key, at); call('LPUSH', key, long) end
+    elseif kind == 'stream' then
+        for at = 1, 120 do call('XADD', key, '*', 'f', 'v', 'long', long) end
+    end
+"""
+
+DELETE = EACH_KEY % b"    call('DEL', key)"
 
 
 class Talk(lab.Client):
@@ -262,22 +284,39 @@ class Judge:
         lines = (line.split(":", 1) for line in keyspace.decode().splitlines() if line.startswith("db"))
         return {int(name[2:]): int(value.split(",")[0][5:]) for name, value in lines}
 
+    def grows(self):
+        """Adds to all values until they change their encoding, and has that saved and loaded."""
+        try:
+            grow = [(f"database {index} grows", words) for index in self.databases() for words in (("SELECT", index), ("EVAL", GROW, 0))]
+            answer = self.client.all([*grow, ("loads what it saved", ("DEBUG", "RELOAD"))])[-1]
+            if isinstance(answer, RuntimeError):
+                text = self.words(f"does not load what it saved ({answer})")
+                self.stop()
+                return text
+        except (OSError, ConnectionError) as error:
+            return self.ended(error)
+        return None
+
     def uses(self):
-        """Reads all keys, changes them, has them saved and loaded, takes them apart, and deletes them."""
+        """Reads all keys, changes them, has them saved and loaded, takes them apart, has that saved and loaded, and deletes them.
+
+        What is left when the last element of a value was removed is what some servers save and do not load."""
         try:
             databases = self.databases()
             change = [(f"uses database {index}", words) for index in databases for words in (("SELECT", index), ("EVAL", READ_AND_CHANGE, 0))]
             apart = [(f"takes database {index} apart", words) for index in databases for words in (("SELECT", index), ("EVAL", TAKE_APART, 0))]
+            delete = [(f"empties database {index}", words) for index in databases for words in (("SELECT", index), ("EVAL", DELETE, 0))]
             functions = [("lists functions", ("FUNCTION", "LIST", "WITHCODE")), ("dumps functions", ("FUNCTION", "DUMP"))]
             reload = ("loads what it saved", ("DEBUG", "RELOAD"))
             end = [("is cleared", ("FLUSHALL",)), ("is cleared", ("FUNCTION", "FLUSH")), ("is asked", ("SELECT", 0)), ("is asked", ("PING",))]
-            answers = self.client.all([reload, *functions, *change, reload, *apart, *end])
-            for answer in (answers[0], answers[3 + len(change)]):
+            steps = [reload, *functions, *change, reload, *apart, reload, *delete, *end]
+            answers = self.client.all(steps)
+            for answer in (answer for step, answer in zip(steps, answers) if step is reload):
                 if isinstance(answer, RuntimeError):
                     text = self.words(f"does not load what it saved ({answer})")
                     self.stop()
                     return text
-            for (stage, words), answer in zip(change, answers[3:]):
+            for (stage, words), answer in zip(steps, answers):
                 if words[0] == "EVAL" and isinstance(answer, RuntimeError):
                     raise lab.Violation(f"{self.name} {stage}: the campaign's script fails: {answer}")
         except (OSError, ConnectionError) as error:

@@ -11,7 +11,7 @@ use crate::repository::manifest;
 /// A finding for each kind and encoding. Only servers that read the file's format are named, of all that we know if none does.
 ///
 /// One of which some server dies, or which it refuses, is critical; one that all are known to take, or a function that was not
-/// compiled, is a note; what nobody has tried is a warning, and so is a stream that announces what it does not hold.
+/// compiled, is a note; what nobody has tried is a warning.
 pub fn oddities(oddities: &Oddities, needs: &Needs) -> Vec<Finding> {
     let servers = match needs.servers() {
         none if none.is_empty() => Server::known(),
@@ -80,7 +80,7 @@ fn finding(kind: OddityKind, value_type: Option<ValueType>, seen: &Seen, servers
     let severity = match (worst, kind) {
         (_, OddityKind::FunctionNotRun | OddityKind::LuaScript) => Severity::Info,
         (Fate::Refuses | Fate::Dies, _) => Severity::Critical,
-        (Fate::Unknown, _) | (_, OddityKind::StreamLength) => Severity::Warning,
+        (Fate::Unknown, _) => Severity::Warning,
         (Fate::Takes, _) => Severity::Info,
     };
     let mut finding = Finding::new(severity, kind.code(), kind.words());

@@ -7,6 +7,7 @@ use crate::rdb::dump::Target;
 use crate::rdb::oddity::fate;
 use crate::rdb::{Dialect, Fate, Oddities, OddityKind, Server, ValueType};
 use crate::restore::facts::{BackupFacts, TargetFacts};
+use crate::restore::mend::Mended;
 use crate::restore::module_types::{Has, is_part_of_server};
 use crate::restore::options::{Asked, Existing, Method, Options};
 use crate::restore::target_format::{TargetFormat, version_numbers};
@@ -259,10 +260,14 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
     found
 }
 
-/// What of a file this server is not known to take, in sentences.
+/// What of a file this server is not known to take, or would keep as it is though others refuse it, in sentences. A value that is
+/// rebuilt where it goes key by key is not fed where any server that we know dies of it: the target would save it as it stands.
 fn not_immune(server: &ServerFacts, oddities: &Oddities, origin: Origin) -> Vec<String> {
     let known = Server::of(&server.name, &server.version);
     let fate_of = |kind, value_type| known.as_ref().map_or(Fate::Unknown, |server| fate(kind, value_type, server));
+    let others = Server::known();
+    let is_rebuilt = |kind| matches!(Mended::of(kind), Some(Mended::Changed | Mended::Lost(_)));
+    let is_refused = |kind, value_type| others.iter().any(|server| fate(kind, value_type, server) >= Fate::Refuses);
     let mut found: Vec<(Fate, OddityKind, u64)> = Vec::new();
     for (kind, value_type, seen) in oddities.iter() {
         let fate = fate_of(kind, value_type);
@@ -273,7 +278,8 @@ fn not_immune(server: &ServerFacts, oddities: &Oddities, origin: Origin) -> Vec<
             OddityKind::LuaScript => origin == Origin::Captured,
             _ => false,
         };
-        if fate != Fate::Takes && !is_vouched_for {
+        let is_passed_on = is_rebuilt(kind) && is_refused(kind, value_type);
+        if (fate != Fate::Takes || is_passed_on) && !is_vouched_for {
             found.push((fate, kind, seen.count));
         }
     }
@@ -282,7 +288,8 @@ fn not_immune(server: &ServerFacts, oddities: &Oddities, origin: Origin) -> Vec<
         let what = match fate {
             Fate::Dies => "would crash on it",
             Fate::Refuses => "would exit on it",
-            Fate::Unknown | Fate::Takes => "is not known to take it",
+            Fate::Unknown => "is not known to take it",
+            Fate::Takes => "would keep it as it is, and other versions refuse what it saves",
         };
         format!("{} ({}): the target {what}", kind.words(), counted(*n, "time"))
     };

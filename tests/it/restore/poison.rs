@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::support::fixtures;
 use crate::support::redis_ops::RedisOps;
-use crate::support::redis_server::{Client, Installed, RedisServer, Reply, server_named, servers};
+use crate::support::redis_server::{Builder, Client, Installed, RedisServer, Reply, server_named, servers};
 
 /// What a server may allocate: a table for 2^36 keys is more.
 const ADDRESS_SPACE: u64 = 6 << 30;
@@ -36,9 +36,14 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
-fn start(installed: &Installed) -> RedisServer {
+/// A server that can be told to load what it has saved.
+fn builder(installed: &Installed) -> Builder {
     let debug = if installed.is("6.2") { ("maxmemory", "0") } else { ("enable-debug-command", "yes") };
-    let server = RedisServer::builder().version(installed).arg(debug.0, debug.1).start().unwrap();
+    RedisServer::builder().version(installed).arg(debug.0, debug.1)
+}
+
+fn start(installed: &Installed) -> RedisServer {
+    let server = builder(installed).start().unwrap();
     let limit = Rlimit { current: Some(ADDRESS_SPACE), maximum: Some(ADDRESS_SPACE) };
     prlimit(Pid::from_raw(server.pid().cast_signed()), Resource::As, limit).unwrap();
     server
@@ -148,7 +153,8 @@ fn use_key(client: &mut Client, key: &[u8]) -> io::Result<()> {
             for id in ids.iter().take(50) {
                 ask(&[b"XDEL", key, id])?;
             }
-            ask(&[b"XTRIM", key, b"MAXLEN", b"1"])?;
+            // Without an entry it stays a key.
+            ask(&[b"XTRIM", key, b"MAXLEN", b"0"])?;
         }
         _ => {}
     }
@@ -159,14 +165,17 @@ fn use_key(client: &mut Client, key: &[u8]) -> io::Result<()> {
 fn use_all(server: &RedisServer) -> io::Result<()> {
     let mut client = Client::unix(&server.socket())?;
     // It writes down all that it holds, and loads that.
-    client.ask(&[b"DEBUG", b"RELOAD"])?;
+    let reload = |client: &mut Client| match client.ask(&[b"DEBUG", b"RELOAD"])? {
+        Reply::Simple(_) => Ok(()),
+        other => Err(io::Error::other(format!("it does not load what it saved: {other}"))),
+    };
+    reload(&mut client)?;
     for database in 0..16 {
         for key in keys(&mut client, database)? {
             use_key(&mut client, &key)?;
         }
     }
-    client.ask(&[b"DEBUG", b"RELOAD"])?;
-    Ok(())
+    reload(&mut client)
 }
 
 fn delete_all(server: &RedisServer) -> io::Result<()> {
@@ -196,7 +205,7 @@ fn starts_again(server: &RedisServer) -> io::Result<()> {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     let (installed, dump) = (server.installed().clone(), server.dir().join("dump.rdb"));
-    let again = std::panic::catch_unwind(|| RedisServer::builder().version(&installed).dump(&dump).start().unwrap());
+    let again = std::panic::catch_unwind(|| builder(&installed).dump(&dump).start().unwrap());
     let again = again.map_err(|_| io::Error::other("it does not start from its own file"))?;
     use_all(&again)
 }
@@ -262,11 +271,23 @@ fn one_bad_value_does_not_cost_the_others() {
     let file = folder.join("reports/stream_xlen_5_holds_2.rdb");
     let (Some(lenient), Some(strict)) = (RedisServer::start(), server_named("valkey-server-9.1")) else { return };
     let strict = RedisServer::builder().version(&strict).start().unwrap();
-    // Redis loads it as it stands, and Valkey 9 ends when it does.
-    let (code, answer) = restore(&file, &lenient, &[]);
-    assert_eq!((code, &answer["result"]["method"]), (0, &"replica".into()), "{answer}");
-    lenient.ok(&["FLUSHALL"]);
-    for (server, method) in [(&lenient, "restore"), (&lenient, "commands"), (&strict, "auto"), (&strict, "commands")] {
+    // Redis loads it as it stands, and would save it so; Valkey 9 ends when it loads it. Neither is fed it.
+    for server in [&lenient, &strict] {
+        let (code, answer) = restore(&file, server, &["--method", "replica"]);
+        assert_eq!(
+            (code, &answer["error"]["code"], server.ok(&["DBSIZE"])),
+            (2, &"method".into(), "0".into()),
+            "{answer}"
+        );
+    }
+    for (server, method) in [
+        (&lenient, "auto"),
+        (&lenient, "restore"),
+        (&lenient, "commands"),
+        (&strict, "auto"),
+        (&strict, "restore"),
+        (&strict, "commands"),
+    ] {
         let (code, answer) = restore(&file, server, &["--method", method]);
         assert_eq!(code, 1, "{answer}");
         let rebuilt = answer["result"]["rebuilt_keys"].as_array().unwrap();
@@ -281,6 +302,35 @@ fn one_bad_value_does_not_cost_the_others() {
         assert_eq!(left, (&0.into(), &1.into(), &Value::Null), "{answer}");
         assert_eq!(server.ok(&["EXISTS", name]), "0");
         server.ok(&["FLUSHALL"]);
+    }
+}
+
+/// A server that loads the wrong length counts on from there, and refuses its own file when the entries are gone.
+#[test]
+fn a_stream_that_lies_about_its_length_leaves_no_file_behind_that_its_server_refuses() {
+    let file = fixtures::own_folder().join("stream_xlen_5_holds_2.rdb");
+    for name in ["redis-server-6.2", "redis-server-7.0", "redis-server-7.4", "redis-server-8.0", "valkey-server-8.1"] {
+        let Some(installed) = server_named(name) else { continue };
+        let server = start(&installed);
+        for entries_first in [true, false] {
+            let (code, answer) = restore(&file, &server, &[]);
+            assert_eq!((code, &answer["result"]["rebuilt"]), (1, &1.into()), "{name}: {answer}");
+            let key = answer["result"]["rebuilt_keys"][0]["key"].as_str().unwrap().to_owned();
+            let mut client = Client::unix(&server.socket()).unwrap();
+            let Reply::Array(entries) = client.ask(&[b"XRANGE", key.as_bytes(), b"-", b"+"]).unwrap() else {
+                panic!("{name}: no entries")
+            };
+            assert_eq!(server.ok(&["XLEN", &key]), entries.len().to_string(), "{name}");
+            for entry in entries.into_iter().filter(|_| entries_first) {
+                let id = String::from_utf8(items(entry).remove(0)).unwrap();
+                assert_eq!(server.ok(&["XDEL", &key, &id]), "1", "{name}");
+            }
+            server.ok(&["XTRIM", &key, "MAXLEN", "0"]);
+            assert_eq!(server.ok(&["XLEN", &key]), "0", "{name}");
+            server.ok(&["XSETID", &key, "9999999999999-0"]);
+            starts_again(&server).unwrap_or_else(|error| panic!("{name}: {error}"));
+            delete_all(&server).unwrap();
+        }
     }
 }
 
