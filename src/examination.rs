@@ -1,5 +1,6 @@
 //! Holds a backup against its manifest: plain functions over what was read, findings out.
 
+mod manifest;
 mod oddities;
 
 use crate::census::Census;
@@ -11,6 +12,7 @@ use crate::repository::manifest::{
     CensusSummary, FINDINGS_KEPT, Manifest, Place, Shard, StructureFinding, StructureState,
 };
 
+pub(crate) use manifest::{Told, census, census_object, contents, shard};
 pub use oddities::{needs, oddities};
 pub(crate) use oddities::{needs_in_words, needs_shown};
 
@@ -216,31 +218,6 @@ pub fn not_understood(up_to: u64) -> Finding {
         .evidence("understood_up_to", up_to)
         .why("its bytes are whole, but nobody looked inside")
         .fix("verify it with a newer redis-ops, or load it into a server of its own version")
-}
-
-/// Compares the census made of an RDB with the manifest's.
-pub fn census(expected: &CensusSummary, found: &Census) -> Vec<Finding> {
-    let summary = summarize(found);
-    let mut findings = Vec::new();
-    let mut compare = |what: &str, expected: String, found: String| {
-        if expected != found {
-            findings.push(
-                Finding::new(Severity::Critical, "census_mismatch", "the census differs from the manifest's")
-                    .evidence("of", what)
-                    .evidence("expected", expected)
-                    .evidence("found", found),
-            );
-        }
-    };
-    compare("keys", expected.keys.to_string(), summary.keys.to_string());
-    compare("keys with an expiry", expected.expires.to_string(), summary.expires.to_string());
-    compare("functions", expected.functions.to_string(), summary.functions.to_string());
-    compare("keys by database", format!("{:?}", expected.by_database), format!("{:?}", summary.by_database));
-    compare("keys by type", format!("{:?}", expected.by_type), format!("{:?}", summary.by_type));
-    if expected.digest_version == summary.digest_version {
-        compare("content digest", expected.digest.clone(), summary.digest);
-    }
-    findings
 }
 
 /// The census as it stands in a manifest. Where the rest of it is stored is not filled in.

@@ -14,14 +14,16 @@ mod level;
 mod of_file;
 mod reading;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::capture::{Inspected, Inspector};
-use crate::census::Census;
+use crate::census::{self, Census};
 use crate::codec::Sha256Digest;
 use crate::dataset::{self, CENSUS_LIMIT, Dataset, DatasetError, Foreign, RawError, missing_object};
-use crate::examination::{self, Observed};
+use crate::examination::{self, Observed, Told};
 use crate::explain::{Explain, Interrupted, Meaning, Status};
 use crate::finding::{Finding, Severity};
 use crate::progress::{Progress, Unit};
@@ -169,10 +171,11 @@ async fn examine(
     };
     let mut outcome = None;
     let mut checked = Checked::default();
-    let mut findings = presence(repository, manifest, &mut checked).await?;
+    let (mut findings, beside) = presence(repository, manifest, &mut checked).await?;
     let (mut census, mut needs) = (None, None);
+    let mut module_aux = BTreeMap::new();
     // What is missing or has another length need not be read to be wrong.
-    if level > Level::Manifest && findings.is_empty() {
+    if level > Level::Manifest && examination::status(&findings) != Status::Failed {
         progress.phase("verifying", Unit::Bytes, Some(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()));
         for shard in &manifest.shards {
             let mut is_first = true;
@@ -192,12 +195,18 @@ async fn examine(
             let wrong = judge(manifest, shard, &read, &mut checked);
             let sound = examination::status(&wrong) != Status::Failed;
             if let Some(inspected) = &read.inspected {
+                for (name, records) in &inspected.module_aux {
+                    *module_aux.entry(name.clone()).or_default() += records;
+                }
                 needs = Some(match needs.take() {
                     Some(others) => inspected.needs.clone().merged(&others),
                     None => inspected.needs.clone(),
                 });
             }
             let own = read.inspected.and_then(|inspected| inspected.census);
+            if let (Some(said), Some(own), true) = (&shard.census, &own, sound) {
+                findings.extend(examination::census(said, own));
+            }
             if let (Some(room), Some(own), true) = (room, &own, sound) {
                 let loaded = room.load(&manifest.server, own, began.elapsed(), progress, cancel).await?;
                 findings.extend(loaded.findings.iter().cloned());
@@ -209,9 +218,12 @@ async fn examine(
         }
         if level >= Level::Structure
             && examination::status(&findings) != Status::Failed
-            && let (Some(expected), Some(found)) = (&manifest.census, &census)
+            && let Some(needs) = &needs
         {
-            findings.extend(examination::census(expected, found));
+            findings.extend(examination::contents(manifest, needs, &module_aux, census.as_ref()));
+            if let (Some((object, stored)), Some(found)) = (&beside, &census) {
+                findings.extend(examination::census_object(object, stored, found));
+            }
         }
     }
     if level >= Level::Structure {
@@ -294,12 +306,14 @@ pub async fn file(
     Ok(FileReport { report: Report { checked, findings, census, needs, drill: outcome, status }, inspected })
 }
 
+/// Whether every object is there in its length; and the census beside the manifest, by the name of its object, if it can be read.
 async fn presence(
     repository: &Repository,
     manifest: &Manifest,
     checked: &mut Checked,
-) -> Result<Vec<Finding>, VerifyError> {
+) -> Result<(Vec<Finding>, Option<(String, Census)>), VerifyError> {
     let mut findings = Vec::new();
+    let mut census = None;
     for shard in &manifest.shards {
         let Some(length) = repository.object_length(manifest, &shard.object).await? else {
             findings.push(missing_object(&shard.object));
@@ -317,7 +331,22 @@ async fn presence(
             got = repository.get_object(manifest, object, CENSUS_LIMIT).await;
         }
         match got {
-            Ok(bytes) if Sha256Digest::of(&bytes) == *sha256 => checked.objects += 1,
+            Ok(bytes) if Sha256Digest::of(&bytes) == *sha256 => {
+                checked.objects += 1;
+                match census::decode(&bytes) {
+                    Ok(found) => census = Some((object.clone(), found)),
+                    Err(error) => {
+                        // One that is newer says nothing to us, and is not used.
+                        let is_damage = error.meaning().code == "corrupt";
+                        let severity = if is_damage { Severity::Critical } else { Severity::Info };
+                        findings.push(
+                            Finding::new(severity, "census_not_read", "the census beside the manifest cannot be read")
+                                .evidence("object", object.as_str())
+                                .evidence("error", error.to_string()),
+                        );
+                    }
+                }
+            }
             Ok(_) => findings.push(
                 Finding::new(Severity::Critical, "checksum_mismatch", "the object's SHA-256 differs")
                     .evidence("object", object.as_str()),
@@ -328,7 +357,7 @@ async fn presence(
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(findings)
+    Ok((findings, census))
 }
 
 fn judge(manifest: &Manifest, shard: &Shard, read: &Read, checked: &mut Checked) -> Vec<Finding> {
@@ -360,6 +389,16 @@ fn judge(manifest: &Manifest, shard: &Shard, read: &Read, checked: &mut Checked)
         findings.extend(odd.into_iter().map(|finding| finding.evidence("object", shard.object.as_str())));
     }
     findings.extend(examination::object(shard, &observed));
+    // What is another file says other things.
+    if let (Some(inspected), true) = (&read.inspected, examination::status(&findings) != Status::Failed) {
+        let is_read = inspected.not_understood.is_none() && inspected.broken.is_none();
+        let told = Told {
+            rdb_version: inspected.rdb_version,
+            aux: &inspected.aux,
+            understood_up_to: is_read.then_some(inspected.structure.understood_up_to),
+        };
+        findings.extend(examination::shard(manifest, shard, &told));
+    }
     findings
 }
 

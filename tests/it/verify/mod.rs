@@ -7,6 +7,7 @@ mod foreign;
 mod inside;
 mod instance;
 mod lies;
+mod manifest;
 mod mutations;
 mod poison;
 mod two;
