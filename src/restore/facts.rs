@@ -217,6 +217,8 @@ pub struct TargetFacts {
     pub forbidden: Option<Vec<String>>,
     /// Commands that the server has not, of those that may be needed: it was told to forget them (`rename-command`).
     pub missing: Vec<String>,
+    /// Whether it says which commands it has, so that `missing` is all of them.
+    pub tells_commands: bool,
     /// The user may write only some keys: the patterns.
     pub key_patterns: Option<String>,
     /// Commands that it may not use with any key, of those that are needed; `None`: the server does not say (before Redis 7.0).

@@ -67,6 +67,7 @@ pub async fn ask(
     let [user, functions, clients, listeners, nodes, id, slots, known] = std::array::from_fn(|_| answers.next());
     let config = config_of(config);
 
+    let missing = missing_of(known, &used);
     let user = text_of(user);
     let rights = ask_rights(connection, user.as_deref(), more).await?;
     let selects = ask_select(connection, node, highest).await?;
@@ -94,7 +95,8 @@ pub async fn ask(
         forbidden: rights.commands,
         key_patterns: rights.patterns,
         keys_refused: rights.keys,
-        missing: missing_of(known, &used),
+        tells_commands: missing.is_some() || rights.missing.is_some(),
+        missing: missing.or(rights.missing).unwrap_or_default(),
         watched: is_watched(clients, listeners),
         slots: if cluster { own_slots(nodes, text_of(id), slots) } else { None },
         counters: counters_of(&info),
@@ -157,14 +159,14 @@ fn functions_of(answer: Option<Answer>) -> Option<BTreeSet<String>> {
     }
 }
 
-/// Which of these commands the server has not; none where it does not say.
-fn missing_of(answer: Option<Answer>, used: &[&str]) -> Vec<String> {
-    let Some(Ok(known)) = answer else { return Vec::new() };
+/// Which of these commands the server has not; `None` where it does not say.
+fn missing_of(answer: Option<Answer>, used: &[&str]) -> Option<Vec<String>> {
+    let known = answer?.ok()?;
     let is_missing = |(_, entry): &(&&str, &Reply)| match entry {
         Reply::Nil => true,
         entry => entry.items().is_empty(),
     };
-    used.iter().zip(known.items()).filter(is_missing).map(|(name, _)| (*name).to_owned()).collect()
+    Some(used.iter().zip(known.items()).filter(is_missing).map(|(name, _)| (*name).to_owned()).collect())
 }
 
 /// What our user may not do.
@@ -176,6 +178,8 @@ struct Rights {
     keys: Option<Vec<String>>,
     /// Its key patterns, unless they mean all keys.
     patterns: Option<String>,
+    /// Which of them the server has not; `None`: it does not say.
+    missing: Option<Vec<String>>,
 }
 
 async fn ask_rights(connection: &mut Connection, user: Option<&str>, more: &[&str]) -> Result<Rights, CommandError> {
@@ -194,11 +198,18 @@ async fn ask_rights(connection: &mut Connection, user: Option<&str>, more: &[&st
         patterns.filter(|keys| !keys.split(' ').any(|pattern| matches!(pattern, "~*" | "allkeys" | "%RW~*")));
     let everything = known.is_some_and(|user| user.commands == "+@all");
     let answers: Vec<Answer> = answers.collect();
-    let (mut forbidden, mut refused) = (Vec::new(), None);
+    let (mut forbidden, mut refused, mut missing) = (Vec::new(), None, None);
     let mut told = everything;
     for ((name, _), answer) in needed.iter().zip(answers) {
-        if let Ok(reply) = answer {
+        if let Err(error) = &answer
+            && error.text.starts_with("Command '")
+            && error.text.ends_with("not found")
+        {
+            let container = name.split('|').next().unwrap_or(name).to_owned();
+            missing.get_or_insert_with(Vec::new).push(container);
+        } else if let Ok(reply) = answer {
             told = true;
+            missing.get_or_insert_with(Vec::new);
             let refused = refused.get_or_insert_with(Vec::new);
             // `OK`, or in words what is missing.
             let text = reply.text().unwrap_or_default();
@@ -209,7 +220,7 @@ async fn ask_rights(connection: &mut Connection, user: Option<&str>, more: &[&st
             }
         }
     }
-    Ok(Rights { commands: told.then_some(forbidden), keys: refused, patterns })
+    Ok(Rights { commands: told.then_some(forbidden), keys: refused, patterns, missing })
 }
 
 /// Whether a database is there and ours to use: the only sure way is to select it. The connection ends where it began.

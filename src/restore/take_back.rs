@@ -10,6 +10,7 @@ use crate::connection::{Command, CommandError, CommandFault, Connection, Head, L
 use crate::replies::{Info, Reply};
 use crate::restore::journal::{Created, CreatedKey, FUNCTIONS};
 use crate::restore::replay::calls::Calls;
+use crate::restore::replay::vocabulary::COMMANDS;
 use crate::restore::tally::{FailedKey, NAMES_KEPT};
 
 /// Keys that are removed in one go.
@@ -29,7 +30,70 @@ pub struct TakenBack {
     pub left_keys: Vec<FailedKey>,
 }
 
+/// Commands that do not write, by the names of `INFO commandstats`: where the target does not say it (`COMMAND` was renamed, or is
+/// forbidden).
+const READS: &[&str] = &[
+    "acl",
+    "auth",
+    "client",
+    "cluster",
+    "command",
+    "config",
+    "dbsize",
+    "debug",
+    "discard",
+    "dump",
+    "echo",
+    "exec",
+    "exists",
+    "get",
+    "function|dump",
+    "function|list",
+    "function|stats",
+    "hello",
+    "hget",
+    "hgetall",
+    "hlen",
+    "info",
+    "keys",
+    "lastsave",
+    "latency",
+    "llen",
+    "lrange",
+    "memory",
+    "mget",
+    "monitor",
+    "multi",
+    "object",
+    "ping",
+    "psync",
+    "pttl",
+    "pubsub",
+    "quit",
+    "readonly",
+    "replconf",
+    "role",
+    "scan",
+    "scard",
+    "select",
+    "slowlog",
+    "smembers",
+    "strlen",
+    "subscribe",
+    "sync",
+    "time",
+    "ttl",
+    "type",
+    "unwatch",
+    "wait",
+    "watch",
+    "xlen",
+    "zcard",
+    "zrange",
+];
+
 /// Whether somebody else has written between two looks at INFO: commands that write were called more often than we called them.
+/// `None`: could not tell.
 ///
 /// # Errors
 /// The connection broke.
@@ -38,16 +102,35 @@ pub async fn others_wrote(
     before: &Info,
     after: &Info,
     ours: &Calls,
-) -> Result<bool, CommandError> {
-    // Hidden or never counted: could not tell.
-    let Some(grown) = ours.beyond(before, after) else { return Ok(true) };
+) -> Result<Option<bool>, CommandError> {
+    // Hidden or never counted.
+    let Some(grown) = ours.beyond(before, after) else { return Ok(None) };
     let first = |name: &str| name.split('|').next().unwrap_or_default().to_owned();
     let commands: Vec<Command> = grown.iter().map(|name| Command::of(&["COMMAND", "INFO"]).arg(first(name))).collect();
     let answers = connection.pipeline(&commands).await?;
-    Ok(answers.into_iter().any(|answer| match answer {
-        Ok(value) => writes(&value),
-        Err(_) => true,
-    }))
+    let judged = grown.iter().zip(answers).map(|(name, answer)| match answer {
+        Ok(value) => Some(writes(&value)),
+        Err(_) => writes_by_name(name),
+    });
+    Ok(judged.fold(Some(false), or))
+}
+
+/// Whether one of two is so.
+pub fn or(one: Option<bool>, other: Option<bool>) -> Option<bool> {
+    match (one, other) {
+        (Some(true), _) | (_, Some(true)) => Some(true),
+        (None, _) | (_, None) => None,
+        (Some(false), Some(false)) => Some(false),
+    }
+}
+
+/// Whether a command writes, as far as its name tells; `None`: we do not know it.
+fn writes_by_name(name: &str) -> Option<bool> {
+    let first = name.split('|').next().unwrap_or_default();
+    let is_read = READS.contains(&name) || READS.contains(&first);
+    // What we restore with and is no read is a write.
+    let is_write = COMMANDS.iter().any(|command| command.name == name);
+    (is_read || is_write).then_some(!is_read)
 }
 
 /// Whether COMMAND INFO says that a command writes.
@@ -175,5 +258,28 @@ fn leave(key: &CreatedKey, done: &mut TakenBack) {
     done.left += 1;
     if done.left_keys.len() < NAMES_KEPT {
         done.left_keys.push(FailedKey::new(key.database, &key.key, "it is not, or not for sure, as it was restored"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_judged_by_its_name_where_the_target_says_nothing() {
+        for (name, expected) in [
+            ("info", Some(false)),
+            ("client|list", Some(false)),
+            ("function|list", Some(false)),
+            ("function|load", Some(true)),
+            ("restore", Some(true)),
+            ("xgroup|create", Some(true)),
+            ("ft.create", None),
+            ("function", None),
+        ] {
+            assert_eq!(writes_by_name(name), expected, "{name}");
+        }
+        assert_eq!([Some(false), None, Some(true)].into_iter().fold(Some(false), or), Some(true));
+        assert_eq!([Some(false), None].into_iter().fold(Some(false), or), None);
     }
 }

@@ -27,6 +27,7 @@ fn target() -> TargetFacts {
         key_patterns: None,
         keys_refused: None,
         missing: Vec::new(),
+        tells_commands: true,
         watched: None,
         slots: None,
         counters: Counters::default(),

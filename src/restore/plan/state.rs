@@ -82,7 +82,13 @@ pub fn commands(target: &TargetFacts, options: &Options, fed: bool) -> Option<Li
         (false, Existing::ReplaceAll) => &["select", "exists", "unlink", "flushall"],
         (false, _) => &["select", "exists", "unlink"],
     };
-    let missing = target.lacks(needed)?.to_uppercase();
+    let Some(missing) = target.lacks(needed) else {
+        return (!target.tells_commands).then(|| {
+            let text = "could not tell which commands the target has: it does not answer `COMMAND INFO`";
+            Line::unknown("commands", text)
+        });
+    };
+    let missing = missing.to_uppercase();
     let text = format!("the target has no command `{missing}`: it was renamed or switched off (`rename-command`)");
     Some(Line::refused("unknown_command", text))
 }

@@ -32,6 +32,7 @@ fn target(info: &str) -> TargetFacts {
         key_patterns: None,
         keys_refused: None,
         missing: Vec::new(),
+        tells_commands: true,
         watched: Some(false),
         slots: None,
         counters: Counters::default(),
