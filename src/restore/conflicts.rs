@@ -1,5 +1,5 @@
 //! `--on-conflict fail`: looks for every name of the backup in the target before the first write, so that nothing is ever
-//! half done for the sake of one name.
+//! half done for the sake of one name. Keys of the backup of which nothing lives any more are no conflict: they are not restored.
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -10,7 +10,9 @@ use crate::dataset::pass::{self, Feed};
 use crate::dataset::{Raw, ReadError, Scanned};
 use crate::explain::{Explain, Interrupted, Meaning};
 use crate::progress::Progress;
-use crate::rdb::visit::{Entry, Interest, Visit};
+use crate::rdb::opcode::Dialect;
+use crate::rdb::types::Kind;
+use crate::rdb::visit::{Entry, EntryEnd, Interest, Part, PartOf, Piece, Visit};
 use crate::replies::Reply;
 use crate::restore::choices::{Choices, Wanted};
 use crate::restore::replay::MEMBERS_COMPARED;
@@ -66,8 +68,17 @@ pub async fn find(
     cancel: &CancellationToken,
 ) -> Result<Conflicts, ConflictsError> {
     let (sender, mut names) = mpsc::channel(4);
-    let visitor =
-        Names { choices: choices.clone(), now_ms, sender, database: 0, names: Vec::new(), bytes: 0, gone: false };
+    let visitor = Names {
+        choices: choices.clone(),
+        now_ms,
+        sender,
+        database: 0,
+        names: Vec::new(),
+        bytes: 0,
+        gone: false,
+        form: (Dialect::Redis, 0),
+        current: None,
+    };
     let reading = async {
         let scanned = Scanned::by(visitor, MEMBERS_COMPARED);
         let passed = pass::run(Feed::Raw(raw), scanned, progress, cancel).await?;
@@ -124,9 +135,28 @@ struct Names {
     names: Vec<Vec<u8>>,
     bytes: usize,
     gone: bool,
+    /// Whose file it is, and of which version.
+    form: (Dialect, u32),
+    /// The wanted key that is being read: the last of `names`.
+    current: Option<Current>,
+}
+
+/// What is seen in the value of a key only.
+struct Current {
+    /// No server keeps it without elements.
+    vanishes: bool,
+    /// It is a hash whose fields may expire; `true`: one lives.
+    living: Option<bool>,
 }
 
 impl Names {
+    fn note_field(&mut self, expire_ms: Option<i64>) {
+        let expire_ms = self.choices.field_expiry(expire_ms);
+        if let Some(Current { living: Some(living), .. }) = &mut self.current {
+            *living |= expire_ms.is_none_or(|at| at > self.now_ms);
+        }
+    }
+
     fn flush(&mut self) {
         if !self.names.is_empty() {
             let names = std::mem::take(&mut self.names);
@@ -137,6 +167,10 @@ impl Names {
 }
 
 impl Visit for Names {
+    fn header(&mut self, dialect: Dialect, version: u32) {
+        self.form = (dialect, version);
+    }
+
     fn entry(&mut self, entry: &Entry<'_>) -> Interest {
         let key_type = KeyType::of_encoding(entry.value_type);
         let wanted = self.choices.decide(entry.database, entry.key, key_type, entry.expire_ms, self.now_ms);
@@ -147,8 +181,37 @@ impl Visit for Names {
             self.database = database;
             self.bytes += entry.key.len();
             self.names.push(entry.key.to_vec());
+            self.current = Some(Current {
+                vanishes: entry.value_type.kind(self.form.0, self.form.1).is_some_and(Kind::vanishes_when_empty),
+                living: entry.value_type.has_field_expiry().then_some(false),
+            });
         }
-        Interest::default()
+        let has_fields = self.current.as_ref().is_some_and(|current| current.living.is_some());
+        Interest { raw: false, pieces: has_fields }
+    }
+
+    fn piece(&mut self, piece: Piece<'_>) {
+        if let Piece::HashField { expire_ms, .. } = piece {
+            self.note_field(expire_ms);
+        }
+    }
+
+    fn takes_parts(&self) -> bool {
+        true
+    }
+
+    fn part(&mut self, part: Part<'_>) {
+        if let Part::Begin { what: PartOf::HashField { expire_ms }, .. } = part {
+            self.note_field(expire_ms);
+        }
+    }
+
+    fn entry_end(&mut self, end: &EntryEnd) {
+        let Some(Current { vanishes, living }) = self.current.take() else { return };
+        // What is not restored since nothing of it lives takes nobody's place.
+        if living == Some(false) || vanishes && end.n_elements == 0 {
+            self.bytes -= self.names.pop().map_or(0, |name| name.len());
+        }
     }
 
     fn stopped(&self) -> bool {
