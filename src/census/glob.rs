@@ -1,6 +1,10 @@
 //! Patterns as in `KEYS` and `SCAN … MATCH`, over bytes. Redis `util.c`, `stringmatchlen`.
 
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
+
+/// So many states are looked at before two patterns are too involved to be compared.
+const STATES: usize = 20_000;
 
 /// A pattern. `*` any bytes, `?` one byte, `[abc]` `[a-z]` `[^a]` one byte of these, `\x` the byte x itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +83,78 @@ impl fmt::Display for Glob {
     }
 }
 
+impl Glob {
+    /// Whether whatever fits this pattern fits one of `others`; `None`: they are too involved to tell.
+    pub fn is_within(&self, others: &[Self]) -> Option<bool> {
+        let bytes = self.told_apart(others);
+        // A place in this pattern, reached by some bytes, with all places in the others that the same bytes reach.
+        let start = |number: usize| (number, 0);
+        let begin = (0, closure(others, (0..others.len()).map(start)));
+        let (mut seen, mut open) = (HashSet::from([begin.clone()]), vec![begin]);
+        while let Some((at, places)) = open.pop() {
+            if seen.len() > STATES {
+                return None;
+            }
+            let is_over = |other: &Self, at: usize| at == other.tokens.len();
+            // From here on anything fits.
+            let takes_all = |(number, at): &(usize, usize)| {
+                let tokens = &others[*number].tokens;
+                tokens.len() == at + 1 && tokens[*at] == Token::AnyBytes
+            };
+            if places.iter().any(takes_all) {
+                continue;
+            }
+            if is_over(self, at) && !places.iter().any(|(number, at)| is_over(&others[*number], *at)) {
+                return Some(false);
+            }
+            let mut go = |at: usize, places: BTreeSet<(usize, usize)>| {
+                let next = (at, places);
+                if seen.insert(next.clone()) {
+                    open.push(next);
+                }
+            };
+            let Some(token) = self.tokens.get(at) else { continue };
+            if *token == Token::AnyBytes {
+                go(at + 1, places.clone());
+            }
+            for byte in bytes.iter().filter(|byte| token.steps_over(**byte)) {
+                let step = |(number, at): &(usize, usize)| {
+                    let token = others[*number].tokens.get(*at)?;
+                    token.steps_over(*byte).then_some((*number, at + usize::from(*token != Token::AnyBytes)))
+                };
+                let stays = *token == Token::AnyBytes;
+                go(at + usize::from(!stays), closure(others, places.iter().filter_map(step)));
+            }
+        }
+        Some(true)
+    }
+
+    /// One byte of each kind that the patterns tell apart.
+    fn told_apart(&self, others: &[Self]) -> Vec<u8> {
+        let mut kinds = HashSet::new();
+        let tokens = || self.tokens.iter().chain(others.iter().flat_map(|other| &other.tokens));
+        let kind = |byte: u8| tokens().map(|token| token.steps_over(byte)).collect::<Vec<bool>>();
+        (0..=u8::MAX).filter(|byte| kinds.insert(kind(*byte))).collect()
+    }
+}
+
+/// The places, and those behind a star that takes nothing.
+fn closure(globs: &[Glob], places: impl Iterator<Item = (usize, usize)>) -> BTreeSet<(usize, usize)> {
+    let mut all = BTreeSet::new();
+    for (number, mut at) in places {
+        while all.insert((number, at)) && globs[number].tokens.get(at) == Some(&Token::AnyBytes) {
+            at += 1;
+        }
+    }
+    all
+}
+
 impl Token {
+    /// Whether a byte leads on from here, or back to here.
+    fn steps_over(&self, byte: u8) -> bool {
+        *self == Self::AnyBytes || self.fits(byte)
+    }
+
     fn fits(&self, byte: u8) -> bool {
         match self {
             Self::Byte(own) => *own == byte,
@@ -189,6 +264,66 @@ mod tests {
                 let text: Vec<u8> = (0..text % 7).map(|at| b"ab"[(text >> at & 1) as usize]).collect();
                 assert_eq!(glob.matches(&text), slow(&glob.tokens, &text), "{pattern:?} {text:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_pattern_lies_within_others_or_does_not() {
+        let within = |pattern: &str, others: &[&str]| {
+            let others: Vec<Glob> = others.iter().map(Glob::new).collect();
+            Glob::new(pattern).is_within(&others)
+        };
+        for (pattern, others) in [
+            ("a:*", &["a:*"][..]),
+            ("a:*", &["*"]),
+            ("a:*", &["b", "a*"]),
+            ("a:?", &["a:*"]),
+            ("a:[xy]*", &["a:[xy]*"]),
+            ("a:[xy]*", &["a:x*", "a:y*"]),
+            ("a", &["a"]),
+            ("a\\*", &["a\\*"]),
+            ("?*", &["*?"]),
+            ("*", &["", "?*"]),
+            ("a:[b-d]", &["a:[^x]"]),
+            ("[", &["x"]),
+        ] {
+            assert_eq!(within(pattern, others), Some(true), "{pattern} {others:?}");
+        }
+        for (pattern, others) in [
+            ("*", &["?*"][..]),
+            ("*", &["?"]),
+            ("*:1", &["?:*"]),
+            ("a:*", &[]),
+            ("a*", &["a:*"]),
+            ("a:[xyz]*", &["a:x*", "a:y*"]),
+            ("a:?", &["a:\\?"]),
+            ("a", &["b"]),
+            ("ab*", &["*ba"]),
+        ] {
+            assert_eq!(within(pattern, others), Some(false), "{pattern} {others:?}");
+        }
+        let involved = "*a".to_owned() + &"?".repeat(40);
+        assert_eq!(within("*", &[&involved, "b*"]), Some(false));
+        assert_eq!(within(&("*[ab]".to_owned() + &"[ab]".repeat(40)), &[&involved, "*b????????????????"]), None);
+    }
+
+    #[test]
+    fn what_lies_within_fits_whatever_the_others_fit() {
+        let letters = b"ab*?";
+        let all = |number: u32| -> Glob {
+            let pattern: Vec<u8> = (0..4).map(|at| letters[(number / 4_u32.pow(at) % 4) as usize]).collect();
+            Glob::new(&pattern)
+        };
+        // `c` is a letter that no pattern names.
+        let text =
+            |length: u32, number: u32| (0..length).map(|at| b"abc"[(number / 3_u32.pow(at) % 3) as usize]).collect();
+        let texts: Vec<Vec<u8>> =
+            (0..7_u32).flat_map(|length| (0..3_u32.pow(length)).map(move |number| text(length, number))).collect();
+        for number in (0..4_u32.pow(4)).step_by(3) {
+            let (one, other) = (all(number), all(number * 7 % 256));
+            let holds = texts.iter().filter(|text| one.matches(text)).all(|text| other.matches(text));
+            // Patterns of four tokens are told apart by texts that are hardly longer.
+            assert_eq!(one.is_within(std::slice::from_ref(&other)), Some(holds), "{one:?} {other:?}");
         }
     }
 

@@ -52,30 +52,62 @@ pub fn against(method: Method, backup: &BackupFacts, target: &TargetFacts, optio
     if let Some(command) = needed.iter().find(|command| may_not(command.name)) {
         return Some(format!("our user may not use {}", command.name.replace('|', " ").to_uppercase()));
     }
-    let keys = some_keys_only(&needed, target, options)?;
-    Some(format!("our user may write to some keys only (`{keys}`)"))
+    match keys_covered(&needed, target, options) {
+        Covered::No(patterns) => Some(format!("our user may write to some keys only (`{patterns}`)")),
+        Covered::All | Covered::Unclear(_) => None,
+    }
 }
 
 fn no_command(name: &str) -> String {
     format!("the target has no command `{}`: it was renamed or switched off", name.to_uppercase())
 }
 
-/// The patterns of our user's keys, where they do not hold all that is written.
-fn some_keys_only<'a>(needed: &[&Sent], target: &'a TargetFacts, options: &Options) -> Option<&'a str> {
-    let patterns = target.key_patterns.as_deref()?;
+/// Whether the patterns of our user's keys hold all that is written.
+enum Covered<'a> {
+    All,
+    /// They are these, and do not.
+    No(&'a str),
+    /// They are these, and too involved to be compared with those of the choice.
+    Unclear(&'a str),
+}
+
+/// Names of the keys that typed commands fill before they get their own (see `restore/typed.rs`).
+const TEMPORARY: &str = "{*}redis-ops:*";
+
+fn keys_covered<'a>(needed: &[&Sent], target: &'a TargetFacts, options: &Options) -> Covered<'a> {
+    let Some(patterns) = target.key_patterns.as_deref() else { return Covered::All };
     let is_refused = match &target.keys_refused {
         Some(refused) => needed.iter().any(|command| refused.iter().any(|name| name == command.name)),
         // It has no patterns but such for reading and writing.
         None => !needed.is_empty(),
     };
-    let holds = |chosen: &Glob| {
-        let pattern =
-            |rule: &str| rule.split_once('~').is_some_and(|(_, text)| Glob::new(text).matches(chosen.pattern()));
-        patterns.split(' ').any(pattern)
+    if !is_refused {
+        return Covered::All;
+    }
+    // `~p` is for reading and writing, `%R~p` and `%W~p` (7.0) for one of them; a restore does both.
+    let rules = |letter: char| -> Vec<Glob> {
+        let rules = patterns.split(' ').filter_map(|rule| rule.split_once('~'));
+        rules.filter(|(way, _)| way.is_empty() || way.contains(letter)).map(|(_, text)| Glob::new(text)).collect()
     };
-    let chosen = &options.choices.selection.keys;
-    let all_hold = !chosen.is_empty() && chosen.iter().all(holds);
-    (is_refused && !all_hold).then_some(patterns)
+    let (reads, writes) = (rules('R'), rules('W'));
+    let mut written = options.choices.selection.keys.clone();
+    if written.is_empty() {
+        written.push(Glob::new("*"));
+    }
+    if needed.iter().any(|command| command.when == When::Typed) {
+        written.push(Glob::new(TEMPORARY));
+    }
+    let mut covered = Covered::All;
+    for chosen in &written {
+        for rules in [&reads, &writes] {
+            match chosen.is_within(rules) {
+                Some(true) => {}
+                Some(false) => return Covered::No(patterns),
+                None => covered = Covered::Unclear(patterns),
+            }
+        }
+    }
+    covered
 }
 
 /// What our user may do. `chosen`: the method that is used, if one is.
@@ -98,9 +130,19 @@ pub fn rights(backup: &BackupFacts, target: &TargetFacts, options: &Options, cho
         let text = format!("the user `{user}` may not use what is needed: the ACL rules `{rules}` are missing");
         return Line::refused("permission_denied", text).fix(format!("ACL SETUSER {user} {rules}"));
     }
-    if let Some(patterns) = some_keys_only(&needed, target, options) {
-        let text = format!("the user `{user}` may write to some keys only (`{patterns}`): others would fail");
-        return Line::refused("permission_denied", text).fix(format!("ACL SETUSER {user} ~*"));
+    match keys_covered(&needed, target, options) {
+        Covered::No(patterns) => {
+            let text = format!("the user `{user}` may write to some keys only (`{patterns}`): others would fail");
+            return Line::refused("permission_denied", text).fix(format!("ACL SETUSER {user} ~*"));
+        }
+        Covered::Unclear(patterns) => {
+            let text = format!(
+                "the user `{user}` may write to some keys only (`{patterns}`): could not tell whether all that `--keys` chooses are \
+                 among them, and others would fail"
+            );
+            return Line::warning("rights", text);
+        }
+        Covered::All => {}
     }
     match &target.forbidden {
         Some(_) => Line::ok("rights", format!("the user `{user}` may do what is needed")),
