@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::connection::{Command, CommandError, Connection};
 use crate::rdb::visit::{Entry, Interest, Visit};
 use crate::replies::Reply;
-use crate::restore::replay::assemble::name_of;
+use crate::restore::replay::assemble::{Libraries, name_of};
 
 /// Bytes of sources that are kept; what is longer is not asked about before.
 const SOURCES_KEPT: usize = 16 << 20;
@@ -85,6 +85,20 @@ pub async fn ask(
         rejected.extend(reason.map(|reason| Rejected { name, reason }));
     }
     Ok(rejected)
+}
+
+/// The libraries that the target has, with their sources.
+///
+/// # Errors
+/// The connection broke.
+pub async fn sources(connection: &mut Connection) -> Result<Libraries, CommandError> {
+    let answers = connection.pipeline(&[Command::of(&["FUNCTION", "LIST", "WITHCODE"])]).await?;
+    let Some(Ok(list)) = answers.into_iter().next() else { return Ok(Libraries::Unknown) };
+    let library = |library: &Reply| {
+        let field = |name| Some(library.field(name)?.bytes()?.to_vec());
+        Some((field("library_name")?, field("library_code")?))
+    };
+    Ok(Libraries::Are(list.items().iter().filter_map(library).collect()))
 }
 
 /// Why it cannot be loaded, if it cannot.

@@ -61,7 +61,7 @@ pub struct Report {
     pub may_hold_temporary: bool,
     /// From when on writes of others can be told; `None`: they cannot.
     pub since: Option<Since>,
-    /// Restored keys of which the plan had said that a part is lost.
+    /// Restored keys of which the plan had said that a part is lost. They are no part of [`Tally::lost`].
     pub lost_in_part: u64,
     /// Records of module data that belong to no key, which the plan had said to be lost.
     pub lost_module_data: u64,
@@ -228,7 +228,7 @@ impl Report {
         let Ok(mut connection) = node.connect().await else { return };
         let Ok((_, info)) = preflight::counters(&mut connection).await else { return };
         if let Ok(others) = take_back::others_wrote(&mut connection, &since.info, &info, &since.calls).await {
-            self.others_wrote = Some(others || self.others_wrote == Some(true));
+            self.others_wrote = take_back::or(self.others_wrote, others);
         }
     }
 

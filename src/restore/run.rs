@@ -14,13 +14,14 @@ use crate::progress::{Progress, Unit};
 use crate::rdb::Repeated;
 use crate::replies::{Info, Reply};
 use crate::restore::facts::TargetFacts;
+use crate::restore::functions;
 use crate::restore::journal::{Identity, Journal, Position};
 use crate::restore::leftovers;
 use crate::restore::meanwhile::{Looking, MeanwhileError};
 use crate::restore::met::Found;
 use crate::restore::options::{Existing, Method, Options};
 use crate::restore::preflight;
-use crate::restore::replay::assemble::Plan as KeyPlan;
+use crate::restore::replay::assemble::{Libraries, Plan as KeyPlan};
 use crate::restore::replay::calls::Calls;
 use crate::restore::replay::ledger::{Stop, Unanswered};
 use crate::restore::replay::{self, Job, Replayed};
@@ -186,6 +187,10 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     let must_be_emptied = options.existing == Existing::ReplaceAll && !options.resume || position.emptying;
     let position = Position { was_empty, token, ..position };
     let format = TargetFormat::of(&target.server);
+    let libraries = match options.resume && format.has_functions() {
+        true => functions::sources(&mut connection).await?,
+        false => Libraries::OfOthers,
+    };
     let found = match (options.resume, reopen.as_mut()) {
         (true, Some(reopen)) => {
             let opened = tokio::task::block_in_place(reopen)
@@ -244,6 +249,7 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
             met: found.into(),
             token,
             temporary_ttl: options.temporary_ttl,
+            libraries,
         },
         rate: options.rate,
         silence: node.timeout.max(SILENCE),
@@ -394,9 +400,9 @@ async fn settle(
         look_for(connection, unanswered, report).await?;
     }
     let others = take_back::others_wrote(connection, info, &info_after, calls).await?;
-    report.others_wrote = Some(others);
+    report.others_wrote = others;
     if bad && let Some(mut created) = created {
-        report.taken_back = Some(take_back::run(node, connection, &mut created, others).await?);
+        report.taken_back = Some(take_back::run(node, connection, &mut created, others != Some(false)).await?);
         report.after = Some(preflight::counters(connection).await?.0);
     }
     Ok(())

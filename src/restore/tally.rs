@@ -49,7 +49,7 @@ pub struct Tally {
     pub by_database: BTreeMap<u64, u64>,
     /// The first failures, by name.
     pub failures: Vec<FailedKey>,
-    /// The first lost keys, by name.
+    /// The first lost keys, by name: those that are lost, and those of which a part is ([`FailedKey::in_part`]).
     pub lost_keys: Vec<FailedKey>,
 }
 
@@ -64,6 +64,9 @@ pub struct Functions {
     pub failed: u64,
     /// The target knows no functions.
     pub lost: u64,
+    /// Of those that failed: libraries of the target that somebody else has loaded since the restore was interrupted.
+    #[serde(default)]
+    pub written_by_others: u64,
 }
 
 /// A key that is not restored, and why.
@@ -78,6 +81,9 @@ pub struct FailedKey {
     pub key_b64: Option<String>,
     /// The server's words, or ours.
     pub reason: String,
+    /// Of lost ones: the key itself is restored, and only a part of it is lost.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub in_part: bool,
 }
 
 impl FailedKey {
@@ -90,6 +96,7 @@ impl FailedKey {
             key: text.map_or_else(|_| String::from_utf8_lossy(key).into_owned(), str::to_owned),
             key_b64: text.err().map(|_| base64::engine::general_purpose::STANDARD.encode(key)),
             reason: reason.into(),
+            in_part: false,
         }
     }
 }
@@ -136,7 +143,7 @@ impl Tally {
     /// Names keys of which a part is lost: they count as restored.
     pub fn lose_in_part<'a>(&mut self, keys: impl Iterator<Item = &'a FailedKey>) {
         let room = NAMES_KEPT.saturating_sub(self.lost_keys.len());
-        self.lost_keys.extend(keys.take(room).cloned());
+        self.lost_keys.extend(keys.take(room).map(|key| FailedKey { in_part: true, ..key.clone() }));
     }
 
     /// Keys of the backup about which something is known.
@@ -162,6 +169,7 @@ impl Tally {
         self.functions.skipped += other.functions.skipped;
         self.functions.failed += other.functions.failed;
         self.functions.lost += other.functions.lost;
+        self.functions.written_by_others += other.functions.written_by_others;
         for (database, keys) in other.by_database {
             *self.by_database.entry(database).or_default() += keys;
         }

@@ -10,10 +10,12 @@ use serde_json::Value;
 use super::again::Again;
 use crate::commands::Context;
 use crate::commands::table::{Table, verdict};
+use crate::connection::{CommandFault, ServerError};
 use crate::explain::{Failure, Fault, Hint, Interrupted, Status};
 use crate::printer::words::{self, Keys};
 use crate::printer::{Printer, Style};
 use crate::restore::plan::Refused;
+use crate::restore::replay::ledger::Stop;
 use crate::restore::replica::{Holds, Left, ReplicaFault};
 use crate::restore::tally::FailedKey;
 use crate::restore::{Asked, BackupFacts, Ended, Level, Method, Plan, Report, TargetFacts};
@@ -206,7 +208,11 @@ pub fn failure(report: &Report, again: &Again<'_>) -> Option<Fault> {
     let failure = |code, message: String| {
         let failure = Failure::new(code, message);
         match &resume {
-            Some(resume) => failure.hint(resume.clone()),
+            // Going on would meet the same refusal.
+            Some(resume) => match mends_refusal(report) {
+                Some(first) => failure.hint(first.and(format!("then {resume}"))),
+                None => failure.hint(resume.clone()),
+            },
             None if report.restarted => {
                 failure.hint(Hint::BeginAnew.and(format!("`{}` begins anew", again.anew(true))))
             }
@@ -259,6 +265,15 @@ pub fn failure(report: &Report, again: &Again<'_>) -> Option<Fault> {
                 false => failed.into(),
             })
         }
+        Ended::Complete if tally.functions.written_by_others > 0 => {
+            let n = words::counted(tally.functions.written_by_others, "function library");
+            let line = again.anew(true);
+            let failed =
+                Failure::new("functions_failed", format!("{n} of the backup's names are those of others; {holds}"));
+            let hint =
+                format!("somebody else has loaded them since: `{line}` loads those of the backup in their place");
+            Some(failed.hint(hint).into())
+        }
         Ended::Complete if tally.functions.failed > 0 => {
             let n = words::counted(tally.functions.failed, "function library");
             Some(failure("functions_failed", format!("{n} could not be loaded; {holds}")).into())
@@ -272,6 +287,26 @@ pub fn failure(report: &Report, again: &Again<'_>) -> Option<Fault> {
             Some(failure("incomplete", words).into())
         }
         Ended::Complete => None,
+    }
+}
+
+/// What has to be done at the target before a restore that it has refused a command can go on.
+fn mends_refusal(report: &Report) -> Option<Hint> {
+    let fault = match &report.ended {
+        Ended::Stopped(Stop::Refused(fault)) => Some(fault.clone()),
+        _ => {
+            let reasons = report.tally.failures.iter().map(|key| ServerError::parse(&key.reason).fault("restore"));
+            reasons
+                .into_iter()
+                .find(|fault| matches!(fault, CommandFault::NoPermission { .. } | CommandFault::Unknown { .. }))
+        }
+    };
+    match fault? {
+        CommandFault::NoPermission { rule, .. } => Some(Hint::GrantAcl(rule)),
+        CommandFault::Unknown { .. } => Some(Hint::words(
+            "the target has to know the command first: it was renamed or switched off (`rename-command`)",
+        )),
+        _ => None,
     }
 }
 

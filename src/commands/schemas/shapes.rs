@@ -58,6 +58,7 @@ pub(super) fn named(name: &str) -> Option<Value> {
         "key_with_reason" => {
             let mut key = named_key();
             key.push(("reason", text()));
+            key.push(("in_part?", truth()));
             object(&key)
         }
         "restored" => restore::restored(),

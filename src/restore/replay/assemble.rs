@@ -25,7 +25,7 @@ use crate::restore::target_format::{
     Loss, NEWEST_VECTOR_SETS, PAYLOAD_ADDS, Route, TargetFormat, fits, version_numbers,
 };
 use crate::restore::typed::Typed;
-pub use function::name_of;
+pub use function::{Libraries, name_of};
 use payload::Payload;
 
 /// A value up to this length is collected before its command is complete. Of a longer one the length has to be known
@@ -79,6 +79,8 @@ pub struct Plan {
     pub token: u64,
     /// How long a temporary key lives without another chunk.
     pub temporary_ttl: Duration,
+    /// Function libraries that stand in the target where an interrupted restore goes on.
+    pub libraries: Libraries,
 }
 
 /// Makes commands of keys.

@@ -2,6 +2,7 @@
 
 use redis_ops::explain::Status;
 use redis_ops::restore::journal::{Decided, Identity, Journal, Position};
+use redis_ops::restore::options::Existing;
 use redis_ops::restore::{Method, Options, RunError};
 use serde_json::Value;
 
@@ -166,4 +167,51 @@ fn a_journal_is_there_before_a_target_is_emptied() {
     let words = ["--method", "restore", "--replace-all", "--no-safety-backup", "--yes"];
     let (code, answer) = stored.restore(&target, &words);
     assert_eq!((code, target.ok(&["GET", "of before"]).as_str()), (2, "1"), "{answer}");
+}
+
+fn library(name: &str, answer: u32) -> String {
+    format!("#!lua name={name}\nredis.register_function('{name}', function() return {answer} end)")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_library_that_somebody_else_has_loaded_meanwhile_is_treated_as_a_key() {
+    let (Some(source), Some(target)) = (RedisServer::start(), RedisServer::start()) else { return };
+    source.fill(100, 10);
+    for name in ["ours", "replaced", "missing"] {
+        source.ok(&["FUNCTION", "LOAD", &library(name, 1)]);
+    }
+    let rdb = saved(&source);
+    for (existing, expected, answers) in [
+        (Existing::MustBeEmpty, (2, 0, 1, 1), ["1", "2", "1"]),
+        (Existing::Fail, (2, 0, 1, 1), ["1", "2", "1"]),
+        (Existing::Skip, (2, 1, 0, 0), ["1", "2", "1"]),
+        (Existing::Replace, (3, 0, 0, 0), ["1", "1", "1"]),
+    ] {
+        target.ok(&["FLUSHALL"]);
+        target.ok(&["FUNCTION", "FLUSH"]);
+        target.ok(&["FUNCTION", "LOAD", &library("ours", 1)]);
+        target.ok(&["FUNCTION", "LOAD", &library("replaced", 2)]);
+        let state = tempfile::tempdir().unwrap();
+        let identity = Identity {
+            backup: "test".into(),
+            digest: redis_ops::rdb::crc64(&rdb).to_string(),
+            target_run_id: target.info("run_id"),
+            decided: Decided::of(&Options { existing, ..Options::default() }, Method::Restore),
+            shift_ms: None,
+        };
+        // Everything may have been sent, and nothing is known.
+        let position = Position { was_empty: true, sent: 50, token: 5, ..Position::default() };
+        Journal::open(state.path(), &identity).unwrap().write(&position).unwrap();
+        let mut restore = Restore::of(&rdb).options(|options| {
+            options.resume = true;
+            options.existing = existing;
+        });
+        restore.state = Some(state.path().to_owned());
+        let report = restore.run(&target, Method::Restore).await.unwrap();
+        let functions = report.tally.functions;
+        let found = (functions.restored, functions.skipped, functions.failed, functions.written_by_others);
+        assert_eq!((found, report.tally.restored), (expected, 100), "{existing:?}: {report:?}");
+        let found = ["ours", "replaced", "missing"].map(|name| target.ok(&["FCALL", name, "0"]));
+        assert_eq!(found, answers, "{existing:?}");
+    }
 }

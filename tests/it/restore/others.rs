@@ -75,6 +75,15 @@ fn a_hash_of_which_every_field_has_expired_is_expired_and_not_restored() {
         source.wait_for("the fields to expire", |source| {
             source.ok(&["EXISTS", "gone"]) == "0" && source.ok(&["HEXISTS", "half", "a"]) == "0"
         });
+        // It takes nobody's place.
+        let target = RedisServer::builder().version(&installed).start().unwrap();
+        target.ok(&["SET", "gone", "of the target"]);
+        let (code, answer) = stored.restore(&target, &["--on-conflict", "fail"]);
+        assert_eq!((code, &answer["error"]), (1, &serde_json::Value::Null), "{name}: {answer}");
+        assert_eq!((&answer["result"]["expired"], &answer["result"]["restored"]), (&1.into(), &1.into()), "{answer}");
+        assert_eq!((target.ok(&["GET", "gone"]), target.ok(&["HKEYS", "half"])), ("of the target".into(), "b".into()));
+        let (code, answer) = stored.restore(&target, &["--on-conflict", "fail"]);
+        assert_eq!((code, &answer["error"]["code"]), (2, &"key_exists".into()), "{name}: {answer}");
         for method in ["restore", "commands", "replica"] {
             let target = RedisServer::builder().version(&installed).start().unwrap();
             let (code, answer) = stored.restore(&target, &["--method", method, "--accept-loss"]);
@@ -137,4 +146,24 @@ fn a_node_of_a_cluster_on_one_port_does_not_pass_for_a_single_server() {
         assert!(message(&answer.1).contains(slots), "{}", answer.1);
         assert_eq!(node.ok(&["DBSIZE"]), "0");
     }
+}
+
+/// Going on would meet the same refusal.
+#[test]
+fn a_right_that_is_taken_away_meanwhile_is_named_before_the_line_that_goes_on() {
+    let Some(stored) = backup_of(2_000) else { return };
+    let target = RedisServer::start().unwrap();
+    let run = stored.restoring(&target, &["--method", "restore", "--rate", "100kB", "--json"]).spawn();
+    target.wait_for("keys", |target| target.ok(&["DBSIZE"]).parse::<u64>().unwrap() > 50);
+    target.ok(&["ACL", "SETUSER", "default", "-restore"]);
+    let ended = run.wait();
+    let answer = ended.json();
+    assert_eq!((ended.code, &answer["error"]["code"]), (2, &"permission_denied".into()), "{answer}");
+    let hint = hint(&answer);
+    let (right, line) = (hint.find("+restore"), hint.find("--resume"));
+    assert!(right.is_some() && right < line, "{hint}");
+    target.ok(&["ACL", "SETUSER", "default", "+restore"]);
+    let line = hint.split('`').find_map(|part| part.strip_prefix("redis-ops ")).unwrap();
+    let (code, answer) = stored.typed(line.split(' ')).json();
+    assert_eq!((code, target.ok(&["DBSIZE"])), (0, "2000".into()), "{line}: {answer}");
 }

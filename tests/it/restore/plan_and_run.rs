@@ -369,3 +369,71 @@ fn the_plan_knows_what_the_run_meets_of_rights_and_renamed_commands() {
         }
     }
 }
+
+/// `COMMAND` tells which commands the target has, and which of them write.
+#[test]
+fn a_target_that_does_not_answer_command_is_restored_to_without_a_warning_and_what_it_lacks_is_seen_all_the_same() {
+    let Some(source) = RedisServer::start() else { return };
+    source.fill(50, 10);
+    source.ok(&["RPUSH", "list", "a"]);
+    let stored = Stored::of(&source);
+    let forget = |more: &[&str]| {
+        let builder = RedisServer::builder().arg("rename-command", "COMMAND hidden");
+        more.iter().fold(builder, |builder, name| builder.arg("rename-command", &format!("{name} hidden-{name}")))
+    };
+    for method in ["auto", "replica", "restore", "commands"] {
+        let target = forget(&[]).start().unwrap();
+        let (planned, plan) = stored.restore(&target, &["--method", method, "--plan"]);
+        let (done, answer) = stored.restore(&target, &["--method", method]);
+        assert_eq!((planned, done), (0, 0), "{method}: {plan} {answer}");
+        assert_eq!((&answer["result"]["restored"], target.ok(&["DBSIZE"])), (&51.into(), "51".into()), "{answer}");
+        assert_ne!(answer["result"]["target"]["others_wrote"], true, "{answer}");
+        // A server from 7.0 on says by ACL DRYRUN which commands it has.
+        let lines = plan["plan"]["lines"].as_array().unwrap();
+        let is_unknown = lines.iter().any(|line| line["code"] == "commands" && line["level"] == "unknown");
+        assert_eq!(is_unknown, target.installed().is("6.2"), "{plan}");
+    }
+    let target = forget(&["RESTORE", "RENAME"]).start().unwrap();
+    if target.installed().is("6.2") {
+        return;
+    }
+    for method in ["restore", "commands"] {
+        let (planned, plan) = stored.restore(&target, &["--method", method, "--plan"]);
+        let (done, answer) = stored.restore(&target, &["--method", method]);
+        assert_eq!((planned, done, target.ok(&["DBSIZE"])), (2, 2, "0".into()), "{method}: {plan} {answer}");
+    }
+}
+
+/// Patterns of keys are compared by what fits them.
+#[test]
+fn a_choice_of_keys_goes_where_the_user_may_write_all_of_them() {
+    let Some(source) = RedisServer::start() else { return };
+    for key in ["a:1", "a:x1", "b:1"] {
+        source.ok(&["SET", key, "value"]);
+    }
+    let stored = Stored::of(&source);
+    for (rules, keys, expected) in [
+        (&["~a:*"][..], "a:*", true),
+        (&["~a:*"], "a:?", true),
+        (&["~a:[0-9]*", "~a:x*"], "a:[0-9x]*", true),
+        (&["~a:*"], "*", false),
+        (&["~a:?"], "a:*", false),
+        (&["%R~*", "%W~a:*"], "a:*", true),
+        (&["%R~*", "%W~a:*"], "b:*", false),
+        (&["%R~a:*", "%W~b:*"], "b:*", false),
+        (&["%W~*"], "a:*", false),
+    ] {
+        let target = RedisServer::start().unwrap();
+        if target.installed().is("6.2") && rules[0].starts_with('%') {
+            continue;
+        }
+        target.ok(&[&["ACL", "SETUSER", "default", "resetkeys"], rules].concat());
+        let words = ["--method", "restore", "--keys", keys, "--no-proof"];
+        let (planned, plan) = stored.restore(&target, &[&words[..], &["--plan"]].concat());
+        let (done, answer) = stored.restore(&target, &words);
+        assert_eq!((planned == 0, done < 2), (expected, expected), "{rules:?} {keys}: {plan} {answer}");
+        // Temporary keys of typed commands are called otherwise.
+        let words = ["--method", "commands", "--keys", keys, "--no-proof", "--plan"];
+        assert_eq!(stored.restore(&target, &words).0, 2, "{rules:?} {keys}");
+    }
+}

@@ -46,7 +46,16 @@ pub(super) fn restore() -> Fields {
 
 pub(super) fn restored() -> Value {
     let keys = || list(shape("key_with_reason"));
-    let functions = object(&[("restored", count()), ("skipped", count()), ("failed", count()), ("lost", count())]);
+    let functions = object(&[
+        ("restored", count()),
+        ("skipped", count()),
+        ("failed", count()),
+        ("lost", count()),
+        (
+            "written_by_others",
+            described(count(), "of those that failed: others have loaded them while the restore was interrupted"),
+        ),
+    ]);
     let taken_back = object(&[
         ("removed", count()),
         ("functions", count()),
@@ -87,9 +96,12 @@ pub(super) fn restored() -> Value {
         ("held", described(maybe(count()), "keys that the target holds; null: it holds others as well")),
         ("unknown", described(count(), "keys that were sent, and whose answer was lost")),
         ("not_reached", maybe(count())),
-        ("lost", keys()),
-        ("lost_count", count()),
-        ("lost_in_part", count()),
+        (
+            "lost",
+            described(keys(), "the first keys that are lost, and those that are restored without a part (`in_part`)"),
+        ),
+        ("lost_count", described(count(), "keys that are lost: none of those in part")),
+        ("lost_in_part", described(count(), "keys among those restored of which a part is lost")),
         ("lost_module_data", count()),
         ("rebuilt", count()),
         ("rebuilt_keys", keys()),

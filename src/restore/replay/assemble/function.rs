@@ -1,9 +1,50 @@
 //! A function library: loaded before any key.
 
+use std::collections::BTreeMap;
+
 use crate::restore::options::Existing;
 use crate::restore::replay::assemble::Plan;
 use crate::restore::replay::batch::{What, put_command};
 use crate::restore::replay::outbox::Outbox;
+
+/// Function libraries of the target, before an interrupted restore goes on.
+#[derive(Debug, Clone, Default)]
+pub enum Libraries {
+    /// No restore was interrupted: nothing of the backup can be among them.
+    #[default]
+    OfOthers,
+    /// The target does not say.
+    Unknown,
+    /// Their sources, by name.
+    Are(BTreeMap<Vec<u8>, Vec<u8>>),
+}
+
+/// What becomes of a library of a restore that goes on.
+enum Next {
+    Load,
+    Replace,
+    /// It stands there as it is in the backup: the interrupted run has loaded it.
+    IsThere,
+    /// Somebody else has loaded another one of this name.
+    IsOfOthers,
+}
+
+impl Libraries {
+    fn next(&self, source: &[u8], existing: Existing) -> Next {
+        let found = match self {
+            Self::Are(sources) => sources.get(name_of(source)),
+            Self::OfOthers | Self::Unknown => None,
+        };
+        match (found, existing) {
+            (Some(found), _) if found == source => Next::IsThere,
+            (_, Existing::Replace) => Next::Replace,
+            // There was to be none of this name when the restore began: if it is not ours, it is somebody else's.
+            (Some(_), Existing::MustBeEmpty | Existing::Fail | Existing::ReplaceAll) => Next::IsOfOthers,
+            // One that is there is refused, and then skipped or failed.
+            (Some(_), Existing::Skip) | (None, _) => Next::Load,
+        }
+    }
+}
 
 /// Sends a library, or counts why not. With a choice of keys functions are left out: they belong to none.
 pub fn send(outbox: &mut Outbox, plan: &Plan, source: &[u8]) {
@@ -16,8 +57,19 @@ pub fn send(outbox: &mut Outbox, plan: &Plan, source: &[u8]) {
         functions.lost += 1;
         return;
     }
-    // An interrupted run may have loaded it; then it is the same.
-    let replace = plan.existing == Existing::Replace || plan.sent > 0;
+    let replace = match plan.libraries.next(source, plan.existing) {
+        Next::Load => false,
+        Next::Replace => true,
+        Next::IsThere => {
+            functions.restored += 1;
+            return;
+        }
+        Next::IsOfOthers => {
+            functions.failed += 1;
+            functions.written_by_others += 1;
+            return;
+        }
+    };
     let words: &[&[u8]] =
         if replace { &[b"FUNCTION", b"LOAD", b"REPLACE", source] } else { &[b"FUNCTION", b"LOAD", source] };
     put_command(&mut outbox.batch.bytes, words);
