@@ -9,7 +9,7 @@ mod verify;
 
 use serde_json::{Map, Value};
 
-use super::{anything, count, described, list, map, maybe, number, object, one_of, text};
+use super::{anything, count, described, list, map, maybe, number, object, one_of, text, truth};
 use crate::explain::Status;
 use crate::finding::Severity;
 

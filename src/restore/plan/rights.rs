@@ -84,12 +84,16 @@ fn keys_covered<'a>(needed: &[&Sent], target: &'a TargetFacts, options: &Options
     if !is_refused {
         return Covered::All;
     }
-    // `~p` is for reading and writing, `%R~p` and `%W~p` (7.0) for one of them; a restore does both.
+    // `~p` is for reading and writing, `%R~p` and `%W~p` (7.0) for one of them.
     let rules = |letter: char| -> Vec<Glob> {
         let rules = patterns.split(' ').filter_map(|rule| rule.split_once('~'));
         rules.filter(|(way, _)| way.is_empty() || way.contains(letter)).map(|(_, text)| Glob::new(text)).collect()
     };
-    let (reads, writes) = (rules('R'), rules('W'));
+    // RESTORE, UNLINK and EXISTS need no right to read.
+    let reads =
+        |command: &&Sent| matches!(command.when, When::Typed | When::TypedOf(_) | When::FieldExpiry | When::Resumed);
+    let reads = needed.iter().any(reads).then(|| rules('R'));
+    let ways = reads.into_iter().chain([rules('W')]).collect::<Vec<_>>();
     let mut written = options.choices.selection.keys.clone();
     if written.is_empty() {
         written.push(Glob::new("*"));
@@ -99,7 +103,7 @@ fn keys_covered<'a>(needed: &[&Sent], target: &'a TargetFacts, options: &Options
     }
     let mut covered = Covered::All;
     for chosen in &written {
-        for rules in [&reads, &writes] {
+        for rules in &ways {
             match chosen.is_within(rules) {
                 Some(true) => {}
                 Some(false) => return Covered::No(patterns),
