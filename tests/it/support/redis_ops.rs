@@ -303,6 +303,22 @@ impl Running {
         self.child.try_wait().expect("the state of a child").is_some()
     }
 
+    /// Waits until one of two ends: how that ended, whether it was this one, and the one that goes on.
+    #[track_caller]
+    pub fn or(mut self, mut other: Self) -> (Run, bool, Self) {
+        let begun = Instant::now();
+        loop {
+            if self.has_ended() {
+                return (self.wait(), true, other);
+            }
+            if other.has_ended() {
+                return (other.wait(), false, self);
+            }
+            assert!(begun.elapsed() < LONGEST, "neither {} nor {} has ended", self.line, other.line);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Waits for its end; gives the most bytes of memory as well that it had (`VmHWM`), as it was seen 5 ms before at the latest.
     #[track_caller]
     pub fn wait_and_weigh(mut self) -> (Run, u64) {
