@@ -13,13 +13,14 @@
 //! floor 1   repository census introspection finding progress                  words that the floors above share
 //! floor 0b  connection storage                                                talking: Redis, a place for objects
 //! floor 0a  rdb codec replies figures                                         bytes: the RDB format, compression, INFO & co.
-//! ground    explain                                                           what an error means
+//! ground    explain blocking                                                  what an error means; where work may wait
 //! ```
 //!
 //! What must always hold is written down in `ARCHITECTURE.md`.
 //!
 //! The program needs `cli::main` alone. What else is `pub` is what `tests/it`, `benches` and `fuzz` take hold of.
 
+mod blocking;
 pub mod explain;
 
 pub mod codec;

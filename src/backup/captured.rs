@@ -9,6 +9,7 @@ use super::expected::{Last, expected};
 use super::options::{Method, Options};
 use super::report::{Impact, SourceReport, Trouble};
 use super::sending::{Flow, store};
+use crate::blocking;
 use crate::capture::pipeline::Stored;
 use crate::capture::scan::Scan;
 use crate::capture::source::{self, Chosen};
@@ -251,12 +252,11 @@ struct FileSource(Option<Opened>);
 impl Source for FileSource {
     async fn next(&mut self) -> Result<Option<bytes::Bytes>, CaptureError> {
         let Some(mut opened) = self.0.take() else { return Ok(None) };
-        let (opened, chunk) = tokio::task::spawn_blocking(move || {
+        let (opened, chunk) = blocking::run(move || {
             let chunk = opened.raw.next();
             (opened, chunk)
         })
-        .await
-        .expect("reading a chunk does not panic");
+        .await;
         self.0 = Some(opened);
         Ok(chunk.transpose()?)
     }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::incoming::{CaptureError, Source};
 use super::inspect::{Inspected, Inspector};
 use super::spool::{self, Gate, Inlet, Outlet, Spooling};
+use crate::blocking;
 use crate::codec::{Codec, Compressor, Frames, Sha256Digest, lower_priority};
 use crate::dataset::pass::{self, Take};
 use crate::progress::Progress;
@@ -199,6 +200,5 @@ fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'stati
 
 /// Waits for a thread without holding up the runtime; its panic goes on here.
 async fn join<T: Send + 'static>(handle: JoinHandle<T>) -> T {
-    let joined = tokio::task::spawn_blocking(|| handle.join()).await.expect("the waiting thread does not panic");
-    joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    blocking::run(|| handle.join()).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::incoming::CaptureError;
+use crate::blocking;
 
 /// Waits in memory before a file is used, bytes.
 const MEMORY: usize = 4 << 20;
@@ -199,11 +200,11 @@ impl Outlet {
     }
 
     async fn take(&self, file: Arc<File>, at: u64, length: u64) -> io::Result<Bytes> {
-        let read = tokio::task::spawn_blocking(move || {
+        let bytes = blocking::run(move || {
             let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
             file.read_exact_at(&mut bytes, at).map(|()| Bytes::from(bytes))
-        });
-        let bytes = read.await.map_err(io::Error::other)??;
+        })
+        .await?;
         {
             let mut state = self.0.state();
             state.spooled -= length;

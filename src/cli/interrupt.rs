@@ -68,7 +68,7 @@ impl Interrupt {
 #[allow(clippy::exit, reason = "the one place that may: nothing is left to return to")]
 fn leave(number: u8, printer: Printer) -> ! {
     // Whoever reads stderr may have stopped: a line that nobody takes must not hold us.
-    let (done, told) = std::sync::mpsc::channel();
+    let (done, told) = std::sync::mpsc::sync_channel(1);
     std::thread::spawn(move || {
         printer.say("left at once: what was begun is not cleaned up");
         let _ = done.send(());

@@ -208,14 +208,14 @@ fn plain_line(phase: &Phase, done: u64, elapsed: Duration) -> String {
 /// A line now and then, written by a thread of its own so that a stalled operation is seen too.
 struct Lines {
     meter: Arc<Meter>,
-    writer: Mutex<Option<(mpsc::Sender<()>, JoinHandle<()>)>>,
+    writer: Mutex<Option<(mpsc::SyncSender<()>, JoinHandle<()>)>>,
 }
 
 impl Lines {
     fn start(printer: &Printer, form: Form, interval: Duration) -> Self {
         let meter =
             Arc::new(Meter { printer: printer.clone(), form, done: AtomicU64::new(0), phase: Mutex::new(None) });
-        let (stop, stopped) = mpsc::channel();
+        let (stop, stopped) = mpsc::sync_channel(0);
         let shared = Arc::clone(&meter);
         let spawned = std::thread::Builder::new().name("progress".into()).spawn(move || {
             while stopped.recv_timeout(interval) == Err(mpsc::RecvTimeoutError::Timeout) {

@@ -15,6 +15,7 @@ use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 
 use super::which::{Backup, File, Place, Server};
 use super::{Context, Format, Outcome};
+use crate::blocking;
 use crate::diagnose::{self, History, Past, Report};
 use crate::explain::{Context as _, Hint, Misuse, Result, Status};
 use crate::introspection::Part;
@@ -198,7 +199,7 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
     let mut trend = Vec::new();
     let (report, subject) = match &settings.origin {
         Origin::Server(server) => {
-            let mut history = settings.state_folder.as_deref().map(|folder| History::open(folder, &server.instance));
+            let history = history(settings, &server.instance).await;
             let since = settings.since.map(TimeDelta::from_std).transpose().unwrap_or(None);
             let now = Utc::now();
             let remembered = since.and_then(|age| history.as_ref()?.before(now, age).cloned());
@@ -220,11 +221,12 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
             for fix in report.judgement.findings.iter_mut().flat_map(|finding| &mut finding.fix) {
                 *fix = fix.replace("<this server>", &server.as_typed());
             }
-            if let Some(history) = &mut history {
+            if let Some(mut history) = history {
                 trend = history.runs().iter().filter_map(|run| run.info.u64("used_memory")).collect();
                 trend.extend(report.snapshot.info.u64("used_memory"));
+                history.add(&report.snapshot);
                 // A diagnosis is worth more than its memory of itself.
-                if let Err(error) = history.remember(&report.snapshot) {
+                if let Err(error) = blocking::run(move || history.write()).await {
                     tracing::warn!("this run is not remembered: {error:#}");
                 }
             }
@@ -234,8 +236,7 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
             let file = file.clone();
             let name = file.to_string();
             // A pipe may be silent for long.
-            let pasted =
-                context.interruptible(async { tokio::task::spawn_blocking(move || read(&file)).await? }).await?;
+            let pasted = context.interruptible(blocking::run(move || read(&file))).await?;
             (diagnose::of_info(&pasted, &options)?, name)
         }
         Origin::Backup(backup) => keys::at_rest(backup, &options, context).await?,
@@ -252,6 +253,12 @@ fn options(settings: &Settings, context: &Context) -> Result<diagnose::Options> 
     let now = if settings.watch.is_some() { Utc::now() } else { context.now };
     let window = settings.window.unwrap_or(WINDOW);
     Ok(diagnose::Options { topics, window, full: settings.full, rules: settings.rules.to_rules()?, now })
+}
+
+/// Earlier runs of an instance, where a folder for them is named.
+async fn history(settings: &Settings, instance: &str) -> Option<History> {
+    let (folder, instance) = (settings.state_folder.clone()?, instance.to_owned());
+    Some(blocking::run(move || History::open(&folder, &instance)).await)
 }
 
 /// How old the last backup is, where a topic wants to know and a repository is named.

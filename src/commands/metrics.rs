@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use super::diagnose::{Rules, age_of};
 use super::which::{Place, Server};
 use super::{Context, Format, Outcome};
+use crate::blocking;
 use crate::diagnose::{self, Report};
 use crate::explain::{Context as _, Fault, Misuse, Result, Status};
 use crate::metrics::{Backups, Metrics, render};
@@ -61,7 +62,8 @@ async fn once(settings: &Settings, rules: &RuleSettings, context: &Context) -> R
     let repository = Repository::ask(settings).await;
     let Collected { text, error } = collect(settings, rules, &repository, context.now).await;
     if let To::File(path) = &settings.to {
-        write_whole(path, &text).with_context(|| format!("write {}", path.display()))?;
+        let (file, text) = (path.clone(), text.clone());
+        blocking::run(move || write_whole(&file, &text)).await.with_context(|| format!("write {}", path.display()))?;
     }
     let mut status = Status::Ok;
     if let Repository::Unreachable { error, .. } = &repository {

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::{Address, ConnectFault, Phase, Tls};
+use crate::blocking;
 
 /// What a stream can be made of.
 trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -191,10 +192,7 @@ async fn handshake(
     let settings = |reason: String| ConnectFault::TlsSettings { reason };
     let name = tls.name_for(host).map_err(settings)?;
     let files = tls.clone();
-    let config = tokio::task::spawn_blocking(move || files.client_config())
-        .await
-        .map_err(|error| settings(error.to_string()))?
-        .map_err(settings)?;
+    let config = blocking::run(move || files.client_config()).await.map_err(settings)?;
     let begun = Instant::now();
     let stream = timeout_at(deadline, TlsConnector::from(Arc::new(config)).connect(name, tcp))
         .await

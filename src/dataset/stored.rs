@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::open::{open_file, open_object};
 use super::raw::{Opened, Promised, Raw, RawError};
 use super::{Around, Backup, Dataset, DatasetError, LocalFile, Pipe, Reopen, lock};
+use crate::blocking;
 use crate::codec::{self, Codec, Sha256Digest};
 use crate::progress::{Progress, Unit};
 use crate::rdb::Scanner;
@@ -227,8 +228,6 @@ async fn unblocked<T: Send + 'static>(
     tokio::select! {
         biased;
         () = cancel.cancelled() => Err(DatasetError::Interrupted),
-        done = tokio::task::spawn_blocking(work) => {
-            Ok(done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
-        }
+        done = blocking::run(work) => Ok(done),
     }
 }

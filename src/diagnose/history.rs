@@ -95,7 +95,7 @@ impl History {
     }
 
     /// Replaces the file at once, by another that lay beside it.
-    fn write(&self, folder: &Path) -> io::Result<()> {
+    fn replace(&self, folder: &Path) -> io::Result<()> {
         let mut file = BufWriter::new(NamedTempFile::new_in(folder)?);
         for run in &self.runs {
             serde_json::to_writer(&mut file, run)?;
@@ -105,18 +105,21 @@ impl History {
         Ok(())
     }
 
-    /// Adds a run and writes the file anew, readable for its owner only.
-    ///
-    /// # Errors
-    ///
-    /// The folder cannot be made or the file not be written.
-    pub fn remember(&mut self, snapshot: &Snapshot) -> Result<()> {
+    /// Adds a run; the oldest goes where there are too many.
+    pub fn add(&mut self, snapshot: &Snapshot) {
         self.runs.push(Remembered::of(snapshot));
         let surplus = self.runs.len().saturating_sub(RUNS_KEPT);
         self.runs.drain(..surplus);
+    }
+
+    /// Writes the file anew, readable for its owner only.
+    ///
+    /// # Errors
+    /// The folder cannot be made or the file not be written.
+    pub fn write(&self) -> Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         private_files::folder(folder).with_context(|| format!("make the folder {}", folder.display()))?;
-        self.write(folder).with_context(|| format!("write {}", self.path.display()))
+        self.replace(folder).with_context(|| format!("write {}", self.path.display()))
     }
 }
 
@@ -135,7 +138,8 @@ mod tests {
         for seconds in [0, 600, 1200] {
             let mut history = History::open(folder.path(), "redis://a/b");
             let info = Info::parse(&format!("redis_version:8\nevicted_keys:{seconds}\n"));
-            history.remember(&Snapshot::from_info(info, at(seconds))).expect("written");
+            history.add(&Snapshot::from_info(info, at(seconds)));
+            history.write().expect("written");
         }
         let history = History::open(folder.path(), "redis://a/b");
         assert_eq!(history.runs().len(), 3);
@@ -153,7 +157,8 @@ mod tests {
         fs::write(folder.path().join("a.jsonl"), "garbage\n{}\n").expect("written");
         let mut history = History::open(folder.path(), "a");
         for seconds in 0..150 {
-            history.remember(&Snapshot::from_info(Info::parse("a:1\n"), at(seconds))).expect("written");
+            history.add(&Snapshot::from_info(Info::parse("a:1\n"), at(seconds)));
+            history.write().expect("written");
         }
         let history = History::open(folder.path(), "a");
         assert_eq!((history.runs().len(), history.runs()[0].taken_at), (RUNS_KEPT, at(50)));

@@ -15,7 +15,8 @@ use super::part::Part;
 use super::question::Question;
 use super::snapshot::{Earlier, Path, Snapshot};
 use super::wire::Wire;
-use crate::explain::{Context as _, Result};
+use crate::blocking;
+use crate::explain::Result;
 use crate::replies::SlowEntry;
 
 /// Between two PINGs, so that measuring the way to the server is no load on it.
@@ -69,12 +70,11 @@ pub async fn take(asker: &mut dyn Ask, options: &Options, phases: Wire) -> Resul
     if options.path.local {
         let mut host = HostFacts::read(snapshot.info.u64("process_id"));
         if options.pauses {
-            host = tokio::task::spawn_blocking(move || {
+            host = blocking::run(move || {
                 host.measure_pauses(PAUSES_FOR);
                 host
             })
-            .await
-            .context("measure pauses of the machine")?;
+            .await;
         }
         snapshot.host = Part::Got(host);
     }

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use tokio::task::spawn_blocking;
 
 use super::{ObjectInfo, Reader, Reason, Storage, StorageError, Survey, Upload, key};
+use crate::blocking;
 use crate::explain::Hint;
 
 /// A folder. It is made when the first object is written.
@@ -41,8 +41,7 @@ impl Local {
         work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T, StorageError> {
         let root = self.root.clone();
-        let done = spawn_blocking(move || work(&root).map_err(|error| of_io(&root, error))).await;
-        done.unwrap_or_else(|error| Err(StorageError::other(error.to_string())))
+        blocking::run(move || work(&root).map_err(|error| of_io(&root, error))).await
     }
 }
 
@@ -114,15 +113,15 @@ impl Storage for Local {
     async fn survey(&self, prefix: &str) -> Result<Survey, StorageError> {
         key::check_prefix(prefix)?;
         let prefix = prefix.to_owned();
-        let survey = move |root: &Path| {
+        self.blocking(move |root| {
             let mut unreadable = Vec::new();
             let objects = list::objects(root, &prefix, &mut |folder, error| {
                 unreadable.push((format!("{folder}/"), of_io(&root.join(folder), error)));
                 Ok(())
             })?;
             Ok(Survey { objects, unreadable })
-        };
-        self.blocking(survey).await
+        })
+        .await
     }
 
     async fn list_folders(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
@@ -152,7 +151,7 @@ impl Storage for Local {
     async fn abort_unfinished(&self, prefix: &str, before: DateTime<Utc>) -> Result<Option<u64>, StorageError> {
         key::check_prefix(prefix)?;
         let prefix = prefix.to_owned();
-        let remove = move |root: &Path| {
+        let removed = self.blocking(move |root| {
             let old = |object: &ObjectInfo| object.modified.is_some_and(|modified| modified < before);
             let mut removed = 0;
             for (_, path) in list::unfinished(root, &prefix)?.into_iter().filter(|(object, _)| old(object)) {
@@ -160,8 +159,8 @@ impl Storage for Local {
                 removed += 1;
             }
             Ok(removed)
-        };
-        self.blocking(remove).await.map(Some)
+        });
+        removed.await.map(Some)
     }
 }
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::pass::PassError;
+use crate::blocking;
 use crate::census::{Candidate, Census, Choice, Chosen, Count, Digester, Record, Selection, Sink, Tally};
 use crate::comparison::{self, BucketDifference, BucketSet, Differences, Names, Recorder, compare_buckets};
 use crate::dataset::{Dataset, DatasetError};
@@ -345,9 +346,7 @@ pub(super) async fn judge(
     look_ms: i64,
 ) -> Result<Comparison, CompareError> {
     let options = options.clone();
-    tokio::task::spawn_blocking(move || join(left, right, &difference, &options, look_ms))
-        .await
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    blocking::run(move || join(left, right, &difference, &options, look_ms)).await
 }
 
 fn join(

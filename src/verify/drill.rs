@@ -7,6 +7,7 @@ mod room;
 mod server;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::VerifyError;
 use super::comparing::{self, CompareError, View};
 use super::live::{self, Expected, Living};
+use crate::blocking;
 use crate::capture::Inspected;
 use crate::census::Census;
 use crate::dataset::Dataset;
@@ -165,15 +167,20 @@ impl Drill {
     ///
     /// # Errors
     /// If there is none, or what was named is none.
-    pub fn prepare(options: &Options) -> Result<Self, DrillError> {
-        Ok(Self { binary: Binary::find(options.binary.as_deref(), &options.path)?, options: options.clone() })
+    pub async fn prepare(options: &Options) -> Result<Self, DrillError> {
+        let options = options.clone();
+        blocking::run(move || {
+            let binary = Binary::find(options.binary.as_deref(), &options.path)?;
+            Ok(Self { binary, options })
+        })
+        .await
     }
 
     /// Has the machine memory and room for the largest? One is loaded at a time.
     ///
     /// # Errors
     /// If it has not.
-    pub fn must_fit(&self, demands: impl Iterator<Item = Demand>) -> Result<(), DrillError> {
+    pub async fn must_fit(&self, demands: impl Iterator<Item = Demand>) -> Result<(), DrillError> {
         let options = &self.options;
         let (mut memory, mut room) = (0, 0);
         for demand in demands {
@@ -187,21 +194,23 @@ impl Drill {
             reason = "an estimate"
         )]
         let needed = (memory as f64 * MEMORY_FACTOR) as u64;
-        if let Some(available) = options.memory.or_else(memory_available).filter(|available| needed > *available) {
+        let folder = options.folder.clone();
+        let (memory_available, room_available) = blocking::run(move || (memory_available(), room::free(&folder))).await;
+        if let Some(available) = options.memory.or(memory_available).filter(|available| needed > *available) {
             return Err(DrillError::TooLittleMemory { needed, available });
         }
-        if let Some(available) = room::free(&options.folder).filter(|available| room > *available) {
+        if let Some(available) = room_available.filter(|available| room > *available) {
             return Err(DrillError::TooLittleRoom { folder: options.folder.clone(), needed: room, available });
         }
         Ok(())
     }
 
-    /// A private folder for one shard.
+    /// A private folder for one shard, and the file in it into which the RDB is written.
     ///
     /// # Errors
     /// If it cannot be made.
-    pub fn room(&self) -> std::io::Result<Room<'_>> {
-        Room::make(self)
+    pub async fn room(&self) -> std::io::Result<(Room<'_>, File)> {
+        Room::make(self).await
     }
 }
 
@@ -288,7 +297,8 @@ impl Room<'_> {
         };
         progress.phase("loading into a throwaway server", Unit::Keys, None);
         let databases = census.by_database.keys().next_back().map_or(16, |last| last.saturating_add(1).max(16));
-        let mut server = Throwaway::start(&drill.binary, self.path(), databases)?;
+        let (binary, folder) = (drill.binary.clone(), self.path().to_owned());
+        let mut server = blocking::run(move || Throwaway::start(&binary, &folder, databases)).await?;
         let loaded = tokio::select! {
             loaded = server.ready() => loaded?,
             () = cancel.cancelled() => return Err(VerifyError::Interrupted),
@@ -307,8 +317,11 @@ impl Room<'_> {
         let began = std::time::Instant::now();
         let comparison = self.read_back(&server, census, progress, cancel).await;
         outcome.seconds.compare = began.elapsed().as_secs_f64();
-        outcome.peak_rss_bytes = server.peak_rss().unwrap_or_else(|| info.u64("used_memory_rss").unwrap_or(0));
-        let comparison = comparison.map_err(|error| unreadable(error, &server))?;
+        outcome.peak_rss_bytes = server.peak_rss().await.unwrap_or_else(|| info.u64("used_memory_rss").unwrap_or(0));
+        let comparison = match comparison {
+            Ok(comparison) => comparison,
+            Err(error) => return Err(unreadable(error, &server).await),
+        };
         outcome.keys = comparison.differences.equal;
         outcome.expired = comparison.differences.expired;
         if !comparison.is_equal() {
@@ -384,7 +397,7 @@ fn differs(comparison: &comparing::Comparison) -> Finding {
         .evidence("keys", keys)
 }
 
-fn unreadable(error: CompareError, server: &Throwaway) -> VerifyError {
+async fn unreadable(error: CompareError, server: &Throwaway) -> VerifyError {
     if error.is_interrupted() {
         return VerifyError::Interrupted;
     }
@@ -398,7 +411,7 @@ fn unreadable(error: CompareError, server: &Throwaway) -> VerifyError {
                 words.push_str(&format!(": {error}"));
                 cause = error.source();
             }
-            DrillError::Silent(format!("{words}; its log ends: {}", server.last_words())).into()
+            server.silent(&words).await.into()
         }
     }
 }

@@ -15,6 +15,8 @@ mod of_file;
 mod reading;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -163,8 +165,8 @@ async fn examine(
     // Whether it can begin is known before an hour of reading.
     let drill = match options {
         Some(options) => {
-            let drill = drill::Drill::prepare(options)?;
-            drill.must_fit(manifest.shards.iter().map(drill::Demand::of))?;
+            let drill = drill::Drill::prepare(options).await?;
+            drill.must_fit(manifest.shards.iter().map(drill::Demand::of)).await?;
             Some(drill)
         }
         None => None,
@@ -180,9 +182,8 @@ async fn examine(
         for shard in &manifest.shards {
             let mut is_first = true;
             let (read, room, began) = loop {
-                let room = drill.as_ref().map(drill::Drill::room).transpose()?;
+                let (room, copy) = room(drill.as_ref()).await?;
                 let opened = backup.open(shard).await?;
-                let copy = room.as_ref().map(drill::Room::rdb).transpose()?;
                 let began = std::time::Instant::now();
                 let looking = Looking::at(level, manifest.created_at.timestamp_millis(), copy);
                 let read = drive(opened, looking, progress, cancel).await?;
@@ -242,6 +243,14 @@ async fn examine(
     Ok(Report { checked, findings, census, needs, drill: outcome, status })
 }
 
+/// A folder for a drill and the file in it into which the RDB is written, where there is to be a drill.
+async fn room(drill: Option<&drill::Drill>) -> io::Result<(Option<drill::Room<'_>>, Option<File>)> {
+    Ok(match drill {
+        Some(drill) => Some(drill.room().await?).unzip(),
+        None => (None, None),
+    })
+}
+
 /// What verifying a file found.
 #[derive(Debug)]
 pub struct FileReport {
@@ -267,9 +276,11 @@ pub async fn file(
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<FileReport, VerifyError> {
-    let drill = options.map(drill::Drill::prepare).transpose()?;
-    let room = drill.as_ref().map(drill::Drill::room).transpose()?;
-    let copy = room.as_ref().map(drill::Room::rdb).transpose()?;
+    let drill = match options {
+        Some(options) => Some(drill::Drill::prepare(options).await?),
+        None => None,
+    };
+    let (room, copy) = room(drill.as_ref()).await?;
     let began = std::time::Instant::now();
     let opened = data.open(0, cancel).await?;
     progress.phase("verifying", Unit::Bytes, None);
@@ -294,7 +305,7 @@ pub async fn file(
     if let (Some(drill), Some(room), Some(inspected), Some(census)) = (&drill, room, &inspected, &census)
         && examination::status(&findings) != Status::Failed
     {
-        drill.must_fit(std::iter::once(drill::Demand::of_copied(inspected)))?;
+        drill.must_fit(std::iter::once(drill::Demand::of_copied(inspected))).await?;
         let (name, version) = inspected.server();
         let source = Server { name: name.to_owned(), version: version.to_owned(), ..Server::default() };
         let loaded = room.load(&source, census, began.elapsed(), progress, cancel).await?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Top-level modules, lowest floor first.
 const FLOORS: &[&[&str]] = &[
-    &["explain"],
+    &["blocking", "explain"],
     &["codec", "figures", "rdb", "replies"],
     &["connection", "storage"],
     &["census", "finding", "introspection", "private_files", "progress", "repository"],

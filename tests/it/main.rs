@@ -5,6 +5,7 @@
 mod support;
 
 mod backup;
+mod blocking;
 mod census;
 mod cli;
 mod connection;

@@ -1,7 +1,7 @@
 //! The client: endpoint, region, certificates, proxy.
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_config::meta::region::RegionProviderChain;
@@ -28,6 +28,7 @@ use super::pace::Pace;
 use super::site::{self, Site};
 use super::watch::Watched;
 use super::{Reason, S3Options, StorageError};
+use crate::blocking;
 
 /// What was made of the options.
 pub(super) struct Connected {
@@ -48,7 +49,8 @@ pub(super) async fn connect(
         .or_default_provider()
         .or_else(Region::new("us-east-1"));
     let timeouts = TimeoutConfig::builder().connect_timeout(Pace::connecting(options.timeout)).build();
-    let http = http_client(options)?;
+    let ca = options.ca.clone();
+    let http = blocking::run(move || http_client(ca)).await?;
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(region)
         .timeout_config(timeouts)
@@ -130,9 +132,8 @@ fn site(
 }
 
 /// Like the SDK's own, but with certificates and a proxy.
-fn http_client(options: &S3Options) -> Result<SharedHttpClient, StorageError> {
-    let named =
-        options.ca.clone().or_else(|| env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()).map(Into::into));
+fn http_client(ca: Option<PathBuf>) -> Result<SharedHttpClient, StorageError> {
+    let named = ca.or_else(|| env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()).map(Into::into));
     // A container may have no certificates at all, which the SDK holds for a fault of the program.
     let native = !rustls_native_certs::load_native_certs().certs.is_empty();
     let mut trust = TrustStore::empty().with_native_roots(native);

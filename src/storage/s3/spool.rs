@@ -8,9 +8,9 @@ use aws_sdk_s3::primitives::{ByteStream, Length};
 use bytes::Bytes;
 use flate2::Crc;
 use tempfile::NamedTempFile;
-use tokio::task::spawn_blocking;
 
 use super::{StorageError, crc32_text};
+use crate::blocking;
 
 /// A part of an upload in a file; dropping it removes the file.
 pub(super) struct Spool {
@@ -22,7 +22,7 @@ pub(super) struct Spool {
 impl Spool {
     pub(super) async fn create(folder: &Path) -> Result<Self, StorageError> {
         let folder = folder.to_owned();
-        blocking(move || {
+        on_disk(move || {
             let file = tempfile::Builder::new().prefix("redis-ops-").suffix(".part").tempfile_in(folder)?;
             Ok(Self { file: Arc::new(file), length: 0, crc: Some(Crc::new()) })
         })
@@ -33,7 +33,7 @@ impl Spool {
         let file = Arc::clone(&self.file);
         let mut crc = self.crc.take().unwrap_or_default();
         self.length += bytes.len() as u64;
-        let crc = blocking(move || {
+        let crc = on_disk(move || {
             crc.update(&bytes);
             file.as_file().write_all(&bytes).map(|()| crc)
         })
@@ -57,9 +57,8 @@ impl Spool {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, StorageError> {
-    let done = spawn_blocking(work).await.map_err(|error| StorageError::other(error.to_string()))?;
-    done.map_err(|error| match error.kind() {
+async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, StorageError> {
+    blocking::run(work).await.map_err(|error| match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             StorageError::Full(format!("in the spool folder ({error})").into())
         }

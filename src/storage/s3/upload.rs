@@ -17,6 +17,7 @@ use super::put::ALGORITHM;
 use super::spool::Spool;
 use super::whose::{self, Whose, Written};
 use super::{CONFLICT_PAUSE, CONFLICTS, Head, S3, StorageError, crc32};
+use crate::blocking;
 use crate::storage::{Expected, PartSizes, Upload};
 
 /// Up to here a buffer grows as it needs to, bytes; beyond, it gets room for a whole part at once.
@@ -385,7 +386,10 @@ async fn send(
     };
     let checksum = match &spool {
         Some(spool) => spool.crc32(),
-        None => crc32(&memory),
+        None => {
+            let bytes = memory.clone();
+            blocking::run(move || crc32(&bytes)).await
+        }
     };
     let send = async |with_checksum: bool| {
         let body = match &spool {

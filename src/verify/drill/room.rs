@@ -8,6 +8,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::Drill;
+use crate::blocking;
 
 /// The RDB in the folder.
 pub(super) const RDB: &str = "dump.rdb";
@@ -20,19 +21,11 @@ pub struct Room<'a> {
 }
 
 impl<'a> Room<'a> {
-    pub(super) fn make(drill: &'a Drill) -> io::Result<Self> {
-        // A short name: the path of a unix socket has at most 107 bytes.
-        let mut named = tempfile::Builder::new();
-        named.prefix("redis-ops-").permissions(Permissions::from_mode(0o700));
-        Ok(Self { drill, folder: named.tempdir_in(&drill.options.folder)? })
-    }
-
-    /// The file into which the RDB is written.
-    ///
-    /// # Errors
-    /// If it cannot be made.
-    pub fn rdb(&self) -> io::Result<File> {
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.path().join(RDB))
+    /// The folder, and the file in it into which the RDB is written.
+    pub(super) async fn make(drill: &'a Drill) -> io::Result<(Self, File)> {
+        let place = drill.options.folder.clone();
+        let (folder, rdb) = blocking::run(move || make(&place)).await?;
+        Ok((Self { drill, folder }, rdb))
     }
 
     pub(super) fn drill(&self) -> &Drill {
@@ -42,6 +35,15 @@ impl<'a> Room<'a> {
     pub(super) fn path(&self) -> &Path {
         self.folder.path()
     }
+}
+
+fn make(place: &Path) -> io::Result<(TempDir, File)> {
+    // A short name: the path of a unix socket has at most 107 bytes.
+    let mut named = tempfile::Builder::new();
+    named.prefix("redis-ops-").permissions(Permissions::from_mode(0o700));
+    let folder = named.tempdir_in(place)?;
+    let rdb = OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.path().join(RDB))?;
+    Ok((folder, rdb))
 }
 
 /// Bytes that are free for us in a folder; `None` where the system does not say.

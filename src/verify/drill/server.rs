@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{DrillError, room};
+use crate::blocking;
 use crate::capture::source;
 use crate::connection::{Address, ConnectFault, Node, Retry};
 use crate::replies::Info;
@@ -79,7 +80,7 @@ pub struct Throwaway {
 }
 
 impl Throwaway {
-    /// Starts it in a folder that holds the RDB.
+    /// Starts a server in a folder that holds the RDB. Waits for the system: see [`crate::blocking`].
     pub fn start(binary: &Binary, folder: &Path, databases: u64) -> Result<Self, DrillError> {
         let path = |name: &str| folder.join(name).display().to_string();
         let mut command = Command::new(&binary.path);
@@ -121,13 +122,13 @@ impl Throwaway {
             if let Ok(Some(status)) = self.child.try_wait() {
                 let exit =
                     status.signal().map_or_else(|| status.to_string(), |number| format!("killed by signal {number}"));
-                return Ok(Err(Ended { log: self.last_words(), exit }));
+                return Ok(Err(Ended { log: self.last_words().await, exit }));
             }
             match node.connect().await {
                 Ok(_) => return Ok(Ok(self.began.elapsed())),
                 Err(error) if matches!(error.fault, ConnectFault::Loading) => has_answered = true,
                 Err(error) if !has_answered && self.began.elapsed() > PATIENCE => {
-                    return Err(DrillError::Silent(format!("{error}; its log ends: {}", self.last_words())));
+                    return Err(self.silent(&error).await);
                 }
                 Err(_) => {}
             }
@@ -137,21 +138,33 @@ impl Throwaway {
 
     /// What it says of itself.
     pub async fn info(&self) -> Result<Info, DrillError> {
-        let silent = |error: String| DrillError::Silent(format!("{error}; its log ends: {}", self.last_words()));
-        let mut connection = self.node().connect().await.map_err(|error| silent(error.to_string()))?;
-        source::info(&mut connection).await.map_err(|error| silent(error.to_string()))
+        let mut connection = match self.node().connect().await {
+            Ok(connection) => connection,
+            Err(error) => return Err(self.silent(&error).await),
+        };
+        match source::info(&mut connection).await {
+            Ok(info) => Ok(info),
+            Err(error) => Err(self.silent(&error).await),
+        }
+    }
+
+    /// The error of a server that does not answer as it should: the words for it, and the end of the server's log.
+    pub(super) async fn silent(&self, words: &dyn std::fmt::Display) -> DrillError {
+        DrillError::Silent(format!("{words}; its log ends: {}", self.last_words().await))
     }
 
     /// The most memory that it had resident so far, bytes.
-    pub fn peak_rss(&self) -> Option<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+    pub async fn peak_rss(&self) -> Option<u64> {
+        let file = format!("/proc/{}/status", self.child.id());
+        let status = blocking::run(move || fs::read_to_string(file)).await.ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()?.checked_mul(1024)
     }
 
     /// What its log says last: of warnings the last three, for the reason stands above the farewell.
-    pub fn last_words(&self) -> String {
-        let log = fs::read(self.folder.join(LOG)).unwrap_or_default();
+    async fn last_words(&self) -> String {
+        let log = self.folder.join(LOG);
+        let log = blocking::run(move || fs::read(log).unwrap_or_default()).await;
         let tail = String::from_utf8_lossy(&log[log.len().saturating_sub(LOG_READ)..]).into_owned();
         let lines: Vec<&str> = tail.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         let warnings = lines.iter().rev().filter(|line| line.contains(" # ") && !line.contains("overcommit"));
