@@ -83,7 +83,7 @@ pub struct Health {
     pub connected_clients: Option<u64>,
     /// As the server writes it, `1.20M`.
     pub used_memory_human: Option<String>,
-    /// The same in bytes.
+    /// The used memory in bytes.
     pub used_memory: Option<u64>,
     /// `primary`, `replica` or `sentinel`.
     pub role: Option<&'static str>,

@@ -172,7 +172,7 @@ impl Printer {
         self.answer_bytes(text.as_bytes())
     }
 
-    /// The same for what is not text (`restore --to-file -`).
+    /// Writes the answer where it is not text (`restore --to-file -`).
     pub fn answer_bytes(&self, bytes: &[u8]) -> io::Result<()> {
         if self.reader_has_gone() {
             return Ok(());

@@ -8,7 +8,7 @@ use std::path::Path;
 /// Makes a folder, and those above it that are missing, for us alone (0700). One that is there already is closed to others, if it is ours.
 ///
 /// # Errors
-/// It cannot be made.
+/// The folder cannot be made.
 pub fn folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     if fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
@@ -21,7 +21,7 @@ pub fn folder(path: &Path) -> io::Result<()> {
 /// A new, empty file for us alone (0600), in place of one that is there.
 ///
 /// # Errors
-/// It cannot be made, or not be closed to others.
+/// The file cannot be made, or not be closed to others.
 pub fn create(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     // An earlier version may have made it.

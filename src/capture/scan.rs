@@ -1,6 +1,6 @@
 //! The source for servers that refuse replication (managed services): SCAN and DUMP, key by key, put together to an RDB.
 //!
-//! What comes out is an RDB as that server would have written it: its own version of the format and encodings (they stand in the
+//! The result is an RDB as that server would have written it: its own version of the format and encodings (they stand in the
 //! payloads of DUMP), all databases, expiries, functions. Backup and verify work on it unchanged. It differs in this:
 //!
 //! - **It is fuzzy.** Each key is as it was at some moment of the scan, and no two need be of the same moment. A key that was there
@@ -118,7 +118,7 @@ struct Walk {
     is_written: bool,
     /// Keys that SCAN named for the first time.
     n_named: u64,
-    /// As many may be named before the server is asked how many there are.
+    /// Keys that may be named before the server is asked how many there are.
     n_plausible: u64,
     /// When a key was named last that was not there before; the time in which we did not ask does not count.
     found_at: Instant,

@@ -240,7 +240,7 @@ fn refuse(facts: &ServerFacts) -> Result<(), SourceError> {
     }
 }
 
-/// One replica of the primary, if it is fresh and can be reached under the address that the primary knows.
+/// A replica of the primary, if it is fresh and can be reached under the address that the primary knows.
 async fn replica(primary: &Node, line: &ReplicaLine, facts: &ServerFacts) -> Result<Chosen, Reason> {
     if line.state != "online" {
         return Err(Reason(format!("is {}", line.state)));

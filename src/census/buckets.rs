@@ -53,12 +53,12 @@ impl Buckets {
         bucket.digest = bucket.digest.wrapping_add(content);
     }
 
-    /// As many buckets as so many keys are worth: 1 for up to 64, 2^16 from about two millions on.
+    /// The bits of the bucket number that so many keys are worth: 1 bucket for up to 64 keys, 2^16 from about two millions on.
     pub fn worth(keys: u64) -> u32 {
         (keys.div_ceil(KEYS_PER_BUCKET).max(1)).next_power_of_two().trailing_zeros().min(BITS_COUNTED)
     }
 
-    /// The same with at most 2^bits buckets.
+    /// These buckets, summed up to at most 2^`bits`.
     pub fn folded(&self, bits: u32) -> Self {
         let Some(fewer) = self.bits.checked_sub(bits) else { return self.clone() };
         let all = self.all.chunks(1 << fewer).map(|group| group.iter().copied().fold(Bucket::default(), plus));

@@ -31,14 +31,14 @@ pub struct Count {
     census: Census,
     /// The database under way and what was counted in it: a file goes from one to the next.
     database: (u64, DatabaseTotal),
-    /// The same for types that every server has.
+    /// Totals of the types that every server has.
     types: [TypeTotal; PLAIN_TYPES.len()],
     /// Identity and content of keys that are not yet in their buckets. The buckets do not fit a processor's nearest cache:
     /// one by one each addition would wait for memory longer than all else takes, in a row they wait together.
     waiting: Vec<(u128, u128)>,
 }
 
-/// So many keys wait for their buckets.
+/// Keys that wait for their buckets at a time.
 const WAITING: usize = 256;
 
 /// Types that are counted without looking them up.

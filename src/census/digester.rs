@@ -153,7 +153,8 @@ impl<S: Sink, C: Choice> Digester<S, C> {
         self
     }
 
-    /// The same with the moment that the file itself names (aux `ctime`, a second: its end is meant). `moment_ms` holds where it
+    /// Leaves out hash fields that had expired at the moment which the file itself names (aux `ctime`, a second: its end is meant).
+    /// `moment_ms` holds where it
     /// names none. [`Digester::moment`] tells which it was.
     pub fn fields_expired_by_own_clock(self, moment_ms: i64) -> Self {
         Self { by_own_clock: true, ..self.fields_expired_before(moment_ms) }
@@ -174,7 +175,7 @@ impl<S: Sink, C: Choice> Digester<S, C> {
         &self.sink
     }
 
-    /// The same, to change it between passes.
+    /// The sink, to change it between passes.
     pub fn sink_mut(&mut self) -> &mut S {
         &mut self.sink
     }

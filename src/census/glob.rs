@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
-/// So many states are looked at before two patterns are too involved to be compared.
+/// States that are looked at before two patterns count as too involved to be compared.
 const STATES: usize = 20_000;
 
 /// A pattern. `*` any bytes, `?` one byte, `[abc]` `[a-z]` `[^a]` one byte of these, `\x` the byte x itself.

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::digester::Record;
 use super::key_type::KeyType;
 
-/// So many are kept unless told otherwise.
+/// Keys that are kept unless the caller says otherwise.
 pub const LARGEST_KEPT: usize = 100;
 
 /// Bytes that are kept of a name; a longer one is cut.

@@ -118,7 +118,7 @@ impl Census {
         sum
     }
 
-    /// The same with as many buckets as its keys are worth: what is written to a file.
+    /// This census with as many buckets as its keys are worth: what `file::encode` writes, and what reading that file gives back.
     pub fn folded(&self) -> Self {
         let buckets = self.buckets.folded(Buckets::worth(self.keys));
         Self { buckets, ..self.clone() }

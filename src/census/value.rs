@@ -224,7 +224,7 @@ impl ValueHasher {
         }
     }
 
-    /// A number and its text are the same to whoever asks the server: which is written depends on the encoding.
+    /// A number and its text are one value to a client: which of them the file holds depends on the encoding.
     fn array_element(&mut self, index: u64, value: ArrayValue<'_>) {
         self.count += 1;
         self.ordered.number(index);

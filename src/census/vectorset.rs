@@ -25,7 +25,7 @@ enum Next {
     Attribute,
     Vector,
     Parameters,
-    /// So many numbers: id, level and links, and as the last one norm and range of the vector.
+    /// The numbers of a node that are to come: id, level and links, and as the last one norm and range of the vector.
     Parameter(u64),
     /// The value is laid out in a way that this reader does not know.
     #[default]

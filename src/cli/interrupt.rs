@@ -67,7 +67,7 @@ impl Interrupt {
 /// Leaves at once: a second signal means that nobody waits for an orderly end.
 #[allow(clippy::exit, reason = "the one place that may: nothing is left to return to")]
 fn leave(number: u8, printer: Printer) -> ! {
-    // Whoever reads stderr may have stopped: a line that nobody takes must not hold us.
+    // The reader of stderr may have stopped: a line that nobody takes must not hold us.
     let (done, told) = std::sync::mpsc::sync_channel(1);
     std::thread::spawn(move || {
         printer.say("left at once: what was begun is not cleaned up");

@@ -122,7 +122,7 @@ fn json_named(name: &str) -> Option<Format> {
     [Format::Json, Format::Ndjson].into_iter().find(|format| format.name() == name)
 }
 
-/// The same, where clap has understood the line and the command has not the format.
+/// The format of an error where clap has understood the line and the command lacks the format that was asked for.
 pub fn format(global: &Global) -> Format {
     match global.format {
         _ if global.json => Format::Json,

@@ -76,7 +76,7 @@ impl<'a> Run<'a> {
         let mut envelope = Envelope {
             command: Some(command),
             kind: commands::kind(command),
-            // A format that the command has not is an error that wants to be read by whoever asked for it.
+            // A format that the command lacks is an error, shown in the format that was asked for.
             format: *format.as_ref().unwrap_or(&misread::format(&self.cli.global)),
             started_at: self.started_at,
             interrupted: false,
@@ -131,7 +131,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The secrets that are in the environment, whoever reads them there.
+/// Hides the secrets of the environment, whichever part of the program reads them there.
 fn hide_secrets(printer: &Printer, environment: &Environment) {
     for name in ["REDIS_OPS_PASSWORD", "REDISCLI_AUTH", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
         if let Ok(Some(secret)) = environment.by_name(name) {

@@ -42,7 +42,7 @@ fn compress(codec: Codec, threads: usize, raw: &[u8]) -> (Vec<Vec<u8>>, Totals) 
     })
 }
 
-/// What comes out, and how it ended: the number of frames, or what the reader of the content was told.
+/// The decompressed content, and the result: the number of frames, or the error that the reader of the content got.
 fn decompress(codec: Codec, threads: usize, stored: &[u8], piece: usize) -> (Vec<u8>, Result<u64, CodecError>) {
     let (mut decompressor, mut content) = Decompressor::from_frame(codec, threads, 0, 0).unwrap();
     thread::scope(|scope| {

@@ -33,7 +33,7 @@ impl Kind {
     }
 }
 
-/// So many objects of a long list are written at once.
+/// Objects of a long list that are written at once.
 const AT_ONCE: usize = 64;
 
 /// Writes the objects of a list, each in lines of its own.

@@ -20,7 +20,7 @@ pub struct Settings {
 /// Asks, and answers.
 ///
 /// # Errors
-/// None: that there is no answer is the answer.
+/// None: a server that does not answer is an outcome of this command.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let health = health::check(&settings.server.node, settings.require).await;
     let status = health.health.status();

@@ -91,7 +91,7 @@ struct Collected {
 /// What the repository says.
 #[derive(Debug, Clone)]
 enum Repository {
-    /// None was named.
+    /// No repository was named.
     None,
     /// How it stands with the backups.
     Known(Newest),

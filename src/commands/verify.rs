@@ -60,7 +60,7 @@ pub enum Subject {
 /// What a backup is compared with, and how.
 #[derive(Debug, Clone)]
 pub struct Comparison {
-    /// The other side.
+    /// What the first data set is compared with.
     pub with: Other,
     /// Which differences are a no.
     pub fail_on: Vec<FailOn>,

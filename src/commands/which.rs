@@ -43,11 +43,11 @@ impl Place {
     }
 }
 
-/// What is said of a store that replaces what it should refuse to.
+/// The warning about a store that replaces objects which it should refuse to replace.
 pub const NO_CONDITIONS: &str = "note: the store does not support conditional writes (`If-None-Match`): names of objects carry a token, and two \
                                  backups that begin at the same moment are told apart by reading the store";
 
-/// What is said of a backup that is dated in the future.
+/// The warning about a backup that is dated in the future.
 pub const OF_THE_FUTURE: &str =
     "it is dated in the future: the clock of the machine that took it was ahead, and nobody knows how old it is";
 

@@ -41,7 +41,7 @@ pub struct BucketDifference {
     pub equal_keys: u64,
     /// Keys of the left side in buckets that differ: so many records are to be expected.
     pub left_keys: u64,
-    /// The same of the right side.
+    /// Keys of the right side in the buckets that differ.
     pub right_keys: u64,
 }
 

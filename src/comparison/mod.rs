@@ -53,7 +53,7 @@ pub struct Options {
     pub memory_limit: usize,
     /// The folder for such files. They are deleted while open: nothing remains, however the program ends.
     pub folder: PathBuf,
-    /// So many examples are kept of each kind of difference. The counts are exact all the same.
+    /// The most examples that are kept of each kind of difference. The counts are exact all the same.
     pub examples: usize,
     /// Expiries that are not further apart than this are equal, in milliseconds.
     pub ttl_tolerance_ms: u64,

@@ -2,7 +2,7 @@
 
 use super::naming::Naming;
 
-/// One of the two that are compared. The left one is what ought to be: the backup, or the older.
+/// A side of a comparison. The left one is what ought to be: the backup, or the older of two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// What ought to be.
@@ -55,7 +55,7 @@ pub struct Example {
 /// The answer. Every key of both sides is in exactly one of the counts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Differences {
-    /// The same on both sides.
+    /// Keys that are equal on both sides.
     pub equal: u64,
     /// Only on the left side.
     pub missing: u64,
@@ -71,7 +71,7 @@ pub struct Differences {
     pub expired: u64,
     /// Records of the left side for a key that came again later (the last one counts).
     pub left_duplicates: u64,
-    /// The same of the right side.
+    /// Records of the right side for a key that came again later (the last one counts).
     pub right_duplicates: u64,
     /// Up to so many of each kind as the options say, by kind and then in the order of their hashes.
     pub examples: Vec<Example>,

@@ -32,9 +32,9 @@ pub enum Head {
     Error(ServerError),
     /// A number, `:…`.
     Integer(i64),
-    /// So many bytes follow: [`Lane::piece`] reads them, and [`Lane::end`] what is behind them.
+    /// A bulk string of so many bytes: [`Lane::piece`] reads them, and [`Lane::end`] what is behind them.
     Bulk(u64),
-    /// So many answers follow.
+    /// An array of so many answers, which follow.
     Array(u64),
     Nil,
 }

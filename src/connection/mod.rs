@@ -47,7 +47,7 @@ use greeting::Greeting;
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a server may be silent that makes or sends its data set, or a large value of it, unless something else was typed: its
-/// `repl-timeout` and `repl-diskless-sync-delay` together, as they come.
+/// `repl-timeout` and `repl-diskless-sync-delay` together, at their default values.
 pub const DEFAULT_SILENCE: Duration = Duration::from_secs(65);
 
 /// A server and all it takes to talk to it. `Display` is for people, and neither it nor `Debug` shows a password.

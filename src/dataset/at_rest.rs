@@ -60,7 +60,7 @@ impl Dataset {
     /// Tells a visitor all that is in it, shard after shard. The bytes are held against the manifest on the way.
     ///
     /// # Errors
-    /// It is damaged, newer than we know, or cannot be read; or a signal came.
+    /// The data are damaged, newer than this version knows, or cannot be read; or a signal came.
     pub async fn read<V: Visit + Send + 'static>(
         &self,
         mut visit: V,

@@ -66,7 +66,7 @@ impl DatasetError {
         }
     }
 
-    /// The same, where damage is told as a finding: `what` was read, its `object` if it is a backup.
+    /// The error of a reading whose damage is told as a finding: `what` was read, and its `object` if it is a backup's.
     pub(super) fn of_reading(error: ReadError, what: String, object: Option<&str>) -> Self {
         let finding = match error {
             ReadError::Rdb(error) if error.is_newer_than_known() => {

@@ -12,7 +12,7 @@ use crate::codec::{Block, Codec};
 /// How much is read at once, bytes: it stays in the processor's cache until it has been looked at.
 const CHUNK: usize = 256 << 10;
 
-/// Buffers that are kept for the next chunks. Whoever holds more chunks than this at a time has them allocated.
+/// Buffers that are kept for the next chunks. A reader that holds more chunks at a time makes them be allocated.
 const SPARE: usize = 2;
 
 /// Reads where [`Chunks::next`] is called.

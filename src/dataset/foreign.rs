@@ -11,7 +11,7 @@ use crate::rdb::visit::{Entry, Interest, Visit};
 
 pub(super) use folder::of_folder;
 
-/// So many first bytes are looked at; aux fields stand among them.
+/// The first bytes that are looked at; aux fields stand among them.
 pub(super) const LOOKED_AT: usize = 64 << 10;
 
 /// What was found in place of the RDB that was asked for, undamaged.
@@ -55,7 +55,7 @@ pub(super) struct First {
 /// what is wrong with it.
 ///
 /// # Errors
-/// It is known to be something else.
+/// The file is known to be something else.
 pub(super) fn look(first: &[u8], packed: Option<&str>) -> Result<First, Foreign> {
     let first = &first[..first.len().min(LOOKED_AT)];
     if let Some(mut foreign) = signature::of(first) {
@@ -65,7 +65,7 @@ pub(super) fn look(first: &[u8], packed: Option<&str>) -> Result<First, Foreign>
         return Err(foreign);
     }
     let (mut scanner, mut aux) = (Scanner::new(), Aux::default());
-    // What is wrong with it is said by whoever reads it.
+    // The pass that reads the file reports what is wrong with it.
     let _ = scanner.push(first, &mut aux);
     // In the aux fields of Redis 4.0 to 6.2; from 7.0 on the base of a multi-part file has one of its own.
     if aux.preamble {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! backup   manifest ─► object ─► frames ─► Raw ─┐
-//! file     .rdb .rdb.gz .rdb.zst ─────────► Raw ─┼─► one pass: whoever takes it (pass)
+//! file     .rdb .rdb.gz .rdb.zst ─────────► Raw ─┼─► one pass: a Take (pass)
 //! pipe     standard input, once ──────────► Raw ─┘
 //! ```
 

@@ -37,7 +37,7 @@ pub fn open_file(path: &Path, threads: usize) -> Result<Opened, RawError> {
     let First { is_aof_base } = match opened.raw.peek_bytes(foreign::LOOKED_AT) {
         Some(Ok(first)) => foreign::look(first, packed)?,
         None => foreign::look(&[], packed)?,
-        // Whoever reads it meets the error, too.
+        // The pass that reads the file meets the error, too.
         Some(Err(_)) => First::default(),
     };
     Ok(Opened { is_aof_base, ..opened })

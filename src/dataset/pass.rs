@@ -1,4 +1,4 @@
-//! One pass over an RDB: its chunks go, in order, to whoever takes them.
+//! One pass over an RDB: its chunks go, in order, to a [`Take`].
 //!
 //! Taking is plain code, which blocks: [`drive`] runs on a thread that may, and [`run`] brings such a thread. Where the bytes come from (a
 //! store, a file, a server) and what is made of them (an inspection, a census, commands for a target) is decided by the caller.
@@ -75,7 +75,7 @@ pub fn drive<T: Take>(
 pub enum Feed {
     /// What is stored.
     Opened(Box<Opened>),
-    /// The same, whose end was held against a manifest.
+    /// The raw bytes of a shard, whose end is held against its manifest.
     Raw(Raw),
     /// What somebody else reads: a server's answer, say.
     Channel(mpsc::Receiver<Bytes>),

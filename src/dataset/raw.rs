@@ -31,7 +31,7 @@ pub struct Raw {
 enum Origin {
     /// Bytes that another thread sends.
     Channel(Receiver<Result<Bytes, RawError>>),
-    /// A file that is not compressed: whoever takes a chunk reads it, and finds it in its processor's cache.
+    /// A file that is not compressed: the thread that takes a chunk reads it, and finds it in its processor's cache.
     File(Chunks),
 }
 
@@ -70,7 +70,7 @@ impl Raw {
         Self { from: Origin::File(chunks), peeked: VecDeque::new() }
     }
 
-    /// The same chunk, made so long at least, unless the stream is shorter; blocks, too.
+    /// The next chunk without taking it, at least so long unless the stream is shorter; blocks.
     pub(super) fn peek_bytes(&mut self, least: usize) -> Option<&Result<Bytes, RawError>> {
         while let Some(Ok(first)) = self.peek()
             && first.len() < least
@@ -134,7 +134,7 @@ impl NotAsStored {
         "checksum_mismatch"
     }
 
-    /// The same for a report of damage.
+    /// The finding that a report of damage gives.
     pub fn finding(&self) -> Finding {
         let (id, title) = match self.property {
             Property::Length => ("wrong_length", format!("{} has another length", self.what)),
@@ -185,7 +185,7 @@ impl Promised {
     /// Holds the length of an object against what was promised.
     ///
     /// # Errors
-    /// It has another length.
+    /// The object has another length.
     pub fn length(&self, found: u64) -> Result<(), NotAsStored> {
         same("the object", Property::Length, self.stored_bytes.to_string(), found.to_string())
     }
@@ -193,7 +193,7 @@ impl Promised {
     /// Holds an object that was read to its end against what was promised.
     ///
     /// # Errors
-    /// It has another length, or another digest.
+    /// The object has another length, or another digest.
     pub fn object(&self, bytes: u64, sha256: &str) -> Result<(), NotAsStored> {
         self.length(bytes)?;
         same("the object", Property::Digest, self.stored_sha256.clone(), sha256.to_owned())
@@ -241,7 +241,7 @@ pub struct Seen {
 pub struct Padding(pub(super) Arc<AtomicU64>);
 
 impl Padding {
-    /// So many were read.
+    /// The zero bytes that were read so far.
     pub fn bytes(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -298,7 +298,7 @@ impl Opened {
     }
 }
 
-/// The same error once more: for the consumer, and for who asks what was seen.
+/// A copy of the error: one for the consumer, one for the report of what was seen.
 pub(super) fn again(error: &RawError) -> RawError {
     match error {
         RawError::File(error) => RawError::File(io::Error::new(error.kind(), error.to_string())),

@@ -23,7 +23,7 @@ impl Dataset {
     /// Standard input, once its first bytes are there: they say what it is.
     ///
     /// # Errors
-    /// It is no RDB, cannot be read, or a signal came before its first bytes did.
+    /// Standard input is no RDB or cannot be read, or a signal came before its first bytes did.
     pub async fn stdin(cancel: &CancellationToken) -> Result<Self, DatasetError> {
         let opened = unblocked(|| open_file(Path::new("-"), codec::cores()), cancel).await?;
         let mut opened = opened?;
@@ -31,7 +31,7 @@ impl Dataset {
             Some(Ok(first)) => first.clone(),
             Some(Err(_)) | None => Bytes::new(),
         };
-        // What is wrong with it is said where it is read; here only the header counts.
+        // The pass that reads standard input reports what is wrong with it; here only the header counts.
         let mut scanner = Scanner::new();
         let _ = scanner.push(&first[..first.len().min(HEADER)], &mut ());
         let rdb_version = scanner.header().map_or(0, |(_, version)| version);
@@ -46,7 +46,7 @@ impl Dataset {
     /// A file by the name that was typed: `-` is standard input. It is opened, so that what is no RDB is told at once.
     ///
     /// # Errors
-    /// It is no RDB, cannot be read, or a signal came.
+    /// The file is no RDB or cannot be read, or a signal came.
     pub async fn by_path(path: &Path, cancel: &CancellationToken) -> Result<Self, DatasetError> {
         if path == Path::new("-") {
             return Self::stdin(cancel).await;
@@ -60,7 +60,7 @@ impl Dataset {
     /// [`Opened::held`].
     ///
     /// # Errors
-    /// It is not there, is no RDB, or cannot be read; or a signal came.
+    /// The shard is not there, is no RDB, or cannot be read; or a signal came.
     pub async fn open(&self, shard: usize, cancel: &CancellationToken) -> Result<Opened, DatasetError> {
         match self {
             Self::Backup(backup) => backup.open(backup.shard(shard)?).await,
@@ -82,7 +82,7 @@ impl Dataset {
         Ok(self.open(shard, cancel).await?.held())
     }
 
-    /// The same once more, from a thread that may block; `None` for a pipe. Must be called within a runtime.
+    /// Opens the shard once more, from a thread that may block; `None` for a pipe. Must be called within a runtime.
     pub fn reopen(&self, shard: usize) -> Option<Reopen> {
         match self {
             Self::Pipe(_) => None,
@@ -106,7 +106,7 @@ impl Dataset {
     /// Asks whether each object of a backup is there, and as long as its manifest says.
     ///
     /// # Errors
-    /// One is not, or the store cannot be asked.
+    /// An object is missing or has another length, or the store cannot be asked.
     pub async fn must_be_there(&self) -> Result<(), DatasetError> {
         let Self::Backup(backup) = self else { return Ok(()) };
         for shard in &backup.manifest.shards {
@@ -118,7 +118,7 @@ impl Dataset {
     /// Reads each object of a backup to its end, without unpacking it: it has to be the one that its manifest names.
     ///
     /// # Errors
-    /// It is another one, or cannot be read; or a signal came.
+    /// The object is another one or cannot be read, or a signal came.
     pub async fn must_be_as_stored(
         &self,
         progress: &dyn Progress,

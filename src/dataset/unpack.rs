@@ -76,7 +76,7 @@ impl Feed {
         Self { chunks, reading, runtime }
     }
 
-    /// The same object from an offset on, read from the store once more; blocks.
+    /// Reads the object from the store once more, from an offset on; blocks.
     fn back_to(self, offset: u64) -> Result<Self, StorageError> {
         let Self { chunks, reading, runtime } = self;
         drop(chunks);

@@ -1,6 +1,7 @@
 //! Asks the other servers of the deployment: replicas, the primary, the nodes of a cluster, the Sentinels.
 //!
-//! They are reached as the one that was named is: with its user and over TLS if that is. Who cannot be reached is named, and the
+//! The other servers are reached as the one that was named: with its user, and over TLS if that is. A server that cannot be reached is
+//! named, and the
 //! rules that need it say so.
 
 use std::time::Duration;

@@ -10,7 +10,7 @@ pub fn sentence(report: &Report) -> String {
     sentence_with(report, &|_, value| plain(value))
 }
 
-/// The same with evidence shown by its name and value in another form, for people.
+/// The sentence with evidence shown for people: `show` gives the form of a value by its name.
 pub fn sentence_with(report: &Report, show: &dyn Fn(&str, &Value) -> String) -> String {
     let judgement = &report.judgement;
     let incidents: Vec<&Finding> = judgement.findings.iter().filter(|finding| finding.caused_by.is_none()).collect();

@@ -10,7 +10,7 @@ use crate::repository::manifest;
 
 /// A finding for each kind and encoding. Only servers that read the file's format are named, of all that we know if none does.
 ///
-/// One of which some server dies, or which it refuses, is critical; one that all are known to take, or a function that was not
+/// An oddity that some server dies of or refuses is critical; one that all servers are known to take, or a function that was not
 /// compiled, is a note; what nobody has tried is a warning.
 pub fn oddities(oddities: &Oddities, needs: &Needs) -> Vec<Finding> {
     let servers = match needs.servers() {
@@ -61,7 +61,7 @@ pub fn needs_in_words(needs: &Needs) -> Option<String> {
 /// `databases` of a server by default.
 const USUAL_DATABASES: u64 = 16;
 
-/// The same needs as they stand in a manifest.
+/// The needs of an RDB as a manifest holds them.
 pub fn needs(needs: &Needs) -> manifest::Needs {
     let servers = needs.servers();
     let all = servers.len() == Server::known().len();
@@ -132,7 +132,7 @@ fn again(seen: &Seen) -> u64 {
     seen.first.first().and_then(|first| first.numbers).map_or(seen.count, |(count, _)| count)
 }
 
-/// One of those that are named: `key`, and `key_b64` beside it where it is not UTF-8.
+/// A key that is named: `key`, and `key_b64` beside it where it is not UTF-8.
 fn named(named: &oddity::Named) -> Value {
     use base64::Engine as _;
     let mut object = Map::new();

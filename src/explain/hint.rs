@@ -107,7 +107,7 @@ pub enum Hint {
     NameCertificate,
     /// What cannot be read twice has to be saved first, and named.
     SaveFirst,
-    /// The same, or the verification is left out.
+    /// What cannot be read twice has to be saved first and named, or the verification left out.
     SaveFirstOrSkipVerify,
     /// Stdout can be one thing only.
     NotStdout,
@@ -115,7 +115,7 @@ pub enum Hint {
     IntoAPipe,
     /// An interrupted restore cannot go on: begin it anew, over what is there.
     BeginAnew,
-    /// The same, where it was asked to go on.
+    /// A restore that `--resume` cannot go on with: begin it anew without, over what is there.
     WithoutResume,
 
     /// The question can be answered beforehand.

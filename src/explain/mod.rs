@@ -64,7 +64,7 @@ impl Meaning {
         }
     }
 
-    /// The same, by this name if the error has none of its own.
+    /// This meaning, under `code` if the error has no code of its own.
     #[must_use]
     pub fn or(self, code: &'static str) -> Self {
         if self.code == FAILED { Self { code, ..self } } else { self }

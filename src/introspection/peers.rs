@@ -23,12 +23,12 @@ pub struct Peer {
     pub nodes: Part<Vec<ClusterNode>>,
 }
 
-/// The other servers, and those that could not be asked.
+/// The other servers of the deployment: those that answered, and those that could not be asked.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Peers {
     /// The servers that answered.
     pub seen: Vec<Peer>,
-    /// The others, and why not.
+    /// Servers that could not be asked, each with the reason.
     pub unreachable: Vec<(String, String)>,
 }
 

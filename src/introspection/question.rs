@@ -1,6 +1,6 @@
 //! What a server may be asked, and what it is asked for a snapshot.
 //!
-//! All that belongs to a question stands here: that its command only reads, its words, which servers know it, what reads the answer,
+//! A question has everything in this file: that its command only reads, its words, which servers know it, what reads the answer,
 //! and where the answer is kept. A rule that needs one names it in its `asks`.
 
 use serde::{Deserialize, Serialize};
@@ -127,7 +127,7 @@ pub enum Question {
 }
 
 impl Question {
-    /// Those that every snapshot asks, whatever the rules read.
+    /// The questions that every snapshot asks, whatever the rules read.
     pub const ALWAYS: [Self; 2] = [Self::Config, Self::Cluster];
 
     /// The words for this server, or why it is not asked.

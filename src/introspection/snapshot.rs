@@ -1,4 +1,4 @@
-//! All that the rules look at: plain data, taken once.
+//! The snapshot: all that the rules look at, as plain data, taken once.
 
 use std::collections::BTreeMap;
 

@@ -27,11 +27,11 @@ pub(crate) struct Cursor<'a> {
 /// The first bytes of a string.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum StringForm {
-    /// So many bytes follow.
+    /// A plain string of so many bytes.
     Plain(u64),
     /// A number that stands for its decimal text.
     Integer(i64),
-    /// So many bytes follow; expanded they are so many.
+    /// An LZF string: its bytes in the file, and its bytes once expanded.
     Lzf { compressed: u64, expanded: u64 },
 }
 
@@ -135,7 +135,7 @@ impl<'a> Cursor<'a> {
         Stop::More(((self.at - self.base) as u64).saturating_add(n))
     }
 
-    /// So many bytes.
+    /// The next bytes, of this number.
     #[inline]
     pub(crate) fn take(&mut self, n: u64) -> Result<&'a [u8], Stop> {
         if n > self.available() as u64 {

@@ -1,4 +1,4 @@
-//! The same key twice in one database: servers end with an error, or abort, when they load such a file.
+//! Finds a key that stands twice in one database: servers end with an error, or abort, when they load such a file.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,11 @@ use super::visit::{Entry, Interest, Visit};
 const GROUP_BITS: u32 = 9;
 const GROUPS: usize = 1 << GROUP_BITS;
 
-/// So many keys of a group are gathered before they are put away together: 200 KiB for all groups, which the processor's cache
+/// Keys of a group that are gathered before they are put away together: 200 KiB for all groups, which the processor's cache
 /// holds, so that no key waits for memory.
 const RUN: usize = 32;
 
-/// So many runs are allocated at a time (400 KiB). They are never moved: growing by copying would cost as much as hashing.
+/// Runs that are allocated at a time (400 KiB). They are never moved: growing by copying would cost as much as hashing.
 const SLAB: usize = 1 << 10;
 
 /// A visitor that remembers every key, up to a limit, and finds those that come twice once all have come.
@@ -75,13 +75,13 @@ struct Key {
 pub struct Duplicates {
     /// How many keys were found again: one that stands there three times counts twice.
     pub count: u64,
-    /// The one that comes again first.
+    /// The first key that comes a second time.
     pub first: Option<DuplicateKey>,
     /// Keys beyond the limit: whether they stand there twice was not looked for.
     pub unchecked: u64,
 }
 
-/// So many values of keys that stand there twice are told apart.
+/// The most values of repeated keys that are compared.
 pub const REPEATED_AT_MOST: usize = 10_000;
 
 /// Which values belong to keys that stand in the file more than once: the offset of each value, and of the first value of the same key.

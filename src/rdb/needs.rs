@@ -8,7 +8,7 @@ use super::oddity::Server;
 use super::opcode::Dialect;
 use super::types::ValueType;
 
-/// So many names of modules are kept.
+/// The most names of modules that are kept.
 const MODULES_KEPT: usize = 64;
 
 /// What a file needs of the server that loads it.

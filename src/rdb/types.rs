@@ -85,11 +85,11 @@ impl ValueType {
 enum Group {
     /// The value alone, element by element or packed.
     Plain,
-    /// Nobody but release candidates ever wrote it, and released servers refuse it in RESTORE.
+    /// A type that only release candidates wrote; released servers refuse it in RESTORE.
     Candidate,
     /// A hash whose fields expire.
     FieldExpiry,
-    /// The same, by release candidates.
+    /// A hash with field expiry as release candidates wrote it.
     FieldExpiryCandidate,
     /// A hash whose field names stand before its values.
     Template,

@@ -62,13 +62,13 @@ pub trait Visit {
     }
 }
 
-/// Fields longer than this, in bytes, are told with their hash where many elements share them.
+/// Fields longer than this, in bytes, come with their hash where many elements share them.
 pub const LONG_FIELD: usize = 128;
 
 /// Elements longer than this, in bytes, may be told in parts.
 pub const LONG_ELEMENT: u64 = 256 << 10;
 
-/// Nobody listens: the structure is checked all the same.
+/// A visitor that ignores all events; the structure is checked all the same.
 impl Visit for () {}
 
 impl<V: Visit + ?Sized> Visit for &mut V {
@@ -319,7 +319,7 @@ pub enum Part<'a> {
         /// Score of a member of a sorted set; never NaN.
         score: Option<f64>,
     },
-    /// The element is complete, and is none: what came of it is to be forgotten.
+    /// The element is complete and does not count: its parts are to be dropped.
     Dropped,
 }
 

@@ -265,7 +265,7 @@ impl Info {
         text
     }
 
-    /// The same INFO with some fields replaced, added or (`None`) removed.
+    /// This INFO with some fields replaced, added or (`None`) removed.
     #[must_use]
     pub fn with(&self, changes: &[(&str, Option<&str>)]) -> Self {
         let changed = |name: &str| changes.iter().any(|(other, _)| *other == name);

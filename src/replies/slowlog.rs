@@ -53,7 +53,7 @@ impl SlowEntry {
             command = format!("{command} {}", second.to_ascii_uppercase());
             rest = &rest[1..];
         }
-        // A password would be shown on the screen of whoever runs a diagnosis.
+        // A diagnosis would show the password on a screen.
         let secret = command == "AUTH" || command == "HELLO" || command.starts_with("ACL ") || command == "CONFIG SET";
         let arguments = if secret {
             Vec::new()

@@ -341,7 +341,7 @@ pub struct Place {
 /// What a server must have to load an RDB.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Needs {
-    /// So many databases (`databases` of its configuration): the highest number that is selected, and one.
+    /// The databases that a server must have (`databases` of its configuration): the highest number that is selected, plus one.
     pub databases: u64,
     /// Modules whose values or AUX records are in the RDB, by the names of their types.
     #[serde(default)]

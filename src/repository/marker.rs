@@ -171,7 +171,8 @@ impl Repository {
         }
         let keeps_conditions = self.establish(now).await?;
         if let Some(marker) = self.marker().await? {
-            // The same bytes under the condition that nothing is there: whoever may not write is told so, and nothing changes.
+            // The marker's own bytes under the condition that nothing is there: a user without the right to write learns that, and nothing
+            // changes.
             self.storage.keeps_conditions(MARKER, marker.encode()?).await.doing("write", MARKER)?;
         }
         Ok(Room { free, keeps_conditions })

@@ -17,7 +17,7 @@ pub struct ProcessMark {
 }
 
 impl ProcessMark {
-    /// That of this process; `None` where `/proc` does not say.
+    /// The mark of this process; `None` where `/proc` does not say.
     pub(super) fn own() -> Option<Self> {
         let (boot, namespace) = place()?;
         Some(Self { boot, namespace, started: started(std::process::id())? })

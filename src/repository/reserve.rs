@@ -110,7 +110,8 @@ async fn write(draft: &Draft) -> Result<bool, RepositoryError> {
     Ok(true)
 }
 
-/// The same where conditions are not kept: it is read back when whoever was about to write has written.
+/// Reserves an id in a store that ignores conditions: `begun.json` is read back once every other process that was about to write has
+/// written.
 async fn write_and_settle(draft: &Draft) -> Result<bool, RepositoryError> {
     let begun = Instant::now();
     if !write(draft).await? {
@@ -151,7 +152,7 @@ enum Others {
     None,
     /// Some who have to give way to us, unless they had not seen our flag.
     GiveWay,
-    /// It is taken, or we have to give way.
+    /// The id is taken, or this process has to give way.
     Stay,
 }
 

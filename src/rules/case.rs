@@ -171,7 +171,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// The same where less is worse.
+    /// A finding if the value is below the limit `warning` or `critical`: the less the worse.
     pub fn grade_low(&self, value: f64) -> Option<Finding> {
         let limit = |name| self.settings.limits.get(&self.rule, name);
         if limit("critical").is_some_and(|limit| value < limit) {

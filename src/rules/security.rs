@@ -56,7 +56,7 @@ const ACCESS: &[Rule] = &[
         reads: "our own connection",
         asks: &[Question::Config],
         threshold: "no TLS to an address that is not private",
-        why: "whoever is on the way reads along",
+        why: "anybody between client and server reads passwords and data",
         fix: &["use rediss:// (`tls-port` on the server)"],
         examine: plaintext,
         ..S

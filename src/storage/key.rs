@@ -13,7 +13,7 @@ pub(super) fn check(key: &str) -> Result<(), StorageError> {
     Err(StorageError::other(format!("`{}` cannot be the key of an object", key.escape_debug())))
 }
 
-/// The same for a prefix, which may be empty, end with a slash or within a name.
+/// Checks a prefix, which may be empty, end with a slash or within a name.
 pub(super) fn check_prefix(prefix: &str) -> Result<(), StorageError> {
     match prefix.strip_suffix('/').unwrap_or(prefix) {
         "" if prefix.is_empty() => Ok(()),

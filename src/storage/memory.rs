@@ -33,7 +33,7 @@ impl Memory {
     }
 
     fn objects(&self) -> MutexGuard<'_, Objects> {
-        // A map is whole after every call, whoever panicked.
+        // A map is whole after every call, even one that panicked.
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

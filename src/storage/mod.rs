@@ -78,7 +78,7 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// All objects whose key begins with `prefix`, sorted by key.
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StorageError>;
 
-    /// The same, but a folder that cannot be read does not end the listing: it is named.
+    /// Lists as [`Storage::list`] does, but a folder that cannot be read does not end the listing: it is named.
     async fn survey(&self, prefix: &str) -> Result<Survey, StorageError> {
         Ok(Survey { objects: self.list(prefix).await?, unreadable: Vec::new() })
     }
@@ -95,7 +95,7 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Uploads below `prefix` that were begun and neither completed nor aborted; `None` where the place cannot tell.
     async fn unfinished(&self, prefix: &str) -> Result<Option<Vec<ObjectInfo>>, StorageError>;
 
-    /// Aborts the uploads below `prefix` that were begun before this moment and neither completed nor aborted, whoever began them,
+    /// Aborts the uploads below `prefix` that were begun before this moment and neither completed nor aborted, by any process,
     /// and returns how many there were; `None` where the place cannot tell. What they hold is billed and seen by nobody.
     async fn abort_unfinished(&self, prefix: &str, before: DateTime<Utc>) -> Result<Option<u64>, StorageError>;
 }

@@ -16,7 +16,7 @@ const SHORTEST_OF_ALL: u64 = 5 << 20;
 const SLOW: u64 = 1_000_000;
 /// Longer parts go through a file.
 const LONGEST_IN_MEMORY: u64 = 20 << 20;
-/// So many parts have one length; the others are there for what is much longer than expected.
+/// Parts that have one length; the others are there for an object that is much longer than expected.
 const EQUAL: usize = 8000;
 /// S3 takes no longer object.
 const LARGEST: u64 = 5 << 40;
@@ -94,7 +94,7 @@ impl PartSizes {
 }
 
 impl Default for PartSizes {
-    /// Nobody knows how much comes: 39 GiB in parts of 5 MiB, and 5 TiB in all; the spool folder holds at most two parts then.
+    /// Sizes for an object of unknown length: 39 GiB in parts of 5 MiB, and 5 TiB in all; the spool folder holds at most two parts then.
     fn default() -> Self {
         Self::for_expected(Expected::default())
     }

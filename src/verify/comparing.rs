@@ -118,7 +118,7 @@ pub struct Options {
     pub memory_limit: usize,
     /// The folder for such a file. It has no name: nothing remains, however the program ends.
     pub folder: PathBuf,
-    /// So many keys of each kind of difference are named.
+    /// The most keys of each kind of difference that are named.
     pub examples: usize,
     /// Expiries that are not further apart than this are equal.
     pub ttl_tolerance: Duration,

@@ -58,7 +58,7 @@ pub async fn snapshot(
     }
 }
 
-/// A server that is asked for its data set when the first byte is wanted, and not before: a server waits a minute for whoever
+/// A server that is asked for its data set when the first byte is wanted, and not before: a server waits a minute for a client that
 /// does not read. Its data are those of that moment, by replication; or come key by key, where that is not allowed.
 pub struct OnDemand {
     node: Node,

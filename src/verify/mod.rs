@@ -254,7 +254,7 @@ async fn room(drill: Option<&drill::Drill>) -> io::Result<(Option<drill::Room<'_
 /// What verifying a file found.
 #[derive(Debug)]
 pub struct FileReport {
-    /// As for a backup.
+    /// The report, as for a backup.
     pub report: Report,
     /// What the RDB is; `None` where it is damaged.
     pub inspected: Option<Inspected>,

@@ -22,7 +22,7 @@ pub enum PassError {
     /// The server, or the way to it.
     #[error(transparent)]
     Capture(#[from] CaptureError),
-    /// Nobody could be asked which nodes to read.
+    /// The deployment could not be asked which nodes to read.
     #[error(transparent)]
     Source(#[from] SourceError),
 }

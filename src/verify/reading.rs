@@ -54,7 +54,7 @@ pub(super) enum Looking {
 }
 
 impl Looking {
-    /// As much as a level asks for.
+    /// The work that a level asks for.
     pub(super) fn at(level: Level, moment_ms: i64, copy: Option<File>) -> Self {
         match level {
             Level::Manifest | Level::Checksum => Self::Digest(Sha256Digest::new(), 0),

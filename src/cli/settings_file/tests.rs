@@ -129,7 +129,7 @@ fn paths_begin_at_the_file() {
     assert_eq!(file.destination().unwrap().as_deref(), Some("etc/backups"));
 }
 
-/// What is said about a file as a whole.
+/// The error about a file as a whole.
 #[track_caller]
 fn refused(text: &str, expected: &str) {
     match parse_with(text, []) {
@@ -200,7 +200,7 @@ fn a_broken_file_never_repeats_what_stands_in_it() {
     }
 }
 
-/// What is said about a value.
+/// The error about a value.
 #[track_caller]
 fn wrong<T: std::fmt::Debug>(text: &str, ask: impl Fn(&SettingsFile) -> Result<T, Misuse>, expected: &str) {
     let said = ask(&parse(text)).expect_err("it is wrong").to_string();

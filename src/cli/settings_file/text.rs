@@ -121,7 +121,7 @@ impl Reader<'_> {
         text.as_ref().map(|text| self.required(key, text, parse)).transpose()
     }
 
-    /// The same, where there is a value.
+    /// Parses a value that is there.
     pub fn required<T>(&self, key: &str, text: &Text, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, Misuse> {
         let expanded = self.expand(key, text)?;
         parse(&expanded).map_err(|reason| self.wrong_at(text, key, &reason))

@@ -152,7 +152,7 @@ fn milliseconds(usec: u64) -> String {
     format!("{}.{}", count(tenths / 10), tenths % 10)
 }
 
-/// By memory, as they come, or by how many they are.
+/// Prefixes in the order of the list: by memory, as the profile has them, or by number of keys.
 fn sorted(profile: &KeyspaceProfile, sort: Option<Sort>) -> Vec<&Prefix> {
     let mut prefixes: Vec<_> = profile.prefixes.iter().collect();
     if sort == Some(Sort::Keys) {

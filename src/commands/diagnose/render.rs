@@ -16,7 +16,7 @@ use super::view::View;
 
 /// Cells of a bar.
 const BAR: usize = 20;
-/// The same where two columns of facts share 80 columns.
+/// The width of a bar where two columns of facts share 80 columns.
 const SHORT_BAR: usize = 10;
 /// Rules named in the list of skipped ones before it says how many more.
 const SKIPPED_SHOWN: usize = 8;

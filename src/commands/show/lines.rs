@@ -30,7 +30,7 @@ const WRITE_AT: usize = 64 << 10;
 
 /// Where lines go.
 pub enum Out {
-    /// To stdout, as they come.
+    /// Lines go to stdout at once.
     Stdout(Printer),
     /// Kept, up to so many bytes.
     Kept(usize),
@@ -38,7 +38,7 @@ pub enum Out {
 
 pub struct Lines {
     selection: Selection,
-    /// The one name that is meant; `None`: what the selection says.
+    /// The one key that was named; `None`: the keys of the selection.
     name: Option<Vec<u8>>,
     keys: Keys,
     values: bool,

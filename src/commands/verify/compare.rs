@@ -140,7 +140,7 @@ async fn with_server(
     with_views(left, chosen, (view, view), options, progress, context).await
 }
 
-/// The same with another view of each side: what of the backup ought to be there, and what of the server counts. Also tells
+/// Compares with another view of each side: which keys of the backup ought to be there, and which keys of the server count. Also tells
 /// whether the server was read key by key.
 pub async fn with_views(
     left: &Dataset,

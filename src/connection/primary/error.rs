@@ -7,7 +7,7 @@ use crate::explain::{Explain, Meaning};
 /// A full resync that did not end with the target's acknowledgement.
 #[derive(Debug, thiserror::Error)]
 pub enum FeedError {
-    /// The chunks ended before the announced length: whoever produces them knows why. The target never saw a whole RDB.
+    /// The chunks ended before the announced length, for a reason that their source knows. The target never saw a whole RDB.
     #[error("the source ended after {sent} of {length} bytes")]
     SourceEnded { sent: u64, length: u64 },
     /// More chunks than announced. Nothing above the announced length was sent.

@@ -31,7 +31,7 @@ impl Caller {
 pub(super) enum Greeted {
     /// The target, and what it has sent beyond its greeting.
     Target(Requests),
-    /// Somebody who knows the target's replication id, and is not known to be the target.
+    /// A caller that knows the target's replication id, and is not known to be the target.
     NotWhereItIs,
     /// A caller that is not the target.
     Stranger,

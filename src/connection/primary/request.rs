@@ -25,7 +25,7 @@ pub(super) enum Request {
     Psync {
         replid: String,
     },
-    /// Anything else, be it `SYNC` or `GET`.
+    /// Any other command, such as `SYNC` or `GET`.
     Other,
 }
 

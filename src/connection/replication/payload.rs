@@ -42,7 +42,7 @@ pub(super) struct Header {
 
 /// An RDB on its way to us. Dropping it closes the connection, and the server stops.
 pub struct Payload {
-    /// Gone once the server is to shut down: whoever watches that takes it away, also while nobody reads.
+    /// The connection; `None` once the server is to shut down: the task that watches for that takes it away, also while nobody reads.
     stream: Arc<Mutex<Option<Stream>>>,
     watch: Watch,
     buffer: BytesMut,

@@ -22,7 +22,7 @@ const FIELD: &[u8] = b"shutdown_in_milliseconds:";
 /// A link that is to be cut.
 type Link = Mutex<Option<Stream>>;
 
-/// Somebody who looks. Ends when dropped.
+/// A task that watches whether the server is to shut down. Ends when dropped.
 pub(super) struct Watch {
     seen: watch::Receiver<bool>,
     link: watch::Sender<Option<Weak<Link>>>,

@@ -159,7 +159,7 @@ impl Look<'_, '_> {
         Ok(())
     }
 
-    /// So many keys that their names fit into a page; a few as long as nobody knows how long they are.
+    /// The number of keys whose names fit into a page; a few while the length of names is not known yet.
     pub(super) fn page(&self, most: usize) -> usize {
         match self.names {
             0 => most.min(FIRST_PAGE),

@@ -1,4 +1,4 @@
-//! The same profile from an RDB, while it passes: exact, and without a question to the server.
+//! Profiles the keyspace from an RDB while it passes: exact, and without a question to the server.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ pub struct RdbProfile {
 /// What a file says of its server, by the names of INFO.
 const TOLD: &[(&[u8], &str)] =
     &[(b"redis-ver", "redis_version"), (b"valkey-ver", "valkey_version"), (b"used-mem", "used_memory")];
-/// Databases that are told apart.
+/// The most databases that are counted separately.
 const DATABASES_KEPT: usize = 4096;
 /// Bytes of what a file says of its server that are read.
 const TOLD_LENGTH: usize = 64;

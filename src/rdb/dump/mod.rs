@@ -165,7 +165,7 @@ pub fn decode_value<V: Visit>(
     decode(value_type, dialect, version, body, visit, Whose::Strict, Tools::new(PIECE_LIMIT))
 }
 
-/// So many members of one value are compared with each other.
+/// The most members of one value that are compared with each other.
 const MEMBERS_COMPARED: usize = 4 << 20;
 
 /// The same, reading on past what is odd: that is told by [`Visit::oddity`], without an owner. Members are compared with each

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Oddity, OddityKind};
 use crate::rdb::types::ValueType;
 
-/// So many of one kind are kept with their names.
+/// The most oddities of one kind that are kept with their names.
 pub const KEPT_OF_A_KIND: usize = 20;
 
 /// Bytes of a key's name that are kept.

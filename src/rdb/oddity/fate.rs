@@ -12,7 +12,7 @@ use crate::rdb::types::ValueType;
 pub enum Fate {
     /// The server loads the file, and the key can be read, changed and deleted.
     Takes,
-    /// Nobody has tried.
+    /// No server has been tried with it.
     Unknown,
     /// The server ends with an error message when it loads the file.
     Refuses,

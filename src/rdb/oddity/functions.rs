@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::OddityKind;
 
-/// So many names are remembered; a server with more is unheard of.
+/// The most names of functions that are remembered; a server with more is unheard of.
 const REMEMBERED: usize = 1 << 16;
 
 /// The libraries of one file.

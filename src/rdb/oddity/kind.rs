@@ -28,13 +28,13 @@ pub enum OddityKind {
     FieldExpiryRange,
     /// Fields of a packed hash that are not in the order of their expiry.
     FieldExpiryOrder,
-    /// The same in a hash that servers unpack when they load it, by their default settings.
+    /// Fields out of the order of their expiry, in a hash that servers unpack when they load it by their default settings.
     LargeFieldExpiryOrder,
     /// Members of a packed sorted set that do not ascend by score and name.
     UnsortedZset,
     /// A stream announces another number of entries than it holds.
     StreamLength,
-    /// The same of a stream of which nothing is there.
+    /// A stream without an entry announces another number of entries.
     EmptyStreamLength,
     /// A stream whose last id is before its last entry.
     StreamLastId,

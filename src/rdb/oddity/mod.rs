@@ -35,7 +35,7 @@ use super::types::ValueType;
 pub struct Oddity<'a> {
     /// What is odd.
     pub kind: OddityKind,
-    /// The same more exactly, in words.
+    /// The kind more exactly, in words.
     pub what: &'static str,
     /// Byte in the file: of what is odd where that is known, else of the value's end.
     pub offset: u64,

@@ -124,7 +124,7 @@ enum Raw {
     Kept(u64),
 }
 
-/// What stands before a key and is said of it.
+/// What stands before a key in the file: expiry, idle time, frequency.
 #[derive(Debug, Default)]
 struct Attributes {
     database: u64,

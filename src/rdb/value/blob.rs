@@ -29,7 +29,7 @@ pub(super) enum Blob {
     SetListpack,
     /// Field, value, expiry (0 = none).
     HashListpackExpiry,
-    /// The same behind eight bytes: the earliest expiry, for information.
+    /// A hash as a listpack behind eight bytes: the earliest expiry of a field, for information.
     HashListpackExpiryMinimum,
 }
 

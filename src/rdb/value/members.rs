@@ -1,4 +1,4 @@
-//! The same member twice in one value.
+//! Finds a member that stands twice in one value.
 
 mod spool;
 

@@ -130,7 +130,7 @@ impl<V: Visit> Teller<'_, V> {
         self.odd_as(kind, kind.words(), offset, numbers)
     }
 
-    /// The same with words of its own.
+    /// Reports an oddity with words of its own.
     #[cold]
     pub(crate) fn odd_as(
         &mut self,

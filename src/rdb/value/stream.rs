@@ -24,14 +24,14 @@ enum Stage {
     Pending(u64),
     ConsumerCount,
     Consumers(u64),
-    /// So many ids of the consumer are to come, and so many consumers behind it.
+    /// The ids of a consumer: how many are to come, and how many consumers behind it.
     Owned(u64, u64),
     ReleasedCount,
     Released(u64),
     GroupEnd,
     Idempotence,
     Producers(u64),
-    /// So many ids of the producer are to come, and so many producers behind it.
+    /// The ids of a producer: how many are to come, and how many producers behind it.
     Produced(u64, u64),
     IdempotenceEnd,
 }

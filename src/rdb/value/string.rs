@@ -15,11 +15,11 @@ pub(crate) enum Passage {
     /// Nothing of the string was read yet.
     #[default]
     Start,
-    /// So many bytes are to come.
+    /// A string of which so many bytes are to come.
     Plain(u64),
     /// Within a long compressed one.
     Compressed(Box<lzf::Stream>, u64),
-    /// So many bytes are left of one that does not expand.
+    /// A string that does not expand, of which so many bytes are left.
     Skipped(u64),
 }
 

@@ -115,7 +115,7 @@ impl Templates {
 enum Stage {
     /// How the names of an own template stand.
     Form,
-    /// So many names are to come.
+    /// The names of the fields, of which so many are to come.
     Names(u64),
     /// The id of a template of the file.
     Id,

@@ -91,7 +91,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         asks: &[Question::Clients],
         limits: &[("share", 0.50), ("count", 20.0)],
         threshold: "{share%} of more than {count} connections have neither a name nor a library",
-        why: "nobody can tell whose they are when it matters",
+        why: "a connection without a name cannot be traced to its application",
         fix: &["CLIENT SETNAME <application>, or the setting of the client library"],
         source: "practice (redis-doctor)",
         examine: anonymous,

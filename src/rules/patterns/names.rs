@@ -38,7 +38,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "the names looked at",
         limits: &[("share", 0.02), ("keys", 10.0)],
         threshold: "two prefixes that are one word, another separator in {share%} of at least {keys} names, empty segments, spaces or control characters",
-        why: "who looks for a key under one form misses those under the other",
+        why: "an application that looks for a key under one form misses those under the other",
         fix: &["in the application: use `type:id`"],
         source: "Redis documentation, keys: object-type:id",
         examine: naming,

@@ -14,7 +14,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "locks live for ever",
         reads: "PTTL of keys named like locks (`lock:…`, `…:lock`, `mutex:…`)",
         threshold: "any without a time to live",
-        why: "when its owner crashes the lock stays, and whoever waits for it waits for ever",
+        why: "when its owner crashes the lock stays, and every waiting process waits for ever",
         source: "laravel/horizon#1738, python-redis-lock#73, ShedLock#65",
         weight: 80,
         examine: immortal_locks,

@@ -42,7 +42,7 @@ impl Temporary {
         }
     }
 
-    /// The same for a file that may be there: [`Temporary::replace`] takes its place.
+    /// A temporary file for a name that may be taken: [`Temporary::replace`] puts it in the place of the other.
     pub(super) fn over(root: &Path, target: &Path) -> io::Result<Self> {
         Self::beside(root, target)
     }

@@ -123,7 +123,7 @@ struct Inner {
     clock: clock::Clock,
     /// The store does not know the header at all.
     refuses_conditions: AtomicBool,
-    /// The store does not know checksums, or we are told not to send them.
+    /// True where the store does not know checksums, or the settings forbid to send them.
     no_checksums: AtomicBool,
 }
 

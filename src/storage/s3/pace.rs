@@ -127,7 +127,7 @@ pub(super) struct Passing {
     /// Why the request failed, in a few words.
     pub(super) words: String,
     pub(super) nobody_listens: bool,
-    /// Somebody answers, and cannot do what was asked.
+    /// The store answered, and cannot do what was asked.
     pub(super) answered: bool,
 }
 
@@ -167,7 +167,7 @@ impl Pace {
         }
     }
 
-    /// The same for who works rather than asks.
+    /// Sets whether a store where nobody listens yet is waited for: work waits, a question does not.
     pub(super) fn awaiting_listener(self, awaits_listener: bool) -> Self {
         Self { awaits_listener, ..self }
     }
@@ -194,7 +194,7 @@ impl Pace {
         timeout.min(self.asking_at_most().saturating_sub(self.state().asking.time)).max(Duration::from_millis(500))
     }
 
-    /// The same while cleaning up.
+    /// How long to wait for a reply while cleaning up.
     pub(super) fn cleaning_reply(&self) -> Duration {
         let left = CLEANING.saturating_sub(self.state().cleaning.time);
         self.timeout.unwrap_or(REPLY).min(left).max(Duration::from_millis(500))

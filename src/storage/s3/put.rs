@@ -31,7 +31,8 @@ impl S3 {
         }
     }
 
-    /// The same; `AlreadyExists` only where the store says so. `only_new`: if there is none of that name.
+    /// Puts an object without looking up a lost answer: `AlreadyExists` only where the store says so. `only_new`: if there is none of that
+    /// name.
     pub(super) async fn put_once(
         &self,
         full_key: &str,

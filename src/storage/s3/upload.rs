@@ -349,7 +349,7 @@ impl Part {
 }
 
 /// Waits for the parts in flight: a store that is still writing one when the upload is aborted may keep it for ever. But not for
-/// long: whoever gives up has a reason.
+/// long: an upload is given up for a reason.
 async fn settle(sending: &mut JoinSet<Result<CompletedPart, StorageError>>) {
     let all = async { while sending.join_next().await.is_some() {} };
     if timeout(SETTLING, all).await.is_err() {

@@ -1,4 +1,4 @@
-//! Whose an object is that lies where an upload of ours was to become one, when the answer to its last request got lost.
+//! Tells whether an object is ours: it lies where our upload was to become one, and the answer to the last request got lost.
 //!
 //! An upload says at its beginning, in the object's own metadata, a word that nobody else knows. Where a store keeps no metadata, the
 //! ETag tells: that of an object in parts is the MD5 of the MD5s of its parts, as S3 and most stores make it. Where neither is there,
@@ -25,9 +25,9 @@ pub(super) struct Written {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whose {
     Ours,
-    /// It is another one.
+    /// The object is another's.
     Others,
-    /// It has our length, and nothing else can be compared.
+    /// The object has our length, and nothing else can be compared.
     Unproven,
 }
 

@@ -32,7 +32,7 @@ pub struct Binary {
 }
 
 impl Binary {
-    /// The one that was named, or the first of its kind in these folders.
+    /// Finds the program: the one that was named, or the first server in these folders.
     pub fn find(named: Option<&Path>, folders: &[PathBuf]) -> Result<Self, DrillError> {
         if let Some(path) = named {
             return Self::ask(path);
