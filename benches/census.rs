@@ -7,7 +7,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use redis_ops::census::{Counter, Digester};
-use redis_ops::comparison::{Names, Options, Recorder, compare};
+use redis_ops::comparison::{Options, Recorder, compare};
 use redis_ops::rdb::Scanner;
 use redis_ops::rdb::visit::Visit;
 
@@ -75,7 +75,7 @@ fn census(criterion: &mut Criterion) {
     group.bench_function("compare all keys of two", |bencher| {
         let options = Options::new(std::env::temp_dir(), 0);
         let record = || {
-            let mut digester = Digester::new(Recorder::new(&options, Names::Later));
+            let mut digester = Digester::new(Recorder::new(&options));
             scan(&bytes, &mut digester);
             digester.into_sink()
         };

@@ -85,11 +85,6 @@ impl Census {
         format!("{:032x}", self.digest)
     }
 
-    /// True if both hold the same keys with the same content (the functions are not looked at).
-    pub fn same_keys(&self, other: &Self) -> bool {
-        (self.keys, self.digest) == (other.keys, other.digest)
-    }
-
     /// The census of two disjoint parts of a data set, such as the shards of a cluster. In which order more than two are put
     /// together does not matter as long as fewer databases, types and libraries were seen than are kept.
     pub fn merged(&self, other: &Self) -> Self {

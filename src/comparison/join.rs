@@ -50,12 +50,11 @@ impl Report<'_> {
         match (left, right) {
             (Some(left), Some(right)) => match self.between(&left.compact, &right.compact) {
                 None => self.differences.equal += 1,
-                // Either side may have kept the name.
-                Some(difference) => self.found(difference, &left.compact, || left.key().or_else(|| right.key())),
+                Some(difference) => self.found(difference, left),
             },
             (Some(one), None) | (None, Some(one)) if one.compact.expired(look_ms) => self.differences.expired += 1,
-            (Some(missing), None) => self.found(Difference::Missing, &missing.compact, || missing.key()),
-            (None, Some(extra)) => self.found(Difference::Extra, &extra.compact, || extra.key()),
+            (Some(missing), None) => self.found(Difference::Missing, missing),
+            (None, Some(extra)) => self.found(Difference::Extra, extra),
             (None, None) => {}
         }
     }
@@ -72,12 +71,12 @@ impl Report<'_> {
         }
     }
 
-    fn found(&mut self, difference: Difference, compact: &Compact, key: impl Fn() -> Option<(u64, Vec<u8>)>) {
+    fn found(&mut self, difference: Difference, recorded: &Recorded) {
         *self.differences.count_mut(difference) += 1;
         let kept = &mut self.kept[difference as usize];
         if *kept < self.options.examples {
             *kept += 1;
-            let example = Example { difference, identity: compact.identity(), key: key() };
+            let example = Example { difference, identity: recorded.compact.identity(), key: recorded.key() };
             self.differences.examples.push(example);
         }
     }

@@ -3,25 +3,20 @@
 //! ```text
 //! let difference = compare_buckets(&left.buckets, &right.buckets);           nothing to read: enough if it is empty
 //!
-//! let mut recorder = Recorder::new(&options, Names::Later);
+//! let mut recorder = Recorder::new(&options);
 //! recorder.restrict(&difference.buckets);                                   values of other buckets are not even decoded
 //! let mut left = Digester::choosing(recorder, choice).fields_expired_before(now);
 //! scanner.push(bytes, &mut left) …                                         one pass over each side, also at the same time
 //!
 //! let mut differences = compare(left.into_sink(), right.into_sink(), &options)?;
 //! differences.equal += difference.equal_keys;                              those that nobody had to look at
-//!
-//! let mut naming = differences.naming(Side::Left);                         a second pass over a side without names,
-//! if !naming.is_complete() { scanner.push(bytes, &mut Digester::choosing(&mut naming, choice)) … }    if one is wanted
-//! differences.named(naming);
 //! ```
 //!
 //! Both sides are read with the same moment for [`crate::census::Digester::fields_expired_before`], so that hash fields which
 //! one server hides and another drops are no difference. With a choice of keys the buckets of whole censuses still say which
 //! keys are equal, but not how many of them are chosen: who wants that number compares without restriction.
 //!
-//! A side that cannot be read twice (the snapshot of a living server) keeps its names with its records: [`Names::Keep`]. One
-//! whose differing buckets are not known before it is read is recorded whole; what turns out not to differ is passed over by
+//! A side whose differing buckets are not known before it is read is recorded whole; what turns out not to differ is passed over by
 //! [`Recorder::restrict`] afterwards.
 //!
 //! A record is 56 bytes and its name in memory, 52 and its name on disk (names with eight bytes of database). Beyond [`Options::memory_limit`] records are sorted
@@ -30,7 +25,6 @@
 
 mod buckets;
 mod join;
-mod naming;
 mod record;
 mod recorder;
 mod report;
@@ -39,10 +33,10 @@ mod run;
 pub(crate) use buckets::BucketDifference;
 pub use buckets::{BucketSet, compare_buckets};
 pub use join::compare;
-pub use recorder::{Names, Recorder};
+pub use recorder::Recorder;
 #[cfg(test)]
 pub(crate) use report::Example;
-pub use report::{Difference, Differences, Side};
+pub use report::{Difference, Differences};
 
 use std::path::PathBuf;
 

@@ -11,15 +11,6 @@ use super::record::{Compact, NAME_KEPT};
 use super::run::{Reader, Runs};
 use crate::census::{Record, Sink};
 
-/// Whether names are remembered with the records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Names {
-    /// Yes: the side is read only once. Costs as many bytes as the names have (up to 64 KiB of each).
-    Keep,
-    /// No: a second pass finds the few that are wanted ([`super::Naming`]).
-    Later,
-}
-
 /// A record in memory and where its name stands.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
@@ -31,7 +22,6 @@ struct Slot {
 /// The sink that remembers the keys of one side, see [`super`].
 #[derive(Debug)]
 pub struct Recorder {
-    names: Names,
     limit: usize,
     folder: PathBuf,
     buckets: BucketSet,
@@ -44,9 +34,8 @@ pub struct Recorder {
 
 impl Recorder {
     /// Of all keys, until restricted.
-    pub fn new(options: &Options, names: Names) -> Self {
+    pub fn new(options: &Options) -> Self {
         Self {
-            names,
             // Half of it, because a vector that grows doubles; and an offset of a name must fit 32 bits.
             limit: (options.memory_limit / 2).min(1 << 31),
             folder: options.folder.clone(),
@@ -126,10 +115,8 @@ impl Sink for Recorder {
         let compact = Compact::of(record, self.recorded as u32);
         self.recorded += 1;
         let start = self.text.len();
-        if self.names == Names::Keep {
-            self.text.extend_from_slice(&record.database.to_le_bytes());
-            self.text.extend_from_slice(&record.key[..record.key.len().min(NAME_KEPT)]);
-        }
+        self.text.extend_from_slice(&record.database.to_le_bytes());
+        self.text.extend_from_slice(&record.key[..record.key.len().min(NAME_KEPT)]);
         self.slots.push(Slot { compact, start: start as u32, length: (self.text.len() - start) as u32 });
         if self.memory() >= self.limit {
             self.failed = self.spill().err();
@@ -155,15 +142,15 @@ enum Source<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Recorded {
     pub compact: Compact,
-    /// Empty if names are not kept, else eight bytes of database and the name.
+    /// Eight bytes of database, and the name of the key.
     name: Vec<u8>,
 }
 
 impl Recorded {
-    /// Database and name, if they were kept.
-    pub fn key(&self) -> Option<(u64, Vec<u8>)> {
-        let (database, name) = self.name.split_first_chunk()?;
-        Some((u64::from_le_bytes(*database), name.to_vec()))
+    /// Database and name.
+    pub fn key(&self) -> (u64, Vec<u8>) {
+        let (database, name) = self.name.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        (u64::from_le_bytes(*database), name.to_vec())
     }
 }
 

@@ -1,16 +1,5 @@
 //! What two data sets have in common and what not.
 
-use super::naming::Naming;
-
-/// A side of a comparison. The left one is what ought to be: the backup, or the older of two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// What ought to be.
-    Left,
-    /// What is there.
-    Right,
-}
-
 /// In what a key differs. Where several hold, the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Difference {
@@ -48,8 +37,8 @@ pub struct Example {
     pub difference: Difference,
     /// Its identity, see [`crate::census`].
     pub identity: u128,
-    /// Database and name, the name cut to 64 KiB; nothing until they are found ([`Differences::named`]).
-    pub key: Option<(u64, Vec<u8>)>,
+    /// Database and name, the name cut to 64 KiB.
+    pub key: (u64, Vec<u8>),
 }
 
 /// The answer. Every key of both sides is in exactly one of the counts.
@@ -112,21 +101,6 @@ impl Differences {
             Difference::Type => &mut self.different_type,
             Difference::Value => &mut self.different_value,
             Difference::Expiry => &mut self.different_expiry,
-        }
-    }
-
-    /// A sink that finds names of examples in a pass over this side; keys that both sides have are looked for in either.
-    pub fn naming(&self, side: Side) -> Naming {
-        let elsewhere = if side == Side::Left { Difference::Extra } else { Difference::Missing };
-        let nameless = self.examples.iter().filter(|example| example.key.is_none());
-        Naming::of(nameless.filter(|example| example.difference != elsewhere).map(|example| example.identity))
-    }
-
-    /// Puts the names that were found to the examples.
-    pub fn named(&mut self, naming: Naming) {
-        let mut found = naming.into_found();
-        for example in self.examples.iter_mut().filter(|example| example.key.is_none()) {
-            example.key = found.remove(&example.identity);
         }
     }
 }

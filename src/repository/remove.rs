@@ -1,4 +1,5 @@
-//! Taking a backup away: the manifest first, so that it is no backup any more, and the reservation of its id last.
+//! Removes a backup: the manifest first, so that it is no backup any more, and the reservation of its id last. No command does so yet
+//! (`prune` will); what was left of a backup that failed goes in the same order.
 
 use chrono::Utc;
 

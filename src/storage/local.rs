@@ -124,12 +124,6 @@ impl Storage for Local {
         .await
     }
 
-    async fn list_folders(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        key::check_prefix(prefix)?;
-        let prefix = prefix.to_owned();
-        self.blocking(move |root| list::folders(root, &prefix)).await
-    }
-
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
         let path = self.path(key)?;
         self.blocking(move |root| write::remove(root, &path)).await

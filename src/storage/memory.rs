@@ -1,4 +1,5 @@
-//! Objects in memory: for tests, and to try what holds on every place.
+//! Objects in memory. No command writes there: the tests of backups and repositories do, and `tests/it/storage/conformance.rs` holds
+//! it to the same promises as every other place, so that what those tests find holds for the others.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -105,17 +106,6 @@ impl Storage for Memory {
             modified: Some(*modified),
         };
         Ok(objects.iter().filter(|(key, _)| key.starts_with(prefix)).map(info).collect())
-    }
-
-    async fn list_folders(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        key::check_prefix(prefix)?;
-        let objects = self.objects();
-        let folder = |key: &String| Some(key.strip_prefix(prefix)?.split_once('/')?.0.to_owned());
-        let mut folders: Vec<String> = objects.keys().filter_map(folder).collect();
-        // The keys are sorted, but `a-b/` comes before `a/`.
-        folders.sort();
-        folders.dedup();
-        Ok(folders)
     }
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {

@@ -83,9 +83,6 @@ pub trait Storage: Send + Sync + fmt::Debug {
         Ok(Survey { objects: self.list(prefix).await?, unreadable: Vec::new() })
     }
 
-    /// The names directly below `prefix` (which ends with `/` or is empty): "folders", sorted.
-    async fn list_folders(&self, prefix: &str) -> Result<Vec<String>, StorageError>;
-
     /// Removes an object; one that is not there is no error.
     async fn delete(&self, key: &str) -> Result<(), StorageError>;
 
@@ -96,7 +93,8 @@ pub trait Storage: Send + Sync + fmt::Debug {
     async fn unfinished(&self, prefix: &str) -> Result<Option<Vec<ObjectInfo>>, StorageError>;
 
     /// Aborts the uploads below `prefix` that were begun before this moment and neither completed nor aborted, by any process,
-    /// and returns how many there were; `None` where the place cannot tell. What they hold is billed and seen by nobody.
+    /// and returns how many there were; `None` where the place cannot tell. A store bills what they hold and shows it nowhere: a backup that is
+    /// removed takes it along.
     async fn abort_unfinished(&self, prefix: &str, before: DateTime<Utc>) -> Result<Option<u64>, StorageError>;
 }
 

@@ -46,7 +46,7 @@ pub struct Step {
 pub struct PartSizes(Vec<Step>);
 
 impl PartSizes {
-    /// Sizes of one's own, for tests and odd stores.
+    /// Steps of the caller's choosing: tests send many parts of an object that is small.
     pub fn new(steps: Vec<Step>) -> Self {
         Self(steps)
     }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::pass::PassError;
 use crate::blocking;
 use crate::census::{Candidate, Census, Choice, Chosen, Count, Digester, Record, Selection, Sink, Tally};
-use crate::comparison::{self, BucketDifference, BucketSet, Differences, Names, Recorder, compare_buckets};
+use crate::comparison::{self, BucketDifference, BucketSet, Differences, Recorder, compare_buckets};
 use crate::dataset::{Dataset, DatasetError};
 use crate::explain::{Explain, Meaning};
 use crate::progress::{Progress, Unit};
@@ -265,13 +265,13 @@ impl Options {
 
     /// Hears a whole side: its census is not known.
     pub(super) fn whole(&self, view: &View, look_ms: i64) -> Hearing {
-        let records = Recorder::new(&self.records(look_ms), Names::Keep);
+        let records = Recorder::new(&self.records(look_ms));
         Digester::choosing(Heard { count: Some(Count::keeping(look_ms, 0)), records }, view.clone())
     }
 
     /// Hears the keys of some buckets.
     pub(super) fn restricted(&self, view: &View, look_ms: i64, buckets: &BucketSet) -> Hearing {
-        let mut records = Recorder::new(&self.records(look_ms), Names::Keep);
+        let mut records = Recorder::new(&self.records(look_ms));
         records.restrict(buckets);
         Digester::choosing(Heard { count: None, records }, view.clone()).fields_expired_before(look_ms)
     }

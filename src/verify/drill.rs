@@ -383,9 +383,9 @@ fn differs(comparison: &comparing::Comparison) -> Finding {
     let keys: Vec<String> = differences
         .examples
         .iter()
-        .filter_map(|example| Some((example, example.key.as_ref()?)))
         .take(NAMED)
-        .map(|(example, (database, key))| {
+        .map(|example| {
+            let (database, key) = &example.key;
             format!("{}: {} (database {database})", example.difference.name(), key.escape_ascii())
         })
         .collect();

@@ -47,7 +47,7 @@ fn the_screen_of_a_damaged_backup() {
 
 #[test]
 fn the_screen_of_a_server_that_differs() {
-    let example = |difference, key: &[u8]| Example { difference, identity: 0, key: Some((0, key.to_vec())) };
+    let example = |difference, key: &[u8]| Example { difference, identity: 0, key: (0, key.to_vec()) };
     let differences = Differences {
         equal: 1_994_600,
         missing: 42,

@@ -54,23 +54,6 @@ pub(super) fn unfinished(root: &Path, prefix: &str) -> io::Result<Vec<(ObjectInf
     Ok(found)
 }
 
-pub(super) fn folders(root: &Path, prefix: &str) -> io::Result<Vec<String>> {
-    // The prefix ends with a slash or is empty: it is a folder.
-    let mut found = Vec::new();
-    let Some(entries) = entries(root, &root.join(prefix))? else { return Ok(found) };
-    for entry in entries {
-        let entry = entry?;
-        if let Some(name) = entry.file_name().to_str()
-            && key::is_shown(name)
-            && is_folder(&entry, true)?
-        {
-            found.push(name.to_owned());
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
 /// Links to folders are followed so many names below the root: to an instance on another disk, or to a backup of it. Deeper ones are
 /// not, because they may lead in a circle.
 const LINKS_FOLLOWED: usize = 2;

@@ -9,7 +9,7 @@ use super::{Inner, ObjectInfo, StorageError, key, time};
 /// The objects whose key begins with `prefix`, sorted by key.
 pub(super) async fn objects(inner: &Inner, prefix: String) -> Result<Vec<ObjectInfo>, StorageError> {
     let mut found = Vec::new();
-    pages(inner, &prefix, None, |page| {
+    pages(inner, &prefix, |page| {
         for object in page.contents.unwrap_or_default() {
             let full_key = object.key.unwrap_or_default();
             // Not every store keeps to a prefix that ends within a name.
@@ -24,33 +24,16 @@ pub(super) async fn objects(inner: &Inner, prefix: String) -> Result<Vec<ObjectI
     Ok(found)
 }
 
-/// The names directly below `prefix`, sorted.
-pub(super) async fn folders(inner: &Inner, prefix: String) -> Result<Vec<String>, StorageError> {
-    let mut found = Vec::new();
-    pages(inner, &prefix, Some("/"), |page| {
-        for folder in page.common_prefixes.unwrap_or_default() {
-            let folder = folder.prefix.unwrap_or_default();
-            let name = folder.strip_prefix(&prefix).and_then(|name| name.strip_suffix('/'));
-            found.extend(name.filter(|name| key::is_shown(name) && !name.contains('/')).map(str::to_owned));
-        }
-    })
-    .await?;
-    found.sort();
-    found.dedup();
-    Ok(found)
-}
-
 async fn pages(
     inner: &Inner,
     prefix: &str,
-    delimiter: Option<&str>,
     mut take: impl FnMut(ListObjectsV2Output) + Send,
 ) -> Result<(), StorageError> {
     let mut token: Option<String> = None;
     loop {
         let send = || {
             let request = inner.client.list_objects_v2().bucket(&inner.site.bucket).prefix(prefix);
-            request.set_delimiter(delimiter.map(str::to_owned)).set_continuation_token(token.clone()).send()
+            request.set_continuation_token(token.clone()).send()
         };
         let page = inner.ask(Purpose::Work, &mut Trouble::default(), send).await;
         let page = page.map_err(|error| inner.explain(Op::List, "", error))?;

@@ -330,10 +330,6 @@ impl Storage for S3 {
         list::objects(&self.inner, self.inner.full_prefix(prefix)?).await
     }
 
-    async fn list_folders(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        list::folders(&self.inner, self.inner.full_prefix(prefix)?).await
-    }
-
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
         self.remove(&self.inner.full_key(key)?).await
     }

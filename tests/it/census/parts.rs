@@ -67,7 +67,7 @@ fn check(what: &str, (magic, version): (&str, u32), key: &[u8], n_parts: usize, 
     for chunk in [usize::MAX, 300_001, 65_536, 4096 + 1] {
         for reading_on in [true, false] {
             let (census, heard) = read(version, magic, key, false, reading_on || n_odd > 0, chunk);
-            assert!(census.same_keys(&expected), "{what}, in pushes of {chunk}");
+            assert!((census.keys, census.digest) == (expected.keys, expected.digest), "{what}, in pushes of {chunk}");
             assert_eq!(census.fields_with_expiry, expected.fields_with_expiry, "{what}");
             assert_eq!(heard.parts, n_parts, "{what}, in pushes of {chunk}");
             assert!(heard.longest <= MIB, "{what}: {} bytes at once", heard.longest);

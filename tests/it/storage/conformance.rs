@@ -152,10 +152,6 @@ async fn listings_show_what_is_there(storage: &dyn Storage) {
     assert_eq!(keys(storage, "list/a").await, ["list/a-b/1", "list/a/1", "list/a/2", "list/ab"], "within a name");
     assert_eq!(keys(storage, "list/a/").await, ["list/a/1", "list/a/2"]);
     assert_eq!(keys(storage, "list/none/").await, Vec::<String>::new());
-    assert_eq!(storage.list_folders("list/").await.unwrap(), ["a", "a-b", "b", "ä"]);
-    assert_eq!(storage.list_folders("list/b/").await.unwrap(), ["c"]);
-    assert_eq!(storage.list_folders("").await.unwrap(), ["list", "small"]);
-    assert_eq!(storage.list_folders("list/none/").await.unwrap(), Vec::<String>::new());
     let object = storage.list("list/ab").await.unwrap().remove(0);
     assert_eq!((object.key.as_str(), object.length), ("list/ab", 7));
 }
@@ -174,7 +170,6 @@ async fn what_is_deleted_is_gone(storage: &dyn Storage) {
     storage.delete("list/b/c/d").await.unwrap();
     storage.delete("list/b/c/d").await.unwrap();
     assert!(matches!(storage.get("list/b/c/d", 10).await, Err(StorageError::NotFound)));
-    assert_eq!(storage.list_folders("list/").await.unwrap(), ["a", "a-b", "ä"], "its folders went with it");
     assert_eq!(storage.unfinished("").await.unwrap().unwrap_or_default(), []);
 }
 

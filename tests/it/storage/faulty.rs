@@ -128,10 +128,6 @@ impl Storage for Faulty {
         self.inner.list(prefix).await
     }
 
-    async fn list_folders(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        self.inner.list_folders(prefix).await
-    }
-
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
         self.act(Asked::Delete, key, self.inner.delete(key)).await
     }

@@ -33,9 +33,20 @@ async fn foreign_files_are_left_alone() {
     std::os::unix::fs::symlink(folder.path(), folder.path().join("circle")).unwrap();
     let local = Local::new(folder.path());
     assert_eq!(keys(&local, "").await, Vec::<String>::new());
-    // A link to a folder is one: an instance may lie on another disk. It is not followed in a circle.
-    assert_eq!(local.list_folders("").await.unwrap(), ["circle"]);
     assert_eq!(local.unfinished("").await.unwrap().unwrap(), []);
+}
+
+#[tokio::test]
+async fn an_object_takes_the_folders_along_that_it_leaves_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let local = Local::new(folder.path());
+    for key in ["list/a/1", "list/b/c/d"] {
+        local.create(key, Bytes::from_static(b"x")).await.unwrap();
+    }
+    local.delete("list/b/c/d").await.unwrap();
+    let left: Vec<_> =
+        fs::read_dir(folder.path().join("list")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["a"]);
 }
 
 #[tokio::test]

@@ -117,12 +117,7 @@ fn in_what(differences: &Differences) -> String {
 
 fn named(compared: &comparing::Comparison, limit: usize) -> impl Iterator<Item = (&'static str, u64, &[u8])> {
     let examples = compared.differences.examples.iter();
-    examples
-        .filter_map(|example| {
-            let (database, key) = example.key.as_ref()?;
-            Some((example.difference.name(), *database, key.as_slice()))
-        })
-        .take(limit)
+    examples.map(|example| (example.difference.name(), example.key.0, example.key.1.as_slice())).take(limit)
 }
 
 fn table(compared: &comparing::Comparison, limit: usize, context: &Context) -> Option<String> {
