@@ -38,6 +38,7 @@ use crate::progress::Progress;
 
 pub use envelope::Kind;
 pub use outcome::{Format, Outcome};
+use schemas::{Fields, shapes};
 
 /// A command and all that it needs to know.
 #[derive(Debug, Clone)]
@@ -55,26 +56,53 @@ pub enum Command {
     Explain(explain::Settings),
 }
 
+/// What is known of a subcommand before it runs. The name is the one that is typed.
+struct Fact {
+    name: &'static str,
+    /// Its formats; the first is its default.
+    formats: &'static [Format],
+    /// What a failure means.
+    failure: Kind,
+    /// The JSON of its answer.
+    answer: fn() -> Fields,
+}
+
+const fn fact(name: &'static str, formats: &'static [Format], failure: Kind, answer: fn() -> Fields) -> Fact {
+    Fact { name, formats, failure, answer }
+}
+
+/// Every subcommand that answers in JSON.
+const FACTS: &[Fact] = {
+    use Format::{Json, Junit, Nagios, Ndjson, Prometheus, Table};
+    &[
+        fact("backup", PLAIN, Kind::Acts, shapes::backup),
+        fact("restore", PLAIN, Kind::Acts, shapes::restore),
+        fact("verify", &[Table, Json, Nagios, Junit], Kind::Answers, shapes::verify),
+        fact("list", &[Table, Json, Ndjson], Kind::Answers, shapes::listing),
+        fact("show", &[Table, Json, Ndjson], Kind::Answers, shapes::show),
+        fact("diagnose", &[Table, Json, Ndjson, Nagios, Junit], Kind::Answers, shapes::diagnose),
+        // That a server cannot be reached is health's answer: it is down.
+        fact("health", &[Table, Json, Nagios], Kind::Acts, shapes::health),
+        fact("metrics", &[Prometheus, Json], Kind::Answers, shapes::metrics),
+        fact("explain", PLAIN, Kind::Answers, shapes::explain),
+    ]
+};
+
+/// The formats of most commands.
+const PLAIN: &[Format] = &[Format::Table, Format::Json];
+
+fn fact_of(command: &str) -> Option<&'static Fact> {
+    FACTS.iter().find(|fact| fact.name == command)
+}
+
 /// The formats that a command has; the first is its default.
 pub fn formats(command: &str) -> &'static [Format] {
-    match command {
-        "list" => &[Format::Table, Format::Json, Format::Ndjson],
-        "diagnose" => &[Format::Table, Format::Json, Format::Ndjson, Format::Nagios, Format::Junit],
-        "health" => &[Format::Table, Format::Json, Format::Nagios],
-        "metrics" => &[Format::Prometheus, Format::Json],
-        "show" => &[Format::Table, Format::Json, Format::Ndjson],
-        "verify" => &[Format::Table, Format::Json, Format::Nagios, Format::Junit],
-        _ => &[Format::Table, Format::Json],
-    }
+    fact_of(command).map_or(PLAIN, |fact| fact.formats)
 }
 
 /// What a failure of a command means.
 pub fn kind(command: &str) -> Kind {
-    match command {
-        // That it cannot be reached is health's answer: it is down.
-        "backup" | "restore" | "health" => Kind::Acts,
-        _ => Kind::Answers,
-    }
+    fact_of(command).map_or(Kind::Answers, |fact| fact.failure)
 }
 
 /// Runs a command.

@@ -4,7 +4,7 @@
 //! whether it is always there. The integration tests hold every JSON answer that they read against these schemas, and refuse a field
 //! that no schema names. Readers must not: fields are added.
 
-mod shapes;
+pub(super) mod shapes;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -12,20 +12,24 @@ use serde_json::{Map, Value, json};
 use super::envelope::SCHEMA_VERSION;
 use crate::explain::Status;
 
+/// The fields that a command adds to the envelope, and which of them stand together in which of its answers.
+pub(super) type Fields = (Vec<(&'static str, Value)>, Vec<Vec<&'static str>>);
+
 /// The schema of each command's answer, and one for the answer where it was not understood what was typed: `error`.
 pub fn all() -> Vec<(&'static str, Value)> {
-    shapes::COMMANDS.iter().map(|command| (*command, of(command))).collect()
+    let nothing = || (Vec::new(), Vec::new());
+    let commands = super::FACTS.iter().map(|fact| (fact.name, of(fact.name, (fact.answer)())));
+    commands.chain([("error", of("error", nothing()))]).collect()
 }
 
-fn of(command: &str) -> Value {
+fn of(command: &str, (own, answers): Fields) -> Value {
     let named = match command {
         // Those that print text have no answer of their own either.
         "error" => one_of([Value::Null, "completions".into(), "man".into()]),
         command => json!({ "const": command }),
     };
-    let (fields, answers) = shapes::answer(command);
     let mut properties = envelope(named);
-    properties.extend(fields);
+    properties.extend(fields(&own));
 
     // What stands in every answer, and then the fields of one of the answers, or the error in their place.
     let always = ["schema_version", "command", "status", "tool_version", "started_at", "duration_seconds"];
@@ -97,7 +101,7 @@ fn envelope(command: Value) -> Map<String, Value> {
 }
 
 /// An object. A name that ends in `?` may be missing.
-fn object(properties: &[(&str, Value)]) -> Value {
+pub(super) fn object(properties: &[(&str, Value)]) -> Value {
     let required: Vec<&str> = properties.iter().map(|(name, _)| *name).filter(|name| !name.ends_with('?')).collect();
     json!({ "type": "object", "properties": fields(properties), "required": required })
 }
@@ -107,60 +111,60 @@ fn fields(properties: &[(&str, Value)]) -> Map<String, Value> {
 }
 
 /// An object whose names are data, and whose values are all of one kind.
-fn map(of: Value) -> Value {
+pub(super) fn map(of: Value) -> Value {
     json!({ "type": "object", "additionalProperties": of })
 }
 
-fn list(of: Value) -> Value {
+pub(super) fn list(of: Value) -> Value {
     json!({ "type": "array", "items": of })
 }
 
 /// A value, or `null`.
-fn maybe(value: Value) -> Value {
+pub(super) fn maybe(value: Value) -> Value {
     json!({ "anyOf": [value, { "type": "null" }] })
 }
 
-fn either(values: &[Value]) -> Value {
+pub(super) fn either(values: &[Value]) -> Value {
     json!({ "anyOf": values })
 }
 
 /// A shape that is defined once.
-fn shape(name: &str) -> Value {
+pub(super) fn shape(name: &str) -> Value {
     json!({ "$ref": format!("#/$defs/{name}") })
 }
 
 /// Words of a fixed list, taken from the type where there is one.
-fn one_of<T: Serialize>(values: impl IntoIterator<Item = T>) -> Value {
+pub(super) fn one_of<T: Serialize>(values: impl IntoIterator<Item = T>) -> Value {
     let values: Vec<Value> = values.into_iter().map(|value| json!(value)).collect();
     json!({ "enum": values })
 }
 
-fn described(mut value: Value, words: &str) -> Value {
+pub(super) fn described(mut value: Value, words: &str) -> Value {
     value["description"] = words.into();
     value
 }
 
-fn text() -> Value {
+pub(super) fn text() -> Value {
     json!({ "type": "string" })
 }
 
-fn time() -> Value {
+pub(super) fn time() -> Value {
     json!({ "type": "string", "format": "date-time" })
 }
 
 /// A whole number that is not negative.
-fn count() -> Value {
+pub(super) fn count() -> Value {
     json!({ "type": "integer", "minimum": 0 })
 }
 
-fn number() -> Value {
+pub(super) fn number() -> Value {
     json!({ "type": "number" })
 }
 
-fn truth() -> Value {
+pub(super) fn truth() -> Value {
     json!({ "type": "boolean" })
 }
 
-fn anything() -> Value {
+pub(super) fn anything() -> Value {
     json!({})
 }

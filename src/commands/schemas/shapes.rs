@@ -7,38 +7,22 @@ mod restore;
 mod show;
 mod verify;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{anything, count, described, list, map, maybe, number, object, one_of, text, truth};
+use super::{Fields, anything, count, described, list, map, maybe, number, object, one_of, text, truth};
 use crate::explain::Status;
 use crate::finding::Severity;
 
-/// The fields that a command adds, and which of them stand together in which of its answers.
-type Answer = (Map<String, Value>, Vec<Vec<&'static str>>);
+pub(in crate::commands) use backup::{backup, listing};
+pub(in crate::commands) use diagnose::{diagnose, explain, health};
+pub(in crate::commands) use restore::restore;
+pub(in crate::commands) use show::show;
+pub(in crate::commands) use verify::verify;
 
-/// Commands with an answer of their own, and `error`.
-pub(super) const COMMANDS: &[&str] =
-    &["backup", "restore", "verify", "list", "show", "diagnose", "health", "metrics", "explain", "error"];
-
-/// What a command adds to the envelope.
-pub(super) fn answer(command: &str) -> Answer {
-    let (fields, answers): (Vec<(&str, Value)>, Vec<Vec<&'static str>>) = match command {
-        "backup" => backup::backup(),
-        "restore" => restore::restore(),
-        "verify" => verify::verify(),
-        "list" => backup::listing(),
-        "show" => show::show(),
-        "diagnose" => diagnose::diagnose(),
-        "health" => diagnose::health(),
-        "metrics" => (vec![("instance", text()), ("metrics", map(number()))], vec![vec!["instance", "metrics"]]),
-        "explain" => diagnose::explain(),
-        _ => (Vec::new(), Vec::new()),
-    };
-    (super::fields(&fields), answers)
+/// The answer of `metrics`.
+pub(in crate::commands) fn metrics() -> Fields {
+    (vec![("instance", text()), ("metrics", map(number()))], vec![vec!["instance", "metrics"]])
 }
-
-/// Fields, and sets of those that are there together.
-type Fields = (Vec<(&'static str, Value)>, Vec<Vec<&'static str>>);
 
 /// A shape that several answers hold, by its name.
 pub(super) fn named(name: &str) -> Option<Value> {

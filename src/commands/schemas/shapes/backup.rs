@@ -6,7 +6,7 @@ use super::super::{anything, count, described, list, maybe, number, object, one_
 use super::manifest::{purpose, structure_state};
 use super::{Fields, status};
 
-pub(super) fn backup() -> Fields {
+pub(in crate::commands) fn backup() -> Fields {
     let line = object(&[("status", status()), ("text", text())]);
     let plan = object(&[
         ("instance", text()),
@@ -42,7 +42,7 @@ pub(super) fn backup() -> Fields {
     (fields, vec![vec!["backup", "source", "warnings"], vec!["due", "newest"], vec!["plan"]])
 }
 
-pub(super) fn listing() -> Fields {
+pub(in crate::commands) fn listing() -> Fields {
     let backup = object(&[
         ("id", text()),
         ("instance", text()),

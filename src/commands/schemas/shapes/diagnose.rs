@@ -8,7 +8,7 @@ use crate::health::{self, State};
 use crate::introspection::{Mode, NodeRole};
 use crate::rules::Topic;
 
-pub(super) fn diagnose() -> Fields {
+pub(in crate::commands) fn diagnose() -> Fields {
     let profile = object(&[("name", text()), ("guessed", truth())]);
     let skipped = object(&[("id", text()), ("reason", text())]);
     let muted = object(&[("finding", shape("finding")), ("reason", text()), ("until", maybe(text()))]);
@@ -32,7 +32,7 @@ pub(super) fn diagnose() -> Fields {
     (fields, vec![names])
 }
 
-pub(super) fn health() -> Fields {
+pub(in crate::commands) fn health() -> Fields {
     let fields = vec![
         ("instance", text()),
         ("require", one_of([health::Level::Live, health::Level::Ready, health::Level::Writable])),
@@ -52,7 +52,7 @@ pub(super) fn health() -> Fields {
     (fields, vec![names])
 }
 
-pub(super) fn explain() -> Fields {
+pub(in crate::commands) fn explain() -> Fields {
     let fields = vec![
         ("id", text()),
         ("topic", one_of(Topic::ALL)),

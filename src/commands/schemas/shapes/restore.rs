@@ -7,7 +7,7 @@ use super::Fields;
 use crate::restore::options::Method;
 use crate::restore::plan::Level;
 
-pub(super) fn restore() -> Fields {
+pub(in crate::commands) fn restore() -> Fields {
     let line = object(&[
         ("level", one_of([Level::Ok, Level::Unknown, Level::Warning, Level::Refused])),
         ("code", text()),

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::{anything, count, described, list, maybe, object, shape, text, time, truth};
 use super::{Fields, named_key};
 
-pub(super) fn show() -> Fields {
+pub(in crate::commands) fn show() -> Fields {
     let stored = object(&[("key", text()), ("length", count())]);
     let mut key = named_key();
     key.extend([

@@ -7,7 +7,7 @@ use super::{Fields, named_key, status};
 use crate::comparison::Difference;
 use crate::verify;
 
-pub(super) fn verify() -> Fields {
+pub(in crate::commands) fn verify() -> Fields {
     let checked = object(&[
         ("objects", count()),
         ("stored_bytes", count()),
