@@ -4,7 +4,7 @@ use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 
 use super::errors::{Op, is_not_implemented};
 use super::pace::{Purpose, Trouble};
-use super::{Inner, ObjectInfo, StorageError, key, time};
+use super::{Inner, ObjectInfo, StorageError, time};
 
 /// The objects whose key begins with `prefix`, sorted by key.
 pub(super) async fn objects(inner: &Inner, prefix: String) -> Result<Vec<ObjectInfo>, StorageError> {

@@ -6,6 +6,6 @@ mod file;
 mod fixtures;
 mod model;
 mod parts;
-mod reference;
+pub mod reference;
 mod servers;
 mod totals;

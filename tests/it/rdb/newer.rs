@@ -1,10 +1,12 @@
 //! Forms that no server on this machine writes, put together from the description of the format.
 
+use redis_ops::census::Counter;
 use redis_ops::rdb::dump::{Loss, Target, transcode};
 use redis_ops::rdb::visit::{Checksum, Entry, Interest, Piece, Visit};
 use redis_ops::rdb::{Dialect, RdbError, Scanner, Summary, Tail, ValueType, crc64};
 
 use super::recorder::{Recorder, scan};
+use crate::census::reference::Row;
 
 /// A file with this header and these records, its end and its checksum.
 fn file(header: &str, records: &[&[u8]]) -> Vec<u8> {
@@ -75,6 +77,15 @@ fn hashes_find_their_template_in_the_file_or_bring_it() {
     assert_eq!(told(&file("REDIS0015", &[template, &short])).unwrap_err().code(), "corrupt");
 }
 
+/// Holds the digest of a file with the one key `k` against its documentation: the name of the type, its elements, the hash of the value.
+#[track_caller]
+fn digest_is(file: &[u8], name: &str, count: u64, value: Row) {
+    let mut counter = Counter::of_everything(0);
+    scan(file, [], &mut counter).unwrap();
+    let key = Row::default().u64(0).str(b"k").str(name.as_bytes()).opt(None).u64(count).u128(value.hash());
+    assert_eq!(counter.finish().digest, key.hash());
+}
+
 #[test]
 fn arrays_and_rate_limiters_are_read() {
     let array = b"\x1c\x01k\x04\x01\x09\x00\x00\x05hello\x02\x01\xff\xff\xff\xff\xff\xff\xff\xff\x03\x02\0\0\0\0\0\0\xf8\x3f\x40\x80\x03\x02ab";
@@ -90,7 +101,9 @@ fn arrays_and_rate_limiters_are_read() {
         ],
     );
     holds(&told(&file("REDIS0014", &[b"\x1d\x01k\x07"])).unwrap(), &["Gcra(7)"]);
-    holds(&told(&file("REDIS0015", &[b"\x21\x01k\x07"])).unwrap(), &["Gcra(7)"]);
+    let limiter = file("REDIS0015", &[b"\x21\x01k\x07"]);
+    holds(&told(&limiter).unwrap(), &["Gcra(7)"]);
+    digest_is(&limiter, "gcra", 1, Row::default().u64(7));
 }
 
 #[test]
