@@ -3,12 +3,12 @@
 //! The server lives in a folder of its own that nobody else may enter, listens on a unix socket there and nowhere else, writes
 //! nothing, and is the first that the kernel ends when memory runs out. It may be of another version than the source.
 
+mod demand;
 mod room;
 mod server;
 
-use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -18,25 +18,18 @@ use super::VerifyError;
 use super::comparing::{self, CompareError, View};
 use super::live::{self, Expected, Living};
 use crate::blocking;
-use crate::capture::Inspected;
 use crate::census::Census;
 use crate::dataset::Dataset;
 use crate::explain::{Explain, Hint, Meaning};
 use crate::figures::bytes;
 use crate::finding::{Finding, Severity};
 use crate::progress::{Progress, Unit};
-use crate::repository::manifest::{Server, Shard};
+use crate::repository::manifest::Server;
 
+pub use demand::Demand;
+use demand::Needed;
 pub use room::Room;
 use server::{Binary, Ended, Throwaway};
-
-/// What is demanded of the machine, as a multiple of the memory that the source used.
-const MEMORY_FACTOR: f64 = 1.3;
-
-/// Memory that a server needs for an RDB that does not say how much the source used, as a multiple of its length: an RDB takes 0.4
-/// to 0.7 of the memory.
-const RAW_FACTOR: u64 = 5;
-const RAW_DIVISOR: u64 = 2;
 
 /// How a drill is made.
 #[derive(Debug, Clone)]
@@ -128,33 +121,6 @@ impl Explain for DrillError {
     }
 }
 
-/// What one shard, or a file, needs.
-#[derive(Debug, Clone, Copy)]
-pub struct Demand {
-    /// Bytes of memory that its source used.
-    used_memory: u64,
-    /// Bytes of the RDB.
-    raw_bytes: u64,
-}
-
-impl Demand {
-    /// What the manifest of a shard says.
-    pub fn of(shard: &Shard) -> Self {
-        Self { used_memory: used_memory(&shard.aux, shard.raw_bytes), raw_bytes: shard.raw_bytes }
-    }
-
-    /// What inspecting a file has shown that lies in the folder already.
-    pub fn of_copied(inspected: &Inspected) -> Self {
-        Self { used_memory: used_memory(&inspected.aux, inspected.raw_bytes), raw_bytes: 0 }
-    }
-}
-
-/// Bytes of memory that the source used, as the RDB says, or as its length lets guess.
-fn used_memory(aux: &BTreeMap<String, String>, raw_bytes: u64) -> u64 {
-    let named = aux.get("used-mem").and_then(|bytes| bytes.parse().ok());
-    named.unwrap_or_else(|| raw_bytes.saturating_mul(RAW_FACTOR) / RAW_DIVISOR)
-}
-
 /// A drill that may begin: there is a server.
 #[derive(Debug)]
 pub struct Drill {
@@ -182,20 +148,10 @@ impl Drill {
     /// If it has not.
     pub async fn must_fit(&self, demands: impl Iterator<Item = Demand>) -> Result<(), DrillError> {
         let options = &self.options;
-        let (mut memory, mut room) = (0, 0);
-        for demand in demands {
-            memory = demand.used_memory.max(memory);
-            room = demand.raw_bytes.max(room);
-        }
-        #[allow(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "an estimate"
-        )]
-        let needed = (memory as f64 * MEMORY_FACTOR) as u64;
+        let Needed { memory: needed, room } = Demand::of_the_largest(demands);
         let folder = options.folder.clone();
-        let (memory_available, room_available) = blocking::run(move || (memory_available(), room::free(&folder))).await;
+        let (memory_available, room_available) =
+            blocking::run(move || (demand::memory_available(), room::free(&folder))).await;
         if let Some(available) = options.memory.or(memory_available).filter(|available| needed > *available) {
             return Err(DrillError::TooLittleMemory { needed, available });
         }
@@ -418,22 +374,4 @@ async fn unreadable(error: CompareError, server: &Throwaway) -> VerifyError {
 
 fn numbers(version: &str) -> Vec<u32> {
     version.split(['.', '-']).map_while(|part| part.parse().ok()).collect()
-}
-
-/// Bytes of memory that can be used without swapping; the limit of a container counts. `None` where nobody says.
-fn memory_available() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    let machine = kib.saturating_mul(1024);
-    Some(container_available(Path::new("/sys/fs/cgroup")).map_or(machine, |limit| limit.min(machine)))
-}
-
-/// What the control group (version 2) leaves; its page cache can be given back.
-fn container_available(folder: &Path) -> Option<u64> {
-    let number = |name: &str| std::fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
-    let (limit, used) = (number("memory.max")?, number("memory.current")?);
-    let stat = std::fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
-    let cache = stat.lines().find_map(|line| line.strip_prefix("inactive_file ")?.trim().parse().ok()).unwrap_or(0);
-    Some(limit.saturating_sub(used.saturating_sub(cache)))
 }

@@ -10,6 +10,7 @@ pub(crate) mod pass;
 pub(crate) mod receipt;
 pub(crate) mod walk;
 
+mod file;
 mod level;
 mod of_file;
 mod reading;
@@ -21,22 +22,21 @@ use std::io;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::capture::{Inspected, Inspector};
 use crate::census::{self, Census};
 use crate::codec::Sha256Digest;
-use crate::dataset::{self, CENSUS_LIMIT, Dataset, DatasetError, Foreign, RawError, missing_object};
+use crate::dataset::{self, CENSUS_LIMIT, DatasetError, Foreign, RawError, missing_object};
 use crate::examination::{self, Observed, Told};
 use crate::explain::{Explain, Interrupted, Meaning, Status};
 use crate::finding::{Finding, Severity};
 use crate::progress::{Progress, Unit};
 use crate::rdb::Needs;
-use crate::repository::manifest::{Manifest, Purpose, Server, Shard, StructureState};
+use crate::repository::manifest::{Manifest, Purpose, Shard, StructureState};
 use crate::repository::{Repository, RepositoryError};
 use crate::storage::StorageError;
 use drill::DrillError;
-use of_file::of_file;
 use reading::{Looking, Read, drive};
 
+pub use file::{COMPARED_KEYS, FileReport, file};
 pub use level::Level;
 
 /// What was looked at.
@@ -249,72 +249,6 @@ async fn room(drill: Option<&drill::Drill>) -> io::Result<(Option<drill::Room<'_
         Some(drill) => Some(drill.room().await?).unzip(),
         None => (None, None),
     })
-}
-
-/// What verifying a file found.
-#[derive(Debug)]
-pub struct FileReport {
-    /// The report, as for a backup.
-    pub report: Report,
-    /// What the RDB is; `None` where it is damaged.
-    pub inspected: Option<Inspected>,
-}
-
-/// Keys of a file among which the same one twice is looked for: this many take 101 MiB.
-pub const COMPARED_KEYS: u64 = 8 << 20;
-
-/// Verifies an RDB file that somebody has: `.rdb`, `.rdb.gz`, `.rdb.zst`, `-`; and loads it into a throwaway server, if there are
-/// options for that.
-///
-/// # Errors
-/// If it cannot be read, or where the drill cannot begin.
-pub async fn file(
-    data: &Dataset,
-    with_census: bool,
-    options: Option<&drill::Options>,
-    moment_ms: i64,
-    progress: &dyn Progress,
-    cancel: &CancellationToken,
-) -> Result<FileReport, VerifyError> {
-    let drill = match options {
-        Some(options) => Some(drill::Drill::prepare(options).await?),
-        None => None,
-    };
-    let (room, copy) = room(drill.as_ref()).await?;
-    let began = std::time::Instant::now();
-    let opened = data.open(0, cancel).await?;
-    progress.phase("verifying", Unit::Bytes, None);
-    let inspector =
-        if with_census || drill.is_some() { Inspector::with_census(moment_ms) } else { Inspector::without_census() };
-    let inspector = inspector.judging().looking_for_duplicates(COMPARED_KEYS);
-    let read =
-        drive(opened, Looking::Structure { inspector: Box::new(inspector), sha256: None, copy }, progress, cancel)
-            .await?;
-    let mut checked = Checked { objects: 1, ..Checked::default() };
-    let mut findings = Vec::new();
-    count(&read, &mut checked);
-    findings.extend(read.trouble);
-    let mut inspected = read.inspected;
-    if let Some(inspected) = &mut inspected {
-        inspected.must_end_with_the_rdb()?;
-        findings.extend(of_file(inspected));
-        findings.extend(of_file::of_container(&data.around()));
-    }
-    let census = inspected.as_mut().and_then(|inspected| inspected.census.take());
-    let mut outcome = None;
-    if let (Some(drill), Some(room), Some(inspected), Some(census)) = (&drill, room, &inspected, &census)
-        && examination::status(&findings) != Status::Failed
-    {
-        drill.must_fit(std::iter::once(drill::Demand::of_copied(inspected))).await?;
-        let (name, version) = inspected.server();
-        let source = Server { name: name.to_owned(), version: version.to_owned(), ..Server::default() };
-        let loaded = room.load(&source, census, began.elapsed(), progress, cancel).await?;
-        findings.extend(loaded.findings.iter().cloned());
-        outcome = Some(loaded);
-    }
-    let status = examination::status(&findings);
-    let needs = inspected.as_ref().map(|inspected| inspected.needs.clone());
-    Ok(FileReport { report: Report { checked, findings, census, needs, drill: outcome, status }, inspected })
 }
 
 /// Whether every object is there in its length; and the census beside the manifest, by the name of its object, if it can be read.
