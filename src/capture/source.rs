@@ -7,7 +7,7 @@ use super::slots::{self, N_SLOTS, Slots};
 use crate::connection::{Address, Command, CommandError, CommandFault, ConnectError, Connection, Node};
 use crate::explain::{Explain, Hint, Meaning};
 use crate::figures::count;
-use crate::introspection::{Mode, NodeRole, ServerFacts};
+use crate::introspection::{Mode, NodeRole, SentinelMet, ServerFacts};
 use crate::replies::{Info, ReplicaLine};
 
 /// A replica that was last heard more seconds ago is not fresh. Replicas acknowledge every second.
@@ -82,6 +82,9 @@ pub enum SourceError {
     /// The node does not answer INFO.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// The node is a Sentinel.
+    #[error(transparent)]
+    Sentinel(#[from] SentinelMet),
     /// The node, or all of its replicas, cannot serve a backup now.
     #[error("{0}")]
     Refused(String),
@@ -107,6 +110,7 @@ impl Explain for SourceError {
         match self {
             Self::Connect(error) => error.meaning(),
             Self::Command(error) => error.meaning(),
+            Self::Sentinel(met) => met.meaning(),
             Self::Refused(_) => Meaning::of("source_not_fit"),
             Self::PrimaryLost { serves: true, .. } => Meaning::of("source_not_fit").hint(Hint::ReadStale),
             Self::PrimaryLost { serves: false, .. } => Meaning::of("source_not_fit").hint(
@@ -155,6 +159,9 @@ pub async fn choose(node: &Node, wanted: impl Into<Wanted>) -> Result<Chosen, So
     let read_from = wanted.read_from;
     let mut connection = node.connect().await?;
     let facts = facts(&mut connection).await?;
+    if let Some(met) = SentinelMet::of(node, &facts) {
+        return Err(met.into());
+    }
     refuse(&facts)?;
     if let Some(link) = facts.primary.as_ref().filter(|link| !link.up) {
         let serves = serves_data(&mut connection).await;
@@ -223,12 +230,6 @@ async fn serves_data(connection: &mut Connection) -> bool {
 
 /// Refuses a server that has no whole data set to give.
 fn refuse(facts: &ServerFacts) -> Result<(), SourceError> {
-    if facts.mode == Mode::Sentinel {
-        return Err(SourceError::Refused(
-            "the instance is a Sentinel, which holds no data; name its primary with `redis+sentinel://host,host/service`"
-                .to_owned(),
-        ));
-    }
     if facts.loading {
         return Err(SourceError::Refused("the server is loading its data set; try again when it has ended".to_owned()));
     }

@@ -60,9 +60,11 @@ impl Resolver<'_> {
             }
             Typed::Show(args) => Command::Show(self.show(args)?),
             Typed::Diagnose(args) => Command::Diagnose(self.diagnose(args)?),
-            Typed::Health(args) => {
-                Command::Health(health::Settings { server: self.server(args.database.number)?, require: args.require })
-            }
+            Typed::Health(args) => Command::Health(health::Settings {
+                server: self.server(args.database.number)?,
+                require: args.require,
+                restores: self.restores_folder(),
+            }),
             Typed::Metrics(args) => Command::Metrics(metrics::Settings {
                 server: self.server(args.database.number)?,
                 repository: self.place_if_named()?,
@@ -124,6 +126,11 @@ impl Resolver<'_> {
         let state = self.environment.path(env::XDG_STATE_HOME).filter(|path| path.is_absolute());
         let home = || self.environment.path(env::HOME).map(|home| home.join(".local/state"));
         state.or_else(home).map(|folder| folder.join("redis-ops"))
+    }
+
+    /// Where restores write down how far they are, and what they change on a target.
+    fn restores_folder(&self) -> PathBuf {
+        self.state_folder().unwrap_or_else(|| std::env::temp_dir().join("redis-ops")).join("restores")
     }
 
     /// Says which variables of AWS have lost a line break or blanks at their ends: secrets that are mounted as files end so.

@@ -58,6 +58,8 @@ pub struct Settings {
     pub repository: Option<Place>,
     /// Where earlier runs are remembered; `None`: nowhere.
     pub state_folder: Option<PathBuf>,
+    /// Where restores write down what they change on a target; `None`: nowhere.
+    pub restores: Option<PathBuf>,
 }
 
 /// Where the facts of a diagnosis come from.
@@ -252,7 +254,8 @@ fn options(settings: &Settings, context: &Context) -> Result<diagnose::Options> 
     };
     let now = if settings.watch.is_some() { Utc::now() } else { context.now };
     let window = settings.window.unwrap_or(WINDOW);
-    Ok(diagnose::Options { topics, window, full: settings.full, rules: settings.rules.to_rules()?, now })
+    let (rules, restores) = (settings.rules.to_rules()?, settings.restores.clone());
+    Ok(diagnose::Options { topics, window, full: settings.full, rules, now, restores })
 }
 
 /// Earlier runs of an instance, where a folder for them is named.

@@ -1,5 +1,7 @@
 //! `redis-ops health`: up, degraded or down, with reasons.
 
+use std::path::PathBuf;
+
 use super::table::{Table, verdict};
 use super::which::Server;
 use super::{Context, Format, Outcome, nagios};
@@ -15,14 +17,16 @@ pub struct Settings {
     pub server: Server,
     /// What it must be able to do.
     pub require: Level,
+    /// Where restores write down what they change on a target.
+    pub restores: PathBuf,
 }
 
 /// Asks, and answers.
 ///
 /// # Errors
-/// None: a server that does not answer is an outcome of this command.
+/// The TLS settings cannot be used. Everything else is an answer: also that there is none.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
-    let health = health::check(&settings.server.node, settings.require).await;
+    let health = health::check(&settings.server.node, settings.require, Some(&settings.restores)).await?;
     let status = health.health.status();
     let text = match context.format {
         Format::Nagios => one_line(&health, status),

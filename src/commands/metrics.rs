@@ -133,6 +133,7 @@ async fn collect(settings: &Settings, rules: &RuleSettings, repository: &Reposit
         full: false,
         rules: rules.clone(),
         now,
+        restores: None,
     };
     let age = async { age_of(repository.newest(), now) };
     let asked = diagnose::alone(&settings.server.node, &options, age).await;

@@ -6,6 +6,7 @@ use std::io;
 use tokio::time::{Instant, timeout_at};
 
 use super::stream::is_closed;
+use super::tls::fault_of;
 use super::wire::{Reply, Wire};
 use super::{AuthenticationFault, CommandFault, ConnectFault, Node, Phase, Phases, ServerError, Stream};
 
@@ -66,16 +67,16 @@ pub(super) async fn ask_at_once(
     steps.push(Step { words: vec![b"CLIENT", b"SETNAME", name.as_bytes()], name: "CLIENT", optional: true });
     let mut commands: Vec<Vec<&[u8]>> = steps.iter().map(|step| step.words.clone()).collect();
     commands.extend(questions.iter().map(|words| words.iter().map(|word| word.as_bytes()).collect()));
-    let mut wire = Wire::new(stream);
+    let wire = &mut Wire::new(stream);
     // As in `introduce`: a reason to refuse us may be there to be read although sending failed.
     let _ = wire.send(&commands).await;
     for step in &steps {
-        let reply = wire.read_reply().await.map_err(|error| broken(&error, Phase::Auth))?;
+        let reply = wire.read_reply().await.map_err(|error| broken(wire, &error, Phase::Auth))?;
         judge(step, &reply, node)?;
     }
     let mut answers = Vec::with_capacity(questions.len());
     for _ in questions {
-        let answer = wire.read_text(limit).await.map_err(|error| broken(&error, Phase::Ping))?;
+        let answer = wire.read_text(limit).await.map_err(|error| broken(wire, &error, Phase::Ping))?;
         if let Some(fault) = answer.as_ref().err().and_then(refused_at_the_door) {
             return Err(fault);
         }
@@ -114,12 +115,15 @@ async fn introduce(wire: &mut Wire, node: &Node) -> Result<(), ConnectFault> {
     ] {
         steps.push(Step { words, name: "CLIENT", optional: true });
     }
+    if node.reads_replica {
+        steps.push(Step { words: vec![b"READONLY"], name: "READONLY", optional: true });
+    }
     let commands: Vec<_> = steps.iter().map(|step| step.words.clone()).collect();
     // A server that refuses us at the door (`maxclients`, `protected-mode`, no client certificate) says so and closes: sending may fail
     // then, and the reason is there to be read all the same.
     let _ = wire.send(&commands).await;
     for step in &steps {
-        let reply = wire.read_reply().await.map_err(|error| broken(&error, Phase::Auth))?;
+        let reply = wire.read_reply().await.map_err(|error| broken(wire, &error, Phase::Auth))?;
         judge(step, &reply, node)?;
     }
     Ok(())
@@ -180,8 +184,8 @@ fn authentication(fault: AuthenticationFault, text: &str) -> ConnectFault {
 /// Whether the server is loading. Every other error of `PING` is left to the command that meets it: without `+ping` in the ACL,
 /// with `MISCONF` or `MASTERDOWN`, much can still be asked.
 async fn ping(wire: &mut Wire) -> Result<bool, ConnectFault> {
-    wire.send(&[vec![b"PING"]]).await.map_err(|error| broken(&error, Phase::Ping))?;
-    match wire.read_reply().await.map_err(|error| broken(&error, Phase::Ping))? {
+    wire.send(&[vec![b"PING"]]).await.map_err(|error| broken(wire, &error, Phase::Ping))?;
+    match wire.read_reply().await.map_err(|error| broken(wire, &error, Phase::Ping))? {
         Reply::Simple(_) => Ok(false),
         Reply::Other(got) => Err(ConnectFault::Protocol { got }),
         Reply::Error(error) => match refused_at_the_door(&error) {
@@ -191,12 +195,16 @@ async fn ping(wire: &mut Wire) -> Result<bool, ConnectFault> {
     }
 }
 
-fn broken(error: &io::Error, phase: Phase) -> ConnectFault {
-    match error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>()) {
+fn broken(wire: &Wire, error: &io::Error, phase: Phase) -> ConnectFault {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    match (cause, wire.stream.ours()) {
         // With TLS 1.3 the server's verdict on our certificate comes after our side of the handshake is done.
-        Some(cause) => ConnectFault::Tls { reason: cause.to_string() },
-        None if error.kind() == io::ErrorKind::InvalidData => ConnectFault::Protocol { got: error.to_string() },
-        None if is_closed(error) => ConnectFault::Disconnected { phase },
-        None => ConnectFault::Unreachable { reason: super::stream::words(error) },
+        (Some(cause), Some(ours)) => {
+            let (fault, reason) = fault_of(cause, ours);
+            ConnectFault::Tls { fault, reason }
+        }
+        _ if error.kind() == io::ErrorKind::InvalidData => ConnectFault::Protocol { got: error.to_string() },
+        _ if is_closed(error) => ConnectFault::Disconnected { phase },
+        _ => ConnectFault::Unreachable { reason: super::stream::words(error) },
     }
 }

@@ -11,10 +11,12 @@ mod address;
 mod command;
 mod connected;
 mod credentials;
+mod door;
 mod error;
 mod greeting;
 mod lane;
 mod limit;
+mod probe;
 mod reply;
 mod retry;
 mod sentinel;
@@ -39,8 +41,9 @@ pub(crate) use lane::{Head, Lane};
 pub use retry::Retry;
 pub(crate) use stream::Phases;
 pub use stream::Stream;
-pub use tls::Tls;
+pub use tls::{Tls, TlsFault};
 
+use door::Door;
 use greeting::Greeting;
 
 /// How long a connection attempt, and each command, may take unless the settings say otherwise.
@@ -49,6 +52,28 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a server may be silent that makes or sends its data set, or a large value of it, unless something else was typed: its
 /// `repl-timeout` and `repl-diskless-sync-delay` together, at their default values.
 pub const DEFAULT_SILENCE: Duration = Duration::from_secs(65);
+
+/// An attempt to connect that failed, and what is known of the connection if there was one.
+struct Failed {
+    fault: ConnectFault,
+    door: Option<Door>,
+}
+
+impl Failed {
+    /// The fault, or a better one that a look at the port tells.
+    async fn explained(self) -> ConnectFault {
+        match self.door {
+            Some(door) => door.explain(self.fault).await,
+            None => self.fault,
+        }
+    }
+}
+
+impl From<ConnectFault> for Failed {
+    fn from(fault: ConnectFault) -> Self {
+        Self { fault, door: None }
+    }
+}
 
 /// A server and all it takes to talk to it. `Display` is for people, and neither it nor `Debug` shows a password.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +98,8 @@ pub struct Node {
     pub retry: Retry,
     /// What our connections call themselves (`CLIENT SETNAME`); `None`: `redis-ops`.
     pub client_name: Option<String>,
+    /// Whether keys are read from the very node although it is a replica in a cluster (`READONLY`): else the server sends us to its primary.
+    pub reads_replica: bool,
 }
 
 impl Node {
@@ -89,6 +116,7 @@ impl Node {
             silence: DEFAULT_SILENCE,
             retry: Retry::default(),
             client_name: None,
+            reads_replica: false,
         }
     }
 
@@ -148,12 +176,12 @@ impl Node {
         self.with_retry(|| async {
             let deadline = Instant::now() + self.timeout;
             let (stream, mut phases) = self.open_once(deadline).await?;
-            let begun = Instant::now();
+            let (begun, door) = (Instant::now(), Door::of(&stream));
             let answers = tokio::time::timeout_at(deadline, greeting::ask_at_once(stream, self, questions, limit))
                 .await
-                .map_err(|_| ConnectFault::Timeout { phase: Phase::Ping, after: self.timeout })??;
+                .map_err(|_| ConnectFault::Timeout { phase: Phase::Ping, after: self.timeout })?;
             phases.ping = begun.elapsed();
-            Ok((answers, phases))
+            answers.map(|answers| (answers, phases)).map_err(|fault| Failed { fault, door: Some(door) })
         })
         .await
     }
@@ -163,7 +191,8 @@ impl Node {
     /// # Errors
     /// See [`ConnectFault`].
     pub async fn open(&self) -> Result<Stream, ConnectError> {
-        let (stream, _) = self.with_retry(|| self.open_once(Instant::now() + self.timeout)).await?;
+        let opened = self.with_retry(|| async { Ok(self.open_once(Instant::now() + self.timeout).await?) }).await?;
+        let (stream, _) = opened;
         Ok(stream)
     }
 
@@ -180,8 +209,10 @@ impl Node {
         self.with_retry(|| async {
             let deadline = Instant::now() + self.timeout;
             let (stream, mut phases) = self.open_once(deadline).await?;
-            let (stream, greeting) = greeting::greet(stream, self, deadline, &mut phases).await?;
-            Ok((stream, phases, greeting))
+            let door = Door::of(&stream);
+            let greeted = greeting::greet(stream, self, deadline, &mut phases).await;
+            let failed = |fault| Failed { fault, door: Some(door) };
+            greeted.map(|(stream, greeting)| (stream, phases, greeting)).map_err(failed)
         })
         .await
     }
@@ -196,16 +227,16 @@ impl Node {
 
     async fn with_retry<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, ConnectError>
     where
-        F: Future<Output = Result<T, ConnectFault>>,
+        F: Future<Output = Result<T, Failed>>,
     {
         let mut n_attempts = 1;
         loop {
             match attempt().await {
                 Ok(value) => return Ok(value),
-                Err(fault) if n_attempts >= self.retry.max_attempts || !fault.may_pass() => {
-                    return Err(self.error(n_attempts, fault));
+                Err(failed) if n_attempts >= self.retry.max_attempts || !failed.fault.may_pass() => {
+                    return Err(self.error(n_attempts, failed.explained().await));
                 }
-                Err(fault) => tracing::debug!("attempt {n_attempts} to connect to {self}: {fault}"),
+                Err(failed) => tracing::debug!("attempt {n_attempts} to connect to {self}: {}", failed.fault),
             }
             // Without random numbers the pause is merely the same for everybody.
             let chance = getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX));

@@ -1,11 +1,16 @@
 //! Asking Sentinels where the primary of a group is.
 
+use super::stream::Prepared;
 use super::{Address, AuthenticationFault, Command, ConnectFault, Credentials, Node};
 use crate::replies::Reply;
 
 /// Asks one Sentinel after the other; the first that knows the group decides.
 pub(super) async fn primary_of(hosts: &[(String, u16)], service: &str, node: &Node) -> Result<Address, ConnectFault> {
     let mut reasons = Vec::new();
+    // What no Sentinel can be asked with is no answer of theirs.
+    if let (Some(tls), Some((host, _))) = (&node.tls, hosts.first()) {
+        Prepared::of(tls, host).await?;
+    }
     for (host, port) in hosts {
         let sentinel = node.sentinel_at(host, *port);
         match ask(&sentinel, service).await {

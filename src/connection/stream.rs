@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use super::{Address, ConnectFault, Phase, Tls};
+use super::tls::{Ours, fault_of, missed_certificate};
+use super::{Address, ConnectFault, Phase, Tls, TlsFault, probe};
 use crate::blocking;
 
 /// What a stream can be made of.
@@ -25,6 +27,7 @@ pub struct Stream {
     io: Box<dyn Io>,
     local: Option<SocketAddr>,
     peer: Option<SocketAddr>,
+    ours: Option<Arc<Ours>>,
 }
 
 /// How long each step of connecting took.
@@ -45,7 +48,7 @@ pub struct Phases {
 impl Stream {
     /// A stream made of anything that reads and writes; it has no addresses.
     pub fn new(io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
-        Self { io: Box::new(io), local: None, peer: None }
+        Self { io: Box::new(io), local: None, peer: None, ours: None }
     }
 
     /// Our end of a TCP connection: the address under which this host reaches the server.
@@ -56,6 +59,11 @@ impl Stream {
     /// The server's end of a TCP connection.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.peer
+    }
+
+    /// With TLS: our certificate, and whether the server has asked for it.
+    pub(super) fn ours(&self) -> Option<&Arc<Ours>> {
+        self.ours.as_ref()
     }
 }
 
@@ -112,16 +120,22 @@ pub(super) async fn open(
             return Err(ConnectFault::Sentinel { reason: "a Sentinel named a Sentinel group".to_owned() });
         }
     };
+    // Settings that cannot be used are told before the server is asked: they say nothing about it.
+    let prepared = match tls {
+        Some(tls) => Some(Prepared::of(tls, host).await?),
+        None => None,
+    };
     let addresses = resolve(host, port, deadline, after, &mut phases).await?;
     let begun = Instant::now();
     let tcp = connect_to_any(&addresses, deadline, after).await?;
     phases.tcp = begun.elapsed();
     let (local, peer) = (tcp.local_addr().ok(), tcp.peer_addr().ok());
-    let io: Box<dyn Io> = match tls {
+    let ours = prepared.as_ref().map(|prepared| prepared.ours.clone());
+    let io: Box<dyn Io> = match prepared {
         None => Box::new(tcp),
-        Some(tls) => Box::new(handshake(tcp, tls, host, deadline, after, &mut phases).await?),
+        Some(prepared) => Box::new(handshake(tcp, prepared, deadline, after, &mut phases).await?),
     };
-    Ok((Stream { io, local, peer }, phases))
+    Ok((Stream { io, local, peer, ours }, phases))
 }
 
 async fn open_unix(path: &Path, deadline: Instant, after: Duration) -> Result<(Stream, Phases), ConnectFault> {
@@ -181,36 +195,85 @@ async fn connect_tcp(address: SocketAddr) -> io::Result<TcpStream> {
     socket.connect(address).await
 }
 
+/// TLS settings that were read and can be used, for one host.
+pub(super) struct Prepared {
+    config: Arc<rustls::ClientConfig>,
+    name: ServerName<'static>,
+    ours: Arc<Ours>,
+}
+
+impl Prepared {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// [`ConnectFault::TlsSettings`]
+    pub(super) async fn of(tls: &Tls, host: &str) -> Result<Self, ConnectFault> {
+        let settings = |reason: String| ConnectFault::TlsSettings { reason };
+        let name = tls.name_for(host).map_err(settings)?;
+        let files = tls.clone();
+        let (config, ours) = blocking::run(move || files.client_config()).await.map_err(settings)?;
+        Ok(Self { config: Arc::new(config), name, ours })
+    }
+}
+
+/// A port that speaks TLS answers the first message at once. One in plain text waits for the end of a line: after this share of the
+/// time that an attempt has, and at most a second, it is looked at.
+const SILENT_SHARE: u32 = 4;
+
 async fn handshake(
     tcp: TcpStream,
-    tls: &Tls,
-    host: &str,
+    prepared: Prepared,
     deadline: Instant,
     after: Duration,
     phases: &mut Phases,
 ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, ConnectFault> {
-    let settings = |reason: String| ConnectFault::TlsSettings { reason };
-    let name = tls.name_for(host).map_err(settings)?;
-    let files = tls.clone();
-    let config = blocking::run(move || files.client_config()).await.map_err(settings)?;
     let begun = Instant::now();
-    let stream = timeout_at(deadline, TlsConnector::from(Arc::new(config)).connect(name, tcp))
-        .await
-        .map_err(|_| ConnectFault::Timeout { phase: Phase::Tls, after })?
-        .map_err(|error| tls_fault(&error))?;
-    phases.tls = Some(begun.elapsed());
-    Ok(stream)
+    let peer = tcp.peer_addr().ok();
+    let silent = (after / SILENT_SHARE).min(Duration::from_secs(1));
+    let is_plain = async |pause: Duration| {
+        tokio::time::sleep(pause).await;
+        match peer {
+            Some(peer) => probe::speaks_plain_text(peer).await,
+            None => false,
+        }
+    };
+    let connecting = TlsConnector::from(prepared.config).connect(prepared.name, tcp);
+    let outcome = tokio::select! {
+        outcome = timeout_at(deadline, connecting) => outcome,
+        true = is_plain(silent) => return Err(ConnectFault::PlainPort),
+    };
+    match outcome {
+        Ok(Ok(stream)) => {
+            phases.tls = Some(begun.elapsed());
+            Ok(stream)
+        }
+        Ok(Err(error)) => match tls_fault(&error, &prepared.ours) {
+            Some(fault) => Err(fault),
+            None if is_plain(Duration::ZERO).await => Err(ConnectFault::PlainPort),
+            None => Err(ConnectFault::Tls { fault: TlsFault::Other, reason: no_tls(&error).to_owned() }),
+        },
+        Err(_) => Err(ConnectFault::Timeout { phase: Phase::Tls, after }),
+    }
 }
 
-fn tls_fault(error: &io::Error) -> ConnectFault {
+/// What the handshake failed of; `None`: the other side may not speak TLS at all.
+fn tls_fault(error: &io::Error, ours: &Ours) -> Option<ConnectFault> {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
-    let reason = match cause {
-        Some(rustls::Error::InvalidMessage(_)) => "the server does not speak TLS on this port".to_owned(),
-        Some(cause) => super::tls::certificate_words(cause),
-        None if is_closed(error) => "the server closed the connection in the handshake".to_owned(),
-        None => words(error),
+    let (fault, reason) = match cause {
+        Some(rustls::Error::InvalidMessage(_)) => return None,
+        Some(cause) => fault_of(cause, ours),
+        None if is_closed(error) && ours.is_missed() => missed_certificate(),
+        None if is_closed(error) => return None,
+        None => (TlsFault::Other, words(error)),
     };
-    ConnectFault::Tls { reason }
+    Some(ConnectFault::Tls { fault, reason })
+}
+
+fn no_tls(error: &io::Error) -> &'static str {
+    match is_closed(error) {
+        true => "the server closed the connection in the handshake",
+        false => "what answers does not speak TLS on this port",
+    }
 }
 
 fn not_connected(error: &io::Error) -> ConnectFault {

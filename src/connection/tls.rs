@@ -1,16 +1,24 @@
 //! TLS to a server: which authorities we trust, and who we are. rustls with aws-lc-rs, named here and not taken from a process
 //! default, so that nobody else's choice matters.
 
+mod fault;
+mod ours;
+mod trust;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore};
+
+pub use fault::TlsFault;
+pub(super) use fault::{certificate_words, fault_of, missed_certificate};
+pub(super) use ours::Ours;
+use trust::{AnyCertificate, Trusting};
 
 /// How TLS is spoken to a server. The default trusts the system's authorities, and shows no certificate of our own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,32 +36,59 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// The settings as rustls wants them. Reads files: call it where blocking is allowed.
+    /// The settings as rustls wants them, and what will be known of our own certificate. Reads files: call it where blocking is allowed.
     ///
     /// # Errors
     /// In words: a file that cannot be read or holds nothing of use, a certificate without its key, no authority to trust.
-    pub fn client_config(&self) -> Result<ClientConfig, String> {
+    pub(super) fn client_config(&self) -> Result<(ClientConfig, Arc<Ours>), String> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?;
         let builder = if self.insecure {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider.clone())))
         } else {
             let (roots, given) = self.roots()?;
-            let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
                 .build()
                 .map_err(|error| error.to_string())?;
             let trusting = Trusting { usual, given, name_was_asked_for: self.server_name.is_some() };
             builder.dangerous().with_custom_certificate_verifier(Arc::new(trusting))
         };
-        match (&self.certificate, &self.key) {
-            (None, None) => Ok(builder.with_no_client_auth()),
-            (Some(certificate), Some(key)) => builder
-                .with_client_auth_cert(read_certificates(certificate)?, read_key(key)?)
-                .map_err(|error| format!("{} and {} do not fit: {error}", certificate.display(), key.display())),
-            (Some(_), None) => Err("a client certificate is given, but not its key".to_owned()),
-            (None, Some(_)) => Err("the key of a client certificate is given, but not the certificate".to_owned()),
+        let ours = Arc::new(Ours::new(self.own_key(&provider)?));
+        Ok((builder.with_client_cert_resolver(ours.clone()), ours))
+    }
+
+    /// Our certificate with its key, if one is given.
+    fn own_key(&self, provider: &CryptoProvider) -> Result<Option<CertifiedKey>, String> {
+        let (certificate, key) = match (&self.certificate, &self.key) {
+            (None, None) => return Ok(None),
+            (Some(certificate), Some(key)) => (certificate, key),
+            (Some(_), None) => return Err("a client certificate is given, but not its key".to_owned()),
+            (None, Some(_)) => {
+                return Err("the key of a client certificate is given, but not the certificate".to_owned());
+            }
+        };
+        let chain = read_certificates(certificate)?;
+        let loaded = provider
+            .key_provider
+            .load_private_key(read_key(key)?)
+            .map_err(|error| format!("the private key in {} cannot be used: {error}", key.display()))?;
+        let pair = CertifiedKey::new(chain, loaded);
+        match pair.keys_match() {
+            Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(Some(pair)),
+            // Whether it fits cannot be seen in what our library does not read; the server may take it.
+            Err(error) if fault::is_of_version_1(&error) => Ok(Some(pair)),
+            Err(rustls::Error::InconsistentKeys(_)) => Err(format!(
+                "{} and {} do not fit: the key is not the one of the certificate",
+                certificate.display(),
+                key.display()
+            )),
+            Err(error) => Err(format!(
+                "the certificate in {} cannot be used: {}",
+                certificate.display(),
+                certificate_words(&error)
+            )),
         }
     }
 
@@ -137,132 +172,4 @@ pub(super) fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
         }
         format!("cannot read the private key in {shown}: {error}")
     })
-}
-
-/// What is wrong with a certificate, also where the library says it in the name of a variant only.
-pub(super) fn certificate_words(error: &rustls::Error) -> String {
-    match webpki_error(error) {
-        Some(webpki::Error::UnsupportedCertVersion) => {
-            "the certificate is of X.509 version 1, which can name no host; make it anew as version 3, with a subjectAltName \
-             (`openssl x509 -req … -extfile FILE`)"
-                .to_owned()
-        }
-        Some(webpki::Error::CaUsedAsEndEntity) => {
-            "the server shows the certificate of an authority as its own; `--tls-ca` with that very certificate trusts it".to_owned()
-        }
-        _ => error.to_string(),
-    }
-}
-
-fn webpki_error(error: &rustls::Error) -> Option<&webpki::Error> {
-    match error {
-        rustls::Error::InvalidCertificate(CertificateError::Other(other)) => other.0.downcast_ref(),
-        _ => None,
-    }
-}
-
-/// Trusts whom the authorities vouch for; and, as OpenSSL does, a server that shows one of the very certificates that were given: it
-/// is its own authority then. Such certificates often say that they are an authority's, and name no host: whoever holds the key of the
-/// certificate that was given is the one who was meant, unless a name was asked for besides.
-#[derive(Debug)]
-struct Trusting {
-    usual: Arc<WebPkiServerVerifier>,
-    given: Vec<CertificateDer<'static>>,
-    name_was_asked_for: bool,
-}
-
-impl ServerCertVerifier for Trusting {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let usual = self.usual.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        let Err(error) = usual else { return usual };
-        if !self.given.iter().any(|given| given == end_entity) {
-            return Err(error);
-        }
-        // The path is looked at before the name, and its times before what it may be used for: neither of these hides another fault.
-        let is_authority = matches!(webpki_error(&error), Some(webpki::Error::CaUsedAsEndEntity));
-        let is_named_otherwise = matches!(
-            error,
-            rustls::Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
-            )
-        );
-        match (is_authority, is_named_otherwise) {
-            (true, _) if self.name_was_asked_for => {
-                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-                Ok(ServerCertVerified::assertion())
-            }
-            (true, _) => Ok(ServerCertVerified::assertion()),
-            (_, true) if !self.name_was_asked_for => Ok(ServerCertVerified::assertion()),
-            _ => Err(error),
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.usual.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.usual.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.usual.supported_verify_schemes()
-    }
-}
-
-/// Takes any certificate, for `insecure`. Signatures of the handshake are checked all the same: the other side must hold the key
-/// of the certificate it shows, whoever it is.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

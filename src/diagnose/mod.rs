@@ -8,6 +8,7 @@ mod history;
 mod others;
 mod verdict;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -20,7 +21,9 @@ use crate::connection::{Address, Connection, Node};
 use crate::explain::{Context as _, Failure, Fault, Result, Status};
 use crate::finding::Severity;
 use crate::introspection::keyspace::{KeyspaceProfile, Pass};
-use crate::introspection::{self, Earlier, Part, Path, Question, Snapshot, wire_of};
+use crate::introspection::{
+    self, Earlier, LeftBehind, Mode, NodeRole, Part, Path, Question, SentinelMet, Snapshot, wire_of,
+};
 use crate::replies::Info;
 use crate::rules::{self, Judgement, Profile, RuleSettings, Topic};
 
@@ -38,6 +41,8 @@ pub struct Options {
     /// What a person says about the rules.
     pub rules: RuleSettings,
     pub now: DateTime<Utc>,
+    /// Where restores write down what they change on a target.
+    pub restores: Option<PathBuf>,
 }
 
 /// What was found.
@@ -88,7 +93,18 @@ pub async fn live(
 ) -> Result<Report> {
     let asked = async {
         let mut connection = node.connect_even_while_loading().await?;
-        let snapshot = snapshot(&mut connection, node, options, past).await?;
+        let mut snapshot = snapshot(&mut connection, node, options, past).await?;
+        let server = &snapshot.server;
+        // One topic judges Sentinels themselves. An all-clear of the others would be none of the server that was meant.
+        if let Some(met) = SentinelMet::of(node, server).filter(|_| options.topics != [Topic::Replication]) {
+            return Err(met.into());
+        }
+        snapshot.left_behind = Part::Got(LeftBehind::recognise(server, options.restores.as_deref()).await);
+        // In a cluster a replica sends everybody who asks for a key to its primary.
+        if snapshot.server.mode == Mode::Cluster && snapshot.server.role == NodeRole::Replica && pass(options).is_some()
+        {
+            connection = Node { reads_replica: true, ..node.clone() }.connect_even_while_loading().await?;
+        }
         Ok::<_, Fault>((connection, snapshot))
     };
     let ((mut connection, mut snapshot), age) = tokio::try_join!(asked, async { Ok(backup_age.await) })?;
@@ -260,6 +276,7 @@ mod tests {
             full: false,
             rules: RuleSettings::default(),
             now: DateTime::from_timestamp(1_800_000_000, 0).expect("a moment"),
+            restores: None,
         };
         let mut snapshot = Snapshot::from_info(now.clone(), options.now);
         snapshot.earlier = Some(Earlier { seconds: 1.0, info: before.clone(), cluster: None });

@@ -4,6 +4,8 @@ use serde_json::Value;
 
 use super::Report;
 use crate::finding::{Finding, Severity};
+use crate::introspection::Mode;
+use crate::replies::Watched;
 
 /// The verdict in one sentence, without the status word.
 pub fn sentence(report: &Report) -> String {
@@ -37,6 +39,12 @@ pub fn sentence_with(report: &Report, show: &dyn Fn(&str, &Value) -> String) -> 
                 return format!("nothing could be judged: {skipped} rules skipped");
             }
             let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
+            if report.snapshot.server.mode == Mode::Sentinel {
+                let watched = Watched::words(&report.snapshot.server.watches);
+                return format!(
+                    "this is a Sentinel, which is in order; it watches {watched}, and `redis+sentinel://host,host/NAME` is that server"
+                );
+            }
             format!(
                 "nothing to worry about: {passed} {} passed{notes}{skipped}",
                 if passed == 1 { "rule" } else { "rules" }

@@ -19,8 +19,18 @@ pub enum Hint {
     TlsFiles,
     /// Another authority, or another name in the certificate.
     TlsTrust,
+    /// The authority that has signed the server's certificate has to be named.
+    TlsAuthority,
+    /// The name in the server's certificate has to be named.
+    TlsName,
+    /// A certificate of our own has to be given.
+    TlsOwnCertificate,
     /// TLS may have to be switched on.
     TlsOrNot,
+    /// TLS has to be switched off, or the TLS port to be named.
+    PlainPort,
+    /// TLS has to be switched on, or the plain port to be named.
+    TlsPort,
     /// A password has to be given.
     GivePassword,
     /// User and password have to be corrected.

@@ -42,14 +42,6 @@ impl InterruptedRestore {
             )
         }
     }
-
-    /// What ends it, in words; `target`: the server as it is typed.
-    pub fn way_back(target: &str) -> String {
-        format!(
-            "`redis-ops restore --undo --target-instance {target}` makes the server a primary again; by hand: `REPLICAOF NO ONE`, and \
-             `CONFIG SET repl-diskless-load disabled` (the default) unless you had set another value"
-        )
-    }
 }
 
 #[cfg(test)]

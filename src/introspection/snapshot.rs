@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::gate::Receipt;
 use super::host::HostFacts;
 use super::keyspace::KeyspaceProfile;
+use super::left_behind::LeftBehind;
 use super::part::Part;
 use super::peers::{Peers, SentinelSeen};
 use super::question::Answers;
@@ -44,6 +45,9 @@ pub struct Snapshot {
     pub keyspace: Part<KeyspaceProfile>,
     /// Keys by prefix of earlier runs, in any order.
     pub prefixes_before: Part<Vec<PrefixesBefore>>,
+    /// Whether an interrupted restore left it as it is, by what is written down on this machine and by what it says.
+    #[serde(default)]
+    pub left_behind: Part<Option<LeftBehind>>,
     /// Seconds since the last published backup of this instance; `Got(None)`: there is none.
     pub backup_age_seconds: Part<Option<u64>>,
     /// How we are connected.
@@ -129,6 +133,7 @@ impl Snapshot {
             host: Part::NotAsked,
             keyspace: Part::NotAsked,
             prefixes_before: Part::NotAsked,
+            left_behind: Part::NotAsked,
             backup_age_seconds: Part::NotAsked,
             path: Path::default(),
             receipt: Receipt::default(),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::figures;
-use crate::replies::{Info, ReplicaLine};
+use crate::replies::{Info, ReplicaLine, Watched};
 
 /// How a server is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +106,9 @@ pub struct ServerFacts {
     pub replicas: Vec<ReplicaLine>,
     /// Its primary, if it is a replica.
     pub primary: Option<PrimaryLink>,
+    /// What a Sentinel watches.
+    #[serde(skip)]
+    pub watches: Vec<Watched>,
     /// Keys in all databases.
     pub keys: u64,
 }
@@ -145,6 +148,7 @@ impl ServerFacts {
             repl_offset: offset.unwrap_or(0),
             replicas: info.replicas(),
             primary: (role == NodeRole::Replica).then(|| primary_link(info)),
+            watches: if mode(info) == Mode::Sentinel { Watched::parse_list(info) } else { Vec::new() },
             keys: figures::sum(info.databases().values().map(|database| database.keys)),
             redis_version,
         }

@@ -14,6 +14,7 @@ mod info;
 mod reply;
 mod slot_stats;
 mod slowlog;
+mod watched;
 
 pub(crate) use acl::{AclUser, DeniedAccess};
 pub(crate) use client_list::{Client, ClientKind};
@@ -26,3 +27,4 @@ pub(crate) use info::{Database, ReplicaLine};
 pub use reply::Reply;
 pub(crate) use slot_stats::SlotStats;
 pub(crate) use slowlog::{LargeEntry, SlowEntry};
+pub(crate) use watched::Watched;

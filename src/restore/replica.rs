@@ -14,7 +14,6 @@
 mod conditions;
 mod error;
 pub mod guard;
-mod record;
 mod target;
 mod undo;
 
@@ -28,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::connection::primary::{self, Caller, FeedError, Listener, Loaded, Snapshot};
 use crate::connection::{Address, Node};
-use crate::introspection::REPLID_MARK;
+use crate::introspection::{REPLID_MARK, Record};
 use crate::progress::{Progress, Unit};
 use crate::replies::Info;
 
@@ -37,11 +36,12 @@ use super::{RdbSource, SourceError};
 pub use conditions::{Content, Facts, Memory, Origin, Refusal, Wish, choose_load, not_accepted, refusals};
 pub use error::{Fed, Holds, Left, ReplicaError, ReplicaFault};
 pub use guard::Safeguard;
-pub use target::{Changed, Primary};
-pub use undo::{LeftBehind, UndoError, Undone, left_behind, settle, undo};
+pub use target::Changed;
+pub use undo::{UndoError, Undone, left_behind, settle, undo};
+
+pub(crate) use crate::introspection::{LeftBehind, Primary};
 
 use guard::Guard;
-use record::Record;
 use target::Target;
 
 /// How long the target may take to connect to us.

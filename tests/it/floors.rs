@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 /// Top-level modules, lowest floor first.
 const FLOORS: &[&[&str]] = &[
     &["blocking", "explain"],
-    &["codec", "figures", "rdb", "replies"],
+    &["codec", "figures", "private_files", "rdb", "replies"],
     &["connection", "storage"],
-    &["census", "finding", "introspection", "private_files", "progress", "repository"],
+    &["census", "finding", "introspection", "progress", "repository"],
     &["dataset"],
     &["capture", "comparison", "examination", "rules"],
     &["backup", "diagnose", "health", "lock", "metrics", "restore", "retention", "verify"],

@@ -1,6 +1,6 @@
 //! Why a server could not be read key by key.
 
-use crate::connection::{CommandError, ConnectError};
+use crate::connection::{CommandError, CommandFault, ConnectError};
 use crate::explain::{Explain, Meaning};
 use crate::rdb::RdbError;
 
@@ -39,7 +39,12 @@ impl Explain for ScanError {
     fn meaning(&self) -> Meaning {
         match self {
             Self::Connect(error) => error.meaning(),
-            Self::Command(error) => error.meaning(),
+            Self::Command(error) => match &error.fault {
+                CommandFault::ClusterDown { .. } => error.meaning().hint(
+                    "`CONFIG SET cluster-allow-reads-when-down yes` lets a node be read while the cluster is down, and `no` puts that back",
+                ),
+                _ => error.meaning(),
+            },
             Self::OtherServer => Meaning::of("server_changed")
                 .hint("begin again: the keys have to be read from one server, from its first to its last"),
             Self::Endless { .. } => Meaning::of("scan_endless")

@@ -6,7 +6,7 @@ use super::error::ScanError;
 use super::payload::Functions;
 use crate::capture::source;
 use crate::connection::{Command, CommandError, CommandFault, Connection, Lane, Node, ServerError};
-use crate::introspection::ServerFacts;
+use crate::introspection::{Mode, NodeRole, ServerFacts};
 use crate::rdb::dump;
 use crate::replies::Reply;
 
@@ -50,7 +50,17 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// Connects. A replica in a cluster would send everybody who asks for a key to its primary: it is told that its own will do.
     pub(super) async fn connect(node: &Node) -> Result<Self, ScanError> {
+        let server = Self::connect_as(node).await?;
+        let sends_away = server.facts.mode == Mode::Cluster && server.facts.role == NodeRole::Replica;
+        if sends_away && !node.reads_replica {
+            return Self::connect_as(&Node { reads_replica: true, ..node.clone() }).await;
+        }
+        Ok(server)
+    }
+
+    async fn connect_as(node: &Node) -> Result<Self, ScanError> {
         let mut connection = node.connect().await?;
         // A DUMP of a large key, and the batch around it, may take longer than other commands.
         connection.set_timeout(node.silence);

@@ -82,7 +82,7 @@ impl Resolver<'_> {
             proof: !typed.no_proof,
             listen: typed.listen,
             advertise: typed.advertise.clone(),
-            state: self.state_folder().unwrap_or_else(|| std::env::temp_dir().join("redis-ops")).join("restores"),
+            state: self.restores_folder(),
         })
     }
 

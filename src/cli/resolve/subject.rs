@@ -111,6 +111,7 @@ impl Resolver<'_> {
             rules,
             repository,
             state_folder: self.state_folder().map(|folder| folder.join("diagnose")),
+            restores: Some(self.restores_folder()),
         })
     }
 }

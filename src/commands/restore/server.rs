@@ -40,6 +40,7 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
     let node = &instance.server.node;
     let left = match replica::left_behind(node, &instance.state).await {
         Err(ReplicaFault::Connect(error)) => return Err(error.into()),
+        Err(ReplicaFault::Sentinel(met)) => return Err(met.into()),
         left => left.ok().flatten(),
     };
     if let Some(left) = left {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::ServerError;
 use super::command::WAIT_UNTIL_LOADED;
+use crate::connection::TlsFault;
 use crate::explain::{Explain, Hint, Meaning};
 
 /// There is no connection to a server.
@@ -42,9 +43,15 @@ pub enum ConnectFault {
     },
     /// The TLS handshake failed: certificate, name, version, or no TLS at the other end.
     Tls {
+        /// What made it fail.
+        fault: TlsFault,
         /// What the handshake said.
         reason: String,
     },
+    /// TLS was spoken to a Redis that answers in plain text.
+    PlainPort,
+    /// Plain text was spoken to a port that wants TLS.
+    TlsPort,
     /// No answer in time.
     Timeout {
         /// What we were waiting for.
@@ -138,6 +145,11 @@ impl ConnectError {
     pub fn code(&self) -> &'static str {
         self.fault.code()
     }
+
+    /// Whether our own settings cannot be used: then nothing was asked, and nothing is known of the server.
+    pub fn is_of_settings(&self) -> bool {
+        matches!(self.fault, ConnectFault::TlsSettings { .. })
+    }
 }
 
 impl ConnectFault {
@@ -149,6 +161,8 @@ impl ConnectFault {
             Self::Unreachable { .. } => "unreachable",
             Self::TlsSettings { .. } => "tls_settings",
             Self::Tls { .. } => "tls_failed",
+            Self::PlainPort => "plain_port",
+            Self::TlsPort => "tls_port",
             Self::Timeout { .. } => "timeout",
             Self::Authentication { .. } => "authentication_failed",
             Self::NoPermission { .. } | Self::ProtectedMode => "permission_denied",
@@ -179,6 +193,9 @@ impl ConnectFault {
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_of_settings() {
+            return write!(f, "the TLS settings for {} cannot be used: {}", self.target, self.fault);
+        }
         write!(f, "cannot connect to {}: {}", self.target, self.fault)?;
         if self.attempts > 1 { write!(f, " ({} attempts)", self.attempts) } else { Ok(()) }
     }
@@ -194,8 +211,22 @@ impl Explain for ConnectError {
             ConnectFault::Unreachable { .. } => {
                 Hint::words("check the address, the network and the rights on a socket")
             }
-            ConnectFault::TlsSettings { .. } => Hint::TlsFiles,
-            ConnectFault::Tls { .. } => Hint::TlsTrust,
+            ConnectFault::TlsSettings { .. } => return Meaning::of(self.code()).unknown().hint(Hint::TlsFiles),
+            ConnectFault::Tls { fault, .. } => match fault {
+                TlsFault::UnknownIssuer => Hint::TlsAuthority,
+                TlsFault::OtherName => Hint::TlsName,
+                TlsFault::OursIsWanted => Hint::TlsOwnCertificate,
+                TlsFault::OursIsRefused => Hint::words(
+                    "the server's `tls-ca-cert-file` has to hold the authority that signed our certificate; its log says more",
+                )
+                .and(Hint::TlsOwnCertificate),
+                TlsFault::Expired => Hint::words("the server needs a new certificate: `tls-cert-file`, and `tls-key-file` with it"),
+                TlsFault::NotYetValid => Hint::words("compare the clock of this machine with that of the server"),
+                TlsFault::Version1 => Hint::words("the server needs a new certificate"),
+                TlsFault::Other => Hint::TlsTrust,
+            },
+            ConnectFault::PlainPort => Hint::PlainPort,
+            ConnectFault::TlsPort => Hint::TlsPort,
             ConnectFault::Timeout { .. } => Hint::words("check the network").and(Hint::WaitLonger("30s")),
             ConnectFault::Authentication { fault, .. } => match fault {
                 AuthenticationFault::PasswordRequired | AuthenticationFault::PasswordMissing => Hint::GivePassword,
@@ -227,7 +258,9 @@ impl fmt::Display for ConnectFault {
             Self::Refused => f.write_str("connection refused"),
             Self::Unreachable { reason } => f.write_str(reason),
             Self::TlsSettings { reason } => f.write_str(reason),
-            Self::Tls { reason } => write!(f, "TLS: {reason}"),
+            Self::Tls { reason, .. } => write!(f, "TLS: {reason}"),
+            Self::PlainPort => f.write_str("the server speaks plain text on this port, and TLS was asked for"),
+            Self::TlsPort => f.write_str("the server speaks TLS on this port, and TLS was not asked for"),
             Self::Timeout { phase, after } => {
                 write!(f, "no answer within {} while {phase}", humantime::format_duration(*after))
             }

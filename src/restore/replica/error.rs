@@ -9,6 +9,7 @@ use crate::connection::primary::{FeedError, Loaded};
 use crate::connection::{CommandError, ConnectError, WAIT_UNTIL_LOADED};
 use crate::explain::{Explain, Interrupted, Meaning};
 use crate::figures::{count, counted};
+use crate::introspection::SentinelMet;
 use crate::replies::{Database, Info};
 
 use super::Load;
@@ -56,6 +57,9 @@ pub enum ReplicaFault {
     /// It does not answer what we have to know first.
     #[error(transparent)]
     Target(CommandError),
+    /// It is a Sentinel.
+    #[error(transparent)]
+    Sentinel(#[from] SentinelMet),
     /// It is a replica already: of somebody else.
     #[error("the target is a replica")]
     NotAPrimary,
@@ -219,6 +223,7 @@ impl Explain for ReplicaFault {
         match self {
             Self::Connect(error) => error.meaning(),
             Self::Target(error) | Self::Refused(error) => error.meaning(),
+            Self::Sentinel(met) => met.meaning(),
             Self::NotAPrimary => Meaning::of("read_only"),
             Self::Loading => Meaning::of("loading").hint(WAIT_UNTIL_LOADED),
             Self::Listen { .. } => Meaning::of("cannot_listen"),

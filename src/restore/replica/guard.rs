@@ -24,10 +24,10 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::record::{self, Change, Record, Recorded};
-use super::target::{Primary, Target};
+use super::target::Target;
 use crate::connection::{Address, Credentials, Node, Secret, Tls};
 use crate::figures::counted;
+use crate::introspection::{Change, Primary, Record, Recorded, record};
 use crate::replies::Info;
 
 /// The hidden subcommand. Not for people: it asks for its orders on stdin, and ends if they do not come.

@@ -1,42 +1,20 @@
 //! What the target is asked and told: its role, its settings, and whom it replicates from.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
-
-use serde::{Deserialize, Serialize};
 
 use crate::connection::{Command, CommandError, CommandFault, Connection, Node};
 use crate::progress::Progress;
 use crate::replies::{Info, Reply};
 
-use super::record::Change;
 use super::{Load, ReplicaFault};
+use crate::introspection::{Change, Primary};
 
 /// How long a single command may take: a target that drops its old data answers nothing for a while.
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 /// How often a target that loads is asked whether it is ready.
 const POLL: Duration = Duration::from_millis(100);
 pub(super) const LOADING_SETTING: &str = "repl-diskless-load";
-
-/// Where the target finds us.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Primary {
-    /// A name or an IP address, as the target was told.
-    pub host: String,
-    /// The port that it was told.
-    pub port: u16,
-}
-
-impl fmt::Display for Primary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
 
 /// A setting that was changed for the time of the feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,7 +128,7 @@ impl<'a> Target<'a> {
 
     pub(super) async fn info(&mut self) -> Result<Info, CommandError> {
         let answer = self.ask(&Command::new("INFO")).await?;
-        match answer.bytes().map(Info::from_bytes).filter(|info| info.get("role").is_some()) {
+        match answer.bytes().map(Info::from_bytes).filter(|info| info.get("role").is_some() || is_sentinel(info)) {
             Some(info) => Ok(info),
             None => Err(CommandError {
                 command: "INFO".to_owned(),
@@ -300,6 +278,11 @@ impl<'a> Target<'a> {
             _ => false,
         }
     }
+}
+
+/// A Sentinel has no role.
+fn is_sentinel(info: &Info) -> bool {
+    info.get("sentinel_masters").is_some()
 }
 
 fn follows(info: &Info, us: &Primary) -> bool {

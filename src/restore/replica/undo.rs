@@ -4,43 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::net::TcpStream;
 
-use super::record::{Change, Record};
-use super::target::{LOADING_SETTING, Primary, Target};
+use super::target::{LOADING_SETTING, Target};
 use super::{Load, ReplicaFault};
 use crate::connection::{CommandError, Node};
 use crate::explain::{Explain, Meaning};
-use crate::introspection::{InterruptedRestore, NodeRole, ServerFacts};
-
-/// How long somebody may take to answer at the port of the primary that is thought to be gone.
-const ANSWER_LIMIT: Duration = Duration::from_secs(2);
-
-/// A server that an interrupted restore left behind, or one that looks like that.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftBehind {
-    /// Host of the primary that is gone.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// In words.
-    pub words: String,
-    /// What the restore has written down, if it lies on this machine.
-    pub record: Option<Record>,
-}
-
-impl LeftBehind {
-    /// What is to be typed by hand in place of `--undo`.
-    pub fn by_hand(&self) -> String {
-        let mut commands = vec!["REPLICAOF NO ONE".to_owned()];
-        match &self.record {
-            Some(record) => commands
-                .extend(record.changes.iter().map(|change| format!("CONFIG SET {} {}", change.name, change.before))),
-            None => commands.push(format!("CONFIG SET {LOADING_SETTING} disabled")),
-        }
-        format!("`{}`", commands.join("`, `"))
-    }
-}
+use crate::introspection::{
+    Change, InterruptedRestore, LeftBehind, NodeRole, Primary, Record, SentinelMet, ServerFacts, answers,
+};
 
 /// Looks whether a server was left behind. Needs neither a secret nor the record.
 ///
@@ -50,7 +21,10 @@ pub async fn left_behind(node: &Node, state: &Path) -> Result<Option<LeftBehind>
     let mut target = Target::connect(node, node.timeout).await?;
     let info = target.info().await.map_err(ReplicaFault::Target)?;
     let server = ServerFacts::from_info(&info);
-    Ok(recognise(&server, state).await)
+    if let Some(met) = SentinelMet::of(node, &server) {
+        return Err(met.into());
+    }
+    Ok(LeftBehind::recognise(&server, Some(state)).await)
 }
 
 /// Puts back what an interrupted restore has left of the settings of a server that is a primary again, where that is written down on
@@ -70,29 +44,6 @@ pub async fn settle(node: &Node, state: &Path) -> Option<Undone> {
     }
     Record::remove(state, run_id);
     (!undone.put_back.is_empty()).then_some(undone)
-}
-
-async fn recognise(server: &ServerFacts, state: &Path) -> Option<LeftBehind> {
-    let link = server.primary.as_ref().filter(|_| server.role == NodeRole::Replica)?;
-    let (host, port) = (link.host.clone(), link.port);
-    let ours = |record: &Record| record.us.host == host && record.us.port == port;
-    if let Some(record) = Record::find(state, &server.run_id).filter(ours) {
-        if Record::is_in_use(state, &server.run_id) {
-            return None;
-        }
-        let words = format!("an interrupted restore left this server a replica of {}", record.us);
-        return Some(LeftBehind { host, port, words, record: Some(record) });
-    }
-    let found = InterruptedRestore::of(server)?;
-    // Somebody listens there: a restore that runs, or the guard of one that is about to put things right.
-    if !found.certain && answers(&host, port).await {
-        return None;
-    }
-    Some(LeftBehind { host, port, words: found.words(), record: None })
-}
-
-async fn answers(host: &str, port: u16) -> bool {
-    matches!(tokio::time::timeout(ANSWER_LIMIT, TcpStream::connect((host, port))).await, Ok(Ok(_)))
 }
 
 /// What was done, for JSON too.
@@ -177,6 +128,9 @@ pub async fn undo(node: &Node, state: &Path, patience: Duration, agreed: bool) -
     let mut target = Target::connect(node, patience).await?;
     let info = target.info().await.map_err(ReplicaFault::Target)?;
     let server = ServerFacts::from_info(&info);
+    if let Some(met) = SentinelMet::of(node, &server) {
+        return Err(ReplicaFault::from(met).into());
+    }
     if Record::is_in_use(state, &server.run_id) {
         return Err(UndoError::Running { target: name });
     }

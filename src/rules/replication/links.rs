@@ -4,7 +4,7 @@ use super::super::case::{Case, skip};
 use super::super::judged::{Judged, Skipped};
 use super::super::rule::Rule;
 use super::R;
-use crate::introspection::{InterruptedRestore, NodeRole, Question};
+use crate::introspection::{InterruptedRestore, NodeRole, Part, Question};
 
 pub(in super::super) const RULES: &[Rule] = &[
     Rule {
@@ -118,21 +118,33 @@ pub(in super::super) const RULES: &[Rule] = &[
 fn link(case: &Case<'_>) -> Judged {
     let server = &case.snapshot.server;
     let Some(primary) = &server.primary else { return Ok(None) };
+    let left = match &case.snapshot.left_behind {
+        Part::Got(left) => left.clone().map(|left| (left.words.clone(), left.commands(), left.record.is_some())),
+        // Nobody has looked at what this machine has written down: what the server says of itself may do.
+        _ => InterruptedRestore::of(server).map(|left| (left.words(), Vec::new(), false)),
+    };
+    if let Some((words, commands, is_written_down)) = left {
+        let is_known =
+            is_written_down || primary.down_seconds.unwrap_or(server.uptime_seconds) as f64 >= case.limit("critical");
+        let finding = if is_known { case.critical() } else { case.warning() };
+        let finding = finding.evidence("primary", format!("{}:{}", primary.host, primary.port));
+        let finding = finding.evidence("cause", words).fix("redis-ops restore --undo --target-instance <this server>");
+        if is_written_down {
+            let by_hand = commands.into_iter().map(|command| format!("or by hand: {command}"));
+            return Ok(Some(by_hand.fold(finding, |finding, command| finding.fix(command))));
+        }
+        return Ok(Some(
+            finding
+                .fix("or by hand: REPLICAOF NO ONE")
+                .fix("CONFIG SET repl-diskless-load disabled (the default), unless you had set another value"),
+        ));
+    }
     if primary.up {
         return Ok(None);
     }
     let seconds = primary.down_seconds.unwrap_or(server.uptime_seconds);
     let finding = if seconds as f64 >= case.limit("critical") { case.critical() } else { case.warning() };
     let finding = finding.evidence("primary", format!("{}:{}", primary.host, primary.port));
-    if let Some(left) = InterruptedRestore::of(server) {
-        let finding = finding.evidence("cause", left.words());
-        return Ok(Some(
-            finding
-                .fix("redis-ops restore --undo --target-instance <this server>")
-                .fix("or by hand: REPLICAOF NO ONE")
-                .fix("CONFIG SET repl-diskless-load disabled (the default), unless you had set another value"),
-        ));
-    }
     let finding = match primary.down_seconds {
         Some(seconds) => finding.evidence("down_seconds", seconds),
         None => finding.evidence("never_up_in_seconds", server.uptime_seconds),

@@ -130,3 +130,50 @@ fn a_repository_without_a_name_and_a_file_that_is_not_there_say_what_may_help() 
     assert_eq!((code, &answer["error"]["code"]), (3, &"not_found".into()), "{answer}");
     assert!(answer["error"]["hint"].as_str().is_some_and(|hint| hint.contains("check the path")), "{answer}");
 }
+
+#[test]
+fn tls_settings_that_cannot_be_used_say_nothing_about_the_server() {
+    let key = rcgen::KeyPair::generate().expect("a key").serialize_pem();
+    let encrypted = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+    let certificate = || {
+        let params = rcgen::CertificateParams::new(vec!["a".to_owned()]).expect("a name");
+        params.self_signed(&rcgen::KeyPair::generate().expect("a key")).expect("a certificate").pem()
+    };
+    // Nobody listens at port 1: whoever asked it would say "down", or that the connection was refused.
+    let (url, sentinel) = ("rediss://127.0.0.1:1", "redis+sentinel://127.0.0.1:1/mymaster");
+    for command in [
+        &["health"][..],
+        &["health", "--require", "live"],
+        &["diagnose", "memory"],
+        &["backup", "-r", "backups", "--name", "prod"],
+    ] {
+        for (tls, words) in [
+            (&["--tls-ca", "missing.pem"][..], "missing.pem"),
+            (&["--tls-ca", "garbage.pem"], "garbage.pem holds no certificate in PEM form"),
+            (&["--tls-cert", "own.pem", "--tls-key", "encrypted.key"], "is encrypted with a passphrase"),
+            (&["--tls-cert", "own.pem", "--tls-key", "other.key"], "do not fit"),
+        ] {
+            for (url, more) in [(url, &[][..]), (sentinel, &["--tls"])] {
+                // A system may have no authorities of its own, which would be named first.
+                let trust = (tls[0] == "--tls-cert").then_some("--insecure");
+                let run = RedisOps::new().args(command).args(["-i", url]).args(tls).args(more).args(trust);
+                let run = run.file("garbage.pem", "no certificate").file("own.pem", certificate());
+                let run = run.file("encrypted.key", &encrypted).file("other.key", &key);
+                std::fs::create_dir_all(run.home().join("backups")).expect("a folder");
+                let (code, answer) = run.json();
+                assert_eq!(
+                    (code, &answer["error"]["code"]),
+                    (3, &json!("tls_settings")),
+                    "{command:?} {tls:?}: {answer:#}"
+                );
+                assert_eq!((&answer["status"], &answer["health"]), (&json!("unknown"), &json!(null)), "{answer:#}");
+                assert!(answer["error"].to_string().contains(words), "{answer:#}");
+                assert!(answer["error"]["hint"].as_str().is_some_and(|hint| hint.contains("--tls-ca")), "{answer:#}");
+            }
+        }
+    }
+    RedisOps::new()
+        .args(["health", "--tls-cert", "own.pem"])
+        .stderr("error: a client certificate and its key belong together\n\nhint: `--tls-cert FILE --tls-key FILE`\n")
+        .exit(3);
+}

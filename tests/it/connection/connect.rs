@@ -181,7 +181,8 @@ async fn connecting_is_tried_until_it_succeeds_and_no_longer() {
         let node = Node { retry: quick, ..node(&primary.url()) };
         let result = node.connect().await;
         assert_eq!(result.is_ok(), good, "{n_hangups}: {result:?}");
-        assert_eq!(primary.n_connections(), 3.min(n_hangups + 1));
+        // Once all has failed, one look more tells whether it is a port that wants TLS.
+        assert_eq!(primary.n_connections(), 3.min(n_hangups + 1) + usize::from(!good));
         if let Err(error) = result {
             assert_eq!((error.code(), error.attempts), ("disconnected", 3));
         }

@@ -8,3 +8,4 @@ mod output;
 mod quiet;
 mod serving;
 mod sources;
+mod usable;

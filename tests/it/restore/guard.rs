@@ -332,6 +332,16 @@ fn a_stranger_who_takes_the_port_of_a_lost_machine_is_found_out_by_whoever_knows
         });
         let refused = answer(stored.restoring(&target, &[]), 2);
         assert_eq!(refused["error"]["code"], "interrupted_restore", "{}: {refused}", installed.name);
+        // So do those who only look, and are told where restores write down what they change.
+        let url = target.url();
+        for looking in [&["health", "--json", "-i", &url][..], &["diagnose", "replication", "--json", "-i", &url]] {
+            let run = stored.typed(looking.iter().copied()).run();
+            let text = run.text();
+            assert!(run.code > 0 && text.contains("interrupted restore"), "{}: {text}", installed.name);
+            for command in ["restore --undo", "REPLICAOF NO ONE", "CONFIG SET repl-diskless-load disabled"] {
+                assert!(text.contains(command), "{}: no {command} in {text}", installed.name);
+            }
+        }
         // Another machine sees a replica of a primary that lives, and leaves it alone.
         let undo = RedisOps::new().args(["restore", "--undo", "--target-instance", &target.url()]);
         assert_eq!(answer(undo, 2)["error"]["code"], "not_interrupted");
@@ -351,6 +361,12 @@ fn a_port_of_ones_own_below_the_free_ones_is_known_where_the_restore_was_written
     target.wait_for("it to load", |target| target.info("loading") == "1");
     children(run.id()).into_iter().for_each(kill);
     run.signal("KILL");
+    // While it loads, too.
+    let url = target.url();
+    for looking in [&["health", "--json", "-i", &url][..], &["diagnose", "replication", "--json", "-i", &url]] {
+        let text = stored.typed(looking.iter().copied()).run().text().to_owned();
+        assert!(text.contains("interrupted restore"), "{text}");
+    }
     target.wait_for("the load to end", |target| target.info("loading") == "0");
     assert_eq!(target.info("master_port"), free.to_string());
     let refused = answer(stored.restoring(&target, &[]), 2);

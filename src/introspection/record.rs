@@ -3,19 +3,38 @@
 //!
 //! It holds no secret: the target's run id and address, the port that it was told, and settings of it that are none.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::target::Primary;
 use crate::private_files;
+
+/// Where the target finds us.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Primary {
+    /// A name or an IP address, as the target was told.
+    pub host: String,
+    /// The port that it was told.
+    pub port: u16,
+}
+
+impl fmt::Display for Primary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
 
 /// A setting that is changed for the time of the feed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// Its name.
+    /// The name of the setting.
     pub name: String,
     /// Its value before.
     pub before: String,
@@ -94,7 +113,7 @@ impl Record {
 }
 
 impl Recorded {
-    /// Its file.
+    /// The file that it is written in.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -106,7 +125,7 @@ impl Recorded {
 }
 
 /// Removes the file of a record.
-pub(super) fn remove(path: &Path) {
+pub fn remove(path: &Path) {
     if let Err(error) = std::fs::remove_file(path) {
         tracing::debug!("remove {}: {error}", path.display());
     }
