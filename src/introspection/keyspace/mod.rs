@@ -9,6 +9,7 @@ mod from_rdb;
 mod names;
 mod profiler;
 mod scanning;
+mod variants;
 
 use std::collections::BTreeMap;
 

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use super::certainty::{Sums, interval};
 use super::frequent::Frequent;
 use super::names::{self, Oddity, Purpose, escaped};
+use super::variants;
 use super::{Basis, BigKey, COLD_DAYS, HotKey, Idle, KeyspaceProfile, Prefix, PurposeStats, StreamSeen};
 
 /// Prefixes told apart; further ones are counted together as `(other)`.
@@ -297,7 +298,7 @@ impl Profiler {
             })
             .collect();
         prefixes.sort_by(|a, b| (b.bytes, b.keys, &a.name).cmp(&(a.bytes, a.keys, &b.name)));
-        let variants = variants(&prefixes);
+        let variants = variants::among(&prefixes);
         prefixes.truncate(PREFIXES_SHOWN);
         let mut streams = self.streams;
         streams.sort_by_key(|stream| Reverse(stream.length));
@@ -367,46 +368,6 @@ fn shown(key: &[u8]) -> String {
         name.push('…');
     }
     name
-}
-
-/// Prefixes that are likely one thing written in two ways.
-fn variants(prefixes: &[Prefix]) -> Vec<(String, String, String)> {
-    // A single key is a name, not a habit.
-    let mut stems: Vec<(&str, String)> = prefixes
-        .iter()
-        .filter(|prefix| prefix.keys >= 2)
-        .filter_map(|prefix| {
-            let stem = prefix.name.trim_end_matches([':', '.', '/', '_', '-', '|']);
-            (stem.len() >= 3 && stem.len() < prefix.name.len()).then(|| (prefix.name.as_str(), stem.to_owned()))
-        })
-        .take(PREFIXES_SHOWN)
-        .collect();
-    stems.sort();
-    let mut found = Vec::new();
-    for (at, (name, stem)) in stems.iter().enumerate() {
-        for (other_name, other) in &stems[at + 1..] {
-            if let Some(reason) = one_thing(stem, other) {
-                found.push(((*name).to_owned(), (*other_name).to_owned(), reason.to_owned()));
-            }
-        }
-    }
-    found
-}
-
-fn one_thing(a: &str, b: &str) -> Option<&'static str> {
-    let plural = |one: &str, many: &str| many.strip_suffix('s') == Some(one) || many.strip_suffix("es") == Some(one);
-    if a == b {
-        Some("the same word with different separators")
-    } else if a.eq_ignore_ascii_case(b) {
-        Some("upper and lower case")
-    } else if plural(a, b) || plural(b, a) {
-        Some("singular and plural")
-    } else if a.len() >= 6 && b.len() >= 6 && strsim::levenshtein(a, b) == 1 {
-        let numbered = a.bytes().chain(b.bytes()).any(|byte| byte.is_ascii_digit());
-        (!numbered).then_some("one letter apart")
-    } else {
-        None
-    }
 }
 
 #[cfg(test)]
