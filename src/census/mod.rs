@@ -15,7 +15,7 @@
 //! * `u64` is eight bytes, `u128` sixteen, both little-endian, a negative number in two's complement;
 //! * `str` is its length as `u64`, then its bytes;
 //! * `name` is a `str` if it has at most 128 bytes, else its length as `u64`, then the `u128` of its `H`: a file may name a
-//!   field once for a million elements, and whoever hashes it with each of them need not read it again;
+//!   field once for a million elements, and a sink that hashes it with each of them need not read it again;
 //! * `opt` is one byte 0 for nothing, or one byte 1 and the `u64`;
 //! * `id` of a stream is `u64` milliseconds, `u64` sequence number;
 //! * `sum` of things is how many there are as `u64`, then the sum of their hashes modulo 2^128 as `u128`.

@@ -21,7 +21,7 @@ use super::{CodecErrorKind, FRAME_LIMIT, STORED_LIMIT};
 /// How every gzip member begins.
 pub(super) const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// Bytes of a member of ours before its deflate data. No valid member, whoever wrote it, is shorter in all.
+/// Bytes of a member of ours before its deflate data. No valid member of any program is shorter in all.
 pub(super) const HEADER: usize = 20;
 
 const BEGIN: [u8; 16] = [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 8, 0, b'R', b'O', 4, 0];

@@ -51,7 +51,8 @@ pub(super) struct First {
     pub(super) is_aof_base: bool,
 }
 
-/// Looks at the first bytes of a file, unpacked; `packed`: with what they were packed. What is merely unknown passes: whoever reads it says
+/// Looks at the first bytes of a file, unpacked; `packed`: with what they were packed. What is merely unknown passes: the pass that reads
+/// it says
 /// what is wrong with it.
 ///
 /// # Errors

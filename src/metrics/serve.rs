@@ -1,7 +1,7 @@
 //! Serves metrics over HTTP, for a ServiceMonitor of Prometheus.
 //!
-//! `/metrics` asks anew each time; `/healthz` says only that this process serves: whoever restarts it because the instance is
-//! down would lose the one who says so. A connection is good for one request, and every step of it has a limit, so that a slow
+//! `/metrics` asks anew each time; `/healthz` says only that this process serves: a supervisor that restarts it because the instance
+//! is down would lose what reports that. A connection is good for one request, and every step of it has a limit, so that a slow
 //! client holds one place for a while and nothing else.
 
 use std::convert::Infallible;

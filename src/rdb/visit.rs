@@ -2,7 +2,7 @@
 //!
 //! The scanner calls these in the order of the file. Slices are borrowed from its buffers and valid only for the call.
 //! Visitors are infallible: one that cannot go on (a full queue, a broken socket) remembers why and says so in
-//! [`Visit::stopped`], and whoever pushes bytes asks there.
+//! [`Visit::stopped`], and the caller that pushes bytes asks there.
 
 use super::oddity::Oddity;
 use super::opcode::Dialect;

@@ -2,7 +2,8 @@
 //!
 //! Where the place keeps "only if it is not there", `begun.json` decides. Elsewhere each writer first raises a flag of its own, the
 //! heartbeat, whose name carries its token so that nobody writes over it, and only then looks for the flags of others. Of two that do
-//! so, at least one sees the other, however slow either is: whoever sees a flag gives way, and of two that see each other the one with
+//! so, at least one sees the other, however slow either is: a process that sees a flag gives way, and of two that see each other the one
+//! with
 //! the smaller token waits for the other to go. So `begun.json` is written by one of them only.
 //!
 //! That holds where a listing shows what was written before it. Where it shows it later (Swift), `begun.json` is read back after a while

@@ -93,7 +93,8 @@ pub trait Storage: Send + Sync + fmt::Debug {
     async fn unfinished(&self, prefix: &str) -> Result<Option<Vec<ObjectInfo>>, StorageError>;
 
     /// Aborts the uploads below `prefix` that were begun before this moment and neither completed nor aborted, by any process,
-    /// and returns how many there were; `None` where the place cannot tell. A store bills what they hold and shows it nowhere: a backup that is
+    /// and returns how many there were; `None` where the place cannot tell. A store bills what they hold and shows it nowhere: a backup
+    /// that is
     /// removed takes it along.
     async fn abort_unfinished(&self, prefix: &str, before: DateTime<Utc>) -> Result<Option<u64>, StorageError>;
 }

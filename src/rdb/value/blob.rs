@@ -76,7 +76,7 @@ pub(super) fn packed<'s, 'a: 's>(
         StringForm::Plain(n) => {
             let start = cursor.offset();
             if n > cursor.available() as u64 {
-                // What lies is damaged, whoever reads it; what is merely large is for those with more memory.
+                // A blob that contradicts itself is damaged for every reader; one that is merely large is for readers with more memory.
                 if sized && n >= 4 {
                     let size = u32::from_le_bytes(cursor.array()?);
                     if u64::from(size) != n {
