@@ -10,6 +10,8 @@
 //! A part is given up only when nothing of it moves, or when it is sent and its answer does not come: how long that may take
 //! follows the rate that was measured, so that slow links get through.
 
+mod link;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,6 +19,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::figures::span;
+use link::Link;
 
 /// Lost at most before the first byte of a transfer.
 pub(super) const ASKING: Duration = Duration::from_secs(10);
@@ -41,22 +44,11 @@ const ASKING_PAUSE: Duration = Duration::from_secs(1);
 /// only add to its load.
 const ANSWERED_PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(3));
 
-/// How long nothing of a part may move on a fast link. On a slow one it is longer: a kernel tells of room only after a good deal of its
-/// buffer was sent.
-const STALL: Duration = Duration::from_secs(30);
-/// What may still lie in the buffers of the way when the last byte of a part was handed over, bytes: our kernel's, and a proxy's.
-const UNDER_WAY: u64 = 8 << 20;
-/// Bytes a second of the slowest link whose first part gets through at the first try, where nothing is known of the link: 5 MiB in two
-/// and a half minutes.
-const SLOWEST: f64 = 35_000.0;
 /// A part that was never given up before is given up after this share of the retry time, so that some is left for another try: the
 /// connection may have died without a word.
 const FIRST_TRY: f64 = 0.6;
 /// How often the patience with parts doubles.
 const MOST_SLACK: u32 = 4;
-
-/// Below so many bytes a second there is one part in flight only: several would share the link and all be slow.
-const SLOW: f64 = 1e6;
 
 /// What a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,25 +77,6 @@ struct State {
     link: Link,
     slack: u32,
     away_since: Option<Instant>,
-}
-
-/// What is known of the way to the store: bytes a second of one connection that sends a part.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-enum Link {
-    #[default]
-    Unknown,
-    /// The last backup got at least so many through.
-    Told(f64),
-    Measured(f64),
-}
-
-impl Link {
-    fn rate(self) -> Option<f64> {
-        match self {
-            Self::Unknown => None,
-            Self::Told(rate) | Self::Measured(rate) => Some(rate.max(1.0)),
-        }
-    }
 }
 
 /// Time that failures have taken; failures at the same time are counted once.
@@ -217,25 +190,14 @@ impl Pace {
     /// How long nothing of a part of `length` bytes may move while it is sent.
     pub(super) fn stall(&self, length: u64) -> Duration {
         let state = self.state();
-        let buffered = length.min(UNDER_WAY);
-        let between = match state.link.rate() {
-            Some(rate) => seconds(buffered, rate),
-            // A kernel tells of room when a third of its buffer is free.
-            None => seconds(buffered, SLOWEST) / 2,
-        };
-        self.patience(STALL.max(between), state.slack).max(self.timeout.unwrap_or(REPLY))
+        self.patience(state.link.stall(length), state.slack).max(self.timeout.unwrap_or(REPLY))
     }
 
     /// How long the answer to a part may take once its last byte was handed over, which took `sending`.
     pub(super) fn answer_to_part(&self, length: u64, sending: Duration) -> Duration {
         let timeout = self.timeout.unwrap_or(REPLY);
         let state = self.state();
-        let buffered = length.min(UNDER_WAY);
-        let drain = match state.link.rate() {
-            Some(rate) => seconds(buffered, rate) * 4,
-            None => seconds(buffered, SLOWEST),
-        };
-        self.patience(timeout + drain.max(sending), state.slack).max(timeout)
+        self.patience(timeout + state.link.drain(length).max(sending), state.slack).max(timeout)
     }
 
     /// Within the retry time, and at first within a share of it.
@@ -246,23 +208,13 @@ impl Pace {
 
     /// What the last backup has learned of the link: at least so many bytes a second. What was measured since counts more.
     pub(super) fn told(&self, bytes_per_second: u64) {
-        let mut state = self.state();
-        if state.link == Link::Unknown {
-            #[allow(clippy::cast_precision_loss, reason = "a rate need not be exact")]
-            let rate = bytes_per_second as f64;
-            state.link = Link::Told(rate);
-        }
+        self.state().link.told(bytes_per_second);
     }
 
     /// A part of `length` bytes was taken in this time.
     pub(super) fn part_took(&self, length: u64, time: Duration) {
         let mut state = self.state();
-        #[allow(clippy::cast_precision_loss, reason = "a rate need not be exact")]
-        let rate = length as f64 / time.as_secs_f64().max(1e-3);
-        state.link = match state.link {
-            Link::Measured(before) => Link::Measured((before + rate) / 2.0),
-            Link::Unknown | Link::Told(_) => Link::Measured(rate),
-        };
+        state.link.took(length, time);
         state.slack = 0;
     }
 
@@ -274,10 +226,7 @@ impl Pace {
 
     /// How many of `most` parts may be in flight beside the one that is being filled.
     pub(super) fn lanes(&self, most: usize) -> usize {
-        match self.state().link.rate() {
-            Some(rate) if rate >= SLOW => most,
-            _ => 1,
-        }
+        if self.state().link.is_fast() { most } else { 1 }
     }
 
     /// A request was answered.
@@ -342,12 +291,6 @@ impl Pace {
     }
 }
 
-/// How long so many bytes take.
-fn seconds(bytes: u64, rate: f64) -> Duration {
-    #[allow(clippy::cast_precision_loss, reason = "a time need not be exact")]
-    Duration::from_secs_f64(bytes as f64 / rate)
-}
-
 /// Between `least` and one: those that failed together do not all come back together.
 fn jitter(least: f64) -> f64 {
     let mut random = [0; 1];
@@ -359,154 +302,4 @@ fn jitter(least: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    /// How long it takes until a store that is silent is no longer asked, for so many requests one after the other.
-    fn silence(pace: &Pace, purpose: Purpose, requests: usize) -> Duration {
-        let begun = Instant::now();
-        let mut now = begun;
-        for _ in 0..requests {
-            let mut trouble = Trouble::default();
-            loop {
-                let sent = now;
-                now += if purpose == Purpose::Cleaning { pace.cleaning_reply() } else { pace.reply() };
-                let why = Passing::of("silence");
-                let Some(pause) = pace.pause(purpose, &mut trouble, sent, now, &why) else { break };
-                now += pause;
-            }
-        }
-        now - begun
-    }
-
-    #[test]
-    fn before_a_transfer_a_silent_store_costs_ten_seconds() {
-        for (timeout, longest) in
-            [(Some(2 * SECOND), 11 * SECOND), (None, 11 * SECOND), (Some(20 * SECOND), 21 * SECOND)]
-        {
-            let lost = silence(&Pace::new(timeout, Some(300 * SECOND)), Purpose::Work, 1);
-            assert!(lost <= longest, "{timeout:?}: {lost:?}");
-        }
-        // What comes after it is tried, and costs next to nothing.
-        let lost = silence(&Pace::new(Some(2 * SECOND), Some(300 * SECOND)), Purpose::Work, 4);
-        assert!(lost <= 13 * SECOND, "{lost:?}");
-    }
-
-    /// When a request that fails at once is given up, and how often it was sent.
-    fn failing(pace: &Pace, why: &Passing) -> (Duration, u32) {
-        let begun = Instant::now();
-        let (mut now, mut trouble) = (begun, Trouble::default());
-        while let Some(pause) = pace.pause(Purpose::Work, &mut trouble, now, now, why) {
-            now += pause;
-        }
-        (now - begun, trouble.attempts)
-    }
-
-    #[test]
-    fn before_a_transfer_a_store_may_be_away_for_eight_seconds() {
-        let refused = Passing { nobody_listens: true, ..Passing::of("nobody listens") };
-        for timeout in [Some(2 * SECOND), None, Some(20 * SECOND)] {
-            let asking = || Pace::new(timeout, None);
-            for (pace, why) in [
-                (asking(), Passing::answered("the store answers 503")),
-                (asking().awaiting_listener(true), refused.clone()),
-            ] {
-                let (lost, tries) = failing(&pace, &why);
-                assert!((8 * SECOND..=10 * SECOND).contains(&lost), "{timeout:?}: {lost:?}");
-                assert!(tries <= if why.answered { 6 } else { 30 }, "{tries}");
-                // What comes after it is not waited for once more.
-                assert!(failing(&pace, &why).0 < SECOND);
-            }
-            // Who asks at a port where nobody listens hears so at once.
-            assert!(failing(&asking(), &refused).0 < 2 * SECOND);
-        }
-    }
-
-    #[test]
-    fn during_a_transfer_it_is_asked_until_the_time_is_over() {
-        let pace = Pace::new(Some(2 * SECOND), Some(60 * SECOND));
-        pace.begin_transfer();
-        let lost = silence(&pace, Purpose::Work, 1);
-        assert!((50 * SECOND..63 * SECOND).contains(&lost), "{lost:?}");
-        let lost = silence(&pace, Purpose::Cleaning, 4);
-        assert!(lost < 12 * SECOND, "{lost:?}");
-    }
-
-    #[test]
-    fn failures_at_the_same_time_are_lost_once() {
-        let (mut lost, begun) = (Lost::default(), Instant::now());
-        lost.add(begun, begun + 2 * SECOND);
-        lost.add(begun + SECOND, begun + 2 * SECOND);
-        lost.add(begun + SECOND, begun + 3 * SECOND);
-        assert_eq!(lost.time, 3 * SECOND);
-    }
-
-    #[test]
-    fn forty_kilobytes_a_second_have_the_time_they_need() {
-        let pace = Pace::new(Some(5 * SECOND), None);
-        // The buffers of the way may hold 4 MiB, which take 105 s.
-        assert!(pace.answer_to_part(8 << 20, 100 * SECOND) >= 105 * SECOND);
-        pace.part_took(8 << 20, 210 * SECOND);
-        assert!(pace.answer_to_part(8 << 20, SECOND) >= 105 * SECOND);
-        assert_eq!(pace.lanes(4), 1);
-        for _ in 0..9 {
-            pace.part_took(8 << 20, SECOND / 10);
-        }
-        assert_eq!(pace.lanes(4), 4);
-        assert_eq!(pace.stall(8 << 20), STALL);
-        // Nothing was learned of the link, and a try was in vain: the next ones have twice and four times as long.
-        let pace = Pace::new(Some(5 * SECOND), None);
-        pace.part_was_given_up();
-        assert!(pace.answer_to_part(8 << 20, SECOND) >= 130 * SECOND);
-    }
-
-    /// The way as a kernel shows it: it takes bytes at once until its buffers are full, and tells of room when a third of them is free.
-    /// How long nothing moves at most, how long handing over takes, and how long the answer takes after that.
-    fn way(length: f64, buffers: f64, rate: f64) -> (Duration, Duration, Duration) {
-        let time = |bytes: f64| Duration::from_secs_f64(bytes.max(0.0) / rate);
-        let sending = time(length - buffers);
-        let gap = if length > buffers { time(buffers / 3.0) } else { Duration::ZERO };
-        (gap, sending, time(length.min(buffers)))
-    }
-
-    #[test]
-    fn no_part_of_a_slow_link_is_sent_twice() {
-        const PART: u64 = 5 << 20;
-        for rate in [40_000.0, 100_000.0, 1e6, 1e8] {
-            for buffers in [64e3, 1e6, 4.2e6, 16e6] {
-                for timeout in [None, Some(2 * SECOND), Some(20 * SECOND)] {
-                    let told = |rate: f64| {
-                        let pace = Pace::new(timeout, None);
-                        pace.told(rate as u64);
-                        pace
-                    };
-                    let measured = told(1e9);
-                    let (gap, sending, answer) = way(PART as f64, buffers, rate);
-                    measured.part_took(PART, sending + answer);
-                    // The very first backup, the next one, and every part after the first.
-                    for pace in [Pace::new(timeout, None), told(rate), measured] {
-                        let case = format!("{rate} B/s, {buffers} B in buffers, {timeout:?}: {pace:?}");
-                        assert!(pace.stall(PART) > gap, "{gap:?} of silence, {case}");
-                        assert!(pace.answer_to_part(PART, sending) > answer, "{answer:?} for the answer, {case}");
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_connection_that_died_without_a_word_leaves_time_for_another_try() {
-        for link in [None, Some(40_000), Some(5_000), Some(1_000_000_000)] {
-            let pace = Pace::new(None, None);
-            pace.begin_transfer();
-            link.into_iter().for_each(|rate| pace.told(rate));
-            for given_up in [pace.stall(8 << 20), pace.answer_to_part(8 << 20, SECOND)] {
-                let (begun, mut trouble) = (Instant::now(), Trouble::default());
-                let again = pace.pause(Purpose::Work, &mut trouble, begun, begun + given_up, &Passing::of("no answer"));
-                assert!(again.is_some(), "{link:?}: {given_up:?}");
-            }
-        }
-    }
-}
+mod tests;
