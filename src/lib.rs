@@ -7,7 +7,8 @@
 //! floor 6   cli                      what was typed becomes what was meant
 //! floor 5   commands                 one file per subcommand: composes operations, shows results
 //! floor 4   printer                  where words go
-//! floor 3   backup restore verify diagnose health metrics retention lock      what the tool does
+//! floor 3b  operations               what is made of several operations: a restore with its safety backup and proof
+//! floor 3a  backup restore verify diagnose health metrics retention lock      what the tool does
 //! floor 2b  capture examination comparison rules                              what several operations do
 //! floor 2a  dataset                                                           data at rest: found, opened, read
 //! floor 1   repository census introspection finding progress                  words that the floors above share
@@ -51,6 +52,8 @@ mod health;
 mod metrics;
 pub mod restore;
 pub mod verify;
+
+pub mod operations;
 
 mod printer;
 

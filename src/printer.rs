@@ -9,6 +9,8 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::progress::Voice;
+
 /// When colour is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ColorChoice {
@@ -260,6 +262,12 @@ impl Write for Log {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Voice for Printer {
+    fn say(&self, sentence: &str) {
+        Self::say(self, sentence);
     }
 }
 

@@ -12,6 +12,12 @@ pub trait Progress: Send + Sync {
     fn finish(&self);
 }
 
+/// Where an operation says what it decides on the way: what it puts right, leaves out, or tries once more.
+pub trait Voice: Send + Sync {
+    /// Says one sentence to people, without a full stop at its end.
+    fn say(&self, sentence: &str);
+}
+
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
@@ -32,4 +38,8 @@ impl Progress for Hidden {
     fn advance(&self, _amount: u64) {}
     fn note(&self, _text: &str) {}
     fn finish(&self) {}
+}
+
+impl Voice for Hidden {
+    fn say(&self, _sentence: &str) {}
 }

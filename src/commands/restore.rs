@@ -1,10 +1,7 @@
 //! `redis-ops restore`: puts a backup into an instance, a file or a folder.
 
 mod again;
-mod carry_out;
 mod proof;
-mod safety;
-mod sent;
 mod server;
 mod show;
 mod source;

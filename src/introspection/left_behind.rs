@@ -10,6 +10,7 @@ use super::interrupted::InterruptedRestore;
 use super::record::Record;
 use super::topology::{NodeRole, ServerFacts};
 use crate::blocking;
+use crate::explain::{Explain, Meaning};
 
 /// How long somebody may take to answer at the port of the primary that is thought to be gone.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
@@ -17,7 +18,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 const LOADING_SETTING: &str = "repl-diskless-load";
 
 /// A server that an interrupted restore left behind, or one that looks like that.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{words}")]
 pub struct LeftBehind {
     /// Host of the primary that is gone.
     pub host: String,
@@ -27,6 +29,12 @@ pub struct LeftBehind {
     pub words: String,
     /// What the restore has written down, if it lies on this machine.
     pub record: Option<Record>,
+}
+
+impl Explain for LeftBehind {
+    fn meaning(&self) -> Meaning {
+        Meaning::of("interrupted_restore").hint(format!("by hand: {}", self.by_hand()))
+    }
 }
 
 impl LeftBehind {

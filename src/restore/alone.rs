@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::connection::{Command, ConnectError, Connection, Node};
-use crate::explain::{Explain, Meaning};
+use crate::explain::{Explain, Hint, Meaning};
 
 /// How the names of a restore's connections begin; a token of its own follows.
 const PREFIX: &str = "redis-ops-restore:";
@@ -12,6 +12,9 @@ const PREFIX: &str = "redis-ops-restore:";
 const OTHERS_LEAVE: Duration = Duration::from_secs(3);
 /// How often we look whether it has.
 const LOOK: Duration = Duration::from_millis(50);
+/// What to do about another restore into the same target.
+const LOCKED: &str = "wait until the other restore has ended; `CLIENT LIST` on the target shows the connections of restores by their name \
+                      (`redis-ops-restore:…`)";
 
 /// The right to restore into a target. Ends when dropped.
 #[derive(Debug)]
@@ -47,7 +50,7 @@ impl Explain for AloneError {
     fn meaning(&self) -> Meaning {
         match self {
             Self::Connect(error) => error.meaning(),
-            Self::Locked { .. } => Meaning::of("locked"),
+            Self::Locked { .. } => Meaning::of("locked").hint(Hint::words(LOCKED)),
         }
     }
 }

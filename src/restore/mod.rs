@@ -12,7 +12,9 @@
 //!
 //! With method `replica` the target loads the RDB itself: `load` in place of `run`. Method `file` is a room of its own.
 
+mod admission;
 pub mod alone;
+pub mod carry_out;
 pub mod choices;
 pub mod conflicts;
 pub mod facts;
@@ -27,11 +29,13 @@ pub mod met;
 mod module_types;
 pub mod options;
 pub mod plan;
+mod planning;
 pub mod preflight;
 pub mod rate;
 pub mod replay;
 pub mod replica;
 pub mod report;
+mod request;
 pub mod run;
 pub mod sent;
 mod source;
@@ -41,11 +45,15 @@ pub mod tally;
 pub mod target_format;
 pub mod typed;
 
+pub use admission::Admission;
+pub use carry_out::carry_out;
 pub use choices::{Choices, Ttl};
 pub use facts::{BackupFacts, Origin, TargetFacts};
 pub use options::{Asked, Existing, Method, Options};
 pub use plan::{Level, Line, Plan};
+pub use planning::{Planned, plan};
 pub use rate::Rate;
 pub use report::{Ended, Phases, Report};
+pub use request::{Request, Watcher};
 pub use run::{Order, RunError, run};
 pub use source::{RdbSource, SourceError};

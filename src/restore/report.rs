@@ -210,6 +210,19 @@ impl Report {
         Some(self.after?.evicted.saturating_sub(self.before.evicted))
     }
 
+    /// Whether all of the backup went into the target, and nothing was refused or thrown away: what is left out, was there or is lost as
+    /// announced does not count.
+    pub fn is_complete(&self) -> bool {
+        let functions = &self.tally.functions;
+        matches!(self.ended, Ended::Complete)
+            && self.adds_up()
+            && !self.restarted
+            && self.tally.failed == 0
+            && functions.failed == 0
+            && functions.written_by_others == 0
+            && self.evicted().is_none_or(|keys| keys == 0)
+    }
+
     /// Whether there were keys in the backup, and all of them were left out by choice: hardly what was meant.
     pub fn chose_nothing(&self) -> bool {
         let left = self.tally.skipped_by_choice;
@@ -222,13 +235,14 @@ impl Report {
         self.restarted = run_id.is_some_and(|now| now != run_id_before);
     }
 
-    /// Looks once more whether somebody else has written: what they have changed since the first look is no fault of the restore.
-    pub async fn look_for_others(&mut self, node: &Node) {
-        let Some(since) = &self.since else { return };
-        let Ok(mut connection) = node.connect().await else { return };
-        let Ok((_, info)) = preflight::counters(&mut connection).await else { return };
-        if let Ok(others) = take_back::others_wrote(&mut connection, &since.info, &info, &since.calls).await {
-            self.others_wrote = take_back::or(self.others_wrote, others);
+    /// Whether somebody else has written by now; `None`: could not tell. What they have changed since the restore ended is no fault of it.
+    pub async fn others_wrote_by_now(&self, node: &Node) -> Option<bool> {
+        let (None | Some(false), Some(since)) = (self.others_wrote, &self.since) else { return self.others_wrote };
+        let Ok(mut connection) = node.connect().await else { return self.others_wrote };
+        let Ok((_, info)) = preflight::counters(&mut connection).await else { return self.others_wrote };
+        match take_back::others_wrote(&mut connection, &since.info, &info, &since.calls).await {
+            Ok(others) => take_back::or(self.others_wrote, others),
+            Err(_) => self.others_wrote,
         }
     }
 

@@ -6,6 +6,7 @@ pub mod against;
 pub mod comparing;
 pub(crate) mod drill;
 pub mod live;
+pub(crate) mod of_server;
 pub(crate) mod pass;
 pub(crate) mod receipt;
 pub(crate) mod walk;

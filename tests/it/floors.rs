@@ -13,6 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["dataset"],
     &["capture", "comparison", "examination", "rules"],
     &["backup", "diagnose", "health", "lock", "metrics", "restore", "retention", "verify"],
+    &["operations"],
     &["printer"],
     &["commands"],
     &["cli"],

@@ -10,21 +10,19 @@ pub use verdict::to_json;
 
 use super::answer::Answer;
 use super::{Comparison, Other, Settings, one};
-use crate::capture::source::{self, Chosen, ReadFrom, SourceError};
-use crate::capture::{shards, slots};
+use crate::capture::slots;
+use crate::capture::source::{self, Chosen, ReadFrom};
 use crate::census::{Glob, Selection};
 use crate::commands::Context;
 use crate::commands::which::{self, Backup, Server};
-use crate::connection::Node;
 use crate::dataset::Dataset;
 use crate::explain::{Bug, Context as _, Fault, Interrupted, Result, Status};
 use crate::introspection::Mode;
 use crate::printer::words;
-use crate::progress::Progress;
 use crate::repository::manifest::{self, Manifest};
 use crate::repository::{Repository, RepositoryError};
 use crate::verify::comparing::{self, CompareError, View};
-use crate::verify::live::{self, Expected, Living, OnDemand};
+use crate::verify::of_server::{self, ALL_SLOTS, shard_of};
 use crate::verify::{against, receipt};
 
 pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, context: &Context) -> Result<Answer> {
@@ -98,7 +96,9 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
         (Other::Server { server, .. }, Some(chosen)) => {
             let what = format!("{} against {}", server.node, left.name());
             context.printer.say(&format!("comparing {what}"));
-            let compared = with_server(&left, &chosen, &view, &options, progress.as_ref(), context).await;
+            let watched =
+                of_server::Watched { progress: progress.as_ref(), voice: &context.printer, cancel: &context.cancel };
+            let compared = of_server::compare(&left, &chosen, (&view, &view), &options, &watched).await;
             (what, compared)
         }
         (Other::Backup { place, id }, _) => {
@@ -128,83 +128,6 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
     }
     Ok(answer)
 }
-
-async fn with_server(
-    left: &Dataset,
-    chosen: &Chosen,
-    view: &View,
-    options: &comparing::Options,
-    progress: &dyn Progress,
-    context: &Context,
-) -> Result<(comparing::Comparison, bool), CompareError> {
-    with_views(left, chosen, (view, view), options, progress, context).await
-}
-
-/// Compares with another view of each side: which keys of the backup ought to be there, and which keys of the server count. Also tells
-/// whether the server was read key by key.
-pub async fn with_views(
-    left: &Dataset,
-    chosen: &Chosen,
-    (expected, living): (&View, &View),
-    options: &comparing::Options,
-    progress: &dyn Progress,
-    context: &Context,
-) -> Result<(comparing::Comparison, bool), CompareError> {
-    // What nobody can look into is no reason to make the server fork.
-    left.must_be_understood()?;
-    let nodes = nodes(left, chosen, context)
-        .await
-        .map_err(|error| CompareError::Live { node: chosen.node.to_string(), source: error.into() })?;
-    let asked = live::replication_options(&chosen.node);
-    let mut sources: Vec<OnDemand> = nodes.into_iter().map(|node| OnDemand::new(node, asked.clone())).collect();
-    let mut servers: Vec<Living<'_>> =
-        sources.iter_mut().map(|source| Living { node: source.name(), data: source }).collect();
-    let expected = Expected { data: left, view: expected.clone(), census: None };
-    let compared = live::compare(&expected, &mut servers, living, options, progress, &context.cancel).await?;
-    drop(servers);
-    let is_fuzzy = sources.iter().any(OnDemand::is_fuzzy);
-    if is_fuzzy {
-        context
-            .printer
-            .say("the server does not allow replication: it was read key by key, which is not one moment of its data");
-    }
-    Ok((compared, is_fuzzy))
-}
-
-/// The nodes that together hold what the backup holds: all primaries of a cluster, unless the backup is of one of its nodes.
-async fn nodes(left: &Dataset, chosen: &Chosen, context: &Context) -> Result<Vec<Node>, SourceError> {
-    if chosen.facts.mode != Mode::Cluster {
-        return Ok(vec![chosen.node.clone()]);
-    }
-    match left.manifest() {
-        Some(manifest) if manifest.server.mode == manifest::Mode::Cluster => match shard_of(manifest) {
-            // An earlier version took one node, whatever it served.
-            None => return Ok(vec![chosen.node.clone()]),
-            Some(slots) if slots != ALL_SLOTS => {
-                let node = shards::serving(&chosen.node, slots).await?;
-                if node.address != chosen.node.address {
-                    context
-                        .printer
-                        .say(&format!("comparing with {node}, which serves the slots of the backup now ({slots})"));
-                }
-                return Ok(vec![node]);
-            }
-            Some(_) => {}
-        },
-        Some(_) | None => {}
-    }
-    let nodes = shards::primaries(&chosen.node).await?;
-    context.printer.say(&format!("{} is a cluster with {}", chosen.node, words::counted(nodes.len() as u64, "shard")));
-    Ok(nodes)
-}
-
-/// The slots of the one shard that a backup is of; `None` where they were not recorded.
-fn shard_of(manifest: &Manifest) -> Option<&str> {
-    manifest.shards.first().and_then(|shard| shard.slots.as_deref())
-}
-
-/// As a manifest names them.
-const ALL_SLOTS: &str = "0-16383";
 
 /// In words: which part of a cluster a backup holds. `None`: all of it, or it is of no cluster.
 async fn part_of_cluster(manifest: &Manifest, chosen: &Chosen) -> Result<Option<String>> {

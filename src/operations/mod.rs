@@ -1,0 +1,13 @@
+//! Operations that are made of several: a restore first takes a safety backup of its target, then restores, then compares the target with
+//! the backup, and leaves a receipt.
+//!
+//! Operations of the floor below do not know each other; here they meet. Nothing is printed: what is decided on the way goes to a
+//! [`Voice`](crate::progress::Voice), what was found is returned.
+
+pub mod proof;
+pub mod restore;
+pub mod safety;
+
+pub use proof::Proof;
+pub use restore::{Agreed, Ended, Failed, restore};
+pub use safety::Safety;

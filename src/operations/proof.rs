@@ -1,0 +1,222 @@
+//! The proof after a restore: the target is read back as one moment of its data, and compared with what was sent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::capture::source::{ReadFrom, choose};
+use crate::census::{Candidate, Chosen};
+use crate::explain::{Context as _, Fault, Interrupted, Result, Status};
+use crate::restore::run::now_ms;
+use crate::restore::sent::Sent;
+use crate::restore::target_format::{Loss, TargetFormat};
+use crate::restore::{BackupFacts, Existing, Planned, Report, Request, Watcher};
+use crate::verify::comparing::{self, Comparison, Mapping, View};
+use crate::verify::of_server::{self, Watched};
+
+/// Keys that are named where something differs.
+pub const EXAMPLES: usize = 20;
+
+/// What the comparison of a target with the backup came to.
+pub enum Proof {
+    /// There is none, for this reason.
+    None(&'static str),
+    /// The target was read back.
+    Compared(Box<Found>),
+}
+
+/// A restore that is done, and whose comparison broke off.
+pub struct NotProven {
+    /// Why the target or the backup could not be read.
+    pub error: Fault,
+    /// Comparing the target with the whole backup would prove the restore; otherwise only the restore once more does, by its own proof.
+    pub by_whole: bool,
+}
+
+/// What need not be as in the backup, because the plan or the report has said so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Announced {
+    /// Keys that the target cannot hold at all.
+    pub missing: u64,
+    /// Keys that were there and stayed, keys of which a part is lost, and keys that were rebuilt.
+    pub different: u64,
+    /// Keys of which a part is lost that the comparison leaves out: what it expects has no expiry of fields that the target cannot keep.
+    pub unseen: u64,
+}
+
+impl Announced {
+    fn of(report: &Report, facts: &BackupFacts) -> Self {
+        let tally = &report.tally;
+        // Of a key that stands there twice one is there.
+        let twice = facts.survey.as_ref().and_then(|survey| survey.losses.get(&Loss::Twice)).copied().unwrap_or(0);
+        let fields = facts.survey.as_ref().and_then(|survey| survey.losses.get(&Loss::FieldExpiry)).copied();
+        let unseen = fields.unwrap_or(0).min(report.lost_in_part);
+        let different = tally.skipped_existing + report.lost_in_part - unseen + tally.rebuilt + twice;
+        Self { missing: tally.lost.saturating_sub(twice), different, unseen }
+    }
+}
+
+/// Compares the target with the backup, with the choices applied; once more over a new connection where one broke on the way.
+///
+/// # Errors
+/// The target or the backup cannot be read: the restore is done, and not proven.
+pub(super) async fn prove(planned: &Planned, report: &Report, watcher: &Watcher<'_>) -> Result<Proof, NotProven> {
+    if !planned.request.source.can_be_read_again() {
+        return Ok(Proof::None("standard input cannot be read again"));
+    }
+    let mut tried = compared(planned, report, watcher).await;
+    if let Err(error) = &tried
+        && !watcher.cancel.is_cancelled()
+        && is_broken_link(error)
+    {
+        watcher.voice.say(&format!("the connection broke ({error:#}); comparing once more"));
+        tried = compared(planned, report, watcher).await;
+    }
+    match tried {
+        Ok(found) => Ok(Proof::Compared(Box::new(found))),
+        Err(error) => {
+            let error = if watcher.cancel.is_cancelled() { Interrupted.into() } else { error };
+            Err(NotProven { error, by_whole: is_all_there(planned, report) })
+        }
+    }
+}
+
+/// Whether a new connection may do better.
+fn is_broken_link(error: &Fault) -> bool {
+    matches!(error.code(), "disconnected" | "timeout" | "connection_refused" | "unreachable")
+}
+
+/// Whether the target ought to hold the whole backup, and nothing else.
+fn is_all_there(planned: &Planned, report: &Report) -> bool {
+    let announced = Announced::of(report, &planned.facts);
+    planned.request.options.choices.is_everything() && !stayed(planned, report) && announced == Announced::default()
+}
+
+/// Whether the target may hold keys that it held before: they are no difference. What an interrupted run has brought was not there before.
+fn stayed(planned: &Planned, report: &Report) -> bool {
+    planned.target.keys() > 0 && planned.request.options.existing != Existing::ReplaceAll && !report.was_empty
+}
+
+async fn compared(planned: &Planned, report: &Report, watcher: &Watcher<'_>) -> Result<Found> {
+    let Planned { request: Request { source, node, options, .. }, facts, target: before, .. } = planned;
+    watcher.voice.say("the data is back; comparing it with the backup");
+    let chosen = choose(node, ReadFrom::Itself).await.with_context(|| format!("look at {node}"))?;
+    let announced = Announced::of(report, facts);
+    let stayed = stayed(planned, report);
+    // A key that had expired has left the target's key of that name as it was.
+    let leaves_expired = stayed && report.tally.expired > 0;
+    let as_it_is = options.choices.is_everything() && announced == Announced::default() && !leaves_expired;
+    let expected = match as_it_is {
+        true => View::Everything,
+        false => {
+            let format = TargetFormat::of(&before.server);
+            View::Mapped(Arc::new(Sent::new(options.choices.clone(), format, now_ms())))
+        }
+    };
+    // Libraries that were there before and stayed are no difference; nor are those that the target cannot have.
+    let had_none = before.functions.as_ref().is_some_and(|names| names.is_empty());
+    let settings = comparing::Options {
+        memory_limit: comparing::MEMORY_LIMIT,
+        folder: std::env::temp_dir(),
+        examples: EXAMPLES,
+        ttl_tolerance: Duration::ZERO,
+        functions: options.choices.selection.is_everything()
+            && report.tally.functions.lost == 0
+            && (had_none || options.existing == Existing::ReplaceAll),
+    };
+    let watched = Watched { progress: &**watcher.progress, voice: watcher.voice, cancel: watcher.cancel };
+    let views = (&expected, &View::Everything);
+    let (compared, is_fuzzy) = of_server::compare(source, &chosen, views, &settings, &watched)
+        .await
+        .with_context(|| format!("compare {node} with {}", source.name()))?;
+
+    // Others may have written after the restore had ended, and before the target was read.
+    let others_wrote = report.others_wrote_by_now(node).await;
+    let counts = Counts::of(&compared, announced, stayed, others_wrote == Some(true));
+    Ok(Found { compared, is_fuzzy, counts, others_wrote })
+}
+
+/// A target that was read back and compared.
+pub struct Found {
+    /// The comparison, as if nothing had been announced.
+    pub compared: Comparison,
+    /// The target was read key by key, which is not one moment of its data.
+    pub is_fuzzy: bool,
+    /// The keys, with what was announced taken off.
+    pub counts: Counts,
+    /// Whether others have written to the target by the time it was read back; `None`: could not tell.
+    pub others_wrote: Option<bool>,
+}
+
+impl Found {
+    /// The answer: no if a key is missing or differs, a warning if others have written as well.
+    pub fn status(&self) -> Status {
+        self.counts.status()
+    }
+}
+
+/// What a comparison has counted, with what was announced taken off.
+#[derive(Debug, Clone, Copy)]
+pub struct Counts {
+    /// Keys that the target holds as they are in the backup.
+    pub equal: u64,
+    /// Keys of the backup that the target does not hold.
+    pub missing: u64,
+    /// Keys that the target holds with another value, type or expiry.
+    pub different: u64,
+    /// Keys that are not in the backup, and were not in the target before.
+    pub extra: u64,
+    /// Whether the function libraries are those of the backup, or were no part of the question.
+    pub functions: bool,
+    /// What need not be as in the backup.
+    pub announced: Announced,
+    /// Whether others were seen to write to the target.
+    pub others_wrote: bool,
+}
+
+impl Counts {
+    fn of(compared: &Comparison, announced: Announced, stayed: bool, others_wrote: bool) -> Self {
+        let differences = &compared.differences;
+        let announced = Announced {
+            missing: announced.missing.min(differences.missing),
+            different: announced.different.min(differences.different()),
+            unseen: announced.unseen.min(differences.equal),
+        };
+        Self {
+            equal: differences.equal - announced.unseen,
+            missing: differences.missing - announced.missing,
+            different: differences.different() - announced.different,
+            extra: if stayed { 0 } else { differences.extra },
+            functions: compared.functions.is_none_or(|functions| functions.equal),
+            announced,
+            others_wrote,
+        }
+    }
+
+    /// The answer: see [`Found::status`].
+    pub fn status(&self) -> Status {
+        let odd = self.extra > 0 || self.announced != Announced::default();
+        match (self.functions, self.missing > 0 || self.different > 0) {
+            (false, _) => Status::Failed,
+            // Others were seen to write: what they changed or removed is no fault of the restore.
+            (true, true) if self.others_wrote => Status::Warning,
+            (true, true) => Status::Failed,
+            (true, false) if odd => Status::Warning,
+            (true, false) => Status::Ok,
+        }
+    }
+}
+
+/// A restore with choices leaves other keys in the target than the backup holds: the proof asks for those.
+impl Mapping for Sent {
+    fn database(&self, database: u64) -> u64 {
+        self.database_of(database)
+    }
+
+    fn field_expiry(&self, expire_ms: Option<i64>) -> Option<i64> {
+        self.expiry_of_field(expire_ms)
+    }
+
+    fn choose(&self, candidate: &Candidate<'_>) -> Chosen {
+        self.chosen(candidate)
+    }
+}

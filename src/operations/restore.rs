@@ -1,0 +1,106 @@
+//! A restore as a whole: safety backup → restore → proof → receipt.
+
+use std::time::Instant;
+
+use super::proof::{self, NotProven, Proof};
+use super::safety::{self, Safety};
+use crate::dataset::{Backup, Dataset};
+use crate::explain::{Fault, Status};
+use crate::repository::Receipt;
+use crate::restore::{self, Method, Phases, Planned, Report, Watcher};
+use crate::verify::receipt;
+
+/// What somebody has agreed to, beyond the plan.
+pub struct Agreed<'a> {
+    /// How the backup gets into the target.
+    pub method: Method,
+    /// Where what the target holds is saved first; `None`: nothing is overwritten, or nobody wants that.
+    pub safety: Option<Safety<'a>>,
+    /// Whether the target is compared with the backup at the end.
+    pub proof: bool,
+    /// Name of the target's instance, for the receipt.
+    pub instance: &'a str,
+}
+
+/// How a restore as a whole ended.
+pub struct Ended {
+    /// What became of every key.
+    pub report: Report,
+    /// What the comparison with the target said; `None`: it was not wanted, or not all of the backup was restored.
+    pub proof: Option<Proof>,
+    /// Seconds that each phase took.
+    pub phases: Phases,
+}
+
+impl Ended {
+    /// Whether others have written to the target, as far as was seen last; `None`: could not tell.
+    pub fn others_wrote(&self) -> Option<bool> {
+        match &self.proof {
+            Some(Proof::Compared(found)) => found.others_wrote,
+            Some(Proof::None(_)) | None => self.report.others_wrote,
+        }
+    }
+}
+
+/// Why a restore as a whole has no result.
+pub enum Failed {
+    /// The safety backup cannot be taken: nothing was written.
+    Safety(Fault),
+    /// Nothing of the backup was written.
+    Restore(Fault),
+    /// The restore is done, and the comparison broke off.
+    Proof(NotProven),
+}
+
+/// Carries out a restore that was planned and agreed to.
+///
+/// # Errors
+/// See [`Failed`].
+pub async fn restore(planned: &Planned, agreed: &Agreed<'_>, watcher: &Watcher<'_>) -> Result<Ended, Failed> {
+    // Before the first key is overwritten or removed: what cannot be saved is not touched.
+    if let Some(safety) = &agreed.safety {
+        safety::take(&planned.request.node, safety, watcher).await.map_err(Failed::Safety)?;
+    }
+
+    let restored = restore::carry_out(planned, agreed.method, watcher).await;
+    let report = restored.map_err(Failed::Restore)?;
+
+    // A restore that is not complete needs no comparison to say so.
+    let begun = Instant::now();
+    let wanted = agreed.proof && report.is_complete() && !report.chose_nothing();
+    let proof = match wanted {
+        true => Some(proof::prove(planned, &report, watcher).await.map_err(Failed::Proof)?),
+        false => None,
+    };
+    let proof_seconds = begun.elapsed().as_secs_f64();
+    watcher.progress.finish();
+
+    if report.is_complete() {
+        leave_receipt(planned, agreed, &report, proof.as_ref(), watcher).await;
+    }
+    let phases = Phases { verify: planned.verify_seconds, load: report.seconds, proof: proof_seconds };
+    Ok(Ended { report, proof, phases })
+}
+
+/// Leaves a receipt beside the backup: what was restored where. A receipt that cannot be written is worth a word, not a failure.
+async fn leave_receipt(
+    planned: &Planned,
+    agreed: &Agreed<'_>,
+    report: &Report,
+    proof: Option<&Proof>,
+    watcher: &Watcher<'_>,
+) {
+    let Dataset::Backup(Backup { repository, manifest }) = &planned.request.source else { return };
+    let proven = proof.is_some_and(|proof| matches!(proof, Proof::Compared(found) if found.status() == Status::Ok));
+    let content = serde_json::json!({
+        "target": { "instance": agreed.instance, "run_id": planned.target.server.run_id },
+        "method": report.method.name(),
+        "restored": report.tally.restored,
+        "proven": proven,
+        "tool_version": env!("CARGO_PKG_VERSION"),
+    });
+    let written = Receipt { time: chrono::Utc::now(), content };
+    if let Err(error) = repository.write_receipt(&manifest.instance, manifest.id, receipt::RESTORE, &written).await {
+        watcher.voice.say(&format!("the receipt of the restore cannot be written: {error}"));
+    }
+}

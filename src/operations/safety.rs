@@ -1,0 +1,61 @@
+//! The backup of a target before its keys are overwritten or removed.
+
+use chrono::{DateTime, Utc};
+
+use crate::backup;
+use crate::capture::source::{ReadFrom, choose};
+use crate::capture::spool::Spooling;
+use crate::codec::{self, Codec};
+use crate::connection::{Node, replication};
+use crate::explain::{Fault, Result};
+use crate::progress::Progress;
+use crate::repository::manifest::Purpose;
+use crate::repository::{BegunBy, Repository};
+use crate::restore::Watcher;
+
+/// Bytes that may wait on this machine's disk while the store is away.
+const SPOOL_LIMIT: u64 = 1_000_000_000;
+
+/// Where a safety backup goes to, and as what.
+pub struct Safety<'a> {
+    /// The repository that takes the backup.
+    pub repository: &'a Repository,
+    /// Name of the target's instance there.
+    pub instance: String,
+    /// When the restore began: the id of the backup comes from it.
+    pub now: DateTime<Utc>,
+    /// Is told how far the backup is.
+    pub progress: Box<dyn Progress>,
+    /// The command line that brings back the safety backup of this name.
+    pub brings_back: &'a (dyn Fn(&str) -> String + Sync),
+}
+
+/// Takes the safety backup, and says what brings it back.
+///
+/// # Errors
+/// The target cannot be read, or the repository refuses.
+pub(super) async fn take(node: &Node, safety: &Safety<'_>, watcher: &Watcher<'_>) -> Result<()> {
+    let chosen = choose(node, ReadFrom::Primary).await?;
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let options = backup::Options {
+        method: backup::Method::Auto,
+        stale: false,
+        instance: safety.instance.clone(),
+        purpose: Purpose::Safety,
+        labels: Default::default(),
+        codec: Codec::GZIP,
+        threads: codec::cores(),
+        rate: None,
+        spool: Spooling { folder: std::env::temp_dir(), limit: SPOOL_LIMIT },
+        replication: replication::Options { silence: chosen.node.silence, ..Default::default() },
+        now: safety.now,
+        by: BegunBy { host, pid: std::process::id() },
+    };
+    let taken = backup::run(&options, &chosen, safety.repository, &*safety.progress, watcher.cancel).await;
+    safety.progress.finish();
+    let taken =
+        taken.map_err(|failed| Fault::from(failed.error).context("take the safety backup: nothing was written"))?;
+    let name = format!("{}/{}", taken.manifest.instance, taken.manifest.id);
+    watcher.voice.say(&format!("safety backup {name} is taken; `{}` brings it back", (safety.brings_back)(&name)));
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! The last questions before a restore writes: whether the plan lets it, whether the target takes the function libraries, whether names of
+//! the backup are taken, and by how much a restore that goes on moves expiries.
+
+use crate::connection::Connection;
+use crate::dataset::Scanned;
+use crate::dataset::pass::{self, Feed};
+use crate::explain::{Context as _, Interrupted, Result};
+use crate::figures::{count, counted};
+use crate::progress::{Hidden, Unit};
+use crate::restore::carry_out::identity;
+use crate::restore::choices::Ttl;
+use crate::restore::conflicts::{self, ConflictsError};
+use crate::restore::functions;
+use crate::restore::journal::Journal;
+use crate::restore::options::{Asked, Existing, Method};
+use crate::restore::plan::{self, Refused};
+use crate::restore::planning::{Planned, unread};
+use crate::restore::replay::MEMBERS_COMPARED;
+use crate::restore::request::{Request, Watcher};
+use crate::restore::run::now_ms;
+use crate::restore::target_format::TargetFormat;
+
+/// Whether a planned restore may be carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    /// It may, by this method.
+    By(Method),
+    /// It may not, and this is the first reason.
+    Refused(Refused),
+    /// It is to go on by method `replica`, which leaves nothing to go on with.
+    NothingToResume,
+}
+
+impl Planned {
+    /// Asks what has to be known before the first write.
+    ///
+    /// # Errors
+    /// The backup or the target cannot be read.
+    pub async fn admit(&mut self, watcher: &Watcher<'_>) -> Result<Admission> {
+        let planned = match self.by_plan() {
+            Admission::By(method) => method,
+            refused => return Ok(refused),
+        };
+        let mut connection = self.connection().await?;
+        let method = match self.functions_rejected(watcher, &mut connection).await? {
+            None => planned,
+            Some(rejected) if !self.request.options.accept_loss => return Ok(Admission::Refused(rejected)),
+            Some(rejected) => {
+                watcher.voice.say(&format!("{}: they are left out", rejected.text));
+                match self.method_without_functions(planned) {
+                    Some(method) => method,
+                    // The flag was given already, and does not help.
+                    None => return Ok(Admission::Refused(Refused { flag: None, ..rejected })),
+                }
+            }
+        };
+        if let Some(refused) = self.names_taken(watcher, &mut connection).await? {
+            return Ok(Admission::Refused(refused));
+        }
+        self.move_expiries_as_before(method);
+        Ok(Admission::By(method))
+    }
+
+    fn by_plan(&self) -> Admission {
+        let Self { request: Request { options, .. }, plan, .. } = self;
+        let goes_on_by_replica = options.resume && options.method == Asked::Only(Method::Replica);
+        match (plan.refusal(), plan.method) {
+            (None, Some(method)) => Admission::By(method),
+            (Some(line), _) if line.code == "method" && goes_on_by_replica => Admission::NothingToResume,
+            (None, None) if goes_on_by_replica => Admission::NothingToResume,
+            (Some(line), _) => Admission::Refused(line.into()),
+            (None, None) => Admission::Refused(Refused::of("method", plan.why.clone())),
+        }
+    }
+
+    /// The method of a restore that leaves the functions out: a server that loads the whole file would exit on them.
+    fn method_without_functions(&self, planned: Method) -> Option<Method> {
+        match planned {
+            Method::Replica => self.plan.next_after_replica().filter(|_| self.request.options.method == Asked::Auto),
+            by_key => Some(by_key),
+        }
+    }
+
+    /// Whether the target takes the function libraries of the backup: asked before anything is written.
+    async fn functions_rejected(&self, watcher: &Watcher<'_>, connection: &mut Connection) -> Result<Option<Refused>> {
+        let Self { request: Request { options, .. }, facts, target, .. } = self;
+        let format = TargetFormat::of(&target.server);
+        let wanted = facts.functions > 0 && options.choices.selection.is_everything() && format.has_functions();
+        if !wanted || options.resume || facts.only_once {
+            return Ok(None);
+        }
+        let sources = match &facts.survey {
+            Some(survey) => survey.sources.clone(),
+            None => self.head(watcher).await?,
+        };
+        let present = target.functions.clone().unwrap_or_default();
+        let rejected = functions::ask(connection, &sources, &present).await?;
+        let Some(first) = rejected.first() else { return Ok(None) };
+        let n = counted(rejected.len() as u64, "function library");
+        let text = format!("the target does not take {n} of the backup (`{}`: {})", first.name, first.reason);
+        Ok(Some(Refused::of("functions_refused", text).flag("--accept-loss")))
+    }
+
+    /// The libraries of a backup that is not read to its end before.
+    async fn head(&self, watcher: &Watcher<'_>) -> Result<functions::Sources> {
+        let raw = self.request.source.raw(0, watcher.cancel).await?;
+        let scanned = Scanned::by(functions::Head::default(), MEMBERS_COMPARED);
+        let passed = pass::run(Feed::Raw(raw), scanned, &Hidden::default(), watcher.cancel).await;
+        Ok(passed.map_err(|error| unread(&self.request, error))?.taker.into_visit().sources)
+    }
+
+    /// `--on-conflict fail`: names of the backup that the target has.
+    async fn names_taken(&self, watcher: &Watcher<'_>, connection: &mut Connection) -> Result<Option<Refused>> {
+        let Request { source, options, .. } = &self.request;
+        let Watcher { progress, cancel, .. } = watcher;
+        if options.existing != Existing::Fail || options.resume || self.target.keys() == 0 {
+            return Ok(None);
+        }
+        progress.phase("comparing names", Unit::Bytes, source.raw_bytes());
+        let raw = source.raw(0, cancel).await?;
+        let found = conflicts::find(raw, &options.choices, now_ms(), connection, &***progress, cancel).await;
+        let found = match found {
+            Err(ConflictsError::Interrupted) => return Err(Interrupted.into()),
+            found => found.context("look for the backup's keys in the target: nothing was written")?,
+        };
+        Ok((found.keys > 0).then(|| {
+            let text = format!("the target has {} of the backup's keys", count(found.keys));
+            let refused = Refused::of("key_exists", text).flag(plan::OVER_SAME_NAMES);
+            Refused { keys: found.names, ..refused }
+        }))
+    }
+
+    /// A restore that goes on and moves expiries moves all keys by as much as the first.
+    fn move_expiries_as_before(&mut self, method: Method) {
+        let choices = &self.request.options.choices;
+        if !self.request.options.resume || choices.ttl != Ttl::Shift {
+            return;
+        }
+        if let Some(by) = Journal::shift_before(&self.request.state, &identity(self, method)) {
+            self.request.options.choices.shift_ms = by;
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The second half of a restore: what was planned is done, by the method that was chosen, or by the next one where that turns out to be
+//! barred.
+
+use crate::explain::{Bug, Context as _, Explain, Hint, Meaning, Result};
+use crate::restore::facts::Origin;
+use crate::restore::journal::{Decided, Identity};
+use crate::restore::load::{self, Loaded};
+use crate::restore::options::{Asked, Method};
+use crate::restore::planning::Planned;
+use crate::restore::replica::{Certificate, ReplicaError, ReplicaFault, Safeguard};
+use crate::restore::report::{Barred, Report};
+use crate::restore::request::{Request, Watcher};
+use crate::restore::run::{self, Order};
+use crate::restore::source::RdbSource;
+use crate::restore::target_format::Loss;
+use crate::restore::{Ttl, plan};
+
+/// The target did not load the file itself, and no other method was allowed or can bring this backup over. It is as it was.
+#[derive(Debug, thiserror::Error)]
+#[error("{}; {}", reason(error), error.left)]
+pub struct NotLoaded {
+    error: Box<ReplicaError>,
+    /// The method that would be used in its place.
+    next: Option<Method>,
+}
+
+impl Explain for NotLoaded {
+    fn meaning(&self) -> Meaning {
+        let other = self.next.map_or(Hint::NoOtherMethod, |next| Hint::OtherMethod(next.name()));
+        let hint = match &self.error.fault {
+            ReplicaFault::NotReached { .. } => Hint::NameOwnAddress.and(other),
+            ReplicaFault::NoCertificate => Hint::NameCertificate.and(other),
+            _ => other,
+        };
+        Meaning::of(self.error.code()).hint(hint)
+    }
+}
+
+/// Restores by a method that was admitted. What was done is in the report, whatever happens after the first write.
+///
+/// # Errors
+/// Nothing was written. [`NotLoaded`]: the method is barred; [`run::RunError`]: there is nothing to go on with, say.
+pub async fn carry_out(planned: &Planned, method: Method, watcher: &Watcher<'_>) -> Result<Report> {
+    if method != Method::Replica {
+        return replay(planned, method, watcher).await;
+    }
+    let error = match feed(planned, watcher).await? {
+        Loaded::Done(report) => return Ok(*report),
+        Loaded::Barred(error) => error,
+    };
+    let next = planned.plan.next_after_replica();
+    let Some(method) = next.filter(|_| planned.request.options.method == Asked::Auto) else {
+        return Err(NotLoaded { error, next }.into());
+    };
+    watcher.voice.say(&format!("{}; going on by method `{}`", reason(&error), method.name()));
+    let mut report = replay(planned, method, watcher).await?;
+    report.barred = Some(Barred { method: Method::Replica, code: error.code(), message: reason(&error) });
+    Ok(report)
+}
+
+/// The error with its cause, which holds the server's own words.
+fn reason(error: &ReplicaError) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{}{cause}", error.fault)
+}
+
+/// The target loads the file itself.
+async fn feed(planned: &Planned, watcher: &Watcher<'_>) -> Result<Loaded> {
+    let Planned { request, facts, target, .. } = planned;
+    // The survey has read it to its end: these bytes and no others are fed.
+    let unread = || Bug("the backup was not read before the target was to load it".to_owned());
+    let survey = facts.survey.as_ref().ok_or_else(unread)?;
+    let rdb = RdbSource {
+        length: survey.bytes,
+        trailing: survey.trailing_bytes,
+        crc64: survey.crc64,
+        raw: request.source.raw(0, watcher.cancel).await?,
+    };
+    let tls = request.node.tls.as_ref();
+    let certificate =
+        tls.and_then(|tls| Some(Certificate { certificate: tls.certificate.clone()?, key: tls.key.clone()? }));
+    let safeguard = Safeguard::here(&request.state).context("find this program")?;
+    let order = load::Order {
+        node: &request.node,
+        target,
+        backup: facts,
+        listen: request.listen,
+        advertise: request.advertise.clone(),
+        certificate,
+        safeguard: Some(Safeguard { lines: request.lines.clone(), ..safeguard }),
+        cancel: watcher.cancel,
+    };
+    Ok(load::run(&order, rdb, &**watcher.progress).await)
+}
+
+/// The backup goes into the target key by key, as commands.
+async fn replay(planned: &Planned, method: Method, watcher: &Watcher<'_>) -> Result<Report> {
+    let Planned { request: Request { source, node, options, state, .. }, facts, target, .. } = planned;
+    let survey = facts.survey.as_ref();
+    let order = Order {
+        node: node.clone(),
+        target: target.clone(),
+        method,
+        in_backup: facts.keys,
+        raw_bytes: facts.raw_bytes,
+        verified: survey.is_some(),
+        journal: Some((identity(planned, method), state.clone())),
+        trusted: facts.origin == Origin::Captured,
+        repeated: survey.map(|survey| survey.repeated.clone()).unwrap_or_default(),
+        damaged: survey.map(|survey| survey.damaged.clone()).unwrap_or_default(),
+        lossy_streams: survey.is_none_or(|survey| survey.losses.contains_key(&Loss::PendingEntries)),
+        reopen: source.reopen(0),
+        cancel: watcher.cancel.clone(),
+        options: options.clone(),
+    };
+    let raw = source.raw(0, watcher.cancel).await?;
+    let mut report = run::run(order, raw, watcher.progress.clone()).await?;
+    let losses = survey.iter().flat_map(|survey| &survey.losses);
+    report.lost_module_data = plan::module_records(facts, options);
+    report.lost_in_part = losses.filter(|(loss, _)| loss.is_in_part()).map(|(_, keys)| *keys).sum();
+    let names = survey.iter().flat_map(|survey| &survey.lost_keys).filter(|(loss, _)| loss.is_in_part());
+    report.tally.lose_in_part(names.flat_map(|(_, keys)| keys));
+    Ok(report)
+}
+
+/// Which restore this is, for its journal.
+pub(super) fn identity(planned: &Planned, method: Method) -> Identity {
+    let Planned { request: Request { source, options, .. }, facts, target, .. } = planned;
+    Identity {
+        backup: facts.name.clone(),
+        digest: source.digest(),
+        target_run_id: target.server.run_id.clone(),
+        decided: Decided::of(options, method),
+        shift_ms: (options.choices.ttl == Ttl::Shift).then_some(options.choices.shift_ms),
+    }
+}

@@ -1,0 +1,210 @@
+//! The first half of a restore: both sides are looked at, and judged. Nothing is written to the target.
+
+use std::time::Instant;
+
+use crate::connection::Connection;
+use crate::dataset::ReadError;
+use crate::explain::{Context as _, Fault, Hint, Interrupted, Misuse, Result};
+use crate::progress::Unit;
+use crate::restore::alone::{Alone, AloneError, alone};
+use crate::restore::facts::{BackupFacts, Origin, TargetFacts};
+use crate::restore::options::{Asked, Existing, Method, Options};
+use crate::restore::plan::{self, Plan};
+use crate::restore::preflight;
+use crate::restore::replica::{self, ReplicaFault};
+use crate::restore::request::{Request, Watcher};
+use crate::restore::run::now_ms;
+use crate::restore::survey::Surveyor;
+use crate::restore::target_format::TargetFormat;
+
+/// A restore that was planned: what was asked for, what was learned about both sides, and what would happen.
+pub struct Planned {
+    /// What was asked for. Connections to its node have the name of this restore.
+    pub request: Request,
+    /// What was learned about the backup.
+    pub facts: BackupFacts,
+    /// What was learned about the target.
+    pub target: TargetFacts,
+    /// What would happen, line by line.
+    pub plan: Plan,
+    /// Seconds that reading the backup took; 0 where the plan could be made without.
+    pub verify_seconds: f64,
+    /// The connection that the target was looked at over, for the questions that come before the first write.
+    pub(super) connection: Option<Connection>,
+    /// Keeps other restores away from the target for as long as this lives.
+    _alone: Option<Alone>,
+}
+
+/// Looks at the backup and the target, and judges. The target is this restore's own from here on, unless only a plan is wanted.
+///
+/// # Errors
+/// The backup or the target cannot be read. [`AloneError`]: another restore is at work; [`replica::LeftBehind`]: an interrupted one left the
+/// target a replica.
+pub async fn plan(mut request: Request, watcher: &Watcher<'_>) -> Result<Planned> {
+    let source = &request.source;
+    source.must_be_there().await.with_context(|| format!("read {}", source.name()))?;
+    must_not_be_left_behind(&request).await?;
+    let alone = match request.only_plan {
+        true => None,
+        false => {
+            put_settings_back(&request, watcher).await;
+            // Before anything is looked at: what the target holds is not to change any more.
+            Some(take(&request).await?)
+        }
+    };
+    request.node.client_name = alone.as_ref().map(|alone| alone.name().to_owned());
+    let mut connection = request.node.connect().await?;
+    let (facts, target, plan, verify_seconds) = Looking { request: &request, watcher }.look(&mut connection).await?;
+    Ok(Planned { request, facts, target, plan, verify_seconds, connection: Some(connection), _alone: alone })
+}
+
+/// A target that an interrupted restore left as a replica takes no write of ours.
+async fn must_not_be_left_behind(request: &Request) -> Result<()> {
+    match replica::left_behind(&request.node, &request.state).await {
+        Ok(Some(left)) => Err(left.into()),
+        Err(ReplicaFault::Connect(error)) => Err(error.into()),
+        Err(ReplicaFault::Sentinel(met)) => Err(met.into()),
+        // What else is wrong with the target is a line of the plan.
+        Ok(None) | Err(_) => Ok(()),
+    }
+}
+
+async fn put_settings_back(request: &Request, watcher: &Watcher<'_>) {
+    let Request { node, state, .. } = request;
+    if let Some(undone) = replica::settle(node, state).await {
+        let put_back = undone.put_back.join("`, `");
+        watcher.voice.say(&format!("an interrupted restore had left a setting of {node}: `{put_back}` is set again"));
+    }
+}
+
+async fn take(request: &Request) -> Result<Alone> {
+    alone(&request.node).await.map_err(|error| match error {
+        AloneError::Connect(error) => error.into(),
+        locked @ AloneError::Locked { .. } => locked.into(),
+    })
+}
+
+impl Planned {
+    /// Reads the object of a backup once, where nothing else will have read it to its end before the first write.
+    ///
+    /// Reading the whole backup holds its object against the manifest as well. What is written to before all of it was read has to be
+    /// empty: exactly what is written there can be taken back.
+    ///
+    /// # Errors
+    /// The object is another one than the manifest names, or cannot be read; or a signal came.
+    pub async fn must_be_as_stored(&self, watcher: &Watcher<'_>) -> Result<()> {
+        let Request { source, options, .. } = &self.request;
+        if self.facts.survey.is_none() && (holds_data(&self.target, options) || options.resume) {
+            let held = source.must_be_as_stored(&**watcher.progress, watcher.cancel).await;
+            held.with_context(|| format!("verify {}: nothing was written", self.facts.name))?;
+        }
+        Ok(())
+    }
+
+    /// The connection that the target was looked at over.
+    pub(super) async fn connection(&mut self) -> Result<Connection> {
+        match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => Ok(self.request.node.connect().await?),
+        }
+    }
+}
+
+/// Whether something is there that is kept or removed: keys, or functions that are removed.
+fn holds_data(target: &TargetFacts, options: &Options) -> bool {
+    let functions = target.functions.as_ref().is_none_or(|names| !names.is_empty());
+    target.keys() > 0 || options.existing == Existing::ReplaceAll && functions
+}
+
+/// The backup could not be read, before anything was written.
+pub(super) fn unread(request: &Request, error: ReadError) -> Fault {
+    match error {
+        ReadError::Interrupted => Interrupted.into(),
+        error => Fault::from(error).context(format!("read {}: nothing was written", request.source.name())),
+    }
+}
+
+struct Looking<'a> {
+    request: &'a Request,
+    watcher: &'a Watcher<'a>,
+}
+
+impl Looking<'_> {
+    async fn look(&self, connection: &mut Connection) -> Result<(BackupFacts, TargetFacts, Plan, f64)> {
+        let Request { source, node, options, only_plan, .. } = self.request;
+        let more: &[&str] = if options.existing == Existing::ReplaceAll { &["flushall"] } else { &[] };
+        let first = preflight::ask(node, connection, 0, more).await?;
+        let mut facts = BackupFacts::of(source);
+        let mut seconds = 0.0;
+
+        // A target with data is not touched before the whole backup was read; an empty one is written to in the same pass.
+        let verify = !options.skip_verify && holds_data(&first, options) && !options.resume && !only_plan;
+        if facts.only_once {
+            self.must_do_in_one_pass(&facts, &first, verify)?;
+        } else if verify || plan::needs_survey(&facts, &first, options) {
+            (facts, seconds) = self.survey(facts, &first).await?;
+        }
+        let highest = plan::highest_database(&facts, options).unwrap_or(0);
+        let target = preflight::ask(node, connection, highest, more).await?;
+        let mut plan = plan::make(&facts, &target, options);
+
+        // A server that loads a broken RDB exits. So a backup that the target loads itself is always read to its end first, whatever
+        // flags were given.
+        let is_fed = plan.method == Some(Method::Replica) && plan.refusal().is_none();
+        if is_fed && facts.survey.is_none() && !only_plan {
+            (facts, seconds) = self.survey(facts, &target).await?;
+            plan = plan::make(&facts, &target, options);
+        }
+        Ok((facts, target, plan, seconds))
+    }
+
+    /// A pipe can be read once: that has to be enough.
+    fn must_do_in_one_pass(&self, facts: &BackupFacts, target: &TargetFacts, verify: bool) -> Result<(), Misuse> {
+        let options = &self.request.options;
+        let format = TargetFormat::of(&target.server);
+        let is_asked = |method| options.method == Asked::Only(method);
+        let reason = if verify {
+            "the target holds keys, so the whole backup is verified before it is touched".to_owned()
+        } else if options.existing == Existing::Fail && target.keys() > 0 {
+            "its keys have to be looked for in the target first".to_owned()
+        } else if options.resume {
+            "a restore that was interrupted has to begin at its start again".to_owned()
+        } else if is_asked(Method::Replica) {
+            "method `replica` verifies the whole backup before the target sees it".to_owned()
+        } else if options.choices.unites_databases() {
+            "which names of two databases that go to one are the same has to be found out first".to_owned()
+        } else if is_asked(Method::Commands) {
+            "what typed commands would lose has to be found out first".to_owned()
+        } else if !format.takes_all_of(facts.dialect(), facts.rdb_version) {
+            format!(
+                "which values of RDB version {} the target does not take as they are has to be found out first",
+                facts.rdb_version
+            )
+        } else {
+            return Ok(());
+        };
+        let hint = if verify { Hint::SaveFirstOrSkipVerify } else { Hint::SaveFirst };
+        Err(Misuse::usage(format!("standard input can be read only once, and {reason}")).hint(hint))
+    }
+
+    /// Reads the whole backup: what only that tells, and whether it is sound. Gives the seconds it took, too.
+    async fn survey(&self, facts: BackupFacts, target: &TargetFacts) -> Result<(BackupFacts, f64)> {
+        let begun = Instant::now();
+        let Request { source, options, .. } = self.request;
+        let Watcher { progress, cancel, .. } = self.watcher;
+        // What a server that loads the file itself would die of; and what nobody has looked for before.
+        let mistrusting = facts.has_findings
+            || facts.origin == Origin::Foreign
+            || options.choices.unites_databases()
+            || plan::may_be_fed(&facts, target, options);
+        let raw = source.raw(0, cancel).await?;
+        progress.phase("verifying", Unit::Bytes, source.raw_bytes());
+        let by_commands = options.method == Asked::Only(Method::Commands);
+        let mut surveyor = Surveyor::new(&options.choices, target, by_commands, now_ms());
+        if mistrusting {
+            surveyor = surveyor.mistrusting();
+        }
+        let survey = surveyor.read(raw, &***progress, cancel).await.map_err(|error| unread(self.request, error))?;
+        Ok((facts.surveyed(survey), begun.elapsed().as_secs_f64()))
+    }
+}
