@@ -172,7 +172,7 @@ pub(super) async fn capture_file(
         warnings.push(words.to_owned());
     }
     if padding.bytes() > 0 {
-        warnings.push(format!("{} behind the gzip data are left out", counted(padding.bytes(), "zero byte")));
+        warnings.push(format!("{} behind the compressed data are left out", counted(padding.bytes(), "zero byte")));
     }
     let aux = &stored.inspected.aux;
     let named = |field: &str| aux.get(field).cloned();

@@ -99,6 +99,9 @@ pub fn words(hint: &Hint) -> String {
 
         Hint::GoAhead(flag) => return go_ahead(flag),
         Hint::OtherMethod(name) => return format!("without `--method replica` it goes by `{name}`"),
+        Hint::OtherStateFolder => {
+            "make room or give us the right to write there, or name another folder in `XDG_STATE_HOME`"
+        }
         Hint::NoOtherMethod => "no other method can bring all of it over: see `--plan --method restore`",
         Hint::NameOwnAddress => {
             "`--listen ADDR:PORT` and `--advertise ADDR:PORT` name an address that the target reaches"

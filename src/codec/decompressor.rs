@@ -52,7 +52,7 @@ enum State {
     Stream(Stream, u64),
     /// Leaves out so many bytes.
     Skip(u64),
-    /// Behind the last gzip member come zero bytes: so many so far.
+    /// Behind the last frame come zero bytes: so many so far.
     Padding(u64),
     /// Nothing is compressed.
     Plain,
@@ -122,7 +122,7 @@ impl Decompressor {
         Ok(self.frames)
     }
 
-    /// Zero bytes behind the last gzip member so far, as `gzip -d` leaves them out, too.
+    /// Zero bytes behind the last frame so far, as `gzip -d` leaves them out, too: no frame begins so, of neither codec.
     pub fn padding(&self) -> u64 {
         match &self.state {
             State::Padding(bytes) => *bytes,
@@ -324,6 +324,9 @@ fn first(codec: Codec) -> usize {
 
 fn look(codec: Codec, frame: &[u8], frames: u64) -> Result<Next, CodecErrorKind> {
     let foreign = || if frames > 0 { CodecErrorKind::TrailingGarbage } else { not_compressed(codec) };
+    if frames > 0 && is_padding(codec, frame) {
+        return Ok(Next::Padding);
+    }
     match codec {
         Codec::Zstd(_) => Ok(match zstd::look(frame)? {
             zstd::Look::Need(need) => Next::Need(need),
@@ -332,7 +335,6 @@ fn look(codec: Codec, frame: &[u8], frames: u64) -> Result<Next, CodecErrorKind>
             zstd::Look::Stream => Next::Stream(Stream::Zstd(zstd::Stream::new()?)),
             zstd::Look::None => return Err(foreign()),
         }),
-        _ if frames > 0 && is_padding(codec, frame) => Ok(Next::Padding),
         _ if !frame.starts_with(&gzip::MAGIC) => Err(foreign()),
         _ => Ok(match gzip::member_length(frame)? {
             Some(length) if frame.len() < length => Next::Need(length),
@@ -343,7 +345,7 @@ fn look(codec: Codec, frame: &[u8], frames: u64) -> Result<Next, CodecErrorKind>
 }
 
 fn is_padding(codec: Codec, frame: &[u8]) -> bool {
-    matches!(codec, Codec::Gzip(_)) && !frame.is_empty() && frame.iter().all(|byte| *byte == 0)
+    matches!(codec, Codec::Gzip(_) | Codec::Zstd(_)) && !frame.is_empty() && frame.iter().all(|byte| *byte == 0)
 }
 
 fn corrupt(what: &str) -> CodecErrorKind {

@@ -52,7 +52,10 @@ impl Report<'_> {
                 None => self.differences.equal += 1,
                 Some(difference) => self.found(difference, left),
             },
-            (Some(one), None) | (None, Some(one)) if one.compact.expired(look_ms) => self.differences.expired += 1,
+            (Some(one), None) | (None, Some(one)) if one.compact.expired(look_ms) => {
+                self.differences.expired += 1;
+                self.differences.left_expired += u64::from(left.is_some());
+            }
             (Some(missing), None) => self.found(Difference::Missing, missing),
             (None, Some(extra)) => self.found(Difference::Extra, extra),
             (None, None) => {}

@@ -58,6 +58,8 @@ pub struct Differences {
     pub different_expiry: u64,
     /// Only on one side, but their time had passed: no difference.
     pub expired: u64,
+    /// Of those: on the left side.
+    pub left_expired: u64,
     /// Records of the left side for a key that came again later (the last one counts).
     pub left_duplicates: u64,
     /// Records of the right side for a key that came again later (the last one counts).

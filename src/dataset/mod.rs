@@ -79,7 +79,7 @@ pub struct Pipe {
 pub struct Around {
     /// Whether the file is the base of a multi-part append-only file, whose increments lie beside it.
     pub is_aof_base: bool,
-    /// Zero bytes behind its gzip data, known once it was read.
+    /// Zero bytes behind its compressed data, known once it was read.
     pub padding: Padding,
 }
 

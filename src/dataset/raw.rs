@@ -216,7 +216,7 @@ pub struct Opened {
     pub raw: Raw,
     /// Whether the file is the base of a multi-part append-only file, whose increments lie beside it.
     pub is_aof_base: bool,
-    /// Zero bytes behind the last gzip member, once all was read.
+    /// Zero bytes behind the last compressed frame, once all was read.
     pub padding: Padding,
     /// What the manifest says of it; `None` for a file, of which nobody has said anything.
     pub(super) promised: Option<Promised>,
@@ -235,7 +235,7 @@ pub struct Seen {
     pub frames: u64,
 }
 
-/// Zero bytes behind the last gzip member (some tapes and devices fill their last block up): they are left out. Counted when they have
+/// Zero bytes behind the last compressed frame (some tapes and devices fill their last block up): they are left out. Counted when they have
 /// been read.
 #[derive(Debug, Clone, Default)]
 pub struct Padding(pub(super) Arc<AtomicU64>);

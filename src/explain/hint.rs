@@ -115,6 +115,8 @@ pub enum Hint {
     NameOwnAddress,
     /// A certificate of this machine has to be named that the target trusts.
     NameCertificate,
+    /// The folder of what is remembered here can be another one.
+    OtherStateFolder,
     /// What cannot be read twice has to be saved first, and named.
     SaveFirst,
     /// What cannot be read twice has to be saved first and named, or the verification left out.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::capture::source::{ReadFrom, choose};
 use crate::census::{Candidate, Chosen};
 use crate::explain::{Context as _, Fault, Interrupted, Result, Status};
-use crate::restore::run::now_ms;
+use crate::restore::report::Afterwards;
 use crate::restore::sent::Sent;
 use crate::restore::target_format::{Loss, TargetFormat};
 use crate::restore::{BackupFacts, Existing, Planned, Report, Request, Watcher};
@@ -102,14 +102,14 @@ async fn compared(planned: &Planned, report: &Report, watcher: &Watcher<'_>) -> 
     let chosen = choose(node, ReadFrom::Itself).await.with_context(|| format!("look at {node}"))?;
     let announced = Announced::of(report, facts);
     let stayed = stayed(planned, report);
-    // A key that had expired has left the target's key of that name as it was.
-    let leaves_expired = stayed && report.tally.expired > 0;
-    let as_it_is = options.choices.is_everything() && announced == Announced::default() && !leaves_expired;
+    // A key that had expired has left the target's key of that name as it was; or is still there, until the target removes it.
+    let as_it_is = options.choices.is_everything() && announced == Announced::default() && report.tally.expired == 0;
     let expected = match as_it_is {
         true => View::Everything,
         false => {
             let format = TargetFormat::of(&before.server);
-            View::Mapped(Arc::new(Sent::new(options.choices.clone(), format, now_ms())))
+            let now_ms = before.clock.unwrap_or_default().now_ms();
+            View::Mapped(Arc::new(Sent::new(options.choices.clone(), format, now_ms)))
         }
     };
     // Libraries that were there before and stayed are no difference; nor are those that the target cannot have.
@@ -129,10 +129,11 @@ async fn compared(planned: &Planned, report: &Report, watcher: &Watcher<'_>) -> 
         .await
         .with_context(|| format!("compare {node} with {}", source.name()))?;
 
-    // Others may have written after the restore had ended, and before the target was read.
-    let others_wrote = report.others_wrote_by_now(node).await;
-    let counts = Counts::of(&compared, announced, stayed, others_wrote == Some(true));
-    Ok(Found { compared, is_fuzzy, counts, others_wrote })
+    // Others may have written after the restore had ended, and before the target was read; or it may have become another one.
+    let afterwards = report.look_again(node).await;
+    let expired = (compared.differences.left_expired + compared.left_out.expired).max(report.tally.expired);
+    let counts = Counts::of(&compared, announced, stayed, expired, afterwards.others_wrote == Some(true));
+    Ok(Found { compared, is_fuzzy, counts, afterwards })
 }
 
 /// A target that was read back and compared.
@@ -143,8 +144,8 @@ pub struct Found {
     pub is_fuzzy: bool,
     /// The keys, with what was announced taken off.
     pub counts: Counts,
-    /// Whether others have written to the target by the time it was read back; `None`: could not tell.
-    pub others_wrote: Option<bool>,
+    /// What was seen of the target after it was read back.
+    pub afterwards: Afterwards,
 }
 
 impl Found {
@@ -165,6 +166,8 @@ pub struct Counts {
     pub different: u64,
     /// Keys that are not in the backup, and were not in the target before.
     pub extra: u64,
+    /// Keys of the backup whose time has passed for the target.
+    pub expired: u64,
     /// Whether the function libraries are those of the backup, or were no part of the question.
     pub functions: bool,
     /// What need not be as in the backup.
@@ -174,7 +177,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    fn of(compared: &Comparison, announced: Announced, stayed: bool, others_wrote: bool) -> Self {
+    fn of(compared: &Comparison, announced: Announced, stayed: bool, expired: u64, others_wrote: bool) -> Self {
         let differences = &compared.differences;
         let announced = Announced {
             missing: announced.missing.min(differences.missing),
@@ -186,6 +189,7 @@ impl Counts {
             missing: differences.missing - announced.missing,
             different: differences.different() - announced.different,
             extra: if stayed { 0 } else { differences.extra },
+            expired,
             functions: compared.functions.is_none_or(|functions| functions.equal),
             announced,
             others_wrote,

@@ -36,7 +36,7 @@ impl Ended {
     /// Whether others have written to the target, as far as was seen last; `None`: could not tell.
     pub fn others_wrote(&self) -> Option<bool> {
         match &self.proof {
-            Some(Proof::Compared(found)) => found.others_wrote,
+            Some(Proof::Compared(found)) => found.afterwards.others_wrote,
             Some(Proof::None(_)) | None => self.report.others_wrote,
         }
     }
@@ -63,7 +63,7 @@ pub async fn restore(planned: &Planned, agreed: &Agreed<'_>, watcher: &Watcher<'
     }
 
     let restored = restore::carry_out(planned, agreed.method, watcher).await;
-    let report = restored.map_err(Failed::Restore)?;
+    let mut report = restored.map_err(Failed::Restore)?;
 
     // A restore that is not complete needs no comparison to say so.
     let begun = Instant::now();
@@ -72,6 +72,10 @@ pub async fn restore(planned: &Planned, agreed: &Agreed<'_>, watcher: &Watcher<'
         true => Some(proof::prove(planned, &report, watcher).await.map_err(Failed::Proof)?),
         false => None,
     };
+    if let Some(Proof::Compared(found)) = &proof {
+        report.turned = found.afterwards.turned.clone();
+        report.expire(found.counts.expired);
+    }
     let proof_seconds = begun.elapsed().as_secs_f64();
     watcher.progress.finish();
 

@@ -17,7 +17,6 @@ use crate::restore::plan::{self, Refused};
 use crate::restore::planning::{Planned, unread};
 use crate::restore::replay::MEMBERS_COMPARED;
 use crate::restore::request::{Request, Watcher};
-use crate::restore::run::now_ms;
 use crate::restore::target_format::TargetFormat;
 
 /// Whether a planned restore may be carried out.
@@ -118,7 +117,8 @@ impl Planned {
         }
         progress.phase("comparing names", Unit::Bytes, source.raw_bytes());
         let raw = source.raw(0, cancel).await?;
-        let found = conflicts::find(raw, &options.choices, now_ms(), connection, &***progress, cancel).await;
+        let now_ms = self.target.clock.unwrap_or_default().now_ms();
+        let found = conflicts::find(raw, &options.choices, now_ms, connection, &***progress, cancel).await;
         let found = match found {
             Err(ConflictsError::Interrupted) => return Err(Interrupted.into()),
             found => found.context("look for the backup's keys in the target: nothing was written")?,

@@ -29,7 +29,7 @@ impl Explain for NotLoaded {
         let other = self.next.map_or(Hint::NoOtherMethod, |next| Hint::OtherMethod(next.name()));
         let hint = match &self.error.fault {
             ReplicaFault::NotReached { .. } => Hint::NameOwnAddress.and(other),
-            ReplicaFault::NoCertificate => Hint::NameCertificate.and(other),
+            ReplicaFault::NoCertificate | ReplicaFault::NoTls { .. } => Hint::NameCertificate.and(other),
             _ => other,
         };
         Meaning::of(self.error.code()).hint(hint)

@@ -10,6 +10,7 @@ use crate::introspection::ServerFacts;
 use crate::rdb::opcode::Dialect;
 use crate::replies::Database;
 use crate::repository::manifest::{Consistency, DatabaseCount, Manifest, Purpose, StructureState};
+use crate::restore::clock::Clock;
 use crate::restore::survey::Survey;
 
 /// What is known of a backup before it is restored. `None`: not known.
@@ -19,6 +20,8 @@ pub struct BackupFacts {
     pub name: String,
     /// When it was taken, Unix milliseconds.
     pub created_ms: Option<i64>,
+    /// The clock of the server it was taken from, against ours of that moment.
+    pub clock: Clock,
     /// Name and version of the server it was taken from.
     pub server: String,
     /// Version of the RDB format; from 80 on it is Valkey's own.
@@ -96,6 +99,7 @@ impl BackupFacts {
         Self {
             name: format!("{}/{}", manifest.instance, manifest.id),
             created_ms: Some(manifest.created_at.timestamp_millis()),
+            clock: clock_of(manifest).unwrap_or_default(),
             server: format!("{} {}", manifest.server.name, manifest.server.version),
             rdb_version: shard.map_or(0, |shard| shard.rdb_version),
             raw_bytes: Some(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()),
@@ -163,6 +167,7 @@ impl BackupFacts {
         let facts = Self::of_survey(self.name, survey);
         Self {
             created_ms: self.created_ms.or(facts.created_ms),
+            clock: self.clock,
             bytes_in_one_piece: self.bytes_in_one_piece,
             source_modules: self.source_modules,
             module_aux: self.module_aux,
@@ -171,6 +176,17 @@ impl BackupFacts {
             only_once: self.only_once,
             ..facts
         }
+    }
+
+    /// When it was taken by the clock of its server, by which its keys expire, in Unix milliseconds.
+    pub fn taken_ms(&self) -> Option<i64> {
+        let is_off = self.clock.is_off().is_some();
+        self.created_ms.map(|created| if is_off { self.clock.at(created) } else { created })
+    }
+
+    /// Keys that expire; `None`: nobody has counted.
+    pub fn expires(&self) -> Option<u64> {
+        self.keys.map(|_| self.databases.values().map(|count| count.expires).sum())
     }
 
     /// Whose form it is.
@@ -182,6 +198,14 @@ impl BackupFacts {
     pub fn modules(&self) -> BTreeSet<&str> {
         self.by_type.keys().filter_map(|name| name.strip_prefix("module:")).collect()
     }
+}
+
+/// The clock of the server that a captured RDB is of: it writes down when it began (`ctime`, in whole seconds), and so do we.
+fn clock_of(manifest: &Manifest) -> Option<Clock> {
+    let is_captured = manifest.purpose != Purpose::Adopted && manifest.consistency != Consistency::Fuzzy;
+    let ctime: i64 = manifest.shards.first()?.aux.get("ctime").filter(|_| is_captured)?.parse().ok()?;
+    let (begun, ended) = (manifest.created_at.timestamp_millis(), manifest.finished_at.timestamp_millis());
+    Some(Clock::read(ctime.checked_mul(1000)?, begun.saturating_sub(1000)..=ended))
 }
 
 /// What is known of a target. `None`: not known, mostly because our user may not ask.
@@ -201,6 +225,8 @@ pub struct TargetFacts {
     pub longest_bulk: Option<u64>,
     /// `appendonly`.
     pub append_only: Option<bool>,
+    /// It has save points (`save`).
+    pub saves: Option<bool>,
     /// `min-replicas-to-write`.
     pub min_replicas: Option<u64>,
     /// `stop-writes-on-bgsave-error` holds back writes now: the last save failed.
@@ -223,10 +249,16 @@ pub struct TargetFacts {
     pub key_patterns: Option<String>,
     /// Commands that it may not use with any key, of those that are needed; `None`: the server does not say (before Redis 7.0).
     pub keys_refused: Option<Vec<String>>,
+    /// What keeps it from being read back, by replication and key by key: the commands that our user may not use.
+    pub not_read_back: Vec<String>,
+    /// It replicates by TLS, and we have no certificate to show it.
+    pub lacks_certificate: bool,
     /// A Sentinel is connected.
     pub watched: Option<bool>,
     /// In a cluster: slots that this node serves.
     pub slots: Option<u64>,
+    /// Its clock.
+    pub clock: Option<Clock>,
     /// Counters at this moment.
     pub counters: Counters,
 }

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::connection::Node;
 use crate::progress::Progress;
 use crate::restore::RdbSource;
+use crate::restore::durable;
 use crate::restore::facts::{BackupFacts, Counters, TargetFacts};
 use crate::restore::options::Method;
 use crate::restore::preflight;
@@ -17,6 +18,7 @@ use crate::restore::replica::{
     choose_load,
 };
 use crate::restore::report::{Ended, FedJson, Report, Since};
+use crate::restore::standing::{Standing, Turned};
 
 /// A restore that was planned, whose backup was read to its end, and that may be done.
 #[derive(Debug)]
@@ -60,15 +62,16 @@ pub async fn run(order: &Order<'_>, source: RdbSource, progress: &dyn Progress) 
         ..ReplicaOptions::new(load)
     };
     match replica::feed(node, source, &options, progress, cancel).await {
-        Ok(fed) => Loaded::Done(Box::new(complete(order, &fed).await)),
+        Ok(fed) => Loaded::Done(Box::new(complete(order, &fed, progress).await)),
         Err(error) if error.may_go_another_way() => Loaded::Barred(Box::new(error)),
         Err(error) => Loaded::Done(Box::new(broken(order, error))),
     }
 }
 
 /// The target says that it has loaded everything. What had expired before is not counted as restored: it may be there for a moment.
-async fn complete(order: &Order<'_>, fed: &Fed) -> Report {
+async fn complete(order: &Order<'_>, fed: &Fed, progress: &dyn Progress) -> Report {
     let mut report = report_of(order, Ended::Complete);
+    report.standing = Standing::by(Some(&order.target.server.run_id), fed.left.replid.as_deref());
     report.seconds = fed.elapsed.as_secs_f64();
     if let Some(survey) = &order.backup.survey {
         report.trailing_bytes = survey.trailing_bytes;
@@ -90,8 +93,9 @@ async fn complete(order: &Order<'_>, fed: &Fed) -> Report {
             .collect(),
     });
     let Ok(mut connection) = order.node.connect().await else { return report };
+    report.durable = durable::settle(&mut connection, order.target.saves, fed.bytes, progress, order.cancel).await;
     if let Ok((counters, info)) = preflight::counters(&mut connection).await {
-        report.after(counters, info.get("run_id"), &order.target.server.run_id);
+        report.after(counters, &info);
         // A primary without replicas does not move by itself.
         let moved = |offset: u64| info.u64("master_repl_offset").map(|now| now > offset);
         report.others_wrote = fed.left.offset.and_then(moved);
@@ -118,9 +122,9 @@ fn broken(order: &Order<'_>, error: ReplicaError) -> Report {
     };
     let run_id = error.left.run_id.clone();
     let mut report = report_of(order, Ended::NotLoaded(Box::new(error)));
-    if let Some(keys) = keys {
-        report.after(Counters { keys, ..order.target.counters }, run_id.as_deref(), &order.target.server.run_id);
-    }
+    let is_another = run_id.is_some_and(|run_id| run_id != order.target.server.run_id);
+    report.turned = is_another.then_some(Turned::Restarted);
+    report.after = keys.map(|keys| Counters { keys, ..order.target.counters });
     report
 }
 

@@ -33,6 +33,8 @@ pub struct Options {
     pub resume: bool,
     /// Nobody looks into the backup before a target with data is written to. Its object is held against the manifest all the same.
     pub skip_verify: bool,
+    /// The target is compared with the backup afterwards.
+    pub proof: bool,
     /// Connections to the target.
     pub connections: usize,
     /// How long a temporary key of typed commands lives without another chunk.
@@ -50,6 +52,7 @@ impl Default for Options {
             rate: None,
             resume: false,
             skip_verify: false,
+            proof: true,
             connections: CONNECTIONS,
             temporary_ttl: TEMPORARY_TTL,
         }

@@ -1,10 +1,12 @@
 //! What would happen: judged from plain data, before anything is written.
 
 mod capacity;
+mod clock;
 mod contents;
 mod methods;
 mod rights;
 mod state;
+mod state_folder;
 
 #[cfg(test)]
 mod tests;
@@ -147,6 +149,12 @@ impl Explain for Refused {
         if !self.fix.is_empty() {
             hint = hint.and(format!("`{}` mends it", self.fix.join("`, `")));
         }
+        if self.code == state_folder::CODE {
+            hint = hint.and(Hint::OtherStateFolder);
+        }
+        if self.code == state::CERTIFICATE {
+            hint = hint.and(Hint::NameCertificate);
+        }
         Meaning::of(self.code).hint(hint)
     }
 }
@@ -198,6 +206,8 @@ pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Pl
     lines.extend(state::role(target));
     lines.extend(state::existing_keys(target, options));
     lines.push(rights::rights(backup, target, options, chosen.as_ref().ok().map(|(method, _)| *method)));
+    lines.extend(state::reading_back(target, options.proof));
+    lines.extend(state::certificate(target, options));
     lines.extend(state::commands(target, options, fed));
     lines.extend(state::company(backup, target, options, fed));
     lines.push(contents::format(backup, format));
@@ -212,6 +222,7 @@ pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Pl
     lines.extend(contents::functions(backup, target, options, format));
     lines.extend(contents::databases(backup, target, options, fed));
     lines.extend(contents::expiries(backup, options));
+    lines.extend(clock::clock(backup, target, options));
     lines.extend(capacity::longest_value(backup, target, fed));
     lines.extend(capacity::memory(backup, target, options));
     if fed {

@@ -54,6 +54,10 @@ pub async fn plan(mut request: Request, watcher: &Watcher<'_>) -> Result<Planned
     };
     request.node.client_name = alone.as_ref().map(|alone| alone.name().to_owned());
     let mut connection = request.node.connect().await?;
+    // A key is to live for as long as it had left by the clock that decides.
+    let clock = preflight::clock(&mut connection).await?.unwrap_or_default();
+    let taken_ms = BackupFacts::of(&request.source).taken_ms();
+    request.options.choices = request.options.choices.dated(taken_ms, clock.now_ms())?;
     let (facts, target, plan, verify_seconds) = Looking { request: &request, watcher }.look(&mut connection).await?;
     Ok(Planned { request, facts, target, plan, verify_seconds, connection: Some(connection), _alone: alone })
 }
@@ -131,7 +135,7 @@ struct Looking<'a> {
 
 impl Looking<'_> {
     async fn look(&self, connection: &mut Connection) -> Result<(BackupFacts, TargetFacts, Plan, f64)> {
-        let Request { source, node, options, only_plan, .. } = self.request;
+        let Request { source, node, options, only_plan, state, .. } = self.request;
         let more: &[&str] = if options.existing == Existing::ReplaceAll { &["flushall"] } else { &[] };
         let first = preflight::ask(node, connection, 0, more).await?;
         let mut facts = BackupFacts::of(source);
@@ -146,14 +150,14 @@ impl Looking<'_> {
         }
         let highest = plan::highest_database(&facts, options).unwrap_or(0);
         let target = preflight::ask(node, connection, highest, more).await?;
-        let mut plan = plan::make(&facts, &target, options);
+        let mut plan = plan::make(&facts, &target, options).keeping_state_in(state);
 
         // A server that loads a broken RDB exits. So a backup that the target loads itself is always read to its end first, whatever
         // flags were given.
         let is_fed = plan.method == Some(Method::Replica) && plan.refusal().is_none();
         if is_fed && facts.survey.is_none() && !only_plan {
             (facts, seconds) = self.survey(facts, &target).await?;
-            plan = plan::make(&facts, &target, options);
+            plan = plan::make(&facts, &target, options).keeping_state_in(state);
         }
         Ok((facts, target, plan, seconds))
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use crate::connection::{Address, Command, CommandError, Connection, Node, ServerError};
 use crate::introspection::{Mode, ServerFacts};
 use crate::replies::{AclUser, ClusterNode, Config, Info, Reply, SlotRange};
+use crate::restore::clock::{Clock, now_ms};
 use crate::restore::facts::{Counters, TargetFacts};
 use crate::restore::replay::vocabulary::COMMANDS;
 
@@ -18,14 +19,21 @@ const SETTINGS: &[&str] = &[
     "min-replicas-to-write",
     "stop-writes-on-bgsave-error",
     "save",
+    "tls-replication",
 ];
 
-/// What makes the target load the file itself.
-const REPLICAOF: (&str, &[&str]) = ("replicaof", &["REPLICAOF", "NO", "ONE"]);
+/// What makes the target load the file itself, and save it then.
+const TO_LOAD: [(&str, &[&str]); 2] = [("replicaof", &["REPLICAOF", "NO", "ONE"]), ("bgsave", &["BGSAVE"])];
+
+/// What reads a target back by replication, and what does key by key.
+const BY_REPLICATION: [(&str, &[&str]); 2] =
+    [("psync", &["PSYNC", "?", "-1"]), ("replconf", &["REPLCONF", "capa", "eof"])];
+const BY_KEY: [(&str, &[&str]); 1] = [("scan", &["SCAN", "0"])];
 
 /// Commands that a restore may need, as `ACL DRYRUN` is asked about them.
 fn needed() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
-    COMMANDS.iter().map(|command| (command.name, command.words)).chain([REPLICAOF])
+    let sent = COMMANDS.iter().map(|command| (command.name, command.words));
+    sent.chain(TO_LOAD).chain(BY_REPLICATION).chain(BY_KEY)
 }
 
 /// On which every Sentinel listens at each server that it watches (Redis `sentinel.c`, `SENTINEL_HELLO_CHANNEL`).
@@ -54,17 +62,20 @@ pub async fn ask(
     commands.push(Command::of(&["CLUSTER", "NODES"]));
     commands.push(Command::of(&["CLUSTER", "MYID"]));
     commands.push(Command::of(&["CLUSTER", "SLOTS"]));
+    commands.push(Command::of(&["TIME"]));
     // Servers before 7.0 do not tell subcommands apart.
     let mut used: BTreeSet<&str> = more.iter().copied().collect();
     COMMANDS.iter().for_each(|command| {
         used.insert(command.container());
     });
-    used.insert(REPLICAOF.0);
+    used.extend(TO_LOAD.map(|(name, _)| name));
     let used: Vec<&str> = used.into_iter().collect();
     commands.push(Command::of(&[&["COMMAND", "INFO"], &used[..]].concat()));
+    let asked = now_ms();
     let mut answers = connection.pipeline(&commands).await?.into_iter();
+    let answered = now_ms();
     let config: Vec<Answer> = answers.by_ref().take(SETTINGS.len()).collect();
-    let [user, functions, clients, listeners, nodes, id, slots, known] = std::array::from_fn(|_| answers.next());
+    let [user, functions, clients, listeners, nodes, id, slots, time, known] = std::array::from_fn(|_| answers.next());
     let config = config_of(config);
 
     let missing = missing_of(known, &used);
@@ -76,7 +87,7 @@ pub async fn ask(
     let cluster = server.mode == Mode::Cluster;
     // Valkey 9 has a number of its own for clusters; elsewhere a cluster has database 0 only.
     let n_databases = if cluster { number("cluster-databases").or(Some(1)) } else { number("databases") };
-    let saves = config.get("save").is_some_and(|save| !save.is_empty());
+    let saves = config.get("save").map(|save| !save.is_empty());
     let stops = config.get("stop-writes-on-bgsave-error") == Some("yes");
     let failed = info.get("rdb_last_bgsave_status") == Some("err");
     Ok(TargetFacts {
@@ -87,10 +98,13 @@ pub async fn ask(
         longest_bulk: number("proto-max-bulk-len"),
         append_only: config.get("appendonly").map(|value| value == "yes").or(info.flag("aof_enabled")),
         min_replicas: number("min-replicas-to-write"),
-        writes_stopped: saves && stops && failed,
+        saves,
+        writes_stopped: saves == Some(true) && stops && failed,
         host_memory: info.u64("total_system_memory").filter(|bytes| *bytes > 0),
         host_free: if is_here(&node.address) { free_memory() } else { None },
         functions: functions_of(functions),
+        not_read_back: not_read_back(rights.commands.as_deref().unwrap_or_default()),
+        lacks_certificate: config.get("tls-replication") == Some("yes") && !has_certificate(node),
         user,
         forbidden: rights.commands,
         key_patterns: rights.patterns,
@@ -99,9 +113,20 @@ pub async fn ask(
         missing: missing.or(rights.missing).unwrap_or_default(),
         watched: is_watched(clients, listeners),
         slots: if cluster { own_slots(nodes, text_of(id), slots) } else { None },
+        clock: milliseconds_of(time).map(|time| Clock::read(time, asked..=answered)),
         counters: counters_of(&info),
         server,
     })
+}
+
+/// Only the clock.
+///
+/// # Errors
+/// The connection broke.
+pub async fn clock(connection: &mut Connection) -> Result<Option<Clock>, CommandError> {
+    let asked = now_ms();
+    let time = connection.pipeline(&[Command::of(&["TIME"])]).await?.into_iter().next();
+    Ok(milliseconds_of(time).map(|time| Clock::read(time, asked..=now_ms())))
 }
 
 /// Only the counters, before and after.
@@ -136,6 +161,27 @@ fn config_of(answers: Vec<Answer>) -> Config {
 
 fn text_of(answer: Option<Answer>) -> Option<String> {
     answer?.ok()?.text()
+}
+
+/// What our user may not use of either way of reading, if both are barred.
+fn not_read_back(forbidden: &[String]) -> Vec<String> {
+    let of =
+        |names: &[&str]| forbidden.iter().filter(|name| names.contains(&name.as_str())).cloned().collect::<Vec<_>>();
+    let (by_replication, by_key) = (of(&BY_REPLICATION.map(|(name, _)| name)), of(&["scan", "dump"]));
+    let is_barred = !by_replication.is_empty() && !by_key.is_empty();
+    if is_barred { by_replication } else { Vec::new() }
+}
+
+/// Whether there is a certificate of ours for whoever replicates from us.
+fn has_certificate(node: &Node) -> bool {
+    node.tls.as_ref().is_some_and(|tls| tls.certificate.is_some() && tls.key.is_some())
+}
+
+/// Of TIME: seconds, and microseconds beside them.
+fn milliseconds_of(answer: Option<Answer>) -> Option<i64> {
+    let reply = answer?.ok()?;
+    let part = |at: usize| reply.items().get(at)?.text()?.parse::<i64>().ok();
+    part(0)?.checked_mul(1000)?.checked_add(part(1)? / 1000)
 }
 
 /// Whether a Sentinel is connected: its two connections are called `sentinel-<8 digits>-cmd` and `…-pubsub` (Redis `sentinel.c`,

@@ -136,6 +136,7 @@ where
         usual: BATCH,
         silence: job.silence,
         skip_existing: job.plan.existing == Existing::Skip,
+        met_is_theirs: job.plan.begins_anew && !matches!(job.plan.existing, Existing::Skip | Existing::Replace),
         accept_loss: job.plan.accept_loss,
         keeps_names,
         clock: job.plan.clock,

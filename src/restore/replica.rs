@@ -33,7 +33,9 @@ use crate::replies::Info;
 
 use super::{RdbSource, SourceError};
 
-pub use conditions::{Content, Facts, Memory, Origin, Refusal, Wish, choose_load, not_accepted, refusals};
+pub use conditions::{
+    Content, Facts, Memory, NO_CERTIFICATE, Origin, Refusal, Wish, choose_load, not_accepted, refusals,
+};
 pub use error::{Fed, Holds, Left, ReplicaError, ReplicaFault};
 pub use guard::Safeguard;
 pub use target::Changed;
@@ -214,6 +216,9 @@ async fn attach_and_feed(
         link = listener.recognise(&caller) => link,
         () = tokio::time::sleep(options.reach) => {
             let (advertised, waited) = (us.to_string(), options.reach);
+            if let Some(reason) = listener.no_tls() {
+                return Err(ReplicaFault::NoTls { advertised, reason });
+            }
             return Err(ReplicaFault::NotReached { advertised, waited, turned_away: listener.turned_away() });
         }
         () = cancel.cancelled() => return Err(ReplicaFault::Cancelled),

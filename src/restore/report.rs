@@ -6,12 +6,14 @@ use crate::connection::Node;
 use crate::dataset::ReadError;
 use crate::explain::Status;
 use crate::replies::Info;
+use crate::restore::durable::Durable;
 use crate::restore::facts::Counters;
 use crate::restore::options::Method;
 use crate::restore::preflight;
 use crate::restore::replay::calls::Calls;
 use crate::restore::replay::ledger::Stop;
 use crate::restore::replica::ReplicaError;
+use crate::restore::standing::{Standing, Turned};
 use crate::restore::take_back::{self, TakenBack};
 use crate::restore::tally::Tally;
 
@@ -49,8 +51,14 @@ pub struct Report {
     pub before: Counters,
     /// See `before`.
     pub after: Option<Counters>,
-    /// The target was started anew meanwhile: it may hold less than it had taken.
-    pub restarted: bool,
+    /// The target as it was when it began to take what is restored.
+    pub standing: Standing,
+    /// Of the keys that have expired: those that the target had taken before.
+    pub expired_since: u64,
+    /// What became of the target meanwhile, where it may hold less than it had taken.
+    pub turned: Option<Turned>,
+    /// Whether what it holds is on its disk.
+    pub durable: Durable,
     /// Somebody else wrote to the target meanwhile; `None`: could not tell.
     pub others_wrote: Option<bool>,
     /// `--resume` can go on.
@@ -71,6 +79,15 @@ pub struct Report {
     pub fed: Option<FedJson>,
     /// The method that was to be used, and could not.
     pub barred: Option<Barred>,
+}
+
+/// What is seen of a target after it was compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Afterwards {
+    /// Whether others have written to it by then; `None`: could not tell.
+    pub others_wrote: Option<bool>,
+    /// What became of it, where it may hold less than it had taken.
+    pub turned: Option<Turned>,
 }
 
 /// What the target had counted when the restore began, and what was called for it.
@@ -116,8 +133,10 @@ pub struct ResultJson<'a> {
     restored: u64,
     skipped: u64,
     skipped_existing: u64,
+    written_meanwhile: u64,
     skipped_by_choice: u64,
     expired: u64,
+    expired_since: u64,
     failed: u64,
     leftovers: u64,
     held: Option<u64>,
@@ -155,7 +174,10 @@ struct Target {
     evicted: Option<u64>,
     expired: Option<u64>,
     restarted: bool,
+    turned: Option<String>,
     others_wrote: Option<bool>,
+    durable: Option<bool>,
+    not_durable: Option<String>,
 }
 
 /// Seconds by phase.
@@ -181,7 +203,10 @@ impl Report {
             taken_back: None,
             before,
             after: None,
-            restarted: false,
+            standing: Standing::by(None, None),
+            expired_since: 0,
+            turned: None,
+            durable: Durable::NotSaid,
             others_wrote: None,
             resumable: false,
             was_empty: false,
@@ -216,7 +241,9 @@ impl Report {
         let functions = &self.tally.functions;
         matches!(self.ended, Ended::Complete)
             && self.adds_up()
-            && !self.restarted
+            && self.after.is_some()
+            && self.turned.is_none()
+            && !matches!(self.durable, Durable::Failing(_))
             && self.tally.failed == 0
             && functions.failed == 0
             && functions.written_by_others == 0
@@ -229,21 +256,37 @@ impl Report {
         left > 0 && self.in_backup == Some(left)
     }
 
-    /// Notes the target's counters afterwards, and the run id that it has now; it had another one before if it was started anew.
-    pub fn after(&mut self, counters: Counters, run_id: Option<&str>, run_id_before: &str) {
+    /// Notes the target's counters afterwards, and what became of the target meanwhile.
+    pub fn after(&mut self, counters: Counters, info: &Info) {
         self.after = Some(counters);
-        self.restarted = run_id.is_some_and(|now| now != run_id_before);
+        self.turned = self.turned.take().or_else(|| self.standing.turned(info));
     }
 
-    /// Whether somebody else has written by now; `None`: could not tell. What they have changed since the restore ended is no fault of it.
-    pub async fn others_wrote_by_now(&self, node: &Node) -> Option<bool> {
-        let (None | Some(false), Some(since)) = (self.others_wrote, &self.since) else { return self.others_wrote };
-        let Ok(mut connection) = node.connect().await else { return self.others_wrote };
-        let Ok((_, info)) = preflight::counters(&mut connection).await else { return self.others_wrote };
-        match take_back::others_wrote(&mut connection, &since.info, &info, &since.calls).await {
-            Ok(others) => take_back::or(self.others_wrote, others),
-            Err(_) => self.others_wrote,
+    /// Looks once more at the target, after it was compared: whether it is still the one that took what was restored, and whether somebody
+    /// else has written by now. What they have changed since the restore ended is no fault of it.
+    pub async fn look_again(&self, node: &Node) -> Afterwards {
+        let mut afterwards = Afterwards { others_wrote: self.others_wrote, turned: self.turned.clone() };
+        let Ok(mut connection) = node.connect().await else { return afterwards };
+        let Ok((_, info)) = preflight::counters(&mut connection).await else { return afterwards };
+        afterwards.turned = afterwards.turned.or_else(|| self.standing.turned(&info));
+        let (None | Some(false), Some(since)) = (self.others_wrote, &self.since) else { return afterwards };
+        if let Ok(others) = take_back::others_wrote(&mut connection, &since.info, &info, &since.calls).await {
+            afterwards.others_wrote = take_back::or(self.others_wrote, others);
         }
+        afterwards
+    }
+
+    /// Notes that of all keys of the backup so many had expired when the target was compared: it had taken some of them before.
+    pub fn expire(&mut self, all: u64) {
+        let since = all.saturating_sub(self.tally.expired).min(self.tally.restored);
+        self.tally.restored -= since;
+        self.tally.expired += since;
+        self.expired_since += since;
+    }
+
+    /// Whether the target was started anew meanwhile.
+    pub fn restarted(&self) -> bool {
+        self.turned == Some(Turned::Restarted)
     }
 
     /// Keys of the backup that the target holds, as it counts them; `None` where it holds others as well.
@@ -256,8 +299,10 @@ impl Report {
     pub fn status(&self) -> Status {
         let tally = &self.tally;
         let bad = !matches!(self.ended, Ended::Complete)
+            || self.after.is_none()
             || !self.adds_up()
-            || self.restarted
+            || self.turned.is_some()
+            || matches!(self.durable, Durable::Failing(_))
             || tally.failed > 0
             || tally.functions.failed > 0
             || self.evicted().is_some_and(|keys| keys > 0);
@@ -272,6 +317,7 @@ impl Report {
             || self.trailing_bytes > 0
             || tally.functions.lost > 0
             || self.fed.as_ref().is_some_and(|fed| !fed.not_put_back.is_empty())
+            || matches!(self.durable, Durable::No(_))
             || self.others_wrote == Some(true);
         match (bad, odd) {
             (true, _) => Status::Failed,
@@ -289,8 +335,10 @@ impl Report {
             restored: tally.restored,
             skipped: tally.skipped_existing + tally.skipped_by_choice,
             skipped_existing: tally.skipped_existing,
+            written_meanwhile: tally.written_meanwhile,
             skipped_by_choice: tally.skipped_by_choice,
             expired: tally.expired,
+            expired_since: self.expired_since,
             failed: tally.failed,
             leftovers: tally.leftovers,
             held: self.held(),
@@ -315,8 +363,11 @@ impl Report {
                 keys_after: self.after.map(|after| after.keys),
                 evicted: self.evicted(),
                 expired: self.after.map(|after| after.expired.saturating_sub(self.before.expired)),
-                restarted: self.restarted,
+                restarted: self.restarted(),
+                turned: self.turned.as_ref().map(ToString::to_string),
                 others_wrote: self.others_wrote,
+                durable: self.durable.is_durable(),
+                not_durable: self.durable.why_not().map(str::to_owned),
             },
             phases: Phases { load: self.seconds, ..phases },
             keys_per_second: self.keys_per_second(),

@@ -13,6 +13,8 @@ use crate::explain::{Explain, Hint, Meaning};
 use crate::progress::{Progress, Unit};
 use crate::rdb::Repeated;
 use crate::replies::{Info, Reply};
+use crate::restore::clock::Clock;
+use crate::restore::durable::Durable;
 use crate::restore::facts::TargetFacts;
 use crate::restore::functions;
 use crate::restore::journal::{Identity, Journal, Position};
@@ -27,8 +29,11 @@ use crate::restore::replay::ledger::{Stop, Unanswered};
 use crate::restore::replay::{self, Job, Replayed};
 use crate::restore::report::{Ended, Report, Since};
 use crate::restore::sent::Sent;
+use crate::restore::standing::Standing;
 use crate::restore::take_back;
 use crate::restore::target_format::TargetFormat;
+
+pub use crate::restore::clock::now_ms;
 
 /// A target that answers nothing for so long is taken for lost, however short the time limit of its commands is: one value
 /// may keep it busy for a while.
@@ -118,14 +123,9 @@ impl Explain for RunError {
             }
             Self::NotEmptied => Meaning::of("nothing_to_resume"),
             Self::Meanwhile(error) => error.meaning(),
-            Self::Journal(error) => error.meaning(),
+            Self::Journal(error) => Meaning::of(error.meaning().code).hint(Hint::OtherStateFolder),
         }
     }
-}
-
-/// "Now" in Unix milliseconds.
-pub fn now_ms() -> i64 {
-    chrono::Utc::now().timestamp_millis()
 }
 
 /// Restores. What was done is in the report, whatever happens after the first write.
@@ -187,6 +187,7 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     let must_be_emptied = options.existing == Existing::ReplaceAll && !options.resume || position.emptying;
     let position = Position { was_empty, token, ..position };
     let format = TargetFormat::of(&target.server);
+    let clock = target.clock.unwrap_or_default();
     let libraries = match options.resume && format.has_functions() {
         true => functions::sources(&mut connection).await?,
         false => Libraries::OfOthers,
@@ -195,14 +196,14 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
         (true, Some(reopen)) => {
             let opened = tokio::task::block_in_place(reopen)
                 .map_err(|error| RunError::Meanwhile(ReadError::from(error).into()))?;
-            let sent = Sent::new(options.choices.clone(), format, now_ms());
+            let sent = Sent::new(options.choices.clone(), format, clock.now_ms());
             let looking = Looking {
                 node: &node,
                 format,
                 sent,
                 position: &position,
                 lossy_streams: lossy_streams && method == Method::Commands,
-                now_ms: now_ms(),
+                now_ms: clock.now_ms(),
                 cancel: &cancel,
             };
             looking.look(opened, &*progress).await.map_err(RunError::Meanwhile)?
@@ -237,9 +238,10 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
             choices: options.choices.clone(),
             existing: options.existing,
             by_commands: method == Method::Commands,
+            begins_anew: !options.resume,
             target_was_empty: was_empty,
             longest_bulk: target.longest_bulk(),
-            clock: now_ms,
+            clock,
             accept_loss: options.accept_loss,
             trusted,
             repeated: repeated.into(),
@@ -263,6 +265,10 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
 
     let mut report = Report::new(method, in_backup, before, Ended::Complete);
     report.was_empty = was_empty;
+    report.standing = Standing::by(
+        Some(&target.server.run_id).filter(|run_id| !run_id.is_empty()).map(String::as_str),
+        info.text("master_replid"),
+    );
     report.since = Some(Since { info: info.clone(), calls: done.calls.clone() });
     (report.tally, report.seconds) = (std::mem::take(&mut done.tally), seconds);
     report.tally.leftovers += leftovers;
@@ -350,7 +356,7 @@ async fn aftermath(
             settle(node, &mut connection, target, (info, &calls), was_empty, is_bad, unanswered, created, report).await;
         if let Err(error) = asked {
             tracing::warn!("after the restore: {error}");
-        } else if report.tally.failed > 0 && !report.restarted {
+        } else if report.tally.failed > 0 && report.turned.is_none() {
             remove_temporary(&mut connection, position.token, report).await;
         }
     } else {
@@ -367,7 +373,7 @@ async fn aftermath(
     }
     // Keys that failed can be tried again, once what the target has against them is gone.
     let left_to_do = !complete || failed_are_known && !position.failed.is_empty();
-    report.resumable = journal.is_some() && left_to_do && !report.restarted && !is_bad;
+    report.resumable = journal.is_some() && left_to_do && report.turned.is_none() && !is_bad;
     if let Some(journal) = journal.filter(|_| !report.resumable) {
         journal.remove();
     }
@@ -393,11 +399,12 @@ async fn settle(
             return Err(error);
         }
     };
-    report.after(after, info_after.get("run_id"), &target.server.run_id);
-    if report.restarted || !was_empty {
+    report.after(after, &info_after);
+    report.durable = Durable::of_commands(&info_after);
+    if report.turned.is_some() || !was_empty {
         report.tally.unknown += n_unanswered;
     } else {
-        look_for(connection, unanswered, report).await?;
+        look_for(connection, unanswered, target.clock.unwrap_or_default(), report).await?;
     }
     let others = take_back::others_wrote(connection, info, &info_after, calls).await?;
     report.others_wrote = others;
@@ -410,7 +417,12 @@ async fn settle(
 
 /// Keys whose answer never came, in a target that was empty: those that are there are ours, since RESTORE and RENAME do all
 /// or nothing.
-async fn look_for(connection: &mut Connection, keys: Vec<Unanswered>, report: &mut Report) -> Result<(), CommandError> {
+async fn look_for(
+    connection: &mut Connection,
+    keys: Vec<Unanswered>,
+    clock: Clock,
+    report: &mut Report,
+) -> Result<(), CommandError> {
     for (at, key) in keys.iter().enumerate() {
         let looked = async {
             connection.query(&Command::new("SELECT").arg(key.database)).await?;
@@ -419,7 +431,7 @@ async fn look_for(connection: &mut Connection, keys: Vec<Unanswered>, report: &m
         match looked.await {
             Ok(Reply::Integer(1)) => report.tally.restored(key.database),
             // Not there: it was not applied, and so it was not reached.
-            Ok(_) if key.expire_ms != 0 && key.expire_ms <= now_ms() => report.tally.expired += 1,
+            Ok(_) if key.expire_ms != 0 && key.expire_ms <= clock.now_ms() => report.tally.expired += 1,
             Ok(_) => {}
             Err(error) => {
                 report.tally.unknown += (keys.len() - at) as u64;

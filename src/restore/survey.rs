@@ -63,6 +63,8 @@ pub struct Survey {
     pub wanted_bytes: u64,
     /// Keys that are wanted and had expired.
     pub expired: u64,
+    /// Of those: keys that had by the target's clock, and not by ours.
+    pub expired_by_clock: u64,
     /// Keys left out by choice.
     pub left_out: u64,
     /// Wanted keys that go by typed commands.
@@ -108,7 +110,10 @@ pub struct Surveyor {
     /// `proto-max-bulk-len` of the target, in bytes.
     longest_bulk: u64,
     all_by_commands: bool,
+    /// By the target's clock, which decides.
     now_ms: i64,
+    /// By ours.
+    our_now_ms: i64,
     dialect: Dialect,
     survey: Survey,
     key_type: KeyType,
@@ -146,14 +151,15 @@ pub struct Surveyor {
 }
 
 impl Surveyor {
-    /// For a restore with these choices into such a target, at this moment.
+    /// For a restore with these choices into such a target, at this moment of our clock.
     pub fn new(choices: &Choices, target: &TargetFacts, all_by_commands: bool, now_ms: i64) -> Self {
         Self {
             choices: choices.clone(),
             format: TargetFormat::of(&target.server),
             longest_bulk: target.longest_bulk(),
             all_by_commands,
-            now_ms,
+            now_ms: target.clock.unwrap_or_default().at(now_ms),
+            our_now_ms: now_ms,
             dialect: Dialect::Redis,
             survey: Survey::default(),
             key_type: KeyType::String,
@@ -282,7 +288,6 @@ impl Surveyor {
             Route::Payload => None,
             Route::Commands(loss) => {
                 self.survey.by_commands += 1;
-                self.survey.simpler_streams += u64::from(self.key_type == KeyType::Stream);
                 loss
             }
             Route::Impossible(loss) => Some(loss),
@@ -303,15 +308,18 @@ impl Surveyor {
         let name = std::mem::take(&mut self.name);
         if in_parts {
             self.survey.by_commands += 1;
-            self.survey.simpler_streams += u64::from(self.key_type == KeyType::Stream);
             if let Route::Impossible(loss) = self.in_parts {
                 self.lose(loss, database, &name);
             }
         }
         let typed = in_parts || self.all_by_commands || length > held_at_most(self.longest_bulk);
         let is_rewritten = in_parts || matches!(self.route, Route::Commands(_));
-        if is_rewritten && stream.is_some_and(|stream| stream.is_lossy(typed)) {
-            self.lose(Loss::PendingEntries, database, &name);
+        if let Some(stream) = stream.filter(|_| is_rewritten) {
+            // Redis 7.0 came with the counters.
+            self.survey.simpler_streams += u64::from(stream.is_simpler(self.format.version() >= 10));
+            if stream.is_lossy(typed) {
+                self.lose(Loss::PendingEntries, database, &name);
+            }
         }
         if self.loses_expiry == Some(true) {
             self.lose(Loss::FieldExpiry, database, &name);
@@ -383,7 +391,11 @@ impl Visit for Surveyor {
         (self.living, self.loses_expiry) = (None, None);
         match self.choices.decide(entry.database, entry.key, self.key_type, entry.expire_ms, self.now_ms) {
             Wanted::No => survey.left_out += 1,
-            Wanted::Expired => survey.expired += 1,
+            Wanted::Expired => {
+                survey.expired += 1;
+                let lives = self.choices.expiry(entry.expire_ms).is_none_or(|at| at > self.our_now_ms);
+                survey.expired_by_clock += u64::from(lives);
+            }
             Wanted::Yes { database, .. } => {
                 survey.wanted += 1;
                 self.wanted = true;

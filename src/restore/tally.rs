@@ -12,8 +12,11 @@ pub const NAMES_KEPT: usize = 100;
 pub struct Tally {
     /// The target said that it has them.
     pub restored: u64,
-    /// The target had a key of that name, and `--on-conflict skip` left it.
+    /// The target had a key of that name, and it was left.
     pub skipped_existing: u64,
+    /// Of those: keys that somebody else has written since the restore began, when there was none of their name.
+    #[serde(default)]
+    pub written_meanwhile: u64,
     /// `--keys`, `--exclude`, `--db` or `--type` left them out.
     pub skipped_by_choice: u64,
     /// Their time had passed before the target had them.
@@ -35,7 +38,7 @@ pub struct Tally {
     /// The first of those, by name.
     #[serde(default)]
     pub overwritten_keys: Vec<FailedKey>,
-    /// Of those that failed: keys of the target that somebody else has written since the restore was interrupted.
+    /// Of those that failed: keys of the target that somebody else has written since the restore began, or was interrupted.
     #[serde(default)]
     pub written_by_others: u64,
     /// Sent, but the connection broke before the answer came.
@@ -156,6 +159,7 @@ impl Tally {
     pub fn add(&mut self, other: Self) {
         self.restored += other.restored;
         self.skipped_existing += other.skipped_existing;
+        self.written_meanwhile += other.written_meanwhile;
         self.skipped_by_choice += other.skipped_by_choice;
         self.expired += other.expired;
         self.failed += other.failed;

@@ -366,7 +366,7 @@ impl Typed {
                     head.add(b"PXAT");
                     head.add(self.target.expire_ms.to_string().as_bytes());
                 }
-                expected = Expected::Ok;
+                expected = Expected::New;
             }
             self.target.send(outbox, &head, expected);
         } else {

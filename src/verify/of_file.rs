@@ -40,7 +40,7 @@ pub(super) fn of_container(around: &Around) -> Vec<Finding> {
     let padding = around.padding.bytes();
     if padding > 0 {
         findings.push(
-            Finding::new(Severity::Warning, "zero_padding", "zero bytes follow the gzip data")
+            Finding::new(Severity::Warning, "zero_padding", "zero bytes follow the compressed data")
                 .evidence("bytes", padding)
                 .why("they are left out, as `gzip -d` does; a tape or a device fills its last block with them"),
         );

@@ -106,6 +106,7 @@ fn options(typed: &Typed) -> Result<Options, Misuse> {
         rate: typed.rate.map(Rate::Bytes),
         resume: typed.resume,
         skip_verify: typed.skip_verify,
+        proof: !typed.no_proof,
         ..Options::default()
     })
 }

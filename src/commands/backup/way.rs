@@ -20,15 +20,10 @@ pub(super) enum Way {
 
 /// How the data would be read, and whether the server lets us: what a run finds out with the first `PSYNC`, without one.
 pub(super) async fn method(chosen: &Chosen, capture: Capture) -> Result<Way> {
-    let by_key = |why: &str| Way::Open {
-        method: "scan",
-        status: Status::Warning,
-        line: format!("{why}the server would be read key by key, which is not one moment of its data"),
-    };
     match capture {
-        Capture::Scan => return Ok(by_key("")),
+        Capture::Scan => return by_key(chosen, "").await,
         Capture::Auto if chosen.is_stale => {
-            return Ok(by_key("a replica that has lost its primary does not replicate: "));
+            return by_key(chosen, "a replica that has lost its primary does not replicate: ").await;
         }
         Capture::Replication if chosen.is_stale => {
             let text = "a replica that has lost its primary does not replicate".to_owned();
@@ -43,8 +38,29 @@ pub(super) async fn method(chosen: &Chosen, capture: Capture) -> Result<Way> {
         (Asked::NotFoundOut, _) => {
             by_replication(format!("whether the user {who} has the right to `PSYNC` was not found out"))
         }
-        (Asked::No(fault), Capture::Auto) => by_key(&format!("{fault}: ")),
+        (Asked::No(fault), Capture::Auto) => by_key(chosen, &format!("{fault}: ")).await?,
         (Asked::No(fault), _) => Way::Barred(fault),
+    })
+}
+
+/// Key by key, unless that is forbidden as well.
+async fn by_key(chosen: &Chosen, why: &str) -> Result<Way> {
+    let mut connection = chosen.node.connect().await?;
+    let scan = Command::of(&["SCAN", "0", "COUNT", "1"]);
+    let barred = match connection.pipeline(&[scan]).await?.pop() {
+        Some(Err(error)) => match replication::refusal("SCAN", &error) {
+            fault @ ReplicationFault::NoPermission { .. } => Some(fault),
+            _ => None,
+        },
+        _ => None,
+    };
+    Ok(match barred {
+        Some(fault) => Way::Barred(fault),
+        None => Way::Open {
+            method: "scan",
+            status: Status::Warning,
+            line: format!("{why}the server would be read key by key, which is not one moment of its data"),
+        },
     })
 }
 

@@ -33,6 +33,7 @@ pub fn to_json(proof: &Proof, context: &Context) -> Value {
     let mut json = compare::to_json(compared, EXAMPLES, context);
     json["consistency"] = if *is_fuzzy { "fuzzy" } else { "point_in_time" }.into();
     let Announced { missing, different, unseen } = counts.announced;
+    json["expired"] = counts.expired.into();
     json["announced"] = json!({ "missing": missing, "different": different + unseen });
     // The comparison does not know of a loss that it cannot see.
     if unseen > 0 {
@@ -74,10 +75,17 @@ fn sentence(counts: &Counts) -> String {
     }
     if parts.is_empty() {
         return match counts.equal {
+            _ if counts.expired > 0 => {
+                let (all, expired) = (words::counted(counts.equal, "key"), words::count(counts.expired));
+                format!("proof: the target holds {all} as in the backup, and {expired} have expired")
+            }
             0 => "proof: there is no key in the backup, and none in the target".to_owned(),
             1 => "proof: the target holds the one key as it is in the backup".to_owned(),
             keys => format!("proof: the target holds all {} keys as they are in the backup", words::count(keys)),
         };
+    }
+    if counts.expired > 0 {
+        parts.push(format!("{} expired", words::count(counts.expired)));
     }
     parts.push(format!("{} equal", words::count(counts.equal)));
     format!("proof: {}", parts.join(", "))
@@ -89,7 +97,7 @@ mod tests {
 
     fn found(missing: u64, different: u64, extra: u64) -> Counts {
         let announced = Announced::default();
-        Counts { equal: 9, missing, different, extra, functions: true, announced, others_wrote: false }
+        Counts { equal: 9, missing, different, extra, expired: 0, functions: true, announced, others_wrote: false }
     }
 
     #[test]
@@ -98,6 +106,10 @@ mod tests {
         assert_eq!(sentence(&found(0, 0, 0)), "proof: the target holds all 9 keys as they are in the backup");
         assert_eq!(found(0, 0, 1).status(), Status::Warning);
         assert_eq!(found(1, 0, 0).status(), Status::Failed);
+        let words = "proof: the target holds 9 keys as in the backup, and 2 have expired";
+        assert_eq!(sentence(&Counts { expired: 2, ..found(0, 0, 0) }), words);
+        let words = "proof: 1 missing, 2 expired, 9 equal";
+        assert_eq!(sentence(&Counts { expired: 2, ..found(1, 0, 0) }), words);
         assert_eq!(found(0, 1, 0).status(), Status::Failed);
         let others = Counts { others_wrote: true, ..found(0, 1, 0) };
         assert_eq!(others.status(), Status::Warning);

@@ -4,6 +4,7 @@ use super::*;
 use crate::commands::screens;
 use crate::introspection::ServerFacts;
 use crate::replies::Info;
+use crate::restore::clock::Clock;
 use crate::restore::facts::Counters;
 use crate::restore::plan::{Candidate, Line};
 use crate::restore::{Method, Plan};
@@ -17,6 +18,7 @@ fn target() -> TargetFacts {
         n_databases: None,
         longest_bulk: None,
         append_only: None,
+        saves: None,
         min_replicas: None,
         writes_stopped: false,
         host_memory: None,
@@ -28,8 +30,11 @@ fn target() -> TargetFacts {
         keys_refused: None,
         missing: Vec::new(),
         tells_commands: true,
+        not_read_back: Vec::new(),
+        lacks_certificate: false,
         watched: None,
         slots: None,
+        clock: Some(Clock::default()),
         counters: Counters::default(),
     }
 }

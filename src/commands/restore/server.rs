@@ -16,7 +16,7 @@ use crate::restore::alone::AloneError;
 use crate::restore::carry_out::NotLoaded;
 use crate::restore::replica::LeftBehind;
 use crate::restore::replica::guard::Lines;
-use crate::restore::{self, Admission, Existing, Method, Options, Planned, Request, RunError, Watcher};
+use crate::restore::{self, Admission, BackupFacts, Existing, Method, Options, Planned, Request, RunError, Watcher};
 
 /// Restores into a running server.
 pub async fn run(settings: &Settings, instance: &Instance, context: &Context) -> Result<Outcome> {
@@ -115,7 +115,7 @@ impl Told<'_> {
     fn request(&self, source: Dataset) -> Result<Request> {
         let Self { settings, instance, context, again } = self;
         let choices = settings.options.choices.clone();
-        let choices = choices.dated(source.created_ms(), context.now.timestamp_millis())?;
+        let choices = choices.dated(BackupFacts::of(&source).taken_ms(), context.now.timestamp_millis())?;
         Ok(Request {
             source,
             node: instance.server.node.clone(),

@@ -14,9 +14,11 @@ use crate::connection::{CommandFault, ServerError};
 use crate::explain::{Failure, Fault, Hint, Interrupted, Status};
 use crate::printer::words::{self, Keys};
 use crate::printer::{Printer, Style};
+use crate::restore::durable::Durable;
 use crate::restore::plan::Refused;
 use crate::restore::replay::ledger::Stop;
 use crate::restore::replica::{Holds, Left, ReplicaFault};
+use crate::restore::standing::Turned;
 use crate::restore::tally::FailedKey;
 use crate::restore::{Asked, BackupFacts, Ended, Level, Method, Plan, Report, TargetFacts};
 
@@ -125,8 +127,10 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
     row("in the backup", report.in_backup.unwrap_or(0));
     row("restored", tally.restored);
     row("left: they were there", tally.skipped_existing);
+    row("of those left, written by others meanwhile", tally.written_meanwhile);
     row("left by choice", tally.skipped_by_choice);
     row("expired", tally.expired);
+    row("of those expired, restored before", report.expired_since);
     row("failed", tally.failed);
     row("lost", tally.lost);
     row("of those restored, lost in part", report.lost_in_part);
@@ -152,6 +156,9 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
     }
     for setting in report.fed.iter().flat_map(|fed| &fed.not_put_back) {
         text.push_str(&format!("\n  a setting of the target could not be put back: `CONFIG SET {setting}`"));
+    }
+    if let Some(why) = report.durable.why_not() {
+        text.push_str(&format!("\n  not on disk: {}", words::escape_lines(why)));
     }
     let status = report.status();
     let by = format!("by method `{}` ", report.method.name());
@@ -185,15 +192,15 @@ pub fn failure(report: &Report, again: &Again<'_>) -> Option<Fault> {
             let (removed, left) = (words::counted(taken.removed, "key"), words::count(taken.left));
             format!("{removed} that were restored are taken back, {left} left")
         }
-        None => match (&report.after, report.restarted) {
+        None => match (&report.after, &report.turned) {
             (None, _) => format!("it had taken {restored} of the backup when it last answered"),
-            (Some(now), true) => {
+            (Some(now), Some(turned)) => {
                 format!(
-                    "it was started anew since: it had taken {restored} of the backup, and holds {} in all",
+                    "{turned}: it had taken {restored} of the backup, and holds {} in all",
                     words::counted(now.keys, "key")
                 )
             }
-            (Some(now), false) => match report.held() {
+            (Some(now), None) => match report.held() {
                 Some(held) => format!("the target holds {} of the backup", words::counted(held, "key")),
                 None => {
                     format!(
@@ -213,10 +220,13 @@ pub fn failure(report: &Report, again: &Again<'_>) -> Option<Fault> {
                 Some(first) => failure.hint(first.and(format!("then {resume}"))),
                 None => failure.hint(resume.clone()),
             },
-            None if report.restarted => {
-                failure.hint(Hint::BeginAnew.and(format!("`{}` begins anew", again.anew(true))))
-            }
-            None => failure,
+            None => match &report.turned {
+                Some(turned) => failure.hint(match turned.hint() {
+                    Some(hint) => hint,
+                    None => Hint::BeginAnew.and(format!("`{}` begins anew", again.anew(true))),
+                }),
+                None => failure,
+            },
         }
     };
     match &report.ended {
@@ -246,8 +256,12 @@ pub fn failure(report: &Report, again: &Again<'_>) -> Option<Fault> {
         }
         Ended::BadBackup(bad) => Some(failure(bad.code(), format!("the backup is bad: {bad}; {holds}")).into()),
         Ended::Stopped(stop) => Some(failure(stop.code(), format!("{stop}; {holds}")).into()),
-        Ended::Complete if report.restarted => {
-            Some(failure("restarted", format!("the target does not hold what it said: {holds}")).into())
+        Ended::Complete if report.after.is_none() => {
+            Some(failure("disconnected", format!("the target does not answer any more: {holds}")).into())
+        }
+        Ended::Complete if report.turned.is_some() => {
+            let code = report.turned.as_ref().map_or("restarted", Turned::code);
+            Some(failure(code, format!("the target may not hold what it had taken: {holds}")).into())
         }
         Ended::Complete if report.evicted().is_some_and(|keys| keys > 0) => {
             let keys = words::counted(report.evicted().unwrap_or(0), "key");
@@ -286,7 +300,10 @@ pub fn failure(report: &Report, again: &Again<'_>) -> Option<Fault> {
             );
             Some(failure("incomplete", words).into())
         }
-        Ended::Complete => None,
+        Ended::Complete => match &report.durable {
+            Durable::Failing(why) => Some(failure("not_durable", format!("{why}; {holds}")).into()),
+            Durable::Yes | Durable::No(_) | Durable::NotSaid => None,
+        },
     }
 }
 

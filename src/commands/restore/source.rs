@@ -30,7 +30,7 @@ pub fn with_warnings(source: &Dataset, outcome: Outcome, context: &Context) -> O
         warnings.push(words.to_owned());
     }
     if padding > 0 {
-        warnings.push(format!("{} behind the gzip data are left out", words::counted(padding, "zero byte")));
+        warnings.push(format!("{} behind the compressed data are left out", words::counted(padding, "zero byte")));
     }
     if warnings.is_empty() {
         return outcome;

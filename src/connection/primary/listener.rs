@@ -25,7 +25,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Listener {
     socket: TcpListener,
     tls: Option<TlsAcceptor>,
-    turned_away: Arc<Mutex<Option<SocketAddr>>>,
+    heard: Arc<Mutex<Heard>>,
+}
+
+/// What those told who came and were not let in.
+#[derive(Debug, Default)]
+struct Heard {
+    turned_away: Option<SocketAddr>,
+    no_tls: Option<String>,
 }
 
 impl Listener {
@@ -35,7 +42,7 @@ impl Listener {
     /// The address is not ours, or the port is taken.
     pub async fn bind(address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
         let socket = TcpListener::bind(address).await?;
-        Ok(Self { socket, tls: tls.map(TlsAcceptor::from), turned_away: Arc::default() })
+        Ok(Self { socket, tls: tls.map(TlsAcceptor::from), heard: Arc::default() })
     }
 
     /// Where it listens.
@@ -48,7 +55,13 @@ impl Listener {
 
     /// The last who knew the target's replication id and came from elsewhere, or as another.
     pub fn turned_away(&self) -> Option<SocketAddr> {
-        *self.turned_away.lock().unwrap_or_else(PoisonError::into_inner)
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).turned_away
+    }
+
+    /// Why the last one from the target's address did not come to speak TLS with us, in words: mostly what it has against our
+    /// certificate.
+    pub fn no_tls(&self) -> Option<String> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).no_tls.clone()
     }
 
     /// Waits, without an end, for the target: for the connection whose `PSYNC` names its replication id, from its address. Everybody else is dropped. Several may be heard at once, so that a silent stranger does not keep the target out.
@@ -58,7 +71,7 @@ impl Listener {
             tokio::select! {
                 accepted = self.socket.accept() => match accepted {
                     Ok((stream, peer)) if greetings.len() < GREETINGS_AT_ONCE => {
-                        greetings.spawn(greet(stream, peer, self.tls.clone(), caller.clone(), self.turned_away.clone()));
+                        greetings.spawn(greet(stream, peer, self.tls.clone(), caller.clone(), self.heard.clone()));
                     }
                     Ok(_) => {}
                     Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
@@ -93,12 +106,20 @@ async fn greet(
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
     caller: Caller,
-    turned_away: Arc<Mutex<Option<SocketAddr>>>,
+    heard: Arc<Mutex<Heard>>,
 ) -> Option<Link> {
     let greeting = async {
         stream.set_nodelay(true)?;
         let mut stream: Box<dyn Duplex> = match tls {
-            Some(tls) => Box::new(tls.accept(stream).await?),
+            Some(tls) => match tls.accept(stream).await {
+                Ok(stream) => Box::new(stream),
+                Err(error) => {
+                    if caller.may_come_from(peer.ip()) {
+                        heard.lock().unwrap_or_else(PoisonError::into_inner).no_tls = Some(error.to_string());
+                    }
+                    return Err(error);
+                }
+            },
             None => Box::new(stream),
         };
         let greeted = handshake::recognise(stream.as_mut(), peer.ip(), &caller).await?;
@@ -107,7 +128,7 @@ async fn greet(
     match tokio::time::timeout(GREETING_LIMIT, greeting).await {
         Ok(Ok((stream, Greeted::Target(requests)))) => return Some(Link::new(stream, requests, peer)),
         Ok(Ok((_, Greeted::NotWhereItIs))) => {
-            *turned_away.lock().unwrap_or_else(PoisonError::into_inner) = Some(peer);
+            heard.lock().unwrap_or_else(PoisonError::into_inner).turned_away = Some(peer);
             tracing::warn!(%peer, "turned away a connection that named the target's replication id, but not from the target's address and port");
         }
         Ok(Ok((_, Greeted::Stranger))) | Err(_) => {

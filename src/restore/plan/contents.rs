@@ -89,7 +89,7 @@ pub fn losses(backup: &BackupFacts, format: TargetFormat, options: &Options) -> 
         .collect();
     if let Some(n) = backup.survey.as_ref().map(|survey| survey.simpler_streams).filter(|n| *n > 0) {
         let text = format!(
-            "{}: the target keeps entries, groups and pending entries of them, not the counters and times that came later",
+            "{}: the target keeps entries, groups and pending entries of them, not the counters and times beside them",
             counted(n, "stream")
         );
         lines.push(Line::warning("streams_simpler", text));
@@ -327,8 +327,12 @@ pub fn needs_survey(backup: &BackupFacts, target: &TargetFacts, options: &Option
         Some(records) => !records.is_empty(),
         None => !backup.source_modules.iter().all(|name| is_part_of_server(name)),
     };
+    // How many of its keys would be dead on arrival.
+    let is_ahead = target.clock.unwrap_or_default().is_off().is_some_and(|(_, is_ahead)| is_ahead);
+    let dies = is_ahead && options.choices.ttl != Ttl::Strip && backup.expires() != Some(0);
     let unites = options.choices.unites_databases();
     let read = [
+        dies,
         unites,
         backup.has_findings,
         backup.keys.is_none(),

@@ -5,10 +5,13 @@ use crate::figures::{count, counted};
 use crate::introspection::{Mode, NodeRole};
 use crate::restore::facts::{BackupFacts, TargetFacts};
 use crate::restore::options::{Asked, Existing, Method, Options};
-use crate::restore::replica::{Content, DEFAULT_REACH, Facts, Load, choose_load};
+use crate::restore::replica::{Content, DEFAULT_REACH, Facts, Load, NO_CERTIFICATE, choose_load};
 
 /// All slots of a cluster.
 const SLOTS: u64 = 16384;
+
+/// The stable name of a refusal for want of a certificate.
+pub(super) const CERTIFICATE: &str = "certificate";
 
 /// Whether it takes writes at all.
 pub fn role(target: &TargetFacts) -> Vec<Line> {
@@ -93,6 +96,27 @@ pub fn commands(target: &TargetFacts, options: &Options, fed: bool) -> Option<Li
     Some(Line::refused("unknown_command", text))
 }
 
+/// Whether the target can show afterwards what it holds.
+pub fn reading_back(target: &TargetFacts, proof: bool) -> Option<Line> {
+    let missing = &target.not_read_back;
+    if !proof || missing.is_empty() {
+        return None;
+    }
+    let rules = missing.iter().map(|name| format!("+{name}")).collect::<Vec<_>>().join(" ");
+    let user = target.user.as_deref().unwrap_or("our user");
+    let text = format!(
+        "the user `{user}` may read the target neither by replication nor key by key: it could not be compared with the backup (the ACL \
+         rules `{rules}` are missing)"
+    );
+    Some(Line::refused("permission_denied", text).flag("--no-proof").fix(format!("ACL SETUSER {user} {rules}")))
+}
+
+/// That the target would not trust us, where it was to load the file itself and nothing else.
+pub fn certificate(target: &TargetFacts, options: &Options) -> Option<Line> {
+    let is_needed = target.lacks_certificate && options.method == Asked::Only(Method::Replica);
+    is_needed.then(|| Line::refused(CERTIFICATE, NO_CERTIFICATE))
+}
+
 /// Who else is concerned: replicas, persistence, Sentinel. `fed`: the target loads the file itself.
 pub fn company(backup: &BackupFacts, target: &TargetFacts, options: &Options, fed: bool) -> Vec<Line> {
     let mut lines = Vec::new();
@@ -115,8 +139,27 @@ pub fn company(backup: &BackupFacts, target: &TargetFacts, options: &Options, fe
         Some(false) => {}
         None => lines.push(Line::unknown("append_only", "could not tell whether the target has an append-only file")),
     }
+    lines.extend(saving(target).filter(|_| fed));
     lines.extend(sentinel(target));
     lines
+}
+
+/// What a target has loaded itself counts for none of its save points: it is told to save.
+fn saving(target: &TargetFacts) -> Option<Line> {
+    if target.saves != Some(true) || target.append_only == Some(true) {
+        return None;
+    }
+    let is_forbidden = target.forbidden.as_ref().is_some_and(|names| names.iter().any(|name| name == "bgsave"));
+    if !is_forbidden && target.lacks(&["bgsave"]).is_none() {
+        return Some(Line::ok("saved", "the target saves all of it afterwards (`BGSAVE`)"));
+    }
+    let text = "the target cannot be told to save (`BGSAVE`): until it does, a restart brings back what it holds now";
+    let line = Line::warning("saved", text);
+    let user = target.user.as_deref().filter(|_| is_forbidden);
+    Some(match user {
+        Some(user) => line.fix(format!("ACL SETUSER {user} +bgsave")),
+        None => line,
+    })
 }
 
 /// That the target is not made a replica under a Sentinel's eyes is said with the methods.

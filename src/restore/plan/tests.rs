@@ -5,6 +5,7 @@ use crate::introspection::ServerFacts;
 use crate::rdb::ValueType;
 use crate::replies::{Database, Info};
 use crate::repository::manifest::DatabaseCount;
+use crate::restore::clock::Clock;
 use crate::restore::facts::{Counters, Origin};
 use crate::restore::options::{Asked, Existing};
 use crate::restore::rate::Rate;
@@ -22,6 +23,7 @@ fn target(info: &str) -> TargetFacts {
         n_databases: Some(16),
         longest_bulk: Some(512 << 20),
         append_only: Some(false),
+        saves: Some(false),
         min_replicas: Some(0),
         writes_stopped: false,
         host_memory: Some(8 << 30),
@@ -33,8 +35,11 @@ fn target(info: &str) -> TargetFacts {
         keys_refused: None,
         missing: Vec::new(),
         tells_commands: true,
+        not_read_back: Vec::new(),
+        lacks_certificate: false,
         watched: Some(false),
         slots: None,
+        clock: Some(Clock::default()),
         counters: Counters::default(),
     }
 }

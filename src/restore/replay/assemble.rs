@@ -15,6 +15,7 @@ use crate::rdb::types::ValueType;
 use crate::rdb::visit::{Entry, EntryEnd, Interest, Part, PartOf, Piece, Visit};
 use crate::rdb::{Kind, Oddity, OddityKind, Repeated};
 use crate::restore::choices::{Choices, Ttl, Wanted};
+use crate::restore::clock::Clock;
 use crate::restore::mend::Mended;
 use crate::restore::met::{Found, Met};
 use crate::restore::module_types::{Has, survives_malformed};
@@ -55,12 +56,14 @@ pub struct Plan {
     pub existing: Existing,
     /// Everything goes by typed commands.
     pub by_commands: bool,
+    /// No earlier run of this restore has sent anything.
+    pub begins_anew: bool,
     /// Nobody else has keys in the target: small values go straight to their name.
     pub target_was_empty: bool,
     /// `proto-max-bulk-len` of the target, in bytes: longer collections go by typed commands.
     pub longest_bulk: u64,
-    /// "Now" in Unix milliseconds.
-    pub clock: fn() -> i64,
+    /// That of the target.
+    pub clock: Clock,
     /// What cannot be kept may be lost.
     pub accept_loss: bool,
     /// A server was seen to write the backup.
@@ -158,7 +161,7 @@ enum Current {
 impl Assembler {
     /// A first pass over all keys.
     pub fn new(plan: Plan, outbox: Outbox) -> Self {
-        let now_ms = (plan.clock)();
+        let now_ms = plan.clock.now_ms();
         Self {
             typed: Typed::new(
                 plan.format,
@@ -238,7 +241,7 @@ impl Assembler {
 
     /// Takes the clock anew: called once per chunk, so that it costs nothing per key.
     pub fn tick(&mut self) {
-        self.now_ms = (self.plan.clock)();
+        self.now_ms = self.plan.clock.now_ms();
     }
 
     /// What becomes of a key that an interrupted run may have sent and that stands in the target: whether it is written over; `None`: it
@@ -317,7 +320,9 @@ impl Assembler {
             }
             Route::Commands(_) => {
                 // Straight to its name only where nobody can have it; what an interrupted run left would be added to.
-                let direct = self.plan.target_was_empty && ordinal >= self.plan.sent;
+                // Where keys of others are reckoned with, they must not get elements of ours.
+                let are_expected = matches!(self.plan.existing, Existing::Skip | Existing::Replace);
+                let direct = self.plan.target_was_empty && ordinal >= self.plan.sent && !are_expected;
                 self.typed.begin(ordinal, entry, database, expire_ms, replace, direct, self.now_ms);
                 self.current = Current::Typed;
                 Interest { raw: false, pieces: true }

@@ -141,8 +141,8 @@ impl Card {
 pub enum Expected {
     /// Any but an error.
     Anything,
-    /// `OK`, not a null.
-    Ok,
+    /// `OK`, not a null: then a key of that name is there.
+    New,
     /// This number; another one means that the key was there before or somebody else writes to it.
     Number(i64),
     /// An array of so many elements.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
+use crate::restore::clock::Clock;
 use crate::restore::replay::batch::{Batch, Command, What, put_command};
 use crate::restore::replay::budget::Budget;
 use crate::restore::replay::calls::Calls;
@@ -34,12 +35,14 @@ pub struct Shared {
     pub silence: Duration,
     /// `BUSYKEY` counts as skipped, not as failed.
     pub skip_existing: bool,
+    /// There was no key of the backup's names when the restore began: one that is met is somebody else's, and stays.
+    pub met_is_theirs: bool,
     /// What the target does not take was agreed to be lost.
     pub accept_loss: bool,
     /// Names of created keys are noted.
     pub keeps_names: bool,
-    /// "Now" in Unix milliseconds.
-    pub clock: fn() -> i64,
+    /// That of the target.
+    pub clock: Clock,
 }
 
 /// Sends batches until their sender is gone, and reads every answer.

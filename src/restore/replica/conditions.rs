@@ -35,6 +35,8 @@ pub struct Facts {
     pub may_have_functions: bool,
     /// Whether we may run `REPLICAOF`; `None` where it does not say.
     pub may_replicaof: Option<bool>,
+    /// It replicates by TLS, and we have no certificate to show it.
+    pub lacks_certificate: bool,
     /// Its memory.
     pub memory: Memory,
 }
@@ -57,6 +59,7 @@ impl Facts {
                 Some(_) => Some(false),
                 None => forbidden("replicaof").map(|forbidden| !forbidden),
             },
+            lacks_certificate: target.lacks_certificate,
             memory: Memory { used: target.server.used_memory, host: target.host_memory },
         }
     }
@@ -196,6 +199,10 @@ pub struct Refusal {
     pub overridden_by: Option<&'static str>,
 }
 
+/// Why a target that replicates by TLS cannot be fed.
+pub const NO_CERTIFICATE: &str =
+    "the target replicates by TLS (`tls-replication yes`), and there is no certificate of ours to show it";
+
 /// Everything that forbids to feed this target; empty: it may be fed.
 pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
     let mut found = Vec::new();
@@ -220,6 +227,9 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
     }
     if target.may_replicaof == Some(false) {
         refuse("permission_denied", "we may not run `REPLICAOF` on the target".to_owned(), None);
+    }
+    if target.lacks_certificate {
+        refuse("certificate", NO_CERTIFICATE.to_owned(), None);
     }
     if wish.filtered {
         refuse("filtered", "a server loads the whole RDB, not a part of it".to_owned(), None);
@@ -381,6 +391,7 @@ mod tests {
         check(|target, _, _| target.sentinel = Some(true), &["sentinel"]);
         check(|target, _, _| target.sentinel = None, &["sentinel"]);
         check(|target, _, _| target.may_replicaof = Some(false), &["permission_denied"]);
+        check(|target, _, _| target.lacks_certificate = true, &["certificate"]);
         check(|_, _, wish| wish.filtered = true, &["filtered"]);
         check(|target, _, _| target.empty = false, &["target_not_empty"]);
         check(|target, _, _| target.replicas = 2, &["replicas"]);

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use crate::connection::primary::{FeedError, Loaded};
 use crate::connection::{CommandError, ConnectError, WAIT_UNTIL_LOADED};
-use crate::explain::{Explain, Interrupted, Meaning};
+use crate::explain::{Explain, Hint, Interrupted, Meaning};
 use crate::figures::{count, counted};
 use crate::introspection::SentinelMet;
 use crate::replies::{Database, Info};
 
 use super::Load;
+use super::conditions::NO_CERTIFICATE;
 use super::target::{Changed, Recovery};
 use crate::restore::SourceError;
 
@@ -75,7 +76,7 @@ pub enum ReplicaFault {
         error: std::io::Error,
     },
     /// It replicates by TLS, and we have no certificate to show.
-    #[error("the target replicates by TLS (`tls-replication yes`), and there is no certificate of ours to show it")]
+    #[error("{NO_CERTIFICATE}")]
     NoCertificate,
     /// Our certificate cannot be used.
     #[error("our certificate cannot be used: {0}")]
@@ -95,6 +96,17 @@ pub enum ReplicaFault {
         waited: Duration,
         /// Somebody who knew its replication id came from there, and is not known to be it.
         turned_away: Option<SocketAddr>,
+    },
+    /// It came, and did not come to speak TLS with us: mostly it does not trust our certificate.
+    #[error(
+        "the target came to {advertised}, and its TLS handshake with us failed ({reason}): our certificate has to be of an authority that \
+         it trusts (its `tls-ca-cert-file`)"
+    )]
+    NoTls {
+        /// What it was told.
+        advertised: String,
+        /// Why.
+        reason: String,
     },
     /// Nobody would lead the target back if we died.
     #[error(
@@ -139,6 +151,8 @@ pub struct Left {
     pub offset: Option<u64>,
     /// Changes with a restart.
     pub run_id: Option<String>,
+    /// Changes when it becomes a replica, and when it becomes a primary again.
+    pub replid: Option<String>,
     /// What is in the way of its being a primary, or why it does not answer.
     pub problem: Option<String>,
     /// Settings of ours that it still has.
@@ -166,6 +180,7 @@ impl Left {
             primary: now.as_ref().map(|now| now.get("role") == Some("master")),
             offset: now.as_ref().and_then(|now| now.u64("master_repl_offset")),
             run_id: now.as_ref().and_then(|now| now.get("run_id")).map(str::to_owned),
+            replid: now.as_ref().and_then(|now| now.text("master_replid")).map(str::to_owned),
             problem: recovery.problem,
             not_put_back,
         }
@@ -178,6 +193,7 @@ impl Left {
             primary: None,
             offset: None,
             run_id: None,
+            replid: None,
             problem: None,
             not_put_back: Vec::new(),
         }
@@ -207,6 +223,7 @@ impl ReplicaError {
                 | ReplicaFault::Certificate(_)
                 | ReplicaFault::Refused(_)
                 | ReplicaFault::NotReached { .. }
+                | ReplicaFault::NoTls { .. }
                 | ReplicaFault::NoGuard(_)
         );
         barred && (self.left.holds == Holds::Untouched || self.left.is_primary())
@@ -227,9 +244,9 @@ impl Explain for ReplicaFault {
             Self::NotAPrimary => Meaning::of("read_only"),
             Self::Loading => Meaning::of("loading").hint(WAIT_UNTIL_LOADED),
             Self::Listen { .. } => Meaning::of("cannot_listen"),
-            Self::NoCertificate | Self::Certificate(_) => Meaning::of("certificate"),
+            Self::NoCertificate | Self::Certificate(_) | Self::NoTls { .. } => Meaning::of("certificate"),
             Self::NotReached { .. } => Meaning::of("not_reached"),
-            Self::NoGuard(_) => Meaning::of("no_guard"),
+            Self::NoGuard(_) => Meaning::of("no_guard").hint(Hint::OtherStateFolder),
             Self::Source { error, .. } => error.meaning(),
             Self::Feed(error) => error.meaning(),
             Self::TakenOver(_) | Self::NotPrimaryAgain => Meaning::of("role_changed"),

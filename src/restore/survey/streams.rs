@@ -1,4 +1,5 @@
-//! Pending entries whose message is gone, in streams that do not go as they are: of a large one typed commands cannot bring them over.
+//! What streams lose that do not go as they are: pending entries whose message is gone, of which typed commands cannot bring over those
+//! of a large stream; counters that an older server does not have; the times at which consumers were seen.
 
 use crate::rdb::visit::{Piece, StreamId};
 use crate::restore::typed::KEPT_OF_A_STREAM;
@@ -14,6 +15,10 @@ pub(super) struct DeadPending {
     too_many: bool,
     dead: bool,
     released: bool,
+    entries: u64,
+    /// A counter is not what a server finds by itself.
+    counted: bool,
+    consumers: bool,
 }
 
 impl DeadPending {
@@ -21,14 +26,26 @@ impl DeadPending {
         match piece {
             Piece::StreamEntry { id, .. } => {
                 self.bytes += 64;
+                self.entries += 1;
                 if self.ids.len() < IDS_COMPARED { self.ids.push(id) } else { self.too_many = true }
             }
             // As they are reckoned where they are kept.
             Piece::StreamField { field, value } => self.bytes += field.len() + value.len(),
             Piece::StreamPending { id, .. } => self.dead |= self.too_many || self.ids.binary_search(&id).is_err(),
             Piece::StreamReleased(_) => self.released = true,
+            Piece::StreamInfo(info) => {
+                let added = info.entries_added.is_some_and(|added| added != self.entries);
+                self.counted |= added || info.max_deleted_id.is_some_and(|id| id != StreamId::default());
+            }
+            Piece::StreamGroup { entries_read, .. } => self.counted |= entries_read.is_some_and(|read| read != 0),
+            Piece::StreamConsumer { .. } => self.consumers = true,
             _ => {}
         }
+    }
+
+    /// Whether the target holds it without something that is no content: counters, unless it `has_counters`, and times of consumers.
+    pub(super) fn is_simpler(&self, has_counters: bool) -> bool {
+        self.consumers || self.counted && !has_counters
     }
 
     /// Whether something is lost, or cannot be told not to be. `typed`: it goes by typed commands, and not as a payload of an older

@@ -159,3 +159,17 @@ fn a_plan_says_what_the_run_does_where_replication_is_refused() {
         assert_eq!(server.info("sync_full"), "0", "{}: asking begins nothing", installed.name);
     }
 }
+
+/// What neither way may be read is no surprise after the plan.
+#[test]
+fn a_user_that_may_neither_replicate_nor_scan_is_refused_by_the_plan_as_by_the_run() {
+    let Some(server) = RedisServer::start() else { return };
+    server.fill(10, 10);
+    server.ok(&["ACL", "SETUSER", "app", "on", ">long-password", "~*", "&*", "+@all", "-psync", "-replconf", "-scan"]);
+    let url = format!("redis://app:long-password@127.0.0.1:{}", server.port());
+    let folder = Folder::new();
+    for more in [&["--plan"][..], &[]] {
+        let run = backup(&url, &folder.text(), &[&["--json"], more].concat()).run();
+        assert_eq!(failure(&run), (2, "permission_denied".to_owned()), "{more:?}: {}", run.everything());
+    }
+}

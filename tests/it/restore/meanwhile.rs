@@ -24,7 +24,8 @@ fn killed(installed: &Installed, method: &str, more: &[&str]) -> (Stored, RedisS
     let streams: Vec<String> = (0..500).map(|number| format!("stream:{number}")).collect();
     source.pipe(streams.iter().map(|name| vec![b"XADD".as_slice(), name.as_bytes(), b"1-1", b"a", b"1"]));
     let (stored, target) = (Stored::of(&source), start(installed));
-    let words = [&["--method", method, "--rate", "200kB"], more].concat();
+    // So slow that it does not end before it is killed, however busy this machine is.
+    let words = [&["--method", method, "--rate", "60kB"], more].concat();
     let run = stored.restoring(&target, &words).spawn();
     target.wait_for("some keys", |target| keys(target) > 500);
     run.signal("KILL");

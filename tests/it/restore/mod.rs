@@ -2,6 +2,7 @@
 
 mod by_replica;
 mod choices;
+mod clocks;
 mod command;
 mod everywhere;
 mod faults;
@@ -17,6 +18,7 @@ mod plan_and_run;
 mod poison;
 mod replica;
 mod round_trip;
+mod standing;
 mod stored;
 mod support;
 mod temporary;

@@ -169,3 +169,52 @@ fn a_right_that_is_taken_away_meanwhile_is_named_before_the_line_that_goes_on() 
     let (code, answer) = stored.typed(line.split(' ')).json();
     assert_eq!((code, target.ok(&["DBSIZE"])), (0, "2000".into()), "{line}: {answer}");
 }
+
+/// An app goes on writing while a restore runs: what it wrote first is its own, unless it was said that the backup's keys go over others.
+#[test]
+fn a_key_that_somebody_else_wrote_first_is_left_and_is_no_failure() {
+    with_each(|installed| {
+        let source = RedisServer::builder().version(installed).start().unwrap();
+        source.fill(2_000, 100);
+        let names: Vec<String> = (0..1_000).map(|number| format!("list:{number}")).collect();
+        source.pipe(names.iter().map(|name| vec![b"RPUSH".as_slice(), name.as_bytes(), b"a", b"b"]));
+        let stored = Stored::of(&source);
+        for (method, existing) in
+            [("restore", ""), ("commands", ""), ("restore", "skip"), ("commands", "skip"), ("commands", "replace")]
+        {
+            let target = RedisServer::builder().version(installed).start().unwrap();
+            let mut words = vec!["--method", method, "--rate", "120kB", "--json"];
+            if !existing.is_empty() {
+                words.extend(["--on-conflict", existing, "--no-safety-backup", "--yes"]);
+            }
+            let run = stored.restoring(&target, &words).spawn();
+            target.wait_for("keys", |target| target.ok(&["DBSIZE"]).parse::<u64>().unwrap() > 50);
+            // Only what is not there is written: `NX`, and elements of a type that no list takes.
+            let first = |kind: &str, n: usize, command: &[&str]| {
+                let mut names = (0..n).rev().map(|number| format!("{kind}:{number}"));
+                names.find(|name| target.ok(&[&command[..1], &[name.as_str()], &command[1..]].concat()) != "").unwrap()
+            };
+            let string = first("key", 2_000, &["SET", "of an app", "NX"]);
+            let list = first("list", 1_000, &["SET", "of an app", "NX"]);
+            let ended = run.wait();
+            let answer = ended.json();
+            let words = format!("{} {method} {existing}: {answer}", installed.name);
+            assert_eq!((ended.code, &answer["error"]), (1, &serde_json::Value::Null), "{words}");
+            let result = &answer["result"];
+            let counts =
+                ["in_backup", "restored", "skipped_existing", "failed"].map(|name| result[name].as_u64().unwrap());
+            let (found, listed) = (target.ok(&["GET", &string]), target.ok(&["TYPE", &list]));
+            match existing {
+                "replace" => {
+                    assert_eq!(counts, [3_000, 3_000, 0, 0], "{words}");
+                    assert!(found != "of an app" && listed == "list", "{words}");
+                }
+                existing => {
+                    assert_eq!(counts, [3_000, 2_998, 2, 0], "{words}");
+                    assert_eq!(result["written_meanwhile"], if existing == "skip" { 0 } else { 2 }, "{words}");
+                    assert_eq!((found.as_str(), listed.as_str()), ("of an app", "string"), "{words}");
+                }
+            }
+        }
+    });
+}

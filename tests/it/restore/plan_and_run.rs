@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::stored::Stored;
 use crate::support::redis_ops::RedisOps;
-use crate::support::redis_server::{RedisServer, server_named};
+use crate::support::redis_server::{Certificates, RedisServer, server_named, servers};
 
 /// What both have to say: the exit code of the run, and the method or the code of the refusal.
 #[derive(Debug, Clone, Copy)]
@@ -438,4 +438,82 @@ fn a_choice_of_keys_goes_where_the_user_may_write_all_of_them() {
         let words = ["--method", "commands", "--keys", keys, "--no-proof", "--plan"];
         assert_eq!(stored.restore(&target, &words).0, 2, "{rules:?} {keys}");
     }
+}
+
+#[test]
+fn a_state_folder_that_cannot_be_written_refuses_before_anything_is_done_and_says_how_to_name_another() {
+    let (Some(source), Some(target)) = (RedisServer::start(), RedisServer::start()) else { return };
+    source.fill(20, 10);
+    let stored = Stored::of(&source);
+    // Nobody's rights help here, those of root neither.
+    std::fs::write(stored.state().join("redis-ops"), "a file").unwrap();
+    for method in ["auto", "restore", "commands", "replica"] {
+        check(&stored, &target, &["--method", method], Refused("state_folder"));
+    }
+    let (_, answer) = stored.restore(&target, &["--plan"]);
+    let hint = answer["error"]["hint"].as_str().unwrap();
+    assert!(hint.contains("`XDG_STATE_HOME`"), "{hint}");
+    let other = tempfile::tempdir().unwrap();
+    let (code, answer) = stored.restoring(&target, &[]).env("XDG_STATE_HOME", other.path()).json();
+    assert_eq!((code, target.ok(&["DBSIZE"])), (0, "20".into()), "{answer}");
+}
+
+/// A proof that nobody may make is no surprise after the last key was written.
+#[test]
+fn a_target_that_cannot_be_read_back_is_refused_unless_nobody_asks_for_a_proof() {
+    let (Some(source), Some(target)) = (RedisServer::start(), RedisServer::start()) else { return };
+    if target.installed().is("6.2") {
+        return;
+    }
+    source.fill(20, 10);
+    let stored = Stored::of(&source);
+    target.ok(&["ACL", "SETUSER", "default", "-psync"]);
+    check(&stored, &target, &[], Goes(0, "replica"));
+    target.ok(&["ACL", "SETUSER", "default", "-scan"]);
+    for method in ["restore", "commands", "replica"] {
+        check(&stored, &target, &["--method", method], Refused("permission_denied"));
+        check(&stored, &target, &["--method", method, "--no-proof"], Goes(0, method));
+    }
+    let (_, answer) = stored.restore(&target, &[]);
+    let hint = answer["error"]["hint"].as_str().unwrap();
+    assert!(hint.contains("+psync") && hint.contains("--no-proof"), "{hint}");
+}
+
+#[test]
+fn a_target_that_replicates_by_tls_is_not_promised_what_it_would_refuse() {
+    let Some(installed) = servers().into_iter().find(RedisServer::has_tls) else { return };
+    let Some(source) = RedisServer::start() else { return };
+    source.fill(20, 10);
+    let stored = Stored::of(&source);
+    let builder = RedisServer::builder().version(&installed).tls(Certificates::new());
+    let target = builder.arg("tls-replication", "yes").start().unwrap();
+    check(&stored, &target, &[], Goes(0, "restore"));
+    check(&stored, &target, &["--method", "replica"], Refused("certificate"));
+    let (_, answer) = stored.restore(&target, &["--method", "replica", "--plan"]);
+    assert!(answer["error"]["hint"].as_str().unwrap().contains("--tls-cert"), "{answer}");
+}
+
+/// Only what is lost is warned of.
+#[test]
+fn a_stream_that_comes_back_whole_is_not_called_simpler() {
+    let (Some(newer), Some(older)) = (server_named("redis-server-7.0"), server_named("redis-server-6.2")) else {
+        return;
+    };
+    let [source, older, newer] =
+        [&newer, &older, &newer].map(|installed| RedisServer::builder().version(installed).start().unwrap());
+    source.ok(&["XADD", "plain", "1-1", "a", "1"]);
+    source.ok(&["XGROUP", "CREATE", "plain", "group", "0"]);
+    let simpler = |stored: &Stored, target: &RedisServer, method: &str| {
+        let (code, plan) = stored.restore(target, &["--method", method, "--plan"]);
+        assert_eq!(code, 0, "{plan}");
+        plan["plan"]["lines"].as_array().unwrap().iter().any(|line| line["code"] == "streams_simpler")
+    };
+    let stored = Stored::of(&source);
+    assert!(!simpler(&stored, &older, "restore") && !simpler(&stored, &newer, "commands"));
+    // The one that was deleted counts among those that were added.
+    source.ok(&["XADD", "counted", "1-1", "a", "1"]);
+    source.ok(&["XADD", "counted", "1-2", "a", "1"]);
+    source.ok(&["XDEL", "counted", "1-1"]);
+    let stored = Stored::of(&source);
+    assert!(simpler(&stored, &older, "restore") && !simpler(&stored, &newer, "commands"));
 }

@@ -88,14 +88,20 @@ fn a_file_is_written_without_what_stands_behind_its_end() {
 }
 
 #[test]
-fn a_zero_padded_gzip_is_read_with_a_warning() {
+fn a_compressed_file_with_zero_bytes_behind_it_is_read_with_a_warning() {
     let longer = Longer::new();
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(&longer.rdb).unwrap();
-    let mut padded = encoder.finish().unwrap();
+    check_padded(&longer, "padded.rdb.gz", encoder.finish().unwrap());
+    let longer = Longer::new();
+    check_padded(&longer, "padded.rdb.zst", zstd::encode_all(&longer.rdb[..], 1).unwrap());
+}
+
+#[track_caller]
+fn check_padded(longer: &Longer, name: &str, mut padded: Vec<u8>) {
     padded.resize(padded.len() + 1000, 0);
-    std::fs::write(longer.path("padded.rdb.gz"), padded).unwrap();
-    let file = longer.text("padded.rdb.gz");
+    std::fs::write(longer.path(name), padded).unwrap();
+    let file = longer.text(name);
 
     let (code, verified) = RedisOps::new().args(["verify", "--file", &file]).json();
     assert!(code == 1 && verified["findings"].to_string().contains("zero_padding"), "{verified:#}");

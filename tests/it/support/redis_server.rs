@@ -20,6 +20,7 @@ mod resp;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 pub use certificates::Certificates;
@@ -111,6 +112,7 @@ pub struct Builder {
     dump: Option<PathBuf>,
     password: Option<String>,
     certificates: Option<Certificates>,
+    clock_ahead: Option<i64>,
 }
 
 impl Builder {
@@ -135,6 +137,12 @@ impl Builder {
     pub fn password(mut self, password: &str) -> Self {
         self.password = Some(password.to_owned());
         self.arg("requirepass", password)
+    }
+
+    /// Its clock is so many seconds ahead of that of this machine; negative: behind. Look for [`shifts_clocks`] first.
+    pub fn clock_ahead(mut self, seconds: i64) -> Self {
+        self.clock_ahead = Some(seconds);
+        self
     }
 
     /// Starts with a copy of this file as its `dump.rdb`.
@@ -203,6 +211,9 @@ impl Builder {
             command.args(["--tls-auth-clients", "no"]);
         }
         command.args(&self.arguments);
+        if let (Some(seconds), Some(library)) = (self.clock_ahead, shifted_clock()) {
+            command.env("LD_PRELOAD", library).env("CLOCK_AHEAD", seconds.to_string());
+        }
         let child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", installed.path.display()));
         let (certificates, password) = (self.certificates.clone(), self.password.clone());
         RedisServer { child, dir, installed: installed.clone(), port, tls_port, certificates, password }
@@ -211,6 +222,29 @@ impl Builder {
 
 fn is_error(reply: &Reply, code: &str) -> bool {
     matches!(reply, Reply::Error(text) if text.starts_with(code))
+}
+
+/// Whether servers with another clock can be had here; says "skipped" if not.
+pub fn shifts_clocks() -> bool {
+    let can = shifted_clock().is_some();
+    if !can {
+        super::skip("a C compiler, for a server with another clock");
+    }
+    can
+}
+
+/// The library that shifts a server's clock, made once; it lies in a folder of this build.
+fn shifted_clock() -> Option<&'static Path> {
+    static MADE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let make = || {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/shifted_clock.c");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let (made, library) = (folder.join(format!("clock.{}", std::process::id())), folder.join("shifted_clock.so"));
+        let done = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&made).arg(&source).output().ok()?;
+        // Other tests may do the same at this moment.
+        (done.status.success() && std::fs::rename(&made, &library).is_ok()).then_some(library)
+    };
+    MADE.get_or_init(make).as_deref()
 }
 
 /// A port that nothing listened on a moment ago.

@@ -69,7 +69,19 @@ pub(super) fn restored() -> Value {
         ("evicted", maybe(count())),
         ("expired", maybe(count())),
         ("restarted", truth()),
+        (
+            "turned",
+            described(maybe(text()), "what became of the target meanwhile, where it may hold less than it had taken"),
+        ),
         ("others_wrote", described(maybe(truth()), "null: could not tell")),
+        (
+            "durable",
+            described(
+                maybe(truth()),
+                "whether a restart brings it back; null: the target keeps nothing on its disk, or saves at its own save points",
+            ),
+        ),
+        ("not_durable", described(maybe(text()), "why a restart would bring back something else")),
     ]);
     let replica = object(&[
         ("load", text()),
@@ -89,8 +101,16 @@ pub(super) fn restored() -> Value {
         ("restored", count()),
         ("skipped", count()),
         ("skipped_existing", count()),
+        (
+            "written_meanwhile",
+            described(
+                count(),
+                "of those: keys that others wrote after the restore had begun, when there was none of their name",
+            ),
+        ),
         ("skipped_by_choice", count()),
         ("expired", count()),
+        ("expired_since", described(count(), "of those expired: the target had taken them before")),
         ("failed", count()),
         ("leftovers", count()),
         ("held", described(maybe(count()), "keys that the target holds; null: it holds others as well")),
@@ -109,9 +129,15 @@ pub(super) fn restored() -> Value {
         ("failures", keys()),
         ("overwritten", described(count(), "keys of others, written over by a restore that went on")),
         ("overwritten_keys", keys()),
-        ("written_by_others", described(count(), "keys that others wrote while the restore was interrupted")),
+        (
+            "written_by_others",
+            described(
+                count(),
+                "of those that failed: keys that others wrote while the restore ran, or was interrupted",
+            ),
+        ),
         ("functions", functions),
-        ("restored_by_database", map(count())),
+        ("restored_by_database", described(map(count()), "as the target took them: some may have expired since")),
         ("taken_back", maybe(taken_back)),
         ("target", target),
         ("phases", object(&[("verify", number()), ("load", number()), ("proof", number())])),

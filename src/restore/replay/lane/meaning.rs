@@ -15,16 +15,67 @@ pub(super) struct Failure {
     pub(super) reason: String,
     /// Its temporary key is gone, or was begun anew by a later step: it expired, or was evicted.
     pub(super) gone: bool,
+    /// Somebody else has written a key of this name meanwhile.
+    pub(super) others: Option<Theirs>,
+}
+
+/// A key of the backup's name that somebody else has written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Theirs {
+    /// It is as they wrote it.
+    Untouched,
+    /// It has elements of the backup's as well.
+    Mixed,
 }
 
 impl Failure {
     fn of(line: String) -> Self {
         let gone = says_gone(&line);
-        Self { reason: line, gone }
+        let others = line.starts_with("WRONGTYPE").then_some(Theirs::Untouched);
+        Self { reason: line, gone, others }
     }
 
     fn gone() -> Self {
-        Self { reason: "its temporary key was gone".to_owned(), gone: true }
+        Self { reason: "its temporary key was gone".to_owned(), gone: true, others: None }
+    }
+
+    /// What is wrong with an answer that is no error, and not the one that was expected.
+    fn of_answer(expected: Expected) -> Self {
+        let (reason, others) = match expected {
+            Expected::Never(reason) => (reason, None),
+            Expected::New => {
+                ("the target has a key of this name: somebody else wrote it meanwhile", Some(Theirs::Untouched))
+            }
+            Expected::Number(_) => (
+                "somebody else wrote a key of this name meanwhile, which has the backup's elements beside theirs now",
+                Some(Theirs::Mixed),
+            ),
+            Expected::Anything | Expected::Elements(_) => {
+                ("the target's answer does not fit: somebody else wrote it", None)
+            }
+        };
+        Self { reason: reason.to_owned(), gone: false, others }
+    }
+}
+
+/// Whether a key of the backup's name that somebody else has written stays as it is and is no failure: there was none when the restore
+/// began, or it was to stay. Counts it then.
+fn leaves(open: &mut Open, shared: &Shared) -> bool {
+    let leaves = shared.skip_existing || shared.met_is_theirs;
+    open.tally.skipped_existing += u64::from(leaves);
+    open.tally.written_meanwhile += u64::from(leaves && shared.met_is_theirs);
+    leaves
+}
+
+/// The steps of a key that was written straight to its name did not go as they should.
+pub(super) fn note_failed(open: &mut Open, shared: &Shared, command: &Command, key: &[u8], failure: Failure) {
+    match failure.others {
+        Some(Theirs::Untouched) if leaves(open, shared) => {}
+        others => {
+            // Going on would find it once more.
+            open.tally.written_by_others += u64::from(others.is_some());
+            open.failed(command, key, failure.reason);
+        }
     }
 }
 
@@ -35,7 +86,7 @@ fn says_gone(line: &str) -> bool {
 
 /// The target says that it has the key. One whose time has come meanwhile is there no longer.
 pub(super) fn note_restored(open: &mut Open, shared: &Shared, command: &Command, key: &[u8]) {
-    if command.expire_ms != 0 && command.expire_ms <= (shared.clock)() {
+    if command.expire_ms != 0 && command.expire_ms <= shared.clock.now_ms() {
         open.tally.expired += 1;
         return;
     }
@@ -68,11 +119,7 @@ pub(super) fn note(
                     }
                 }
                 What::Step(expected) if !fits(expected, &reply) => {
-                    let reason = match expected {
-                        Expected::Never(reason) => reason,
-                        _ => "the target's answer does not fit: somebody else wrote it",
-                    };
-                    step_error.get_or_insert(Failure { reason: reason.to_owned(), gone: false });
+                    step_error.get_or_insert_with(|| Failure::of_answer(expected));
                 }
                 What::Chunk(chunk) => note_chunk(open, step_error, card, chunk, &reply),
                 _ => {}
@@ -82,10 +129,7 @@ pub(super) fn note(
     };
     let fault = ServerError::parse(&error).fault(name_of(command.what));
     match command.what {
-        What::Whole if fault == CommandFault::BusyKey && shared.skip_existing => {
-            open.tally.skipped_existing += 1;
-            return None;
-        }
+        What::Whole if fault == CommandFault::BusyKey && leaves(open, shared) => return None,
         What::Whole => open.failed(command, key, error),
         What::Function { .. } if shared.skip_existing && error.contains("already exists") => {
             open.tally.functions.skipped += 1;
@@ -107,7 +151,7 @@ pub(super) fn note(
 fn note_chunk(open: &mut Open, step_error: &mut Option<Failure>, card: &mut i64, chunk: Chunk, reply: &Reply) {
     let Reply::Numbers(numbers) = reply else {
         let reason = "the target's answer to a transaction does not fit".to_owned();
-        step_error.get_or_insert(Failure { reason, gone: false });
+        step_error.get_or_insert(Failure { reason, gone: false, others: None });
         return;
     };
     let (before, [now, is_there]) = (numbers.first().copied().unwrap_or(0), last_two(numbers));
@@ -141,11 +185,11 @@ pub(super) fn note_rename(open: &mut Open, shared: &Shared, rename: &mut Rename,
     match (meant, reply) {
         // The answer to the whole transaction will be an error, too, and says less.
         (What::Queued, Reply::Error(line)) => {
-            failed.get_or_insert(Failure { reason: line, gone: false });
+            failed.get_or_insert(Failure { reason: line, gone: false, others: None });
         }
         (What::Renamed { .. }, Reply::Error(line)) => match failed.take() {
             Some(refused) => open.failed(command, key, refused.reason),
-            None if says_gone(&line) && command.expire_ms != 0 && command.expire_ms <= (shared.clock)() => {
+            None if says_gone(&line) && command.expire_ms != 0 && command.expire_ms <= shared.clock.now_ms() => {
                 open.tally.expired += 1;
             }
             None if says_gone(&line) => gone(open),
@@ -156,7 +200,7 @@ pub(super) fn note_rename(open: &mut Open, shared: &Shared, rename: &mut Rename,
             let is_renamed = replace || numbers.get(2) == Some(&1);
             let found = numbers.first().copied().unwrap_or(0);
             match elements {
-                _ if !is_renamed && shared.skip_existing => open.tally.skipped_existing += 1,
+                _ if !is_renamed && leaves(open, shared) => {}
                 _ if !is_renamed => open.failed(command, key, "BUSYKEY Target key name already exists."),
                 Some(elements) if *elements != found => {
                     let reason = format!("the key has {found} elements, not {elements}: another client wrote to it");
@@ -177,7 +221,7 @@ pub(super) fn note_rename(open: &mut Open, shared: &Shared, rename: &mut Rename,
 
 fn fits(expected: Expected, reply: &Reply) -> bool {
     match (expected, reply) {
-        (Expected::Anything, _) | (Expected::Ok, Reply::Ok) => true,
+        (Expected::Anything, _) | (Expected::New, Reply::Ok) => true,
         (Expected::Number(number), Reply::Integer(got)) => number == *got,
         (Expected::Elements(n), Reply::Other(got)) => n == *got,
         _ => false,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 
-use super::meaning::{Failure, note, note_rename, note_restored, unasked};
+use super::meaning::{Failure, note, note_failed, note_rename, note_restored, unasked};
 use super::{Expect, Rename, Shared};
 use crate::restore::replay::batch::{Batch, Command, What};
 use crate::restore::replay::calls::Calls;
@@ -186,7 +186,7 @@ impl Reader {
         }
         match failed {
             None => note_restored(open, &self.shared, &command, &key),
-            Some(failure) => open.failed(&command, &key, failure.reason),
+            Some(failure) => note_failed(open, &self.shared, &command, &key, failure),
         }
     }
 
