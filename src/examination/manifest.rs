@@ -43,7 +43,28 @@ pub fn shard(manifest: &Manifest, shard: &Shard, told: &Told<'_>) -> Vec<Finding
         let said = shard.consistency.unwrap_or(manifest.consistency);
         findings.compare("consistency", &said, &Consistency::Fuzzy);
     }
-    findings.found
+    let mut findings = findings.found;
+    findings.extend(server(manifest, shard, told));
+    findings
+}
+
+/// Whether the server that the manifest names is the one that says in the RDB that it wrote it. Nothing of the data is wrong where it is
+/// not: what the RDB says counts.
+fn server(manifest: &Manifest, shard: &Shard, told: &Told<'_>) -> Option<Finding> {
+    let found = told.aux.get("valkey-ver").or_else(|| told.aux.get("redis-ver"))?;
+    let said = &manifest.server.version;
+    (!said.is_empty() && said != found).then(|| {
+        Finding::new(
+            Severity::Warning,
+            "manifest_mismatch",
+            "the manifest names another version of the server than the RDB",
+        )
+        .evidence("object", shard.object.as_str())
+        .evidence("of", "server version")
+        .evidence("expected", said.as_str())
+        .evidence("found", found.as_str())
+        .why("a server was updated, or another one answered, while the backup began; else the manifest was changed")
+    })
 }
 
 /// Compares what is in all shards together with what the manifest says of that. `None`: not known.
@@ -59,6 +80,12 @@ pub fn contents(
         findings.compare("function libraries that are needed", &said.functions, &needs.functions);
         let modules: BTreeSet<&String> = needs.modules.iter().chain(module_aux.keys()).collect();
         findings.compare("modules that are needed", &said.modules.iter().collect(), &modules);
+        // Another version of this program may know other servers.
+        if manifest.tool_version == env!("CARGO_PKG_VERSION") {
+            let found = super::oddities::needs(needs).version;
+            let words = |version: &Option<String>| version.clone().unwrap_or_else(|| "any that is known".to_owned());
+            findings.compare("oldest server that loads it", &words(&said.version), &words(&found));
+        }
     }
     if let Some(said) = &manifest.module_aux {
         findings.compare("data of modules", said, module_aux);

@@ -204,8 +204,10 @@ impl BackupFacts {
 fn clock_of(manifest: &Manifest) -> Option<Clock> {
     let is_captured = manifest.purpose != Purpose::Adopted && manifest.consistency != Consistency::Fuzzy;
     let ctime: i64 = manifest.shards.first()?.aux.get("ctime").filter(|_| is_captured)?.parse().ok()?;
-    let (begun, ended) = (manifest.created_at.timestamp_millis(), manifest.finished_at.timestamp_millis());
-    Some(Clock::read(ctime.checked_mul(1000)?, begun.saturating_sub(1000)..=ended))
+    let moment = manifest.shards.first().and_then(|shard| shard.moment).or(manifest.moment);
+    let (from, to) = moment.map_or((manifest.created_at, manifest.finished_at), |moment| (moment.from, moment.to));
+    let (from, to) = (from.timestamp_millis(), to.timestamp_millis());
+    Some(Clock::read(ctime.checked_mul(1000)?, from.saturating_sub(1000), to))
 }
 
 /// What is known of a target. `None`: not known, mostly because our user may not ask.

@@ -113,7 +113,7 @@ pub async fn ask(
         missing: missing.or(rights.missing).unwrap_or_default(),
         watched: is_watched(clients, listeners),
         slots: if cluster { own_slots(nodes, text_of(id), slots) } else { None },
-        clock: milliseconds_of(time).map(|time| Clock::read(time, asked..=answered)),
+        clock: milliseconds_of(time).map(|time| Clock::read(time, asked, answered)),
         counters: counters_of(&info),
         server,
     })
@@ -126,7 +126,7 @@ pub async fn ask(
 pub async fn clock(connection: &mut Connection) -> Result<Option<Clock>, CommandError> {
     let asked = now_ms();
     let time = connection.pipeline(&[Command::of(&["TIME"])]).await?.into_iter().next();
-    Ok(milliseconds_of(time).map(|time| Clock::read(time, asked..=now_ms())))
+    Ok(milliseconds_of(time).map(|time| Clock::read(time, asked, now_ms())))
 }
 
 /// Only the counters, before and after.

@@ -24,7 +24,7 @@ pub fn clock(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> V
     let by_source = backup.clock.is_off().map(|(off, is_ahead)| {
         let (how, then) = if is_ahead { ("ahead of", "later") } else { ("behind", "earlier") };
         let text = format!(
-            "the clock of the server that the backup is of was {} {how} ours: its keys expire so much {then} than they would have there",
+            "the clock of the server that the backup is of was at least {} {how} ours: its keys expire so much {then} than they would have there",
             span(off)
         );
         Line::warning("clock_of_source", text)

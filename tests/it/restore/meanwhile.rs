@@ -48,7 +48,9 @@ fn what_stands_there_as_it_is_in_the_backup_counts_as_restored_and_is_not_sent_a
     with_each(|installed| {
         for method in ["restore", "commands"] {
             let (stored, target, all) = killed(installed, method, &[]);
-            let there = keys(&target);
+            // What was killed before it got its name is no key of the backup yet.
+            let unnamed = target.ok(&["KEYS", "*}redis-ops:*"]).lines().count() as u64;
+            let there = keys(&target) - unnamed;
             target.ok(&["CONFIG", "RESETSTAT"]);
             let (code, answer) = stored.restore(&target, &["--method", method, "--resume"]);
             assert_eq!((code, number(&answer, "restored")), (0, all), "{} {method}: {answer}", installed.name);

@@ -192,7 +192,9 @@ fn a_key_that_somebody_else_wrote_first_is_left_and_is_no_failure() {
             // Only what is not there is written: `NX`, and elements of a type that no list takes.
             let first = |kind: &str, n: usize, command: &[&str]| {
                 let mut names = (0..n).rev().map(|number| format!("{kind}:{number}"));
-                names.find(|name| target.ok(&[&command[..1], &[name.as_str()], &command[1..]].concat()) != "").unwrap()
+                names
+                    .find(|name| !target.ok(&[&command[..1], &[name.as_str()], &command[1..]].concat()).is_empty())
+                    .unwrap()
             };
             let string = first("key", 2_000, &["SET", "of an app", "NX"]);
             let list = first("list", 1_000, &["SET", "of an app", "NX"]);

@@ -13,7 +13,7 @@ use crate::support::redis_server::RedisServer;
 type Lie = (&'static str, fn(&mut Manifest));
 
 /// What is said of a fact, and what contradicts the RDB then.
-const LIES: [Lie; 15] = [
+const LIES: [Lie; 16] = [
     ("RDB version", |manifest| manifest.shards[0].rdb_version -= 1),
     ("aux field redis-ver", |manifest| {
         manifest.shards[0].aux.insert("redis-ver".into(), "6.0.0".into());
@@ -25,6 +25,9 @@ const LIES: [Lie; 15] = [
     ("bytes understood", |manifest| manifest.shards[0].structure.as_mut().unwrap().understood_up_to -= 1),
     ("databases that are needed", |manifest| manifest.needs.as_mut().unwrap().databases = 99),
     ("modules that are needed", |manifest| manifest.needs.as_mut().unwrap().modules.push("made-up".into())),
+    ("oldest server that loads it", |manifest| {
+        manifest.needs.as_mut().unwrap().version = Some("redis 9.9".into());
+    }),
     ("function libraries that are needed", |manifest| manifest.needs.as_mut().unwrap().functions += 1),
     ("data of modules", |manifest| {
         manifest.module_aux = Some([("made-up".to_owned(), 1)].into());
@@ -93,6 +96,10 @@ fn each_fact_of_a_manifest_that_the_rdb_states_is_held_against_it() {
         // What only reading the RDB tells a look at the objects does not.
         assert_eq!(verify(&kept.folder, &["--level", "checksum", "--backup-id", "latest"]).run().code, 0, "{fact}");
     }
+    let (code, answer) = kept.verified(|manifest| manifest.server.version = "6.0.0".into());
+    let finding = &answer["findings"][0];
+    assert_eq!((code, &finding["severity"]), (1, &json!("warning")), "{answer:#}");
+    assert_eq!(finding["evidence"]["of"], "server version", "{answer:#}");
     for codec in [Compression::None, Compression::Zstd] {
         let (code, answer) = kept.verified(|manifest| manifest.compression = codec);
         assert_eq!((code, &answer["findings"][0]["severity"]), (2, &json!("critical")), "{answer:#}");
