@@ -50,7 +50,7 @@ pub enum Target {
 /// A running server to restore into, and what may be done to it.
 #[derive(Debug, Clone)]
 pub struct Instance {
-    /// Which.
+    /// The server, and the name of its instance.
     pub server: Server,
     /// The backup of the target before keys are overwritten or removed.
     pub safety: SafetyBackup,
@@ -71,11 +71,11 @@ pub enum SafetyBackup {
     Into(Place),
     /// Not needed: nothing is overwritten.
     NotNeeded,
-    /// `--no-safety-backup`.
+    /// Not wanted (`--no-safety-backup`).
     Declined,
 }
 
-/// Restores.
+/// Restores into a server, a file or a folder.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     match &settings.target {
         Target::Server(instance) => server::run(settings, instance, context).await,

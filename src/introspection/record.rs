@@ -113,7 +113,7 @@ impl Record {
 }
 
 impl Recorded {
-    /// The file that it is written in.
+    /// The file that holds the record.
     pub fn path(&self) -> &Path {
         &self.path
     }

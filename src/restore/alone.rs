@@ -33,13 +33,13 @@ impl Alone {
 /// Why a restore may not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum AloneError {
-    /// No connection.
+    /// The target cannot be reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// Another restore is at work.
     #[error("another restore into {target} is running: its connection comes from {address}; nothing was written")]
     Locked {
-        /// The target.
+        /// Name of the target, without secrets.
         target: String,
         /// Where the other one is.
         address: String,

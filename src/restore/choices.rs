@@ -54,7 +54,7 @@ pub enum Wanted {
     Yes {
         /// Number in the target.
         database: u64,
-        /// Absolute.
+        /// When the key expires there, Unix milliseconds.
         expire_ms: Option<i64>,
     },
     /// It was left out by choice.

@@ -25,7 +25,7 @@ const BYTES_AT_ONCE: usize = 256 * 1024;
 /// Names that both have.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Conflicts {
-    /// How many.
+    /// Keys of the backup whose names the target has.
     pub keys: u64,
     /// The first of them.
     pub names: Vec<FailedKey>,
@@ -90,7 +90,7 @@ pub async fn find(
         let _ = rest.sender.send((rest.database, rest.names)).await;
         Ok::<_, ReadError>(())
     };
-    // Moved in: when it ends, whoever reads finds nobody who asks.
+    // The sender is moved in: when the pass ends, the receiver finds its channel closed, and stops asking.
     let asking = async move {
         let mut found = Conflicts::default();
         while let Some((database, names)) = names.recv().await {

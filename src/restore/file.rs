@@ -44,19 +44,19 @@ pub enum FileError {
     /// There is not enough room on the disk.
     #[error("{} are needed at {}, and {} are free", bytes(*needed), path.display(), bytes(*available))]
     NoSpace {
-        /// The folder.
+        /// The folder that has too little room.
         path: PathBuf,
-        /// Bytes needed.
+        /// Bytes that the file needs there.
         needed: u64,
         /// Bytes free for us.
         available: u64,
     },
-    /// The disk.
+    /// The file system refuses.
     #[error("cannot write {}", path.display())]
     Write {
         /// Which file or folder.
         path: PathBuf,
-        /// Why.
+        /// What the file system says.
         #[source]
         error: io::Error,
     },
@@ -123,7 +123,7 @@ pub fn to_file(
     Ok(Written { files: vec![path.to_owned()], bytes, warnings: vec![reminder.to_owned()] })
 }
 
-/// Hands the pieces of the RDB to whoever writes them: into a pipe, where nothing can be taken back. Its end comes only if all of it is
+/// Hands the pieces of the RDB to a writer: into a pipe, where nothing can be taken back. The end of the RDB comes only if all of it is
 /// what was verified. Blocks.
 ///
 /// # Errors

@@ -58,7 +58,7 @@ impl Visit for Head {
 /// A library that the target does not take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
-    /// Its name.
+    /// Name of the library.
     pub name: String,
     /// The target's own words.
     pub reason: String,

@@ -23,7 +23,7 @@ use crate::restore::standing::{Standing, Turned};
 /// A restore that was planned, whose backup was read to its end, and that may be done.
 #[derive(Debug)]
 pub struct Order<'a> {
-    /// The target.
+    /// The target server.
     pub node: &'a Node,
     /// What was learned about it.
     pub target: &'a TargetFacts,
@@ -33,9 +33,9 @@ pub struct Order<'a> {
     pub listen: Option<SocketAddr>,
     /// What the target is told; `None`: where we listen.
     pub advertise: Option<Advertise>,
-    /// Our certificate.
+    /// The certificate that we show a target which replicates by TLS.
     pub certificate: Option<Certificate>,
-    /// See [`ReplicaOptions::safeguard`].
+    /// The guard that leads the target back if we die: see [`ReplicaOptions::safeguard`].
     pub safeguard: Option<Safeguard>,
     /// Set by a signal.
     pub cancel: &'a CancellationToken,

@@ -1,7 +1,7 @@
 //! Going on with a restore that was interrupted: keys that it may have sent after its journal was last written are looked at before
-//! anything is sent. One that stands in the target as it is in the backup was sent, and counts as restored. One that stands there with
-//! another value or expiry was written by somebody else, for keys are written whole or not at all: what becomes of it the rule of this
-//! run says, and its name is told.
+//! anything is sent. A key that stands in the target as it is in the backup was sent, and counts as restored. A key that stands there with
+//! another value or expiry was written by somebody else, for keys are written whole or not at all: `--on-conflict` of this run says
+//! whether the key is left, overwritten or refused, and its name is told.
 
 mod dumped;
 
@@ -36,7 +36,7 @@ pub enum MeanwhileError {
     /// The backup is bad.
     #[error(transparent)]
     Backup(#[from] ReadError),
-    /// No connection.
+    /// The target cannot be reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// The target gives no answer.
@@ -61,7 +61,7 @@ impl Explain for MeanwhileError {
 /// What is looked at.
 #[derive(Debug)]
 pub struct Looking<'a> {
-    /// The target.
+    /// The target server.
     pub node: &'a Node,
     /// What it takes.
     pub format: TargetFormat,
@@ -112,7 +112,7 @@ impl Looking<'_> {
             let _ = rest.sender.send(rest.batch).await;
             Ok::<_, ReadError>(())
         };
-        // Moved in: when it ends, whoever reads finds nobody who asks.
+        // The sender is moved in: when the pass ends, the receiver finds its channel closed, and stops asking.
         let asking = async move {
             let mut found = Found::new();
             let mut asking = Asking::begin(node, format, now_ms).await?;

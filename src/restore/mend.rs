@@ -1,24 +1,24 @@
 //! What becomes of a value that contradicts itself: a payload of it is never sent as it stands, for a server may die of it.
 //!
-//! It is rebuilt from its content, as a server would have found it: of two members of one name the first counts, since that is the
+//! The value is rebuilt from its content, as a server would have found it: of two members of one name the first counts, since that is the
 //! one a server finds in a packed value (Redis `t_hash.c`, `t_zset.c`: searched from the head).
 
 use crate::rdb::OddityKind as Kind;
 use crate::restore::target_format::Loss;
 
-/// What becomes of it; the worst is the greatest.
+/// How a value that contradicts itself is restored; the worst is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mended {
-    /// It says the same in another form.
+    /// The rebuilt value says the same in another form.
     Same,
-    /// It says what a server would have found, without what contradicts that.
+    /// The rebuilt value says what a server would have found, without what contradicts that.
     Changed,
-    /// Something of it, or all, is lost.
+    /// A part of the value, or all of it, is lost.
     Lost(Loss),
 }
 
 impl Mended {
-    /// By what is odd; `None`: that is nothing of the value.
+    /// The mending for this oddity; `None`: the oddity is none of a value.
     pub fn of(kind: Kind) -> Option<Self> {
         Some(match kind {
             Kind::OddScoreText
@@ -48,7 +48,7 @@ impl Mended {
         })
     }
 
-    /// The whole key is lost.
+    /// Why the whole key is lost; `None`: at least a part of it is restored.
     pub fn loses_all(self) -> Option<Loss> {
         match self {
             Self::Lost(loss) if !loss.is_in_part() => Some(loss),

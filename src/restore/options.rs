@@ -14,10 +14,10 @@ pub const CONNECTIONS: usize = 2;
 /// what is forgotten is gone by the time somebody looks.
 pub const TEMPORARY_TTL: Duration = Duration::from_secs(20 * 60);
 
-/// What was asked for.
+/// What was asked for: which keys, by which method, and what becomes of keys that the target holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// How.
+    /// The method that was asked for.
     pub method: Asked,
     /// What becomes of keys that the target holds already.
     pub existing: Existing,
@@ -25,7 +25,7 @@ pub struct Options {
     pub allow_replica_resync: bool,
     /// What cannot be expressed may be lost.
     pub accept_loss: bool,
-    /// Which keys.
+    /// Which keys are restored, where they go, and when they expire.
     pub choices: Choices,
     /// At most so much per second.
     pub rate: Option<Rate>,
@@ -91,7 +91,7 @@ pub enum Method {
     Replica,
     /// A RESTORE per key.
     Restore,
-    /// Typed commands.
+    /// Commands of each key's type, such as RPUSH and HSET.
     Commands,
 }
 
@@ -110,10 +110,10 @@ impl Method {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Existing {
-    /// It may not: a target that holds keys is refused.
+    /// The target may hold no key: one that does is refused.
     #[default]
     MustBeEmpty,
-    /// Not one of the backup's names: if the target has one, nothing is written at all.
+    /// The target may hold keys, but none of the backup's names: if it has one, nothing is written at all.
     Fail,
     /// Keys of the backup's names stay as they are in the target.
     Skip,

@@ -4,6 +4,7 @@ mod capacity;
 mod clock;
 mod contents;
 mod methods;
+mod reading;
 mod rights;
 mod state;
 mod state_folder;
@@ -18,22 +19,23 @@ use crate::restore::facts::{BackupFacts, TargetFacts};
 use crate::restore::options::{Method, Options};
 use crate::restore::tally::FailedKey;
 use crate::restore::target_format::TargetFormat;
-pub use contents::{highest_database, module_records, needs_survey};
+pub use contents::{highest_database, module_records};
 pub use methods::{Candidate, may_be_fed};
+pub use reading::needs_survey;
 
-/// What goes ahead into a target that holds keys.
+/// Flags that let a restore into a target that holds keys.
 pub const OVER_OTHER_KEYS: &str = "--on-conflict fail|skip|replace, or --replace-all";
-/// What goes ahead where the target has something of the same name.
+/// Flags that let a restore go on where the target has a key or a library of the same name.
 pub const OVER_SAME_NAMES: &str = "--on-conflict skip|replace";
 
-/// What would happen.
+/// What a restore would do: everything that was looked at, and the method.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
     /// What was looked at, in the order it is shown.
     pub lines: Vec<Line>,
     /// The method that is used; `None`: none can be.
     pub method: Option<Method>,
-    /// Why that one.
+    /// Why that method is used, or why none can be.
     pub why: String,
     /// All methods, with predicted seconds.
     pub methods: Vec<Candidate>,
@@ -42,34 +44,34 @@ pub struct Plan {
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Line {
-    /// What comes of it.
+    /// The verdict for this line of the plan.
     pub level: Level,
-    /// Stable name.
+    /// The stable name of the line in JSON answers.
     pub code: &'static str,
-    /// In words.
+    /// The sentence for people.
     pub text: String,
-    /// The flag that goes ahead all the same.
+    /// The flag that lets the restore go on all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flag: Option<&'static str>,
-    /// Commands that would mend it.
+    /// Commands that would mend the target.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fix: Vec<String>,
-    /// The keys that it is about, or the first of them; the text never names one.
+    /// The keys that the line is about, or the first of them; the text never names a key.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<FailedKey>,
 }
 
-/// What comes of a look.
+/// The verdict for one thing that was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
-    /// Nothing stands against it.
+    /// The restore may go on.
     Ok,
-    /// It could not be told.
+    /// Nobody could tell.
     Unknown,
-    /// Worth knowing beforehand.
+    /// Something is worth knowing before the restore.
     Warning,
-    /// Not like this.
+    /// The restore is refused as it was asked for.
     Refused,
 }
 
@@ -110,29 +112,29 @@ impl Line {
     }
 }
 
-/// Why nothing is written.
+/// A restore that was refused before anything was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct Refused {
-    /// Stable name.
+    /// The stable name of the line in JSON answers.
     pub code: &'static str,
-    /// In words.
+    /// The sentence for people.
     pub text: String,
-    /// The flag that goes ahead all the same.
+    /// The flag that lets the restore go on all the same.
     pub flag: Option<&'static str>,
-    /// Commands that would mend it.
+    /// Commands that would mend the target.
     pub fix: Vec<String>,
-    /// The keys that it is about, or the first of them; the text never names one.
+    /// The keys that the line is about, or the first of them; the text never names a key.
     pub keys: Vec<FailedKey>,
 }
 
 impl Refused {
-    /// Without a way around it.
+    /// A refusal that no flag gets around.
     pub fn of(code: &'static str, text: impl Into<String>) -> Self {
         Self { code, text: text.into(), flag: None, fix: Vec::new(), keys: Vec::new() }
     }
 
-    /// Names the flag that goes ahead all the same.
+    /// Names the flag that lets the restore go on all the same.
     #[must_use]
     pub fn flag(mut self, flag: &'static str) -> Self {
         self.flag = Some(flag);
@@ -172,7 +174,7 @@ impl From<&Line> for Refused {
 }
 
 impl Plan {
-    /// The first thing that stands against it.
+    /// The first line that refuses the restore.
     pub fn refusal(&self) -> Option<&Line> {
         self.lines.iter().find(|line| line.level == Level::Refused)
     }
@@ -183,7 +185,7 @@ impl Plan {
         possible.map(|candidate| candidate.method).find(|method| *method != Method::Replica)
     }
 
-    /// Whether anything is to be warned of.
+    /// Whether a line warns, or could not tell.
     pub fn warns(&self) -> bool {
         self.lines.iter().any(|line| matches!(line.level, Level::Warning | Level::Unknown))
     }
@@ -197,7 +199,7 @@ fn bars_all(code: &str, method: &Line) -> bool {
     }
 }
 
-/// Looks at everything, and chooses the method.
+/// Judges everything that is known of both sides, and chooses the method.
 pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Plan {
     let format = TargetFormat::of(&target.server);
     let (methods, chosen) = methods::choose(backup, target, options);

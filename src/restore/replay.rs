@@ -251,7 +251,7 @@ impl Reading {
         // The one that was being read may have been sent in part.
         let sent = (self.assembler.keys_read() + 1).max(self.before.sent);
         let (mut only_once, mut tries, mut to_the_end) = (0, 0, false);
-        // What is known when another pass begins: if that is broken off, whoever goes on begins it again, and counts it again.
+        // What is known when another pass begins: if that pass is broken off, the run that goes on begins it again, and counts it again.
         let mut frozen = None;
         let mut whole = !self.is_stopped();
         pending.extend(self.assembler.deferred());

@@ -2,7 +2,7 @@
 //!
 //! The server's own load, at its own speed: atomic, exact, with functions, LRU/LFU, modules and values of any size. But it is the
 //! one method that a bad stream kills the server with (`rdbReportError` exits; with the disk path its `dump.rdb` is the bad file
-//! already). So: whoever calls [`feed`] has verified the whole backup against this very target ([`refusals`] holds the rest of
+//! already). So: the caller of [`feed`] has verified the whole backup against this very target ([`refusals`] holds the rest of
 //! the conditions), and exactly those bytes are sent. The last chunk goes out only when the source has ended well and the
 //! checksum over everything is right: a source that breaks, even at its last byte, leaves the target without a whole RDB, and so
 //! with what it had.
@@ -11,9 +11,11 @@
 //! could be continued by the restored server (`+CONTINUE`) although their histories have parted, and would silently diverge. A
 //! restored server is a new history: everybody resynchronizes in full.
 
+mod changes;
 mod conditions;
 mod error;
 pub mod guard;
+mod left;
 mod target;
 mod undo;
 
@@ -33,12 +35,13 @@ use crate::replies::Info;
 
 use super::{RdbSource, SourceError};
 
+pub use changes::Changed;
 pub use conditions::{
     Content, Facts, Memory, NO_CERTIFICATE, Origin, Refusal, Wish, choose_load, not_accepted, refusals,
 };
-pub use error::{Fed, Holds, Left, ReplicaError, ReplicaFault};
+pub use error::{Fed, ReplicaError, ReplicaFault};
 pub use guard::Safeguard;
-pub use target::Changed;
+pub use left::{Holds, Left};
 pub use undo::{UndoError, Undone, left_behind, settle, undo};
 
 pub(crate) use crate::introspection::{LeftBehind, Primary};
@@ -106,9 +109,9 @@ pub struct ReplicaOptions {
     pub certificate: Option<Certificate>,
     /// How it takes the RDB in. Put back afterwards.
     pub load: Load,
-    /// See [`DEFAULT_REACH`].
+    /// How long the target may take to connect to us: see [`DEFAULT_REACH`].
     pub reach: Duration,
-    /// See [`DEFAULT_PATIENCE`].
+    /// How long the target may load without getting on: see [`DEFAULT_PATIENCE`].
     pub patience: Duration,
     /// What leads the target back if we die meanwhile; `None`: nothing does.
     pub safeguard: Option<Safeguard>,
@@ -187,8 +190,8 @@ pub async fn feed(
     }
 }
 
-/// A member of a Sentinel group as the one server that it is now: whom we make a replica we have to make a primary again, whoever is
-/// the primary by then.
+/// A member of a Sentinel group as the one server that it is now: the server that we make a replica we have to make a primary again, even
+/// if the group has another primary by then.
 async fn pinned(node: &Node) -> Result<Option<Node>, ReplicaFault> {
     if !matches!(node.address, Address::Sentinel { .. }) {
         return Ok(None);
@@ -277,9 +280,9 @@ struct Listening {
     listener: Listener,
     /// What it is told.
     us: Primary,
-    /// See [`Caller::addresses`].
+    /// Addresses that the target may come from: see [`Caller::addresses`].
     addresses: Option<Vec<IpAddr>>,
-    /// See [`Caller::ports`].
+    /// Ports that the target names as its own: see [`Caller::ports`].
     ports: Option<Vec<u16>>,
 }
 

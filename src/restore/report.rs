@@ -28,20 +28,20 @@ pub enum Ended {
     NotLoaded(Box<ReplicaError>),
     /// The target would take no more, or a connection broke.
     Stopped(Stop),
-    /// A signal came.
+    /// A signal ended the restore.
     Interrupted,
 }
 
 /// What a restore has done.
 #[derive(Debug)]
 pub struct Report {
-    /// How.
+    /// The method by which keys were restored.
     pub method: Method,
     /// Keys of the backup; `None`: not known, since it was not read to its end.
     pub in_backup: Option<u64>,
-    /// What became of them.
+    /// What became of every key.
     pub tally: Tally,
-    /// How it ended.
+    /// How the restore ended.
     pub ended: Ended,
     /// Seconds of sending.
     pub seconds: f64,
@@ -49,7 +49,7 @@ pub struct Report {
     pub taken_back: Option<TakenBack>,
     /// Counters of the target before and after; `None`: it could not be asked any more.
     pub before: Counters,
-    /// See `before`.
+    /// The same counters afterwards; `None`: the target could not be asked any more.
     pub after: Option<Counters>,
     /// The target as it was when it began to take what is restored.
     pub standing: Standing,
@@ -93,7 +93,7 @@ pub struct Afterwards {
 /// What the target had counted when the restore began, and what was called for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Since {
-    /// Its INFO.
+    /// The INFO of the target at that moment.
     pub info: Info,
     /// Our own commands.
     pub calls: Calls,
@@ -102,7 +102,7 @@ pub struct Since {
 /// A method that turned out to be barred, with the target as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Barred {
-    /// Which.
+    /// The method that is barred.
     pub method: Method,
     /// Stable name of the reason.
     pub code: &'static str,
@@ -185,9 +185,9 @@ struct Target {
 pub struct Phases {
     /// Reading the backup before the first write.
     pub verify: f64,
-    /// Sending.
+    /// Sending the backup, or the target's loading it.
     pub load: f64,
-    /// Reading back.
+    /// Reading the target back and comparing it.
     pub proof: f64,
 }
 
@@ -295,7 +295,7 @@ impl Report {
         (self.was_empty && !self.may_hold_temporary && self.others_wrote == Some(false)).then_some(now)
     }
 
-    /// The answer.
+    /// Whether the restore went well: no if a key failed, is unknown or was thrown away; a warning if something is not as in the backup.
     pub fn status(&self) -> Status {
         let tally = &self.tally;
         let bad = !matches!(self.ended, Ended::Complete)

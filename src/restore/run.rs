@@ -41,7 +41,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 /// A restore that was planned and may be done.
 pub struct Order {
-    /// The target.
+    /// The target server.
     pub node: Node,
     /// What was learned about it.
     pub target: TargetFacts,
@@ -74,7 +74,7 @@ pub struct Order {
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// No connection.
+    /// The target cannot be reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// The target gives no answer.

@@ -1,4 +1,4 @@
-//! What a restore with choices leaves in its target: the decisions of the sending side once more, for whoever compares.
+//! What a restore with choices leaves in its target: the decisions of the sending side once more, for the comparison afterwards.
 
 use crate::census::{Candidate, Choice, Chosen, KeyType};
 use crate::restore::choices::{Choices, Wanted};

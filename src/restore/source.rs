@@ -19,7 +19,7 @@ pub struct RdbSource {
     pub trailing: u64,
     /// The checksum at its end, as the verification found it; `None` if it has none (`rdbchecksum no`, versions before 5).
     pub crc64: Option<u64>,
-    /// Its bytes.
+    /// The bytes of the RDB, as they are read.
     pub raw: Raw,
 }
 
@@ -62,7 +62,7 @@ impl RdbSource {
     }
 }
 
-/// See [`RdbSource::pieces`].
+/// The pieces of an RDB: see [`RdbSource::pieces`].
 pub(super) struct Pieces {
     source: RdbSource,
     tail: Tail,

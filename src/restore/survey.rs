@@ -47,15 +47,15 @@ pub struct Survey {
     pub bytes: u64,
     /// Bytes behind its end, which are left out.
     pub trailing_bytes: u64,
-    /// Keys.
+    /// Keys in all databases.
     pub keys: u64,
-    /// By database.
+    /// Keys by database of the backup.
     pub databases: BTreeMap<u64, DatabaseCount>,
     /// Keys by type name.
     pub by_type: BTreeMap<String, u64>,
     /// Names of the function libraries.
     pub functions: BTreeSet<String>,
-    /// Their sources.
+    /// The sources of the function libraries.
     pub sources: Sources,
     /// Keys that are wanted and had not expired.
     pub wanted: u64,
@@ -84,9 +84,9 @@ pub struct Survey {
     pub vector_sets: Vec<FailedKey>,
     /// Wanted keys whose values contradict themselves and are rebuilt: how many, the first, and what is odd in them.
     pub rebuilt: u64,
-    /// See `rebuilt`.
+    /// The first of the keys that are rebuilt.
     pub rebuilt_keys: Vec<FailedKey>,
-    /// See `rebuilt`.
+    /// Why keys are rebuilt: what contradicts itself in them.
     pub rebuilt_kinds: BTreeSet<OddityKind>,
     /// Where values begin that cannot be read to their end, wanted or not.
     pub damaged: BTreeSet<u64>,
@@ -112,7 +112,7 @@ pub struct Surveyor {
     all_by_commands: bool,
     /// By the target's clock, which decides.
     now_ms: i64,
-    /// By ours.
+    /// The same moment by our own clock, Unix milliseconds.
     our_now_ms: i64,
     dialect: Dialect,
     survey: Survey,

@@ -18,11 +18,11 @@ const AT_ONCE: usize = 1000;
 /// What became of the keys that were created, and of function libraries.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct TakenBack {
-    /// Removed keys.
+    /// Keys that were removed again.
     pub removed: u64,
     /// Removed function libraries.
     pub functions: u64,
-    /// Gone already.
+    /// Keys that were gone already.
     pub gone: u64,
     /// Left, because they are not (or not for sure) as we made them.
     pub left: u64,

@@ -10,22 +10,22 @@ pub const NAMES_KEPT: usize = 100;
 /// What became of the keys of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Tally {
-    /// The target said that it has them.
+    /// Keys that the target says it has.
     pub restored: u64,
     /// The target had a key of that name, and it was left.
     pub skipped_existing: u64,
     /// Of those: keys that somebody else has written since the restore began, when there was none of their name.
     #[serde(default)]
     pub written_meanwhile: u64,
-    /// `--keys`, `--exclude`, `--db` or `--type` left them out.
+    /// Keys that `--keys`, `--exclude`, `--db` or `--type` left out.
     pub skipped_by_choice: u64,
-    /// Their time had passed before the target had them.
+    /// Keys whose time had passed before the target had them.
     pub expired: u64,
-    /// The target refused them.
+    /// Keys that the target refused.
     pub failed: u64,
-    /// They cannot be expressed on this target; it was accepted that they are lost.
+    /// Keys that cannot be expressed on this target, and whose loss was accepted.
     pub lost: u64,
-    /// Sent in another form, since what stands in the backup contradicts itself.
+    /// Keys that were sent in another form, since what stands in the backup contradicts itself.
     #[serde(default)]
     pub rebuilt: u64,
     /// The first of those, by name.
@@ -41,12 +41,12 @@ pub struct Tally {
     /// Of those that failed: keys of the target that somebody else has written since the restore began, or was interrupted.
     #[serde(default)]
     pub written_by_others: u64,
-    /// Sent, but the connection broke before the answer came.
+    /// Keys that were sent, and whose answer did not come before the connection broke.
     pub unknown: u64,
     /// Temporary keys of an interrupted run that were found and removed.
     #[serde(default)]
     pub leftovers: u64,
-    /// Function libraries.
+    /// What became of the function libraries.
     pub functions: Functions,
     /// Restored keys by number of the target's database.
     pub by_database: BTreeMap<u64, u64>,
@@ -59,13 +59,13 @@ pub struct Tally {
 /// What became of the function libraries of a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Functions {
-    /// Loaded.
+    /// Libraries that were loaded.
     pub restored: u64,
-    /// There already, or left out by choice.
+    /// Libraries that were there already, or left out by choice.
     pub skipped: u64,
-    /// Refused by the target.
+    /// Libraries that the target refused.
     pub failed: u64,
-    /// The target knows no functions.
+    /// Libraries that are lost: the target knows no functions, or does not take them.
     pub lost: u64,
     /// Of those that failed: libraries of the target that somebody else has loaded since the restore was interrupted.
     #[serde(default)]

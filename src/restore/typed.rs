@@ -404,7 +404,7 @@ impl Typed {
         if self.kind == KeyType::Stream {
             self.stream.end(outbox, &mut self.target, self.format);
         } else if self.elements > 0 || self.kind == KeyType::String && self.total == 0 {
-            // Straight to its name only what one command writes whole: whoever is killed between two leaves half a key.
+            // Only what one command writes whole goes straight to its name: a process killed between two commands leaves half a key.
             let with_value = self.target.expire_ms == 0 || self.kind == KeyType::String && self.sets_expiry();
             self.target.direct &= with_value && self.field_expiries.is_empty();
             self.send(outbox);

@@ -119,30 +119,15 @@ fn only_connection_knows_the_redis_crate() {
     assert!(wrong.is_empty(), "`redis::` outside of src/connection: {wrong:#?}");
 }
 
-/// Circles of files that stand until their room is rebuilt. A line goes with its circle; none is added.
-const CIRCLES_THAT_STAND: &[&[&str]] = &[
-    &["restore/facts", "restore/survey"],
-    &["restore/plan/contents", "restore/plan/methods"],
-    &["restore/replay/lane/meaning", "restore/replay/lane/reader"],
-    &["restore/replica/error", "restore/replica/record", "restore/replica/target"],
-];
-
 #[test]
 fn no_files_take_from_each_other_in_a_circle() {
     let house = House::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
-    let found = house.circles();
-    // What is left of a circle that was made smaller still stands under its old line.
-    let stands = |circle: &[String], line: &[&str]| circle.iter().all(|file| line.contains(&file.as_str()));
-    let is_known = |circle: &&Vec<String>| CIRCLES_THAT_STAND.iter().any(|line| stands(circle, line));
-    let new: Vec<String> = found.iter().filter(|circle| !is_known(circle)).map(|circle| circle.join(" ↔ ")).collect();
+    let found: Vec<String> = house.circles().iter().map(|circle| circle.join(" ↔ ")).collect();
     assert!(
-        new.is_empty(),
+        found.is_empty(),
         "files that take from each other in a circle; move what they share to a third:\n{}",
-        new.join("\n")
+        found.join("\n")
     );
-    let gone: Vec<_> =
-        CIRCLES_THAT_STAND.iter().filter(|line| !found.iter().any(|circle| stands(circle, line))).collect();
-    assert!(gone.is_empty(), "these are no circles any more: take them out of CIRCLES_THAT_STAND: {gone:#?}");
 }
 
 #[test]

@@ -92,7 +92,7 @@ impl Again<'_> {
         words.text()
     }
 
-    /// See [`undo`].
+    /// Makes the target a primary again: see [`undo`].
     pub fn undo(&self) -> String {
         undo(&self.instance.server, &self.settings.reaching)
     }

@@ -6,7 +6,7 @@ use crate::dataset::Dataset;
 use crate::explain::{Failure, Misuse, Result, Status};
 use crate::printer::words;
 
-/// Finds it.
+/// Finds the backup or the file, which has to be of one shard.
 pub async fn open(backup: &Backup, context: &Context) -> Result<Dataset> {
     let source = which::open(backup, context).await?;
     match source.shards() {

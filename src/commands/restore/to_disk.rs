@@ -86,7 +86,7 @@ fn to_stdout(
     let bytes = rdb.length;
     to_writer(rdb, progress, cancel, |piece| {
         printer.answer_bytes(piece)?;
-        // Half an RDB is none: here whoever has stopped reading is a failure.
+        // Half an RDB is none: here a reader that has stopped reading is a failure.
         if printer.reader_has_gone() { Err(std::io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
     })?;
     Ok(Written { files: Vec::new(), bytes, warnings: Vec::new() })

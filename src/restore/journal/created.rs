@@ -69,9 +69,9 @@ pub struct Records {
 /// A key that was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreatedKey {
-    /// Its database.
+    /// Database of the key in the target.
     pub database: u64,
-    /// Its name.
+    /// Name of the key.
     pub key: Vec<u8>,
     /// CRC64 at the end of the payload that was sent; 0: it was not sent as one payload.
     pub crc64: u64,

@@ -1,13 +1,13 @@
 //! What is in the backup, against what the target can take.
 
-use super::{Level, Line, OVER_SAME_NAMES, methods};
+use super::{Level, Line, OVER_SAME_NAMES};
 use crate::figures::{count, counted};
 use crate::rdb::OddityKind;
 use crate::restore::choices::Ttl;
 use crate::restore::facts::{BackupFacts, Origin, TargetFacts};
-use crate::restore::module_types::{Has, is_part_of_server, survives_malformed};
-use crate::restore::options::{Asked, Existing, Method, Options};
-use crate::restore::target_format::{Loss, NEWEST_VECTOR_SETS, TargetFormat, fits, version_numbers};
+use crate::restore::module_types::{Has, survives_malformed};
+use crate::restore::options::{Existing, Options};
+use crate::restore::target_format::{Loss, NEWEST_VECTOR_SETS, TargetFormat, version_numbers};
 
 /// The backup's format against the target's.
 pub fn format(backup: &BackupFacts, format: TargetFormat) -> Line {
@@ -114,7 +114,7 @@ pub fn losses(backup: &BackupFacts, format: TargetFormat, options: &Options) -> 
 }
 
 /// Vector sets of the backup, if the target cannot take them.
-fn vector_sets_lost(backup: &BackupFacts, target: &TargetFacts) -> Option<u64> {
+pub(super) fn vector_sets_lost(backup: &BackupFacts, target: &TargetFacts) -> Option<u64> {
     // What a file of others says of itself may be wrong.
     let source = match backup.origin {
         Origin::Captured => backup.server.strip_prefix("redis ").map_or((0, 0, 0), version_numbers),
@@ -202,7 +202,7 @@ pub fn module_data(backup: &BackupFacts, options: &Options) -> Option<Line> {
     })
 }
 
-/// Function libraries.
+/// The line about function libraries; `None`: the backup has none.
 pub fn functions(backup: &BackupFacts, target: &TargetFacts, options: &Options, format: TargetFormat) -> Option<Line> {
     if backup.functions == 0 {
         return None;
@@ -307,42 +307,4 @@ pub fn expiries(backup: &BackupFacts, options: &Options) -> Option<Line> {
         Ttl::Keep => Line::warning("expired", text).flag("--ttl shift|strip"),
         _ => Line::warning("expired", text),
     })
-}
-
-/// Whether each key has to be looked at before it can be said what becomes of it.
-pub fn needs_survey(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> bool {
-    let all_as_is = TargetFormat::of(&target.server).takes_all_of(backup.dialect(), backup.rdb_version);
-    let by_commands = options.method == Asked::Only(Method::Commands);
-    // No value is longer than all of its kind together.
-    let all_fit = backup.bytes_in_one_piece.is_some_and(|bytes| fits(bytes, target.longest_bulk()));
-    let mistrusted = backup.origin == Origin::Foreign && methods::may_be_fed(backup, target, options);
-    // Whether names of functions are taken is not in a manifest.
-    let names_matter = backup.functions > 0
-        && target.functions.as_ref().is_some_and(|names| !names.is_empty())
-        && options.existing != Existing::ReplaceAll
-        && options.choices.selection.is_everything();
-    let lost = vector_sets_lost(backup, target).is_some();
-    // Whether modules have written anything beside the keys, and what.
-    let module_data = match &backup.module_aux {
-        Some(records) => !records.is_empty(),
-        None => !backup.source_modules.iter().all(|name| is_part_of_server(name)),
-    };
-    // How many of its keys would be dead on arrival.
-    let is_ahead = target.clock.unwrap_or_default().is_off().is_some_and(|(_, is_ahead)| is_ahead);
-    let dies = is_ahead && options.choices.ttl != Ttl::Strip && backup.expires() != Some(0);
-    let unites = options.choices.unites_databases();
-    let read = [
-        dies,
-        unites,
-        backup.has_findings,
-        backup.keys.is_none(),
-        !all_as_is,
-        by_commands,
-        !all_fit,
-        mistrusted,
-        names_matter,
-        lost,
-        module_data,
-    ];
-    backup.survey.is_none() && read.contains(&true)
 }

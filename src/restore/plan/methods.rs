@@ -12,7 +12,7 @@ use crate::restore::replica::{self, Content, Wish};
 /// A method, and what stands against it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Candidate {
-    /// Which.
+    /// The method that this is about.
     pub method: Method,
     /// Predicted seconds, without verifying and proof.
     pub seconds: Option<f64>,

@@ -19,7 +19,7 @@ pub fn needed(method: Method, backup: &BackupFacts, target: &TargetFacts, option
         all_typed && (backup.by_type.is_empty() || backup.by_type.contains_key(name))
             || survey.is_some_and(|survey| survey.types_by_commands.iter().any(|other| other.to_string() == name))
     };
-    // Whoever takes a loss goes without those that cannot be loaded.
+    // With `--accept-loss` libraries that cannot be loaded are left out.
     let functions = backup.functions > 0
         && options.choices.selection.is_everything()
         && format.has_functions()

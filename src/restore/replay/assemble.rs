@@ -45,16 +45,16 @@ const WRITTEN_BY_OTHERS: &str = "the target has another value or expiry of it: s
 const UNSURE: &str =
     "it stood in the target since the restore was interrupted, and could not be compared with the backup";
 
-/// What the commands depend on.
+/// What decides which commands a key becomes.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// What the target takes.
     pub format: TargetFormat,
-    /// Which keys, and where they go.
+    /// Which keys are wanted, and where they go.
     pub choices: Choices,
     /// What becomes of keys that the target has. Where it should have none, one that is there all the same counts as failed.
     pub existing: Existing,
-    /// Everything goes by typed commands.
+    /// All keys go by typed commands, none as a payload.
     pub by_commands: bool,
     /// No earlier run of this restore has sent anything.
     pub begins_anew: bool,
@@ -76,7 +76,7 @@ pub struct Plan {
     pub done: u64,
     /// Keys before this number may have been sent by an earlier run.
     pub sent: u64,
-    /// Those of them that stand in the target.
+    /// Keys of those that stand in the target.
     pub met: Arc<Found>,
     /// What makes the names of temporary keys this restore's own, in all its runs.
     pub token: u64,
@@ -106,7 +106,7 @@ pub struct Assembler {
     fields: Option<Fields>,
     /// Where the key that is being read goes.
     database: u64,
-    /// No server keeps it without elements.
+    /// A server removes the key with its last element, so a key without elements is not sent.
     vanishes: bool,
     /// What is odd in the value that is being read.
     odd: Option<(Mended, OddityKind)>,
@@ -123,9 +123,9 @@ pub struct Assembler {
 /// When the fields of a hash expire.
 #[derive(Debug, Clone, Copy, Default)]
 struct Fields {
-    /// One does not, or has not yet.
+    /// A field has no expiry, or none has been read yet.
     living: bool,
-    /// One never does.
+    /// At least one field never expires.
     lasting: bool,
     /// The last of the others, Unix milliseconds.
     last_ms: i64,
@@ -146,9 +146,9 @@ impl Fields {
 /// What is done with the key that is being read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Current {
-    /// Nothing; it is accounted for.
+    /// Nothing is sent: the key is accounted for.
     Nothing,
-    /// Nothing in this pass.
+    /// Nothing is sent in this pass.
     Deferred,
     /// Nothing, and nothing is known of it: no other key is begun.
     NotReached,
@@ -223,7 +223,7 @@ impl Assembler {
         &self.deferred
     }
 
-    /// See [`Outbox::is_within_a_key`].
+    /// Whether a key was begun and is not complete: see [`Outbox::is_within_a_key`].
     pub fn is_within_a_key(&self) -> bool {
         self.outbox.is_within_a_key()
     }

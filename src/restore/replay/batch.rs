@@ -58,7 +58,7 @@ pub enum What {
     Whole,
     /// A part of a key; the reply has to be this.
     Step(Expected),
-    /// A command of a transaction was taken; what comes of it the answer to the whole says.
+    /// A command of a transaction was taken; the answer to the whole transaction says what it did.
     Queued,
     /// The answer to a transaction that adds to a temporary key.
     Chunk(Chunk),
@@ -90,7 +90,7 @@ impl What {
 }
 
 /// What a transaction does that adds to a temporary key: `MULTI`, `UNLINK` (the first) or `EXISTS`, the writing, the counting, `PEXPIRE`,
-/// `EXEC`.
+/// What the answer to the `EXEC` of a chunk has to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunk {
     /// It begins the key; what an earlier run left under its name is removed.
@@ -102,7 +102,7 @@ pub struct Chunk {
 /// By how much the count of a temporary key's elements grows with a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grow {
-    /// By so many.
+    /// The count grows by this number.
     By(i64),
     /// By what the command that writes has answered: members that were not there.
     ByReply,
@@ -123,7 +123,7 @@ pub enum Card {
 }
 
 impl Card {
-    /// As it is sent.
+    /// The name of the command as it is sent.
     pub fn name(self) -> &'static [u8] {
         match self {
             Self::Strlen => b"STRLEN",
@@ -139,7 +139,7 @@ impl Card {
 /// What the reply to a step has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
-    /// Any but an error.
+    /// Any reply but an error.
     Anything,
     /// `OK`, not a null: then a key of that name is there.
     New,
@@ -152,7 +152,7 @@ pub enum Expected {
 }
 
 impl Batch {
-    /// Whether it says nothing at all.
+    /// Whether the batch neither sends a command nor counts a key.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.commands.is_empty() && self.tally == Tally::default()
     }
@@ -167,7 +167,7 @@ impl Batch {
         at
     }
 
-    /// Makes it fit for use again; large buffers are given back to the system.
+    /// Empties the batch for another use; large buffers are given back to the system.
     pub fn reuse(mut self, usual: usize) -> Self {
         if self.bytes.capacity() > 2 * usual {
             self.bytes = Vec::new();

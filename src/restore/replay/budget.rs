@@ -1,4 +1,4 @@
-//! How many bytes may be on their way to the target: whoever makes them waits until others have been sent.
+//! How many bytes may be on their way to the target: the thread that makes commands waits until earlier ones have been sent.
 
 use std::sync::{Condvar, Mutex, MutexGuard};
 
@@ -17,7 +17,7 @@ struct State {
 }
 
 impl Budget {
-    /// Nothing is used yet.
+    /// An account of which nothing is used yet.
     pub fn new(limit: usize) -> Self {
         Self { limit, state: Mutex::default(), freed: Condvar::new() }
     }
@@ -33,7 +33,7 @@ impl Budget {
         !state.closed
     }
 
-    /// So much was sent.
+    /// Gives back the room of bytes that were sent.
     pub fn give_back(&self, bytes: usize) {
         let mut state = self.lock();
         state.used = state.used.saturating_sub(bytes);
@@ -41,7 +41,7 @@ impl Budget {
         self.freed.notify_all();
     }
 
-    /// Nobody sends any more: whoever waits is told.
+    /// Nothing is sent any more: a thread that waits for room is told.
     pub fn close(&self) {
         self.lock().closed = true;
         self.freed.notify_all();

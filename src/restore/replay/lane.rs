@@ -4,6 +4,7 @@
 //! writer tells the reader what to expect before it writes, and the reader never waits for the writer.
 
 mod meaning;
+mod open;
 mod reader;
 
 use std::sync::Arc;
@@ -23,9 +24,9 @@ use reader::Reader;
 /// What all connections share.
 #[derive(Debug, Clone)]
 pub struct Shared {
-    /// Counts.
+    /// Notes what became of every batch.
     pub ledger: Arc<Ledger>,
-    /// Bytes on their way.
+    /// Bytes that may be on their way to the target.
     pub budget: Arc<Budget>,
     /// Where used batches go.
     pub used: crossbeam_channel::Sender<Batch>,
@@ -86,7 +87,7 @@ struct Rename {
     temporary: Vec<u8>,
     /// The steps failed: the temporary key is removed.
     failed: Option<Failure>,
-    /// So many elements it has to have; `None`: that cannot be said.
+    /// How many elements the key must have; `None`: nobody can say.
     elements: Option<i64>,
 }
 

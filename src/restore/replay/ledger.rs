@@ -9,7 +9,7 @@ use crate::restore::journal::Created;
 use crate::restore::replay::calls::Calls;
 use crate::restore::tally::Tally;
 
-/// Why no more is sent.
+/// Why nothing more is sent to the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop {
     /// The target answers in a way that all further keys would get, too.
@@ -42,11 +42,11 @@ impl std::fmt::Display for Stop {
 /// A key that was sent and not answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unanswered {
-    /// Its database in the target.
+    /// Database of the key in the target.
     pub database: u64,
-    /// Its name.
+    /// Name of the key.
     pub key: Vec<u8>,
-    /// Absolute expiry, 0: none.
+    /// When the key expires, Unix milliseconds; 0: never.
     pub expire_ms: i64,
 }
 
@@ -56,15 +56,15 @@ const FAILED_KEPT: usize = 1 << 20;
 /// A key whose temporary key was gone, or short, before it was complete: it has to be written from its start again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gone {
-    /// Its number in the order of the backup.
+    /// Number of the key in the order of the backup.
     pub ordinal: u64,
-    /// Its database in the target.
+    /// Database of the key in the target.
     pub database: u64,
-    /// Its name.
+    /// Name of the key.
     pub key: Vec<u8>,
 }
 
-/// Shared by the reading side and all connections.
+/// What became of every batch, in the order of the backup. The reading side and all connections share it.
 #[derive(Debug, Default)]
 pub struct Ledger {
     state: Mutex<State>,
@@ -72,7 +72,7 @@ pub struct Ledger {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Of all batches up to `next`, and of what came after it out of order.
+    /// What became of the keys of all batches before `next`; `beyond` holds later batches that were answered out of order.
     answered: Tally,
     beyond: BTreeMap<u64, (Tally, u64)>,
     next: u64,
@@ -83,7 +83,7 @@ struct State {
     created: Option<Created>,
     gone: Vec<Gone>,
     failed: BTreeSet<u64>,
-    /// More failed than are kept.
+    /// More keys failed than numbers are kept.
     failed_more: bool,
     calls: Calls,
 }
@@ -113,12 +113,12 @@ impl Ledger {
         self.lock().gone.extend(keys);
     }
 
-    /// Their numbers.
+    /// The numbers of the keys that have to be written again, in the order of the backup.
     pub fn gone_so_far(&self) -> Vec<u64> {
         self.lock().gone.iter().map(|gone| gone.ordinal).collect()
     }
 
-    /// Takes them.
+    /// Takes the keys that have to be written again from their start.
     pub fn take_gone(&self) -> Vec<Gone> {
         std::mem::take(&mut self.lock().gone)
     }
@@ -193,7 +193,7 @@ impl Ledger {
         (state.prefix, state.answered.clone())
     }
 
-    /// Everything, once all connections have ended.
+    /// What became of everything, once all connections have ended.
     pub fn close(&self) -> Closed {
         let mut state = self.lock();
         let mut tally = state.answered.clone();
@@ -217,16 +217,16 @@ impl Ledger {
     }
 }
 
-/// What is known at the end.
+/// What is known once all connections have ended.
 #[derive(Debug)]
 pub struct Closed {
-    /// Of all keys that were answered or not sent on purpose.
+    /// What became of all keys that were answered or not sent on purpose.
     pub tally: Tally,
     /// All keys with a smaller number are decided.
     pub prefix: u64,
     /// Keys that were sent and not answered.
     pub unanswered: Vec<Unanswered>,
-    /// Why it stopped early, if it did.
+    /// Why the restore stopped early, if it did.
     pub stop: Option<Stop>,
     /// Names of the keys that were created, if they were kept.
     pub created: Option<Created>,

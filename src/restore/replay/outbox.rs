@@ -12,7 +12,7 @@ use super::calls::Calls;
 use super::ledger::Ledger;
 use crate::restore::rate::Pace;
 
-/// Collects commands.
+/// Collects commands into batches, and hands those to the connections.
 #[derive(Debug)]
 pub struct Outbox {
     /// The batch that is being filled.

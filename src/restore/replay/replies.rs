@@ -14,9 +14,9 @@ pub enum Reply {
     Ok,
     /// An error line without its `-`.
     Error(String),
-    /// A number.
+    /// A number, such as how many keys were removed.
     Integer(i64),
-    /// A null.
+    /// A null: what was asked for is not there.
     Nil,
     /// A string or an array, and how many elements the latter has. The first error in it counts as [`Reply::Error`].
     Other(usize),

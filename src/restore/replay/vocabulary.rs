@@ -14,9 +14,9 @@ pub enum When {
     TypedOf(&'static str),
     /// Values that go by typed commands, and function libraries that are tried before.
     Transactions,
-    /// Function libraries.
+    /// Only where the backup holds function libraries.
     Functions,
-    /// Function libraries that are tried before, whoever loads them then.
+    /// Function libraries that are tried before, also where the target loads them itself later.
     FunctionsTried,
     /// Hashes that go by typed commands, some of whose fields expire.
     FieldExpiry,
@@ -24,7 +24,7 @@ pub enum When {
     Resumed,
 }
 
-/// A command.
+/// A command that a restore may send.
 #[derive(Debug, Clone, Copy)]
 pub struct Sent {
     /// As `INFO commandstats` and an ACL rule name it.
@@ -49,7 +49,7 @@ const fn sent(name: &'static str, when: When, words: &'static [&'static str]) ->
 /// A name that no pattern of an ACL is meant for, unless it is for all keys.
 const KEY: &str = "\u{1}redis-ops\u{2}";
 
-/// All of them.
+/// All commands that a restore may send.
 pub const COMMANDS: &[Sent] = &[
     sent("select", When::Always, &["SELECT", "0"]),
     sent("exists", When::Always, &["EXISTS", KEY]),

@@ -37,7 +37,7 @@ pub struct Facts {
     pub may_replicaof: Option<bool>,
     /// It replicates by TLS, and we have no certificate to show it.
     pub lacks_certificate: bool,
-    /// Its memory.
+    /// Memory of the target and of its host.
     pub memory: Memory,
 }
 
@@ -68,7 +68,7 @@ impl Facts {
 /// Memory of the target, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Memory {
-    /// `used_memory` now.
+    /// Bytes that the server uses now (`used_memory`).
     pub used: u64,
     /// What its host has (`total_system_memory`, or a container's limit where it is known).
     pub host: Option<u64>,

@@ -1,6 +1,5 @@
-//! How feeding a target ended, and what the target holds then.
+//! How feeding a target ended, and why a target was not fed.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,13 +7,12 @@ use std::time::Duration;
 use crate::connection::primary::{FeedError, Loaded};
 use crate::connection::{CommandError, ConnectError, WAIT_UNTIL_LOADED};
 use crate::explain::{Explain, Hint, Interrupted, Meaning};
-use crate::figures::{count, counted};
+use crate::figures::count;
 use crate::introspection::SentinelMet;
-use crate::replies::{Database, Info};
 
 use super::Load;
 use super::conditions::NO_CERTIFICATE;
-use super::target::{Changed, Recovery};
+use super::left::{Holds, Left};
 use crate::restore::SourceError;
 
 /// A target that has loaded the whole RDB, and is a primary again.
@@ -43,7 +41,7 @@ impl Fed {
 /// A target that was not fed, and what became of it.
 #[derive(Debug)]
 pub struct ReplicaError {
-    /// Why.
+    /// Why the target was not fed.
     pub fault: ReplicaFault,
     /// How the target was left.
     pub left: Left,
@@ -52,45 +50,45 @@ pub struct ReplicaError {
 /// Why a target was not fed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplicaFault {
-    /// We cannot talk to it.
+    /// The target cannot be reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// It does not answer what we have to know first.
+    /// The target does not answer what we have to know first.
     #[error(transparent)]
     Target(CommandError),
-    /// It is a Sentinel.
+    /// The target is a Sentinel.
     #[error(transparent)]
     Sentinel(#[from] SentinelMet),
-    /// It is a replica already: of somebody else.
+    /// The target is a replica already: of somebody else.
     #[error("the target is a replica")]
     NotAPrimary,
-    /// It is loading its own data.
+    /// The target is loading its own data.
     #[error("the target is loading its data set")]
     Loading,
     /// We cannot listen.
     #[error("cannot listen on {address}: {error}")]
     Listen {
-        /// Where.
+        /// The address that was to be listened on.
         address: SocketAddr,
-        /// Why not.
+        /// What the system says.
         error: std::io::Error,
     },
-    /// It replicates by TLS, and we have no certificate to show.
+    /// The target replicates by TLS, and we have no certificate to show.
     #[error("{NO_CERTIFICATE}")]
     NoCertificate,
     /// Our certificate cannot be used.
     #[error("our certificate cannot be used: {0}")]
     Certificate(String),
-    /// It refused `REPLICAOF`: the ACL, a cluster, a service that blocks it.
+    /// The target refused `REPLICAOF`: the ACL, a cluster, a service that blocks the command.
     #[error("the target does not replicate from us")]
     Refused(#[source] CommandError),
-    /// It did not come.
+    /// The target did not connect to us.
     #[error("the target could not reach us at {advertised} within {}{}", humantime::format_duration(*waited), turned_away.map(|peer| format!(
         "; a connection from {peer} named the target's replication id and was turned away: it did not come from the \
          target's address and port (`--advertise` allows others)"
     )).unwrap_or_default())]
     NotReached {
-        /// What it was told.
+        /// The address that the target was told.
         advertised: String,
         /// How long we waited.
         waited: Duration,
@@ -103,9 +101,9 @@ pub enum ReplicaFault {
          it trusts (its `tls-ca-cert-file`)"
     )]
     NoTls {
-        /// What it was told.
+        /// The address that the target was told.
         advertised: String,
-        /// Why.
+        /// Why the handshake failed.
         reason: String,
     },
     /// Nobody would lead the target back if we died.
@@ -116,7 +114,7 @@ pub enum ReplicaFault {
     /// The source of the RDB broke.
     #[error("the source of the RDB failed after {} of {} bytes", count(*sent), count(*length))]
     Source {
-        /// Why.
+        /// Why the source failed.
         #[source]
         error: SourceError,
         /// Bytes that the target got.
@@ -127,86 +125,15 @@ pub enum ReplicaFault {
     /// The transfer broke.
     #[error(transparent)]
     Feed(FeedError),
-    /// It has acknowledged, but somebody has made it something else in the meantime.
+    /// The target has acknowledged, but somebody has changed its role in the meantime.
     #[error("the target has loaded the RDB, but somebody else changed its role: {0}")]
     TakenOver(String),
-    /// It has loaded everything, but is still a replica; [`Left::problem`] says why.
+    /// The target has loaded everything, but is still a replica; [`Left::problem`] says why.
     #[error("the target has loaded the RDB, but could not be made a primary again")]
     NotPrimaryAgain,
     /// We were asked to stop.
     #[error("interrupted")]
     Cancelled,
-}
-
-/// How the target was left.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Left {
-    /// What it is, as far as we could see.
-    pub holds: Holds,
-    /// Keys by database before we began.
-    pub before: BTreeMap<u32, Database>,
-    /// `true`: a primary. `None`: it does not answer.
-    pub primary: Option<bool>,
-    /// Its replication offset when we left it; it grows when somebody writes.
-    pub offset: Option<u64>,
-    /// Changes with a restart.
-    pub run_id: Option<String>,
-    /// Changes when it becomes a replica, and when it becomes a primary again.
-    pub replid: Option<String>,
-    /// What is in the way of its being a primary, or why it does not answer.
-    pub problem: Option<String>,
-    /// Settings of ours that it still has.
-    pub not_put_back: Vec<Changed>,
-}
-
-/// What the target holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Holds {
-    /// Nothing was asked of it: it is as it was.
-    Untouched,
-    /// Keys by database, as its INFO counts them now.
-    Keys(BTreeMap<u32, Database>),
-    /// It does not say.
-    Unknown,
-}
-
-impl Left {
-    pub(super) fn new(before: &Info, recovery: Recovery, not_put_back: Vec<Changed>) -> Self {
-        let now = recovery.info;
-        let databases = |info: &Info| info.databases();
-        Self {
-            holds: now.as_ref().map_or(Holds::Unknown, |now| Holds::Keys(databases(now))),
-            before: databases(before),
-            primary: now.as_ref().map(|now| now.get("role") == Some("master")),
-            offset: now.as_ref().and_then(|now| now.u64("master_repl_offset")),
-            run_id: now.as_ref().and_then(|now| now.get("run_id")).map(str::to_owned),
-            replid: now.as_ref().and_then(|now| now.text("master_replid")).map(str::to_owned),
-            problem: recovery.problem,
-            not_put_back,
-        }
-    }
-
-    fn untouched() -> Self {
-        Self {
-            holds: Holds::Untouched,
-            before: BTreeMap::new(),
-            primary: None,
-            offset: None,
-            run_id: None,
-            replid: None,
-            problem: None,
-            not_put_back: Vec::new(),
-        }
-    }
-
-    pub(super) fn is_primary(&self) -> bool {
-        self.primary == Some(true)
-    }
-
-    /// Nothing is left to do.
-    pub(super) fn is_as_it_was(&self) -> bool {
-        self.is_primary() && self.not_put_back.is_empty()
-    }
 }
 
 impl ReplicaError {
@@ -274,31 +201,5 @@ impl fmt::Display for ReplicaError {
 impl std::error::Error for ReplicaError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.fault.source()
-    }
-}
-
-impl fmt::Display for Left {
-    /// One sentence: what the target is now, what it holds, what is left to do by hand.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sum = |databases: &BTreeMap<u32, Database>| databases.values().map(|database| database.keys).sum::<u64>();
-        match self.primary {
-            Some(true) => write!(f, "the target is a primary")?,
-            Some(false) => write!(f, "the target is still a replica")?,
-            None if self.holds == Holds::Untouched => return write!(f, "nothing was changed on the target"),
-            None => write!(f, "the target does not answer")?,
-        }
-        match &self.holds {
-            Holds::Keys(now) => {
-                write!(f, " and holds {} ({} before)", counted(sum(now), "key"), count(sum(&self.before)))?
-            }
-            _ => write!(f, " and held {} before", counted(sum(&self.before), "key"))?,
-        }
-        if let Some(problem) = &self.problem {
-            write!(f, "; {problem}")?;
-        }
-        for changed in &self.not_put_back {
-            write!(f, "; left to do: `CONFIG SET {} {}`", changed.name, changed.before)?;
-        }
-        Ok(())
     }
 }

@@ -1,5 +1,5 @@
 //! A small process of our own that outlives us: it holds the port that the target was told to replicate from, and makes the target a
-//! primary again when we die. Whoever else bound that port would own the target.
+//! primary again when we die. Another program that bound that port would own the target.
 //!
 //! ```text
 //! us     post: writes the record, starts the guard ─ orders ─► "ready" ─► only now the target is changed
@@ -10,7 +10,7 @@
 //! It is this very binary under a hidden subcommand. What it has to know, a password too, comes over its stdin, which is one end of a
 //! pair of sockets; its stdout is the listening socket. Nothing is in its arguments or its environment. It leaves our session, so that
 //! no terminal ends it, and it ends by itself: when it is told to, when the target is a primary, or after [`LONGEST`]. Its stderr is
-//! ours: where we were killed, it says in our place what is to be typed, and whoever reads our stderr to its end waits for that.
+//! ours: where we were killed, it says in our place what is to be typed, and a program that reads our stderr to its end waits for that.
 
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
@@ -24,6 +24,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::changes::Changed;
 use super::target::Target;
 use crate::connection::{Address, Credentials, Node, Secret, Tls};
 use crate::figures::counted;
@@ -282,7 +283,7 @@ async fn put_right(orders: Orders) {
     let Orders { node, us, changes, record, patience_ms, lines } = orders;
     let Some(node) = node.node() else { return };
     let say = |words: String| {
-        // Whoever has read there may be gone as well.
+        // The reader of our stderr may be gone as well.
         let _ = writeln!(std::io::stderr(), "redis-ops: the restore into {node} has died; {words}");
     };
     let patience = Duration::from_millis(patience_ms);
@@ -291,7 +292,7 @@ async fn put_right(orders: Orders) {
         if let Ok(mut target) = Target::connect(&node, patience).await {
             let recovery = target.become_primary_again(&us, patience).await;
             if recovery.info.as_ref().is_some_and(|info| info.get("role") == Some("master")) {
-                if target.put_back(super::target::Changed::of(&changes)).await.is_empty() {
+                if target.put_back(Changed::of(&changes)).await.is_empty() {
                     record::remove(&record);
                     let databases = recovery.info.as_ref().map(Info::databases).unwrap_or_default();
                     let keys = databases.values().map(|database| database.keys).sum();
@@ -313,7 +314,7 @@ async fn put_right(orders: Orders) {
     }
 }
 
-/// Whoever comes, the target as well, hears nothing: there is no restore any more.
+/// Every connection, the target's as well, hears nothing: there is no restore any more.
 async fn turn_everybody_away(listener: &TcpListener) {
     loop {
         if listener.accept().await.is_err() {

@@ -7,6 +7,8 @@ use crate::connection::{Command, CommandError, CommandFault, Connection, Node};
 use crate::progress::Progress;
 use crate::replies::{Info, Reply};
 
+use super::changes::{Changed, LOADING_SETTING};
+use super::left::Recovery;
 use super::{Load, ReplicaFault};
 use crate::introspection::{Change, Primary};
 
@@ -14,45 +16,6 @@ use crate::introspection::{Change, Primary};
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 /// How often a target that loads is asked whether it is ready.
 const POLL: Duration = Duration::from_millis(100);
-pub(super) const LOADING_SETTING: &str = "repl-diskless-load";
-
-/// A setting that was changed for the time of the feed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Changed {
-    /// Its name.
-    pub name: &'static str,
-    /// Its value before.
-    pub before: String,
-}
-
-impl Changed {
-    /// Those of a record that a restore changes at all: whatever else stands there is left alone.
-    pub(super) fn of(changes: &[Change]) -> Vec<Self> {
-        let ours = changes.iter().filter(|change| change.name == LOADING_SETTING);
-        ours.map(|change| Self { name: LOADING_SETTING, before: change.before.clone() }).collect()
-    }
-}
-
-/// What became of the target when it was to be a primary again.
-pub(super) struct Recovery {
-    /// Its INFO, if it answers.
-    pub(super) info: Option<Info>,
-    /// What is in the way.
-    pub(super) problem: Option<String>,
-    /// Somebody else has changed its role since: that is not undone.
-    pub(super) overruled: bool,
-}
-
-impl Recovery {
-    fn of(info: Option<Info>, problem: Option<String>) -> Self {
-        Self { info, problem, overruled: false }
-    }
-
-    /// It answers, and is a replica of somebody else now.
-    pub(super) fn is_somebody_elses(&self) -> bool {
-        self.overruled
-    }
-}
 
 pub(super) struct Target<'a> {
     node: &'a Node,
@@ -106,7 +69,7 @@ impl<'a> Target<'a> {
         let mut ports = Vec::new();
         for name in ["replica-announce-port", "tls-port", "port"] {
             let value = self.setting(name).await;
-            // A build without TLS has no such port; whoever may not ask for the others knows none.
+            // A build without TLS has no such port; a user that may not read the settings learns no port.
             if value.is_none() && name != "tls-port" {
                 return None;
             }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::target::{LOADING_SETTING, Target};
+use super::changes::LOADING_SETTING;
+use super::target::Target;
 use super::{Load, ReplicaFault};
 use crate::connection::{CommandError, Node};
 use crate::explain::{Explain, Meaning};
@@ -70,7 +71,7 @@ pub enum UndoError {
     /// It is a replica as others are.
     #[error("{target} is a replica of {primary}, and nothing says that a restore left it so: {why}")]
     NotOurs {
-        /// The server.
+        /// Name of the server, without secrets.
         target: String,
         /// Whom it follows.
         primary: String,
@@ -80,7 +81,7 @@ pub enum UndoError {
     /// It may have been left by a restore, and may as well be a replica of somebody who is away.
     #[error("{target} is a replica of {primary}, which it never reached, and nothing says that a restore left it so")]
     NotSure {
-        /// The server.
+        /// Name of the server, without secrets.
         target: String,
         /// Whom it follows.
         primary: String,
@@ -88,13 +89,13 @@ pub enum UndoError {
     /// A restore is at work.
     #[error("a restore into {target} is running on this machine: there is nothing to undo")]
     Running {
-        /// The server.
+        /// Name of the server, without secrets.
         target: String,
     },
     /// It is still a replica.
     #[error("{target} is still a replica of {primary}: {problem}")]
     StillReplica {
-        /// The server.
+        /// Name of the server, without secrets.
         target: String,
         /// Whom it follows.
         primary: String,

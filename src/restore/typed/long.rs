@@ -24,7 +24,7 @@ enum Way {
     Field,
     /// They are held, since they are few.
     Value,
-    /// They leave.
+    /// The words of the command leave.
     Sent,
     /// The field has expired, or was there before.
     LeftOut,

@@ -12,7 +12,7 @@ pub struct Words {
 }
 
 impl Words {
-    /// No words.
+    /// Forgets all words, and keeps the memory.
     pub fn clear(&mut self) {
         self.n = 0;
         self.text.clear();
@@ -56,7 +56,7 @@ impl Words {
         self.n == 0
     }
 
-    /// The words.
+    /// The words in their order.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let begins = std::iter::once(0).chain(self.ends.iter().copied());
         begins.zip(self.ends.iter().copied()).map(|(begin, end)| &self.text[begin..end])

@@ -1,6 +1,6 @@
 //! What an answer means for the key it is about.
 
-use super::reader::Open;
+use super::open::Open;
 use super::{Rename, Shared};
 use crate::connection::{CommandFault, ServerError};
 use crate::restore::journal;

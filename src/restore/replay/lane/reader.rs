@@ -6,38 +6,15 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 
 use super::meaning::{Failure, note, note_failed, note_rename, note_restored, unasked};
+use super::open::Open;
 use super::{Expect, Rename, Shared};
 use crate::restore::replay::batch::{Batch, Command, What};
 use crate::restore::replay::calls::Calls;
-use crate::restore::replay::ledger::{Gone, Stop, Unanswered};
+use crate::restore::replay::ledger::{Stop, Unanswered};
 use crate::restore::replay::replies::{Replies, Reply};
-use crate::restore::tally::Tally;
 
 /// Bytes read at once: over ten thousand `+OK`.
 const READ_AT_ONCE: usize = 64 * 1024;
-
-/// A batch that is not answered to the end.
-#[derive(Debug)]
-pub(super) struct Open {
-    pub(super) tally: Tally,
-    end_ordinal: u64,
-    pub(super) created: Vec<u8>,
-    /// Numbers of keys that failed.
-    pub(super) failed: Vec<u64>,
-    /// Keys that have to be written from their start again.
-    pub(super) gone: Vec<Gone>,
-    /// Keys that wait for the answer to their renaming.
-    renames: usize,
-    answered: bool,
-}
-
-impl Open {
-    /// The target has refused a key.
-    pub(super) fn failed(&mut self, command: &Command, key: &[u8], reason: impl Into<String>) {
-        self.tally.failed(command.database, key, reason);
-        self.failed.push(command.ordinal);
-    }
-}
 
 /// A command that waits for its reply; its name is in the batch at the front.
 #[derive(Debug)]
@@ -194,11 +171,11 @@ impl Reader {
         if self.open.get(&sequence).is_some_and(|open| open.answered && open.renames == 0)
             && let Some(open) = self.open.remove(&sequence)
         {
-            // The names first: a key that counts has to be known to the journal.
+            // The names of created keys first: a key that counts as restored has to be known to the journal, or it could not be taken back.
             if !open.created.is_empty() {
                 self.shared.ledger.created(&open.created);
             }
-            // And whoever waits for all answers has to find what is left to do.
+            // Then what is left to do: a thread that waits for the last answer looks for it as soon as the batch counts as complete.
             self.shared.ledger.gone(open.gone);
             self.shared.ledger.failed(&open.failed);
             self.shared.ledger.complete(sequence, open.tally, open.end_ordinal);

@@ -1,0 +1,92 @@
+//! What is known of a target before anything is written to it, and counters that tell later what happened beside us.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::introspection::ServerFacts;
+use crate::replies::Database;
+use crate::restore::clock::Clock;
+
+/// What is known of a target. `None`: not known, mostly because our user may not ask.
+#[derive(Debug, Clone)]
+pub struct TargetFacts {
+    /// Where the target is, for people; without secrets.
+    pub address: String,
+    /// What the server says of itself.
+    pub server: ServerFacts,
+    /// Databases that hold keys.
+    pub databases: BTreeMap<u64, Database>,
+    /// What the server answered to `SELECT` of the highest database that is needed.
+    pub selects: Option<Result<(), String>>,
+    /// The setting `databases`, or how many databases a cluster has.
+    pub n_databases: Option<u64>,
+    /// `proto-max-bulk-len` in bytes.
+    pub longest_bulk: Option<u64>,
+    /// Whether the server keeps an append-only file (`appendonly`).
+    pub append_only: Option<bool>,
+    /// It has save points (`save`).
+    pub saves: Option<bool>,
+    /// Replicas without which the server takes no write (`min-replicas-to-write`).
+    pub min_replicas: Option<u64>,
+    /// `stop-writes-on-bgsave-error` holds back writes now: the last save failed.
+    pub writes_stopped: bool,
+    /// Bytes of memory of its host; as the server says.
+    pub host_memory: Option<u64>,
+    /// Bytes that are free there, if it is our own host.
+    pub host_free: Option<u64>,
+    /// Names of its function libraries.
+    pub functions: Option<BTreeSet<String>>,
+    /// The user that our connection is.
+    pub user: Option<String>,
+    /// Commands that our user may not use, of those that are needed.
+    pub forbidden: Option<Vec<String>>,
+    /// Commands that the server has not, of those that may be needed: it was told to forget them (`rename-command`).
+    pub missing: Vec<String>,
+    /// Whether it says which commands it has, so that `missing` is all of them.
+    pub tells_commands: bool,
+    /// The user may write only some keys: the patterns.
+    pub key_patterns: Option<String>,
+    /// Commands that it may not use with any key, of those that are needed; `None`: the server does not say (before Redis 7.0).
+    pub keys_refused: Option<Vec<String>>,
+    /// What keeps it from being read back, by replication and key by key: the commands that our user may not use.
+    pub not_read_back: Vec<String>,
+    /// It replicates by TLS, and we have no certificate to show it.
+    pub lacks_certificate: bool,
+    /// A Sentinel is connected.
+    pub watched: Option<bool>,
+    /// In a cluster: slots that this node serves.
+    pub slots: Option<u64>,
+    /// Clock of the target against ours; `None`: it does not tell the time.
+    pub clock: Option<Clock>,
+    /// Counters at this moment.
+    pub counters: Counters,
+}
+
+/// Counters of a server that tell what happened beside us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Counters {
+    /// Keys thrown away since the start to make room (`evicted_keys`).
+    pub evicted: u64,
+    /// Keys that have expired since the start (`expired_keys`).
+    pub expired: u64,
+    /// Keys in all databases.
+    pub keys: u64,
+}
+
+impl TargetFacts {
+    /// Keys in all databases.
+    pub fn keys(&self) -> u64 {
+        self.databases.values().map(|database| database.keys).sum()
+    }
+
+    /// Whether it has none of these commands of that name.
+    pub fn lacks(&self, names: &[&str]) -> Option<&str> {
+        self.missing.iter().map(String::as_str).find(|missing| names.contains(missing))
+    }
+
+    /// `proto-max-bulk-len`, or its default.
+    pub fn longest_bulk(&self) -> u64 {
+        self.longest_bulk.unwrap_or(512 * 1024 * 1024)
+    }
+}

@@ -1,0 +1,46 @@
+//! Whether a backup has to be read before a plan can be made: what only its keys tell, and no manifest.
+
+use super::{contents, methods};
+use crate::restore::choices::Ttl;
+use crate::restore::facts::{BackupFacts, Origin, TargetFacts};
+use crate::restore::module_types::is_part_of_server;
+use crate::restore::options::{Asked, Existing, Method, Options};
+use crate::restore::target_format::{TargetFormat, fits};
+
+/// Whether the whole backup has to be read before the plan can say what becomes of each key.
+pub fn needs_survey(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> bool {
+    let all_as_is = TargetFormat::of(&target.server).takes_all_of(backup.dialect(), backup.rdb_version);
+    let by_commands = options.method == Asked::Only(Method::Commands);
+    // No value is longer than all of its kind together.
+    let all_fit = backup.bytes_in_one_piece.is_some_and(|bytes| fits(bytes, target.longest_bulk()));
+    let mistrusted = backup.origin == Origin::Foreign && methods::may_be_fed(backup, target, options);
+    // Whether names of functions are taken is not in a manifest.
+    let names_matter = backup.functions > 0
+        && target.functions.as_ref().is_some_and(|names| !names.is_empty())
+        && options.existing != Existing::ReplaceAll
+        && options.choices.selection.is_everything();
+    let lost = contents::vector_sets_lost(backup, target).is_some();
+    // Whether modules have written anything beside the keys, and what.
+    let module_data = match &backup.module_aux {
+        Some(records) => !records.is_empty(),
+        None => !backup.source_modules.iter().all(|name| is_part_of_server(name)),
+    };
+    // How many of its keys would be dead on arrival.
+    let is_ahead = target.clock.unwrap_or_default().is_off().is_some_and(|(_, is_ahead)| is_ahead);
+    let dies = is_ahead && options.choices.ttl != Ttl::Strip && backup.expires() != Some(0);
+    let unites = options.choices.unites_databases();
+    let read = [
+        dies,
+        unites,
+        backup.has_findings,
+        backup.keys.is_none(),
+        !all_as_is,
+        by_commands,
+        !all_fit,
+        mistrusted,
+        names_matter,
+        lost,
+        module_data,
+    ];
+    backup.survey.is_none() && read.contains(&true)
+}
