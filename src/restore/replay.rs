@@ -119,15 +119,16 @@ where
     let keeps_names = job.created.is_some();
     let (was_empty, token) = (job.before.was_empty, job.before.token);
     let mut tally = job.before.tally.clone();
-    // They are tried again, and counted again.
+    // Keys that failed in an earlier run are tried again, and counted again.
     tally.failed = tally.failed.saturating_sub(job.before.failed.len() as u64);
     if tally.failed == 0 {
         tally.failures.clear();
     }
-    // Of those, too.
+    // Keys that others have written count as failed, so they are tried and counted again as well.
     tally.written_by_others = 0;
     let ledger = Arc::new(Ledger::new(tally, job.before.prefix, job.created));
     let budget = Arc::new(Budget::new(ON_THE_WAY));
+    // Buffers of sent batches come back to be filled again. Twice as many as can be on their way, for writer and reader each give one back.
     let (used_in, used_out) = crossbeam_channel::bounded(2 * QUEUE * streams.len().max(1));
     let shared = lane::Shared {
         ledger: ledger.clone(),
@@ -159,7 +160,9 @@ where
         cancel: job.cancel.clone(),
         progress,
     };
+    // Reading waits for room on the way to the target, and must not hold up the connections while it does.
     let read = tokio::task::spawn_blocking(move || reading.read(raw, reopen)).await;
+    // The reading side owned the senders of the batches: each connection now sends and hears what is left, and ends.
     for lane in running {
         if let Err(error) = lane.await {
             ledger.stop(Stop::Lost(format!("a connection's task ended: {error}")));
@@ -173,6 +176,7 @@ where
     let failed_are_known = closed.failed.is_some();
     let deferred = read.deferred;
     let failed = closed.failed.unwrap_or_default();
+    // Keys beyond the prefix are read again anyway, and deferred ones have a pass of their own: neither may be tried twice.
     let failed = failed.into_iter().filter(|number| *number < closed.prefix && !deferred.contains_key(number));
     let position = Position {
         prefix: closed.prefix,
@@ -184,6 +188,7 @@ where
         emptying: false,
         token,
     };
+    // The last word on how far it got. Without it the next run sends some keys once more, which is harmless: so no failure.
     if let Some(journal) = read.journal.as_mut()
         && let Err(error) = journal.write(&position)
     {
@@ -241,6 +246,7 @@ struct Read {
 
 impl Reading {
     fn read(mut self, raw: Raw, mut reopen: Option<Reopen>) -> Read {
+        // What an earlier run has left for a later pass: the first pass goes on behind its prefix, and does not meet these keys.
         let mut pending = self.before.deferred.clone();
         pending.extend(&self.before.failed);
         let mut lengths = pending.clone();
@@ -248,7 +254,7 @@ impl Reading {
             Ok(trailing) => (None, trailing),
             Err(error) => (Some(error), 0),
         };
-        // The one that was being read may have been sent in part.
+        // The key that was being read may have been sent in part, so it counts as sent: a run that goes on looks for it in the target.
         let sent = (self.assembler.keys_read() + 1).max(self.before.sent);
         let (mut only_once, mut tries, mut to_the_end) = (0, 0, false);
         // What is known when another pass begins: if that pass is broken off, the run that goes on begins it again, and counts it again.
@@ -257,8 +263,9 @@ impl Reading {
         pending.extend(self.assembler.deferred());
         while bad.is_none() {
             lengths.extend(&pending);
-            // Half a command must not be sent.
+            // A pass that was broken off may have stopped within a command, and half a command must not be sent.
             let batches = if whole { self.assembler.finish() } else { self.assembler.batches() };
+            // Only the last answer tells whether a temporary key has lasted until its renaming: what is gone is known after it, not before.
             self.wait_for_answers(batches);
             let gone = self.ledger.take_gone();
             let again = gone.iter().map(|gone| (gone.ordinal, length_of(&lengths, gone.ordinal)));
@@ -268,10 +275,12 @@ impl Reading {
                 to_the_end = whole && pending.is_empty();
                 break;
             }
+            // The pass went to its end: nothing of it has to be counted again.
             frozen = None;
             if !gone.is_empty() && (tries == TRIES || reopen.is_none()) {
                 self.ledger.give_up(&gone, GONE);
             } else {
+                // Eviction or a stalled source takes some temporary keys; a target that takes them every time will not do better later.
                 tries += u32::from(!gone.is_empty());
                 pending.extend(again);
             }
@@ -281,6 +290,7 @@ impl Reading {
             }
             match reopen.as_mut().map(|open| open()) {
                 Some(Ok(raw)) => {
+                    // The journal has no word for half a pass, so it is written before the pass begins and not while it goes on.
                     frozen = Some(self.ledger.prefix().1);
                     self.write_journal(&pending);
                     self.assembler.again(pending.clone());
@@ -315,6 +325,7 @@ impl Reading {
 
     /// Waits until every batch is answered to its end, or nothing more will come.
     fn wait_for_answers(&self, batches: u64) {
+        // The target answers in milliseconds, and this is asked once a pass: a look now and then is simpler than a signal from each connection.
         while !self.ledger.has_answered(batches) && !self.ledger.is_stopped() && !self.assembler.is_closed() {
             std::thread::sleep(LOOK);
         }
@@ -322,6 +333,7 @@ impl Reading {
 
     /// Reads the backup from its start to its end, or until there is no point in going on; gives the bytes behind its end.
     fn pass(&mut self, mut raw: Raw, deferred: &BTreeMap<u64, u64>) -> Result<u64, ReadError> {
+        // Reads on behind what is odd: a value that contradicts itself is no reason to leave out those behind it.
         let scanner = Scanner::new().reading_on(MEMBERS_COMPARED);
         let mut sending = Sending { reading: self, scanner, deferred, ended: false };
         // A signal ends it between two keys, and not before.
@@ -348,6 +360,7 @@ impl Reading {
         let (prefix, tally) = self.ledger.prefix();
         let mut deferred = before.clone();
         deferred.extend(self.assembler.deferred());
+        // Temporary keys that are gone are no keys of the target: a run that goes on has to write these from their start.
         deferred.extend(self.ledger.gone_so_far().into_iter().map(|number| (number, 0)));
         let failed = self.ledger.all_failed().unwrap_or_default().into_iter();
         let failed =
@@ -362,6 +375,8 @@ impl Reading {
             emptying: false,
             token: self.before.token,
         };
+        // Here a journal that cannot be written ends the restore: keys that were sent without its knowledge could not be told from those
+        // of others when somebody goes on.
         if let Err(error) = journal.write(&position) {
             self.ledger.stop(Stop::Journal(error.to_string()));
         }
@@ -392,6 +407,7 @@ impl Take for Sending<'_> {
                 return Ok(());
             }
         }
+        // Blocks where the target is slower than the source: the budget gives room only for what was sent.
         scanner.push(chunk, &mut reading.assembler)?;
         reading.progress.advance(chunk.len() as u64);
         // A key that was sent in part is sent to its end: half of it would be left under its temporary name.

@@ -52,6 +52,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (from_target, to_target) = tokio::io::split(stream);
+    // Neither is bounded here. What is expected is bounded by the budget and the queue of batches, and a reader that had to wait for the
+    // writer while the writer waits for it would stop for ever. Renamings are at most one for each key of those batches.
     let (expect, expected) = mpsc::unbounded_channel();
     let (rename, renames) = mpsc::unbounded_channel();
     let writer = tokio::spawn(write(to_target, batches, renames, expect, shared.clone()));
@@ -139,11 +141,13 @@ async fn write<W: AsyncWrite + Unpin>(
     let mut within = false;
     loop {
         let written = tokio::select! {
+            // Renamings first: they end keys whose temporary names live on borrowed time.
             biased;
             Some(rename) = renames.recv(), if !within => {
                 let mut calls = Calls::default();
                 let (bytes, _) = rename.commands(&mut calls);
                 shared.ledger.called(&calls);
+                // Told before it is written, for the answer may come before the write returns.
                 let _ = expect.send(Expect::Rename(rename));
                 target.write_all(&bytes).await
             }
@@ -151,6 +155,7 @@ async fn write<W: AsyncWrite + Unpin>(
                 Some(mut batch) => {
                     let bytes = std::mem::take(&mut batch.bytes);
                     let weight = bytes.len();
+                    // The next batch begins in the middle of this one's last command.
                     within = batch.continues;
                     if shared.ledger.is_stopped() {
                         // What is not sent is not counted: it was not reached.
@@ -171,6 +176,7 @@ async fn write<W: AsyncWrite + Unpin>(
             },
             else => break,
         };
+        // TLS keeps what was written until it is flushed.
         let written = match written {
             Ok(()) => target.flush().await,
             error => error,

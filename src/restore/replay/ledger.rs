@@ -97,6 +97,8 @@ impl Ledger {
     /// A batch is answered to the end.
     pub fn complete(&self, sequence: u64, tally: Tally, end_ordinal: u64) {
         let mut state = self.lock();
+        // Connections are of different speed, so batches are answered out of order. The journal knows one number, below which every key is
+        // decided: it may pass a batch only when all before it are answered too.
         state.beyond.insert(sequence, (tally, end_ordinal));
         while let Some((tally, end)) = {
             let next = state.next;
@@ -104,6 +106,7 @@ impl Ledger {
         } {
             state.answered.add(tally);
             state.next += 1;
+            // A batch of a second pass ends at a key that an earlier pass has gone over: the prefix never goes back.
             state.prefix = state.prefix.max(end);
         }
     }
@@ -127,6 +130,7 @@ impl Ledger {
     pub fn give_up(&self, keys: &[Gone], reason: &str) {
         let mut state = self.lock();
         for key in keys {
+            // All batches are answered when a pass ends, so what is counted here is in order.
             state.answered.failed(key.database, &key.key, reason);
             state.failed.insert(key.ordinal);
         }
@@ -136,6 +140,7 @@ impl Ledger {
     pub fn failed(&self, ordinals: &[u64]) {
         let mut state = self.lock();
         for ordinal in ordinals {
+            // A target that refuses everything must not fill our memory with numbers.
             if state.failed.len() < FAILED_KEPT {
                 state.failed.insert(*ordinal);
             } else {
@@ -163,6 +168,7 @@ impl Ledger {
     /// A batch is answered in part, and nothing more will come.
     pub fn broken_off(&self, tally: Tally, unanswered: impl IntoIterator<Item = Unanswered>) {
         let mut state = self.lock();
+        // Counted for the report, and not for the prefix: a run that goes on asks about these keys again.
         state.partial.add(tally);
         state.unanswered.extend(unanswered);
     }
@@ -173,6 +179,7 @@ impl Ledger {
         if let Some(created) = state.created.as_mut()
             && let Err(error) = created.append(records)
         {
+            // A key whose name is not kept could not be taken back if the backup turns out bad.
             state.stop.get_or_insert(Stop::Journal(error.to_string()));
         }
     }
@@ -197,6 +204,7 @@ impl Ledger {
     pub fn close(&self) -> Closed {
         let mut state = self.lock();
         let mut tally = state.answered.clone();
+        // Batches behind one that never was answered: their keys are in the target, and count for this report.
         for (part, _) in std::mem::take(&mut state.beyond).into_values() {
             tally.add(part);
         }
@@ -212,6 +220,7 @@ impl Ledger {
         }
     }
 
+    /// Every change leaves the state whole, so that a connection that panics while it holds the lock has broken nothing.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

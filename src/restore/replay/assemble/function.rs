@@ -1,23 +1,9 @@
 //! A function library: loaded before any key.
 
-use std::collections::BTreeMap;
-
+use super::plan::{Libraries, Plan};
 use crate::restore::options::Existing;
-use crate::restore::replay::assemble::Plan;
 use crate::restore::replay::batch::{What, put_command};
 use crate::restore::replay::outbox::Outbox;
-
-/// Function libraries of the target, before an interrupted restore goes on.
-#[derive(Debug, Clone, Default)]
-pub enum Libraries {
-    /// No restore was interrupted: nothing of the backup can be among them.
-    #[default]
-    OfOthers,
-    /// The target does not say.
-    Unknown,
-    /// Their sources, by name.
-    Are(BTreeMap<Vec<u8>, Vec<u8>>),
-}
 
 /// What becomes of a library of a restore that goes on.
 enum Next {

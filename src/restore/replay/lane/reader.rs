@@ -68,6 +68,7 @@ impl Reader {
             if !self.more && self.queue.is_empty() && self.open.is_empty() {
                 return Ok(());
             }
+            // Begins anew with every answer: a long value may keep the target busy, but not without a word for so long.
             let silent = tokio::time::sleep(self.shared.silence);
             let n = tokio::select! {
                 biased;
@@ -155,6 +156,7 @@ impl Reader {
         let failed = self.step_error.take();
         let Some(open) = self.open.get_mut(&sequence) else { return };
         if let What::Rename { exact, .. } = command.what {
+            // Only now is it known that every step went well, so only now may the key get its name. The batch stays open until then.
             open.renames += 1;
             let elements = exact.then_some(self.card);
             let rename = Rename { sequence, command, key, temporary, failed, elements };
@@ -184,6 +186,7 @@ impl Reader {
 
     fn answer(&mut self, reply: Reply) -> Result<(), Stop> {
         self.settle();
+        // The writer tells before it writes, so an answer that nobody waits for means that its word has not been taken in yet.
         while self.queue.is_empty() {
             match self.expected.try_recv() {
                 Ok(expect) => self.expect(expect),
@@ -198,6 +201,7 @@ impl Reader {
                 let Some(open) = self.open.get_mut(&batch.sequence) else { return Ok(()) };
                 let (key, _) = names(batch, &command);
                 let stop = note(open, &self.shared, &mut self.step_error, &mut self.card, &command, key, reply);
+                // Every further key would be refused too. Answers to what was sent are still read: those keys may be in the target.
                 if let Some(stop) = stop {
                     self.shared.ledger.stop(stop);
                     self.shared.budget.close();
@@ -225,6 +229,7 @@ impl Reader {
 
     /// Nothing more will come: what is open is handed over as it is.
     pub(super) fn close(&mut self) {
+        // What the writer has told and nobody has heard was written, at least in part.
         while let Ok(expect) = self.expected.try_recv() {
             self.expect(expect);
         }
@@ -232,6 +237,7 @@ impl Reader {
         for waiting in self.queue.drain(..) {
             match waiting {
                 Waiting::Batch { batch, at } => {
+                    // One command of each key stands for it: its last one, whose answer says that the key is there.
                     let left = batch.commands[at..]
                         .iter()
                         .filter(|command| matches!(command.what, What::Whole | What::StepsEnd | What::Rename { .. }));

@@ -1,0 +1,64 @@
+//! What is known of a target that may be fed.
+
+use crate::introspection::{Mode, NodeRole};
+use crate::restore::facts::TargetFacts;
+
+/// What is known of the target.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// Its own version, `(7, 0, 15)`; Valkey's own, too.
+    pub version: (u32, u32, u32),
+    /// It is a node of a cluster.
+    pub cluster: bool,
+    /// It is a replica of somebody.
+    pub replica: bool,
+    /// Sentinel watches it; `None` where it does not say.
+    pub sentinel: Option<bool>,
+    /// How many replicas it has.
+    pub replicas: usize,
+    /// How many databases it has (`databases`); `None` where it does not say.
+    pub databases: Option<u64>,
+    /// It holds no key in any database, and no function library that we know of.
+    pub empty: bool,
+    /// It may have functions: it does not say.
+    pub may_have_functions: bool,
+    /// Whether we may run `REPLICAOF`; `None` where it does not say.
+    pub may_replicaof: Option<bool>,
+    /// It replicates by TLS, and we have no certificate to show it.
+    pub lacks_certificate: bool,
+    /// Memory of the target and of its host.
+    pub memory: Memory,
+}
+
+impl Facts {
+    /// From what the preflight has asked.
+    pub fn of(target: &TargetFacts) -> Self {
+        let forbidden = |name: &str| target.forbidden.as_ref().map(|names| names.iter().any(|other| other == name));
+        Self {
+            version: target.server.version_numbers(),
+            cluster: target.server.mode == Mode::Cluster,
+            replica: target.server.role == NodeRole::Replica,
+            sentinel: target.watched,
+            replicas: target.server.replicas.len(),
+            databases: target.n_databases,
+            // Functions go, too.
+            empty: target.keys() == 0 && target.functions.as_ref().is_none_or(|names| names.is_empty()),
+            may_have_functions: target.functions.is_none(),
+            may_replicaof: match target.lacks(&["replicaof"]) {
+                Some(_) => Some(false),
+                None => forbidden("replicaof").map(|forbidden| !forbidden),
+            },
+            lacks_certificate: target.lacks_certificate,
+            memory: Memory { used: target.server.used_memory, host: target.host_memory },
+        }
+    }
+}
+
+/// Memory of the target, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Memory {
+    /// Bytes that the server uses now (`used_memory`).
+    pub used: u64,
+    /// What its host has (`total_system_memory`, or a container's limit where it is known).
+    pub host: Option<u64>,
+}
