@@ -5,6 +5,7 @@
 
 mod folder;
 mod temporary;
+mod verified;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use crate::progress::{Progress, Unit};
 use super::{RdbSource, SourceError};
 
 pub use folder::{AofLayout, to_dir};
+pub use verified::{Destination, Restored, restore};
 
 use temporary::Temporary;
 

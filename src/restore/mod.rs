@@ -1,13 +1,16 @@
 //! Puts a backup into a server without surprises: plans first, refuses with a reason, and touches data last.
 //!
 //! ```text
-//! preflight  asks the target              ─┐
-//! survey     reads the backup, if needed  ─┴► plan  ok, warning or refused, line by line; the method and why
-//! conflicts  looks for every name of the backup in a target whose keys may not be touched
-//! meanwhile  `--resume`: what the interrupted run may have sent is compared with the backup
-//! run        replay: RDB ─► commands ─► several connections ─► answers, each matched to its key
-//!            aftermath: keys without an answer, a bad backup taken back, counters
+//! planning   looks at both sides, and judges; the target is this restore's own from here on
+//!            preflight  asks the target              ─┐
+//!            survey     reads the backup, if needed  ─┴► plan  ok, warning or refused, line by line; the method and why
+//! admission  the last questions: function libraries, and names of the backup in a target whose keys may not be touched (conflicts)
+//! carry_out  does what was planned, by the method that was chosen or the next one
+//!            meanwhile  `--resume`: what the interrupted run may have sent is compared with the backup
+//!            run        replay: RDB ─► commands ─► several connections ─► answers, each matched to its key
+//!                       aftermath: keys without an answer, a bad backup taken back, counters
 //! report     in the backup = restored + skipped + expired + failed + lost, and what is not known
+//! shortfall  why the restore is not complete, and what leads on
 //! ```
 //!
 //! With method `replica` the target loads the RDB itself: `load` in place of `run`. Method `file` is a room of its own.
@@ -40,6 +43,7 @@ pub mod report;
 mod request;
 pub mod run;
 pub mod sent;
+pub mod shortfall;
 mod source;
 pub mod standing;
 pub mod survey;

@@ -1,7 +1,5 @@
 //! A plan and a report as people read them.
 
-use std::error::Error as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize as _, Serialize};
@@ -10,15 +8,12 @@ use serde_json::Value;
 use super::again::Again;
 use crate::commands::Context;
 use crate::commands::table::{Table, verdict};
-use crate::connection::{CommandFault, ServerError};
 use crate::explain::{Failure, Fault, Hint, Interrupted, Status};
 use crate::printer::words::{self, Keys};
 use crate::printer::{Printer, Style};
-use crate::restore::durable::Durable;
 use crate::restore::plan::Refused;
-use crate::restore::replay::ledger::Stop;
-use crate::restore::replica::{Holds, Left, ReplicaFault};
-use crate::restore::standing::Turned;
+use crate::restore::replica::Left;
+use crate::restore::shortfall::{Lead, Shortfall};
 use crate::restore::tally::FailedKey;
 use crate::restore::{Asked, BackupFacts, Ended, Level, Method, Plan, Report, TargetFacts};
 
@@ -182,161 +177,52 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
     format!("{text}\n{}", verdict(&context.printer, status, &sentence))
 }
 
-/// Why it is not complete, if it is not, with the line that leads on.
+/// Why the restore is not complete, if it is not, with the line that leads on.
 pub fn failure(report: &Report, again: &Again<'_>) -> Option<Fault> {
-    let tally = &report.tally;
-    let restored = words::counted(tally.restored, "key");
-    let holds = match &report.taken_back {
-        Some(taken) if taken.removed + taken.left == 0 => "the target got no key of it".to_owned(),
-        Some(taken) => {
-            let (removed, left) = (words::counted(taken.removed, "key"), words::count(taken.left));
-            format!("{removed} that were restored are taken back, {left} left")
-        }
-        None => match (&report.after, &report.turned) {
-            (None, _) => format!("it had taken {restored} of the backup when it last answered"),
-            (Some(now), Some(turned)) => {
-                format!(
-                    "{turned}: it had taken {restored} of the backup, and holds {} in all",
-                    words::counted(now.keys, "key")
-                )
-            }
-            (Some(now), None) => match report.held() {
-                Some(held) => format!("the target holds {} of the backup", words::counted(held, "key")),
-                None => {
-                    format!(
-                        "it had taken {restored} of the backup, and holds {} in all",
-                        words::counted(now.keys, "key")
-                    )
-                }
-            },
-        },
-    };
-    let resume = report.resumable.then(|| format!("`{}` goes on", again.resume(report.method)));
-    let failure = |code, message: String| {
-        let failure = Failure::new(code, message);
-        match &resume {
-            // Going on would meet the same refusal.
-            Some(resume) => match mends_refusal(report) {
-                Some(first) => failure.hint(first.and(format!("then {resume}"))),
-                None => failure.hint(resume.clone()),
-            },
-            None => match &report.turned {
-                Some(turned) => failure.hint(match turned.hint() {
-                    Some(hint) => hint,
-                    None => Hint::BeginAnew.and(format!("`{}` begins anew", again.anew(true))),
-                }),
-                None => failure,
-            },
-        }
-    };
-    match &report.ended {
-        Ended::Interrupted => {
-            let words = resume.map_or(holds.clone(), |resume| format!("{holds}; {resume}"));
-            Some(Fault::from(Interrupted).context(words))
-        }
-        Ended::NotLoaded(error) if matches!(error.fault, ReplicaFault::Cancelled) => {
-            let words =
-                format!("{}; {}", error.left, after_feeding(report, &error.left, again.settings.options.method, again));
-            Some(Fault::from(Interrupted).context(words))
-        }
-        Ended::NotLoaded(error) => {
-            let line = after_feeding(report, &error.left, Asked::Only(Method::Restore), again);
-            let hint = match error.left.primary {
-                Some(true) => format!(
-                    "what it was fed was verified before: its log says what it did not like; {line}, key by key"
-                ),
-                _ => format!("the target's log says what happened; {line}"),
-            };
-            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-            let message = format!("{}{cause}; {}", error.fault, error.left);
-            Some(Failure::new(error.code(), message).hint(hint).into())
-        }
-        Ended::BadBackup(bad) if bad.is_unreadable() => {
-            Some(failure(bad.code(), format!("the backup could not be read to its end: {bad}; {holds}")).into())
-        }
-        Ended::BadBackup(bad) => Some(failure(bad.code(), format!("the backup is bad: {bad}; {holds}")).into()),
-        Ended::Stopped(stop) => Some(failure(stop.code(), format!("{stop}; {holds}")).into()),
-        Ended::Complete if report.after.is_none() => {
-            Some(failure("disconnected", format!("the target does not answer any more: {holds}")).into())
-        }
-        Ended::Complete if report.turned.is_some() => {
-            let code = report.turned.as_ref().map_or("restarted", Turned::code);
-            Some(failure(code, format!("the target may not hold what it had taken: {holds}")).into())
-        }
-        Ended::Complete if report.evicted().is_some_and(|keys| keys > 0) => {
-            let keys = words::counted(report.evicted().unwrap_or(0), "key");
-            Some(failure("target_too_small", format!("the target threw {keys} away to make room")).into())
-        }
-        Ended::Complete if tally.failed > 0 => {
-            let keys = words::counted(tally.failed, "key");
-            let failed = failure("keys_failed", format!("{keys} could not be restored; {holds}"));
-            // Going on would find them as they are once more.
-            Some(match tally.written_by_others == tally.failed {
-                true => {
-                    let line = again.anew(true);
-                    failed.hint(format!("somebody else has written them since: `{line}` writes over them")).into()
-                }
-                false => failed.into(),
-            })
-        }
-        Ended::Complete if tally.functions.written_by_others > 0 => {
-            let n = words::counted(tally.functions.written_by_others, "function library");
-            let line = again.anew(true);
-            let failed =
-                Failure::new("functions_failed", format!("{n} of the backup's names are those of others; {holds}"));
-            let hint =
-                format!("somebody else has loaded them since: `{line}` loads those of the backup in their place");
-            Some(failed.hint(hint).into())
-        }
-        Ended::Complete if tally.functions.failed > 0 => {
-            let n = words::counted(tally.functions.failed, "function library");
-            Some(failure("functions_failed", format!("{n} could not be loaded; {holds}")).into())
-        }
-        Ended::Complete if !report.adds_up() => {
-            let words = format!(
-                "the numbers do not add up: {} in the backup, {} accounted for",
-                words::count(report.in_backup.unwrap_or(0)),
-                words::count(tally.accounted())
-            );
-            Some(failure("incomplete", words).into())
-        }
-        Ended::Complete => match &report.durable {
-            Durable::Failing(why) => Some(failure("not_durable", format!("{why}; {holds}")).into()),
-            Durable::Yes | Durable::No(_) | Durable::NotSaid => None,
-        },
-    }
-}
-
-/// What has to be done at the target before a restore that it has refused a command can go on.
-fn mends_refusal(report: &Report) -> Option<Hint> {
-    let fault = match &report.ended {
-        Ended::Stopped(Stop::Refused(fault)) => Some(fault.clone()),
-        _ => {
-            let reasons = report.tally.failures.iter().map(|key| ServerError::parse(&key.reason).fault("restore"));
-            reasons
-                .into_iter()
-                .find(|fault| matches!(fault, CommandFault::NoPermission { .. } | CommandFault::Unknown { .. }))
-        }
-    };
-    match fault? {
-        CommandFault::NoPermission { rule, .. } => Some(Hint::GrantAcl(rule)),
-        CommandFault::Unknown { .. } => Some(Hint::words(
-            "the target has to know the command first: it was renamed or switched off (`rename-command`)",
-        )),
-        _ => None,
-    }
-}
-
-/// The line that leads on from a load that was broken off; `method` is what it is begun anew by.
-fn after_feeding(report: &Report, left: &Left, method: Asked, again: &Again<'_>) -> String {
-    let is_free = left.primary == Some(true) || left.holds == Holds::Untouched;
-    match is_free {
+    let Shortfall { code, message, lead } = report.shortfall()?;
+    let resume = format!("`{}` goes on", again.resume(report.method));
+    let after_feeding = |left: &Left, method| match left.leaves_it_free() {
         true => {
             let holds = report.after.is_none_or(|after| after.keys > 0);
             format!("`{}` begins anew", again.anew_by(method, holds))
         }
         false => format!("`{}` makes it a primary again", again.undo()),
-    }
+    };
+    let interrupted = |lead: Option<String>| {
+        let words = lead.map_or(message.clone(), |lead| format!("{message}; {lead}"));
+        Some(Fault::from(Interrupted).context(words))
+    };
+    let hint: Hint = match lead {
+        Lead::InterruptedAt { resumable } => return interrupted(resumable.then_some(resume)),
+        Lead::InterruptedFeed(left) => {
+            return interrupted(Some(after_feeding(left, again.settings.options.method)));
+        }
+        Lead::Nothing => return Some(Failure::new(code, message).into()),
+        Lead::Resume(None) => resume.into(),
+        Lead::Resume(Some(first)) => first.and(format!("then {resume}")),
+        Lead::First(hint) => hint,
+        Lead::BeginAnew => Hint::BeginAnew.and(format!("`{}` begins anew", again.anew(true))),
+        Lead::OverKeysOfOthers => {
+            format!("somebody else has written them since: `{}` writes over them", again.anew(true)).into()
+        }
+        Lead::OverLibrariesOfOthers => {
+            let line = again.anew(true);
+            format!("somebody else has loaded them since: `{line}` loads those of the backup in their place").into()
+        }
+        Lead::KeyByKey(left) => {
+            let line = after_feeding(left, Asked::Only(Method::Restore));
+            let words = match left.primary {
+                Some(true) => {
+                    format!(
+                        "what it was fed was verified before: its log says what it did not like; {line}, key by key"
+                    )
+                }
+                _ => format!("the target's log says what happened; {line}"),
+            };
+            words.into()
+        }
+    };
+    Some(Failure::new(code, message).hint(hint).into())
 }
 
 #[cfg(test)]

@@ -1,21 +1,19 @@
 //! A restore to a file or a folder: what a server that is not running reads at its start.
 
-use tokio_util::sync::CancellationToken;
+use std::sync::Arc;
 
 use super::source;
 use super::{Settings, Target};
-use crate::capture::{Inspected, Inspector};
+use crate::capture::Inspected;
 use crate::commands::table::{Table, verdict};
 use crate::commands::{Context, Outcome};
-use crate::dataset::pass::{self, Feed};
-use crate::dataset::{Dataset, RawError, ReadError};
+use crate::dataset::Dataset;
 use crate::examination;
-use crate::explain::{Context as _, Hint, Interrupted, Misuse, Result, Status};
+use crate::explain::{Hint, Misuse, Result, Status};
 use crate::printer::{Printer, words};
-use crate::progress::{Progress, Unit};
-use crate::rdb::visit::Checksum;
-use crate::restore::RdbSource;
-use crate::restore::file::{AofLayout, FileError, Written, to_dir, to_file, to_writer};
+use crate::progress::Progress;
+use crate::restore;
+use crate::restore::file::{Destination, Restored, Written};
 
 /// Writes the RDB as it is, once the whole of it was verified.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
@@ -31,38 +29,15 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             Misuse::usage("standard input can be read only once, and the backup has to be verified first").into()
         );
     }
-    let progress = context.bar();
-    progress.phase("verifying", Unit::Bytes, source.raw_bytes());
-    let feed = Feed::Raw(source.raw(0, &context.cancel).await?);
-    let inspector = Inspector::without_census().judging();
-    let inspected = match pass::run(feed, inspector, &*progress, &context.cancel).await {
-        Err(ReadError::Interrupted) => return Err(Interrupted.into()),
-        passed => passed.and_then(|passed| finish(passed.taker)),
+    let progress: Arc<dyn Progress> = Arc::from(context.bar());
+    let place = match &settings.target {
+        Target::File(path) => Destination::File(path.clone()),
+        Target::Folder(path) => Destination::Folder(path.clone()),
+        Target::Stdout | Target::Server(_) => to_stdout(&context.printer),
     };
-    let inspected = inspected.with_context(|| format!("verify {}: nothing was written", source.name()))?;
-    let crc64 = match inspected.checksum {
-        Checksum::Verified(crc) => Some(crc),
-        Checksum::Absent | Checksum::NotInThisVersion => None,
-    };
-    let raw = source.raw(0, &context.cancel).await?;
-    let rdb = RdbSource { length: inspected.raw_bytes, trailing: inspected.trailing_bytes, crc64, raw };
-    let version = inspected.server().1.to_owned();
-    let target = settings.target.clone();
-    let (cancel, printer) = (context.cancel.clone(), context.printer.clone());
-    let (written, progress) = tokio::task::spawn_blocking(move || {
-        let written = match &target {
-            Target::File(path) => to_file(path, rdb, false, &*progress, &cancel),
-            Target::Folder(path) => to_dir(path, layout(&version), rdb, &*progress, &cancel),
-            Target::Stdout | Target::Server(_) => to_stdout(&printer, rdb, &*progress, &cancel),
-        };
-        (written, progress)
-    })
-    .await?;
+    let ended = restore::file::restore(&source, place, progress.clone(), &context.cancel).await;
     progress.finish();
-    if matches!(written, Err(FileError::Cancelled)) {
-        return Err(Interrupted.into());
-    }
-    let written = written.with_context(|| format!("write {}", source.name()))?;
+    let Restored { inspected, written } = ended?;
     Ok(source::with_warnings(&source, answer(&source, &inspected, &written, &settings.target, context), context))
 }
 
@@ -77,30 +52,16 @@ fn may_go_to_stdout(context: &Context) -> Result<(), Misuse> {
     Ok(())
 }
 
-fn to_stdout(
-    printer: &Printer,
-    rdb: RdbSource,
-    progress: &dyn Progress,
-    cancel: &CancellationToken,
-) -> Result<Written, FileError> {
-    let bytes = rdb.length;
-    to_writer(rdb, progress, cancel, |piece| {
+fn to_stdout(printer: &Printer) -> Destination {
+    let printer = printer.clone();
+    Destination::Pipe(Box::new(move |piece| {
         printer.answer_bytes(piece)?;
         // Half an RDB is none: here a reader that has stopped reading is a failure.
-        if printer.reader_has_gone() { Err(std::io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
-    })?;
-    Ok(Written { files: Vec::new(), bytes, warnings: Vec::new() })
-}
-
-fn finish(inspector: Inspector) -> Result<Inspected, ReadError> {
-    let inspected = inspector.finish()?;
-    inspected.must_end_with_the_rdb().map_err(RawError::from)?;
-    Ok(inspected)
-}
-
-/// The form for the server that wrote it; a newer one converts the older form when it starts.
-fn layout(version: &str) -> AofLayout {
-    AofLayout::of(crate::restore::target_format::version_numbers(version))
+        match printer.reader_has_gone() {
+            true => Err(std::io::ErrorKind::BrokenPipe.into()),
+            false => Ok(()),
+        }
+    }))
 }
 
 fn answer(source: &Dataset, inspected: &Inspected, written: &Written, target: &Target, context: &Context) -> Outcome {

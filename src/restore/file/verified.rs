@@ -1,0 +1,97 @@
+//! A restore to a file, a folder or a pipe as a whole: the backup is verified to its end, and only then written.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{AofLayout, FileError, Written, to_dir, to_file, to_writer};
+use crate::capture::{Inspected, Inspector};
+use crate::dataset::pass::{self, Feed};
+use crate::dataset::{Dataset, RawError, ReadError};
+use crate::explain::{Context as _, Interrupted, Result};
+use crate::progress::{Progress, Unit};
+use crate::rdb::visit::Checksum;
+use crate::restore::RdbSource;
+use crate::restore::target_format::version_numbers;
+
+/// Takes piece after piece of an RDB, and may block.
+pub type Put = Box<dyn FnMut(&[u8]) -> io::Result<()> + Send>;
+
+/// Where the RDB goes.
+pub enum Destination {
+    /// A file that does not exist yet.
+    File(PathBuf),
+    /// A folder, as a server that is not running loads it at its start.
+    Folder(PathBuf),
+    /// A pipe, in which nothing can be taken back.
+    Pipe(Put),
+}
+
+/// An RDB that was verified and written.
+pub struct Restored {
+    /// What the verification found.
+    pub inspected: Inspected,
+    /// The files that are complete, and on the disk.
+    pub written: Written,
+}
+
+/// Verifies a backup, and writes its RDB as it is. The backup is read twice, so it cannot be a pipe.
+///
+/// # Errors
+/// The backup is damaged, and nothing was written; or the destination refuses, and what was begun is removed, except in a pipe.
+pub async fn restore(
+    source: &Dataset,
+    destination: Destination,
+    progress: Arc<dyn Progress>,
+    cancel: &CancellationToken,
+) -> Result<Restored> {
+    progress.phase("verifying", Unit::Bytes, source.raw_bytes());
+    let feed = Feed::Raw(source.raw(0, cancel).await?);
+    let inspector = Inspector::without_census().judging();
+    let inspected = match pass::run(feed, inspector, &*progress, cancel).await {
+        Err(ReadError::Interrupted) => return Err(Interrupted.into()),
+        passed => passed.and_then(|passed| finish(passed.taker)),
+    };
+    let inspected = inspected.with_context(|| format!("verify {}: nothing was written", source.name()))?;
+    let crc64 = match inspected.checksum {
+        Checksum::Verified(crc) => Some(crc),
+        Checksum::Absent | Checksum::NotInThisVersion => None,
+    };
+    // The second reading has to give exactly the bytes of the first: its end is held back until they are known to be the same.
+    let raw = source.raw(0, cancel).await?;
+    let rdb = RdbSource { length: inspected.raw_bytes, trailing: inspected.trailing_bytes, crc64, raw };
+    // The layout of the server that wrote the backup; a newer server converts the older layout when it starts.
+    let layout = AofLayout::of(version_numbers(inspected.server().1));
+    let stop = cancel.clone();
+    let written = tokio::task::spawn_blocking(move || write(destination, rdb, layout, &*progress, &stop)).await?;
+    match written {
+        Err(FileError::Cancelled) => Err(Interrupted.into()),
+        written => Ok(Restored { inspected, written: written.with_context(|| format!("write {}", source.name()))? }),
+    }
+}
+
+fn write(
+    destination: Destination,
+    rdb: RdbSource,
+    layout: AofLayout,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<Written, FileError> {
+    let bytes = rdb.length;
+    match destination {
+        Destination::File(path) => to_file(&path, rdb, false, progress, cancel),
+        Destination::Folder(path) => to_dir(&path, layout, rdb, progress, cancel),
+        Destination::Pipe(put) => {
+            to_writer(rdb, progress, cancel, put)?;
+            Ok(Written { files: Vec::new(), bytes, warnings: Vec::new() })
+        }
+    }
+}
+
+fn finish(inspector: Inspector) -> Result<Inspected, ReadError> {
+    let inspected = inspector.finish()?;
+    inspected.must_end_with_the_rdb().map_err(RawError::from)?;
+    Ok(inspected)
+}

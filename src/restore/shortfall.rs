@@ -1,0 +1,164 @@
+//! What a restore that is not complete has to say: a code, a sentence that ends with what the target holds, and what leads on from there.
+
+use std::error::Error as _;
+
+use crate::connection::{CommandFault, ServerError};
+use crate::explain::Hint;
+use crate::figures::{count, counted};
+use crate::restore::durable::Durable;
+use crate::restore::replay::ledger::Stop;
+use crate::restore::replica::{Left, ReplicaFault};
+use crate::restore::report::{Ended, Report};
+use crate::restore::standing::Turned;
+
+/// Why a restore is not complete.
+pub struct Shortfall<'a> {
+    /// The stable name in JSON answers.
+    pub code: &'static str,
+    /// What went wrong, and what the target holds.
+    pub message: String,
+    /// What leads on.
+    pub lead: Lead<'a>,
+}
+
+/// What leads on from a restore that is not complete. How that is typed is not known here.
+pub enum Lead<'a> {
+    /// A signal came; the restore can be gone on with, or has to be begun anew.
+    InterruptedAt {
+        /// `--resume` can go on.
+        resumable: bool,
+    },
+    /// A signal came while the target was fed, which was left like this.
+    InterruptedFeed(&'a Left),
+    /// Nothing that we know leads on.
+    Nothing,
+    /// `--resume` goes on, once what is named here is done.
+    Resume(Option<Hint>),
+    /// The target has become another one, and may hold less than it had said: only the whole restore once more helps.
+    BeginAnew,
+    /// The target has become another one, and this comes before anything else.
+    First(Hint),
+    /// Others have written all keys that failed; going on would find them as they are once more.
+    OverKeysOfOthers,
+    /// Others have loaded the libraries that failed.
+    OverLibrariesOfOthers,
+    /// A target that does not load the file, and was left like this, takes the backup key by key.
+    KeyByKey(&'a Left),
+}
+
+impl Report {
+    /// Why the restore is not complete; `None`: it is.
+    pub fn shortfall(&self) -> Option<Shortfall<'_>> {
+        let tally = &self.tally;
+        let holds = self.holds();
+        let open = |code, message| Some(Shortfall { code, message, lead: self.lead() });
+        match &self.ended {
+            Ended::Interrupted => {
+                let lead = Lead::InterruptedAt { resumable: self.resumable };
+                Some(Shortfall { code: "interrupted", message: holds, lead })
+            }
+            Ended::NotLoaded(error) if matches!(error.fault, ReplicaFault::Cancelled) => {
+                let lead = Lead::InterruptedFeed(&error.left);
+                Some(Shortfall { code: "interrupted", message: error.left.to_string(), lead })
+            }
+            Ended::NotLoaded(error) => {
+                let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+                let message = format!("{}{cause}; {}", error.fault, error.left);
+                Some(Shortfall { code: error.code(), message, lead: Lead::KeyByKey(&error.left) })
+            }
+            Ended::BadBackup(bad) if bad.is_unreadable() => {
+                open(bad.code(), format!("the backup could not be read to its end: {bad}; {holds}"))
+            }
+            Ended::BadBackup(bad) => open(bad.code(), format!("the backup is bad: {bad}; {holds}")),
+            Ended::Stopped(stop) => open(stop.code(), format!("{stop}; {holds}")),
+            Ended::Complete if self.is_complete() => None,
+            Ended::Complete if self.after.is_none() => {
+                open("disconnected", format!("the target does not answer any more: {holds}"))
+            }
+            Ended::Complete if self.turned.is_some() => {
+                let code = self.turned.as_ref().map_or("restarted", Turned::code);
+                open(code, format!("the target may not hold what it had taken: {holds}"))
+            }
+            Ended::Complete if self.evicted().is_some_and(|keys| keys > 0) => {
+                let keys = counted(self.evicted().unwrap_or(0), "key");
+                open("target_too_small", format!("the target threw {keys} away to make room"))
+            }
+            Ended::Complete if tally.failed > 0 => {
+                let code = "keys_failed";
+                let message = format!("{} could not be restored; {holds}", counted(tally.failed, "key"));
+                match tally.written_by_others == tally.failed {
+                    true => Some(Shortfall { code, message, lead: Lead::OverKeysOfOthers }),
+                    false => open(code, message),
+                }
+            }
+            Ended::Complete if tally.functions.written_by_others > 0 => {
+                let n = counted(tally.functions.written_by_others, "function library");
+                let message = format!("{n} of the backup's names are those of others; {holds}");
+                Some(Shortfall { code: "functions_failed", message, lead: Lead::OverLibrariesOfOthers })
+            }
+            Ended::Complete if tally.functions.failed > 0 => {
+                let n = counted(tally.functions.failed, "function library");
+                open("functions_failed", format!("{n} could not be loaded; {holds}"))
+            }
+            Ended::Complete if !self.adds_up() => {
+                let (all, known) = (count(self.in_backup.unwrap_or(0)), count(tally.accounted()));
+                open("incomplete", format!("the numbers do not add up: {all} in the backup, {known} accounted for"))
+            }
+            Ended::Complete => match &self.durable {
+                Durable::Failing(why) => open("not_durable", format!("{why}; {holds}")),
+                Durable::Yes | Durable::No(_) | Durable::NotSaid => None,
+            },
+        }
+    }
+
+    /// What the target holds of the backup, as part of a sentence.
+    fn holds(&self) -> String {
+        let restored = counted(self.tally.restored, "key");
+        match (&self.taken_back, &self.after) {
+            (Some(taken), _) if taken.removed + taken.left == 0 => "the target got no key of it".to_owned(),
+            (Some(taken), _) => {
+                let (removed, left) = (counted(taken.removed, "key"), count(taken.left));
+                format!("{removed} that were restored are taken back, {left} left")
+            }
+            (None, None) => format!("it had taken {restored} of the backup when it last answered"),
+            (None, Some(now)) => {
+                let in_all = counted(now.keys, "key");
+                match (&self.turned, self.held()) {
+                    (Some(turned), _) => {
+                        format!("{turned}: it had taken {restored} of the backup, and holds {in_all} in all")
+                    }
+                    (None, Some(held)) => format!("the target holds {} of the backup", counted(held, "key")),
+                    (None, None) => format!("it had taken {restored} of the backup, and holds {in_all} in all"),
+                }
+            }
+        }
+    }
+
+    fn lead(&self) -> Lead<'_> {
+        match &self.turned {
+            _ if self.resumable => Lead::Resume(self.mends_refusal()),
+            Some(turned) => turned.hint().map_or(Lead::BeginAnew, Lead::First),
+            None => Lead::Nothing,
+        }
+    }
+
+    /// What has to be done at the target before a restore that it has refused a command can go on: else that would meet the same refusal.
+    fn mends_refusal(&self) -> Option<Hint> {
+        let fault = match &self.ended {
+            Ended::Stopped(Stop::Refused(fault)) => Some(fault.clone()),
+            _ => {
+                let reasons = self.tally.failures.iter().map(|key| ServerError::parse(&key.reason).fault("restore"));
+                reasons
+                    .into_iter()
+                    .find(|fault| matches!(fault, CommandFault::NoPermission { .. } | CommandFault::Unknown { .. }))
+            }
+        };
+        match fault? {
+            CommandFault::NoPermission { rule, .. } => Some(Hint::GrantAcl(rule)),
+            CommandFault::Unknown { .. } => Some(Hint::words(
+                "the target has to know the command first: it was renamed or switched off (`rename-command`)",
+            )),
+            _ => None,
+        }
+    }
+}
