@@ -9,15 +9,15 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use redis_ops::census::{Candidate, Census, Chosen, Count, Counter};
 use redis_ops::connection::{Address, Node};
-use redis_ops::dataset::{Raw, RawError};
-use redis_ops::progress::Hidden;
+use redis_ops::dataset::{Dataset, Raw, RawError};
+use redis_ops::progress::{Hidden, Progress};
 use redis_ops::rdb::Scanner;
 use redis_ops::restore::journal::{Decided, Identity};
 use redis_ops::restore::load::{self, Loaded};
 use redis_ops::restore::tally::FailedKey;
 use redis_ops::restore::{
-    Asked, BackupFacts, Method, Options, Order, Origin, Plan, RdbSource, Report, RunError, TargetFacts, plan,
-    preflight, run, survey::Surveyor,
+    self, Asked, BackupFacts, Method, Options, Order, Origin, Plan, RdbSource, Report, Request, RunError, TargetFacts,
+    Watcher, plan, preflight, run, survey::Surveyor,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -130,18 +130,23 @@ impl Restore {
 
     /// What would happen.
     pub async fn plan(&self, server: &RedisServer) -> (TargetFacts, Plan) {
-        let node = node(server);
-        let mut connection = node.connect().await.unwrap();
-        let now = run::now_ms();
-        let by_commands = self.options.method == Asked::Only(Method::Commands);
-        let target = preflight::ask(&node, &mut connection, 0, &[]).await.unwrap();
-        let surveyor = Surveyor::new(&self.options.choices, &target, by_commands, now);
-        let survey = surveyor.read(raw(&self.rdb), &Hidden::default(), &self.cancel).await.unwrap();
-        let backup = BackupFacts::of_survey("test.rdb".into(), survey);
-        let highest = plan::highest_database(&backup, &self.options).unwrap_or(0);
-        let target = preflight::ask(&node, &mut connection, highest, &[]).await.unwrap();
-        let plan = plan::make(&backup, &target, &self.options);
-        (target, plan)
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.rdb");
+        std::fs::write(&path, &self.rdb).unwrap();
+        let request = Request {
+            source: Dataset::file(&path),
+            node: node(server),
+            options: self.options.clone(),
+            only_plan: true,
+            state: folder.path().join("restores"),
+            listen: None,
+            advertise: None,
+            lines: None,
+        };
+        let progress: Arc<dyn Progress> = Arc::new(Hidden::default());
+        let watcher = Watcher { progress: &progress, voice: &Hidden::default(), cancel: &self.cancel };
+        let planned = restore::plan(request, &watcher).await.unwrap();
+        (planned.target, planned.plan)
     }
 
     /// Lets the target load it itself; `Err` with the reason where that is not possible.
