@@ -9,7 +9,6 @@ use tokio::net::TcpStream;
 use super::interrupted::InterruptedRestore;
 use super::record::Record;
 use super::topology::{NodeRole, ServerFacts};
-use crate::blocking;
 use crate::explain::{Explain, Meaning};
 
 /// How long somebody may take to answer at the port of the primary that is thought to be gone.
@@ -44,13 +43,10 @@ impl LeftBehind {
         let link = server.primary.as_ref().filter(|_| server.role == NodeRole::Replica)?;
         let (host, port) = (link.host.clone(), link.port);
         if let Some(state) = state {
-            let (state, run_id) = (state.to_owned(), server.run_id.clone());
-            let written = blocking::run(move || {
-                Record::find(&state, &run_id).map(|record| (record, Record::is_in_use(&state, &run_id)))
-            });
-            match written.await.filter(|(record, _)| record.us.host == host && record.us.port == port) {
-                Some((_, true)) => return None,
-                Some((record, false)) => {
+            let written = Record::find(state, &server.run_id).await;
+            match written.filter(|record| record.us.host == host && record.us.port == port) {
+                Some(_) if Record::is_in_use(state, &server.run_id).await => return None,
+                Some(record) => {
                     let words = format!("an interrupted restore left this server a replica of {}", record.us);
                     return Some(Self { host, port, words, record: Some(record) });
                 }

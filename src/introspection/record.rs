@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::private_files;
+use crate::{blocking, private_files};
 
 /// Where the target finds us.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,21 +69,27 @@ impl Record {
     }
 
     /// Whether any restore has left one.
-    pub fn is_any(state: &Path) -> bool {
+    pub async fn is_any(state: &Path) -> bool {
         let is_record = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("replica-");
-        std::fs::read_dir(state).is_ok_and(|files| files.flatten().any(|file| is_record(&file.file_name())))
+        let state = state.to_owned();
+        blocking::run(move || {
+            std::fs::read_dir(state).is_ok_and(|files| files.flatten().any(|file| is_record(&file.file_name())))
+        })
+        .await
     }
 
     /// What an earlier restore has left of this start of a server.
-    pub fn find(state: &Path, run_id: &str) -> Option<Self> {
-        let text = std::fs::read(Self::path(state, run_id)).ok()?;
+    pub async fn find(state: &Path, run_id: &str) -> Option<Self> {
+        let path = Self::path(state, run_id);
+        let text = blocking::run(move || std::fs::read(path)).await.ok()?;
         serde_json::from_slice::<Self>(&text).ok().filter(|record| record.run_id == run_id)
     }
 
     /// Whether a restore that has written such a record is at work on this machine.
-    pub fn is_in_use(state: &Path, run_id: &str) -> bool {
+    pub async fn is_in_use(state: &Path, run_id: &str) -> bool {
         use rustix::fs::{FlockOperation, flock};
-        let Ok(file) = File::open(Self::path(state, run_id)) else { return false };
+        let path = Self::path(state, run_id);
+        let Ok(file) = blocking::run(move || File::open(path)).await else { return false };
         flock(&file, FlockOperation::NonBlockingLockShared).is_err_and(|error| error == rustix::io::Errno::WOULDBLOCK)
     }
 
@@ -91,7 +97,12 @@ impl Record {
     ///
     /// # Errors
     /// The folder cannot be written.
-    pub fn write(&self, state: &Path) -> io::Result<Recorded> {
+    pub async fn write(&self, state: &Path) -> io::Result<Recorded> {
+        let (record, state) = (self.clone(), state.to_owned());
+        blocking::run(move || record.write_to_disk(&state)).await
+    }
+
+    fn write_to_disk(&self, state: &Path) -> io::Result<Recorded> {
         use rustix::fs::{FlockOperation, flock};
         private_files::folder(state)?;
         let path = Self::path(state, &self.run_id);
@@ -107,8 +118,8 @@ impl Record {
     }
 
     /// All is as it was.
-    pub fn remove(state: &Path, run_id: &str) {
-        remove(&Self::path(state, run_id));
+    pub async fn remove(state: &Path, run_id: &str) {
+        remove(Self::path(state, run_id)).await;
     }
 }
 
@@ -119,14 +130,21 @@ impl Recorded {
     }
 
     /// All is as it was.
-    pub fn remove(self) {
-        remove(&self.path);
+    pub async fn remove(self) {
+        // Locked until its file is gone: nobody takes it for one that was left.
+        let Self { path, _locked } = self;
+        remove(path).await;
     }
 }
 
 /// Removes the file of a record.
-pub fn remove(path: &Path) {
-    if let Err(error) = std::fs::remove_file(path) {
+pub async fn remove(path: PathBuf) {
+    let (path, removed) = blocking::run(move || {
+        let removed = std::fs::remove_file(&path);
+        (path, removed)
+    })
+    .await;
+    if let Err(error) = removed {
         tracing::debug!("remove {}: {error}", path.display());
     }
 }
@@ -137,8 +155,8 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_record_is_for_its_owner_only_and_known_to_be_in_use_while_somebody_works() {
+    #[tokio::test]
+    async fn a_record_is_for_its_owner_only_and_known_to_be_in_use_while_somebody_works() {
         let state = tempfile::tempdir().unwrap();
         let folder = state.path().join("restores");
         let change =
@@ -149,17 +167,17 @@ mod tests {
             us: Primary { host: "127.0.0.1".into(), port: 4000 },
             changes: vec![change],
         };
-        let recorded = record.write(&folder).unwrap();
+        let recorded = record.write(&folder).await.unwrap();
         assert_eq!(std::fs::metadata(recorded.path()).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
-        assert_eq!(Record::find(&folder, "ab12"), Some(record.clone()));
-        assert_eq!(Record::find(&folder, "ab13"), None);
-        assert!(Record::is_in_use(&folder, "ab12") && !Record::is_in_use(&folder, "ab13"));
+        assert_eq!(Record::find(&folder, "ab12").await, Some(record.clone()));
+        assert_eq!(Record::find(&folder, "ab13").await, None);
+        assert!(Record::is_in_use(&folder, "ab12").await && !Record::is_in_use(&folder, "ab13").await);
         drop(recorded);
-        assert!(Record::is_any(&folder) && !Record::is_any(state.path()));
-        assert!(!Record::is_in_use(&folder, "ab12"));
-        assert_eq!(Record::find(&folder, "ab12"), Some(record.clone()), "what was left is found");
-        record.write(&folder).unwrap().remove();
-        assert_eq!(Record::find(&folder, "ab12"), None);
+        assert!(Record::is_any(&folder).await && !Record::is_any(state.path()).await);
+        assert!(!Record::is_in_use(&folder, "ab12").await);
+        assert_eq!(Record::find(&folder, "ab12").await, Some(record.clone()), "what was left is found");
+        record.write(&folder).await.unwrap().remove().await;
+        assert_eq!(Record::find(&folder, "ab12").await, None);
     }
 }

@@ -1,6 +1,7 @@
 //! The last questions before a restore writes: whether the plan lets it, whether the target takes the function libraries, whether names of
 //! the backup are taken, and by how much a restore that goes on moves expiries.
 
+use crate::blocking;
 use crate::connection::Connection;
 use crate::dataset::Scanned;
 use crate::dataset::pass::{self, Feed};
@@ -56,7 +57,7 @@ impl Planned {
         if let Some(refused) = self.names_taken(watcher, &mut connection).await? {
             return Ok(Admission::Refused(refused));
         }
-        self.move_expiries_as_before(method);
+        self.move_expiries_as_before(method).await;
         Ok(Admission::By(method))
     }
 
@@ -131,12 +132,13 @@ impl Planned {
     }
 
     /// A restore that goes on and moves expiries moves all keys by as much as the first.
-    fn move_expiries_as_before(&mut self, method: Method) {
+    async fn move_expiries_as_before(&mut self, method: Method) {
         let choices = &self.request.options.choices;
         if !self.request.options.resume || choices.ttl != Ttl::Shift {
             return;
         }
-        if let Some(by) = Journal::shift_before(&self.request.state, &identity(self, method)) {
+        let (state, identity) = (self.request.state.clone(), identity(self, method).await);
+        if let Some(by) = blocking::run(move || Journal::shift_before(&state, &identity)).await {
             self.request.options.choices.shift_ms = by;
         }
     }

@@ -1,6 +1,7 @@
 //! The second half of a restore: what was planned is done, by the method that was chosen, or by the next one where that turns out to be
 //! barred.
 
+use crate::blocking;
 use crate::explain::{Bug, Context as _, Explain, Hint, Meaning, Result};
 use crate::restore::facts::Origin;
 use crate::restore::journal::{Decided, Identity};
@@ -79,7 +80,8 @@ async fn feed(planned: &Planned, watcher: &Watcher<'_>) -> Result<Loaded> {
     let tls = request.node.tls.as_ref();
     let certificate =
         tls.and_then(|tls| Some(Certificate { certificate: tls.certificate.clone()?, key: tls.key.clone()? }));
-    let safeguard = Safeguard::here(&request.state).context("find this program")?;
+    let state = request.state.clone();
+    let safeguard = blocking::run(move || Safeguard::here(&state)).await.context("find this program")?;
     let order = load::Order {
         node: &request.node,
         target,
@@ -104,7 +106,7 @@ async fn replay(planned: &Planned, method: Method, watcher: &Watcher<'_>) -> Res
         in_backup: facts.keys,
         raw_bytes: facts.raw_bytes,
         verified: survey.is_some(),
-        journal: Some((identity(planned, method), state.clone())),
+        journal: Some((identity(planned, method).await, state.clone())),
         trusted: facts.origin == Origin::Captured,
         repeated: survey.map(|survey| survey.repeated.clone()).unwrap_or_default(),
         damaged: survey.map(|survey| survey.damaged.clone()).unwrap_or_default(),
@@ -124,11 +126,12 @@ async fn replay(planned: &Planned, method: Method, watcher: &Watcher<'_>) -> Res
 }
 
 /// Which restore this is, for its journal.
-pub(super) fn identity(planned: &Planned, method: Method) -> Identity {
+pub(super) async fn identity(planned: &Planned, method: Method) -> Identity {
     let Planned { request: Request { source, options, .. }, facts, target, .. } = planned;
+    let told = source.clone();
     Identity {
         backup: facts.name.clone(),
-        digest: source.digest(),
+        digest: blocking::run(move || told.digest()).await,
         target_run_id: target.server.run_id.clone(),
         decided: Decided::of(options, method),
         shift_ms: (options.choices.ttl == Ttl::Shift).then_some(options.choices.shift_ms),

@@ -157,7 +157,10 @@ pub async fn feed(
 
     // Before anything is changed it is written down, and somebody is there who outlives us.
     let run_id = before.get("run_id").unwrap_or_default();
-    let earlier = options.safeguard.as_ref().and_then(|safeguard| Record::find(&safeguard.state, run_id));
+    let earlier = match &options.safeguard {
+        Some(safeguard) => Record::find(&safeguard.state, run_id).await,
+        None => None,
+    };
     let earlier = earlier.as_ref().and_then(|record| record.changes.first());
     let change = target.planned_change(options.load, earlier).await;
     let guard = match &options.safeguard {

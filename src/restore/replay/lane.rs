@@ -52,9 +52,10 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (from_target, to_target) = tokio::io::split(stream);
-    // Neither is bounded here. What is expected is bounded by the budget and the queue of batches, and a reader that had to wait for the
-    // writer while the writer waits for it would stop for ever. Renamings are at most one for each key of those batches.
+    // Unbounded: the budget and the queue of batches bound what is expected, and a reader that had to wait for the writer while the
+    // writer waits for the reader would stop for ever.
     let (expect, expected) = mpsc::unbounded_channel();
+    // Unbounded: at most one renaming for each key of those batches.
     let (rename, renames) = mpsc::unbounded_channel();
     let writer = tokio::spawn(write(to_target, batches, renames, expect, shared.clone()));
     let mut reader = Reader::new(shared.clone(), expected, rename);

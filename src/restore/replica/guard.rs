@@ -103,7 +103,7 @@ impl Guard {
         record: Record,
         patience: Duration,
     ) -> io::Result<Self> {
-        let recorded = record.write(&safeguard.state)?;
+        let recorded = record.write(&safeguard.state).await?;
         let posted = async {
             let orders = Orders {
                 node: Whom::of(node)?,
@@ -128,7 +128,7 @@ impl Guard {
         match posted.await {
             Ok((line, child)) => Ok(Self { line, child, recorded }),
             Err(error) => {
-                recorded.remove();
+                recorded.remove().await;
                 Err(error)
             }
         }
@@ -137,7 +137,7 @@ impl Guard {
     /// All is as it was: the record goes, and the guard ends.
     pub(super) async fn release(self) {
         let Self { mut line, mut child, recorded } = self;
-        recorded.remove();
+        recorded.remove().await;
         if line.write_all(DONE.as_bytes()).await.is_err() {
             tracing::debug!("the guard has ended before it was told to");
         }
@@ -293,7 +293,7 @@ async fn put_right(orders: Orders) {
             let recovery = target.become_primary_again(&us, patience).await;
             if recovery.info.as_ref().is_some_and(|info| info.get("role") == Some("master")) {
                 if target.put_back(Changed::of(&changes)).await.is_empty() {
-                    record::remove(&record);
+                    record::remove(record).await;
                     let databases = recovery.info.as_ref().map(Info::databases).unwrap_or_default();
                     let keys = databases.values().map(|database| database.keys).sum();
                     if let Some(Lines { empty, holding, .. }) = &lines {

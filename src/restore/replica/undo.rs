@@ -31,19 +31,22 @@ pub async fn left_behind(node: &Node, state: &Path) -> Result<Option<LeftBehind>
 /// Puts back what an interrupted restore has left of the settings of a server that is a primary again, where that is written down on
 /// this machine. `None`: there was nothing to do, or it could not be done.
 pub async fn settle(node: &Node, state: &Path) -> Option<Undone> {
-    if !Record::is_any(state) {
+    if !Record::is_any(state).await {
         return None;
     }
     let mut target = Target::connect(node, node.timeout).await.ok()?;
     let info = target.info().await.ok().filter(|info| info.get("role") == Some("master"))?;
     let run_id = info.get("run_id")?;
-    let record = Record::find(state, run_id).filter(|_| !Record::is_in_use(state, run_id))?;
+    let record = Record::find(state, run_id).await?;
+    if Record::is_in_use(state, run_id).await {
+        return None;
+    }
     let mut undone = Undone::default();
     if let Some(error) = put_back(&mut target, &record, &mut undone).await {
         tracing::warn!("a setting that an interrupted restore had left could not be put back: {error}");
         return None;
     }
-    Record::remove(state, run_id);
+    Record::remove(state, run_id).await;
     (!undone.put_back.is_empty()).then_some(undone)
 }
 
@@ -132,10 +135,10 @@ pub async fn undo(node: &Node, state: &Path, patience: Duration, agreed: bool) -
     if let Some(met) = SentinelMet::of(node, &server) {
         return Err(ReplicaFault::from(met).into());
     }
-    if Record::is_in_use(state, &server.run_id) {
+    if Record::is_in_use(state, &server.run_id).await {
         return Err(UndoError::Running { target: name });
     }
-    let record = Record::find(state, &server.run_id);
+    let record = Record::find(state, &server.run_id).await;
     let mut undone = Undone { keys: Some(server.keys), ..Undone::default() };
     if let Some(link) = server.primary.as_ref().filter(|_| server.role == NodeRole::Replica) {
         let us = Primary { host: link.host.clone(), port: link.port };
@@ -175,7 +178,7 @@ pub async fn undo(node: &Node, state: &Path, patience: Duration, agreed: bool) -
     if let Some(error) = error {
         undone.settings = format!("{}: {error}", undone.settings);
     } else if record.is_some() {
-        Record::remove(state, &server.run_id);
+        Record::remove(state, &server.run_id).await;
     }
     Ok(undone)
 }
