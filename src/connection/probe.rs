@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::Tls;
+use crate::blocking;
 
 /// How long a look at the port may take.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -31,7 +32,8 @@ pub(super) async fn speaks_plain_text(peer: SocketAddr) -> bool {
 
 /// Whether somebody speaks TLS, whatever comes of it. Asked on a connection of its own.
 pub(super) async fn speaks_tls(peer: SocketAddr) -> bool {
-    let Ok((config, _)) = (Tls { insecure: true, ..Tls::default() }).client_config() else { return false };
+    let anybody = Tls { insecure: true, ..Tls::default() };
+    let Ok((config, _)) = blocking::run(move || anybody.client_config()).await else { return false };
     let asked = async {
         let stream = TcpStream::connect(peer).await?;
         TlsConnector::from(Arc::new(config)).connect(ServerName::from(peer.ip()), stream).await

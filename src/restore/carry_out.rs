@@ -99,6 +99,7 @@ async fn feed(planned: &Planned, watcher: &Watcher<'_>) -> Result<Loaded> {
 async fn replay(planned: &Planned, method: Method, watcher: &Watcher<'_>) -> Result<Report> {
     let Planned { request: Request { source, node, options, state, .. }, facts, target, .. } = planned;
     let survey = facts.survey.as_ref();
+    let once_more = source.clone();
     let order = Order {
         node: node.clone(),
         target: target.clone(),
@@ -111,7 +112,7 @@ async fn replay(planned: &Planned, method: Method, watcher: &Watcher<'_>) -> Res
         repeated: survey.map(|survey| survey.repeated.clone()).unwrap_or_default(),
         damaged: survey.map(|survey| survey.damaged.clone()).unwrap_or_default(),
         lossy_streams: survey.is_none_or(|survey| survey.losses.contains_key(&Loss::PendingEntries)),
-        reopen: source.reopen(0),
+        reopen: blocking::run(move || once_more.reopen(0)).await,
         cancel: watcher.cancel.clone(),
         options: options.clone(),
     };

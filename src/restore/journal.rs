@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 
-use crate::private_files;
+use crate::{blocking, private_files};
 use identity::OfEarlierVersion;
 
 /// How often progress goes to the disk. What is answered in between is sent again on resuming, which is harmless.
@@ -129,12 +129,18 @@ impl Journal {
         Ok(())
     }
 
-    /// The file for the names of created keys; empty.
-    ///
-    /// # Errors
-    /// It cannot be made.
-    pub fn created(&self) -> io::Result<Created> {
-        Created::create(&self.folder.join("created"))
+    /// Writes how far the restore got, on a thread that may wait; gives the journal back.
+    pub async fn written(mut self, position: Position) -> (Self, io::Result<()>) {
+        blocking::run(move || {
+            let written = self.write(&position);
+            (self, written)
+        })
+        .await
+    }
+
+    /// The file for the names of created keys.
+    pub fn created_path(&self) -> PathBuf {
+        self.folder.join("created")
     }
 
     /// The restore is complete, or taken back: nothing is left to resume.
@@ -183,7 +189,7 @@ mod tests {
         // Names of servers and of keys are nobody else's business.
         use std::os::unix::fs::PermissionsExt;
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        let _names = journal.created().unwrap();
+        let _names = Created::create(&journal.created_path()).unwrap();
         assert_eq!((mode(state.path()), mode(&journal.folder)), (0o700, 0o700));
         let files: Vec<_> = std::fs::read_dir(&journal.folder).unwrap().flatten().map(|file| file.path()).collect();
         assert!(files.len() >= 3 && files.iter().all(|file| mode(file) == 0o600), "{files:?}");

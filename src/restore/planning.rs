@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::blocking;
 use crate::connection::Connection;
 use crate::dataset::ReadError;
 use crate::explain::{Context as _, Fault, Hint, Interrupted, Misuse, Result};
@@ -135,7 +136,7 @@ struct Looking<'a> {
 
 impl Looking<'_> {
     async fn look(&self, connection: &mut Connection) -> Result<(BackupFacts, TargetFacts, Plan, f64)> {
-        let Request { source, node, options, only_plan, state, .. } = self.request;
+        let Request { source, node, options, only_plan, .. } = self.request;
         let more: &[&str] = if options.existing == Existing::ReplaceAll { &["flushall"] } else { &[] };
         let first = preflight::ask(node, connection, 0, more).await?;
         let mut facts = BackupFacts::of(source);
@@ -150,16 +151,23 @@ impl Looking<'_> {
         }
         let highest = plan::highest_database(&facts, options).unwrap_or(0);
         let target = preflight::ask(node, connection, highest, more).await?;
-        let mut plan = plan::make(&facts, &target, options).keeping_state_in(state);
+        let mut plan = self.judge(&facts, &target).await;
 
         // A server that loads a broken RDB exits. So a backup that the target loads itself is always read to its end first, whatever
         // flags were given.
         let is_fed = plan.method == Some(Method::Replica) && plan.refusal().is_none();
         if is_fed && facts.survey.is_none() && !only_plan {
             (facts, seconds) = self.survey(facts, &target).await?;
-            plan = plan::make(&facts, &target, options).keeping_state_in(state);
+            plan = self.judge(&facts, &target).await;
         }
         Ok((facts, target, plan, seconds))
+    }
+
+    async fn judge(&self, facts: &BackupFacts, target: &TargetFacts) -> Plan {
+        let Request { options, state, .. } = self.request;
+        let (plan, state) = (plan::make(facts, target, options), state.clone());
+        // What cannot be written down on this machine could not be led back.
+        blocking::run(move || plan.keeping_state_in(&state)).await
     }
 
     /// A pipe can be read once: that has to be enough.

@@ -189,10 +189,12 @@ where
         token,
     };
     // The last word on how far it got. Without it the next run sends some keys once more, which is harmless: so no failure.
-    if let Some(journal) = read.journal.as_mut()
-        && let Err(error) = journal.write(&position)
-    {
-        tracing::warn!("the journal cannot be written, `--resume` will begin earlier: {error}");
+    if let Some(journal) = read.journal.take() {
+        let (journal, written) = journal.written(position.clone()).await;
+        if let Err(error) = written {
+            tracing::warn!("the journal cannot be written, `--resume` will begin earlier: {error}");
+        }
+        read.journal = Some(journal);
     }
     Replayed {
         tally: closed.tally,

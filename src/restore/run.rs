@@ -1,5 +1,8 @@
 //! The restore itself, by commands: everything was planned before, and here it is done and counted.
 
+mod aftermath;
+mod error;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,31 +10,27 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::connection::{Command, CommandError, ConnectError, Connection, Node};
+use crate::blocking;
+use crate::connection::{Command, CommandError, Connection, Node};
 use crate::dataset::{Raw, ReadError, Reopen};
-use crate::explain::{Explain, Hint, Meaning};
 use crate::progress::{Progress, Unit};
 use crate::rdb::Repeated;
-use crate::replies::{Info, Reply};
-use crate::restore::clock::Clock;
-use crate::restore::durable::Durable;
 use crate::restore::facts::TargetFacts;
 use crate::restore::functions;
-use crate::restore::journal::{Identity, Journal, Position};
+use crate::restore::journal::{Created, Identity, Journal, Position};
 use crate::restore::leftovers;
-use crate::restore::meanwhile::{Looking, MeanwhileError};
+use crate::restore::meanwhile::Looking;
 use crate::restore::met::Found;
 use crate::restore::options::{Existing, Method, Options};
 use crate::restore::preflight;
 use crate::restore::replay::assemble::{Libraries, Plan as KeyPlan};
-use crate::restore::replay::calls::Calls;
-use crate::restore::replay::ledger::{Stop, Unanswered};
-use crate::restore::replay::{self, Job, Replayed};
+use crate::restore::replay::{self, Job};
 use crate::restore::report::{Ended, Report, Since};
 use crate::restore::sent::Sent;
 use crate::restore::standing::Standing;
-use crate::restore::take_back;
 use crate::restore::target_format::TargetFormat;
+use aftermath::aftermath;
+pub use error::RunError;
 
 pub use crate::restore::clock::now_ms;
 
@@ -71,63 +70,6 @@ pub struct Order {
     pub cancel: CancellationToken,
 }
 
-/// Why nothing was written.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The target cannot be reached.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    /// The target gives no answer.
-    #[error(transparent)]
-    Command(#[from] CommandError),
-    /// There is nothing to go on with.
-    #[error(
-        "nothing to resume: no interrupted restore of this backup into this target, with these choices, is known here"
-    )]
-    NothingToResume,
-    /// The target was started anew since: what it had said may not be true any more.
-    #[error(
-        "nothing to resume: the target was started anew since the restore was interrupted (its run id was {then} and is {now}), \
-         and may hold less than it had said"
-    )]
-    Restarted {
-        /// Its run id when the restore was interrupted.
-        then: String,
-        /// Its run id now.
-        now: String,
-    },
-    /// An earlier version has begun it.
-    #[error(
-        "nothing to resume: the restore that was interrupted was begun by an earlier version of redis-ops, and whether its choices were \
-         these cannot be told any more; nothing was written"
-    )]
-    OfEarlierVersion,
-    /// It was interrupted before everything that the target held was removed.
-    #[error("nothing to resume: the restore was interrupted before the target was emptied; nothing was written")]
-    NotEmptied,
-    /// What the interrupted run may have sent cannot be compared.
-    #[error("cannot compare what the interrupted restore has sent with the backup; nothing was written")]
-    Meanwhile(#[source] MeanwhileError),
-    /// The journal cannot be written.
-    #[error("cannot write the journal of the restore")]
-    Journal(#[source] std::io::Error),
-}
-
-impl Explain for RunError {
-    fn meaning(&self) -> Meaning {
-        match self {
-            Self::Connect(error) => error.meaning(),
-            Self::Command(error) => error.meaning(),
-            Self::NothingToResume | Self::Restarted { .. } | Self::OfEarlierVersion => {
-                Meaning::of("nothing_to_resume").hint(Hint::WithoutResume)
-            }
-            Self::NotEmptied => Meaning::of("nothing_to_resume"),
-            Self::Meanwhile(error) => error.meaning(),
-            Self::Journal(error) => Meaning::of(error.meaning().code).hint(Hint::OtherStateFolder),
-        }
-    }
-}
-
 /// Restores. What was done is in the report, whatever happens after the first write.
 ///
 /// # Errors
@@ -153,26 +95,17 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     // What goes on with a restore finds what that one has left; what begins anew would leave it.
     let leftovers = match &journal {
         Some((_, state)) if !options.resume && target.keys() > 0 => {
-            remove_leftovers(&mut connection, &target, &Journal::tokens(state)).await
+            let state = state.clone();
+            let tokens = blocking::run(move || Journal::tokens(&state)).await;
+            remove_leftovers(&mut connection, &target, &tokens).await
         }
         _ => 0,
     };
     let (before, mut info) = preflight::counters(&mut connection).await?;
 
     let again = reopen.is_some();
-    let mut journal = open_journal(journal)?;
-    let position = match (&journal, options.resume) {
-        (Some(journal), true) => match journal.position() {
-            Some(position) => position,
-            None => {
-                let why = why_nothing(journal);
-                journal.remove();
-                return Err(why);
-            }
-        },
-        (None, true) => return Err(RunError::NothingToResume),
-        (_, false) => Position::default(),
-    };
+    let resume = options.resume;
+    let (mut journal, position) = blocking::run(move || open_journal(journal, resume)).await?;
     if position.emptying && target.keys() > 0 {
         return Err(RunError::NotEmptied);
     }
@@ -213,7 +146,8 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     // Only where a bad backup may be found out too late, and where all that is there is ours.
     let created = match &journal {
         Some(journal) if !verified && was_empty && !options.resume => {
-            Some(journal.created().map_err(RunError::Journal)?)
+            let path = journal.created_path();
+            Some(blocking::run(move || Created::create(&path)).await.map_err(RunError::Journal)?)
         }
         _ => None,
     };
@@ -223,8 +157,12 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     }
 
     if must_be_emptied {
-        if let Some(journal) = &mut journal {
-            journal.write(&Position { emptying: true, ..position.clone() }).map_err(RunError::Journal)?;
+        // A target that is half emptied can be led back only by somebody who knows that it was to be emptied.
+        if let Some(open) = journal.take() {
+            let position = Position { emptying: true, ..position.clone() };
+            let (open, written) = open.written(position).await;
+            written.map_err(RunError::Journal)?;
+            journal = Some(open);
         }
         remove_all(&mut connection, &target).await?;
         // From here on every write that is not ours is somebody else's.
@@ -289,9 +227,24 @@ fn why_nothing(journal: &Journal) -> RunError {
     }
 }
 
-fn open_journal(journal: Option<(Identity, PathBuf)>) -> Result<Option<Journal>, RunError> {
-    let open = |(identity, folder): (Identity, PathBuf)| Journal::open(&folder, &identity).map_err(RunError::Journal);
-    journal.map(open).transpose()
+/// The journal of this restore, and how far an interrupted run got, where this one is to go on from there. Blocks.
+fn open_journal(journal: Option<(Identity, PathBuf)>, resume: bool) -> Result<(Option<Journal>, Position), RunError> {
+    let Some((identity, folder)) = journal else {
+        return if resume { Err(RunError::NothingToResume) } else { Ok((None, Position::default())) };
+    };
+    let journal = Journal::open(&folder, &identity).map_err(RunError::Journal)?;
+    if !resume {
+        return Ok((Some(journal), Position::default()));
+    }
+    match journal.position() {
+        Some(position) => Ok((Some(journal), position)),
+        None => {
+            let why = why_nothing(&journal);
+            // The folder was made just now, and holds nothing.
+            journal.remove();
+            Err(why)
+        }
+    }
 }
 
 /// Removes temporary keys that interrupted restores have left. Who may not do that leaves them: they have a TTL.
@@ -308,23 +261,6 @@ async fn remove_leftovers(connection: &mut Connection, target: &TargetFacts, tok
     }
 }
 
-/// Values that failed on the way stand in the target under temporary names: those are no keys of the backup.
-async fn remove_temporary(connection: &mut Connection, token: u64, report: &mut Report) {
-    let removed = async {
-        let info = preflight::counters(connection).await?.1;
-        let databases = info.databases().into_iter().map(|(number, keys)| (u64::from(number), keys)).collect();
-        leftovers::remove(connection, &databases, &BTreeSet::from([token])).await?;
-        preflight::counters(connection).await
-    };
-    match removed.await {
-        Ok((counters, _)) => report.after = Some(counters),
-        Err(error) => {
-            report.may_hold_temporary = true;
-            tracing::warn!("temporary keys of values that failed may be left until they expire: {error}");
-        }
-    }
-}
-
 /// Removes all data and functions: the target becomes the backup.
 async fn remove_all(connection: &mut Connection, target: &TargetFacts) -> Result<(), CommandError> {
     let limit = connection.timeout();
@@ -336,120 +272,4 @@ async fn remove_all(connection: &mut Connection, target: &TargetFacts) -> Result
     }
     connection.set_timeout(limit);
     removed.map(|_| ())
-}
-
-/// Settles what is open: keys without an answer, keys of a bad backup, counters, the journal.
-async fn aftermath(
-    node: &Node,
-    target: &TargetFacts,
-    info: &Info,
-    was_empty: bool,
-    done: Replayed,
-    report: &mut Report,
-) {
-    let Replayed { bad, stop, interrupted, unanswered, created, journal, position, failed_are_known, calls, .. } = done;
-    // A store that breaks off says nothing of the backup: what was written stays, and can be gone on with.
-    let is_bad = bad.as_ref().is_some_and(|bad| !bad.is_unreadable());
-    let complete = bad.is_none() && stop.is_none() && !interrupted && unanswered.is_empty();
-    if let Ok(mut connection) = node.connect().await {
-        let asked =
-            settle(node, &mut connection, target, (info, &calls), was_empty, is_bad, unanswered, created, report).await;
-        if let Err(error) = asked {
-            tracing::warn!("after the restore: {error}");
-        } else if report.tally.failed > 0 && report.turned.is_none() {
-            remove_temporary(&mut connection, position.token, report).await;
-        }
-    } else {
-        report.tally.unknown += unanswered.len() as u64;
-    }
-    report.ended = match (bad, stop, interrupted) {
-        (Some(bad), ..) => Ended::BadBackup(bad),
-        (None, Some(stop), _) => Ended::Stopped(stop),
-        (None, None, true) => Ended::Interrupted,
-        (None, None, false) => Ended::Complete,
-    };
-    if complete && report.in_backup.is_none() {
-        report.in_backup = Some(report.tally.accounted());
-    }
-    // Keys that failed can be tried again, once what the target has against them is gone.
-    let left_to_do = !complete || failed_are_known && !position.failed.is_empty();
-    report.resumable = journal.is_some() && left_to_do && report.turned.is_none() && !is_bad;
-    if let Some(journal) = journal.filter(|_| !report.resumable) {
-        journal.remove();
-    }
-}
-
-#[expect(clippy::too_many_arguments, reason = "the rest of one story")]
-async fn settle(
-    node: &Node,
-    connection: &mut Connection,
-    target: &TargetFacts,
-    (info, calls): (&Info, &Calls),
-    was_empty: bool,
-    bad: bool,
-    unanswered: Vec<Unanswered>,
-    created: Option<crate::restore::journal::Created>,
-    report: &mut Report,
-) -> Result<(), CommandError> {
-    let n_unanswered = unanswered.len() as u64;
-    let (after, info_after) = match preflight::counters(connection).await {
-        Ok(after) => after,
-        Err(error) => {
-            report.tally.unknown += n_unanswered;
-            return Err(error);
-        }
-    };
-    report.after(after, &info_after);
-    report.durable = Durable::of_commands(&info_after);
-    if report.turned.is_some() || !was_empty {
-        report.tally.unknown += n_unanswered;
-    } else {
-        look_for(connection, unanswered, target.clock.unwrap_or_default(), report).await?;
-    }
-    let others = take_back::others_wrote(connection, info, &info_after, calls).await?;
-    report.others_wrote = others;
-    if bad && let Some(mut created) = created {
-        report.taken_back = Some(take_back::run(node, connection, &mut created, others != Some(false)).await?);
-        report.after = Some(preflight::counters(connection).await?.0);
-    }
-    Ok(())
-}
-
-/// Keys whose answer never came, in a target that was empty: those that are there are ours, since RESTORE and RENAME do all
-/// or nothing.
-async fn look_for(
-    connection: &mut Connection,
-    keys: Vec<Unanswered>,
-    clock: Clock,
-    report: &mut Report,
-) -> Result<(), CommandError> {
-    for (at, key) in keys.iter().enumerate() {
-        let looked = async {
-            connection.query(&Command::new("SELECT").arg(key.database)).await?;
-            connection.query(&Command::new("EXISTS").arg(&key.key)).await
-        };
-        match looked.await {
-            Ok(Reply::Integer(1)) => report.tally.restored(key.database),
-            // Not there: it was not applied, and so it was not reached.
-            Ok(_) if key.expire_ms != 0 && key.expire_ms <= clock.now_ms() => report.tally.expired += 1,
-            Ok(_) => {}
-            Err(error) => {
-                report.tally.unknown += (keys.len() - at) as u64;
-                return Err(error);
-            }
-        }
-    }
-    Ok(())
-}
-
-impl Stop {
-    /// The stable name for JSON answers.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Refused(fault) => fault.code(),
-            Self::Lost(_) => "disconnected",
-            Self::Journal(_) => "journal",
-            Self::OnlyOnce(_) => "value_too_large",
-        }
-    }
 }

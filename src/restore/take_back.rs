@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::blocking;
 use crate::connection::{Command, CommandError, CommandFault, Connection, Head, Lane, Node};
 use crate::replies::{Info, Reply};
 use crate::restore::journal::{Created, CreatedKey, FUNCTIONS};
@@ -141,14 +142,15 @@ fn writes(info: &Reply) -> bool {
     flags.contains("write")
 }
 
-/// Takes them back. `compare`: somebody else has written.
+/// Takes back the keys that were created, and removes the file of their names. `compare`: somebody else has written, so that only keys
+/// which still hold what was sent are removed.
 ///
 /// # Errors
 /// The connection broke; what is done so far is lost from sight.
 pub async fn run(
     node: &Node,
     connection: &mut Connection,
-    created: &mut Created,
+    mut created: Created,
     compare: bool,
 ) -> Result<TakenBack, CommandError> {
     let mut done = TakenBack::default();
@@ -156,9 +158,23 @@ pub async fn run(
         command: "UNLINK".to_owned(),
         fault: CommandFault::Protocol { reason: format!("the journal cannot be read: {error}") },
     };
-    let mut records = created.records().map_err(broken)?.peekable();
-    while records.peek().is_some() {
-        let part: Vec<CreatedKey> = records.by_ref().take(AT_ONCE).collect::<Result<_, _>>().map_err(broken)?;
+    let (created, records) = blocking::run(move || {
+        let records = created.records();
+        (created, records)
+    })
+    .await;
+    let mut records = records.map_err(broken)?;
+    loop {
+        let (behind, part) = blocking::run(move || {
+            let part: Result<Vec<CreatedKey>, _> = records.by_ref().take(AT_ONCE).collect();
+            (records, part)
+        })
+        .await;
+        records = behind;
+        let part = part.map_err(broken)?;
+        if part.is_empty() {
+            break;
+        }
         let mut rest = &part[..];
         while let Some(first) = rest.first() {
             let same = rest.iter().take_while(|record| record.database == first.database).count();
@@ -170,6 +186,7 @@ pub async fn run(
             rest = &rest[same..];
         }
     }
+    blocking::run(move || drop(created)).await;
     Ok(done)
 }
 

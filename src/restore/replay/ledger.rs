@@ -39,6 +39,18 @@ impl std::fmt::Display for Stop {
     }
 }
 
+impl Stop {
+    /// The stable name for JSON answers.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(fault) => fault.code(),
+            Self::Lost(_) => "disconnected",
+            Self::Journal(_) => "journal",
+            Self::OnlyOnce(_) => "value_too_large",
+        }
+    }
+}
+
 /// A key that was sent and not answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unanswered {

@@ -1,0 +1,139 @@
+//! What is settled after the last answer: keys without one, keys of a bad backup, temporary keys, counters, the journal.
+
+use std::collections::BTreeSet;
+
+use crate::blocking;
+use crate::connection::{Command, CommandError, Connection, Node};
+use crate::replies::{Info, Reply};
+use crate::restore::clock::Clock;
+use crate::restore::durable::Durable;
+use crate::restore::facts::TargetFacts;
+use crate::restore::journal::Created;
+use crate::restore::leftovers;
+use crate::restore::preflight;
+use crate::restore::replay::Replayed;
+use crate::restore::replay::calls::Calls;
+use crate::restore::replay::ledger::Unanswered;
+use crate::restore::report::{Ended, Report};
+use crate::restore::take_back;
+
+/// Settles what is open: keys without an answer, keys of a bad backup, counters, the journal.
+pub(super) async fn aftermath(
+    node: &Node,
+    target: &TargetFacts,
+    info: &Info,
+    was_empty: bool,
+    done: Replayed,
+    report: &mut Report,
+) {
+    let Replayed { bad, stop, interrupted, unanswered, created, journal, position, failed_are_known, calls, .. } = done;
+    // A store that breaks off says nothing of the backup: what was written stays, and can be gone on with.
+    let is_bad = bad.as_ref().is_some_and(|bad| !bad.is_unreadable());
+    let complete = bad.is_none() && stop.is_none() && !interrupted && unanswered.is_empty();
+    if let Ok(mut connection) = node.connect().await {
+        let asked =
+            settle(node, &mut connection, target, (info, &calls), was_empty, is_bad, unanswered, created, report).await;
+        if let Err(error) = asked {
+            tracing::warn!("after the restore: {error}");
+        } else if report.tally.failed > 0 && report.turned.is_none() {
+            remove_temporary(&mut connection, position.token, report).await;
+        }
+    } else {
+        report.tally.unknown += unanswered.len() as u64;
+    }
+    report.ended = match (bad, stop, interrupted) {
+        (Some(bad), ..) => Ended::BadBackup(bad),
+        (None, Some(stop), _) => Ended::Stopped(stop),
+        (None, None, true) => Ended::Interrupted,
+        (None, None, false) => Ended::Complete,
+    };
+    if complete && report.in_backup.is_none() {
+        report.in_backup = Some(report.tally.accounted());
+    }
+    // Keys that failed can be tried again, once what the target has against them is gone.
+    let left_to_do = !complete || failed_are_known && !position.failed.is_empty();
+    report.resumable = journal.is_some() && left_to_do && report.turned.is_none() && !is_bad;
+    if let Some(journal) = journal.filter(|_| !report.resumable) {
+        blocking::run(move || journal.remove()).await;
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the rest of one story")]
+async fn settle(
+    node: &Node,
+    connection: &mut Connection,
+    target: &TargetFacts,
+    (info, calls): (&Info, &Calls),
+    was_empty: bool,
+    bad: bool,
+    unanswered: Vec<Unanswered>,
+    created: Option<Created>,
+    report: &mut Report,
+) -> Result<(), CommandError> {
+    let n_unanswered = unanswered.len() as u64;
+    let (after, info_after) = match preflight::counters(connection).await {
+        Ok(after) => after,
+        Err(error) => {
+            report.tally.unknown += n_unanswered;
+            return Err(error);
+        }
+    };
+    report.after(after, &info_after);
+    report.durable = Durable::of_commands(&info_after);
+    if report.turned.is_some() || !was_empty {
+        report.tally.unknown += n_unanswered;
+    } else {
+        look_for(connection, unanswered, target.clock.unwrap_or_default(), report).await?;
+    }
+    let others = take_back::others_wrote(connection, info, &info_after, calls).await?;
+    report.others_wrote = others;
+    if bad && let Some(created) = created {
+        report.taken_back = Some(take_back::run(node, connection, created, others != Some(false)).await?);
+        report.after = Some(preflight::counters(connection).await?.0);
+    }
+    Ok(())
+}
+
+/// Keys whose answer never came, in a target that was empty: those that are there are ours, since RESTORE and RENAME do all
+/// or nothing.
+async fn look_for(
+    connection: &mut Connection,
+    keys: Vec<Unanswered>,
+    clock: Clock,
+    report: &mut Report,
+) -> Result<(), CommandError> {
+    for (at, key) in keys.iter().enumerate() {
+        let looked = async {
+            connection.query(&Command::new("SELECT").arg(key.database)).await?;
+            connection.query(&Command::new("EXISTS").arg(&key.key)).await
+        };
+        match looked.await {
+            Ok(Reply::Integer(1)) => report.tally.restored(key.database),
+            // Not there: it was not applied, and so it was not reached.
+            Ok(_) if key.expire_ms != 0 && key.expire_ms <= clock.now_ms() => report.tally.expired += 1,
+            Ok(_) => {}
+            Err(error) => {
+                report.tally.unknown += (keys.len() - at) as u64;
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Values that failed on the way stand in the target under temporary names: those are no keys of the backup.
+async fn remove_temporary(connection: &mut Connection, token: u64, report: &mut Report) {
+    let removed = async {
+        let info = preflight::counters(connection).await?.1;
+        let databases = info.databases().into_iter().map(|(number, keys)| (u64::from(number), keys)).collect();
+        leftovers::remove(connection, &databases, &BTreeSet::from([token])).await?;
+        preflight::counters(connection).await
+    };
+    match removed.await {
+        Ok((counters, _)) => report.after = Some(counters),
+        Err(error) => {
+            report.may_hold_temporary = true;
+            tracing::warn!("temporary keys of values that failed may be left until they expire: {error}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Why a restore by commands did not begin.
+
+use crate::connection::{CommandError, ConnectError};
+use crate::explain::{Explain, Hint, Meaning};
+use crate::restore::meanwhile::MeanwhileError;
+
+/// Why nothing was written: there is nothing to go on with, say.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The target cannot be reached.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The target gives no answer.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// There is nothing to go on with.
+    #[error(
+        "nothing to resume: no interrupted restore of this backup into this target, with these choices, is known here"
+    )]
+    NothingToResume,
+    /// The target was started anew since: what it had said may not be true any more.
+    #[error(
+        "nothing to resume: the target was started anew since the restore was interrupted (its run id was {then} and is {now}), \
+         and may hold less than it had said"
+    )]
+    Restarted {
+        /// Its run id when the restore was interrupted.
+        then: String,
+        /// Its run id now.
+        now: String,
+    },
+    /// An earlier version has begun it.
+    #[error(
+        "nothing to resume: the restore that was interrupted was begun by an earlier version of redis-ops, and whether its choices were \
+         these cannot be told any more; nothing was written"
+    )]
+    OfEarlierVersion,
+    /// It was interrupted before everything that the target held was removed.
+    #[error("nothing to resume: the restore was interrupted before the target was emptied; nothing was written")]
+    NotEmptied,
+    /// What the interrupted run may have sent cannot be compared.
+    #[error("cannot compare what the interrupted restore has sent with the backup; nothing was written")]
+    Meanwhile(#[source] MeanwhileError),
+    /// The journal cannot be written.
+    #[error("cannot write the journal of the restore")]
+    Journal(#[source] std::io::Error),
+}
+
+impl Explain for RunError {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::Connect(error) => error.meaning(),
+            Self::Command(error) => error.meaning(),
+            Self::NothingToResume | Self::Restarted { .. } | Self::OfEarlierVersion => {
+                Meaning::of("nothing_to_resume").hint(Hint::WithoutResume)
+            }
+            Self::NotEmptied => Meaning::of("nothing_to_resume"),
+            Self::Meanwhile(error) => error.meaning(),
+            Self::Journal(error) => Meaning::of(error.meaning().code).hint(Hint::OtherStateFolder),
+        }
+    }
+}
