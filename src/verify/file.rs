@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::of_file::{self, of_file};
+use super::of_file::{self, COMPARED_KEYS, of_file};
 use super::reading::{Looking, drive};
 use super::{Checked, Report, VerifyError, count, drill, room};
 use crate::capture::{Inspected, Inspector};
@@ -20,9 +20,6 @@ pub struct FileReport {
     /// What the RDB is; `None` where it is damaged.
     pub inspected: Option<Inspected>,
 }
-
-/// Keys of a file among which the same one twice is looked for: this many take 101 MiB.
-pub const COMPARED_KEYS: u64 = 8 << 20;
 
 /// Verifies an RDB file that somebody has: `.rdb`, `.rdb.gz`, `.rdb.zst`, `-`; and loads it into a throwaway server, if there are
 /// options for that.

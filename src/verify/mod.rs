@@ -37,8 +37,9 @@ use crate::storage::StorageError;
 use drill::DrillError;
 use reading::{Looking, Read, drive};
 
-pub use file::{COMPARED_KEYS, FileReport, file};
+pub use file::{FileReport, file};
 pub use level::Level;
+pub use of_file::COMPARED_KEYS;
 
 /// What was looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

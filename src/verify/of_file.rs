@@ -1,12 +1,14 @@
 //! What is worth saying of a file that is whole.
 
-use super::COMPARED_KEYS;
 use crate::capture::Inspected;
 use crate::dataset::Around;
 use crate::examination;
 use crate::figures::counted;
 use crate::finding::{Finding, Severity};
 use crate::rdb::visit::Checksum;
+
+/// Keys of a file among which the same one twice is looked for: this many take 101 MiB.
+pub const COMPARED_KEYS: u64 = 8 << 20;
 
 /// What follows the end of the RDB.
 pub(super) fn trailing(inspected: &Inspected) -> Option<Finding> {
