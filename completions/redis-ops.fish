@@ -383,7 +383,7 @@ keys\t'beginnings that most keys have'"
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l fail-on -d 'From which severity on the answer is no' -r -f -a "warning\t'exit 1 for a warning, 2 for a critical finding'
 critical\t'exit 2 for a critical finding, 0 for a warning'
 never\t'exit 0 whatever is found'"
-complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l from -d 'A file that holds the reply to INFO, in place of a server; - for stdin' -r -F
+complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l from -d 'A file with what servers answered or logged, in place of a server: INFO, CLIENT LIST, CLUSTER NODES, in whatever form it was copied; - for stdin' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l backup-id -d 'An exact id, a unique beginning, `latest`, or INSTANCE/ID' -r
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -l file -d 'An RDB file in place of a backup: .rdb, .rdb.gz, .rdb.zst, or - for stdin' -r -F
 complete -c redis-ops -n "__fish_redis_ops_using_subcommand diagnose" -s n -l db -d 'The database of the instance, as with redis-cli' -r

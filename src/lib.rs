@@ -10,7 +10,7 @@
 //! floor 3b  operations               what is made of several operations: a restore with its safety backup and proof
 //! floor 3a  backup restore verify diagnose health metrics retention lock      what the tool does
 //! floor 2b  capture examination comparison rules                              what several operations do
-//! floor 2a  dataset                                                           data at rest: found, opened, read
+//! floor 2a  dataset pasted                                                    data at rest, what a person pasted: opened, read
 //! floor 1   repository census introspection finding progress                  words that the floors above share
 //! floor 0b  connection storage                                                talking: Redis, a place for objects
 //! floor 0a  rdb codec replies figures                                         bytes: the RDB format, compression, INFO & co.
@@ -40,6 +40,7 @@ pub mod progress;
 pub mod repository;
 
 pub mod dataset;
+mod pasted;
 
 pub mod capture;
 pub mod comparison;

@@ -19,6 +19,7 @@ use crate::blocking;
 use crate::diagnose::{self, History, Past, Report};
 use crate::explain::{Context as _, Hint, Misuse, Result, Status};
 use crate::introspection::Part;
+use crate::pasted;
 use crate::repository::Newest;
 use crate::rules::{self, Profile, RuleSettings};
 
@@ -26,8 +27,8 @@ use view::View;
 
 /// Between the two readings of the counters.
 const WINDOW: Duration = Duration::from_secs(1);
-/// A reply to INFO is no longer than this many bytes.
-const INFO_LIMIT: u64 = 8 << 20;
+/// Bytes of a text that are read at most: one more than what is taken, so that a longer one is known for what it is.
+const TEXT_LIMIT: u64 = pasted::LIMIT + 1;
 
 /// Complete settings of `diagnose`.
 #[derive(Debug, Clone)]
@@ -66,8 +67,8 @@ pub struct Settings {
 #[derive(Debug, Clone)]
 pub enum Origin {
     Server(Box<Server>),
-    /// A file that holds the reply to INFO.
-    Info(File),
+    /// A file that holds what a person pasted: answers of servers, their logs.
+    Text(File),
     Backup(Backup),
 }
 
@@ -234,12 +235,12 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
             }
             (report, server.instance.clone())
         }
-        Origin::Info(file) => {
-            let file = file.clone();
-            let name = file.to_string();
+        Origin::Text(file) => {
+            let (file, name) = (file.clone(), file.to_string());
             // A pipe may be silent for long.
             let pasted = context.interruptible(blocking::run(move || read(&file))).await?;
-            (diagnose::of_info(&pasted, &options)?, name)
+            let reports = diagnose::of_text(&pasted, &options).with_context(|| format!("read {name}"))?;
+            return Ok(of_several(&reports, &name, settings, context));
         }
         Origin::Backup(backup) => keys::at_rest(backup, &options, context).await?,
     };
@@ -288,12 +289,58 @@ pub(super) fn age_of(newest: Option<&Newest>, now: DateTime<Utc>) -> Part<Option
 fn read(file: &File) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     match file {
-        File::Stdin => std::io::stdin().lock().take(INFO_LIMIT).read_to_end(&mut bytes).context("read stdin")?,
+        File::Stdin => std::io::stdin().lock().take(TEXT_LIMIT).read_to_end(&mut bytes).context("read stdin")?,
         File::Path(path) => std::fs::File::open(path)
-            .and_then(|file| file.take(INFO_LIMIT).read_to_end(&mut bytes))
+            .and_then(|file| file.take(TEXT_LIMIT).read_to_end(&mut bytes))
             .with_context(|| format!("read {}", path.display()))?,
     };
     Ok(bytes)
+}
+
+/// The outcome of a text: that of its server, or of the worst of its servers with all of them below.
+fn of_several(reports: &[Report], name: &str, settings: &Settings, context: &Context) -> (Outcome, String) {
+    let subject = |report: &Report| match report.text.as_ref().and_then(|text| text.address.as_deref()) {
+        Some(address) => format!("{address} in {name}"),
+        None => name.to_owned(),
+    };
+    let mut outcomes: Vec<(Outcome, String)> = Vec::new();
+    for (at, report) in reports.iter().enumerate() {
+        let mut subject = subject(report);
+        if reports.len() > 1 && report.text.as_ref().is_some_and(|text| text.address.is_none()) {
+            subject = format!("server {} in {name}", at + 1);
+        }
+        outcomes.push(outcome(report, &subject, settings, context, &[]));
+    }
+    // Of two that are equally bad the first one stands for the text.
+    let order = |outcome: &Outcome| match outcome.status {
+        Status::Ok => 0,
+        Status::Unknown => 1,
+        Status::Warning => 2,
+        Status::Failed => 3,
+    };
+    let worst = (0..outcomes.len()).rev().max_by_key(|at| order(&outcomes[*at].0)).unwrap_or(0);
+    if outcomes.len() < 2 {
+        return outcomes.swap_remove(worst);
+    }
+    let servers: Vec<serde_json::Value> = outcomes.iter().map(|(outcome, _)| outcome.fields.clone().into()).collect();
+    let lines: Vec<serde_json::Value> = outcomes.iter().flat_map(|(outcome, _)| outcome.lines.clone()).collect();
+    let texts: Vec<String> = outcomes.iter().map(|(_, text)| text.clone()).collect();
+    let (first, last) = (texts[worst].clone(), outcomes.len() - 1);
+    let text = match context.format {
+        Format::Nagios => first,
+        // The verdict that counts stands last.
+        _ if worst == last => texts.join("\n\n"),
+        _ => {
+            let mut ordered: Vec<String> = texts;
+            let own = ordered.remove(worst);
+            ordered.push(own);
+            ordered.join("\n\n")
+        }
+    };
+    let (mut outcome, _) = outcomes.swap_remove(worst);
+    outcome = outcome.field("servers", servers).text(text.clone());
+    outcome.lines = lines;
+    (outcome, text)
 }
 
 fn outcome(report: &Report, subject: &str, settings: &Settings, context: &Context, trend: &[u64]) -> (Outcome, String) {

@@ -108,13 +108,24 @@ impl List<'_> {
         let held = self.info().i64("mem_fragmentation_bytes").map(Value::from);
         self.add("mem_fragmentation_bytes", "fragmentation bytes", Shown::Bytes, held);
         self.number("mem_clients_normal", "client buffers", Shown::Bytes);
-        let (keys, expires) = self.snapshot.keys_and_expires();
-        self.add("keys", "keys", Shown::Count, Some(keys.into()));
-        self.add("expires", "with time to live", Shown::Count, Some(expires.into()));
+        self.keys();
         self.rate("evicted_keys", "evicted_per_second", "evicted");
         self.rate("expired_keys", "expired_per_second", "expired");
         self.number("evicted_keys", "evicted since start", Shown::Count);
         self.hit_ratio();
+    }
+
+    /// How many keys there are: a text may lack the section that tells it, and 0 would be a lie.
+    fn keys(&mut self) -> bool {
+        let told = self.info().sections().iter().any(|section| section == "Keyspace")
+            || !self.info().databases().is_empty()
+            || self.snapshot.keyspace.got().is_some();
+        if told {
+            let (keys, expires) = self.snapshot.keys_and_expires();
+            self.add("keys", "keys", Shown::Count, Some(keys.into()));
+            self.add("expires", "with time to live", Shown::Count, Some(expires.into()));
+        }
+        told
     }
 
     fn hit_ratio(&mut self) {
@@ -128,9 +139,11 @@ impl List<'_> {
 
     fn connections(&mut self) {
         let wire = self.snapshot.wire.got().cloned();
-        self.number("connected_clients", "clients", Shown::Count);
+        // A counter that went below zero is no fact.
+        let clients = self.info().u64("connected_clients").filter(|clients| *clients < 1 << 31);
+        self.add("connected_clients", "clients", Shown::Count, clients.map(Value::from));
         self.number("maxclients", "limit", Shown::Count);
-        let share = self.info().u64("connected_clients").zip(self.info().u64("maxclients"));
+        let share = clients.zip(self.info().u64("maxclients"));
         let share = share.map(|(clients, limit)| Value::from(clients as f64 / limit.max(1) as f64));
         self.add("clients_share", "clients / limit", Shown::Share, share);
         self.number("blocked_clients", "blocked", Shown::Count);
@@ -154,7 +167,6 @@ impl List<'_> {
     }
 
     fn keyspace(&mut self) {
-        let (keys, expires) = self.snapshot.keys_and_expires();
         if let Some(profile) = self.snapshot.keyspace.got() {
             let (seen, basis, bytes) = (profile.seen, profile.confidence(), profile.bytes);
             self.add("looked_at", "looked at", Shown::Above, Some(basis.into()));
@@ -162,10 +174,10 @@ impl List<'_> {
             self.add("bytes_seen", "their bytes", Shown::Bytes, bytes.map(Value::from));
         }
         if !self.info().is_empty() {
-            self.add("keys", "keys", Shown::Count, Some(keys.into()));
-            self.add("expires", "with time to live", Shown::Count, Some(expires.into()));
-            let databases = self.info().databases().len();
-            self.add("databases", "databases", Shown::Count, Some(databases.into()));
+            if self.keys() {
+                let databases = self.info().databases().len();
+                self.add("databases", "databases", Shown::Count, Some(databases.into()));
+            }
             self.hit_ratio();
         }
     }

@@ -1,9 +1,10 @@
 //! Says what is wrong with a server, in one screen.
 //!
-//! [`live`] takes a snapshot of a server, [`of_info`] reads a pasted INFO, [`of_keys`] takes a profile of the keys of a backup;
+//! [`live`] takes a snapshot of a server, [`of_text`] reads what a person pasted, [`of_keys`] takes a profile of the keys of a backup;
 //! the rules are the same. The result is a [`Report`]: findings, what was skipped and why, facts, and one sentence.
 
 mod facts;
+mod grounds;
 mod history;
 mod others;
 mod verdict;
@@ -18,12 +19,13 @@ pub use history::{History, Remembered};
 pub use verdict::{plain, sentence, sentence_with};
 
 use crate::connection::{Address, Connection, Node};
-use crate::explain::{Context as _, Failure, Fault, Result, Status};
+use crate::explain::{Context as _, Fault, Result, Status};
 use crate::finding::Severity;
 use crate::introspection::keyspace::{KeyspaceProfile, Pass};
 use crate::introspection::{
     self, Earlier, LeftBehind, Mode, NodeRole, Part, Path, Question, SentinelMet, Snapshot, wire_of,
 };
+use crate::pasted::{self, NotUnderstood, Unreadable};
 use crate::replies::Info;
 use crate::rules::{self, Judgement, Profile, RuleSettings, Topic};
 
@@ -55,13 +57,30 @@ pub struct Report {
     /// What the server is taken for, and whether somebody said so.
     pub profile: (Profile, bool),
     pub topics: Vec<Topic>,
+    /// Where the snapshot was read from a text: what that text held.
+    pub text: Option<OfText>,
+}
+
+/// What a text held of one server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OfText {
+    /// Where the server is, if the text tells.
+    pub address: Option<String>,
+    /// The answers that were read: `INFO (memory)`, `CLIENT LIST of 40`.
+    pub read: Vec<String>,
+    /// Lines of the whole text that nobody understood.
+    pub not_understood: NotUnderstood,
+    /// Most of the text was not understood: nothing in it is good on the strength of the rest.
+    pub mostly_dark: bool,
+    /// Topics that the text does not tell enough of, and what is missing for each.
+    pub not_looked_at: Vec<(Topic, String)>,
 }
 
 impl Report {
     fn new(snapshot: Snapshot, options: &Options) -> Self {
         let judgement = rules::examine(&snapshot, &options.topics, &options.rules);
         let profile = (options.rules.profile_of(&snapshot), options.rules.profile.is_some());
-        Self { snapshot, judgement, profile, topics: options.topics.clone() }
+        Self { snapshot, judgement, profile, topics: options.topics.clone(), text: None }
     }
 
     /// The worst finding as an answer; could not tell where no rule could be judged.
@@ -69,10 +88,16 @@ impl Report {
         match self.judgement.findings.iter().map(|finding| finding.severity).max() {
             Some(Severity::Critical) => Status::Failed,
             Some(Severity::Warning) => Status::Warning,
+            _ if !self.is_enough() => Status::Unknown,
             Some(Severity::Info) => Status::Ok,
             None if self.judgement.passed.is_empty() => Status::Unknown,
             None => Status::Ok,
         }
+    }
+
+    /// Whether an all-clear has something to rest on.
+    fn is_enough(&self) -> bool {
+        self.text.as_ref().is_none_or(|text| !text.mostly_dark && text.not_looked_at.len() < self.topics.len())
     }
 }
 
@@ -228,20 +253,26 @@ fn path_to(node: &Node) -> Path {
     Path { local, private, tls: node.tls.is_some() }
 }
 
-/// Diagnoses a pasted INFO.
+/// Diagnoses what a person pasted: a report for each server in it.
 ///
 /// # Errors
 ///
-/// The text holds no field of INFO.
-pub fn of_info(text: &[u8], options: &Options) -> Result<Report> {
-    let info = Info::from_bytes(text);
-    if info.get("redis_version").is_none() && info.get("used_memory").is_none() {
-        return Err(Failure::new("not_info", "this is no reply to INFO").into());
-    }
-    // The moment it was taken, if it tells: ages are counted from there.
-    let micros = info.i64("server_time_usec");
-    let taken_at = micros.and_then(DateTime::from_timestamp_micros).unwrap_or(options.now);
-    Ok(Report::new(Snapshot::from_info(info, taken_at), options))
+/// The text is too long, or nothing in it was understood.
+pub fn of_text(text: &[u8], options: &Options) -> Result<Vec<Report>, Unreadable> {
+    let pasted = pasted::read(text, options.now)?;
+    let mostly_dark = pasted.not_understood.lines > pasted.understood;
+    let report = |server: pasted::Server| {
+        let mut report = Report::new(server.snapshot, options);
+        report.text = Some(OfText {
+            address: server.address,
+            read: server.read,
+            not_understood: pasted.not_understood.clone(),
+            mostly_dark,
+            not_looked_at: grounds::not_looked_at(&report.snapshot, &options.topics),
+        });
+        report
+    };
+    Ok(pasted.servers.into_iter().map(report).collect())
 }
 
 /// Diagnoses the keys of a backup or a file. `info` is what INFO would have said, as far as is known.

@@ -2,10 +2,13 @@
 
 use serde_json::Value;
 
-use super::Report;
+use super::{OfText, Report};
+use crate::explain::Status;
+use crate::figures::counted;
 use crate::finding::{Finding, Severity};
 use crate::introspection::Mode;
 use crate::replies::Watched;
+use crate::rules::Topic;
 
 /// The verdict in one sentence, without the status word.
 pub fn sentence(report: &Report) -> String {
@@ -34,9 +37,20 @@ pub fn sentence_with(report: &Report, show: &dyn Fn(&str, &Value) -> String) -> 
                 1 => ", 1 note".to_owned(),
                 n => format!(", {n} notes"),
             };
+            if let Some(text) = report.text.as_ref().filter(|_| report.status() == Status::Unknown) {
+                return not_enough(text);
+            }
             let (passed, skipped) = (judgement.passed.len(), judgement.skipped.len());
             if passed == 0 && incidents.is_empty() {
                 return format!("nothing could be judged: {skipped} rules skipped");
+            }
+            if let Some(text) = &report.text {
+                let seen = |topic: &&Topic| !text.not_looked_at.iter().any(|(other, _)| other == *topic);
+                let topics: Vec<&str> = report.topics.iter().filter(seen).map(|topic| topic.name()).collect();
+                let rest = text.not_looked_at.len();
+                let rest =
+                    if rest > 0 { format!(", {} not looked at", counted(rest as u64, "topic")) } else { String::new() };
+                return format!("nothing to worry about in what was read of {}{notes}{rest}", topics.join(", "));
             }
             let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
             if report.snapshot.server.mode == Mode::Sentinel {
@@ -51,6 +65,17 @@ pub fn sentence_with(report: &Report, show: &dyn Fn(&str, &Value) -> String) -> 
             )
         }
     }
+}
+
+/// Why a text gives no answer.
+fn not_enough(text: &OfText) -> String {
+    let lines = text.not_understood.lines;
+    if text.mostly_dark {
+        return format!("could not tell: {} not understood, more than were", counted(lines as u64, "line"));
+    }
+    let missing: Vec<String> =
+        text.not_looked_at.iter().map(|(topic, missing)| format!("{} needs {missing}", topic.name())).collect();
+    format!("not enough to tell: {}", missing.join("; "))
 }
 
 /// The severity of an incident: that of its worst part.

@@ -21,6 +21,7 @@ mod wire;
 
 pub(crate) use asking::{Options, look_at_keys, take};
 pub(crate) use gate::Receipt;
+pub(crate) use host::HostFacts;
 pub(crate) use interrupted::{InterruptedRestore, REPLID_MARK};
 pub(crate) use left_behind::{LeftBehind, answers};
 pub(crate) use live::wire_of;
@@ -33,4 +34,4 @@ pub(crate) use snapshot::{Delta, Earlier, Estimate, Path, PrefixesBefore, Snapsh
 pub use topology::ServerFacts;
 pub(crate) use topology::{Mode, NodeRole};
 #[cfg(test)]
-pub(crate) use {host::HostFacts, peers::Quorum, question::Answers, wire::Wire};
+pub(crate) use {peers::Quorum, question::Answers, wire::Wire};

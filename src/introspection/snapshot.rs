@@ -14,7 +14,7 @@ use super::peers::{Peers, SentinelSeen};
 use super::question::Answers;
 use super::topology::ServerFacts;
 use super::wire::Wire;
-use crate::replies::{ClusterNode, Info};
+use crate::replies::{ClusterNode, Info, ServerLog};
 
 /// A server at one moment, with an earlier moment to compare counters with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,6 +50,9 @@ pub struct Snapshot {
     pub left_behind: Part<Option<LeftBehind>>,
     /// Seconds since the last published backup of this instance; `Got(None)`: there is none.
     pub backup_age_seconds: Part<Option<u64>>,
+    /// What the server logged: no server tells it, a person may.
+    #[serde(default = "Part::default")]
+    pub log: Part<ServerLog>,
     /// How we are connected.
     pub path: Path,
     /// What asking cost.
@@ -135,6 +138,7 @@ impl Snapshot {
             prefixes_before: Part::NotAsked,
             left_behind: Part::NotAsked,
             backup_age_seconds: Part::NotAsked,
+            log: Part::NotAsked,
             path: Path::default(),
             receipt: Receipt::default(),
         }

@@ -71,7 +71,7 @@ pub struct PrimaryLink {
 /// What a server says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerFacts {
-    /// `redis`, `valkey`, or what `server_name` says.
+    /// What `server_name` says, else `valkey`, `dragonfly`, `keydb`, `redis-enterprise`, `redis-windows`, `redis`.
     pub name: String,
     /// Its own version: of Valkey not the `redis_version` that it is pinned to (7.2.4).
     pub version: String,
@@ -120,9 +120,11 @@ impl ServerFacts {
         let number = |name| info.u64(name).unwrap_or(0);
         let redis_version = text("redis_version");
         let valkey = info.text("valkey_version");
-        let name = info.text("server_name").unwrap_or(if valkey.is_some() { "valkey" } else { "redis" });
+        let dragonfly = info.text("dragonfly_version");
+        let name = info.text("server_name").unwrap_or_else(|| product(info));
         let role = match info.get("role") {
-            Some("master") => NodeRole::Primary,
+            // KeyDB: follows others, and takes writes all the same.
+            Some("master" | "active-replica") => NodeRole::Primary,
             Some("slave") => NodeRole::Replica,
             _ => NodeRole::Other,
         };
@@ -132,7 +134,10 @@ impl ServerFacts {
         };
         Self {
             name: name.to_owned(),
-            version: valkey.map_or_else(|| redis_version.clone(), str::to_owned),
+            version: match dragonfly.or(valkey) {
+                Some(version) => version.trim_start_matches("df-").trim_start_matches('v').to_owned(),
+                None => redis_version.clone(),
+            },
             run_id: text("run_id"),
             mode: mode(info),
             role,
@@ -163,6 +168,32 @@ impl ServerFacts {
     pub fn version_numbers(&self) -> (u32, u32, u32) {
         let mut parts = self.version.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
         (parts.next().unwrap_or(0), parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+    }
+}
+
+/// What a server is that does not say its name.
+fn product(info: &Info) -> &'static str {
+    let has = |names: &[&str]| names.iter().any(|name| info.get(name).is_some());
+    let zeros = |id: &str| id.len() == 40 && id.bytes().all(|byte| byte == b'0');
+    match () {
+        () if has(&["valkey_version"]) => "valkey",
+        () if has(&["dragonfly_version"]) => "dragonfly",
+        () if has(&[
+            "mvcc_depth",
+            "master_global_link_status",
+            "instantaneous_lock_contention",
+            "storage_provider_read_hits",
+        ]) =>
+        {
+            "keydb"
+        }
+        // Its build id has forty digits; those of others have sixteen.
+        () if info.get("redis_build_id").is_some_and(zeros) => "redis-enterprise",
+        () if info.get("os").is_some_and(|os| os.starts_with("Windows")) => "redis-windows",
+        () if info.get("multiplexing_api").is_some_and(|api| api.to_ascii_lowercase().starts_with("winsock")) => {
+            "redis-windows"
+        }
+        () => "redis",
     }
 }
 

@@ -46,6 +46,8 @@ pub struct Client {
     /// Keys watched (7.4).
     pub watch: u64,
     pub qbuf: u64,
+    /// Room in the query buffer that nothing is in.
+    pub qbuf_free: u64,
     /// Arguments of the command that is being read.
     pub argv_mem: u64,
     /// Memory of the queued commands (7.0).
@@ -96,6 +98,7 @@ impl Client {
                 "multi" => client.multi = value.parse().ok(),
                 "watch" => client.watch = number(),
                 "qbuf" => client.qbuf = number(),
+                "qbuf-free" => client.qbuf_free = number(),
                 "argv-mem" => client.argv_mem = number(),
                 "multi-mem" => client.multi_mem = number(),
                 "omem" => client.omem = number(),

@@ -7,7 +7,10 @@ use crate::figures;
 use crate::finding::{Finding, Severity};
 use crate::introspection::keyspace::KeyspaceProfile;
 use crate::introspection::{Delta, Snapshot};
-use crate::replies::{Client, ClientKind, Config};
+use crate::replies::{Client, ClientKind, Config, ServerLog};
+
+/// Why rules about a server's log are skipped: no server tells it.
+pub const NO_LOG: &str = "no log of the server was given: `diagnose --from` reads one";
 
 /// A snapshot before one rule.
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +97,11 @@ impl<'a> Case<'a> {
 
     pub fn clients(&self) -> Result<&'a [Client], Skipped> {
         Ok(self.snapshot.answers.clients.need("CLIENT LIST")?)
+    }
+
+    /// What the server logged, where a person pasted it.
+    pub fn server_log(&self) -> Result<&'a ServerLog, Skipped> {
+        self.snapshot.log.got().ok_or_else(|| Skipped(NO_LOG.to_owned()))
     }
 
     /// The connections of applications.

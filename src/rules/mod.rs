@@ -12,16 +12,18 @@ mod settings;
 
 mod connections;
 mod keyspace;
+mod log;
 mod memory;
 mod patterns;
 mod persistence;
+mod products;
 mod replication;
 mod security;
 
 #[cfg(test)]
 mod cases;
 
-pub use case::Case;
+pub use case::{Case, NO_LOG};
 pub use judged::Skipped;
 pub use rule::{Rule, Topic};
 pub use settings::{Expect, Limits, Mute, Profile, RuleSettings};
@@ -31,7 +33,7 @@ use serde::Serialize;
 use crate::finding::Finding;
 use crate::introspection::Snapshot;
 
-/// Every rule, in the order of their numbers.
+/// Every rule, in the order of their numbers; those that read a log behind the others.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
     [
         memory::RULES,
@@ -41,6 +43,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         replication::RULES,
         security::RULES,
         patterns::RULES,
+        log::RULES,
     ]
     .into_iter()
     .flatten()
@@ -91,6 +94,10 @@ pub fn examine(snapshot: &Snapshot, topics: &[Topic], settings: &RuleSettings) -
     let profile = settings.profile_of(snapshot);
     for rule in all().filter(|rule| topics.contains(&rule.topic)) {
         let case = Case::new(snapshot, rule.facts(), settings, profile);
+        if let Some(why) = products::does_not_fit(rule.id, &snapshot.server.name) {
+            judgement.skipped.push(SkippedRule { id: rule.id, reason: why.to_owned() });
+            continue;
+        }
         match (rule.examine)(&case) {
             Ok(None) => judgement.passed.push(rule.id),
             Err(Skipped(reason)) => judgement.skipped.push(SkippedRule { id: rule.id, reason }),

@@ -10,7 +10,7 @@ const FLOORS: &[&[&str]] = &[
     &["codec", "figures", "private_files", "rdb", "replies"],
     &["connection", "storage"],
     &["census", "finding", "introspection", "progress", "repository"],
-    &["dataset"],
+    &["dataset", "pasted"],
     &["capture", "comparison", "examination", "rules"],
     &["backup", "diagnose", "health", "lock", "metrics", "restore", "retention", "verify"],
     &["operations"],

@@ -53,7 +53,7 @@ pub struct Diagnose {
     /// From which severity on the answer is no.
     #[arg(long, value_enum, value_name = "SEVERITY", default_value_t)]
     pub fail_on: FailOn,
-    /// A file that holds the reply to INFO, in place of a server; - for stdin.
+    /// A file with what servers answered or logged, in place of a server: INFO, CLIENT LIST, CLUSTER NODES, in whatever form it was copied; - for stdin.
     #[arg(long, value_name = "PATH", conflicts_with_all = ["backup_id", "file"], value_hint = ValueHint::FilePath)]
     pub from: Option<PathBuf>,
     #[command(flatten)]

@@ -82,7 +82,7 @@ impl Resolver<'_> {
     pub(super) fn diagnose(&self, typed: &Diagnose) -> Result<diagnose::Settings, Misuse> {
         let chosen = Chosen::from(&typed.stored);
         let origin = if let Some(path) = &typed.from {
-            diagnose::Origin::Info(file(path))
+            diagnose::Origin::Text(file(path))
         } else if chosen.id.is_some() || chosen.file.is_some() {
             diagnose::Origin::Backup(self.stored(&chosen, self.typed_instance_name()?)?)
         } else {

@@ -49,7 +49,7 @@ pub fn fields(report: &Report, subject: &str, view: &View<'_>) -> Vec<(&'static 
     }
     let receipt = report.snapshot.receipt;
     let known = !server.version.is_empty();
-    vec![
+    let mut fields = vec![
         ("instance", subject.into()),
         ("server", if known { json!(server) } else { Value::Null }),
         ("profile", json!({"name": report.profile.0, "guessed": !report.profile.1})),
@@ -64,7 +64,19 @@ pub fn fields(report: &Report, subject: &str, view: &View<'_>) -> Vec<(&'static 
             json!({"commands": receipt.commands, "pings": receipt.pings, "seconds": receipt.seconds,
                    "keyspace_hits_added": receipt.keyspace_hits_added}),
         ),
-    ]
+    ];
+    if let Some(text) = &report.text {
+        let not_looked_at = text.not_looked_at.iter();
+        let not_looked_at: Vec<Value> =
+            not_looked_at.map(|(topic, missing)| json!({"topic": topic, "missing": missing})).collect();
+        fields.push(("read", json!(text.read)));
+        fields.push((
+            "not_understood",
+            json!({"lines": text.not_understood.lines, "numbers": text.not_understood.numbers}),
+        ));
+        fields.push(("not_looked_at", not_looked_at.into()));
+    }
+    fields
 }
 
 /// The answer in one line: the state, the sentence, and numbers behind a bar.

@@ -9,7 +9,7 @@ use crate::finding::{Finding, Severity};
 use crate::introspection::NodeRole;
 use crate::printer::Style;
 use crate::printer::words::{bytes, count, counted, escape, shorten, span, width_of};
-use crate::rules::Topic;
+use crate::rules::{NO_LOG, Topic, by_id};
 
 use super::lists;
 use super::view::View;
@@ -18,12 +18,15 @@ use super::view::View;
 const BAR: usize = 20;
 /// The width of a bar where two columns of facts share 80 columns.
 const SHORT_BAR: usize = 10;
+/// Numbers of lines that are named before it says that there are more.
+const LINES_NAMED: usize = 10;
 /// Rules named in the list of skipped ones before it says how many more.
 const SKIPPED_SHOWN: usize = 8;
 
 /// The whole report as text.
 pub fn render(report: &Report, status: Status, view: &View<'_>) -> String {
     let mut parts = vec![header(report, view)];
+    parts.extend(read_from_text(report, view));
     for topic in &report.topics {
         parts.extend(topic_facts(report, *topic, view));
         parts.extend(lists::of_topic(report, *topic, view));
@@ -62,6 +65,25 @@ fn header(report: &Report, view: &View<'_>) -> String {
         format!("as {profile}"),
     ];
     in_lines(&subject, width_of(&escape(view.subject.as_bytes())), &words, view)
+}
+
+/// What a text held, what was not understood in it, and which topics it does not tell of: a line each.
+fn read_from_text(report: &Report, view: &View<'_>) -> Option<String> {
+    let text = report.text.as_ref()?;
+    let mut lines = vec![format!("read: {}", text.read.join(", "))];
+    let dark = &text.not_understood;
+    if dark.lines > 0 {
+        let shown: Vec<String> = dark.numbers.iter().take(LINES_NAMED).map(ToString::to_string).collect();
+        let more = if dark.lines > LINES_NAMED { ", …" } else { "" };
+        let (lines_of, numbers) = (counted(dark.lines as u64, "line"), shown.join(", "));
+        lines.push(format!("not understood: {lines_of} ({numbers}{more})"));
+    }
+    if !text.not_looked_at.is_empty() {
+        let topics: Vec<String> =
+            text.not_looked_at.iter().map(|(topic, missing)| format!("{} (no {missing})", topic.name())).collect();
+        lines.push(format!("not looked at: {}", topics.join("; ")));
+    }
+    Some(lines.iter().map(|line| view.printer.folded(&escape_line(line))).collect::<Vec<_>>().join("\n"))
 }
 
 /// Words two spaces apart, none of them broken where the line ends. `first` may be painted: it is so wide.
@@ -241,7 +263,11 @@ fn muted(report: &Report, view: &View<'_>) -> Option<String> {
 /// The rules that were skipped, a line for each reason.
 fn skipped(report: &Report, view: &View<'_>) -> Option<String> {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-    for skipped in &report.judgement.skipped {
+    let dark = report.text.as_ref().map_or(&[][..], |text| &text.not_looked_at);
+    // Nobody expects a server to tell its log.
+    let told = report.judgement.skipped.iter().filter(|skipped| skipped.reason != NO_LOG);
+    let is_said = |id: &str| by_id(id).is_some_and(|rule| dark.iter().any(|(topic, _)| *topic == rule.topic));
+    for skipped in told.filter(|skipped| !is_said(skipped.id)) {
         match reasons.iter_mut().find(|(reason, _)| *reason == skipped.reason) {
             Some((_, ids)) => ids.push(skipped.id),
             None => reasons.push((&skipped.reason, vec![skipped.id])),

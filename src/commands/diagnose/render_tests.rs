@@ -150,7 +150,7 @@ fn report(topics: &[Topic]) -> Report {
             reason: "the monthly report is cut in parts in October".to_owned(),
         }],
     };
-    Report { snapshot, judgement, profile: (Profile::Store, false), topics: topics.to_vec() }
+    Report { snapshot, judgement, profile: (Profile::Store, false), topics: topics.to_vec(), text: None }
 }
 
 fn check(name: &str, topics: &[Topic]) {

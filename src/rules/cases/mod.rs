@@ -12,6 +12,7 @@
 //! peer 10.0.0.2:6379 role:slave  another server: a healthy one with these fields; `save=…` its setting
 //! node 1 10.0.0.2:7000@1 master - 0 0 1 connected 0-9   a line of CLUSTER NODES; `node_before` one of the first reading
 //! slot 7 100 5000                a slot of this node: keys, microseconds
+//! log 1:M 19 Sep 2024 05:50:17.014 # …   a line of the server's log
 //! grew 3600 audit: 1000          an earlier run: seconds ago, prefix, keys
 //! answer Slots [[7,["key-count",9]]]   what the server says to any question, as JSON: read as a live answer is
 //! ```
@@ -19,11 +20,13 @@
 mod connections;
 mod declared;
 mod keyspace;
+mod log;
 mod memory;
 mod others;
 mod patterns;
 mod replication;
 mod several;
+mod told;
 
 use std::collections::BTreeMap;
 
@@ -45,10 +48,19 @@ const C: Option<Severity> = Some(Severity::Critical);
 const QUIET: Option<Severity> = None;
 
 fn cases() -> Vec<&'static Case_> {
-    [memory::CASES, connections::CASES, keyspace::CASES, others::CASES, patterns::CASES, replication::CASES]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        memory::CASES,
+        connections::CASES,
+        keyspace::CASES,
+        others::CASES,
+        patterns::CASES,
+        replication::CASES,
+        log::CASES,
+        told::CASES,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn now() -> DateTime<Utc> {
@@ -133,6 +145,11 @@ fn given(text: &str) -> Given {
             "limit" => {
                 let limits: BTreeMap<String, f64> = [(words[1].to_owned(), words[2].parse().expect("a limit"))].into();
                 settings.limits.0.insert(words[0].to_owned(), limits);
+            }
+            "log" => {
+                let mut log = snapshot.log.got().cloned().unwrap_or_default();
+                assert!(log.take(rest), "no line of a log: {rest}");
+                snapshot.log = Part::Got(log);
             }
             "nic" => settings.nic_mbps = rest.parse().ok(),
             "backup_age" => snapshot.backup_age_seconds = Part::Got(rest.parse().ok()),

@@ -1,17 +1,19 @@
-//! C01–C30: connections, the way to the server, slow commands, errors.
+//! C01–C46: connections, the way to the server, slow commands, errors.
 
 mod buffers;
 mod capacity;
 mod commands;
 mod flow;
 mod latency;
+mod told;
 
 use super::Rule;
 use crate::introspection::keyspace::escaped;
 use crate::replies::Client;
 
 /// The rules about connections.
-pub(super) const RULES: &[&[Rule]] = &[capacity::RULES, buffers::RULES, latency::RULES, commands::RULES, flow::RULES];
+pub(super) const RULES: &[&[Rule]] =
+    &[capacity::RULES, buffers::RULES, latency::RULES, commands::RULES, flow::RULES, told::RULES];
 
 /// Mebibytes, for limits.
 const MIB: f64 = (1 << 20) as f64;

@@ -121,10 +121,21 @@ fn allocator_before(case: &Case<'_>) -> Judged {
 }
 
 fn resident(case: &Case<'_>) -> Judged {
-    if peak_ratio(case)? > case.limit("peak") {
+    if peak_ratio(case).is_ok_and(|ratio| ratio > case.limit("peak")) {
         return Ok(None);
     }
-    by_ratio_and_bytes(case, "mem_fragmentation_ratio", "mem_fragmentation_bytes")
+    let judged = by_ratio_and_bytes(case, "mem_fragmentation_ratio", "mem_fragmentation_bytes");
+    // Without jemalloc there is nothing to purge and nothing that defragments.
+    let allocator = case.snapshot.info.get("mem_allocator").unwrap_or_default();
+    if !allocator.starts_with("libc") {
+        return judged;
+    }
+    Ok(judged?.map(|finding| {
+        finding
+            .evidence("mem_allocator", allocator)
+            .fix("restart it, or fail over to a fresh replica: what is loaded anew lies close together")
+            .fix("run a build with jemalloc: libc keeps what lies between values in use")
+    }))
 }
 
 fn by_ratio_and_bytes(case: &Case<'_>, ratio_name: &str, bytes_name: &str) -> Judged {

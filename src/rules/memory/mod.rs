@@ -1,9 +1,10 @@
-//! M01–M25: memory, eviction, fragmentation.
+//! M01–M34: memory, eviction, fragmentation.
 
 mod buffers;
 mod eviction;
 mod fragmentation;
 mod machine;
+mod told;
 mod usage;
 
 use super::Rule;
@@ -11,7 +12,7 @@ pub(super) use usage::days_to_full;
 
 /// The rules about memory.
 pub(super) const RULES: &[&[Rule]] =
-    &[usage::RULES, machine::RULES, fragmentation::RULES, buffers::RULES, eviction::RULES];
+    &[usage::RULES, machine::RULES, fragmentation::RULES, buffers::RULES, eviction::RULES, told::RULES];
 
 /// Mebibytes, for limits.
 const MIB: f64 = (1 << 20) as f64;

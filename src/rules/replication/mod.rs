@@ -1,6 +1,7 @@
-//! R01–R15: replicas and their links, clusters, Sentinels.
+//! R01–R25: replicas and their links, clusters, Sentinels.
 
 mod cluster;
+mod expired;
 mod links;
 mod others;
 
@@ -10,4 +11,4 @@ use super::rule::{RULE, Rule, Topic};
 const R: Rule = Rule { topic: Topic::Replication, ..RULE };
 
 /// The rules about replication and clusters.
-pub(super) const RULES: &[&[Rule]] = &[links::RULES, cluster::RULES, others::RULES];
+pub(super) const RULES: &[&[Rule]] = &[links::RULES, cluster::RULES, others::RULES, expired::RULES];

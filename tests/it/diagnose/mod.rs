@@ -5,6 +5,7 @@ mod faults;
 mod health;
 mod lab;
 mod output;
+mod pasted;
 mod quiet;
 mod serving;
 mod sources;

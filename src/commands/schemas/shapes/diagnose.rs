@@ -16,7 +16,7 @@ pub(in crate::commands) fn diagnose() -> Fields {
         object(&[("commands", count()), ("pings", count()), ("seconds", number()), ("keyspace_hits_added", count())]);
     let facts =
         described(map(map(anything())), "by topic; which facts there are depends on the server and its version");
-    let fields = vec![
+    let mut fields = vec![
         ("instance", text()),
         ("server", described(maybe(shape("server")), "null: a file was looked at")),
         ("profile", profile),
@@ -28,8 +28,25 @@ pub(in crate::commands) fn diagnose() -> Fields {
         ("facts", facts),
         ("probe", probe),
     ];
-    let names = fields.iter().map(|(name, _)| *name).collect();
-    (fields, vec![names])
+    let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+    let of_text = vec![
+        ("read", described(list(text()), "the answers that a text held")),
+        (
+            "not_understood",
+            object(&[("lines", count()), ("numbers", described(list(count()), "the first hundred, from 1"))]),
+        ),
+        ("not_looked_at", list(object(&[("topic", one_of(Topic::ALL)), ("missing", text())]))),
+    ];
+    // One server of several in a text has the same fields.
+    let server: Vec<(&str, Value)> = fields.iter().chain(&of_text).cloned().collect();
+    let pasted: Vec<&str> = server.iter().map(|(name, _)| *name).collect();
+    let several: Vec<&str> = pasted.iter().copied().chain(["servers"]).collect();
+    fields.extend(of_text);
+    fields.push((
+        "servers",
+        described(list(object(&server)), "all, where a text holds several: the fields above are those of the worst"),
+    ));
+    (fields, vec![names, pasted, several])
 }
 
 pub(in crate::commands) fn health() -> Fields {

@@ -1,0 +1,170 @@
+//! Says what a reply is by its shape: the command that it answers is often not in the text.
+
+use crate::replies::{DeniedAccess, Reply, SlowEntry};
+
+use super::known;
+
+/// A reply, recognised.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Answer {
+    /// Pairs of INFO, also of its sections.
+    Info(Vec<(String, String)>),
+    /// Lines of CLIENT LIST.
+    Clients(Vec<String>),
+    Slowlog(Vec<SlowEntry>),
+    Denied(Vec<DeniedAccess>),
+    Settings(Vec<(String, String)>),
+    MemoryStats(Vec<(String, String)>),
+    /// Texts that have lines of their own.
+    Texts(Vec<String>),
+}
+
+/// What this reply answers; `None` where its shape is none of the known ones.
+pub(super) fn recognised(reply: &Reply) -> Option<Answer> {
+    of_pairs(reply).or_else(|| slowlog(reply)).or_else(|| of_several(reply)).or_else(|| texts(reply))
+}
+
+/// Names and values: in a map, or in turn.
+fn of_pairs(reply: &Reply) -> Option<Answer> {
+    let pairs = reply.pairs();
+    // CONFIG and INFO share the name `maxmemory`: most of them decide.
+    let count = |is: fn(&str) -> bool| pairs.iter().filter(|(name, _)| is(name)).count();
+    let (info, settings, stats) =
+        (count(known::is_info), count(known::is_setting), count(|name| known::of_memory_stats(name).is_some()));
+    let half = pairs.len().div_ceil(2);
+    let texts = || pairs.iter().filter_map(|(name, value)| Some((name.clone(), written(value)?))).collect();
+    match () {
+        () if pairs.is_empty() => None,
+        () if stats > 2 => Some(Answer::MemoryStats(texts())),
+        () if info > settings && info >= half => Some(Answer::Info(texts())),
+        () if settings > 0 && settings >= half.min(2) => Some(Answer::Settings(texts())),
+        () => sections(reply),
+    }
+}
+
+/// INFO as a map of its sections.
+fn sections(reply: &Reply) -> Option<Answer> {
+    let Reply::Map(pairs) = reply else { return None };
+    let mut fields = Vec::new();
+    for (name, inner) in pairs {
+        if known::section(&name.text()?).is_some() {
+            fields.extend(inner.pairs().into_iter().filter_map(|(name, value)| Some((name, written(value)?))));
+        }
+    }
+    (!fields.is_empty()).then_some(Answer::Info(fields))
+}
+
+/// A value as INFO writes it: redis-py reads the pairs of `db0` into a dictionary of their own.
+fn written(value: &Reply) -> Option<String> {
+    match value {
+        Reply::Map(pairs) => {
+            let pair = |(name, value): &(Reply, Reply)| Some(format!("{}={}", name.text()?, value.text()?));
+            Some(pairs.iter().filter_map(pair).collect::<Vec<_>>().join(","))
+        }
+        Reply::Nil => None,
+        other => other.text(),
+    }
+}
+
+fn slowlog(reply: &Reply) -> Option<Answer> {
+    let entry = |entry: &Reply| match entry {
+        // redis-py: {'id': …, 'start_time': …, 'duration': …, 'command': b'…'}.
+        Reply::Map(_) => {
+            let command = entry.field("command")?;
+            let words = match command {
+                Reply::Array(words) => words.clone(),
+                other => other.text()?.split(' ').map(Reply::from).collect(),
+            };
+            let number = |names: &[&str]| names.iter().find_map(|name| entry.field(name)).cloned();
+            let fields =
+                [number(&["id"])?, number(&["start_time", "timestamp"])?, number(&["duration"])?, Reply::Array(words)];
+            let address =
+                entry.field("client_address").or_else(|| entry.field("client")).cloned().unwrap_or(Reply::Nil);
+            Some(Reply::Array(fields.into_iter().chain([address]).collect()))
+        }
+        Reply::Array(fields) => {
+            let numbers = fields.len() >= 4 && fields[..3].iter().all(|field| field.integer().is_some());
+            (numbers && matches!(fields[3], Reply::Array(_))).then(|| entry.clone())
+        }
+        _ => None,
+    };
+    let entries: Vec<Reply> = reply.items().iter().filter_map(entry).collect();
+    (!entries.is_empty()).then(|| Answer::Slowlog(SlowEntry::parse_list(&Reply::Array(entries))))
+}
+
+/// Lists of maps: ACL LOG, CLIENT LIST.
+fn of_several(reply: &Reply) -> Option<Answer> {
+    let denied = DeniedAccess::parse_list(reply);
+    if !denied.is_empty() {
+        return Some(Answer::Denied(denied));
+    }
+    let client = |entry: &Reply| {
+        let pairs = entry.pairs();
+        let is_one = pairs.iter().any(|(name, _)| name == "id") && pairs.iter().any(|(name, _)| name == "addr");
+        let line: Vec<String> = pairs
+            .iter()
+            .filter_map(|(name, value)| Some(format!("{name}={}", value.text().unwrap_or_default().split(' ').next()?)))
+            .collect();
+        is_one.then(|| line.join(" "))
+    };
+    let clients: Vec<String> = reply.items().iter().filter_map(client).collect();
+    (!clients.is_empty()).then_some(Answer::Clients(clients))
+}
+
+/// Texts with lines of their own: INFO as a quoted string, a line of a log within JSON.
+fn texts(reply: &Reply) -> Option<Answer> {
+    let mut texts = Vec::new();
+    match reply {
+        Reply::Bytes(_) => texts.extend(reply.text()),
+        Reply::Map(_) => {
+            let names = ["log", "message", "msg", "MESSAGE", "text", "info", "result", "stdout"];
+            texts.extend(names.iter().filter_map(|name| reply.field(name).and_then(Reply::text)));
+        }
+        _ => texts.extend(reply.items().iter().filter_map(Reply::text)),
+    }
+    (!texts.is_empty()).then_some(Answer::Texts(texts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::literal;
+    use super::*;
+
+    fn of(text: &str) -> Option<Answer> {
+        recognised(&literal::read(text).value?)
+    }
+
+    #[test]
+    fn replies_are_known_by_their_shape() {
+        let info = of("{'redis_version': '7.0.0', 'maxmemory': 0, 'db0': {'keys': 5, 'expires': 2}}");
+        let Some(Answer::Info(fields)) = info else { panic!("INFO: {info:?}") };
+        assert!(fields.contains(&("db0".into(), "keys=5,expires=2".into())));
+        assert!(
+            matches!(of("{\"Server\": {\"redis_version\": \"7.0.0\"}, \"Memory\": {\"used_memory\": 1}}"), Some(Answer::Info(fields)) if fields.len() == 2)
+        );
+        assert!(
+            matches!(of("['maxmemory', '0', 'maxmemory-policy', 'noeviction']"), Some(Answer::Settings(pairs)) if pairs.len() == 2)
+        );
+        assert!(matches!(of("{'maxmemory': '0', 'maxmemory-policy': 'noeviction'}"), Some(Answer::Settings(_))));
+        assert!(
+            matches!(of("[[14, 1700000000, 52000, ['KEYS', '*'], '10.0.0.1:5', '']]"), Some(Answer::Slowlog(entries)) if entries[0].command == "KEYS")
+        );
+        assert!(
+            matches!(of("[{'id': 14, 'start_time': 1700000000, 'duration': 52000, 'command': b'KEYS *'}]"), Some(Answer::Slowlog(entries)) if entries[0].usec == 52000)
+        );
+        assert!(
+            matches!(of("[{'id': '7', 'addr': '10.0.0.1:5', 'name': ''}]"), Some(Answer::Clients(lines)) if lines == ["id=7 addr=10.0.0.1:5 name="])
+        );
+        assert!(
+            matches!(of("[['count', 3, 'reason', 'auth', 'username', 'app', 'age-seconds', '1.0']]"), Some(Answer::Denied(entries)) if entries[0].count == 3)
+        );
+        assert!(matches!(
+            of("{'peak.allocated': 9, 'total.allocated': 8, 'startup.allocated': 1}"),
+            Some(Answer::MemoryStats(_))
+        ));
+        assert!(
+            matches!(of("{\"log\": \"1:M # x\\n\", \"stream\": \"stdout\"}"), Some(Answer::Texts(texts)) if texts == ["1:M # x\n"])
+        );
+        assert_eq!(of("[1, 2]").and_then(|answer| matches!(answer, Answer::Slowlog(_)).then_some(())), None);
+    }
+}

@@ -1,0 +1,189 @@
+//! A field of INFO as people write it: `used_memory: 1,048,576`, `"used_memory"=>"7.98G",`.
+
+use super::known;
+
+/// Reads `name:value` from a line, whatever stands between and around the two; `None` where that is no field.
+///
+/// `within`: the line before was one, so that a name nobody knows is a field, too.
+pub(super) fn parse(line: &str, within: bool) -> Option<(String, String)> {
+    let line = line.trim().trim_start_matches("- ").trim_start_matches("* ").trim_start_matches('\\');
+    let line = line.trim_start_matches(['{', '[']).trim_start();
+    let end = line.find(|character: char| !(character.is_ascii_alphanumeric() || "_-.\"'`*".contains(character)))?;
+    let name = line[..end].trim_matches(['"', '\'', '`', '*']);
+    let rest = line[end..].trim_start();
+    let (separator, value) = ["=>", ":", "="].iter().find_map(|mark| Some((*mark, rest.strip_prefix(mark)?)))?;
+    let known = known::is_info(name);
+    // `sync_full = 3` is a field, and `module=…` within a line of another is none.
+    if separator == "=" && !(known && name.contains('_')) {
+        return None;
+    }
+    let sound =
+        name.contains('_') && !value.starts_with([' ', '/']) && name.starts_with(|c: char| c.is_ascii_lowercase());
+    let follows = within && sound && separator == ":";
+    if !(known || follows) {
+        return None;
+    }
+    let value = unquoted(value);
+    // Prose: `role: the master takes writes`.
+    if name.len() < 8 && !name.contains('_') && !WORDY.contains(&name) && value.contains(' ') {
+        return None;
+    }
+    Some((name.to_owned(), value.to_owned()))
+}
+
+/// Fields with a short name whose value has blanks.
+const WORDY: &[&str] = &["os", "module"];
+
+fn unquoted(value: &str) -> &str {
+    let value = value.trim().trim_end_matches([',', '}', ';']).trim_end();
+    let value = ["u'", "b'", "u\"", "b\""].iter().find_map(|mark| value.strip_prefix(mark)).unwrap_or(value);
+    value.trim_matches(['"', '\'', '`', '*'])
+}
+
+/// A value as the server writes it: without separators of thousands, sizes in bytes.
+pub(super) fn value(name: &str, text: &str) -> String {
+    if is_size(name)
+        && let Some(bytes) = size(text)
+    {
+        return bytes.to_string();
+    }
+    grouped(text).unwrap_or_else(|| text.to_owned())
+}
+
+/// Fields that count bytes: a unit behind their number is somebody else's rounding.
+fn is_size(name: &str) -> bool {
+    let sizes = [
+        "used_memory",
+        "maxmemory",
+        "total_system_memory",
+        "mem_",
+        "allocator_",
+        "rss_overhead_bytes",
+        "repl_backlog_size",
+    ];
+    let other = ["_human", "_perc", "_ratio", "_policy", "_allocator", "_time"];
+    sizes.iter().any(|beginning| name.starts_with(beginning)) && !other.iter().any(|end| name.ends_with(end))
+}
+
+/// The fields that only their `_human` form tells: name and bytes.
+pub(super) fn from_human(name: &str, text: &str) -> Option<(String, String)> {
+    let plain = name.strip_suffix("_human")?;
+    Some((plain.to_owned(), size(text)?.to_string()))
+}
+
+/// `24.69M`, `230.91MiB`, `860.61K`, `0B`: INFO counts in powers of 1024, whatever the letter.
+fn size(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let at = text.find(|character: char| !(character.is_ascii_digit() || character == '.'))?;
+    let (number, unit) = (text[..at].parse::<f64>().ok()?, text[at..].trim());
+    let shift = match unit.to_ascii_lowercase().as_str() {
+        "b" | "bytes" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => return None,
+    };
+    let bytes = number * (1_u64 << shift) as f64;
+    (bytes < 9e18).then_some(bytes.round() as u64)
+}
+
+/// `1,048,576`, `1 048 576`, `1_048_576` and `1.048.576` without what stands between; `None` where that is no such number.
+fn grouped(text: &str) -> Option<String> {
+    for mark in [',', ' ', '_', '\'', '.', '\u{202f}'] {
+        let groups: Vec<&str> = text.split(mark).collect();
+        // With one point it is a fraction.
+        let least = if mark == '.' { 3 } else { 2 };
+        let digits = |group: &&str| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit());
+        let first = groups[0].strip_prefix('-').unwrap_or(groups[0]);
+        let sound = groups.len() >= least && digits(&first) && first.len() <= 3;
+        if sound && groups[1..].iter().all(|group| group.len() == 3 && digits(group)) {
+            return Some(groups.concat());
+        }
+    }
+    None
+}
+
+/// A size as redis.conf writes it: `20M` is 20,000,000 there, `20mb` is 20 MiB.
+pub(super) fn setting(name: &str, text: &str) -> String {
+    let lower = text.trim().to_ascii_lowercase();
+    let at = lower.find(|character: char| !character.is_ascii_digit()).unwrap_or(lower.len());
+    let unit = match &lower[at..] {
+        "k" => 1000,
+        "kb" => 1 << 10,
+        "m" => 1_000_000,
+        "mb" => 1 << 20,
+        "g" => 1_000_000_000,
+        "gb" => 1 << 30,
+        _ => return text.trim().trim_matches('"').to_owned(),
+    };
+    let sized =
+        ["maxmemory", "repl-backlog-size", "client-query-buffer-limit", "auto-aof-rewrite-min-size"].contains(&name);
+    match lower[..at].parse::<u64>().ok().and_then(|number| number.checked_mul(unit)) {
+        Some(bytes) if sized => bytes.to_string(),
+        _ => text.trim().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_read_in_every_form() {
+        for line in [
+            "used_memory:1024",
+            "  used_memory:1024",
+            "used_memory: 1024",
+            "used_memory : 1024",
+            "used_memory = 1024",
+            "- used_memory: 1024",
+            "\"used_memory\": 1024,",
+            "'used_memory': 1024,",
+            "{\"used_memory\"=>\"1024\",",
+            " \"used_memory\"=>\"1024\"}",
+            "**used_memory**: `1024`",
+        ] {
+            assert_eq!(parse(line, false), Some(("used_memory".into(), "1024".into())), "{line}");
+        }
+        assert_eq!(parse("new_field_of_9:7", true), Some(("new_field_of_9".into(), "7".into())));
+        for line in [
+            "new_field_of_9:7",
+            "note: this",
+            "https://x.example/used_memory:1",
+            "role: it takes writes",
+            "# Memory",
+            "",
+            ":",
+        ] {
+            assert_eq!(parse(line, false), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_as_people_write_them() {
+        for (name, text, expected) in [
+            ("total_commands_processed", "1,405,498,323", "1405498323"),
+            ("total_commands_processed", "1 405 498 323", "1405498323"),
+            ("total_commands_processed", "1.405.498.323", "1405498323"),
+            ("mem_fragmentation_ratio", "1.034", "1.034"),
+            ("used_memory_rss", "13.04G", "14001593385"),
+            ("used_memory", "230.91MiB", "242126684"),
+            ("used_memory_human", "24.69M", "24.69M"),
+            ("slave0", "10.0.0.2,54223,online", "10.0.0.2,54223,online"),
+            ("db0", "keys=1,expires=2", "keys=1,expires=2"),
+            ("redis_version", "7.0.15", "7.0.15"),
+        ] {
+            assert_eq!(value(name, text), expected, "{name} {text}");
+        }
+        assert_eq!(from_human("used_memory_rss_human", "236.4M"), Some(("used_memory_rss".into(), "247883366".into())));
+        assert_eq!(
+            (setting("maxmemory", "20M"), setting("maxmemory", "2gb")),
+            ("20000000".into(), "2147483648".into())
+        );
+        assert_eq!(
+            (setting("save", "900 1"), setting("maxmemory-policy", "allkeys-lru")),
+            ("900 1".into(), "allkeys-lru".into())
+        );
+    }
+}

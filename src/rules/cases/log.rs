@@ -1,0 +1,76 @@
+//! Cases of what a log says.
+
+use super::{C, Case_, QUIET, W};
+
+const QUIET_LINE: &str = "log 1:M 19 Sep 2024 05:50:17.014 * Ready to accept connections";
+
+pub(super) const CASES: &[Case_] = &[
+    ("M30", C, "log [1.2] Out of memory: Killed process 123 (redis-server) total-vm:1kB"),
+    ("M30", QUIET, QUIET_LINE),
+    ("M31", C, "log redis.exceptions.OutOfMemoryError: OOM command not allowed when used memory > 'maxmemory'."),
+    ("M31", QUIET, QUIET_LINE),
+    ("C40", C, "log 1:M 19 Sep 2024 05:50:17.014 # Accepting client connection: accept: Too many open files"),
+    ("C40", QUIET, QUIET_LINE),
+    (
+        "C41",
+        W,
+        "log 1:M 19 Sep 2024 05:50:17.014 # Client id=162 addr=10.0.0.2:5 flags=N omem=9 scheduled to be closed ASAP for overcoming of output buffer limits.",
+    ),
+    (
+        "C41",
+        QUIET,
+        "log 1:M 19 Sep 2024 05:50:17.014 # Client id=162 addr=10.0.0.2:5 flags=S omem=9 scheduled to be closed ASAP for overcoming of output buffer limits.",
+    ),
+    ("C42", C, "log 1:M 19 Sep 2024 05:50:17.014 # Redis 7.0.15 crashed by signal: 11, si_code: 1"),
+    ("C42", QUIET, QUIET_LINE),
+    (
+        "P20",
+        C,
+        "log 545:C 19 Sep 2024 05:50:17.015 # Failed opening the temp RDB file temp-545.rdb (in server root dir /data) for saving: Permission denied",
+    ),
+    ("P20", QUIET, "log 1:M 19 Sep 2024 05:50:17.116 # Background saving error"),
+    ("P21", C, "log 545:C 19 Sep 2024 05:50:17.015 # Write error saving DB on disk: No space left on device"),
+    ("P21", QUIET, QUIET_LINE),
+    ("P22", C, "log 1:M 19 Sep 2024 05:50:17.015 # Can't save in background: fork: Cannot allocate memory"),
+    ("P22", C, "log 1:M 19 Sep 2024 05:50:17.015 # Can't save in background: fork: Resource temporarily unavailable"),
+    ("P22", QUIET, QUIET_LINE),
+    (
+        "P23",
+        W,
+        "log 1:M 19 Sep 2024 05:50:17.015 * Asynchronous AOF fsync is taking too long (disk is busy?). Writing the AOF buffer without waiting for fsync to complete, this may slow down Redis.",
+    ),
+    ("P23", QUIET, QUIET_LINE),
+    ("P24", C, "log MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk."),
+    ("P24", W, "log 1:M 19 Sep 2024 05:50:17.116 # Background saving error"),
+    ("P24", QUIET, QUIET_LINE),
+    ("P25", C, "log 1:M 19 Sep 2024 05:50:17.116 # Short read or OOM loading DB. Unrecoverable error, aborting now."),
+    ("P25", QUIET, QUIET_LINE),
+    (
+        "R20",
+        C,
+        "log 1:M 19 Sep 2024 05:50:17.014 # Client id=162 addr=10.0.0.2:5 flags=S omem=9 scheduled to be closed ASAP for overcoming of output buffer limits.",
+    ),
+    ("R20", QUIET, QUIET_LINE),
+    ("R21", C, "log 1:S 07 Feb 06:03:17.086 # Unable to AUTH to MASTER: -ERR invalid password"),
+    ("R21", QUIET, QUIET_LINE),
+    (
+        "R22",
+        W,
+        "log 1:S 07 Feb 06:03:17.086 # Connection with master lost.\nlog 1:S 07 Feb 06:04:17.086 # Connection with master lost.\nlog 1:S 07 Feb 06:05:17.086 # Connection with master lost.",
+    ),
+    ("R22", QUIET, "log 1:S 07 Feb 06:03:17.086 # Connection with master lost."),
+    (
+        "R23",
+        W,
+        "log 1:M 07 Feb 06:03:17.086 * Full resync requested by replica 10.0.0.2:6379\nlog 1:M 07 Feb 06:04:17.086 * Full resync requested by replica 10.0.0.2:6379\nlog 1:M 07 Feb 06:05:17.086 * Full resync requested by replica 10.0.0.2:6379",
+    ),
+    ("R23", QUIET, "log 1:M 07 Feb 06:03:17.086 * Full resync requested by replica 10.0.0.2:6379"),
+    ("R24", C, "log 1:M 07 Feb 06:03:17.086 # Cluster state changed: fail"),
+    ("R24", QUIET, "log 1:M 07 Feb 06:03:17.086 # Cluster state changed: ok"),
+    (
+        "S20",
+        W,
+        "log 1:M 07 Feb 06:03:17.086 # Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis.",
+    ),
+    ("S20", QUIET, QUIET_LINE),
+];

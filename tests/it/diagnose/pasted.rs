@@ -1,0 +1,153 @@
+//! `diagnose --from`: what people paste is read, and the cause that stands in it is said.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::lab::Diagnosis;
+use crate::support::{fixtures, redis_ops::RedisOps, skip};
+
+/// What has to be said of a text.
+enum Expected {
+    /// This is the first finding.
+    First(&'static str),
+    /// This is among the findings.
+    Named(&'static str),
+    /// No finding above information, and exit 0.
+    Healthy,
+    /// The cause is not in the text: could not tell, or another finding that is true.
+    NotEnough,
+    /// It is read, and nothing in it is critical.
+    Read,
+    /// It is read, and this is critical.
+    Critical(&'static str),
+}
+use Expected::{Critical, First, Healthy, Named, NotEnough, Read};
+
+/// By the number of the text; `CAUSES.tsv` beside the texts says what is known of each.
+const TEXTS: &[(&str, Expected)] = &[
+    ("001", Healthy),
+    ("003", First("M06")),
+    ("005", First("M06")),
+    ("007", Named("C43")),
+    ("009", Critical("P06")),
+    ("011", First("P01")),
+    ("013", First("C09")),
+    ("015", First("R20")),
+    ("017", First("C46")),
+    ("019", Read),
+    ("021", Read),
+    ("023", Healthy),
+    ("025", First("C44")),
+    ("027", First("M33")),
+    ("029", Read),
+    ("031", NotEnough),
+    ("033", Named("R25")),
+    ("035", Read),
+    ("037", Read),
+    ("039", First("P20")),
+    ("041", Healthy),
+    ("043", Read),
+    ("045", Read),
+    ("047", First("C45")),
+    ("049", Read),
+    ("051", First("R21")),
+    ("053", Named("M34")),
+    ("055", First("R09")),
+    ("057", First("R09")),
+    ("059", First("M32")),
+    ("061", Read),
+];
+
+fn texts() -> BTreeMap<String, PathBuf> {
+    let Some(folder) = fixtures::folder().map(|folder| folder.join("pasted")).filter(|folder| folder.is_dir()) else {
+        skip("fixtures");
+        return BTreeMap::new();
+    };
+    let paths = fs::read_dir(folder).expect("the texts").map(|entry| entry.expect("a text").path());
+    let number = |path: &PathBuf| path.file_name()?.to_str()?.get(..3).map(str::to_owned);
+    paths
+        .filter(|path| path.extension().is_some_and(|end| end == "txt"))
+        .filter_map(|path| Some((number(&path)?, path)))
+        .collect()
+}
+
+/// Findings of all servers of an answer, the worst server first.
+fn findings(json: &Value) -> Vec<(String, String)> {
+    let of = |server: &Value| server["findings"].as_array().cloned().unwrap_or_default();
+    let others = json["servers"].as_array().cloned().unwrap_or_default();
+    let all = of(json).into_iter().chain(others.iter().flat_map(of));
+    let text = |finding: &Value, name: &str| finding[name].as_str().unwrap_or_default().to_owned();
+    all.map(|finding| (text(&finding, "id"), text(&finding, "severity"))).collect()
+}
+
+#[test]
+fn the_cause_of_every_public_text_is_said() {
+    let texts = texts();
+    let mut wrong = Vec::new();
+    for (number, path) in &texts {
+        let run = RedisOps::new().args(["diagnose", "all", "--json", "--from", &path.display().to_string()]).run();
+        let Diagnosis { json, code } = Diagnosis::of_run(&run);
+        let found = findings(&json);
+        let first = found.first().map(|(id, _)| id.as_str());
+        let critical = found.iter().any(|(_, severity)| severity == "critical");
+        let expected = TEXTS.iter().find(|(other, _)| other == number).map(|(_, expected)| expected);
+        let right = match expected {
+            Some(First(id)) => first == Some(*id),
+            Some(Named(id)) => found.iter().any(|(other, _)| other == id),
+            Some(Healthy) => code == 0 && found.iter().all(|(_, severity)| severity == "info"),
+            Some(NotEnough) => code != 0,
+            Some(Read) => !critical && json["read"].is_array(),
+            Some(Critical(id)) => first == Some(*id) && critical,
+            None => false,
+        };
+        if !right {
+            wrong.push(format!("{}: exit {code}, {found:?}, {}", path.display(), json["verdict"]));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), texts.len(), wrong.join("\n"));
+}
+
+#[test]
+fn a_text_says_what_was_read_what_was_not_understood_and_what_was_not_looked_at() {
+    let text =
+        "Help!\n\n# Memory\nused_memory:1000000\nused_memory_rss:2000000\nmaxmemory:0\nmaxmemory_policy:noeviction\n";
+    let run = RedisOps::new().args(["diagnose", "all", "--from", "-"]).stdin(text).run();
+    assert_eq!(run.code, 0, "{}", run.everything());
+    let lines: Vec<&str> = run.text().lines().collect();
+    assert!(lines.contains(&"read: INFO (memory)"), "{}", run.text());
+    assert!(lines.contains(&"not understood: 1 line (1)"), "{}", run.text());
+    let dark = lines.iter().find(|line| line.starts_with("not looked at: ")).expect("a line");
+    assert!(dark.contains("replication (no role)") && !dark.contains("memory"), "{dark}");
+    assert!(lines.last().is_some_and(|last| last.starts_with("ok: nothing to worry about in what was read of memory")));
+}
+
+#[test]
+fn an_all_clear_needs_the_fields_that_it_rests_on() {
+    let code =
+        |topic: &str, text: &str| RedisOps::new().args(["diagnose", topic, "--from", "-"]).stdin(text).run().code;
+    assert_eq!(code("memory", "used_memory:1000000\nused_memory_rss:2000000\n"), 3, "the limit is not told");
+    assert_eq!(code("replication", "used_memory:1000000\nused_memory_rss:2000000\n"), 3, "nothing of it is told");
+    assert_eq!(code("all", "role:master\nconnected_slaves:0\n"), 0);
+    assert_eq!(code("all", &format!("role:master\nconnected_slaves:0\n{}", "what is this?\n".repeat(9))), 3);
+    assert_eq!(code("all", "hello\n"), 3);
+    let long = RedisOps::new().args(["diagnose", "all", "--json", "--from", "-"]).stdin(vec![b'a'; 60 << 20]).run();
+    assert_eq!((long.code, long.json()["error"]["code"].as_str()), (3, Some("too_long")));
+}
+
+#[test]
+fn two_servers_of_a_text_are_told_apart() {
+    let text = "$ redis-cli -h 10.0.0.2 info replication\nrole:master\nconnected_slaves:0\n$ redis-cli -h 10.0.0.3 info persistence\nrdb_last_bgsave_status:err\n";
+    let run = RedisOps::new().args(["diagnose", "all", "--json", "--from", "-"]).stdin(text).run();
+    let json = run.json();
+    let servers = json["servers"].as_array().expect("servers");
+    let names: Vec<&str> = servers.iter().filter_map(|server| server["instance"].as_str()).collect();
+    assert_eq!(names, ["10.0.0.2:6379 in standard input", "10.0.0.3:6379 in standard input"]);
+    assert_eq!((run.code, json["instance"].as_str()), (2, Some("10.0.0.3:6379 in standard input")));
+    assert_eq!(json["findings"], servers[1]["findings"]);
+    let run = RedisOps::new().args(["diagnose", "all", "--from", "-"]).stdin(text).run();
+    assert_eq!(run.text().matches("read: INFO").count(), 2);
+    assert!(run.text().lines().last().is_some_and(|last| last.contains("P01")), "{}", run.text());
+}
