@@ -281,6 +281,10 @@ fn a_machine_that_is_lost_at_any_moment_leaves_a_target_that_the_printed_command
             let guards = children(run.id());
             guards.iter().for_each(|guard| kill(*guard));
             run.signal("KILL");
+            // A process dies only when it has its turn once more, and holds its connections and its port until then.
+            wait_until("it to be gone", || !is_alive(run.id()) && !guards.iter().any(|guard| is_alive(*guard)));
+            target
+                .wait_for("nobody to be there", |target| !target.ok(&["CLIENT", "LIST"]).contains("redis-ops-restore"));
             let is_settled =
                 |target: &RedisServer| target.info("loading") == "0" && target.info("master_sync_in_progress") != "1";
             target.wait_for("it to be settled", is_settled);
