@@ -12,7 +12,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
+use clap_complete::ArgValueCandidates;
 
+use super::completion;
 use crate::commands::Format;
 use crate::commands::bars::Mode;
 use crate::printer::ColorChoice;
@@ -44,6 +46,7 @@ pub struct Global {
     /// A name from the settings file, or a URL: redis:// rediss:// unix:// redis+sentinel://host,host/service
     /// [default: redis://127.0.0.1:6379] [env: REDIS_OPS_INSTANCE]
     #[arg(short, long, global = true, value_name = "NAME|URL", help_heading = SERVER, verbatim_doc_comment)]
+    #[arg(add = ArgValueCandidates::new(completion::instances))]
     pub instance: Option<String>,
     /// The instance's host, as with redis-cli.
     #[arg(short = 'H', long, global = true, hide_short_help = true, help_heading = SERVER, conflicts_with = "instance")]
@@ -95,7 +98,7 @@ pub struct Global {
     pub timeout: Option<Duration>,
 
     /// Where backups are: s3://bucket/prefix, file:///path or a path [env: REDIS_OPS_REPOSITORY].
-    #[arg(short, long, global = true, value_name = "URL", help_heading = REPOSITORY)]
+    #[arg(short, long, global = true, value_name = "URL", help_heading = REPOSITORY, value_hint = ValueHint::DirPath)]
     pub repository: Option<String>,
     /// An S3-compatible store [env: AWS_ENDPOINT_URL_S3].
     #[arg(long, global = true, value_name = "URL", hide_short_help = true, help_heading = REPOSITORY)]
@@ -169,7 +172,7 @@ pub enum Command {
     #[command(after_help = "Examples:\n  redis-ops explain M06")]
     Explain {
         /// The rule's number, such as M06.
-        #[arg(value_name = "RULE")]
+        #[arg(value_name = "RULE", add = ArgValueCandidates::new(completion::rules))]
         rule: String,
     },
     /// Prints the completions for a shell.
@@ -211,7 +214,7 @@ pub struct Database {
 #[derive(Args)]
 pub struct Stored {
     /// An exact id, a unique beginning, `latest`, or INSTANCE/ID.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", add = ArgValueCandidates::new(completion::backups))]
     pub backup_id: Option<String>,
     /// An RDB file in place of a backup: .rdb, .rdb.gz, .rdb.zst, or - for stdin.
     #[arg(long, value_name = "PATH", conflicts_with = "backup_id", value_hint = ValueHint::FilePath)]

@@ -129,6 +129,14 @@ impl Environment {
         }
     }
 
+    /// Where what is remembered from run to run lies; `None` without a home.
+    pub fn state_folder(&self) -> Option<PathBuf> {
+        // A relative one is not valid: XDG Base Directory Specification.
+        let state = self.path(XDG_STATE_HOME).filter(|path| path.is_absolute());
+        let home = || self.path(HOME).map(|home| home.join(".local/state"));
+        state.or_else(home).map(|folder| folder.join("redis-ops"))
+    }
+
     /// The variables of AWS that have lost line breaks or blanks at their ends.
     pub fn trimmed(&self) -> Vec<&str> {
         let before = self.0.get(OsStr::new(TRIMMED)).and_then(|names| names.to_str()).unwrap_or_default();

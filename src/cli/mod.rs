@@ -3,6 +3,7 @@
 //! [`main`] is the whole run: understand the command line, find the settings, run the command, show the answer.
 
 mod args;
+mod completion;
 mod env;
 pub mod hints;
 mod interrupt;
@@ -41,6 +42,9 @@ pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if commands::restore::is_guard(&arguments) {
         return commands::restore::guard();
+    }
+    if completion::answer(&arguments) {
+        return ExitCode::SUCCESS;
     }
     env::begin_anew(&arguments);
     ExitCode::from(run(&arguments, &Environment::of_process(), Utc::now()))

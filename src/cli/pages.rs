@@ -5,25 +5,19 @@ use std::path::Path;
 use clap::CommandFactory as _;
 
 use super::args::{Cli, Command};
+use super::completion;
 use crate::commands::{explain, schemas};
 use crate::explain::{Context as _, Result};
 
 /// The page that was asked for; `None`: another command. A folder of pages leaves nothing to print.
 pub fn page(command: &Command) -> Result<Option<String>> {
     match command {
-        Command::Completions { shell } => Ok(Some(completions(*shell))),
+        Command::Completions { shell } => completion::script(*shell).map(Some),
         Command::Man { reference: Some(folder), .. } => reference(folder).map(|()| Some(String::new())),
         Command::Man { to_dir: None, .. } => manual().map(Some),
         Command::Man { to_dir: Some(folder), .. } => manuals(folder).map(|()| Some(String::new())),
         _ => Ok(None),
     }
-}
-
-/// The script that teaches a shell our command line.
-pub fn completions(shell: clap_complete::Shell) -> String {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "redis-ops", &mut script);
-    String::from_utf8_lossy(&script).into_owned()
 }
 
 fn manual() -> Result<String> {

@@ -10,6 +10,7 @@ mod subject;
 use std::path::{Path, PathBuf};
 
 use super::args::{self, Command as Typed, Global};
+use super::completion;
 use super::env::{self, Environment};
 use super::settings_file::SettingsFile;
 use crate::commands::which::{File, Place};
@@ -56,7 +57,10 @@ impl Resolver<'_> {
             Typed::Verify(args) => Command::Verify(self.verify(args)?),
             Typed::List(args) => {
                 self.no_database("list", args.database.number)?;
-                Command::List(list::Settings { place: self.place()?, instance: self.typed_instance_name()? })
+                let (place, instance) = (self.place()?, self.typed_instance_name()?);
+                let remembered_in = self.state_folder().filter(|_| instance.is_none());
+                let remembered_in = remembered_in.and_then(|state| completion::file_of(&state, &place.location));
+                Command::List(list::Settings { place, instance, remembered_in })
             }
             Typed::Show(args) => Command::Show(self.show(args)?),
             Typed::Diagnose(args) => Command::Diagnose(self.diagnose(args)?),
@@ -120,12 +124,8 @@ impl Resolver<'_> {
         Ok(Some(Place { location, s3: Box::new(self.s3()?) }))
     }
 
-    /// Where what is remembered from run to run lies; `None` without a home.
     fn state_folder(&self) -> Option<PathBuf> {
-        // A relative one is not valid: XDG Base Directory Specification.
-        let state = self.environment.path(env::XDG_STATE_HOME).filter(|path| path.is_absolute());
-        let home = || self.environment.path(env::HOME).map(|home| home.join(".local/state"));
-        state.or_else(home).map(|folder| folder.join("redis-ops"))
+        self.environment.state_folder()
     }
 
     /// Where restores write down how far they are, and what they change on a target.

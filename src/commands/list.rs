@@ -1,5 +1,7 @@
 //! `redis-ops list`: the backups of a repository, newest first.
 
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -8,6 +10,7 @@ use super::table::{Table, verdict};
 use super::which::Place;
 use super::{Context, Format, Outcome};
 use crate::explain::{Result, Status};
+use crate::private_files;
 use crate::printer::{Printer, words};
 use crate::progress::Unit;
 use crate::repository::manifest::{Manifest, Purpose};
@@ -24,7 +27,12 @@ pub struct Settings {
     pub place: Place,
     /// Only of this instance; `None`: of all.
     pub instance: Option<String>,
+    /// The file in which the ids are remembered for completions; `None`: they are not.
+    pub remembered_in: Option<PathBuf>,
 }
+
+/// So many ids are remembered, the newest.
+const REMEMBERED: usize = 500;
 
 /// From so many backups on the reading of their manifests takes long enough to be shown.
 const WORTH_A_BAR: u64 = 200;
@@ -35,6 +43,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let progress = context.bar();
     let mut listing = Listing::default();
     let mut objects: Vec<Box<str>> = Vec::new();
+    let mut ids = Vec::new();
     let listed = repository.list_each(
         settings.instance.as_deref(),
         |total| {
@@ -44,6 +53,9 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         },
         |listed| {
             progress.advance(1);
+            if settings.remembered_in.is_some() && ids.len() < REMEMBERED && listed.manifest().is_some() {
+                ids.push(format!("{}/{}\n", listed.instance, listed.id));
+            }
             if context.format.is_json() {
                 objects.push(as_json(&listed).to_string().into_boxed_str());
             } else {
@@ -54,6 +66,10 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let overview = context.interruptible(async { Ok(listed.await?) }).await;
     progress.finish();
     let overview = overview?;
+    if let Some(file) = settings.remembered_in.clone() {
+        // Nobody misses them but the next Tab.
+        let _ = tokio::task::spawn_blocking(move || remember(&file, &ids.concat())).await;
+    }
     let uploads = overview.unfinished.as_ref();
     let mut outcome = Outcome::new(Status::Ok);
     outcome.list = context.format.is_json().then_some(("backups", objects));
@@ -65,6 +81,11 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             .field("unreadable_folders", overview.unreadable.iter().map(|(folder, _)| folder).collect::<Vec<_>>()),
         _ => outcome.text(listing.render(&overview, &repository.describe(), &context.printer)),
     })
+}
+
+fn remember(file: &Path, ids: &str) -> io::Result<()> {
+    private_files::folder(file.parent().unwrap_or(file))?;
+    private_files::create(file)?.write_all(ids.as_bytes())
 }
 
 fn bytes_of(uploads: &[ObjectInfo]) -> u64 {

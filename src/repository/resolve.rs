@@ -45,6 +45,14 @@ impl Repository {
         }
     }
 
+    /// Instance and id of every published backup, by the names of its objects: none is read.
+    ///
+    /// # Errors
+    /// What the place says.
+    pub(crate) async fn published(&self) -> Result<Vec<(String, BackupId)>, RepositoryError> {
+        Ok(self.ids(None).await?.published)
+    }
+
     async fn ids(&self, instance: Option<&str>) -> Result<Ids, RepositoryError> {
         let mut ids = Ids { published: Vec::new(), incomplete: Vec::new() };
         for ((instance, id), objects) in self.folders(instance).await? {

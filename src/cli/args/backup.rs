@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
+use clap_complete::ArgValueCandidates;
 
 use super::{Database, values};
+use crate::cli::completion;
 use crate::codec::Codec;
 use crate::commands::backup::{Capture, ReadFrom, Transfer};
 
@@ -33,7 +35,7 @@ pub struct Backup {
     #[arg(long)]
     pub stale: bool,
     /// How the backup is compressed: gzip, zstd or none, and a level such as zstd:3 [default: gzip].
-    #[arg(long, value_name = "CODEC[:LEVEL]")]
+    #[arg(long, value_name = "CODEC[:LEVEL]", add = ArgValueCandidates::new(completion::codecs))]
     pub compression: Option<Codec>,
     /// The name of the instance in the repository, in place of the one in the settings or of host-port.
     #[arg(long)]

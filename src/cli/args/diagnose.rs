@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
+use clap_complete::ArgValueCandidates;
 
 use super::{Database, Stored, values};
+use crate::cli::completion;
 use crate::commands::diagnose::{FailOn, Sort, Topic, Via};
 use crate::commands::metrics::Listen;
 use crate::health::Level;
@@ -39,7 +41,7 @@ pub struct Diagnose {
     #[arg(long, value_enum, value_name = "HOW", default_value_t, conflicts_with_all = ["backup_id", "file", "from"])]
     pub via: Via,
     /// What the server is for: cache, store, queue or session; the rules differ. auto guesses.
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(completion::profiles))]
     pub profile: Option<String>,
     /// Memory of the server's container, such as 2GiB: INFO shows the machine's.
     #[arg(long, value_name = "BYTES", value_parser = values::bytes)]

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
+use clap_complete::ArgValueCandidates;
 
 use super::Stored;
+use crate::cli::completion;
 use super::values::{self, DatabaseMap};
 use crate::restore::replica::Advertise;
 use crate::restore::{Asked, Existing, Ttl};
@@ -22,7 +24,7 @@ pub struct Restore {
     #[command(flatten)]
     pub stored: Stored,
     /// The instance to write to: a name from the settings, or a URL. It must be typed: no default and no variable names it.
-    #[arg(long, value_name = "NAME|URL")]
+    #[arg(long, value_name = "NAME|URL", add = ArgValueCandidates::new(completion::instances))]
     pub target_instance: Option<String>,
     /// Writes an RDB file in place of an instance; - for stdout.
     #[arg(long, value_name = "PATH", conflicts_with = "target_instance", value_hint = ValueHint::FilePath)]
@@ -58,7 +60,7 @@ pub struct Restore {
     #[arg(long = "db", value_name = "N[:M]", value_parser = values::database)]
     pub databases: Vec<DatabaseMap>,
     /// Only keys of this type, such as string or zset; may be given several times.
-    #[arg(long = "type", value_name = "T")]
+    #[arg(long = "type", value_name = "T", add = ArgValueCandidates::new(completion::value_types))]
     pub types: Vec<String>,
     /// What becomes of the moments at which keys expire.
     #[arg(long, value_enum, default_value_t)]

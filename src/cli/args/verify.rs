@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
+use clap_complete::ArgValueCandidates;
 
 use super::{Database, Stored, values};
+use crate::cli::completion;
 use crate::commands::verify::{FailOn, Level, Sample};
 
 /// Options of `verify`.
@@ -29,7 +31,7 @@ pub struct Verify {
     #[arg(long)]
     pub census: bool,
     /// Compares with another backup: what it lacks, has besides, and has differently.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", add = ArgValueCandidates::new(completion::backups))]
     pub against: Option<String>,
     /// Which differences are a no; may be given several times.
     #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',', default_value = "any")]
@@ -75,7 +77,7 @@ pub struct Verify {
   redis-ops show --file dump.rdb.gz --format ndjson > keys.ndjson")]
 pub struct Show {
     /// An exact id, a unique beginning, `latest`, or INSTANCE/ID.
-    #[arg(value_name = "ID", required_unless_present = "file")]
+    #[arg(value_name = "ID", required_unless_present = "file", add = ArgValueCandidates::new(completion::backups))]
     pub backup_id: Option<String>,
     /// An RDB file in place of a backup: .rdb, .rdb.gz, .rdb.zst, or - for stdin.
     #[arg(long, value_name = "PATH", conflicts_with = "backup_id", value_hint = ValueHint::FilePath)]

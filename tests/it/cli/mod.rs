@@ -1,5 +1,6 @@
 //! The command line as a contract: what may be typed, what is said, and with which exit code.
 
+mod completions;
 mod help;
 mod output;
 mod pipes;
