@@ -7,8 +7,8 @@ use clap::{Args, ValueHint};
 use clap_complete::ArgValueCandidates;
 
 use super::Stored;
-use crate::cli::completion;
 use super::values::{self, DatabaseMap};
+use crate::cli::completion;
 use crate::restore::replica::Advertise;
 use crate::restore::{Asked, Existing, Ttl};
 

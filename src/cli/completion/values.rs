@@ -117,7 +117,7 @@ fn listed(location: Location) -> Vec<(String, String)> {
         Repository::new(storage).published().await.ok()
     });
     let mut found = found.unwrap_or_default();
-    found.sort_by(|one, other| other.1.cmp(&one.1));
+    found.sort_by_key(|found| std::cmp::Reverse(found.1));
     found.into_iter().map(|(instance, id)| (instance, id.to_string())).collect()
 }
 
@@ -166,7 +166,7 @@ mod tests {
     fn what_takes_too_long_is_not_waited_for() {
         let (held, holds) = mpsc::channel::<()>();
         let nothing = within(Duration::from_millis(1), move || {
-            drop(holds.recv());
+            let _ = holds.recv();
             vec![1]
         });
         drop(held);

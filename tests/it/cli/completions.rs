@@ -91,7 +91,11 @@ impl Shell {
             if let Some(line) = text.strip_suffix('\n') {
                 return line.trim().to_owned();
             }
-            assert!(begun.elapsed() < LONGEST, "no line for `{keys}`: {:?}", self.output.try_iter().collect::<Vec<_>>().concat());
+            assert!(
+                begun.elapsed() < LONGEST,
+                "no line for `{keys}`: {:?}",
+                self.output.try_iter().collect::<Vec<_>>().concat()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -118,7 +122,8 @@ fn home() -> Option<(tempfile::TempDir, String)> {
     source.ok(&["SET", "a", "1"]);
     let home = tempfile::TempDir::new().unwrap();
     let repository = home.path().join("backups");
-    let run = RedisOps::new().args(["backup", "-i", &source.url(), "--name", "redis-prod", "-r"]).arg(&repository).run();
+    let run =
+        RedisOps::new().args(["backup", "-i", &source.url(), "--name", "redis-prod", "-r"]).arg(&repository).run();
     assert_eq!(run.code, 0, "{}", run.stderr);
     let settings = "instances:\n  redis-prod:\n    host: 127.0.0.1\n    password: ${NEVER_SET}\n  redis-staging: { host: 127.0.0.1 }\n\
                     backup: { destination: backups }\n";
@@ -162,7 +167,8 @@ fn completes(shell: &mut Shell, id: &str) {
 #[test]
 fn bash_completes() {
     let Some((home, id)) = home() else { return };
-    let Some(mut bash) = Shell::start("bash --norc --noprofile -i", home.path(), "source <(redis-ops completions bash)")
+    let Some(mut bash) =
+        Shell::start("bash --norc --noprofile -i", home.path(), "source <(redis-ops completions bash)")
     else {
         return;
     };
@@ -196,7 +202,8 @@ fn of_a_bucket_is_offered_what_the_last_list_showed_and_the_store_is_not_asked()
     let (store, state) = (S3Server::start(), tempfile::TempDir::new().unwrap());
     let place = store.location("redis");
     let run = |words: &[&str]| {
-        let run = RedisOps::new().args(words).envs(store.env()).env("XDG_STATE_HOME", state.path());
+        let run = RedisOps::new().args(words).env("XDG_STATE_HOME", state.path());
+        let run = store.env().iter().fold(run, |run, (name, value)| run.env(name, value));
         run.env("_CLAP_COMPLETE_INDEX", "4").env("_CLAP_IFS", "\n")
     };
     let tab = || {
