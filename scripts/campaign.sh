@@ -2,7 +2,8 @@
 # Tries the tool against real servers under faults, for as many runs as it is told, and fails on the first kind of wrong answer.
 #
 #   scripts/campaign.sh poison   [RUNS] [--seed N]   RDB files that lie about their content: what `verify` calls good must load
-#   scripts/campaign.sh backups  [RUNS] [--seed N]   backups while the server, the store or the tool itself fails
+#   scripts/campaign.sh backups  [RUNS] [--seed N]   backups while the server, the store or the tool itself fails; a store that refuses
+#                                                    six requests before the first byte of a transfer may end a backup, as the help says
 #   scripts/campaign.sh restores [RUNS] [--seed N]   restores while the target, the store or the tool itself fails
 #   scripts/campaign.sh model    [RUNS] [--seed N]   restores of data, choices and disturbances drawn by chance, against a reference in memory
 #

@@ -1,6 +1,9 @@
 """Backups under faults. Each run ends published and equal to its source, or not published and with nothing left behind.
 
 What "equal" means is asked of a real server: it loads what lies in the repository, and its DEBUG DIGEST is compared with the source's.
+
+One passing fault costs no backup, with one exception that the contract makes: before the first byte of a transfer a store is asked for ten
+seconds, so a store that refuses six requests in a row there may end the backup (exit 2, nothing published, nothing left behind).
 """
 
 import glob
@@ -18,6 +21,8 @@ from lab import Violation
 
 FAULTS = ["none", "cut", "stall", "server-killed", "signal", "kill", "store-503", "store-lost", "store-cut", "store-stall", "store-away", "disk-full"]
 QUIET = ["--progress", "none"]
+# So many refusals in a row take longer than the ten seconds that a backup asks a store before the first byte of a transfer.
+REFUSALS_ALLOWED = 6
 
 
 def prepare(random, root):
@@ -93,7 +98,7 @@ class S3:
         self.port, self.prefix = prepared["moto"], os.path.basename(folder) + f"-{random.randrange(1 << 40)}"
         faults, at = {}, random.randrange(14)
         if fault == "store-503":
-            faults = {at + index: "503" for index in range(random.choice([1, 2, 6]))}
+            faults = {at + index: "503" for index in range(random.choice([1, 2, REFUSALS_ALLOWED]))}
         elif fault == "store-lost":
             faults = {at: "lost"}
         elif fault == "store-cut":
@@ -192,7 +197,8 @@ def judged(tool, fault, source, store, run, told):
     if run.code not in allowed:
         raise Violation(f"an exit code of {run.code}\n{told}")
     # A store that is away comes back within what a backup waits before its first byte as well.
-    if fault in ("none", "store-lost", "store-503", "stall", "store-stall", "store-cut", "store-away") and run.code not in (0, 1):
+    given_up = run.code == 2 and refuses_before_transfer(store)
+    if not given_up and fault in ("none", "store-lost", "store-503", "stall", "store-stall", "store-cut", "store-away") and run.code not in (0, 1):
         raise Violation(f"a backup that one passing fault of the {'store' if 'store' in fault else 'server'} has cost\n{told}")
     if run.code in (0, 1) and len(manifests) != 1:
         raise Violation(f"it says published, and there are {len(manifests)} manifests: {objects}\n{told}")
@@ -211,7 +217,13 @@ def judged(tool, fault, source, store, run, told):
     if fault not in ("server-killed",):
         unharmed(source, told)
     outcome = "published and equal" if manifests else "not published, clean"
-    return f"{outcome} ({fault})"
+    return f"{outcome} ({fault}{' before the first byte' if given_up else ''})"
+
+
+def refuses_before_transfer(store):
+    """Whether the store refused six requests, and was never asked to take a byte of the dump."""
+    seen = store.link.seen if store.link else []
+    return sum(fault == "503" for _, fault in seen) >= REFUSALS_ALLOWED and not any("/dump" in request for request, _ in seen)
 
 
 def equal(tool, source, store, manifest, told):
