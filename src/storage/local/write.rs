@@ -74,15 +74,9 @@ impl Temporary {
     pub(super) fn publish(mut self) -> io::Result<u64> {
         self.file.sync_all()?;
         let length = self.file.metadata()?.len();
-        match fs::hard_link(&self.path, &self.target) {
-            Ok(()) => self.remove()?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
-            // FAT and some network file systems know no links: there a rename that refuses to replace does as well.
-            Err(error) => match renameat_with(CWD, &self.path, CWD, &self.target, RenameFlags::NOREPLACE) {
-                Ok(()) => self.present = false,
-                Err(rustix::io::Errno::EXIST) => return Err(io::ErrorKind::AlreadyExists.into()),
-                Err(renaming) => return Err(neither(error, renaming)),
-            },
+        match give_name(&self.path, &self.target)? {
+            Named::Linked => self.remove()?,
+            Named::Renamed => self.present = false,
         }
         sync_folder(folder_of(&self.target)?)?;
         Ok(length)
@@ -122,8 +116,29 @@ impl Drop for Temporary {
     }
 }
 
-/// Makes a file that has no name of ours in the folder, or in the first above it that is there, removes it, and returns how many bytes
-/// are free for us.
+/// How a file got its name.
+enum Named {
+    /// It has the one that it had as well.
+    Linked,
+    Renamed,
+}
+
+/// Gives a file a name that no other has.
+fn give_name(path: &Path, target: &Path) -> io::Result<Named> {
+    match fs::hard_link(path, target) {
+        Ok(()) => Ok(Named::Linked),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        // FAT and some network file systems know no links: there a rename that refuses to replace does as well.
+        Err(error) => match renameat_with(CWD, path, CWD, target, RenameFlags::NOREPLACE) {
+            Ok(()) => Ok(Named::Renamed),
+            Err(rustix::io::Errno::EXIST) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(renaming) => Err(neither(error, renaming)),
+        },
+    }
+}
+
+/// Makes a file that has no name of ours in the folder, or in the first above it that is there, gives it another as a backup's files get
+/// theirs, removes it, and returns how many bytes are free for us.
 pub(super) fn try_writing(root: &Path) -> io::Result<u64> {
     let there = root.ancestors().find(|folder| folder.exists()).ok_or(io::ErrorKind::NotFound)?;
     if !there.is_dir() {
@@ -133,7 +148,15 @@ pub(super) fn try_writing(root: &Path) -> io::Result<u64> {
     getrandom::fill(&mut random).map_err(io::Error::other)?;
     let path = there.join(format!(".redis-ops-plan.{}.part", hex::encode(random)));
     OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&path)?;
-    fs::remove_file(&path)?;
+    let named = path.with_extension("named.part");
+    let done = give_name(&path, &named);
+    let removed = match &done {
+        Ok(Named::Linked) => fs::remove_file(&named).and_then(|()| fs::remove_file(&path)),
+        Ok(Named::Renamed) => fs::remove_file(&named),
+        Err(_) => fs::remove_file(&path),
+    };
+    done?;
+    removed?;
     let system = rustix::fs::statvfs(there)?;
     Ok(system.f_bavail.saturating_mul(system.f_frsize))
 }

@@ -180,3 +180,35 @@ fn a_store_that_goes_away_while_it_is_read_is_waited_for() {
     }
     assert_eq!(target.cli(&["DBSIZE"]), "5000");
 }
+
+/// The store breaks off in the middle, and does not let us read on: that is what is said, and nothing of the backup's bytes.
+#[test]
+fn a_store_that_breaks_off_for_good_is_no_damage() {
+    let Some((_server, store)) = stored("gzip") else { return };
+    let target = RedisServer::start().expect("another one of the same kind");
+    let rdb = tempfile::tempdir().unwrap();
+    let file = rdb.path().join("out.rdb").display().to_string();
+    let into = ["restore", "--backup-id", "latest", "--target-instance", &target.url(), "--method"];
+    for (arguments, code) in [
+        (vec!["verify", "--backup-id", "latest"], 3),
+        (vec!["verify", "--backup-id", "latest", "--level", "checksum"], 3),
+        (vec!["restore", "--backup-id", "latest", "--to-file", &file], 2),
+        ([&into[..], &["restore"]].concat(), 2),
+        ([&into[..], &["commands"]].concat(), 2),
+        ([&into[..], &["replica"]].concat(), 2),
+    ] {
+        store.inject(&dump("gzip"), 1, Fault::BreakAnswer(1_000_000));
+        store.inject(&dump("gzip"), 1, Fault::Answer("AccessDenied"));
+        let run = with(&store, &arguments).arg("--json").run();
+        let answer = run.json();
+        assert_eq!(
+            (run.code, answer["error"]["code"].as_str()),
+            (code, Some("access_denied")),
+            "{arguments:?}: {answer}"
+        );
+        assert!(answer["error"]["hint"].as_str().is_some_and(|hint| hint.contains("s3:GetObject")), "{answer}");
+        assert!(!answer.to_string().contains("damaged"), "{arguments:?}: {answer}");
+        assert_eq!(target.cli(&["DBSIZE"]), "0", "{arguments:?}: what was written of it is gone again");
+        assert_eq!(std::fs::read_dir(rdb.path()).unwrap().count(), 0, "{arguments:?}");
+    }
+}

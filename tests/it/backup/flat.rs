@@ -2,12 +2,15 @@
 
 use redis_ops::census::{Census, Counter};
 use redis_ops::rdb::Scanner;
+use redis_ops::repository::BackupId;
+use redis_ops::repository::manifest::Manifest;
 use serde_json::Value;
 
 use super::{Folder, backup, failure};
 use crate::support::fake_primary::{Act, FakePrimary};
 use crate::support::redis_ops::{RedisOps, Run};
 use crate::support::redis_server::{RedisServer, server_named, servers};
+use crate::support::s3::S3Server;
 use crate::support::sample;
 
 const LIMIT: u64 = 128 << 20;
@@ -234,5 +237,40 @@ fn a_listing_of_thirty_thousand_beginnings_is_flat_in_every_format() {
         let run = flat(RedisOps::new().args(["list", "-r", &folder.text(), "--format", format, "--progress", "none"]));
         good(&run, 0);
         assert!(run.text().lines().count() >= n_lines, "{format}: {} lines", run.text().lines().count());
+    }
+}
+
+/// A store with thousands of backups: one GET each, read side by side, with signs of life.
+#[test]
+fn a_listing_of_three_thousand_backups_asks_for_each_once() {
+    let Some(server) = RedisServer::start() else { return };
+    server.fill(10, 10);
+    let store = S3Server::start();
+    let with = |arguments: &[&str]| {
+        let run = RedisOps::new().args(arguments).args(["-r", &store.location("redis")]);
+        store.env().into_iter().fold(run, |run, (name, value)| run.env(&name, value))
+    };
+    let run = with(&["backup", "-i", &server.url(), "--name", "prod", "--json"]).run();
+    assert_eq!(run.code, 0, "{}", run.everything());
+    let id = run.json()["backup"]["id"].as_str().expect("an id").to_owned();
+    let place = store.objects().join("redis/prod");
+    let manifest = Manifest::decode(&std::fs::read(place.join(id).join("manifest.json")).unwrap()).unwrap();
+    let begin: chrono::DateTime<chrono::Utc> = "2020-01-01T00:00:00Z".parse().expect("a moment");
+    for hour in 1..3000 {
+        let id = BackupId::new(begin + chrono::TimeDelta::hours(hour));
+        std::fs::create_dir(place.join(id.to_string())).unwrap();
+        let body = Manifest { id, ..manifest.clone() }.encode().unwrap();
+        std::fs::write(place.join(id.to_string()).join("manifest.json"), body).unwrap();
+    }
+    let asked = |operation: &str| store.count(operation);
+    for format in ["table", "json"] {
+        let (gets, lists) = (asked("GetObject"), asked("ListObjectsV2"));
+        let run = flat(with(&["list", "--format", format, "--progress", "json"]));
+        good(&run, 0);
+        assert!(run.text().matches("prod").count() >= 3000, "{format}");
+        // And the marker.
+        assert_eq!(asked("GetObject") - gets, 3001, "{format}");
+        assert!(asked("ListObjectsV2") - lists <= 5, "{format}: {}", asked("ListObjectsV2") - lists);
+        assert!(run.stderr.contains("reading manifests"), "{format}: {}", run.stderr);
     }
 }

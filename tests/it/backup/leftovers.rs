@@ -134,29 +134,52 @@ fn an_instance_on_another_disk_is_seen_through_its_link() {
     }
 }
 
+/// The superuser reads everything, so that it is somebody else who asks.
 #[test]
 fn a_folder_that_may_not_be_read_stops_nothing() {
     use std::os::unix::fs::PermissionsExt as _;
     let Some(server) = RedisServer::start() else { return };
     let folder = Folder::new();
-    backed_up(&server.url(), &folder.text(), &[]);
+    let allow = |path: &std::path::Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    allow(folder.path(), 0o777);
+    let settings = format!(
+        "instances:\n  prod:\n    url: {}\nbackup:\n  enabled: true\n  schedule: \"0 1 * * *\"\n",
+        server.url()
+    );
+    let run = |arguments: &[&str]| {
+        let run = RedisOps::as_nobody()?.args(arguments).args(["-r", &folder.text(), "--json"]);
+        let run = run.file("redis-ops.yaml", settings.clone()).run();
+        Some((run.code, run.json()))
+    };
+    let Some((code, answer)) = run(&["backup", "-i", "prod"]) else { return crate::support::skip("another user") };
+    assert_eq!(code, 0, "{answer}");
     let closed = ["lost+found", "staging", "prod/2024-01-01-01-00"].map(|name| folder.path().join(name));
     for path in &closed {
         fs::create_dir_all(path).unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
+        allow(path, 0o000);
     }
-    if fs::read_dir(&closed[0]).is_ok() {
-        // The superuser reads everything.
-        return crate::support::skip("a user who is not root");
-    }
-    let answer = list(&folder);
+    let told = |arguments: &[&str], code: i32| {
+        let (found, answer) = run(arguments).expect("it could before");
+        assert_eq!(found, code, "{arguments:?}: {answer}");
+        answer
+    };
+    let answer = told(&["list"], 0);
     assert_eq!(answer["backups"].as_array().map(Vec::len), Some(2), "{answer}");
     assert_eq!(answer["backups"][1]["status"], "access_denied", "{answer}");
     assert_eq!(answer["unreadable_folders"].as_array().map(Vec::len), Some(2), "{answer}");
-    let (code, answer) = RedisOps::new().args(["verify", "--all", "-r", &folder.text()]).json();
-    assert_eq!(code, 3, "{answer}");
+    // Of one of them it cannot be told.
+    told(&["verify", "--all"], 3);
+    for arguments in [
+        &["show", "latest"][..],
+        &["verify", "--backup-id", "latest"],
+        &["backup", "-i", "prod", "--plan"],
+        &["backup", "-i", "prod", "--if-due"],
+        &["backup", "-i", "prod"],
+    ] {
+        told(arguments, 0);
+    }
     for path in &closed {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+        allow(path, 0o700);
     }
 }
 
