@@ -223,6 +223,10 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
             // A command is printed as it has to be typed.
             for fix in report.judgement.findings.iter_mut().flat_map(|finding| &mut finding.fix) {
                 *fix = fix.replace("<this server>", &server.as_typed());
+                // A pipe of it, or a command by it: for this server, not for the one that happens to listen here.
+                if !fix.contains("--intrinsic-latency") {
+                    *fix = fix.replace("redis-cli", &server.redis_cli());
+                }
             }
             if let Some(mut history) = history {
                 trend = history.runs().iter().filter_map(|run| run.info.u64("used_memory")).collect();

@@ -137,6 +137,16 @@ pub struct Server {
 }
 
 impl Server {
+    /// `redis-cli` as it has to be typed to reach the server; its password is asked for by REDISCLI_AUTH.
+    pub fn redis_cli(&self) -> String {
+        let tls = if self.node.tls.is_some() { " --tls" } else { "" };
+        match &self.node.address {
+            Address::Tcp { host, port } => format!("redis-cli -h {host} -p {port}{tls}"),
+            Address::Unix { path } => format!("redis-cli -s {}", path.display()),
+            Address::Sentinel { .. } => "redis-cli -h <the primary> -p <its port>".to_owned(),
+        }
+    }
+
     /// What names it on a command line: its name in the settings, or its URL; without secrets.
     pub fn as_typed(&self) -> String {
         let Node { name, address, tls, .. } = &self.node;

@@ -23,7 +23,7 @@ use crate::explain::{Context as _, Fault, Result, Status};
 use crate::finding::Severity;
 use crate::introspection::keyspace::{KeyspaceProfile, Pass};
 use crate::introspection::{
-    self, Earlier, LeftBehind, Mode, NodeRole, Part, Path, Question, SentinelMet, Snapshot, wire_of,
+    self, Earlier, LeftBehind, Mode, NodeRole, Ours, Part, Path, Question, SentinelMet, Snapshot, wire_of,
 };
 use crate::pasted::{self, NotUnderstood, Unreadable};
 use crate::replies::Info;
@@ -216,8 +216,12 @@ async fn snapshot(connection: &mut Connection, node: &Node, options: &Options, p
     snapshot.prefixes_before = if before.is_empty() { Part::NotAsked } else { Part::Got(before) };
     if let Some(remembered) = past.compared {
         let seconds = (snapshot.taken_at - remembered.taken_at).num_milliseconds() as f64 / 1000.0;
-        snapshot.earlier =
-            Some(Earlier { seconds, info: remembered.info.clone(), cluster: remembered.cluster.clone() });
+        snapshot.earlier = Some(Earlier {
+            seconds,
+            info: remembered.info.clone(),
+            cluster: remembered.cluster.clone(),
+            ours: Ours::default(),
+        });
         // The slow log was not remembered; its gain is that of the window, and would be taken for that of hours.
         snapshot.slowlog_gained = Part::NotAsked;
     }
@@ -310,7 +314,7 @@ mod tests {
             restores: None,
         };
         let mut snapshot = Snapshot::from_info(now.clone(), options.now);
-        snapshot.earlier = Some(Earlier { seconds: 1.0, info: before.clone(), cluster: None });
+        snapshot.earlier = Some(Earlier { seconds: 1.0, info: before.clone(), cluster: None, ours: Ours::default() });
         let report = Report::new(snapshot, &options);
         for topic in Topic::ALL {
             let _ = object(&facts(&report.snapshot, topic));

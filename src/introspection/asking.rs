@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use super::gate::{Ask, Gate};
 use super::host::HostFacts;
 use super::keyspace::{self, Pass};
+use super::ours::Ours;
 use super::part::Part;
 use super::question::Question;
 use super::snapshot::{Earlier, Path, Snapshot};
@@ -50,6 +51,7 @@ pub struct Options {
 pub async fn take(asker: &mut dyn Ask, options: &Options, phases: Wire) -> Result<Snapshot> {
     let mut gate = Gate::new(asker);
     let first = gate.info().await?;
+    let ours = gate.ours();
     let begun = Instant::now();
     let mut snapshot = Snapshot::from_info(first, options.now);
     snapshot.path = options.path;
@@ -61,7 +63,7 @@ pub async fn take(asker: &mut dyn Ask, options: &Options, phases: Wire) -> Resul
     }
     if !options.window.is_zero() {
         tokio::time::sleep(options.window.saturating_sub(begun.elapsed())).await;
-        second_reading(&mut gate, begun, &mut snapshot).await?;
+        second_reading(&mut gate, begun, &ours, &mut snapshot).await?;
     }
     // A CLIENT LIST of ten thousand takes its time, too, and that is ours.
     if let Part::Got(entries) = &mut snapshot.answers.slowlog {
@@ -121,7 +123,8 @@ async fn ping(gate: &mut Gate<'_>, window: Duration, wire: &mut Wire) -> Result<
     Ok(())
 }
 
-async fn second_reading(gate: &mut Gate<'_>, begun: Instant, snapshot: &mut Snapshot) -> Result<()> {
+/// `ours`: what had been sent when the counters were read first.
+async fn second_reading(gate: &mut Gate<'_>, begun: Instant, ours: &Ours, snapshot: &mut Snapshot) -> Result<()> {
     let last_id = |entries: &[SlowEntry]| entries.iter().map(|entry| entry.id + 1).max().unwrap_or(0);
     let info = gate.info().await?;
     let seconds = begun.elapsed().as_secs_f64();
@@ -130,7 +133,9 @@ async fn second_reading(gate: &mut Gate<'_>, begun: Instant, snapshot: &mut Snap
     let first = std::mem::replace(&mut snapshot.info, before.info);
     snapshot.server = before.server;
     snapshot.taken_at = before.taken_at;
-    snapshot.earlier = Some(Earlier { seconds, info: first, cluster: snapshot.answers.cluster.got().cloned() });
+    // The first INFO is in the counters of the second, and the second in none: as many as were sent in between.
+    let ours = gate.ours().since(ours);
+    snapshot.earlier = Some(Earlier { seconds, info: first, cluster: snapshot.answers.cluster.got().cloned(), ours });
     if snapshot.answers.nodes.got().is_some() {
         let again = gate.answers(&[Question::Cluster, Question::Nodes], &snapshot.info).await?;
         snapshot.answers.cluster = again.cluster;

@@ -1,11 +1,13 @@
 //! The gate: only commands of the list of those that only read go through, and what is sent is counted.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use super::ours::Ours;
 use super::part::Part;
 use super::question::{Answers, Question, ReadOnly};
 use super::topology::ServerFacts;
@@ -64,13 +66,14 @@ impl Receipt {
 pub struct Gate<'a> {
     asker: &'a mut dyn Ask,
     receipt: Receipt,
+    errors: BTreeMap<String, u64>,
     begun: Instant,
 }
 
 impl<'a> Gate<'a> {
     /// A gate before one connection.
     pub fn new(asker: &'a mut dyn Ask) -> Self {
-        Self { asker, receipt: Receipt::default(), begun: Instant::now() }
+        Self { asker, receipt: Receipt::default(), errors: BTreeMap::new(), begun: Instant::now() }
     }
 
     /// Sends the questions in one write.
@@ -80,7 +83,15 @@ impl<'a> Gate<'a> {
     /// The connection broke, or sent fewer answers than there were questions.
     pub async fn ask(&mut self, questions: &[ReadOnly]) -> Result<Vec<Reply>> {
         self.count(questions);
-        complete(self.asker.ask(questions).await?, questions.len())
+        let replies = complete(self.asker.ask(questions).await?, questions.len())?;
+        for reply in &replies {
+            if let Reply::Error(message) = reply {
+                // As the server counts them (`errorstat_…`): by the first word.
+                let code = message.split(' ').next().unwrap_or_default().to_owned();
+                *self.errors.entry(code).or_default() += 1;
+            }
+        }
+        Ok(replies)
     }
 
     /// Sends the questions in one write, and goes on before they are answered.
@@ -166,6 +177,11 @@ impl<'a> Gate<'a> {
         let begun = Instant::now();
         self.one(ReadOnly::new(&["PING"]).expect("PING is on the list")).await?;
         Ok(begun.elapsed())
+    }
+
+    /// What was added to the server's counters so far.
+    pub fn ours(&self) -> Ours {
+        Ours { commands: self.receipt.commands + self.receipt.pings, errors: self.errors.clone() }
     }
 
     /// What it cost so far.

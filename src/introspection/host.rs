@@ -28,7 +28,9 @@ impl HostFacts {
         Self {
             transparent_huge_pages: text("/sys/kernel/mm/transparent_hugepage/enabled").and_then(chosen),
             overcommit_memory: text("/proc/sys/vm/overcommit_memory").and_then(|line| line.trim().parse().ok()),
-            swapped_bytes: process.and_then(swapped),
+            swapped_bytes: process
+                .and_then(swapped)
+                .or_else(|| text("/proc/meminfo").and_then(|text| without_swap(&text))),
             longest_pause_us: None,
         }
     }
@@ -44,6 +46,12 @@ impl HostFacts {
         }
         self.longest_pause_us = Some(u64::try_from(longest.as_micros()).unwrap_or(u64::MAX));
     }
+}
+
+/// Of a machine without swap nothing is swapped out.
+fn without_swap(memory: &str) -> Option<u64> {
+    let total = memory.lines().find_map(|line| line.strip_prefix("SwapTotal:"))?;
+    (total.trim().trim_end_matches("kB").trim() == "0").then_some(0)
 }
 
 fn swapped(process: u64) -> Option<u64> {

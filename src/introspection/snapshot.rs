@@ -9,6 +9,7 @@ use super::gate::Receipt;
 use super::host::HostFacts;
 use super::keyspace::KeyspaceProfile;
 use super::left_behind::LeftBehind;
+use super::ours::Ours;
 use super::part::Part;
 use super::peers::{Peers, SentinelSeen};
 use super::question::Answers;
@@ -77,6 +78,9 @@ pub struct Earlier {
     pub info: Info,
     /// CLUSTER INFO of that time, where it was asked for.
     pub cluster: Option<Info>,
+    /// What we have sent in between ourselves.
+    #[serde(default)]
+    pub ours: Ours,
 }
 
 /// How many keys a prefix had at an earlier run.
@@ -144,14 +148,38 @@ impl Snapshot {
         }
     }
 
-    /// How far a counter of INFO went since the earlier one.
+    /// How far a counter of INFO went since the earlier one, without what we have added to it.
     ///
     /// # Errors
     ///
     /// Why that cannot be said: no earlier INFO, a restart or a reset in between, no such field.
     pub fn delta(&self, name: &str) -> Result<Delta, String> {
         let now = self.info.u64(name).ok_or_else(|| format!("the server does not report `{name}`"))?;
-        self.since(name, now, |info| info.u64(name))
+        let delta = self.since(name, now, |info| info.u64(name))?;
+        let ours = self.earlier.as_ref().map_or(0, |earlier| match name {
+            "total_commands_processed" => earlier.ours.commands,
+            "total_error_replies" => earlier.ours.errors.values().copied().fold(0, u64::saturating_add),
+            _ => 0,
+        });
+        Ok(Delta { amount: delta.amount.saturating_sub(ours), ..delta })
+    }
+
+    /// How often clients got an error since the earlier INFO; our own questions are not counted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Snapshot::delta`].
+    pub fn errors(&self, name: &str) -> Result<Delta, String> {
+        let count = |info: &Info| info.error_stats().get(name).copied().unwrap_or(0);
+        let delta = self.since("errorstats", count(&self.info), |info| Some(count(info)))?;
+        let ours = self.earlier.as_ref().and_then(|earlier| earlier.ours.errors.get(name)).copied().unwrap_or(0);
+        Ok(Delta { amount: delta.amount.saturating_sub(ours), ..delta })
+    }
+
+    /// The moment by the server's own clock, in Unix seconds: what it dates is dated by that.
+    pub fn server_seconds(&self) -> u64 {
+        let own = self.info.u64("server_time_usec").map(|micros| micros / 1_000_000);
+        own.unwrap_or_else(|| u64::try_from(self.taken_at.timestamp()).unwrap_or(0))
     }
 
     /// How far a number that is computed from INFO went since the earlier one; as [`Snapshot::delta`].

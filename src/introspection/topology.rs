@@ -215,7 +215,13 @@ fn primary_link(info: &Info) -> PrimaryLink {
         host: info.get("master_host").unwrap_or_default().to_owned(),
         port: info.u64("master_port").and_then(|port| u16::try_from(port).ok()).unwrap_or(0),
         up,
-        down_seconds: if up { None } else { info.u64("master_link_down_since_seconds") },
+        // Where it never was up, old versions count from 1970: no link can be down for longer than the server is up.
+        down_seconds: match info.u64("master_link_down_since_seconds") {
+            Some(seconds) if !up => {
+                Some(seconds).filter(|seconds| *seconds <= info.u64("uptime_in_seconds").unwrap_or(u64::MAX))
+            }
+            _ => None,
+        },
         last_io_seconds: info.u64("master_last_io_seconds_ago"),
         syncing: info.flag("master_sync_in_progress").unwrap_or(false),
     }

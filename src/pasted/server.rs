@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, Utc};
 
 use crate::figures;
-use crate::introspection::{Earlier, HostFacts, Part, Snapshot};
+use crate::introspection::{Earlier, HostFacts, Ours, Part, Snapshot};
 use crate::replies::{Client, ClusterNode, Config, DeniedAccess, Info, Reply, ServerLog, SlowEntry};
 
 use super::field;
@@ -164,7 +164,7 @@ impl Draft {
         snapshot.earlier = earlier.and_then(|earlier| {
             let before = earlier.as_info(mentioned);
             let seconds = seconds_between(&before, &snapshot.info)?;
-            Some(Earlier { seconds, info: before, cluster: None })
+            Some(Earlier { seconds, info: before, cluster: None, ours: Ours::default() })
         });
         if !self.clients.is_empty() {
             snapshot.answers.clients = Part::Got(self.clients.clone());

@@ -12,6 +12,11 @@ use crate::replies::{Client, ClientKind, Config, ServerLog};
 /// Why rules about a server's log are skipped: no server tells it.
 pub const NO_LOG: &str = "no log of the server was given: `diagnose --from` reads one";
 
+/// Seconds between two readings from which a growth of memory is no breathing.
+const GROWTH_SECONDS: f64 = 600.0;
+/// The share by which memory has to grow to be called growing.
+const GROWTH: f64 = 0.01;
+
 /// A snapshot before one rule.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
@@ -86,8 +91,7 @@ impl<'a> Case<'a> {
 
     /// How far an error's count went.
     pub fn errors(&self, name: &str) -> Result<Delta, Skipped> {
-        let count = |info: &crate::replies::Info| info.error_stats().get(name).copied().unwrap_or(0);
-        Ok(self.snapshot.since("errorstats", count(&self.snapshot.info), |info| Some(count(info)))?)
+        Ok(self.snapshot.errors(name)?)
     }
 
     /// The settings of the server.
@@ -165,6 +169,36 @@ impl<'a> Case<'a> {
     /// A finding of something that hurts now.
     pub fn critical(&self) -> Finding {
         self.finding(Severity::Critical)
+    }
+
+    /// A finding that rests on the names of keys alone: information, and a warning where something is seen to come of it.
+    pub fn by_name(&self) -> Finding {
+        match self.consequence() {
+            Some((what, value)) => self.warning().evidence(what, value),
+            None => self.info(),
+        }
+    }
+
+    /// What comes of too many keys: evictions, refused writes, memory that grows.
+    fn consequence(&self) -> Option<(&'static str, u64)> {
+        let gained = |delta: Result<Delta, Skipped>| delta.ok().map(|delta| delta.amount).filter(|amount| *amount > 0);
+        if let Some(evicted) = gained(self.delta("evicted_keys")) {
+            return Some(("evicted_meanwhile", evicted));
+        }
+        if let Some(refused) = gained(self.errors("OOM")) {
+            return Some(("writes_refused_meanwhile", refused));
+        }
+        let earlier = self.snapshot.comparable().ok().filter(|earlier| earlier.seconds >= GROWTH_SECONDS)?;
+        let (now, before) = (self.number("used_memory").ok()?, earlier.info.u64("used_memory")?);
+        let grown = now.checked_sub(before)?;
+        (grown as f64 >= before as f64 * GROWTH).then_some(("memory_grown_meanwhile", grown))
+    }
+
+    /// Whether the server has what came with this version of Redis; Valkey is as Redis 7.2 to that.
+    pub fn knows(&self, major: u32, minor: u32) -> bool {
+        let version = self.snapshot.server.redis_version.split('.');
+        let mut numbers = version.map(|part| part.parse().unwrap_or(0)).chain(std::iter::repeat(0));
+        (numbers.next(), numbers.next()) >= (Some(major), Some(minor))
     }
 
     /// A finding if the value reaches the limit `warning` or `critical`, of which a rule may have one only: the more the worse.

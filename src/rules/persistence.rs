@@ -70,7 +70,7 @@ const SAVES: &[Rule] = &[
         title: "forking holds up all clients",
         reads: "latest_fork_usec, used_memory_rss",
         limits: &[("warning", 100_000.0), ("critical", 500_000.0), ("per_gb", 30_000.0), ("floor", 20_000.0)],
-        threshold: "{warning} µs, or {per_gb} µs per gigabyte and {floor} µs; critical {critical} µs",
+        threshold: "{warning} µs, or {per_gb} µs per gigabyte of at least one and {floor} µs; critical {critical} µs",
         why: "nothing is served during a fork; every save, rewrite and full resync begins with one",
         fix: &[
             "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
@@ -123,7 +123,7 @@ const LOGS: &[Rule] = &[
         title: "writing the append-only file fails",
         reads: "aof_last_write_status, aof_last_bgrewrite_status",
         threshold: "the last write failed (critical) or the last rewrite",
-        why: "writes are refused until it works again",
+        why: "after a failed write all writes are refused until one works again; after a failed rewrite the file goes on growing",
         fix: &["df -h, on the server's machine", "BGREWRITEAOF"],
         source: "Zabbix",
         weight: 88,
@@ -175,24 +175,38 @@ fn save_failed(case: &Case<'_>) -> Judged {
     }
     let config = case.snapshot.answers.config.got();
     let stops = config.and_then(|config| config.flag("stop-writes-on-bgsave-error"));
+    // Without save points the server refuses nothing, whatever became of a BGSAVE (Redis `server.c`, `writeCommandsDeniedByDiskError`).
+    let saves = config.and_then(|config| config.get("save")).map(|save| !save.trim().is_empty());
     let finding = case.critical().evidence("rdb_last_bgsave_status", "err");
-    let finding = match stops {
-        Some(true) => finding.evidence("writes", "refused (stop-writes-on-bgsave-error yes)"),
+    let finding = match (stops, saves) {
+        (Some(true), Some(true)) => finding.evidence("writes", "refused (stop-writes-on-bgsave-error yes)"),
+        (Some(_), Some(_)) => finding.evidence("writes", "taken"),
         _ => finding,
     };
-    let folder = config.and_then(|config| config.get("dir")).unwrap_or("<dir>");
-    Ok(Some(
-        finding
-            .evidence("changes_since_last_save", case.number_or_zero("rdb_changes_since_last_save"))
-            .fix(format!("df -h {folder}; ls -ld {folder}"))
-            .fix("BGSAVE"),
-    ))
+    let finding = finding.evidence("changes_since_last_save", case.number_or_zero("rdb_changes_since_last_save"));
+    // A server whose folder was removed tells none.
+    let finding = match config.and_then(|config| config.get("dir")) {
+        Some("") => finding
+            .evidence("dir", "is gone")
+            .fix("the folder that the server works in was removed: CONFIG SET dir <a folder that is there>"),
+        folder => {
+            let folder = shell_word(folder.unwrap_or("<dir>"));
+            finding.fix(format!("df -h {folder}; ls -ld {folder}"))
+        }
+    };
+    Ok(Some(finding.fix("BGSAVE")))
+}
+
+/// A path as a shell takes it.
+fn shell_word(path: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-<>+,:@".contains(&byte);
+    if path.bytes().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }
 
 fn stale(case: &Case<'_>) -> Judged {
     let changes = case.number("rdb_changes_since_last_save")?;
     let Some((_, longest)) = case.config()?.save_windows() else { return skip("saving is off (see P10)") };
-    let now = u64::try_from(case.snapshot.taken_at.timestamp()).unwrap_or(0);
+    let now = case.snapshot.server_seconds();
     let age = now.saturating_sub(case.number("rdb_last_save_time")?);
     let overdue = age as f64 > (longest as f64 * case.limit("windows")).min(case.limit("critical"));
     if changes == 0 || !overdue {
@@ -233,7 +247,8 @@ fn stalled(case: &Case<'_>) -> Judged {
 
 fn fork(case: &Case<'_>) -> Judged {
     let usec = case.number("latest_fork_usec")? as f64;
-    let gigabytes = (case.number("used_memory_rss")? as f64 / 1e9).max(1e-3);
+    // Below a gigabyte it is the machine's mood, not the size, that makes a fork take 20 ms.
+    let gigabytes = (case.number("used_memory_rss")? as f64 / 1e9).max(1.0);
     let finding = if usec >= case.limit("critical") {
         case.critical()
     } else if usec >= case.limit("warning") || (usec >= case.limit("floor") && usec / gigabytes >= case.limit("per_gb"))
@@ -242,11 +257,16 @@ fn fork(case: &Case<'_>) -> Judged {
     } else {
         return Ok(None);
     };
-    Ok(Some(
-        finding
-            .evidence("latest_fork_usec", usec as u64)
-            .evidence("per_gigabyte_ms", (usec / gigabytes / 1000.0).round()),
-    ))
+    let finding = finding
+        .evidence("latest_fork_usec", usec as u64)
+        .evidence("per_gigabyte_ms", (usec / gigabytes / 1000.0).round());
+    // What is set already mends nothing.
+    let pages = case.snapshot.host.got().and_then(|host| host.transparent_huge_pages.as_deref());
+    let finding = match pages {
+        None | Some("always") => finding.fix("echo madvise > /sys/kernel/mm/transparent_hugepage/enabled"),
+        Some(_) => finding,
+    };
+    Ok(Some(finding.fix("take backups from a replica: redis-ops backup --read-from replica")))
 }
 
 fn loading(case: &Case<'_>) -> Judged {
@@ -309,8 +329,8 @@ fn aof_failed(case: &Case<'_>) -> Judged {
     }
     let (write, rewrite) = (case.text("aof_last_write_status")?, case.text("aof_last_bgrewrite_status")?);
     let finding = match (write, rewrite) {
-        ("err", _) => case.critical(),
-        (_, "err") => case.warning(),
+        ("err", _) => case.critical().evidence("writes", "refused (MISCONF)"),
+        (_, "err") => case.warning().evidence("writes", "taken"),
         _ => return Ok(None),
     };
     Ok(Some(finding.evidence("aof_last_write_status", write).evidence("aof_last_bgrewrite_status", rewrite)))

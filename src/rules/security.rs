@@ -43,9 +43,11 @@ const ACCESS: &[Rule] = &[
         reads: "CLIENT LIST: user",
         asks: &[Question::Clients],
         limits: &[("share", 0.90), ("count", 20.0)],
-        threshold: "{share%} of more than {count} connections",
+        threshold: "{share%} of more than {count} connections; information only",
         why: "one leaked password opens everything, and nobody can be told apart",
-        fix: &["ACL SETUSER <application> on ><password> ~<prefix>:* +@all -@dangerous"],
+        fix: &[
+            "ACL SETUSER <application> on ><password> ~<prefix>:* &* +@all -@admin +info +client (a user for each application; `default` stays until all have moved)",
+        ],
         source: "practice (redis-doctor)",
         examine: everybody_is_default,
         ..S
@@ -165,7 +167,8 @@ fn everybody_is_default(case: &Case<'_>) -> Judged {
     let default = clients.iter().filter(|client| client.user == "default").count();
     let share = default as f64 / clients.len().max(1) as f64;
     let speaks = clients.len() as f64 > case.limit("count") && share >= case.limit("share");
-    Ok(speaks.then(|| case.warning().evidence("share", percent(share)).evidence("connections", clients.len())))
+    // Most servers are run so: it is worth knowing, and nothing is wrong with the server.
+    Ok(speaks.then(|| case.info().evidence("share", percent(share)).evidence("connections", clients.len())))
 }
 
 fn plaintext(case: &Case<'_>) -> Judged {

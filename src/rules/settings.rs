@@ -10,6 +10,7 @@ use super::facts::Facts;
 use crate::explain::{Explain, Hint, Meaning};
 use crate::figures;
 use crate::introspection::Snapshot;
+use crate::introspection::keyspace::Purpose;
 
 /// What a server is for: full memory is normal for a cache and the end for a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,11 +146,19 @@ impl RuleSettings {
         self.mutes.iter().try_for_each(|mute| rule(&mute.rule).map(|_| ()))
     }
 
-    /// What the server is for: as set, else guessed from its eviction policy.
+    /// What the server is for: as set, else guessed from its eviction policy, from workers that wait, and from the names of its keys.
     pub fn profile_of(&self, snapshot: &Snapshot) -> Profile {
         self.profile.unwrap_or_else(|| {
             let policy = snapshot.info.get("maxmemory_policy").unwrap_or_default();
-            if policy.starts_with("allkeys-") { Profile::Cache } else { Profile::Store }
+            if policy.starts_with("allkeys-") {
+                Profile::Cache
+            } else if has_workers(&snapshot.info) {
+                Profile::Queue
+            } else if holds_sessions(snapshot) {
+                Profile::Session
+            } else {
+                Profile::Store
+            }
         })
     }
 
@@ -168,13 +177,45 @@ impl RuleSettings {
         let mut text = rule.threshold.to_owned();
         for (name, _) in rule.limits {
             let value = self.limits.get(rule, name).unwrap_or_default();
-            text = text.replace(&format!("{{{name}}} s"), &seconds(value));
+            text = in_seconds(&text, &format!("{{{name}}} s"), &seconds(value));
             text = text.replace(&format!("{{{name}}}"), &number(value));
             text = text.replace(&format!("{{{name}%}}"), &format!("{} %", number(value * 100.0)));
             text = text.replace(&format!("{{{name}B}}"), &figures::bytes(value as u64));
         }
         text
     }
+}
+
+/// Commands with which workers wait for work.
+const WAITING: &[&str] =
+    &["blpop", "brpop", "blmove", "brpoplpush", "blmpop", "bzpopmin", "bzpopmax", "bzmpop", "xreadgroup"];
+
+/// Whether somebody waits for work at this moment.
+fn has_workers(info: &crate::replies::Info) -> bool {
+    let stats = info.command_stats();
+    let waited = WAITING.iter().any(|name| stats.get(name).is_some_and(|stats| stats.calls > 0));
+    // A command that waits is counted when it has ended: of the first ones nothing is counted yet.
+    let waits = info.u64("blocked_clients").unwrap_or(0) > 0;
+    waits && (waited || info.u64("total_blocking_keys").unwrap_or(0) > 0)
+}
+
+/// Whether half of the keys are named like sessions and expire.
+fn holds_sessions(snapshot: &Snapshot) -> bool {
+    let Some(keyspace) = snapshot.keyspace.got().filter(|keyspace| keyspace.seen > 0) else { return false };
+    let sessions = keyspace.purpose(Purpose::Session);
+    sessions.keys.saturating_mul(2) >= keyspace.seen && sessions.without_ttl.saturating_mul(2) <= sessions.keys
+}
+
+/// Replaces a number of seconds, and leaves `{name} scripts` alone.
+fn in_seconds(text: &str, what: &str, by: &str) -> String {
+    let mut parts = text.split(what);
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_word = part.starts_with(|next: char| next.is_alphanumeric());
+        whole.push_str(if is_word { what } else { by });
+        whole.push_str(part);
+    }
+    whole
 }
 
 fn number(value: f64) -> String {

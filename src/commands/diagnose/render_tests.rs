@@ -3,7 +3,7 @@
 use super::*;
 use crate::commands::{Printer, screens};
 use crate::introspection::keyspace::{Basis, CompactLimits, KeySeen, KeyspaceProfile, Profiler};
-use crate::introspection::{Earlier, Part, Receipt, Snapshot, Wire};
+use crate::introspection::{Earlier, Ours, Part, Receipt, Snapshot, Wire};
 use crate::replies::{Client, Info, SlowEntry};
 use crate::rules::{Judgement, Muted, Profile, SkippedRule};
 
@@ -25,7 +25,7 @@ fn snapshot() -> Snapshot {
     let at = "2026-11-23T03:00:00Z".parse().unwrap();
     let mut snapshot = Snapshot::from_info(Info::parse(&format!("{now}{text}")), at);
     let earlier = Info::parse(&format!("{then}{now}{text}"));
-    snapshot.earlier = Some(Earlier { seconds: 1.0, info: earlier, cluster: None });
+    snapshot.earlier = Some(Earlier { seconds: 1.0, info: earlier, cluster: None, ours: Ours::default() });
     snapshot.receipt = Receipt { commands: 9, pings: 46, seconds: 1.04, keyspace_hits_added: 0 };
     snapshot
 }

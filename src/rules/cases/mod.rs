@@ -36,7 +36,7 @@ use super::judged::Judged;
 use super::*;
 use crate::finding::Severity;
 use crate::introspection::keyspace::{Basis, CompactLimits, KeySeen, Profiler, StreamGroupSeen};
-use crate::introspection::{Earlier, HostFacts, Mode, Part, Wire};
+use crate::introspection::{Earlier, HostFacts, Mode, Ours, Part, Wire};
 use crate::replies::{AclUser, Client, Config, DeniedAccess, Info, Reply, SlowEntry};
 
 /// Expected: this severity, or nothing.
@@ -77,6 +77,7 @@ fn healthy() -> Info {
         ("rdb_last_save_time", Some("1799999990")),
         ("config_file", Some("/etc/redis.conf")),
         ("errorstat_ERR", None),
+        ("server_time_usec", Some("1800000000000000")),
     ])
 }
 
@@ -214,7 +215,7 @@ fn given(text: &str) -> Given {
     if !one_reading {
         let info = with(&with(&healthy(), &now_changes), &before_changes);
         let cluster = (!before_cluster.is_empty()).then(|| Info::parse(&before_cluster.join("\n")));
-        snapshot.earlier = Some(Earlier { seconds, info, cluster });
+        snapshot.earlier = Some(Earlier { seconds, info, cluster, ours: Ours::default() });
     }
     snapshot.info = info;
     snapshot.answers.clients = Part::Got(clients);
@@ -447,7 +448,7 @@ fn healthy_servers_of_every_version_have_nothing_to_warn_of() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/info/{name}.txt"));
         let info = Info::parse(&std::fs::read_to_string(path).expect("a captured INFO"));
         let mut snapshot = Snapshot::from_info(info.clone(), now());
-        snapshot.earlier = Some(Earlier { seconds: 1.0, info, cluster: None });
+        snapshot.earlier = Some(Earlier { seconds: 1.0, info, cluster: None, ours: Ours::default() });
         let judgement = examine(&snapshot, &Topic::ALL, &RuleSettings::default());
         let loud: Vec<_> = judgement.findings.iter().filter(|finding| finding.severity > Severity::Info).collect();
         assert!(loud.is_empty(), "{name}: {loud:#?}");

@@ -4,6 +4,7 @@ use super::super::case::{Case, skip};
 use super::super::judged::Judged;
 use super::super::rule::{RULE, Rule, Topic};
 use super::{MIB, owner};
+use crate::finding::Finding;
 use crate::introspection::Question;
 use crate::replies::{Client, ClientKind};
 
@@ -54,7 +55,10 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "evicted_clients (7.0) between two readings",
         threshold: "any between two readings",
         why: "the buffers of all clients together are above maxmemory-clients",
-        fix: &["CONFIG SET maxmemory-clients 10%"],
+        fix: &[
+            "redis-ops diagnose connections --sort memory",
+            "CONFIG SET maxmemory-clients 10% (what clients may have together; 0 is no limit)",
+        ],
         source: "Redis documentation, clients",
         because_of: &["C08"],
         examine: evicted,
@@ -115,11 +119,11 @@ fn slow_reader(case: &Case<'_>) -> Judged {
         describe(finding, worst)
             .evidence("omem", worst.omem)
             .fix(format!("CLIENT KILL ID {}", worst.id))
-            .fix("CONFIG SET client-output-buffer-limit \"normal 512mb 128mb 60\""),
+            .fix("CONFIG SET client-output-buffer-limit \"normal 512mb 128mb 60\" (ends who does not read; undo: \"normal 0 0 0\")"),
     ))
 }
 
-fn describe(finding: crate::finding::Finding, client: &Client) -> crate::finding::Finding {
+fn describe(finding: Finding, client: &Client) -> Finding {
     finding.evidence("client", client.id).evidence("owner", owner(client)).evidence("command", client.cmd.as_str())
 }
 
@@ -159,7 +163,15 @@ fn buffer_kills(case: &Case<'_>) -> Judged {
 
 fn evicted(case: &Case<'_>) -> Judged {
     let evicted = case.delta("evicted_clients")?;
-    Ok((evicted.amount > 0).then(|| case.warning().evidence("evicted_clients", evicted.amount)))
+    Ok((evicted.amount > 0).then(|| {
+        let finding = case.warning().evidence("evicted_clients", evicted.amount);
+        let finding = finding.fix("redis-ops diagnose connections --sort memory");
+        // A share of no limit would be none.
+        match case.maxmemory() {
+            Ok(_) => finding.fix("CONFIG SET maxmemory-clients 10% (what clients may have together; 0 is no limit)"),
+            Err(_) => finding.fix("CONFIG SET maxmemory-clients 1gb (what clients may have together; 0 is no limit)"),
+        }
+    }))
 }
 
 fn stuck_multi(case: &Case<'_>) -> Judged {
@@ -172,7 +184,18 @@ fn stuck_multi(case: &Case<'_>) -> Judged {
     let finding = if stuck.len() as f64 >= case.limit("critical") { case.critical() } else { case.warning() };
     let finding = finding.evidence("connections", stuck.len()).evidence("queued", oldest.multi.unwrap_or(0));
     let finding = finding.evidence("idle_seconds", oldest.idle).evidence("owner", owner(oldest));
-    Ok(Some(stuck.iter().take(5).fold(finding, |finding, client| finding.fix(format!("CLIENT KILL ID {}", client.id)))))
+    Ok(Some(kill_some(finding, &stuck)))
+}
+
+/// Commands that end some connections, and how many there are besides.
+fn kill_some(finding: Finding, clients: &[&Client]) -> Finding {
+    const SHOWN: usize = 5;
+    let shown = clients.iter().take(SHOWN);
+    let finding = shown.fold(finding, |finding, client| finding.fix(format!("CLIENT KILL ID {}", client.id)));
+    match clients.len().saturating_sub(SHOWN) {
+        0 => finding,
+        others => finding.fix(format!("the other {others} in the same way: CLIENT LIST names them")),
+    }
 }
 
 fn monitor(case: &Case<'_>) -> Judged {
@@ -183,9 +206,7 @@ fn monitor(case: &Case<'_>) -> Judged {
         .evidence("connections", monitors.len())
         .evidence("age_seconds", oldest.age)
         .evidence("owner", owner(oldest));
-    Ok(Some(
-        monitors.iter().take(5).fold(finding, |finding, client| finding.fix(format!("CLIENT KILL ID {}", client.id))),
-    ))
+    Ok(Some(kill_some(finding, &monitors)))
 }
 
 fn tracking(case: &Case<'_>) -> Judged {

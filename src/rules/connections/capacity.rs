@@ -102,9 +102,9 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "nearly all clients wait for data",
         reads: "blocked_clients, CLIENT LIST flags b",
         asks: &[Question::Clients],
-        limits: &[("share", 0.80), ("count", 10.0)],
-        threshold: "{share%} of at least {count} connections of applications are blocked",
-        why: "workers wait and nobody produces; a queue with a few waiting workers is healthy",
+        limits: &[("share", 0.80), ("count", 10.0), ("usage", 0.50)],
+        threshold: "{share%} of at least {count} connections of applications are blocked; information, for idle workers wait so; a warning when they take {usage%} of maxclients",
+        why: "if there is work, nobody produces it; if there are very many, they keep others out",
         fix: &[
             "look whether the producers live: nothing arrives in what they wait for",
             "fewer workers, or a time limit in their BLPOP, BRPOP or XREAD",
@@ -235,8 +235,10 @@ fn blocked(case: &Case<'_>) -> Judged {
         return Ok(None);
     }
     let Some(longest) = waiting.iter().max_by_key(|client| client.idle) else { return skip("nobody waits") };
+    let usage = waiting.len() as f64 / case.number("maxclients").unwrap_or(10_000).max(1) as f64;
+    let finding = if usage >= case.limit("usage") { case.warning() } else { case.info() };
     Ok(Some(
-        case.warning()
+        finding
             .evidence("blocked", waiting.len())
             .evidence("connections", clients.len())
             .evidence("command", longest.cmd.as_str())

@@ -3,6 +3,7 @@
 use super::super::case::{Case, skip};
 use super::super::judged::Judged;
 use super::super::rule::{RULE, Rule, Topic};
+use crate::finding::Finding;
 use crate::introspection::Question;
 use crate::replies::SlowEntry;
 
@@ -62,7 +63,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "slowlog-log-slower-than, slowlog-max-len, SLOWLOG",
         asks: &[Question::Config, Question::Slowlog],
         limits: &[("slower", 1_000_000.0), ("seconds", 60.0)],
-        threshold: "it is off, starts above {slower} µs, keeps nothing, or all it keeps is younger than {seconds} s",
+        threshold: "it is off, starts above {slower} µs or keeps nothing; information where all it keeps is younger than {seconds} s",
         why: "the evidence is gone when it is wanted",
         fix: &["CONFIG SET slowlog-log-slower-than 10000", "CONFIG SET slowlog-max-len 1024"],
         source: "latency.c, LATENCY DOCTOR",
@@ -160,7 +161,7 @@ fn worst_pattern<'a>(entries: impl Iterator<Item = &'a SlowEntry>) -> Option<(St
 
 fn dangerous(case: &Case<'_>) -> Judged {
     let calls = case.calls(ALL_KEYS);
-    let now = u64::try_from(case.snapshot.taken_at.timestamp()).unwrap_or(0);
+    let now = case.snapshot.server_seconds();
     let horizon = now.saturating_sub((case.limit("minutes") * 60.0) as u64);
     let slow = case.snapshot.answers.slowlog.got().map_or(&[] as &[SlowEntry], Vec::as_slice);
     let walks = |entry: &&SlowEntry| {
@@ -192,10 +193,18 @@ fn dangerous(case: &Case<'_>) -> Judged {
     let finding =
         finding.fix("in the application: SCAN instead of KEYS, and HSCAN, SSCAN or ZSCAN instead of whole values");
     let finding = match caller {
-        Some(client) => finding
-            .evidence("keys_by", super::owner(client))
-            .fix(format!("ACL SETUSER {} -keys", crate::introspection::keyspace::escaped(client.user.as_bytes()))),
-        None => finding.fix("ACL SETUSER <user> -keys"),
+        Some(client) => finding.evidence("keys_by", super::owner(client)),
+        None => finding,
+    };
+    // `default` is everybody: nobody is locked out of a command for what one application does.
+    let user = caller.map(|client| client.user.as_str()).filter(|user| *user != "default");
+    let finding = match (user, case.knows(6, 0)) {
+        (_, false) => finding,
+        (Some(user), true) => finding.fix(format!(
+            "once it has changed: ACL SETUSER {0} -keys (it then gets NOPERM; undo: ACL SETUSER {0} +keys)",
+            crate::introspection::keyspace::escaped(user.as_bytes())
+        )),
+        (None, true) => finding.fix("once nobody needs it: ACL SETUSER <user> -keys (undo: +keys)"),
     };
     Ok(Some(if in_log { finding.fix("SLOWLOG RESET (once that is done)") } else { finding }))
 }
@@ -207,17 +216,22 @@ fn blind(case: &Case<'_>) -> Judged {
     let (Some(slower), Some(kept)) = (slower, kept) else {
         return skip("the server does not tell its slow log settings");
     };
-    let finding = case.warning().evidence("slowlog-log-slower-than", slower).evidence("slowlog-max-len", kept);
+    let told = |finding: Finding| finding.evidence("slowlog-log-slower-than", slower).evidence("slowlog-max-len", kept);
     if slower < 0 || slower as f64 >= case.limit("slower") || kept == 0 {
-        return Ok(Some(finding));
+        return Ok(Some(told(case.warning())));
     }
     let entries = case.snapshot.answers.slowlog.need("SLOWLOG")?;
-    let now = u64::try_from(case.snapshot.taken_at.timestamp()).unwrap_or(0);
+    let now = case.snapshot.server_seconds();
     let oldest = entries.iter().map(|entry| entry.at).min().unwrap_or(0);
     let full = entries.len() as u64 >= kept.min(128);
     let young = (now.saturating_sub(oldest) as f64) < case.limit("seconds");
-    Ok((full && young && slower > 0)
-        .then(|| finding.evidence("entries", entries.len()).evidence("oldest_seconds", now.saturating_sub(oldest))))
+    // It sees much and keeps little of it: C20 says whether that is too much.
+    Ok((full && young && slower > 0).then(|| {
+        told(case.info())
+            .evidence("entries", entries.len())
+            .evidence("oldest_seconds", now.saturating_sub(oldest))
+            .fix(format!("CONFIG SET slowlog-max-len {}", kept.saturating_mul(8).clamp(1024, 16_384)))
+    }))
 }
 
 fn unwatched(case: &Case<'_>) -> Judged {
@@ -297,7 +311,7 @@ fn refused_logins(case: &Case<'_>) -> Judged {
 
 fn large_replies(case: &Case<'_>) -> Judged {
     let entries = case.snapshot.answers.large_replies.need("COMMANDLOG")?;
-    let now = u64::try_from(case.snapshot.taken_at.timestamp()).unwrap_or(0);
+    let now = case.snapshot.server_seconds();
     let recent = entries.iter().filter(|entry| (now.saturating_sub(entry.at) as f64) <= case.limit("seconds"));
     let Some((pattern, count, bytes)) = worst_pattern(recent) else { return Ok(None) };
     Ok((count as f64 >= case.limit("count")).then(|| {

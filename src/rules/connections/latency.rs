@@ -25,9 +25,9 @@ pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "C16",
         title: "the network is slow, not the server",
-        reads: "our own PINGs and the TCP handshake against INFO latencystats and the event loop",
-        limits: &[("floor", 2000.0), ("share", 0.10)],
-        threshold: "the median PING takes {floor} µs and the server spends less than {share%} of it",
+        reads: "our own PINGs and the TCP handshake against INFO latencystats and the event loop (7.2)",
+        limits: &[("floor", 2000.0), ("share", 0.10), ("busy", 0.50)],
+        threshold: "over a network the median PING takes {floor} µs, the server spends less than {share%} of it, and its event loop is busy for less than {busy%} of the time",
         why: "nothing done to the server will help",
         fix: &["ping and traceroute between the two machines; put them closer together"],
         because_of: &["C15"],
@@ -109,19 +109,28 @@ fn round_trip(case: &Case<'_>) -> Judged {
     }))
 }
 
-/// What the server itself spends on a PING at most, in microseconds: its own latency, and the loop's mean turn.
+/// What the server itself spends on a PING at most, in microseconds: its own latency, and the loop's mean turn. Without a measure of the
+/// loop nobody can tell how long a PING has waited in the server.
 fn server_time(case: &Case<'_>) -> Result<f64, Skipped> {
     let info = &case.snapshot.info;
-    let own = info.latency_stats().get("ping").and_then(|stats| stats.at(99.0));
+    let own = info.latency_stats().get("ping").and_then(|stats| stats.at(99.0)).unwrap_or(0.0);
     let turn = info.f64("instantaneous_eventloop_duration_usec");
-    own.or(turn).map(|own| own + turn.unwrap_or(0.0)).ok_or(Skipped("the server does not report latencies".to_owned()))
+    turn.map(|turn| own + turn).ok_or(Skipped("the server does not measure its event loop (7.2 and later)".to_owned()))
 }
 
 fn blame(case: &Case<'_>) -> Judged {
     let wire = case.snapshot.wire.need("our own PINGs")?;
     let Some(median) = wire.percentile(50.0) else { return skip("no PING was answered") };
+    if case.snapshot.path.local {
+        return skip("there is no network between us and the server");
+    }
+    if case.snapshot.server.loading {
+        return skip("the server is loading, and answers between two pieces of its data");
+    }
     let server = server_time(case)?;
-    if (median as f64) < case.limit("floor") || server > median as f64 * case.limit("share") {
+    let busy = busy_share(case).unwrap_or(0.0);
+    let is_the_server = server > median as f64 * case.limit("share") || busy >= case.limit("busy");
+    if (median as f64) < case.limit("floor") || is_the_server {
         return Ok(None);
     }
     let finding = case.warning().evidence("ping_p50_us", median).evidence("server_us", server.round());
@@ -140,13 +149,18 @@ fn jitter(case: &Case<'_>) -> Judged {
 }
 
 fn event_loop(case: &Case<'_>) -> Judged {
-    let busy = case.delta("eventloop_duration_sum")?;
-    if busy.seconds < case.limit("seconds") {
+    if case.delta("eventloop_duration_sum")?.seconds < case.limit("seconds") {
         return skip("the two readings are too close together");
     }
-    // The sum holds the time between the system's wake-up and the next sleep: of a loop that sleeps none of it.
-    let share = busy.amount as f64 / 1e6 / busy.seconds;
+    let share = busy_share(case)?;
     Ok(case.grade(share).map(|finding| finding.evidence("busy", percent(share.min(1.0)))))
+}
+
+/// The share of the time between two readings in which the event loop was at work.
+fn busy_share(case: &Case<'_>) -> Result<f64, Skipped> {
+    let busy = case.delta("eventloop_duration_sum")?;
+    // The sum holds the time between the system's wake-up and the next sleep: of a loop that sleeps none of it.
+    Ok(busy.amount as f64 / 1e6 / busy.seconds)
 }
 
 fn main_thread(case: &Case<'_>) -> Judged {

@@ -3,7 +3,7 @@
 use super::super::case::{Case, percent, skip};
 use super::super::judged::Judged;
 use super::super::rule::{RULE, Rule};
-use super::MIB;
+use super::{MIB, limit_for_clients};
 use crate::figures;
 use crate::introspection::Question;
 use crate::replies::ClientKind;
@@ -28,7 +28,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("average", 200_000.0), ("floor", 50.0 * MIB), ("critical", 0.10)],
         threshold: "{averageB} on average and {floorB} together; critical above {critical%} of maxmemory",
         why: "slow readers and huge pipelines live in the server's memory",
-        fix: &["redis-ops diagnose connections", "CONFIG SET maxmemory-clients 5%"],
+        fix: &["redis-ops diagnose connections"],
         source: "object.c, MEMORY DOCTOR",
         because_of: &["C08", "C09"],
         examine: client_buffers,
@@ -42,7 +42,9 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 0.60), ("critical", 0.90)],
         threshold: "{warning%} and {critical%} of the limit, which is the backlog where that is larger",
         why: "above the limit the replica is disconnected, needs a full resync, and overflows again",
-        fix: &["CONFIG SET client-output-buffer-limit \"replica 512mb 256mb 120\""],
+        fix: &[
+            "CONFIG SET client-output-buffer-limit \"replica 512mb 256mb 120\" (twice what it is, where the machine has that much)",
+        ],
         source: "networking.c; redis#4420",
         examine: replica_buffers,
         ..RULE
@@ -54,7 +56,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 1000.0), ("critical", 0.05), ("floor", 10.0 * MIB)],
         threshold: "more than {warning} scripts; critical when they take {critical%} of used_memory and {floorB}",
         why: "an EVAL whose text holds its arguments is a new script each time, and is kept",
-        fix: &["SCRIPT FLUSH ASYNC"],
+        fix: &["SCRIPT FLUSH ASYNC (6.2; EVALSHA of a script then answers NOSCRIPT until it is sent again)"],
         source: "object.c, MEMORY DOCTOR",
         because_of: &["A21"],
         examine: scripts,
@@ -67,7 +69,7 @@ const COMPONENTS: &[(&str, &str)] = &[
     ("mem_clients_slaves", "redis-ops diagnose replication"),
     ("mem_total_replication_buffers", "redis-ops diagnose replication"),
     ("mem_aof_buffer", "redis-ops diagnose persistence"),
-    ("used_memory_scripts", "SCRIPT FLUSH ASYNC"),
+    ("used_memory_scripts", "SCRIPT FLUSH"),
     ("mem_cluster_links", "redis-ops diagnose replication"),
 ];
 
@@ -89,6 +91,7 @@ fn overhead(case: &Case<'_>) -> Judged {
         return skip("the server does not report its buffers");
     };
     Ok(finding.map(|finding| {
+        let fix = if name == "used_memory_scripts" { flush_scripts(case) } else { fix };
         finding.evidence("buffers", sum).evidence("share", percent(share)).evidence(name, bytes).fix(fix)
     }))
 }
@@ -101,7 +104,9 @@ fn client_buffers(case: &Case<'_>) -> Judged {
     }
     let share = case.maxmemory().map(|limit| bytes as f64 / limit as f64).unwrap_or(0.0);
     let finding = if share >= case.limit("critical") { case.critical() } else { case.warning() };
-    Ok(Some(finding.evidence("mem_clients_normal", bytes).evidence("average", figures::bytes(bytes / clients))))
+    let finding = finding.evidence("mem_clients_normal", bytes).evidence("average", figures::bytes(bytes / clients));
+    let finding = finding.fix("redis-ops diagnose connections");
+    Ok(Some(limit_for_clients(case, 5).into_iter().fold(finding, crate::finding::Finding::fix)))
 }
 
 fn replica_buffers(case: &Case<'_>) -> Judged {
@@ -116,8 +121,28 @@ fn replica_buffers(case: &Case<'_>) -> Judged {
     let hard = limit.hard.max(case.number_or_zero("repl_backlog_size"));
     let share = worst.omem as f64 / hard as f64;
     Ok(case.grade(share).map(|finding| {
-        finding.evidence("replica", worst.addr.as_str()).evidence("omem", worst.omem).evidence("limit", hard)
+        let finding =
+            finding.evidence("replica", worst.addr.as_str()).evidence("omem", worst.omem).evidence("limit", hard);
+        let class = if case.knows(5, 0) { "replica" } else { "slave" };
+        // Twice what it is, and never more than a quarter of the machine.
+        let most = case.machine_memory().map_or(u64::MAX, |memory| memory / 4);
+        let wanted = hard.saturating_mul(2).max(512 << 20).min(most) >> 20;
+        finding.fix(format!(
+            "CONFIG SET client-output-buffer-limit \"{class} {wanted}mb {}mb 120\" (undo: \"{class} {} {} {}\")",
+            wanted / 2,
+            limit.hard,
+            limit.soft,
+            limit.soft_seconds
+        ))
     }))
+}
+
+/// Forgets the scripts; who calls one by its hash has to send it again.
+pub(super) fn flush_scripts(case: &Case<'_>) -> &'static str {
+    match case.knows(6, 2) {
+        true => "SCRIPT FLUSH ASYNC (EVALSHA of a script then answers NOSCRIPT until it is sent again)",
+        false => "SCRIPT FLUSH (EVALSHA of a script then answers NOSCRIPT until it is sent again)",
+    }
 }
 
 fn scripts(case: &Case<'_>) -> Judged {
@@ -130,5 +155,6 @@ fn scripts(case: &Case<'_>) -> Judged {
         (false, true) => case.warning(),
         _ => return Ok(None),
     };
-    Ok(Some(finding.evidence("number_of_cached_scripts", scripts).evidence("used_memory_scripts", bytes)))
+    let finding = finding.evidence("number_of_cached_scripts", scripts).evidence("used_memory_scripts", bytes);
+    Ok(Some(finding.fix(flush_scripts(case))))
 }

@@ -11,8 +11,8 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "M15",
         title: "keys are being evicted",
         reads: "evicted_keys, keyspace_hits and keyspace_misses between two readings",
-        limits: &[("turnover_seconds", 600.0), ("hit_ratio", 0.5), ("lookups", 1000.0)],
-        threshold: "any where the data is the only copy; in a cache when all keys are turned over within {turnover_seconds} s; critical when fewer than {hit_ratio%} of at least {lookups} lookups find their key meanwhile",
+        limits: &[("turnover_seconds", 600.0), ("hit_ratio", 0.5), ("good_ratio", 0.9), ("lookups", 1000.0)],
+        threshold: "any where the data is the only copy; in a cache when all keys are turned over within {turnover_seconds} s and fewer than {good_ratio%} of the lookups find their key; critical when fewer than {hit_ratio%} of at least {lookups} lookups do",
         why: "a store loses data; a cache that evicts what it just stored does work for nothing",
         source: "Valkey alert packs; practice (BetterDB pairs eviction with the hit ratio)",
         weight: 70,
@@ -71,6 +71,8 @@ fn evicting(case: &Case<'_>) -> Judged {
     let thrashing = lookups as f64 >= case.limit("lookups") && ratio < case.limit("hit_ratio");
     let finding = match case.profile {
         Profile::Cache if thrashing => case.critical(),
+        // What is asked for is there: it evicts what nobody wants.
+        Profile::Cache if lookups > 0 && ratio >= case.limit("good_ratio") => case.info(),
         Profile::Cache if turnover <= case.limit("turnover_seconds") => case.warning(),
         Profile::Cache => case.info(),
         _ => case.warning(),
@@ -82,7 +84,7 @@ fn evicting(case: &Case<'_>) -> Judged {
         .evidence("profile", case.profile.name());
     let finding = if lookups > 0 { finding.evidence("hit_ratio", percent(ratio)) } else { finding };
     let limit = case.number_or_zero("maxmemory");
-    Ok(Some(finding.fix(more_memory(limit)).fix("redis-ops diagnose keyspace")))
+    Ok(Some(finding.fix(more_memory(case, limit)).fix("redis-ops diagnose keyspace")))
 }
 
 fn exceeded(case: &Case<'_>) -> Judged {
@@ -97,7 +99,7 @@ fn exceeded(case: &Case<'_>) -> Judged {
 fn refusals(case: &Case<'_>) -> Judged {
     let total = case.snapshot.info.error_stats().get("OOM").copied().unwrap_or(0);
     let limit = case.number_or_zero("maxmemory");
-    let fix = more_memory(limit);
+    let fix = more_memory(case, limit);
     if !case.snapshot.info.sections().iter().any(|section| section == "Errorstats") {
         return skip("the server does not report errorstats (6.2 and later)");
     }

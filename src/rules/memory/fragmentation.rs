@@ -4,12 +4,17 @@ use super::super::case::{Case, skip};
 use super::super::judged::Judged;
 use super::super::rule::{RULE, Rule};
 use super::{GIB, MIB};
+use crate::finding::Finding;
 
-/// Debian's servers, among others, are built without: they refuse it.
-const DEFRAGMENT: &[&str] = &[
-    "CONFIG SET activedefrag yes (if the server is built with its own jemalloc)",
-    "restart it, or fail over to a fresh replica: what is loaded anew lies close together",
-];
+/// What closes holes: only a server with jemalloc can do it by itself, and Debian's, among others, are built without and refuse it.
+fn defragment(case: &Case<'_>, finding: Finding) -> Finding {
+    let jemalloc = case.snapshot.info.get("mem_allocator").is_none_or(|name| name.starts_with("jemalloc"));
+    let finding = match jemalloc {
+        true => finding.fix("where the build takes it: CONFIG SET activedefrag yes (takes processor time; undo: no)"),
+        false => finding,
+    };
+    finding.fix("restart it, or fail over to a fresh replica: what is loaded anew lies close together")
+}
 
 pub(in super::super) const RULES: &[Rule] = &[
     Rule {
@@ -25,7 +30,10 @@ pub(in super::super) const RULES: &[Rule] = &[
         ],
         threshold: "ratio {warning} and {floorB}; critical {critical} and {critical_floorB} or {critical_share%} of used_memory",
         why: "holes between small allocations cannot be given back",
-        fix: DEFRAGMENT,
+        fix: &[
+            "where the build takes it: CONFIG SET activedefrag yes (takes processor time; undo: no)",
+            "restart it, or fail over to a fresh replica: what is loaded anew lies close together",
+        ],
         source: "object.c, MEMORY DOCTOR; redis.conf, active-defrag-ignore-bytes",
         examine: allocator,
         ..RULE
@@ -37,7 +45,10 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 1.5), ("critical", 2.0), ("floor", 100.0 * MIB), ("critical_floor", GIB)],
         threshold: "ratio {warning} and {floorB}; critical {critical} and {critical_floorB}",
         why: "holes between small allocations cannot be given back",
-        fix: DEFRAGMENT,
+        fix: &[
+            "where the build takes it: CONFIG SET activedefrag yes (takes processor time; undo: no)",
+            "restart it, or fail over to a fresh replica: what is loaded anew lies close together",
+        ],
         source: "object.c: the ratio was allocator_active / allocator_allocated before 7.4",
         examine: allocator_before,
         ..RULE
@@ -49,7 +60,11 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 1.5), ("critical", 2.0), ("floor", 100.0 * MIB), ("critical_floor", GIB), ("peak", 1.5)],
         threshold: "ratio {warning} and {floorB}; critical {critical} and {critical_floorB}; not after a peak of {peak} times the present use (M07)",
         why: "the machine pays for memory that holds nothing",
-        fix: &["MEMORY PURGE", "CONFIG SET activedefrag yes"],
+        fix: &[
+            "MEMORY PURGE",
+            "where the build takes it: CONFIG SET activedefrag yes (takes processor time; undo: no)",
+            "restart it, or fail over to a fresh replica: what is loaded anew lies close together",
+        ],
         source: "object.c, MEMORY DOCTOR (1.4 and 10 MB); alert packs use the bare ratio 1.5",
         because_of: &["M04", "M05", "M09", "M10"],
         examine: resident,
@@ -60,7 +75,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "a past peak explains the resident memory",
         reads: "used_memory_peak / used_memory",
         limits: &[("peak", 1.5), ("floor", 100.0 * MIB)],
-        threshold: "the peak was {peak} times the present use, and {floorB} more are resident than used",
+        threshold: "the peak was {peak} times the present use, {floorB} more are resident than used, and most of that is not holes between allocations (M04, M05)",
         why: "the fragmentation ratio says nothing after a peak: the pages are kept for the next one",
         fix: &["MEMORY PURGE"],
         source: "Redis documentation, memory optimization",
@@ -86,7 +101,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("ratio", 1.1), ("floor", 100.0 * MIB), ("share", 0.05)],
         threshold: "ratio {ratio}, {floorB} and {share%} of used_memory",
         why: "Lua, modules and shared libraries are not in the allocator's account",
-        fix: &["MODULE LIST", "SCRIPT FLUSH ASYNC"],
+        fix: &["MODULE LIST", "SCRIPT FLUSH (EVALSHA of a script then answers NOSCRIPT until it is sent again)"],
         source: "object.c, MEMORY DOCTOR",
         examine: overhead,
         ..RULE
@@ -110,27 +125,29 @@ fn allocator(case: &Case<'_>) -> Judged {
         return Ok(None);
     }
     let finding = if ratio >= case.limit("critical") && large { case.critical() } else { case.warning() };
-    Ok(Some(finding.evidence("allocator_frag_ratio", ratio).evidence("allocator_frag_bytes", bytes as i64)))
+    let finding = finding.evidence("allocator_frag_ratio", ratio).evidence("allocator_frag_bytes", bytes as i64);
+    Ok(Some(defragment(case, finding)))
 }
 
 fn allocator_before(case: &Case<'_>) -> Judged {
     if counts_small_bins(case) {
         return skip("this server's allocator_frag_ratio has the newer meaning: see M04");
     }
-    by_ratio_and_bytes(case, "allocator_frag_ratio", "allocator_frag_bytes")
+    let finding = by_ratio_and_bytes(case, "allocator_frag_ratio", "allocator_frag_bytes")?;
+    Ok(finding.map(|finding| defragment(case, finding)))
 }
 
 fn resident(case: &Case<'_>) -> Judged {
     if peak_ratio(case).is_ok_and(|ratio| ratio > case.limit("peak")) {
         return Ok(None);
     }
-    let judged = by_ratio_and_bytes(case, "mem_fragmentation_ratio", "mem_fragmentation_bytes");
+    let finding = by_ratio_and_bytes(case, "mem_fragmentation_ratio", "mem_fragmentation_bytes")?;
     // Without jemalloc there is nothing to purge and nothing that defragments.
     let allocator = case.snapshot.info.get("mem_allocator").unwrap_or_default();
     if !allocator.starts_with("libc") {
-        return judged;
+        return Ok(finding.map(|finding| defragment(case, finding.fix("MEMORY PURGE"))));
     }
-    Ok(judged?.map(|finding| {
+    Ok(finding.map(|finding| {
         finding
             .evidence("mem_allocator", allocator)
             .fix("restart it, or fail over to a fresh replica: what is loaded anew lies close together")
@@ -154,7 +171,9 @@ fn peak_ratio(case: &Case<'_>) -> Result<f64, super::super::Skipped> {
 
 fn peak(case: &Case<'_>) -> Judged {
     let (ratio, bytes) = (peak_ratio(case)?, case.signed("mem_fragmentation_bytes")?);
-    if ratio <= case.limit("peak") || (bytes as f64) < case.limit("floor") {
+    // Holes between allocations are no pages that are kept for the next peak: they stay.
+    let holes = case.snapshot.info.i64("allocator_frag_bytes").unwrap_or(0);
+    if ratio <= case.limit("peak") || (bytes as f64) < case.limit("floor") || holes.saturating_mul(2) >= bytes {
         return Ok(None);
     }
     let finding = case.info().evidence("used_memory_peak", case.number("used_memory_peak")?);

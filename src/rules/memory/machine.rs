@@ -4,6 +4,8 @@ use super::super::case::{Case, percent, skip};
 use super::super::judged::Judged;
 use super::super::rule::{RULE, Rule};
 use super::MIB;
+use crate::figures;
+use crate::finding::Finding;
 
 pub(in super::super) const RULES: &[Rule] = &[
     Rule {
@@ -33,9 +35,9 @@ pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "M08",
         title: "part of the memory is swapped out",
-        reads: "mem_fragmentation_ratio below 1 and mem_fragmentation_bytes; of a local server VmSwap",
+        reads: "of a server on this machine VmSwap; elsewhere used_memory - used_memory_rss, without backlog and buffers",
         limits: &[("warning", 0.95), ("critical", 0.80), ("floor", 10.0 * MIB)],
-        threshold: "less than {warning%} or {critical%} of used_memory is resident and {floorB} are missing, while nothing is being loaded",
+        threshold: "swap has {floorB} and leaves less than {warning%} or {critical%} of used_memory resident; where the swap is not known, a warning at most, when {floorB} are neither resident nor of backlog and buffers, while nothing is being loaded",
         why: "a command that touches a swapped page waits for the disk, and all others wait for it",
         fix: &["CONFIG SET maxmemory <less than the machine's free memory>", "grep Swap /proc/<pid>/smaps"],
         source: "Redis documentation, INFO and latency",
@@ -82,9 +84,10 @@ fn no_limit(case: &Case<'_>) -> Judged {
     };
     let finding = finding.evidence("maxmemory", 0);
     Ok(Some(match memory {
-        Ok(memory) => finding
-            .evidence("machine_memory", memory)
-            .fix(format!("CONFIG SET maxmemory {}mb", (memory as f64 * 0.8) as u64 >> 20)),
+        Ok(memory) => finding.evidence("machine_memory", memory).fix(format!(
+            "CONFIG SET maxmemory {}mb (undo: 0)",
+            (memory as f64 * super::SHARE_OF_MACHINE) as u64 >> 20
+        )),
         Err(_) => finding.fix("CONFIG SET maxmemory <80 to 90 % of the machine's memory>"),
     }))
 }
@@ -102,26 +105,38 @@ fn swapped(case: &Case<'_>) -> Judged {
     if server.name == "redis" && server.version_numbers() == (7, 2, 0) {
         return skip("Redis 7.2.0 counts used_memory wrong: see M32");
     }
-    // The machine says that nothing is: the rest was reserved and never touched.
-    if case.snapshot.host.got().and_then(|host| host.swapped_bytes) == Some(0) {
-        return Ok(None);
-    }
-    let swapped = case.snapshot.host.got().and_then(|host| host.swapped_bytes).unwrap_or(0);
+    let known = case.snapshot.host.got().and_then(|host| host.swapped_bytes);
     let (used, rss) = (case.number("used_memory")?, case.number("used_memory_rss")?);
-    let loading = case.snapshot.info.flag("loading").unwrap_or(false);
-    let missing = used.saturating_sub(rss);
     let floor = case.limit("floor");
-    if loading || (missing as f64 <= floor && swapped as f64 <= floor) {
+    let share = |bytes: u64| 1.0 - bytes as f64 / used.max(1) as f64;
+    let told = |finding: Finding| finding.evidence("used_memory", used).evidence("used_memory_rss", rss);
+    if let Some(swapped) = known {
+        let finding = if swapped as f64 > floor { case.grade_low(share(swapped)) } else { None };
+        return Ok(finding.map(|finding| told(finding).evidence("swapped_bytes", swapped)));
+    }
+    if case.snapshot.info.flag("loading").unwrap_or(false) {
         return Ok(None);
     }
-    let resident = (rss as f64 / used.max(1) as f64).min(1.0 - swapped as f64 / used.max(1) as f64);
-    Ok(case.grade_low(resident).map(|finding| {
-        finding
-            .evidence("used_memory", used)
-            .evidence("used_memory_rss", rss)
-            .evidence("swapped_bytes", swapped.max(missing))
-    }))
+    // What was allocated and never touched is not resident, either: a backlog is as large as it may become (before 7.0), and a buffer as
+    // large as the command that is on its way.
+    let buffers = RESERVED.iter().map(|name| case.number_or_zero(name));
+    let missing = used.saturating_sub(rss).saturating_sub(figures::sum(buffers));
+    if missing as f64 <= floor || share(missing) >= case.limit("warning") {
+        return Ok(None);
+    }
+    let finding = told(case.warning()).evidence("not_resident", missing);
+    Ok(Some(finding.evidence("swap", "not known from here: swapped out, or reserved and never touched")))
 }
+
+/// Memory that may be reserved and untouched.
+const RESERVED: &[&str] = &[
+    "repl_backlog_size",
+    "mem_clients_normal",
+    "mem_clients_slaves",
+    "mem_replication_backlog",
+    "mem_total_replication_buffers",
+    "mem_aof_buffer",
+];
 
 fn fork_headroom(case: &Case<'_>) -> Judged {
     let (rss, memory) = (case.number("used_memory_rss")?, case.machine_memory()?);

@@ -32,7 +32,11 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("share", 0.05), ("usage", 0.5), ("critical_usage", 0.8), ("keys", 1000.0)],
         threshold: "a volatile-* policy, less than {share%} of the keys with a time to live, and {usage%} of maxmemory in use or {keys} keys; critical without any at {critical_usage%}",
         why: "volatile-* evicts only keys with a time to live: without them it behaves like noeviction, and writes fail when memory is full",
-        fix: &["CONFIG SET maxmemory-policy allkeys-lru"],
+        fix: &[
+            "CONFIG SET maxmemory <more, where the machine has it>",
+            "in the application: give what may go a time to live (EXPIRE)",
+            "CONFIG SET maxmemory-policy allkeys-lru (deletes any keys, also those that are meant to stay: for a cache only)",
+        ],
         source: "Redis documentation, key eviction",
         weight: 90,
         examine: dead_policy,
@@ -45,7 +49,9 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("share", 0.8), ("warning", 0.85), ("critical", 0.95), ("keys", 100.0)],
         threshold: "noeviction, at least {share%} of at least {keys} keys with a time to live, and memory at {warning%} or {critical%}",
         why: "the data is disposable, and yet writes will be refused",
-        fix: &["CONFIG SET maxmemory-policy volatile-ttl"],
+        fix: &[
+            "CONFIG SET maxmemory-policy volatile-ttl (deletes keys that have a time to live, those that end soonest first; undo: noeviction)",
+        ],
         source: "practice (redis-doctor)",
         weight: 85,
         examine: noeviction_cache,
@@ -113,7 +119,7 @@ fn usage(case: &Case<'_>) -> Judged {
         .evidence("used_memory", case.number("used_memory")?)
         .evidence("maxmemory", limit)
         .evidence("maxmemory_policy", policy);
-    Ok(Some(finding.fix(more_memory(limit)).fix("redis-ops diagnose keyspace")))
+    Ok(Some(finding.fix(more_memory(case, limit)).fix("redis-ops diagnose keyspace")))
 }
 
 fn dead_policy(case: &Case<'_>) -> Judged {
@@ -137,7 +143,12 @@ fn dead_policy(case: &Case<'_>) -> Judged {
             .evidence("keys", keys)
             .evidence("expires", expires)
             .evidence("used", percent(usage))
-            .evidence("maxmemory", limit),
+            .evidence("maxmemory", limit)
+            .fix(more_memory(case, limit))
+            .fix("in the application: give what may go a time to live (EXPIRE)")
+            .fix(format!(
+                "CONFIG SET maxmemory-policy allkeys-lru (deletes any keys, also those that are meant to stay: for a cache only; undo: {policy})"
+            )),
     ))
 }
 
@@ -217,6 +228,6 @@ fn time_to_full(case: &Case<'_>) -> Judged {
             .evidence("days", (days * 10.0).round() / 10.0)
             .evidence("grown_bytes", growth as u64)
             .evidence("seconds", earlier.seconds.round())
-            .fix(more_memory(limit))
+            .fix(more_memory(case, limit))
     }))
 }

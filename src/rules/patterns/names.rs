@@ -14,7 +14,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "some keys of a prefix expire and some do not",
         reads: "PTTL of the keys looked at, by prefix",
         limits: &[("low", 0.05), ("high", 0.95), ("keys", 20.0)],
-        threshold: "between {low%} and {high%} of at least {keys} keys have no time to live",
+        threshold: "between {low%} and {high%} of at least {keys} keys have no time to live; a warning where something is seen to come of it (evictions, refused writes, memory that grows)",
         why: "one way through the code forgets it",
         source: "practice (redis-doctor)",
         because_of: &["A01", "A05", "A07", "A10", "A11", "A09"],
@@ -25,8 +25,8 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "A13",
         title: "many keys expire in the same second",
         reads: "PTTL of the keys looked at, by prefix",
-        limits: &[("warning", 0.10), ("critical", 0.50), ("keys", 100.0), ("critical_keys", 10_000.0)],
-        threshold: "{warning%} of a prefix and {keys} keys; critical {critical%} and {critical_keys} keys",
+        limits: &[("share", 0.10), ("keys", 100.0)],
+        threshold: "{share%} of a prefix and {keys} keys; a warning where {keys} keys expire between two readings, or evictions, refused writes or growing memory are seen",
         why: "everybody misses at once and asks the database behind, and the server is busy deleting",
         fix: &["in the application: add a random part to the time to live"],
         examine: stampede,
@@ -37,7 +37,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "names do not follow one form",
         reads: "the names looked at",
         limits: &[("share", 0.02), ("keys", 10.0)],
-        threshold: "two prefixes that are one word, another separator in {share%} of at least {keys} names, empty segments, spaces or control characters",
+        threshold: "two prefixes that are one word, another separator in {share%} of at least {keys} names, empty segments, spaces or control characters; information only",
         why: "an application that looks for a key under one form misses those under the other",
         fix: &["in the application: use `type:id`"],
         source: "Redis documentation, keys: object-type:id",
@@ -48,8 +48,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "A15",
         title: "names were made from absent values",
         reads: "the names looked at: `undefined`, `null`, `NaN`, `{id}`, `%s` as a segment",
-        limits: &[("critical", 100.0)],
-        threshold: "any; critical from {critical} keys",
+        threshold: "any; a warning where something is seen to come of it (evictions, refused writes, memory that grows)",
         why: "all who lack the value share one key, and see each other's data",
         weight: 60,
         examine: placeholders,
@@ -88,7 +87,7 @@ fn inconsistent(case: &Case<'_>) -> Judged {
         share >= case.limit("low") && share <= case.limit("high") && prefix.name != "(other)" && prefix.name != "*"
     });
     Ok(mixed.map(|prefix| {
-        case.warning()
+        case.by_name()
             .evidence("prefix", prefix.name.as_str())
             .evidence("without_ttl", prefix.without_ttl)
             .evidence("of", prefix.keys)
@@ -107,12 +106,14 @@ fn stampede(case: &Case<'_>) -> Judged {
     let Some(prefix) = worst.filter(|prefix| prefix.same_second as f64 >= case.limit("keys")) else { return Ok(None) };
     let share = prefix.same_second as f64 / prefix.keys.max(1) as f64;
     let together = (share * keyspace.share(prefix.keys).0 * keyspace.total as f64).round();
-    let finding = if share >= case.limit("critical") && together >= case.limit("critical_keys") {
-        case.critical()
-    } else if share >= case.limit("warning") {
-        case.warning()
-    } else {
+    if share < case.limit("share") {
         return Ok(None);
+    }
+    let expired = case.delta("expired_keys").map(|delta| delta.amount).unwrap_or(0);
+    let finding = if expired as f64 >= case.limit("keys") {
+        case.warning().evidence("expired_meanwhile", expired)
+    } else {
+        case.by_name()
     };
     Ok(Some(
         finding
@@ -125,7 +126,7 @@ fn stampede(case: &Case<'_>) -> Judged {
 
 fn naming(case: &Case<'_>) -> Judged {
     let keyspace = case.keyspace()?;
-    let mut finding = case.warning();
+    let mut finding = case.info();
     if let Some((one, other, reason)) = keyspace.variants.first() {
         finding = finding.evidence("prefixes", format!("{one} and {other} ({reason})"));
     }
@@ -149,8 +150,7 @@ fn naming(case: &Case<'_>) -> Judged {
 fn placeholders(case: &Case<'_>) -> Judged {
     let keyspace = case.keyspace()?;
     let Some((count, examples)) = keyspace.oddities.get(&Oddity::Placeholder) else { return Ok(None) };
-    let finding = if *count as f64 >= case.limit("critical") { case.critical() } else { case.warning() };
-    let finding = finding.evidence("keys", *count).evidence("examples", examples.clone());
+    let finding = case.by_name().evidence("keys", *count).evidence("examples", examples.clone());
     let finding = finding.fix("in the application: refuse to make a name from an absent value");
     Ok(Some(
         examples

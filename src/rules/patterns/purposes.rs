@@ -1,4 +1,5 @@
-//! A01–A11: locks, rate limits, sessions, secrets and cached values, known by their names.
+//! A01–A11: locks, rate limits, sessions, secrets and cached values, known by their names. A name may mislead: what rests on it alone is
+//! information, and a warning where something is seen to come of it ([`Case::by_name`]).
 
 use super::super::case::Case;
 use super::super::judged::{Judged, Skipped};
@@ -13,7 +14,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "A01",
         title: "locks live for ever",
         reads: "PTTL of keys named like locks (`lock:…`, `…:lock`, `mutex:…`)",
-        threshold: "any without a time to live",
+        threshold: "any without a time to live; a warning where SETNX is in use, or something is seen to come of it (evictions, refused writes, memory that grows)",
         why: "when its owner crashes the lock stays, and every waiting process waits for ever",
         source: "laravel/horizon#1738, python-redis-lock#73, ShedLock#65",
         weight: 80,
@@ -24,7 +25,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "A02",
         title: "locks live long",
         reads: "PTTL of keys named like locks",
-        threshold: "above five minutes; critical above an hour",
+        threshold: "above five minutes; a warning where something is seen to come of it (evictions, refused writes, memory that grows)",
         why: "after a crash everybody waits this long",
         fix: &["in the application: SET <key> <token> NX PX 30000, and renew it while the work goes on"],
         source: "practice (redis-doctor)",
@@ -35,7 +36,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "A03",
         title: "locks hold no random token",
         reads: "STRLEN of keys named like locks",
-        threshold: "any shorter than 16 bytes",
+        threshold: "any shorter than 16 bytes; a warning where something is seen to come of it (evictions, refused writes, memory that grows)",
         why: "an owner that was too late releases the next owner's lock, because it cannot tell them apart",
         fix: &["in the application: SET <key> <16 random bytes> NX PX 30000, released by a script that compares"],
         source: "Redis documentation, SET and distributed locks",
@@ -46,7 +47,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "A05",
         title: "rate limits never end",
         reads: "PTTL and OBJECT ENCODING of keys named like rate limits (`rate:…`, `ratelimit:…`, `throttle:…`)",
-        threshold: "any counter without a time to live",
+        threshold: "any counter without a time to live; a warning where something is seen to come of it (evictions, refused writes, memory that grows)",
         why: "INCR and EXPIRE are two commands: if the second is lost, that user is locked out for ever",
         source: "redis#4548, zuul-ratelimit#162",
         weight: 78,
@@ -66,8 +67,8 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "A07",
         title: "sessions live for ever",
         reads: "PTTL of keys named like sessions (`session:…`, `sess:…`)",
-        limits: &[("warning", 0.01), ("critical", 0.10)],
-        threshold: "{warning%} and {critical%} of them",
+        limits: &[("share", 0.01)],
+        threshold: "{share%} of them; a warning where something is seen to come of it (evictions, refused writes, memory that grows)",
         why: "they are never freed, and a stolen one never ends",
         source: "redis-store#179, redis-rails#99, tomcat-redis-session-manager#105",
         weight: 76,
@@ -78,7 +79,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "A08",
         title: "sessions live longer than a day",
         reads: "PTTL of keys named like sessions",
-        threshold: "above 24 h and 5 %",
+        threshold: "above 24 h and 5 %; a warning where something is seen to come of it (evictions, refused writes, memory that grows)",
         why: "the platform's rule is 24 hours",
         fix: &["in the application: EXPIRE <session> 86400"],
         source: "the platform's integration page",
@@ -89,7 +90,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "A09",
         title: "indexes of sessions live for ever",
         reads: "TYPE and PTTL of keys named like sessions",
-        threshold: "any set, sorted set or list without a time to live beside sessions that have one",
+        threshold: "any set, sorted set or list without a time to live beside sessions that have one; a warning where something is seen to come of it (evictions, refused writes, memory that grows)",
         why: "sessions expire and their entries stay",
         fix: &["in the application: EXPIRE the index whenever it is written"],
         source: "redisson#2763, spring-session#3477",
@@ -101,7 +102,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "A10",
         title: "one-time secrets live for ever",
         reads: "PTTL of keys named like secrets (`otp:…`, `token:…`, `reset:…`, `verify:…`)",
-        threshold: "any without a time to live",
+        threshold: "any without a time to live; a warning where something is seen to come of it (evictions, refused writes, memory that grows)",
         why: "a code that was sent once opens the door for ever",
         source: "practice (redis-doctor)",
         weight: 79,
@@ -112,8 +113,8 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "A11",
         title: "cached values live for ever",
         reads: "PTTL of keys named `cache:…`",
-        limits: &[("warning", 0.20), ("critical", 0.80)],
-        threshold: "{warning%} and {critical%} of them",
+        limits: &[("share", 0.20)],
+        threshold: "{share%} of them; a warning where something is seen to come of it (evictions, refused writes, memory that grows)",
         why: "they are never freed unless an allkeys policy evicts them, and never refreshed",
         source: "practice (redis-doctor)",
         examine: immortal_cache,
@@ -178,17 +179,18 @@ fn immortal_locks(case: &Case<'_>) -> Judged {
     if stats.without_ttl == 0 {
         return Ok(None);
     }
-    immortal(case, case.critical(), Purpose::Lock, &stats, stats.without_ttl)
+    // Code that takes locks without an end is at work, and not just a name that looks like one.
+    let setnx = case.snapshot.info.command_stats().get("setnx").map_or(0, |stats| stats.calls);
+    let finding = if setnx > 0 { case.warning().evidence("setnx_since_start", setnx) } else { case.by_name() };
+    immortal(case, finding, Purpose::Lock, &stats, stats.without_ttl)
 }
 
 fn long_locks(case: &Case<'_>) -> Judged {
     let stats = purpose(case, Purpose::Lock)?;
-    let finding = match (stats.over_an_hour, stats.over_five_minutes) {
-        (0, 0) => return Ok(None),
-        (0, _) => case.warning(),
-        _ => case.critical(),
-    };
-    Ok(Some(longest(finding, &stats)))
+    if stats.over_five_minutes == 0 && stats.over_an_hour == 0 {
+        return Ok(None);
+    }
+    Ok(Some(longest(case.by_name().evidence("over_an_hour", stats.over_an_hour), &stats)))
 }
 
 fn longest(finding: Finding, stats: &PurposeStats) -> Finding {
@@ -198,7 +200,7 @@ fn longest(finding: Finding, stats: &PurposeStats) -> Finding {
 fn weak_tokens(case: &Case<'_>) -> Judged {
     let stats = purpose(case, Purpose::Lock)?;
     Ok((stats.short_values > 0)
-        .then(|| case.warning().evidence("short_tokens", stats.short_values).evidence("locks", stats.measured_values)))
+        .then(|| case.by_name().evidence("short_tokens", stats.short_values).evidence("locks", stats.measured_values)))
 }
 
 fn immortal_counters(case: &Case<'_>) -> Judged {
@@ -206,7 +208,7 @@ fn immortal_counters(case: &Case<'_>) -> Judged {
     if stats.numbers_without_ttl == 0 {
         return Ok(None);
     }
-    immortal(case, case.critical(), Purpose::RateLimit, &stats, stats.numbers_without_ttl)
+    immortal(case, case.by_name(), Purpose::RateLimit, &stats, stats.numbers_without_ttl)
 }
 
 fn long_windows(case: &Case<'_>) -> Judged {
@@ -218,23 +220,23 @@ fn immortal_sessions(case: &Case<'_>) -> Judged {
     let stats = purpose(case, Purpose::Session)?;
     let count = stats.without_ttl - stats.indexes_without_ttl.min(stats.without_ttl);
     let share = count as f64 / stats.keys.max(1) as f64;
-    match case.grade(share) {
-        Some(finding) if count > 0 => immortal(case, finding, Purpose::Session, &stats, count),
-        _ => Ok(None),
+    if count == 0 || share < case.limit("share") {
+        return Ok(None);
     }
+    immortal(case, case.by_name(), Purpose::Session, &stats, count)
 }
 
 fn long_sessions(case: &Case<'_>) -> Judged {
     let stats = purpose(case, Purpose::Session)?;
     Ok((stats.over_a_day > 0)
-        .then(|| longest(case.warning().evidence("over_a_day", stats.over_a_day).evidence("of", stats.keys), &stats)))
+        .then(|| longest(case.by_name().evidence("over_a_day", stats.over_a_day).evidence("of", stats.keys), &stats)))
 }
 
 fn immortal_indexes(case: &Case<'_>) -> Judged {
     let stats = purpose(case, Purpose::Session)?;
     let others_expire = stats.without_ttl < stats.keys;
     Ok((stats.indexes_without_ttl > 0 && others_expire).then(|| {
-        case.warning().evidence("indexes", stats.indexes_without_ttl).evidence("examples", stats.examples_without_ttl)
+        case.by_name().evidence("indexes", stats.indexes_without_ttl).evidence("examples", stats.examples_without_ttl)
     }))
 }
 
@@ -243,13 +245,13 @@ fn immortal_secrets(case: &Case<'_>) -> Judged {
     if stats.without_ttl == 0 {
         return Ok(None);
     }
-    immortal(case, case.critical(), Purpose::Secret, &stats, stats.without_ttl)
+    immortal(case, case.by_name(), Purpose::Secret, &stats, stats.without_ttl)
 }
 
 fn immortal_cache(case: &Case<'_>) -> Judged {
     let stats = purpose(case, Purpose::Cache)?;
-    match case.grade(stats.without_ttl as f64 / stats.keys.max(1) as f64) {
-        Some(finding) if stats.without_ttl > 0 => immortal(case, finding, Purpose::Cache, &stats, stats.without_ttl),
-        _ => Ok(None),
+    if stats.without_ttl == 0 || (stats.without_ttl as f64 / stats.keys.max(1) as f64) < case.limit("share") {
+        return Ok(None);
     }
+    immortal(case, case.by_name(), Purpose::Cache, &stats, stats.without_ttl)
 }

@@ -85,8 +85,11 @@ fn state(case: &Case<'_>) -> Judged {
             .fix(format!("bring {} back, or promote a replica of it", node.address()))
     });
     let unassigned = unassigned(nodes);
-    let finding = unassigned.iter().take(RANGES_SHOWN).fold(finding, |finding, (first, last)| {
-        finding.fix(format!("CLUSTER ADDSLOTSRANGE {first} {last} (on the node that shall serve them)"))
+    let finding = unassigned.iter().take(RANGES_SHOWN).fold(finding, |finding, (first, last)| match case.knows(7, 0) {
+        true => finding.fix(format!("CLUSTER ADDSLOTSRANGE {first} {last} (on the node that shall serve them)")),
+        false => {
+            finding.fix(format!("redis-cli CLUSTER ADDSLOTS $(seq {first} {last}) (on the node that shall serve them)"))
+        }
     });
     Ok(Some(finding.fix("CLUSTER NODES")))
 }

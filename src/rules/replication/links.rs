@@ -4,6 +4,7 @@ use super::super::case::{Case, skip};
 use super::super::judged::{Judged, Skipped};
 use super::super::rule::Rule;
 use super::R;
+use crate::finding::Finding;
 use crate::introspection::{InterruptedRestore, NodeRole, Part, Question};
 
 pub(in super::super) const RULES: &[Rule] = &[
@@ -85,7 +86,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "slave_read_only",
         threshold: "0",
         why: "what is written here is lost at the next resync, and nobody notices",
-        fix: &["CONFIG SET replica-read-only yes"],
+        fix: &["CONFIG SET replica-read-only yes (who writes here gets READONLY; undo: no)"],
         source: "practice (redis-doctor)",
         examine: writable,
         ..R
@@ -118,6 +119,8 @@ pub(in super::super) const RULES: &[Rule] = &[
 fn link(case: &Case<'_>) -> Judged {
     let server = &case.snapshot.server;
     let Some(primary) = &server.primary else { return Ok(None) };
+    // A text that was cut says nothing about the link.
+    case.text("master_link_status")?;
     let left = match &case.snapshot.left_behind {
         Part::Got(left) => left.clone().map(|left| (left.words.clone(), left.commands(), left.record.is_some())),
         // Nobody has looked at what this machine has written down: what the server says of itself may do.
@@ -176,10 +179,33 @@ fn lag(case: &Case<'_>) -> Judged {
     }))
 }
 
-/// A backlog that holds this many bytes, in whole mebibytes.
-fn larger_backlog(bytes: f64) -> String {
-    let megabytes = (bytes / 1_048_576.0).ceil().clamp(1.0, 65_536.0) as u64;
-    format!("CONFIG SET repl-backlog-size {}mb", megabytes.next_power_of_two())
+/// A larger backlog: the same figure whichever rule asks for it. Two minutes of writes at the present rate, or eight times what the slowest
+/// replica lacks, and at least twice what it is; at most a tenth of the machine's memory, and, from a gigabyte on, as much as the data: more than
+/// that a full resync would not send. `None`: it is as large as it should become.
+fn larger_backlog(case: &Case<'_>) -> Option<String> {
+    const MIB: u64 = 1 << 20;
+    let size = case.number("repl_backlog_size").ok()?;
+    let offset = case.number_or_zero("master_repl_offset");
+    let rate = case.delta("master_repl_offset").map(|delta| delta.rate()).unwrap_or(0.0);
+    let online = case.snapshot.info.replicas().into_iter().filter(|replica| replica.state == "online");
+    let behind = online.filter_map(|replica| Some(offset.saturating_sub(replica.offset?))).max().unwrap_or(0);
+    let wanted = ((rate * 120.0) as u64).max(behind.saturating_mul(8)).max(size.saturating_mul(2));
+    let machine = case.machine_memory().map_or(u64::MAX, |memory| memory / 10);
+    let data = case.number_or_zero("used_memory").max(1 << 30);
+    let bytes = wanted.min(machine).min(data);
+    let megabytes = bytes.div_ceil(MIB).max(1).next_power_of_two();
+    (megabytes.saturating_mul(MIB) > size)
+        .then(|| format!("CONFIG SET repl-backlog-size {megabytes}mb (takes that much memory; undo: {size})"))
+}
+
+/// The finding with a larger backlog, where there is one to be had.
+fn with_larger_backlog(case: &Case<'_>, finding: Finding) -> Finding {
+    match larger_backlog(case) {
+        Some(command) => finding.fix(command),
+        None => finding.fix(
+            "fewer or smaller writes, or a faster way to the replica: the backlog is as large as it should become",
+        ),
+    }
 }
 
 fn lag_bytes(case: &Case<'_>) -> Judged {
@@ -189,11 +215,8 @@ fn lag_bytes(case: &Case<'_>) -> Judged {
     let Some((bytes, worst)) = behind.max_by_key(|(bytes, _)| *bytes) else { return Ok(None) };
     let share = bytes as f64 / size.max(1) as f64;
     Ok(case.grade(share).map(|finding| {
-        finding
-            .evidence("replica", format!("{}:{}", worst.ip, worst.port))
-            .evidence("bytes_behind", bytes)
-            .evidence("repl_backlog_size", size)
-            .fix(larger_backlog(bytes as f64 * 8.0))
+        let finding = finding.evidence("replica", format!("{}:{}", worst.ip, worst.port));
+        with_larger_backlog(case, finding.evidence("bytes_behind", bytes).evidence("repl_backlog_size", size))
     }))
 }
 
@@ -209,11 +232,11 @@ fn backlog(case: &Case<'_>) -> Judged {
     }
     let seconds = size as f64 / rate;
     Ok(case.grade_low(seconds).map(|finding| {
-        finding
-            .evidence("covers_seconds", (seconds * 10.0).round() / 10.0)
-            .evidence("repl_backlog_size", size)
-            .evidence("bytes_per_second", rate.round())
-            .fix(larger_backlog(rate * case.limit("warning") * 2.0))
+        let finding = finding.evidence("covers_seconds", (seconds * 10.0).round() / 10.0);
+        with_larger_backlog(
+            case,
+            finding.evidence("repl_backlog_size", size).evidence("bytes_per_second", rate.round()),
+        )
     }))
 }
 
@@ -227,7 +250,7 @@ fn full_syncs(case: &Case<'_>) -> Judged {
     let finding = if again { case.critical() } else { case.warning() };
     let refused = case.delta("sync_partial_err").map(|delta| delta.amount).unwrap_or(0);
     let finding = finding.evidence("full_resyncs", full.amount).evidence("partial_refused", refused);
-    Ok(Some(finding.fix("redis-ops diagnose replication --since 1h").fix(larger_backlog(256.0 * 1_048_576.0))))
+    Ok(Some(with_larger_backlog(case, finding.fix("redis-ops diagnose replication --since 1h"))))
 }
 
 fn missing(case: &Case<'_>) -> Judged {
@@ -242,8 +265,11 @@ fn missing(case: &Case<'_>) -> Judged {
         return Ok(Some(
             finding
                 .evidence("writes", "refused (NOREPLICAS)")
-                .fix("CONFIG SET min-replicas-to-write 0")
-                .fix("bring the replicas back"),
+                .fix("bring the replicas back")
+                .fix(format!(
+                    "only if that takes too long: CONFIG SET {} 0 (writes are taken again, and lost if this machine fails; undo: {needed})",
+                    if case.knows(5, 0) { "min-replicas-to-write" } else { "min-slaves-to-write" }
+                )),
         ));
     }
     let Some(expected) = case.expect().replicas else {
@@ -266,7 +292,12 @@ fn writable(case: &Case<'_>) -> Judged {
     if case.snapshot.server.role != NodeRole::Replica {
         return Ok(None);
     }
-    Ok((case.number("slave_read_only")? == 0).then(|| case.critical().evidence("slave_read_only", 0)))
+    Ok((case.number("slave_read_only")? == 0).then(|| {
+        let name = if case.knows(5, 0) { "replica-read-only" } else { "slave-read-only" };
+        case.critical()
+            .evidence("slave_read_only", 0)
+            .fix(format!("CONFIG SET {name} yes (who writes here gets READONLY; undo: no)"))
+    }))
 }
 
 fn silent(case: &Case<'_>) -> Judged {

@@ -90,3 +90,65 @@ fn what_is_no_cluster_has_no_part_to_be_taken() {
         (&serde_json::Value::Null, &false.into())
     );
 }
+
+#[test]
+fn a_replica_in_a_cluster_is_read_itself_and_does_not_send_us_to_its_primary() {
+    // The oldest and the newest whose bus can be told where to listen.
+    let all: Vec<Installed> = clusters().collect();
+    for installed in all.iter().take(1).chain(all.iter().skip(1).last()) {
+        let bus = free_port().to_string();
+        let start = |bus: &str| {
+            let builder = RedisServer::builder().version(installed).arg("cluster-enabled", "yes");
+            // While this lasts nobody calls the cluster down.
+            builder.arg("cluster-port", bus).arg("cluster-node-timeout", "600000").start()
+        };
+        let (Some(mut primary), Some(replica)) = (start(&bus), start(&free_port().to_string())) else { return };
+        primary.ok(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+        primary.wait_for("the cluster", |server| server.ok(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
+        for n in 0..50 {
+            primary.ok(&["SET", &format!("key:{n}"), "value"]);
+        }
+        let id = primary.ok(&["CLUSTER", "MYID"]);
+        replica.ok(&["CLUSTER", "MEET", "127.0.0.1", &primary.port().to_string(), &bus]);
+        replica.wait_for("it follows", |server| server.cli(&["CLUSTER", "REPLICATE", &id]) == "OK");
+        replica.wait_for("it is in sync", |server| server.info("master_link_status") == "up");
+        replica.wait_for("it is whole", |server| server.ok(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
+        let folder = Folder::new();
+        let run = backup(&replica.url(), &folder.text(), &["--source", "scan", "--json"]).run();
+        let name = &installed.name;
+        assert_eq!(
+            (run.code, &run.json()["backup"]["census"]["keys"]),
+            (1, &50.into()),
+            "{name}: {}",
+            run.everything()
+        );
+        let (_, answer) = RedisOps::new().args(["diagnose", "keyspace", "--full", "-i", &replica.url()]).json();
+        assert!(!answer.to_string().contains("MOVED"), "{name}: {answer:#}");
+
+        primary.kill();
+        replica.wait_for("the end of the link", |server| server.info("master_link_status") == "down");
+        let run = backup(&replica.url(), &folder.text(), &["--stale", "--json"]).run();
+        assert_eq!(
+            (run.code, &run.json()["backup"]["census"]["keys"]),
+            (1, &50.into()),
+            "{name}: {}",
+            run.everything()
+        );
+        // Once the cluster is called down nobody is served, unless that is set.
+        replica.ok(&["CONFIG", "SET", "cluster-node-timeout", "500"]);
+        replica
+            .wait_for("the cluster is down", |server| server.ok(&["CLUSTER", "INFO"]).contains("cluster_state:fail"));
+        let run = backup(&replica.url(), &folder.text(), &["--stale", "--json"]).run();
+        assert_eq!(failure(&run), (2, "cluster_down".to_owned()), "{name}: {}", run.everything());
+        let hint = run.json()["error"]["hint"].as_str().unwrap_or_default().to_owned();
+        assert!(hint.contains("cluster-allow-reads-when-down yes"), "{name}: {hint}");
+        replica.ok(&["CONFIG", "SET", "cluster-allow-reads-when-down", "yes"]);
+        let run = backup(&replica.url(), &folder.text(), &["--stale", "--json"]).run();
+        assert_eq!(
+            (run.code, &run.json()["backup"]["census"]["keys"]),
+            (1, &50.into()),
+            "{name}: {}",
+            run.everything()
+        );
+    }
+}

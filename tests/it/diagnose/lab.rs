@@ -77,6 +77,12 @@ impl Diagnosis {
         self.finding(rule).expect("it was first")
     }
 
+    /// No finding of this rule at all, not even as information.
+    #[track_caller]
+    pub fn is_silent(&self, rule: &str) {
+        assert!(!self.rules().contains(&rule), "{rule} is still there: {:#}", self.json["findings"]);
+    }
+
     /// No finding of this rule above information.
     #[track_caller]
     pub fn has_gone(&self, rule: &str) {
@@ -219,7 +225,7 @@ pub fn deaf(server: &RedisServer, request: &[u8], times: usize) -> TcpStream {
 
 /// A wire that holds every answer back for a while. Lives as long as the process; its threads end with their connections.
 pub fn slow_wire(to: u16, delay: Duration) -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let listener = TcpListener::bind(("0.0.0.0", 0)).expect("a port");
     let port = listener.local_addr().expect("an address").port();
     std::thread::spawn(move || {
         for client in listener.incoming().flatten() {

@@ -3,6 +3,7 @@
 mod bad_input;
 mod faults;
 mod health;
+mod healthy;
 mod lab;
 mod output;
 mod pasted;

@@ -91,8 +91,8 @@ fn the_keys_of_a_file_are_judged_like_those_of_the_server() {
     let live = Diagnosis::of(&server, "patterns", &[]);
     let run = RedisOps::new().args(["diagnose", "patterns", "--json", "--file", &file]).run();
     let stored = Diagnosis::of_run(&run);
-    assert_eq!(live.loud(), ["A01", "A05"]);
-    assert_eq!(stored.loud(), live.loud());
+    assert_eq!(live.rules(), ["A01", "A05"]);
+    assert_eq!(stored.rules(), live.rules());
     assert_eq!(stored.finding("A01").map(|finding| &finding["evidence"]["without_ttl"]), Some(&Value::from(1)));
 }
 

@@ -40,7 +40,7 @@ fn commands_a_stream_a_backup_and_a_file_say_the_same() {
                 Diagnosis::of_run(&run)
             };
             let live = of(&["-i", &server.url()]);
-            assert!(!live.loud().is_empty(), "{}: {topic}", installed.name);
+            assert!(!live.rules().is_empty(), "{}: {topic}", installed.name);
             let others = [
                 ("the stream", of(&["-i", &server.url(), "--via", "replication"])),
                 ("the backup", of(&["--backup-id", "latest", "-r", &place])),

@@ -17,10 +17,40 @@ fn a_save_that_fails() {
     let diagnosis = Diagnosis::of(&server, "persistence", &[]);
     let finding = diagnosis.first_is("P01");
     follow(finding, "ls -ld ");
+    assert_eq!(finding["evidence"]["writes"], "taken", "without save points nothing is refused");
+    assert_eq!(server.ok(&["SET", "a", "2"]), "OK");
     std::fs::remove_dir_all(server.dir().join("dump.rdb")).expect("removed");
     apply(&server, finding);
     server.wait_for("it is saved", |server| server.info("rdb_last_bgsave_status") == "ok");
     Diagnosis::of(&server, "persistence", &[]).has_gone("P01");
+}
+
+#[test]
+fn a_save_that_fails_and_stops_writes() {
+    let Some(server) = server(&[("save", "1 1")]) else { return };
+    std::fs::create_dir(server.dir().join("dump.rdb")).expect("a folder");
+    std::fs::write(server.dir().join("dump.rdb/full"), "x").expect("written");
+    server.ok(&["SET", "a", "1"]);
+    server.wait_for("it fails", |server| server.info("rdb_last_bgsave_status") == "err");
+    let diagnosis = Diagnosis::of(&server, "all", &[]);
+    let finding = diagnosis.first_is("P01");
+    assert!(finding["evidence"]["writes"].as_str().is_some_and(|writes| writes.starts_with("refused")), "{finding:#}");
+    assert!(server.cli(&["SET", "a", "2"]).contains("MISCONF"));
+    // Nobody but us asks anything: our PINGs are refused, and no client's.
+    diagnosis.is_silent("C25");
+    let commands = diagnosis.json["facts"]["connections"]["commands_per_second"].as_f64();
+    assert!(commands.is_none_or(|rate| rate < 1.0), "nobody sends commands: {commands:?}");
+}
+
+#[test]
+fn a_folder_that_is_gone() {
+    let folder = tempfile::tempdir().expect("a folder").keep();
+    let Some(server) = server(&[("dir", &folder.display().to_string())]) else { return };
+    std::fs::remove_dir_all(&folder).expect("removed");
+    server.cli(&["BGSAVE"]);
+    server.wait_for("it fails", |server| server.info("rdb_last_bgsave_status") == "err");
+    let diagnosis = Diagnosis::of(&server, "persistence", &[]);
+    follow(diagnosis.first_is("P01"), "the folder that the server works in was removed");
 }
 
 #[test]

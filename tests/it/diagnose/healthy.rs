@@ -1,0 +1,196 @@
+//! No alarm on healthy servers: of every version, of every kind, under light load.
+//!
+//! By default each version has two kinds of servers, another two for each version; all kinds for all versions with
+//! `REDIS_OPS_ALL_HEALTHY=1`.
+
+use std::time::Duration;
+
+use super::lab::{Diagnosis, Repeat};
+use crate::support::redis_server::{Client, Installed, RedisServer, free_port, servers};
+
+/// What depends on how busy this machine is with other tests, and not on the server.
+const OF_THE_MACHINE: &[&str] = &["C15", "C17", "C18", "C19", "C24", "P06", "P07"];
+
+/// Servers of one kind, and what goes on with the first of them.
+struct Healthy {
+    servers: Vec<RedisServer>,
+    load: Vec<Repeat>,
+}
+
+impl Healthy {
+    fn of(servers: Vec<RedisServer>) -> Self {
+        Self { servers, load: Vec::new() }
+    }
+
+    /// One more client that does something every few milliseconds. `{n}` in its words is another number each time.
+    fn with(self, words: &[&str]) -> Self {
+        self.every(5, words)
+    }
+
+    fn every(mut self, milliseconds: u64, words: &[&str]) -> Self {
+        let mut client = self.servers[0].client();
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let mut n = 0_u64;
+        self.load.push(Repeat::new(move || {
+            n += 1;
+            let words: Vec<String> = words.iter().map(|word| word.replace("{n}", &(n % 200).to_string())).collect();
+            let words: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
+            let _ = client.ask(&words);
+            std::thread::sleep(Duration::from_millis(milliseconds));
+        }));
+        self
+    }
+}
+
+type Kind = (&'static str, fn(&Installed) -> Option<Healthy>);
+
+const KINDS: &[Kind] = &[
+    ("default", default),
+    ("cache", cache),
+    ("queue", queue),
+    ("sessions", sessions),
+    ("primary", primary),
+    ("cluster", cluster),
+    ("standard", standard),
+];
+
+fn server(installed: &Installed, settings: &[(&str, &str)]) -> Option<RedisServer> {
+    let builder = RedisServer::builder().version(installed);
+    settings.iter().fold(builder, |builder, (name, value)| builder.arg(name, value)).start()
+}
+
+fn default(installed: &Installed) -> Option<Healthy> {
+    Some(Healthy::of(vec![server(installed, &[])?]).with(&["SET", "user:{n}", "name"]).with(&["GET", "user:{n}"]))
+}
+
+/// Full, and it evicts a little; what is asked for is there.
+fn cache(installed: &Installed) -> Option<Healthy> {
+    let server = server(installed, &[("maxmemory", "12mb"), ("maxmemory-policy", "allkeys-lru")])?;
+    let page = [b'x'; 1000];
+    let keys: Vec<String> = (0..20_000).map(|n| format!("page:{n}")).collect();
+    server.pipe(keys.iter().map(|key| vec![b"SET".as_slice(), key.as_bytes(), &page]));
+    assert_ne!(server.info("evicted_keys"), "0", "it is full");
+    let hot: Vec<String> = (0..200).map(|n| format!("hot:{n}")).collect();
+    server.pipe(hot.iter().map(|key| vec![b"SET".as_slice(), key.as_bytes(), &page]));
+    let healthy = Healthy::of(vec![server]);
+    let healthy = healthy.with(&["GET", "hot:{n}"]).with(&["GET", "hot:{n}"]);
+    // The server counts idle times in seconds: from then on it knows what is in use.
+    let up = |server: &RedisServer| server.info("uptime_in_seconds").parse::<u64>().expect("a number");
+    let from = up(&healthy.servers[0]);
+    healthy.servers[0].wait_for("three seconds of use", |server| up(server) >= from + 3);
+    // Ten new pages a second take the place of those that nobody has asked for.
+    Some(healthy.every(100, &["SET", "page:new:{n}", &"x".repeat(1000), "EX", "3600"]))
+}
+
+/// Workers that wait, and jobs that come now and then.
+fn queue(installed: &Installed) -> Option<Healthy> {
+    let server = server(installed, &[])?;
+    let mut healthy = Healthy::of(vec![server]);
+    for _ in 0..24 {
+        let mut worker = Client::tcp(healthy.servers[0].port()).expect("a connection");
+        healthy.load.push(Repeat::new(move || {
+            // With an end to the wait, so that the worker sees that the test is over.
+            let _ = worker.ask(&[b"BLPOP", b"queue:mail", b"1"]);
+        }));
+    }
+    healthy.servers[0].wait_for("the workers wait", |server| {
+        server.info("blocked_clients").parse::<u64>().is_ok_and(|count| count >= 20)
+    });
+    Some(healthy.with(&["LPUSH", "queue:mail", "job {n}"]))
+}
+
+fn sessions(installed: &Installed) -> Option<Healthy> {
+    let server = server(installed, &[("maxmemory", "100mb"), ("maxmemory-policy", "volatile-lru")])?;
+    let keys: Vec<(String, String)> =
+        (0..2000).map(|n| (format!("session:{n:032x}"), (3600 + n * 7).to_string())).collect();
+    server.pipe(keys.iter().map(|(key, ttl)| {
+        vec![b"SET".as_slice(), key.as_bytes(), b"{\"user\":1,\"csrf\":\"0123456789abcdef\"}", b"EX", ttl.as_bytes()]
+    }));
+    let healthy = Healthy::of(vec![server]).with(&["GET", "session:000000000000000000000000000000{n}"]);
+    Some(healthy.with(&["SET", "session:fresh{n}", "0123456789abcdef", "EX", "3600"]))
+}
+
+/// A primary with a replica, both with an append-only file.
+fn primary(installed: &Installed) -> Option<Healthy> {
+    let persistent = [("appendonly", "yes"), ("save", "3600 1 300 100")];
+    let (primary, replica) = (server(installed, &persistent)?, server(installed, &persistent)?);
+    primary.fill(2000, 100);
+    replica.ok(&["REPLICAOF", "127.0.0.1", &primary.port().to_string()]);
+    replica.wait_for("it is in sync", |server| server.info("master_link_status") == "up");
+    primary.wait_for("it is online", |server| server.info("slave0").contains("state=online"));
+    Some(Healthy::of(vec![primary, replica]).with(&["SET", "user:{n}", "name"]).with(&["GET", "user:{n}"]))
+}
+
+fn cluster(installed: &Installed) -> Option<Healthy> {
+    // Before 7.0 nodes talk to each other at a port that is 10,000 higher, which may not exist here.
+    let start = || match installed.is("6.2") {
+        true => server(installed, &[("cluster-enabled", "yes")]).filter(|server| server.port() < 55_000),
+        false => server(installed, &[("cluster-enabled", "yes"), ("cluster-port", &free_port().to_string())]),
+    };
+    let server = start()?;
+    let slots: Vec<String> = (0..16_384).map(|slot| slot.to_string()).collect();
+    let words: Vec<&str> = ["CLUSTER", "ADDSLOTS"].into_iter().chain(slots.iter().map(String::as_str)).collect();
+    server.ok(&words);
+    server.wait_for("the cluster", |server| server.ok(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
+    Some(Healthy::of(vec![server]).with(&["SET", "user:{n}", "name"]).with(&["GET", "user:{n}"]))
+}
+
+/// The data set that everything here is measured with.
+fn standard(installed: &Installed) -> Option<Healthy> {
+    const SCRIPT: &str = include_str!("../../fixtures/dataset.lua");
+    let server = server(installed, &[])?;
+    for from in 0..20 {
+        server.ok(&["EVAL", SCRIPT, "0", &(from * 1000).to_string(), "1000"]);
+    }
+    Some(Healthy::of(vec![server]).with(&["HGET", "user:{n}", "name"]).with(&["SET", "cache:page:{n}", "page"]))
+}
+
+#[track_caller]
+fn is_quiet(installed: &Installed, (name, start): &Kind) {
+    let Some(healthy) = start(installed) else { return };
+    let diagnoses: Vec<Diagnosis> =
+        healthy.servers.iter().map(|server| Diagnosis::of(server, "all", &["--window", "500ms"])).collect();
+    for diagnosis in &diagnoses {
+        let mut loud = diagnosis.loud();
+        loud.retain(|rule| !OF_THE_MACHINE.contains(rule));
+        assert!(loud.is_empty(), "{}: {name}: {:#}", installed.name, diagnosis.json["findings"]);
+        assert!(!diagnosis.loud().is_empty() || diagnosis.code == 0, "{}: {name}", installed.name);
+    }
+    let profile = &diagnoses[0].json["profile"]["name"];
+    let expected = match *name {
+        "cache" => "cache",
+        "queue" => "queue",
+        "sessions" => "session",
+        _ => "store",
+    };
+    assert_eq!(profile, expected, "{}: {name}", installed.name);
+    // Who says what it is hears no more.
+    if *name == "queue" {
+        let diagnosis = Diagnosis::of(&healthy.servers[0], "connections", &["--profile", "queue", "--window", "100ms"]);
+        assert!(!diagnosis.loud().contains(&"C07"), "{}", installed.name);
+    }
+}
+
+#[test]
+fn healthy_servers_raise_no_alarm() {
+    let all = std::env::var_os("REDIS_OPS_ALL_HEALTHY").is_some();
+    let pairs: Vec<(Installed, &Kind)> = servers()
+        .into_iter()
+        .enumerate()
+        .flat_map(|(n, installed)| {
+            let chosen = (0..KINDS.len())
+                .filter(move |kind| all || [2 * n, 2 * n + 1].iter().any(|at| at % KINDS.len() == *kind));
+            chosen.map(move |kind| (installed.clone(), &KINDS[kind]))
+        })
+        .collect();
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while let Some((installed, kind)) = pairs.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+                    is_quiet(installed, kind);
+                }
+            });
+        }
+    });
+}
