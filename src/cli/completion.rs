@@ -10,11 +10,9 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
-use clap::CommandFactory as _;
 use clap_complete::CompleteEnv;
 use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Shells, Zsh};
 
-use super::args::Cli;
 use crate::explain::{Context as _, Result};
 
 pub use remembered::file_of;
@@ -24,13 +22,13 @@ pub use values::{backups, codecs, instances, profiles, rules, value_types};
 const ASKS: &str = "REDIS_OPS_COMPLETE";
 const NAME: &str = "redis-ops";
 
-/// Answers a shell that asks what may stand at the cursor. `false`: nobody asks, and a command is to be run.
-pub fn answer(arguments: &[OsString]) -> bool {
+/// Answers a shell that asks what may stand at the cursor of a line of this command. `false`: nobody asks, and a command is to be run.
+pub fn answer(arguments: &[OsString], command: fn() -> clap::Command) -> bool {
     if std::env::var_os(ASKS).is_none_or(|shell| shell.is_empty()) {
         return false;
     }
     let shells = Shells(&[&BashOfOurs, &Elvish, &Fish, &Powershell, &ZshOfOurs]);
-    let engine = CompleteEnv::with_factory(Cli::command).var(ASKS).bin(NAME).shells(shells);
+    let engine = CompleteEnv::with_factory(command).var(ASKS).bin(NAME).shells(shells);
     // Whatever goes wrong: words on a line that is being typed would help nobody.
     let _ = engine.try_complete(arguments, std::env::current_dir().ok().as_deref());
     true

@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::commands::envelope::{End, Envelope};
 use crate::commands::{self, Command, Context, Outcome};
@@ -43,7 +43,7 @@ pub fn main() -> ExitCode {
     if commands::restore::is_guard(&arguments) {
         return commands::restore::guard();
     }
-    if completion::answer(&arguments) {
+    if completion::answer(&arguments, Cli::command) {
         return ExitCode::SUCCESS;
     }
     env::begin_anew(&arguments);

@@ -84,6 +84,9 @@ pub fn backups() -> Vec<CompletionCandidate> {
     let mut names: Vec<&str> = found.iter().map(|(instance, _)| instance.as_str()).collect();
     names.sort_unstable();
     names.dedup();
+    if names.is_empty() {
+        return latest();
+    }
     let only = match names.as_slice() {
         [one] => Some((*one).to_owned()),
         _ => typed.instance.filter(|instance| names.contains(&instance.as_str())),
@@ -164,7 +167,7 @@ mod tests {
 
     #[test]
     fn what_takes_too_long_is_not_waited_for() {
-        let (held, holds) = mpsc::channel::<()>();
+        let (held, holds) = mpsc::sync_channel::<()>(1);
         let nothing = within(Duration::from_millis(1), move || {
             let _ = holds.recv();
             vec![1]
