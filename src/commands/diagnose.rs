@@ -167,12 +167,22 @@ pub struct Mute {
 /// # Errors
 /// The server cannot be reached or refuses INFO, the file cannot be read, the settings name a rule that does not exist.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
-    let Some(pause) = settings.watch else { return Ok(once(settings, context).await?.0) };
+    let Some(pause) = settings.watch else {
+        return Ok(context.interruptible(once(settings, context)).await?.0);
+    };
     if matches!(context.format, Format::Json | Format::Junit) {
         return Err(Misuse::usage("one document is not written again and again").hint(Hint::WatchFormats).into());
     }
+    let mut verdict = None;
     loop {
-        let (mut outcome, text) = once(settings, context).await?;
+        let (mut outcome, text) = match context.interruptible(once(settings, context)).await {
+            // A signal is how watching ends: the last verdict stands, whether the signal comes in a pause or during a look.
+            Err(_) if context.cancel.is_cancelled() && verdict.is_some() => {
+                return Ok(Outcome::new(verdict.unwrap_or(Status::Ok)));
+            }
+            looked => looked?,
+        };
+        verdict = Some(outcome.status);
         match context.format {
             Format::Ndjson => {
                 let taken_at = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);

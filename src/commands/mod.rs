@@ -114,7 +114,7 @@ pub async fn run(command: &Command, context: &Context) -> Result<Outcome> {
         Command::Verify(settings) => context.interruptible(verify::run(settings, context)).await,
         Command::List(settings) => context.interruptible(list::run(settings, context)).await,
         Command::Show(settings) => context.interruptible(show::run(settings, context)).await,
-        Command::Diagnose(settings) => context.interruptible(diagnose::run(settings, context)).await,
+        Command::Diagnose(settings) => diagnose::run(settings, context).await,
         Command::Health(settings) => context.interruptible(health::run(settings, context)).await,
         Command::Metrics(settings) => metrics::run(settings, context).await,
         Command::Explain(settings) => explain::run(settings, context).await,

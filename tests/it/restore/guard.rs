@@ -453,11 +453,18 @@ fn a_replica_of_somebody_who_lives_is_not_undone() {
     assert_eq!(answer(nothing, 0)["undo"]["was_replica_of"], Value::Null);
 }
 
+/// A socket that holds a port of this machine, and refuses whoever connects to it.
+fn deaf(port: u16) -> Option<tokio::net::TcpSocket> {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], port))).ok()?;
+    Some(socket)
+}
+
 #[test]
 fn a_replica_whose_primary_is_away_is_not_undone_without_a_yes_of_somebody() {
     for installed in servers() {
-        // Below the ports that a system gives away: nobody takes it for one of a restore.
-        let port = (20_000..32_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap();
+        // Below the ports that a system gives away: nobody takes it for one of a restore. Held, so that no other test's server answers there.
+        let (_held, port) = (20_000..32_000).find_map(|port| Some((deaf(port)?, port))).unwrap();
         let never = RedisServer::builder().version(&installed).start().unwrap();
         never.ok(&["REPLICAOF", "127.0.0.1", &port.to_string()]);
         let undo =
