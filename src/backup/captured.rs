@@ -15,7 +15,7 @@ use crate::capture::scan::Scan;
 use crate::capture::source::{self, Chosen};
 use crate::capture::{CaptureError, Inspected, Source};
 use crate::connection::replication::{self, Framing};
-use crate::dataset::{Around, Dataset, DatasetError, Opened, RawError};
+use crate::dataset::{Dataset, DatasetError, Opened, RawError};
 use crate::figures::counted;
 use crate::introspection::ServerFacts;
 use crate::progress::{Progress, Unit};
@@ -164,16 +164,6 @@ pub(super) async fn capture_file(
     let flow = Flow { expected: expected(last, None, 0), spool: None };
     let (stored, object) = store(options, &mut source, flow, draft, progress, cancel).await?;
     stored.inspected.must_end_with_the_rdb().map_err(|foreign| CaptureError::from(RawError::from(foreign)))?;
-    let mut warnings = Vec::new();
-    let Around { is_aof_base, padding } = data.around();
-    if is_aof_base {
-        let words = "the file is the base of a multi-part append-only file: later writes are in the increments beside it \
-                     (`*.incr.aof`), and not in the backup";
-        warnings.push(words.to_owned());
-    }
-    if padding.bytes() > 0 {
-        warnings.push(format!("{} behind the compressed data are left out", counted(padding.bytes(), "zero byte")));
-    }
     let aux = &stored.inspected.aux;
     let named = |field: &str| aux.get(field).cloned();
     let (name, version) = stored.inspected.server();
@@ -189,7 +179,7 @@ pub(super) async fn capture_file(
         stale: false,
         moment: named("ctime").as_deref().and_then(second),
         source: None,
-        warnings,
+        warnings: data.around().warnings("not in the backup"),
         stored,
     })
 }

@@ -7,6 +7,7 @@ mod completion;
 mod env;
 pub mod hints;
 mod interrupt;
+mod lines;
 mod pages;
 mod resolve;
 mod settings_file;
@@ -29,6 +30,7 @@ use crate::commands::{self, Command, Context, Outcome};
 use crate::explain::{Bug, Context as _, Fault, Result, Status};
 use crate::printer::words::Keys;
 use crate::printer::{Choices, Printer};
+use crate::restore::replica::guard;
 
 use args::Cli;
 use env::Environment;
@@ -40,8 +42,8 @@ const AFTERMATH: Duration = Duration::from_millis(500);
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    if commands::restore::is_guard(&arguments) {
-        return commands::restore::guard();
+    if let Some(ended) = guard::main(&arguments) {
+        return ended;
     }
     if completion::answer(&arguments, Cli::command) {
         return ExitCode::SUCCESS;

@@ -1,23 +1,20 @@
 //! `redis-ops restore`: puts a backup into an instance, a file or a folder.
 
-mod again;
 mod proof;
 mod server;
 mod show;
-mod source;
 mod to_disk;
 pub mod undo;
 
-use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::sync::Arc;
 
 use super::which::{Backup, Place, Server};
 use super::{Context, Outcome};
-use crate::explain::{Result, Status};
-use crate::restore::Options;
-use crate::restore::replica::{Advertise, guard};
+use crate::explain::Result;
+use crate::restore::replica::Advertise;
+use crate::restore::{CommandLine, Options};
 
 /// All that a restore needs to know.
 #[derive(Debug, Clone)]
@@ -30,8 +27,6 @@ pub struct Settings {
     pub options: Options,
     /// Shows what would happen, and does nothing.
     pub plan: bool,
-    /// The options that say how server and store are reached, word by word as they were typed: for the lines that lead on. No secrets.
-    pub reaching: Vec<String>,
 }
 
 /// Where a restore goes to.
@@ -62,6 +57,8 @@ pub struct Instance {
     pub advertise: Option<Advertise>,
     /// The folder of what is needed to go on with a restore, and to take one back.
     pub state: PathBuf,
+    /// Types the commands that lead on from this restore.
+    pub lines: Arc<dyn CommandLine>,
 }
 
 /// The backup of the target before keys are overwritten or removed.
@@ -80,22 +77,5 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     match &settings.target {
         Target::Server(instance) => server::run(settings, instance, context).await,
         Target::File(_) | Target::Folder(_) | Target::Stdout => to_disk::run(settings, context).await,
-    }
-}
-
-/// Whether this process is the guard of a restore, and not typed by anybody.
-pub fn is_guard(arguments: &[OsString]) -> bool {
-    matches!(arguments, [_, word] if word == guard::SUBCOMMAND)
-}
-
-/// The whole life of a guard.
-pub fn guard() -> ExitCode {
-    match guard::serve() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            use std::io::Write as _;
-            let _ = writeln!(std::io::stderr(), "error: {}: {error}", guard::SUBCOMMAND);
-            ExitCode::from(Status::Unknown.exit_code())
-        }
     }
 }

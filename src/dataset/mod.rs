@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
+use crate::figures::counted;
 use crate::repository::manifest::Manifest;
 use crate::repository::{BackupId, Repository};
 
@@ -81,6 +82,24 @@ pub struct Around {
     pub is_aof_base: bool,
     /// Zero bytes behind its compressed data, known once it was read.
     pub padding: Padding,
+}
+
+impl Around {
+    /// What a person should know of it; `what`: what becomes of the later writes beside the base of an append-only file.
+    pub fn warnings(&self, what: &str) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.is_aof_base {
+            warnings.push(format!(
+                "the file is the base of a multi-part append-only file: later writes are in the increments beside it (`*.incr.aof`), \
+                 and {what}"
+            ));
+        }
+        if self.padding.bytes() > 0 {
+            let padding = counted(self.padding.bytes(), "zero byte");
+            warnings.push(format!("{padding} behind the compressed data are left out"));
+        }
+        warnings
+    }
 }
 
 impl Dataset {

@@ -72,6 +72,12 @@ impl Fault {
         Self { error: Box::new(Doing { words: doing.to_string(), error }), hint }
     }
 
+    /// Says what may help, in place of what the error says of itself.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<Hint>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
     /// Says what may help beside what the error says of itself, behind that.
     #[must_use]
     pub fn and_hint(self, more: impl Into<Hint>) -> Self {

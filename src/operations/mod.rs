@@ -9,5 +9,5 @@ pub mod restore;
 pub mod safety;
 
 pub use proof::Proof;
-pub use restore::{Agreed, Ended, Failed, restore};
+pub use restore::{Agreed, Ended, restore};
 pub use safety::Safety;

@@ -9,7 +9,7 @@ use crate::explain::{Context as _, Fault, Interrupted, Result, Status};
 use crate::restore::report::Afterwards;
 use crate::restore::sent::Sent;
 use crate::restore::target_format::{Loss, TargetFormat};
-use crate::restore::{BackupFacts, Existing, Planned, Report, Request, Watcher};
+use crate::restore::{BackupFacts, Existing, Next, Planned, Report, Request, Watcher};
 use crate::verify::comparing::{self, Comparison, Mapping, View};
 use crate::verify::of_server::{self, Watched};
 
@@ -24,12 +24,14 @@ pub enum Proof {
     Compared(Box<Found>),
 }
 
-/// A restore that is done, and whose comparison broke off.
-pub struct NotProven {
-    /// Why the target or the backup could not be read.
-    pub error: Fault,
-    /// Comparing the target with the whole backup would prove the restore; otherwise only the restore once more does, by its own proof.
-    pub by_whole: bool,
+impl Proof {
+    /// The answer of the proof; that there can be none is no fault.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::None(_) => Status::Ok,
+            Self::Compared(found) => found.status(),
+        }
+    }
 }
 
 /// What need not be as in the backup, because the plan or the report has said so.
@@ -58,8 +60,8 @@ impl Announced {
 /// Compares the target with the backup, with the choices applied; once more over a new connection where one broke on the way.
 ///
 /// # Errors
-/// The target or the backup cannot be read: the restore is done, and not proven.
-pub(super) async fn prove(planned: &Planned, report: &Report, watcher: &Watcher<'_>) -> Result<Proof, NotProven> {
+/// The target or the backup cannot be read: the restore is done, and not proven, which the error says with the line that proves it.
+pub(super) async fn prove(planned: &Planned, report: &Report, watcher: &Watcher<'_>) -> Result<Proof> {
     if !planned.request.source.can_be_read_again() {
         return Ok(Proof::None("standard input cannot be read again"));
     }
@@ -74,9 +76,24 @@ pub(super) async fn prove(planned: &Planned, report: &Report, watcher: &Watcher<
     match tried {
         Ok(found) => Ok(Proof::Compared(Box::new(found))),
         Err(error) => {
-            let error = if watcher.cancel.is_cancelled() { Interrupted.into() } else { error };
-            Err(NotProven { error, by_whole: is_all_there(planned, report) })
+            let is_interrupted = watcher.cancel.is_cancelled() || error.is::<Interrupted>();
+            Err(not_proven(planned, report, (!is_interrupted).then_some(error)))
         }
+    }
+}
+
+/// The restore is done, and its comparison broke off: the error, with the line that proves the restore. No `error`: a signal came.
+fn not_proven(planned: &Planned, report: &Report, error: Option<Fault>) -> Fault {
+    let Planned { request, facts, .. } = planned;
+    // Where the target holds more or less than the backup, only the restore once more can tell, by its own proof.
+    let line = match is_all_there(planned, report) {
+        true => request.line(Next::Verify),
+        false => request.anew(true),
+    };
+    let done = format!("restore {} into {}: the restore is done, and not proven", facts.name, request.node);
+    match error {
+        None => Fault::from(Interrupted).context(format!("{done}; `{line}` proves it")),
+        Some(error) => error.context(done).and_hint(format!("`{line}` proves it")),
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use super::proof::{self, NotProven, Proof};
+use super::proof::{self, Proof};
 use super::safety::{self, Safety};
 use crate::dataset::{Backup, Dataset};
-use crate::explain::{Fault, Status};
+use crate::explain::{Result, Status};
 use crate::repository::Receipt;
 use crate::restore::{self, Method, Phases, Planned, Report, Watcher};
 use crate::verify::receipt;
@@ -42,34 +42,24 @@ impl Ended {
     }
 }
 
-/// Why a restore as a whole has no result.
-pub enum Failed {
-    /// The safety backup cannot be taken: nothing was written.
-    Safety(Fault),
-    /// Nothing of the backup was written.
-    Restore(Fault),
-    /// The restore is done, and the comparison broke off.
-    Proof(NotProven),
-}
-
 /// Carries out a restore that was planned and agreed to.
 ///
 /// # Errors
-/// See [`Failed`].
-pub async fn restore(planned: &Planned, agreed: &Agreed<'_>, watcher: &Watcher<'_>) -> Result<Ended, Failed> {
+/// The safety backup cannot be taken, or the restore does not begin: nothing of the backup was written. Or all of it was, and the
+/// comparison broke off. The error says which, and what leads on.
+pub async fn restore(planned: &Planned, agreed: &Agreed<'_>, watcher: &Watcher<'_>) -> Result<Ended> {
     // Before the first key is overwritten or removed: what cannot be saved is not touched.
     if let Some(safety) = &agreed.safety {
-        safety::take(&planned.request.node, safety, watcher).await.map_err(Failed::Safety)?;
+        safety::take(&planned.request, safety, watcher).await?;
     }
 
-    let restored = restore::carry_out(planned, agreed.method, watcher).await;
-    let mut report = restored.map_err(Failed::Restore)?;
+    let mut report = restore::carry_out(planned, agreed.method, watcher).await?;
 
     // A restore that is not complete needs no comparison to say so.
     let begun = Instant::now();
     let wanted = agreed.proof && report.is_complete() && !report.chose_nothing();
     let proof = match wanted {
-        true => Some(proof::prove(planned, &report, watcher).await.map_err(Failed::Proof)?),
+        true => Some(proof::prove(planned, &report, watcher).await?),
         false => None,
     };
     if let Some(Proof::Compared(found)) = &proof {

@@ -6,12 +6,12 @@ use crate::backup;
 use crate::capture::source::{ReadFrom, choose};
 use crate::capture::spool::Spooling;
 use crate::codec::{self, Codec};
-use crate::connection::{Node, replication};
+use crate::connection::replication;
 use crate::explain::{Fault, Result};
 use crate::progress::Progress;
 use crate::repository::manifest::Purpose;
 use crate::repository::{BegunBy, Repository};
-use crate::restore::Watcher;
+use crate::restore::{Next, Request, Watcher};
 
 /// Bytes that may wait on this machine's disk while the store is away.
 const SPOOL_LIMIT: u64 = 1_000_000_000;
@@ -26,16 +26,14 @@ pub struct Safety<'a> {
     pub now: DateTime<Utc>,
     /// Is told how far the backup is.
     pub progress: Box<dyn Progress>,
-    /// The command line that brings back the safety backup of this name.
-    pub brings_back: &'a (dyn Fn(&str) -> String + Sync),
 }
 
 /// Takes the safety backup, and says what brings it back.
 ///
 /// # Errors
 /// The target cannot be read, or the repository refuses.
-pub(super) async fn take(node: &Node, safety: &Safety<'_>, watcher: &Watcher<'_>) -> Result<()> {
-    let chosen = choose(node, ReadFrom::Primary).await?;
+pub(super) async fn take(request: &Request, safety: &Safety<'_>, watcher: &Watcher<'_>) -> Result<()> {
+    let chosen = choose(&request.node, ReadFrom::Primary).await?;
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let options = backup::Options {
         method: backup::Method::Auto,
@@ -56,6 +54,7 @@ pub(super) async fn take(node: &Node, safety: &Safety<'_>, watcher: &Watcher<'_>
     let taken =
         taken.map_err(|failed| Fault::from(failed.error).context("take the safety backup: nothing was written"))?;
     let name = format!("{}/{}", taken.manifest.instance, taken.manifest.id);
-    watcher.voice.say(&format!("safety backup {name} is taken; `{}` brings it back", (safety.brings_back)(&name)));
+    let line = request.line(Next::BringBack(&name));
+    watcher.voice.say(&format!("safety backup {name} is taken; `{line}` brings it back"));
     Ok(())
 }

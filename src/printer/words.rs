@@ -93,6 +93,24 @@ impl Keys {
         }
     }
 
+    /// Puts a hash in the place of every key that a JSON value names, where keys are to be hidden.
+    pub fn hide(self, value: &mut Value) {
+        if self == Self::Shown {
+            return;
+        }
+        match value {
+            Value::Array(items) => items.iter_mut().for_each(|item| self.hide(item)),
+            Value::Object(fields) => {
+                if let Some(key) = key_of(fields) {
+                    fields.remove("key_b64");
+                    self.insert(fields, &key);
+                }
+                fields.values_mut().for_each(|field| self.hide(field));
+            }
+            _ => {}
+        }
+    }
+
     /// Puts a key into a JSON object: `key`, and `key_b64` beside it where it is not UTF-8.
     pub fn insert(self, object: &mut Map<String, Value>, key: &[u8]) {
         match self {
@@ -105,6 +123,12 @@ impl Keys {
             }
         }
     }
+}
+
+/// The exact name of the key that a JSON object is about: see [`Keys::insert`].
+pub fn key_of(object: &Map<String, Value>) -> Option<Vec<u8>> {
+    let exact = object.get("key_b64").and_then(Value::as_str).and_then(|text| STANDARD.decode(text).ok());
+    exact.or_else(|| object.get("key")?.as_str().map(|text| text.as_bytes().to_vec()))
 }
 
 /// The first 8 bytes of the SHA-256, which nobody confuses with a key name.

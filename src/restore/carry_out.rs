@@ -2,16 +2,17 @@
 //! barred.
 
 use crate::blocking;
-use crate::explain::{Bug, Context as _, Explain, Hint, Meaning, Result};
+use crate::explain::{Bug, Context as _, Explain, Fault, Hint, Meaning, Result};
 use crate::restore::facts::Origin;
 use crate::restore::journal::{Decided, Identity};
+use crate::restore::lines::{Next, Over};
 use crate::restore::load::{self, Loaded};
 use crate::restore::options::{Asked, Method};
 use crate::restore::planning::Planned;
 use crate::restore::replica::{Certificate, ReplicaError, ReplicaFault, Safeguard};
 use crate::restore::report::{Barred, Report};
 use crate::restore::request::{Request, Watcher};
-use crate::restore::run::{self, Order};
+use crate::restore::run::{self, Order, RunError};
 use crate::restore::source::RdbSource;
 use crate::restore::target_format::Loss;
 use crate::restore::{Ttl, plan};
@@ -40,8 +41,12 @@ impl Explain for NotLoaded {
 /// Restores by a method that was admitted. What was done is in the report, whatever happens after the first write.
 ///
 /// # Errors
-/// Nothing was written. [`NotLoaded`]: the method is barred; [`run::RunError`]: there is nothing to go on with, say.
+/// Nothing was written. [`NotLoaded`]: the method is barred; [`RunError`]: there is nothing to go on with, say.
 pub async fn carry_out(planned: &Planned, method: Method, watcher: &Watcher<'_>) -> Result<Report> {
+    by_method(planned, method, watcher).await.map_err(|error| not_begun(planned, error))
+}
+
+async fn by_method(planned: &Planned, method: Method, watcher: &Watcher<'_>) -> Result<Report> {
     if method != Method::Replica {
         return replay(planned, method, watcher).await;
     }
@@ -57,6 +62,30 @@ pub async fn carry_out(planned: &Planned, method: Method, watcher: &Watcher<'_>)
     let mut report = replay(planned, method, watcher).await?;
     report.barred = Some(Barred { method: Method::Replica, code: error.code(), message: reason(&error) });
     Ok(report)
+}
+
+/// Nothing was written: the error, with the line that leads on where there is one.
+fn not_begun(planned: &Planned, error: Fault) -> Fault {
+    // It says all there is to say.
+    if error.is::<NotLoaded>() {
+        return error;
+    }
+    let request = &planned.request;
+    let line = match error.downcast_ref::<RunError>() {
+        Some(RunError::NothingToResume | RunError::Restarted { .. } | RunError::OfEarlierVersion) => {
+            Some(planned.begins_anew())
+        }
+        Some(RunError::NotEmptied) => {
+            let line = request.line(Next::Anew(request.options.method, Over::Everything));
+            Some(format!("`{line}` begins anew"))
+        }
+        _ => None,
+    };
+    let error = error.context(format!("restore {} into {}", planned.facts.name, request.node));
+    match line {
+        Some(line) => error.and_hint(line),
+        None => error,
+    }
 }
 
 /// The error with its cause, which holds the server's own words.
@@ -89,7 +118,7 @@ async fn feed(planned: &Planned, watcher: &Watcher<'_>) -> Result<Loaded> {
         listen: request.listen,
         advertise: request.advertise.clone(),
         certificate,
-        safeguard: Some(Safeguard { lines: request.lines.clone(), ..safeguard }),
+        safeguard: Some(Safeguard { lines: Some(request.lines_of_guard()), ..safeguard }),
         cancel: watcher.cancel,
     };
     Ok(load::run(&order, rdb, &**watcher.progress).await)

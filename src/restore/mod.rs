@@ -10,7 +10,7 @@
 //!            run        replay: RDB ─► commands ─► several connections ─► answers, each matched to its key
 //!                       aftermath: keys without an answer, a bad backup taken back, counters
 //! report     in the backup = restored + skipped + expired + failed + lost, and what is not known
-//! shortfall  why the restore is not complete, and what leads on
+//! shortfall  why the restore is not complete, and what leads on (lines)
 //! ```
 //!
 //! With method `replica` the target loads the RDB itself: `load` in place of `run`. Method `file` is a room of its own.
@@ -27,6 +27,7 @@ pub mod file;
 pub mod functions;
 pub mod journal;
 mod leftovers;
+pub mod lines;
 pub mod load;
 pub mod meanwhile;
 pub mod mend;
@@ -56,6 +57,7 @@ pub use admission::Admission;
 pub use carry_out::carry_out;
 pub use choices::{Choices, Ttl};
 pub use facts::{BackupFacts, Origin, TargetFacts};
+pub use lines::{CommandLine, Next, Over};
 pub use options::{Asked, Existing, Method, Options};
 pub use plan::{Level, Line, Plan};
 pub use planning::{Planned, plan};

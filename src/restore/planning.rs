@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use crate::blocking;
 use crate::connection::Connection;
-use crate::dataset::ReadError;
-use crate::explain::{Context as _, Fault, Hint, Interrupted, Misuse, Result};
+use crate::dataset::{Dataset, ReadError};
+use crate::explain::{Context as _, Failure, Fault, Hint, Interrupted, Misuse, Result};
 use crate::progress::Unit;
 use crate::restore::alone::{Alone, AloneError, alone};
 use crate::restore::facts::{BackupFacts, Origin, TargetFacts};
+use crate::restore::lines::Next;
 use crate::restore::options::{Asked, Existing, Method, Options};
 use crate::restore::plan::{self, Plan};
 use crate::restore::preflight;
@@ -43,6 +44,10 @@ pub struct Planned {
 /// target a replica.
 pub async fn plan(mut request: Request, watcher: &Watcher<'_>) -> Result<Planned> {
     let source = &request.source;
+    must_be_one_rdb(source)?;
+    // A file that does not say how old it is is refused before anybody is asked.
+    let taken_ms = BackupFacts::of(source).taken_ms();
+    request.options.choices.clone().dated(taken_ms, now_ms())?;
     source.must_be_there().await.with_context(|| format!("read {}", source.name()))?;
     must_not_be_left_behind(&request).await?;
     let alone = match request.only_plan {
@@ -57,7 +62,6 @@ pub async fn plan(mut request: Request, watcher: &Watcher<'_>) -> Result<Planned
     let mut connection = request.node.connect().await?;
     // A key is to live for as long as it had left by the clock that decides.
     let clock = preflight::clock(&mut connection).await?.unwrap_or_default();
-    let taken_ms = BackupFacts::of(&request.source).taken_ms();
     request.options.choices = request.options.choices.dated(taken_ms, clock.now_ms())?;
     let (facts, target, plan, verify_seconds) = Looking { request: &request, watcher }.look(&mut connection).await?;
     Ok(Planned { request, facts, target, plan, verify_seconds, connection: Some(connection), _alone: alone })
@@ -66,7 +70,10 @@ pub async fn plan(mut request: Request, watcher: &Watcher<'_>) -> Result<Planned
 /// A target that an interrupted restore left as a replica takes no write of ours.
 async fn must_not_be_left_behind(request: &Request) -> Result<()> {
     match replica::left_behind(&request.node, &request.state).await {
-        Ok(Some(left)) => Err(left.into()),
+        Ok(Some(left)) => {
+            let (line, by_hand) = (request.line(Next::Undo), left.by_hand());
+            Err(Fault::from(left).hint(format!("`{line}` makes the server a primary again; by hand: {by_hand}")))
+        }
         Err(ReplicaFault::Connect(error)) => Err(error.into()),
         Err(ReplicaFault::Sentinel(met)) => Err(met.into()),
         // What else is wrong with the target is a line of the plan.
@@ -89,7 +96,33 @@ async fn take(request: &Request) -> Result<Alone> {
     })
 }
 
+/// What is restored as one.
+///
+/// # Errors
+/// The backup has no shard, or several.
+pub(super) fn must_be_one_rdb(source: &Dataset) -> Result<()> {
+    match source.shards() {
+        0 => {
+            let words = format!("the manifest of {} names no shard: there is nothing to restore", source.name());
+            Err(Failure::new("corrupt", words).into())
+        }
+        1 => Ok(()),
+        _ => Err(Misuse::not_supported_yet("the restore of a backup of several shards").into()),
+    }
+}
+
 impl Planned {
+    /// Whether something that the target holds now may be gone afterwards. What a restore that goes on overwrites was saved before.
+    pub fn overwrites(&self) -> bool {
+        let options = &self.request.options;
+        options.existing.overwrites() && self.target.keys() > 0 && !options.resume
+    }
+
+    /// The line that begins this restore anew, as part of a hint.
+    pub fn begins_anew(&self) -> String {
+        format!("`{}` begins anew", self.request.anew(self.target.keys() > 0))
+    }
+
     /// Reads the object of a backup once, where nothing else will have read it to its end before the first write.
     ///
     /// Reading the whole backup holds its object against the manifest as well. What is written to before all of it was read has to be

@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 use crate::connection::Node;
 use crate::dataset::Dataset;
 use crate::progress::{Progress, Voice};
-use crate::restore::options::Options;
+use crate::restore::lines::{CommandLine, Next, Over};
+use crate::restore::options::{Asked, Existing, Options};
 use crate::restore::replica::Advertise;
 use crate::restore::replica::guard::Lines;
 
@@ -30,8 +31,36 @@ pub struct Request {
     pub listen: Option<SocketAddr>,
     /// Where the target reaches us; `None`: where we listen.
     pub advertise: Option<Advertise>,
-    /// The command lines that a guard says if this process dies while the target replicates from it; `None`: it says nothing.
-    pub lines: Option<Lines>,
+    /// Types the commands that lead on, for what is said at the end; and for a guard, which says them if this process dies while the
+    /// target replicates from it.
+    pub lines: Arc<dyn CommandLine>,
+}
+
+impl Request {
+    /// The line that leads on.
+    pub fn line(&self, next: Next<'_>) -> String {
+        self.lines.typed(next, &self.source.name())
+    }
+
+    /// The line that begins anew by the method that was asked for; whether the target `holds` keys.
+    pub fn anew(&self, holds: bool) -> String {
+        self.anew_by(self.options.method, holds)
+    }
+
+    /// The same by another method.
+    pub(super) fn anew_by(&self, method: Asked, holds: bool) -> String {
+        let over = match (holds, self.options.existing) {
+            (false, _) => Over::Nothing,
+            (true, Existing::ReplaceAll) => Over::Everything,
+            (true, _) => Over::Names,
+        };
+        self.line(Next::Anew(method, over))
+    }
+
+    /// What a guard may have to say in our place.
+    pub(super) fn lines_of_guard(&self) -> Lines {
+        Lines { empty: self.anew(false), holding: self.anew(true), undo: self.line(Next::Undo) }
+    }
 }
 
 /// Who watches over a restore: sees how far it is, hears what it decides, and may stop it.

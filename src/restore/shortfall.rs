@@ -1,28 +1,31 @@
-//! What a restore that is not complete has to say: a code, a sentence that ends with what the target holds, and what leads on from there.
+//! What a restore that is not complete has to say: a code, a sentence that ends with what the target holds, and the command that leads
+//! on from there.
 
 use std::error::Error as _;
 
 use crate::connection::{CommandFault, ServerError};
-use crate::explain::Hint;
+use crate::explain::{Failure, Fault, Hint, Interrupted};
 use crate::figures::{count, counted};
 use crate::restore::durable::Durable;
+use crate::restore::lines::Next;
+use crate::restore::options::{Asked, Method};
 use crate::restore::replay::ledger::Stop;
 use crate::restore::replica::{Left, ReplicaFault};
 use crate::restore::report::{Ended, Report};
+use crate::restore::request::Request;
 use crate::restore::standing::Turned;
 
 /// Why a restore is not complete.
-pub struct Shortfall<'a> {
+struct Shortfall<'a> {
     /// The stable name in JSON answers.
-    pub code: &'static str,
+    code: &'static str,
     /// What went wrong, and what the target holds.
-    pub message: String,
-    /// What leads on.
-    pub lead: Lead<'a>,
+    message: String,
+    lead: Lead<'a>,
 }
 
-/// What leads on from a restore that is not complete. How that is typed is not known here.
-pub enum Lead<'a> {
+/// What leads on from a restore that is not complete.
+enum Lead<'a> {
     /// A signal came; the restore can be gone on with, or has to be begun anew.
     InterruptedAt {
         /// `--resume` can go on.
@@ -47,8 +50,57 @@ pub enum Lead<'a> {
 }
 
 impl Report {
-    /// Why the restore is not complete; `None`: it is.
-    pub fn shortfall(&self) -> Option<Shortfall<'_>> {
+    /// Why the restore is not complete, with the command that leads on; `None`: it is.
+    pub fn failure(&self, request: &Request) -> Option<Fault> {
+        let Shortfall { code, message, lead } = self.shortfall()?;
+        let resume = format!("`{}` goes on", request.line(Next::Resume(self.method)));
+        let hint: Hint = match lead {
+            Lead::InterruptedAt { resumable: true } => return Some(interrupted(format!("{message}; {resume}"))),
+            Lead::InterruptedAt { resumable: false } => return Some(interrupted(message)),
+            Lead::InterruptedFeed(left) => {
+                let line = self.after_feeding(left, request, request.options.method);
+                return Some(interrupted(format!("{message}; {line}")));
+            }
+            Lead::Nothing => return Some(Failure::new(code, message).into()),
+            Lead::Resume(None) => resume.into(),
+            Lead::Resume(Some(first)) => first.and(format!("then {resume}")),
+            Lead::First(hint) => hint,
+            Lead::BeginAnew => Hint::BeginAnew.and(format!("`{}` begins anew", request.anew(true))),
+            Lead::OverKeysOfOthers => {
+                format!("somebody else has written them since: `{}` writes over them", request.anew(true)).into()
+            }
+            Lead::OverLibrariesOfOthers => {
+                let line = request.anew(true);
+                format!("somebody else has loaded them since: `{line}` loads those of the backup in their place").into()
+            }
+            Lead::KeyByKey(left) => {
+                let line = self.after_feeding(left, request, Asked::Only(Method::Restore));
+                let words = match left.primary {
+                    Some(true) => {
+                        format!(
+                            "what it was fed was verified before: its log says what it did not like; {line}, key by key"
+                        )
+                    }
+                    _ => format!("the target's log says what happened; {line}"),
+                };
+                words.into()
+            }
+        };
+        Some(Failure::new(code, message).hint(hint).into())
+    }
+
+    /// What leads on from a target that was fed: the restore once more, by this method, or what makes the target a primary first.
+    fn after_feeding(&self, left: &Left, request: &Request, method: Asked) -> String {
+        match left.leaves_it_free() {
+            true => {
+                let holds = self.after.is_none_or(|after| after.keys > 0);
+                format!("`{}` begins anew", request.anew_by(method, holds))
+            }
+            false => format!("`{}` makes it a primary again", request.line(Next::Undo)),
+        }
+    }
+
+    fn shortfall(&self) -> Option<Shortfall<'_>> {
         let tally = &self.tally;
         let holds = self.holds();
         let open = |code, message| Some(Shortfall { code, message, lead: self.lead() });
@@ -161,4 +213,8 @@ impl Report {
             _ => None,
         }
     }
+}
+
+fn interrupted(words: String) -> Fault {
+    Fault::from(Interrupted).context(words)
 }

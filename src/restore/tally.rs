@@ -102,6 +102,13 @@ impl FailedKey {
             in_part: false,
         }
     }
+
+    /// The exact name of the key.
+    pub fn name(&self) -> Vec<u8> {
+        use base64::Engine as _;
+        let exact = self.key_b64.as_ref().and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
+        exact.unwrap_or_else(|| self.key.clone().into_bytes())
+    }
 }
 
 impl Tally {

@@ -1,10 +1,12 @@
 //! The settings of `restore`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{Chosen, Resolver};
 use crate::census::{Glob, Selection, TypeFilter};
 use crate::cli::args::restore::Restore as Typed;
+use crate::cli::lines::Lines;
 use crate::commands::restore::{Instance, SafetyBackup, Settings, Target, undo};
 use crate::commands::which::{Backup, Server};
 use crate::explain::Misuse;
@@ -16,24 +18,30 @@ impl Resolver<'_> {
             return Err(Misuse::usage("`-n` before `restore` means nothing")
                 .hint("`restore --db N[:M]` says which database, and where to"));
         }
-        let target = self.target(typed)?;
+        // Together with the safety backup, which needs a repository: what the target takes is looked at before the backup.
+        let server = match self.target_server(typed)? {
+            Some(server) => Some((server, self.safety(typed)?)),
+            None => None,
+        };
         let chosen = Chosen::from(&typed.stored);
         if chosen.id.is_none() && chosen.file.is_none() {
             return Err(Misuse::usage("no backup is named").hint("`--backup-id latest`, or `--file PATH`"));
         }
         // Beside a target that is named, `-i` says whose backup is meant; alone it is the target.
-        let instance = match (&target, &typed.target_instance) {
+        let instance = match (&server, &typed.target_instance) {
             (_, Some(_)) if self.typed_instance_name()?.is_some() => self.typed_instance_name()?,
-            (Target::Server(instance), _) => Some(instance.server.instance.clone()),
+            (Some((server, _)), _) => Some(server.instance.clone()),
             _ => self.typed_instance_name()?,
         };
-        Ok(Settings {
-            backup: self.stored(&chosen, instance)?,
-            target,
-            options: options(typed)?,
-            plan: typed.plan,
-            reaching: self.reaching(),
-        })
+        let (backup, options) = (self.stored(&chosen, instance)?, options(typed)?);
+        let target = match server {
+            Some((server, safety)) => {
+                let instance = self.instance(server, safety, &backup, &options, typed);
+                Target::Server(Box::new(instance))
+            }
+            None => on_disk(typed, &options)?,
+        };
+        Ok(Settings { backup, target, options, plan: typed.plan })
     }
 
     /// `--undo`: only the server that is named, and what restores have left on this machine.
@@ -41,21 +49,19 @@ impl Resolver<'_> {
         if self.database.is_some() {
             return Err(Misuse::usage("`restore --undo` takes a server, not a database: leave out `-n`"));
         }
-        match self.target(typed)? {
-            Target::Server(instance) => Ok(undo::Settings { server: instance.server, state: instance.state }),
-            _ => {
+        match self.target_server(typed)? {
+            Some(server) => Ok(undo::Settings { server, state: self.restores_folder() }),
+            None => {
                 Err(Misuse::usage("`restore --undo` needs a server")
                     .hint("name the server: `--target-instance NAME|URL`"))
             }
         }
     }
 
-    fn target(&self, typed: &Typed) -> Result<Target, Misuse> {
-        if let Some(path) = &typed.to_file {
-            return Ok(if path == Path::new("-") { Target::Stdout } else { Target::File(path.clone()) });
-        }
-        if let Some(path) = &typed.to_dir {
-            return Ok(Target::Folder(path.clone()));
+    /// The server to restore into; `None`: a file or a folder is named in its place.
+    fn target_server(&self, typed: &Typed) -> Result<Option<Server>, Misuse> {
+        if typed.to_file.is_some() || typed.to_dir.is_some() {
+            return Ok(None);
         }
         let server = match &typed.target_instance {
             Some(named) => self.named_server(named)?,
@@ -64,26 +70,46 @@ impl Resolver<'_> {
                     .hint("`--target-instance NAME|URL`, `--to-file PATH` or `--to-dir PATH`")
             })?,
         };
-        self.instance(server, typed).map(|instance| Target::Server(Box::new(instance)))
+        Ok(Some(server))
     }
 
-    fn instance(&self, server: Server, typed: &Typed) -> Result<Instance, Misuse> {
-        let safety = match (existing(typed).overwrites(), typed.no_safety_backup) {
-            (false, _) => SafetyBackup::NotNeeded,
-            (true, true) => SafetyBackup::Declined,
-            (true, false) => SafetyBackup::Into(self.place().map_err(|misuse| {
+    fn safety(&self, typed: &Typed) -> Result<SafetyBackup, Misuse> {
+        match (existing(typed).overwrites(), typed.no_safety_backup) {
+            (false, _) => Ok(SafetyBackup::NotNeeded),
+            (true, true) => Ok(SafetyBackup::Declined),
+            (true, false) => self.place().map(SafetyBackup::Into).map_err(|misuse| {
                 Misuse::usage(format!("a safety backup of the target comes first, and {misuse}"))
                     .hint("`--repository URL`, or `--no-safety-backup` to go without")
-            })?),
+            }),
+        }
+    }
+
+    fn instance(
+        &self,
+        server: Server,
+        safety: SafetyBackup,
+        backup: &Backup,
+        options: &Options,
+        typed: &Typed,
+    ) -> Instance {
+        let lines = Lines {
+            reaching: self.reaching(),
+            backup: backup.clone(),
+            server: server.clone(),
+            safety: safety.clone(),
+            options: options.clone(),
+            listen: typed.listen,
+            advertise: typed.advertise.clone(),
         };
-        Ok(Instance {
+        Instance {
             server,
             safety,
             proof: !typed.no_proof,
             listen: typed.listen,
             advertise: typed.advertise.clone(),
             state: self.restores_folder(),
-        })
+            lines: Arc::new(lines),
+        }
     }
 
     /// A backup or the file in its place; without either the latest.
@@ -93,6 +119,18 @@ impl Resolver<'_> {
             None => Ok(Backup::Stored { place: self.place()?, id: chosen.id.unwrap_or("latest").to_owned(), instance }),
         }
     }
+}
+
+/// The file or the folder that is named in place of a server.
+fn on_disk(typed: &Typed, options: &Options) -> Result<Target, Misuse> {
+    if !options.choices.selection.is_everything() {
+        return Err(Misuse::usage("a file is written as it is: keys cannot be chosen"));
+    }
+    Ok(match (&typed.to_dir, &typed.to_file) {
+        (Some(path), _) => Target::Folder(path.clone()),
+        (None, Some(path)) if path != Path::new("-") => Target::File(path.clone()),
+        (None, _) => Target::Stdout,
+    })
 }
 
 /// What the operation is to do.

@@ -18,14 +18,6 @@ pub fn line(proof: &Proof, context: &Context) -> String {
     }
 }
 
-/// The answer of the proof; that there can be none is no fault.
-pub fn status(proof: &Proof) -> Status {
-    match proof {
-        Proof::None(_) => Status::Ok,
-        Proof::Compared(found) => found.status(),
-    }
-}
-
 /// As JSON; `null` where there is none.
 pub fn to_json(proof: &Proof, context: &Context) -> Value {
     let Proof::Compared(found) = proof else { return Value::Null };

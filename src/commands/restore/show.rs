@@ -1,34 +1,24 @@
 //! A plan and a report as people read them.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize as _, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
-use super::again::Again;
-use crate::commands::Context;
 use crate::commands::table::{Table, verdict};
-use crate::explain::{Failure, Fault, Hint, Interrupted, Status};
+use crate::commands::{Context, Outcome};
+use crate::dataset::Dataset;
+use crate::explain::Status;
 use crate::printer::words::{self, Keys};
 use crate::printer::{Printer, Style};
 use crate::restore::plan::Refused;
-use crate::restore::replica::Left;
-use crate::restore::shortfall::{Lead, Shortfall};
 use crate::restore::tally::FailedKey;
-use crate::restore::{Asked, BackupFacts, Ended, Level, Method, Plan, Report, TargetFacts};
+use crate::restore::{BackupFacts, Ended, Level, Plan, Report, TargetFacts};
 
 /// Names that are shown in a sentence.
 const NAMED: usize = 3;
 
-/// The name of a key, or what stands for it with `--hide-keys`.
-fn name_of(key: &FailedKey, keys: Keys) -> String {
-    let bytes = key.key_b64.as_ref().and_then(|text| STANDARD.decode(text).ok());
-    keys.show(bytes.as_deref().unwrap_or(key.key.as_bytes()))
-}
-
 /// ` (`a`, `b`, …)` or nothing.
 fn names(keys: &[FailedKey], shown: Keys) -> String {
-    let names: Vec<String> = keys.iter().take(NAMED).map(|key| format!("`{}`", name_of(key, shown))).collect();
+    let names: Vec<String> = keys.iter().take(NAMED).map(|key| format!("`{}`", shown.show(&key.name()))).collect();
     match names.is_empty() {
         true => String::new(),
         false => format!(" ({}{})", names.join(", "), if keys.len() > NAMED { ", …" } else { "" }),
@@ -43,25 +33,20 @@ pub fn with_names(mut refused: Refused, context: &Context) -> Refused {
 
 /// As JSON, with `--hide-keys` without the names of keys.
 pub fn hidden(value: &impl Serialize, context: &Context) -> Value {
-    fn hide(value: &mut Value, keys: Keys) {
-        match value {
-            Value::Array(items) => items.iter_mut().for_each(|item| hide(item, keys)),
-            // As a `FailedKey` is written.
-            Value::Object(fields) if fields.contains_key("key") && fields.contains_key("reason") => {
-                if let Ok(key) = FailedKey::deserialize(&Value::Object(fields.clone())) {
-                    fields.remove("key_b64");
-                    fields.insert("key".to_owned(), name_of(&key, keys).into());
-                }
-            }
-            Value::Object(fields) => fields.values_mut().for_each(|field| hide(field, keys)),
-            _ => {}
-        }
-    }
     let mut json = serde_json::to_value(value).expect("plans and results are made of what JSON can say");
-    if context.keys == Keys::Hidden {
-        hide(&mut json, context.keys);
-    }
+    context.keys.hide(&mut json);
     json
+}
+
+/// Adds what was odd about a file to an answer that is good otherwise.
+pub fn with_warnings(source: &Dataset, outcome: Outcome, context: &Context) -> Outcome {
+    let warnings = source.around().warnings("are not restored");
+    if warnings.is_empty() {
+        return outcome;
+    }
+    warnings.iter().for_each(|warning| context.printer.say(&format!("warning: {warning}")));
+    let status = outcome.status.and(Status::Warning);
+    Outcome { status, ..outcome }.field("warnings", &warnings)
 }
 
 /// The plan, line by line, and the verdict.
@@ -146,7 +131,7 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
     for key in
         tally.failures.iter().chain(&tally.lost_keys).chain(&tally.rebuilt_keys).chain(&tally.overwritten_keys).take(10)
     {
-        let name = name_of(key, context.keys);
+        let name = context.keys.show(&key.name());
         text.push_str(&format!("\n  {name} (database {}): {}", key.database, words::escape_lines(&key.reason)));
     }
     for setting in report.fed.iter().flat_map(|fed| &fed.not_put_back) {
@@ -175,54 +160,6 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
         sentence.push_str("; the target was not compared with the backup (`--no-proof`)");
     }
     format!("{text}\n{}", verdict(&context.printer, status, &sentence))
-}
-
-/// Why the restore is not complete, if it is not, with the line that leads on.
-pub fn failure(report: &Report, again: &Again<'_>) -> Option<Fault> {
-    let Shortfall { code, message, lead } = report.shortfall()?;
-    let resume = format!("`{}` goes on", again.resume(report.method));
-    let after_feeding = |left: &Left, method| match left.leaves_it_free() {
-        true => {
-            let holds = report.after.is_none_or(|after| after.keys > 0);
-            format!("`{}` begins anew", again.anew_by(method, holds))
-        }
-        false => format!("`{}` makes it a primary again", again.undo()),
-    };
-    let interrupted = |lead: Option<String>| {
-        let words = lead.map_or(message.clone(), |lead| format!("{message}; {lead}"));
-        Some(Fault::from(Interrupted).context(words))
-    };
-    let hint: Hint = match lead {
-        Lead::InterruptedAt { resumable } => return interrupted(resumable.then_some(resume)),
-        Lead::InterruptedFeed(left) => {
-            return interrupted(Some(after_feeding(left, again.settings.options.method)));
-        }
-        Lead::Nothing => return Some(Failure::new(code, message).into()),
-        Lead::Resume(None) => resume.into(),
-        Lead::Resume(Some(first)) => first.and(format!("then {resume}")),
-        Lead::First(hint) => hint,
-        Lead::BeginAnew => Hint::BeginAnew.and(format!("`{}` begins anew", again.anew(true))),
-        Lead::OverKeysOfOthers => {
-            format!("somebody else has written them since: `{}` writes over them", again.anew(true)).into()
-        }
-        Lead::OverLibrariesOfOthers => {
-            let line = again.anew(true);
-            format!("somebody else has loaded them since: `{line}` loads those of the backup in their place").into()
-        }
-        Lead::KeyByKey(left) => {
-            let line = after_feeding(left, Asked::Only(Method::Restore));
-            let words = match left.primary {
-                Some(true) => {
-                    format!(
-                        "what it was fed was verified before: its log says what it did not like; {line}, key by key"
-                    )
-                }
-                _ => format!("the target's log says what happened; {line}"),
-            };
-            words.into()
-        }
-    };
-    Some(Failure::new(code, message).hint(hint).into())
 }
 
 #[cfg(test)]

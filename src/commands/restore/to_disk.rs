@@ -2,43 +2,33 @@
 
 use std::sync::Arc;
 
-use super::source;
-use super::{Settings, Target};
-use crate::capture::Inspected;
+use super::{Settings, Target, show};
 use crate::commands::table::{Table, verdict};
+use crate::commands::which;
 use crate::commands::{Context, Outcome};
 use crate::dataset::Dataset;
-use crate::examination;
-use crate::explain::{Hint, Misuse, Result, Status};
+use crate::explain::{Hint, Misuse, Result};
 use crate::printer::{Printer, words};
 use crate::progress::Progress;
 use crate::restore;
-use crate::restore::file::{Destination, Restored, Written};
+use crate::restore::file::{Destination, Restored};
 
 /// Writes the RDB as it is, once the whole of it was verified.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
-    if !settings.options.choices.selection.is_everything() {
-        return Err(Misuse::usage("a file is written as it is: keys cannot be chosen").into());
-    }
-    if matches!(settings.target, Target::Stdout) {
-        may_go_to_stdout(context)?;
-    }
-    let source = source::open(&settings.backup, context).await?;
-    if !source.can_be_read_again() {
-        return Err(
-            Misuse::usage("standard input can be read only once, and the backup has to be verified first").into()
-        );
-    }
-    let progress: Arc<dyn Progress> = Arc::from(context.bar());
     let place = match &settings.target {
         Target::File(path) => Destination::File(path.clone()),
         Target::Folder(path) => Destination::Folder(path.clone()),
-        Target::Stdout | Target::Server(_) => to_stdout(&context.printer),
+        Target::Stdout | Target::Server(_) => {
+            may_go_to_stdout(context)?;
+            to_stdout(&context.printer)
+        }
     };
+    let source = which::open(&settings.backup, context).await?;
+    let progress: Arc<dyn Progress> = Arc::from(context.bar());
     let ended = restore::file::restore(&source, place, progress.clone(), &context.cancel).await;
     progress.finish();
-    let Restored { inspected, written } = ended?;
-    Ok(source::with_warnings(&source, answer(&source, &inspected, &written, &settings.target, context), context))
+    let outcome = answer(&source, &ended?, &settings.target, context);
+    Ok(show::with_warnings(&source, outcome, context))
 }
 
 /// Stdout is the RDB, and nothing else.
@@ -64,12 +54,8 @@ fn to_stdout(printer: &Printer) -> Destination {
     }))
 }
 
-fn answer(source: &Dataset, inspected: &Inspected, written: &Written, target: &Target, context: &Context) -> Outcome {
-    let next = match target {
-        Target::File(_) => "; a server that is started with it as its `dbfilename` has them",
-        Target::Folder(_) => "; a server that is started with this `dir` has them, with `appendonly yes` or without",
-        Target::Stdout | Target::Server(_) => "",
-    };
+fn answer(source: &Dataset, restored: &Restored, target: &Target, context: &Context) -> Outcome {
+    let Restored { inspected, written } = restored;
     let mut table = Table::pairs();
     for file in &written.files {
         table.row(["written", &file.display().to_string()]);
@@ -78,9 +64,7 @@ fn answer(source: &Dataset, inspected: &Inspected, written: &Written, target: &T
     for warning in &written.warnings {
         text.push_str(&format!("\n{warning}"));
     }
-    let findings = examination::structure(&inspected.oddities, &inspected.needs, inspected.broken.as_ref());
-    let status = if inspected.trailing_bytes > 0 || !findings.is_empty() { Status::Warning } else { Status::Ok };
-    for finding in &findings {
+    for finding in &restored.findings() {
         let line = crate::commands::show::finding_line(finding, context.keys);
         text.push_str(&format!("\nits structure has a finding: {} ({})", words::escape(line.as_bytes()), finding.why));
     }
@@ -88,21 +72,18 @@ fn answer(source: &Dataset, inspected: &Inspected, written: &Written, target: &T
         let left_out = words::counted(inspected.trailing_bytes, "byte");
         text.push_str(&format!("\n{left_out} behind the end of the RDB are left out"));
     }
+    let next = match target {
+        Target::File(_) => "; a server that is started with it as its `dbfilename` has them",
+        Target::Folder(_) => "; a server that is started with this `dir` has them, with `appendonly yes` or without",
+        Target::Stdout | Target::Server(_) => "",
+    };
     let (keys, bytes) = (words::counted(inspected.keys, "key"), words::bytes(written.bytes));
     let sentence = format!("{} is written: {keys}, {bytes}{next}", source.name());
-    text.push_str(&format!("\n{}", verdict(&context.printer, status, &sentence)));
-    let files: Vec<String> = written.files.iter().map(|file| file.display().to_string()).collect();
+    text.push_str(&format!("\n{}", verdict(&context.printer, restored.status(), &sentence)));
+    // Stdout is the RDB's.
     if written.files.is_empty() {
-        context.printer.say(&text);
-        text.clear();
+        context.printer.say(&std::mem::take(&mut text));
     }
-    Outcome::new(status)
-        .field("backup_id", source.id())
-        .field("result", serde_json::json!({
-            "method": "file", "in_backup": inspected.keys, "restored": inspected.keys, "files": files, "bytes": written.bytes,
-            "warnings": written.warnings, "trailing_bytes": inspected.trailing_bytes,
-            "findings": findings,
-        }))
-        .field("proof", ())
-        .text(text)
+    let outcome = Outcome::new(restored.status()).field("backup_id", source.id());
+    outcome.field("result", restored.json()).field("proof", ()).text(text)
 }

@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::again;
 use crate::commands::question::confirm;
 use crate::commands::table::verdict;
 use crate::commands::which::Server;
 use crate::commands::{Context, Outcome};
-use crate::explain::{Failure, Result, Status};
+use crate::explain::{Result, Status};
 use crate::printer::words;
-use crate::restore::replica::{self, DEFAULT_PATIENCE, LeftBehind, UndoError, Undone};
+use crate::restore::replica::{self, DEFAULT_PATIENCE, UndoError, Undone};
 
 /// All that it needs to know.
 #[derive(Debug, Clone)]
@@ -54,11 +53,4 @@ fn sentence(name: &str, undone: &Undone) -> String {
         text.push_str(&format!("; left to do: `{command}`"));
     }
     text
-}
-
-/// Why a restore into such a server is refused, and what ends that. `reaching`: see [`super::Settings::reaching`].
-pub fn refusal(left: &LeftBehind, server: &Server, reaching: &[String]) -> Failure {
-    let line = again::undo(server, reaching);
-    let hint = format!("`{line}` makes the server a primary again; by hand: {}", left.by_hand());
-    Failure::new("interrupted_restore", left.words.clone()).hint(hint)
 }

@@ -105,9 +105,7 @@ fn in_full(key: &Value, context: &Context) -> String {
 
 /// The name of a key, for a terminal.
 fn name(key: &Value) -> String {
-    use base64::Engine as _;
-    let exact = key["key_b64"].as_str().and_then(|b64| base64::engine::general_purpose::STANDARD.decode(b64).ok());
-    words::escape(exact.as_deref().unwrap_or(key["key"].as_str().unwrap_or_default().as_bytes()))
+    words::escape(&key.as_object().and_then(words::key_of).unwrap_or_default())
 }
 
 fn text(value: &Value) -> String {

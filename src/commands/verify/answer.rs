@@ -1,7 +1,5 @@
 //! What a verification found, and how it is shown: for people, as JSON, as JUnit's XML, as a line for Nagios.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use chrono::Utc;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -85,16 +83,8 @@ impl Answer {
 
 /// Puts a hash in the place of the names of keys, where they are to be hidden.
 pub fn hide_keys(findings: &mut [Finding], keys: Keys) {
-    if keys == Keys::Shown {
-        return;
-    }
-    for named in findings.iter_mut().filter_map(|finding| finding.evidence.get_mut("first")?.as_array_mut()).flatten() {
-        let Some(object) = named.as_object_mut() else { continue };
-        let Some(text) = object.get("key").and_then(Value::as_str) else { continue };
-        let exact = object.get("key_b64").and_then(Value::as_str).and_then(|text| STANDARD.decode(text).ok());
-        let key = exact.unwrap_or_else(|| text.as_bytes().to_vec());
-        object.remove("key_b64");
-        keys.insert(object, &key);
+    for named in findings.iter_mut().filter_map(|finding| finding.evidence.get_mut("first")) {
+        keys.hide(named);
     }
 }
 

@@ -10,10 +10,13 @@ use super::{AofLayout, FileError, Written, to_dir, to_file, to_writer};
 use crate::capture::{Inspected, Inspector};
 use crate::dataset::pass::{self, Feed};
 use crate::dataset::{Dataset, RawError, ReadError};
-use crate::explain::{Context as _, Interrupted, Result};
+use crate::examination;
+use crate::explain::{Context as _, Interrupted, Misuse, Result, Status};
 use crate::progress::{Progress, Unit};
 use crate::rdb::visit::Checksum;
+use crate::repository::manifest::StructureFinding;
 use crate::restore::RdbSource;
+use crate::restore::planning::must_be_one_rdb;
 use crate::restore::target_format::version_numbers;
 
 /// Takes piece after piece of an RDB, and may block.
@@ -37,16 +40,45 @@ pub struct Restored {
     pub written: Written,
 }
 
+impl Restored {
+    /// What the structure of the RDB has of findings: a server that loads the file may not take it.
+    pub fn findings(&self) -> Vec<StructureFinding> {
+        let Inspected { oddities, needs, broken, .. } = &self.inspected;
+        examination::structure(oddities, needs, broken.as_ref())
+    }
+
+    /// A warning, where what was written is not all that a person would expect of it.
+    pub fn status(&self) -> Status {
+        let is_odd = self.inspected.trailing_bytes > 0 || !self.findings().is_empty();
+        if is_odd { Status::Warning } else { Status::Ok }
+    }
+
+    /// `result` of the JSON answer.
+    pub fn json(&self) -> serde_json::Value {
+        let Self { inspected, written } = self;
+        let files: Vec<String> = written.files.iter().map(|file| file.display().to_string()).collect();
+        serde_json::json!({
+            "method": "file", "in_backup": inspected.keys, "restored": inspected.keys, "files": files, "bytes": written.bytes,
+            "warnings": written.warnings, "trailing_bytes": inspected.trailing_bytes, "findings": self.findings(),
+        })
+    }
+}
+
 /// Verifies a backup, and writes its RDB as it is. The backup is read twice, so it cannot be a pipe.
 ///
 /// # Errors
-/// The backup is damaged, and nothing was written; or the destination refuses, and what was begun is removed, except in a pipe.
+/// The backup is a pipe, or damaged, and nothing was written; or the destination refuses, and what was begun is removed, except in a pipe.
 pub async fn restore(
     source: &Dataset,
     destination: Destination,
     progress: Arc<dyn Progress>,
     cancel: &CancellationToken,
 ) -> Result<Restored> {
+    must_be_one_rdb(source)?;
+    if !source.can_be_read_again() {
+        let words = "standard input can be read only once, and the backup has to be verified first";
+        return Err(Misuse::usage(words).into());
+    }
     progress.phase("verifying", Unit::Bytes, source.raw_bytes());
     let feed = Feed::Raw(source.raw(0, cancel).await?);
     let inspector = Inspector::without_census().judging();

@@ -12,11 +12,12 @@
 //! no terminal ends it, and it ends by itself: when it is told to, when the target is a primary, or after [`LONGEST`]. Its stderr is
 //! ours: where we were killed, it says in our place what is to be typed, and a program that reads our stderr to its end waits for that.
 
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::changes::Changed;
 use super::target::Target;
 use crate::connection::{Address, Credentials, Node, Secret, Tls};
+use crate::explain::Status;
 use crate::figures::counted;
 use crate::introspection::{Change, Primary, Record, Recorded, record};
 use crate::replies::Info;
@@ -239,11 +241,25 @@ impl Whom {
     }
 }
 
+/// The whole life of this process, if it is a guard; `None`: it was started by people. Blocks.
+pub fn main(arguments: &[OsString]) -> Option<ExitCode> {
+    if !matches!(arguments, [_, word] if word == SUBCOMMAND) {
+        return None;
+    }
+    Some(match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {SUBCOMMAND}: {error}");
+            ExitCode::from(Status::Unknown.exit_code())
+        }
+    })
+}
+
 /// The whole life of the guard, in its own process. Blocks.
 ///
 /// # Errors
 /// It was not started by a restore.
-pub fn serve() -> io::Result<()> {
+fn serve() -> io::Result<()> {
     let line = std::os::unix::net::UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
     let listener = std::net::TcpListener::from(std::io::stdout().as_fd().try_clone_to_owned()?);
     let not_ours = |_| io::Error::other("it is started by a restore, not by people");

@@ -16,8 +16,8 @@ use redis_ops::restore::journal::{Decided, Identity};
 use redis_ops::restore::load::{self, Loaded};
 use redis_ops::restore::tally::FailedKey;
 use redis_ops::restore::{
-    self, Asked, BackupFacts, Method, Options, Order, Origin, Plan, RdbSource, Report, Request, RunError, TargetFacts,
-    Watcher, plan, preflight, run, survey::Surveyor,
+    self, Asked, BackupFacts, CommandLine, Method, Next, Options, Order, Origin, Plan, RdbSource, Report, Request,
+    RunError, TargetFacts, Watcher, plan, preflight, run, survey::Surveyor,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -111,6 +111,16 @@ pub struct Restore {
     pub state: Option<PathBuf>,
 }
 
+/// Types no command line: what leads on from a restore is tried from outside.
+#[derive(Debug)]
+struct Untyped;
+
+impl CommandLine for Untyped {
+    fn typed(&self, _next: Next<'_>, _backup: &str) -> String {
+        String::new()
+    }
+}
+
 impl Restore {
     pub fn of(rdb: &[u8]) -> Self {
         Self {
@@ -141,7 +151,7 @@ impl Restore {
             state: folder.path().join("restores"),
             listen: None,
             advertise: None,
-            lines: None,
+            lines: Arc::new(Untyped),
         };
         let progress: Arc<dyn Progress> = Arc::new(Hidden::default());
         let watcher = Watcher { progress: &progress, voice: &Hidden::default(), cancel: &self.cancel };

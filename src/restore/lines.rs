@@ -1,0 +1,38 @@
+//! The commands that lead on from a restore, as data: one goes on, one begins anew, one proves, one undoes, one brings back what was
+//! there. Which of them helps is decided in this room; how it is typed is known to the command line alone.
+
+use std::fmt::Debug;
+
+use crate::restore::options::{Asked, Method};
+
+/// A command that leads on from a restore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next<'a> {
+    /// Goes on with the restore that was cut off, by the method that it went by.
+    Resume(Method),
+    /// Begins anew where there is nothing to go on with.
+    Anew(Asked, Over),
+    /// Compares the target with the whole backup.
+    Verify,
+    /// Makes the target a primary again.
+    Undo,
+    /// Brings back what the target held: the safety backup of this name.
+    BringBack(&'a str),
+}
+
+/// What the target holds by the time a restore begins anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// No key.
+    Nothing,
+    /// Keys: those of the backup's names are written over, or stay where that was asked for.
+    Names,
+    /// Keys that are removed, all of them.
+    Everything,
+}
+
+/// Types the commands that lead on.
+pub trait CommandLine: Debug + Send + Sync {
+    /// The whole line, as it must be typed. `backup`: its exact name, for `latest` may be another by then.
+    fn typed(&self, next: Next<'_>, backup: &str) -> String;
+}
