@@ -23,7 +23,7 @@ pub fn folder(path: &Path) -> io::Result<()> {
 /// # Errors
 /// The file cannot be made, or not be closed to others.
 pub fn create(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)?;
     // An earlier version may have made it.
     if file.metadata()?.permissions().mode() & 0o077 != 0 {
         file.set_permissions(Permissions::from_mode(0o600))?;

@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::blocking;
 use crate::dataset::pass::{self, Ended};
 use crate::dataset::{Raw, ReadError, Reopen, Take};
 use crate::progress::Progress;
@@ -126,7 +127,7 @@ where
     }
     // Keys that others have written count as failed, so they are tried and counted again as well.
     tally.written_by_others = 0;
-    let ledger = Arc::new(Ledger::new(tally, job.before.prefix, job.created));
+    let ledger = Arc::new(Ledger::new(tally, job.before.prefix));
     let budget = Arc::new(Budget::new(ON_THE_WAY));
     // Buffers of sent batches come back to be filled again. Twice as many as can be on their way, for writer and reader each give one back.
     let (used_in, used_out) = crossbeam_channel::bounded(2 * QUEUE * streams.len().max(1));
@@ -155,6 +156,7 @@ where
         assembler: Assembler::new(job.plan, outbox),
         ledger: ledger.clone(),
         journal: job.journal,
+        created: job.created,
         reserved: 0,
         before: job.before,
         cancel: job.cancel.clone(),
@@ -168,11 +170,16 @@ where
             ledger.stop(Stop::Lost(format!("a connection's task ended: {error}")));
         }
     }
-    let closed = ledger.close();
     let mut read = read.unwrap_or_else(|error| {
         ledger.stop(Stop::Lost(format!("the reading thread ended: {error}")));
         Read::default()
     });
+    // Answers came after the reading side had ended: their names are written here.
+    if let Some(created) = read.created.take() {
+        let ledger = ledger.clone();
+        read.created = Some(blocking::run(move || keep_names(created, &ledger)).await);
+    }
+    let closed = ledger.close();
     let failed_are_known = closed.failed.is_some();
     let deferred = read.deferred;
     let failed = closed.failed.unwrap_or_default();
@@ -202,7 +209,7 @@ where
         stop: closed.stop.or((read.only_once > 0).then_some(Stop::OnlyOnce(read.only_once))),
         interrupted: job.cancel.is_cancelled() && !read.to_the_end,
         unanswered: closed.unanswered,
-        created: closed.created,
+        created: read.created,
         journal: read.journal,
         position,
         failed_are_known,
@@ -220,6 +227,8 @@ struct Reading {
     assembler: Assembler,
     ledger: Arc<Ledger>,
     journal: Option<Journal>,
+    /// Where the names of created keys go.
+    created: Option<Created>,
     /// The journal says that keys up to this number may have been sent.
     reserved: u64,
     before: Position,
@@ -232,6 +241,7 @@ struct Reading {
 struct Read {
     bad: Option<ReadError>,
     journal: Option<Journal>,
+    created: Option<Created>,
     /// Keys with this number or a higher one were not sent.
     sent: u64,
     deferred: BTreeMap<u64, u64>,
@@ -314,6 +324,7 @@ impl Reading {
         Read {
             bad,
             journal: self.journal,
+            created: self.created,
             sent,
             deferred: pending,
             lengths,
@@ -412,6 +423,7 @@ impl Take for Sending<'_> {
         // Blocks where the target is slower than the source: the budget gives room only for what was sent.
         scanner.push(chunk, &mut reading.assembler)?;
         reading.progress.advance(chunk.len() as u64);
+        reading.created = reading.created.take().map(|created| keep_names(created, &reading.ledger));
         // A key that was sent in part is sent to its end: half of it would be left under its temporary name.
         *ended = reading.ledger.is_stopped() || reading.cancel.is_cancelled() && !reading.assembler.is_within_a_key();
         if !*ended {
@@ -428,6 +440,15 @@ impl Take for Sending<'_> {
     fn interrupted() -> ReadError {
         ReadError::Interrupted
     }
+}
+
+/// Writes the names of the keys that the target has by now to their file. Blocks.
+fn keep_names(mut created: Created, ledger: &Ledger) -> Created {
+    if let Err(error) = created.append(&ledger.take_created()) {
+        // A key whose name is not kept could not be taken back if the backup turns out bad.
+        ledger.stop(Stop::Journal(error.to_string()));
+    }
+    created
 }
 
 /// Why a key failed whose temporary key did not last.

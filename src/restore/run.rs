@@ -103,9 +103,12 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     };
     let (before, mut info) = preflight::counters(&mut connection).await?;
 
+    // What came through a pipe cannot be read from its start again, so no run can go on with it, whatever the journal says.
     let again = reopen.is_some();
     let resume = options.resume;
     let (mut journal, position) = blocking::run(move || open_journal(journal, resume)).await?;
+    // The run that was interrupted was about to empty the target. Whether these keys are what it was to remove, or were written since,
+    // cannot be told.
     if position.emptying && target.keys() > 0 {
         return Err(RunError::NotEmptied);
     }
@@ -113,6 +116,8 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
         true => position.was_empty,
         false => target.keys() == 0 || options.existing == Existing::ReplaceAll,
     };
+    // Names of temporary keys are made of it: a run that goes on meets those that the interrupted one has left under the same names, and
+    // removes them.
     let token = match position.token {
         0 => getrandom::u64().unwrap_or(1).max(1),
         token => token,
@@ -121,14 +126,16 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     let position = Position { was_empty, token, ..position };
     let format = TargetFormat::of(&target.server);
     let clock = target.clock.unwrap_or_default();
+    // The interrupted run may have loaded some of the backup's libraries: they are told from those of others by their sources.
     let libraries = match options.resume && format.has_functions() {
         true => functions::sources(&mut connection).await?,
         false => Libraries::OfOthers,
     };
-    let found = match (options.resume, reopen.as_mut()) {
-        (true, Some(reopen)) => {
-            let opened = tokio::task::block_in_place(reopen)
-                .map_err(|error| RunError::Meanwhile(ReadError::from(error).into()))?;
+    let found = match reopen.take() {
+        Some(mut open) if options.resume => {
+            let (opened, open) = blocking::run(move || (open(), open)).await;
+            let opened = opened.map_err(|error| RunError::Meanwhile(ReadError::from(error).into()))?;
+            reopen = Some(open);
             let sent = Sent::new(options.choices.clone(), format, clock.now_ms());
             let looking = Looking {
                 node: &node,
@@ -141,7 +148,10 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
             };
             looking.look(opened, &*progress).await.map_err(RunError::Meanwhile)?
         }
-        _ => Found::new(),
+        unused => {
+            reopen = unused;
+            Found::new()
+        }
     };
     // Only where a bad backup may be found out too late, and where all that is there is ours.
     let created = match &journal {
@@ -151,6 +161,8 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
         }
         _ => None,
     };
+    // All connections stand before anything is removed: a target that does not take so many keeps what it holds. They are in database 0,
+    // for that is where the commands for them begin.
     let mut streams = Vec::new();
     for _ in 0..options.connections.max(1) {
         streams.push(Node { database: 0, ..node.clone() }.open_authenticated().await?);
@@ -203,6 +215,7 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
 
     let mut report = Report::new(method, in_backup, before, Ended::Complete);
     report.was_empty = was_empty;
+    // The run id is that of the plan: a target that was started anew between the plan and the first key is noticed as well.
     report.standing = Standing::by(
         Some(&target.server.run_id).filter(|run_id| !run_id.is_empty()).map(String::as_str),
         info.text("master_replid"),
@@ -263,6 +276,7 @@ async fn remove_leftovers(connection: &mut Connection, target: &TargetFacts, tok
 
 /// Removes all data and functions: the target becomes the backup.
 async fn remove_all(connection: &mut Connection, target: &TargetFacts) -> Result<(), CommandError> {
+    // A large target may take longer for these than for an answer of the usual kind.
     let limit = connection.timeout();
     connection.set_timeout(limit.max(SILENCE));
     let mut removed = connection.query(&Command::of(&["FLUSHALL", "ASYNC"])).await;

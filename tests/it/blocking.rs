@@ -42,6 +42,7 @@ const WAITS: &[&str] = &[
     "stdin()",
     "thread::sleep(",
     ".recv_timeout(",
+    "block_in_place(",
     ".blocking_recv(",
     ".blocking_send(",
     ".output()",

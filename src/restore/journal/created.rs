@@ -1,8 +1,9 @@
 //! Names of the keys that a restore created, in a file: there may be more of them than memory.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use crate::private_files;
 
@@ -12,11 +13,10 @@ pub const FUNCTIONS: u64 = u64::MAX;
 /// A name is not longer than a string of Redis may be.
 const LONGEST_NAME: u64 = 512 * 1024 * 1024;
 
-/// The file, open for writing. Removed when dropped.
+/// The file, which has no name: it ends with this process, however that ends.
 #[derive(Debug)]
 pub struct Created {
     file: BufWriter<File>,
-    path: PathBuf,
 }
 
 /// Adds a key to bytes for [`Created::append`].
@@ -28,12 +28,15 @@ pub fn put_record(bytes: &mut Vec<u8>, database: u64, key: &[u8], crc64: u64) {
 }
 
 impl Created {
-    /// A new, empty file.
+    /// A new, empty file. It has the name `path` for a moment only.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// The file cannot be made.
     pub fn create(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: BufWriter::with_capacity(256 * 1024, private_files::create(path)?), path: path.to_owned() })
+        let file = private_files::create(path)?;
+        // Another run could do nothing with the names: it does not know which of these keys it wrote itself.
+        fs::remove_file(path)?;
+        Ok(Self { file: BufWriter::with_capacity(256 * 1024, file) })
     }
 
     /// Adds records.
@@ -47,23 +50,33 @@ impl Created {
     /// All records, in the order they were added.
     ///
     /// # Errors
-    /// The file cannot be written to the end, or opened.
+    /// The file cannot be written to the end, or read.
     pub fn records(&mut self) -> io::Result<Records> {
         self.file.flush()?;
-        Ok(Records { file: BufReader::with_capacity(256 * 1024, File::open(&self.path)?) })
+        let from_start = FromStart { file: self.file.get_ref().try_clone()?, read: 0 };
+        Ok(Records { file: BufReader::with_capacity(256 * 1024, from_start) })
     }
 }
 
-impl Drop for Created {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+/// Reads a file from its start. The file is written at a place of its own, which a second handle of it would share.
+#[derive(Debug)]
+struct FromStart {
+    file: File,
+    read: u64,
+}
+
+impl Read for FromStart {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.file.read_at(buffer, self.read)?;
+        self.read += n as u64;
+        Ok(n)
     }
 }
 
 /// Reads the records of created keys.
 #[derive(Debug)]
 pub struct Records {
-    file: BufReader<File>,
+    file: BufReader<FromStart>,
 }
 
 /// A key that was created.
@@ -124,13 +137,12 @@ mod tests {
         let mut bytes = Vec::new();
         put_record(&mut bytes, 0, b"", 5);
         put_record(&mut bytes, 12, b"\xffkey", u64::MAX);
+        assert!(!path.exists(), "nothing is left of it, even if we are killed");
         created.append(&bytes).unwrap();
         let read: Vec<CreatedKey> = created.records().unwrap().map(Result::unwrap).collect();
         assert_eq!(read.len(), 2);
         assert_eq!(read[1], CreatedKey { database: 12, key: b"\xffkey".to_vec(), crc64: u64::MAX });
         created.append(&bytes[..20]).unwrap();
         assert!(created.records().unwrap().last().unwrap().is_err(), "cut in the middle");
-        drop(created);
-        assert!(!path.exists());
     }
 }

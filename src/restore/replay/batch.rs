@@ -89,8 +89,8 @@ impl What {
     }
 }
 
-/// What a transaction does that adds to a temporary key: `MULTI`, `UNLINK` (the first) or `EXISTS`, the writing, the counting, `PEXPIRE`,
-/// What the answer to the `EXEC` of a chunk has to show.
+/// What the answer to the `EXEC` of a chunk has to show. A chunk is a transaction that adds to a temporary key: `MULTI`, `UNLINK` (the
+/// first) or `EXISTS`, the writing, the counting, `PEXPIRE`, `EXEC`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunk {
     /// It begins the key; what an earlier run left under its name is removed.

@@ -5,7 +5,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::connection::CommandFault;
 use crate::figures::counted;
-use crate::restore::journal::Created;
 use crate::restore::replay::calls::Calls;
 use crate::restore::tally::Tally;
 
@@ -92,7 +91,8 @@ struct State {
     partial: Tally,
     unanswered: Vec<Unanswered>,
     stop: Option<Stop>,
-    created: Option<Created>,
+    /// Names of created keys that are not in their file yet.
+    created: Vec<u8>,
     gone: Vec<Gone>,
     failed: BTreeSet<u64>,
     /// More keys failed than numbers are kept.
@@ -101,9 +101,9 @@ struct State {
 }
 
 impl Ledger {
-    /// Begins with what an earlier run has done, and with the file that the names of created keys go to.
-    pub fn new(before: Tally, prefix: u64, created: Option<Created>) -> Self {
-        Self { state: Mutex::new(State { answered: before, prefix, created, ..State::default() }) }
+    /// Begins with what an earlier run has done.
+    pub fn new(before: Tally, prefix: u64) -> Self {
+        Self { state: Mutex::new(State { answered: before, prefix, ..State::default() }) }
     }
 
     /// A batch is answered to the end.
@@ -187,13 +187,14 @@ impl Ledger {
 
     /// Notes names of keys that the target has now.
     pub fn created(&self, records: &[u8]) {
-        let mut state = self.lock();
-        if let Some(created) = state.created.as_mut()
-            && let Err(error) = created.append(records)
-        {
-            // A key whose name is not kept could not be taken back if the backup turns out bad.
-            state.stop.get_or_insert(Stop::Journal(error.to_string()));
-        }
+        // Connections call this, and they never wait for a disk. The reading side takes the names to their file with every chunk, so
+        // what waits here is no more than was on its way to the target.
+        self.lock().created.extend_from_slice(records);
+    }
+
+    /// Takes the names that are not in their file yet.
+    pub fn take_created(&self) -> Vec<u8> {
+        std::mem::take(&mut self.lock().created)
     }
 
     /// Nothing more is to be sent; the first reason counts.
@@ -226,13 +227,14 @@ impl Ledger {
             prefix: state.prefix,
             unanswered: std::mem::take(&mut state.unanswered),
             stop: state.stop.take(),
-            created: state.created.take(),
             failed: (!state.failed_more).then(|| std::mem::take(&mut state.failed)),
             calls: std::mem::take(&mut state.calls),
         }
     }
 
-    /// Every change leaves the state whole, so that a connection that panics while it holds the lock has broken nothing.
+    /// A lock of the standard library, in async code too: it is held for a few lines that touch memory alone, never across an `await`
+    /// and never while a disk is waited for. Every change leaves the state whole, so that a connection that panics while it holds the
+    /// lock has broken nothing.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -249,8 +251,6 @@ pub struct Closed {
     pub unanswered: Vec<Unanswered>,
     /// Why the restore stopped early, if it did.
     pub stop: Option<Stop>,
-    /// Names of the keys that were created, if they were kept.
-    pub created: Option<Created>,
     /// Numbers of the keys that failed; `None`: too many.
     pub failed: Option<BTreeSet<u64>>,
     /// Commands that were sent beside the batches.

@@ -100,6 +100,7 @@ impl Outbox {
     pub fn entry_end(&mut self, ordinal: u64) {
         self.batch.end_ordinal = ordinal + 1;
         self.keys += 1;
+        // The rest of a key that was sent in parts leaves at once: the keys behind it need not stay on that connection.
         if self.pinned.is_some() || self.batch.bytes.len() >= self.usual || self.keys >= self.pace.keys() {
             self.flush();
             self.pinned = None;
@@ -170,6 +171,7 @@ impl Outbox {
     }
 
     fn send(&mut self, lane: Option<usize>) {
+        // Where no buffer has come back a new one is made: those that are on their way come back only with answers.
         let fresh = self.used.try_recv().unwrap_or_default();
         let end_ordinal = self.batch.end_ordinal;
         let mut batch = std::mem::replace(&mut self.batch, fresh);
@@ -180,6 +182,7 @@ impl Outbox {
         self.wait(batch.bytes.len() as u64);
         self.keys = 0;
         let weight = batch.bytes.len();
+        // Waits until enough was sent. A budget that is closed gives nothing: this batch is dropped, and its keys were not reached.
         if self.budget.take(weight) {
             let lane = lane.unwrap_or_else(|| self.next_lane());
             // A connection that is gone has stopped everything; what is not sent is not counted.
@@ -207,6 +210,7 @@ impl Outbox {
             if left == Duration::ZERO || self.ending {
                 return;
             }
+            // A signal must not wait for a rate of a few keys a minute.
             let step = left.min(Duration::from_millis(100));
             std::thread::sleep(step);
             left -= step;

@@ -29,10 +29,17 @@ pub(super) async fn aftermath(
     let Replayed { bad, stop, interrupted, unanswered, created, journal, position, failed_are_known, calls, .. } = done;
     // A store that breaks off says nothing of the backup: what was written stays, and can be gone on with.
     let is_bad = bad.as_ref().is_some_and(|bad| !bad.is_unreadable());
+    // Names are kept for a bad backup alone. The last handle of a file gives its room on the disk back, which takes a while.
+    let created = match created {
+        Some(created) if is_bad => Some(created),
+        unused => {
+            blocking::run(move || drop(unused)).await;
+            None
+        }
+    };
     let complete = bad.is_none() && stop.is_none() && !interrupted && unanswered.is_empty();
     if let Ok(mut connection) = node.connect().await {
-        let asked =
-            settle(node, &mut connection, target, (info, &calls), was_empty, is_bad, unanswered, created, report).await;
+        let asked = settle(node, &mut connection, target, (info, &calls), was_empty, unanswered, created, report).await;
         if let Err(error) = asked {
             tracing::warn!("after the restore: {error}");
         } else if report.tally.failed > 0 && report.turned.is_none() {
@@ -47,6 +54,7 @@ pub(super) async fn aftermath(
         (None, None, true) => Ended::Interrupted,
         (None, None, false) => Ended::Complete,
     };
+    // A file says nowhere how many keys it holds. Read to its end and answered to the end, it holds those that were counted.
     if complete && report.in_backup.is_none() {
         report.in_backup = Some(report.tally.accounted());
     }
@@ -65,7 +73,6 @@ async fn settle(
     target: &TargetFacts,
     (info, calls): (&Info, &Calls),
     was_empty: bool,
-    bad: bool,
     unanswered: Vec<Unanswered>,
     created: Option<Created>,
     report: &mut Report,
@@ -80,6 +87,7 @@ async fn settle(
     };
     report.after(after, &info_after);
     report.durable = Durable::of_commands(&info_after);
+    // Elsewhere a key of that name says nothing: it may have been there before, or have come with the data of another primary.
     if report.turned.is_some() || !was_empty {
         report.tally.unknown += n_unanswered;
     } else {
@@ -87,7 +95,8 @@ async fn settle(
     }
     let others = take_back::others_wrote(connection, info, &info_after, calls).await?;
     report.others_wrote = others;
-    if bad && let Some(created) = created {
+    // Where others have written, or nobody can tell, a key is removed only if it still holds what was sent.
+    if let Some(created) = created {
         report.taken_back = Some(take_back::run(node, connection, created, others != Some(false)).await?);
         report.after = Some(preflight::counters(connection).await?.0);
     }

@@ -111,8 +111,9 @@ impl Payload {
         self.expire_ms = expire_ms.unwrap_or(0);
         self.gone_ms = self.expire_ms;
         self.length = 0;
+        // The head of the command says how many words it has, so what follows the payload is made before it.
         let words = self.make_tail(entry, replace);
-
+        // Other servers would take its first byte for a type.
         let meta = entry.key_meta.filter(|_| format.reads.takes_key_meta());
         let meta_length = meta.map_or(0, |meta| meta.len() + 1);
         let bytes = &mut outbox.batch.bytes;
@@ -139,6 +140,7 @@ impl Payload {
         self.type_at = bytes.len();
         (self.value_type, self.rebuilds, self.foreign) = (entry.value_type, false, None);
         bytes.push(entry.value_type.0);
+        // The bytes leave before the checksum is due, so the sum over them is carried on while they go by.
         self.known = known.map(|length| {
             let mut crc = Crc64::new();
             crc.update(&bytes[self.payload_at..]);
@@ -240,6 +242,7 @@ impl Payload {
             outbox.failed(self.database, &self.key, reason);
             return;
         }
+        // The checksum is over type, value and version.
         let version = (self.version as u16).to_le_bytes();
         let bytes = &mut outbox.batch.bytes;
         let crc = match self.known.take() {
@@ -267,6 +270,7 @@ impl Payload {
         let Some((value_type, dialect, version)) = self.foreign.take() else { return Ok(Known::Something) };
         let make = if self.rebuilds { rebuild } else { transcode };
         let known = make(value_type, dialect, version, &bytes[self.type_at + 1..], &self.target)?;
+        // In the form that the target knows nothing of it is left, and a server keeps no such key.
         let vanishes = value_type.kind(dialect, version).is_some_and(Kind::vanishes_when_empty);
         if known.n_elements == 0 && vanishes {
             return Ok(Known::Nothing);
@@ -284,6 +288,7 @@ impl Payload {
         let room = self.digits.max(1);
         let after = self.digits_at + room;
         let end = bytes.len();
+        // The payload is moved by the digits that are too many or too few: one copy, where the guess was wrong.
         if digits.len() > room {
             bytes.resize(end + digits.len() - room, 0);
             bytes.copy_within(after..end, self.digits_at + digits.len());

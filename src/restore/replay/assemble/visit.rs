@@ -21,18 +21,21 @@ impl Visit for Assembler {
     }
 
     fn function(&mut self, source: &[u8]) {
+        // Libraries stand before the keys. A run that goes on behind some keys has had the answer to the libraries before them.
         if self.only.is_none() && self.plan.done == 0 {
             function::send(&mut self.outbox, &self.plan, source);
         }
     }
 
     fn entry(&mut self, entry: &Entry<'_>) -> Interest {
+        // After a signal or a stop no other key is begun, and none is counted.
         if self.outbox.is_ending() {
             self.current = Current::NotReached;
             return Interest::default();
         }
         let ordinal = self.ordinal;
         self.odd = None;
+        // In another pass the command leaves in parts before the value has ended, and what is that long is not empty.
         self.vanishes = entry.value_type.kind(self.dialect, self.version).is_some_and(Kind::vanishes_when_empty)
             && self.only.is_none();
         let meant = match &self.only {
@@ -62,6 +65,7 @@ impl Visit for Assembler {
             return;
         }
         self.payload.push(&mut self.outbox, bytes);
+        // RESTORE begins with the length of its payload: this value waits for the pass that knows it.
         if self.payload.is_too_long(held_at_most(self.plan.longest_bulk)) {
             self.payload.abandon(&mut self.outbox);
             self.current = Current::Deferred;
@@ -105,12 +109,14 @@ impl Visit for Assembler {
 
     fn oddity(&mut self, oddity: &Oddity<'_>) {
         let (Some(owner), Some(mended)) = (oddity.owner, Mended::of(oddity.kind)) else { return };
+        // Of several oddities the worst is told: it decides whether the key is rebuilt or lost.
         self.odd = self.odd.max(Some((mended, oddity.kind)));
         self.name.clear();
         self.name.extend_from_slice(owner.key);
     }
 
     fn entry_end(&mut self, end: &EntryEnd) {
+        // Its number is not used up: the run that goes on begins with this key.
         if self.current == Current::NotReached {
             return;
         }

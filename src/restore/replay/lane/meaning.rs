@@ -31,6 +31,7 @@ pub(super) enum Theirs {
 impl Failure {
     fn of(line: String) -> Self {
         let gone = says_gone(&line);
+        // A value of another type stands there: what we had begun under this name is somebody else's by now.
         let others = line.starts_with("WRONGTYPE").then_some(Theirs::Untouched);
         Self { reason: line, gone, others }
     }
@@ -131,6 +132,7 @@ pub(super) fn note(
     match command.what {
         What::Whole if fault == CommandFault::BusyKey && leaves(open, shared) => return None,
         What::Whole => open.failed(command, key, error),
+        // FUNCTION LOAD has no code of its own for a name that is taken.
         What::Function { .. } if shared.skip_existing && error.contains("already exists") => {
             open.tally.functions.skipped += 1;
             return None;
@@ -144,6 +146,7 @@ pub(super) fn note(
         }
         _ => {}
     }
+    // After a SELECT that was refused every further key would go to the wrong database.
     (stops(&fault) || command.what == What::Select).then_some(Stop::Refused(fault))
 }
 
@@ -155,10 +158,12 @@ fn note_chunk(open: &mut Open, step_error: &mut Option<Failure>, card: &mut i64,
         return;
     };
     let (before, [now, is_there]) = (numbers.first().copied().unwrap_or(0), last_two(numbers));
+    // The first transaction begins with UNLINK: what it has removed was left by an interrupted run. The others begin with EXISTS.
     if chunk.first {
         open.tally.leftovers += before.max(0).unsigned_abs();
         *card = 0;
     }
+    // More than was added means that somebody else wrote to the temporary key, less that it was gone and begun anew.
     let grown = now - std::mem::replace(card, now);
     let as_it_should = match chunk.grow {
         Grow::By(elements) => grown == elements,
@@ -189,6 +194,7 @@ pub(super) fn note_rename(open: &mut Open, shared: &Shared, rename: &mut Rename,
         }
         (What::Renamed { .. }, Reply::Error(line)) => match failed.take() {
             Some(refused) => open.failed(command, key, refused.reason),
+            // PEXPIREAT with a moment that has passed removes the temporary key, and RENAME finds none: the key's time has come.
             None if says_gone(&line) && command.expire_ms != 0 && command.expire_ms <= shared.clock.now_ms() => {
                 open.tally.expired += 1;
             }
@@ -241,6 +247,7 @@ fn name_of(what: What) -> &'static str {
 fn stops(fault: &CommandFault) -> bool {
     match fault {
         CommandFault::Server(error) => {
+            // Too few replicas, a transaction that was given up, slots that move away: none of it is about this key.
             matches!(error.code.as_str(), "NOREPLICAS" | "EXECABORT" | "TRYAGAIN")
                 || error.text.starts_with("Protocol error")
         }

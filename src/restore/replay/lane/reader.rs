@@ -71,6 +71,7 @@ impl Reader {
             // Begins anew with every answer: a long value may keep the target busy, but not without a word for so long.
             let silent = tokio::time::sleep(self.shared.silence);
             let n = tokio::select! {
+                // What the writer tells is taken in first: an answer has to find its command in the queue.
                 biased;
                 // After the last batch there may still be renamings.
                 expect = self.expected.recv(), if self.listening => {
@@ -100,6 +101,7 @@ impl Reader {
         match expect {
             Expect::End => self.more = false,
             Expect::Rename(rename) => {
+                // The writer has counted these commands when it wrote them.
                 let (_, what) = rename.commands(&mut Calls::default());
                 self.queue.push_back(Waiting::Rename { rename, what, at: 0 });
             }
@@ -129,9 +131,11 @@ impl Reader {
                 }
                 Waiting::Batch { batch, at } => match batch.commands.get(*at).copied() {
                     Some(command) if command.what.has_reply() => return,
+                    // No command of the target, but a mark behind the last step of a key: all of its steps are answered.
                     Some(command) => {
                         *at += 1;
                         let sequence = batch.sequence;
+                        // Copied, for the batch with the names goes back to be filled again before the renaming is answered.
                         let (key, temporary) = names(batch, &command);
                         let (key, temporary) = (key.to_vec(), temporary.to_vec());
                         self.steps_done(sequence, command, key, temporary);
@@ -139,6 +143,7 @@ impl Reader {
                     None => {
                         let sequence = batch.sequence;
                         if let Some(Waiting::Batch { batch, .. }) = self.queue.pop_front() {
+                            // Where nobody has room for it the buffer is dropped: a new one costs less than waiting.
                             let _ = self.shared.used.try_send(batch.reuse(self.shared.usual));
                         }
                         if let Some(open) = self.open.get_mut(&sequence) {
@@ -258,6 +263,7 @@ impl Reader {
                 }
             }
         }
+        // Not complete, although some of these keys are answered: the prefix must not pass the others.
         for (sequence, open) in std::mem::take(&mut self.open) {
             self.shared.ledger.created(&open.created);
             self.shared.ledger.failed(&open.failed);
