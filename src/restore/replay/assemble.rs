@@ -68,7 +68,7 @@ pub struct Assembler {
     vanishes: bool,
     /// What is odd in the value that is being read.
     odd: Option<(Mended, OddityKind)>,
-    /// The same of values that come in a second pass.
+    /// Oddities of values that come in a second pass, by the number of their key.
     odd_and_deferred: BTreeMap<u64, (Mended, OddityKind)>,
     /// Keys that stand there more than once, and of which one was taken: by the offset of their first value.
     taken: BTreeSet<u64>,

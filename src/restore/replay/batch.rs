@@ -38,9 +38,9 @@ pub struct Command {
     pub crc64: u64,
     /// Where its name begins in [`Batch::names`].
     pub name_at: u32,
-    /// How long its name is.
+    /// Bytes of the key's name.
     pub name_length: u32,
-    /// How long the name of its temporary key is, which follows it; 0: there is none.
+    /// Bytes of the temporary key's name, which follows the key's; 0: there is none.
     pub temporary_length: u32,
 }
 
@@ -104,7 +104,7 @@ pub struct Chunk {
 pub enum Grow {
     /// The count grows by this number.
     By(i64),
-    /// By what the command that writes has answered: members that were not there.
+    /// The count grows by what the writing command has answered: members that were not there.
     ByReply,
     /// Fields may expire meanwhile.
     Unknown,

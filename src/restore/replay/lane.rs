@@ -42,7 +42,7 @@ pub struct Shared {
     pub accept_loss: bool,
     /// Names of created keys are noted.
     pub keeps_names: bool,
-    /// That of the target.
+    /// The target's clock.
     pub clock: Clock,
 }
 

@@ -1,6 +1,6 @@
 //! Lines of a case about other servers, slots and earlier runs.
 
-use super::{healthy, with};
+use super::healthy::{healthy, with};
 use crate::introspection::{Estimate, Part, Peer, Peers, PrefixesBefore, Quorum, SentinelSeen, Snapshot};
 use crate::replies::{ClusterNode, HotKeys, Info, SlotStats};
 

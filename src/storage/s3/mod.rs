@@ -9,6 +9,7 @@ mod credentials;
 mod errors;
 mod list;
 mod pace;
+mod part;
 mod put;
 mod read;
 mod seen;

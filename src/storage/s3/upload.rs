@@ -5,23 +5,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::errors::{Op, SdkFailure, is_conflict, is_not_implemented, is_unreadable};
+use super::errors::{Op, is_conflict, is_not_implemented, is_unreadable};
 use super::pace::{Purpose, Trouble};
-use super::put::ALGORITHM;
-use super::spool::Spool;
+use super::part::Part;
 use super::whose::{self, Whose, Written};
-use super::{CONFLICT_PAUSE, CONFLICTS, Head, S3, StorageError, crc32};
-use crate::blocking;
+use super::{CONFLICT_PAUSE, CONFLICTS, Head, S3, StorageError};
 use crate::storage::{Expected, PartSizes, Upload};
-
-/// Up to here a buffer grows as it needs to, bytes; beyond, it gets room for a whole part at once.
-const SMALL: usize = 512 << 10;
 
 /// How long an abort waits for parts in flight.
 const SETTLING: Duration = Duration::from_secs(5);
@@ -46,11 +40,6 @@ pub(super) struct PartUpload {
     failed: bool,
 }
 
-enum Part {
-    Memory(BytesMut),
-    Spool(Spool),
-}
-
 impl PartUpload {
     pub(super) fn new(s3: S3, full_key: String) -> Self {
         let sizes = s3.inner.part_sizes.clone().unwrap_or_default();
@@ -61,7 +50,7 @@ impl PartUpload {
             sizes,
             upload_id: None,
             word: None,
-            part: Part::Memory(BytesMut::new()),
+            part: Part::default(),
             number: 1,
             length,
             spooled,
@@ -88,23 +77,8 @@ impl PartUpload {
     }
 
     async fn fill(&mut self, bytes: Bytes) -> Result<(), StorageError> {
-        match &mut self.part {
-            Part::Memory(buffer) if buffer.is_empty() && self.spooled => {
-                let mut spool = Spool::create(&self.s3.inner.spool_dir).await?;
-                spool.write(bytes).await?;
-                self.part = Part::Spool(spool);
-            }
-            Part::Memory(buffer) => {
-                // A small object shall not cost the memory of a part; what outgrows this is most likely to fill one.
-                if buffer.len() + bytes.len() > SMALL {
-                    let length = usize::try_from(self.length).unwrap_or_default();
-                    buffer.reserve(length.saturating_sub(buffer.len()));
-                }
-                buffer.extend_from_slice(&bytes);
-            }
-            Part::Spool(spool) => spool.write(bytes).await?,
-        }
-        Ok(())
+        let spooled = self.spooled.then_some(self.s3.inner.spool_dir.as_path());
+        self.part.push(bytes, self.length, spooled).await
     }
 
     /// Sends the part that is being filled, and begins the next.
@@ -119,9 +93,9 @@ impl PartUpload {
         while self.sending.len() >= self.s3.inner.pace.lanes(PartSizes::in_flight(self.length, self.spooled)) {
             self.wait().await?;
         }
-        let part = mem::replace(&mut self.part, Part::Memory(BytesMut::new()));
+        let part = mem::take(&mut self.part);
         let number = i32::try_from(self.number).unwrap_or(i32::MAX);
-        self.sending.spawn(send(self.s3.clone(), self.full_key.clone(), upload_id, number, part));
+        self.sending.spawn(part.send(self.s3.clone(), self.full_key.clone(), upload_id, number));
         self.number += 1;
         let next = self.sizes.part(self.number);
         let next = next.ok_or_else(|| StorageError::Full("the object is longer than S3 allows".into()))?;
@@ -167,7 +141,7 @@ impl PartUpload {
 
     async fn finish(&mut self) -> Result<u64, StorageError> {
         if self.upload_id.is_none() && !matches!(self.part, Part::Spool(_)) {
-            let Part::Memory(body) = mem::replace(&mut self.part, Part::Memory(BytesMut::new())) else {
+            let Part::Memory(body) = mem::take(&mut self.part) else {
                 return Ok(0);
             };
             self.s3.put(&self.full_key, body.freeze(), self.s3.inner.storage_class.clone()).await?;
@@ -339,15 +313,6 @@ fn is_replaced(word: Option<&String>, head: &Head) -> bool {
     word.zip(head.upload.as_ref()).is_some_and(|(ours, found)| ours != found)
 }
 
-impl Part {
-    fn len(&self) -> u64 {
-        match self {
-            Self::Memory(buffer) => buffer.len() as u64,
-            Self::Spool(spool) => spool.len(),
-        }
-    }
-}
-
 /// Waits for the parts in flight: a store that is still writing one when the upload is aborted may keep it for ever. But not for
 /// long: an upload is given up for a reason.
 async fn settle(sending: &mut JoinSet<Result<CompletedPart, StorageError>>) {
@@ -368,59 +333,5 @@ pub(super) async fn abort(s3: &S3, full_key: &str, upload_id: &str) -> Result<()
         // It is no more.
         Ok(_) | Err(StorageError::NotFound) => Ok(()),
         Err(error) => Err(error),
-    }
-}
-
-/// Sends one part. It owns the part's bytes, or its file, until it is sent.
-async fn send(
-    s3: S3,
-    full_key: String,
-    upload_id: String,
-    number: i32,
-    part: Part,
-) -> Result<CompletedPart, StorageError> {
-    let inner = &s3.inner;
-    let (memory, spool) = match part {
-        Part::Memory(buffer) => (buffer.freeze(), None),
-        Part::Spool(spool) => (Bytes::new(), Some(spool)),
-    };
-    let checksum = match &spool {
-        Some(spool) => spool.crc32(),
-        None => {
-            let bytes = memory.clone();
-            blocking::run(move || crc32(&bytes)).await
-        }
-    };
-    let send = async |with_checksum: bool| {
-        let body = match &spool {
-            Some(spool) => spool.body().await.map_err(|error| SdkFailure::construction_failure(error.to_string()))?,
-            None => ByteStream::from(memory.clone()),
-        };
-        let request = inner
-            .client
-            .upload_part()
-            .bucket(&inner.site.bucket)
-            .key(&full_key)
-            .upload_id(&upload_id)
-            .part_number(number)
-            .set_checksum_crc32(with_checksum.then(|| checksum.clone()))
-            .body(body)
-            .customize();
-        match with_checksum {
-            true => request.mutate_request(|request| drop(request.headers_mut().insert(ALGORITHM.0, ALGORITHM.1))),
-            false => request,
-        }
-        .send()
-        .await
-    };
-    let mut trouble = Trouble::default();
-    match inner.ask_with_checksum(&mut trouble, send).await {
-        // The checksum is named only if the store has taken note of it: one that has not may refuse to hear of it.
-        Ok(sent) => Ok(CompletedPart::builder()
-            .part_number(number)
-            .set_e_tag(sent.e_tag)
-            .set_checksum_crc32(sent.checksum_crc32)
-            .build()),
-        Err(error) => Err(inner.explain(Op::UploadPart, &full_key, error)),
     }
 }

@@ -16,7 +16,7 @@ use crate::restore::target_format::TargetFormat;
 pub struct Plan {
     /// What the target takes.
     pub format: TargetFormat,
-    /// Which keys are wanted, and where they go.
+    /// The keys that are wanted, and where they go.
     pub choices: Choices,
     /// What becomes of keys that the target has. Where it should have none, one that is there all the same counts as failed.
     pub existing: Existing,
@@ -28,7 +28,7 @@ pub struct Plan {
     pub target_was_empty: bool,
     /// `proto-max-bulk-len` of the target, in bytes: longer collections go by typed commands.
     pub longest_bulk: u64,
-    /// That of the target.
+    /// The target's clock.
     pub clock: Clock,
     /// What cannot be kept may be lost.
     pub accept_loss: bool,
