@@ -28,7 +28,7 @@ pub(super) struct Last {
 }
 
 impl Last {
-    /// Of the same instance; `None` where there is none, or where it does not come quickly.
+    /// The last backup of the same instance; `None`: there is none, or the store does not name it quickly.
     pub(super) async fn of(options: &Options, repository: &Repository) -> Option<Self> {
         let newest = tokio::time::timeout(LOOKING, repository.newest_backup(&options.instance)).await;
         match newest {

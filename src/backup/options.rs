@@ -15,11 +15,11 @@ use crate::repository::manifest::Purpose;
 pub struct Options {
     /// Name of the instance in the repository.
     pub instance: String,
-    /// Why it is taken.
+    /// Why the backup is taken.
     pub purpose: Purpose,
-    /// Kept in the manifest.
+    /// Labels that the manifest keeps.
     pub labels: BTreeMap<String, String>,
-    /// How it is compressed.
+    /// How the RDB is compressed.
     pub codec: Codec,
     /// Threads that compress.
     pub threads: usize,
@@ -31,9 +31,9 @@ pub struct Options {
     pub stale: bool,
     /// How the server sends its data.
     pub replication: replication::Options,
-    /// What may wait while the store is away.
+    /// Where bytes wait while the store is away, and how many.
     pub spool: Spooling,
-    /// When it begins: its id comes from it.
+    /// When the backup begins; its id comes from this time.
     pub now: DateTime<Utc>,
     /// Machine and process that make the backup.
     pub by: BegunBy,

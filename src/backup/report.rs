@@ -37,7 +37,7 @@ pub struct SourceReport {
     pub seconds: f64,
     /// Bytes of the RDB per second.
     pub bytes_per_second: f64,
-    /// By how much `keyspace_hits` of the server has grown through us.
+    /// Keyspace hits of the server that our own commands have caused.
     pub keyspace_hits_added: u64,
     /// What the server says it cost.
     pub impact: Impact,

@@ -16,7 +16,7 @@ use crate::restore::{Asked, CommandLine, Existing, Method, Next, Options, Over, 
 pub struct Lines {
     /// The options that say how server and store are reached, word by word; see `Resolver::reaching`.
     pub reaching: Vec<String>,
-    /// The backup.
+    /// The backup or the file that is restored.
     pub backup: Backup,
     /// The server that it is restored into.
     pub server: Server,
@@ -24,9 +24,9 @@ pub struct Lines {
     pub safety: SafetyBackup,
     /// Which keys, how, and what becomes of those that are there.
     pub options: Options,
-    /// `--listen`.
+    /// Where we listen, as `--listen` says it.
     pub listen: Option<SocketAddr>,
-    /// `--advertise`.
+    /// Where the target reaches us, as `--advertise` says it.
     pub advertise: Option<Advertise>,
 }
 

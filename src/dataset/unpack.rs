@@ -214,7 +214,7 @@ impl Pass {
 struct Reading {
     stored: Stored,
     decompressor: Decompressor,
-    /// How far it is.
+    /// How far the unpacking has come.
     at: Mark,
     /// From here on bytes are decoded.
     frame: u64,

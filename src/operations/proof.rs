@@ -48,7 +48,7 @@ pub struct Announced {
 impl Announced {
     fn of(report: &Report, facts: &BackupFacts) -> Self {
         let tally = &report.tally;
-        // Of a key that stands there twice one is there.
+        // A key that stands in the backup twice is in the target once.
         let twice = facts.survey.as_ref().and_then(|survey| survey.losses.get(&Loss::Twice)).copied().unwrap_or(0);
         let fields = facts.survey.as_ref().and_then(|survey| survey.losses.get(&Loss::FieldExpiry)).copied();
         let unseen = fields.unwrap_or(0).min(report.lost_in_part);

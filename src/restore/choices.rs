@@ -10,13 +10,13 @@ use crate::explain::Misuse;
 /// `--keys`, `--exclude`, `--db`, `--type`, `--ttl`. The default means all, as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Choices {
-    /// Which keys. Of its databases only those of the backup count; empty means any.
+    /// The keys that are wanted. Its databases are those of the backup; none means all.
     pub selection: Selection,
     /// `--db N:M`: what lies in N goes to M. Databases that are not named keep their number.
     pub moved: BTreeMap<u64, u64>,
     /// What becomes of expiries.
     pub ttl: Ttl,
-    /// By how many milliseconds [`Ttl::Shift`] moves them: the age of the backup. 0 for the others.
+    /// Milliseconds by which [`Ttl::Shift`] moves expiries: the age of the backup. 0 for the other choices.
     pub shift_ms: i64,
 }
 

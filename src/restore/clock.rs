@@ -13,7 +13,7 @@ pub fn now_ms() -> i64 {
 /// The clock of a server, against ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Clock {
-    /// By so many milliseconds it is ahead of ours; negative: behind.
+    /// Milliseconds by which the server's clock is ahead of ours; negative: behind.
     ahead_ms: i64,
 }
 
@@ -24,22 +24,22 @@ impl Clock {
         Self { ahead_ms: theirs.saturating_sub(theirs.clamp(from, to.max(from))) }
     }
 
-    /// By how much it is ahead of ours, in milliseconds.
+    /// Milliseconds by which the server's clock is ahead of ours; negative: behind.
     pub fn ahead_ms(self) -> i64 {
         self.ahead_ms
     }
 
-    /// What it shows when ours shows this.
+    /// What the server's clock shows when ours shows this.
     pub fn at(self, ours: i64) -> i64 {
         ours.saturating_add(self.ahead_ms)
     }
 
-    /// What it shows now, in Unix milliseconds.
+    /// What the server's clock shows now, in Unix milliseconds.
     pub fn now_ms(self) -> i64 {
         self.at(now_ms())
     }
 
-    /// How far it is off, and whether it is ahead; `None`: not worth a word.
+    /// How far the server's clock is off, and whether it is ahead; `None`: not worth a word.
     pub fn is_off(self) -> Option<(Duration, bool)> {
         let off = Duration::from_millis(self.ahead_ms.unsigned_abs());
         (off > TOLERANCE).then_some((off, self.ahead_ms > 0))

@@ -135,7 +135,7 @@ struct Names {
     names: Vec<Vec<u8>>,
     bytes: usize,
     gone: bool,
-    /// Whose file it is, and of which version.
+    /// Dialect and version of the file.
     form: (Dialect, u32),
     /// The wanted key that is being read: the last of `names`.
     current: Option<Current>,
@@ -143,9 +143,9 @@ struct Names {
 
 /// What is seen in the value of a key only.
 struct Current {
-    /// No server keeps it without elements.
+    /// Whether no server keeps the key without elements.
     vanishes: bool,
-    /// It is a hash whose fields may expire; `true`: one lives.
+    /// For a hash whose fields may expire: whether one of them lives.
     living: Option<bool>,
 }
 

@@ -9,7 +9,7 @@ use crate::connection::{Command, CommandError, Connection};
 use crate::progress::Progress;
 use crate::replies::Info;
 
-/// How often a target that writes is asked whether it has ended.
+/// Pause between two looks at a target that is writing its data to disk.
 const POLL: Duration = Duration::from_millis(100);
 /// What is scheduled begins with the next tick of the server's clock.
 const TICK: Duration = Duration::from_secs(3);

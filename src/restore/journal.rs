@@ -25,9 +25,9 @@ use identity::OfEarlierVersion;
 /// How often progress goes to the disk. What is answered in between is sent again on resuming, which is harmless.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// Which restore it is, beside how far it got.
+/// Name of the file that says which restore the journal is of.
 const IDENTITY: &str = "restore.json";
-/// How far it got.
+/// Name of the file that says how far the restore got.
 const POSITION: &str = "position.json";
 
 /// The folder of one restore.

@@ -23,7 +23,7 @@ pub enum Next<'a> {
 /// What the target holds by the time a restore begins anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Over {
-    /// No key.
+    /// No key: nothing is written over.
     Nothing,
     /// Keys: those of the backup's names are written over, or stay where that was asked for.
     Names,

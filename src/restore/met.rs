@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 /// How a key stands in the target that the interrupted run may have sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Met {
-    /// As it is in the backup.
+    /// The key is as it is in the backup.
     Same,
-    /// With another value or expiry: somebody else has written it.
+    /// The key has another value or expiry: somebody else has written it.
     Other,
-    /// It cannot be told: what is sent of it is not what stands in the backup.
+    /// Nobody can tell: what is sent of this key is not what stands in the backup.
     Unsure,
 }
 

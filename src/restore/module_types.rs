@@ -22,9 +22,9 @@ const TYPES: &[(&str, &[&str], bool)] = &[
 /// The types that a server's modules have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ModuleTypes {
-    /// By their index in the table.
+    /// Bits of the types that the server's modules have, by their index in the table.
     known: u32,
-    /// It has a module that is none of the table's, whose types nobody knows.
+    /// Whether the server has a module that is not in the table, whose types nobody knows.
     others: bool,
 }
 
@@ -40,7 +40,7 @@ pub enum Has {
 }
 
 impl ModuleTypes {
-    /// Of a server with these modules.
+    /// The types of a server with these modules.
     pub fn of(modules: &[String]) -> Self {
         let has = |names: &[&str]| modules.iter().any(|module| names.contains(&module.as_str()));
         let known = TYPES.iter().enumerate().filter(|(_, (_, names, _))| has(names)).map(|(index, _)| 1 << index).sum();

@@ -177,7 +177,7 @@ fn has_certificate(node: &Node) -> bool {
     node.tls.as_ref().is_some_and(|tls| tls.certificate.is_some() && tls.key.is_some())
 }
 
-/// Of TIME: seconds, and microseconds beside them.
+/// The answer to TIME, which is seconds and microseconds, as Unix milliseconds.
 fn milliseconds_of(answer: Option<Answer>) -> Option<i64> {
     let reply = answer?.ok()?;
     let part = |at: usize| reply.items().get(at)?.text()?.parse::<i64>().ok();
@@ -205,7 +205,7 @@ fn functions_of(answer: Option<Answer>) -> Option<BTreeSet<String>> {
     }
 }
 
-/// Which of these commands the server has not; `None` where it does not say.
+/// The commands among these that the server does not have; `None`: the server does not say.
 fn missing_of(answer: Option<Answer>, used: &[&str]) -> Option<Vec<String>> {
     let known = answer?.ok()?;
     let is_missing = |(_, entry): &(&&str, &Reply)| match entry {
@@ -218,13 +218,13 @@ fn missing_of(answer: Option<Answer>, used: &[&str]) -> Option<Vec<String>> {
 /// What our user may not do.
 #[derive(Debug, Default)]
 struct Rights {
-    /// Which of the needed commands it may not use; `None`: the server does not say.
+    /// The needed commands that the user may not call; `None`: the server does not say.
     commands: Option<Vec<String>>,
-    /// Which of them it may not use with any key; `None`: the server does not say.
+    /// The needed commands that the user may not call with the key that was tried; `None`: the server does not say.
     keys: Option<Vec<String>>,
     /// Its key patterns, unless they mean all keys.
     patterns: Option<String>,
-    /// Which of them the server has not; `None`: it does not say.
+    /// The needed commands that the server does not have; `None`: the server does not say.
     missing: Option<Vec<String>>,
 }
 

@@ -107,7 +107,7 @@ pub struct ReplicaOptions {
     pub advertise: Option<Advertise>,
     /// Needed if the target has `tls-replication yes`, not used otherwise.
     pub certificate: Option<Certificate>,
-    /// How it takes the RDB in. Put back afterwards.
+    /// How the target takes the RDB in. The setting is put back afterwards.
     pub load: Load,
     /// How long the target may take to connect to us: see [`DEFAULT_REACH`].
     pub reach: Duration,

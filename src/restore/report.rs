@@ -53,7 +53,7 @@ pub struct Report {
     pub after: Option<Counters>,
     /// The target as it was when it began to take what is restored.
     pub standing: Standing,
-    /// Of the keys that have expired: those that the target had taken before.
+    /// Keys among the expired ones that the target had taken before.
     pub expired_since: u64,
     /// What became of the target meanwhile, where it may hold less than it had taken.
     pub turned: Option<Turned>,
@@ -192,7 +192,7 @@ pub struct Phases {
 }
 
 impl Report {
-    /// Of a restore by this method, of which nothing more is known yet. `in_backup`: see the field; `before`: the target's counters.
+    /// The report of a restore of which only its method is known yet. `in_backup`: see the field; `before`: the target's counters.
     pub fn new(method: Method, in_backup: Option<u64>, before: Counters, ended: Ended) -> Self {
         Self {
             method,

@@ -47,7 +47,7 @@ impl Request {
         self.anew_by(self.options.method, holds)
     }
 
-    /// The same by another method.
+    /// The line that begins anew by another method.
     pub(super) fn anew_by(&self, method: Asked, holds: bool) -> String {
         let over = match (holds, self.options.existing) {
             (false, _) => Over::Nothing,

@@ -17,7 +17,7 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// At this moment, in Unix milliseconds.
+    /// What these choices leave of a backup in a target of this format, as of `now_ms` (Unix milliseconds).
     pub fn new(choices: Choices, format: TargetFormat, now_ms: i64) -> Self {
         Self { choices, field_expiry: format.field_expiry, now_ms }
     }
@@ -27,7 +27,7 @@ impl Sent {
         self.choices.database(database)
     }
 
-    /// Which expiry a field of a hash has there.
+    /// The expiry of a field of a hash in the target.
     pub fn expiry_of_field(&self, expire_ms: Option<i64>) -> Option<i64> {
         match self.choices.field_expiry(expire_ms) {
             // Not brought to life in a target in which it would stay for ever.

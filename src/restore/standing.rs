@@ -34,18 +34,18 @@ pub enum Turned {
 }
 
 impl Standing {
-    /// By its INFO.
+    /// The standing of a server, by its INFO.
     pub fn of(info: &Info) -> Self {
         Self::by(info.text("run_id"), info.text("master_replid"))
     }
 
-    /// By these two, as INFO names them.
+    /// The standing of a server, by the run id and the replication id that its INFO names.
     pub fn by(run_id: Option<&str>, replid: Option<&str>) -> Self {
         let text = |text: Option<&str>| text.map(str::to_owned);
         Self { run_id: text(run_id), replid: text(replid), looked: Instant::now() }
     }
 
-    /// What became of it, as its INFO says now; `None`: it is as it was, as far as it says.
+    /// What became of the server, by its INFO now; `None`: it is as it was, as far as INFO says.
     pub fn turned(&self, now: &Info) -> Option<Turned> {
         if let (Some(then), Some(run_id)) = (&self.run_id, now.text("run_id"))
             && then != run_id

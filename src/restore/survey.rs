@@ -42,7 +42,7 @@ pub struct Survey {
     pub wanted_bytes: u64,
     /// Keys that are wanted and had expired.
     pub expired: u64,
-    /// Of those: keys that had by the target's clock, and not by ours.
+    /// Keys among `expired` whose time has passed by the target's clock, and not by ours.
     pub expired_by_clock: u64,
     /// Keys left out by choice.
     pub left_out: u64,

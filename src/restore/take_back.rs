@@ -142,7 +142,7 @@ fn writes(info: &Reply) -> bool {
     flags.contains("write")
 }
 
-/// Takes back the keys that were created, and closes the file of their names. `compare`: somebody else has written, so that only keys
+/// Takes back the keys that were created, and closes the file of their names. `compare`: somebody else has written, so only keys
 /// which still hold what was sent are removed.
 ///
 /// # Errors

@@ -12,9 +12,9 @@ pub const NAMES_KEPT: usize = 100;
 pub struct Tally {
     /// Keys that the target says it has.
     pub restored: u64,
-    /// The target had a key of that name, and it was left.
+    /// Keys that were left as they are, since the target had a key of that name.
     pub skipped_existing: u64,
-    /// Of those: keys that somebody else has written since the restore began, when there was none of their name.
+    /// Keys among `skipped_existing` that somebody else wrote after the restore had begun.
     #[serde(default)]
     pub written_meanwhile: u64,
     /// Keys that `--keys`, `--exclude`, `--db` or `--type` left out.
@@ -38,7 +38,7 @@ pub struct Tally {
     /// The first of those, by name.
     #[serde(default)]
     pub overwritten_keys: Vec<FailedKey>,
-    /// Of those that failed: keys of the target that somebody else has written since the restore began, or was interrupted.
+    /// Keys among `failed` that somebody else has written since the restore began, or was interrupted.
     #[serde(default)]
     pub written_by_others: u64,
     /// Keys that were sent, and whose answer did not come before the connection broke.
@@ -67,7 +67,7 @@ pub struct Functions {
     pub failed: u64,
     /// Libraries that are lost: the target knows no functions, or does not take them.
     pub lost: u64,
-    /// Of those that failed: libraries of the target that somebody else has loaded since the restore was interrupted.
+    /// Libraries among `failed` that somebody else has loaded since the restore was interrupted.
     #[serde(default)]
     pub written_by_others: u64,
 }
@@ -84,13 +84,13 @@ pub struct FailedKey {
     pub key_b64: Option<String>,
     /// The server's words, or ours.
     pub reason: String,
-    /// Of lost ones: the key itself is restored, and only a part of it is lost.
+    /// Whether the key itself is restored, and only a part of it is lost.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub in_part: bool,
 }
 
 impl FailedKey {
-    /// Of a name in bytes.
+    /// A key by the bytes of its name.
     pub fn new(database: u64, key: &[u8], reason: impl Into<String>) -> Self {
         use base64::Engine as _;
         let text = std::str::from_utf8(key);

@@ -29,7 +29,7 @@ pub const NEWEST_VECTOR_SETS: (u32, u32, u32) = (8, 10, u32::MAX);
 /// What a target can take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TargetFormat {
-    /// Which types and versions it reads.
+    /// Types and versions that the target reads.
     pub reads: Target,
     /// It knows expiry of hash fields (Redis 7.4, Valkey 9.0).
     pub field_expiry: bool,
@@ -46,9 +46,9 @@ pub struct TargetFormat {
 pub enum Route {
     /// As it stands in the file.
     Payload,
-    /// By typed commands, and this is lost on the way, if anything.
+    /// The value goes by typed commands; what is lost on the way, if anything.
     Commands(Option<Loss>),
-    /// Not at all.
+    /// The value cannot get into the target.
     Impossible(Loss),
 }
 
@@ -109,7 +109,8 @@ impl Loss {
 }
 
 impl TargetFormat {
-    /// By the version that a server names. One of an unknown name is taken for the Redis that it says it is compatible with.
+    /// The format of a server, by the version that it names. A server of an unknown name counts as the Redis that it says it is
+    /// compatible with.
     pub fn of(server: &ServerFacts) -> Self {
         let reads = Target::of(&server.name, &server.version)
             .or_else(|| Target::of("redis", &server.redis_version))
@@ -159,7 +160,7 @@ impl TargetFormat {
         }
     }
 
-    /// How a value of this type gets into it.
+    /// How a value of this type gets into the target.
     pub fn route(self, value_type: ValueType, dialect: Dialect, version: u32) -> Route {
         if self.reads.accepts(value_type, dialect, version) {
             return Route::Payload;
@@ -167,7 +168,7 @@ impl TargetFormat {
         self.by_commands(value_type)
     }
 
-    /// How a value of this type gets into it by typed commands.
+    /// How a value of this type gets into the target by typed commands.
     pub fn by_commands(self, value_type: ValueType) -> Route {
         let expires = value_type.has_field_expiry();
         match KeyType::of_encoding(value_type) {

@@ -39,7 +39,7 @@ impl Resolver<'_> {
                 let instance = self.instance(server, safety, &backup, &options, typed);
                 Target::Server(Box::new(instance))
             }
-            None => on_disk(typed, &options)?,
+            None => on_disk(typed),
         };
         Ok(Settings { backup, target, options, plan: typed.plan })
     }
@@ -122,15 +122,12 @@ impl Resolver<'_> {
 }
 
 /// The file or the folder that is named in place of a server.
-fn on_disk(typed: &Typed, options: &Options) -> Result<Target, Misuse> {
-    if !options.choices.selection.is_everything() {
-        return Err(Misuse::usage("a file is written as it is: keys cannot be chosen"));
-    }
-    Ok(match (&typed.to_dir, &typed.to_file) {
+fn on_disk(typed: &Typed) -> Target {
+    match (&typed.to_dir, &typed.to_file) {
         (Some(path), _) => Target::Folder(path.clone()),
         (None, Some(path)) if path != Path::new("-") => Target::File(path.clone()),
         (None, _) => Target::Stdout,
-    })
+    }
 }
 
 /// What the operation is to do.

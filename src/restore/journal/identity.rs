@@ -9,9 +9,9 @@ use crate::census::Glob;
 use crate::restore::choices::Ttl;
 use crate::restore::options::{Existing, Method, Options};
 
-/// Which restore it is: another one has another journal.
+/// What tells one restore from another: each has a journal of its own.
 ///
-/// It is compared as what is written of it, so a name that changes in the code must keep its name here: a version that writes another
+/// Identities are compared by their JSON text, so a name that changes in the code must keep its name here: a version that writes another
 /// text for the same restore finds no journal to go on with. A new field has a default that is left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -23,7 +23,7 @@ pub struct Identity {
     pub target_run_id: String,
     /// Everything that decides which keys go where.
     pub decided: Decided,
-    /// By how many milliseconds expiries move, with `--ttl shift`. It grows with the time, and does not tell one restore from
+    /// Milliseconds by which `--ttl shift` moves expiries. The number grows with the time, and does not tell one restore from
     /// another: the rest of the keys is moved by as much as the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shift_ms: Option<i64>,
@@ -47,7 +47,7 @@ pub struct Decided {
     /// Databases of the backup that are taken.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub databases: BTreeSet<u64>,
-    /// Where those go that do not keep their number.
+    /// Databases that do not keep their number: from which to which.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub moved: BTreeMap<u64, u64>,
     /// Types that are taken.
@@ -56,7 +56,7 @@ pub struct Decided {
 }
 
 impl Decided {
-    /// Of a restore by this method.
+    /// The decisions of a restore with these options, by this method.
     pub fn of(options: &Options, method: Method) -> Self {
         let chosen = &options.choices.selection;
         let typed = |globs: &[Glob]| globs.iter().map(Glob::to_string).collect();

@@ -111,7 +111,7 @@ pub fn reading_back(target: &TargetFacts, proof: bool) -> Option<Line> {
     Some(Line::refused("permission_denied", text).flag("--no-proof").fix(format!("ACL SETUSER {user} {rules}")))
 }
 
-/// That the target would not trust us, where it was to load the file itself and nothing else.
+/// A line for a target that would not trust us, where no method but `replica` was allowed.
 pub fn certificate(target: &TargetFacts, options: &Options) -> Option<Line> {
     let is_needed = target.lacks_certificate && options.method == Asked::Only(Method::Replica);
     is_needed.then(|| Line::refused(CERTIFICATE, NO_CERTIFICATE))
@@ -162,7 +162,7 @@ fn saving(target: &TargetFacts) -> Option<Line> {
     })
 }
 
-/// That the target is not made a replica under a Sentinel's eyes is said with the methods.
+/// A line for a target that a Sentinel watches. That it is not made a replica is said with the methods.
 fn sentinel(target: &TargetFacts) -> Option<Line> {
     match target.watched {
         Some(true) => Some(Line::warning(

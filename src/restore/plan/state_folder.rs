@@ -13,7 +13,7 @@ pub(super) const CODE: &str = "state_folder";
 const ROOM: usize = 64 << 10;
 
 impl Plan {
-    /// The same, refused if the state folder cannot be written to.
+    /// This plan; refused, if the state folder cannot be written to.
     #[must_use]
     pub fn keeping_state_in(mut self, folder: &Path) -> Self {
         if let Err(error) = try_out(folder) {

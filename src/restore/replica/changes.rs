@@ -15,7 +15,7 @@ pub struct Changed {
 }
 
 impl Changed {
-    /// Those of a record that a restore changes at all: whatever else stands there is left alone.
+    /// The settings of a record that a restore changes at all: whatever else stands there is left alone.
     pub(super) fn of(changes: &[Change]) -> Vec<Self> {
         let ours = changes.iter().filter(|change| change.name == LOADING_SETTING);
         ours.map(|change| Self { name: LOADING_SETTING, before: change.before.clone() }).collect()

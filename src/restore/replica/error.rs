@@ -24,11 +24,11 @@ pub struct Fed {
     pub elapsed: Duration,
     /// From the first byte fed to the last.
     pub transfer: Duration,
-    /// How it was asked to take it in.
+    /// How the target was asked to take the RDB in.
     pub load: Load,
     /// Where the target came from.
     pub peer: SocketAddr,
-    /// What it holds, and what of its settings could not be put back.
+    /// What the target holds, and settings of it that could not be put back.
     pub left: Left,
 }
 
@@ -92,7 +92,7 @@ pub enum ReplicaFault {
         advertised: String,
         /// How long we waited.
         waited: Duration,
-        /// Somebody who knew its replication id came from there, and is not known to be it.
+        /// Where a connection came from that named the target's replication id, and is not known to be the target's.
         turned_away: Option<SocketAddr>,
     },
     /// It came, and did not come to speak TLS with us: mostly it does not trust our certificate.

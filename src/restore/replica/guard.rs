@@ -71,7 +71,7 @@ pub struct Lines {
 }
 
 impl Safeguard {
-    /// With this program as the guard.
+    /// A safeguard whose guard is this program.
     ///
     /// # Errors
     /// The system does not say what this program is.

@@ -53,7 +53,7 @@ pub async fn settle(node: &Node, state: &Path) -> Option<Undone> {
 /// What was done, for JSON too.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Undone {
-    /// Whom the server was a replica of; `None`: it was a primary already.
+    /// The primary that the server followed; `None`: the server was a primary already.
     pub was_replica_of: Option<String>,
     /// Settings that were put back: name and value.
     pub put_back: Vec<String>,

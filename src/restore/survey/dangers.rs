@@ -15,7 +15,7 @@ pub struct Dangers {
     pub key_meta: u64,
     /// Modules that have written data that belongs to no key: without the module a server does not load the file.
     pub module_aux: BTreeSet<String>,
-    /// Of that data, how many records say anything, by the type's name: most modules write one that says nothing.
+    /// Records of such data that say anything, by the type's name: most modules write one that says nothing.
     pub module_data: BTreeMap<String, u64>,
     /// Function libraries for an engine other than Lua.
     pub other_engines: u64,

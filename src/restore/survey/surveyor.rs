@@ -37,7 +37,7 @@ pub struct Surveyor {
     /// `proto-max-bulk-len` of the target, in bytes.
     longest_bulk: u64,
     all_by_commands: bool,
-    /// By the target's clock, which decides.
+    /// Now by the target's clock, which decides what has expired; Unix milliseconds.
     now_ms: i64,
     /// The same moment by our own clock, Unix milliseconds.
     our_now_ms: i64,
@@ -64,16 +64,16 @@ pub struct Surveyor {
     wanted_seen: Option<DuplicateKeys>,
     /// What is odd in the value that is being read.
     odd: Option<(Mended, OddityKind)>,
-    /// Where it begins, and the first bytes of its key's name.
+    /// Where that value begins in the file.
     value_offset: u64,
-    /// Where it goes, if it is wanted.
+    /// The target's database for its key, if the key is wanted.
     goes_to: Option<u64>,
     odd_key: Vec<u8>,
     /// The stream that is being read, where its pending entries may be lost.
     stream: Option<DeadPending>,
     /// How the value that is being read gets into the target, unless it is too long for that.
     route: Route,
-    /// And if it is: what typed commands lose of it.
+    /// What typed commands lose of that value, if it is too long.
     in_parts: Route,
 }
 

@@ -6,25 +6,25 @@ use crate::restore::facts::TargetFacts;
 /// What is known of the target.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Facts {
-    /// Its own version, `(7, 0, 15)`; Valkey's own, too.
+    /// The server's own version, `(7, 0, 15)`; Valkey's own, too.
     pub version: (u32, u32, u32),
-    /// It is a node of a cluster.
+    /// Whether the target is a node of a cluster.
     pub cluster: bool,
-    /// It is a replica of somebody.
+    /// Whether the target is a replica.
     pub replica: bool,
-    /// Sentinel watches it; `None` where it does not say.
+    /// Whether a Sentinel watches the target; `None`: the target does not say.
     pub sentinel: Option<bool>,
-    /// How many replicas it has.
+    /// Replicas of the target.
     pub replicas: usize,
-    /// How many databases it has (`databases`); `None` where it does not say.
+    /// Databases that the target has (`databases`); `None`: the target does not say.
     pub databases: Option<u64>,
-    /// It holds no key in any database, and no function library that we know of.
+    /// Whether the target holds no key in any database, and no function library that we know of.
     pub empty: bool,
-    /// It may have functions: it does not say.
+    /// Whether the target may have functions, since it does not say.
     pub may_have_functions: bool,
-    /// Whether we may run `REPLICAOF`; `None` where it does not say.
+    /// Whether we may run `REPLICAOF`; `None`: the target does not say.
     pub may_replicaof: Option<bool>,
-    /// It replicates by TLS, and we have no certificate to show it.
+    /// Whether the target replicates by TLS, and we have no certificate to show.
     pub lacks_certificate: bool,
     /// Memory of the target and of its host.
     pub memory: Memory,
