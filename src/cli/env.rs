@@ -1,4 +1,4 @@
-//! Every environment variable that `redis-ops` reads, documented once: the help prints this table.
+//! Every environment variable that `redis-ops` reads, documented once: `redis-ops help environment` prints this table.
 //!
 //! The AWS variables are read by the AWS SDK itself, `HTTPS_PROXY` by its HTTP client; they stand here for the reader.
 
@@ -27,32 +27,32 @@ macro_rules! variables {
 }
 
 variables! {
-    CONFIG = "REDIS_OPS_CONFIG", "the settings file (`--config`)";
-    INSTANCE = "REDIS_OPS_INSTANCE", "the instance (`--instance`); never enough for a restore";
-    REPOSITORY = "REDIS_OPS_REPOSITORY", "the repository (`--repository`)";
-    USERNAME = "REDIS_OPS_USERNAME", "the ACL user (`--username`)";
-    PASSWORD = "REDIS_OPS_PASSWORD", "the password";
-    REDISCLI_AUTH = "REDISCLI_AUTH", "the password, as redis-cli knows it; `REDIS_OPS_PASSWORD` goes first";
-    SENTINEL_USERNAME = "REDIS_OPS_SENTINEL_USERNAME", "the ACL user for the Sentinels (`--sentinel-username`)";
-    SENTINEL_PASSWORD = "REDIS_OPS_SENTINEL_PASSWORD", "the password for the Sentinels, if it is not the server's";
-    FORMAT = "REDIS_OPS_FORMAT", "the format of the answer (`--format`)";
-    LOG = "REDIS_OPS_LOG", "what is logged, in the syntax of RUST_LOG, in place of `-v`";
-    NO_COLOR = "NO_COLOR", "not empty: no colour";
-    CLICOLOR_FORCE = "CLICOLOR_FORCE", "not empty and not 0: colour even into a pipe";
-    TERM = "TERM", "`dumb`: no colour and no moving bar";
-    HOME = "HOME", "where `.config` is looked for without `XDG_CONFIG_HOME`";
-    XDG_STATE_HOME = "XDG_STATE_HOME", "where `redis-ops` remembers earlier diagnoses, and how far restores got; else `.local/state` in `HOME`";
-    XDG_CONFIG_HOME = "XDG_CONFIG_HOME", "where `redis-ops/config.yaml` is looked for";
-    AWS_ACCESS_KEY_ID = "AWS_ACCESS_KEY_ID", "and the other variables and profiles that the AWS tools know: credentials for S3";
-    AWS_SECRET_ACCESS_KEY = "AWS_SECRET_ACCESS_KEY", "the secret of that key";
-    AWS_SESSION_TOKEN = "AWS_SESSION_TOKEN", "the token of a session";
-    AWS_PROFILE = "AWS_PROFILE", "the profile in the files of the AWS tools";
-    AWS_REGION = "AWS_REGION", "the region of S3 (`--s3-region`)";
-    AWS_DEFAULT_REGION = "AWS_DEFAULT_REGION", "the same, where `AWS_REGION` is not set";
-    AWS_ENDPOINT_URL_S3 = "AWS_ENDPOINT_URL_S3", "an S3-compatible store (`--s3-endpoint`)";
+    CONFIG = "REDIS_OPS_CONFIG", "settings file (`--config`)";
+    INSTANCE = "REDIS_OPS_INSTANCE", "instance (`--instance`); never the target of a restore";
+    REPOSITORY = "REDIS_OPS_REPOSITORY", "repository (`--repository`)";
+    USERNAME = "REDIS_OPS_USERNAME", "ACL user (`--username`)";
+    PASSWORD = "REDIS_OPS_PASSWORD", "password";
+    REDISCLI_AUTH = "REDISCLI_AUTH", "password, as for redis-cli; `REDIS_OPS_PASSWORD` wins";
+    SENTINEL_USERNAME = "REDIS_OPS_SENTINEL_USERNAME", "ACL user for the Sentinels (`--sentinel-username`)";
+    SENTINEL_PASSWORD = "REDIS_OPS_SENTINEL_PASSWORD", "password for the Sentinels, if it differs from the server's";
+    FORMAT = "REDIS_OPS_FORMAT", "output format (`--format`)";
+    LOG = "REDIS_OPS_LOG", "log filter in the syntax of RUST_LOG, instead of `-v`";
+    NO_COLOR = "NO_COLOR", "if not empty: no colour";
+    CLICOLOR_FORCE = "CLICOLOR_FORCE", "if not empty and not 0: colour even into a pipe";
+    TERM = "TERM", "if `dumb`: no colour and no moving bar";
+    HOME = "HOME", "home folder: `.config` and `.local/state` are in it";
+    XDG_STATE_HOME = "XDG_STATE_HOME", "where earlier diagnoses and the progress of restores are kept, in `redis-ops` [default: ~/.local/state]";
+    XDG_CONFIG_HOME = "XDG_CONFIG_HOME", "where `redis-ops/config.yaml` is looked for [default: ~/.config]";
+    AWS_ACCESS_KEY_ID = "AWS_ACCESS_KEY_ID", "S3 credentials; the other variables and profiles of the AWS tools work too";
+    AWS_SECRET_ACCESS_KEY = "AWS_SECRET_ACCESS_KEY", "secret of that key";
+    AWS_SESSION_TOKEN = "AWS_SESSION_TOKEN", "session token";
+    AWS_PROFILE = "AWS_PROFILE", "profile in the files of the AWS tools";
+    AWS_REGION = "AWS_REGION", "S3 region (`--s3-region`)";
+    AWS_DEFAULT_REGION = "AWS_DEFAULT_REGION", "the same, if `AWS_REGION` is not set";
+    AWS_ENDPOINT_URL_S3 = "AWS_ENDPOINT_URL_S3", "endpoint of an S3-compatible store (`--s3-endpoint`)";
     AWS_ENDPOINT_URL = "AWS_ENDPOINT_URL", "the same for every AWS service";
-    AWS_CA_BUNDLE = "AWS_CA_BUNDLE", "PEM file of the authorities that S3's certificate may be signed by";
-    HTTPS_PROXY = "HTTPS_PROXY", "the proxy on the way to S3";
+    AWS_CA_BUNDLE = "AWS_CA_BUNDLE", "CA certificates to trust for S3 (PEM file)";
+    HTTPS_PROXY = "HTTPS_PROXY", "proxy for S3";
 }
 
 /// Names of the variables of AWS that lost blanks when the program began itself anew: see [`begin_anew`]. Nobody else sets it.
@@ -159,15 +159,6 @@ impl Environment {
     pub fn is_set(&self, variable: Variable) -> bool {
         self.path(variable).is_some()
     }
-}
-
-/// The table for the help.
-pub fn help() -> String {
-    let mut text = String::from("Environment variables (flags go before them, the settings file after):\n");
-    for variable in ALL {
-        text.push_str(&format!("  {:<22}{}\n", variable.name, variable.meaning));
-    }
-    text
 }
 
 #[cfg(test)]

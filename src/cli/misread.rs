@@ -3,14 +3,16 @@
 use std::ffi::OsString;
 
 use chrono::{DateTime, Utc};
-use clap::error::ErrorKind;
+use clap::ValueEnum as _;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::args::Global;
 use super::env::{self, Environment};
+use super::help;
 use super::hints;
 use super::resolve;
-use crate::commands::Format;
 use crate::commands::envelope::{End, Envelope, Kind};
+use crate::commands::{Format, diagnose};
 use crate::explain::Misuse;
 use crate::printer::{Choices, Printer};
 
@@ -19,36 +21,62 @@ pub fn answer(error: &clap::Error, arguments: &[OsString], environment: &Environ
     let printer = Printer::new(Choices::detect(resolve::color(None, environment), false, false));
     let words = error.render();
     match error.kind() {
+        ErrorKind::DisplayHelp if host_behind_help(arguments).is_some() => {
+            let host = host_behind_help(arguments).unwrap_or_default();
+            let misuse =
+                Misuse::usage("`-h` shows the help; it takes no host").hint(format!("for a host: `-H {host}`"));
+            refuse(misuse, arguments, environment, &printer, now)
+        }
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let text = if printer.choices().color_out { words.ansi().to_string() } else { words.to_string() };
+            // What clap leaves between two parts of a page that has nothing else.
+            let text = text.replace("\n\n\n", "\n");
             match printer.answer(&text) {
                 Ok(()) => 0,
                 Err(_) => 3,
             }
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            printer.trouble(&words.to_string());
+            printer.trouble(&help::overview(&help::command()));
             3
         }
-        _ => {
-            let envelope = Envelope {
-                command: command_in(arguments),
-                kind: Kind::Answers,
-                format: format_in(arguments, environment),
-                started_at: now,
-                interrupted: false,
-                words: hints::words,
-            };
-            match envelope.close(Err(misuse(&words.to_string(), arguments).into()), Utc::now(), &printer) {
-                End::Status(status) => status.exit_code(),
-                End::Interrupted => 3,
-            }
-        }
+        _ => refuse(misuse(error, &words.to_string(), arguments), arguments, environment, &printer, now),
     }
 }
 
+fn refuse(
+    misuse: Misuse,
+    arguments: &[OsString],
+    environment: &Environment,
+    printer: &Printer,
+    now: DateTime<Utc>,
+) -> u8 {
+    let envelope = Envelope {
+        command: command_in(arguments),
+        kind: Kind::Answers,
+        format: format_in(arguments, environment),
+        started_at: now,
+        interrupted: false,
+        words: hints::words,
+    };
+    match envelope.close(Err(misuse.into()), Utc::now(), printer) {
+        End::Status(status) => status.exit_code(),
+        End::Interrupted => 3,
+    }
+}
+
+/// What stands behind `-h`, if it looks like the host that `-h` of redis-cli takes: `health -h HOST && deploy` must not go on.
+fn host_behind_help(arguments: &[OsString]) -> Option<&str> {
+    let words = || arguments.iter().skip(1).filter_map(|word| word.to_str());
+    let behind = words().skip_while(|word| *word != "-h").nth(1);
+    let attached = words().find_map(|word| word.strip_prefix("-h").filter(|rest| rest.contains(['.', ':'])));
+    let word = attached.or(behind).filter(|word| !word.starts_with('-') && !word.contains('@'))?;
+    let is_port_behind = words().skip_while(|word| *word != "-h").nth(2) == Some("-p");
+    (word.contains(['.', ':']) || word == "localhost" || is_port_behind).then_some(word)
+}
+
 /// Clap's words: the first paragraph is what is wrong, `tip:` what may help.
-fn misuse(words: &str, arguments: &[OsString]) -> Misuse {
+fn misuse(error: &clap::Error, words: &str, arguments: &[OsString]) -> Misuse {
     let words = &without_secrets(words, arguments);
     let body = words.split("\n\nUsage:").next().unwrap_or(words);
     let body = body.split("\n\nFor more information").next().unwrap_or(body);
@@ -60,13 +88,32 @@ fn misuse(words: &str, arguments: &[OsString]) -> Misuse {
             "a password on the command line is seen by everybody: `--password-file FILE`, or REDIS_OPS_PASSWORD",
         );
     }
+    let command = command_in(arguments);
+    match (error.kind(), command) {
+        (ErrorKind::MissingRequiredArgument, Some("diagnose")) => {
+            let topics: Vec<String> = diagnose::Topic::value_variants()
+                .iter()
+                .filter_map(|topic| Some(topic.to_possible_value()?.get_name().to_owned()))
+                .collect();
+            return Misuse::usage("`diagnose` needs a topic").hint(format!("topics: {}", topics.join(", ")));
+        }
+        (ErrorKind::UnknownArgument, Some(command @ ("backup" | "health" | "metrics" | "list"))) => {
+            if let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg)
+                && !word.starts_with('-')
+                && !word.contains('@')
+            {
+                return misuse.hint(format!("to name an instance: `redis-ops {command} -i {word}`"));
+            }
+        }
+        _ => {}
+    }
     let tips: Vec<&str> = tips.lines().filter_map(|line| line.trim().strip_prefix("tip: ")).collect();
     if !tips.is_empty() {
         return misuse.hint(tips.join("; "));
     }
-    match command_in(arguments) {
-        Some(command) => misuse.hint(format!("`redis-ops {command} --help` shows what may be typed")),
-        None => misuse.hint("`redis-ops --help` shows what may be typed"),
+    match command {
+        Some(command) => misuse.hint(format!("see `redis-ops help {command}`")),
+        None => misuse.hint("see `redis-ops help`"),
     }
 }
 

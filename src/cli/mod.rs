@@ -5,9 +5,12 @@
 mod args;
 mod completion;
 mod env;
+mod help;
 pub mod hints;
 mod interrupt;
 mod lines;
+mod manual;
+mod nearest;
 mod pages;
 mod resolve;
 mod settings_file;
@@ -23,7 +26,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use clap::{CommandFactory as _, Parser as _};
+use clap::FromArgMatches as _;
 
 use crate::commands::envelope::{End, Envelope};
 use crate::commands::{self, Command, Context, Outcome};
@@ -45,7 +48,7 @@ pub fn main() -> ExitCode {
     if let Some(ended) = guard::main(&arguments) {
         return ended;
     }
-    if completion::answer(&arguments, Cli::command) {
+    if completion::answer(&arguments, help::command) {
         return ExitCode::SUCCESS;
     }
     env::begin_anew(&arguments);
@@ -53,10 +56,14 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: &[OsString], environment: &Environment, started_at: DateTime<Utc>) -> u8 {
-    match Cli::try_parse_from(arguments) {
+    match understood(arguments) {
         Ok(cli) => Run::new(cli, environment, started_at).run(),
         Err(error) => misread::answer(&error, arguments, environment, started_at),
     }
+}
+
+fn understood(arguments: &[OsString]) -> std::result::Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&help::command().try_get_matches_from(arguments)?)
 }
 
 /// A command that is being run.

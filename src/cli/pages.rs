@@ -2,34 +2,30 @@
 
 use std::path::Path;
 
-use clap::CommandFactory as _;
-
-use super::args::{Cli, Command};
-use super::completion;
+use super::args::Command;
+use super::{completion, help, manual};
 use crate::commands::{explain, schemas};
 use crate::explain::{Context as _, Result};
 
 /// The page that was asked for; `None`: another command. A folder of pages leaves nothing to print.
 pub fn page(command: &Command) -> Result<Option<String>> {
     match command {
+        Command::Help { about } => Ok(Some(help::page(about)?)),
         Command::Completions { shell } => completion::script(*shell).map(Some),
         Command::Man { reference: Some(folder), .. } => reference(folder).map(|()| Some(String::new())),
-        Command::Man { to_dir: None, .. } => manual().map(Some),
+        Command::Man { to_dir: None, .. } => manual::page().map(Some),
         Command::Man { to_dir: Some(folder), .. } => manuals(folder).map(|()| Some(String::new())),
         _ => Ok(None),
     }
 }
 
-fn manual() -> Result<String> {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut page).context("write the manual page")?;
-    Ok(String::from_utf8_lossy(&page).into_owned())
-}
-
 fn manuals(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
-    clap_mangen::generate_to(Cli::command(), folder)
-        .with_context(|| format!("write the manual pages to {}", folder.display()))
+    for (name, page) in manual::pages()? {
+        let path = folder.join(name);
+        std::fs::write(&path, page).with_context(|| format!("write {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// Writes `rules.md`, and a schema for each command's JSON.
@@ -52,7 +48,7 @@ mod tests {
 
     #[test]
     fn every_command_with_an_answer_of_its_own_has_a_schema() {
-        let prints_text = ["completions", "man"];
+        let prints_text = ["help", "completions", "man"];
         let mut commands: Vec<&str> =
             super::super::resolve::NAMES.iter().copied().filter(|name| !prints_text.contains(name)).collect();
         commands.push("error");

@@ -29,7 +29,7 @@ pub struct Resolver<'a> {
     printer: &'a Printer,
 }
 
-/// The command with all that it needs to know. `typed` is none that is answered without settings (completions, man).
+/// The command with all that it needs to know. `typed` is none that is answered without settings (help, completions, man).
 pub fn command(
     typed: &Typed,
     global: &Global,
@@ -79,7 +79,9 @@ impl Resolver<'_> {
                     (None, None) => metrics::To::Stdout,
                 },
             }),
-            Typed::Explain { .. } | Typed::Completions { .. } | Typed::Man { .. } => return Ok(None),
+            Typed::Explain { .. } | Typed::Help { .. } | Typed::Completions { .. } | Typed::Man { .. } => {
+                return Ok(None);
+            }
         }))
     }
 
@@ -243,14 +245,27 @@ pub fn name(typed: &Typed) -> &'static str {
         Typed::Health(_) => "health",
         Typed::Metrics(_) => "metrics",
         Typed::Explain { .. } => "explain",
+        Typed::Help { .. } => "help",
         Typed::Completions { .. } => "completions",
         Typed::Man { .. } => "man",
     }
 }
 
 /// All names, for a command line that was not understood.
-pub const NAMES: &[&str] =
-    &["backup", "restore", "verify", "list", "show", "diagnose", "health", "metrics", "explain", "completions", "man"];
+pub const NAMES: &[&str] = &[
+    "backup",
+    "restore",
+    "verify",
+    "list",
+    "show",
+    "diagnose",
+    "health",
+    "metrics",
+    "explain",
+    "help",
+    "completions",
+    "man",
+];
 
 /// The backup or the file that was typed.
 struct Chosen<'a> {
@@ -258,9 +273,11 @@ struct Chosen<'a> {
     file: Option<&'a Path>,
 }
 
-impl<'a> From<&'a args::Stored> for Chosen<'a> {
-    fn from(stored: &'a args::Stored) -> Self {
-        Self { id: stored.backup_id.as_deref(), file: stored.file.as_deref() }
+impl<'a> Chosen<'a> {
+    /// By option, or by the id alone behind the command.
+    fn of(stored: &'a args::Stored, alone: &'a Option<String>) -> Self {
+        let id = stored.backup_id.as_deref().or(alone.as_deref());
+        Self { id, file: stored.file.as_deref() }
     }
 }
 

@@ -7,16 +7,17 @@ use crate::rules::{self, Rule, RuleSettings};
 /// Complete settings of `explain`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The rule's number, as it was typed.
-    pub rule: String,
+    /// The rule, as it was typed; `None`: all of them.
+    pub rule: Option<String>,
 }
 
-/// Prints what is known of a rule.
+/// Prints what is known of a rule, or lists all rules.
 ///
 /// # Errors
 /// There is no such rule.
 pub async fn run(settings: &Settings, _context: &Context) -> Result<Outcome> {
-    let rule = rules::by_id(settings.rule.trim()).ok_or_else(|| unknown(&settings.rule))?;
+    let Some(typed) = &settings.rule else { return Ok(all()) };
+    let rule = rules::by_id(typed.trim()).ok_or_else(|| unknown(typed))?;
     let threshold = RuleSettings::default().threshold_text(&rule.facts());
     let limits: serde_json::Map<String, serde_json::Value> =
         rule.limits.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
@@ -34,6 +35,27 @@ pub async fn run(settings: &Settings, _context: &Context) -> Result<Outcome> {
         .text(rule.explanation(&threshold)))
 }
 
+/// Every rule, a line each, by topic.
+fn all() -> Outcome {
+    let mut text = String::new();
+    let mut listed = Vec::new();
+    for topic in rules::Topic::ALL {
+        text.push_str(&format!("{}\n", topic.name()));
+        for rule in of_topic(topic) {
+            text.push_str(&format!("  {}  {}\n", rule.id, rule.title));
+            listed.push(serde_json::json!({"id": rule.id, "topic": rule.topic, "title": rule.title}));
+        }
+    }
+    text.push_str("\n`redis-ops explain RULE` explains one\n");
+    Outcome::new(Status::Ok).field("rules", listed).text(text)
+}
+
+fn of_topic(topic: rules::Topic) -> Vec<&'static Rule> {
+    let mut of_topic: Vec<&Rule> = rules::all().filter(|rule| rule.topic == topic).collect();
+    of_topic.sort_unstable_by_key(|rule| rule.id);
+    of_topic
+}
+
 /// Every rule, for `docs/rules.md`.
 pub fn all_as_markdown() -> String {
     let mut text = String::from(
@@ -44,9 +66,7 @@ pub fn all_as_markdown() -> String {
     let settings = RuleSettings::default();
     for topic in rules::Topic::ALL {
         text.push_str(&format!("\n## {}\n", topic.name()));
-        let mut of_topic: Vec<&Rule> = rules::all().filter(|rule| rule.topic == topic).collect();
-        of_topic.sort_unstable_by_key(|rule| rule.id);
-        for rule in of_topic {
+        for rule in of_topic(topic) {
             text.push_str(&format!("\n### {} {}\n\n", rule.id, plain_in_markdown(rule.title)));
             let mut line = |name: &str, value: &str| {
                 if !value.is_empty() {

@@ -15,60 +15,60 @@ use crate::commands::backup::{Capture, ReadFrom, Transfer};
 #[derive(Args)]
 #[command(after_help = "Examples:
   redis-ops backup -i redis-prod -r s3://backups/redis
-  redis-ops backup -i rediss://ops@10.0.0.5:6380 --password-file /run/secrets/redis -r file:///backups --compression zstd:3
   redis-ops backup -i redis-prod --plan
-  redis-ops backup --from-file dump.rdb --name redis-prod -r s3://backups/redis --label reason=adopted")]
+  redis-ops backup -u rediss://ops@10.0.0.5 -r /backups --compression zstd:3
+  redis-ops backup --from-file dump.rdb --name redis-prod -r s3://backups/redis")]
 pub struct Backup {
-    /// How the data is read.
+    /// How to read the data.
     #[arg(long, value_enum, default_value_t)]
     pub source: Capture,
-    /// Which node is read.
+    /// Which node to read.
     #[arg(long, value_enum, default_value_t)]
     pub read_from: ReadFrom,
-    /// How the server makes the RDB.
+    /// How the server sends the RDB.
     #[arg(long, value_enum, default_value_t)]
     pub transfer: Transfer,
-    /// Backs up one node of a cluster that serves a part of the slots: exit 1, with the slots in the manifest.
+    /// Back up one node of a cluster although it serves only part of the slots: exit 1, the slots are in the manifest.
     #[arg(long)]
     pub shard_only: bool,
-    /// Backs up a replica that has lost its primary, key by key; its data may be old: exit 1, and `stale` in the manifest.
+    /// Back up a replica that has lost its primary, key by key: exit 1, as its data may be old; the manifest says `stale`.
     #[arg(long)]
     pub stale: bool,
-    /// How the backup is compressed: gzip, zstd or none, and a level such as zstd:3 [default: gzip].
+    /// Compression: gzip, zstd or none, with a level if you like, such as zstd:3 [default: gzip].
     #[arg(long, value_name = "CODEC[:LEVEL]", add = ArgValueCandidates::new(completion::codecs))]
     pub compression: Option<Codec>,
-    /// The name of the instance in the repository, in place of the one in the settings or of host-port.
+    /// Name of the instance in the repository [default: its name in the settings, or HOST-PORT].
     #[arg(long)]
     pub name: Option<String>,
-    /// A label that is kept in the manifest; may be given several times.
+    /// Label to keep in the manifest (repeatable).
     #[arg(long = "label", value_name = "K=V", value_parser = values::label)]
     pub labels: Vec<(String, String)>,
-    /// Reads no more than this many bytes a second, such as 50MB.
+    /// Limit reading to this many bytes per second, such as 50MB.
     #[arg(long, value_name = "BYTES", value_parser = values::rate)]
     pub rate: Option<u64>,
-    /// Takes an RDB file that is there already into the repository: .rdb, .rdb.gz, .rdb.zst, or - for stdin.
+    /// Add an existing RDB file to the repository instead: .rdb, .rdb.gz, .rdb.zst, or - for stdin.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["source", "read_from", "transfer", "shard_only", "stale", "if_due"])]
     pub from_file: Option<PathBuf>,
-    /// Takes a backup only if the schedule in the settings says that one is due; else exit 0.
+    /// Back up only if the schedule in the settings says that a backup is due; otherwise exit 0.
     #[arg(long)]
     pub if_due: bool,
-    /// How long to wait for another run on the same instance to end.
+    /// How long to wait for another backup of the same instance to finish.
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub wait_lock: Option<Duration>,
-    /// How long to retry an S3 store that fails or is silent once the transfer has begun [default: 5m].
+    /// How long to retry an S3 store that fails or is silent after the transfer has started [default: 5m].
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub store_retry: Option<Duration>,
-    /// Folder where data waits while the store is away or slow, so that the server need not wait, and where parts of a very large
-    /// backup wait for their upload [default: the folder for temporary files].
+    /// Folder that buffers data while the store is unreachable or slow, so that the server need not wait, and the parts of a very large
+    /// backup before their upload [default: the folder for temporary files].
     #[arg(long, value_name = "DIR", alias = "spool-dir", value_hint = ValueHint::DirPath)]
     pub spool: Option<PathBuf>,
-    /// How much compressed data may wait in the spool, such as 4GB; 0: none. When the spool is full, the server is read only as fast as
-    /// its repl-timeout demands, and then not at all [default: 1GB].
+    /// Maximum of compressed data in the spool, such as 4GB; 0 for none [default: 1GB]. When the spool is full, the server is read only
+    /// as fast as its repl-timeout requires, and then not at all.
     #[arg(long, value_name = "BYTES", value_parser = values::bytes)]
     pub spool_limit: Option<u64>,
-    /// Shows rights, size and time, and does nothing.
-    #[arg(long)]
+    /// Show the rights, the size and the time needed, and do nothing.
+    #[arg(long, visible_alias = "dry-run")]
     pub plan: bool,
     #[command(flatten)]
     pub database: Database,

@@ -22,40 +22,40 @@ use crate::health::Level;
   redis-ops diagnose keyspace --file dump.rdb.gz --top 20
   redis-ops diagnose all --from info.txt")]
 pub struct Diagnose {
-    /// What to look at.
+    /// What to diagnose.
     #[arg(value_enum)]
     pub topic: Topic,
-    /// How long rates are measured; 1s if nothing is said.
+    /// How long to measure rates [default: 1s].
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub window: Option<Duration>,
-    /// Counts from the last run that is so old on, in place of the window.
+    /// Compare the counters with an earlier run that is at least this old, instead of measuring.
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub since: Option<Duration>,
-    /// Looks again and again, with this pause, until interrupted.
+    /// Repeat with this pause until interrupted.
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub watch: Option<Duration>,
-    /// Looks at every key rather than at a sample.
+    /// Look at every key instead of a sample.
     #[arg(long)]
     pub full: bool,
-    /// How keys are read: by commands, or as a replica gets them (every key, no keyspace hits, one fork).
+    /// How to read keys: by commands, or by replication (every key, no keyspace hits, one fork).
     #[arg(long, value_enum, value_name = "HOW", default_value_t, conflicts_with_all = ["backup_id", "file", "from"])]
     pub via: Via,
-    /// What the server is for: cache, store, queue or session; the rules differ. auto guesses.
+    /// What the server is used for; the rules differ: auto, cache, store, queue or session.
     #[arg(long, add = ArgValueCandidates::new(completion::profiles))]
     pub profile: Option<String>,
-    /// Memory of the server's container, such as 2GiB: INFO shows the machine's.
+    /// Memory limit of the server's container, such as 2GiB (INFO shows the machine's memory).
     #[arg(long, value_name = "BYTES", value_parser = values::bytes)]
     pub memory_limit: Option<u64>,
-    /// How many entries lists have.
+    /// Maximum number of entries in each list.
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub top: u64,
-    /// What lists are sorted by.
+    /// How to sort lists.
     #[arg(long, value_enum, value_name = "FIELD")]
     pub sort: Option<Sort>,
-    /// From which severity on the answer is no.
+    /// Minimum severity for a non-zero exit code.
     #[arg(long, value_enum, value_name = "SEVERITY", default_value_t)]
     pub fail_on: FailOn,
-    /// A file with what servers answered or logged, in place of a server: INFO, CLIENT LIST, CLUSTER NODES, in whatever form it was copied; - for stdin.
+    /// File to read instead of a server, in whatever form it was pasted: INFO, CLIENT LIST, CLUSTER NODES, server logs and others; - for stdin.
     #[arg(long, value_name = "PATH", conflicts_with_all = ["backup_id", "file"], value_hint = ValueHint::FilePath)]
     pub from: Option<PathBuf>,
     #[command(flatten)]
@@ -67,7 +67,7 @@ pub struct Diagnose {
 /// Options of `health`.
 #[derive(Args)]
 pub struct Health {
-    /// What the instance must be able to do: answer, serve, or take writes.
+    /// What the instance must be able to do.
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t)]
     pub require: Level,
     #[command(flatten)]
@@ -77,10 +77,10 @@ pub struct Health {
 /// Options of `metrics`.
 #[derive(Args)]
 pub struct Metrics {
-    /// Writes to this file, at once and whole, in place of stdout: for the textfile collector of node_exporter.
+    /// Write the metrics to this file atomically, for the textfile collector of node_exporter.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub textfile: Option<PathBuf>,
-    /// Serves /metrics and /healthz over HTTP until interrupted: a port of the loopback address, or an address such as 0.0.0.0:9121.
+    /// Serve /metrics and /healthz over HTTP until interrupted: a port on the loopback address, or an address such as 0.0.0.0:9121.
     #[arg(long, value_name = "ADDR", conflicts_with = "textfile")]
     pub listen: Option<Listen>,
     #[command(flatten)]

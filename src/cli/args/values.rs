@@ -131,55 +131,55 @@ macro_rules! choices {
 choices! {
     Format {
         Table = "table", "for people";
-        Json = "json", "one object";
-        Ndjson = "ndjson", "one object a line";
-        Nagios = "nagios", "one line for Nagios and its kin";
-        Prometheus = "prometheus", "Prometheus' text format";
-        Junit = "junit", "JUnit's XML";
+        Json = "json", "one JSON object";
+        Ndjson = "ndjson", "one JSON object per line";
+        Nagios = "nagios", "one line for Nagios and compatible monitors";
+        Prometheus = "prometheus", "text format of Prometheus";
+        Junit = "junit", "JUnit XML";
     }
     Mode {
-        Auto = "auto", "a bar on a terminal, else a line every ten seconds";
+        Auto = "auto", "a bar on a terminal, otherwise a line every ten seconds";
         Bar = "bar", "a bar";
         Plain = "plain", "a line every ten seconds";
-        Json = "json", "a JSON object a line, every second";
+        Json = "json", "one JSON object per line, every second";
         None = "none", "nothing";
     }
     ColorChoice {
         Auto = "auto", "on a terminal";
         Always = "always", "even into a pipe";
-        Never = "never", "not at all";
+        Never = "never", "no colour";
     }
     backup::Capture {
-        Auto = "auto", "replication, or scan where that is not allowed";
-        Replication = "replication", "a full resync: one moment of the data";
-        Scan = "scan", "key by key while others write: not one moment";
+        Auto = "auto", "replication, or scan if replication is not allowed";
+        Replication = "replication", "full resync: the data of one moment";
+        Scan = "scan", "key by key while others write: not the data of one moment";
     }
     backup::ReadFrom {
-        Auto = "auto", "a replica that is fresh, else the primary";
-        Replica = "replica", "a replica, or nothing";
+        Auto = "auto", "a replica that is up to date, otherwise the primary";
+        Replica = "replica", "a replica only";
         Primary = "primary", "the primary";
     }
     backup::Transfer {
-        Auto = "auto", "by what the server says of its settings";
-        Disk = "disk", "the server writes its dump file first";
-        Diskless = "diskless", "the server streams at once";
+        Auto = "auto", "as the server is configured";
+        Disk = "disk", "the server writes its dump file first, then sends it";
+        Diskless = "diskless", "the server streams from memory";
     }
     crate::restore::Ttl {
-        Keep = "keep", "expires at the moment the backup says";
+        Keep = "keep", "as in the backup";
         Shift = "shift", "later by the age of the backup";
-        Strip = "strip", "never expires";
+        Strip = "strip", "no expiry";
     }
     verify::Level {
-        Manifest = "manifest", "all objects are there, with the right sizes";
-        Checksum = "checksum", "and hold the bytes that were written";
-        Structure = "structure", "and are an RDB that can be read to the end, with the right counts";
-        Drill = "drill", "and load into a throwaway server";
+        Manifest = "manifest", "all objects exist and have the right sizes";
+        Checksum = "checksum", "and have the right checksums";
+        Structure = "structure", "and contain an RDB that is sound to the end, with the right counts";
+        Drill = "drill", "and load into a temporary server";
     }
     verify::FailOn {
-        Missing = "missing", "keys that the backup has and the other side has not";
+        Missing = "missing", "keys that exist only in the backup";
         Different = "different", "keys whose type, value or expiry differs, and functions";
-        Extra = "extra", "keys that only the other side has";
-        Any = "any", "every difference";
+        Extra = "extra", "keys that exist only on the other side";
+        Any = "any", "any difference";
     }
     diagnose::FailOn {
         Warning = "warning", "exit 1 for a warning, 2 for a critical finding";
@@ -187,22 +187,22 @@ choices! {
         Never = "never", "exit 0 whatever is found";
     }
     diagnose::Via {
-        Commands = "commands", "a sample, or all of them with --full";
-        Replication = "replication", "all of them, as a replica gets them";
+        Commands = "commands", "a sample, or every key with --full";
+        Replication = "replication", "every key, as a replica receives them";
     }
     diagnose::Sort {
-        Clients = "clients", "connections of one owner: the most first";
-        Memory = "memory", "what takes most memory: connections, beginnings of keys";
-        Idle = "idle", "connections that were silent longest";
-        Output = "output", "connections for which most output waits";
-        Time = "time", "slow commands that took most time";
-        Count = "count", "slow commands that came most often";
-        Keys = "keys", "beginnings that most keys have";
+        Clients = "clients", "clients with the most connections";
+        Memory = "memory", "connections or key prefixes that use the most memory";
+        Idle = "idle", "connections that have been idle longest";
+        Output = "output", "connections with the largest output buffers";
+        Time = "time", "slow commands by total time";
+        Count = "count", "slow commands by number";
+        Keys = "keys", "key prefixes with the most keys";
     }
     crate::health::Level {
-        Live = "live", "it answers";
-        Ready = "ready", "it serves: not loading, it persists, a replica has its primary";
-        Writable = "writable", "it takes writes";
+        Live = "live", "answers PING";
+        Ready = "ready", "and serves: not loading, persistence works, a replica is linked to its primary";
+        Writable = "writable", "and accepts writes";
     }
 }
 
@@ -213,10 +213,10 @@ impl ValueEnum for Asked {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let help = match self {
-            Self::Auto => "the fastest that the plan allows",
-            Self::Only(Method::Restore) => "pipelined RESTORE",
-            Self::Only(Method::Replica) => "the target loads the file as our replica",
-            Self::Only(Method::Commands) => "typed commands, for an older target",
+            Self::Auto => "the fastest method that the plan allows",
+            Self::Only(Method::Restore) => "pipelined RESTORE commands",
+            Self::Only(Method::Replica) => "the target loads the RDB as a replica of redis-ops",
+            Self::Only(Method::Commands) => "SET, HSET, … for an older target",
         };
         Some(PossibleValue::new(self.name()).help(help))
     }
@@ -230,9 +230,9 @@ impl ValueEnum for Existing {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let help = match self {
-            Self::Fail => "refuses, and writes nothing",
-            Self::Skip => "keeps the target's key",
-            Self::Replace => "overwrites the target's key",
+            Self::Fail => "refuse, and write nothing",
+            Self::Skip => "keep the key in the target",
+            Self::Replace => "overwrite the key in the target",
             Self::MustBeEmpty | Self::ReplaceAll => return None,
         };
         Some(PossibleValue::new(self.name()).help(help))
@@ -255,13 +255,13 @@ impl ValueEnum for diagnose::Topic {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let help = match self {
-            Self::One(Topic::Memory) => "what uses memory, and what wastes it",
+            Self::One(Topic::Memory) => "memory use and waste",
             Self::One(Topic::Connections) => "clients, buffers and limits",
-            Self::One(Topic::Keyspace) => "types, sizes, expiry and the largest keys",
+            Self::One(Topic::Keyspace) => "types, sizes, expiry, largest keys",
             Self::One(Topic::Persistence) => "RDB and AOF",
-            Self::One(Topic::Replication) => "links, lag and backlog",
-            Self::One(Topic::Security) => "users, passwords and exposure",
-            Self::One(Topic::Patterns) => "locks, sessions, caches, queues and names: what applications get wrong",
+            Self::One(Topic::Replication) => "links, lag, backlog",
+            Self::One(Topic::Security) => "users, passwords, exposure",
+            Self::One(Topic::Patterns) => "locks, sessions, caches, queues, key names",
             Self::All => "everything",
         };
         Some(PossibleValue::new(self.name()).help(help))

@@ -14,53 +14,57 @@ use crate::commands::verify::{FailOn, Level, Sample};
 #[derive(Args)]
 #[command(after_help = "Examples:
   redis-ops verify -r s3://backups/redis --backup-id latest
-  redis-ops verify -r s3://backups/redis --backup-id 2024-01-01-01-00 --level checksum
-  redis-ops verify -r s3://backups/redis --instance redis-prod
-  redis-ops verify -r s3://backups/redis --backup-id 2024-01-01-01-00 --against 2024-01-02-01-00
   redis-ops verify -r s3://backups/redis --backup-id latest --level drill
-  redis-ops verify -r s3://backups/redis --all --level checksum --older-than 7d --sample 10%
-  redis-ops verify -r s3://backups/redis --backup-id redis-prod/latest --level manifest --max-age 26h -f nagios
+  redis-ops verify -r s3://backups/redis --instance redis-prod
+  redis-ops verify --backup-id 2024-01-01-01-00 --against 2024-01-02-01-00
+  redis-ops verify --all --level checksum --older-than 7d --sample 10%
+  redis-ops verify --backup-id redis-prod/latest --level manifest \\
+    --max-age 26h -f nagios
   redis-ops verify --file dump.rdb.gz")]
 pub struct Verify {
+    /// The same as --backup-id ID.
+    #[arg(id = "positional", value_name = "ID", conflicts_with_all = ["backup_id", "file"])]
+    #[arg(add = ArgValueCandidates::new(completion::backups))]
+    pub id: Option<String>,
     #[command(flatten)]
     pub stored: Stored,
-    /// How much is proven [default: structure; of a backup that is compared: manifest].
+    /// How much to prove [default: structure; manifest for a backup that is compared].
     #[arg(long, value_enum)]
     pub level: Option<Level>,
-    /// Shows what the data is made of.
+    /// Show what the data is made of.
     #[arg(long)]
     pub census: bool,
-    /// Compares with another backup: what it lacks, has besides, and has differently.
+    /// Compare with another backup: which keys are missing, extra or different there.
     #[arg(long, value_name = "ID", add = ArgValueCandidates::new(completion::backups))]
     pub against: Option<String>,
-    /// Which differences are a no; may be given several times.
+    /// Which differences fail the verification (repeatable).
     #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',', default_value = "any")]
     pub fail_on: Vec<FailOn>,
-    /// By how much two expiry times may differ [default: 0s].
+    /// By how much expiry times may differ [default: 0s].
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub ttl_tolerance: Option<Duration>,
-    /// Compares only keys that match; may be given several times.
+    /// Compare only keys that match (repeatable).
     #[arg(long, value_name = "GLOB")]
     pub keys: Vec<String>,
-    /// Names no more than this many keys that differ.
+    /// Maximum number of different keys to name.
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: u64,
-    /// Bytes of memory for comparing, such as 64MiB; what needs more goes to a file without a name in the folder for temporary files.
+    /// Memory for comparing, such as 64MiB; data beyond it goes to an unnamed temporary file.
     #[arg(long, value_name = "BYTES", value_parser = values::bytes, hide_short_help = true)]
     pub memory: Option<u64>,
-    /// The answer is no if the backup is older than this, such as 26h.
+    /// Fail if the backup is older than this, such as 26h.
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub max_age: Option<Duration>,
-    /// Verifies every backup of the repository.
-    #[arg(long, conflicts_with_all = ["backup_id", "file", "against"])]
+    /// Verify every backup of the repository.
+    #[arg(long, conflicts_with_all = ["positional", "backup_id", "file", "against"])]
     pub all: bool,
-    /// With --all: only so many, `10`, or such a share, `5%`, those first that were verified longest ago.
+    /// With --all: verify only this many backups, `10`, or this share, `5%`, least recently verified first.
     #[arg(long, value_name = "N|P%", requires = "all", value_parser = values::sample)]
     pub sample: Option<Sample>,
-    /// With --all: only backups that were not verified for this long.
+    /// With --all: verify only backups that were not verified within this time.
     #[arg(long, value_name = "DUR", requires = "all", value_parser = values::duration)]
     pub older_than: Option<Duration>,
-    /// For --level drill: the server to load into [default: redis-server or valkey-server on PATH].
+    /// For --level drill: server program to load the backup into [default: redis-server or valkey-server on PATH].
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub server_binary: Option<PathBuf>,
     #[command(flatten)]
@@ -76,19 +80,23 @@ pub struct Verify {
   redis-ops show latest -r s3://backups/redis --key user:1
   redis-ops show --file dump.rdb.gz --format ndjson > keys.ndjson")]
 pub struct Show {
-    /// An exact id, a unique beginning, `latest`, or INSTANCE/ID.
-    #[arg(value_name = "ID", required_unless_present = "file", add = ArgValueCandidates::new(completion::backups))]
+    /// Backup to show: an id, the unique beginning of one, `latest`, or INSTANCE/ID.
+    #[arg(value_name = "ID", required_unless_present_any = ["file", "chosen"], add = ArgValueCandidates::new(completion::backups))]
     pub backup_id: Option<String>,
-    /// An RDB file in place of a backup: .rdb, .rdb.gz, .rdb.zst, or - for stdin.
+    /// The same as ID, spelled as in restore and verify.
+    #[arg(id = "chosen", long = "backup-id", value_name = "ID", conflicts_with_all = ["backup_id", "file"])]
+    #[arg(add = ArgValueCandidates::new(completion::backups))]
+    pub chosen: Option<String>,
+    /// RDB file to show instead of a backup: .rdb, .rdb.gz, .rdb.zst, or - for stdin.
     #[arg(long, value_name = "PATH", conflicts_with = "backup_id", value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
-    /// Looks inside: the keys that match; may be given several times.
+    /// List the keys in the backup that match (repeatable).
     #[arg(long, value_name = "GLOB")]
     pub keys: Vec<String>,
-    /// Looks inside: one key, with its value.
+    /// Show one key of the backup, with its value.
     #[arg(long, value_name = "NAME", conflicts_with = "keys")]
     pub key: Option<String>,
-    /// With --keys or --format ndjson: no more than this many keys.
+    /// With --keys or --format ndjson: maximum number of keys.
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
     #[command(flatten)]

@@ -1,6 +1,7 @@
 //! Which server is meant, who we are to it, and how it is reached.
 
 use crate::cli::env;
+use crate::cli::nearest::nearest;
 use crate::cli::settings_file::{Instance, Tls as TlsBlock};
 use crate::commands::which::Server;
 use crate::connection::{
@@ -117,10 +118,9 @@ impl Resolver<'_> {
         if name.contains(['.', ':']) || name == "localhost" {
             return misuse.hint(format!("a server is named by its URL: `redis://{name}`"));
         }
-        let likeness = |known: &&&str| (strsim::jaro_winkler(name, known) * 1000.0) as u32;
-        match known.iter().max_by_key(likeness) {
-            Some(best) if likeness(&best) > 700 => misuse.hint(format!("did you mean `{best}`?")),
-            Some(_) => misuse.hint(format!("known: `{}`", known.join("`, `"))),
+        match nearest(name, &known) {
+            Some(best) => misuse.hint(format!("did you mean `{best}`?")),
+            None if !known.is_empty() => misuse.hint(format!("known: `{}`", known.join("`, `"))),
             None => misuse.hint("name it under `instances`, or give its URL: `redis://host:6379`"),
         }
     }

@@ -23,14 +23,12 @@ impl Resolver<'_> {
             Some(server) => Some((server, self.safety(typed)?)),
             None => None,
         };
-        let chosen = Chosen::from(&typed.stored);
+        let chosen = Chosen::of(&typed.stored, &typed.id);
         if chosen.id.is_none() && chosen.file.is_none() {
             return Err(Misuse::usage("no backup is named").hint("`--backup-id latest`, or `--file PATH`"));
         }
-        // Beside a target that is named, `-i` says whose backup is meant; alone it is the target.
-        let instance = match (&server, &typed.target_instance) {
-            (_, Some(_)) if self.typed_instance_name()?.is_some() => self.typed_instance_name()?,
-            (Some((server, _)), _) => Some(server.instance.clone()),
+        let instance = match &server {
+            Some((server, _)) => Some(server.instance.clone()),
             _ => self.typed_instance_name()?,
         };
         let (backup, options) = (self.stored(&chosen, instance)?, options(typed)?);
@@ -58,17 +56,36 @@ impl Resolver<'_> {
         }
     }
 
+    /// `restore` writes only to what `--target-instance` names: `-i` names the source everywhere else.
+    fn no_target(&self, typed: &Typed) -> Result<Misuse, Misuse> {
+        let Some(named) = self.typed_instance_name()? else {
+            return Ok(Misuse::usage("no target is named: `restore` writes only to what is named on the command line")
+                .hint("add `--target-instance NAME|URL`, `--to-file PATH` or `--to-dir PATH`"));
+        };
+        Ok(self.instance_beside(typed, &named))
+    }
+
+    fn instance_beside(&self, typed: &Typed, named: &str) -> Misuse {
+        let id = typed.stored.backup_id.as_deref().or(typed.id.as_deref()).unwrap_or("latest");
+        let id = id.rsplit('/').next().unwrap_or(id);
+        let hint = match typed.undo {
+            true => format!("`--target-instance {named}`"),
+            false => format!("to choose whose backup is restored: `--backup-id {named}/{id}`"),
+        };
+        Misuse::usage("`restore` takes no `-i`: only `--target-instance` names the instance to write to").hint(hint)
+    }
+
     /// The server to restore into; `None`: a file or a folder is named in its place.
     fn target_server(&self, typed: &Typed) -> Result<Option<Server>, Misuse> {
         if typed.to_file.is_some() || typed.to_dir.is_some() {
             return Ok(None);
         }
         let server = match &typed.target_instance {
-            Some(named) => self.named_server(named)?,
-            None => self.typed_server(None)?.ok_or_else(|| {
-                Misuse::usage("no target is named, and `restore` writes to none that is not named on the command line")
-                    .hint("`--target-instance NAME|URL`, `--to-file PATH` or `--to-dir PATH`")
-            })?,
+            Some(named) => match self.typed_instance_name()? {
+                Some(beside) => return Err(self.instance_beside(typed, &beside)),
+                None => self.named_server(named)?,
+            },
+            None => return Err(self.no_target(typed)?),
         };
         Ok(Some(server))
     }

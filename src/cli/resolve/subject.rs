@@ -40,7 +40,8 @@ impl Resolver<'_> {
             self.no_database("verify", typed.database.number)?;
         }
         let instance = server.as_ref().map(|server| server.instance.clone());
-        let nothing_named = typed.stored.backup_id.is_none() && typed.stored.file.is_none();
+        let chosen = Chosen::of(&typed.stored, &typed.id);
+        let nothing_named = chosen.id.is_none() && chosen.file.is_none();
         let with = match (server, &typed.against) {
             (Some(_), Some(_)) => {
                 return Err(Misuse::usage(
@@ -61,7 +62,7 @@ impl Resolver<'_> {
             database: typed.database.number.or(self.database),
             limit: typed.limit,
         });
-        Ok(verify::Subject::One { backup: self.stored(&Chosen::from(&typed.stored), instance)?, comparison })
+        Ok(verify::Subject::One { backup: self.stored(&chosen, instance)?, comparison })
     }
 
     pub(super) fn show(&self, typed: &Show) -> Result<show::Settings, Misuse> {
@@ -69,7 +70,7 @@ impl Resolver<'_> {
         if !looks_inside {
             self.no_database("show", typed.database.number)?;
         }
-        let chosen = Chosen { id: typed.backup_id.as_deref(), file: typed.file.as_deref() };
+        let chosen = Chosen { id: typed.backup_id.as_deref().or(typed.chosen.as_deref()), file: typed.file.as_deref() };
         Ok(show::Settings {
             backup: self.stored(&chosen, self.typed_instance_name()?)?,
             keys: typed.keys.clone(),
@@ -80,7 +81,7 @@ impl Resolver<'_> {
     }
 
     pub(super) fn diagnose(&self, typed: &Diagnose) -> Result<diagnose::Settings, Misuse> {
-        let chosen = Chosen::from(&typed.stored);
+        let chosen = Chosen::of(&typed.stored, &None);
         let origin = if let Some(path) = &typed.from {
             diagnose::Origin::Text(file(path))
         } else if chosen.id.is_some() || chosen.file.is_some() {

@@ -238,30 +238,30 @@ fn if_due_needs_a_schedule() {
 
 #[test]
 fn a_restore_writes_only_to_a_server_that_is_on_the_command_line() {
-    let message = "no target is named, and `restore` writes to none that is not named on the command line";
+    let message = "no target is named: `restore` writes only to what is named on the command line";
     let environment = [("REDIS_OPS_INSTANCE", "redis-prod")];
     match resolve_with(FILE, environment, &["restore", "--backup-id", "latest"]) {
         Err(misuse) => assert_eq!(misuse.to_string(), message),
         Ok(_) => panic!("the environment is not enough to be written to"),
     }
-    for typed in [["--target-instance", "redis-staging"], ["-i", "redis-staging"]] {
-        let line = [&["restore", "--backup-id", "latest"][..], &typed].concat();
-        let Ok(Command::Restore(settings)) = resolve(&line) else { panic!("{line:?}") };
-        let Target::Server(instance) = settings.target else { panic!("{line:?}") };
-        assert_eq!(instance.server.instance, "redis-staging");
-        // A bare `latest` means the one of the target.
-        assert!(matches!(settings.backup, Backup::Stored { instance: Some(name), .. } if name == "redis-staging"));
-    }
-    refused(&["restore", "-i", "redis-prod"], "no backup is named");
+    let line = ["restore", "--backup-id", "latest", "--target-instance", "redis-staging"];
+    let Ok(Command::Restore(settings)) = resolve_with(FILE, environment, &line) else { panic!("{line:?}") };
+    let Target::Server(instance) = settings.target else { panic!("{line:?}") };
+    assert_eq!(instance.server.instance, "redis-staging");
+    // A bare `latest` means the one of the target.
+    assert!(matches!(settings.backup, Backup::Stored { instance: Some(name), .. } if name == "redis-staging"));
+    refused(&["restore", "--target-instance", "redis-staging"], "no backup is named");
 }
 
 #[test]
-fn beside_a_target_the_instance_says_whose_backup_is_meant() {
-    let line = ["restore", "--backup-id", "latest", "--target-instance", "redis-staging", "-i", "redis-prod"];
+fn a_restore_takes_no_instance_beside_its_target_nor_in_its_place() {
+    let message = "`restore` takes no `-i`: only `--target-instance` names the instance to write to";
+    refused(&["restore", "--backup-id", "latest", "--target-instance", "redis-staging", "-i", "redis-prod"], message);
+    refused(&["restore", "--backup-id", "latest", "-i", "redis-staging"], message);
+    // Into a file it is no target: it says whose backup is meant.
+    let line = ["restore", "--backup-id", "latest", "-i", "redis-prod", "--to-file", "x.rdb"];
     let Ok(Command::Restore(settings)) = resolve(&line) else { panic!("{line:?}") };
     assert!(matches!(settings.backup, Backup::Stored { instance: Some(name), .. } if name == "redis-prod"));
-    let Target::Server(instance) = settings.target else { panic!("{line:?}") };
-    assert_eq!(instance.server.instance, "redis-staging");
 }
 
 #[test]

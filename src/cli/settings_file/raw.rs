@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_saphyr::{Error, options};
 
 use super::text::{Text, WordOr};
+use crate::cli::nearest::nearest;
 use crate::explain::Misuse;
 
 #[derive(Default, Deserialize)]
@@ -202,11 +203,4 @@ fn reason(error: &Error) -> String {
         Some(at) => text[..at].to_owned(),
         None => text,
     }
-}
-
-/// The known key that is most like a mistyped one, unless none is like it.
-fn nearest<'a>(typed: &str, known: &[&'a str]) -> Option<&'a str> {
-    let likeness = |name: &&str| strsim::jaro_winkler(&typed.to_lowercase(), name);
-    let best = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-    (likeness(best) > 0.7).then_some(best)
 }

@@ -4,6 +4,7 @@ mod completions;
 mod help;
 mod output;
 mod pipes;
+mod readme;
 mod secrets;
 mod settings;
 mod terminal;

@@ -8,10 +8,7 @@ use crate::support::redis_ops::RedisOps;
 fn a_mistyped_line_is_3_with_one_error_and_one_hint() {
     for (line, stderr) in [
         (&["bakcup"][..], "error: unrecognized subcommand 'bakcup'\n\nhint: a similar subcommand exists: 'backup'\n"),
-        (
-            &["list", "--bogus"],
-            "error: unexpected argument '--bogus' found\n\nhint: `redis-ops list --help` shows what may be typed\n",
-        ),
+        (&["list", "--bogus"], "error: unexpected argument '--bogus' found\n\nhint: see `redis-ops help list`\n"),
         (
             &["list", "--repositry", "x"],
             "error: unexpected argument '--repositry' found\n\nhint: a similar argument exists: '--repository'\n",
@@ -19,12 +16,12 @@ fn a_mistyped_line_is_3_with_one_error_and_one_hint() {
         (
             &["show"],
             "error: the following required arguments were not provided:\n  <ID>\n\n\
-             hint: `redis-ops show --help` shows what may be typed\n",
+             hint: see `redis-ops help show`\n",
         ),
         (
             &["backup", "--rate", "fast"],
             "error: invalid value 'fast' for '--rate <BYTES>': a size is a number and a unit, such as 4096, 10MB, 512KiB or 1.5GiB\n\n\
-             hint: `redis-ops backup --help` shows what may be typed\n",
+             hint: see `redis-ops help backup`\n",
         ),
         (
             &["list"],
@@ -33,8 +30,8 @@ fn a_mistyped_line_is_3_with_one_error_and_one_hint() {
         ),
         (
             &["restore", "--backup-id", "latest", "-r", "backups"],
-            "error: no target is named, and `restore` writes to none that is not named on the command line\n\n\
-             hint: `--target-instance NAME|URL`, `--to-file PATH` or `--to-dir PATH`\n",
+            "error: no target is named: `restore` writes only to what is named on the command line\n\n\
+             hint: add `--target-instance NAME|URL`, `--to-file PATH` or `--to-dir PATH`\n",
         ),
         (
             &["list", "-r", "http://x"],

@@ -83,7 +83,10 @@ pub(in crate::commands) fn explain() -> Fields {
         ("source", text()),
     ];
     let names = fields.iter().map(|(name, _)| *name).collect();
-    (fields, vec![names])
+    // Without a rule, all of them are listed.
+    let rule = object(&[("id", text()), ("topic", one_of(Topic::ALL)), ("title", text())]);
+    let listed = ("rules", list(rule));
+    (fields.into_iter().chain([listed]).collect(), vec![names, vec!["rules"]])
 }
 
 pub(super) fn server() -> Value {
