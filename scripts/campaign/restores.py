@@ -247,7 +247,11 @@ def printed(run):
     found = re.findall(r"`redis-ops ((?:restore|verify) [^`\n]*)`", run.out + "\n" + run.err)
     if not found:
         return None
-    return shlex.split(found[-1]) + QUIET
+    words = shlex.split(found[-1])
+    # Over keys that may be somebody's own the line asks, and somebody says yes.
+    if "--on-conflict" in words and "--yes" not in words:
+        words.append("--yes")
+    return words + QUIET
 
 
 def untouched(tool, target, before, run, told):

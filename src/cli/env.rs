@@ -111,9 +111,7 @@ impl Environment {
     pub fn by_name(&self, name: &str) -> Result<Option<&str>, Misuse> {
         let Some(value) = self.0.get(OsStr::new(name)).filter(|value| !value.is_empty()) else { return Ok(None) };
         match value.to_str() {
-            // No value of AWS has blanks at its ends, but a file that is mounted as a variable ends with a line break.
-            Some(text) if name.starts_with("AWS_") => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
-            Some(text) => Ok(Some(text)),
+            Some(text) => Ok(Some(cleaned(name, text)).filter(|text| !text.is_empty())),
             None => Err(Misuse::usage(format!("the environment variable {name} is not UTF-8"))),
         }
     }
@@ -122,10 +120,8 @@ impl Environment {
     pub fn path(&self, variable: Variable) -> Option<PathBuf> {
         let value = self.0.get(OsStr::new(variable.name)).filter(|value| !value.is_empty())?;
         match value.to_str() {
-            Some(text) if variable.name.starts_with("AWS_") => {
-                Some(text.trim()).filter(|text| !text.is_empty()).map(PathBuf::from)
-            }
-            _ => Some(PathBuf::from(value)),
+            Some(text) => Some(cleaned(variable.name, text)).filter(|text| !text.is_empty()).map(PathBuf::from),
+            None => Some(PathBuf::from(value)),
         }
     }
 
@@ -145,6 +141,16 @@ impl Environment {
         names
     }
 
+    /// Our own variables whose values have lost line breaks or blanks at their ends.
+    pub fn trimmed_of_ours(&self) -> Vec<&'static str> {
+        let ours = ALL.iter().map(|variable| variable.name).filter(|name| name.starts_with("REDIS"));
+        let changed = |name: &&str| {
+            let text = self.0.get(OsStr::new(name)).and_then(|value| value.to_str());
+            text.is_some_and(|text| cleaned(name, text) != text)
+        };
+        ours.filter(changed).collect()
+    }
+
     /// The variables of this family whose values have blanks or line breaks at their ends.
     fn with_blanks(&self, family: &str) -> Vec<&str> {
         let text = |(name, value): (&'_ OsString, &'_ OsString)| -> Option<bool> {
@@ -158,6 +164,17 @@ impl Environment {
     /// Whether a variable is set to something else than nothing.
     pub fn is_set(&self, variable: Variable) -> bool {
         self.path(variable).is_some()
+    }
+}
+
+/// Without what a file that is mounted as a variable ends with: a line break. No value has blanks at its ends, except those whose form is
+/// not ours to know: passwords, and what a settings file names.
+fn cleaned<'a>(name: &str, text: &'a str) -> &'a str {
+    let is_plain =
+        |variable: &Variable| variable.name == name && ![PASSWORD, REDISCLI_AUTH, SENTINEL_PASSWORD].contains(variable);
+    match name.starts_with("AWS_") || ALL.iter().any(is_plain) {
+        true => text.trim(),
+        false => text.trim_end_matches(['\r', '\n']),
     }
 }
 
@@ -181,7 +198,11 @@ mod tests {
             ("AWS_CA_BUNDLE", "/ca.pem\n"),
             ("AWS_PROFILE", "\n"),
             ("AWS_ENDPOINT_URL", "http://store"),
-            ("REDIS_OPS_PASSWORD", "hunter2 "),
+            ("REDIS_OPS_PASSWORD", "hunter2 \r\n"),
+            ("REDISCLI_AUTH", "hunter2"),
+            ("REDIS_OPS_REPOSITORY", "/backups \n"),
+            ("REDIS_OPS_CONFIG", "/c.yaml\n"),
+            ("OF_THE_SETTINGS", " secret\n"),
         ]);
         assert_eq!(environment.text(AWS_REGION).unwrap(), Some("eu-west-1"));
         assert_eq!(environment.text(AWS_ACCESS_KEY_ID).unwrap(), Some("AKIA"));
@@ -190,6 +211,11 @@ mod tests {
         assert_eq!(environment.text(PASSWORD).unwrap(), Some("hunter2 "));
         let names = ["AWS_ACCESS_KEY_ID", "AWS_CA_BUNDLE", "AWS_PROFILE", "AWS_REGION"];
         assert_eq!(environment.with_blanks("AWS_"), names);
+        assert_eq!(environment.text(REPOSITORY).unwrap(), Some("/backups"));
+        assert_eq!(environment.path(CONFIG), Some("/c.yaml".into()));
+        assert_eq!(environment.by_name("OF_THE_SETTINGS").unwrap(), Some(" secret"));
+        let names = ["REDIS_OPS_CONFIG", "REDIS_OPS_REPOSITORY", "REDIS_OPS_PASSWORD"];
+        assert_eq!(environment.trimmed_of_ours(), names);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -27,8 +28,12 @@ impl Interrupt {
         let interrupt = Self::default();
         let mut sigint = signal(SignalKind::interrupt())?;
         let mut sigterm = signal(SignalKind::terminate())?;
+        // Nobody waits for it. With a handler a write beyond `ulimit -f` is an error like that of a full disk, after which we clean up;
+        // without one it kills us.
+        let too_long = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
         let (listening, printer) = (interrupt.clone(), printer.clone());
         tokio::spawn(async move {
+            let _too_long = too_long;
             loop {
                 let number = tokio::select! {
                     _ = sigint.recv() => SIGINT,
@@ -79,7 +84,7 @@ fn leave(number: u8, printer: Printer) -> ! {
 
 #[cfg(test)]
 mod tests {
-    use rustix::process::{Signal, getpid, kill_process};
+    use rustix::process::{getpid, kill_process};
 
     use super::*;
     use crate::printer::Choices;

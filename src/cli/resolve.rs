@@ -44,8 +44,17 @@ pub fn command(
     if let Some(path) = file.path() {
         tracing::info!(path = %path.display(), "settings file");
     }
+    tell_of_blanks(&environment.trimmed_of_ours());
     let resolver = Resolver { global, database, environment, file: &file, printer };
     resolver.resolve(typed)
+}
+
+/// Says which variables have lost a line break or blanks at their ends: secrets that are mounted as files end so.
+fn tell_of_blanks(names: &[&str]) {
+    if !names.is_empty() {
+        let verb = if names.len() == 1 { "ends" } else { "end" };
+        tracing::warn!("{} {verb} with a line break or blanks, which were left out", names.join(", "));
+    }
 }
 
 impl Resolver<'_> {
@@ -121,7 +130,7 @@ impl Resolver<'_> {
             }
         })?;
         if let Location::S3 { .. } = location {
-            self.tell_of_blanks();
+            tell_of_blanks(&self.environment.trimmed());
         }
         Ok(Some(Place { location, s3: Box::new(self.s3()?) }))
     }
@@ -133,15 +142,6 @@ impl Resolver<'_> {
     /// Where restores write down how far they are, and what they change on a target.
     fn restores_folder(&self) -> PathBuf {
         self.state_folder().unwrap_or_else(|| std::env::temp_dir().join("redis-ops")).join("restores")
-    }
-
-    /// Says which variables of AWS have lost a line break or blanks at their ends: secrets that are mounted as files end so.
-    fn tell_of_blanks(&self) {
-        let names = self.environment.trimmed();
-        if !names.is_empty() {
-            let verb = if names.len() == 1 { "ends" } else { "end" };
-            tracing::warn!("{} {verb} with a line break or blanks, which were left out", names.join(", "));
-        }
     }
 
     fn s3(&self) -> Result<S3Options, Misuse> {

@@ -8,9 +8,9 @@ use crate::dataset::pass::{self, Feed};
 use crate::explain::{Context as _, Interrupted, Result};
 use crate::figures::{count, counted};
 use crate::progress::{Hidden, Unit};
-use crate::restore::carry_out::identity;
 use crate::restore::choices::Ttl;
 use crate::restore::conflicts::{self, ConflictsError};
+use crate::restore::earlier;
 use crate::restore::functions;
 use crate::restore::journal::Journal;
 use crate::restore::options::{Asked, Existing, Method};
@@ -137,7 +137,8 @@ impl Planned {
         if !self.request.options.resume || choices.ttl != Ttl::Shift {
             return;
         }
-        let (state, identity) = (self.request.state.clone(), identity(self, method).await);
+        let (state, identity) =
+            (self.request.state.clone(), earlier::identity(&self.request, &self.facts, &self.target, method).await);
         if let Some(by) = blocking::run(move || Journal::shift_before(&state, &identity)).await {
             self.request.options.choices.shift_ms = by;
         }

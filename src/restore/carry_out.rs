@@ -3,11 +3,12 @@
 
 use crate::blocking;
 use crate::explain::{Bug, Context as _, Explain, Fault, Hint, Meaning, Result};
+use crate::restore::earlier;
 use crate::restore::facts::Origin;
-use crate::restore::journal::{Decided, Identity};
 use crate::restore::lines::{Next, Over};
 use crate::restore::load::{self, Loaded};
 use crate::restore::options::{Asked, Method};
+use crate::restore::plan;
 use crate::restore::planning::Planned;
 use crate::restore::replica::{Certificate, ReplicaError, ReplicaFault, Safeguard};
 use crate::restore::report::{Barred, Report};
@@ -15,7 +16,6 @@ use crate::restore::request::{Request, Watcher};
 use crate::restore::run::{self, Order, RunError};
 use crate::restore::source::RdbSource;
 use crate::restore::target_format::Loss;
-use crate::restore::{Ttl, plan};
 
 /// The target did not load the file itself, and no other method was allowed or can bring this backup over. It is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -64,16 +64,24 @@ async fn by_method(planned: &Planned, method: Method, watcher: &Watcher<'_>) -> 
     Ok(report)
 }
 
-/// Nothing was written: the error, with the line that leads on where there is one.
+impl Planned {
+    /// Nothing was written: the error, with the line that leads on where there is one.
+    pub fn not_begun(&self, error: Fault) -> Fault {
+        not_begun(self, error)
+    }
+}
+
 fn not_begun(planned: &Planned, error: Fault) -> Fault {
     // It says all there is to say.
     if error.is::<NotLoaded>() {
         return error;
     }
     let request = &planned.request;
+    let is_unknown = matches!(error.downcast_ref::<RunError>(), Some(RunError::NothingToResume));
+    // One that was restarted, or is of an earlier version, was begun.
     let line = match error.downcast_ref::<RunError>() {
-        Some(RunError::NothingToResume | RunError::Restarted { .. } | RunError::OfEarlierVersion) => {
-            Some(planned.begins_anew())
+        Some(RunError::Restarted { .. } | RunError::OfEarlierVersion) => {
+            Some(format!("`{}` begins anew", request.anew(planned.target.keys() > 0)))
         }
         Some(RunError::NotEmptied) => {
             let line = request.line(Next::Anew(request.options.method, Over::Everything));
@@ -84,6 +92,7 @@ fn not_begun(planned: &Planned, error: Fault) -> Fault {
     let error = error.context(format!("restore {} into {}", planned.facts.name, request.node));
     match line {
         Some(line) => error.and_hint(line),
+        None if is_unknown => planned.and_anew(error),
         None => error,
     }
 }
@@ -136,11 +145,13 @@ async fn replay(planned: &Planned, method: Method, watcher: &Watcher<'_>) -> Res
         in_backup: facts.keys,
         raw_bytes: facts.raw_bytes,
         verified: survey.is_some(),
-        journal: Some((identity(planned, method).await, state.clone())),
+        journal: Some((earlier::identity(&planned.request, facts, target, method).await, state.clone())),
         trusted: facts.origin == Origin::Captured,
         repeated: survey.map(|survey| survey.repeated.clone()).unwrap_or_default(),
         damaged: survey.map(|survey| survey.damaged.clone()).unwrap_or_default(),
-        lossy_streams: survey.is_none_or(|survey| survey.losses.contains_key(&Loss::PendingEntries)),
+        lossy_streams: survey.is_none_or(|survey| {
+            [Loss::PendingEntries, Loss::EmptyEntries].iter().any(|loss| survey.losses.contains_key(loss))
+        }),
         reopen: blocking::run(move || once_more.reopen(0)).await,
         cancel: watcher.cancel.clone(),
         options: options.clone(),
@@ -153,17 +164,4 @@ async fn replay(planned: &Planned, method: Method, watcher: &Watcher<'_>) -> Res
     let names = survey.iter().flat_map(|survey| &survey.lost_keys).filter(|(loss, _)| loss.is_in_part());
     report.tally.lose_in_part(names.flat_map(|(_, keys)| keys));
     Ok(report)
-}
-
-/// Which restore this is, for its journal.
-pub(super) async fn identity(planned: &Planned, method: Method) -> Identity {
-    let Planned { request: Request { source, options, .. }, facts, target, .. } = planned;
-    let told = source.clone();
-    Identity {
-        backup: facts.name.clone(),
-        digest: blocking::run(move || told.digest()).await,
-        target_run_id: target.server.run_id.clone(),
-        decided: Decided::of(options, method),
-        shift_ms: (options.choices.ttl == Ttl::Shift).then_some(options.choices.shift_ms),
-    }
 }

@@ -91,11 +91,19 @@ impl Explain for FileError {
                 Meaning::of("already_exists").hint("nothing was written; name another one, or move that one away")
             }
             Self::NoSpace { .. } => Meaning::of("target_too_small"),
+            Self::Write { error, .. } if is_full(error) => Meaning::of("no_space").hint(
+                "nothing was written; free some space, or name another place (a limit of the process counts, too: `ulimit -f`)",
+            ),
             Self::Write { .. } => Meaning::of("cannot_write"),
             Self::Source(error) => error.meaning(),
             Self::Cancelled => Interrupted.meaning(),
         }
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 /// Writes the RDB as one file. It has its name only once it is whole and on the disk. An existing file is replaced, in one step, only

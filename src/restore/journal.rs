@@ -50,6 +50,17 @@ impl Journal {
         Ok(Self { folder, identity: identity.clone(), written: None })
     }
 
+    /// The journal of a restore as an earlier run may have left it: nothing is made.
+    pub fn look(state: &Path, identity: &Identity) -> Self {
+        Self { folder: state.join(identity.name()), identity: identity.clone(), written: None }
+    }
+
+    /// Whether a restore of this backup into this target was begun on this machine and not ended, whatever its choices were.
+    pub fn is_begun(state: &Path, backup: &str, target_run_id: &str) -> bool {
+        let all = Self::all_in::<Identity>(state);
+        all.into_iter().any(|other| other.backup == backup && other.target_run_id == target_run_id)
+    }
+
     /// By how many milliseconds an earlier run of this restore has moved expiries, if it left something and did.
     pub fn shift_before(state: &Path, identity: &Identity) -> Option<i64> {
         let text = std::fs::read(state.join(identity.name()).join(IDENTITY)).ok()?;
@@ -63,8 +74,11 @@ impl Journal {
 
     /// What all journals on this machine say of which restore they are.
     fn all<T: DeserializeOwned>(&self) -> impl Iterator<Item = T> {
-        let folders = self.folder.parent().and_then(|state| std::fs::read_dir(state).ok());
-        folders.into_iter().flatten().flatten().filter_map(|folder| {
+        self.folder.parent().map(Self::all_in).into_iter().flatten()
+    }
+
+    fn all_in<T: DeserializeOwned>(state: &Path) -> impl Iterator<Item = T> + use<T> {
+        std::fs::read_dir(state).into_iter().flatten().flatten().filter_map(|folder| {
             let text = std::fs::read(folder.path().join(IDENTITY)).ok()?;
             serde_json::from_slice(&text).ok()
         })
@@ -154,6 +168,8 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replies::Info;
+    use crate::restore::counted::Counted;
     use crate::restore::tally::Tally;
     use crate::restore::{Method, Options};
 
@@ -181,6 +197,8 @@ mod tests {
             was_empty: true,
             emptying: false,
             token: 77,
+            counted: Counted::of(&Info::parse("cmdstat_set:calls=3,usec=1\n")),
+            called: ["restore".to_owned()].into(),
         };
         journal.write(&position).unwrap();
         assert!(!journal.is_due());

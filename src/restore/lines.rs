@@ -27,6 +27,8 @@ pub enum Over {
     Nothing,
     /// Keys: those of the backup's names are written over, or stay where that was asked for.
     Names,
+    /// Keys that may be somebody's own: as [`Over::Names`], and nothing is answered beforehand.
+    Asking,
     /// Keys that are removed, all of them.
     Everything,
 }

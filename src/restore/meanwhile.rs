@@ -86,12 +86,14 @@ impl Looking<'_> {
         let Self { node, format, sent, position, lossy_streams, now_ms, cancel } = self;
         progress.phase("comparing what was sent", Unit::Bytes, None);
         let pending: BTreeSet<u64> = position.deferred.keys().chain(position.failed.keys()).copied().collect();
+        let failed: BTreeSet<u64> = position.failed.keys().copied().collect();
         let (sender, mut batches) = mpsc::channel::<Vec<Candidate>>(4);
         let names = Names {
             digester: Digester::choosing(Last::default(), sent).fields_expired_before(now_ms),
             from: position.prefix,
             to: position.sent,
             pending,
+            failed,
             lossy_streams,
             ordinal: 0,
             is_meant: false,
@@ -139,6 +141,8 @@ struct Candidate {
     key: Vec<u8>,
     /// What is sent of it may be something else.
     is_unsure: bool,
+    /// The interrupted run has failed at it.
+    has_failed: bool,
 }
 
 /// What tells a value from another.
@@ -168,6 +172,8 @@ struct Names {
     to: u64,
     /// Keys before `from` that are open.
     pending: BTreeSet<u64>,
+    /// Of those: keys at which the interrupted run has failed.
+    failed: BTreeSet<u64>,
     lossy_streams: bool,
     ordinal: u64,
     is_meant: bool,
@@ -224,8 +230,9 @@ impl Visit for Names {
             self.digester.entry_end(end);
             if let Some((database, key, value)) = self.digester.sink_mut().0.take() {
                 let is_unsure = self.is_odd || self.lossy_streams && value.key_type == KeyType::Stream;
+                let has_failed = self.failed.contains(&self.ordinal);
                 self.bytes += end.raw_length + key.len() as u64;
-                self.batch.push(Candidate { ordinal: self.ordinal, value, database, key, is_unsure });
+                self.batch.push(Candidate { ordinal: self.ordinal, value, database, key, is_unsure, has_failed });
                 if self.batch.len() >= KEYS_AT_ONCE || self.bytes >= BYTES_AT_ONCE {
                     self.flush();
                 }

@@ -9,6 +9,8 @@ pub enum Met {
     Same,
     /// The key has another value or expiry: somebody else has written it.
     Other,
+    /// The key has another value or expiry, and the interrupted run has failed at it: elements of both may stand in it.
+    Failed,
     /// Nobody can tell: what is sent of this key is not what stands in the backup.
     Unsure,
 }

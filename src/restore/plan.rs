@@ -25,6 +25,9 @@ pub use reading::needs_survey;
 
 /// Flags that let a restore into a target that holds keys.
 pub const OVER_OTHER_KEYS: &str = "--on-conflict fail|skip|replace, or --replace-all";
+/// The restore was to go on, and there is nothing to go on with.
+pub const NOTHING_TO_RESUME: &str = "nothing_to_resume";
+
 /// Flags that let a restore go on where the target has a key or a library of the same name.
 pub const OVER_SAME_NAMES: &str = "--on-conflict skip|replace";
 
@@ -154,6 +157,9 @@ impl Explain for Refused {
         if self.code == state_folder::CODE {
             hint = hint.and(Hint::OtherStateFolder);
         }
+        if self.code == NOTHING_TO_RESUME {
+            hint = hint.and(Hint::WithoutResume);
+        }
         if self.code == state::CERTIFICATE {
             hint = hint.and(Hint::NameCertificate);
         }
@@ -183,6 +189,12 @@ impl Plan {
     pub fn next_after_replica(&self) -> Option<Method> {
         let possible = self.methods.iter().filter(|candidate| candidate.against.is_none());
         possible.map(|candidate| candidate.method).find(|method| *method != Method::Replica)
+    }
+
+    /// The restore was to go on, and there is nothing to go on with.
+    pub(super) fn has_nothing_to_resume(&mut self, why: &str) {
+        self.lines.retain(|line| line.code != state::RESUME);
+        self.lines.insert(0, Line::refused(NOTHING_TO_RESUME, why));
     }
 
     /// Whether a line warns, or could not tell.

@@ -8,6 +8,7 @@ use crate::dataset::{Dataset, ReadError};
 use crate::explain::{Context as _, Failure, Fault, Hint, Interrupted, Misuse, Result};
 use crate::progress::Unit;
 use crate::restore::alone::{Alone, AloneError, alone};
+use crate::restore::earlier;
 use crate::restore::facts::{BackupFacts, Origin, TargetFacts};
 use crate::restore::lines::Next;
 use crate::restore::options::{Asked, Existing, Method, Options};
@@ -15,7 +16,7 @@ use crate::restore::plan::{self, Plan};
 use crate::restore::preflight;
 use crate::restore::replica::{self, ReplicaFault};
 use crate::restore::request::{Request, Watcher};
-use crate::restore::run::now_ms;
+use crate::restore::run::{RunError, now_ms};
 use crate::restore::survey::Surveyor;
 use crate::restore::target_format::TargetFormat;
 
@@ -29,6 +30,10 @@ pub struct Planned {
     pub target: TargetFacts,
     /// What would happen, line by line.
     pub plan: Plan,
+    /// Why a restore that was to go on has nothing to go on with; the plan says so as well.
+    pub nothing_to_resume: Option<RunError>,
+    /// A restore of this backup into this target was begun before, and has not ended.
+    pub is_begun: bool,
     /// Seconds that reading the backup took; 0 where the plan could be made without.
     pub verify_seconds: f64,
     /// The connection that the target was looked at over, for the questions that come before the first write.
@@ -64,7 +69,19 @@ pub async fn plan(mut request: Request, watcher: &Watcher<'_>) -> Result<Planned
     let clock = preflight::clock(&mut connection).await?.unwrap_or_default();
     request.options.choices = request.options.choices.dated(taken_ms, clock.now_ms())?;
     let (facts, target, plan, verify_seconds) = Looking { request: &request, watcher }.look(&mut connection).await?;
-    Ok(Planned { request, facts, target, plan, verify_seconds, connection: Some(connection), _alone: alone })
+    let mut planned = Planned {
+        request,
+        facts,
+        target,
+        plan,
+        nothing_to_resume: None,
+        is_begun: false,
+        verify_seconds,
+        connection: Some(connection),
+        _alone: alone,
+    };
+    planned.look_for_journals().await;
+    Ok(planned)
 }
 
 /// A target that an interrupted restore left as a replica takes no write of ours.
@@ -118,9 +135,34 @@ impl Planned {
         options.existing.overwrites() && self.target.keys() > 0 && !options.resume
     }
 
-    /// The line that begins this restore anew, as part of a hint.
-    pub fn begins_anew(&self) -> String {
-        format!("`{}` begins anew", self.request.anew(self.target.keys() > 0))
+    /// Adds the line that begins anew. What the target holds may be somebody's own, unless a restore of this backup is known to have been
+    /// begun there: nothing of it is overwritten without a question.
+    pub fn and_anew(&self, error: Fault) -> Fault {
+        let holds = self.target.keys() > 0;
+        if !holds || self.is_begun {
+            return error.and_hint(format!("`{}` begins anew", self.request.anew(holds)));
+        }
+        match self.request.anew_asking() {
+            Some(line) => error
+                .and_hint(format!("`{line}` begins anew, and asks before it writes over keys of the backup's names")),
+            None => error,
+        }
+    }
+
+    /// What earlier runs have left on this machine.
+    async fn look_for_journals(&mut self) {
+        let Self { request, facts, target, plan, .. } = &*self;
+        let is_begun = earlier::is_begun(request, facts, target).await;
+        let nothing = match plan.method {
+            Some(method @ (Method::Restore | Method::Commands)) if request.options.resume => {
+                earlier::nothing_to_resume(request, facts, target, method).await
+            }
+            _ => None,
+        };
+        if let Some(why) = &nothing {
+            self.plan.has_nothing_to_resume(&why.to_string());
+        }
+        (self.is_begun, self.nothing_to_resume) = (is_begun, nothing);
     }
 
     /// Reads the object of a backup once, where nothing else will have read it to its end before the first write.

@@ -110,6 +110,7 @@ where
 {
     let keeps_names = job.created.is_some();
     let (was_empty, token) = (job.before.was_empty, job.before.token);
+    let (counted, called) = (job.before.counted.clone(), job.before.called.clone());
     let mut tally = job.before.tally.clone();
     // Keys that failed in an earlier run are tried again, and counted again.
     tally.failed = tally.failed.saturating_sub(job.before.failed.len() as u64);
@@ -129,7 +130,8 @@ where
         usual: BATCH,
         silence: job.silence,
         skip_existing: job.plan.existing == Existing::Skip,
-        met_is_theirs: job.plan.begins_anew && !matches!(job.plan.existing, Existing::Skip | Existing::Replace),
+        // What an interrupted run may have sent was looked for before this one began.
+        met_is_theirs: !matches!(job.plan.existing, Existing::Skip | Existing::Replace),
         accept_loss: job.plan.accept_loss,
         keeps_names,
         clock: job.plan.clock,
@@ -185,6 +187,8 @@ where
         was_empty,
         emptying: false,
         token,
+        counted,
+        called: closed.calls.names(&read.calls.names(&called)),
     };
     // The last word on how far it got. Without it the next run sends some keys once more, which is harmless: so no failure.
     if let Some(journal) = read.journal.take() {

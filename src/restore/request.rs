@@ -57,6 +57,13 @@ impl Request {
         self.line(Next::Anew(method, over))
     }
 
+    /// The line that begins anew over keys that may be somebody's own: it asks, and saves first what is overwritten. `None`: no place to save
+    /// it to is known.
+    pub(super) fn anew_asking(&self) -> Option<String> {
+        let is_stored = matches!(self.source, Dataset::Backup(_));
+        is_stored.then(|| self.line(Next::Anew(self.options.method, Over::Asking)))
+    }
+
     /// What a guard may have to say in our place.
     pub(super) fn lines_of_guard(&self) -> Lines {
         Lines { empty: self.anew(false), holding: self.anew(true), undo: self.line(Next::Undo) }

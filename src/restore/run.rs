@@ -4,7 +4,7 @@ mod aftermath;
 mod error;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use crate::connection::{Command, CommandError, Connection, Node};
 use crate::dataset::{Raw, ReadError, Reopen};
 use crate::progress::{Progress, Unit};
 use crate::rdb::Repeated;
+use crate::restore::counted::Counted;
 use crate::restore::facts::TargetFacts;
 use crate::restore::functions;
 use crate::restore::journal::{Created, Identity, Journal, Position};
@@ -123,7 +124,7 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
         token => token,
     };
     let must_be_emptied = options.existing == Existing::ReplaceAll && !options.resume || position.emptying;
-    let position = Position { was_empty, token, ..position };
+    let mut position = Position { was_empty, token, ..position };
     let format = TargetFormat::of(&target.server);
     let clock = target.clock.unwrap_or_default();
     // The interrupted run may have loaded some of the backup's libraries: they are told from those of others by their sources.
@@ -180,6 +181,9 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
         // From here on every write that is not ours is somebody else's.
         info = preflight::counters(&mut connection).await?.1;
     }
+    if !resume || must_be_emptied {
+        position.counted = Counted::of(&info);
+    }
     progress.phase("loading", Unit::Bytes, raw_bytes);
     let begun = Instant::now();
     let job = Job {
@@ -188,7 +192,6 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
             choices: options.choices.clone(),
             existing: options.existing,
             by_commands: method == Method::Commands,
-            begins_anew: !options.resume,
             target_was_empty: was_empty,
             longest_bulk: target.longest_bulk(),
             clock,
@@ -228,6 +231,16 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     report.resumable &= again;
     report.trailing_bytes = trailing_bytes;
     Ok(report)
+}
+
+/// Why a restore into a target with so many keys has nothing to go on with; `None`: it has. Blocks, and makes nothing.
+pub(super) fn why_not_resumed(state: &Path, identity: &Identity, keys: u64) -> Option<RunError> {
+    let journal = Journal::look(state, identity);
+    match journal.position() {
+        Some(position) if position.emptying && keys > 0 => Some(RunError::NotEmptied),
+        Some(_) => None,
+        None => Some(why_nothing(&journal)),
+    }
 }
 
 /// Why there is no journal of this restore: mostly because the target is not the one that it was.

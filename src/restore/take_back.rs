@@ -4,7 +4,7 @@
 //! If nobody else has written, they are all as we made them. Else each is compared with what was sent, and what differs, or
 //! cannot be compared, is left and named.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::blocking;
 use crate::connection::{Command, CommandError, CommandFault, Connection, Head, Lane, Node};
@@ -21,6 +21,9 @@ const AT_ONCE: usize = 1000;
 pub struct TakenBack {
     /// Keys that were removed again.
     pub removed: u64,
+    /// The same by number of the target's database.
+    #[serde(skip)]
+    pub by_database: BTreeMap<u64, u64>,
     /// Removed function libraries.
     pub functions: u64,
     /// Keys that were gone already.
@@ -106,12 +109,21 @@ pub async fn others_wrote(
 ) -> Result<Option<bool>, CommandError> {
     // Hidden or never counted.
     let Some(grown) = ours.beyond(before, after) else { return Ok(None) };
+    any_writes(connection, &grown).await
+}
+
+/// Whether one of these commands, named as in `INFO commandstats`, writes; `None`: could not tell.
+///
+/// # Errors
+/// The connection broke.
+pub async fn any_writes(connection: &mut Connection, names: &[impl AsRef<str>]) -> Result<Option<bool>, CommandError> {
     let first = |name: &str| name.split('|').next().unwrap_or_default().to_owned();
-    let commands: Vec<Command> = grown.iter().map(|name| Command::of(&["COMMAND", "INFO"]).arg(first(name))).collect();
+    let commands: Vec<Command> =
+        names.iter().map(|name| Command::of(&["COMMAND", "INFO"]).arg(first(name.as_ref()))).collect();
     let answers = connection.pipeline(&commands).await?;
-    let judged = grown.iter().zip(answers).map(|(name, answer)| match answer {
+    let judged = names.iter().zip(answers).map(|(name, answer)| match answer {
         Ok(value) => Some(writes(&value)),
-        Err(_) => writes_by_name(name),
+        Err(_) => writes_by_name(name.as_ref()),
     });
     Ok(judged.fold(Some(false), or))
 }
@@ -234,7 +246,10 @@ async fn take(
     for (key, answer) in ours.iter().zip(connection.pipeline(&commands).await?) {
         match answer {
             Ok(Reply::Integer(0)) => done.gone += 1,
-            Ok(_) => done.removed += 1,
+            Ok(_) => {
+                done.removed += 1;
+                *done.by_database.entry(key.database).or_default() += 1;
+            }
             Err(_) => leave(key, done),
         }
     }

@@ -17,6 +17,9 @@ pub struct Tally {
     /// Keys among `skipped_existing` that somebody else wrote after the restore had begun.
     #[serde(default)]
     pub written_meanwhile: u64,
+    /// The first of those, by name.
+    #[serde(default)]
+    pub written_meanwhile_keys: Vec<FailedKey>,
     /// Keys that `--keys`, `--exclude`, `--db` or `--type` left out.
     pub skipped_by_choice: u64,
     /// Keys whose time had passed before the target had them.
@@ -118,11 +121,33 @@ impl Tally {
         *self.by_database.entry(database).or_default() += 1;
     }
 
+    /// Keys that were restored are taken back, so many of each of the target's databases: they are not reached any more.
+    pub fn taken_back(&mut self, by_database: &BTreeMap<u64, u64>) {
+        for (database, keys) in by_database {
+            self.restored = self.restored.saturating_sub(*keys);
+            let left = self.by_database.get(database).copied().unwrap_or(0).saturating_sub(*keys);
+            if left > 0 {
+                self.by_database.insert(*database, left);
+            } else {
+                self.by_database.remove(database);
+            }
+        }
+    }
+
     /// The target refused a key.
     pub fn failed(&mut self, database: u64, key: &[u8], reason: impl Into<String>) {
         self.failed += 1;
         if self.failures.len() < NAMES_KEPT {
             self.failures.push(FailedKey::new(database, key, reason));
+        }
+    }
+
+    /// A key that somebody else has written since the restore began is left as it is.
+    pub fn left_to_others(&mut self, database: u64, key: &[u8], reason: impl Into<String>) {
+        self.skipped_existing += 1;
+        self.written_meanwhile += 1;
+        if self.written_meanwhile_keys.len() < NAMES_KEPT {
+            self.written_meanwhile_keys.push(FailedKey::new(database, key, reason));
         }
     }
 
@@ -186,6 +211,8 @@ impl Tally {
         }
         let room = |names: &Vec<FailedKey>| NAMES_KEPT.saturating_sub(names.len());
         self.failures.extend(other.failures.into_iter().take(room(&self.failures)));
+        let theirs = other.written_meanwhile_keys.into_iter().take(room(&self.written_meanwhile_keys));
+        self.written_meanwhile_keys.extend(theirs);
         self.lost_keys.extend(other.lost_keys.into_iter().take(room(&self.lost_keys)));
         self.overwritten_keys.extend(other.overwritten_keys.into_iter().take(room(&self.overwritten_keys)));
         self.rebuilt_keys.extend(other.rebuilt_keys.into_iter().take(room(&self.rebuilt_keys)));

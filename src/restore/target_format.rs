@@ -64,6 +64,8 @@ pub enum Loss {
     PendingEntries,
     /// Values of modules go as payload only; and a vector set of a newer Redis can kill an older one.
     Module,
+    /// Entries of a stream that have no field.
+    EmptyEntries,
     /// The target may know the type, and there are no typed commands for it here.
     NotByCommands,
     /// The value cannot be read to its end.
@@ -79,7 +81,7 @@ pub enum Loss {
 impl Loss {
     /// Whether the key itself is restored all the same.
     pub fn is_in_part(self) -> bool {
-        matches!(self, Self::FieldExpiry | Self::PendingEntries | Self::Score)
+        matches!(self, Self::FieldExpiry | Self::PendingEntries | Self::EmptyEntries | Self::Score)
     }
 
     /// In words, as part of a sentence.
@@ -89,6 +91,7 @@ impl Loss {
             Self::PendingEntries => {
                 "pending entries of a stream whose message was deleted, or which nobody owns, cannot be written by commands"
             }
+            Self::EmptyEntries => "entries of a stream without any field cannot be written by commands",
             Self::Type => "the target does not know this type",
             Self::Untrusted => {
                 "redis-ops did not capture this file, and a malformed value of this module crashes the server: the value is not sent"

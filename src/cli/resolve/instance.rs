@@ -69,6 +69,12 @@ impl Resolver<'_> {
 
     fn server_of(&self, choice: &Choice, database: Option<u32>) -> Result<Server, Misuse> {
         let (name, mut node, block) = match choice {
+            // Part of a URL, most likely, with a password before the `@`: it is not shown.
+            Choice::Port(host, _) if host.contains(['@', '/']) || host.starts_with(':') => {
+                return Err(Misuse::usage("what was typed for the host (`--host`) is no name of a host").hint(
+                    "`--host NAME --port NUMBER`, with `--username` and `--password-file` beside them; or a URL for `--instance`",
+                ));
+            }
             Choice::Port(host, port) => (None, Node::new(Address::tcp(host.as_str(), *port)), Instance::default()),
             Choice::Named(url) if url.contains("://") => (None, node_of_url(url)?, Instance::default()),
             Choice::Named(name) => {

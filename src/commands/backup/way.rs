@@ -74,6 +74,23 @@ enum Asked {
 /// Asks with what cannot begin anything: `PSYNC` without its arguments is refused for their number by a server that has it, and in
 /// other words by one that has not; `REPLCONF` without any does nothing.
 async fn refused(chosen: &Chosen, who: &str) -> Result<Asked> {
+    // A server that hangs up at the question is asked once more: once may be chance, as for a run.
+    let mut tried = ask(chosen, who).await;
+    if is_closed(&tried) {
+        tried = ask(chosen, who).await;
+    }
+    if is_closed(&tried) {
+        let text = "the server closes the connection at `REPLCONF` or `PSYNC`".to_owned();
+        return Ok(Asked::No(ReplicationFault::Unsupported { text }));
+    }
+    tried
+}
+
+fn is_closed(asked: &Result<Asked>) -> bool {
+    asked.as_ref().is_err_and(|error| error.code() == "disconnected")
+}
+
+async fn ask(chosen: &Chosen, who: &str) -> Result<Asked> {
     let mut connection = chosen.node.connect().await?;
     let questions = [
         Command::new("REPLCONF"),
@@ -93,7 +110,14 @@ async fn refused(chosen: &Chosen, who: &str) -> Result<Asked> {
     match psync {
         Err(error) if error.text.contains("wrong number of arguments") => {}
         Err(error) => match replication::refusal("PSYNC", error) {
-            ReplicationFault::Unsupported { .. } if has_sync => {}
+            // A proxy refuses it, and tells of the commands of the server behind it.
+            fault @ ReplicationFault::Unsupported { .. } if has_sync => {
+                let words = connection.pipeline(&[Command::of(&["SYNC", "redis-ops"])]).await?.pop();
+                match words {
+                    Some(Err(error)) if error.text.contains("wrong number of arguments") => {}
+                    _ => return Ok(Asked::No(fault)),
+                }
+            }
             fault @ (ReplicationFault::Unsupported { .. } | ReplicationFault::NoPermission { .. }) => {
                 return Ok(Asked::No(fault));
             }

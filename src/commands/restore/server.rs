@@ -13,6 +13,7 @@ use crate::printer::words;
 use crate::progress::Progress;
 use crate::restore::alone::AloneError;
 use crate::restore::carry_out::NotLoaded;
+use crate::restore::plan::NOTHING_TO_RESUME;
 use crate::restore::replica::LeftBehind;
 use crate::restore::{self, Admission, Existing, Method, Planned, Request, RunError, Watcher};
 
@@ -62,11 +63,15 @@ async fn restore(
         // What the target holds may be all that a run has left that was killed.
         Admission::Refused(refused) if refused.code == "target_not_empty" => {
             let error = Fault::from(show::with_names(refused, context));
-            return not_done(error.and_hint(planned.begins_anew()));
+            return not_done(planned.and_anew(error));
+        }
+        Admission::Refused(refused) if refused.code == NOTHING_TO_RESUME => {
+            let error = planned.nothing_to_resume.take().map_or_else(|| refused.into(), Fault::from);
+            return Err(planned.not_begun(error));
         }
         Admission::Refused(refused) => return not_done(show::with_names(refused, context).into()),
         Admission::NothingToResume => {
-            return not_done(Fault::from(RunError::NothingToResume).and_hint(planned.begins_anew()));
+            return not_done(planned.and_anew(RunError::NothingToResume.into()));
         }
     };
     if warns {
@@ -84,6 +89,10 @@ async fn restore(
     let Ended { mut report, proof, phases } = ended;
     let mut text = show::report(&report, instance.proof, context);
     let failure = report.failure(&planned.request);
+    if failure.is_none() && report.tally.written_meanwhile > 0 {
+        let (keys, line) = (words::counted(report.tally.written_meanwhile, "key"), planned.request.anew(true));
+        text.push_str(&format!("\nsomebody else has written {keys} meanwhile: `{line}` writes over them"));
+    }
     // What was seen while the target was read back is no part of the table above.
     report.others_wrote = others_wrote;
     let mut status = report.status();

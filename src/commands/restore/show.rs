@@ -128,9 +128,8 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
         row("left: changed since", taken.left);
     }
     let mut text = table.render(&context.printer);
-    for key in
-        tally.failures.iter().chain(&tally.lost_keys).chain(&tally.rebuilt_keys).chain(&tally.overwritten_keys).take(10)
-    {
+    let named = tally.failures.iter().chain(&tally.lost_keys).chain(&tally.rebuilt_keys);
+    for key in named.chain(&tally.overwritten_keys).chain(&tally.written_meanwhile_keys).take(10) {
         let name = context.keys.show(&key.name());
         text.push_str(&format!("\n  {name} (database {}): {}", key.database, words::escape_lines(&key.reason)));
     }
@@ -154,6 +153,7 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
         (Ended::Complete, Status::Ok) => format!("{keys} restored {by}in {time}"),
         (Ended::Complete, Status::Warning) => format!("{keys} restored {by}in {time}; see above for the others"),
         (Ended::NotLoaded(_), _) => "not complete: what the target holds is said below".to_owned(),
+        _ if report.taken_back.is_some() => "not complete: what was restored is taken back".to_owned(),
         _ => format!("not complete: {keys} restored in {time}"),
     };
     if !proof && !report.chose_nothing() && matches!(status, Status::Ok | Status::Warning) {

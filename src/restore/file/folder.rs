@@ -53,7 +53,21 @@ pub fn to_dir(
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Written, FileError> {
-    fs::create_dir_all(folder).map_err(|error| FileError::write(folder, error))?;
+    let made = MadeFolder::create(folder)?;
+    let written = within(folder, layout, source, progress, cancel);
+    if written.is_ok() {
+        made.keep();
+    }
+    written
+}
+
+fn within(
+    folder: &Path,
+    layout: AofLayout,
+    source: RdbSource,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<Written, FileError> {
     for name in [AOF_FOLDER, AOF, DUMP] {
         let path = folder.join(name);
         if path.symlink_metadata().is_ok() {
@@ -88,6 +102,33 @@ pub fn to_dir(
         warnings.push("the folder holds a `nodes.conf`: a server started here joins that cluster again".to_owned());
     }
     Ok(Written { files, bytes, warnings })
+}
+
+/// A folder that was made for the files, with those above it that were missing: dropping it removes what is empty of them.
+struct MadeFolder(Vec<PathBuf>);
+
+impl MadeFolder {
+    fn create(folder: &Path) -> Result<Self, FileError> {
+        // `Path::new("a").parent()` is empty, which is the folder that we are in.
+        let missing = folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+        let made = Self(missing.map(Path::to_owned).collect());
+        fs::create_dir_all(folder).map_err(|error| FileError::write(folder, error))?;
+        Ok(made)
+    }
+
+    fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for MadeFolder {
+    fn drop(&mut self) {
+        for folder in &self.0 {
+            if let Err(error) = fs::remove_dir(folder) {
+                tracing::debug!("{} stays: {error}", folder.display());
+            }
+        }
+    }
 }
 
 /// The set is made in a folder with a temporary name, so that no server ever sees half of it.

@@ -1,9 +1,10 @@
 //! How far a restore got.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::restore::counted::Counted;
 use crate::restore::tally::Tally;
 
 /// How far a restore got.
@@ -29,4 +30,10 @@ pub struct Position {
     /// What the names of temporary keys are made of.
     #[serde(default)]
     pub token: u64,
+    /// What the target had counted before the first key was sent.
+    #[serde(default)]
+    pub counted: Counted,
+    /// Commands that were sent with keys so far.
+    #[serde(default)]
+    pub called: BTreeSet<String>,
 }

@@ -45,10 +45,11 @@ impl Asking {
             for key in &rest[..n] {
                 let expire_ms = self.expiry().await?;
                 if let Some(value) = self.value(expire_ms).await? {
-                    let met = match (self.is_same(value, key.value), key.is_unsure) {
-                        (true, _) => Met::Same,
-                        (false, true) => Met::Unsure,
-                        (false, false) => Met::Other,
+                    let met = match () {
+                        () if self.is_same(value, key.value) => Met::Same,
+                        () if key.is_unsure => Met::Unsure,
+                        () if key.has_failed => Met::Failed,
+                        () => Met::Other,
                     };
                     found.insert(key.ordinal, met);
                 }

@@ -61,6 +61,7 @@ pub fn trailing(backup: &BackupFacts) -> Option<Line> {
 pub const LOSSES: &[&str] = &[
     "field_expiry_lost",
     "pending_entries_lost",
+    "empty_entries_lost",
     "unsupported_type",
     "module_data_lost",
     "damaged_values",
@@ -77,6 +78,7 @@ pub fn losses(backup: &BackupFacts, format: TargetFormat, options: &Options) -> 
             let code = match loss {
                 Loss::FieldExpiry => "field_expiry_lost",
                 Loss::PendingEntries => "pending_entries_lost",
+                Loss::EmptyEntries => "empty_entries_lost",
                 Loss::Type | Loss::Module | Loss::NotByCommands => "unsupported_type",
                 Loss::Damaged => "damaged_values",
                 Loss::Untrusted => "module_untrusted",

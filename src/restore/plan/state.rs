@@ -55,6 +55,9 @@ pub fn role(target: &TargetFacts) -> Vec<Line> {
     lines
 }
 
+/// The restore goes on with an interrupted one.
+pub(super) const RESUME: &str = "resume";
+
 /// Keys that are there already.
 pub fn existing_keys(target: &TargetFacts, options: &Options) -> Option<Line> {
     let keys = target.keys();
@@ -62,7 +65,7 @@ pub fn existing_keys(target: &TargetFacts, options: &Options) -> Option<Line> {
     Some(match (keys, options.existing) {
         (0, _) => Line::ok("empty", "the target is empty"),
         (_, Existing::ReplaceAll) => Line::warning("replace_all", format!("{holds}: they are removed")),
-        _ if options.resume => Line::ok("resume", format!("{holds}: goes on with an interrupted restore")),
+        _ if options.resume => Line::ok(RESUME, format!("{holds}: goes on with an interrupted restore")),
         (_, Existing::MustBeEmpty) => {
             // A server loads all of a file, in place of all that it held.
             let fed = options.method == Asked::Only(Method::Replica);

@@ -39,7 +39,7 @@ pub fn held_at_most(longest_bulk: u64) -> u64 {
 }
 
 /// Why a key is left that was not there before the restore was interrupted.
-const WRITTEN_BY_OTHERS: &str = "the target has another value or expiry of it: somebody else has written this key since the restore was interrupted";
+const WRITTEN_BY_OTHERS: &str = "the target has another value or expiry of it: somebody else has written this key since the restore was interrupted, and it was left";
 /// What is said of a key that is written over.
 const UNSURE: &str =
     "it stood in the target since the restore was interrupted, and could not be compared with the backup";
@@ -192,18 +192,23 @@ impl Assembler {
                 tally.restored(database);
                 None
             }
-            (Some(Met::Other | Met::Unsure), Existing::Skip) => {
+            (Some(Met::Other | Met::Failed | Met::Unsure), Existing::Skip) => {
                 tally.skipped_existing += 1;
                 None
             }
             // All keys of the backup's names are written over.
-            (Some(Met::Other | Met::Unsure), Existing::Replace) => Some(true),
+            (Some(Met::Other | Met::Failed | Met::Unsure), Existing::Replace) => Some(true),
             // There was to be none of this name when the restore began: if it is not ours, it is somebody else's.
             (Some(Met::Unsure), Existing::MustBeEmpty | Existing::Fail | Existing::ReplaceAll) => {
                 tally.overwritten(database, key, UNSURE);
                 Some(true)
             }
             (Some(Met::Other), Existing::MustBeEmpty | Existing::Fail | Existing::ReplaceAll) => {
+                tally.left_to_others(database, key, WRITTEN_BY_OTHERS);
+                None
+            }
+            // It may be theirs with elements of the backup's beside.
+            (Some(Met::Failed), Existing::MustBeEmpty | Existing::Fail | Existing::ReplaceAll) => {
                 tally.written_by_others += 1;
                 self.outbox.failed(database, key, WRITTEN_BY_OTHERS);
                 None

@@ -1,6 +1,6 @@
 //! How often we have called which command that writes: whatever the target has counted beyond that was called by others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::replies::Info;
 use crate::restore::replay::vocabulary;
@@ -32,6 +32,11 @@ impl Calls {
         if let Some(name) = name {
             self.note(name);
         }
+    }
+
+    /// Names of the commands that were sent, and of those that were sent `before`.
+    pub fn names(&self, before: &BTreeSet<String>) -> BTreeSet<String> {
+        before.iter().cloned().chain(self.0.keys().map(|name| (*name).to_owned())).collect()
     }
 
     /// Commands that were called more often between two looks at INFO than we have; `None` where the target does not count.

@@ -71,6 +71,10 @@ where
 }
 
 /// What the writer tells the reader before it writes.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "few are on their way, and a box each would be an allocation for every batch"
+)]
 #[derive(Debug)]
 enum Expect {
     /// This batch is being sent; its bytes stay with the writer.

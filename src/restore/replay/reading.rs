@@ -192,6 +192,8 @@ impl Reading {
             was_empty: self.before.was_empty,
             emptying: false,
             token: self.before.token,
+            counted: self.before.counted.clone(),
+            called: self.assembler.calls().names(&self.before.called),
         };
         // Here a journal that cannot be written ends the restore: keys that were sent without its knowledge could not be told from those
         // of others when somebody goes on.

@@ -10,6 +10,7 @@ use crate::restore::durable::Durable;
 use crate::restore::facts::TargetFacts;
 use crate::restore::journal::Created;
 use crate::restore::leftovers;
+use crate::restore::options::Method;
 use crate::restore::preflight;
 use crate::restore::replay::Replayed;
 use crate::restore::replay::calls::Calls;
@@ -38,8 +39,10 @@ pub(super) async fn aftermath(
         }
     };
     let complete = bad.is_none() && stop.is_none() && !interrupted && unanswered.is_empty();
+    let earlier = position.counted.by_others(info, &position.called, report.method == Method::Commands);
     if let Ok(mut connection) = node.connect().await {
-        let asked = settle(node, &mut connection, target, (info, &calls), was_empty, unanswered, created, report).await;
+        let seen = (info, &calls, &earlier[..]);
+        let asked = settle(node, &mut connection, target, seen, was_empty, unanswered, created, report).await;
         if let Err(error) = asked {
             tracing::warn!("after the restore: {error}");
         } else if report.tally.failed > 0 && report.turned.is_none() {
@@ -71,7 +74,7 @@ async fn settle(
     node: &Node,
     connection: &mut Connection,
     target: &TargetFacts,
-    (info, calls): (&Info, &Calls),
+    (info, calls, earlier): (&Info, &Calls, &[String]),
     was_empty: bool,
     unanswered: Vec<Unanswered>,
     created: Option<Created>,
@@ -93,11 +96,17 @@ async fn settle(
     } else {
         look_for(connection, unanswered, target.clock.unwrap_or_default(), report).await?;
     }
-    let others = take_back::others_wrote(connection, info, &info_after, calls).await?;
+    let mut others = take_back::others_wrote(connection, info, &info_after, calls).await?;
+    // Before this run began, and since the one that it goes on with.
+    if take_back::any_writes(connection, earlier).await? == Some(true) {
+        others = Some(true);
+    }
     report.others_wrote = others;
     // Where others have written, or nobody can tell, a key is removed only if it still holds what was sent.
     if let Some(created) = created {
-        report.taken_back = Some(take_back::run(node, connection, created, others != Some(false)).await?);
+        let taken = take_back::run(node, connection, created, others != Some(false)).await?;
+        report.tally.taken_back(&taken.by_database);
+        report.taken_back = Some(taken);
         report.after = Some(preflight::counters(connection).await?.0);
     }
     Ok(())

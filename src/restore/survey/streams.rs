@@ -15,6 +15,7 @@ pub(super) struct DeadPending {
     too_many: bool,
     dead: bool,
     released: bool,
+    empty: bool,
     entries: u64,
     /// A counter is not what a server finds by itself.
     counted: bool,
@@ -24,7 +25,8 @@ pub(super) struct DeadPending {
 impl DeadPending {
     pub(super) fn piece(&mut self, piece: Piece<'_>) {
         match piece {
-            Piece::StreamEntry { id, .. } => {
+            Piece::StreamEntry { id, n_fields } => {
+                self.empty |= n_fields == 0;
                 self.bytes += 64;
                 self.entries += 1;
                 if self.ids.len() < IDS_COMPARED { self.ids.push(id) } else { self.too_many = true }
@@ -46,6 +48,11 @@ impl DeadPending {
     /// Whether the target holds it without something that is no content: counters, unless it `has_counters`, and times of consumers.
     pub(super) fn is_simpler(&self, has_counters: bool) -> bool {
         self.consumers || self.counted && !has_counters
+    }
+
+    /// Whether it has entries without a field, which XADD does not make.
+    pub(super) fn has_empty_entries(&self) -> bool {
+        self.empty
     }
 
     /// Whether something is lost, or cannot be told not to be. `typed`: it goes by typed commands, and not as a payload of an older

@@ -247,6 +247,9 @@ impl Surveyor {
             if stream.is_lossy(typed) {
                 self.lose(Loss::PendingEntries, database, &name);
             }
+            if typed && stream.has_empty_entries() {
+                self.lose(Loss::EmptyEntries, database, &name);
+            }
         }
         if self.loses_expiry == Some(true) {
             self.lose(Loss::FieldExpiry, database, &name);

@@ -57,12 +57,14 @@ impl Temporary {
 
     fn beside(root: &Path, target: &Path) -> io::Result<Self> {
         let folder = folder_of(target)?;
-        create_folders(root, folder)?;
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
         let name = target.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let path = folder.join(format!(".{name}.{}.part", hex::encode(random)));
+        let mut made = Made::default();
+        create_folders(root, folder, &mut made)?;
         let file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&path)?;
+        made.keep();
         Ok(Self { root: root.to_owned(), file: Arc::new(file), path, target: target.to_owned(), present: true })
     }
 
@@ -205,8 +207,28 @@ fn folder_of(path: &Path) -> io::Result<&Path> {
     path.parent().ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
+/// Folders that were made for a file. Dropping them removes those that are empty: a file that could not be made leaves none.
+#[derive(Debug, Default)]
+struct Made(Vec<PathBuf>);
+
+impl Made {
+    fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for folder in self.0.iter().rev() {
+            if let Err(error) = fs::remove_dir(folder) {
+                tracing::debug!("{} stays: {error}", folder.display());
+            }
+        }
+    }
+}
+
 /// Makes the folders down to `folder`, each one durable in the one above it.
-fn create_folders(root: &Path, folder: &Path) -> io::Result<()> {
+fn create_folders(root: &Path, folder: &Path, made: &mut Made) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
@@ -214,7 +236,10 @@ fn create_folders(root: &Path, folder: &Path) -> io::Result<()> {
     while let Some(folder) = missing.pop() {
         match DirBuilder::new().mode(FOLDER_MODE).create(folder) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
-            created => created?,
+            created => {
+                created?;
+                made.0.push(folder.to_owned());
+            }
         }
         if folder != root {
             sync_folder(folder_of(folder)?)?;

@@ -171,6 +171,32 @@ fn a_folder_that_is_full_leaves_nothing_behind() {
     assert_eq!(files, Vec::<String>::new());
 }
 
+/// The limit of a process is met in the middle of a file, as the end of a disk is that others fill up meanwhile.
+#[test]
+fn a_file_that_cannot_grow_any_more_leaves_nothing_under_its_name() {
+    let Some(server) = RedisServer::start() else { return };
+    server.fill(3000, 400);
+    let whole = Folder::new();
+    assert_eq!(backup(&server.url(), &whole.text(), &["--compression", "none"]).run().code, 0);
+    let Some(limited) = RedisOps::with_files_of_at_most(100_000) else { return crate::support::skip("prlimit") };
+    let folder = Folder::new();
+    let words = ["backup", "-i", &server.url(), "-r", &folder.text(), "--name", "prod", "--compression", "none"];
+    let run = limited.args(words).arg("--json").run();
+    assert_eq!(failure(&run), (2, "no_space".to_owned()), "{}", run.text());
+    assert_eq!(folder.files(), Vec::<String>::new());
+    for option in ["--to-file", "--to-dir"] {
+        let (folder, limited) = (Folder::new(), RedisOps::with_files_of_at_most(100_000).expect("as before"));
+        let path = folder.path().join("made/of it");
+        // A file is written into a folder that is there; a folder is made.
+        let path = if option == "--to-file" { folder.path().join("dump.rdb") } else { path };
+        let words = ["restore", "-r", &whole.text(), "--backup-id", "latest", option];
+        let run = limited.args(words).arg(&path).arg("--json").run();
+        assert_eq!(failure(&run), (2, "no_space".to_owned()), "{option}: {}", run.text());
+        let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().flatten().map(|file| file.path()).collect();
+        assert!(left.is_empty(), "{option}: {left:?}");
+    }
+}
+
 #[test]
 fn whoever_wants_to_be_alone_waits_for_the_other_run() {
     let Some(server) = RedisServer::start() else { return };

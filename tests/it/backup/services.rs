@@ -39,6 +39,16 @@ fn whatever_the_words_of_the_refusal_the_backup_is_made_key_by_key() {
             assert!(run.json()["error"]["hint"].as_str().is_some_and(|hint| hint.contains("--source scan")), "{line}");
         }
     }
+    // The plan says the same, also where a proxy tells of the commands of the server behind it.
+    for (line, knows_sync) in [("-ERR command 'psync' not support for normal user", true), ("-ERR unsupported", false)]
+    {
+        let refused = [Act::send(format!("{line}\r\n"))];
+        let commands = if knows_sync { "*1\r\n*2\r\n$4\r\nsync\r\n:1\r\n" } else { "-ERR unknown command\r\n" };
+        let server = readable().on("PSYNC", refused.clone()).on("SYNC", refused).on("COMMAND", [Act::send(commands)]);
+        let server = server.start();
+        let run = backup(&server.url(), &Folder::new().text(), &["--json", "--plan"]).run();
+        assert_eq!((run.code, &run.json()["plan"]["method"]), (1, &"scan".into()), "{line}: {}", run.everything());
+    }
     // What is of the moment is no reason for a lesser backup.
     let server = readable().on("PSYNC", [Act::send("-ERR Background save already in progress\r\n")]).start();
     let folder = Folder::new();
@@ -60,6 +70,8 @@ fn a_service_that_hangs_up_on_replication_without_a_word_is_read_key_by_key() {
         let run = backup(&server.url(), &folder.text(), &["--json", "--source", "replication"]).run();
         assert_eq!(failure(&run), (2, "replication_unsupported".to_owned()), "{command}: {}", run.everything());
         assert!(run.text().contains(&format!("closes the connection at `{command}`")), "{}", run.text());
+        let run = backup(&server.url(), &folder.text(), &["--json", "--plan"]).run();
+        assert_eq!((run.code, &run.json()["plan"]["method"]), (1, &"scan".into()), "{command}: {}", run.everything());
     }
 }
 

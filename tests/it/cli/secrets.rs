@@ -167,3 +167,30 @@ fn a_url_that_was_mistyped_is_not_repeated() {
         assert!(run.everything().contains(text), "{}", run.everything());
     }
 }
+
+/// A URL without its beginning, given to the wrong option.
+#[test]
+fn a_password_before_a_host_is_not_shown() {
+    for host in
+        [format!(":{SECRET}@127.0.0.1"), format!("ops:{SECRET}@127.0.0.1"), format!("redis://:{SECRET}@127.0.0.1")]
+    {
+        for command in [&["health"][..], &["backup", "-r", "backups"], &["diagnose", "all"]] {
+            for more in [&[][..], &["--json"], &["-vvv"]] {
+                let run = || RedisOps::new().args(command).args(["-H", &host]).args(more);
+                keeps_it(run());
+                assert_eq!(run().run().code, 3, "{command:?} {more:?}");
+            }
+        }
+    }
+}
+
+/// Secrets that are mounted as files end with a line break, and become variables so.
+#[test]
+fn a_line_break_at_the_end_of_a_variable_is_left_out_and_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = RedisOps::new().args(["list", "-r", &folder.path().display().to_string()]).run();
+    let repository = format!("{}\n", folder.path().display());
+    let run = RedisOps::new().arg("list").env("REDIS_OPS_REPOSITORY", repository).run();
+    assert_eq!((run.code, run.text()), (made.code, made.text()));
+    assert!(run.stderr.contains("REDIS_OPS_REPOSITORY ends with a line break or blanks"), "{}", run.stderr);
+}

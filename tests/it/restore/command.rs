@@ -63,7 +63,7 @@ fn a_backup_is_planned_restored_and_refused_the_second_time() {
     let name = format!("{}/{}", newest["instance"].as_str().unwrap(), newest["id"].as_str().unwrap());
     let line = |method: &str| {
         format!(
-            "`redis-ops restore -r file://{} --backup-id {name} --target-instance {}{method} --on-conflict replace --yes` begins anew",
+            "`redis-ops restore -r file://{} --backup-id {name} --target-instance {}{method} --on-conflict replace` begins anew, and asks before it writes over keys of the backup's names",
             pair.repository(),
             pair.target.url()
         )
@@ -199,14 +199,54 @@ fn where_there_is_nothing_to_resume_one_complete_line_begins_anew() {
             assert_eq!((code, &answer["error"]["code"]), (2, &"nothing_to_resume".into()), "{method}: {answer}");
             let line = line_in(&answer);
             assert_eq!(line.iter().any(|word| word == "replace"), keys > 0, "{line:?}");
-            let (code, answer) = RedisOps::new().args(&line).json();
+            // Nobody has proven that what is there came from the backup.
+            let asks = RedisOps::new().args(&line).json();
+            assert_eq!(
+                (asks.0, &asks.1["error"]["code"] == "usage"),
+                if keys > 0 { (3, true) } else { (0, false) },
+                "{asks:?}"
+            );
+            let (code, answer) = if keys > 0 { RedisOps::new().args(&line).arg("--yes").json() } else { asks };
             assert_eq!((code, &answer["proof"]["equal"]), (0, &501.into()), "{method}, {keys} keys: {answer}");
         }
     }
     let (code, answer) = pair.restore(&["--method", "replica"]);
     assert_eq!((code, &answer["error"]["code"]), (2, &"target_not_empty".into()), "{answer}");
-    let (code, answer) = RedisOps::new().args(line_in(&answer)).json();
+    let (code, answer) = RedisOps::new().args(line_in(&answer)).arg("--yes").json();
     assert_eq!((code, &answer["proof"]["equal"]), (0, &501.into()), "{answer}");
+}
+
+/// What a target holds may be somebody's own: no line that is ready to be typed writes over it without a question.
+#[test]
+fn a_refusal_offers_no_line_that_overwrites_unasked_and_the_plan_knows_when_there_is_nothing_to_resume() {
+    let (Some(source), Some(target)) = (RedisServer::start(), RedisServer::start()) else { return };
+    source.fill(10, 10);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dump.rdb");
+    std::fs::write(&file, crate::restore::support::saved(&source)).unwrap();
+    let restore = |more: &[&str]| {
+        let words = ["restore", "--target-instance", &target.url(), "--file"];
+        RedisOps::new().args(words).arg(&file).args(more).json()
+    };
+    for holds in [false, true] {
+        if holds {
+            target.ok(&["SET", "mine", "1"]);
+            let (code, answer) = restore(&[]);
+            assert_eq!((code, &answer["error"]["code"]), (2, &"target_not_empty".into()), "{answer}");
+            let hint = answer["error"]["hint"].as_str().unwrap();
+            assert!(!hint.contains("--yes") && !hint.contains("--no-safety-backup"), "{hint}");
+        }
+        for method in ["auto", "restore", "commands"] {
+            for plan in [true, false] {
+                let words = [&["--method", method, "--resume"][..], if plan { &["--plan"] } else { &[] }].concat();
+                let (code, answer) = restore(&words);
+                assert_eq!((code, &answer["error"]["code"]), (2, &"nothing_to_resume".into()), "{words:?}: {answer}");
+                let hint = answer["error"]["hint"].as_str().unwrap();
+                assert!(!hint.contains("--yes") && !hint.contains("--no-safety-backup"), "{hint}");
+            }
+        }
+        assert_eq!(target.ok(&["DBSIZE"]), if holds { "1" } else { "0" });
+    }
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn what_came_of_a_bad_pipe_is_taken_back() {
     assert_eq!((code, &answer["error"]["code"]), (2, &"checksum_mismatch".into()), "{answer}");
     assert_eq!(target.ok(&["DBSIZE"]), "0");
     let removed = &answer["result"]["taken_back"]["removed"];
-    assert!(removed.as_u64().unwrap() > 0 && *removed == answer["result"]["restored"], "{answer}");
+    assert!(removed.as_u64().unwrap() > 0 && answer["result"]["restored"] == 0, "{answer}");
 }
 
 #[test]

@@ -247,6 +247,24 @@ fn matrix(installed: &Installed, methods: &[&str], full: bool) -> Vec<String> {
     violations
 }
 
+/// No command makes a stream entry without a field.
+#[test]
+fn entries_without_a_field_are_a_loss_of_typed_commands_that_the_plan_names() {
+    let (Some(installed), Some(folder)) = (server_named("redis-server-7.0"), fixtures::folder()) else { return };
+    let server = start(&installed);
+    let file = folder.join("poison/stream15_lp_nfields_zero.rdb");
+    for more in [&["--plan"][..], &[]] {
+        let (code, answer) = restore(&file, &server, &[&["--method", "commands"], more].concat());
+        assert_eq!((code, &answer["error"]["code"]), (2, &"empty_entries_lost".into()), "{answer}");
+        assert_eq!(server.ok(&["DBSIZE"]), "0");
+    }
+    let (code, answer) = restore(&file, &server, &["--method", "commands", "--accept-loss"]);
+    assert_eq!((code, &answer["error"], &answer["result"]["lost_in_part"]), (1, &Value::Null, &1.into()), "{answer}");
+    server.ok(&["FLUSHALL"]);
+    let (code, answer) = restore(&file, &server, &["--method", "restore"]);
+    assert_eq!((code, &answer["proof"]["equal"]), (0, &1.into()), "{answer}");
+}
+
 #[test]
 fn no_target_dies_of_a_file_that_lies() {
     let full = std::env::var_os("REDIS_OPS_FULL_MATRIX").is_some();

@@ -88,8 +88,12 @@ struct Tiny(tempfile::TempDir);
 
 impl Tiny {
     fn mount() -> Option<Self> {
+        Self::with("size=1m")
+    }
+
+    fn with(options: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(folder.path()).output();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(folder.path()).output();
         mounted.is_ok_and(|output| output.status.success()).then_some(Self(folder))
     }
 
@@ -101,6 +105,18 @@ impl Tiny {
 impl Drop for Tiny {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test]
+async fn folders_that_were_made_for_a_file_which_cannot_be_made_are_removed() {
+    // The root of the file system is one of these; what is left is enough for two folders, and not for the file in them.
+    let Some(tiny) = Tiny::with("size=1m,nr_inodes=3") else { return skip("mount") };
+    for key in ["prod/small", "prod/2026/small"] {
+        let local = Local::new(tiny.path().join(if key == "prod/small" { "root" } else { "" }));
+        assert_eq!(local.create(key, sample(10)).await.unwrap_err().code(), "no_space", "{key}");
+        let left: Vec<_> = std::fs::read_dir(tiny.path()).unwrap().flatten().map(|file| file.path()).collect();
+        assert!(left.is_empty(), "{key}: {left:?}");
     }
 }
 

@@ -96,6 +96,22 @@ impl RedisOps {
         Some(run)
     }
 
+    /// A run that may write no file longer than this many bytes, which is how a disk that fills up looks; `None` where the system lacks
+    /// `prlimit`.
+    pub fn with_files_of_at_most(bytes: u64) -> Option<Self> {
+        let mut run = Self::new();
+        let limit = format!("--fsize={bytes}");
+        let can = Command::new("prlimit").args([&limit, "true"]).status();
+        if !can.is_ok_and(|status| status.success()) {
+            return None;
+        }
+        let mut command = Command::new("prlimit");
+        command.arg(limit).arg(run.command.get_program()).env_clear().current_dir(run.home.path());
+        command.envs(run.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        run.command = command;
+        Some(run)
+    }
+
     /// Adds arguments.
     pub fn args<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
         self.command.args(arguments);

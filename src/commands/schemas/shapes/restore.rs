@@ -129,6 +129,7 @@ pub(super) fn restored() -> Value {
         ("failures", keys()),
         ("overwritten", described(count(), "keys of others, written over by a restore that went on")),
         ("overwritten_keys", keys()),
+        ("written_meanwhile_keys", keys()),
         (
             "written_by_others",
             described(

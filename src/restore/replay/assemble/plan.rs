@@ -22,8 +22,6 @@ pub struct Plan {
     pub existing: Existing,
     /// All keys go by typed commands, none as a payload.
     pub by_commands: bool,
-    /// No earlier run of this restore has sent anything.
-    pub begins_anew: bool,
     /// Nobody else has keys in the target: small values go straight to their name.
     pub target_was_empty: bool,
     /// `proto-max-bulk-len` of the target, in bytes: longer collections go by typed commands.

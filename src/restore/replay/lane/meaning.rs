@@ -8,6 +8,9 @@ use crate::restore::replay::batch::{Chunk, Command, Expected, Grow, What};
 use crate::restore::replay::ledger::{Gone, Stop};
 use crate::restore::replay::replies::Reply;
 
+/// What is said of a key that was not there, and that the target has when it is to be written.
+const WRITTEN_MEANWHILE: &str = "somebody else has written this key since the restore began: it was left";
+
 /// Why the steps of a key did not go as they should.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Failure {
@@ -61,17 +64,19 @@ impl Failure {
 
 /// Whether a key of the backup's name that somebody else has written stays as it is and is no failure: there was none when the restore
 /// began, or it was to stay. Counts it then.
-fn leaves(open: &mut Open, shared: &Shared) -> bool {
-    let leaves = shared.skip_existing || shared.met_is_theirs;
-    open.tally.skipped_existing += u64::from(leaves);
-    open.tally.written_meanwhile += u64::from(leaves && shared.met_is_theirs);
-    leaves
+fn leaves(open: &mut Open, shared: &Shared, command: &Command, key: &[u8]) -> bool {
+    if shared.met_is_theirs {
+        open.tally.left_to_others(command.database, key, WRITTEN_MEANWHILE);
+    } else if shared.skip_existing {
+        open.tally.skipped_existing += 1;
+    }
+    shared.met_is_theirs || shared.skip_existing
 }
 
 /// The steps of a key that was written straight to its name did not go as they should.
 pub(super) fn note_failed(open: &mut Open, shared: &Shared, command: &Command, key: &[u8], failure: Failure) {
     match failure.others {
-        Some(Theirs::Untouched) if leaves(open, shared) => {}
+        Some(Theirs::Untouched) if leaves(open, shared, command, key) => {}
         others => {
             // Going on would find it once more.
             open.tally.written_by_others += u64::from(others.is_some());
@@ -130,7 +135,7 @@ pub(super) fn note(
     };
     let fault = ServerError::parse(&error).fault(name_of(command.what));
     match command.what {
-        What::Whole if fault == CommandFault::BusyKey && leaves(open, shared) => return None,
+        What::Whole if fault == CommandFault::BusyKey && leaves(open, shared, command, key) => return None,
         What::Whole => open.failed(command, key, error),
         // FUNCTION LOAD has no code of its own for a name that is taken.
         What::Function { .. } if shared.skip_existing && error.contains("already exists") => {
@@ -206,7 +211,7 @@ pub(super) fn note_rename(open: &mut Open, shared: &Shared, rename: &mut Rename,
             let is_renamed = replace || numbers.get(2) == Some(&1);
             let found = numbers.first().copied().unwrap_or(0);
             match elements {
-                _ if !is_renamed && leaves(open, shared) => {}
+                _ if !is_renamed && leaves(open, shared, command, key) => {}
                 _ if !is_renamed => open.failed(command, key, "BUSYKEY Target key name already exists."),
                 Some(elements) if *elements != found => {
                     let reason = format!("the key has {found} elements, not {elements}: another client wrote to it");

@@ -1,0 +1,40 @@
+//! What earlier runs of a restore have left on this machine: which journal is this restore's, and whether there is something to go on with.
+
+use crate::blocking;
+use crate::restore::choices::Ttl;
+use crate::restore::facts::{BackupFacts, TargetFacts};
+use crate::restore::journal::{Decided, Identity, Journal};
+use crate::restore::options::Method;
+use crate::restore::request::Request;
+use crate::restore::run::{RunError, why_not_resumed};
+
+/// Which restore this is, for its journal.
+pub(super) async fn identity(request: &Request, facts: &BackupFacts, target: &TargetFacts, method: Method) -> Identity {
+    let (told, options) = (request.source.clone(), &request.options);
+    Identity {
+        backup: facts.name.clone(),
+        digest: blocking::run(move || told.digest()).await,
+        target_run_id: target.server.run_id.clone(),
+        decided: Decided::of(options, method),
+        shift_ms: (options.choices.ttl == Ttl::Shift).then_some(options.choices.shift_ms),
+    }
+}
+
+/// Why a restore that is to go on by this method has nothing to go on with; `None`: it has.
+pub(super) async fn nothing_to_resume(
+    request: &Request,
+    facts: &BackupFacts,
+    target: &TargetFacts,
+    method: Method,
+) -> Option<RunError> {
+    let identity = identity(request, facts, target, method).await;
+    let (state, keys) = (request.state.clone(), target.keys());
+    blocking::run(move || why_not_resumed(&state, &identity, keys)).await
+}
+
+/// Whether a restore of this backup into this target was begun on this machine and not ended, whatever its choices were.
+pub(super) async fn is_begun(request: &Request, facts: &BackupFacts, target: &TargetFacts) -> bool {
+    let (state, backup) = (request.state.clone(), facts.name.clone());
+    let run_id = target.server.run_id.clone();
+    blocking::run(move || Journal::is_begun(&state, &backup, &run_id)).await
+}
