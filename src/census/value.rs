@@ -85,7 +85,11 @@ impl ValueHasher {
                 self.begin_part(what, length, fields_expired_before);
             }
             Part::Bytes(bytes) => match self.in_parts.what {
-                Some(PartOf::ListElement | PartOf::ModuleString) => self.ordered.bytes(bytes),
+                Some(PartOf::StreamField) => match &mut self.in_parts.name {
+                    Some(name) => name.bytes(bytes),
+                    None => self.ordered.bytes(bytes),
+                },
+                Some(what) if is_in_order(what) => self.ordered.bytes(bytes),
                 Some(PartOf::HashField { .. } | PartOf::HashValue) if self.in_parts.is_left_out => {}
                 Some(PartOf::HashField { .. }) => match &mut self.in_parts.name {
                     Some(name) => name.bytes(bytes),
@@ -96,7 +100,7 @@ impl ValueHasher {
             },
             Part::End { score } => match std::mem::take(&mut self.in_parts) {
                 InParts { is_left_out: true, .. } => self.member.clear(),
-                InParts { what: Some(PartOf::ListElement | PartOf::ModuleString) | None, .. } => {}
+                InParts { what, .. } if what.is_none_or(is_in_order) => {}
                 _ => {
                     if let Some(score) = score {
                         self.member.number(score_bits(score));
@@ -133,6 +137,23 @@ impl ValueHasher {
                 self.in_parts.expire_ms = expire_ms;
                 self.member.number(length);
                 self.in_parts.name = (length > LONG_FIELD as u64).then(Sponge::default);
+            }
+            PartOf::StreamField => {
+                self.field = None;
+                self.ordered.number(length);
+                self.in_parts.name = (length > LONG_FIELD as u64).then(Sponge::default);
+            }
+            PartOf::StreamValue => {
+                if let Some(mut name) = self.in_parts.name.take() {
+                    self.ordered.wide(name.squeeze());
+                }
+                self.ordered.number(length);
+            }
+            PartOf::ArrayElement { index } => {
+                self.count += 1;
+                self.ordered.number(index);
+                self.ordered.bytes(&[0]);
+                self.ordered.number(length);
             }
             PartOf::HashValue => {
                 if let Some(mut name) = self.in_parts.name.take() {
@@ -301,6 +322,15 @@ impl ValueHasher {
             }
         }
         ValueDigest { key_type, count, hash, fields_with_expiry: self.fields_with_expiry }
+    }
+}
+
+/// Whether such strings are hashed in their order, and not each for itself.
+fn is_in_order(what: PartOf) -> bool {
+    match what {
+        PartOf::ListElement | PartOf::ModuleString | PartOf::ArrayElement { .. } => true,
+        PartOf::StreamField | PartOf::StreamValue => true,
+        PartOf::SetMember | PartOf::ZsetMember | PartOf::HashField { .. } | PartOf::HashValue => false,
     }
 }
 

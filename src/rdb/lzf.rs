@@ -155,6 +155,11 @@ impl Stream {
         self.left
     }
 
+    /// Passes over so many compressed bytes of a stream that is given up.
+    pub(crate) fn pass(&mut self, n: u64) {
+        self.left -= n.min(self.left);
+    }
+
     /// True once all compressed bytes are read.
     #[cfg(test)]
     fn is_done(&self) -> bool {

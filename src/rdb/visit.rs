@@ -341,6 +341,15 @@ pub enum PartOf {
     HashValue,
     /// What a module wrote as one string.
     ModuleString,
+    /// A field of the stream entry before.
+    StreamField,
+    /// The value of the field before.
+    StreamValue,
+    /// An element of an array.
+    ArrayElement {
+        /// Index of the element.
+        index: u64,
+    },
 }
 
 /// What a stream says of itself.

@@ -177,11 +177,16 @@ impl Typed {
 
     /// Whether a member was told before; of more than [`NAMES_COMPARED`] it is not known.
     fn is_repeated(&mut self, name: &[u8]) -> bool {
-        self.seen.len() < NAMES_COMPARED && !self.seen.insert(xxh3_128(name))
+        self.is_repeated_hash(xxh3_128(name))
+    }
+
+    fn is_repeated_hash(&mut self, hash: u128) -> bool {
+        self.seen.len() < NAMES_COMPARED && !self.seen.insert(hash)
     }
 
     /// What was told of the value is not all of it, and not right: the key is not made.
     pub fn spoil(&mut self, outbox: &mut Outbox, reason: &'static str) {
+        self.stream.complete(outbox, &mut self.target);
         self.target.spoil(outbox, reason);
     }
 

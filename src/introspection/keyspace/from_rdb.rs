@@ -166,6 +166,11 @@ impl Visit for RdbProfile {
         }
     }
 
+    fn takes_parts(&self) -> bool {
+        // Strings pass in parts anyway, and of streams the content of entries is of no interest.
+        true
+    }
+
     fn entry_end(&mut self, end: &EntryEnd) {
         self.keys += 1;
         self.note_database();

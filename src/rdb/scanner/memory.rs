@@ -12,12 +12,16 @@ fn held(scanner: &Scanner) -> usize {
     buffers.map(Vec::capacity).iter().sum()
 }
 
-/// Wants all there is.
-struct All(bool);
+/// Wants all there is; in parts, where that is said.
+struct All(bool, bool);
 
 impl Visit for All {
     fn entry(&mut self, _entry: &Entry<'_>) -> Interest {
         Interest { raw: self.0, pieces: self.0 }
+    }
+
+    fn takes_parts(&self) -> bool {
+        self.1
     }
 }
 
@@ -25,12 +29,17 @@ impl Visit for All {
 /// less than a MiB.
 #[track_caller]
 fn check(what: &str, records: &[u8], piece: [usize; 2]) {
+    check_parts(what, records, piece, false);
+}
+
+#[track_caller]
+fn check_parts(what: &str, records: &[u8], piece: [usize; 2], in_parts: bool) {
     let file = [b"REDIS0011", records, b"\x00\x01e\x01v\xff\0\0\0\0\0\0\0\0"].concat();
     for (piece, told) in piece.into_iter().zip([true, false]) {
         for chunk in [1 << 20, 4096, 1000] {
             let (mut scanner, mut most) = (Scanner::new(), 0);
             for part in file.chunks(chunk) {
-                scanner.push(part, &mut All(told)).unwrap_or_else(|error| panic!("{what}: {error}"));
+                scanner.push(part, &mut All(told, in_parts)).unwrap_or_else(|error| panic!("{what}: {error}"));
                 most = most.max(held(&scanner));
             }
             assert!(scanner.finish().is_ok());
@@ -82,6 +91,32 @@ fn a_packed_value_is_held_once() {
     let numbers: Vec<u8> = (0..MIB as i64 / 2).flat_map(i64::to_le_bytes).collect();
     let blob = [&[8, 0, 0, 0][..], &u32::try_from(MIB / 2).unwrap().to_le_bytes(), &numbers].concat();
     check("intset", &[b"\x0b\x01k", &string(&blob)[..]].concat(), [blob.len() + 16; 2]);
+}
+
+#[test]
+fn a_long_packed_value_is_not_held() {
+    let text = vec![b'x'; 3 * MIB];
+    let frame = |entries: &[u8], n: u16| {
+        let size = u32::try_from(7 + entries.len()).unwrap();
+        [&size.to_le_bytes()[..], &n.to_le_bytes(), entries, &[0xff]].concat()
+    };
+    // Its length behind it, in groups of seven bits.
+    let element = |text: &[u8]| {
+        let total = text.len() + 5;
+        let behind =
+            [total >> 21, total >> 14 & 127 | 128, total >> 7 & 127 | 128, total & 127 | 128].map(|group| group as u8);
+        [&[0xf0][..], &u32::try_from(text.len()).unwrap().to_le_bytes(), text, &behind].concat()
+    };
+    let long = element(&text);
+    let small = |number: u8| [number, 1];
+    let hash = frame(&[&small(1)[..], &long, &long, &small(2)].concat(), 4);
+    check_parts("hash", &[b"\x10\x01k", &string(&hash)[..]].concat(), [256 << 10; 2], true);
+    let list = string(&frame(&[&long[..], &long].concat(), 2));
+    check_parts("list", &[b"\x12\x01k\x02\x02", &list[..], b"\x02", &list].concat(), [256 << 10; 2], true);
+    let entry = [&small(2)[..], &small(0), &small(0), &long, &small(4)].concat();
+    let node = frame(&[&small(1)[..], &small(0), &small(1), b"\x81f\x02", &small(0), &entry].concat(), 10);
+    let stream = [b"\x0f\x01k\x01\x10", &[0; 15][..], &[1], &string(&node), &[1, 0, 1, 0]].concat();
+    check_parts("stream", &stream, [256 << 10; 2], true);
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! an element, a packed blob), is carried over. Long strings are passed through and never carried.
 
 #[cfg(test)]
+mod long_blobs;
+#[cfg(test)]
 mod memory;
 mod opcodes;
 mod summary;

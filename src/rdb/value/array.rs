@@ -1,10 +1,12 @@
 //! Arrays (Redis 8.8).
 
+use super::nodes::long;
+use super::string::Passage;
 use super::{Teller, Tools};
 use crate::rdb::cursor::Cursor;
 use crate::rdb::error::Stop;
 use crate::rdb::oddity::OddityKind;
-use crate::rdb::visit::{ArrayValue, Piece, Visit};
+use crate::rdb::visit::{ArrayValue, Part, PartOf, Piece, Visit};
 
 /// Where in an array we are.
 #[derive(Debug, Default)]
@@ -12,6 +14,8 @@ pub(super) struct Array {
     begun: bool,
     left: u64,
     last: Option<u64>,
+    /// A long string that is told in parts, or that nobody wants to hear.
+    passing: Option<Passage>,
     /// Where the first element stands whose index is not greater than the one before it.
     disorder: Option<u64>,
 }
@@ -39,6 +43,17 @@ impl Array {
             cursor.commit();
         }
         while self.left > 0 {
+            if let Some(passing) = &mut self.passing {
+                let (pieces, visit) = (teller.pieces, &mut *teller.visit);
+                passing.run(cursor, &mut tools.first, pieces, |part| visit.part(Part::Bytes(part)))?;
+                if pieces {
+                    visit.part(Part::End { score: None });
+                }
+                self.passing = None;
+                self.left -= 1;
+                *n_elements += 1;
+                continue;
+            }
             let at = cursor.offset();
             let index = cursor.length()?;
             if index == u64::MAX {
@@ -46,7 +61,20 @@ impl Array {
             }
             let element_at = at;
             let at = cursor.offset();
-            let value = match cursor.length()? {
+            let kind = cursor.length()?;
+            if kind == 0
+                && (!teller.pieces || teller.visit.takes_parts())
+                && let Some(length) = long(cursor)?
+            {
+                cursor.commit();
+                if teller.pieces {
+                    teller.visit.part(Part::Begin { what: PartOf::ArrayElement { index }, length });
+                }
+                self.passing = Some(Passage::default());
+                self.follow(index, element_at);
+                continue;
+            }
+            let value = match kind {
                 0 => ArrayValue::Bytes(cursor.string(&mut tools.first, tools.limit)?),
                 1 => ArrayValue::Integer(cursor.i64_le()?),
                 2 => ArrayValue::Double(cursor.f64_le()?),
@@ -58,10 +86,7 @@ impl Array {
             };
             teller.tell(Piece::ArrayElement { index, value });
             cursor.commit();
-            if self.last.is_some_and(|last| last >= index) {
-                self.disorder.get_or_insert(element_at);
-            }
-            self.last = Some(index);
+            self.follow(index, element_at);
             self.left -= 1;
             *n_elements += 1;
         }
@@ -72,5 +97,13 @@ impl Array {
             teller.odd(OddityKind::ArrayOrder, at, None)?;
         }
         Ok(())
+    }
+
+    /// An element of this index stands here.
+    fn follow(&mut self, index: u64, at: u64) {
+        if self.last.is_some_and(|last| last >= index) {
+            self.disorder.get_or_insert(at);
+        }
+        self.last = Some(index);
     }
 }

@@ -1,9 +1,10 @@
 //! Values that are one string with everything packed inside.
 
-use super::element::{self, Bad, Element, bad};
-use super::elements::{LATEST_EXPIRY, NOT_A_NUMBER};
+use super::element::{self, Bad, Element, ODD, bad, packed_score};
+use super::elements::LATEST_EXPIRY;
 use super::intset;
 use super::listpack::Listpack;
+use super::long::{Collection, Feed, Form, Holds};
 use super::members::Members;
 use super::order::{ExpiryOrder, ScoreOrder};
 use super::ziplist::Ziplist;
@@ -13,7 +14,7 @@ use crate::rdb::cursor::{Cursor, Scratch, StringForm, within};
 use crate::rdb::error::Stop;
 use crate::rdb::lzf;
 use crate::rdb::oddity::OddityKind;
-use crate::rdb::text::{IntegerText, ScoreText};
+use crate::rdb::text::IntegerText;
 use crate::rdb::visit::{Piece, Visit};
 
 /// A packed value.
@@ -127,13 +128,65 @@ impl<'a> Walk<'a> for Ziplist<'a> {
 }
 
 impl Blob {
-    pub(super) fn run<V: Visit>(
-        self,
+    /// How its elements are packed, and what they are; `None` if it is always held.
+    fn passes(self) -> Option<(Form, Holds)> {
+        match self {
+            Self::ListZiplist => Some((Form::Ziplist, Holds::List)),
+            Self::ZsetZiplist => Some((Form::Ziplist, Holds::Zset)),
+            Self::HashZiplist => Some((Form::Ziplist, Holds::Hash)),
+            Self::HashListpack => Some((Form::Listpack, Holds::Hash)),
+            Self::ZsetListpack => Some((Form::Listpack, Holds::Zset)),
+            Self::SetListpack => Some((Form::Listpack, Holds::Set)),
+            // No server writes long ones: its maps and sets of numbers end at some hundred elements, and an expiry stands behind the
+            // value that it has to be told before.
+            Self::Zipmap | Self::Intset | Self::HashListpackExpiry | Self::HashListpackExpiryMinimum => None,
+        }
+    }
+
+    /// Reads one that is too long to be held.
+    fn run_long<V: Visit>(
+        long: &mut Collection,
         cursor: &mut Cursor<'_>,
         tools: &mut Tools,
         teller: &mut Teller<'_, V>,
         n_elements: &mut u64,
     ) -> Result<(), Stop> {
+        long.run(cursor, tools, teller, n_elements)?;
+        let twice = tools.compared.as_mut().filter(|_| !long.is_list()).map_or(0, |compared| compared.members.finish());
+        if twice > 0 {
+            teller.odd(OddityKind::DuplicateMember, long.feed().start(), Some((twice, 0)))?;
+        }
+        if let Some((kind, at)) = long.worst {
+            teller.odd(kind, long.feed().file_place(at), None)?;
+        }
+        if let Some(bad) = long.bad {
+            teller.odd_as(OddityKind::UnreadableValue, bad.what, long.feed().file_place(bad.at), None)?;
+            *n_elements = (*n_elements).max(1);
+        }
+        Ok(())
+    }
+
+    pub(super) fn run<V: Visit>(
+        self,
+        long: &mut Option<Box<Collection>>,
+        cursor: &mut Cursor<'_>,
+        tools: &mut Tools,
+        teller: &mut Teller<'_, V>,
+        n_elements: &mut u64,
+    ) -> Result<(), Stop> {
+        if let Some(long) = long {
+            return Self::run_long(long, cursor, tools, teller, n_elements);
+        }
+        if let Some((form, holds)) = self.passes()
+            && let Some(feed) = Feed::begin(cursor, form, tools.long_blob)?
+        {
+            cursor.commit();
+            if let Some(compared) = &mut tools.compared {
+                compared.members.begin();
+            }
+            let long = long.insert(Box::new(Collection::new(feed, holds)));
+            return Self::run_long(long, cursor, tools, teller, n_elements);
+        }
         let mut wrong_earliest = None;
         if self == Self::HashListpackExpiryMinimum {
             let at = cursor.offset();
@@ -273,8 +326,6 @@ fn singles<'a, V: Visit>(
     Ok(())
 }
 
-const ODD: &str = "an element without its partner";
-
 fn fields<'a, V: Visit>(
     mut walk: impl Walk<'a>,
     n: &mut u64,
@@ -304,25 +355,13 @@ fn scores<'a, V: Visit>(
     while let Some(member) = walk.next()? {
         let at = walk.position();
         let Some(score) = walk.next()? else { return bad(at, ODD) };
-        let score = match score.score() {
-            ScoreText::Plain(score) => score,
-            odd if !teller.reads_on() => {
-                return bad(at, if odd.is_number() { "a score in an odd form" } else { NOT_A_NUMBER });
-            }
-            ScoreText::Odd(score) => {
-                notes.note(OddityKind::OddScoreText, at);
-                score
-            }
-            // Servers read it with `strtod`, which calls it zero.
-            ScoreText::Unreadable => {
-                notes.note(OddityKind::OddScoreText, at);
-                0.0
-            }
-            ScoreText::NotANumber => {
-                notes.note(OddityKind::ScoreNotANumber, at);
-                *n += 1;
-                continue;
-            }
+        let score = packed_score(score, teller.reads_on()).map_err(|what| Bad { at, what })?;
+        if let Some(kind) = score.odd {
+            notes.note(kind, at);
+        }
+        let Some(score) = score.number else {
+            *n += 1;
+            continue;
         };
         notes.member(member);
         if !order.follows(score, member) {

@@ -1,5 +1,6 @@
 //! One element of a packed encoding.
 
+use crate::rdb::oddity::OddityKind;
 use crate::rdb::text::{self, IntegerText, ScoreText};
 
 /// What a ziplist or listpack holds in one place.
@@ -71,4 +72,31 @@ pub(crate) fn frame_size(blob: &[u8]) -> Result<(), Bad> {
 #[cold]
 pub(crate) fn bad<T>(at: usize, what: &'static str) -> Result<T, Bad> {
     Err(Bad { at, what })
+}
+
+/// What is wrong with a score.
+pub(crate) const NOT_A_NUMBER: &str = "a score that is not a number";
+
+/// What is wrong with a field that has no value, or a member that has no score.
+pub(crate) const ODD: &str = "an element without its partner";
+
+/// A score in a packed value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Score {
+    pub(super) number: Option<f64>,
+    pub(super) odd: Option<OddityKind>,
+}
+
+/// What an element is as a score.
+#[inline]
+pub(super) fn packed_score(element: Element<'_>, reads_on: bool) -> Result<Score, &'static str> {
+    let odd = |number| Score { number: Some(number), odd: Some(OddityKind::OddScoreText) };
+    Ok(match element.score() {
+        ScoreText::Plain(score) => Score { number: Some(score), odd: None },
+        odd if !reads_on => return Err(if odd.is_number() { "a score in an odd form" } else { NOT_A_NUMBER }),
+        ScoreText::Odd(score) => odd(score),
+        // Servers read it with `strtod`, which calls it zero.
+        ScoreText::Unreadable => odd(0.0),
+        ScoreText::NotANumber => Score { number: None, odd: Some(OddityKind::ScoreNotANumber) },
+    })
 }

@@ -2,6 +2,7 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
+use super::element::NOT_A_NUMBER;
 use super::members::Members;
 use super::string::Passage;
 use super::{Teller, Tools};
@@ -9,13 +10,14 @@ use crate::rdb::cursor::{Cursor, StringForm};
 use crate::rdb::error::Stop;
 use crate::rdb::lzf;
 use crate::rdb::oddity::OddityKind;
+use crate::rdb::spool::Spool;
 use crate::rdb::text::{self, ScoreText};
 use crate::rdb::visit::{LONG_ELEMENT, Part as Told, PartOf, Piece, Visit};
 
 /// The latest expiry of a hash field that Redis accepts (`EB_EXPIRE_TIME_MAX`).
 pub(crate) const LATEST_EXPIRY: i64 = (1 << 48) - 1;
-/// What is wrong with a score.
-pub(super) const NOT_A_NUMBER: &str = "a score that is not a number";
+/// What is wrong where a temporary file cannot be read back.
+const LOST: &str = "a long value of a hash that could not be kept until its expiry was known";
 
 /// What an element consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,10 +62,34 @@ pub(super) struct Elements {
     is_begun: bool,
     /// When the field that is told in parts expires.
     expire_ms: Option<i64>,
+    /// A long field and its value that wait for the expiry behind them.
+    waiting: Option<Box<Waiting>>,
     /// Told once the count was read.
     wrong: Option<(OddityKind, &'static str, u64)>,
     /// Hash of a long member that passes in parts and is compared with others.
     hash: Option<Hashing>,
+}
+
+/// A field and its value, one behind the other.
+#[derive(Debug, Default)]
+struct Waiting {
+    spool: Spool,
+    /// Bytes of the field.
+    field: u64,
+}
+
+impl Waiting {
+    /// Tells them in parts, with the expiry.
+    fn tell<V: Visit>(&self, expire_ms: Option<i64>, visit: &mut V) -> bool {
+        let (field, end) = (self.field, self.spool.len());
+        let mut is_whole = true;
+        for (what, from, to) in [(PartOf::HashField { expire_ms }, 0, field), (PartOf::HashValue, field, end)] {
+            visit.part(Told::Begin { what, length: to - from });
+            is_whole &= self.spool.read(from, to, |bytes| visit.part(Told::Bytes(bytes)));
+        }
+        visit.part(if is_whole { Told::End { score: None } } else { Told::Dropped });
+        is_whole
+    }
 }
 
 /// The hash of a member of which a part has passed.
@@ -115,6 +141,7 @@ impl Elements {
             in_parts: false,
             is_begun: false,
             expire_ms: None,
+            waiting: None,
             wrong: None,
             hash: None,
         }
@@ -150,12 +177,11 @@ impl Elements {
                 self.tell_parts(cursor, tools, teller)?;
             } else if teller.pieces {
                 match self.tell(cursor, tools, teller) {
-                    // The expiry belongs before the value: one that stands behind it needs the value whole.
-                    Err(Stop::More(n))
-                        if n > LONG_ELEMENT && self.shape != Shape::HashExpiryBehind && teller.visit.takes_parts() =>
-                    {
+                    Err(Stop::More(n)) if n > LONG_ELEMENT && teller.visit.takes_parts() => {
                         cursor.rewind();
                         self.in_parts = true;
+                        // The expiry belongs before the value: one that stands behind it is waited for.
+                        self.waiting = (self.shape == Shape::HashExpiryBehind).then(Box::default);
                         continue;
                     }
                     told => told?,
@@ -280,7 +306,11 @@ impl Elements {
                     self.expire_ms = expire_ms;
                     wrong
                 }
-                Part::ExpiryBehind => expiry_behind(cursor)?.1,
+                Part::ExpiryBehind => {
+                    let (expire_ms, wrong) = expiry_behind(cursor)?;
+                    self.expire_ms = expire_ms;
+                    wrong
+                }
             };
             if let Some((kind, what)) = wrong {
                 teller.odd_as(kind, what, at, None)?;
@@ -288,7 +318,14 @@ impl Elements {
             cursor.commit();
             self.part += 1;
         }
-        teller.visit.part(end);
+        match self.waiting.take() {
+            Some(waiting) => {
+                if !waiting.tell(self.expire_ms, teller.visit) {
+                    teller.odd_as(OddityKind::UnreadableValue, LOST, cursor.offset(), None)?;
+                }
+            }
+            None => teller.visit.part(end),
+        }
         (self.part, self.in_parts, self.expire_ms) = (0, false, None);
         Ok(())
     }
@@ -315,16 +352,23 @@ impl Elements {
                 _ if is_name => PartOf::HashField { expire_ms: self.expire_ms },
                 _ => PartOf::HashValue,
             };
-            teller.visit.part(Told::Begin { what, length });
+            match &mut self.waiting {
+                Some(waiting) if is_name => waiting.field = length,
+                Some(_) => {}
+                None => teller.visit.part(Told::Begin { what, length }),
+            }
             self.is_begun = true;
             self.hash = (is_name && tools.compared.is_some()).then(|| Hashing(Box::default()));
         }
-        let (hash, visit) = (&mut self.hash, &mut *teller.visit);
+        let (hash, waiting, visit) = (&mut self.hash, &mut self.waiting, &mut *teller.visit);
         self.string.run(cursor, &mut tools.first, true, |part| {
             if let Some(Hashing(hash)) = hash {
                 hash.update(part);
             }
-            visit.part(Told::Bytes(part));
+            match waiting {
+                Some(waiting) => waiting.spool.put(part),
+                None => visit.part(Told::Bytes(part)),
+            }
         })?;
         self.is_begun = false;
         if let (Some(Hashing(hash)), Some(compared)) = (self.hash.take(), &mut tools.compared) {

@@ -2,7 +2,8 @@
 //!
 //! A [`Reader`] is made where a value begins and run over the bytes as they come. It holds what it needs to go on and no
 //! more: strings pass through in parts, elements of plain encodings one by one; a packed blob (listpack, ziplist, intset,
-//! zipmap) is checked as a whole. Its inside is checked whether or not anybody wants to hear the pieces.
+//! zipmap) is checked as a whole, or one element after the other if it is a long one. Its inside is checked whether or not
+//! anybody wants to hear the pieces.
 
 mod array;
 mod blob;
@@ -10,6 +11,7 @@ mod element;
 mod elements;
 mod intset;
 mod listpack;
+mod long;
 mod members;
 mod module;
 mod nodes;
@@ -27,7 +29,7 @@ use super::needs::Needs;
 use super::oddity::{Oddity, OddityKind, Owner};
 use super::opcode::Dialect;
 use super::types::{Kind, ValueType};
-use super::visit::{Piece, Visit};
+use super::visit::{LONG_ELEMENT, Piece, Visit};
 use members::Members;
 
 pub(crate) use elements::LATEST_EXPIRY;
@@ -42,6 +44,10 @@ pub(crate) struct Tools {
     pub(crate) templates: Templates,
     /// Most bytes of a piece that is held in memory.
     pub(crate) limit: u64,
+    /// Packed values of more bytes are read element by element as they come.
+    pub(crate) long_blob: u64,
+    /// Elements of those that have more bytes may be told in parts.
+    pub(crate) long_element: u64,
     /// What compares members with each other, if the reader reads on past what is odd.
     pub(crate) compared: Option<Box<Compared>>,
     pub(crate) needs: Needs,
@@ -79,6 +85,8 @@ impl Tools {
             second: Scratch::default(),
             templates: Templates::default(),
             limit,
+            long_blob: long::LONG_BLOB,
+            long_element: LONG_ELEMENT,
             compared: None,
             needs: Needs::default(),
             unexpanded: None,
@@ -162,7 +170,7 @@ pub(crate) struct Reader {
 enum Body {
     String(string::Passage),
     Elements(elements::Elements),
-    Blob(blob::Blob),
+    Blob(blob::Blob, Option<Box<long::Collection>>),
     Nodes(nodes::Nodes),
     Stream(Box<stream::Stream>),
     Module(module::Module),
@@ -184,23 +192,23 @@ impl Reader {
             (ValueType::HASH, _) => Body::Elements(Elements::new(Shape::Hash)),
             (ValueType::ZSET_2, _) => Body::Elements(Elements::new(Shape::ZsetBinary)),
             (ValueType::MODULE_2, _) => Body::Module(module::Module::default()),
-            (ValueType::HASH_ZIPMAP, _) => Body::Blob(blob::Blob::Zipmap),
-            (ValueType::LIST_ZIPLIST, _) => Body::Blob(blob::Blob::ListZiplist),
-            (ValueType::SET_INTSET, _) => Body::Blob(blob::Blob::Intset),
-            (ValueType::ZSET_ZIPLIST, _) => Body::Blob(blob::Blob::ZsetZiplist),
-            (ValueType::HASH_ZIPLIST, _) => Body::Blob(blob::Blob::HashZiplist),
+            (ValueType::HASH_ZIPMAP, _) => Body::Blob(blob::Blob::Zipmap, None),
+            (ValueType::LIST_ZIPLIST, _) => Body::Blob(blob::Blob::ListZiplist, None),
+            (ValueType::SET_INTSET, _) => Body::Blob(blob::Blob::Intset, None),
+            (ValueType::ZSET_ZIPLIST, _) => Body::Blob(blob::Blob::ZsetZiplist, None),
+            (ValueType::HASH_ZIPLIST, _) => Body::Blob(blob::Blob::HashZiplist, None),
             (ValueType::LIST_QUICKLIST, _) => Body::Nodes(nodes::Nodes::new(false)),
             (ValueType::LIST_QUICKLIST_2, _) => Body::Nodes(nodes::Nodes::new(true)),
-            (ValueType::HASH_LISTPACK, _) => Body::Blob(blob::Blob::HashListpack),
-            (ValueType::ZSET_LISTPACK, _) => Body::Blob(blob::Blob::ZsetListpack),
-            (ValueType::SET_LISTPACK, _) => Body::Blob(blob::Blob::SetListpack),
+            (ValueType::HASH_LISTPACK, _) => Body::Blob(blob::Blob::HashListpack, None),
+            (ValueType::ZSET_LISTPACK, _) => Body::Blob(blob::Blob::ZsetListpack, None),
+            (ValueType::SET_LISTPACK, _) => Body::Blob(blob::Blob::SetListpack, None),
             (ValueType::HASH_22, _) if dialect == Dialect::Valkey => {
                 Body::Elements(Elements::new(Shape::HashExpiryBehind))
             }
             (ValueType::HASH_22, _) => Body::Elements(Elements::new(Shape::HashExpiryAbsolute)),
-            (ValueType::HASH_23, _) => Body::Blob(blob::Blob::HashListpackExpiry),
+            (ValueType::HASH_23, _) => Body::Blob(blob::Blob::HashListpackExpiry, None),
             (ValueType::HASH_METADATA, _) => Body::Elements(Elements::new(Shape::HashExpiryRelative)),
-            (ValueType::HASH_LISTPACK_EX, _) => Body::Blob(blob::Blob::HashListpackExpiryMinimum),
+            (ValueType::HASH_LISTPACK_EX, _) => Body::Blob(blob::Blob::HashListpackExpiryMinimum, None),
             (_, Kind::Stream) => Body::Stream(Box::new(stream::Stream::new(value_type.stream_form()))),
             (_, Kind::Array) => Body::Array(array::Array::default()),
             (_, Kind::Gcra) => Body::Gcra,
@@ -247,7 +255,7 @@ impl Reader {
                 string.run(cursor, &mut tools.first, teller.pieces, |part| teller.visit.piece(Piece::String(part)))
             }
             Body::Elements(elements) => elements.run(cursor, tools, teller, n),
-            Body::Blob(blob) => blob.run(cursor, tools, teller, n),
+            Body::Blob(blob, long) => blob.run(long, cursor, tools, teller, n),
             Body::Nodes(nodes) => nodes.run(cursor, tools, teller, n),
             Body::Stream(stream) => stream.run(cursor, tools, teller, n),
             Body::Module(module) => {

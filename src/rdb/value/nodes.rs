@@ -1,6 +1,7 @@
 //! Lists as a chain of packed nodes (quicklist): of ziplists up to Redis 6.2, of listpacks and plain elements from 7.0 on.
 
 use super::blob::{self, packed};
+use super::long::{Collection, Feed, Form, Holds};
 use super::string::Passage;
 use super::{Teller, Tools};
 use crate::rdb::cursor::{Cursor, StringForm};
@@ -18,13 +19,15 @@ pub(super) struct Nodes {
     /// Within a plain element that nobody wants to hear, or that is told in parts.
     plain: Option<Passage>,
     in_parts: bool,
+    /// Within a packed node that is too long to be held.
+    long: Option<Box<Collection>>,
     /// Where a plain element of no bytes stands.
     empty: Option<u64>,
 }
 
 impl Nodes {
     pub(super) fn new(contained: bool) -> Self {
-        Self { contained, counted: false, left: 0, plain: None, in_parts: false, empty: None }
+        Self { contained, counted: false, left: 0, plain: None, in_parts: false, long: None, empty: None }
     }
 
     pub(super) fn run<V: Visit>(
@@ -40,7 +43,14 @@ impl Nodes {
             cursor.commit();
         }
         while self.left > 0 {
-            if let (Some(plain), true) = (&mut self.plain, self.in_parts) {
+            if let Some(long) = &mut self.long {
+                long.run(cursor, tools, teller, n_elements)?;
+                if let Some(bad) = long.bad {
+                    teller.odd_as(OddityKind::UnreadableValue, bad.what, long.feed().file_place(bad.at), None)?;
+                    *n_elements += 1;
+                }
+                self.long = None;
+            } else if let (Some(plain), true) = (&mut self.plain, self.in_parts) {
                 let visit = &mut *teller.visit;
                 plain.run(cursor, &mut tools.first, true, |part| visit.part(Part::Bytes(part)))?;
                 visit.part(Part::End { score: None });
@@ -81,6 +91,12 @@ impl Nodes {
                         continue;
                     }
                     container @ (0 | 2) if (container == 2) == self.contained => {
+                        let form = if container == 2 { Form::Listpack } else { Form::Ziplist };
+                        if let Some(feed) = Feed::begin(cursor, form, tools.long_blob)? {
+                            cursor.commit();
+                            self.long = Some(Box::new(Collection::new(feed, Holds::List)));
+                            continue;
+                        }
                         let sized = !teller.reads_on();
                         let packed = packed(cursor, &mut tools.first, tools.limit, sized)?;
                         let decode = if container == 2 { blob::listpack } else { blob::ziplist };

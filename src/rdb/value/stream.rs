@@ -7,6 +7,7 @@
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::blob::packed;
+use super::long::{Feed, Form, LongNode};
 use super::members::Members;
 use super::stream_node;
 use super::{Compared, Teller, Tools};
@@ -49,6 +50,8 @@ pub(super) struct Stream {
     owned: Ids,
     /// A node could not be read: how many entries there are is not known.
     uncounted: bool,
+    /// Within a node that is too long to be held.
+    long: Option<Box<LongNode>>,
 }
 
 /// A multitude of ids: how many, and the sum of their hashes.
@@ -81,6 +84,7 @@ impl Stream {
             pending: Ids::default(),
             owned: Ids::default(),
             uncounted: false,
+            long: None,
         }
     }
 
@@ -107,7 +111,12 @@ impl Stream {
                     Stage::Info
                 }
                 Stage::Nodes(left) => {
-                    *n_elements += self.read_node(cursor, tools, teller)?;
+                    if self.long.is_none() {
+                        *n_elements += self.read_node(cursor, tools, teller)?;
+                    }
+                    if self.long.is_some() {
+                        *n_elements += self.read_long(cursor, tools, teller)?;
+                    }
                     Stage::Nodes(left - 1)
                 }
                 Stage::Info => {
@@ -211,19 +220,29 @@ impl Stream {
         if let Some((_, what)) = wrong_key.filter(|_| !teller.reads_on()) {
             return Err(Stop::corrupt(at, what));
         }
+        if let Some(key) = key
+            && let Some(feed) = Feed::begin(cursor, Form::Listpack, tools.long_blob)?
+        {
+            cursor.commit();
+            self.node = Some(key);
+            note_node(key, &mut tools.compared);
+            if let Some((kind, what)) = wrong_key {
+                teller.odd_as(kind, what, at, None)?;
+            }
+            self.long = Some(Box::new(LongNode::new(feed, stream_node::Node::new(key, self.last_living))));
+            return Ok(0);
+        }
         let packed = packed(cursor, &mut tools.first, tools.limit, !teller.reads_on())?;
         // The node is there whole: what is told from here on is told once.
         if let Some((kind, what)) = wrong_key {
             teller.odd_as(kind, what, at, None)?;
         }
         self.node = key.or(self.node);
-        if let (Some(key), Some(compared)) = (key, &mut tools.compared) {
-            compared.members.add(xxh3_64(&(u128::from(key.ms) << 64 | u128::from(key.seq)).to_be_bytes()));
-        }
         let Some(key) = key else {
             self.uncounted = true;
             return Ok(0);
         };
+        note_node(key, &mut tools.compared);
         let mut node = stream_node::Node::new(key, self.last_living);
         let walked = packed.bytes().and_then(|blob| node.walk(blob, teller));
         self.last_living = node.last;
@@ -235,6 +254,28 @@ impl Stream {
             teller.odd_as(OddityKind::UnreadableValue, bad.what, packed.place(bad.at), None)?;
         }
         Ok(node.living)
+    }
+
+    /// Reads the node that is too long to be held; gives how many living entries it has.
+    fn read_long<V: Visit>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        tools: &mut Tools,
+        teller: &mut Teller<'_, V>,
+    ) -> Result<u64, Stop> {
+        let Some(long) = &mut self.long else { return Ok(0) };
+        long.run(cursor, [tools.limit, tools.long_element], teller)?;
+        self.last_living = long.node.last;
+        for (kind, at) in long.node.odd.into_iter().flatten() {
+            teller.odd(kind, long.feed().file_place(at), None)?;
+        }
+        if let Some(bad) = long.bad {
+            self.uncounted = true;
+            teller.odd_as(OddityKind::UnreadableValue, bad.what, long.feed().file_place(bad.at), None)?;
+        }
+        let living = long.node.living;
+        self.long = None;
+        Ok(living)
     }
 
     fn read_info<V: Visit>(
@@ -329,6 +370,13 @@ impl Stream {
         }
         teller.tell(Piece::StreamConsumer { name, seen_ms, active_ms });
         Ok(n)
+    }
+}
+
+/// A node of this key is among those that are compared.
+fn note_node(key: StreamId, compared: &mut Option<Box<Compared>>) {
+    if let Some(compared) = compared {
+        compared.members.add(xxh3_64(&(u128::from(key.ms) << 64 | u128::from(key.seq)).to_be_bytes()));
     }
 }
 

@@ -17,9 +17,15 @@ use crate::rdb::visit::{LONG_FIELD, Piece, StreamId, Visit};
 
 const DELETED: i64 = 1;
 const SAME_FIELDS: i64 = 2;
-const SHORT: &str = "stream node ends within an entry";
+pub(super) const SHORT: &str = "stream node ends within an entry";
+pub(super) const FLAGS: &str = "flags of a stream entry that are no number";
+pub(super) const NO_NUMBER: &str = "text where a stream node has a number";
+pub(super) const MASTER_END: &str = "stream node without the end of its master entry";
+pub(super) const ENTRY_COUNT: &str = "stream entry with a wrong count behind it";
+pub(super) const TOO_MANY_FIELDS: &str = "stream entry claims more fields than its node has bytes";
 
 /// What a node is found to be.
+#[derive(Debug)]
 pub(super) struct Node {
     key: StreamId,
     /// The last living entry, of this node or of one before it.
@@ -52,32 +58,19 @@ impl Node {
         }
         let at = walk.position();
         if number(&mut walk)? != 0 {
-            return bad(at, "stream node without the end of its master entry");
+            return bad(at, MASTER_END);
         }
 
         let mut dead = 0_i64;
         loop {
             let at = walk.position();
             let Some(flags) = walk.next()? else { break };
-            let Some(flags) = flags.integer() else { return bad(at, "flags of a stream entry that are no number") };
-            if flags & !(DELETED | SAME_FIELDS) != 0 {
-                self.odd[0].get_or_insert((OddityKind::StreamFlags, at));
-            }
-            let ms = self.key.ms.wrapping_add(number(&mut walk)?.cast_unsigned());
-            let seq = self.key.seq.wrapping_add(number(&mut walk)?.cast_unsigned());
-            let id = StreamId { ms, seq };
-            let same = flags & SAME_FIELDS != 0;
+            let Some(flags) = flags.integer() else { return bad(at, FLAGS) };
+            let difference = (number(&mut walk)?, number(&mut walk)?);
+            let same = is_same(flags);
             let n = if same { n_fields } else { count_of(&mut walk)? };
-            let is_alive = flags & DELETED == 0;
-            if is_alive {
-                if self.last.is_some_and(|last| last >= id) {
-                    self.odd[1].get_or_insert((OddityKind::StreamOrder, at));
-                }
-                self.last = self.last.max(Some(id));
-                self.living += 1;
-            } else {
-                dead += 1;
-            }
+            let (id, is_alive) = self.note(flags, difference, at);
+            dead += i64::from(!is_alive);
             let told = is_alive && teller.pieces;
             if told {
                 teller.visit.piece(Piece::StreamEntry { id, n_fields: n as u64 });
@@ -87,16 +80,45 @@ impl Node {
             let at = walk.position();
             let expected = if same { n + 3 } else { 2 * n + 4 };
             if usize::try_from(number(&mut walk)?) != Ok(expected) {
-                return bad(at, "stream entry with a wrong count behind it");
+                return bad(at, ENTRY_COUNT);
             }
         }
-        if (i64::try_from(self.living), dead) != (Ok(count), deleted) {
+        self.count((count, deleted), dead);
+        Ok(())
+    }
+
+    /// An entry with these flags, whose id differs so from the node's, begins here: its id, and whether it lives.
+    pub(super) fn note(&mut self, flags: i64, difference: (i64, i64), at: usize) -> (StreamId, bool) {
+        if flags & !(DELETED | SAME_FIELDS) != 0 {
+            self.odd[0].get_or_insert((OddityKind::StreamFlags, at));
+        }
+        let ms = self.key.ms.wrapping_add(difference.0.cast_unsigned());
+        let seq = self.key.seq.wrapping_add(difference.1.cast_unsigned());
+        let id = StreamId { ms, seq };
+        let is_alive = flags & DELETED == 0;
+        if is_alive {
+            if self.last.is_some_and(|last| last >= id) {
+                self.odd[1].get_or_insert((OddityKind::StreamOrder, at));
+            }
+            self.last = self.last.max(Some(id));
+            self.living += 1;
+        }
+        (id, is_alive)
+    }
+
+    /// The node has ended: it says that so many live and so many are deleted, and so many were found deleted.
+    pub(super) fn count(&mut self, said: (i64, i64), dead: i64) {
+        if (i64::try_from(self.living), dead) != (Ok(said.0), said.1) {
             self.odd[2] = Some((OddityKind::StreamNodeCount, 6));
         } else if self.living == 0 {
             self.odd[2] = Some((OddityKind::EmptyStreamNode, 6));
         }
-        Ok(())
     }
+}
+
+/// Whether an entry of these flags has the fields of the master entry.
+pub(super) fn is_same(flags: i64) -> bool {
+    flags & SAME_FIELDS != 0
 }
 
 /// The fields of the master entry, and the hashes of those that are long.
@@ -156,7 +178,7 @@ fn number(walk: &mut Listpack<'_>) -> Result<i64, Bad> {
     let at = walk.position();
     match element(walk)?.integer() {
         Some(number) => Ok(number),
-        None => bad(at, "text where a stream node has a number"),
+        None => bad(at, NO_NUMBER),
     }
 }
 
@@ -165,6 +187,6 @@ fn count_of(walk: &mut Listpack<'_>) -> Result<usize, Bad> {
     let at = walk.position();
     match usize::try_from(number(walk)?) {
         Ok(n) if n <= walk.size() => Ok(n),
-        _ => bad(at, "stream entry claims more fields than its node has bytes"),
+        _ => bad(at, TOO_MANY_FIELDS),
     }
 }

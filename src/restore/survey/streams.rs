@@ -55,6 +55,11 @@ impl DeadPending {
         self.empty
     }
 
+    /// A field or a value of so many bytes, told in parts.
+    pub(super) fn long(&mut self, length: u64) {
+        self.bytes = self.bytes.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
+    }
+
     /// Whether something is lost, or cannot be told not to be. `typed`: it goes by typed commands, and not as a payload of an older
     /// form, which loses only what nobody owns.
     pub(super) fn is_lossy(&self, typed: bool) -> bool {

@@ -7,11 +7,12 @@
 
 use std::collections::HashSet;
 
-use crate::rdb::visit::{Piece, StreamId, StreamInfo};
-use crate::restore::replay::batch::{Expected, Grow};
+use crate::rdb::visit::{LONG_ELEMENT, Part, PartOf, Piece, StreamId, StreamInfo};
+use crate::restore::replay::batch::{Expected, Grow, What, put_bulk, put_head, put_number};
 use crate::restore::replay::outbox::Outbox;
 use crate::restore::target_format::TargetFormat;
 use crate::restore::typed::Target;
+use crate::restore::typed::long::{complete, send_part};
 use crate::restore::typed::words::Words;
 
 /// Bytes of entries that are kept: fields and values, and 64 for each entry.
@@ -33,8 +34,13 @@ pub struct Stream {
     /// Commands that add entries and go in one transaction, and the bytes of them.
     adding: Vec<Words>,
     adding_bytes: usize,
-    entry: Option<(StreamId, u64)>,
+    /// The entry that is read: its id, how many fields it has, and how many of them are to come.
+    entry: Option<(StreamId, u64, u64)>,
     fields: Words,
+    /// The field that is told in parts, and its value if that is short.
+    long: Long,
+    /// The command of the entry that is read has left in part.
+    is_leaving: bool,
     info: StreamInfo,
     /// Entries that were told, and the highest id among them.
     entries: u64,
@@ -43,6 +49,25 @@ pub struct Stream {
     /// What is told belongs to a group of a name that was told before.
     in_another: bool,
     released: u64,
+}
+
+/// A field and its value that come in parts.
+#[derive(Debug, Default)]
+struct Long {
+    field: Vec<u8>,
+    value: Vec<u8>,
+    way: Way,
+    /// Bytes that were announced and have not left.
+    left: u64,
+}
+
+/// What becomes of the bytes that come.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    #[default]
+    Field,
+    Value,
+    Sent,
 }
 
 #[derive(Debug, Default)]
@@ -96,20 +121,20 @@ impl Stream {
     pub fn piece(&mut self, outbox: &mut Outbox, target: &mut Target, piece: Piece<'_>) {
         match piece {
             Piece::StreamEntry { id, n_fields } => {
-                self.entry = Some((id, n_fields));
+                self.complete(outbox, target);
+                self.entry = Some((id, n_fields, n_fields));
                 self.fields.clear();
             }
             Piece::StreamField { field, value } => {
-                self.fields.add(field);
-                self.fields.add(value);
-                if let Some((id, left)) = self.entry.as_mut() {
-                    *left = left.saturating_sub(1);
-                    if *left == 0 {
-                        let id = *id;
-                        self.entry = None;
-                        self.add(outbox, target, id);
-                    }
+                if self.is_leaving {
+                    put_bulk(&mut outbox.batch.bytes, field);
+                    put_bulk(&mut outbox.batch.bytes, value);
+                    outbox.may_split_command();
+                } else {
+                    self.fields.add(field);
+                    self.fields.add(value);
                 }
+                self.field_end(outbox, target);
             }
             Piece::StreamInfo(info) => self.info = *info,
             // Of two of one name the first counts.
@@ -141,6 +166,101 @@ impl Stream {
         }
     }
 
+    /// A part of a field or value that is too long to be held.
+    pub fn part(&mut self, outbox: &mut Outbox, target: &mut Target, part: Part<'_>) {
+        match part {
+            Part::Begin { what: PartOf::StreamValue, length } if length > LONG_ELEMENT => {
+                self.leave(outbox, target);
+                let bytes = &mut outbox.batch.bytes;
+                put_bulk(bytes, &self.long.field);
+                bytes.push(b'$');
+                put_number(bytes, length);
+                bytes.extend_from_slice(b"\r\n");
+                self.long = Long { way: Way::Sent, left: length, ..Long::default() };
+            }
+            Part::Begin { what: PartOf::StreamValue, .. } => self.long.way = Way::Value,
+            Part::Begin { .. } => self.long = Long::default(),
+            Part::Bytes(bytes) => match self.long.way {
+                Way::Field => self.long.field.extend_from_slice(bytes),
+                Way::Value => self.long.value.extend_from_slice(bytes),
+                Way::Sent => send_part(outbox, bytes, &mut self.long.left),
+            },
+            Part::Dropped => {
+                self.complete(outbox, target);
+                self.long = Long::default();
+            }
+            Part::End { .. } => {
+                let Long { field, value, way, left } = std::mem::take(&mut self.long);
+                if way == Way::Sent {
+                    complete(outbox, left);
+                    outbox.batch.bytes.extend_from_slice(b"\r\n");
+                    self.field_end(outbox, target);
+                } else {
+                    self.piece(outbox, target, Piece::StreamField { field: &field, value: &value });
+                }
+            }
+        }
+    }
+
+    /// The command of the entry begins to leave, with the fields that are known.
+    fn leave(&mut self, outbox: &mut Outbox, target: &mut Target) {
+        let Some((id, n_fields, _)) = self.entry else { return };
+        if std::mem::replace(&mut self.is_leaving, true) {
+            return;
+        }
+        self.pass(outbox, target);
+        self.flush(outbox, target);
+        target.begin_chunk(outbox);
+        outbox.calls.note_words(b"XADD", None);
+        let bytes = &mut outbox.batch.bytes;
+        put_head(bytes, 3 + 2 * usize::try_from(n_fields).unwrap_or_default());
+        for word in [b"XADD", target.name(), &text(id)] {
+            put_bulk(bytes, word);
+        }
+        std::mem::take(&mut self.fields).iter().for_each(|word| put_bulk(bytes, word));
+    }
+
+    /// What was read ends within an entry whose command has left in part: it gets the words that it has to have, and the key is not made.
+    pub fn complete(&mut self, outbox: &mut Outbox, target: &mut Target) {
+        if self.is_leaving && self.long.way == Way::Sent {
+            complete(outbox, std::mem::take(&mut self.long).left);
+            outbox.batch.bytes.extend_from_slice(b"\r\n");
+            self.field_end(outbox, target);
+        }
+        while self.is_leaving {
+            put_bulk(&mut outbox.batch.bytes, b"");
+            put_bulk(&mut outbox.batch.bytes, b"");
+            outbox.may_split_command();
+            self.field_end(outbox, target);
+        }
+    }
+
+    /// A field of the entry is complete, and the entry perhaps with it.
+    fn field_end(&mut self, outbox: &mut Outbox, target: &mut Target) {
+        let Some((id, _, left)) = &mut self.entry else { return };
+        *left = left.saturating_sub(1);
+        if *left > 0 {
+            return;
+        }
+        let id = *id;
+        self.entry = None;
+        if std::mem::take(&mut self.is_leaving) {
+            outbox.push(What::Queued, target.database, 0, 0, &[]);
+            target.end_chunk(outbox, Grow::By(1));
+            (self.entries, self.highest) = (self.entries + 1, self.highest.max(id));
+        } else {
+            self.add(outbox, target, id);
+        }
+    }
+
+    /// Entries are sent as they come from here on, and those that were held.
+    fn pass(&mut self, outbox: &mut Outbox, target: &mut Target) {
+        self.passing = true;
+        for (id, fields) in std::mem::take(&mut self.held) {
+            self.send_entry(outbox, target, id, &fields);
+        }
+    }
+
     fn add(&mut self, outbox: &mut Outbox, target: &mut Target, id: StreamId) {
         let fields = std::mem::take(&mut self.fields);
         (self.entries, self.highest) = (self.entries + 1, self.highest.max(id));
@@ -151,10 +271,7 @@ impl Stream {
         self.held_bytes += fields.length() + 64;
         self.held.push((id, fields));
         if self.held_bytes > KEPT_OF_A_STREAM {
-            self.passing = true;
-            for (id, fields) in std::mem::take(&mut self.held) {
-                self.send_entry(outbox, target, id, &fields);
-            }
+            self.pass(outbox, target);
         }
     }
 
@@ -178,6 +295,7 @@ impl Stream {
 
     /// It is complete. Gives how many pending entries cannot be brought over.
     pub fn end(&mut self, outbox: &mut Outbox, target: &mut Target, format: TargetFormat) -> u64 {
+        self.complete(outbox, target);
         self.groups.iter_mut().for_each(Group::resolve);
         // What stands there out of order, or twice, is put right as long as it was not sent.
         self.held.sort_by_key(|(id, _)| *id);

@@ -144,9 +144,9 @@ fn hashes() {
     let earliest = 1_900_000_000_000_i64.to_le_bytes();
     let with = [expiring(1, &fields[1]), expiring(0, &fields[2])];
     check("relative expiries", REDIS, &[b"\x18\x01k", &earliest[..], b"\x02", &with.concat()].concat(), 4, 0);
-    // The expiry stands behind the value, and belongs before it: these are held.
+    // The expiry stands behind the value, and belongs before it: field and value wait for it.
     let with = [&fields[1][..], &1_900_000_000_000_i64.to_le_bytes()].concat();
-    check("expiry behind", ("VALKEY", 80), &[b"\x16\x01k\x01", &with[..]].concat(), 0, 0);
+    check("expiry behind", ("VALKEY", 80), &[b"\x16\x01k\x01", &with[..]].concat(), 2, 0);
 }
 
 #[test]
@@ -154,4 +154,50 @@ fn modules() {
     // `ReJSON-RL` 3, one string, the end.
     let id = [0x81_u8].iter().copied().chain(0x44_92_4e_33_8f_91_10_03_u64.to_be_bytes()).collect::<Vec<u8>>();
     check("module", REDIS, &[b"\x07\x01k", &id[..], b"\x05", &string(&long(1)), b"\x00"].concat(), 1, 0);
+}
+
+/// An element of a listpack: a text of a MiB, or a number of one byte. Its length stands behind it.
+fn packed(element: Result<u32, u8>) -> Vec<u8> {
+    match element {
+        Ok(seed) => {
+            let (text, total) = (long(seed), MIB + 5);
+            let behind = [total >> 14, total >> 7 & 127 | 128, total & 127 | 128].map(|group| group as u8);
+            [&[0xf0][..], &(MIB as u32).to_le_bytes(), &text, &behind].concat()
+        }
+        Err(number) => vec![number, 1],
+    }
+}
+
+fn listpack(elements: &[Result<u32, u8>]) -> Vec<u8> {
+    let packed: Vec<u8> = elements.iter().flat_map(|element| packed(*element)).collect();
+    let (size, n) = (7 + packed.len() as u32, elements.len() as u16);
+    string(&[&size.to_le_bytes()[..], &n.to_le_bytes(), &packed, b"\xff"].concat())
+}
+
+#[test]
+fn packed_values() {
+    let check = |what, head: &[u8], elements: &[Result<u32, u8>], tail: &[u8], n_parts, n_odd| {
+        check(what, REDIS, &[head, &listpack(elements), tail].concat(), n_parts, n_odd);
+    };
+    check("list", b"\x12\x01k\x01\x02", &[Ok(1), Err(2), Ok(3)], b"", 2, 0);
+    check("set", b"\x14\x01k", &[Ok(1), Err(2), Ok(3)], b"", 2, 0);
+    check("set with a member twice", b"\x14\x01k", &[Ok(1), Err(2), Ok(1)], b"", 2, 1);
+    check("hash", b"\x10\x01k", &[Err(1), Ok(1), Ok(2), Err(2), Ok(3), Ok(4), Err(5), Err(6)], b"", 6, 0);
+    check("sorted set", b"\x11\x01k", &[Ok(1), Err(1), Err(7), Err(2), Ok(3), Err(3)], b"", 2, 0);
+    check("sorted set out of order", b"\x11\x01k", &[Ok(1), Err(3), Err(7), Err(2), Ok(3), Err(4)], b"", 2, 1);
+
+    // Three entries of a node whose only name is 9; the second has names of its own, the third is deleted.
+    let master = [Err(2), Err(1), Err(1), Err(9), Err(0)];
+    let first = [Err(2), Err(0), Err(1), Ok(1), Err(4)];
+    let second = [Err(0), Err(0), Err(2), Err(2), Ok(2), Err(1), Err(3), Ok(3), Err(8)];
+    let third = [Err(3), Err(0), Err(3), Ok(4), Err(4)];
+    let head = [&b"\x0f\x01k\x01\x10"[..], &[0; 15], &[1]].concat();
+    let node = [&master[..], &first, &second, &third].concat();
+    check("stream", &head, &node, &[2, 1, 3, 0], 6, 0);
+}
+
+#[test]
+fn arrays() {
+    let elements = [&b"\x02\x00\x07\x00"[..], &string(&long(1)), b"\x09\x01", &5_i64.to_le_bytes()].concat();
+    check("array", ("REDIS", 14), &[&b"\x1c\x01k"[..], &elements].concat(), 1, 0);
 }

@@ -296,12 +296,16 @@ fn a_piece_over_the_limit_is_refused_and_passed_over_if_nobody_wants_it() {
 
 #[test]
 fn a_packed_value_that_lies_is_damaged_before_it_is_too_large() {
-    // A list's node of two gigabytes, whose listpack says that it has five bytes, and one that says the same as its string.
-    for (size, expected) in
-        [(5_u32, "header gives another size than the string that holds it"), (0x8000_0000, "a piece of")]
-    {
-        let node = [b"\x12\x01k\x01\x02\x80\x80\x00\x00\x00", &size.to_le_bytes()[..], &[0; 100]].concat();
-        let error = told(&file("REDIS0011", &[&node])).unwrap_err().to_string();
+    // A list's node of two gigabytes, whose listpack says that it has five bytes; one that says the same as its string, and is read up to
+    // its first fault; and a set of numbers, which is held.
+    let list = b"\x12\x01k\x01\x02\x80\x80\x00\x00\x00";
+    for (head, size, expected) in [
+        (&list[..], 5_u32, "header gives another size than the string that holds it"),
+        (&list[..], 0x8000_0000, "listpack element with a wrong length behind it"),
+        (b"\x0b\x01k\x80\x80\x00\x00\x00", 8, "a piece of"),
+    ] {
+        let value = [head, &size.to_le_bytes()[..], &[0; 100]].concat();
+        let error = told(&file("REDIS0011", &[&value])).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
 }

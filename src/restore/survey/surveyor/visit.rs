@@ -125,8 +125,10 @@ impl Visit for Surveyor {
     }
 
     fn part(&mut self, part: Part<'_>) {
-        if let Part::Begin { what: PartOf::HashField { expire_ms }, .. } = part {
-            self.note_field(expire_ms);
+        match (part, &mut self.stream) {
+            (Part::Begin { what: PartOf::HashField { expire_ms }, .. }, _) => self.note_field(expire_ms),
+            (Part::Begin { length, .. }, Some(stream)) => stream.long(length),
+            _ => {}
         }
     }
 
