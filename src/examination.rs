@@ -133,7 +133,8 @@ fn of_oddities(oddities: &Oddities, needs: &Needs) -> impl Iterator<Item = (Oddi
             Place {
                 offset: named.offset,
                 database: named.key.as_ref().map(|(database, _)| *database),
-                key: named.key.as_ref().map(|(_, key)| readable(key)),
+                // Of a key that comes again a part of the hash is known, and not the name.
+                key: named.key.as_ref().filter(|_| kind != OddityKind::DuplicateKey).map(|(_, key)| readable(key)),
                 announced: counts.map(|(announced, _)| announced),
                 found: counts.map(|(_, found)| found),
             }

@@ -84,7 +84,8 @@ const NAMED: usize = 3;
 /// What is wrong, with the keys and counts.
 fn in_words(finding: &StructureFinding) -> String {
     let named = finding.places.iter().take(NAMED).filter_map(|place| {
-        let (key, database) = (place.key.as_ref()?, place.database?);
+        let database = place.database?;
+        let Some(key) = place.key.as_ref() else { return Some(format!("a key of database {database}")) };
         Some(match (place.announced, place.found) {
             (Some(announced), Some(found)) => {
                 format!("`{key}` of database {database} announces {announced}, but holds {found}")

@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use super::table::{Table, verdict};
 use super::which::Place;
 use super::{Context, Format, Outcome};
-use crate::explain::{Result, Status};
+use crate::explain::{Failure, Result, Status};
 use crate::printer::{Printer, words};
 use crate::private_files;
 use crate::progress::Unit;
 use crate::repository::manifest::{Manifest, Purpose};
 use crate::repository::{Listed, ListedStatus, Overview, Receipt, Unfinished};
-use crate::storage::ObjectInfo;
+use crate::storage::{Location, ObjectInfo};
 use crate::verify::receipt;
 
 /// What is left out first on a narrow terminal: an id tells when it was taken.
@@ -44,6 +44,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let mut listing = Listing::default();
     let mut objects: Vec<Box<str>> = Vec::new();
     let mut ids = Vec::new();
+    let mut n_listed = 0_u64;
     let listed = repository.list_each(
         settings.instance.as_deref(),
         |total| {
@@ -53,6 +54,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         },
         |listed| {
             progress.advance(1);
+            n_listed += 1;
             if settings.remembered_in.is_some() && ids.len() < REMEMBERED && listed.manifest().is_some() {
                 ids.push(format!("{}/{}\n", listed.instance, listed.id));
             }
@@ -71,6 +73,14 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         let _ = tokio::task::spawn_blocking(move || remember(&file, &ids.concat())).await;
     }
     let uploads = overview.unfinished.as_ref();
+    let is_empty = n_listed == 0 && overview.unreadable.is_empty() && uploads.is_none_or(Vec::is_empty);
+    if is_empty && matches!(settings.place.location, Location::S3 { .. }) && repository.marker().await?.is_none() {
+        // A bucket has no folders: what tells a new repository from a mistyped prefix is its marker.
+        let text = format!("there is no repository at {}: neither a marker nor a backup", repository.describe());
+        let error =
+            Failure::new("not_found", text).hint("is the prefix the right one? The first `backup` makes a repository");
+        return Ok(Outcome::new(Status::Unknown).error(error.into()));
+    }
     let mut outcome = Outcome::new(Status::Ok);
     outcome.list = context.format.is_json().then_some(("backups", objects));
     Ok(match context.format {

@@ -120,8 +120,7 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, context: &Context) ->
         about.row(["needs", &row]);
     }
     for (module, records) in manifest.module_aux.iter().flatten() {
-        let records = words::counted(*records, "record");
-        about.row(["module aux", &format!("{}: {records} outside of keys", words::escape(module.as_bytes()))]);
+        about.row(["module aux", &module_records(module, *records)]);
     }
     for finding in &manifest.findings {
         about.row(["finding", &words::escape(finding_line(finding, context.keys).as_bytes())]);
@@ -152,6 +151,11 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, context: &Context) ->
 }
 
 /// What a server must have to load it, as far as not every server has it.
+/// Data of a module that belong to no key.
+pub(super) fn module_records(module: &str, records: u64) -> String {
+    format!("{}: {} outside of keys", words::escape(module.as_bytes()), words::counted(records, "record"))
+}
+
 fn needs(manifest: &Manifest) -> Vec<String> {
     let Some(needs) = &manifest.needs else { return Vec::new() };
     let mut rows = Vec::new();
@@ -169,8 +173,14 @@ fn needs(manifest: &Manifest) -> Vec<String> {
 pub fn finding_line(finding: &StructureFinding, keys: words::Keys) -> String {
     let mut line = format!("{}, {}", finding.title, words::counted(finding.count, "time"));
     if let Some(place) = finding.places.first() {
-        if let (Some(key), Some(database)) = (&place.key, place.database) {
-            line.push_str(&format!(", first in `{}` of database {database}", keys.show(key.as_bytes())));
+        match (&place.key, place.database) {
+            (Some(key), Some(database)) => {
+                line.push_str(&format!(", first in `{}` of database {database}", keys.show(key.as_bytes())));
+            }
+            (None, Some(database)) => {
+                line.push_str(&format!(", first in database {database}, at byte {}", place.offset))
+            }
+            (_, None) => {}
         }
         if let (Some(announced), Some(found)) = (place.announced, place.found) {
             line.push_str(&format!(" (says {announced}, holds {found})"));
@@ -221,7 +231,8 @@ fn file_text(name: &str, found: &FileReport, context: &Context) -> String {
     if !table.is_empty() {
         text.push(table.render(&context.printer));
     }
-    let sentence = match found.report.findings.iter().max_by_key(|finding| finding.severity) {
+    // Of the worst the first: that is the one which more servers die of.
+    let sentence = match found.report.findings.iter().rev().max_by_key(|finding| finding.severity) {
         Some(finding) if finding.severity > Severity::Info => words::escape(finding.title.as_bytes()),
         _ => format!("{}, whole and sound", words::counted(found.report.checked.keys, "key")),
     };
@@ -252,6 +263,9 @@ fn about_file(name: &str, inspected: &Inspected, census: Option<&Census>) -> Tab
     for (name, value) in &inspected.aux {
         about.row([words::escape(name.as_bytes()), readable(name, value)]);
     }
+    for (module, records) in &inspected.module_aux {
+        about.row(["module aux", &module_records(module, *records)]);
+    }
     about
 }
 
@@ -278,6 +292,7 @@ pub(super) fn rdb_json(inspected: &Inspected) -> Value {
         "trailing_bytes": inspected.trailing_bytes,
         "crc64": inspected.crc64(),
         "keys": inspected.keys,
+        "module_aux": inspected.module_aux,
     })
 }
 

@@ -64,8 +64,12 @@ pub async fn load(repository: &Repository, id: &str, target: Option<&str>, conte
     if !manifest.is_sound() {
         let kinds = words::counted(manifest.findings.len() as u64, "finding");
         context.printer.say(&format!(
-            "warning: the structure of {}/{} has {kinds}: `redis-ops verify --backup-id {}/{}` names them",
-            found.instance, found.id, found.instance, found.id
+            "warning: the structure of {}/{} has {kinds}: `redis-ops verify -r {} --backup-id {}/{}` names them",
+            found.instance,
+            found.id,
+            repository.describe(),
+            found.instance,
+            found.id
         ));
     }
     Ok(manifest)

@@ -72,5 +72,9 @@ pub async fn file(
     }
     let status = examination::status(&findings);
     let needs = inspected.as_ref().map(|inspected| inspected.needs.clone());
-    Ok(FileReport { report: Report { checked, findings, census, needs, drill: outcome, status }, inspected })
+    let module_aux = inspected.as_ref().map(|inspected| inspected.module_aux.clone()).unwrap_or_default();
+    Ok(FileReport {
+        report: Report { checked, findings, census, needs, module_aux, drill: outcome, status },
+        inspected,
+    })
 }

@@ -67,6 +67,8 @@ pub struct Report {
     pub census: Option<Census>,
     /// What a server must have to load it, if the structure was looked at.
     pub needs: Option<Needs>,
+    /// Records of module data outside of keys, by the names of their types.
+    pub module_aux: BTreeMap<String, u64>,
     /// What the drill came to, if there was one.
     pub drill: Option<drill::Outcome>,
     /// Good, not good, or could not tell.
@@ -242,7 +244,7 @@ async fn examine(
         findings.push(examination::nothing_to_check());
     }
     let status = examination::status(&findings);
-    Ok(Report { checked, findings, census, needs, drill: outcome, status })
+    Ok(Report { checked, findings, census, needs, module_aux, drill: outcome, status })
 }
 
 /// A folder for a drill and the file in it into which the RDB is written, where there is to be a drill.

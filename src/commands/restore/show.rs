@@ -153,6 +153,10 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
         (Ended::Complete, Status::Ok) => format!("{keys} restored {by}in {time}"),
         (Ended::Complete, Status::Warning) => format!("{keys} restored {by}in {time}; see above for the others"),
         (Ended::NotLoaded(_), _) => "not complete: what the target holds is said below".to_owned(),
+        (Ended::Complete, _) if report.evicted().is_some_and(|keys| keys > 0) => {
+            let evicted = words::count(report.evicted().unwrap_or(0));
+            format!("not complete: the target took {keys}, and threw {evicted} away to make room")
+        }
         _ if report.taken_back.is_some() => "not complete: what was restored is taken back".to_owned(),
         _ => format!("not complete: {keys} restored in {time}"),
     };

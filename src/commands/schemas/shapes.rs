@@ -93,5 +93,6 @@ fn rdb() -> Value {
         ("trailing_bytes", count()),
         ("crc64", maybe(text())),
         ("keys", count()),
+        ("module_aux", described(map(count()), "records of module data outside of keys, by type")),
     ])
 }

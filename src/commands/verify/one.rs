@@ -157,6 +157,11 @@ fn answer(
         answer.field("needs", examination::needs_shown(needs));
         answer.text.extend(examination::needs_in_words(needs).map(|words| format!("a server needs {words}")));
     }
+    if report.needs.is_some() {
+        answer.field("module_aux", &report.module_aux);
+        let told = report.module_aux.iter().map(|(module, records)| show::module_records(module, *records));
+        answer.text.extend(told.map(|words| format!("module aux {words}")));
+    }
     if let Some(drill) = &report.drill {
         answer.field("drill", drill);
         answer.numbers.push(("rto", drill.rto_seconds, "s"));

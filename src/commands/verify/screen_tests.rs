@@ -33,6 +33,7 @@ fn the_screen_of_a_damaged_backup() {
         findings: findings(),
         census: None,
         needs: None,
+        module_aux: std::collections::BTreeMap::new(),
         drill: None,
         status: Status::Failed,
     };

@@ -28,6 +28,18 @@ const PACKED: &[(&[u8], &str, &str)] = &[
     (b"age-encryption.org/", "a file encrypted with age", "`age -d -i KEY FILE > dump.rdb` decrypts it"),
     (b"-----BEGIN AGE ENCRYPTED FILE", "a file encrypted with age", "`age -d -i KEY FILE > dump.rdb` decrypts it"),
     (b"-----BEGIN PGP MESSAGE", "a file encrypted with PGP", "`gpg -d FILE > dump.rdb` decrypts it"),
+    (b"\x8c\x0d\x04", "a file encrypted with PGP", "`gpg -d FILE > dump.rdb` decrypts it"),
+    (b"\x85\x01\x0c\x03", "a file encrypted with PGP", "`gpg -d FILE > dump.rdb` decrypts it"),
+    (b"\x85\x02\x0c\x03", "a file encrypted with PGP", "`gpg -d FILE > dump.rdb` decrypts it"),
+    (b"SQLite format 3\0", "a database of SQLite", "name the RDB itself"),
+    (
+        b"\xef\xbb\xbfREDIS",
+        "an RDB behind the byte order mark of a text",
+        "`tail -c +4 FILE > dump.rdb` leaves the RDB",
+    ),
+    (b"UkVESVM", "an RDB as base64", "`base64 -d FILE > dump.rdb` decodes it"),
+    (b"VkFMS0VZ", "an RDB as base64", "`base64 -d FILE > dump.rdb` decodes it"),
+    (b"00000000: 5245 4449 53", "an RDB as a hex dump", "`xxd -r FILE > dump.rdb` turns it back"),
     (b"Salted__", "a file encrypted with openssl", "`openssl enc -d … -in FILE -out dump.rdb` decrypts it"),
 ];
 
@@ -67,6 +79,13 @@ fn of_replies(first: &[u8]) -> Option<Foreign> {
         let way = "`tail -c +48 FILE | head -c -40 > dump.rdb` leaves the RDB: the payload begins with `$EOF:`, 40 bytes and a line \
                    break, and ends with the same 40 bytes";
         return Some(Foreign::new("a diskless replication transfer (`$EOF:`) as it came over the wire", way));
+    }
+    if first.starts_with(b"+FULLRESYNC ") {
+        let line = first.iter().position(|byte| *byte == b'\n')? + 1;
+        let length = first[line..].iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let way =
+            format!("`tail -c +{} FILE > dump.rdb` leaves the RDB, if it was sent with its length", line + length + 1);
+        return Some(Foreign::new("the answer to PSYNC as it came over the wire", way));
     }
     let (digits, rest) = first.strip_prefix(b"$").map(split_digits)?;
     if digits > 0 && rest.starts_with(b"\r\n") {
@@ -122,7 +141,23 @@ fn of_text(first: &[u8]) -> Option<Foreign> {
     if text.starts_with('{') && text[1..].trim_start().starts_with('"') {
         return Some(Foreign::new("a JSON text", Hint::SaveOrBackUp));
     }
-    None
+    is_text(first).then(|| Foreign::new("a text", Hint::SaveOrBackUp))
+}
+
+/// Whether these are letters and lines. The magic word and the version of an RDB are, and what follows them is not: few bytes tell nothing.
+fn is_text(first: &[u8]) -> bool {
+    let begins_an_rdb = [Dialect::Redis, Dialect::Valkey].iter().any(|dialect| first.starts_with(dialect.magic()));
+    let cut = match std::str::from_utf8(first) {
+        Ok(text) => text,
+        // The last letter may be cut off.
+        Err(error) if first.len() - error.valid_up_to() < 4 => {
+            std::str::from_utf8(&first[..error.valid_up_to()]).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    first.len() > HEADER
+        && !begins_an_rdb
+        && !cut.chars().any(|letter| letter.is_control() && !"\r\n\t".contains(letter))
 }
 
 /// What is too short to be a damaged RDB, and no beginning of one.

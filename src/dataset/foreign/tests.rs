@@ -31,6 +31,14 @@ fn each_format_has_its_name_and_its_way() {
         "a diskless replication transfer (`$EOF:`) as it came over the wire",
         "tail -c +48",
     );
+    let psync = b"+FULLRESYNC 0123456789012345678901234567890123456789 0\r\n$175\r\nREDIS0011\xfa\x09redis-ver";
+    check(psync, "the answer to PSYNC as it came over the wire", "tail -c +63 ");
+    check(b"\x8c\x0d\x04\x07\x03\x02", "a file encrypted with PGP", "gpg -d");
+    check(b"UkVESVMwMDEx+glyZWRpcy12ZXI=\n", "an RDB as base64", "base64 -d");
+    check(b"00000000: 5245 4449 5330 3031 31fa 0972  REDIS0011..r", "an RDB as a hex dump", "xxd -r");
+    check(b"\xef\xbb\xbfREDIS0011\xfa", "an RDB behind the byte order mark of a text", "tail -c +4");
+    check(b"SET a 1\nSET b 2\n", "a text", "SaveOrBackUp");
+    check("Gr\u{fc}\u{df}e, und mehr".as_bytes(), "a text", "SaveOrBackUp");
     check(b"$175\r\nREDIS0011", "a replication transfer as it came over the wire", "tail -c +7 ");
     let manifest = b"file appendonly.aof.1.base.rdb seq 1 type b\nfile appendonly.aof.1.incr.aof seq 1 type i\n";
     check(manifest, "the manifest of a multi-part append-only file", "StartAServer");
@@ -50,8 +58,7 @@ fn inside_gzip_it_is_named_as_well() {
 
 #[test]
 fn an_rdb_passes_and_so_does_what_nobody_knows() {
-    for first in
-        [&b"REDIS0011\xff"[..], b"VALKEY080", b"RED", b"REDIS00", b"VALKEY", b"hello, this is a letter", &[0; 9]]
+    for first in [&b"REDIS0011\xff"[..], b"VALKEY080", b"RED", b"REDIS00", b"VALKEY", b"REDIS0011 and a text", &[0; 9]]
     {
         assert_eq!(look(first, None), Ok(First::default()), "{first:?}");
     }

@@ -80,7 +80,11 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
         refuse("certificate", NO_CERTIFICATE.to_owned(), None);
     }
     if wish.filtered {
-        refuse("filtered", "a server loads the whole RDB, not a part of it".to_owned(), None);
+        refuse(
+            "filtered",
+            "a server loads the whole RDB as it is: no part of it, and no other databases or expiries".to_owned(),
+            None,
+        );
     }
     if !target.empty && wish.existing != Existing::ReplaceAll {
         let reason = "everything that the target holds would be replaced, functions too".to_owned();

@@ -14,7 +14,7 @@ use crate::restore::options::Method;
 use crate::restore::preflight;
 use crate::restore::replay::Replayed;
 use crate::restore::replay::calls::Calls;
-use crate::restore::replay::ledger::Unanswered;
+use crate::restore::replay::ledger::{Stop, Unanswered};
 use crate::restore::report::{Ended, Report};
 use crate::restore::take_back;
 
@@ -38,6 +38,8 @@ pub(super) async fn aftermath(
             None
         }
     };
+    // What was not sent any more is counted as ours: somebody else's writes would hide behind it.
+    let is_cut_off = matches!(stop, Some(Stop::Refused(_)));
     let complete = bad.is_none() && stop.is_none() && !interrupted && unanswered.is_empty();
     let earlier = position.counted.by_others(info, &position.called, report.method == Method::Commands);
     if let Ok(mut connection) = node.connect().await {
@@ -50,6 +52,9 @@ pub(super) async fn aftermath(
         }
     } else {
         report.tally.unknown += unanswered.len() as u64;
+    }
+    if is_cut_off && report.others_wrote == Some(false) {
+        report.others_wrote = None;
     }
     report.ended = match (bad, stop, interrupted) {
         (Some(bad), ..) => Ended::BadBackup(bad),

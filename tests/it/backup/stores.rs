@@ -43,6 +43,9 @@ fn a_backup_on_s3_is_listed_shown_and_verified() {
     let Some(server) = RedisServer::start() else { return };
     server.fill(30_000, 1000);
     let store = S3Server::start();
+    // A prefix at which nothing is may be mistyped.
+    let (code, answer) = with(&store, &["list"]).json();
+    assert_eq!((code, &answer["error"]["code"]), (3, &"not_found".into()), "{answer}");
     let run = backup_to(&store, &server, &["--json", "--compression", "none"]).run();
     assert_eq!(run.code, 0, "{}", run.everything());
     assert!(store.count("UploadPart") >= 3, "30 MB go in parts: {}", store.count("UploadPart"));

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::{count, described, either, list, maybe, number, object, one_of, shape, text, time, truth};
+use super::super::{count, described, either, list, map, maybe, number, object, one_of, shape, text, time, truth};
 use super::{Fields, named_key, status};
 use crate::comparison::Difference;
 use crate::verify;
@@ -40,6 +40,7 @@ pub(in crate::commands) fn verify() -> Fields {
         ("checked", either(&[checked.clone(), walked])),
         ("findings", list(shape("finding"))),
         ("needs", shape("needs_of_servers")),
+        ("module_aux", described(map(count()), "records of module data outside of keys, by type")),
         ("drill", drill),
         ("census", shape("census")),
         ("age_seconds", count()),
@@ -54,6 +55,7 @@ pub(in crate::commands) fn verify() -> Fields {
         "checked?",
         "findings?",
         "needs?",
+        "module_aux?",
         "drill?",
         "census?",
         "age_seconds?",
