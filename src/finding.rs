@@ -15,6 +15,19 @@ pub enum Severity {
     Critical,
 }
 
+/// A fix before anybody types it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Remedy {
+    /// The fix as it is printed.
+    pub command: String,
+    /// What changes once it is typed.
+    pub does: String,
+    /// What may be lost, slowed down or refused for it.
+    pub costs: String,
+    /// How the change is taken back, or that it cannot be.
+    pub undo: String,
+}
+
 /// One thing found, in words a person can act on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finding {
@@ -35,6 +48,9 @@ pub struct Finding {
     /// Commands that mend it, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fix: Vec<String>,
+    /// What each of these commands does, may cost, and how it is undone, in the same order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remedies: Vec<Remedy>,
     /// Where the fact comes from.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub source: String,
@@ -54,6 +70,7 @@ impl Finding {
             threshold: String::new(),
             why: String::new(),
             fix: Vec::new(),
+            remedies: Vec::new(),
             source: String::new(),
             caused_by: None,
         }

@@ -14,11 +14,11 @@ use chrono::{DateTime, Utc};
 
 use crate::finding::Finding;
 use crate::introspection::{Receipt, ServerFacts};
-use crate::replies::Info;
+use crate::replies::{Info, SlowEntry};
 use crate::repository::Newest;
 use crate::repository::manifest::Manifest;
 
-use names::{Kind, NAMES, Scale};
+use names::{Kind, NAMES, OF_CLUSTERS, OF_REPLICAS};
 use text::Text;
 
 pub use serve::{Limits, Source, serve};
@@ -61,6 +61,12 @@ impl From<&Newest> for Backups {
 pub struct Metrics<'a> {
     /// INFO; `None`: the server cannot be reached.
     pub info: Option<&'a Info>,
+    /// CLUSTER INFO, of a node of a cluster.
+    pub cluster: Option<&'a Info>,
+    /// The slow log, newest first.
+    pub slow: Option<&'a [SlowEntry]>,
+    /// When the server was started, in Unix seconds of its own clock.
+    pub started_at: Option<u64>,
     /// What is wrong.
     pub findings: &'a [Finding],
     /// What asking cost.
@@ -92,6 +98,17 @@ pub fn render(metrics: &Metrics<'_>) -> String {
         replication(&mut text, info);
         commands(&mut text, info);
     }
+    if let Some(started_at) = metrics.started_at {
+        text.gauge("redis_start_time_seconds", "When the server was started.", started_at as f64);
+    }
+    if let Some(slow) = metrics.slow {
+        slow_log(&mut text, slow);
+    }
+    if let Some(cluster) = metrics.cluster {
+        of_cluster(&mut text, cluster);
+    }
+    let seconds = metrics.receipt.seconds;
+    text.gauge("redis_exporter_last_scrape_duration_seconds", "Seconds that collecting these numbers took.", seconds);
     for finding in metrics.findings {
         let severity = serde_json::to_value(finding.severity).ok().and_then(|value| value.as_str().map(str::to_owned));
         let labels = [("rule", finding.id.as_str()), ("severity", severity.as_deref().unwrap_or_default())];
@@ -117,11 +134,7 @@ pub fn render(metrics: &Metrics<'_>) -> String {
 
 fn plain(text: &mut Text, info: &Info) {
     for (field, name, kind, scale, help) in NAMES {
-        let value = match scale {
-            Scale::Word(good) => info.get(field).map(|word| f64::from(u8::from(word == *good))),
-            Scale::Times(factor) => info.f64(field).map(|number| number * factor),
-        };
-        if let Some(value) = value {
+        if let Some(value) = scale.of(info, field) {
             let kind = if *kind == Kind::Counter { "counter" } else { "gauge" };
             text.sample(name, kind, help, &[], value);
         }
@@ -156,6 +169,17 @@ fn keyspace(text: &mut Text, info: &Info) {
 }
 
 fn replication(text: &mut Text, info: &Info) {
+    if let (Some(host), Some(port)) = (info.get("master_host"), info.get("master_port")) {
+        let read_only = info.get("slave_read_only").unwrap_or_default();
+        let labels = [("master_host", host), ("master_port", port)];
+        let all = [labels[0], labels[1], ("read_only", read_only)];
+        text.sample("redis_slave_info", "gauge", "Whose replica the server is.", &all, 1.0);
+        for (field, name, scale, help) in OF_REPLICAS {
+            if let Some(value) = scale.of(info, field) {
+                text.sample(name, "gauge", help, &labels, value);
+            }
+        }
+    }
     for replica in info.replicas() {
         let port = replica.port.to_string();
         let labels =
@@ -165,6 +189,29 @@ fn replication(text: &mut Text, info: &Info) {
         }
         if let Some(lag) = replica.lag {
             text.sample("redis_connected_slave_lag_seconds", "gauge", "Since its last word.", &labels, lag as f64);
+        }
+    }
+}
+
+/// Of the hundred newest entries: more are not read.
+fn slow_log(text: &mut Text, slow: &[SlowEntry]) {
+    text.gauge("redis_slowlog_length", "Entries of the slow log, 128 at most.", slow.len() as f64);
+    let last = slow.iter().max_by_key(|entry| entry.id);
+    let id = last.map_or(0.0, |entry| entry.id as f64);
+    text.gauge("redis_slowlog_last_id", "Number of the newest entry of the slow log.", id);
+    let seconds = last.map_or(0.0, |entry| entry.usec as f64 / 1e6);
+    text.gauge("redis_last_slow_execution_duration_seconds", "Seconds that the newest slow command took.", seconds);
+}
+
+fn of_cluster(text: &mut Text, cluster: &Info) {
+    let state = cluster.get("cluster_state").map(|state| f64::from(u8::from(state == "ok")));
+    if let Some(ok) = state {
+        text.gauge("redis_cluster_state", "Whether the cluster serves.", ok);
+    }
+    for (field, name, kind, help) in OF_CLUSTERS {
+        let kind = if *kind == Kind::Counter { "counter" } else { "gauge" };
+        if let Some(value) = cluster.f64(field) {
+            text.sample(name, kind, help, &[], value);
         }
     }
 }

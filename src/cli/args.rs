@@ -136,7 +136,7 @@ pub struct Global {
     /// Print nothing but errors on stderr.
     #[arg(short, long, global = true, help_heading = OUTPUT)]
     pub quiet: bool,
-    /// Log each step on stderr; -vv logs more, -vvv includes the libraries.
+    /// Tell more in tables, and log each step on stderr; -vv logs more, -vvv includes the libraries.
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = OUTPUT)]
     pub verbose: u8,
     /// Answer yes to the question that a destructive command asks.
@@ -242,7 +242,8 @@ mod tests {
         let mut typed = 0;
         for rule in crate::rules::all() {
             for fix in rule.fix.iter().filter(|fix| fix.starts_with("redis-ops ")) {
-                // What follows in brackets is a remark.
+                // What follows in brackets is a remark, and the server is named when the fix is printed.
+                let fix = fix.replace("<this server>", "redis://127.0.0.1:6379");
                 let words = fix.split(" (").next().unwrap_or_default().split(' ');
                 let parsed = Cli::try_parse_from(words);
                 assert!(

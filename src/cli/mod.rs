@@ -135,6 +135,7 @@ impl<'a> Run<'a> {
                 now: self.started_at,
                 yes: global.yes,
                 keys: if global.hide_keys { Keys::Hidden } else { Keys::Shown },
+                verbose: global.verbose > 0,
             };
             commands::run(command, &context).await
         });

@@ -1,6 +1,7 @@
 //! `redis-ops diagnose`: what is wrong with a server, or with the data in a backup.
 
 mod answer;
+mod hidden;
 mod keys;
 mod lists;
 mod render;
@@ -19,6 +20,8 @@ use crate::diagnose::{self, History, Past, Report};
 use crate::explain::{Context as _, Hint, Misuse, Result, Status};
 use crate::introspection::Part;
 use crate::pasted;
+use crate::printer::words::Keys;
+use crate::progress::{Hidden, Progress};
 use crate::repository::Newest;
 use crate::rules;
 
@@ -97,14 +100,25 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
             let past = Past { compared: remembered.as_ref(), runs };
             let age = backup_age(settings, server, &options);
             let tell = |cost| keys::tell(cost, settings, context);
-            let mut report = diagnose::live(&server.node, &options, &past, known, age, &tell).await?;
+            // A sample is looked at in a moment.
+            let progress: Box<dyn Progress> = match options.full && settings.watch.is_none() {
+                true => context.bar(),
+                false => Box::new(Hidden::default()),
+            };
+            let looked = diagnose::live(&server.node, &options, &past, known, age, &tell, progress.as_ref()).await;
+            progress.finish();
+            let mut report = looked?;
             // A command is printed as it has to be typed.
-            for fix in report.judgement.findings.iter_mut().flat_map(|finding| &mut finding.fix) {
+            let as_typed = |fix: &mut String| {
                 *fix = fix.replace("<this server>", &server.as_typed());
                 // A pipe of it, or a command by it: for this server, not for the one that happens to listen here.
                 if !fix.contains("--intrinsic-latency") {
                     *fix = fix.replace("redis-cli", &server.redis_cli());
                 }
+            };
+            for finding in &mut report.judgement.findings {
+                finding.fix.iter_mut().for_each(as_typed);
+                finding.remedies.iter_mut().map(|remedy| &mut remedy.command).for_each(as_typed);
             }
             if let Some(mut history) = history {
                 trend = history.runs().iter().filter_map(|run| run.info.u64("used_memory")).collect();
@@ -117,10 +131,12 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
             }
             (report, server.instance.clone())
         }
-        Origin::Text(file) => {
-            let (file, name) = (file.clone(), file.to_string());
+        Origin::Text(files) => {
+            let name = files.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let files = files.clone();
             // A pipe may be silent for long.
-            let pasted = context.interruptible(blocking::run(move || read(&file))).await?;
+            let read_all = move || files.iter().map(read).collect::<Result<Vec<_>>>();
+            let pasted = context.interruptible(blocking::run(read_all)).await?;
             let reports = diagnose::of_text(&pasted, &options).with_context(|| format!("read {name}"))?;
             return Ok(of_several(&reports, &name, settings, context));
         }
@@ -230,20 +246,21 @@ fn outcome(report: &Report, subject: &str, settings: &Settings, context: &Contex
         (FailOn::Critical, Status::Warning) | (FailOn::Never, Status::Warning | Status::Failed) => Status::Ok,
         (_, status) => status,
     };
-    let hidden = answer::Hidden::new(report, context.keys);
+    let hidden = (context.keys == Keys::Hidden).then(|| hidden::hidden(report, context.keys));
+    let report = hidden.as_ref().unwrap_or(report);
     let top = usize::try_from(settings.top).unwrap_or(usize::MAX);
     let since = settings.since.and(report.snapshot.earlier.as_ref()).map(|earlier| earlier.seconds);
-    let view = View { printer: &context.printer, subject, top, sort: settings.sort, trend, since };
+    let (printer, verbose) = (&context.printer, context.verbose);
+    let view = View { printer, subject, top, sort: settings.sort, trend, since, verbose };
     let text = match context.format {
         Format::Nagios => answer::one_line(report, status),
         Format::Junit => answer::junit(report, subject),
         _ => render::render(report, status, &view),
     };
-    let text = hidden.text(text);
     let mut outcome = Outcome::new(status).text(text.clone());
-    outcome.lines = report.judgement.findings.iter().map(|finding| hidden.value(serde_json::json!(finding))).collect();
+    outcome.lines = report.judgement.findings.iter().map(|finding| serde_json::json!(finding)).collect();
     for (name, value) in answer::fields(report, subject, &view) {
-        outcome = outcome.field(name, hidden.value(value));
+        outcome = outcome.field(name, value);
     }
     (outcome, text)
 }

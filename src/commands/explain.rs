@@ -30,6 +30,7 @@ pub async fn run(settings: &Settings, _context: &Context) -> Result<Outcome> {
         .field("limits", limits)
         .field("why", rule.why)
         .field("fix", rule.fix)
+        .field("remedies", rule.remedies())
         .field("caused_by", rule.because_of)
         .field("source", rule.source)
         .text(rule.explanation(&threshold)))

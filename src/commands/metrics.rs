@@ -22,6 +22,9 @@ use crate::rules::{RuleSettings, Topic};
 
 pub use listen::Listen;
 
+/// The code of TLS files that cannot be used.
+const TLS_SETTINGS: &str = "tls_settings";
+
 /// Complete settings of `metrics`.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -49,7 +52,7 @@ pub enum To {
 /// Asks, and answers. A server that cannot be reached is `redis_up 0` and exit 3; a repository that cannot be reached is exit 1.
 ///
 /// # Errors
-/// The settings name a rule that does not exist; the file cannot be written; the address cannot be listened on.
+/// The settings name a rule that does not exist, or TLS files that cannot be used; the file cannot be written; the address cannot be listened on.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let rules = settings.rules.to_rules()?;
     if let To::Listen(address) = &settings.to {
@@ -61,12 +64,32 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
 async fn once(settings: &Settings, rules: &RuleSettings, context: &Context) -> Result<Outcome> {
     let repository = Repository::ask(settings).await;
     let Collected { text, error } = collect(settings, rules, &repository, context.now).await;
+    // Nothing was asked: a server that is called down for our own files would wake somebody for nothing.
+    if let Some(error) = error {
+        if error.code() == TLS_SETTINGS {
+            return Err(error);
+        }
+        return answered(settings, context, &repository, text, Some(error)).await;
+    }
+    answered(settings, context, &repository, text, None).await
+}
+
+async fn answered(
+    settings: &Settings,
+    context: &Context,
+    repository: &Repository,
+    text: String,
+    error: Option<Fault>,
+) -> Result<Outcome> {
     if let To::File(path) = &settings.to {
         let (file, text) = (path.clone(), text.clone());
         blocking::run(move || write_whole(&file, &text)).await.with_context(|| format!("write {}", path.display()))?;
     }
     let mut status = Status::Ok;
-    if let Repository::Unreachable { error, .. } = &repository {
+    if let Some(note) = repository.of_other_names(&settings.server.instance) {
+        context.printer.say(&note);
+    }
+    if let Repository::Unreachable { error, .. } = repository {
         context.printer.say(&format!("warning: nothing is known of the backups: {error}"));
         status = Status::Warning;
     }
@@ -93,8 +116,8 @@ struct Collected {
 enum Repository {
     /// No repository was named.
     None,
-    /// How it stands with the backups.
-    Known(Newest),
+    /// How it stands with the backups; where there are none of this name, the names of which there are some.
+    Known(Newest, Vec<String>),
     /// The repository cannot be read: what was read before, and why not now.
     Unreachable { before: Option<Newest>, error: String },
 }
@@ -103,7 +126,11 @@ impl Repository {
     async fn ask(settings: &Settings) -> Self {
         let Some(place) = &settings.repository else { return Self::None };
         match place.newest(&settings.server.instance, settings.server.node.timeout).await {
-            Ok(newest) => Self::Known(newest),
+            Ok(newest) if newest.backup.is_none() && newest.verified.is_none() => {
+                let names = place.instances(settings.server.node.timeout).await.unwrap_or_default();
+                Self::Known(newest, names)
+            }
+            Ok(newest) => Self::Known(newest, Vec::new()),
             Err(error) => Self::Unreachable { before: None, error: format!("{error:#}") },
         }
     }
@@ -111,15 +138,27 @@ impl Repository {
     fn newest(&self) -> Option<&Newest> {
         match self {
             Self::None => None,
-            Self::Known(newest) => Some(newest),
+            Self::Known(newest, _) => Some(newest),
             Self::Unreachable { before, .. } => before.as_ref(),
         }
+    }
+
+    /// Why there are no series about backups, where the repository has backups of other names only.
+    fn of_other_names(&self, instance: &str) -> Option<String> {
+        let Self::Known(newest, names) = self else { return None };
+        if newest.backup.is_some() || names.is_empty() || names.iter().any(|name| name == instance) {
+            return None;
+        }
+        Some(format!(
+            "note: there are no series about backups: the repository has none of `{instance}`, but of {}: name the instance as its backups are named",
+            names.join(", ")
+        ))
     }
 
     fn is_up(&self) -> Option<bool> {
         match self {
             Self::None => None,
-            Self::Known(_) => Some(true),
+            Self::Known(..) => Some(true),
             Self::Unreachable { .. } => Some(false),
         }
     }
@@ -156,6 +195,9 @@ fn text(asked: Result<&Report, &'static str>, repository: &Repository) -> String
     let ping = snapshot.wire.got().and_then(|wire| wire.percentile(50.0));
     render(&Metrics {
         info: Some(&snapshot.info),
+        cluster: snapshot.answers.cluster.got(),
+        slow: snapshot.answers.slowlog.got().map(Vec::as_slice),
+        started_at: snapshot.info.u64("uptime_in_seconds").map(|up| snapshot.server_seconds().saturating_sub(up)),
         findings: &report.judgement.findings,
         receipt: snapshot.receipt,
         ping_seconds: ping.map(|micros| micros as f64 / 1e6),

@@ -138,6 +138,8 @@ pub struct Context {
     pub yes: bool,
     /// Whether key names may be shown.
     pub keys: Keys,
+    /// `-v`: answers for people tell more.
+    pub verbose: bool,
 }
 
 impl Context {

@@ -25,6 +25,7 @@ pub fn context(printer: &Printer) -> Context {
         now: "2026-11-23T04:00:00Z".parse().expect("a moment"),
         yes: false,
         keys: Keys::Shown,
+        verbose: false,
     }
 }
 

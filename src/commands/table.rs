@@ -236,10 +236,15 @@ impl Table {
 
 /// The last lines of every table: `ok: …`, `warning: …`, `failed: …` or `unknown: …`. One line in a pipe.
 pub fn verdict(printer: &Printer, status: Status, sentence: &str) -> String {
+    verdict_with(printer, status, "failed:", sentence)
+}
+
+/// The same of what worked and found something bad: `bad` stands in place of `failed:`.
+pub fn verdict_with(printer: &Printer, status: Status, bad: &str, sentence: &str) -> String {
     let (style, word) = match status {
         Status::Ok => (Style::Green, "ok:"),
         Status::Warning => (Style::Yellow, "warning:"),
-        Status::Failed => (Style::Red, "failed:"),
+        Status::Failed => (Style::Red, bad),
         Status::Unknown => (Style::Yellow, "unknown:"),
     };
     let text = printer.folded(&format!("{word} {sentence}"));

@@ -30,6 +30,18 @@ impl Place {
         Ok(Repository::new(storage))
     }
 
+    /// The instances that have backups here, if that can be said `within` this time.
+    ///
+    /// # Errors
+    /// The place cannot be asked, or is too slow.
+    pub async fn instances(&self, within: Duration) -> Result<Vec<String>> {
+        let asked = async { Ok(self.open().await?.instances().await?) };
+        tokio::time::timeout(within, asked).await.unwrap_or_else(|_| {
+            let words = format!("{} has not answered within {} s", self.location, within.as_secs_f64());
+            Err(Failure::new("timeout", words).into())
+        })
+    }
+
     /// How it stands with the backups of an instance, if that can be said `within` this time.
     ///
     /// # Errors

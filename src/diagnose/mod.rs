@@ -26,6 +26,7 @@ use crate::introspection::{
     self, Earlier, LeftBehind, Mode, NodeRole, Ours, Part, Path, Question, SentinelMet, Snapshot, wire_of,
 };
 use crate::pasted::{self, NotUnderstood, Unreadable};
+use crate::progress::{Progress, Unit};
 use crate::replies::Info;
 use crate::rules::{self, Judgement, Profile, RuleSettings, Topic};
 
@@ -48,7 +49,7 @@ pub struct Options {
 }
 
 /// What was found.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Report {
     /// What was looked at.
     pub snapshot: Snapshot,
@@ -103,7 +104,7 @@ impl Report {
 
 /// Diagnoses a server. `past` is what earlier runs saw; `keys` is what its keys look like, where somebody has looked already;
 /// `backup_age` is how old its last backup is in seconds, found out at the same time; `tell` hears what looking at the keys will
-/// cost, before it is done.
+/// cost, before it is done, and `progress` how far it is.
 ///
 /// # Errors
 ///
@@ -115,10 +116,16 @@ pub async fn live(
     keys: Option<KeyspaceProfile>,
     backup_age: impl Future<Output = Part<Option<u64>>>,
     tell: &(dyn Fn(Forecast) + Send + Sync),
+    progress: &dyn Progress,
 ) -> Result<Report> {
     let asked = async {
+        // Before we queue up ourselves: what waits now waits because the server does not come round to it.
+        let waiting = waiting(node);
         let mut connection = node.connect_even_while_loading().await?;
         let mut snapshot = snapshot(&mut connection, node, options, past).await?;
+        if let Part::Got(host) = &mut snapshot.host {
+            host.waiting_connections = waiting.max(self::waiting(node));
+        }
         let server = &snapshot.server;
         // One topic judges Sentinels themselves. An all-clear of the others would be none of the server that was meant.
         if let Some(met) = SentinelMet::of(node, server).filter(|_| options.topics != [Topic::Replication]) {
@@ -138,7 +145,10 @@ pub async fn live(
         (Some(keys), _) => snapshot.keyspace = Part::Got(keys),
         (None, Some(pass)) => {
             tell(Forecast::of(pass, &snapshot));
-            introspection::look_at_keys(&mut connection, pass, &mut snapshot).await;
+            if pass == Pass::Full {
+                progress.phase("looking at keys", Unit::Keys, Some(snapshot.keys_and_expires().0));
+            }
+            introspection::look_at_keys(&mut connection, pass, &mut snapshot, &|keys| progress.advance(keys)).await;
         }
         (None, None) => {}
     }
@@ -160,6 +170,12 @@ pub async fn alone(
     let mut snapshot = snapshot(&mut connection, node, options, &Past::default()).await?;
     snapshot.backup_age_seconds = backup_age.await;
     Ok(Report::new(snapshot, options))
+}
+
+/// Connections that wait at the port of a server on this machine.
+fn waiting(node: &Node) -> Option<u64> {
+    let Address::Tcp { port, .. } = &node.address else { return None };
+    path_to(node).local.then(|| introspection::waiting_at(*port)).flatten()
 }
 
 /// How the keys are looked at, if a topic needs that.
@@ -262,8 +278,8 @@ fn path_to(node: &Node) -> Path {
 /// # Errors
 ///
 /// The text is too long, or nothing in it was understood.
-pub fn of_text(text: &[u8], options: &Options) -> Result<Vec<Report>, Unreadable> {
-    let pasted = pasted::read(text, options.now)?;
+pub fn of_text<B: AsRef<[u8]>>(texts: &[B], options: &Options) -> Result<Vec<Report>, Unreadable> {
+    let pasted = pasted::read(texts, options.now)?;
     let mostly_dark = pasted.not_understood.lines > pasted.understood;
     let report = |server: pasted::Server| {
         let mut report = Report::new(server.snapshot, options);
@@ -334,9 +350,19 @@ mod tests {
             (Topic::Memory, &[Question::Clients, Question::Config] as &[_]),
             (
                 Topic::Connections,
-                &[Question::Config, Question::Clients, Question::Slowlog, Question::LargeReplies, Question::Denied],
+                &[
+                    Question::Config,
+                    Question::Clients,
+                    Question::Slowlog,
+                    Question::Latency,
+                    Question::LargeReplies,
+                    Question::Denied,
+                ],
             ),
-            (Topic::Keyspace, &[Question::Nodes, Question::KeysAtSlots, Question::Slots, Question::HotKeys]),
+            (
+                Topic::Keyspace,
+                &[Question::Slowlog, Question::Nodes, Question::KeysAtSlots, Question::Slots, Question::HotKeys],
+            ),
             (Topic::Persistence, &[Question::Config]),
             (Topic::Replication, &[Question::Config, Question::Cluster, Question::Nodes]),
             (Topic::Security, &[Question::Config, Question::Clients, Question::DefaultUser]),

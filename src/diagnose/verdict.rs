@@ -22,14 +22,14 @@ pub fn sentence_with(report: &Report, show: &dyn Fn(&str, &Value) -> String) -> 
     let loud = |finding: &&&Finding| worst_of(report, finding) > Severity::Info;
     match incidents.iter().find(loud) {
         Some(first) => {
-            let others = incidents.iter().filter(loud).count() - 1;
-            let more = match others {
-                0 => String::new(),
-                1 => "; one more incident above".to_owned(),
-                n => format!("; {n} more incidents above"),
-            };
+            let of = |severity| incidents.iter().filter(|finding| worst_of(report, finding) == severity).count() as u64;
+            let counts =
+                [(of(Severity::Critical), "critical", "critical"), (of(Severity::Warning), "warning", "warnings")];
+            let counts = counts.into_iter().filter(|(count, ..)| *count > 0);
+            let counts = counts.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }));
+            let counts = counts.collect::<Vec<_>>().join(", ");
             let fix = first.fix.first().map(|fix| format!("; next: {fix}")).unwrap_or_default();
-            format!("{} ({}: {}){fix}{more}", first.title, first.id, short_evidence(first, show))
+            format!("{counts}; worst: {} ({}: {}){fix}", first.title, first.id, short_evidence(first, show))
         }
         None => {
             let notes = match incidents.len() {

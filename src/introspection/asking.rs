@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use super::gate::{Ask, Gate};
 use super::host::HostFacts;
-use super::keyspace::{self, Pass};
+use super::keyspace::{self, Met, Pass};
 use super::ours::Ours;
 use super::part::Part;
 use super::question::Question;
@@ -51,7 +51,7 @@ pub struct Options {
 pub async fn take(asker: &mut dyn Ask, options: &Options, phases: Wire) -> Result<Snapshot> {
     let mut gate = Gate::new(asker);
     let first = gate.info().await?;
-    let ours = gate.ours();
+    let (ours, connecting) = (gate.ours(), phases.clone());
     let begun = Instant::now();
     let mut snapshot = Snapshot::from_info(first, options.now);
     snapshot.path = options.path;
@@ -81,14 +81,18 @@ pub async fn take(asker: &mut dyn Ask, options: &Options, phases: Wire) -> Resul
         snapshot.host = Part::Got(host);
     }
     snapshot.receipt = gate.receipt();
+    // A server that stands still accepts connections in the kernel alone: HELLO is the first that waits for it.
+    let hello = connecting.auth_us.unwrap_or(0) as f64 / 1e6;
+    snapshot.receipt.longest_wait_seconds = snapshot.receipt.longest_wait_seconds.max(hello);
     Ok(snapshot)
 }
 
 /// Looks at the keys of a server of which a snapshot was taken. After it, because that adds hits to the statistics that it holds.
-pub async fn look_at_keys(asker: &mut dyn Ask, pass: Pass, snapshot: &mut Snapshot) {
+pub async fn look_at_keys(asker: &mut dyn Ask, pass: Pass, snapshot: &mut Snapshot, met: Met<'_>) {
     let mut gate = Gate::new(asker);
     let now_ms = u64::try_from(snapshot.taken_at.timestamp_millis()).unwrap_or(0);
-    let looked = keyspace::profile(&mut gate, pass, &snapshot.info, snapshot.answers.config.got(), now_ms).await;
+    let config = snapshot.answers.config.got();
+    let looked = keyspace::profile(&mut gate, pass, &snapshot.info, config, now_ms, met).await;
     snapshot.keyspace = match looked {
         Ok(profile) => Part::Got(profile),
         Err(error) => Part::Denied(format!("{error:#}")),

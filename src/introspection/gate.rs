@@ -50,6 +50,9 @@ pub struct Receipt {
     pub seconds: f64,
     /// Keyspace hits added to the server's statistics.
     pub keyspace_hits_added: u64,
+    /// The longest that an answer took, in seconds.
+    #[serde(default)]
+    pub longest_wait_seconds: f64,
 }
 
 impl Receipt {
@@ -59,6 +62,7 @@ impl Receipt {
         self.pings += other.pings;
         self.seconds += other.seconds;
         self.keyspace_hits_added += other.keyspace_hits_added;
+        self.longest_wait_seconds = self.longest_wait_seconds.max(other.longest_wait_seconds);
     }
 }
 
@@ -83,7 +87,9 @@ impl<'a> Gate<'a> {
     /// The connection broke, or sent fewer answers than there were questions.
     pub async fn ask(&mut self, questions: &[ReadOnly]) -> Result<Vec<Reply>> {
         self.count(questions);
+        let asked = Instant::now();
         let replies = complete(self.asker.ask(questions).await?, questions.len())?;
+        self.receipt.longest_wait_seconds = self.receipt.longest_wait_seconds.max(asked.elapsed().as_secs_f64());
         for reply in &replies {
             if let Reply::Error(message) = reply {
                 // As the server counts them (`errorstat_…`): by the first word.

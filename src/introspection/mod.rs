@@ -22,7 +22,7 @@ mod wire;
 
 pub(crate) use asking::{Options, look_at_keys, take};
 pub(crate) use gate::Receipt;
-pub(crate) use host::HostFacts;
+pub(crate) use host::{HostFacts, waiting_at};
 pub(crate) use interrupted::{InterruptedRestore, REPLID_MARK};
 pub(crate) use left_behind::{LeftBehind, answers};
 pub(crate) use live::wire_of;

@@ -11,7 +11,8 @@ use crate::connection::Command;
 use crate::explain::{Explain, Meaning};
 use crate::figures;
 use crate::replies::{
-    AclUser, Client, ClusterNode, Config, DeniedAccess, HotKeys, Info, LargeEntry, Reply, SlotStats, SlowEntry,
+    AclUser, Client, ClusterNode, Config, DeniedAccess, HotKeys, Info, LargeEntry, LatencyEvent, Reply, SlotStats,
+    SlowEntry,
 };
 
 /// Commands that may be sent: the first word, the second where it matters, and how many keyspace hits one adds.
@@ -30,6 +31,7 @@ const ALLOWED: &[(&str, &str, u64)] = &[
     ("HLEN", "", 1),
     ("HOTKEYS", "GET", 0),
     ("INFO", "", 0),
+    ("LATENCY", "LATEST", 0),
     ("LLEN", "", 1),
     ("MEMORY", "USAGE", 0),
     ("OBJECT", "ENCODING", 1),
@@ -113,6 +115,8 @@ pub enum Question {
     Config,
     Clients,
     Slowlog,
+    /// LATENCY LATEST: what held the server up.
+    Latency,
     /// COMMANDLOG GET of large replies.
     LargeReplies,
     /// ACL GETUSER of the user `default`.
@@ -146,6 +150,9 @@ impl Question {
                 _ => vec!["CLIENT", "LIST"],
             },
             Self::Slowlog => vec!["SLOWLOG", "GET", ENTRIES],
+            // A topic has twelve commands: where there is a command log it is asked instead.
+            Self::Latency if valkey => return Err(Part::NotAsked),
+            Self::Latency => vec!["LATENCY", "LATEST"],
             Self::LargeReplies if valkey => vec!["COMMANDLOG", "GET", ENTRIES, "large-reply"],
             Self::LargeReplies => return Err(Part::Unsupported("COMMANDLOG is Valkey's".to_owned())),
             Self::DefaultUser => vec!["ACL", "GETUSER", "default"],
@@ -173,6 +180,7 @@ impl Question {
             }
             Self::Clients => answers.clients = answer.read(|reply| Some(Client::parse_list(reply.bytes()?))),
             Self::Slowlog => answers.slowlog = answer.read(|reply| Some(SlowEntry::parse_list(reply))),
+            Self::Latency => answers.latency = answer.read(|reply| Some(LatencyEvent::parse_list(reply))),
             Self::LargeReplies => answers.large_replies = answer.read(|reply| Some(SlowEntry::parse_list(reply))),
             Self::DefaultUser => answers.default_user = answer.read(AclUser::parse),
             Self::Denied => answers.denied = answer.read(|reply| Some(DeniedAccess::parse_list(reply))),
@@ -198,6 +206,9 @@ pub struct Answers {
     pub clients: Part<Vec<Client>>,
     /// The slow log, newest first.
     pub slowlog: Part<Vec<SlowEntry>>,
+    /// The last time of each kind of event that held the server up.
+    #[serde(default)]
+    pub latency: Part<Vec<LatencyEvent>>,
     /// Valkey's log of large replies, newest first; `usec` is bytes.
     pub large_replies: Part<Vec<LargeEntry>>,
     /// The user `default`.
@@ -228,6 +239,7 @@ fn config_words(info: &Info) -> Vec<&'static str> {
 
 const SETTINGS: &[&str] = &[
     "acllog-max-len",
+    "active-expire-effort",
     "activedefrag",
     "appendfsync",
     "appendonly",
@@ -238,6 +250,7 @@ const SETTINGS: &[&str] = &[
     "enable-debug-command",
     "enable-protected-configs",
     "hash-max-*-entries",
+    "hz",
     "latency-monitor-threshold",
     "latency-tracking",
     "lazyfree-lazy-eviction",
@@ -247,6 +260,7 @@ const SETTINGS: &[&str] = &[
     "no-appendfsync-on-rewrite",
     "protected-mode",
     "repl-backlog-size",
+    "repl-diskless-load",
     "repl-diskless-sync*",
     "repl-timeout",
     "replica-read-only",
@@ -256,6 +270,7 @@ const SETTINGS: &[&str] = &[
     "commandlog-*",
     "slowlog-max-len",
     "stop-writes-on-bgsave-error",
+    "tcp-backlog",
     "tcp-keepalive",
     "timeout",
     "tracking-table-max-keys",

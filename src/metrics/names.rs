@@ -1,5 +1,7 @@
 //! Fields of INFO and their names in redis_exporter.
 
+use crate::replies::Info;
+
 /// Whether it may fall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -16,6 +18,16 @@ pub enum Scale {
     Word(&'static str),
     /// INFO's number times this factor.
     Times(f64),
+}
+
+impl Scale {
+    /// The number of a field; `None` where the server does not report it.
+    pub fn of(self, info: &Info, field: &str) -> Option<f64> {
+        match self {
+            Self::Word(good) => info.get(field).map(|word| f64::from(u8::from(word == good))),
+            Self::Times(factor) => info.f64(field).map(|number| number * factor),
+        }
+    }
 }
 
 use Kind::{Counter, Gauge};
@@ -139,16 +151,6 @@ pub const NAMES: &[(&str, &str, Kind, Scale, &str)] = &[
     ("repl_backlog_active", "redis_repl_backlog_is_active", Gauge, ONE, "Whether there is a backlog."),
     ("repl_backlog_size", "redis_replication_backlog_bytes", Gauge, ONE, "Its size."),
     ("repl_backlog_histlen", "redis_repl_backlog_history_bytes", Gauge, ONE, "What it holds."),
-    ("master_link_status", "redis_master_link_up", Gauge, Scale::Word("up"), "Whether the primary is connected."),
-    (
-        "master_last_io_seconds_ago",
-        "redis_master_last_io_seconds_ago",
-        Gauge,
-        ONE,
-        "Seconds since the primary was heard.",
-    ),
-    ("master_sync_in_progress", "redis_master_sync_in_progress", Gauge, ONE, "Whether it takes a full resync."),
-    ("slave_repl_offset", "redis_slave_repl_offset", Gauge, ONE, "What it has processed."),
     ("slave_read_only", "redis_slave_info_read_only", Gauge, ONE, "Whether it refuses writes."),
     ("used_cpu_sys", "redis_cpu_sys_seconds_total", Counter, ONE, "System time."),
     ("used_cpu_user", "redis_cpu_user_seconds_total", Counter, ONE, "User time."),
@@ -169,4 +171,97 @@ pub const NAMES: &[(&str, &str, Kind, Scale, &str)] = &[
         "User time of the main thread.",
     ),
     ("cluster_enabled", "redis_cluster_enabled", Gauge, ONE, "Whether it is a node of a cluster."),
+    ("maxmemory", "redis_config_maxmemory", Gauge, ONE, "maxmemory; 0 is no limit."),
+    ("tracking_total_keys", "redis_tracking_total_keys", Gauge, ONE, "Keys remembered for clients that cache."),
+    (
+        "tracking_total_items",
+        "redis_tracking_total_items",
+        Gauge,
+        ONE,
+        "Keys times the clients they are remembered for.",
+    ),
+    (
+        "tracking_total_prefixes",
+        "redis_tracking_total_prefixes",
+        Gauge,
+        ONE,
+        "Prefixes remembered for clients that cache.",
+    ),
+    ("allocator_active", "redis_allocator_active_bytes", Gauge, ONE, "Pages that the allocator uses."),
+    ("allocator_allocated", "redis_allocator_allocated_bytes", Gauge, ONE, "Bytes that were asked of the allocator."),
+    ("allocator_resident", "redis_allocator_resident_bytes", Gauge, ONE, "Pages that the allocator holds."),
+    ("allocator_muzzy", "redis_allocator_muzzy_bytes", Gauge, ONE, "Pages that the allocator has half given back."),
+    ("allocator_rss_ratio", "redis_allocator_rss_ratio", Gauge, ONE, "Pages held by pages used."),
+    ("rss_overhead_ratio", "redis_rss_overhead_ratio", Gauge, ONE, "Resident memory by pages held."),
+    ("rss_overhead_bytes", "redis_rss_overhead_bytes", Gauge, ONE, "Resident memory less pages held."),
+    ("active_defrag_hits", "redis_defrag_hits", Gauge, ONE, "Values moved by defragmenting."),
+    ("active_defrag_misses", "redis_defrag_misses", Gauge, ONE, "Values looked at and not moved."),
+    ("active_defrag_key_hits", "redis_defrag_key_hits", Gauge, ONE, "Keys of which something was moved."),
+    ("active_defrag_key_misses", "redis_defrag_key_misses", Gauge, ONE, "Keys looked at and not moved."),
+    ("repl_backlog_first_byte_offset", "redis_repl_backlog_first_byte_offset", Gauge, ONE, "Offset of its first byte."),
+    ("migrate_cached_sockets", "redis_migrate_cached_sockets_total", Gauge, ONE, "Connections kept for MIGRATE."),
+    (
+        "slave_expires_tracked_keys",
+        "redis_slave_expires_tracked_keys",
+        Gauge,
+        ONE,
+        "Keys with an expiry in a replica that takes writes.",
+    ),
+    ("evicted_scripts", "redis_evicted_scripts_total", Counter, ONE, "Scripts evicted."),
+    ("acl_access_denied_auth", "redis_acl_access_denied_auth_total", Counter, ONE, "Logins refused."),
+    (
+        "acl_access_denied_cmd",
+        "redis_acl_access_denied_cmd_total",
+        Counter,
+        ONE,
+        "Commands refused by the access list.",
+    ),
+    ("acl_access_denied_key", "redis_acl_access_denied_key_total", Counter, ONE, "Keys refused by the access list."),
+    (
+        "acl_access_denied_channel",
+        "redis_acl_access_denied_channel_total",
+        Counter,
+        ONE,
+        "Channels refused by the access list.",
+    ),
+    ("slowlog_commands_count", "redis_slowlog_commands_total", Counter, ONE, "Slow commands (Redis 8.8)."),
+    (
+        "slowlog_commands_time_ms_sum",
+        "redis_slowlog_commands_duration_seconds_total",
+        Counter,
+        Scale::Times(1e-3),
+        "Seconds that slow commands took (Redis 8.8).",
+    ),
+    ("mem_cluster_links", "redis_mem_cluster_links_bytes", Gauge, ONE, "Buffers of cluster links."),
+    (
+        "mem_total_replication_buffers",
+        "redis_mem_total_replication_buffers_bytes",
+        Gauge,
+        ONE,
+        "Buffers of replicas, the backlog among them.",
+    ),
+    ("total_forks", "redis_forks_total", Counter, ONE, "Child processes."),
+];
+
+/// Of a replica, labelled with its primary: field, name, scale, help.
+pub const OF_REPLICAS: &[(&str, &str, Scale, &str)] = &[
+    ("master_link_status", "redis_master_link_up", Scale::Word("up"), "Whether the primary is connected."),
+    ("master_last_io_seconds_ago", "redis_master_last_io_seconds_ago", ONE, "Seconds since the primary was heard."),
+    ("master_sync_in_progress", "redis_master_sync_in_progress", ONE, "Whether it takes a full resync."),
+    ("slave_repl_offset", "redis_slave_repl_offset", ONE, "What it has processed."),
+    ("slave_priority", "redis_slave_priority", ONE, "Which replica a Sentinel promotes first: the lowest above 0."),
+];
+
+/// Of CLUSTER INFO: field, name, kind, help.
+pub const OF_CLUSTERS: &[(&str, &str, Kind, &str)] = &[
+    ("cluster_slots_assigned", "redis_cluster_slots_assigned", Gauge, "Slots that some node serves."),
+    ("cluster_slots_ok", "redis_cluster_slots_ok", Gauge, "Slots of nodes that live."),
+    ("cluster_slots_pfail", "redis_cluster_slots_pfail", Gauge, "Slots of nodes that are suspected to fail."),
+    ("cluster_slots_fail", "redis_cluster_slots_fail", Gauge, "Slots of nodes that have failed."),
+    ("cluster_known_nodes", "redis_cluster_known_nodes", Gauge, "Nodes."),
+    ("cluster_size", "redis_cluster_size", Gauge, "Primaries with slots."),
+    ("cluster_current_epoch", "redis_cluster_current_epoch", Gauge, "Epoch of the cluster."),
+    ("cluster_my_epoch", "redis_cluster_my_epoch", Gauge, "Epoch of this node."),
+    ("cluster_stats_messages_sent", "redis_cluster_messages_sent_total", Counter, "Messages to other nodes."),
+    ("cluster_stats_messages_received", "redis_cluster_messages_received_total", Counter, "Messages of other nodes."),
 ];

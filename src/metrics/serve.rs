@@ -10,8 +10,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::text::openmetrics;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
@@ -26,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 const SCRAPE_TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 /// The text format of Prometheus.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// What Prometheus asks for first.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PLAIN: &str = "text/plain; charset=utf-8";
 /// A request has no body, and a head that is longer than this many bytes is none of Prometheus'.
 const HEAD_BYTES: usize = 16 << 10;
@@ -139,7 +142,10 @@ async fn answer<S: Source>(request: &Request<Incoming>, shared: &Shared<S>) -> R
         return refused;
     }
     match request.uri().path() {
-        "/metrics" => metrics(shared, within(request.headers(), shared.limits.scrape)).await,
+        "/metrics" => {
+            let scraped = metrics(shared, within(request.headers(), shared.limits.scrape)).await;
+            if wants_openmetrics(request.headers()) { as_openmetrics(scraped) } else { scraped }
+        }
         "/healthz" => text(StatusCode::OK, "ok\n"),
         "/" => text(StatusCode::OK, "redis-ops\n\n/metrics  for Prometheus\n/healthz  whether this process serves\n"),
         _ => text(StatusCode::NOT_FOUND, "there are /metrics and /healthz\n"),
@@ -155,6 +161,19 @@ async fn metrics<S: Source>(shared: &Shared<S>, within: Duration) -> Response<St
     };
     let body = shared.source.scrape(within.saturating_sub(begun.elapsed())).await;
     with_type(Response::new(body), TEXT_FORMAT)
+}
+
+/// Whether the other side takes OpenMetrics.
+fn wants_openmetrics(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|kind| kind.trim().starts_with("application/openmetrics-text"))
+}
+
+fn as_openmetrics(response: Response<String>) -> Response<String> {
+    if response.status() != StatusCode::OK {
+        return response;
+    }
+    with_type(response.map(|text| openmetrics(&text)), OPENMETRICS)
 }
 
 /// How long a scrape may take: a little less than Prometheus waits, if it says so.

@@ -55,6 +55,18 @@ fn get(path: &str, more: &str) -> String {
 }
 
 #[tokio::test]
+async fn who_asks_for_openmetrics_gets_it() {
+    let serving = serving(Slow::default(), Limits::default()).await;
+    let answer =
+        ask(serving.at, &get("/metrics", "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n"))
+            .await;
+    assert!(answer.contains("application/openmetrics-text; version=1.0.0") && answer.ends_with("# EOF\n"), "{answer}");
+    let answer = ask(serving.at, &get("/metrics", "Accept: text/plain\r\n")).await;
+    assert!(answer.contains("text/plain; version=0.0.4") && !answer.contains("EOF"), "{answer}");
+    serving.stop.cancel();
+}
+
+#[tokio::test]
 async fn a_request_is_answered_by_its_method_and_path() {
     let serving = serving(Slow::default(), Limits::default()).await;
     for (request, status, body) in [

@@ -50,6 +50,33 @@ impl Text {
     }
 }
 
+/// The same numbers as OpenMetrics 1.0: there a counter is named without its `_total`, one without it is none, and the text says that it
+/// is whole.
+pub fn openmetrics(text: &str) -> String {
+    let mut lines = String::with_capacity(text.len());
+    let mut help = String::new();
+    for line in text.lines() {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            // Of which kind it is stands in the next line.
+            (Some("#"), Some("HELP"), Some(_), Some(said)) => said.clone_into(&mut help),
+            (Some("#"), Some("TYPE"), Some(name), Some(kind)) => {
+                let (name, kind) = match (kind, name.strip_suffix("_total")) {
+                    ("counter", Some(name)) => (name, kind),
+                    ("counter", None) => (name, "unknown"),
+                    _ => (name, kind),
+                };
+                let _ = writeln!(lines, "# HELP {name} {help}\n# TYPE {name} {kind}");
+            }
+            _ => {
+                let _ = writeln!(lines, "{line}");
+            }
+        }
+    }
+    lines.push_str("# EOF\n");
+    lines
+}
+
 /// Backslash, quote and line end as the format asks for it. Other control characters, which a terminal would obey, are spelt out.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
@@ -77,4 +104,21 @@ fn write_sample(samples: &mut String, name: &str, labels: &[(&str, &str)], value
         samples.push('}');
     }
     let _ = writeln!(samples, " {value}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn openmetrics_names_counters_without_total_and_says_that_it_is_whole() {
+        let mut text = Text::default();
+        text.gauge("redis_up", "Whether the server answers.", 1.0);
+        text.sample("redis_commands_processed_total", "counter", "Commands.", &[], 5.0);
+        text.sample("redis_total_error_replies", "counter", "Error replies.", &[], 2.0);
+        let expected = "# HELP redis_up Whether the server answers.\n# TYPE redis_up gauge\nredis_up 1\n\
+            # HELP redis_commands_processed Commands.\n# TYPE redis_commands_processed counter\nredis_commands_processed_total 5\n\
+            # HELP redis_total_error_replies Error replies.\n# TYPE redis_total_error_replies unknown\nredis_total_error_replies 2\n# EOF\n";
+        assert_eq!(openmetrics(&text.finish()), expected);
+    }
 }

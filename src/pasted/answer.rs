@@ -1,8 +1,9 @@
 //! Says what a reply is by its shape: the command that it answers is often not in the text.
 
-use crate::replies::{DeniedAccess, Reply, SlowEntry};
+use crate::replies::{DeniedAccess, LatencyEvent, Reply, SlowEntry};
 
 use super::known;
+use super::raw;
 
 /// A reply, recognised.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +13,7 @@ pub(super) enum Answer {
     /// Lines of CLIENT LIST.
     Clients(Vec<String>),
     Slowlog(Vec<SlowEntry>),
+    Latency(Vec<LatencyEvent>),
     Denied(Vec<DeniedAccess>),
     Settings(Vec<(String, String)>),
     MemoryStats(Vec<(String, String)>),
@@ -21,7 +23,11 @@ pub(super) enum Answer {
 
 /// What this reply answers; `None` where its shape is none of the known ones.
 pub(super) fn recognised(reply: &Reply) -> Option<Answer> {
-    of_pairs(reply).or_else(|| slowlog(reply)).or_else(|| of_several(reply)).or_else(|| texts(reply))
+    of_pairs(reply)
+        .or_else(|| slowlog(reply))
+        .or_else(|| latency(reply))
+        .or_else(|| of_several(reply))
+        .or_else(|| texts(reply))
 }
 
 /// Names and values: in a map, or in turn.
@@ -90,6 +96,13 @@ fn slowlog(reply: &Reply) -> Option<Answer> {
     };
     let entries: Vec<Reply> = reply.items().iter().filter_map(entry).collect();
     (!entries.is_empty()).then(|| Answer::Slowlog(SlowEntry::parse_list(&Reply::Array(entries))))
+}
+
+/// LATENCY LATEST: names of events, each with its moment and two lengths.
+fn latency(reply: &Reply) -> Option<Answer> {
+    let events = LatencyEvent::parse_list(reply);
+    let known = events.iter().filter(|event| raw::is_event(&event.name)).count();
+    (known > 0 && known == events.len()).then_some(Answer::Latency(events))
 }
 
 /// Lists of maps: ACL LOG, CLIENT LIST.

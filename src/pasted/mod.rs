@@ -10,6 +10,7 @@ mod known;
 mod line;
 mod literal;
 mod numbered;
+mod raw;
 mod reading;
 mod resp;
 mod server;
@@ -70,13 +71,18 @@ impl Explain for Unreadable {
     }
 }
 
-/// Reads a text. `now` stands for the moment it was taken at, where it does not say.
+/// Reads a text, or several that belong together. `now` stands for the moment it was taken at, where it does not say.
 ///
 /// # Errors
 ///
 /// It is too long, or nothing in it was understood.
-pub fn read(bytes: &[u8], now: DateTime<Utc>) -> Result<Pasted, Unreadable> {
-    let text = unwrap::text(bytes)?;
+pub fn read<B: AsRef<[u8]>>(texts: &[B], now: DateTime<Utc>) -> Result<Pasted, Unreadable> {
+    // What is in several files was pasted together: an INFO in one and the connections in another are of one server.
+    let texts = texts.iter().map(|text| unwrap::text(text.as_ref())).collect::<Result<Vec<_>, _>>()?;
+    let text = texts.join("\n\n");
+    if text.len() as u64 > LIMIT {
+        return Err(Unreadable::TooLong);
+    }
     let Reading { drafts, mentioned, not_understood, understood, .. } = Reading::of(&text);
     let drafts: Vec<Draft> = drafts.into_iter().filter(|draft| !draft.is_blank()).take(MOST_SERVERS).collect();
     if drafts.is_empty() {

@@ -6,9 +6,10 @@ use super::known;
 use super::line::{self, Line, Typed};
 use super::literal;
 use super::numbered;
+use super::raw;
 use super::resp;
 use super::server::Draft;
-use crate::replies::{Client, ClusterNode};
+use crate::replies::{Client, ClusterNode, LatencyEvent, Reply, SlowEntry};
 
 /// Line numbers of what was not understood that are kept.
 const NUMBERS_KEPT: usize = 100;
@@ -33,6 +34,11 @@ impl NotUnderstood {
 
 /// Readings of servers in one text; what comes behind them is not understood.
 const MOST_READINGS: usize = 256;
+
+/// Lines that one entry without numbers may take.
+const RAW_LINES: usize = 70;
+/// Lines over which one of CLIENT LIST is wrapped.
+const WRAPPED_LINES: usize = 8;
 
 /// Texts within answers within texts.
 const WITHIN: usize = 3;
@@ -116,6 +122,13 @@ impl Reading {
         }
         let first = line::clean(raw[0]).text;
         let start = first.trim_start();
+        if let Some((line, taken)) = wrapped_client(raw) {
+            let kind = self.recognised(&line);
+            return Some((kind, taken));
+        }
+        if let Some(found) = self.without_numbers(raw, start) {
+            return Some(found);
+        }
         if numbered::is_element(&first) {
             let lines: Vec<String> =
                 raw.iter().map(|raw| line::clean(raw).text).take_while(|line| numbered::is_element(line)).collect();
@@ -133,6 +146,21 @@ impl Reading {
         } else {
             resp::is_length(start).then_some((Kind::Blank, 1))
         }
+    }
+
+    /// An entry of the slow log or an event, a value in each line.
+    fn without_numbers(&mut self, raw: &[&str], start: &str) -> Option<(Kind, usize)> {
+        if !(start.bytes().all(|byte| byte.is_ascii_digit()) && !start.is_empty() || raw::is_event(start.trim_end())) {
+            return None;
+        }
+        let lines: Vec<String> = raw.iter().take(RAW_LINES).map(|raw| line::clean(raw).text).collect();
+        if let Some((entry, taken)) = raw::slow_entry(&lines) {
+            self.draft().slowlog.extend(SlowEntry::parse_list(&Reply::Array(vec![entry])));
+            return Some((Kind::Other, taken));
+        }
+        let event = raw::event(&lines)?;
+        self.draft().latency.extend(LatencyEvent::parse_list(&Reply::Array(vec![event])));
+        Some((Kind::Other, 4))
     }
 
     /// A dictionary, a list or a quoted text that begins here, and how many lines were looked at for it.
@@ -178,6 +206,7 @@ impl Reading {
             Answer::Info(fields) => fields.iter().for_each(|(name, value)| self.field(name, value)),
             Answer::Clients(lines) => self.draft().clients.extend(lines.iter().filter_map(|line| Client::parse(line))),
             Answer::Slowlog(entries) => self.draft().slowlog.extend(entries),
+            Answer::Latency(events) => self.draft().latency.extend(events),
             Answer::Denied(entries) => self.draft().denied.extend(entries),
             Answer::Settings(pairs) => pairs.iter().for_each(|(name, value)| self.draft().setting(name, value)),
             Answer::MemoryStats(pairs) => {
@@ -259,6 +288,10 @@ impl Reading {
             self.draft().of_the_machine(name, value);
             return Kind::Other;
         }
+        if let Some((name, latest_ms, longest_ms)) = raw::of_the_doctor(short) {
+            self.draft().spikes.push(LatencyEvent { name, at: 0, latest_ms, longest_ms });
+            return Kind::Other;
+        }
         if is_talk_of_the_client(short) {
             return Kind::Other;
         }
@@ -324,6 +357,42 @@ fn heading(text: &str) -> Option<&'static str> {
     let name = text.trim_start_matches('\\').trim_matches(['#', '*', '[', ']', '=', '"', '\'', ' ', ':', ',']);
     let marked = name.len() < text.len();
     marked.then(|| known::section(name)).flatten()
+}
+
+/// A line of CLIENT LIST that a terminal or a mail has broken, whole again, and how many lines it took.
+fn wrapped_client(raw: &[&str]) -> Option<(String, usize)> {
+    let begins = |text: &str| text.starts_with("id=") && text.contains("addr=");
+    let first = line::clean(raw[0]).text;
+    if !begins(first.trim_start()) {
+        return None;
+    }
+    let mut whole = first.trim().to_owned();
+    let mut taken = 1;
+    for next in raw.iter().skip(1).take(WRAPPED_LINES) {
+        let next = line::clean(next).text;
+        let next = next.trim();
+        let first_word = next.split(' ').next().unwrap_or_default();
+        // A rest holds pairs and nothing else; what is left of a broken pair has a sign or none.
+        let pairs = next.split(' ').skip(1).all(|word| word.contains('='));
+        if next.is_empty()
+            || next.starts_with("id=")
+            || !pairs
+            || next.contains(": ")
+            || !first_word.contains(['=', '.', '-', ':']) && next.contains(' ')
+        {
+            break;
+        }
+        let name = first_word.split('=').next().unwrap_or_default();
+        // Broken between two pairs, or within one.
+        if first_word.contains('=') && known::is_of_clients(name) {
+            whole.push(' ');
+        } else if !first_word.contains('=') && !next.contains('=') {
+            break;
+        }
+        whole.push_str(next);
+        taken += 1;
+    }
+    (taken > 1).then_some((whole, taken))
 }
 
 /// A line of CLIENT LIST, also behind other words; each of its fields has to be one of them.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::figures;
 use crate::introspection::{Earlier, HostFacts, Ours, Part, Snapshot};
-use crate::replies::{Client, ClusterNode, Config, DeniedAccess, Info, Reply, ServerLog, SlowEntry};
+use crate::replies::{Client, ClusterNode, Config, DeniedAccess, Info, LatencyEvent, Reply, ServerLog, SlowEntry};
 
 use super::field;
 use super::known;
@@ -40,6 +40,9 @@ pub(super) struct Draft {
     pub nodes: Vec<ClusterNode>,
     settings: Vec<(String, String)>,
     pub slowlog: Vec<SlowEntry>,
+    pub latency: Vec<LatencyEvent>,
+    /// What LATENCY DOCTOR tells, without a moment.
+    pub spikes: Vec<LatencyEvent>,
     pub denied: Vec<DeniedAccess>,
     pub log: ServerLog,
     /// Fields of its clients are those of Dragonfly alone.
@@ -56,6 +59,8 @@ impl Draft {
             && self.nodes.is_empty()
             && self.settings.is_empty()
             && self.slowlog.is_empty()
+            && self.latency.is_empty()
+            && self.spikes.is_empty()
             && self.denied.is_empty()
             && self.log.lines == 0
     }
@@ -141,6 +146,10 @@ impl Draft {
         if !self.slowlog.is_empty() {
             said.push(format!("SLOWLOG of {}", figures::count(self.slowlog.len() as u64)));
         }
+        let events = self.latency.len() + self.spikes.len();
+        if events > 0 {
+            said.push(format!("LATENCY of {}", figures::counted(events as u64, "event")));
+        }
         if !self.denied.is_empty() {
             said.push(format!("ACL LOG of {}", figures::count(self.denied.len() as u64)));
         }
@@ -157,7 +166,8 @@ impl Draft {
     pub fn snapshot(&self, earlier: Option<&Self>, mentioned: Option<&str>, now: DateTime<Utc>) -> Snapshot {
         let info = self.as_info(mentioned);
         // Ages are counted from the moment at which INFO was taken, if it tells.
-        let taken_at = info.i64("server_time_usec").and_then(DateTime::from_timestamp_micros).unwrap_or(now);
+        let taken_at = info.i64("server_time_usec").and_then(DateTime::from_timestamp_micros);
+        let taken_at = taken_at.or_else(|| self.newest_moment()).unwrap_or(now);
         let mut snapshot = Snapshot::from_info(info, taken_at);
         // There is no connection of ours that somebody could listen to, though there are settings.
         snapshot.path.private = !self.settings.is_empty();
@@ -182,6 +192,11 @@ impl Draft {
         if !self.slowlog.is_empty() {
             snapshot.answers.slowlog = Part::Got(self.slowlog.clone());
         }
+        if !self.latency.is_empty() || !self.spikes.is_empty() {
+            let at = u64::try_from(taken_at.timestamp()).unwrap_or(0);
+            let spikes = self.spikes.iter().map(|spike| LatencyEvent { at, ..spike.clone() });
+            snapshot.answers.latency = Part::Got(self.latency.iter().cloned().chain(spikes).collect());
+        }
         if !self.denied.is_empty() {
             snapshot.answers.denied = Part::Got(self.denied.clone());
         }
@@ -192,6 +207,12 @@ impl Draft {
             snapshot.host = Part::Got(HostFacts { swapped_bytes: Some(swapped), ..HostFacts::default() });
         }
         snapshot
+    }
+
+    /// The newest moment that its logs name: they were copied soon after.
+    fn newest_moment(&self) -> Option<DateTime<Utc>> {
+        let moments = self.slowlog.iter().map(|entry| entry.at).chain(self.latency.iter().map(|event| event.at));
+        DateTime::from_timestamp(i64::try_from(moments.max()?).ok()?, 0)
     }
 
     /// The fields as INFO, with what other parts of the text say in their place.

@@ -7,7 +7,7 @@ fn now() -> DateTime<Utc> {
 }
 
 fn pasted(text: &str) -> Pasted {
-    read(text.as_bytes(), now()).unwrap_or_else(|error| panic!("{error}: {text}"))
+    read(&[text.as_bytes()], now()).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 fn only(text: &str) -> Server {
@@ -68,7 +68,7 @@ fn two_readings_of_one_server_are_compared() {
 #[test]
 fn a_text_without_any_answer_is_refused() {
     for text in ["", "hello\n", "https://example.org/a:b\nSave the date, John.\n", "\u{0}\u{0}\u{0}"] {
-        assert_eq!(read(text.as_bytes(), now()), Err(Unreadable::NothingKnown), "{text:?}");
+        assert_eq!(read(&[text.as_bytes()], now()), Err(Unreadable::NothingKnown), "{text:?}");
     }
 }
 
@@ -110,7 +110,7 @@ fn no_text_cut_or_mixed_makes_it_panic() {
                 *byte = b"\0\xff\x1b[]{}()\"'|:,=>0 \n"[below(19)];
             }
         }
-        let _ = read(&mixed, now());
+        let _ = read(&[&mixed], now());
     }
 }
 
@@ -134,7 +134,7 @@ fn a_long_text_of_one_line_again_and_again_is_read() {
         "redis-1 | ",
     ] {
         let text = format!("role:master\n{}", line.repeat((32 << 10) / line.len()));
-        assert!(!read(text.as_bytes(), now()).expect("a role").servers.is_empty(), "{line:?}");
+        assert!(!read(&[text.as_bytes()], now()).expect("a role").servers.is_empty(), "{line:?}");
     }
 }
 
@@ -212,4 +212,41 @@ fn products_are_called_by_their_names() {
         let server = only(text).snapshot.server;
         assert_eq!((server.name.as_str(), server.version.as_str()), (name, version), "{text}");
     }
+}
+
+#[test]
+fn answers_without_numbers_wrapped_lines_and_latency_are_read() {
+    let raw = "14\n1700000000\n5200000\nKEYS\nuser:*\n10.0.0.9:51234\nnightly\n";
+    let pasted = only(raw);
+    let entry = &pasted.snapshot.answers.slowlog.got().expect("a slow log")[0];
+    assert_eq!((entry.command.as_str(), entry.usec, entry.name.as_str()), ("KEYS", 5_200_000, "nightly"));
+    // A log is as old as its newest entry.
+    assert_eq!(pasted.snapshot.taken_at.timestamp(), 1_700_000_000);
+    let wrapped = "id=5 addr=10.0.0.5:6379 fd=8 name=web age=100 idle=1 fla\ngs=N db=0 sub=0 psub=0 multi=-1 qbuf=26 qbuf-free=32742\nobl=0 oll=0 omem=70000000 events=r cmd=get\nid=6 addr=10.0.0.6:6379 fd=9 name= age=1 idle=1 flags=N db=0 omem=0 cmd=ping\n";
+    let pasted = only(wrapped);
+    let clients = pasted.snapshot.answers.clients.got().expect("clients");
+    assert_eq!((clients.len(), clients[0].flags.as_str(), clients[0].omem), (2, "N", 70_000_000));
+    for text in [
+        "1) 1) \"fork\"\n   2) (integer) 1700000000\n   3) (integer) 6251\n   4) (integer) 7001\n",
+        "fork\n1700000000\n6251\n7001\n",
+        "Dave, I have observed latency spikes in this Redis instance.\n\n1. fork: 1 latency spikes (average 6251ms, mean deviation 0ms, period 9.00 sec). Worst all time event 7001ms.\n",
+    ] {
+        let pasted = only(text);
+        let event = &pasted.snapshot.answers.latency.got().unwrap_or_else(|| panic!("{text}"))[0];
+        assert_eq!((event.name.as_str(), event.latest_ms, event.longest_ms), ("fork", 6251, 7001), "{text}");
+    }
+}
+
+#[test]
+fn several_texts_are_read_as_one() {
+    let pasted = read(
+        &[
+            "role:master\nmaxclients:100\nconnected_clients:99\n",
+            "id=5 addr=10.0.0.5:1 fd=8 name=web age=100 idle=1 flags=N\n",
+        ],
+        now(),
+    );
+    let pasted = pasted.expect("read");
+    assert_eq!(pasted.servers.len(), 1);
+    assert_eq!(pasted.servers[0].read, ["INFO (replication, clients)", "CLIENT LIST of 1"]);
 }

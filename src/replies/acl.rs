@@ -62,6 +62,9 @@ pub struct DeniedAccess {
     pub age_seconds: f64,
     /// Address of the last one.
     pub addr: String,
+    /// The command, key or channel that was refused.
+    #[serde(default)]
+    pub object: String,
 }
 
 impl DeniedAccess {
@@ -84,6 +87,7 @@ impl DeniedAccess {
             username: text("username"),
             age_seconds: entry.field("age-seconds").and_then(Reply::double).unwrap_or(0.0),
             addr: addr.to_owned(),
+            object: text("object"),
         })
     }
 }

@@ -26,6 +26,9 @@ pub struct ClusterNode {
     pub slots: Vec<(u16, u16)>,
     /// Slots on the move, to it or from it; only a node itself tells that.
     pub moving: usize,
+    /// The first of them.
+    #[serde(default)]
+    pub first_moving: Option<u16>,
 }
 
 impl ClusterNode {
@@ -45,7 +48,9 @@ impl ClusterNode {
         let (host, port) = place.rsplit_once(':')?;
         let hostname = parts.next().filter(|name| !name.contains('=')).unwrap_or_default();
         let words: Vec<&str> = words.skip(1).collect();
-        let moving = words.iter().filter(|word| word.starts_with('[')).count();
+        let marks = words.iter().filter_map(|word| word.strip_prefix('['));
+        let moving = marks.clone().count();
+        let first_moving = marks.clone().find_map(|mark| mark.split('-').next()?.parse().ok());
         let slots = words.into_iter().filter(|word| !word.starts_with('[')).filter_map(|word| {
             let (first, last) = word.split_once('-').unwrap_or((word, word));
             Some((first.parse().ok()?, last.parse().ok()?))
@@ -60,6 +65,7 @@ impl ClusterNode {
             epoch,
             slots: slots.collect(),
             moving,
+            first_moving,
         })
     }
 

@@ -45,6 +45,17 @@ impl Repository {
         Ok(Newest { backup, verified: self.newest_good(instance, &folders).await? })
     }
 
+    /// The names of the instances that have backups here, in order.
+    ///
+    /// # Errors
+    /// As [`Repository::newest`].
+    pub async fn instances(&self) -> Result<Vec<String>, RepositoryError> {
+        let mut names: Vec<String> =
+            self.folders(None).await?.into_keys().map(|(instance, _)| instance.to_string()).collect();
+        names.dedup();
+        Ok(names)
+    }
+
     /// The newest published backup of an instance that is no safety backup, can be read, and whose structure is sound.
     ///
     /// # Errors

@@ -140,11 +140,17 @@ impl<'a> Case<'a> {
     pub fn machine_memory(&self) -> Result<u64, Skipped> {
         match self.settings.memory_limit {
             Some(limit) => Ok(limit),
-            None => match self.number("total_system_memory")? {
-                0 => Err(missing("total_system_memory")),
-                bytes => Ok(bytes),
+            None => match (self.number("total_system_memory"), self.container_memory()) {
+                (Ok(bytes), limit) if bytes > 0 => Ok(limit.map_or(bytes, |limit| limit.min(bytes))),
+                (_, Some(limit)) => Ok(limit),
+                _ => Err(missing("total_system_memory")),
             },
         }
+    }
+
+    /// What the control groups of a server on this machine allow it.
+    fn container_memory(&self) -> Option<u64> {
+        self.snapshot.host.got().and_then(|host| host.memory_limit)
     }
 
     /// A finding of this severity, with all that the table knows.

@@ -19,7 +19,7 @@ pub(super) const RULES: &[&[Rule]] = &[&[
         why: "the kernel ends the process that holds most; all clients lose their server, and what was not saved is gone",
         fix: &[
             "redis-ops diagnose memory",
-            "CONFIG SET maxmemory <80 % of what the machine or the container has: below what is used now keys are evicted or writes refused>",
+            "CONFIG SET maxmemory <80 % of what the machine or the container has> (below what is used now keys are evicted or writes refused)",
         ],
         source: "zmalloc.c; the kernel's log",
         weight: 95,
@@ -91,6 +91,11 @@ pub(super) const RULES: &[&[Rule]] = &[&[
         reads: "the log: Failed opening the RDB file for saving: Permission denied, Read-only file system",
         threshold: "any such line",
         why: "no save succeeds; with stop-writes-on-bgsave-error writes are refused (MISCONF)",
+        fix: &[
+            "ls -ld <what `CONFIG GET dir` says>",
+            "chown redis: <what `CONFIG GET dir` says> (or whoever the server runs as; in a container, the volume's owner)",
+            "BGSAVE",
+        ],
         source: "rdb.c, rdbSaveInternal",
         weight: 90,
         examine: not_writable,
@@ -116,6 +121,11 @@ pub(super) const RULES: &[&[Rule]] = &[&[
         reads: "the log: fork: Cannot allocate memory, Resource temporarily unavailable",
         threshold: "any such line",
         why: "no save, no rewrite and no full resync succeeds; with stop-writes-on-bgsave-error writes are refused (MISCONF)",
+        fix: &[
+            "sysctl vm.overcommit_memory=1 (undo: 0; the kernel then promises more memory than there is)",
+            "raise the limit of processes: `pids.max` of the container, `ulimit -u` of the server's user",
+            "BGSAVE",
+        ],
         source: "Redis documentation, administration",
         weight: 90,
         examine: fork_failed,

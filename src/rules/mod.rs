@@ -7,6 +7,7 @@
 mod case;
 mod facts;
 mod judged;
+mod remedies;
 mod rule;
 mod settings;
 
@@ -119,7 +120,28 @@ pub fn examine(snapshot: &Snapshot, topics: &[Topic], settings: &RuleSettings) -
     let speaks = |mute: &&Mute| judgement.findings.iter().any(|finding| finding.id == mute.rule);
     judgement.mutes_ended = settings.ended(snapshot.taken_at).filter(speaks).cloned().collect();
     judgement.findings = causes_first(judgement.findings);
+    one_figure(&mut judgement.findings);
+    let config = snapshot.answers.config.got();
+    for finding in judgement.findings.iter_mut().chain(judgement.muted.iter_mut().map(|muted| &mut muted.finding)) {
+        finding.remedies = finding.fix.iter().map(|fix| remedies::of(fix, config)).collect();
+    }
     judgement
+}
+
+/// One screen names one figure for one setting of one server: that of the finding which stands first.
+fn one_figure(findings: &mut [Finding]) {
+    let mut said: std::collections::HashMap<String, String> = std::collections::HashMap::new();
+    for fix in findings.iter_mut().flat_map(|finding| &mut finding.fix) {
+        let Some((name, value)) = remedies::setting(fix) else { continue };
+        // Elsewhere it may be another; and the classes of one setting are several.
+        let where_to = fix.split("CONFIG SET").next().unwrap_or_default();
+        let class = value.strip_prefix('"').and_then(|value| value.split(' ').next()).unwrap_or_default();
+        let key = format!("{where_to}{name} {class}");
+        match said.get(&key) {
+            Some(first) => fix.clone_from(first),
+            None => drop(said.insert(key, fix.clone())),
+        }
+    }
 }
 
 /// Sorts by severity and puts each symptom behind the cause that was found, too; an incident is as bad as its worst part.

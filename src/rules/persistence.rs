@@ -1,4 +1,4 @@
-//! P01–P12: persistence, and whether the next backup or restore will fail.
+//! P01–P12, P26: persistence, and whether the next backup or restore will fail.
 
 use super::case::{Case, percent, skip};
 use super::judged::Judged;
@@ -7,6 +7,13 @@ use super::settings::Profile;
 use crate::figures;
 use crate::finding::{Finding, Severity};
 use crate::introspection::{Part, Question};
+
+/// What is left where the folder of a server is gone and cannot be changed.
+const START_AGAIN: &str =
+    "start the server again in a folder that is there: the one that the server works in was removed";
+
+/// Processes that a container has to spare where a save still finds one.
+const SPARE_PROCESSES: u64 = 1;
 
 const P: Rule = Rule { topic: Topic::Persistence, ..RULE };
 
@@ -21,9 +28,33 @@ const SAVES: &[Rule] = &[
         asks: &[Question::Config],
         threshold: "the last save failed",
         why: "a restart loses everything since the last good save; with stop-writes-on-bgsave-error, the default, writes are refused (MISCONF)",
+        fix: &[
+            "df -h <dir>; ls -ld <dir>",
+            "CONFIG SET dir <a folder that is there> (before 7.0; where the one that the server works in was removed)",
+            "redis-ops backup (what is in memory is nowhere else)",
+            START_AGAIN,
+            "BGSAVE",
+        ],
         source: "NetData, Zabbix",
+        because_of: &["P26"],
         weight: 90,
         examine: save_failed,
+        ..P
+    },
+    Rule {
+        id: "P26",
+        title: "the kernel gives the server no child process",
+        reads: "rdb_last_bgsave_status, aof_last_bgrewrite_status, total_forks (6.2); of a server on this machine the processes of its container",
+        threshold: "a save or rewrite failed, and no fork ever succeeded, or the container has no process left",
+        why: "no save, no rewrite and no full resync succeeds; with stop-writes-on-bgsave-error writes are refused (MISCONF)",
+        fix: &[
+            "sysctl vm.overcommit_memory=1 (undo: 0; the kernel then promises more memory than there is)",
+            "raise the limit of processes: `pids.max` of the container, `ulimit -u` of the server's user",
+            "BGSAVE",
+        ],
+        source: "Redis documentation, administration; rdb.c, rdbSaveBackground",
+        weight: 91,
+        examine: no_child,
         ..P
     },
     Rule {
@@ -47,7 +78,7 @@ const SAVES: &[Rule] = &[
         limits: &[("warning", 600.0), ("critical", 1200.0)],
         threshold: "{warning} s and {critical} s so far",
         why: "meanwhile every page written is copied, and the next save waits",
-        fix: &["iostat -x 1, on the server's machine"],
+        fix: &["iostat -x 1 (on the server's machine)"],
         source: "NetData",
         because_of: &["P05"],
         examine: slow,
@@ -60,7 +91,7 @@ const SAVES: &[Rule] = &[
         limits: &[("warning", 30.0), ("critical", 60.0)],
         threshold: "not one key between two readings that are {warning} s or {critical} s apart",
         why: "the child hangs, most likely on the disk",
-        fix: &["iostat -x 1, on the server's machine"],
+        fix: &["iostat -x 1 (on the server's machine)"],
         source: "practice (BetterDB)",
         examine: stalled,
         ..P
@@ -74,7 +105,7 @@ const SAVES: &[Rule] = &[
         why: "nothing is served during a fork; every save, rewrite and full resync begins with one",
         fix: &[
             "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
-            "take backups from a replica: redis-ops backup --read-from replica",
+            "redis-ops backup --read-from replica (backups then fork the replica)",
         ],
         source: "Redis documentation, latency: 9 to 24 ms per GB are usual",
         because_of: &["M25"],
@@ -87,7 +118,7 @@ const SAVES: &[Rule] = &[
         reads: "loading, async_loading, loading_eta_seconds",
         threshold: "it is loading",
         why: "commands are answered with LOADING",
-        fix: &["wait: redis-ops health"],
+        fix: &["redis-ops health (until it has loaded: wait)"],
         weight: 95,
         examine: loading,
         ..P
@@ -124,7 +155,7 @@ const LOGS: &[Rule] = &[
         reads: "aof_last_write_status, aof_last_bgrewrite_status",
         threshold: "the last write failed (critical) or the last rewrite",
         why: "after a failed write all writes are refused until one works again; after a failed rewrite the file goes on growing",
-        fix: &["df -h, on the server's machine", "BGREWRITEAOF"],
+        fix: &["df -h (on the server's machine)", "BGREWRITEAOF"],
         source: "Zabbix",
         weight: 88,
         examine: aof_failed,
@@ -186,9 +217,15 @@ fn save_failed(case: &Case<'_>) -> Judged {
     let finding = finding.evidence("changes_since_last_save", case.number_or_zero("rdb_changes_since_last_save"));
     // A server whose folder was removed tells none.
     let finding = match config.and_then(|config| config.get("dir")) {
+        // From 7.0 on the folder cannot be changed while the server runs.
+        Some("") if case.knows(7, 0) => {
+            let finding =
+                finding.evidence("dir", "is gone").fix("redis-ops backup (what is in memory is nowhere else)");
+            return Ok(Some(finding.fix(START_AGAIN)));
+        }
         Some("") => finding
             .evidence("dir", "is gone")
-            .fix("the folder that the server works in was removed: CONFIG SET dir <a folder that is there>"),
+            .fix("CONFIG SET dir <a folder that is there> (the one that the server works in was removed)"),
         folder => {
             let folder = shell_word(folder.unwrap_or("<dir>"));
             finding.fix(format!("df -h {folder}; ls -ld {folder}"))
@@ -201,6 +238,33 @@ fn save_failed(case: &Case<'_>) -> Judged {
 fn shell_word(path: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-<>+,:@".contains(&byte);
     if path.bytes().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
+}
+
+fn no_child(case: &Case<'_>) -> Judged {
+    let failed = [case.text("rdb_last_bgsave_status"), case.text("aof_last_bgrewrite_status")];
+    if failed.iter().all(Result::is_err) {
+        return skip("the server does not report how its saves went");
+    }
+    if !failed.iter().flatten().any(|status| *status == "err") {
+        return Ok(None);
+    }
+    let host = case.snapshot.host.got();
+    let processes = host.and_then(|host| host.processes);
+    let none_left = processes.filter(|(there, most)| most.saturating_sub(*there) < SPARE_PROCESSES);
+    let finding = match (none_left, case.number("total_forks")) {
+        (Some((there, most)), _) => case.critical().evidence("processes", there).evidence("pids.max", most),
+        (None, Ok(0)) => case.critical().evidence("total_forks", 0),
+        (None, Ok(_)) => return Ok(None),
+        (None, Err(missing)) => return Err(missing),
+    };
+    let raise = "raise the limit of processes: `pids.max` of the container, `ulimit -u` of the server's user";
+    let promise = "sysctl vm.overcommit_memory=1 (undo: 0; the kernel then promises more memory than there is)";
+    let finding = match (none_left, host.and_then(|host| host.overcommit_memory)) {
+        (Some(_), _) | (None, Some(1)) => finding.fix(raise),
+        (None, Some(mode)) => finding.evidence("vm.overcommit_memory", mode).fix(promise),
+        (None, None) => finding.fix(promise).fix(raise),
+    };
+    Ok(Some(finding.fix("BGSAVE")))
 }
 
 fn stale(case: &Case<'_>) -> Judged {
@@ -266,7 +330,7 @@ fn fork(case: &Case<'_>) -> Judged {
         None | Some("always") => finding.fix("echo madvise > /sys/kernel/mm/transparent_hugepage/enabled"),
         Some(_) => finding,
     };
-    Ok(Some(finding.fix("take backups from a replica: redis-ops backup --read-from replica")))
+    Ok(Some(finding.fix("redis-ops backup --read-from replica (backups then fork the replica)")))
 }
 
 fn loading(case: &Case<'_>) -> Judged {

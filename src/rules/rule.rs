@@ -5,6 +5,8 @@ use serde::Serialize;
 use super::case::Case;
 use super::facts::Facts;
 use super::judged::Judged;
+use super::remedies;
+use crate::finding::Remedy;
 use crate::introspection::Question;
 
 /// What a rule is about; the words of `diagnose TOPIC`.
@@ -109,6 +111,11 @@ impl Rule {
         self.facts().limit(name)
     }
 
+    /// What its fixes do, may cost, and how they are undone.
+    pub fn remedies(&self) -> Vec<Remedy> {
+        self.fix.iter().map(|fix| remedies::of(fix, None)).collect()
+    }
+
     /// What is known about it, as text for `explain`.
     pub fn explanation(&self, threshold: &str) -> String {
         let mut text = format!("{}  {}\n\n", self.id, self.title);
@@ -121,8 +128,11 @@ impl Rule {
         line("looks at", self.reads);
         line("speaks", threshold);
         line("why", self.why);
-        for (at, command) in self.fix.iter().enumerate() {
-            line(if at == 0 { "fix" } else { "" }, command);
+        for remedy in self.remedies() {
+            line("fix", &remedy.command);
+            line("  does", &remedy.does);
+            line("  costs", &remedy.costs);
+            line("  undo", &remedy.undo);
         }
         if !self.because_of.is_empty() {
             line("follows", &self.because_of.join(" "));

@@ -80,12 +80,16 @@ const ACCESS: &[Rule] = &[
 const UPKEEP: &[Rule] = &[
     Rule {
         id: "S04",
-        title: "the server's certificate expires",
-        reads: "tls_server_cert_expires_in_seconds (Valkey 9.1)",
+        title: "a certificate of the server expires",
+        reads: "tls_server_cert_expires_in_seconds, tls_client_cert_…, tls_ca_cert_… (Valkey 9.1)",
         limits: &[("warning", 2_592_000.0), ("critical", 604_800.0)],
         threshold: "in less than {warning} s or {critical} s",
         why: "from then on no client connects",
-        fix: &["renew the certificate, then CONFIG SET tls-cert-file <path>"],
+        fix: &[
+            "CONFIG SET tls-cert-file <path> (of the renewed certificate)",
+            "CONFIG SET tls-client-cert-file <path> (of the renewed certificate)",
+            "CONFIG SET tls-ca-cert-file <path> (of the renewed certificate)",
+        ],
         source: "observed on Valkey 9.1",
         weight: 70,
         examine: certificate,
@@ -109,7 +113,7 @@ const UPKEEP: &[Rule] = &[
         limits: &[("seconds", 600.0)],
         threshold: "less than {seconds} s ago; information only",
         why: "if nobody meant it, it crashed or was killed",
-        fix: &["journalctl -u redis, dmesg | grep -i oom"],
+        fix: &["journalctl -u redis", "dmesg | grep -i oom"],
         source: "Zabbix: 10 minutes",
         examine: restarted,
         ..S
@@ -197,12 +201,24 @@ fn debug_open(case: &Case<'_>) -> Judged {
 }
 
 fn certificate(case: &Case<'_>) -> Judged {
-    let seconds = case.signed("tls_server_cert_expires_in_seconds")?;
+    case.signed("tls_server_cert_expires_in_seconds")?;
+    let info = &case.snapshot.info;
     // Without a certificate the server says 0 and the serial `none`.
-    if case.snapshot.info.get("tls_server_cert_serial").is_none_or(|serial| serial == "none") {
-        return Ok(None);
-    }
-    Ok(case.grade_low(seconds as f64).map(|finding| finding.evidence("expires_in_days", seconds / 86_400)))
+    let has = |kind: &&str| {
+        info.get(&format!("tls_{kind}_cert_serial")).is_some_and(|serial| !serial.is_empty() && serial != "none")
+    };
+    let expiries = ["server", "client", "ca"].into_iter().filter(has);
+    let expiries = expiries.filter_map(|kind| Some((info.i64(&format!("tls_{kind}_cert_expires_in_seconds"))?, kind)));
+    let Some((seconds, kind)) = expiries.min() else { return Ok(None) };
+    Ok(case.grade_low(seconds as f64).map(|finding| {
+        let finding = finding.evidence("certificate", kind).evidence("expires_in_days", seconds / 86_400);
+        let setting = match kind {
+            "client" => "tls-client-cert-file",
+            "ca" => "tls-ca-cert-file",
+            _ => "tls-cert-file",
+        };
+        finding.fix(format!("CONFIG SET {setting} <path> (of the renewed certificate)"))
+    }))
 }
 
 fn version(case: &Case<'_>) -> Judged {

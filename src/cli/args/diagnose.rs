@@ -55,9 +55,9 @@ pub struct Diagnose {
     /// Minimum severity for a non-zero exit code.
     #[arg(long, value_enum, value_name = "SEVERITY", default_value_t)]
     pub fail_on: FailOn,
-    /// File to read instead of a server, in whatever form it was pasted: INFO, CLIENT LIST, CLUSTER NODES, server logs and others; - for stdin.
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["backup_id", "file"], value_hint = ValueHint::FilePath)]
-    pub from: Option<PathBuf>,
+    /// Files to read instead of a server, in whatever form they were pasted: INFO, CLIENT LIST, CLUSTER NODES, server logs and others; - for stdin.
+    #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with_all = ["backup_id", "file"], value_hint = ValueHint::FilePath)]
+    pub from: Vec<PathBuf>,
     #[command(flatten)]
     pub stored: Stored,
     #[command(flatten)]

@@ -82,8 +82,8 @@ impl Resolver<'_> {
 
     pub(super) fn diagnose(&self, typed: &Diagnose) -> Result<diagnose::Settings, Misuse> {
         let chosen = Chosen::of(&typed.stored, &None);
-        let origin = if let Some(path) = &typed.from {
-            diagnose::Origin::Text(file(path))
+        let origin = if !typed.from.is_empty() {
+            diagnose::Origin::Text(typed.from.iter().map(|path| file(path)).collect())
         } else if chosen.id.is_some() || chosen.file.is_some() {
             diagnose::Origin::Backup(self.stored(&chosen, self.typed_instance_name()?)?)
         } else {

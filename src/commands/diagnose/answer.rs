@@ -9,28 +9,6 @@ use crate::commands::nagios;
 use crate::diagnose::{Report, facts, object, plain, sentence};
 use crate::explain::Status;
 use crate::finding::Severity;
-use crate::printer::words::Keys;
-
-/// Evidence that names a key or a part of one.
-const NAMES_KEYS: &[&str] = &[
-    "key",
-    "prefix",
-    "prefixes",
-    "example",
-    "examples",
-    "example_with",
-    "example_without",
-    "stream",
-    "list",
-    "longest",
-    "pattern",
-    "tag",
-    "group",
-    "lagging_group",
-];
-/// Fields of lists that do.
-const KEY_FIELDS: &[&str] =
-    &["key", "name", "pattern", "example_with_ttl", "example_without_ttl", "examples_without_ttl", "example_longest"];
 
 /// What the JSON object holds, in order.
 pub fn fields(report: &Report, subject: &str, view: &View<'_>) -> Vec<(&'static str, Value)> {
@@ -116,82 +94,4 @@ pub fn junit(report: &Report, subject: &str) -> String {
     let passed = judgement.passed.iter().map(|id| case(id, Verdict::Good, "", String::new()));
     let cases: Vec<Case> = findings.chain(skipped).chain(passed).collect();
     junit::document(&format!("redis-ops diagnose {subject}"), &cases, None)
-}
-
-/// The names of keys, and what stands for them with `--hide-keys`.
-pub struct Hidden(Vec<(String, String)>);
-
-impl Hidden {
-    /// Collects the names in a report; none where keys may be shown.
-    pub fn new(report: &Report, keys: Keys) -> Self {
-        let mut names = Vec::new();
-        if keys == Keys::Hidden {
-            for finding in &report.judgement.findings {
-                for (name, value) in &finding.evidence {
-                    if NAMES_KEYS.contains(&name.as_str()) {
-                        collect(value, &mut names);
-                    }
-                }
-            }
-            if let Some(profile) = report.snapshot.keyspace.got() {
-                collect_fields(&json!(profile), &mut names);
-            }
-            for entry in report.snapshot.answers.slowlog.got().into_iter().flatten() {
-                names.extend(entry.arguments.iter().cloned());
-                names.extend(entry.pattern().split_once(' ').map(|(_, rest)| rest.to_owned()));
-            }
-        }
-        names.retain(|name| !name.is_empty());
-        names.sort_by_key(|name| (std::cmp::Reverse(name.len()), name.clone()));
-        names.dedup();
-        Self(
-            names
-                .into_iter()
-                .map(|name| {
-                    let hash = keys.show(name.as_bytes());
-                    (name, hash)
-                })
-                .collect(),
-        )
-    }
-
-    /// A text with hashes for names.
-    pub fn text(&self, text: String) -> String {
-        self.0.iter().fold(text, |text, (name, hash)| text.replace(name.as_str(), hash))
-    }
-
-    /// A value with hashes for names, in every string.
-    pub fn value(&self, value: Value) -> Value {
-        match value {
-            Value::String(text) if !self.0.is_empty() => Value::String(self.text(text)),
-            Value::Array(items) => Value::Array(items.into_iter().map(|item| self.value(item)).collect()),
-            Value::Object(fields) => {
-                Value::Object(fields.into_iter().map(|(name, value)| (name, self.value(value))).collect())
-            }
-            other => other,
-        }
-    }
-}
-
-fn collect(value: &Value, names: &mut Vec<String>) {
-    match value {
-        Value::String(text) => names.push(text.clone()),
-        Value::Array(items) => items.iter().for_each(|item| collect(item, names)),
-        _ => {}
-    }
-}
-
-fn collect_fields(value: &Value, names: &mut Vec<String>) {
-    match value {
-        Value::Array(items) => items.iter().for_each(|item| collect_fields(item, names)),
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                if KEY_FIELDS.contains(&name.as_str()) {
-                    collect(value, names);
-                }
-                collect_fields(value, names);
-            }
-        }
-        _ => {}
-    }
 }

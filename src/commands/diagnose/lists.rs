@@ -8,7 +8,7 @@ use super::Sort;
 use super::view::View;
 use crate::commands::table::Table;
 use crate::diagnose::Report;
-use crate::introspection::keyspace::{Basis, KeyspaceProfile, Prefix};
+use crate::introspection::keyspace::{Basis, BigKey, KeyspaceProfile, Prefix};
 use crate::printer::Style;
 use crate::printer::words::{bytes, count, escape, span};
 use crate::replies::{Client, ClientKind, SlowEntry};
@@ -168,7 +168,7 @@ fn prefixes(profile: &KeyspaceProfile, view: &View<'_>) -> Option<String> {
     }
     let total: u64 = profile.bytes.unwrap_or(0);
     let mut table =
-        Table::new(&["prefix", "keys", "share", "memory", "no ttl", "types"]).numbers(&[1, 2, 3, 4]).cut(&[0, 5]);
+        Table::new(&["prefix", "keys", "share", sizes(profile), "no ttl", "types"]).numbers(&[1, 2, 3, 4]).cut(&[0, 5]);
     for prefix in prefixes.iter().take(view.top) {
         let (share, low, high) = profile.share(prefix.keys);
         let types: Vec<&str> = prefix.types.keys().map(String::as_str).collect();
@@ -185,6 +185,11 @@ fn prefixes(profile: &KeyspaceProfile, view: &View<'_>) -> Option<String> {
     Some(with_more(table.render(view.printer), prefixes.len(), view))
 }
 
+/// What the sizes of a profile are: of an RDB alone nobody knows what a value takes in memory.
+fn sizes(profile: &KeyspaceProfile) -> &'static str {
+    if profile.sizes_are_of_rdb { "in the rdb" } else { "memory" }
+}
+
 /// By how many points a share may be off: only of a sample is there anything to say. The larger side counts.
 fn sure(profile: &KeyspaceProfile, below: f64, above: f64) -> String {
     match profile.basis {
@@ -197,8 +202,24 @@ fn largest(profile: &KeyspaceProfile, view: &View<'_>) -> Option<String> {
     if profile.largest.is_empty() {
         return None;
     }
-    let mut table = Table::new(&["largest keys", "type", "memory", "length", "ttl"]).numbers(&[2, 3, 4]).cut(&[0]);
-    for big in profile.largest.iter().take(view.top) {
+    let shown: Vec<&BigKey> = profile.largest.iter().take(view.top).collect();
+    // Ten rows that say the same are one.
+    if let [first, .., last] = &shown[..]
+        && shown.len() > 2
+        && shown.iter().all(|big| (&big.kind, big.bytes, big.length) == (&first.kind, first.bytes, first.length))
+    {
+        let size = first.bytes.map_or_else(|| "of one size".to_owned(), bytes);
+        let names = format!("{} to {}", escaped(&first.key), escaped(&last.key));
+        let all = format!(
+            "largest keys: {} of type {}, {size} each ({names})",
+            count(shown.len() as u64),
+            escaped(&first.kind)
+        );
+        return Some(view.printer.folded(&all));
+    }
+    let mut table =
+        Table::new(&["largest keys", "type", sizes(profile), "length", "ttl"]).numbers(&[2, 3, 4]).cut(&[0]);
+    for big in shown {
         table.row([
             escaped(&big.key),
             escaped(&big.kind),

@@ -1,8 +1,8 @@
-//! A report as tables: facts, findings, lists, what was skipped, and the verdict last.
+//! A report as tables: findings, facts, lists, what was skipped, and the verdict last, on one screen.
 
 use serde_json::Value;
 
-use crate::commands::table::{Table, verdict};
+use crate::commands::table::{Table, verdict_with};
 use crate::diagnose::{Fact, Report, Shown, facts, sentence_with};
 use crate::explain::Status;
 use crate::finding::{Finding, Severity};
@@ -23,22 +23,113 @@ const LINES_NAMED: usize = 10;
 /// Rules named in the list of skipped ones before it says how many more.
 const SKIPPED_SHOWN: usize = 8;
 
-/// The whole report as text.
+/// Lines of a screen about one topic, with the empty line that ends a part: a terminal has 24.
+const LINES_OF_A_TOPIC: usize = 24;
+/// Lines of a screen about everything.
+const LINES_OF_ALL: usize = 39;
+/// Findings that are shown whole; of the others a line says what they are.
+const SHOWN_WHOLE: usize = 3;
+/// Fixes of a finding that are shown.
+const FIXES_SHOWN: usize = 3;
+/// Rows of facts, or of a list, below which it is not cut to fit the screen.
+const LEAST_ROWS: usize = 3;
+/// The number of entries in lists where nobody says otherwise: then they may be cut to fit the screen.
+const USUAL_TOP: usize = 10;
+
+/// The whole report as text: what is wrong first, then the numbers behind it, and the verdict last.
 pub fn render(report: &Report, status: Status, view: &View<'_>) -> String {
-    let mut parts = vec![header(report, view)];
-    parts.extend(read_from_text(report, view));
-    for topic in &report.topics {
-        parts.extend(topic_facts(report, *topic, view));
-        parts.extend(lists::of_topic(report, *topic, view));
-    }
-    parts.extend(findings(report, view));
-    parts.extend(muted(report, view));
-    parts.extend(skipped(report, view));
-    parts.push(receipt(report, view));
+    let small = [muted(report, view), notes(report, view), skipped(report, view), Some(receipt(report, view))];
+    let small: Vec<String> = small.into_iter().flatten().filter(|part| !part.is_empty()).collect();
     let sentence = sentence_with(report, &|name, value| cut(&shown(name, value), view));
-    parts.push(verdict(view.printer, status, &escape_line(&sentence)));
+    let mut bottom = vec![small.join("\n")];
+    bottom.push(verdict_with(view.printer, status, "critical:", &escape_line(&sentence)));
+    let rows = |parts: &[String]| parts.iter().map(|part| part.lines().count() + 1).sum::<usize>();
+    let all = if report.topics.len() > 1 { LINES_OF_ALL } else { LINES_OF_A_TOPIC };
+    let least = LEAST_ROWS + 2;
+    let above = |whole: usize| {
+        let mut top = vec![header(report, view)];
+        top.extend(read_from_text(report, view));
+        top.extend(findings(report, view, whole));
+        top
+    };
+    let fits = |top: &[String]| view.verbose || rows(top) + rows(&bottom) + least <= all;
+    let top = (1..=SHOWN_WHOLE).rev().map(above).find(|top| fits(top)).unwrap_or_else(|| above(1));
+    let left = (!view.verbose).then(|| all.saturating_sub(rows(&top) + rows(&bottom)));
+    let middle = if report.topics.len() > 1 && !view.verbose {
+        summary(report, view, left.unwrap_or(usize::MAX))
+    } else {
+        let mut middle = Vec::new();
+        for topic in &report.topics {
+            middle.extend(about(report, *topic, view, left));
+        }
+        middle
+    };
+    let mut parts: Vec<String> = top.into_iter().chain(middle).chain(bottom).collect();
     parts.retain(|part| !part.is_empty());
     parts.join("\n\n")
+}
+
+/// Facts and lists of a topic, in so many lines.
+fn about(report: &Report, topic: Topic, view: &View<'_>, left: Option<usize>) -> Vec<String> {
+    let fits = left.filter(|_| view.top == USUAL_TOP);
+    let lists = lists::of_topic(report, topic, view);
+    let Some(left) = fits else {
+        return topic_facts(report, topic, view, usize::MAX).into_iter().chain(lists).collect();
+    };
+    // Each list has a heading, a line that says how many there are besides, and an empty line before it.
+    let each = |rows: usize| rows + 3;
+    let facts_rows = match lists.len() {
+        0 => left.saturating_sub(2),
+        n => left.saturating_sub(2 + n * each(LEAST_ROWS)),
+    };
+    let facts = topic_facts(report, topic, view, facts_rows.max(LEAST_ROWS));
+    let for_lists = left.saturating_sub(facts.as_ref().map_or(0, |facts| facts.lines().count() + 1));
+    let top = (for_lists / lists.len().max(1)).saturating_sub(3).clamp(LEAST_ROWS.min(view.top), view.top);
+    let lists = if top < view.top { lists::of_topic(report, topic, &View { top, ..*view }) } else { lists };
+    facts.into_iter().chain(lists).collect()
+}
+
+/// A line for each topic, and what there is room for of the lists.
+fn summary(report: &Report, view: &View<'_>, left: usize) -> Vec<String> {
+    let lines: Vec<String> = report.topics.iter().filter_map(|topic| in_a_line(report, *topic, view)).collect();
+    let mut used = lines.len() + 1;
+    let mut parts = vec![lines.join("\n")];
+    let top = if view.top == USUAL_TOP { LEAST_ROWS } else { view.top };
+    for topic in &report.topics {
+        for list in lists::of_topic(report, *topic, &View { top, ..*view }) {
+            let rows = list.lines().count() + 1;
+            if used + rows <= left || view.top != USUAL_TOP {
+                used += rows;
+                parts.push(list);
+            }
+        }
+    }
+    parts
+}
+
+/// The first facts of a topic, as many as a line takes.
+fn in_a_line(report: &Report, topic: Topic, view: &View<'_>) -> Option<String> {
+    /// Columns of a line where there is no terminal.
+    const PIPE: usize = 100;
+    let facts = facts(&report.snapshot, topic);
+    let facts = facts.iter().filter(|fact| !fact.label.is_empty());
+    let words = facts.map(|fact| match fact.shown {
+        Shown::Above => value(fact, 0),
+        Shown::Share => format!("{} {:.0}%", fact.label, fact.value.as_f64().unwrap_or(0.0) * 100.0),
+        _ => format!("{} {}", fact.label, value(fact, 0)),
+    });
+    let name = topic.name().to_uppercase();
+    let limit = view.printer.width().map_or(PIPE, usize::from);
+    let mut text = format!("{name:<11}");
+    let (bare, gap) = (text.len(), ", ");
+    for word in words {
+        let word = if text.len() == bare { format!(" {word}") } else { format!("{gap}{word}") };
+        if width_of(&text) + width_of(&word) > limit {
+            break;
+        }
+        text.push_str(&word);
+    }
+    (text.len() > bare).then(|| text.replacen(&name, &view.printer.paint(Style::Bold, &name), 1))
 }
 
 fn header(report: &Report, view: &View<'_>) -> String {
@@ -100,7 +191,8 @@ fn in_lines(first: &str, first_wide: usize, words: &[String], view: &View<'_>) -
     text
 }
 
-fn topic_facts(report: &Report, topic: Topic, view: &View<'_>) -> Option<String> {
+/// The facts of a topic in so many rows at most, the first ones first.
+fn topic_facts(report: &Report, topic: Topic, view: &View<'_>, most: usize) -> Option<String> {
     let (said, facts): (Vec<Fact>, Vec<Fact>) = facts(&report.snapshot, topic)
         .into_iter()
         .filter(|fact| !fact.label.is_empty())
@@ -115,6 +207,7 @@ fn topic_facts(report: &Report, topic: Topic, view: &View<'_>) -> Option<String>
         None => (1, BAR),
     };
     let mut table = Table::pairs();
+    let facts = &facts[..facts.len().min(most.saturating_mul(columns))];
     let rows = facts.len().div_ceil(columns);
     for row in 0..rows {
         let cells = (0..columns).flat_map(|column| match facts.get(column * rows + row) {
@@ -171,25 +264,98 @@ fn sparkline(numbers: &[u64]) -> String {
     format!("  used {} {} to {}", recent.iter().map(height).collect::<String>(), bytes(*low), bytes(*high))
 }
 
-fn findings(report: &Report, view: &View<'_>) -> Option<String> {
+/// The findings, so many of them whole.
+fn findings(report: &Report, view: &View<'_>, shown_whole: usize) -> Option<String> {
     let findings = &report.judgement.findings;
-    if findings.is_empty() {
+    let roots: Vec<(&Finding, Vec<&Finding>, Severity)> = findings
+        .iter()
+        .filter(|finding| finding.caused_by.is_none())
+        .map(|root| {
+            let symptoms = descendants(findings, &root.id);
+            let worst = symptoms.iter().map(|finding| finding.severity).fold(root.severity, Severity::max);
+            (root, symptoms, worst)
+        })
+        // What is only worth knowing has a line of its own, unless somebody wants to know more.
+        .filter(|(.., worst)| view.verbose || *worst > Severity::Info)
+        .collect();
+    if roots.is_empty() {
         return None;
     }
     let mut table = Table::new(&["severity", "rule", "finding"]);
-    for root in findings.iter().filter(|finding| finding.caused_by.is_none()) {
-        let symptoms: Vec<&Finding> = descendants(findings, &root.id);
-        let worst = symptoms.iter().map(|finding| finding.severity).fold(root.severity, Severity::max);
-        let mut lines = vec![root.title.clone(), evidence(root, view)];
-        lines.extend(root.fix.iter().map(|fix| format!("fix: {}", escape_line(fix))));
-        for symptom in symptoms {
+    for (at, (root, symptoms, worst)) in roots.into_iter().enumerate() {
+        let whole = at < shown_whole || view.verbose;
+        let mut lines = vec![root.title.clone()];
+        if whole {
+            lines.push(evidence(root, view));
+            lines.extend(fixes(root, view));
+        }
+        for symptom in symptoms.iter().filter(|_| whole) {
             lines.push(format!("hence {} {} ({})", symptom.id, symptom.title, evidence(symptom, view)));
+        }
+        if let (false, Some(fix)) = (whole, root.fix.first()) {
+            lines = vec![format!("{}; fix: {}", root.title, escape_line(fix))];
         }
         lines.retain(|line| !line.is_empty());
         let (word, style) = severity(worst);
         table.painted_row(style, [word.to_owned(), root.id.clone(), lines.join("\n")]);
     }
     Some(table.render(view.printer))
+}
+
+/// What is worth knowing, in one line.
+fn notes(report: &Report, view: &View<'_>) -> Option<String> {
+    let findings = &report.judgement.findings;
+    let is_note = |finding: &&Finding| {
+        let symptoms = descendants(findings, &finding.id);
+        symptoms.iter().map(|symptom| symptom.severity).fold(finding.severity, Severity::max) == Severity::Info
+    };
+    let notes: Vec<&Finding> = findings.iter().filter(|finding| finding.caused_by.is_none()).filter(is_note).collect();
+    if notes.is_empty() || view.verbose {
+        return None;
+    }
+    let said: Vec<String> = notes.iter().map(|note| format!("{} {}", note.id, note.title)).collect();
+    let text = format!("{} (-v tells more): {}", counted(notes.len() as u64, "note"), said.join("; "));
+    Some(one_line(&text, view))
+}
+
+/// A text that is cut where the terminal ends.
+fn one_line(text: &str, view: &View<'_>) -> String {
+    let text = escape_line(text);
+    let Some(width) = view.printer.width().map(usize::from) else { return text };
+    if width_of(&text) <= width {
+        return text;
+    }
+    let mut cut = String::new();
+    for character in text.chars() {
+        if width_of(&cut) + 3 > width {
+            break;
+        }
+        cut.push(character);
+    }
+    format!("{} …", cut.trim_end())
+}
+
+/// The fixes of a finding; with `-v` what each does, may cost, and how it is undone, and why all that matters.
+fn fixes(finding: &Finding, view: &View<'_>) -> Vec<String> {
+    if !view.verbose {
+        let mut lines: Vec<String> =
+            finding.fix.iter().take(FIXES_SHOWN).map(|fix| format!("fix: {}", escape_line(fix))).collect();
+        let more = finding.fix.len().saturating_sub(FIXES_SHOWN);
+        if more > 0 {
+            lines.push(format!("{more} more (-v)"));
+        }
+        return lines;
+    }
+    let mut lines = Vec::new();
+    let why = [("why", &finding.why), ("speaks", &finding.threshold), ("source", &finding.source)];
+    lines.extend(why.into_iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| format!("{name}: {text}")));
+    for (at, fix) in finding.fix.iter().enumerate() {
+        lines.push(format!("fix: {}", escape_line(fix)));
+        let Some(remedy) = finding.remedies.get(at) else { continue };
+        let told = [("does", &remedy.does), ("costs", &remedy.costs), ("undo", &remedy.undo)];
+        lines.extend(told.into_iter().map(|(name, text)| format!("  {name}: {}", escape_line(text))));
+    }
+    lines
 }
 
 /// Symptoms, and symptoms of symptoms.
@@ -275,6 +441,10 @@ fn skipped(report: &Report, view: &View<'_>) -> Option<String> {
     }
     if reasons.is_empty() {
         return None;
+    }
+    if !view.verbose {
+        let count = reasons.iter().map(|(_, ids)| ids.len() as u64).sum::<u64>();
+        return Some(one_line(&format!("skipped: {} (-v tells why)", counted(count, "rule")), view));
     }
     let mut table = Table::pairs();
     for (reason, ids) in reasons.iter_mut().take(SKIPPED_SHOWN) {

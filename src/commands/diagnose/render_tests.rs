@@ -26,7 +26,8 @@ fn snapshot() -> Snapshot {
     let mut snapshot = Snapshot::from_info(Info::parse(&format!("{now}{text}")), at);
     let earlier = Info::parse(&format!("{then}{now}{text}"));
     snapshot.earlier = Some(Earlier { seconds: 1.0, info: earlier, cluster: None, ours: Ours::default() });
-    snapshot.receipt = Receipt { commands: 9, pings: 46, seconds: 1.04, keyspace_hits_added: 0 };
+    snapshot.receipt =
+        Receipt { commands: 9, pings: 46, seconds: 1.04, keyspace_hits_added: 0, longest_wait_seconds: 0.0 };
     snapshot
 }
 
@@ -160,7 +161,15 @@ fn check(name: &str, topics: &[Topic]) {
 fn check_report(name: &str, report: &Report) {
     let trend = [2_000_000_000, 2_200_000_000, 2_300_000_000, 2_900_000_000, 3_006_477_107];
     screens::check(name, |printer| {
-        let view = View { printer, subject: "redis-prod", top: 10, sort: None, trend: &trend, since: Some(93_600.0) };
+        let view = View {
+            printer,
+            subject: "redis-prod",
+            top: 10,
+            sort: None,
+            trend: &trend,
+            since: Some(93_600.0),
+            verbose: false,
+        };
         render(report, report.status(), &view)
     });
 }
@@ -193,12 +202,78 @@ fn the_screen_about_everything() {
 }
 
 #[test]
+fn a_topic_without_lists_fits_24_lines_and_everything_40() {
+    for (topics, width, most) in [
+        (&[Topic::Memory][..], 80, 24),
+        (&[Topic::Persistence], 80, 24),
+        (&[Topic::Replication], 80, 24),
+        (&Topic::ALL, 100, 40),
+    ] {
+        let mut report = report(topics);
+        // What is muted is said whole: nobody has it by chance.
+        report.judgement.muted.clear();
+        report.judgement.mutes_ended.clear();
+        let printer = screens::printer(Some(width));
+        let of = |verbose| {
+            let view = View {
+                printer: &printer,
+                subject: "redis-prod",
+                top: 10,
+                sort: None,
+                trend: &[],
+                since: None,
+                verbose,
+            };
+            render(&report, report.status(), &view)
+        };
+        let text = of(false);
+        assert!(text.lines().count() <= most, "{topics:?}: {} lines\n{text}", text.lines().count());
+        let finding = text.find("M01").expect("the finding");
+        let facts = text.find(&topics[0].name().to_uppercase()).unwrap_or(usize::MAX);
+        assert!(finding < facts, "findings first: {text}");
+        assert!(
+            text.lines()
+                .any(|line| line.starts_with("warning: ")
+                    || line.starts_with("critical: 1 critical, 1 warning; worst: ")),
+            "{text}"
+        );
+        assert_eq!(text.matches("skipped: ").count(), 1, "{text}");
+        assert!(of(true).lines().count() > text.lines().count(), "-v tells more");
+    }
+}
+
+#[test]
+fn ten_keys_of_one_size_are_one_line() {
+    let mut profiler = Profiler::new(0, CompactLimits::default());
+    let names: Vec<String> = (0..20).map(|at| format!("session:{at}")).collect();
+    for name in &names {
+        let (bytes, length) = (Some(568), Some(500));
+        profiler.note(&KeySeen { key: name.as_bytes(), kind: "string", bytes, length, ..KeySeen::default() });
+    }
+    let mut report = report(&[Topic::Keyspace]);
+    report.snapshot.keyspace = Part::Got(profiler.finish(Basis::Everything, 20));
+    let printer = screens::printer(None);
+    let view = View { printer: &printer, subject: "x", top: 10, sort: None, trend: &[], since: None, verbose: true };
+    let text = render(&report, report.status(), &view);
+    assert!(text.contains("largest keys: 10 of type string, 568 B each"), "{text}");
+    assert_eq!(text.matches("568 B").count(), 1, "{text}");
+}
+
+#[test]
 fn colour_adds_nothing_but_colour() {
     let report = report(&Topic::ALL);
     let text = |color_out| {
         let choices = crate::printer::Choices { width: Some(80), color_out, ..crate::printer::Choices::plain() };
         let printer = Printer::over(choices, Box::new(std::io::sink()), Box::new(std::io::sink()));
-        let view = View { printer: &printer, subject: "redis-prod", top: 10, sort: None, trend: &[], since: None };
+        let view = View {
+            printer: &printer,
+            subject: "redis-prod",
+            top: 10,
+            sort: None,
+            trend: &[],
+            since: None,
+            verbose: false,
+        };
         render(&report, report.status(), &view)
     };
     let (plain, mut colored) = (text(false), text(true));

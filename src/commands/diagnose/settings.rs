@@ -47,8 +47,8 @@ pub struct Settings {
 #[derive(Debug, Clone)]
 pub enum Origin {
     Server(Box<Server>),
-    /// A file that holds what a person pasted: answers of servers, their logs.
-    Text(File),
+    /// Files that hold what a person pasted: answers of servers, their logs.
+    Text(Vec<File>),
     Backup(Backup),
 }
 

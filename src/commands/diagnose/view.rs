@@ -4,6 +4,7 @@ use super::Sort;
 use crate::printer::Printer;
 
 /// How a report is shown.
+#[derive(Clone, Copy)]
 pub struct View<'a> {
     /// Where the words go.
     pub printer: &'a Printer,
@@ -17,4 +18,6 @@ pub struct View<'a> {
     pub trend: &'a [u64],
     /// How old the run is that counters are compared with, in seconds; `None`: they are those of the window.
     pub since: Option<f64>,
+    /// `-v`: all that is known about a finding, and every rule that was skipped.
+    pub verbose: bool,
 }

@@ -9,10 +9,10 @@ use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use super::{Collected, Repository, Settings, collect, text};
+use super::{Collected, Repository, Settings, TLS_SETTINGS, collect, text};
 use crate::commands::{Context, Outcome};
 use crate::connection::Retry;
-use crate::explain::{Context as _, Failure, Interrupted, Result};
+use crate::explain::{Context as _, Failure, Result, Status};
 use crate::metrics::{Limits, Source, serve};
 use crate::printer::Printer;
 use crate::rules::RuleSettings;
@@ -21,6 +21,8 @@ use crate::rules::RuleSettings;
 const USUAL_PORT: u16 = 9121;
 /// Where nobody says otherwise: what a server tells about itself is not for everybody.
 const USUAL_HOST: &str = "127.0.0.1";
+/// How long is waited for an answer before anybody has asked us.
+const TRIED_FOR: Duration = Duration::from_millis(300);
 /// Backups are made once a day or once an hour; a store bills every listing.
 const ASK_REPOSITORY_EVERY: Duration = Duration::from_secs(60);
 
@@ -76,13 +78,20 @@ impl fmt::Display for Listen {
 /// Serves until a signal comes.
 ///
 /// # Errors
-/// The address cannot be listened on; [`Interrupted`], once the signal has come.
+/// The address cannot be listened on; TLS files cannot be used.
 pub(super) async fn run(
     address: &Listen,
     settings: &Settings,
     rules: RuleSettings,
     context: &Context,
 ) -> Result<Outcome> {
+    // Files that cannot be used are known before anything is sent, and will not become better.
+    let tried = collect(settings, &rules, &Repository::None, Utc::now());
+    if let Ok(Collected { error: Some(error), .. }) = timeout(TRIED_FOR, tried).await
+        && error.code() == TLS_SETTINGS
+    {
+        return Err(error);
+    }
     let listener = TcpListener::bind((address.host.as_str(), address.port))
         .await
         .with_context(|| format!("listen on {address}"))?;
@@ -99,7 +108,8 @@ pub(super) async fn run(
         printer: context.printer.clone(),
     };
     serve(listener, source, Limits::default(), &context.cancel).await;
-    Err(Interrupted.into())
+    // A signal is how serving ends.
+    Ok(Outcome::new(Status::Ok))
 }
 
 /// An instance, asked anew each time, and its repository, asked now and then.
@@ -147,6 +157,11 @@ impl Live {
             }
             other => other,
         };
+        if known.0.is_none()
+            && let Some(note) = now.of_other_names(&self.settings.server.instance)
+        {
+            self.printer.say(&note);
+        }
         *known = (Some(Instant::now()), now.clone());
         now
     }

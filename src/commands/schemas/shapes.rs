@@ -61,9 +61,15 @@ fn finding() -> Value {
         ("threshold?", text()),
         ("why?", text()),
         ("fix?", list(text())),
+        ("remedies?", remedies()),
         ("source?", text()),
         ("caused_by?", text()),
     ])
+}
+
+/// What each fix does, may cost, and how it is undone.
+fn remedies() -> Value {
+    list(object(&[("command", text()), ("does", text()), ("costs", text()), ("undo", text())]))
 }
 
 /// The name of a key.

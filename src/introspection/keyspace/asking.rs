@@ -31,6 +31,9 @@ const LENGTH_WORTH_ASKING: u64 = 1024;
 /// Streams whose groups are asked for.
 const STREAMS_ASKED: usize = 100;
 
+/// Hears how many keys more were met, where every key is looked at.
+pub type Met<'a> = &'a (dyn Fn(u64) + Send + Sync);
+
 /// How thorough to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pass {
@@ -51,6 +54,7 @@ pub async fn profile(
     info: &Info,
     config: Option<&Config>,
     now_ms: u64,
+    met: Met<'_>,
 ) -> Result<KeyspaceProfile> {
     let databases = info.databases();
     let total: u64 = databases.values().map(|database| database.keys).sum();
@@ -74,6 +78,7 @@ pub async fn profile(
         sizes_later: crashes_of_sizes(info),
         name_bytes: 0,
         names: 0,
+        met,
     };
     let sample = match pass {
         Pass::Sample(most) if total > most => Some(most),
@@ -125,6 +130,7 @@ pub(super) fn refused(reply: &Reply) -> Result<()> {
 pub(super) struct Look<'a, 'b> {
     pub(super) gate: &'a mut Gate<'b>,
     profiler: &'a mut Profiler,
+    pub(super) met: Met<'a>,
     streams: &'a mut Vec<(u32, Vec<u8>)>,
     database: u32,
     /// The subcommand of OBJECT that tells how much a key is used.

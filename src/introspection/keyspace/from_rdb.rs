@@ -84,7 +84,8 @@ impl RdbProfile {
                 seen.groups = std::mem::take(&mut own.groups);
             }
         }
-        self.profiler.finish(Basis::Everything, self.keys)
+        let profile = self.profiler.finish(Basis::Everything, self.keys);
+        KeyspaceProfile { sizes_are_of_rdb: true, ..profile }
     }
 
     fn note_stream(&mut self, info: &StreamInfo) {

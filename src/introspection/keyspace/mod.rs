@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::figures;
-pub(crate) use asking::Pass;
 pub use asking::profile;
+pub(crate) use asking::{Met, Pass};
 pub(crate) use from_rdb::RdbProfile;
 pub use names::{Oddity, purpose};
 pub(crate) use names::{Purpose, escaped};
@@ -78,6 +78,9 @@ pub struct KeyspaceProfile {
     /// Estimated uses of all keys looked at; `None` without an LFU policy.
     #[serde(default)]
     pub uses: Option<f64>,
+    /// Sizes are those of the values in an RDB, and not in a server's memory.
+    #[serde(default)]
+    pub sizes_are_of_rdb: bool,
     /// By how much a share of keys or bytes of a prefix may be off, in 95 of 100 samples; 0 where everything was looked at.
     #[serde(default)]
     pub margin: f64,
@@ -98,6 +101,11 @@ pub struct Idle {
     pub cold_bytes: u64,
     /// A key of this kind that never expires, if there is one.
     pub example: Option<String>,
+    /// Keys that were used within the last second: a few of them, and how many there are.
+    #[serde(default)]
+    pub just_used: Vec<String>,
+    #[serde(default)]
+    pub just_used_keys: u64,
 }
 
 /// A key that is used much.

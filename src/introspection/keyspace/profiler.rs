@@ -9,6 +9,8 @@ use super::names::{self, Oddity, Purpose, escaped};
 use super::variants;
 use super::{Basis, BigKey, COLD_DAYS, HotKey, Idle, KeyspaceProfile, Prefix, PurposeStats, StreamSeen};
 
+/// Names of keys in use that are kept: more are no hot key.
+const JUST_USED_KEPT: usize = 4;
 /// Prefixes told apart; further ones are counted together as `(other)`.
 const PREFIXES_KEPT: usize = 2048;
 /// Prefixes of the finished profile.
@@ -156,6 +158,12 @@ impl Profiler {
             let (idle, bytes) = (self.idle.get_or_insert_default(), seen.bytes.unwrap_or(0));
             idle.keys += 1;
             idle.bytes = idle.bytes.saturating_add(bytes);
+            if seconds <= 1 {
+                idle.just_used_keys += 1;
+                if idle.just_used.len() < JUST_USED_KEPT {
+                    idle.just_used.push(shown(seen.key));
+                }
+            }
             if seconds >= COLD_DAYS * DAY_MS / 1000 {
                 idle.cold_keys += 1;
                 idle.cold_bytes = idle.cold_bytes.saturating_add(bytes);
@@ -320,6 +328,7 @@ impl Profiler {
             streams,
             ttl_sum_ms: self.ttl_sum_ms,
             idle: self.idle,
+            sizes_are_of_rdb: false,
             hottest: self.hottest,
             uses: self.uses,
             margin,

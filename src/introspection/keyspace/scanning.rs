@@ -41,6 +41,7 @@ impl Look<'_, '_> {
                     scanning = Some(self.ask_for_page(&cursor).await?);
                 }
                 self.note_names(&page);
+                (self.met)(page.len() as u64);
                 keys = page;
             }
             let before = std::mem::take(&mut halves);

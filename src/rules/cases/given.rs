@@ -13,6 +13,8 @@
 //! node 1 10.0.0.2:7000@1 master - 0 0 1 connected 0-9   a line of CLUSTER NODES; `node_before` one of the first reading
 //! slot 7 100 5000                a slot of this node: keys, microseconds
 //! log 1:M 19 Sep 2024 05:50:17.014 # …   a line of the server's log
+//! refused shop key user:1        an entry of ACL LOG: user, reason, object; `denied 10 20.0` ten logins twenty seconds ago
+//! waited 8.7                     how long the longest answer to us took; `waiting 9`, `container 100`, `processes 9 9`: its machine
 //! grew 3600 audit: 1000          an earlier run: seconds ago, prefix, keys
 //! answer Slots [[7,["key-count",9]]]   what the server says to any question, as JSON: read as a live answer is
 //! ```
@@ -74,6 +76,31 @@ pub(super) fn given(text: &str) -> Given {
                 reason: "auth".into(),
                 ..DeniedAccess::default()
             }),
+            "refused" => denied.push(DeniedAccess {
+                count: 1,
+                username: words[0].into(),
+                reason: words[1].into(),
+                object: words[2].into(),
+                ..DeniedAccess::default()
+            }),
+            "waited" => {
+                snapshot.receipt.commands = 1;
+                snapshot.receipt.longest_wait_seconds = rest.parse().expect("seconds");
+            }
+            "waiting" => {
+                let waiting_connections = Some(rest.parse().expect("a count"));
+                snapshot.host =
+                    Part::Got(HostFacts { waiting_connections, somaxconn: Some(4096), ..HostFacts::default() });
+            }
+            "container" => {
+                let memory_limit = Some(rest.parse().expect("bytes"));
+                snapshot.host = Part::Got(HostFacts { memory_limit, ..HostFacts::default() });
+            }
+            "processes" => {
+                let number = |at: usize| words[at].parse().expect("a count");
+                snapshot.host =
+                    Part::Got(HostFacts { processes: Some((number(0), number(1))), ..HostFacts::default() });
+            }
             "pings" => {
                 let mut wire = Wire::default();
                 let times: Vec<_> =

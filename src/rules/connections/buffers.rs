@@ -1,9 +1,11 @@
 //! Connections that hold the server's memory or time.
 
-use super::super::case::{Case, skip};
+use super::super::case::{Case, percent, skip};
 use super::super::judged::Judged;
+use super::super::memory::limit_for_clients;
 use super::super::rule::{RULE, Rule, Topic};
 use super::{MIB, owner};
+use crate::figures;
 use crate::finding::Finding;
 use crate::introspection::Question;
 use crate::replies::{Client, ClientKind};
@@ -19,6 +21,10 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 64.0 * MIB), ("critical", 256.0 * MIB), ("share", 0.05)],
         threshold: "{warningB} and {criticalB} of answers wait for one client; critical, too, at {share%} of maxmemory where that is more than 1 MiB",
         why: "answers pile up in the server's memory, by default without a limit",
+        fix: &[
+            "CLIENT KILL ID <id>",
+            "CONFIG SET client-output-buffer-limit \"normal 512mb 128mb 60\" (ends who does not read; undo: \"normal 0 0 0\")",
+        ],
         source: "redis.conf: client-output-buffer-limit normal 0 0 0",
         weight: 90,
         examine: slow_reader,
@@ -27,12 +33,12 @@ pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "C09",
         title: "a client sends huge commands",
-        reads: "CLIENT LIST: qbuf + argv-mem + multi-mem, client-query-buffer-limit",
+        reads: "CLIENT LIST: qbuf + qbuf-free + argv-mem + multi-mem, client-query-buffer-limit, maxmemory",
         asks: &[Question::Config, Question::Clients],
-        limits: &[("warning", 32.0 * MIB), ("critical", 0.50)],
-        threshold: "{warningB} of one client; critical at {critical%} of client-query-buffer-limit (1 GiB by default)",
+        limits: &[("warning", 32.0 * MIB), ("critical", 0.50), ("share", 0.25)],
+        threshold: "{warningB} of one client; critical at {critical%} of client-query-buffer-limit (1 GiB by default), or when what all clients send takes {share%} of maxmemory and more than 1 MiB",
         why: "a pipeline or a MULTI lives in the server's memory until it is executed",
-        fix: &["split the batch in the application"],
+        fix: &["split the batch in the application", "CLIENT KILL ID <id>"],
         source: "server.c: PROTO_MAX_QUERYBUF_LEN",
         examine: query_buffer,
         ..C
@@ -57,7 +63,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         why: "the buffers of all clients together are above maxmemory-clients",
         fix: &[
             "redis-ops diagnose connections --sort memory",
-            "CONFIG SET maxmemory-clients 10% (what clients may have together; 0 is no limit)",
+            "CONFIG SET maxmemory-clients 10% (7.0; disconnects the clients with the largest buffers above that; undo: 0)",
         ],
         source: "Redis documentation, clients",
         because_of: &["C08"],
@@ -72,6 +78,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("idle", 10.0), ("critical", 10.0)],
         threshold: "MULTI and nothing for {idle} s; critical from {critical} connections",
         why: "its commands wait in memory, and the application has lost its way",
+        fix: &["CLIENT KILL ID <id>"],
         examine: stuck_multi,
         ..C
     },
@@ -83,6 +90,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("critical", 3600.0)],
         threshold: "any; critical from {critical} s of age",
         why: "every command is copied to it, which halves the throughput",
+        fix: &["CLIENT KILL ID <id>"],
         source: "Redis documentation, MONITOR",
         weight: 60,
         examine: monitor,
@@ -138,14 +146,25 @@ fn query_buffer(case: &Case<'_>) -> Judged {
         .and_then(|config| config.u64("client-query-buffer-limit"))
         .unwrap_or(1 << 30);
     let bytes = worst.input_bytes() as f64;
-    let finding = if bytes >= limit as f64 * case.limit("critical") {
+    // The room of a buffer is taken from the data whether or not anything has arrived in it yet.
+    let all = figures::sum(clients.iter().map(|client| client.input_bytes().saturating_add(client.qbuf_free)));
+    let share = case.maxmemory().map(|limit| all as f64 / limit as f64).unwrap_or(0.0);
+    let finding = if share >= case.limit("share") && all as f64 > MIB {
+        case.critical().evidence("all_clients_bytes", all).evidence("share_of_maxmemory", percent(share))
+    } else if bytes >= limit as f64 * case.limit("critical") {
         case.critical()
     } else if bytes >= case.limit("warning") {
         case.warning()
     } else {
         return Ok(None);
     };
-    Ok(Some(describe(finding, worst).evidence("bytes", worst.input_bytes()).evidence("limit", limit)))
+    Ok(Some(
+        describe(finding, worst)
+            .evidence("bytes", worst.input_bytes())
+            .evidence("limit", limit)
+            .fix("split the batch in the application")
+            .fix(format!("CLIENT KILL ID {}", worst.id)),
+    ))
 }
 
 fn buffer_kills(case: &Case<'_>) -> Judged {
@@ -166,11 +185,7 @@ fn evicted(case: &Case<'_>) -> Judged {
     Ok((evicted.amount > 0).then(|| {
         let finding = case.warning().evidence("evicted_clients", evicted.amount);
         let finding = finding.fix("redis-ops diagnose connections --sort memory");
-        // A share of no limit would be none.
-        match case.maxmemory() {
-            Ok(_) => finding.fix("CONFIG SET maxmemory-clients 10% (what clients may have together; 0 is no limit)"),
-            Err(_) => finding.fix("CONFIG SET maxmemory-clients 1gb (what clients may have together; 0 is no limit)"),
-        }
+        limit_for_clients(case).into_iter().fold(finding, Finding::fix)
     }))
 }
 
@@ -194,7 +209,7 @@ fn kill_some(finding: Finding, clients: &[&Client]) -> Finding {
     let finding = shown.fold(finding, |finding, client| finding.fix(format!("CLIENT KILL ID {}", client.id)));
     match clients.len().saturating_sub(SHOWN) {
         0 => finding,
-        others => finding.fix(format!("the other {others} in the same way: CLIENT LIST names them")),
+        others => finding.fix(format!("CLIENT LIST (names the other {others}: this list was cut)")),
     }
 }
 

@@ -22,8 +22,9 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 0.80), ("critical", 0.95)],
         threshold: "{warning%} and {critical%} of maxclients",
         why: "beyond it new connections are refused, ours included",
+        fix: &["CONFIG SET maxclients <twice what it is> (the process needs as many files: ulimit -n)"],
         source: "networking.c counts all of them; alert packs agree on 80 %",
-        because_of: &["C04"],
+        because_of: &["C47", "C04"],
         weight: 80,
         examine: near_the_limit,
         ..C
@@ -34,8 +35,9 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "rejected_connections between two readings",
         threshold: "any between two readings; earlier ones are information",
         why: "clients cannot connect now: maxclients is reached, or protected mode turns them away",
+        fix: &["CONFIG SET maxclients <twice what it is> (the process needs as many files: ulimit -n)"],
         source: "alert packs",
-        because_of: &["C01", "C04"],
+        because_of: &["C47", "C01", "C04"],
         weight: 75,
         examine: refused,
         ..C
@@ -66,6 +68,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         ],
         threshold: "{count} and {share%} are idle for {idle} s; critical {critical_count} and {critical_share%}",
         why: "a pool leaks, or peers went away without a word: both end in refused connections",
+        fix: &["CONFIG SET timeout 300", "CONFIG SET tcp-keepalive 60"],
         source: "practice (redis-doctor); redis_exporter#1161, redis#15102",
         weight: 85,
         examine: idle,
@@ -79,8 +82,9 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("share", 0.50), ("count", 100.0), ("usage", 0.50)],
         threshold: "{share%} of at least {count} connections, while {usage%} of maxclients is in use",
         why: "it says whose pool to look at",
+        fix: &["CLIENT LIST", "CLIENT KILL ID <id> (of those that are idle)"],
         source: "practice (BetterDB)",
-        because_of: &["C04", "C01"],
+        because_of: &["C47", "C04", "C01"],
         examine: leak_owner,
         ..C
     },
@@ -92,7 +96,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("share", 0.50), ("count", 20.0)],
         threshold: "{share%} of more than {count} connections have neither a name nor a library",
         why: "a connection without a name cannot be traced to its application",
-        fix: &["CLIENT SETNAME <application>, or the setting of the client library"],
+        fix: &["CLIENT SETNAME <application> (in the application, or the setting of its client library)"],
         source: "practice (redis-doctor)",
         examine: anonymous,
         ..C
@@ -126,10 +130,15 @@ fn near_the_limit(case: &Case<'_>) -> Judged {
     };
     let share = all as f64 / limit.max(1) as f64;
     Ok(case.grade(share).map(|finding| {
-        finding.evidence("connections", all).evidence("maxclients", limit).evidence("share", percent(share)).fix(
-            format!("CONFIG SET maxclients {} (the process needs as many files: ulimit -n)", limit.saturating_mul(2)),
-        )
+        let finding = finding.evidence("connections", all).evidence("maxclients", limit);
+        finding.evidence("share", percent(share)).fix(more_connections(limit))
     }))
+}
+
+/// Room for twice as many connections: the same figure whichever rule asks for it.
+fn more_connections(limit: u64) -> String {
+    let wanted = limit.saturating_mul(2).max(1000);
+    format!("CONFIG SET maxclients {wanted} (the process needs as many files: ulimit -n; undo: {limit})")
 }
 
 fn refused(case: &Case<'_>) -> Judged {
@@ -149,7 +158,7 @@ fn refused(case: &Case<'_>) -> Judged {
             .evidence("refused_since_start", total)
             .evidence("connected_clients", case.number_or_zero("connected_clients"))
             .evidence("maxclients", limit)
-            .fix(format!("CONFIG SET maxclients {}", limit.saturating_mul(2).max(10_000))),
+            .fix(more_connections(limit)),
     ))
 }
 
@@ -192,7 +201,7 @@ fn idle(case: &Case<'_>) -> Judged {
     }))
 }
 
-fn by_owner<'a>(clients: impl Iterator<Item = &'a Client>) -> Vec<(String, usize)> {
+pub(super) fn by_owner<'a>(clients: impl Iterator<Item = &'a Client>) -> Vec<(String, usize)> {
     let mut counts: HashMap<String, usize> = HashMap::new();
     for client in clients {
         *counts.entry(owner(client)).or_default() += 1;
@@ -215,7 +224,12 @@ fn leak_owner(case: &Case<'_>) -> Judged {
         return Ok(None);
     }
     let finding = case.warning().evidence("owner", owner.as_str()).evidence("connections", *count);
-    Ok(Some(finding.evidence("share", percent(share)).fix("CLIENT LIST, then CLIENT KILL ID of those that are idle")))
+    Ok(Some(
+        finding
+            .evidence("share", percent(share))
+            .fix("CLIENT LIST")
+            .fix("CLIENT KILL ID <id> (of those that are idle)"),
+    ))
 }
 
 fn anonymous(case: &Case<'_>) -> Judged {

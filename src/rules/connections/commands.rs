@@ -9,8 +9,8 @@ use crate::replies::SlowEntry;
 
 const C: Rule = Rule { topic: Topic::Connections, ..RULE };
 
-/// Commands whose time grows with all keys.
-const ALL_KEYS: &[&str] = &["keys", "flushall", "flushdb"];
+/// Commands whose time grows with all keys. What deletes all keys is K18's.
+const ALL_KEYS: &[&str] = &["keys"];
 /// Commands whose time grows with one value, that are often called on a value that has grown.
 const WHOLE_VALUE: &[&str] = &[
     "SMEMBERS",
@@ -38,6 +38,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 1.0), ("critical", 10.0)],
         threshold: "{warning} or {critical} a second are above slowlog-log-slower-than",
         why: "a slow command holds up all others",
+        fix: &["SLOWLOG GET 10"],
         source: "Zabbix template: 1 a second",
         because_of: &["C21"],
         weight: 60,
@@ -47,11 +48,16 @@ pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "C21",
         title: "commands that walk through everything are in use",
-        reads: "INFO commandstats of KEYS, FLUSHALL and FLUSHDB between two readings, SLOWLOG",
+        reads: "INFO commandstats of KEYS between two readings, SLOWLOG",
         asks: &[Question::Clients, Question::Slowlog],
         limits: &[("per_minute", 1.0), ("usec", 100_000.0), ("minutes", 60.0)],
         threshold: "any KEYS, or any command in the slow log of the last {minutes} minutes that reads a whole value; critical from {usec} µs, or more than {per_minute} KEYS a minute over a minute and longer",
         why: "KEYS looks at every key, and nobody else is served meanwhile",
+        fix: &[
+            "in the application: SCAN instead of KEYS, and HSCAN, SSCAN or ZSCAN instead of whole values",
+            "ACL SETUSER <user> -keys (6.0; once nobody needs it; the user then gets NOPERM; undo: +keys)",
+            "SLOWLOG RESET (once that is done)",
+        ],
         source: "Redis documentation, KEYS; ray#32537",
         weight: 70,
         examine: dangerous,
@@ -85,10 +91,23 @@ pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "C25",
         title: "many commands fail",
-        reads: "total_error_replies and errorstats between two readings",
+        reads: "total_error_replies, errorstats and the failed and rejected calls of commandstats between two readings, ACL LOG",
+        asks: &[Question::Denied],
         limits: &[("warning", 0.01), ("critical", 0.05), ("floor", 10.0)],
         threshold: "{warning%} or {critical%} of the commands and {floor} errors at least; any LOADING, MISCONF, CLUSTERDOWN, MASTERDOWN or READONLY is critical",
         why: "clients see these errors",
+        fix: &[
+            "INFO errorstats",
+            "ACL LOG 10",
+            "ACL SETUSER <user> +<command> (6.0; if that is meant to be allowed)",
+            "redis-ops diagnose memory",
+            "redis-ops diagnose persistence",
+            "redis-ops diagnose replication",
+            "redis-ops diagnose keyspace",
+            "redis-ops health",
+            "CLUSTER INFO",
+            "SCRIPT KILL",
+        ],
         source: "Azure: errors > 0",
         because_of: &["M18", "P01", "C26", "R01", "R09", "P09"],
         weight: 55,
@@ -201,10 +220,12 @@ fn dangerous(case: &Case<'_>) -> Judged {
     let finding = match (user, case.knows(6, 0)) {
         (_, false) => finding,
         (Some(user), true) => finding.fix(format!(
-            "once it has changed: ACL SETUSER {0} -keys (it then gets NOPERM; undo: ACL SETUSER {0} +keys)",
+            "ACL SETUSER {0} -keys (once it has changed: it then gets NOPERM; undo: ACL SETUSER {0} +keys)",
             crate::introspection::keyspace::escaped(user.as_bytes())
         )),
-        (None, true) => finding.fix("once nobody needs it: ACL SETUSER <user> -keys (undo: +keys)"),
+        (None, true) => {
+            finding.fix("ACL SETUSER <user> -keys (once nobody needs it: the user then gets NOPERM; undo: +keys)")
+        }
     };
     Ok(Some(if in_log { finding.fix("SLOWLOG RESET (once that is done)") } else { finding }))
 }
@@ -266,8 +287,49 @@ fn errors(case: &Case<'_>) -> Judged {
         let finding = finding.evidence("errors", errors.amount).evidence("share", super::super::case::percent(share));
         let finding = gained.iter().take(3).fold(finding, |finding, (count, name)| finding.evidence(name, *count));
         let name = outage.or(gained.first()).map_or("", |(_, name)| name.as_str());
-        finding.fix(meaning(name))
+        let finding = match failing_command(case) {
+            Some((command, count)) => finding.evidence("command", command).evidence("its_errors", count),
+            None => finding,
+        };
+        if name == "NOPERM" { refused_access(case, finding) } else { finding.fix(meaning(name)) }
     }))
+}
+
+/// The command that failed or was refused most often between the two readings.
+fn failing_command(case: &Case<'_>) -> Option<(String, u64)> {
+    let earlier = case.snapshot.comparable().ok()?;
+    let before = earlier.info.command_stats();
+    let gained = case.snapshot.info.command_stats().into_iter().map(|(name, now)| {
+        let (failed, rejected) = before.get(name).map_or((0, 0), |then| (then.failed_calls, then.rejected_calls));
+        let (failed, rejected) = (now.failed_calls.saturating_sub(failed), now.rejected_calls.saturating_sub(rejected));
+        (failed.saturating_add(rejected), name.to_owned())
+    });
+    gained.max().filter(|(count, _)| *count > 0).map(|(count, name)| (name, count))
+}
+
+/// Who was refused what by the access list, and what would allow it.
+fn refused_access(case: &Case<'_>, finding: Finding) -> Finding {
+    let denied = case.snapshot.answers.denied.got().map_or(&[][..], Vec::as_slice);
+    let Some(last) = denied.iter().find(|entry| entry.reason != "auth") else { return finding.fix("ACL LOG 10") };
+    let shown = |text: &str| crate::introspection::keyspace::escaped(text.as_bytes());
+    let (user, object) = (shown(&last.username), shown(&last.object));
+    let rule = match last.reason.as_str() {
+        "command" => Some(format!("+{object}")),
+        // The beginning of the name stands for all that are named so.
+        "key" => object.split_once(':').map(|(prefix, _)| format!("~{prefix}:*")).or(Some(format!("~{object}"))),
+        "channel" => Some(format!("&{object}")),
+        _ => None,
+    };
+    let finding = finding
+        .evidence("user", user.as_str())
+        .evidence("refused", last.reason.as_str())
+        .evidence("key", object.as_str())
+        .evidence("last_address", last.addr.as_str())
+        .fix("ACL LOG 10");
+    match rule.filter(|rule| !rule.contains(' ') && !user.is_empty()) {
+        Some(rule) => finding.fix(format!("ACL SETUSER {user} {rule} (if that is meant to be allowed)")),
+        None => finding,
+    }
 }
 
 /// What to do about an error.
@@ -275,7 +337,7 @@ fn meaning(error: &str) -> &'static str {
     match error {
         "OOM" => "redis-ops diagnose memory",
         "MISCONF" => "redis-ops diagnose persistence",
-        "LOADING" => "wait for the server to load: redis-ops health",
+        "LOADING" => "redis-ops health (the server is loading: wait)",
         "MASTERDOWN" | "READONLY" | "NOREPLICAS" => "redis-ops diagnose replication",
         "CLUSTERDOWN" => "CLUSTER INFO",
         "WRONGPASS" | "NOAUTH" | "NOPERM" => "ACL LOG 10",

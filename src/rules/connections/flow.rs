@@ -3,6 +3,9 @@
 use super::super::case::{Case, percent, skip};
 use super::super::judged::Judged;
 use super::super::rule::{RULE, Rule, Topic};
+use super::{MIB, owner};
+use crate::introspection::Question;
+use crate::replies::Client;
 
 const C: Rule = Rule { topic: Topic::Connections, ..RULE };
 
@@ -21,9 +24,10 @@ pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "C28",
         title: "clients are paused",
-        reads: "paused_actions, paused_reason, paused_timeout_milliseconds (Valkey 8.1)",
+        reads: "paused_actions, paused_reason, paused_timeout_milliseconds (Valkey 8.1); elsewhere clients that are blocked in a command that writes and waits for nothing",
+        asks: &[Question::Clients],
         limits: &[("critical", 30_000.0)],
-        threshold: "any; critical with more than {critical} ms to go",
+        threshold: "any; critical with more than {critical} ms to go, or when somebody has waited for so long",
         why: "CLIENT PAUSE or a failover holds commands back",
         fix: &["CLIENT UNPAUSE"],
         source: "observed on Valkey 8.1",
@@ -39,6 +43,21 @@ pub(in super::super) const RULES: &[Rule] = &[
         why: "the others are idle while it is busy",
         fix: &["reconnect clients, so that they are spread again"],
         examine: skewed_threads,
+        ..C
+    },
+    Rule {
+        id: "C50",
+        title: "answers are large",
+        reads: "total_net_output_bytes / total_commands_processed between two readings, CLIENT LIST tot-net-out",
+        asks: &[Question::Clients],
+        limits: &[("each", 100.0 * 1024.0), ("rate", 10.0 * MIB)],
+        threshold: "{eachB} for each command on average, and {rateB} a second",
+        why: "each of them holds the thread and the network, and waits in the server's memory until it is read",
+        fix: &["read parts: HSCAN, LRANGE with a range, GETRANGE", "redis-ops diagnose keyspace --full"],
+        source: "Azure: keep values below 100 kB",
+        because_of: &["C30", "C08"],
+        weight: 58,
+        examine: large_answers,
         ..C
     },
 ];
@@ -59,7 +78,7 @@ fn bandwidth(case: &Case<'_>) -> Judged {
 }
 
 fn paused(case: &Case<'_>) -> Judged {
-    let actions = case.text("paused_actions")?;
+    let Ok(actions) = case.text("paused_actions") else { return paused_by_clients(case) };
     if actions == "none" {
         return Ok(None);
     }
@@ -67,6 +86,54 @@ fn paused(case: &Case<'_>) -> Judged {
     let finding = if left as f64 > case.limit("critical") { case.critical() } else { case.warning() };
     let reason = case.snapshot.info.get("paused_reason").unwrap_or_default();
     Ok(Some(finding.evidence("paused_actions", actions).evidence("paused_reason", reason).evidence("left_ms", left)))
+}
+
+/// Commands that write and wait for nothing: who is blocked in one of them is paused.
+const WRITES: &[&str] = &[
+    "set", "setex", "psetex", "setnx", "getset", "append", "incr", "incrby", "decr", "decrby", "mset", "hset", "hmset",
+    "hincrby", "hdel", "lpush", "rpush", "lpop", "rpop", "ltrim", "sadd", "srem", "spop", "zadd", "zrem", "zincrby",
+    "xadd", "xack", "del", "unlink", "expire", "pexpire", "eval", "evalsha", "fcall", "exec", "publish", "flushall",
+    "flushdb",
+];
+
+fn paused_by_clients(case: &Case<'_>) -> Judged {
+    let clients = case.clients()?;
+    let held: Vec<&Client> =
+        clients.iter().filter(|client| client.is_blocked() && WRITES.contains(&client.cmd.as_str())).collect();
+    let Some(longest) = held.iter().max_by_key(|client| client.idle) else { return Ok(None) };
+    let critical = longest.idle as f64 * 1000.0 > case.limit("critical");
+    let finding = if critical { case.critical() } else { case.warning() };
+    Ok(Some(
+        finding
+            .evidence("waiting_writes", held.len())
+            .evidence("command", longest.cmd.as_str())
+            .evidence("longest_wait_seconds", longest.idle)
+            .evidence("owner", owner(longest)),
+    ))
+}
+
+fn large_answers(case: &Case<'_>) -> Judged {
+    let info = &case.snapshot.info;
+    let replicas = case.number_or_zero("connected_slaves");
+    if replicas > 0 && info.get("total_net_repl_output_bytes").is_none() {
+        return skip("this version counts what replicas get among the answers (7.0 and later do not)");
+    }
+    let (output, commands) = (case.delta("total_net_output_bytes")?, case.delta("total_commands_processed")?);
+    let each = output.amount as f64 / commands.amount.max(1) as f64;
+    if output.rate() < case.limit("rate") || each < case.limit("each") {
+        return Ok(None);
+    }
+    let finding = case
+        .warning()
+        .evidence("bytes_per_command", each.round() as u64)
+        .evidence("output_bytes_per_second", output.rate().round() as u64);
+    // Since it connected, of those that tell: who has got most.
+    let clients = case.snapshot.answers.clients.got().map_or(&[][..], Vec::as_slice);
+    let reader = clients.iter().filter(|client| client.tot_net_out > 0).max_by_key(|client| client.tot_net_out);
+    Ok(Some(match reader {
+        Some(reader) => finding.evidence("most_to", owner(reader)).evidence("command", reader.cmd.as_str()),
+        None => finding,
+    }))
 }
 
 fn skewed_threads(case: &Case<'_>) -> Judged {

@@ -17,6 +17,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 5000.0), ("critical", 25_000.0), ("median_share", 0.5)],
         threshold: "the 99th percentile reaches {warning} or {critical} µs, or {median_share} of the median does where that is less: one late answer is chance",
         why: "every command of every client waits this long",
+        fix: &["redis-ops diagnose connections --window 10s"],
         source: "Redis documentation, latency: 200 µs are usual on a 1 Gbit/s network",
         weight: 65,
         examine: round_trip,
@@ -43,7 +44,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         threshold: "the loop was held up for {warning} or {critical} µs at a time",
         why: "a neighbour or the hypervisor takes the processor away: every command of the server waits as long, whatever it is",
         fix: &[
-            "redis-cli --intrinsic-latency 10, on the server's machine",
+            "redis-cli --intrinsic-latency 10 (on the server's machine)",
             "move the server to a machine with processors of its own",
         ],
         source: "Redis documentation, latency: 0.1 ms against 9.7 ms on a noisy machine",

@@ -1,10 +1,12 @@
-//! C01–C46: connections, the way to the server, slow commands, errors.
+//! C01–C50: connections, the way to the server, slow commands, errors.
 
 mod buffers;
 mod capacity;
 mod commands;
 mod flow;
 mod latency;
+mod leak;
+mod stalls;
 mod told;
 
 use super::Rule;
@@ -12,8 +14,16 @@ use crate::introspection::keyspace::escaped;
 use crate::replies::Client;
 
 /// The rules about connections.
-pub(super) const RULES: &[&[Rule]] =
-    &[capacity::RULES, buffers::RULES, latency::RULES, commands::RULES, flow::RULES, told::RULES];
+pub(super) const RULES: &[&[Rule]] = &[
+    capacity::RULES,
+    buffers::RULES,
+    latency::RULES,
+    commands::RULES,
+    flow::RULES,
+    told::RULES,
+    leak::RULES,
+    stalls::RULES,
+];
 
 /// Mebibytes, for limits.
 const MIB: f64 = (1 << 20) as f64;

@@ -6,7 +6,8 @@ use super::super::rule::Rule;
 use super::super::settings::Profile;
 use super::K;
 use crate::figures;
-use crate::introspection::Mode;
+use crate::introspection::keyspace::escaped;
+use crate::introspection::{Mode, Question};
 
 pub(in super::super) const RULES: &[Rule] = &[
     Rule {
@@ -29,7 +30,10 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 10.0), ("critical", 25.0), ("expires", 1000.0)],
         threshold: "{warning} % and {critical} % of at least {expires} keys with a time to live",
         why: "the active expiry falls behind; it tolerates 10 % by default",
-        fix: &["CONFIG SET active-expire-effort 4 (6.0; takes more of the processor; the default is 1)"],
+        fix: &[
+            "CONFIG SET active-expire-effort 4 (6.0; takes more of the processor; the default is 1)",
+            "CONFIG SET hz 50 (before 6.0; takes more of the processor; the default is 10)",
+        ],
         source: "expire.c",
         because_of: &["K03", "A13"],
         examine: stale,
@@ -84,11 +88,65 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "INFO keyspace",
         threshold: "more than one holds keys; information only",
         why: "a cluster has one only (Valkey 9 aside)",
+        fix: &["in the application: a prefix in the names in place of a database, before it moves to a cluster"],
         source: "RedisInsight",
         examine: databases,
         ..K
     },
+    Rule {
+        id: "K18",
+        title: "all keys were deleted",
+        reads: "INFO commandstats of FLUSHALL and FLUSHDB, SLOWLOG, INFO keyspace",
+        asks: &[Question::Slowlog],
+        limits: &[("minutes", 60.0)],
+        threshold: "critical between two readings, or in the slow log of the last {minutes} minutes while no key is left; a warning in the slow log of that time, or when no key is left; otherwise information",
+        why: "what they held is gone, unless a backup or a replica that was cut off has it",
+        fix: &[
+            "redis-ops list",
+            "redis-ops restore --backup-id latest --target-instance <this server> --plan",
+            "ACL SETUSER <user> -flushall -flushdb (6.0; the user then gets NOPERM)",
+        ],
+        source: "Redis documentation, FLUSHALL",
+        weight: 93,
+        examine: flushed,
+        ..K
+    },
 ];
+
+fn flushed(case: &Case<'_>) -> Judged {
+    const COMMANDS: &[&str] = &["flushall", "flushdb"];
+    let stats = case.snapshot.info.command_stats();
+    let total = figures::sum(COMMANDS.iter().filter_map(|name| stats.get(name)).map(|stats| stats.calls));
+    let meanwhile = case.calls(COMMANDS).map(|delta| delta.amount).unwrap_or(0);
+    let (now, slow) = (case.snapshot.server_seconds(), case.snapshot.answers.slowlog.got());
+    let horizon = now.saturating_sub((case.limit("minutes") * 60.0) as u64);
+    let last = slow.into_iter().flatten().filter(|entry| entry.at >= horizon);
+    let last = last.filter(|entry| COMMANDS.contains(&entry.command.to_ascii_lowercase().as_str()));
+    let last = last.max_by_key(|entry| entry.at);
+    if total == 0 && last.is_none() {
+        return match stats.is_empty() && slow.is_none() {
+            true => skip("the server tells neither commandstats nor its slow log"),
+            false => Ok(None),
+        };
+    }
+    let (keys, _) = case.snapshot.keys_and_expires();
+    let finding = match (meanwhile > 0, last.is_some(), keys == 0) {
+        (true, ..) | (_, true, true) => case.critical(),
+        (_, true, _) | (_, _, true) => case.warning(),
+        _ => case.info(),
+    };
+    let finding = finding.evidence("calls_since_start", total.max(1)).evidence("keys_now", keys);
+    let finding = if meanwhile > 0 { finding.evidence("calls_between_readings", meanwhile) } else { finding };
+    Ok(Some(match last {
+        Some(entry) => {
+            let at = i64::try_from(entry.at).ok().and_then(|at| chrono::DateTime::from_timestamp(at, 0));
+            let at = at.map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)).unwrap_or_default();
+            let by = if entry.name.is_empty() { entry.addr.clone() } else { format!("{} {}", entry.name, entry.addr) };
+            finding.evidence("at", at).evidence("by", escaped(by.as_bytes()))
+        }
+        None => finding,
+    }))
+}
 
 fn immortal(case: &Case<'_>) -> Judged {
     if !matches!(case.profile, Profile::Cache | Profile::Session) {

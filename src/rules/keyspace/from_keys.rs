@@ -18,6 +18,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 1_048_576.0), ("critical", 10_485_760.0)],
         threshold: "{warningB} and {criticalB}",
         why: "each read sends all of it, and the thread does nothing else meanwhile",
+        fix: &["UNLINK <key> (once nobody needs it; or store it in parts)"],
         source: "Azure: keep values below 100 kB; redis-doctor: 10 MB",
         weight: 60,
         examine: big_string,
@@ -30,6 +31,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 10_000.0), ("critical", 100_000.0), ("critical_bytes", 67_108_864.0)],
         threshold: "{warning} elements; critical {critical} or {critical_bytesB}; streams are K13's",
         why: "commands that read it whole hold up all clients, and it cannot be split over a cluster",
+        fix: &["UNLINK <key> (once nobody needs it; or spread it over several keys)"],
         source: "practice (redis-doctor)",
         because_of: &["A19"],
         weight: 60,
@@ -43,6 +45,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("share", 0.50), ("keys", 1000.0), ("floor", 10_485_760.0)],
         threshold: "{share%} of at least {keys} keys and {floorB}; a warning when memory is nearly full",
         why: "it says whose data to look at first",
+        fix: &["redis-ops diagnose keyspace --full"],
         source: "redis#14605, dragonfly#4282",
         because_of: &["M01", "M17"],
         examine: dominance,
@@ -67,6 +70,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("keys", 2.0)],
         threshold: "two types with at least {keys} keys each",
         why: "a command for one type fails on the other (WRONGTYPE)",
+        fix: &["in the application: one type below one prefix"],
         source: "practice (redis-doctor)",
         examine: mixed_types,
         ..K
@@ -78,6 +82,10 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("length", 100_000.0), ("lag", 10_000.0), ("pending", 10_000.0)],
         threshold: "{length} entries, or {lag} not delivered to a group; critical {pending} delivered and not acknowledged",
         why: "consumers are too slow or gone, and the stream grows",
+        fix: &[
+            "XAUTOCLAIM <stream> <group> <consumer> 60000 0 (6.2)",
+            "XTRIM <stream> MAXLEN ~ 10000 (deletes the oldest entries, also those that nobody has read)",
+        ],
         source: "practice (redis-doctor)",
         weight: 70,
         examine: stream,
@@ -96,7 +104,7 @@ fn big_string(case: &Case<'_>) -> Judged {
             .evidence("key", worst.key.as_str())
             .evidence("bytes", bytes)
             .evidence("looked_at", keyspace.confidence())
-            .fix(format!("UNLINK {} (once nobody needs it), or store it in parts", quoted(&worst.key)))
+            .fix(format!("UNLINK {} (once nobody needs it; or store it in parts)", quoted(&worst.key)))
     }))
 }
 
@@ -119,7 +127,7 @@ fn big_collection(case: &Case<'_>) -> Judged {
             .evidence("elements", length)
             .evidence("bytes", worst.bytes)
             .evidence("looked_at", keyspace.confidence())
-            .fix(format!("UNLINK {} (once nobody needs it), or spread it over several keys", quoted(&worst.key))),
+            .fix(format!("UNLINK {} (once nobody needs it; or spread it over several keys)", quoted(&worst.key))),
     ))
 }
 
@@ -194,12 +202,15 @@ fn stream(case: &Case<'_>) -> Judged {
         let name = quoted(&stream.key);
         if let Some(group) = pending {
             finding = finding.evidence("group", group.name.as_str()).evidence("pending", group.pending);
-            finding = finding.fix(format!("XAUTOCLAIM {name} {} <consumer> 60000 0", quoted(&group.name)));
+            if case.knows(6, 2) {
+                finding = finding.fix(format!("XAUTOCLAIM {name} {} <consumer> 60000 0", quoted(&group.name)));
+            }
         }
         if let Some(group) = lagging {
             finding = finding.evidence("lagging_group", group.name.as_str()).evidence("lag", group.lag);
         }
-        finding = finding.fix(format!("XTRIM {name} MAXLEN ~ 10000"));
+        finding = finding
+            .fix(format!("XTRIM {name} MAXLEN ~ 10000 (deletes the oldest entries, also those that nobody has read)"));
         let rank = (pending.is_some(), stream.length);
         if worst.as_ref().is_none_or(|(critical, length, _)| rank > (*critical, *length)) {
             worst = Some((rank.0, rank.1, finding));

@@ -34,6 +34,11 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("critical", 0.01)],
         threshold: "any, while no slot is on the move; critical from {critical%} of its keys",
         why: "nobody can reach them, and they take memory",
+        fix: &[
+            "CLUSTER COUNTKEYSINSLOT <slot> (and so on: the slots not served that hold keys)",
+            "CLUSTER GETKEYSINSLOT <slot> 100 (look whether anybody needs them, then DEL)",
+            "CLUSTER ADDSLOTS <slot> (if nobody else serves it)",
+        ],
         source: "practice (BetterDB); valkey#539",
         weight: 57,
         examine: orphans,
@@ -121,8 +126,8 @@ fn orphans(case: &Case<'_>) -> Judged {
     Ok(Some(
         finding
             .evidence("slots_served", own.len())
-            .fix(format!("CLUSTER COUNTKEYSINSLOT {first} (and so on: find the slots not served that hold keys)"))
-            .fix("CLUSTER GETKEYSINSLOT <slot> 100, look whether anybody needs them, then DEL")
-            .fix("CLUSTER ADDSLOTS <slot>, if nobody else serves it"),
+            .fix(format!("CLUSTER COUNTKEYSINSLOT {first} (and so on: the slots not served that hold keys)"))
+            .fix("CLUSTER GETKEYSINSLOT <slot> 100 (look whether anybody needs them, then DEL)")
+            .fix("CLUSTER ADDSLOTS <slot> (if nobody else serves it)"),
     ))
 }

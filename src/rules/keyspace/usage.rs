@@ -17,12 +17,20 @@ pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "K07",
         title: "one key takes a large part of the work",
-        reads: "HOTKEYS GET (Redis 8.6, if somebody said HOTKEYS START); else OBJECT FREQ of the keys looked at, under an LFU policy; else CLUSTER SLOT-STATS with processor time",
+        reads: "HOTKEYS GET (Redis 8.6, if somebody said HOTKEYS START); else OBJECT FREQ of the keys looked at, under an LFU policy; else CLUSTER SLOT-STATS with processor time; else OBJECT IDLETIME of the keys looked at, against the commands a second",
         asks: &[Question::Slots, Question::HotKeys],
-        limits: &[("warning", 0.20), ("critical", 0.50), ("usec", 100_000.0), ("uses", 1000.0)],
-        threshold: "{warning%} and {critical%} of the processor time or network bytes ({usec} µs at least), of the estimated uses ({uses} at least), or one slot's of a node's processor time",
+        limits: &[
+            ("warning", 0.20),
+            ("critical", 0.50),
+            ("usec", 100_000.0),
+            ("uses", 1000.0),
+            ("rate", 1000.0),
+            ("in_use", 2.0),
+        ],
+        threshold: "{warning%} and {critical%} of the processor time or network bytes ({usec} µs at least), of the estimated uses ({uses} at least), or one slot's of a node's processor time; a warning where {rate} commands a second go to {in_use} keys at most of a hundred and more",
         why: "one thread serves it, and neither a cluster nor a larger machine helps",
         fix: &[
+            "CLUSTER GETKEYSINSLOT <slot> 10 (where only the slot is known)",
             "keep it in the application for a second or two",
             "store copies under several names, and read one at random",
         ],
@@ -38,7 +46,12 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("share", 0.30), ("keys", 100.0), ("floor", 10_485_760.0)],
         threshold: "{share%} of the bytes of at least {keys} keys and {floorB} were not used for seven days",
         why: "that memory could be had for nothing",
-        fix: &["redis-ops diagnose keyspace --full", "give such keys a time to live, or UNLINK them"],
+        fix: &[
+            "redis-ops diagnose keyspace --full",
+            "give such keys a time to live, or UNLINK them",
+            "EXPIRE <key> 604800 (and others like it)",
+            "in the application: a time to live for what is written",
+        ],
         source: "rma#64",
         examine: cold,
         ..K
@@ -66,6 +79,9 @@ fn hot_key(case: &Case<'_>) -> Judged {
         return Ok(judged);
     }
     if let Some(judged) = from_slots(case) {
+        return Ok(judged);
+    }
+    if let Some(judged) = from_idle_times(case) {
         return Ok(judged);
     }
     skip(
@@ -111,6 +127,23 @@ fn from_frequencies(case: &Case<'_>) -> Option<Option<Finding>> {
             .evidence("share", percent(share))
             .evidence("of", "estimated uses")
             .evidence("frequency", hottest.frequency)
+            .evidence("looked_at", keyspace.confidence())
+    }))
+}
+
+/// From when keys were last used: all that is asked goes to one or two of them. `None` where that is not known.
+fn from_idle_times(case: &Case<'_>) -> Option<Option<Finding>> {
+    let keyspace = case.snapshot.keyspace.got()?;
+    let idle = keyspace.idle.as_ref().filter(|idle| idle.keys >= 100)?;
+    let rate = case.delta("total_commands_processed").ok()?.rate();
+    // Of a sample only those in use that were met are known: the others are as many as their share.
+    let in_use = idle.just_used_keys as f64 * keyspace.total.max(idle.keys) as f64 / idle.keys as f64;
+    let hot = rate >= case.limit("rate") && in_use >= 1.0 && in_use <= case.limit("in_use");
+    Some(hot.then(|| {
+        case.warning()
+            .evidence("key", idle.just_used.join(" "))
+            .evidence("commands_per_second", rate.round())
+            .evidence("of", "the keys that were used within the last second")
             .evidence("looked_at", keyspace.confidence())
     }))
 }

@@ -16,6 +16,12 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 0.30), ("critical", 0.50)],
         threshold: "{warning%} and {critical%} of maxmemory; critical, too, when they exceed the data while keys are evicted",
         why: "what buffers take is evicted from the data",
+        fix: &[
+            "redis-ops diagnose connections",
+            "redis-ops diagnose replication",
+            "redis-ops diagnose persistence",
+            "SCRIPT FLUSH ASYNC (6.2; EVALSHA of a script then answers NOSCRIPT until it is sent again)",
+        ],
         source: "practice (BetterDB)",
         because_of: &["C08", "M13", "C09"],
         examine: overhead,
@@ -28,7 +34,10 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("average", 200_000.0), ("floor", 50.0 * MIB), ("critical", 0.10)],
         threshold: "{averageB} on average and {floorB} together; critical above {critical%} of maxmemory",
         why: "slow readers and huge pipelines live in the server's memory",
-        fix: &["redis-ops diagnose connections"],
+        fix: &[
+            "redis-ops diagnose connections",
+            "CONFIG SET maxmemory-clients 10% (7.0; disconnects the clients with the largest buffers above that; undo: 0)",
+        ],
         source: "object.c, MEMORY DOCTOR",
         because_of: &["C08", "C09"],
         examine: client_buffers,
@@ -62,7 +71,65 @@ pub(in super::super) const RULES: &[Rule] = &[
         examine: scripts,
         ..RULE
     },
+    Rule {
+        id: "M36",
+        title: "scripts are compiled and thrown away",
+        reads: "evicted_scripts between two readings (Redis 7.4, Valkey 8.1)",
+        limits: &[("warning", 10.0)],
+        threshold: "{warning} scripts a second",
+        why: "an EVAL whose text holds its arguments is a new script each time: each is compiled, kept, and pushes another out",
+        fix: &["in the application: pass arguments as KEYS and ARGV, and use EVALSHA or FCALL"],
+        source: "eval.c, evalScriptLRU",
+        because_of: &["A21"],
+        weight: 62,
+        examine: script_churn,
+        ..RULE
+    },
+    Rule {
+        id: "M37",
+        title: "buffers of replicas or cluster links hold much memory",
+        reads: "mem_total_replication_buffers - repl_backlog_size (7.0), mem_clients_slaves (before), mem_cluster_links (7.0)",
+        limits: &[("floor", 100.0 * MIB), ("warning", 0.10), ("critical", 0.50)],
+        threshold: "{floorB}, and {warning%} or {critical%} of used_memory",
+        why: "a replica or a node that does not read lets what is meant for it pile up here",
+        fix: &["redis-ops diagnose replication", "CLUSTER NODES"],
+        source: "server.c: these are not counted when maxmemory is compared",
+        because_of: &["M13", "R02"],
+        weight: 61,
+        examine: buffers_for_servers,
+        ..RULE
+    },
 ];
+
+fn script_churn(case: &Case<'_>) -> Judged {
+    let evicted = case.delta("evicted_scripts")?;
+    Ok(case.grade(evicted.rate()).map(|finding| {
+        finding
+            .evidence("evicted_scripts", evicted.amount)
+            .evidence("number_of_cached_scripts", case.number_or_zero("number_of_cached_scripts"))
+    }))
+}
+
+fn buffers_for_servers(case: &Case<'_>) -> Judged {
+    let replicas = match case.number("mem_total_replication_buffers") {
+        Ok(all) => all.saturating_sub(case.number_or_zero("repl_backlog_size")),
+        Err(_) => case.number("mem_clients_slaves")?,
+    };
+    let links = case.number_or_zero("mem_cluster_links");
+    let (sum, used) = (replicas.saturating_add(links), case.number("used_memory")?.max(1));
+    if (sum as f64) < case.limit("floor") {
+        return Ok(None);
+    }
+    let share = sum as f64 / used as f64;
+    Ok(case.grade(share).map(|finding| {
+        let fix = if links > replicas { "CLUSTER NODES" } else { "redis-ops diagnose replication" };
+        finding
+            .evidence("replication_buffers", replicas)
+            .evidence("cluster_link_buffers", links)
+            .evidence("share", percent(share))
+            .fix(fix)
+    }))
+}
 
 const COMPONENTS: &[(&str, &str)] = &[
     ("mem_clients_normal", "redis-ops diagnose connections"),
@@ -106,7 +173,7 @@ fn client_buffers(case: &Case<'_>) -> Judged {
     let finding = if share >= case.limit("critical") { case.critical() } else { case.warning() };
     let finding = finding.evidence("mem_clients_normal", bytes).evidence("average", figures::bytes(bytes / clients));
     let finding = finding.fix("redis-ops diagnose connections");
-    Ok(Some(limit_for_clients(case, 5).into_iter().fold(finding, crate::finding::Finding::fix)))
+    Ok(Some(limit_for_clients(case).into_iter().fold(finding, crate::finding::Finding::fix)))
 }
 
 fn replica_buffers(case: &Case<'_>) -> Judged {

@@ -6,11 +6,14 @@ use super::super::rule::{RULE, Rule};
 use super::{GIB, MIB};
 use crate::finding::Finding;
 
+/// Not every build with jemalloc defragments: one that does not refuses this.
+const DEFRAGMENT: &str = "CONFIG SET activedefrag yes (where the build takes it; takes processor time; undo: no)";
+
 /// What closes holes: only a server with jemalloc can do it by itself, and Debian's, among others, are built without and refuse it.
 fn defragment(case: &Case<'_>, finding: Finding) -> Finding {
     let jemalloc = case.snapshot.info.get("mem_allocator").is_none_or(|name| name.starts_with("jemalloc"));
     let finding = match jemalloc {
-        true => finding.fix("where the build takes it: CONFIG SET activedefrag yes (takes processor time; undo: no)"),
+        true => finding.fix(DEFRAGMENT),
         false => finding,
     };
     finding.fix("restart it, or fail over to a fresh replica: what is loaded anew lies close together")
@@ -30,10 +33,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         ],
         threshold: "ratio {warning} and {floorB}; critical {critical} and {critical_floorB} or {critical_share%} of used_memory",
         why: "holes between small allocations cannot be given back",
-        fix: &[
-            "where the build takes it: CONFIG SET activedefrag yes (takes processor time; undo: no)",
-            "restart it, or fail over to a fresh replica: what is loaded anew lies close together",
-        ],
+        fix: &[DEFRAGMENT, "restart it, or fail over to a fresh replica: what is loaded anew lies close together"],
         source: "object.c, MEMORY DOCTOR; redis.conf, active-defrag-ignore-bytes",
         examine: allocator,
         ..RULE
@@ -45,10 +45,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 1.5), ("critical", 2.0), ("floor", 100.0 * MIB), ("critical_floor", GIB)],
         threshold: "ratio {warning} and {floorB}; critical {critical} and {critical_floorB}",
         why: "holes between small allocations cannot be given back",
-        fix: &[
-            "where the build takes it: CONFIG SET activedefrag yes (takes processor time; undo: no)",
-            "restart it, or fail over to a fresh replica: what is loaded anew lies close together",
-        ],
+        fix: &[DEFRAGMENT, "restart it, or fail over to a fresh replica: what is loaded anew lies close together"],
         source: "object.c: the ratio was allocator_active / allocator_allocated before 7.4",
         examine: allocator_before,
         ..RULE
@@ -62,7 +59,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         why: "the machine pays for memory that holds nothing",
         fix: &[
             "MEMORY PURGE",
-            "where the build takes it: CONFIG SET activedefrag yes (takes processor time; undo: no)",
+            DEFRAGMENT,
             "restart it, or fail over to a fresh replica: what is loaded anew lies close together",
         ],
         source: "object.c, MEMORY DOCTOR (1.4 and 10 MB); alert packs use the bare ratio 1.5",
@@ -156,7 +153,14 @@ fn resident(case: &Case<'_>) -> Judged {
 }
 
 fn by_ratio_and_bytes(case: &Case<'_>, ratio_name: &str, bytes_name: &str) -> Judged {
-    let (ratio, bytes) = (case.decimal(ratio_name)?, case.signed(bytes_name)?);
+    let bytes = match bytes_name {
+        "mem_fragmentation_bytes" => held_beyond_use(case)?,
+        _ => case.signed(bytes_name)?,
+    };
+    let ratio = case.decimal(ratio_name).or_else(|missing| match ratio_name {
+        "mem_fragmentation_ratio" => ratio_of_use(case),
+        _ => Err(missing),
+    })?;
     if ratio < case.limit("warning") || (bytes as f64) < case.limit("floor") {
         return Ok(None);
     }
@@ -165,12 +169,25 @@ fn by_ratio_and_bytes(case: &Case<'_>, ratio_name: &str, bytes_name: &str) -> Ju
     Ok(Some(finding.evidence(ratio_name, ratio).evidence(bytes_name, bytes)))
 }
 
+/// `mem_fragmentation_bytes`, reckoned where the server does not tell it: Redis before 5.0, KeyDB, Dragonfly.
+fn held_beyond_use(case: &Case<'_>) -> Result<i64, super::super::Skipped> {
+    case.signed("mem_fragmentation_bytes").or_else(|_| {
+        let (rss, used) = (case.number("used_memory_rss")?, case.number("used_memory")?);
+        Ok(i64::try_from(rss).unwrap_or(i64::MAX).saturating_sub(i64::try_from(used).unwrap_or(i64::MAX)))
+    })
+}
+
+/// `mem_fragmentation_ratio`, reckoned where the server does not tell it.
+fn ratio_of_use(case: &Case<'_>) -> Result<f64, super::super::Skipped> {
+    Ok(case.number("used_memory_rss")? as f64 / case.number("used_memory")?.max(1) as f64)
+}
+
 fn peak_ratio(case: &Case<'_>) -> Result<f64, super::super::Skipped> {
     Ok(case.number("used_memory_peak")? as f64 / case.number("used_memory")?.max(1) as f64)
 }
 
 fn peak(case: &Case<'_>) -> Judged {
-    let (ratio, bytes) = (peak_ratio(case)?, case.signed("mem_fragmentation_bytes")?);
+    let (ratio, bytes) = (peak_ratio(case)?, held_beyond_use(case)?);
     // Holes between allocations are no pages that are kept for the next peak: they stay.
     let holes = case.snapshot.info.i64("allocator_frag_bytes").unwrap_or(0);
     if ratio <= case.limit("peak") || (bytes as f64) < case.limit("floor") || holes.saturating_mul(2) >= bytes {

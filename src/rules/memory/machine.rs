@@ -9,12 +9,26 @@ use crate::finding::Finding;
 
 pub(in super::super) const RULES: &[Rule] = &[
     Rule {
+        id: "M35",
+        title: "maxmemory is more than the machine or the container has",
+        reads: "maxmemory, `--memory-limit`, the control groups of a server on this machine, total_system_memory",
+        limits: &[("critical", 0.80)],
+        threshold: "any; critical when {critical%} of what there is are resident",
+        why: "the limit never holds: the kernel kills the server before it refuses or evicts anything",
+        fix: &["CONFIG SET maxmemory <80 % of what the machine or the container has>"],
+        source: "Redis documentation, administration",
+        weight: 82,
+        examine: limit_beyond_the_machine,
+        ..RULE
+    },
+    Rule {
         id: "M02",
         title: "there is no memory limit",
         reads: "maxmemory, used_memory_rss / total_system_memory",
         limits: &[("critical", 0.80)],
         threshold: "maxmemory is 0; a warning where `expect.maxmemory` is set, critical at {critical%} of the machine's memory",
         why: "without a limit the kernel kills the server when the machine is full, instead of the server refusing a write",
+        fix: &["CONFIG SET maxmemory <80 to 90 % of the machine's memory>"],
         source: "Redis documentation, administration",
         examine: no_limit,
         ..RULE
@@ -64,6 +78,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "/sys/kernel/mm/transparent_hugepage/enabled, vm.overcommit_memory (of a local server)",
         threshold: "transparent huge pages `always`, or overcommit_memory 0",
         why: "huge pages make a fork copy 2 MiB for every byte written; without overcommit a save of more than half the memory is refused",
+        fix: &["echo madvise > /sys/kernel/mm/transparent_hugepage/enabled", "sysctl vm.overcommit_memory=1"],
         source: "Redis documentation, administration and latency",
         examine: kernel,
         ..RULE
@@ -90,6 +105,20 @@ fn no_limit(case: &Case<'_>) -> Judged {
         )),
         Err(_) => finding.fix("CONFIG SET maxmemory <80 to 90 % of the machine's memory>"),
     }))
+}
+
+fn limit_beyond_the_machine(case: &Case<'_>) -> Judged {
+    let (limit, memory) = (case.maxmemory()?, case.machine_memory()?);
+    if limit <= memory {
+        return Ok(None);
+    }
+    let share = case.number("used_memory_rss").map(|rss| rss as f64 / memory as f64).unwrap_or(0.0);
+    let finding = if share >= case.limit("critical") { case.critical() } else { case.warning() };
+    let megabytes = (memory as f64 * super::SHARE_OF_MACHINE) as u64 >> 20;
+    Ok(Some(finding.evidence("maxmemory", limit).evidence("machine_memory", memory).fix(format!(
+        "CONFIG SET maxmemory {}mb (below what is used now keys are evicted or writes refused; undo: {limit})",
+        megabytes.max(1)
+    ))))
 }
 
 fn machine_full(case: &Case<'_>) -> Judged {

@@ -1,4 +1,4 @@
-//! M01–M34: memory, eviction, fragmentation.
+//! M01–M37: memory, eviction, fragmentation.
 
 mod buffers;
 mod eviction;
@@ -27,20 +27,29 @@ const SHARE_OF_MACHINE: f64 = 0.8;
 fn more_memory(case: &Case<'_>, limit: u64) -> String {
     let wanted = limit.saturating_add(limit / 3);
     let most = case.machine_memory().map_or(u64::MAX, |memory| (memory as f64 * SHARE_OF_MACHINE) as u64);
-    if most < limit.saturating_add(limit / 10) {
+    if most < limit.saturating_add(limit / 10) || has_none_left(case) {
         return "less data, or a larger machine: this one has no memory left for a higher maxmemory".to_owned();
     }
     let megabytes = if wanted <= most { wanted.div_ceil(1 << 20) } else { most >> 20 };
     format!("CONFIG SET maxmemory {}mb (undo: CONFIG SET maxmemory {limit})", megabytes.max(1))
 }
 
-/// A limit for the buffers of all clients (7.0): a share of `maxmemory`, or, where there is none, twice what they have now.
-fn limit_for_clients(case: &Case<'_>, percent: u64) -> Option<String> {
+/// Whether the machine has no memory left for anybody: the process has its share already, or part of it is swapped out.
+fn has_none_left(case: &Case<'_>) -> bool {
+    let resident = case.number_or_zero("used_memory_rss") as f64;
+    let swapped = case.snapshot.host.got().and_then(|host| host.swapped_bytes).unwrap_or(0);
+    let full = case.machine_memory().is_ok_and(|memory| resident >= memory as f64 * SHARE_OF_MACHINE);
+    full || swapped as f64 > 10.0 * MIB
+}
+
+/// A limit for the buffers of all clients (7.0), the same figure whichever rule asks for it: a share of `maxmemory`, or, where there is none,
+/// twice what they have now.
+pub(super) fn limit_for_clients(case: &Case<'_>) -> Option<String> {
     if !case.knows(7, 0) {
         return None;
     }
     let limit = match case.maxmemory() {
-        Ok(_) => format!("{percent}%"),
+        Ok(_) => "10%".to_owned(),
         Err(_) => format!("{}mb", (case.number_or_zero("mem_clients_normal").saturating_mul(2) >> 20).max(64)),
     };
     Some(format!(

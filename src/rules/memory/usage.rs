@@ -19,7 +19,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 0.80), ("critical", 0.90), ("evicting_warning", 0.90), ("evicting_critical", 0.95)],
         threshold: "at {warning%} and {critical%} of maxmemory; at {evicting_warning%} and {evicting_critical%} where keys can be evicted; an allkeys-* cache may be full",
         why: "at the limit writes fail, or keys are evicted",
-        fix: &["redis-ops diagnose keyspace"],
+        fix: &["CONFIG SET maxmemory <more, where the machine has it>", "redis-ops diagnose keyspace"],
         source: "Redis documentation, key eviction; alert packs agree on 80 to 90 %",
         weight: 80,
         examine: usage,
@@ -76,6 +76,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("share", 0.20), ("keys", 100.0)],
         threshold: "{share%} of a prefix's keys are within twice the limit, and {keys} keys at least",
         why: "beyond the limit a collection takes up to ten times the memory",
+        fix: &["CONFIG SET hash-max-listpack-entries <twice what it is> (7.0; before hash-max-ziplist-entries)"],
         source: "Redis documentation, memory optimization",
         examine: outgrown,
         ..RULE
@@ -87,7 +88,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 7.0), ("critical", 1.0), ("minutes", 10.0), ("growth", 0.01)],
         threshold: "at the present growth full in less than {warning} or {critical} days; from snapshots at least {minutes} minutes apart between which it grew by {growth%} of maxmemory",
         why: "there is still time to act",
-        fix: &["redis-ops diagnose keyspace"],
+        fix: &["CONFIG SET maxmemory <more, where the machine has it>", "redis-ops diagnose keyspace"],
         examine: time_to_full,
         ..RULE
     },
@@ -229,5 +230,6 @@ fn time_to_full(case: &Case<'_>) -> Judged {
             .evidence("grown_bytes", growth as u64)
             .evidence("seconds", earlier.seconds.round())
             .fix(more_memory(case, limit))
+            .fix("redis-ops diagnose keyspace")
     }))
 }

@@ -28,6 +28,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 0.60), ("critical", 0.90)],
         threshold: "{warning%} of the hard limit or the whole soft one; critical {critical%}",
         why: "at the limit it is disconnected, and the messages in its buffer are lost",
+        fix: &["CLIENT KILL ID <id>", "read faster, or use a stream"],
         source: "redis.conf: pubsub 32mb 8mb 60; redis#3893, #6412",
         weight: 70,
         examine: slow_subscriber,

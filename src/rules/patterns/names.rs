@@ -16,6 +16,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("low", 0.05), ("high", 0.95), ("keys", 20.0)],
         threshold: "between {low%} and {high%} of at least {keys} keys have no time to live; a warning where something is seen to come of it (evictions, refused writes, memory that grows)",
         why: "one way through the code forgets it",
+        fix: &["redis-ops diagnose patterns --full (then EXPIRE <key> <seconds>)"],
         source: "practice (redis-doctor)",
         because_of: &["A01", "A05", "A07", "A10", "A11", "A09"],
         examine: inconsistent,
@@ -50,6 +51,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "the names looked at: `undefined`, `null`, `NaN`, `{id}`, `%s` as a segment",
         threshold: "any; a warning where something is seen to come of it (evictions, refused writes, memory that grows)",
         why: "all who lack the value share one key, and see each other's data",
+        fix: &["in the application: refuse to make a name from an absent value", "UNLINK <key> (once nobody reads it)"],
         weight: 60,
         examine: placeholders,
         ..A

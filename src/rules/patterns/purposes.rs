@@ -16,6 +16,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "PTTL of keys named like locks (`lock:…`, `…:lock`, `mutex:…`)",
         threshold: "any without a time to live; a warning where SETNX is in use, or something is seen to come of it (evictions, refused writes, memory that grows)",
         why: "when its owner crashes the lock stays, and every waiting process waits for ever",
+        fix: &["PEXPIRE <key> 30000 NX (7.0; before without NX)"],
         source: "laravel/horizon#1738, python-redis-lock#73, ShedLock#65",
         weight: 80,
         examine: immortal_locks,
@@ -49,6 +50,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "PTTL and OBJECT ENCODING of keys named like rate limits (`rate:…`, `ratelimit:…`, `throttle:…`)",
         threshold: "any counter without a time to live; a warning where something is seen to come of it (evictions, refused writes, memory that grows)",
         why: "INCR and EXPIRE are two commands: if the second is lost, that user is locked out for ever",
+        fix: &["EXPIRE <key> 60 NX (7.0; before without NX)"],
         source: "redis#4548, zuul-ratelimit#162",
         weight: 78,
         examine: immortal_counters,
@@ -60,6 +62,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "PTTL of keys named like rate limits",
         threshold: "above a day; information only",
         why: "most likely seconds were taken for milliseconds",
+        fix: &["in the application: EX takes seconds, PX milliseconds"],
         examine: long_windows,
         ..A
     },
@@ -70,6 +73,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("share", 0.01)],
         threshold: "{share%} of them; a warning where something is seen to come of it (evictions, refused writes, memory that grows)",
         why: "they are never freed, and a stolen one never ends",
+        fix: &["EXPIRE <key> 86400 NX (7.0; before without NX)"],
         source: "redis-store#179, redis-rails#99, tomcat-redis-session-manager#105",
         weight: 76,
         examine: immortal_sessions,
@@ -104,6 +108,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "PTTL of keys named like secrets (`otp:…`, `token:…`, `reset:…`, `verify:…`)",
         threshold: "any without a time to live; a warning where something is seen to come of it (evictions, refused writes, memory that grows)",
         why: "a code that was sent once opens the door for ever",
+        fix: &["EXPIRE <key> 600 NX (7.0; before without NX)"],
         source: "practice (redis-doctor)",
         weight: 79,
         examine: immortal_secrets,
@@ -116,6 +121,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("share", 0.20)],
         threshold: "{share%} of them; a warning where something is seen to come of it (evictions, refused writes, memory that grows)",
         why: "they are never freed unless an allkeys policy evicts them, and never refreshed",
+        fix: &["EXPIRE <key> 3600 NX (7.0; before without NX)"],
         source: "practice (redis-doctor)",
         examine: immortal_cache,
         ..A
@@ -160,7 +166,7 @@ fn immortal(case: &Case<'_>, finding: Finding, purpose: Purpose, stats: &Purpose
     let safe = knows_nx && others > 0 && count == stats.without_ttl;
     Ok(Some(match pattern.filter(|_| safe) {
         Some(pattern) => finding.fix(format!(
-            "the other {others}: redis-cli --scan --pattern '{pattern}' | sed 's/.*/{command} \"&\" {ttl} NX/' | redis-cli"
+            "redis-cli --scan --pattern '{pattern}' | sed 's/.*/{command} \"&\" {ttl} NX/' | redis-cli (the other {others})"
         )),
         None => finding,
     }))

@@ -23,6 +23,12 @@ pub(in super::super) const RULES: &[Rule] = &[
         asks: &[Question::Cluster, Question::Nodes],
         threshold: "slots are suspected to fail; critical when the state is not ok, slots fail, or not all 16384 are assigned",
         why: "keys in such slots can be neither read nor written",
+        fix: &[
+            "bring the lost node back, or promote a replica of it",
+            "CLUSTER ADDSLOTSRANGE <first> <last> (7.0; on the node that shall serve them)",
+            "redis-cli CLUSTER ADDSLOTS $(seq <first> <last>) (before 7.0; on the node that shall serve them)",
+            "CLUSTER NODES",
+        ],
         source: "redis_exporter mixin",
         weight: 95,
         examine: state,
@@ -35,6 +41,12 @@ pub(in super::super) const RULES: &[Rule] = &[
         asks: &[Question::Nodes],
         threshold: "two primaries claim one slot, or two nodes one address, in both readings; a warning where some nodes announce a name and others do not",
         why: "clients are sent to the wrong node, or back and forth",
+        fix: &[
+            "CLUSTER DELSLOTSRANGE <first> <last> (7.0; on the node whose claim is the older)",
+            "redis-cli CLUSTER DELSLOTS $(seq <first> <last>) (before 7.0; on the node whose claim is the older)",
+            "CLUSTER FORGET <id> (on every node)",
+            "CONFIG SET cluster-announce-hostname <its name> (7.0; on the node that announces none)",
+        ],
         source: "practice (BetterDB); valkey#2261, #1757, #2768, #304",
         weight: 85,
         examine: identities,
@@ -47,6 +59,10 @@ pub(in super::super) const RULES: &[Rule] = &[
         asks: &[Question::Nodes],
         threshold: "any: the majority says so after cluster-node-timeout",
         why: "it was not promoted and gets no data: its copy ages, and the slots have no spare",
+        fix: &[
+            "CLUSTER FAILOVER TAKEOVER (on the replica, where its primary had slots)",
+            "CLUSTER REPLICATE <id of a primary> (on the replica, where it had none)",
+        ],
         source: "practice (BetterDB); valkey#2090",
         because_of: &["R13"],
         weight: 96,
@@ -132,11 +148,12 @@ fn identities(case: &Case<'_>) -> Judged {
         let dead = nodes.iter().filter(|node| node.address() == address && node.is_lost());
         let finding = case.critical().evidence("address", address.as_str()).evidence("ids", ids.clone());
         let finding = dead.fold(finding, |finding, node| finding.fix(format!("CLUSTER FORGET {}", node.id)));
-        return Ok(Some(finding.fix("CLUSTER FORGET <the id that CLUSTER MYID there does not say>, on every node")));
+        return Ok(Some(finding.fix("CLUSTER FORGET <the id that CLUSTER MYID there does not say> (on every node)")));
     }
     let named = nodes.iter().filter(|node| !node.hostname.is_empty()).count();
     let nameless = nodes.iter().find(|node| node.hostname.is_empty() && !node.is_lost());
-    Ok(nameless.filter(|_| named > 0).map(|node| {
+    // Before 7.0 there is nothing to announce.
+    Ok(nameless.filter(|_| named > 0 && case.knows(7, 0)).map(|node| {
         case.warning()
             .evidence("announce_a_name", named)
             .evidence("nodes", nodes.len())
@@ -172,16 +189,17 @@ fn claimed_twice(case: &Case<'_>) -> Option<Finding> {
         (other.0 <= one.1 && other.2.id != one.2.id).then_some((one, other))
     })?;
     let older = if one.2.epoch <= other.2.epoch { one.2 } else { other.2 };
-    Some(
-        case.critical().evidence("slot", other.0).evidence("claimed_by", vec![one.2.address(), other.2.address()]).fix(
-            format!(
-                "on {}: CLUSTER DELSLOTSRANGE {} {} (its claim is the older)",
-                older.address(),
-                other.0,
-                one.1.min(other.1)
-            ),
-        ),
-    )
+    let (first, last) = (other.0, one.1.min(other.1));
+    let finding =
+        case.critical().evidence("slot", first).evidence("claimed_by", vec![one.2.address(), other.2.address()]);
+    Some(match case.knows(7, 0) {
+        true => finding
+            .fix(format!("on {}: CLUSTER DELSLOTSRANGE {first} {last} (its claim is the older)", older.address())),
+        false => finding.fix(format!(
+            "redis-cli -h {} -p {} CLUSTER DELSLOTS $(seq {first} {last}) (its claim is the older)",
+            older.host, older.port
+        )),
+    })
 }
 
 fn orphans(case: &Case<'_>) -> Judged {

@@ -15,7 +15,8 @@ pub(in super::super) const RULES: &[Rule] = &[Rule {
     threshold: "before 4.0: one of two servers has {ratio} times the keys of the other and {keys} more, and {expires%} of them have a time to live",
     why: "a replica of these versions deletes an expired key only when its primary says so: keys that were written to the replica, or whose DEL was lost, stay, are read, and take memory",
     fix: &[
-        "compare INFO keyspace of both; let the replica load anew (SLAVEOF NO ONE deletes nothing; a restart with a full resync does)",
+        "INFO keyspace (of both servers)",
+        "let the replica load anew: a restart with a full resync (SLAVEOF NO ONE deletes nothing)",
         "run 4.0 or later",
     ],
     source: "redis#5964; db.c, expireIfNeeded",

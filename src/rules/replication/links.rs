@@ -15,6 +15,13 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("critical", 10.0)],
         threshold: "it is down; critical after {critical} s, or when it never came up in {critical} s of uptime",
         why: "this replica serves old data and is no replacement for its primary",
+        fix: &[
+            "redis-ops health --host <primary> --port 6379",
+            "CONFIG SET masterauth <the primary's password> (if it refuses ours: the server's log tells)",
+            "redis-ops restore --undo --target-instance <this server> (if a restore left it so)",
+            "REPLICAOF NO ONE (by hand, if a restore left it so)",
+            "CONFIG SET repl-diskless-load disabled (the default, unless you had set another value)",
+        ],
         source: "NetData; -1 observed",
         weight: 90,
         examine: link,
@@ -41,6 +48,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 0.25), ("critical", 0.75)],
         threshold: "{warning%} and {critical%} of the backlog behind",
         why: "if it reconnects now it may need a full resync",
+        fix: &["CONFIG SET repl-backlog-size <two minutes of writes> (takes that much memory)"],
         because_of: &["R02", "R04"],
         examine: lag_bytes,
         ..R
@@ -52,6 +60,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 60.0), ("critical", 20.0), ("rate", 10_240.0)],
         threshold: "less than {warning} s or {critical} s at the present rate, from {rateB} a second",
         why: "a replica that is away for longer needs a full resync: a fork, a snapshot, and all data over the wire",
+        fix: &["CONFIG SET repl-backlog-size <two minutes of writes> (takes that much memory)"],
         source: "Redis documentation, replication",
         examine: backlog,
         ..R
@@ -63,8 +72,12 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("loop", 2.0)],
         threshold: "any between two readings; critical from {loop}: a loop",
         why: "each is a fork and a copy of all data; a loop never ends by itself",
+        fix: &[
+            "redis-ops diagnose replication --since 1h",
+            "CONFIG SET repl-backlog-size <two minutes of writes> (takes that much memory)",
+        ],
         source: "practice (BetterDB)",
-        because_of: &["M13", "R04"],
+        because_of: &["R26", "M13", "R04"],
         examine: full_syncs,
         ..R
     },
@@ -75,6 +88,10 @@ pub(in super::super) const RULES: &[Rule] = &[
         asks: &[Question::Config],
         threshold: "fewer than expected; critical without any, or when there are too few for writes",
         why: "there is less to fall back on; with min-replicas-to-write writes are refused",
+        fix: &[
+            "bring the replicas back",
+            "CONFIG SET min-replicas-to-write 0 (only if that takes too long: writes are taken again, and lost if this machine fails)",
+        ],
         source: "alert packs",
         weight: 80,
         examine: missing,
@@ -133,13 +150,13 @@ fn link(case: &Case<'_>) -> Judged {
         let finding = finding.evidence("primary", format!("{}:{}", primary.host, primary.port));
         let finding = finding.evidence("cause", words).fix("redis-ops restore --undo --target-instance <this server>");
         if is_written_down {
-            let by_hand = commands.into_iter().map(|command| format!("or by hand: {command}"));
+            let by_hand = commands.into_iter().map(|command| format!("{command} (by hand)"));
             return Ok(Some(by_hand.fold(finding, |finding, command| finding.fix(command))));
         }
         return Ok(Some(
             finding
-                .fix("or by hand: REPLICAOF NO ONE")
-                .fix("CONFIG SET repl-diskless-load disabled (the default), unless you had set another value"),
+                .fix("REPLICAOF NO ONE (by hand)")
+                .fix("CONFIG SET repl-diskless-load disabled (the default, unless you had set another value)"),
         ));
     }
     if primary.up {
@@ -198,13 +215,15 @@ fn larger_backlog(case: &Case<'_>) -> Option<String> {
         .then(|| format!("CONFIG SET repl-backlog-size {megabytes}mb (takes that much memory; undo: {size})"))
 }
 
+/// What is left where the backlog has the size that it should have.
+const LARGE_ENOUGH: &str =
+    "fewer or smaller writes, or a faster way to the replica: the backlog is as large as it should become";
+
 /// The finding with a larger backlog, where there is one to be had.
 fn with_larger_backlog(case: &Case<'_>, finding: Finding) -> Finding {
     match larger_backlog(case) {
         Some(command) => finding.fix(command),
-        None => finding.fix(
-            "fewer or smaller writes, or a faster way to the replica: the backlog is as large as it should become",
-        ),
+        None => finding.fix(LARGE_ENOUGH),
     }
 }
 
@@ -267,7 +286,7 @@ fn missing(case: &Case<'_>) -> Judged {
                 .evidence("writes", "refused (NOREPLICAS)")
                 .fix("bring the replicas back")
                 .fix(format!(
-                    "only if that takes too long: CONFIG SET {} 0 (writes are taken again, and lost if this machine fails; undo: {needed})",
+                    "CONFIG SET {} 0 (only if that takes too long: writes are taken again, and lost if this machine fails; undo: {needed})",
                     if case.knows(5, 0) { "min-replicas-to-write" } else { "min-slaves-to-write" }
                 )),
         ));

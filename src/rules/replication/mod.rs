@@ -1,8 +1,9 @@
-//! R01–R25: replicas and their links, clusters, Sentinels.
+//! R01–R27: replicas and their links, clusters, Sentinels.
 
 mod cluster;
 mod expired;
 mod links;
+mod loops;
 mod others;
 
 use super::rule::{RULE, Rule, Topic};
@@ -11,4 +12,4 @@ use super::rule::{RULE, Rule, Topic};
 const R: Rule = Rule { topic: Topic::Replication, ..RULE };
 
 /// The rules about replication and clusters.
-pub(super) const RULES: &[&[Rule]] = &[links::RULES, cluster::RULES, others::RULES, expired::RULES];
+pub(super) const RULES: &[&[Rule]] = &[links::RULES, cluster::RULES, others::RULES, expired::RULES, loops::RULES];

@@ -9,7 +9,7 @@ use super::lab::{Diagnosis, Repeat};
 use crate::support::redis_server::{Client, Installed, RedisServer, free_port, servers};
 
 /// What depends on how busy this machine is with other tests, and not on the server.
-const OF_THE_MACHINE: &[&str] = &["C15", "C17", "C18", "C19", "C24", "P06", "P07"];
+const OF_THE_MACHINE: &[&str] = &["C15", "C17", "C18", "C19", "C24", "C48", "C49", "P06", "P07"];
 
 /// Servers of one kind, and what goes on with the first of them.
 struct Healthy {

@@ -144,7 +144,7 @@ pub fn apply_elsewhere(servers: &[&RedisServer], finding: &Value) {
 }
 
 /// Splits as a shell does: quotes hold words together; what follows ` (` is a remark.
-fn words(line: &str) -> Vec<String> {
+pub fn words(line: &str) -> Vec<String> {
     let line = line.split(" (").next().unwrap_or_default();
     let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
     for character in line.chars() {

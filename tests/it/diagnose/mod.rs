@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod faults;
+mod fixes;
 mod health;
 mod healthy;
 mod lab;

@@ -15,7 +15,10 @@ fn the_verdict_is_the_last_line_and_the_table_says_what_and_how() {
     let text = String::from_utf8_lossy(&run.stdout).into_owned();
     assert_eq!(run.code, 2, "{text}");
     let last = text.lines().last().expect("a line");
-    assert!(last.starts_with("failed: memory is nearly full (M01: used "), "{last}");
+    assert!(
+        last.starts_with("critical: 1 critical") && last.contains("worst: memory is nearly full (M01: used "),
+        "{last}"
+    );
     assert!(text.contains("CRITICAL  M01"), "{text}");
     assert!(text.contains("fix: CONFIG SET maxmemory"), "{text}");
     assert!(text.contains("probe: "), "{text}");
@@ -32,7 +35,8 @@ fn every_format_says_the_same() {
         assert_eq!(run.code, 1, "{format}: {}", run.stderr);
         String::from_utf8_lossy(&run.stdout).into_owned()
     };
-    assert!(run("nagios").starts_with("REDIS WARNING - the slow log sees nothing (C22"));
+    let line = run("nagios");
+    assert!(line.starts_with("REDIS WARNING - 1 warning; worst: the slow log sees nothing (C22"), "{line}");
     assert_eq!(run("nagios").lines().count(), 1);
     let junit = run("junit");
     let (_, case) = junit.split_once("<testcase name=\"C22\">").unwrap_or_else(|| panic!("no case C22: {junit}"));
@@ -203,4 +207,38 @@ fn what_is_watched_is_said_again_and_again_in_lines_that_tell_when() {
         assert_eq!(run.code, 3, "{}", run.everything());
         assert!(run.everything().contains("`--watch` has `table`"), "{}", run.everything());
     }
+}
+
+/// In a finished text a name cannot be told from what looks like it: one of `0` is in every number.
+#[test]
+fn a_key_that_is_called_zero_hides_nothing_but_itself() {
+    let Some(server) = RedisServer::start() else { return };
+    server.ok(&["SET", "0", &"x".repeat(1_500_000)]);
+    let run = RedisOps::new().args(["diagnose", "keyspace", "--hide-keys", "-i", &server.url()]).run();
+    let version = server.info("redis_version");
+    assert!(run.text().contains(&version), "{version} is no hash: {}", run.text());
+    assert!(run.text().contains("UNLINK sha256:"), "{}", run.text());
+    let json =
+        RedisOps::new().args(["diagnose", "keyspace", "--hide-keys", "--json", "-i", &server.url()]).run().json();
+    assert_eq!(json["server"]["redis_version"], version.as_str(), "{json:#}");
+    let big = json["findings"].as_array().expect("findings").iter().find(|finding| finding["id"] == "K04");
+    let big = big.expect("a large string");
+    assert!(big["evidence"]["key"].as_str().is_some_and(|key| key.starts_with("sha256:")), "{big:#}");
+}
+
+#[test]
+fn several_files_are_read_as_one_text() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    let info = write("info.txt", "role:master\nconnected_slaves:0\nconnected_clients:1\n");
+    let clients =
+        write("clients.txt", "id=5 addr=10.0.0.5:1 fd=8 name=web age=100 idle=1 flags=N omem=300000000 cmd=get\n");
+    let run = RedisOps::new().args(["diagnose", "connections", "--json", "--from", &info, &clients]).run();
+    let diagnosis = Diagnosis::of_run(&run);
+    diagnosis.first_is("C08");
+    assert_eq!(diagnosis.json["read"].as_array().map(Vec::len), Some(2), "{:#}", diagnosis.json["read"]);
 }

@@ -79,6 +79,7 @@ pub(in crate::commands) fn explain() -> Fields {
         ("limits", map(number())),
         ("why", text()),
         ("fix", list(text())),
+        ("remedies", super::remedies()),
         ("caused_by", list(text())),
         ("source", text()),
     ];

@@ -278,7 +278,7 @@ fn fifty_locks_without_ttl() {
     let diagnosis = Diagnosis::of(&server, "patterns", &[]);
     let finding = diagnosis.first_is("A01");
     let fixes = finding["fix"].as_array().expect("fixes");
-    let line = fixes.iter().filter_map(|fix| fix.as_str()?.strip_prefix("the other 47: ")).next();
+    let line = fixes.iter().filter_map(|fix| fix.as_str()?.strip_suffix(" (the other 47)")).next();
     let line = line.unwrap_or_else(|| panic!("no fix for the others: {fixes:#?}"));
     // As it stands: it names the server.
     let run = std::process::Command::new("sh").arg("-c").arg(line).output().expect("a shell");

@@ -7,6 +7,7 @@
 //! [`lab::apply_elsewhere`]: super::lab::apply_elsewhere
 //! [`lab::follow`]: super::lab::follow
 
+mod causes;
 mod cluster;
 mod connections;
 mod keys;

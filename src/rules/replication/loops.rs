@@ -1,0 +1,119 @@
+//! R26 and R27: what was begun and does not come to its end: a full resync that is cut off again and again, slots that stay on the move.
+
+use super::super::case::{Case, skip};
+use super::super::judged::Judged;
+use super::super::rule::Rule;
+use super::R;
+use crate::introspection::{Mode, Question};
+
+pub(in super::super) const RULES: &[Rule] = &[
+    Rule {
+        id: "R26",
+        title: "full resyncs are cut off at the replica's output buffer limit",
+        reads: "sync_full and master_repl_offset between two readings, slaveN states, client-output-buffer-limit, repl-backlog-size, client_output_buffer_limit_disconnections",
+        asks: &[Question::Config],
+        limits: &[("syncs", 2.0)],
+        threshold: "{syncs} full resyncs between two readings, or one while no replica is online, and as much was written for each as the limit lets wait",
+        why: "what is written during a full resync waits in the replica's buffer: above the limit the replica is disconnected and begins anew, for ever",
+        fix: &[
+            "CONFIG SET client-output-buffer-limit \"replica 512mb 256mb 120\" (twice what it is, where the machine has that much)",
+            "redis-ops diagnose replication --since 1h",
+        ],
+        source: "networking.c, checkClientOutputBufferLimits; redis#4420",
+        weight: 92,
+        examine: cut_off,
+        ..R
+    },
+    Rule {
+        id: "R27",
+        title: "slots stay on the move",
+        reads: "CLUSTER NODES of two readings: [slot->-node] and [slot-<-node]",
+        asks: &[Question::Nodes],
+        limits: &[("seconds", 600.0)],
+        threshold: "in both readings: information; a warning where they are {seconds} s apart",
+        why: "a resharding that was broken off leaves a slot between two nodes: commands on several of its keys fail with TRYAGAIN",
+        fix: &[
+            "redis-cli --cluster fix <host>:<port> (ends what was begun)",
+            "CLUSTER SETSLOT <slot> STABLE (on both nodes, if nobody is resharding: it stays where it is)",
+        ],
+        source: "Redis documentation, cluster specification",
+        weight: 58,
+        examine: on_the_move,
+        ..R
+    },
+];
+
+fn cut_off(case: &Case<'_>) -> Judged {
+    let syncs = case.delta("sync_full")?;
+    let config = case.config()?;
+    let (class, limit) = match (config.output_buffer_limit("replica"), config.output_buffer_limit("slave")) {
+        (Some(limit), _) if case.knows(5, 0) => ("replica", limit),
+        (_, Some(limit)) | (Some(limit), None) => ("slave", limit),
+        (None, None) => return skip("the server does not tell its output buffer limits"),
+    };
+    if syncs.amount == 0 || limit.hard == 0 {
+        return Ok(None);
+    }
+    let online = case.snapshot.info.replicas().iter().filter(|replica| replica.state == "online").count();
+    let again = syncs.amount as f64 >= case.limit("syncs") || online == 0;
+    let hard = limit.hard.max(case.number_or_zero("repl_backlog_size"));
+    let least = if limit.soft > 0 { hard.min(limit.soft.max(case.number_or_zero("repl_backlog_size"))) } else { hard };
+    let written = case.delta("master_repl_offset")?;
+    let each = written.amount as f64 / syncs.amount as f64;
+    // From 7.4 and Valkey 8.0 on it is counted who was disconnected so.
+    let counted = case.delta("client_output_buffer_limit_disconnections").map(|delta| delta.amount).unwrap_or(0);
+    if !again || (each < least as f64 && counted == 0) {
+        return Ok(None);
+    }
+    // Room for a minute of writes, twice the limit at least, and never more than a quarter of the machine.
+    let most = case.machine_memory().map_or(u64::MAX, |memory| memory / 4);
+    let wanted = ((written.rate() * 60.0) as u64).max(hard.saturating_mul(2)).max(512 << 20).min(most) >> 20;
+    let finding = case
+        .critical()
+        .evidence("full_resyncs", syncs.amount)
+        .evidence("bytes_written_each", each.round() as u64)
+        .evidence("limit", least)
+        .evidence("replicas_online", online);
+    let finding = if counted > 0 { finding.evidence("disconnected_at_the_limit", counted) } else { finding };
+    Ok(Some(
+        finding
+            .fix(format!(
+                "CONFIG SET client-output-buffer-limit \"{class} {wanted}mb {}mb 120\" (takes that much memory while a replica is behind; undo: \"{class} {} {} {}\")",
+                wanted / 2,
+                limit.hard,
+                limit.soft,
+                limit.soft_seconds
+            ))
+            .fix("redis-ops diagnose replication --since 1h"),
+    ))
+}
+
+fn on_the_move(case: &Case<'_>) -> Judged {
+    if case.snapshot.server.mode != Mode::Cluster {
+        return Ok(None);
+    }
+    let nodes = case.snapshot.answers.nodes.need("CLUSTER NODES")?;
+    let Some(before) = case.snapshot.nodes_before.got() else {
+        return skip("there is only one reading of CLUSTER NODES");
+    };
+    let moving = |nodes: &[crate::replies::ClusterNode]| {
+        let own = nodes.iter().find(|node| node.is("myself"))?;
+        own.first_moving.map(|slot| (slot, own.moving))
+    };
+    let (Some((slot, count)), Some((slot_before, _))) = (moving(nodes), moving(before)) else { return Ok(None) };
+    if slot != slot_before {
+        return Ok(None);
+    }
+    let seconds = case.snapshot.comparable().map(|earlier| earlier.seconds).unwrap_or(0.0);
+    let finding = if seconds >= case.limit("seconds") { case.warning() } else { case.info() };
+    Ok(Some(
+        finding
+            .evidence("slot", slot)
+            .evidence("slots", count)
+            .evidence("seconds", seconds.round())
+            .fix("redis-cli --cluster fix <host>:<port> (ends what was begun)")
+            .fix(format!(
+                "CLUSTER SETSLOT {slot} STABLE (on both nodes, if nobody is resharding: it stays where it is)"
+            )),
+    ))
+}
