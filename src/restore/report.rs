@@ -293,7 +293,9 @@ impl Report {
     /// Keys of the backup that the target holds, as it counts them; `None` where it holds others as well.
     pub fn held(&self) -> Option<u64> {
         let now = self.after?.keys;
-        (self.was_empty && !self.may_hold_temporary && self.others_wrote == Some(false)).then_some(now)
+        // More keys than were sent are keys of others, or temporary ones of ours, whatever the counters of commands say.
+        let ours = now <= self.tally.restored + self.tally.unknown;
+        (ours && self.was_empty && !self.may_hold_temporary && self.others_wrote == Some(false)).then_some(now)
     }
 
     /// Whether the restore went well: no if a key failed, is unknown or was thrown away; a warning if something is not as in the backup.
@@ -382,5 +384,28 @@ impl Report {
     /// Restored keys per second of sending.
     pub fn keys_per_second(&self) -> u64 {
         if self.seconds > 0.0 { (self.tally.restored as f64 / self.seconds) as u64 } else { 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_others_and_temporary_ones_are_never_counted_as_keys_of_the_backup() {
+        let held = |restored, unknown, keys| {
+            let before = Counters::default();
+            let mut report = Report::new(Method::Commands, Some(10), before, Ended::Complete);
+            (report.was_empty, report.others_wrote) = (true, Some(false));
+            (report.tally.restored, report.tally.unknown) = (restored, unknown);
+            report.after = Some(Counters { keys, ..before });
+            report.held()
+        };
+        assert_eq!(held(8, 0, 8), Some(8));
+        // Some were thrown away, and of some no answer came.
+        assert_eq!(held(8, 0, 5), Some(5));
+        assert_eq!(held(8, 2, 9), Some(9));
+        assert_eq!(held(8, 0, 11), None);
+        assert_eq!(held(0, 0, 1), None);
     }
 }

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use crate::commands::Context;
 use crate::commands::table::verdict;
 use crate::commands::verify::compare;
-use crate::explain::Status;
 use crate::operations::Proof;
 use crate::operations::proof::{Announced, Counts, EXAMPLES, Found};
 use crate::printer::words;
@@ -13,7 +12,7 @@ use crate::printer::words;
 /// The line for people.
 pub fn line(proof: &Proof, context: &Context) -> String {
     match proof {
-        Proof::None(why) => verdict(&context.printer, Status::Ok, &format!("no proof: {why}")),
+        Proof::None(why) => format!("not proven: {why}"),
         Proof::Compared(found) => verdict(&context.printer, found.status(), &sentence(&found.counts)),
     }
 }
@@ -86,6 +85,7 @@ fn sentence(counts: &Counts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explain::Status;
 
     fn found(missing: u64, different: u64, extra: u64) -> Counts {
         let announced = Announced::default();

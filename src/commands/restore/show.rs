@@ -122,7 +122,8 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
     row("not reached", if matches!(report.ended, Ended::NotLoaded(_)) { 0 } else { report.not_reached().unwrap_or(0) });
     row("functions", tally.functions.restored);
     row("temporary keys of the interrupted run, removed", tally.leftovers);
-    row("evicted meanwhile", report.evicted().unwrap_or(0));
+    let evicted = report.evicted().unwrap_or(0);
+    row(if report.was_empty { "of those restored, evicted meanwhile" } else { "evicted meanwhile" }, evicted);
     if let Some(taken) = &report.taken_back {
         row("taken back", taken.removed);
         row("left: changed since", taken.left);
@@ -135,6 +136,9 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
     }
     for setting in report.fed.iter().flat_map(|fed| &fed.not_put_back) {
         text.push_str(&format!("\n  a setting of the target could not be put back: `CONFIG SET {setting}`"));
+    }
+    if report.others_wrote == Some(true) {
+        text.push_str("\n  others wrote to the target during the restore");
     }
     if let Some(why) = report.durable.why_not() {
         text.push_str(&format!("\n  not on disk: {}", words::escape_lines(why)));
