@@ -215,7 +215,7 @@ fn what_is_no_rdb_is_not_taken_for_a_damaged_one() {
         let (content, words) = (&b"hello, this is a letter and no backup"[..], "not an RDB");
         let (_folder, path) = stored("a.rdb", content);
         for run in [verify(&path).run(), show(&path).run(), verify(Path::new("-")).stdin(content).run()] {
-            assert_eq!(run.code, 2, "{}", run.everything());
+            assert_eq!(run.code, 3, "{}", run.everything());
             assert!(run.text().contains(words), "{}", run.everything());
         }
     }
