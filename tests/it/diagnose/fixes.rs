@@ -112,6 +112,7 @@ const NOT_HERE: &[&str] = &[
     "the key does not exist",
     "no such key",
     "in progress",
+    "Another child process is active",
 ];
 
 struct Line {
