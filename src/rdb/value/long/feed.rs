@@ -32,24 +32,40 @@ enum Source {
 
 impl Feed {
     /// For the string that comes next, if it is a blob of more than `longest` bytes: its head is read then, else nothing.
+    #[inline]
     pub(in crate::rdb::value) fn begin(
         cursor: &mut Cursor<'_>,
         form: Form,
         longest: u64,
     ) -> Result<Option<Self>, Stop> {
-        let (before, at) = (cursor.place(), cursor.offset());
-        let (length, start, source) = match cursor.string_form()? {
-            StringForm::Plain(length) => (length, cursor.offset(), Source::Plain),
-            StringForm::Lzf { compressed, expanded } => {
-                let stream = Box::new(lzf::Stream::new(compressed, expanded, true));
-                (expanded, at, Source::Compressed { stream, text: Vec::new(), from: 0 })
+        // The first bytes say of nearly all that they are short.
+        match cursor.peek() {
+            [0..0x80, ..] | [0xc3, 0..0x40, 0..0x80, ..] | [0xc3, 0x40..0x80, _, 0..0x80, ..] if longest >= 0x4000 => {
+                Ok(None)
             }
-            StringForm::Integer(_) => (0, at, Source::Plain),
+            _ => Self::begin_long(cursor, form, longest),
+        }
+    }
+
+    #[cold]
+    fn begin_long(cursor: &mut Cursor<'_>, form: Form, longest: u64) -> Result<Option<Self>, Stop> {
+        let (before, at) = (cursor.place(), cursor.offset());
+        let string = cursor.string_form()?;
+        let length = match string {
+            StringForm::Plain(length) | StringForm::Lzf { expanded: length, .. } => length,
+            StringForm::Integer(_) => 0,
         };
         if length <= longest {
             cursor.back_to(before);
             return Ok(None);
         }
+        let (start, source) = match string {
+            StringForm::Lzf { compressed, expanded } => {
+                let stream = Box::new(lzf::Stream::new(compressed, expanded, true));
+                (at, Source::Compressed { stream, text: Vec::new(), from: 0 })
+            }
+            _ => (cursor.offset(), Source::Plain),
+        };
         Ok(Some(Self { form, length, start, place: Place::default(), source }))
     }
 
