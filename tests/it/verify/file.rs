@@ -216,7 +216,7 @@ fn what_is_no_rdb_is_not_taken_for_a_damaged_one() {
         let (_folder, path) = stored("a.rdb", content);
         for run in [verify(&path).run(), show(&path).run(), verify(Path::new("-")).stdin(content).run()] {
             assert_eq!(run.code, 3, "{}", run.everything());
-            assert!(run.text().contains(words), "{}", run.everything());
+            assert!(run.stderr.contains(words), "{}", run.everything());
         }
     }
 }
