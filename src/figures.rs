@@ -65,6 +65,17 @@ pub fn span(time: Duration) -> String {
     }
 }
 
+/// How old something is, in the largest unit alone: `12 s`, `35 min`, `47 h`, `12 d`.
+pub fn age(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub(crate) use judge::judge;
+pub(crate) use judge::{SLOW, judge};
 
 use crate::connection::{Address, AuthenticationFault, ConnectError, ConnectFault, Node, Phase, Retry, ServerError};
 use crate::explain::Status;
@@ -91,6 +91,10 @@ pub struct Health {
     pub used_memory_human: Option<String>,
     /// The used memory in bytes.
     pub used_memory: Option<u64>,
+    /// Its limit in bytes; 0: none.
+    pub maxmemory: Option<u64>,
+    /// Connections that it takes at most.
+    pub maxclients: Option<u64>,
     /// `primary`, `replica` or `sentinel`.
     pub role: Option<&'static str>,
     /// Seconds since its start.
@@ -178,6 +182,8 @@ impl Health {
             connected_clients: None,
             used_memory_human: None,
             used_memory: None,
+            maxmemory: None,
+            maxclients: None,
             role: None,
             uptime_seconds: None,
             rtt_ms: None,

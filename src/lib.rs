@@ -28,6 +28,7 @@ pub mod codec;
 mod figures;
 pub mod rdb;
 pub mod replies;
+mod times;
 
 pub mod connection;
 pub mod storage;

@@ -269,6 +269,10 @@ impl Voice for Printer {
     fn say(&self, sentence: &str) {
         Self::say(self, sentence);
     }
+
+    fn insist(&self, sentence: &str) {
+        self.trouble(sentence);
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ pub trait Progress: Send + Sync {
     fn advance(&self, amount: u64);
     /// A sentence worth saying in between (what was chosen, what is waited for).
     fn note(&self, text: &str);
+    /// Somebody is asked on the terminal: what moves there goes away until the next phase begins.
+    fn pause(&self) {}
     /// The operation has ended, well or badly: nothing more is drawn.
     fn finish(&self);
 }
@@ -16,6 +18,11 @@ pub trait Progress: Send + Sync {
 pub trait Voice: Send + Sync {
     /// Says one sentence to people, without a full stop at its end.
     fn say(&self, sentence: &str);
+
+    /// Says what must be known even where nobody wants to hear more than errors: how to go back.
+    fn insist(&self, sentence: &str) {
+        self.say(sentence);
+    }
 }
 
 /// What is counted.

@@ -157,8 +157,11 @@ pub enum Command {
     /// Prove that a backup is good, or equal to an instance.
     Verify(verify::Verify),
     /// List the backups of a repository, newest first.
-    #[command(after_help = "Examples:\n  redis-ops list -r s3://backups/redis\n  redis-ops list -i redis-prod --json")]
-    List(Plain),
+    #[command(
+        after_help = "Examples:\n  redis-ops list -r s3://backups/redis\n  redis-ops list -i redis-prod --since 7d --json\n  \
+                            redis-ops list --latest"
+    )]
+    List(List),
     /// Show everything known about a backup, or its keys.
     Show(verify::Show),
     /// Find out what is wrong with a server or its data.
@@ -207,9 +210,18 @@ pub enum Command {
     },
 }
 
-/// A command without options of its own.
+/// Options of `list`.
 #[derive(Args)]
-pub struct Plain {
+pub struct List {
+    /// Maximum number of backups to list, the newest first [default: all].
+    #[arg(long, value_name = "N", conflicts_with = "latest")]
+    pub limit: Option<u64>,
+    /// List only backups taken since then: 7d, 2026-11-01 or 2026-11-01T13:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = values::since)]
+    pub since: Option<crate::commands::list::Since>,
+    /// List only the latest backup of each instance (no safety backups).
+    #[arg(long)]
+    pub latest: bool,
     #[command(flatten)]
     pub database: Database,
 }

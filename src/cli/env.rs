@@ -55,6 +55,29 @@ variables! {
     HTTPS_PROXY = "HTTPS_PROXY", "proxy for S3";
 }
 
+/// Variables of ours begin so.
+pub const OURS: &str = "REDIS_OPS_";
+
+/// Variables of ours that are not for users: of the completions, of this program to itself, of the project's tests and scripts; and those
+/// that Kubernetes sets where a service is called `redis-ops`.
+const NOT_FOR_USERS: [&str; 15] = [
+    "REDIS_OPS_COMPLETE",
+    "REDIS_OPS_TRIMMED",
+    "REDIS_OPS_ALL_HEALTHY",
+    "REDIS_OPS_BENCH_",
+    "REDIS_OPS_BINARY",
+    "REDIS_OPS_FIXTURES",
+    "REDIS_OPS_FULL_MATRIX",
+    "REDIS_OPS_MATRIX_",
+    "REDIS_OPS_MODEL_",
+    "REDIS_OPS_MOTO",
+    "REDIS_OPS_NO_SKIP",
+    "REDIS_OPS_SERVERS",
+    "REDIS_OPS_WRITE_",
+    "REDIS_OPS_PORT",
+    "REDIS_OPS_SERVICE_",
+];
+
 /// Names of the variables of AWS that lost blanks when the program began itself anew: see [`begin_anew`]. Nobody else sets it.
 const TRIMMED: &str = "REDIS_OPS_TRIMMED";
 
@@ -114,6 +137,13 @@ impl Environment {
             Some(text) => Ok(Some(cleaned(name, text)).filter(|text| !text.is_empty())),
             None => Err(Misuse::usage(format!("the environment variable {name} is not UTF-8"))),
         }
+    }
+
+    /// Names of variables that look like ours, and that nobody reads.
+    pub fn unknown_of_ours(&self) -> Vec<&str> {
+        let names = self.0.keys().filter_map(|name| name.to_str()).filter(|name| name.starts_with(OURS));
+        let is_known = |name: &&str| ALL.iter().any(|known| known.name == *name);
+        names.filter(|name| !is_known(name) && !NOT_FOR_USERS.iter().any(|known| name.starts_with(known))).collect()
     }
 
     /// A variable that holds a path.

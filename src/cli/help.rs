@@ -8,7 +8,7 @@ use clap_complete::{ArgValueCandidates, CompletionCandidate};
 
 use super::args::{CONNECTION, Cli, OUTPUT, STORAGE};
 use super::env;
-use super::nearest::nearest;
+use crate::commands::nearest::nearest;
 use crate::explain::Misuse;
 
 /// The groups of the overview: each command stands in one of them.

@@ -10,7 +10,6 @@ pub mod hints;
 mod interrupt;
 mod lines;
 mod manual;
-mod nearest;
 mod pages;
 mod resolve;
 mod settings_file;

@@ -13,6 +13,7 @@ use super::args::{self, Command as Typed, Global};
 use super::completion;
 use super::env::{self, Environment};
 use super::settings_file::SettingsFile;
+use crate::commands::nearest::nearest;
 use crate::commands::which::{File, Place};
 use crate::commands::{self, Command, Format, explain, health, list, metrics};
 use crate::explain::Misuse;
@@ -45,8 +46,19 @@ pub fn command(
         tracing::info!(path = %path.display(), "settings file");
     }
     tell_of_blanks(&environment.trimmed_of_ours());
+    tell_of_unknown(&environment.unknown_of_ours());
     let resolver = Resolver { global, database, environment, file: &file, printer };
     resolver.resolve(typed)
+}
+
+/// Says which variables of ours nobody reads: a name that was mistyped would be passed over silently.
+fn tell_of_unknown(names: &[&str]) {
+    for name in names {
+        let known: Vec<&str> = env::ALL.iter().map(|variable| variable.name).collect();
+        let meant = nearest(name, &known).filter(|best| best.starts_with(env::OURS));
+        let meant = meant.map(|best| format!("; did you mean {best}?")).unwrap_or_default();
+        tracing::warn!("the environment variable {name} means nothing to redis-ops{meant}");
+    }
 }
 
 /// Says which variables have lost a line break or blanks at their ends: secrets that are mounted as files end so.
@@ -66,10 +78,18 @@ impl Resolver<'_> {
             Typed::Verify(args) => Command::Verify(self.verify(args)?),
             Typed::List(args) => {
                 self.no_database("list", args.database.number)?;
-                let (place, instance) = (self.place()?, self.typed_instance_name()?);
-                let remembered_in = self.state_folder().filter(|_| instance.is_none());
+                let (place, instance) = (self.place()?, self.only_instance()?);
+                let is_all = instance.is_none() && args.since.is_none() && args.limit.is_none() && !args.latest;
+                let remembered_in = self.state_folder().filter(|_| is_all);
                 let remembered_in = remembered_in.and_then(|state| completion::file_of(&state, &place.location));
-                Command::List(list::Settings { place, instance, remembered_in })
+                Command::List(list::Settings {
+                    place,
+                    instance,
+                    since: args.since,
+                    limit: args.limit,
+                    latest: args.latest,
+                    remembered_in,
+                })
             }
             Typed::Show(args) => Command::Show(self.show(args)?),
             Typed::Diagnose(args) => Command::Diagnose(self.diagnose(args)?),

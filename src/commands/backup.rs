@@ -57,8 +57,8 @@ pub enum Origin {
         shard_only: bool,
         /// A replica that has lost its primary will do.
         stale: bool,
-        /// `--if-due`: the cron line of the settings; `None`: now, whatever the schedule says.
-        if_due: Option<String>,
+        /// `--if-due`; `None`: now, whatever the schedule says.
+        if_due: Option<IfDue>,
     },
     /// An RDB file that is adopted.
     File {
@@ -66,6 +66,15 @@ pub enum Origin {
         /// The name of the instance in the repository.
         instance: String,
     },
+}
+
+/// Only if it is time for a backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IfDue {
+    /// By this cron line of the settings.
+    Schedule(String),
+    /// Never: the settings have switched backups off.
+    Disabled,
 }
 
 /// How the data is read.
@@ -108,15 +117,21 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let repository = settings.place.open().await?;
     match &settings.origin {
         Origin::Server { server, capture, read_from, transfer, shard_only, stale, if_due } => {
-            if let Some(schedule) = if_due
-                && let Some(outcome) = turn::not_due(schedule, &server.instance, &repository, context).await?
-            {
-                return Ok(outcome);
+            match if_due {
+                Some(IfDue::Disabled) => return Ok(turn::disabled(&server.instance, context)),
+                Some(IfDue::Schedule(schedule)) => {
+                    if let Some(outcome) = turn::not_due(schedule, &server.instance, &repository, context).await? {
+                        return Ok(outcome);
+                    }
+                }
+                None => {}
             }
             let wanted = Wanted { read_from: node_wanted(*read_from), stale: *stale, shard_only: *shard_only };
             let choosing = async { Ok(source::choose(&server.node, wanted).await?) };
             let chosen =
                 context.interruptible(choosing).await.with_context(|| format!("choose a node of {}", server.node))?;
+            let facts = &chosen.facts;
+            tracing::info!("reads from {}: {} {} as {}", chosen.node, facts.name, facts.version, facts.role.as_str());
             if let Some(note) = &chosen.note {
                 context.printer.say(note);
             }
@@ -126,6 +141,8 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             if !settings.wait_lock.is_zero() {
                 context.interruptible(turn::wait_for_others(&repository, &server.instance, settings.wait_lock)).await?;
             }
+            let others = turn::others(&repository, &server.instance).await;
+            others.iter().for_each(|other| context.printer.say(&format!("warning: {other}")));
             let purpose = if if_due.is_some() { Purpose::Scheduled } else { Purpose::Manual };
             let method = match capture {
                 Capture::Auto => backup::Method::Auto,
@@ -139,7 +156,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             let progress = context.bar();
             let report = backup::run(&options, &chosen, &repository, progress.as_ref(), &context.cancel).await;
             progress.finish();
-            show(report, &format!("back up {}", server.node), context)
+            show(report, &format!("back up {}", server.node), others, context)
         }
         Origin::File { file, instance } => {
             let data = Dataset::by_path(file.path(), &context.cancel).await.with_context(|| format!("open {file}"))?;
@@ -147,7 +164,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             let progress = context.bar();
             let report = backup::adopt(&options, &data, &repository, progress.as_ref(), &context.cancel).await;
             progress.finish();
-            show(report, &format!("adopt {file}"), context)
+            show(report, &format!("adopt {file}"), Vec::new(), context)
         }
     }
 }
@@ -195,7 +212,8 @@ fn node_wanted(read_from: ReadFrom) -> source::ReadFrom {
     }
 }
 
-fn show(report: Result<Report, BackupError>, what: &str, context: &Context) -> Result<Outcome> {
+/// `others`: warnings that say nothing of the backup itself; it is as good as any.
+fn show(report: Result<Report, BackupError>, what: &str, others: Vec<String>, context: &Context) -> Result<Outcome> {
     let report = match report {
         Ok(report) => report,
         Err(failed) => {
@@ -262,6 +280,6 @@ fn show(report: Result<Report, BackupError>, what: &str, context: &Context) -> R
     Ok(Outcome::new(report.status)
         .field("backup", manifest)
         .field("source", &report.source)
-        .field("warnings", &report.warnings)
+        .field("warnings", [report.warnings.as_slice(), &others].concat())
         .text(text))
 }

@@ -38,6 +38,39 @@ pub enum Mode {
 
 /// Begins to show progress.
 pub fn start(mode: Mode, printer: &Printer) -> Box<dyn Progress> {
+    Box::new(Told(drawn(mode, printer)))
+}
+
+/// Progress whose phases are in the log, too (`-v`).
+struct Told(Box<dyn Progress>);
+
+impl Progress for Told {
+    fn phase(&self, name: &str, unit: Unit, total: Option<u64>) {
+        match total {
+            Some(total) => tracing::info!("{name}: {total} {}", unit_name(unit)),
+            None => tracing::info!("{name}"),
+        }
+        self.0.phase(name, unit, total);
+    }
+
+    fn advance(&self, amount: u64) {
+        self.0.advance(amount);
+    }
+
+    fn note(&self, text: &str) {
+        self.0.note(text);
+    }
+
+    fn pause(&self) {
+        self.0.pause();
+    }
+
+    fn finish(&self) {
+        self.0.finish();
+    }
+}
+
+fn drawn(mode: Mode, printer: &Printer) -> Box<dyn Progress> {
     let choices = printer.choices();
     match mode {
         Mode::None => Box::new(Hidden::default()),
@@ -122,6 +155,10 @@ impl Progress for Bar {
 
     fn note(&self, text: &str) {
         self.printer.say(&escape_lines(text));
+    }
+
+    fn pause(&self) {
+        self.clear();
     }
 
     fn finish(&self) {

@@ -11,7 +11,7 @@ mod view;
 use std::io::Read as _;
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::which::{File, Server};
 use super::{Context, Format, Outcome};
@@ -56,7 +56,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         verdict = Some(outcome.status);
         match context.format {
             Format::Ndjson => {
-                let taken_at = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+                let taken_at = crate::times::text(Utc::now());
                 for mut line in std::mem::take(&mut outcome.lines) {
                     line["taken_at"] = taken_at.as_str().into();
                     context.printer.answer(&format!("{line}\n"))?;

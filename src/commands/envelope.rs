@@ -2,7 +2,7 @@
 
 use std::io;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::junit::{self, Case};
@@ -178,7 +178,7 @@ impl Envelope {
         object.insert("command".into(), self.command.into());
         object.insert("status".into(), json!(status));
         object.insert("tool_version".into(), env!("CARGO_PKG_VERSION").into());
-        object.insert("started_at".into(), self.started_at.to_rfc3339_opts(SecondsFormat::Millis, true).into());
+        object.insert("started_at".into(), crate::times::text(self.started_at).into());
         object.insert("duration_seconds".into(), (milliseconds as f64 / 1000.0).into());
         object.extend(fields);
         if let Some(trouble) = trouble {

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use super::nagios::{self, Number};
 use super::table::{Table, verdict};
 use super::which::Server;
-use super::{Context, Format, Outcome, nagios};
+use super::{Context, Format, Outcome};
 use crate::explain::{Result, Status};
 use crate::health::{self, Health, Level};
 use crate::printer::Printer;
@@ -74,10 +75,16 @@ fn sentence(health: &Health) -> String {
 
 fn one_line(health: &Health, status: Status) -> String {
     let mut numbers = Vec::new();
-    numbers.extend(health.rtt_ms.map(|rtt| format!("rtt={rtt}ms;;;0;")));
-    numbers.extend(health.connected_clients.map(|clients| format!("connected_clients={clients};;;0;")));
-    numbers.extend(health.used_memory.map(|bytes| format!("used_memory={bytes}B;;;0;")));
-    nagios::about("REDIS", status, &sentence(health), &numbers)
+    numbers.extend(health.rtt_ms.map(|rtt| Number::new("rtt", rtt, "ms").warning(health::SLOW.as_secs_f64() * 1000.0)));
+    let clients = health.connected_clients.map(|clients| Number::count("connected_clients", clients, ""));
+    numbers.extend(clients.map(|clients| match health.maxclients {
+        // As `too_many_clients` is judged.
+        Some(most) => clients.warning((most as f64 * 0.95).floor()).at_most(Some(most)),
+        None => clients,
+    }));
+    let memory = health.used_memory.map(|bytes| Number::count("used_memory", bytes, "B").at_most(health.maxmemory));
+    numbers.extend(memory);
+    nagios::line(status, &sentence(health), &numbers)
 }
 
 #[cfg(test)]

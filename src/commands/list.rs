@@ -1,11 +1,14 @@
 //! `redis-ops list`: the backups of a repository, newest first.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+use super::instances::Only;
 use super::table::{Table, verdict};
 use super::which::Place;
 use super::{Context, Format, Outcome};
@@ -14,21 +17,37 @@ use crate::printer::{Printer, words};
 use crate::private_files;
 use crate::progress::Unit;
 use crate::repository::manifest::{Manifest, Purpose};
-use crate::repository::{Listed, ListedStatus, Overview, Receipt, Unfinished};
+use crate::repository::{Chosen, Listed, ListedStatus, Overview, Receipt, Unfinished};
 use crate::storage::{Location, ObjectInfo};
+use crate::times;
 use crate::verify::receipt;
 
 /// What is left out first on a narrow terminal: an id tells when it was taken.
-const LEFT_OUT_FIRST: &[usize] = &[1, 6, 4, 5];
+const LEFT_OUT_FIRST: &[usize] = &[1, 7, 5, 6, 2];
 
 /// Complete settings of `list`.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub place: Place,
     /// Only of this instance; `None`: of all.
-    pub instance: Option<String>,
+    pub instance: Option<Only>,
+    /// Only those that were begun since then; `None`: whenever.
+    pub since: Option<Since>,
+    /// The newest so many; `None`: all.
+    pub limit: Option<u64>,
+    /// Only the newest of each instance that is published and no safety backup.
+    pub latest: bool,
     /// The file in which the ids are remembered for completions; `None`: they are not.
     pub remembered_in: Option<PathBuf>,
+}
+
+/// From when on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// So long before now.
+    Ago(Duration),
+    /// This very moment.
+    At(DateTime<Utc>),
 }
 
 /// So many ids are remembered, the newest.
@@ -41,12 +60,21 @@ const WORTH_A_BAR: u64 = 200;
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let repository = settings.place.open().await?;
     let progress = context.bar();
-    let mut listing = Listing::default();
+    let mut listing = Listing::new(context.now);
     let mut objects: Vec<Box<str>> = Vec::new();
     let mut ids = Vec::new();
     let mut n_listed = 0_u64;
-    let listed = repository.list_each(
-        settings.instance.as_deref(),
+    let mut latest = BTreeSet::new();
+    let only = settings.instance.as_ref();
+    let since = settings.since.map(|since| match since {
+        Since::Ago(time) => context.now - TimeDelta::from_std(time).unwrap_or(TimeDelta::zero()),
+        Since::At(moment) => moment,
+    });
+    // Which of all is the latest is known when all were looked at.
+    let chosen = Chosen { since, limit: settings.limit.filter(|_| !settings.latest) };
+    let listed = repository.list_chosen(
+        only.map(|only| only.name.as_str()),
+        chosen,
         |total| {
             if total >= WORTH_A_BAR {
                 progress.phase("reading manifests", Unit::Backups, Some(total));
@@ -55,11 +83,14 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         |listed| {
             progress.advance(1);
             n_listed += 1;
+            if settings.latest && !(is_latest(&listed, context.now) && latest.insert(listed.instance.clone())) {
+                return;
+            }
             if settings.remembered_in.is_some() && ids.len() < REMEMBERED && listed.manifest().is_some() {
                 ids.push(format!("{}/{}\n", listed.instance, listed.id));
             }
             if context.format.is_json() {
-                objects.push(as_json(&listed).to_string().into_boxed_str());
+                objects.push(as_json(&listed, context.now).to_string().into_boxed_str());
             } else {
                 listing.add(&listed, &context.printer);
             }
@@ -81,6 +112,14 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             Failure::new("not_found", text).hint("is the prefix the right one? The first `backup` makes a repository");
         return Ok(Outcome::new(Status::Unknown).error(error.into()));
     }
+    // Where a time was named, there may be older ones.
+    if is_empty
+        && let Some(only) = only
+        && (since.is_none() || !repository.instances().await?.contains(&only.name))
+        && let Some(error) = only.missing(&repository).await?
+    {
+        return Ok(Outcome::new(Status::Unknown).error(error));
+    }
     let mut outcome = Outcome::new(Status::Ok);
     outcome.list = context.format.is_json().then_some(("backups", objects));
     Ok(match context.format {
@@ -88,9 +127,19 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         Format::Json => outcome
             .field("unfinished_uploads", uploads.map(Vec::len))
             .field("unfinished_bytes", uploads.map(|uploads| bytes_of(uploads)))
-            .field("unreadable_folders", overview.unreadable.iter().map(|(folder, _)| folder).collect::<Vec<_>>()),
-        _ => outcome.text(listing.render(&overview, &repository.describe(), &context.printer)),
+            .field("unreadable_folders", overview.unreadable.iter().map(|(folder, _)| folder).collect::<Vec<_>>())
+            .field("left_out", overview.left_out),
+        _ => {
+            // Where only some were wanted, there may be others.
+            let only = only.filter(|_| since.is_none() && settings.limit.is_none() && !settings.latest);
+            outcome.text(listing.render(&overview, only, &repository.describe(), &context.printer))
+        }
     })
+}
+
+/// Whether a backup is what `latest` may mean.
+fn is_latest(listed: &Listed, now: DateTime<Utc>) -> bool {
+    listed.manifest().is_some_and(|manifest| manifest.purpose != Purpose::Safety) && !listed.id.is_ahead(now)
 }
 
 fn remember(file: &Path, ids: &str) -> io::Result<()> {
@@ -111,20 +160,21 @@ struct Listing {
     others: u64,
     /// Published, with findings in the structure.
     unsound: u64,
-}
-
-impl Default for Listing {
-    fn default() -> Self {
-        let table = Table::new(&["backup", "taken", "status", "keys", "size", "stored", "server", "verified"])
-            .numbers(&[3, 4, 5])
-            .optional(LEFT_OUT_FIRST);
-        Self { table, notes: Vec::new(), published: 0, others: 0, unsound: 0 }
-    }
+    /// Published, and the last verification found damage.
+    damaged: u64,
+    /// What ages are reckoned by.
+    now: DateTime<Utc>,
 }
 
 impl Listing {
+    fn new(now: DateTime<Utc>) -> Self {
+        let headings = ["backup", "taken (utc)", "age", "status", "keys", "size", "stored", "server", "verified"];
+        let table = Table::new(&headings).numbers(&[4, 5, 6]).optional(LEFT_OUT_FIRST);
+        Self { table, notes: Vec::new(), published: 0, others: 0, unsound: 0, damaged: 0, now }
+    }
+
     fn add(&mut self, listed: &Listed, printer: &Printer) {
-        self.table.row(row(listed));
+        self.table.row(row(listed, self.now));
         self.notes.extend(note(listed).map(|line| printer.folded(&words::escape(line.as_bytes()))));
         if listed.manifest().is_some() {
             self.published += 1;
@@ -132,16 +182,27 @@ impl Listing {
             self.others += 1;
         }
         self.unsound += u64::from(listed.manifest().is_some_and(|manifest| !manifest.is_sound()));
+        self.damaged +=
+            u64::from(listed.verified.as_ref().is_some_and(|receipt| receipt.text("status") == Some("failed")));
     }
 
-    fn render(self, overview: &Overview, place: &str, printer: &Printer) -> String {
-        let mut sentence =
-            format!("{} in {}", words::counted(self.published, "backup"), words::escape(place.as_bytes()));
+    fn render(self, overview: &Overview, only: Option<&Only>, place: &str, printer: &Printer) -> String {
+        let place = words::escape(place.as_bytes());
+        let mut sentence = match only {
+            Some(only) if self.published + self.others == 0 => format!("no backups of {} yet in {place}", only.name),
+            _ => format!("{} in {place}", words::counted(self.published, "backup")),
+        };
         if self.others > 0 {
             sentence.push_str(&format!(", {} more that cannot be restored", self.others));
         }
         if self.unsound > 0 {
             sentence.push_str(&format!("; {} with findings in the structure", self.unsound));
+        }
+        if self.damaged > 0 {
+            sentence.push_str(&format!("; {} found damaged by verify", self.damaged));
+        }
+        if overview.left_out > 0 {
+            sentence.push_str(&format!("; … {} more (`--limit`)", words::count(overview.left_out)));
         }
         let mut text = Vec::new();
         if !self.table.is_empty() {
@@ -160,16 +221,17 @@ impl Listing {
     }
 }
 
-fn row(listed: &Listed) -> [String; 8] {
+fn row(listed: &Listed, now: DateTime<Utc>) -> [String; 9] {
     let name = format!("{}/{}", words::escape(listed.instance.as_bytes()), listed.id);
     let nothing = String::new;
     let Some(manifest) = listed.manifest() else {
         let status = status_of(listed).0.replace('_', " ");
-        return [name, nothing(), status, nothing(), nothing(), nothing(), nothing(), nothing()];
+        return [name, nothing(), nothing(), status, nothing(), nothing(), nothing(), nothing(), nothing()];
     };
     [
         name,
         manifest.created_at.format("%Y-%m-%d %H:%M").to_string(),
+        (now - manifest.created_at).to_std().map_or_else(|_| "?".to_owned(), words::age),
         published_as(manifest),
         manifest.census.as_ref().map_or_else(|| "?".to_owned(), |census| words::count(census.keys)),
         words::bytes(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()),
@@ -209,9 +271,19 @@ fn status_of(listed: &Listed) -> (&'static str, Option<&String>) {
     }
 }
 
-/// Why a backup cannot be used, or who is at work on it, or has left it: too long for a cell.
+/// Why a backup cannot be used, or who is at work on it, or has left it; what a verification found: too long for a cell.
 fn note(listed: &Listed) -> Option<String> {
     let (status, reason) = status_of(listed);
+    if let (Some(receipt), "published") = (&listed.verified, status) {
+        let found = receipt::found(receipt);
+        let word = match receipt.text("status") {
+            Some("failed") => "damaged",
+            Some("warning") => "verified with reservations",
+            Some("unknown") => "could not be verified",
+            _ => return None,
+        };
+        return (!found.is_empty()).then(|| format!("{word}: {}/{}: {}", listed.instance, listed.id, found.join("; ")));
+    }
     let text = match (&listed.status, reason) {
         (ListedStatus::Running(running), _) => {
             let age = running.age().map(|age| format!(", for {}", words::span(age))).unwrap_or_default();
@@ -238,6 +310,9 @@ fn verified(receipt: &Receipt) -> String {
     let day = receipt.time.format("%Y-%m-%d");
     let mut text = match word("status").as_str() {
         "ok" => format!("{day} {}", word("level")),
+        "warning" => format!("{day} {}, with reservations", word("level")),
+        "failed" => format!("damaged {day}"),
+        "unknown" => format!("could not tell {day}"),
         status => format!("{status} {day}"),
     };
     // A quick look of today does not hide the drill of last week.
@@ -250,7 +325,7 @@ fn verified(receipt: &Receipt) -> String {
     text
 }
 
-fn as_json(listed: &Listed) -> Value {
+fn as_json(listed: &Listed, now: DateTime<Utc>) -> Value {
     let manifest = listed.manifest();
     let (status, reason) = status_of(listed);
     let unfinished = listed.unfinished();
@@ -267,7 +342,8 @@ fn as_json(listed: &Listed) -> Value {
     json!({
         "id": listed.id.to_string(),
         "instance": listed.instance,
-        "created_at": manifest.map(|manifest| manifest.created_at),
+        "created_at": manifest.map(|manifest| times::text(manifest.created_at)),
+        "age_seconds": manifest.and_then(|manifest| (now - manifest.created_at).to_std().ok()).map(|age| age.as_secs()),
         "of_the_future": listed.id.is_ahead(chrono::Utc::now()),
         "type": manifest.map(|manifest| &manifest.kind),
         "purpose": manifest.map(|manifest| manifest.purpose),
@@ -279,14 +355,15 @@ fn as_json(listed: &Listed) -> Value {
         "raw_bytes": manifest.map(|manifest| manifest.shards.iter().map(|shard| shard.raw_bytes).sum::<u64>()),
         "stored_bytes": manifest.map(|manifest| manifest.shards.iter().map(|shard| shard.stored_bytes).sum::<u64>()),
         "server_version": manifest.map(|manifest| &manifest.server.version),
-        "verified_at": good.map(|receipt| receipt.time),
+        "verified_at": good.map(|receipt| times::text(receipt.time)),
         "verified_level": good.and_then(|receipt| receipt.text("level")),
-        "proven_at": listed.verified.as_ref().and_then(|receipt| receipt.content.get("proven_at")),
+        "proven_at": listed.verified.as_ref().map(receipt::proven_shown),
         "verified_status": listed.verified.as_ref().and_then(|receipt| receipt.text("status")),
+        "verified_found": listed.verified.as_ref().map(receipt::found),
         "slots": manifest.and_then(|manifest| manifest.slots_of_part()),
         "stale": manifest.map(|manifest| manifest.stale),
         "pins": listed.pins,
-        "begun_at": begun.map(|begun| begun.begun_at),
+        "begun_at": begun.map(|begun| times::text(begun.begun_at)),
         "host": begun.map(|begun| &begun.by.host),
         "pid": begun.map(|begun| begun.by.pid),
         "running_seconds": running,
@@ -296,84 +373,5 @@ fn as_json(listed: &Listed) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::super::screens;
-    use super::*;
-    use crate::storage::StorageError;
-
-    fn listed(instance: &str, id: &str, keys: u64, verified: Option<&str>) -> Listed {
-        let manifest: Manifest = serde_json::from_value(json!({
-            "format_version": 1, "id": id, "instance": instance,
-            "created_at": format!("{}T{}:05Z", &id[..10], id[11..16].replace('-', ":")), "finished_at": "2026-11-23T01:01:00Z",
-            "type": "rdb", "purpose": if id.ends_with("-2") { "safety" } else { "scheduled" }, "consistency": "point_in_time",
-            "tool_version": "0.1.0", "labels": {}, "server": {"name": "valkey", "version": "8.1.1"}, "compression": "gzip",
-            "encryption": null,
-            "shards": [{
-                "index": 0, "slots": null, "node": "127.0.0.1:6379", "replid": "", "offset": null, "rdb_version": 80, "aux": {},
-                "object": "dump.rdb.gz", "raw_bytes": keys * 480, "stored_bytes": keys * 204, "raw_sha256": "",
-                "stored_sha256": "", "crc64": null, "frames": 1
-            }],
-            "census": {"keys": keys, "expires": 0, "by_database": {}, "by_type": {}, "bytes_by_type": {}, "functions": 0,
-                       "digest": "", "digest_version": 1, "object": null, "sha256": null},
-            "structure": {"state": "verified", "understood_up_to": 9}
-        }))
-        .unwrap();
-        let verified = verified.map(|status| Receipt {
-            time: "2026-11-23T04:00:00Z".parse().unwrap(),
-            content: json!({"level": "structure", "status": status}),
-        });
-        Listed {
-            instance: instance.to_owned(),
-            id: id.parse().unwrap(),
-            status: ListedStatus::Published(Box::new(manifest)),
-            objects: Vec::new(),
-            verified,
-            pins: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn the_screen_of_a_repository_with_long_names_and_accidents() {
-        let usual = listed("redis-prod", "2026-11-23-01-00", 1_994_658, Some("ok"));
-        let reason = "the manifest is not JSON: EOF while parsing an object at line 2 column 0";
-        let backups = [
-            usual.clone(),
-            listed("customer-facing-sessions-eu-west-1", "2026-11-22-13-45-2", 12, None),
-            listed("redis-prod", "2026-11-22-01-00", 1_990_001, Some("failed")),
-            Listed { status: ListedStatus::Unreadable(reason.to_owned()), verified: None, ..usual.clone() },
-            Listed {
-                status: ListedStatus::Archived("InvalidObjectState (403)".to_owned()),
-                verified: None,
-                ..usual.clone()
-            },
-            Listed {
-                status: ListedStatus::AccessDenied("AccessDenied (403)".to_owned()),
-                verified: None,
-                ..usual.clone()
-            },
-            Listed { status: ListedStatus::Running(Box::new(unfinished(200, 3_000))), verified: None, ..usual.clone() },
-            Listed { status: ListedStatus::Left(Box::new(unfinished(172_800, 1 << 30))), verified: None, ..usual },
-        ];
-        let uploads = vec![ObjectInfo { key: "redis-prod/x".into(), length: 120 << 20, modified: None }];
-        let denied = StorageError::AccessDenied("Permission denied".into());
-        let overview = Overview { unfinished: Some(uploads), unreadable: vec![("staging/".to_owned(), denied)] };
-        let render = |printer: &Printer| {
-            let mut listing = Listing::default();
-            backups.iter().for_each(|listed| listing.add(listed, printer));
-            listing.render(&overview, "s3://backups/redis", printer)
-        };
-        screens::check("list", render);
-    }
-
-    fn unfinished(seconds: i64, bytes: u64) -> Unfinished {
-        let begun = serde_json::from_value(json!({
-            "id": "2026-11-23-01-00", "instance": "redis-prod", "begun_at": "2026-11-23T01:00:00Z", "host": "backup-7", "pid": 4711,
-            "token": "t"
-        }));
-        let now: chrono::DateTime<chrono::Utc> = "2026-11-25T01:00:00Z".parse().unwrap();
-        let since = now - chrono::TimeDelta::seconds(seconds);
-        Unfinished { begun: begun.ok(), since: Some(since), last_sign: Some(since), now, bytes, uploads: 1 }
-    }
-}
+#[path = "list_tests.rs"]
+mod tests;

@@ -3,14 +3,57 @@
 
 use crate::explain::Status;
 
-/// The line about our own work. Numbers have a name, a value and a unit (`s`, `B`, or nothing).
-pub fn line(status: Status, sentence: &str, numbers: &[(&str, f64, &str)]) -> String {
-    let numbers: Vec<String> = numbers.iter().map(|(name, value, unit)| format!("'{name}'={value}{unit}")).collect();
-    about("REDIS-OPS", status, sentence, &numbers)
+/// A number for a graph: `age=120s;;3600;0;`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Number {
+    name: &'static str,
+    value: f64,
+    /// One of `s`, `ms`, `B`, `c` (it only grows), or nothing.
+    unit: &'static str,
+    /// From where on it is a warning.
+    warning: Option<f64>,
+    /// From where on it is critical.
+    critical: Option<f64>,
+    /// The largest that it can be.
+    most: Option<f64>,
 }
 
-/// The line about a service, with numbers as the guidelines write them.
-pub fn about(service: &str, status: Status, sentence: &str, numbers: &[String]) -> String {
+impl Number {
+    #[allow(clippy::cast_precision_loss, reason = "numbers for a graph")]
+    pub fn count(name: &'static str, value: u64, unit: &'static str) -> Self {
+        Self::new(name, value as f64, unit)
+    }
+
+    pub fn new(name: &'static str, value: f64, unit: &'static str) -> Self {
+        Self { name, value, unit, warning: None, critical: None, most: None }
+    }
+
+    /// It is a warning above this.
+    pub fn warning(self, above: f64) -> Self {
+        Self { warning: Some(above), ..self }
+    }
+
+    /// It is critical above this.
+    pub fn critical(self, above: f64) -> Self {
+        Self { critical: Some(above), ..self }
+    }
+
+    /// It cannot be larger than this; 0: no limit is known.
+    #[allow(clippy::cast_precision_loss, reason = "numbers for a graph")]
+    pub fn at_most(self, most: Option<u64>) -> Self {
+        Self { most: most.filter(|most| *most > 0).map(|most| most as f64), ..self }
+    }
+
+    fn written(&self) -> String {
+        let Self { name, value, unit, .. } = self;
+        let [warning, critical, most] = [self.warning, self.critical, self.most]
+            .map(|limit| limit.map(|limit| limit.to_string()).unwrap_or_default());
+        format!("{name}={value}{unit};{warning};{critical};0;{most}")
+    }
+}
+
+/// The line. Everything that this tool writes for Nagios begins with the same word.
+pub fn line(status: Status, sentence: &str, numbers: &[Number]) -> String {
     let state = match status {
         Status::Ok => "OK",
         Status::Warning => "WARNING",
@@ -19,10 +62,11 @@ pub fn about(service: &str, status: Status, sentence: &str, numbers: &[String]) 
     };
     // A bar begins the numbers, and a line end the long text.
     let sentence = sentence.replace('|', "/").replace(['\n', '\r'], " ");
+    let numbers: Vec<String> = numbers.iter().map(Number::written).collect();
     if numbers.is_empty() {
-        format!("{service} {state} - {sentence}")
+        format!("REDIS-OPS {state} - {sentence}")
     } else {
-        format!("{service} {state} - {sentence} | {}", numbers.join(" "))
+        format!("REDIS-OPS {state} - {sentence} | {}", numbers.join(" "))
     }
 }
 
@@ -32,8 +76,15 @@ mod tests {
 
     #[test]
     fn the_line_cannot_be_broken_by_its_sentence() {
-        let numbers = [("age", 93_600.5, "s"), ("keys", 3.0, "")];
-        assert_eq!(line(Status::Failed, "a|b\nc", &numbers), "REDIS-OPS CRITICAL - a/b c | 'age'=93600.5s 'keys'=3");
+        let numbers = [
+            Number::new("age", 93_600.5, "s").critical(3600.0),
+            Number::count("connected_clients", 3, "").warning(95.0).at_most(Some(100)),
+            Number::count("used_memory", 7, "B").at_most(Some(0)),
+        ];
+        assert_eq!(
+            line(Status::Failed, "a|b\nc", &numbers),
+            "REDIS-OPS CRITICAL - a/b c | age=93600.5s;;3600;0; connected_clients=3;95;;0;100 used_memory=7B;;;0;"
+        );
         assert_eq!(line(Status::Ok, "good", &[]), "REDIS-OPS OK - good");
     }
 }

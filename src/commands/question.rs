@@ -2,21 +2,43 @@
 
 use std::io::{self, BufRead};
 
+use rustix::termios::{QueueSelector, tcflush};
+
 use super::Context;
 use crate::blocking;
 use crate::explain::{Context as _, Failure, Hint, Interrupted, Misuse, Result};
+use crate::printer::words;
 
 /// Asks once, on stderr; goes on only if the answer is `yes` or `y`, or if `--yes` answered it beforehand.
 ///
 /// Without a terminal and without `--yes` it refuses: nobody is there who could answer.
 pub async fn confirm(context: &Context, question: &str) -> Result<()> {
+    ask(context, question, "yes", &["y", "yes"]).await
+}
+
+/// Asks once, on stderr; goes on only if the answer is `name`, the name of what is deleted or overwritten, or if `--yes` answered it
+/// beforehand. A word that fits every question is typed without reading.
+pub async fn confirm_by_name(context: &Context, question: &str, name: &str) -> Result<()> {
+    ask(context, question, name, &[name]).await
+}
+
+/// What was typed before the question is no answer to it. A terminal that cannot forget it is asked all the same: the answer is a word
+/// that nobody types by chance.
+fn forget_what_was_typed() {
+    let _ = tcflush(io::stdin(), QueueSelector::IFlush);
+}
+
+async fn ask(context: &Context, question: &str, word: &str, good: &[&str]) -> Result<()> {
     if context.yes {
         return Ok(());
     }
     if !context.printer.choices().asking {
-        return Err(Misuse::usage(format!("nobody can be asked here: {question}")).hint(Hint::AnswerBeforehand).into());
+        let text = format!("confirmation is needed, but there is no terminal. {question}");
+        return Err(Misuse::usage(text).hint(Hint::AnswerBeforehand).into());
     }
-    context.printer.trouble(&format!("{question} Type `yes` to go on:"));
+    blocking::run(forget_what_was_typed).await;
+    let question = context.printer.folded(&words::escape_lines(question));
+    context.printer.trouble(&format!("{question}\nType {word} to continue:"));
     let answer = blocking::run(|| {
         let mut line = String::new();
         io::stdin().lock().read_line(&mut line).map(|_| line)
@@ -25,8 +47,13 @@ pub async fn confirm(context: &Context, question: &str) -> Result<()> {
         () = context.cancel.cancelled() => return Err(Interrupted.into()),
         answer = answer => answer.context("read the answer")?,
     };
-    match answer.trim().to_ascii_lowercase().as_str() {
-        "y" | "yes" => Ok(()),
-        _ => Err(Failure::new("not_confirmed", "not confirmed: nothing was done").into()),
+    let answer = answer.trim();
+    if good.iter().any(|good| good.eq_ignore_ascii_case(answer)) {
+        return Ok(());
     }
+    let text = match answer {
+        "" => "not confirmed: nothing was done".to_owned(),
+        answer => format!("not confirmed: `{}` is not `{word}`; nothing was done", words::escape(answer.as_bytes())),
+    };
+    Err(Failure::new("not_confirmed", text).into())
 }

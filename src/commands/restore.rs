@@ -3,6 +3,7 @@
 mod proof;
 mod server;
 mod show;
+mod sides;
 mod to_disk;
 pub mod undo;
 

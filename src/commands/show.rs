@@ -2,9 +2,12 @@
 
 mod inside;
 mod lines;
+mod since;
 
 use chrono::DateTime;
 use serde_json::{Value, json};
+
+use since::Since;
 
 use super::contents;
 use super::table::{Table, verdict};
@@ -52,29 +55,33 @@ async fn show_stored(repository: &Repository, manifest: &Manifest, context: &Con
     }
     let rest = rest.ok().flatten();
     let objects = repository.objects(manifest).await?;
+    let since = Since::of(repository, manifest, &objects, context).await;
 
     let keeps_conditions = repository.keeps_conditions().await?;
-    let mut text = stored_text(manifest, rest.as_ref(), context);
+    let mut text = stored_text(manifest, rest.as_ref(), &since, context);
     if keeps_conditions == Some(false) {
         text = format!("{}\n{text}", context.printer.folded(super::which::NO_CONDITIONS));
     }
     let objects: Vec<Value> =
         objects.iter().map(|object| json!({"key": object.key, "length": object.length})).collect();
-    Ok(Outcome::new(Status::Ok)
+    let outcome = Outcome::new(since.status())
         .field("backup", manifest)
         .field("census", manifest.census.as_ref().map(|summary| contents::to_json(summary, rest.as_ref(), context)))
         .field("objects", objects)
         .field("keeps_conditions", keeps_conditions)
-        .text(text))
+        .text(text);
+    Ok(since.fields().into_iter().fold(outcome, |outcome, (name, value)| outcome.field(name, value)))
 }
 
 /// A backup for people: what its manifest says, what is in it, and the verdict.
-fn stored_text(manifest: &Manifest, rest: Option<&Census>, context: &Context) -> String {
+fn stored_text(manifest: &Manifest, rest: Option<&Census>, since: &Since, context: &Context) -> String {
     let mut about = Table::pairs();
     about.row(["backup", &format!("{}/{}", manifest.instance, manifest.id)]);
     let taken = manifest.finished_at - manifest.created_at;
     let span = words::span(taken.to_std().unwrap_or_default());
-    about.row(["taken", &format!("{}, in {span}", manifest.created_at.format("%Y-%m-%d %H:%M:%S UTC"))]);
+    let age = (context.now - manifest.created_at).to_std().map(|age| format!(", {} ago", words::span(age)));
+    let taken_at = manifest.created_at.format("%Y-%m-%d %H:%M:%S UTC");
+    about.row(["taken", &format!("{taken_at}{}, in {span}", age.unwrap_or_default())]);
     about.row(["why", &manifest.purpose.to_string()]);
     let server = &manifest.server;
     about.row([
@@ -125,6 +132,7 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, context: &Context) ->
     for finding in &manifest.findings {
         about.row(["finding", &words::escape(finding_line(finding, context.keys).as_bytes())]);
     }
+    since.rows(&mut about, context.now);
     let mut text = vec![about.render(&context.printer)];
     if let Some(summary) = &manifest.census {
         text.push(contents::to_text(summary, rest, context));
@@ -140,11 +148,13 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, context: &Context) ->
         }
         _ => format!("the structure was understood up to byte {} only", manifest.structure.understood_up_to),
     };
-    let (status, sentence) = if manifest.is_sound() {
-        (Status::Ok, sentence)
-    } else {
-        let found = words::counted(manifest.findings.len() as u64, "finding");
-        (Status::Warning, format!("{sentence}; its structure has {found}"))
+    let (status, sentence) = match since.trouble() {
+        Some(trouble) => (Status::Failed, format!("{sentence}; {trouble}")),
+        None if manifest.is_sound() => (Status::Ok, sentence),
+        None => {
+            let found = words::counted(manifest.findings.len() as u64, "finding");
+            (Status::Warning, format!("{sentence}; its structure has {found}"))
+        }
     };
     text.push(verdict(&context.printer, status, &sentence));
     text.join("\n\n")

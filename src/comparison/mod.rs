@@ -34,9 +34,7 @@ pub(crate) use buckets::BucketDifference;
 pub use buckets::{BucketSet, compare_buckets};
 pub use join::compare;
 pub use recorder::Recorder;
-#[cfg(test)]
-pub(crate) use report::Example;
-pub use report::{Difference, Differences};
+pub use report::{Difference, Differences, Example};
 
 use std::path::PathBuf;
 

@@ -34,6 +34,7 @@ impl Difference {
 /// A key that differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Example {
+    /// In what it differs.
     pub difference: Difference,
     /// Its identity, see [`crate::census`].
     pub identity: u128,

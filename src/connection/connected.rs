@@ -79,6 +79,7 @@ impl Connection {
     /// See [`CommandFault`].
     pub async fn query(&mut self, command: &Command) -> Result<Reply, CommandError> {
         let name = command.name();
+        tracing::debug!("sent {name}");
         self.gauge.set_limit(if name == "INFO" { self.limit.min(INFO_LIMIT) } else { self.limit });
         let answer = tokio::time::timeout(self.timeout, self.inner.send_packed_command(command.packed())).await;
         match answered(self.timeout, &name, answer, &self.gauge)? {
@@ -160,6 +161,10 @@ impl Packed {
         timeout: Duration,
         gauge: &Gauge,
     ) -> Result<Vec<Result<Reply, ServerError>>, CommandError> {
+        match self.count {
+            1 => tracing::debug!("sent {}", self.name),
+            count => tracing::debug!("sent {count} commands in one go, the first {}", self.name),
+        }
         let sending = connection.send_packed_commands(&self.pipeline, 0, self.count);
         let answer = tokio::time::timeout(timeout, sending).await;
         let values = answered(timeout, &self.name, answer, gauge)?;

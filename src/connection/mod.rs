@@ -232,11 +232,14 @@ impl Node {
         let mut n_attempts = 1;
         loop {
             match attempt().await {
-                Ok(value) => return Ok(value),
+                Ok(value) => {
+                    tracing::info!("connected to {self}");
+                    return Ok(value);
+                }
                 Err(failed) if n_attempts >= self.retry.max_attempts || !failed.fault.may_pass() => {
                     return Err(self.error(n_attempts, failed.explained().await));
                 }
-                Err(failed) => tracing::debug!("attempt {n_attempts} to connect to {self}: {}", failed.fault),
+                Err(failed) => tracing::info!("attempt {n_attempts} to connect to {self}: {}", failed.fault),
             }
             // Without random numbers the pause is merely the same for everybody.
             let chance = getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX));

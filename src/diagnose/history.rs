@@ -24,6 +24,7 @@ const FILE_LIMIT: u64 = 16 << 20;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Remembered {
+    #[serde(serialize_with = "crate::times::serialize")]
     pub taken_at: DateTime<Utc>,
     /// What INFO said.
     pub info: Info,

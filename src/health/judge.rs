@@ -8,7 +8,7 @@ use crate::introspection::{Mode, NodeRole, ServerFacts};
 use crate::replies::Info;
 
 /// An answer that took longer is called slow: clients have waited as long.
-const SLOW: Duration = Duration::from_secs(1);
+pub const SLOW: Duration = Duration::from_secs(1);
 
 fn span(seconds: u64) -> String {
     figures::span(Duration::from_secs(seconds))
@@ -24,6 +24,8 @@ pub fn judge(info: &Info, level: Level, rtt: Duration) -> Health {
         connected_clients: info.u64("connected_clients"),
         used_memory_human: info.text("used_memory_human").map(str::to_owned),
         used_memory: info.u64("used_memory"),
+        maxmemory: info.u64("maxmemory"),
+        maxclients: info.u64("maxclients"),
         role: Some(if facts.mode == Mode::Sentinel { "sentinel" } else { facts.role.as_str() }),
         uptime_seconds: info.u64("uptime_in_seconds"),
         rtt_ms: Some(milliseconds(rtt)),

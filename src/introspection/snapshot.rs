@@ -20,6 +20,7 @@ use crate::replies::{ClusterNode, Info, ServerLog};
 /// A server at one moment, with an earlier moment to compare counters with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
+    #[serde(serialize_with = "crate::times::serialize")]
     pub taken_at: DateTime<Utc>,
     /// The last INFO.
     pub info: Info,

@@ -10,4 +10,4 @@ pub mod safety;
 
 pub use proof::Proof;
 pub use restore::{Agreed, Ended, restore};
-pub use safety::Safety;
+pub use safety::{Safety, SafetyTaken};

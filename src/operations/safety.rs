@@ -1,6 +1,9 @@
 //! The backup of a target before its keys are overwritten or removed.
 
+use std::sync::OnceLock;
+
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 
 use crate::backup;
 use crate::capture::source::{ReadFrom, choose};
@@ -26,6 +29,19 @@ pub struct Safety<'a> {
     pub now: DateTime<Utc>,
     /// Is told how far the backup is.
     pub progress: Box<dyn Progress>,
+    /// Becomes the backup that was taken, so that it is known however the restore ends.
+    pub taken: &'a OnceLock<SafetyTaken>,
+}
+
+/// A safety backup that was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SafetyTaken {
+    /// Name of the target's instance in the repository.
+    pub instance: String,
+    /// Id of the backup.
+    pub id: String,
+    /// The line to type that brings back what the target held.
+    pub command: String,
 }
 
 /// Takes the safety backup, and says what brings it back.
@@ -55,6 +71,9 @@ pub(super) async fn take(request: &Request, safety: &Safety<'_>, watcher: &Watch
         taken.map_err(|failed| Fault::from(failed.error).context("take the safety backup: nothing was written"))?;
     let name = format!("{}/{}", taken.manifest.instance, taken.manifest.id);
     let line = request.line(Next::BringBack(&name));
-    watcher.voice.say(&format!("safety backup {name} is taken; `{line}` brings it back"));
+    watcher.voice.insist(&format!("safety backup {name} is taken; this goes back: `{line}`"));
+    let (instance, id) = (taken.manifest.instance, taken.manifest.id.to_string());
+    // Nobody has set it before: a restore takes one safety backup.
+    let _ = safety.taken.set(SafetyTaken { instance, id, command: line });
     Ok(())
 }

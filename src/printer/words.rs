@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-pub use crate::figures::{bytes, count, counted, span};
+pub use crate::figures::{age, bytes, count, counted, span};
 
 /// Foreign text (keys, client names, what a server said) made harmless: control characters, what reorders or hides text, and bytes
 /// that are not UTF-8 are written as escapes. A backslash is doubled, so that two different keys never look the same.

@@ -35,6 +35,7 @@ pub struct Begun {
     /// Name of the instance.
     pub instance: String,
     /// When the backup was begun.
+    #[serde(serialize_with = "crate::times::serialize")]
     pub begun_at: DateTime<Utc>,
     /// Machine and process that began it.
     #[serde(flatten)]

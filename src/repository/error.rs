@@ -22,7 +22,7 @@ pub enum RepositoryError {
         id: BackupId,
     },
     /// Several backups are meant by what was given.
-    #[error("`{selector}` may be {}", names(candidates))]
+    #[error("`{selector}` is ambiguous: {}", names(candidates))]
     Ambiguous {
         /// What was given.
         selector: String,

@@ -1,6 +1,6 @@
 //! The names of things: `<instance>/<id>/begun.json`, `dump.rdb.gz`, `census.bin`, `manifest.json`, `receipts/…`, `pins/…`.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 
 use super::{BackupId, RepositoryError};
 
@@ -80,7 +80,7 @@ pub(super) fn carries(key: &str, token: &str) -> bool {
 /// The name of a receipt: `receipts/verify-2024-01-01T01:00:00.000Z.json` with hyphens for the colons, so that names sort by
 /// time.
 pub(super) fn receipt_name(kind: &str, time: DateTime<Utc>) -> String {
-    let time = time.to_rfc3339_opts(SecondsFormat::Millis, true).replace(':', "-");
+    let time = crate::times::text(time).replace(':', "-");
     format!("{RECEIPTS}{kind}-{time}.json")
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::draft::BEGUN_LIMIT;
@@ -57,6 +57,17 @@ pub struct Overview {
     pub unfinished: Option<Vec<ObjectInfo>>,
     /// Folders that cannot be read and are no backup's: what is in them is not listed.
     pub unreadable: Vec<(String, StorageError)>,
+    /// Backups that were chosen, and were not given for there were too many.
+    pub left_out: u64,
+}
+
+/// Which backups of a listing are wanted. What is not wanted is not read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Chosen {
+    /// Those that were begun after this moment; `None`: whenever. An id tells the minute, and no more.
+    pub since: Option<DateTime<Utc>>,
+    /// The newest so many; `None`: all.
+    pub limit: Option<u64>,
 }
 
 impl Listed {
@@ -97,6 +108,20 @@ impl Repository {
         &self,
         instance: Option<&str>,
         total: impl FnOnce(u64),
+        each: impl FnMut(Listed),
+    ) -> Result<Overview, RepositoryError> {
+        self.list_chosen(instance, Chosen::default(), total, each).await
+    }
+
+    /// As [`Repository::list_each`], and only those that are wanted.
+    ///
+    /// # Errors
+    /// If the place cannot be listed or asked.
+    pub async fn list_chosen(
+        &self,
+        instance: Option<&str>,
+        chosen: Chosen,
+        total: impl FnOnce(u64),
         mut each: impl FnMut(Listed),
     ) -> Result<Overview, RepositoryError> {
         let Survey { objects, unreadable } = self.survey(instance).await?;
@@ -127,13 +152,17 @@ impl Repository {
             denied: None,
         }));
         looks.sort_by(|a, b| b.id.cmp(&a.id).then_with(|| a.instance.cmp(&b.instance)));
+        looks.retain(|look| chosen.since.is_none_or(|since| look.id.minute() + TimeDelta::minutes(1) > since));
+        let wanted = chosen.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        let left_out = looks.len().saturating_sub(wanted) as u64;
+        looks.truncate(wanted);
         total(looks.len() as u64);
         // Manifests are read side by side, but not all at once.
         let mut looked = stream::iter(looks.into_iter().map(|look| self.look_at(look))).buffered(AT_ONCE);
         while let Some(listed) = looked.try_next().await? {
             each(listed);
         }
-        Ok(Overview { unfinished, unreadable })
+        Ok(Overview { unfinished, unreadable, left_out })
     }
 
     /// The objects of every backup, by instance and id. What is no backup's is passed over.
@@ -157,7 +186,7 @@ impl Repository {
     }
 
     /// Uploads that go on or were left; they are worth no error.
-    async fn unfinished(&self, instance: Option<&str>) -> Option<Vec<ObjectInfo>> {
+    pub(super) async fn unfinished(&self, instance: Option<&str>) -> Option<Vec<ObjectInfo>> {
         let prefix = instance.map(|name| format!("{name}/")).unwrap_or_default();
         match self.storage.unfinished(&prefix).await {
             Ok(found) => found,
@@ -209,7 +238,12 @@ impl Repository {
         Ok(Listed { instance, id, status, verified, pins, objects })
     }
 
-    async fn unfinished_backup(&self, folder: &str, objects: &[ObjectInfo], uploads: &[ObjectInfo]) -> Unfinished {
+    pub(super) async fn unfinished_backup(
+        &self,
+        folder: &str,
+        objects: &[ObjectInfo],
+        uploads: &[ObjectInfo],
+    ) -> Unfinished {
         let newest = |objects: &[ObjectInfo]| objects.iter().filter_map(|object| object.modified).max();
         let begun_key = format!("{folder}{}", layout::BEGUN);
         let begun_object = objects.iter().find(|object| object.key == begun_key);
@@ -254,7 +288,7 @@ struct Look {
     denied: Option<StorageError>,
 }
 
-fn in_folders(objects: impl IntoIterator<Item = ObjectInfo>) -> Folders {
+pub(super) fn in_folders(objects: impl IntoIterator<Item = ObjectInfo>) -> Folders {
     let mut folders = Folders::new();
     for object in objects {
         if let Some(backup) = backup_of(&object.key) {

@@ -42,8 +42,10 @@ pub struct Manifest {
     /// Name of the instance, the first folder of the backup.
     pub instance: String,
     /// When the backup began.
+    #[serde(serialize_with = "crate::times::serialize")]
     pub created_at: DateTime<Utc>,
     /// When the manifest was written.
+    #[serde(serialize_with = "crate::times::serialize")]
     pub finished_at: DateTime<Utc>,
     /// What its objects are.
     #[serde(rename = "type")]
@@ -224,8 +226,10 @@ pub struct Shard {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
     /// Not before this.
+    #[serde(serialize_with = "crate::times::serialize")]
     pub from: DateTime<Utc>,
     /// Not after this.
+    #[serde(serialize_with = "crate::times::serialize")]
     pub to: DateTime<Utc>,
 }
 

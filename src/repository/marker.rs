@@ -22,6 +22,7 @@ pub struct Marker {
     /// Version of the repository's layout: see [`REPOSITORY_FORMAT`].
     pub format_version: u32,
     /// When it was written first.
+    #[serde(serialize_with = "crate::times::serialize")]
     pub made_at: DateTime<Utc>,
     /// Version of the tool that wrote it.
     pub tool_version: String,
@@ -196,7 +197,7 @@ mod tests {
     use crate::storage::{Memory, Storage};
 
     fn now() -> DateTime<Utc> {
-        "2026-11-28T01:00:00Z".parse().unwrap()
+        "2026-11-28T01:00:00.000Z".parse().unwrap()
     }
 
     #[tokio::test]
@@ -208,7 +209,7 @@ mod tests {
             let written = memory.get(MARKER, 1000).await.unwrap();
             let text: serde_json::Value = serde_json::from_slice(&written).unwrap();
             assert_eq!((&text["format_version"], &text["keeps_conditions"]), (&1.into(), &kept.into()));
-            assert_eq!(text["made_at"], "2026-11-28T01:00:00Z");
+            assert_eq!(text["made_at"], "2026-11-28T01:00:00.000Z");
             // Another process, another day: nothing is written any more.
             let again = Repository::new(Arc::new(memory.clone()));
             assert_eq!(again.establish(Utc::now()).await.unwrap(), Some(kept));

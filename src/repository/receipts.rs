@@ -2,6 +2,7 @@
 
 use super::error::Doing;
 use super::{BackupId, Listed, Receipt, Repository, RepositoryError, check_instance, layout};
+use crate::storage::ObjectInfo;
 
 /// Most bytes of a receipt.
 const RECEIPT_LIMIT: u64 = 1 << 20;
@@ -48,12 +49,27 @@ impl Repository {
     /// # Errors
     /// If the place cannot be asked.
     pub async fn receipts(&self, listed: &Listed, kind: &str) -> Result<Vec<Receipt>, RepositoryError> {
-        let folder = layout::folder(&listed.instance, listed.id);
+        self.receipts_among(&listed.instance, listed.id, &listed.objects, kind, usize::MAX).await
+    }
+
+    /// The same of the objects of a backup that were listed, and no more than so many.
+    ///
+    /// # Errors
+    /// If the place cannot be asked.
+    pub async fn receipts_among(
+        &self,
+        instance: &str,
+        id: BackupId,
+        objects: &[ObjectInfo],
+        kind: &str,
+        limit: usize,
+    ) -> Result<Vec<Receipt>, RepositoryError> {
+        let folder = layout::folder(instance, id);
         let timed = |key: &str| Some((layout::receipt_time(kind, key.strip_prefix(&folder)?)?, key.to_owned()));
-        let mut keys: Vec<_> = listed.objects.iter().filter_map(|object| timed(&object.key)).collect();
+        let mut keys: Vec<_> = objects.iter().filter_map(|object| timed(&object.key)).collect();
         keys.sort();
-        let mut receipts = Vec::with_capacity(keys.len());
-        for (time, key) in keys.into_iter().rev() {
+        let mut receipts = Vec::new();
+        for (time, key) in keys.into_iter().rev().take(limit) {
             match self.storage.get(&key, RECEIPT_LIMIT).await.map(|body| serde_json::from_slice(&body)) {
                 Ok(Ok(content)) => receipts.push(Receipt { time, content }),
                 Ok(Err(error)) => tracing::warn!(%key, %error, "a receipt is not JSON"),

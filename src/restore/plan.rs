@@ -6,6 +6,7 @@ mod contents;
 mod methods;
 mod reading;
 mod rights;
+mod sameness;
 mod state;
 mod state_folder;
 
@@ -22,6 +23,7 @@ use crate::restore::target_format::TargetFormat;
 pub use contents::{highest_database, module_records};
 pub use methods::{Candidate, may_be_fed};
 pub use reading::needs_survey;
+pub use sameness::SAME_SERVER;
 
 /// Flags that let a restore into a target that holds keys.
 pub const OVER_OTHER_KEYS: &str = "--on-conflict fail|skip|replace, or --replace-all";
@@ -218,6 +220,7 @@ pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Pl
     let fed = matches!(chosen, Ok((Method::Replica, _)));
     let mut lines = Vec::new();
     lines.extend(state::role(target));
+    lines.extend(sameness::same_server(backup, target));
     lines.extend(state::existing_keys(target, options));
     lines.push(rights::rights(backup, target, options, chosen.as_ref().ok().map(|(method, _)| *method)));
     lines.extend(state::reading_back(target, options.proof));

@@ -10,6 +10,7 @@ mod location;
 mod memory;
 mod part_size;
 mod s3;
+mod told;
 
 use std::fmt;
 use std::sync::Arc;
@@ -135,10 +136,11 @@ pub type Shared = Arc<dyn Storage>;
 /// # Errors
 /// If the options for S3 cannot be used (a CA file that is none).
 pub async fn open(location: &Location, options: &S3Options) -> Result<Shared, StorageError> {
-    Ok(match location {
+    let place: Shared = match location {
         Location::Local(path) => Arc::new(Local::new(path)),
         Location::S3 { bucket, prefix } => Arc::new(S3::connect(bucket, prefix, options).await?),
-    })
+    };
+    Ok(Arc::new(told::Told(place)))
 }
 
 /// What [`Storage::survey`] found.

@@ -8,14 +8,19 @@ use serde_json::{Value, json};
 
 use super::{Level, Report};
 use crate::explain::Status;
+use crate::finding::Severity;
 use crate::repository::manifest::Manifest;
 use crate::repository::{Listed, Receipt, Repository, RepositoryError};
+use crate::times;
 
 /// Kind of the receipts of verifications.
 pub const VERIFY: &str = "verify";
 
 /// Kind of the receipts of restores.
 pub const RESTORE: &str = "restore";
+
+/// Findings that a receipt says in words; an object with a thousand of them is as bad as one with a few.
+const FOUND: usize = 10;
 
 /// When each level was last proven good, by its name. Every receipt carries what the ones before it have proven, so that the
 /// newest tells it all; one that found damage carries nothing on.
@@ -30,8 +35,10 @@ fn content(report: &Report, level: Level, proven_at: &Proven) -> Value {
         "tool_version": env!("CARGO_PKG_VERSION"),
         "checked": report.checked,
         "findings": report.findings.iter().map(|finding| finding.id.as_str()).collect::<Vec<_>>(),
+        "found": report.findings.iter().filter(|finding| finding.severity > Severity::Info)
+            .take(FOUND).map(|finding| finding.title.as_str()).collect::<Vec<_>>(),
         "drill": report.drill,
-        "proven_at": proven_at,
+        "proven_at": proven_at.iter().map(|(level, at)| (level, times::text(*at))).collect::<BTreeMap<_, _>>(),
         "rto_seconds": report.drill.as_ref().map(|drill| drill.rto_seconds),
     })
 }
@@ -72,6 +79,22 @@ fn proven(before: Option<&Receipt>, level: Level, status: Status, now: DateTime<
 fn proven_before(receipt: &Receipt) -> Proven {
     let proven = receipt.content.get("proven_at").cloned().unwrap_or_default();
     serde_json::from_value(proven).unwrap_or_default()
+}
+
+/// When each level was last shown to be good, for programs.
+pub fn proven_shown(newest: &Receipt) -> BTreeMap<String, String> {
+    proven_before(newest).into_iter().map(|(level, at)| (level, times::text(at))).collect()
+}
+
+/// What a verification has found, in words; of a receipt of an earlier version the names of the findings.
+pub fn found(receipt: &Receipt) -> Vec<String> {
+    let texts = |field| {
+        let list = receipt.content.get(field).and_then(Value::as_array)?;
+        Some(list.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>())
+    };
+    texts("found")
+        .or_else(|| Some(texts("findings")?.iter().map(|id| id.replace('_', " ")).collect()))
+        .unwrap_or_default()
 }
 
 /// When a level was last proven good, as the newest receipt of a backup says.

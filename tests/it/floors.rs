@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Top-level modules, lowest floor first.
 const FLOORS: &[&[&str]] = &[
     &["blocking", "explain"],
-    &["codec", "figures", "private_files", "rdb", "replies"],
+    &["codec", "figures", "private_files", "rdb", "replies", "times"],
     &["connection", "storage"],
     &["census", "finding", "introspection", "progress", "repository"],
     &["dataset", "pasted"],

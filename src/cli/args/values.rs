@@ -3,10 +3,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
 use crate::commands::bars::Mode;
+use crate::commands::list::Since;
 use crate::commands::{Format, backup, diagnose, verify};
 use crate::printer::ColorChoice;
 use crate::restore::replica::Advertise;
@@ -17,6 +19,18 @@ use crate::rules::Topic;
 pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|_| "a span of time is a number and a unit, such as 5s, 100ms, 26h or 7d".into())
+}
+
+/// From when on: a span of time before now, a day, or a moment: `7d`, `2026-11-01`, `2026-11-01T13:00:00Z`.
+pub fn since(text: &str) -> Result<Since, String> {
+    if let Ok(time) = humantime::parse_duration(text) {
+        return Ok(Since::Ago(time));
+    }
+    let day = || text.parse::<NaiveDate>().ok().map(|day| day.and_time(NaiveTime::MIN).and_utc());
+    let moment = text.parse::<DateTime<Utc>>().ok().or_else(day);
+    moment
+        .map(Since::At)
+        .ok_or_else(|| "name a span of time (7d), a day (2026-11-01) or a moment (2026-11-01T13:00:00Z)".into())
 }
 
 /// A number of bytes: `4096`, `10MB` (decimal), `512KiB` or `512K` (binary); `/s` may follow where a rate is meant.
@@ -42,10 +56,15 @@ pub fn bytes(text: &str) -> Result<u64, String> {
     if bytes <= 9_007_199_254_740_992.0 { Ok(bytes.round() as u64) } else { Err("that is more than 8 PiB".into()) }
 }
 
-/// A rate in bytes per second, which cannot be nothing.
+/// The lowest rate, bytes a second: a gigabyte takes 11 days by it.
+const SLOWEST: u64 = 1000;
+
+/// A rate in bytes per second, at least 1 kB.
 pub fn rate(text: &str) -> Result<u64, String> {
     match bytes(text)? {
         0 => Err("a rate of nothing would never end".into()),
+        // `50` was meant as something else.
+        1..SLOWEST => Err(format!("the lowest rate is 1kB; with a unit: {0}MB, {0}MiB or {0}kB a second", text.trim())),
         rate => Ok(rate),
     }
 }

@@ -4,7 +4,7 @@ use super::instance::checked_name;
 use super::{Resolver, file};
 use crate::capture::spool::Spooling;
 use crate::cli::args::backup::Backup as Typed;
-use crate::commands::backup::{Origin, Settings};
+use crate::commands::backup::{IfDue, Origin, Settings};
 use crate::connection::Address;
 use crate::explain::Misuse;
 use crate::storage::Location;
@@ -48,6 +48,9 @@ impl Resolver<'_> {
     fn origin(&self, typed: &Typed, enabled: bool, schedule: Option<String>) -> Result<Origin, Misuse> {
         self.no_database("backup", typed.database.number)?;
         let mut server = self.server(None)?;
+        Self::all_databases(&server, "`backup` takes all databases", |number| {
+            format!("; `restore --db {number}` takes one database out of a backup")
+        })?;
         let has_name = typed.name.is_some() || self.file.instances().contains(&server.instance.as_str());
         if let Address::Sentinel { .. } = server.node.address
             && !has_name
@@ -58,16 +61,12 @@ impl Resolver<'_> {
         server.instance = checked_name(typed.name.as_deref().unwrap_or(&server.instance))?;
         let if_due = match (typed.if_due, schedule) {
             (false, _) => None,
-            (true, _) if !enabled => {
-                return Err(Misuse::settings(
-                    "`--if-due` asks for a schedule, and the settings say `backup.enabled: false`",
-                ));
-            }
+            (true, _) if !enabled => Some(IfDue::Disabled),
             (true, None) => {
                 return Err(Misuse::settings("`--if-due` asks for a schedule, and the settings hold none")
                     .hint("`backup.schedule: \"0 1 * * *\"` is every night at one"));
             }
-            (true, Some(schedule)) => Some(schedule),
+            (true, Some(schedule)) => Some(IfDue::Schedule(schedule)),
         };
         Ok(Origin::Server {
             server: Box::new(server),

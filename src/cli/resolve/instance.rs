@@ -1,8 +1,9 @@
 //! Which server is meant, who we are to it, and how it is reached.
 
 use crate::cli::env;
-use crate::cli::nearest::nearest;
 use crate::cli::settings_file::{Instance, Tls as TlsBlock};
+use crate::commands::instances::Only;
+use crate::commands::nearest::nearest;
 use crate::commands::which::Server;
 use crate::connection::{
     Address, Credentials, DEFAULT_PORT, DEFAULT_TIMEOUT, InstanceUrl, Node, Secret, Tls, read_password_file,
@@ -51,7 +52,31 @@ impl Resolver<'_> {
                 let known = self.file.instances().contains(&named.as_str());
                 if known || may_be_shown(&named) { Ok(Some(named)) } else { Err(self.unknown(&named)) }
             }
-            Some(choice) => self.server_of(&choice, None).map(|server| Some(server.instance)),
+            Some(choice) => {
+                let server = self.server_of(&choice, None)?;
+                // `-n` is refused, or means something else, by the command itself.
+                if self.database.is_none() {
+                    Self::all_databases(&server, "this command takes all databases", |_| String::new())?;
+                }
+                Ok(Some(server.instance))
+            }
+        }
+    }
+
+    /// The instance that was typed as the only one to look at, beside those of the settings.
+    pub(super) fn only_instance(&self) -> Result<Option<Only>, Misuse> {
+        let of_settings = self.file.instances().into_iter().map(str::to_owned).collect();
+        Ok(self.typed_instance_name()?.map(|name| Only { name, of_settings }))
+    }
+
+    /// Refuses a database that the URL of a server names where none is chosen that way: it would be passed over.
+    pub(super) fn all_databases(server: &Server, sentence: &str, hint: impl Fn(u32) -> String) -> Result<(), Misuse> {
+        match server.node.database {
+            0 => Ok(()),
+            number => {
+                let text = format!("{sentence}, and the URL of `{}` names database {number}", server.node.name);
+                Err(Misuse::usage(text).hint(format!("leave out `/{number}`{}", hint(number))))
+            }
         }
     }
 
@@ -74,6 +99,11 @@ impl Resolver<'_> {
                 return Err(Misuse::usage("what was typed for the host (`--host`) is no name of a host").hint(
                     "`--host NAME --port NUMBER`, with `--username` and `--password-file` beside them; or a URL for `--instance`",
                 ));
+            }
+            // An address of IPv6 has several colons.
+            Choice::Port(host, _) if host.split_once(':').is_some_and(|(_, port)| is_port(port)) => {
+                let hint = host.replacen(':', "` and `--port ", 1);
+                return Err(Misuse::usage("`--host` takes no port").hint(format!("`--host {hint}`")));
             }
             Choice::Port(host, port) => (None, Node::new(Address::tcp(host.as_str(), *port)), Instance::default()),
             Choice::Named(url) if url.contains("://") => (None, node_of_url(url)?, Instance::default()),
@@ -113,7 +143,15 @@ impl Resolver<'_> {
 
     fn unknown(&self, name: &str) -> Misuse {
         if !may_be_shown(name) {
-            return Misuse::usage("what was typed for the instance is neither a name nor a URL").hint(URLS);
+            let misuse = Misuse::usage("what was typed for the instance is neither a name nor a URL");
+            // A path holds no password; a URL that lost its scheme may.
+            return match name {
+                path if path.starts_with('/') && !path.contains(['@', ':', '?']) => {
+                    misuse.hint(format!("a socket is named by its URL: `unix://{path}`"))
+                }
+                port if port.strip_prefix(':').is_some_and(is_port) => misuse.hint(port_alone(&port[1..])),
+                _ => misuse.hint(URLS),
+            };
         }
         let known = self.file.instances();
         let place = match self.file.path() {
@@ -121,6 +159,9 @@ impl Resolver<'_> {
             None => "for there is no settings file".to_owned(),
         };
         let misuse = Misuse::settings(format!("there is no instance `{name}` {place}"));
+        if is_port(name) {
+            return misuse.hint(port_alone(name));
+        }
         if name.contains(['.', ':']) || name == "localhost" {
             return misuse.hint(format!("a server is named by its URL: `redis://{name}`"));
         }
@@ -239,6 +280,14 @@ fn node_of_url(url: &str) -> Result<Node, Misuse> {
 /// What may be typed.
 const URLS: &str =
     "`redis://host:6379`, `rediss://user@host:6380`, `unix:///path`, `redis+sentinel://host,host/service`";
+
+fn is_port(text: &str) -> bool {
+    text.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+fn port_alone(port: &str) -> String {
+    format!("a port of this machine: `--port {port}`, or `redis://127.0.0.1:{port}`")
+}
 
 /// Whether a text is a name, or a host and a port, which somebody who reads over the shoulder may see. What is neither may be a URL
 /// that was mistyped, with a password in it.

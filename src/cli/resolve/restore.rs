@@ -87,6 +87,9 @@ impl Resolver<'_> {
             },
             None => return Err(self.no_target(typed)?),
         };
+        Self::all_databases(&server, "`restore` puts databases where they were", |number| {
+            format!("; `--db {number}` restores that database alone, `--db N:{number}` puts database N there")
+        })?;
         Ok(Some(server))
     }
 

@@ -40,6 +40,7 @@ impl Resolver<'_> {
             self.no_database("verify", typed.database.number)?;
         }
         let instance = server.as_ref().map(|server| server.instance.clone());
+        let of_url = server.as_ref().map(|server| server.node.database).filter(|number| *number > 0);
         let chosen = Chosen::of(&typed.stored, &typed.id);
         let nothing_named = chosen.id.is_none() && chosen.file.is_none();
         let with = match (server, &typed.against) {
@@ -59,7 +60,7 @@ impl Resolver<'_> {
             fail_on: typed.fail_on.clone(),
             ttl_tolerance: typed.ttl_tolerance.unwrap_or_default(),
             keys: typed.keys.clone(),
-            database: typed.database.number.or(self.database),
+            database: typed.database.number.or(self.database).or(of_url),
             limit: typed.limit,
         });
         Ok(verify::Subject::One { backup: self.stored(&chosen, instance)?, comparison })
@@ -71,8 +72,13 @@ impl Resolver<'_> {
             self.no_database("show", typed.database.number)?;
         }
         let chosen = Chosen { id: typed.backup_id.as_deref().or(typed.chosen.as_deref()), file: typed.file.as_deref() };
+        let instance = self.typed_instance_name()?;
+        // A typed instance filters: the backup of another is not shown in its place.
+        let of_instance = instance.as_ref().map(|instance| format!("{instance}/{}", chosen.id.unwrap_or("latest")));
+        let of_instance = of_instance.filter(|_| chosen.id.is_none_or(|id| !id.contains('/')));
+        let chosen = Chosen { id: of_instance.as_deref().or(chosen.id), ..chosen };
         Ok(show::Settings {
-            backup: self.stored(&chosen, self.typed_instance_name()?)?,
+            backup: self.stored(&chosen, instance)?,
             keys: typed.keys.clone(),
             key: typed.key.as_ref().map(|name| name.clone().into_bytes()),
             database: typed.database.number.or(self.database),

@@ -19,8 +19,9 @@ use crate::storage::Location;
 
 const FILE: &str = r#"
 instances:
-  redis-prod: { url: "redis://prod.example:6379/2", username: of-file, password: of-file }
+  redis-prod: { url: "redis://prod.example:6379", username: of-file, password: of-file }
   redis-staging: { host: staging.example, tls: { ca: ca.pem } }
+  redis-two: { url: "redis://prod.example:6379/2" }
 backup: { destination: s3://of-file/redis, compression: zstd, schedule: "0 1 * * *" }
 s3: { endpoint: http://of-file:9000, region: of-file }
 connection: { timeout: 7s }
@@ -103,9 +104,9 @@ fn an_instance_by_url_is_called_host_and_port() {
 
 #[test]
 fn the_database_is_typed_before_or_after_the_command_or_in_the_url() {
-    assert_eq!(node(&["-i", "redis-prod"]).database, 2);
-    assert_eq!(node(&["-i", "redis-prod", "-n", "5"]).database, 5);
-    match resolve(&["-n", "6", "health", "-i", "redis-prod"]) {
+    assert_eq!(node(&["-i", "redis-two"]).database, 2);
+    assert_eq!(node(&["-i", "redis-two", "-n", "5"]).database, 5);
+    match resolve(&["-n", "6", "health", "-i", "redis-two"]) {
         Ok(Command::Health(settings)) => assert_eq!(settings.server.node.database, 6),
         other => panic!("{other:?}"),
     }
@@ -224,16 +225,17 @@ fn a_backup_knows_its_name_before_it_begins() {
 #[test]
 fn if_due_needs_a_schedule() {
     assert!(matches!(backup_with(FILE, &["--if-due"]).origin,
-        backup::Origin::Server { if_due: Some(schedule), .. } if schedule == "0 1 * * *"));
+        backup::Origin::Server { if_due: Some(backup::IfDue::Schedule(schedule)), .. } if schedule == "0 1 * * *"));
     let refused = |file: &str| match resolve_with(file, [], &["backup", "-r", "x", "--if-due"]) {
         Err(misuse) => misuse.to_string(),
         Ok(_) => panic!("understood"),
     };
     assert_eq!(refused(""), "`--if-due` asks for a schedule, and the settings hold none");
-    assert_eq!(
-        refused("backup: { enabled: false, schedule: \"0 1 * * *\" }"),
-        "`--if-due` asks for a schedule, and the settings say `backup.enabled: false`"
-    );
+    let off = "backup: { enabled: false, schedule: \"0 1 * * *\", destination: x }";
+    assert!(matches!(
+        backup_with(off, &["--if-due"]).origin,
+        backup::Origin::Server { if_due: Some(backup::IfDue::Disabled), .. }
+    ));
 }
 
 #[test]
@@ -333,7 +335,7 @@ fn a_verification_compares_with_a_server_only_if_it_was_typed() {
 #[test]
 fn a_list_is_filtered_only_by_an_instance_that_was_typed() {
     let filter = |line: &[&str]| match resolve_with(FILE, [("REDIS_OPS_INSTANCE", "redis-prod")], line) {
-        Ok(Command::List(settings)) => settings.instance,
+        Ok(Command::List(settings)) => settings.instance.map(|only| only.name),
         other => panic!("{other:?}"),
     };
     assert_eq!(filter(&["list"]), None);
@@ -341,6 +343,45 @@ fn a_list_is_filtered_only_by_an_instance_that_was_typed() {
     // Its backups may have outlived it.
     assert_eq!(filter(&["list", "-i", "gone"]).as_deref(), Some("gone"));
     assert_eq!(filter(&["list", "-i", "redis://10.0.0.5:6380"]).as_deref(), Some("10.0.0.5-6380"));
+}
+
+#[test]
+fn a_database_in_a_url_is_honoured_or_refused() {
+    let hint = |line: &[&str]| match resolve(line) {
+        Err(misuse) => (misuse.to_string(), misuse.meaning().hint.as_ref().map(hints::words).unwrap_or_default()),
+        Ok(_) => panic!("understood: {line:?}"),
+    };
+    for (line, says) in [
+        (&["backup", "-i", "redis://a/5"][..], "`restore --db 5` takes one database out of a backup"),
+        (&["backup", "-i", "redis-two"], "leave out `/2`"),
+        (&["restore", "latest", "--target-instance", "redis://a/5"], "`--db 5` restores that database alone"),
+        (&["restore", "--undo", "--target-instance", "redis://a/5"], "leave out `/5`"),
+        (&["list", "-i", "redis://a/5"], "leave out `/5`"),
+        (&["show", "latest", "-i", "redis://a/5"], "leave out `/5`"),
+        (&["verify", "--all", "-i", "redis://a/5"], "leave out `/5`"),
+    ] {
+        let (message, hint) = hint(line);
+        assert!(message.contains("names database") && hint.contains(says), "{line:?}: {message}: {hint}");
+    }
+    for line in [
+        &["backup", "-i", "redis://a/0"][..],
+        &["restore", "latest", "--target-instance", "redis://a/0"],
+        &["list", "-i", "redis://a/0"],
+        &["diagnose", "all", "-i", "redis://a/5"],
+        &["health", "-i", "redis://a/5"],
+    ] {
+        assert!(resolve(line).is_ok(), "{line:?}");
+    }
+    let compared = |line: &[&str]| match resolve(line) {
+        Ok(Command::Verify(verify::Settings {
+            subject: verify::Subject::One { comparison: Some(comparison), .. },
+            ..
+        })) => comparison.database,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(compared(&["verify", "-i", "redis://a/5"]), Some(5));
+    assert_eq!(compared(&["verify", "-i", "redis://a/0"]), None);
+    assert_eq!(compared(&["verify", "-i", "redis://a/5", "-n", "3"]), Some(3));
 }
 
 #[test]
@@ -374,7 +415,15 @@ fn an_unknown_instance_names_the_nearest() {
     };
     let missing = |name: &str| format!("there is no instance `{name}` in the settings file etc/redis-ops.yaml");
     assert_eq!(hint(&["health", "-i", "redis-prd"]), (missing("redis-prd"), "did you mean `redis-prod`?".into()));
-    assert_eq!(hint(&["health", "-i", "qqq"]), (missing("qqq"), "known: `redis-prod`, `redis-staging`".into()));
+    assert_eq!(hint(&["health", "-i", "/run/x.sock"]).1, "a socket is named by its URL: `unix:///run/x.sock`");
+    let of_port = "a port of this machine: `--port 6380`, or `redis://127.0.0.1:6380`";
+    assert_eq!(hint(&["health", "-i", "6380"]).1, of_port);
+    assert_eq!(hint(&["health", "-i", ":6380"]).1, of_port);
+    assert_eq!(hint(&["health", "-H", "10.0.0.5:6380"]).1, "`--host 10.0.0.5` and `--port 6380`");
+    assert_eq!(
+        hint(&["health", "-i", "qqq"]),
+        (missing("qqq"), "known: `redis-prod`, `redis-staging`, `redis-two`".into())
+    );
     let by_url = "a server is named by its URL: `redis://10.0.0.5:6379`".to_owned();
     assert_eq!(hint(&["health", "-i", "10.0.0.5:6379"]), (missing("10.0.0.5:6379"), by_url));
 }

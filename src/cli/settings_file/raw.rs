@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_saphyr::{Error, options};
 
 use super::text::{Text, WordOr};
-use crate::cli::nearest::nearest;
+use crate::commands::nearest::nearest;
 use crate::explain::Misuse;
 
 #[derive(Default, Deserialize)]

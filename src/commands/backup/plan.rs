@@ -7,6 +7,7 @@ use serde_json::json;
 use super::super::table::{Table, verdict};
 use super::super::{Context, Outcome};
 use super::Capture;
+use super::turn::others;
 use super::way::{Way, method};
 use crate::capture::source::Chosen;
 use crate::connection::replication::ReplicationError;
@@ -69,6 +70,8 @@ pub(super) async fn plan(
     };
 
     let status = lines.iter().map(|(status, _)| *status).fold(Status::Ok, Status::and);
+    // The backup would be none the worse for it: no part of the status.
+    lines.extend(others(repository, instance).await.into_iter().map(|other| (Status::Warning, other)));
     let mut table = Table::pairs();
     for (status, line) in &lines {
         let word = match status {

@@ -5,7 +5,16 @@ use std::time::Duration;
 use super::super::table::verdict;
 use super::super::{Context, Outcome};
 use crate::explain::{Explain, Hint, Meaning, Misuse, Result, Status};
-use crate::repository::{ListedStatus, Repository};
+use crate::printer::words;
+use crate::repository::{Begun, ListedStatus, Repository, Unfinished};
+use crate::times;
+
+/// The answer where the settings have switched backups off: what a cron job runs every hour is no failure every hour.
+pub(super) fn disabled(instance: &str, context: &Context) -> Outcome {
+    let sentence = format!("no backup of {instance} is taken: the settings say `backup.enabled: false`");
+    let text = verdict(&context.printer, Status::Ok, &sentence);
+    Outcome::new(Status::Ok).field("due", false).field("enabled", false).field("newest", ()).text(text)
+}
 
 /// The answer where no backup is due: the newest one is younger than the last time that the schedule names.
 pub(super) async fn not_due(
@@ -24,12 +33,37 @@ pub(super) async fn not_due(
     Ok(newest.map(|newest| {
         let sentence =
             format!("not due: the newest backup of {instance} is from {}", newest.format("%Y-%m-%d %H:%M UTC"));
-        Outcome::new(Status::Ok).field("due", false).field("newest", newest).text(verdict(
-            &context.printer,
-            Status::Ok,
-            &sentence,
-        ))
+        Outcome::new(Status::Ok)
+            .field("due", false)
+            .field("enabled", true)
+            .field("newest", times::text(newest))
+            .text(verdict(&context.printer, Status::Ok, &sentence))
     }))
+}
+
+/// Warnings about other runs that seem to be making a backup of this instance: both cost the server a snapshot. A place that cannot be
+/// listed says so when it is written to.
+pub(super) async fn others(repository: &Repository, instance: &str) -> Vec<String> {
+    let others = match repository.others(instance).await {
+        Ok(others) => others,
+        Err(error) => {
+            tracing::debug!(%error, "other runs cannot be looked for");
+            return Vec::new();
+        }
+    };
+    let in_words = |other: &Unfinished| {
+        let silent = other.silent_for().map(|silent| format!(", last sign of life {} ago", words::span(silent)));
+        let silent = silent.unwrap_or_default();
+        match &other.begun {
+            Some(Begun { id, by, .. }) => format!(
+                "another run seems to be making the backup {instance}/{id}: process {} on host {}{silent}",
+                by.pid,
+                words::escape(by.host.as_bytes())
+            ),
+            None => format!("another run seems to be making a backup of {instance}: an unknown process{silent}"),
+        }
+    };
+    others.iter().map(in_words).collect()
 }
 
 /// Another run is at the same instance.

@@ -6,6 +6,7 @@ use super::lists;
 use super::view::View;
 use crate::commands::junit::{self, Case, Verdict};
 use crate::commands::nagios;
+use crate::commands::nagios::Number;
 use crate::diagnose::{Report, facts, object, plain, sentence};
 use crate::explain::Status;
 use crate::finding::Severity;
@@ -60,28 +61,31 @@ pub fn fields(report: &Report, subject: &str, view: &View<'_>) -> Vec<(&'static 
 /// The answer in one line: the state, the sentence, and numbers behind a bar.
 pub fn one_line(report: &Report, status: Status) -> String {
     let info = &report.snapshot.info;
-    let number = |label: &str, name: &str, unit: &str| Some(format!("{label}={}{unit};;;0;", info.u64(name)?));
-    let numbers: Vec<String> = [
-        number("used_memory", "used_memory", "B"),
-        number("connected_clients", "connected_clients", ""),
-        number("evicted_keys", "evicted_keys", "c"),
-        number("rejected_connections", "rejected_connections", "c"),
+    let number = |name: &'static str, unit| Some(Number::count(name, info.u64(name)?, unit));
+    let numbers: Vec<Number> = [
+        number("used_memory", "B").map(|number| number.at_most(info.u64("maxmemory"))),
+        number("connected_clients", "").map(|number| number.at_most(info.u64("maxclients"))),
+        number("evicted_keys", "c"),
+        number("rejected_connections", "c"),
     ]
     .into_iter()
     .flatten()
     .collect();
-    nagios::about("REDIS", status, &sentence(report), &numbers)
+    nagios::line(status, &sentence(report), &numbers)
 }
 
 /// The answer as JUnit's XML: each rule is a case that failed, was skipped, or is good.
 pub fn junit(report: &Report, subject: &str) -> String {
     let judgement = &report.judgement;
-    let case = |name: &str, verdict, sentence: &str, details: String| Case {
-        class: String::new(),
-        name: name.to_owned(),
-        verdict,
-        sentence: sentence.to_owned(),
-        details,
+    let case = |id: &str, verdict, sentence: &str, details: String| {
+        let rule = crate::rules::all().find(|rule| rule.id == id);
+        Case {
+            class: rule.map_or_else(|| "diagnose".to_owned(), |rule| format!("diagnose.{}", rule.topic.name())),
+            name: rule.map_or_else(|| id.to_owned(), |rule| format!("{id}: {}", rule.title)),
+            verdict,
+            sentence: sentence.to_owned(),
+            details,
+        }
     };
     let findings = judgement.findings.iter().map(|finding| {
         let evidence: Vec<String> =

@@ -2,42 +2,8 @@
 
 use super::*;
 use crate::commands::screens;
-use crate::introspection::ServerFacts;
-use crate::replies::Info;
-use crate::restore::clock::Clock;
-use crate::restore::facts::Counters;
 use crate::restore::plan::{Candidate, Line};
 use crate::restore::{Method, Plan};
-
-fn target() -> TargetFacts {
-    TargetFacts {
-        address: "redis-staging.eu-west-1.internal.example:6379".into(),
-        server: ServerFacts::from_info(&Info::parse("redis_version:7.0.15\nrole:master\n")),
-        databases: [].into(),
-        selects: None,
-        n_databases: None,
-        longest_bulk: None,
-        append_only: None,
-        saves: None,
-        min_replicas: None,
-        writes_stopped: false,
-        host_memory: None,
-        host_free: None,
-        functions: None,
-        user: None,
-        forbidden: None,
-        key_patterns: None,
-        keys_refused: None,
-        missing: Vec::new(),
-        tells_commands: true,
-        not_read_back: Vec::new(),
-        lacks_certificate: false,
-        watched: None,
-        slots: None,
-        clock: Some(Clock::default()),
-        counters: Counters::default(),
-    }
-}
 
 fn line(level: Level, code: &'static str, text: &str, flag: Option<&'static str>) -> Line {
     Line { level, code, text: text.to_owned(), flag, fix: Vec::new(), keys: Vec::new() }
@@ -71,8 +37,11 @@ fn methods(seconds: f64) -> Vec<Candidate> {
     ]
 }
 
-fn backup() -> BackupFacts {
-    BackupFacts { name: "redis-prod/2026-11-23-01-00".into(), ..BackupFacts::default() }
+fn sides() -> Sides {
+    Sides::named(
+        "redis-prod/2026-11-23-01-00 (8 min old)",
+        "redis-staging (redis-staging.eu-west-1.internal.example:6379)",
+    )
 }
 
 #[test]
@@ -80,7 +49,7 @@ fn the_screen_of_a_plan_that_goes_through() {
     let lines = lines(line(Level::Ok, "empty", "the target is empty", None));
     let why = "the fastest that is possible; not `replica`: the target cannot load Valkey's RDB version 80, and would exit on it";
     let made = Plan { lines, method: Some(Method::Restore), why: why.into(), methods: methods(0.4) };
-    screens::check("restore-plan", |printer| plan(&made, &backup(), &target(), Keys::Shown, printer));
+    screens::check("restore-plan", |printer| plan(&made, &sides(), Keys::Shown, printer));
 }
 
 #[test]
@@ -88,5 +57,5 @@ fn the_screen_of_a_plan_that_is_refused() {
     let flag = Some("--on-conflict fail|skip|replace, or --replace-all");
     let lines = lines(line(Level::Refused, "target_not_empty", "the target holds 1,994,658 keys", flag));
     let made = Plan { lines, method: Some(Method::Restore), why: String::new(), methods: methods(3725.0) };
-    screens::check("restore-plan-refused", |printer| plan(&made, &backup(), &target(), Keys::Shown, printer));
+    screens::check("restore-plan-refused", |printer| plan(&made, &sides(), Keys::Shown, printer));
 }

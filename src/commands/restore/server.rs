@@ -1,14 +1,15 @@
 //! A restore into a running server: shows the plan, asks, and shows what became of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use super::sides::Sides;
 use super::{Instance, SafetyBackup, Settings, proof, show};
-use crate::commands::question::confirm;
+use crate::commands::question::confirm_by_name;
 use crate::commands::which;
 use crate::commands::{Context, Outcome};
 use crate::dataset::Dataset;
 use crate::explain::{Fault, Result, Status};
-use crate::operations::{self, Agreed, Ended, Safety};
+use crate::operations::{self, Agreed, Ended, Safety, SafetyTaken};
 use crate::printer::words;
 use crate::progress::Progress;
 use crate::restore::alone::AloneError;
@@ -22,9 +23,10 @@ pub async fn run(settings: &Settings, instance: &Instance, context: &Context) ->
     let source = which::open(&settings.backup, context).await?;
     let progress: Arc<dyn Progress> = Arc::from(context.bar());
     let watcher = Watcher { progress: &progress, voice: &context.printer, cancel: &context.cancel };
-    let ended = restore(settings, instance, context, source, &watcher).await;
+    let (mut sides, safety) = (Sides::of(&source, &instance.server, context.now), OnceLock::new());
+    let ended = restore(settings, instance, context, source, &watcher, (&mut sides, &safety)).await;
     progress.finish();
-    ended
+    Ok(sides.around(ended, &safety))
 }
 
 async fn restore(
@@ -33,27 +35,30 @@ async fn restore(
     context: &Context,
     source: Dataset,
     watcher: &Watcher<'_>,
+    (sides, safety): (&mut Sides, &OnceLock<SafetyTaken>),
 ) -> Result<Outcome> {
     let id = source.id();
     let mut planned = match restore::plan(request(settings, instance, source), watcher).await {
         Ok(planned) => planned,
         // The target belongs to another restore, one that is at work or one that was interrupted.
         Err(error) if error.is::<AloneError>() || error.is::<LeftBehind>() => {
+            let error = sides.not_done(error);
             return Ok(Outcome::new(Status::Failed).field("backup_id", id).field("result", ()).error(error));
         }
         Err(error) => return Err(error),
     };
-    let Planned { plan, facts, target, .. } = &planned;
+    let plan = &planned.plan;
+    sides.planned(plan);
     let in_json = show::hidden(plan, context);
     let outcome = |status| Outcome::new(status).field("backup_id", id).field("plan", in_json.clone());
-    let not_done = |error| Ok(outcome(Status::Failed).field("result", ()).error(error));
-    let table = show::plan(plan, facts, target, context.keys, &context.printer);
+    let not_done = |error| Ok(outcome(Status::Failed).field("result", ()).error(sides.not_done(error)));
+    let table = show::plan(plan, sides, context.keys, &context.printer);
     if settings.plan {
         let refused = plan.refusal().map(|line| show::with_names(line.into(), context));
         let status = if refused.is_some() || plan.method.is_none() { Status::Failed } else { Status::Ok };
         let outcome = outcome(status).text(table);
         return Ok(match refused {
-            Some(refused) => outcome.error(refused.into()),
+            Some(refused) => outcome.error(sides.not_done(refused.into())),
             None => outcome,
         });
     }
@@ -67,7 +72,7 @@ async fn restore(
         }
         Admission::Refused(refused) if refused.code == NOTHING_TO_RESUME => {
             let error = planned.nothing_to_resume.take().map_or_else(|| refused.into(), Fault::from);
-            return Err(planned.not_begun(error));
+            return Err(sides.not_done(planned.not_begun(error)));
         }
         Admission::Refused(refused) => return not_done(show::with_names(refused, context).into()),
         Admission::NothingToResume => {
@@ -78,16 +83,19 @@ async fn restore(
         context.printer.say(&table);
     }
     planned.must_be_as_stored(watcher).await?;
-    may_overwrite(&planned, context).await?;
+    if planned.overwrites() {
+        watcher.progress.pause();
+        confirm_by_name(context, &question(&planned, sides, &instance.safety), &instance.server.node.name).await?;
+    }
 
-    let ended = match carry_out(&planned, method, instance, context, watcher).await {
+    let ended = match carry_out(&planned, method, instance, context, watcher, safety).await {
         // Nothing was written, and the plan says why no other method will do.
         Err(error) if error.is::<NotLoaded>() => return not_done(error),
         ended => ended?,
     };
     let others_wrote = ended.others_wrote();
     let Ended { mut report, proof, phases } = ended;
-    let mut text = show::report(&report, instance.proof, context);
+    let mut text = show::report(&report, sides, instance.proof, context);
     let failure = report.failure(&planned.request);
     if failure.is_none() && report.tally.written_meanwhile > 0 {
         let (keys, line) = (words::counted(report.tally.written_meanwhile, "key"), planned.request.anew(true));
@@ -124,18 +132,21 @@ fn request(settings: &Settings, instance: &Instance, source: Dataset) -> Request
     }
 }
 
-/// Asks, where something that the target holds is overwritten or removed.
-async fn may_overwrite(planned: &Planned, context: &Context) -> Result<()> {
-    if !planned.overwrites() {
-        return Ok(());
-    }
+/// What is asked where something that the target holds is overwritten or removed.
+fn question(planned: &Planned, Sides { backup, target, .. }: &Sides, safety: &SafetyBackup) -> String {
+    let keys = planned.target.keys();
     let what = match planned.request.options.existing {
-        Existing::ReplaceAll => "All of them are removed.",
-        _ => "Those of the backup's names are overwritten.",
+        Existing::ReplaceAll if keys == 1 => format!("This deletes the one key in {target} and puts {backup} there."),
+        Existing::ReplaceAll => {
+            format!("This deletes all {} keys in {target} and puts {backup} there.", words::count(keys))
+        }
+        _ => format!("{target} holds {}: this overwrites those that {backup} has, too.", words::counted(keys, "key")),
     };
-    let target = &planned.target;
-    let question = format!("{} holds {}. {what}", target.address, words::counted(target.keys(), "key"));
-    confirm(context, &question).await
+    let saved = match safety {
+        SafetyBackup::Into(_) => "A safety backup is taken first.",
+        SafetyBackup::NotNeeded | SafetyBackup::Declined => "No safety backup is taken.",
+    };
+    format!("{what} {saved}")
 }
 
 /// Safety backup, restore, proof and receipt.
@@ -145,6 +156,7 @@ async fn carry_out(
     instance: &Instance,
     context: &Context,
     watcher: &Watcher<'_>,
+    taken: &OnceLock<SafetyTaken>,
 ) -> Result<Ended> {
     let repository = match &instance.safety {
         SafetyBackup::Into(place) if planned.overwrites() => Some(place.open().await?),
@@ -156,6 +168,7 @@ async fn carry_out(
         instance: name.clone(),
         now: context.now,
         progress: context.bar(),
+        taken,
     });
     operations::restore(planned, &Agreed { method, safety, proof: instance.proof, instance: name }, watcher).await
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::sides::Sides;
 use crate::commands::table::{Table, verdict};
 use crate::commands::{Context, Outcome};
 use crate::dataset::Dataset;
@@ -11,7 +12,7 @@ use crate::printer::words::{self, Keys};
 use crate::printer::{Printer, Style};
 use crate::restore::plan::Refused;
 use crate::restore::tally::FailedKey;
-use crate::restore::{BackupFacts, Ended, Level, Plan, Report, TargetFacts};
+use crate::restore::{Ended, Level, Plan, Report};
 
 /// Names that are shown in a sentence.
 const NAMED: usize = 3;
@@ -50,7 +51,7 @@ pub fn with_warnings(source: &Dataset, outcome: Outcome, context: &Context) -> O
 }
 
 /// The plan, line by line, and the verdict.
-pub fn plan(plan: &Plan, backup: &BackupFacts, target: &TargetFacts, keys: Keys, printer: &Printer) -> String {
+pub fn plan(plan: &Plan, sides: &Sides, keys: Keys, printer: &Printer) -> String {
     let mut table = Table::new(&["", "check", "what"]);
     for line in &plan.lines {
         let (style, word) = match line.level {
@@ -83,20 +84,21 @@ pub fn plan(plan: &Plan, backup: &BackupFacts, target: &TargetFacts, keys: Keys,
     let (status, sentence) = match (plan.refusal(), plan.method) {
         (Some(line), _) => {
             let names = names(&line.keys, keys);
-            (Status::Failed, format!("the restore is refused: {}{names}", words::escape_lines(&line.text)))
+            let why = words::escape_lines(&line.text);
+            (Status::Failed, format!("{} does not go into {}: {why}{names}", sides.backup, sides.target))
         }
         (None, Some(method)) => {
-            let into = format!("{} goes into {} by `{}`", backup.name, target.address, method.name());
+            let into = format!("{} goes into {} by `{}`", sides.backup, sides.target, method.name());
             (Status::Ok, format!("{into}: {}", plan.why))
         }
-        (None, None) => (Status::Failed, plan.why.clone()),
+        (None, None) => (Status::Failed, format!("{} does not go into {}: {}", sides.backup, sides.target, plan.why)),
     };
     let verdict = verdict(printer, status, &sentence);
     format!("{}\n\n{}\n\n{verdict}", table.render(printer), methods.render(printer))
 }
 
 /// What was done, and the verdict.
-pub fn report(report: &Report, proof: bool, context: &Context) -> String {
+pub fn report(report: &Report, sides: &Sides, proof: bool, context: &Context) -> String {
     let tally = &report.tally;
     let mut table = Table::pairs();
     let mut row = |name: &str, keys: u64| {
@@ -145,6 +147,7 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
     }
     let status = report.status();
     let by = format!("by method `{}` ", report.method.name());
+    let Sides { backup, target, .. } = sides;
     let keys = words::counted(tally.restored, "key");
     let time = words::span(std::time::Duration::from_secs_f64(report.seconds));
     let mut sentence = match (&report.ended, status) {
@@ -154,15 +157,17 @@ pub fn report(report: &Report, proof: bool, context: &Context) -> String {
                 "nothing was restored: of {in_backup} in the backup none is what `--keys`, `--exclude`, `--db` and `--type` choose"
             )
         }
-        (Ended::Complete, Status::Ok) => format!("{keys} restored {by}in {time}"),
-        (Ended::Complete, Status::Warning) => format!("{keys} restored {by}in {time}; see above for the others"),
+        (Ended::Complete, Status::Ok) => format!("{keys} of {backup} restored into {target} {by}in {time}"),
+        (Ended::Complete, Status::Warning) => {
+            format!("{keys} of {backup} restored into {target} {by}in {time}; see above for the others")
+        }
         (Ended::NotLoaded(_), _) => "not complete: what the target holds is said below".to_owned(),
         (Ended::Complete, _) if report.evicted().is_some_and(|keys| keys > 0) => {
             let evicted = words::count(report.evicted().unwrap_or(0));
             format!("not complete: the target took {keys}, and threw {evicted} away to make room")
         }
         _ if report.taken_back.is_some() => "not complete: what was restored is taken back".to_owned(),
-        _ => format!("not complete: {keys} restored in {time}"),
+        _ => format!("not complete: {keys} of {backup} restored into {target} in {time}"),
     };
     if !proof && !report.chose_nothing() && matches!(status, Status::Ok | Status::Warning) {
         sentence.push_str("; the target was not compared with the backup (`--no-proof`)");

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::{Settings, Target, show};
 use crate::commands::table::{Table, verdict};
 use crate::commands::which;
@@ -30,7 +32,13 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let progress: Arc<dyn Progress> = Arc::from(context.bar());
     let ended = restore::file::restore(&source, place, progress.clone(), &context.cancel).await;
     progress.finish();
+    let path = match &settings.target {
+        Target::File(path) | Target::Folder(path) => Some(path.display().to_string()),
+        Target::Stdout | Target::Server(_) => None,
+    };
+    let (_, backup) = super::sides::backup(&source, context.now);
     let outcome = answer(&source, &ended?, &settings.target, context);
+    let outcome = outcome.field("backup", backup).field("target", json!({ "path": path })).field("safety_backup", ());
     Ok(show::with_warnings(&source, outcome, context))
 }
 

@@ -27,7 +27,8 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let Settings { server, state } = settings;
     let mut tried = replica::undo(&server.node, state, DEFAULT_PATIENCE, false).await;
     if let Err(unsure @ UndoError::NotSure { .. }) = &tried {
-        confirm(context, &format!("{unsure}. It is made a primary, and no longer follows.")).await?;
+        let question = format!("{unsure}. This makes {} a primary; it no longer follows.", server.node);
+        confirm(context, &question).await?;
         tried = replica::undo(&server.node, state, DEFAULT_PATIENCE, true).await;
     }
     let undone = match tried {

@@ -12,7 +12,6 @@ mod text;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value};
 
 use text::{number, quoted};
@@ -21,6 +20,7 @@ use crate::census::{KeyType, Selection};
 use crate::printer::Printer;
 use crate::printer::words::Keys;
 use crate::rdb::visit::{ArrayValue, Entry, EntryEnd, Interest, Piece, Visit};
+use crate::times;
 
 /// Strings are read as text up to this length, bytes, and longer lines are not kept until their end.
 const TEXT_LIMIT: usize = 1 << 20;
@@ -218,9 +218,7 @@ impl Visit for Lines {
         let mut head = Map::new();
         head.insert("database".to_owned(), entry.database.into());
         self.keys.insert(&mut head, entry.key);
-        let expires_at = entry.expire_ms.and_then(DateTime::<Utc>::from_timestamp_millis);
-        let expires_at = expires_at.map(|time| time.to_rfc3339_opts(SecondsFormat::Millis, true));
-        head.insert("expires_at".to_owned(), expires_at.into());
+        head.insert("expires_at".to_owned(), entry.expire_ms.and_then(times::of_millis).into());
         // Exactly, also where it is beyond every calendar.
         head.insert("expires_at_ms".to_owned(), entry.expire_ms.into());
         let head = Value::Object(head).to_string();
@@ -260,8 +258,7 @@ impl Visit for Lines {
                 self.pair("field", field);
                 self.text.push(',');
                 self.pair("value", value);
-                if let Some(time) = expire_ms.and_then(DateTime::<Utc>::from_timestamp_millis) {
-                    let time = time.to_rfc3339_opts(SecondsFormat::Millis, true);
+                if let Some(time) = expire_ms.and_then(times::of_millis) {
                     self.text.push_str(&format!(",\"expires_at\":\"{time}\""));
                 }
                 self.text.push('}');

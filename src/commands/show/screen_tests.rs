@@ -41,7 +41,9 @@ fn manifest(census: &Census) -> Manifest {
 fn the_screen_of_a_backup() {
     let census = sampler().report.census.expect("a census");
     let manifest = manifest(&census);
-    screens::check("show", |printer| stored_text(&manifest, Some(&census), &screens::context(printer)));
+    screens::check("show", |printer| {
+        stored_text(&manifest, Some(&census), &Since::default(), &screens::context(printer))
+    });
 }
 
 #[test]
@@ -68,7 +70,7 @@ fn nothing_in_a_manifest_is_obeyed_by_a_terminal() {
         text = text.replace(name, evil);
     }
     let manifest: Manifest = serde_json::from_str(&text).expect("a manifest");
-    let shown = stored_text(&manifest, Some(&census), &screens::context(&screens::printer(None)));
+    let shown = stored_text(&manifest, Some(&census), &Since::default(), &screens::context(&screens::printer(None)));
     assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
     assert!(shown.contains("\\x1b[2Jicket") && shown.contains("\\x1b]0;x\\x07"), "{shown}");
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::answer::{Answer, findings_lines};
 use super::{Level, Sample, Settings, one};
 use crate::commands::junit::Verdict;
+use crate::commands::nagios::Number;
 use crate::commands::table::Table;
 use crate::commands::which::Place;
 use crate::commands::{Context, bars};
@@ -138,8 +139,8 @@ pub async fn run(
     answer.field("level", settings.level);
     answer.field("checked", json!({"backups": due.len(), "of": published, "damaged": count(Status::Failed)}));
     answer.field("backups", backups);
-    #[allow(clippy::cast_precision_loss, reason = "numbers for a graph")]
-    answer.numbers.extend([("checked", due.len() as f64, ""), ("damaged", count(Status::Failed) as f64, "")]);
+    let damaged = Number::count("damaged", count(Status::Failed), "").critical(0.0);
+    answer.numbers.extend([Number::count("checked", due.len() as u64, ""), damaged]);
     Ok(answer)
 }
 

@@ -5,9 +5,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::commands::junit::{self, Case};
+use crate::commands::nagios::{self, Number};
 use crate::commands::outcome::Format;
 use crate::commands::table::{Table, verdict};
-use crate::commands::{Context, Outcome, nagios};
+use crate::commands::{Context, Outcome};
 use crate::explain::Status;
 use crate::finding::{Finding, Severity};
 use crate::printer::words::{self, Keys};
@@ -24,8 +25,8 @@ pub struct Answer {
     pub fields: Map<String, Value>,
     /// For CI: one per question.
     pub cases: Vec<Case>,
-    /// For monitoring: name, value, unit.
-    pub numbers: Vec<(&'static str, f64, &'static str)>,
+    /// Numbers for monitoring.
+    pub numbers: Vec<Number>,
 }
 
 impl Answer {
@@ -67,8 +68,10 @@ impl Answer {
                 let time = (Utc::now() - context.now).to_std().unwrap_or_default();
                 junit::document("redis-ops verify", &self.cases, Some(time))
             }
-            // Cron sends a letter for every word.
-            _ if context.printer.choices().quiet && self.status == Status::Ok => String::new(),
+            // The verdict is the answer; the rest of it is what `--quiet` spares.
+            _ if context.printer.choices().quiet && self.status == Status::Ok => {
+                verdict(&context.printer, self.status, &self.sentence)
+            }
             _ => {
                 let mut text = self.text;
                 text.push(verdict(&context.printer, self.status, &self.sentence));

@@ -1,10 +1,11 @@
 //! A backup, or a file, held against a living server or against another backup.
 
 mod verdict;
+mod which_backup;
 
 use serde_json::json;
 
-use verdict::{judge, unfit};
+use verdict::{Sides, judge, unfit};
 
 pub use verdict::to_json;
 
@@ -14,16 +15,15 @@ use crate::capture::slots;
 use crate::capture::source::{self, Chosen, ReadFrom};
 use crate::census::{Glob, Selection};
 use crate::commands::Context;
-use crate::commands::which::{self, Backup, Server};
+use crate::commands::which::{self, Backup, Place};
 use crate::dataset::Dataset;
-use crate::explain::{Bug, Context as _, Fault, Interrupted, Result, Status};
+use crate::explain::{Bug, Context as _, Fault, Hint, Interrupted, Misuse, Result, Status};
 use crate::introspection::Mode;
 use crate::printer::words;
 use crate::repository::manifest::{self, Manifest};
-use crate::repository::{Repository, RepositoryError};
+use crate::verify::against;
 use crate::verify::comparing::{self, CompareError, View};
 use crate::verify::of_server::{self, ALL_SLOTS, shard_of};
-use crate::verify::{against, receipt};
 
 pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, context: &Context) -> Result<Answer> {
     let server = match &comparison.with {
@@ -37,27 +37,26 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
         ),
         None => None,
     };
+    let mut why = None;
     let left = match backup {
         Backup::File(_) => which::open(backup, context).await?,
         Backup::Stored { place, id, instance } => {
             let repository = place.open().await?;
-            let last = match (server, &chosen) {
+            let manifest = match (server, &chosen) {
                 (Some((server, true)), Some(chosen)) => {
-                    last_restored(&repository, server, &chosen.facts.run_id, context).await?
+                    let found = which_backup::choose(&repository, server, &chosen.facts.run_id, context).await?;
+                    why = Some(found.to_json());
+                    found.manifest
                 }
-                _ => None,
-            };
-            let manifest = match last {
-                Some(manifest) => manifest,
-                None => {
-                    of_instance(&repository, id, instance.as_deref(), server.is_some_and(|(_, any)| any), context)
-                        .await?
-                }
+                _ => which::load(&repository, id, instance.as_deref(), context).await?,
             };
             Dataset::backup(&repository, manifest)
         }
     };
 
+    if let Other::Backup { place, id } = &comparison.with {
+        not_with_itself(&left, place, id).await?;
+    }
     // A backup that is damaged proves nothing, and the server need not be asked.
     let mut answer = match &left {
         Dataset::Backup(backup) => {
@@ -74,6 +73,9 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
         }
     };
 
+    if let Some(why) = why {
+        answer.field("chosen", why);
+    }
     let selection = Selection {
         keys: comparison.keys.iter().map(Glob::new).collect(),
         databases: comparison.database.map(u64::from).into_iter().collect(),
@@ -92,14 +94,15 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
         _ => None,
     };
     let progress = context.bar();
-    let (what, compared) = match (&comparison.with, chosen) {
+    let (what, sides, compared) = match (&comparison.with, chosen) {
         (Other::Server { server, .. }, Some(chosen)) => {
             let what = format!("{} against {}", server.node, left.name());
             context.printer.say(&format!("comparing {what}"));
             let watched =
                 of_server::Watched { progress: progress.as_ref(), voice: &context.printer, cancel: &context.cancel };
             let compared = of_server::compare(&left, &chosen, (&view, &view), &options, &watched).await;
-            (what, compared)
+            let kind = if left.manifest().is_some() { "the backup" } else { "the file" };
+            (what, Sides { left: kind.to_owned(), right: "the instance".to_owned() }, compared)
         }
         (Other::Backup { place, id }, _) => {
             let other = place.open().await?;
@@ -108,7 +111,8 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
             answer.field("against", json!({"backup_id": manifest.id, "instance": manifest.instance}));
             let right = Dataset::backup(&other, manifest);
             let compared = against::compare(&left, &right, &view, &options, progress.as_ref(), &context.cancel).await;
-            (format!("{} against {}", right.name(), left.name()), compared.map(|compared| (compared, false)))
+            let sides = Sides { left: left.name(), right: right.name() };
+            (format!("{} against {}", right.name(), left.name()), sides, compared.map(|compared| (compared, false)))
         }
         _ => return Err(Bug("nothing to compare with".to_owned()).into()),
     };
@@ -116,7 +120,7 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
     let class = left.manifest().map_or("file", |manifest| &manifest.instance).to_owned();
     match compared {
         Ok((compared, is_fuzzy)) => {
-            judge(&mut answer, &class, &what, (&compared, is_fuzzy), comparison, context);
+            judge(&mut answer, &class, (&what, &sides), (&compared, is_fuzzy), comparison, context);
             if let Some(part) = part {
                 answer.status = answer.status.and(Status::Warning);
                 answer.sentence.push_str(&format!("; the backup holds {part}"));
@@ -127,6 +131,22 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
         Err(error) => return Err(Fault::from(error).context(format!("compare {what}"))),
     }
     Ok(answer)
+}
+
+/// Refuses to compare a backup with itself: they are equal whatever is in it. A repository is one, whichever way it is named.
+async fn not_with_itself(left: &Dataset, place: &Place, id: &str) -> Result<()> {
+    let Dataset::Backup(backup) = left else { return Ok(()) };
+    let other = place.open().await?;
+    if other.describe() != backup.repository.describe() {
+        return Ok(());
+    }
+    let (instance, own) = (backup.manifest.instance.as_str(), backup.manifest.id);
+    let found = other.resolve(id, Some(instance)).await?;
+    if (found.instance.as_str(), found.id) == (instance, own) {
+        let text = format!("the backup {instance}/{own} would be compared with itself");
+        return Err(Misuse::usage(text).hint(Hint::ListBackups).into());
+    }
+    Ok(())
 }
 
 /// In words: which part of a cluster a backup holds. `None`: all of it, or it is of no cluster.
@@ -146,50 +166,6 @@ async fn part_of_cluster(manifest: &Manifest, chosen: &Chosen) -> Result<Option<
         }
         None => Ok(Some("one node of a cluster; how many slots it served was not recorded".to_owned())),
     }
-}
-
-/// The backup that was restored into this server last, and says so.
-async fn last_restored(
-    repository: &Repository,
-    server: &Server,
-    run_id: &str,
-    context: &Context,
-) -> Result<Option<Manifest>> {
-    let target = receipt::Target { instance: server.instance.clone(), run_id: run_id.to_owned() };
-    let Some((listed, time)) = receipt::last_restored(repository, &target).await? else { return Ok(None) };
-    context.printer.say(&format!(
-        "backup {}/{}: it was restored into {} at {}",
-        listed.instance,
-        listed.id,
-        server.node,
-        time.format("%Y-%m-%d %H:%M:%S UTC")
-    ));
-    Ok(listed.manifest().cloned())
-}
-
-/// The backup that was typed. Without one the latest of this very instance, not of another that happens to be the only one.
-async fn of_instance(
-    repository: &Repository,
-    id: &str,
-    instance: Option<&str>,
-    nothing_named: bool,
-    context: &Context,
-) -> Result<Manifest> {
-    if !nothing_named {
-        return which::load(repository, id, instance, context).await;
-    }
-    let own = match instance {
-        Some(instance) => which::load(repository, &format!("{instance}/{id}"), None, context).await,
-        None => which::load(repository, id, None, context).await,
-    };
-    let manifest = match own {
-        Err(error) if matches!(error.downcast_ref(), Some(RepositoryError::NotFound(_))) => {
-            which::load(repository, id, instance, context).await?
-        }
-        own => own?,
-    };
-    context.printer.say(&format!("backup {}/{}: the latest", manifest.instance, manifest.id));
-    Ok(manifest)
 }
 
 #[cfg(test)]

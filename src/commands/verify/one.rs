@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::answer::{Answer, findings_lines, findings_table, hide_keys};
 use super::{Level, Settings};
 use crate::census::Census;
+use crate::commands::nagios::Number;
 use crate::commands::which::NO_CONDITIONS;
 use crate::commands::{Context, contents, show};
 use crate::dataset::{Backup, Dataset};
@@ -56,7 +57,11 @@ pub async fn stored(settings: &Settings, backup: &Backup, context: &Context) -> 
     }
     let name = format!("{} {}", manifest.id, settings.level.name());
     answer.case(&manifest.instance, name, report.status, &answer.sentence.clone(), findings_lines(&report.findings));
-    answer.numbers.push(("age", age.as_secs_f64(), "s"));
+    let number = Number::count("age", age.as_secs(), "s");
+    answer.numbers.push(match settings.max_age {
+        Some(limit) => number.critical(limit.as_secs_f64()),
+        None => number,
+    });
     Ok((answer, report))
 }
 
@@ -119,7 +124,7 @@ fn of_the_future(manifest: &Manifest, limit: Option<Duration>, now: DateTime<Utc
     let severity = if limit.is_some() { Severity::Critical } else { Severity::Warning };
     manifest.id.is_ahead(now).then(|| {
         Finding::new(severity, "backup_of_the_future", "the backup is dated in the future")
-            .evidence("created_at", manifest.created_at.to_rfc3339())
+            .evidence("created_at", crate::times::text(manifest.created_at))
             .why("the clock of the machine that took it was ahead, and nobody knows how old it is")
             .fix("set the clock of that machine, and take another backup; this one does not count as the latest")
     })
@@ -164,13 +169,12 @@ fn answer(
     }
     if let Some(drill) = &report.drill {
         answer.field("drill", drill);
-        answer.numbers.push(("rto", drill.rto_seconds, "s"));
+        answer.numbers.push(Number::new("rto", drill.rto_seconds, "s"));
     }
     if let Some((summary, census)) = contents {
         answer.field("census", contents::to_json(&summary, census, context));
     }
-    #[allow(clippy::cast_precision_loss, reason = "numbers for a graph")]
-    answer.numbers.push(("raw", report.checked.raw_bytes as f64, "B"));
+    answer.numbers.push(Number::count("raw", report.checked.raw_bytes, "B"));
     answer
 }
 

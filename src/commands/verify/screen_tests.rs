@@ -89,7 +89,8 @@ fn the_screen_of_a_server_that_differs() {
         let context = screens::context(printer);
         let mut answer = Answer::new(Status::Ok, "");
         let what = "redis-prod.eu-west-1.internal.example:6379 against redis-prod/2026-11-23-01-00";
-        judge(&mut answer, "redis-prod", what, (&compared, false), &asked, &context);
+        let sides = Sides { left: "the backup".into(), right: "the instance".into() };
+        judge(&mut answer, "redis-prod", (what, &sides), (&compared, false), &asked, &context);
         answer.into_outcome(&context).text
     });
 }

@@ -22,6 +22,8 @@ pub struct BackupFacts {
     pub clock: Clock,
     /// Name and version of the server it was taken from.
     pub server: String,
+    /// What tells that server from others.
+    pub taken_from: TakenFrom,
     /// Version of the RDB format; from 80 on it is Valkey's own.
     pub rdb_version: u32,
     /// Bytes of the RDB.
@@ -59,6 +61,17 @@ pub struct BackupFacts {
     pub has_findings: bool,
     /// What only reading the whole backup tells.
     pub survey: Option<Survey>,
+}
+
+/// What tells the server that a backup was taken from from others. Empty: not known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TakenFrom {
+    /// `run_id` of INFO.
+    pub run_id: String,
+    /// Its replication id.
+    pub replid: String,
+    /// Host and port.
+    pub node: String,
 }
 
 /// Who made an RDB.
@@ -99,6 +112,11 @@ impl BackupFacts {
             created_ms: Some(manifest.created_at.timestamp_millis()),
             clock: clock_of(manifest).unwrap_or_default(),
             server: format!("{} {}", manifest.server.name, manifest.server.version),
+            taken_from: TakenFrom {
+                run_id: manifest.server.run_id.clone(),
+                replid: shard.map(|shard| shard.replid.clone()).unwrap_or_default(),
+                node: shard.map(|shard| shard.node.clone()).unwrap_or_default(),
+            },
             rdb_version: shard.map_or(0, |shard| shard.rdb_version),
             raw_bytes: Some(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()),
             trailing_bytes: match shard {

@@ -140,7 +140,7 @@ fn flushed(case: &Case<'_>) -> Judged {
     Ok(Some(match last {
         Some(entry) => {
             let at = i64::try_from(entry.at).ok().and_then(|at| chrono::DateTime::from_timestamp(at, 0));
-            let at = at.map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)).unwrap_or_default();
+            let at = at.map(crate::times::text).unwrap_or_default();
             let by = if entry.name.is_empty() { entry.addr.clone() } else { format!("{} {}", entry.name, entry.addr) };
             finding.evidence("at", at).evidence("by", escaped(by.as_bytes()))
         }

@@ -13,6 +13,7 @@ mod interrupted;
 mod leftovers;
 mod lost_replies;
 mod old;
+mod others;
 mod rights;
 mod scan;
 mod secrets;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::support::redis_ops::RedisOps;
+use crate::support::redis_server::RedisServer;
 use crate::support::schema;
 
 #[test]
@@ -85,4 +86,30 @@ fn an_answer_that_its_schema_does_not_know_is_refused_by_the_tests() {
         let refused = schema::check(&bad).expect_err(why);
         assert!(refused.contains(why), "{refused}");
     }
+}
+
+#[test]
+fn verbose_says_each_step_and_never_a_password() {
+    const PASSWORD: &str = "hunter2-never-shown";
+    let Some(server) = RedisServer::builder().password(PASSWORD).start() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let backup = |verbose: &str| {
+        let url = format!("redis://127.0.0.1:{}", server.port());
+        let line = ["backup", "-i", &url, "--name", "prod", "-r", &folder.path().display().to_string(), verbose];
+        let run = RedisOps::new().args(line).env("REDISCLI_AUTH", PASSWORD).run();
+        assert_eq!(run.code, 0, "{}", run.everything());
+        assert!(!run.everything().contains(PASSWORD), "{verbose}: {}", run.stderr);
+        run.stderr
+    };
+    let said = backup("-v");
+    for words in ["connected to 127.0.0.1:", "reads from 127.0.0.1:", "wrote prod/", "/manifest.json, "] {
+        assert!(said.contains(words), "no `{words}` in {said}");
+    }
+    assert!(!said.contains("sent INFO"), "{said}");
+    assert!(
+        said.lines().all(|line| !line.contains("wrote ") || line.starts_with("20")),
+        "each line has its time: {said}"
+    );
+    assert!(backup("-vv").contains("sent INFO"));
+    backup("-vvv");
 }

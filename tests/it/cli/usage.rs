@@ -174,3 +174,21 @@ fn tls_settings_that_cannot_be_used_say_nothing_about_the_server() {
         .stderr("error: a client certificate and its key belong together\n\nhint: `--tls-cert FILE --tls-key FILE`\n")
         .exit(3);
 }
+
+#[test]
+fn a_variable_that_nobody_reads_is_named() {
+    let run = RedisOps::new().args(["explain", "M06"]).env("REDIS_OPS_REPOSITRY", "/x").run();
+    assert_eq!(run.code, 0, "{}", run.everything());
+    let run = RedisOps::new().args(["list", "-r", "."]).env("REDIS_OPS_REPOSITRY", "/x").run();
+    let words = "warning: the environment variable REDIS_OPS_REPOSITRY means nothing to redis-ops; did you mean REDIS_OPS_REPOSITORY?\n";
+    assert!(run.stderr.contains(words), "{}", run.stderr);
+    // Kubernetes sets it for a service of our name.
+    let run = RedisOps::new().args(["list", "-r", "."]).env("REDIS_OPS_SERVICE_HOST", "10.0.0.1").run();
+    assert!(!run.stderr.contains("means nothing"), "{}", run.stderr);
+}
+
+#[test]
+fn a_rate_without_a_unit_is_told_apart_from_one_that_never_ends() {
+    let run = RedisOps::new().args(["backup", "-r", "x", "--rate", "50"]).run();
+    assert!(run.code == 3 && run.stderr.contains("the lowest rate is 1kB; with a unit: 50MB"), "{}", run.stderr);
+}

@@ -184,8 +184,12 @@ fn the_nagios_line_is_one_line() {
     let Some(server) = RedisServer::start() else { return };
     let run = RedisOps::new().args(["health", "-f", "nagios", "-i", &server.url()]).run();
     let text = String::from_utf8_lossy(&run.stdout).into_owned();
-    assert!(text.starts_with("REDIS OK - up | rtt="), "{text}");
+    assert!(text.starts_with("REDIS-OPS OK - up | rtt="), "{text}");
     assert_eq!(text.lines().count(), 1);
+    let limit: u64 = server.info("maxclients").parse().expect("a number");
+    for number in ["ms;1000;;0; ", &format!(";{};;0;{limit} ", limit * 95 / 100), "B;;;0;"] {
+        assert!(text.contains(number), "no `{number}` in {text}");
+    }
 }
 
 #[test]

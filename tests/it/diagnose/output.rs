@@ -36,10 +36,12 @@ fn every_format_says_the_same() {
         String::from_utf8_lossy(&run.stdout).into_owned()
     };
     let line = run("nagios");
-    assert!(line.starts_with("REDIS WARNING - 1 warning; worst: the slow log sees nothing (C22"), "{line}");
+    assert!(line.starts_with("REDIS-OPS WARNING - 1 warning; worst: the slow log sees nothing (C22"), "{line}");
     assert_eq!(run("nagios").lines().count(), 1);
     let junit = run("junit");
-    let (_, case) = junit.split_once("<testcase name=\"C22\">").unwrap_or_else(|| panic!("no case C22: {junit}"));
+    let (_, case) = junit
+        .split_once("<testcase name=\"C22: the slow log sees nothing\" classname=\"diagnose.connections\">")
+        .unwrap_or_else(|| panic!("no case C22: {junit}"));
     assert!(case.trim_start().starts_with("<failure message=\"the slow log sees nothing\">"), "{junit}");
     let lines = run("ndjson");
     let first: Value = serde_json::from_str(lines.lines().next().expect("a line")).expect("an object");

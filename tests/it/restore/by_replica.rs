@@ -97,7 +97,7 @@ fn a_target_that_replicates_by_tls_is_shown_the_certificate_that_was_named() {
     let [certificate, key] = ["server.pem", "server.key"].map(|name| other.path().join(name).display().to_string());
     let answer = run(&["--method", "replica", "--tls-cert", &certificate, "--tls-key", &key]);
     check_error(&answer, "certificate");
-    let message = answer.1["error"]["message"].as_str().unwrap();
+    let message = answer.1["error"]["causes"].to_string();
     assert!(message.contains("TLS handshake") && message.contains("tls-ca-cert-file"), "{message}");
     assert_eq!((target.ok(&["DBSIZE"]), target.info("role")), ("0".into(), "master".into()));
     let (certificate, key) = (file("server.pem"), file("server.key"));

@@ -56,7 +56,7 @@ fn a_backup_is_planned_restored_and_refused_the_second_time() {
 
     let (code, answer) = pair.restore(&[]);
     assert_eq!((code, &answer["error"]["code"]), (2, &"target_not_empty".into()), "{answer}");
-    assert_eq!(answer["error"]["message"], "the target holds 501 keys");
+    assert_eq!(answer["error"]["causes"][0], "the target holds 501 keys");
     let (code, list) = RedisOps::new().args(["-r", &pair.repository(), "list"]).json();
     assert_eq!(code, 0, "{list}");
     let newest = &list["backups"][0];
@@ -77,13 +77,13 @@ fn a_backup_is_planned_restored_and_refused_the_second_time() {
     assert_eq!(answer["error"]["hint"], hint);
     let (code, answer) = pair.restore(&["--on-conflict", "fail"]);
     assert_eq!((code, &answer["error"]["code"]), (2, &"key_exists".into()), "{answer}");
-    let message = answer["error"]["message"].as_str().unwrap();
+    let message = answer["error"]["causes"][0].as_str().unwrap();
     assert!(
         message.starts_with("the target has 501 of the backup's keys (`") && message.ends_with("`, …)"),
         "{message}"
     );
     let (code, answer) = pair.restore(&["--on-conflict", "fail", "--hide-keys"]);
-    let message = answer["error"]["message"].as_str().unwrap();
+    let message = answer["error"]["causes"][0].as_str().unwrap();
     assert!(code == 2 && message.contains("`sha256:") && !message.contains("key:"), "{message}");
     let (code, answer) = pair.restore(&["--on-conflict", "skip", "--no-proof"]);
     assert_eq!((code, &answer["result"]["skipped"]), (1, &501.into()), "{answer}");

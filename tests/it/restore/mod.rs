@@ -1,5 +1,6 @@
 //! Restores into real servers.
 
+mod asked;
 mod by_replica;
 mod choices;
 mod clocks;

@@ -143,9 +143,11 @@ pub fn check_error(answer: &(i32, Value), code: &str) {
     assert_eq!((answer.0, &answer.1["error"]["code"]), (2, &code.into()), "{}", answer.1);
 }
 
-/// The message of the error.
+/// The message of the error, behind the names of both sides.
 pub fn message(answer: &Value) -> &str {
-    answer["error"]["message"].as_str().unwrap_or_default()
+    let error = &answer["error"];
+    let said = error["message"].as_str().unwrap_or_default();
+    if said.starts_with("restore ") { error["causes"][0].as_str().unwrap_or_default() } else { said }
 }
 
 /// The hint of the error.

@@ -5,6 +5,7 @@
 pub mod fake_primary;
 pub mod fixtures;
 pub mod proxy;
+pub mod pty;
 pub mod redis_ops;
 pub mod redis_server;
 pub mod s3;

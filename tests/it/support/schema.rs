@@ -80,9 +80,7 @@ impl Check<'_> {
                 "const" => value == wanted,
                 "enum" => wanted.as_array().is_some_and(|values| values.contains(value)),
                 "minimum" => value.as_f64() >= wanted.as_f64(),
-                "format" if wanted == "date-time" => {
-                    value.as_str().is_some_and(|text| chrono::DateTime::parse_from_rfc3339(text).is_ok())
-                }
+                "format" if wanted == "date-time" => value.as_str().is_some_and(is_time),
                 _ => return Err(format!("{at}: the tests do not know the rule `{rule}`")),
             };
             if !holds {
@@ -108,6 +106,12 @@ impl Check<'_> {
         at.truncate(length);
         result
     }
+}
+
+/// RFC 3339 in UTC, with milliseconds and `Z`: `2024-01-01T01:00:00.000Z`.
+fn is_time(text: &str) -> bool {
+    let milliseconds = text.strip_suffix('Z').and_then(|text| text.rsplit_once('.')).map(|(_, part)| part);
+    chrono::DateTime::parse_from_rfc3339(text).is_ok() && milliseconds.is_some_and(|part| part.len() == 3)
 }
 
 fn is_of_type(name: &str, value: &Value) -> bool {

@@ -122,15 +122,24 @@ fn cron_monitoring_and_ci_get_what_they_read() {
     let Some(server) = RedisServer::start() else { return };
     server.fill(10, 10);
     let (folder, id) = repository_of(&server);
-    // Quiet when all is well.
-    verify(&folder, &["--backup-id", "latest", "-q"]).exit(0);
+    // The verdict alone when all is well.
+    let run = verify(&folder, &["--backup-id", "latest", "-q"]).run();
+    assert!(
+        run.code == 0 && run.text().lines().count() == 1 && run.text().starts_with("ok: prod/"),
+        "{}",
+        run.everything()
+    );
     let nagios = |more: &[&str]| {
         let run = verify(&folder, &[&["--format", "nagios"][..], more].concat()).run();
         (run.code, run.text().to_owned())
     };
     let (code, line) = nagios(&["--backup-id", "latest", "--max-age", "26h"]);
     assert!(
-        code == 0 && line.starts_with("REDIS-OPS OK - prod/") && line.contains("'age'=") && line.lines().count() == 1,
+        code == 0
+            && line.starts_with("REDIS-OPS OK - prod/")
+            && line.contains(" age=")
+            && line.contains("s;;93600;0;")
+            && line.lines().count() == 1,
         "{line}"
     );
     let (code, line) = nagios(&["--backup-id", "latest", "--max-age", "1ms"]);

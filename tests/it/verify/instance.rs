@@ -139,7 +139,15 @@ fn each_difference_is_named() {
         "{}",
         run.everything()
     );
-    assert!(run.text().lines().last().unwrap().contains("2 missing, 2 extra, 5 different"), "{}", run.text());
+    assert!(
+        run.text()
+            .lines()
+            .last()
+            .unwrap()
+            .contains("5 different (1 in type, 3 in value, 1 in expiry), 2 missing in the instance, 2 only there"),
+        "{}",
+        run.text()
+    );
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Proof: instances held against backups, backups against each other, drills, walks, and looks inside.
 
 mod all;
+mod chosen;
 mod drill;
 mod file;
 mod foreign;
 mod inside;
 mod instance;
+mod known;
 mod lies;
 mod manifest;
 mod mutations;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::{anything, count, described, list, maybe, number, object, one_of, shape, text, time, truth};
+use super::super::{count, described, list, map, maybe, number, object, one_of, shape, text, time, truth};
 use super::manifest::{purpose, structure_state};
 use super::{Fields, status};
 
@@ -36,10 +36,11 @@ pub(in crate::commands) fn backup() -> Fields {
         ("source", described(maybe(source), "null: a file was adopted")),
         ("warnings", list(text())),
         ("due", described(json!({ "const": false }), "with --if-due: no backup was due, and none was taken")),
-        ("newest", time()),
+        ("enabled", described(truth(), "with --if-due: false: the settings say `backup.enabled: false`")),
+        ("newest", described(maybe(time()), "null: nobody has looked")),
         ("plan", plan),
     ];
-    (fields, vec![vec!["backup", "source", "warnings"], vec!["due", "newest"], vec!["plan"]])
+    (fields, vec![vec!["backup", "source", "warnings"], vec!["due", "enabled", "newest"], vec!["plan"]])
 }
 
 pub(in crate::commands) fn listing() -> Fields {
@@ -47,6 +48,7 @@ pub(in crate::commands) fn listing() -> Fields {
         ("id", text()),
         ("instance", text()),
         ("created_at", maybe(time())),
+        ("age_seconds", described(maybe(count()), "null: it has no manifest, or is dated in the future")),
         ("of_the_future", described(truth(), "its machine's clock was ahead: nobody knows how old it is")),
         ("type", maybe(text())),
         ("purpose", maybe(purpose())),
@@ -60,8 +62,9 @@ pub(in crate::commands) fn listing() -> Fields {
         ("server_version", maybe(text())),
         ("verified_at", described(maybe(time()), "the last verification that found the backup good")),
         ("verified_level", maybe(text())),
-        ("proven_at", described(anything(), "the level and the time of each proof, as its receipt has it")),
+        ("proven_at", described(maybe(map(time())), "when each level was last proven good")),
         ("verified_status", described(maybe(text()), "of the last verification, good or bad")),
+        ("verified_found", described(maybe(list(text())), "what it found, in words")),
         ("slots", described(maybe(text()), "of one shard of a cluster")),
         ("stale", maybe(truth())),
         ("pins", list(text())),
@@ -77,6 +80,7 @@ pub(in crate::commands) fn listing() -> Fields {
         ("unfinished_uploads", described(maybe(count()), "null: the store does not list them")),
         ("unfinished_bytes", maybe(count())),
         ("unreadable_folders", list(text())),
+        ("left_out", described(count(), "backups beyond --limit")),
     ];
-    (fields, vec![vec!["backups", "unfinished_uploads", "unfinished_bytes", "unreadable_folders"]])
+    (fields, vec![vec!["backups", "unfinished_uploads", "unfinished_bytes", "unreadable_folders", "left_out"]])
 }

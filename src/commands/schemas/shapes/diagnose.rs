@@ -60,6 +60,8 @@ pub(in crate::commands) fn health() -> Fields {
         ("connected_clients", maybe(count())),
         ("used_memory_human", maybe(text())),
         ("used_memory", maybe(count())),
+        ("maxmemory", described(maybe(count()), "0: no limit")),
+        ("maxclients", maybe(count())),
         ("role", maybe(text())),
         ("uptime_seconds", maybe(count())),
         ("rtt_ms", described(maybe(number()), "milliseconds")),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::{count, described, either, list, map, maybe, number, object, one_of, shape, text, truth};
+use super::super::{count, described, either, list, map, maybe, number, object, one_of, shape, text, time, truth};
 use super::Fields;
 use crate::restore::options::Method;
 use crate::restore::plan::Level;
@@ -26,6 +26,21 @@ pub(in crate::commands) fn restore() -> Fields {
     ]);
     let plan =
         object(&[("lines", list(line)), ("method", maybe(method)), ("why", text()), ("methods", list(candidate))]);
+    let backup = object(&[("instance", text()), ("id", text()), ("created_at", time()), ("age_seconds", count())]);
+    let target = object(&[
+        ("instance?", text()),
+        ("address?", text()),
+        (
+            "is_source?",
+            described(maybe(truth()), "whether it is the server that the backup was taken from; null: not looked at"),
+        ),
+        ("path?", described(maybe(text()), "of --to-file and --to-dir, in place of a server")),
+    ]);
+    let safety = object(&[
+        ("instance", text()),
+        ("id", text()),
+        ("command", described(text(), "brings back what the target held")),
+    ]);
     let undo = object(&[
         ("was_replica_of", maybe(text())),
         ("put_back", list(text())),
@@ -35,6 +50,12 @@ pub(in crate::commands) fn restore() -> Fields {
     ]);
     let fields = vec![
         ("backup_id", maybe(text())),
+        ("backup", described(maybe(backup), "what is restored; null: a file")),
+        ("target", target),
+        (
+            "safety_backup",
+            described(maybe(safety), "of the target, before anything of it was overwritten; null: none was taken"),
+        ),
         ("plan", plan),
         ("result", described(maybe(either(&[shape("restored"), shape("written")])), "null: nothing was written")),
         ("proof", described(maybe(shape("comparison")), "null: the target was not read back")),

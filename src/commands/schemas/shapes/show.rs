@@ -2,11 +2,23 @@
 
 use serde_json::json;
 
-use super::super::{anything, count, described, list, maybe, object, shape, text, time, truth};
+use super::super::{anything, count, described, list, maybe, object, one_of, shape, text, time, truth};
 use super::{Fields, named_key};
 
 pub(in crate::commands) fn show() -> Fields {
     let stored = object(&[("key", text()), ("length", count())]);
+    let receipt = object(&[
+        ("kind", one_of(["verify", "restore"])),
+        ("at", time()),
+        ("status?", text()),
+        ("level?", text()),
+        ("found?", described(list(text()), "what the verification found, in words")),
+        ("instance?", maybe(text())),
+        ("method?", maybe(text())),
+        ("restored?", maybe(count())),
+        ("proven?", described(maybe(truth()), "whether the target was read back, and was equal")),
+    ]);
+    let changed = object(&[("key", text()), ("expected_length", count()), ("length", count())]);
     let mut key = named_key();
     key.extend([
         ("expires_at", maybe(time())),
@@ -25,6 +37,9 @@ pub(in crate::commands) fn show() -> Fields {
         ("backup", shape("manifest")),
         ("census", maybe(shape("census"))),
         ("objects", list(stored)),
+        ("receipts", described(list(receipt), "the newest of each kind, newest first")),
+        ("missing_objects", described(list(text()), "objects that the manifest names, and that are not there")),
+        ("changed_objects", described(list(changed), "objects of another length than the manifest says")),
         (
             "keeps_conditions",
             described(maybe(truth()), "whether the store honours conditional writes; null: not known"),
@@ -39,7 +54,7 @@ pub(in crate::commands) fn show() -> Fields {
     (
         fields,
         vec![
-            vec!["backup", "census", "objects", "keeps_conditions"],
+            vec!["backup", "census", "objects", "keeps_conditions", "receipts", "missing_objects", "changed_objects"],
             vec!["file", "findings"],
             vec!["matched", "keys"],
         ],

@@ -69,11 +69,16 @@ pub(in crate::commands) fn verify() -> Fields {
         entry.extend(value.map(|value| (name, value.clone())));
     }
     let against = object(&[("backup_id", text()), ("instance", text())]);
+    let chosen = described(
+        object(&[("how", one_of(["restored", "newest", "latest"])), ("why", text())]),
+        "why the instance is compared with this backup, where none was named",
+    );
     let mut fields = about_one;
     fields.extend([
         ("file", text()),
         ("rdb", shape("rdb")),
         ("against", against),
+        ("chosen", chosen),
         ("comparison", described(maybe(shape("comparison")), "null: the backup is not fit to be compared")),
         ("backups", list(object(&entry))),
         ("ages", list(age)),

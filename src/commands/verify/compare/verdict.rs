@@ -1,13 +1,13 @@
 //! What a comparison has found, as words, tables and JSON.
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
 use super::super::answer::{Answer, findings_lines, findings_table};
 use super::super::{Comparison, FailOn};
 use crate::commands::Context;
+use crate::commands::nagios::Number;
 use crate::commands::table::Table;
-use crate::comparison::Differences;
+use crate::comparison::{Difference, Differences, Example};
 use crate::dataset::DatasetError;
 use crate::examination;
 use crate::explain::{Fault, Result, Status};
@@ -47,7 +47,7 @@ pub(super) fn unfit(
 pub(super) fn judge(
     answer: &mut Answer,
     class: &str,
-    what: &str,
+    (what, sides): (&str, &Sides),
     (compared, is_fuzzy): (&comparing::Comparison, bool),
     asked: &Comparison,
     context: &Context,
@@ -71,11 +71,12 @@ pub(super) fn judge(
     } else {
         let functions = if functions_differ { ", functions differ" } else { "" };
         format!(
-            "{what}: {} missing, {} extra, {} different{}, {} equal ({:.2}%){expired}{functions}",
-            words::count(differences.missing),
-            words::count(differences.extra),
+            "{what}: {} different{}, {} missing in {}, {} only there; {} equal ({:.2}%){expired}{functions}",
             words::count(differences.different()),
             in_what(differences),
+            words::count(differences.missing),
+            sides.right,
+            words::count(differences.extra),
             words::count(differences.equal),
             // Rounded down: what is not all is not 100%.
             (differences.ratio() * 10_000.0).floor() / 100.0,
@@ -86,7 +87,7 @@ pub(super) fn judge(
         answer.sentence.push_str("; read key by key: what others wrote meanwhile may be among them");
     }
     let limit = usize::try_from(asked.limit).unwrap_or(usize::MAX);
-    answer.text.extend(table(compared, limit, context));
+    answer.text.extend(table(compared, sides, limit, context));
     let mut json = to_json(compared, limit, context);
     json["consistency"] = if is_fuzzy { "fuzzy" } else { "point_in_time" }.into();
     answer.field("comparison", json);
@@ -94,13 +95,17 @@ pub(super) fn judge(
         .map(|(name, database, key)| format!("{name}: {} (database {database})", context.keys.show(key)))
         .collect();
     answer.case(class, what, status, &answer.sentence.clone(), details.join("\n"));
-    #[allow(clippy::cast_precision_loss, reason = "numbers for a graph")]
-    answer.numbers.extend([
-        ("equal", differences.equal as f64, ""),
-        ("missing", differences.missing as f64, ""),
-        ("extra", differences.extra as f64, ""),
-        ("different", differences.different() as f64, ""),
-    ]);
+    let kinds = [
+        ("missing", differences.missing, FailOn::Missing),
+        ("extra", differences.extra, FailOn::Extra),
+        ("different", differences.different(), FailOn::Different),
+    ];
+    answer.numbers.push(Number::count("equal", differences.equal, ""));
+    answer.numbers.extend(kinds.map(|(name, keys, kind)| {
+        let number = Number::count(name, keys, "");
+        let is_no = asked.fail_on.iter().any(|asked| *asked == kind || *asked == FailOn::Any);
+        if is_no { number.critical(0.0) } else { number }
+    }));
 }
 
 /// Thousands of keys that differ in their expiry alone are another trouble than one that holds another value.
@@ -115,17 +120,49 @@ fn in_what(differences: &Differences) -> String {
     if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) }
 }
 
-fn named(compared: &comparing::Comparison, limit: usize) -> impl Iterator<Item = (&'static str, u64, &[u8])> {
-    let examples = compared.differences.examples.iter();
-    examples.map(|example| (example.difference.name(), example.key.0, example.key.1.as_slice())).take(limit)
+/// The first keys that are named: those that differ before those that one side lacks, which are many where a part is missing.
+fn first(compared: &comparing::Comparison, limit: usize) -> impl Iterator<Item = &Example> {
+    let is_on_both = |example: &&Example| !matches!(example.difference, Difference::Missing | Difference::Extra);
+    let examples = &compared.differences.examples;
+    let others = examples.iter().filter(move |example| !is_on_both(example));
+    examples.iter().filter(is_on_both).chain(others).take(limit)
 }
 
-fn table(compared: &comparing::Comparison, limit: usize, context: &Context) -> Option<String> {
+fn named(compared: &comparing::Comparison, limit: usize) -> impl Iterator<Item = (&'static str, u64, &[u8])> {
+    first(compared, limit).map(|example| (example.difference.name(), example.key.0, example.key.1.as_slice()))
+}
+
+/// The two sides of a comparison, as a sentence names them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sides {
+    /// What ought to be there: `the backup`.
+    pub left: String,
+    /// What is there: `the instance`.
+    pub right: String,
+}
+
+fn table(compared: &comparing::Comparison, sides: &Sides, limit: usize, context: &Context) -> Option<String> {
     let mut table = Table::new(&["difference", "db", "key"]).numbers(&[1]).cut(&[2]);
-    for (difference, database, key) in named(compared, limit) {
-        table.row([difference.to_owned(), database.to_string(), context.keys.show(key)]);
+    let mut shown = 0;
+    for Example { difference, key: (database, key), .. } in first(compared, limit) {
+        let difference = match difference {
+            Difference::Missing => format!("only in {}", sides.left),
+            Difference::Extra => format!("only in {}", sides.right),
+            other => format!("other {}", other.name()),
+        };
+        table.row([difference, database.to_string(), context.keys.show(key)]);
+        shown += 1;
     }
-    (!table.is_empty()).then(|| table.render(&context.printer))
+    if table.is_empty() {
+        return None;
+    }
+    let differences = &compared.differences;
+    let more = (differences.missing + differences.extra + differences.different()).saturating_sub(shown);
+    let mut text = table.render(&context.printer);
+    if more > 0 {
+        text.push_str(&format!("\n… {} more", words::count(more)));
+    }
+    Some(text)
 }
 
 /// A comparison as JSON.
@@ -140,7 +177,6 @@ pub fn to_json(compared: &comparing::Comparison, limit: usize, context: &Context
             object.into()
         })
         .collect();
-    let looked_at = DateTime::<Utc>::from_timestamp_millis(compared.look_ms);
     json!({
         "is_equal": compared.is_equal(),
         "equal": differences.equal,
@@ -158,7 +194,7 @@ pub fn to_json(compared: &comparing::Comparison, limit: usize, context: &Context
             "expected": functions.left, "found": functions.right, "equal": functions.equal,
         })),
         "buckets": { "compared": compared.buckets.0, "differing": compared.buckets.1 },
-        "looked_at": looked_at.map(|time| time.to_rfc3339_opts(SecondsFormat::Millis, true)),
+        "looked_at": crate::times::of_millis(compared.look_ms),
         "by_key": by_key,
     })
 }

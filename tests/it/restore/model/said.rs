@@ -22,8 +22,9 @@ pub fn brief(out: &str) -> String {
 pub fn printed(run: &Run) -> Option<Vec<String>> {
     let answer = answer(run);
     let said = format!(
-        "{}\n{}",
+        "{}\n{}\n{}",
         answer["error"]["message"].as_str().unwrap_or_default(),
+        answer["error"]["causes"][0].as_str().unwrap_or_default(),
         answer["error"]["hint"].as_str().unwrap_or_default()
     );
     let line = said

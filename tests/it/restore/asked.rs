@@ -1,0 +1,190 @@
+//! The one question of a destructive restore, asked on a terminal; and both sides by their names.
+
+use serde_json::Value;
+
+use crate::support::pty::Terminal;
+use crate::support::redis_ops::RedisOps;
+use crate::support::redis_server::RedisServer;
+
+/// `redis-prod` with a backup, and `redis-staging` with keys of its own, both by names of the settings.
+struct Two {
+    target: RedisServer,
+    source: RedisServer,
+    folder: tempfile::TempDir,
+}
+
+impl Two {
+    fn new() -> Option<Self> {
+        let (source, target) = (RedisServer::start()?, RedisServer::start()?);
+        source.fill(500, 100);
+        target.fill(300, 10);
+        let folder = tempfile::tempdir().expect("a folder");
+        let two = Self { target, source, folder };
+        let settings = format!(
+            "instances:\n  redis-prod: {{ url: \"{}\" }}\n  redis-staging: {{ url: \"{}\" }}\nbackup: {{ destination: \"{}\" }}\n",
+            two.source.url(),
+            two.target.url(),
+            two.folder.path().join("backups").display(),
+        );
+        std::fs::create_dir(two.folder.path().join("backups")).expect("a folder");
+        std::fs::write(two.settings(), settings).expect("the settings");
+        let (code, answer) = RedisOps::new().args(["-c", &two.settings(), "backup", "-i", "redis-prod"]).json();
+        assert_eq!(code, 0, "{answer}");
+        Some(two)
+    }
+
+    fn settings(&self) -> String {
+        self.folder.path().join("redis-ops.yaml").display().to_string()
+    }
+
+    fn asked(&self, ahead: &str, more: &[&str]) -> Terminal {
+        let settings = self.settings();
+        let line =
+            ["-c", &settings, "restore", "--backup-id", "redis-prod/latest", "--target-instance", "redis-staging"];
+        Terminal::start(&[&line[..], more].concat(), ahead)
+    }
+
+    fn restore(&self, more: &[&str]) -> RedisOps {
+        let settings = self.settings();
+        let line =
+            ["-c", &settings, "restore", "--backup-id", "redis-prod/latest", "--target-instance", "redis-staging"];
+        RedisOps::new().args(line).args(more)
+    }
+
+    fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.target.port())
+    }
+}
+
+const PROMPT: &str = "Type redis-staging to continue:";
+
+/// What stands on the screen, in one line with single spaces.
+fn flat(shown: &str) -> String {
+    shown.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn what_was_typed_before_the_question_is_no_answer_to_it() {
+    let Some(two) = Two::new() else { return };
+    for ahead in ["y\n", "yes\ny\nredis-staging\n", "redis-staging"] {
+        let mut terminal = two.asked(ahead, &["--replace-all"]);
+        terminal.wait_for(PROMPT);
+        assert!(!terminal.has_ended(), "{ahead:?} is no answer: {}", terminal.shown());
+        terminal.press("\n");
+        let (code, shown) = terminal.end();
+        assert_eq!(code, 2, "{ahead:?}: {shown}");
+        assert!(shown.contains("not confirmed: nothing was done"), "{ahead:?}: {shown}");
+        assert_eq!(two.target.ok(&["DBSIZE"]), "300");
+    }
+}
+
+#[test]
+fn the_question_names_both_sides_and_waits_while_the_name_is_typed_slowly() {
+    let Some(two) = Two::new() else { return };
+    let mut terminal = two.asked("", &["--replace-all"]);
+    terminal.wait_for(PROMPT);
+    let question = flat(&terminal.shown());
+    let about = format!("This deletes all 300 keys in redis-staging ({}) and puts redis-prod/20", two.address());
+    assert!(question.contains(&about), "{question}");
+    assert!(question.contains(" old) there. A safety backup is taken first."), "{question}");
+    for key in "redis-staging".chars() {
+        // Longer than it takes a bar to move.
+        std::thread::sleep(std::time::Duration::from_millis(250));
+        terminal.press(&key.to_string());
+    }
+    terminal.wait_for("to continue:\r\nredis-staging");
+    terminal.press("\n");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, 0, "{shown}");
+    assert!(flat(&shown).contains("this goes back: `redis-ops restore "), "{shown}");
+    assert_eq!(two.target.ok(&["DBSIZE"]), "500");
+}
+
+#[test]
+fn without_an_answer_nothing_is_done() {
+    let Some(two) = Two::new() else { return };
+    for (keys, said) in [("\u{4}", "not confirmed: nothing was done"), ("yes\n", "`yes` is not `redis-staging`")] {
+        let mut terminal = two.asked("", &["--on-conflict", "replace", "--no-safety-backup"]);
+        terminal.wait_for(PROMPT);
+        let question = flat(&terminal.shown());
+        assert!(question.contains(") holds 300 keys: this overwrites those that redis-prod/20"), "{question}");
+        assert!(question.contains("No safety backup is taken."), "{question}");
+        terminal.press(keys);
+        let (code, shown) = terminal.end();
+        assert_eq!(code, 2, "{shown}");
+        assert!(shown.contains(said), "{shown}");
+    }
+    let terminal = two.asked("", &["--replace-all"]);
+    terminal.wait_for(PROMPT);
+    terminal.interrupt();
+    let (code, shown) = terminal.end();
+    assert_eq!(code, 130, "{shown}");
+    assert_eq!(two.target.ok(&["DBSIZE"]), "300");
+}
+
+#[test]
+fn where_nobody_can_answer_the_refusal_says_what_would_be_asked() {
+    let Some(two) = Two::new() else { return };
+    let (code, answer) = two.restore(&["--replace-all"]).json();
+    assert_eq!((code, &answer["error"]["code"]), (3, &"usage".into()), "{answer}");
+    let said = answer["error"]["message"].as_str().expect("a message");
+    assert!(said.starts_with("confirmation is needed, but there is no terminal. This deletes all 300 keys"), "{said}");
+    check_sides(&two, &answer, false);
+    assert_eq!(answer["safety_backup"], Value::Null);
+}
+
+/// Both sides stand in every answer.
+#[track_caller]
+fn check_sides(two: &Two, answer: &Value, is_source: bool) {
+    let backup = &answer["backup"];
+    assert_eq!((&backup["instance"], &backup["id"]), (&"redis-prod".into(), &answer["backup_id"]), "{answer}");
+    assert!(backup["created_at"].is_string() && backup["age_seconds"].is_u64(), "{answer}");
+    if is_source {
+        assert_eq!(answer["target"]["is_source"], true, "{answer}");
+    } else {
+        let target = &answer["target"];
+        assert_eq!((&target["instance"], &target["address"]), (&"redis-staging".into(), &two.address().into()));
+        assert_eq!(target["is_source"], false, "{answer}");
+    }
+}
+
+#[test]
+fn plans_refusals_and_answers_name_the_backup_and_the_target() {
+    let Some(two) = Two::new() else { return };
+    let (code, answer) = two.restore(&[]).json();
+    assert_eq!((code, &answer["error"]["code"]), (2, &"target_not_empty".into()), "{answer}");
+    check_sides(&two, &answer, false);
+    let said = answer["error"]["message"].as_str().expect("a message");
+    assert!(said.starts_with("restore redis-prod/20") && said.contains(" old) into redis-staging (127."), "{said}");
+    assert_eq!(answer["error"]["causes"][0], "the target holds 300 keys");
+    let run = two.restore(&["--on-conflict", "skip", "--plan"]).run();
+    assert!(run.text().contains(" old) goes into redis-staging (127.0.0.1:"), "{}", run.text());
+
+    // `--quiet` swallows no way back.
+    let run = two.restore(&["--replace-all", "--yes", "-q", "--json"]).run();
+    let answer = run.json();
+    assert_eq!(run.code, 0, "{answer}");
+    check_sides(&two, &answer, false);
+    let safety = &answer["safety_backup"];
+    assert_eq!(safety["instance"], "redis-staging", "{answer}");
+    let command = safety["command"].as_str().expect("a command");
+    assert!(command.contains(safety["id"].as_str().expect("an id")), "{answer}");
+    assert!(run.stderr.contains(&format!("this goes back: `{command}`")), "{}", run.stderr);
+
+    let run = two.restore(&["--replace-all", "--yes", "--no-proof"]).run();
+    let text = flat(run.text());
+    assert!(text.contains("500 keys of redis-prod/20") && text.contains(") restored into redis-staging ("), "{text}");
+}
+
+#[test]
+fn a_plan_says_when_the_target_is_the_server_that_the_backup_was_taken_from() {
+    let Some(two) = Two::new() else { return };
+    let settings = two.settings();
+    let line = ["-c", &settings, "restore", "latest", "--target-instance", "redis-prod", "--on-conflict", "skip"];
+    let (code, answer) = RedisOps::new().args(line).arg("--plan").json();
+    assert_eq!(code, 0, "{answer}");
+    check_sides(&two, &answer, true);
+    let lines = answer["plan"]["lines"].as_array().expect("lines");
+    let same = lines.iter().find(|line| line["code"] == "same_server").expect("a line about it");
+    assert_eq!(same["text"], "the target is the server that the backup was taken from");
+}
