@@ -12,6 +12,7 @@ use crate::capture::{CaptureError, Inspected};
 use crate::examination;
 use crate::explain::Status;
 use crate::figures::counted;
+use crate::finding::Severity;
 use crate::repository::manifest::{
     FORMAT_VERSION, Kind, Manifest, Needs, Shard, Structure, StructureFinding, StructureState,
 };
@@ -54,12 +55,19 @@ pub(super) async fn publish(
     }
     warnings.extend(made.warnings);
     let status = if warnings.is_empty() { Status::Ok } else { Status::Warning };
-    Ok(Report { manifest, source: made.source, warnings, status })
+    let reservations =
+        examination::cautions(&manifest).into_iter().filter(|finding| finding.severity == Severity::Warning);
+    let reservations = reservations.map(|finding| finding.title).collect();
+    Ok(Report { manifest, source: made.source, reservations, warnings, status })
 }
 
 fn warnings(inspected: &Inspected, findings: &[StructureFinding]) -> Vec<String> {
     let lengths = examination::wrong_lengths(&inspected.oddities, &inspected.needs);
     let mut warnings: Vec<String> = findings.iter().chain(&lengths).map(in_words).collect();
+    // As a verification says it of the same bytes.
+    let odd = examination::oddities(&inspected.oddities, &inspected.needs).into_iter();
+    let odd = odd.filter(|finding| finding.severity == Severity::Warning);
+    warnings.extend(odd.map(|finding| format!("its structure has a reservation: {} ({})", finding.title, finding.why)));
     if inspected.oddities.not_compared > 0 && !findings.is_empty() {
         warnings
             .push(format!("{} were not compared with each other", counted(inspected.oddities.not_compared, "member")));

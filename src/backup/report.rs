@@ -16,6 +16,8 @@ pub struct Report {
     pub manifest: Manifest,
     /// Where it came from, and what that cost; `None` for a file.
     pub source: Option<SourceReport>,
+    /// What a verification has to say against it that is no fault of the backup: no checksum, say.
+    pub reservations: Vec<String>,
     /// Why the answer is not simply yes.
     pub warnings: Vec<String>,
     /// Yes, or yes with warnings.

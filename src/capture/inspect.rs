@@ -2,7 +2,7 @@
 
 mod notes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::census::{Census, Counter};
 use crate::dataset::foreign::{Foreign, are_commands};
@@ -21,6 +21,9 @@ const VERSION_AT: u64 = 5;
 
 /// Keys of a file that are compared with each other by [`Inspector::judging`]: this many take 39 MiB.
 pub const KEYS_COMPARED: u64 = 3 << 20;
+
+/// Keys that come again whose places are kept.
+const REPEATED_KEPT: usize = 20;
 
 /// Members of one value that are compared with each other: this many take 24 MiB.
 const MEMBERS_COMPARED: usize = 2 << 20;
@@ -72,6 +75,8 @@ pub struct Inspected {
     pub hint_mismatch: Option<HintMismatch>,
     /// Keys that stand there twice, if such were looked for.
     pub duplicates: Duplicates,
+    /// Where the values of the first of them begin that come again.
+    pub repeated: BTreeSet<u64>,
     /// What is odd in it though it could be read on, if it was judged ([`Inspector::judging`]).
     pub oddities: Oddities,
     /// What a server must have to load it.
@@ -216,7 +221,9 @@ impl Inspector {
         let not_understood = (!summary.is_version_known())
             .then(|| RdbError::at(VERSION_AT, ErrorKind::UnsupportedVersion(summary.dialect, summary.version)));
         let state = if not_understood.is_some() { StructureState::NotUnderstood } else { StructureState::Verified };
-        let duplicates = self.notes.duplicates.map(DuplicateKeys::finish).unwrap_or_default();
+        let found = self.notes.duplicates.map(DuplicateKeys::finish_with_offsets);
+        let (duplicates, repeated) = found.unwrap_or_default();
+        let again = repeated.into_iter().filter(|(offset, first)| offset != first).map(|(offset, _)| offset);
         let mut oddities = self.notes.oddities;
         if let Some(first) = &duplicates.first {
             let (kind, database) = (OddityKind::DuplicateKey, first.database);
@@ -247,6 +254,7 @@ impl Inspector {
             first_empty_key: summary.first_empty_key,
             hint_mismatch: summary.first_hint_mismatch,
             duplicates,
+            repeated: again.take(REPEATED_KEPT).collect(),
             oddities,
             needs: self.scanner.needs().clone(),
             module_aux: self.notes.module_aux,
@@ -274,6 +282,7 @@ impl Inspector {
             first_empty_key: None,
             hint_mismatch: None,
             duplicates: Duplicates::default(),
+            repeated: BTreeSet::new(),
             oddities: self.notes.oddities,
             needs: self.scanner.needs().clone(),
             module_aux: self.notes.module_aux,

@@ -88,6 +88,10 @@ pub async fn store(
     let inspected = join(inspection).await;
     let digested = join(digestion).await;
 
+    // What ended by the same signal as we has no fault of its own.
+    if cancel.is_cancelled() {
+        return Err(CaptureError::Interrupted);
+    }
     // Each stage ends early when its neighbour does; the reason is with the one that did not merely find the other gone.
     let (inspected, raw_sha256, frames) = match (read, inspected, digested.as_ref().err(), written) {
         (Err(error), ..) => return Err(error),

@@ -20,10 +20,16 @@ pub fn words(hint: &Hint) -> String {
         Hint::TlsAuthority => "`--tls-ca FILE` names the authority that signed it, or the server's own certificate",
         Hint::TlsName => "`--sni NAME` asks for a name that is in the certificate",
         Hint::TlsOwnCertificate => "`--tls-cert FILE --tls-key FILE` shows the server our certificate",
-        Hint::PlainPort => {
-            "leave out `--tls` and its options, and write `redis://` for `rediss://`; or name the server's TLS port"
+        Hint::PlainPort(address) => {
+            return format!(
+                "`redis://{address}`, without `--tls` and its options, speaks plain text; or name the server's TLS port"
+            );
         }
-        Hint::TlsPort => "`--tls`, or `rediss://` in the URL, speaks TLS; or name the server's plain port",
+        Hint::TlsPort(address) => {
+            return format!(
+                "`rediss://{address}`, or `--tls` beside the address, speaks TLS; or name the server's plain port"
+            );
+        }
         Hint::TlsOrNot => "is this the port of a Redis, and does it want TLS (`--tls`)?",
         Hint::GivePassword => "`--password-file FILE`, REDIS_OPS_PASSWORD or REDISCLI_AUTH gives a password",
         Hint::OtherPassword => {

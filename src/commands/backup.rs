@@ -271,10 +271,16 @@ fn show(report: Result<Report, BackupError>, what: &str, others: Vec<String>, co
             ]);
         }
     }
-    let sentence = if report.warnings.is_empty() {
-        format!("{} is published and sound", manifest.id)
-    } else {
-        format!("{} is published: {}", manifest.id, report.warnings.join("; "))
+    let sentence = match (&report.warnings[..], &report.reservations[..]) {
+        ([], []) => format!("{} is published and sound", manifest.id),
+        // As a verification says it.
+        ([], reservations) => format!(
+            "{} is published and whole, with {}: {}",
+            manifest.id,
+            words::counted(reservations.len() as u64, "reservation"),
+            reservations.join("; ")
+        ),
+        (warnings, _) => format!("{} is published: {}", manifest.id, warnings.join("; ")),
     };
     let text = format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, report.status, &sentence));
     Ok(Outcome::new(report.status)

@@ -126,7 +126,8 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         Format::Ndjson => outcome,
         Format::Json => outcome
             .field("unfinished_uploads", uploads.map(Vec::len))
-            .field("unfinished_bytes", uploads.map(|uploads| bytes_of(uploads)))
+            // A sum without some of them would be a wrong one.
+            .field("unfinished_bytes", uploads.filter(|_| overview.unmeasured == 0).map(|uploads| bytes_of(uploads)))
             .field("unreadable_folders", overview.unreadable.iter().map(|(folder, _)| folder).collect::<Vec<_>>())
             .field("left_out", overview.left_out),
         _ => {
@@ -214,10 +215,20 @@ impl Listing {
         }
         if let Some(uploads) = overview.unfinished.as_ref().filter(|uploads| !uploads.is_empty()) {
             let count = words::counted(uploads.len() as u64, "upload");
-            text.push(format!("unfinished: {count} with {}", words::bytes(bytes_of(uploads))));
+            text.push(format!("unfinished: {count} {}", size_of(uploads, overview.unmeasured)));
         }
         text.push(verdict(printer, Status::Ok, &sentence));
         text.join("\n")
+    }
+}
+
+/// How much the uploads hold, as far as the store tells.
+fn size_of(uploads: &[ObjectInfo], unmeasured: u64) -> String {
+    let bytes = words::bytes(bytes_of(uploads));
+    match unmeasured {
+        0 => format!("with {bytes}"),
+        all if all == uploads.len() as u64 => "of unknown size: the store does not tell".to_owned(),
+        some => format!("with {bytes}, and {} of them of unknown size", words::count(some)),
     }
 }
 

@@ -7,6 +7,7 @@ mod command;
 mod connect;
 
 pub use command::CommandFault;
+pub(in crate::connection) use command::longer;
 pub(crate) use command::{CommandError, ServerError, WAIT_UNTIL_LOADED};
 pub(crate) use connect::ConnectError;
 pub use connect::{AuthenticationFault, ConnectFault, Phase};

@@ -12,6 +12,9 @@ use crate::codec::{Block, Codec};
 /// How much is read at once, bytes: it stays in the processor's cache until it has been looked at.
 const CHUNK: usize = 256 << 10;
 
+/// A Ctrl-C ends the program that writes into our standard input as well: it is heard before an early end is told as damage.
+const SIGNALS_ARRIVE: std::time::Duration = std::time::Duration::from_millis(50);
+
 /// Buffers that are kept for the next chunks. A reader that holds more chunks at a time makes them be allocated.
 const SPARE: usize = 2;
 
@@ -24,15 +27,16 @@ pub(super) struct Chunks {
     spare: Receiver<Vec<u8>>,
     length: u64,
     ended: bool,
+    is_stdin: bool,
 }
 
 impl Chunks {
     /// Opens a file; `-` is standard input. Says how it is compressed, by its first bytes.
     pub(super) fn open(path: &Path) -> io::Result<(Self, Codec)> {
-        let file: Box<dyn Read + Send> =
-            if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
+        let is_stdin = path == Path::new("-");
+        let file: Box<dyn Read + Send> = if is_stdin { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
         let (home, spare) = bounded(SPARE);
-        let mut chunks = Self { file, first: None, home, spare, length: 0, ended: false };
+        let mut chunks = Self { file, first: None, home, spare, length: 0, ended: false, is_stdin };
         let first = chunks.read()?;
         let codec = Codec::detect(&first);
         chunks.first = Some(first);
@@ -48,6 +52,9 @@ impl Chunks {
         match chunk {
             Ok(chunk) if chunk.is_empty() => {
                 self.ended = true;
+                if self.is_stdin {
+                    std::thread::sleep(SIGNALS_ARRIVE);
+                }
                 None
             }
             Ok(chunk) => {

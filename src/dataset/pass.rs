@@ -67,7 +67,8 @@ pub fn drive<T: Take>(
             return Ok(Ended::Early);
         }
     }
-    Ok(Ended::AtTheEnd)
+    // What ended with us has not come to its end.
+    if cancel.is_cancelled() { Err(T::interrupted()) } else { Ok(Ended::AtTheEnd) }
 }
 
 /// Where the chunks of a pass come from.

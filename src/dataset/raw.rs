@@ -131,7 +131,22 @@ pub struct NotAsStored {
 impl NotAsStored {
     /// The stable name for JSON answers.
     pub fn code(&self) -> &'static str {
-        "checksum_mismatch"
+        match self.property {
+            Property::Length | Property::Digest => "checksum_mismatch",
+            Property::Count(_) => "census_mismatch",
+        }
+    }
+
+    /// Holds what was counted in an RDB against what its manifest says.
+    pub(super) fn counted<T: PartialEq + std::fmt::Debug>(
+        what: &'static str,
+        expected: &T,
+        found: &T,
+    ) -> Result<(), Self> {
+        if expected == found {
+            return Ok(());
+        }
+        same("the RDB", Property::Count(what), format!("{expected:?}"), format!("{found:?}"))
     }
 
     /// The finding that a report of damage gives.
@@ -139,6 +154,9 @@ impl NotAsStored {
         let (id, title) = match self.property {
             Property::Length => ("wrong_length", format!("{} has another length", self.what)),
             Property::Digest => ("checksum_mismatch", format!("{}'s SHA-256 differs", self.what)),
+            Property::Count(what) => {
+                ("census_mismatch", format!("the manifest gives another {what} than {}", self.what))
+            }
         };
         Finding::new(Severity::Critical, id, title)
             .evidence("expected", self.expected.clone())
@@ -151,14 +169,17 @@ impl NotAsStored {
 enum Property {
     Length,
     Digest,
+    /// What was counted in it.
+    Count(&'static str),
 }
 
 impl std::fmt::Display for Property {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Length => "its length in bytes is",
-            Self::Digest => "its SHA-256 is",
-        })
+        match self {
+            Self::Length => f.write_str("its length in bytes is"),
+            Self::Digest => f.write_str("its SHA-256 is"),
+            Self::Count(what) => write!(f, "its {what} is"),
+        }
     }
 }
 

@@ -17,8 +17,12 @@ pub fn oddities(oddities: &Oddities, needs: &Needs) -> Vec<Finding> {
         none if none.is_empty() => Server::known(),
         servers => servers,
     };
+    // The worst first.
+    let worst = |kind, value_type| servers.iter().map(|server| oddity::fate(kind, value_type, server)).max();
+    let mut seen: Vec<_> = oddities.iter().collect();
+    seen.sort_by_key(|(kind, value_type, _)| std::cmp::Reverse(worst(*kind, *value_type)));
     let mut findings: Vec<Finding> =
-        oddities.iter().map(|(kind, value_type, seen)| finding(kind, value_type, seen, &servers)).collect();
+        seen.into_iter().map(|(kind, value_type, seen)| finding(kind, value_type, seen, &servers)).collect();
     if oddities.members_not_compared > 0 {
         let title = "members of very large values were not all compared with each other";
         findings.push(
@@ -35,7 +39,6 @@ pub fn oddities(oddities: &Oddities, needs: &Needs) -> Vec<Finding> {
                 .fix("`redis-ops verify --level drill` loads it into a server that has them"),
         );
     }
-    // The worst first.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
 }
@@ -51,6 +54,7 @@ pub fn needs_shown(of: &Needs) -> Value {
 /// The needs in words, where they are more than a server of today has: `19 databases, module vectorset`.
 pub fn needs_in_words(needs: &Needs) -> Option<String> {
     let mut words = Vec::new();
+    words.extend(self::needs(needs).version.map(|version| format!("{version} or newer")));
     if needs.databases > USUAL_DATABASES {
         words.push(format!("{} databases", needs.databases));
     }
@@ -95,7 +99,13 @@ fn finding(kind: OddityKind, value_type: Option<ValueType>, seen: &Seen, servers
     }
     finding = match kind {
         // Of these one finding stands for all.
-        OddityKind::DuplicateKey => finding.evidence("keys", again(seen)),
+        OddityKind::DuplicateKey => {
+            let finding = finding.evidence("keys", again(seen));
+            match names_of(seen) {
+                names if names.is_empty() => finding,
+                names => finding.evidence("first", names),
+            }
+        }
         _ => finding.evidence("count", seen.count).evidence("first", seen.first.iter().map(named).collect::<Vec<_>>()),
     };
     let named = |wanted: Fate| {
@@ -130,6 +140,12 @@ fn finding(kind: OddityKind, value_type: Option<ValueType>, seen: &Seen, servers
 /// How often something came again.
 fn again(seen: &Seen) -> u64 {
     seen.first.first().and_then(|first| first.numbers).map_or(seen.count, |(count, _)| count)
+}
+
+/// Keys that come again, where their names were looked up.
+fn names_of(seen: &Seen) -> Vec<Value> {
+    let known = seen.first.iter().filter(|first| first.key.as_ref().is_some_and(|(_, key)| !key.is_empty()));
+    known.map(|first| named(&oddity::Named { numbers: None, ..first.clone() })).collect()
 }
 
 /// A key that is named: `key`, and `key_b64` beside it where it is not UTF-8.

@@ -27,10 +27,10 @@ pub enum Hint {
     TlsOwnCertificate,
     /// TLS may have to be switched on.
     TlsOrNot,
-    /// TLS has to be switched off, or the TLS port to be named.
-    PlainPort,
-    /// TLS has to be switched on, or the plain port to be named.
-    TlsPort,
+    /// TLS has to be switched off for this address, or the TLS port to be named.
+    PlainPort(String),
+    /// TLS has to be switched on for this address, or the plain port to be named.
+    TlsPort(String),
     /// A password has to be given.
     GivePassword,
     /// User and password have to be corrected.

@@ -63,7 +63,9 @@ impl Announced {
 /// The target or the backup cannot be read: the restore is done, and not proven, which the error says with the line that proves it.
 pub(super) async fn prove(planned: &Planned, report: &Report, watcher: &Watcher<'_>) -> Result<Proof> {
     if !planned.request.source.can_be_read_again() {
-        return Ok(Proof::None("standard input cannot be read again"));
+        return Ok(Proof::None(
+            "standard input can be read only once, so the target was not compared with the backup; a restore of a file (`--file PATH`) is",
+        ));
     }
     let mut tried = compared(planned, report, watcher).await;
     if let Err(error) = &tried
@@ -85,15 +87,20 @@ pub(super) async fn prove(planned: &Planned, report: &Report, watcher: &Watcher<
 /// The restore is done, and its comparison broke off: the error, with the line that proves the restore. No `error`: a signal came.
 fn not_proven(planned: &Planned, report: &Report, error: Option<Fault>) -> Fault {
     let Planned { request, facts, .. } = planned;
-    // Where the target holds more or less than the backup, only the restore once more can tell, by its own proof.
-    let line = match is_all_there(planned, report) {
-        true => request.line(Next::Verify),
-        false => request.anew(true),
-    };
+    let line = proving_line(planned, report);
     let done = format!("restore {} into {}: the restore is done, and not proven", facts.name, request.node);
     match error {
         None => Fault::from(Interrupted).context(format!("{done}; `{line}` proves it")),
         Some(error) => error.context(done).and_hint(format!("`{line}` proves it")),
+    }
+}
+
+/// The line that proves what was restored. Where the target holds more or less than the backup, only the restore once more can tell, by its
+/// own proof.
+pub(super) fn proving_line(planned: &Planned, report: &Report) -> String {
+    match is_all_there(planned, report) {
+        true => planned.request.line(Next::Verify),
+        false => planned.request.anew(true),
     }
 }
 

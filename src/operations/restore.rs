@@ -59,7 +59,15 @@ pub async fn restore(planned: &Planned, agreed: &Agreed<'_>, watcher: &Watcher<'
     let begun = Instant::now();
     let wanted = agreed.proof && report.is_complete() && !report.chose_nothing();
     let proof = match wanted {
-        true => Some(proof::prove(planned, &report, watcher).await?),
+        true => {
+            let line = proof::proving_line(planned, &report);
+            let unproven = planned.note_written(report.method, line).await;
+            let proof = proof::prove(planned, &report, watcher).await;
+            if let Some(unproven) = unproven {
+                unproven.settled().await;
+            }
+            Some(proof?)
+        }
         false => None,
     };
     if let Some(Proof::Compared(found)) = &proof {

@@ -9,7 +9,7 @@ use super::draft::BEGUN_LIMIT;
 use super::error::Doing;
 use super::manifest::Manifest;
 use super::{BackupId, Begun, MANIFEST, Receipt, Repository, RepositoryError, Unfinished, check_instance, layout};
-use crate::storage::{ObjectInfo, StorageError, Survey};
+use crate::storage::{LeftUploads, ObjectInfo, StorageError, Survey};
 
 /// Backups that are looked at at the same time.
 const AT_ONCE: usize = 16;
@@ -55,6 +55,8 @@ pub struct Overview {
     /// Uploads that were begun and neither completed nor aborted, with the bytes of their parts as far as the store tells; of a folder
     /// its hidden `.part` files. `None`: the place cannot tell, or we may not ask.
     pub unfinished: Option<Vec<ObjectInfo>>,
+    /// So many of them are of a size that the place does not tell.
+    pub unmeasured: u64,
     /// Folders that cannot be read and are no backup's: what is in them is not listed.
     pub unreadable: Vec<(String, StorageError)>,
     /// Backups that were chosen, and were not given for there were too many.
@@ -125,7 +127,9 @@ impl Repository {
         mut each: impl FnMut(Listed),
     ) -> Result<Overview, RepositoryError> {
         let Survey { objects, unreadable } = self.survey(instance).await?;
-        let unfinished = self.unfinished(instance).await;
+        let (unfinished, unmeasured) =
+            self.unfinished(instance).await.map(|left| (left.uploads, left.unmeasured)).unzip();
+        let unmeasured = unmeasured.unwrap_or_default();
         let mut unfinished_folders = in_folders(unfinished.iter().flatten().cloned());
         let (denied, unreadable): (Vec<_>, Vec<_>) =
             unreadable.into_iter().partition(|(folder, _)| backup_of(folder).is_some());
@@ -162,7 +166,7 @@ impl Repository {
         while let Some(listed) = looked.try_next().await? {
             each(listed);
         }
-        Ok(Overview { unfinished, unreadable, left_out })
+        Ok(Overview { unfinished, unmeasured, unreadable, left_out })
     }
 
     /// The objects of every backup, by instance and id. What is no backup's is passed over.
@@ -186,7 +190,7 @@ impl Repository {
     }
 
     /// Uploads that go on or were left; they are worth no error.
-    pub(super) async fn unfinished(&self, instance: Option<&str>) -> Option<Vec<ObjectInfo>> {
+    pub(super) async fn unfinished(&self, instance: Option<&str>) -> Option<LeftUploads> {
         let prefix = instance.map(|name| format!("{name}/")).unwrap_or_default();
         match self.storage.unfinished(&prefix).await {
             Ok(found) => found,

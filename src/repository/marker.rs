@@ -10,8 +10,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::error::Doing;
-use super::{MARKER, REPOSITORY_FORMAT, Repository, RepositoryError};
-use crate::storage::StorageError;
+use super::{MARKER, REPOSITORY_FORMAT, Repository, RepositoryError, check_instance};
+use crate::explain::Hint;
+use crate::storage::{Reason, StorageError};
+
+/// The name of an upload that is begun and given up, to see whether one would be taken.
+const TRIED: &str = "redis-ops-plan";
 
 /// Most bytes of a marker.
 const MARKER_LIMIT: u64 = 16 * 1024;
@@ -119,7 +123,10 @@ impl Repository {
 
     async fn read_marker(&self) -> Result<Option<Marker>, RepositoryError> {
         match self.storage.get(MARKER, MARKER_LIMIT).await {
-            Ok(bytes) => Marker::decode(&bytes).map(Some),
+            Ok(bytes) => match Marker::decode(&bytes) {
+                Err(error @ RepositoryError::Marker(_)) => Err(self.unless_it_has_everything(error).await),
+                marker => marker.map(Some),
+            },
             Err(StorageError::TooLarge { length, .. }) => {
                 Err(RepositoryError::Marker(format!("it has {length} bytes")))
             }
@@ -131,6 +138,25 @@ impl Repository {
                 | StorageError::Archived(_),
             ) => Ok(None),
             Err(error) => Err(error).doing("read", MARKER),
+        }
+    }
+
+    /// A marker that is none, unless the place answers whatever is asked: then it is no store at all.
+    async fn unless_it_has_everything(&self, error: RepositoryError) -> RepositoryError {
+        let mut name = [0; 16];
+        if getrandom::fill(&mut name).is_err() {
+            return error;
+        }
+        match self.storage.head(&format!("{}.{}", hex::encode(name), "json")).await {
+            Ok(_) => {
+                let words = format!(
+                    "what answers for {} is no S3 store: it has an object of any name that is asked for, as a web server that answers every request with a page",
+                    self.describe()
+                );
+                let source = StorageError::NotAPlace(Reason::new(words).hint(Hint::OtherPlaceOrEndpoint));
+                RepositoryError::Storage { doing: format!("read {MARKER}"), source }
+            }
+            Err(_) => error,
         }
     }
 
@@ -161,12 +187,15 @@ impl Repository {
         Ok(Some(kept))
     }
 
-    /// Tries to write without leaving anything but the marker, and tells how many bytes are free where the place knows.
+    /// Tries to write backups of an instance without leaving anything but the marker, and tells how many bytes are free where the place
+    /// knows.
     ///
     /// # Errors
     /// If it cannot be written to: why.
-    pub async fn try_writing(&self, now: DateTime<Utc>) -> Result<Room, RepositoryError> {
-        let free = self.storage.try_writing().await.doing("write to", &self.describe())?;
+    pub async fn try_writing(&self, instance: &str, now: DateTime<Utc>) -> Result<Room, RepositoryError> {
+        check_instance(instance)?;
+        let folder = format!("{instance}/");
+        let free = self.storage.try_writing(&folder).await.doing("write to", &folder)?;
         if free.is_some() {
             return Ok(Room { free, keeps_conditions: self.storage.keeps_conditions_by_nature() });
         }
@@ -175,6 +204,13 @@ impl Repository {
             // The marker's own bytes under the condition that nothing is there: a user without the right to write learns that, and nothing
             // changes.
             self.storage.keeps_conditions(MARKER, marker.encode()?).await.doing("write", MARKER)?;
+        }
+        // Rights may end at the folder of an instance, or begin there.
+        let key = format!("{folder}{TRIED}");
+        let is_encrypted = self.storage.try_upload(&key).await.doing("write to", &folder)?;
+        if !is_encrypted && let Some(marker) = self.marker().await? {
+            // What the beginning of an upload does not say, an object does: ours is written once more as it is.
+            self.storage.replace(MARKER, marker.encode()?).await.doing("write", MARKER)?;
         }
         Ok(Room { free, keeps_conditions })
     }
@@ -241,7 +277,7 @@ mod tests {
             for error in [
                 repository.establish(now()).await.unwrap_err(),
                 repository.list(None).await.unwrap_err(),
-                repository.try_writing(now()).await.unwrap_err(),
+                repository.try_writing("prod", now()).await.unwrap_err(),
             ] {
                 assert_eq!(error.code(), code, "{error}");
                 assert!(error.to_string().contains(says), "{error}");

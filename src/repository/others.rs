@@ -15,7 +15,7 @@ impl Repository {
     /// # Errors
     /// If the place cannot be listed.
     pub async fn others(&self, instance: &str) -> Result<Vec<Unfinished>, RepositoryError> {
-        let mut uploads = in_folders(self.unfinished(Some(instance)).await.into_iter().flatten());
+        let mut uploads = in_folders(self.unfinished(Some(instance)).await.into_iter().flat_map(|left| left.uploads));
         let mut others = Vec::new();
         for ((name, id), objects) in self.folders(Some(instance)).await? {
             let folder = layout::folder(&name, id);

@@ -77,7 +77,8 @@ fn not_begun(planned: &Planned, error: Fault) -> Fault {
         return error;
     }
     let request = &planned.request;
-    let is_unknown = matches!(error.downcast_ref::<RunError>(), Some(RunError::NothingToResume));
+    let is_unknown =
+        matches!(error.downcast_ref::<RunError>(), Some(RunError::NothingToResume | RunError::OtherChoices { .. }));
     // One that was restarted, or is of an earlier version, was begun.
     let line = match error.downcast_ref::<RunError>() {
         Some(RunError::Restarted { .. } | RunError::OfEarlierVersion) => {
@@ -142,6 +143,7 @@ async fn replay(planned: &Planned, method: Method, watcher: &Watcher<'_>) -> Res
         node: node.clone(),
         target: target.clone(),
         method,
+        census: facts.census.clone(),
         in_backup: facts.keys,
         raw_bytes: facts.raw_bytes,
         verified: survey.is_some(),

@@ -32,6 +32,41 @@ pub(super) async fn nothing_to_resume(
     blocking::run(move || why_not_resumed(&state, &identity, keys)).await
 }
 
+/// Notes on this machine that all was written, with the line that proves it, until that is done: a process that is killed says nothing.
+/// Without the note nothing but these words is lost.
+pub(super) async fn note_written(
+    request: &Request,
+    facts: &BackupFacts,
+    target: &TargetFacts,
+    method: Method,
+    line: String,
+) -> Option<Unproven> {
+    let identity = identity(request, facts, target, method).await;
+    let state = request.state.clone();
+    let noted = blocking::run(move || {
+        let journal = Journal::open(&state, &identity)?;
+        journal.note_written(&line).map(|()| journal)
+    });
+    match noted.await {
+        Ok(journal) => Some(Unproven(journal)),
+        Err(error) => {
+            tracing::debug!("what was restored is not noted: {error}");
+            None
+        }
+    }
+}
+
+/// A restore of which all was written, and nothing proven yet: noted on this machine.
+#[derive(Debug)]
+pub struct Unproven(Journal);
+
+impl Unproven {
+    /// The comparison has ended, and its answer is known: the note is taken away.
+    pub async fn settled(self) {
+        blocking::run(move || self.0.remove()).await;
+    }
+}
+
 /// Whether a restore of this backup into this target was begun on this machine and not ended, whatever its choices were.
 pub(super) async fn is_begun(request: &Request, facts: &BackupFacts, target: &TargetFacts) -> bool {
     let (state, backup) = (request.state.clone(), facts.name.clone());

@@ -27,6 +27,8 @@ const INTERVAL: Duration = Duration::from_secs(2);
 
 /// Name of the file that says which restore the journal is of.
 const IDENTITY: &str = "restore.json";
+/// Name of the file that says that all was written, and how that is proven.
+const WRITTEN: &str = "written.json";
 /// Name of the file that says how far the restore got.
 const POSITION: &str = "position.json";
 
@@ -89,6 +91,52 @@ impl Journal {
         self.all::<OfEarlierVersion>().any(|other| other.may_be(&self.identity))
     }
 
+    /// Which options were others in a restore of the same data into the same target that can be gone on with; empty: there is none.
+    pub fn other_choices(&self) -> Vec<String> {
+        let begun = self.begun().filter(|(folder, _)| folder.join(POSITION).exists());
+        let mut differ = begun.map(|(_, other)| other.decided.differences(&self.identity.decided));
+        // The one that differs least is the one that is meant.
+        let first = differ.next().unwrap_or_default();
+        differ.fold(first, |least, next| if next.len() < least.len() { next } else { least })
+    }
+
+    /// The line that proves a restore of the same data into the same target of which all was written; `None`: there is none that ended
+    /// before it was proven.
+    pub fn unproven(&self) -> Option<String> {
+        self.begun().find_map(|(folder, _)| serde_json::from_slice(&std::fs::read(folder.join(WRITTEN)).ok()?).ok())
+    }
+
+    /// Other restores of the same data into the same target that have left something: their folders, and what was decided.
+    fn begun(&self) -> impl Iterator<Item = (PathBuf, Identity)> {
+        let state = self.folder.parent().map(Path::to_owned).unwrap_or_default();
+        std::fs::read_dir(state).into_iter().flatten().flatten().filter_map(|folder| {
+            let text = std::fs::read(folder.path().join(IDENTITY)).ok()?;
+            let other: Identity = serde_json::from_slice(&text).ok()?;
+            other.is_of_the_same(&self.identity).then(|| (folder.path(), other))
+        })
+    }
+
+    /// Notes that all was written, with the line that proves it: this process may not live to do that.
+    ///
+    /// # Errors
+    /// The disk is full, say.
+    pub fn note_written(&self, line: &str) -> io::Result<()> {
+        self.write_identity()?;
+        let text = serde_json::to_vec(line).map_err(io::Error::other)?;
+        io::Write::write_all(&mut private_files::create(&self.folder.join(WRITTEN))?, &text)
+    }
+
+    /// What an earlier run has written is no longer all that the target is to hold.
+    pub fn forget_written(&self) {
+        let _ = std::fs::remove_file(self.folder.join(WRITTEN));
+    }
+
+    /// Tells a later run what this was, should it not find its own.
+    fn write_identity(&self) -> io::Result<()> {
+        let identity = serde_json::to_vec(&self.identity).map_err(io::Error::other)?;
+        io::Write::write_all(&mut private_files::create(&self.folder.join(IDENTITY))?, &identity)
+    }
+
     /// The run id that the target had in another journal of the same restore: it was started anew since.
     pub fn run_id_of_another_start(&self) -> Option<String> {
         let ours = &self.identity;
@@ -130,9 +178,7 @@ impl Journal {
     pub fn write(&mut self, position: &Position) -> io::Result<()> {
         let text = serde_json::to_vec(position).map_err(io::Error::other)?;
         if self.written.is_none() {
-            // Tells a later run what this was, should it not find its own.
-            let identity = serde_json::to_vec(&self.identity).map_err(io::Error::other)?;
-            io::Write::write_all(&mut private_files::create(&self.folder.join(IDENTITY))?, &identity)?;
+            self.write_identity()?;
         }
         let (new, name) = (self.folder.join("position.new"), self.folder.join(POSITION));
         let mut file = private_files::create(&new)?;

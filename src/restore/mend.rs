@@ -33,6 +33,7 @@ impl Mended {
                 Self::Lost(Loss::Damaged)
             }
             Kind::NegativeExpiry
+            | Kind::ExpiryTwice
             | Kind::DuplicateKey
             | Kind::HugeHint
             | Kind::SlotHint

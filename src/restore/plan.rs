@@ -15,7 +15,7 @@ mod tests;
 
 use serde::Serialize;
 
-use crate::explain::{Explain, Hint, Meaning};
+use crate::explain::{Explain, Hint, Meaning, Status};
 use crate::restore::facts::{BackupFacts, TargetFacts};
 use crate::restore::options::{Method, Options};
 use crate::restore::tally::FailedKey;
@@ -29,6 +29,10 @@ pub use sameness::SAME_SERVER;
 pub const OVER_OTHER_KEYS: &str = "--on-conflict fail|skip|replace, or --replace-all";
 /// The restore was to go on, and there is nothing to go on with.
 pub const NOTHING_TO_RESUME: &str = "nothing_to_resume";
+
+/// Lines beside those about losses whose warning is one of the report as well.
+const TOLD_BY_THE_REPORT: &[&str] =
+    &["rebuilt", "trailing_bytes", "functions_lost", "module_missing", "module_untrusted", "expired", state::SAVED];
 
 /// Flags that let a restore go on where the target has a key or a library of the same name.
 pub const OVER_SAME_NAMES: &str = "--on-conflict skip|replace";
@@ -199,6 +203,19 @@ impl Plan {
         self.lines.insert(0, Line::refused(NOTHING_TO_RESUME, why));
     }
 
+    /// How the restore ends, as far as the plan can know: with a warning where something that a line names makes the report say so
+    /// ([`crate::restore::Report::status`]).
+    pub fn foreseen(&self, backup: &BackupFacts) -> Status {
+        if self.refusal().is_some() || self.method.is_none() {
+            return Status::Failed;
+        }
+        let is_told = |line: &Line| contents::LOSSES.contains(&line.code) || TOLD_BY_THE_REPORT.contains(&line.code);
+        let mut warnings = self.lines.iter().filter(|line| line.level == Level::Warning);
+        let chooses_nothing =
+            backup.survey.as_ref().is_some_and(|survey| survey.left_out > 0 && survey.left_out == survey.keys);
+        if warnings.any(is_told) || chooses_nothing { Status::Warning } else { Status::Ok }
+    }
+
     /// Whether a line warns, or could not tell.
     pub fn warns(&self) -> bool {
         self.lines.iter().any(|line| matches!(line.level, Level::Warning | Level::Unknown))
@@ -219,11 +236,12 @@ pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Pl
     let (methods, chosen) = methods::choose(backup, target, options);
     let fed = matches!(chosen, Ok((Method::Replica, _)));
     let mut lines = Vec::new();
-    lines.extend(state::role(target));
+    lines.extend(state::role(backup, target));
     lines.extend(sameness::same_server(backup, target));
     lines.extend(state::existing_keys(target, options));
     lines.push(rights::rights(backup, target, options, chosen.as_ref().ok().map(|(method, _)| *method)));
     lines.extend(state::reading_back(target, options.proof));
+    lines.extend(state::no_proof(backup, options.proof));
     lines.extend(state::certificate(target, options));
     lines.extend(state::commands(target, options, fed));
     lines.extend(state::company(backup, target, options, fed));

@@ -8,7 +8,7 @@ use crate::dataset::{Dataset, ReadError};
 use crate::explain::{Context as _, Failure, Fault, Hint, Interrupted, Misuse, Result};
 use crate::progress::Unit;
 use crate::restore::alone::{Alone, AloneError, alone};
-use crate::restore::earlier;
+use crate::restore::earlier::{self, Unproven};
 use crate::restore::facts::{BackupFacts, Origin, TargetFacts};
 use crate::restore::lines::Next;
 use crate::restore::options::{Asked, Existing, Method, Options};
@@ -181,6 +181,11 @@ impl Planned {
         Ok(())
     }
 
+    /// Notes on this machine that all was written by a method, with the line that proves it. `None`: it could not be noted.
+    pub async fn note_written(&self, method: Method, line: String) -> Option<Unproven> {
+        earlier::note_written(&self.request, &self.facts, &self.target, method, line).await
+    }
+
     /// The connection that the target was looked at over.
     pub(super) async fn connection(&mut self) -> Result<Connection> {
         match self.connection.take() {
@@ -292,6 +297,10 @@ impl Looking<'_> {
             surveyor = surveyor.mistrusting();
         }
         let survey = surveyor.read(raw, &***progress, cancel).await.map_err(|error| unread(self.request, error))?;
+        if let Some(said) = &facts.census {
+            let held = survey.read.must_be(said).map_err(|error| ReadError::Raw(error.into()));
+            held.map_err(|error| unread(self.request, error))?;
+        }
         Ok((facts.surveyed(survey), begun.elapsed().as_secs_f64()))
     }
 }

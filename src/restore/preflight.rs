@@ -80,6 +80,10 @@ pub async fn ask(
 
     let missing = missing_of(known, &used);
     let user = text_of(user);
+    let slot_ranges = match server.mode {
+        Mode::Cluster => own_slots(nodes, text_of(id), slots),
+        _ => None,
+    };
     let rights = ask_rights(connection, user.as_deref(), more).await?;
     let selects = ask_select(connection, node, highest).await?;
 
@@ -112,7 +116,8 @@ pub async fn ask(
         tells_commands: missing.is_some() || rights.missing.is_some(),
         missing: missing.or(rights.missing).unwrap_or_default(),
         watched: is_watched(clients, listeners),
-        slots: if cluster { own_slots(nodes, text_of(id), slots) } else { None },
+        slots: slot_ranges.as_ref().map(|ranges| n_slots(ranges)),
+        slot_ranges: slot_ranges.unwrap_or_default(),
         clock: milliseconds_of(time).map(|time| Clock::read(time, asked, answered)),
         counters: counters_of(&info),
         server,
@@ -286,13 +291,23 @@ async fn ask_select(
 
 /// Slots that the node itself serves, as it says of itself. Nodes are told apart by their ids: in containers all of them mostly have
 /// one and the same port, and which addresses they have depends on whom one asks. `None`: it does not say.
-fn own_slots(nodes: Option<Answer>, id: Option<String>, slots: Option<Answer>) -> Option<u64> {
+fn own_slots(nodes: Option<Answer>, id: Option<String>, slots: Option<Answer>) -> Option<Vec<(u16, u16)>> {
     let nodes = text_of(nodes).map(|text| ClusterNode::parse_list(text.as_bytes())).unwrap_or_default();
     if let Some(own) = nodes.iter().find(|node| node.is("myself")) {
-        return Some(own.slots.iter().map(|(first, last)| u64::from(last.saturating_sub(*first)) + 1).sum());
+        return Some(own.slots.clone());
     }
     let (id, ranges) = (id?, SlotRange::parse_list(&slots?.ok()?).unwrap_or_default());
-    Some(ranges.iter().filter(|range| range.id == id).map(SlotRange::count).sum())
+    Some(
+        ranges
+            .iter()
+            .filter(|range| range.id == id && range.count() > 0)
+            .map(|range| (range.first, range.last))
+            .collect(),
+    )
+}
+
+fn n_slots(ranges: &[(u16, u16)]) -> u64 {
+    ranges.iter().map(|(first, last)| u64::from(last.saturating_sub(*first)) + 1).sum()
 }
 
 /// Whether a server is on this host for sure.
@@ -336,11 +351,11 @@ mod tests {
                      bb 10.0.0.2:6379@16379 master - 0 0 2 connected 5461-10922\n\
                      cc 10.0.0.3:6379@16379 master - 0 0 3 connected 10923-16383\n";
         let text = |text: &str| Some(Ok(Reply::from(text)));
-        assert_eq!(own_slots(text(nodes), None, None), Some(5461));
-        assert_eq!(own_slots(None, Some("bb".into()), Some(Ok(slots()))), Some(5462));
+        assert_eq!(own_slots(text(nodes), None, None).map(|ranges| n_slots(&ranges)), Some(5461));
+        assert_eq!(own_slots(None, Some("bb".into()), Some(Ok(slots()))), Some(vec![(5461, 10922)]));
         assert_eq!(
             own_slots(None, Some("dd".into()), Some(Ok(slots()))),
-            Some(0),
+            Some(Vec::new()),
             "a replica, or one that serves none"
         );
         assert_eq!(own_slots(None, None, Some(Ok(slots()))), None);

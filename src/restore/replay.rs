@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::blocking;
 use crate::dataset::{Raw, ReadError, Reopen};
 use crate::progress::Progress;
+use crate::repository::manifest::CensusSummary;
 use crate::restore::journal::{Created, Journal, Position};
 use crate::restore::options::Existing;
 use crate::restore::rate::{Pace, Rate};
@@ -59,6 +60,8 @@ pub struct Job {
     pub before: Position,
     /// Where the names of created keys go, if they may have to be taken back.
     pub created: Option<Created>,
+    /// What the manifest says of the keys, where there is one.
+    pub census: Option<CensusSummary>,
     /// Set by a signal.
     pub cancel: CancellationToken,
 }
@@ -152,6 +155,7 @@ where
         created: job.created,
         reserved: 0,
         before: job.before,
+        census: job.census,
         cancel: job.cancel.clone(),
         progress,
     };

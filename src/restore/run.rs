@@ -15,6 +15,7 @@ use crate::connection::{Command, CommandError, Connection, Node};
 use crate::dataset::{Raw, ReadError, Reopen};
 use crate::progress::{Progress, Unit};
 use crate::rdb::Repeated;
+use crate::repository::manifest::CensusSummary;
 use crate::restore::counted::Counted;
 use crate::restore::facts::TargetFacts;
 use crate::restore::functions;
@@ -49,6 +50,8 @@ pub struct Order {
     pub options: Options,
     /// `Restore` or `Commands`.
     pub method: Method,
+    /// What the manifest says of the keys, where there is one.
+    pub census: Option<CensusSummary>,
     /// Keys of the backup, where that is known beforehand.
     pub in_backup: Option<u64>,
     /// Bytes of the RDB, where that is known beforehand.
@@ -81,6 +84,7 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
         target,
         options,
         method,
+        census,
         in_backup,
         raw_bytes,
         verified,
@@ -211,6 +215,7 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
         journal,
         before: position,
         created,
+        census,
         cancel,
     };
     let mut done = replay::run(job, streams, raw, reopen, progress).await;
@@ -246,10 +251,16 @@ pub(super) fn why_not_resumed(state: &Path, identity: &Identity, keys: u64) -> O
 /// Why there is no journal of this restore: mostly because the target is not the one that it was.
 fn why_nothing(journal: &Journal) -> RunError {
     let now = journal.identity().target_run_id.clone();
+    if let Some(line) = journal.unproven() {
+        return RunError::AllWritten { line };
+    }
     match journal.run_id_of_another_start() {
         Some(then) => RunError::Restarted { then, now },
         None if journal.is_of_an_earlier_version() => RunError::OfEarlierVersion,
-        None => RunError::NothingToResume,
+        None => match journal.other_choices() {
+            differ if differ.is_empty() => RunError::NothingToResume,
+            differ => RunError::OtherChoices { differ },
+        },
     }
 }
 
@@ -260,6 +271,7 @@ fn open_journal(journal: Option<(Identity, PathBuf)>, resume: bool) -> Result<(O
     };
     let journal = Journal::open(&folder, &identity).map_err(RunError::Journal)?;
     if !resume {
+        journal.forget_written();
         return Ok((Some(journal), Position::default()));
     }
     match journal.position() {

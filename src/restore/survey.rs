@@ -7,6 +7,7 @@ mod surveyor;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::census::KeyType;
+use crate::dataset::KeysRead;
 use crate::rdb::{OddityKind, Repeated};
 use crate::repository::manifest::DatabaseCount;
 use crate::restore::functions::Sources;
@@ -22,6 +23,8 @@ pub struct Survey {
     pub version: u32,
     /// Aux fields of use.
     pub aux: BTreeMap<String, String>,
+    /// Keys and libraries, to be held against the manifest.
+    pub read: KeysRead,
     /// Bytes of the RDB.
     pub bytes: u64,
     /// Bytes behind its end, which are left out.

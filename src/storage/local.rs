@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
-use super::{ObjectInfo, Reader, Reason, Storage, StorageError, Survey, Upload, key};
+use super::{LeftUploads, ObjectInfo, Reader, Reason, Storage, StorageError, Survey, Upload, key};
 use crate::blocking;
 use crate::explain::Hint;
 
@@ -80,8 +80,16 @@ impl Storage for Local {
         Ok(true)
     }
 
-    async fn try_writing(&self) -> Result<Option<u64>, StorageError> {
-        self.blocking(|root| write::try_writing(root).map(Some)).await
+    async fn try_writing(&self, folder: &str) -> Result<Option<u64>, StorageError> {
+        key::check_prefix(folder)?;
+        let folder = folder.trim_end_matches('/').to_owned();
+        let tried = self.blocking(move |root| {
+            let folder = root.join(folder);
+            // What is missing is made in the first folder above it that is there: that one may forbid it.
+            let there = folder.ancestors().find(|folder| folder.exists()).unwrap_or(&folder).to_owned();
+            Ok(write::try_writing(&folder).map_err(|error| of_io(&there, error)))
+        });
+        tried.await?.map(Some)
     }
 
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StorageError> {
@@ -135,11 +143,12 @@ impl Storage for Local {
         Ok(Box::new(write::FileUpload::new(self.clone(), temporary)))
     }
 
-    async fn unfinished(&self, prefix: &str) -> Result<Option<Vec<ObjectInfo>>, StorageError> {
+    async fn unfinished(&self, prefix: &str) -> Result<Option<LeftUploads>, StorageError> {
         key::check_prefix(prefix)?;
         let prefix = prefix.to_owned();
         let found = self.blocking(move |root| list::unfinished(root, &prefix)).await?;
-        Ok(Some(found.into_iter().map(|(object, _)| object).collect()))
+        let uploads = found.into_iter().map(|(object, _)| object).collect();
+        Ok(Some(LeftUploads { uploads, unmeasured: 0 }))
     }
 
     async fn abort_unfinished(&self, prefix: &str, before: DateTime<Utc>) -> Result<Option<u64>, StorageError> {

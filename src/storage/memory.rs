@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 
-use super::{Chunks, ObjectInfo, Reader, Storage, StorageError, Upload, key};
+use super::{Chunks, LeftUploads, ObjectInfo, Reader, Storage, StorageError, Upload, key};
 
 /// A reader gives so many bytes at a time.
 const CHUNK: usize = 256 << 10;
@@ -119,9 +119,9 @@ impl Storage for Memory {
         Ok(Box::new(Gathered { memory: self.clone(), key: key.to_owned(), body: BytesMut::new() }))
     }
 
-    async fn unfinished(&self, _prefix: &str) -> Result<Option<Vec<ObjectInfo>>, StorageError> {
+    async fn unfinished(&self, _prefix: &str) -> Result<Option<LeftUploads>, StorageError> {
         // What an upload gathers goes away with it.
-        Ok(Some(Vec::new()))
+        Ok(Some(LeftUploads::default()))
     }
 
     async fn abort_unfinished(&self, _prefix: &str, _before: DateTime<Utc>) -> Result<Option<u64>, StorageError> {

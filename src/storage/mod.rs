@@ -55,9 +55,9 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// is not kept, the object holds `body` then.
     async fn keeps_conditions(&self, key: &str, body: Bytes) -> Result<bool, StorageError>;
 
-    /// Tries whether this place can be written to, as far as that leaves nothing behind, and returns how many bytes are free; `None`:
-    /// that cannot be tried, or there is no such number.
-    async fn try_writing(&self) -> Result<Option<u64>, StorageError> {
+    /// Tries whether this place can be written to below `folder`, as far as that leaves nothing behind, and returns how many bytes are
+    /// free; `None`: that cannot be tried, or there is no such number.
+    async fn try_writing(&self, _folder: &str) -> Result<Option<u64>, StorageError> {
         Ok(None)
     }
 
@@ -87,11 +87,17 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Removes an object; one that is not there is no error.
     async fn delete(&self, key: &str) -> Result<(), StorageError>;
 
+    /// Begins a large object as [`Storage::upload`] does, and gives it up at once: whether the place would take one of that name, in the
+    /// storage class that was asked for. False: an encryption was asked for, and the answer says nothing of it.
+    async fn try_upload(&self, _key: &str) -> Result<bool, StorageError> {
+        Ok(true)
+    }
+
     /// Begins a large object of unknown length.
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StorageError>;
 
     /// Uploads below `prefix` that were begun and neither completed nor aborted; `None` where the place cannot tell.
-    async fn unfinished(&self, prefix: &str) -> Result<Option<Vec<ObjectInfo>>, StorageError>;
+    async fn unfinished(&self, prefix: &str) -> Result<Option<LeftUploads>, StorageError>;
 
     /// Aborts the uploads below `prefix` that were begun before this moment and neither completed nor aborted, by any process,
     /// and returns how many there were; `None` where the place cannot tell. A store bills what they hold and shows it nowhere: a backup
@@ -150,6 +156,15 @@ pub struct Survey {
     pub objects: Vec<ObjectInfo>,
     /// Folders that cannot be read, with a slash at the end, and why.
     pub unreadable: Vec<(String, StorageError)>,
+}
+
+/// Uploads that were begun and neither completed nor aborted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LeftUploads {
+    /// The objects that they were to become, with the bytes of their parts.
+    pub uploads: Vec<ObjectInfo>,
+    /// So many of them are of a size that the place does not tell: their length is 0 here.
+    pub unmeasured: u64,
 }
 
 /// What a listing says of an object.

@@ -4,7 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::of_file::{self, COMPARED_KEYS, of_file};
 use super::reading::{Looking, drive};
-use super::{Checked, Report, VerifyError, count, drill, room};
+use super::{Checked, Report, VerifyError, count, drill, repeated, room};
 use crate::capture::{Inspected, Inspector};
 use crate::dataset::Dataset;
 use crate::examination;
@@ -55,6 +55,7 @@ pub async fn file(
     let mut inspected = read.inspected;
     if let Some(inspected) = &mut inspected {
         inspected.must_end_with_the_rdb()?;
+        repeated::name(data, inspected, cancel).await?;
         findings.extend(of_file(inspected));
         findings.extend(of_file::of_container(&data.around()));
     }

@@ -15,6 +15,7 @@ mod file;
 mod level;
 mod of_file;
 mod reading;
+mod repeated;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -185,7 +186,7 @@ async fn examine(
         progress.phase("verifying", Unit::Bytes, Some(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()));
         for shard in &manifest.shards {
             let mut is_first = true;
-            let (read, room, began) = loop {
+            let (mut read, room, began) = loop {
                 let (room, copy) = room(drill.as_ref()).await?;
                 let opened = backup.open(shard).await?;
                 let began = std::time::Instant::now();
@@ -197,6 +198,9 @@ async fn examine(
                 is_first = false;
                 tracing::warn!("{} did not arrive as it was stored, and is read once more", shard.object);
             };
+            if let Some(inspected) = &mut read.inspected {
+                repeated::name(&dataset::Dataset::Backup(backup.clone()), inspected, cancel).await?;
+            }
             let wrong = judge(manifest, shard, &read, &mut checked);
             let sound = examination::status(&wrong) != Status::Failed;
             if let Some(inspected) = &read.inspected {
@@ -321,8 +325,6 @@ fn judge(manifest: &Manifest, shard: &Shard, read: &Read, checked: &mut Checked)
     (observed.raw_bytes, observed.raw_sha256) = (read.raw_bytes, read.raw_sha256.clone());
     if let Some(inspected) = &read.inspected {
         observed.crc64 = Some(inspected.crc64());
-        let structure = examination::structure(&inspected.oddities, &inspected.needs, None);
-        findings.extend(structure.iter().map(examination::as_finding));
         findings.extend(of_file::trailing(inspected));
         // A manifest that says so is a caution already.
         if inspected.not_understood.is_some() && manifest.structure.state != StructureState::NotUnderstood {

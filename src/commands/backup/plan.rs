@@ -60,7 +60,7 @@ pub(super) async fn plan(
     let seconds = Duration::from_secs(estimate / 65_000_000 + 1);
     lines.push((Status::Ok, format!("about {} at the speed of one core of the server", words::span(seconds))));
     let stored = newest.as_ref().map(|manifest| manifest.shards.iter().map(|shard| shard.stored_bytes).sum());
-    let room = match writing(repository, stored.unwrap_or(estimate), context, &mut lines).await {
+    let room = match writing(repository, instance, stored.unwrap_or(estimate), context, &mut lines).await {
         Ok(room) => Some(room),
         Err(error) => {
             lines.push((Status::Failed, format!("{error:#}")));
@@ -107,13 +107,14 @@ pub(super) async fn plan(
 /// Why not.
 async fn writing(
     repository: &Repository,
+    instance: &str,
     needed: u64,
     context: &Context,
     lines: &mut Vec<(Status, String)>,
 ) -> Result<Room> {
     let place = repository.describe();
     let room = repository
-        .try_writing(context.now)
+        .try_writing(instance, context.now)
         .await
         .with_context(|| format!("the repository {place} cannot be written to"))?;
     if let Some(free) = room.free.filter(|free| *free < needed) {

@@ -1,7 +1,7 @@
 //! How the data of a server would be read: by replication, or key by key where that is not allowed.
 
 use super::Capture;
-use crate::capture::source::Chosen;
+use crate::capture::source::{self, Chosen};
 use crate::connection::replication::{self, ReplicationFault};
 use crate::connection::{Command, ServerError};
 use crate::explain::{Result, Status};
@@ -45,22 +45,74 @@ pub(super) async fn method(chosen: &Chosen, capture: Capture) -> Result<Way> {
 
 /// Key by key, unless that is forbidden as well.
 async fn by_key(chosen: &Chosen, why: &str) -> Result<Way> {
-    let mut connection = chosen.node.connect().await?;
-    let scan = Command::of(&["SCAN", "0", "COUNT", "1"]);
-    let barred = match connection.pipeline(&[scan]).await?.pop() {
-        Some(Err(error)) => match replication::refusal("SCAN", &error) {
-            fault @ ReplicationFault::NoPermission { .. } => Some(fault),
-            _ => None,
-        },
-        _ => None,
-    };
-    Ok(match barred {
+    Ok(match barred_by_key(chosen).await? {
         Some(fault) => Way::Barred(fault),
         None => Way::Open {
             method: "scan",
             status: Status::Warning,
             line: format!("{why}the server would be read key by key, which is not one moment of its data"),
         },
+    })
+}
+
+/// Keys that are tried: whether our user may read them.
+const TRIED: &str = "10";
+
+/// What forbids to read the server key by key: each command that the run needs is tried, with what reads no value.
+async fn barred_by_key(chosen: &Chosen) -> Result<Option<ReplicationFault>> {
+    let mut connection = chosen.node.connect().await?;
+    let is_7_or_newer = chosen.facts.version_numbers() >= (7, 0, 0);
+    let databases = source::info(&mut connection).await?.databases().into_keys();
+    let others = databases.filter(|database| *database != chosen.node.database);
+    let mut questions = vec![Command::of(&["SCAN", "0", "COUNT", TRIED]), Command::new("TIME")];
+    questions.extend(others.map(|database| Command::new("SELECT").arg(database)));
+    let answers = connection.pipeline(&questions).await?;
+    let keys: Vec<Vec<u8>> = match answers.first() {
+        Some(Ok(Reply::Array(parts))) => {
+            parts.last().into_iter().flat_map(Reply::items).filter_map(|key| Some(key.bytes()?.to_vec())).collect()
+        }
+        _ => Vec::new(),
+    };
+    if let Some(fault) = forbidden(&questions, &answers) {
+        return Ok(Some(fault));
+    }
+    // The time left is no value; and no key has this name.
+    let nobody = [&keys.first().cloned().unwrap_or_default()[..], b":redis-ops-plan"].concat();
+    let expiry = if is_7_or_newer { "PEXPIRETIME" } else { "PTTL" };
+    let mut questions = vec![Command::new("SELECT").arg(chosen.node.database)];
+    questions.extend(keys.iter().map(|key| Command::new(expiry).arg(key)));
+    questions.push(Command::new(expiry).arg(&nobody));
+    questions.push(Command::new("DUMP").arg(&nobody));
+    let answers = connection.pipeline(&questions).await?;
+    // A server with one database may not know SELECT, and a pattern of keys need not take in the name that nobody has.
+    let tried = 1..=keys.len();
+    if let Some(fault) = forbidden(&questions[tried.clone()], &answers[tried]) {
+        return Ok(Some(fault));
+    }
+    for (question, answer) in questions.iter().zip(&answers).skip(1 + keys.len()) {
+        if let Some(fault) = forbidden(std::slice::from_ref(question), std::slice::from_ref(answer))
+            && matches!(&fault, ReplicationFault::NoPermission { rule, .. } if rule.starts_with('+'))
+        {
+            return Ok(Some(fault));
+        }
+    }
+    // Libraries that may not be read are left out with a warning; their format then has to be that of a key.
+    if is_7_or_newer {
+        let questions = [Command::new("RANDOMKEY"), Command::new("FUNCTION").arg("DUMP")];
+        let answers = connection.pipeline(&questions).await?;
+        if answers.iter().all(Result::is_err) {
+            return Ok(forbidden(&questions[..1], &answers[..1]));
+        }
+    }
+    Ok(None)
+}
+
+/// The first refusal for want of a right.
+fn forbidden(questions: &[Command], answers: &[Result<Reply, ServerError>]) -> Option<ReplicationFault> {
+    questions.iter().zip(answers).find_map(|(question, answer)| {
+        let error = answer.as_ref().err()?;
+        let fault = replication::refusal(&question.name(), error);
+        matches!(fault, ReplicationFault::NoPermission { .. }).then_some(fault)
     })
 }
 

@@ -49,7 +49,7 @@ fn the_screen_of_a_plan_that_goes_through() {
     let lines = lines(line(Level::Ok, "empty", "the target is empty", None));
     let why = "the fastest that is possible; not `replica`: the target cannot load Valkey's RDB version 80, and would exit on it";
     let made = Plan { lines, method: Some(Method::Restore), why: why.into(), methods: methods(0.4) };
-    screens::check("restore-plan", |printer| plan(&made, &sides(), Keys::Shown, printer));
+    screens::check("restore-plan", |printer| plan(&made, &sides(), Status::Ok, Keys::Shown, printer));
 }
 
 #[test]
@@ -57,5 +57,5 @@ fn the_screen_of_a_plan_that_is_refused() {
     let flag = Some("--on-conflict fail|skip|replace, or --replace-all");
     let lines = lines(line(Level::Refused, "target_not_empty", "the target holds 1,994,658 keys", flag));
     let made = Plan { lines, method: Some(Method::Restore), why: String::new(), methods: methods(3725.0) };
-    screens::check("restore-plan-refused", |printer| plan(&made, &sides(), Keys::Shown, printer));
+    screens::check("restore-plan-refused", |printer| plan(&made, &sides(), Status::Ok, Keys::Shown, printer));
 }

@@ -52,14 +52,14 @@ async fn restore(
     let in_json = show::hidden(plan, context);
     let outcome = |status| Outcome::new(status).field("backup_id", id).field("plan", in_json.clone());
     let not_done = |error| Ok(outcome(Status::Failed).field("result", ()).error(sides.not_done(error)));
-    let table = show::plan(plan, sides, context.keys, &context.printer);
+    let foreseen = plan.foreseen(&planned.facts);
+    let table = show::plan(plan, sides, foreseen, context.keys, &context.printer);
     if settings.plan {
         let refused = plan.refusal().map(|line| show::with_names(line.into(), context));
-        let status = if refused.is_some() || plan.method.is_none() { Status::Failed } else { Status::Ok };
-        let outcome = outcome(status).text(table);
+        let outcome = outcome(foreseen).text(table);
         return Ok(match refused {
             Some(refused) => outcome.error(sides.not_done(refused.into())),
-            None => outcome,
+            None => show::with_warnings(&planned.request.source, outcome, context),
         });
     }
     let warns = plan.warns();

@@ -50,8 +50,8 @@ pub fn with_warnings(source: &Dataset, outcome: Outcome, context: &Context) -> O
     Outcome { status, ..outcome }.field("warnings", &warnings)
 }
 
-/// The plan, line by line, and the verdict.
-pub fn plan(plan: &Plan, sides: &Sides, keys: Keys, printer: &Printer) -> String {
+/// The plan, line by line, and the verdict; `foreseen`: how the restore ends, as far as the plan knows.
+pub fn plan(plan: &Plan, sides: &Sides, foreseen: Status, keys: Keys, printer: &Printer) -> String {
     let mut table = Table::new(&["", "check", "what"]);
     for line in &plan.lines {
         let (style, word) = match line.level {
@@ -89,7 +89,9 @@ pub fn plan(plan: &Plan, sides: &Sides, keys: Keys, printer: &Printer) -> String
         }
         (None, Some(method)) => {
             let into = format!("{} goes into {} by `{}`", sides.backup, sides.target, method.name());
-            (Status::Ok, format!("{into}: {}", plan.why))
+            let warned =
+                if foreseen == Status::Warning { "; not all of it as it is in the backup: see above" } else { "" };
+            (foreseen, format!("{into}: {}{warned}", plan.why))
         }
         (None, None) => (Status::Failed, format!("{} does not go into {}: {}", sides.backup, sides.target, plan.why)),
     };

@@ -32,7 +32,8 @@ pub struct CommandError {
 pub enum CommandFault {
     /// The ACL forbids it.
     NoPermission {
-        /// The rule that is missing: `+config|get`, `~<key>`, `&<channel>`.
+        /// The rule that is missing: `+config|get`; of keys and channels that of all, `~*` and `&*`, for which one it was the server does
+        /// not say.
         rule: String,
         /// The server's own words.
         text: String,
@@ -145,6 +146,12 @@ impl ServerError {
     }
 }
 
+/// An example of a time limit that is longer than the one that was not enough.
+pub(in crate::connection) fn longer(than: Duration) -> &'static str {
+    let known = [("30s", 30), ("2m", 120), ("10m", 600), ("1h", 3600)];
+    known.into_iter().find(|(_, seconds)| than < Duration::from_secs(*seconds)).map_or("1d", |(text, _)| text)
+}
+
 /// `ERR unknown command 'X'` (5.0 with backticks), and the same for subcommands (`unknown subcommand`, 7.0; before it
 /// `Unknown subcommand or wrong number of arguments`).
 fn is_unknown_command(text: &str) -> bool {
@@ -171,10 +178,10 @@ fn missing_rule(text: &str, command: &str) -> String {
     }
     let words = text.to_ascii_lowercase();
     if words.contains("key") {
-        return "~<key>".to_owned();
+        return "~*".to_owned();
     }
     if words.contains("channel") {
-        return "&<channel>".to_owned();
+        return "&*".to_owned();
     }
     format!("+{}", command.to_lowercase().replace(' ', "|"))
 }
@@ -246,7 +253,7 @@ impl Explain for CommandError {
             CommandFault::Loading => meaning.hint(WAIT_UNTIL_LOADED),
             CommandFault::ReadOnly => meaning.hint("name the primary: `INFO replication` says which it is"),
             CommandFault::OutOfMemory => meaning.hint("raise `maxmemory`, or free memory first"),
-            CommandFault::Timeout { .. } => meaning.hint(Hint::WaitLonger("30s")),
+            CommandFault::Timeout { after } => meaning.hint(Hint::WaitLonger(longer(*after))),
             CommandFault::Unknown { .. }
             | CommandFault::Misconfigured { .. }
             | CommandFault::MasterDown
@@ -313,9 +320,9 @@ mod tests {
         check_rule("PSYNC", "NOPERM User ops has no permissions to run the 'psync' command", "+psync");
         check_rule("CONFIG GET", "NOPERM User ops has no permissions to run the 'config|get' command", "+config|get");
         check_rule("CONFIG GET", "NOPERM something quite new", "+config|get");
-        check_rule("GET", "NOPERM this user has no permissions to access one of the keys used as arguments", "~<key>");
-        check_rule("GET", "NOPERM No permissions to access a key", "~<key>");
-        check_rule("PUBLISH", "NOPERM No permissions to access a channel", "&<channel>");
+        check_rule("GET", "NOPERM this user has no permissions to access one of the keys used as arguments", "~*");
+        check_rule("GET", "NOPERM No permissions to access a key", "~*");
+        check_rule("PUBLISH", "NOPERM No permissions to access a channel", "&*");
     }
 
     #[track_caller]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::ServerError;
-use super::command::WAIT_UNTIL_LOADED;
+use super::command::{WAIT_UNTIL_LOADED, longer};
 use crate::connection::TlsFault;
 use crate::explain::{Explain, Hint, Meaning};
 
@@ -225,9 +225,11 @@ impl Explain for ConnectError {
                 TlsFault::Version1 => Hint::words("the server needs a new certificate"),
                 TlsFault::Other => Hint::TlsTrust,
             },
-            ConnectFault::PlainPort => Hint::PlainPort,
-            ConnectFault::TlsPort => Hint::TlsPort,
-            ConnectFault::Timeout { .. } => Hint::words("check the network").and(Hint::WaitLonger("30s")),
+            ConnectFault::PlainPort => Hint::PlainPort(address_in(&self.target)),
+            ConnectFault::TlsPort => Hint::TlsPort(address_in(&self.target)),
+            ConnectFault::Timeout { after, .. } => {
+                Hint::words("check the network").and(Hint::WaitLonger(longer(*after)))
+            }
             ConnectFault::Authentication { fault, .. } => match fault {
                 AuthenticationFault::PasswordRequired | AuthenticationFault::PasswordMissing => Hint::GivePassword,
                 AuthenticationFault::Rejected => Hint::OtherPassword,
@@ -249,6 +251,12 @@ impl Explain for ConnectError {
         };
         Meaning::of(self.code()).hint(hint)
     }
+}
+
+/// The address in a target, which may stand behind the name of an instance: `redis-prod (10.0.0.1:6379)`.
+fn address_in(target: &str) -> String {
+    let address = target.strip_suffix(')').and_then(|target| target.rsplit_once('(')).map(|(_, address)| address);
+    address.unwrap_or(target).to_owned()
 }
 
 impl fmt::Display for ConnectFault {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::connection::error::longer;
 use crate::connection::stream::{is_closed, words};
 use crate::connection::{CommandFault, ConnectError, ServerError, WAIT_UNTIL_LOADED};
 use crate::explain::{Explain, Hint, Meaning};
@@ -223,6 +224,9 @@ impl fmt::Display for ReplicationError {
     }
 }
 
+/// The silence of a full resync is a long one: the server makes a snapshot first.
+const FIVE_MINUTES: Duration = Duration::from_secs(300);
+
 impl std::error::Error for ReplicationError {}
 
 impl Explain for ReplicationError {
@@ -237,8 +241,9 @@ impl Explain for ReplicationError {
             ReplicationFault::SnapshotFailed { .. } => {
                 meaning.hint("the server's own log says why; often there is too little memory for a fork, or no disk space")
             }
-            ReplicationFault::Silent { .. } => meaning.hint(
-                Hint::words("is the server busy, or does a firewall drop idle connections?").and(Hint::WaitLonger("5m")),
+            ReplicationFault::Silent { waited, .. } => meaning.hint(
+                Hint::words("is the server busy, or does a firewall drop idle connections?")
+                    .and(Hint::WaitLonger(if *waited < FIVE_MINUTES { "5m" } else { longer(*waited) })),
             ),
             ReplicationFault::NeverBegins { .. } => meaning.hint(Hint::WaitForSnapshot),
             ReplicationFault::Dribbles { .. } => {

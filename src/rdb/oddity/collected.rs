@@ -57,6 +57,18 @@ impl Oddities {
         }
     }
 
+    /// Puts names to oddities of a kind of which only the places were known; how often there are some stays.
+    pub fn name(&mut self, kind: OddityKind, named: Vec<Named>) {
+        for (_, seen) in self.seen.iter_mut().filter(|((of, _), _)| *of == kind) {
+            let numbers = seen.first.first().and_then(|first| first.numbers);
+            if !named.is_empty() {
+                seen.first.clone_from(&named);
+                seen.first.truncate(KEPT_OF_A_KIND);
+                seen.first[0].numbers = numbers;
+            }
+        }
+    }
+
     /// All kinds met, by the encoding of the value (`None`: of the file).
     pub fn iter(&self) -> impl Iterator<Item = (OddityKind, Option<ValueType>, &Seen)> {
         self.seen.iter().map(|((kind, value_type), seen)| (*kind, *value_type, seen))

@@ -81,6 +81,9 @@ fn on(kind: OddityKind, value_type: Option<ValueType>, line: Line) -> Fate {
         // Of two elements of one index the later one counts.
         Kind::ArrayOrder | Kind::OddScoreText | Kind::StreamLastId | Kind::StreamOrder | Kind::StreamFlags => Takes,
         Kind::NegativeExpiry => Unknown,
+        // It loads the key, with the first expiry in place of the last, which all others keep.
+        Kind::ExpiryTwice if line == Line::Redis810 => Unknown,
+        Kind::ExpiryTwice => Takes,
         Kind::DuplicateKey => Dies,
         // Redis 7.4 and 8.0 and Valkey 8.0 pass it by where the database has no table yet, and die where it held a key before: seen
         // with a replica of 8.0.

@@ -60,6 +60,8 @@ pub enum OddityKind {
     PendingOwnership,
     /// A negative expiry: a primary leaves the key out when it loads the file, a replica keeps it.
     NegativeExpiry,
+    /// Two expiries stand before one key: Redis 8.10 keeps the first, all others the last.
+    ExpiryTwice,
     /// A value that names a module type, and is none of it.
     ModuleValue,
     /// A key stands twice in one database.
@@ -91,7 +93,7 @@ pub enum OddityKind {
 impl OddityKind {
     /// All kinds of oddities, for the test of the table of fates.
     #[cfg(test)]
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::UnreadableValue,
         Self::DuplicateMember,
         Self::UnsortedIntset,
@@ -119,6 +121,7 @@ impl OddityKind {
         Self::DuplicatePending,
         Self::PendingOwnership,
         Self::NegativeExpiry,
+        Self::ExpiryTwice,
         Self::ModuleValue,
         Self::DuplicateKey,
         Self::HugeHint,
@@ -181,6 +184,10 @@ impl OddityKind {
                 ("pending_ownership", "pending entries of a consumer group that are not owned exactly once")
             }
             Self::NegativeExpiry => ("negative_expiry", "a key whose expiry is negative"),
+            Self::ExpiryTwice => (
+                "expiry_twice",
+                "a key with two expiries: Redis 8.10 keeps the first, older servers and Valkey the last",
+            ),
             Self::ModuleValue => ("module_value", "a value that is not what its module writes"),
             Self::DuplicateKey => ("duplicate_key", "a key stands in the file twice"),
             Self::HugeHint => ("huge_hint", "a database announces 2^31 keys or more"),

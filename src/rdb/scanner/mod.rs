@@ -131,9 +131,23 @@ enum Raw {
 struct Attributes {
     database: u64,
     expire_ms: Option<i64>,
+    /// More than one expiry stands before the key.
+    expires_twice: bool,
     idle_seconds: Option<u64>,
     frequency: Option<u8>,
     has_meta: bool,
+}
+
+impl Attributes {
+    /// An expiry before the next key. Of two the last counts, and the first for a server that keeps metadata of keys (Redis `rdb.c`: an
+    /// expiry is one class of them).
+    #[inline]
+    fn expire(&mut self, at_ms: i64, first_counts: bool) {
+        self.expires_twice |= self.expire_ms.is_some();
+        if self.expire_ms.is_none() || !first_counts {
+            self.expire_ms = Some(at_ms);
+        }
+    }
 }
 
 /// The part of a push that is being parsed.

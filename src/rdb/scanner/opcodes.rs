@@ -53,7 +53,8 @@ impl Scanner {
         let at = cursor.offset();
         match cursor.byte()? {
             opcode::EXPIRE_MS => {
-                self.attributes.expire_ms = Some(cursor.i64_le()?);
+                let at_ms = cursor.i64_le()?;
+                self.attributes.expire(at_ms, self.keeps_key_meta());
                 Ok(())
             }
             number @ 0..opcode::TEMPLATE_OR_UPDATE => self.key(ValueType(number), at, cursor, window, visit),
@@ -94,15 +95,18 @@ impl Scanner {
         }
         let database = attributes.database;
         let is_passed = value_type == ValueType::STRING && !interest.pieces && cursor.pass_plain_string();
-        if self.whose.is_told && (!is_passed || is_negative) {
+        let expires_twice = std::mem::take(&mut self.attributes.expires_twice);
+        if self.whose.is_told && (!is_passed || is_negative || expires_twice) {
             self.whose.begin(database, key);
         }
         let attributes = &mut self.attributes;
         (attributes.expire_ms, attributes.idle_seconds, attributes.frequency) = (None, None, None);
         attributes.has_meta = false;
-        if is_negative && let Whose::Told(owner) = self.whose.whose() {
-            let kind = OddityKind::NegativeExpiry;
-            visit.oddity(&Oddity { kind, what: kind.words(), offset: value_offset, owner, numbers: None });
+        let odd = [(is_negative, OddityKind::NegativeExpiry), (expires_twice, OddityKind::ExpiryTwice)];
+        for (_, kind) in odd.into_iter().filter(|(is_odd, _)| *is_odd) {
+            if let Whose::Told(owner) = self.whose.whose() {
+                visit.oddity(&Oddity { kind, what: kind.words(), offset: value_offset, owner, numbers: None });
+            }
         }
         if interest.raw {
             self.raw = Raw::Visitor(value_offset);
@@ -113,6 +117,12 @@ impl Scanner {
         }
         let reader = Reader::new(value_type, kind, self.dialect, interest.pieces);
         self.begin_value(reader, kind.vanishes_when_empty(), cursor, window, visit)
+    }
+
+    /// Whether the file is of a version whose servers keep metadata of keys (Redis from 8.6 on).
+    #[inline]
+    fn keeps_key_meta(&self) -> bool {
+        self.dialect == Dialect::Redis && self.version >= 13
     }
 
     fn rare_opcode<V: Visit>(
@@ -127,7 +137,7 @@ impl Scanner {
         match number {
             opcode::EXPIRE_SECONDS => {
                 let seconds = i32::from_le_bytes(cursor.array()?);
-                self.attributes.expire_ms = Some(i64::from(seconds) * 1000);
+                self.attributes.expire(i64::from(seconds) * 1000, self.keeps_key_meta());
             }
             opcode::IDLE => self.attributes.idle_seconds = Some(number_of(cursor)?),
             opcode::FREQUENCY => self.attributes.frequency = Some(cursor.byte()?),
@@ -249,7 +259,7 @@ impl Scanner {
                 cursor.string(&mut self.tools.first, self.tools.limit)?;
                 self.state = State::SlotImport { ranges_left: cursor.length()? };
             }
-            Dialect::Redis if self.version >= 13 => {
+            Dialect::Redis if self.keeps_key_meta() => {
                 let from = cursor.offset();
                 let classes_left = cursor.length()?;
                 if classes_left > 7 {

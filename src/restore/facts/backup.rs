@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::capture::server_of;
 use crate::dataset::Dataset;
 use crate::rdb::opcode::Dialect;
-use crate::repository::manifest::{Consistency, DatabaseCount, Manifest, Purpose, StructureState};
+use crate::repository::manifest::{CensusSummary, Consistency, DatabaseCount, Manifest, Purpose, StructureState};
 use crate::restore::clock::Clock;
 use crate::restore::survey::Survey;
 
@@ -32,6 +32,8 @@ pub struct BackupFacts {
     pub trailing_bytes: u64,
     /// `used_memory` of the server at that moment.
     pub used_memory: Option<u64>,
+    /// What its manifest says of its keys; `None`: nothing.
+    pub census: Option<CensusSummary>,
     /// Keys in all databases.
     pub keys: Option<u64>,
     /// Keys by database of the backup.
@@ -126,6 +128,7 @@ impl BackupFacts {
                 _ => 0,
             },
             used_memory: shard.and_then(|shard| shard.aux.get("used-mem")?.parse().ok()),
+            census: census.cloned(),
             keys: census.map(|census| census.keys),
             databases: databases.filter_map(|(number, count)| Some((number.parse().ok()?, *count))).collect(),
             by_type: census.map(|census| census.by_type.clone()).unwrap_or_default(),
@@ -189,6 +192,9 @@ impl BackupFacts {
             module_aux: self.module_aux,
             has_findings: self.has_findings,
             origin: self.origin,
+            census: self.census,
+            slots_of_part: self.slots_of_part,
+            stale: self.stale,
             only_once: self.only_once,
             ..facts
         }

@@ -57,6 +57,8 @@ pub struct TargetFacts {
     pub watched: Option<bool>,
     /// In a cluster: slots that this node serves.
     pub slots: Option<u64>,
+    /// Which those are: the first and the last of each range.
+    pub slot_ranges: Vec<(u16, u16)>,
     /// Clock of the target against ours; `None`: it does not tell the time.
     pub clock: Option<Clock>,
     /// Counters at this moment.

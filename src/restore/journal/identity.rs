@@ -77,7 +77,43 @@ impl Decided {
     }
 }
 
+impl Decided {
+    /// Which options were others then, in words: `--db` was `0` and is `1`.
+    pub(super) fn differences(&self, now: &Self) -> Vec<String> {
+        let words = |typed: &[String]| match typed {
+            [] => "not given".to_owned(),
+            typed => format!("`{}`", typed.join("`, `")),
+        };
+        let one = |name: &str| words(&[name.to_owned()]);
+        let existing = |existing: Existing| match existing {
+            Existing::MustBeEmpty | Existing::ReplaceAll => words(&[]),
+            existing => one(existing.name()),
+        };
+        let databases = |decided: &Self| {
+            let moved = decided.moved.iter().map(|(from, to)| format!("{from}:{to}"));
+            let stay = decided.databases.iter().filter(|number| !decided.moved.contains_key(number));
+            words(&stay.map(u64::to_string).chain(moved).collect::<Vec<_>>())
+        };
+        let compared = [
+            ("--method", one(self.method.name()), one(now.method.name())),
+            ("--on-conflict", existing(self.existing), existing(now.existing)),
+            ("--ttl", one(self.ttl.name()), one(now.ttl.name())),
+            ("--keys", words(&self.keys), words(&now.keys)),
+            ("--exclude", words(&self.exclude), words(&now.exclude)),
+            ("--db", databases(self), databases(now)),
+            ("--type", words(&self.types), words(&now.types)),
+        ];
+        let differ = compared.into_iter().filter(|(_, then, now)| then != now);
+        differ.map(|(option, then, now)| format!("`{option}` was {then} and is {now}")).collect()
+    }
+}
+
 impl Identity {
+    /// Whether both are restores of the same data into the same target, as it was started then, whatever was decided.
+    pub(super) fn is_of_the_same(&self, other: &Self) -> bool {
+        (&self.backup, &self.digest, &self.target_run_id) == (&other.backup, &other.digest, &other.target_run_id)
+    }
+
     /// The name of its folder.
     pub(super) fn name(&self) -> String {
         let told = Self { shift_ms: None, ..self.clone() };

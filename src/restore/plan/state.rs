@@ -13,8 +13,11 @@ const SLOTS: u64 = 16384;
 /// The stable name of a refusal for want of a certificate.
 pub(super) const CERTIFICATE: &str = "certificate";
 
+/// The stable name of the line about saving what the target has loaded itself.
+pub(super) const SAVED: &str = "saved";
+
 /// Whether it takes writes at all.
-pub fn role(target: &TargetFacts) -> Vec<Line> {
+pub fn role(backup: &BackupFacts, target: &TargetFacts) -> Vec<Line> {
     let server = &target.server;
     let mut lines = Vec::new();
     if server.loading {
@@ -41,6 +44,9 @@ pub fn role(target: &TargetFacts) -> Vec<Line> {
     if server.mode == Mode::Cluster {
         lines.push(match target.slots {
             Some(SLOTS) => Line::ok("cluster", "the target serves all slots of its cluster"),
+            Some(_) if serves_all_of(backup, target) => {
+                Line::ok("cluster", "the target serves all slots of the backup, which is one shard of a cluster")
+            }
             Some(slots) => Line::refused(
                 "cluster",
                 format!(
@@ -53,6 +59,21 @@ pub fn role(target: &TargetFacts) -> Vec<Line> {
         });
     }
     lines
+}
+
+/// Whether the backup is one shard of a cluster, and the target serves each slot of that.
+fn serves_all_of(backup: &BackupFacts, target: &TargetFacts) -> bool {
+    let parse = |range: &str| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        Some((first.parse::<u16>().ok()?, last.parse::<u16>().ok()?))
+    };
+    let of_backup: Option<Vec<(u16, u16)>> =
+        backup.slots_of_part.as_ref().and_then(|slots| slots.split(',').map(parse).collect());
+    of_backup.is_some_and(|ranges| {
+        ranges.into_iter().all(|(first, last)| {
+            (first..=last).all(|slot| target.slot_ranges.iter().any(|(from, to)| (*from..=*to).contains(&slot)))
+        })
+    })
 }
 
 /// The restore goes on with an interrupted one.
@@ -97,6 +118,14 @@ pub fn commands(target: &TargetFacts, options: &Options, fed: bool) -> Option<Li
     let missing = missing.to_uppercase();
     let text = format!("the target has no command `{missing}`: it was renamed or switched off (`rename-command`)");
     Some(Line::refused("unknown_command", text))
+}
+
+/// Why what is restored cannot be compared afterwards, though that is wanted.
+pub fn no_proof(backup: &BackupFacts, proof: bool) -> Option<Line> {
+    (proof && backup.only_once).then(|| {
+        let text = "standard input can be read only once: the target cannot be compared with the backup afterwards";
+        Line::unknown("proof", text)
+    })
 }
 
 /// Whether the target can show afterwards what it holds.
@@ -157,7 +186,7 @@ fn saving(target: &TargetFacts) -> Option<Line> {
         return Some(Line::ok("saved", "the target saves all of it afterwards (`BGSAVE`)"));
     }
     let text = "the target cannot be told to save (`BGSAVE`): until it does, a restart brings back what it holds now";
-    let line = Line::warning("saved", text);
+    let line = Line::warning(SAVED, text);
     let user = target.user.as_deref().filter(|_| is_forbidden);
     Some(match user {
         Some(user) => line.fix(format!("ACL SETUSER {user} +bgsave")),

@@ -39,6 +39,7 @@ fn target(info: &str) -> TargetFacts {
         lacks_certificate: false,
         watched: Some(false),
         slots: None,
+        slot_ranges: Vec::new(),
         clock: Some(Clock::default()),
         counters: Counters::default(),
     }

@@ -11,6 +11,7 @@ mod visit;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::dataset::KeysRead;
 use crate::rdb::OddityKind;
 use crate::rdb::opcode::Dialect;
 use crate::rdb::types::ValueType;
@@ -49,6 +50,8 @@ const UNSURE: &str =
 pub struct Assembler {
     plan: Plan,
     outbox: Outbox,
+    /// All keys and libraries of the first pass.
+    read: KeysRead,
     dialect: Dialect,
     version: u32,
     /// Version of the Redis that wrote the file, if it says.
@@ -106,6 +109,7 @@ impl Assembler {
             ),
             plan,
             outbox,
+            read: KeysRead::default(),
             dialect: Dialect::Redis,
             version: 0,
             source: (0, 0, 0),
@@ -136,6 +140,11 @@ impl Assembler {
     /// Whether this is not the first pass over all keys.
     pub fn is_another_pass(&self) -> bool {
         self.only.is_some()
+    }
+
+    /// Keys and libraries of the pass over all of them.
+    pub fn read(&self) -> &KeysRead {
+        &self.read
     }
 
     /// How many batches were sent.

@@ -11,9 +11,10 @@ use super::assemble::Assembler;
 use super::calls::Calls;
 use super::ledger::{Ledger, Stop};
 use crate::dataset::pass::{self, Ended};
-use crate::dataset::{Raw, ReadError, Reopen, Take};
+use crate::dataset::{NotAsStored, Raw, RawError, ReadError, Reopen, Take};
 use crate::progress::Progress;
 use crate::rdb::Scanner;
+use crate::repository::manifest::CensusSummary;
 use crate::restore::journal::{Created, Journal, Position};
 use crate::restore::tally::Tally;
 
@@ -36,6 +37,8 @@ pub(super) struct Reading {
     /// The journal says that keys up to this number may have been sent.
     pub(super) reserved: u64,
     pub(super) before: Position,
+    /// What the manifest says of the keys.
+    pub(super) census: Option<CensusSummary>,
     pub(super) cancel: CancellationToken,
     pub(super) progress: Arc<dyn Progress>,
 }
@@ -69,6 +72,8 @@ impl Reading {
         let mut lengths = pending.clone();
         let (mut bad, trailing_bytes) = match self.pass(raw, &pending) {
             Ok(trailing) => (None, trailing),
+            // The same signal may have ended whoever writes into our standard input.
+            Err(_) if self.cancel.is_cancelled() => (None, 0),
             Err(error) => (Some(error), 0),
         };
         // The key that was being read may have been sent in part, so it counts as sent: a run that goes on looks for it in the target.
@@ -156,8 +161,26 @@ impl Reading {
         let mut sending = Sending { reading: self, scanner, deferred, ended: false };
         // A signal ends it between two keys, and not before.
         match pass::drive(|| raw.next(), &mut sending, &CancellationToken::new(), |_| {})? {
-            Ended::AtTheEnd => Ok(pass::end_of(sending.scanner)?.trailing),
+            Ended::AtTheEnd => {
+                let scanner = sending.scanner;
+                if self.cancel.is_cancelled() {
+                    return Ok(0);
+                }
+                let trailing = pass::end_of(scanner)?.trailing;
+                self.must_be_as_said().map_err(RawError::from)?;
+                Ok(trailing)
+            }
             Ended::Early => Ok(0),
+        }
+    }
+
+    /// Holds the keys of a pass over all of them against the manifest.
+    fn must_be_as_said(&self) -> Result<(), NotAsStored> {
+        match &self.census {
+            Some(said) if !self.assembler.is_another_pass() && !self.is_stopped() => {
+                self.assembler.read().must_be(said)
+            }
+            _ => Ok(()),
         }
     }
 

@@ -18,6 +18,20 @@ pub enum RunError {
         "nothing to resume: no interrupted restore of this backup into this target, with these choices, is known here"
     )]
     NothingToResume,
+    /// One with other choices is known.
+    #[error("nothing to resume: the restore of this backup into this target that was interrupted had other choices: {}", .differ.join(", "))]
+    OtherChoices {
+        /// Which options those are, and what they were.
+        differ: Vec<String>,
+    },
+    /// Nothing is left to be written.
+    #[error(
+        "nothing to resume: all of the backup was written to the target, and the restore ended while the target was compared with it"
+    )]
+    AllWritten {
+        /// The line that proves the restore.
+        line: String,
+    },
     /// The target was started anew since: what it had said may not be true any more.
     #[error(
         "nothing to resume: the target was started anew since the restore was interrupted (its run id was {then} and is {now}), \
@@ -53,6 +67,11 @@ impl Explain for RunError {
             Self::Command(error) => error.meaning(),
             Self::NothingToResume | Self::Restarted { .. } | Self::OfEarlierVersion => {
                 Meaning::of("nothing_to_resume").hint(Hint::WithoutResume)
+            }
+            Self::OtherChoices { .. } => Meaning::of("nothing_to_resume")
+                .hint(Hint::words("type the choices of that restore to go on with it").and(Hint::WithoutResume)),
+            Self::AllWritten { line } => {
+                Meaning::of("nothing_to_resume").hint(format!("`{line}` proves that the target holds it"))
             }
             Self::NotEmptied => Meaning::of("nothing_to_resume"),
             Self::Meanwhile(error) => error.meaning(),

@@ -91,7 +91,9 @@ pub(super) async fn connect(
         None => config,
     };
     let config = match shared.credentials_provider() {
-        Some(inner) => config.credentials_provider(Clean { inner, seen: Arc::clone(&site.seen) }),
+        Some(inner) => {
+            config.credentials_provider(Clean { inner, seen: Arc::clone(&site.seen), profile: options.profile.clone() })
+        }
         None => config,
     };
     Ok(Connected { client: Client::from_conf(config.build()), no_checksums, site })
@@ -120,12 +122,14 @@ fn site(
         return Err(StorageError::other(Reason::new(words).hint("`https://host:port` is one")));
     }
     let endpoint = named.as_ref().map_or_else(|| format!("https://s3.{region}.amazonaws.com"), |(url, _)| url.clone());
+    let proxy = site::proxy(&endpoint)?;
     let site = Site {
         bucket: bucket.to_owned(),
         prefix: if prefix.is_empty() { String::new() } else { format!("{prefix}/") },
         url: named.as_ref().map_or_else(|| format!("AWS S3 in {region}"), |(url, _)| site::shown(url)),
         from: named.map(|(_, from)| from).unwrap_or_default(),
-        proxy: site::proxy(&endpoint)?,
+        proxy,
+        proxy_url: proxy.map(site::proxy_url).unwrap_or_default(),
         seen: Arc::default(),
     };
     Ok((site, own_endpoint))

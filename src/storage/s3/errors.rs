@@ -167,6 +167,11 @@ where
     status(error) == 501 || error.as_service_error().is_some_and(|error| error.code() == Some("NotImplemented"))
 }
 
+/// The answer's body, where it is text and was read.
+pub(super) fn body<E>(error: &SdkFailure<E>) -> Option<&str> {
+    std::str::from_utf8(error.raw_response()?.body().bytes()?).ok()
+}
+
 /// The store says "done" and then something that is neither an answer nor an error of S3.
 pub(super) fn is_unreadable<E>(error: &SdkFailure<E>) -> bool
 where

@@ -37,7 +37,7 @@ use chrono::{DateTime, Utc};
 use flate2::Crc;
 use tokio::time::Instant;
 
-use super::{Location, ObjectInfo, PartSizes, Reader, Reason, Storage, StorageError, Upload, key};
+use super::{LeftUploads, Location, ObjectInfo, PartSizes, Reader, Reason, Storage, StorageError, Upload, key};
 use errors::Op;
 use pace::{Pace, Purpose, Trouble};
 use site::Site;
@@ -226,6 +226,7 @@ impl Inner {
                 self.pace.answered(trouble);
                 return Err(error);
             };
+            trouble.note(&why);
             damaged += u32::from(errors::is_damaged(&error));
             if damaged > DAMAGED || !self.pace.again(purpose, trouble, begun, &why).await {
                 return Err(error);
@@ -336,19 +337,37 @@ impl Storage for S3 {
     }
 
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StorageError> {
-        Ok(Box::new(upload::PartUpload::new(self.clone(), self.inner.full_key(key)?)))
+        let mut upload = upload::PartUpload::new(self.clone(), self.inner.full_key(key)?);
+        if self.inner.storage_class.is_some() {
+            // A store that does not know the class is met now, and not after an hour.
+            upload.begin().await?;
+        }
+        Ok(Box::new(upload))
     }
 
-    async fn unfinished(&self, prefix: &str) -> Result<Option<Vec<ObjectInfo>>, StorageError> {
+    async fn try_upload(&self, key: &str) -> Result<bool, StorageError> {
+        let mut upload = upload::PartUpload::new(self.clone(), self.inner.full_key(key)?);
+        let is_encrypted = upload.begin().await?;
+        if let Err(error) = Box::new(upload).abort().await {
+            tracing::warn!("an upload of {key} without parts is left in the store: it cannot be aborted: {error}");
+        }
+        Ok(is_encrypted)
+    }
+
+    async fn unfinished(&self, prefix: &str) -> Result<Option<LeftUploads>, StorageError> {
         let uploads = list::uploads(&self.inner, self.inner.full_prefix(prefix)?).await?;
         let Some(uploads) = uploads else { return Ok(None) };
-        let mut found = Vec::with_capacity(uploads.len());
+        let mut found = LeftUploads::default();
         for (number, (mut object, upload_id)) in uploads.into_iter().enumerate() {
-            if number < UPLOADS_MEASURED {
-                let full_key = self.inner.full_key(&object.key)?;
-                object.length = list::sent_so_far(&self.inner, &full_key, &upload_id).await.unwrap_or_default();
-            }
-            found.push(object);
+            let full_key = self.inner.full_key(&object.key)?;
+            let length = match number < UPLOADS_MEASURED {
+                // That it cannot be told is worth no error.
+                true => list::sent_so_far(&self.inner, &full_key, &upload_id).await.ok(),
+                false => None,
+            };
+            found.unmeasured += u64::from(length.is_none());
+            object.length = length.unwrap_or_default();
+            found.uploads.push(object);
         }
         Ok(Some(found))
     }

@@ -120,9 +120,20 @@ impl Passing {
 pub(super) struct Trouble {
     since: Option<Instant>,
     attempts: u32,
+    lost_an_answer: bool,
 }
 
 impl Trouble {
+    /// A try has failed: was it sent, and not answered?
+    pub(super) fn note(&mut self, why: &Passing) {
+        self.lost_an_answer |= !why.answered && !why.nobody_listens;
+    }
+
+    /// Whether some try was sent, and no answer to it was heard.
+    pub(super) fn lost_an_answer(&self) -> bool {
+        self.lost_an_answer
+    }
+
     /// Whether an earlier try may have been done, though its answer was not heard.
     pub(super) fn came(&self) -> bool {
         self.attempts > 0

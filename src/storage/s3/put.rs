@@ -68,7 +68,7 @@ impl S3 {
                 }
             };
             let error = match inner.ask_with_checksum(&mut trouble, send).await {
-                Ok(put) => return self.examine(full_key, &body, &put).await,
+                Ok(put) => return self.examine(full_key, &body, &put, only_new).await,
                 Err(error) => error,
             };
             if errors::is_conflict(&error) {
@@ -100,7 +100,14 @@ impl S3 {
     }
 
     /// Believes an answer that is one of a store, and says that the encryption was done.
-    async fn examine(&self, full_key: &str, body: &Bytes, put: &PutObjectOutput) -> Result<(), StorageError> {
+    /// An object that is new, and lies there without, is removed.
+    async fn examine(
+        &self,
+        full_key: &str,
+        body: &Bytes,
+        put: &PutObjectOutput,
+        is_new: bool,
+    ) -> Result<(), StorageError> {
         let inner = &self.inner;
         let has_encryption = inner.examine_encryption(put.server_side_encryption.as_ref());
         if put.e_tag.is_some() && has_encryption.is_ok() {
@@ -113,6 +120,7 @@ impl S3 {
         }
         let has_encryption = inner.examine_encryption(head.sse.as_ref());
         if has_encryption.is_err()
+            && is_new
             && let Err(error) = self.remove(full_key).await
         {
             tracing::warn!("{full_key} lies in the store without encryption, and cannot be removed: {error}");

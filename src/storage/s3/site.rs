@@ -22,6 +22,8 @@ pub(super) struct Site {
     pub(super) from: String,
     /// The variable that names the proxy on the way.
     pub(super) proxy: Option<&'static str>,
+    /// The URL of that proxy, without secrets.
+    pub(super) proxy_url: String,
     pub(super) seen: Arc<Seen>,
 }
 
@@ -33,6 +35,14 @@ impl Site {
             ("", Some(proxy)) => format!("{} (through the proxy of {proxy})", self.url),
             (from, None) => format!("{} ({from})", self.url),
             (from, Some(proxy)) => format!("{} ({from}; through the proxy of {proxy})", self.url),
+        }
+    }
+
+    /// Who is spoken to first, the proxy or the store, as messages name it; and what names that one.
+    pub(super) fn next(&self) -> (String, &str) {
+        match self.proxy {
+            Some(proxy) => (format!("the proxy {} ({proxy}), which stands before {}", self.proxy_url, self.url), proxy),
+            None => (self.named(), self.source()),
         }
     }
 
@@ -54,6 +64,12 @@ pub(super) fn shown(url: &str) -> String {
         }
         Err(_) => "(no URL)".to_owned(),
     }
+}
+
+/// The proxy that a variable names, as a URL without secrets.
+pub(super) fn proxy_url(name: &str) -> String {
+    let value = env::var(name).unwrap_or_default();
+    shown(&if value.contains("://") { value } else { format!("http://{value}") })
 }
 
 /// The variable whose proxy the requests go through; `None`: they go straight.

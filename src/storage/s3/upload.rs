@@ -14,7 +14,7 @@ use super::errors::{Op, is_conflict, is_not_implemented, is_unreadable};
 use super::pace::{Purpose, Trouble};
 use super::part::Part;
 use super::whose::{self, Whose, Written};
-use super::{CONFLICT_PAUSE, CONFLICTS, Head, S3, StorageError};
+use super::{CONFLICT_PAUSE, CONFLICTS, Head, S3, StorageError, list};
 use crate::storage::{Expected, PartSizes, Upload};
 
 /// How long an abort waits for parts in flight.
@@ -83,13 +83,10 @@ impl PartUpload {
 
     /// Sends the part that is being filled, and begins the next.
     async fn send_part(&mut self) -> Result<(), StorageError> {
-        let upload_id = match &self.upload_id {
-            Some(upload_id) => upload_id.clone(),
-            None => {
-                let created = self.create().await?;
-                self.upload_id.insert(created).clone()
-            }
-        };
+        if self.upload_id.is_none() {
+            self.begin().await?;
+        }
+        let upload_id = self.upload_id.clone().unwrap_or_default();
         while self.sending.len() >= self.s3.inner.pace.lanes(PartSizes::in_flight(self.length, self.spooled)) {
             self.wait().await?;
         }
@@ -117,7 +114,44 @@ impl PartUpload {
         Ok(())
     }
 
-    async fn create(&mut self) -> Result<String, StorageError> {
+    /// Begins the upload before its first part is full. False: an encryption was asked for, and the store's answer does not say that it
+    /// will be done; it may say so of the object.
+    pub(super) async fn begin(&mut self) -> Result<bool, StorageError> {
+        let mut trouble = Trouble::default();
+        let created = self.create(&mut trouble).await;
+        if trouble.lost_an_answer() {
+            // An answer that got lost has left an upload that nobody would know of. The key is this upload's alone.
+            let ours = created.as_ref().ok().map(|(upload_id, _)| upload_id.as_str());
+            self.abort_others(ours).await;
+        }
+        let (upload_id, is_encrypted) = created?;
+        self.upload_id = Some(upload_id);
+        Ok(is_encrypted)
+    }
+
+    /// Aborts the uploads of this key but for one; what cannot be aborted is named.
+    async fn abort_others(&self, but: Option<&str>) {
+        let found = match list::uploads(&self.s3.inner, self.full_key.clone()).await {
+            Ok(found) => found.unwrap_or_default(),
+            Err(error) => return self.may_be_left(&error),
+        };
+        for upload_id in found.iter().filter(|(object, id)| {
+            self.s3.inner.full_key(&object.key).is_ok_and(|key| key == self.full_key) && Some(id.as_str()) != but
+        }) {
+            if let Err(error) = abort(&self.s3, &self.full_key, &upload_id.1).await {
+                self.may_be_left(&error);
+            }
+        }
+    }
+
+    fn may_be_left(&self, error: &StorageError) {
+        tracing::warn!(
+            "the answer to the beginning of an upload of {} got lost, and an upload without parts may be left in the store: {error}",
+            self.full_key
+        );
+    }
+
+    async fn create(&mut self, trouble: &mut Trouble) -> Result<(String, bool), StorageError> {
         self.word = whose::word();
         let inner = &self.s3.inner;
         let send = |with_checksum: bool| {
@@ -134,12 +168,18 @@ impl PartUpload {
                 .set_metadata(self.word.as_ref().map(|word| [(whose::UPLOAD.to_owned(), word.clone())].into()))
                 .send()
         };
-        let created = inner.ask_with_checksum(&mut Trouble::default(), send).await;
+        let created = inner.ask_with_checksum(trouble, send).await;
         let created = created.map_err(|error| inner.explain(Op::CreateUpload, &self.full_key, error))?;
-        created.upload_id.ok_or_else(|| StorageError::other("the store gives an upload no id"))
+        let is_encrypted = inner.examine_encryption(created.server_side_encryption.as_ref()).is_ok();
+        let upload_id = created.upload_id.ok_or_else(|| StorageError::other("the store gives an upload no id"))?;
+        Ok((upload_id, is_encrypted))
     }
 
     async fn finish(&mut self) -> Result<u64, StorageError> {
+        if self.sent == 0 {
+            // There is no part: an upload that was begun early is of no use.
+            self.give_up().await?;
+        }
         if self.upload_id.is_none() && !matches!(self.part, Part::Spool(_)) {
             let Part::Memory(body) = mem::take(&mut self.part) else {
                 return Ok(0);

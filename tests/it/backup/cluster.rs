@@ -76,6 +76,37 @@ fn a_node_that_serves_a_part_is_refused_with_the_number_and_taken_on_purpose_onl
         assert_eq!((code, &answer["comparison"]["equal"]), (1, &keys.into()), "{}: {answer}", installed.name);
         let run = RedisOps::new().args(line).run();
         assert!(run.text().contains("one shard of a cluster only (slots 0-5460)"), "{}", run.everything());
+
+        // The node that it is of takes it back; so does a server without a cluster, which hears that it is a part.
+        server.ok(&["FLUSHALL"]);
+        let line = ["restore", "-r", &folder.text(), "--backup-id", "prod/latest", "--target-instance", &server.url()];
+        let (code, answer) = RedisOps::new().args(line).json();
+        assert_eq!((code, &answer["result"]["restored"]), (0, &keys.into()), "{}: {answer}", installed.name);
+        let single = RedisServer::builder().version(&installed).start().unwrap();
+        let url = single.url();
+        for method in ["auto", "restore"] {
+            let line = [
+                "restore",
+                "-r",
+                &folder.text(),
+                "--backup-id",
+                "prod/latest",
+                "--target-instance",
+                &url,
+                "--method",
+                method,
+            ];
+            let run = RedisOps::new().args(line).run();
+            assert_eq!(run.code, 0, "{}: {}", installed.name, run.everything());
+            assert!(run.everything().contains("one shard of a cluster only (slots 0-5460)"), "{}", run.everything());
+            single.ok(&["FLUSHALL"]);
+        }
+        // Another node does not serve these slots.
+        let Some((other, _)) = node(&installed, 5461, 10922) else { return };
+        other.ok(&["FLUSHALL"]);
+        let line = ["restore", "-r", &folder.text(), "--backup-id", "prod/latest", "--target-instance", &other.url()];
+        let (code, answer) = RedisOps::new().args(line).json();
+        assert_eq!((code, &answer["error"]["code"]), (2, &"cluster".into()), "{}: {answer}", installed.name);
     }
 }
 

@@ -41,6 +41,30 @@ fn a_folder_without_rights_is_named_with_what_is_needed() {
 }
 
 #[test]
+fn the_folder_of_an_instance_is_tried_by_the_plan_as_well() {
+    let Some(server) = RedisServer::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().display().to_string();
+    allow(folder.path(), 0o777);
+    std::fs::create_dir(folder.path().join("prod")).unwrap();
+    allow(&folder.path().join("prod"), 0o755);
+    for (name, more, code) in
+        [("prod", &["--plan"][..], 2), ("prod", &[], 2), ("other", &["--plan"], 0), ("other", &[], 0)]
+    {
+        let Some(run) = RedisOps::as_nobody() else { return skip("another user") };
+        let line = ["backup", "-i", &server.url(), "--name", name, "-r", &place, "--json"];
+        let run = run.args(line).args(more).run();
+        assert_eq!(run.code, code, "{name} {more:?}: {}", run.everything());
+        let error = &run.json()["error"];
+        if code == 2 {
+            assert_eq!(error["code"], "access_denied", "{name} {more:?}: {error}");
+            assert!(error.to_string().contains(&format!("{place}/prod")), "{name} {more:?}: {error}");
+        }
+    }
+    assert!(std::fs::read_dir(folder.path().join("prod")).unwrap().next().is_none(), "nothing is left");
+}
+
+#[test]
 fn a_home_that_cannot_be_searched_is_named() {
     let folder = tempfile::tempdir().unwrap();
     allow(folder.path(), 0o700);

@@ -37,7 +37,7 @@ fn keys_that_die_of_a_target_whose_clock_is_ahead_are_expired_and_not_restored()
             let target = ahead();
             let (code, plan) = stored.restore(&target, &["--method", method, "--plan"]);
             let words = format!("{} {method}: {plan}", installed.name);
-            assert_eq!(code, 0, "{words}");
+            assert_eq!(code, 1, "{words}");
             assert!(text(&plan, "clock").contains("ahead of ours: 10 keys dead on arrival"), "{words}");
             assert_eq!(line(&plan, "clock").unwrap()["level"], "warning", "{words}");
 

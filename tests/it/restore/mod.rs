@@ -2,10 +2,12 @@
 
 mod asked;
 mod by_replica;
+mod census;
 mod choices;
 mod clocks;
 mod command;
 mod everywhere;
+mod expiries;
 mod faults;
 mod file;
 mod foreign_object;
@@ -18,6 +20,7 @@ mod pipes;
 mod plan_and_run;
 mod poison;
 mod replica;
+mod resumed;
 mod round_trip;
 mod standing;
 mod stored;

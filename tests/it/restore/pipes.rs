@@ -22,6 +22,14 @@ fn a_pipe_goes_into_an_empty_target_in_one_pass() {
     assert_eq!((code, &answer["result"]["restored"]), (0, &1000.into()), "{answer}");
     assert_eq!((&answer["result"]["method"], &answer["proof"]), (&"restore".into(), &serde_json::Value::Null));
     assert_eq!(target.ok(&["DBSIZE"]), "1000");
+    // As with `--no-proof`: complete, and nobody has compared it, which is said before and afterwards.
+    let line = &answer["plan"]["lines"].as_array().unwrap().iter().find(|line| line["code"] == "proof").unwrap();
+    assert!(line["text"].as_str().unwrap().contains("read only once"), "{line}");
+    target.ok(&["FLUSHALL"]);
+    let line = ["restore", "--file", "-", "--target-instance", &target.url()].map(str::to_owned);
+    let run = RedisOps::new().args(line).stdin(rdb.clone()).run();
+    assert_eq!(run.code, 0, "{}", run.everything());
+    assert!(run.text().contains("not proven: standard input can be read only once"), "{}", run.text());
 
     // Now it holds keys, and a pipe cannot be looked at first.
     let (code, answer) = piped(&rdb, &target, &["--on-conflict", "skip"]);

@@ -214,6 +214,7 @@ impl Restore {
             target,
             options: self.options,
             method,
+            census: None,
             in_backup: None,
             raw_bytes: None,
             verified: self.verified,

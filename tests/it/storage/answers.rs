@@ -145,6 +145,41 @@ async fn a_url_that_is_none_is_refused_before_anything_is_asked() {
     }
 }
 
+/// The store has begun an upload, and its answer got lost: the one that nobody would know of is aborted, and no other.
+#[tokio::test]
+async fn an_upload_whose_beginning_was_not_heard_is_not_left() {
+    let begun = std::sync::atomic::AtomicU32::new(0);
+    let web = Web::start(move |line| match line {
+        line if line.starts_with("POST") && line.contains("uploads") => {
+            match begun.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+                0 => Answer::lost(),
+                _ => Answer {
+                    status: 200,
+                    headers: vec![],
+                    body: "<InitiateMultipartUploadResult><UploadId>heard</UploadId></InitiateMultipartUploadResult>"
+                        .into(),
+                },
+            }
+        }
+        line if line.starts_with("GET") && line.contains("uploads") => {
+            let upload = |key: &str, id: &str| format!("<Upload><Key>{key}</Key><UploadId>{id}</UploadId></Upload>");
+            let found =
+                [upload("redis/object", "heard"), upload("redis/object", "lost"), upload("redis/objects", "theirs")];
+            let body = format!("<ListMultipartUploadsResult>{}</ListMultipartUploadsResult>", found.concat());
+            Answer { status: 200, headers: vec![], body }
+        }
+        line if line.starts_with("DELETE") => Answer { status: 204, headers: vec![], body: String::new() },
+        _ => Answer { status: 200, headers: vec![("ETag", "\"1\"".into())], body: String::new() },
+    });
+    let storage = connect(&web.endpoint()).await;
+    let mut upload = storage.upload("object").await.unwrap();
+    upload.write(super::sample(17 << 20)).await.unwrap();
+    let deleted = || -> Vec<String> { web.asked().into_iter().filter(|line| line.starts_with("DELETE")).collect() };
+    assert!(matches!(&deleted()[..], [line] if line.contains("uploadId=lost")), "{:?}", web.asked());
+    upload.abort().await.unwrap();
+    assert!(deleted().len() == 2 && deleted()[1].contains("uploadId=heard"), "{:?}", web.asked());
+}
+
 /// An upload that somebody else has ended: that is no missing object, and trying again is of no use.
 #[tokio::test]
 async fn an_upload_that_a_rule_has_aborted_is_told_as_that() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use redis_ops::storage::{Memory, ObjectInfo, Reader, Shared, Storage, StorageError, Upload};
+use redis_ops::storage::{LeftUploads, Memory, ObjectInfo, Reader, Shared, Storage, StorageError, Upload};
 
 /// What is asked of the place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,7 +137,7 @@ impl Storage for Faulty {
         Ok(Box::new(FaultyUpload { inner, place: self.clone(), key: key.to_owned() }))
     }
 
-    async fn unfinished(&self, prefix: &str) -> Result<Option<Vec<ObjectInfo>>, StorageError> {
+    async fn unfinished(&self, prefix: &str) -> Result<Option<LeftUploads>, StorageError> {
         self.inner.unfinished(prefix).await
     }
 

@@ -19,9 +19,9 @@ async fn what_a_crash_leaves_is_never_shown_and_can_be_found() {
     begun.write(Bytes::from_static(b"half")).await.unwrap();
     std::mem::forget(begun); // as if the process had been killed
     assert_eq!(keys(&local, "").await, Vec::<String>::new());
-    let left = local.unfinished("prod/").await.unwrap().unwrap();
+    let left = local.unfinished("prod/").await.unwrap().unwrap().uploads;
     assert_eq!((left[0].key.as_str(), left[0].length), ("prod/id/dump.rdb.gz", 4));
-    assert_eq!(local.unfinished("other/").await.unwrap().unwrap(), []);
+    assert_eq!(local.unfinished("other/").await.unwrap().unwrap().uploads, []);
 }
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn foreign_files_are_left_alone() {
     std::os::unix::fs::symlink(folder.path(), folder.path().join("circle")).unwrap();
     let local = Local::new(folder.path());
     assert_eq!(keys(&local, "").await, Vec::<String>::new());
-    assert_eq!(local.unfinished("").await.unwrap().unwrap(), []);
+    assert_eq!(local.unfinished("").await.unwrap().unwrap().uploads, []);
 }
 
 #[tokio::test]
@@ -129,6 +129,6 @@ async fn a_full_disk_is_an_error_and_leaves_nothing() {
     let error = local.create("prod/small", sample(2 << 20)).await.unwrap_err();
     assert_eq!(error.code(), "no_space");
     assert_eq!(keys(&local, "").await, Vec::<String>::new());
-    assert_eq!(local.unfinished("").await.unwrap().unwrap(), []);
+    assert_eq!(local.unfinished("").await.unwrap().unwrap().uploads, []);
     upload(&local, "prod/dump", &sample(500_000)).await.unwrap();
 }

@@ -5,6 +5,7 @@ mod conformance;
 mod faulty;
 mod local;
 mod lost;
+mod misnamed;
 mod moto;
 mod odd;
 mod repository;

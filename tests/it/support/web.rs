@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 /// An answer.
 #[derive(Debug, Clone)]
 pub struct Answer {
+    /// 0: the connection is closed without an answer.
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: String,
@@ -20,6 +21,11 @@ impl Answer {
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
         );
         Self { status, headers: vec![("Content-Type", "application/xml".into())], body }
+    }
+
+    /// An answer that gets lost.
+    pub fn lost() -> Self {
+        Self { status: 0, headers: vec![], body: String::new() }
     }
 
     /// A page.
@@ -98,6 +104,9 @@ fn serve(stream: &TcpStream, noted: &Mutex<Vec<String>>, answer: &dyn Fn(&str) -
     }
     noted.lock().unwrap().push(line.clone());
     let Answer { status, headers, body } = answer(&line);
+    if status == 0 {
+        return Ok(());
+    }
     let mut text = format!("HTTP/1.1 {status} Said\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));

@@ -275,3 +275,22 @@ fn showing_names_every_finding() {
     assert!(run.text().contains("duplicate_key") && run.text().contains("hint_differs"), "{}", run.text());
     assert!(run.text().ends_with("failed: a key stands in the file twice\n"), "{}", run.text());
 }
+
+#[test]
+fn a_key_that_stands_there_twice_is_named() {
+    let path = fixtures::own_folder().join("corrupt/key_twice.rdb");
+    let (code, json) = verify(&path).json();
+    let found = &finding(&json, "duplicate_key")["evidence"];
+    assert_eq!((code, &found["keys"]), (2, &1.into()), "{json:#}");
+    assert_eq!(
+        found["first"],
+        serde_json::json!([{"database": 9, "key": "smp:in-db9", "offset": found["offset"], "what": "a key stands in the file twice"}])
+    );
+    assert!(verify(&path).run().text().contains("smp:in-db9 (db 9)"));
+    let run = verify(&path).arg("--hide-keys").run();
+    assert!(!run.text().contains("smp:in-db9") && run.text().contains("sha256:"), "{}", run.text());
+    // What can be read only once is judged all the same.
+    let (code, json) = verify(Path::new("-")).stdin(std::fs::read(&path).unwrap()).json();
+    let found = &finding(&json, "duplicate_key")["evidence"];
+    assert_eq!((code, &found["keys"], &found["first"]), (2, &1.into(), &Value::Null), "{json:#}");
+}

@@ -21,6 +21,7 @@ impl Visit for Assembler {
     }
 
     fn function(&mut self, source: &[u8]) {
+        self.read.function(source);
         // Libraries stand before the keys. A run that goes on behind some keys has had the answer to the libraries before them.
         if self.only.is_none() && self.plan.done == 0 {
             function::send(&mut self.outbox, &self.plan, source);
@@ -28,6 +29,9 @@ impl Visit for Assembler {
     }
 
     fn entry(&mut self, entry: &Entry<'_>) -> Interest {
+        if self.only.is_none() {
+            self.read.entry(entry);
+        }
         // After a signal or a stop no other key is begun, and none is counted.
         if self.outbox.is_ending() {
             self.current = Current::NotReached;

@@ -36,6 +36,7 @@ impl Visit for Surveyor {
 
     fn function(&mut self, source: &[u8]) {
         self.survey.dangers.note_function(source);
+        self.survey.read.function(source);
         self.survey.sources.add(source);
         let name = name_of(source);
         self.survey.functions.insert(String::from_utf8_lossy(name).into_owned());
@@ -55,6 +56,7 @@ impl Visit for Surveyor {
 
     fn entry(&mut self, entry: &Entry<'_>) -> Interest {
         self.survey.dangers.note(entry);
+        self.survey.read.entry(entry);
         if let Some(seen) = &mut self.keys_seen {
             seen.entry(entry);
         }

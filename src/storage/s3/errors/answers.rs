@@ -180,6 +180,10 @@ fn of_code(said: &Said, asked: Asked<'_>) -> Option<StorageError> {
             Reason::new(format!("{} was damaged on its way to the store, each time it was sent ({})", asked.key, said.words()))
                 .hint("look for a proxy, a network card or memory that damages data; the same on the store's side"),
         ),
+        "InvalidStorageClass" => StorageError::other(
+            Reason::new(format!("the store knows no such storage class ({})", said.words()))
+                .hint("name a class that the store has in `s3.storage_class`, or leave it out"),
+        ),
         "InvalidPart" if said.message.contains("same length") => StorageError::other(
             Reason::new(said.words()).hint("this store wants parts of one length: the backup grew too far beyond what was expected; take it again"),
         ),
@@ -247,6 +251,7 @@ mod tests {
             url: "http://store:9000".into(),
             from: "--s3-endpoint".into(),
             proxy: None,
+            proxy_url: String::new(),
             seen: Arc::default(),
         }
     }

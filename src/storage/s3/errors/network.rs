@@ -34,10 +34,11 @@ fn meaning(text: &str) -> Meaning {
         Meaning::NoTls
     } else if has(&["failed to lookup address", "dns error", "Name or service not known"]) {
         Meaning::UnknownHost
+    } else if has(&["Connection refused"]) {
+        // Of a tunnel, too: then nobody listens at the proxy.
+        Meaning::Refused
     } else if has(&["proxy", "tunnel", "Tunnel"]) {
         Meaning::Proxy
-    } else if has(&["Connection refused"]) {
-        Meaning::Refused
     } else if has(&["invalid HTTP version", "invalid HTTP", "InvalidVersion", "message head is too large"]) {
         Meaning::NoHttp
     } else if has(&["no answer within", "timed out", "timeout", "HTTP connect timeout"]) {
@@ -50,14 +51,21 @@ fn meaning(text: &str) -> Meaning {
 pub(super) fn explain(text: &str, asked: Asked<'_>) -> StorageError {
     let site = asked.site;
     let (named, source) = (site.named(), site.source());
+    // What is not even reached is the first on the way.
+    let (next, next_source) = site.next();
     let (words, hint): (String, Hint) = match meaning(text) {
+        Meaning::Refused if site.proxy.is_some() => (
+            format!("nobody listens at {next}"),
+            format!("correct {next_source}, unset it, or put the store's host into NO_PROXY").into(),
+        ),
         Meaning::Refused => (
             format!("nobody listens at {named}"),
             format!("is the store running, and is that its port? {source} names it").into(),
         ),
-        Meaning::UnknownHost => {
-            (format!("the host of {named} is not known"), format!("check the name of the host in {source}").into())
-        }
+        Meaning::UnknownHost => (
+            format!("the host of {next} is not known"),
+            format!("check the name of the host in {next_source}").into(),
+        ),
         Meaning::Expired => (
             format!("the certificate of {named} has expired"),
             "renew the certificate of the store; is the clock of this machine right?".into(),
@@ -77,6 +85,11 @@ pub(super) fn explain(text: &str, asked: Asked<'_>) -> StorageError {
         Meaning::NoHttp => (
             format!("{named} does not speak HTTP"),
             format!("is that its TLS port (`https://`), or the port of another program? {source} names it").into(),
+        ),
+        Meaning::Silent if site.proxy.is_some() => (
+            format!("{next} does not answer, or the store behind it does not ({text})"),
+            Hint::words(format!("is {next_source} right? NO_PROXY names hosts that are reached without it"))
+                .and(Hint::WaitOn),
         ),
         Meaning::Silent => (
             format!("{named} does not answer ({text})"),
@@ -106,9 +119,10 @@ pub(super) fn may_pass(text: &str, transferring: bool) -> bool {
 /// In a few words, for a line on the way.
 pub(super) fn brief(text: &str, site: &Site) -> Passing {
     let meaning = meaning(text);
+    let next = if site.proxy.is_some() { site.next().0 } else { site.url.clone() };
     let words = match meaning {
-        Meaning::Refused => format!("nobody listens at {}", site.url),
-        Meaning::UnknownHost => format!("the host of {} is not known", site.url),
+        Meaning::Refused => format!("nobody listens at {next}"),
+        Meaning::UnknownHost => format!("the host of {next} is not known"),
         Meaning::Silent => format!("{} does not answer", site.url),
         _ => format!("the connection to {} broke off", site.url),
     };

@@ -1,0 +1,73 @@
+//! Keys with two expiries, which no server writes: which one counts is the server's business, and known of each.
+
+use crate::support::redis_ops::RedisOps;
+use crate::support::redis_server::{RedisServer, servers};
+
+/// Far enough in the future for every test, Unix milliseconds.
+const SOONER: i64 = 4_102_444_800_000;
+const LATER: i64 = 4_112_444_800_000;
+
+/// One key with two expiries, and one with two of which one is in seconds.
+fn file() -> Vec<u8> {
+    let of_two = |name: u8, first: i64, last: i64| {
+        let milliseconds = |at: i64| [&[0xfc][..], &at.to_le_bytes()].concat();
+        [milliseconds(first), milliseconds(last), vec![0, 1, name, 1, b'v']].concat()
+    };
+    let mut rdb = [b"REDIS0009\xfe\x00".to_vec(), of_two(b'a', SOONER, LATER), of_two(b'b', LATER, SOONER)].concat();
+    rdb.push(0xff);
+    let crc = redis_ops::rdb::crc64(&rdb);
+    rdb.extend(crc.to_le_bytes());
+    rdb
+}
+
+fn expires(server: &RedisServer, key: &str) -> i64 {
+    let (left, now) = (server.ok(&["PTTL", key]), server.ok(&["TIME"]));
+    let mut now = now.split_whitespace().map(|number| number.parse::<i64>().unwrap());
+    left.parse::<i64>().unwrap() + now.next().unwrap() * 1000 + now.next().unwrap() / 1000
+}
+
+/// The one of both that this is, give or take the time between two questions.
+fn named(at: i64) -> &'static str {
+    [("sooner", SOONER), ("later", LATER)]
+        .into_iter()
+        .find(|(_, of)| (of - at).abs() < 60_000)
+        .map_or("neither", |(name, _)| name)
+}
+
+#[test]
+fn the_last_counts_and_a_server_that_keeps_the_first_is_not_fed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("twice.rdb");
+    std::fs::write(&path, file()).unwrap();
+    let file = path.display().to_string();
+    let (code, verified) = RedisOps::new().args(["verify", "--file", &file]).json();
+    let finding = &verified["findings"][0];
+    assert_eq!(
+        (code, &finding["id"], &finding["severity"]),
+        (1, &"expiry_twice".into(), &"warning".into()),
+        "{verified:#}"
+    );
+    assert_eq!((&finding["evidence"]["count"], &finding["evidence"]["first"][0]["key"]), (&2.into(), &"a".into()));
+    for installed in servers() {
+        let name = &installed.name;
+        // What the server itself makes of it.
+        let loaded = RedisServer::builder().version(&installed).dump(&path).start().unwrap();
+        let keeps_first = installed.is("8.10");
+        let expected = if keeps_first { ("sooner", "later") } else { ("later", "sooner") };
+        assert_eq!((named(expires(&loaded, "a")), named(expires(&loaded, "b"))), expected, "{name}");
+        assert!(
+            finding["evidence"][if keeps_first { "unknown" } else { "takes" }]
+                .to_string()
+                .contains(&name.replace("-server-", " ").replace("-sid", "")),
+            "{name}: {finding}"
+        );
+
+        let target = RedisServer::builder().version(&installed).start().unwrap();
+        let (code, answer) =
+            RedisOps::new().args(["restore", "--file", &file, "--target-instance", &target.url()]).json();
+        assert_eq!(code, 0, "{name}: {answer}");
+        assert_eq!(answer["result"]["method"] == "replica", !keeps_first, "{name}: {answer}");
+        assert_eq!((named(expires(&target, "a")), named(expires(&target, "b"))), ("later", "sooner"), "{name}");
+        assert_eq!(answer["proof"]["is_equal"], true, "{name}: {answer}");
+    }
+}

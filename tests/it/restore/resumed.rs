@@ -1,0 +1,85 @@
+//! `--resume` where there is nothing to go on with: because other choices were made then, or because all was written.
+
+use std::time::Duration;
+
+use super::stored::{backup_of, hint, message};
+use crate::support::redis_ops::RedisOps;
+use crate::support::redis_server::RedisServer;
+use crate::support::s3::{Manners, S3Server};
+
+#[test]
+fn the_choices_that_differ_are_named() {
+    let (Some(stored), Some(target)) = (backup_of(2_000), RedisServer::start()) else { return };
+    let begun = ["--method", "restore", "--keys", "key:*", "--db", "0:1", "--on-conflict", "skip"];
+    let running = stored.restoring(&target, &[&begun[..], &["--rate", "20kB"]].concat()).spawn();
+    target.wait_for("some keys", |target| target.info("db1").contains("keys=") && target.info("db1") != "keys=0");
+    running.signal("INT");
+    let run = running.wait();
+    assert_eq!(run.code, 130, "{}", run.everything());
+    for (typed, words) in [
+        (
+            &["--method", "restore", "--keys", "key:*", "--db", "0:2", "--on-conflict", "skip"][..],
+            &["`--db` was `0:1` and is `0:2`"][..],
+        ),
+        (&["--method", "restore", "--keys", "key:*", "--on-conflict", "skip"], &["`--db` was `0:1` and is not given"]),
+        (
+            &["--method", "commands", "--db", "0:1", "--ttl", "strip"],
+            &[
+                "`--method` was `restore` and is `commands`",
+                "`--on-conflict` was `skip` and is not given",
+                "`--ttl` was `keep` and is `strip`",
+                "`--keys` was `key:*` and is not given",
+            ],
+        ),
+    ] {
+        for plan in [&["--plan"][..], &[]] {
+            let (code, answer) = stored.restore(&target, &[typed, &["--resume"], plan].concat());
+            assert_eq!((code, &answer["error"]["code"]), (2, &"nothing_to_resume".into()), "{typed:?}: {answer}");
+            for words in words {
+                assert!(
+                    message(&answer).contains(words) || answer["error"].to_string().contains(words),
+                    "{words}: {answer}"
+                );
+            }
+        }
+    }
+    let (code, answer) = stored.restore(&target, &[&begun[..], &["--resume"]].concat());
+    assert_eq!((code, &answer["result"]["restored"]), (0, &2_000.into()), "{answer}");
+}
+
+#[test]
+fn a_restore_that_was_killed_while_it_was_proven_names_the_line_that_proves_it() {
+    let (Some(source), Some(target)) = (RedisServer::start(), RedisServer::start()) else { return };
+    source.fill(500, 50);
+    let store = S3Server::start();
+    let state = tempfile::tempdir().unwrap();
+    let with = |words: &[&str]| {
+        let run = RedisOps::new().args(words).env("XDG_STATE_HOME", state.path());
+        store.env().into_iter().fold(run, |run, (name, value)| run.env(&name, value))
+    };
+    let place = store.location("redis");
+    assert_eq!(with(&["backup", "-i", &source.url(), "--name", "prod", "-r", &place]).run().code, 0);
+    let url = target.url();
+    let line =
+        ["restore", "-r", &place, "--backup-id", "prod/latest", "--target-instance", &url, "--method", "restore"];
+    // The proof reads the backup once more, and waits for it.
+    store.behave(Manners { dumps_take: Duration::from_secs(2), ..Manners::default() });
+    let mut running = with(&line).spawn();
+    running.wait_until_it_says("comparing it with the backup");
+    running.signal("KILL");
+    running.wait();
+    store.behave(Manners::default());
+    let (code, answer) = with(&[&line[..], &["--resume"]].concat()).json();
+    assert_eq!((code, &answer["error"]["code"]), (2, &"nothing_to_resume".into()), "{answer}");
+    assert!(answer["error"].to_string().contains("all of the backup was written"), "{answer}");
+    let typed = hint(&answer).split('`').find_map(|part| part.strip_prefix("redis-ops ")).expect("a line");
+    assert!(typed.starts_with("verify"), "{typed}");
+    let (code, proven) = with(&typed.split(' ').collect::<Vec<_>>()).json();
+    assert_eq!((code, &proven["comparison"]["equal"]), (0, &500.into()), "{proven}");
+    // One that is begun anew leaves nothing of the note.
+    target.ok(&["FLUSHALL"]);
+    assert_eq!(with(&line).json().0, 0);
+    target.ok(&["FLUSHALL"]);
+    let (_, answer) = with(&[&line[..], &["--resume"]].concat()).json();
+    assert!(!answer["error"].to_string().contains("was written"), "{answer}");
+}
