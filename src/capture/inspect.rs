@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::census::{Census, Counter};
 use crate::dataset::foreign::{Foreign, are_commands};
-use crate::dataset::{ReadError, Take};
+use crate::dataset::{KeysRead, ReadError, Take};
 use crate::rdb::oddity::Owner;
 use crate::rdb::visit::Checksum;
 use crate::rdb::{
@@ -65,6 +65,8 @@ pub struct Inspected {
     pub broken: Option<RdbError>,
     /// What is in it, if a census was asked for and the structure was understood.
     pub census: Option<Census>,
+    /// Keys and libraries, to be held against a manifest, if that was asked for ([`Inspector::counting`]).
+    pub read: Option<KeysRead>,
     /// Keys, whether a census was asked for or not; 0 where the structure was not understood.
     pub keys: u64,
     /// Keys without any element: servers from 6.2 on leave them out when they load the file.
@@ -166,6 +168,12 @@ impl Inspector {
         self.looking_for_duplicates(KEYS_COMPARED)
     }
 
+    /// Counts what a manifest says of the keys.
+    pub fn counting(mut self) -> Self {
+        self.notes.read = Some(KeysRead::default());
+        self
+    }
+
     fn new(counter: Option<Counter>) -> Self {
         Self {
             scanner: Scanner::new(),
@@ -249,6 +257,7 @@ impl Inspector {
             not_understood,
             broken: None,
             census: self.notes.counter.filter(|_| not_understood.is_none()).map(Counter::finish),
+            read: self.notes.read,
             keys: summary.keys,
             empty_keys: summary.empty_keys,
             first_empty_key: summary.first_empty_key,
@@ -277,6 +286,7 @@ impl Inspector {
             not_understood: self.not_understood,
             broken: self.broken,
             census: None,
+            read: None,
             keys: 0,
             empty_keys: 0,
             first_empty_key: None,

@@ -45,7 +45,7 @@ pub fn words(hint: &Hint) -> String {
 
         Hint::ReadByKey => "`--source scan` reads the server key by key (which is not one moment of its data)",
         Hint::ReadPrimary => {
-            "`--read-from primary` reads the primary instead; if the primary is gone for good, `backup --stale` reads the replica key by key"
+            "`--read-from primary` reads the primary instead; if the primary is gone for good, `backup --stale`, without `--source replication`, reads the replica key by key"
         }
         Hint::ReadStale => {
             "back up the primary if it is alive; if it is gone for good, `backup --stale` reads this replica key by key"
@@ -215,6 +215,22 @@ mod tests {
         let fault = CommandFault::NoPermission { rule: "+psync".into(), text: String::new() };
         let hint = "`ACL SETUSER <user> +psync` gives the right";
         assert_eq!(shown(CommandError { command: "PSYNC".into(), fault }), ("permission_denied", None, hint.into()));
+    }
+
+    #[test]
+    fn what_a_hint_says_to_type_can_be_typed() {
+        let at = |fault| ConnectError { target: "redis-prod (10.0.0.1:6380)".into(), attempts: 1, fault };
+        let hint =
+            "`rediss://10.0.0.1:6380`, or `--tls` beside the address, speaks TLS; or name the server's plain port";
+        assert_eq!(shown(at(ConnectFault::TlsPort)).2, hint);
+        let hint = "`redis://10.0.0.1:6380`, without `--tls` and its options, speaks plain text; or name the server's TLS port";
+        assert_eq!(shown(at(ConnectFault::PlainPort)).2, hint);
+        // A time that was not enough is not advised again.
+        for (seconds, longer) in [(5, "30s"), (30, "2m"), (60, "2m"), (300, "10m"), (3_600, "1d")] {
+            let after = std::time::Duration::from_secs(seconds);
+            let told = shown(CommandError { command: "GET".into(), fault: CommandFault::Timeout { after } }).2;
+            assert_eq!(told, format!("`--timeout {longer}` waits longer"), "{seconds}");
+        }
     }
 
     #[test]

@@ -74,7 +74,11 @@ async fn reserve(draft: &mut Draft, kept: Option<bool>) -> Result<bool, Reposito
     if exists(&draft.storage, &draft.key(layout::BEGUN)).await? {
         return Ok(false);
     }
-    draft.claim().await?;
+    if let Err(error) = draft.claim().await {
+        // The flag may have been raised all the same: only its answer was not heard.
+        lower(draft).await;
+        return Err(error);
+    }
     let won = match is_alone(draft).await {
         Ok(true) => write_and_settle(draft).await,
         lost => lost,
@@ -187,9 +191,7 @@ pub(super) async fn is_claimed_by_another(draft: &Draft) -> Result<bool, Reposit
 async fn lower(draft: &Draft) {
     let key = draft.key(&layout::heartbeat(&draft.begun.token));
     if !matches!(timeout(LOWERING, draft.storage.delete(&key)).await, Ok(Ok(()))) {
-        tracing::warn!(
-            "another backup has begun under the same id; {key} is left of this one's try, and cannot be removed"
-        );
+        tracing::warn!("{key} is left of a backup that did not begin under this id, and cannot be removed");
     }
 }
 

@@ -42,8 +42,9 @@ const BATCH: usize = 256 * 1024;
 const ON_THE_WAY: usize = 4 * 1024 * 1024;
 /// Batches that may wait for one connection.
 const QUEUE: usize = 4;
-/// So many members of one value are compared with each other, at twelve bytes each.
-pub const MEMBERS_COMPARED: usize = 2 << 20;
+/// So many members of one value are compared with each other in memory, at twelve bytes each: 6 MiB. Those of a larger value wait in a
+/// temporary file.
+pub const MEMBERS_COMPARED: usize = 1 << 19;
 
 /// What a replay needs beside the connections.
 #[derive(Debug)]

@@ -45,6 +45,11 @@ impl Local {
     }
 }
 
+/// The path, or the first folder above it that is there: what is missing is made in that one, which may forbid it.
+fn there(path: &Path) -> &Path {
+    path.ancestors().find(|path| path.exists()).unwrap_or(path)
+}
+
 #[async_trait]
 impl Storage for Local {
     fn describe(&self) -> String {
@@ -53,12 +58,18 @@ impl Storage for Local {
 
     async fn create(&self, key: &str, body: Bytes) -> Result<(), StorageError> {
         let path = self.path(key)?;
-        self.blocking(move |root| {
-            let mut temporary = write::Temporary::create(root, &path)?;
-            temporary.write(&body)?;
-            temporary.publish().map(|_| ())
-        })
-        .await
+        let created = self.blocking(move |root| {
+            let create = || {
+                let mut temporary = write::Temporary::create(root, &path)?;
+                temporary.write(&body)?;
+                temporary.publish().map(|_| ())
+            };
+            match create() {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(Err(of_io(there(&path), error))),
+                created => created.map(Ok),
+            }
+        });
+        created.await?
     }
 
     async fn replace(&self, key: &str, body: Bytes) -> Result<(), StorageError> {
@@ -85,9 +96,7 @@ impl Storage for Local {
         let folder = folder.trim_end_matches('/').to_owned();
         let tried = self.blocking(move |root| {
             let folder = root.join(folder);
-            // What is missing is made in the first folder above it that is there: that one may forbid it.
-            let there = folder.ancestors().find(|folder| folder.exists()).unwrap_or(&folder).to_owned();
-            Ok(write::try_writing(&folder).map_err(|error| of_io(&there, error)))
+            Ok(write::try_writing(&folder).map_err(|error| of_io(there(&folder), error)))
         });
         tried.await?.map(Some)
     }

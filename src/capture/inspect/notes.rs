@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::census::Counter;
+use crate::dataset::KeysRead;
 use crate::rdb::visit::{Checksum, Entry, EntryEnd, Interest, Part, Piece, Visit};
 use crate::rdb::{Dialect, DuplicateKeys, Oddities, Oddity};
 
@@ -20,6 +21,8 @@ const MODULES_KEPT: usize = 64;
 pub(super) struct Notes {
     pub(super) counter: Option<Counter>,
     pub(super) duplicates: Option<DuplicateKeys>,
+    /// Keys and libraries, to be held against a manifest.
+    pub(super) read: Option<KeysRead>,
     pub(super) aux: BTreeMap<String, String>,
     pub(super) oddities: Oddities,
     pub(super) module_aux: BTreeMap<String, u64>,
@@ -49,6 +52,9 @@ impl Visit for Notes {
     }
 
     fn function(&mut self, source: &[u8]) {
+        if let Some(read) = &mut self.read {
+            read.function(source);
+        }
         if let Some(counter) = &mut self.counter {
             counter.function(source);
         }
@@ -65,6 +71,9 @@ impl Visit for Notes {
     fn entry(&mut self, entry: &Entry<'_>) -> Interest {
         if let Some(duplicates) = &mut self.duplicates {
             duplicates.entry(entry);
+        }
+        if let Some(read) = &mut self.read {
+            read.entry(entry);
         }
         match &mut self.counter {
             Some(counter) => counter.entry(entry),

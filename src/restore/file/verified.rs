@@ -14,7 +14,7 @@ use crate::examination;
 use crate::explain::{Context as _, Interrupted, Misuse, Result, Status};
 use crate::progress::{Progress, Unit};
 use crate::rdb::visit::Checksum;
-use crate::repository::manifest::StructureFinding;
+use crate::repository::manifest::{CensusSummary, StructureFinding};
 use crate::restore::RdbSource;
 use crate::restore::planning::must_be_one_rdb;
 use crate::restore::target_format::version_numbers;
@@ -81,10 +81,11 @@ pub async fn restore(
     }
     progress.phase("verifying", Unit::Bytes, source.raw_bytes());
     let feed = Feed::Raw(source.raw(0, cancel).await?);
-    let inspector = Inspector::without_census().judging();
+    let inspector = Inspector::without_census().judging().counting();
+    let said = source.manifest().and_then(|manifest| manifest.census.as_ref());
     let inspected = match pass::run(feed, inspector, &*progress, cancel).await {
         Err(ReadError::Interrupted) => return Err(Interrupted.into()),
-        passed => passed.and_then(|passed| finish(passed.taker)),
+        passed => passed.and_then(|passed| finish(passed.taker, said)),
     };
     let inspected = inspected.with_context(|| format!("verify {}: nothing was written", source.name()))?;
     let crc64 = match inspected.checksum {
@@ -122,8 +123,11 @@ fn write(
     }
 }
 
-fn finish(inspector: Inspector) -> Result<Inspected, ReadError> {
+fn finish(inspector: Inspector, said: Option<&CensusSummary>) -> Result<Inspected, ReadError> {
     let inspected = inspector.finish()?;
     inspected.must_end_with_the_rdb().map_err(RawError::from)?;
+    if let (Some(said), Some(read)) = (said, &inspected.read) {
+        read.must_be(said).map_err(RawError::from)?;
+    }
     Ok(inspected)
 }

@@ -195,8 +195,8 @@ pub fn module_data(backup: &BackupFacts, options: &Options) -> Option<Line> {
     let level = if options.accept_loss { Level::Warning } else { Level::Refused };
     (records > 0).then(|| {
         let text = format!(
-            "{} of modules that belong to no key, such as definitions of search indexes (types `{}`), are not restored key by key: only method \
-             `replica` restores them",
+            "{} that modules keep beside the keys (types `{}`), such as the definitions of search indexes: `RESTORE` and other commands cannot \
+             write that, only `--method replica` restores it",
             counted(records, "record"),
             names.join("`, `")
         );

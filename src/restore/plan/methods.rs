@@ -141,7 +141,7 @@ fn lossy(backup: &BackupFacts, options: &Options) -> Option<String> {
         return Some(format!("something of {} would be lost", counted(keys, "key")));
     }
     let records = contents::module_records(backup, options);
-    (records > 0).then(|| format!("{} of modules would be lost", counted(records, "record")))
+    (records > 0).then(|| format!("{} that modules keep beside the keys would be lost", counted(records, "record")))
 }
 
 /// What stands against the target's loading the file itself.

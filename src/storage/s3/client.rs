@@ -24,6 +24,7 @@ use url::Url;
 
 use super::clock::Clock;
 use super::credentials::Clean;
+use super::own_certificate::OwnCertificate;
 use super::pace::Pace;
 use super::site::{self, Site};
 use super::watch::Watched;
@@ -50,7 +51,7 @@ pub(super) async fn connect(
         .or_else(Region::new("us-east-1"));
     let timeouts = TimeoutConfig::builder().connect_timeout(Pace::connecting(options.timeout)).build();
     let ca = options.ca.clone();
-    let http = blocking::run(move || http_client(ca)).await?;
+    let (http, given) = blocking::run(move || http_client(ca)).await?;
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(region)
         .timeout_config(timeouts)
@@ -73,13 +74,15 @@ pub(super) async fn connect(
     let shared = loader.load().await;
     let no_checksums = shared.request_checksum_calculation() == Some(RequestChecksumCalculation::WhenRequired);
     let (site, own_endpoint) = site(bucket, prefix, options, &shared)?;
+    let given = Some(given).filter(|given| !given.is_empty() && site.proxy.is_none());
+    let own = given.and_then(|given| OwnCertificate::new(given, Pace::connecting(options.timeout))).map(Arc::new);
     let config = aws_sdk_s3::config::Builder::from(&shared)
         .force_path_style(options.path_style.unwrap_or(own_endpoint))
         .interceptor(clock.clone())
         // We ask again ourselves: see `pace`.
         .retry_config(RetryConfig::disabled())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .http_client(Watched { inner: http, pace: Arc::clone(pace) })
+        .http_client(Watched { inner: http, pace: Arc::clone(pace), own })
         // We compute checksums of requests ourselves and send them as plain headers: the SDK would send them behind the body, in
         // an encoding that many stores do not know.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
@@ -135,25 +138,29 @@ fn site(
     Ok((site, own_endpoint))
 }
 
-/// Like the SDK's own, but with certificates and a proxy.
-fn http_client(ca: Option<PathBuf>) -> Result<SharedHttpClient, StorageError> {
+/// Like the SDK's own, but with certificates and a proxy; and the certificates that were given beside the system's.
+fn http_client(ca: Option<PathBuf>) -> Result<(SharedHttpClient, Vec<CertificateDer<'static>>), StorageError> {
     let named = ca.or_else(|| env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()).map(Into::into));
     // A container may have no certificates at all, which the SDK holds for a fault of the program.
     let native = !rustls_native_certs::load_native_certs().certs.is_empty();
     let mut trust = TrustStore::empty().with_native_roots(native);
+    let mut given = Vec::new();
     if let Some(path) = named {
-        trust = trust.with_pem_certificate(certificates(&path)?);
+        let text = certificates(&path)?;
+        given.extend(CertificateDer::pem_slice_iter(&text).filter_map(Result::ok));
+        trust = trust.with_pem_certificate(text);
     }
     let context = TlsContext::builder()
         .with_trust_store(trust)
         .build()
         .map_err(|error| StorageError::other(format!("cannot set up TLS: {error}")))?;
-    Ok(Builder::new().build_with_connector_fn(move |settings, components| {
+    let client = Builder::new().build_with_connector_fn(move |settings, components| {
         let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env());
         builder.set_connector_settings(settings.cloned());
         builder.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
         builder.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(context.clone()).build()
-    }))
+    });
+    Ok((client, given))
 }
 
 /// The text of a file of certificates. They are parsed here, because the SDK panics on one that it cannot parse.

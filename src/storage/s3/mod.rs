@@ -8,6 +8,7 @@ mod clock;
 mod credentials;
 mod errors;
 mod list;
+mod own_certificate;
 mod pace;
 mod part;
 mod put;

@@ -19,6 +19,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::own_certificate::OwnCertificate;
 use super::pace::Pace;
 
 /// A body is handed over in pieces of so many bytes, so that it shows how far it has come.
@@ -47,12 +48,14 @@ impl std::error::Error for Silence {}
 pub(super) struct Watched {
     pub(super) inner: SharedHttpClient,
     pub(super) pace: Arc<Pace>,
+    /// The way to a store that shows a certificate that was given for it; `None`: none was given, or a proxy stands between.
+    pub(super) own: Option<Arc<OwnCertificate>>,
 }
 
 impl HttpClient for Watched {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let inner = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(WatchedConnector { inner, pace: Arc::clone(&self.pace) })
+        SharedHttpConnector::new(WatchedConnector { inner, pace: Arc::clone(&self.pace), own: self.own.clone() })
     }
 }
 
@@ -60,6 +63,7 @@ impl HttpClient for Watched {
 struct WatchedConnector {
     inner: SharedHttpConnector,
     pace: Arc<Pace>,
+    own: Option<Arc<OwnCertificate>>,
 }
 
 impl HttpConnector for WatchedConnector {
@@ -73,7 +77,10 @@ impl HttpConnector for WatchedConnector {
                 Pieces { inner: request.take_body(), rest: Bytes::new(), left: length, sending: Arc::clone(sending) };
             *request.body_mut() = SdkBody::from_body_1_x(body);
         }
-        let call = self.inner.call(request);
+        let call = match &self.own {
+            Some(own) => own.call(request, &self.inner),
+            None => self.inner.call(request),
+        };
         HttpConnectorFuture::new(async move {
             let response = answer(call, &pace, &asked, sending.as_deref()).await?;
             let limit = asked.reply(&pace);

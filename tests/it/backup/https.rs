@@ -37,6 +37,32 @@ fn backups_go_there_and_come_back_if_the_authority_is_named() {
     assert_eq!(target.ok(&["DBSIZE"]), "20000");
 }
 
+/// As `openssl req -x509` makes one: the store is its own authority, and is trusted by its very certificate.
+#[test]
+fn a_store_that_is_its_own_authority_is_trusted_by_the_certificate_that_was_given() {
+    let Some(server) = RedisServer::start() else { return };
+    server.fill(20_000, 1000);
+    let backup = ["backup", "-i", &server.url(), "--name", "prod", "--compression", "none"];
+    for (names, good) in [(&["localhost", "127.0.0.1"][..], true), (&["another.example"], false)] {
+        let certificates = Certificates::own(names);
+        let store = S3Server::start_tls(&certificates);
+        let folder = Folder::new();
+        certificates.write_to(folder.path());
+        let ca = folder.path().join("ca.pem");
+        let run = with(&store, &backup).env("AWS_CA_BUNDLE", &ca).run();
+        assert_eq!(run.code, if good { 0 } else { 2 }, "{names:?}: {}", run.everything());
+        assert_eq!(store.count("UploadPart") >= 2, good, "{names:?}");
+        if good {
+            let (code, verified) = with(&store, &["verify", "--backup-id", "latest"]).env("AWS_CA_BUNDLE", &ca).json();
+            assert_eq!((code, &verified["checked"]["keys"]), (0, &20_000.into()), "{verified}");
+        }
+        // Another one of the same name is not the one that was given.
+        Certificates::own(names).write_to(folder.path());
+        let run = with(&store, &["list", "--json"]).env("AWS_CA_BUNDLE", &ca).run();
+        assert!(run.code == 3 && run.text().contains("certificate"), "{names:?}: {}", run.everything());
+    }
+}
+
 #[test]
 fn a_certificate_that_nobody_vouches_for_is_an_error_that_says_so() {
     let Some(server) = RedisServer::start() else { return };

@@ -66,6 +66,13 @@ fn a_manifest_that_counts_other_keys_restores_nothing() {
                 assert!(empty.ok(&["ROLE"]).starts_with("master"), "{words} {method} {more:?}");
             }
         }
+        let out = tempfile::tempdir().unwrap();
+        for to in ["--to-file", "--to-dir"] {
+            let path = out.path().join("out").display().to_string();
+            let (code, answer) = stored.to_disk(&[to, &path]).json();
+            assert_eq!((code, &answer["error"]["code"]), (2, &"census_mismatch".into()), "{words} {to}: {answer}");
+            assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0, "{words} {to}");
+        }
         for existing in [&["--replace-all"][..], &["--on-conflict", "replace"], &["--on-conflict", "skip"]] {
             let more =
                 [existing, &["--yes"], if existing.contains(&"skip") { &[] } else { &["--no-safety-backup"] }].concat();

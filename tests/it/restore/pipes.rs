@@ -100,3 +100,31 @@ fn stdout_gets_the_rdb_and_nothing_else() {
     let run = RedisOps::new().args(&line).run();
     assert_eq!((run.code, run.stdout.len()), (2, 0), "{}", run.stderr);
 }
+
+/// A Ctrl-C ends all of a pipeline: that the other end of our pipe is gone is then no damage.
+#[test]
+fn what_ends_with_us_is_no_damage() {
+    let (Some(rdb), Some(target)) = (file_of(|server| server.fill(100, 50)), RedisServer::start()) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (place, url) = (folder.path().display().to_string(), target.url());
+    for line in [
+        &["verify", "--file", "-"][..],
+        &["restore", "--file", "-", "--target-instance", &url],
+        &["backup", "--from-file", "-", "--name", "piped", "-r", &place],
+    ] {
+        let half = rdb[..rdb.len() / 2].to_vec();
+        let mut running = RedisOps::new().args(line).stdin(half).stdin_stays_open().spawn();
+        running.wait_until_it_hears();
+        // It meets both at once.
+        running.signal("STOP");
+        running.close_stdin();
+        running.signal("INT");
+        running.signal("CONT");
+        let run = running.wait();
+        assert_eq!(run.code, 130, "{line:?}: {}", run.everything());
+        for word in ["damaged", "early", "truncated"] {
+            assert!(!run.everything().contains(word), "{line:?}: {}", run.everything());
+        }
+        assert_eq!(target.ok(&["DBSIZE"]), "0", "{line:?}");
+    }
+}

@@ -279,6 +279,27 @@ impl Running {
         rustix::process::kill_process(id, signal).unwrap_or_else(|error| panic!("signal {}: {error}", self.line));
     }
 
+    /// Its standard input ends: see [`RedisOps::stdin_stays_open`].
+    pub fn close_stdin(&mut self) {
+        self._stdin = None;
+    }
+
+    /// Waits until it hears signals.
+    #[track_caller]
+    pub fn wait_until_it_hears(&mut self) {
+        const OF_INT: u64 = 1 << 1;
+        let (begun, path) = (Instant::now(), format!("/proc/{}/status", self.id()));
+        let hears = || {
+            let text = std::fs::read_to_string(&path).ok()?;
+            let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+            Some(u64::from_str_radix(caught.trim(), 16).ok()? & OF_INT != 0)
+        };
+        while hears() != Some(true) {
+            assert!(!self.has_ended() && begun.elapsed() < LONGEST, "{} hears no signal", self.line);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// The process's id.
     pub fn id(&self) -> u32 {
         self.child.id()

@@ -7,6 +7,7 @@ use redis_ops::rdb::Server;
 use serde_json::{Value, json};
 
 use super::file::verify;
+use crate::support::redis_ops::RedisOps;
 use crate::support::redis_server::servers;
 use crate::support::{fixtures, skip};
 
@@ -118,6 +119,32 @@ fn a_finding_names_the_key_and_both_counts() {
     // Its name is not shown where it is to be hidden.
     let run = verify(&file).args(["--hide-keys"]).run();
     assert!(!run.text().contains(key) && run.text().contains("sha256:"), "{}", run.text());
+}
+
+/// What a backup says when it is taken is what a verification says of it: the same code, each thing once, and the worst first.
+#[test]
+fn a_backup_and_its_verification_say_the_same() {
+    let poison = fixtures::own_folder().join("poison");
+    for (name, code, id) in [("exp_twice.rdb", 1, "expiry_twice"), ("dup_set_lp_small.rdb", 2, "duplicate_member")] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().display().to_string();
+        let file = poison.join(name).display().to_string();
+        let line = ["backup", "--from-file", &file, "--name", "odd", "-r", &place];
+        let (taken, answer) = RedisOps::new().args(line).json();
+        assert_eq!(taken, 1, "{name}: {answer:#}");
+        let (verified, json) = RedisOps::new().args(["verify", "-r", &place, "--backup-id", "odd/latest"]).json();
+        let findings = json["findings"].as_array().cloned().unwrap_or_default();
+        let ids: Vec<&str> = findings.iter().filter_map(|finding| finding["id"].as_str()).collect();
+        let different: std::collections::BTreeSet<&str> = ids.iter().copied().collect();
+        assert_eq!((ids.len(), ids.contains(&id)), (different.len(), true), "{name}: {ids:?}");
+        assert_eq!((verified, ids[0]), (code, id), "{name}: {json:#}");
+        let rank = |finding: &Value| match finding["severity"].as_str() {
+            Some("critical") => 0,
+            Some("warning") => 1,
+            _ => 2,
+        };
+        assert!(findings.is_sorted_by_key(rank), "{name}: {ids:?}");
+    }
 }
 
 #[test]

@@ -33,6 +33,17 @@ impl Certificates {
         Self::made(&["localhost", "127.0.0.1"], true)
     }
 
+    /// A server with these names that is its own authority, as `openssl req -x509` makes one.
+    pub fn own(names: &[&str]) -> Self {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("good names");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "store");
+        let key = KeyPair::generate().expect("a key");
+        let server = params.self_signed(&key).expect("a certificate").pem();
+        Self { ca: server.clone(), server, server_key: key.serialize_pem(), ..Self::made(&[], false) }
+    }
+
     fn made(names: &[&str], expired: bool) -> Self {
         let mut authority = CertificateParams::new(Vec::new()).expect("no names are fine");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
