@@ -60,8 +60,12 @@ fn the_screen_of_a_repository_with_long_names_and_accidents() {
     ];
     let uploads = vec![ObjectInfo { key: "redis-prod/x".into(), length: 120 << 20, modified: None }];
     let denied = StorageError::AccessDenied("Permission denied".into());
-    let overview =
-        Overview { unfinished: Some(uploads), unmeasured: 0, unreadable: vec![("staging/".to_owned(), denied)], left_out: 35 };
+    let overview = Overview {
+        unfinished: Some(uploads),
+        unmeasured: 0,
+        unreadable: vec![("staging/".to_owned(), denied)],
+        left_out: 35,
+    };
     let render = |printer: &Printer| {
         let mut listing = Listing::new("2026-11-25T01:00:00Z".parse().unwrap());
         backups.iter().for_each(|listed| listing.add(listed, printer));

@@ -16,8 +16,9 @@ use crate::explain::{Explain, Hint, Meaning};
 use crate::finding::{Finding, Severity};
 use crate::storage::StorageError;
 
-/// Chunks that wait between producer and consumer. With chunks of at most 1 MiB this bounds the memory.
-const CHUNKS_AHEAD: usize = 8;
+/// Chunks that wait between producer and consumer. With chunks of at most 1 MiB this bounds the memory, of which a pass over a backup has
+/// two of these behind each other.
+const CHUNKS_AHEAD: usize = 3;
 
 /// An RDB as a stream of chunks. The end of the chunks is the end of the stream; an error ends it, too.
 #[derive(Debug)]
