@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use tracing::{debug, info};
 
 use super::Expected;
-use super::{ObjectInfo, Reader, Shared, Storage, StorageError, Survey, Upload};
+use super::{LeftUploads, ObjectInfo, Reader, Shared, Storage, StorageError, Survey, Upload};
 
 /// A place, told of.
 #[derive(Debug)]
@@ -42,9 +42,9 @@ impl Storage for Told {
         self.0.keeps_conditions(key, body).await
     }
 
-    async fn try_writing(&self) -> Result<Option<u64>, StorageError> {
-        debug!("try to write to {}", self.0.describe());
-        self.0.try_writing().await
+    async fn try_writing(&self, folder: &str) -> Result<Option<u64>, StorageError> {
+        debug!("try to write below {folder} of {}", self.0.describe());
+        self.0.try_writing(folder).await
     }
 
     fn now(&self) -> DateTime<Utc> {
@@ -93,7 +93,12 @@ impl Storage for Told {
         Ok(Box::new(ToldUpload { upload, key: key.to_owned() }))
     }
 
-    async fn unfinished(&self, prefix: &str) -> Result<Option<Vec<ObjectInfo>>, StorageError> {
+    async fn try_upload(&self, key: &str) -> Result<bool, StorageError> {
+        debug!("try to begin {key}");
+        self.0.try_upload(key).await
+    }
+
+    async fn unfinished(&self, prefix: &str) -> Result<Option<LeftUploads>, StorageError> {
         debug!("list unfinished uploads below {prefix}");
         self.0.unfinished(prefix).await
     }
