@@ -8,6 +8,7 @@ mod one;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::instances::Only;
 use super::which::{Backup, Place, Server};
 use super::{Context, Outcome};
 use crate::dataset::Dataset;
@@ -49,7 +50,7 @@ pub enum Subject {
     All {
         place: Place,
         /// Only of this instance; `None`: of all.
-        instance: Option<String>,
+        instance: Option<Only>,
         /// How many of them; `None`: all.
         sample: Option<Sample>,
         /// Only those that were not verified for this long; `None`: whenever.
@@ -113,7 +114,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             data => one::file(settings, &data, context).await?,
         },
         Subject::All { place, instance, sample, older_than } => {
-            all::run(settings, place, instance.as_deref(), (*sample, *older_than), context).await?
+            all::run(settings, place, instance.as_ref(), (*sample, *older_than), context).await?
         }
     };
     Ok(answer.into_outcome(context))

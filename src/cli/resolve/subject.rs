@@ -11,7 +11,7 @@ impl Resolver<'_> {
         let subject = if typed.all {
             verify::Subject::All {
                 place: self.place()?,
-                instance: self.typed_instance_name()?,
+                instance: self.only_instance()?,
                 sample: typed.sample,
                 older_than: typed.older_than,
             }

@@ -72,7 +72,8 @@ async fn restore(
         }
         Admission::Refused(refused) if refused.code == NOTHING_TO_RESUME => {
             let error = planned.nothing_to_resume.take().map_or_else(|| refused.into(), Fault::from);
-            return Err(sides.not_done(planned.not_begun(error)));
+            // It names both sides already.
+            return Err(planned.not_begun(error));
         }
         Admission::Refused(refused) => return not_done(show::with_names(refused, context).into()),
         Admission::NothingToResume => {

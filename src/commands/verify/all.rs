@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, findings_lines};
 use super::{Level, Sample, Settings, one};
+use crate::commands::instances::Only;
 use crate::commands::junit::Verdict;
 use crate::commands::nagios::Number;
 use crate::commands::table::Table;
@@ -29,12 +30,18 @@ const AT_ONCE: usize = 4;
 pub async fn run(
     settings: &Settings,
     place: &Place,
-    instance: Option<&str>,
+    instance: Option<&Only>,
     (sample, older_than): (Option<Sample>, Option<Duration>),
     context: &Context,
 ) -> Result<Answer> {
     let repository = place.open().await?;
-    let all = repository.list(instance).await?;
+    let all = repository.list(instance.map(|only| only.name.as_str())).await?;
+    if all.is_empty()
+        && let Some(only) = instance
+        && let Some(error) = only.missing(&repository).await?
+    {
+        return Err(error);
+    }
     let published = all.iter().filter(|listed| listed.unfinished().is_none()).count() as u64;
     let older_than = older_than.map(|age| TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX));
     let due = walk::due(all.clone(), settings.level, sample, older_than, context.now);

@@ -26,6 +26,8 @@ fn an_instance_that_nobody_knows_is_no_empty_list() {
     let said = answer["error"]["message"].as_str().expect("a message");
     assert!(said.starts_with("there is no instance `prd`, neither in the settings nor in "), "{said}");
     assert_eq!(answer["error"]["hint"], "did you mean `prod`? there are: `prod`, `spare`");
+    let (code, answer) = verify(&folder, &["--all", "-i", "prd"]).file("redis-ops.yaml", settings).json();
+    assert_eq!((code, &answer["error"]["code"]), (3, &"not_found".into()), "{answer}");
     // One of the settings is there, with backups or without.
     let run = list(&folder, &["-i", "spare"]).file("redis-ops.yaml", settings).run();
     assert!(run.code == 0 && run.text().starts_with("ok: no backups of spare yet in "), "{}", run.everything());
