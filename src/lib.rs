@@ -53,6 +53,7 @@ mod diagnose;
 mod health;
 mod metrics;
 pub mod restore;
+mod retention;
 pub mod verify;
 
 pub mod operations;

@@ -5,6 +5,7 @@
 pub mod backup;
 pub mod diagnose;
 pub mod restore;
+pub mod retention;
 pub mod values;
 pub mod verify;
 
@@ -164,6 +165,12 @@ pub enum Command {
     List(List),
     /// Show everything known about a backup, or its keys.
     Show(verify::Show),
+    /// Remove the backups that no rule of a policy keeps.
+    Prune(retention::Prune),
+    /// Remove one backup.
+    Delete(retention::Delete),
+    /// Hold a backup, so that it is not removed.
+    Pin(retention::Pin),
     /// Find out what is wrong with a server or its data.
     Diagnose(diagnose::Diagnose),
     /// Check whether an instance is up, and if not, why.

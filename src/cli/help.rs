@@ -12,11 +12,12 @@ use crate::commands::nearest::nearest;
 use crate::explain::Misuse;
 
 /// The groups of the overview: each command stands in one of them.
-const GROUPS: [(&str, &[&str]); 5] = [
+const GROUPS: [(&str, &[&str]); 6] = [
     ("Back up", &["backup"]),
     ("Restore", &["restore"]),
     ("Verify", &["verify"]),
     ("Look", &["list", "show", "diagnose", "health", "metrics"]),
+    ("Keep", &["prune", "delete", "pin"]),
     ("Tool", &["explain", "help", "completions", "man"]),
 ];
 
@@ -33,12 +34,15 @@ const WIDTH: usize = 79;
 const ALONE: [&str; 4] = ["explain", "help", "completions", "man"];
 
 /// The exit codes of a command, where they need more words than those of every command.
-const EXIT_CODES: [(&str, &str); 8] = [
+const EXIT_CODES: [(&str, &str); 11] = [
     ("backup", "0 published, or not due; 1 published, with warnings; 2 not published"),
     ("restore", "0 restored and proven; 1 with warnings; 2 refused or incomplete"),
     ("verify", "0 good, or equal; 1 with warnings; 2 damaged, or different"),
     ("list", "0 listed; 3 the repository or the instance does not exist"),
     ("show", "0 shown; 3 the backup does not exist"),
+    ("prune", "0 removed, or nothing to remove; 2 not removed, or not all; 3 no policy, or nobody has confirmed"),
+    ("delete", "0 removed; 2 held, or not removed; 3 no such backup, or nobody has confirmed"),
+    ("pin", "0 pinned, or lifted; 2 not done; 3 no such backup"),
     ("diagnose", "0 no finding; 1 worst is a warning; 2 worst is critical"),
     ("health", "0 up; 1 degraded; 2 down"),
     ("metrics", "0 printed (redis_up says whether the server answers)"),
@@ -63,7 +67,8 @@ pub fn command() -> Command {
 /// What `redis-ops` answers alone.
 pub fn overview(command: &Command) -> String {
     let mut text = String::from(
-        "Back up, restore, verify and diagnose Redis and Valkey\n\nUsage: redis-ops <COMMAND> [OPTIONS]\n\n",
+        "Back up, restore, verify and diagnose Redis and Valkey\n\n\
+         Usage: redis-ops <COMMAND> [OPTIONS]   More: redis-ops help COMMAND, --help\n\n",
     );
     for (group, names) in GROUPS {
         for (at, name) in names.iter().enumerate() {
@@ -72,12 +77,8 @@ pub fn overview(command: &Command) -> String {
             let _ = writeln!(text, "{group:<9}{name:<13}{}", about.unwrap_or_default());
         }
     }
-    let _ = write!(
-        text,
-        "\nTry it:  redis-ops diagnose all -H localhost\n         redis-ops backup -H localhost -r ./backups\n\
-         More:    redis-ops help COMMAND, redis-ops --help\nTopics:  redis-ops help {}",
-        TOPICS.join(", ")
-    );
+    let _ =
+        write!(text, "\nTry it:  redis-ops diagnose all -H localhost\nTopics:  redis-ops help {}", TOPICS.join(", "));
     text
 }
 

@@ -122,6 +122,12 @@ pub fn words(hint: &Hint) -> String {
         Hint::BeginAnew => BEGIN_ANEW,
         Hint::WithoutResume => return format!("without `--resume`: {BEGIN_ANEW}"),
 
+        Hint::NameRule => {
+            "`backup.retention: { keep_last: 3, keep_daily: 7, keep_weekly: 4, keep_monthly: 12 }` in the settings, or `--keep-daily 7` and its kin"
+        }
+        Hint::LiftPin => "`redis-ops pin ID --lift` lifts the pin",
+        Hint::NamePin => "`--name NAME` says which",
+        Hint::DeleteLast => "take another backup first, or verify a newer one; `--last` removes it all the same",
         Hint::AnswerBeforehand => "`--yes` answers the question beforehand",
         Hint::AsLines => "`--format ndjson` writes it as it comes",
         Hint::WatchFormats => "`--watch` has `table`, `nagios` and `ndjson`, whose lines say when they were found",

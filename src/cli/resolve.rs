@@ -5,6 +5,7 @@ mod backup;
 mod instance;
 mod reaching;
 mod restore;
+mod retention;
 mod subject;
 
 use std::path::{Path, PathBuf};
@@ -92,6 +93,9 @@ impl Resolver<'_> {
                 })
             }
             Typed::Show(args) => Command::Show(self.show(args)?),
+            Typed::Prune(args) => Command::Prune(self.prune(args)?),
+            Typed::Delete(args) => Command::Delete(self.delete(args)?),
+            Typed::Pin(args) => Command::Pin(self.pin(args)?),
             Typed::Diagnose(args) => Command::Diagnose(self.diagnose(args)?),
             Typed::Health(args) => Command::Health(health::Settings {
                 server: self.server(args.database.number)?,
@@ -261,6 +265,9 @@ pub fn name(typed: &Typed) -> &'static str {
         Typed::Verify(_) => "verify",
         Typed::List(_) => "list",
         Typed::Show(_) => "show",
+        Typed::Prune(_) => "prune",
+        Typed::Delete(_) => "delete",
+        Typed::Pin(_) => "pin",
         Typed::Diagnose(_) => "diagnose",
         Typed::Health(_) => "health",
         Typed::Metrics(_) => "metrics",
@@ -278,6 +285,9 @@ pub const NAMES: &[&str] = &[
     "verify",
     "list",
     "show",
+    "prune",
+    "delete",
+    "pin",
     "diagnose",
     "health",
     "metrics",

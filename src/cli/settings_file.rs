@@ -20,6 +20,7 @@ use crate::codec::Codec;
 use crate::commands::diagnose::{Expect, Mute, Rules};
 use crate::connection::{Retry, Secret};
 use crate::explain::Misuse;
+use crate::retention::{Policy, SAFETY};
 
 use raw::Compression;
 use text::{Reader, WordOr};
@@ -213,16 +214,31 @@ impl SettingsFile {
             return Err(Misuse::not_supported_yet(&format!("{}: `backup.type: aof`", reader.position(&raw.kind)))
                 .hint("`type: rdb` takes the whole data set each time"));
         }
-        // Read by `prune` one day; until then a typing error is found all the same.
-        for (key, value) in raw.retention.iter().flat_map(raw::Retention::all) {
-            reader.value(&format!("backup.retention.{key}"), value, text::number)?;
-        }
+        // Whoever asks: a typing error is found before it costs a backup.
+        self.retention()?;
         Ok(Backup {
             enabled: reader.value("backup.enabled", &raw.enabled, text::truth)?.unwrap_or(true),
             schedule: reader.text("backup.schedule", &raw.schedule)?,
             codec: raw.compression.as_ref().map(|compression| self.codec(compression)).transpose()?,
             destination: self.destination()?,
         })
+    }
+
+    /// The `backup.retention` block; `None`: there is none.
+    pub fn retention(&self) -> Result<Option<Policy>, Misuse> {
+        let Some(raw) = self.raw.backup.as_ref().and_then(|backup| backup.retention.as_ref()) else { return Ok(None) };
+        let (reader, at) = (self.reader(), |key: &str| format!("backup.retention.{key}"));
+        let keep = |key: &str, value| Ok(reader.value(&at(key), value, values::keep)?.unwrap_or(0));
+        Ok(Some(Policy {
+            last: keep("keep_last", &raw.keep_last)?,
+            hourly: keep("keep_hourly", &raw.keep_hourly)?,
+            daily: keep("keep_daily", &raw.keep_daily)?,
+            weekly: keep("keep_weekly", &raw.keep_weekly)?,
+            monthly: keep("keep_monthly", &raw.keep_monthly)?,
+            yearly: keep("keep_yearly", &raw.keep_yearly)?,
+            within: reader.value(&at("keep_within"), &raw.keep_within, values::duration)?,
+            safety: reader.value(&at("keep_safety"), &raw.keep_safety, values::duration)?.unwrap_or(SAFETY),
+        }))
     }
 
     fn codec(&self, compression: &WordOr<Compression>) -> Result<Codec, Misuse> {

@@ -1,6 +1,7 @@
 //! `redis-ops backup`: takes a backup of an instance.
 
 mod plan;
+mod pruning;
 mod turn;
 mod way;
 
@@ -18,8 +19,10 @@ use crate::connection::replication;
 use crate::dataset::Dataset;
 use crate::explain::{Context as _, Fault, Result};
 use crate::printer::words;
-use crate::repository::BegunBy;
 use crate::repository::manifest::Purpose;
+use crate::repository::{BegunBy, Repository};
+
+pub use pruning::Retention;
 
 /// Complete settings of `backup`.
 #[derive(Debug, Clone)]
@@ -38,6 +41,8 @@ pub struct Settings {
     pub spool: Spooling,
     /// How long to wait for another run on the same instance; zero: it is not looked for.
     pub wait_lock: Duration,
+    /// What `--prune` keeps; `None`: nothing is removed.
+    pub retention: Option<Retention>,
     /// Shows what would happen, and does nothing.
     pub plan: bool,
 }
@@ -156,7 +161,8 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             let progress = context.bar();
             let report = backup::run(&options, &chosen, &repository, progress.as_ref(), &context.cancel).await;
             progress.finish();
-            show(report, &format!("back up {}", server.node), others, context)
+            let what = format!("back up {}", server.node);
+            shown_and_pruned(report, &what, others, settings, &server.instance, &repository, context).await
         }
         Origin::File { file, instance } => {
             let data = Dataset::by_path(file.path(), &context.cancel).await.with_context(|| format!("open {file}"))?;
@@ -164,9 +170,28 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             let progress = context.bar();
             let report = backup::adopt(&options, &data, &repository, progress.as_ref(), &context.cancel).await;
             progress.finish();
-            show(report, &format!("adopt {file}"), Vec::new(), context)
+            let what = format!("adopt {file}");
+            shown_and_pruned(report, &what, Vec::new(), settings, instance, &repository, context).await
         }
     }
+}
+
+/// Shows what came of a backup, and prunes behind one that was published.
+async fn shown_and_pruned(
+    report: Result<Report, BackupError>,
+    what: &str,
+    others: Vec<String>,
+    settings: &Settings,
+    instance: &str,
+    repository: &Repository,
+    context: &Context,
+) -> Result<Outcome> {
+    let is_sound = report.as_ref().is_ok_and(|report| report.manifest.is_sound());
+    let outcome = show(report, what, others, context)?;
+    Ok(match &settings.retention {
+        Some(retention) => pruning::after(outcome, retention, instance, is_sound, repository, context).await,
+        None => outcome,
+    })
 }
 
 fn options(

@@ -4,11 +4,14 @@
 //! outcome becomes text, JSON and an exit code is in [`envelope`].
 
 pub mod backup;
+pub mod delete;
 pub mod diagnose;
 pub mod explain;
 pub mod health;
 pub mod list;
 pub mod metrics;
+pub mod pin;
+pub mod prune;
 pub mod restore;
 pub mod show;
 pub mod verify;
@@ -52,6 +55,9 @@ pub enum Command {
     Verify(verify::Settings),
     List(list::Settings),
     Show(show::Settings),
+    Prune(prune::Settings),
+    Delete(delete::Settings),
+    Pin(pin::Settings),
     Diagnose(diagnose::Settings),
     Health(health::Settings),
     Metrics(metrics::Settings),
@@ -82,6 +88,9 @@ const FACTS: &[Fact] = {
         fact("verify", &[Table, Json, Nagios, Junit], Kind::Answers, shapes::verify),
         fact("list", &[Table, Json, Ndjson], Kind::Answers, shapes::listing),
         fact("show", &[Table, Json, Ndjson], Kind::Answers, shapes::show),
+        fact("prune", PLAIN, Kind::Acts, shapes::prune),
+        fact("delete", PLAIN, Kind::Acts, shapes::delete),
+        fact("pin", PLAIN, Kind::Acts, shapes::pin),
         fact("diagnose", &[Table, Json, Ndjson, Nagios, Junit], Kind::Answers, shapes::diagnose),
         // That a server cannot be reached is health's answer: it is down.
         fact("health", &[Table, Json, Nagios], Kind::Acts, shapes::health),
@@ -116,6 +125,9 @@ pub async fn run(command: &Command, context: &Context) -> Result<Outcome> {
         Command::Verify(settings) => context.interruptible(verify::run(settings, context)).await,
         Command::List(settings) => context.interruptible(list::run(settings, context)).await,
         Command::Show(settings) => context.interruptible(show::run(settings, context)).await,
+        Command::Prune(settings) => prune::run(settings, context).await,
+        Command::Delete(settings) => delete::run(settings, context).await,
+        Command::Pin(settings) => context.interruptible(pin::run(settings, context)).await,
         Command::Diagnose(settings) => diagnose::run(settings, context).await,
         Command::Health(settings) => context.interruptible(health::run(settings, context)).await,
         Command::Metrics(settings) => metrics::run(settings, context).await,

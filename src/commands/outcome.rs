@@ -76,6 +76,13 @@ impl Outcome {
         self
     }
 
+    /// Adds several fields to the JSON object, in their order.
+    #[must_use]
+    pub fn with_all(mut self, fields: Map<String, Value>) -> Self {
+        self.fields.extend(fields);
+        self
+    }
+
     /// Sets the answer for people, or in another format that is text.
     #[must_use]
     pub fn text(mut self, text: impl Into<String>) -> Self {

@@ -130,6 +130,14 @@ pub enum Hint {
     /// A restore that `--resume` cannot go on with: begin it anew without, over what is there.
     WithoutResume,
 
+    /// A rule has to say which backups are kept.
+    NameRule,
+    /// The pin that holds a backup can be lifted.
+    LiftPin,
+    /// One of several pins has to be named.
+    NamePin,
+    /// The last backup of an instance can be removed if that is meant.
+    DeleteLast,
     /// The question can be answered beforehand.
     AnswerBeforehand,
     /// Too long for one object: as lines it has no limit.

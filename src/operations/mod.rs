@@ -5,6 +5,7 @@
 //! [`Voice`](crate::progress::Voice), what was found is returned.
 
 pub mod proof;
+mod reading;
 pub mod restore;
 pub mod safety;
 

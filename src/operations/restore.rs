@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::proof::{self, Proof};
+use super::reading;
 use super::safety::{self, Safety};
 use crate::dataset::{Backup, Dataset};
 use crate::explain::{Result, Status};
@@ -48,6 +49,10 @@ impl Ended {
 /// The safety backup cannot be taken, or the restore does not begin: nothing of the backup was written. Or all of it was, and the
 /// comparison broke off. The error says which, and what leads on.
 pub async fn restore(planned: &Planned, agreed: &Agreed<'_>, watcher: &Watcher<'_>) -> Result<Ended> {
+    reading::marked(&planned.request.source, step_by_step(planned, agreed, watcher)).await
+}
+
+async fn step_by_step(planned: &Planned, agreed: &Agreed<'_>, watcher: &Watcher<'_>) -> Result<Ended> {
     // Before the first key is overwritten or removed: what cannot be saved is not touched.
     if let Some(safety) = &agreed.safety {
         safety::take(&planned.request, safety, watcher).await?;

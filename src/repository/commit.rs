@@ -71,7 +71,10 @@ impl Repository {
                 _ => {}
             }
             match (pauses.next(), created, found) {
-                (Some(pause), ..) => sleep(pause).await,
+                (Some(pause), ..) => {
+                    sleep(pause).await;
+                    must_be_there(draft, &manifest).await?;
+                }
                 (None, Err(error), Found::Nothing) => return Err(error).doing("write", &key),
                 (None, created, found) => {
                     return Err(RepositoryError::Unclear { backup: draft.backup(), why: why(created.err(), found) });
@@ -229,6 +232,15 @@ async fn make_sure(draft: &Draft) -> Result<Option<String>, StorageError> {
             Ok(found) if found == fence => Ok(Some(key)),
             _ => Err(stays()),
         },
+    }
+}
+
+/// Refuses to try again once objects are gone: what lay in the manifest's place meanwhile may have been a prune's, which took a writer
+/// for dead that had been stopped for a day. That the store cannot be asked just now is no reason.
+async fn must_be_there(draft: &Draft, manifest: &Manifest) -> Result<(), RepositoryError> {
+    match examine(draft, manifest).await {
+        Err(RepositoryError::Storage { source, .. }) if !matches!(source, StorageError::NotFound) => Ok(()),
+        examined => examined,
     }
 }
 

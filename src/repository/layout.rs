@@ -14,6 +14,8 @@ pub const CENSUS: &str = "census.bin";
 const HEARTBEAT: &str = "heartbeat-";
 /// What was learned later.
 pub(super) const RECEIPTS: &str = "receipts/";
+/// Begins the name of a mark that somebody reads the backup.
+const READING: &str = "reading-";
 /// What was decided later.
 pub(super) const PINS: &str = "pins/";
 
@@ -69,6 +71,21 @@ pub(super) fn is_heartbeat(name: &str) -> bool {
 /// The token in the name of a heartbeat.
 pub(super) fn heartbeat_of(name: &str) -> Option<&str> {
     name.strip_prefix(HEARTBEAT)?.strip_suffix(".json")
+}
+
+/// The name of the mark that a reader leaves.
+pub(super) fn reading(token: &str) -> String {
+    format!("{RECEIPTS}{READING}{token}.json")
+}
+
+/// Whether a name is that of a reader's mark.
+pub(super) fn is_reading(name: &str) -> bool {
+    name.strip_prefix(RECEIPTS).is_some_and(|name| name.starts_with(READING))
+}
+
+/// The name of the pin that an object is.
+pub(super) fn pin_of(name: &str) -> Option<&str> {
+    name.strip_prefix(PINS)?.strip_suffix(".json")
 }
 
 /// Whether the name of an object carries a draft's token: then it is that draft's, and nobody else writes it.

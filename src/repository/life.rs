@@ -9,7 +9,7 @@ use super::process::{host, is_alive, place, started};
 /// How often a running backup gives a sign of life, seconds.
 pub const HEARTBEAT_SECONDS: u64 = 300;
 /// Without a sign for so long a backup is left: three heartbeats may be missed.
-const SILENCE: TimeDelta = TimeDelta::minutes(16);
+pub(super) const SILENCE: TimeDelta = TimeDelta::minutes(16);
 
 /// A backup that was begun and has no manifest.
 #[derive(Debug, Clone, PartialEq)]

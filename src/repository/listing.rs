@@ -81,6 +81,14 @@ impl Listed {
         }
     }
 
+    /// Its objects that may hold it: pins, and marks of readers.
+    pub fn holders(&self) -> Vec<ObjectInfo> {
+        let folder = layout::folder(&self.instance, self.id);
+        let holds = |name: &str| layout::pin_of(name).is_some() || layout::is_reading(name);
+        let of_holders = |object: &&ObjectInfo| object.key.strip_prefix(&folder).is_some_and(holds);
+        self.objects.iter().filter(of_holders).cloned().collect()
+    }
+
     /// What there is of it where it has no manifest.
     pub fn unfinished(&self) -> Option<&Unfinished> {
         match &self.status {
@@ -213,6 +221,9 @@ impl Repository {
         let loaded = if names.contains(&MANIFEST) { Some(self.load(&instance, id).await) } else { None };
         let status = match loaded {
             Some(Ok(manifest)) => ListedStatus::Published(Box::new(manifest)),
+            Some(Err(RepositoryError::Manifest { .. })) if self.is_fence(&format!("{folder}{MANIFEST}")).await => {
+                self.unfinished_status(&folder, &objects, &uploads).await
+            }
             Some(Err(RepositoryError::Manifest { source, .. })) => ListedStatus::Unreadable(source.to_string()),
             Some(Err(RepositoryError::Storage { source: StorageError::Archived(why), .. })) => {
                 ListedStatus::Archived(why.to_string())
@@ -226,8 +237,7 @@ impl Repository {
             }
             // It has gone since the place was listed.
             None | Some(Err(RepositoryError::NotFound(_) | RepositoryError::Incomplete { .. })) => {
-                let unfinished = Box::new(self.unfinished_backup(&folder, &objects, &uploads).await);
-                if unfinished.is_running() { ListedStatus::Running(unfinished) } else { ListedStatus::Left(unfinished) }
+                self.unfinished_status(&folder, &objects, &uploads).await
             }
             Some(Err(error)) => return Err(error),
         };
@@ -240,6 +250,11 @@ impl Repository {
         let pin = |name: &&str| Some(name.strip_prefix(layout::PINS)?.trim_end_matches(".json").to_owned());
         let pins = names.iter().filter_map(pin).collect();
         Ok(Listed { instance, id, status, verified, pins, objects })
+    }
+
+    async fn unfinished_status(&self, folder: &str, objects: &[ObjectInfo], uploads: &[ObjectInfo]) -> ListedStatus {
+        let unfinished = Box::new(self.unfinished_backup(folder, objects, uploads).await);
+        if unfinished.is_running() { ListedStatus::Running(unfinished) } else { ListedStatus::Left(unfinished) }
     }
 
     pub(super) async fn unfinished_backup(
@@ -271,7 +286,7 @@ impl Repository {
     }
 
     /// The clock of the place.
-    fn now(&self) -> DateTime<Utc> {
+    pub(crate) fn now(&self) -> DateTime<Utc> {
         self.storage.now()
     }
 

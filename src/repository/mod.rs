@@ -16,7 +16,9 @@ pub mod manifest;
 mod marker;
 mod newest;
 mod others;
+mod pins;
 mod process;
+mod reading;
 mod receipt;
 mod receipts;
 mod remove;
@@ -45,9 +47,12 @@ pub use listing::ListedStatus;
 pub(crate) use listing::{Chosen, Listed, Overview};
 pub(crate) use marker::Room;
 pub(crate) use newest::Newest;
+pub use pins::Pin;
 pub(crate) use process::ProcessMark;
+pub use reading::Reading;
 pub(crate) use receipt::Receipt;
 pub(crate) use remove::Leftover;
+pub use remove::{Held, Removal};
 pub(crate) use seal::ManifestError;
 
 /// Backups in a place for objects.

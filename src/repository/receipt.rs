@@ -13,6 +13,12 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// Whether a verification has found the backup good, or had done so before and has not found damage since.
+    pub fn is_good(&self) -> bool {
+        let proven = self.content.get("proven_at").and_then(Value::as_object);
+        matches!(self.text("status"), Some("ok" | "warning")) || proven.is_some_and(|levels| !levels.is_empty())
+    }
+
     /// A field of the content that is a text.
     pub fn text(&self, field: &str) -> Option<&str> {
         self.content.get(field).and_then(Value::as_str)

@@ -203,7 +203,7 @@ pub(super) async fn exists(storage: &Shared, key: &str) -> Result<bool, Reposito
     }
 }
 
-fn token() -> Result<String, RepositoryError> {
+pub(super) fn token() -> Result<String, RepositoryError> {
     let mut token = [0; 16];
     getrandom::fill(&mut token).map_err(|error| RepositoryError::Storage {
         doing: "make a token".to_owned(),

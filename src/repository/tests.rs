@@ -198,7 +198,7 @@ async fn a_removed_backup_is_gone_with_all_that_is_known_of_it() {
     let other = publish(&repository, "prod", "2024-01-01T01:00:00Z", Purpose::Manual).await;
     let receipt = Receipt { time: at("2024-01-03T00:00:00Z"), content: json!({}) };
     repository.write_receipt("prod", id, "verify", &receipt).await.unwrap();
-    assert!(repository.remove("prod", id).await.unwrap().is_empty());
+    assert!(repository.remove("prod", id).await.unwrap().is_complete());
     assert!(memory.list("prod/2024-01-01-01-00/").await.unwrap().is_empty());
     assert!(
         repository.load("prod", other).await.is_ok(),

@@ -64,6 +64,9 @@ pub enum StorageError {
     /// We are not allowed to.
     #[error("access denied: {0}")]
     AccessDenied(Reason),
+    /// The store holds the object for a time (object lock, a retention of the bucket): nobody can remove it before.
+    #[error("held by the store: {0}")]
+    Locked(Reason),
     /// The object was moved to an archive, and has to be brought back before it can be read.
     #[error("archived: {0}")]
     Archived(Reason),
@@ -114,6 +117,7 @@ impl StorageError {
             Self::NotAPlace(_) => "not_a_store",
             Self::AccessDenied(_) => "access_denied",
             Self::Archived(_) => "archived",
+            Self::Locked(_) => "object_locked",
             Self::NotEncrypted(_) => "not_encrypted",
             Self::TooLarge { .. } => "too_large",
             Self::Full(_) => "no_space",
@@ -136,6 +140,12 @@ impl Explain for StorageError {
                 )),
             ),
             Self::Archived(reason) => (reason, Some(Hint::words("bring the object back from the archive first"))),
+            Self::Locked(reason) => (
+                reason,
+                Some(Hint::words(
+                    "the store removes nothing that its object lock or retention holds: prune again once the time is over",
+                )),
+            ),
             Self::Full(reason) => (reason, Some(Hint::MakeRoom)),
             Self::Unavailable(reason) => (reason, Some(Hint::words("check the store and the network, then try again"))),
             Self::NotEncrypted(reason) | Self::Other(reason) => (reason, None),

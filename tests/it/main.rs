@@ -14,6 +14,7 @@ mod errors;
 mod floors;
 mod rdb;
 mod restore;
+mod retention;
 mod storage;
 mod verify;
 mod words;

@@ -50,6 +50,9 @@ pub struct Backup {
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["source", "read_from", "transfer", "shard_only", "stale", "if_due"])]
     pub from_file: Option<PathBuf>,
+    /// Afterwards remove the backups of this instance that `backup.retention` in the settings does not keep.
+    #[arg(long)]
+    pub prune: bool,
     /// Back up only if the schedule in the settings says that a backup is due; otherwise exit 0.
     #[arg(long)]
     pub if_due: bool,

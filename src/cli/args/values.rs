@@ -13,6 +13,7 @@ use crate::commands::{Format, backup, diagnose, verify};
 use crate::printer::ColorChoice;
 use crate::restore::replica::Advertise;
 use crate::restore::{Asked, Existing, Method};
+use crate::retention::UNLIMITED;
 use crate::rules::Topic;
 
 /// A span of time: `5s`, `100ms`, `26h`, `7d`.
@@ -66,6 +67,14 @@ pub fn rate(text: &str) -> Result<u64, String> {
         // `50` was meant as something else.
         1..SLOWEST => Err(format!("the lowest rate is 1kB; with a unit: {0}MB, {0}MiB or {0}kB a second", text.trim())),
         rate => Ok(rate),
+    }
+}
+
+/// How many backups a rule keeps: a number, or `unlimited`.
+pub fn keep(text: &str) -> Result<u64, String> {
+    match text.trim() {
+        "unlimited" => Ok(UNLIMITED),
+        number => number.parse().map_err(|_| "a whole number is expected, or `unlimited`".to_owned()),
     }
 }
 

@@ -4,7 +4,8 @@ use super::instance::checked_name;
 use super::{Resolver, file};
 use crate::capture::spool::Spooling;
 use crate::cli::args::backup::Backup as Typed;
-use crate::commands::backup::{IfDue, Origin, Settings};
+use crate::commands::backup::{IfDue, Origin, Retention, Settings};
+use crate::commands::prune;
 use crate::connection::Address;
 use crate::explain::Misuse;
 use crate::storage::Location;
@@ -41,6 +42,14 @@ impl Resolver<'_> {
                 limit: typed.spool_limit.unwrap_or(SPOOL_LIMIT),
             },
             wait_lock: typed.wait_lock.unwrap_or_default(),
+            retention: match typed.prune {
+                true => {
+                    let policy = self.policy_of_settings()?;
+                    prune::must_keep_something(&policy)?;
+                    Some(Retention { policy, from: self.where_the_policy_stands() })
+                }
+                false => None,
+            },
             plan: typed.plan,
         })
     }

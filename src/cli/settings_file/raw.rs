@@ -80,19 +80,8 @@ pub struct Retention {
     pub keep_weekly: Option<Text>,
     pub keep_monthly: Option<Text>,
     pub keep_yearly: Option<Text>,
-}
-
-impl Retention {
-    pub fn all(&self) -> [(&'static str, &Option<Text>); 6] {
-        [
-            ("keep_last", &self.keep_last),
-            ("keep_hourly", &self.keep_hourly),
-            ("keep_daily", &self.keep_daily),
-            ("keep_weekly", &self.keep_weekly),
-            ("keep_monthly", &self.keep_monthly),
-            ("keep_yearly", &self.keep_yearly),
-        ]
-    }
+    pub keep_within: Option<Text>,
+    pub keep_safety: Option<Text>,
 }
 
 #[derive(Default, Deserialize)]

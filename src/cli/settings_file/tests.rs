@@ -253,7 +253,7 @@ fn a_wrong_value_says_where_and_what_would_be_right() {
     wrong(
         "backup: { retention: { keep_last: some } }",
         SettingsFile::backup,
-        "etc/redis-ops.yaml:1:35: `backup.retention.keep_last`: a whole number is expected",
+        "etc/redis-ops.yaml:1:35: `backup.retention.keep_last`: a whole number is expected, or `unlimited`",
     );
     wrong(
         "diagnose: { mute: [{ rule: C06, until: soon }] }",

@@ -4,6 +4,7 @@ mod backup;
 mod diagnose;
 mod manifest;
 mod restore;
+mod retention;
 mod show;
 mod verify;
 
@@ -16,6 +17,7 @@ use crate::finding::Severity;
 pub(in crate::commands) use backup::{backup, listing};
 pub(in crate::commands) use diagnose::{diagnose, explain, health};
 pub(in crate::commands) use restore::restore;
+pub(in crate::commands) use retention::{delete, pin, prune};
 pub(in crate::commands) use show::show;
 pub(in crate::commands) use verify::verify;
 

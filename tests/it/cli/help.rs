@@ -62,7 +62,7 @@ fn commands() -> Vec<String> {
 fn nothing_is_offered_that_is_not_there_yet() {
     let commands = commands();
     assert!(commands.len() >= 12, "{commands:?}");
-    for command in ["prune", "delete", "copy", "lock", "schedule"] {
+    for command in ["copy", "lock", "schedule"] {
         assert!(!commands.iter().any(|known| known == command), "{command}");
         assert_eq!(RedisOps::new().arg(command).run().code, 3);
     }

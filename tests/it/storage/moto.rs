@@ -9,6 +9,7 @@ use redis_ops::repository::Repository;
 use redis_ops::storage::{S3Credentials, S3Options};
 
 use super::{conformance, small_parts};
+use crate::support::redis_ops::RedisOps;
 use crate::support::skip;
 
 /// A server of our own, or somebody's.
@@ -197,8 +198,38 @@ async fn a_backup_that_is_given_up_takes_only_what_is_its_own_where_versions_and
             "{kind}"
         );
         // And a published one is taken away as a whole: its versions stay, as the bucket wants it.
-        assert!(first.remove("prod", published).await.unwrap().is_empty(), "{kind}");
+        assert!(first.remove("prod", published).await.unwrap().is_complete(), "{kind}");
         assert_eq!(first.list(None).await.unwrap().len(), 0, "{kind}");
         assert!(bucket.versions().0.contains(&ours(published, "manifest.json")), "{kind}");
+    }
+}
+
+/// What the command line removes from moto is gone, its unfinished uploads too, and in a bucket that keeps versions or locks objects the
+/// versions stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prune_over_moto_leaves_what_the_policy_names() {
+    let Some(moto) = Moto::find() else { return skip("moto") };
+    for kind in ["versions", "locks"] {
+        let Some(bucket) = Kept::make(&moto, kind, "prune") else { return skip("curl") };
+        let file = crate::support::fixtures::own_folder().join("sampler-redis-7.2.6.rdb");
+        let run = |arguments: &[&str]| {
+            let run = RedisOps::new().args(arguments).args(["-r", &format!("s3://{}/r", bucket.name)]);
+            let run = run.env("AWS_ENDPOINT_URL_S3", &moto.endpoint).env("AWS_ACCESS_KEY_ID", "test");
+            let run =
+                run.env("AWS_SECRET_ACCESS_KEY", "test").env("AWS_REGION", "us-east-1").env("NO_PROXY", "127.0.0.1");
+            let run = run.args(["--progress", "none"]).run();
+            assert!(run.code <= 1, "{kind}: {}", run.everything());
+            run
+        };
+        for _ in 0..3 {
+            run(&["backup", "--from-file", file.to_str().unwrap(), "--name", "prod", "--json"]);
+        }
+        let before = bucket.versions().0.len();
+        let pruned = run(&["prune", "-i", "prod", "--keep-last", "1", "--yes", "--json"]).json();
+        assert_eq!((&pruned["removed"]["backups"], &pruned["status"]), (&2.into(), &"ok".into()), "{kind}: {pruned:#}");
+        let listed = run(&["list", "--json"]).json();
+        assert_eq!(listed["backups"].as_array().map(Vec::len), Some(1), "{kind}: {listed:#}");
+        assert_eq!(bucket.versions().0.len(), before, "{kind}: versions are the bucket's to keep");
+        run(&["verify", "prod/latest"]);
     }
 }

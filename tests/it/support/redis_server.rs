@@ -233,8 +233,8 @@ pub fn shifts_clocks() -> bool {
     can
 }
 
-/// The library that shifts a server's clock, made once; it lies in a folder of this build.
-fn shifted_clock() -> Option<&'static Path> {
+/// The library that shifts the clock of a process, made once; it lies in a folder of this build.
+pub fn shifted_clock() -> Option<&'static Path> {
     static MADE: OnceLock<Option<PathBuf>> = OnceLock::new();
     let make = || {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/shifted_clock.c");

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::super::{count, described, list, map, maybe, number, object, one_of, shape, text, time, truth};
 use super::manifest::{purpose, structure_state};
+use super::retention::prune_fields;
 use super::{Fields, status};
 
 pub(in crate::commands) fn backup() -> Fields {
@@ -20,6 +21,8 @@ pub(in crate::commands) fn backup() -> Fields {
         ("keeps_conditions", maybe(truth())),
         ("lines", list(line)),
     ]);
+    let prune: Vec<(&str, serde_json::Value)> =
+        prune_fields().into_iter().filter(|(name, _)| *name != "dry_run").collect();
     let impact = object(&[("fork_usec", maybe(count())), ("cow_bytes", maybe(count()))]);
     let source = object(&[
         ("node", text()),
@@ -39,6 +42,7 @@ pub(in crate::commands) fn backup() -> Fields {
         ("enabled", described(truth(), "with --if-due: false: the settings say `backup.enabled: false`")),
         ("newest", described(maybe(time()), "null: nobody has looked")),
         ("plan", plan),
+        ("prune", described(maybe(object(&prune)), "with --prune; null: nothing was looked at")),
     ];
     (fields, vec![vec!["backup", "source", "warnings"], vec!["due", "enabled", "newest"], vec!["plan"]])
 }

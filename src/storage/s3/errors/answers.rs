@@ -75,6 +75,9 @@ impl Said {
 
 pub(super) fn explain(said: &Said, asked: Asked<'_>) -> StorageError {
     let site = asked.site;
+    if asked.op == Op::Delete && matches!(said.status, 400 | 403 | 409) && is_held(said) {
+        return StorageError::Locked(said.words().into());
+    }
     if let Some(error) = of_code(said, asked) {
         return error;
     }
@@ -191,6 +194,14 @@ fn of_code(said: &Said, asked: Asked<'_>) -> Option<StorageError> {
     })
 }
 
+/// Whether a refusal to remove says that the object is held for a time: AWS and MinIO answer `AccessDenied` or `InvalidRequest` with
+/// such words, others have codes of their own.
+fn is_held(said: &Said) -> bool {
+    const WORDS: [&str; 6] = ["object lock", "objectlock", "worm", "retention", "legal hold", "immutable"];
+    let text = format!("{} {}", said.code, said.message).to_lowercase();
+    WORDS.iter().any(|word| text.contains(word))
+}
+
 /// Which right is missing, and for which key.
 fn denied(said: &Said, asked: Asked<'_>) -> StorageError {
     let site = asked.site;
@@ -253,6 +264,23 @@ mod tests {
             proxy: None,
             proxy_url: String::new(),
             seen: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn what_an_object_lock_holds_is_told_from_a_missing_right() {
+        let site = site();
+        for (code, message, expected) in [
+            ("AccessDenied", "Access Denied because object protected by object lock.", "object_locked"),
+            ("InvalidRequest", "Object is WORM protected and cannot be overwritten", "object_locked"),
+            ("ObjectLockedByBucketPolicy", "The object is locked", "object_locked"),
+            ("FileImmutable", "The object you specified is immutable.", "object_locked"),
+            ("AccessDenied", "Access Denied", "access_denied"),
+        ] {
+            let said = Said { status: 403, code: code.into(), message: message.into(), ..Said::default() };
+            assert_eq!(explain(&said, Asked { op: Op::Delete, key: "p/x", site: &site }).code(), expected, "{message}");
+            let other = explain(&said, Asked { op: Op::Get, key: "p/x", site: &site }).code();
+            assert_ne!(other, "object_locked", "{message}");
         }
     }
 

@@ -1,0 +1,93 @@
+//! What may be typed for `prune`, `delete` and `pin`.
+
+use std::time::Duration;
+
+use clap::{ArgAction, Args};
+use clap_complete::ArgValueCandidates;
+
+use super::{Database, values};
+use crate::cli::completion;
+
+/// Options of `prune`.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  redis-ops prune -i redis-prod --dry-run
+  redis-ops prune -r s3://backups/redis -i redis-prod --keep-daily 7 \\
+    --keep-weekly 4 --keep-monthly 12
+  redis-ops prune -c redis-ops.yaml --yes --json")]
+pub struct Prune {
+    /// Keep the newest N backups [all N: `unlimited`, or a number].
+    #[arg(long, value_name = "N", value_parser = values::keep)]
+    pub keep_last: Option<u64>,
+    /// Keep the newest backup of each of the last N hours that have one.
+    #[arg(long, value_name = "N", value_parser = values::keep)]
+    pub keep_hourly: Option<u64>,
+    /// Keep the newest backup of each of the last N days that have one (UTC).
+    #[arg(long, value_name = "N", value_parser = values::keep)]
+    pub keep_daily: Option<u64>,
+    /// Keep the newest backup of each of the last N weeks that have one, Monday to Sunday.
+    #[arg(long, value_name = "N", value_parser = values::keep)]
+    pub keep_weekly: Option<u64>,
+    /// Keep the newest backup of each of the last N months that have one.
+    #[arg(long, value_name = "N", value_parser = values::keep)]
+    pub keep_monthly: Option<u64>,
+    /// Keep the newest backup of each of the last N years that have one.
+    #[arg(long, value_name = "N", value_parser = values::keep)]
+    pub keep_yearly: Option<u64>,
+    /// Keep all backups that are no more than this older than the newest, such as 2d.
+    #[arg(long, value_name = "DUR", value_parser = values::duration)]
+    pub keep_within: Option<Duration>,
+    /// Keep safety backups for this long; they count for no other rule [default: 7d].
+    #[arg(long, value_name = "DUR", value_parser = values::duration)]
+    pub keep_safety: Option<Duration>,
+    /// Show what would be removed, with the reason for each backup, and remove nothing.
+    #[arg(long, alias = "plan")]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub database: Database,
+}
+
+/// Options of `delete`.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  redis-ops delete redis-prod/2024-01-01-01-00 -r s3://backups/redis")]
+pub struct Delete {
+    /// Backup to remove: an id, the unique beginning of one, `latest`, or INSTANCE/ID.
+    #[arg(value_name = "ID", required_unless_present = "chosen", add = ArgValueCandidates::new(completion::backups))]
+    pub backup_id: Option<String>,
+    /// The same as ID, spelled as in restore and verify.
+    #[arg(id = "chosen", long = "backup-id", value_name = "ID", conflicts_with = "backup_id")]
+    #[arg(add = ArgValueCandidates::new(completion::backups))]
+    pub chosen: Option<String>,
+    /// Remove the backup even if it is the last of its instance, or the newest that was verified or is sound.
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub last: bool,
+    #[command(flatten)]
+    pub database: Database,
+}
+
+/// Options of `pin`.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  redis-ops pin redis-prod/2024-01-01-01-00 --name audit --reason 'case 4711'
+  redis-ops pin redis-prod/2024-01-01-01-00 --name audit --lift")]
+pub struct Pin {
+    /// Backup to hold: an id, the unique beginning of one, `latest`, or INSTANCE/ID.
+    #[arg(value_name = "ID", required_unless_present = "chosen", add = ArgValueCandidates::new(completion::backups))]
+    pub backup_id: Option<String>,
+    /// The same as ID, spelled as in restore and verify.
+    #[arg(id = "chosen", long = "backup-id", value_name = "ID", conflicts_with = "backup_id")]
+    #[arg(add = ArgValueCandidates::new(completion::backups))]
+    pub chosen: Option<String>,
+    /// Name of the pin; a backup may have several [default: pinned; with --lift: the only one].
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Why the backup is held, for those who find the pin.
+    #[arg(long, value_name = "TEXT", conflicts_with = "lift")]
+    pub reason: Option<String>,
+    /// Lift the pin instead of setting it.
+    #[arg(long)]
+    pub lift: bool,
+    #[command(flatten)]
+    pub database: Database,
+}

@@ -1,0 +1,81 @@
+//! The settings of `prune`, `delete` and `pin`: whose backups, and by which policy.
+
+use super::Resolver;
+use crate::cli::args::retention::{Delete, Pin, Prune};
+use crate::commands::{delete, pin, prune};
+use crate::explain::{Hint, Misuse};
+use crate::retention::{Policy, SAFETY, Wanted};
+
+impl Resolver<'_> {
+    pub(super) fn prune(&self, typed: &Prune) -> Result<prune::Settings, Misuse> {
+        self.no_database("prune", typed.database.number)?;
+        let place = self.place()?;
+        let named = self.typed_instance_name()?;
+        let (policy, from, wanted) = match self.typed_policy(typed) {
+            // What was typed is the whole policy: rules of the settings that nobody sees would keep more than was asked for, or less.
+            Some(policy) => (policy, "the command line".to_owned(), Wanted::All),
+            None => {
+                let mut policy = self.policy_of_settings()?;
+                policy.safety = typed.keep_safety.unwrap_or(policy.safety);
+                let known: Vec<String> = self.file.instances().into_iter().map(str::to_owned).collect();
+                // A policy in the settings of some instances is not for those of others that share the repository.
+                let wanted = if known.is_empty() { Wanted::All } else { Wanted::These(known) };
+                (policy, self.where_the_policy_stands(), wanted)
+            }
+        };
+        let wanted = named.map_or(wanted, Wanted::One);
+        Ok(prune::Settings { place, wanted, policy, from, dry_run: typed.dry_run })
+    }
+
+    /// The policy for one instance that the settings hold, and where it stands.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn policy_of_settings(&self) -> Result<Policy, Misuse> {
+        self.file.retention()?.ok_or_else(|| Misuse::usage("no rule says which backups to keep").hint(Hint::NameRule))
+    }
+
+    pub(super) fn where_the_policy_stands(&self) -> String {
+        let file = self.file.path().map_or_else(String::new, |path| format!(" in {}", path.display()));
+        format!("`backup.retention`{file}")
+    }
+
+    fn typed_policy(&self, typed: &Prune) -> Option<Policy> {
+        let counts = [
+            typed.keep_last,
+            typed.keep_hourly,
+            typed.keep_daily,
+            typed.keep_weekly,
+            typed.keep_monthly,
+            typed.keep_yearly,
+        ];
+        if counts.iter().all(Option::is_none) && typed.keep_within.is_none() {
+            return None;
+        }
+        let [last, hourly, daily, weekly, monthly, yearly] = counts.map(Option::unwrap_or_default);
+        let safety = typed.keep_safety.unwrap_or(SAFETY);
+        Some(Policy { last, hourly, daily, weekly, monthly, yearly, within: typed.keep_within, safety })
+    }
+
+    pub(super) fn delete(&self, typed: &Delete) -> Result<delete::Settings, Misuse> {
+        self.no_database("delete", typed.database.number)?;
+        Ok(delete::Settings {
+            place: self.place()?,
+            id: typed.backup_id.clone().or_else(|| typed.chosen.clone()).unwrap_or_default(),
+            instance: self.typed_instance_name()?,
+            last: typed.last,
+        })
+    }
+
+    pub(super) fn pin(&self, typed: &Pin) -> Result<pin::Settings, Misuse> {
+        self.no_database("pin", typed.database.number)?;
+        Ok(pin::Settings {
+            place: self.place()?,
+            id: typed.backup_id.clone().or_else(|| typed.chosen.clone()).unwrap_or_default(),
+            instance: self.typed_instance_name()?,
+            name: typed.name.clone(),
+            reason: typed.reason.clone(),
+            lift: typed.lift,
+        })
+    }
+}

@@ -1,0 +1,110 @@
+//! `redis-ops delete`: removes one backup that is named.
+
+use super::prune::{failure, report_json};
+use super::question::confirm;
+use super::table::verdict;
+use super::which::Place;
+use super::{Context, Outcome};
+use crate::explain::{Failure, Hint, Result, Status};
+use crate::printer::words;
+use crate::retention::{self, Done, Fate, Planned, Policy, Report, Wanted, Why};
+
+/// Complete settings of `delete`.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the backup is.
+    pub place: Place,
+    /// An exact id, the unique beginning of one, `latest`, or `INSTANCE/ID`.
+    pub id: String,
+    /// The instance that is meant if an id exists for several.
+    pub instance: Option<String>,
+    /// `--last`: removes it even if nothing as good would be left of its instance.
+    pub last: bool,
+}
+
+/// Looks who needs the backup, asks, and removes it.
+///
+/// # Errors
+/// There is no such backup, or several; somebody holds it, or nothing as good is left; nobody has confirmed; the store refuses.
+pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
+    let repository = settings.place.open().await?;
+    let found = context
+        .interruptible(async { Ok(repository.resolve(&settings.id, settings.instance.as_deref()).await?) })
+        .await?;
+    let name = format!("{}/{}", found.instance, found.id);
+    if found.chosen_by_target {
+        context.printer.say(&format!("several instances have a backup {}: {name} is meant", settings.id));
+    }
+    let wanted = Wanted::One(found.instance.clone());
+    let planned = context
+        .interruptible(async {
+            Ok(retention::plan(&repository, &wanted, &Policy::default(), &retention::nobody).await?)
+        })
+        .await?;
+    let of_instance = planned.backups.len();
+    let Some(backup) = planned.backups.into_iter().find(|backup| backup.id == found.id) else {
+        return Err(Failure::new("not_found", format!("backup {name} was removed by somebody else")).into());
+    };
+    let outcome =
+        |status| Outcome::new(status).field("backup_id", found.id.to_string()).field("instance", &found.instance);
+    if let Some(why) = backup.verdict.iter().find(|why| why.forbids() && !(settings.last && why.may_be_overruled())) {
+        return Ok(outcome(Status::Failed).error(refusal(&name, why).into()));
+    }
+    if let Err(error) = confirm(context, &question(&name, &backup, of_instance)).await {
+        return Ok(outcome(Status::Ok).error(error));
+    }
+    let mut report = Report::default();
+    let fate = retention::carry_out_one(&repository, &found.instance, found.id, &retention::nobody, &mut report).await;
+    if let Fate::Kept(why) = &fate {
+        return Ok(outcome(Status::Failed).error(refusal(&name, why).into()));
+    }
+    report.backups.push(Done { instance: found.instance.clone(), id: found.id, fate });
+    let outcome = |status| {
+        let left = super::prune::objects_left(report.backups.first().map(|done| &done.fate));
+        outcome(status).field("removed", report_json(&report)).field("objects_left", left)
+    };
+    Ok(match failure(&report, context) {
+        Some(error) => outcome(Status::Failed).error(error.context(format!("remove backup {name}"))),
+        None => {
+            let objects = words::counted(report.objects, "object");
+            let sentence = format!("{name} is removed: {objects}, {}", words::bytes(report.bytes));
+            outcome(Status::Ok).text(verdict(&context.printer, Status::Ok, &sentence))
+        }
+    })
+}
+
+fn question(name: &str, backup: &Planned, of_instance: usize) -> String {
+    let mut what = Vec::new();
+    what.extend(backup.keys.map(|keys| words::counted(keys, "key")));
+    what.push(words::bytes(backup.bytes));
+    let last = if of_instance == 1 { ", the only backup of its instance," } else { "" };
+    format!("Backup {name} ({}){last} is removed for good.", what.join(", "))
+}
+
+/// Why a backup is not removed.
+fn refusal(name: &str, why: &Why) -> Failure {
+    let words = match why {
+        Why::Held(_) => format!("backup {name} is {why}"),
+        Why::NewestVerified => format!("backup {name} is the newest of its instance that was verified"),
+        Why::NewestSound => format!("backup {name} is the newest of its instance whose structure is sound"),
+        _ => format!("backup {name} is the last of its instance"),
+    };
+    let failure = Failure::new(code(why), words);
+    match why {
+        Why::Held(retention::Hold::Pinned(_)) => failure.hint(Hint::LiftPin),
+        Why::Held(retention::Hold::BeingRead(_)) => {
+            failure.hint("the mark of a reader goes with it, or lapses after 16 minutes")
+        }
+        Why::Held(retention::Hold::NeededBy(_)) => failure,
+        _ => failure.hint(Hint::DeleteLast),
+    }
+}
+
+fn code(why: &Why) -> &'static str {
+    match why {
+        Why::Held(retention::Hold::Pinned(_)) => "pinned",
+        Why::Held(retention::Hold::BeingRead(_)) => "being_read",
+        Why::Held(retention::Hold::NeededBy(_)) => "needed",
+        _ => "last_backup",
+    }
+}

@@ -1,0 +1,139 @@
+//! `redis-ops prune`: removes the backups that no rule of a policy keeps, and what is left of backups that failed.
+
+mod show;
+
+use super::question::confirm;
+use super::which::Place;
+use super::{Context, Outcome};
+use crate::explain::{Failure, Fault, Hint, Interrupted, Misuse, Result, Status};
+use crate::printer::words;
+use crate::repository::Repository;
+use crate::retention::{self, Plan, Policy, Report, Wanted};
+
+pub use show::{objects_left, plan_json, policy_json, report_json};
+
+/// Complete settings of `prune`.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the backups are.
+    pub place: Place,
+    /// Which instances the policy is for.
+    pub wanted: Wanted,
+    /// What is kept.
+    pub policy: Policy,
+    /// Where the policy comes from, for people: `the command line`, `backup.retention in …`.
+    pub from: String,
+    /// Shows what would be removed, and removes nothing.
+    pub dry_run: bool,
+}
+
+/// Plans, asks, and removes.
+///
+/// # Errors
+/// The policy keeps nothing; the repository cannot be listed; nobody has confirmed; a signal came.
+pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
+    must_keep_something(&settings.policy)?;
+    let repository = settings.place.open().await?;
+    let looking =
+        async { Ok(retention::plan(&repository, &settings.wanted, &settings.policy, &retention::nobody).await?) };
+    let plan = context.interruptible(looking).await?;
+    if plan.instances.is_empty()
+        && let Wanted::One(name) = &settings.wanted
+    {
+        let known = repository.instances().await?;
+        if known.is_empty() || !known.contains(name) {
+            return Err(Misuse::which_backup(
+                "not_found",
+                format!("{} has no backups of `{name}`", repository.describe()),
+            )
+            .hint(match known.is_empty() {
+                true => "is the repository the right one?".to_owned(),
+                false => format!("it has backups of {}", known.join(", ")),
+            })
+            .into());
+        }
+    }
+    let shown = |status| {
+        Outcome::new(status)
+            .field("policy", policy_json(&settings.policy, &settings.from))
+            .field("dry_run", settings.dry_run)
+    };
+    if settings.dry_run || plan.is_empty() {
+        return Ok(shown(Status::Ok).with_all(plan_json(&plan, None)).text(show::plan(
+            settings,
+            &plan,
+            &repository.describe(),
+            context,
+        )));
+    }
+    if !context.yes {
+        context.printer.say(&show::plan(settings, &plan, &repository.describe(), context));
+    }
+    if let Err(error) = confirm(context, &question(&plan, &repository)).await {
+        return Ok(shown(Status::Ok).with_all(plan_json(&plan, None)).error(error));
+    }
+    let report = remove(&plan, &repository, context).await;
+    let status = if report.is_incomplete() { Status::Failed } else { Status::Ok };
+    let outcome = shown(status)
+        .with_all(plan_json(&plan, Some(&report)))
+        .field("removed", report_json(&report))
+        .text(show::report(settings, &plan, &report, &repository.describe(), context));
+    Ok(match failure(&report, context) {
+        Some(error) => outcome.error(error),
+        None => outcome,
+    })
+}
+
+/// Refuses a policy by which everything but the last backup would go.
+///
+/// # Errors
+/// No rule keeps anything.
+pub fn must_keep_something(policy: &Policy) -> Result<(), Misuse> {
+    if policy.keeps_nothing() {
+        return Err(Misuse::usage("no rule says which backups to keep").hint(Hint::NameRule));
+    }
+    Ok(())
+}
+
+/// Removes what the plan says, with progress.
+pub async fn remove(plan: &Plan, repository: &Repository, context: &Context) -> Report {
+    let progress = context.bar();
+    let report = retention::carry_out(plan, repository, &retention::nobody, progress.as_ref(), &context.cancel).await;
+    progress.finish();
+    report
+}
+
+/// What the report says went wrong.
+pub fn failure(report: &Report, context: &Context) -> Option<Fault> {
+    if !report.is_incomplete() {
+        return None;
+    }
+    if context.cancel.is_cancelled() {
+        return Some(Interrupted.into());
+    }
+    let (code, words, hint) = show::why_incomplete(report);
+    let failure = Failure::new(code, words);
+    Some(match hint {
+        Some(hint) => failure.hint(hint).into(),
+        None => failure.into(),
+    })
+}
+
+fn question(plan: &Plan, repository: &Repository) -> String {
+    let gone = plan.backups.iter().filter(|backup| !backup.is_kept());
+    let (count, bytes) = gone.fold((0, 0), |(count, bytes), backup| (count + 1, bytes + backup.bytes));
+    let left = plan.left.iter().filter(|left| !left.is_kept).count() as u64;
+    let mut what = Vec::new();
+    if count > 0 {
+        what.push(format!(
+            "{} of {} ({})",
+            words::counted(count, "backup"),
+            plan.instances.join(", "),
+            words::bytes(bytes)
+        ));
+    }
+    if left > 0 {
+        what.push(format!("what is left of {}", words::counted(left, "unfinished backup")));
+    }
+    format!("{} in {}: removed for good.", what.join(", and "), words::escape(repository.describe().as_bytes()))
+}

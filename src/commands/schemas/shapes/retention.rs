@@ -1,0 +1,101 @@
+//! What `prune`, `delete` and `pin` answer.
+
+use serde_json::{Value, json};
+
+use super::super::{count, described, either, list, maybe, number, object, one_of, text, time, truth};
+use super::Fields;
+use super::manifest::purpose;
+
+fn keep() -> Value {
+    either(&[count(), json!({ "const": "unlimited" })])
+}
+
+fn objects_left() -> Value {
+    described(
+        list(object(&[("key", maybe(text())), ("reason", text()), ("code", text())])),
+        "what the store did not remove, and why: `object_locked` if it holds the object for a time",
+    )
+}
+
+fn removed() -> Value {
+    object(&[
+        ("backups", count()),
+        ("unfinished", described(count(), "backups that were never published")),
+        ("objects", count()),
+        ("bytes", count()),
+        ("uploads", described(count(), "unfinished uploads in the folders of published backups")),
+    ])
+}
+
+pub(super) fn prune_fields() -> Vec<(&'static str, Value)> {
+    let policy = object(&[
+        ("from", described(text(), "the command line, or the place in the settings")),
+        ("keep_last", keep()),
+        ("keep_hourly", keep()),
+        ("keep_daily", keep()),
+        ("keep_weekly", keep()),
+        ("keep_monthly", keep()),
+        ("keep_yearly", keep()),
+        ("keep_within_seconds", maybe(count())),
+        ("keep_safety_seconds", count()),
+    ]);
+    let backup = object(&[
+        ("id", text()),
+        ("instance", text()),
+        ("purpose", maybe(purpose())),
+        ("keys", maybe(count())),
+        ("stored_bytes", count()),
+        ("action", action()),
+        ("reasons", described(list(text()), "the rules and holds that keep it, or why it goes")),
+        ("objects_left", objects_left()),
+    ]);
+    let left = object(&[
+        ("id", text()),
+        ("instance", text()),
+        ("objects", count()),
+        ("uploads", count()),
+        ("stored_bytes", count()),
+        (
+            "silent_seconds",
+            described(maybe(number()), "since the last sign of its writer; null: the store does not say"),
+        ),
+        ("action", action()),
+        ("objects_left", objects_left()),
+    ]);
+    vec![
+        ("policy", policy),
+        ("dry_run", truth()),
+        ("instances", described(list(text()), "those that the policy is for")),
+        ("others", described(list(text()), "instances of the repository that were left alone")),
+        ("backups", described(list(backup), "newest first")),
+        ("left", described(list(left), "what is left of backups that were never published, or of uploads")),
+        ("left_after_seconds", described(count(), "silent for so long, what is left is removed")),
+        ("removed", removed()),
+    ]
+}
+
+fn action() -> Value {
+    described(
+        one_of(["keep", "remove", "removed", "gone", "stays"]),
+        "remove: it would be; gone: somebody else has removed it; stays: it could not be removed",
+    )
+}
+
+pub(in crate::commands) fn prune() -> Fields {
+    let plan = vec!["policy", "dry_run", "instances", "others", "backups", "left", "left_after_seconds"];
+    (prune_fields(), vec![plan])
+}
+
+pub(in crate::commands) fn delete() -> Fields {
+    let fields =
+        vec![("backup_id", text()), ("instance", text()), ("removed", removed()), ("objects_left", objects_left())];
+    (fields, vec![vec!["backup_id", "instance", "removed", "objects_left"]])
+}
+
+pub(in crate::commands) fn pin() -> Fields {
+    let pin =
+        object(&[("name", text()), ("pinned_at", maybe(time())), ("host", maybe(text())), ("reason", maybe(text()))]);
+    let pins = described(list(pin), "all that hold the backup now; only the name of one that cannot be read");
+    let fields = vec![("backup_id", text()), ("instance", text()), ("pins", pins)];
+    (fields, vec![vec!["backup_id", "instance", "pins"]])
+}

@@ -1,0 +1,98 @@
+//! Readers: a restore leaves a mark beside the backup that it reads, `receipts/reading-TOKEN.json`, gives signs of life while it runs,
+//! and takes the mark away at its end. While the mark lives nobody removes the backup.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::Utc;
+use tokio::time::{sleep, timeout};
+
+use super::error::Doing;
+use super::life::{HEARTBEAT_SECONDS, SILENCE};
+use super::reserve::{exists, token};
+use super::{BackupId, Begun, BegunBy, MANIFEST, ProcessMark, Repository, RepositoryError, check_instance, layout};
+use crate::storage::{ObjectInfo, Shared};
+
+/// Most bytes of a mark.
+const MARK_LIMIT: u64 = 16 * 1024;
+/// Taking the mark away takes no longer; one that stays lapses.
+const TIDYING: Duration = Duration::from_secs(3);
+
+/// A backup that is being read. Dropped without [`Reading::end`] its mark lapses with the process.
+#[derive(Debug)]
+pub struct Reading {
+    storage: Shared,
+    key: String,
+    body: Bytes,
+}
+
+impl Repository {
+    /// Says beside a backup that this process reads it.
+    ///
+    /// # Errors
+    /// [`RepositoryError::NotFound`]: the backup was removed at this very moment. Anything else: the mark cannot be written, and the
+    /// backup can be read all the same.
+    pub async fn begin_reading(&self, instance: &str, id: BackupId, by: BegunBy) -> Result<Reading, RepositoryError> {
+        check_instance(instance)?;
+        let process = if by.pid == std::process::id() { ProcessMark::own() } else { None };
+        let begun = Begun {
+            id: id.to_string(),
+            instance: instance.to_owned(),
+            begun_at: Utc::now(),
+            by,
+            token: token()?,
+            process,
+        };
+        let folder = layout::folder(instance, id);
+        let key = folder.clone() + &layout::reading(&begun.token);
+        let body =
+            serde_json::to_vec_pretty(&begun).map_err(|error| RepositoryError::Inconsistent(error.to_string()))?;
+        let reading = Reading { storage: self.storage.clone(), key, body: body.into() };
+        reading.storage.replace(&reading.key, reading.body.clone()).await.doing("write", &reading.key)?;
+        // Who removes a backup takes its manifest away first, and looks for readers then: one of the two sees the other.
+        if !exists(&self.storage, &format!("{folder}{MANIFEST}")).await? {
+            reading.end().await;
+            return Err(RepositoryError::NotFound(format!("{instance}/{id}")));
+        }
+        Ok(reading)
+    }
+
+    /// Who reads a backup just now, by the marks among its objects: the process lives, and where that cannot be asked its last sign is
+    /// young by the clock of the store. A mark that cannot be read counts by its age alone.
+    pub(super) async fn readers_among(&self, folder: &str, objects: &[ObjectInfo]) -> Vec<BegunBy> {
+        let mut readers = Vec::new();
+        for object in objects {
+            if !object.key.strip_prefix(folder).is_some_and(layout::is_reading) {
+                continue;
+            }
+            let begun = self.storage.get(&object.key, MARK_LIMIT).await;
+            let begun: Option<Begun> = begun.ok().and_then(|body| serde_json::from_slice(&body).ok());
+            let is_young = object.modified.is_none_or(|sign| self.now().signed_duration_since(sign) < SILENCE);
+            if begun.as_ref().and_then(Begun::lives).unwrap_or(is_young) {
+                let unknown = || BegunBy { host: "unknown".to_owned(), pid: 0 };
+                readers.push(begun.map_or_else(unknown, |begun| begun.by));
+            }
+        }
+        readers
+    }
+}
+
+impl Reading {
+    /// Gives signs of life for as long as it is polled; it never ends. A sign that cannot be given is not worth an error.
+    pub async fn keep_alive(&self) -> Infallible {
+        loop {
+            sleep(Duration::from_secs(HEARTBEAT_SECONDS)).await;
+            if let Err(error) = self.storage.replace(&self.key, self.body.clone()).await {
+                tracing::debug!(%error, "the mark of a reader cannot be written");
+            }
+        }
+    }
+
+    /// Takes the mark away. One that cannot be removed does no harm: it lapses.
+    pub async fn end(self) {
+        if !matches!(timeout(TIDYING, self.storage.delete(&self.key)).await, Ok(Ok(()))) {
+            tracing::debug!(key = self.key, "the mark of a reader cannot be removed");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Which backups are kept, and what becomes of the others: the policy of an instance, the plan that it comes to for a repository, and the
+//! removal. What is asked and shown is left to the commands.
+
+mod carry_out;
+mod plan;
+mod policy;
+
+pub use carry_out::{Done, Fate, Report, carry_out, carry_out_one};
+pub use plan::{LEFT_FOR, Plan, Planned, Wanted, nobody, plan};
+pub use policy::{Hold, Policy, SAFETY, UNLIMITED, Why};
+
+#[cfg(test)]
+pub use {plan::Left, policy::Rule};
+
+#[cfg(test)]
+mod tests;

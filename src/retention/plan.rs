@@ -1,0 +1,285 @@
+//! What a prune would do: the verdict for each backup of the instances that a policy is for, and what is left of backups that failed.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::policy::{Candidate, Hold, Policy, State, Verdict, judge, keeps};
+use crate::repository::manifest::Purpose;
+use crate::repository::{BackupId, Held, Listed, ListedStatus, Repository, RepositoryError};
+use crate::storage::ObjectInfo;
+
+/// What is left of a backup that failed is removed once its last sign of life is so old, by the clock of the store.
+pub const LEFT_FOR: TimeDelta = TimeDelta::hours(24);
+
+/// Tells what cannot do without a backup, in its own words: `the archive from offset 42`. Such a backup stays.
+pub type NeededBy<'a> = &'a (dyn Fn(&str, BackupId) -> Option<String> + Send + Sync);
+
+/// Nothing needs any backup.
+pub fn nobody(_: &str, _: BackupId) -> Option<String> {
+    None
+}
+
+/// Which instances a policy is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// The one of this name.
+    One(String),
+    /// These, as far as they have backups; the others are left alone.
+    These(Vec<String>),
+    /// All that have backups.
+    All,
+}
+
+impl Wanted {
+    fn covers(&self, instance: &str) -> bool {
+        match self {
+            Self::One(name) => name == instance,
+            Self::These(names) => names.iter().any(|name| name == instance),
+            Self::All => true,
+        }
+    }
+
+    /// The only instance that has to be listed.
+    fn only(&self) -> Option<&str> {
+        match self {
+            Self::One(name) => Some(name),
+            Self::These(_) | Self::All => None,
+        }
+    }
+}
+
+/// A backup, and what is to become of it.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    pub instance: String,
+    pub id: BackupId,
+    /// `None`: its manifest cannot be read.
+    pub purpose: Option<Purpose>,
+    /// Bytes of all its objects.
+    pub bytes: u64,
+    /// Keys in it, as far as they were counted.
+    pub keys: Option<u64>,
+    /// Why it is kept or removed.
+    pub verdict: Verdict,
+}
+
+impl Planned {
+    /// Whether the backup is kept.
+    pub fn is_kept(&self) -> bool {
+        keeps(&self.verdict)
+    }
+}
+
+/// What is left of a backup that was never published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    pub instance: String,
+    pub id: BackupId,
+    /// Objects of it.
+    pub objects: u64,
+    /// Bytes of its objects, and of its unfinished uploads as far as the store tells.
+    pub bytes: u64,
+    /// Unfinished uploads, or hidden parts of files.
+    pub uploads: u64,
+    /// For how long nothing was heard of its writer; `None`: the store does not say.
+    pub silent: Option<TimeDelta>,
+    /// The backup was published: only uploads that nobody finished are left in its folder.
+    pub is_published: bool,
+    /// Its writer is at work, or its last sign is younger than [`LEFT_FOR`].
+    pub is_kept: bool,
+}
+
+/// What a prune would do.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The policy that it comes from.
+    pub policy: Policy,
+    /// The instances that it is for, in order.
+    pub instances: Vec<String>,
+    /// Instances with backups that it is not for.
+    pub others: Vec<String>,
+    /// Every backup of the instances, newest first.
+    pub backups: Vec<Planned>,
+    /// What is left of backups that failed, newest first.
+    pub left: Vec<Left>,
+}
+
+impl Plan {
+    /// Whether there is nothing to remove.
+    pub fn is_empty(&self) -> bool {
+        self.backups.iter().all(Planned::is_kept) && self.left.iter().all(|left| left.is_kept)
+    }
+}
+
+/// Looks at the backups of a repository and judges them. Nothing is changed.
+///
+/// # Errors
+/// If the place cannot be listed or asked.
+pub async fn plan(
+    repository: &Repository,
+    wanted: &Wanted,
+    policy: &Policy,
+    needed_by: NeededBy<'_>,
+) -> Result<Plan, RepositoryError> {
+    let mut seen = Vec::new();
+    let mut left = Vec::new();
+    let overview = repository
+        .list_each(
+            wanted.only(),
+            |_| {},
+            |listed| match listed.unfinished() {
+                Some(_) => left.push(left_of(&listed)),
+                None => seen.push(Seen::of(listed)),
+            },
+        )
+        .await?;
+    // The clock of the place, which has answered by now.
+    let now = repository.now();
+    left.extend(left_uploads(&seen, overview.unfinished.unwrap_or_default(), now));
+    let mut others: Vec<String> = Vec::new();
+    let mut instances: Vec<String> = Vec::new();
+    for name in seen.iter().map(|seen| &seen.instance).chain(left.iter().map(|left| &left.instance)) {
+        let names = if wanted.covers(name) { &mut instances } else { &mut others };
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    instances.sort_unstable();
+    others.sort_unstable();
+    seen.retain(|seen| wanted.covers(&seen.instance));
+    left.retain(|left| wanted.covers(&left.instance));
+    left.sort_by(|a, b| b.id.cmp(&a.id).then_with(|| a.instance.cmp(&b.instance)));
+
+    let mut backups = Vec::with_capacity(seen.len());
+    for instance in &instances {
+        let of_instance: Vec<&Seen> = seen.iter().filter(|seen| seen.instance == *instance).collect();
+        let mut candidates = Vec::with_capacity(of_instance.len());
+        for seen in &of_instance {
+            candidates.push(seen.candidate(repository, needed_by).await);
+        }
+        let verdicts = judge(&candidates, policy, now);
+        backups.extend(of_instance.into_iter().zip(verdicts).map(|(seen, verdict)| seen.planned(verdict)));
+    }
+    backups.sort_by(|a, b| b.id.cmp(&a.id).then_with(|| a.instance.cmp(&b.instance)));
+    Ok(Plan { policy: policy.clone(), instances, others, backups, left })
+}
+
+/// What is kept of a backup while the list is read: a repository may hold tens of thousands.
+struct Seen {
+    instance: String,
+    id: BackupId,
+    purpose: Option<Purpose>,
+    state: State,
+    part: String,
+    verified: bool,
+    keys: Option<u64>,
+    bytes: u64,
+    holders: Vec<ObjectInfo>,
+}
+
+impl Seen {
+    fn of(listed: Listed) -> Self {
+        let holders = listed.holders();
+        let bytes = listed.objects.iter().map(|object| object.length).sum();
+        let verified = listed.verified.as_ref().is_some_and(|receipt| receipt.is_good());
+        let Listed { instance, id, status, .. } = listed;
+        let manifest = match status {
+            ListedStatus::Published(manifest) => Some(manifest),
+            _ => None,
+        };
+        let state = match &manifest {
+            Some(manifest) if manifest.is_sound() => State::Sound,
+            Some(_) => State::Unsound,
+            None => State::Unreadable,
+        };
+        let part = manifest.as_ref().and_then(|manifest| manifest.slots_of_part()).unwrap_or_default().to_owned();
+        let keys = manifest.as_ref().and_then(|manifest| manifest.census.as_ref()).map(|census| census.keys);
+        let purpose = manifest.map(|manifest| manifest.purpose);
+        Self { instance, id, purpose, state, part, verified, keys, bytes, holders }
+    }
+
+    async fn candidate(&self, repository: &Repository, needed_by: NeededBy<'_>) -> Candidate {
+        let mut holds: Vec<Hold> = Vec::new();
+        if !self.holders.is_empty() {
+            holds.extend(repository.held_by(&self.instance, self.id, &self.holders).await.into_iter().filter_map(hold));
+        }
+        holds.extend(needed_by(&self.instance, self.id).map(Hold::NeededBy));
+        Candidate {
+            id: self.id,
+            state: self.state,
+            safety: self.purpose == Some(Purpose::Safety),
+            part: self.part.clone(),
+            verified: self.verified,
+            holds,
+        }
+    }
+
+    fn planned(&self, verdict: Verdict) -> Planned {
+        Planned {
+            instance: self.instance.clone(),
+            id: self.id,
+            purpose: self.purpose,
+            bytes: self.bytes,
+            keys: self.keys,
+            verdict,
+        }
+    }
+}
+
+/// What holds a backup, in the words of the policy.
+pub(super) fn hold(held: Held) -> Option<Hold> {
+    match held {
+        Held::Pinned(name) => Some(Hold::Pinned(name)),
+        Held::BeingRead(by) => Some(Hold::BeingRead(by)),
+        Held::AtWork | Held::Published => None,
+    }
+}
+
+fn left_of(listed: &Listed) -> Left {
+    let unfinished = listed.unfinished();
+    let silent = unfinished.and_then(|left| left.silent_for()).and_then(|time| TimeDelta::from_std(time).ok());
+    let is_running = matches!(listed.status, ListedStatus::Running(_));
+    Left {
+        instance: listed.instance.clone(),
+        id: listed.id,
+        objects: listed.objects.len() as u64,
+        bytes: unfinished.map_or(0, |left| left.bytes),
+        uploads: unfinished.map_or(0, |left| left.uploads),
+        silent,
+        is_published: false,
+        is_kept: is_running || silent.is_none_or(|silent| silent < LEFT_FOR),
+    }
+}
+
+/// Uploads that nobody finished in the folders of published backups.
+fn left_uploads(published: &[Seen], uploads: Vec<ObjectInfo>, now: DateTime<Utc>) -> Vec<Left> {
+    let mut found: Vec<Left> = Vec::new();
+    for upload in uploads {
+        let names: Vec<&str> = upload.key.splitn(3, '/').collect();
+        let [instance, id, _] = names[..] else { continue };
+        let Ok(id) = id.parse::<BackupId>() else { continue };
+        if !published.iter().any(|seen| seen.instance == instance && seen.id == id && seen.state != State::Unreadable) {
+            continue;
+        }
+        let silent = upload.modified.map(|begun| now.signed_duration_since(begun));
+        let is_kept = silent.is_none_or(|silent| silent < LEFT_FOR);
+        match found.iter_mut().find(|left| left.instance == instance && left.id == id) {
+            Some(left) => {
+                left.uploads += 1;
+                left.bytes += upload.length;
+                left.is_kept &= is_kept;
+                left.silent = left.silent.max(silent);
+            }
+            None => found.push(Left {
+                instance: instance.to_owned(),
+                id,
+                objects: 0,
+                bytes: upload.length,
+                uploads: 1,
+                silent,
+                is_published: true,
+                is_kept,
+            }),
+        }
+    }
+    found
+}

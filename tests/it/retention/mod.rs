@@ -1,0 +1,64 @@
+//! What is kept and what goes, as a person at the command line sees it: a folder, and an S3 store in this process.
+
+mod month;
+mod prune;
+mod stores;
+
+use serde_json::Value;
+
+use crate::backup::Folder;
+use crate::support::fixtures::own_folder;
+use crate::support::redis_ops::RedisOps;
+use crate::support::redis_server::{shifted_clock, shifts_clocks};
+
+/// Seconds of a day.
+const DAY: i64 = 86_400;
+
+/// A run whose clock is ahead of ours by so many seconds, or behind; `None` where no such clock can be had.
+fn at(ahead: i64) -> Option<RedisOps> {
+    let library = shifted_clock()?;
+    Some(RedisOps::new().env("LD_PRELOAD", library).env("CLOCK_AHEAD", ahead.to_string()))
+}
+
+/// Takes a backup of a file so many days ago, and returns its id.
+#[track_caller]
+fn days_ago(days: i64, name: &str, repository: &str) -> Option<String> {
+    let file = own_folder().join("sampler-redis-7.2.6.rdb");
+    let run = at(-days * DAY)?.args(["backup", "--from-file", file.to_str()?, "--name", name, "-r", repository]);
+    let (code, answer) = run.args(["--progress", "none"]).json();
+    assert!(code <= 1, "{answer:#}");
+    Some(answer["backup"]["id"].as_str()?.to_owned())
+}
+
+/// A repository with backups of `prod` of so many days ago; `None` where no such clock can be had.
+fn with_backups(days: &[i64]) -> Option<(Folder, Vec<String>)> {
+    if !shifts_clocks() {
+        return None;
+    }
+    let folder = Folder::new();
+    let ids = days.iter().map(|days| days_ago(*days, "prod", &folder.text())).collect::<Option<Vec<String>>>()?;
+    Some((folder, ids))
+}
+
+/// The ids that a repository has, newest first.
+#[track_caller]
+fn ids(repository: &str) -> Vec<String> {
+    let (code, list) = RedisOps::new().args(["list", "-r", repository]).json();
+    assert_eq!(code, 0, "{list:#}");
+    let published = |backup: &&Value| backup["status"] == "published";
+    let all = list["backups"].as_array().expect("a list").iter().filter(published);
+    all.map(|backup| backup["id"].as_str().expect("an id").to_owned()).collect()
+}
+
+/// Each backup of a prune's answer: `id action: reasons`.
+#[track_caller]
+fn verdicts(answer: &Value) -> Vec<String> {
+    let all = answer["backups"].as_array().unwrap_or_else(|| panic!("{answer:#}"));
+    all.iter()
+        .map(|backup| {
+            let reasons: Vec<&str> =
+                backup["reasons"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+            format!("{} {}", backup["action"].as_str().expect("a word"), reasons.join(", "))
+        })
+        .collect()
+}

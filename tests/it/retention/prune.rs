@@ -1,0 +1,249 @@
+//! `prune`, `delete`, `pin` and `backup --prune` over a folder.
+
+use std::fs;
+
+use super::{at, days_ago, ids, verdicts, with_backups};
+use crate::support::redis_ops::RedisOps;
+use crate::support::redis_server::{RedisServer, shifts_clocks};
+
+#[test]
+fn a_dry_run_gives_a_reason_for_each_backup_and_removes_nothing() {
+    let Some((folder, all)) = with_backups(&[40, 30, 2, 1, 0]) else { return };
+    let text = folder.text();
+    let prune = || RedisOps::new().args(["prune", "-i", "prod", "-r", &text, "--keep-daily", "2", "--dry-run"]);
+    let (code, answer) = prune().json();
+    assert_eq!(code, 0, "{answer:#}");
+    assert_eq!(
+        verdicts(&answer),
+        [
+            "keep daily, newest sound, last of its instance",
+            "keep daily",
+            "remove no rule keeps it",
+            "remove no rule keeps it",
+            "remove no rule keeps it",
+        ]
+    );
+    assert_eq!((&answer["policy"]["keep_daily"], &answer["policy"]["from"]), (&2.into(), &"the command line".into()));
+    assert!(answer.get("removed").is_none());
+    let shown = prune().run();
+    assert_eq!((shown.code, shown.stderr.as_str()), (0, ""));
+    for part in [
+        "policy of prod from the command line: keep daily 2; safety backups 7days",
+        &format!("remove  prod/{}", all[0]),
+        "no rule keeps it",
+        "ok: 2 backups kept, 3 would be removed (",
+    ] {
+        assert!(shown.text().contains(part), "no `{part}` in\n{}", shown.text());
+    }
+    assert_eq!(ids(&text).len(), 5);
+}
+
+#[test]
+fn a_prune_asks_once_and_without_a_terminal_refuses() {
+    let Some((folder, all)) = with_backups(&[3, 2, 0]) else { return };
+    let text = folder.text();
+    let prune = || RedisOps::new().args(["prune", "-i", "prod", "-r", &text, "--keep-last", "1", "--progress", "none"]);
+    let refused = prune().run();
+    assert_eq!((refused.code, refused.text()), (3, ""), "{}", refused.stderr);
+    assert!(refused.stderr.contains("policy of prod from the command line: keep last 1"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("nobody can be asked here: 2 backups of prod ("), "{}", refused.stderr);
+    assert!(refused.stderr.contains("hint: `--yes` answers the question beforehand"), "{}", refused.stderr);
+    let (code, answer) = prune().json();
+    assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("usage")), "{answer:#}");
+    assert_eq!(ids(&text).len(), 3);
+    let (code, answer) = prune().arg("--yes").json();
+    assert_eq!((code, &answer["removed"]["backups"]), (0, &2.into()), "{answer:#}");
+    assert_eq!(ids(&text), [all[2].clone()]);
+    assert!(folder.files().iter().all(|file| !file.contains(&all[0]) && !file.contains(&all[1])), "nothing is left");
+    // Nothing more is to be done, and nobody is asked.
+    let again = prune().run();
+    assert_eq!((again.code, again.stderr.as_str()), (0, ""), "{}", again.stderr);
+    assert!(again.text().ends_with(&format!("in file://{text}\n")), "{}", again.text());
+}
+
+#[test]
+fn the_policy_of_the_settings_is_for_the_instances_of_the_settings() {
+    let Some((folder, _)) = with_backups(&[3, 2, 0]) else { return };
+    let text = folder.text();
+    for days in [5, 4] {
+        days_ago(days, "theirs", &text);
+    }
+    let settings = format!(
+        "instances: {{ prod: {{ host: 127.0.0.1 }} }}\nbackup:\n  destination: {text}\n  retention: {{ keep_last: 1, keep_within: 1h, keep_safety: 3d }}\n"
+    );
+    let run = |more: &[&str]| RedisOps::new().file("redis-ops.yaml", &settings).arg("prune").args(more);
+    let (code, answer) = run(&["--dry-run"]).json();
+    assert_eq!(code, 0, "{answer:#}");
+    assert_eq!((&answer["instances"], &answer["others"]), (&["prod"].into(), &["theirs"].into()));
+    assert_eq!(answer["policy"]["keep_safety_seconds"], 3 * 86_400);
+    let shown = run(&["--dry-run"]).run();
+    let first =
+        "policy of prod from `backup.retention` in redis-ops.yaml: keep last 1, within 1h; safety backups 3days";
+    assert!(shown.text().starts_with(first), "{}", shown.text());
+    assert!(shown.text().contains("left alone, because the policy is not theirs: theirs"), "{}", shown.text());
+    // Who names the other instance means it.
+    let (_, answer) = run(&["--dry-run", "-i", "theirs"]).json();
+    assert_eq!((&answer["instances"], answer["backups"].as_array().map(Vec::len)), (&["theirs"].into(), Some(2)));
+    // What was typed is the whole policy.
+    let (_, answer) = run(&["--dry-run", "--keep-daily", "9"]).json();
+    assert_eq!((&answer["policy"]["keep_last"], &answer["policy"]["keep_daily"]), (&0.into(), &9.into()));
+}
+
+#[test]
+fn a_policy_that_keeps_nothing_and_an_instance_that_is_not_there_are_refused() {
+    let Some((folder, _)) = with_backups(&[0]) else { return };
+    let text = folder.text();
+    for more in [&[][..], &["--keep-last", "0"], &["--keep-within", "0s"]] {
+        let run = RedisOps::new().args(["prune", "-r", &text, "--yes"]).args(more).run();
+        assert_eq!((run.code, run.text()), (3, ""), "{}", run.stderr);
+        assert!(run.stderr.contains("no rule says which backups to keep"), "{}", run.stderr);
+        assert!(run.stderr.contains("backup.retention"), "{}", run.stderr);
+    }
+    let run = RedisOps::new().args(["prune", "-r", &text, "-i", "nobody", "--keep-last", "1"]).run();
+    assert_eq!(run.code, 3);
+    assert!(run.stderr.contains("has no backups of `nobody`") && run.stderr.contains("of prod"), "{}", run.stderr);
+    let run = RedisOps::new().args(["prune", "-r", &text, "--keep-last", "some"]).run();
+    assert!(run.code == 3 && run.stderr.contains("a whole number is expected, or `unlimited`"), "{}", run.stderr);
+    assert_eq!(ids(&text).len(), 1);
+}
+
+#[test]
+fn a_pin_holds_a_backup_until_it_is_lifted() {
+    let Some((folder, all)) = with_backups(&[3, 0]) else { return };
+    let text = folder.text();
+    let old = format!("prod/{}", all[0]);
+    let pin = |more: &[&str]| RedisOps::new().args(["pin", &old, "-r", &text]).args(more).json();
+    let manifest = folder.path().join(&old).join("manifest.json");
+    let before = fs::read(&manifest).unwrap();
+    let (code, answer) = pin(&["--name", "audit", "--reason", "case 4711"]);
+    assert_eq!((code, &answer["pins"][0]["reason"]), (0, &"case 4711".into()), "{answer:#}");
+    assert_eq!(pin(&["--name", "audit"]).0, 0, "a second time changes nothing");
+    assert_eq!(fs::read(&manifest).unwrap(), before, "the manifest never changes");
+    let prune = || RedisOps::new().args(["prune", "-i", "prod", "-r", &text, "--keep-last", "1", "--yes"]).json();
+    let (code, answer) = prune();
+    assert_eq!((code, verdicts(&answer)[1].as_str()), (0, "keep pinned (audit)"), "{answer:#}");
+    let delete = || RedisOps::new().args(["delete", &old, "-r", &text, "--yes"]);
+    let (code, answer) = delete().json();
+    assert_eq!((code, answer["error"]["code"].as_str()), (2, Some("pinned")), "{answer:#}");
+    assert!(delete().run().stderr.contains("hint: `redis-ops pin ID --lift` lifts the pin"));
+    // Two pins: which one is meant has to be said.
+    pin(&["--name", "legal"]);
+    let (code, answer) = pin(&["--lift"]);
+    assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("ambiguous")), "{answer:#}");
+    assert_eq!(pin(&["--lift", "--name", "audit"]).1["pins"].as_array().map(Vec::len), Some(1));
+    assert_eq!(verdicts(&prune().1)[1], "keep pinned (legal)");
+    assert_eq!(pin(&["--lift"]).1["pins"].as_array().map(Vec::len), Some(0));
+    assert_eq!(pin(&["--lift"]).0, 0, "nothing to lift");
+    assert_eq!(prune().1["removed"]["backups"], 1);
+    let (code, answer) = pin(&[]);
+    assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("not_found")), "{answer:#}");
+}
+
+#[test]
+fn one_backup_is_deleted_by_name_and_the_last_one_only_if_that_is_said() {
+    let Some((folder, all)) = with_backups(&[3, 2, 0]) else { return };
+    let text = folder.text();
+    let verify = RedisOps::new().args(["verify", &all[1], "-r", &text, "--level", "checksum"]).run();
+    assert!(verify.code <= 1, "{}", verify.stderr);
+    let delete = |id: &str, more: &[&str]| RedisOps::new().args(["delete", id, "-r", &text]).args(more).json();
+    let (code, answer) = delete(&all[0], &[]);
+    assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("usage")), "nobody can be asked: {answer:#}");
+    let (code, answer) = delete(&all[0], &["--yes"]);
+    assert_eq!((code, &answer["removed"]["backups"]), (0, &1.into()), "{answer:#}");
+    assert_eq!(ids(&text), [all[2].clone(), all[1].clone()]);
+    for (id, says) in [(&all[1], "that was verified"), (&all[2], "whose structure is sound")] {
+        let (code, answer) = delete(id, &["--yes"]);
+        assert_eq!((code, answer["error"]["code"].as_str()), (2, Some("last_backup")), "{answer:#}");
+        assert!(answer["error"]["message"].as_str().unwrap().contains(says), "{answer:#}");
+        assert!(answer["error"]["hint"].as_str().unwrap().contains("`--last`"), "{answer:#}");
+    }
+    assert_eq!(ids(&text).len(), 2);
+    for id in [&all[1], &all[2]] {
+        assert_eq!(delete(id, &["--last", "--yes"]).0, 0);
+    }
+    assert_eq!(ids(&text).len(), 0);
+    let (code, answer) = delete(&all[1], &["--yes"]);
+    assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("not_found")), "{answer:#}");
+}
+
+#[test]
+fn a_backup_prunes_behind_itself_by_the_policy_of_the_settings() {
+    let Some((folder, _)) = with_backups(&[3, 2, 1]) else { return };
+    let Some(server) = RedisServer::start() else { return };
+    server.ok(&["SET", "a", "1"]);
+    let settings = format!(
+        "instances: {{ prod: {{ host: 127.0.0.1, port: {} }} }}\nbackup:\n  destination: {}\n  retention: {{ keep_last: 2 }}\n",
+        server.port(),
+        folder.text()
+    );
+    let backup = || {
+        let run = RedisOps::new().file("redis-ops.yaml", &settings);
+        run.args(["backup", "-i", "prod", "--prune", "--progress", "none"])
+    };
+    let (code, answer) = backup().json();
+    assert_eq!((code, &answer["prune"]["removed"]["backups"]), (0, &2.into()), "{answer:#}");
+    assert_eq!(ids(&folder.text()).len(), 2);
+    let shown = backup().run();
+    assert_eq!((shown.code, shown.stderr.as_str()), (0, ""));
+    assert!(
+        shown.text().contains("kept by the policy of prod from `backup.retention` in redis-ops.yaml: last 2"),
+        "{}",
+        shown.text()
+    );
+    assert!(shown.text().trim_end().lines().last().unwrap().starts_with("ok: "), "{}", shown.text());
+    assert_eq!(ids(&folder.text()).len(), 2);
+    // Without a policy nothing is backed up: who asks for a prune has to say what is kept.
+    let run =
+        RedisOps::new().args(["backup", "-i", &server.url(), "-r", &folder.text(), "--name", "prod", "--prune"]).run();
+    assert_eq!(run.code, 3, "{}", run.stderr);
+    assert_eq!(ids(&folder.text()).len(), 2);
+}
+
+#[test]
+fn safety_backups_go_after_a_week_and_stand_in_no_rules_way() {
+    let (Some(server), true) = (RedisServer::start(), shifts_clocks()) else { return };
+    let Some((folder, all)) = with_backups(&[20, 19]) else { return };
+    let text = folder.text();
+    server.ok(&["SET", "other", "1"]);
+    let restore = at(0).expect("a clock").args(["restore", "--backup-id", &all[0], "-r", &text]);
+    let restore = restore.args(["--target-instance", &server.url(), "--replace-all", "--yes", "--no-proof"]).run();
+    assert!(restore.code <= 1, "{}", restore.stderr);
+    let list = RedisOps::new().args(["list", "-r", &text]).json().1;
+    let safety = list["backups"][0].clone();
+    assert_eq!(safety["purpose"], "safety", "{list:#}");
+    let instance = safety["instance"].as_str().unwrap();
+    let prune = |days: i64| {
+        let run = at(days * super::DAY).expect("a clock").args(["prune", "-r", &text, "--keep-last", "1", "--dry-run"]);
+        run.args(["-i", instance]).json().1
+    };
+    // It is the only one of that instance: it stays, whatever its age.
+    assert!(verdicts(&prune(0))[0].ends_with("young safety backup"), "{:#}", prune(0));
+    assert_eq!(verdicts(&prune(8)), ["keep newest sound, last of its instance"]);
+    days_ago(-1, instance, &text);
+    assert_eq!(verdicts(&prune(8)), ["keep last, newest sound, last of its instance", "remove old safety backup"]);
+}
+
+#[test]
+fn what_a_killed_backup_left_goes_after_a_day() {
+    let Some((folder, _)) = with_backups(&[1]) else { return };
+    let left = folder.path().join("prod/2020-01-01-01-00");
+    fs::create_dir_all(&left).unwrap();
+    fs::write(left.join("begun.json"), r#"{"id": "2020-01-01-01-00", "instance": "prod", "begun_at": "2020-01-01T01:00:00Z", "host": "gone", "pid": 1, "token": "t"}"#).unwrap();
+    fs::write(left.join("dump.rdb.gz"), "half of it").unwrap();
+    // An upload that was killed, and one of another backup that nobody knows of.
+    fs::write(left.join(".census.bin.0123456789abcdef.part"), "a part").unwrap();
+    let prune = |ahead: i64| {
+        let run = at(ahead).expect("a clock").args(["prune", "-r", &folder.text(), "--keep-last", "1", "--yes"]);
+        run.json()
+    };
+    let (code, answer) = prune(23 * 3600);
+    assert_eq!((code, &answer["left"][0]["action"]), (0, &"keep".into()), "{answer:#}");
+    let (code, answer) = prune(25 * 3600);
+    assert_eq!(
+        (code, &answer["left"][0]["action"], &answer["removed"]["unfinished"]),
+        (0, &"removed".into(), &1.into()),
+        "{answer:#}"
+    );
+    assert!(!left.exists() || fs::read_dir(&left).unwrap().next().is_none(), "{:?}", folder.files());
+    assert_eq!(ids(&folder.text()).len(), 1);
+}
