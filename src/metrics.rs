@@ -30,6 +30,10 @@ pub struct Backups {
     pub last_at: Option<DateTime<Utc>>,
     /// When one was last verified.
     pub last_verified_at: Option<DateTime<Utc>>,
+    /// When one was last loaded into a server and found good there.
+    pub last_drill_at: Option<DateTime<Utc>>,
+    /// Seconds that this took until the server served.
+    pub last_drill_rto_seconds: Option<f64>,
     /// Stored bytes of the last.
     pub stored_bytes: Option<u64>,
     /// Bytes of its RDB.
@@ -48,12 +52,27 @@ impl From<&Newest> for Backups {
         Self {
             last_at: last.map(|manifest| manifest.created_at),
             last_verified_at: newest.verified.as_ref().map(|receipt| receipt.time),
+            last_drill_at: newest.drilled.map(|drilled| drilled.at),
+            last_drill_rto_seconds: newest.drilled.and_then(|drilled| drilled.rto_seconds),
             stored_bytes: last.map(|manifest| manifest.shards.iter().map(|shard| shard.stored_bytes).sum()),
             raw_bytes: last.map(|manifest| manifest.shards.iter().map(|shard| shard.raw_bytes).sum()),
             duration_seconds: last.map(took).filter(|seconds| *seconds >= 0.0),
             keys: last.and_then(|manifest| Some(manifest.census.as_ref()?.keys)),
         }
     }
+}
+
+/// What ages are reckoned with, and whose they are: Datadog and Nagios cannot subtract.
+#[derive(Debug, Clone, Copy)]
+pub struct Ages<'a> {
+    /// Now, by our own clock.
+    pub now: DateTime<Utc>,
+    /// Name of the instance in the repository.
+    pub instance: &'a str,
+    /// Where the repository is, without secrets.
+    pub repository: &'a str,
+    /// When the next backup is due, or since when one is missing; `None`: nobody has said.
+    pub next_due: Option<DateTime<Utc>>,
 }
 
 /// What the metrics tell of one instance.
@@ -77,6 +96,8 @@ pub struct Metrics<'a> {
     pub error: &'static str,
     /// Its backups; `None`: nothing is known of them.
     pub backups: Option<Backups>,
+    /// What the ages of its backups are reckoned with; `None`: no repository was named.
+    pub ages: Option<Ages<'a>>,
     /// Whether the repository answers; `None`: none was named.
     pub repository_up: Option<bool>,
 }
@@ -128,6 +149,9 @@ pub fn render(metrics: &Metrics<'_>) -> String {
     }
     if let Some(backups) = &metrics.backups {
         of_backups(&mut text, backups);
+        if let Some(ages) = &metrics.ages {
+            ages_of(&mut text, backups, ages);
+        }
     }
     text.finish()
 }
@@ -293,6 +317,40 @@ fn of_backups(text: &mut Text, backups: &Backups) {
     }
 }
 
+/// Ages, labelled with the instance and the repository: a file of many instances, or one instance in several places, stays clear.
+fn ages_of(text: &mut Text, backups: &Backups, ages: &Ages<'_>) {
+    let labels = [("instance", ages.instance), ("repository", ages.repository)];
+    let since = |at: DateTime<Utc>| (ages.now - at).num_milliseconds() as f64 / 1000.0;
+    let values = [
+        ("redis_ops_backup_age_seconds", "Seconds since the last good backup was begun.", backups.last_at.map(since)),
+        (
+            "redis_ops_last_verified_age_seconds",
+            "Seconds since a backup was last found good.",
+            backups.last_verified_at.map(since),
+        ),
+        (
+            "redis_ops_last_drill_age_seconds",
+            "Seconds since a backup was last loaded into a server and found good there.",
+            backups.last_drill_at.map(since),
+        ),
+        (
+            "redis_ops_last_drill_rto_seconds",
+            "Seconds that the last drill took until a server served the backup.",
+            backups.last_drill_rto_seconds,
+        ),
+        (
+            "redis_ops_next_due_seconds",
+            "Seconds until the next backup is due by the schedule; below zero: since when one is missing.",
+            ages.next_due.map(|due| -since(due)),
+        ),
+    ];
+    for (name, help, value) in values {
+        if let Some(value) = value {
+            text.sample(name, "gauge", help, &labels, value);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -354,6 +412,35 @@ mod tests {
         let text = render(&Metrics::default());
         assert!(text.contains("redis_up 0\n"));
         assert!(!text.contains("redis_connected_clients"));
+    }
+
+    #[test]
+    fn ages_say_whose_they_are_and_what_is_missing_is_below_zero() {
+        let at = |time: &str| time.parse::<DateTime<Utc>>().expect("a time");
+        let backups = Backups {
+            last_at: Some(at("2024-01-02T01:00:00Z")),
+            last_drill_at: Some(at("2024-01-01T01:00:00Z")),
+            last_drill_rto_seconds: Some(2.5),
+            ..Backups::default()
+        };
+        let ages = Ages {
+            now: at("2024-01-02T02:00:00Z"),
+            instance: "redis-prod",
+            repository: "s3://backups/redis",
+            next_due: Some(at("2024-01-02T01:30:00Z")),
+        };
+        let text = render(&Metrics { backups: Some(backups), ages: Some(ages), ..Metrics::default() });
+        let labels = "{instance=\"redis-prod\",repository=\"s3://backups/redis\"}";
+        for (name, value) in [
+            ("redis_ops_backup_age_seconds", "3600"),
+            ("redis_ops_last_drill_age_seconds", "90000"),
+            ("redis_ops_last_drill_rto_seconds", "2.5"),
+            ("redis_ops_next_due_seconds", "-1800"),
+        ] {
+            assert!(text.contains(&format!("{name}{labels} {value}\n")), "no {name} in\n{text}");
+        }
+        assert!(!text.contains("redis_ops_last_verified_age_seconds"), "none was ever verified: {text}");
+        well_formed(&text);
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod backup;
 pub mod diagnose;
 pub mod restore;
 pub mod retention;
+pub mod status;
 pub mod values;
 pub mod verify;
 
@@ -165,6 +166,8 @@ pub enum Command {
     List(List),
     /// Show everything known about a backup, or its keys.
     Show(verify::Show),
+    /// Show the state of the backups of every instance.
+    Status(status::Status),
     /// Remove the backups that no rule of a policy keeps.
     Prune(retention::Prune),
     /// Remove one backup.

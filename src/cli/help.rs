@@ -16,7 +16,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("Back up", &["backup"]),
     ("Restore", &["restore"]),
     ("Verify", &["verify"]),
-    ("Look", &["list", "show", "diagnose", "health", "metrics"]),
+    ("Look", &["list", "show", "status", "diagnose", "health", "metrics"]),
     ("Keep", &["prune", "delete", "pin"]),
     ("Tool", &["explain", "help", "completions", "man"]),
 ];
@@ -34,12 +34,13 @@ const WIDTH: usize = 79;
 const ALONE: [&str; 4] = ["explain", "help", "completions", "man"];
 
 /// The exit codes of a command, where they need more words than those of every command.
-const EXIT_CODES: [(&str, &str); 11] = [
+const EXIT_CODES: [(&str, &str); 12] = [
     ("backup", "0 published, or not due; 1 published, with warnings; 2 not published"),
     ("restore", "0 restored and proven; 1 with warnings; 2 refused or incomplete"),
     ("verify", "0 good, or equal; 1 with warnings; 2 damaged, or different"),
     ("list", "0 listed; 3 the repository or the instance does not exist"),
     ("show", "0 shown; 3 the backup does not exist"),
+    ("status", "0 good; 1 unverified for too long, or a backup is missing; 2 too old, or none"),
     ("prune", "0 removed, or nothing to remove; 2 not removed, or not all; 3 no policy, or nobody has confirmed"),
     ("delete", "0 removed; 2 held, or not removed; 3 no such backup, or nobody has confirmed"),
     ("pin", "0 pinned, or lifted; 2 not done; 3 no such backup"),

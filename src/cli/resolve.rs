@@ -93,6 +93,7 @@ impl Resolver<'_> {
                 })
             }
             Typed::Show(args) => Command::Show(self.show(args)?),
+            Typed::Status(args) => Command::Status(self.status(args)?),
             Typed::Prune(args) => Command::Prune(self.prune(args)?),
             Typed::Delete(args) => Command::Delete(self.delete(args)?),
             Typed::Pin(args) => Command::Pin(self.pin(args)?),
@@ -103,6 +104,7 @@ impl Resolver<'_> {
                 restores: self.restores_folder(),
             }),
             Typed::Metrics(args) => Command::Metrics(metrics::Settings {
+                schedule: self.file.schedule()?,
                 server: self.server(args.database.number)?,
                 repository: self.place_if_named()?,
                 rules: self.file.rules()?,
@@ -265,6 +267,7 @@ pub fn name(typed: &Typed) -> &'static str {
         Typed::Verify(_) => "verify",
         Typed::List(_) => "list",
         Typed::Show(_) => "show",
+        Typed::Status(_) => "status",
         Typed::Prune(_) => "prune",
         Typed::Delete(_) => "delete",
         Typed::Pin(_) => "pin",
@@ -285,6 +288,7 @@ pub const NAMES: &[&str] = &[
     "verify",
     "list",
     "show",
+    "status",
     "prune",
     "delete",
     "pin",

@@ -224,6 +224,14 @@ impl SettingsFile {
         })
     }
 
+    /// When backups are taken, a cron line; `None`: it is not said, or they are switched off.
+    pub fn schedule(&self) -> Result<Option<String>, Misuse> {
+        let Some(raw) = &self.raw.backup else { return Ok(None) };
+        let reader = self.reader();
+        let enabled = reader.value("backup.enabled", &raw.enabled, text::truth)?.unwrap_or(true);
+        Ok(reader.text("backup.schedule", &raw.schedule)?.filter(|_| enabled))
+    }
+
     /// The `backup.retention` block; `None`: there is none.
     pub fn retention(&self) -> Result<Option<Policy>, Misuse> {
         let Some(raw) = self.raw.backup.as_ref().and_then(|backup| backup.retention.as_ref()) else { return Ok(None) };

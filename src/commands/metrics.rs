@@ -16,7 +16,8 @@ use super::{Context, Format, Outcome};
 use crate::blocking;
 use crate::diagnose::{self, Report};
 use crate::explain::{Context as _, Fault, Misuse, Result, Status};
-use crate::metrics::{Backups, Metrics, render};
+use crate::metrics::{Ages, Backups, Metrics, render};
+use crate::operations::condition::schedule;
 use crate::repository::Newest;
 use crate::rules::{RuleSettings, Topic};
 
@@ -34,6 +35,8 @@ pub struct Settings {
     pub repository: Option<Place>,
     /// What the settings file says about rules.
     pub rules: Rules,
+    /// When backups are taken, a cron line; `None`: nobody has said, or they are switched off.
+    pub schedule: Option<String>,
     /// Where the text goes.
     pub to: To,
 }
@@ -55,6 +58,7 @@ pub enum To {
 /// The settings name a rule that does not exist, or TLS files that cannot be used; the file cannot be written; the address cannot be listened on.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let rules = settings.rules.to_rules()?;
+    settings.schedule.as_deref().map(schedule).transpose()?;
     if let To::Listen(address) = &settings.to {
         return listen::run(address, settings, rules, context).await;
     }
@@ -176,13 +180,25 @@ async fn collect(settings: &Settings, rules: &RuleSettings, repository: &Reposit
     };
     let age = async { age_of(repository.newest(), now) };
     let asked = diagnose::alone(&settings.server.node, &options, age).await;
-    let text = text(asked.as_ref().map_err(|error| error.code()), repository);
+    let text = text(asked.as_ref().map_err(|error| error.code()), repository, settings, now);
     Collected { text, error: asked.err() }
 }
 
 /// The text about a report, or about why there is none: a stable code.
-fn text(asked: Result<&Report, &'static str>, repository: &Repository) -> String {
+fn text(
+    asked: Result<&Report, &'static str>,
+    repository: &Repository,
+    settings: &Settings,
+    now: DateTime<Utc>,
+) -> String {
+    let place = settings.repository.as_ref().map(|place| place.location.to_string());
     let metrics = Metrics {
+        ages: place.as_deref().map(|place| Ages {
+            now,
+            instance: &settings.server.instance,
+            repository: place,
+            next_due: next_due(settings, repository.newest(), now),
+        }),
         backups: repository.newest().map(Backups::from),
         repository_up: repository.is_up(),
         ..Metrics::default()
@@ -203,6 +219,17 @@ fn text(asked: Result<&Report, &'static str>, repository: &Repository) -> String
         ping_seconds: ping.map(|micros| micros as f64 / 1e6),
         ..metrics
     })
+}
+
+/// When the next backup is due; if the one before has not come, when that was due.
+fn next_due(settings: &Settings, newest: Option<&Newest>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let cron = schedule(settings.schedule.as_deref()?).ok()?;
+    let last = newest.and_then(|newest| newest.backup.as_ref()).map(|manifest| manifest.created_at);
+    let before = cron.find_previous_occurrence(&now, true).ok();
+    match before.filter(|due| last.is_none_or(|last| last < *due)) {
+        Some(missed) => Some(missed),
+        None => cron.find_next_occurrence(&now, false).ok(),
+    }
 }
 
 /// Writes beside the file and renames: the collector never sees half of it, and what is left of a full disk is removed.

@@ -14,6 +14,7 @@ pub mod pin;
 pub mod prune;
 pub mod restore;
 pub mod show;
+pub mod status;
 pub mod verify;
 
 pub mod bars;
@@ -55,6 +56,7 @@ pub enum Command {
     Verify(verify::Settings),
     List(list::Settings),
     Show(show::Settings),
+    Status(status::Settings),
     Prune(prune::Settings),
     Delete(delete::Settings),
     Pin(pin::Settings),
@@ -88,6 +90,7 @@ const FACTS: &[Fact] = {
         fact("verify", &[Table, Json, Nagios, Junit], Kind::Answers, shapes::verify),
         fact("list", &[Table, Json, Ndjson], Kind::Answers, shapes::listing),
         fact("show", &[Table, Json, Ndjson], Kind::Answers, shapes::show),
+        fact("status", &[Table, Json, Nagios], Kind::Answers, shapes::state),
         fact("prune", PLAIN, Kind::Acts, shapes::prune),
         fact("delete", PLAIN, Kind::Acts, shapes::delete),
         fact("pin", PLAIN, Kind::Acts, shapes::pin),
@@ -125,6 +128,7 @@ pub async fn run(command: &Command, context: &Context) -> Result<Outcome> {
         Command::Verify(settings) => context.interruptible(verify::run(settings, context)).await,
         Command::List(settings) => context.interruptible(list::run(settings, context)).await,
         Command::Show(settings) => context.interruptible(show::run(settings, context)).await,
+        Command::Status(settings) => context.interruptible(status::run(settings, context)).await,
         Command::Prune(settings) => prune::run(settings, context).await,
         Command::Delete(settings) => delete::run(settings, context).await,
         Command::Pin(settings) => context.interruptible(pin::run(settings, context)).await,

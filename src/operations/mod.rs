@@ -4,6 +4,7 @@
 //! Operations of the floor below do not know each other; here they meet. Nothing is printed: what is decided on the way goes to a
 //! [`Voice`](crate::progress::Voice), what was found is returned.
 
+pub(crate) mod condition;
 pub mod proof;
 mod reading;
 pub mod restore;

@@ -31,6 +31,17 @@ pub struct Newest {
     pub backup: Option<Manifest>,
     /// The newest verification of any of its backups that found no damage.
     pub verified: Option<Receipt>,
+    /// The newest drill of any of its backups that found it good.
+    pub drilled: Option<Drilled>,
+}
+
+/// A backup was loaded into a server, and found good there.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Drilled {
+    /// When that was.
+    pub at: DateTime<Utc>,
+    /// Seconds from the first byte to a server that serves; `None` where the receipt does not say.
+    pub rto_seconds: Option<f64>,
 }
 
 impl Repository {
@@ -42,7 +53,8 @@ impl Repository {
     pub async fn newest(&self, instance: &str) -> Result<Newest, RepositoryError> {
         let folders = self.folders(Some(instance)).await?;
         let backup = self.newest_sound(instance, &folders).await?;
-        Ok(Newest { backup, verified: self.newest_good(instance, &folders).await? })
+        let verified = self.newest_good(instance, &folders).await?;
+        Ok(Newest { backup, verified, drilled: self.newest_drill(instance, &folders).await? })
     }
 
     /// The names of the instances that have backups here, in order.
@@ -121,6 +133,35 @@ impl Repository {
         Ok(None)
     }
 
+    /// Of each backup the newest receipt is read, for it carries on what those before it have proven; the newest first, until no older
+    /// one can tell of a newer drill.
+    async fn newest_drill(&self, instance: &str, folders: &Folders) -> Result<Option<Drilled>, RepositoryError> {
+        let mut receipts = Vec::new();
+        for ((_, id), objects) in folders {
+            let folder = layout::folder(instance, *id);
+            let timed = |object: &crate::storage::ObjectInfo| {
+                Some((layout::receipt_time("verify", object.key.strip_prefix(&folder)?)?, *id))
+            };
+            receipts.extend(objects.iter().filter_map(timed).max());
+        }
+        receipts.sort();
+        let mut last: Option<(DateTime<Utc>, super::BackupId)> = None;
+        for (time, id) in receipts.into_iter().rev().take(RECEIPTS_READ) {
+            if last.is_some_and(|(drilled, _)| drilled >= time) {
+                break;
+            }
+            if let Some(receipt) = self.receipt_of(instance, id, "verify", time).await?
+                && let Some(drilled) = receipt.proven("drill")
+            {
+                last = last.max(Some((drilled, id)));
+            }
+        }
+        let Some((at, id)) = last else { return Ok(None) };
+        let receipt = self.receipt_of(instance, id, "verify", at).await?;
+        let rto_seconds = receipt.and_then(|receipt| receipt.content.get("rto_seconds")?.as_f64());
+        Ok(Some(Drilled { at, rto_seconds }))
+    }
+
     async fn newest_good(&self, instance: &str, folders: &super::Folders) -> Result<Option<Receipt>, RepositoryError> {
         let mut receipts = Vec::new();
         for ((_, id), objects) in folders {
@@ -170,6 +211,26 @@ mod tests {
         let newest = repository.newest("prod").await.unwrap();
         assert_eq!(newest.backup.map(|manifest| manifest.id), Some(new));
         assert_eq!(newest.verified.map(|receipt| receipt.time.to_rfc3339()), Some("2024-01-05T01:00:00+00:00".into()));
+    }
+
+    #[tokio::test]
+    async fn the_newest_drill_is_found_behind_quicker_looks() {
+        let (_, repository) = with_memory();
+        let old = publish(&repository, "prod", "2024-01-01T01:00:00Z", Purpose::Scheduled).await;
+        let new = publish(&repository, "prod", "2024-01-02T01:00:00Z", Purpose::Scheduled).await;
+        assert_eq!(repository.newest("prod").await.unwrap().drilled, None);
+        for (id, time, level, proven_at, rto) in [
+            (old, "2024-01-01T05:00:00Z", "drill", json!({ "drill": "2024-01-01T05:00:00Z" }), json!(9.0)),
+            (new, "2024-01-02T05:00:00Z", "drill", json!({ "drill": "2024-01-02T05:00:00Z" }), json!(1.5)),
+            (new, "2024-01-03T05:00:00Z", "checksum", json!({ "drill": "2024-01-02T05:00:00Z" }), json!(null)),
+            (old, "2024-01-04T05:00:00Z", "checksum", json!({ "drill": "2024-01-01T05:00:00Z" }), json!(null)),
+        ] {
+            let content = json!({ "status": "ok", "level": level, "proven_at": proven_at, "rto_seconds": rto });
+            let receipt = Receipt { time: time.parse().unwrap(), content };
+            repository.write_receipt("prod", id, "verify", &receipt).await.unwrap();
+        }
+        let drilled = repository.newest("prod").await.unwrap().drilled.unwrap();
+        assert_eq!((drilled.at.to_rfc3339(), drilled.rto_seconds), ("2024-01-02T05:00:00+00:00".into(), Some(1.5)));
     }
 
     #[tokio::test]

@@ -19,6 +19,11 @@ impl Receipt {
         matches!(self.text("status"), Some("ok" | "warning")) || proven.is_some_and(|levels| !levels.is_empty())
     }
 
+    /// When a verification has last found the backup good at this level, and damage was not found since.
+    pub fn proven(&self, level: &str) -> Option<DateTime<Utc>> {
+        self.content.get("proven_at")?.get(level)?.as_str()?.parse().ok()
+    }
+
     /// A field of the content that is a text.
     pub fn text(&self, field: &str) -> Option<&str> {
         self.content.get(field).and_then(Value::as_str)

@@ -1,5 +1,7 @@
 //! Receipts in the store: written beside a backup, and found again.
 
+use chrono::{DateTime, Utc};
+
 use super::error::Doing;
 use super::{BackupId, Listed, Receipt, Repository, RepositoryError, check_instance, layout};
 use crate::storage::ObjectInfo;
@@ -42,6 +44,26 @@ impl Repository {
         let objects = self.storage.list(&prefix).await.doing("list", &prefix)?;
         let keys: Vec<&str> = objects.iter().map(|object| object.key.as_str()).collect();
         self.newest_of(&layout::folder(instance, id), &keys, kind).await
+    }
+
+    /// The receipt of a kind that was written at this time, to the millisecond; `None` if there is none, or none that can be read.
+    ///
+    /// # Errors
+    /// If the place cannot be asked.
+    pub async fn receipt_of(
+        &self,
+        instance: &str,
+        id: BackupId,
+        kind: &str,
+        time: DateTime<Utc>,
+    ) -> Result<Option<Receipt>, RepositoryError> {
+        check_instance(instance)?;
+        let key = layout::folder(instance, id) + &layout::receipt_name(kind, time);
+        match self.storage.get(&key, RECEIPT_LIMIT).await {
+            Ok(body) => Ok(serde_json::from_slice(&body).ok().map(|content| Receipt { time, content })),
+            Err(crate::storage::StorageError::NotFound) => Ok(None),
+            Err(error) => Err(error).doing("read", &key),
+        }
     }
 
     /// All receipts of a kind about a backup, newest first. One that cannot be read is passed over.

@@ -10,7 +10,7 @@ use super::{Level, Report};
 use crate::explain::Status;
 use crate::finding::Severity;
 use crate::repository::manifest::Manifest;
-use crate::repository::{Listed, Receipt, Repository, RepositoryError};
+use crate::repository::{BackupId, Listed, Receipt, Repository, RepositoryError};
 use crate::times;
 
 /// Kind of the receipts of verifications.
@@ -105,6 +105,20 @@ pub fn proven_at(newest: &Receipt, level: Level) -> Option<DateTime<Utc>> {
 /// The highest level that was ever proven good, and when last.
 pub fn highest(newest: &Receipt) -> Option<(Level, DateTime<Utc>)> {
     Level::ALL.into_iter().rev().find_map(|level| Some((level, proven_at(newest, level)?)))
+}
+
+/// Seconds that the drill of this time took until a server served; `None` where its receipt does not say.
+///
+/// # Errors
+/// If the place cannot be asked.
+pub async fn rto_seconds(
+    repository: &Repository,
+    instance: &str,
+    id: BackupId,
+    at: DateTime<Utc>,
+) -> Result<Option<f64>, RepositoryError> {
+    let receipt = repository.receipt_of(instance, id, VERIFY, at).await?;
+    Ok(receipt.and_then(|receipt| receipt.content.get("rto_seconds")?.as_f64()))
 }
 
 /// Into which server a backup was restored: the field `target` of a restore's receipt.

@@ -1,8 +1,9 @@
-//! The settings of `prune`, `delete` and `pin`: whose backups, and by which policy.
+//! The settings of `prune`, `delete`, `pin` and `status`: whose backups, and by which policy.
 
 use super::Resolver;
 use crate::cli::args::retention::{Delete, Pin, Prune};
-use crate::commands::{delete, pin, prune};
+use crate::cli::args::status::Status;
+use crate::commands::{delete, pin, prune, status};
 use crate::explain::{Hint, Misuse};
 use crate::retention::{Policy, SAFETY, Wanted};
 
@@ -55,6 +56,19 @@ impl Resolver<'_> {
         let [last, hourly, daily, weekly, monthly, yearly] = counts.map(Option::unwrap_or_default);
         let safety = typed.keep_safety.unwrap_or(SAFETY);
         Some(Policy { last, hourly, daily, weekly, monthly, yearly, within: typed.keep_within, safety })
+    }
+
+    pub(super) fn status(&self, typed: &Status) -> Result<status::Settings, Misuse> {
+        self.no_database("status", typed.database.number)?;
+        Ok(status::Settings {
+            place: self.place()?,
+            instance: self.typed_instance_name()?,
+            known: self.file.instances().into_iter().map(str::to_owned).collect(),
+            schedule: self.file.schedule()?,
+            policy: self.file.retention()?,
+            max_age: typed.max_age,
+            max_unverified: typed.max_unverified,
+        })
     }
 
     pub(super) fn delete(&self, typed: &Delete) -> Result<delete::Settings, Misuse> {

@@ -131,7 +131,7 @@ impl Source for Live {
         let left = within.saturating_sub(begun.elapsed());
         let asked = collect(&self.settings, &self.rules, &repository, Utc::now());
         let collected = timeout(left, asked).await.unwrap_or_else(|_| Collected {
-            text: text(Err("timeout"), &repository),
+            text: text(Err("timeout"), &repository, &self.settings, Utc::now()),
             error: Some(Failure::new("timeout", format!("no answer within {:.1} s", left.as_secs_f64())).into()),
         });
         self.tell(collected.error.map(|error| format!("{error:#}"))).await;

@@ -6,6 +6,7 @@ mod manifest;
 mod restore;
 mod retention;
 mod show;
+mod state;
 mod verify;
 
 use serde_json::Value;
@@ -19,6 +20,7 @@ pub(in crate::commands) use diagnose::{diagnose, explain, health};
 pub(in crate::commands) use restore::restore;
 pub(in crate::commands) use retention::{delete, pin, prune};
 pub(in crate::commands) use show::show;
+pub(in crate::commands) use state::state;
 pub(in crate::commands) use verify::verify;
 
 /// The answer of `metrics`.

@@ -13,8 +13,16 @@ const PROMISED: &[(&str, &str)] = &[
     ),
     (
         "backup",
-        "--plan --source --read-from --transfer --compression --name --label --rate --from-file --if-due --wait-lock --store-retry --spool --spool-limit",
+        "--plan --source --read-from --transfer --compression --name --label --rate --from-file --if-due --wait-lock --store-retry --spool --spool-limit \
+         --prune",
     ),
+    (
+        "prune",
+        "--keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-safety --dry-run",
+    ),
+    ("delete", "--backup-id --last"),
+    ("pin", "--backup-id --name --reason --lift"),
+    ("status", "--max-age --max-unverified"),
     (
         "restore",
         "--backup-id --file --plan --target-instance --method --to-file --to-dir --on-conflict --replace-all --no-safety-backup \

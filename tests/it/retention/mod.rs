@@ -2,6 +2,7 @@
 
 mod month;
 mod prune;
+mod status;
 mod stores;
 
 use serde_json::Value;

@@ -247,3 +247,39 @@ fn what_a_killed_backup_left_goes_after_a_day() {
     assert!(!left.exists() || fs::read_dir(&left).unwrap().next().is_none(), "{:?}", folder.files());
     assert_eq!(ids(&folder.text()).len(), 1);
 }
+
+/// A restore that runs holds its backup; one that was killed does not.
+#[test]
+fn a_backup_that_a_restore_reads_is_not_removed() {
+    let (Some(source), Some(target)) = (RedisServer::start(), RedisServer::start()) else { return };
+    source.fill(3000, 100);
+    let Some((folder, _)) = with_backups(&[0]) else { return };
+    let text = folder.text();
+    let made =
+        RedisOps::new().args(["backup", "-i", &source.url(), "-r", &text, "--name", "prod", "--progress", "none"]);
+    let id = made.json().1["backup"]["id"].as_str().unwrap().to_owned();
+    let newer =
+        RedisOps::new().args(["backup", "-i", &source.url(), "-r", &text, "--name", "prod", "--progress", "none"]);
+    assert_eq!(newer.json().0, 0);
+    let restore =
+        RedisOps::new().args(["restore", "--backup-id", &format!("prod/{id}"), "-r", &text, "--rate", "10KB"]);
+    let mut restore =
+        restore.args(["--target-instance", &target.url(), "--method", "restore", "--progress", "none"]).spawn();
+    let mark = || folder.files().into_iter().find(|file| file.contains(&id) && file.contains("receipts/reading-"));
+    while mark().is_none() {
+        assert!(!restore.has_ended(), "it reads for seconds");
+        std::thread::yield_now();
+    }
+    let prune = || RedisOps::new().args(["prune", "-i", "prod", "-r", &text, "--keep-last", "1", "--yes"]).json();
+    let (code, answer) = prune();
+    let held = format!("keep being read by pid {} on ", restore.id());
+    assert!(code == 0 && verdicts(&answer)[1].starts_with(&held), "{answer:#}");
+    let delete = || RedisOps::new().args(["delete", &format!("prod/{id}"), "-r", &text, "--yes"]).json();
+    let (code, answer) = delete();
+    assert_eq!((code, answer["error"]["code"].as_str()), (2, Some("being_read")), "{answer:#}");
+    restore.signal("KILL");
+    restore.wait();
+    assert!(mark().is_some(), "nobody has taken it away");
+    assert_eq!(delete().0, 0);
+    assert!(folder.files().iter().all(|file| !file.contains(&id)), "{:?}", folder.files());
+}

@@ -1,0 +1,49 @@
+//! What `status` answers.
+
+use super::super::{count, described, list, maybe, number, object, text, time};
+use super::{Fields, status as word};
+
+pub(in crate::commands) fn state() -> Fields {
+    let proof = || {
+        object(&[
+            ("backup_id", text()),
+            ("at", time()),
+            ("age_seconds", count()),
+            ("level", text()),
+            ("rto_seconds", described(maybe(number()), "of a drill: until a server served the backup")),
+        ])
+    };
+    let good = object(&[
+        ("backup_id", text()),
+        ("at", time()),
+        ("age_seconds", count()),
+        ("keys", maybe(count())),
+        ("raw_bytes", count()),
+        ("stored_bytes", count()),
+    ]);
+    let instance = object(&[
+        ("instance", text()),
+        ("status", word()),
+        ("reasons", list(text())),
+        ("backups", described(count(), "published and readable, safety backups among them")),
+        ("unreadable", count()),
+        ("stored_bytes", count()),
+        ("last_good", described(maybe(good), "the newest that is sound, no safety backup and not dated in the future")),
+        ("last_verified", maybe(proof())),
+        ("last_drill", maybe(proof())),
+        ("next_due", described(maybe(time()), "by the schedule of the settings")),
+        ("missed", described(maybe(time()), "when the backup was due that is missing")),
+        ("growth", maybe(object(&[("since", time()), ("raw_bytes", number())]))),
+        ("holes", described(list(text()), "periods that schedule and policy name, and that no backup is of")),
+        ("running", list(object(&[("backup_id", text()), ("host", maybe(text())), ("pid", maybe(count()))]))),
+        ("left", described(count(), "backups that were begun and never finished")),
+        ("pinned", count()),
+    ]);
+    let fields = vec![
+        ("instances", list(instance)),
+        ("stored_bytes", count()),
+        ("max_age_seconds", maybe(count())),
+        ("max_unverified_seconds", maybe(count())),
+    ];
+    (fields, vec![vec!["instances", "stored_bytes", "max_age_seconds", "max_unverified_seconds"]])
+}

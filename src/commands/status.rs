@@ -1,0 +1,279 @@
+//! `redis-ops status`: how it stands with the backups of every instance, on one screen.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use super::table::{Table, verdict};
+use super::which::Place;
+use super::{Context, Format, Outcome, nagios};
+use crate::explain::{Failure, Result, Status};
+use crate::operations::condition::{self, Condition, Expected, Proof, schedule};
+use crate::printer::{Printer, words};
+use crate::retention::Policy;
+use crate::storage::Location;
+
+/// So many holes are named of an instance; the others are counted.
+const HOLES_NAMED: usize = 3;
+
+/// Complete settings of `status`.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the backups are.
+    pub place: Place,
+    /// Only of this instance; `None`: of all.
+    pub instance: Option<String>,
+    /// The instances of the settings: they are shown even without a backup, and schedule and policy are theirs. Empty: of all.
+    pub known: Vec<String>,
+    /// The cron line of the settings; `None`: there is none, or backups are switched off.
+    pub schedule: Option<String>,
+    /// The policy of the settings.
+    pub policy: Option<Policy>,
+    /// The oldest that the last good backup may be.
+    pub max_age: Option<Duration>,
+    /// The longest time since a backup was found good.
+    pub max_unverified: Option<Duration>,
+}
+
+/// Looks, and says what is wrong: a last good backup that is too old or missing is exit 2, one that was not verified for too long, or that
+/// its schedule names and nobody has taken, exit 1.
+///
+/// # Errors
+/// The repository cannot be asked; the schedule of the settings is none.
+pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
+    let cron = settings.schedule.as_deref().map(schedule).transpose()?;
+    let repository = settings.place.open().await?;
+    let expected =
+        |instance: &str| match settings.known.is_empty() || settings.known.iter().any(|name| name == instance) {
+            true => Expected { schedule: cron.clone(), policy: settings.policy.clone() },
+            false => Expected::default(),
+        };
+    let named = match &settings.instance {
+        Some(name) => vec![name.clone()],
+        None => settings.known.clone(),
+    };
+    let conditions = condition::look(&repository, settings.instance.as_deref(), &named, &expected).await?;
+    let has_backups =
+        conditions.iter().any(|one| one.backups + one.unreadable + one.left > 0 || !one.running.is_empty());
+    if !has_backups && matches!(settings.place.location, Location::S3 { .. }) && repository.marker().await?.is_none() {
+        let text = format!("there is no repository at {}: neither a marker nor a backup", repository.describe());
+        let error =
+            Failure::new("not_found", text).hint("is the prefix the right one? The first `backup` makes a repository");
+        return Ok(Outcome::new(Status::Unknown).error(error.into()));
+    }
+    let now = repository.now();
+    let judged: Vec<Judged<'_>> = conditions.iter().map(|one| Judged::of(one, settings, now)).collect();
+    let status = judged.iter().fold(Status::Ok, |status, one| status.and(one.status));
+    let sentence = sentence(&judged, &repository.describe());
+    let text = match context.format {
+        Format::Nagios => one_line(&judged, status, &sentence, now),
+        _ => screen(&judged, status, &sentence, now, &context.printer),
+    };
+    let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
+    Ok(Outcome::new(status)
+        .field("instances", judged.iter().map(|one| one.json(now)).collect::<Vec<_>>())
+        .field("stored_bytes", conditions.iter().map(|one| one.stored_bytes).sum::<u64>())
+        .field("max_age_seconds", seconds(settings.max_age))
+        .field("max_unverified_seconds", seconds(settings.max_unverified))
+        .text(text))
+}
+
+/// An instance, and what is wrong with its backups.
+struct Judged<'a> {
+    found: &'a Condition,
+    status: Status,
+    /// What is wrong, a sentence each, without the name of the instance.
+    reasons: Vec<String>,
+}
+
+impl<'a> Judged<'a> {
+    fn of(found: &'a Condition, settings: &Settings, now: DateTime<Utc>) -> Self {
+        let (mut status, mut reasons) = (Status::Ok, Vec::new());
+        let mut say = |worse: Status, reason: String| {
+            status = status.and(worse);
+            reasons.push(reason);
+        };
+        let is_over = |age: TimeDelta, limit: Duration| TimeDelta::from_std(limit).is_ok_and(|limit| age > limit);
+        if let Some(limit) = settings.max_age {
+            let limit_words = words::span(limit);
+            match &found.last_good {
+                None => say(Status::Failed, "there is no good backup".to_owned()),
+                Some(good) if is_over(now - good.at, limit) => {
+                    say(
+                        Status::Failed,
+                        format!("the last good backup is {} old, more than {limit_words}", age(good.at, now)),
+                    );
+                }
+                Some(_) => {}
+            }
+        }
+        if let Some(limit) = settings.max_unverified {
+            let limit_words = words::span(limit);
+            match &found.last_verified {
+                None => say(Status::Warning, "no backup was ever verified".to_owned()),
+                Some(proof) if is_over(now - proof.at, limit) => {
+                    say(
+                        Status::Warning,
+                        format!("none was verified for {}, more than {limit_words}", age(proof.at, now)),
+                    );
+                }
+                Some(_) => {}
+            }
+        }
+        if let Some(missed) = found.missed {
+            say(
+                Status::Warning,
+                format!("the backup that was due at {} is missing", missed.format("%Y-%m-%d %H:%M UTC")),
+            );
+        }
+        Self { found, status, reasons }
+    }
+
+    fn json(&self, now: DateTime<Utc>) -> Value {
+        let found = self.found;
+        let seconds = |at: DateTime<Utc>| (now - at).num_seconds().max(0);
+        let proof = |proof: &Proof| {
+            json!({
+                "backup_id": proof.id.to_string(),
+                "at": proof.at,
+                "age_seconds": seconds(proof.at),
+                "level": proof.level,
+                "rto_seconds": proof.rto_seconds,
+            })
+        };
+        json!({
+            "instance": found.instance,
+            "status": self.status,
+            "reasons": self.reasons,
+            "backups": found.backups,
+            "unreadable": found.unreadable,
+            "stored_bytes": found.stored_bytes,
+            "last_good": found.last_good.as_ref().map(|good| json!({
+                "backup_id": good.id.to_string(),
+                "at": good.at,
+                "age_seconds": seconds(good.at),
+                "keys": good.keys,
+                "raw_bytes": good.raw_bytes,
+                "stored_bytes": good.stored_bytes,
+            })),
+            "last_verified": found.last_verified.as_ref().map(proof),
+            "last_drill": found.last_drill.as_ref().map(proof),
+            "next_due": found.next_due,
+            "missed": found.missed,
+            "growth": found.growth.map(|growth| json!({ "since": growth.since, "raw_bytes": growth.raw_bytes })),
+            "holes": found.holes,
+            "running": found.running.iter().map(|one| json!({
+                "backup_id": one.id.to_string(), "host": one.host, "pid": one.pid,
+            })).collect::<Vec<_>>(),
+            "left": found.left,
+            "pinned": found.pinned,
+        })
+    }
+}
+
+fn age(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    words::span((now - at).to_std().unwrap_or_default())
+}
+
+fn sentence(judged: &[Judged<'_>], place: &str) -> String {
+    let bad: Vec<String> = judged
+        .iter()
+        .filter(|one| one.status != Status::Ok)
+        .map(|one| format!("{}: {}", one.found.instance, one.reasons.join("; ")))
+        .collect();
+    if !bad.is_empty() {
+        return words::escape(bad.join("; ").as_bytes());
+    }
+    let backups = judged.iter().map(|one| one.found.backups).sum();
+    let bytes = judged.iter().map(|one| one.found.stored_bytes).sum();
+    format!(
+        "{} with {}, {}, in {}",
+        words::counted(judged.len() as u64, "instance"),
+        words::counted(backups, "backup"),
+        words::bytes(bytes),
+        words::escape(place.as_bytes())
+    )
+}
+
+fn screen(judged: &[Judged<'_>], status: Status, sentence: &str, now: DateTime<Utc>, printer: &Printer) -> String {
+    let mut text = Vec::new();
+    if !judged.is_empty() {
+        let headings =
+            ["instance", "last good", "verified", "drill", "next due", "keys", "size", "growth", "backups", "stored"];
+        let mut table = Table::new(&headings).numbers(&[5, 6, 8, 9]).optional(&[7, 5, 9, 8, 4, 6]);
+        for one in judged {
+            table.row(row(one.found, now));
+        }
+        text.push(table.render(printer));
+    }
+    let mut notes = Vec::new();
+    for one in judged {
+        let Condition { instance, holes, running, left, unreadable, .. } = one.found;
+        let mut named: Vec<String> = holes.iter().take(HOLES_NAMED).cloned().collect();
+        if holes.len() > HOLES_NAMED {
+            named.push(format!("{} more", holes.len() - HOLES_NAMED));
+        }
+        if !named.is_empty() {
+            notes.push(format!("{instance}: {}", named.join(", ")));
+        }
+        for at_work in running {
+            let by = at_work.host.as_deref().unwrap_or("an unknown host");
+            let pid = at_work.pid.map_or_else(String::new, |pid| format!(", pid {pid}"));
+            notes.push(format!("{instance}: backup {} is being made on {by}{pid}", at_work.id));
+        }
+        if *left > 0 {
+            notes.push(format!("{instance}: {} never finished", words::counted(*left, "backup")));
+        }
+        if *unreadable > 0 {
+            notes.push(format!("{instance}: {} cannot be read", words::counted(*unreadable, "manifest")));
+        }
+    }
+    text.extend(notes.into_iter().map(|line| printer.folded(&words::escape(line.as_bytes()))));
+    text.push(verdict(printer, status, sentence));
+    text.join("\n")
+}
+
+fn row(found: &Condition, now: DateTime<Utc>) -> [String; 10] {
+    let ago = |at: DateTime<Utc>| format!("{} ago", age(at, now));
+    let never = || "never".to_owned();
+    let nothing = || "-".to_owned();
+    let good = found.last_good.as_ref();
+    [
+        words::escape(found.instance.as_bytes()),
+        good.map_or_else(never, |good| ago(good.at)),
+        found.last_verified.as_ref().map_or_else(never, |proof| ago(proof.at)),
+        found.last_drill.as_ref().map_or_else(never, |drill| {
+            let rto = drill.rto_seconds.map(|seconds| format!(" ({seconds:.1} s)")).unwrap_or_default();
+            format!("{}{rto}", ago(drill.at))
+        }),
+        found
+            .next_due
+            .map_or_else(nothing, |due| format!("in {}", words::span((due - now).to_std().unwrap_or_default()))),
+        good.map_or_else(nothing, |good| good.keys.map_or_else(|| "?".to_owned(), words::count)),
+        good.map_or_else(nothing, |good| words::bytes(good.raw_bytes)),
+        found.growth.map_or_else(nothing, |growth| {
+            let sign = if growth.raw_bytes < 0 { '-' } else { '+' };
+            let time = found.last_good.as_ref().map_or(TimeDelta::zero(), |good| good.at - growth.since);
+            format!(
+                "{sign}{} in {}",
+                words::bytes(growth.raw_bytes.unsigned_abs()),
+                words::span(time.to_std().unwrap_or_default())
+            )
+        }),
+        words::count(found.backups),
+        words::bytes(found.stored_bytes),
+    ]
+}
+
+fn one_line(judged: &[Judged<'_>], status: Status, sentence: &str, now: DateTime<Utc>) -> String {
+    let mut names = Vec::new();
+    for one in judged {
+        if let Some(good) = &one.found.last_good {
+            names.push((format!("{}_age", one.found.instance), (now - good.at).num_seconds().max(0)));
+        }
+    }
+    #[allow(clippy::cast_precision_loss, reason = "an age need not be exact")]
+    let numbers: Vec<(&str, f64, &str)> = names.iter().map(|(name, age)| (name.as_str(), *age as f64, "s")).collect();
+    nagios::line(status, sentence, &numbers)
+}

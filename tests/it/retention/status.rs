@@ -1,0 +1,103 @@
+//! `status`: one screen for all instances, and an exit code for a wall monitor.
+
+use super::{days_ago, with_backups};
+use crate::support::redis_ops::RedisOps;
+
+#[test]
+fn one_screen_tells_of_every_instance() {
+    let Some((folder, all)) = with_backups(&[9, 1]) else { return };
+    let text = folder.text();
+    days_ago(40, "theirs", &text);
+    let status = |more: &[&str]| RedisOps::new().args(["status", "-r", &text]).args(more);
+    let (code, answer) = status(&[]).json();
+    assert_eq!(code, 0, "{answer:#}");
+    let prod = &answer["instances"][0];
+    assert_eq!((&prod["instance"], &prod["backups"], &prod["status"]), (&"prod".into(), &2.into(), &"ok".into()));
+    assert_eq!(
+        (&prod["last_good"]["backup_id"], prod["last_good"]["keys"].as_u64() > Some(0)),
+        (&all[1].as_str().into(), true)
+    );
+    let age = prod["last_good"]["age_seconds"].as_u64().unwrap();
+    assert!((86_400..86_400 + 600).contains(&age), "{age}");
+    assert!(prod["last_verified"].is_null() && prod["last_drill"].is_null() && prod["next_due"].is_null());
+    assert_eq!(prod["growth"]["raw_bytes"], 0, "the same file: {answer:#}");
+    assert_eq!(answer["instances"][1]["instance"], "theirs");
+    let shown = status(&[]).run();
+    assert_eq!((shown.code, shown.stderr.as_str()), (0, ""));
+    for part in ["INSTANCE", "LAST GOOD", "prod", "1 d", "never", "ok: 2 instances with 3 backups, "] {
+        assert!(shown.text().contains(part), "no `{part}` in\n{}", shown.text());
+    }
+    let only = status(&["-i", "prod"]).json().1;
+    assert_eq!(only["instances"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn an_old_backup_is_exit_2_and_one_that_was_never_verified_exit_1() {
+    let Some((folder, _)) = with_backups(&[3, 1]) else { return };
+    let text = folder.text();
+    days_ago(40, "theirs", &text);
+    let status = |more: &[&str]| RedisOps::new().args(["status", "-r", &text]).args(more);
+    assert_eq!(status(&["--max-age", "41d"]).run().code, 0);
+    let old = status(&["--max-age", "26h"]).run();
+    assert_eq!(old.code, 2, "{}", old.everything());
+    assert!(
+        old.text().contains("failed: theirs: the last good backup is 40 d old, more than 1 d 2 h"),
+        "{}",
+        old.text()
+    );
+    let line = status(&["--max-age", "26h", "-f", "nagios"]).run();
+    assert!(
+        line.text().starts_with("REDIS-OPS CRITICAL - theirs: the last good backup is 40 d old"),
+        "{}",
+        line.text()
+    );
+    assert!(line.text().contains("'prod_age'=86"), "{}", line.text());
+    let unverified = status(&["-i", "prod", "--max-unverified", "8d"]);
+    let (code, answer) = unverified.json();
+    assert_eq!((code, &answer["instances"][0]["reasons"][0]), (1, &"no backup was ever verified".into()), "{answer:#}");
+    let verified = RedisOps::new().args(["verify", "prod/latest", "-r", &text, "--level", "checksum"]).run();
+    assert!(verified.code <= 1, "{}", verified.everything());
+    let (code, answer) = status(&["-i", "prod", "--max-unverified", "8d"]).json();
+    assert_eq!((code, &answer["instances"][0]["last_verified"]["level"]), (0, &"checksum".into()), "{answer:#}");
+}
+
+#[test]
+fn what_the_schedule_and_the_policy_name_and_nobody_has_taken_is_told() {
+    let Some((folder, _)) = with_backups(&[9, 8, 3]) else { return };
+    let settings = format!(
+        "instances: {{ prod: {{ host: 127.0.0.1 }}, new: {{ host: 127.0.0.1, port: 6380 }} }}\nbackup:\n  destination: {}\n  \
+         schedule: \"0 1 * * *\"\n  retention: {{ keep_daily: 3 }}\n",
+        folder.text()
+    );
+    let status =
+        |settings: &str, more: &[&str]| RedisOps::new().file("redis-ops.yaml", settings).arg("status").args(more);
+    let (code, answer) = status(&settings, &[]).json();
+    assert_eq!(code, 1, "{answer:#}");
+    let instance = |name: &str| {
+        let all = answer["instances"].as_array().unwrap();
+        all.iter().find(|one| one["instance"] == name).unwrap_or_else(|| panic!("{answer:#}"))
+    };
+    let prod = instance("prod");
+    assert!(prod["missed"].is_string() && prod["next_due"].is_string(), "{answer:#}");
+    assert_eq!(prod["holes"].as_array().map(Vec::len), Some(2), "{answer:#}");
+    assert!(prod["holes"][0].as_str().unwrap().starts_with("no daily for "), "{answer:#}");
+    // An instance of the settings without a backup is there.
+    assert!(instance("new")["last_good"].is_null());
+    let shown = status(&settings, &["--max-age", "26h"]).run();
+    assert_eq!(shown.code, 2);
+    assert!(shown.text().contains("new: there is no good backup"), "{}", shown.text());
+    assert!(shown.text().contains("prod: no daily for "), "{}", shown.text());
+    // Switched off, nothing is due and nothing is missing.
+    let off = settings.replace("schedule:", "enabled: false\n  schedule:");
+    let (code, answer) = status(&off, &["-i", "prod"]).json();
+    assert_eq!((code, &answer["instances"][0]["next_due"]), (0, &serde_json::Value::Null), "{answer:#}");
+    let wrong = settings.replace("0 1 * * *", "every night");
+    let run = status(&wrong, &[]).run();
+    assert!(run.code == 3 && run.stderr.contains("`backup.schedule`: every night"), "{}", run.stderr);
+}
+
+#[test]
+fn a_place_without_a_repository_is_no_answer() {
+    let run = RedisOps::new().args(["status", "-r", "/nowhere/at/all"]).run();
+    assert_eq!((run.code, run.text()), (3, ""), "{}", run.stderr);
+}
