@@ -1,7 +1,7 @@
 //! `redis-ops delete`: removes one backup that is named.
 
 use super::prune::{failure, report_json};
-use super::question::confirm;
+use super::question::confirm_by_name;
 use super::table::verdict;
 use super::which::Place;
 use super::{Context, Outcome};
@@ -50,7 +50,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     if let Some(why) = backup.verdict.iter().find(|why| why.forbids() && !(settings.last && why.may_be_overruled())) {
         return Ok(outcome(Status::Failed).error(refusal(&name, why).into()));
     }
-    if let Err(error) = confirm(context, &question(&name, &backup, of_instance)).await {
+    if let Err(error) = confirm_by_name(context, &question(&name, &backup, of_instance), &found.id.to_string()).await {
         return Ok(outcome(Status::Ok).error(error));
     }
     let mut report = Report::default();

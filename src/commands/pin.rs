@@ -6,6 +6,7 @@ use super::{Context, Outcome};
 use crate::explain::{Hint, Misuse, Result, Status};
 use crate::printer::words;
 use crate::repository::{BackupId, Pin, Repository};
+use crate::times;
 
 /// The name of a pin that got none.
 pub const USUAL: &str = "pinned";
@@ -56,7 +57,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         .map(|(name, pin)| {
             serde_json::json!({
                 "name": name,
-                "pinned_at": pin.as_ref().map(|pin| pin.pinned_at),
+                "pinned_at": pin.as_ref().map(|pin| times::text(pin.pinned_at)),
                 "host": pin.as_ref().map(|pin| &pin.host),
                 "reason": pin.as_ref().and_then(|pin| pin.reason.as_ref()),
             })

@@ -2,7 +2,7 @@
 
 mod show;
 
-use super::question::confirm;
+use super::question::{confirm, confirm_by_name};
 use super::which::Place;
 use super::{Context, Outcome};
 use crate::explain::{Failure, Fault, Hint, Interrupted, Misuse, Result, Status};
@@ -69,7 +69,13 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     if !context.yes {
         context.printer.say(&show::plan(settings, &plan, &repository.describe(), context));
     }
-    if let Err(error) = confirm(context, &question(&plan, &repository)).await {
+    // A word that fits every question is typed without reading; of several instances no name is that of all.
+    let question = question(&plan, &repository);
+    let asked = match plan.instances.as_slice() {
+        [only] => confirm_by_name(context, &question, only).await,
+        _ => confirm(context, &question).await,
+    };
+    if let Err(error) = asked {
         return Ok(shown(Status::Ok).with_all(plan_json(&plan, None)).error(error));
     }
     let report = remove(&plan, &repository, context).await;

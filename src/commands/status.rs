@@ -13,6 +13,7 @@ use crate::operations::condition::{self, Condition, Expected, Proof, schedule};
 use crate::printer::{Printer, words};
 use crate::retention::Policy;
 use crate::storage::Location;
+use crate::times;
 
 /// So many holes are named of an instance; the others are counted.
 const HOLES_NAMED: usize = 3;
@@ -136,7 +137,7 @@ impl<'a> Judged<'a> {
         let proof = |proof: &Proof| {
             json!({
                 "backup_id": proof.id.to_string(),
-                "at": proof.at,
+                "at": times::text(proof.at),
                 "age_seconds": seconds(proof.at),
                 "level": proof.level,
                 "rto_seconds": proof.rto_seconds,
@@ -151,7 +152,7 @@ impl<'a> Judged<'a> {
             "stored_bytes": found.stored_bytes,
             "last_good": found.last_good.as_ref().map(|good| json!({
                 "backup_id": good.id.to_string(),
-                "at": good.at,
+                "at": times::text(good.at),
                 "age_seconds": seconds(good.at),
                 "keys": good.keys,
                 "raw_bytes": good.raw_bytes,
@@ -159,9 +160,9 @@ impl<'a> Judged<'a> {
             })),
             "last_verified": found.last_verified.as_ref().map(proof),
             "last_drill": found.last_drill.as_ref().map(proof),
-            "next_due": found.next_due,
-            "missed": found.missed,
-            "growth": found.growth.map(|growth| json!({ "since": growth.since, "raw_bytes": growth.raw_bytes })),
+            "next_due": found.next_due.map(times::text),
+            "missed": found.missed.map(times::text),
+            "growth": found.growth.map(|growth| json!({ "since": times::text(growth.since), "raw_bytes": growth.raw_bytes })),
             "holes": found.holes,
             "running": found.running.iter().map(|one| json!({
                 "backup_id": one.id.to_string(), "host": one.host, "pid": one.pid,

@@ -16,6 +16,7 @@ const PIN_LIMIT: u64 = 16 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pin {
     /// When the backup was pinned, by the clock of the machine that did so.
+    #[serde(serialize_with = "crate::times::serialize")]
     pub pinned_at: DateTime<Utc>,
     /// Name of that machine.
     pub host: String,

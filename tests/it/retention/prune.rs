@@ -46,7 +46,7 @@ fn a_prune_asks_once_and_without_a_terminal_refuses() {
     let refused = prune().run();
     assert_eq!((refused.code, refused.text()), (3, ""), "{}", refused.stderr);
     assert!(refused.stderr.contains("policy of prod from the command line: keep last 1"), "{}", refused.stderr);
-    assert!(refused.stderr.contains("nobody can be asked here: 2 backups of prod ("), "{}", refused.stderr);
+    assert!(refused.stderr.contains("there is no terminal. 2 backups of prod ("), "{}", refused.stderr);
     assert!(refused.stderr.contains("hint: `--yes` answers the question beforehand"), "{}", refused.stderr);
     let (code, answer) = prune().json();
     assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("usage")), "{answer:#}");
