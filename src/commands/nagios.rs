@@ -1,12 +1,14 @@
 //! One line for Nagios and its kin: the state, a sentence, and numbers behind a bar (Monitoring Plugins' guidelines). Its exit
 //! codes are ours: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
 
+use std::borrow::Cow;
+
 use crate::explain::Status;
 
 /// A number for a graph: `age=120s;;3600;0;`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Number {
-    name: &'static str,
+    name: Cow<'static, str>,
     value: f64,
     /// One of `s`, `ms`, `B`, `c` (it only grows), or nothing.
     unit: &'static str,
@@ -20,12 +22,12 @@ pub struct Number {
 
 impl Number {
     #[allow(clippy::cast_precision_loss, reason = "numbers for a graph")]
-    pub fn count(name: &'static str, value: u64, unit: &'static str) -> Self {
+    pub fn count(name: impl Into<Cow<'static, str>>, value: u64, unit: &'static str) -> Self {
         Self::new(name, value as f64, unit)
     }
 
-    pub fn new(name: &'static str, value: f64, unit: &'static str) -> Self {
-        Self { name, value, unit, warning: None, critical: None, most: None }
+    pub fn new(name: impl Into<Cow<'static, str>>, value: f64, unit: &'static str) -> Self {
+        Self { name: name.into(), value, unit, warning: None, critical: None, most: None }
     }
 
     /// It is a warning above this.

@@ -5,9 +5,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+use super::nagios::{self, Number};
 use super::table::{Table, verdict};
 use super::which::Place;
-use super::{Context, Format, Outcome, nagios};
+use super::{Context, Format, Outcome};
 use crate::explain::{Failure, Result, Status};
 use crate::operations::condition::{self, Condition, Expected, Proof, schedule};
 use crate::printer::{Printer, words};
@@ -68,7 +69,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let status = judged.iter().fold(Status::Ok, |status, one| status.and(one.status));
     let sentence = sentence(&judged, &repository.describe());
     let text = match context.format {
-        Format::Nagios => one_line(&judged, status, &sentence, now),
+        Format::Nagios => one_line(&judged, status, &sentence, settings.max_age, now),
         _ => screen(&judged, status, &sentence, now, &context.printer),
     };
     let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
@@ -267,14 +268,21 @@ fn row(found: &Condition, now: DateTime<Utc>) -> [String; 10] {
     ]
 }
 
-fn one_line(judged: &[Judged<'_>], status: Status, sentence: &str, now: DateTime<Utc>) -> String {
-    let mut names = Vec::new();
-    for one in judged {
-        if let Some(good) = &one.found.last_good {
-            names.push((format!("{}_age", one.found.instance), (now - good.at).num_seconds().max(0)));
-        }
-    }
-    #[allow(clippy::cast_precision_loss, reason = "an age need not be exact")]
-    let numbers: Vec<(&str, f64, &str)> = names.iter().map(|(name, age)| (name.as_str(), *age as f64, "s")).collect();
-    nagios::line(status, sentence, &numbers)
+fn one_line(
+    judged: &[Judged<'_>],
+    status: Status,
+    sentence: &str,
+    max_age: Option<Duration>,
+    now: DateTime<Utc>,
+) -> String {
+    let age = |one: &Judged<'_>| {
+        let good = one.found.last_good.as_ref()?;
+        let seconds = u64::try_from((now - good.at).num_seconds()).unwrap_or(0);
+        let number = Number::count(format!("{}_age", one.found.instance), seconds, "s");
+        Some(match max_age {
+            Some(limit) => number.critical(limit.as_secs_f64()),
+            None => number,
+        })
+    };
+    nagios::line(status, sentence, &judged.iter().filter_map(age).collect::<Vec<Number>>())
 }

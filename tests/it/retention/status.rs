@@ -51,7 +51,7 @@ fn an_old_backup_is_exit_2_and_one_that_was_never_verified_exit_1() {
         "{}",
         line.text()
     );
-    assert!(line.text().contains("'prod_age'=86"), "{}", line.text());
+    assert!(line.text().contains("prod_age=86"), "{}", line.text());
     let unverified = status(&["-i", "prod", "--max-unverified", "8d"]);
     let (code, answer) = unverified.json();
     assert_eq!((code, &answer["instances"][0]["reasons"][0]), (1, &"no backup was ever verified".into()), "{answer:#}");
