@@ -181,8 +181,10 @@ pub async fn feed(
     let recovery = target.become_primary_again(us, options.patience).await;
     let not_put_back = target.put_back(changed).await;
     let left = Left::new(&before, recovery, not_put_back);
-    if let Some(guard) = guard.filter(|_| left.is_as_it_was()) {
-        guard.release().await;
+    match guard {
+        Some(guard) if left.is_as_it_was() => guard.release().await,
+        Some(guard) => guard.leave_alone().await,
+        None => {}
     }
     // The port is free only now that the target has let go of it. Where it has not, the guard holds it on, and tries on.
     drop(listening);

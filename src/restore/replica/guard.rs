@@ -4,6 +4,7 @@
 //! ```text
 //! us     post: writes the record, starts the guard ─ orders ─► "ready" ─► only now the target is changed
 //!        all is as it was ─ "done" ─► the guard ends
+//!        it cannot be led back, and we have said so ─ "alone" ─► the guard lets go of our stderr, and tries on
 //! guard  hears nothing more: `REPLICAOF NO ONE`, settings back, the record is removed; only then the port is free
 //! ```
 //!
@@ -47,6 +48,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const ORDERS_LIMIT: u64 = 1 << 20;
 const READY: &[u8] = b"ready\n";
 const DONE: &str = "done\n";
+const ALONE: &str = "alone\n";
 
 /// What makes a feed safe against our own death.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,6 +148,14 @@ impl Guard {
         let begun = Instant::now();
         while begun.elapsed() < END_LIMIT && matches!(child.try_wait(), Ok(None)) {
             tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// The target could not be led back, and we say so ourselves: the guard tries on without a word, and whoever reads our stderr to its
+    /// end need not wait for it. The record stays.
+    pub(super) async fn leave_alone(mut self) {
+        if self.line.write_all(ALONE.as_bytes()).await.is_err() {
+            tracing::debug!("the guard has ended before it was left alone");
         }
     }
 }
@@ -268,6 +278,7 @@ fn serve() -> io::Result<()> {
     // Away from the terminal and from the group of the job that started us: what ends those must not end this. Fails where we are the
     // first of a group already, which is as good.
     let _ = rustix::process::setsid();
+    let nowhere = std::fs::File::options().write(true).open("/dev/null")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // A signal to the whole job is for the restore: it cleans up, and says that it is done.
@@ -277,7 +288,7 @@ fn serve() -> io::Result<()> {
         let (mut line, listener) = (BufReader::new(UnixStream::from_std(line)?), TcpListener::from_std(listener)?);
         let mut text = String::new();
         (&mut line).take(ORDERS_LIMIT).read_line(&mut text).await?;
-        let orders: Orders = serde_json::from_str(&text).map_err(io::Error::other)?;
+        let mut orders: Orders = serde_json::from_str(&text).map_err(io::Error::other)?;
         drop(text);
         line.write_all(READY).await?;
 
@@ -285,6 +296,10 @@ fn serve() -> io::Result<()> {
         let told = (&mut line).take(ORDERS_LIMIT).read_line(&mut last).await;
         if told.is_ok() && last == DONE {
             return Ok(());
+        }
+        if told.is_ok() && last == ALONE {
+            orders.lines = None;
+            rustix::stdio::dup2_stderr(&nowhere)?;
         }
         tokio::select! {
             () = put_right(orders) => {}

@@ -442,6 +442,24 @@ fn the_guard_of_a_killed_restore_prints_the_line_that_begins_anew() {
 }
 
 #[test]
+fn nobody_who_reads_a_restore_whose_target_has_died_waits_for_its_guard() {
+    let Some(installed) = servers().pop() else { return };
+    let stored = backup_from(&installed, 20_000, 500);
+    let (mut target, run) = loading(&stored, &installed);
+    let port = target.port();
+    target.kill();
+    // Until its stdout and stderr have ended.
+    let run = run.wait();
+    assert_eq!(run.code, 2, "{}", run.everything());
+    assert!(!run.stderr.contains("the restore into"), "the guard has nothing to add: {}", run.stderr);
+    // It goes on trying, and finds the server that is started anew.
+    assert_eq!(records(stored.state()).len(), 1);
+    let again = RedisServer::builder().version(&installed).arg("port", &port.to_string()).start().unwrap();
+    wait_until("the record to be gone", || records(stored.state()).is_empty());
+    assert_eq!((again.info("role").as_str(), setting(&again).as_str()), ("master", "disabled"));
+}
+
+#[test]
 fn a_replica_of_somebody_who_lives_is_not_undone() {
     let (Some(primary), Some(replica)) = (RedisServer::start(), RedisServer::start()) else { return };
     replica.ok(&["REPLICAOF", "127.0.0.1", &primary.port().to_string()]);
