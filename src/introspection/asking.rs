@@ -22,6 +22,8 @@ use crate::replies::SlowEntry;
 
 /// Between two PINGs, so that measuring the way to the server is no load on it.
 const PING_EVERY: Duration = Duration::from_millis(20);
+/// As fine as timers are: this late is in time.
+const TIMER_GRAIN: Duration = Duration::from_millis(2);
 /// The name that our connections give themselves.
 const OWN_NAME: &str = "redis-ops";
 /// How long the machine is watched for pauses.
@@ -115,15 +117,18 @@ async fn ask_the_rest(gate: &mut Gate<'_>, options: &Options, snapshot: &mut Sna
 /// PINGs until the window ends, ten at least.
 async fn ping(gate: &mut Gate<'_>, window: Duration, wire: &mut Wire) -> Result<()> {
     let begun = Instant::now();
-    let mut times = Vec::new();
+    let (mut times, mut late) = (Vec::new(), Vec::new());
     while times.len() < 10 || begun.elapsed() + PING_EVERY < window {
         times.push(gate.ping().await?);
         if window.is_zero() {
             continue;
         }
-        tokio::time::sleep(PING_EVERY.min(window / 10)).await;
+        let (pause, from) = (PING_EVERY.min(window / 10), Instant::now());
+        tokio::time::sleep(pause).await;
+        late.push(from.elapsed().saturating_sub(pause + TIMER_GRAIN));
     }
     wire.set_pings(&times);
+    wire.set_late(&late);
     Ok(())
 }
 

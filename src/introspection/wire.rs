@@ -16,6 +16,9 @@ pub struct Wire {
     pub auth_us: Option<u64>,
     /// Times of PINGs in microseconds, ascending.
     pub pings_us: Vec<u64>,
+    /// How late we were woken between the PINGs, in microseconds, ascending: what this machine, not the server, adds to a PING.
+    #[serde(default)]
+    pub late_us: Vec<u64>,
     /// PINGs that were not answered in time.
     pub lost: u64,
 }
@@ -23,16 +26,35 @@ pub struct Wire {
 impl Wire {
     /// Takes the times of PINGs in any order.
     pub fn set_pings(&mut self, times: &[Duration]) {
-        self.pings_us = times.iter().map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX)).collect();
-        self.pings_us.sort_unstable();
+        self.pings_us = ascending(times);
+    }
+
+    /// Takes in any order how late we were woken.
+    pub fn set_late(&mut self, times: &[Duration]) {
+        self.late_us = ascending(times);
     }
 
     /// A percentile (0 to 100) of the PINGs by nearest rank; `None` without PINGs.
     pub fn percentile(&self, percentile: f64) -> Option<u64> {
-        let count = self.pings_us.len();
-        let rank = (percentile / 100.0 * count as f64).ceil().clamp(1.0, count.max(1) as f64) as usize;
-        self.pings_us.get(rank - 1).copied()
+        nearest_rank(&self.pings_us, percentile)
     }
+
+    /// The median of how late we were woken, in microseconds; 0 where that was not measured.
+    pub fn late(&self) -> u64 {
+        nearest_rank(&self.late_us, 50.0).unwrap_or(0)
+    }
+}
+
+fn ascending(times: &[Duration]) -> Vec<u64> {
+    let mut times: Vec<u64> = times.iter().map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX)).collect();
+    times.sort_unstable();
+    times
+}
+
+fn nearest_rank(ascending: &[u64], percentile: f64) -> Option<u64> {
+    let count = ascending.len();
+    let rank = (percentile / 100.0 * count as f64).ceil().clamp(1.0, count.max(1) as f64) as usize;
+    ascending.get(rank - 1).copied()
 }
 
 #[cfg(test)]

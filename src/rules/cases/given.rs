@@ -108,6 +108,12 @@ pub(super) fn given(text: &str) -> Given {
                 wire.set_pings(&times);
                 snapshot.wire = Part::Got(wire);
             }
+            "late" => {
+                let times: Vec<_> =
+                    words.iter().map(|us| std::time::Duration::from_micros(us.parse().expect("µs"))).collect();
+                let Part::Got(wire) = &mut snapshot.wire else { panic!("`late` stands below `pings`") };
+                wire.set_late(&times);
+            }
             "profile" => settings.profile = serde_json::from_value(rest.into()).ok(),
             "expect_replicas" => settings.expect.replicas = rest.parse().ok(),
             "expect" => match rest {

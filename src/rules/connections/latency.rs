@@ -15,7 +15,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "answers take long to arrive",
         reads: "our own PINGs: 50th and 99th percentile",
         limits: &[("warning", 5000.0), ("critical", 25_000.0), ("median_share", 0.5)],
-        threshold: "the 99th percentile reaches {warning} or {critical} µs, or {median_share} of the median does where that is less: one late answer is chance",
+        threshold: "the 99th percentile reaches {warning} or {critical} µs, or {median_share} of the median does where that is less: one late answer is chance. The median of what this machine itself is late by is taken off",
         why: "every command of every client waits this long",
         fix: &["redis-ops diagnose connections --window 10s"],
         source: "Redis documentation, latency: 200 µs are usual on a 1 Gbit/s network",
@@ -98,7 +98,9 @@ fn round_trip(case: &Case<'_>) -> Judged {
     let (Some(median), Some(p99)) = (wire.percentile(50.0), wire.percentile(99.0)) else {
         return skip("no PING was answered");
     };
-    let judged = (p99 as f64).min(median as f64 / case.limit("median_share"));
+    // A machine that wakes us late makes every answer late, whatever the server does.
+    let beyond = |time: u64| time.saturating_sub(wire.late()) as f64;
+    let judged = beyond(p99).min(beyond(median) / case.limit("median_share"));
     let finding = if wire.lost > 0 { Some(case.critical()) } else { case.grade(judged) };
     Ok(finding.map(|finding| {
         finding
@@ -122,6 +124,7 @@ fn server_time(case: &Case<'_>) -> Result<f64, Skipped> {
 fn blame(case: &Case<'_>) -> Judged {
     let wire = case.snapshot.wire.need("our own PINGs")?;
     let Some(median) = wire.percentile(50.0) else { return skip("no PING was answered") };
+    let median = median.saturating_sub(wire.late());
     if case.snapshot.path.local {
         return skip("there is no network between us and the server");
     }
