@@ -211,7 +211,11 @@ def judged(tool, fault, source, store, run, told):
     if manifests:
         equal(tool, source, store, manifests[0], told)
     listed = tool.run("list", "-r", store.url, "--json", *store.direct())
-    published = [backup for backup in listed.json()["backups"] if backup.get("status", "published") == "published"] if listed.code == 0 else None
+    if listed.code == 3 and not objects and listed.json()["error"]["code"] == "not_found":
+        # Nothing was begun, so no repository is there either.
+        published = []
+    else:
+        published = [backup for backup in listed.json()["backups"] if backup.get("status", "published") == "published"] if listed.code == 0 else None
     if published is None or len(published) != len(manifests):
         raise Violation(f"`list` says {published} of {manifests}\n{listed}\n{told}")
     if fault not in ("server-killed",):
