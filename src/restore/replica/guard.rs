@@ -169,6 +169,9 @@ fn start(program: &Path, listener: OwnedFd) -> io::Result<(UnixStream, Child)> {
     for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
         command.envs(std::env::var_os(name).map(|value| (name, value)));
     }
+    // What we were given by whoever started us, a lock of `flock` for one, ends with us: the guard outlives us. Our own files are closed
+    // for it already.
+    close_fds::set_fds_cloexec(3, &[]);
     // Stderr is ours: when we were killed it says there what we cannot say any more.
     command.stdin(Stdio::from(OwnedFd::from(its))).stdout(Stdio::from(listener));
     let child = command.spawn()?;

@@ -442,6 +442,24 @@ fn the_guard_of_a_killed_restore_prints_the_line_that_begins_anew() {
 }
 
 #[test]
+fn a_guard_holds_no_file_that_the_restore_was_given() {
+    let Some(installed) = servers().pop() else { return };
+    let stored = backup_from(&installed, 20_000, 500);
+    let lock = tempfile::NamedTempFile::new().unwrap();
+    // As `flock` gives its lock to the command that it starts.
+    rustix::io::fcntl_setfd(&lock, rustix::io::FdFlags::empty()).unwrap();
+    let (_target, run) = loading(&stored, &installed);
+    let holds = |id: u32| {
+        let files = std::fs::read_dir(format!("/proc/{id}/fd")).unwrap();
+        files.flatten().any(|file| std::fs::read_link(file.path()).is_ok_and(|path| path == lock.path()))
+    };
+    let guards = children(run.id());
+    assert!(holds(run.id()) && !guards.is_empty());
+    assert!(!guards.into_iter().any(holds));
+    assert_eq!(run.wait().code, 0);
+}
+
+#[test]
 fn nobody_who_reads_a_restore_whose_target_has_died_waits_for_its_guard() {
     let Some(installed) = servers().pop() else { return };
     let stored = backup_from(&installed, 20_000, 500);
