@@ -74,13 +74,13 @@ pub fn all_as_markdown() -> String {
                     text.push_str(&format!("- {name}: {value}\n"));
                 }
             };
-            line("looks at", &plain_in_markdown(rule.reads));
-            line("speaks", &plain_in_markdown(&settings.threshold_text(&rule.facts())));
+            line("reads", &plain_in_markdown(rule.reads));
+            line("fires when", &plain_in_markdown(&settings.threshold_text(&rule.facts())));
             line("why", &plain_in_markdown(rule.why));
             for command in rule.fix {
                 line("fix", &format!("`{command}`"));
             }
-            line("follows", &rule.because_of.join(", "));
+            line("often caused by", &rule.because_of.join(", "));
             line("source", &plain_in_markdown(rule.source));
             let limits: Vec<String> = rule.limits.iter().map(|(name, value)| format!("{name}: {value}")).collect();
             if !limits.is_empty() {

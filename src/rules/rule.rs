@@ -67,7 +67,7 @@ pub struct Rule {
     pub asks: &'static [Question],
     /// Its limits by name, which settings may override. `warning` and `critical` grade a value; others are floors.
     pub limits: &'static [(&'static str, f64)],
-    /// When it speaks, in words; `{name}` stands for a limit.
+    /// When it fires, in words; `{name}` stands for a limit.
     pub threshold: &'static str,
     /// Why that matters.
     pub why: &'static str,
@@ -121,12 +121,12 @@ impl Rule {
         let mut text = format!("{}  {}\n\n", self.id, self.title);
         let mut line = |name: &str, value: &str| {
             if !value.is_empty() {
-                text.push_str(&format!("{name:<9} {value}\n"));
+                text.push_str(&format!("{name:<15} {value}\n"));
             }
         };
         line("topic", self.topic.name());
-        line("looks at", self.reads);
-        line("speaks", threshold);
+        line("reads", self.reads);
+        line("fires when", threshold);
         line("why", self.why);
         for remedy in self.remedies() {
             line("fix", &remedy.command);
@@ -135,7 +135,7 @@ impl Rule {
             line("  undo", &remedy.undo);
         }
         if !self.because_of.is_empty() {
-            line("follows", &self.because_of.join(" "));
+            line("often caused by", &self.because_of.join(" "));
         }
         line("source", self.source);
         let limits: Vec<String> = self.limits.iter().map(|(name, value)| format!("{name}: {value}")).collect();

@@ -347,7 +347,7 @@ fn fixes(finding: &Finding, view: &View<'_>) -> Vec<String> {
         return lines;
     }
     let mut lines = Vec::new();
-    let why = [("why", &finding.why), ("speaks", &finding.threshold), ("source", &finding.source)];
+    let why = [("why", &finding.why), ("fires when", &finding.threshold), ("source", &finding.source)];
     lines.extend(why.into_iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| format!("{name}: {text}")));
     for (at, fix) in finding.fix.iter().enumerate() {
         lines.push(format!("fix: {}", escape_line(fix)));

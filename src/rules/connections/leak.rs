@@ -13,8 +13,8 @@ pub(in super::super) const RULES: &[Rule] = &[Rule {
     reads: "connected_clients and total_connections_received of two readings, ages in CLIENT LIST",
     asks: &[Question::Clients],
     limits: &[("warning", 3600.0), ("critical", 300.0), ("opened", 10.0), ("kept", 0.8), ("usage", 0.2)],
-    threshold: "of at least {opened} that came between two readings {kept%} are still there, {usage%} of maxclients is in use, and all are taken within {warning} s or {critical} s",
-    why: "an application does not give its connections back: when all are taken nobody else gets one",
+    threshold: "of at least {opened} new connections between two readings {kept%} stay open, {usage%} of maxclients is in use, and at this rate all are used within {warning} s (critical: {critical} s)",
+    why: "an application does not close its connections or return them to its pool: when maxclients is reached, nobody can connect",
     fix: &[
         "CLIENT LIST",
         "in the application: close connections, or give them back to the pool",

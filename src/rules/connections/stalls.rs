@@ -15,11 +15,11 @@ pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "C48",
         title: "connections wait to be accepted",
-        reads: "/proc/net/tcp of a server on this machine: connections that wait at its port; tcp-backlog, net.core.somaxconn",
+        reads: "/proc/net/tcp of a server on this machine: connections waiting at its port; tcp-backlog, net.core.somaxconn",
         asks: &[Question::Config],
         limits: &[("share", 0.8), ("waiting", 5.0)],
-        threshold: "{waiting} of them and {share%} of what may wait",
-        why: "the server does not come round to accepting: the kernel drops the next ones, and clients see timeouts of 1, 3 and 7 s",
+        threshold: "{waiting} connections wait, and {share%} of the queue is full",
+        why: "the server is too busy to accept: the kernel drops further connections, and clients see timeouts of 1, 3 and 7 s",
         fix: &[
             "redis-ops diagnose connections --sort time",
             "sysctl net.core.somaxconn=4096 (and tcp-backlog in the configuration file, then a restart: more may wait, none sooner)",
@@ -32,12 +32,12 @@ pub(in super::super) const RULES: &[Rule] = &[
     },
     Rule {
         id: "C49",
-        title: "the server stood still",
-        reads: "how long it took to answer us, SLOWLOG, LATENCY LATEST",
+        title: "the server stalled",
+        reads: "how long our own commands waited for a reply, SLOWLOG, LATENCY LATEST",
         asks: &[Question::Slowlog, Question::Latency],
         limits: &[("warning", 2.0), ("critical", 5.0), ("minutes", 10.0)],
-        threshold: "{warning} or {critical} seconds without an answer, now or in the last {minutes} minutes",
-        why: "one command, script or fork holds up every client: they time out, and replicas and Sentinels take the server for dead",
+        threshold: "{warning} (critical: {critical}) seconds without a reply, now or in the last {minutes} minutes",
+        why: "one command, script or fork blocks every client: clients time out, and replicas and Sentinels consider the server dead",
         fix: &[
             "SLOWLOG GET 10",
             "LATENCY LATEST",

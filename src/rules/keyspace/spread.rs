@@ -14,8 +14,8 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "one shard of the cluster holds far more than the others",
         reads: "INFO of every primary: used_memory and keys",
         limits: &[("warning", 1.5), ("critical", 3.0), ("floor", 104_857_600.0), ("keys", 10_000.0)],
-        threshold: "{warning} and {critical} times the median of the primaries in memory or keys, from {floorB} or {keys} keys on",
-        why: "it is full while the others have room, and the slowest shard is the speed of the cluster",
+        threshold: "one primary has {warning} (critical: {critical}) times the median memory or keys of the primaries, and at least {floorB} or {keys} keys",
+        why: "this shard is full while the others have room, and the slowest shard limits the cluster",
         fix: &[
             "redis-cli --cluster rebalance <host>:<port>",
             "redis-ops diagnose patterns (A20: a hash tag that many keys share)",
@@ -32,8 +32,8 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "INFO keyspace and, in the same moment, CLUSTER SLOT-STATS (Valkey 8.0, Redis 8.2)",
         asks: &[Question::Nodes, Question::KeysAtSlots, Question::Slots],
         limits: &[("critical", 0.01)],
-        threshold: "any, while no slot is on the move; critical from {critical%} of its keys",
-        why: "nobody can reach them, and they take memory",
+        threshold: "any, while no slot is being moved; critical: {critical%} of its keys",
+        why: "no client can reach these keys, and they take memory",
         fix: &[
             "CLUSTER COUNTKEYSINSLOT <slot> (and so on: the slots not served that hold keys)",
             "CLUSTER GETKEYSINSLOT <slot> 100 (look whether anybody needs them, then DEL)",

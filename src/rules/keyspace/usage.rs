@@ -17,7 +17,7 @@ pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "K07",
         title: "one key takes a large part of the work",
-        reads: "HOTKEYS GET (Redis 8.6, if somebody said HOTKEYS START); else OBJECT FREQ of the keys looked at, under an LFU policy; else CLUSTER SLOT-STATS with processor time; else OBJECT IDLETIME of the keys looked at, against the commands a second",
+        reads: "HOTKEYS GET (Redis 8.6, after HOTKEYS START); else OBJECT FREQ of the keys looked at, under an LFU policy; else CLUSTER SLOT-STATS with processor time; else OBJECT IDLETIME of the keys looked at, compared with the commands a second",
         asks: &[Question::Slots, Question::HotKeys],
         limits: &[
             ("warning", 0.20),
@@ -27,8 +27,8 @@ pub(in super::super) const RULES: &[Rule] = &[
             ("rate", 1000.0),
             ("in_use", 2.0),
         ],
-        threshold: "{warning%} and {critical%} of the processor time or network bytes ({usec} µs at least), of the estimated uses ({uses} at least), or one slot's of a node's processor time; a warning where {rate} commands a second go to {in_use} keys at most of a hundred and more",
-        why: "one thread serves it, and neither a cluster nor a larger machine helps",
+        threshold: "one key takes {warning%} (critical: {critical%}) of the processor time or network bytes (at least {usec} µs) or of the estimated accesses (at least {uses}), or one slot takes that share of a node's processor time; warning: {rate} commands a second go to at most {in_use} of a hundred keys or more",
+        why: "one thread serves this key: neither a cluster nor a larger machine helps",
         fix: &[
             "CLUSTER GETKEYSINSLOT <slot> 10 (where only the slot is known)",
             "keep it in the application for a second or two",
@@ -41,11 +41,11 @@ pub(in super::super) const RULES: &[Rule] = &[
     },
     Rule {
         id: "K14",
-        title: "much memory holds keys that nobody uses",
+        title: "much memory holds unused keys",
         reads: "OBJECT IDLETIME of the keys looked at (not under an LFU policy)",
         limits: &[("share", 0.30), ("keys", 100.0), ("floor", 10_485_760.0)],
-        threshold: "{share%} of the bytes of at least {keys} keys and {floorB} were not used for seven days",
-        why: "that memory could be had for nothing",
+        threshold: "{share%} of the bytes of at least {keys} keys, and {floorB}, were not accessed for seven days",
+        why: "this memory can be freed at no cost",
         fix: &[
             "redis-ops diagnose keyspace --full",
             "give such keys a time to live, or UNLINK them",
@@ -58,11 +58,11 @@ pub(in super::super) const RULES: &[Rule] = &[
     },
     Rule {
         id: "K17",
-        title: "the average time to live that INFO shows misleads",
+        title: "the average time to live in INFO is misleading",
         reads: "INFO keyspace avg_ttl, PTTL of the keys looked at",
         limits: &[("times", 2.0), ("keys", 100.0)],
-        threshold: "it is {times} times more or less than that of at least {keys} keys looked at; information only",
-        why: "the server moves it by a fiftieth at a time towards what its expiry cycle meets: after a change it is wrong for long",
+        threshold: "avg_ttl differs by a factor of {times} from the average of at least {keys} keys looked at; info only",
+        why: "each expiry cycle moves avg_ttl by a fiftieth towards the keys it sees: after a change it stays wrong for a long time",
         fix: &["trust the time to live of the keys looked at: redis-ops diagnose keyspace --full"],
         source: "expire.c: avg_ttl = avg_ttl / 50 * 49 + ttl / 50",
         examine: average,

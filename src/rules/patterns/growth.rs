@@ -9,11 +9,11 @@ use crate::introspection::keyspace::Prefix;
 
 pub(in super::super) const RULES: &[Rule] = &[Rule {
     id: "A23",
-    title: "a prefix grows without end",
-    reads: "keys by prefix of this run and of earlier ones that looked at keys",
+    title: "a prefix keeps growing",
+    reads: "keys by prefix in this run and in earlier runs that looked at keys",
     limits: &[("growth", 0.10), ("keys", 1000.0), ("without_ttl", 0.95), ("minutes", 10.0), ("days", 1.0)],
-    threshold: "it grew from run to run, by {growth%} and {keys} keys over at least {minutes} minutes, and {without_ttl%} of its keys have no time to live; critical when memory is full within {days} days",
-    why: "each request, user or job leaves a key that nobody takes away",
+    threshold: "it grew with every run, by {growth%} and {keys} keys over at least {minutes} minutes, and {without_ttl%} of its keys have no time to live; critical: memory is full within {days} days",
+    why: "each request, user or job adds a key that nobody deletes",
     fix: &["in the application: EX when the key is written, or DEL when it has served"],
     because_of: &["A07", "A11", "A12"],
     examine: unbounded,

@@ -21,7 +21,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "the cluster does not serve all slots",
         reads: "CLUSTER INFO: cluster_state, cluster_slots_assigned, cluster_slots_pfail, cluster_slots_fail; CLUSTER NODES",
         asks: &[Question::Cluster, Question::Nodes],
-        threshold: "slots are suspected to fail; critical when the state is not ok, slots fail, or not all 16384 are assigned",
+        threshold: "slots may be failing (PFAIL); critical: the state is not ok, slots have failed, or not all 16384 are assigned",
         why: "keys in such slots can be neither read nor written",
         fix: &[
             "bring the lost node back, or promote a replica of it",
@@ -39,8 +39,8 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "nodes of the cluster contradict each other",
         reads: "CLUSTER NODES of two readings; the slots that each node claims for itself",
         asks: &[Question::Nodes],
-        threshold: "two primaries claim one slot, or two nodes one address, in both readings; a warning where some nodes announce a name and others do not",
-        why: "clients are sent to the wrong node, or back and forth",
+        threshold: "two primaries claim one slot, or two nodes have one address, in both readings; warning: only some nodes announce a host name",
+        why: "clients are redirected to the wrong node, or back and forth",
         fix: &[
             "CLUSTER DELSLOTSRANGE <first> <last> (7.0; on the node whose claim is the older)",
             "redis-cli CLUSTER DELSLOTS $(seq <first> <last>) (before 7.0; on the node whose claim is the older)",
@@ -57,8 +57,8 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "a replica follows a primary that is gone",
         reads: "CLUSTER NODES: flags fail and noaddr of the primaries that replicas follow",
         asks: &[Question::Nodes],
-        threshold: "any: the majority says so after cluster-node-timeout",
-        why: "it was not promoted and gets no data: its copy ages, and the slots have no spare",
+        threshold: "any: the majority of the primaries marks it as failed after cluster-node-timeout",
+        why: "the replica was not promoted and receives no data: its copy gets older, and its slots have no spare",
         fix: &[
             "CLUSTER FAILOVER TAKEOVER (on the replica, where its primary had slots)",
             "CLUSTER REPLICATE <id of a primary> (on the replica, where it had none)",

@@ -9,12 +9,12 @@ use crate::introspection::{Mode, Question};
 pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "R26",
-        title: "full resyncs are cut off at the replica's output buffer limit",
+        title: "full resyncs fail at the replica's output buffer limit",
         reads: "sync_full and master_repl_offset between two readings, slaveN states, client-output-buffer-limit, repl-backlog-size, client_output_buffer_limit_disconnections",
         asks: &[Question::Config],
         limits: &[("syncs", 2.0)],
-        threshold: "{syncs} full resyncs between two readings, or one while no replica is online, and as much was written for each as the limit lets wait",
-        why: "what is written during a full resync waits in the replica's buffer: above the limit the replica is disconnected and begins anew, for ever",
+        threshold: "{syncs} full resyncs between two readings, or one while no replica is online, and the writes during each reach the limit",
+        why: "writes during a full resync wait in the replica's buffer: above the limit the replica is disconnected and starts again, for ever",
         fix: &[
             "CONFIG SET client-output-buffer-limit \"replica 512mb 256mb 120\" (twice what it is, where the machine has that much)",
             "redis-ops diagnose replication --since 1h",
@@ -26,12 +26,12 @@ pub(in super::super) const RULES: &[Rule] = &[
     },
     Rule {
         id: "R27",
-        title: "slots stay on the move",
+        title: "slots are stuck in migration",
         reads: "CLUSTER NODES of two readings: [slot->-node] and [slot-<-node]",
         asks: &[Question::Nodes],
         limits: &[("seconds", 600.0)],
-        threshold: "in both readings: information; a warning where they are {seconds} s apart",
-        why: "a resharding that was broken off leaves a slot between two nodes: commands on several of its keys fail with TRYAGAIN",
+        threshold: "the same slots move in both readings: info; warning: the readings are {seconds} s apart",
+        why: "a resharding that was interrupted leaves a slot between two nodes: commands on several of its keys fail with TRYAGAIN",
         fix: &[
             "redis-cli --cluster fix <host>:<port> (ends what was begun)",
             "CLUSTER SETSLOT <slot> STABLE (on both nodes, if nobody is resharding: it stays where it is)",

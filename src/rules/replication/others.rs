@@ -10,11 +10,11 @@ use crate::replies::Info;
 pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "R11",
-        title: "servers of one data set are set up differently",
+        title: "servers with the same data are configured differently",
         reads: "INFO and CONFIG save of the servers with our master_replid: maxmemory, maxmemory_policy, aof_enabled, save, version",
         asks: &[Question::Config],
-        threshold: "maxmemory, the policy or the version differ; critical when a replica has less maxmemory than its primary; where only persistence differs information, for many save on the replica alone",
-        why: "after a failover the new primary behaves in another way: it evicts, or refuses what was accepted before",
+        threshold: "maxmemory, the policy or the version differs; critical: a replica has less maxmemory than its primary; info: only persistence differs, because many save only on the replica",
+        why: "after a failover the new primary behaves differently: it evicts keys or refuses writes that the old one accepted",
         fix: &[
             "CONFIG SET maxmemory <what the primary has> (on the replica)",
             "CONFIG SET maxmemory-policy <what the primary has> (on the replica)",
@@ -28,12 +28,12 @@ pub(in super::super) const RULES: &[Rule] = &[
     },
     Rule {
         id: "R12",
-        title: "the primary changes",
+        title: "the primary changed",
         reads: "role, master_replid and cluster_current_epoch of two readings",
         asks: &[Question::Cluster],
         limits: &[("critical", 3.0), ("seconds", 60.0)],
-        threshold: "once between two readings; critical {critical} times, and as often in {seconds} s",
-        why: "each change loses what was not yet replicated; when it goes on, several coordinators fight over who decides",
+        threshold: "once between two readings; critical: {critical} times within {seconds} s",
+        why: "each failover loses the writes that were not yet replicated; if it goes on, several tools compete for choosing the primary",
         fix: &[
             "see who promotes: the logs of the Sentinels or of the operator",
             "redis-ops diagnose replication --window 60s",
@@ -47,8 +47,8 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "R15",
         title: "the Sentinels cannot fail over",
         reads: "INFO sentinel: sentinel_tilt; SENTINEL CKQUORUM of each group",
-        threshold: "a Sentinel is in TILT mode; critical when too few Sentinels of a group can be reached for a quorum",
-        why: "when the primary fails nobody promotes a replica",
+        threshold: "a Sentinel is in TILT mode; critical: too few Sentinels of a group are reachable for a quorum",
+        why: "if the primary fails, no replica is promoted",
         fix: &[
             "bring the missing Sentinels back, or add one",
             "SENTINEL RESET <group> (on a Sentinel; forgets Sentinels that are gone for good)",

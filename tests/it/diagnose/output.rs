@@ -36,13 +36,13 @@ fn every_format_says_the_same() {
         String::from_utf8_lossy(&run.stdout).into_owned()
     };
     let line = run("nagios");
-    assert!(line.starts_with("REDIS-OPS WARNING - 1 warning; worst: the slow log sees nothing (C22"), "{line}");
+    assert!(line.starts_with("REDIS-OPS WARNING - 1 warning; worst: the slow log records too little (C22"), "{line}");
     assert_eq!(run("nagios").lines().count(), 1);
     let junit = run("junit");
     let (_, case) = junit
-        .split_once("<testcase name=\"C22: the slow log sees nothing\" classname=\"diagnose.connections\">")
+        .split_once("<testcase name=\"C22: the slow log records too little\" classname=\"diagnose.connections\">")
         .unwrap_or_else(|| panic!("no case C22: {junit}"));
-    assert!(case.trim_start().starts_with("<failure message=\"the slow log sees nothing\">"), "{junit}");
+    assert!(case.trim_start().starts_with("<failure message=\"the slow log records too little\">"), "{junit}");
     let lines = run("ndjson");
     let first: Value = serde_json::from_str(lines.lines().next().expect("a line")).expect("an object");
     assert_eq!(first["id"], "C22");
@@ -178,7 +178,7 @@ fn every_rule_is_explained_without_a_server() {
     let text = String::from_utf8_lossy(&run.stdout).into_owned();
     assert_eq!(run.code, 0);
     assert!(text.starts_with("M06  far more memory is resident than the data needs\n"), "{text}");
-    assert!(text.contains("MEMORY PURGE") && text.contains("ratio 1.5 and 100.0 MiB"), "{text}");
+    assert!(text.contains("MEMORY PURGE") && text.contains("the ratio is 1.5 and the excess is 100.0 MiB"), "{text}");
     let run = RedisOps::new().args(["explain", "M99"]).run();
     assert_eq!(run.code, 3);
     assert!(run.stderr.contains("there is no rule `M99`") && run.stderr.contains("M01 M02"), "{}", run.stderr);
