@@ -19,7 +19,7 @@ pub(super) const RULES: &[&[Rule]] = &[&[
         why: "the kernel kills the process that uses the most memory: all clients lose their server, and unsaved data is lost",
         fix: &[
             "redis-ops diagnose memory",
-            "CONFIG SET maxmemory <80 % of what the machine or the container has> (below what is used now keys are evicted or writes refused)",
+            "CONFIG SET maxmemory <80 % of what the machine or the container has> (below the current use, keys are evicted or writes refused)",
         ],
         source: "zmalloc.c; the kernel's log",
         weight: 95,
@@ -76,7 +76,7 @@ pub(super) const RULES: &[&[Rule]] = &[&[
         threshold: "the log has such a line",
         why: "all clients lost their connection; the same data or command may crash the server again",
         fix: &[
-            "report the whole text between the two BUG REPORT lines to the makers of the server",
+            "report the whole text between the two BUG REPORT lines to the developers of the server",
             "run the newest patch release of the server's version",
         ],
         source: "debug.c, sigsegvHandler",
@@ -93,7 +93,7 @@ pub(super) const RULES: &[&[Rule]] = &[&[
         why: "every save fails; with stop-writes-on-bgsave-error the server refuses writes (MISCONF)",
         fix: &[
             "ls -ld <what `CONFIG GET dir` says>",
-            "chown redis: <what `CONFIG GET dir` says> (or whoever the server runs as; in a container, the volume's owner)",
+            "chown redis: <what `CONFIG GET dir` says> (or the user that the server runs as; in a container, the volume's owner)",
             "BGSAVE",
         ],
         source: "rdb.c, rdbSaveInternal",
@@ -122,8 +122,8 @@ pub(super) const RULES: &[&[Rule]] = &[&[
         threshold: "the log has such a line",
         why: "every save, rewrite and full resync fails; with stop-writes-on-bgsave-error the server refuses writes (MISCONF)",
         fix: &[
-            "sysctl vm.overcommit_memory=1 (undo: 0; the kernel then promises more memory than there is)",
-            "raise the limit of processes: `pids.max` of the container, `ulimit -u` of the server's user",
+            "sysctl vm.overcommit_memory=1 (undo: 0; the kernel then grants more memory than exists)",
+            "raise the process limit: `pids.max` of the container, `ulimit -u` of the server's user",
             "BGSAVE",
         ],
         source: "Redis documentation, administration",
@@ -154,7 +154,7 @@ pub(super) const RULES: &[&[Rule]] = &[&[
         reads: "a client's error: MISCONF; the log: Background saving error",
         threshold: "there is such a line; warning: only the save failed",
         why: "with stop-writes-on-bgsave-error the server refuses writes until a save succeeds",
-        fix: &["BGSAVE (when the cause is gone; a save that succeeds ends the refusals)"],
+        fix: &["BGSAVE (when the cause is fixed; a successful save ends the refusals)"],
         source: "server.c, writeCommandsDeniedByDiskError",
         because_of: &["P20", "P21", "P22", "P01"],
         weight: 80,
@@ -311,7 +311,7 @@ fn not_writable(case: &Case<'_>) -> Judged {
         vec![
             format!("ls -ld {folder}"),
             format!(
-                "chown redis: {folder} (or whoever the server runs as: `ps -o user= -C redis-server`; in a container, the volume's owner)"
+                "chown redis: {folder} (or the user that the server runs as: `ps -o user= -C redis-server`; in a container, the volume's owner)"
             ),
             "BGSAVE".to_owned(),
         ]
@@ -326,9 +326,9 @@ fn fork_failed(case: &Case<'_>) -> Judged {
     fixed(said(case, LogEvent::ForkFailed, Severity::Critical), |finding| {
         let says = finding.evidence.get("says").and_then(|says| says.as_str()).unwrap_or_default();
         let fix = if says.contains("Resource temporarily unavailable") {
-            "raise the limit of processes: `pids.max` of the container, `ulimit -u` of the server's user"
+            "raise the process limit: `pids.max` of the container, `ulimit -u` of the server's user"
         } else {
-            "sysctl vm.overcommit_memory=1 (undo: 0; the kernel then promises more memory than there is)"
+            "sysctl vm.overcommit_memory=1 (undo: 0; the kernel then grants more memory than exists)"
         };
         vec![fix.to_owned(), "BGSAVE".to_owned()]
     })

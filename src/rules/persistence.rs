@@ -9,8 +9,7 @@ use crate::finding::{Finding, Severity};
 use crate::introspection::{Part, Question};
 
 /// What is left where the folder of a server is gone and cannot be changed.
-const START_AGAIN: &str =
-    "start the server again in a folder that is there: the one that the server works in was removed";
+const START_AGAIN: &str = "start the server again in a folder that exists: its working folder was removed";
 
 /// Processes that a container has to spare where a save still finds one.
 const SPARE_PROCESSES: u64 = 1;
@@ -30,8 +29,8 @@ const SAVES: &[Rule] = &[
         why: "a restart loses everything since the last good save; with stop-writes-on-bgsave-error, the default, the server refuses writes (MISCONF)",
         fix: &[
             "df -h <dir>; ls -ld <dir>",
-            "CONFIG SET dir <a folder that is there> (before 7.0; where the one that the server works in was removed)",
-            "redis-ops backup (what is in memory is nowhere else)",
+            "CONFIG SET dir <a folder that exists> (before 7.0; if the working folder was removed)",
+            "redis-ops backup (the data in memory exists nowhere else)",
             START_AGAIN,
             "BGSAVE",
         ],
@@ -48,8 +47,8 @@ const SAVES: &[Rule] = &[
         threshold: "a save or rewrite failed, and no fork ever succeeded or the container's process limit is reached",
         why: "every save, rewrite and full resync fails; with stop-writes-on-bgsave-error the server refuses writes (MISCONF)",
         fix: &[
-            "sysctl vm.overcommit_memory=1 (undo: 0; the kernel then promises more memory than there is)",
-            "raise the limit of processes: `pids.max` of the container, `ulimit -u` of the server's user",
+            "sysctl vm.overcommit_memory=1 (undo: 0; the kernel then grants more memory than exists)",
+            "raise the process limit: `pids.max` of the container, `ulimit -u` of the server's user",
             "BGSAVE",
         ],
         source: "Redis documentation, administration; rdb.c, rdbSaveBackground",
@@ -220,12 +219,12 @@ fn save_failed(case: &Case<'_>) -> Judged {
         // From 7.0 on the folder cannot be changed while the server runs.
         Some("") if case.knows(7, 0) => {
             let finding =
-                finding.evidence("dir", "is gone").fix("redis-ops backup (what is in memory is nowhere else)");
+                finding.evidence("dir", "is gone").fix("redis-ops backup (the data in memory exists nowhere else)");
             return Ok(Some(finding.fix(START_AGAIN)));
         }
         Some("") => finding
             .evidence("dir", "is gone")
-            .fix("CONFIG SET dir <a folder that is there> (the one that the server works in was removed)"),
+            .fix("CONFIG SET dir <a folder that exists> (the working folder was removed)"),
         folder => {
             let folder = shell_word(folder.unwrap_or("<dir>"));
             finding.fix(format!("df -h {folder}; ls -ld {folder}"))
@@ -257,8 +256,8 @@ fn no_child(case: &Case<'_>) -> Judged {
         (None, Ok(_)) => return Ok(None),
         (None, Err(missing)) => return Err(missing),
     };
-    let raise = "raise the limit of processes: `pids.max` of the container, `ulimit -u` of the server's user";
-    let promise = "sysctl vm.overcommit_memory=1 (undo: 0; the kernel then promises more memory than there is)";
+    let raise = "raise the process limit: `pids.max` of the container, `ulimit -u` of the server's user";
+    let promise = "sysctl vm.overcommit_memory=1 (undo: 0; the kernel then grants more memory than exists)";
     let finding = match (none_left, host.and_then(|host| host.overcommit_memory)) {
         (Some(_), _) | (None, Some(1)) => finding.fix(raise),
         (None, Some(mode)) => finding.evidence("vm.overcommit_memory", mode).fix(promise),
@@ -350,7 +349,7 @@ fn loading(case: &Case<'_>) -> Judged {
 fn no_durability(case: &Case<'_>) -> Judged {
     let config = case.config()?;
     let (Some(save), Some(append)) = (config.get("save"), config.flag("appendonly")) else {
-        return skip("the server does not tell `save` and `appendonly`");
+        return skip("the server does not report `save` and `appendonly`");
     };
     if !save.trim().is_empty() || append {
         return Ok(None);

@@ -21,7 +21,7 @@ const OTHERS: &[(&str, &[&str], &str)] = &[
             "M02", "M03", "M04", "M05", "M06", "M07", "M08", "M09", "M10", "M20", "M25", "C22", "C23", "P01", "P02",
             "P03", "P06", "P08", "P10", "R04", "R06", "R10", "S07",
         ],
-        "a managed service reports numbers of its own making, and sees to memory, saves and replicas itself",
+        "a managed service reports its own numbers, and manages memory, saves and replicas itself",
     ),
     (
         "redis-windows",

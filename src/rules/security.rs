@@ -224,7 +224,7 @@ fn certificate(case: &Case<'_>) -> Judged {
 fn version(case: &Case<'_>) -> Judged {
     let server = &case.snapshot.server;
     if server.version.is_empty() {
-        return skip("the server does not tell its version");
+        return skip("the server does not report its version");
     }
     let old = server.version_numbers() < (7, 2, 0);
     Ok(old.then(|| case.info().evidence("server", server.name.as_str()).evidence("version", server.version.as_str())))

@@ -23,7 +23,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         why: "replies pile up in the server's memory, by default without a limit",
         fix: &[
             "CLIENT KILL ID <id>",
-            "CONFIG SET client-output-buffer-limit \"normal 512mb 128mb 60\" (ends who does not read; undo: \"normal 0 0 0\")",
+            "CONFIG SET client-output-buffer-limit \"normal 512mb 128mb 60\" (disconnects clients that do not read; undo: \"normal 0 0 0\")",
         ],
         source: "redis.conf: client-output-buffer-limit normal 0 0 0",
         weight: 90,
@@ -127,7 +127,7 @@ fn slow_reader(case: &Case<'_>) -> Judged {
         describe(finding, worst)
             .evidence("omem", worst.omem)
             .fix(format!("CLIENT KILL ID {}", worst.id))
-            .fix("CONFIG SET client-output-buffer-limit \"normal 512mb 128mb 60\" (ends who does not read; undo: \"normal 0 0 0\")"),
+            .fix("CONFIG SET client-output-buffer-limit \"normal 512mb 128mb 60\" (disconnects clients that do not read; undo: \"normal 0 0 0\")"),
     ))
 }
 
@@ -227,7 +227,7 @@ fn monitor(case: &Case<'_>) -> Judged {
 fn tracking(case: &Case<'_>) -> Judged {
     let keys = case.number("tracking_total_keys")?;
     let Some(limit) = case.config()?.u64("tracking-table-max-keys") else {
-        return skip("the server does not tell tracking-table-max-keys");
+        return skip("the server does not report tracking-table-max-keys");
     };
     if limit == 0 {
         return Ok(None);

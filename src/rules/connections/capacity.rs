@@ -22,7 +22,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 0.80), ("critical", 0.95)],
         threshold: "{warning%} (critical: {critical%}) of maxclients are connected",
         why: "at maxclients the server refuses new connections, ours included",
-        fix: &["CONFIG SET maxclients <twice what it is> (the process needs as many files: ulimit -n)"],
+        fix: &["CONFIG SET maxclients <twice what it is> (the process needs that many file descriptors: ulimit -n)"],
         source: "networking.c counts all of them; alert packs agree on 80 %",
         because_of: &["C47", "C04"],
         weight: 80,
@@ -35,7 +35,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "rejected_connections between two readings",
         threshold: "the counter grew between two readings; earlier ones are info only",
         why: "clients cannot connect: maxclients is reached, or protected mode refuses them",
-        fix: &["CONFIG SET maxclients <twice what it is> (the process needs as many files: ulimit -n)"],
+        fix: &["CONFIG SET maxclients <twice what it is> (the process needs that many file descriptors: ulimit -n)"],
         source: "alert packs",
         because_of: &["C47", "C01", "C04"],
         weight: 75,
@@ -82,7 +82,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("share", 0.50), ("count", 100.0), ("usage", 0.50)],
         threshold: "one holds {share%} of at least {count} connections, while {usage%} of maxclients is in use",
         why: "the finding names the connection pool to check first",
-        fix: &["CLIENT LIST", "CLIENT KILL ID <id> (of those that are idle)"],
+        fix: &["CLIENT LIST", "CLIENT KILL ID <id> (of idle connections)"],
         source: "practice (BetterDB)",
         because_of: &["C47", "C04", "C01"],
         examine: leak_owner,
@@ -110,7 +110,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         threshold: "{share%} of at least {count} application connections are blocked; info only, because idle workers wait like this; warning: they take {usage%} of maxclients",
         why: "if there is work to do, no producer adds any; if very many clients wait, there is no room for others",
         fix: &[
-            "look whether the producers live: nothing arrives in what they wait for",
+            "check whether the producers are running: no data arrives for the waiting clients",
             "fewer workers, or a time limit in their BLPOP, BRPOP or XREAD",
         ],
         examine: blocked,
@@ -138,7 +138,7 @@ fn near_the_limit(case: &Case<'_>) -> Judged {
 /// Room for twice as many connections: the same figure whichever rule asks for it.
 fn more_connections(limit: u64) -> String {
     let wanted = limit.saturating_mul(2).max(1000);
-    format!("CONFIG SET maxclients {wanted} (the process needs as many files: ulimit -n; undo: {limit})")
+    format!("CONFIG SET maxclients {wanted} (the process needs that many file descriptors: ulimit -n; undo: {limit})")
 }
 
 fn refused(case: &Case<'_>) -> Judged {
@@ -225,10 +225,7 @@ fn leak_owner(case: &Case<'_>) -> Judged {
     }
     let finding = case.warning().evidence("owner", owner.as_str()).evidence("connections", *count);
     Ok(Some(
-        finding
-            .evidence("share", percent(share))
-            .fix("CLIENT LIST")
-            .fix("CLIENT KILL ID <id> (of those that are idle)"),
+        finding.evidence("share", percent(share)).fix("CLIENT LIST").fix("CLIENT KILL ID <id> (of idle connections)"),
     ))
 }
 

@@ -124,7 +124,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         why: "someone guesses passwords, or an application has an old password",
         fix: &[
             "ACL LOG 10 (who it was)",
-            "give the application the present password, or keep the guesser out",
+            "give the application the current password, or block the attacker",
             "ACL LOG RESET (once that is done)",
         ],
         source: "practice (BetterDB)",
@@ -235,7 +235,7 @@ fn blind(case: &Case<'_>) -> Judged {
     let slower = config.i64("slowlog-log-slower-than").or(config.i64("commandlog-execution-slower-than"));
     let kept = config.u64("slowlog-max-len").or(config.u64("commandlog-slow-execution-max-len"));
     let (Some(slower), Some(kept)) = (slower, kept) else {
-        return skip("the server does not tell its slow log settings");
+        return skip("the server does not report its slow log settings");
     };
     let told = |finding: Finding| finding.evidence("slowlog-log-slower-than", slower).evidence("slowlog-max-len", kept);
     if slower < 0 || slower as f64 >= case.limit("slower") || kept == 0 {
@@ -259,7 +259,7 @@ fn unwatched(case: &Case<'_>) -> Judged {
     match case.config()?.u64("latency-monitor-threshold") {
         Some(0) => Ok(Some(case.info().evidence("latency-monitor-threshold", 0))),
         Some(_) => Ok(None),
-        None => skip("the server does not tell latency-monitor-threshold"),
+        None => skip("the server does not report latency-monitor-threshold"),
     }
 }
 
@@ -358,7 +358,7 @@ fn refused_logins(case: &Case<'_>) -> Judged {
     let count = match (&recent, counted) {
         (Some((sum, _)), counted) => (*sum).max(counted.unwrap_or(0)),
         (None, Some(counted)) => counted,
-        (None, None) => return skip("neither ACL LOG nor two readings of the counter are at hand"),
+        (None, None) => return skip("neither ACL LOG nor two readings of the counter are available"),
     };
     Ok(case.grade(count as f64).map(|finding| {
         let finding = finding.evidence("refused", count);

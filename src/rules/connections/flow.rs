@@ -41,7 +41,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 2.0), ("clients", 100.0)],
         threshold: "one thread has {warning} times the average number of clients, and the server has at least {clients} clients",
         why: "the other threads are idle while this one is busy",
-        fix: &["reconnect clients, so that they are spread again"],
+        fix: &["reconnect clients to spread them again"],
         examine: skewed_threads,
         ..C
     },
@@ -116,7 +116,7 @@ fn large_answers(case: &Case<'_>) -> Judged {
     let info = &case.snapshot.info;
     let replicas = case.number_or_zero("connected_slaves");
     if replicas > 0 && info.get("total_net_repl_output_bytes").is_none() {
-        return skip("this version counts what replicas get among the answers (7.0 and later do not)");
+        return skip("this version counts replication traffic as replies (7.0 and later do not)");
     }
     let (output, commands) = (case.delta("total_net_output_bytes")?, case.delta("total_commands_processed")?);
     let each = output.amount as f64 / commands.amount.max(1) as f64;

@@ -129,7 +129,7 @@ fn blame(case: &Case<'_>) -> Judged {
         return skip("there is no network between us and the server");
     }
     if case.snapshot.server.loading {
-        return skip("the server is loading, and answers between two pieces of its data");
+        return skip("the server is loading: it replies only between two pieces of data");
     }
     let server = server_time(case)?;
     let busy = busy_share(case).unwrap_or(0.0);
@@ -147,7 +147,7 @@ fn blame(case: &Case<'_>) -> Judged {
 fn jitter(case: &Case<'_>) -> Judged {
     let longest = case.snapshot.host.got().and_then(|host| host.longest_pause_us);
     let Some(longest) = longest else {
-        return skip("measured with `--full` on the server's own machine only: it keeps a processor busy for a while");
+        return skip("measured only with `--full` on the server's own machine: the test keeps a processor busy");
     };
     Ok(case.grade(longest as f64).map(|finding| finding.evidence("longest_pause_us", longest)))
 }

@@ -41,7 +41,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         fix: &[
             "SLOWLOG GET 10",
             "LATENCY LATEST",
-            "in the application: smaller steps in place of one long script or command",
+            "in the application: small steps instead of one long script or command",
         ],
         source: "Redis documentation, latency",
         because_of: &["C21", "K18"],
@@ -70,7 +70,7 @@ struct Stall {
 
 fn stall(case: &Case<'_>) -> Judged {
     if case.snapshot.server.loading {
-        return skip("the server is loading, and answers between two pieces of its data");
+        return skip("the server is loading: it replies only between two pieces of data");
     }
     let now = case.snapshot.server_seconds();
     let recent = |at: u64| now.saturating_sub(at) as f64 <= case.limit("minutes") * 60.0;
@@ -95,10 +95,10 @@ fn stall(case: &Case<'_>) -> Judged {
         ago: now.saturating_sub(event.at),
     }));
     let longest = stalls.into_iter().max_by(|one, other| one.seconds.total_cmp(&other.seconds));
-    let Some(longest) = longest else { return skip("nothing tells how long anything took") };
+    let Some(longest) = longest else { return skip("no source shows how long commands took") };
     let told = case.snapshot.answers.slowlog.got().is_some() || case.snapshot.answers.latency.got().is_some();
     if case.snapshot.receipt.commands == 0 && !told {
-        return skip("neither our own waiting nor the slow log nor LATENCY LATEST is at hand");
+        return skip("neither our own waiting nor the slow log nor LATENCY LATEST is available");
     }
     Ok(case.grade(longest.seconds).map(|finding| {
         finding

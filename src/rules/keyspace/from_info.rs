@@ -46,7 +46,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("share", 0.10), ("capped", 2.0)],
         threshold: "the cycle reaches its time limit more than {capped} times a second; critical: it takes {share%} of the time",
         why: "many keys expire together, and clients wait meanwhile",
-        fix: &["spread times to live by a random part"],
+        fix: &["spread times to live by adding a random part"],
         source: "Redis documentation, latency",
         because_of: &["A13"],
         examine: starved,
@@ -88,7 +88,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "INFO keyspace",
         threshold: "more than one has keys; info only",
         why: "a cluster has only database 0 (except Valkey 9)",
-        fix: &["in the application: a prefix in the names in place of a database, before it moves to a cluster"],
+        fix: &["in the application: use a key prefix instead of a database, before moving to a cluster"],
         source: "RedisInsight",
         examine: databases,
         ..K
@@ -125,7 +125,7 @@ fn flushed(case: &Case<'_>) -> Judged {
     let last = last.max_by_key(|entry| entry.at);
     if total == 0 && last.is_none() {
         return match stats.is_empty() && slow.is_none() {
-            true => skip("the server tells neither commandstats nor its slow log"),
+            true => skip("the server reports neither commandstats nor its slow log"),
             false => Ok(None),
         };
     }
@@ -150,7 +150,7 @@ fn flushed(case: &Case<'_>) -> Judged {
 
 fn immortal(case: &Case<'_>) -> Judged {
     if !matches!(case.profile, Profile::Cache | Profile::Session) {
-        return skip("only of caches and session stores keys are expected to expire (`--profile`)");
+        return skip("keys are expected to expire only in caches and session stores (`--profile`)");
     }
     let (keys, expires) = case.snapshot.keys_and_expires();
     if (keys as f64) < case.limit("keys") {
@@ -219,7 +219,7 @@ fn sizes(case: &Case<'_>) -> Judged {
 
 fn hit_ratio(case: &Case<'_>) -> Judged {
     if case.profile != Profile::Cache {
-        return skip("only a cache is expected to find what is asked for (`--profile cache`)");
+        return skip("lookups are expected to succeed only in a cache (`--profile cache`)");
     }
     let (hits, misses) = (case.delta("keyspace_hits")?.amount, case.delta("keyspace_misses")?.amount);
     let lookups = hits.saturating_add(misses);

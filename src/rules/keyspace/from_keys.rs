@@ -70,7 +70,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("keys", 2.0)],
         threshold: "two types have at least {keys} keys each",
         why: "a command for one type fails on a key of the other (WRONGTYPE)",
-        fix: &["in the application: one type below one prefix"],
+        fix: &["in the application: one type per prefix"],
         source: "practice (redis-doctor)",
         examine: mixed_types,
         ..K

@@ -35,8 +35,8 @@ pub(in super::super) const RULES: &[Rule] = &[
         threshold: "any, while no slot is being moved; critical: {critical%} of its keys",
         why: "no client can reach these keys, and they take memory",
         fix: &[
-            "CLUSTER COUNTKEYSINSLOT <slot> (and so on: the slots not served that hold keys)",
-            "CLUSTER GETKEYSINSLOT <slot> 100 (look whether anybody needs them, then DEL)",
+            "CLUSTER COUNTKEYSINSLOT <slot> (and so on, for every slot that is not served but has keys)",
+            "CLUSTER GETKEYSINSLOT <slot> 100 (check whether anyone needs them, then DEL)",
             "CLUSTER ADDSLOTS <slot> (if nobody else serves it)",
         ],
         source: "practice (BetterDB); valkey#539",
@@ -110,7 +110,7 @@ fn orphans(case: &Case<'_>) -> Judged {
     let held = *case.snapshot.answers.keys_at_slots.need("INFO keyspace")?;
     let nodes = case.snapshot.answers.nodes.need("CLUSTER NODES")?;
     if nodes.iter().any(|node| node.is("myself") && node.moving > 0) {
-        return skip("slots are on the move: their keys are here and there");
+        return skip("slots are being moved: their keys are on two nodes");
     }
     let served = figures::sum(slots.iter().map(|slot| slot.keys));
     let lost = held.saturating_sub(served);
@@ -126,8 +126,8 @@ fn orphans(case: &Case<'_>) -> Judged {
     Ok(Some(
         finding
             .evidence("slots_served", own.len())
-            .fix(format!("CLUSTER COUNTKEYSINSLOT {first} (and so on: the slots not served that hold keys)"))
-            .fix("CLUSTER GETKEYSINSLOT <slot> 100 (look whether anybody needs them, then DEL)")
+            .fix(format!("CLUSTER COUNTKEYSINSLOT {first} (and so on, for every slot that is not served but has keys)"))
+            .fix("CLUSTER GETKEYSINSLOT <slot> 100 (check whether anyone needs them, then DEL)")
             .fix("CLUSTER ADDSLOTS <slot> (if nobody else serves it)"),
     ))
 }

@@ -50,7 +50,7 @@ pub(in super::super) const RULES: &[Rule] = &[
             "redis-ops diagnose keyspace --full",
             "give such keys a time to live, or UNLINK them",
             "EXPIRE <key> 604800 (and others like it)",
-            "in the application: a time to live for what is written",
+            "in the application: set a time to live when writing",
         ],
         source: "rma#64",
         examine: cold,
@@ -85,7 +85,7 @@ fn hot_key(case: &Case<'_>) -> Judged {
         return Ok(judged);
     }
     skip(
-        "the server counts no uses: HOTKEYS START METRICS 2 CPU NET DURATION 10 (Redis 8.6), an LFU policy that is there already, or cluster-slot-stats-enabled yes",
+        "the server counts no key accesses: HOTKEYS START METRICS 2 CPU NET DURATION 10 (Redis 8.6), an LFU policy that is there already, or cluster-slot-stats-enabled yes",
     )
 }
 
@@ -170,7 +170,7 @@ fn from_slots(case: &Case<'_>) -> Option<Option<Finding>> {
 fn cold(case: &Case<'_>) -> Judged {
     let keyspace = case.keyspace()?;
     let Some(idle) = &keyspace.idle else {
-        return skip("since when keys are idle is not known: asked of a sample only, and not under an LFU policy");
+        return skip("idle times are unknown: they are asked only for a sample, and not under an LFU policy");
     };
     // A live server forgets at a restart when its keys were used, unless its policy is LRU.
     let uptime = case.snapshot.info.u64("uptime_in_seconds");
@@ -192,7 +192,7 @@ fn cold(case: &Case<'_>) -> Judged {
     Ok(Some(match &idle.example {
         Some(example) => finding
             .fix(format!("EXPIRE {} 604800 (and others like it)", quoted(example)))
-            .fix("in the application: a time to live for what is written"),
+            .fix("in the application: set a time to live when writing"),
         None => finding,
     }))
 }

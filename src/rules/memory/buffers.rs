@@ -20,7 +20,7 @@ pub(in super::super) const RULES: &[Rule] = &[
             "redis-ops diagnose connections",
             "redis-ops diagnose replication",
             "redis-ops diagnose persistence",
-            "SCRIPT FLUSH ASYNC (6.2; EVALSHA of a script then answers NOSCRIPT until it is sent again)",
+            "SCRIPT FLUSH ASYNC (6.2; EVALSHA then returns NOSCRIPT until the script is sent again)",
         ],
         source: "practice (BetterDB)",
         because_of: &["C08", "M13", "C09"],
@@ -65,7 +65,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 1000.0), ("critical", 0.05), ("floor", 10.0 * MIB)],
         threshold: "more than {warning} scripts are cached; critical: they take {critical%} of used_memory and {floorB}",
         why: "EVAL with arguments inside the script text adds a new script on every call, and the server keeps each of them",
-        fix: &["SCRIPT FLUSH ASYNC (6.2; EVALSHA of a script then answers NOSCRIPT until it is sent again)"],
+        fix: &["SCRIPT FLUSH ASYNC (6.2; EVALSHA then returns NOSCRIPT until the script is sent again)"],
         source: "object.c, MEMORY DOCTOR",
         because_of: &["A21"],
         examine: scripts,
@@ -180,7 +180,7 @@ fn replica_buffers(case: &Case<'_>) -> Judged {
     let replicas = case.clients()?.iter().filter(|client| client.kind() == ClientKind::Replica);
     let Some(worst) = replicas.max_by_key(|client| client.omem) else { return Ok(None) };
     let Some(limit) = case.config()?.output_buffer_limit("replica") else {
-        return skip("the server does not tell its output buffer limits");
+        return skip("the server does not report its output buffer limits");
     };
     if limit.hard == 0 {
         return Ok(None);
@@ -207,8 +207,8 @@ fn replica_buffers(case: &Case<'_>) -> Judged {
 /// Forgets the scripts; who calls one by its hash has to send it again.
 pub(super) fn flush_scripts(case: &Case<'_>) -> &'static str {
     match case.knows(6, 2) {
-        true => "SCRIPT FLUSH ASYNC (EVALSHA of a script then answers NOSCRIPT until it is sent again)",
-        false => "SCRIPT FLUSH (EVALSHA of a script then answers NOSCRIPT until it is sent again)",
+        true => "SCRIPT FLUSH ASYNC (EVALSHA then returns NOSCRIPT until the script is sent again)",
+        false => "SCRIPT FLUSH (EVALSHA then returns NOSCRIPT until the script is sent again)",
     }
 }
 

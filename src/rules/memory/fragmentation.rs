@@ -7,7 +7,7 @@ use super::{GIB, MIB};
 use crate::finding::Finding;
 
 /// Not every build with jemalloc defragments: one that does not refuses this.
-const DEFRAGMENT: &str = "CONFIG SET activedefrag yes (where the build takes it; takes processor time; undo: no)";
+const DEFRAGMENT: &str = "CONFIG SET activedefrag yes (if the build supports it; takes processor time; undo: no)";
 
 /// What closes holes: only a server with jemalloc can do it by itself, and Debian's, among others, are built without and refuse it.
 fn defragment(case: &Case<'_>, finding: Finding) -> Finding {
@@ -16,7 +16,7 @@ fn defragment(case: &Case<'_>, finding: Finding) -> Finding {
         true => finding.fix(DEFRAGMENT),
         false => finding,
     };
-    finding.fix("restart it, or fail over to a fresh replica: what is loaded anew lies close together")
+    finding.fix("restart it, or fail over to a fresh replica: freshly loaded data has no gaps")
 }
 
 pub(in super::super) const RULES: &[Rule] = &[
@@ -33,7 +33,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         ],
         threshold: "the ratio is {warning} and {floorB} are wasted; critical: {critical}, and {critical_floorB} or {critical_share%} of used_memory",
         why: "the allocator cannot return the gaps between small allocations to the system",
-        fix: &[DEFRAGMENT, "restart it, or fail over to a fresh replica: what is loaded anew lies close together"],
+        fix: &[DEFRAGMENT, "restart it, or fail over to a fresh replica: freshly loaded data has no gaps"],
         source: "object.c, MEMORY DOCTOR; redis.conf, active-defrag-ignore-bytes",
         examine: allocator,
         ..RULE
@@ -45,7 +45,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 1.5), ("critical", 2.0), ("floor", 100.0 * MIB), ("critical_floor", GIB)],
         threshold: "the ratio is {warning} and {floorB} are wasted; critical: {critical} and {critical_floorB}",
         why: "the allocator cannot return the gaps between small allocations to the system",
-        fix: &[DEFRAGMENT, "restart it, or fail over to a fresh replica: what is loaded anew lies close together"],
+        fix: &[DEFRAGMENT, "restart it, or fail over to a fresh replica: freshly loaded data has no gaps"],
         source: "object.c: the ratio was allocator_active / allocator_allocated before 7.4",
         examine: allocator_before,
         ..RULE
@@ -60,7 +60,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         fix: &[
             "MEMORY PURGE",
             DEFRAGMENT,
-            "restart it, or fail over to a fresh replica: what is loaded anew lies close together",
+            "restart it, or fail over to a fresh replica: freshly loaded data has no gaps",
         ],
         source: "object.c, MEMORY DOCTOR (1.4 and 10 MB); alert packs use the bare ratio 1.5",
         because_of: &["M04", "M05", "M09", "M10"],
@@ -98,7 +98,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("ratio", 1.1), ("floor", 100.0 * MIB), ("share", 0.05)],
         threshold: "the ratio is {ratio}, and the excess is {floorB} and {share%} of used_memory",
         why: "the allocator does not count the memory of Lua, modules and shared libraries",
-        fix: &["MODULE LIST", "SCRIPT FLUSH (EVALSHA of a script then answers NOSCRIPT until it is sent again)"],
+        fix: &["MODULE LIST", "SCRIPT FLUSH (EVALSHA then returns NOSCRIPT until the script is sent again)"],
         source: "object.c, MEMORY DOCTOR",
         examine: overhead,
         ..RULE
@@ -147,7 +147,7 @@ fn resident(case: &Case<'_>) -> Judged {
     Ok(finding.map(|finding| {
         finding
             .evidence("mem_allocator", allocator)
-            .fix("restart it, or fail over to a fresh replica: what is loaded anew lies close together")
+            .fix("restart it, or fail over to a fresh replica: freshly loaded data has no gaps")
             .fix("run a build with jemalloc: libc keeps what lies between values in use")
     }))
 }

@@ -116,7 +116,7 @@ fn limit_beyond_the_machine(case: &Case<'_>) -> Judged {
     let finding = if share >= case.limit("critical") { case.critical() } else { case.warning() };
     let megabytes = (memory as f64 * super::SHARE_OF_MACHINE) as u64 >> 20;
     Ok(Some(finding.evidence("maxmemory", limit).evidence("machine_memory", memory).fix(format!(
-        "CONFIG SET maxmemory {}mb (below what is used now keys are evicted or writes refused; undo: {limit})",
+        "CONFIG SET maxmemory {}mb (below the current use, keys are evicted or writes refused; undo: {limit})",
         megabytes.max(1)
     ))))
 }

@@ -13,7 +13,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("ratio", 2.0), ("floor", 100.0 * MIB)],
         threshold: "the version is Redis 7.2.0, and used_memory is {ratio} times used_memory_rss and {floorB} more",
         why: "used_memory grows although the data does not: eviction, OOM errors and shares of maxmemory depend on it and are wrong; nothing is swapped out",
-        fix: &["run the newest 7.2 release (restart or fail over; until then take used_memory_rss for the truth)"],
+        fix: &["run the newest 7.2 release (restart or fail over; until then trust used_memory_rss)"],
         source: "redis#12526",
         weight: 95,
         examine: counts_wrong,

@@ -34,8 +34,8 @@ pub(in super::super) const RULES: &[Rule] = &[
         why: "volatile-* evicts only keys with a time to live: without such keys it behaves like noeviction, and writes fail when memory is full",
         fix: &[
             "CONFIG SET maxmemory <more, where the machine has it>",
-            "in the application: give what may go a time to live (EXPIRE)",
-            "CONFIG SET maxmemory-policy allkeys-lru (deletes any keys, also those that are meant to stay: for a cache only)",
+            "in the application: set a time to live on data that may expire (EXPIRE)",
+            "CONFIG SET maxmemory-policy allkeys-lru (may delete any key, even one that should stay: only for a cache)",
         ],
         source: "Redis documentation, key eviction",
         weight: 90,
@@ -50,7 +50,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         threshold: "the policy is noeviction, at least {share%} of at least {keys} keys have a time to live, and memory is at {warning%} (critical: {critical%}) of maxmemory",
         why: "the data may be lost, and yet the server will refuse writes",
         fix: &[
-            "CONFIG SET maxmemory-policy volatile-ttl (deletes keys that have a time to live, those that end soonest first; undo: noeviction)",
+            "CONFIG SET maxmemory-policy volatile-ttl (deletes keys with a time to live, those that expire soonest first; undo: noeviction)",
         ],
         source: "practice (redis-doctor)",
         weight: 85,
@@ -146,9 +146,9 @@ fn dead_policy(case: &Case<'_>) -> Judged {
             .evidence("used", percent(usage))
             .evidence("maxmemory", limit)
             .fix(more_memory(case, limit))
-            .fix("in the application: give what may go a time to live (EXPIRE)")
+            .fix("in the application: set a time to live on data that may expire (EXPIRE)")
             .fix(format!(
-                "CONFIG SET maxmemory-policy allkeys-lru (deletes any keys, also those that are meant to stay: for a cache only; undo: {policy})"
+                "CONFIG SET maxmemory-policy allkeys-lru (may delete any key, even one that should stay: only for a cache; undo: {policy})"
             )),
     ))
 }

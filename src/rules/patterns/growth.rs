@@ -14,7 +14,7 @@ pub(in super::super) const RULES: &[Rule] = &[Rule {
     limits: &[("growth", 0.10), ("keys", 1000.0), ("without_ttl", 0.95), ("minutes", 10.0), ("days", 1.0)],
     threshold: "it grew with every run, by {growth%} and {keys} keys over at least {minutes} minutes, and {without_ttl%} of its keys have no time to live; critical: memory is full within {days} days",
     why: "each request, user or job adds a key that nobody deletes",
-    fix: &["in the application: EX when the key is written, or DEL when it has served"],
+    fix: &["in the application: set EX when writing the key, or DEL it after use"],
     because_of: &["A07", "A11", "A12"],
     examine: unbounded,
     ..A

@@ -51,7 +51,10 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "the names looked at: `undefined`, `null`, `NaN`, `{id}`, `%s` as a segment",
         threshold: "any such name; warning: evictions, refused writes or growing memory are seen as well",
         why: "everyone whose value is missing shares one key, and sees each other's data",
-        fix: &["in the application: refuse to make a name from an absent value", "UNLINK <key> (once nobody reads it)"],
+        fix: &[
+            "in the application: refuse to build a key name from a missing value",
+            "UNLINK <key> (once nobody reads it)",
+        ],
         weight: 60,
         examine: placeholders,
         ..A
@@ -63,7 +66,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 10_000.0)],
         threshold: "a list has {warning} entries, and no client waits for one",
         why: "the workers are gone or too slow",
-        fix: &["start workers; CLIENT LIST shows who takes"],
+        fix: &["start workers; CLIENT LIST shows the clients that wait"],
         weight: 65,
         examine: queue,
         ..A
@@ -153,7 +156,7 @@ fn placeholders(case: &Case<'_>) -> Judged {
     let keyspace = case.keyspace()?;
     let Some((count, examples)) = keyspace.oddities.get(&Oddity::Placeholder) else { return Ok(None) };
     let finding = case.by_name().evidence("keys", *count).evidence("examples", examples.clone());
-    let finding = finding.fix("in the application: refuse to make a name from an absent value");
+    let finding = finding.fix("in the application: refuse to build a key name from a missing value");
     Ok(Some(
         examples
             .iter()

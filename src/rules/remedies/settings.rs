@@ -9,18 +9,18 @@ const fn set(words: &'static str, does: &'static str, costs: &'static str) -> Kn
 pub(super) const KNOWN: &[Known] = &[
     set(
         "CONFIG SET maxmemory-policy allkeys",
-        "evicts keys when memory is full, the longest unused first",
-        "deletes any keys, also those that are meant to stay: what is gone stays gone",
+        "when memory is full, evicts the least recently used keys first",
+        "may delete any key, even one that should stay: evicted keys are lost",
     ),
     set(
         "CONFIG SET maxmemory-policy volatile-ttl",
-        "evicts keys that have a time to live when memory is full, those that end soonest first",
-        "deletes such keys before their time: what is gone stays gone",
+        "when memory is full, evicts keys with a time to live, those that expire soonest first",
+        "deletes such keys before they expire: evicted keys are lost",
     ),
     set(
         "CONFIG SET maxmemory-policy ",
         "changes what happens when memory is full",
-        "keys may be evicted, or writes refused, that were not before",
+        "the server may now evict keys or refuse writes",
     ),
     set(
         "CONFIG SET maxmemory-eviction-tenacity ",
@@ -29,42 +29,42 @@ pub(super) const KNOWN: &[Known] = &[
     ),
     set(
         "CONFIG SET maxmemory-clients ",
-        "limits what the buffers of all clients take together",
-        "disconnects the clients with the largest buffers when they take more",
+        "limits the memory of all client buffers together",
+        "above the limit, disconnects the clients with the largest buffers",
     ),
     set(
         "CONFIG SET maxmemory <less",
-        "leaves more of the machine to forks and other processes",
-        "below what is used now keys are evicted, or writes refused where nothing may be evicted",
+        "leaves more memory for forks and other processes",
+        "below the current use, keys are evicted, or writes refused where the policy evicts nothing",
     ),
     set(
         "CONFIG SET maxmemory <80",
-        "refuses writes, or evicts, before the kernel kills the server",
-        "below what is used now keys are evicted, or writes refused where nothing may be evicted",
+        "the server refuses writes or evicts keys before the kernel kills it",
+        "below the current use, keys are evicted, or writes refused where the policy evicts nothing",
     ),
     set(
         "CONFIG SET maxmemory ",
-        "takes writes, and keeps keys, up to this much memory",
-        "forks, buffers and other processes have so much less of the machine",
+        "accepts writes and keeps keys up to this much memory",
+        "leaves that much less memory for forks, buffers and other processes",
     ),
     set(
         "CONFIG SET lazyfree-lazy-eviction ",
         "frees evicted values in the background",
-        "their memory is free a moment later",
+        "their memory is freed slightly later",
     ),
     set(
         "CONFIG SET activedefrag ",
-        "moves values together, and gives pages back",
+        "moves values together, and returns pages to the system",
         "takes up to a quarter of the main thread (active-defrag-cycle-max) while it works",
     ),
     set(
         "CONFIG SET client-output-buffer-limit \"normal",
-        "disconnects clients that do not read their answers",
-        "a client with a large answer or pipeline on its way is disconnected too, and loses it",
+        "disconnects clients that do not read their replies",
+        "a client that waits for a large reply or pipeline is disconnected too, and loses it",
     ),
     set(
         "CONFIG SET client-output-buffer-limit ",
-        "lets more wait for a slow replica before it is disconnected",
+        "buffers more data for a slow replica before disconnecting it",
         "takes up to that much memory while a replica is behind",
     ),
     set(
@@ -74,8 +74,8 @@ pub(super) const KNOWN: &[Known] = &[
     ),
     set(
         "CONFIG SET timeout ",
-        "closes connections that were idle for so long",
-        "pools that keep idle connections have to connect anew; subscribers and replicas are left alone",
+        "closes connections that were idle for that many seconds",
+        "pools that keep idle connections have to reconnect; subscribers and replicas are not affected",
     ),
     set("CONFIG SET tcp-keepalive ", "closes connections whose peer is gone", "a packet a minute for each connection"),
     set(
@@ -85,7 +85,7 @@ pub(super) const KNOWN: &[Known] = &[
     ),
     set("CONFIG SET slowlog-log-slower-than ", "logs commands that are slower", "a little memory for each entry"),
     set("CONFIG SET slowlog-max-len ", "keeps more slow commands", "about a kilobyte for each entry"),
-    set("CONFIG SET latency-monitor-threshold ", "remembers what held the server up", "a few kilobytes"),
+    set("CONFIG SET latency-monitor-threshold ", "records what delayed the server", "a few kilobytes"),
     set(
         "CONFIG SET active-expire-effort ",
         "deletes expired keys sooner",
@@ -94,22 +94,22 @@ pub(super) const KNOWN: &[Known] = &[
     set(
         "CONFIG SET hz ",
         "looks for expired keys and idle clients more often",
-        "takes a few percent of the processor, of an idle server too",
+        "takes a few percent of the processor, even on an idle server",
     ),
     set(
         "CONFIG SET *-max-listpack-entries ",
         "keeps collections up to this length in their compact form",
-        "commands on such collections take longer; those that have outgrown it stay large until they are written anew",
+        "commands on such collections take longer; collections that are already larger stay large until they are rewritten",
     ),
     set(
         "CONFIG SET *-max-ziplist-entries ",
         "keeps collections up to this length in their compact form",
-        "commands on such collections take longer; those that have outgrown it stay large until they are written anew",
+        "commands on such collections take longer; collections that are already larger stay large until they are rewritten",
     ),
     set("CONFIG SET dir ", "saves to another folder from now on", "the files in the old one are not moved"),
     set(
         "CONFIG SET save ",
-        "saves by itself at these intervals",
+        "saves automatically at these intervals",
         "a fork at each save, and up to twice the memory while many keys change",
     ),
     set(
@@ -119,39 +119,35 @@ pub(super) const KNOWN: &[Known] = &[
     ),
     set(
         "CONFIG SET no-appendfsync-on-rewrite ",
-        "does not wait for the disk while a child writes to it",
+        "writes do not wait for the disk while a child process writes to it",
         "a crash of the machine in that time may lose more than a second of writes, 30 s at worst",
     ),
     set(
         "CONFIG SET repl-backlog-size ",
-        "lets a replica that was away for longer go on where it was",
+        "a replica that was disconnected for longer can continue without a full resync",
         "takes that much memory on this server",
     ),
     set(
         "CONFIG SET masterauth ",
         "logs in to the primary with this password",
-        "the password is in the history of whoever types it",
+        "the password stays in the history of the shell or of redis-cli",
     ),
-    set("CONFIG SET repl-diskless-load ", "loads a full resync from its disk again", NOTHING),
+    set("CONFIG SET repl-diskless-load ", "writes a full resync to disk before loading it", NOTHING),
     set(
         "CONFIG SET min-replicas-to-write ",
-        "takes writes without replicas",
-        "what is written is lost if this machine fails",
+        "accepts writes without replicas",
+        "writes are lost if this machine fails",
     ),
-    set(
-        "CONFIG SET min-slaves-to-write ",
-        "takes writes without replicas",
-        "what is written is lost if this machine fails",
-    ),
+    set("CONFIG SET min-slaves-to-write ", "accepts writes without replicas", "writes are lost if this machine fails"),
     set(
         "CONFIG SET replica-read-only ",
         "refuses writes on the replica",
-        "who writes here gets READONLY; what was written here stays until the next resync",
+        "clients that write here get READONLY; data that was written here stays until the next resync",
     ),
     set(
         "CONFIG SET slave-read-only ",
         "refuses writes on the replica",
-        "who writes here gets READONLY; what was written here stays until the next resync",
+        "clients that write here get READONLY; data that was written here stays until the next resync",
     ),
     set(
         "CONFIG SET cluster-announce-hostname ",
@@ -160,13 +156,13 @@ pub(super) const KNOWN: &[Known] = &[
     ),
     set(
         "CONFIG SET protected-mode ",
-        "refuses everybody from other machines, as long as there is no password",
+        "refuses connections from other machines while there is no password",
         "clients on other machines get DENIED from now on",
     ),
     set(
         "CONFIG SET tls-cert-file ",
-        "shows the new certificate to new connections",
-        "refused if it does not fit its key",
+        "new connections get the new certificate",
+        "the server refuses a certificate that does not match its key",
     ),
-    set("CONFIG SET ", "changes this setting", "what the documentation of the setting says"),
+    set("CONFIG SET ", "changes this setting", "see the documentation of the setting"),
 ];

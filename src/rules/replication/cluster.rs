@@ -25,8 +25,8 @@ pub(in super::super) const RULES: &[Rule] = &[
         why: "keys in such slots can be neither read nor written",
         fix: &[
             "bring the lost node back, or promote a replica of it",
-            "CLUSTER ADDSLOTSRANGE <first> <last> (7.0; on the node that shall serve them)",
-            "redis-cli CLUSTER ADDSLOTS $(seq <first> <last>) (before 7.0; on the node that shall serve them)",
+            "CLUSTER ADDSLOTSRANGE <first> <last> (7.0; on the node that should serve them)",
+            "redis-cli CLUSTER ADDSLOTS $(seq <first> <last>) (before 7.0; on the node that should serve them)",
             "CLUSTER NODES",
         ],
         source: "redis_exporter mixin",
@@ -42,8 +42,8 @@ pub(in super::super) const RULES: &[Rule] = &[
         threshold: "two primaries claim one slot, or two nodes have one address, in both readings; warning: only some nodes announce a host name",
         why: "clients are redirected to the wrong node, or back and forth",
         fix: &[
-            "CLUSTER DELSLOTSRANGE <first> <last> (7.0; on the node whose claim is the older)",
-            "redis-cli CLUSTER DELSLOTS $(seq <first> <last>) (before 7.0; on the node whose claim is the older)",
+            "CLUSTER DELSLOTSRANGE <first> <last> (7.0; on the node with the older claim)",
+            "redis-cli CLUSTER DELSLOTS $(seq <first> <last>) (before 7.0; on the node with the older claim)",
             "CLUSTER FORGET <id> (on every node)",
             "CONFIG SET cluster-announce-hostname <its name> (7.0; on the node that announces none)",
         ],
@@ -102,10 +102,9 @@ fn state(case: &Case<'_>) -> Judged {
     });
     let unassigned = unassigned(nodes);
     let finding = unassigned.iter().take(RANGES_SHOWN).fold(finding, |finding, (first, last)| match case.knows(7, 0) {
-        true => finding.fix(format!("CLUSTER ADDSLOTSRANGE {first} {last} (on the node that shall serve them)")),
-        false => {
-            finding.fix(format!("redis-cli CLUSTER ADDSLOTS $(seq {first} {last}) (on the node that shall serve them)"))
-        }
+        true => finding.fix(format!("CLUSTER ADDSLOTSRANGE {first} {last} (on the node that should serve them)")),
+        false => finding
+            .fix(format!("redis-cli CLUSTER ADDSLOTS $(seq {first} {last}) (on the node that should serve them)")),
     });
     Ok(Some(finding.fix("CLUSTER NODES")))
 }
@@ -138,7 +137,7 @@ fn nodes<'a>(case: &Case<'a>) -> Result<Option<&'a [ClusterNode]>, Skipped> {
 fn identities(case: &Case<'_>) -> Judged {
     let Some(nodes) = nodes(case)? else { return Ok(None) };
     let Some(before) = case.snapshot.nodes_before.got() else {
-        return skip("there is only one reading of CLUSTER NODES, and what is being repaired looks the same");
+        return skip("there is only one reading of CLUSTER NODES, and a repair in progress looks the same");
     };
     if let Some(finding) = claimed_twice(case) {
         return Ok(Some(finding));
@@ -193,10 +192,11 @@ fn claimed_twice(case: &Case<'_>) -> Option<Finding> {
     let finding =
         case.critical().evidence("slot", first).evidence("claimed_by", vec![one.2.address(), other.2.address()]);
     Some(match case.knows(7, 0) {
-        true => finding
-            .fix(format!("on {}: CLUSTER DELSLOTSRANGE {first} {last} (its claim is the older)", older.address())),
+        true => {
+            finding.fix(format!("on {}: CLUSTER DELSLOTSRANGE {first} {last} (its claim is older)", older.address()))
+        }
         false => finding.fix(format!(
-            "redis-cli -h {} -p {} CLUSTER DELSLOTS $(seq {first} {last}) (its claim is the older)",
+            "redis-cli -h {} -p {} CLUSTER DELSLOTS $(seq {first} {last}) (its claim is older)",
             older.host, older.port
         )),
     })

@@ -16,7 +16,7 @@ pub(in super::super) const RULES: &[Rule] = &[Rule {
     why: "a replica of these versions deletes an expired key only when its primary sends the DEL: a key that was written to the replica, or whose DEL was lost, stays readable and takes memory",
     fix: &[
         "INFO keyspace (of both servers)",
-        "let the replica load anew: a restart with a full resync (SLAVEOF NO ONE deletes nothing)",
+        "reload the replica: restart it with a full resync (SLAVEOF NO ONE deletes nothing)",
         "run 4.0 or later",
     ],
     source: "redis#5964; db.c, expireIfNeeded",

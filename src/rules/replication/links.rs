@@ -17,7 +17,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         why: "this replica serves old data and cannot replace its primary",
         fix: &[
             "redis-ops health --host <primary> --port 6379",
-            "CONFIG SET masterauth <the primary's password> (if it refuses ours: the server's log tells)",
+            "CONFIG SET masterauth <the primary's password> (if the primary refuses the current one: see the server's log)",
             "redis-ops restore --undo --target-instance <this server> (if a restore left it so)",
             "REPLICAOF NO ONE (by hand, if a restore left it so)",
             "CONFIG SET repl-diskless-load disabled (the default, unless you had set another value)",
@@ -90,7 +90,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         why: "fewer replicas can take over; with min-replicas-to-write the server refuses writes",
         fix: &[
             "bring the replicas back",
-            "CONFIG SET min-replicas-to-write 0 (only if that takes too long: writes are taken again, and lost if this machine fails)",
+            "CONFIG SET min-replicas-to-write 0 (only if that takes too long: the server accepts writes again, which are lost if this machine fails)",
         ],
         source: "alert packs",
         weight: 80,
@@ -103,7 +103,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "slave_read_only",
         threshold: "it is 0",
         why: "data written to the replica is lost at the next resync, unnoticed",
-        fix: &["CONFIG SET replica-read-only yes (who writes here gets READONLY; undo: no)"],
+        fix: &["CONFIG SET replica-read-only yes (clients that write here get READONLY; undo: no)"],
         source: "practice (redis-doctor)",
         examine: writable,
         ..R
@@ -173,7 +173,7 @@ fn link(case: &Case<'_>) -> Judged {
         finding
             .evidence("syncing", primary.syncing)
             .fix(format!("redis-ops health --host {} --port {}", primary.host, primary.port))
-            .fix("CONFIG SET masterauth <the primary's password> (if it refuses ours: the server's log tells)"),
+            .fix("CONFIG SET masterauth <the primary's password> (if the primary refuses the current one: see the server's log)"),
     ))
 }
 
@@ -286,7 +286,7 @@ fn missing(case: &Case<'_>) -> Judged {
                 .evidence("writes", "refused (NOREPLICAS)")
                 .fix("bring the replicas back")
                 .fix(format!(
-                    "CONFIG SET {} 0 (only if that takes too long: writes are taken again, and lost if this machine fails; undo: {needed})",
+                    "CONFIG SET {} 0 (only if that takes too long: the server accepts writes again, which are lost if this machine fails; undo: {needed})",
                     if case.knows(5, 0) { "min-replicas-to-write" } else { "min-slaves-to-write" }
                 )),
         ));
@@ -295,7 +295,7 @@ fn missing(case: &Case<'_>) -> Judged {
         return if needed.is_some() {
             Ok(None)
         } else {
-            skip("the settings do not say how many there should be (`diagnose.expect.replicas`)")
+            skip("the settings do not say how many replicas to expect (`diagnose.expect.replicas`)")
         };
     };
     if connected >= expected {
@@ -315,7 +315,7 @@ fn writable(case: &Case<'_>) -> Judged {
         let name = if case.knows(5, 0) { "replica-read-only" } else { "slave-read-only" };
         case.critical()
             .evidence("slave_read_only", 0)
-            .fix(format!("CONFIG SET {name} yes (who writes here gets READONLY; undo: no)"))
+            .fix(format!("CONFIG SET {name} yes (clients that write here get READONLY; undo: no)"))
     }))
 }
 

@@ -33,8 +33,8 @@ pub(in super::super) const RULES: &[Rule] = &[
         threshold: "the same slots move in both readings: info; warning: the readings are {seconds} s apart",
         why: "a resharding that was interrupted leaves a slot between two nodes: commands on several of its keys fail with TRYAGAIN",
         fix: &[
-            "redis-cli --cluster fix <host>:<port> (ends what was begun)",
-            "CLUSTER SETSLOT <slot> STABLE (on both nodes, if nobody is resharding: it stays where it is)",
+            "redis-cli --cluster fix <host>:<port> (finishes interrupted moves)",
+            "CLUSTER SETSLOT <slot> STABLE (on both nodes, if nobody is resharding: the slot stays where it is)",
         ],
         source: "Redis documentation, cluster specification",
         weight: 58,
@@ -49,7 +49,7 @@ fn cut_off(case: &Case<'_>) -> Judged {
     let (class, limit) = match (config.output_buffer_limit("replica"), config.output_buffer_limit("slave")) {
         (Some(limit), _) if case.knows(5, 0) => ("replica", limit),
         (_, Some(limit)) | (Some(limit), None) => ("slave", limit),
-        (None, None) => return skip("the server does not tell its output buffer limits"),
+        (None, None) => return skip("the server does not report its output buffer limits"),
     };
     if syncs.amount == 0 || limit.hard == 0 {
         return Ok(None);
@@ -111,9 +111,9 @@ fn on_the_move(case: &Case<'_>) -> Judged {
             .evidence("slot", slot)
             .evidence("slots", count)
             .evidence("seconds", seconds.round())
-            .fix("redis-cli --cluster fix <host>:<port> (ends what was begun)")
+            .fix("redis-cli --cluster fix <host>:<port> (finishes interrupted moves)")
             .fix(format!(
-                "CLUSTER SETSLOT {slot} STABLE (on both nodes, if nobody is resharding: it stays where it is)"
+                "CLUSTER SETSLOT {slot} STABLE (on both nodes, if nobody is resharding: the slot stays where it is)"
             )),
     ))
 }

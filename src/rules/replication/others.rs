@@ -35,7 +35,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         threshold: "once between two readings; critical: {critical} times within {seconds} s",
         why: "each failover loses the writes that were not yet replicated; if it goes on, several tools compete for choosing the primary",
         fix: &[
-            "see who promotes: the logs of the Sentinels or of the operator",
+            "find out what triggers the failovers: see the logs of the Sentinels or of the operator",
             "redis-ops diagnose replication --window 60s",
         ],
         source: "practice (BetterDB)",

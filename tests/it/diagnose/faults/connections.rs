@@ -108,7 +108,7 @@ fn clients_that_all_wait() {
         (&"blpop".into(), &"warning".into()),
         "{finding:#}"
     );
-    follow(finding, "look whether the producers live");
+    follow(finding, "check whether the producers are running");
     let jobs: Vec<String> = (0..12).map(|n| format!("job {n}")).collect();
     server.pipe(jobs.iter().map(|job| vec![b"LPUSH".as_slice(), b"queue:jobs", job.as_bytes()]));
     server.wait_for("they have work", |server| server.info("blocked_clients") == "0");
@@ -250,7 +250,7 @@ fn logins_that_are_refused() {
     let file = password.display().to_string();
     let diagnosis = Diagnosis::of(&server, "connections", &["--password-file", &file]);
     let finding = diagnosis.first_is("C26");
-    follow(finding, "give the application the present password");
+    follow(finding, "give the application the current password");
     apply(&server, finding);
     Diagnosis::of(&server, "connections", &["--password-file", &file]).has_gone("C26");
 }

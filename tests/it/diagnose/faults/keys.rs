@@ -218,7 +218,7 @@ fn memory_that_nobody_uses() {
     );
     let diagnosis = Diagnosis::of(&server, "keyspace", &[]);
     let finding = diagnosis.first_is("K14");
-    follow(finding, "a time to live for what is written");
+    follow(finding, "set a time to live when writing");
     assert_eq!(finding["evidence"]["keys"], 120);
     server.pipe(keys.iter().skip(20).map(|key| vec![b"UNLINK".as_slice(), key.as_bytes()]));
     Diagnosis::of(&server, "keyspace", &[]).has_gone("K14");
@@ -264,7 +264,7 @@ fn a_prefix_that_grows_from_run_to_run() {
     let diagnosis = diagnose();
     let finding = diagnosis.first_is("A23");
     assert_eq!(finding["evidence"]["prefix"], "audit:");
-    follow(finding, "EX when the key is written");
+    follow(finding, "set EX when writing the key");
     set(&server, 6000, |n| format!("audit:{n}"), Some("3600"));
     diagnose().has_gone("A23");
 }

@@ -50,7 +50,7 @@ fn a_folder_that_is_gone() {
     server.cli(&["BGSAVE"]);
     server.wait_for("it fails", |server| server.info("rdb_last_bgsave_status") == "err");
     let diagnosis = Diagnosis::of(&server, "persistence", &[]);
-    follow(diagnosis.first_is("P01"), "the one that the server works in was removed");
+    follow(diagnosis.first_is("P01"), "working folder was removed");
 }
 
 #[test]

@@ -142,7 +142,7 @@ fn a_primary_that_became_a_replica() {
         (&finding["evidence"]["role_before"], &finding["evidence"]["role_now"]),
         (&"master".into(), &"slave".into())
     );
-    follow(finding, "see who promotes");
+    follow(finding, "find out what triggers the failovers");
     // It has come to rest: nothing changes within a window.
     diagnose(&[]).has_gone("R12");
 }
@@ -164,7 +164,7 @@ fn two_coordinators_that_fight() {
         .map(|_| Diagnosis::of(&one, "replication", &[]))
         .find(|diagnosis| diagnosis.loud().contains(&"R12"))
         .expect("one of twenty windows sees a change");
-    follow(diagnosis.finding("R12").expect("it was seen"), "see who promotes");
+    follow(diagnosis.finding("R12").expect("it was seen"), "find out what triggers the failovers");
     // Seen, and stopped.
     drop(fight);
     follow_primary(&one, &other);
