@@ -90,21 +90,21 @@ impl InstanceUrl {
     /// # Errors
     /// Anything else. The message never repeats what stands before the last `@`, nor the value of a parameter.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| fail("it has no scheme such as `redis://`"))?;
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| fail("there is no scheme such as `redis://`"))?;
         match scheme.to_ascii_lowercase().as_str() {
             "redis" | "valkey" => network(rest, false),
             "rediss" | "valkeys" => network(rest, true),
             "unix" | "redis+unix" | "valkey+unix" => unix(rest),
             "redis+sentinel" | "redis-sentinel" => sentinel(rest, false),
             "rediss+sentinel" | "rediss-sentinel" => sentinel(rest, true),
-            _ => Err(fail("its scheme is none of `redis`, `rediss`, `unix`, `redis+sentinel`")),
+            _ => Err(fail("the scheme must be `redis`, `rediss`, `unix` or `redis+sentinel`")),
         }
     }
 }
 
 /// A URL that cannot be taken apart. Says what is wrong, without repeating what may be secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the URL of the instance is not understood: {reason}")]
+#[error("invalid URL of the instance: {reason}")]
 pub struct AddressError {
     /// What is wrong, in words.
     pub reason: String,
@@ -158,7 +158,7 @@ fn unix(rest: &str) -> Result<InstanceUrl, AddressError> {
         if head.contains('@') { take_credentials(rest)? } else { (Credentials::default(), rest) };
     let (path, database) = take_query(rest, &mut credentials)?;
     if path.is_empty() {
-        return Err(fail("it names no socket: a socket's URL is `unix:///path`"));
+        return Err(fail("no socket is named: write `unix:///path`"));
     }
     let path = PathBuf::from(decode(path, "the path")?);
     Ok(InstanceUrl { address: Address::Unix { path }, credentials, tls: false, database })
@@ -182,7 +182,7 @@ fn take_credentials(rest: &str) -> Result<(Credentials, &str), AddressError> {
 
 fn take_query<'a>(rest: &'a str, credentials: &mut Credentials) -> Result<(&'a str, Option<u32>), AddressError> {
     if rest.contains('#') {
-        return Err(fail("it holds a `#`, which means nothing here (in a path, write `%23`)"));
+        return Err(fail("a `#` is not allowed (in a path, write `%23`)"));
     }
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let mut database = None;
@@ -192,7 +192,7 @@ fn take_query<'a>(rest: &'a str, credentials: &mut Credentials) -> Result<(&'a s
             "db" => database = Some(number_of_database(value)?),
             "user" | "username" => credentials.username = Some(decode(value, "the user name")?),
             "pass" | "password" => credentials.password = Some(Secret::new(decode(value, "the password")?)),
-            _ => return Err(fail("it holds a parameter that is not known: `db`, `user` and `password` are")),
+            _ => return Err(fail("a parameter is unknown: only `db`, `user` and `password` are allowed")),
         }
     }
     Ok((rest, database))
@@ -202,7 +202,7 @@ fn number_of_database(text: &str) -> Result<u32, AddressError> {
     // Redis takes a C `int` here.
     match text.parse::<u32>() {
         Ok(number) if number <= i32::MAX as u32 => Ok(number),
-        _ => Err(fail("its database is not a number")),
+        _ => Err(fail("the database is not a number")),
     }
 }
 
@@ -219,13 +219,13 @@ fn host_and_port(authority: &str, default_port: u16) -> Result<(String, u16), Ad
         match rest {
             "" => (host, None),
             rest => {
-                (host, Some(rest.strip_prefix(':').ok_or_else(|| fail("something stands between `]` and the port"))?))
+                (host, Some(rest.strip_prefix(':').ok_or_else(|| fail("unexpected text between `]` and the port"))?))
             }
         }
     } else {
         let (host, port) = match authority.split_once(':') {
             Some((_, port)) if port.contains(':') => {
-                return Err(fail("an IPv6 address stands in brackets: `[::1]:6379`"));
+                return Err(fail("write an IPv6 address in brackets: `[::1]:6379`"));
             }
             Some((host, port)) => (host, Some(port)),
             None => (authority, None),
@@ -233,7 +233,7 @@ fn host_and_port(authority: &str, default_port: u16) -> Result<(String, u16), Ad
         (decode(host, "the host")?, port)
     };
     if host.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(fail("its host holds a space"));
+        return Err(fail("the host has a space"));
     }
     let port = match port {
         None | Some("") => default_port,
@@ -241,7 +241,7 @@ fn host_and_port(authority: &str, default_port: u16) -> Result<(String, u16), Ad
             .parse::<u16>()
             .ok()
             .filter(|port| *port != 0)
-            .ok_or_else(|| fail("its port is not a number from 1 to 65535"))?,
+            .ok_or_else(|| fail("the port is not a number from 1 to 65535"))?,
     };
     Ok((if host.is_empty() { "127.0.0.1".to_owned() } else { host }, port))
 }
@@ -259,7 +259,7 @@ fn decode(text: &str, what: &str) -> Result<String, AddressError> {
         let mut byte = [0];
         let digits = tail.get(..2).ok_or_else(|| fail(format!("{what} ends in the middle of a `%XX`")))?;
         hex::decode_to_slice(digits, &mut byte)
-            .map_err(|_| fail(format!("{what} holds a `%` that two hexadecimal digits do not follow (write `%25`)")))?;
+            .map_err(|_| fail(format!("{what} has a `%` without two hexadecimal digits after it (write `%25`)")))?;
         bytes.push(byte[0]);
         rest = &tail[2..];
     }

@@ -119,7 +119,7 @@ impl Lane {
         if is_end {
             return Ok(());
         }
-        let reason = "it does not end where it said it would".to_owned();
+        let reason = "the reply does not end where its length says".to_owned();
         Err(CommandError { command: name.to_owned(), fault: CommandFault::Protocol { reason } })
     }
 

@@ -33,8 +33,8 @@ async fn ask(sentinel: &Node, service: &str) -> Result<Address, String> {
     let mut connection = connected.map_err(|error| error.fault.to_string())?;
     let command = Command::of(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", service]);
     match connection.query(&command).await.map_err(|error| error.to_string())? {
-        Reply::Nil => Err(format!("it knows no group `{service}`")),
-        answer => address_in(&answer).ok_or_else(|| "its answer is no address".to_owned()),
+        Reply::Nil => Err(format!("it does not know the group `{service}`")),
+        answer => address_in(&answer).ok_or_else(|| "its reply is not an address".to_owned()),
     }
 }
 

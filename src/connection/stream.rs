@@ -271,8 +271,8 @@ fn tls_fault(error: &io::Error, ours: &Ours) -> Option<ConnectFault> {
 
 fn no_tls(error: &io::Error) -> &'static str {
     match is_closed(error) {
-        true => "the server closed the connection in the handshake",
-        false => "what answers does not speak TLS on this port",
+        true => "the server closed the connection during the handshake",
+        false => "the server does not speak TLS on this port",
     }
 }
 

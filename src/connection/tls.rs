@@ -64,9 +64,9 @@ impl Tls {
         let (certificate, key) = match (&self.certificate, &self.key) {
             (None, None) => return Ok(None),
             (Some(certificate), Some(key)) => (certificate, key),
-            (Some(_), None) => return Err("a client certificate is given, but not its key".to_owned()),
+            (Some(_), None) => return Err("a client certificate was given, but not its key".to_owned()),
             (None, Some(_)) => {
-                return Err("the key of a client certificate is given, but not the certificate".to_owned());
+                return Err("the key of a client certificate was given, but not the certificate".to_owned());
             }
         };
         let chain = read_certificates(certificate)?;
@@ -80,7 +80,7 @@ impl Tls {
             // Whether it fits cannot be seen in what our library does not read; the server may take it.
             Err(error) if fault::is_of_version_1(&error) => Ok(Some(pair)),
             Err(rustls::Error::InconsistentKeys(_)) => Err(format!(
-                "{} and {} do not fit: the key is not the one of the certificate",
+                "{} and {} do not match: the key belongs to another certificate",
                 certificate.display(),
                 key.display()
             )),
@@ -98,7 +98,7 @@ impl Tls {
     /// In words: neither a name nor an IP address.
     pub fn name_for(&self, host: &str) -> Result<ServerName<'static>, String> {
         let name = self.server_name.as_deref().unwrap_or(host);
-        ServerName::try_from(name.to_owned()).map_err(|_| format!("`{name}` is no name that a certificate can hold"))
+        ServerName::try_from(name.to_owned()).map_err(|_| format!("`{name}` cannot be a name in a certificate"))
     }
 
     /// The authorities, and the certificates as they were given.
@@ -119,7 +119,7 @@ impl Tls {
         roots.add_parsable_certificates(found.certs);
         if roots.is_empty() {
             let reason = found.errors.first().map_or("there are none".to_owned(), ToString::to_string);
-            return Err(format!("no certificate authorities of the system can be read: {reason}"));
+            return Err(format!("cannot read the system's CA certificates: {reason}"));
         }
         Ok((roots, Vec::new()))
     }
@@ -133,15 +133,15 @@ pub(super) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'stati
     for certificate in found {
         let number = certificates.len() + 1;
         certificates.push(certificate.map_err(|error| {
-            format!("certificate {number} in {shown} is damaged ({error}): take it out, or put it in whole")
+            format!("certificate {number} in {shown} is damaged ({error}): remove it, or replace it with the complete certificate")
         })?);
     }
     if certificates.is_empty() {
         return Err(match read_start(path).first() {
             Some(0x30) => format!(
-                "{shown} is in DER form, not in PEM form: `openssl x509 -inform der -in {shown} -out FILE` writes PEM"
+                "{shown} is in DER format, not PEM: `openssl x509 -inform der -in {shown} -out FILE` writes PEM"
             ),
-            _ => format!("{shown} holds no certificate in PEM form"),
+            _ => format!("{shown} contains no PEM certificate"),
         });
     }
     Ok(certificates)
@@ -166,7 +166,7 @@ pub(super) fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
         let encrypted = [b"BEGIN ENCRYPTED PRIVATE KEY".as_slice(), b"Proc-Type: 4,ENCRYPTED"];
         if encrypted.iter().any(|mark| memchr::memmem::find(&start, mark).is_some()) {
             return format!(
-                "the private key in {shown} is encrypted with a passphrase, which nobody can type here: \
+                "the private key in {shown} is encrypted with a passphrase, which redis-ops cannot ask for: \
                  `openssl pkey -in {shown} -out FILE` writes it without one"
             );
         }

@@ -72,7 +72,7 @@ impl<'de> Deserialize<'de> for BackupId {
 
 /// Not the id of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not the id of a backup, which looks like `2024-01-01-01-00`")]
+#[error("`{0}` is not a backup id, such as `2024-01-01-01-00`")]
 pub struct NotAnId(String);
 
 impl Explain for NotAnId {

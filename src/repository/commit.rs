@@ -141,7 +141,7 @@ async fn find(draft: &Draft, key: &str, bytes: &Bytes) -> Found {
         },
         Err(StorageError::NotFound) => Found::Nothing,
         Err(StorageError::AccessDenied(_)) => Found::Denied,
-        Err(error) => Found::Unclear(format!("the manifest cannot be read back: {error}")),
+        Err(error) => Found::Unclear(format!("cannot read the manifest back: {error}")),
     }
 }
 
@@ -153,7 +153,7 @@ fn is_refusal(error: &StorageError) -> bool {
 fn why(error: Option<StorageError>, found: Found) -> String {
     let found = match found {
         Found::Unclear(why) => why,
-        Found::Denied => "the manifest may not be read back".to_owned(),
+        Found::Denied => "no permission to read the manifest back".to_owned(),
         _ => "the store accepted the manifest, but does not have it".to_owned(),
     };
     match error {
@@ -167,7 +167,7 @@ async fn tidy(draft: &Draft) {
     for key in draft.noted().into_iter().filter(|key| layout::is_heartbeat(key.rsplit('/').next().unwrap_or_default()))
     {
         if !matches!(tokio::time::timeout(TIDYING, draft.storage.delete(&key)).await, Ok(Ok(()))) {
-            tracing::debug!(key, "the heartbeat cannot be removed");
+            tracing::debug!(key, "cannot remove the heartbeat");
         }
     }
 }
@@ -198,7 +198,7 @@ async fn clean(draft: &Draft, left: &mut Vec<String>, errors: &mut Vec<Leftover>
     while let Some(key) = left.first().cloned() {
         if key == begun && !errors.is_empty() {
             // While anything else is left its id stays reserved.
-            let error = StorageError::other("it stays, so that nobody takes the id of what is left");
+            let error = StorageError::other("it stays, so that no other backup gets the id of the remaining objects");
             errors.push(Leftover { key, error });
             left.clear();
             break;
@@ -259,7 +259,7 @@ async fn examine(draft: &Draft, manifest: &Manifest) -> Result<(), RepositoryErr
         let key = layout::object_key(draft.instance(), draft.id, &shard.object)?;
         let length = draft.storage.head(&key).await.doing("look at", &key)?.length;
         if length != shard.stored_bytes {
-            return inconsistent(format!("{key} has {length} bytes, not the {} that were sent", shard.stored_bytes));
+            return inconsistent(format!("{key} has {length} bytes, but {} were sent", shard.stored_bytes));
         }
     }
     if let Some(name) = manifest.census.as_ref().and_then(|census| census.object.as_ref()) {

@@ -162,7 +162,7 @@ impl Draft {
 
     async fn give_sign(&self) {
         if let Err(error) = self.claim().await {
-            tracing::debug!(%error, "the heartbeat cannot be written");
+            tracing::debug!(%error, "cannot write the heartbeat");
         }
     }
 

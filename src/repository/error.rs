@@ -14,7 +14,7 @@ pub enum RepositoryError {
     #[error("there is no backup {0}")]
     NotFound(String),
     /// The id is reserved, but nothing was published under it.
-    #[error("backup {instance}/{id} was begun and never finished: it has no manifest")]
+    #[error("backup {instance}/{id} was never finished: it has no manifest")]
     Incomplete {
         /// Name of the instance.
         instance: String,
@@ -30,16 +30,16 @@ pub enum RepositoryError {
         candidates: Vec<(String, BackupId)>,
     },
     /// Someone else has published under our id.
-    #[error("backup {0} exists already: someone else has written it")]
+    #[error("backup {0} already exists: another process wrote it")]
     AlreadyExists(String),
     /// No id is left in this minute.
     #[error("there are too many backups of `{0}` in this minute")]
     MinuteIsFull(String),
     /// A name that cannot be a folder or an object.
-    #[error("`{0}` cannot be a name here: letters, digits and `-` `_` `.` can, at most 128 of them")]
+    #[error("invalid name `{0}`: use letters, digits and `-` `_` `.`, at most 128 characters")]
     InvalidName(String),
     /// The manifest that is to be published does not fit what was uploaded.
-    #[error("the manifest does not fit what was stored: {0}")]
+    #[error("the manifest does not match the stored objects: {0}")]
     Inconsistent(String),
     /// The manifest is there, but cannot be used.
     #[error("read the manifest of backup {backup}")]
@@ -58,10 +58,10 @@ pub enum RepositoryError {
         why: String,
     },
     /// A newer program made the repository.
-    #[error("the repository has format {0}, and this program knows formats up to {REPOSITORY_FORMAT}")]
+    #[error("the repository has format {0}; this version of redis-ops supports formats up to {REPOSITORY_FORMAT}")]
     NewerRepository(u64),
     /// What lies where the marker belongs is none.
-    #[error("`{MARKER}` in the repository is not what redis-ops writes there: {0}")]
+    #[error("`{MARKER}` in the repository is damaged or not from redis-ops: {0}")]
     Marker(String),
     /// The place for objects has failed.
     #[error("{doing}")]
@@ -99,7 +99,7 @@ impl Explain for RepositoryError {
             Self::Incomplete { .. } => meaning.unknown().hint(Hint::ListPublished),
             Self::Ambiguous { .. } => meaning.unknown().hint(Hint::NameInstance),
             Self::InvalidName(_) => meaning.unknown(),
-            Self::NewerRepository(_) => meaning.unknown().hint("a newer redis-ops has made it, and reads it"),
+            Self::NewerRepository(_) => meaning.unknown().hint("use the newer redis-ops that created it"),
             Self::Marker(_) => meaning.unknown().hint(Hint::OtherRepositoryOrMarker),
             Self::Unclear { backup, .. } => meaning.hint(Hint::LookForBackup(backup.clone())),
             Self::Manifest { source, .. } => source.meaning(),
@@ -113,7 +113,7 @@ fn names(candidates: &[(String, BackupId)]) -> String {
     let mut text =
         candidates.iter().take(NAMED).map(|(instance, id)| format!("{instance}/{id}")).collect::<Vec<_>>().join(", ");
     if candidates.len() > NAMED {
-        text += &format!(" or one of {} more", candidates.len() - NAMED);
+        text += &format!(" and {} more", candidates.len() - NAMED);
     }
     text
 }

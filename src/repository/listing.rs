@@ -203,7 +203,7 @@ impl Repository {
         match self.storage.unfinished(&prefix).await {
             Ok(found) => found,
             Err(error) => {
-                tracing::debug!(%error, "unfinished uploads cannot be listed");
+                tracing::debug!(%error, "cannot list unfinished uploads");
                 None
             }
         }

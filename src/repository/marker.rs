@@ -182,7 +182,7 @@ impl Repository {
         };
         if kept && let Err(error) = self.storage.replace(MARKER, marker.with(true).encode()?).await {
             // Then the next backup tries again: one request, which the store refuses.
-            tracing::debug!(%error, "the marker cannot be replaced");
+            tracing::debug!(%error, "cannot replace the marker");
         }
         Ok(Some(kept))
     }

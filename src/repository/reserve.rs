@@ -191,7 +191,9 @@ pub(super) async fn is_claimed_by_another(draft: &Draft) -> Result<bool, Reposit
 async fn lower(draft: &Draft) {
     let key = draft.key(&layout::heartbeat(&draft.begun.token));
     if !matches!(timeout(LOWERING, draft.storage.delete(&key)).await, Ok(Ok(()))) {
-        tracing::warn!("{key} is left of a backup that did not begin under this id, and cannot be removed");
+        tracing::warn!(
+            "another backup started with the same id; {key} is left over from this attempt, and cannot be removed"
+        );
     }
 }
 

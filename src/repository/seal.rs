@@ -26,16 +26,16 @@ pub enum ManifestError {
     #[error("the manifest is not JSON: {0}")]
     NotJson(String),
     /// A newer program wrote it.
-    #[error("the manifest has format {0}, and this program knows formats up to {FORMAT_VERSION}")]
+    #[error("the manifest has format {0}; this version of redis-ops supports formats up to {FORMAT_VERSION}")]
     NewerFormat(u64),
     /// The manifest was changed since it was written.
     #[error("the manifest's own checksum is missing or wrong: it was changed after it was written")]
     ChecksumMismatch,
     /// The text is JSON, but not that of a manifest.
-    #[error("the manifest cannot be understood: {0}")]
+    #[error("cannot parse the manifest: {0}")]
     Malformed(String),
     /// A field holds a word of a newer program.
-    #[error("the manifest says `{field}: {word}`, which this program does not know: a newer one wrote it")]
+    #[error("the manifest says `{field}: {word}`, which this version of redis-ops does not know: a newer one wrote it")]
     UnknownWord {
         /// Which field, `structure.state`.
         field: &'static str,
@@ -43,10 +43,10 @@ pub enum ManifestError {
         word: String,
     },
     /// The manifest describes another backup than the one it lies with.
-    #[error("the manifest is that of {0}, not of the backup it lies with")]
+    #[error("the manifest belongs to {0}, not to the backup in whose folder it is")]
     Misplaced(String),
     /// The manifest has this many bytes, more than [`MANIFEST_LIMIT`].
-    #[error("the manifest has {0} bytes, more than the {MANIFEST_LIMIT} it may have")]
+    #[error("the manifest has {0} bytes; at most {MANIFEST_LIMIT} are allowed")]
     TooLong(u64),
 }
 
@@ -65,9 +65,7 @@ impl Explain for ManifestError {
     fn meaning(&self) -> Meaning {
         let meaning = Meaning::of(self.code());
         match self {
-            Self::NewerFormat(_) | Self::UnknownWord { .. } => {
-                meaning.hint("a newer redis-ops has written it, and reads it")
-            }
+            Self::NewerFormat(_) | Self::UnknownWord { .. } => meaning.hint("use the newer redis-ops that wrote it"),
             // Whoever asks about a backup has the answer: it is damaged.
             Self::NotJson(_) | Self::ChecksumMismatch | Self::Malformed(_) | Self::Misplaced(_) | Self::TooLong(_) => {
                 Meaning { status: Some(Status::Failed), ..meaning }
@@ -218,7 +216,7 @@ mod tests {
         check(b"", "corrupt", "not JSON");
         check(b"<html>", "corrupt", "not JSON");
         check(b"{}", "corrupt", "format_version");
-        check(b"[]", "corrupt", "cannot be understood");
+        check(b"[]", "corrupt", "cannot parse");
         check(br#"{"format_version": 2, "anything": "else"}"#, "unsupported_format", "format 2");
         check(br#"{"format_version": 1}"#, "checksum_mismatch", "checksum");
         check(&vec![b' '; 5_000_000], "corrupt", "5000000 bytes");

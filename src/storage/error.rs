@@ -50,10 +50,10 @@ pub enum StorageError {
     #[error("the object does not exist")]
     NotFound,
     /// There is one of that name already.
-    #[error("the object exists already")]
+    #[error("the object already exists")]
     AlreadyExists,
     /// There is one of that name, and it is not what was to be written: the place was asked.
-    #[error("the object exists already, and another has written it")]
+    #[error("the object already exists, and another process wrote it")]
     Taken,
     /// The bucket or the folder is missing.
     #[error("{0} does not exist")]
@@ -74,7 +74,7 @@ pub enum StorageError {
     #[error("{0}")]
     NotEncrypted(Reason),
     /// Longer than it may be.
-    #[error("the object has {length} bytes, more than the {limit} it may have")]
+    #[error("the object has {length} bytes; at most {limit} are allowed")]
     TooLarge {
         /// Length of the object in bytes.
         length: u64,
@@ -136,7 +136,7 @@ impl Explain for StorageError {
             Self::AccessDenied(reason) => (
                 reason,
                 Some(Hint::words(
-                    "the credentials need the rights to list, get and put below the prefix, and to delete what was not finished",
+                    "the credentials need the rights to list, get and put below the prefix, and to delete unfinished uploads",
                 )),
             ),
             Self::Archived(reason) => (reason, Some(Hint::words("bring the object back from the archive first"))),

@@ -191,8 +191,7 @@ fn of_io(root: &Path, error: io::Error) -> StorageError {
         ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::NotADirectory => StorageError::NotFound,
         ErrorKind::AlreadyExists => StorageError::AlreadyExists,
         ErrorKind::ReadOnlyFilesystem => StorageError::AccessDenied(
-            Reason::new(format!("{shown} ({error})"))
-                .hint("mount that file system so that it can be written to, or name another folder"),
+            Reason::new(format!("{shown} ({error})")).hint("mount that file system read-write, or name another folder"),
         ),
         ErrorKind::PermissionDenied => {
             let user = rustix::process::geteuid().as_raw();
@@ -206,7 +205,7 @@ fn of_io(root: &Path, error: io::Error) -> StorageError {
         ErrorKind::TimedOut | ErrorKind::StaleNetworkFileHandle | ErrorKind::HostUnreachable => {
             StorageError::unavailable(
                 Reason::new(format!("{shown} ({error})"))
-                    .hint("see to the mount of that network file system, then try again"),
+                    .hint("fix the mount of that network file system, then try again"),
             )
         }
         ErrorKind::Unsupported => StorageError::other(

@@ -40,21 +40,21 @@ impl FromStr for Location {
         let invalid = |why: &str| Err(InvalidLocation(why.to_owned()));
         let Some((scheme, rest)) = text.split_once("://") else {
             return match text {
-                "" => invalid("a repository is `s3://bucket/prefix`, `file:///path` or a path: nothing was given"),
+                "" => invalid("the repository is empty: write `s3://bucket/prefix`, `file:///path` or a path"),
                 path => Ok(Self::Local(path.strip_prefix("file:").unwrap_or(path).into())),
             };
         };
         match scheme {
-            "s3" if rest.contains('@') => invalid(
-                "credentials do not belong into an `s3://` address: the AWS variables and profiles are for them",
-            ),
+            "s3" if rest.contains('@') => {
+                invalid("an `s3://` address must not contain credentials: use the AWS variables or profiles")
+            }
             "s3" => s3(rest),
             "file" => match Url::parse(text).map(|url| url.to_file_path()) {
                 Ok(Ok(path)) => Ok(Self::Local(path)),
-                _ => invalid("a folder is `file:///path`, with three slashes and an absolute path"),
+                _ => invalid("write a folder as `file:///path`, with three slashes and an absolute path"),
             },
             _ => Err(InvalidLocation(format!(
-                "`{}://` is not known: a repository is `s3://bucket/prefix`, `file:///path` or a path",
+                "`{}://` is unknown: a repository is `s3://bucket/prefix`, `file:///path` or a path",
                 scheme.escape_debug()
             ))),
         }
@@ -68,7 +68,7 @@ fn s3(rest: &str) -> Result<Location, InvalidLocation> {
     let good = |c: char| c.is_ascii_alphanumeric() || ".-_:".contains(c);
     if bucket.is_empty() || !bucket.chars().all(good) {
         return Err(InvalidLocation(
-            "a bucket is `s3://bucket` or `s3://bucket/prefix`: the bucket's name is missing or no name".into(),
+            "a bucket is `s3://bucket` or `s3://bucket/prefix`: the bucket's name is missing or invalid".into(),
         ));
     }
     if !prefix.is_empty() && super::key::check(prefix).is_err() {

@@ -73,7 +73,7 @@ pub enum DrillError {
     #[error("no `redis-server` or `valkey-server` was found to load the backup into")]
     NoServer,
     /// What was named is no server.
-    #[error("{} is no server of Redis or Valkey: {reason}", .path.display())]
+    #[error("{} is not a Redis or Valkey server: {reason}", .path.display())]
     NotAServer {
         /// The file that was named as the server.
         path: PathBuf,
@@ -81,7 +81,7 @@ pub enum DrillError {
         reason: String,
     },
     /// The machine has too little memory free.
-    #[error("the drill needs about {} of memory, and {} are available", bytes(*needed), bytes(*available))]
+    #[error("the drill needs about {} of memory; {} are available", bytes(*needed), bytes(*available))]
     TooLittleMemory {
         /// Bytes that the drill needs.
         needed: u64,
@@ -89,7 +89,7 @@ pub enum DrillError {
         available: u64,
     },
     /// The folder has too little room.
-    #[error("the drill needs {needed} bytes in {}, and {available} are free", .folder.display())]
+    #[error("the drill needs {needed} bytes in {}; {available} are free", .folder.display())]
     TooLittleRoom {
         /// The folder that the server would work in.
         folder: PathBuf,
@@ -110,11 +110,9 @@ impl Explain for DrillError {
             Self::NoServer => Meaning::of("no_server").hint(Hint::InstallServer),
             Self::NotAServer { .. } => Meaning::of("no_server").hint(Hint::NameServer),
             Self::TooLittleMemory { .. } => {
-                Meaning::of("too_little_memory").hint("run the drill on a machine with more memory free")
+                Meaning::of("too_little_memory").hint("run the drill on a machine with more free memory")
             }
-            Self::TooLittleRoom { .. } => {
-                Meaning::of("no_space").hint("name a larger folder for temporary files with TMPDIR")
-            }
+            Self::TooLittleRoom { .. } => Meaning::of("no_space").hint("set TMPDIR to a folder with more space"),
             Self::Silent(_) => Meaning::of("no_answer").hint(Hint::OtherServer),
         }
         .unknown()
@@ -324,7 +322,7 @@ fn refused(ended: &Ended, binary: &Binary, source: &Server) -> Finding {
         )
     } else {
         Finding::new(Severity::Warning, "could_not_tell", "this throwaway server cannot load it")
-            .why("it is older than the source, of another family, or lacks a module: that says nothing of the backup")
+            .why("it is older than the source, of another family, or lacks a module: this does not mean that the backup is bad")
             .fix("name a server like the source with `--server-binary PATH`")
     };
     finding
@@ -345,7 +343,7 @@ fn differs(comparison: &comparing::Comparison) -> Finding {
             format!("{}: {} (database {database})", example.difference.name(), key.escape_ascii())
         })
         .collect();
-    Finding::new(Severity::Critical, "drill_differs", "the server that loaded it holds something else")
+    Finding::new(Severity::Critical, "drill_differs", "the server that loaded it has a different value")
         .evidence("missing", differences.missing)
         .evidence("extra", differences.extra)
         .evidence("different", differences.different())

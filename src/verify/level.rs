@@ -35,10 +35,8 @@ impl Level {
     pub fn proves(self) -> &'static str {
         match self {
             Self::Manifest => "the manifest is whole, and every object is there in its full length",
-            Self::Checksum => "every byte is the one that was written, stored and unpacked",
-            Self::Structure => {
-                "every byte is the one that was written, every structure is sound, and every key is counted"
-            }
+            Self::Checksum => "every byte is as it was written, both stored and unpacked",
+            Self::Structure => "every byte is as it was written, every structure is sound, and every key is counted",
             Self::Drill => "a server has loaded it and holds every key of it, with its value and its expiry",
         }
     }
@@ -46,10 +44,10 @@ impl Level {
     /// What it does not mean.
     pub fn leaves_open(self) -> &'static str {
         match self {
-            Self::Manifest => "what the objects hold was not read",
-            Self::Checksum => "what the RDB holds was not looked at",
-            Self::Structure => "no server has loaded it",
-            Self::Drill => "the server of the drill was not yours: not its memory, its modules, its rights",
+            Self::Manifest => "the contents of the objects were not read",
+            Self::Checksum => "the contents of the RDB were not checked",
+            Self::Structure => "this check did not load it into a server",
+            Self::Drill => "the drill used a throwaway server: memory, modules and rights may differ on yours",
         }
     }
 }

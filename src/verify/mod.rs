@@ -196,7 +196,7 @@ async fn examine(
                     break (read, room, began);
                 }
                 is_first = false;
-                tracing::warn!("{} did not arrive as it was stored, and is read once more", shard.object);
+                tracing::warn!("{} arrived damaged, and is read once more", shard.object);
             };
             if let Some(inspected) = &mut read.inspected {
                 repeated::name(&dataset::Dataset::Backup(backup.clone()), inspected, cancel).await?;
@@ -293,7 +293,7 @@ async fn presence(
                         let is_damage = error.meaning().code == "corrupt";
                         let severity = if is_damage { Severity::Critical } else { Severity::Info };
                         findings.push(
-                            Finding::new(severity, "census_not_read", "the census beside the manifest cannot be read")
+                            Finding::new(severity, "census_not_read", "cannot read the census beside the manifest")
                                 .evidence("object", object.as_str())
                                 .evidence("error", error.to_string()),
                         );

@@ -44,7 +44,7 @@ pub(super) fn of_container(around: &Around) -> Vec<Finding> {
         findings.push(
             Finding::new(Severity::Warning, "zero_padding", "zero bytes follow the compressed data")
                 .evidence("bytes", padding)
-                .why("they are left out, as `gzip -d` does; a tape or a device fills its last block with them"),
+                .why("they are ignored, as `gzip -d` does; tapes and devices fill their last block with zeros"),
         );
     }
     findings
@@ -61,12 +61,12 @@ pub(super) fn of_file(inspected: &Inspected) -> Vec<Finding> {
             Finding::new(
                 Severity::Warning,
                 "unsupported_rdb_version",
-                "the RDB has a version that nobody is known to write",
+                "the RDB has a version that no known server writes",
             )
             .evidence("version", inspected.rdb_version)
             .evidence("newest_known", inspected.dialect.newest_known())
             .evidence("understood_up_to", inspected.structure.understood_up_to)
-            .why("every server that we know refuses to load it")
+            .why("every known server refuses to load it")
             .fix("look at it with a newer redis-ops, or load it into the server that wrote it"),
         );
     }
@@ -87,7 +87,7 @@ pub(super) fn of_file(inspected: &Inspected) -> Vec<Finding> {
     }
     if let Some(hint) = inspected.hint_mismatch {
         findings.push(
-            Finding::new(Severity::Info, "hint_differs", "a database announces another number of keys than it holds")
+            Finding::new(Severity::Info, "hint_differs", "a database announces a different number of keys than it has")
                 .evidence("database", hint.database)
                 .evidence("announced", hint.announced.0)
                 .evidence("found", hint.found.0),

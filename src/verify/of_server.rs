@@ -53,9 +53,9 @@ pub async fn compare(
     drop(servers);
     let is_fuzzy = sources.iter().any(OnDemand::is_fuzzy);
     if is_fuzzy {
-        watched
-            .voice
-            .say("the server does not allow replication: it was read key by key, which is not one moment of its data");
+        watched.voice.say(
+            "the server does not allow replication: it was read key by key, so the data is not from a single moment",
+        );
     }
     Ok((compared, is_fuzzy))
 }

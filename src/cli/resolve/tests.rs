@@ -218,7 +218,7 @@ fn a_backup_knows_its_name_before_it_begins() {
         "a Sentinel group that is named by its URL needs a name in the repository",
     );
     assert_eq!(name(&["-i", "redis+sentinel://a/group", "--name", "group"]), "group");
-    let message = "`../x` cannot be a name here: letters, digits and `-` `_` `.` can, at most 128 of them";
+    let message = "invalid name `../x`: use letters, digits and `-` `_` `.`, at most 128 characters";
     refused(&["backup", "--name", "../x"], message);
 }
 

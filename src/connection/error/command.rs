@@ -7,7 +7,7 @@ use crate::explain::{Explain, Hint, Meaning};
 use crate::figures::bytes;
 
 /// What to do about a server that is loading.
-pub const WAIT_UNTIL_LOADED: &str = "wait until it has loaded: `INFO persistence` says how far it is";
+pub const WAIT_UNTIL_LOADED: &str = "wait until loading ends: `INFO persistence` shows the progress";
 
 /// An error reply, split at its first space: `WRONGTYPE` and what follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -251,7 +251,7 @@ impl Explain for CommandError {
             CommandFault::NoPermission { rule, .. } => meaning.hint(Hint::GrantAcl(rule.clone())),
             CommandFault::NotAuthenticated => meaning.hint(Hint::GivePassword),
             CommandFault::Loading => meaning.hint(WAIT_UNTIL_LOADED),
-            CommandFault::ReadOnly => meaning.hint("name the primary: `INFO replication` says which it is"),
+            CommandFault::ReadOnly => meaning.hint("name the primary: `INFO replication` shows its address"),
             CommandFault::OutOfMemory => meaning.hint("raise `maxmemory`, or free memory first"),
             CommandFault::Timeout { after } => meaning.hint(Hint::WaitLonger(longer(*after))),
             CommandFault::Unknown { .. }
@@ -275,12 +275,12 @@ impl fmt::Display for CommandFault {
         match self {
             Self::NoPermission { rule, .. } => write!(f, "no permission: the ACL rule `{rule}` is missing"),
             Self::NotAuthenticated => f.write_str("the connection is not authenticated"),
-            Self::Unknown { text } => write!(f, "the server does not know it: {text}"),
+            Self::Unknown { text } => write!(f, "the server does not know this command: {text}"),
             Self::Loading => f.write_str("the server is loading its data set"),
-            Self::ReadOnly => f.write_str("the server is a replica and takes no writes"),
-            Self::OutOfMemory => f.write_str("the server has reached `maxmemory` and can free nothing"),
+            Self::ReadOnly => f.write_str("the server is a replica and refuses writes"),
+            Self::OutOfMemory => f.write_str("the server has reached `maxmemory` and cannot evict anything"),
             Self::Misconfigured { text } => write!(f, "the server refuses writes: {text}"),
-            Self::MasterDown => f.write_str("the replica has lost its primary and may not serve old data"),
+            Self::MasterDown => f.write_str("the replica has lost its primary and does not serve old data"),
             Self::ClusterDown { text } => write!(f, "the cluster is down: {text}"),
             Self::Moved { slot, address } => write!(f, "slot {slot} is served by {address}"),
             Self::Ask { slot, address } => write!(f, "slot {slot} is being moved to {address}"),
@@ -288,9 +288,9 @@ impl fmt::Display for CommandFault {
             Self::Busy { text } => write!(f, "the server is busy with a script: {text}"),
             Self::Timeout { after } => write!(f, "no answer within {}", humantime::format_duration(*after)),
             Self::Disconnected { reason } => write!(f, "the connection is gone: {reason}"),
-            Self::Protocol { reason } => write!(f, "the answer breaks the protocol: {reason}"),
+            Self::Protocol { reason } => write!(f, "the reply violates the protocol: {reason}"),
             Self::ReplyTooLarge { limit } => {
-                write!(f, "the answer has more than {}, which is the most that is taken", bytes(*limit))
+                write!(f, "the reply is longer than the limit of {}", bytes(*limit))
             }
             Self::Server(error) => error.fmt(f),
         }

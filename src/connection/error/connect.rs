@@ -209,7 +209,7 @@ impl Explain for ConnectError {
             ConnectFault::Refused => Hint::OtherInstance,
             ConnectFault::Dns { .. } => Hint::words("check the name of the host"),
             ConnectFault::Unreachable { .. } => {
-                Hint::words("check the address, the network and the rights on a socket")
+                Hint::words("check the address, the network, and for a socket its permissions")
             }
             ConnectFault::TlsSettings { .. } => return Meaning::of(self.code()).unknown().hint(Hint::TlsFiles),
             ConnectFault::Tls { fault, .. } => match fault {
@@ -217,10 +217,10 @@ impl Explain for ConnectError {
                 TlsFault::OtherName => Hint::TlsName,
                 TlsFault::OursIsWanted => Hint::TlsOwnCertificate,
                 TlsFault::OursIsRefused => Hint::words(
-                    "the server's `tls-ca-cert-file` has to hold the authority that signed our certificate; its log says more",
+                    "the server's `tls-ca-cert-file` must contain the CA that signed the client certificate; the server's log says more",
                 )
                 .and(Hint::TlsOwnCertificate),
-                TlsFault::Expired => Hint::words("the server needs a new certificate: `tls-cert-file`, and `tls-key-file` with it"),
+                TlsFault::Expired => Hint::words("the server needs a new certificate: set `tls-cert-file` and `tls-key-file`"),
                 TlsFault::NotYetValid => Hint::words("compare the clock of this machine with that of the server"),
                 TlsFault::Version1 => Hint::words("the server needs a new certificate"),
                 TlsFault::Other => Hint::TlsTrust,
@@ -239,14 +239,14 @@ impl Explain for ConnectError {
             ConnectFault::NoPermission { rule, .. } => Hint::GrantAcl(rule.clone()),
             ConnectFault::Loading => Hint::words(WAIT_UNTIL_LOADED),
             ConnectFault::MaxClients => {
-                Hint::words("`CONFIG SET maxclients` raises the limit; `CLIENT LIST` says who is connected")
+                Hint::words("`CONFIG SET maxclients` raises the limit; `CLIENT LIST` shows who is connected")
             }
             ConnectFault::ProtectedMode => {
                 Hint::words("connect from the server's own host, or give its default user a password")
             }
             ConnectFault::Protocol { .. } => Hint::TlsOrNot,
-            ConnectFault::Sentinel { .. } => Hint::words("check the Sentinels' addresses and the name of the service"),
-            ConnectFault::Busy { .. } => Hint::words("`SCRIPT KILL` or `FUNCTION KILL` ends it"),
+            ConnectFault::Sentinel { .. } => Hint::words("check the addresses of the Sentinels and the service name"),
+            ConnectFault::Busy { .. } => Hint::words("`SCRIPT KILL` or `FUNCTION KILL` ends the script"),
             ConnectFault::Disconnected { .. } | ConnectFault::Server { .. } => return Meaning::of(self.code()),
         };
         Meaning::of(self.code()).hint(hint)
@@ -267,8 +267,8 @@ impl fmt::Display for ConnectFault {
             Self::Unreachable { reason } => f.write_str(reason),
             Self::TlsSettings { reason } => f.write_str(reason),
             Self::Tls { reason, .. } => write!(f, "TLS: {reason}"),
-            Self::PlainPort => f.write_str("the server speaks plain text on this port, and TLS was asked for"),
-            Self::TlsPort => f.write_str("the server speaks TLS on this port, and TLS was not asked for"),
+            Self::PlainPort => f.write_str("this port does not use TLS, but TLS was requested"),
+            Self::TlsPort => f.write_str("this port uses TLS, but TLS was not requested"),
             Self::Timeout { phase, after } => {
                 write!(f, "no answer within {} while {phase}", humantime::format_duration(*after))
             }
@@ -284,7 +284,7 @@ impl fmt::Display for ConnectFault {
             }
             Self::Busy { text } => write!(f, "the server is busy with a script: {text}"),
             Self::Disconnected { phase } => write!(f, "the server closed the connection while {phase}"),
-            Self::Protocol { got } => write!(f, "what answers does not speak the Redis protocol: it said `{got}`"),
+            Self::Protocol { got } => write!(f, "the server does not speak the Redis protocol: it sent `{got}`"),
             Self::Sentinel { reason } => write!(f, "no Sentinel named a primary: {reason}"),
             Self::Server { command, error } => write!(f, "`{command}` failed: {error}"),
         }
@@ -294,11 +294,11 @@ impl fmt::Display for ConnectFault {
 impl fmt::Display for AuthenticationFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::PasswordRequired => "the server asks for a password, and none is given",
-            Self::Rejected => "the server does not accept this user name or password",
-            Self::NoPasswordConfigured => "a password is given, but the server has none for this user",
-            Self::PasswordMissing => "a user name is given, but no password",
-            Self::UsersUnknown => "a user name is given, but the server is older than 6.0 and knows no users",
+            Self::PasswordRequired => "the server requires a password, and none was given",
+            Self::Rejected => "the server rejected the user name or password",
+            Self::NoPasswordConfigured => "a password was given, but this user has no password on the server",
+            Self::PasswordMissing => "a user name was given, but no password",
+            Self::UsersUnknown => "a user name was given, but the server is older than 6.0 and has no users",
         })
     }
 }

@@ -11,7 +11,7 @@ pub enum FeedError {
     #[error("the source ended after {sent} of {length} bytes")]
     SourceEnded { sent: u64, length: u64 },
     /// More chunks than announced. Nothing above the announced length was sent.
-    #[error("the source is longer than the {length} bytes that were announced")]
+    #[error("the source is longer than the announced {length} bytes")]
     SourceTooLong { length: u64 },
     /// The target closed its connection. What it thinks is in its log.
     #[error("the target closed the connection after {sent} of {length} bytes")]
@@ -20,7 +20,7 @@ pub enum FeedError {
     #[error("the connection to the target broke after {sent} of {length} bytes: {error}")]
     Broken { sent: u64, length: u64, error: std::io::Error },
     /// The target neither took nor sent a byte for so long.
-    #[error("the target neither took nor sent a byte for {} seconds, after {sent} of {length} bytes", waited.as_secs())]
+    #[error("the target accepted and sent no data for {} seconds, after {sent} of {length} bytes", waited.as_secs())]
     Stalled {
         sent: u64,
         length: u64,
@@ -28,7 +28,7 @@ pub enum FeedError {
         waited: Duration,
     },
     /// The target sent something that a replica does not send.
-    #[error("the target does not speak like a replica: {reason}")]
+    #[error("the target does not behave like a replica: {reason}")]
     Unexpected {
         /// What it sent, in words; never its content.
         reason: &'static str,

@@ -129,13 +129,13 @@ async fn greet(
         Ok(Ok((stream, Greeted::Target(requests)))) => return Some(Link::new(stream, requests, peer)),
         Ok(Ok((_, Greeted::NotWhereItIs))) => {
             heard.lock().unwrap_or_else(PoisonError::into_inner).turned_away = Some(peer);
-            tracing::warn!(%peer, "turned away a connection that named the target's replication id, but not from the target's address and port");
+            tracing::warn!(%peer, "refused a connection that sent the target's replication id but came from another address or port");
         }
         Ok(Ok((_, Greeted::Stranger))) | Err(_) => {
-            tracing::warn!(%peer, "a connection to the replication port is not the target's, and was closed");
+            tracing::warn!(%peer, "closed a connection to the replication port that was not from the target");
         }
         Ok(Err(error)) => {
-            tracing::debug!(%peer, %error, "a connection to the replication port ended before it was recognised");
+            tracing::debug!(%peer, %error, "a connection to the replication port ended before it identified itself");
         }
     }
     None

@@ -20,6 +20,6 @@ pub fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>
         .map_err(|error| error.to_string())?
         .with_no_client_auth()
         .with_single_cert(read_certificates(certificate)?, read_key(key)?)
-        .map_err(|error| format!("{} and {} do not fit: {error}", certificate.display(), key.display()))?;
+        .map_err(|error| format!("{} and {} do not match: {error}", certificate.display(), key.display()))?;
     Ok(Arc::new(config))
 }

@@ -239,7 +239,7 @@ impl Explain for ReplicationError {
             ReplicationFault::Loading => meaning.hint(WAIT_UNTIL_LOADED),
             ReplicationFault::NoPrimaryLink { .. } => meaning.hint(Hint::ReadPrimary),
             ReplicationFault::SnapshotFailed { .. } => {
-                meaning.hint("the server's own log says why; often there is too little memory for a fork, or no disk space")
+                meaning.hint("see the server's log; often the cause is too little memory for a fork, or no disk space")
             }
             ReplicationFault::Silent { waited, .. } => meaning.hint(
                 Hint::words("is the server busy, or does a firewall drop idle connections?")
@@ -247,13 +247,13 @@ impl Explain for ReplicationError {
             ),
             ReplicationFault::NeverBegins { .. } => meaning.hint(Hint::WaitForSnapshot),
             ReplicationFault::Dribbles { .. } => {
-                meaning.hint("the network, or a proxy on the way, lets too little through")
+                meaning.hint("the network or a proxy is too slow")
             }
             ReplicationFault::ShuttingDown { .. } => {
-                meaning.hint("back up again when the server is back, or back up another node now")
+                meaning.hint("run the backup again when the server is back, or back up another node now")
             }
             ReplicationFault::Disconnected { .. } => meaning.hint(
-                "the server's own log says why it closed the connection; `client-output-buffer-limit replica` and `repl-timeout` do that",
+                "the server's log says why it closed the connection; `client-output-buffer-limit replica` and `repl-timeout` are common causes",
             ),
             ReplicationFault::Refused { .. } | ReplicationFault::Protocol { .. } => meaning,
         }
@@ -272,22 +272,22 @@ impl fmt::Display for ReplicationFault {
             Self::NoPrimaryLink { text } => write!(f, "the replica has no link to its primary: {text}"),
             Self::SnapshotFailed { text } => write!(f, "the server could not make a snapshot: {text}"),
             Self::Refused { command, error } => write!(f, "`{command}` failed: {error}"),
-            Self::Protocol { stage, got } => write!(f, "an answer that is not understood {stage}: `{got}`"),
+            Self::Protocol { stage, got } => write!(f, "unexpected reply {stage}: `{got}`"),
             Self::Silent { stage, waited } => {
                 write!(f, "the server was silent for {} {stage}", humantime::format_duration(*waited))
             }
             Self::NeverBegins { waited } => {
                 let waited = humantime::format_duration(*waited);
-                write!(f, "the server sent keep-alives for {waited}, but did not begin to send its data")
+                write!(f, "the server sent keep-alives for {waited}, but no data")
             }
             Self::Dribbles { stage, n_bytes, waited } => {
                 let waited = humantime::format_duration(*waited);
-                write!(f, "the server sent no more than {n_bytes} bytes in {waited} {stage}")
+                write!(f, "the server sent only {n_bytes} bytes in {waited} {stage}")
             }
             Self::ShuttingDown { stage } => {
                 write!(
                     f,
-                    "the server is shutting down {stage}: redis-ops closed the connection, so that the server need not wait for it"
+                    "the server is shutting down {stage}: redis-ops closed the connection so that the server does not wait for it"
                 )
             }
             Self::Disconnected { stage, expected, reason, unread } => {
@@ -303,7 +303,7 @@ impl fmt::Display for ReplicationFault {
                     let seconds = Duration::from_secs(unread.as_secs());
                     write!(
                         f,
-                        "; we had not read for {}, and a server drops replicas that do not keep up (`repl-timeout`, \
+                        "; redis-ops had not read for {}, and a server disconnects replicas that do not keep up (`repl-timeout`, \
                          `client-output-buffer-limit replica`)",
                         humantime::format_duration(seconds)
                     )?;

@@ -39,7 +39,7 @@ impl Watch {
             if !look(&node).await {
                 return;
             }
-            tracing::debug!("{node} is to shut down");
+            tracing::debug!("{node} is about to shut down");
             saw.send_replace(true);
             // Whoever is reading hangs up; while nobody is (a rate that was asked for, a store that is slow), it is done here.
             let link: Option<Arc<Link>> = cut.borrow().as_ref().and_then(Weak::upgrade);
@@ -88,7 +88,7 @@ async fn look(node: &Node) -> bool {
             Ok(connection) => connection,
             Err(error) if error.fault.may_pass() => continue,
             Err(error) => {
-                tracing::debug!("nobody watches whether {node} is to shut down: {error}");
+                tracing::debug!("cannot watch for a shutdown of {node}: {error}");
                 return false;
             }
         };
@@ -101,7 +101,7 @@ async fn look(node: &Node) -> bool {
                     break;
                 }
                 answer => {
-                    tracing::debug!("nobody watches whether {node} is to shut down: {answer:?}");
+                    tracing::debug!("cannot watch for a shutdown of {node}: {answer:?}");
                     return false;
                 }
             };

@@ -69,13 +69,13 @@ fn of_alert(alert: AlertDescription, ours: &Ours) -> (TlsFault, String) {
     match alert {
         // TLS 1.2 has no word for it.
         CertificateRequired | HandshakeFailure if ours.is_missed() => {
-            (TlsFault::OursIsWanted, "the server wants a client certificate, and none is given".to_owned())
+            (TlsFault::OursIsWanted, "the server requires a client certificate, and none was given".to_owned())
         }
         UnknownCA if ours.was_shown() => {
-            (TlsFault::OursIsRefused, "the server does not know the authority of our certificate".to_owned())
+            (TlsFault::OursIsRefused, "the server does not know the CA of the client certificate".to_owned())
         }
         CertificateExpired if ours.was_shown() => {
-            (TlsFault::OursIsRefused, "the server says that our certificate has expired".to_owned())
+            (TlsFault::OursIsRefused, "the server says that the client certificate has expired".to_owned())
         }
         AccessDenied
         | DecryptError
@@ -87,12 +87,10 @@ fn of_alert(alert: AlertDescription, ours: &Ours) -> (TlsFault, String) {
         | UnsupportedCertificate
             if ours.was_shown() =>
         {
-            (TlsFault::OursIsRefused, format!("the server refuses our certificate ({said})"))
+            (TlsFault::OursIsRefused, format!("the server refuses the client certificate ({said})"))
         }
-        ProtocolVersion => {
-            (TlsFault::Other, "the server speaks no version of TLS that we speak (1.2 and 1.3)".to_owned())
-        }
-        HandshakeFailure => (TlsFault::Other, "the server and we have no cipher in common".to_owned()),
+        ProtocolVersion => (TlsFault::Other, "the server does not support TLS 1.2 or 1.3".to_owned()),
+        HandshakeFailure => (TlsFault::Other, "the server and redis-ops have no cipher in common".to_owned()),
         _ => (TlsFault::Other, format!("the server broke off the handshake ({said})")),
     }
 }
@@ -107,25 +105,25 @@ pub(in crate::connection) fn certificate_words(error: &rustls::Error) -> String 
         }
         CertificateError::NotValidYet => "the server's certificate is not valid yet".to_owned(),
         CertificateError::NotValidYetContext { not_before, .. } => {
-            format!("the server's certificate is not valid yet: it will be from {}", day(*not_before))
+            format!("the server's certificate is not valid before {}", day(*not_before))
         }
-        CertificateError::UnknownIssuer => "no authority that is trusted here has signed the server's certificate".to_owned(),
+        CertificateError::UnknownIssuer => "the server's certificate is not signed by a trusted CA".to_owned(),
         CertificateError::BadSignature => {
-            "the server's certificate is signed by another authority of the same name as one that is trusted here".to_owned()
+            "the server's certificate is signed by another CA that has the same name as a trusted one".to_owned()
         }
         CertificateError::NotValidForName => "the server's certificate is for another name".to_owned(),
         CertificateError::NotValidForNameContext { expected, presented } => other_name(expected, presented),
         _ => match webpki_error(error) {
             Some(webpki::Error::UnsupportedCertVersion) => {
-                "the certificate is of X.509 version 1, which can name no host; make it anew as version 3, with a subjectAltName \
+                "the certificate is of X.509 version 1, which cannot name a host; create it again as version 3, with a subjectAltName \
                  (`openssl x509 -req … -extfile FILE`)"
                     .to_owned()
             }
             Some(webpki::Error::CaUsedAsEndEntity) => {
-                "the server shows the certificate of an authority as its own; `--tls-ca` with that very certificate trusts it"
+                "the server uses a CA certificate as its own certificate; `--tls-ca` with that same certificate trusts it"
                     .to_owned()
             }
-            _ => format!("the certificate is not understood ({certificate})"),
+            _ => format!("cannot parse the certificate ({certificate})"),
         },
     }
 }

@@ -26,7 +26,7 @@ pub enum Reply {
 
 /// The bytes are no RESP.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the answer breaks the protocol: {0}")]
+#[error("the reply violates the protocol: {0}")]
 pub struct NotAReply(pub &'static str);
 
 impl Explain for NotAReply {

@@ -113,7 +113,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if let Err(error) = self.give_up() {
-            tracing::warn!("the temporary file {} cannot be removed: {error}", self.path.display());
+            tracing::warn!("cannot remove the temporary file {}: {error}", self.path.display());
         }
     }
 }
@@ -171,7 +171,7 @@ fn neither(linking: io::Error, renaming: rustix::io::Errno) -> io::Error {
         errno.is_some_and(|errno| known.contains(&errno))
     };
     if unknown(linking.raw_os_error()) && unknown(Some(renaming.raw_os_error())) {
-        let words = "this file system can neither link a file nor rename one without replacing another, and nothing may be replaced";
+        let words = "this file system cannot create a file without the risk of replacing another: it supports neither hard links nor a rename that never replaces";
         return io::Error::new(io::ErrorKind::Unsupported, words);
     }
     linking

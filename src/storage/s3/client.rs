@@ -121,7 +121,7 @@ fn site(
         && Url::parse(url).map_or(true, |url| !matches!(url.scheme(), "http" | "https") || url.host().is_none())
     {
         let from = if from.is_empty() { "--s3-endpoint" } else { from };
-        let words = format!("{from} holds no URL of a store: {}", site::shown(url));
+        let words = format!("{from} is not the URL of a store: {}", site::shown(url));
         return Err(StorageError::other(Reason::new(words).hint("`https://host:port` is one")));
     }
     let endpoint = named.as_ref().map_or_else(|| format!("https://s3.{region}.amazonaws.com"), |(url, _)| url.clone());
@@ -173,7 +173,7 @@ fn certificates(path: &Path) -> Result<Vec<u8>, StorageError> {
         roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
     }
     if roots.is_empty() {
-        return Err(wrong("it holds no certificate in PEM".to_owned()));
+        return Err(wrong("it contains no PEM certificate".to_owned()));
     }
     Ok(text)
 }

@@ -57,7 +57,9 @@ fn cleaned(found: Credentials) -> Result<Credentials, CredentialsError> {
     for (what, text) in [("key id", Some(id)), ("secret", Some(secret)), ("session token", token)] {
         let text = text.unwrap_or("x").trim();
         if text.is_empty() || text.bytes().any(|byte| !(b'!'..=b'~').contains(&byte)) {
-            let words = format!("the {what} of the AWS credentials is empty, or holds a character that no {what} has");
+            let words = format!(
+                "the {what} of the AWS credentials is empty, or has a character that is not allowed in a {what}"
+            );
             return Err(CredentialsError::invalid_configuration(words));
         }
     }
@@ -169,7 +171,7 @@ fn reason(told: &Told, profile: Option<String>) -> Reason {
     }
     if has(&["sso", "login session"]) {
         return Reason::new(format!("the SSO session of the profile `{named}` gives no credentials: {said}"))
-            .hint(format!("`aws sso login --profile {named}` begins a new session"));
+            .hint(format!("`aws sso login --profile {named}` starts a new session"));
     }
     if has(&["credential_process", "external process", "credential process", "command"]) {
         return Reason::new(format!(
@@ -179,15 +181,15 @@ fn reason(told: &Told, profile: Option<String>) -> Reason {
     }
     let token_file = variable("AWS_WEB_IDENTITY_TOKEN_FILE");
     if let (Some(file), true) = (token_file, has(&["no such file", "permission denied"])) {
-        return Reason::new(format!("the role cannot be assumed: its token {} cannot be read: {said}", file.trim()))
+        return Reason::new(format!("cannot assume the role: cannot read its token {}: {said}", file.trim()))
             .hint("AWS_WEB_IDENTITY_TOKEN_FILE must name the token that is mounted for AWS_ROLE_ARN");
     }
     if has(&["assumerole", "assume role", "assume_role", "sts", "web identity", "webidentity", "role_arn"]) {
-        return Reason::new(format!("the role cannot be assumed: {said}"))
+        return Reason::new(format!("cannot assume the role: {said}"))
             .hint("check AWS_ROLE_ARN or `role_arn`, the trust policy of the role, and that STS can be reached");
     }
     Reason::new(format!("cannot get credentials: {said}"))
-        .hint("check the profile, or the service that gives the credentials")
+        .hint("check the profile, or the service that provides the credentials")
 }
 
 #[cfg(test)]

@@ -118,7 +118,7 @@ where
         return passes.then(|| Passing::answered(format!("the store answers {status} {code}").trim_end()));
     }
     if site.seen.fault().is_some() {
-        return transferring.then(|| Passing::of("there are no credentials for the store just now"));
+        return transferring.then(|| Passing::of("there are currently no credentials for the store"));
     }
     match error {
         SdkError::ConstructionFailure(_) => None,
@@ -198,7 +198,7 @@ where
 /// An answer that says "done" and is none of a store.
 pub(super) fn no_store(site: &Site, what: &str) -> StorageError {
     StorageError::NotAPlace(
-        Reason::new(format!("{} answers, but not as an S3 store does: {what}", site.named()))
-            .hint(format!("name the store's own URL by {}", site.source())),
+        Reason::new(format!("{} does not answer like an S3 store: {what}", site.named()))
+            .hint(format!("set the store's own URL in {}", site.source())),
     )
 }

@@ -53,7 +53,7 @@ fn onwards(before: Option<&str>, next: Option<String>) -> Result<String, Storage
     match next {
         Some(next) if before != Some(&next) => Ok(next),
         _ => Err(StorageError::other(
-            "the store's listing breaks off without saying where to go on: objects may be missing from it",
+            "the store's listing ends without a continuation token: objects may be missing from it",
         )),
     }
 }

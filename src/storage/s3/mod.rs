@@ -256,7 +256,7 @@ impl Inner {
                 }
                 Ok(done) => {
                     if refusals > 1 && !self.no_checksums.swap(true, Ordering::Relaxed) {
-                        tracing::warn!("the store refuses checksums of requests: they are left out from here on");
+                        tracing::warn!("the store refuses request checksums: redis-ops stops sending them");
                     }
                     return Ok(done);
                 }
@@ -281,9 +281,9 @@ impl Inner {
             return Ok(());
         }
         let answered = answered.map_or("nothing", |answered| answered.as_str());
-        let words = format!("the encryption `{}` was asked for, and the store answers with {answered}", asked.as_str());
+        let words = format!("the encryption `{}` was requested, but the store used {answered}", asked.as_str());
         Err(StorageError::NotEncrypted(
-            Reason::new(words).hint("leave `s3.sse` out, or name a store that encrypts: this one does not"),
+            Reason::new(words).hint("remove `s3.sse`, or use a store that encrypts: this one does not"),
         ))
     }
 }
@@ -392,7 +392,7 @@ impl Inner {
         let asked = self.ask(Purpose::Work, &mut Trouble::default(), send).await;
         let head = asked.map_err(|error| self.explain(Op::Head, full_key, error))?;
         if head.e_tag.is_none() && head.last_modified.is_none() {
-            return Err(errors::no_store(&self.site, "it answers for an object with neither ETag nor time"));
+            return Err(errors::no_store(&self.site, "its reply about an object has neither ETag nor time"));
         }
         Ok(Head {
             length: u64::try_from(head.content_length.unwrap_or_default()).unwrap_or_default(),

@@ -247,14 +247,14 @@ impl Pace {
         }
         let away = self.state().away_since.take();
         if let Some(since) = away {
-            tracing::warn!("the store answers again, after {}", span(since.elapsed()));
+            tracing::warn!("the store is answering again, after {}", span(since.elapsed()));
         }
     }
 
     /// A request that began at `begun` has failed in a way that may pass. Waits, and says whether it is to be sent again.
     pub(super) async fn again(&self, purpose: Purpose, trouble: &mut Trouble, begun: Instant, why: &Passing) -> bool {
         let Some(pause) = self.pause(purpose, trouble, begun, Instant::now(), why) else { return false };
-        tracing::info!(attempt = trouble.attempts, "asking the store again: {}", why.words);
+        tracing::info!(attempt = trouble.attempts, "retrying: {}", why.words);
         sleep(pause).await;
         true
     }
@@ -293,7 +293,7 @@ impl Pace {
                 let goes_on = now.duration_since(since) + pause < self.retry;
                 if goes_on && state.away_since.is_none() {
                     state.away_since = Some(since);
-                    tracing::warn!("{}; asking the store again for up to {}", why.words, span(self.retry));
+                    tracing::warn!("{}; retrying for up to {}", why.words, span(self.retry));
                 }
                 goes_on
             }

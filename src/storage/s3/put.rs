@@ -123,7 +123,7 @@ impl S3 {
             && is_new
             && let Err(error) = self.remove(full_key).await
         {
-            tracing::warn!("{full_key} lies in the store without encryption, and cannot be removed: {error}");
+            tracing::warn!("{full_key} is in the store without encryption, and cannot be removed: {error}");
         }
         has_encryption
     }

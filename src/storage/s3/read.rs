@@ -66,7 +66,7 @@ impl ObjectChunks {
             }
         };
         if got.content_length.is_none() || (got.e_tag.is_none() && got.last_modified.is_none()) {
-            return Err(no_store(&inner.site, "it gives an object without a length, or with neither ETag nor time"));
+            return Err(no_store(&inner.site, "it returns an object without a length, or without ETag and time"));
         }
         if self.etag.is_some() && got.e_tag != self.etag {
             return Err(changed());
@@ -77,7 +77,7 @@ impl ObjectChunks {
             .as_deref()
             .and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse().ok());
         if ranged && begins != Some(self.position) {
-            return Err(StorageError::other("the store does not answer with the range that was asked for"));
+            return Err(StorageError::other("the store did not return the requested range"));
         }
         self.etag = got.e_tag;
         self.length = self.position + u64::try_from(got.content_length.unwrap_or_default()).unwrap_or_default();
@@ -94,16 +94,16 @@ impl ObjectChunks {
         let pause = (PAUSE * 2_u32.pow((failures - 1).min(8))).min(LONGEST_PAUSE);
         if since.elapsed() + pause > window {
             let words = format!(
-                "{} breaks off while {} is read, at byte {}, {failures} times: {why}",
+                "{} ended the download of {} at byte {} {failures} times: {why}",
                 self.inner.site.named(),
                 self.full_key,
                 self.position
             );
             return Err(StorageError::unavailable(
-                Reason::new(words).hint("the object itself may be sound: see the log of the store, then try again"),
+                Reason::new(words).hint("the object itself may be intact: check the log of the store, then try again"),
             ));
         }
-        tracing::info!(position = self.position, "reading {} broke off and goes on: {why}", self.full_key);
+        tracing::info!(position = self.position, "reading {} was interrupted and continues: {why}", self.full_key);
         sleep(pause).await;
         self.request().await
     }
@@ -128,7 +128,7 @@ impl Chunks for ObjectChunks {
                     return Ok(Some(chunk));
                 }
                 Some(Err(error)) => self.resume(causes(&error)).await?,
-                None => self.resume("the store ends the answer too early".to_owned()).await?,
+                None => self.resume("the store ended the reply too early".to_owned()).await?,
             }
         }
         Ok(None)
@@ -154,5 +154,5 @@ pub(super) async fn whole(inner: &Arc<Inner>, full_key: String, limit: u64) -> R
 }
 
 fn changed() -> StorageError {
-    StorageError::other("the object became another one while it was read")
+    StorageError::other("the object changed while it was read")
 }

@@ -86,9 +86,9 @@ pub(super) fn proxy(endpoint: &str) -> Result<Option<&'static str>, StorageError
     let Some(name) = set.copied() else { return Ok(None) };
     let value = env::var(name).unwrap_or_default();
     if !is_proxy(&value) {
-        let words = format!("the environment variable {name} holds no URL of a proxy");
+        let words = format!("the environment variable {name} is not a proxy URL");
         return Err(StorageError::other(
-            Reason::new(words).hint(format!("`{name}=http://host:port` is one; unset it to go without a proxy")),
+            Reason::new(words).hint(format!("write `{name}=http://host:port`, or unset it to use no proxy")),
         ));
     }
     let uri: Option<Uri> = endpoint.parse().ok();

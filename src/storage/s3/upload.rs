@@ -98,7 +98,7 @@ impl PartUpload {
         let next = next.ok_or_else(|| StorageError::Full("the object is longer than S3 allows".into()))?;
         if next.0 > self.length {
             tracing::warn!(
-                "the backup is larger than expected, so its parts grow from here on: a store that wants parts of one length will refuse them"
+                "the backup is larger than expected, so the remaining parts are larger: a store that requires parts of equal length will refuse them"
             );
         }
         (self.length, self.spooled) = next;
@@ -171,7 +171,7 @@ impl PartUpload {
         let created = inner.ask_with_checksum(trouble, send).await;
         let created = created.map_err(|error| inner.explain(Op::CreateUpload, &self.full_key, error))?;
         let is_encrypted = inner.examine_encryption(created.server_side_encryption.as_ref()).is_ok();
-        let upload_id = created.upload_id.ok_or_else(|| StorageError::other("the store gives an upload no id"))?;
+        let upload_id = created.upload_id.ok_or_else(|| StorageError::other("the store returned no upload id"))?;
         Ok((upload_id, is_encrypted))
     }
 
@@ -272,14 +272,13 @@ impl PartUpload {
         }
         let wrong = match self.s3.inner.examine_encryption(head.sse.as_ref()) {
             Ok(()) if head.length == self.sent => return Ok(head.length),
-            Ok(()) => StorageError::other(format!(
-                "the store holds {} bytes of the {} that were sent",
-                head.length, self.sent
-            )),
+            Ok(()) => {
+                StorageError::other(format!("the store has {} of the {} bytes that were sent", head.length, self.sent))
+            }
             Err(error) => error,
         };
         if let Err(error) = self.s3.remove(&self.full_key).await {
-            tracing::warn!("{} is not as it was to be stored, and cannot be removed: {error}", self.full_key);
+            tracing::warn!("{} was stored wrongly, and cannot be removed: {error}", self.full_key);
         }
         Err(wrong)
     }
@@ -306,7 +305,7 @@ impl Upload for PartUpload {
 
     async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
         if self.failed {
-            return Err(StorageError::other("the upload has failed before".to_owned()));
+            return Err(StorageError::other("the upload has already failed".to_owned()));
         }
         let taken = self.take(bytes).await;
         self.failed = taken.is_err();
@@ -316,13 +315,13 @@ impl Upload for PartUpload {
     async fn complete(mut self: Box<Self>) -> Result<u64, StorageError> {
         if self.failed {
             self.give_up().await?;
-            return Err(StorageError::other("the upload has failed before".to_owned()));
+            return Err(StorageError::other("the upload has already failed".to_owned()));
         }
         let finished = self.finish().await;
         if finished.is_err()
             && let Err(error) = self.give_up().await
         {
-            tracing::warn!("the upload of {} cannot be aborted: {error}", self.full_key);
+            tracing::warn!("cannot abort the upload of {}: {error}", self.full_key);
         }
         finished
     }
@@ -342,7 +341,7 @@ impl Drop for PartUpload {
         runtime.spawn(async move {
             settle(&mut sending).await;
             if let Err(error) = abort(&s3, &full_key, &upload_id).await {
-                tracing::warn!("the upload of {full_key} cannot be aborted: {error}");
+                tracing::warn!("cannot abort the upload of {full_key}: {error}");
             }
         });
     }

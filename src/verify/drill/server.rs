@@ -56,7 +56,7 @@ impl Binary {
         let name = text.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
         match version {
             Some(version) if text.contains(" server ") => Ok(Self { path: path.to_owned(), name, version }),
-            _ => Err(not("it does not answer `--version` as one".to_owned())),
+            _ => Err(not("its `--version` shows another program".to_owned())),
         }
     }
 }
@@ -101,7 +101,7 @@ impl Throwaway {
         let server = Self { child, guard, folder: folder.to_owned(), began: Instant::now() };
         // When memory runs out it is this one that goes, not whatever else runs on the machine.
         if let Err(error) = fs::write(format!("/proc/{}/oom_score_adj", server.child.id()), "1000") {
-            tracing::warn!("the throwaway server may not be the first to go when memory runs out: {error}");
+            tracing::warn!("cannot mark the throwaway server as the first to kill when memory runs out: {error}");
         }
         Ok(server)
     }
@@ -150,7 +150,7 @@ impl Throwaway {
 
     /// The error of a server that does not answer as it should: the words for it, and the end of the server's log.
     pub(super) async fn silent(&self, words: &dyn std::fmt::Display) -> DrillError {
-        DrillError::Silent(format!("{words}; its log ends: {}", self.last_words().await))
+        DrillError::Silent(format!("{words}; the end of its log: {}", self.last_words().await))
     }
 
     /// The most memory that it had resident so far, bytes.

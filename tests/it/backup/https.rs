@@ -111,5 +111,5 @@ fn a_ca_file_that_is_none_is_refused_before_anything_is_asked() {
     let run = with(&store, &["list"]).env("AWS_CA_BUNDLE", &file).arg("--json").run();
     assert_eq!(run.code, 3, "{}", run.everything());
     let said = run.json()["error"]["causes"].to_string();
-    assert!(said.contains("it holds no certificate in PEM"), "{said}");
+    assert!(said.contains("it contains no PEM certificate"), "{said}");
 }

@@ -35,11 +35,11 @@ fn a_mistyped_line_is_3_with_one_error_and_one_hint() {
         ),
         (
             &["list", "-r", "http://x"],
-            "error: `http://` is not known: a repository is `s3://bucket/prefix`, `file:///path` or a path\n",
+            "error: `http://` is unknown: a repository is `s3://bucket/prefix`, `file:///path` or a path\n",
         ),
         (
             &["health", "-i", "redis://a:port"],
-            "error: the URL of the instance is not understood: its port is not a number from 1 to 65535\n\n\
+            "error: invalid URL of the instance: the port is not a number from 1 to 65535\n\n\
              hint: `redis://host:6379`, `rediss://user@host:6380`, `unix:///path`, `redis+sentinel://host,host/service`\n",
         ),
         (&["list", "-r", "backups", "-n", "3"], "error: `list` reads no database: `-n` means nothing here\n"),
@@ -146,9 +146,9 @@ fn tls_settings_that_cannot_be_used_say_nothing_about_the_server() {
     ] {
         for (tls, words) in [
             (&["--tls-ca", "missing.pem"][..], "missing.pem"),
-            (&["--tls-ca", "garbage.pem"], "garbage.pem holds no certificate in PEM form"),
+            (&["--tls-ca", "garbage.pem"], "garbage.pem contains no PEM certificate"),
             (&["--tls-cert", "own.pem", "--tls-key", "encrypted.key"], "is encrypted with a passphrase"),
-            (&["--tls-cert", "own.pem", "--tls-key", "other.key"], "do not fit"),
+            (&["--tls-cert", "own.pem", "--tls-key", "other.key"], "do not match"),
         ] {
             for (url, more) in [(url, &[][..]), (sentinel, &["--tls"])] {
                 // A system may have no authorities of its own, which would be named first.

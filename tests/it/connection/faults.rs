@@ -121,20 +121,12 @@ async fn errors_in_place_of_the_rdb_are_told_apart() {
         ),
         ("-BUSY Redis is busy running a script.", "busy", "`PSYNC` failed: BUSY Redis is busy running a script."),
         ("-ERR try again later", "server_error", "`PSYNC` failed: ERR try again later"),
-        ("+CONTINUE", "protocol_error", "an answer that is not understood while waiting for its snapshot: `+CONTINUE`"),
-        (
-            "+RDBCHANNELSYNC 1",
-            "protocol_error",
-            "an answer that is not understood while waiting for its snapshot: `+RDBCHANNELSYNC 1`",
-        ),
-        ("$-1", "protocol_error", "an answer that is not understood while waiting for its snapshot: `$-1`"),
-        (
-            "$EOF:short",
-            "protocol_error",
-            "an answer that is not understood while waiting for its snapshot: `$EOF:short`",
-        ),
-        ("*0", "protocol_error", "an answer that is not understood while waiting for its snapshot: `*0`"),
-        ("\x1b[2J", "protocol_error", "an answer that is not understood while waiting for its snapshot: `\\x1b[2J`"),
+        ("+CONTINUE", "protocol_error", "unexpected reply while waiting for its snapshot: `+CONTINUE`"),
+        ("+RDBCHANNELSYNC 1", "protocol_error", "unexpected reply while waiting for its snapshot: `+RDBCHANNELSYNC 1`"),
+        ("$-1", "protocol_error", "unexpected reply while waiting for its snapshot: `$-1`"),
+        ("$EOF:short", "protocol_error", "unexpected reply while waiting for its snapshot: `$EOF:short`"),
+        ("*0", "protocol_error", "unexpected reply while waiting for its snapshot: `*0`"),
+        ("\x1b[2J", "protocol_error", "unexpected reply while waiting for its snapshot: `\\x1b[2J`"),
     ] {
         // At once, and long after.
         for before in [b"".to_vec(), b"\n\n".to_vec(), [full_resync_line(0), b"\n".to_vec()].concat()] {

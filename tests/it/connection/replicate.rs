@@ -153,7 +153,7 @@ async fn a_server_that_drops_us_for_our_slowness_is_answered_with_that_reason() 
         }
     };
     assert!(
-        error.to_string().contains("; we had not read for ") && error.to_string().contains("`repl-timeout`"),
+        error.to_string().contains("; redis-ops had not read for ") && error.to_string().contains("`repl-timeout`"),
         "{error}"
     );
 }

@@ -37,8 +37,10 @@ async fn a_group_that_no_sentinel_knows_is_an_error_that_names_each_of_them() {
     let url = format!("redis+sentinel://127.0.0.1:{nobody},127.0.0.1:{}/other", sentinel.port());
     let error = node(&url).connect().await.expect_err("nobody knows it");
     assert_eq!(error.code(), "sentinel_failed");
-    let expected =
-        format!("127.0.0.1:{nobody}: connection refused; 127.0.0.1:{}: it knows no group `other`", sentinel.port());
+    let expected = format!(
+        "127.0.0.1:{nobody}: connection refused; 127.0.0.1:{}: it does not know the group `other`",
+        sentinel.port()
+    );
     assert!(error.to_string().ends_with(&expected), "{error}");
 }
 

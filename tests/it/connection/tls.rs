@@ -97,7 +97,7 @@ async fn without_trust_every_certificate_is_taken_and_with_it_the_fault_is_named
         (
             version_1,
             TlsFault::Version1,
-            "is of X.509 version 1, which can name no host; make it anew as version 3, with a subjectAltName",
+            "is of X.509 version 1, which cannot name a host; create it again as version 3, with a subjectAltName",
         ),
         (Certificates::expired(), TlsFault::Expired, "has expired: it was valid until 2002-01-01"),
         (
@@ -311,30 +311,27 @@ async fn tls_files_that_cannot_be_used_are_named() {
     let with_key = |key: &str| Tls { certificate: file("client.pem"), key: file(key), ..good.clone() };
     for (tls, expected) in [
         (Tls { ca: file("missing.pem"), ..Tls::default() }, "cannot read the certificates in "),
-        (Tls { ca: file("empty.pem"), ..Tls::default() }, "holds no certificate in PEM form"),
+        (Tls { ca: file("empty.pem"), ..Tls::default() }, "contains no PEM certificate"),
         (Tls { ca: file("bundle.pem"), ..Tls::default() }, "certificate 2 in "),
         (Tls { ca: file("garbage.pem"), ..Tls::default() }, "certificate 2 of 2 in "),
-        (Tls { ca: file("der.pem"), ..Tls::default() }, " is in DER form, not in PEM form"),
+        (Tls { ca: file("der.pem"), ..Tls::default() }, " is in DER format, not PEM"),
         (
             Tls { certificate: file("no-certificate.pem"), key: file("client.key"), ..good.clone() },
             "no-certificate.pem cannot be used",
         ),
         (with_key("encrypted.key"), " is encrypted with a passphrase"),
         (with_key("encrypted-old.key"), " is encrypted with a passphrase"),
-        (Tls { certificate: file("client.pem"), ..good.clone() }, "a client certificate is given, but not its key"),
+        (Tls { certificate: file("client.pem"), ..good.clone() }, "a client certificate was given, but not its key"),
         (
             Tls { key: file("client.key"), ..good.clone() },
-            "the key of a client certificate is given, but not the certificate",
+            "the key of a client certificate was given, but not the certificate",
         ),
         (
             Tls { certificate: file("client.pem"), key: file("ca.pem"), ..good.clone() },
             "cannot read the private key in ",
         ),
-        (Tls { certificate: file("client.pem"), key: file("server.key"), ..good.clone() }, " do not fit: "),
-        (
-            Tls { server_name: Some("no name".into()), ..good.clone() },
-            "`no name` is no name that a certificate can hold",
-        ),
+        (Tls { certificate: file("client.pem"), key: file("server.key"), ..good.clone() }, " do not match: "),
+        (Tls { server_name: Some("no name".into()), ..good.clone() }, "`no name` cannot be a name in a certificate"),
     ] {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let port = listener.local_addr().expect("an address").port();

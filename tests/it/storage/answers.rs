@@ -98,7 +98,7 @@ async fn every_answer_has_its_reason_and_one_hint() {
         ("a proxy sends on", Answer::page(307).header("Location", "https://login.example/?token=hunter2"), &[Do::List, Do::Write], "not_a_store", &["https://login.example", "307"], &["--s3-endpoint"]),
         ("a proxy without a store", Answer::page(502), &[Do::List], "storage_unavailable", &["502"], &["http://127.0.0.1:"]),
         ("a listing that breaks off", Answer { status: 200, headers: vec![("Content-Type", "application/xml".into())],
-            body: "<ListBucketResult><Name>bucket</Name><IsTruncated>true</IsTruncated></ListBucketResult>".into() }, &[Do::List], "storage_unavailable", &["where to go on"], &[]),
+            body: "<ListBucketResult><Name>bucket</Name><IsTruncated>true</IsTruncated></ListBucketResult>".into() }, &[Do::List], "storage_unavailable", &["continuation token"], &[]),
     ];
     for (row, answer, requests, code, words, hint) in rows {
         let web = Web::start(move |_| answer.clone());
@@ -122,8 +122,8 @@ async fn who_is_not_there_is_named_with_where_the_name_came_from() {
     let silent =
         format!("http://{}", silent.local_addr().map(|address| (address, std::mem::forget(silent))).unwrap().0);
     for (endpoint, words, hint) in [
-        (format!("http://127.0.0.1:{port}"), "nobody listens at http://127.0.0.1:", "is the store running"),
-        ("http://no-such-host.invalid:9000".to_owned(), "http://no-such-host.invalid:9000", "name of the host"),
+        (format!("http://127.0.0.1:{port}"), "no server listens at http://127.0.0.1:", "is the store running"),
+        ("http://no-such-host.invalid:9000".to_owned(), "http://no-such-host.invalid:9000", "host name"),
         (plain.replace("http:", "https:"), "does not speak TLS", "`http://`"),
         (silent, "does not answer", "--timeout"),
     ] {
@@ -194,5 +194,5 @@ async fn an_upload_that_a_rule_has_aborted_is_told_as_that() {
     });
     let storage = connect(&web.endpoint()).await;
     let error = super::upload(&*storage, "object", &super::sample(17 << 20)).await.unwrap_err();
-    assert_says(&error, "storage_unavailable", &["aborted by somebody else"], &["AbortIncompleteMultipartUpload"], "");
+    assert_says(&error, "storage_unavailable", &["aborted from outside"], &["AbortIncompleteMultipartUpload"], "");
 }

@@ -190,8 +190,8 @@ async fn an_error_names_our_own_slowness() {
     let error = payload.next().await.expect_err("it was closed");
     assert_eq!(
         error.to_string(),
-        "cannot replicate from a test: the connection was closed at byte 150 of its RDB, which has 200; we had not read for \
-         1m 1s, and a server drops replicas that do not keep up (`repl-timeout`, `client-output-buffer-limit replica`)"
+        "cannot replicate from a test: the connection was closed at byte 150 of its RDB, which has 200; redis-ops had not read \
+         for 1m 1s, and a server disconnects replicas that do not keep up (`repl-timeout`, `client-output-buffer-limit replica`)"
     );
 }
 

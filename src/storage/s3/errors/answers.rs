@@ -91,43 +91,43 @@ pub(super) fn explain(said: &Said, asked: Asked<'_>) -> StorageError {
         let to = said.location.as_deref().unwrap_or("elsewhere");
         return StorageError::NotAPlace(
             Reason::new(format!("{} sends the request to {to} ({})", site.named(), said.status))
-                .hint(format!("name the store's own URL by {}, or is that the page of a proxy?", site.source())),
+                .hint(format!("set the store's own URL in {}; or is this the page of a proxy?", site.source())),
         );
     }
     if said.status == 413 {
         return StorageError::other(
-            Reason::new(format!("something on the way to {} refuses a body of this length (413)", site.named()))
-                .hint("let the proxy in front of the store pass 16 MiB (nginx: `client_max_body_size`)"),
+            Reason::new(format!("a proxy in front of {} refuses a body of this length (413)", site.named()))
+                .hint("allow 16 MiB in the proxy in front of the store (nginx: `client_max_body_size`)"),
         );
     }
     if said.status == 407 {
         return StorageError::AccessDenied(
-            Reason::new(format!("the proxy on the way to {} wants a user and a password (407)", site.named()))
-                .hint("name both in the URL of the proxy, or put the store's host into NO_PROXY"),
+            Reason::new(format!("the proxy in front of {} requires a user name and a password (407)", site.named()))
+                .hint("put both into the URL of the proxy, or put the store's host into NO_PROXY"),
         );
     }
     if said.is_web_page() || (said.is_foreign() && said.status < 500) {
         if said.status == 403 || site.proxy.is_some() {
             return StorageError::AccessDenied(
                 Reason::new(format!(
-                    "a proxy or web server in place of {} answers {} with a page of its own",
+                    "a proxy or web server answers in place of {}: status {} with a page of its own",
                     site.named(),
                     said.status
                 ))
                 .hint(format!(
-                    "let the proxy pass requests to the store, put the store's host into NO_PROXY, or correct {}",
+                    "let the proxy forward requests to the store, put the store's host into NO_PROXY, or correct {}",
                     site.source()
                 )),
             );
         }
         if said.status < 500 {
-            return no_store(site, &format!("{} with a page of a web server", said.status));
+            return no_store(site, &format!("status {} with a web page", said.status));
         }
     }
     match said.status {
         401 | 403 => denied(said, asked),
         404 => StorageError::NotFound,
-        405 => no_store(site, "it does not know the request (405)"),
+        405 => no_store(site, "it does not support the request (405)"),
         412 => StorageError::AlreadyExists,
         507 => StorageError::Full(said.words().into()),
         200..=299 => no_store(site, "it answers \"success\" without what S3 answers"),
@@ -147,14 +147,14 @@ fn of_code(said: &Said, asked: Asked<'_>) -> Option<StorageError> {
                 .hint(Hint::MakeBucket(site.named())),
         ),
         "NoSuchUpload" if matches!(asked.op, Op::UploadPart | Op::CompleteUpload) => StorageError::unavailable(
-            Reason::new(format!("the upload of {} was aborted by somebody else while it was under way ({})", asked.key, said.words()))
-                .hint("a lifecycle rule (AbortIncompleteMultipartUpload) must leave uploads alone for longer than a backup takes"),
+            Reason::new(format!("the upload of {} was aborted from outside ({})", asked.key, said.words()))
+                .hint("a lifecycle rule (AbortIncompleteMultipartUpload) must allow more days than a backup takes"),
         ),
         "NoSuchKey" | "NotFound" | "NoSuchUpload" => StorageError::NotFound,
         "PreconditionFailed" => StorageError::AlreadyExists,
         "InvalidObjectState" => StorageError::Archived(
             Reason::new(format!("{} is in {}", asked.key, said.element("StorageClass").unwrap_or_else(|| "an archive".to_owned()))).hint(format!(
-                "`aws s3api restore-object --bucket {} --key {} --restore-request Days=7` brings it back, which takes hours",
+                "`aws s3api restore-object --bucket {} --key {} --restore-request Days=7` restores it from the archive, which takes hours",
                 site.bucket, asked.key
             )),
         ),
@@ -162,7 +162,7 @@ fn of_code(said: &Said, asked: Asked<'_>) -> Option<StorageError> {
             StorageError::Full(said.words().into())
         }
         "SignatureDoesNotMatch" => refused(format!(
-            "the secret does not belong to the key id{key_id}: check AWS_SECRET_ACCESS_KEY, or the profile"
+            "the secret key does not match the key id{key_id}: check AWS_SECRET_ACCESS_KEY, or the profile"
         )),
         "InvalidAccessKeyId" | "InvalidClientTokenId" | "UnrecognizedClientException" => refused(format!(
             "the store {} does not know the key id{key_id}: check AWS_ACCESS_KEY_ID, the profile, and the store's URL",
@@ -172,7 +172,7 @@ fn of_code(said: &Said, asked: Asked<'_>) -> Option<StorageError> {
             "renew the session: AWS_SESSION_TOKEN, or the session of the profile, is no longer valid".to_owned(),
         ),
         "RequestTimeTooSkewed" => skewed(said),
-        "AccountProblem" | "AllAccessDisabled" | "NotSignedUp" => refused("the account with the store needs attention: see its console".to_owned()),
+        "AccountProblem" | "AllAccessDisabled" | "NotSignedUp" => refused("the store has a problem with the account: see its console".to_owned()),
         "KMS.DisabledException" | "KMS.AccessDeniedException" | "KMS.NotFoundException" => {
             refused("check `s3.kms_key`, and that the credentials may use that key (kms:GenerateDataKey, kms:Decrypt)".to_owned())
         }
@@ -180,15 +180,15 @@ fn of_code(said: &Said, asked: Asked<'_>) -> Option<StorageError> {
         "SlowDown" | "SlowDownRead" | "SlowDownWrite" | "Throttling" | "ThrottlingException" | "TooManyRequests" | "InternalError"
         | "RequestTimeout" | "ServiceUnavailable" => busy(said, asked),
         "BadDigest" | "XAmzContentChecksumMismatch" | "XAmzContentSHA256Mismatch" => StorageError::unavailable(
-            Reason::new(format!("{} was damaged on its way to the store, each time it was sent ({})", asked.key, said.words()))
-                .hint("look for a proxy, a network card or memory that damages data; the same on the store's side"),
+            Reason::new(format!("{} was damaged on the way to the store every time it was sent ({})", asked.key, said.words()))
+                .hint("check the proxy, the network card and the memory, also on the store's side"),
         ),
         "InvalidStorageClass" => StorageError::other(
             Reason::new(format!("the store knows no such storage class ({})", said.words()))
                 .hint("name a class that the store has in `s3.storage_class`, or leave it out"),
         ),
         "InvalidPart" if said.message.contains("same length") => StorageError::other(
-            Reason::new(said.words()).hint("this store wants parts of one length: the backup grew too far beyond what was expected; take it again"),
+            Reason::new(said.words()).hint("this store requires parts of equal length, and the backup grew far beyond the expected size; take it again"),
         ),
         _ => return None,
     })
@@ -216,8 +216,11 @@ fn denied(said: &Said, asked: Asked<'_>) -> StorageError {
         _ => format!("`{}/{}*`", site.bucket, site.prefix),
     };
     // Without the right to list, a store denies what is merely missing.
-    let more =
-        if matches!(asked.op, Op::Head | Op::Get) { ", and s3:ListBucket to be told of what is missing" } else { "" };
+    let more = if matches!(asked.op, Op::Head | Op::Get) {
+        ", and s3:ListBucket to learn that an object is missing"
+    } else {
+        ""
+    };
     StorageError::AccessDenied(
         Reason::new(words).hint(format!("{whose} needs the right {} on {place}{more}", asked.op.right())),
     )
@@ -233,7 +236,7 @@ fn busy(said: &Said, asked: Asked<'_>) -> StorageError {
             Hint::StorePatience
         }
         _ if said.status == 429 => Hint::StorePatience,
-        _ => Hint::words(format!("see the state and the log of the store {}, then try again", asked.site.named())),
+        _ => Hint::words(format!("check the state and the log of the store {}, then try again", asked.site.named())),
     };
     StorageError::unavailable(Reason::new(said.words()).hint(hint))
 }

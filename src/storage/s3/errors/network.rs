@@ -35,7 +35,7 @@ fn meaning(text: &str) -> Meaning {
     } else if has(&["failed to lookup address", "dns error", "Name or service not known"]) {
         Meaning::UnknownHost
     } else if has(&["Connection refused"]) {
-        // Of a tunnel, too: then nobody listens at the proxy.
+        // Of a tunnel, too: then no server listens at the proxy.
         Meaning::Refused
     } else if has(&["proxy", "tunnel", "Tunnel"]) {
         Meaning::Proxy
@@ -55,32 +55,31 @@ pub(super) fn explain(text: &str, asked: Asked<'_>) -> StorageError {
     let (next, next_source) = site.next();
     let (words, hint): (String, Hint) = match meaning(text) {
         Meaning::Refused if site.proxy.is_some() => (
-            format!("nobody listens at {next}"),
+            format!("no server listens at {next}"),
             format!("correct {next_source}, unset it, or put the store's host into NO_PROXY").into(),
         ),
         Meaning::Refused => (
-            format!("nobody listens at {named}"),
+            format!("no server listens at {named}"),
             format!("is the store running, and is that its port? {source} names it").into(),
         ),
         Meaning::UnknownHost => (
-            format!("the host of {next} is not known"),
-            format!("check the name of the host in {next_source}").into(),
+            format!("the host of {next} is unknown"),
+            format!("check the host name in {next_source}").into(),
         ),
         Meaning::Expired => (
             format!("the certificate of {named} has expired"),
-            "renew the certificate of the store; is the clock of this machine right?".into(),
+            "renew the store's certificate; is the clock of this machine correct?".into(),
         ),
         Meaning::WrongName => (
             format!("the certificate of {named} is for another host ({text})"),
-            format!("name the store in {source} as its certificate does").into(),
+            format!("use the name of the store's certificate in {source}").into(),
         ),
         Meaning::UnknownAuthority => (
             format!("the certificate of {named} is not trusted ({text})"),
-            "AWS_CA_BUNDLE=FILE, or `s3.ca` in the settings, names the authority that has signed the store's certificate"
-                .into(),
+            "AWS_CA_BUNDLE=FILE, or `s3.ca` in the settings, names the CA that signed the store's certificate".into(),
         ),
         Meaning::NoTls => {
-            (format!("{named} does not speak TLS"), format!("`http://` in place of `https://` in {source}").into())
+            (format!("{named} does not speak TLS"), format!("use `http://` instead of `https://` in {source}").into())
         }
         Meaning::NoHttp => (
             format!("{named} does not speak HTTP"),
@@ -96,12 +95,12 @@ pub(super) fn explain(text: &str, asked: Asked<'_>) -> StorageError {
             Hint::words(format!("is that the store's port ({source})?")).and(Hint::WaitOn),
         ),
         Meaning::Proxy => (
-            format!("the proxy on the way to {named} does not let us through ({text})"),
+            format!("the proxy in front of {named} refused the connection ({text})"),
             "check HTTPS_PROXY, or put the store's host into NO_PROXY".into(),
         ),
         Meaning::Broken => (
-            format!("the connection to {named} broke off ({text})"),
-            "see the log of the store, and the network on the way, then try again".into(),
+            format!("the connection to {named} was lost ({text})"),
+            "check the log of the store and the network, then try again".into(),
         ),
     };
     StorageError::unavailable(Reason::new(words).hint(hint))
@@ -121,10 +120,10 @@ pub(super) fn brief(text: &str, site: &Site) -> Passing {
     let meaning = meaning(text);
     let next = if site.proxy.is_some() { site.next().0 } else { site.url.clone() };
     let words = match meaning {
-        Meaning::Refused => format!("nobody listens at {next}"),
-        Meaning::UnknownHost => format!("the host of {next} is not known"),
+        Meaning::Refused => format!("no server listens at {next}"),
+        Meaning::UnknownHost => format!("the host of {next} is unknown"),
         Meaning::Silent => format!("{} does not answer", site.url),
-        _ => format!("the connection to {} broke off", site.url),
+        _ => format!("the connection to {} was lost", site.url),
     };
     Passing { nobody_listens: meaning == Meaning::Refused, ..Passing::of(words) }
 }

@@ -74,7 +74,7 @@ fn a_script_that_held_up_everybody_and_has_just_ended() {
     let diagnosis = Diagnosis::with_settings(&server, "connections", SOONER, &["--window", "100ms"]);
     let finding = diagnosis.finding("C49").unwrap_or_else(|| panic!("{:#}", diagnosis.json["findings"]));
     assert!(finding["evidence"]["command"].as_str().is_some_and(|text| text.starts_with("EVAL")), "{finding:#}");
-    follow(finding, "smaller steps");
+    follow(finding, "small steps");
 }
 
 #[test]
