@@ -126,7 +126,7 @@ pub async fn check(node: &Node, level: Level, restores: Option<&Path>) -> Result
         None => Info::default(),
     };
     if info.is_empty() {
-        return Ok(down("no_info", "the server answered INFO with something else".to_owned(), Some(rtt)));
+        return Ok(down("no_info", "unexpected reply of the server to INFO".to_owned(), Some(rtt)));
     }
     let facts = ServerFacts::from_info(&info);
     let mut health = judge(&info, level, rtt);

@@ -80,7 +80,7 @@ pub(super) async fn capture_node(
     };
     let mut payload = match payload {
         Err(error) if options.method == Method::Auto && error.is_for_good() => {
-            progress.note(&format!("reading key by key, which is not one moment of the data: {error}"));
+            progress.note(&format!("reading key by key, so the data is not from a single moment: {error}"));
             return capture_by_scan(options, chosen, last, draft, began, progress, cancel).await;
         }
         // It has lost its primary just now.
@@ -138,7 +138,7 @@ async fn capture_by_scan(
     let moment = Some(Moment { from: asked, to: Utc::now() });
     let mut made = Made { consistency: Consistency::Fuzzy, moment, ..Made::of(chosen, stored, object, source) };
     made.warnings
-        .push("it was read key by key while others may have written: it is not one moment of the data".to_owned());
+        .push("it was read key by key while clients may have written: the data is not from a single moment".to_owned());
     if told.gone > 0 {
         made.warnings.push(format!("gone before they could be read: {}", counted(told.gone, "key")));
     }

@@ -34,7 +34,7 @@ impl Last {
         match newest {
             Ok(Ok(manifest)) => manifest.map(|manifest| Self::told_by(&manifest, &options.codec.into())),
             Ok(Err(error)) => {
-                tracing::debug!(%error, "the last backup is not asked for its size");
+                tracing::debug!(%error, "cannot read the size of the last backup");
                 None
             }
             Err(_) => None,

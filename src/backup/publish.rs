@@ -74,14 +74,12 @@ fn warnings(inspected: &Inspected, findings: &[StructureFinding]) -> Vec<String>
     }
     if let Some(error) = inspected.not_understood {
         warnings.push(format!(
-            "the RDB is newer than this version knows ({error}): its bytes are stored and whole, without a census"
+            "the RDB is newer than this version of redis-ops supports ({error}): its bytes are stored completely, without a census"
         ));
     }
     if inspected.trailing_bytes > 0 {
-        warnings.push(format!(
-            "{} behind the end of the RDB are stored as well",
-            counted(inspected.trailing_bytes, "byte")
-        ));
+        warnings
+            .push(format!("{} after the end of the RDB are stored as well", counted(inspected.trailing_bytes, "byte")));
     }
     warnings
 }

@@ -53,7 +53,7 @@ pub enum CaptureError {
     Trailing(u64),
     /// The store takes nothing, and what may wait for it is full: the server cannot be kept waiting any longer.
     #[error(
-        "the store has taken nothing for {}, and the spool in {} takes no more than the {} that wait there",
+        "the store has accepted no data for {}, and the spool in {} is full with {}",
         span(*waited), folder.display(), bytes(*held)
     )]
     SpoolFull {

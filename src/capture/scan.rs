@@ -182,13 +182,13 @@ impl Scan {
         match functions {
             Ok(Some(functions)) => self.encoder.functions(functions.body()),
             Ok(None) => {}
-            Err(error) => self.report.warnings.push(format!("functions are not in it: {error}")),
+            Err(error) => self.report.warnings.push(format!("functions are not in the backup: {error}")),
         }
         let modules: Vec<&str> =
             facts.modules.iter().map(String::as_str).filter(|module| !WITHOUT_AUX.contains(module)).collect();
         if !modules.is_empty() {
             let modules = modules.join(", ");
-            self.report.warnings.push(format!("data outside of keys is not in it (modules: {modules})"));
+            self.report.warnings.push(format!("module data outside of keys is not in it (modules: {modules})"));
         }
         self.databases = self.server.databases().await?.into();
         self.stage = Stage::Keys;
@@ -231,13 +231,13 @@ impl Scan {
             walk.n_plausible = n_there.saturating_mul(TIMES_AS_MANY).saturating_add(KEYS_MORE);
             if walk.n_named > walk.n_plausible {
                 let (named, there) = (count(walk.n_named), count(n_there));
-                return Err(endless(format!("the server named {named} keys, but `DBSIZE` says {there}")));
+                return Err(endless(format!("`SCAN` returned {named} keys, but `DBSIZE` says {there}")));
             }
         }
         let patience = self.server.silence().saturating_mul(SILENCES_WITHOUT_A_KEY);
         if keys.is_empty() && cursor != b"0" && walk.found_at.elapsed() >= patience {
             let patience = span(patience);
-            return Err(endless(format!("the server named no new key for {patience}")));
+            return Err(endless(format!("`SCAN` returned no new key for {patience}")));
         }
         let is_empty = keys.is_empty();
         let sizes = self.server.sizes(&keys).await?;

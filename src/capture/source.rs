@@ -171,7 +171,7 @@ pub async fn choose(node: &Node, wanted: impl Into<Wanted>) -> Result<Chosen, So
         // Nobody can tell an empty data set from one that never arrived: the link may never have been up.
         if facts.keys == 0 {
             let words = format!(
-                "the replica has lost its primary {}:{} and holds no keys: there is nothing to back up, or the data of the primary never arrived",
+                "the replica has lost its primary {}:{} and has no keys: there is nothing to back up, or the data of the primary never arrived",
                 link.host, link.port
             );
             return Err(SourceError::Refused(words));
@@ -189,7 +189,7 @@ pub async fn choose(node: &Node, wanted: impl Into<Wanted>) -> Result<Chosen, So
     {
         if read_from == ReadFrom::Primary && facts.role == NodeRole::Replica {
             return Err(SourceError::Refused(
-                "the instance is a replica, and `--read-from primary` was asked".to_owned(),
+                "the instance is a replica, but `--read-from primary` was given".to_owned(),
             ));
         }
         return whole(Chosen::of(node, facts), connection, wanted).await;
@@ -231,7 +231,7 @@ async fn serves_data(connection: &mut Connection) -> bool {
 /// Refuses a server that has no whole data set to give.
 fn refuse(facts: &ServerFacts) -> Result<(), SourceError> {
     if facts.loading {
-        return Err(SourceError::Refused("the server is loading its data set; try again when it has ended".to_owned()));
+        return Err(SourceError::Refused("the server is loading its data set; try again when it is done".to_owned()));
     }
     match &facts.primary {
         Some(link) if link.syncing => Err(SourceError::Refused(
@@ -262,9 +262,9 @@ async fn replica(primary: &Node, line: &ReplicaLine, facts: &ServerFacts) -> Res
         return Err(Reason("has lost its primary".to_owned()));
     }
     if own.replid != facts.replid {
-        return Err(Reason("follows another history than the primary".to_owned()));
+        return Err(Reason("has a different replication history than the primary".to_owned()));
     }
-    let note = format!("reading the replica {}:{}, to spare its primary the fork", line.ip, line.port);
+    let note = format!("reading the replica {}:{}, so that the primary does not have to fork", line.ip, line.port);
     Ok(Chosen { note: Some(note), ..Chosen::of(&node, own) })
 }
 

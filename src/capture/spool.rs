@@ -128,7 +128,7 @@ impl Inlet {
                     }
                     Err(error) => {
                         state.is_broken = true;
-                        tracing::warn!("the spool in {} takes no more: {error}", shared.spooling.folder.display());
+                        tracing::warn!("cannot write to the spool in {}: {error}", shared.spooling.folder.display());
                     }
                 }
                 continue;

@@ -8,42 +8,42 @@ pub fn words(hint: &Hint) -> String {
     let fixed = match hint {
         Hint::Words(words) => words,
         Hint::All(hints) => return all(hints),
-        Hint::ReportIt => "please report it, with the command line and this message",
+        Hint::ReportIt => "please report this, with the command line and this message",
 
         Hint::OtherInstance => {
             "is the server running, and is this its port? `--instance` names another one (`--target-instance` for a restore)"
         }
         Hint::TlsFiles => "check `--tls-ca`, `--tls-cert` and `--tls-key`, or the `tls` block of the settings",
         Hint::TlsTrust => {
-            "`--tls-ca FILE` names the authority, `--sni NAME` the name in the certificate; is this the server's TLS port?"
+            "`--tls-ca FILE` names the CA, `--sni NAME` the name in the certificate; is this the server's TLS port?"
         }
-        Hint::TlsAuthority => "`--tls-ca FILE` names the authority that signed it, or the server's own certificate",
-        Hint::TlsName => "`--sni NAME` asks for a name that is in the certificate",
-        Hint::TlsOwnCertificate => "`--tls-cert FILE --tls-key FILE` shows the server our certificate",
+        Hint::TlsAuthority => "`--tls-ca FILE` names the CA that signed it, or the server's own certificate",
+        Hint::TlsName => "`--sni NAME` requests a name that is in the certificate",
+        Hint::TlsOwnCertificate => "`--tls-cert FILE --tls-key FILE` sends a client certificate",
         Hint::PlainPort(address) => {
             return format!(
-                "`redis://{address}`, without `--tls` and its options, speaks plain text; or name the server's TLS port"
+                "use `redis://{address}` without `--tls` and its options; or use the server's TLS port"
             );
         }
         Hint::TlsPort(address) => {
             return format!(
-                "`rediss://{address}`, or `--tls` beside the address, speaks TLS; or name the server's plain port"
+                "use `rediss://{address}`, or add `--tls`; or use the server's port without TLS"
             );
         }
-        Hint::TlsOrNot => "is this the port of a Redis, and does it want TLS (`--tls`)?",
-        Hint::GivePassword => "`--password-file FILE`, REDIS_OPS_PASSWORD or REDISCLI_AUTH gives a password",
+        Hint::TlsOrNot => "is this the port of a Redis server, and does it need TLS (`--tls`)?",
+        Hint::GivePassword => "give a password with `--password-file FILE`, REDIS_OPS_PASSWORD or REDISCLI_AUTH",
         Hint::OtherPassword => {
-            "check `--username` and the password; one in the environment goes before one in the settings"
+            "check `--username` and the password; a password in the environment overrides the settings"
         }
         Hint::NoPassword => "is this the right server? It has no password: unset REDIS_OPS_PASSWORD and REDISCLI_AUTH",
         Hint::WaitLonger(time) => return format!("`--timeout {time}` waits longer"),
-        Hint::WaitOn => "A longer `--timeout` waits on",
+        Hint::WaitOn => "a longer `--timeout` waits longer",
         Hint::WaitForSnapshot => {
-            "`INFO persistence` says whether the server is saving, and its log why that does not end; `--timeout 5m` waits five hours"
+            "`INFO persistence` shows whether the server is saving, and its log why the save does not end; `--timeout 5m` waits five hours"
         }
-        Hint::GrantAcl(rule) => return format!("`ACL SETUSER <user> {rule}` gives the right"),
+        Hint::GrantAcl(rule) => return format!("`ACL SETUSER <user> {rule}` grants the permission"),
 
-        Hint::ReadByKey => "`--source scan` reads the server key by key (which is not one moment of its data)",
+        Hint::ReadByKey => "`--source scan` reads the server key by key (the data is then not from a single moment)",
         Hint::ReadPrimary => {
             "`--read-from primary` reads the primary instead; if the primary is gone for good, `backup --stale`, without `--source replication`, reads the replica key by key"
         }
@@ -51,50 +51,50 @@ pub fn words(hint: &Hint) -> String {
             "back up the primary if it is alive; if it is gone for good, `backup --stale` reads this replica key by key"
         }
         Hint::ShardByShard => {
-            "`backup --shard-only --name NAME`, once for each primary, backs up the cluster shard by shard; each shard is of another moment"
+            "`backup --shard-only --name NAME`, once for each primary, backs up the cluster shard by shard; each shard is from a different moment"
         }
         Hint::MoreSpool => {
             "raise `--spool-limit` (in a `--spool` folder with more room), or `repl-timeout` on the server"
         }
         Hint::WaitForLock => {
-            "a longer `--wait-lock` waits on; if that run has died, what it began stays in the way until it is removed"
+            "a longer `--wait-lock` waits longer; if that run has died, remove the unfinished backup first"
         }
 
-        Hint::ListBackups => "`redis-ops list` shows what there is",
-        Hint::ListPublished => "it is no backup; `redis-ops list` shows those that are",
-        Hint::NameInstance => "`--backup-id INSTANCE/ID` says which one",
+        Hint::ListBackups => "`redis-ops list` shows the backups",
+        Hint::ListPublished => "it is not a complete backup; `redis-ops list` shows the complete ones",
+        Hint::NameInstance => "choose one with `--backup-id INSTANCE/ID`",
         Hint::OtherBackup => {
-            "the object was changed, or replaced by another backup's; restore another backup: `redis-ops list` names them"
+            "the object was changed, or replaced by another backup's object; restore another backup: `redis-ops list` shows them"
         }
         Hint::OtherRepositoryOrMarker => {
             "correct `--repository`; if the marker is damaged, remove it: the next backup writes a new one"
         }
         Hint::LookForBackup(backup) => {
             return format!(
-                "nothing was removed; once the store answers, `redis-ops verify --backup-id {backup}` tells whether the backup is there"
+                "nothing was removed; once the store answers, `redis-ops verify --backup-id {backup}` shows whether the backup is there"
             );
         }
         Hint::StartAServer => {
-            "back up the server that writes it; or start one on it (`redis-server --appendonly yes --dir FOLDER`), and back that up: \
+            "back up the server that writes this file; or start a server with it (`redis-server --appendonly yes --dir FOLDER`), and back up that server: \
              `redis-ops backup -i redis://HOST:PORT`"
         }
         Hint::NameFile => "name the RDB file itself; a repository is named with `--repository`",
         Hint::BackUpInstead => {
-            "the server refused a command, and its answer was saved: `redis-ops backup` takes a backup, or says why it cannot"
+            "the file contains a server's error reply: `redis-ops backup` takes a backup, or says why it cannot"
         }
         Hint::SaveOrBackUp => "a server writes an RDB with `SAVE` or `BGSAVE`; `redis-ops backup` takes a backup of it",
-        Hint::VerifyTells => "`redis-ops verify` tells where, and what is still good",
+        Hint::VerifyTells => "`redis-ops verify` shows where, and which parts are good",
 
         Hint::MakePlace => "create the bucket or the folder first, or correct `--repository`",
         Hint::MakeBucket(asked) => {
             return format!("create the bucket first, or correct `--repository`; the store asked is {asked}");
         }
-        Hint::NameFolder => "name a folder by `--repository`; it is made where it is missing",
+        Hint::NameFolder => "name a folder with `--repository`; it is created if it is missing",
         Hint::OtherPlaceOrEndpoint => "correct `--repository` or `--s3-endpoint`",
         Hint::MakeRoom => "free some space, or name another place with `--repository`",
         Hint::OtherRegion(region) => return format!("`--s3-region {region}`, or AWS_REGION={region}"),
         Hint::StorePatience => {
-            "the store limits how often it is asked: try later; for a backup, a longer `--store-retry` outlasts it"
+            "the store limits the request rate: try later; for a backup, `--store-retry` with a longer time keeps retrying"
         }
 
         Hint::InstallServer => {
@@ -104,21 +104,19 @@ pub fn words(hint: &Hint) -> String {
         Hint::OtherServer => "try another server with `--server-binary PATH`",
 
         Hint::GoAhead(flag) => return go_ahead(flag),
-        Hint::OtherMethod(name) => return format!("without `--method replica` it goes by `{name}`"),
-        Hint::OtherStateFolder => {
-            "make room or give us the right to write there, or name another folder in `XDG_STATE_HOME`"
-        }
-        Hint::NoOtherMethod => "no other method can bring all of it over: see `--plan --method restore`",
+        Hint::OtherMethod(name) => return format!("without `--method replica`, the restore uses method `{name}`"),
+        Hint::OtherStateFolder => "free some space or allow writing there, or set `XDG_STATE_HOME` to another folder",
+        Hint::NoOtherMethod => "no other method can restore everything: see `--plan --method restore`",
         Hint::NameOwnAddress => {
             "`--listen ADDR:PORT` and `--advertise ADDR:PORT` name an address that the target reaches"
         }
-        Hint::NameCertificate => "`--tls-cert` and `--tls-key` name one that the target trusts",
-        Hint::SaveFirst => "save it to a file, and name that",
+        Hint::NameCertificate => "name a certificate that the target trusts with `--tls-cert` and `--tls-key`",
+        Hint::SaveFirst => "save it to a file, and name that file",
         Hint::SaveFirstOrSkipVerify => {
-            "save it to a file, and name that; or `--skip-verify`, which finds damage only on the way"
+            "save it to a file, and name that file; or use `--skip-verify`, which detects damage only during the restore"
         }
-        Hint::NotStdout => "name a file in place of `-`",
-        Hint::IntoAPipe => "`--to-file - > dump.rdb`, or a pipe",
+        Hint::NotStdout => "name a file instead of `-`",
+        Hint::IntoAPipe => "redirect it: `--to-file - > dump.rdb`, or use a pipe",
         Hint::BeginAnew => BEGIN_ANEW,
         Hint::WithoutResume => return format!("without `--resume`: {BEGIN_ANEW}"),
 
@@ -126,18 +124,17 @@ pub fn words(hint: &Hint) -> String {
             "`backup.retention: { keep_last: 3, keep_daily: 7, keep_weekly: 4, keep_monthly: 12 }` in the settings, or `--keep-daily 7` and its kin"
         }
         Hint::LiftPin => "`redis-ops pin ID --lift` lifts the pin",
-        Hint::NamePin => "`--name NAME` says which",
+        Hint::NamePin => "add `--name NAME` to choose one",
         Hint::DeleteLast => "take another backup first, or verify a newer one; `--last` removes it all the same",
-        Hint::AnswerBeforehand => "`--yes` answers the question beforehand",
-        Hint::AsLines => "`--format ndjson` writes it as it comes",
-        Hint::WatchFormats => "`--watch` has `table`, `nagios` and `ndjson`, whose lines say when they were found",
-        Hint::LookUpRule => "`redis-ops explain RULE` tells what there is",
+        Hint::AnswerBeforehand => "add `--yes` to confirm in advance",
+        Hint::AsLines => "`--format ndjson` writes the result line by line",
+        Hint::WatchFormats => "`--watch` has `table`, `nagios` and `ndjson`, whose lines have a time",
+        Hint::LookUpRule => "`redis-ops explain RULE` shows the rule and its limits",
     };
     fixed.to_owned()
 }
 
-const BEGIN_ANEW: &str =
-    "`--on-conflict skip` keeps what is there and brings the rest, `--on-conflict replace` writes all of it anew";
+const BEGIN_ANEW: &str = "`--on-conflict skip` keeps the existing keys and restores the others, `--on-conflict replace` writes all keys again";
 
 /// Several in one line: a question ends a sentence, all else is one.
 fn all(hints: &[Hint]) -> String {
@@ -152,16 +149,15 @@ fn all(hints: &[Hint]) -> String {
 fn go_ahead(flag: &str) -> String {
     match flag {
         plan::OVER_OTHER_KEYS => {
-            "`--on-conflict skip` keeps its keys, `--on-conflict replace` overwrites those of the backup's names, `--replace-all` \
-             removes all of them first"
+            "`--on-conflict skip` keeps its keys, `--on-conflict replace` overwrites keys that are also in the backup, `--replace-all` deletes all of them first"
                 .to_owned()
         }
         plan::OVER_SAME_NAMES => {
-            "`--on-conflict skip` keeps the target's, `--on-conflict replace` overwrites them".to_owned()
+            "`--on-conflict skip` keeps the target's keys, `--on-conflict replace` overwrites them".to_owned()
         }
-        "--replace-all" => "`--replace-all` removes all of it first".to_owned(),
-        "--db N:M" => "`--db N:M` puts what is in database N of the backup into database M".to_owned(),
-        flag => format!("`{flag}` goes ahead all the same"),
+        "--replace-all" => "`--replace-all` deletes everything in the target first".to_owned(),
+        "--db N:M" => "`--db N:M` restores database N of the backup into database M".to_owned(),
+        flag => format!("`{flag}` continues anyway"),
     }
 }
 
@@ -219,7 +215,7 @@ mod tests {
         let hint = "is the server running, and is this its port? `--instance` names another one (`--target-instance` for a restore)";
         assert_eq!(shown(refused), ("connection_refused", None, hint.into()));
         let fault = CommandFault::NoPermission { rule: "+psync".into(), text: String::new() };
-        let hint = "`ACL SETUSER <user> +psync` gives the right";
+        let hint = "`ACL SETUSER <user> +psync` grants the permission";
         assert_eq!(shown(CommandError { command: "PSYNC".into(), fault }), ("permission_denied", None, hint.into()));
     }
 
@@ -248,7 +244,7 @@ mod tests {
 
     #[test]
     fn which_backup_is_could_not_tell() {
-        let missing = ("not_found", Some(Status::Unknown), "`redis-ops list` shows what there is".into());
+        let missing = ("not_found", Some(Status::Unknown), "`redis-ops list` shows the backups".into());
         assert_eq!(shown(RepositoryError::NotFound("2024".into())), missing);
         // An object that is missing is not a backup that was mistyped.
         assert_eq!(shown(StorageError::NotFound), ("not_found", None, String::new()));
@@ -266,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_refused_plan_says_which_flag_goes_ahead() {
-        assert_eq!(words(&Hint::GoAhead("--accept-loss")), "`--accept-loss` goes ahead all the same");
+        assert_eq!(words(&Hint::GoAhead("--accept-loss")), "`--accept-loss` continues anyway");
         assert!(words(&Hint::GoAhead(plan::OVER_OTHER_KEYS)).starts_with("`--on-conflict skip` keeps its keys"));
     }
 }

@@ -43,7 +43,7 @@ impl Interrupt {
                     leave(number, printer);
                 }
                 listening.number.store(number, Ordering::Relaxed);
-                printer.say("stopping: what was begun is cleaned up; once more leaves at once");
+                printer.say("stopping and cleaning up; a second signal stops at once");
                 listening.token.cancel();
             }
         });
@@ -75,7 +75,7 @@ fn leave(number: u8, printer: Printer) -> ! {
     // The reader of stderr may have stopped: a line that nobody takes must not hold us.
     let (done, told) = std::sync::mpsc::sync_channel(1);
     std::thread::spawn(move || {
-        printer.say("left at once: what was begun is not cleaned up");
+        printer.say("stopped at once, without cleaning up");
         let _ = done.send(());
     });
     let _ = told.recv_timeout(LAST_WORD);

@@ -19,7 +19,7 @@ use crate::printer::Printer;
 pub fn start(verbose: u8, environment: &Environment, printer: &Printer) -> Result<()> {
     let targets = match environment.text(env::LOG)? {
         Some(text) => text.parse().map_err(|_| {
-            Misuse::usage(format!("the environment variable {} is not understood", env::LOG.name))
+            Misuse::usage(format!("invalid value in the environment variable {}", env::LOG.name))
                 .hint("`info`, or `redis_ops=debug,aws_config=info`")
         })?,
         None => levels(verbose, printer.choices().quiet),

@@ -85,7 +85,7 @@ fn misuse(error: &clap::Error, words: &str, arguments: &[OsString]) -> Misuse {
     let misuse = Misuse::usage(message);
     if names_a_password(arguments) {
         return misuse.hint(
-            "a password on the command line is seen by everybody: `--password-file FILE`, or REDIS_OPS_PASSWORD",
+            "other users can see a password on the command line: use `--password-file FILE` or REDIS_OPS_PASSWORD",
         );
     }
     let command = command_in(arguments);

@@ -123,7 +123,7 @@ impl Resolver<'_> {
     /// Refuses `-n` where no database is read.
     fn no_database(&self, command: &str, own: Option<u32>) -> Result<(), Misuse> {
         match own.or(self.database) {
-            Some(_) => Err(Misuse::usage(format!("`{command}` reads no database: `-n` means nothing here"))),
+            Some(_) => Err(Misuse::usage(format!("`{command}` does not use a database: remove `-n`"))),
             None => Ok(()),
         }
     }
@@ -254,7 +254,7 @@ pub fn format(global: &Global, command: &str, environment: &Environment) -> Resu
 
 fn format_named(name: &str) -> Result<Format, Misuse> {
     <Format as clap::ValueEnum>::from_str(name, true).map_err(|_| {
-        Misuse::usage(format!("the environment variable {} names no format", env::FORMAT.name))
+        Misuse::usage(format!("the environment variable {} is not a format", env::FORMAT.name))
             .hint("`table`, `json`, `ndjson`, `nagios`, `prometheus` or `junit`")
     })
 }

@@ -164,7 +164,7 @@ impl SettingsFile {
             return Err(reader.wrong(&format!("instances.{name}"), "an instance has either `url` or `host` and `port`"));
         }
         if instance.url.is_some() && instance.port.is_some() {
-            return Err(reader.wrong(&at("port"), "the port belongs into the `url`"));
+            return Err(reader.wrong(&at("port"), "put the port into the `url`"));
         }
         if instance.password.is_some() && instance.password_file.is_some() {
             return Err(
@@ -212,7 +212,7 @@ impl SettingsFile {
         let kind = reader.value("backup.type", &raw.kind, text::backup_type)?;
         if kind == Some(text::BackupType::Aof) {
             return Err(Misuse::not_supported_yet(&format!("{}: `backup.type: aof`", reader.position(&raw.kind)))
-                .hint("`type: rdb` takes the whole data set each time"));
+                .hint("`type: rdb` always backs up the whole data set"));
         }
         // Whoever asks: a typing error is found before it costs a backup.
         self.retention()?;
@@ -295,7 +295,7 @@ impl SettingsFile {
             storage_class: reader.text("s3.storage_class", &raw.storage_class)?,
         };
         if s3.kms_key.is_some() && !s3.sse.as_deref().is_some_and(|sse| sse.starts_with("aws:kms")) {
-            return Err(reader.wrong("s3.kms_key", "a key belongs to `sse: aws:kms` or `sse: aws:kms:dsse`"));
+            return Err(reader.wrong("s3.kms_key", "a KMS key needs `sse: aws:kms` or `sse: aws:kms:dsse`"));
         }
         Ok(s3)
     }
@@ -372,7 +372,7 @@ impl SettingsFile {
 }
 
 fn day(text: &str) -> Result<NaiveDate, String> {
-    text.parse().map_err(|_| "a day is written 2027-01-01".to_owned())
+    text.parse().map_err(|_| "write the date as 2027-01-01".to_owned())
 }
 
 fn usual_places(environment: &Environment) -> Vec<PathBuf> {
@@ -399,12 +399,12 @@ fn unreadable(path: &Path, error: &io::Error) -> Misuse {
     match error.kind() {
         // Whether there is a file at all cannot be told where a folder above it may not be searched.
         io::ErrorKind::PermissionDenied if std::fs::symlink_metadata(path).is_err() => Misuse::settings(format!(
-            "cannot look for the settings file {}: a folder above it may not be searched by this user",
+            "cannot look for the settings file {}: this user may not search a folder above it",
             path.display()
         ))
-        .hint("set HOME or XDG_CONFIG_HOME to a folder of this user, or name the file by `--config FILE`"),
+        .hint("set HOME or XDG_CONFIG_HOME to a folder of this user, or name the file with `--config FILE`"),
         io::ErrorKind::PermissionDenied => {
-            misuse.hint("give this user the right to read it, or name another one by `--config FILE`")
+            misuse.hint("give this user the right to read it, or name another file with `--config FILE`")
         }
         _ => misuse,
     }

@@ -199,10 +199,10 @@ pub enum CodecErrorKind {
     #[error("a compressed frame is damaged: {0}")]
     Corrupt(String),
     /// After the last frame comes something that is no frame.
-    #[error("after the last compressed frame comes something that is none")]
+    #[error("there is other data after the last compressed frame")]
     TrailingGarbage,
     /// The other end of the pipe has gone without an ending: it has failed, and its own error says why.
-    #[error("the other end has stopped")]
+    #[error("the receiving side has stopped")]
     Stopped,
     /// The system gave us no thread.
     #[error("cannot start a thread: {0}")]

@@ -248,7 +248,7 @@ fn show(report: Result<Report, BackupError>, what: &str, others: Vec<String>, co
                     if failed.may_be_published {
                         "was not removed"
                     } else {
-                        "could not be removed, and belongs to no backup"
+                        "could not be removed, and is not part of any backup"
                     },
                     object.key,
                     object.error
@@ -276,7 +276,7 @@ fn show(report: Result<Report, BackupError>, what: &str, others: Vec<String>, co
                 &format!("{}, {} with an expiry", words::count(census.keys), words::count(census.expires)),
             ]);
         }
-        None => table.row(["keys", "unknown: the RDB was not understood to its end"]),
+        None => table.row(["keys", "unknown: the RDB could not be read to its end"]),
     }
     table.row([
         "size",
@@ -292,7 +292,7 @@ fn show(report: Result<Report, BackupError>, what: &str, others: Vec<String>, co
             let fork = fork as f64 / 1000.0;
             table.row([
                 "cost",
-                &format!("the fork stopped the server for {fork:.1} ms; {} copied on write", words::bytes(copied)),
+                &format!("the fork blocked the server for {fork:.1} ms; {} copied on write", words::bytes(copied)),
             ]);
         }
     }

@@ -42,7 +42,9 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         return Ok(context.interruptible(once(settings, context)).await?.0);
     };
     if matches!(context.format, Format::Json | Format::Junit) {
-        return Err(Misuse::usage("one document is not written again and again").hint(Hint::WatchFormats).into());
+        return Err(Misuse::usage("`json` and `junit` write one document, which cannot be repeated")
+            .hint(Hint::WatchFormats)
+            .into());
     }
     let mut verdict = None;
     loop {
@@ -88,7 +90,7 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
             let now = Utc::now();
             let remembered = since.and_then(|age| history.as_ref()?.before(now, age).cloned());
             if settings.since.is_some() && remembered.is_none() {
-                context.printer.say("no earlier run of this instance is remembered: this one is compared with itself");
+                context.printer.say("there is no saved earlier run of this instance: this run is compared with itself");
             }
             let looks_at_keys = options.topics.iter().any(|topic| topic.looks_at_keys());
             let known = match settings.via {
@@ -126,7 +128,7 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
                 history.add(&report.snapshot);
                 // A diagnosis is worth more than its memory of itself.
                 if let Err(error) = blocking::run(move || history.write()).await {
-                    tracing::warn!("this run is not remembered: {error:#}");
+                    tracing::warn!("cannot save this run: {error:#}");
                 }
             }
             (report, server.instance.clone())

@@ -94,7 +94,7 @@ async fn answered(
         context.printer.say(&note);
     }
     if let Repository::Unreachable { error, .. } = repository {
-        context.printer.say(&format!("warning: nothing is known of the backups: {error}"));
+        context.printer.say(&format!("warning: cannot read the backups: {error}"));
         status = Status::Warning;
     }
     let mut outcome = Outcome::new(status).field("instance", &settings.server.instance);
@@ -154,7 +154,7 @@ impl Repository {
             return None;
         }
         Some(format!(
-            "note: there are no series about backups: the repository has none of `{instance}`, but of {}: name the instance as its backups are named",
+            "note: no backup metrics: the repository has no backups of `{instance}`, only of {}: use the name that the backups have",
             names.join(", ")
         ))
     }

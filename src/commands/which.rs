@@ -56,18 +56,18 @@ impl Place {
 }
 
 /// The warning about a store that replaces objects which it should refuse to replace.
-pub const NO_CONDITIONS: &str = "note: the store does not support conditional writes (`If-None-Match`): names of objects carry a token, and two \
+pub const NO_CONDITIONS: &str = "note: the store does not support conditional writes (`If-None-Match`): object names contain a token, and two \
                                  backups that begin at the same moment are told apart by reading the store";
 
 /// The warning about a backup that is dated in the future.
 pub const OF_THE_FUTURE: &str =
-    "it is dated in the future: the clock of the machine that took it was ahead, and nobody knows how old it is";
+    "it is dated in the future: the clock of the machine that took it was ahead, so its age is unknown";
 
 /// Finds and loads the backup that is meant, and says which where that is not plain.
 pub async fn load(repository: &Repository, id: &str, target: Option<&str>, context: &Context) -> Result<Manifest> {
     let found = repository.resolve(id, target).await?;
     if found.chosen_by_target {
-        context.printer.say(&format!("several instances have a backup {id}: {}/{} is meant", found.instance, found.id));
+        context.printer.say(&format!("several instances have a backup {id}: using {}/{}", found.instance, found.id));
     }
     let manifest = repository.load(&found.instance, found.id).await?;
     if found.id.is_ahead(context.now) {

@@ -19,7 +19,7 @@ pub enum DatasetError {
         finding: Box<Finding>,
     },
     /// The RDB is newer than we know.
-    #[error("{what} is newer than this version knows: it was understood up to byte {up_to} only")]
+    #[error("{what} is newer than this version of redis-ops supports: it was read only up to byte {up_to}")]
     NotUnderstood {
         /// The backup or the file.
         what: String,
@@ -27,7 +27,7 @@ pub enum DatasetError {
         up_to: u64,
     },
     /// The manifest names no object: there is nothing to read.
-    #[error("the manifest of {what} names no shard: there is nothing to read")]
+    #[error("the manifest of {what} lists no shards: there is nothing to read")]
     NoShard { what: String },
     /// Standard input was read before.
     #[error("standard input can be read only once")]

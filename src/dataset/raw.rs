@@ -121,7 +121,7 @@ impl Explain for RawError {
 
 /// Bytes that are not those that a manifest names: another backup's object, an older version of it, or damage.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} is not the one that the manifest names: {property} {found}, not {expected}")]
+#[error("{what} does not match the manifest: {property} {found}, not {expected}")]
 pub struct NotAsStored {
     what: &'static str,
     property: Property,

@@ -10,14 +10,13 @@ impl Explain for io::Error {
     fn meaning(&self) -> Meaning {
         match self.kind() {
             io::ErrorKind::NotFound => Meaning::of("not_found")
-                .hint("check the path: one that does not begin with `/` starts in the folder that this runs in"),
+                .hint("check the path: a path without `/` at the start is relative to the current folder"),
             io::ErrorKind::PermissionDenied => Meaning::of("access_denied"),
             io::ErrorKind::AddrInUse => {
-                Meaning::of("address_in_use").hint("another program listens there already: name another port")
+                Meaning::of("address_in_use").hint("another program already listens there: choose another port")
             }
-            io::ErrorKind::AddrNotAvailable => {
-                Meaning::of("address_not_available").hint("this machine has no such address: `0.0.0.0` is all of them")
-            }
+            io::ErrorKind::AddrNotAvailable => Meaning::of("address_not_available")
+                .hint("this machine has no such address: use `0.0.0.0` for all addresses"),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Meaning::of("no_space"),
             _ => Meaning::of(FAILED),
         }

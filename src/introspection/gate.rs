@@ -197,7 +197,7 @@ impl<'a> Gate<'a> {
 }
 
 fn no_info() -> Fault {
-    Failure::new("protocol_error", "the server answered INFO with something else").into()
+    Failure::new("protocol_error", "unexpected reply of the server to INFO").into()
 }
 
 fn complete(replies: Vec<Reply>, count: usize) -> Result<Vec<Reply>> {

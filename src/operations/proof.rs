@@ -60,7 +60,7 @@ impl Announced {
 /// Compares the target with the backup, with the choices applied; once more over a new connection where one broke on the way.
 ///
 /// # Errors
-/// The target or the backup cannot be read: the restore is done, and not proven, which the error says with the line that proves it.
+/// The target or the backup cannot be read: the restore is done, but not proven, which the error says with the line that proves it.
 pub(super) async fn prove(planned: &Planned, report: &Report, watcher: &Watcher<'_>) -> Result<Proof> {
     if !planned.request.source.can_be_read_again() {
         return Ok(Proof::None(
@@ -88,7 +88,7 @@ pub(super) async fn prove(planned: &Planned, report: &Report, watcher: &Watcher<
 fn not_proven(planned: &Planned, report: &Report, error: Option<Fault>) -> Fault {
     let Planned { request, facts, .. } = planned;
     let line = proving_line(planned, report);
-    let done = format!("restore {} into {}: the restore is done, and not proven", facts.name, request.node);
+    let done = format!("restore {} into {}: the restore is done, but not proven", facts.name, request.node);
     match error {
         None => Fault::from(Interrupted).context(format!("{done}; `{line}` proves it")),
         Some(error) => error.context(done).and_hint(format!("`{line}` proves it")),

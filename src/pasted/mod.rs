@@ -57,7 +57,7 @@ pub enum Unreadable {
     TooLong,
     /// No line in it is one of a server's answers.
     #[error(
-        "nothing in this text was understood: no INFO, CLIENT LIST, SLOWLOG, CLUSTER INFO or NODES, no settings, no server log"
+        "the text contains nothing that is known: no INFO, CLIENT LIST, SLOWLOG, CLUSTER INFO or NODES, no settings, no server log"
     )]
     NothingKnown,
 }
@@ -65,7 +65,7 @@ pub enum Unreadable {
 impl Explain for Unreadable {
     fn meaning(&self) -> Meaning {
         match self {
-            Self::TooLong => Meaning::of("too_long").unknown().hint("its end is enough: `tail -n 100000`"),
+            Self::TooLong => Meaning::of("too_long").unknown().hint("the last lines are enough: `tail -n 100000`"),
             Self::NothingKnown => Meaning::of("not_info").unknown(),
         }
     }

@@ -13,7 +13,7 @@ const OTHERS_LEAVE: Duration = Duration::from_secs(3);
 /// How often we look whether it has.
 const LOOK: Duration = Duration::from_millis(50);
 /// What to do about another restore into the same target.
-const LOCKED: &str = "wait until the other restore has ended; `CLIENT LIST` on the target shows the connections of restores by their name \
+const LOCKED: &str = "wait until the other restore ends; `CLIENT LIST` on the target shows the connections of restores by their name \
                       (`redis-ops-restore:…`)";
 
 /// The right to restore into a target. Ends when dropped.

@@ -76,7 +76,9 @@ pub async fn settle(
     let begun = Instant::now();
     let info = match persistence(connection).await {
         Ok(info) => info,
-        Err(error) => return Durable::No(format!("could not tell whether it is on the target's disk: {error}")),
+        Err(error) => {
+            return Durable::No(format!("could not find out whether the data is on the target's disk: {error}"));
+        }
     };
     if info.flag("aof_enabled") == Some(true) {
         progress.note("waiting for the target to rewrite its append-only file");
@@ -113,7 +115,7 @@ fn is_busy(error: &CommandError) -> bool {
 
 fn not_saved(why: &str) -> Durable {
     Durable::No(format!(
-        "the target could not be told to save it: {why}; until it saves (`BGSAVE`), a restart brings back what it held before"
+        "cannot make the target save its data: {why}; until it saves (`BGSAVE`), a restart brings back the old data"
     ))
 }
 
@@ -133,10 +135,12 @@ async fn wait(
                     return known;
                 }
             }
-            Err(error) => return Durable::No(format!("could not tell whether it is on the target's disk: {error}")),
+            Err(error) => {
+                return Durable::No(format!("could not find out whether the data is on the target's disk: {error}"));
+            }
         }
         if begun.elapsed() > patience || cancel.is_cancelled() {
-            let words = "the target is still writing it to its disk: until that has ended, a restart brings back what it held before";
+            let words = "the target is still saving to disk: until that ends, a restart brings back the old data";
             return Durable::No(words.to_owned());
         }
         tokio::time::sleep(POLL).await;
@@ -159,8 +163,7 @@ fn rewritten(info: &Info, waited: Duration) -> Option<Durable> {
     }
     match info.get("aof_last_bgrewrite_status") {
         Some("err") => Some(Durable::No(
-            "the target could not rewrite its append-only file (`aof_last_bgrewrite_status:err`, its log says why): until \
-             `BGREWRITEAOF` succeeds, a restart brings back what it held before"
+            "the target could not rewrite its append-only file (`aof_last_bgrewrite_status:err`, its log says why): until `BGREWRITEAOF` succeeds, a restart brings back the old data"
                 .to_owned(),
         )),
         _ if is("aof_rewrite_scheduled") => None,
@@ -179,8 +182,7 @@ fn saved(info: &Info, _: Duration) -> Option<Durable> {
     }
     Some(match info.get("rdb_last_bgsave_status") {
         Some("err") => Durable::No(
-            "the target could not save it (`rdb_last_bgsave_status:err`, its log says why): until `BGSAVE` succeeds, a restart brings \
-             back what it held before"
+            "the target could not save its data (`rdb_last_bgsave_status:err`, its log says why): until `BGSAVE` succeeds, a restart brings back the old data"
                 .to_owned(),
         ),
         _ => Durable::Yes,

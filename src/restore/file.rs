@@ -44,7 +44,7 @@ pub enum FileError {
         path: PathBuf,
     },
     /// There is not enough room on the disk.
-    #[error("{} are needed at {}, and {} are free", bytes(*needed), path.display(), bytes(*available))]
+    #[error("{} are needed at {}, but {} are free", bytes(*needed), path.display(), bytes(*available))]
     NoSpace {
         /// The folder that has too little room.
         path: PathBuf,
@@ -88,11 +88,11 @@ impl Explain for FileError {
     fn meaning(&self) -> Meaning {
         match self {
             Self::Exists { .. } => {
-                Meaning::of("already_exists").hint("nothing was written; name another one, or move that one away")
+                Meaning::of("already_exists").hint("nothing was written; name another file, or move that one away")
             }
             Self::NoSpace { .. } => Meaning::of("target_too_small"),
             Self::Write { error, .. } if is_full(error) => Meaning::of("no_space").hint(
-                "nothing was written; free some space, or name another place (a limit of the process counts, too: `ulimit -f`)",
+                "nothing was written; free some space, or name another place (a file size limit of the process counts, too: `ulimit -f`)",
             ),
             Self::Write { .. } => Meaning::of("cannot_write"),
             Self::Source(error) => error.meaning(),

@@ -111,7 +111,7 @@ async fn try_to_load(connection: &mut Connection, source: &[u8], name: &str) -> 
         return Ok(Some(error.to_string()));
     }
     let Some(Ok(Reply::Array(results))) = answers.into_iter().next_back() else {
-        return Ok(Some("the target's answer does not fit the command".to_owned()));
+        return Ok(Some("unexpected reply of the target to the command".to_owned()));
     };
     Ok(match results.into_iter().next() {
         Some(Reply::Error(error)) => Some(error),

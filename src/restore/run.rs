@@ -293,7 +293,7 @@ async fn remove_leftovers(connection: &mut Connection, target: &TargetFacts, tok
     match leftovers::remove(connection, &target.databases, tokens).await {
         Ok(removed) => removed,
         Err(error) => {
-            tracing::warn!("temporary keys of an interrupted restore may be left until they expire: {error}");
+            tracing::warn!("temporary keys of an interrupted restore may remain until they expire: {error}");
             0
         }
     }

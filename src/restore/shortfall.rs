@@ -67,11 +67,11 @@ impl Report {
             Lead::First(hint) => hint,
             Lead::BeginAnew => Hint::BeginAnew.and(format!("`{}` begins anew", request.anew(true))),
             Lead::OverKeysOfOthers => {
-                format!("somebody else has written them since: `{}` writes over them", request.anew(true)).into()
+                format!("another client wrote them afterwards: `{}` overwrites them", request.anew(true)).into()
             }
             Lead::OverLibrariesOfOthers => {
                 let line = request.anew(true);
-                format!("somebody else has loaded them since: `{line}` loads those of the backup in their place").into()
+                format!("another client loaded them afterwards: `{line}` replaces them by the backup's").into()
             }
             Lead::KeyByKey(left) => {
                 let line = self.after_feeding(left, request, Asked::Only(Method::Restore));
@@ -125,15 +125,15 @@ impl Report {
             Ended::Stopped(stop) => open(stop.code(), format!("{stop}; {holds}")),
             Ended::Complete if self.is_complete() => None,
             Ended::Complete if self.after.is_none() => {
-                open("disconnected", format!("the target does not answer any more: {holds}"))
+                open("disconnected", format!("the target no longer replies: {holds}"))
             }
             Ended::Complete if self.turned.is_some() => {
                 let code = self.turned.as_ref().map_or("restarted", Turned::code);
-                open(code, format!("the target may not hold what it had taken: {holds}"))
+                open(code, format!("the target may have lost keys that it had accepted: {holds}"))
             }
             Ended::Complete if self.evicted().is_some_and(|keys| keys > 0) => {
                 let keys = counted(self.evicted().unwrap_or(0), "key");
-                open("target_too_small", format!("the target threw {keys} away to make room"))
+                open("target_too_small", format!("the target evicted {keys} to make room"))
             }
             Ended::Complete if tally.failed > 0 => {
                 let code = "keys_failed";
@@ -145,7 +145,7 @@ impl Report {
             }
             Ended::Complete if tally.functions.written_by_others > 0 => {
                 let n = counted(tally.functions.written_by_others, "function library");
-                let message = format!("{n} of the backup's names are those of others; {holds}");
+                let message = format!("{n} of the backup's key names were taken by other clients; {holds}");
                 Some(Shortfall { code: "functions_failed", message, lead: Lead::OverLibrariesOfOthers })
             }
             Ended::Complete if tally.functions.failed > 0 => {
@@ -167,12 +167,12 @@ impl Report {
     fn holds(&self) -> String {
         let restored = counted(self.tally.restored, "key");
         match (&self.taken_back, &self.after) {
-            (Some(taken), _) if taken.removed + taken.left == 0 => "the target got no key of it".to_owned(),
+            (Some(taken), _) if taken.removed + taken.left == 0 => "the target received no keys".to_owned(),
             (Some(taken), _) => {
                 let (removed, left) = (counted(taken.removed, "key"), count(taken.left));
                 format!("{removed} that were restored are taken back, {left} left")
             }
-            (None, None) => format!("it had taken {restored} of the backup when it last answered"),
+            (None, None) => format!("it had accepted {restored} of the backup at its last reply"),
             (None, Some(now)) => {
                 let in_all = counted(now.keys, "key");
                 match (&self.turned, self.held()) {

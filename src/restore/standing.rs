@@ -82,7 +82,7 @@ impl Turned {
         match self {
             Self::Restarted | Self::WasReplica => None,
             Self::Another | Self::Replica(_) => Some(Hint::words(
-                "restore into the primary of now; where a Sentinel watches it, `redis+sentinel://host:port/service` always finds that one",
+                "restore into the current primary; with Sentinel, `redis+sentinel://host:port/service` always finds it",
             )),
         }
     }
@@ -91,13 +91,16 @@ impl Turned {
 impl fmt::Display for Turned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Restarted => f.write_str("it was started anew since"),
+            Self::Restarted => f.write_str("it was restarted since"),
             Self::Another => f.write_str("another server answers at its address since (another run id)"),
             Self::Replica(of) => {
-                write!(f, "it was made a replica of {of} since, and holds what that one has in place of what it had taken")
+                write!(
+                    f,
+                    "it was made a replica of {of} since, and holds the data of that server instead of the restored data"
+                )
             }
             Self::WasReplica => f.write_str(
-                "it was made a replica of another server meanwhile, and a primary again: what it had taken before may be gone",
+                "it was made a replica of another server and then a primary again: the restored data may be gone",
             ),
         }
     }

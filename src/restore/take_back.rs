@@ -289,7 +289,11 @@ async fn checksum(lane: &mut Lane, key: &[u8]) -> Result<Found, CommandError> {
 fn leave(key: &CreatedKey, done: &mut TakenBack) {
     done.left += 1;
     if done.left_keys.len() < NAMES_KEPT {
-        done.left_keys.push(FailedKey::new(key.database, &key.key, "it is not, or not for sure, as it was restored"));
+        done.left_keys.push(FailedKey::new(
+            key.database,
+            &key.key,
+            "it has changed since the restore, or may have changed",
+        ));
     }
 }
 

@@ -87,25 +87,25 @@ impl Loss {
     /// In words, as part of a sentence.
     pub fn words(self) -> &'static str {
         match self {
-            Self::FieldExpiry => "the target knows no expiry of hash fields: the fields would never expire",
+            Self::FieldExpiry => "the target does not support expiry of hash fields: the fields would never expire",
             Self::PendingEntries => {
-                "pending entries of a stream whose message was deleted, or which nobody owns, cannot be written by commands"
+                "pending stream entries whose message was deleted, or which have no consumer, cannot be written by commands"
             }
             Self::EmptyEntries => "entries of a stream without any field cannot be written by commands",
             Self::Type => "the target does not know this type",
             Self::Untrusted => {
                 "redis-ops did not capture this file, and a malformed value of this module crashes the server: the value is not sent"
             }
-            Self::Damaged => "the value is damaged: no server takes it, and which part of it is right is unknown",
+            Self::Damaged => "the value is damaged: no server accepts it, and it is unknown which part is right",
             Self::Score => "members whose score is not a number: no server keeps them",
             Self::Twice => {
                 "the backup has the key more than once, or in two databases that go to one: the first value is restored, the others are not"
             }
             Self::NotByCommands => {
-                "a value of this type is restored as payload only: method `restore` sends it to a target that knows the type"
+                "a value of this type is restored only as payload: method `restore` sends it to a target that supports the type"
             }
             Self::Module => {
-                "a module's value is restored as payload only, not by typed commands, and only to a target that has the module in the same form"
+                "a module's value is restored only as payload, not by typed commands, and only to a target with a compatible version of the module"
             }
         }
     }

@@ -14,10 +14,10 @@ pub enum ScanError {
     #[error(transparent)]
     Command(#[from] CommandError),
     /// Another server answers: after a restart or a failover SCAN would go on in another table.
-    #[error("another server answers than the one that the scan began with (it was restarted, or failed over)")]
+    #[error("the server is not the one that the scan started with (it was restarted, or failed over)")]
     OtherServer,
     /// The cursor never came back to its beginning.
-    #[error("`SCAN` of database {database} does not end: {reason}")]
+    #[error("`SCAN` of database {database} never ends: {reason}")]
     Endless {
         /// Number of the database.
         database: u32,
@@ -46,9 +46,9 @@ impl Explain for ScanError {
                 _ => error.meaning(),
             },
             Self::OtherServer => Meaning::of("server_changed")
-                .hint("begin again: the keys have to be read from one server, from its first to its last"),
+                .hint("start again: all keys must be read from the same server"),
             Self::Endless { .. } => Meaning::of("scan_endless")
-                .hint("is that a proxy that mixes up `SCAN` cursors, or no Redis? Name the Redis server itself"),
+                .hint("is this a proxy that mixes up `SCAN` cursors, or not a Redis server? Name the Redis server itself"),
             Self::Damaged(error) => error.meaning(),
             Self::Payload { .. } => Meaning::of("corrupt"),
         }

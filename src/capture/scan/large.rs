@@ -187,7 +187,7 @@ fn unexpected(command: &str) -> CommandError {
         ScanError::Command(error) => error,
         _ => CommandError {
             command: command.to_owned(),
-            fault: CommandFault::Protocol { reason: "it is not what this command answers".to_owned() },
+            fault: CommandFault::Protocol { reason: "it is not a reply to this command".to_owned() },
         },
     }
 }

@@ -19,7 +19,7 @@ impl Functions {
             bytes.split_last_chunk::<8>().ok_or_else(|| fail("that of the functions is too short"))?;
         let (_, version) = signed.split_last_chunk::<2>().ok_or_else(|| fail("that of the functions is too short"))?;
         if u64::from_le_bytes(*stored) != crc64(signed) {
-            return Err(fail("the checksum over the functions is wrong"));
+            return Err(fail("the checksum of the functions is wrong"));
         }
         Ok(Self { version: u16::from_le_bytes(*version), bytes })
     }

@@ -355,6 +355,6 @@ pub(super) fn milliseconds(time: &Reply) -> Option<i64> {
 }
 
 pub(super) fn odd(command: &str) -> ScanError {
-    let fault = CommandFault::Protocol { reason: "it is not what this command answers".to_owned() };
+    let fault = CommandFault::Protocol { reason: "it is not a reply to this command".to_owned() };
     CommandError { command: command.to_owned(), fault }.into()
 }

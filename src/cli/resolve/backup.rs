@@ -28,7 +28,7 @@ impl Resolver<'_> {
             && let Some(class @ ("GLACIER" | "DEEP_ARCHIVE")) = place.s3.storage_class.as_deref()
         {
             tracing::warn!(
-                "`s3.storage_class: {class}` is an archive: this backup can be verified or restored only after it is brought back, which takes hours"
+                "`s3.storage_class: {class}` is an archive: this backup can be verified or restored only after it is restored from the archive, which takes hours"
             );
         }
         Ok(Settings {
@@ -64,7 +64,7 @@ impl Resolver<'_> {
         if let Address::Sentinel { .. } = server.node.address
             && !has_name
         {
-            return Err(Misuse::usage("a Sentinel group that is named by its URL needs a name in the repository")
+            return Err(Misuse::usage("a Sentinel group given by URL needs a name in the repository")
                 .hint("`--name NAME`, or an entry under `instances` in the settings"));
         }
         server.instance = checked_name(typed.name.as_deref().unwrap_or(&server.instance))?;
@@ -72,8 +72,8 @@ impl Resolver<'_> {
             (false, _) => None,
             (true, _) if !enabled => Some(IfDue::Disabled),
             (true, None) => {
-                return Err(Misuse::settings("`--if-due` asks for a schedule, and the settings hold none")
-                    .hint("`backup.schedule: \"0 1 * * *\"` is every night at one"));
+                return Err(Misuse::settings("`--if-due` needs a schedule, but the settings have none")
+                    .hint("`backup.schedule: \"0 1 * * *\"` means every night at 01:00"));
             }
             (true, Some(schedule)) => Some(IfDue::Schedule(schedule)),
         };

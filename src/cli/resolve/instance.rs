@@ -96,7 +96,7 @@ impl Resolver<'_> {
         let (name, mut node, block) = match choice {
             // Part of a URL, most likely, with a password before the `@`: it is not shown.
             Choice::Port(host, _) if host.contains(['@', '/']) || host.starts_with(':') => {
-                return Err(Misuse::usage("what was typed for the host (`--host`) is no name of a host").hint(
+                return Err(Misuse::usage("the value of `--host` is not a host name").hint(
                     "`--host NAME --port NUMBER`, with `--username` and `--password-file` beside them; or a URL for `--instance`",
                 ));
             }
@@ -127,7 +127,7 @@ impl Resolver<'_> {
             .map_or_else(|| self.file.timeout(), |typed| Ok(Some(typed)))?
             .unwrap_or(DEFAULT_TIMEOUT);
         if node.timeout.is_zero() {
-            return Err(Misuse::usage("a timeout of nothing leaves no time to connect"));
+            return Err(Misuse::usage("a timeout of 0 leaves no time to connect"));
         }
         // What was typed holds for every silence. What stands in the settings is about answers that come at once: only a longer one
         // says something of a server that makes its snapshot.
@@ -143,11 +143,11 @@ impl Resolver<'_> {
 
     fn unknown(&self, name: &str) -> Misuse {
         if !may_be_shown(name) {
-            let misuse = Misuse::usage("what was typed for the instance is neither a name nor a URL");
+            let misuse = Misuse::usage("the value for the instance is neither a name nor a URL");
             // A path holds no password; a URL that lost its scheme may.
             return match name {
                 path if path.starts_with('/') && !path.contains(['@', ':', '?']) => {
-                    misuse.hint(format!("a socket is named by its URL: `unix://{path}`"))
+                    misuse.hint(format!("to name a socket, use its URL: `unix://{path}`"))
                 }
                 port if port.strip_prefix(':').is_some_and(is_port) => misuse.hint(port_alone(&port[1..])),
                 _ => misuse.hint(URLS),
@@ -156,14 +156,14 @@ impl Resolver<'_> {
         let known = self.file.instances();
         let place = match self.file.path() {
             Some(path) => format!("in the settings file {}", path.display()),
-            None => "for there is no settings file".to_owned(),
+            None => "because there is no settings file".to_owned(),
         };
         let misuse = Misuse::settings(format!("there is no instance `{name}` {place}"));
         if is_port(name) {
             return misuse.hint(port_alone(name));
         }
         if name.contains(['.', ':']) || name == "localhost" {
-            return misuse.hint(format!("a server is named by its URL: `redis://{name}`"));
+            return misuse.hint(format!("to name a server, use its URL: `redis://{name}`"));
         }
         match nearest(name, &known) {
             Some(best) => misuse.hint(format!("did you mean `{best}`?")),
@@ -205,7 +205,7 @@ impl Resolver<'_> {
         if !matches!(node.address, Address::Sentinel { .. }) {
             return match typed {
                 true => Err(Misuse::usage(
-                    "`--sentinel-username` and `--sentinel-password-file` need an instance that is named through Sentinels",
+                    "`--sentinel-username` and `--sentinel-password-file` need an instance behind Sentinels",
                 )
                 .hint("`redis+sentinel://host,host/service` names the Sentinels")),
                 false => Ok(()),
@@ -235,9 +235,10 @@ impl Resolver<'_> {
             || [&global.tls_ca, &global.tls_cert, &global.tls_key].iter().any(|path| path.is_some());
         if block.is_some_and(|block| block.off) && !flagged {
             return match node.tls {
-                Some(_) => {
-                    Err(Misuse::settings(format!("`{}`: `rediss://` speaks TLS, and `tls: false` says no", node.name)))
-                }
+                Some(_) => Err(Misuse::settings(format!(
+                    "`{}`: `rediss://` means TLS, but `tls: false` turns it off",
+                    node.name
+                ))),
                 None => Ok(()),
             };
         }
@@ -253,11 +254,11 @@ impl Resolver<'_> {
             insecure: global.insecure || block.insecure,
         };
         if tls.certificate.is_some() != tls.key.is_some() {
-            return Err(Misuse::usage("a client certificate and its key belong together")
+            return Err(Misuse::usage("a client certificate needs its key, and a key its certificate")
                 .hint("`--tls-cert FILE --tls-key FILE`"));
         }
         if matches!(node.address, Address::Unix { .. }) {
-            return Err(Misuse::usage("a socket of this machine speaks no TLS"));
+            return Err(Misuse::usage("a Unix socket does not use TLS"));
         }
         node.tls = Some(tls);
         Ok(())

@@ -15,8 +15,8 @@ use crate::restore::{Choices, Existing, Options, Rate};
 impl Resolver<'_> {
     pub(super) fn restore(&self, typed: &Typed) -> Result<Settings, Misuse> {
         if self.database.is_some() {
-            return Err(Misuse::usage("`-n` before `restore` means nothing")
-                .hint("`restore --db N[:M]` says which database, and where to"));
+            return Err(Misuse::usage("`-n` has no effect on `restore`")
+                .hint("use `restore --db N[:M]` to choose the database, and the database to write to"));
         }
         // Together with the safety backup, which needs a repository: what the target takes is looked at before the backup.
         let server = match self.target_server(typed)? {
@@ -25,7 +25,7 @@ impl Resolver<'_> {
         };
         let chosen = Chosen::of(&typed.stored, &typed.id);
         if chosen.id.is_none() && chosen.file.is_none() {
-            return Err(Misuse::usage("no backup is named").hint("`--backup-id latest`, or `--file PATH`"));
+            return Err(Misuse::usage("no backup was given").hint("`--backup-id latest`, or `--file PATH`"));
         }
         let instance = match &server {
             Some((server, _)) => Some(server.instance.clone()),
@@ -59,8 +59,10 @@ impl Resolver<'_> {
     /// `restore` writes only to what `--target-instance` names: `-i` names the source everywhere else.
     fn no_target(&self, typed: &Typed) -> Result<Misuse, Misuse> {
         let Some(named) = self.typed_instance_name()? else {
-            return Ok(Misuse::usage("no target is named: `restore` writes only to what is named on the command line")
-                .hint("add `--target-instance NAME|URL`, `--to-file PATH` or `--to-dir PATH`"));
+            return Ok(Misuse::usage(
+                "no target was given: `restore` writes only to the target named on the command line",
+            )
+            .hint("add `--target-instance NAME|URL`, `--to-file PATH` or `--to-dir PATH`"));
         };
         Ok(self.instance_beside(typed, &named))
     }
@@ -98,7 +100,7 @@ impl Resolver<'_> {
             (false, _) => Ok(SafetyBackup::NotNeeded),
             (true, true) => Ok(SafetyBackup::Declined),
             (true, false) => self.place().map(SafetyBackup::Into).map_err(|misuse| {
-                Misuse::usage(format!("a safety backup of the target comes first, and {misuse}"))
+                Misuse::usage(format!("a safety backup of the target is taken first, but {misuse}"))
                     .hint("`--repository URL`, or `--no-safety-backup` to go without")
             }),
         }
@@ -178,7 +180,7 @@ fn choices(typed: &Typed) -> Result<Choices, Misuse> {
     let types = typed.types.iter().map(|name| {
         TypeFilter::parse(name).filter(|_| TypeFilter::names().any(|known| known == name)).ok_or_else(|| {
             let known = TypeFilter::names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            Misuse::usage(format!("`{name}` is no type of Redis")).hint(known)
+            Misuse::usage(format!("`{name}` is not a Redis type")).hint(known)
         })
     });
     let moved = typed.databases.iter().filter(|map| map.from != map.to);

@@ -142,8 +142,8 @@ fn tls_is_meant_by_any_of_its_options() {
     assert_eq!(node(&["-i", "redis-staging"]).tls.unwrap().ca, Some("etc/ca.pem".into()));
     let over = node(&["-i", "redis-staging", "--tls-ca", "mine.pem", "--sni", "name"]).tls.unwrap();
     assert_eq!((over.ca, over.server_name.as_deref()), (Some("mine.pem".into()), Some("name")));
-    refused(&["health", "--tls-cert", "x"], "a client certificate and its key belong together");
-    refused(&["health", "-i", "unix:///run/x", "--tls"], "a socket of this machine speaks no TLS");
+    refused(&["health", "--tls-cert", "x"], "a client certificate needs its key, and a key its certificate");
+    refused(&["health", "-i", "unix:///run/x", "--tls"], "a Unix socket does not use TLS");
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn the_timeout_is_typed_or_in_the_file_or_five_seconds() {
     assert_eq!(node(&["--timeout", "3s"]).timeout.as_secs(), 3);
     assert_eq!(node(&[]).timeout.as_secs(), 7);
     assert_eq!(server_with("", [], &[]).node.timeout.as_secs(), 5);
-    refused(&["health", "--timeout", "0s"], "a timeout of nothing leaves no time to connect");
+    refused(&["health", "--timeout", "0s"], "a timeout of 0 leaves no time to connect");
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn a_backup_knows_its_name_before_it_begins() {
     refused(&["backup", "--from-file", "dump.rdb"], "a file does not say which instance it is from");
     refused(
         &["backup", "-i", "redis+sentinel://a/group"],
-        "a Sentinel group that is named by its URL needs a name in the repository",
+        "a Sentinel group given by URL needs a name in the repository",
     );
     assert_eq!(name(&["-i", "redis+sentinel://a/group", "--name", "group"]), "group");
     let message = "invalid name `../x`: use letters, digits and `-` `_` `.`, at most 128 characters";
@@ -230,7 +230,7 @@ fn if_due_needs_a_schedule() {
         Err(misuse) => misuse.to_string(),
         Ok(_) => panic!("understood"),
     };
-    assert_eq!(refused(""), "`--if-due` asks for a schedule, and the settings hold none");
+    assert_eq!(refused(""), "`--if-due` needs a schedule, but the settings have none");
     let off = "backup: { enabled: false, schedule: \"0 1 * * *\", destination: x }";
     assert!(matches!(
         backup_with(off, &["--if-due"]).origin,
@@ -240,7 +240,7 @@ fn if_due_needs_a_schedule() {
 
 #[test]
 fn a_restore_writes_only_to_a_server_that_is_on_the_command_line() {
-    let message = "no target is named: `restore` writes only to what is named on the command line";
+    let message = "no target was given: `restore` writes only to the target named on the command line";
     let environment = [("REDIS_OPS_INSTANCE", "redis-prod")];
     match resolve_with(FILE, environment, &["restore", "--backup-id", "latest"]) {
         Err(misuse) => assert_eq!(misuse.to_string(), message),
@@ -252,7 +252,7 @@ fn a_restore_writes_only_to_a_server_that_is_on_the_command_line() {
     assert_eq!(instance.server.instance, "redis-staging");
     // A bare `latest` means the one of the target.
     assert!(matches!(settings.backup, Backup::Stored { instance: Some(name), .. } if name == "redis-staging"));
-    refused(&["restore", "--target-instance", "redis-staging"], "no backup is named");
+    refused(&["restore", "--target-instance", "redis-staging"], "no backup was given");
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn every_type_of_the_table_can_be_chosen_by_its_name() {
     }
     for wrong in ["strings", "Hash", "", "module:", "type:5"] {
         let line = ["restore", "--file", "x.rdb", "--to-file", "y.rdb", "--type", wrong];
-        refused(&line, &format!("`{wrong}` is no type of Redis"));
+        refused(&line, &format!("`{wrong}` is not a Redis type"));
     }
 }
 
@@ -302,7 +302,7 @@ fn what_overwrites_takes_a_safety_backup_first() {
     let line = ["restore", "--file", "x.rdb", "--target-instance", "redis://a", "--replace-all"];
     match resolve_with("", [], &line) {
         Err(misuse) => {
-            assert_eq!(misuse.to_string(), "a safety backup of the target comes first, and no repository is named");
+            assert_eq!(misuse.to_string(), "a safety backup of the target is taken first, but no repository is named");
         }
         Ok(_) => panic!("understood"),
     }
@@ -415,7 +415,7 @@ fn an_unknown_instance_names_the_nearest() {
     };
     let missing = |name: &str| format!("there is no instance `{name}` in the settings file etc/redis-ops.yaml");
     assert_eq!(hint(&["health", "-i", "redis-prd"]), (missing("redis-prd"), "did you mean `redis-prod`?".into()));
-    assert_eq!(hint(&["health", "-i", "/run/x.sock"]).1, "a socket is named by its URL: `unix:///run/x.sock`");
+    assert_eq!(hint(&["health", "-i", "/run/x.sock"]).1, "to name a socket, use its URL: `unix:///run/x.sock`");
     let of_port = "a port of this machine: `--port 6380`, or `redis://127.0.0.1:6380`";
     assert_eq!(hint(&["health", "-i", "6380"]).1, of_port);
     assert_eq!(hint(&["health", "-i", ":6380"]).1, of_port);
@@ -424,7 +424,7 @@ fn an_unknown_instance_names_the_nearest() {
         hint(&["health", "-i", "qqq"]),
         (missing("qqq"), "known: `redis-prod`, `redis-staging`, `redis-two`".into())
     );
-    let by_url = "a server is named by its URL: `redis://10.0.0.5:6379`".to_owned();
+    let by_url = "to name a server, use its URL: `redis://10.0.0.5:6379`".to_owned();
     assert_eq!(hint(&["health", "-i", "10.0.0.5:6379"]), (missing("10.0.0.5:6379"), by_url));
 }
 

@@ -162,26 +162,24 @@ fn explain(path: &Path, error: &Error) -> Misuse {
                 None => misuse.hint(format!("known here: `{}`", expected.join("`, `"))),
             }
         }
-        Error::SerdeInvalidType { expected, .. } => {
-            Misuse::settings(format!("{position}: {expected} is expected here"))
-        }
+        Error::SerdeInvalidType { expected, .. } => Misuse::settings(format!("{position}: expected {expected}")),
         Error::Unexpected { expected: "mapping start", .. } => {
-            Misuse::settings(format!("{position}: a block of keys is expected here"))
+            Misuse::settings(format!("{position}: expected a mapping (`key: value`)"))
         }
         Error::Unexpected { expected: "sequence start", .. } => {
-            Misuse::settings(format!("{position}: a list is expected here"))
+            Misuse::settings(format!("{position}: expected a list"))
         }
         Error::Unexpected { expected: "string scalar", .. } => {
-            Misuse::settings(format!("{position}: a single value is expected here"))
+            Misuse::settings(format!("{position}: expected a single value"))
         }
         Error::DuplicateMappingKey { key: Some(key), .. } => {
-            Misuse::settings(format!("{position}: the key `{key}` stands here twice"))
+            Misuse::settings(format!("{position}: duplicate key `{key}`"))
         }
-        Error::DuplicateMappingKey { .. } => Misuse::settings(format!("{position}: a key stands here twice")),
+        Error::DuplicateMappingKey { .. } => Misuse::settings(format!("{position}: duplicate key")),
         Error::MultipleDocuments { .. } => {
             Misuse::settings(format!("{position}: the file holds more than one document"))
         }
-        other => Misuse::settings(format!("{position}: not understood as YAML: {}", reason(other))),
+        other => Misuse::settings(format!("{position}: invalid YAML: {}", reason(other))),
     }
 }
 

@@ -164,13 +164,10 @@ fn an_unknown_key_names_the_nearest() {
 
 #[test]
 fn what_is_no_yaml_or_of_the_wrong_shape_says_where() {
-    refused("instances: hunter2-do-not-print", "etc/redis-ops.yaml:1:12: a block of keys is expected here");
-    refused(
-        "backup: { enabled: true, enabled: false }",
-        "etc/redis-ops.yaml:1:26: the key `enabled` stands here twice",
-    );
-    refused("s3: { region: [a, b] }", "etc/redis-ops.yaml:1:15: a single value is expected here");
-    refused("diagnose: { mute: C06 }", "etc/redis-ops.yaml:1:19: a list is expected here");
+    refused("instances: hunter2-do-not-print", "etc/redis-ops.yaml:1:12: expected a mapping (`key: value`)");
+    refused("backup: { enabled: true, enabled: false }", "etc/redis-ops.yaml:1:26: duplicate key `enabled`");
+    refused("s3: { region: [a, b] }", "etc/redis-ops.yaml:1:15: expected a single value");
+    refused("diagnose: { mute: C06 }", "etc/redis-ops.yaml:1:19: expected a list");
 }
 
 #[test]
@@ -218,12 +215,12 @@ fn a_wrong_value_says_where_and_what_would_be_right() {
     wrong(
         "connection: { retry: { max_attempts: 0 } }",
         SettingsFile::retry,
-        "etc/redis-ops.yaml:1:38: `connection.retry.max_attempts`: a number of attempts is expected, 1 or more",
+        "etc/redis-ops.yaml:1:38: `connection.retry.max_attempts`: expected a number of attempts, 1 or more",
     );
     wrong(
         "instances: { a: { host: x, port: 70000 } }",
         instance,
-        "etc/redis-ops.yaml:1:34: `instances.a.port`: a port is a number from 1 to 65535",
+        "etc/redis-ops.yaml:1:34: `instances.a.port`: expected a port from 1 to 65535",
     );
     wrong(
         "instances: { a: { username: x } }",
@@ -233,12 +230,12 @@ fn a_wrong_value_says_where_and_what_would_be_right() {
     wrong(
         "instances: { a: { host: x, architecture: ring } }",
         instance,
-        "etc/redis-ops.yaml:1:42: `instances.a.architecture`: an architecture is `standalone`, `replication`, `cluster` or `sentinel`",
+        "etc/redis-ops.yaml:1:42: `instances.a.architecture`: the architecture must be `standalone`, `replication`, `cluster` or `sentinel`",
     );
     wrong(
         "backup: { enabled: maybe }",
         SettingsFile::backup,
-        "etc/redis-ops.yaml:1:20: `backup.enabled`: `true` or `false` is expected",
+        "etc/redis-ops.yaml:1:20: `backup.enabled`: expected `true` or `false`",
     );
     wrong(
         "backup: { compression: lzma }",
@@ -253,12 +250,12 @@ fn a_wrong_value_says_where_and_what_would_be_right() {
     wrong(
         "backup: { retention: { keep_last: some } }",
         SettingsFile::backup,
-        "etc/redis-ops.yaml:1:35: `backup.retention.keep_last`: a whole number is expected, or `unlimited`",
+        "etc/redis-ops.yaml:1:35: `backup.retention.keep_last`: expected a whole number or `unlimited`",
     );
     wrong(
         "diagnose: { mute: [{ rule: C06, until: soon }] }",
         SettingsFile::rules,
-        "etc/redis-ops.yaml:1:40: `diagnose.mute.until`: a day is written 2027-01-01",
+        "etc/redis-ops.yaml:1:40: `diagnose.mute.until`: write the date as 2027-01-01",
     );
     wrong(
         "backup: { destination: \"s3://${BUCKET\" }",
@@ -289,6 +286,6 @@ fn the_machine_around_the_server_is_described_in_its_units() {
     wrong(
         "diagnose: { nic_mbps: 0 }",
         SettingsFile::rules,
-        "etc/redis-ops.yaml:1:23: `diagnose.nic_mbps`: a bandwidth is a number of megabits a second, such as 1000",
+        "etc/redis-ops.yaml:1:23: `diagnose.nic_mbps`: expected a bandwidth in megabits a second, such as 1000",
     );
 }

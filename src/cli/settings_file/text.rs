@@ -144,7 +144,7 @@ impl Reader<'_> {
                 return Err(self.wrong_at(text, key, "`${` without `}`"));
             };
             if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-                return Err(self.wrong_at(text, key, "between `${` and `}` stands no name of a variable"));
+                return Err(self.wrong_at(text, key, "there is no variable name between `${` and `}`"));
             }
             match self.environment.by_name(name)? {
                 Some(value) => expanded.push_str(value),
@@ -186,7 +186,7 @@ pub enum BackupType {
 pub fn sse(text: &str) -> Result<String, String> {
     match text {
         "AES256" | "aws:kms" | "aws:kms:dsse" => Ok(text.to_owned()),
-        _ => Err("the store encrypts by `AES256`, `aws:kms` or `aws:kms:dsse`".into()),
+        _ => Err("the encryption must be `AES256`, `aws:kms` or `aws:kms:dsse`".into()),
     }
 }
 
@@ -194,7 +194,7 @@ pub fn backup_type(text: &str) -> Result<BackupType, String> {
     match text {
         "rdb" => Ok(BackupType::Rdb),
         "aof" => Ok(BackupType::Aof),
-        _ => Err("a backup is of type `rdb` or `aof`".into()),
+        _ => Err("the type of a backup must be `rdb` or `aof`".into()),
     }
 }
 
@@ -202,7 +202,7 @@ pub fn backup_type(text: &str) -> Result<BackupType, String> {
 pub fn architecture(text: &str) -> Result<(), String> {
     match text {
         "standalone" | "replication" | "cluster" | "sentinel" => Ok(()),
-        _ => Err("an architecture is `standalone`, `replication`, `cluster` or `sentinel`".into()),
+        _ => Err("the architecture must be `standalone`, `replication`, `cluster` or `sentinel`".into()),
     }
 }
 
@@ -211,49 +211,49 @@ pub fn truth(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" => Ok(true),
         "false" | "no" | "off" => Ok(false),
-        _ => Err("`true` or `false` is expected".into()),
+        _ => Err("expected `true` or `false`".into()),
     }
 }
 
 pub fn number(text: &str) -> Result<u64, String> {
-    parsed(text, "a whole number is expected")
+    parsed(text, "expected a whole number")
 }
 
 pub fn port(text: &str) -> Result<u16, String> {
-    match parsed::<u16>(text, "a port is a number from 1 to 65535")? {
-        0 => Err("a port is a number from 1 to 65535".into()),
+    match parsed::<u16>(text, "expected a port from 1 to 65535")? {
+        0 => Err("expected a port from 1 to 65535".into()),
         port => Ok(port),
     }
 }
 
 pub fn attempts(text: &str) -> Result<u32, String> {
-    match parsed(text, "a number of attempts is expected, 1 or more")? {
-        0 => Err("a number of attempts is expected, 1 or more".into()),
+    match parsed(text, "expected a number of attempts, 1 or more")? {
+        0 => Err("expected a number of attempts, 1 or more".into()),
         attempts => Ok(attempts),
     }
 }
 
 pub fn multiplier(text: &str) -> Result<f64, String> {
     let factor = real(text)?;
-    if factor >= 1.0 { Ok(factor) } else { Err("pauses grow: a number from 1 on is expected".into()) }
+    if factor >= 1.0 { Ok(factor) } else { Err("expected a number of 1 or more, because pauses grow".into()) }
 }
 
 pub fn real(text: &str) -> Result<f64, String> {
-    let number: f64 = parsed(text, "a number is expected")?;
-    if number.is_finite() { Ok(number) } else { Err("a number is expected".into()) }
+    let number: f64 = parsed(text, "expected a number")?;
+    if number.is_finite() { Ok(number) } else { Err("expected a number".into()) }
 }
 
 /// A number of bytes that is not nothing.
 pub fn size(text: &str) -> Result<u64, String> {
     match values::bytes(text)? {
-        0 => Err("a size of nothing limits nothing".into()),
+        0 => Err("a size limit must be more than 0".into()),
         bytes => Ok(bytes),
     }
 }
 
 /// Megabits a second.
 pub fn bandwidth(text: &str) -> Result<f64, String> {
-    let wrong = "a bandwidth is a number of megabits a second, such as 1000";
+    let wrong = "expected a bandwidth in megabits a second, such as 1000";
     real(text).ok().filter(|megabits| *megabits > 0.0).ok_or_else(|| wrong.to_owned())
 }
 

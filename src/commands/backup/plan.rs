@@ -82,8 +82,8 @@ pub(super) async fn plan(
         table.row([word, line]);
     }
     let sentence = match status {
-        Status::Ok => "the backup would go through; nothing was done",
-        Status::Warning => "the backup would go through with warnings; nothing was done",
+        Status::Ok => "the backup would succeed; nothing was done",
+        Status::Warning => "the backup would succeed with warnings; nothing was done",
         _ => "the backup would fail; nothing was done",
     };
     let text = format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, status, sentence));
@@ -116,9 +116,9 @@ async fn writing(
     let room = repository
         .try_writing(instance, context.now)
         .await
-        .with_context(|| format!("the repository {place} cannot be written to"))?;
+        .with_context(|| format!("cannot write to the repository {place}"))?;
     if let Some(free) = room.free.filter(|free| *free < needed) {
-        let words = format!("{place} has {} free, and about {} are needed", words::bytes(free), words::bytes(needed));
+        let words = format!("{place} has {} free, but about {} are needed", words::bytes(free), words::bytes(needed));
         return Err(StorageError::Full(words.into()).into());
     }
     lines.push((
@@ -131,8 +131,7 @@ async fn writing(
     if room.keeps_conditions == Some(false) {
         lines.push((
             Status::Ok,
-            "the store does not support conditional writes (`If-None-Match`): names of objects carry a token"
-                .to_owned(),
+            "the store does not support conditional writes (`If-None-Match`): object names contain a token".to_owned(),
         ));
     }
     Ok(room)

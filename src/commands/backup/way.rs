@@ -35,9 +35,7 @@ pub(super) async fn method(chosen: &Chosen, capture: Capture) -> Result<Way> {
     let by_replication = |line| Way::Open { method: "replication", status: Status::Ok, line };
     Ok(match (refused(chosen, who).await?, capture) {
         (Asked::Yes, _) => by_replication(format!("the user {who} may ask for a full resynchronization")),
-        (Asked::NotFoundOut, _) => {
-            by_replication(format!("whether the user {who} has the right to `PSYNC` was not found out"))
-        }
+        (Asked::NotFoundOut, _) => by_replication(format!("could not find out whether the user {who} may use `PSYNC`")),
         (Asked::No(fault), Capture::Auto) => by_key(chosen, &format!("{fault}: ")).await?,
         (Asked::No(fault), _) => Way::Barred(fault),
     })
@@ -50,7 +48,7 @@ async fn by_key(chosen: &Chosen, why: &str) -> Result<Way> {
         None => Way::Open {
             method: "scan",
             status: Status::Warning,
-            line: format!("{why}the server would be read key by key, which is not one moment of its data"),
+            line: format!("{why}the server would be read key by key, so the data is not from a single moment"),
         },
     })
 }

@@ -82,7 +82,7 @@ pub fn tell(forecast: Forecast, settings: &Settings, context: &Context) {
     // Who watches sees the receipt of each look, and a line more would scroll the table away.
     if forecast.keys > 0 && settings.watch.is_none() {
         context.printer.say(&format!(
-            "looking at {keys}: adds {hits} keyspace hits to the server's statistics at most (`--via replication` adds none)"
+            "looking at {keys}: adds at most {hits} keyspace hits to the server's statistics (`--via replication` adds none)"
         ));
     }
 }

@@ -64,7 +64,7 @@ pub enum Via {
 
 /// What lists are sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it, and the help says more")]
+#[allow(missing_docs, reason = "see `redis-ops help diagnose`")]
 pub enum Sort {
     Clients,
     Memory,
@@ -156,7 +156,7 @@ impl Topic {
             }
             _ => (false, "`diagnose connections` and `diagnose keyspace` have lists"),
         };
-        if can { Ok(()) } else { Err(Misuse::usage("this topic has no list that is sorted so").hint(hint)) }
+        if can { Ok(()) } else { Err(Misuse::usage("this topic has no list with this order").hint(hint)) }
     }
 }
 

@@ -39,7 +39,9 @@ impl FromStr for Listen {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "an address to listen on is a port, `9121`, or an address and a port, `0.0.0.0:9121`".to_owned();
+        let wrong = || {
+            "write the address to listen on as a port, `9121`, or as an address and a port, `0.0.0.0:9121`".to_owned()
+        };
         let port = |text: &str| text.parse::<u16>().map_err(|_| wrong());
         let host = |host: &str| if host.is_empty() { USUAL_HOST.to_owned() } else { host.to_owned() };
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -152,7 +154,7 @@ impl Live {
         });
         let now = match asked {
             Repository::Unreachable { error, .. } => {
-                self.printer.say(&format!("warning: nothing new is known of the backups: {error}"));
+                self.printer.say(&format!("warning: cannot update the backup metrics: {error}"));
                 Repository::Unreachable { before: known.1.newest().cloned(), error }
             }
             other => other,

@@ -169,11 +169,11 @@ fn without_manifest(listed: &Listed) -> Status {
 fn unreadable(listed: &Listed) -> String {
     match &listed.status {
         ListedStatus::Unreadable(reason) => {
-            format!("{}/{} has no manifest that can be used: {reason}", listed.instance, listed.id)
+            format!("{}/{} has no usable manifest: {reason}", listed.instance, listed.id)
         }
         ListedStatus::Archived(reason) => format!("{}/{} is archived: {reason}", listed.instance, listed.id),
         ListedStatus::AccessDenied(reason) => {
-            format!("{}/{} may not be read: {reason}", listed.instance, listed.id)
+            format!("no permission to read {}/{}: {reason}", listed.instance, listed.id)
         }
         _ => format!("{}/{} was never finished", listed.instance, listed.id),
     }

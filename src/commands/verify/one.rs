@@ -125,7 +125,7 @@ fn of_the_future(manifest: &Manifest, limit: Option<Duration>, now: DateTime<Utc
     manifest.id.is_ahead(now).then(|| {
         Finding::new(severity, "backup_of_the_future", "the backup is dated in the future")
             .evidence("created_at", crate::times::text(manifest.created_at))
-            .why("the clock of the machine that took it was ahead, and nobody knows how old it is")
+            .why("the clock of the machine that took it was ahead, so its age is unknown")
             .fix("set the clock of that machine, and take another backup; this one does not count as the latest")
     })
 }
@@ -134,11 +134,11 @@ fn of_the_future(manifest: &Manifest, limit: Option<Duration>, now: DateTime<Utc
 pub fn too_old(age: Duration, limit: Option<Duration>) -> Option<Finding> {
     let limit = limit.filter(|limit| age > *limit)?;
     Some(
-        Finding::new(Severity::Critical, "backup_too_old", "the backup is older than it may be")
+        Finding::new(Severity::Critical, "backup_too_old", "the backup is too old")
             .evidence("age_seconds", age.as_secs())
             .evidence("limit_seconds", limit.as_secs())
             .threshold(format!("--max-age {}", words::span(limit)))
-            .fix("take a backup, and see why the last one was not taken"),
+            .fix("take a backup, and find out why the last one was not taken"),
     )
 }
 
@@ -216,7 +216,7 @@ pub fn sentence(report: &Report, level: Level, what: &str) -> String {
                 .find(|finding| examination::status(std::slice::from_ref(finding)) == Status::Unknown);
             format!(
                 "{what}: could not tell: {}",
-                why.map_or("it is newer than this version knows", |finding| &finding.title)
+                why.map_or("it is newer than this version of redis-ops supports", |finding| &finding.title)
             )
         }
     }

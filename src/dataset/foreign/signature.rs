@@ -32,11 +32,7 @@ const PACKED: &[(&[u8], &str, &str)] = &[
     (b"\x85\x01\x0c\x03", "a file encrypted with PGP", "`gpg -d FILE > dump.rdb` decrypts it"),
     (b"\x85\x02\x0c\x03", "a file encrypted with PGP", "`gpg -d FILE > dump.rdb` decrypts it"),
     (b"SQLite format 3\0", "a database of SQLite", "name the RDB itself"),
-    (
-        b"\xef\xbb\xbfREDIS",
-        "an RDB behind the byte order mark of a text",
-        "`tail -c +4 FILE > dump.rdb` leaves the RDB",
-    ),
+    (b"\xef\xbb\xbfREDIS", "an RDB after a text byte order mark", "`tail -c +4 FILE > dump.rdb` leaves the RDB"),
     (b"UkVESVM", "an RDB as base64", "`base64 -d FILE > dump.rdb` decodes it"),
     (b"VkFMS0VZ", "an RDB as base64", "`base64 -d FILE > dump.rdb` decodes it"),
     (b"00000000: 5245 4449 53", "an RDB as a hex dump", "`xxd -r FILE > dump.rdb` turns it back"),
@@ -122,10 +118,10 @@ fn of_text(first: &[u8]) -> Option<Foreign> {
     let is_store = lower.starts_with("<?xml") || lower.starts_with("<error>");
     if is_store && let Some(code) = element(text, "Code").filter(|_| lower.contains("<error>")) {
         let way = "the store refused the download: see what the code means, and download the file again";
-        return Some(Foreign::new(format!("the error answer of an S3 store ({})", code.escape_debug()), way));
+        return Some(Foreign::new(format!("the error reply of an S3 store ({})", code.escape_debug()), way));
     }
     if lower.starts_with("<!doctype html") || lower.starts_with("<html") || lower.contains("<html") && is_store {
-        let way = "a page was downloaded in place of the file (a login, an error, a preview): download the file itself";
+        let way = "a page was downloaded instead of the file (a login, an error, a preview): download the file itself";
         return Some(Foreign::new("a web page (HTML)", way));
     }
     if is_store {
@@ -134,7 +130,7 @@ fn of_text(first: &[u8]) -> Option<Foreign> {
     if text.starts_with("-ERR ") || text.starts_with("-NOAUTH ") || text.starts_with("-NOPERM ") {
         let line: String = text.lines().next().unwrap_or_default().chars().take(80).collect();
         return Some(Foreign::new(
-            format!("the error answer of a server ({})", line.escape_debug()),
+            format!("the error reply of a server ({})", line.escape_debug()),
             Hint::BackUpInstead,
         ));
     }

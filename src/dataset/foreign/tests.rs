@@ -25,7 +25,7 @@ fn each_format_has_its_name_and_its_way() {
     check(b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "a pointer of git LFS", "git lfs pull");
     check(b"\n<!DOCTYPE html><html>", "a web page (HTML)", "download");
     let xml = br#"<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code><Message>no</Message></Error>"#;
-    check(xml, "the error answer of an S3 store (AccessDenied)", "refused the download");
+    check(xml, "the error reply of an S3 store (AccessDenied)", "refused the download");
     check(
         b"$EOF:0123456789012345678901234567890123456789\r\nREDIS",
         "a diskless replication transfer (`$EOF:`) as it came over the wire",
@@ -36,7 +36,7 @@ fn each_format_has_its_name_and_its_way() {
     check(b"\x8c\x0d\x04\x07\x03\x02", "a file encrypted with PGP", "gpg -d");
     check(b"UkVESVMwMDEx+glyZWRpcy12ZXI=\n", "an RDB as base64", "base64 -d");
     check(b"00000000: 5245 4449 5330 3031 31fa 0972  REDIS0011..r", "an RDB as a hex dump", "xxd -r");
-    check(b"\xef\xbb\xbfREDIS0011\xfa", "an RDB behind the byte order mark of a text", "tail -c +4");
+    check(b"\xef\xbb\xbfREDIS0011\xfa", "an RDB after a text byte order mark", "tail -c +4");
     check(b"SET a 1\nSET b 2\n", "a text", "SaveOrBackUp");
     check("Gr\u{fc}\u{df}e, und mehr".as_bytes(), "a text", "SaveOrBackUp");
     check(b"$175\r\nREDIS0011", "a replication transfer as it came over the wire", "tail -c +7 ");
@@ -45,7 +45,7 @@ fn each_format_has_its_name_and_its_way() {
     check(b"", "an empty file", "take the dump again");
     check(
         b"-NOAUTH Authentication required.\r\n",
-        "the error answer of a server (-NOAUTH Authentication required.)",
+        "the error reply of a server (-NOAUTH Authentication required.)",
         "BackUpInstead",
     );
 }

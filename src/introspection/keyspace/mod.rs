@@ -140,7 +140,7 @@ impl KeyspaceProfile {
             (Basis::Everything, 1) => "the only key".to_owned(),
             (Basis::Everything, _) => format!("all {seen} keys"),
             (Basis::Sample, _) => {
-                format!("{seen} keys drawn at random of {total}, sure to ±{:.1} points", self.margin * 100.0)
+                format!("{seen} random keys of {total}, ±{:.1} percentage points", self.margin * 100.0)
             }
         }
     }

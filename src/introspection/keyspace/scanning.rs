@@ -88,5 +88,5 @@ fn page_of(reply: Reply) -> Result<(Option<Bytes>, Vec<Bytes>)> {
 }
 
 fn no_scan() -> Fault {
-    Failure::new("protocol_error", "SCAN answered something else").into()
+    Failure::new("protocol_error", "unexpected reply to SCAN").into()
 }

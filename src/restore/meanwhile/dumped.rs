@@ -216,6 +216,6 @@ impl Payload {
 }
 
 fn unexpected(command: &str) -> CommandError {
-    let fault = CommandFault::Protocol { reason: "it is not what this command answers".to_owned() };
+    let fault = CommandFault::Protocol { reason: "it is not a reply to this command".to_owned() };
     CommandError { command: command.to_owned(), fault }
 }

@@ -40,10 +40,9 @@ pub fn held_at_most(longest_bulk: u64) -> u64 {
 }
 
 /// Why a key is left that was not there before the restore was interrupted.
-const WRITTEN_BY_OTHERS: &str = "the target has another value or expiry of it: somebody else has written this key since the restore was interrupted, and it was left";
+const WRITTEN_BY_OTHERS: &str = "the target has a different value or expiry: another client wrote this key after the restore was interrupted, so it was kept";
 /// What is said of a key that is written over.
-const UNSURE: &str =
-    "it stood in the target since the restore was interrupted, and could not be compared with the backup";
+const UNSURE: &str = "the key was in the target when the restore resumed, and could not be compared with the backup";
 
 /// Makes commands of keys.
 #[derive(Debug)]

@@ -24,13 +24,13 @@ pub enum Stop {
 impl std::fmt::Display for Stop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Refused(fault) => write!(f, "the target takes no more: {fault}"),
+            Self::Refused(fault) => write!(f, "the target accepts no more data: {fault}"),
             Self::Lost(reason) => write!(f, "the connection to the target broke: {reason}"),
             Self::Journal(reason) => write!(f, "the journal cannot be written: {reason}"),
             Self::OnlyOnce(values) => {
                 write!(
                     f,
-                    "{} longer than 16 MiB cannot be written without a second look at the backup, and it can be read only once",
+                    "{} longer than 16 MiB can be written only by reading the backup twice, and this backup can be read only once",
                     counted(*values, "value")
                 )
             }

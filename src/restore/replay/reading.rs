@@ -282,7 +282,7 @@ pub(super) fn keep_names(mut created: Created, ledger: &Ledger) -> Created {
 }
 
 /// Why a key failed whose temporary key did not last.
-const GONE: &str = "its temporary key was gone before it was complete, again and again: it expired or was evicted while the value was written";
+const GONE: &str = "the temporary key disappeared repeatedly before it was complete: it expired or was evicted while the value was written";
 
 fn length_of(lengths: &BTreeMap<u64, u64>, number: u64) -> u64 {
     lengths.get(&number).copied().unwrap_or(0)

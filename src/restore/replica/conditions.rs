@@ -49,14 +49,14 @@ pub struct Refusal {
 
 /// Why a target that replicates by TLS cannot be fed.
 pub const NO_CERTIFICATE: &str =
-    "the target replicates by TLS (`tls-replication yes`), and there is no certificate of ours to show it";
+    "the target replicates over TLS (`tls-replication yes`), and no certificate was given for this machine";
 
 /// Everything that forbids to feed this target; empty: it may be fed.
 pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
     let mut found = Vec::new();
     let mut refuse = |code, reason: String, overridden_by| found.push(Refusal { code, reason, overridden_by });
     if target.cluster {
-        refuse("cluster", "a cluster node does not take `REPLICAOF`".to_owned(), None);
+        refuse("cluster", "a cluster node refuses `REPLICAOF`".to_owned(), None);
     }
     if target.replica {
         refuse("read_only", "the target is a replica: its primary would undo it".to_owned(), None);
@@ -68,13 +68,13 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
         }
         // Nobody is led into that without having said so.
         None if !wish.by_name => {
-            let reason = "could not tell whether a Sentinel watches the target, which would then fail over";
+            let reason = "could not tell whether a Sentinel watches the target, and would fail over";
             refuse("sentinel", reason.to_owned(), Some("--method replica"));
         }
         None | Some(false) => {}
     }
     if target.may_replicaof == Some(false) {
-        refuse("permission_denied", "we may not run `REPLICAOF` on the target".to_owned(), None);
+        refuse("permission_denied", "the user may not run `REPLICAOF` on the target".to_owned(), None);
     }
     if target.lacks_certificate {
         refuse("certificate", NO_CERTIFICATE.to_owned(), None);
@@ -91,7 +91,7 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
         refuse("target_not_empty", reason, Some("--replace-all"));
     }
     if target.empty && target.may_have_functions && wish.existing != Existing::ReplaceAll {
-        let reason = "could not tell whether the target has functions, which would be replaced: our user may not use `FUNCTION LIST`";
+        let reason = "could not tell whether the target has functions, which would be replaced: the user may not use `FUNCTION LIST`";
         refuse("permission_denied", reason.to_owned(), Some("--replace-all"));
     }
     if target.replicas > 0 && !wish.allow_replica_resync {
@@ -116,7 +116,7 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
         refuse("too_few_databases", reason, None);
     }
     if content.origin == Origin::Foreign && !content.all_compared {
-        let reason = "the file is not our own capture, and not all of it was looked at for keys that stand there twice: the target would abort on one";
+        let reason = "the file is not our own capture, and not all of it was looked at for keys that stand there twice: the target would abort on a duplicate";
         refuse("duplicate_keys", reason.to_owned(), None);
     }
     found

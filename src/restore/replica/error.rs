@@ -77,15 +77,14 @@ pub enum ReplicaFault {
     #[error("{NO_CERTIFICATE}")]
     NoCertificate,
     /// Our certificate cannot be used.
-    #[error("our certificate cannot be used: {0}")]
+    #[error("cannot use the certificate of this machine: {0}")]
     Certificate(String),
     /// The target refused `REPLICAOF`: the ACL, a cluster, a service that blocks the command.
-    #[error("the target does not replicate from us")]
+    #[error("the target does not replicate from redis-ops")]
     Refused(#[source] CommandError),
     /// The target did not connect to us.
-    #[error("the target could not reach us at {advertised} within {}{}", humantime::format_duration(*waited), turned_away.map(|peer| format!(
-        "; a connection from {peer} named the target's replication id and was turned away: it did not come from the \
-         target's address and port (`--advertise` allows others)"
+    #[error("the target could not reach redis-ops at {advertised} within {}{}", humantime::format_duration(*waited), turned_away.map(|peer| format!(
+        "; a connection from {peer} sent the target's replication id and was refused: it did not come from the target's address and port (`--advertise` allows others)"
     )).unwrap_or_default())]
     NotReached {
         /// The address that the target was told.
@@ -97,8 +96,7 @@ pub enum ReplicaFault {
     },
     /// It came, and did not come to speak TLS with us: mostly it does not trust our certificate.
     #[error(
-        "the target came to {advertised}, and its TLS handshake with us failed ({reason}): our certificate has to be of an authority that \
-         it trusts (its `tls-ca-cert-file`)"
+        "the target connected to {advertised}, but the TLS handshake failed ({reason}): the certificate of this machine must be signed by a CA that the target trusts (its `tls-ca-cert-file`)"
     )]
     NoTls {
         /// The address that the target was told.
@@ -126,7 +124,7 @@ pub enum ReplicaFault {
     #[error(transparent)]
     Feed(FeedError),
     /// The target has acknowledged, but somebody has changed its role in the meantime.
-    #[error("the target has loaded the RDB, but somebody else changed its role: {0}")]
+    #[error("the target has loaded the RDB, but its role was changed from outside: {0}")]
     TakenOver(String),
     /// The target has loaded everything, but is still a replica; [`Left::problem`] says why.
     #[error("the target has loaded the RDB, but could not be made a primary again")]

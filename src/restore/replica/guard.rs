@@ -275,7 +275,7 @@ pub fn main(arguments: &[OsString]) -> Option<ExitCode> {
 fn serve() -> io::Result<()> {
     let line = std::os::unix::net::UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
     let listener = std::net::TcpListener::from(std::io::stdout().as_fd().try_clone_to_owned()?);
-    let not_ours = |_| io::Error::other("it is started by a restore, not by people");
+    let not_ours = |_| io::Error::other("only a restore starts this command");
     line.local_addr().map_err(not_ours)?;
     listener.local_addr().map_err(not_ours)?;
     // Away from the terminal and from the group of the job that started us: what ends those must not end this. Fails where we are the
@@ -344,7 +344,7 @@ async fn put_right(orders: Orders) {
         tokio::time::sleep(PAUSE).await;
     }
     if let Some(Lines { undo, .. }) = &lines {
-        say(format!("the target could not be led back; `{undo}` makes it a primary again"));
+        say(format!("the target could not be made a primary again; `{undo}` does that"));
     }
 }
 

@@ -192,7 +192,7 @@ impl<'a> Target<'a> {
             || flag("loading")
             || flag("async_loading")
         {
-            return Err(ReplicaFault::TakenOver("its link to us is not up".to_owned()));
+            return Err(ReplicaFault::TakenOver("its replication link to redis-ops is down".to_owned()));
         }
         Ok(())
     }
@@ -204,7 +204,7 @@ impl<'a> Target<'a> {
             let problem = match self.info().await {
                 Ok(info) if info.get("role") == Some("master") => return Recovery::of(Some(info), None),
                 Ok(info) if !follows(&info, us) => {
-                    let problem = Some(format!("somebody else changed its role: {}", role_in_words(&info)));
+                    let problem = Some(format!("its role was changed from outside: {}", role_in_words(&info)));
                     return Recovery { overruled: true, ..Recovery::of(Some(info), problem) };
                 }
                 Ok(info) => match self.ask(&Command::of(&["REPLICAOF", "NO", "ONE"])).await {
@@ -220,7 +220,7 @@ impl<'a> Target<'a> {
                     Err(error) => return Recovery::of(Some(info), Some(error.to_string())),
                 },
                 Err(error) if self.has_exited().await => {
-                    let problem = format!("it has probably exited ({}): its log says why", error.fault);
+                    let problem = format!("the target has probably exited ({}): its log says why", error.fault);
                     return Recovery::of(None, Some(problem));
                 }
                 Err(error) => error.to_string(),

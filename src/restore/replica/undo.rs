@@ -72,7 +72,7 @@ pub enum UndoError {
     #[error(transparent)]
     Target(#[from] ReplicaFault),
     /// It is a replica as others are.
-    #[error("{target} is a replica of {primary}, and nothing says that a restore left it so: {why}")]
+    #[error("{target} is a replica of {primary}, and there is no sign that a restore left it so: {why}")]
     NotOurs {
         /// Name of the server, without secrets.
         target: String,
@@ -82,7 +82,9 @@ pub enum UndoError {
         why: &'static str,
     },
     /// It may have been left by a restore, and may as well be a replica of somebody who is away.
-    #[error("{target} is a replica of {primary}, which it never reached, and nothing says that a restore left it so")]
+    #[error(
+        "{target} is a replica of {primary}, which it never reached, and there is no sign that a restore left it so"
+    )]
     NotSure {
         /// Name of the server, without secrets.
         target: String,
@@ -112,11 +114,11 @@ impl Explain for UndoError {
         match self {
             Self::Target(error) => error.meaning(),
             Self::NotOurs { .. } | Self::NotSure { .. } => {
-                Meaning::of("not_interrupted").hint("`REPLICAOF NO ONE` makes the server a primary all the same")
+                Meaning::of("not_interrupted").hint("`REPLICAOF NO ONE` makes the server a primary anyway")
             }
             Self::Running { .. } => Meaning::of("locked"),
             Self::StillReplica { .. } => Meaning::of("role_changed").hint(
-                "the server's log says what it is doing; `REPLICAOF NO ONE` makes it a primary as soon as it takes the command",
+                "the server's log says what it is doing; `REPLICAOF NO ONE` makes it a primary as soon as it accepts the command",
             ),
         }
     }

@@ -156,7 +156,7 @@ async fn remove_temporary(connection: &mut Connection, token: u64, report: &mut 
         Ok((counters, _)) => report.after = Some(counters),
         Err(error) => {
             report.may_hold_temporary = true;
-            tracing::warn!("temporary keys of values that failed may be left until they expire: {error}");
+            tracing::warn!("temporary keys of failed values may remain until they expire: {error}");
         }
     }
 }

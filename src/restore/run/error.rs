@@ -15,7 +15,7 @@ pub enum RunError {
     Command(#[from] CommandError),
     /// There is nothing to go on with.
     #[error(
-        "nothing to resume: no interrupted restore of this backup into this target, with these choices, is known here"
+        "nothing to resume: this machine knows no interrupted restore of this backup into this target with these options"
     )]
     NothingToResume,
     /// One with other choices is known.
@@ -34,8 +34,7 @@ pub enum RunError {
     },
     /// The target was started anew since: what it had said may not be true any more.
     #[error(
-        "nothing to resume: the target was started anew since the restore was interrupted (its run id was {then} and is {now}), \
-         and may hold less than it had said"
+        "nothing to resume: the target was restarted after the restore was interrupted (its run id was {then} and is {now}), and may have lost data that it had confirmed"
     )]
     Restarted {
         /// Its run id when the restore was interrupted.
@@ -45,8 +44,7 @@ pub enum RunError {
     },
     /// An earlier version has begun it.
     #[error(
-        "nothing to resume: the restore that was interrupted was begun by an earlier version of redis-ops, and whether its choices were \
-         these cannot be told any more; nothing was written"
+        "nothing to resume: an earlier version of redis-ops started the interrupted restore, and it is unknown whether the options were the same; nothing was written"
     )]
     OfEarlierVersion,
     /// It was interrupted before everything that the target held was removed.

@@ -114,7 +114,7 @@ fn a_plan_tries_to_write() {
     store.inject("PUT ", 10_000, Fault::Answer("AccessDenied"));
     let (code, answer) = plan(&store);
     assert_eq!(code, 2, "{answer}");
-    assert!(answer["plan"]["lines"].to_string().contains("cannot be written to"), "{answer}");
+    assert!(answer["plan"]["lines"].to_string().contains("cannot write to the repository"), "{answer}");
 
     let folder = Folder::new();
     let missing = folder.path().join("not/yet");

@@ -181,7 +181,7 @@ async fn a_user_who_may_only_read_gets_everything_but_the_functions() {
         assert!((found.keys, found.digest) == (expected.keys, expected.digest), "{}", installed.name);
         let n_warnings = usize::from(sample::has(&server, "FUNCTION"));
         assert_eq!(report.warnings.len(), n_warnings, "{}: {:?}", installed.name, report.warnings);
-        assert!(report.warnings.iter().all(|warning| warning.contains("functions are not in it")));
+        assert!(report.warnings.iter().all(|warning| warning.contains("functions are not in the backup")));
 
         server.ok(&["ACL", "SETUSER", "reader", "-dump"]);
         let error = read(&node).await.expect_err("without DUMP there is nothing");

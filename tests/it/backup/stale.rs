@@ -66,7 +66,7 @@ fn a_replica_that_never_had_the_data_is_not_published_as_an_old_copy() {
     let folder = Folder::new();
     let run = backup(&replica.url(), &folder.text(), &["--stale", "--json"]).run();
     assert_eq!(failure(&run), (2, "source_not_fit".to_owned()), "{}", run.everything());
-    assert!(run.json()["error"].to_string().contains("holds no keys"), "{}", run.everything());
+    assert!(run.json()["error"].to_string().contains("has no keys"), "{}", run.everything());
     assert_eq!(folder.files(), Vec::<String>::new());
 }
 

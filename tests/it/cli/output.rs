@@ -61,7 +61,7 @@ fn log_lines_are_on_stderr_and_only_if_asked_for() {
         .args(["list"])
         .env("REDIS_OPS_LOG", "=====")
         .stderr(
-            "error: the environment variable REDIS_OPS_LOG is not understood\n\n\
+            "error: invalid value in the environment variable REDIS_OPS_LOG\n\n\
              hint: `info`, or `redis_ops=debug,aws_config=info`\n",
         )
         .exit(3);

@@ -62,7 +62,7 @@ fn aof_is_refused_by_backup_with_a_clear_word() {
     refused(
         RedisOps::new().arg("backup").file("redis-ops.yaml", "backup: { type: aof, destination: /backups }"),
         "error: redis-ops.yaml:1:17: `backup.type: aof` is not supported yet\n\n\
-         hint: `type: rdb` takes the whole data set each time\n",
+         hint: `type: rdb` always backs up the whole data set\n",
     );
 }
 

@@ -30,7 +30,7 @@ fn a_mistyped_line_is_3_with_one_error_and_one_hint() {
         ),
         (
             &["restore", "--backup-id", "latest", "-r", "backups"],
-            "error: no target is named: `restore` writes only to what is named on the command line\n\n\
+            "error: no target was given: `restore` writes only to the target named on the command line\n\n\
              hint: add `--target-instance NAME|URL`, `--to-file PATH` or `--to-dir PATH`\n",
         ),
         (
@@ -42,7 +42,7 @@ fn a_mistyped_line_is_3_with_one_error_and_one_hint() {
             "error: invalid URL of the instance: the port is not a number from 1 to 65535\n\n\
              hint: `redis://host:6379`, `rediss://user@host:6380`, `unix:///path`, `redis+sentinel://host,host/service`\n",
         ),
-        (&["list", "-r", "backups", "-n", "3"], "error: `list` reads no database: `-n` means nothing here\n"),
+        (&["list", "-r", "backups", "-n", "3"], "error: `list` does not use a database: remove `-n`\n"),
     ] {
         RedisOps::new().args(line).stderr(stderr).exit(3);
     }
@@ -91,7 +91,7 @@ fn a_command_refuses_a_format_that_it_has_not() {
         .args(["list", "-r", "backups"])
         .env("REDIS_OPS_FORMAT", "xml")
         .stderr(
-            "error: the environment variable REDIS_OPS_FORMAT names no format\n\n\
+            "error: the environment variable REDIS_OPS_FORMAT is not a format\n\n\
              hint: `table`, `json`, `ndjson`, `nagios`, `prometheus` or `junit`\n",
         )
         .exit(3);
@@ -171,7 +171,7 @@ fn tls_settings_that_cannot_be_used_say_nothing_about_the_server() {
     }
     RedisOps::new()
         .args(["health", "--tls-cert", "own.pem"])
-        .stderr("error: a client certificate and its key belong together\n\nhint: `--tls-cert FILE --tls-key FILE`\n")
+        .stderr("error: a client certificate needs its key, and a key its certificate\n\nhint: `--tls-cert FILE --tls-key FILE`\n")
         .exit(3);
 }
 

@@ -112,7 +112,7 @@ fn an_address_that_is_taken_is_an_error_that_says_so() {
         .args(["metrics", "--listen", &port.to_string()])
         .stderr(format!(
             "error: listen on 127.0.0.1:{port}\n  Caused by: Address already in use (os error 98)\n\n\
-             hint: another program listens there already: name another port\n"
+             hint: another program already listens there: choose another port\n"
         ))
         .exit(3);
 }
@@ -161,7 +161,7 @@ fn what_is_told_of_backups_comes_from_the_repository() {
     let (text, said) = metrics(1);
     assert_eq!(value(&text, "redis_ops_repository_up"), 0.0);
     has(&text, "redis_up 1");
-    assert!(said.starts_with("warning: nothing is known of the backups: "), "{said}");
+    assert!(said.starts_with("warning: cannot read the backups: "), "{said}");
 }
 
 #[test]
@@ -213,11 +213,11 @@ fn a_repository_with_backups_of_other_names_says_so() {
     let run = RedisOps::new().args(["backup", "-i", &server.url(), "-r", &repository, "--name", "prod"]).run();
     assert_eq!(run.code, 0, "{}", run.everything());
     let run = RedisOps::new().args(["metrics", "-i", &server.url(), "-r", &repository]).run();
-    assert!(run.stderr.contains("no series about backups") && run.stderr.contains("but of prod"), "{}", run.stderr);
+    assert!(run.stderr.contains("no backup metrics") && run.stderr.contains("only of prod"), "{}", run.stderr);
     let settings = format!("instances: {{prod: {{url: \"{}\"}}}}\n", server.url());
     let run =
         RedisOps::new().file("redis-ops.yaml", &settings).args(["metrics", "-i", "prod", "-r", &repository]).run();
-    assert!(!run.stderr.contains("no series about backups"), "{}", run.stderr);
+    assert!(!run.stderr.contains("no backup metrics"), "{}", run.stderr);
     assert!(run.text().contains("redis_ops_last_backup_timestamp_seconds"), "{}", run.text());
 }
 

@@ -68,12 +68,11 @@ fn a_backup_is_planned_restored_and_refused_the_second_time() {
             pair.target.url()
         )
     };
-    let over = "`--on-conflict skip` keeps its keys, `--on-conflict replace` overwrites those of the backup's names, `--replace-all` \
-                removes all of them first";
+    let over = "`--on-conflict skip` keeps its keys, `--on-conflict replace` overwrites keys that are also in the backup, `--replace-all` deletes all of them first";
     assert_eq!(answer["error"]["hint"], format!("nothing was written; {over}; {}", line("")));
     let (code, answer) = pair.restore(&["--method", "replica"]);
     assert_eq!((code, &answer["error"]["code"]), (2, &"target_not_empty".into()), "{answer}");
-    let hint = format!("nothing was written; `--replace-all` removes all of it first; {}", line(""));
+    let hint = format!("nothing was written; `--replace-all` deletes everything in the target first; {}", line(""));
     assert_eq!(answer["error"]["hint"], hint);
     let (code, answer) = pair.restore(&["--on-conflict", "fail"]);
     assert_eq!((code, &answer["error"]["code"]), (2, &"key_exists".into()), "{answer}");
@@ -272,7 +271,7 @@ fn a_proof_that_is_cut_off_names_the_line_that_proves_it() {
         }
         let run = restore.wait();
         assert_eq!(run.code, ended, "{}", run.stderr);
-        assert!(run.stderr.contains("the restore is done, and not proven"), "{}", run.stderr);
+        assert!(run.stderr.contains("the restore is done, but not proven"), "{}", run.stderr);
         assert_eq!(run.stderr.contains("comparing once more"), signal.is_empty(), "{}", run.stderr);
         let line = run.stderr.split('`').find_map(|part| part.strip_prefix("redis-ops verify ")).expect("a line");
         let (code, answer) = RedisOps::new().arg("verify").args(line.split(' ')).json();

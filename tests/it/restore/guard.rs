@@ -508,7 +508,7 @@ fn a_replica_whose_primary_is_away_is_not_undone_without_a_yes_of_somebody() {
             |target: &RedisServer| RedisOps::new().args(["restore", "--undo", "--target-instance", &target.url()]);
         let refused = answer(undo(&never), 3);
         let words = message(&refused);
-        assert!(words.contains("nothing says that a restore left it so"), "{}: {refused}", installed.name);
+        assert!(words.contains("there is no sign that a restore left it so"), "{}: {refused}", installed.name);
         assert!(hint(&refused).contains("--yes"), "{refused}");
         assert_eq!(never.info("role"), "slave", "{}", installed.name);
 
@@ -592,5 +592,5 @@ fn the_guard_is_in_no_session_of_ours_and_ends_with_the_restore() {
 fn a_guard_that_nobody_has_ordered_ends_at_once() {
     let run = RedisOps::new().arg("restore-guard").run();
     assert_eq!(run.code, 3);
-    assert!(run.stderr.contains("not by people"), "{}", run.stderr);
+    assert!(run.stderr.contains("only a restore starts"), "{}", run.stderr);
 }

@@ -193,7 +193,7 @@ fn a_journal_of_an_earlier_version_is_refused_by_name_and_the_printed_line_begin
 
     let (code, answer) = stored.restore(&target, &["--method", "restore", "--resume"]);
     check_error(&(code, answer.clone()), "nothing_to_resume");
-    assert!(answer["error"]["causes"][0].as_str().unwrap().contains("by an earlier version"), "{answer}");
+    assert!(answer["error"]["causes"][0].as_str().unwrap().contains("an earlier version of redis-ops"), "{answer}");
     let line = hint(&answer).split('`').find_map(|part| part.strip_prefix("redis-ops ")).unwrap();
     let (code, answer) = stored.typed(line.split(' ')).json();
     assert_eq!((code, &answer["proof"]["equal"]), (0, &all.into()), "{line}: {answer}");

@@ -146,7 +146,7 @@ fn typed_commands_do_not_call_a_type_unknown_that_the_target_has() {
     check(&stored, &target, &["--method", "commands"], Refused("unsupported_type"));
     let (_, answer) = stored.restore(&target, &["--method", "commands"]);
     let message = answer["error"]["causes"].to_string();
-    assert!(message.contains("payload only") && !message.contains("does not know"), "{message}");
+    assert!(message.contains("only as payload") && !message.contains("does not know"), "{message}");
     check(&stored, &target, &["--method", "commands", "--accept-loss"], Goes(1, "commands"));
 }
 

@@ -85,7 +85,7 @@ fn a_proxy_that_is_gone_is_named_and_not_the_store() {
         ("ALL_PROXY", "https://store.invalid:9000"),
     ] {
         let run = with_key(list(endpoint)).env(name, format!("http://user:hunter2@127.0.0.1:{dead}"));
-        let proxy = format!("nobody listens at the proxy http://127.0.0.1:{dead} ({name})");
+        let proxy = format!("no server listens at the proxy http://127.0.0.1:{dead} ({name})");
         check(run, "storage_unavailable", &[&proxy, endpoint], &[name, "NO_PROXY"]);
     }
     let run = with_key(list("http://127.0.0.1:9")).env("HTTP_PROXY", "http://no-such-proxy.invalid:3128");

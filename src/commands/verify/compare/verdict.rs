@@ -30,7 +30,7 @@ pub(super) fn unfit(
     answer.status = answer.status.and(status);
     answer.sentence = match status {
         Status::Failed => format!("{what}: the backup is damaged: {}", words::escape(finding.title.as_bytes())),
-        _ => format!("{what}: could not tell: the backup is newer than this version knows"),
+        _ => format!("{what}: could not tell: the backup is newer than this version of redis-ops supports"),
     };
     answer.text.extend(findings_table(std::slice::from_ref(&finding), &context.printer));
     answer.case(class, what, status, &answer.sentence.clone(), findings_lines(std::slice::from_ref(&finding)));
@@ -84,7 +84,7 @@ pub(super) fn judge(
     };
     answer.sentence = sentence;
     if is_fuzzy && !compared.is_equal() {
-        answer.sentence.push_str("; read key by key: what others wrote meanwhile may be among them");
+        answer.sentence.push_str("; read key by key: concurrent writes may be among the differences");
     }
     let limit = usize::try_from(asked.limit).unwrap_or(usize::MAX);
     answer.text.extend(table(compared, sides, limit, context));

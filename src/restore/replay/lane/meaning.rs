@@ -9,7 +9,7 @@ use crate::restore::replay::ledger::{Gone, Stop};
 use crate::restore::replay::replies::Reply;
 
 /// What is said of a key that was not there, and that the target has when it is to be written.
-const WRITTEN_MEANWHILE: &str = "somebody else has written this key since the restore began: it was left";
+const WRITTEN_MEANWHILE: &str = "another client wrote this key during the restore: it was kept";
 
 /// Why the steps of a key did not go as they should.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,22 +40,23 @@ impl Failure {
     }
 
     fn gone() -> Self {
-        Self { reason: "its temporary key was gone".to_owned(), gone: true, others: None }
+        Self { reason: "the temporary key had disappeared".to_owned(), gone: true, others: None }
     }
 
     /// What is wrong with an answer that is no error, and not the one that was expected.
     fn of_answer(expected: Expected) -> Self {
         let (reason, others) = match expected {
             Expected::Never(reason) => (reason, None),
-            Expected::New => {
-                ("the target has a key of this name: somebody else wrote it meanwhile", Some(Theirs::Untouched))
-            }
+            Expected::New => (
+                "the target has a key of this name: another client wrote it during the restore",
+                Some(Theirs::Untouched),
+            ),
             Expected::Number(_) => (
-                "somebody else wrote a key of this name meanwhile, which has the backup's elements beside theirs now",
+                "another client wrote a key of this name during the restore: it now has the backup's elements as well as theirs",
                 Some(Theirs::Mixed),
             ),
             Expected::Anything | Expected::Elements(_) => {
-                ("the target's answer does not fit: somebody else wrote it", None)
+                ("unexpected reply of the target: another client wrote this key", None)
             }
         };
         Self { reason: reason.to_owned(), gone: false, others }
@@ -158,7 +159,7 @@ pub(super) fn note(
 /// Whether a transaction has found the temporary key as the one before had left it, and has added what it should.
 fn note_chunk(open: &mut Open, step_error: &mut Option<Failure>, card: &mut i64, chunk: Chunk, reply: &Reply) {
     let Reply::Numbers(numbers) = reply else {
-        let reason = "the target's answer to a transaction does not fit".to_owned();
+        let reason = "unexpected reply of the target to a transaction".to_owned();
         step_error.get_or_insert(Failure { reason, gone: false, others: None });
         return;
     };
@@ -220,7 +221,7 @@ pub(super) fn note_rename(open: &mut Open, shared: &Shared, rename: &mut Rename,
                 _ => note_restored(open, shared, command, key),
             }
         }
-        (What::Renamed { .. }, _) => open.failed(command, key, "the target's answer to a transaction does not fit"),
+        (What::Renamed { .. }, _) => open.failed(command, key, "unexpected reply of the target to a transaction"),
         (What::Cleaned, _) => match failed.take() {
             Some(Failure { gone: true, .. }) => gone(open),
             Some(Failure { reason, .. }) => open.failed(command, key, reason),
@@ -264,6 +265,6 @@ fn stops(fault: &CommandFault) -> bool {
 pub(super) fn unasked(reply: &Reply) -> String {
     match reply {
         Reply::Error(line) => format!("the target said: {line}"),
-        _ => "the target answers what was not asked".to_owned(),
+        _ => "the target sent an unexpected reply".to_owned(),
     }
 }

@@ -84,7 +84,7 @@ impl Reader {
                 n = target.read(&mut buffer) => n.map_err(|error| Stop::Lost(error.to_string()))?,
                 () = silent, if !self.queue.is_empty() => {
                     let seconds = self.shared.silence.as_secs();
-                    return Err(Stop::Lost(format!("the target has answered nothing for {seconds} seconds")));
+                    return Err(Stop::Lost(format!("the target has not replied for {seconds} seconds")));
                 }
             };
             if n == 0 {

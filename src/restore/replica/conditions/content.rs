@@ -39,11 +39,11 @@ impl Content {
         let mut not_accepted = not_accepted(server, backup.dialect(), backup.rdb_version, types);
         let mut doubts = Vec::new();
         if dangers.is_some_and(|dangers| dangers.key_meta > 0) {
-            doubts.push("keys have metadata, and the target would exit on a class that it does not know".to_owned());
+            doubts.push("keys have metadata, and the target would exit on an unknown class".to_owned());
         }
         if dangers.is_some_and(|dangers| dangers.other_engines > 0) {
             doubts.push(
-                "there are functions that are not in Lua, and the target would exit on an engine that it has not"
+                "there are functions that are not in Lua, and the target would exit on an engine that it does not have"
                     .to_owned(),
             );
         }
@@ -51,9 +51,7 @@ impl Content {
             doubts.push("there are functions in a file that no server made as a whole for us, and the target would exit on one that does not compile".to_owned());
         }
         if backup.origin == Origin::Foreign && backup.survey.as_ref().is_some_and(|survey| survey.crc64.is_none()) {
-            doubts.push(
-                "the file has no checksum, and so nothing proves that it is the same when it is read again".to_owned(),
-            );
+            doubts.push("the file has no checksum, so a change between two reads would go unnoticed".to_owned());
         }
         let of_modules = dangers.is_some_and(|dangers| !dangers.module_aux.is_empty())
             || backup.by_type.contains_key("vectorset")
@@ -147,7 +145,7 @@ pub fn not_accepted(
     types: impl IntoIterator<Item = ValueType>,
 ) -> Vec<String> {
     let Some(target) = Target::of(&server.name, &server.version) else {
-        return vec![format!("what we can vouch for: the limits of {} {} are not known", server.name, server.version)];
+        return vec![format!("the limits of {} {} are unknown", server.name, server.version)];
     };
     let loads = match (target.dialect, dialect) {
         (Dialect::Redis, Dialect::Redis) | (Dialect::Valkey, Dialect::Valkey) => version <= target.rdb_version,

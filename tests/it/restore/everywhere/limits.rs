@@ -44,10 +44,10 @@ fn a_target_that_is_too_small_is_refused_before_and_told_apart_where_that_cannot
             if policy == "noeviction" {
                 check_error(&answer, "out_of_memory");
                 assert_eq!(number(&result["restored"]), keys(&target), "{}", answer.1);
-                assert!(message(&answer.1).contains("the target takes no more"), "{}", answer.1);
+                assert!(message(&answer.1).contains("the target accepts no more data"), "{}", answer.1);
             } else {
                 check_error(&answer, "target_too_small");
-                assert!(message(&answer.1).contains("the target threw"), "{}", answer.1);
+                assert!(message(&answer.1).contains("the target evicted"), "{}", answer.1);
                 let there = number(&result["target"]["keys_after"]);
                 assert_eq!(number(&result["restored"]), 3_000, "it said OK to all: {}", answer.1);
                 assert_eq!(number(&result["target"]["evicted"]), 3_000 - there, "{}", answer.1);
