@@ -107,7 +107,7 @@ fn a_password_is_never_an_argument() {
         assert_eq!(run.code, 3);
         assert!(
             run.stderr
-                .contains("\n\nhint: a password on the command line is seen by everybody: `--password-file FILE`")
+                .contains("\n\nhint: other users can see a password on the command line: use `--password-file FILE`")
         );
         assert!(!run.everything().contains("hunter2"), "{}", run.everything());
     }

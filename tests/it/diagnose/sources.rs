@@ -122,7 +122,7 @@ fn a_sample_stops_when_it_is_sure_and_says_how_sure() {
     let seen = facts["keys_seen"].as_u64().expect("a number");
     assert!((2000..8000).contains(&seen), "{seen}");
     let said = facts["looked_at"].as_str().expect("words");
-    assert!(said.contains("of 40,000, sure to ±1."), "{said}");
+    assert!(said.contains("of 40,000, ±1."), "{said}");
     let prefixes = facts["prefixes"].as_array().expect("a list");
     let sessions = prefixes.iter().find(|prefix| prefix["name"] == "session:").expect("it is there");
     let share = sessions["keys"].as_u64().expect("a number") as f64 / seen as f64;
