@@ -45,19 +45,24 @@ pub fn object(shard: &Shard, observed: &Observed) -> Vec<Finding> {
         );
     };
     if let Some(length) = observed.stored_bytes.filter(|length| *length != shard.stored_bytes) {
-        differs("wrong_length", "the object has another length", shard.stored_bytes.to_string(), length.to_string());
+        differs("wrong_length", "the object's length differs", shard.stored_bytes.to_string(), length.to_string());
     }
     if let Some(digest) = observed.stored_sha256.as_ref().filter(|digest| **digest != shard.stored_sha256) {
         differs("checksum_mismatch", "the object's SHA-256 differs", shard.stored_sha256.clone(), digest.clone());
     }
     if let Some(length) = observed.raw_bytes.filter(|length| *length != shard.raw_bytes) {
-        differs("wrong_length", "the RDB has another length", shard.raw_bytes.to_string(), length.to_string());
+        differs("wrong_length", "the RDB's length differs", shard.raw_bytes.to_string(), length.to_string());
     }
     if let Some(digest) = observed.raw_sha256.as_ref().filter(|digest| **digest != shard.raw_sha256) {
         differs("checksum_mismatch", "the RDB's SHA-256 differs", shard.raw_sha256.clone(), digest.clone());
     }
     if let Some(frames) = observed.frames.filter(|frames| *frames != shard.frames) {
-        differs("wrong_frames", "another number of compressed frames", shard.frames.to_string(), frames.to_string());
+        differs(
+            "wrong_frames",
+            "the number of compressed frames differs",
+            shard.frames.to_string(),
+            frames.to_string(),
+        );
     }
     if let Some(crc) = observed.crc64.as_ref().filter(|crc| **crc != shard.crc64) {
         let words = |crc: &Option<String>| crc.clone().unwrap_or_else(|| "none".to_owned());
@@ -80,16 +85,16 @@ pub fn cautions(manifest: &Manifest) -> Vec<Finding> {
 
 /// The source computes no checksum, so that damage before it reached us cannot be seen.
 pub fn checksum_absent() -> Finding {
-    Finding::new(Severity::Warning, "checksum_absent", "the RDB holds no CRC64")
-        .why("the server computes none (`rdbchecksum no`): damage on its side cannot be seen; the SHA-256 in the manifest holds from the capture on")
+    Finding::new(Severity::Warning, "checksum_absent", "the RDB has no CRC64")
+        .why("the server computes no checksum (`rdbchecksum no`): damage on the server cannot be detected; the SHA-256 in the manifest protects the data from the capture on")
         .fix("set `rdbchecksum yes` in the server's configuration, restart it, and take another backup")
 }
 
 /// The manifest names no object: nothing was checked, and nothing can be restored.
 pub fn nothing_to_check() -> Finding {
-    Finding::new(Severity::Warning, "could_not_tell", "the manifest names no shard, so that nothing was checked")
+    Finding::new(Severity::Warning, "could_not_tell", "the manifest lists no shards, so nothing was checked")
         .why("a backup without an object holds no data: a restore refuses it")
-        .fix("verify and restore another backup; `redis-ops list` names them")
+        .fix("verify and restore another backup; `redis-ops list` shows them")
 }
 
 /// What is wrong with the structure of a captured RDB, for its manifest: what a server that has what the file needs refuses or dies of.
@@ -101,7 +106,8 @@ pub fn structure(oddities: &Oddities, needs: &Needs, broken: Option<&RdbError>) 
         let finding = StructureFinding {
             id: error.code().to_owned(),
             title: error.to_string(),
-            why: "the CRC64 is right: the server wrote the RDB like this; what follows could not be checked".to_owned(),
+            why: "the CRC64 is correct, so the server wrote the RDB like this; the rest could not be checked"
+                .to_owned(),
             count: 1,
             shard: 0,
             places: vec![place],
@@ -215,10 +221,14 @@ pub fn as_finding(known: &StructureFinding) -> Finding {
 
 /// The RDB is newer than we know.
 pub fn not_understood(up_to: u64) -> Finding {
-    Finding::new(Severity::Warning, "structure_not_understood", "the RDB is newer than this version knows")
-        .evidence("understood_up_to", up_to)
-        .why("its bytes are whole, but nobody looked inside")
-        .fix("verify it with a newer redis-ops, or load it into a server of its own version")
+    Finding::new(
+        Severity::Warning,
+        "structure_not_understood",
+        "the RDB is newer than this version of redis-ops supports",
+    )
+    .evidence("understood_up_to", up_to)
+    .why("its bytes are complete, but its contents were not checked")
+    .fix("verify it with a newer redis-ops, or load it into a server of its own version")
 }
 
 /// The census as it stands in a manifest. Where the rest of it is stored is not filled in.

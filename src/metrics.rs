@@ -197,7 +197,7 @@ fn replication(text: &mut Text, info: &Info) {
         let read_only = info.get("slave_read_only").unwrap_or_default();
         let labels = [("master_host", host), ("master_port", port)];
         let all = [labels[0], labels[1], ("read_only", read_only)];
-        text.sample("redis_slave_info", "gauge", "Whose replica the server is.", &all, 1.0);
+        text.sample("redis_slave_info", "gauge", "The primary of this replica.", &all, 1.0);
         for (field, name, scale, help) in OF_REPLICAS {
             if let Some(value) = scale.of(info, field) {
                 text.sample(name, "gauge", help, &labels, value);
@@ -209,10 +209,22 @@ fn replication(text: &mut Text, info: &Info) {
         let labels =
             [("slave_ip", replica.ip.as_str()), ("slave_port", port.as_str()), ("slave_state", replica.state.as_str())];
         if let Some(offset) = replica.offset {
-            text.sample("redis_connected_slave_offset_bytes", "gauge", "What a replica has.", &labels, offset as f64);
+            text.sample(
+                "redis_connected_slave_offset_bytes",
+                "gauge",
+                "Replication offset of a replica.",
+                &labels,
+                offset as f64,
+            );
         }
         if let Some(lag) = replica.lag {
-            text.sample("redis_connected_slave_lag_seconds", "gauge", "Since its last word.", &labels, lag as f64);
+            text.sample(
+                "redis_connected_slave_lag_seconds",
+                "gauge",
+                "Seconds since its last acknowledgement.",
+                &labels,
+                lag as f64,
+            );
         }
     }
 }
@@ -230,7 +242,7 @@ fn slow_log(text: &mut Text, slow: &[SlowEntry]) {
 fn of_cluster(text: &mut Text, cluster: &Info) {
     let state = cluster.get("cluster_state").map(|state| f64::from(u8::from(state == "ok")));
     if let Some(ok) = state {
-        text.gauge("redis_cluster_state", "Whether the cluster serves.", ok);
+        text.gauge("redis_cluster_state", "Whether the cluster state is ok.", ok);
     }
     for (field, name, kind, help) in OF_CLUSTERS {
         let kind = if *kind == Kind::Counter { "counter" } else { "gauge" };

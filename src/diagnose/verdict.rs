@@ -56,7 +56,7 @@ pub fn sentence_with(report: &Report, show: &dyn Fn(&str, &Value) -> String) -> 
             if report.snapshot.server.mode == Mode::Sentinel {
                 let watched = Watched::words(&report.snapshot.server.watches);
                 return format!(
-                    "this is a Sentinel, which is in order; it watches {watched}, and `redis+sentinel://host,host/NAME` is that server"
+                    "this is a Sentinel without problems; it watches {watched}: to examine that server, use `redis+sentinel://host,host/NAME`"
                 );
             }
             format!(
@@ -71,7 +71,7 @@ pub fn sentence_with(report: &Report, show: &dyn Fn(&str, &Value) -> String) -> 
 fn not_enough(text: &OfText) -> String {
     let lines = text.not_understood.lines;
     if text.mostly_dark {
-        return format!("could not tell: {} not understood, more than were", counted(lines as u64, "line"));
+        return format!("could not tell: {} not understood, more than were understood", counted(lines as u64, "line"));
     }
     let missing: Vec<String> =
         text.not_looked_at.iter().map(|(topic, missing)| format!("{} needs {missing}", topic.name())).collect();

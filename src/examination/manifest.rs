@@ -101,7 +101,7 @@ pub fn contents(
                 "the manifest has no census, so that the keys were counted, but not compared",
             )
             .why("a manifest whose structure was understood has one: this one was changed")
-            .fix("verify and restore another backup; `redis-ops list` names them"),
+            .fix("verify and restore another backup; `redis-ops list` shows them"),
         ),
         _ => {}
     }

@@ -61,7 +61,7 @@ fn serving(info: &Info, facts: &ServerFacts) -> Vec<Trouble> {
     }
     if let Some(primary) = facts.primary.as_ref().filter(|primary| !primary.up) {
         let since =
-            primary.down_seconds.map_or("it never was up".to_owned(), |seconds| format!("for {}", span(seconds)));
+            primary.down_seconds.map_or("it was never up".to_owned(), |seconds| format!("for {}", span(seconds)));
         let text = format!("the link to its primary {}:{} is down, {since}", primary.host, primary.port);
         found.push((Some(Level::Ready), "master_down", text));
     }
@@ -89,7 +89,7 @@ fn writing(info: &Info, facts: &ServerFacts) -> Vec<Trouble> {
         let why = match facts.maxmemory_policy.as_str() {
             "noeviction" => Some("nothing is evicted".to_owned()),
             policy if policy.starts_with("volatile-") && expiring == 0 => {
-                Some(format!("`{policy}` evicts keys with an expiry only, and there are none"))
+                Some(format!("`{policy}` evicts only keys with an expiry, and there are none"))
             }
             _ => None,
         };
@@ -103,7 +103,8 @@ fn writing(info: &Info, facts: &ServerFacts) -> Vec<Trouble> {
     }
     // The field is there where `min-replicas-to-write` is set; how many it wants is not told.
     if facts.role == NodeRole::Primary && info.u64("min_slaves_good_slaves") == Some(0) {
-        let text = "no replica keeps up, and `min-replicas-to-write` insists on them: writes are refused".to_owned();
+        let text =
+            "no replica keeps up, but `min-replicas-to-write` requires one or more: writes are refused".to_owned();
         found.push((Some(Level::Writable), "no_replicas", text));
     }
     // Valkey 8.1.

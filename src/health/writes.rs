@@ -28,7 +28,7 @@ pub(super) async fn refused(node: &Node, slots: Option<&[(u16, u16)]>) -> Option
             ConnectFault::Timeout { .. } => Reason {
                 code: "paused",
                 text: format!(
-                    "a write gets no answer within {}, while PING is answered: writes are paused (`CLIENT PAUSE`, a failover), or it stalls",
+                    "a write gets no reply within {}, but PING does: writes are paused (`CLIENT PAUSE`, a failover), or the server stalls",
                     humantime::format_duration(node.timeout)
                 ),
             },

@@ -78,7 +78,7 @@ pub(super) fn of_file(inspected: &Inspected) -> Vec<Finding> {
     findings.extend(trailing(inspected));
     if let Some(offset) = inspected.first_empty_key {
         findings.push(
-            Finding::new(Severity::Warning, "empty_key", "keys without any element")
+            Finding::new(Severity::Warning, "empty_key", "keys without elements")
                 .evidence("offset", offset)
                 .evidence("offset_in", "rdb")
                 .evidence("keys", inspected.empty_keys)

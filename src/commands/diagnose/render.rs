@@ -314,7 +314,7 @@ fn notes(report: &Report, view: &View<'_>) -> Option<String> {
         return None;
     }
     let said: Vec<String> = notes.iter().map(|note| format!("{} {}", note.id, note.title)).collect();
-    let text = format!("{} (-v tells more): {}", counted(notes.len() as u64, "note"), said.join("; "));
+    let text = format!("{} (-v shows more): {}", counted(notes.len() as u64, "note"), said.join("; "));
     Some(one_line(&text, view))
 }
 
@@ -444,7 +444,7 @@ fn skipped(report: &Report, view: &View<'_>) -> Option<String> {
     }
     if !view.verbose {
         let count = reasons.iter().map(|(_, ids)| ids.len() as u64).sum::<u64>();
-        return Some(one_line(&format!("skipped: {} (-v tells why)", counted(count, "rule")), view));
+        return Some(one_line(&format!("skipped: {} (-v shows why)", counted(count, "rule")), view));
     }
     let mut table = Table::pairs();
     for (reason, ids) in reasons.iter_mut().take(SKIPPED_SHOWN) {
@@ -453,7 +453,7 @@ fn skipped(report: &Report, view: &View<'_>) -> Option<String> {
     }
     let more: usize = reasons.iter().skip(SKIPPED_SHOWN).map(|(_, ids)| ids.len()).sum();
     let rest =
-        if more > 0 { format!("\nskipped {more} more, for other reasons: `--json` tells") } else { String::new() };
+        if more > 0 { format!("\nskipped {more} more, for other reasons: `--json` shows them") } else { String::new() };
     Some(format!("{}{rest}", table.render(view.printer)))
 }
 

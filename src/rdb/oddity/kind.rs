@@ -150,14 +150,14 @@ impl OddityKind {
     const fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::UnreadableValue => ("unreadable_value", "a value that cannot be read to its end"),
-            Self::DuplicateMember => ("duplicate_member", "a member or field stands twice in one value"),
+            Self::DuplicateMember => ("duplicate_member", "a value has the same member or field twice"),
             Self::UnsortedIntset => ("unsorted_intset", "an integer set out of order"),
             Self::EmptyIntset => ("empty_intset", "an integer set without members"),
             Self::EmptyListNode => ("empty_list_node", "a plain list node of no bytes"),
             Self::ScoreNotANumber => ("score_not_a_number", "a score that is not a number"),
             Self::UnreadableScore => ("unreadable_score", "a score that servers cannot read"),
             Self::OddScoreText => ("odd_score_text", "a score in a form that servers read, but do not write"),
-            Self::FieldExpiryText => ("field_expiry_text", "an expiry of a hash field that stands there as text"),
+            Self::FieldExpiryText => ("field_expiry_text", "an expiry of a hash field that is stored as text"),
             Self::FieldExpiryRange => ("field_expiry_range", "an expiry of a hash field out of range"),
             Self::FieldExpiryOrder => {
                 ("field_expiry_order", "fields of a hash that are not in the order of their expiry")
@@ -166,17 +166,17 @@ impl OddityKind {
                 ("large_field_expiry_order", "fields of a large hash that are not in the order of their expiry")
             }
             Self::UnsortedZset => ("unsorted_zset", "a packed sorted set out of order"),
-            Self::StreamLength => ("stream_length", "a stream announces another number of entries than it holds"),
-            Self::EmptyStreamLength => ("empty_stream_length", "a stream announces entries, but holds none"),
+            Self::StreamLength => ("stream_length", "a stream announces a different number of entries than it has"),
+            Self::EmptyStreamLength => ("empty_stream_length", "a stream announces entries, but has none"),
             Self::StreamLastId => ("stream_last_id", "a stream whose last id is before its last entry"),
             Self::StreamOrder => ("stream_order", "entries of a stream out of order"),
             Self::DuplicateStreamNode => ("duplicate_stream_node", "two nodes of a stream with one key"),
             Self::StreamFlags => ("stream_flags", "entries of a stream with unknown flags"),
             Self::StreamNodeCount => {
-                ("stream_node_count", "a node of a stream announces another number of entries than it holds")
+                ("stream_node_count", "a node of a stream announces a different number of entries than it has")
             }
-            Self::EmptyStreamNode => ("empty_stream_node", "a node of a stream without a living entry"),
-            Self::StreamCounters => ("stream_counters", "a stream holds more entries than it says were ever added"),
+            Self::EmptyStreamNode => ("empty_stream_node", "a node of a stream without a live entry"),
+            Self::StreamCounters => ("stream_counters", "a stream has more entries than it says were ever added"),
             Self::DuplicateGroup => ("duplicate_group", "a stream with two groups of one name"),
             Self::DuplicateConsumer => ("duplicate_consumer", "a consumer group with two consumers of one name"),
             Self::DuplicatePending => ("duplicate_pending", "an entry is pending twice in a consumer group"),
@@ -189,9 +189,9 @@ impl OddityKind {
                 "a key with two expiries: Redis 8.10 keeps the first, older servers and Valkey the last",
             ),
             Self::ModuleValue => ("module_value", "a value that is not what its module writes"),
-            Self::DuplicateKey => ("duplicate_key", "a key stands in the file twice"),
+            Self::DuplicateKey => ("duplicate_key", "a key is in the file twice"),
             Self::HugeHint => ("huge_hint", "a database announces 2^31 keys or more"),
-            Self::SlotHint => ("slot_hint", "counts of a cluster slot that cannot be"),
+            Self::SlotHint => ("slot_hint", "impossible key counts of a cluster slot"),
             Self::SlotInfoAux => ("slot_info_aux", "the aux field slot-info does not hold numbers"),
             Self::LuaScript => ("lua_script", "Lua scripts were not compiled"),
             Self::FunctionHeader => ("function_header", "a function library without a header that servers take"),
@@ -199,9 +199,9 @@ impl OddityKind {
             Self::OldFunction => ("old_function", "a function library of a release candidate of Redis 7.0"),
             Self::FunctionNotRun => ("functions_not_run", "functions were not compiled"),
             Self::EmptyArray => ("empty_array", "an array without elements"),
-            Self::ArrayOrder => ("array_order", "elements of an array that do not ascend, or stand there twice"),
+            Self::ArrayOrder => ("array_order", "elements of an array that are out of order, or duplicates"),
             Self::TemplateFields => {
-                ("template_fields", "fields of a hash template that do not ascend, or stand there twice")
+                ("template_fields", "fields of a hash template that are out of order, or duplicates")
             }
         }
     }

@@ -273,7 +273,7 @@ fn showing_names_every_finding() {
     let run = show(&folder.join("key_twice.rdb")).run();
     assert_eq!(run.code, 2);
     assert!(run.text().contains("duplicate_key") && run.text().contains("hint_differs"), "{}", run.text());
-    assert!(run.text().ends_with("failed: a key stands in the file twice\n"), "{}", run.text());
+    assert!(run.text().ends_with("failed: a key is in the file twice\n"), "{}", run.text());
 }
 
 #[test]
