@@ -53,7 +53,7 @@ pub(super) async fn store(
     };
     let length = completed?;
     if length != stored.stored_bytes {
-        let words = format!("{object} has {}, {} were sent", counted(length, "byte"), count(stored.stored_bytes));
+        let words = format!("{object} has {}, but {} were sent", counted(length, "byte"), count(stored.stored_bytes));
         return Err(StorageError::other(words).into());
     }
     Ok((stored, object))

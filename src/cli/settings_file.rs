@@ -168,7 +168,7 @@ impl SettingsFile {
         }
         if instance.password.is_some() && instance.password_file.is_some() {
             return Err(
-                reader.wrong(&format!("instances.{name}"), "`password` and `password_file` say the same thing twice")
+                reader.wrong(&format!("instances.{name}"), "set either `password` or `password_file`, not both")
             );
         }
         Ok(Some(instance))
@@ -182,7 +182,7 @@ impl SettingsFile {
             password_file: reader.path(&key("password_file"), &raw.password_file)?,
         };
         if sentinel.password.is_some() && sentinel.password_file.is_some() {
-            return Err(reader.wrong(at, "`password` and `password_file` say the same thing twice"));
+            return Err(reader.wrong(at, "set either `password` or `password_file`, not both"));
         }
         Ok(sentinel)
     }
@@ -260,7 +260,7 @@ impl SettingsFile {
         let named = match (codec, level) {
             (Some(codec), Some(level)) => format!("{codec}:{level}"),
             (Some(codec), None) => codec,
-            (None, _) => return Err(reader.wrong("backup.compression", "the block names no `codec`")),
+            (None, _) => return Err(reader.wrong("backup.compression", "the block has no `codec`")),
         };
         named
             .parse()
@@ -345,11 +345,11 @@ impl SettingsFile {
         };
         for mute in raw.mute.iter().flatten() {
             let Some(rule) = reader.text("diagnose.mute.rule", &mute.rule)? else {
-                return Err(reader.wrong("diagnose.mute", "an entry names no `rule`"));
+                return Err(reader.wrong("diagnose.mute", "an entry has no `rule`"));
             };
             let until = reader.value("diagnose.mute.until", &mute.until, day)?;
             let Some(reason) = reader.text("diagnose.mute.reason", &mute.reason)? else {
-                return Err(reader.wrong("diagnose.mute", &format!("the mute of {rule} gives no `reason`")));
+                return Err(reader.wrong("diagnose.mute", &format!("the mute of {rule} has no `reason`")));
             };
             rules.mute.push(Mute { rule, until, reason });
         }

@@ -54,16 +54,12 @@ fn server(manifest: &Manifest, shard: &Shard, told: &Told<'_>) -> Option<Finding
     let found = told.aux.get("valkey-ver").or_else(|| told.aux.get("redis-ver"))?;
     let said = &manifest.server.version;
     (!said.is_empty() && said != found).then(|| {
-        Finding::new(
-            Severity::Warning,
-            "manifest_mismatch",
-            "the manifest names another version of the server than the RDB",
-        )
-        .evidence("object", shard.object.as_str())
-        .evidence("of", "server version")
-        .evidence("expected", said.as_str())
-        .evidence("found", found.as_str())
-        .why("a server was updated, or another one answered, while the backup began; else the manifest was changed")
+        Finding::new(Severity::Warning, "manifest_mismatch", "the manifest and the RDB name different server versions")
+            .evidence("object", shard.object.as_str())
+            .evidence("of", "server version")
+            .evidence("expected", said.as_str())
+            .evidence("found", found.as_str())
+            .why("the server was updated or replaced while the backup started, or the manifest was changed")
     })
 }
 
@@ -98,9 +94,9 @@ pub fn contents(
             Finding::new(
                 Severity::Warning,
                 "could_not_tell",
-                "the manifest has no census, so that the keys were counted, but not compared",
+                "the manifest has no census, so the keys were counted but not compared",
             )
-            .why("a manifest whose structure was understood has one: this one was changed")
+            .why("a manifest of an RDB that could be read has a census: this manifest was changed")
             .fix("verify and restore another backup; `redis-ops list` shows them"),
         ),
         _ => {}
@@ -131,11 +127,11 @@ pub fn census(expected: &CensusSummary, found: &Census) -> Vec<Finding> {
         Finding::new(
             Severity::Warning,
             "could_not_tell",
-            "the manifest's content digest is of another version, so that the content was not compared with it",
+            "the manifest's content digest has another version, so the content was not compared with it",
         )
         .evidence("digest_version", expected.digest_version)
         .evidence("known", DIGEST_VERSION)
-        .fix("a redis-ops that knows this version of the digest compares it"),
+        .fix("use a redis-ops that supports this version of the digest"),
     );
     findings
 }
@@ -147,9 +143,9 @@ pub fn census_object(object: &str, stored: &Census, found: &Census) -> Option<Fi
         && stored.digest_hex() == found.digest_hex()
         && stored.buckets.folded(bits) == found.buckets.folded(bits);
     (!is_same).then(|| {
-        Finding::new(Severity::Critical, "census_mismatch", "the census beside the manifest is not that of the RDB")
+        Finding::new(Severity::Critical, "census_mismatch", "the census beside the manifest does not match the RDB")
             .evidence("object", object)
-            .why("keys are compared by it, such as with those of a server")
+            .why("the census is used to compare keys, for example with those of a server")
     })
 }
 
@@ -163,7 +159,7 @@ struct Differences<'a> {
 
 impl Default for Differences<'_> {
     fn default() -> Self {
-        let title = "the manifest says something else than the RDB";
+        let title = "the manifest does not match the RDB";
         Self { id: "manifest_mismatch", title, object: None, found: Vec::new() }
     }
 }

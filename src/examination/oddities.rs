@@ -24,7 +24,7 @@ pub fn oddities(oddities: &Oddities, needs: &Needs) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         seen.into_iter().map(|(kind, value_type, seen)| finding(kind, value_type, seen, &servers)).collect();
     if oddities.members_not_compared > 0 {
-        let title = "members of very large values were not all compared with each other";
+        let title = "not all members of very large values were compared with each other";
         findings.push(
             Finding::new(Severity::Info, "members_not_compared", title)
                 .evidence("members", oddities.members_not_compared),
@@ -33,9 +33,9 @@ pub fn oddities(oddities: &Oddities, needs: &Needs) -> Vec<Finding> {
     // Which modules those are, the needs say.
     if !needs.modules.is_empty() {
         findings.push(
-            Finding::new(Severity::Info, "modules_not_asked", "data of modules was read, but not judged")
+            Finding::new(Severity::Info, "modules_not_asked", "module data was read, but not checked")
                 .evidence("modules", needs.modules.iter().cloned().collect::<Vec<_>>().join(", "))
-                .why("what it means is known to the modules alone, and a server that loads the file asks them")
+                .why("only the modules understand this data: a server that has them checks it while it loads the file")
                 .fix("`redis-ops verify --level drill` loads it into a server that has them"),
         );
     }
@@ -123,7 +123,7 @@ fn finding(kind: OddityKind, value_type: Option<ValueType>, seen: &Seen, servers
         why.push(match fate {
             Fate::Dies => format!("{names} crash when they load it or use the key"),
             Fate::Refuses => format!("{names} end with an error when they load it"),
-            Fate::Unknown => format!("what {names} make of it is not known"),
+            Fate::Unknown => format!("it is unknown how {names} handle it"),
             Fate::Takes => format!("{names} take it"),
         });
         finding = finding.evidence(word, names);

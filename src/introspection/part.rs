@@ -52,8 +52,8 @@ impl<T> Part<T> {
             Self::Got(value) => Ok(value),
             Self::Denied(reason) => Err(format!("{what}: denied: {reason}")),
             Self::Unsupported(reason) => Err(format!("{what}: not supported by this server: {reason}")),
-            Self::TooLarge(reason) => Err(format!("{what}: too large to be asked for: {reason}")),
-            Self::NotAsked => Err(format!("{what}: not asked for")),
+            Self::TooLarge(reason) => Err(format!("{what}: too large to request: {reason}")),
+            Self::NotAsked => Err(format!("{what}: not read in this run")),
         }
     }
 

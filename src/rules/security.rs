@@ -245,6 +245,6 @@ fn config_denied(case: &Case<'_>) -> Judged {
     match &case.snapshot.answers.config {
         Part::Got(_) => Ok(None),
         Part::Denied(reason) | Part::Unsupported(reason) => Ok(Some(case.info().evidence("answer", reason.as_str()))),
-        Part::TooLarge(_) | Part::NotAsked => skip("CONFIG GET was not asked for"),
+        Part::TooLarge(_) | Part::NotAsked => skip("CONFIG GET was not sent in this run"),
     }
 }

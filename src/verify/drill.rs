@@ -315,11 +315,7 @@ fn refused(ended: &Ended, binary: &Binary, source: &Server) -> Finding {
     let is_newer = same_family && !source.version.is_empty() && numbers(&binary.version) >= numbers(&source.version);
     let needs_module = ended.log.to_ascii_lowercase().contains("module");
     let finding = if is_newer && !needs_module && source.modules.is_empty() {
-        Finding::new(
-            Severity::Critical,
-            "drill_load_failed",
-            "a server of the same or a newer version does not load it",
-        )
+        Finding::new(Severity::Critical, "drill_load_failed", "a server of the same or a newer version cannot load it")
     } else {
         Finding::new(Severity::Warning, "could_not_tell", "this throwaway server cannot load it")
             .why("it is older than the source, of another family, or lacks a module: this does not mean that the backup is bad")

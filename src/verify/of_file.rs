@@ -35,7 +35,7 @@ pub(super) fn of_container(around: &Around) -> Vec<Finding> {
     if around.is_aof_base {
         findings.push(
             Finding::new(Severity::Warning, "aof_base", "the file is the base of a multi-part append-only file")
-                .why("later writes are in the increments beside the file (`*.incr.aof`), and not in the file")
+                .why("later writes are only in the increments beside the file (`*.incr.aof`)")
                 .fix("back up the server that writes it: `redis-ops backup -i redis://HOST:PORT`"),
         );
     }

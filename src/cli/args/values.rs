@@ -74,7 +74,7 @@ pub fn rate(text: &str) -> Result<u64, String> {
 pub fn keep(text: &str) -> Result<u64, String> {
     match text.trim() {
         "unlimited" => Ok(UNLIMITED),
-        number => number.parse().map_err(|_| "a whole number is expected, or `unlimited`".to_owned()),
+        number => number.parse().map_err(|_| "expected a whole number or `unlimited`".to_owned()),
     }
 }
 

@@ -177,7 +177,7 @@ fn explain(path: &Path, error: &Error) -> Misuse {
         }
         Error::DuplicateMappingKey { .. } => Misuse::settings(format!("{position}: duplicate key")),
         Error::MultipleDocuments { .. } => {
-            Misuse::settings(format!("{position}: the file holds more than one document"))
+            Misuse::settings(format!("{position}: the file has more than one YAML document"))
         }
         other => Misuse::settings(format!("{position}: invalid YAML: {}", reason(other))),
     }

@@ -245,7 +245,7 @@ fn a_wrong_value_says_where_and_what_would_be_right() {
     wrong(
         "backup: { compression: { level: 3 } }",
         SettingsFile::backup,
-        "etc/redis-ops.yaml: `backup.compression`: the block names no `codec`",
+        "etc/redis-ops.yaml: `backup.compression`: the block has no `codec`",
     );
     wrong(
         "backup: { retention: { keep_last: some } }",

@@ -152,7 +152,7 @@ impl Topic {
                 "connections by `clients`, `memory`, `idle` or `output`, slow commands by `time` or `count`",
             ),
             (Self::One(rules::Topic::Keyspace), Some(sort)) => {
-                (matches!(sort, Sort::Memory | Sort::Keys), "beginnings of keys by `memory` or `keys`")
+                (matches!(sort, Sort::Memory | Sort::Keys), "key prefixes by `memory` or `keys`")
             }
             _ => (false, "`diagnose connections` and `diagnose keyspace` have lists"),
         };
