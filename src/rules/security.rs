@@ -29,7 +29,7 @@ const ACCESS: &[Rule] = &[
         title: "protected mode is off and there is no password",
         reads: "CONFIG protected-mode, ACL GETUSER default",
         asks: &[Question::Config, Question::DefaultUser],
-        threshold: "both; info: we connected over loopback and cannot tell who else can connect",
+        threshold: "both are true; info: we connected over loopback and cannot tell who else can connect",
         why: "protected mode is the only protection of a server without a password",
         fix: &["CONFIG SET protected-mode yes"],
         source: "Redis documentation, security",

@@ -138,7 +138,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "COMMANDLOG GET large-reply (Valkey 8.1)",
         asks: &[Question::LargeReplies],
         limits: &[("count", 5.0), ("seconds", 300.0)],
-        threshold: "one pattern has {count} large replies within {seconds} s",
+        threshold: "one pattern had {count} large replies within {seconds} s",
         why: "a reply of more than 1 MiB blocks the thread and fills the network",
         fix: &["read parts: HSCAN, LRANGE with a range, GETRANGE"],
         source: "practice (BetterDB); valkey#2926",

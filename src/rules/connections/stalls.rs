@@ -36,7 +36,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "how long our own commands waited for a reply, SLOWLOG, LATENCY LATEST",
         asks: &[Question::Slowlog, Question::Latency],
         limits: &[("warning", 2.0), ("critical", 5.0), ("minutes", 10.0)],
-        threshold: "{warning} (critical: {critical}) seconds without a reply, now or in the last {minutes} minutes",
+        threshold: "the server did not reply for {warning} (critical: {critical}) seconds, now or in the last {minutes} minutes",
         why: "one command, script or fork blocks every client: clients time out, and replicas and Sentinels consider the server dead",
         fix: &[
             "SLOWLOG GET 10",

@@ -99,7 +99,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "INFO commandstats of FLUSHALL and FLUSHDB, SLOWLOG, INFO keyspace",
         asks: &[Question::Slowlog],
         limits: &[("minutes", 60.0)],
-        threshold: "critical: between two readings, or in the slow log of the last {minutes} minutes while no keys are left; warning: in that slow log, or no keys are left; otherwise info",
+        threshold: "FLUSHALL or FLUSHDB was called; critical: between two readings, or in the slow log of the last {minutes} minutes while no keys are left; warning: in that slow log, or no keys are left; otherwise info",
         why: "the data is lost, unless a backup or a disconnected replica has it",
         fix: &[
             "redis-ops list",

@@ -56,7 +56,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "key names are long",
         reads: "the names looked at",
         limits: &[("mean", 128.0), ("longest", 1024.0), ("keys", 100.0)],
-        threshold: "{mean} bytes on average over at least {keys} keys, or one of {longest}",
+        threshold: "names have {mean} bytes on average over at least {keys} keys, or one has {longest}",
         why: "every name takes memory and is compared on each access",
         fix: &["use a hash of what makes the name long"],
         source: "Redis documentation, keys",

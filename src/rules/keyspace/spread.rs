@@ -32,7 +32,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "INFO keyspace and, in the same moment, CLUSTER SLOT-STATS (Valkey 8.0, Redis 8.2)",
         asks: &[Question::Nodes, Question::KeysAtSlots, Question::Slots],
         limits: &[("critical", 0.01)],
-        threshold: "any, while no slot is being moved; critical: {critical%} of its keys",
+        threshold: "it has such keys, while no slot is being moved; critical: {critical%} of its keys",
         why: "no client can reach these keys, and they take memory",
         fix: &[
             "CLUSTER COUNTKEYSINSLOT <slot> (and so on, for every slot that is not served but has keys)",

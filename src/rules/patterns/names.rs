@@ -49,7 +49,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "A15",
         title: "key names were built from missing values",
         reads: "the names looked at: `undefined`, `null`, `NaN`, `{id}`, `%s` as a segment",
-        threshold: "any such name; warning: evictions, refused writes or growing memory are seen as well",
+        threshold: "there is such a name; warning: evictions, refused writes or growing memory are seen as well",
         why: "everyone whose value is missing shares one key, and sees each other's data",
         fix: &[
             "in the application: refuse to build a key name from a missing value",

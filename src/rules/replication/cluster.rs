@@ -57,7 +57,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "a replica follows a primary that is gone",
         reads: "CLUSTER NODES: flags fail and noaddr of the primaries that replicas follow",
         asks: &[Question::Nodes],
-        threshold: "any: the majority of the primaries marks it as failed after cluster-node-timeout",
+        threshold: "there is such a replica: the majority of the primaries marks its primary as failed after cluster-node-timeout",
         why: "the replica was not promoted and receives no data: its copy gets older, and its slots have no spare",
         fix: &[
             "CLUSTER FAILOVER TAKEOVER (on the replica, where its primary had slots)",

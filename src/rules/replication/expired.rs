@@ -12,7 +12,7 @@ pub(in super::super) const RULES: &[Rule] = &[Rule {
     title: "a replica keeps expired keys",
     reads: "INFO keyspace of both, redis_version",
     limits: &[("ratio", 2.0), ("keys", 10_000.0), ("expires", 0.5)],
-    threshold: "before 4.0: one server has {ratio} times the keys of the other and {keys} more, and {expires%} of them have a time to live",
+    threshold: "the version is below 4.0, and one server has {ratio} times the keys of the other and {keys} more, and {expires%} of its keys have a time to live",
     why: "a replica of these versions deletes an expired key only when its primary sends the DEL: a key that was written to the replica, or whose DEL was lost, stays readable and takes memory",
     fix: &[
         "INFO keyspace (of both servers)",

@@ -70,7 +70,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "replicas need full resyncs",
         reads: "sync_full, sync_partial_err between two readings",
         limits: &[("loop", 2.0)],
-        threshold: "a full resync between two readings; critical: {loop}, which is a loop",
+        threshold: "a full resync ran between two readings; critical: {loop} did, which is a loop",
         why: "each full resync costs a fork and a copy of all data; a loop never ends by itself",
         fix: &[
             "redis-ops diagnose replication --since 1h",

@@ -13,7 +13,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "sync_full and master_repl_offset between two readings, slaveN states, client-output-buffer-limit, repl-backlog-size, client_output_buffer_limit_disconnections",
         asks: &[Question::Config],
         limits: &[("syncs", 2.0)],
-        threshold: "{syncs} full resyncs between two readings, or one while no replica is online, and the writes during each reach the limit",
+        threshold: "there were {syncs} full resyncs between two readings, or one while no replica is online, and the writes during each reached the limit",
         why: "writes during a full resync wait in the replica's buffer: above the limit the replica is disconnected and starts again, for ever",
         fix: &[
             "CONFIG SET client-output-buffer-limit \"replica 512mb 256mb 120\" (twice what it is, where the machine has that much)",

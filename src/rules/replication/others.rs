@@ -32,7 +32,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "role, master_replid and cluster_current_epoch of two readings",
         asks: &[Question::Cluster],
         limits: &[("critical", 3.0), ("seconds", 60.0)],
-        threshold: "once between two readings; critical: {critical} times within {seconds} s",
+        threshold: "it changed once between two readings; critical: {critical} times, at a rate of at least {critical} in {seconds} s",
         why: "each failover loses the writes that were not yet replicated; if it goes on, several tools compete for choosing the primary",
         fix: &[
             "find out what triggers the failovers: see the logs of the Sentinels or of the operator",
