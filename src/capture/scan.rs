@@ -327,7 +327,7 @@ impl Scan {
             Opened::Refused(error) => {
                 self.holds_whole = true;
                 self.server.take_all();
-                let warning = format!("large values were held in memory whole: the server takes no `MULTI` ({error})");
+                let warning = format!("large values were kept whole in memory: the server refuses `MULTI` ({error})");
                 self.report.warnings.push(warning);
                 if let Some(walk) = &mut self.walk {
                     walk.keys.push_front((key, size));

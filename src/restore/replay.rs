@@ -199,7 +199,7 @@ where
     if let Some(journal) = read.journal.take() {
         let (journal, written) = journal.written(position.clone()).await;
         if let Err(error) = written {
-            tracing::warn!("the journal cannot be written, `--resume` will begin earlier: {error}");
+            tracing::warn!("cannot write the journal, so `--resume` will start earlier: {error}");
         }
         read.journal = Some(journal);
     }

@@ -170,7 +170,7 @@ impl Report {
             (Some(taken), _) if taken.removed + taken.left == 0 => "the target received no keys".to_owned(),
             (Some(taken), _) => {
                 let (removed, left) = (counted(taken.removed, "key"), count(taken.left));
-                format!("{removed} that were restored are taken back, {left} left")
+                format!("{removed} that were restored are removed again, {left} remain")
             }
             (None, None) => format!("it had accepted {restored} of the backup at its last reply"),
             (None, Some(now)) => {

@@ -16,8 +16,9 @@ impl Functions {
     pub(super) fn parse(bytes: Vec<u8>) -> Result<Self, ScanError> {
         let fail = |reason: &str| ScanError::Payload { reason: reason.to_owned() };
         let (signed, stored) =
-            bytes.split_last_chunk::<8>().ok_or_else(|| fail("that of the functions is too short"))?;
-        let (_, version) = signed.split_last_chunk::<2>().ok_or_else(|| fail("that of the functions is too short"))?;
+            bytes.split_last_chunk::<8>().ok_or_else(|| fail("the payload of the functions is too short"))?;
+        let (_, version) =
+            signed.split_last_chunk::<2>().ok_or_else(|| fail("the payload of the functions is too short"))?;
         if u64::from_le_bytes(*stored) != crc64(signed) {
             return Err(fail("the checksum of the functions is wrong"));
         }

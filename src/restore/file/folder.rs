@@ -99,7 +99,7 @@ fn within(
     sync_folder(folder)?;
     if folder.join("nodes.conf").exists() {
         // The file of a cluster node: with it the new server joins the cluster it was copied from.
-        warnings.push("the folder holds a `nodes.conf`: a server started here joins that cluster again".to_owned());
+        warnings.push("the folder has a `nodes.conf`: a server started here joins that cluster again".to_owned());
     }
     Ok(Written { files, bytes, warnings })
 }

@@ -63,7 +63,7 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
     }
     match target.sentinel {
         Some(true) => {
-            let reason = "Sentinel watches the target: it would fail over while the target is our replica, and make it a replica of another";
+            let reason = "Sentinel watches the target: it would fail over while the target is a replica of redis-ops, and make it a replica of another server";
             refuse("sentinel", reason.to_owned(), None);
         }
         // Nobody is led into that without having said so.
@@ -87,7 +87,7 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
         );
     }
     if !target.empty && wish.existing != Existing::ReplaceAll {
-        let reason = "everything that the target holds would be replaced, functions too".to_owned();
+        let reason = "everything in the target would be replaced, functions too".to_owned();
         refuse("target_not_empty", reason, Some("--replace-all"));
     }
     if target.empty && target.may_have_functions && wish.existing != Existing::ReplaceAll {
@@ -116,7 +116,7 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
         refuse("too_few_databases", reason, None);
     }
     if content.origin == Origin::Foreign && !content.all_compared {
-        let reason = "the file is not our own capture, and not all of it was looked at for keys that stand there twice: the target would abort on a duplicate";
+        let reason = "redis-ops did not capture this file, and not all of it was checked for duplicate keys: the target would abort on a duplicate";
         refuse("duplicate_keys", reason.to_owned(), None);
     }
     found

@@ -235,7 +235,7 @@ impl Payload {
         if self.known.is_none() && !fits(length, longest_bulk) {
             self.abandon(outbox);
             let reason = format!(
-                "in a form that the target knows it has {}, and the target takes {} in one piece; `--method commands` writes it in parts",
+                "in a format that the target supports the value has {}, but the target accepts {} in one piece; `--method commands` writes it in parts",
                 bytes(length),
                 bytes(longest_bulk)
             );

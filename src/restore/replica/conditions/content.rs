@@ -48,7 +48,7 @@ impl Content {
             );
         }
         if backup.origin == Origin::Foreign && backup.functions > 0 {
-            doubts.push("there are functions in a file that no server made as a whole for us, and the target would exit on one that does not compile".to_owned());
+            doubts.push("the file has functions and was not captured whole from a server: the target would exit on a function that does not compile".to_owned());
         }
         if backup.origin == Origin::Foreign && backup.survey.as_ref().is_some_and(|survey| survey.crc64.is_none()) {
             doubts.push("the file has no checksum, so a change between two reads would go unnoticed".to_owned());
