@@ -134,7 +134,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             let wanted = Wanted { read_from: node_wanted(*read_from), stale: *stale, shard_only: *shard_only };
             let choosing = async { Ok(source::choose(&server.node, wanted).await?) };
             let chosen =
-                context.interruptible(choosing).await.with_context(|| format!("choose a node of {}", server.node))?;
+                context.interruptible(choosing).await.with_context(|| format!("connect to {}", server.node))?;
             let facts = &chosen.facts;
             tracing::info!("reads from {}: {} {} as {}", chosen.node, facts.name, facts.version, facts.role.as_str());
             if let Some(note) = &chosen.note {

@@ -123,7 +123,7 @@ fn stayed(planned: &Planned, report: &Report) -> bool {
 async fn compared(planned: &Planned, report: &Report, watcher: &Watcher<'_>) -> Result<Found> {
     let Planned { request: Request { source, node, options, .. }, facts, target: before, .. } = planned;
     watcher.voice.say("the data is back; comparing it with the backup");
-    let chosen = choose(node, ReadFrom::Itself).await.with_context(|| format!("look at {node}"))?;
+    let chosen = choose(node, ReadFrom::Itself).await.with_context(|| format!("connect to {node}"))?;
     let announced = Announced::of(report, facts);
     let stayed = stayed(planned, report);
     // A key that had expired has left the target's key of that name as it was; or is still there, until the target removes it.

@@ -33,7 +33,9 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
     // Who cannot be reached need not be compared with anything.
     let chosen = match server {
         Some((server, _)) => Some(
-            source::choose(&server.node, ReadFrom::Itself).await.with_context(|| format!("look at {}", server.node))?,
+            source::choose(&server.node, ReadFrom::Itself)
+                .await
+                .with_context(|| format!("connect to {}", server.node))?,
         ),
         None => None,
     };

@@ -103,7 +103,7 @@ fn a_policy_that_keeps_nothing_and_an_instance_that_is_not_there_are_refused() {
     assert_eq!(run.code, 3);
     assert!(run.stderr.contains("has no backups of `nobody`") && run.stderr.contains("of prod"), "{}", run.stderr);
     let run = RedisOps::new().args(["prune", "-r", &text, "--keep-last", "some"]).run();
-    assert!(run.code == 3 && run.stderr.contains("a whole number is expected, or `unlimited`"), "{}", run.stderr);
+    assert!(run.code == 3 && run.stderr.contains("expected a whole number or `unlimited`"), "{}", run.stderr);
     assert_eq!(ids(&text).len(), 1);
 }
 
