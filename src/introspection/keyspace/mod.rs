@@ -133,7 +133,7 @@ impl KeyspaceProfile {
         (p, low, high)
     }
 
-    /// How sure it is, in words: `all 812 keys`, `5,000 keys drawn at random of 70,000, sure to ±1.5 points`.
+    /// How sure it is, in words: `all 812 keys`, `5,000 random keys of 70,000, ±1.5 percentage points`.
     pub fn confidence(&self) -> String {
         let (seen, total) = (figures::count(self.seen), figures::count(self.total));
         match (self.basis, self.seen) {
