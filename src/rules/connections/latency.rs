@@ -15,7 +15,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "replies take long to arrive",
         reads: "our own PINGs: 50th and 99th percentile",
         limits: &[("warning", 5000.0), ("critical", 25_000.0), ("median_share", 0.5)],
-        threshold: "the 99th percentile reaches {warning} (critical: {critical}) µs, and the median at least {median_share} of that: a single late reply is chance",
+        threshold: "the 99th percentile reaches {warning} (critical: {critical}) µs, and the median at least {median_share} of that: a single late reply is chance. The median delay of this machine itself is subtracted",
         why: "every command of every client waits this long",
         fix: &["redis-ops diagnose connections --window 10s"],
         source: "Redis documentation, latency: 200 µs are usual on a 1 Gbit/s network",
