@@ -92,7 +92,7 @@ mod tests {
         check("cluster_state:fail\ncluster_slots_assigned:5\n", Some("only 5 of 16,384 slots are assigned"));
         check(
             "cluster_state:fail\ncluster_slots_assigned:16384\ncluster_slots_fail:100\n",
-            Some("100 slots are of nodes"),
+            Some("100 slots belong to failed nodes"),
         );
         check("cluster_state:fail\ncluster_slots_assigned:16384\ncluster_slots_fail:0\n", Some("majority"));
         check("", None);
