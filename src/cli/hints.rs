@@ -21,14 +21,10 @@ pub fn words(hint: &Hint) -> String {
         Hint::TlsName => "`--sni NAME` requests a name that is in the certificate",
         Hint::TlsOwnCertificate => "`--tls-cert FILE --tls-key FILE` sends a client certificate",
         Hint::PlainPort(address) => {
-            return format!(
-                "use `redis://{address}` without `--tls` and its options; or use the server's TLS port"
-            );
+            return format!("use `redis://{address}` without `--tls` and its options; or use the server's TLS port");
         }
         Hint::TlsPort(address) => {
-            return format!(
-                "use `rediss://{address}`, or add `--tls`; or use the server's port without TLS"
-            );
+            return format!("use `rediss://{address}`, or add `--tls`; or use the server's port without TLS");
         }
         Hint::TlsOrNot => "is this the port of a Redis server, and does it need TLS (`--tls`)?",
         Hint::GivePassword => "give a password with `--password-file FILE`, REDIS_OPS_PASSWORD or REDISCLI_AUTH",

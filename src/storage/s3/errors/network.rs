@@ -62,10 +62,9 @@ pub(super) fn explain(text: &str, asked: Asked<'_>) -> StorageError {
             format!("no server listens at {named}"),
             format!("is the store running, and is that its port? {source} names it").into(),
         ),
-        Meaning::UnknownHost => (
-            format!("the host of {next} is unknown"),
-            format!("check the host name in {next_source}").into(),
-        ),
+        Meaning::UnknownHost => {
+            (format!("the host of {next} is unknown"), format!("check the host name in {next_source}").into())
+        }
         Meaning::Expired => (
             format!("the certificate of {named} has expired"),
             "renew the store's certificate; is the clock of this machine correct?".into(),
