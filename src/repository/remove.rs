@@ -138,8 +138,13 @@ impl Repository {
         check_instance(instance)?;
         let folder = layout::folder(instance, id);
         let objects = self.storage.list(&folder).await.doing("list", &folder)?;
-        let uploads =
-            self.storage.unfinished(&folder).await.doing("list the uploads below", &folder)?.unwrap_or_default();
+        let uploads = self
+            .storage
+            .unfinished(&folder)
+            .await
+            .doing("list the uploads below", &folder)?
+            .unwrap_or_default()
+            .uploads;
         if objects.is_empty() && uploads.is_empty() {
             return Err(RepositoryError::NotFound(format!("{instance}/{id}")));
         }

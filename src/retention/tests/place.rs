@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::repository::manifest::{Manifest, Purpose, Structure, StructureState};
 use crate::repository::{BackupId, BegunBy, Receipt, Repository, RepositoryError};
-use crate::storage::{Memory, ObjectInfo, Reader, Storage, StorageError, Upload};
+use crate::storage::{LeftUploads, Memory, ObjectInfo, Reader, Storage, StorageError, Upload};
 
 /// The store. Clones share it.
 #[derive(Debug, Clone)]
@@ -194,10 +194,12 @@ impl Storage for Place {
         Ok(Box::new(Sending { place: self.clone(), key: key.to_owned(), inner }))
     }
 
-    async fn unfinished(&self, prefix: &str) -> Result<Option<Vec<ObjectInfo>>, StorageError> {
+    async fn unfinished(&self, prefix: &str) -> Result<Option<LeftUploads>, StorageError> {
         let shared = self.shared();
         let below = shared.uploads.iter().filter(|(key, _)| key.starts_with(prefix));
-        Ok(Some(below.map(|(key, begun)| ObjectInfo { key: key.clone(), length: 1, modified: Some(*begun) }).collect()))
+        let uploads =
+            below.map(|(key, begun)| ObjectInfo { key: key.clone(), length: 1, modified: Some(*begun) }).collect();
+        Ok(Some(LeftUploads { uploads, unmeasured: 0 }))
     }
 
     async fn abort_unfinished(&self, prefix: &str, before: DateTime<Utc>) -> Result<Option<u64>, StorageError> {

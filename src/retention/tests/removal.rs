@@ -11,7 +11,7 @@ use crate::repository::manifest::{Purpose, StructureState};
 use crate::repository::{ListedStatus, Pin, Repository};
 use crate::retention::plan::NeededBy;
 use crate::retention::{Fate, Plan, Policy, Report, Wanted, carry_out, nobody, plan};
-use crate::storage::{Storage, StorageError};
+use crate::storage::{LeftUploads, Storage, StorageError};
 
 fn repository(place: &Place) -> Repository {
     Repository::new(Arc::new(place.clone()))
@@ -151,7 +151,7 @@ async fn what_failed_backups_leave_goes_after_a_day_by_the_clock_of_the_store() 
     let report = carried_out(&place, &planned(&place, &keep_last(1)).await, &nobody).await;
     assert!(report.left.iter().all(|done| matches!(done.fate, Fate::Removed)), "{report:?}");
     assert_eq!(repository(&place).list(None).await.unwrap().len(), 1);
-    assert_eq!(place.unfinished("").await.unwrap(), Some(vec![]));
+    assert_eq!(place.unfinished("").await.unwrap(), Some(LeftUploads::default()));
     assert!(place.list("").await.unwrap().iter().all(|object| !object.key.contains("01-02-00")), "nothing is left");
 }
 
@@ -221,7 +221,7 @@ async fn uploads_in_the_folder_of_a_published_backup_go_after_a_day() {
     assert!(plan.left.len() == 1 && plan.left[0].is_published && !plan.is_empty(), "{plan:?}");
     let report = carried_out(&place, &plan, &nobody).await;
     assert_eq!(report.uploads, 1);
-    assert_eq!(place.unfinished("").await.unwrap(), Some(vec![]));
+    assert_eq!(place.unfinished("").await.unwrap(), Some(LeftUploads::default()));
     read_whole(&repository(&place), "prod", id).await.unwrap();
     drop(upload);
 }
