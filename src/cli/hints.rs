@@ -218,10 +218,9 @@ mod tests {
     #[test]
     fn what_a_hint_says_to_type_can_be_typed() {
         let at = |fault| ConnectError { target: "redis-prod (10.0.0.1:6380)".into(), attempts: 1, fault };
-        let hint =
-            "`rediss://10.0.0.1:6380`, or `--tls` beside the address, speaks TLS; or name the server's plain port";
+        let hint = "use `rediss://10.0.0.1:6380`, or add `--tls`; or use the server's port without TLS";
         assert_eq!(shown(at(ConnectFault::TlsPort)).2, hint);
-        let hint = "`redis://10.0.0.1:6380`, without `--tls` and its options, speaks plain text; or name the server's TLS port";
+        let hint = "use `redis://10.0.0.1:6380` without `--tls` and its options; or use the server's TLS port";
         assert_eq!(shown(at(ConnectFault::PlainPort)).2, hint);
         // A time that was not enough is not advised again.
         for (seconds, longer) in [(5, "30s"), (30, "2m"), (60, "2m"), (300, "10m"), (3_600, "1d")] {

@@ -238,7 +238,7 @@ fn an_info_of_sixty_megabytes_is_refused_with_its_limit() {
     for command in [diagnose(&primary.url()), backup(&primary.url(), &folder.text(), &["--json"])] {
         let run = flat(command);
         assert_eq!(failure(&run).1, "reply_too_large", "{}: {}", run.line, run.text());
-        assert!(run.text().contains("more than 4.0 MiB"), "{}", run.text());
+        assert!(run.text().contains("longer than the limit of 4.0 MiB"), "{}", run.text());
     }
 }
 

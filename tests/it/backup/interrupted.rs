@@ -97,7 +97,7 @@ fn a_second_signal_does_not_wait_for_an_orderly_end() {
         // What was begun cannot be removed: nobody answers.
         dead.store(true, Ordering::Relaxed);
         running.signal(signal);
-        running.wait_until_it_says("stopping: ");
+        running.wait_until_it_says("stopping and cleaning up");
         std::thread::sleep(Duration::from_millis(300));
         assert!(!running.has_ended(), "it tries to clean up");
         running.signal(signal);

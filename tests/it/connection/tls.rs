@@ -67,7 +67,7 @@ async fn a_server_that_we_do_not_trust_is_refused_at_once() {
     let other = tempfile::tempdir().expect("a folder");
     Certificates::new().write_to(other.path());
     for (tls, expected, words) in [
-        (Tls { ca: Some(other.path().join("ca.pem")), ..Tls::default() }, Some(TlsFault::UnknownIssuer), "trusted CA"),
+        (Tls { ca: Some(other.path().join("ca.pem")), ..Tls::default() }, Some(TlsFault::UnknownIssuer), "CA"),
         // The system's authorities do not know it either; a system may have none.
         (Tls::default(), None, ""),
         (

@@ -171,7 +171,7 @@ fn a_user_with_few_rights_gets_an_answer_and_is_told_what_was_skipped() {
         std::fs::write(&file, "probe-password").expect("written");
         let file = file.display().to_string();
         let more = ["--username", "probe", "--password-file", file.as_str(), "--window", "100ms"];
-        let diagnosis = Diagnosis::of(&server, "all", &more);
+        let diagnosis = Diagnosis::with_settings(&server, "all", SHARED_MACHINE, &more);
         assert!(diagnosis.loud().is_empty(), "{}: {:?}", installed.name, diagnosis.loud());
         let skipped = diagnosis.json["skipped"].as_array().expect("a list");
         let reason = |rule: &str| {

@@ -145,7 +145,8 @@ fn what_a_stream_loses_only_because_of_its_size_is_said_before_the_first_write()
         target.ok(&["FLUSHALL"]);
         let answer = stored.restore(&target, &["--method", method]);
         check_error(&answer, "pending_entries_lost");
-        assert!(message(&answer.1).starts_with("1 key: pending entries"), "{}", answer.1);
+        let reason = answer.1["error"]["causes"][0].as_str().unwrap_or_default();
+        assert!(reason.starts_with("1 key: pending stream entries"), "{}", answer.1);
         assert!(hint(&answer.1).contains("--accept-loss"), "{}", answer.1);
         assert_eq!(keys(&target), 0);
         let answer = stored.restore(&target, &["--method", method, "--accept-loss"]);
