@@ -28,6 +28,9 @@ pub struct NotLoaded {
 
 impl Explain for NotLoaded {
     fn meaning(&self) -> Meaning {
+        if self.error.is_other_than_planned() {
+            return Meaning::of(self.error.code()).hint(Hint::words("run the restore again: it is planned anew"));
+        }
         let other = self.next.map_or(Hint::NoOtherMethod, |next| Hint::OtherMethod(next.name()));
         let hint = match &self.error.fault {
             ReplicaFault::NotReached { .. } => Hint::NameOwnAddress.and(other),
@@ -53,6 +56,7 @@ async fn by_method(planned: &Planned, method: Method, watcher: &Watcher<'_>) -> 
     let error = match feed(planned, watcher).await? {
         Loaded::Done(report) => return Ok(*report),
         Loaded::Barred(error) => error,
+        Loaded::Changed(error) => return Err(NotLoaded { error, next: None }.into()),
     };
     let next = planned.plan.next_after_replica();
     let Some(method) = next.filter(|_| planned.request.options.method == Asked::Auto) else {
@@ -125,6 +129,7 @@ async fn feed(planned: &Planned, watcher: &Watcher<'_>) -> Result<Loaded> {
         node: &request.node,
         target,
         backup: facts,
+        existing: request.options.existing,
         listen: request.listen,
         advertise: request.advertise.clone(),
         certificate,

@@ -10,11 +10,11 @@ use crate::progress::Progress;
 use crate::restore::RdbSource;
 use crate::restore::durable;
 use crate::restore::facts::{BackupFacts, Counters, TargetFacts};
-use crate::restore::options::Method;
+use crate::restore::options::{Existing, Method};
 use crate::restore::preflight;
 use crate::restore::replay::calls::Calls;
 use crate::restore::replica::{
-    self, Advertise, Certificate, Content, Facts, Fed, Holds, Left, ReplicaError, ReplicaOptions, Safeguard,
+    self, Advertise, AsPlanned, Certificate, Content, Facts, Fed, Holds, Left, ReplicaError, ReplicaOptions, Safeguard,
     choose_load,
 };
 use crate::restore::report::{Ended, FedJson, Report, Since};
@@ -29,6 +29,8 @@ pub struct Order<'a> {
     pub target: &'a TargetFacts,
     /// What was learned about the backup; with its survey.
     pub backup: &'a BackupFacts,
+    /// What may become of what it holds.
+    pub existing: Existing,
     /// Where we listen; `None`: see [`ReplicaOptions::listen`].
     pub listen: Option<SocketAddr>,
     /// What the target is told; `None`: where we listen.
@@ -48,21 +50,28 @@ pub enum Loaded {
     Done(Box<Report>),
     /// This way is barred, and the target is as it was: another method may be used.
     Barred(Box<ReplicaError>),
+    /// The target is no longer what was planned for, and was not told to load anything.
+    Changed(Box<ReplicaError>),
 }
 
 /// Feeds the target.
 pub async fn run(order: &Order<'_>, source: RdbSource, progress: &dyn Progress) -> Loaded {
-    let Order { node, target, backup, listen, advertise, certificate, safeguard, cancel } = order;
+    let Order { node, target, backup, existing, listen, advertise, certificate, safeguard, cancel } = order;
     let load = choose_load(&Facts::of(target), &Content::of(backup, target));
     let options = ReplicaOptions {
         listen: *listen,
         advertise: advertise.clone(),
         certificate: certificate.clone(),
         safeguard: safeguard.clone(),
+        planned: Some(AsPlanned {
+            run_id: target.server.run_id.clone(),
+            must_be_empty: *existing != Existing::ReplaceAll,
+        }),
         ..ReplicaOptions::new(load)
     };
     match replica::feed(node, source, &options, progress, cancel).await {
         Ok(fed) => Loaded::Done(Box::new(complete(order, &fed, progress).await)),
+        Err(error) if error.is_other_than_planned() => Loaded::Changed(Box::new(error)),
         Err(error) if error.may_go_another_way() => Loaded::Barred(Box::new(error)),
         Err(error) => Loaded::Done(Box::new(broken(order, error))),
     }

@@ -115,6 +115,17 @@ pub struct ReplicaOptions {
     pub patience: Duration,
     /// What leads the target back if we die meanwhile; `None`: nothing does.
     pub safeguard: Option<Safeguard>,
+    /// What the plan relies on, looked at once more directly before the target is told; `None`: nothing was planned.
+    pub planned: Option<AsPlanned>,
+}
+
+/// What a plan relies on that may have changed since: reading a large backup takes hours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AsPlanned {
+    /// The run id of the target; empty: it names none.
+    pub run_id: String,
+    /// The plan lets nothing of the target be replaced.
+    pub must_be_empty: bool,
 }
 
 impl ReplicaOptions {
@@ -128,6 +139,7 @@ impl ReplicaOptions {
             reach: DEFAULT_REACH,
             patience: DEFAULT_PATIENCE,
             safeguard: None,
+            planned: None,
         }
     }
 }
@@ -152,6 +164,9 @@ pub async fn feed(
     let mut target = Target::connect(node, options.patience).await.map_err(ReplicaError::untouched)?;
     let before = target.info().await.map_err(|error| ReplicaError::untouched(ReplicaFault::Target(error)))?;
     must_be_a_lone_primary(&before).map_err(ReplicaError::untouched)?;
+    if let Some(planned) = &options.planned {
+        target.must_be_as_planned(planned).await.map_err(ReplicaError::untouched)?;
+    }
     let listening = listen(&mut target, options).await.map_err(ReplicaError::untouched)?;
     let Listening { listener, us, .. } = &listening;
 
@@ -217,6 +232,10 @@ async fn attach_and_feed(
         return Err(ReplicaFault::Cancelled);
     }
     let Listening { listener, us, addresses, ports } = listening;
+    // The guard and the settings took a moment.
+    if let Some(planned) = &options.planned {
+        target.must_be_as_planned(planned).await?;
+    }
     progress.note(&format!("telling the target to replicate from {us}"));
     let replid = target.replicate_from(us).await.map_err(ReplicaFault::Refused)?;
     let caller = Caller { replid, addresses: addresses.clone(), ports: ports.clone() };

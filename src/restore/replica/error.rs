@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::connection::primary::{FeedError, Loaded};
 use crate::connection::{CommandError, ConnectError, WAIT_UNTIL_LOADED};
 use crate::explain::{Explain, Hint, Interrupted, Meaning};
-use crate::figures::count;
+use crate::figures::{count, counted};
 use crate::introspection::SentinelMet;
 
 use super::Load;
@@ -62,6 +62,17 @@ pub enum ReplicaFault {
     /// The target is a replica already: of somebody else.
     #[error("the target is a replica")]
     NotAPrimary,
+    /// The target held nothing when the restore was planned, and holds something now.
+    #[error("the target was empty when the restore was planned, and now holds {} and {}", counted(*keys, "key"), counted(*functions, "function library"))]
+    NotEmpty {
+        /// Keys in all databases.
+        keys: u64,
+        /// Function libraries.
+        functions: u64,
+    },
+    /// The target was started anew, or is another server than the one of the plan.
+    #[error("the target is not the server that the restore was planned for: its run id has changed")]
+    OtherServer,
     /// The target is loading its own data.
     #[error("the target is loading its data set")]
     Loading,
@@ -154,6 +165,13 @@ impl ReplicaError {
         barred && (self.left.holds == Holds::Untouched || self.left.is_primary())
     }
 
+    /// Whether the target turned out not to be as the plan saw it, and so was not told anything.
+    pub fn is_other_than_planned(&self) -> bool {
+        let changed =
+            matches!(self.fault, ReplicaFault::NotEmpty { .. } | ReplicaFault::OtherServer | ReplicaFault::NotAPrimary);
+        changed && self.left.leaves_it_free()
+    }
+
     /// The stable name of this error in JSON answers.
     pub fn code(&self) -> &'static str {
         self.fault.meaning().code
@@ -167,6 +185,8 @@ impl Explain for ReplicaFault {
             Self::Target(error) | Self::Refused(error) => error.meaning(),
             Self::Sentinel(met) => met.meaning(),
             Self::NotAPrimary => Meaning::of("read_only"),
+            Self::NotEmpty { .. } => Meaning::of("target_not_empty"),
+            Self::OtherServer => Meaning::of("restarted"),
             Self::Loading => Meaning::of("loading").hint(WAIT_UNTIL_LOADED),
             Self::Listen { .. } => Meaning::of("cannot_listen"),
             Self::NoCertificate | Self::Certificate(_) | Self::NoTls { .. } => Meaning::of("certificate"),

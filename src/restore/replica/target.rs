@@ -9,7 +9,7 @@ use crate::replies::{Info, Reply};
 
 use super::changes::{Changed, LOADING_SETTING};
 use super::left::Recovery;
-use super::{Load, ReplicaFault};
+use super::{AsPlanned, Load, ReplicaFault};
 use crate::introspection::{Change, Primary};
 
 /// How long a single command may take: a target that drops its old data answers nothing for a while.
@@ -97,6 +97,28 @@ impl<'a> Target<'a> {
                 command: "INFO".to_owned(),
                 fault: CommandFault::Protocol { reason: "it does not say what role the server has".to_owned() },
             }),
+        }
+    }
+
+    /// Checks that it is the server of the plan, and has nothing to lose where the plan lets nothing be replaced. All of it goes when the
+    /// target loads a file.
+    pub(super) async fn must_be_as_planned(&mut self, planned: &AsPlanned) -> Result<(), ReplicaFault> {
+        let info = self.info().await.map_err(ReplicaFault::Target)?;
+        if !planned.run_id.is_empty() && info.get("run_id").is_some_and(|now| now != planned.run_id) {
+            return Err(ReplicaFault::OtherServer);
+        }
+        if info.get("role") != Some("master") {
+            return Err(ReplicaFault::NotAPrimary);
+        }
+        if !planned.must_be_empty {
+            return Ok(());
+        }
+        let keys = info.databases().values().map(|database| database.keys).sum();
+        // Who has no such command has no functions; a plan that may not ask for them refuses this method.
+        let functions = self.ask(&Command::of(&["FUNCTION", "LIST"])).await.map_or(0, |list| list.items().len() as u64);
+        match (keys, functions) {
+            (0, 0) => Ok(()),
+            (keys, functions) => Err(ReplicaFault::NotEmpty { keys, functions }),
         }
     }
 

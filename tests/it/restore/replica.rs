@@ -11,9 +11,11 @@ use redis_ops::connection::{Address, Node};
 use redis_ops::dataset::{Raw, RawError};
 use redis_ops::progress::Hidden;
 use redis_ops::restore::RdbSource;
+use redis_ops::restore::load::Loaded;
 use redis_ops::restore::replica::{self, Fed, Holds, Load, ReplicaError, ReplicaOptions};
 use tokio_util::sync::CancellationToken;
 
+use super::support::{Restore, saved};
 use crate::support::redis_server::{Certificates, Installed, RedisServer, servers};
 use crate::support::sample;
 
@@ -148,4 +150,28 @@ async fn the_password_that_the_target_has_for_its_primary_is_taken() {
         feed(&target, whole(&rdb), &options).await.unwrap_or_else(|error| panic!("{}: {error}", installed.name));
         assert_eq!(sample::contents(&target), sample::contents(&source), "{}", installed.name);
     }
+}
+
+/// Reading a large backup takes hours, in which a target does not stay as it was.
+#[tokio::test]
+async fn what_was_written_since_the_plan_is_not_replaced() {
+    let (Some(source), Some(target)) = (RedisServer::start(), RedisServer::start()) else { return };
+    source.fill(50, 10);
+    let restore = Restore::of(&saved(&source));
+    let library: &[&str] =
+        &["FUNCTION", "LOAD", "#!lua name=mine\nredis.register_function('f', function() return 1 end)"];
+    let set: &[&str] = &["SET", "mine", "x"];
+    for writes in [&[set][..], &[set, &["MOVE", "mine", "7"]], &[library]] {
+        let happens = || writes.iter().for_each(|words| drop(target.ok(words)));
+        let loaded = restore.load_after(&target, happens).await.expect("the plan allows it");
+        let Loaded::Changed(error) = loaded else { panic!("{writes:?}: {loaded:?}") };
+        assert_eq!(error.code(), "target_not_empty", "{writes:?}: {error}");
+        let holds = [target.info("db0"), target.info("db7"), target.ok(&["FUNCTION", "LIST"])].concat();
+        assert!(holds.contains("keys=1") || holds.contains("mine"), "{holds}");
+        assert_eq!(target.info("role"), "master");
+        target.ok(&["FLUSHALL"]);
+        target.ok(&["FUNCTION", "FLUSH"]);
+    }
+    let report = restore.load(&target).await.expect("an empty target is loaded");
+    assert_eq!(report.tally.restored, 50);
 }

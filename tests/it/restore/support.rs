@@ -161,6 +161,14 @@ impl Restore {
 
     /// Lets the target load it itself; `Err` with the reason where that is not possible.
     pub async fn load(&self, server: &RedisServer) -> Result<Report, String> {
+        match self.load_after(server, || ()).await? {
+            Loaded::Done(report) => Ok(*report),
+            Loaded::Barred(error) | Loaded::Changed(error) => panic!("{}: {error}", server.installed().name),
+        }
+    }
+
+    /// The same, with something that happens between the plan and the load.
+    pub async fn load_after(&self, server: &RedisServer, happens: impl FnOnce()) -> Result<Loaded, String> {
         let node = node(server);
         let mut connection = node.connect().await.unwrap();
         let target = preflight::ask(&node, &mut connection, 0, &[]).await.unwrap();
@@ -184,16 +192,15 @@ impl Restore {
             node: &node,
             target: &target,
             backup: &backup,
+            existing: self.options.existing,
             listen: None,
             advertise: None,
             certificate: None,
             safeguard: None,
             cancel: &self.cancel,
         };
-        match load::run(&order, source, &Hidden::default()).await {
-            Loaded::Done(report) => Ok(*report),
-            Loaded::Barred(error) => panic!("{}: {error}", server.installed().name),
-        }
+        happens();
+        Ok(load::run(&order, source, &Hidden::default()).await)
     }
 
     /// Does it, whatever the plan says.
