@@ -67,8 +67,9 @@ pub(super) async fn take(request: &Request, safety: &Safety<'_>, watcher: &Watch
     };
     let taken = backup::run(&options, &chosen, safety.repository, &*safety.progress, watcher.cancel).await;
     safety.progress.finish();
-    let taken =
-        taken.map_err(|failed| Fault::from(failed.error).context("take the safety backup: nothing was written"))?;
+    let taken = taken.map_err(|failed| {
+        Fault::from(failed.error).context(format!("the safety backup failed; {} is unchanged", request.node))
+    })?;
     let name = format!("{}/{}", taken.manifest.instance, taken.manifest.id);
     let line = request.line(Next::BringBack(&name));
     watcher.voice.insist(&format!("safety backup {name} is taken; this goes back: `{line}`"));

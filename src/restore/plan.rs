@@ -34,6 +34,9 @@ pub const NOTHING_TO_RESUME: &str = "nothing_to_resume";
 const TOLD_BY_THE_REPORT: &[&str] =
     &["rebuilt", "trailing_bytes", "functions_lost", "module_missing", "module_untrusted", "expired", state::SAVED];
 
+/// The stable name of the line about a verification that found damage.
+const VERIFIED_BAD: &str = "verified";
+
 /// Flags that let a restore go on where the target has a key or a library of the same name.
 pub const OVER_SAME_NAMES: &str = "--on-conflict skip|replace";
 
@@ -213,7 +216,17 @@ impl Plan {
         let mut warnings = self.lines.iter().filter(|line| line.level == Level::Warning);
         let chooses_nothing =
             backup.survey.as_ref().is_some_and(|survey| survey.left_out > 0 && survey.left_out == survey.keys);
-        if warnings.any(is_told) || chooses_nothing { Status::Warning } else { Status::Ok }
+        if warnings.any(is_told) || chooses_nothing || self.is_doubted() { Status::Warning } else { Status::Ok }
+    }
+
+    /// Adds what the newest verification of the backup has found, if it found damage.
+    pub(super) fn doubt(&mut self, found: Option<String>) {
+        self.lines.extend(found.map(|found| Line::warning(VERIFIED_BAD, found)));
+    }
+
+    /// Whether the newest verification of the backup found damage.
+    pub fn is_doubted(&self) -> bool {
+        self.lines.iter().any(|line| line.code == VERIFIED_BAD)
     }
 
     /// Whether a line warns, or could not tell.

@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use crate::blocking;
 use crate::connection::Connection;
-use crate::dataset::{Dataset, ReadError};
+use crate::dataset::{Backup, Dataset, ReadError};
 use crate::explain::{Context as _, Failure, Fault, Hint, Interrupted, Misuse, Result};
+use crate::figures::{count, counted};
 use crate::progress::Unit;
 use crate::restore::alone::{Alone, AloneError, alone};
 use crate::restore::earlier::{self, Unproven};
@@ -68,7 +69,13 @@ pub async fn plan(mut request: Request, watcher: &Watcher<'_>) -> Result<Planned
     // A key is to live for as long as it had left by the clock that decides.
     let clock = preflight::clock(&mut connection).await?.unwrap_or_default();
     request.options.choices = request.options.choices.dated(taken_ms, clock.now_ms())?;
-    let (facts, target, plan, verify_seconds) = Looking { request: &request, watcher }.look(&mut connection).await?;
+    let doubted = verified_bad(&request.source).await;
+    if let Some(words) = doubted.as_ref().filter(|_| !request.only_plan) {
+        watcher.voice.say(&format!("warning: {words}"));
+    }
+    let (facts, target, mut plan, verify_seconds) =
+        Looking { request: &request, watcher }.look(&mut connection).await?;
+    plan.doubt(doubted);
     let mut planned = Planned {
         request,
         facts,
@@ -82,6 +89,20 @@ pub async fn plan(mut request: Request, watcher: &Watcher<'_>) -> Result<Planned
     };
     planned.look_for_journals().await;
     Ok(planned)
+}
+
+/// What the newest verification of a backup has found, if it found damage. It may be the only backup all the same.
+async fn verified_bad(source: &Dataset) -> Option<String> {
+    let Dataset::Backup(Backup { repository, manifest }) = source else { return None };
+    // A store that does not let us read receipts is no reason against a restore.
+    let newest = repository.newest_receipt(&manifest.instance, manifest.id, "verify").await.ok().flatten()?;
+    if newest.text("status") != Some("failed") {
+        return None;
+    }
+    let found = newest.content.get("found").and_then(|found| found.as_array());
+    let found: Vec<&str> = found.into_iter().flatten().filter_map(|found| found.as_str()).collect();
+    let found = if found.is_empty() { "damage".to_owned() } else { found.join("; ") };
+    Some(format!("the last verification of the backup ({} UTC) found: {found}", newest.time.format("%Y-%m-%d %H:%M")))
 }
 
 /// A target that an interrupted restore left as a replica takes no write of ours.
@@ -132,7 +153,38 @@ impl Planned {
     /// Whether something that the target holds now may be gone afterwards. What a restore that goes on overwrites was saved before.
     pub fn overwrites(&self) -> bool {
         let options = &self.request.options;
-        options.existing.overwrites() && self.target.keys() > 0 && !options.resume
+        let holds = self.target.keys() > 0 || self.functions_removed() > 0;
+        options.existing.overwrites() && holds && !options.resume
+    }
+
+    /// Function libraries of the target that go before the backup comes.
+    pub fn functions_removed(&self) -> u64 {
+        match (self.request.options.existing, &self.target.functions) {
+            (Existing::ReplaceAll, Some(names)) => names.len() as u64,
+            _ => 0,
+        }
+    }
+
+    /// Checks that the target is still what a question about it has said: people take their time to answer.
+    ///
+    /// # Errors
+    /// It is another server or a replica by now, or holds more keys; or it cannot be asked. Nothing was written.
+    pub async fn must_be_as_asked(&self) -> Result<()> {
+        let node = &self.request.node;
+        let (counters, info) = preflight::counters(&mut node.connect().await?).await?;
+        let asked = &self.target.server.run_id;
+        let (code, text) = if !asked.is_empty() && info.get("run_id").is_some_and(|now| now != asked) {
+            ("restarted", "it was started anew, or is another server, since the question".to_owned())
+        } else if info.get("role") != Some("master") {
+            ("role_changed", "it became a replica since the question".to_owned())
+        } else if counters.keys > self.target.keys() {
+            let (now, then) = (counted(counters.keys, "key"), count(self.target.keys()));
+            ("not_confirmed", format!("it holds {now} by now, and the question was about {then}"))
+        } else {
+            return Ok(());
+        };
+        let hint = "run the restore again: it asks anew";
+        Err(Fault::from(Failure::new(code, format!("{node} is unchanged: {text}"))).hint(hint))
     }
 
     /// Adds the line that begins anew. What the target holds may be somebody's own, unless a restore of this backup is known to have been

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::sides::Sides;
 use super::{Instance, SafetyBackup, Settings, proof, show};
+use crate::census::Selection;
 use crate::commands::question::confirm_by_name;
 use crate::commands::which;
 use crate::commands::{Context, Outcome};
@@ -87,6 +88,10 @@ async fn restore(
     if planned.overwrites() {
         watcher.progress.pause();
         confirm_by_name(context, &question(&planned, sides, &instance.safety), &instance.server.node.name).await?;
+        // With `--yes` nothing was said about it.
+        if !context.yes {
+            planned.must_be_as_asked().await?;
+        }
     }
 
     let ended = match carry_out(&planned, method, instance, context, watcher, safety).await {
@@ -105,6 +110,9 @@ async fn restore(
     // What was seen while the target was read back is no part of the table above.
     report.others_wrote = others_wrote;
     let mut status = report.status();
+    if planned.plan.is_doubted() {
+        status = status.and(Status::Warning);
+    }
     if let Some(proof) = &proof {
         status = status.and(proof.status());
         text.push_str(&format!("\n{}", proof::line(proof, context)));
@@ -136,10 +144,20 @@ fn request(settings: &Settings, instance: &Instance, source: Dataset) -> Request
 /// What is asked where something that the target holds is overwritten or removed.
 fn question(planned: &Planned, Sides { backup, target, .. }: &Sides, safety: &SafetyBackup) -> String {
     let keys = planned.target.keys();
+    let backup = &part_of(&planned.request.options.choices.selection, backup);
     let what = match planned.request.options.existing {
-        Existing::ReplaceAll if keys == 1 => format!("This deletes the one key in {target} and puts {backup} there."),
         Existing::ReplaceAll => {
-            format!("This deletes all {} keys in {target} and puts {backup} there.", words::count(keys))
+            let held = match keys {
+                0 => None,
+                1 => Some("the one key".to_owned()),
+                keys => Some(format!("all {} keys", words::count(keys))),
+            };
+            let libraries = match planned.functions_removed() {
+                0 => None,
+                libraries => Some(words::counted(libraries, "function library")),
+            };
+            let held: Vec<String> = held.into_iter().chain(libraries).collect();
+            format!("This deletes {} in {target} and puts {backup} there.", held.join(" and "))
         }
         _ => format!("{target} holds {}: this overwrites those that {backup} has, too.", words::counted(keys, "key")),
     };
@@ -148,6 +166,22 @@ fn question(planned: &Planned, Sides { backup, target, .. }: &Sides, safety: &Sa
         SafetyBackup::NotNeeded | SafetyBackup::Declined => "No safety backup is taken.",
     };
     format!("{what} {saved}")
+}
+
+/// The backup, or the part of it that is chosen, as the options name it.
+fn part_of(selection: &Selection, backup: &str) -> String {
+    if selection.is_everything() {
+        return backup.to_owned();
+    }
+    let mut chosen = Vec::new();
+    let mut option = |name: &str, values: Vec<String>| {
+        chosen.extend(values.iter().map(|value| format!("{name} '{}'", words::escape(value.as_bytes()))));
+    };
+    option("--keys", selection.keys.iter().map(ToString::to_string).collect());
+    option("--exclude", selection.exclude.iter().map(ToString::to_string).collect());
+    option("--db", selection.databases.iter().map(ToString::to_string).collect());
+    option("--type", selection.types.iter().map(ToString::to_string).collect());
+    format!("the part of {backup} that matches {}", chosen.join(" "))
 }
 
 /// Safety backup, restore, proof and receipt.

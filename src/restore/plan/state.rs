@@ -82,6 +82,12 @@ pub(super) const RESUME: &str = "resume";
 /// Keys that are there already.
 pub fn existing_keys(target: &TargetFacts, options: &Options) -> Option<Line> {
     let keys = target.keys();
+    let libraries = target.functions.as_ref().map_or(0, |names| names.len() as u64);
+    if options.existing == Existing::ReplaceAll && libraries > 0 && !options.resume {
+        let (keys, libraries) = (counted(keys, "key"), counted(libraries, "function library"));
+        let text = format!("the target holds {keys} and {libraries}: they are removed");
+        return Some(Line::warning("replace_all", text));
+    }
     let holds = format!("the target holds {}", counted(keys, "key"));
     Some(match (keys, options.existing) {
         (0, _) => Line::ok("empty", "the target is empty"),
