@@ -13,13 +13,13 @@ use crate::printer::words;
 ///
 /// Without a terminal and without `--yes` it refuses: nobody is there who could answer.
 pub async fn confirm(context: &Context, question: &str) -> Result<()> {
-    ask(context, question, "yes", &["y", "yes"]).await
+    ask(context, question, "yes", &["y", "yes"], false).await
 }
 
 /// Asks once, on stderr; goes on only if the answer is `name`, the name of what is deleted or overwritten, or if `--yes` answered it
 /// beforehand. A word that fits every question is typed without reading.
 pub async fn confirm_by_name(context: &Context, question: &str, name: &str) -> Result<()> {
-    ask(context, question, name, &[name]).await
+    ask(context, question, name, &[name], true).await
 }
 
 /// What was typed before the question is no answer to it. A terminal that cannot forget it is asked all the same: the answer is a word
@@ -28,7 +28,8 @@ fn forget_what_was_typed() {
     let _ = tcflush(io::stdin(), QueueSelector::IFlush);
 }
 
-async fn ask(context: &Context, question: &str, word: &str, good: &[&str]) -> Result<()> {
+/// `named`: the word is a name, which is that one and no other, also in its case.
+async fn ask(context: &Context, question: &str, word: &str, good: &[&str], named: bool) -> Result<()> {
     if context.yes {
         return Ok(());
     }
@@ -47,8 +48,10 @@ async fn ask(context: &Context, question: &str, word: &str, good: &[&str]) -> Re
         () = context.cancel.cancelled() => return Err(Interrupted.into()),
         answer = answer => answer.context("read the answer")?,
     };
-    let answer = answer.trim();
-    if good.iter().any(|good| good.eq_ignore_ascii_case(answer)) {
+    // What no newline ends was not sent off: the end of input came instead.
+    let answer = if answer.ends_with('\n') { answer.trim() } else { "" };
+    let is_good = |good: &&str| if named { *good == answer } else { good.eq_ignore_ascii_case(answer) };
+    if good.iter().any(is_good) {
         return Ok(());
     }
     let text = match answer {

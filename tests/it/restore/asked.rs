@@ -103,7 +103,13 @@ fn the_question_names_both_sides_and_waits_while_the_name_is_typed_slowly() {
 #[test]
 fn without_an_answer_nothing_is_done() {
     let Some(two) = Two::new() else { return };
-    for (keys, said) in [("\u{4}", "not confirmed: nothing was done"), ("yes\n", "`yes` is not `redis-staging`")] {
+    for (keys, said) in [
+        ("\u{4}", "not confirmed: nothing was done"),
+        // The first sends off what was typed, the second ends the input.
+        ("redis-staging\u{4}\u{4}", "not confirmed: nothing was done"),
+        ("yes\n", "`yes` is not `redis-staging`"),
+        ("Redis-Staging\n", "`Redis-Staging` is not `redis-staging`"),
+    ] {
         let mut terminal = two.asked("", &["--on-conflict", "replace", "--no-safety-backup"]);
         terminal.wait_for(PROMPT);
         let question = flat(&terminal.shown());
@@ -187,4 +193,67 @@ fn a_plan_says_when_the_target_is_the_server_that_the_backup_was_taken_from() {
     let lines = answer["plan"]["lines"].as_array().expect("lines");
     let same = lines.iter().find(|line| line["code"] == "same_server").expect("a line about it");
     assert_eq!(same["text"], "the target is the server that the backup was taken from");
+}
+
+#[test]
+fn functions_are_deleted_only_after_a_question_and_a_safety_backup() {
+    let Some(two) = Two::new() else { return };
+    two.target.ok(&["FLUSHALL"]);
+    two.target.ok(&["FUNCTION", "LOAD", "#!lua name=mine\nredis.register_function('f', function() return 1 end)"]);
+    let (code, plan) = two.restore(&["--replace-all", "--plan"]).json();
+    assert_eq!(code, 0, "{plan}");
+    assert!(plan.to_string().contains("the target holds 0 keys and 1 function library: they are removed"), "{plan}");
+    let mut terminal = two.asked("", &["--replace-all"]);
+    terminal.wait_for(PROMPT);
+    let question = flat(&terminal.shown());
+    assert!(question.contains("This deletes 1 function library in redis-staging"), "{question}");
+    assert!(question.contains("A safety backup is taken first."), "{question}");
+    terminal.press("redis-staging\n");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, 0, "{shown}");
+    assert!(flat(&shown).contains("this goes back: `redis-ops restore "), "{shown}");
+    assert_eq!(two.target.ok(&["DBSIZE"]), "500");
+}
+
+#[test]
+fn what_was_written_while_the_question_stood_there_is_not_deleted() {
+    let Some(two) = Two::new() else { return };
+    let mut terminal = two.asked("", &["--replace-all", "--no-safety-backup"]);
+    terminal.wait_for(PROMPT);
+    two.target.ok(&["SET", "mine", "x"]);
+    terminal.press("redis-staging\n");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, 2, "{shown}");
+    assert!(flat(&shown).contains("it holds 301 keys by now, and the question was about 300"), "{shown}");
+    assert_eq!(two.target.ok(&["DBSIZE"]), "301");
+}
+
+#[test]
+fn the_question_says_which_part_of_the_backup_is_put_there() {
+    let Some(two) = Two::new() else { return };
+    let mut terminal = two.asked("", &["--replace-all", "--no-safety-backup", "--keys", "key:1*"]);
+    terminal.wait_for(PROMPT);
+    let question = flat(&terminal.shown());
+    assert!(question.contains("and puts the part of redis-prod/20"), "{question}");
+    assert!(question.contains("that matches --keys 'key:1*' there."), "{question}");
+    terminal.press("\n");
+    assert_eq!(terminal.end().0, 2);
+}
+
+#[test]
+fn a_restore_of_a_part_and_a_comparison_of_nothing_prove_nothing() {
+    let Some(two) = Two::new() else { return };
+    let settings = two.settings();
+    let verify = |more: &[&str]| RedisOps::new().args(["-c", &settings, "verify"]).args(more).json();
+    let nothing = ["-i", "redis-staging", "--backup-id", "redis-prod/latest", "--keys", "none:*"];
+    let (code, answer) = verify(&nothing);
+    assert_eq!(code, 3, "{answer}");
+    assert!(answer.to_string().contains("nothing was checked"), "{answer}");
+
+    let (code, answer) = RedisOps::new().args(["-c", &settings, "backup", "-i", "redis-staging"]).json();
+    assert_eq!(code, 0, "{answer}");
+    let (code, answer) = two.restore(&["--on-conflict", "skip", "--keys", "none:*"]).json();
+    assert!(code <= 1, "{answer}");
+    let (_, answer) = verify(&["-i", "redis-staging"]);
+    assert_eq!(answer["chosen"]["how"], "newest", "{answer}");
 }
