@@ -103,6 +103,8 @@ async fn leave_receipt(
         "target": { "instance": agreed.instance, "run_id": planned.target.server.run_id },
         "method": report.method.name(),
         "restored": report.tally.restored,
+        // Who compares the server later looks for a backup of which it holds everything.
+        "everything": planned.request.options.choices.selection.is_everything() && !report.chose_nothing(),
         "proven": proven,
         "tool_version": env!("CARGO_PKG_VERSION"),
     });

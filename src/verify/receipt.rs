@@ -132,7 +132,7 @@ pub struct Target {
 }
 
 /// The backup that was restored into a server last, and when; `None` where no receipt says so. A server that was started again has
-/// another run id: then the name of the instance tells.
+/// another run id: then the name of the instance tells. A restore of a part does not count: the server does not hold the backup.
 ///
 /// # Errors
 /// If the place cannot be asked.
@@ -143,6 +143,10 @@ pub async fn last_restored(
     let mut last: Option<(Listed, DateTime<Utc>)> = None;
     for listed in repository.list(None).await?.into_iter().filter(|listed| listed.manifest().is_some()) {
         for receipt in repository.receipts(&listed, RESTORE).await? {
+            // One of an earlier version does not say.
+            if receipt.content.get("everything") == Some(&Value::Bool(false)) {
+                continue;
+            }
             let into = receipt.content.get("target").cloned().unwrap_or_default();
             let Ok(into) = serde_json::from_value::<Target>(into) else { continue };
             let is_same = into.instance == target.instance || (!into.run_id.is_empty() && into.run_id == target.run_id);

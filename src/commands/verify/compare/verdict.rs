@@ -60,13 +60,25 @@ pub(super) fn judge(
         FailOn::Different => differences.different() > 0 || functions_differ,
         FailOn::Any => !compared.is_equal(),
     });
-    let status = if is_no { Status::Failed } else { Status::Ok };
+    let chosen = !asked.keys.is_empty() || asked.database.is_some();
+    let nothing = differences.equal == 0 && differences.expired == 0 && compared.is_equal();
+    let nothing_checked = chosen && nothing;
+    let status = match is_no {
+        true => Status::Failed,
+        // Nothing is equal to nothing: that proves nothing.
+        false if nothing_checked => Status::Unknown,
+        false => Status::Ok,
+    };
     answer.status = answer.status.and(status);
     let expired = match differences.expired {
         0 => String::new(),
         expired => format!(", {} expired since", words::count(expired)),
     };
-    let sentence = if compared.is_equal() {
+    let sentence = if nothing_checked {
+        format!(
+            "{what}: nothing was checked: neither side has a key that is chosen (`--keys`, `-n`, the database of the URL)"
+        )
+    } else if compared.is_equal() {
         format!("{what}: equal, {}{expired}", words::counted(differences.equal, "key"))
     } else {
         let functions = if functions_differ { ", functions differ" } else { "" };
