@@ -67,7 +67,10 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let mut latest = BTreeSet::new();
     let only = settings.instance.as_ref();
     let since = settings.since.map(|since| match since {
-        Since::Ago(time) => context.now - TimeDelta::from_std(time).unwrap_or(TimeDelta::zero()),
+        Since::Ago(time) => TimeDelta::from_std(time)
+            .ok()
+            .and_then(|time| context.now.checked_sub_signed(time))
+            .unwrap_or(DateTime::<Utc>::MIN_UTC),
         Since::At(moment) => moment,
     });
     // Which of all is the latest is known when all were looked at.
@@ -200,7 +203,7 @@ impl Listing {
             sentence.push_str(&format!("; {} with findings in the structure", self.unsound));
         }
         if self.damaged > 0 {
-            sentence.push_str(&format!("; {} found damaged by verify", self.damaged));
+            sentence.push_str(&format!(", {} damaged", self.damaged));
         }
         if overview.left_out > 0 {
             sentence.push_str(&format!("; … {} more (`--limit`)", words::count(overview.left_out)));
@@ -217,7 +220,7 @@ impl Listing {
             let count = words::counted(uploads.len() as u64, "upload");
             text.push(format!("unfinished: {count} {}", size_of(uploads, overview.unmeasured)));
         }
-        text.push(verdict(printer, Status::Ok, &sentence));
+        text.push(verdict(printer, if self.damaged > 0 { Status::Warning } else { Status::Ok }, &sentence));
         text.join("\n")
     }
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
@@ -25,6 +25,10 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 /// From when on: a span of time before now, a day, or a moment: `7d`, `2026-11-01`, `2026-11-01T13:00:00Z`.
 pub fn since(text: &str) -> Result<Since, String> {
     if let Ok(time) = humantime::parse_duration(text) {
+        let begins = TimeDelta::from_std(time).ok().and_then(|time| Utc::now().checked_sub_signed(time));
+        if begins.is_none() {
+            return Err("that is before the beginning of time; name a shorter span, such as 7d".into());
+        }
         return Ok(Since::Ago(time));
     }
     let day = || text.parse::<NaiveDate>().ok().map(|day| day.and_time(NaiveTime::MIN).and_utc());
