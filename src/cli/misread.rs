@@ -72,7 +72,8 @@ fn host_behind_help(arguments: &[OsString]) -> Option<&str> {
     let attached = words().find_map(|word| word.strip_prefix("-h").filter(|rest| rest.contains(['.', ':'])));
     let word = attached.or(behind).filter(|word| !word.starts_with('-') && !word.contains('@'))?;
     let is_port_behind = words().skip_while(|word| *word != "-h").nth(2) == Some("-p");
-    (word.contains(['.', ':']) || word == "localhost" || is_port_behind).then_some(word)
+    let is_command_before = words().take_while(|word| *word != "-h").any(|word| resolve::NAMES.contains(&word));
+    (word.contains(['.', ':']) || word == "localhost" || is_port_behind || is_command_before).then_some(word)
 }
 
 /// Clap's words: the first paragraph is what is wrong, `tip:` what may help.

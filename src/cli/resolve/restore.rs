@@ -10,6 +10,7 @@ use crate::cli::lines::Lines;
 use crate::commands::restore::{Instance, SafetyBackup, Settings, Target, undo};
 use crate::commands::which::{Backup, Server};
 use crate::explain::Misuse;
+use crate::repository::check_instance;
 use crate::restore::{Choices, Existing, Options, Rate};
 
 impl Resolver<'_> {
@@ -20,7 +21,14 @@ impl Resolver<'_> {
         }
         // Together with the safety backup, which needs a repository: what the target takes is looked at before the backup.
         let server = match self.target_server(typed)? {
-            Some(server) => Some((server, self.safety(typed)?)),
+            Some(server) => {
+                let safety = self.safety(typed)?;
+                // The safety backup is stored by this name: better now than when the question is answered.
+                if matches!(safety, SafetyBackup::Into(_)) {
+                    check_instance(&server.instance).map_err(|error| Misuse::settings(error.to_string()))?;
+                }
+                Some((server, safety))
+            }
             None => None,
         };
         let chosen = Chosen::of(&typed.stored, &typed.id);

@@ -87,13 +87,17 @@ impl Resolver<'_> {
     }
 
     pub(super) fn diagnose(&self, typed: &Diagnose) -> Result<diagnose::Settings, Misuse> {
+        // A part would be judged by figures of the whole.
+        self.no_database("diagnose", typed.database.number)?;
         let chosen = Chosen::of(&typed.stored, &None);
         let origin = if !typed.from.is_empty() {
             diagnose::Origin::Text(typed.from.iter().map(|path| file(path)).collect())
         } else if chosen.id.is_some() || chosen.file.is_some() {
             diagnose::Origin::Backup(self.stored(&chosen, self.typed_instance_name()?)?)
         } else {
-            diagnose::Origin::Server(Box::new(self.server(typed.database.number)?))
+            let server = self.server(None)?;
+            Self::all_databases(&server, "`diagnose` looks at all databases", |_| String::new())?;
+            diagnose::Origin::Server(Box::new(server))
         };
         let mut rules = self.file.rules()?;
         if let Some(profile) = &typed.profile {
