@@ -66,7 +66,7 @@ pub fn plan(plan: &Plan, sides: &Sides, foreseen: Status, keys: Keys, printer: &
         }
         table.painted_row(style, [word.to_owned(), line.code.to_owned(), text]);
     }
-    let mut methods = Table::new(&["method", "takes", "against it"]).numbers(&[1]);
+    let mut methods = Table::new(&["method", "time", "why not"]).numbers(&[1]);
     for candidate in &plan.methods {
         let seconds = match candidate.seconds {
             None => "?".to_owned(),
