@@ -73,7 +73,13 @@ fn host_behind_help(arguments: &[OsString]) -> Option<&str> {
     let word = attached.or(behind).filter(|word| !word.starts_with('-') && !word.contains('@'))?;
     let is_port_behind = words().skip_while(|word| *word != "-h").nth(2) == Some("-p");
     let is_command_before = words().take_while(|word| *word != "-h").any(|word| resolve::NAMES.contains(&word));
-    (word.contains(['.', ':']) || word == "localhost" || is_port_behind || is_command_before).then_some(word)
+    // `diagnose -h memory` asks about a topic.
+    let is_topic = diagnose::Topic::value_variants()
+        .iter()
+        .filter_map(clap::ValueEnum::to_possible_value)
+        .any(|topic| topic.get_name() == word);
+    let is_meant = is_command_before && !is_topic && !resolve::NAMES.contains(&word);
+    (word.contains(['.', ':']) || word == "localhost" || is_port_behind || is_meant).then_some(word)
 }
 
 /// Clap's words: the first paragraph is what is wrong, `tip:` what may help.

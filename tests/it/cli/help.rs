@@ -171,6 +171,7 @@ fn words_of_other_tools_work_or_name_the_right_ones() {
     for (line, words) in [
         (&["health", "-h", "10.0.0.5"][..], "for a host: `-H 10.0.0.5`"),
         (&["health", "-h", "redis-1", "-p", "6380"], "for a host: `-H redis-1`"),
+        (&["health", "-h", "redis-1"], "for a host: `-H redis-1`"),
         (&["-h10.0.0.5", "health"], "for a host: `-H 10.0.0.5`"),
         (&["health", "redis-prod"], "to name an instance: `redis-ops health -i redis-prod`"),
         (&["diagnose"], "topics: memory, connections, keyspace"),
