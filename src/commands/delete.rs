@@ -68,7 +68,10 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         None => {
             let objects = words::counted(report.objects, "object");
             let sentence = format!("{name} is removed: {objects}, {}", words::bytes(report.bytes));
-            outcome(Status::Ok).text(verdict(&context.printer, Status::Ok, &sentence))
+            let status = super::prune::status(&report);
+            let stays = report.foreign.iter().map(|key| format!("stays: {key}: it is not of the backup\n"));
+            let stays: String = stays.map(|line| words::escape_lines(&line)).collect();
+            outcome(status).text(format!("{stays}{}", verdict(&context.printer, status, &sentence)))
         }
     })
 }
@@ -95,7 +98,7 @@ fn refusal(name: &str, why: &Why) -> Failure {
         Why::Held(retention::Hold::BeingRead(_)) => {
             failure.hint("the mark of a reader goes with it, or lapses after 16 minutes")
         }
-        Why::Held(retention::Hold::NeededBy(_)) => failure,
+        Why::Held(_) => failure,
         _ => failure.hint(Hint::DeleteLast),
     }
 }
@@ -105,6 +108,7 @@ fn code(why: &Why) -> &'static str {
         Why::Held(retention::Hold::Pinned(_)) => "pinned",
         Why::Held(retention::Hold::BeingRead(_)) => "being_read",
         Why::Held(retention::Hold::NeededBy(_)) => "needed",
+        Why::Held(_) => "held",
         _ => "last_backup",
     }
 }

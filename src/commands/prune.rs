@@ -79,7 +79,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         return Ok(shown(Status::Ok).with_all(plan_json(&plan, None)).error(error));
     }
     let report = remove(&plan, &repository, context).await;
-    let status = if report.is_incomplete() { Status::Failed } else { Status::Ok };
+    let status = status(&report);
     let outcome = shown(status)
         .with_all(plan_json(&plan, Some(&report)))
         .field("removed", report_json(&report))
@@ -107,6 +107,15 @@ pub async fn remove(plan: &Plan, repository: &Repository, context: &Context) -> 
     let report = retention::carry_out(plan, repository, &retention::nobody, progress.as_ref(), &context.cancel).await;
     progress.finish();
     report
+}
+
+/// Failed if the store did not remove all; a warning if files stay that are not of the backups.
+pub fn status(report: &Report) -> Status {
+    match () {
+        () if report.is_incomplete() => Status::Failed,
+        () if !report.foreign.is_empty() => Status::Warning,
+        () => Status::Ok,
+    }
 }
 
 /// What the report says went wrong.

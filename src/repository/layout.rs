@@ -94,6 +94,26 @@ pub(super) fn carries(key: &str, token: &str) -> bool {
     !token.is_empty() && name.split(['-', '.']).any(|part| part == token)
 }
 
+/// Whether a name is one that a writer gives to the objects of a backup: `dump.rdb.gz`, `census.bin`, `shard-0001.rdb`.
+pub(super) fn is_usual(name: &str) -> bool {
+    let Some((stem, extension)) = name.split_once('.') else { return false };
+    let numbered = |kind: &str| stem.strip_prefix(kind).is_some_and(|number| number.parse::<u32>().is_ok());
+    let is_dump = (stem == "dump" || numbered("shard-")) && extension.starts_with("rdb");
+    is_dump || name == CENSUS || numbered("tail-")
+}
+
+/// Whether a name is that of a census, with a token or without.
+pub(super) fn is_census(name: &str) -> bool {
+    name.starts_with("census") && name.ends_with(".bin")
+}
+
+/// Whether a name is given by us alone, whatever a manifest says: what reserves, publishes, marks and tells.
+pub(super) fn is_known(name: &str) -> bool {
+    let is_note =
+        |kind: &str| name.strip_prefix(kind).is_some_and(|note| !note.contains('/') && note.ends_with(".json"));
+    [BEGUN, MANIFEST].contains(&name) || is_heartbeat(name) || is_note(RECEIPTS) || is_note(PINS)
+}
+
 /// The name of a receipt: `receipts/verify-2024-01-01T01:00:00.000Z.json` with hyphens for the colons, so that names sort by
 /// time.
 pub(super) fn receipt_name(kind: &str, time: DateTime<Utc>) -> String {

@@ -291,7 +291,7 @@ impl Repository {
     }
 
     /// Reads `begun.json`; `None` where that is not possible.
-    async fn begun(&self, key: &str) -> Option<Begun> {
+    pub(super) async fn begun(&self, key: &str) -> Option<Begun> {
         let body = self.storage.get(key, BEGUN_LIMIT).await.ok()?;
         serde_json::from_slice(&body).ok()
     }

@@ -51,8 +51,8 @@ pub use pins::Pin;
 pub(crate) use process::ProcessMark;
 pub use reading::Reading;
 pub(crate) use receipt::Receipt;
-pub(crate) use remove::Leftover;
 pub use remove::{Held, Removal};
+pub(crate) use remove::{Leftover, is_own_upload};
 pub(crate) use seal::ManifestError;
 
 /// Backups in a place for objects.

@@ -6,12 +6,13 @@
 //! taken away too soon is put back as it was.
 
 use bytes::Bytes;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, stream};
 
 use super::error::Doing;
 use super::manifest::MANIFEST_LIMIT;
-use super::{BackupId, BegunBy, MANIFEST, Repository, RepositoryError, check_instance, layout};
+use super::manifest::Manifest;
+use super::{BackupId, Begun, BegunBy, MANIFEST, Repository, RepositoryError, check_instance, layout};
 use crate::storage::{ObjectInfo, Shared, StorageError};
 
 /// Objects that are removed at the same time.
@@ -41,6 +42,8 @@ pub struct Removal {
     pub left: Vec<Leftover>,
     /// Why the backup was left as it was.
     pub held: Option<Held>,
+    /// Objects in its folder that are not of the backup: nobody but their owner removes them.
+    pub foreign: Vec<String>,
 }
 
 impl Removal {
@@ -62,6 +65,7 @@ impl Removal {
         self.objects += more.objects;
         self.bytes += more.bytes;
         self.left.extend(more.left);
+        self.foreign.extend(more.foreign);
         self
     }
 }
@@ -77,6 +81,64 @@ pub enum Held {
     AtWork,
     /// It has a manifest: it was published meanwhile.
     Published,
+    /// The way to its folder goes over a symbolic link: it belongs to another place as well.
+    Elsewhere,
+    /// Its manifest is that of another backup, which it names.
+    OfAnother(String),
+    /// Nothing in the folder proves that a backup was begun there.
+    Foreign,
+    /// It lacks nothing but its manifest.
+    Complete,
+}
+
+/// Which objects of a folder are of its backup.
+struct Own {
+    /// What the manifest names; `None`: no manifest can be read, and usual names are taken for ours.
+    named: Option<Vec<String>>,
+    token: String,
+}
+
+impl Own {
+    fn of(manifest: Option<&Manifest>, begun: Option<&Begun>) -> Self {
+        let named = manifest.map(|manifest| {
+            let mut named: Vec<String> = vec![layout::CENSUS.to_owned()];
+            for shard in &manifest.shards {
+                named.push(shard.object.clone());
+                named.extend(shard.tail.iter().map(|tail| tail.object.clone()));
+                named.extend(shard.census.iter().filter_map(|census| census.object.clone()));
+            }
+            named.extend(manifest.census.iter().filter_map(|census| census.object.clone()));
+            named
+        });
+        Self { named, token: begun.map(|begun| begun.token.clone()).unwrap_or_default() }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        let is_named = match &self.named {
+            Some(named) => named.iter().any(|own| own == name),
+            None => layout::is_usual(name),
+        };
+        is_named || layout::is_known(name) || (!name.contains('/') && layout::carries(name, &self.token))
+    }
+
+    /// Those that are of the backup, and the keys of the others.
+    fn part(&self, folder: &str, objects: Vec<ObjectInfo>) -> (Vec<ObjectInfo>, Vec<String>) {
+        let (own, foreign): (Vec<_>, Vec<_>) =
+            objects.into_iter().partition(|object| object.key.strip_prefix(folder).is_some_and(|name| self.has(name)));
+        (own, foreign.into_iter().map(|object| object.key).collect())
+    }
+}
+
+/// Whether an upload below the folder of a backup is one of ours, by the name that its object would get.
+pub(crate) fn is_own_upload(name: &str) -> bool {
+    layout::is_usual(name) || layout::is_known(name) || is_tokened(name)
+}
+
+/// `dump-TOKEN.rdb.gz`: a name for a place that keeps no conditions.
+fn is_tokened(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default();
+    let token = stem.strip_prefix("dump-").or_else(|| stem.strip_prefix("census-"));
+    token.is_some_and(|token| token.len() >= 8 && token.chars().all(|c| c.is_ascii_hexdigit()))
 }
 
 impl Repository {
@@ -87,6 +149,51 @@ impl Repository {
         let pins = objects.iter().filter_map(pin).map(Held::Pinned);
         let readers = self.readers_among(&folder, objects).await.into_iter().map(Held::BeingRead);
         pins.chain(readers).collect()
+    }
+
+    /// Whether the folder of a backup is behind a symbolic link; what cannot be asked is held as well.
+    pub(crate) async fn elsewhere(&self, instance: &str, id: BackupId) -> Option<Held> {
+        let is_elsewhere = self.storage.leads_elsewhere(&layout::folder(instance, id)).await.unwrap_or(true);
+        is_elsewhere.then_some(Held::Elsewhere)
+    }
+
+    /// Why a folder of which no manifest can be read is not to be removed, however old it is.
+    pub(crate) async fn spared(
+        &self,
+        instance: &str,
+        id: BackupId,
+        objects: &[ObjectInfo],
+        uploads: u64,
+        begun: Option<&Begun>,
+    ) -> Result<Option<Held>, RepositoryError> {
+        let folder = layout::folder(instance, id);
+        if self.storage.leads_elsewhere(&folder).await.doing("look at", &folder)? {
+            return Ok(Some(Held::Elsewhere));
+        }
+        let names: Vec<&str> = objects.iter().filter_map(|object| object.key.strip_prefix(&folder)).collect();
+        if let Some(pin) = names.iter().find_map(|name| layout::pin_of(name)) {
+            return Ok(Some(Held::Pinned(pin.to_owned())));
+        }
+        let is_begun = begun.is_some_and(|begun| begun.id == id.to_string() && begun.instance == instance);
+        // A sign of life that came when all else was removed is ours, and so is what stands in place of a manifest.
+        let mut are_signs = true;
+        for name in &names {
+            are_signs &= layout::is_heartbeat(name)
+                || (*name == MANIFEST && self.is_fence(&format!("{folder}{MANIFEST}")).await);
+        }
+        if !is_begun && !are_signs {
+            return Ok(Some(Held::Foreign));
+        }
+        let is_dump = |name: &str| {
+            let token = begun.map(|begun| begun.token.as_str()).unwrap_or_default();
+            !layout::is_census(name)
+                && (layout::is_usual(name) || (!layout::is_heartbeat(name) && layout::carries(name, token)))
+        };
+        let is_complete = uploads == 0
+            && !names.contains(&MANIFEST)
+            && names.iter().any(|name| is_dump(name))
+            && names.iter().any(|name| layout::is_census(name));
+        Ok(is_complete.then_some(Held::Complete))
     }
 
     /// Removes a backup, whether it was published or not, with all that was learned and decided of it. What cannot be removed is
@@ -102,14 +209,25 @@ impl Repository {
         if objects.is_empty() {
             return Err(RepositoryError::NotFound(format!("{instance}/{id}")));
         }
+        if self.storage.leads_elsewhere(&folder).await.doing("look at", &folder)? {
+            return Ok(Removal::held(Held::Elsewhere));
+        }
         if let Some(held) = self.held_by(instance, id, &objects).await.into_iter().next() {
             return Ok(Removal::held(held));
         }
         let manifest = format!("{folder}{MANIFEST}");
+        let begun = self.begun(&format!("{folder}{}", layout::BEGUN)).await;
+        let mut own = Own::of(None, begun.as_ref());
         let mut removal = Removal::default();
         if let Some(of_manifest) = objects.iter().find(|object| object.key == manifest) {
             (removal.objects, removal.bytes) = (1, of_manifest.length);
             let bytes = self.storage.get(&manifest, MANIFEST_LIMIT).await.ok();
+            if let Some(bytes) = &bytes {
+                if let Some(other) = another(bytes, instance, id) {
+                    return Ok(Removal::held(Held::OfAnother(other)));
+                }
+                own = Own::of(Manifest::decode(bytes).ok().as_ref(), begun.as_ref());
+            }
             if let Err(error) = self.storage.delete(&manifest).await {
                 return Ok(Removal { left: vec![Leftover { key: manifest, error }], ..Removal::default() });
             }
@@ -121,6 +239,8 @@ impl Repository {
             }
         }
         self.abort_uploads(&folder).await;
+        let (objects, foreign) = own.part(&folder, objects);
+        removal.foreign = foreign;
         Ok(removal.and(in_order(&self.storage, objects).await))
     }
 
@@ -154,9 +274,14 @@ impl Repository {
         if unfinished.is_running() || !is_silent {
             return Ok(Removal::held(Held::AtWork));
         }
+        let count = uploads.len() as u64;
+        if let Some(held) = self.spared(instance, id, &objects, count, unfinished.begun.as_ref()).await? {
+            return Ok(Removal::held(held));
+        }
+        let (objects, foreign) = Own::of(None, unfinished.begun.as_ref()).part(&folder, objects);
         if objects.is_empty() {
             self.abort_uploads(&folder).await;
-            return Ok(Removal::default());
+            return Ok(Removal { foreign, ..Removal::default() });
         }
         // Asks for the right to remove before anything is written: where nothing can be removed nothing must be left behind either.
         let probe = format!("{folder}{}", layout::heartbeat("none"));
@@ -182,6 +307,7 @@ impl Repository {
         if removal.left.is_empty() {
             removal = removal.and(in_order(&self.storage, begun).await);
         }
+        removal.foreign = foreign;
         Ok(removal)
     }
 
@@ -198,14 +324,29 @@ impl Repository {
     ) -> Result<Option<u64>, RepositoryError> {
         check_instance(instance)?;
         let folder = layout::folder(instance, id);
-        let before = self.now() - silent;
-        self.storage.abort_unfinished(&folder, before).await.doing("abort uploads below", &folder)
+        if self.storage.leads_elsewhere(&folder).await.doing("look at", &folder)? {
+            return Ok(None);
+        }
+        self.abort_own(&folder, self.now() - silent).await.doing("abort uploads below", &folder)
+    }
+
+    /// Aborts the uploads that would have become objects of ours, one key after the other: others may upload to the same folder.
+    async fn abort_own(&self, folder: &str, before: DateTime<Utc>) -> Result<Option<u64>, StorageError> {
+        let Some(found) = self.storage.unfinished(folder).await? else { return Ok(None) };
+        let mut keys: Vec<String> = found.uploads.into_iter().map(|upload| upload.key).collect();
+        keys.sort();
+        keys.dedup();
+        let mut aborted = 0;
+        for key in keys.iter().filter(|key| key.strip_prefix(folder).is_some_and(is_own_upload)) {
+            aborted += self.storage.abort_unfinished(key, before).await?.unwrap_or_default();
+        }
+        Ok(Some(aborted))
     }
 
     /// What a process that died had uploaded is seen by nobody, and billed; not every store can tell of it.
     async fn abort_uploads(&self, folder: &str) {
         // An upload that was begun this very second is no younger than now by another clock.
-        if let Err(error) = self.storage.abort_unfinished(folder, self.now() + TimeDelta::minutes(1)).await {
+        if let Err(error) = self.abort_own(folder, self.now() + TimeDelta::minutes(1)).await {
             tracing::warn!(folder, %error, "unfinished uploads cannot be aborted");
         }
     }
@@ -246,6 +387,18 @@ impl Repository {
     pub(super) async fn is_fence(&self, manifest: &str) -> bool {
         self.storage.get(manifest, FENCE_LIMIT).await.is_ok_and(|body| body.starts_with(FENCE.as_bytes()))
     }
+}
+
+/// The backup that a manifest is of, if it is another than the one of its folder.
+fn another(manifest: &[u8], instance: &str, id: BackupId) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Names {
+        instance: String,
+        id: String,
+    }
+    let names: Names = serde_json::from_slice(manifest).ok()?;
+    let is_same = names.instance == instance && names.id == id.to_string();
+    (!is_same).then(|| format!("{}/{}", names.instance, names.id))
 }
 
 enum Fence {

@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use super::plan::{LEFT_FOR, NeededBy, Plan, hold};
 use super::policy::{Hold, Why};
 use crate::progress::{Progress, Unit};
-use crate::repository::{BackupId, Held, Leftover, Removal, Repository, RepositoryError};
+use crate::repository::{BackupId, Leftover, Removal, Repository, RepositoryError};
 
 /// What became of a backup, or of what is left of one, that was to be removed.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub struct Report {
     pub bytes: u64,
     /// Unfinished uploads that were aborted in folders of published backups.
     pub uploads: u64,
+    /// Objects in the folders of removed backups that are not of these backups, and stay.
+    pub foreign: Vec<String>,
     /// Each backup that was to be removed, in the order of the plan.
     pub backups: Vec<Done>,
     /// What was left of backups that failed, in the order of the plan.
@@ -60,6 +62,7 @@ impl Report {
             Ok(removal) => {
                 self.objects += removal.objects;
                 self.bytes += removal.bytes;
+                self.foreign.extend(removal.foreign.iter().cloned());
                 fate(removal)
             }
             Err(RepositoryError::NotFound(_)) => Fate::Gone,
@@ -70,10 +73,7 @@ impl Report {
 
 fn fate(removal: Removal) -> Fate {
     match removal.held {
-        Some(held @ (Held::Pinned(_) | Held::BeingRead(_))) => {
-            hold(held).map_or(Fate::AtWork, |hold| Fate::Kept(Why::Held(hold)))
-        }
-        Some(Held::AtWork | Held::Published) => Fate::AtWork,
+        Some(held) => hold(held).map_or(Fate::AtWork, |hold| Fate::Kept(Why::Held(hold))),
         None if removal.left.is_empty() => Fate::Removed,
         None => Fate::Left(removal.left),
     }

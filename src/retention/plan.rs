@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::policy::{Candidate, Hold, Policy, State, Verdict, judge, keeps};
 use crate::repository::manifest::Purpose;
-use crate::repository::{BackupId, Held, Listed, ListedStatus, Repository, RepositoryError};
+use crate::repository::{BackupId, Held, Listed, ListedStatus, Repository, RepositoryError, is_own_upload};
 use crate::storage::ObjectInfo;
 
 /// What is left of a backup that failed is removed once its last sign of life is so old, by the clock of the store.
@@ -84,8 +84,10 @@ pub struct Left {
     pub silent: Option<TimeDelta>,
     /// The backup was published: only uploads that nobody finished are left in its folder.
     pub is_published: bool,
-    /// Its writer is at work, or its last sign is younger than [`LEFT_FOR`].
+    /// Its writer is at work, its last sign is younger than [`LEFT_FOR`], or it is held.
     pub is_kept: bool,
+    /// Why it stays, however old it is.
+    pub held: Option<Hold>,
 }
 
 /// What a prune would do.
@@ -121,17 +123,27 @@ pub async fn plan(
     needed_by: NeededBy<'_>,
 ) -> Result<Plan, RepositoryError> {
     let mut seen = Vec::new();
-    let mut left = Vec::new();
+    let (mut left, mut unfinished) = (Vec::new(), Vec::new());
     let overview = repository
         .list_each(
             wanted.only(),
             |_| {},
             |listed| match listed.unfinished() {
-                Some(_) => left.push(left_of(&listed)),
+                Some(_) => unfinished.push(listed),
                 None => seen.push(Seen::of(listed)),
             },
         )
         .await?;
+    for listed in unfinished {
+        let mut one = left_of(&listed);
+        if let Some(of_writer) = listed.unfinished() {
+            let (begun, uploads) = (of_writer.begun.as_ref(), of_writer.uploads);
+            one.held =
+                repository.spared(&listed.instance, listed.id, &listed.objects, uploads, begun).await?.and_then(hold);
+        }
+        one.is_kept |= one.held.is_some();
+        left.push(one);
+    }
     // The clock of the place, which has answered by now.
     let now = repository.now();
     left.extend(left_uploads(&seen, overview.unfinished.unwrap_or_default(), now));
@@ -199,6 +211,7 @@ impl Seen {
 
     async fn candidate(&self, repository: &Repository, needed_by: NeededBy<'_>) -> Candidate {
         let mut holds: Vec<Hold> = Vec::new();
+        holds.extend(repository.elsewhere(&self.instance, self.id).await.and_then(hold));
         if !self.holders.is_empty() {
             holds.extend(repository.held_by(&self.instance, self.id, &self.holders).await.into_iter().filter_map(hold));
         }
@@ -230,6 +243,10 @@ pub(super) fn hold(held: Held) -> Option<Hold> {
     match held {
         Held::Pinned(name) => Some(Hold::Pinned(name)),
         Held::BeingRead(by) => Some(Hold::BeingRead(by)),
+        Held::Elsewhere => Some(Hold::Elsewhere),
+        Held::OfAnother(other) => Some(Hold::OfAnother(other)),
+        Held::Foreign => Some(Hold::Foreign),
+        Held::Complete => Some(Hold::Complete),
         Held::AtWork | Held::Published => None,
     }
 }
@@ -247,6 +264,7 @@ fn left_of(listed: &Listed) -> Left {
         silent,
         is_published: false,
         is_kept: is_running || silent.is_none_or(|silent| silent < LEFT_FOR),
+        held: None,
     }
 }
 
@@ -255,7 +273,10 @@ fn left_uploads(published: &[Seen], uploads: Vec<ObjectInfo>, now: DateTime<Utc>
     let mut found: Vec<Left> = Vec::new();
     for upload in uploads {
         let names: Vec<&str> = upload.key.splitn(3, '/').collect();
-        let [instance, id, _] = names[..] else { continue };
+        let [instance, id, name] = names[..] else { continue };
+        if !is_own_upload(name) {
+            continue;
+        }
         let Ok(id) = id.parse::<BackupId>() else { continue };
         if !published.iter().any(|seen| seen.instance == instance && seen.id == id && seen.state != State::Unreadable) {
             continue;
@@ -278,6 +299,7 @@ fn left_uploads(published: &[Seen], uploads: Vec<ObjectInfo>, now: DateTime<Utc>
                 silent,
                 is_published: true,
                 is_kept,
+                held: None,
             }),
         }
     }

@@ -158,6 +158,29 @@ pub enum Hold {
     BeingRead(BegunBy),
     /// Something that cannot do without it, in its own words.
     NeededBy(String),
+    /// The way to it goes over a symbolic link.
+    Elsewhere,
+    /// Its manifest is that of another backup, which it names.
+    OfAnother(String),
+    /// Nothing proves that a backup was begun in the folder.
+    Foreign,
+    /// It lacks nothing but its manifest.
+    Complete,
+}
+
+/// In a few words.
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pinned(name) => write!(f, "pinned ({name})"),
+            Self::BeingRead(by) => write!(f, "being read by pid {} on {}", by.pid, by.host),
+            Self::NeededBy(what) => write!(f, "needed by {what}"),
+            Self::Elsewhere => f.write_str("behind a symbolic link"),
+            Self::OfAnother(other) => write!(f, "in the folder of another backup: its manifest is that of {other}"),
+            Self::Foreign => f.write_str("not ours: no begun.json of such a backup"),
+            Self::Complete => f.write_str("complete but for its manifest: it may be the only copy"),
+        }
+    }
 }
 
 /// Why a backup is kept or removed.
@@ -211,9 +234,7 @@ impl fmt::Display for Why {
             Self::Rule(rule) => f.write_str(rule.name()),
             Self::Oldest(rule) => write!(f, "oldest {}", rule.name()),
             Self::YoungSafety => f.write_str("young safety backup"),
-            Self::Held(Hold::Pinned(name)) => write!(f, "pinned ({name})"),
-            Self::Held(Hold::BeingRead(by)) => write!(f, "being read by pid {} on {}", by.pid, by.host),
-            Self::Held(Hold::NeededBy(what)) => write!(f, "needed by {what}"),
+            Self::Held(hold) => hold.fmt(f),
             Self::NewestVerified => f.write_str("newest verified"),
             Self::NewestSound => f.write_str("newest sound"),
             Self::Last => f.write_str("last of its instance"),

@@ -146,6 +146,24 @@ impl Storage for Local {
         self.blocking(move |root| write::remove(root, &path)).await
     }
 
+    async fn leads_elsewhere(&self, folder: &str) -> Result<bool, StorageError> {
+        key::check_prefix(folder)?;
+        let folder = folder.to_owned();
+        self.blocking(move |root| {
+            let mut path = root.to_owned();
+            for name in folder.split('/').filter(|name| !name.is_empty()) {
+                path.push(name);
+                match std::fs::symlink_metadata(&path) {
+                    Ok(found) if found.is_symlink() => return Ok(true),
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+            Ok(false)
+        })
+        .await
+    }
+
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StorageError> {
         let path = self.path(key)?;
         let temporary = self.blocking(move |root| write::Temporary::create(root, &path)).await?;

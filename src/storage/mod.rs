@@ -93,6 +93,11 @@ pub trait Storage: Send + Sync + fmt::Debug {
         Ok(true)
     }
 
+    /// Whether the way to this folder goes over a symbolic link below the root: what is there belongs to another place as well.
+    async fn leads_elsewhere(&self, _folder: &str) -> Result<bool, StorageError> {
+        Ok(false)
+    }
+
     /// Begins a large object of unknown length.
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StorageError>;
 

@@ -51,7 +51,7 @@ pub(super) fn report(settings: &Settings, plan: &Plan, report: &Report, place: &
         sentence.push_str(&format!("; what was left of {left} is gone"));
     }
     sentence.push_str(&format!(", in {}", words::escape(place.as_bytes())));
-    let status = if report.is_incomplete() { Status::Failed } else { Status::Ok };
+    let status = super::status(report);
     text.push(verdict(&context.printer, status, &sentence));
     text.join("\n")
 }
@@ -90,12 +90,18 @@ fn tables(plan: &Plan, report: Option<&Report>, context: &Context) -> Vec<String
         text.push(table.render(&context.printer));
     }
     if !plan.left.is_empty() {
-        let mut table =
-            Table::new(&["", "unfinished backup", "objects", "uploads", "stored", "silent for"]).numbers(&[2, 3, 4]);
+        let mut table = Table::new(&["", "unfinished backup", "objects", "uploads", "stored", "silent for", "reason"])
+            .numbers(&[2, 3, 4])
+            .optional(&[6]);
         for left in &plan.left {
             let fate = report.and_then(|report| fate_of(&report.left, &left.instance, left.id));
             let (word, style) = action(left.is_kept, fate);
             let silent = left.silent.and_then(|time| time.to_std().ok()).map_or_else(|| "?".to_owned(), words::span);
+            let held = match (&left.held, fate) {
+                (_, Some(Fate::Kept(why))) => words::escape(why.to_string().as_bytes()),
+                (Some(held), _) => words::escape(held.to_string().as_bytes()),
+                (None, _) => String::new(),
+            };
             table.painted_row(
                 style,
                 [
@@ -105,6 +111,7 @@ fn tables(plan: &Plan, report: Option<&Report>, context: &Context) -> Vec<String
                     left.uploads.to_string(),
                     words::bytes(left.bytes),
                     silent,
+                    held,
                 ],
             );
         }
@@ -150,6 +157,7 @@ fn stays(report: &Report) -> Vec<String> {
             _ => {}
         }
     }
+    lines.extend(report.foreign.iter().map(|key| format!("stays: {key}: it is not of the backup")));
     if lines.len() > NAMED {
         let more = words::counted((lines.len() - NAMED) as u64, "object");
         lines.truncate(NAMED);
@@ -235,6 +243,10 @@ pub fn plan_json(plan: &Plan, report: Option<&Report>) -> Map<String, Value> {
                 "stored_bytes": left.bytes,
                 "silent_seconds": left.silent.map(|silent| silent.num_seconds().max(0)),
                 "action": action(left.is_kept, fate).0,
+                "reason": match fate {
+                    Some(Fate::Kept(why)) => Some(why.to_string()),
+                    _ => left.held.as_ref().map(ToString::to_string),
+                },
                 "objects_left": objects_left(fate),
             })
         })
@@ -270,6 +282,7 @@ pub fn report_json(report: &Report) -> Value {
         "objects": report.objects,
         "bytes": report.bytes,
         "uploads": report.uploads,
+        "foreign": report.foreign,
     })
 }
 
@@ -313,6 +326,7 @@ mod tests {
             silent: Some(TimeDelta::hours(146)),
             is_published: false,
             is_kept: false,
+            held: None,
         }];
         let policy = Policy { last: 1, daily: 2, ..Policy::default() };
         let plan = Plan {

@@ -260,12 +260,70 @@ async fn ten_thousand_objects_of_failed_backups_go_in_one_prune() {
         let (backup, object) = (number / 20, number % 20);
         let key = format!("prod/2023-0{}-01-01-00-{}/shard-{object:04}.rdb", 1 + backup % 9, 2 + backup / 9);
         place.create(&key, bytes::Bytes::from_static(b"x")).await.unwrap();
+        if object == 0 {
+            let id = key.split('/').nth(1).expect("an id");
+            let begun = format!(
+                r#"{{"id": "{id}", "instance": "prod", "begun_at": "2023-01-01T01:00:00Z", "host": "gone", "pid": 1, "token": "t"}}"#
+            );
+            place.create(&format!("prod/{id}/begun.json"), begun.into()).await.unwrap();
+        }
     }
     place.pass(TimeDelta::hours(25));
     let plan = planned(&place, &keep_last(1)).await;
     assert_eq!(plan.left.len(), 500);
     let report = carried_out(&place, &plan, &nobody).await;
-    assert!(!report.is_incomplete() && report.objects == 10_000, "{}", report.objects);
+    assert!(!report.is_incomplete() && report.objects == 10_500, "{}", report.objects);
     assert_eq!(repository(&place).list(None).await.unwrap().len(), 1);
     read_whole(&repository(&place), "prod", id).await.unwrap();
+}
+
+#[tokio::test]
+async fn files_of_others_stay_however_much_their_folder_looks_like_a_backup() {
+    let place = Place::new("2024-01-01T01:00:00Z");
+    let [first, ..] = three(&place).await;
+    for key in
+        ["photos/2023-05-01-10-00/beach.jpg", "prod/2023-05-01-10-00/dump.rdb.gz", "prod/2023-06-01-10-00/begun.json"]
+    {
+        place.create(key, bytes::Bytes::from_static(b"{}")).await.unwrap();
+    }
+    // A note that somebody has laid beside a backup.
+    let note = format!("prod/{first}/README.md");
+    place.create(&note, bytes::Bytes::from_static(b"mine")).await.unwrap();
+    place.pass(TimeDelta::days(2));
+    let plan = planned(&place, &keep_last(1)).await;
+    assert!(plan.left.len() == 3 && plan.left.iter().all(|left| left.is_kept && left.held.is_some()), "{plan:?}");
+    let report = carried_out(&place, &plan, &nobody).await;
+    assert_eq!(report.foreign, [note.clone()]);
+    let there: Vec<String> = place.list("").await.unwrap().into_iter().map(|object| object.key).collect();
+    for key in ["photos/2023-05-01-10-00/beach.jpg", "prod/2023-05-01-10-00/dump.rdb.gz", &note] {
+        assert!(there.iter().any(|there| there == key), "{key} of {there:?}");
+    }
+    assert!(!there.iter().any(|there| there.starts_with(&format!("prod/{first}/")) && *there != note), "{there:?}");
+    for _ in 0..2 {
+        assert!(
+            repository(&place)
+                .remove_left("photos", "2023-05-01-10-00".parse().unwrap(), TimeDelta::hours(24))
+                .await
+                .unwrap()
+                .held
+                .is_some()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_backup_that_lacks_its_manifest_alone_and_one_that_is_pinned_are_no_garbage() {
+    let place = Place::new("2024-01-01T01:00:00Z");
+    let [first, second, _] = three(&place).await;
+    place.create(&format!("prod/{first}/census.bin"), bytes::Bytes::from_static(b"c")).await.unwrap();
+    let repository = repository(&place);
+    repository.pin("prod", second, "audit", &a_pin(&place)).await.unwrap();
+    for id in [first, second] {
+        place.delete(&format!("prod/{id}/manifest.json")).await.unwrap();
+    }
+    place.pass(TimeDelta::days(2));
+    let plan = planned(&place, &keep_last(1)).await;
+    let held: Vec<String> = plan.left.iter().map(|left| left.held.as_ref().expect("a hold").to_string()).collect();
+    assert_eq!(held, ["pinned (audit)", "complete but for its manifest: it may be the only copy"]);
+    assert!(plan.is_empty());
 }

@@ -24,6 +24,7 @@ fn removed() -> Value {
         ("objects", count()),
         ("bytes", count()),
         ("uploads", described(count(), "unfinished uploads in the folders of published backups")),
+        ("foreign", described(list(text()), "objects in their folders that are not of the backups, and stay")),
     ])
 }
 
@@ -60,6 +61,7 @@ pub(super) fn prune_fields() -> Vec<(&'static str, Value)> {
             described(maybe(number()), "since the last sign of its writer; null: the store does not say"),
         ),
         ("action", action()),
+        ("reason", described(maybe(text()), "why it stays, however old it is")),
         ("objects_left", objects_left()),
     ]);
     vec![
