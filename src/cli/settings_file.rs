@@ -244,7 +244,7 @@ impl SettingsFile {
             weekly: keep("keep_weekly", &raw.keep_weekly)?,
             monthly: keep("keep_monthly", &raw.keep_monthly)?,
             yearly: keep("keep_yearly", &raw.keep_yearly)?,
-            within: reader.value(&at("keep_within"), &raw.keep_within, values::duration)?,
+            within: reader.value(&at("keep_within"), &raw.keep_within, values::span)?,
             safety: reader.value(&at("keep_safety"), &raw.keep_safety, values::duration)?.unwrap_or(SAFETY),
         }))
     }

@@ -5,7 +5,7 @@ use super::question::confirm_by_name;
 use super::table::verdict;
 use super::which::Place;
 use super::{Context, Outcome};
-use crate::explain::{Failure, Hint, Result, Status};
+use crate::explain::{Failure, Hint, Misuse, Result, Status};
 use crate::printer::words;
 use crate::retention::{self, Done, Fate, Planned, Policy, Report, Wanted, Why};
 
@@ -27,6 +27,12 @@ pub struct Settings {
 /// # Errors
 /// There is no such backup, or several; somebody holds it, or nothing as good is left; nobody has confirmed; the store refuses.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
+    if let (Some((of, _)), Some(instance)) = (settings.id.rsplit_once('/'), &settings.instance)
+        && of != instance
+    {
+        let text = format!("`{}` is a backup of {of}, and `-i` names {instance}", settings.id);
+        return Err(Misuse::usage(text).hint("leave one of the two out").into());
+    }
     let repository = settings.place.open().await?;
     let found = context
         .interruptible(async { Ok(repository.resolve(&settings.id, settings.instance.as_deref()).await?) })
@@ -36,22 +42,32 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         context.printer.say(&format!("several instances have a backup {}: {name} is meant", settings.id));
     }
     let wanted = Wanted::One(found.instance.clone());
-    let planned = context
-        .interruptible(async {
-            Ok(retention::plan(&repository, &wanted, &Policy::default(), &retention::nobody).await?)
-        })
-        .await?;
+    let look = async || {
+        let planned =
+            async { Ok(retention::plan(&repository, &wanted, &Policy::default(), &retention::nobody).await?) };
+        context.interruptible(planned).await
+    };
+    let planned = look().await?;
     let of_instance = planned.backups.len();
     let Some(backup) = planned.backups.into_iter().find(|backup| backup.id == found.id) else {
         return Err(Failure::new("not_found", format!("backup {name} was removed by somebody else")).into());
     };
     let outcome =
         |status| Outcome::new(status).field("backup_id", found.id.to_string()).field("instance", &found.instance);
-    if let Some(why) = backup.verdict.iter().find(|why| why.forbids() && !(settings.last && why.may_be_overruled())) {
+    let forbidden = |backup: &Planned| {
+        let mut all = backup.verdict.iter();
+        all.find(|why| why.forbids() && !(settings.last && why.may_be_overruled())).cloned()
+    };
+    if let Some(why) = &forbidden(&backup) {
         return Ok(outcome(Status::Failed).error(refusal(&name, why).into()));
     }
     if let Err(error) = confirm_by_name(context, &question(&name, &backup, of_instance), &found.id.to_string()).await {
         return Ok(outcome(Status::Ok).error(error));
+    }
+    // Others may have removed what was to be left, while the question was open.
+    let again = look().await?.backups.into_iter().find(|backup| backup.id == found.id);
+    if let Some(why) = again.as_ref().and_then(forbidden) {
+        return Ok(outcome(Status::Failed).error(refusal(&name, &why).into()));
     }
     let mut report = Report::default();
     let fate = retention::carry_out_one(&repository, &found.instance, found.id, &retention::nobody, &mut report).await;

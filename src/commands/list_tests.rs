@@ -61,6 +61,7 @@ fn the_screen_of_a_repository_with_long_names_and_accidents() {
     let uploads = vec![ObjectInfo { key: "redis-prod/x".into(), length: 120 << 20, modified: None }];
     let denied = StorageError::AccessDenied("Permission denied".into());
     let overview = Overview {
+        partly: Vec::new(),
         unfinished: Some(uploads),
         unmeasured: 0,
         unreadable: vec![("staging/".to_owned(), denied)],

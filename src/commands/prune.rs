@@ -2,7 +2,7 @@
 
 mod show;
 
-use super::question::{confirm, confirm_by_name};
+use super::question::confirm_by_name;
 use super::which::Place;
 use super::{Context, Outcome};
 use crate::explain::{Failure, Fault, Hint, Interrupted, Misuse, Result, Status};
@@ -53,6 +53,10 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             .into());
         }
     }
+    if !plan.is_repository {
+        let text = format!("{} is no repository: it has no marker, and no backup", repository.describe());
+        return Err(Failure::new("not_found", text).hint("is the repository the right one?").into());
+    }
     let shown = |status| {
         Outcome::new(status)
             .field("policy", policy_json(&settings.policy, &settings.from))
@@ -73,7 +77,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let question = question(&plan, &repository);
     let asked = match plan.instances.as_slice() {
         [only] => confirm_by_name(context, &question, only).await,
-        _ => confirm(context, &question).await,
+        _ => confirm_by_name(context, &question, "remove").await,
     };
     if let Err(error) = asked {
         return Ok(shown(Status::Ok).with_all(plan_json(&plan, None)).error(error));
@@ -125,6 +129,11 @@ pub fn failure(report: &Report, context: &Context) -> Option<Fault> {
     }
     if context.cancel.is_cancelled() {
         return Some(Interrupted.into());
+    }
+    if let Some(instance) = &report.unfounded {
+        let text =
+            format!("no good backup of {instance} that was to be kept is there any more: nothing else was removed");
+        return Some(Failure::new("changed", text).into());
     }
     let (code, words, hint) = show::why_incomplete(report);
     let failure = Failure::new(code, words);

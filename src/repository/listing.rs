@@ -59,6 +59,8 @@ pub struct Overview {
     pub unmeasured: u64,
     /// Folders that cannot be read and are no backup's: what is in them is not listed.
     pub unreadable: Vec<(String, StorageError)>,
+    /// Folders within those of backups that cannot be read: receipts and pins may lie there.
+    pub partly: Vec<String>,
     /// Backups that were chosen, and were not given for there were too many.
     pub left_out: u64,
 }
@@ -87,6 +89,33 @@ impl Listed {
         let holds = |name: &str| layout::pin_of(name).is_some() || layout::is_reading(name);
         let of_holders = |object: &&ObjectInfo| object.key.strip_prefix(&folder).is_some_and(holds);
         self.objects.iter().filter(of_holders).cloned().collect()
+    }
+
+    /// Whether the newest receipt of a verification is there and could not be read, so that nobody knows what it says.
+    pub fn is_receipt_unread(&self) -> bool {
+        let folder = layout::folder(&self.instance, self.id);
+        let time = |object: &ObjectInfo| layout::receipt_time("verify", object.key.strip_prefix(&folder)?);
+        self.objects.iter().filter_map(time).max() > self.verified.as_ref().map(|receipt| receipt.time)
+    }
+
+    /// Whether it is known to be damaged: by its newest verification, or because an object that its manifest names is missing or of
+    /// another length.
+    pub fn is_damaged(&self) -> bool {
+        let Some(manifest) = self.manifest() else { return false };
+        let folder = layout::folder(&self.instance, self.id);
+        let length = |name: &str| {
+            self.objects
+                .iter()
+                .find(|object| object.key.strip_prefix(&folder) == Some(name))
+                .map(|object| object.length)
+        };
+        let of_shards = manifest.shards.iter().map(|shard| (&shard.object, shard.stored_bytes));
+        let of_tails = manifest.shards.iter().filter_map(|shard| shard.tail.as_ref());
+        let mut data = of_shards.chain(of_tails.map(|tail| (&tail.object, tail.stored_bytes)));
+        let census = manifest.census.as_ref().and_then(|census| census.object.as_ref());
+        self.verified.as_ref().is_some_and(|receipt| receipt.text("status") == Some("failed"))
+            || data.any(|(object, stored)| length(object) != Some(stored))
+            || census.is_some_and(|census| length(census).is_none())
     }
 
     /// What there is of it where it has no manifest.
@@ -148,11 +177,14 @@ impl Repository {
                 Look { instance, id, objects, uploads, denied: None }
             })
             .collect();
+        let mut partly = Vec::new();
         for (folder, error) in denied {
             let Some((instance, id)) = backup_of(&folder) else { continue };
             // A folder within the backup's own does not hide its manifest.
             if looks.iter().all(|look| (&look.instance, look.id) != (&instance, id)) {
                 looks.push(Look { instance, id, objects: Vec::new(), uploads: Vec::new(), denied: Some(error) });
+            } else {
+                partly.push(folder);
             }
         }
         // What was uploaded without a single object beside it.
@@ -174,7 +206,7 @@ impl Repository {
         while let Some(listed) = looked.try_next().await? {
             each(listed);
         }
-        Ok(Overview { unfinished, unmeasured, unreadable, left_out })
+        Ok(Overview { unfinished, unmeasured, unreadable, partly, left_out })
     }
 
     /// The objects of every backup, by instance and id. What is no backup's is passed over.

@@ -2,10 +2,13 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::plan::{LEFT_FOR, NeededBy, Plan, hold};
+use super::plan::{LEFT_FOR, NeededBy, Plan, hold, is_founded};
 use super::policy::{Hold, Why};
 use crate::progress::{Progress, Unit};
 use crate::repository::{BackupId, Leftover, Removal, Repository, RepositoryError};
+
+/// After so many removals it is looked again whether what the plan keeps is there.
+const BATCH: usize = 16;
 
 /// What became of a backup, or of what is left of one, that was to be removed.
 #[derive(Debug)]
@@ -44,6 +47,8 @@ pub struct Report {
     pub uploads: u64,
     /// Objects in the folders of removed backups that are not of these backups, and stay.
     pub foreign: Vec<String>,
+    /// The instance of which no good backup that the plan keeps was there any more: nothing else was removed.
+    pub unfounded: Option<String>,
     /// Each backup that was to be removed, in the order of the plan.
     pub backups: Vec<Done>,
     /// What was left of backups that failed, in the order of the plan.
@@ -91,8 +96,24 @@ pub async fn carry_out(
     let total = plan.backups.iter().filter(|backup| !backup.is_kept()).count()
         + plan.left.iter().filter(|left| !left.is_kept).count();
     progress.phase("removing backups", Unit::Backups, Some(total as u64));
+    // What was looked at last, and how many were removed since.
+    let mut looked_at: Option<(&str, usize)> = None;
     for backup in plan.backups.iter().rev().filter(|backup| !backup.is_kept()) {
-        let fate = match cancel.is_cancelled() {
+        let is_due = looked_at.is_none_or(|(of, since)| of != backup.instance || since >= BATCH);
+        if is_due && !cancel.is_cancelled() && report.unfounded.is_none() {
+            match is_founded(plan, &backup.instance, repository).await {
+                Ok(true) => looked_at = Some((&backup.instance, 0)),
+                Ok(false) => report.unfounded = Some(backup.instance.clone()),
+                Err(error) => {
+                    let (instance, id) = (backup.instance.clone(), backup.id);
+                    report.backups.push(Done { instance, id, fate: Fate::Failed(error) });
+                    progress.advance(1);
+                    continue;
+                }
+            }
+        }
+        looked_at = looked_at.map(|(of, since)| (of, since + 1));
+        let fate = match cancel.is_cancelled() || report.unfounded.is_some() {
             true => Fate::NotReached,
             false => carry_out_one(repository, &backup.instance, backup.id, needed_by, &mut report).await,
         };
@@ -101,7 +122,7 @@ pub async fn carry_out(
     }
     for left in plan.left.iter().rev().filter(|left| !left.is_kept) {
         let (instance, id) = (&left.instance, left.id);
-        let fate = if cancel.is_cancelled() {
+        let fate = if cancel.is_cancelled() || report.unfounded.is_some() {
             Fate::NotReached
         } else if left.is_published {
             match repository.abort_uploads_of(instance, id, LEFT_FOR).await {

@@ -4,10 +4,12 @@
 mod carry_out;
 mod plan;
 mod policy;
+mod span;
 
 pub use carry_out::{Done, Fate, Report, carry_out, carry_out_one};
 pub use plan::{LEFT_FOR, Plan, Planned, Wanted, nobody, plan};
 pub use policy::{Hold, Policy, SAFETY, UNLIMITED, Why};
+pub use span::Span;
 
 #[cfg(test)]
 pub use {plan::Left, policy::Rule};

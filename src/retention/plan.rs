@@ -3,8 +3,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::policy::{Candidate, Hold, Policy, State, Verdict, judge, keeps};
-use crate::repository::manifest::Purpose;
-use crate::repository::{BackupId, Held, Listed, ListedStatus, Repository, RepositoryError, is_own_upload};
+use crate::repository::manifest::{Consistency, Purpose};
+use crate::repository::{
+    BackupId, Held, Listed, ListedStatus, Repository, RepositoryError, check_instance, is_own_upload,
+};
 use crate::storage::ObjectInfo;
 
 /// What is left of a backup that failed is removed once its last sign of life is so old, by the clock of the store.
@@ -58,6 +60,8 @@ pub struct Planned {
     pub bytes: u64,
     /// Keys in it, as far as they were counted.
     pub keys: Option<u64>,
+    /// Nothing speaks against it: it can stand for those that are removed.
+    pub is_good: bool,
     /// Why it is kept or removed.
     pub verdict: Verdict,
 }
@@ -103,6 +107,8 @@ pub struct Plan {
     pub backups: Vec<Planned>,
     /// What is left of backups that failed, newest first.
     pub left: Vec<Left>,
+    /// The place has the marker of a repository, or a backup, or what is left of one.
+    pub is_repository: bool,
 }
 
 impl Plan {
@@ -144,6 +150,19 @@ pub async fn plan(
         one.is_kept |= one.held.is_some();
         left.push(one);
     }
+    let is_unread = |folder: &str| {
+        let name = folder.trim_end_matches('/');
+        check_instance(name).is_ok() && wanted.covers(name)
+    };
+    if let Some((folder, source)) = overview.unreadable.into_iter().find(|(folder, _)| is_unread(folder)) {
+        return Err(RepositoryError::Storage { doing: format!("list {folder}"), source });
+    }
+    for seen in &mut seen {
+        let folder = format!("{}/{}/", seen.instance, seen.id);
+        seen.is_unread |= overview.partly.iter().any(|partly| partly.starts_with(&folder));
+    }
+    let is_ours = |left: &Left| left.held != Some(Hold::Foreign);
+    let is_repository = repository.marker().await?.is_some() || !seen.is_empty() || left.iter().any(is_ours);
     // The clock of the place, which has answered by now.
     let now = repository.now();
     left.extend(left_uploads(&seen, overview.unfinished.unwrap_or_default(), now));
@@ -172,7 +191,21 @@ pub async fn plan(
         backups.extend(of_instance.into_iter().zip(verdicts).map(|(seen, verdict)| seen.planned(verdict)));
     }
     backups.sort_by(|a, b| b.id.cmp(&a.id).then_with(|| a.instance.cmp(&b.instance)));
-    Ok(Plan { policy: policy.clone(), instances, others, backups, left })
+    Ok(Plan { policy: policy.clone(), instances, others, backups, left, is_repository })
+}
+
+/// Whether a good backup of an instance that a plan keeps is there still; true where it removes none.
+///
+/// # Errors
+/// If the place cannot be listed or asked.
+pub(super) async fn is_founded(plan: &Plan, instance: &str, repository: &Repository) -> Result<bool, RepositoryError> {
+    let mut is_there = false;
+    let kept = |id: BackupId| {
+        plan.backups.iter().any(|one| one.instance == instance && one.id == id && one.is_good && one.is_kept())
+    };
+    let each = |listed: Listed| is_there |= listed.manifest().is_some() && !listed.is_damaged() && kept(listed.id);
+    repository.list_each(Some(instance), |_| {}, each).await?;
+    Ok(is_there)
 }
 
 /// What is kept of a backup while the list is read: a repository may hold tens of thousands.
@@ -183,6 +216,7 @@ struct Seen {
     state: State,
     part: String,
     verified: bool,
+    is_unread: bool,
     keys: Option<u64>,
     bytes: u64,
     holders: Vec<ObjectInfo>,
@@ -192,21 +226,27 @@ impl Seen {
     fn of(listed: Listed) -> Self {
         let holders = listed.holders();
         let bytes = listed.objects.iter().map(|object| object.length).sum();
-        let verified = listed.verified.as_ref().is_some_and(|receipt| receipt.is_good());
+        let is_damaged = listed.is_damaged();
+        let verified = !is_damaged && listed.verified.as_ref().is_some_and(|receipt| receipt.is_good());
+        let is_unread = listed.is_receipt_unread();
         let Listed { instance, id, status, .. } = listed;
         let manifest = match status {
             ListedStatus::Published(manifest) => Some(manifest),
             _ => None,
         };
         let state = match &manifest {
+            Some(_) if is_damaged => State::Damaged,
             Some(manifest) if manifest.is_sound() => State::Sound,
             Some(_) => State::Unsound,
             None => State::Unreadable,
         };
-        let part = manifest.as_ref().and_then(|manifest| manifest.slots_of_part()).unwrap_or_default().to_owned();
+        let mut part = manifest.as_ref().and_then(|manifest| manifest.slots_of_part()).unwrap_or_default().to_owned();
+        if manifest.as_ref().is_some_and(|manifest| manifest.consistency == Consistency::Fuzzy) {
+            part.push_str(" fuzzy");
+        }
         let keys = manifest.as_ref().and_then(|manifest| manifest.census.as_ref()).map(|census| census.keys);
         let purpose = manifest.map(|manifest| manifest.purpose);
-        Self { instance, id, purpose, state, part, verified, keys, bytes, holders }
+        Self { instance, id, purpose, state, part, verified, is_unread, keys, bytes, holders }
     }
 
     async fn candidate(&self, repository: &Repository, needed_by: NeededBy<'_>) -> Candidate {
@@ -215,6 +255,7 @@ impl Seen {
         if !self.holders.is_empty() {
             holds.extend(repository.held_by(&self.instance, self.id, &self.holders).await.into_iter().filter_map(hold));
         }
+        holds.extend(self.is_unread.then_some(Hold::Unread));
         holds.extend(needed_by(&self.instance, self.id).map(Hold::NeededBy));
         Candidate {
             id: self.id,
@@ -233,6 +274,7 @@ impl Seen {
             purpose: self.purpose,
             bytes: self.bytes,
             keys: self.keys,
+            is_good: matches!(self.state, State::Sound | State::Unsound),
             verdict,
         }
     }

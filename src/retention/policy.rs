@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Datelike as _, TimeDelta, Timelike as _, Utc};
 
+use super::span::Span;
 use crate::repository::{BackupId, BegunBy};
 
 /// So long a safety backup lives, unless the policy says another time: seven days.
@@ -33,7 +34,7 @@ pub struct Policy {
     pub monthly: u64,
     pub yearly: u64,
     /// All that are younger than the newest by no more than this.
-    pub within: Option<Duration>,
+    pub within: Option<Span>,
     /// How long a safety backup lives.
     pub safety: Duration,
 }
@@ -107,7 +108,7 @@ impl Policy {
     }
 }
 
-/// `last 3, daily 7, within 2days; safety backups 7days`.
+/// `last 3, daily 7, within 2 days; safety backups 7days`.
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counted = Rule::COUNTING.into_iter().filter(|rule| self.count(*rule) > 0);
@@ -117,7 +118,7 @@ impl fmt::Display for Policy {
                 count => format!("{} {count}", rule.name()),
             })
             .collect();
-        words.extend(self.within.map(|within| format!("within {}", humantime::format_duration(within))));
+        words.extend(self.within.map(|within| format!("within {within}")));
         write!(f, "{}; safety backups {}", words.join(", "), humantime::format_duration(self.safety))
     }
 }
@@ -130,7 +131,8 @@ pub struct Candidate {
     pub state: State,
     /// A safety backup: it counts for no rule.
     pub safety: bool,
-    /// The slots of a backup that holds a part of a cluster only: such a part stands for no other. Empty: the whole.
+    /// The slots of a backup that holds a part of a cluster only, and whether it is of no one moment: such a backup stands for no
+    /// other. Empty: the whole, at one moment.
     pub part: String,
     /// A verification has found it good.
     pub verified: bool,
@@ -145,6 +147,8 @@ pub enum State {
     Sound,
     /// Its structure has findings: it may be the only copy, and it does not stand for a sound one.
     Unsound,
+    /// It is known to be damaged: it may be the only copy, and it stands for nothing.
+    Damaged,
     /// Its manifest cannot be read just now: nobody knows what it is.
     Unreadable,
 }
@@ -166,6 +170,8 @@ pub enum Hold {
     Foreign,
     /// It lacks nothing but its manifest.
     Complete,
+    /// A receipt or a pin of it cannot be read: nobody knows whether it is the one that was verified.
+    Unread,
 }
 
 /// In a few words.
@@ -178,6 +184,7 @@ impl fmt::Display for Hold {
             Self::Elsewhere => f.write_str("behind a symbolic link"),
             Self::OfAnother(other) => write!(f, "in the folder of another backup: its manifest is that of {other}"),
             Self::Foreign => f.write_str("not ours: no begun.json of such a backup"),
+            Self::Unread => f.write_str("held: a receipt or pin of it cannot be read"),
             Self::Complete => f.write_str("complete but for its manifest: it may be the only copy"),
         }
     }
@@ -200,6 +207,8 @@ pub enum Why {
     NewestSound,
     /// It is the newest of its instance, and without it there would be none.
     Last,
+    /// It is known to be damaged, and may be the only copy.
+    Damaged,
     /// Its manifest cannot be read just now.
     Unreadable,
     /// The clock that named it was ahead: nobody knows how old it is.
@@ -223,7 +232,7 @@ impl Why {
 
     /// Whether who names the backup may have it removed all the same.
     pub fn may_be_overruled(&self) -> bool {
-        !matches!(self, Self::Held(_))
+        !matches!(self, Self::Held(hold) if *hold != Hold::Unread)
     }
 }
 
@@ -238,6 +247,7 @@ impl fmt::Display for Why {
             Self::NewestVerified => f.write_str("newest verified"),
             Self::NewestSound => f.write_str("newest sound"),
             Self::Last => f.write_str("last of its instance"),
+            Self::Damaged => f.write_str("damaged, and it may be the only copy"),
             Self::Unreadable => f.write_str("manifest unreadable"),
             Self::OfTheFuture => f.write_str("dated in the future"),
             Self::NoRule => f.write_str("no rule keeps it"),
@@ -261,13 +271,21 @@ pub fn judge(backups: &[Candidate], policy: &Policy, now: DateTime<Utc>) -> Vec<
     let mut parts = BTreeMap::<&str, Vec<usize>>::new();
     for (at, backup) in backups.iter().enumerate() {
         verdicts[at].extend(backup.holds.iter().cloned().map(Why::Held));
-        if backup.state == State::Unreadable {
+        if backup.state == State::Damaged {
+            verdicts[at].push(Why::Damaged);
+        } else if backup.state == State::Unreadable {
             verdicts[at].push(Why::Unreadable);
         } else if backup.id.is_ahead(now) {
             verdicts[at].push(Why::OfTheFuture);
         } else {
             parts.entry(&backup.part).or_default().push(at);
         }
+    }
+    // Where none is known to be good, the newest may be the only copy.
+    if parts.is_empty()
+        && let Some(newest) = (0..backups.len()).max_by_key(|at| backups[*at].id)
+    {
+        verdicts[newest].push(Why::Last);
     }
     for mut part in parts.into_values() {
         part.sort_by(|a, b| backups[*b].id.cmp(&backups[*a].id));
@@ -316,13 +334,7 @@ fn by_rules(backups: &[Candidate], newest_first: &[usize], policy: &Policy, verd
     let Some(newest) = newest_first.first().map(|at| backups[*at].id.minute()) else { return };
     let mut quotas: Vec<Quota> =
         Rule::COUNTING.into_iter().map(|rule| Quota { rule, left: policy.count(rule), last: None }).collect();
-    // A time too long for a calendar is all time.
-    let since = policy.within.map(|within| {
-        TimeDelta::from_std(within)
-            .ok()
-            .and_then(|within| newest.checked_sub_signed(within))
-            .unwrap_or(DateTime::<Utc>::MIN_UTC)
-    });
+    let since = policy.within.map(|within| within.before(newest));
     for (place, at) in newest_first.iter().copied().enumerate() {
         let time = backups[at].id.minute();
         for quota in quotas.iter_mut().filter(|quota| quota.left > 0) {

@@ -64,7 +64,7 @@ fn each_day_and_week_keeps_its_newest_and_a_rule_with_room_the_oldest() {
 #[test]
 fn within_counts_back_from_the_newest_and_not_from_today() {
     let all = backups(&["2024-01-01T00:00:00Z", "2024-01-09T00:00:00Z", "2024-01-10T00:00:00Z"]);
-    let policy = Policy { within: Some(Duration::from_secs(2 * 86_400)), ..Policy::default() };
+    let policy = Policy { within: Some("2d".parse().unwrap()), ..Policy::default() };
     let expected = ["2024-01-09-00-00: within", "2024-01-10-00-00: within, newest sound, last of its instance"];
     // Years after the last backup nothing more has gone.
     assert_eq!(kept(&all, &policy, "2030-01-01T00:00:00Z"), expected);
@@ -131,9 +131,28 @@ fn what_is_held_verified_or_the_last_good_one_stays() {
 }
 
 #[test]
+fn a_damaged_backup_displaces_no_good_one() {
+    let mut all = backups(&["2024-01-01T00:00:00Z", "2024-01-02T00:00:00Z", "2024-01-03T00:00:00Z"]);
+    all[2].state = State::Damaged;
+    let policy = Policy { last: 1, ..Policy::default() };
+    assert_eq!(
+        kept(&all, &policy, "2024-01-07T00:00:00Z"),
+        [
+            "2024-01-02-00-00: last, newest sound, last of its instance",
+            "2024-01-03-00-00: damaged, and it may be the only copy",
+        ]
+    );
+    // Nobody deletes the only one by accident, whatever is known of it.
+    for state in [State::Damaged, State::Unreadable] {
+        all[2].state = state;
+        assert!(judge(&all[2..], &policy, at("2024-01-07T00:00:00Z"))[0].iter().any(Why::forbids));
+    }
+}
+
+#[test]
 fn a_clock_that_was_ahead_decides_nothing() {
     let all = backups(&["2024-01-01T00:00:00Z", "2024-01-02T00:00:00Z", "2099-01-01T00:00:00Z"]);
-    let policy = Policy { within: Some(Duration::from_secs(3600)), last: 1, ..Policy::default() };
+    let policy = Policy { within: Some("1h".parse().unwrap()), last: 1, ..Policy::default() };
     assert_eq!(
         kept(&all, &policy, "2024-01-03T00:00:00Z"),
         ["2024-01-02-00-00: last, within, newest sound, last of its instance", "2099-01-01-00-00: dated in the future"]
@@ -156,8 +175,8 @@ fn a_part_of_a_cluster_stands_for_no_other_part() {
 
 #[test]
 fn a_policy_says_itself_in_words_and_knows_whether_it_keeps_anything() {
-    let policy = Policy { last: 3, yearly: UNLIMITED, within: Some(Duration::from_secs(172_800)), ..Policy::default() };
-    assert_eq!(policy.to_string(), "last 3, yearly unlimited, within 2days; safety backups 7days");
+    let policy = Policy { last: 3, yearly: UNLIMITED, within: Some("2d".parse().unwrap()), ..Policy::default() };
+    assert_eq!(policy.to_string(), "last 3, yearly unlimited, within 2 days; safety backups 7days");
     assert!(!policy.keeps_nothing() && Policy::default().keeps_nothing());
 }
 
@@ -176,8 +195,9 @@ fn text(rule: Rule, time: DateTime<Utc>) -> String {
 
 /// The ids that must be kept, found by looking at each rule alone and at each backup alone.
 fn naive(all: &[Candidate], policy: &Policy, now: DateTime<Utc>) -> Vec<BackupId> {
-    let odd =
-        |backup: &&Candidate| backup.state == State::Unreadable || backup.id.minute() > now + TimeDelta::minutes(10);
+    let odd = |backup: &&Candidate| {
+        matches!(backup.state, State::Unreadable | State::Damaged) || backup.id.minute() > now + TimeDelta::minutes(10)
+    };
     let mut keep: Vec<BackupId> =
         all.iter().filter(|backup| odd(backup) || !backup.holds.is_empty()).map(|backup| backup.id).collect();
     let judged: Vec<&Candidate> = all.iter().filter(|backup| !odd(backup)).collect();
@@ -206,8 +226,9 @@ fn naive(all: &[Candidate], policy: &Policy, now: DateTime<Utc>) -> Vec<BackupId
             }
         }
         if let (Some(within), Some(newest)) = (policy.within, counted.first()) {
-            let young =
-                |backup: &&&Candidate| newest.id.minute() - backup.id.minute() < TimeDelta::from_std(within).unwrap();
+            let young = |backup: &&&Candidate| {
+                newest.id.minute() - backup.id.minute() < TimeDelta::hours(i64::from(within.hours))
+            };
             keep.extend(counted.iter().filter(young).map(|backup| backup.id));
         }
         let young = |backup: &&&Candidate| now - backup.id.minute() < TimeDelta::from_std(policy.safety).unwrap();
@@ -240,6 +261,7 @@ fn some_backups() -> impl Strategy<Value = Vec<Candidate>> {
                 state: match state {
                     0 => State::Unreadable,
                     1 | 2 => State::Unsound,
+                    3 => State::Damaged,
                     _ => State::Sound,
                 },
                 safety: safety == 0,
@@ -255,7 +277,7 @@ fn some_backups() -> impl Strategy<Value = Vec<Candidate>> {
 fn some_policy() -> impl Strategy<Value = Policy> {
     let count = || prop_oneof![Just(0_u64), 1_u64..5, 1_u64..40];
     let counts = (count(), count(), count(), count(), count(), count());
-    let within = prop::option::of(0_u64..40 * 86_400);
+    let within = prop::option::of(0_u32..40 * 24);
     (counts, within, 0_u64..20 * 86_400).prop_map(|((last, hourly, daily, weekly, monthly, yearly), within, safety)| {
         Policy {
             last,
@@ -264,7 +286,7 @@ fn some_policy() -> impl Strategy<Value = Policy> {
             weekly,
             monthly,
             yearly,
-            within: within.map(Duration::from_secs),
+            within: within.map(|hours| Span { hours, ..Span::default() }),
             safety: Duration::from_secs(safety),
         }
     })

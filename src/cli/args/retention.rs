@@ -7,6 +7,7 @@ use clap_complete::ArgValueCandidates;
 
 use super::{Database, values};
 use crate::cli::completion;
+use crate::retention::Span;
 
 /// Options of `prune`.
 #[derive(Args)]
@@ -34,9 +35,9 @@ pub struct Prune {
     /// Keep the newest backup of each of the last N years that have one.
     #[arg(long, value_name = "N", value_parser = values::keep)]
     pub keep_yearly: Option<u64>,
-    /// Keep all backups that are no more than this older than the newest, such as 2d.
-    #[arg(long, value_name = "DUR", value_parser = values::duration)]
-    pub keep_within: Option<Duration>,
+    /// Keep all backups that are no more than this older than the newest, such as 2d or 1y6m (m: months).
+    #[arg(long, value_name = "SPAN", value_parser = values::span)]
+    pub keep_within: Option<Span>,
     /// Keep safety backups for this long; they count for no other rule [default: 7d].
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub keep_safety: Option<Duration>,

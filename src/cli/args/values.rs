@@ -13,13 +13,18 @@ use crate::commands::{Format, backup, diagnose, verify};
 use crate::printer::ColorChoice;
 use crate::restore::replica::Advertise;
 use crate::restore::{Asked, Existing, Method};
-use crate::retention::UNLIMITED;
+use crate::retention::{Span, UNLIMITED};
 use crate::rules::Topic;
 
 /// A span of time: `5s`, `100ms`, `26h`, `7d`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|_| "a span of time is a number and a unit, such as 5s, 100ms, 26h or 7d".into())
+}
+
+/// A span of the calendar, in restic's spelling: `2y5m7d3h`.
+pub fn span(text: &str) -> Result<Span, String> {
+    text.parse()
 }
 
 /// From when on: a span of time before now, a day, or a moment: `7d`, `2026-11-01`, `2026-11-01T13:00:00Z`.

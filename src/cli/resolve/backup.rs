@@ -31,6 +31,19 @@ impl Resolver<'_> {
                 "`s3.storage_class: {class}` is an archive: this backup can be verified or restored only after it is restored from the archive, which takes hours"
             );
         }
+        let retention = match typed.prune {
+            true => {
+                let policy = self.policy_of_settings()?;
+                prune::must_keep_something(&policy)?;
+                let instance = match &origin {
+                    Origin::Server { server, .. } => &server.instance,
+                    Origin::File { instance, .. } => instance,
+                };
+                self.policy_must_be_for(Some(instance), &place)?;
+                Some(Retention { policy, from: self.where_the_policy_stands() })
+            }
+            false => None,
+        };
         Ok(Settings {
             origin,
             place,
@@ -42,14 +55,7 @@ impl Resolver<'_> {
                 limit: typed.spool_limit.unwrap_or(SPOOL_LIMIT),
             },
             wait_lock: typed.wait_lock.unwrap_or_default(),
-            retention: match typed.prune {
-                true => {
-                    let policy = self.policy_of_settings()?;
-                    prune::must_keep_something(&policy)?;
-                    Some(Retention { policy, from: self.where_the_policy_stands() })
-                }
-                false => None,
-            },
+            retention,
             plan: typed.plan,
         })
     }

@@ -3,9 +3,11 @@
 use super::Resolver;
 use crate::cli::args::retention::{Delete, Pin, Prune};
 use crate::cli::args::status::Status;
+use crate::commands::which::Place;
 use crate::commands::{delete, pin, prune, status};
 use crate::explain::{Hint, Misuse};
 use crate::retention::{Policy, SAFETY, Wanted};
+use crate::storage::Location;
 
 impl Resolver<'_> {
     pub(super) fn prune(&self, typed: &Prune) -> Result<prune::Settings, Misuse> {
@@ -18,6 +20,7 @@ impl Resolver<'_> {
             None => {
                 let mut policy = self.policy_of_settings()?;
                 policy.safety = typed.keep_safety.unwrap_or(policy.safety);
+                self.policy_must_be_for(named.as_deref(), &place)?;
                 let known: Vec<String> = self.file.instances().into_iter().map(str::to_owned).collect();
                 // A policy in the settings of some instances is not for those of others that share the repository.
                 let wanted = if known.is_empty() { Wanted::All } else { Wanted::These(known) };
@@ -34,6 +37,32 @@ impl Resolver<'_> {
     /// There is none.
     pub(super) fn policy_of_settings(&self) -> Result<Policy, Misuse> {
         self.file.retention()?.ok_or_else(|| Misuse::usage("no rule says which backups to keep").hint(Hint::NameRule))
+    }
+
+    /// Refuses to hold the policy of the settings against an instance or a repository that the settings do not name.
+    ///
+    /// # Errors
+    /// It is another's.
+    pub(super) fn policy_must_be_for(&self, instance: Option<&str>, place: &Place) -> Result<(), Misuse> {
+        let (from, known) = (self.where_the_policy_stands(), self.file.instances());
+        if let Some(name) = instance
+            && !known.is_empty()
+            && !known.contains(&name)
+        {
+            let text = format!("{from} is the policy of {}, not of `{name}`", known.join(", "));
+            return Err(
+                Misuse::usage(text).hint("`prune --keep-daily 7` and its kin say what is kept of another instance")
+            );
+        }
+        if let Some(destination) = self.file.destination()?
+            && destination.parse::<Location>().is_ok_and(|own| own != place.location)
+        {
+            let text = format!("{from} is for {destination}, and another repository is named");
+            return Err(
+                Misuse::usage(text).hint("`prune --keep-daily 7` and its kin say what is kept in another repository")
+            );
+        }
+        Ok(())
     }
 
     pub(super) fn where_the_policy_stands(&self) -> String {

@@ -8,7 +8,7 @@ use crate::commands::table::{Table, verdict};
 use crate::explain::{Explain as _, Hint, Status};
 use crate::printer::{Printer, Style, words};
 use crate::repository::{BackupId, Leftover, RepositoryError};
-use crate::retention::{Done, Fate, LEFT_FOR, Plan, Planned, Policy, Report, UNLIMITED, Why};
+use crate::retention::{Done, Fate, LEFT_FOR, Plan, Planned, Policy, Report, Span, UNLIMITED, Why};
 use crate::storage::StorageError;
 
 /// So many objects that stay are named; the others are counted.
@@ -202,7 +202,8 @@ pub fn policy_json(policy: &Policy, from: &str) -> Value {
         "keep_weekly": count(policy.weekly),
         "keep_monthly": count(policy.monthly),
         "keep_yearly": count(policy.yearly),
-        "keep_within_seconds": policy.within.map(|within| within.as_secs()),
+        "keep_within": policy.within.map(|within| within.to_string()),
+        "keep_within_seconds": policy.within.and_then(Span::seconds),
         "keep_safety_seconds": policy.safety.as_secs(),
     })
 }
@@ -305,6 +306,7 @@ mod tests {
             purpose: Some(Purpose::Scheduled),
             bytes,
             keys: Some(1_234_567),
+            is_good: true,
             verdict,
         };
         let reader = BegunBy { host: "backup-7".to_owned(), pid: 4711 };
@@ -335,6 +337,7 @@ mod tests {
             others: vec!["staging".to_owned()],
             backups,
             left,
+            is_repository: true,
         };
         let settings = Settings {
             place: Place { location: "/backups".parse().expect("a place"), s3: Box::default() },

@@ -78,12 +78,15 @@ fn the_policy_of_the_settings_is_for_the_instances_of_the_settings() {
     assert_eq!(answer["policy"]["keep_safety_seconds"], 3 * 86_400);
     let shown = run(&["--dry-run"]).run();
     let first =
-        "policy of prod from `backup.retention` in redis-ops.yaml: keep last 1, within 1h; safety backups 3days";
+        "policy of prod from `backup.retention` in redis-ops.yaml: keep last 1, within 1 hour; safety backups 3days";
     assert!(shown.text().starts_with(first), "{}", shown.text());
     assert!(shown.text().contains("left alone, because the policy is not theirs: theirs"), "{}", shown.text());
-    // Who names the other instance means it.
-    let (_, answer) = run(&["--dry-run", "-i", "theirs"]).json();
-    assert_eq!((&answer["instances"], answer["backups"].as_array().map(Vec::len)), (&["theirs"].into(), Some(2)));
+    // It is not for an instance that somebody names, and not for another repository.
+    let elsewhere = crate::backup::Folder::new().text();
+    for (more, says) in [(["-i", "theirs"], "is the policy of prod, not of `theirs`"), (["-r", &elsewhere], "is for")] {
+        let refused = run(&["--dry-run"]).args(more).run();
+        assert!(refused.code == 3 && refused.stderr.contains(says), "{}", refused.stderr);
+    }
     // What was typed is the whole policy.
     let (_, answer) = run(&["--dry-run", "--keep-daily", "9"]).json();
     assert_eq!((&answer["policy"]["keep_last"], &answer["policy"]["keep_daily"]), (&0.into(), &9.into()));
@@ -93,7 +96,7 @@ fn the_policy_of_the_settings_is_for_the_instances_of_the_settings() {
 fn a_policy_that_keeps_nothing_and_an_instance_that_is_not_there_are_refused() {
     let Some((folder, _)) = with_backups(&[0]) else { return };
     let text = folder.text();
-    for more in [&[][..], &["--keep-last", "0"], &["--keep-within", "0s"]] {
+    for more in [&[][..], &["--keep-last", "0"], &["--keep-within", "0h"]] {
         let run = RedisOps::new().args(["prune", "-r", &text, "--yes"]).args(more).run();
         assert_eq!((run.code, run.text()), (3, ""), "{}", run.stderr);
         assert!(run.stderr.contains("no rule says which backups to keep"), "{}", run.stderr);

@@ -37,7 +37,8 @@ pub(super) fn prune_fields() -> Vec<(&'static str, Value)> {
         ("keep_weekly", keep()),
         ("keep_monthly", keep()),
         ("keep_yearly", keep()),
-        ("keep_within_seconds", maybe(count())),
+        ("keep_within", described(maybe(text()), "`6 months`, `1 day 2 hours`")),
+        ("keep_within_seconds", described(maybe(count()), "null also where there are months or years in it")),
         ("keep_safety_seconds", count()),
     ]);
     let backup = object(&[
