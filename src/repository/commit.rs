@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::TimeDelta;
 use tokio::time::{sleep, timeout_at};
 
 use super::draft::Owner;
@@ -80,6 +81,14 @@ impl Repository {
                     return Err(RepositoryError::Unclear { backup: draft.backup(), why: why(created.err(), found) });
                 }
             }
+        }
+        // One that began so long ago may have been taken for that of a dead writer, and its objects removed since they were looked at.
+        if self.now() - draft.begun.begun_at > TimeDelta::hours(12)
+            && let Err(error) = must_be_there(draft, &manifest).await
+        {
+            draft.storage.delete(&key).await.doing("withdraw", &key)?;
+            not_there();
+            return Err(error);
         }
         tidy(draft).await;
         Ok(manifest)

@@ -367,7 +367,6 @@ fn a_database_in_a_url_is_honoured_or_refused() {
         &["backup", "-i", "redis://a/0"][..],
         &["restore", "latest", "--target-instance", "redis://a/0"],
         &["list", "-i", "redis://a/0"],
-        &["diagnose", "all", "-i", "redis://a/5"],
         &["health", "-i", "redis://a/5"],
     ] {
         assert!(resolve(line).is_ok(), "{line:?}");

@@ -67,7 +67,7 @@ pub enum ReplicaFault {
     NotEmpty {
         /// Keys in all databases.
         keys: u64,
-        /// Function libraries.
+        /// Libraries of functions that the target held when it was looked at again.
         functions: u64,
     },
     /// The target was started anew, or is another server than the one of the plan.

@@ -47,7 +47,7 @@ fn a_prune_asks_once_and_without_a_terminal_refuses() {
     assert_eq!((refused.code, refused.text()), (3, ""), "{}", refused.stderr);
     assert!(refused.stderr.contains("policy of prod from the command line: keep last 1"), "{}", refused.stderr);
     assert!(refused.stderr.contains("there is no terminal. 2 backups of prod ("), "{}", refused.stderr);
-    assert!(refused.stderr.contains("hint: `--yes` answers the question beforehand"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("hint: add `--yes` to confirm in advance"), "{}", refused.stderr);
     let (code, answer) = prune().json();
     assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("usage")), "{answer:#}");
     assert_eq!(ids(&text).len(), 3);

@@ -60,7 +60,7 @@ fn credentials_that_are_none_are_told_as_what_they_are() {
     check(
         token(list(&endpoint)).env("AWS_ROLE_ARN", "arn:aws:iam::1:role/x"),
         denied,
-        &["its token /nowhere/token cannot be read"],
+        &["cannot read its token /nowhere/token"],
         &["AWS_WEB_IDENTITY_TOKEN_FILE"],
     );
     let imds = list(&endpoint)

@@ -223,13 +223,14 @@ fn without_an_id_the_backup_that_was_restored_last_is_meant_and_else_the_latest_
     };
     let (code, id, words) = ask();
     assert_eq!((code, &id), (0, &second), "{words}");
-    assert!(words.contains(&format!("prod/{second}")) && words.contains("latest"), "{words}");
+    assert!(words.contains(&format!("prod/{second}")) && words.contains("the newest good backup of prod"), "{words}");
 
     let receipts = folder.path().join("prod").join(&first).join("receipts");
     fs::create_dir_all(&receipts).unwrap();
     let receipt = |name: &str, target: &str| fs::write(receipts.join(format!("restore-{name}.json")), target).unwrap();
-    receipt("2024-01-01T00-00-00.000Z", r#"{"target": {"instance": "prod", "run_id": "x"}}"#);
-    receipt("2024-01-02T00-00-00.000Z", r#"{"target": {"instance": "elsewhere", "run_id": "y"}}"#);
+    // After both backups were taken: no newer one is there.
+    receipt("2098-01-01T00-00-00.000Z", r#"{"target": {"instance": "prod", "run_id": "x"}}"#);
+    receipt("2098-01-02T00-00-00.000Z", r#"{"target": {"instance": "elsewhere", "run_id": "y"}}"#);
     let (code, id, words) = ask();
     assert_eq!((code, &id), (2, &first), "{words}");
     assert!(words.contains("restored into prod"), "{words}");
