@@ -293,7 +293,7 @@ async fn files_of_others_stay_however_much_their_folder_looks_like_a_backup() {
     let plan = planned(&place, &keep_last(1)).await;
     assert!(plan.left.len() == 3 && plan.left.iter().all(|left| left.is_kept && left.held.is_some()), "{plan:?}");
     let report = carried_out(&place, &plan, &nobody).await;
-    assert_eq!(report.foreign, [note.clone()]);
+    assert_eq!(report.foreign, std::slice::from_ref(&note));
     let there: Vec<String> = place.list("").await.unwrap().into_iter().map(|object| object.key).collect();
     for key in ["photos/2023-05-01-10-00/beach.jpg", "prod/2023-05-01-10-00/dump.rdb.gz", &note] {
         assert!(there.iter().any(|there| there == key), "{key} of {there:?}");

@@ -54,7 +54,7 @@ fn a_month_of_backups_that_are_killed_now_and_then_ends_with_what_the_policy_nam
     // The newest of each of seven days and of four weeks, and two; a rule with room to spare keeps the oldest.
     let named = newest_of(&taken, 7, |id| id[..10].to_owned())
         .into_iter()
-        .chain(newest_of(&taken, 4, |id| week(id)))
+        .chain(newest_of(&taken, 4, week))
         .chain(taken.iter().rev().take(2).cloned())
         .collect::<BTreeSet<String>>();
     assert_eq!(there.iter().cloned().collect::<BTreeSet<_>>(), named);
