@@ -241,6 +241,7 @@ async fn checksums_are_sent_as_headers_and_left_out_where_they_are_refused() {
     assert_eq!(refused, 2, "sent once more as it is, then remembered");
 }
 
+/// An upload of a class is begun at once: a class that the store does not know is met before the transfer.
 #[tokio::test]
 async fn a_storage_class_is_asked_for_where_it_is_large() {
     let server = S3Server::start();
@@ -250,9 +251,11 @@ async fn a_storage_class_is_asked_for_where_it_is_large() {
     upload(&*storage, "large", &sample(LENGTH)).await.unwrap();
     upload(&*storage, "short", &sample(10)).await.unwrap();
     storage.create("small", Bytes::from_static(b"x")).await.unwrap();
-    for (key, operation, class) in
-        [("/large", "CreateMultipartUpload", true), ("/short", "PutObject", true), ("/small", "PutObject", false)]
-    {
+    for (key, operation, class) in [
+        ("/large", "CreateMultipartUpload", true),
+        ("/short", "CreateMultipartUpload", true),
+        ("/small", "PutObject", false),
+    ] {
         assert_eq!(
             has_header(&server, key, operation, "x-amz-storage-class"),
             class,
