@@ -284,7 +284,7 @@ fn a_key_that_stands_there_twice_is_named() {
     assert_eq!((code, &found["keys"]), (2, &1.into()), "{json:#}");
     assert_eq!(
         found["first"],
-        serde_json::json!([{"database": 9, "key": "smp:in-db9", "offset": found["offset"], "what": "a key stands in the file twice"}])
+        serde_json::json!([{"database": 9, "key": "smp:in-db9", "offset": found["offset"], "what": "a key is in the file twice"}])
     );
     assert!(verify(&path).run().text().contains("smp:in-db9 (db 9)"));
     let run = verify(&path).arg("--hide-keys").run();
