@@ -3,6 +3,8 @@
 //! A closed pipe (`| head`) is no error: what comes after it is dropped, and the exit code stays what the command found.
 //! How single values are written for people is in [`words`].
 
+#[cfg(test)]
+pub(crate) mod kept;
 pub mod words;
 
 use std::io::{self, IsTerminal, Write};
@@ -277,6 +279,7 @@ impl Voice for Printer {
 
 #[cfg(test)]
 mod tests {
+    use super::kept::Kept;
     use super::*;
 
     struct Closed;
@@ -287,24 +290,6 @@ mod tests {
         }
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
-        }
-    }
-
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Kept {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Kept {
-        fn text(&self) -> String {
-            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
         }
     }
 

@@ -6,8 +6,8 @@
 
 use std::net::SocketAddr;
 
-use crate::commands::restore::SafetyBackup;
 use crate::commands::which::{Backup, File, Server};
+use crate::operations::SafetyBackup;
 use crate::restore::replica::Advertise;
 use crate::restore::{Asked, CommandLine, Existing, Method, Next, Options, Over, Ttl};
 
@@ -40,6 +40,16 @@ impl CommandLine for Lines {
             Next::BringBack(safety) => self.bring_back(safety),
         }
         .text()
+    }
+
+    fn selection(&self) -> String {
+        let chosen = &self.options.choices.selection;
+        Words(Vec::new())
+            .options("--keys", &chosen.keys)
+            .options("--exclude", &chosen.exclude)
+            .options("--db", &chosen.databases)
+            .options("--type", &chosen.types)
+            .text()
     }
 }
 

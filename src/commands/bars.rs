@@ -309,24 +309,13 @@ impl Drop for Lines {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Write};
+    use std::io;
 
     use serde_json::Value;
 
     use super::*;
     use crate::printer::Choices;
-
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Kept {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::printer::kept::Kept;
 
     fn shown(mode: Mode, quiet: bool) -> Vec<String> {
         let kept = Kept::default();
@@ -338,7 +327,7 @@ mod tests {
         progress.advance(40);
         progress.finish();
         drop(progress);
-        String::from_utf8(kept.0.lock().unwrap().clone()).unwrap().lines().map(str::to_owned).collect()
+        kept.text().lines().map(str::to_owned).collect()
     }
 
     #[test]

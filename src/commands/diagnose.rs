@@ -6,6 +6,7 @@ mod keys;
 mod lists;
 mod render;
 mod settings;
+mod small_print;
 mod view;
 
 use std::io::Read as _;

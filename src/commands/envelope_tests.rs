@@ -1,32 +1,12 @@
 //! What users and scripts see at the end of a command.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
-
 use chrono::{TimeDelta, TimeZone as _};
 
 use super::*;
 use crate::explain::{Context as _, Failure, Misuse};
 use crate::printer::Choices;
+use crate::printer::kept::Kept;
 use crate::storage::StorageError;
-
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Kept {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Kept {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
 
 /// Closes an envelope, and returns how it ended, stdout and stderr.
 fn close(format: Format, kind: Kind, interrupted: bool, result: Result<Outcome>) -> (End, String, String) {

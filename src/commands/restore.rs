@@ -7,15 +7,13 @@ mod sides;
 mod to_disk;
 pub mod undo;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use super::which::{Backup, Place, Server};
+use super::which::{Backup, Server};
 use super::{Context, Outcome};
 use crate::explain::Result;
-use crate::restore::replica::Advertise;
-use crate::restore::{CommandLine, Options};
+use crate::operations::SafetyBackup;
+use crate::restore::{Local, Options};
 
 /// All that a restore needs to know.
 #[derive(Debug, Clone)]
@@ -50,27 +48,8 @@ pub struct Instance {
     pub server: Server,
     /// The backup of the target before keys are overwritten or removed.
     pub safety: SafetyBackup,
-    /// Whether the target is compared with the backup at the end.
-    pub proof: bool,
-    /// Where we listen, for method `replica`; `None`: at our own address on the way to the target, on a free port.
-    pub listen: Option<SocketAddr>,
-    /// Where the target reaches us; `None`: where we listen.
-    pub advertise: Option<Advertise>,
-    /// The folder of what is needed to go on with a restore, and to take one back.
-    pub state: PathBuf,
-    /// Types the commands that lead on from this restore.
-    pub lines: Arc<dyn CommandLine>,
-}
-
-/// The backup of the target before keys are overwritten or removed.
-#[derive(Debug, Clone)]
-pub enum SafetyBackup {
-    /// Taken, into this repository.
-    Into(Place),
-    /// Not needed: nothing is overwritten.
-    NotNeeded,
-    /// Not wanted (`--no-safety-backup`).
-    Declined,
+    /// What belongs to this machine.
+    pub local: Local,
 }
 
 /// Restores into a server, a file or a folder.

@@ -96,32 +96,26 @@ impl<'a> Judged<'a> {
             status = status.and(worse);
             reasons.push(reason);
         };
-        let is_over = |age: TimeDelta, limit: Duration| TimeDelta::from_std(limit).is_ok_and(|limit| age > limit);
-        if let Some(limit) = settings.max_age {
-            let limit_words = words::span(limit);
-            match &found.last_good {
-                None => say(Status::Failed, "there is no good backup".to_owned()),
-                Some(good) if is_over(now - good.at, limit) => {
-                    say(
-                        Status::Failed,
-                        format!("the last good backup is {} old, more than {limit_words}", age(good.at, now)),
-                    );
-                }
-                Some(_) => {}
+        // What ought to be younger than a limit and is not: how old it is, if it is at all.
+        let too_old = |limit: Option<Duration>, at: Option<DateTime<Utc>>| {
+            let limit = limit?;
+            let is_over = |at| TimeDelta::from_std(limit).is_ok_and(|limit| now - at > limit);
+            let is_wrong = at.is_none_or(is_over);
+            is_wrong.then(|| (at.map(|at| age(at, now)), words::span(limit)))
+        };
+        match too_old(settings.max_age, found.last_good.as_ref().map(|good| good.at)) {
+            Some((None, _)) => say(Status::Failed, "there is no good backup".to_owned()),
+            Some((Some(age), limit)) => {
+                say(Status::Failed, format!("the last good backup is {age} old, more than {limit}"));
             }
+            None => {}
         }
-        if let Some(limit) = settings.max_unverified {
-            let limit_words = words::span(limit);
-            match &found.last_verified {
-                None => say(Status::Warning, "no backup was ever verified".to_owned()),
-                Some(proof) if is_over(now - proof.at, limit) => {
-                    say(
-                        Status::Warning,
-                        format!("none was verified for {}, more than {limit_words}", age(proof.at, now)),
-                    );
-                }
-                Some(_) => {}
+        match too_old(settings.max_unverified, found.last_verified.as_ref().map(|proof| proof.at)) {
+            Some((None, _)) => say(Status::Warning, "no backup was ever verified".to_owned()),
+            Some((Some(age), limit)) => {
+                say(Status::Warning, format!("none was verified for {age}, more than {limit}"));
             }
+            None => {}
         }
         if let Some(missed) = found.missed {
             say(

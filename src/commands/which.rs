@@ -2,58 +2,16 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::Context;
 use crate::connection::{Address, Node};
 use crate::dataset::Dataset;
-use crate::explain::{Context as _, Failure, Result};
+use crate::explain::{Context as _, Result};
 use crate::printer::words;
+use crate::repository::Repository;
 use crate::repository::manifest::Manifest;
-use crate::repository::{Newest, Repository};
-use crate::storage::{self, Location, S3Options};
 
-/// Where backups are.
-#[derive(Debug, Clone)]
-pub struct Place {
-    /// The bucket and prefix, or the folder.
-    pub location: Location,
-    /// How S3 is spoken to; says nothing for a folder.
-    pub s3: Box<S3Options>,
-}
-
-impl Place {
-    /// The repository in this place. Nothing is asked of the store yet.
-    pub async fn open(&self) -> Result<Repository> {
-        let storage =
-            storage::open(&self.location, &self.s3).await.with_context(|| format!("open {}", self.location))?;
-        Ok(Repository::new(storage))
-    }
-
-    /// The instances that have backups here, if that can be said `within` this time.
-    ///
-    /// # Errors
-    /// The place cannot be asked, or is too slow.
-    pub async fn instances(&self, within: Duration) -> Result<Vec<String>> {
-        let asked = async { Ok(self.open().await?.instances().await?) };
-        tokio::time::timeout(within, asked).await.unwrap_or_else(|_| {
-            let words = format!("{} has not answered within {} s", self.location, within.as_secs_f64());
-            Err(Failure::new("timeout", words).into())
-        })
-    }
-
-    /// How it stands with the backups of an instance, if that can be said `within` this time.
-    ///
-    /// # Errors
-    /// The place cannot be asked, or is too slow.
-    pub async fn newest(&self, instance: &str, within: Duration) -> Result<Newest> {
-        let asked = async { Ok(self.open().await?.newest(instance).await?) };
-        tokio::time::timeout(within, asked).await.unwrap_or_else(|_| {
-            let words = format!("{} has not answered within {} s", self.location, within.as_secs_f64());
-            Err(Failure::new("timeout", words).into())
-        })
-    }
-}
+pub use crate::repository::Place;
 
 /// The warning about a store that replaces objects which it should refuse to replace.
 pub const NO_CONDITIONS: &str = "note: the store does not support conditional writes (`If-None-Match`): object names contain a token, and two \

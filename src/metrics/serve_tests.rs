@@ -148,10 +148,16 @@ async fn clients_that_say_nothing_or_read_nothing_hold_their_places_for_a_while_
 
 #[tokio::test]
 async fn the_end_waits_for_what_is_under_way_and_for_nobody_else() {
-    let serving = serving(Slow { takes: Duration::from_millis(500), ..Slow::default() }, Limits::default()).await;
+    let source = Slow { takes: Duration::from_millis(500), ..Slow::default() };
+    let under_way = Arc::clone(&source.at_once);
+    let serving = serving(source, Limits::default()).await;
     let _silent = TcpStream::connect(serving.at).await.unwrap();
     let asked = tokio::spawn(async move { ask(serving.at, &get("/metrics", "")).await });
-    sleep(Duration::from_millis(200)).await;
+    let begun = Instant::now();
+    while under_way.load(Ordering::SeqCst) == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it was never asked");
+        tokio::task::yield_now().await;
+    }
     serving.stop.cancel();
     let answer = asked.await.unwrap();
     assert!(answer.ends_with("redis_up 1\n"), "{answer}");

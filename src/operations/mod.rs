@@ -12,4 +12,4 @@ pub mod safety;
 
 pub use proof::Proof;
 pub use restore::{Agreed, Ended, restore};
-pub use safety::{Safety, SafetyTaken};
+pub use safety::{Safety, SafetyBackup, SafetyTaken};

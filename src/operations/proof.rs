@@ -1,5 +1,7 @@
 //! The proof after a restore: the target is read back as one moment of its data, and compared with what was sent.
 
+mod counts;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +10,12 @@ use crate::census::{Candidate, Chosen};
 use crate::explain::{Context as _, Fault, Interrupted, Result, Status};
 use crate::restore::report::Afterwards;
 use crate::restore::sent::Sent;
-use crate::restore::target_format::{Loss, TargetFormat};
-use crate::restore::{BackupFacts, Existing, Next, Planned, Report, Request, Watcher};
+use crate::restore::target_format::TargetFormat;
+use crate::restore::{Existing, Next, Planned, Report, Request, Watcher};
 use crate::verify::comparing::{self, Comparison, Mapping, View};
 use crate::verify::of_server::{self, Watched};
+
+pub use counts::{Announced, Counts};
 
 /// Keys that are named where something differs.
 pub const EXAMPLES: usize = 20;
@@ -31,29 +35,6 @@ impl Proof {
             Self::None(_) => Status::Ok,
             Self::Compared(found) => found.status(),
         }
-    }
-}
-
-/// What need not be as in the backup, because the plan or the report has said so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Announced {
-    /// Keys that the target cannot hold at all.
-    pub missing: u64,
-    /// Keys that were there and stayed, keys of which a part is lost, and keys that were rebuilt.
-    pub different: u64,
-    /// Keys of which a part is lost that the comparison leaves out: what it expects has no expiry of fields that the target cannot keep.
-    pub unseen: u64,
-}
-
-impl Announced {
-    fn of(report: &Report, facts: &BackupFacts) -> Self {
-        let tally = &report.tally;
-        // A key that stands in the backup twice is in the target once.
-        let twice = facts.survey.as_ref().and_then(|survey| survey.losses.get(&Loss::Twice)).copied().unwrap_or(0);
-        let fields = facts.survey.as_ref().and_then(|survey| survey.losses.get(&Loss::FieldExpiry)).copied();
-        let unseen = fields.unwrap_or(0).min(report.lost_in_part);
-        let different = tally.skipped_existing + report.lost_in_part - unseen + tally.rebuilt + twice;
-        Self { missing: tally.lost.saturating_sub(twice), different, unseen }
     }
 }
 
@@ -149,7 +130,7 @@ async fn compared(planned: &Planned, report: &Report, watcher: &Watcher<'_>) -> 
     };
     let watched = Watched { progress: &**watcher.progress, voice: watcher.voice, cancel: watcher.cancel };
     let views = (&expected, &View::Everything);
-    let (compared, is_fuzzy) = of_server::compare(source, &chosen, views, &settings, &watched)
+    let (mut compared, is_fuzzy) = of_server::compare(source, &chosen, views, &settings, &watched)
         .await
         .with_context(|| format!("compare {node} with {}", source.name()))?;
 
@@ -157,12 +138,16 @@ async fn compared(planned: &Planned, report: &Report, watcher: &Watcher<'_>) -> 
     let afterwards = report.look_again(node).await;
     let expired = (compared.differences.left_expired + compared.left_out.expired).max(report.tally.expired);
     let counts = Counts::of(&compared, announced, stayed, expired, afterwards.others_wrote == Some(true));
+    // The comparison does not know of a loss that it cannot see.
+    let unseen = counts.announced.unseen;
+    compared.differences.equal -= unseen;
+    compared.differences.different_value += unseen;
     Ok(Found { compared, is_fuzzy, counts, afterwards })
 }
 
 /// A target that was read back and compared.
 pub struct Found {
-    /// The comparison, as if nothing had been announced.
+    /// The comparison, as if nothing had been announced; a key that is equal but for an announced loss is different here.
     pub compared: Comparison,
     /// The target was read key by key, which is not one moment of its data.
     pub is_fuzzy: bool,
@@ -176,61 +161,6 @@ impl Found {
     /// The answer: no if a key is missing or differs, a warning if others have written as well.
     pub fn status(&self) -> Status {
         self.counts.status()
-    }
-}
-
-/// What a comparison has counted, with what was announced taken off.
-#[derive(Debug, Clone, Copy)]
-pub struct Counts {
-    /// Keys that the target holds as they are in the backup.
-    pub equal: u64,
-    /// Keys of the backup that the target does not hold.
-    pub missing: u64,
-    /// Keys that the target holds with another value, type or expiry.
-    pub different: u64,
-    /// Keys that are not in the backup, and were not in the target before.
-    pub extra: u64,
-    /// Keys of the backup whose time has passed for the target.
-    pub expired: u64,
-    /// Whether the function libraries are those of the backup, or were no part of the question.
-    pub functions: bool,
-    /// What need not be as in the backup.
-    pub announced: Announced,
-    /// Whether others were seen to write to the target.
-    pub others_wrote: bool,
-}
-
-impl Counts {
-    fn of(compared: &Comparison, announced: Announced, stayed: bool, expired: u64, others_wrote: bool) -> Self {
-        let differences = &compared.differences;
-        let announced = Announced {
-            missing: announced.missing.min(differences.missing),
-            different: announced.different.min(differences.different()),
-            unseen: announced.unseen.min(differences.equal),
-        };
-        Self {
-            equal: differences.equal - announced.unseen,
-            missing: differences.missing - announced.missing,
-            different: differences.different() - announced.different,
-            extra: if stayed { 0 } else { differences.extra },
-            expired,
-            functions: compared.functions.is_none_or(|functions| functions.equal),
-            announced,
-            others_wrote,
-        }
-    }
-
-    /// The answer: see [`Found::status`].
-    pub fn status(&self) -> Status {
-        let odd = self.extra > 0 || self.announced != Announced::default();
-        match (self.functions, self.missing > 0 || self.different > 0) {
-            (false, _) => Status::Failed,
-            // Others were seen to write: what they changed or removed is no fault of the restore.
-            (true, true) if self.others_wrote => Status::Warning,
-            (true, true) => Status::Failed,
-            (true, false) if odd => Status::Warning,
-            (true, false) => Status::Ok,
-        }
     }
 }
 

@@ -8,18 +8,16 @@ use super::safety::{self, Safety};
 use crate::dataset::{Backup, Dataset};
 use crate::explain::{Result, Status};
 use crate::repository::Receipt;
-use crate::restore::{self, Method, Phases, Planned, Report, Watcher};
+use crate::restore::{self, Method, Phases, Plan, Planned, Report, Watcher};
 use crate::verify::receipt;
 
 /// What somebody has agreed to, beyond the plan.
 pub struct Agreed<'a> {
     /// How the backup gets into the target.
     pub method: Method,
-    /// Where what the target holds is saved first; `None`: nothing is overwritten, or nobody wants that.
-    pub safety: Option<Safety<'a>>,
-    /// Whether the target is compared with the backup at the end.
-    pub proof: bool,
-    /// Name of the target's instance, for the receipt.
+    /// How what the target holds is saved first.
+    pub safety: Safety<'a>,
+    /// Name of the target's instance, for the safety backup and the receipt.
     pub instance: &'a str,
 }
 
@@ -34,12 +32,17 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// Whether others have written to the target, as far as was seen last; `None`: could not tell.
-    pub fn others_wrote(&self) -> Option<bool> {
-        match &self.proof {
-            Some(Proof::Compared(found)) => found.afterwards.others_wrote,
-            Some(Proof::None(_)) | None => self.report.others_wrote,
+    /// How all of it went. From here on the report knows of writes that were seen while the target was read back, too: they are no part of
+    /// what the restore itself says.
+    pub fn settle(&mut self, plan: &Plan) -> Status {
+        if let Some(Proof::Compared(found)) = &self.proof {
+            self.report.others_wrote = found.afterwards.others_wrote;
         }
+        let mut status = self.report.status();
+        if plan.is_doubted() {
+            status = status.and(Status::Warning);
+        }
+        self.proof.as_ref().map_or(status, |proof| status.and(proof.status()))
     }
 }
 
@@ -54,15 +57,13 @@ pub async fn restore(planned: &Planned, agreed: &Agreed<'_>, watcher: &Watcher<'
 
 async fn step_by_step(planned: &Planned, agreed: &Agreed<'_>, watcher: &Watcher<'_>) -> Result<Ended> {
     // Before the first key is overwritten or removed: what cannot be saved is not touched.
-    if let Some(safety) = &agreed.safety {
-        safety::take(&planned.request, safety, watcher).await?;
-    }
+    safety::take(planned, agreed.instance, &agreed.safety, watcher).await?;
 
     let mut report = restore::carry_out(planned, agreed.method, watcher).await?;
 
     // A restore that is not complete needs no comparison to say so.
     let begun = Instant::now();
-    let wanted = agreed.proof && report.is_complete() && !report.chose_nothing();
+    let wanted = planned.request.options.proof && report.is_complete() && !report.chose_nothing();
     let proof = match wanted {
         true => {
             let line = proof::proving_line(planned, &report);

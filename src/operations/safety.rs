@@ -13,22 +13,31 @@ use crate::connection::replication;
 use crate::explain::{Fault, Result};
 use crate::progress::Progress;
 use crate::repository::manifest::Purpose;
-use crate::repository::{BegunBy, Repository};
-use crate::restore::{Next, Request, Watcher};
+use crate::repository::{BegunBy, Place};
+use crate::restore::{Next, Planned, Watcher};
 
 /// Bytes that may wait on this machine's disk while the store is away.
 const SPOOL_LIMIT: u64 = 1_000_000_000;
 
-/// Where a safety backup goes to, and as what.
+/// The backup of the target before keys are overwritten or removed.
+#[derive(Debug, Clone)]
+pub enum SafetyBackup {
+    /// Taken, into this repository.
+    Into(Place),
+    /// Not needed: nothing is overwritten.
+    NotNeeded,
+    /// Not wanted (`--no-safety-backup`).
+    Declined,
+}
+
+/// How a safety backup is taken.
 pub struct Safety<'a> {
-    /// The repository that takes the backup.
-    pub repository: &'a Repository,
-    /// Name of the target's instance there.
-    pub instance: String,
+    /// Where it goes to, if it is taken.
+    pub backup: &'a SafetyBackup,
     /// When the restore began: the id of the backup comes from it.
     pub now: DateTime<Utc>,
-    /// Is told how far the backup is.
-    pub progress: Box<dyn Progress>,
+    /// Makes what is told how far the backup is.
+    pub progress: &'a (dyn Fn() -> Box<dyn Progress> + Sync),
     /// Becomes the backup that was taken, so that it is known however the restore ends.
     pub taken: &'a OnceLock<SafetyTaken>,
 }
@@ -44,17 +53,23 @@ pub struct SafetyTaken {
     pub command: String,
 }
 
-/// Takes the safety backup, and says what brings it back.
+/// Takes the safety backup where a restore overwrites or removes something, and says what brings it back; `instance`: the target's name
+/// in the repository.
 ///
 /// # Errors
 /// The target cannot be read, or the repository refuses.
-pub(super) async fn take(request: &Request, safety: &Safety<'_>, watcher: &Watcher<'_>) -> Result<()> {
+pub(super) async fn take(planned: &Planned, instance: &str, safety: &Safety<'_>, watcher: &Watcher<'_>) -> Result<()> {
+    let repository = match safety.backup {
+        SafetyBackup::Into(place) if planned.overwrites() => place.open().await?,
+        SafetyBackup::Into(_) | SafetyBackup::NotNeeded | SafetyBackup::Declined => return Ok(()),
+    };
+    let request = &planned.request;
     let chosen = choose(&request.node, ReadFrom::Primary).await?;
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let options = backup::Options {
         method: backup::Method::Auto,
         stale: false,
-        instance: safety.instance.clone(),
+        instance: instance.to_owned(),
         purpose: Purpose::Safety,
         labels: Default::default(),
         codec: Codec::GZIP,
@@ -65,8 +80,9 @@ pub(super) async fn take(request: &Request, safety: &Safety<'_>, watcher: &Watch
         now: safety.now,
         by: BegunBy { host, pid: std::process::id() },
     };
-    let taken = backup::run(&options, &chosen, safety.repository, &*safety.progress, watcher.cancel).await;
-    safety.progress.finish();
+    let progress = (safety.progress)();
+    let taken = backup::run(&options, &chosen, &repository, &*progress, watcher.cancel).await;
+    progress.finish();
     let taken = taken.map_err(|failed| {
         Fault::from(failed.error).context(format!("the safety backup failed; {} is unchanged", request.node))
     })?;

@@ -4,6 +4,7 @@
 //! First what the text came in is taken off ([`unwrap`], [`line`]), then each line is recognised by itself ([`reading`]), so that a
 //! text may begin and end anywhere, hold several answers, and those of several servers. What nobody understood is counted and said.
 
+mod alone;
 mod answer;
 mod field;
 mod known;

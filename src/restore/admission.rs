@@ -5,7 +5,7 @@ use crate::blocking;
 use crate::connection::Connection;
 use crate::dataset::Scanned;
 use crate::dataset::pass::{self, Feed};
-use crate::explain::{Context as _, Interrupted, Result};
+use crate::explain::{Bug, Context as _, Fault, Interrupted, Result};
 use crate::figures::{count, counted};
 use crate::progress::{Hidden, Unit};
 use crate::restore::choices::Ttl;
@@ -18,6 +18,7 @@ use crate::restore::plan::{self, Refused};
 use crate::restore::planning::{Planned, unread};
 use crate::restore::replay::MEMBERS_COMPARED;
 use crate::restore::request::{Request, Watcher};
+use crate::restore::run::RunError;
 use crate::restore::target_format::TargetFormat;
 
 /// Whether a planned restore may be carried out.
@@ -59,6 +60,27 @@ impl Planned {
         }
         self.move_expiries_as_before(method).await;
         Ok(Admission::By(method))
+    }
+
+    /// Why a restore that was not admitted is not done, with what leads on; `named` adds the names of keys to a refusal. An error that
+    /// names both sides already comes as `Err`.
+    ///
+    /// # Errors
+    /// There is nothing to go on with.
+    pub fn why_not(&mut self, admission: Admission, named: impl FnOnce(Refused) -> Refused) -> Result<Fault> {
+        match admission {
+            Admission::By(_) => Err(Bug("a restore that was admitted has no reason against it".to_owned()).into()),
+            // What the target holds may be all that a run has left that was killed.
+            Admission::Refused(refused) if refused.code == "target_not_empty" => {
+                Ok(self.and_anew(named(refused).into()))
+            }
+            Admission::Refused(refused) if refused.code == plan::NOTHING_TO_RESUME => {
+                let error = self.nothing_to_resume.take().map_or_else(|| refused.into(), Fault::from);
+                Err(self.not_begun(error))
+            }
+            Admission::Refused(refused) => Ok(named(refused).into()),
+            Admission::NothingToResume => Ok(self.and_anew(RunError::NothingToResume.into())),
+        }
     }
 
     fn by_plan(&self) -> Admission {
@@ -137,8 +159,10 @@ impl Planned {
         if !self.request.options.resume || choices.ttl != Ttl::Shift {
             return;
         }
-        let (state, identity) =
-            (self.request.state.clone(), earlier::identity(&self.request, &self.facts, &self.target, method).await);
+        let (state, identity) = (
+            self.request.local.state.clone(),
+            earlier::identity(&self.request, &self.facts, &self.target, method).await,
+        );
         if let Some(by) = blocking::run(move || Journal::shift_before(&state, &identity)).await {
             self.request.options.choices.shift_ms = by;
         }

@@ -123,15 +123,15 @@ async fn feed(planned: &Planned, watcher: &Watcher<'_>) -> Result<Loaded> {
     let tls = request.node.tls.as_ref();
     let certificate =
         tls.and_then(|tls| Some(Certificate { certificate: tls.certificate.clone()?, key: tls.key.clone()? }));
-    let state = request.state.clone();
+    let state = request.local.state.clone();
     let safeguard = blocking::run(move || Safeguard::here(&state)).await.context("find this program")?;
     let order = load::Order {
         node: &request.node,
         target,
         backup: facts,
         existing: request.options.existing,
-        listen: request.listen,
-        advertise: request.advertise.clone(),
+        listen: request.local.listen,
+        advertise: request.local.advertise.clone(),
         certificate,
         safeguard: Some(Safeguard { lines: Some(request.lines_of_guard()), ..safeguard }),
         cancel: watcher.cancel,
@@ -141,7 +141,7 @@ async fn feed(planned: &Planned, watcher: &Watcher<'_>) -> Result<Loaded> {
 
 /// The backup goes into the target key by key, as commands.
 async fn replay(planned: &Planned, method: Method, watcher: &Watcher<'_>) -> Result<Report> {
-    let Planned { request: Request { source, node, options, state, .. }, facts, target, .. } = planned;
+    let Planned { request: Request { source, node, options, local, .. }, facts, target, .. } = planned;
     let survey = facts.survey.as_ref();
     let once_more = source.clone();
     let order = Order {
@@ -152,7 +152,7 @@ async fn replay(planned: &Planned, method: Method, watcher: &Watcher<'_>) -> Res
         in_backup: facts.keys,
         raw_bytes: facts.raw_bytes,
         verified: survey.is_some(),
-        journal: Some((earlier::identity(&planned.request, facts, target, method).await, state.clone())),
+        journal: Some((earlier::identity(&planned.request, facts, target, method).await, local.state.clone())),
         trusted: facts.origin == Origin::Captured,
         repeated: survey.map(|survey| survey.repeated.clone()).unwrap_or_default(),
         damaged: survey.map(|survey| survey.damaged.clone()).unwrap_or_default(),

@@ -28,7 +28,7 @@ pub(super) async fn nothing_to_resume(
     method: Method,
 ) -> Option<RunError> {
     let identity = identity(request, facts, target, method).await;
-    let (state, keys) = (request.state.clone(), target.keys());
+    let (state, keys) = (request.local.state.clone(), target.keys());
     blocking::run(move || why_not_resumed(&state, &identity, keys)).await
 }
 
@@ -42,7 +42,7 @@ pub(super) async fn note_written(
     line: String,
 ) -> Option<Unproven> {
     let identity = identity(request, facts, target, method).await;
-    let state = request.state.clone();
+    let state = request.local.state.clone();
     let noted = blocking::run(move || {
         let journal = Journal::open(&state, &identity)?;
         journal.note_written(&line).map(|()| journal)
@@ -69,7 +69,7 @@ impl Unproven {
 
 /// Whether a restore of this backup into this target was begun on this machine and not ended, whatever its choices were.
 pub(super) async fn is_begun(request: &Request, facts: &BackupFacts, target: &TargetFacts) -> bool {
-    let (state, backup) = (request.state.clone(), facts.name.clone());
+    let (state, backup) = (request.local.state.clone(), facts.name.clone());
     let run_id = target.server.run_id.clone();
     blocking::run(move || Journal::is_begun(&state, &backup, &run_id)).await
 }

@@ -37,4 +37,7 @@ pub enum Over {
 pub trait CommandLine: Debug + Send + Sync {
     /// The whole line, as it must be typed. `backup`: its exact name, for `latest` may be another by then.
     fn typed(&self, next: Next<'_>, backup: &str) -> String;
+
+    /// The options that choose keys, as they were typed; empty: all keys.
+    fn selection(&self) -> String;
 }

@@ -10,6 +10,7 @@
 //!            run        replay: RDB ─► commands ─► several connections ─► answers, each matched to its key
 //!                       aftermath: keys without an answer, a bad backup taken back, counters
 //! report     in the backup = restored + skipped + expired + failed + lost, and what is not known
+//! verdict    the same for people: counts by name, remarks, a sentence
 //! shortfall  why the restore is not complete, and what leads on (lines)
 //! ```
 //!
@@ -54,6 +55,7 @@ pub mod take_back;
 pub mod tally;
 pub mod target_format;
 pub mod typed;
+mod verdict;
 
 pub use admission::Admission;
 pub use carry_out::carry_out;
@@ -65,6 +67,6 @@ pub use plan::{Level, Line, Plan};
 pub use planning::{Planned, plan};
 pub use rate::Rate;
 pub use report::{Ended, Phases, Report};
-pub use request::{Request, Watcher};
+pub use request::{Local, Request, Watcher};
 pub use run::{Order, RunError, run};
 pub use source::{RdbSource, SourceError};

@@ -9,6 +9,7 @@ mod rights;
 mod sameness;
 mod state;
 mod state_folder;
+mod verdict;
 
 #[cfg(test)]
 mod tests;

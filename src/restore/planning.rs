@@ -107,7 +107,7 @@ async fn verified_bad(source: &Dataset) -> Option<String> {
 
 /// A target that an interrupted restore left as a replica takes no write of ours.
 async fn must_not_be_left_behind(request: &Request) -> Result<()> {
-    match replica::left_behind(&request.node, &request.state).await {
+    match replica::left_behind(&request.node, &request.local.state).await {
         Ok(Some(left)) => {
             let (line, by_hand) = (request.line(Next::Undo), left.by_hand());
             Err(Fault::from(left).hint(format!("`{line}` makes the server a primary again; by hand: {by_hand}")))
@@ -120,8 +120,8 @@ async fn must_not_be_left_behind(request: &Request) -> Result<()> {
 }
 
 async fn put_settings_back(request: &Request, watcher: &Watcher<'_>) {
-    let Request { node, state, .. } = request;
-    if let Some(undone) = replica::settle(node, state).await {
+    let Request { node, local, .. } = request;
+    if let Some(undone) = replica::settle(node, &local.state).await {
         let put_back = undone.put_back.join("`, `");
         watcher.voice.say(&format!("an interrupted restore had left a setting of {node}: `{put_back}` is set again"));
     }
@@ -296,8 +296,8 @@ impl Looking<'_> {
     }
 
     async fn judge(&self, facts: &BackupFacts, target: &TargetFacts) -> Plan {
-        let Request { options, state, .. } = self.request;
-        let (plan, state) = (plan::make(facts, target, options), state.clone());
+        let Request { options, local, .. } = self.request;
+        let (plan, state) = (plan::make(facts, target, options), local.state.clone());
         // What cannot be written down on this machine could not be led back.
         blocking::run(move || plan.keeping_state_in(&state)).await
     }

@@ -25,6 +25,13 @@ pub struct Request {
     pub options: Options,
     /// Nothing but a plan is wanted: nobody else is kept away from the target, and the backup is read only if the plan needs that.
     pub only_plan: bool,
+    /// What belongs to this machine, and not to the backup or the target.
+    pub local: Local,
+}
+
+/// What a restore needs of the machine that it runs on.
+#[derive(Debug, Clone)]
+pub struct Local {
     /// The folder of what restores leave on this machine: journals, and records of targets that replicate from us.
     pub state: PathBuf,
     /// Where we listen, for method `replica`; `None`: at our own address on the way to the target, on a free port.
@@ -39,7 +46,7 @@ pub struct Request {
 impl Request {
     /// The line that leads on.
     pub fn line(&self, next: Next<'_>) -> String {
-        self.lines.typed(next, &self.source.name())
+        self.local.lines.typed(next, &self.source.name())
     }
 
     /// The line that begins anew by the method that was asked for; whether the target `holds` keys.

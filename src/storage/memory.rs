@@ -119,6 +119,11 @@ impl Storage for Memory {
         Ok(Box::new(Gathered { memory: self.clone(), key: key.to_owned(), body: BytesMut::new() }))
     }
 
+    /// A map has no links.
+    async fn leads_elsewhere(&self, _folder: &str) -> Result<bool, StorageError> {
+        Ok(false)
+    }
+
     async fn unfinished(&self, _prefix: &str) -> Result<Option<LeftUploads>, StorageError> {
         // What an upload gathers goes away with it.
         Ok(Some(LeftUploads::default()))

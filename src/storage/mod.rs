@@ -94,9 +94,7 @@ pub trait Storage: Send + Sync + fmt::Debug {
     }
 
     /// Whether the way to this folder goes over a symbolic link below the root: what is there belongs to another place as well.
-    async fn leads_elsewhere(&self, _folder: &str) -> Result<bool, StorageError> {
-        Ok(false)
-    }
+    async fn leads_elsewhere(&self, folder: &str) -> Result<bool, StorageError>;
 
     /// Begins a large object of unknown length.
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StorageError>;

@@ -1,4 +1,7 @@
 //! A place that says what is asked of it: `-v` names each object that is written, read or removed, `-vv` every request.
+//!
+//! Every place is one of these, so every method of [`Storage`] stands here: one with a default that is not passed on would never reach the
+//! place itself. `tests/it/storage/conformance.rs` holds this.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -96,6 +99,10 @@ impl Storage for Told {
     async fn try_upload(&self, key: &str) -> Result<bool, StorageError> {
         debug!("try to begin {key}");
         self.0.try_upload(key).await
+    }
+
+    async fn leads_elsewhere(&self, folder: &str) -> Result<bool, StorageError> {
+        self.0.leads_elsewhere(folder).await
     }
 
     async fn unfinished(&self, prefix: &str) -> Result<Option<LeftUploads>, StorageError> {

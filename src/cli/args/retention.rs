@@ -48,18 +48,32 @@ pub struct Prune {
     pub database: Database,
 }
 
+/// The backup that is meant, named in one of two ways.
+#[derive(Args)]
+pub struct OneBackup {
+    /// The backup: an id, the unique beginning of one, `latest`, or INSTANCE/ID.
+    #[arg(value_name = "ID", required_unless_present = "chosen", add = ArgValueCandidates::new(completion::backups))]
+    backup_id: Option<String>,
+    /// The same as ID, spelled as in restore and verify.
+    #[arg(id = "chosen", long = "backup-id", value_name = "ID", conflicts_with = "backup_id")]
+    #[arg(add = ArgValueCandidates::new(completion::backups))]
+    chosen: Option<String>,
+}
+
+impl OneBackup {
+    /// As it was typed; clap requires one of the two.
+    pub fn id(&self) -> String {
+        self.backup_id.clone().or_else(|| self.chosen.clone()).unwrap_or_default()
+    }
+}
+
 /// Options of `delete`.
 #[derive(Args)]
 #[command(after_help = "Examples:
   redis-ops delete redis-prod/2024-01-01-01-00 -r s3://backups/redis")]
 pub struct Delete {
-    /// Backup to remove: an id, the unique beginning of one, `latest`, or INSTANCE/ID.
-    #[arg(value_name = "ID", required_unless_present = "chosen", add = ArgValueCandidates::new(completion::backups))]
-    pub backup_id: Option<String>,
-    /// The same as ID, spelled as in restore and verify.
-    #[arg(id = "chosen", long = "backup-id", value_name = "ID", conflicts_with = "backup_id")]
-    #[arg(add = ArgValueCandidates::new(completion::backups))]
-    pub chosen: Option<String>,
+    #[command(flatten)]
+    pub backup: OneBackup,
     /// Remove the backup even if it is the last of its instance, or the newest that was verified or is sound.
     #[arg(long, action = ArgAction::SetTrue)]
     pub last: bool,
@@ -73,13 +87,8 @@ pub struct Delete {
   redis-ops pin redis-prod/2024-01-01-01-00 --name audit --reason 'case 4711'
   redis-ops pin redis-prod/2024-01-01-01-00 --name audit --lift")]
 pub struct Pin {
-    /// Backup to hold: an id, the unique beginning of one, `latest`, or INSTANCE/ID.
-    #[arg(value_name = "ID", required_unless_present = "chosen", add = ArgValueCandidates::new(completion::backups))]
-    pub backup_id: Option<String>,
-    /// The same as ID, spelled as in restore and verify.
-    #[arg(id = "chosen", long = "backup-id", value_name = "ID", conflicts_with = "backup_id")]
-    #[arg(add = ArgValueCandidates::new(completion::backups))]
-    pub chosen: Option<String>,
+    #[command(flatten)]
+    pub backup: OneBackup,
     /// Name of the pin; a backup may have several [default: pinned; with --lift: the only one].
     #[arg(long)]
     pub name: Option<String>,

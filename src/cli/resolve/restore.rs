@@ -7,11 +7,12 @@ use super::{Chosen, Resolver};
 use crate::census::{Glob, Selection, TypeFilter};
 use crate::cli::args::restore::Restore as Typed;
 use crate::cli::lines::Lines;
-use crate::commands::restore::{Instance, SafetyBackup, Settings, Target, undo};
+use crate::commands::restore::{Instance, Settings, Target, undo};
 use crate::commands::which::{Backup, Server};
 use crate::explain::Misuse;
+use crate::operations::SafetyBackup;
 use crate::repository::check_instance;
-use crate::restore::{Choices, Existing, Options, Rate};
+use crate::restore::{Choices, Existing, Local, Options, Rate};
 
 impl Resolver<'_> {
     pub(super) fn restore(&self, typed: &Typed) -> Result<Settings, Misuse> {
@@ -134,11 +135,12 @@ impl Resolver<'_> {
         Instance {
             server,
             safety,
-            proof: !typed.no_proof,
-            listen: typed.listen,
-            advertise: typed.advertise.clone(),
-            state: self.restores_folder(),
-            lines: Arc::new(lines),
+            local: Local {
+                state: self.restores_folder(),
+                listen: typed.listen,
+                advertise: typed.advertise.clone(),
+                lines: Arc::new(lines),
+            },
         }
     }
 

@@ -104,7 +104,7 @@ impl Resolver<'_> {
         self.no_database("delete", typed.database.number)?;
         Ok(delete::Settings {
             place: self.place()?,
-            id: typed.backup_id.clone().or_else(|| typed.chosen.clone()).unwrap_or_default(),
+            id: typed.backup.id(),
             instance: self.typed_instance_name()?,
             last: typed.last,
         })
@@ -114,7 +114,7 @@ impl Resolver<'_> {
         self.no_database("pin", typed.database.number)?;
         Ok(pin::Settings {
             place: self.place()?,
-            id: typed.backup_id.clone().or_else(|| typed.chosen.clone()).unwrap_or_default(),
+            id: typed.backup.id(),
             instance: self.typed_instance_name()?,
             name: typed.name.clone(),
             reason: typed.reason.clone(),

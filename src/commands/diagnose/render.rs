@@ -9,10 +9,11 @@ use crate::finding::{Finding, Severity};
 use crate::introspection::NodeRole;
 use crate::printer::Style;
 use crate::printer::words::{bytes, count, counted, escape, shorten, span, width_of};
-use crate::rules::{NO_LOG, Topic, by_id};
+use crate::rules::Topic;
 
 use super::lists;
-use super::view::View;
+use super::small_print::{muted, receipt, skipped};
+use super::view::{View, escape_line, one_line};
 
 /// Cells of a bar.
 const BAR: usize = 20;
@@ -20,8 +21,6 @@ const BAR: usize = 20;
 const SHORT_BAR: usize = 10;
 /// Numbers of lines that are named before it says that there are more.
 const LINES_NAMED: usize = 10;
-/// Rules named in the list of skipped ones before it says how many more.
-const SKIPPED_SHOWN: usize = 8;
 
 /// Lines of a screen about one topic, with the empty line that ends a part: a terminal has 24.
 const LINES_OF_A_TOPIC: usize = 24;
@@ -318,23 +317,6 @@ fn notes(report: &Report, view: &View<'_>) -> Option<String> {
     Some(one_line(&text, view))
 }
 
-/// A text that is cut where the terminal ends.
-fn one_line(text: &str, view: &View<'_>) -> String {
-    let text = escape_line(text);
-    let Some(width) = view.printer.width().map(usize::from) else { return text };
-    if width_of(&text) <= width {
-        return text;
-    }
-    let mut cut = String::new();
-    for character in text.chars() {
-        if width_of(&cut) + 3 > width {
-            break;
-        }
-        cut.push(character);
-    }
-    format!("{} …", cut.trim_end())
-}
-
 /// The fixes of a finding; with `-v` what each does, may cost, and how it is undone, and why all that matters.
 fn fixes(finding: &Finding, view: &View<'_>) -> Vec<String> {
     if !view.verbose {
@@ -381,10 +363,6 @@ fn severity(severity: Severity) -> (&'static str, Style) {
     }
 }
 
-fn escape_line(text: &str) -> String {
-    escape(text.as_bytes()).replace("\\\\", "\\")
-}
-
 fn evidence(finding: &Finding, view: &View<'_>) -> String {
     let parts =
         finding.evidence.iter().map(|(name, value)| format!("{name} {}", cut(&escape_line(&shown(name, value)), view)));
@@ -410,70 +388,6 @@ fn shown(name: &str, value: &Value) -> String {
             Some(number) if number >= 10_000.0 => count(number.round() as u64),
             _ => crate::diagnose::plain(value),
         },
-    }
-}
-
-fn muted(report: &Report, view: &View<'_>) -> Option<String> {
-    let muted = report.judgement.muted.iter().map(|muted| {
-        let until = muted.until.as_deref().map(|day| format!(" until {day}")).unwrap_or_default();
-        format!("muted{until}: {} {} ({})", muted.finding.id, muted.finding.title, muted.reason)
-    });
-    let ended = report.judgement.mutes_ended.iter().map(|mute| {
-        let day = mute.until.map(|day| day.to_string()).unwrap_or_default();
-        format!("the mute of {} ended on {day} ({}): renew or remove it in the settings", mute.rule, mute.reason)
-    });
-    let lines: Vec<String> = muted.chain(ended).map(|line| view.printer.folded(&escape_line(&line))).collect();
-    (!lines.is_empty()).then(|| lines.join("\n"))
-}
-
-/// The rules that were skipped, a line for each reason.
-fn skipped(report: &Report, view: &View<'_>) -> Option<String> {
-    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-    let dark = report.text.as_ref().map_or(&[][..], |text| &text.not_looked_at);
-    // Nobody expects a server to tell its log.
-    let told = report.judgement.skipped.iter().filter(|skipped| skipped.reason != NO_LOG);
-    let is_said = |id: &str| by_id(id).is_some_and(|rule| dark.iter().any(|(topic, _)| *topic == rule.topic));
-    for skipped in told.filter(|skipped| !is_said(skipped.id)) {
-        match reasons.iter_mut().find(|(reason, _)| *reason == skipped.reason) {
-            Some((_, ids)) => ids.push(skipped.id),
-            None => reasons.push((&skipped.reason, vec![skipped.id])),
-        }
-    }
-    if reasons.is_empty() {
-        return None;
-    }
-    if !view.verbose {
-        let count = reasons.iter().map(|(_, ids)| ids.len() as u64).sum::<u64>();
-        return Some(one_line(&format!("skipped: {} (-v shows why)", counted(count, "rule")), view));
-    }
-    let mut table = Table::pairs();
-    for (reason, ids) in reasons.iter_mut().take(SKIPPED_SHOWN) {
-        ids.sort_unstable();
-        table.row([format!("skipped {}", ids.join(" ")), escape_line(reason)]);
-    }
-    let more: usize = reasons.iter().skip(SKIPPED_SHOWN).map(|(_, ids)| ids.len()).sum();
-    let rest =
-        if more > 0 { format!("\nskipped {more} more, for other reasons: `--json` shows them") } else { String::new() };
-    Some(format!("{}{rest}", table.render(view.printer)))
-}
-
-fn receipt(report: &Report, view: &View<'_>) -> String {
-    let receipt = &report.snapshot.receipt;
-    if receipt.commands == 0 {
-        return String::new();
-    }
-    let mut text = format!("probe: {}", counted(receipt.commands, "command"));
-    if receipt.pings > 0 {
-        text.push_str(&format!(" and {}", counted(receipt.pings, "PING")));
-    }
-    let hits = counted(receipt.keyspace_hits_added, "keyspace hit");
-    text.push_str(&format!(" in {:.1} s, {hits} added", receipt.seconds));
-    match view.since {
-        Some(seconds) => {
-            let age = span(std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default());
-            format!("since: counters are compared with the run of {age} ago\n{text}")
-        }
-        None => text,
     }
 }
 

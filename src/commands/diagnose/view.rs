@@ -1,7 +1,8 @@
-//! How a report is shown: what the tables and the lists of a screen have to know.
+//! How a report is shown: what the tables and the lists of a screen have to know, and how a line is written.
 
 use super::Sort;
 use crate::printer::Printer;
+use crate::printer::words::{escape, width_of};
 
 /// How a report is shown.
 #[derive(Clone, Copy)]
@@ -20,4 +21,26 @@ pub struct View<'a> {
     pub since: Option<f64>,
     /// `-v`: all that is known about a finding, and every rule that was skipped.
     pub verbose: bool,
+}
+
+/// A text that is cut where the terminal ends.
+pub fn one_line(text: &str, view: &View<'_>) -> String {
+    let text = escape_line(text);
+    let Some(width) = view.printer.width().map(usize::from) else { return text };
+    if width_of(&text) <= width {
+        return text;
+    }
+    let mut cut = String::new();
+    for character in text.chars() {
+        if width_of(&cut) + 3 > width {
+            break;
+        }
+        cut.push(character);
+    }
+    format!("{} …", cut.trim_end())
+}
+
+/// Foreign text in one line; a backslash stays one.
+pub fn escape_line(text: &str) -> String {
+    escape(text.as_bytes()).replace("\\\\", "\\")
 }

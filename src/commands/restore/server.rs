@@ -3,21 +3,19 @@
 use std::sync::{Arc, OnceLock};
 
 use super::sides::Sides;
-use super::{Instance, SafetyBackup, Settings, proof, show};
-use crate::census::Selection;
+use super::{Instance, Settings, proof, show};
 use crate::commands::question::confirm_by_name;
 use crate::commands::which;
 use crate::commands::{Context, Outcome};
 use crate::dataset::Dataset;
-use crate::explain::{Fault, Result, Status};
-use crate::operations::{self, Agreed, Ended, Safety, SafetyTaken};
+use crate::explain::{Result, Status};
+use crate::operations::{self, Agreed, Ended, Safety, SafetyBackup, SafetyTaken};
 use crate::printer::words;
 use crate::progress::Progress;
 use crate::restore::alone::AloneError;
 use crate::restore::carry_out::NotLoaded;
-use crate::restore::plan::NOTHING_TO_RESUME;
 use crate::restore::replica::LeftBehind;
-use crate::restore::{self, Admission, Existing, Method, Planned, Request, RunError, Watcher};
+use crate::restore::{self, Admission, Existing, Planned, Request, Watcher};
 
 /// Restores into a running server.
 pub async fn run(settings: &Settings, instance: &Instance, context: &Context) -> Result<Outcome> {
@@ -39,7 +37,14 @@ async fn restore(
     (sides, safety): (&mut Sides, &OnceLock<SafetyTaken>),
 ) -> Result<Outcome> {
     let id = source.id();
-    let mut planned = match restore::plan(request(settings, instance, source), watcher).await {
+    let request = Request {
+        source,
+        node: instance.server.node.clone(),
+        options: settings.options.clone(),
+        only_plan: settings.plan,
+        local: instance.local.clone(),
+    };
+    let mut planned = match restore::plan(request, watcher).await {
         Ok(planned) => planned,
         // The target belongs to another restore, one that is at work or one that was interrupted.
         Err(error) if error.is::<AloneError>() || error.is::<LeftBehind>() => {
@@ -66,20 +71,7 @@ async fn restore(
     let warns = plan.warns();
     let method = match planned.admit(watcher).await? {
         Admission::By(method) => method,
-        // What the target holds may be all that a run has left that was killed.
-        Admission::Refused(refused) if refused.code == "target_not_empty" => {
-            let error = Fault::from(show::with_names(refused, context));
-            return not_done(planned.and_anew(error));
-        }
-        Admission::Refused(refused) if refused.code == NOTHING_TO_RESUME => {
-            let error = planned.nothing_to_resume.take().map_or_else(|| refused.into(), Fault::from);
-            // It names both sides already.
-            return Err(planned.not_begun(error));
-        }
-        Admission::Refused(refused) => return not_done(show::with_names(refused, context).into()),
-        Admission::NothingToResume => {
-            return not_done(planned.and_anew(RunError::NothingToResume.into()));
-        }
+        refused => return not_done(planned.why_not(refused, |refused| show::with_names(refused, context))?),
     };
     if warns {
         context.printer.say(&table);
@@ -94,27 +86,21 @@ async fn restore(
         }
     }
 
-    let ended = match carry_out(&planned, method, instance, context, watcher, safety).await {
+    let safety = Safety { backup: &instance.safety, now: context.now, progress: &|| context.bar(), taken: safety };
+    let agreed = Agreed { method, safety, instance: &instance.server.instance };
+    let mut ended = match operations::restore(&planned, &agreed, watcher).await {
         // Nothing was written, and the plan says why no other method will do.
         Err(error) if error.is::<NotLoaded>() => return not_done(error),
         ended => ended?,
     };
-    let others_wrote = ended.others_wrote();
-    let Ended { mut report, proof, phases } = ended;
-    let mut text = show::report(&report, sides, instance.proof, context);
-    let failure = report.failure(&planned.request);
-    if failure.is_none() && report.tally.written_meanwhile > 0 {
-        let (keys, line) = (words::counted(report.tally.written_meanwhile, "key"), planned.request.anew(true));
-        text.push_str(&format!("\nsomebody else has written {keys} meanwhile: `{line}` writes over them"));
+    let mut text = show::report(&ended.report, sides, settings.options.proof, context);
+    if let Some(line) = ended.report.over_keys_of_others(&planned.request) {
+        text.push_str(&format!("\n{line}"));
     }
-    // What was seen while the target was read back is no part of the table above.
-    report.others_wrote = others_wrote;
-    let mut status = report.status();
-    if planned.plan.is_doubted() {
-        status = status.and(Status::Warning);
-    }
+    let failure = ended.report.failure(&planned.request);
+    let status = ended.settle(&planned.plan);
+    let Ended { report, proof, phases } = ended;
     if let Some(proof) = &proof {
-        status = status.and(proof.status());
         text.push_str(&format!("\n{}", proof::line(proof, context)));
     }
     let outcome = outcome(status)
@@ -127,24 +113,13 @@ async fn restore(
     })
 }
 
-/// What was typed, as the operation takes it.
-fn request(settings: &Settings, instance: &Instance, source: Dataset) -> Request {
-    Request {
-        source,
-        node: instance.server.node.clone(),
-        options: settings.options.clone(),
-        only_plan: settings.plan,
-        state: instance.state.clone(),
-        listen: instance.listen,
-        advertise: instance.advertise.clone(),
-        lines: instance.lines.clone(),
-    }
-}
-
 /// What is asked where something that the target holds is overwritten or removed.
 fn question(planned: &Planned, Sides { backup, target, .. }: &Sides, safety: &SafetyBackup) -> String {
     let keys = planned.target.keys();
-    let backup = &part_of(&planned.request.options.choices.selection, backup);
+    let backup = &match planned.request.local.lines.selection() {
+        chosen if chosen.is_empty() => backup.clone(),
+        chosen => format!("the part of {backup} that matches {}", words::escape_lines(&chosen)),
+    };
     let what = match planned.request.options.existing {
         Existing::ReplaceAll => {
             let held = match keys {
@@ -166,44 +141,4 @@ fn question(planned: &Planned, Sides { backup, target, .. }: &Sides, safety: &Sa
         SafetyBackup::NotNeeded | SafetyBackup::Declined => "No safety backup is taken.",
     };
     format!("{what} {saved}")
-}
-
-/// The backup, or the part of it that is chosen, as the options name it.
-fn part_of(selection: &Selection, backup: &str) -> String {
-    if selection.is_everything() {
-        return backup.to_owned();
-    }
-    let mut chosen = Vec::new();
-    let mut option = |name: &str, values: Vec<String>| {
-        chosen.extend(values.iter().map(|value| format!("{name} '{}'", words::escape(value.as_bytes()))));
-    };
-    option("--keys", selection.keys.iter().map(ToString::to_string).collect());
-    option("--exclude", selection.exclude.iter().map(ToString::to_string).collect());
-    option("--db", selection.databases.iter().map(ToString::to_string).collect());
-    option("--type", selection.types.iter().map(ToString::to_string).collect());
-    format!("the part of {backup} that matches {}", chosen.join(" "))
-}
-
-/// Safety backup, restore, proof and receipt.
-async fn carry_out(
-    planned: &Planned,
-    method: Method,
-    instance: &Instance,
-    context: &Context,
-    watcher: &Watcher<'_>,
-    taken: &OnceLock<SafetyTaken>,
-) -> Result<Ended> {
-    let repository = match &instance.safety {
-        SafetyBackup::Into(place) if planned.overwrites() => Some(place.open().await?),
-        SafetyBackup::Into(_) | SafetyBackup::NotNeeded | SafetyBackup::Declined => None,
-    };
-    let name = &instance.server.instance;
-    let safety = repository.as_ref().map(|repository| Safety {
-        repository,
-        instance: name.clone(),
-        now: context.now,
-        progress: context.bar(),
-        taken,
-    });
-    operations::restore(planned, &Agreed { method, safety, proof: instance.proof, instance: name }, watcher).await
 }

@@ -8,7 +8,7 @@ use crate::commands::which::Server;
 use crate::commands::{Context, Outcome};
 use crate::explain::{Result, Status};
 use crate::printer::words;
-use crate::restore::replica::{self, DEFAULT_PATIENCE, UndoError, Undone};
+use crate::restore::replica::{self, DEFAULT_PATIENCE, UndoError};
 
 /// All that it needs to know.
 #[derive(Debug, Clone)]
@@ -36,22 +36,6 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         Err(error) => return Ok(Outcome::new(Status::Failed).field("undo", ()).error(error.into())),
     };
     let status = if undone.left_to_do.is_empty() { Status::Ok } else { Status::Warning };
-    let text = verdict(&context.printer, status, &words::escape_lines(&sentence(&server.node.to_string(), &undone)));
+    let text = verdict(&context.printer, status, &words::escape_lines(&undone.sentence(&server.node.to_string())));
     Ok(Outcome::new(status).field("undo", &undone).text(text))
-}
-
-fn sentence(name: &str, undone: &Undone) -> String {
-    let keys = undone.keys.map(|keys| format!(" and holds {}", words::counted(keys, "key"))).unwrap_or_default();
-    let mut text = match &undone.was_replica_of {
-        Some(primary) => format!("{name} was a replica of {primary}, is a primary again{keys}"),
-        None if undone.put_back.is_empty() => format!("nothing to undo: {name} is a primary{keys}"),
-        None => format!("{name} is a primary{keys}"),
-    };
-    if !undone.settings.is_empty() {
-        text.push_str(&format!("; {}", undone.settings));
-    }
-    for command in &undone.left_to_do {
-        text.push_str(&format!("; left to do: `{command}`"));
-    }
-    text
 }

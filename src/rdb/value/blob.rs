@@ -1,11 +1,11 @@
 //! Values that are one string with everything packed inside.
 
 use super::element::{self, Bad, Element, ODD, bad, packed_score};
-use super::elements::LATEST_EXPIRY;
 use super::intset;
 use super::listpack::Listpack;
 use super::long::{Collection, Feed, Form, Holds};
 use super::members::Members;
+use super::number::LATEST_EXPIRY;
 use super::order::{ExpiryOrder, ScoreOrder};
 use super::ziplist::Ziplist;
 use super::zipmap::Zipmap;

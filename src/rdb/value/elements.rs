@@ -2,8 +2,9 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::element::NOT_A_NUMBER;
 use super::members::Members;
+use super::number::{LATEST_EXPIRY, expiry_absolute, expiry_behind, expiry_relative, score_binary, score_text};
+use super::shape::{Part, Shape};
 use super::string::Passage;
 use super::{Teller, Tools};
 use crate::rdb::cursor::{Cursor, StringForm};
@@ -11,41 +12,10 @@ use crate::rdb::error::Stop;
 use crate::rdb::lzf;
 use crate::rdb::oddity::OddityKind;
 use crate::rdb::spool::Spool;
-use crate::rdb::text::{self, ScoreText};
 use crate::rdb::visit::{LONG_ELEMENT, Part as Told, PartOf, Piece, Visit};
 
-/// The latest expiry of a hash field that Redis accepts (`EB_EXPIRE_TIME_MAX`).
-pub(crate) const LATEST_EXPIRY: i64 = (1 << 48) - 1;
 /// What is wrong where a temporary file cannot be read back.
 const LOST: &str = "a long value of a hash that could not be kept until its expiry was known";
-
-/// What an element consists of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
-    List,
-    Set,
-    /// Member, score as text behind a byte of length.
-    ZsetText,
-    /// Member, score of eight bytes.
-    ZsetBinary,
-    Hash,
-    /// Type 24: the earliest expiry before the count; then expiry relative to it plus one (0 = none), field, value.
-    HashExpiryRelative,
-    /// Redis' type 22: expiry (0 = none), field, value.
-    HashExpiryAbsolute,
-    /// Valkey's type 22: field, value, expiry (-1 = none).
-    HashExpiryBehind,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Part {
-    String,
-    ScoreText,
-    ScoreBinary,
-    ExpiryRelative,
-    ExpiryAbsolute,
-    ExpiryBehind,
-}
 
 /// Where among the elements we are.
 #[derive(Debug)]
@@ -98,34 +68,6 @@ struct Hashing(Box<Xxh3>);
 impl std::fmt::Debug for Hashing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Hashing")
-    }
-}
-
-/// What is wrong with a score or an expiry.
-type Wrong = Option<(OddityKind, &'static str)>;
-
-impl Shape {
-    const fn parts(self) -> &'static [Part] {
-        match self {
-            Self::List | Self::Set => &[Part::String],
-            Self::ZsetText => &[Part::String, Part::ScoreText],
-            Self::ZsetBinary => &[Part::String, Part::ScoreBinary],
-            Self::Hash => &[Part::String, Part::String],
-            Self::HashExpiryRelative => &[Part::ExpiryRelative, Part::String, Part::String],
-            Self::HashExpiryAbsolute => &[Part::ExpiryAbsolute, Part::String, Part::String],
-            Self::HashExpiryBehind => &[Part::String, Part::String, Part::ExpiryBehind],
-        }
-    }
-}
-
-impl Shape {
-    /// Which part is the name that may stand there only once.
-    fn names(self) -> Option<usize> {
-        match self {
-            Self::List => None,
-            Self::Set | Self::ZsetText | Self::ZsetBinary | Self::Hash | Self::HashExpiryBehind => Some(0),
-            Self::HashExpiryRelative | Self::HashExpiryAbsolute => Some(1),
-        }
     }
 }
 
@@ -431,54 +373,4 @@ fn add(members: Option<&mut Members>, name: &[u8]) {
     if let Some(members) = members {
         members.add_text(name);
     }
-}
-
-fn score_text(cursor: &mut Cursor<'_>) -> Result<(f64, Wrong), Stop> {
-    let not_a_number = Some((OddityKind::ScoreNotANumber, NOT_A_NUMBER));
-    match cursor.byte()? {
-        255 => Ok((f64::NEG_INFINITY, None)),
-        254 => Ok((f64::INFINITY, None)),
-        253 => Ok((f64::NAN, not_a_number)),
-        n => Ok(match text::score(cursor.take(u64::from(n))?) {
-            ScoreText::Plain(score) => (score, None),
-            ScoreText::Odd(score) => (score, Some((OddityKind::OddScoreText, OddityKind::OddScoreText.words()))),
-            ScoreText::NotANumber => (f64::NAN, not_a_number),
-            ScoreText::Unreadable => (f64::NAN, Some((OddityKind::UnreadableScore, NOT_A_NUMBER))),
-        }),
-    }
-}
-
-#[inline]
-fn score_binary(cursor: &mut Cursor<'_>) -> Result<(f64, Wrong), Stop> {
-    let score = cursor.f64_le()?;
-    Ok((score, score.is_nan().then_some((OddityKind::ScoreNotANumber, NOT_A_NUMBER))))
-}
-
-const RANGE: Wrong = Some((OddityKind::FieldExpiryRange, "expiry of a hash field out of range"));
-
-fn expiry_relative(cursor: &mut Cursor<'_>, earliest: i64) -> Result<(Option<i64>, Wrong), Stop> {
-    let relative = cursor.length()?;
-    if relative == 0 {
-        return Ok((None, None));
-    }
-    Ok(match i64::try_from(relative - 1).ok().and_then(|relative| earliest.checked_add(relative)) {
-        Some(expiry) if expiry <= LATEST_EXPIRY => (Some(expiry), None),
-        expiry => (expiry, RANGE),
-    })
-}
-
-fn expiry_absolute(cursor: &mut Cursor<'_>) -> Result<(Option<i64>, Wrong), Stop> {
-    Ok(match i64::try_from(cursor.length()?) {
-        Ok(0) => (None, None),
-        Ok(expiry) if expiry <= LATEST_EXPIRY => (Some(expiry), None),
-        expiry => (expiry.ok(), RANGE),
-    })
-}
-
-fn expiry_behind(cursor: &mut Cursor<'_>) -> Result<(Option<i64>, Wrong), Stop> {
-    Ok(match cursor.i64_le()? {
-        -1 => (None, None),
-        expiry if expiry >= 0 => (Some(expiry), None),
-        expiry => (Some(expiry), RANGE),
-    })
 }

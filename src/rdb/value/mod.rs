@@ -15,7 +15,9 @@ mod long;
 mod members;
 mod module;
 mod nodes;
+mod number;
 mod order;
+mod shape;
 mod stream;
 mod stream_node;
 mod string;
@@ -32,8 +34,8 @@ use super::types::{Kind, ValueType};
 use super::visit::{LONG_ELEMENT, Piece, Visit};
 use members::Members;
 
-pub(crate) use elements::LATEST_EXPIRY;
 pub(crate) use module::Opcodes;
+pub(crate) use number::LATEST_EXPIRY;
 pub(crate) use template::{Template, Templates};
 
 /// What decoders share from value to value.
@@ -183,7 +185,8 @@ impl Reader {
     /// A reader for a type whose kind is known, see [`ValueType::kind`].
     #[inline]
     pub(crate) fn new(value_type: ValueType, kind: Kind, dialect: Dialect, pieces: bool) -> Self {
-        use elements::{Elements, Shape};
+        use elements::Elements;
+        use shape::Shape;
         let body = match (value_type, kind) {
             (ValueType::STRING, _) => Body::String(string::Passage::default()),
             (ValueType::LIST, _) => Body::Elements(Elements::new(Shape::List)),

@@ -83,12 +83,6 @@ impl Safeguard {
         let program = if running.exists() { running } else { std::env::current_exe()? };
         Ok(Self { state: state.to_owned(), program, lines: None })
     }
-
-    /// The guard says what is to be typed.
-    #[must_use]
-    pub fn saying(self, lines: Lines) -> Self {
-        Self { lines: Some(lines), ..self }
-    }
 }
 
 /// The guard as we see it. Dropped without [`Guard::release`] it does its work.

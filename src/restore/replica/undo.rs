@@ -10,6 +10,7 @@ use super::target::Target;
 use super::{Load, ReplicaFault};
 use crate::connection::{CommandError, Node};
 use crate::explain::{Explain, Meaning};
+use crate::figures::counted;
 use crate::introspection::{
     Change, InterruptedRestore, LeftBehind, NodeRole, Primary, Record, SentinelMet, ServerFacts, answers,
 };
@@ -63,6 +64,25 @@ pub struct Undone {
     pub settings: String,
     /// Keys that it holds now.
     pub keys: Option<u64>,
+}
+
+impl Undone {
+    /// What the server was and is, and what is left to do by hand; `name`: as people know the server.
+    pub fn sentence(&self, name: &str) -> String {
+        let keys = self.keys.map(|keys| format!(" and holds {}", counted(keys, "key"))).unwrap_or_default();
+        let mut text = match &self.was_replica_of {
+            Some(primary) => format!("{name} was a replica of {primary}, is a primary again{keys}"),
+            None if self.put_back.is_empty() => format!("nothing to undo: {name} is a primary{keys}"),
+            None => format!("{name} is a primary{keys}"),
+        };
+        if !self.settings.is_empty() {
+            text.push_str(&format!("; {}", self.settings));
+        }
+        for command in &self.left_to_do {
+            text.push_str(&format!("; left to do: `{command}`"));
+        }
+        text
+    }
 }
 
 /// Why it was not done.

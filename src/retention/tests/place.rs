@@ -194,6 +194,11 @@ impl Storage for Place {
         Ok(Box::new(Sending { place: self.clone(), key: key.to_owned(), inner }))
     }
 
+    /// A map has no links.
+    async fn leads_elsewhere(&self, _folder: &str) -> Result<bool, StorageError> {
+        Ok(false)
+    }
+
     async fn unfinished(&self, prefix: &str) -> Result<Option<LeftUploads>, StorageError> {
         let shared = self.shared();
         let below = shared.uploads.iter().filter(|(key, _)| key.starts_with(prefix));

@@ -355,6 +355,11 @@ impl Storage for S3 {
         Ok(is_encrypted)
     }
 
+    /// A bucket has no links.
+    async fn leads_elsewhere(&self, _folder: &str) -> Result<bool, StorageError> {
+        Ok(false)
+    }
+
     async fn unfinished(&self, prefix: &str) -> Result<Option<LeftUploads>, StorageError> {
         let uploads = list::uploads(&self.inner, self.inner.full_prefix(prefix)?).await?;
         let Some(uploads) = uploads else { return Ok(None) };

@@ -46,23 +46,34 @@ fn in_the_middle_of_the_stream() {
     check(&super::primary().on("PSYNC", acts).start(), "PSYNC", "TERM", 143);
 }
 
+/// The way to a store, and whether it carries something.
+pub(super) struct Wire {
+    pub endpoint: String,
+    /// Nothing comes through any more.
+    pub dead: Arc<AtomicBool>,
+    /// Something was sent that does not come through.
+    pub holds: Arc<AtomicBool>,
+}
+
 /// A wire to a store that can be made to carry nothing any more. It lives as long as the process.
-pub(super) fn wire(to: &S3Server) -> (String, Arc<AtomicBool>) {
+pub(super) fn wire(to: &S3Server) -> Wire {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
     let to = to.endpoint().trim_start_matches("http://").to_owned();
-    let dead = Arc::new(AtomicBool::new(false));
-    let state = Arc::clone(&dead);
+    let wire = Wire { endpoint, dead: Arc::default(), holds: Arc::default() };
+    let (dead, holds) = (Arc::clone(&wire.dead), Arc::clone(&wire.holds));
     std::thread::spawn(move || {
         for client in listener.incoming().flatten() {
             let Ok(store) = TcpStream::connect(&to) else { return };
             let pairs = [(client.try_clone(), store.try_clone()), (Ok(store), Ok(client))];
             for (from, to) in pairs {
-                let (Ok(mut from), Ok(mut to), dead) = (from, to, Arc::clone(&state)) else { return };
+                let (Ok(mut from), Ok(mut to)) = (from, to) else { return };
+                let (dead, holds) = (Arc::clone(&dead), Arc::clone(&holds));
                 std::thread::spawn(move || {
                     let mut buffer = [0; 16 << 10];
                     while let Ok(length @ 1..) = from.read(&mut buffer) {
                         while dead.load(Ordering::Relaxed) {
+                            holds.store(true, Ordering::Relaxed);
                             std::thread::sleep(Duration::from_millis(50));
                         }
                         if to.write_all(&buffer[..length]).is_err() {
@@ -74,7 +85,7 @@ pub(super) fn wire(to: &S3Server) -> (String, Arc<AtomicBool>) {
             }
         }
     });
-    (endpoint, dead)
+    wire
 }
 
 #[test]
@@ -84,7 +95,7 @@ fn a_second_signal_does_not_wait_for_an_orderly_end() {
         let primary =
             super::primary().on("PSYNC", [Act::send(full_resync(1)), Act::send(half.clone()), Act::Silence]).start();
         let store = S3Server::start();
-        let (endpoint, dead) = wire(&store);
+        let Wire { endpoint, dead, holds } = wire(&store);
         let run = backup(&primary.url(), &store.location("redis"), &[]);
         let run = store.env().into_iter().fold(run, |run, (name, value)| run.env(&name, value));
         let mut running = run.env("AWS_ENDPOINT_URL_S3", endpoint).spawn();
@@ -98,8 +109,12 @@ fn a_second_signal_does_not_wait_for_an_orderly_end() {
         dead.store(true, Ordering::Relaxed);
         running.signal(signal);
         running.wait_until_it_says("stopping and cleaning up");
-        std::thread::sleep(Duration::from_millis(300));
-        assert!(!running.has_ended(), "it tries to clean up");
+        let begun = std::time::Instant::now();
+        while !holds.load(Ordering::Relaxed) {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it never tried to clean up");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(!running.has_ended(), "it waits for the answer");
         running.signal(signal);
         let begun = std::time::Instant::now();
         let run = running.wait();

@@ -189,7 +189,7 @@ fn cleaning_up_ends_by_itself() {
     let half = counted(&tiny_rdb())[..10].to_vec();
     let primary = super::primary().on("PSYNC", [Act::send(full_resync(1)), Act::send(half), Act::Silence]).start();
     let store = S3Server::start();
-    let (endpoint, dead) = super::interrupted::wire(&store);
+    let super::interrupted::Wire { endpoint, dead, .. } = super::interrupted::wire(&store);
     let run = backup(&primary.url(), &store.location("redis"), &["--json"]);
     let run = store.env().into_iter().fold(run, |run, (name, value)| run.env(&name, value));
     let running = run.env("AWS_ENDPOINT_URL_S3", endpoint).spawn();

@@ -16,8 +16,8 @@ use redis_ops::restore::journal::{Decided, Identity};
 use redis_ops::restore::load::{self, Loaded};
 use redis_ops::restore::tally::FailedKey;
 use redis_ops::restore::{
-    self, Asked, BackupFacts, CommandLine, Method, Next, Options, Order, Origin, Plan, RdbSource, Report, Request,
-    RunError, TargetFacts, Watcher, plan, preflight, run, survey::Surveyor,
+    self, Asked, BackupFacts, CommandLine, Local, Method, Next, Options, Order, Origin, Plan, RdbSource, Report,
+    Request, RunError, TargetFacts, Watcher, plan, preflight, run, survey::Surveyor,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -119,6 +119,10 @@ impl CommandLine for Untyped {
     fn typed(&self, _next: Next<'_>, _backup: &str) -> String {
         String::new()
     }
+
+    fn selection(&self) -> String {
+        String::new()
+    }
 }
 
 impl Restore {
@@ -148,10 +152,12 @@ impl Restore {
             node: node(server),
             options: self.options.clone(),
             only_plan: true,
-            state: folder.path().join("restores"),
-            listen: None,
-            advertise: None,
-            lines: Arc::new(Untyped),
+            local: Local {
+                state: folder.path().join("restores"),
+                listen: None,
+                advertise: None,
+                lines: Arc::new(Untyped),
+            },
         };
         let progress: Arc<dyn Progress> = Arc::new(Hidden::default());
         let watcher = Watcher { progress: &progress, voice: &Hidden::default(), cancel: &self.cancel };

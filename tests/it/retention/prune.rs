@@ -286,3 +286,20 @@ fn a_backup_that_a_restore_reads_is_not_removed() {
     assert_eq!(delete().0, 0);
     assert!(folder.files().iter().all(|file| !file.contains(&id)), "{:?}", folder.files());
 }
+
+#[test]
+fn an_instance_that_is_a_link_into_another_repository_loses_nothing() {
+    let Some((real, made)) = with_backups(&[3, 2]) else { return };
+    let other = Folder::new();
+    let run = RedisOps::new().args(["init", "-r", &other.text()]).run();
+    assert_eq!(run.code, 0, "{}", run.everything());
+    std::os::unix::fs::symlink(real.path().join("prod"), other.path().join("prod")).unwrap();
+    let newest_first: Vec<String> = made.iter().rev().cloned().collect();
+    let named = format!("prod/{}", made[0]);
+    let (code, answer) = RedisOps::new().args(["delete", &named, "--last", "--yes", "-r", &other.text()]).json();
+    assert_eq!(code, 2, "{answer:#}");
+    assert_eq!(ids(&real.text()), newest_first);
+    let words = ["prune", "-i", "prod", "--keep-last", "1", "--yes", "-r", &other.text()];
+    let (_, answer) = RedisOps::new().args(words).json();
+    assert_eq!(ids(&real.text()), newest_first, "{answer:#}");
+}

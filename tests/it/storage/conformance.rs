@@ -202,3 +202,25 @@ async fn side_by_side(storage: &dyn Storage) {
     assert_eq!(won.len(), 1, "{results:?}");
     assert_eq!(storage.get("race/object", 100).await.unwrap(), format!("writer {}", won[0]));
 }
+
+/// Every place is told of. A method with a default that is not passed on there would never reach the place itself: that compiles, and a
+/// guard against symbolic links once held nobody that way.
+#[test]
+fn whatever_can_be_asked_of_a_place_is_passed_on() {
+    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/storage");
+    let read = |name: &str| std::fs::read_to_string(source.join(name)).unwrap();
+    let (room, told) = (read("mod.rs"), read("told.rs"));
+    let methods = |text: &str| -> Vec<String> {
+        let names = text.split("fn ").skip(1).filter_map(|rest| Some(rest.split_once(['(', '<'])?.0.to_owned()));
+        names.collect()
+    };
+    for (name, place) in [("Storage", "Told"), ("Upload", "ToldUpload")] {
+        let asked =
+            room.split(&format!("pub trait {name}:")).nth(1).and_then(|rest| rest.split("\n}\n").next()).unwrap();
+        let passed = told.split(&format!("impl {name} for {place}")).nth(1).and_then(|rest| rest.split("\n}\n").next());
+        let passed = methods(passed.unwrap());
+        let missing: Vec<String> = methods(asked).into_iter().filter(|method| !passed.contains(method)).collect();
+        assert!(methods(asked).len() > 3, "{name}");
+        assert!(missing.is_empty(), "src/storage/told.rs does not pass on {missing:?} of `{name}`");
+    }
+}

@@ -137,6 +137,10 @@ impl Storage for Faulty {
         Ok(Box::new(FaultyUpload { inner, place: self.clone(), key: key.to_owned() }))
     }
 
+    async fn leads_elsewhere(&self, folder: &str) -> Result<bool, StorageError> {
+        self.inner.leads_elsewhere(folder).await
+    }
+
     async fn unfinished(&self, prefix: &str) -> Result<Option<LeftUploads>, StorageError> {
         self.inner.unfinished(prefix).await
     }

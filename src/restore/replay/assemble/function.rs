@@ -59,6 +59,7 @@ pub fn send(outbox: &mut Outbox, plan: &Plan, source: &[u8]) {
     let words: &[&[u8]] =
         if replace { &[b"FUNCTION", b"LOAD", b"REPLACE", source] } else { &[b"FUNCTION", b"LOAD", source] };
     put_command(&mut outbox.batch.bytes, words);
+    // Others are told from us by how often the target was called: what we have called is counted.
     outbox.calls.note("function|load");
     outbox.push(What::Function { replace }, 0, 0, 0, &[name_of(source)]);
 }

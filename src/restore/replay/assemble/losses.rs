@@ -45,11 +45,13 @@ impl Assembler {
     pub(super) fn settle_odd(&mut self, mended: Mended, kind: OddityKind) {
         let name = std::mem::take(&mut self.name);
         match (self.current, mended.loses_all()) {
+            // The whole value is one command, which stands in the batch still: nothing of it has left.
             (Current::Payload, Some(loss)) => {
                 self.payload.abandon(&mut self.outbox);
                 self.lose(&name, loss);
                 self.current = Current::Nothing;
             }
+            // Commands of this key may have left: what they have made is removed when their answers come.
             (Current::Typed, Some(loss)) => self.typed.spoil(&mut self.outbox, loss.words()),
             (Current::Payload | Current::Typed, None) => {
                 if self.current == Current::Payload {

@@ -1,0 +1,41 @@
+//! The verdict of a plan as a sentence, and the time of a method in words.
+
+use std::time::Duration;
+
+use super::{Candidate, Plan};
+use crate::explain::Status;
+use crate::figures::span;
+
+impl Plan {
+    /// Whether the backup goes into the target, with the names of both sides; `foreseen`: how the restore ends, as far as the plan knows.
+    /// Names of keys stand in the line that refuses, for the end of this sentence.
+    pub fn sentence(&self, backup: &str, target: &str, foreseen: Status) -> (Status, String) {
+        let no = |why: &str| (Status::Failed, format!("{backup} does not go into {target}: {why}"));
+        match (self.refusal(), self.method) {
+            (Some(line), _) => no(&line.text),
+            (None, None) => no(&self.why),
+            (None, Some(method)) => {
+                let warned = match foreseen {
+                    Status::Warning => "; not all of it as it is in the backup: see above",
+                    _ => "",
+                };
+                let why = &self.why;
+                (foreseen, format!("{backup} goes into {target} by `{}`: {why}{warned}", method.name()))
+            }
+        }
+    }
+}
+
+impl Candidate {
+    /// The predicted time, no finer than a prediction is.
+    pub fn time(&self) -> String {
+        match self.seconds {
+            None => "?".to_owned(),
+            Some(seconds) if seconds < 1.0 => "under 1 s".to_owned(),
+            Some(seconds) if seconds < 59.5 => format!("about {seconds:.0} s"),
+            Some(seconds) => {
+                format!("about {}", span(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)))
+            }
+        }
+    }
+}

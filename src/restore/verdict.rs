@@ -1,0 +1,101 @@
+//! What a restore says of itself at its end: its counts by name, what is worth a word beside them, and the sentence of its verdict.
+
+use std::time::Duration;
+
+use crate::explain::Status;
+use crate::figures::{count, counted, span};
+use crate::restore::report::{Ended, Report};
+use crate::restore::request::Request;
+use crate::restore::tally::FailedKey;
+
+impl Report {
+    /// The counts that are not zero, by the names that people read.
+    pub fn counts(&self) -> Vec<(&'static str, u64)> {
+        let tally = &self.tally;
+        // Nothing was sent to a target that did not load the file: what it holds is said in a sentence.
+        let not_reached = if matches!(self.ended, Ended::NotLoaded(_)) { None } else { self.not_reached() };
+        let evicted = if self.was_empty { "of those restored, evicted meanwhile" } else { "evicted meanwhile" };
+        let taken_back = self.taken_back.as_ref();
+        let counts = [
+            ("in the backup", self.in_backup.unwrap_or(0)),
+            ("restored", tally.restored),
+            ("left: they were there", tally.skipped_existing),
+            ("of those left, written by others meanwhile", tally.written_meanwhile),
+            ("left by choice", tally.skipped_by_choice),
+            ("expired", tally.expired),
+            ("of those expired, restored before", self.expired_since),
+            ("failed", tally.failed),
+            ("lost", tally.lost),
+            ("of those restored, lost in part", self.lost_in_part),
+            ("of those restored, rebuilt", tally.rebuilt),
+            ("of those restored, written over another value", tally.overwritten),
+            ("records of modules lost", self.lost_module_data),
+            ("bytes behind the end of the RDB, left out", self.trailing_bytes),
+            ("not known", tally.unknown),
+            ("not reached", not_reached.unwrap_or(0)),
+            ("functions", tally.functions.restored),
+            ("temporary keys of the interrupted run, removed", tally.leftovers),
+            (evicted, self.evicted().unwrap_or(0)),
+            ("taken back", taken_back.map_or(0, |taken| taken.removed)),
+            ("left: changed since", taken_back.map_or(0, |taken| taken.left)),
+        ];
+        counts.into_iter().filter(|(_, number)| *number > 0).collect()
+    }
+
+    /// The keys that are worth naming, the worst first.
+    pub fn named(&self) -> impl Iterator<Item = &FailedKey> {
+        let tally = &self.tally;
+        let failed = tally.failures.iter().chain(&tally.lost_keys).chain(&tally.rebuilt_keys);
+        failed.chain(&tally.overwritten_keys).chain(&tally.written_meanwhile_keys)
+    }
+
+    /// What is worth a sentence beside the counts.
+    pub fn remarks(&self) -> Vec<String> {
+        let settings = self.fed.iter().flat_map(|fed| &fed.not_put_back);
+        let settings =
+            settings.map(|setting| format!("a setting of the target could not be put back: `CONFIG SET {setting}`"));
+        let others = self.others_wrote == Some(true);
+        let others = others.then(|| "others wrote to the target during the restore".to_owned());
+        settings.chain(others).chain(self.durable.why_not().map(|why| format!("not on disk: {why}"))).collect()
+    }
+
+    /// The sentence of the verdict, with the names of both sides; whether a `proof` was wanted.
+    pub fn sentence(&self, backup: &str, target: &str, proof: bool) -> String {
+        let by = format!("by method `{}` ", self.method.name());
+        let keys = counted(self.tally.restored, "key");
+        let time = span(Duration::from_secs_f64(self.seconds));
+        let status = self.status();
+        let mut sentence = match (&self.ended, status) {
+            (Ended::Complete, Status::Warning) if self.chose_nothing() => {
+                let in_backup = counted(self.tally.skipped_by_choice, "key");
+                format!(
+                    "nothing was restored: of {in_backup} in the backup none is what `--keys`, `--exclude`, `--db` and `--type` choose"
+                )
+            }
+            (Ended::Complete, Status::Ok) => format!("{keys} of {backup} restored into {target} {by}in {time}"),
+            (Ended::Complete, Status::Warning) => {
+                format!("{keys} of {backup} restored into {target} {by}in {time}; see above for the others")
+            }
+            (Ended::NotLoaded(_), _) => "not complete: what the target holds is said below".to_owned(),
+            (Ended::Complete, _) if self.evicted().is_some_and(|keys| keys > 0) => {
+                let evicted = count(self.evicted().unwrap_or(0));
+                format!("not complete: the target took {keys}, and threw {evicted} away to make room")
+            }
+            _ if self.taken_back.is_some() => "not complete: what was restored is taken back".to_owned(),
+            _ => format!("not complete: {keys} of {backup} restored into {target} in {time}"),
+        };
+        if !proof && !self.chose_nothing() && matches!(status, Status::Ok | Status::Warning) {
+            sentence.push_str("; the target was not compared with the backup (`--no-proof`)");
+        }
+        sentence
+    }
+
+    /// The command that writes over keys which somebody else has written meanwhile; `None`: there are none, or the failure names it.
+    pub fn over_keys_of_others(&self, request: &Request) -> Option<String> {
+        if self.tally.written_meanwhile == 0 || self.failure(request).is_some() {
+            return None;
+        }
+        let (keys, line) = (counted(self.tally.written_meanwhile, "key"), request.anew(true));
+        Some(format!("somebody else has written {keys} meanwhile: `{line}` writes over them"))
+    }
+}
