@@ -122,8 +122,9 @@ fn stayed(planned: &Planned, report: &Report) -> bool {
 
 async fn compared(planned: &Planned, report: &Report, watcher: &Watcher<'_>) -> Result<Found> {
     let Planned { request: Request { source, node, options, .. }, facts, target: before, .. } = planned;
-    watcher.voice.say("the data is back; comparing it with the backup");
-    let chosen = choose(node, ReadFrom::Itself).await.with_context(|| format!("connect to {node}"))?;
+    watcher.voice.say("the restore has finished; comparing the target with the backup");
+    let chosen =
+        choose(node, ReadFrom::Itself).await.with_context(|| format!("cannot compare {node} with the backup"))?;
     let announced = Announced::of(report, facts);
     let stayed = stayed(planned, report);
     // A key that had expired has left the target's key of that name as it was; or is still there, until the target removes it.

@@ -105,7 +105,7 @@ async fn restore(
     let failure = report.failure(&planned.request);
     if failure.is_none() && report.tally.written_meanwhile > 0 {
         let (keys, line) = (words::counted(report.tally.written_meanwhile, "key"), planned.request.anew(true));
-        text.push_str(&format!("\nsomebody else has written {keys} meanwhile: `{line}` writes over them"));
+        text.push_str(&format!("\nkept {keys} that other clients wrote during the restore: `{line}` overwrites them"));
     }
     // What was seen while the target was read back is no part of the table above.
     report.others_wrote = others_wrote;
@@ -157,13 +157,18 @@ fn question(planned: &Planned, Sides { backup, target, .. }: &Sides, safety: &Sa
                 libraries => Some(words::counted(libraries, "function library")),
             };
             let held: Vec<String> = held.into_iter().chain(libraries).collect();
-            format!("This deletes {} in {target} and puts {backup} there.", held.join(" and "))
+            format!("This deletes {} in {target} and restores {backup}.", held.join(" and "))
         }
-        _ => format!("{target} holds {}: this overwrites those that {backup} has, too.", words::counted(keys, "key")),
+        _ => {
+            let keys = words::counted(keys, "key");
+            format!("This overwrites the keys of {target} ({keys}) that are also in {backup}.")
+        }
     };
     let saved = match safety {
         SafetyBackup::Into(_) => "A safety backup is taken first.",
-        SafetyBackup::NotNeeded | SafetyBackup::Declined => "No safety backup is taken.",
+        SafetyBackup::NotNeeded | SafetyBackup::Declined => {
+            "No safety backup is taken: this data is lost unless another backup has it."
+        }
     };
     format!("{what} {saved}")
 }

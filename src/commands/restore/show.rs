@@ -85,15 +85,18 @@ pub fn plan(plan: &Plan, sides: &Sides, foreseen: Status, keys: Keys, printer: &
         (Some(line), _) => {
             let names = names(&line.keys, keys);
             let why = words::escape_lines(&line.text);
-            (Status::Failed, format!("{} does not go into {}: {why}{names}", sides.backup, sides.target))
+            (Status::Failed, format!("{} cannot be restored into {}: {why}{names}", sides.backup, sides.target))
         }
         (None, Some(method)) => {
-            let into = format!("{} goes into {} by `{}`", sides.backup, sides.target, method.name());
+            let into =
+                format!("{} would be restored into {} with method `{}`", sides.backup, sides.target, method.name());
             let warned =
-                if foreseen == Status::Warning { "; not all of it as it is in the backup: see above" } else { "" };
+                if foreseen == Status::Warning { "; some data would differ from the backup: see above" } else { "" };
             (foreseen, format!("{into}: {}{warned}", plan.why))
         }
-        (None, None) => (Status::Failed, format!("{} does not go into {}: {}", sides.backup, sides.target, plan.why)),
+        (None, None) => {
+            (Status::Failed, format!("{} cannot be restored into {}: {}", sides.backup, sides.target, plan.why))
+        }
     };
     let verdict = verdict(printer, status, &sentence);
     format!("{}\n\n{}\n\n{verdict}", table.render(printer), methods.render(printer))
@@ -110,8 +113,8 @@ pub fn report(report: &Report, sides: &Sides, proof: bool, context: &Context) ->
     };
     row("in the backup", report.in_backup.unwrap_or(0));
     row("restored", tally.restored);
-    row("left: they were there", tally.skipped_existing);
-    row("of those left, written by others meanwhile", tally.written_meanwhile);
+    row("already in the target, kept", tally.skipped_existing);
+    row("of those, written by other clients during the restore", tally.written_meanwhile);
     row("left by choice", tally.skipped_by_choice);
     row("expired", tally.expired);
     row("of those expired, restored before", report.expired_since);
@@ -130,7 +133,7 @@ pub fn report(report: &Report, sides: &Sides, proof: bool, context: &Context) ->
     row(if report.was_empty { "of those restored, evicted meanwhile" } else { "evicted meanwhile" }, evicted);
     if let Some(taken) = &report.taken_back {
         row("taken back", taken.removed);
-        row("left: changed since", taken.left);
+        row("not taken back: other clients may have changed them", taken.left);
     }
     let mut text = table.render(&context.printer);
     let named = tally.failures.iter().chain(&tally.lost_keys).chain(&tally.rebuilt_keys);
@@ -161,14 +164,20 @@ pub fn report(report: &Report, sides: &Sides, proof: bool, context: &Context) ->
         }
         (Ended::Complete, Status::Ok) => format!("{keys} of {backup} restored into {target} {by}in {time}"),
         (Ended::Complete, Status::Warning) => {
-            format!("{keys} of {backup} restored into {target} {by}in {time}; see above for the others")
+            let keys = match report.in_backup {
+                Some(all) if all != tally.restored => {
+                    format!("{} of {}", words::count(tally.restored), words::counted(all, "key"))
+                }
+                _ => keys,
+            };
+            format!("{keys} of {backup} restored into {target} {by}in {time}; see the table above")
         }
-        (Ended::NotLoaded(_), _) => "not complete: what the target holds is said below".to_owned(),
+        (Ended::NotLoaded(_), _) => "not complete: see the error below".to_owned(),
         (Ended::Complete, _) if report.evicted().is_some_and(|keys| keys > 0) => {
             let evicted = words::count(report.evicted().unwrap_or(0));
-            format!("not complete: the target took {keys}, and threw {evicted} away to make room")
+            format!("not complete: the target accepted {keys}, and evicted {evicted} to make room")
         }
-        _ if report.taken_back.is_some() => "not complete: what was restored is taken back".to_owned(),
+        _ if report.taken_back.is_some() => "not complete: the restored keys were removed again".to_owned(),
         _ => format!("not complete: {keys} of {backup} restored into {target} in {time}"),
     };
     if !proof && !report.chose_nothing() && matches!(status, Status::Ok | Status::Warning) {
