@@ -59,9 +59,9 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let has_backups =
         conditions.iter().any(|one| one.backups + one.unreadable + one.left > 0 || !one.running.is_empty());
     if !has_backups && matches!(settings.place.location, Location::S3 { .. }) && repository.marker().await?.is_none() {
-        let text = format!("there is no repository at {}: neither a marker nor a backup", repository.describe());
-        let error =
-            Failure::new("not_found", text).hint("is the prefix the right one? The first `backup` makes a repository");
+        let text = format!("no repository at {}", repository.describe());
+        let error = Failure::new("not_found", text)
+            .hint("correct the prefix in `--repository`; the first `backup` creates a repository");
         return Ok(Outcome::new(Status::Unknown).error(error.into()));
     }
     let now = repository.now();
@@ -104,7 +104,7 @@ impl<'a> Judged<'a> {
                 Some(good) if is_over(now - good.at, limit) => {
                     say(
                         Status::Failed,
-                        format!("the last good backup is {} old, more than {limit_words}", age(good.at, now)),
+                        format!("the last good backup is {} old; `--max-age` is {limit_words}", age(good.at, now)),
                     );
                 }
                 Some(_) => {}
@@ -117,7 +117,10 @@ impl<'a> Judged<'a> {
                 Some(proof) if is_over(now - proof.at, limit) => {
                     say(
                         Status::Warning,
-                        format!("none was verified for {}, more than {limit_words}", age(proof.at, now)),
+                        format!(
+                            "no backup was verified for {}; `--max-unverified` is {limit_words}",
+                            age(proof.at, now)
+                        ),
                     );
                 }
                 Some(_) => {}

@@ -26,7 +26,7 @@ impl Place {
     /// The repository in this place. Nothing is asked of the store yet.
     pub async fn open(&self) -> Result<Repository> {
         let storage =
-            storage::open(&self.location, &self.s3).await.with_context(|| format!("open {}", self.location))?;
+            storage::open(&self.location, &self.s3).await.with_context(|| format!("cannot open {}", self.location))?;
         Ok(Repository::new(storage))
     }
 
@@ -91,7 +91,7 @@ pub async fn load(repository: &Repository, id: &str, target: Option<&str>, conte
 pub async fn open(backup: &Backup, context: &Context) -> Result<Dataset> {
     match backup {
         Backup::File(file) => {
-            Ok(Dataset::by_path(file.path(), &context.cancel).await.with_context(|| format!("open {file}"))?)
+            Ok(Dataset::by_path(file.path(), &context.cancel).await.with_context(|| format!("cannot open {file}"))?)
         }
         Backup::Stored { place, id, instance } => {
             let repository = place.open().await?;
