@@ -5,6 +5,7 @@ mod oddities;
 
 use crate::census::Census;
 use crate::explain::Status;
+use crate::figures::{count, counted};
 use crate::finding::{Finding, Severity};
 use crate::rdb::oddity::fate;
 use crate::rdb::{Fate, Needs, Oddities, OddityKind, RdbError, ValueType};
@@ -45,7 +46,9 @@ pub fn object(shard: &Shard, observed: &Observed) -> Vec<Finding> {
         );
     };
     if let Some(length) = observed.stored_bytes.filter(|length| *length != shard.stored_bytes) {
-        differs("wrong_length", "the object's length differs", shard.stored_bytes.to_string(), length.to_string());
+        let (has, told) = (counted(length, "byte"), count(shard.stored_bytes));
+        let title = format!("{} has {has}; the manifest says {told}", shard.object);
+        differs("wrong_length", &title, shard.stored_bytes.to_string(), length.to_string());
     }
     if let Some(digest) = observed.stored_sha256.as_ref().filter(|digest| **digest != shard.stored_sha256) {
         differs("checksum_mismatch", "the object's SHA-256 differs", shard.stored_sha256.clone(), digest.clone());

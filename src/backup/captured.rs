@@ -137,8 +137,7 @@ async fn capture_by_scan(
     };
     let moment = Some(Moment { from: asked, to: Utc::now() });
     let mut made = Made { consistency: Consistency::Fuzzy, moment, ..Made::of(chosen, stored, object, source) };
-    made.warnings
-        .push("it was read key by key while clients may have written: the data is not from a single moment".to_owned());
+    made.warnings.push("it was read key by key, so the data is not from a single moment".to_owned());
     if told.gone > 0 {
         made.warnings.push(format!("gone before they could be read: {}", counted(told.gone, "key")));
     }

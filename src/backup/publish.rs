@@ -67,7 +67,7 @@ fn warnings(inspected: &Inspected, findings: &[StructureFinding]) -> Vec<String>
     // As a verification says it of the same bytes.
     let odd = examination::oddities(&inspected.oddities, &inspected.needs).into_iter();
     let odd = odd.filter(|finding| finding.severity == Severity::Warning);
-    warnings.extend(odd.map(|finding| format!("its structure has a reservation: {} ({})", finding.title, finding.why)));
+    warnings.extend(odd.map(|finding| format!("its structure has a warning: {} ({})", finding.title, finding.why)));
     if inspected.oddities.not_compared > 0 && !findings.is_empty() {
         warnings
             .push(format!("{} were not compared with each other", counted(inspected.oddities.not_compared, "member")));

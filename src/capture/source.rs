@@ -89,7 +89,7 @@ pub enum SourceError {
     #[error("{0}")]
     Refused(String),
     /// The node is a replica whose primary is gone.
-    #[error("the replica has lost its primary {primary}: its data may be old{}", if *.serves { "" } else { ", and the replica does not serve its data (`replica-serve-stale-data no`)" })]
+    #[error("the replica's link to its primary {primary} is down: its data may be old{}", if *.serves { "" } else { ", and the replica does not serve its data (`replica-serve-stale-data no`)" })]
     PrimaryLost {
         /// Address of the primary.
         primary: String,
@@ -97,7 +97,7 @@ pub enum SourceError {
         serves: bool,
     },
     /// The node is one of several nodes of a cluster.
-    #[error("{node} serves {} of the {} slots of its cluster: a backup of it is no backup of the cluster", count(*.slots), count(N_SLOTS))]
+    #[error("{node} serves only {} of {} slots: its backup would not contain the rest of the cluster", count(*.slots), count(N_SLOTS))]
     OneShard {
         node: String,
         /// How many slots it serves.
@@ -195,8 +195,10 @@ pub async fn choose(node: &Node, wanted: impl Into<Wanted>) -> Result<Chosen, So
         return whole(Chosen::of(node, facts), connection, wanted).await;
     }
     drop(connection);
-    let mut tried = Vec::new();
+    let (mut tried, mut has_server) = (Vec::new(), false);
     for line in &facts.replicas {
+        // What has no address is no server: another backup, mostly.
+        has_server |= line.port != 0 && !line.ip.is_empty();
         match replica(node, line, &facts).await {
             Ok(chosen) => return Ok(chosen),
             Err(reason) => tried.push(format!("{}:{}: {reason}", line.ip, line.port)),
@@ -206,7 +208,7 @@ pub async fn choose(node: &Node, wanted: impl Into<Wanted>) -> Result<Chosen, So
     if read_from == ReadFrom::Replica {
         return Err(SourceError::Refused(format!("no replica can serve a backup: {why}")));
     }
-    let note = (!tried.is_empty()).then(|| format!("reading the primary: no replica can serve ({why})"));
+    let note = has_server.then(|| format!("reading the primary: no replica is ready ({why})"));
     Ok(Chosen { note, ..Chosen::of(node, facts) })
 }
 
@@ -244,7 +246,7 @@ fn refuse(facts: &ServerFacts) -> Result<(), SourceError> {
 /// A replica of the primary, if it is fresh and can be reached under the address that the primary knows.
 async fn replica(primary: &Node, line: &ReplicaLine, facts: &ServerFacts) -> Result<Chosen, Reason> {
     if line.state != "online" {
-        return Err(Reason(format!("is {}", line.state)));
+        return Err(Reason(format!("not ready (state `{}`)", line.state)));
     }
     if line.port == 0 || line.ip.is_empty() {
         return Err(Reason("has no address of its own".to_owned()));

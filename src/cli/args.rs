@@ -135,7 +135,7 @@ pub struct Global {
     /// When to use colour [env: NO_COLOR, CLICOLOR_FORCE].
     #[arg(long, global = true, value_enum, value_name = "WHEN", help_heading = OUTPUT)]
     pub color: Option<ColorChoice>,
-    /// Print nothing but errors on stderr.
+    /// On stderr, print only errors; the result on stdout stays.
     #[arg(short, long, global = true, help_heading = OUTPUT)]
     pub quiet: bool,
     /// Tell more in tables, and log each step on stderr; -vv logs more, -vvv includes the libraries.

@@ -41,8 +41,8 @@ const EXIT_CODES: [(&str, &str); 12] = [
     ("list", "0 listed; 3 the repository or the instance does not exist"),
     ("show", "0 shown; 3 the backup does not exist"),
     ("status", "0 good; 1 unverified for too long, or a backup is missing; 2 too old, or none"),
-    ("prune", "0 removed, or nothing to remove; 2 not removed, or not all; 3 no policy, or nobody has confirmed"),
-    ("delete", "0 removed; 2 held, or not removed; 3 no such backup, or nobody has confirmed"),
+    ("prune", "0 removed, or nothing to remove; 2 not removed, or not all; 3 no policy, or not confirmed"),
+    ("delete", "0 removed; 2 held, or not removed; 3 no such backup, or not confirmed"),
     ("pin", "0 pinned, or lifted; 2 not done; 3 no such backup"),
     ("diagnose", "0 no finding; 1 worst is a warning; 2 worst is critical"),
     ("health", "0 up; 1 degraded; 2 down"),
@@ -258,14 +258,13 @@ fn wrapped(text: &str, at: usize, indent: usize) -> String {
     lines
 }
 
-const EXIT_CODES_OF_ALL: &str = "\
-  0         done, or yes: published, good, up, no finding, not due
+const EXIT_CODES_OF_ALL: &str = "  0         done, or yes: published, good, up, no finding, not due
   1         done, with warnings: some keys had expired or were skipped; a
             backup by SCAN, of one shard or stale; the worst finding is a warning
   2         failed, or no: not published, refused, incomplete, damaged,
             different, down; the worst finding is critical
-  3         unknown or not understood: wrong usage or settings, no such backup;
-            what verify, diagnose, list or show need cannot be reached
+  3         unknown: wrong usage or settings, no such backup, not confirmed; or
+            verify, diagnose, list, show cannot reach the server or the store
   130, 143  interrupted by SIGINT, SIGTERM (diagnose --watch, metrics --listen:
             that is their normal end)
 ";

@@ -11,7 +11,7 @@ pub fn words(hint: &Hint) -> String {
         Hint::ReportIt => "please report this, with the command line and this message",
 
         Hint::OtherInstance => {
-            "is the server running, and is this its port? `--instance` names another one (`--target-instance` for a restore)"
+            "check that the server runs and listens on this port; for another server: `--instance URL` (for a restore `--target-instance URL`)"
         }
         Hint::TlsFiles => "check `--tls-ca`, `--tls-cert` and `--tls-key`, or the `tls` block of the settings",
         Hint::TlsTrust => {
@@ -33,18 +33,18 @@ pub fn words(hint: &Hint) -> String {
         }
         Hint::NoPassword => "is this the right server? It has no password: unset REDIS_OPS_PASSWORD and REDISCLI_AUTH",
         Hint::WaitLonger(time) => return format!("`--timeout {time}` waits longer"),
-        Hint::WaitOn => "a longer `--timeout` waits longer",
+        Hint::WaitOn => "raise `--timeout`, for example `--timeout 5m`",
         Hint::WaitForSnapshot => {
             "`INFO persistence` shows whether the server is saving, and its log why the save does not end; `--timeout 5m` waits five hours"
         }
-        Hint::GrantAcl(rule) => return format!("`ACL SETUSER <user> {rule}` grants the permission"),
+        Hint::GrantAcl(rule) => return format!("`ACL SETUSER {rule}`, run by an admin user, grants the permission"),
 
         Hint::ReadByKey => "`--source scan` reads the server key by key (the data is then not from a single moment)",
         Hint::ReadPrimary => {
             "`--read-from primary` reads the primary instead; if the primary is gone for good, `backup --stale`, without `--source replication`, reads the replica key by key"
         }
         Hint::ReadStale => {
-            "back up the primary if it is alive; if it is gone for good, `backup --stale` reads this replica key by key"
+            "name the primary instead; if it is gone for good, `backup --stale` backs up this replica key by key"
         }
         Hint::ShardByShard => {
             "`backup --shard-only --name NAME`, once for each primary, backs up the cluster shard by shard; each shard is from a different moment"
@@ -52,13 +52,11 @@ pub fn words(hint: &Hint) -> String {
         Hint::MoreSpool => {
             "raise `--spool-limit` (in a `--spool` folder with more room), or `repl-timeout` on the server"
         }
-        Hint::WaitForLock => {
-            "a longer `--wait-lock` waits longer; if that run has died, remove the unfinished backup first"
-        }
+        Hint::WaitForLock => "raise `--wait-lock`; if that run has died, remove the unfinished backup first",
 
         Hint::ListBackups => "`redis-ops list` shows the backups",
         Hint::ListPublished => "it is not a complete backup; `redis-ops list` shows the complete ones",
-        Hint::NameInstance => "choose one with `--backup-id INSTANCE/ID`",
+        Hint::NameInstance(backup) => return format!("name the instance: `--backup-id {backup}`"),
         Hint::OtherBackup => {
             "the object was changed, or replaced by another backup's object; restore another backup: `redis-ops list` shows them"
         }
@@ -79,7 +77,9 @@ pub fn words(hint: &Hint) -> String {
             "the file contains a server's error reply: `redis-ops backup` takes a backup, or says why it cannot"
         }
         Hint::SaveOrBackUp => "a server writes an RDB with `SAVE` or `BGSAVE`; `redis-ops backup` takes a backup of it",
-        Hint::VerifyTells => "`redis-ops verify` shows where, and which parts are good",
+        Hint::VerifyTells => {
+            "use another backup (`redis-ops list` shows them); `redis-ops verify` with the same `--backup-id` or `--file` shows what is damaged"
+        }
 
         Hint::MakePlace => "create the bucket or the folder first, or correct `--repository`",
         Hint::MakeBucket(asked) => {
@@ -100,6 +100,7 @@ pub fn words(hint: &Hint) -> String {
         Hint::OtherServer => "try another server with `--server-binary PATH`",
 
         Hint::GoAhead(flag) => return go_ahead(flag),
+        Hint::IntoPrimary => "restore into the primary: `--target-instance redis://HOST:PORT`",
         Hint::OtherMethod(name) => return format!("without `--method replica`, the restore uses method `{name}`"),
         Hint::OtherStateFolder => "free some space or allow writing there, or set `XDG_STATE_HOME` to another folder",
         Hint::NoOtherMethod => "no other method can restore everything: see `--plan --method restore`",
@@ -117,11 +118,13 @@ pub fn words(hint: &Hint) -> String {
         Hint::WithoutResume => return format!("without `--resume`: {BEGIN_ANEW}"),
 
         Hint::NameRule => {
-            "`backup.retention: { keep_last: 3, keep_daily: 7, keep_weekly: 4, keep_monthly: 12 }` in the settings, or `--keep-daily 7` and its kin"
+            "add `--keep-daily 7 --keep-weekly 4`, or set `backup.retention: { keep_last: 3, keep_daily: 7, keep_weekly: 4, keep_monthly: 12 }` in the settings"
         }
-        Hint::LiftPin => "`redis-ops pin ID --lift` lifts the pin",
+        Hint::LiftPin { backup, pin } => {
+            return format!("`redis-ops pin {backup} --lift --name {pin}` lifts the pin");
+        }
         Hint::NamePin => "add `--name NAME` to choose one",
-        Hint::DeleteLast => "take another backup first, or verify a newer one; `--last` removes it all the same",
+        Hint::DeleteLast => "take another backup first; `--last` removes this backup anyway",
         Hint::AnswerBeforehand => "add `--yes` to confirm in advance",
         Hint::AsLines => "`--format ndjson` writes the result line by line",
         Hint::WatchFormats => "`--watch` has `table`, `nagios` and `ndjson`, whose lines have a time",
@@ -145,7 +148,7 @@ fn all(hints: &[Hint]) -> String {
 fn go_ahead(flag: &str) -> String {
     match flag {
         plan::OVER_OTHER_KEYS => {
-            "`--on-conflict skip` keeps its keys, `--on-conflict replace` overwrites keys that are also in the backup, `--replace-all` deletes all of them first"
+            "`--on-conflict skip` keeps the target's keys, `--on-conflict replace` overwrites keys that are also in the backup, `--replace-all` deletes all keys of the target first"
                 .to_owned()
         }
         plan::OVER_SAME_NAMES => {
@@ -208,10 +211,10 @@ mod tests {
     fn a_connection_says_what_may_help() {
         let refused =
             ConnectError { target: "redis-prod (10.0.0.1:6379)".into(), attempts: 3, fault: ConnectFault::Refused };
-        let hint = "is the server running, and is this its port? `--instance` names another one (`--target-instance` for a restore)";
+        let hint = "check that the server runs and listens on this port; for another server: `--instance URL` (for a restore `--target-instance URL`)";
         assert_eq!(shown(refused), ("connection_refused", None, hint.into()));
         let fault = CommandFault::NoPermission { rule: "+psync".into(), text: String::new() };
-        let hint = "`ACL SETUSER <user> +psync` grants the permission";
+        let hint = "`ACL SETUSER <user> +psync`, run by an admin user, grants the permission";
         assert_eq!(shown(CommandError { command: "PSYNC".into(), fault }), ("permission_denied", None, hint.into()));
     }
 
@@ -258,6 +261,8 @@ mod tests {
     #[test]
     fn a_refused_plan_says_which_flag_goes_ahead() {
         assert_eq!(words(&Hint::GoAhead("--accept-loss")), "`--accept-loss` continues anyway");
-        assert!(words(&Hint::GoAhead(plan::OVER_OTHER_KEYS)).starts_with("`--on-conflict skip` keeps its keys"));
+        assert!(
+            words(&Hint::GoAhead(plan::OVER_OTHER_KEYS)).starts_with("`--on-conflict skip` keeps the target's keys")
+        );
     }
 }

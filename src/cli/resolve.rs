@@ -130,8 +130,8 @@ impl Resolver<'_> {
 
     fn place(&self) -> Result<Place, Misuse> {
         self.place_if_named()?.ok_or_else(|| {
-            Misuse::usage("no repository is named").hint(
-                "`--repository s3://bucket/prefix` or `--repository /path`, REDIS_OPS_REPOSITORY, or `backup.destination` in the settings",
+            Misuse::usage("no repository was given").hint(
+                "add `--repository s3://bucket/prefix` or `--repository /path`, or set REDIS_OPS_REPOSITORY, or `backup.destination` in the settings",
             )
         })
     }
@@ -254,7 +254,7 @@ pub fn format(global: &Global, command: &str, environment: &Environment) -> Resu
 
 fn format_named(name: &str) -> Result<Format, Misuse> {
     <Format as clap::ValueEnum>::from_str(name, true).map_err(|_| {
-        Misuse::usage(format!("the environment variable {} is not a format", env::FORMAT.name))
+        Misuse::usage(format!("{}={name} is not a format", env::FORMAT.name))
             .hint("`table`, `json`, `ndjson`, `nagios`, `prometheus` or `junit`")
     })
 }

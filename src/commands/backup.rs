@@ -134,9 +134,9 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             let wanted = Wanted { read_from: node_wanted(*read_from), stale: *stale, shard_only: *shard_only };
             let choosing = async { Ok(source::choose(&server.node, wanted).await?) };
             let chosen =
-                context.interruptible(choosing).await.with_context(|| format!("connect to {}", server.node))?;
+                context.interruptible(choosing).await.with_context(|| format!("cannot back up {}", server.node))?;
             let facts = &chosen.facts;
-            tracing::info!("reads from {}: {} {} as {}", chosen.node, facts.name, facts.version, facts.role.as_str());
+            tracing::info!("reading from {}: {} {} as {}", chosen.node, facts.name, facts.version, facts.role.as_str());
             if let Some(note) = &chosen.note {
                 context.printer.say(note);
             }
@@ -165,7 +165,8 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             shown_and_pruned(report, &what, others, settings, &server.instance, &repository, context).await
         }
         Origin::File { file, instance } => {
-            let data = Dataset::by_path(file.path(), &context.cancel).await.with_context(|| format!("open {file}"))?;
+            let data =
+                Dataset::by_path(file.path(), &context.cancel).await.with_context(|| format!("cannot open {file}"))?;
             let options = options(settings, instance, Purpose::Adopted, Transfer::Auto, context);
             let progress = context.bar();
             let report = backup::adopt(&options, &data, &repository, progress.as_ref(), &context.cancel).await;
@@ -300,12 +301,12 @@ fn show(report: Result<Report, BackupError>, what: &str, others: Vec<String>, co
         ([], []) => format!("{} is published and sound", manifest.id),
         // As a verification says it.
         ([], reservations) => format!(
-            "{} is published and whole, with {}: {}",
+            "{} is published and complete, with {}: {}",
             manifest.id,
-            words::counted(reservations.len() as u64, "reservation"),
+            words::counted(reservations.len() as u64, "warning"),
             reservations.join("; ")
         ),
-        (warnings, _) => format!("{} is published: {}", manifest.id, warnings.join("; ")),
+        (warnings, _) => format!("{} is published, but {}", manifest.id, warnings.join("; ")),
     };
     let text = format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, report.status, &sentence));
     Ok(Outcome::new(report.status)

@@ -39,7 +39,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         .await?;
     let name = format!("{}/{}", found.instance, found.id);
     if found.chosen_by_target {
-        context.printer.say(&format!("several instances have a backup {}: {name} is meant", settings.id));
+        context.printer.say(&format!("several instances have a backup {}: using {name}", settings.id));
     }
     let wanted = Wanted::One(found.instance.clone());
     let look = async || {
@@ -110,7 +110,9 @@ fn refusal(name: &str, why: &Why) -> Failure {
     };
     let failure = Failure::new(code(why), words);
     match why {
-        Why::Held(retention::Hold::Pinned(_)) => failure.hint(Hint::LiftPin),
+        Why::Held(retention::Hold::Pinned(pin)) => {
+            failure.hint(Hint::LiftPin { backup: name.to_owned(), pin: pin.clone() })
+        }
         Why::Held(retention::Hold::BeingRead(_)) => {
             failure.hint("the mark of a reader goes with it, or lapses after 16 minutes")
         }

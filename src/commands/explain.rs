@@ -107,9 +107,7 @@ fn plain_in_markdown(text: &str) -> String {
 fn unknown(typed: &str) -> Misuse {
     let known: Vec<&Rule> = rules::all().collect();
     let topic = typed.chars().next().map(|letter| letter.to_ascii_uppercase());
-    let mut near: Vec<&str> = known.iter().filter(|rule| rule.id.chars().next() == topic).map(|rule| rule.id).collect();
-    near.sort_unstable();
-    let hint = if near.is_empty() {
+    let hint = if known.iter().all(|rule| rule.id.chars().next() != topic) {
         let first: Vec<String> = rules::Topic::ALL
             .into_iter()
             .filter_map(|topic| {
@@ -119,7 +117,7 @@ fn unknown(typed: &str) -> Misuse {
             .collect();
         format!("a rule is a letter and a number: {}", first.join(", "))
     } else {
-        format!("there are {}", near.join(" "))
+        "`redis-ops explain` lists all rules".to_owned()
     };
     Misuse::usage(format!("there is no rule `{}`", typed.trim())).hint(hint)
 }

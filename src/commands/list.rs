@@ -110,9 +110,9 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let is_empty = n_listed == 0 && overview.unreadable.is_empty() && uploads.is_none_or(Vec::is_empty);
     if is_empty && matches!(settings.place.location, Location::S3 { .. }) && repository.marker().await?.is_none() {
         // A bucket has no folders: what tells a new repository from a mistyped prefix is its marker.
-        let text = format!("there is no repository at {}: neither a marker nor a backup", repository.describe());
-        let error =
-            Failure::new("not_found", text).hint("is the prefix the right one? The first `backup` makes a repository");
+        let text = format!("no repository at {}", repository.describe());
+        let error = Failure::new("not_found", text)
+            .hint("correct the prefix in `--repository`; the first `backup` creates a repository");
         return Ok(Outcome::new(Status::Unknown).error(error.into()));
     }
     // Where a time was named, there may be older ones.
@@ -197,7 +197,7 @@ impl Listing {
             _ => format!("{} in {place}", words::counted(self.published, "backup")),
         };
         if self.others > 0 {
-            sentence.push_str(&format!(", {} more that cannot be restored", self.others));
+            sentence.push_str(&format!(", {} more unfinished or not readable", self.others));
         }
         if self.unsound > 0 {
             sentence.push_str(&format!("; {} with findings in the structure", self.unsound));
@@ -292,7 +292,7 @@ fn note(listed: &Listed) -> Option<String> {
         let found = receipt::found(receipt);
         let word = match receipt.text("status") {
             Some("failed") => "damaged",
-            Some("warning") => "verified with reservations",
+            Some("warning") => "verified with warnings",
             Some("unknown") => "could not be verified",
             _ => return None,
         };
@@ -324,7 +324,7 @@ fn verified(receipt: &Receipt) -> String {
     let day = receipt.time.format("%Y-%m-%d");
     let mut text = match word("status").as_str() {
         "ok" => format!("{day} {}", word("level")),
-        "warning" => format!("{day} {}, with reservations", word("level")),
+        "warning" => format!("{day} {}, with warnings", word("level")),
         "failed" => format!("damaged {day}"),
         "unknown" => format!("could not tell {day}"),
         status => format!("{status} {day}"),

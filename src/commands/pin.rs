@@ -37,7 +37,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let found = repository.resolve(&settings.id, settings.instance.as_deref()).await?;
     let name = format!("{}/{}", found.instance, found.id);
     if found.chosen_by_target {
-        context.printer.say(&format!("several instances have a backup {}: {name} is meant", settings.id));
+        context.printer.say(&format!("several instances have a backup {}: using {name}", settings.id));
     }
     let sentence = match settings.lift {
         false => {
@@ -46,7 +46,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             let pin = Pin { pinned_at: context.now, host, reason: settings.reason.clone() };
             match repository.pin(&found.instance, found.id, pin_name, &pin).await? {
                 true => format!("{name} is pinned ({pin_name}): prune and delete leave it alone"),
-                false => format!("{name} was pinned already ({pin_name})"),
+                false => format!("{name} is already pinned (pin `{pin_name}`)"),
             }
         }
         true => lift(settings, &repository, &found.instance, found.id, &name).await?,
@@ -95,7 +95,7 @@ async fn lift(
     repository.lift_pin(instance, id, name).await?;
     let others = pins.len() - 1;
     Ok(match others {
-        0 => format!("the pin `{name}` of {backup} is lifted: the backup is held no more"),
+        0 => format!("the pin `{name}` of {backup} is lifted: the backup is no longer pinned"),
         others => {
             format!("the pin `{name}` of {backup} is lifted; {} still holds it", words::counted(others as u64, "pin"))
         }

@@ -131,8 +131,9 @@ pub fn failure(report: &Report, context: &Context) -> Option<Fault> {
         return Some(Interrupted.into());
     }
     if let Some(instance) = &report.unfounded {
-        let text =
-            format!("no good backup of {instance} that was to be kept is there any more: nothing else was removed");
+        let text = format!(
+            "stopped: the good backups of {instance} that were to be kept have disappeared; nothing else was removed"
+        );
         return Some(Failure::new("changed", text).into());
     }
     let (code, words, hint) = show::why_incomplete(report);
@@ -144,20 +145,22 @@ pub fn failure(report: &Report, context: &Context) -> Option<Fault> {
 }
 
 fn question(plan: &Plan, repository: &Repository) -> String {
-    let gone = plan.backups.iter().filter(|backup| !backup.is_kept());
-    let (count, bytes) = gone.fold((0, 0), |(count, bytes), backup| (count + 1, bytes + backup.bytes));
+    let gone: Vec<_> = plan.backups.iter().filter(|backup| !backup.is_kept()).collect();
+    let bytes = words::bytes(gone.iter().map(|backup| backup.bytes).sum());
     let left = plan.left.iter().filter(|left| !left.is_kept).count() as u64;
     let mut what = Vec::new();
-    if count > 0 {
-        what.push(format!(
-            "{} of {} ({})",
-            words::counted(count, "backup"),
-            plan.instances.join(", "),
-            words::bytes(bytes)
-        ));
+    match gone[..] {
+        [] => {}
+        [only] => what.push(format!("1 backup, {}/{} ({bytes})", only.instance, only.id)),
+        _ => {
+            let of: std::collections::BTreeSet<&str> = gone.iter().map(|backup| backup.instance.as_str()).collect();
+            let of = of.into_iter().collect::<Vec<_>>().join(", ");
+            what.push(format!("{} of {of} ({bytes})", words::counted(gone.len() as u64, "backup")));
+        }
     }
     if left > 0 {
         what.push(format!("what is left of {}", words::counted(left, "unfinished backup")));
     }
-    format!("{} in {}: removed for good.", what.join(", and "), words::escape(repository.describe().as_bytes()))
+    let place = words::escape(repository.describe().as_bytes());
+    format!("This deletes for good, in {place}: {}.", what.join(", and "))
 }

@@ -39,7 +39,7 @@ async fn ask(context: &Context, question: &str, word: &str, good: &[&str], named
     }
     blocking::run(forget_what_was_typed).await;
     let question = context.printer.folded(&words::escape_lines(question));
-    context.printer.trouble(&format!("{question}\nType {word} to continue:"));
+    context.printer.trouble(&format!("{question}\nType `{word}` to continue, anything else to stop:"));
     let answer = blocking::run(|| {
         let mut line = String::new();
         io::stdin().lock().read_line(&mut line).map(|_| line)
@@ -54,9 +54,5 @@ async fn ask(context: &Context, question: &str, word: &str, good: &[&str], named
     if good.iter().any(is_good) {
         return Ok(());
     }
-    let text = match answer {
-        "" => "not confirmed: nothing was done".to_owned(),
-        answer => format!("not confirmed: `{}` is not `{word}`; nothing was done", words::escape(answer.as_bytes())),
-    };
-    Err(Failure::new("not_confirmed", text).into())
+    Err(Failure::new("not_confirmed", "not confirmed: nothing was done").into())
 }

@@ -59,9 +59,9 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let has_backups =
         conditions.iter().any(|one| one.backups + one.unreadable + one.left > 0 || !one.running.is_empty());
     if !has_backups && matches!(settings.place.location, Location::S3 { .. }) && repository.marker().await?.is_none() {
-        let text = format!("there is no repository at {}: neither a marker nor a backup", repository.describe());
-        let error =
-            Failure::new("not_found", text).hint("is the prefix the right one? The first `backup` makes a repository");
+        let text = format!("no repository at {}", repository.describe());
+        let error = Failure::new("not_found", text)
+            .hint("correct the prefix in `--repository`; the first `backup` creates a repository");
         return Ok(Outcome::new(Status::Unknown).error(error.into()));
     }
     let now = repository.now();
@@ -106,14 +106,14 @@ impl<'a> Judged<'a> {
         match too_old(settings.max_age, found.last_good.as_ref().map(|good| good.at)) {
             Some((None, _)) => say(Status::Failed, "there is no good backup".to_owned()),
             Some((Some(age), limit)) => {
-                say(Status::Failed, format!("the last good backup is {age} old, more than {limit}"));
+                say(Status::Failed, format!("the last good backup is {age} old; `--max-age` is {limit}"));
             }
             None => {}
         }
         match too_old(settings.max_unverified, found.last_verified.as_ref().map(|proof| proof.at)) {
             Some((None, _)) => say(Status::Warning, "no backup was ever verified".to_owned()),
             Some((Some(age), limit)) => {
-                say(Status::Warning, format!("none was verified for {age}, more than {limit}"));
+                say(Status::Warning, format!("no backup was verified for {age}; `--max-unverified` is {limit}"));
             }
             None => {}
         }

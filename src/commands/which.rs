@@ -49,7 +49,7 @@ pub async fn load(repository: &Repository, id: &str, target: Option<&str>, conte
 pub async fn open(backup: &Backup, context: &Context) -> Result<Dataset> {
     match backup {
         Backup::File(file) => {
-            Ok(Dataset::by_path(file.path(), &context.cancel).await.with_context(|| format!("open {file}"))?)
+            Ok(Dataset::by_path(file.path(), &context.cancel).await.with_context(|| format!("cannot open {file}"))?)
         }
         Backup::Stored { place, id, instance } => {
             let repository = place.open().await?;

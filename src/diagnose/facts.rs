@@ -190,11 +190,11 @@ impl List<'_> {
         let age = self.info().i64("rdb_last_save_time").map(|at| Value::from(now.saturating_sub(at).max(0)));
         self.text("rdb_last_bgsave_status", "last save");
         self.add("seconds_since_save", "since last save", Shown::Seconds, age);
-        self.number("rdb_changes_since_last_save", "changes since", Shown::Count);
-        self.number("rdb_last_cow_size", "copied by it", Shown::Bytes);
+        self.number("rdb_changes_since_last_save", "changes since last save", Shown::Count);
+        self.number("rdb_last_cow_size", "copied on write", Shown::Bytes);
         self.add("save", "save", Shown::Plain, save);
         self.add("appendonly", "append-only file", Shown::Plain, append);
-        self.number("aof_current_size", "its size", Shown::Bytes);
+        self.number("aof_current_size", "append-only file size", Shown::Bytes);
         self.number("latest_fork_usec", "last fork", Shown::Micros);
         self.number("loading", "loading", Shown::Flag);
     }

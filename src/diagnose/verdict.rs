@@ -50,7 +50,7 @@ pub fn sentence_with(report: &Report, show: &dyn Fn(&str, &Value) -> String) -> 
                 let rest = text.not_looked_at.len();
                 let rest =
                     if rest > 0 { format!(", {} not looked at", counted(rest as u64, "topic")) } else { String::new() };
-                return format!("nothing to worry about in what was read of {}{notes}{rest}", topics.join(", "));
+                return format!("no warnings in what was read of {}{notes}{rest}", topics.join(", "));
             }
             let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
             if report.snapshot.server.mode == Mode::Sentinel {
@@ -59,10 +59,7 @@ pub fn sentence_with(report: &Report, show: &dyn Fn(&str, &Value) -> String) -> 
                     "this is a Sentinel without problems; it watches {watched}: to examine that server, use `redis+sentinel://host,host/NAME`"
                 );
             }
-            format!(
-                "nothing to worry about: {passed} {} passed{notes}{skipped}",
-                if passed == 1 { "rule" } else { "rules" }
-            )
+            format!("no warnings: {passed} {} passed{notes}{skipped}", if passed == 1 { "rule" } else { "rules" })
         }
     }
 }

@@ -43,7 +43,7 @@ pub enum Hint {
     WaitOn,
     /// More time for a snapshot to begin.
     WaitForSnapshot,
-    /// The ACL rule that is missing, `+psync`.
+    /// The user and the ACL rule that is missing: `ops +psync`.
     GrantAcl(String),
 
     /// Key by key, in place of replication.
@@ -63,8 +63,8 @@ pub enum Hint {
     ListBackups,
     /// The list names what is complete.
     ListPublished,
-    /// The instance has to be named with the id.
-    NameInstance,
+    /// The instance has to be named with the id; an example of that, `prod/latest`.
+    NameInstance(String),
     /// Use another backup: the object of this one is not its own.
     OtherBackup,
     /// The repository has to be corrected, or its marker to be removed.
@@ -107,6 +107,8 @@ pub enum Hint {
     /// What the target holds may stay, be overwritten, or be removed: `plan::OVER_OTHER_KEYS` and the like, or the one flag of a
     /// refused plan that goes ahead all the same.
     GoAhead(&'static str),
+    /// A replica is no target: its primary is.
+    IntoPrimary,
     /// Another method is there that brings the backup over: its name.
     OtherMethod(&'static str),
     /// No other method brings all of the backup over.
@@ -133,7 +135,12 @@ pub enum Hint {
     /// A rule has to say which backups are kept.
     NameRule,
     /// The pin that holds a backup can be lifted.
-    LiftPin,
+    LiftPin {
+        /// Instance and id of the backup.
+        backup: String,
+        /// The name of the pin.
+        pin: String,
+    },
     /// One of several pins has to be named.
     NamePin,
     /// The last backup of an instance can be removed if that is meant.
@@ -149,6 +156,13 @@ pub enum Hint {
 }
 
 impl Hint {
+    /// The ACL rule that is missing, for the user that the server's own words name.
+    pub fn grant(rule: &str, said: &str) -> Self {
+        let named = said.split_once("User ").and_then(|(_, rest)| rest.split_once(" has no permissions"));
+        let user = named.map_or("<user>", |(name, _)| name);
+        Self::GrantAcl(format!("{user} {rule}"))
+    }
+
     /// One line that names no option of ours.
     pub fn words(words: impl Into<Cow<'static, str>>) -> Self {
         Self::Words(words.into())

@@ -9,8 +9,12 @@ use super::{Explain, FAILED, Meaning};
 impl Explain for io::Error {
     fn meaning(&self) -> Meaning {
         match self.kind() {
-            io::ErrorKind::NotFound => Meaning::of("not_found")
-                .hint("check the path: a path without `/` at the start is relative to the current folder"),
+            io::ErrorKind::NotFound => Meaning::of("not_found").hint(match std::env::current_dir() {
+                Ok(folder) => {
+                    format!("check the path: relative paths start at the current folder, {}", folder.display())
+                }
+                Err(_) => "check the path: relative paths start at the current folder".to_owned(),
+            }),
             io::ErrorKind::PermissionDenied => Meaning::of("access_denied"),
             io::ErrorKind::AddrInUse => {
                 Meaning::of("address_in_use").hint("another program already listens there: choose another port")

@@ -57,12 +57,13 @@ fn serving(info: &Info, facts: &ServerFacts) -> Vec<Trouble> {
     let mut found = Vec::new();
     if facts.loading {
         let eta = info.u64("loading_eta_seconds").map(|eta| format!(", about {} to go", span(eta))).unwrap_or_default();
-        found.push((Some(Level::Ready), "loading", format!("it is loading its data{eta}")));
+        found.push((Some(Level::Ready), "loading", format!("the server is loading its data{eta}")));
     }
     if let Some(primary) = facts.primary.as_ref().filter(|primary| !primary.up) {
-        let since =
-            primary.down_seconds.map_or("it was never up".to_owned(), |seconds| format!("for {}", span(seconds)));
-        let text = format!("the link to its primary {}:{} is down, {since}", primary.host, primary.port);
+        let since = primary
+            .down_seconds
+            .map_or("never up since the start".to_owned(), |seconds| format!("for {}", span(seconds)));
+        let text = format!("the link to the primary {}:{} is down ({since})", primary.host, primary.port);
         found.push((Some(Level::Ready), "master_down", text));
     }
     if info.get("aof_enabled") == Some("1") && info.get("aof_last_write_status") == Some("err") {
@@ -80,7 +81,7 @@ fn serving(info: &Info, facts: &ServerFacts) -> Vec<Trouble> {
 fn writing(info: &Info, facts: &ServerFacts) -> Vec<Trouble> {
     let mut found = Vec::new();
     if facts.role == NodeRole::Replica {
-        found.push((Some(Level::Writable), "read_only", "it is a replica".to_owned()));
+        found.push((Some(Level::Writable), "read_only", "not writable: the server is a replica".to_owned()));
     }
     // Buffers of replicas and of the append-only file are not counted against the limit.
     let counted = facts.used_memory.saturating_sub(info.u64("mem_not_counted_for_evict").unwrap_or(0));

@@ -103,8 +103,9 @@ fn stayed(planned: &Planned, report: &Report) -> bool {
 
 async fn compared(planned: &Planned, report: &Report, watcher: &Watcher<'_>) -> Result<Found> {
     let Planned { request: Request { source, node, options, .. }, facts, target: before, .. } = planned;
-    watcher.voice.say("the data is back; comparing it with the backup");
-    let chosen = choose(node, ReadFrom::Itself).await.with_context(|| format!("connect to {node}"))?;
+    watcher.voice.say("the restore has finished; comparing the target with the backup");
+    let chosen =
+        choose(node, ReadFrom::Itself).await.with_context(|| format!("cannot compare {node} with the backup"))?;
     let announced = Announced::of(report, facts);
     let stayed = stayed(planned, report);
     // A key that had expired has left the target's key of that name as it was; or is still there, until the target removes it.
@@ -147,7 +148,7 @@ async fn compared(planned: &Planned, report: &Report, watcher: &Watcher<'_>) -> 
 
 /// A target that was read back and compared.
 pub struct Found {
-    /// The comparison, as if nothing had been announced; a key that is equal but for an announced loss is different here.
+    /// The comparison, as if nothing had been announced; a key that is equal but for a reported loss is different here.
     pub compared: Comparison,
     /// The target was read key by key, which is not one moment of its data.
     pub is_fuzzy: bool,

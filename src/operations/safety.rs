@@ -88,7 +88,7 @@ pub(super) async fn take(planned: &Planned, instance: &str, safety: &Safety<'_>,
     })?;
     let name = format!("{}/{}", taken.manifest.instance, taken.manifest.id);
     let line = request.line(Next::BringBack(&name));
-    watcher.voice.insist(&format!("safety backup {name} is taken; this goes back: `{line}`"));
+    watcher.voice.insist(&format!("safety backup {name} was taken; to undo the restore: `{line}`"));
     let (instance, id) = (taken.manifest.instance, taken.manifest.id.to_string());
     // Nobody has set it before: a restore takes one safety backup.
     let _ = safety.taken.set(SafetyTaken { instance, id, command: line });

@@ -64,7 +64,7 @@ pub enum RepositoryError {
     #[error("`{MARKER}` in the repository is damaged or not from redis-ops: {0}")]
     Marker(String),
     /// The place for objects has failed.
-    #[error("{doing}")]
+    #[error("cannot {doing}")]
     Storage {
         /// What we were doing, with the key.
         doing: String,
@@ -97,7 +97,10 @@ impl Explain for RepositoryError {
             // Which backup is meant, and where, is a question of what was typed.
             Self::NotFound(_) => meaning.unknown().hint(Hint::ListBackups),
             Self::Incomplete { .. } => meaning.unknown().hint(Hint::ListPublished),
-            Self::Ambiguous { .. } => meaning.unknown().hint(Hint::NameInstance),
+            Self::Ambiguous { candidates, .. } => {
+                let one = candidates.first().map(|(instance, id)| format!("{instance}/{id}"));
+                meaning.unknown().hint(Hint::NameInstance(one.unwrap_or_else(|| "INSTANCE/ID".to_owned())))
+            }
             Self::InvalidName(_) => meaning.unknown(),
             Self::NewerRepository(_) => meaning.unknown().hint("use the newer redis-ops that created it"),
             Self::Marker(_) => meaning.unknown().hint(Hint::OtherRepositoryOrMarker),

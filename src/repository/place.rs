@@ -19,7 +19,7 @@ impl Place {
     /// The repository in this place. Nothing is asked of the store yet.
     pub async fn open(&self) -> Result<Repository> {
         let storage =
-            storage::open(&self.location, &self.s3).await.with_context(|| format!("open {}", self.location))?;
+            storage::open(&self.location, &self.s3).await.with_context(|| format!("cannot open {}", self.location))?;
         Ok(Repository::new(storage))
     }
 

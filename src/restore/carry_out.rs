@@ -86,20 +86,24 @@ fn not_begun(planned: &Planned, error: Fault) -> Fault {
     // One that was restarted, or is of an earlier version, was begun.
     let line = match error.downcast_ref::<RunError>() {
         Some(RunError::Restarted { .. } | RunError::OfEarlierVersion) => {
-            Some(format!("`{}` begins anew", request.anew(planned.target.keys() > 0)))
+            let holds = planned.target.keys() > 0;
+            Some(request.begins_anew(&request.anew(holds), holds))
         }
         Some(RunError::NotEmptied) => {
             let line = request.line(Next::Anew(request.options.method, Over::Everything));
-            Some(format!("`{line}` begins anew"))
+            Some(format!("`{line}` deletes all keys of the target and restores again from the start"))
+        }
+        Some(RunError::OtherChoices { method: Some(method), .. }) => {
+            Some(format!("`{}` continues the interrupted restore", request.line(Next::Resume(*method))))
         }
         _ => None,
     };
     let error = error.context(format!("restore {} into {}", planned.facts.name, request.node));
-    match line {
+    let error = match line {
         Some(line) => error.and_hint(line),
-        None if is_unknown => planned.and_anew(error),
         None => error,
-    }
+    };
+    if is_unknown { planned.and_anew(error) } else { error }
 }
 
 /// The error with its cause, which holds the server's own words.

@@ -38,7 +38,7 @@ pub struct Written {
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// It would have to be overwritten.
-    #[error("{} exists already", path.display())]
+    #[error("`{}` already exists", path.display())]
     Exists {
         /// What is there.
         path: PathBuf,
@@ -88,7 +88,7 @@ impl Explain for FileError {
     fn meaning(&self) -> Meaning {
         match self {
             Self::Exists { .. } => {
-                Meaning::of("already_exists").hint("nothing was written; name another file, or move that one away")
+                Meaning::of("already_exists").hint("nothing was written; choose another path, or move it away")
             }
             Self::NoSpace { .. } => Meaning::of("target_too_small"),
             Self::Write { error, .. } if is_full(error) => Meaning::of("no_space").hint(

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 
+use crate::restore::options::Method;
 use crate::{blocking, private_files};
 use identity::OfEarlierVersion;
 
@@ -98,6 +99,14 @@ impl Journal {
         // The one that differs least is the one that is meant.
         let first = differ.next().unwrap_or_default();
         differ.fold(first, |least, next| if next.len() < least.len() { next } else { least })
+    }
+
+    /// The method of such a restore, if no other option differs.
+    pub fn other_method(&self) -> Option<Method> {
+        let begun = self.begun().filter(|(folder, _)| folder.join(POSITION).exists());
+        let mut decided = begun.map(|(_, other)| other.decided);
+        let method = self.identity.decided.method;
+        decided.find(|then| Decided { method, ..then.clone() } == self.identity.decided).map(|then| then.method)
     }
 
     /// The line that proves a restore of the same data into the same target of which all was written; `None`: there is none that ended

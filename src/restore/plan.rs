@@ -161,8 +161,16 @@ impl Explain for Refused {
         if let Some(flag) = self.flag {
             hint = hint.and(Hint::GoAhead(flag));
         }
+        match self.code {
+            "read_only" => hint = hint.and(Hint::IntoPrimary),
+            "cluster" => hint = hint.and("restore into a server that is not part of a cluster"),
+            "database_not_selected" if self.text.contains("NOPERM") => {
+                hint = hint.and(Hint::grant("+select", &self.text))
+            }
+            _ => {}
+        }
         if !self.fix.is_empty() {
-            hint = hint.and(format!("`{}` mends it", self.fix.join("`, `")));
+            hint = hint.and(format!("on the target, run `{}`, then restore again", self.fix.join("`, `")));
         }
         if self.code == state_folder::CODE {
             hint = hint.and(Hint::OtherStateFolder);

@@ -54,7 +54,7 @@ pub async fn plan(mut request: Request, watcher: &Watcher<'_>) -> Result<Planned
     // A file that does not say how old it is is refused before anybody is asked.
     let taken_ms = BackupFacts::of(source).taken_ms();
     request.options.choices.clone().dated(taken_ms, now_ms())?;
-    source.must_be_there().await.with_context(|| format!("read {}", source.name()))?;
+    source.must_be_there().await.with_context(|| format!("cannot read {}", source.name()))?;
     must_not_be_left_behind(&request).await?;
     let alone = match request.only_plan {
         true => None,
@@ -174,17 +174,17 @@ impl Planned {
         let (counters, info) = preflight::counters(&mut node.connect().await?).await?;
         let asked = &self.target.server.run_id;
         let (code, text) = if !asked.is_empty() && info.get("run_id").is_some_and(|now| now != asked) {
-            ("restarted", "it was started anew, or is another server, since the question".to_owned())
+            ("restarted", "was restarted or replaced after you were asked".to_owned())
         } else if info.get("role") != Some("master") {
-            ("role_changed", "it became a replica since the question".to_owned())
+            ("role_changed", "became a replica after you were asked".to_owned())
         } else if counters.keys > self.target.keys() {
             let (now, then) = (counted(counters.keys, "key"), count(self.target.keys()));
-            ("not_confirmed", format!("it holds {now} by now, and the question was about {then}"))
+            ("not_confirmed", format!("now has {now}; you confirmed {then}"))
         } else {
             return Ok(());
         };
-        let hint = "run the restore again: it asks anew";
-        Err(Fault::from(Failure::new(code, format!("{node} is unchanged: {text}"))).hint(hint))
+        let hint = "run the restore again, and confirm again";
+        Err(Fault::from(Failure::new(code, format!("{node} {text}; nothing was written"))).hint(hint))
     }
 
     /// Adds the line that begins anew. What the target holds may be somebody's own, unless a restore of this backup is known to have been
@@ -192,11 +192,12 @@ impl Planned {
     pub fn and_anew(&self, error: Fault) -> Fault {
         let holds = self.target.keys() > 0;
         if !holds || self.is_begun {
-            return error.and_hint(format!("`{}` begins anew", self.request.anew(holds)));
+            return error.and_hint(self.request.begins_anew(&self.request.anew(holds), holds));
         }
         match self.request.anew_asking() {
-            Some(line) => error
-                .and_hint(format!("`{line}` begins anew, and asks before it writes over keys of the backup's names")),
+            Some(line) => error.and_hint(format!(
+                "`{line}` restores over the target: it overwrites every key that is also in the backup, and asks first"
+            )),
             None => error,
         }
     }
@@ -257,7 +258,7 @@ fn holds_data(target: &TargetFacts, options: &Options) -> bool {
 pub(super) fn unread(request: &Request, error: ReadError) -> Fault {
     match error {
         ReadError::Interrupted => Interrupted.into(),
-        error => Fault::from(error).context(format!("read {}: nothing was written", request.source.name())),
+        error => Fault::from(error).context(format!("cannot read {}; nothing was written", request.source.name())),
     }
 }
 

@@ -109,7 +109,8 @@ pub async fn ask(
         functions: functions_of(functions),
         not_read_back: not_read_back(rights.commands.as_deref().unwrap_or_default()),
         lacks_certificate: config.get("tls-replication") == Some("yes") && !has_certificate(node),
-        user,
+        // A server that does not tell it to this user knows it by the name that we gave.
+        user: user.or_else(|| node.credentials.username.clone()),
         forbidden: rights.commands,
         key_patterns: rights.patterns,
         keys_refused: rights.keys,

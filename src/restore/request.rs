@@ -64,6 +64,22 @@ impl Request {
         self.line(Next::Anew(method, over))
     }
 
+    /// What a line that begins anew does, with the line: with what it overwrites or deletes, where the target `holds` keys.
+    pub(super) fn begins_anew(&self, line: &str, holds: bool) -> String {
+        match (holds, self.options.existing) {
+            (false, _) => format!("`{line}` restores again from the start"),
+            (true, Existing::ReplaceAll) => {
+                format!("`{line}` deletes all keys of the target and restores again from the start")
+            }
+            (true, Existing::Skip) => {
+                format!("`{line}` restores again from the start and keeps the keys of the target")
+            }
+            (true, _) => {
+                format!("`{line}` restores again from the start and overwrites keys that are also in the backup")
+            }
+        }
+    }
+
     /// The line that begins anew over keys that may be somebody's own: it asks, and saves first what is overwritten. `None`: no place to save
     /// it to is known.
     pub(super) fn anew_asking(&self) -> Option<String> {

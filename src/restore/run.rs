@@ -259,7 +259,7 @@ fn why_nothing(journal: &Journal) -> RunError {
         None if journal.is_of_an_earlier_version() => RunError::OfEarlierVersion,
         None => match journal.other_choices() {
             differ if differ.is_empty() => RunError::NothingToResume,
-            differ => RunError::OtherChoices { differ },
+            differ => RunError::OtherChoices { differ, method: journal.other_method() },
         },
     }
 }

@@ -65,7 +65,7 @@ impl Report {
             Lead::Resume(None) => resume.into(),
             Lead::Resume(Some(first)) => first.and(format!("then {resume}")),
             Lead::First(hint) => hint,
-            Lead::BeginAnew => Hint::BeginAnew.and(format!("`{}` begins anew", request.anew(true))),
+            Lead::BeginAnew => Hint::BeginAnew.and(request.begins_anew(&request.anew(true), true)),
             Lead::OverKeysOfOthers => {
                 format!("another client wrote them afterwards: `{}` overwrites them", request.anew(true)).into()
             }
@@ -78,7 +78,7 @@ impl Report {
                 let words = match left.primary {
                     Some(true) => {
                         format!(
-                            "what it was fed was verified before: its log says what it did not like; {line}, key by key"
+                            "the backup was verified, but the target did not load it: see the target's log; {line}, key by key"
                         )
                     }
                     _ => format!("the target's log says what happened; {line}"),
@@ -94,9 +94,9 @@ impl Report {
         match left.leaves_it_free() {
             true => {
                 let holds = self.after.is_none_or(|after| after.keys > 0);
-                format!("`{}` begins anew", request.anew_by(method, holds))
+                request.begins_anew(&request.anew_by(method, holds), holds)
             }
-            false => format!("`{}` makes it a primary again", request.line(Next::Undo)),
+            false => format!("`{}` makes the target a primary again", request.line(Next::Undo)),
         }
     }
 
@@ -145,7 +145,7 @@ impl Report {
             }
             Ended::Complete if tally.functions.written_by_others > 0 => {
                 let n = counted(tally.functions.written_by_others, "function library");
-                let message = format!("{n} of the backup's key names were taken by other clients; {holds}");
+                let message = format!("other clients loaded {n} with the same names as the backup's; {holds}");
                 Some(Shortfall { code: "functions_failed", message, lead: Lead::OverLibrariesOfOthers })
             }
             Ended::Complete if tally.functions.failed > 0 => {
@@ -169,18 +169,24 @@ impl Report {
         match (&self.taken_back, &self.after) {
             (Some(taken), _) if taken.removed + taken.left == 0 => "the target received no keys".to_owned(),
             (Some(taken), _) => {
-                let (removed, left) = (counted(taken.removed, "key"), count(taken.left));
-                format!("{removed} that were restored are removed again, {left} remain")
+                let removed = counted(taken.removed, "restored key");
+                match taken.left {
+                    0 => format!("{removed} removed again"),
+                    left => {
+                        let left = counted(left, "restored key");
+                        format!("{removed} removed again; {left} kept, which other clients may have changed")
+                    }
+                }
             }
             (None, None) => format!("it had accepted {restored} of the backup at its last reply"),
             (None, Some(now)) => {
                 let in_all = counted(now.keys, "key");
                 match (&self.turned, self.held()) {
                     (Some(turned), _) => {
-                        format!("{turned}: it had taken {restored} of the backup, and holds {in_all} in all")
+                        format!("{turned}: it had accepted {restored} of the backup, and now has {in_all}")
                     }
                     (None, Some(held)) => format!("the target holds {} of the backup", counted(held, "key")),
-                    (None, None) => format!("it had taken {restored} of the backup, and holds {in_all} in all"),
+                    (None, None) => format!("the target had accepted {restored} of the backup, and now has {in_all}"),
                 }
             }
         }
@@ -206,7 +212,7 @@ impl Report {
             }
         };
         match fault? {
-            CommandFault::NoPermission { rule, .. } => Some(Hint::GrantAcl(rule)),
+            CommandFault::NoPermission { rule, text } => Some(Hint::grant(&rule, &text)),
             CommandFault::Unknown { .. } => Some(Hint::words(
                 "the target has to know the command first: it was renamed or switched off (`rename-command`)",
             )),

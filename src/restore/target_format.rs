@@ -99,7 +99,7 @@ impl Loss {
             Self::Damaged => "the value is damaged: no server accepts it, and it is unknown which part is right",
             Self::Score => "members whose score is not a number: no server keeps them",
             Self::Twice => {
-                "the backup has the key more than once, or in two databases that go to one: the first value is restored, the others are not"
+                "the backup has this key twice (or in two databases that `--db` merges): only the first value is restored"
             }
             Self::NotByCommands => {
                 "a value of this type is restored only as payload: method `restore` sends it to a target that supports the type"

@@ -19,8 +19,8 @@ impl Report {
         let counts = [
             ("in the backup", self.in_backup.unwrap_or(0)),
             ("restored", tally.restored),
-            ("left: they were there", tally.skipped_existing),
-            ("of those left, written by others meanwhile", tally.written_meanwhile),
+            ("already in the target, kept", tally.skipped_existing),
+            ("of those, written by other clients during the restore", tally.written_meanwhile),
             ("left by choice", tally.skipped_by_choice),
             ("expired", tally.expired),
             ("of those expired, restored before", self.expired_since),
@@ -37,7 +37,7 @@ impl Report {
             ("temporary keys of the interrupted run, removed", tally.leftovers),
             (evicted, self.evicted().unwrap_or(0)),
             ("taken back", taken_back.map_or(0, |taken| taken.removed)),
-            ("left: changed since", taken_back.map_or(0, |taken| taken.left)),
+            ("not taken back: other clients may have changed them", taken_back.map_or(0, |taken| taken.left)),
         ];
         counts.into_iter().filter(|(_, number)| *number > 0).collect()
     }
@@ -74,14 +74,20 @@ impl Report {
             }
             (Ended::Complete, Status::Ok) => format!("{keys} of {backup} restored into {target} {by}in {time}"),
             (Ended::Complete, Status::Warning) => {
-                format!("{keys} of {backup} restored into {target} {by}in {time}; see above for the others")
+                let keys = match self.in_backup {
+                    Some(all) if all != self.tally.restored => {
+                        format!("{} of {}", count(self.tally.restored), counted(all, "key"))
+                    }
+                    _ => keys,
+                };
+                format!("{keys} of {backup} restored into {target} {by}in {time}; see the table above")
             }
-            (Ended::NotLoaded(_), _) => "not complete: what the target holds is said below".to_owned(),
+            (Ended::NotLoaded(_), _) => "not complete: see the error below".to_owned(),
             (Ended::Complete, _) if self.evicted().is_some_and(|keys| keys > 0) => {
                 let evicted = count(self.evicted().unwrap_or(0));
-                format!("not complete: the target took {keys}, and threw {evicted} away to make room")
+                format!("not complete: the target accepted {keys}, and evicted {evicted} to make room")
             }
-            _ if self.taken_back.is_some() => "not complete: what was restored is taken back".to_owned(),
+            _ if self.taken_back.is_some() => "not complete: the restored keys were removed again".to_owned(),
             _ => format!("not complete: {keys} of {backup} restored into {target} in {time}"),
         };
         if !proof && !self.chose_nothing() && matches!(status, Status::Ok | Status::Warning) {
@@ -96,6 +102,6 @@ impl Report {
             return None;
         }
         let (keys, line) = (counted(self.tally.written_meanwhile, "key"), request.anew(true));
-        Some(format!("somebody else has written {keys} meanwhile: `{line}` writes over them"))
+        Some(format!("kept {keys} that other clients wrote during the restore: `{line}` overwrites them"))
     }
 }

@@ -62,6 +62,8 @@ pub struct Planned {
     pub keys: Option<u64>,
     /// Nothing speaks against it: it can stand for those that are removed.
     pub is_good: bool,
+    /// It was read key by key: such backups are counted by themselves.
+    pub by_key: bool,
     /// Why it is kept or removed.
     pub verdict: Verdict,
 }
@@ -275,6 +277,7 @@ impl Seen {
             bytes: self.bytes,
             keys: self.keys,
             is_good: matches!(self.state, State::Sound | State::Unsound),
+            by_key: self.part.ends_with(" fuzzy"),
             verdict,
         }
     }

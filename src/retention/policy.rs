@@ -13,6 +13,7 @@ use std::time::Duration;
 use chrono::{DateTime, Datelike as _, TimeDelta, Timelike as _, Utc};
 
 use super::span::Span;
+use crate::figures::span;
 use crate::repository::{BackupId, BegunBy};
 
 /// So long a safety backup lives, unless the policy says another time: seven days.
@@ -108,7 +109,7 @@ impl Policy {
     }
 }
 
-/// `last 3, daily 7, within 2 days; safety backups 7days`.
+/// `last 3, daily 7, within 2 days; safety backups for 7 d`.
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counted = Rule::COUNTING.into_iter().filter(|rule| self.count(*rule) > 0);
@@ -119,7 +120,7 @@ impl fmt::Display for Policy {
             })
             .collect();
         words.extend(self.within.map(|within| format!("within {within}")));
-        write!(f, "{}; safety backups {}", words.join(", "), humantime::format_duration(self.safety))
+        write!(f, "{}; safety backups for {}", words.join(", "), span(self.safety))
     }
 }
 

@@ -176,7 +176,7 @@ fn a_part_of_a_cluster_stands_for_no_other_part() {
 #[test]
 fn a_policy_says_itself_in_words_and_knows_whether_it_keeps_anything() {
     let policy = Policy { last: 3, yearly: UNLIMITED, within: Some("2d".parse().unwrap()), ..Policy::default() };
-    assert_eq!(policy.to_string(), "last 3, yearly unlimited, within 2 days; safety backups 7days");
+    assert_eq!(policy.to_string(), "last 3, yearly unlimited, within 2 days; safety backups for 7 d");
     assert!(!policy.keeps_nothing() && Policy::default().keeps_nothing());
 }
 

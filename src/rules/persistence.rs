@@ -100,7 +100,7 @@ const SAVES: &[Rule] = &[
         title: "forking blocks all clients",
         reads: "latest_fork_usec, used_memory_rss",
         limits: &[("warning", 100_000.0), ("critical", 500_000.0), ("per_gb", 30_000.0), ("floor", 20_000.0)],
-        threshold: "the last fork took {warning} µs, or {floor} µs and {per_gb} µs per gigabyte of at least one; critical: {critical} µs",
+        threshold: "the last fork took {warning} µs; or, with at least 1 GB resident, {floor} µs in all and {per_gb} µs per GB; critical: {critical} µs",
         why: "the server serves nobody during a fork, and every save, rewrite and full resync begins with one",
         fix: &[
             "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
@@ -117,7 +117,7 @@ const SAVES: &[Rule] = &[
         reads: "loading, async_loading, loading_eta_seconds",
         threshold: "the server is loading",
         why: "the server answers commands with a LOADING error",
-        fix: &["redis-ops health (until it has loaded: wait)"],
+        fix: &["redis-ops health (shows how long loading takes: wait until then)"],
         weight: 95,
         examine: loading,
         ..P
@@ -370,7 +370,7 @@ fn no_durability(case: &Case<'_>) -> Judged {
 
 fn backup(case: &Case<'_>) -> Judged {
     if matches!(case.snapshot.backup_age_seconds, Part::NotAsked) {
-        return skip("no repository is named (`--repository`)");
+        return skip("no repository was given (`--repository`)");
     }
     let finding = match case.snapshot.backup_age_seconds.need("the repository")? {
         None => Some(case.warning().evidence("backups", 0)),

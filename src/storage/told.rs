@@ -64,7 +64,7 @@ impl Storage for Told {
     }
 
     async fn open(&self, key: &str, offset: u64) -> Result<Reader, StorageError> {
-        info!("read {key} from byte {offset}");
+        info!("reading {key} from byte {offset}");
         self.0.open(key, offset).await
     }
 
@@ -86,12 +86,12 @@ impl Storage for Told {
     }
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
-        info!("remove {key}");
+        info!("removing {key}");
         self.0.delete(key).await
     }
 
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StorageError> {
-        info!("begin to write {key}");
+        info!("started writing {key}");
         let upload = self.0.upload(key).await?;
         Ok(Box::new(ToldUpload { upload, key: key.to_owned() }))
     }

@@ -35,8 +35,8 @@ impl Level {
     pub fn proves(self) -> &'static str {
         match self {
             Self::Manifest => "the manifest is whole, and every object is there in its full length",
-            Self::Checksum => "every byte is as it was written, both stored and unpacked",
-            Self::Structure => "every byte is as it was written, every structure is sound, and every key is counted",
+            Self::Checksum => "all checksums are correct, stored and unpacked",
+            Self::Structure => "all checksums, structures and key counts are correct",
             Self::Drill => "a server has loaded it and holds every key of it, with its value and its expiry",
         }
     }
@@ -46,7 +46,7 @@ impl Level {
         match self {
             Self::Manifest => "the contents of the objects were not read",
             Self::Checksum => "the contents of the RDB were not checked",
-            Self::Structure => "this check did not load it into a server",
+            Self::Structure => "it was not loaded into a server (`--level drill` does that)",
             Self::Drill => "the drill used a throwaway server: memory, modules and rights may differ on yours",
         }
     }

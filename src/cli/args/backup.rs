@@ -66,8 +66,8 @@ pub struct Backup {
     /// backup before their upload [default: the folder for temporary files].
     #[arg(long, value_name = "DIR", alias = "spool-dir", value_hint = ValueHint::DirPath)]
     pub spool: Option<PathBuf>,
-    /// Maximum of compressed data in the spool, such as 4GB; 0 for none [default: 1GB]. When the spool is full, the server is read only
-    /// as fast as its repl-timeout requires, and then not at all.
+    /// Maximum size of the spool, such as 4GB; 0 turns it off [default: 1GB]. When the spool is full, redis-ops slows down the transfer,
+    /// and stops it when the server's repl-timeout is reached.
     #[arg(long, value_name = "BYTES", value_parser = values::bytes)]
     pub spool_limit: Option<u64>,
     /// Show the rights, the size and the time needed, and do nothing.

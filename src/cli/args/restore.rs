@@ -84,16 +84,16 @@ pub struct Restore {
         "rate", "listen", "advertise", "skip_verify", "no_proof", "no_safety_backup", "allow_replica_resync", "accept_loss",
     ])]
     pub undo: bool,
-    /// Do not read the backup before the first write. Its object is checked against the manifest all the same; other damage is still an
-    /// error, but may be found after the first write.
+    /// Do not read the backup before the first write. Object size and checksum are still checked; other damage is found only during the
+    /// restore, after keys were written.
     #[arg(long)]
     pub skip_verify: bool,
     /// Do not compare the target with the backup at the end.
     #[arg(long)]
     pub no_proof: bool,
     /// For --method replica: IP address, or IP address and port, to listen on for the target [default: this machine's address towards the
-    /// target, a free port]. If this machine is lost during the restore, other machines recognise what it left behind by a port of 32768
-    /// or higher; with a lower port, --undo asks first on other machines.
+    /// target, a free port]. Use a port of 32768 or higher: then --undo also works from another machine without a question, if this
+    /// machine is lost during the restore.
     #[arg(long, value_name = "ADDR", value_parser = values::listen)]
     pub listen: Option<SocketAddr>,
     /// For --method replica: host, or host:port, at which the target reaches this machine [default: as --listen].

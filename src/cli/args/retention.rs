@@ -35,10 +35,10 @@ pub struct Prune {
     /// Keep the newest backup of each of the last N years that have one.
     #[arg(long, value_name = "N", value_parser = values::keep)]
     pub keep_yearly: Option<u64>,
-    /// Keep all backups that are no more than this older than the newest, such as 2d or 1y6m (m: months).
+    /// Keep all backups taken within this time before the newest one, such as 2d or 1y6m (m: months).
     #[arg(long, value_name = "SPAN", value_parser = values::span)]
     pub keep_within: Option<Span>,
-    /// Keep safety backups for this long; they count for no other rule [default: 7d].
+    /// Keep safety backups for this long; no other rule applies to them [default: 7d].
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub keep_safety: Option<Duration>,
     /// Show what would be removed, with the reason for each backup, and remove nothing.

@@ -101,7 +101,7 @@ impl Resolver<'_> {
         };
         match typed {
             Some(name) => checked_name(&name),
-            None => Err(Misuse::usage("a file does not say which instance it is from").hint("`--name NAME` does")),
+            None => Err(Misuse::usage("`--from-file` needs the name of the instance").hint("add `--name NAME`")),
         }
     }
 }

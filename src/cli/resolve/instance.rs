@@ -254,8 +254,9 @@ impl Resolver<'_> {
             insecure: global.insecure || block.insecure,
         };
         if tls.certificate.is_some() != tls.key.is_some() {
-            return Err(Misuse::usage("a client certificate needs its key, and a key its certificate")
-                .hint("`--tls-cert FILE --tls-key FILE`"));
+            let (given, missing) =
+                if tls.key.is_none() { ("--tls-cert", "--tls-key") } else { ("--tls-key", "--tls-cert") };
+            return Err(Misuse::usage(format!("`{given}` needs `{missing}`")).hint(format!("add `{missing} FILE`")));
         }
         if matches!(node.address, Address::Unix { .. }) {
             return Err(Misuse::usage("a Unix socket does not use TLS"));

@@ -109,8 +109,8 @@ impl Resolver<'_> {
             (false, _) => Ok(SafetyBackup::NotNeeded),
             (true, true) => Ok(SafetyBackup::Declined),
             (true, false) => self.place().map(SafetyBackup::Into).map_err(|misuse| {
-                Misuse::usage(format!("a safety backup of the target is taken first, but {misuse}"))
-                    .hint("`--repository URL`, or `--no-safety-backup` to go without")
+                Misuse::usage(format!("the safety backup of the target needs a repository: {misuse}"))
+                    .hint("add `--repository URL`, or `--no-safety-backup`")
             }),
         }
     }

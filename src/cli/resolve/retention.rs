@@ -51,16 +51,15 @@ impl Resolver<'_> {
         {
             let text = format!("{from} is the policy of {}, not of `{name}`", known.join(", "));
             return Err(
-                Misuse::usage(text).hint("`prune --keep-daily 7` and its kin say what is kept of another instance")
+                Misuse::usage(text).hint("to set the policy of another instance, add `--keep-daily 7 --keep-weekly 4`")
             );
         }
         if let Some(destination) = self.file.destination()?
             && destination.parse::<Location>().is_ok_and(|own| own != place.location)
         {
             let text = format!("{from} is for {destination}, and another repository is named");
-            return Err(
-                Misuse::usage(text).hint("`prune --keep-daily 7` and its kin say what is kept in another repository")
-            );
+            return Err(Misuse::usage(text)
+                .hint("to set the policy of another repository, add `--keep-daily 7 --keep-weekly 4`"));
         }
         Ok(())
     }

@@ -143,7 +143,7 @@ fn tls_is_meant_by_any_of_its_options() {
     assert_eq!(node(&["-i", "redis-staging"]).tls.unwrap().ca, Some("etc/ca.pem".into()));
     let over = node(&["-i", "redis-staging", "--tls-ca", "mine.pem", "--sni", "name"]).tls.unwrap();
     assert_eq!((over.ca, over.server_name.as_deref()), (Some("mine.pem".into()), Some("name")));
-    refused(&["health", "--tls-cert", "x"], "a client certificate needs its key, and a key its certificate");
+    refused(&["health", "--tls-cert", "x"], "`--tls-cert` needs `--tls-key`");
     refused(&["health", "-i", "unix:///run/x", "--tls"], "a Unix socket does not use TLS");
 }
 
@@ -163,7 +163,7 @@ fn a_repository_is_typed_or_in_the_environment_or_in_the_file() {
     assert_eq!(place_with(FILE, of_environment, &[]).location, Location::Local("/of-env".into()));
     assert_eq!(place_with(FILE, [], &[]).location, s3("of-file"));
     match resolve_with("", [], &["list"]) {
-        Err(misuse) => assert_eq!(misuse.to_string(), "no repository is named"),
+        Err(misuse) => assert_eq!(misuse.to_string(), "no repository was given"),
         other => panic!("{other:?}"),
     }
 }
@@ -213,7 +213,7 @@ fn a_backup_knows_its_name_before_it_begins() {
     assert_eq!(name(&["-i", "redis-prod"]), "redis-prod");
     assert_eq!(name(&["-i", "redis-prod", "--name", "other"]), "other");
     assert_eq!(name(&["--from-file", "dump.rdb", "--name", "adopted"]), "adopted");
-    refused(&["backup", "--from-file", "dump.rdb"], "a file does not say which instance it is from");
+    refused(&["backup", "--from-file", "dump.rdb"], "`--from-file` needs the name of the instance");
     refused(
         &["backup", "-i", "redis+sentinel://a/group"],
         "a Sentinel group given by URL needs a name in the repository",
@@ -303,7 +303,10 @@ fn what_overwrites_takes_a_safety_backup_first() {
     let line = ["restore", "--file", "x.rdb", "--target-instance", "redis://a", "--replace-all"];
     match resolve_with("", [], &line) {
         Err(misuse) => {
-            assert_eq!(misuse.to_string(), "a safety backup of the target is taken first, but no repository is named");
+            assert_eq!(
+                misuse.to_string(),
+                "the safety backup of the target needs a repository: no repository was given"
+            );
         }
         Ok(_) => panic!("understood"),
     }

@@ -51,7 +51,7 @@ pub(super) async fn plan(
     let raw = newest.as_ref().map(|manifest| manifest.shards.iter().map(|shard| shard.raw_bytes).sum::<u64>());
     // An RDB takes 0.4 to 0.7 of the memory that the data uses; 0.6 with what the standard data set shows.
     let estimate = raw.unwrap_or(facts.used_memory / 10 * 6);
-    let basis = if raw.is_some() { "as the newest backup" } else { "reckoned from used_memory" };
+    let basis = if raw.is_some() { "size of the newest backup" } else { "estimated from used_memory" };
     lines.push((
         Status::Ok,
         format!("{} keys, about {} as RDB ({basis})", words::count(facts.keys), words::bytes(estimate)),

@@ -34,8 +34,8 @@ pub(super) async fn method(chosen: &Chosen, capture: Capture) -> Result<Way> {
     let who = chosen.node.credentials.username.as_deref().unwrap_or("default");
     let by_replication = |line| Way::Open { method: "replication", status: Status::Ok, line };
     Ok(match (refused(chosen, who).await?, capture) {
-        (Asked::Yes, _) => by_replication(format!("the user {who} may ask for a full resynchronization")),
-        (Asked::NotFoundOut, _) => by_replication(format!("could not find out whether the user {who} may use `PSYNC`")),
+        (Asked::Yes, _) => by_replication(format!("the user `{who}` may request a full resync")),
+        (Asked::NotFoundOut, _) => by_replication(format!("could not tell whether the user `{who}` may run `PSYNC`")),
         (Asked::No(fault), Capture::Auto) => by_key(chosen, &format!("{fault}: ")).await?,
         (Asked::No(fault), _) => Way::Barred(fault),
     })

@@ -90,7 +90,8 @@ pub fn tell(forecast: Forecast, settings: &Settings, context: &Context) {
 /// The keys of a server as it sends them to a replica: exact, without a command about any of them; the server forks once.
 pub async fn streamed(node: &Node, options: &Options, context: &Context) -> Result<KeyspaceProfile> {
     // The question is what this very server holds. One that is loading or not in sync has no data set to give.
-    let chosen = source::choose(node, ReadFrom::Itself).await.with_context(|| format!("connect to {node}"))?;
+    let chosen =
+        source::choose(node, ReadFrom::Itself).await.with_context(|| format!("cannot read the keys of {node}"))?;
     let progress = context.bar();
     progress.phase("waiting for the snapshot", Unit::Bytes, None);
     let asked = live::snapshot(&chosen.node, &live::replication_options(node), &context.cancel).await;

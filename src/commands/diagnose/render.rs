@@ -146,14 +146,18 @@ fn header(report: &Report, view: &View<'_>) -> String {
         (profile, true) => profile.name().to_owned(),
         (profile, false) => format!("{} (guessed)", profile.name()),
     };
-    let up = span(std::time::Duration::from_secs(server.uptime_seconds));
-    let words = [
-        escape(format!("{} {}", server.name, server.version).as_bytes()),
-        role.to_owned(),
-        server.mode.as_str().to_owned(),
-        format!("up {up}"),
-        format!("as {profile}"),
-    ];
+    let version = escape(format!("{} {}", server.name, server.version).as_bytes());
+    let words = match (server.role, server.uptime_seconds) {
+        // A file has no role and no uptime.
+        (NodeRole::Other, 0) => vec![version, format!("profile {profile}")],
+        (_, up) => vec![
+            version,
+            role.to_owned(),
+            server.mode.as_str().to_owned(),
+            format!("up {}", span(std::time::Duration::from_secs(up))),
+            format!("as {profile}"),
+        ],
+    };
     in_lines(&subject, width_of(&escape(view.subject.as_bytes())), &words, view)
 }
 

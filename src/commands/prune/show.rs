@@ -61,7 +61,7 @@ fn head(settings: &Settings, plan: &Plan, printer: &Printer) -> Vec<String> {
     let from = &settings.from;
     let mut lines = match plan.instances.as_slice() {
         [] => vec![format!("policy from {from}: keep {}", plan.policy)],
-        names => names.iter().map(|name| format!("policy of {name} from {from}: keep {}", plan.policy)).collect(),
+        names => vec![format!("policy of {} from {from}: keep {}", names.join(", "), plan.policy)],
     };
     if !plan.others.is_empty() {
         lines.push(format!("left alone, because the policy is not theirs: {}", plan.others.join(", ")));
@@ -140,9 +140,11 @@ fn reasons(backup: &Planned, fate: Option<&Fate>) -> String {
     let own = backup.verdict.iter().map(|why| words::escape(why.to_string().as_bytes())).collect::<Vec<_>>().join(", ");
     match fate {
         Some(Fate::Kept(why)) => words::escape(why.to_string().as_bytes()),
-        Some(Fate::AtWork) => "somebody is at work on it".to_owned(),
-        Some(Fate::Gone) => "somebody else has removed it".to_owned(),
+        Some(Fate::AtWork) => "another process is using it".to_owned(),
+        Some(Fate::Gone) => "another process removed it".to_owned(),
         Some(Fate::NotReached) => format!("{own}; not reached"),
+        // Two backups of an instance may each be the last of their kind.
+        _ if backup.by_key && backup.is_kept() => format!("{own} (read key by key: counted separately)"),
         _ => own,
     }
 }
@@ -307,6 +309,7 @@ mod tests {
             bytes,
             keys: Some(1_234_567),
             is_good: true,
+            by_key: false,
             verdict,
         };
         let reader = BegunBy { host: "backup-7".to_owned(), pid: 4711 };

@@ -132,13 +132,18 @@ fn question(planned: &Planned, Sides { backup, target, .. }: &Sides, safety: &Sa
                 libraries => Some(words::counted(libraries, "function library")),
             };
             let held: Vec<String> = held.into_iter().chain(libraries).collect();
-            format!("This deletes {} in {target} and puts {backup} there.", held.join(" and "))
+            format!("This deletes {} in {target} and restores {backup}.", held.join(" and "))
         }
-        _ => format!("{target} holds {}: this overwrites those that {backup} has, too.", words::counted(keys, "key")),
+        _ => {
+            let keys = words::counted(keys, "key");
+            format!("This overwrites the keys of {target} ({keys}) that are also in {backup}.")
+        }
     };
     let saved = match safety {
         SafetyBackup::Into(_) => "A safety backup is taken first.",
-        SafetyBackup::NotNeeded | SafetyBackup::Declined => "No safety backup is taken.",
+        SafetyBackup::NotNeeded | SafetyBackup::Declined => {
+            "No safety backup is taken: this data is lost unless another backup has it."
+        }
     };
     format!("{what} {saved}")
 }

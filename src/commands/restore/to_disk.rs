@@ -1,5 +1,6 @@
 //! A restore to a file or a folder: what a server that is not running reads at its start.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -18,7 +19,10 @@ use crate::restore::file::{Destination, Restored};
 /// Writes the RDB as it is, once the whole of it was verified.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     if !settings.options.choices.selection.is_everything() {
-        return Err(Misuse::usage("a file is written as it is: keys cannot be chosen").into());
+        return Err(Misuse::usage(
+            "`--to-file` and `--to-dir` write the whole backup: remove `--keys`, `--exclude`, `--db` and `--type`",
+        )
+        .into());
     }
     let place = match &settings.target {
         Target::File(path) => Destination::File(path.clone()),
@@ -84,12 +88,23 @@ fn answer(source: &Dataset, restored: &Restored, target: &Target, context: &Cont
         text.push_str(&format!("\n{left_out} behind the end of the RDB are left out"));
     }
     let next = match target {
-        Target::File(_) => "; a server that is started with it as its `dbfilename` has them",
-        Target::Folder(_) => "; a server that is started with this `dir` has them, with `appendonly yes` or without",
-        Target::Stdout | Target::Server(_) => "",
+        Target::File(path) => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            format!("; to load it: `redis-server --dir {} --dbfilename {name}`", folder.display())
+        }
+        Target::Folder(path) => format!(
+            "; to load it: `redis-server --dir {} --appendonly yes`, or without `--appendonly yes`",
+            path.display()
+        ),
+        Target::Stdout | Target::Server(_) => String::new(),
     };
     let (keys, bytes) = (words::counted(inspected.keys, "key"), words::bytes(written.bytes));
-    let sentence = format!("{} is written: {keys}, {bytes}{next}", source.name());
+    let into = match target {
+        Target::File(path) | Target::Folder(path) => format!(" to {}", path.display()),
+        Target::Stdout | Target::Server(_) => String::new(),
+    };
+    let sentence = format!("{} is written{into}: {keys}, {bytes}{next}", source.name());
     text.push_str(&format!("\n{}", verdict(&context.printer, restored.status(), &sentence)));
     // Stdout is the RDB's.
     if written.files.is_empty() {

@@ -26,8 +26,8 @@ pub struct Settings {
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let Settings { server, state } = settings;
     let mut tried = replica::undo(&server.node, state, DEFAULT_PATIENCE, false).await;
-    if let Err(unsure @ UndoError::NotSure { .. }) = &tried {
-        let question = format!("{unsure}. This makes {} a primary; it no longer follows.", server.node);
+    if let Err(unsure @ UndoError::NotSure { primary, .. }) = &tried {
+        let question = format!("{unsure}. This makes {} a primary: it stops replicating from {primary}.", server.node);
         confirm(context, &question).await?;
         tried = replica::undo(&server.node, state, DEFAULT_PATIENCE, true).await;
     }

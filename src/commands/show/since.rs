@@ -141,7 +141,7 @@ fn verified(receipt: &Receipt) -> String {
     let found = words::escape(receipt::found(receipt).join("; ").as_bytes());
     match word("status").as_str() {
         "ok" => format!("good at level {level}"),
-        "warning" => format!("whole at level {level}, with reservations: {found}"),
+        "warning" => format!("complete at level {level}, with warnings: {found}"),
         "failed" => format!("damaged, at level {level}: {found}"),
         "unknown" => format!("could not tell at level {level}: {found}"),
         other => format!("{other} at level {level}"),

@@ -130,7 +130,7 @@ pub async fn run(
         )];
         for (status, text) in [
             (Status::Ok, "good"),
-            (Status::Warning, "with reservations"),
+            (Status::Warning, "with warnings"),
             (Status::Failed, "damaged"),
             (Status::Unknown, "could not tell"),
         ] {

@@ -35,7 +35,7 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
         Some((server, _)) => Some(
             source::choose(&server.node, ReadFrom::Itself)
                 .await
-                .with_context(|| format!("connect to {}", server.node))?,
+                .with_context(|| format!("cannot compare with {}", server.node))?,
         ),
         None => None,
     };

@@ -134,11 +134,15 @@ fn of_the_future(manifest: &Manifest, limit: Option<Duration>, now: DateTime<Utc
 pub fn too_old(age: Duration, limit: Option<Duration>) -> Option<Finding> {
     let limit = limit.filter(|limit| age > *limit)?;
     Some(
-        Finding::new(Severity::Critical, "backup_too_old", "the backup is too old")
-            .evidence("age_seconds", age.as_secs())
-            .evidence("limit_seconds", limit.as_secs())
-            .threshold(format!("--max-age {}", words::span(limit)))
-            .fix("take a backup, and find out why the last one was not taken"),
+        Finding::new(
+            Severity::Critical,
+            "backup_too_old",
+            format!("the backup is {} old; `--max-age` allows {}", words::span(age), words::span(limit)),
+        )
+        .evidence("age_seconds", age.as_secs())
+        .evidence("limit_seconds", limit.as_secs())
+        .threshold(format!("--max-age {}", words::span(limit)))
+        .fix("take a backup, and find out why the last one was not taken"),
     )
 }
 
@@ -160,7 +164,7 @@ fn answer(
     answer.field("findings", &report.findings);
     if let Some(needs) = &report.needs {
         answer.field("needs", examination::needs_shown(needs));
-        answer.text.extend(examination::needs_in_words(needs).map(|words| format!("a server needs {words}")));
+        answer.text.extend(examination::needs_in_words(needs).map(|words| format!("to load this backup: {words}")));
     }
     if report.needs.is_some() {
         answer.field("module_aux", &report.module_aux);
@@ -200,7 +204,7 @@ pub fn sentence(report: &Report, level: Level, what: &str) -> String {
             ),
             None => format!("{what} is good: {}; {}", level.proves(), level.leaves_open()),
         },
-        Status::Warning => format!("{what} is whole, with {}", words::counted(reservations, "reservation")),
+        Status::Warning => format!("{what} is complete, with {}", words::counted(reservations, "warning")),
         Status::Failed => {
             let worst = report.findings.iter().find(|finding| finding.severity == Severity::Critical);
             match worst.map(|finding| (finding.id.as_str(), finding.title.as_str())) {

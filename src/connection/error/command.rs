@@ -248,7 +248,7 @@ impl Explain for CommandError {
     fn meaning(&self) -> Meaning {
         let meaning = Meaning::of(self.code());
         match &self.fault {
-            CommandFault::NoPermission { rule, .. } => meaning.hint(Hint::GrantAcl(rule.clone())),
+            CommandFault::NoPermission { rule, text } => meaning.hint(Hint::grant(rule, text)),
             CommandFault::NotAuthenticated => meaning.hint(Hint::GivePassword),
             CommandFault::Loading => meaning.hint(WAIT_UNTIL_LOADED),
             CommandFault::ReadOnly => meaning.hint("name the primary: `INFO replication` shows its address"),

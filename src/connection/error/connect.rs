@@ -236,7 +236,7 @@ impl Explain for ConnectError {
                 AuthenticationFault::NoPasswordConfigured => Hint::NoPassword,
                 AuthenticationFault::UsersUnknown => Hint::words("leave out the user name"),
             },
-            ConnectFault::NoPermission { rule, .. } => Hint::GrantAcl(rule.clone()),
+            ConnectFault::NoPermission { rule, text, .. } => Hint::grant(rule, text),
             ConnectFault::Loading => Hint::words(WAIT_UNTIL_LOADED),
             ConnectFault::MaxClients => {
                 Hint::words("`CONFIG SET maxclients` raises the limit; `CLIENT LIST` shows who is connected")

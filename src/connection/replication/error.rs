@@ -234,7 +234,7 @@ impl Explain for ReplicationError {
         let meaning = Meaning::of(self.code());
         match &self.fault {
             ReplicationFault::Connect(error) => error.meaning(),
-            ReplicationFault::NoPermission { rule, .. } => meaning.hint(Hint::GrantAcl(rule.clone())),
+            ReplicationFault::NoPermission { rule, text, .. } => meaning.hint(Hint::grant(rule, text)),
             ReplicationFault::Unsupported { .. } => meaning.hint(Hint::ReadByKey),
             ReplicationFault::Loading => meaning.hint(WAIT_UNTIL_LOADED),
             ReplicationFault::NoPrimaryLink { .. } => meaning.hint(Hint::ReadPrimary),

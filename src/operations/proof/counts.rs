@@ -99,11 +99,11 @@ impl Counts {
             }
         };
         let others = |what: &'static str, and: &'static str| if self.others_wrote { and } else { what };
-        part(self.missing, others("missing", "missing, and others have written meanwhile"));
-        part(self.different, others("different", "different, and others have written meanwhile"));
+        part(self.missing, others("missing", "missing (other clients wrote meanwhile)"));
+        part(self.different, others("different", "different (other clients wrote meanwhile)"));
         part(self.extra, "that are not in the backup");
-        part(announced.missing, "missing as announced");
-        part(announced.different, "different as announced");
+        part(announced.missing, "missing as reported above");
+        part(announced.different, "different as reported above");
         if !self.functions {
             parts.push("other functions".to_owned());
         }
@@ -111,11 +111,11 @@ impl Counts {
             let losses = if announced.unseen == 1 { "loss" } else { "losses" };
             let (all, of) = (counted(self.equal + announced.unseen, "key"), count(announced.unseen));
             return format!(
-                "proof: equal but for {of} announced {losses}: the target holds {all}, and of {of} not all that is in the backup"
+                "proof: equal but for {of} reported {losses}: the target holds {all}, and of {of} not all that is in the backup"
             );
         }
         if announced.unseen > 0 {
-            parts.push(format!("{} equal but for an announced loss", count(announced.unseen)));
+            parts.push(format!("{} equal but for a reported loss", count(announced.unseen)));
         }
         if parts.is_empty() {
             return match self.equal {
@@ -158,22 +158,22 @@ mod tests {
         assert_eq!(found(0, 1, 0).status(), Status::Failed);
         let others = Counts { others_wrote: true, ..found(0, 1, 0) };
         assert_eq!(others.status(), Status::Warning);
-        assert_eq!(others.sentence(), "proof: 1 different, and others have written meanwhile, 9 equal");
+        assert_eq!(others.sentence(), "proof: 1 different (other clients wrote meanwhile), 9 equal");
         assert_eq!(Counts { others_wrote: true, ..found(1, 0, 0) }.status(), Status::Warning);
         assert_eq!(Counts { others_wrote: true, functions: false, ..found(1, 0, 0) }.status(), Status::Failed);
         assert_eq!(Counts { functions: false, ..found(0, 0, 0) }.status(), Status::Failed);
         let announced = Announced { missing: 2, different: 1, unseen: 0 };
         let announced = Counts { announced, ..found(0, 0, 0) };
         assert_eq!(announced.status(), Status::Warning);
-        assert_eq!(announced.sentence(), "proof: 2 missing as announced, 1 different as announced, 9 equal");
+        assert_eq!(announced.sentence(), "proof: 2 missing as reported above, 1 different as reported above, 9 equal");
         let announced = Announced { unseen: 2, ..Announced::default() };
         let announced = Counts { announced, ..found(0, 0, 0) };
         assert_eq!(announced.status(), Status::Warning);
         let words =
-            "proof: equal but for 2 announced losses: the target holds 11 keys, and of 2 not all that is in the backup";
+            "proof: equal but for 2 reported losses: the target holds 11 keys, and of 2 not all that is in the backup";
         assert_eq!(announced.sentence(), words);
         let bad = Counts { missing: 1, ..announced };
         assert_eq!(bad.status(), Status::Failed);
-        assert_eq!(bad.sentence(), "proof: 1 missing, 2 equal but for an announced loss, 9 equal");
+        assert_eq!(bad.sentence(), "proof: 1 missing, 2 equal but for a reported loss, 9 equal");
     }
 }

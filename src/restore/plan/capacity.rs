@@ -65,9 +65,9 @@ pub fn memory(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> 
         lines.push(Line::ok("memory", format!("{about} of the target's {}", bytes(server.maxmemory))));
     } else {
         let policy = &server.maxmemory_policy;
-        let then =
-            if policy == "noeviction" { "the rest would be refused" } else { "other keys would vanish without a word" };
-        let text = format!("{about}, and the target has {} (`{policy}`): {then}", bytes(server.maxmemory));
+        let then = if policy == "noeviction" { "refuse the remaining keys" } else { "evict other keys" };
+        let limit = bytes(server.maxmemory);
+        let text = format!("{about}, but the target's maxmemory is {limit}: the target would {then} (`{policy}`)");
         let line = if options.choices.selection.is_everything() || backup.survey.is_some() {
             Line::refused("target_too_small", text)
         } else {

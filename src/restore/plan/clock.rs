@@ -23,9 +23,9 @@ pub fn clock(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> V
     };
     let by_source = backup.clock.is_off().map(|(off, is_ahead)| {
         let (how, then) = if is_ahead { ("ahead of", "later") } else { ("behind", "earlier") };
+        let off = span(off);
         let text = format!(
-            "the clock of the server that the backup is of was at least {} {how} ours: its keys expire so much {then} than they would have there",
-            span(off)
+            "the clock of the backed-up server was at least {off} {how} this machine's: keys expire {off} {then} on the target"
         );
         Line::warning("clock_of_source", text)
     });
@@ -37,16 +37,20 @@ fn of_target(backup: &BackupFacts, off: Duration, is_ahead: bool) -> Line {
     if !is_ahead {
         return Line::warning(
             "clock",
-            format!("the target's clock is {off} behind ours: keys live so much longer there"),
+            format!("the target's clock is {off} behind this machine's: keys live {off} longer there"),
         );
     }
-    let ahead = format!("the target's clock is {off} ahead of ours");
+    let ahead = format!("the target's clock is {off} ahead of this machine's");
     match backup.survey.as_ref().map(|survey| survey.expired_by_clock) {
-        Some(0) => Line::warning("clock", format!("{ahead}: keys live so much shorter there")),
+        Some(0) => Line::warning("clock", format!("{ahead}: keys live {off} shorter there")),
         Some(keys) => {
-            let text = format!("{ahead}: {} dead on arrival, and not restored", counted(keys, "key"));
+            let (has, is) = if keys == 1 { ("has", "is") } else { ("have", "are") };
+            let keys = counted(keys, "key");
+            let text = format!("{ahead}: {keys} {has} already expired by that clock and {is} not restored");
             Line::warning("clock", text).flag("--ttl shift|strip")
         }
-        None => Line::warning("clock", format!("{ahead}: keys that have expired by it are not restored")),
+        None => {
+            Line::warning("clock", format!("{ahead}: keys that have already expired by that clock are not restored"))
+        }
     }
 }

@@ -13,22 +13,23 @@ use crate::restore::target_format::{Loss, NEWEST_VECTOR_SETS, TargetFormat, vers
 pub fn format(backup: &BackupFacts, format: TargetFormat) -> Line {
     let own = |version: u32| if version >= 80 { format!("{version} (Valkey's)") } else { version.to_string() };
     let (from, into) = (own(backup.rdb_version), own(format.version()));
-    let both = format!("RDB version {from} into a server that writes version {into}");
+    let both = format!("RDB version {from}, and the target writes version {into}");
     if !backup.understood {
         let text = "the backup's structure is not understood to its end: only its bytes are known to be right";
         return Line::refused("unsupported_rdb_version", text);
     }
     if format.takes_all_of(backup.dialect(), backup.rdb_version) {
-        return Line::ok("rdb_version", format!("{both}: every value goes as it is"));
+        return Line::ok("rdb_version", format!("{both}: every value is restored unchanged"));
     }
     match backup.survey.as_ref().map(|survey| survey.by_commands) {
-        Some(0) => Line::ok("rdb_version", format!("{both}: every value that is in the backup goes as it is")),
+        Some(0) => Line::ok("rdb_version", format!("{both}: every value of the backup is restored unchanged")),
         Some(n) => {
-            Line::ok("rdb_version", format!("{both}: {} by typed commands, the others as they are", counted(n, "key")))
+            let text = format!("{both}: {} by typed commands (SET, HSET, …), the others unchanged", counted(n, "key"));
+            Line::ok("rdb_version", text)
         }
         None => Line::unknown(
             "rdb_version",
-            format!("{both}: which values it takes as they are is seen when the backup is read"),
+            format!("{both}: redis-ops finds out while reading the backup which values the target accepts unchanged"),
         ),
     }
 }
@@ -99,7 +100,7 @@ pub fn losses(backup: &BackupFacts, format: TargetFormat, options: &Options) -> 
     if let Some(survey) = backup.survey.as_ref().filter(|survey| survey.rebuilt > 0) {
         let kinds: Vec<&str> = survey.rebuilt_kinds.iter().map(|kind| kind.words()).collect();
         let text = format!(
-            "{} in a form that servers refuse ({}): rebuilt from their content; of two equal members the first counts",
+            "{} in a form that servers refuse ({}): redis-ops rebuilds the values, and keeps the first of two equal members",
             counted(survey.rebuilt, "key"),
             kinds.join("; ")
         );
@@ -267,7 +268,8 @@ pub fn databases(backup: &BackupFacts, target: &TargetFacts, options: &Options, 
         (Some(Err(_)), Some(_)) if fed => Some(Line::ok("databases", format!("the highest is {highest}"))),
         (Some(Err(reason)), None) if is_out_of_range(reason) => Some(out_of_range(highest, None, reason)),
         (Some(Err(reason)), _) => {
-            let text = format!("keys go to database {highest}, and the target does not let us select it: {reason}");
+            let text =
+                format!("keys go to database {highest}, and the target does not let redis-ops select it: {reason}");
             Some(Line::refused("database_not_selected", text))
         }
         (Some(Ok(())), _) | (None, Some(_)) => {

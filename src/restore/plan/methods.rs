@@ -67,7 +67,7 @@ pub fn choose(
                 let line = Line::refused("method", format!("method `{}` cannot be used: {reason}", method.name()));
                 Err(Line { flag: *flag, ..line })
             }
-            _ => Ok((method, "it was asked for".to_owned())),
+            _ => Ok((method, "requested with `--method`".to_owned())),
         },
         Asked::Auto => match candidates.iter().find(|candidate| candidate.against.is_none()) {
             Some(first) => Ok((first.method, why(first, &candidates))),
@@ -85,7 +85,9 @@ pub fn choose(
 fn why(chosen: &Candidate, all: &[Candidate]) -> String {
     let faster = all.iter().take_while(|other| other.method != chosen.method).last();
     match faster.and_then(|other| Some((other.method, other.against.as_ref()?))) {
-        Some((method, against)) => format!("the fastest that is possible; not `{}`: {against}", method.name()),
+        Some((method, against)) => {
+            format!("the fastest possible method (`{}` is not possible: {against})", method.name())
+        }
         None => "the fastest: the target loads the file itself".to_owned(),
     }
 }
@@ -155,7 +157,7 @@ fn against_feeding(
         return plain("an interrupted restore by commands is resumed");
     }
     if options.rate.is_some() {
-        return plain("the target answers nobody while it loads, and a `--rate` would only make that longer");
+        return plain("the target serves no clients while it loads, and `--rate` would prolong that");
     }
     if backup.only_once {
         return plain(

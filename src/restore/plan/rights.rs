@@ -50,10 +50,10 @@ pub fn against(method: Method, backup: &BackupFacts, target: &TargetFacts, optio
     }
     let may_not = |name: &str| target.forbidden.as_ref().is_some_and(|names| names.iter().any(|other| other == name));
     if let Some(command) = needed.iter().find(|command| may_not(command.name)) {
-        return Some(format!("our user may not use {}", command.name.replace('|', " ").to_uppercase()));
+        return Some(format!("{} may not run {}", user(target), command.name.replace('|', " ").to_uppercase()));
     }
     match keys_covered(&needed, target, options) {
-        Covered::No(patterns) => Some(format!("our user may write to some keys only (`{patterns}`)")),
+        Covered::No(patterns) => Some(format!("{} may write only to keys that match `{patterns}`", user(target))),
         Covered::All | Covered::Unclear(_) => None,
     }
 }
@@ -114,9 +114,14 @@ fn keys_covered<'a>(needed: &[&Sent], target: &'a TargetFacts, options: &Options
     covered
 }
 
+/// The user of our connection, as part of a sentence.
+pub(super) fn user(target: &TargetFacts) -> String {
+    target.user.as_ref().map_or_else(|| "this user".to_owned(), |name| format!("the user `{name}`"))
+}
+
 /// What our user may do. `chosen`: the method that is used, if one is.
 pub fn rights(backup: &BackupFacts, target: &TargetFacts, options: &Options, chosen: Option<Method>) -> Line {
-    let user = target.user.as_deref().unwrap_or("our user");
+    let (user, name) = (user(target), target.user.as_deref().unwrap_or("<user>"));
     let method = match (chosen, options.method) {
         (Some(method), _) | (None, Asked::Only(method)) => method,
         (None, Asked::Auto) => Method::Restore,
@@ -131,25 +136,24 @@ pub fn rights(backup: &BackupFacts, target: &TargetFacts, options: &Options, cho
         names.iter().filter(|name| forbidden.clone().any(|other| other == *name)).copied().collect();
     if !missing.is_empty() {
         let rules = missing.iter().map(|name| format!("+{name}")).collect::<Vec<_>>().join(" ");
-        let text = format!("the user `{user}` may not use what is needed: the ACL rules `{rules}` are missing");
-        return Line::refused("permission_denied", text).fix(format!("ACL SETUSER {user} {rules}"));
+        let text = format!("{user} may not run all that is needed: the ACL rules `{rules}` are missing");
+        return Line::refused("permission_denied", text).fix(format!("ACL SETUSER {name} {rules}"));
     }
     match keys_covered(&needed, target, options) {
         Covered::No(patterns) => {
-            let text = format!("the user `{user}` may write to some keys only (`{patterns}`): others would fail");
-            return Line::refused("permission_denied", text).fix(format!("ACL SETUSER {user} ~*"));
+            let text = format!("{user} may write only to keys that match `{patterns}`: other keys would fail");
+            return Line::refused("permission_denied", text).fix(format!("ACL SETUSER {name} ~*"));
         }
         Covered::Unclear(patterns) => {
             let text = format!(
-                "the user `{user}` may write to some keys only (`{patterns}`): could not tell whether all that `--keys` chooses are \
-                 among them, and others would fail"
+                "{user} may write only to keys that match `{patterns}`: other keys that `--keys` selects would fail"
             );
             return Line::warning("rights", text);
         }
         Covered::All => {}
     }
     match &target.forbidden {
-        Some(_) => Line::ok("rights", format!("the user `{user}` may do what is needed")),
-        None => Line::unknown("rights", format!("could not tell what the user `{user}` may do")),
+        Some(_) => Line::ok("rights", format!("{user} may do what is needed")),
+        None => Line::unknown("rights", format!("could not tell what {user} may do")),
     }
 }

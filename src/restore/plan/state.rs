@@ -1,6 +1,6 @@
 //! The target as it is: its role, what it holds, whom it feeds, what we may do.
 
-use super::{Candidate, Level, Line, OVER_OTHER_KEYS};
+use super::{Candidate, Level, Line, OVER_OTHER_KEYS, rights};
 use crate::figures::{count, counted};
 use crate::introspection::{Mode, NodeRole};
 use crate::restore::facts::{BackupFacts, TargetFacts};
@@ -32,10 +32,10 @@ pub fn role(backup: &BackupFacts, target: &TargetFacts) -> Vec<Line> {
                 server.primary.as_ref().map_or_else(String::new, |link| format!(" of {}:{}", link.host, link.port));
             lines.push(Line::refused(
                 "read_only",
-                format!("the target is a replica{of}: what is written to it is lost"),
+                format!("the target is a replica{of}: the next resync would delete the restored data"),
             ));
         }
-        NodeRole::Other => lines.push(Line::refused("read_only", "the target is no data server")),
+        NodeRole::Other => lines.push(Line::refused("read_only", "the target is not a data server")),
     }
     if target.writes_stopped {
         let line = Line::refused("misconfigured", "the target refuses writes since its last save failed");
@@ -85,25 +85,27 @@ pub fn existing_keys(target: &TargetFacts, options: &Options) -> Option<Line> {
     let libraries = target.functions.as_ref().map_or(0, |names| names.len() as u64);
     if options.existing == Existing::ReplaceAll && libraries > 0 && !options.resume {
         let (keys, libraries) = (counted(keys, "key"), counted(libraries, "function library"));
-        let text = format!("the target holds {keys} and {libraries}: they are removed");
+        let text = format!("the target holds {keys} and {libraries}: everything in the target is deleted first");
         return Some(Line::warning("replace_all", text));
     }
     let holds = format!("the target holds {}", counted(keys, "key"));
     Some(match (keys, options.existing) {
         (0, _) => Line::ok("empty", "the target is empty"),
-        (_, Existing::ReplaceAll) => Line::warning("replace_all", format!("{holds}: they are removed")),
-        _ if options.resume => Line::ok(RESUME, format!("{holds}: goes on with an interrupted restore")),
+        (_, Existing::ReplaceAll) => {
+            Line::warning("replace_all", format!("{holds}: everything in the target is deleted first"))
+        }
+        _ if options.resume => Line::ok(RESUME, format!("{holds}: an interrupted restore is continued")),
         (_, Existing::MustBeEmpty) => {
             // A server loads all of a file, in place of all that it held.
             let fed = options.method == Asked::Only(Method::Replica);
             Line::refused("target_not_empty", holds).flag(if fed { "--replace-all" } else { OVER_OTHER_KEYS })
         }
         (_, Existing::Fail) => {
-            Line::ok("on_conflict", format!("{holds}: one of the backup's among them, and nothing is written"))
+            Line::ok("on_conflict", format!("{holds}: if even one of them is also in the backup, nothing is written"))
         }
-        (_, Existing::Skip) => Line::ok("on_conflict", format!("{holds}: they stay as they are")),
+        (_, Existing::Skip) => Line::ok("on_conflict", format!("{holds}: these keys stay unchanged")),
         (_, Existing::Replace) => {
-            Line::warning("on_conflict", format!("{holds}: those of the backup's names are overwritten"))
+            Line::warning("on_conflict", format!("{holds}: keys that are also in the backup are overwritten"))
         }
     })
 }
@@ -141,12 +143,16 @@ pub fn reading_back(target: &TargetFacts, proof: bool) -> Option<Line> {
         return None;
     }
     let rules = missing.iter().map(|name| format!("+{name}")).collect::<Vec<_>>().join(" ");
-    let user = target.user.as_deref().unwrap_or("our user");
+    let user = rights::user(target);
     let text = format!(
-        "the user `{user}` may read the target neither by replication nor key by key: it could not be compared with the backup (the ACL \
+        "{user} may read the target neither by replication nor key by key: it could not be compared with the backup (the ACL \
          rules `{rules}` are missing)"
     );
-    Some(Line::refused("permission_denied", text).flag("--no-proof").fix(format!("ACL SETUSER {user} {rules}")))
+    Some(
+        Line::refused("permission_denied", text)
+            .flag("--no-proof")
+            .fix(format!("ACL SETUSER {} {rules}", target.user.as_deref().unwrap_or("<user>"))),
+    )
 }
 
 /// A line for a target that would not trust us, where no method but `replica` was allowed.
@@ -191,7 +197,8 @@ fn saving(target: &TargetFacts) -> Option<Line> {
     if !is_forbidden && target.lacks(&["bgsave"]).is_none() {
         return Some(Line::ok("saved", "the target saves all of it afterwards (`BGSAVE`)"));
     }
-    let text = "the target cannot be told to save (`BGSAVE`): until it does, a restart brings back what it holds now";
+    let text =
+        "redis-ops may not run `BGSAVE` on the target: until the target saves, a restart brings back the old data";
     let line = Line::warning(SAVED, text);
     let user = target.user.as_deref().filter(|_| is_forbidden);
     Some(match user {
@@ -205,13 +212,16 @@ fn sentinel(target: &TargetFacts) -> Option<Line> {
     match target.watched {
         Some(true) => Some(Line::warning(
             "sentinel",
-            "a Sentinel watches the target: should it not answer for `down-after-milliseconds`, as while it makes a very large value, \
-             another server becomes the primary",
+            "a Sentinel watches the target: if the target does not reply within `down-after-milliseconds` (a very large value can take \
+             that long), the Sentinel promotes another server",
         )),
         Some(false) => None,
         None => Some(Line::unknown(
             "sentinel",
-            "could not tell whether a Sentinel watches the target: our user may not use `CLIENT LIST`",
+            format!(
+                "could not tell whether a Sentinel watches the target: {} may not run `CLIENT LIST`",
+                rights::user(target)
+            ),
         )),
     }
 }
@@ -221,7 +231,7 @@ pub fn while_it_loads(backup: &BackupFacts, target: &TargetFacts, methods: &[Can
     let seconds = methods.iter().find(|candidate| candidate.method == Method::Replica);
     let about = |seconds: Option<f64>| match seconds {
         None => String::new(),
-        Some(seconds) if seconds < 1.0 => " for less than a second".to_owned(),
+        Some(seconds) if seconds < 1.0 => " for less than 1 s".to_owned(),
         Some(seconds) => format!(" for about {seconds:.0} s"),
     };
     let mut lines = Vec::new();
@@ -235,12 +245,12 @@ pub fn while_it_loads(backup: &BackupFacts, target: &TargetFacts, methods: &[Can
     let loading = about(seconds.and_then(|candidate| candidate.seconds));
     let keeps = match choose_load(&Facts::of(target), &Content::of(backup, target)) {
         Load::Memory => "",
-        Load::Swap => "; its old data stays until the new is complete",
-        Load::Disk => "; its old data stays until the file is complete on its disk",
+        Load::Swap => "; old data is kept until the new data is complete",
+        Load::Disk => "; old data is kept until the file is complete on the target's disk",
     };
     let text = format!(
-        "the target replicates from us{loading}: it refuses writes, cuts off blocked clients and answers `-LOADING`{keeps}; if it \
-         cannot reach us it is a primary again after {} s",
+        "the target is a replica of redis-ops{loading}: it refuses writes, disconnects blocked clients and replies `-LOADING`{keeps}; \
+         if the target cannot reach this machine, it becomes a primary again after {} s",
         DEFAULT_REACH.as_secs()
     );
     lines.push(if target.keys() > 0 { Line::warning("unavailable", text) } else { Line::ok("unavailable", text) });

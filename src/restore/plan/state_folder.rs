@@ -18,8 +18,8 @@ impl Plan {
     pub fn keeping_state_in(mut self, folder: &Path) -> Self {
         if let Err(error) = try_out(folder) {
             let text = format!(
-                "the state folder `{}` cannot be written to ({error}): a restore keeps there what leads it on after an interruption, and \
-                 its target back",
+                "cannot write to the state folder `{}` ({error}): redis-ops needs it to resume an interrupted restore, and to make the \
+                 target a primary again",
                 folder.display()
             );
             self.lines.push(Line::refused(CODE, text));

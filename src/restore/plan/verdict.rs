@@ -7,20 +7,23 @@ use crate::explain::Status;
 use crate::figures::span;
 
 impl Plan {
-    /// Whether the backup goes into the target, with the names of both sides; `foreseen`: how the restore ends, as far as the plan knows.
+    /// Whether the backup can be restored into the target, with the names of both sides; `foreseen`: how the restore ends, as far as the plan knows.
     /// Names of keys stand in the line that refuses, for the end of this sentence.
     pub fn sentence(&self, backup: &str, target: &str, foreseen: Status) -> (Status, String) {
-        let no = |why: &str| (Status::Failed, format!("{backup} does not go into {target}: {why}"));
+        let no = |why: &str| (Status::Failed, format!("{backup} cannot be restored into {target}: {why}"));
         match (self.refusal(), self.method) {
             (Some(line), _) => no(&line.text),
             (None, None) => no(&self.why),
             (None, Some(method)) => {
                 let warned = match foreseen {
-                    Status::Warning => "; not all of it as it is in the backup: see above",
+                    Status::Warning => "; some data would differ from the backup: see above",
                     _ => "",
                 };
                 let why = &self.why;
-                (foreseen, format!("{backup} goes into {target} by `{}`: {why}{warned}", method.name()))
+                (
+                    foreseen,
+                    format!("{backup} would be restored into {target} with method `{}`: {why}{warned}", method.name()),
+                )
             }
         }
     }

@@ -59,7 +59,11 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
         refuse("cluster", "a cluster node refuses `REPLICAOF`".to_owned(), None);
     }
     if target.replica {
-        refuse("read_only", "the target is a replica: its primary would undo it".to_owned(), None);
+        refuse(
+            "read_only",
+            "the target is a replica: the next resync from its primary would delete the restored data".to_owned(),
+            None,
+        );
     }
     match target.sentinel {
         Some(true) => {
@@ -82,12 +86,12 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
     if wish.filtered {
         refuse(
             "filtered",
-            "a server loads the whole RDB as it is: no part of it, and no other databases or expiries".to_owned(),
+            "`replica` always loads the whole RDB unchanged: `--keys`, `--exclude`, `--db`, `--type` and `--ttl` need another method".to_owned(),
             None,
         );
     }
     if !target.empty && wish.existing != Existing::ReplaceAll {
-        let reason = "everything in the target would be replaced, functions too".to_owned();
+        let reason = "it would replace everything in the target, including functions".to_owned();
         refuse("target_not_empty", reason, Some("--replace-all"));
     }
     if target.empty && target.may_have_functions && wish.existing != Existing::ReplaceAll {

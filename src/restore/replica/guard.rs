@@ -327,7 +327,10 @@ async fn put_right(orders: Orders) {
                     if let Some(Lines { empty, holding, .. }) = &lines {
                         let line = if keys == 0 { empty } else { holding };
                         let holds = counted(keys, "key");
-                        say(format!("the target is a primary again and holds {holds}; `{line}` begins anew"));
+                        let overwrites = if keys == 0 { "" } else { " and overwrites what is there" };
+                        say(format!(
+                            "the target is a primary again and has {holds}; `{line}` restores again from the start{overwrites}"
+                        ));
                     }
                     return;
                 }

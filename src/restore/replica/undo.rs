@@ -92,7 +92,9 @@ pub enum UndoError {
     #[error(transparent)]
     Target(#[from] ReplicaFault),
     /// It is a replica as others are.
-    #[error("{target} is a replica of {primary}, and there is no sign that a restore left it so: {why}")]
+    #[error(
+        "{target} is a replica of {primary}, and this does not look like the work of a restore ({why}): nothing was changed"
+    )]
     NotOurs {
         /// Name of the server, without secrets.
         target: String,
@@ -103,7 +105,7 @@ pub enum UndoError {
     },
     /// It may have been left by a restore, and may as well be a replica of somebody who is away.
     #[error(
-        "{target} is a replica of {primary}, which it never reached, and there is no sign that a restore left it so"
+        "{target} is a replica of {primary}, which it never reached, and this does not look like the work of a restore"
     )]
     NotSure {
         /// Name of the server, without secrets.
@@ -172,11 +174,11 @@ pub async fn undo(node: &Node, state: &Path, patience: Duration, agreed: bool) -
                 return refuse("the link to the primary is up");
             }
             if answers(&link.host, link.port).await {
-                return refuse("something answers at the primary's port");
+                return refuse("a program answers at the address of that primary");
             }
             // A replica whose primary is away for an hour has known it; one that came up meanwhile has not.
             if link.down_seconds.is_some() {
-                return refuse("it has been linked to that primary");
+                return refuse("the server was linked to that primary before");
             }
             if marks.is_none() && !agreed {
                 return Err(UndoError::NotSure { target: name, primary: us.to_string() });

@@ -3,6 +3,7 @@
 use crate::connection::{CommandError, ConnectError};
 use crate::explain::{Explain, Hint, Meaning};
 use crate::restore::meanwhile::MeanwhileError;
+use crate::restore::options::Method;
 
 /// Why nothing was written: there is nothing to go on with, say.
 #[derive(Debug, thiserror::Error)]
@@ -19,10 +20,12 @@ pub enum RunError {
     )]
     NothingToResume,
     /// One with other choices is known.
-    #[error("nothing to resume: the restore of this backup into this target that was interrupted had other choices: {}", .differ.join(", "))]
+    #[error("nothing to resume: the restore of this backup into this target that was interrupted used other options: {}", .differ.join(", "))]
     OtherChoices {
         /// Which options those are, and what they were.
         differ: Vec<String>,
+        /// The method of that restore, where nothing else differs.
+        method: Option<Method>,
     },
     /// Nothing is left to be written.
     #[error(
@@ -66,8 +69,10 @@ impl Explain for RunError {
             Self::NothingToResume | Self::Restarted { .. } | Self::OfEarlierVersion => {
                 Meaning::of("nothing_to_resume").hint(Hint::WithoutResume)
             }
+            // The line that continues it is added where all of it is known.
+            Self::OtherChoices { method: Some(_), .. } => Meaning::of("nothing_to_resume"),
             Self::OtherChoices { .. } => Meaning::of("nothing_to_resume")
-                .hint(Hint::words("type the choices of that restore to go on with it").and(Hint::WithoutResume)),
+                .hint(Hint::words("to continue that restore, use its options").and(Hint::WithoutResume)),
             Self::AllWritten { line } => {
                 Meaning::of("nothing_to_resume").hint(format!("`{line}` proves that the target holds it"))
             }

@@ -22,7 +22,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         why: "the server is too busy to accept: the kernel drops further connections, and clients see timeouts of 1, 3 and 7 s",
         fix: &[
             "redis-ops diagnose connections --sort time",
-            "sysctl net.core.somaxconn=4096 (and tcp-backlog in the configuration file, then a restart: more may wait, none sooner)",
+            "sysctl net.core.somaxconn=4096 (and tcp-backlog in the configuration file, then a restart: lets more connections wait, accepts none faster)",
         ],
         source: "Redis documentation, clients: tcp-backlog",
         because_of: &["C49", "C18", "C21"],

@@ -74,7 +74,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "OBJECT ENCODING and length of the keys looked at, CONFIG *-max-listpack-entries",
         asks: &[Question::Config],
         limits: &[("share", 0.20), ("keys", 100.0)],
-        threshold: "{share%} of a prefix's keys, and at least {keys}, have less than twice the limit",
+        threshold: "at least {share%} of a prefix's keys, and at least {keys} keys, are above the limit but below twice the limit",
         why: "above the limit a collection takes up to ten times the memory",
         fix: &["CONFIG SET hash-max-listpack-entries <twice what it is> (7.0; before hash-max-ziplist-entries)"],
         source: "Redis documentation, memory optimization",
@@ -87,7 +87,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "used_memory of two snapshots",
         limits: &[("warning", 7.0), ("critical", 1.0), ("minutes", 10.0), ("growth", 0.01)],
         threshold: "at the present growth memory is full in less than {warning} (critical: {critical}) days; the snapshots must be {minutes} minutes apart and the growth {growth%} of maxmemory",
-        why: "there is still time to act",
+        why: "when memory is full, writes fail or keys are evicted",
         fix: &["CONFIG SET maxmemory <more, where the machine has it>", "redis-ops diagnose keyspace"],
         examine: time_to_full,
         ..RULE

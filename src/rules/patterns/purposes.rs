@@ -84,7 +84,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "sessions live longer than a day",
         reads: "PTTL of keys named like sessions",
         threshold: "5 % of the sessions live for more than 24 h; warning: evictions, refused writes or growing memory are seen as well",
-        why: "the platform's rule is 24 hours",
+        why: "a stolen session stays valid for that long",
         fix: &["in the application: EXPIRE <session> 86400"],
         source: "the platform's integration page",
         examine: long_sessions,

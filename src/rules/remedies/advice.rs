@@ -3,7 +3,7 @@
 use super::{Known, NOTHING};
 
 /// How a change of an application is undone.
-const RELEASE: &str = "the release before";
+const RELEASE: &str = "deploy the previous release";
 
 const fn application(words: &'static str, does: &'static str, costs: &'static str) -> Known {
     Known { words, does, costs, undo: RELEASE }
@@ -81,7 +81,7 @@ pub(super) const KNOWN: &[Known] = &[
         words: "leave room above maxmemory",
         does: "a brief excess over the limit does not make the machine swap",
         costs: "a lower maxmemory, or a larger machine",
-        undo: "the limit before",
+        undo: "set the previous limit",
     },
     Known {
         words: "fewer or smaller writes",
@@ -243,12 +243,12 @@ pub(super) const KNOWN: &[Known] = &[
         words: "raise the process limit",
         does: "the server can fork again",
         costs: "the container or user may start more processes",
-        undo: "the limit before",
+        undo: "set the previous limit",
     },
     Known {
         words: "a faster disk",
         does: "writes no longer wait",
         costs: "the price of the disk",
-        undo: "the disk before",
+        undo: "move back to the old disk",
     },
 ];

@@ -85,7 +85,7 @@ fn back(name: &str, value: &str, config: Option<&Config>) -> String {
     match now {
         Some(now) if now.is_empty() || now.contains(' ') => format!("CONFIG SET {name} \"{now}\""),
         Some(now) => format!("CONFIG SET {name} {now}"),
-        None => format!("CONFIG SET {name} <what `CONFIG GET {name}` says before>"),
+        None => format!("CONFIG SET {name} <old value> (note it first: `CONFIG GET {name}`)"),
     }
 }
 
@@ -112,7 +112,7 @@ mod tests {
         );
         assert_eq!(
             of("CONFIG SET timeout 300", None).undo,
-            "CONFIG SET timeout <what `CONFIG GET timeout` says before>"
+            "CONFIG SET timeout <old value> (note it first: `CONFIG GET timeout`)"
         );
     }
 

@@ -56,7 +56,7 @@ pub(super) const KNOWN: &[Known] = &[
         costs: "applies to the whole machine until the next boot, and to the server after its next restart",
         undo: "echo always > /sys/kernel/mm/transparent_hugepage/enabled",
     },
-    reads("redis-ops diagnose", "examines the topic; sends only commands that read"),
+    reads("redis-ops diagnose", "examines the server with read-only commands"),
     reads("redis-ops health", "shows whether the server is up, and if not, why"),
     reads("redis-ops verify", "reads the file and shows whether a server can load it"),
     Known {

@@ -121,8 +121,14 @@ fn site(
         && Url::parse(url).map_or(true, |url| !matches!(url.scheme(), "http" | "https") || url.host().is_none())
     {
         let from = if from.is_empty() { "--s3-endpoint" } else { from };
-        let words = format!("{from} is not the URL of a store: {}", site::shown(url));
-        return Err(StorageError::other(Reason::new(words).hint("`https://host:port` is one")));
+        // What has an `@` may hold a password.
+        let is_plain = !url.contains('@');
+        let words = format!("{from} is not a URL: {}", if is_plain { url.clone() } else { site::shown(url) });
+        let hint = match is_plain && !url.contains("://") {
+            true => format!("write `http://{url}` or `https://{url}`"),
+            false => "write `http://HOST:PORT` or `https://HOST:PORT`".to_owned(),
+        };
+        return Err(StorageError::other(Reason::new(words).hint(hint)));
     }
     let endpoint = named.as_ref().map_or_else(|| format!("https://s3.{region}.amazonaws.com"), |(url, _)| url.clone());
     let proxy = site::proxy(&endpoint)?;

@@ -159,8 +159,9 @@ fn reason(told: &Told, profile: Option<String>) -> Reason {
         }
     }
     if has(&["imds"]) {
-        return Reason::new(format!("the metadata service of this machine (IMDS) gives no credentials: {said}")).hint(
-            "attach a role to the machine, and let it ask IMDS; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
+        let text = "no S3 credentials were found: not in the environment or a profile, and the metadata service of this machine (IMDS) gives none";
+        return Reason::new(text).hint(
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; on EC2, attach a role to the machine and allow IMDS",
         );
     }
     if has(&["http credential provider"]) {

@@ -107,7 +107,7 @@ fn a_store_that_falls_silent_for_good_ends_the_backup_after_the_retry_time() {
 
 /// The store was asked and has answered: there is no backup yet.
 fn reached(run: &Run) -> bool {
-    run.code == 3 && run.stderr.contains("there is no repository at s3://")
+    run.code == 3 && run.stderr.contains("no repository at s3://")
 }
 
 #[test]

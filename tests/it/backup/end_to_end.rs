@@ -100,7 +100,7 @@ fn a_replica_that_lost_its_primary_is_not_read() {
     let folder = Folder::new();
     let run = backup(&replica.url(), &folder.text(), &["--json"]).run();
     assert_eq!(super::failure(&run).0, 2);
-    assert!(run.text().contains("lost its primary"), "{}", run.text());
+    assert!(run.text().contains("link to its primary"), "{}", run.text());
     assert_eq!(folder.files(), Vec::<String>::new());
 }
 

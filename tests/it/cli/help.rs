@@ -180,7 +180,7 @@ fn words_of_other_tools_work_or_name_the_right_ones() {
             &["restore", "latest", "-r", "backups", "-i", "redis-prod", "--target-instance", "redis://127.0.0.1:1"],
             "--backup-id redis-prod/latest",
         ),
-        (&["explain", "M0"], "there are M01"),
+        (&["explain", "M0"], "`redis-ops explain` lists all rules"),
     ] {
         let run = RedisOps::new().args(line.iter().copied()).run();
         assert_eq!((run.code, run.text()), (3, ""), "{}", run.line);

@@ -102,7 +102,7 @@ fn verbose_says_each_step_and_never_a_password() {
         run.stderr
     };
     let said = backup("-v");
-    for words in ["connected to 127.0.0.1:", "reads from 127.0.0.1:", "wrote prod/", "/manifest.json, "] {
+    for words in ["connected to 127.0.0.1:", "reading from 127.0.0.1:", "wrote prod/", "/manifest.json, "] {
         assert!(said.contains(words), "no `{words}` in {said}");
     }
     assert!(!said.contains("sent INFO"), "{said}");

@@ -25,8 +25,8 @@ fn a_mistyped_line_is_3_with_one_error_and_one_hint() {
         ),
         (
             &["list"],
-            "error: no repository is named\n\nhint: `--repository s3://bucket/prefix` or `--repository /path`, \
-             REDIS_OPS_REPOSITORY, or `backup.destination` in the settings\n",
+            "error: no repository was given\n\nhint: add `--repository s3://bucket/prefix` or `--repository /path`, \
+             or set REDIS_OPS_REPOSITORY, or `backup.destination` in the settings\n",
         ),
         (
             &["restore", "--backup-id", "latest", "-r", "backups"],
@@ -91,7 +91,7 @@ fn a_command_refuses_a_format_that_it_has_not() {
         .args(["list", "-r", "backups"])
         .env("REDIS_OPS_FORMAT", "xml")
         .stderr(
-            "error: the environment variable REDIS_OPS_FORMAT is not a format\n\n\
+            "error: REDIS_OPS_FORMAT=xml is not a format\n\n\
              hint: `table`, `json`, `ndjson`, `nagios`, `prometheus` or `junit`\n",
         )
         .exit(3);
@@ -171,7 +171,7 @@ fn tls_settings_that_cannot_be_used_say_nothing_about_the_server() {
     }
     RedisOps::new()
         .args(["health", "--tls-cert", "own.pem"])
-        .stderr("error: a client certificate needs its key, and a key its certificate\n\nhint: `--tls-cert FILE --tls-key FILE`\n")
+        .stderr("error: `--tls-cert` needs `--tls-key`\n\nhint: add `--tls-key FILE`\n")
         .exit(3);
 }
 

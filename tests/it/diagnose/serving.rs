@@ -182,7 +182,7 @@ fn the_age_of_the_last_backup_is_judged_where_a_repository_is_named() {
         skipped.iter().find(|skipped| skipped["id"] == "P12").map(|skipped| skipped["reason"].to_string())
     };
     let without = diagnose("", &[]);
-    assert!(skipped(&without).expect("skipped").contains("no repository is named"));
+    assert!(skipped(&without).expect("skipped").contains("no repository was given"));
     let expected = "diagnose: {expect: {backup: true}}\n";
     assert_eq!(diagnose(expected, &["-r", &repository]).loud(), ["P12"]);
     let run = RedisOps::new().args(["backup", "-i", &server.url(), "-r", &repository]).run();

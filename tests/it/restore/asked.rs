@@ -56,7 +56,7 @@ impl Two {
     }
 }
 
-const PROMPT: &str = "Type redis-staging to continue:";
+const PROMPT: &str = "Type `redis-staging` to continue, anything else to stop:";
 
 /// What stands on the screen, in one line with single spaces.
 fn flat(shown: &str) -> String {
@@ -84,19 +84,19 @@ fn the_question_names_both_sides_and_waits_while_the_name_is_typed_slowly() {
     let mut terminal = two.asked("", &["--replace-all"]);
     terminal.wait_for(PROMPT);
     let question = flat(&terminal.shown());
-    let about = format!("This deletes all 300 keys in redis-staging ({}) and puts redis-prod/20", two.address());
+    let about = format!("This deletes all 300 keys in redis-staging ({}) and restores redis-prod/20", two.address());
     assert!(question.contains(&about), "{question}");
-    assert!(question.contains(" old) there. A safety backup is taken first."), "{question}");
+    assert!(question.contains(" old). A safety backup is taken first."), "{question}");
     for key in "redis-staging".chars() {
         // Longer than it takes a bar to move.
         std::thread::sleep(std::time::Duration::from_millis(250));
         terminal.press(&key.to_string());
     }
-    terminal.wait_for("to continue:\r\nredis-staging");
+    terminal.wait_for("to stop:\r\nredis-staging");
     terminal.press("\n");
     let (code, shown) = terminal.end();
     assert_eq!(code, 0, "{shown}");
-    assert!(flat(&shown).contains("this goes back: `redis-ops restore "), "{shown}");
+    assert!(flat(&shown).contains("to undo the restore: `redis-ops restore "), "{shown}");
     assert_eq!(two.target.ok(&["DBSIZE"]), "500");
 }
 
@@ -107,14 +107,14 @@ fn without_an_answer_nothing_is_done() {
         ("\u{4}", "not confirmed: nothing was done"),
         // The first sends off what was typed, the second ends the input.
         ("redis-staging\u{4}\u{4}", "not confirmed: nothing was done"),
-        ("yes\n", "`yes` is not `redis-staging`"),
-        ("Redis-Staging\n", "`Redis-Staging` is not `redis-staging`"),
+        ("yes\n", "not confirmed: nothing was done"),
+        ("Redis-Staging\n", "not confirmed: nothing was done"),
     ] {
         let mut terminal = two.asked("", &["--on-conflict", "replace", "--no-safety-backup"]);
         terminal.wait_for(PROMPT);
         let question = flat(&terminal.shown());
-        assert!(question.contains(") holds 300 keys: this overwrites those that redis-prod/20"), "{question}");
-        assert!(question.contains("No safety backup is taken."), "{question}");
+        assert!(question.contains(") (300 keys) that are also in redis-prod/20"), "{question}");
+        assert!(question.contains("No safety backup is taken: "), "{question}");
         terminal.press(keys);
         let (code, shown) = terminal.end();
         assert_eq!(code, 2, "{shown}");
@@ -164,7 +164,7 @@ fn plans_refusals_and_answers_name_the_backup_and_the_target() {
     assert!(said.starts_with("restore redis-prod/20") && said.contains(" old) into redis-staging (127."), "{said}");
     assert_eq!(answer["error"]["causes"][0], "the target holds 300 keys");
     let run = two.restore(&["--on-conflict", "skip", "--plan"]).run();
-    assert!(run.text().contains(" old) goes into redis-staging (127.0.0.1:"), "{}", run.text());
+    assert!(run.text().contains(" old) would be restored into redis-staging (127.0.0.1:"), "{}", run.text());
 
     // `--quiet` swallows no way back.
     let run = two.restore(&["--replace-all", "--yes", "-q", "--json"]).run();
@@ -175,7 +175,7 @@ fn plans_refusals_and_answers_name_the_backup_and_the_target() {
     assert_eq!(safety["instance"], "redis-staging", "{answer}");
     let command = safety["command"].as_str().expect("a command");
     assert!(command.contains(safety["id"].as_str().expect("an id")), "{answer}");
-    assert!(run.stderr.contains(&format!("this goes back: `{command}`")), "{}", run.stderr);
+    assert!(run.stderr.contains(&format!("to undo the restore: `{command}`")), "{}", run.stderr);
 
     let run = two.restore(&["--replace-all", "--yes", "--no-proof"]).run();
     let text = flat(run.text());
@@ -202,7 +202,11 @@ fn functions_are_deleted_only_after_a_question_and_a_safety_backup() {
     two.target.ok(&["FUNCTION", "LOAD", "#!lua name=mine\nredis.register_function('f', function() return 1 end)"]);
     let (code, plan) = two.restore(&["--replace-all", "--plan"]).json();
     assert_eq!(code, 0, "{plan}");
-    assert!(plan.to_string().contains("the target holds 0 keys and 1 function library: they are removed"), "{plan}");
+    assert!(
+        plan.to_string()
+            .contains("the target holds 0 keys and 1 function library: everything in the target is deleted first"),
+        "{plan}"
+    );
     let mut terminal = two.asked("", &["--replace-all"]);
     terminal.wait_for(PROMPT);
     let question = flat(&terminal.shown());
@@ -211,7 +215,7 @@ fn functions_are_deleted_only_after_a_question_and_a_safety_backup() {
     terminal.press("redis-staging\n");
     let (code, shown) = terminal.end();
     assert_eq!(code, 0, "{shown}");
-    assert!(flat(&shown).contains("this goes back: `redis-ops restore "), "{shown}");
+    assert!(flat(&shown).contains("to undo the restore: `redis-ops restore "), "{shown}");
     assert_eq!(two.target.ok(&["DBSIZE"]), "500");
 }
 
@@ -224,7 +228,7 @@ fn what_was_written_while_the_question_stood_there_is_not_deleted() {
     terminal.press("redis-staging\n");
     let (code, shown) = terminal.end();
     assert_eq!(code, 2, "{shown}");
-    assert!(flat(&shown).contains("it holds 301 keys by now, and the question was about 300"), "{shown}");
+    assert!(flat(&shown).contains("now has 301 keys; you confirmed 300"), "{shown}");
     assert_eq!(two.target.ok(&["DBSIZE"]), "301");
 }
 

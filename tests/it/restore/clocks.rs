@@ -38,7 +38,7 @@ fn keys_that_die_of_a_target_whose_clock_is_ahead_are_expired_and_not_restored()
             let (code, plan) = stored.restore(&target, &["--method", method, "--plan"]);
             let words = format!("{} {method}: {plan}", installed.name);
             assert_eq!(code, 1, "{words}");
-            assert!(text(&plan, "clock").contains("ahead of ours: 10 keys dead on arrival"), "{words}");
+            assert!(text(&plan, "clock").contains("ahead of this machine's: 10 keys have already expired"), "{words}");
             assert_eq!(line(&plan, "clock").unwrap()["level"], "warning", "{words}");
 
             let run = stored.restoring(&target, &["--method", method, "--json"]).run();
@@ -74,7 +74,7 @@ fn a_clock_that_is_behind_is_warned_of_and_loses_nothing() {
     let stored = backup_with_expiries(&installed, 0);
     let target = RedisServer::builder().version(&installed).clock_ahead(-3_600).start().unwrap();
     let (code, plan) = stored.restore(&target, &["--plan"]);
-    assert!(code == 0 && text(&plan, "clock").contains("1 h behind ours"), "{plan}");
+    assert!(code == 0 && text(&plan, "clock").contains("1 h behind this machine's"), "{plan}");
     let (code, answer) = stored.restore(&target, &[]);
     assert_eq!((code, &answer["proof"]["equal"]), (0, &15.into()), "{answer}");
 
@@ -83,7 +83,7 @@ fn a_clock_that_is_behind_is_warned_of_and_loses_nothing() {
     let target = RedisServer::builder().version(&installed).start().unwrap();
     let (code, plan) = stored.restore(&target, &["--plan"]);
     let words = text(&plan, "clock_of_source");
-    assert!(code == 0 && words.contains("at least") && words.contains("behind ours"), "{plan}");
+    assert!(code == 0 && words.contains("at least") && words.contains("behind this machine's"), "{plan}");
     let (code, answer) = stored.restore(&target, &[]);
     let counts = ["restored", "expired"].map(|name| answer["result"][name].as_u64().unwrap());
     assert_eq!((code, counts), (1, [5, 10]), "{answer}");

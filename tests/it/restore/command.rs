@@ -63,12 +63,12 @@ fn a_backup_is_planned_restored_and_refused_the_second_time() {
     let name = format!("{}/{}", newest["instance"].as_str().unwrap(), newest["id"].as_str().unwrap());
     let line = |method: &str| {
         format!(
-            "`redis-ops restore -r file://{} --backup-id {name} --target-instance {}{method} --on-conflict replace` begins anew, and asks before it writes over keys of the backup's names",
+            "`redis-ops restore -r file://{} --backup-id {name} --target-instance {}{method} --on-conflict replace` restores over the target: it overwrites every key that is also in the backup, and asks first",
             pair.repository(),
             pair.target.url()
         )
     };
-    let over = "`--on-conflict skip` keeps its keys, `--on-conflict replace` overwrites keys that are also in the backup, `--replace-all` deletes all of them first";
+    let over = "`--on-conflict skip` keeps the target's keys, `--on-conflict replace` overwrites keys that are also in the backup, `--replace-all` deletes all keys of the target first";
     assert_eq!(answer["error"]["hint"], format!("nothing was written; {over}; {}", line("")));
     let (code, answer) = pair.restore(&["--method", "replica"]);
     assert_eq!((code, &answer["error"]["code"]), (2, &"target_not_empty".into()), "{answer}");
@@ -259,7 +259,7 @@ fn a_proof_that_is_cut_off_names_the_line_that_proves_it() {
         let (repository, url) = (pair.repository(), pair.target.url());
         let line = ["-r", &repository, "restore", "--backup-id", "latest", "--target-instance", &url];
         let mut restore = RedisOps::new().args(line).args(["--method", "restore"]).spawn();
-        restore.wait_until_it_says("comparing it with the backup");
+        restore.wait_until_it_says("comparing the target with the backup");
         if signal.is_empty() {
             // Both tries lose their connections.
             while !restore.has_ended() {

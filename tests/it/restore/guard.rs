@@ -508,7 +508,7 @@ fn a_replica_whose_primary_is_away_is_not_undone_without_a_yes_of_somebody() {
             |target: &RedisServer| RedisOps::new().args(["restore", "--undo", "--target-instance", &target.url()]);
         let refused = answer(undo(&never), 3);
         let words = message(&refused);
-        assert!(words.contains("there is no sign that a restore left it so"), "{}: {refused}", installed.name);
+        assert!(words.contains("this does not look like the work of a restore"), "{}: {refused}", installed.name);
         assert!(hint(&refused).contains("--yes"), "{refused}");
         assert_eq!(never.info("role"), "slave", "{}", installed.name);
 

@@ -88,7 +88,8 @@ fn a_key_that_somebody_else_has_written_meanwhile_is_left_and_named_and_the_prin
             if method == "commands" {
                 let run = stored.restoring(&target, &resume).run();
                 let text = String::from_utf8_lossy(&run.stdout).into_owned();
-                let line = lead(&text).filter(|_| text.contains("somebody else has written 2 keys meanwhile"));
+                let line =
+                    lead(&text).filter(|_| text.contains("kept 2 keys that other clients wrote during the restore"));
                 let line = line.unwrap_or_else(|| panic!("{text}"));
                 let (code, answer) = stored.typed(line.split(' ')).json();
                 assert_eq!((run.code, code, &answer["proof"]["equal"]), (1, 0, &all.into()), "{line}: {answer}");

@@ -65,7 +65,7 @@ fn a_restore_that_was_killed_while_it_was_proven_names_the_line_that_proves_it()
     // The proof reads the backup once more, and waits for it.
     store.behave(Manners { dumps_take: Duration::from_secs(2), ..Manners::default() });
     let mut running = with(&line).spawn();
-    running.wait_until_it_says("comparing it with the backup");
+    running.wait_until_it_says("comparing the target with the backup");
     running.signal("KILL");
     running.wait();
     store.behave(Manners::default());

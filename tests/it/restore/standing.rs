@@ -42,7 +42,7 @@ fn a_target_that_was_a_replica_meanwhile_is_not_said_to_hold_what_it_took() {
             assert!(target.ok(&["DBSIZE"]).parse::<u64>().unwrap() < 3_001, "some are gone");
             check_error(&(ended.code, answer.clone()), "role_changed");
             assert!(message(&answer).contains("it was made a replica of another server and then"), "{answer}");
-            assert!(hint(&answer).contains("begins anew"), "{answer}");
+            assert!(hint(&answer).contains("restores again from the start"), "{answer}");
             let target = &answer["result"]["target"];
             assert_eq!((&target["restarted"], target["turned"].is_string()), (&false.into(), true), "{answer}");
         }

@@ -28,7 +28,7 @@ fn a_dry_run_gives_a_reason_for_each_backup_and_removes_nothing() {
     let shown = prune().run();
     assert_eq!((shown.code, shown.stderr.as_str()), (0, ""));
     for part in [
-        "policy of prod from the command line: keep daily 2; safety backups 7days",
+        "policy of prod from the command line: keep daily 2; safety backups for 7 d",
         &format!("remove  prod/{}", all[0]),
         "no rule keeps it",
         "ok: 2 backups kept, 3 would be removed (",
@@ -78,7 +78,7 @@ fn the_policy_of_the_settings_is_for_the_instances_of_the_settings() {
     assert_eq!(answer["policy"]["keep_safety_seconds"], 3 * 86_400);
     let shown = run(&["--dry-run"]).run();
     let first =
-        "policy of prod from `backup.retention` in redis-ops.yaml: keep last 1, within 1 hour; safety backups 3days";
+        "policy of prod from `backup.retention` in redis-ops.yaml: keep last 1, within 1 hour; safety backups for 3 d";
     assert!(shown.text().starts_with(first), "{}", shown.text());
     assert!(shown.text().contains("left alone, because the policy is not theirs: theirs"), "{}", shown.text());
     // It is not for an instance that somebody names, and not for another repository.
@@ -128,7 +128,8 @@ fn a_pin_holds_a_backup_until_it_is_lifted() {
     let delete = || RedisOps::new().args(["delete", &old, "-r", &text, "--yes"]);
     let (code, answer) = delete().json();
     assert_eq!((code, answer["error"]["code"].as_str()), (2, Some("pinned")), "{answer:#}");
-    assert!(delete().run().stderr.contains("hint: `redis-ops pin ID --lift` lifts the pin"));
+    let hint = format!("hint: `redis-ops pin {old} --lift --name audit` lifts the pin");
+    assert!(delete().run().stderr.contains(&hint));
     // Two pins: which one is meant has to be said.
     pin(&["--name", "legal"]);
     let (code, answer) = pin(&["--lift"]);

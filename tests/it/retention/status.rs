@@ -41,7 +41,7 @@ fn an_old_backup_is_exit_2_and_one_that_was_never_verified_exit_1() {
     let old = status(&["--max-age", "26h"]).run();
     assert_eq!(old.code, 2, "{}", old.everything());
     assert!(
-        old.text().contains("failed: theirs: the last good backup is 40 d old, more than 1 d 2 h"),
+        old.text().contains("failed: theirs: the last good backup is 40 d old; `--max-age` is 1 d 2 h"),
         "{}",
         old.text()
     );

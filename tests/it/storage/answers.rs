@@ -122,7 +122,7 @@ async fn who_is_not_there_is_named_with_where_the_name_came_from() {
     let silent =
         format!("http://{}", silent.local_addr().map(|address| (address, std::mem::forget(silent))).unwrap().0);
     for (endpoint, words, hint) in [
-        (format!("http://127.0.0.1:{port}"), "no server listens at http://127.0.0.1:", "is the store running"),
+        (format!("http://127.0.0.1:{port}"), "no server listens at http://127.0.0.1:", "check that the store runs"),
         ("http://no-such-host.invalid:9000".to_owned(), "http://no-such-host.invalid:9000", "host name"),
         (plain.replace("http:", "https:"), "does not speak TLS", "`http://`"),
         (silent, "does not answer", "--timeout"),

@@ -85,7 +85,7 @@ fn differences_are_told_by_side_those_on_both_sides_first() {
     assert_eq!(lines[first + 10], "… 192 more");
     let verdict = lines.last().expect("a verdict");
     assert!(
-        verdict.contains("1 different (1 in value), 200 missing in the instance, 1 only there; 0 equal"),
+        verdict.contains("1 different (1 in value), 200 only in the backup, 1 only in the instance; 0 equal"),
         "{verdict}"
     );
     let run = verify(&folder, &["-i", &server.url(), "--backup-id", "latest", "--keys", "c*"]).run();

@@ -144,7 +144,7 @@ fn each_difference_is_named() {
             .lines()
             .last()
             .unwrap()
-            .contains("5 different (1 in type, 3 in value, 1 in expiry), 2 missing in the instance, 2 only there"),
+            .contains("5 different (1 in type, 3 in value, 1 in expiry), 2 only in the backup, 2 only in the instance"),
         "{}",
         run.text()
     );

@@ -83,12 +83,13 @@ pub(super) fn judge(
     } else {
         let functions = if functions_differ { ", functions differ" } else { "" };
         format!(
-            "{what}: {} different{}, {} missing in {}, {} only there; {} equal ({:.2}%){expired}{functions}",
+            "{what}: {} different{}, {} only in {}, {} only in {}; {} equal ({:.2}%){expired}{functions}",
             words::count(differences.different()),
             in_what(differences),
             words::count(differences.missing),
-            sides.right,
+            sides.left,
             words::count(differences.extra),
+            sides.right,
             words::count(differences.equal),
             // Rounded down: what is not all is not 100%.
             (differences.ratio() * 10_000.0).floor() / 100.0,

@@ -52,7 +52,7 @@ impl Failure {
                 Some(Theirs::Untouched),
             ),
             Expected::Number(_) => (
-                "another client wrote a key of this name during the restore: it now has the backup's elements as well as theirs",
+                "another client wrote a key of this name during the restore: the key now mixes elements of the backup and of that client",
                 Some(Theirs::Mixed),
             ),
             Expected::Anything | Expected::Elements(_) => {

@@ -60,7 +60,11 @@ pub(super) fn explain(text: &str, asked: Asked<'_>) -> StorageError {
         ),
         Meaning::Refused => (
             format!("no server listens at {named}"),
-            format!("is the store running, and is that its port? {source} names it").into(),
+            format!("check that the store runs at {named}, or correct {source}").into(),
+        ),
+        Meaning::UnknownHost if site.proxy.is_none() && site.from.is_empty() => (
+            format!("the host name of {next} cannot be resolved"),
+            "check the network and AWS_REGION, or set `--s3-endpoint`".into(),
         ),
         Meaning::UnknownHost => {
             (format!("the host of {next} is unknown"), format!("check the host name in {next_source}").into())
@@ -82,7 +86,7 @@ pub(super) fn explain(text: &str, asked: Asked<'_>) -> StorageError {
         }
         Meaning::NoHttp => (
             format!("{named} does not speak HTTP"),
-            format!("is that its TLS port (`https://`), or the port of another program? {source} names it").into(),
+            format!("for its TLS port use `https://`; for another port, correct {source}").into(),
         ),
         Meaning::Silent if site.proxy.is_some() => (
             format!("{next} does not answer, or the store behind it does not ({text})"),

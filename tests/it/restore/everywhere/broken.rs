@@ -81,7 +81,7 @@ fn a_target_that_restarts_in_the_middle_is_said_to_have_forgotten() {
         check_error(&(run.code, answer.clone()), "disconnected");
         assert_eq!(answer["result"]["target"]["restarted"], true, "{answer}");
         assert!(message(&answer).contains("it was restarted since"), "{answer}");
-        assert!(message(&answer).contains("and holds 0 keys in all"), "{answer}");
+        assert!(message(&answer).contains("and now has 0 keys"), "{answer}");
         assert!(hint(&answer).contains("--on-conflict skip"), "{answer}");
         assert_eq!((keys(&again), again.info("role").as_str()), (0, "master"));
 
