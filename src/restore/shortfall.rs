@@ -145,7 +145,8 @@ impl Report {
             }
             Ended::Complete if tally.functions.written_by_others > 0 => {
                 let n = counted(tally.functions.written_by_others, "function library");
-                let message = format!("other clients loaded {n} with the same names as the backup's; {holds}");
+                let names = if tally.functions.written_by_others == 1 { "name" } else { "names" };
+                let message = format!("other clients loaded {n} with the same {names} as the backup's; {holds}");
                 Some(Shortfall { code: "functions_failed", message, lead: Lead::OverLibrariesOfOthers })
             }
             Ended::Complete if tally.functions.failed > 0 => {

@@ -20,7 +20,7 @@ pub enum RunError {
     )]
     NothingToResume,
     /// One with other choices is known.
-    #[error("nothing to resume: the restore of this backup into this target that was interrupted used other options: {}", .differ.join(", "))]
+    #[error("nothing to resume: the interrupted restore of this backup into this target used other options: {}", .differ.join(", "))]
     OtherChoices {
         /// Which options those are, and what they were.
         differ: Vec<String>,

@@ -121,8 +121,8 @@ fn site(
         && Url::parse(url).map_or(true, |url| !matches!(url.scheme(), "http" | "https") || url.host().is_none())
     {
         let from = if from.is_empty() { "--s3-endpoint" } else { from };
-        // What has an `@` may hold a password.
-        let is_plain = !url.contains('@');
+        // What has an `@` or a query may hold a secret.
+        let is_plain = !url.contains(['@', '?']);
         let words = format!("{from} is not a URL: {}", if is_plain { url.clone() } else { site::shown(url) });
         let hint = match is_plain && !url.contains("://") {
             true => format!("write `http://{url}` or `https://{url}`"),

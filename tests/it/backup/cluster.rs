@@ -48,7 +48,7 @@ fn a_node_that_serves_a_part_is_refused_with_the_number_and_taken_on_purpose_onl
         for more in [&[][..], &["--plan"], &["--source", "scan"]] {
             let run = backup(&server.url(), &folder.text(), &[&["--json"], more].concat()).run();
             assert_eq!(failure(&run), (2, "one_shard".to_owned()), "{more:?}: {}", run.everything());
-            assert!(run.text().contains("5,461 of the 16,384 slots"), "{}", run.text());
+            assert!(run.text().contains("5,461 of 16,384 slots"), "{}", run.text());
             assert!(run.json()["error"]["hint"].as_str().is_some_and(|hint| hint.contains("--shard-only")));
             assert_eq!(folder.files(), Vec::<String>::new());
         }

@@ -238,8 +238,8 @@ fn the_question_says_which_part_of_the_backup_is_put_there() {
     let mut terminal = two.asked("", &["--replace-all", "--no-safety-backup", "--keys", "key:1*"]);
     terminal.wait_for(PROMPT);
     let question = flat(&terminal.shown());
-    assert!(question.contains("and puts the part of redis-prod/20"), "{question}");
-    assert!(question.contains("that matches --keys 'key:1*' there."), "{question}");
+    assert!(question.contains("and restores the part of redis-prod/20"), "{question}");
+    assert!(question.contains("that matches --keys 'key:1*'."), "{question}");
     terminal.press("\n");
     assert_eq!(terminal.end().0, 2);
 }

@@ -37,9 +37,12 @@ fn the_plan_says_what_it_means_for_the_target() {
     let run = stored.restoring(&target, &["--plan"]).run();
     let text = run.text();
     assert_eq!(run.code, 0, "{text}");
-    for words in
-        ["by `replica`", "refuses writes", "cuts off blocked clients", "the whole backup is read and verified first"]
-    {
+    for words in [
+        "with method `replica`",
+        "refuses writes",
+        "disconnects blocked clients",
+        "the whole backup is read and verified first",
+    ] {
         assert!(text.contains(words), "{words}: {text}");
     }
     assert_eq!(target.ok(&["DBSIZE"]), "0");

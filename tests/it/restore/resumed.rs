@@ -43,6 +43,11 @@ fn the_choices_that_differ_are_named() {
             }
         }
     }
+    // Where the method alone differs, all of the line that goes on is known.
+    let typed = [&["--method", "commands"], &begun[2..], &["--resume"]].concat();
+    let (_, answer) = stored.restore(&target, &typed);
+    let words = hint(&answer);
+    assert!(words.contains(" --method restore ") && words.contains("--resume` continues the interrupted"), "{answer}");
     let (code, answer) = stored.restore(&target, &[&begun[..], &["--resume"]].concat());
     assert_eq!((code, &answer["result"]["restored"]), (0, &2_000.into()), "{answer}");
 }

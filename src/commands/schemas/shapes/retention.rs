@@ -80,7 +80,7 @@ pub(super) fn prune_fields() -> Vec<(&'static str, Value)> {
 fn action() -> Value {
     described(
         one_of(["keep", "remove", "removed", "gone", "stays"]),
-        "remove: it would be; gone: somebody else has removed it; stays: it could not be removed",
+        "remove: it would be; gone: another process removed it; stays: it could not be removed",
     )
 }
 

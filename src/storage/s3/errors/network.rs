@@ -62,7 +62,7 @@ pub(super) fn explain(text: &str, asked: Asked<'_>) -> StorageError {
             format!("no server listens at {named}"),
             format!("check that the store runs at {named}, or correct {source}").into(),
         ),
-        Meaning::UnknownHost if site.proxy.is_none() && site.from.is_empty() => (
+        Meaning::UnknownHost if site.proxy.is_none() && !site.url.contains("://") => (
             format!("the host name of {next} cannot be resolved"),
             "check the network and AWS_REGION, or set `--s3-endpoint`".into(),
         ),
