@@ -8,12 +8,12 @@
 //! floor 5   commands                 one file per subcommand: composes operations, shows results
 //! floor 4   printer                  where words go
 //! floor 3b  operations               what is made of several operations: a restore with its safety backup and proof
-//! floor 3a  backup restore verify diagnose health metrics retention lock      what the tool does
+//! floor 3a  backup restore verify diagnose health metrics retention           what the tool does
 //! floor 2b  capture examination comparison rules                              what several operations do
 //! floor 2a  dataset pasted                                                    data at rest, what a person pasted: opened, read
 //! floor 1   repository census introspection finding progress                  words that the floors above share
 //! floor 0b  connection storage                                                talking: Redis, a place for objects
-//! floor 0a  rdb codec replies figures                                         bytes: the RDB format, compression, INFO & co.
+//! floor 0a  rdb codec replies figures times private_files                     bytes: the RDB format, compression, INFO & co.
 //! ground    explain blocking                                                  what an error means; where work may wait
 //! ```
 //!
@@ -26,6 +26,7 @@ pub mod explain;
 
 pub mod codec;
 mod figures;
+mod private_files;
 pub mod rdb;
 pub mod replies;
 mod times;
@@ -36,7 +37,6 @@ pub mod storage;
 pub mod census;
 pub mod finding;
 pub mod introspection;
-mod private_files;
 pub mod progress;
 pub mod repository;
 
@@ -56,7 +56,7 @@ pub mod restore;
 mod retention;
 pub mod verify;
 
-pub mod operations;
+mod operations;
 
 mod printer;
 

@@ -6,20 +6,10 @@ use std::fmt::Write as _;
 use clap::{Arg, Command, CommandFactory as _};
 use clap_complete::{ArgValueCandidates, CompletionCandidate};
 
-use super::args::{CONNECTION, Cli, OUTPUT, STORAGE};
+use super::args::{ALONE, CONNECTION, Cli, EXIT_CODES, GROUPS, OUTPUT, STORAGE};
 use super::env;
 use crate::commands::nearest::nearest;
 use crate::explain::Misuse;
-
-/// The groups of the overview: each command stands in one of them.
-const GROUPS: [(&str, &[&str]); 6] = [
-    ("Back up", &["backup"]),
-    ("Restore", &["restore"]),
-    ("Verify", &["verify"]),
-    ("Look", &["list", "show", "status", "diagnose", "health", "metrics"]),
-    ("Keep", &["prune", "delete", "pin"]),
-    ("Tool", &["explain", "help", "completions", "man"]),
-];
 
 /// The options that all commands share, by the topic of the help that describes them.
 const SHARED: [(&str, &str); 3] = [("connection", CONNECTION), ("storage", STORAGE), ("output", OUTPUT)];
@@ -29,25 +19,6 @@ pub const TOPICS: [&str; 5] = ["connection", "storage", "output", "environment",
 
 /// Pages are written for a terminal of this many columns.
 const WIDTH: usize = 79;
-
-/// What each command does without an instance or a repository, and so without the options for them.
-const ALONE: [&str; 4] = ["explain", "help", "completions", "man"];
-
-/// The exit codes of a command, where they need more words than those of every command.
-const EXIT_CODES: [(&str, &str); 12] = [
-    ("backup", "0 published, or not due; 1 published, with warnings; 2 not published"),
-    ("restore", "0 restored and proven; 1 with warnings; 2 refused or incomplete"),
-    ("verify", "0 good, or equal; 1 with warnings; 2 damaged, or different"),
-    ("list", "0 listed; 3 the repository or the instance does not exist"),
-    ("show", "0 shown; 3 the backup does not exist"),
-    ("status", "0 good; 1 unverified for too long, or a backup is missing; 2 too old, or none"),
-    ("prune", "0 removed, or nothing to remove; 2 not removed, or not all; 3 no policy, or not confirmed"),
-    ("delete", "0 removed; 2 held, or not removed; 3 no such backup, or not confirmed"),
-    ("pin", "0 pinned, or lifted; 2 not done; 3 no such backup"),
-    ("diagnose", "0 no finding; 1 worst is a warning; 2 worst is critical"),
-    ("health", "0 up; 1 degraded; 2 down"),
-    ("metrics", "0 printed (redis_up says whether the server answers)"),
-];
 
 /// The command line that is understood, with its help.
 pub fn command() -> Command {

@@ -41,10 +41,11 @@
 //! | set | 2 | 11 integers; 20 listpack |
 //! | sorted set | 3 (scores as text), 5 (as doubles) | 12 ziplist; 17 listpack |
 //! | hash | 4; with field expiry 24, Valkey 22 | 9 zipmap; 13 ziplist; 16 listpack; 25 listpack with expiry |
-//! | hash with a template (Redis 8.10) | 31, 32 | 29, 30 |
+//! | hash with a template (Redis 8.10) | 31, 32 | 29 from version 15 on, 30 |
 //! | stream | | 15, 19, 21, 26, 27: listpacks, then ids, groups and what is pending |
 //! | module | 7: framed, otherwise opaque | |
 //! | array (Redis 8.8) | 28 | |
+//! | rate limiter (Redis 8.8 built with it, 8.10) | 29 in version 14; 33 | |
 //!
 //! Element by element means a count, then strings: members, or field and value, or member and score. Packed means one
 //! string whose inside is laid out as it is in the server's memory:

@@ -298,6 +298,12 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
+    /// Whether a server that reads this version of this dialect has the kind, in whichever encoding.
+    pub fn is_of(self, dialect: Dialect, version: u32) -> bool {
+        let has = |line: &Line| line.dialect.is_none_or(|own| own == dialect) && line.versions.0 <= version;
+        TABLE.iter().any(|line| line.kind == self && has(line))
+    }
+
     /// Servers from 6.2 on skip a key of this kind that has no elements, and refuse it in RESTORE.
     pub const fn vanishes_when_empty(self) -> bool {
         matches!(self, Self::List | Self::Set | Self::Zset | Self::Hash | Self::Array)
@@ -352,6 +358,18 @@ mod tests {
         let gcra_or_template = ValueType::GCRA_14_OR_TEMPLATE_LISTPACK;
         assert_eq!(gcra_or_template.kind(Dialect::Redis, 14), Some(Kind::Gcra));
         assert_eq!(gcra_or_template.kind(Dialect::Redis, 15), Some(Kind::Hash));
+    }
+
+    #[test]
+    fn a_kind_is_of_the_servers_that_have_one_of_its_encodings() {
+        let of = |dialect, version| {
+            let missing = Kind::ALL.into_iter().filter(|kind| !kind.is_of(dialect, version));
+            missing.map(Kind::name).collect::<Vec<_>>()
+        };
+        assert_eq!(of(Dialect::Redis, 9), ["array", "gcra"]);
+        assert_eq!(of(Dialect::Redis, 13), ["array", "gcra"]);
+        assert_eq!(of(Dialect::Redis, 14), Vec::<&str>::new());
+        assert_eq!(of(Dialect::Valkey, 80), ["array", "gcra"]);
     }
 
     #[test]

@@ -22,6 +22,16 @@ pub enum Location {
     Local(PathBuf),
 }
 
+impl Location {
+    /// Whether asking what is there takes a network and a secret. Tab asks no such place: it offers what the last `list` showed.
+    pub fn is_remote(&self) -> bool {
+        match self {
+            Self::S3 { .. } => true,
+            Self::Local(_) => false,
+        }
+    }
+}
+
 /// A sentence for the user; without what was typed where that may hold a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]

@@ -12,7 +12,7 @@ const FLOORS: &[&[&str]] = &[
     &["census", "finding", "introspection", "progress", "repository"],
     &["dataset", "pasted"],
     &["capture", "comparison", "examination", "rules"],
-    &["backup", "diagnose", "health", "lock", "metrics", "restore", "retention", "verify"],
+    &["backup", "diagnose", "health", "metrics", "restore", "retention", "verify"],
     &["operations"],
     &["printer"],
     &["commands"],
@@ -64,12 +64,23 @@ fn every_top_level_module_has_a_floor() {
         .filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';'))
         .collect();
     assert!(modules.len() > 10, "lib.rs is the map of the house");
-    for module in modules {
+    for module in &modules {
         assert!(
             floor_of(module).is_some(),
             "`{module}` has no floor: give it one in tests/it/floors.rs and ARCHITECTURE.md"
         );
     }
+    let gone: Vec<_> = FLOORS.iter().copied().flatten().filter(|module| !modules.contains(module)).collect();
+    assert!(gone.is_empty(), "tests/it/floors.rs has a floor for what is not there: {gone:?}");
+    let text = architecture();
+    let drawn = text.split("## The floors").nth(1).and_then(|rest| rest.split("```").nth(1)).expect("the drawing");
+    let drawn: BTreeSet<&str> = drawn.split(|c| !is_of_a_name(c)).collect();
+    let missing: Vec<_> = modules.iter().filter(|module| !drawn.contains(*module)).collect();
+    assert!(missing.is_empty(), "ARCHITECTURE.md draws no floor for {missing:?}");
+}
+
+fn architecture() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md")).expect("ARCHITECTURE.md")
 }
 
 #[test]
@@ -331,7 +342,7 @@ fn tree(text: &str) -> Vec<(Vec<String>, Option<String>)> {
 #[test]
 fn where_to_start_reading_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let text = architecture();
     let mut named = 0;
     let places = text.split('`').filter_map(|words| words.split_once(".rs "));
     for (file, name) in places.filter(|(file, name)| !format!("{file}{name}").contains(char::is_whitespace)) {
@@ -344,4 +355,17 @@ fn where_to_start_reading_is_there() {
         named += 1;
     }
     assert!(named > 20, "{named}");
+}
+
+/// Who follows a restore from the command line to the wire opens at most twenty files, and as many as ARCHITECTURE.md says.
+#[test]
+fn a_restore_is_followed_through_at_most_twenty_files() {
+    let text = architecture();
+    let journey =
+        text.split("- **A restore, from the command line").nth(1).and_then(|rest| rest.split("\n- **").next());
+    let journey = journey.expect("the journey of a restore");
+    let files: BTreeSet<&str> =
+        journey.split(|c: char| !(is_of_a_name(c) || "/.".contains(c))).filter(|word| word.ends_with(".rs")).collect();
+    assert!(files.len() <= 20, "{files:?}");
+    assert!(journey.contains(&format!("({} files", files.len())), "{}: {files:?}", files.len());
 }

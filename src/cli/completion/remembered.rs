@@ -12,13 +12,10 @@ const LIMIT: u64 = 1 << 20;
 
 /// Where the ids of a bucket are remembered, below the folder of what is remembered from run to run. A folder needs no such file.
 pub fn file_of(state: &Path, location: &Location) -> Option<PathBuf> {
-    match location {
-        Location::S3 { .. } => {
-            let name = hex::encode(&Sha256::digest(location.to_string().as_bytes())[..8]);
-            Some(state.join("completion").join(name))
-        }
-        Location::Local(_) => None,
-    }
+    location.is_remote().then(|| {
+        let name = hex::encode(&Sha256::digest(location.to_string().as_bytes())[..8]);
+        state.join("completion").join(name)
+    })
 }
 
 /// Instance and id of what is remembered of a bucket, newest first.

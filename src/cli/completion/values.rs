@@ -77,9 +77,9 @@ pub fn instances() -> Vec<CompletionCandidate> {
 pub fn backups() -> Vec<CompletionCandidate> {
     let (typed, environment) = (Typed::of_process(), Environment::of_process());
     let Some(location) = typed.location(&environment) else { return latest() };
-    let found = match &location {
-        Location::Local(_) => within(PATIENCE, move || listed(location)),
-        Location::S3 { .. } => remembered::read(&environment, &location),
+    let found = match location.is_remote() {
+        true => remembered::read(&environment, &location),
+        false => within(PATIENCE, move || listed(location)),
     };
     let mut names: Vec<&str> = found.iter().map(|(instance, _)| instance.as_str()).collect();
     names.sort_unstable();

@@ -188,13 +188,13 @@ impl Reader {
         use elements::Elements;
         use shape::Shape;
         let body = match (value_type, kind) {
-            (ValueType::STRING, _) => Body::String(string::Passage::default()),
+            (_, Kind::String) => Body::String(string::Passage::default()),
             (ValueType::LIST, _) => Body::Elements(Elements::new(Shape::List)),
             (ValueType::SET, _) => Body::Elements(Elements::new(Shape::Set)),
             (ValueType::ZSET, _) => Body::Elements(Elements::new(Shape::ZsetText)),
             (ValueType::HASH, _) => Body::Elements(Elements::new(Shape::Hash)),
             (ValueType::ZSET_2, _) => Body::Elements(Elements::new(Shape::ZsetBinary)),
-            (ValueType::MODULE_2, _) => Body::Module(module::Module::default()),
+            (_, Kind::Module) => Body::Module(module::Module::default()),
             (ValueType::HASH_ZIPMAP, _) => Body::Blob(blob::Blob::Zipmap, None),
             (ValueType::LIST_ZIPLIST, _) => Body::Blob(blob::Blob::ListZiplist, None),
             (ValueType::SET_INTSET, _) => Body::Blob(blob::Blob::Intset, None),
@@ -215,7 +215,10 @@ impl Reader {
             (_, Kind::Stream) => Body::Stream(Box::new(stream::Stream::new(value_type.stream_form()))),
             (_, Kind::Array) => Body::Array(array::Array::default()),
             (_, Kind::Gcra) => Body::Gcra,
-            _ => Body::Template(Box::new(template::Values::new(value_type))),
+            // What is left are the hashes with a template. Kinds are named one by one, so that a new one has no reader by chance.
+            (_, Kind::List | Kind::Set | Kind::Zset | Kind::Hash) => {
+                Body::Template(Box::new(template::Values::new(value_type)))
+            }
         };
         Self { body, pieces, n_elements: 0 }
     }

@@ -3,6 +3,7 @@
 use super::{Level, Line, OVER_SAME_NAMES};
 use crate::figures::{count, counted};
 use crate::rdb::OddityKind;
+use crate::rdb::types::Kind;
 use crate::restore::choices::Ttl;
 use crate::restore::facts::{BackupFacts, Origin, TargetFacts};
 use crate::restore::module_types::{Has, survives_malformed};
@@ -107,8 +108,10 @@ pub fn losses(backup: &BackupFacts, format: TargetFormat, options: &Options) -> 
         lines.push(Line::warning("rebuilt", text).keys(&survey.rebuilt_keys));
     }
     // Without a look at each key: types that only newer servers have.
-    if backup.survey.is_none() && (format.is_valkey || format.version() < 14) {
-        for (name, keys) in backup.by_type.iter().filter(|(name, _)| *name == "array" || *name == "gcra") {
+    if backup.survey.is_none() {
+        let is_new =
+            |name: &str| Kind::named(name).is_some_and(|kind| !kind.is_of(format.reads.dialect, format.version()));
+        for (name, keys) in backup.by_type.iter().filter(|(name, _)| is_new(name)) {
             let text = format!("{} of type {name}: {}", counted(*keys, "key"), Loss::Type.words());
             lines.push(Line::new(level, "unsupported_type", text).flag("--accept-loss"));
         }
