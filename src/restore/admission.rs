@@ -94,7 +94,11 @@ impl Planned {
             None => self.head(watcher).await?,
         };
         let present = target.functions.clone().unwrap_or_default();
-        let rejected = functions::ask(connection, &sources, &present).await?;
+        let mut rejected = functions::ask(connection, &sources, &present).await?;
+        if options.existing == Existing::ReplaceAll {
+            // A function that another library of the target has: that library goes before the backup's comes.
+            rejected.retain(|library| present.is_empty() || !library.reason.ends_with("already exists"));
+        }
         let Some(first) = rejected.first() else { return Ok(None) };
         let n = counted(rejected.len() as u64, "function library");
         let text = format!("the target does not take {n} of the backup (`{}`: {})", first.name, first.reason);

@@ -15,7 +15,7 @@ use crate::printer::words;
 use crate::progress::Progress;
 use crate::restore::alone::AloneError;
 use crate::restore::carry_out::NotLoaded;
-use crate::restore::plan::NOTHING_TO_RESUME;
+use crate::restore::plan::{NOTHING_CHOSEN, NOTHING_TO_RESUME};
 use crate::restore::replica::LeftBehind;
 use crate::restore::{self, Admission, Existing, Method, Planned, Request, RunError, Watcher};
 
@@ -53,7 +53,7 @@ async fn restore(
     let in_json = show::hidden(plan, context);
     let outcome = |status| Outcome::new(status).field("backup_id", id).field("plan", in_json.clone());
     let not_done = |error| Ok(outcome(Status::Failed).field("result", ()).error(sides.not_done(error)));
-    let foreseen = plan.foreseen(&planned.facts);
+    let foreseen = plan.foreseen();
     let table = show::plan(plan, sides, foreseen, context.keys, &context.printer);
     if settings.plan {
         let refused = plan.refusal().map(|line| show::with_names(line.into(), context));
@@ -66,8 +66,11 @@ async fn restore(
     let warns = plan.warns();
     let method = match planned.admit(watcher).await? {
         Admission::By(method) => method,
+        Admission::Refused(refused) if refused.code == NOTHING_CHOSEN => {
+            return Ok(outcome(foreseen).field("result", ()).error(sides.not_done(refused.into())));
+        }
         // What the target holds may be all that a run has left that was killed.
-        Admission::Refused(refused) if refused.code == "target_not_empty" => {
+        Admission::Refused(refused) if refused.code == "target_not_empty" || planned.interrupted.is_some() => {
             let error = Fault::from(show::with_names(refused, context));
             return not_done(planned.and_anew(error));
         }
@@ -110,7 +113,9 @@ async fn restore(
     // What was seen while the target was read back is no part of the table above.
     report.others_wrote = others_wrote;
     let mut status = report.status();
-    if planned.plan.is_doubted() {
+    let libraries_stay =
+        report.tally.functions.skipped > 0 && planned.request.options.choices.selection.is_everything();
+    if planned.plan.is_doubted() || planned.plan.lacks() || libraries_stay {
         status = status.and(Status::Warning);
     }
     if let Some(proof) = &proof {

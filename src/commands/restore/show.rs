@@ -10,7 +10,7 @@ use crate::dataset::Dataset;
 use crate::explain::Status;
 use crate::printer::words::{self, Keys};
 use crate::printer::{Printer, Style};
-use crate::restore::plan::Refused;
+use crate::restore::plan::{Refused, chosen_none};
 use crate::restore::tally::FailedKey;
 use crate::restore::{Ended, Level, Plan, Report};
 
@@ -125,6 +125,7 @@ pub fn report(report: &Report, sides: &Sides, proof: bool, context: &Context) ->
     row("not known", tally.unknown);
     row("not reached", if matches!(report.ended, Ended::NotLoaded(_)) { 0 } else { report.not_reached().unwrap_or(0) });
     row("functions", tally.functions.restored);
+    row("function libraries left", tally.functions.skipped);
     row("temporary keys of the interrupted run, removed", tally.leftovers);
     let evicted = report.evicted().unwrap_or(0);
     row(if report.was_empty { "of those restored, evicted meanwhile" } else { "evicted meanwhile" }, evicted);
@@ -153,12 +154,7 @@ pub fn report(report: &Report, sides: &Sides, proof: bool, context: &Context) ->
     let keys = words::counted(tally.restored, "key");
     let time = words::span(std::time::Duration::from_secs_f64(report.seconds));
     let mut sentence = match (&report.ended, status) {
-        (Ended::Complete, Status::Warning) if report.chose_nothing() => {
-            let in_backup = words::counted(tally.skipped_by_choice, "key");
-            format!(
-                "nothing was restored: of {in_backup} in the backup none is what `--keys`, `--exclude`, `--db` and `--type` choose"
-            )
-        }
+        (Ended::Complete, Status::Unknown) => format!("nothing was restored: {}", chosen_none(tally.skipped_by_choice)),
         (Ended::Complete, Status::Ok) => format!("{keys} of {backup} restored into {target} {by}in {time}"),
         (Ended::Complete, Status::Warning) => {
             format!("{keys} of {backup} restored into {target} {by}in {time}; see above for the others")
@@ -171,7 +167,7 @@ pub fn report(report: &Report, sides: &Sides, proof: bool, context: &Context) ->
         _ if report.taken_back.is_some() => "not complete: what was restored is taken back".to_owned(),
         _ => format!("not complete: {keys} of {backup} restored into {target} in {time}"),
     };
-    if !proof && !report.chose_nothing() && matches!(status, Status::Ok | Status::Warning) {
+    if !proof && matches!(status, Status::Ok | Status::Warning) {
         sentence.push_str("; the target was not compared with the backup (`--no-proof`)");
     }
     format!("{text}\n{}", verdict(&context.printer, status, &sentence))
