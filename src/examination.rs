@@ -86,6 +86,16 @@ pub fn cautions(manifest: &Manifest) -> Vec<Finding> {
     findings
 }
 
+/// What the source holds and the backup does not.
+pub fn lacks(manifest: &Manifest) -> Vec<Finding> {
+    let finding = |why: &String| {
+        Finding::new(Severity::Warning, "not_in_backup", "the backup lacks what its source held")
+            .why(why.clone())
+            .fix("take another backup with a user that may read it: `redis-ops backup --plan` names the rights")
+    };
+    manifest.lacks.iter().map(finding).collect()
+}
+
 /// The source computes no checksum, so that damage before it reached us cannot be seen.
 pub fn checksum_absent() -> Finding {
     Finding::new(Severity::Warning, "checksum_absent", "the RDB has no CRC64")

@@ -35,6 +35,8 @@ pub(super) struct Made {
     pub(super) stale: bool,
     pub(super) moment: Option<Moment>,
     pub(super) source: Option<SourceReport>,
+    /// What the source holds and the backup does not, and why.
+    pub(super) lacks: Vec<String>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -53,6 +55,7 @@ impl Made {
             stale: chosen.is_stale,
             moment: None,
             source: Some(source),
+            lacks: Vec::new(),
             warnings: chosen.part().map(|part| format!("the backup holds {part}")).into_iter().collect(),
         }
     }
@@ -141,7 +144,8 @@ async fn capture_by_scan(
     if told.gone > 0 {
         made.warnings.push(format!("gone before they could be read: {}", counted(told.gone, "key")));
     }
-    made.warnings.extend(told.warnings);
+    made.warnings.extend(told.lacks.iter().cloned().chain(told.warnings));
+    made.lacks = told.lacks;
     Ok(made)
 }
 
@@ -178,6 +182,7 @@ pub(super) async fn capture_file(
         stale: false,
         moment: named("ctime").as_deref().and_then(second),
         source: None,
+        lacks: Vec::new(),
         warnings: data.around().warnings("not in the backup"),
         stored,
     })

@@ -189,5 +189,6 @@ fn manifest(options: &Options, draft: &Draft, made: &Made) -> Manifest {
         module_aux: (inspected.not_understood.is_none() && inspected.broken.is_none())
             .then(|| inspected.module_aux.clone()),
         stale: made.stale,
+        lacks: made.lacks.clone(),
     }
 }

@@ -89,7 +89,9 @@ pub struct Report {
     pub keyspace_hits_added: u64,
     /// How often the connection broke and was opened again.
     pub reconnects: u64,
-    /// What is not in the RDB, and why.
+    /// What the server holds and the RDB does not, and why.
+    pub lacks: Vec<String>,
+    /// What else is worth a word.
     pub warnings: Vec<String>,
 }
 
@@ -182,13 +184,13 @@ impl Scan {
         match functions {
             Ok(Some(functions)) => self.encoder.functions(functions.body()),
             Ok(None) => {}
-            Err(error) => self.report.warnings.push(format!("functions are not in the backup: {error}")),
+            Err(error) => self.report.lacks.push(format!("functions are not in the backup: {error}")),
         }
         let modules: Vec<&str> =
             facts.modules.iter().map(String::as_str).filter(|module| !WITHOUT_AUX.contains(module)).collect();
         if !modules.is_empty() {
             let modules = modules.join(", ");
-            self.report.warnings.push(format!("module data outside of keys is not in it (modules: {modules})"));
+            self.report.lacks.push(format!("module data outside of keys is not in the backup (modules: {modules})"));
         }
         self.databases = self.server.databases().await?.into();
         self.stage = Stage::Keys;

@@ -91,6 +91,9 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, since: &Since, contex
     if manifest.stale {
         about.row(["stale", "read from a replica that had lost its primary: its data may be old"]);
     }
+    for what in &manifest.lacks {
+        about.row(["lacks", &words::escape(what.as_bytes())]);
+    }
     for (name, value) in &manifest.labels {
         about.row([format!("label {}", words::escape(name.as_bytes())), words::escape(value.as_bytes())]);
     }
@@ -150,6 +153,9 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, since: &Since, contex
     };
     let (status, sentence) = match since.trouble() {
         Some(trouble) => (Status::Failed, format!("{sentence}; {trouble}")),
+        None if manifest.is_sound() && !manifest.lacks.is_empty() => {
+            (Status::Warning, format!("{sentence}; it lacks what its source held: see above"))
+        }
         None if manifest.is_sound() => (Status::Ok, sentence),
         None => {
             let found = words::counted(manifest.findings.len() as u64, "finding");

@@ -8,7 +8,7 @@ use super::safety::{self, Safety};
 use crate::dataset::{Backup, Dataset};
 use crate::explain::{Result, Status};
 use crate::repository::Receipt;
-use crate::restore::{self, Method, Phases, Plan, Planned, Report, Watcher};
+use crate::restore::{self, Method, Phases, Planned, Report, Watcher};
 use crate::verify::receipt;
 
 /// What somebody has agreed to, beyond the plan.
@@ -34,12 +34,14 @@ pub struct Ended {
 impl Ended {
     /// How all of it went. From here on the report knows of writes that were seen while the target was read back, too: they are no part of
     /// what the restore itself says.
-    pub fn settle(&mut self, plan: &Plan) -> Status {
+    pub fn settle(&mut self, planned: &Planned) -> Status {
         if let Some(Proof::Compared(found)) = &self.proof {
             self.report.others_wrote = found.afterwards.others_wrote;
         }
         let mut status = self.report.status();
-        if plan.is_doubted() {
+        let libraries_stay =
+            self.report.tally.functions.skipped > 0 && planned.request.options.choices.selection.is_everything();
+        if planned.plan.is_doubted() || planned.plan.lacks() || libraries_stay {
             status = status.and(Status::Warning);
         }
         self.proof.as_ref().map_or(status, |proof| status.and(proof.status()))

@@ -86,6 +86,10 @@ pub struct Manifest {
     /// Whether the data was read from a replica that had lost its primary.
     #[serde(default)]
     pub stale: bool,
+    /// What the source holds and the backup does not, and why: function libraries that our user might not read, say. Empty where nothing
+    /// is known to lack, and in a backup that an earlier version made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacks: Vec<String>,
 }
 
 impl Manifest {

@@ -71,7 +71,7 @@ impl Planned {
         match admission {
             Admission::By(_) => Err(Bug("a restore that was admitted has no reason against it".to_owned()).into()),
             // What the target holds may be all that a run has left that was killed.
-            Admission::Refused(refused) if refused.code == "target_not_empty" => {
+            Admission::Refused(refused) if refused.code == "target_not_empty" || self.interrupted.is_some() => {
                 Ok(self.and_anew(named(refused).into()))
             }
             Admission::Refused(refused) if refused.code == plan::NOTHING_TO_RESUME => {
@@ -116,7 +116,11 @@ impl Planned {
             None => self.head(watcher).await?,
         };
         let present = target.functions.clone().unwrap_or_default();
-        let rejected = functions::ask(connection, &sources, &present).await?;
+        let mut rejected = functions::ask(connection, &sources, &present).await?;
+        if options.existing == Existing::ReplaceAll {
+            // A function that another library of the target has: that library goes before the backup's comes.
+            rejected.retain(|library| present.is_empty() || !library.reason.ends_with("already exists"));
+        }
         let Some(first) = rejected.first() else { return Ok(None) };
         let n = counted(rejected.len() as u64, "function library");
         let text = format!("the target does not take {n} of the backup (`{}`: {})", first.name, first.reason);

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::connection::{Command, CommandError, Connection};
+use crate::connection::{Command, CommandError, CommandFault, Connection};
 use crate::rdb::visit::{Entry, Interest, Visit};
 use crate::replies::Reply;
 use crate::restore::replay::assemble::{Libraries, name_of};
@@ -108,6 +108,10 @@ async fn try_to_load(connection: &mut Connection, source: &[u8], name: &str) -> 
     let answers = connection.pipeline(&[Command::new("MULTI"), load, delete, Command::new("EXEC")]).await?;
     let queued = answers.iter().find_map(|answer| answer.as_ref().err());
     if let Some(error) = queued {
+        // That our user may not ask is nothing that is wrong with the library.
+        if let fault @ CommandFault::NoPermission { .. } = error.fault("FUNCTION LOAD") {
+            return Err(CommandError { command: "FUNCTION LOAD".to_owned(), fault });
+        }
         return Ok(Some(error.to_string()));
     }
     let Some(Ok(Reply::Array(results))) = answers.into_iter().next_back() else {

@@ -21,10 +21,13 @@ use crate::restore::facts::{BackupFacts, TargetFacts};
 use crate::restore::options::{Method, Options};
 use crate::restore::tally::FailedKey;
 use crate::restore::target_format::TargetFormat;
-pub use contents::{highest_database, module_records};
+pub use contents::{chosen_none, highest_database, module_records};
 pub use methods::{Candidate, may_be_fed};
-pub use reading::needs_survey;
+pub use reading::{empties_for_a_choice, needs_survey};
 pub use sameness::SAME_SERVER;
+
+/// No key of the backup is what was chosen.
+pub const NOTHING_CHOSEN: &str = "nothing_chosen";
 
 /// Flags that let a restore into a target that holds keys.
 pub const OVER_OTHER_KEYS: &str = "--on-conflict fail|skip|replace, or --replace-all";
@@ -32,8 +35,17 @@ pub const OVER_OTHER_KEYS: &str = "--on-conflict fail|skip|replace, or --replace
 pub const NOTHING_TO_RESUME: &str = "nothing_to_resume";
 
 /// Lines beside those about losses whose warning is one of the report as well.
-const TOLD_BY_THE_REPORT: &[&str] =
-    &["rebuilt", "trailing_bytes", "functions_lost", "module_missing", "module_untrusted", "expired", state::SAVED];
+const TOLD_BY_THE_REPORT: &[&str] = &[
+    "rebuilt",
+    "trailing_bytes",
+    "functions_lost",
+    "module_missing",
+    "module_untrusted",
+    "expired",
+    state::SAVED,
+    contents::NOT_IN_BACKUP,
+    contents::FUNCTIONS_STAY,
+];
 
 /// The stable name of the line about a verification that found damage.
 const VERIFIED_BAD: &str = "verified";
@@ -181,7 +193,10 @@ impl Explain for Refused {
         if self.code == state::CERTIFICATE {
             hint = hint.and(Hint::NameCertificate);
         }
-        Meaning::of(self.code).hint(hint)
+        match self.code {
+            NOTHING_CHOSEN => Meaning::of(self.code).hint(hint).unknown(),
+            code => Meaning::of(code).hint(hint),
+        }
     }
 }
 
@@ -217,15 +232,16 @@ impl Plan {
 
     /// How the restore ends, as far as the plan can know: with a warning where something that a line names makes the report say so
     /// ([`crate::restore::Report::status`]).
-    pub fn foreseen(&self, backup: &BackupFacts) -> Status {
-        if self.refusal().is_some() || self.method.is_none() {
-            return Status::Failed;
+    pub fn foreseen(&self) -> Status {
+        match self.refusal() {
+            Some(line) if line.code == NOTHING_CHOSEN => return Status::Unknown,
+            Some(_) => return Status::Failed,
+            None if self.method.is_none() => return Status::Failed,
+            None => {}
         }
         let is_told = |line: &Line| contents::LOSSES.contains(&line.code) || TOLD_BY_THE_REPORT.contains(&line.code);
         let mut warnings = self.lines.iter().filter(|line| line.level == Level::Warning);
-        let chooses_nothing =
-            backup.survey.as_ref().is_some_and(|survey| survey.left_out > 0 && survey.left_out == survey.keys);
-        if warnings.any(is_told) || chooses_nothing || self.is_doubted() { Status::Warning } else { Status::Ok }
+        if warnings.any(is_told) || self.is_doubted() { Status::Warning } else { Status::Ok }
     }
 
     /// Adds what the newest verification of the backup has found, if it found damage.
@@ -236,6 +252,11 @@ impl Plan {
     /// Whether the newest verification of the backup found damage.
     pub fn is_doubted(&self) -> bool {
         self.lines.iter().any(|line| line.code == VERIFIED_BAD)
+    }
+
+    /// Whether the backup is known to lack what its source held.
+    pub fn lacks(&self) -> bool {
+        self.lines.iter().any(|line| line.code == contents::NOT_IN_BACKUP)
     }
 
     /// Whether a line warns, or could not tell.
@@ -262,12 +283,13 @@ pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Pl
     lines.extend(sameness::same_server(backup, target));
     lines.extend(state::existing_keys(target, options));
     lines.push(rights::rights(backup, target, options, chosen.as_ref().ok().map(|(method, _)| *method)));
-    lines.extend(state::reading_back(target, options.proof));
+    lines.extend(state::reading_back(target, options));
     lines.extend(state::no_proof(backup, options.proof));
     lines.extend(state::certificate(target, options));
     lines.extend(state::commands(target, options, fed));
     lines.extend(state::company(backup, target, options, fed));
     lines.push(contents::format(backup, format));
+    lines.extend(contents::nothing_chosen(backup, options));
     lines.extend(contents::part_or_old(backup));
     lines.extend(contents::trailing(backup));
     if !fed {

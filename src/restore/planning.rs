@@ -35,6 +35,8 @@ pub struct Planned {
     pub nothing_to_resume: Option<RunError>,
     /// A restore of this backup into this target was begun before, and has not ended.
     pub is_begun: bool,
+    /// This restore was interrupted before, and can be gone on with: the method that it went by.
+    pub interrupted: Option<Method>,
     /// Seconds that reading the backup took; 0 where the plan could be made without.
     pub verify_seconds: f64,
     /// The connection that the target was looked at over, for the questions that come before the first write.
@@ -83,6 +85,7 @@ pub async fn plan(mut request: Request, watcher: &Watcher<'_>) -> Result<Planned
         plan,
         nothing_to_resume: None,
         is_begun: false,
+        interrupted: None,
         verify_seconds,
         connection: Some(connection),
         _alone: alone,
@@ -191,6 +194,10 @@ impl Planned {
     /// begun there: nothing of it is overwritten without a question.
     pub fn and_anew(&self, error: Fault) -> Fault {
         let holds = self.target.keys() > 0;
+        if let Some(method) = self.interrupted {
+            let line = self.request.line(Next::Resume(method));
+            return error.and_hint(format!("this restore was interrupted before: `{line}` goes on with it"));
+        }
         if !holds || self.is_begun {
             return error.and_hint(self.request.begins_anew(&self.request.anew(holds), holds));
         }
@@ -212,10 +219,22 @@ impl Planned {
             }
             _ => None,
         };
+        let mut interrupted = None;
+        if is_begun && !request.options.resume {
+            let methods = match request.options.method {
+                Asked::Only(method) => vec![method],
+                Asked::Auto => vec![Method::Restore, Method::Commands],
+            };
+            for method in methods {
+                if interrupted.is_none() && earlier::nothing_to_resume(request, facts, target, method).await.is_none() {
+                    interrupted = Some(method);
+                }
+            }
+        }
         if let Some(why) = &nothing {
             self.plan.has_nothing_to_resume(&why.to_string());
         }
-        (self.is_begun, self.nothing_to_resume) = (is_begun, nothing);
+        (self.is_begun, self.nothing_to_resume, self.interrupted) = (is_begun, nothing, interrupted);
     }
 
     /// Reads the object of a backup once, where nothing else will have read it to its end before the first write.
@@ -254,6 +273,11 @@ fn holds_data(target: &TargetFacts, options: &Options) -> bool {
     target.keys() > 0 || options.existing == Existing::ReplaceAll && functions
 }
 
+/// Whether keys are chosen, so that only reading the backup tells whether there are any.
+fn chooses(options: &Options) -> bool {
+    !options.choices.selection.is_everything() && !options.resume
+}
+
 /// The backup could not be read, before anything was written.
 pub(super) fn unread(request: &Request, error: ReadError) -> Fault {
     match error {
@@ -279,7 +303,7 @@ impl Looking<'_> {
         let verify = !options.skip_verify && holds_data(&first, options) && !options.resume && !only_plan;
         if facts.only_once {
             self.must_do_in_one_pass(&facts, &first, verify)?;
-        } else if verify || plan::needs_survey(&facts, &first, options) {
+        } else if verify || plan::needs_survey(&facts, &first, options) || *only_plan && chooses(options) {
             (facts, seconds) = self.survey(facts, &first).await?;
         }
         let highest = plan::highest_database(&facts, options).unwrap_or(0);
@@ -312,6 +336,8 @@ impl Looking<'_> {
             "the target holds keys, so the whole backup is verified before it is touched".to_owned()
         } else if options.existing == Existing::Fail && target.keys() > 0 {
             "its keys have to be looked for in the target first".to_owned()
+        } else if plan::empties_for_a_choice(target, options) {
+            "whether it holds a key that is chosen has to be found out before the target is emptied".to_owned()
         } else if options.resume {
             "a restore that was interrupted has to begin at its start again".to_owned()
         } else if is_asked(Method::Replica) {

@@ -8,7 +8,7 @@ use crate::introspection::{Mode, ServerFacts};
 use crate::replies::{AclUser, ClusterNode, Config, Info, Reply, SlotRange};
 use crate::restore::clock::{Clock, now_ms};
 use crate::restore::facts::{Counters, TargetFacts};
-use crate::restore::replay::vocabulary::COMMANDS;
+use crate::restore::replay::vocabulary::{COMMANDS, KEY};
 
 /// Settings that matter.
 const SETTINGS: &[&str] = &[
@@ -28,7 +28,7 @@ const TO_LOAD: [(&str, &[&str]); 2] = [("replicaof", &["REPLICAOF", "NO", "ONE"]
 /// What reads a target back by replication, and what does key by key.
 const BY_REPLICATION: [(&str, &[&str]); 2] =
     [("psync", &["PSYNC", "?", "-1"]), ("replconf", &["REPLCONF", "capa", "eof"])];
-const BY_KEY: [(&str, &[&str]); 1] = [("scan", &["SCAN", "0"])];
+const BY_KEY: [(&str, &[&str]); 2] = [("scan", &["SCAN", "0"]), ("pexpiretime", &["PEXPIRETIME", KEY])];
 
 /// Commands that a restore may need, as `ACL DRYRUN` is asked about them.
 fn needed() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
@@ -107,7 +107,7 @@ pub async fn ask(
         host_memory: info.u64("total_system_memory").filter(|bytes| *bytes > 0),
         host_free: if is_here(&node.address) { free_memory() } else { None },
         functions: functions_of(functions),
-        not_read_back: not_read_back(rights.commands.as_deref().unwrap_or_default()),
+        not_read_back: not_read_back(rights.commands.as_deref().unwrap_or_default(), highest > 0),
         lacks_certificate: config.get("tls-replication") == Some("yes") && !has_certificate(node),
         // A server that does not tell it to this user knows it by the name that we gave.
         user: user.or_else(|| node.credentials.username.clone()),
@@ -169,11 +169,14 @@ fn text_of(answer: Option<Answer>) -> Option<String> {
     answer?.ok()?.text()
 }
 
-/// What our user may not use of either way of reading, if both are barred.
-fn not_read_back(forbidden: &[String]) -> Vec<String> {
+/// What our user may not use of replication, if both ways of reading are barred. `several`: keys go to other databases than 0.
+fn not_read_back(forbidden: &[String], several: bool) -> Vec<String> {
     let of =
         |names: &[&str]| forbidden.iter().filter(|name| names.contains(&name.as_str())).cloned().collect::<Vec<_>>();
-    let (by_replication, by_key) = (of(&BY_REPLICATION.map(|(name, _)| name)), of(&["scan", "dump"]));
+    let (by_replication, by_key) = (
+        of(&BY_REPLICATION.map(|(name, _)| name)),
+        of(if several { &["scan", "dump", "pexpiretime", "select"] } else { &["scan", "dump", "pexpiretime"] }),
+    );
     let is_barred = !by_replication.is_empty() && !by_key.is_empty();
     if is_barred { by_replication } else { Vec::new() }
 }

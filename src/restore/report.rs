@@ -298,7 +298,8 @@ impl Report {
         (ours && self.was_empty && !self.may_hold_temporary && self.others_wrote == Some(false)).then_some(now)
     }
 
-    /// Whether the restore went well: no if a key failed, is unknown or was thrown away; a warning if something is not as in the backup.
+    /// Whether the restore went well: no if a key failed, is unknown or was thrown away; a warning if something is not as in the backup;
+    /// could not tell if the choice left nothing to restore.
     pub fn status(&self) -> Status {
         let tally = &self.tally;
         let bad = !matches!(self.ended, Ended::Complete)
@@ -312,7 +313,6 @@ impl Report {
         let odd = tally.expired > 0
             || tally.skipped_existing > 0
             || tally.lost > 0
-            || self.chose_nothing()
             || self.lost_in_part > 0
             || self.lost_module_data > 0
             || tally.rebuilt > 0
@@ -324,6 +324,7 @@ impl Report {
             || self.others_wrote == Some(true);
         match (bad, odd) {
             (true, _) => Status::Failed,
+            (false, _) if self.chose_nothing() => Status::Unknown,
             (false, true) => Status::Warning,
             (false, false) => Status::Ok,
         }

@@ -196,7 +196,6 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
             choices: options.choices.clone(),
             existing: options.existing,
             by_commands: method == Method::Commands,
-            target_was_empty: was_empty,
             longest_bulk: target.longest_bulk(),
             clock,
             accept_loss: options.accept_loss,

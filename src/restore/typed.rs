@@ -1,8 +1,8 @@
 //! Method `commands`: a key as typed commands, for what no payload can carry to this target.
 //!
 //! A value is written in chunks under a temporary key, which gets the real name once every step was answered well; so
-//! nobody ever sees half a value, and a list is never added to twice. A value that fits one command goes straight to its
-//! name where nobody else can have it.
+//! nobody ever sees half a value, a list is never added to twice, and a key that somebody else has made meanwhile is not touched:
+//! `RENAMENX` leaves it. A value that fits one command does the same in one transaction. A string is set with `NX`.
 //!
 //! A temporary key has a TTL from its first command on, so that nothing stays of one that is forgotten. Each chunk is a transaction
 //! that finds the key there, adds to it, counts it and renews the TTL; the last one counts it, gives it the expiry that it is to have,
@@ -97,7 +97,7 @@ impl Typed {
         }
     }
 
-    /// A key begins, of this number in the backup. `direct`: nobody else has it.
+    /// A key begins, of this number in the backup. `at_once`: nothing can stand under its temporary name yet.
     #[expect(clippy::too_many_arguments, reason = "one call, and all of it is needed there")]
     pub fn begin(
         &mut self,
@@ -106,7 +106,7 @@ impl Typed {
         database: u64,
         expire_ms: Option<i64>,
         replace: bool,
-        direct: bool,
+        at_once: bool,
         now_ms: i64,
     ) {
         self.kind = KeyType::of_encoding(entry.value_type);
@@ -119,7 +119,7 @@ impl Typed {
         self.target.expire_ms = expire_ms.unwrap_or(0);
         self.target.replace = replace;
         // A stream is many commands.
-        self.target.direct = direct && self.kind != KeyType::Stream;
+        self.target.at_once = at_once && self.kind != KeyType::Stream;
         (self.elements, self.total, self.expired_fields, self.now_ms) = (0, 0, 0, now_ms);
         self.fields_expire = false;
         self.words.clear();
@@ -203,15 +203,13 @@ impl Typed {
         let full = self.words.length() > 0 && self.words.length() + more > BYTES_PER_COMMAND;
         let many = self.kind != KeyType::String && self.elements >= ELEMENTS_PER_COMMAND;
         if full || many {
-            // More than one command: only the whole of it may be seen.
-            self.target.direct = false;
+            self.target.at_once = false;
             self.send(outbox);
         }
     }
 
-    fn send(&mut self, outbox: &mut Outbox) {
-        let (first, elements) = (self.total == 0, self.elements);
-        self.total += elements;
+    /// The command that writes the elements, to this name.
+    fn command(&self, first: bool, to: &[u8]) -> Words {
         let mut head = Words::default();
         let name: &[u8] = match self.kind {
             KeyType::List => b"RPUSH",
@@ -222,33 +220,47 @@ impl Typed {
             _ => b"APPEND",
         };
         head.add(name);
-        head.add(self.target.name());
+        head.add(to);
         head.append(&self.words);
         if self.kind == KeyType::String && self.words.is_empty() {
             head.add(b"");
         }
-        if self.target.direct {
-            let mut expected = Expected::Number(elements);
-            if self.kind == KeyType::String {
-                head.add(b"NX");
-                if self.target.expire_ms != 0 && self.sets_expiry() {
-                    head.add(b"PXAT");
-                    head.add(self.target.expire_ms.to_string().as_bytes());
-                }
-                expected = Expected::New;
-            }
-            self.target.send(outbox, &head, expected);
-        } else {
-            let grow = match self.kind {
-                KeyType::Hash if self.fields_expire => Grow::Unknown,
-                KeyType::Set | KeyType::Zset | KeyType::Hash => Grow::ByReply,
-                _ => Grow::By(elements),
-            };
-            self.target.chunk(outbox, &[head], grow);
-        }
+        head
+    }
+
+    /// Sends a chunk to the temporary name.
+    fn send(&mut self, outbox: &mut Outbox) {
+        let (first, elements) = (self.total == 0, self.elements);
+        self.total += elements;
+        let command = self.command(first, &self.target.temporary);
+        let grow = match self.kind {
+            KeyType::Hash if self.fields_expire => Grow::Unknown,
+            KeyType::Set | KeyType::Zset | KeyType::Hash => Grow::ByReply,
+            _ => Grow::By(elements),
+        };
+        self.target.chunk(outbox, &[command], grow);
         self.words.clear();
         self.elements = 0;
         self.send_field_expiries(outbox);
+    }
+
+    /// Sends the whole value, which fits one command.
+    fn send_at_once(&mut self, outbox: &mut Outbox) {
+        let expires = self.target.expire_ms != 0;
+        if self.kind != KeyType::String || expires && !self.sets_expiry() {
+            let elements = (self.kind != KeyType::String).then_some(self.elements);
+            let command = self.command(true, &self.target.temporary);
+            return self.target.publish(outbox, &command, elements);
+        }
+        let mut command = self.command(true, &self.target.key);
+        if !self.target.replace {
+            command.add(b"NX");
+        }
+        if expires {
+            command.add(b"PXAT");
+            command.add(self.target.expire_ms.to_string().as_bytes());
+        }
+        self.target.set(outbox, &command);
     }
 
     /// `SET … PXAT` came with 6.2.
@@ -261,7 +273,7 @@ impl Typed {
         let pairs: Vec<&[u8]> = words.iter().collect();
         for pair in pairs.chunks_exact(2) {
             let mut command = Words::default();
-            for word in [b"HPEXPIREAT", self.target.name(), pair[0], b"FIELDS", b"1", pair[1]] {
+            for word in [b"HPEXPIREAT", &self.target.temporary[..], pair[0], b"FIELDS", b"1", pair[1]] {
                 command.add(word);
             }
             self.target.send(outbox, &command, Expected::Anything);
@@ -273,9 +285,9 @@ impl Typed {
         if self.kind == KeyType::Stream {
             self.stream.end(outbox, &mut self.target, self.format);
         } else if self.elements > 0 || self.kind == KeyType::String && self.total == 0 {
-            // Only what one command writes whole goes straight to its name: a process killed between two commands leaves half a key.
-            let with_value = self.target.expire_ms == 0 || self.kind == KeyType::String && self.sets_expiry();
-            self.target.direct &= with_value && self.field_expiries.is_empty();
+            if self.target.at_once && self.field_expiries.is_empty() {
+                return self.send_at_once(outbox);
+            }
             self.send(outbox);
         } else if self.total == 0 {
             // Nothing is left of it: all its fields have expired, or it was an empty aggregate that no server keeps.
@@ -283,13 +295,9 @@ impl Typed {
             return;
         }
         let (database, expire_ms) = (self.target.database, self.target.expire_ms);
-        if !self.target.direct {
-            let exact = !(self.kind == KeyType::Hash && self.fields_expire);
-            let Target { key, temporary, replace, card, .. } = &self.target;
-            let (what, names) = (What::Rename { replace: *replace, card: *card, exact }, [&key[..], &temporary[..]]);
-            outbox.push(what, database, expire_ms, 0, &names);
-            return;
-        }
-        outbox.push(What::StepsEnd, database, expire_ms, 0, &[&self.target.key]);
+        let exact = !(self.kind == KeyType::Hash && self.fields_expire);
+        let Target { key, temporary, replace, card, .. } = &self.target;
+        let (what, names) = (What::Rename { replace: *replace, card: *card, exact }, [&key[..], &temporary[..]]);
+        outbox.push(what, database, expire_ms, 0, &names);
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::explain::Status;
 use crate::figures::{count, counted, span};
+use crate::restore::plan::chosen_none;
 use crate::restore::report::{Ended, Report};
 use crate::restore::request::Request;
 use crate::restore::tally::FailedKey;
@@ -34,6 +35,7 @@ impl Report {
             ("not known", tally.unknown),
             ("not reached", not_reached.unwrap_or(0)),
             ("functions", tally.functions.restored),
+            ("function libraries left", tally.functions.skipped),
             ("temporary keys of the interrupted run, removed", tally.leftovers),
             (evicted, self.evicted().unwrap_or(0)),
             ("taken back", taken_back.map_or(0, |taken| taken.removed)),
@@ -66,11 +68,8 @@ impl Report {
         let time = span(Duration::from_secs_f64(self.seconds));
         let status = self.status();
         let mut sentence = match (&self.ended, status) {
-            (Ended::Complete, Status::Warning) if self.chose_nothing() => {
-                let in_backup = counted(self.tally.skipped_by_choice, "key");
-                format!(
-                    "nothing was restored: of {in_backup} in the backup none is what `--keys`, `--exclude`, `--db` and `--type` choose"
-                )
+            (Ended::Complete, Status::Unknown) => {
+                format!("nothing was restored: {}", chosen_none(self.tally.skipped_by_choice))
             }
             (Ended::Complete, Status::Ok) => format!("{keys} of {backup} restored into {target} {by}in {time}"),
             (Ended::Complete, Status::Warning) => {
@@ -90,7 +89,7 @@ impl Report {
             _ if self.taken_back.is_some() => "not complete: the restored keys were removed again".to_owned(),
             _ => format!("not complete: {keys} of {backup} restored into {target} in {time}"),
         };
-        if !proof && !self.chose_nothing() && matches!(status, Status::Ok | Status::Warning) {
+        if !proof && matches!(status, Status::Ok | Status::Warning) {
             sentence.push_str("; the target was not compared with the backup (`--no-proof`)");
         }
         sentence

@@ -238,6 +238,7 @@ async fn examine(
     if level >= Level::Structure {
         findings.extend(examination::cautions(manifest));
     }
+    findings.extend(examination::lacks(manifest));
     // A look at the structure tells it anew.
     for known in examination::known(manifest) {
         if !findings.iter().any(|finding| finding.id == known.id) {

@@ -12,7 +12,7 @@ use crate::commands::which::{Backup, Server};
 use crate::explain::Misuse;
 use crate::operations::SafetyBackup;
 use crate::repository::check_instance;
-use crate::restore::{Choices, Existing, Local, Options, Rate};
+use crate::restore::{Asked, Choices, Existing, Local, Options, Rate, Ttl};
 
 impl Resolver<'_> {
     pub(super) fn restore(&self, typed: &Typed) -> Result<Settings, Misuse> {
@@ -46,7 +46,10 @@ impl Resolver<'_> {
                 let instance = self.instance(server, safety, &backup, &options, typed);
                 Target::Server(Box::new(instance))
             }
-            None => on_disk(typed),
+            None => {
+                must_be_for_a_file(typed)?;
+                on_disk(typed)
+            }
         };
         Ok(Settings { backup, target, options, plan: typed.plan })
     }
@@ -151,6 +154,35 @@ impl Resolver<'_> {
             None => Ok(Backup::Stored { place: self.place()?, id: chosen.id.unwrap_or("latest").to_owned(), instance }),
         }
     }
+}
+
+/// A file is written as it is, and no server is asked: what could not be followed is refused rather than passed over.
+fn must_be_for_a_file(typed: &Typed) -> Result<(), Misuse> {
+    let options = [
+        ("--keys", !typed.keys.is_empty()),
+        ("--exclude", !typed.exclude.is_empty()),
+        ("--db", !typed.databases.is_empty()),
+        ("--type", !typed.types.is_empty()),
+        ("--ttl", typed.ttl != Ttl::Keep),
+        ("--method", typed.method != Asked::Auto),
+        ("--on-conflict", typed.on_conflict.is_some()),
+        ("--replace-all", typed.replace_all),
+        ("--rate", typed.rate.is_some()),
+        ("--resume", typed.resume),
+        ("--skip-verify", typed.skip_verify),
+        ("--listen", typed.listen.is_some()),
+        ("--advertise", typed.advertise.is_some()),
+        ("--plan", typed.plan),
+    ];
+    let Some((name, _)) = options.into_iter().find(|(_, is_typed)| *is_typed) else { return Ok(()) };
+    let target = if typed.to_dir.is_some() { "--to-dir" } else { "--to-file" };
+    let misuse = Misuse::usage(format!("`{target}` takes no `{name}`: a file is written as it is"));
+    Err(match name {
+        "--plan" => misuse.hint("`verify` reads the backup and writes nothing"),
+        "--on-conflict" | "--replace-all" => misuse.hint("a file that is there is never overwritten"),
+        "--skip-verify" => misuse.hint("the whole backup is verified before the file gets its name"),
+        _ => misuse.hint(format!("`{name}` is for `--target-instance`")),
+    })
 }
 
 /// The file or the folder that is named in place of a server.

@@ -272,14 +272,45 @@ fn every_type_of_the_table_can_be_chosen_by_its_name() {
     let names = Kind::ALL.map(Kind::name);
     assert!(["gcra", "array", "stream"].iter().all(|name| names.contains(name)));
     for name in names.into_iter().chain(["vectorset"]) {
-        let line = ["restore", "--file", "x.rdb", "--to-file", "y.rdb", "--type", name];
+        let line = ["restore", "--file", "x.rdb", "--target-instance", "redis-staging", "--type", name];
         let Ok(Command::Restore(settings)) = resolve(&line) else { panic!("{name}") };
         assert_eq!(settings.options.choices.selection.types, [TypeFilter::parse(name).unwrap()]);
         assert_eq!(settings.options.choices.selection.types[0].to_string(), name);
     }
     for wrong in ["strings", "Hash", "", "module:", "type:5"] {
-        let line = ["restore", "--file", "x.rdb", "--to-file", "y.rdb", "--type", wrong];
+        let line = ["restore", "--file", "x.rdb", "--target-instance", "redis-staging", "--type", wrong];
         refused(&line, &format!("`{wrong}` is not a Redis type"));
+    }
+}
+
+#[test]
+fn a_file_takes_no_option_that_it_cannot_follow() {
+    for target in ["--to-file", "--to-dir"] {
+        for option in [
+            "--keys=a*",
+            "--exclude=a*",
+            "--db=1",
+            "--type=hash",
+            "--ttl=strip",
+            "--ttl=shift",
+            "--method=restore",
+            "--on-conflict=replace",
+            "--replace-all",
+            "--rate=1MB",
+            "--resume",
+            "--skip-verify",
+            "--listen=127.0.0.1",
+            "--advertise=10.0.0.1",
+            "--plan",
+        ] {
+            let name = option.split('=').next().unwrap();
+            let line = ["restore", "--file", "x.rdb", target, "y", option];
+            refused(&line, &format!("`{target}` takes no `{name}`: a file is written as it is"));
+        }
+        // What asks for what a file has anyway.
+        let line =
+            ["restore", "--file", "x.rdb", target, "y", "--ttl=keep", "--method=auto", "--no-proof", "--accept-loss"];
+        assert!(resolve(&line).is_ok());
     }
 }
 

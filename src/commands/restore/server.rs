@@ -14,6 +14,7 @@ use crate::printer::words;
 use crate::progress::Progress;
 use crate::restore::alone::AloneError;
 use crate::restore::carry_out::NotLoaded;
+use crate::restore::plan::NOTHING_CHOSEN;
 use crate::restore::replica::LeftBehind;
 use crate::restore::{self, Admission, Existing, Planned, Request, Watcher};
 
@@ -58,7 +59,7 @@ async fn restore(
     let in_json = show::hidden(plan, context);
     let outcome = |status| Outcome::new(status).field("backup_id", id).field("plan", in_json.clone());
     let not_done = |error| Ok(outcome(Status::Failed).field("result", ()).error(sides.not_done(error)));
-    let foreseen = plan.foreseen(&planned.facts);
+    let foreseen = plan.foreseen();
     let table = show::plan(plan, sides, foreseen, context.keys, &context.printer);
     if settings.plan {
         let refused = plan.refusal().map(|line| show::with_names(line.into(), context));
@@ -71,6 +72,9 @@ async fn restore(
     let warns = plan.warns();
     let method = match planned.admit(watcher).await? {
         Admission::By(method) => method,
+        Admission::Refused(refused) if refused.code == NOTHING_CHOSEN => {
+            return Ok(outcome(foreseen).field("result", ()).error(sides.not_done(refused.into())));
+        }
         refused => return not_done(planned.why_not(refused, |refused| show::with_names(refused, context))?),
     };
     if warns {
@@ -98,7 +102,7 @@ async fn restore(
         text.push_str(&format!("\n{line}"));
     }
     let failure = ended.report.failure(&planned.request);
-    let status = ended.settle(&planned.plan);
+    let status = ended.settle(&planned);
     let Ended { report, proof, phases } = ended;
     if let Some(proof) = &proof {
         text.push_str(&format!("\n{}", proof::line(proof, context)));

@@ -18,12 +18,6 @@ use crate::restore::file::{Destination, Restored};
 
 /// Writes the RDB as it is, once the whole of it was verified.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
-    if !settings.options.choices.selection.is_everything() {
-        return Err(Misuse::usage(
-            "`--to-file` and `--to-dir` write the whole backup: remove `--keys`, `--exclude`, `--db` and `--type`",
-        )
-        .into());
-    }
     let place = match &settings.target {
         Target::File(path) => Destination::File(path.clone()),
         Target::Folder(path) => Destination::Folder(path.clone()),

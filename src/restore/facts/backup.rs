@@ -44,6 +44,8 @@ pub struct BackupFacts {
     pub slots_of_part: Option<String>,
     /// It was read from a replica that had lost its primary.
     pub stale: bool,
+    /// What the server that it was taken from held and the backup does not, and why.
+    pub lacks: Vec<String>,
     /// How many function libraries the backup holds.
     pub functions: u64,
     /// Bytes in the RDB of all values of one type together, the most of those types of which a value that is too long for one command
@@ -151,6 +153,7 @@ impl BackupFacts {
             has_findings: manifest.structure.state == StructureState::Findings,
             slots_of_part: manifest.slots_of_part().map(str::to_owned),
             stale: manifest.stale,
+            lacks: manifest.lacks.clone(),
             survey: None,
         }
     }
@@ -195,6 +198,7 @@ impl BackupFacts {
             census: self.census,
             slots_of_part: self.slots_of_part,
             stale: self.stale,
+            lacks: self.lacks.clone(),
             only_once: self.only_once,
             ..facts
         }

@@ -1,6 +1,6 @@
 //! What is in the backup, against what the target can take.
 
-use super::{Level, Line, OVER_SAME_NAMES};
+use super::{Level, Line, NOTHING_CHOSEN, OVER_SAME_NAMES};
 use crate::figures::{count, counted};
 use crate::rdb::OddityKind;
 use crate::rdb::types::Kind;
@@ -35,6 +35,9 @@ pub fn format(backup: &BackupFacts, format: TargetFormat) -> Line {
     }
 }
 
+/// The stable name of the line about what the source held and the backup does not.
+pub(super) const NOT_IN_BACKUP: &str = "not_in_backup";
+
 /// What the backup is not: all of its cluster, or of this day.
 pub fn part_or_old(backup: &BackupFacts) -> Vec<Line> {
     let slots = backup.slots_of_part.as_ref().map(|slots| {
@@ -47,7 +50,8 @@ pub fn part_or_old(backup: &BackupFacts) -> Vec<Line> {
         let text = "the backup was read from a replica that had lost its primary (`--stale`): its data may be old";
         Line::warning("stale", text)
     });
-    slots.into_iter().chain(stale).collect()
+    let lacks = backup.lacks.iter().map(|what| Line::warning(NOT_IN_BACKUP, what.clone()));
+    slots.into_iter().chain(stale).chain(lacks).collect()
 }
 
 /// What stands behind the end of the RDB.
@@ -208,6 +212,9 @@ pub fn module_data(backup: &BackupFacts, options: &Options) -> Option<Line> {
     })
 }
 
+/// The stable name of the line about libraries that stay as they are in the target.
+pub(super) const FUNCTIONS_STAY: &str = "functions_stay";
+
 /// The line about function libraries; `None`: the backup has none.
 pub fn functions(backup: &BackupFacts, target: &TargetFacts, options: &Options, format: TargetFormat) -> Option<Line> {
     if backup.functions == 0 {
@@ -238,6 +245,10 @@ pub fn functions(backup: &BackupFacts, target: &TargetFacts, options: &Options, 
         (Existing::Replace, _) => {
             Line::warning("functions", format!("{n} loaded first; those of the same name are replaced"))
         }
+        (Existing::Skip, Some(same)) if !options.resume => {
+            let text = format!("the backup has {n}; {} of the same name stay as they are in the target", count(same));
+            Line::warning(FUNCTIONS_STAY, text)
+        }
         (Existing::Skip, _) => Line::ok("functions", format!("{n} loaded first; those of the same name stay")),
         _ if options.resume => Line::ok("functions", format!("{n} loaded first")),
         (_, Some(same)) => Line::refused(
@@ -260,6 +271,31 @@ fn no_libraries(backup: &BackupFacts, options: &Options) -> Option<Line> {
     let level = if options.accept_loss { Level::Warning } else { Level::Refused };
     let text = format!("{} that no server loads: {}", counted(n, "function library"), kind.words());
     Some(Line::new(level, "functions_lost", text).flag("--accept-loss"))
+}
+
+/// A choice that no key meets: a word was mistyped, most likely, and what the target holds would be removed for nothing.
+pub fn nothing_chosen(backup: &BackupFacts, options: &Options) -> Option<Line> {
+    let choice = &options.choices.selection;
+    if options.resume || choice.is_everything() {
+        return None;
+    }
+    let (keys, none) = match &backup.survey {
+        Some(survey) => (survey.keys, survey.left_out == survey.keys),
+        // Which databases there are the manifest knows.
+        None => (
+            backup.keys.unwrap_or(0),
+            !choice.databases.is_empty()
+                && !backup.databases.is_empty()
+                && choice.databases.iter().all(|number| !backup.databases.contains_key(number)),
+        ),
+    };
+    (none && keys > 0).then(|| Line::refused(NOTHING_CHOSEN, chosen_none(keys)))
+}
+
+/// That none of so many keys of a backup is what was chosen, as part of a sentence.
+pub fn chosen_none(keys: u64) -> String {
+    let keys = counted(keys, "key");
+    format!("of {keys} in the backup none is what `--keys`, `--exclude`, `--db` and `--type` choose")
 }
 
 /// Databases against what the target has.

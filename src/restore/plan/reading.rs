@@ -7,6 +7,13 @@ use crate::restore::module_types::is_part_of_server;
 use crate::restore::options::{Asked, Existing, Method, Options};
 use crate::restore::target_format::{TargetFormat, fits};
 
+/// Whether all that the target holds is to be removed for a part of the backup, of which nobody knows yet whether there is any.
+pub fn empties_for_a_choice(target: &TargetFacts, options: &Options) -> bool {
+    let libraries = target.functions.as_ref().is_none_or(|names| !names.is_empty());
+    let holds = target.keys() > 0 || libraries;
+    options.existing == Existing::ReplaceAll && holds && !options.choices.selection.is_everything() && !options.resume
+}
+
 /// Whether the whole backup has to be read before the plan can say what becomes of each key.
 pub fn needs_survey(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> bool {
     let all_as_is = TargetFormat::of(&target.server).takes_all_of(backup.dialect(), backup.rdb_version);
@@ -29,9 +36,11 @@ pub fn needs_survey(backup: &BackupFacts, target: &TargetFacts, options: &Option
     let is_ahead = target.clock.unwrap_or_default().is_off().is_some_and(|(_, is_ahead)| is_ahead);
     let dies = is_ahead && options.choices.ttl != Ttl::Strip && backup.expires() != Some(0);
     let unites = options.choices.unites_databases();
+    let may_empty_for_nothing = empties_for_a_choice(target, options);
     let read = [
         dies,
         unites,
+        may_empty_for_nothing,
         backup.has_findings,
         backup.keys.is_none(),
         !all_as_is,

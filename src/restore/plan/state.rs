@@ -137,9 +137,19 @@ pub fn no_proof(backup: &BackupFacts, proof: bool) -> Option<Line> {
 }
 
 /// Whether the target can show afterwards what it holds.
-pub fn reading_back(target: &TargetFacts, proof: bool) -> Option<Line> {
-    let missing = &target.not_read_back;
-    if !proof || missing.is_empty() {
+pub fn reading_back(target: &TargetFacts, options: &Options) -> Option<Line> {
+    let not_replicated = || -> Vec<String> {
+        let forbidden = target.forbidden.iter().flatten();
+        forbidden.filter(|name| matches!(name.as_str(), "psync" | "replconf")).cloned().collect()
+    };
+    // A user whose keys are some only does not read the others.
+    let some_keys = options.choices.selection.keys.is_empty()
+        && target.keys_refused.iter().flatten().any(|name| matches!(name.as_str(), "dump" | "pexpiretime"));
+    let missing = match target.not_read_back.is_empty() && some_keys {
+        true => not_replicated(),
+        false => target.not_read_back.clone(),
+    };
+    if !options.proof || missing.is_empty() {
         return None;
     }
     let rules = missing.iter().map(|name| format!("+{name}")).collect::<Vec<_>>().join(" ");

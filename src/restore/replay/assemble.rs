@@ -271,11 +271,9 @@ impl Assembler {
                 Interest { raw: true, pieces: false }
             }
             Route::Commands(_) => {
-                // Straight to its name only where nobody can have it; what an interrupted run left would be added to.
-                // Where keys of others are reckoned with, they must not get elements of ours.
-                let are_expected = matches!(self.plan.existing, Existing::Skip | Existing::Replace);
-                let direct = self.plan.target_was_empty && ordinal >= self.plan.sent && !are_expected;
-                self.typed.begin(ordinal, entry, database, expire_ms, replace, direct, self.now_ms);
+                // What an interrupted run may have left under the temporary name is removed in a transaction of its own.
+                let at_once = ordinal >= self.plan.sent;
+                self.typed.begin(ordinal, entry, database, expire_ms, replace, at_once, self.now_ms);
                 self.current = Current::Typed;
                 Interest { raw: false, pieces: true }
             }

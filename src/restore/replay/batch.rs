@@ -62,8 +62,15 @@ pub enum What {
     Queued,
     /// The answer to a transaction that adds to a temporary key.
     Chunk(Chunk),
-    /// No command and no reply: all steps of this key were sent directly to its name.
+    /// No command and no reply: the string was set under its own name.
     StepsEnd,
+    /// The answer to the transaction that writes a whole value under a temporary name, and gives it the real one.
+    Published {
+        /// A key of that name is overwritten.
+        replace: bool,
+        /// How many elements were written; `None`: the writing does not say.
+        elements: Option<i64>,
+    },
     /// No command and no reply: all steps of this key were sent to its temporary name, which now gets the real one.
     Rename {
         /// A key of that name is overwritten.
@@ -143,8 +150,6 @@ pub enum Expected {
     Anything,
     /// `OK`, not a null: then a key of that name is there.
     New,
-    /// This number; another one means that the key was there before or somebody else writes to it.
-    Number(i64),
     /// An array of so many elements.
     Elements(usize),
     /// None: the key is not to be made, for this reason.

@@ -47,7 +47,7 @@ const fn sent(name: &'static str, when: When, words: &'static [&'static str]) ->
 }
 
 /// A name that no pattern of an ACL is meant for, unless it is for all keys.
-const KEY: &str = "\u{1}redis-ops\u{2}";
+pub(in crate::restore) const KEY: &str = "\u{1}redis-ops\u{2}";
 
 /// All commands that a restore may send.
 pub const COMMANDS: &[Sent] = &[

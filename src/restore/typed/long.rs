@@ -120,7 +120,7 @@ impl Typed {
 
     /// The transaction, and the command in it up to the bytes of the element.
     fn begin_long(&mut self, outbox: &mut Outbox, name: &[u8], before: Option<&[u8]>, length: u64) {
-        self.target.direct = false;
+        self.target.at_once = false;
         if self.elements > 0 {
             self.send(outbox);
         }
@@ -129,7 +129,7 @@ impl Typed {
         let bytes = &mut outbox.batch.bytes;
         put_head(bytes, 3 + usize::from(before.is_some()));
         put_bulk(bytes, name);
-        put_bulk(bytes, self.target.name());
+        put_bulk(bytes, &self.target.temporary);
         if let Some(before) = before {
             put_bulk(bytes, before);
         }

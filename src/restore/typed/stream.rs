@@ -214,7 +214,7 @@ impl Stream {
         outbox.calls.note_words(b"XADD", None);
         let bytes = &mut outbox.batch.bytes;
         put_head(bytes, 3 + 2 * usize::try_from(n_fields).unwrap_or_default());
-        for word in [b"XADD", target.name(), &text(id)] {
+        for word in [b"XADD", &target.temporary[..], &text(id)] {
             put_bulk(bytes, word);
         }
         std::mem::take(&mut self.fields).iter().for_each(|word| put_bulk(bytes, word));
@@ -276,7 +276,7 @@ impl Stream {
     }
 
     fn send_entry(&mut self, outbox: &mut Outbox, target: &mut Target, id: StreamId, fields: &Words) {
-        let mut command = words(&[b"XADD", target.name(), &text(id)]);
+        let mut command = words(&[b"XADD", &target.temporary, &text(id)]);
         command.append(fields);
         self.adding_bytes += command.length();
         self.adding.push(command);
@@ -303,7 +303,7 @@ impl Stream {
         let dummies = if self.passing { Vec::new() } else { self.send_held(outbox, target) };
         self.flush(outbox, target);
         if target.first {
-            let name = target.name();
+            let name = &target.temporary;
             let make = words(&[b"XGROUP", b"CREATE", name, PASSING, b"0", b"MKSTREAM"]);
             let unmake = words(&[b"XGROUP", b"DESTROY", name, PASSING]);
             target.chunk(outbox, &[make, unmake], Grow::Unknown);
@@ -312,13 +312,13 @@ impl Stream {
             send_group(outbox, target, format, group, self.passing);
         }
         for id in &dummies {
-            let delete = words(&[b"XDEL", target.name(), &text(*id)]);
+            let delete = words(&[b"XDEL", &target.temporary, &text(*id)]);
             target.send(outbox, &delete, Expected::Anything);
         }
         // XDEL moves the highest deleted id, so this comes last.
         let last_id = self.info.last_id.max(self.highest);
         let last = text(last_id);
-        let mut set_id = words(&[b"XSETID", target.name(), &last]);
+        let mut set_id = words(&[b"XSETID", &target.temporary, &last]);
         if let (Some(added), Some(deleted)) = (self.info.entries_added, self.info.max_deleted_id)
             && format.version() >= 10
         {
@@ -357,7 +357,7 @@ impl Stream {
 
 fn send_group(outbox: &mut Outbox, target: &mut Target, format: TargetFormat, group: &Group, dead_are_lost: bool) {
     let last = text(group.last_id);
-    let mut create = words(&[b"XGROUP", b"CREATE", target.name(), &group.name, &last]);
+    let mut create = words(&[b"XGROUP", b"CREATE", &target.temporary, &group.name, &last]);
     if let Some(read) = group.entries_read
         && format.version() >= 10
     {
@@ -367,7 +367,7 @@ fn send_group(outbox: &mut Outbox, target: &mut Target, format: TargetFormat, gr
     target.send(outbox, &create, Expected::Anything);
     for (consumer, owned) in &group.consumers {
         if format.server >= (6, 2, 0) {
-            let create = words(&[b"XGROUP", b"CREATECONSUMER", target.name(), &group.name, consumer]);
+            let create = words(&[b"XGROUP", b"CREATECONSUMER", &target.temporary, &group.name, consumer]);
             target.send(outbox, &create, Expected::Anything);
         }
         for id in owned {
@@ -375,7 +375,7 @@ fn send_group(outbox: &mut Outbox, target: &mut Target, format: TargetFormat, gr
             let pending = group.pending[at];
             let claim = words(&[
                 b"XCLAIM",
-                target.name(),
+                &target.temporary,
                 &group.name,
                 consumer,
                 b"0",

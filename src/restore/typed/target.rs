@@ -1,4 +1,4 @@
-//! The key that typed commands write: under a temporary name in chunks, or straight to its own name.
+//! The key that typed commands write: under a temporary name, in chunks or in one transaction.
 
 use super::words::Words;
 use crate::restore::replay::batch::{Card, Chunk, Expected, Grow, What, put_command};
@@ -15,8 +15,8 @@ pub(in crate::restore) struct Target {
     pub(super) database: u64,
     pub(super) expire_ms: i64,
     pub(super) replace: bool,
-    /// Straight to its name.
-    pub(super) direct: bool,
+    /// The value fits one command so far.
+    pub(super) at_once: bool,
     /// What counts its elements.
     pub(super) card: Card,
     /// No chunk of it was sent yet.
@@ -38,18 +38,13 @@ impl Target {
             database: 0,
             expire_ms: 0,
             replace: false,
-            direct: false,
+            at_once: false,
             card: Card::Strlen,
             first: true,
             steps: 0,
             token,
             ttl_ms,
         }
-    }
-
-    /// The name that commands are sent to.
-    pub(super) fn name(&self) -> &[u8] {
-        if self.direct { &self.key } else { &self.temporary }
     }
 
     /// Sends a command that is no chunk, and says what its reply has to be.
@@ -59,7 +54,7 @@ impl Target {
         outbox.push(What::Step(expected), self.database, 0, 0, &[]);
         outbox.may_split();
         self.steps += 1;
-        if !self.direct && self.steps >= STEPS_PER_RENEWAL {
+        if self.steps >= STEPS_PER_RENEWAL {
             self.chunk(outbox, &[], Grow::Unknown);
         }
     }
@@ -101,11 +96,38 @@ impl Target {
         outbox.may_split();
     }
 
+    /// Sends a string that one command writes whole.
+    pub(super) fn set(&mut self, outbox: &mut Outbox, words: &Words) {
+        self.send(outbox, words, Expected::New);
+        outbox.push(What::StepsEnd, self.database, self.expire_ms, 0, &[&self.key]);
+    }
+
+    /// Sends the command that writes the whole value to its temporary name, and gives it its own in the same transaction: what somebody
+    /// else has written meanwhile stays as it is, and of a process that is killed nothing stays.
+    pub(super) fn publish(&mut self, outbox: &mut Outbox, words: &Words, elements: Option<i64>) {
+        outbox.select(self.database);
+        self.queued(outbox, &[b"MULTI"]);
+        put(outbox, words);
+        outbox.push(What::Queued, self.database, 0, 0, &[]);
+        if self.expire_ms != 0 {
+            self.queued(outbox, &[b"PEXPIREAT", &self.temporary, self.expire_ms.to_string().as_bytes()]);
+        }
+        let rename: &[u8] = if self.replace { b"RENAME" } else { b"RENAMENX" };
+        self.queued(outbox, &[rename, &self.temporary, &self.key]);
+        // It is gone, unless the name was taken.
+        self.queued(outbox, &[b"UNLINK", &self.temporary]);
+        outbox.calls.note_words(b"EXEC", None);
+        put_command(&mut outbox.batch.bytes, &[b"EXEC"]);
+        let what = What::Published { replace: self.replace, elements };
+        outbox.push(what, self.database, self.expire_ms, 0, &[&self.key]);
+    }
+
     /// Sends what no answer fits: the steps of this key count as failed, and what they have made is removed.
     pub(super) fn spoil(&mut self, outbox: &mut Outbox, reason: &'static str) {
+        self.at_once = false;
         let mut command = Words::default();
         command.add(b"EXISTS");
-        command.add(self.name());
+        command.add(&self.temporary);
         self.send(outbox, &command, Expected::Never(reason));
     }
 

@@ -194,7 +194,7 @@ fn words_of_other_tools_work_or_name_the_right_ones() {
     for line in [
         &["verify", "latest"][..],
         &["show", "--backup-id", "latest"],
-        &["restore", "latest", "--dry-run", "--to-file", "x"],
+        &["restore", "latest", "--dry-run", "--target-instance", "redis://127.0.0.1:1"],
     ] {
         let (code, answer) = RedisOps::new().args(line.iter().copied()).args(["-r", &place]).json();
         assert_eq!((code, &answer["error"]["code"]), (3, &"not_found".into()), "{line:?}: {answer}");

@@ -307,8 +307,10 @@ fn a_choice_that_no_key_meets_is_not_told_as_a_success() {
     let Some(pair) = Pair::new() else { return };
     let (code, answer) = pair.restore(&["--keys", "nobody:*"]);
     let result = &answer["result"];
-    assert_eq!((code, &result["restored"], &result["skipped_by_choice"]), (1, &0.into(), &501.into()), "{answer}");
+    assert_eq!((code, &result["restored"], &result["skipped_by_choice"]), (3, &0.into(), &501.into()), "{answer}");
     assert_eq!(answer["proof"], Value::Null, "there is nothing to prove");
+    let (code, answer) = pair.restore(&["--keys", "nobody:*", "--plan"]);
+    assert_eq!((code, &answer["error"]["code"]), (3, &"nothing_chosen".into()), "{answer}");
     let line = ["--keys", "nobody:*"];
     let (repository, url) = (pair.repository(), pair.target.url());
     let run = RedisOps::new().args(["-r", &repository, "restore", "--backup-id", "latest", "--target-instance", &url]);
@@ -318,6 +320,36 @@ fn a_choice_that_no_key_meets_is_not_told_as_a_success() {
         "{}",
         run.stderr
     );
+}
+
+#[test]
+fn a_choice_that_no_key_meets_removes_nothing() {
+    let Some(source) = RedisServer::start() else { return };
+    source.fill(50, 10);
+    let stored = Stored::of(&source);
+    let target = RedisServer::start().unwrap();
+    target.ok(&["SET", "precious", "1"]);
+    for choice in [["--keys", "nobody:*"], ["--db", "7"], ["--type", "stream"], ["--exclude", "*"]] {
+        for method in ["auto", "restore", "commands"] {
+            for more in [&[][..], &["--skip-verify"], &["--plan"]] {
+                let words = ["--method", method, "--replace-all", "--no-safety-backup", "--yes"];
+                let (code, answer) = stored.restore(&target, &[&choice[..], &words, more].concat());
+                let told = (code, &answer["error"]["code"], &answer["status"]);
+                assert_eq!(
+                    told,
+                    (3, &"nothing_chosen".into(), &"unknown".into()),
+                    "{choice:?} {method} {more:?}: {answer}"
+                );
+                assert_eq!(target.ok(&["GET", "precious"]), "1", "{choice:?} {method} {more:?}");
+            }
+        }
+        let (code, answer) = stored.restore(&target, &[&choice[..], &["--on-conflict", "skip"]].concat());
+        assert_eq!((code, &answer["error"]["code"]), (3, &"nothing_chosen".into()), "{choice:?}: {answer}");
+    }
+    // A backup without keys is what it is.
+    source.ok(&["FLUSHALL"]);
+    let (code, answer) = Stored::of(&source).restore(&target, &["--keys", "nobody:*", "--on-conflict", "skip"]);
+    assert_eq!((code, &answer["error"]), (0, &Value::Null), "{answer}");
 }
 
 #[test]

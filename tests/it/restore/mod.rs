@@ -12,6 +12,7 @@ mod faults;
 mod file;
 mod foreign_object;
 mod guard;
+mod lacks;
 mod meanwhile;
 mod model;
 mod others;

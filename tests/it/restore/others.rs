@@ -220,3 +220,83 @@ fn a_key_that_somebody_else_wrote_first_is_left_and_is_no_failure() {
         }
     });
 }
+
+/// How many keys of each kind the next test has.
+const OF_A_KIND: u64 = 300;
+
+/// Makes every key that is not there, as an app does that never touches what others have made; answers how many it has made.
+const APP: &str = "
+    local made = 0
+    local function make(key, command, ...)
+        if redis.call('EXISTS', key) == 0 then redis.call(command, key, ...); made = made + 1 end
+    end
+    for i = 0, ARGV[1] - 1 do
+        make('h:'..i, 'HSET', 'f', 'app'); make('e:'..i, 'HSET', 'f', 'app'); make('z:'..i, 'ZADD', 77, 'm')
+        make('l:'..i, 'RPUSH', 'app'); make('t:'..i, 'SADD', 'app'); make('s:'..i, 'SET', 'app')
+    end
+    return made";
+
+/// Answers how many of these keys are as the app makes them, and how many are as they are in the backup.
+const LOOK: &str = "
+    local function all(command, key, ...) return table.concat(redis.call(command, key, ...), ' ') end
+    local apps, ours = 0, 0
+    for i = 0, ARGV[1] - 1 do
+        local found = {
+            {all('HGETALL', 'h:'..i), 'f app', 'f backup g backup'},
+            {all('HGETALL', 'e:'..i)..(redis.call('PTTL', 'e:'..i) > 0 and ' expires' or ''), 'f app', 'f backup g backup expires'},
+            {all('ZRANGE', 'z:'..i, 0, -1, 'WITHSCORES'), 'm 77', 'm 1'}, {all('LRANGE', 'l:'..i, 0, -1), 'app', 'backup'},
+            {all('SMEMBERS', 't:'..i), 'app', 'backup'}, {redis.call('GET', 's:'..i), 'app', 'backup'}
+        }
+        for _, value in ipairs(found) do
+            if value[1] == value[2] then apps = apps + 1 end
+            if value[1] == value[3] then ours = ours + 1 end
+        end
+    end
+    return apps..' '..ours";
+
+#[test]
+fn a_key_that_somebody_else_has_made_first_is_never_written_to() {
+    let n = OF_A_KIND.to_string();
+    with_each(|installed| {
+        let source = RedisServer::builder().version(installed).start().unwrap();
+        source.ok(&[
+            "EVAL",
+            "for i = 0, ARGV[1] - 1 do
+                redis.call('HSET', 'h:'..i, 'f', 'backup', 'g', 'backup'); redis.call('ZADD', 'z:'..i, 1, 'm')
+                redis.call('HSET', 'e:'..i, 'f', 'backup', 'g', 'backup'); redis.call('PEXPIREAT', 'e:'..i, 4102444800000)
+                redis.call('RPUSH', 'l:'..i, 'backup'); redis.call('SADD', 't:'..i, 'backup'); redis.call('SET', 's:'..i, 'backup')
+            end",
+            "0",
+            &n,
+        ]);
+        let stored = Stored::of(&source);
+        for (method, existing, old) in
+            [("commands", "", ""), ("commands", "fail", "old"), ("commands", "skip", ""), ("restore", "fail", "old")]
+        {
+            let target = RedisServer::builder().version(installed).start().unwrap();
+            let rate = if method == "restore" { "25kB" } else { "80kB" };
+            let mut words = vec!["--method", method, "--rate", rate, "--json"];
+            if !existing.is_empty() {
+                words.extend(["--on-conflict", existing]);
+            }
+            if !old.is_empty() {
+                target.ok(&["SET", old, "of before"]);
+            }
+            let run = stored.restoring(&target, &words).spawn();
+            target.wait_for("keys", |target| target.ok(&["DBSIZE"]).parse::<u64>().unwrap() > 20);
+            let made: u64 = target.ok(&["EVAL", APP, "0", &n]).parse().unwrap();
+            let ended = run.wait();
+            let answer = ended.json();
+            let words = format!("{} {method} {existing}: {answer}", installed.name);
+            let ours = 6 * OF_A_KIND - made;
+            assert!(made > 0 && ours > 0, "{words}");
+            assert_eq!(target.ok(&["EVAL", LOOK, "0", &n]), format!("{made} {ours}"), "{words}");
+            assert_eq!((ended.code, &answer["error"]), (1, &serde_json::Value::Null), "{words}");
+            let result = &answer["result"];
+            let counts = ["restored", "written_meanwhile", "skipped_existing", "failed"];
+            let counts = counts.map(|name| result[name].as_u64().unwrap());
+            assert_eq!(counts, [ours, if existing == "skip" { 0 } else { made }, made, 0], "{words}");
+            assert_eq!(target.ok(&["KEYS", "*redis-ops:*"]), "", "{words}");
+        }
+    });
+}

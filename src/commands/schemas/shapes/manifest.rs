@@ -68,6 +68,7 @@ pub(super) fn manifest() -> Value {
         ("needs", maybe(shape("needs"))),
         ("module_aux", maybe(map(count()))),
         ("stale", truth()),
+        ("lacks?", described(list(text()), "what the source holds and the backup does not, and why")),
     ])
 }
 

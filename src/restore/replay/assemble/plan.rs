@@ -22,8 +22,6 @@ pub struct Plan {
     pub existing: Existing,
     /// All keys go by typed commands, none as a payload.
     pub by_commands: bool,
-    /// Nobody else has keys in the target: small values go straight to their name.
-    pub target_was_empty: bool,
     /// `proto-max-bulk-len` of the target, in bytes: longer collections go by typed commands.
     pub longest_bulk: u64,
     /// The target's clock.

@@ -11,6 +11,9 @@ use crate::restore::replay::replies::Reply;
 /// What is said of a key that was not there, and that the target has when it is to be written.
 const WRITTEN_MEANWHILE: &str = "another client wrote this key during the restore: it was kept";
 
+/// What is said of a key whose transaction was answered with something else than what its commands answer.
+const UNEXPECTED: &str = "unexpected reply of the target to a transaction";
+
 /// Why the steps of a key did not go as they should.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Failure {
@@ -18,48 +21,30 @@ pub(super) struct Failure {
     pub(super) reason: String,
     /// Its temporary key is gone, or was begun anew by a later step: it expired, or was evicted.
     pub(super) gone: bool,
-    /// Somebody else has written a key of this name meanwhile.
-    pub(super) others: Option<Theirs>,
-}
-
-/// A key of the backup's name that somebody else has written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Theirs {
-    /// It is as they wrote it.
-    Untouched,
-    /// It has elements of the backup's as well.
-    Mixed,
+    /// Somebody else has written a key of this name meanwhile, which is as they wrote it.
+    pub(super) is_theirs: bool,
 }
 
 impl Failure {
     fn of(line: String) -> Self {
         let gone = says_gone(&line);
-        // A value of another type stands there: what we had begun under this name is somebody else's by now.
-        let others = line.starts_with("WRONGTYPE").then_some(Theirs::Untouched);
-        Self { reason: line, gone, others }
+        Self { reason: line, gone, is_theirs: false }
     }
 
     fn gone() -> Self {
-        Self { reason: "the temporary key had disappeared".to_owned(), gone: true, others: None }
+        Self { reason: "the temporary key had disappeared".to_owned(), gone: true, is_theirs: false }
     }
 
     /// What is wrong with an answer that is no error, and not the one that was expected.
     fn of_answer(expected: Expected) -> Self {
-        let (reason, others) = match expected {
-            Expected::Never(reason) => (reason, None),
-            Expected::New => (
-                "the target has a key of this name: another client wrote it during the restore",
-                Some(Theirs::Untouched),
-            ),
-            Expected::Number(_) => (
-                "another client wrote a key of this name during the restore: the key now mixes elements of the backup and of that client",
-                Some(Theirs::Mixed),
-            ),
+        let (reason, is_theirs) = match expected {
+            Expected::Never(reason) => (reason, false),
+            Expected::New => ("the target has a key of this name: another client wrote it during the restore", true),
             Expected::Anything | Expected::Elements(_) => {
-                ("unexpected reply of the target: another client wrote this key", None)
+                ("unexpected reply of the target: another client wrote this key", false)
             }
         };
-        Self { reason: reason.to_owned(), gone: false, others }
+        Self { reason: reason.to_owned(), gone: false, is_theirs }
     }
 }
 
@@ -74,15 +59,10 @@ fn leaves(open: &mut Open, shared: &Shared, command: &Command, key: &[u8]) -> bo
     shared.met_is_theirs || shared.skip_existing
 }
 
-/// The steps of a key that was written straight to its name did not go as they should.
+/// The steps of a key that was written under its own name did not go as they should.
 pub(super) fn note_failed(open: &mut Open, shared: &Shared, command: &Command, key: &[u8], failure: Failure) {
-    match failure.others {
-        Some(Theirs::Untouched) if leaves(open, shared, command, key) => {}
-        others => {
-            // Going on would find it once more.
-            open.tally.written_by_others += u64::from(others.is_some());
-            open.failed(command, key, failure.reason);
-        }
+    if !(failure.is_theirs && leaves(open, shared, command, key)) {
+        open.failed(command, key, failure.reason);
     }
 }
 
@@ -114,9 +94,13 @@ pub(super) fn note(
     reply: Reply,
 ) -> Option<Stop> {
     let error = match reply {
-        Reply::Error(line) => line,
+        Reply::Error(line) => cause_of(line),
         reply => {
             match command.what {
+                What::Published { .. } => match step_error.take() {
+                    Some(failure) => open.failed(command, key, failure.reason),
+                    None => note_published(open, shared, command, key, &reply),
+                },
                 What::Whole => note_restored(open, shared, command, key),
                 What::Function { replace } => {
                     open.tally.functions.restored += 1;
@@ -146,6 +130,13 @@ pub(super) fn note(
         What::Function { .. } if shared.accept_loss => open.tally.functions.lost += 1,
         What::Function { .. } => open.tally.functions.failed += 1,
         // A command of the transaction was refused, which has said why.
+        What::Published { .. } => match step_error.take() {
+            Some(refused) => {
+                open.failed(command, key, refused.reason);
+                return None;
+            }
+            None => note_not_published(open, shared, command, key, error),
+        },
         What::Chunk(_) if step_error.is_some() => return None,
         What::Step(_) | What::Chunk(_) | What::Queued => {
             step_error.get_or_insert(Failure::of(error));
@@ -159,8 +150,7 @@ pub(super) fn note(
 /// Whether a transaction has found the temporary key as the one before had left it, and has added what it should.
 fn note_chunk(open: &mut Open, step_error: &mut Option<Failure>, card: &mut i64, chunk: Chunk, reply: &Reply) {
     let Reply::Numbers(numbers) = reply else {
-        let reason = "unexpected reply of the target to a transaction".to_owned();
-        step_error.get_or_insert(Failure { reason, gone: false, others: None });
+        step_error.get_or_insert(Failure { reason: UNEXPECTED.to_owned(), gone: false, is_theirs: false });
         return;
     };
     let (before, [now, is_there]) = (numbers.first().copied().unwrap_or(0), last_two(numbers));
@@ -181,6 +171,56 @@ fn note_chunk(open: &mut Open, step_error: &mut Option<Failure>, card: &mut i64,
     }
 }
 
+/// A value was written under a temporary name, and has got its own unless that was taken.
+fn note_published(open: &mut Open, shared: &Shared, command: &Command, key: &[u8], reply: &Reply) {
+    let What::Published { replace, elements } = command.what else { return };
+    let Reply::Numbers(numbers) = reply else { return open.failed(command, key, UNEXPECTED) };
+    // What was written, the expiry, the renaming unless it has answered OK, the removal.
+    if !replace && last_two(numbers)[0] != 1 {
+        return note_taken(open, shared, command, key);
+    }
+    let found = numbers.first().copied().unwrap_or(0);
+    match elements {
+        Some(elements) if elements != found => {
+            let reason =
+                format!("{found} of its {elements} elements were new to the temporary key: another client wrote to it");
+            open.failed(command, key, reason);
+        }
+        _ => note_restored(open, shared, command, key),
+    }
+}
+
+/// The transaction that gives a temporary key its name was refused, or the temporary key was not there.
+fn note_not_published(open: &mut Open, shared: &Shared, command: &Command, key: &[u8], line: String) {
+    // PEXPIREAT with a moment that has passed removes the temporary key, and RENAME finds none: the key's time has come.
+    if says_gone(&line) && command.expire_ms != 0 && command.expire_ms <= shared.clock.now_ms() {
+        open.tally.expired += 1;
+    } else if says_gone(&line) {
+        note_gone(open, command, key);
+    } else {
+        open.failed(command, key, line);
+    }
+}
+
+/// The name that a temporary key was to get belongs to a key of somebody else.
+fn note_taken(open: &mut Open, shared: &Shared, command: &Command, key: &[u8]) {
+    if !leaves(open, shared, command, key) {
+        open.failed(command, key, "BUSYKEY Target key name already exists.");
+    }
+}
+
+fn note_gone(open: &mut Open, command: &Command, key: &[u8]) {
+    open.gone.push(Gone { ordinal: command.ordinal, database: command.database, key: key.to_vec() });
+}
+
+/// What a transaction was refused for, where the server says it.
+fn cause_of(line: String) -> String {
+    match line.strip_prefix("EXECABORT Transaction discarded because of: ") {
+        Some(cause) => cause.to_owned(),
+        None => line,
+    }
+}
+
 fn last_two(numbers: &[i64]) -> [i64; 2] {
     match numbers {
         [.., one, two] => [*one, *two],
@@ -190,30 +230,21 @@ fn last_two(numbers: &[i64]) -> [i64; 2] {
 
 pub(super) fn note_rename(open: &mut Open, shared: &Shared, rename: &mut Rename, meant: What, reply: Reply) {
     let Rename { command, key, failed, elements, .. } = rename;
-    let gone = |open: &mut Open| {
-        open.gone.push(Gone { ordinal: command.ordinal, database: command.database, key: key.clone() });
-    };
     match (meant, reply) {
         // The answer to the whole transaction will be an error, too, and says less.
         (What::Queued, Reply::Error(line)) => {
-            failed.get_or_insert(Failure { reason: line, gone: false, others: None });
+            failed.get_or_insert(Failure { reason: line, gone: false, is_theirs: false });
         }
         (What::Renamed { .. }, Reply::Error(line)) => match failed.take() {
             Some(refused) => open.failed(command, key, refused.reason),
-            // PEXPIREAT with a moment that has passed removes the temporary key, and RENAME finds none: the key's time has come.
-            None if says_gone(&line) && command.expire_ms != 0 && command.expire_ms <= shared.clock.now_ms() => {
-                open.tally.expired += 1;
-            }
-            None if says_gone(&line) => gone(open),
-            None => open.failed(command, key, line),
+            None => note_not_published(open, shared, command, key, line),
         },
         // The counting, the expiry, the renaming unless it has answered OK, the removal.
         (What::Renamed { replace }, Reply::Numbers(numbers)) => {
             let is_renamed = replace || numbers.get(2) == Some(&1);
             let found = numbers.first().copied().unwrap_or(0);
             match elements {
-                _ if !is_renamed && leaves(open, shared, command, key) => {}
-                _ if !is_renamed => open.failed(command, key, "BUSYKEY Target key name already exists."),
+                _ if !is_renamed => note_taken(open, shared, command, key),
                 Some(elements) if *elements != found => {
                     let reason = format!("the key has {found} elements, not {elements}: another client wrote to it");
                     open.failed(command, key, reason);
@@ -221,9 +252,9 @@ pub(super) fn note_rename(open: &mut Open, shared: &Shared, rename: &mut Rename,
                 _ => note_restored(open, shared, command, key),
             }
         }
-        (What::Renamed { .. }, _) => open.failed(command, key, "unexpected reply of the target to a transaction"),
+        (What::Renamed { .. }, _) => open.failed(command, key, UNEXPECTED),
         (What::Cleaned, _) => match failed.take() {
-            Some(Failure { gone: true, .. }) => gone(open),
+            Some(Failure { gone: true, .. }) => note_gone(open, command, key),
             Some(Failure { reason, .. }) => open.failed(command, key, reason),
             None => {}
         },
@@ -234,7 +265,6 @@ pub(super) fn note_rename(open: &mut Open, shared: &Shared, rename: &mut Rename,
 fn fits(expected: Expected, reply: &Reply) -> bool {
     match (expected, reply) {
         (Expected::Anything, _) | (Expected::New, Reply::Ok) => true,
-        (Expected::Number(number), Reply::Integer(got)) => number == *got,
         (Expected::Elements(n), Reply::Other(got)) => n == *got,
         _ => false,
     }

@@ -243,9 +243,10 @@ impl Reader {
             match waiting {
                 Waiting::Batch { batch, at } => {
                     // One command of each key stands for it: its last one, whose answer says that the key is there.
-                    let left = batch.commands[at..]
-                        .iter()
-                        .filter(|command| matches!(command.what, What::Whole | What::StepsEnd | What::Rename { .. }));
+                    let is_last = |what| {
+                        matches!(what, What::Whole | What::StepsEnd | What::Published { .. } | What::Rename { .. })
+                    };
+                    let left = batch.commands[at..].iter().filter(|command| is_last(command.what));
                     let keys = left.map(|command| Unanswered {
                         database: command.database,
                         key: names(&batch, command).0.to_vec(),

@@ -186,7 +186,10 @@ fn a_function_library_of_the_same_name_is_left_or_replaced_only_as_it_was_said()
         assert!(hint(&answer.1).contains("--on-conflict"), "{}", answer.1);
         assert_eq!((call("greet").as_str(), keys(&target)), ("mine", 0), "nothing was written");
 
+        let (planned, plan) = stored.restore(&target, &["--on-conflict", "skip", "--plan"]);
+        assert_eq!(planned, 1, "{plan}");
         let answer = stored.restore(&target, &["--on-conflict", "skip"]);
+        assert_eq!((answer.0, &answer.1["error"]), (1, &serde_json::Value::Null), "{}", answer.1);
         let functions = &answer.1["result"]["functions"];
         assert_eq!((&functions["restored"], &functions["skipped"]), (&1.into(), &1.into()), "{}", answer.1);
         assert_eq!((call("greet").as_str(), call("other").as_str(), keys(&target)), ("mine", "theirs", 10));
@@ -199,5 +202,18 @@ fn a_function_library_of_the_same_name_is_left_or_replaced_only_as_it_was_said()
         let answer = stored.restore(&target, &["--replace-all", "--no-safety-backup", "--yes", "--method", "restore"]);
         check(&answer, 0, "restore");
         assert_eq!(target.ok(&["FUNCTION", "LIST"]).matches("library_name").count(), 2, "`mine` is gone");
+
+        // A library that goes first may have a function of the same name.
+        target.ok(&["FUNCTION", "FLUSH"]);
+        target.ok(&["FUNCTION", "LOAD", &library("greet", "mine").replace("name=greet", "name=mine")]);
+        let answer = stored.restore(&target, &["--on-conflict", "skip"]);
+        check_error(&answer, "functions_refused");
+        for method in ["auto", "restore", "commands"] {
+            let words = ["--replace-all", "--no-safety-backup", "--yes", "--method", method];
+            let (code, answer) = stored.restore(&target, &words);
+            assert_eq!((code, call("greet").as_str()), (0, "theirs"), "{method}: {answer}");
+            target.ok(&["FUNCTION", "FLUSH"]);
+            target.ok(&["FUNCTION", "LOAD", &library("greet", "mine").replace("name=greet", "name=mine")]);
+        }
     });
 }

@@ -213,7 +213,8 @@ impl<'a> Trial<'a> {
                     false => line,
                 };
             run = self.typed(&line, Disturbance::None);
-            if matches!(run.code, 0 | 1) {
+            // 3: it is done, and nothing of the backup was chosen.
+            if matches!(run.code, 0 | 1 | 3) {
                 return Ok((run, at_once));
             }
         }

@@ -262,6 +262,10 @@ fn refusals(known: &Known, told: &mut Foretold, taken: &[bool]) {
         Existing::Fail if !taken.is_empty() || stranger => told.refuse("key_exists", taken.contains(&true)),
         _ => {}
     }
+    if !told.fates.is_empty() && told.count(&[Fate::ByChoice]).0 == told.fates.len() as u64 {
+        // Where the plan need not read the backup, the restore itself finds it out.
+        told.refusals.push(Refusal { code: "nothing_chosen", exit: 3, certain: false });
+    }
     if told.in_part.1 > 0 && !case.accept_loss {
         told.refuse("field_expiry_lost", told.in_part.0 > 0);
     }

@@ -94,10 +94,8 @@ impl Judge<'_> {
             }
         }
         let nothing_wanted = n_keys > 0 && by_choice == n_keys;
-        let odd = expired + existing + lost + failed + number("lost_in_part")? > 0
-            || self.told.libraries_lost
-            || nothing_wanted;
-        let mut allowed = BTreeSet::from([i32::from(odd)]);
+        let odd = expired + existing + lost + failed + number("lost_in_part")? > 0 || self.told.libraries_lost;
+        let mut allowed = BTreeSet::from([if nothing_wanted { 3 } else { i32::from(odd) }]);
         if disturbed {
             allowed.insert(1);
             if failed > 0 {
