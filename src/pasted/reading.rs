@@ -194,8 +194,12 @@ impl Reading {
             let end = begin + read.taken;
             let took = text[..end].split('\n').count();
             // A quoted text is an answer only where it has lines of its own, and nothing behind it.
+            let behind = text[end..].split('\n').next().unwrap_or_default();
+            let alone = behind.trim_start_matches([',', ';']).trim().is_empty();
             let whole = !quoted || text[end..].trim_start_matches(',').trim().is_empty() && first.contains("\\n");
             let answer = read.value.filter(|_| whole).and_then(|value| answer::recognised(&value));
+            // `[812345.1] redis-server …`: what a log puts before a line is no answer of several texts.
+            let answer = answer.filter(|answer| alone || !matches!(answer, Answer::Texts(_)));
             return (answer.map(|answer| (self.answer(answer, depth), took)), took);
         }
     }
@@ -204,6 +208,12 @@ impl Reading {
     fn answer(&mut self, answer: Answer, depth: usize) -> Kind {
         match answer {
             Answer::Info(fields) => fields.iter().for_each(|(name, value)| self.field(name, value)),
+            Answer::Nodes(nodes) => {
+                for (address, fields) in nodes {
+                    self.begin(Typed { address: Some(address), words: Vec::new() });
+                    fields.iter().for_each(|(name, value)| self.field(name, value));
+                }
+            }
             Answer::Clients(lines) => self.draft().clients.extend(lines.iter().filter_map(|line| Client::parse(line))),
             Answer::Slowlog(entries) => self.draft().slowlog.extend(entries),
             Answer::Latency(events) => self.draft().latency.extend(events),
@@ -349,7 +359,7 @@ impl Reading {
 fn is_decoration(text: &str) -> bool {
     text.starts_with("```")
         || text.starts_with("~~~")
-        || text.chars().all(|character| "-=_*+|:`{}[](),;.… ".contains(character))
+        || text.chars().all(|character| "-=_*+|:`{}[](),;.…\"' ".contains(character))
 }
 
 /// The section that `# Memory`, `**Memory**`, `\# Memory`, `[Memory]` or `Memory:` names.
@@ -447,7 +457,22 @@ fn version_in_words(text: &str) -> Option<String> {
 
 /// What the client says besides the answers.
 fn is_talk_of_the_client(text: &str) -> bool {
-    let beginnings = ["Warning: Using a password", "Error: Server closed", "AUTH failed", "Could not connect to"];
+    let beginnings = [
+        "Warning: Using a password",
+        "Error: Server closed",
+        "AUTH failed",
+        "Could not connect to",
+        // What MEMORY DOCTOR says around its findings, and where there are none.
+        "Sam, I detected",
+        "Hi Sam, I can't find any memory issue",
+        "Hi Sam, this instance is empty",
+        "I'm here to keep you safe, Sam",
+        // redis-cli --cluster check.
+        ">>> Performing Cluster Check",
+        ">>> Check for open slots",
+        ">>> Check slots coverage",
+        "[OK] ",
+    ];
     let timed =
         text.strip_prefix('(').and_then(|rest| rest.strip_suffix("s)")).is_some_and(|time| time.parse::<f64>().is_ok());
     text == "OK" || text == "PONG" || timed || beginnings.iter().any(|beginning| text.starts_with(beginning))
