@@ -363,8 +363,8 @@ mod tests {
                 Topic::Keyspace,
                 &[Question::Slowlog, Question::Nodes, Question::KeysAtSlots, Question::Slots, Question::HotKeys],
             ),
-            (Topic::Persistence, &[Question::Config]),
-            (Topic::Replication, &[Question::Config, Question::Cluster, Question::Nodes]),
+            (Topic::Persistence, &[Question::Config, Question::Latency, Question::Backup]),
+            (Topic::Replication, &[Question::Config, Question::Cluster, Question::Nodes, Question::Migrations]),
             (Topic::Security, &[Question::Config, Question::Clients, Question::DefaultUser]),
             (Topic::Patterns, &[Question::Config, Question::Clients]),
         ] {

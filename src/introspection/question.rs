@@ -11,19 +11,23 @@ use crate::connection::Command;
 use crate::explain::{Explain, Meaning};
 use crate::figures;
 use crate::replies::{
-    AclUser, Client, ClusterNode, Config, DeniedAccess, HotKeys, Info, LargeEntry, LatencyEvent, Reply, SlotStats,
-    SlowEntry,
+    AclUser, Client, ClusterNode, Config, DeniedAccess, HotKeys, Info, LargeEntry, LatencyEvent, Reply, ServerBackup,
+    SlotMigration, SlotStats, SlowEntry,
 };
 
-/// Commands that may be sent: the first word, the second where it matters, and how many keyspace hits one adds.
+/// Commands that may be sent: the first word, others where they matter, and how many keyspace hits one adds.
 ///
 /// Observed on 7.0.15: TYPE, PTTL, OBJECT and the length commands count as hits, MEMORY USAGE, RANDOMKEY and SCAN do not.
 const ALLOWED: &[(&str, &str, u64)] = &[
     ("ACL", "GETUSER", 0),
     ("ACL", "LOG", 0),
+    ("BACKUP", "STATUS", 0),
     ("CLIENT", "LIST", 0),
     ("CLIENT", "NO-TOUCH", 0),
+    ("CLUSTER", "GETSLOTMIGRATIONS", 0),
     ("CLUSTER", "INFO", 0),
+    // Others below MIGRATION move slots: the third word is held, too.
+    ("CLUSTER", "MIGRATION STATUS", 0),
     ("CLUSTER", "NODES", 0),
     ("CLUSTER", "SLOT-STATS", 0),
     ("COMMANDLOG", "GET", 0),
@@ -69,9 +73,9 @@ impl ReadOnly {
         let is = |at: usize, name: &str| {
             words.get(at).is_some_and(|word| word.as_ref().eq_ignore_ascii_case(name.as_bytes()))
         };
-        let allowed = ALLOWED
-            .iter()
-            .find(|(command, subcommand, _)| is(0, command) && (subcommand.is_empty() || is(1, subcommand)));
+        let allowed = ALLOWED.iter().find(|(command, others, _)| {
+            is(0, command) && others.split_whitespace().zip(1..).all(|(word, at)| is(at, word))
+        });
         let refused = || {
             let first = words.first().map(|word| String::from_utf8_lossy(word.as_ref()).to_ascii_uppercase());
             NotAllowed(first.unwrap_or_default())
@@ -128,6 +132,10 @@ pub enum Question {
     KeysAtSlots,
     Slots,
     HotKeys,
+    /// Slots that move as a whole, and moved lately.
+    Migrations,
+    /// The backup that the server keeps itself.
+    Backup,
 }
 
 impl Question {
@@ -166,7 +174,17 @@ impl Question {
                 return Err(Part::Unsupported(why.to_owned()));
             }
             Self::HotKeys if !valkey && version >= (8, 6, 0) => vec!["HOTKEYS", "GET"],
-            Self::Cluster | Self::Nodes | Self::KeysAtSlots | Self::Slots | Self::HotKeys => {
+            Self::Migrations if cluster && valkey && version >= (9, 0, 0) => vec!["CLUSTER", "GETSLOTMIGRATIONS"],
+            Self::Migrations if cluster && !valkey && version >= (8, 4, 0) => {
+                vec!["CLUSTER", "MIGRATION", "STATUS", "ALL"]
+            }
+            Self::Backup if !valkey && version >= (8, 10, 0) => vec!["BACKUP", "STATUS"],
+            Self::Migrations if cluster => {
+                let why = "slots migrate as a whole since Redis 8.4 and Valkey 9.0";
+                return Err(Part::Unsupported(why.to_owned()));
+            }
+            Self::Backup => return Err(Part::Unsupported("BACKUP came with Redis 8.10".to_owned())),
+            Self::Cluster | Self::Nodes | Self::KeysAtSlots | Self::Slots | Self::HotKeys | Self::Migrations => {
                 return Err(Part::NotAsked);
             }
         })
@@ -194,6 +212,8 @@ impl Question {
             }
             Self::Slots => answers.slots = answer.read(|reply| Some(SlotStats::parse_list(reply))),
             Self::HotKeys => answers.hot_keys = answer.read(HotKeys::parse),
+            Self::Migrations => answers.migrations = answer.read(|reply| Some(SlotMigration::parse_list(reply))),
+            Self::Backup => answers.backup = answer.read(ServerBackup::parse),
         }
     }
 }
@@ -222,6 +242,12 @@ pub struct Answers {
     /// CLUSTER SLOT-STATS of the slots that this node serves.
     pub slots: Part<Vec<SlotStats>>,
     pub hot_keys: Part<HotKeys>,
+    /// CLUSTER MIGRATION STATUS, CLUSTER GETSLOTMIGRATIONS.
+    #[serde(default)]
+    pub migrations: Part<Vec<SlotMigration>>,
+    /// BACKUP STATUS.
+    #[serde(default)]
+    pub backup: Part<ServerBackup>,
 }
 
 /// Settings the rules read. Asked by name where the server takes several (7.0), else all, of which secrets are dropped

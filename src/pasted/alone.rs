@@ -10,7 +10,7 @@ const WRAPPED_LINES: usize = 8;
 pub(super) fn is_decoration(text: &str) -> bool {
     text.starts_with("```")
         || text.starts_with("~~~")
-        || text.chars().all(|character| "-=_*+|:`{}[](),;.… ".contains(character))
+        || text.chars().all(|character| "-=_*+|:`{}[](),;.…\"' ".contains(character))
 }
 
 /// The section that `# Memory`, `**Memory**`, `\# Memory`, `[Memory]` or `Memory:` names.
@@ -108,7 +108,22 @@ pub(super) fn version_in_words(text: &str) -> Option<String> {
 
 /// What the client says besides the answers.
 pub(super) fn is_talk_of_the_client(text: &str) -> bool {
-    let beginnings = ["Warning: Using a password", "Error: Server closed", "AUTH failed", "Could not connect to"];
+    let beginnings = [
+        "Warning: Using a password",
+        "Error: Server closed",
+        "AUTH failed",
+        "Could not connect to",
+        // What MEMORY DOCTOR says around its findings, and where there are none.
+        "Sam, I detected",
+        "Hi Sam, I can't find any memory issue",
+        "Hi Sam, this instance is empty",
+        "I'm here to keep you safe, Sam",
+        // redis-cli --cluster check.
+        ">>> Performing Cluster Check",
+        ">>> Check for open slots",
+        ">>> Check slots coverage",
+        "[OK] ",
+    ];
     let timed =
         text.strip_prefix('(').and_then(|rest| rest.strip_suffix("s)")).is_some_and(|time| time.parse::<f64>().is_ok());
     text == "OK" || text == "PONG" || timed || beginnings.iter().any(|beginning| text.starts_with(beginning))

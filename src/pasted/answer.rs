@@ -10,6 +10,8 @@ use super::raw;
 pub(super) enum Answer {
     /// Pairs of INFO, also of its sections.
     Info(Vec<(String, String)>),
+    /// Pairs of INFO of several servers, by their addresses.
+    Nodes(Vec<(String, Vec<(String, String)>)>),
     /// Lines of CLIENT LIST.
     Clients(Vec<String>),
     Slowlog(Vec<SlowEntry>),
@@ -27,7 +29,30 @@ pub(super) fn recognised(reply: &Reply) -> Option<Answer> {
         .or_else(|| slowlog(reply))
         .or_else(|| latency(reply))
         .or_else(|| of_several(reply))
+        .or_else(|| inner(reply, 0))
         .or_else(|| texts(reply))
+}
+
+/// INFO within what a program put around it: `{"redis": {"info": {"used_memory": 1}}}`, or that of each node of a cluster.
+fn inner(reply: &Reply, depth: usize) -> Option<Answer> {
+    /// Values around it, at most.
+    const AROUND: usize = 4;
+    let Reply::Map(pairs) = reply else { return None };
+    let mut found: Vec<(String, Vec<(String, String)>)> = Vec::new();
+    for (name, value) in pairs.iter().filter(|(_, value)| depth < AROUND && matches!(value, Reply::Map(_))) {
+        let answer = of_pairs(value).filter(|answer| matches!(answer, Answer::Info(_)));
+        match answer.or_else(|| inner(value, depth + 1)) {
+            Some(Answer::Info(fields)) => found.push((name.text()?, fields)),
+            Some(Answer::Nodes(nodes)) => found.extend(nodes),
+            _ => {}
+        }
+    }
+    let is_address = |name: &str| name.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    match found.iter().all(|(name, _)| is_address(name)) {
+        _ if found.is_empty() => None,
+        true => Some(Answer::Nodes(found)),
+        false => Some(Answer::Info(found.into_iter().flat_map(|(_, fields)| fields).collect())),
+    }
 }
 
 /// Names and values: in a map, or in turn.
@@ -129,9 +154,13 @@ fn texts(reply: &Reply) -> Option<Answer> {
     let mut texts = Vec::new();
     match reply {
         Reply::Bytes(_) => texts.extend(reply.text()),
-        Reply::Map(_) => {
+        Reply::Map(pairs) => {
             let names = ["log", "message", "msg", "MESSAGE", "text", "info", "result", "stdout"];
             texts.extend(names.iter().filter_map(|name| reply.field(name).and_then(Reply::text)));
+            // Whatever it is called: a text of several lines is an answer.
+            let others =
+                pairs.iter().filter(|(name, _)| name.text().is_none_or(|name| !names.contains(&name.as_str())));
+            texts.extend(others.filter_map(|(_, value)| value.text()).filter(|text| text.trim_end().contains('\n')));
         }
         _ => texts.extend(reply.items().iter().filter_map(Reply::text)),
     }
@@ -177,6 +206,12 @@ mod tests {
         ));
         assert!(
             matches!(of("{\"log\": \"1:M # x\\n\", \"stream\": \"stdout\"}"), Some(Answer::Texts(texts)) if texts == ["1:M # x\n"])
+        );
+        assert!(
+            matches!(of("{\"redis\": {\"info\": {\"memory\": {\"used_memory\": 1}}}}"), Some(Answer::Info(fields)) if fields.len() == 1)
+        );
+        assert!(
+            matches!(of("{\"output\": \"used_memory:1\\nrole:master\"}"), Some(Answer::Texts(texts)) if texts.len() == 1)
         );
         assert_eq!(of("[1, 2]").and_then(|answer| matches!(answer, Answer::Slowlog(_)).then_some(())), None);
     }

@@ -10,9 +10,14 @@ pub(super) fn parse(line: &str, within: bool) -> Option<(String, String)> {
     let line = line.trim_start_matches(['{', '[']).trim_start();
     let end = line.find(|character: char| !(character.is_ascii_alphanumeric() || "_-.\"'`*".contains(character)))?;
     let name = line[..end].trim_matches(['"', '\'', '`', '*']);
-    let rest = line[end..].trim_start();
-    let (separator, value) = ["=>", ":", "="].iter().find_map(|mark| Some((*mark, rest.strip_prefix(mark)?)))?;
     let known = known::is_info(name);
+    if known && let Some(value) = in_a_column(name, &line[end..]) {
+        return Some((name.to_owned(), unquoted(value).to_owned()));
+    }
+    // PHP's print_r: `[used_memory] => 1024`.
+    let rest = line[end..].trim_start();
+    let rest = rest.strip_prefix(']').filter(|rest| rest.starts_with(" =>")).unwrap_or(rest).trim_start();
+    let (separator, value) = ["=>", ":", "="].iter().find_map(|mark| Some((*mark, rest.strip_prefix(mark)?)))?;
     // `sync_full = 3` is a field, and `module=…` within a line of another is none.
     if separator == "=" && !(known && name.contains('_')) {
         return None;
@@ -29,6 +34,22 @@ pub(super) fn parse(line: &str, within: bool) -> Option<(String, String)> {
         return None;
     }
     Some((name.to_owned(), value.to_owned()))
+}
+
+/// The value where names and values stand in two columns: `used_memory,1024`, `used_memory   1024`.
+fn in_a_column<'a>(name: &str, rest: &'a str) -> Option<&'a str> {
+    const WORDS: &[&str] = &["ok", "err", "up", "down", "noeviction", "master", "slave", "fail"];
+    let value = rest.strip_prefix([',', ';', ' '])?.trim();
+    // A sentence may begin with the name of a field: its value is a number, or one of the words that values are.
+    let plain = value.trim_matches('"');
+    let is_value = plain.starts_with(|character: char| character.is_ascii_digit())
+        || WORDS.contains(&plain)
+        || plain.starts_with("allkeys-")
+        || plain.starts_with("volatile-")
+        || plain.starts_with("keys=");
+    // `maxmemory 20mb` is a line of redis.conf; with a comma it is none.
+    let named = !rest.starts_with(' ') || name.contains('_') || name == "role" || plain.starts_with("keys=");
+    (is_value && named && !plain.contains(' ')).then_some(value)
 }
 
 /// Fields with a short name whose value has blanks.
@@ -143,8 +164,21 @@ mod tests {
             "{\"used_memory\"=>\"1024\",",
             " \"used_memory\"=>\"1024\"}",
             "**used_memory**: `1024`",
+            "    [used_memory] => 1024",
+            "used_memory,1024",
+            "\"used_memory\",\"1024\"",
+            "used_memory;1024",
+            "used_memory    1024",
         ] {
             assert_eq!(parse(line, false), Some(("used_memory".into(), "1024".into())), "{line}");
+        }
+        for (line, field) in [
+            ("role,master", ("role", "master")),
+            ("maxmemory,0", ("maxmemory", "0")),
+            ("maxmemory_policy allkeys-lru", ("maxmemory_policy", "allkeys-lru")),
+            ("db0,keys=1,expires=0", ("db0", "keys=1,expires=0")),
+        ] {
+            assert_eq!(parse(line, false), Some((field.0.into(), field.1.into())), "{line}");
         }
         assert_eq!(parse("new_field_of_9:7", true), Some(("new_field_of_9".into(), "7".into())));
         for line in [
@@ -152,6 +186,9 @@ mod tests {
             "note: this",
             "https://x.example/used_memory:1",
             "role: it takes writes",
+            "used_memory is what counts",
+            "used_memory 1024 is too much",
+            "role model",
             "# Memory",
             "",
             ":",

@@ -21,6 +21,7 @@ pub(super) fn clean(raw: &str) -> Line {
     while let Some(rest) = text.strip_prefix("> ").or_else(|| text.strip_prefix('>').filter(|rest| rest.is_empty())) {
         text = rest;
     }
+    text = without_echo(text);
     let mut prefixed = false;
     for _ in 0..PREFIXES {
         let Some(rest) = without_prefix(text) else { break };
@@ -28,6 +29,15 @@ pub(super) fn clean(raw: &str) -> Line {
         prefixed = true;
     }
     Line { text: table_row(text).unwrap_or_else(|| text.to_owned()), prefixed }
+}
+
+/// The value behind the mark that interactive shells of Ruby and Python put before it: `=> {…}`, `Out[3]: {…}`.
+fn without_echo(text: &str) -> &str {
+    let behind = text.strip_prefix("=> ").or_else(|| {
+        let (number, rest) = text.strip_prefix("Out[")?.split_once("]: ")?;
+        number.bytes().all(|byte| byte.is_ascii_digit()).then_some(rest)
+    });
+    behind.filter(|value| value.starts_with(['{', '[', '"', '\''])).unwrap_or(text)
 }
 
 /// Leaves out escape sequences and what no terminal shows.
@@ -245,6 +255,9 @@ mod tests {
         let own = "4296:M 26 Oct 02:18:27.717 # Client id=162";
         assert_eq!(clean(own), Line { text: own.to_owned(), prefixed: false });
         assert_eq!(clean("   2) (integer) 7").text, "   2) (integer) 7");
+        for (raw, text) in [("=> {\"a\"=>1}", "{\"a\"=>1}"), ("Out[12]: {'a': 1}", "{'a': 1}"), ("=> nil", "=> nil")] {
+            assert_eq!(clean(raw).text, text);
+        }
     }
 
     #[test]

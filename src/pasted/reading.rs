@@ -195,8 +195,12 @@ impl Reading {
             let end = begin + read.taken;
             let took = text[..end].split('\n').count();
             // A quoted text is an answer only where it has lines of its own, and nothing behind it.
+            let behind = text[end..].split('\n').next().unwrap_or_default();
+            let alone = behind.trim_start_matches([',', ';']).trim().is_empty();
             let whole = !quoted || text[end..].trim_start_matches(',').trim().is_empty() && first.contains("\\n");
             let answer = read.value.filter(|_| whole).and_then(|value| answer::recognised(&value));
+            // `[812345.1] redis-server …`: what a log puts before a line is no answer of several texts.
+            let answer = answer.filter(|answer| alone || !matches!(answer, Answer::Texts(_)));
             return (answer.map(|answer| (self.answer(answer, depth), took)), took);
         }
     }
@@ -205,6 +209,12 @@ impl Reading {
     fn answer(&mut self, answer: Answer, depth: usize) -> Kind {
         match answer {
             Answer::Info(fields) => fields.iter().for_each(|(name, value)| self.field(name, value)),
+            Answer::Nodes(nodes) => {
+                for (address, fields) in nodes {
+                    self.begin(Typed { address: Some(address), words: Vec::new() });
+                    fields.iter().for_each(|(name, value)| self.field(name, value));
+                }
+            }
             Answer::Clients(lines) => self.draft().clients.extend(lines.iter().filter_map(|line| Client::parse(line))),
             Answer::Slowlog(entries) => self.draft().slowlog.extend(entries),
             Answer::Latency(events) => self.draft().latency.extend(events),

@@ -49,6 +49,8 @@ pub enum LogEvent {
     Attack,
     /// The server crashed.
     Crashed,
+    /// MEMORY DOCTOR found something; the example holds the headings of all that it found.
+    MemoryDoctor,
 }
 
 /// Words by which a line is known, all of them; the first row that fits counts.
@@ -94,9 +96,21 @@ const WORDS: &[(LogEvent, &[&str])] = &[
     (LogEvent::TooManyConnections, &["max number of clients reached"]),
     (LogEvent::ClusterFailed, &["Cluster state changed: fail"]),
     (LogEvent::ClusterFailed, &["CLUSTERDOWN"]),
+    // redis-cli --cluster check.
+    (LogEvent::ClusterFailed, &["[ERR] Not all 16384 slots are covered by nodes"]),
     (LogEvent::Attack, &["Possible SECURITY ATTACK detected"]),
     (LogEvent::Crashed, &["BUG REPORT START"]),
     (LogEvent::Crashed, &["crashed by signal"]),
+    // object.c, getMemoryDoctorReport.
+    (LogEvent::MemoryDoctor, &["Peak memory: ", "more than 150%"]),
+    (LogEvent::MemoryDoctor, &["High total RSS: ", "greater than"]),
+    (LogEvent::MemoryDoctor, &["High allocator fragmentation: ", "greater than"]),
+    (LogEvent::MemoryDoctor, &["High allocator RSS overhead: ", "greater than"]),
+    (LogEvent::MemoryDoctor, &["High process RSS overhead: ", "greater than"]),
+    (LogEvent::MemoryDoctor, &["Big replica buffers: ", "greater than"]),
+    (LogEvent::MemoryDoctor, &["Big slave buffers: ", "greater than"]),
+    (LogEvent::MemoryDoctor, &["Big client buffers: ", "greater than"]),
+    (LogEvent::MemoryDoctor, &["Many scripts: ", "more than 1000"]),
 ];
 
 /// How often something was said.
@@ -133,6 +147,12 @@ impl ServerLog {
             let seen = self.events.entry(event).or_default();
             if seen.count == 0 {
                 at.clone_into(&mut seen.first);
+            }
+            if event == LogEvent::MemoryDoctor && seen.example.len() < EXAMPLE {
+                let gap = if seen.example.is_empty() { "" } else { "; " };
+                seen.example.push_str(gap);
+                seen.example.extend(heading(message).chars().take(EXAMPLE));
+            } else if seen.count == 0 {
                 seen.example = message.chars().take(EXAMPLE).collect();
             }
             seen.count += 1;
@@ -140,6 +160,11 @@ impl ServerLog {
         }
         true
     }
+}
+
+/// ` * High total RSS: This instance …` without what explains it.
+fn heading(message: &str) -> &str {
+    message.trim_start_matches([' ', '*']).split(": ").next().unwrap_or_default()
 }
 
 fn meaning(message: &str) -> Option<LogEvent> {
@@ -223,6 +248,7 @@ mod tests {
                 LogEvent::PrimaryRefusedPassword,
             ),
             ("redis.exceptions.ResponseError: MISCONF Redis is configured to save RDB snapshots", LogEvent::Misconf),
+            ("[ERR] Not all 16384 slots are covered by nodes.", LogEvent::ClusterFailed),
             ("[123.4] Out of memory: Killed process 123 (redis-server) total-vm:1kB", LogEvent::OutOfMemory),
             (
                 "pid=1 role=master timestamp=\"26 Oct 2024 02:18:27.717\" level=warning message=\"Cluster state changed: fail\"",
@@ -231,6 +257,18 @@ mod tests {
         ] {
             assert_eq!(events(line), [(event, 1)], "{line}");
         }
+    }
+
+    #[test]
+    fn what_the_memory_doctor_found_is_named() {
+        let mut log = ServerLog::default();
+        assert!(
+            log.take(
+                " * Peak memory: In the past this instance used more than 150% the memory that is currently using."
+            )
+        );
+        assert!(log.take(" * High total RSS: This instance has a memory fragmentation and RSS overhead greater than 1.4 (this means …)."));
+        assert_eq!(log.events[&LogEvent::MemoryDoctor].example, "Peak memory; High total RSS");
     }
 
     #[test]

@@ -41,6 +41,27 @@ pub(super) const RULES: &[&[Rule]] = &[&[
         ..RULE
     },
     Rule {
+        id: "M38",
+        topic: Topic::Memory,
+        title: "MEMORY DOCTOR found something",
+        reads: "the text of MEMORY DOCTOR",
+        threshold: "the text names a problem; information: only a past peak, or pages that the allocator keeps",
+        why: "the text has no numbers: INFO shows how much memory it is about",
+        fix: &[
+            "MEMORY PURGE",
+            "CONFIG SET activedefrag yes (if the build supports it; takes processor time; undo: no)",
+            "redis-ops diagnose connections --sort output",
+            "redis-ops diagnose replication",
+            "in the application: pass arguments as KEYS and ARGV, and use EVALSHA or FCALL",
+            "INFO memory",
+            "redis-ops diagnose memory",
+        ],
+        source: "object.c, getMemoryDoctorReport",
+        weight: 40,
+        examine: doctor,
+        ..RULE
+    },
+    Rule {
         id: "C40",
         topic: Topic::Connections,
         title: "connections are refused: maxclients or the file descriptor limit is reached",
@@ -289,6 +310,29 @@ fn out_of_memory(case: &Case<'_>) -> Judged {
 
 fn writes_refused(case: &Case<'_>) -> Judged {
     said(case, LogEvent::WritesRefused, Severity::Critical)
+}
+
+/// The first step for each of the doctor's headings; the other headings are harmless by themselves.
+const PRESCRIPTIONS: &[(&str, &str)] = &[
+    ("High total RSS", "MEMORY PURGE"),
+    (
+        "High allocator fragmentation",
+        "CONFIG SET activedefrag yes (if the build supports it; takes processor time; undo: no)",
+    ),
+    ("Big client buffers", "redis-ops diagnose connections --sort output"),
+    ("Big replica buffers", "redis-ops diagnose replication"),
+    ("Big slave buffers", "redis-ops diagnose replication"),
+    ("Many scripts", "in the application: pass arguments as KEYS and ARGV, and use EVALSHA or FCALL"),
+];
+
+fn doctor(case: &Case<'_>) -> Judged {
+    let Some(finding) = said(case, LogEvent::MemoryDoctor, Severity::Warning)? else { return Ok(None) };
+    let says = finding.evidence.get("says").and_then(|says| says.as_str()).unwrap_or_default().to_owned();
+    let steps: Vec<&str> =
+        PRESCRIPTIONS.iter().filter(|(heading, _)| says.contains(heading)).map(|(_, fix)| *fix).collect();
+    let severity = if steps.is_empty() { Severity::Info } else { Severity::Warning };
+    let finding = steps.into_iter().fold(Finding { severity, ..finding }, Finding::fix);
+    Ok(Some(finding.fix("INFO memory").fix("redis-ops diagnose memory")))
 }
 
 fn too_many(case: &Case<'_>) -> Judged {

@@ -1,4 +1,6 @@
-//! P01–P12, P26: persistence, and whether the next backup or restore will fail.
+//! P01–P12, P26, P27: persistence, and whether the next backup or restore will fail.
+
+mod own_backup;
 
 use super::case::{Case, percent, skip};
 use super::judged::Judged;
@@ -17,7 +19,7 @@ const SPARE_PROCESSES: u64 = 1;
 const P: Rule = Rule { topic: Topic::Persistence, ..RULE };
 
 /// The rules about persistence.
-pub(super) const RULES: &[&[Rule]] = &[SAVES, LOGS];
+pub(super) const RULES: &[&[Rule]] = &[SAVES, LOGS, own_backup::RULES];
 
 const SAVES: &[Rule] = &[
     Rule {
@@ -98,7 +100,8 @@ const SAVES: &[Rule] = &[
     Rule {
         id: "P06",
         title: "forking blocks all clients",
-        reads: "latest_fork_usec, used_memory_rss",
+        reads: "latest_fork_usec, used_memory_rss; the event `fork` of LATENCY LATEST where INFO is not available",
+        asks: &[Question::Latency],
         limits: &[("warning", 100_000.0), ("critical", 500_000.0), ("per_gb", 30_000.0), ("floor", 20_000.0)],
         threshold: "the last fork took {warning} µs; or, with at least 1 GB resident, {floor} µs in all and {per_gb} µs per GB; critical: {critical} µs",
         why: "the server serves nobody during a fork, and every save, rewrite and full resync begins with one",
@@ -163,9 +166,10 @@ const LOGS: &[Rule] = &[
     Rule {
         id: "P07",
         title: "the disk is too slow for the append-only file",
-        reads: "aof_delayed_fsync between two readings",
-        limits: &[("critical", 1.0)],
-        threshold: "the counter grew between two readings; critical: {critical} a second",
+        reads: "aof_delayed_fsync between two readings; the events `aof-*` of LATENCY LATEST where INFO is not available",
+        asks: &[Question::Latency],
+        limits: &[("critical", 1.0), ("event_ms", 100.0)],
+        threshold: "the counter grew between two readings; critical: {critical} a second; or an event took {event_ms} ms",
         why: "a write waits for the disk, and all clients wait for the write",
         fix: &["CONFIG SET no-appendfsync-on-rewrite yes", "a faster disk"],
         source: "Redis documentation, latency",
@@ -309,9 +313,10 @@ fn stalled(case: &Case<'_>) -> Judged {
 }
 
 fn fork(case: &Case<'_>) -> Judged {
-    let usec = case.number("latest_fork_usec")? as f64;
+    // A pasted LATENCY LATEST may stand alone: then nobody knows how large the server is.
+    let usec = case.number("latest_fork_usec").or_else(|missing| latency_usec(case, "fork").ok_or(missing))? as f64;
     // Below a gigabyte it is the machine's mood, not the size, that makes a fork take 20 ms.
-    let gigabytes = (case.number("used_memory_rss")? as f64 / 1e9).max(1.0);
+    let gigabytes = (case.number_or_zero("used_memory_rss") as f64 / 1e9).max(1.0);
     let finding = if usec >= case.limit("critical") {
         case.critical()
     } else if usec >= case.limit("warning") || (usec >= case.limit("floor") && usec / gigabytes >= case.limit("per_gb"))
@@ -330,6 +335,12 @@ fn fork(case: &Case<'_>) -> Judged {
         Some(_) => finding,
     };
     Ok(Some(finding.fix("redis-ops backup --read-from replica (backups then fork the replica)")))
+}
+
+/// The newest time of the events of a family in LATENCY LATEST, the longest of them, in microseconds.
+fn latency_usec(case: &Case<'_>, family: &str) -> Option<u64> {
+    let events = case.snapshot.answers.latency.got()?.iter().filter(|event| event.name.starts_with(family));
+    events.map(|event| event.latest_ms.saturating_mul(1000)).max()
 }
 
 fn loading(case: &Case<'_>) -> Judged {
@@ -400,7 +411,14 @@ fn aof_failed(case: &Case<'_>) -> Judged {
 }
 
 fn late_fsync(case: &Case<'_>) -> Judged {
-    if case.number("aof_enabled")? == 0 {
+    let enabled = match (case.number("aof_enabled"), latency_usec(case, "aof-")) {
+        (Err(_), Some(usec)) => {
+            let slow = usec as f64 >= case.limit("event_ms") * 1000.0;
+            return Ok(slow.then(|| case.warning().evidence("aof_event_ms", usec / 1000)));
+        }
+        (enabled, _) => enabled?,
+    };
+    if enabled == 0 {
         return Ok(None);
     }
     let late = case.delta("aof_delayed_fsync")?;

@@ -42,17 +42,8 @@ pub fn render(report: &Report, status: Status, view: &View<'_>) -> String {
     let sentence = sentence_with(report, &|name, value| cut(&shown(name, value), view));
     let mut bottom = vec![small.join("\n")];
     bottom.push(verdict_with(view.printer, status, "critical:", &escape_line(&sentence)));
-    let rows = |parts: &[String]| parts.iter().map(|part| part.lines().count() + 1).sum::<usize>();
     let all = if report.topics.len() > 1 { LINES_OF_ALL } else { LINES_OF_A_TOPIC };
-    let least = LEAST_ROWS + 2;
-    let above = |whole: usize| {
-        let mut top = vec![header(report, view)];
-        top.extend(read_from_text(report, view));
-        top.extend(findings(report, view, whole));
-        top
-    };
-    let fits = |top: &[String]| view.verbose || rows(top) + rows(&bottom) + least <= all;
-    let top = (1..=SHOWN_WHOLE).rev().map(above).find(|top| fits(top)).unwrap_or_else(|| above(1));
+    let top = above(report, view, all.saturating_sub(rows(&bottom)));
     let left = (!view.verbose).then(|| all.saturating_sub(rows(&top) + rows(&bottom)));
     let middle = if report.topics.len() > 1 && !view.verbose {
         summary(report, view, left.unwrap_or(usize::MAX))
@@ -66,6 +57,35 @@ pub fn render(report: &Report, status: Status, view: &View<'_>) -> String {
     let mut parts: Vec<String> = top.into_iter().chain(middle).chain(bottom).collect();
     parts.retain(|part| !part.is_empty());
     parts.join("\n\n")
+}
+
+/// Lines that parts take, each with the empty line behind it.
+fn rows(parts: &[String]) -> usize {
+    parts.iter().filter(|part| !part.is_empty()).map(|part| part.lines().count() + 1).sum()
+}
+
+/// What stands above the facts: as much of the findings as fits into so many lines with a few facts below, or without any.
+fn above(report: &Report, view: &View<'_>, room: usize) -> Vec<String> {
+    let of = |extent: &(usize, usize)| {
+        let mut top = vec![header(report, view)];
+        top.extend(read_from_text(report, view));
+        top.extend(findings(report, view, *extent));
+        top
+    };
+    let n_loud = loud(report, view).len();
+    if view.verbose {
+        return of(&(n_loud, n_loud));
+    }
+    let mut extents: Vec<(usize, usize)> = (1..=SHOWN_WHOLE).rev().map(|whole| (whole, n_loud)).collect();
+    // A pipe has no last line of the screen: there every finding has its line.
+    if view.printer.width().is_some() {
+        extents.extend((1..n_loud).rev().map(|shown| (1, shown)));
+        extents.extend((1..=n_loud).rev().map(|shown| (0, shown)));
+    }
+    let least = LEAST_ROWS + 2;
+    let fitting = |room: usize| extents.iter().map(of).find(|top| rows(top) <= room);
+    let last = extents.last().map_or((1, 1), |last| *last);
+    fitting(room.saturating_sub(least)).or_else(|| fitting(room)).unwrap_or_else(|| of(&last))
 }
 
 /// Facts and lists of a topic, in so many lines.
@@ -85,12 +105,22 @@ fn about(report: &Report, topic: Topic, view: &View<'_>, left: Option<usize>) ->
     let for_lists = left.saturating_sub(facts.as_ref().map_or(0, |facts| facts.lines().count() + 1));
     let top = (for_lists / lists.len().max(1)).saturating_sub(3).clamp(LEAST_ROWS.min(view.top), view.top);
     let lists = if top < view.top { lists::of_topic(report, topic, &View { top, ..*view }) } else { lists };
-    facts.into_iter().chain(lists).collect()
+    let mut parts: Vec<String> = facts.into_iter().chain(lists).collect();
+    // Beside many findings there is no room even for the least: what is left out is said.
+    let mut left_out = 0;
+    while rows(&parts) + usize::from(left_out > 0) * 2 > left && parts.pop().is_some() {
+        left_out += 1;
+    }
+    if left_out > 0 && rows(&parts) + 2 <= left {
+        parts.push(view.printer.paint(Style::Dim, &format!("… {}: -v", counted(left_out, "more table"))));
+    }
+    parts
 }
 
 /// A line for each topic, and what there is room for of the lists.
 fn summary(report: &Report, view: &View<'_>, left: usize) -> Vec<String> {
-    let lines: Vec<String> = report.topics.iter().filter_map(|topic| in_a_line(report, *topic, view)).collect();
+    let lines = report.topics.iter().filter_map(|topic| in_a_line(report, *topic, view));
+    let lines: Vec<String> = lines.take(left.saturating_sub(1)).collect();
     let mut used = lines.len() + 1;
     let mut parts = vec![lines.join("\n")];
     let top = if view.top == USUAL_TOP { LEAST_ROWS } else { view.top };
@@ -267,10 +297,10 @@ fn sparkline(numbers: &[u64]) -> String {
     format!("  used {} {} to {}", recent.iter().map(height).collect::<String>(), bytes(*low), bytes(*high))
 }
 
-/// The findings, so many of them whole.
-fn findings(report: &Report, view: &View<'_>, shown_whole: usize) -> Option<String> {
+/// Findings that nothing else explains, each with its symptoms and the worst severity among them.
+fn loud<'a>(report: &'a Report, view: &View<'_>) -> Vec<(&'a Finding, Vec<&'a Finding>, Severity)> {
     let findings = &report.judgement.findings;
-    let roots: Vec<(&Finding, Vec<&Finding>, Severity)> = findings
+    findings
         .iter()
         .filter(|finding| finding.caused_by.is_none())
         .map(|root| {
@@ -280,12 +310,18 @@ fn findings(report: &Report, view: &View<'_>, shown_whole: usize) -> Option<Stri
         })
         // What is only worth knowing has a line of its own, unless somebody wants to know more.
         .filter(|(.., worst)| view.verbose || *worst > Severity::Info)
-        .collect();
+        .collect()
+}
+
+/// So many of the findings: the first ones whole, then a line each, then how many there are besides.
+fn findings(report: &Report, view: &View<'_>, (shown_whole, shown): (usize, usize)) -> Option<String> {
+    let roots = loud(report, view);
     if roots.is_empty() {
         return None;
     }
+    let more = roots.len().saturating_sub(shown);
     let mut table = Table::new(&["severity", "rule", "finding"]);
-    for (at, (root, symptoms, worst)) in roots.into_iter().enumerate() {
+    for (at, (root, symptoms, worst)) in roots.into_iter().take(shown).enumerate() {
         let whole = at < shown_whole || view.verbose;
         let mut lines = vec![root.title.clone()];
         if whole {
@@ -302,7 +338,11 @@ fn findings(report: &Report, view: &View<'_>, shown_whole: usize) -> Option<Stri
         let (word, style) = severity(worst);
         table.painted_row(style, [word.to_owned(), root.id.clone(), lines.join("\n")]);
     }
-    Some(table.render(view.printer))
+    let text = table.render(view.printer);
+    Some(match more {
+        0 => text,
+        more => format!("{text}\n{}", view.printer.paint(Style::Dim, &format!("… {more} more: -v"))),
+    })
 }
 
 /// What is worth knowing, in one line.

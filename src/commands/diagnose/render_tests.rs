@@ -243,6 +243,52 @@ fn a_topic_without_lists_fits_24_lines_and_everything_40() {
     }
 }
 
+/// More findings than a screen has lines: the worst stand on it, the rest is counted, and the verdict is its last line.
+#[test]
+fn with_many_findings_the_screen_is_full_and_the_verdict_its_last_line() {
+    for (topics, width, most) in [
+        (&[Topic::Memory][..], 80, 24),
+        (&[Topic::Connections], 80, 24),
+        (&[Topic::Keyspace], 80, 24),
+        (&[Topic::Persistence], 80, 24),
+        (&[Topic::Replication], 80, 24),
+        (&Topic::ALL, 100, 40),
+    ] {
+        for n_more in [2, 5, 10, 40] {
+            let mut report = report(topics);
+            report.judgement.muted.clear();
+            report.judgement.mutes_ended.clear();
+            let more = (0..n_more).map(|n| {
+                Finding::new(Severity::Warning, format!("X{n:02}"), "connections are closed because of their buffers")
+                    .evidence("client", "billing-worker-with-a-rather-long-name-eu-west-1a")
+                    .fix("CONFIG SET client-output-buffer-limit \"normal 536870912 134217728 60\" (undo: normal 0 0 0)")
+                    .fix("redis-ops diagnose connections --sort output")
+            });
+            report.judgement.findings.extend(more);
+            let printer = screens::printer(Some(width));
+            let view = |verbose| View {
+                printer: &printer,
+                subject: "redis-prod",
+                top: 10,
+                sort: None,
+                trend: &[],
+                since: None,
+                verbose,
+            };
+            let text = render(&report, report.status(), &view(false));
+            assert!(text.lines().count() < most, "{topics:?}, {n_more}: {} lines\n{text}", text.lines().count());
+            assert!(text.contains("CRITICAL  M01"), "the worst is there: {text}");
+            let (_, verdict) = text.rsplit_once("\n\n").expect("parts");
+            assert!(verdict.starts_with("critical: "), "{text}");
+            let shown = text.lines().filter(|line| line.starts_with("WARNING ")).count();
+            let hidden = n_more + 1 - shown;
+            assert!(hidden == 0 || text.contains(&format!("… {hidden} more: -v\n")), "{hidden}: {text}");
+            let verbose = render(&report, report.status(), &view(true));
+            assert_eq!(verbose.matches("\nWARNING").count(), n_more + 1, "-v shows all: {verbose}");
+        }
+    }
+}
+
 #[test]
 fn ten_keys_of_one_size_are_one_line() {
     let mut profiler = Profiler::new(0, CompactLimits::default());

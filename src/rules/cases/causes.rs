@@ -49,6 +49,30 @@ pub(super) const CASES: &[Case_] = &[
     ("C48", C, "waiting 100\nconfig tcp-backlog 100"),
     ("C48", QUIET, "waiting 408\nconfig tcp-backlog 511"),
     ("C48", QUIET, "waiting 4\nconfig tcp-backlog 5"),
+    (
+        "R28",
+        W,
+        r#"cluster cluster_state:ok
+        answer Migrations [["id","cae3","slots","0-100","operation","import","state","auth-reply","last_error","","create_time",1799999000000]]"#,
+    ),
+    (
+        "R28",
+        C,
+        r#"cluster cluster_state:ok
+        answer Migrations [["name","48e5","operation","EXPORT","slot_ranges","0-100","create_time",1799980000,"last_ack_time",1799990000,"state","reading-establish-response","message","x"]]"#,
+    ),
+    (
+        "R28",
+        QUIET,
+        r#"cluster cluster_state:ok
+        answer Migrations [["name","48e5","operation","EXPORT","slot_ranges","0-100","create_time",1799980000,"last_ack_time",1799999990,"state","snapshotting","message",""]]"#,
+    ),
+    (
+        "R28",
+        QUIET,
+        r#"cluster cluster_state:ok
+        answer Migrations [["id","cae3","slots","0-100","operation","import","state","completed","last_error","","create_time",1799900000000]]"#,
+    ),
     ("C49", C, "waited 8.7"),
     ("C49", W, "waited 2"),
     ("C49", W, "slow 2500000 60 EVAL while_true"),

@@ -1,6 +1,6 @@
 //! Cases of what a log says.
 
-use super::{C, Case_, QUIET, W};
+use super::{C, Case_, I, QUIET, W};
 
 const QUIET_LINE: &str = "log 1:M 19 Sep 2024 05:50:17.014 * Ready to accept connections";
 
@@ -9,6 +9,29 @@ pub(super) const CASES: &[Case_] = &[
     ("M30", QUIET, QUIET_LINE),
     ("M31", C, "log redis.exceptions.OutOfMemoryError: OOM command not allowed when used memory > 'maxmemory'."),
     ("M31", QUIET, QUIET_LINE),
+    (
+        "M38",
+        W,
+        "log  * High total RSS: This instance has a memory fragmentation and RSS overhead greater than 1.4 (…).",
+    ),
+    (
+        "M38",
+        W,
+        "log  * High allocator fragmentation: This instance has an allocator external fragmentation greater than 1.1.",
+    ),
+    (
+        "M38",
+        W,
+        "log  * Big client buffers: The clients output buffers in this instance are greater than 200K per client.",
+    ),
+    (
+        "M38",
+        W,
+        "log  * Big replica buffers: The replica output buffers in this instance are greater than 10MB for each replica.",
+    ),
+    ("M38", W, "log  * Many scripts: There seem to be many cached scripts in this instance (more than 1000)."),
+    ("M38", I, "log  * Peak memory: In the past this instance used more than 150% the memory that is currently using."),
+    ("M38", QUIET, QUIET_LINE),
     ("C40", C, "log 1:M 19 Sep 2024 05:50:17.014 # Accepting client connection: accept: Too many open files"),
     ("C40", QUIET, QUIET_LINE),
     (

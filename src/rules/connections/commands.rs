@@ -91,8 +91,8 @@ pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "C25",
         title: "many commands fail",
-        reads: "total_error_replies, errorstats and the failed and rejected calls of commandstats between two readings, ACL LOG",
-        asks: &[Question::Denied],
+        reads: "total_error_replies, errorstats and the failed and rejected calls of commandstats between two readings, ACL LOG, CLIENT LIST",
+        asks: &[Question::Clients, Question::Denied],
         limits: &[("warning", 0.01), ("critical", 0.05), ("floor", 10.0)],
         threshold: "{warning%} (critical: {critical%}) of the commands fail, and at least {floor}; critical: any LOADING, MISCONF, CLUSTERDOWN, MASTERDOWN or READONLY error",
         why: "clients see these errors",
@@ -288,7 +288,11 @@ fn errors(case: &Case<'_>) -> Judged {
         let finding = gained.iter().take(3).fold(finding, |finding, (count, name)| finding.evidence(name, *count));
         let name = outage.or(gained.first()).map_or("", |(_, name)| name.as_str());
         let finding = match failing_command(case) {
-            Some((command, count)) => finding.evidence("command", command).evidence("its_errors", count),
+            Some((command, count)) => {
+                let sender = last_sender(case, &command);
+                let finding = finding.evidence("command", command).evidence("its_errors", count);
+                sender.into_iter().fold(finding, |finding, sender| finding.evidence("last_sent_by", sender))
+            }
             None => finding,
         };
         if name == "NOPERM" { refused_access(case, finding) } else { finding.fix(meaning(name)) }
@@ -305,6 +309,16 @@ fn failing_command(case: &Case<'_>) -> Option<(String, u64)> {
         (failed.saturating_add(rejected), name.to_owned())
     });
     gained.max().filter(|(count, _)| *count > 0).map(|(count, name)| (name, count))
+}
+
+/// The owner of most connections whose last command was this one. Which keys it named no server tells.
+fn last_sender(case: &Case<'_>, command: &str) -> Option<String> {
+    let clients = case.snapshot.answers.clients.got()?;
+    let mut owners: std::collections::BTreeMap<String, u64> = std::collections::BTreeMap::new();
+    for client in clients.iter().filter(|client| client.cmd.eq_ignore_ascii_case(command)) {
+        *owners.entry(super::owner(client)).or_default() += 1;
+    }
+    owners.into_iter().max_by_key(|(_, count)| *count).map(|(owner, _)| owner)
 }
 
 /// Who was refused what by the access list, and what would allow it.

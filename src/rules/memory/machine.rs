@@ -153,8 +153,10 @@ fn swapped(case: &Case<'_>) -> Judged {
     if missing as f64 <= floor || share(missing) >= case.limit("warning") {
         return Ok(None);
     }
-    let finding = told(case.warning()).evidence("not_resident", missing);
-    Ok(Some(finding.evidence("swap", "not known from here: swapped out, or reserved and never touched")))
+    // Which of the two nobody knows from here: the headline does not claim the worse.
+    let title = "part of the memory is not resident: swapped out, or reserved and never touched".to_owned();
+    let finding = Finding { title, ..told(case.warning()).evidence("not_resident", missing) };
+    Ok(Some(finding.evidence("swap", "not known from here")))
 }
 
 /// Memory that may be reserved and untouched.

@@ -32,6 +32,36 @@ pub(super) const KNOWN: &[Known] = &[
         undo: "the caller runs it again",
     },
     Known {
+        words: "BACKUP CLEANUP",
+        does: "removes the files of the sealed backup from the server's disk",
+        costs: "that backup is gone: copy its files first",
+        undo: "cannot be undone",
+    },
+    Known {
+        words: "BACKUP SEAL",
+        does: "ends the backup: its files do not change any more",
+        costs: "the files stay on the server's disk until BACKUP CLEANUP",
+        undo: "cannot be undone: BACKUP CLEANUP removes the backup",
+    },
+    Known {
+        words: "BACKUP ABORT",
+        does: "ends the backup and removes what it has written",
+        costs: "the unfinished backup is gone",
+        undo: "cannot be undone: BACKUP START begins another",
+    },
+    Known {
+        words: "CLUSTER MIGRATION CANCEL",
+        does: "ends all slot migrations of this node",
+        costs: "what was copied so far is thrown away",
+        undo: "CLUSTER MIGRATION IMPORT <first slot> <last slot>, on the node that should get them",
+    },
+    Known {
+        words: "CLUSTER CANCELSLOTMIGRATIONS",
+        does: "ends all slot migrations of this node",
+        costs: "what was copied so far is thrown away",
+        undo: "CLUSTER MIGRATESLOTS SLOTSRANGE <first slot> <last slot> NODE <id>, on the node that has them",
+    },
+    Known {
         words: "CLIENT KILL",
         does: "closes the connection and frees its buffers",
         costs: "that client loses its connection and its unread replies",
@@ -219,6 +249,7 @@ pub(super) const KNOWN: &[Known] = &[
         undo: "CLUSTER SETSLOT <slot> MIGRATING <id>, and IMPORTING on the other node",
     },
     reads("LATENCY LATEST", "shows what delayed the server, and when"),
+    reads("INFO memory", "shows how much memory the server uses, and what for"),
     reads("INFO errorstats", "counts the errors by their kind"),
     reads("INFO keyspace", "counts the keys and those that expire"),
 ];

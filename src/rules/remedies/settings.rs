@@ -113,6 +113,11 @@ pub(super) const KNOWN: &[Known] = &[
         "a fork at each save, and up to twice the memory while many keys change",
     ),
     set(
+        "CONFIG SET backup-sealed-ttl ",
+        "the server removes a sealed backup by itself after so many seconds",
+        "a backup that nobody has copied by then is gone",
+    ),
+    set(
         "CONFIG SET appendfsync everysec",
         "writes no longer wait for the disk",
         "a crash of the machine loses about a second of writes",

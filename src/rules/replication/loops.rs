@@ -1,4 +1,4 @@
-//! R26 and R27: what was begun and does not come to its end: a full resync that is cut off again and again, slots that stay on the move.
+//! R26 to R28: what was begun and does not come to its end: a full resync that is cut off again and again, slots that stay on the move.
 
 use super::super::case::{Case, skip};
 use super::super::judged::Judged;
@@ -41,7 +41,49 @@ pub(in super::super) const RULES: &[Rule] = &[
         examine: on_the_move,
         ..R
     },
+    Rule {
+        id: "R28",
+        title: "a slot migration makes no progress",
+        reads: "CLUSTER MIGRATION STATUS (Redis 8.4), CLUSTER GETSLOTMIGRATIONS (Valkey 9.0)",
+        asks: &[Question::Migrations],
+        limits: &[("warning", 600.0), ("critical", 7200.0)],
+        threshold: "a migration has not ended, and its state is {warning} s (critical: {critical} s) old",
+        why: "both nodes keep buffers and copies of the slots for it, and no further migration of these slots can start",
+        fix: &[
+            "CLUSTER MIGRATION CANCEL ALL (8.4; the slots stay on the node that has them)",
+            "CLUSTER CANCELSLOTMIGRATIONS (Valkey 9.0; the slots stay on the node that has them)",
+            "CLUSTER NODES",
+        ],
+        source: "Redis and Valkey documentation, atomic slot migration",
+        weight: 60,
+        examine: standing_still,
+        ..R
+    },
 ];
+
+fn standing_still(case: &Case<'_>) -> Judged {
+    if case.snapshot.server.mode != Mode::Cluster {
+        return Ok(None);
+    }
+    let migrations = case.snapshot.answers.migrations.need("CLUSTER MIGRATION STATUS")?;
+    let open = migrations.iter().filter(|migration| !migration.has_ended());
+    let Some(oldest) = open.min_by_key(|migration| migration.moved_at) else { return Ok(None) };
+    let seconds = case.snapshot.server_seconds().saturating_sub(oldest.moved_at);
+    let cancel = match case.snapshot.server.is_valkey() {
+        true => "CLUSTER CANCELSLOTMIGRATIONS (Valkey 9.0; the slots stay on the node that has them)",
+        false => "CLUSTER MIGRATION CANCEL ALL (8.4; the slots stay on the node that has them)",
+    };
+    Ok(case.grade(seconds as f64).map(|finding| {
+        let finding = finding
+            .evidence("slots", oldest.slots.as_str())
+            .evidence("operation", oldest.operation.as_str())
+            .evidence("state", oldest.state.as_str())
+            .evidence("seconds", seconds);
+        let finding =
+            if oldest.error.is_empty() { finding } else { finding.evidence("last_error", oldest.error.as_str()) };
+        finding.fix(cancel).fix("CLUSTER NODES")
+    }))
+}
 
 fn cut_off(case: &Case<'_>) -> Judged {
     let syncs = case.delta("sync_full")?;

@@ -57,6 +57,7 @@ const GAPS: &[(&str, &str)] = &[
 /// Commands of a server.
 const COMMANDS: &[&str] = &[
     "ACL",
+    "BACKUP",
     "BGREWRITEAOF",
     "BGSAVE",
     "CLIENT",
@@ -99,6 +100,8 @@ const PROGRAMS: &[&str] = &[
 /// What a server that knows the words answers because it is not in that state, or not built so.
 const NOT_HERE: &[&str] = &[
     "No such client",
+    "No backup",
+    "No migrations",
     "Unknown node",
     "NOTBUSY",
     "NOGROUP",
@@ -154,13 +157,17 @@ impl Line {
             return false;
         }
         let remark = self.fix.split_once(" (").map_or("", |(_, remark)| remark);
-        let (before, since) = match remark.strip_prefix("before ") {
-            Some(rest) => (true, rest),
-            None => (false, remark),
-        };
         let numbers = |text: &str| {
             let (major, minor) = text.split_once('.')?;
             Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
+        };
+        if let Some(since) = remark.strip_prefix("Valkey ").and_then(|rest| numbers(rest.split([';', ' ']).next()?)) {
+            let own = name.strip_prefix("valkey-").and_then(|version| numbers(version.split('-').next()?));
+            return own.is_some_and(|own| own >= since);
+        }
+        let (before, since) = match remark.strip_prefix("before ") {
+            Some(rest) => (true, rest),
+            None => (false, remark),
         };
         let Some(since) = since.split([';', ' ']).next().and_then(numbers) else { return true };
         // A Valkey is as Redis 7.2 to that.

@@ -145,16 +145,23 @@ fn standard(installed: &Installed) -> Option<Healthy> {
     Some(Healthy::of(vec![server]).with(&["HGET", "user:{n}", "name"]).with(&["SET", "cache:page:{n}", "page"]))
 }
 
-#[track_caller]
-fn is_quiet(installed: &Installed, (name, start): &Kind) {
-    let Some(healthy) = start(installed) else { return };
+/// What is wrong with the diagnoses of one kind on one version; alarms that the machine's load may raise are told apart.
+fn alarms(installed: &Installed, (name, start): &Kind) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let Some(healthy) = start(installed) else { return wrong };
     let diagnoses: Vec<Diagnosis> =
         healthy.servers.iter().map(|server| Diagnosis::of(server, "all", &["--window", "500ms"])).collect();
     for diagnosis in &diagnoses {
-        let mut loud = diagnosis.loud();
-        loud.retain(|rule| !OF_THE_MACHINE.contains(rule));
-        assert!(loud.is_empty(), "{}: {name}: {:#}", installed.name, diagnosis.json["findings"]);
-        assert!(!diagnosis.loud().is_empty() || diagnosis.code == 0, "{}: {name}", installed.name);
+        let (of_the_machine, of_the_server): (Vec<&str>, Vec<&str>) =
+            diagnosis.loud().into_iter().partition(|rule| OF_THE_MACHINE.contains(rule));
+        if !of_the_server.is_empty() {
+            wrong.push(format!("{}: {name}: {of_the_server:?}: {:#}", installed.name, diagnosis.json["findings"]));
+        }
+        if !of_the_machine.is_empty() {
+            eprintln!("{}: {name}: not judged here: {of_the_machine:?}", installed.name);
+        } else if of_the_server.is_empty() && diagnosis.code != 0 {
+            wrong.push(format!("{}: {name}: exit {}", installed.name, diagnosis.code));
+        }
     }
     let profile = &diagnoses[0].json["profile"]["name"];
     let expected = match *name {
@@ -163,12 +170,17 @@ fn is_quiet(installed: &Installed, (name, start): &Kind) {
         "sessions" => "session",
         _ => "store",
     };
-    assert_eq!(profile, expected, "{}: {name}", installed.name);
+    if profile != expected {
+        wrong.push(format!("{}: {name}: taken for a {profile}", installed.name));
+    }
     // Who says what it is hears no more.
     if *name == "queue" {
         let diagnosis = Diagnosis::of(&healthy.servers[0], "connections", &["--profile", "queue", "--window", "100ms"]);
-        assert!(!diagnosis.loud().contains(&"C07"), "{}", installed.name);
+        if diagnosis.loud().contains(&"C07") {
+            wrong.push(format!("{}: {name}: C07 though it is said to be a queue", installed.name));
+        }
     }
+    wrong
 }
 
 #[test]
@@ -184,13 +196,17 @@ fn healthy_servers_raise_no_alarm() {
         })
         .collect();
     let next = std::sync::atomic::AtomicUsize::new(0);
+    let wrong = std::sync::Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
                 while let Some((installed, kind)) = pairs.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
-                    is_quiet(installed, kind);
+                    let found = alarms(installed, kind);
+                    wrong.lock().expect("no thread panics with it").extend(found);
                 }
             });
         }
     });
+    let wrong = wrong.into_inner().expect("no thread panics with it");
+    assert!(wrong.is_empty(), "{} of {} kinds:\n{}", wrong.len(), pairs.len(), wrong.join("\n"));
 }

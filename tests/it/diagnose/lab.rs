@@ -93,6 +93,7 @@ impl Diagnosis {
 /// The fix commands of a finding that are Redis commands, as words.
 pub fn fixes(finding: &Value) -> Vec<Vec<String>> {
     const COMMANDS: &[&str] = &[
+        "BACKUP",
         "CONFIG",
         "CLIENT",
         "CLUSTER",

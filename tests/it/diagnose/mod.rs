@@ -3,6 +3,7 @@
 mod bad_input;
 mod faults;
 mod fixes;
+mod formats;
 mod health;
 mod healthy;
 mod lab;

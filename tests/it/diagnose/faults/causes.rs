@@ -234,6 +234,29 @@ fn commands_that_the_access_list_refuses() {
 }
 
 #[test]
+fn commands_on_keys_of_another_type() {
+    for installed in of(&["redis-server-6.2", "redis-server-8.10", "valkey-server-9.1"]) {
+        let Some(server) = start(&installed, &[]) else { return };
+        server.ok(&["SET", "shop:1", "x"]);
+        let mut shop = server.client();
+        shop.ask(&[b"CLIENT", b"SETNAME", b"shop-worker"]).expect("an answer");
+        let storm = Repeat::new(move || {
+            let _ = shop.ask(&[b"LPUSH", b"shop:1", b"job"]);
+            std::thread::sleep(MS(2));
+        });
+        let diagnosis = Diagnosis::of(&server, "connections", &["--window", "500ms"]);
+        let finding = diagnosis.first_is("C25");
+        let evidence = &finding["evidence"];
+        assert!(evidence["WRONGTYPE"].as_u64().is_some_and(|count| count > 9), "{}: {finding:#}", installed.name);
+        assert_eq!(evidence["command"], "lpush", "{}: {finding:#}", installed.name);
+        assert_eq!(evidence["last_sent_by"], "shop-worker@127.0.0.1", "{}: {finding:#}", installed.name);
+        follow(finding, "redis-ops diagnose keyspace");
+        drop(storm);
+        Diagnosis::of(&server, "connections", &["--window", "300ms"]).is_silent("C25");
+    }
+}
+
+#[test]
 fn answers_that_are_large() {
     let Some(server) = server(&[]) else { return };
     server.fill(1, 1_000_000);

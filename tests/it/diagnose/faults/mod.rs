@@ -12,6 +12,7 @@ mod cluster;
 mod connections;
 mod keys;
 mod memory;
+mod newer;
 mod persistence;
 mod replication;
 
