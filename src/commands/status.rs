@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+use super::instances::Only;
 use super::nagios::{self, Number};
 use super::table::{Table, verdict};
 use super::which::Place;
@@ -58,7 +59,15 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let conditions = condition::look(&repository, settings.instance.as_deref(), &named, &expected).await?;
     let has_backups =
         conditions.iter().any(|one| one.backups + one.unreadable + one.left > 0 || !one.running.is_empty());
-    if !has_backups && matches!(settings.place.location, Location::S3 { .. }) && repository.marker().await?.is_none() {
+    if !has_backups && let Some(name) = &settings.instance {
+        let only = Only { name: name.clone(), of_settings: settings.known.clone() };
+        if let Some(error) = only.missing(&repository).await? {
+            return Ok(Outcome::new(Status::Unknown).error(error));
+        }
+    }
+    // A bucket has no folders, and of an empty folder nobody knows what it is: where nothing is looked at nothing is good.
+    let is_s3 = matches!(settings.place.location, Location::S3 { .. });
+    if !has_backups && (is_s3 || conditions.is_empty()) && repository.marker().await?.is_none() {
         let text = format!("there is no repository at {}: neither a marker nor a backup", repository.describe());
         let error =
             Failure::new("not_found", text).hint("is the prefix the right one? The first `backup` makes a repository");
@@ -97,7 +106,9 @@ impl<'a> Judged<'a> {
             reasons.push(reason);
         };
         let is_over = |age: TimeDelta, limit: Duration| TimeDelta::from_std(limit).is_ok_and(|limit| age > limit);
-        if let Some(limit) = settings.max_age {
+        // What a restore has saved of a server before it wrote there does not make that server one that is backed up.
+        let is_backed_up = !found.only_safety || settings.known.contains(&found.instance);
+        if let Some(limit) = settings.max_age.filter(|_| is_backed_up) {
             let limit_words = words::span(limit);
             match &found.last_good {
                 None => say(Status::Failed, "there is no good backup".to_owned()),
@@ -110,7 +121,7 @@ impl<'a> Judged<'a> {
                 Some(_) => {}
             }
         }
-        if let Some(limit) = settings.max_unverified {
+        if let Some(limit) = settings.max_unverified.filter(|_| is_backed_up) {
             let limit_words = words::span(limit);
             match &found.last_verified {
                 None => say(Status::Warning, "no backup was ever verified".to_owned()),

@@ -98,6 +98,14 @@ impl Storage for Told {
         self.0.try_upload(key).await
     }
 
+    fn hidden(&self) -> u64 {
+        self.0.hidden()
+    }
+
+    async fn leads_elsewhere(&self, folder: &str) -> Result<bool, StorageError> {
+        self.0.leads_elsewhere(folder).await
+    }
+
     async fn unfinished(&self, prefix: &str) -> Result<Option<LeftUploads>, StorageError> {
         debug!("list unfinished uploads below {prefix}");
         self.0.unfinished(prefix).await
