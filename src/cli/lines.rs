@@ -113,7 +113,10 @@ impl Lines {
                 words.option("-r", &place.location.to_string()).option("--backup-id", backup)
             }
             Backup::File(File::Stdin) => words.option("--file", "-"),
-            Backup::File(File::Path(path)) => words.option("--file", &path.display().to_string()),
+            Backup::File(File::Path(path)) => {
+                let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+                words.option("--file", &path.display().to_string())
+            }
         }
     }
 

@@ -156,7 +156,7 @@ fn command_in(arguments: &[OsString]) -> Option<&'static str> {
 
 /// The format that was asked for, as far as it can be seen.
 fn format_in(arguments: &[OsString], environment: &Environment) -> Format {
-    let mut found = environment.text(env::FORMAT).ok().flatten().and_then(json_named);
+    let mut found = environment.text(env::FORMAT).ok().flatten().and_then(named);
     let mut words =
         arguments.iter().skip(1).map_while(|word| word.to_str()).take_while(|word| *word != "--").peekable();
     while let Some(word) = words.next() {
@@ -166,14 +166,15 @@ fn format_in(arguments: &[OsString], environment: &Environment) -> Format {
             _ => word.strip_prefix("--format=").or_else(|| word.strip_prefix("-f").filter(|_| !word.starts_with("--"))),
         };
         if let Some(value) = value {
-            found = json_named(value.trim_start_matches('='));
+            found = named(value.trim_start_matches('='));
         }
     }
     found.unwrap_or(Format::Table)
 }
 
-fn json_named(name: &str) -> Option<Format> {
-    [Format::Json, Format::Ndjson].into_iter().find(|format| format.name() == name)
+/// A format whose reader looks at stdout and nothing else: an error has to stand there as well.
+fn named(name: &str) -> Option<Format> {
+    [Format::Json, Format::Ndjson, Format::Nagios, Format::Junit].into_iter().find(|format| format.name() == name)
 }
 
 /// The format of an error where clap has understood the line and the command lacks the format that was asked for.

@@ -145,7 +145,8 @@ impl Resolver<'_> {
         let Some(text) = typed.map_or_else(|| self.file.destination(), |typed| Ok(Some(typed)))? else {
             return Ok(None);
         };
-        let location = text.parse().map_err(|invalid: InvalidLocation| {
+        // It is printed in lines that are typed later, from another folder.
+        let location = text.parse().map(Location::absolute).map_err(|invalid: InvalidLocation| {
             let misuse = Misuse::usage(invalid.to_string());
             // All else that is no repository is named with what would be one.
             match text.trim().is_empty() {

@@ -141,7 +141,8 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
                 context.printer.say(note);
             }
             if settings.plan {
-                return plan::plan(&server.instance, &chosen, *capture, &repository, context).await;
+                let retention = settings.retention.as_ref();
+                return plan::plan(&server.instance, &chosen, *capture, retention, &repository, context).await;
             }
             if !settings.wait_lock.is_zero() {
                 context.interruptible(turn::wait_for_others(&repository, &server.instance, settings.wait_lock)).await?;
@@ -187,10 +188,10 @@ async fn shown_and_pruned(
     repository: &Repository,
     context: &Context,
 ) -> Result<Outcome> {
-    let is_sound = report.as_ref().is_ok_and(|report| report.manifest.is_sound());
+    let taken = report.as_ref().ok().map(|report| report.manifest.clone());
     let outcome = show(report, what, others, context)?;
     Ok(match &settings.retention {
-        Some(retention) => pruning::after(outcome, retention, instance, is_sound, repository, context).await,
+        Some(retention) => pruning::after(outcome, retention, instance, taken.as_ref(), repository, context).await,
         None => outcome,
     })
 }

@@ -1,13 +1,17 @@
 //! `redis-ops delete`: removes one backup that is named.
 
-use super::prune::{failure, report_json};
+use super::prune::{failure, freed, report_json};
 use super::question::confirm_by_name;
 use super::table::verdict;
 use super::which::Place;
 use super::{Context, Outcome};
 use crate::explain::{Failure, Hint, Misuse, Result, Status};
 use crate::printer::words;
+use crate::repository::Terms;
 use crate::retention::{self, Done, Fate, Planned, Policy, Report, Wanted, Why};
+
+/// How often it is looked again at what is to be left, where others remove at the same time.
+const LOOKS: usize = 5;
 
 /// Complete settings of `delete`.
 #[derive(Debug, Clone)]
@@ -27,12 +31,7 @@ pub struct Settings {
 /// # Errors
 /// There is no such backup, or several; somebody holds it, or nothing as good is left; nobody has confirmed; the store refuses.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
-    if let (Some((of, _)), Some(instance)) = (settings.id.rsplit_once('/'), &settings.instance)
-        && of != instance
-    {
-        let text = format!("`{}` is a backup of {of}, and `-i` names {instance}", settings.id);
-        return Err(Misuse::usage(text).hint("leave one of the two out").into());
-    }
+    must_name_one(&settings.id, settings.instance.as_deref())?;
     let repository = settings.place.open().await?;
     let found = context
         .interruptible(async { Ok(repository.resolve(&settings.id, settings.instance.as_deref()).await?) })
@@ -54,7 +53,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     };
     let outcome =
         |status| Outcome::new(status).field("backup_id", found.id.to_string()).field("instance", &found.instance);
-    let forbidden = |backup: &Planned| {
+    let forbidden = |backup: &Planned| -> Option<Why> {
         let mut all = backup.verdict.iter();
         all.find(|why| why.forbids() && !(settings.last && why.may_be_overruled())).cloned()
     };
@@ -64,13 +63,23 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     if let Err(error) = confirm_by_name(context, &question(&name, &backup, of_instance), &found.id.to_string()).await {
         return Ok(outcome(Status::Ok).error(error));
     }
-    // Others may have removed what was to be left, while the question was open.
-    let again = look().await?.backups.into_iter().find(|backup| backup.id == found.id);
-    if let Some(why) = again.as_ref().and_then(forbidden) {
-        return Ok(outcome(Status::Failed).error(refusal(&name, &why).into()));
-    }
     let mut report = Report::default();
-    let fate = retention::carry_out_one(&repository, &found.instance, found.id, &retention::nobody, &mut report).await;
+    let mut fate = Fate::AtWork;
+    for _ in 0..LOOKS {
+        // Others may have removed what was to be left, while the question was open.
+        let again = look().await?;
+        if let Some(why) = again.backups.iter().find(|backup| backup.id == found.id).and_then(forbidden) {
+            return Ok(outcome(Status::Failed).error(refusal(&name, &why).into()));
+        }
+        let instead = if settings.last { Vec::new() } else { again.instead_of(&found.instance, found.id) };
+        let terms = Terms { instead: &instead, spares_interrupted: false };
+        fate = retention::carry_out_one(&repository, &found.instance, found.id, terms, &retention::nobody, &mut report)
+            .await;
+        // It went at the very moment.
+        if !matches!(fate, Fate::NothingInstead(_)) {
+            break;
+        }
+    }
     if let Fate::Kept(why) = &fate {
         return Ok(outcome(Status::Failed).error(refusal(&name, why).into()));
     }
@@ -83,13 +92,27 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         Some(error) => outcome(Status::Failed).error(error.context(format!("remove backup {name}"))),
         None => {
             let objects = words::counted(report.objects, "object");
-            let sentence = format!("{name} is removed: {objects}, {}", words::bytes(report.bytes));
+            let sentence = format!("{name} is removed: {objects}, {}", freed(&report));
             let status = super::prune::status(&report);
             let stays = report.foreign.iter().map(|key| format!("stays: {key}: it is not of the backup\n"));
             let stays: String = stays.map(|line| words::escape_lines(&line)).collect();
             outcome(status).text(format!("{stays}{}", verdict(&context.printer, status, &sentence)))
         }
     })
+}
+
+/// Refuses `INSTANCE/ID` beside an `-i` that names another instance.
+///
+/// # Errors
+/// The two differ.
+pub(super) fn must_name_one(id: &str, instance: Option<&str>) -> Result<(), Misuse> {
+    match (id.rsplit_once('/'), instance) {
+        (Some((of, _)), Some(instance)) if of != instance => {
+            let text = format!("`{id}` is a backup of {of}, and `-i` names {instance}");
+            Err(Misuse::usage(text).hint("leave one of the two out"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn question(name: &str, backup: &Planned, of_instance: usize) -> String {

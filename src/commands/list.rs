@@ -220,7 +220,8 @@ impl Listing {
             let count = words::counted(uploads.len() as u64, "upload");
             text.push(format!("unfinished: {count} {}", size_of(uploads, overview.unmeasured)));
         }
-        text.push(verdict(printer, if self.damaged > 0 { Status::Warning } else { Status::Ok }, &sentence));
+        // Which backups there are is told, whatever state they are in: the word is that of the exit code.
+        text.push(verdict(printer, Status::Ok, &sentence));
         text.join("\n")
     }
 }
@@ -239,20 +240,33 @@ fn row(listed: &Listed, now: DateTime<Utc>) -> [String; 9] {
     let name = format!("{}/{}", words::escape(listed.instance.as_bytes()), listed.id);
     let nothing = String::new;
     let Some(manifest) = listed.manifest() else {
-        let status = status_of(listed).0.replace('_', " ");
-        return [name, nothing(), nothing(), status, nothing(), nothing(), nothing(), nothing(), nothing()];
+        let status = status_of(listed).0.replace('_', " ") + pinned(listed);
+        // An id is the minute that its backup began in.
+        let begun = listed.unfinished().map(|_| listed.id.minute());
+        let taken = begun.map(|begun| begun.format("%Y-%m-%d %H:%M").to_string()).unwrap_or_default();
+        let age = begun.map_or_else(nothing, |begun| age(now, begun));
+        return [name, taken, age, status, nothing(), nothing(), nothing(), nothing(), nothing()];
     };
     [
         name,
         manifest.created_at.format("%Y-%m-%d %H:%M").to_string(),
-        (now - manifest.created_at).to_std().map_or_else(|_| "?".to_owned(), words::age),
-        published_as(manifest),
+        age(now, manifest.created_at),
+        published_as(manifest) + pinned(listed),
         manifest.census.as_ref().map_or_else(|| "?".to_owned(), |census| words::count(census.keys)),
         words::bytes(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()),
         words::bytes(manifest.shards.iter().map(|shard| shard.stored_bytes).sum()),
         words::escape(format!("{} {}", manifest.server.name, manifest.server.version).as_bytes()),
         listed.verified.as_ref().map_or_else(|| "never".to_owned(), verified),
     ]
+}
+
+fn age(now: DateTime<Utc>, then: DateTime<Utc>) -> String {
+    (now - then).to_std().map_or_else(|_| "?".to_owned(), words::age)
+}
+
+/// The mark of a backup that a pin holds.
+fn pinned(listed: &Listed) -> &'static str {
+    if listed.pins.is_empty() { "" } else { ", pinned" }
 }
 
 /// A published backup in a word or two: what it is for, and what keeps it from being all that it could be.

@@ -33,6 +33,7 @@ pub struct Settings {
 /// # Errors
 /// There is no such backup, or several; several pins are meant; the store refuses.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
+    super::delete::must_name_one(&settings.id, settings.instance.as_deref())?;
     let repository = settings.place.open().await?;
     let found = repository.resolve(&settings.id, settings.instance.as_deref()).await?;
     let name = format!("{}/{}", found.instance, found.id);
@@ -46,28 +47,31 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             let pin = Pin { pinned_at: context.now, host, reason: settings.reason.clone() };
             match repository.pin(&found.instance, found.id, pin_name, &pin).await? {
                 true => format!("{name} is pinned ({pin_name}): prune and delete leave it alone"),
+                false if settings.reason.is_some() => {
+                    format!("{name} is already pinned (pin `{pin_name}`): its reason stays as it was")
+                }
                 false => format!("{name} is already pinned (pin `{pin_name}`)"),
             }
         }
         true => lift(settings, &repository, &found.instance, found.id, &name).await?,
     };
     let pins = repository.pins(&found.instance, found.id).await?;
-    let pins: Vec<serde_json::Value> = pins
-        .into_iter()
-        .map(|(name, pin)| {
-            serde_json::json!({
-                "name": name,
-                "pinned_at": pin.as_ref().map(|pin| times::text(pin.pinned_at)),
-                "host": pin.as_ref().map(|pin| &pin.host),
-                "reason": pin.as_ref().and_then(|pin| pin.reason.as_ref()),
-            })
-        })
-        .collect();
+    let pins: Vec<serde_json::Value> = pins.iter().map(|(name, pin)| pin_json(name, pin.as_ref())).collect();
     Ok(Outcome::new(Status::Ok)
         .field("backup_id", found.id.to_string())
         .field("instance", &found.instance)
         .field("pins", pins)
         .text(verdict(&context.printer, Status::Ok, &words::escape(sentence.as_bytes()))))
+}
+
+/// A pin in a JSON answer; of one that cannot be read only its name.
+pub(super) fn pin_json(name: &str, pin: Option<&Pin>) -> serde_json::Value {
+    serde_json::json!({
+        "name": name,
+        "pinned_at": pin.map(|pin| times::text(pin.pinned_at)),
+        "host": pin.map(|pin| &pin.host),
+        "reason": pin.and_then(|pin| pin.reason.as_ref()),
+    })
 }
 
 async fn lift(
@@ -97,7 +101,8 @@ async fn lift(
     Ok(match others {
         0 => format!("the pin `{name}` of {backup} is lifted: the backup is no longer pinned"),
         others => {
-            format!("the pin `{name}` of {backup} is lifted; {} still holds it", words::counted(others as u64, "pin"))
+            let verb = if others == 1 { "holds" } else { "hold" };
+            format!("the pin `{name}` of {backup} is lifted; {} still {verb} it", words::counted(others as u64, "pin"))
         }
     })
 }

@@ -10,7 +10,7 @@ use crate::printer::words;
 use crate::repository::Repository;
 use crate::retention::{self, Plan, Policy, Report, Wanted};
 
-pub use show::{objects_left, plan_json, policy_json, report_json};
+pub use show::{freed, objects_left, plan_json, policy_json, report_json};
 
 /// Complete settings of `prune`.
 #[derive(Debug, Clone)]
@@ -82,7 +82,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     if let Err(error) = asked {
         return Ok(shown(Status::Ok).with_all(plan_json(&plan, None)).error(error));
     }
-    let report = remove(&plan, &repository, context).await;
+    let report = remove(&plan, &repository, &retention::nobody, context).await;
     let status = status(&report);
     let outcome = shown(status)
         .with_all(plan_json(&plan, Some(&report)))
@@ -106,18 +106,23 @@ pub fn must_keep_something(policy: &Policy) -> Result<(), Misuse> {
 }
 
 /// Removes what the plan says, with progress.
-pub async fn remove(plan: &Plan, repository: &Repository, context: &Context) -> Report {
+pub async fn remove(
+    plan: &Plan,
+    repository: &Repository,
+    needed_by: retention::NeededBy<'_>,
+    context: &Context,
+) -> Report {
     let progress = context.bar();
-    let report = retention::carry_out(plan, repository, &retention::nobody, progress.as_ref(), &context.cancel).await;
+    let report = retention::carry_out(plan, repository, needed_by, progress.as_ref(), &context.cancel).await;
     progress.finish();
     report
 }
 
-/// Failed if the store did not remove all; a warning if files stay that are not of the backups.
+/// Failed if the store did not remove all; a warning if files stay that are not of the backups, or if others have removed what was to stay.
 pub fn status(report: &Report) -> Status {
     match () {
         () if report.is_incomplete() => Status::Failed,
-        () if !report.foreign.is_empty() => Status::Warning,
+        () if !report.foreign.is_empty() || !report.changed.is_empty() => Status::Warning,
         () => Status::Ok,
     }
 }
@@ -129,12 +134,6 @@ pub fn failure(report: &Report, context: &Context) -> Option<Fault> {
     }
     if context.cancel.is_cancelled() {
         return Some(Interrupted.into());
-    }
-    if let Some(instance) = &report.unfounded {
-        let text = format!(
-            "stopped: the good backups of {instance} that were to be kept have disappeared; nothing else was removed"
-        );
-        return Some(Failure::new("changed", text).into());
     }
     let (code, words, hint) = show::why_incomplete(report);
     let failure = Failure::new(code, words);

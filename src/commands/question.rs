@@ -2,11 +2,13 @@
 
 use std::io::{self, BufRead};
 
+use rustix::process::Signal;
 use rustix::termios::{QueueSelector, tcflush};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Context;
 use crate::blocking;
-use crate::explain::{Context as _, Failure, Hint, Interrupted, Misuse, Result};
+use crate::explain::{Context as _, Failure, Hint, Interrupted, Result};
 use crate::printer::words;
 
 /// Asks once, on stderr; goes on only if the answer is `yes` or `y`, or if `--yes` answered it beforehand.
@@ -35,18 +37,30 @@ async fn ask(context: &Context, question: &str, word: &str, good: &[&str], named
     }
     if !context.printer.choices().asking {
         let text = format!("confirmation is needed, but there is no terminal. {question}");
-        return Err(Misuse::usage(text).hint(Hint::AnswerBeforehand).into());
+        return Err(Failure::new("not_confirmed", text).hint(Hint::AnswerBeforehand).into());
     }
     blocking::run(forget_what_was_typed).await;
     let question = context.printer.folded(&words::escape_lines(question));
-    context.printer.trouble(&format!("{question}\nType `{word}` to continue, anything else to stop:"));
-    let answer = blocking::run(|| {
+    let ask = || context.printer.trouble(&format!("{question}\nType `{word}` to continue, anything else to stop:"));
+    ask();
+    let mut answer = std::pin::pin!(blocking::run(|| {
         let mut line = String::new();
         io::stdin().lock().read_line(&mut line).map(|_| line)
-    });
-    let answer = tokio::select! {
-        () = context.cancel.cancelled() => return Err(Interrupted.into()),
-        answer = answer => answer.context("read the answer")?,
+    }));
+    // Who has suspended us sees a prompt of the shell above, and is asked again.
+    let mut continued = signal(SignalKind::from_raw(Signal::CONT.as_raw())).ok();
+    let answer = loop {
+        let again = async {
+            match &mut continued {
+                Some(continued) => continued.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = context.cancel.cancelled() => return Err(Interrupted.into()),
+            answer = &mut answer => break answer.context("read the answer")?,
+            _ = again => ask(),
+        }
     };
     // What no newline ends was not sent off: the end of input came instead.
     let answer = if answer.ends_with('\n') { answer.trim() } else { "" };

@@ -64,12 +64,15 @@ async fn show_stored(repository: &Repository, manifest: &Manifest, context: &Con
     }
     let objects: Vec<Value> =
         objects.iter().map(|object| json!({"key": object.key, "length": object.length})).collect();
-    let outcome = Outcome::new(since.status())
+    let mut outcome = Outcome::new(since.status())
         .field("backup", manifest)
         .field("census", manifest.census.as_ref().map(|summary| contents::to_json(summary, rest.as_ref(), context)))
         .field("objects", objects)
         .field("keeps_conditions", keeps_conditions)
         .text(text);
+    if let Some((code, trouble)) = since.code().zip(since.trouble()) {
+        outcome = outcome.field("error", json!({ "code": code, "message": trouble, "causes": [], "hint": null }));
+    }
     Ok(since.fields().into_iter().fold(outcome, |outcome, (name, value)| outcome.field(name, value)))
 }
 
@@ -135,7 +138,7 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, since: &Since, contex
     for finding in &manifest.findings {
         about.row(["finding", &words::escape(finding_line(finding, context.keys).as_bytes())]);
     }
-    since.rows(&mut about, context.now);
+    since.rows(&mut about, context);
     let mut text = vec![about.render(&context.printer)];
     if let Some(summary) = &manifest.census {
         text.push(contents::to_text(summary, rest, context));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+use super::instances::Only;
 use super::nagios::{self, Number};
 use super::table::{Table, verdict};
 use super::which::Place;
@@ -58,7 +59,15 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let conditions = condition::look(&repository, settings.instance.as_deref(), &named, &expected).await?;
     let has_backups =
         conditions.iter().any(|one| one.backups + one.unreadable + one.left > 0 || !one.running.is_empty());
-    if !has_backups && matches!(settings.place.location, Location::S3 { .. }) && repository.marker().await?.is_none() {
+    if !has_backups && let Some(name) = &settings.instance {
+        let only = Only { name: name.clone(), of_settings: settings.known.clone() };
+        if let Some(error) = only.missing(&repository).await? {
+            return Ok(Outcome::new(Status::Unknown).error(error));
+        }
+    }
+    // A bucket has no folders, and of an empty folder nobody knows what it is: where nothing is looked at nothing is good.
+    let is_s3 = matches!(settings.place.location, Location::S3 { .. });
+    if !has_backups && (is_s3 || conditions.is_empty()) && repository.marker().await?.is_none() {
         let text = format!("no repository at {}", repository.describe());
         let error = Failure::new("not_found", text)
             .hint("correct the prefix in `--repository`; the first `backup` creates a repository");
@@ -103,14 +112,18 @@ impl<'a> Judged<'a> {
             let is_wrong = at.is_none_or(is_over);
             is_wrong.then(|| (at.map(|at| age(at, now)), words::span(limit)))
         };
-        match too_old(settings.max_age, found.last_good.as_ref().map(|good| good.at)) {
+        // What a restore has saved of a server before it wrote there does not make that server one that is backed up.
+        let is_backed_up = !found.only_safety || settings.known.contains(&found.instance);
+        let max_age = settings.max_age.filter(|_| is_backed_up);
+        match too_old(max_age, found.last_good.as_ref().map(|good| good.at)) {
             Some((None, _)) => say(Status::Failed, "there is no good backup".to_owned()),
             Some((Some(age), limit)) => {
                 say(Status::Failed, format!("the last good backup is {age} old; `--max-age` is {limit}"));
             }
             None => {}
         }
-        match too_old(settings.max_unverified, found.last_verified.as_ref().map(|proof| proof.at)) {
+        let max_unverified = settings.max_unverified.filter(|_| is_backed_up);
+        match too_old(max_unverified, found.last_verified.as_ref().map(|proof| proof.at)) {
             Some((None, _)) => say(Status::Warning, "no backup was ever verified".to_owned()),
             Some((Some(age), limit)) => {
                 say(Status::Warning, format!("no backup was verified for {age}; `--max-unverified` is {limit}"));

@@ -35,7 +35,8 @@ pub struct Condition {
     pub unreadable: u64,
     /// Bytes of all its objects, what failed backups have left among them.
     pub stored_bytes: u64,
-    /// The newest backup that is no safety backup, not dated in the future, and whose structure is sound.
+    /// The newest backup that is no safety backup, not dated in the future, whose structure is sound, and that is not
+    /// known to be damaged.
     pub last_good: Option<Taken>,
     /// The last time that a verification has found one of its backups good.
     pub last_verified: Option<Proof>,
@@ -55,6 +56,8 @@ pub struct Condition {
     pub left: u64,
     /// Backups that somebody has pinned.
     pub pinned: u64,
+    /// It has backups, and all of them are safety backups: nobody backs it up.
+    pub only_safety: bool,
 }
 
 /// A backup as far as it is judged here.
@@ -159,7 +162,7 @@ impl Gathered {
                     proof,
                     drill,
                     safety: manifest.purpose == Purpose::Safety,
-                    sound: manifest.is_sound(),
+                    sound: manifest.is_sound() && !listed.is_damaged(),
                 });
             }
             ListedStatus::Unreadable(_) | ListedStatus::Archived(_) | ListedStatus::AccessDenied(_) => {

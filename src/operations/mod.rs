@@ -11,5 +11,6 @@ pub mod restore;
 pub mod safety;
 
 pub use proof::Proof;
+pub use reading::read_marked;
 pub use restore::{Agreed, Ended, restore};
 pub use safety::{Safety, SafetyBackup, SafetyTaken};

@@ -54,7 +54,8 @@ impl Ended {
 /// The safety backup cannot be taken, or the restore does not begin: nothing of the backup was written. Or all of it was, and the
 /// comparison broke off. The error says which, and what leads on.
 pub async fn restore(planned: &Planned, agreed: &Agreed<'_>, watcher: &Watcher<'_>) -> Result<Ended> {
-    reading::marked(&planned.request.source, step_by_step(planned, agreed, watcher)).await
+    let is_resumable = |ended: &Ended| !ended.report.is_complete();
+    reading::marked(&planned.request.source, step_by_step(planned, agreed, watcher), is_resumable).await
 }
 
 async fn step_by_step(planned: &Planned, agreed: &Agreed<'_>, watcher: &Watcher<'_>) -> Result<Ended> {

@@ -16,6 +16,10 @@ const HEARTBEAT: &str = "heartbeat-";
 pub(super) const RECEIPTS: &str = "receipts/";
 /// Begins the name of a mark that somebody reads the backup.
 const READING: &str = "reading-";
+/// Begins the name of a mark of a reader that nobody resumes: a verification, a restore into a file.
+const READING_ONCE: &str = "reading-once-";
+/// Begins the name of a mark that somebody removes the backup.
+const REMOVING: &str = "removing-";
 /// What was decided later.
 pub(super) const PINS: &str = "pins/";
 
@@ -74,8 +78,29 @@ pub(super) fn heartbeat_of(name: &str) -> Option<&str> {
 }
 
 /// The name of the mark that a reader leaves.
-pub(super) fn reading(token: &str) -> String {
-    format!("{RECEIPTS}{READING}{token}.json")
+pub(super) fn reading(token: &str, is_resumable: bool) -> String {
+    let begins = if is_resumable { READING } else { READING_ONCE };
+    format!("{RECEIPTS}{begins}{token}.json")
+}
+
+/// Whether a name is the mark of a reader that can be resumed once it was killed.
+pub(super) fn is_resumable(name: &str) -> bool {
+    is_reading(name) && !name.strip_prefix(RECEIPTS).is_some_and(|name| name.starts_with(READING_ONCE))
+}
+
+/// Whether a name is that of something that was learned of a backup, or of a mark.
+pub(super) fn is_receipt(name: &str) -> bool {
+    name.strip_prefix(RECEIPTS).is_some_and(|note| !note.contains('/') && note.ends_with(".json"))
+}
+
+/// The name of the mark that a removal leaves.
+pub(super) fn removing(token: &str) -> String {
+    format!("{RECEIPTS}{REMOVING}{token}.json")
+}
+
+/// Whether a name is the mark of a removal.
+pub(super) fn is_removing(name: &str) -> bool {
+    name.strip_prefix(RECEIPTS).is_some_and(|name| name.starts_with(REMOVING))
 }
 
 /// Whether a name is that of a reader's mark.

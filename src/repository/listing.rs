@@ -8,7 +8,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::draft::BEGUN_LIMIT;
 use super::error::Doing;
 use super::manifest::Manifest;
-use super::{BackupId, Begun, MANIFEST, Receipt, Repository, RepositoryError, Unfinished, check_instance, layout};
+use super::receipts::written_at;
+use super::{
+    BackupId, Begun, MANIFEST, Receipt, Repository, RepositoryError, Unfinished, check_instance, is_own_upload, layout,
+};
 use crate::storage::{LeftUploads, ObjectInfo, StorageError, Survey};
 
 /// Backups that are looked at at the same time.
@@ -94,28 +97,14 @@ impl Listed {
     /// Whether the newest receipt of a verification is there and could not be read, so that nobody knows what it says.
     pub fn is_receipt_unread(&self) -> bool {
         let folder = layout::folder(&self.instance, self.id);
-        let time = |object: &ObjectInfo| layout::receipt_time("verify", object.key.strip_prefix(&folder)?);
+        let time = |object: &ObjectInfo| written_at("verify", &folder, object);
         self.objects.iter().filter_map(time).max() > self.verified.as_ref().map(|receipt| receipt.time)
     }
 
     /// Whether it is known to be damaged: by its newest verification, or because an object that its manifest names is missing or of
     /// another length.
     pub fn is_damaged(&self) -> bool {
-        let Some(manifest) = self.manifest() else { return false };
-        let folder = layout::folder(&self.instance, self.id);
-        let length = |name: &str| {
-            self.objects
-                .iter()
-                .find(|object| object.key.strip_prefix(&folder) == Some(name))
-                .map(|object| object.length)
-        };
-        let of_shards = manifest.shards.iter().map(|shard| (&shard.object, shard.stored_bytes));
-        let of_tails = manifest.shards.iter().filter_map(|shard| shard.tail.as_ref());
-        let mut data = of_shards.chain(of_tails.map(|tail| (&tail.object, tail.stored_bytes)));
-        let census = manifest.census.as_ref().and_then(|census| census.object.as_ref());
-        self.verified.as_ref().is_some_and(|receipt| receipt.text("status") == Some("failed"))
-            || data.any(|(object, stored)| length(object) != Some(stored))
-            || census.is_some_and(|census| length(census).is_none())
+        self.manifest().is_some_and(|manifest| is_damaged(manifest, &self.objects, self.verified.as_ref()))
     }
 
     /// What there is of it where it has no manifest.
@@ -125,6 +114,21 @@ impl Listed {
             _ => None,
         }
     }
+}
+
+/// Whether a backup is known to be damaged: see [`Listed::is_damaged`].
+pub(super) fn is_damaged(manifest: &Manifest, objects: &[ObjectInfo], verified: Option<&Receipt>) -> bool {
+    let folder = layout::folder(&manifest.instance, manifest.id);
+    let length = |name: &str| {
+        objects.iter().find(|object| object.key.strip_prefix(&folder) == Some(name)).map(|object| object.length)
+    };
+    let of_shards = manifest.shards.iter().map(|shard| (&shard.object, shard.stored_bytes));
+    let of_tails = manifest.shards.iter().filter_map(|shard| shard.tail.as_ref());
+    let mut data = of_shards.chain(of_tails.map(|tail| (&tail.object, tail.stored_bytes)));
+    let census = manifest.census.as_ref().and_then(|census| census.object.as_ref());
+    verified.is_some_and(|receipt| receipt.text("status") == Some("failed"))
+        || data.any(|(object, stored)| length(object) != Some(stored))
+        || census.is_some_and(|census| length(census).is_none())
 }
 
 impl Repository {
@@ -187,13 +191,11 @@ impl Repository {
                 partly.push(folder);
             }
         }
-        // What was uploaded without a single object beside it.
-        looks.extend(unfinished_folders.into_iter().map(|((instance, id), uploads)| Look {
-            instance,
-            id,
-            objects: Vec::new(),
-            uploads,
-            denied: None,
+        // What was uploaded without a single object beside it, as far as it is ours.
+        looks.extend(unfinished_folders.into_iter().filter_map(|((instance, id), mut uploads)| {
+            let folder = layout::folder(&instance, id);
+            uploads.retain(|upload| upload.key.strip_prefix(&folder).is_some_and(is_own_upload));
+            (!uploads.is_empty()).then(|| Look { instance, id, objects: Vec::new(), uploads, denied: None })
         }));
         looks.sort_by(|a, b| b.id.cmp(&a.id).then_with(|| a.instance.cmp(&b.instance)));
         looks.retain(|look| chosen.since.is_none_or(|since| look.id.minute() + TimeDelta::minutes(1) > since));
@@ -215,7 +217,7 @@ impl Repository {
     }
 
     /// Lists every object, once the place is known to be a repository that we can read.
-    async fn survey(&self, instance: Option<&str>) -> Result<Survey, RepositoryError> {
+    pub(super) async fn survey(&self, instance: Option<&str>) -> Result<Survey, RepositoryError> {
         let prefix = match instance {
             Some(name) => {
                 check_instance(name)?;
@@ -273,7 +275,7 @@ impl Repository {
             }
             Some(Err(error)) => return Err(error),
         };
-        let verified = match self.newest_of(&folder, &keys, "verify").await {
+        let verified = match self.newest_of(&folder, &objects, "verify").await {
             Err(RepositoryError::Storage {
                 source: StorageError::Archived(_) | StorageError::AccessDenied(_), ..
             }) => None,

@@ -10,6 +10,7 @@ mod draft;
 mod error;
 mod format;
 mod layout;
+mod left;
 mod life;
 mod listing;
 pub mod manifest;
@@ -42,6 +43,7 @@ pub use draft::{BegunBy, Draft};
 pub use error::RepositoryError;
 pub(crate) use format::{MARKER, REPOSITORY_FORMAT};
 pub(crate) use layout::{CENSUS, MANIFEST, check_instance, instance_name};
+pub(crate) use left::is_own_upload;
 pub(crate) use life::{HEARTBEAT_SECONDS, Unfinished};
 use listing::Folders;
 pub use listing::ListedStatus;
@@ -52,9 +54,10 @@ pub use pins::Pin;
 pub use place::Place;
 pub(crate) use process::ProcessMark;
 pub use reading::Reading;
+pub use reading::{INTERRUPTED_FOR, ReadFor};
 pub(crate) use receipt::Receipt;
-pub use remove::{Held, Removal};
-pub(crate) use remove::{Leftover, is_own_upload};
+pub(crate) use remove::Leftover;
+pub use remove::{Held, Removal, Terms};
 pub(crate) use seal::ManifestError;
 
 /// Backups in a place for objects.
@@ -74,6 +77,11 @@ impl Repository {
     /// Where it is, for people.
     pub fn describe(&self) -> String {
         self.storage.describe()
+    }
+
+    /// How many objects this process has removed that the place has only hidden: their versions stay, and take room.
+    pub fn hidden(&self) -> u64 {
+        self.storage.hidden()
     }
 
     /// Whether "only if it is not there" is kept by the place, as its marker remembers; `None`: nobody has found out yet. Where it is

@@ -3,9 +3,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::listing::Folders;
+use super::listing::is_damaged;
 use super::manifest::{Manifest, Purpose};
+use super::receipts::written_at;
 use super::{MANIFEST, Receipt, Repository, RepositoryError, layout};
-use crate::storage::StorageError;
+use crate::storage::{ObjectInfo, StorageError};
 
 /// Receipts of verifications that found damage are passed over; so many of them and no more.
 const RECEIPTS_READ: usize = 16;
@@ -27,7 +29,8 @@ pub(super) fn is_one_backups_trouble(error: &RepositoryError) -> bool {
 /// How it stands with the backups of an instance.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Newest {
-    /// The newest published backup that is no safety backup, is not of the future, can be read, and whose structure is sound.
+    /// The newest published backup that is no safety backup, is not of the future, can be read, whose structure is sound, and that is not
+    /// known to be damaged.
     pub backup: Option<Manifest>,
     /// The newest verification of any of its backups that found no damage.
     pub verified: Option<Receipt>,
@@ -68,7 +71,8 @@ impl Repository {
         Ok(names)
     }
 
-    /// The newest published backup of an instance that is no safety backup, can be read, and whose structure is sound.
+    /// The newest published backup of an instance that is no safety backup, can be read, whose structure is sound, and that is not known
+    /// to be damaged.
     ///
     /// # Errors
     /// As [`Repository::newest`].
@@ -85,7 +89,14 @@ impl Repository {
             }
             match self.load(instance, *id).await {
                 Ok(manifest) if manifest.purpose == Purpose::Safety || !manifest.is_sound() => {}
-                Ok(manifest) => return Ok(Some(manifest)),
+                Ok(manifest) => {
+                    let folder = layout::folder(instance, *id);
+                    // A receipt that cannot be read says nothing.
+                    let verified = self.newest_of(&folder, objects, "verify").await.ok().flatten();
+                    if !is_damaged(&manifest, objects, verified.as_ref()) {
+                        return Ok(Some(manifest));
+                    }
+                }
                 // What cannot be read, or was removed meanwhile, is no backup that one could restore.
                 Err(error) if is_one_backups_trouble(&error) => {
                     unread += 1;
@@ -100,7 +111,7 @@ impl Repository {
     }
 
     /// When a backup was taken since a moment, if one was: the newest that is no safety backup. One whose manifest is archived or may
-    /// not be read was published and counts; one of the future does not. Only manifests of that time are read, however many there are.
+    /// not be read was published and counts; one of the future and one that is known to be damaged do not. Only manifests of that time are read, however many there are.
     ///
     /// # Errors
     /// As [`Repository::newest`].
@@ -121,7 +132,13 @@ impl Repository {
             }
             match self.load(instance, *id).await {
                 Ok(manifest) if manifest.purpose == Purpose::Safety || manifest.created_at < moment => {}
-                Ok(manifest) => return Ok(Some(manifest.created_at)),
+                Ok(manifest) => {
+                    let verified =
+                        self.newest_of(&layout::folder(instance, *id), objects, "verify").await.ok().flatten();
+                    if !is_damaged(&manifest, objects, verified.as_ref()) {
+                        return Ok(Some(manifest.created_at));
+                    }
+                }
                 Err(RepositoryError::Storage {
                     source: StorageError::Archived(_) | StorageError::AccessDenied(_),
                     ..
@@ -139,18 +156,16 @@ impl Repository {
         let mut receipts = Vec::new();
         for ((_, id), objects) in folders {
             let folder = layout::folder(instance, *id);
-            let timed = |object: &crate::storage::ObjectInfo| {
-                Some((layout::receipt_time("verify", object.key.strip_prefix(&folder)?)?, *id))
-            };
-            receipts.extend(objects.iter().filter_map(timed).max());
+            let timed = |object: &ObjectInfo| Some((written_at("verify", &folder, object)?, *id, object.clone()));
+            receipts.extend(objects.iter().filter_map(timed).max_by_key(|(time, ..)| *time));
         }
-        receipts.sort();
+        receipts.sort_by_key(|(time, id, _)| (*time, *id));
         let mut last: Option<(DateTime<Utc>, super::BackupId)> = None;
-        for (time, id) in receipts.into_iter().rev().take(RECEIPTS_READ) {
+        for (time, id, object) in receipts.into_iter().rev().take(RECEIPTS_READ) {
             if last.is_some_and(|(drilled, _)| drilled >= time) {
                 break;
             }
-            if let Some(receipt) = self.receipt_of(instance, id, "verify", time).await?
+            if let Some(receipt) = self.newest_of(&layout::folder(instance, id), &[object], "verify").await?
                 && let Some(drilled) = receipt.proven("drill")
             {
                 last = last.max(Some((drilled, id)));
@@ -167,14 +182,15 @@ impl Repository {
         for ((_, id), objects) in folders {
             let folder = layout::folder(instance, *id);
             for object in objects {
-                let time = object.key.strip_prefix(&folder).and_then(|name| layout::receipt_time("verify", name));
-                receipts.extend(time.map(|time| (time, folder.clone(), object.key.as_str())));
+                let time = written_at("verify", &folder, object);
+                receipts.extend(time.map(|time| (time, folder.clone(), object.clone())));
             }
         }
-        receipts.sort();
-        for (_, folder, key) in receipts.into_iter().rev().take(RECEIPTS_READ) {
-            if let Some(receipt) = self.newest_of(&folder, &[key], "verify").await?
+        receipts.sort_by_key(|(time, ..)| *time);
+        for (_, folder, object) in receipts.into_iter().rev().take(RECEIPTS_READ) {
+            if let Some(receipt) = self.newest_of(&folder, &[object], "verify").await?
                 && matches!(receipt.text("status"), Some("ok" | "warning"))
+                && receipt.text("level") != Some("manifest")
             {
                 return Ok(Some(receipt));
             }
@@ -209,7 +225,8 @@ mod tests {
             repository.write_receipt("prod", id, "verify", &receipt).await.unwrap();
         }
         let newest = repository.newest("prod").await.unwrap();
-        assert_eq!(newest.backup.map(|manifest| manifest.id), Some(new));
+        // The newest is known to be damaged.
+        assert_eq!(newest.backup.map(|manifest| manifest.id), Some(old));
         assert_eq!(newest.verified.map(|receipt| receipt.time.to_rfc3339()), Some("2024-01-05T01:00:00+00:00".into()));
     }
 

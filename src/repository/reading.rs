@@ -1,11 +1,12 @@
 //! Readers: a restore leaves a mark beside the backup that it reads, `receipts/reading-TOKEN.json`, gives signs of life while it runs,
-//! and takes the mark away at its end. While the mark lives nobody removes the backup.
+//! and takes the mark away at its end. While the mark lives nobody removes the backup, and for a day after it was killed no prune does:
+//! it may be resumed. A verification and a restore into a file leave a mark as well, `reading-once-TOKEN.json`, which lapses with them.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use tokio::time::{sleep, timeout};
 
 use super::error::Doing;
@@ -16,8 +17,19 @@ use crate::storage::{ObjectInfo, Shared};
 
 /// Most bytes of a mark.
 const MARK_LIMIT: u64 = 16 * 1024;
+/// For so long after its last sign of life a restore that was killed may be resumed, and no prune removes its backup.
+pub const INTERRUPTED_FOR: TimeDelta = TimeDelta::hours(24);
 /// Taking the mark away takes no longer; one that stays lapses.
 const TIDYING: Duration = Duration::from_secs(3);
+
+/// Who reads a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadFor {
+    /// A restore into a server: it can be resumed once it was killed.
+    Restore,
+    /// Anybody else: what is broken off is begun again.
+    Once,
+}
 
 /// A backup that is being read. Dropped without [`Reading::end`] its mark lapses with the process.
 #[derive(Debug)]
@@ -33,7 +45,13 @@ impl Repository {
     /// # Errors
     /// [`RepositoryError::NotFound`]: the backup was removed at this very moment. Anything else: the mark cannot be written, and the
     /// backup can be read all the same.
-    pub async fn begin_reading(&self, instance: &str, id: BackupId, by: BegunBy) -> Result<Reading, RepositoryError> {
+    pub async fn begin_reading(
+        &self,
+        instance: &str,
+        id: BackupId,
+        reader: ReadFor,
+        by: BegunBy,
+    ) -> Result<Reading, RepositoryError> {
         check_instance(instance)?;
         let process = if by.pid == std::process::id() { ProcessMark::own() } else { None };
         let begun = Begun {
@@ -45,7 +63,7 @@ impl Repository {
             process,
         };
         let folder = layout::folder(instance, id);
-        let key = folder.clone() + &layout::reading(&begun.token);
+        let key = folder.clone() + &layout::reading(&begun.token, reader == ReadFor::Restore);
         let body =
             serde_json::to_vec_pretty(&begun).map_err(|error| RepositoryError::Inconsistent(error.to_string()))?;
         let reading = Reading { storage: self.storage.clone(), key, body: body.into() };
@@ -63,18 +81,37 @@ impl Repository {
     pub(super) async fn readers_among(&self, folder: &str, objects: &[ObjectInfo]) -> Vec<BegunBy> {
         let mut readers = Vec::new();
         for object in objects {
-            if !object.key.strip_prefix(folder).is_some_and(layout::is_reading) {
-                continue;
-            }
-            let begun = self.storage.get(&object.key, MARK_LIMIT).await;
-            let begun: Option<Begun> = begun.ok().and_then(|body| serde_json::from_slice(&body).ok());
-            let is_young = object.modified.is_none_or(|sign| self.now().signed_duration_since(sign) < SILENCE);
-            if begun.as_ref().and_then(Begun::lives).unwrap_or(is_young) {
-                let unknown = || BegunBy { host: "unknown".to_owned(), pid: 0 };
-                readers.push(begun.map_or_else(unknown, |begun| begun.by));
+            if object.key.strip_prefix(folder).is_some_and(layout::is_reading) {
+                let (by, lives) = self.mark(object).await;
+                readers.extend(lives.then_some(by));
             }
         }
         readers
+    }
+
+    /// The restore that was killed less than [`INTERRUPTED_FOR`] after its last sign of life, by the clock of the store.
+    pub(crate) async fn interrupted_by(&self, instance: &str, id: BackupId, objects: &[ObjectInfo]) -> Option<BegunBy> {
+        let folder = layout::folder(instance, id);
+        for object in objects {
+            let is_young = object.modified.is_none_or(|sign| self.now().signed_duration_since(sign) < INTERRUPTED_FOR);
+            if is_young && object.key.strip_prefix(&folder).is_some_and(layout::is_resumable) {
+                let (by, lives) = self.mark(object).await;
+                if !lives {
+                    return Some(by);
+                }
+            }
+        }
+        None
+    }
+
+    /// Whose mark it is, and whether that process lives.
+    async fn mark(&self, object: &ObjectInfo) -> (BegunBy, bool) {
+        let begun = self.storage.get(&object.key, MARK_LIMIT).await;
+        let begun: Option<Begun> = begun.ok().and_then(|body| serde_json::from_slice(&body).ok());
+        let is_young = object.modified.is_none_or(|sign| self.now().signed_duration_since(sign) < SILENCE);
+        let lives = begun.as_ref().and_then(Begun::lives).unwrap_or(is_young);
+        let unknown = || BegunBy { host: "unknown".to_owned(), pid: 0 };
+        (begun.map_or_else(unknown, |begun| begun.by), lives)
     }
 }
 

@@ -16,7 +16,10 @@ impl Receipt {
     /// Whether a verification has found the backup good, or had done so before and has not found damage since.
     pub fn is_good(&self) -> bool {
         let proven = self.content.get("proven_at").and_then(Value::as_object);
-        matches!(self.text("status"), Some("ok" | "warning")) || proven.is_some_and(|levels| !levels.is_empty())
+        // Names and lengths prove nothing of the bytes.
+        let has_read = self.text("level") != Some("manifest");
+        has_read && matches!(self.text("status"), Some("ok" | "warning"))
+            || proven.is_some_and(|levels| !levels.is_empty())
     }
 
     /// When a verification has last found the backup good at this level, and damage was not found since.

@@ -1,6 +1,7 @@
 //! Receipts in the store: written beside a backup, and found again.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
 
 use super::error::Doing;
 use super::{BackupId, Listed, Receipt, Repository, RepositoryError, check_instance, layout};
@@ -8,6 +9,29 @@ use crate::storage::ObjectInfo;
 
 /// Most bytes of a receipt.
 const RECEIPT_LIMIT: u64 = 1 << 20;
+
+/// By so much the clock of a machine may be ahead of the store's before the times that it writes are not taken as they are.
+const AHEAD: TimeDelta = TimeDelta::minutes(10);
+
+/// When a receipt was written: as its name says, but no later than the store says. One whose writer's clock was ahead would hide every
+/// later one.
+pub(super) fn written_at(kind: &str, folder: &str, object: &ObjectInfo) -> Option<DateTime<Utc>> {
+    let named = layout::receipt_time(kind, object.key.strip_prefix(folder)?)?;
+    Some(object.modified.filter(|modified| named - *modified > AHEAD).unwrap_or(named))
+}
+
+impl Receipt {
+    /// What lay in the store. Nothing in it was proven later than it was written.
+    fn read(time: DateTime<Utc>, mut content: Value) -> Self {
+        for (_, at) in content.get_mut("proven_at").and_then(Value::as_object_mut).into_iter().flatten() {
+            let proven = at.as_str().and_then(|at| at.parse::<DateTime<Utc>>().ok());
+            if proven.is_some_and(|proven| proven > time) {
+                *at = crate::times::text(time).into();
+            }
+        }
+        Self { time, content }
+    }
+}
 
 impl Repository {
     /// Writes a receipt of a `kind` (`verify`, `restore`) about a backup.
@@ -42,8 +66,7 @@ impl Repository {
         check_instance(instance)?;
         let prefix = layout::folder(instance, id) + layout::RECEIPTS;
         let objects = self.storage.list(&prefix).await.doing("list", &prefix)?;
-        let keys: Vec<&str> = objects.iter().map(|object| object.key.as_str()).collect();
-        self.newest_of(&layout::folder(instance, id), &keys, kind).await
+        self.newest_of(&layout::folder(instance, id), &objects, kind).await
     }
 
     /// The receipt of a kind that was written at this time, to the millisecond; `None` if there is none, or none that can be read.
@@ -87,13 +110,13 @@ impl Repository {
         limit: usize,
     ) -> Result<Vec<Receipt>, RepositoryError> {
         let folder = layout::folder(instance, id);
-        let timed = |key: &str| Some((layout::receipt_time(kind, key.strip_prefix(&folder)?)?, key.to_owned()));
-        let mut keys: Vec<_> = objects.iter().filter_map(|object| timed(&object.key)).collect();
+        let timed = |object: &ObjectInfo| Some((written_at(kind, &folder, object)?, object.key.clone()));
+        let mut keys: Vec<_> = objects.iter().filter_map(timed).collect();
         keys.sort();
         let mut receipts = Vec::new();
         for (time, key) in keys.into_iter().rev().take(limit) {
             match self.storage.get(&key, RECEIPT_LIMIT).await.map(|body| serde_json::from_slice(&body)) {
-                Ok(Ok(content)) => receipts.push(Receipt { time, content }),
+                Ok(Ok(content)) => receipts.push(Receipt::read(time, content)),
                 Ok(Err(error)) => tracing::warn!(%key, %error, "a receipt is not JSON"),
                 Err(crate::storage::StorageError::NotFound) => {}
                 Err(error) => return Err(error).doing("read", &key),
@@ -102,20 +125,20 @@ impl Repository {
         Ok(receipts)
     }
 
-    /// The newest receipt of a kind among the keys of one backup.
+    /// The newest receipt of a kind among the objects of one backup.
     pub(super) async fn newest_of(
         &self,
         folder: &str,
-        keys: &[&str],
+        objects: &[ObjectInfo],
         kind: &str,
     ) -> Result<Option<Receipt>, RepositoryError> {
-        let timed = |key: &&str| Some((layout::receipt_time(kind, key.strip_prefix(folder)?)?, key.to_string()));
-        let mut receipts: Vec<_> = keys.iter().filter_map(timed).collect();
+        let timed = |object: &ObjectInfo| Some((written_at(kind, folder, object)?, object.key.clone()));
+        let mut receipts: Vec<_> = objects.iter().filter_map(timed).collect();
         receipts.sort();
         while let Some((time, key)) = receipts.pop() {
             let body = self.storage.get(&key, RECEIPT_LIMIT).await;
             match body.map(|body| serde_json::from_slice(&body)) {
-                Ok(Ok(content)) => return Ok(Some(Receipt { time, content })),
+                Ok(Ok(content)) => return Ok(Some(Receipt::read(time, content))),
                 Ok(Err(error)) => tracing::warn!(%key, %error, "a receipt is not JSON"),
                 Err(crate::storage::StorageError::NotFound) => {}
                 Err(error) => return Err(error).doing("read", &key),

@@ -1,27 +1,38 @@
-//! Removes a backup: the manifest first, so that it is no backup any more, and the reservation of its id last. What was left of a backup
-//! that failed goes in the same order.
+//! Removes a backup: the manifest first, so that it is no backup any more, and the reservation of its id last.
 //!
 //! Nothing is removed that somebody holds. A pin, and the mark of a reader, are written first, and the manifest is looked for then; here
 //! the manifest is taken away first, and pins and marks are looked for then. So one of the two sees the other, and a manifest that was
-//! taken away too soon is put back as it was.
+//! taken away too soon is put back as it was. The backups that stay instead are looked for at the same moment: of two processes that
+//! remove each what the other wants to keep, one at least sees that.
+//!
+//! Before the manifest goes a mark is laid beside it, `receipts/removing-TOKEN.json`. A folder without a manifest is otherwise taken for
+//! a backup whose last write failed, which may be the only copy; with the mark it is what a killed removal has left.
 
 use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::Utc;
 use futures_util::{StreamExt, stream};
 
 use super::error::Doing;
 use super::manifest::MANIFEST_LIMIT;
 use super::manifest::Manifest;
-use super::{BackupId, Begun, BegunBy, MANIFEST, Repository, RepositoryError, check_instance, layout};
+use super::process::host;
+use super::reserve::{exists, token};
+use super::{BackupId, Begun, BegunBy, MANIFEST, ProcessMark, Repository, RepositoryError, check_instance, layout};
 use crate::storage::{ObjectInfo, Shared, StorageError};
 
 /// Objects that are removed at the same time.
 const AT_ONCE: usize = 16;
 /// How often it is tried to put a manifest back.
 const TRIES: usize = 3;
-/// What lies in the place of a manifest that must not come any more, as long as its backup is removed; no longer than this, bytes.
-const FENCE_LIMIT: u64 = 256;
-const FENCE: &str = "{\"discarded\": \"";
+
+/// What must hold for a published backup to be removed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Terms<'a> {
+    /// Backups of the instance that stay instead. Unless each of them is there the backup stays.
+    pub instead: &'a [BackupId],
+    /// A restore that was killed within the last day holds the backup, so that it can be resumed.
+    pub spares_interrupted: bool,
+}
 
 /// An object that should be gone and is not.
 #[derive(Debug)]
@@ -57,11 +68,11 @@ impl Removal {
         self.held.is_some() || self.left.iter().any(|left| left.key.ends_with(&format!("/{MANIFEST}")))
     }
 
-    fn held(held: Held) -> Self {
+    pub(super) fn held(held: Held) -> Self {
         Self { held: Some(held), ..Self::default() }
     }
 
-    fn and(mut self, more: Self) -> Self {
+    pub(super) fn and(mut self, more: Self) -> Self {
         self.objects += more.objects;
         self.bytes += more.bytes;
         self.left.extend(more.left);
@@ -77,6 +88,10 @@ pub enum Held {
     Pinned(String),
     /// A restore reads it.
     BeingRead(BegunBy),
+    /// A restore that was killed within the last day has read it, and may be resumed.
+    Interrupted(BegunBy),
+    /// The backup that was to stay instead is not there any more.
+    NothingInstead(BackupId),
     /// Somebody is at work on it, or was within the time that it has.
     AtWork,
     /// It has a manifest: it was published meanwhile.
@@ -92,14 +107,14 @@ pub enum Held {
 }
 
 /// Which objects of a folder are of its backup.
-struct Own {
+pub(super) struct Own {
     /// What the manifest names; `None`: no manifest can be read, and usual names are taken for ours.
     named: Option<Vec<String>>,
     token: String,
 }
 
 impl Own {
-    fn of(manifest: Option<&Manifest>, begun: Option<&Begun>) -> Self {
+    pub(super) fn of(manifest: Option<&Manifest>, begun: Option<&Begun>) -> Self {
         let named = manifest.map(|manifest| {
             let mut named: Vec<String> = vec![layout::CENSUS.to_owned()];
             for shard in &manifest.shards {
@@ -121,24 +136,18 @@ impl Own {
         is_named || layout::is_known(name) || (!name.contains('/') && layout::carries(name, &self.token))
     }
 
+    /// Whether an object is one that the manifest names.
+    fn is_data(&self, folder: &str, object: &ObjectInfo) -> bool {
+        let name = object.key.strip_prefix(folder);
+        name.is_some_and(|name| self.named.iter().flatten().any(|own| own == name))
+    }
+
     /// Those that are of the backup, and the keys of the others.
-    fn part(&self, folder: &str, objects: Vec<ObjectInfo>) -> (Vec<ObjectInfo>, Vec<String>) {
+    pub(super) fn part(&self, folder: &str, objects: Vec<ObjectInfo>) -> (Vec<ObjectInfo>, Vec<String>) {
         let (own, foreign): (Vec<_>, Vec<_>) =
             objects.into_iter().partition(|object| object.key.strip_prefix(folder).is_some_and(|name| self.has(name)));
         (own, foreign.into_iter().map(|object| object.key).collect())
     }
-}
-
-/// Whether an upload below the folder of a backup is one of ours, by the name that its object would get.
-pub(crate) fn is_own_upload(name: &str) -> bool {
-    layout::is_usual(name) || layout::is_known(name) || is_tokened(name)
-}
-
-/// `dump-TOKEN.rdb.gz`: a name for a place that keeps no conditions.
-fn is_tokened(name: &str) -> bool {
-    let stem = name.split('.').next().unwrap_or_default();
-    let token = stem.strip_prefix("dump-").or_else(|| stem.strip_prefix("census-"));
-    token.is_some_and(|token| token.len() >= 8 && token.chars().all(|c| c.is_ascii_hexdigit()))
 }
 
 impl Repository {
@@ -157,52 +166,14 @@ impl Repository {
         is_elsewhere.then_some(Held::Elsewhere)
     }
 
-    /// Why a folder of which no manifest can be read is not to be removed, however old it is.
-    pub(crate) async fn spared(
-        &self,
-        instance: &str,
-        id: BackupId,
-        objects: &[ObjectInfo],
-        uploads: u64,
-        begun: Option<&Begun>,
-    ) -> Result<Option<Held>, RepositoryError> {
-        let folder = layout::folder(instance, id);
-        if self.storage.leads_elsewhere(&folder).await.doing("look at", &folder)? {
-            return Ok(Some(Held::Elsewhere));
-        }
-        let names: Vec<&str> = objects.iter().filter_map(|object| object.key.strip_prefix(&folder)).collect();
-        if let Some(pin) = names.iter().find_map(|name| layout::pin_of(name)) {
-            return Ok(Some(Held::Pinned(pin.to_owned())));
-        }
-        let is_begun = begun.is_some_and(|begun| begun.id == id.to_string() && begun.instance == instance);
-        // A sign of life that came when all else was removed is ours, and so is what stands in place of a manifest.
-        let mut are_signs = true;
-        for name in &names {
-            are_signs &= layout::is_heartbeat(name)
-                || (*name == MANIFEST && self.is_fence(&format!("{folder}{MANIFEST}")).await);
-        }
-        if !is_begun && !are_signs {
-            return Ok(Some(Held::Foreign));
-        }
-        let is_dump = |name: &str| {
-            let token = begun.map(|begun| begun.token.as_str()).unwrap_or_default();
-            !layout::is_census(name)
-                && (layout::is_usual(name) || (!layout::is_heartbeat(name) && layout::carries(name, token)))
-        };
-        let is_complete = uploads == 0
-            && !names.contains(&MANIFEST)
-            && names.iter().any(|name| is_dump(name))
-            && names.iter().any(|name| layout::is_census(name));
-        Ok(is_complete.then_some(Held::Complete))
-    }
-
     /// Removes a backup, whether it was published or not, with all that was learned and decided of it. What cannot be removed is
-    /// named; the manifest is tried first, and if it stays, everything stays. One that is pinned or being read stays as it is.
+    /// named; the manifest is tried first, and if it stays, everything stays. One that is pinned or being read, or that `terms` hold,
+    /// stays as it is.
     ///
     /// # Errors
     /// [`RepositoryError::NotFound`] if there is nothing; otherwise if the place cannot be listed, or a manifest that was taken away
     /// too soon cannot be put back.
-    pub async fn remove(&self, instance: &str, id: BackupId) -> Result<Removal, RepositoryError> {
+    pub async fn remove(&self, instance: &str, id: BackupId, terms: Terms<'_>) -> Result<Removal, RepositoryError> {
         check_instance(instance)?;
         let folder = layout::folder(instance, id);
         let mut objects = self.storage.list(&folder).await.doing("list", &folder)?;
@@ -212,7 +183,7 @@ impl Repository {
         if self.storage.leads_elsewhere(&folder).await.doing("look at", &folder)? {
             return Ok(Removal::held(Held::Elsewhere));
         }
-        if let Some(held) = self.held_by(instance, id, &objects).await.into_iter().next() {
+        if let Some(held) = self.forbidden(instance, id, &objects, terms).await? {
             return Ok(Removal::held(held));
         }
         let manifest = format!("{folder}{MANIFEST}");
@@ -228,126 +199,104 @@ impl Repository {
                 }
                 own = Own::of(Manifest::decode(bytes).ok().as_ref(), begun.as_ref());
             }
+            if let Err(error) = self.may_remove(&folder).await {
+                return Ok(Removal { left: vec![Leftover { key: manifest, error }], ..Removal::default() });
+            }
+            let mark = self.mark_removal(instance, id).await;
             if let Err(error) = self.storage.delete(&manifest).await {
+                self.unmark_removal(mark).await;
                 return Ok(Removal { left: vec![Leftover { key: manifest, error }], ..Removal::default() });
             }
             objects = self.storage.list(&folder).await.doing("list", &folder)?;
             objects.retain(|object| object.key != manifest);
-            if let (Some(bytes), Some(held)) = (bytes, self.held_by(instance, id, &objects).await.into_iter().next()) {
+            // What cannot be asked now is no reason to go on.
+            let forbidden = self.forbidden(instance, id, &objects, terms).await;
+            if let (Some(bytes), Ok(Some(_)) | Err(_)) = (bytes, &forbidden) {
                 self.put_back(&manifest, bytes).await?;
-                return Ok(Removal::held(held));
+                self.unmark_removal(mark).await;
+                // Another process may have been removing it as well, and gone on.
+                let there = self.storage.list(&folder).await.doing("list", &folder)?;
+                let (data, _) = own.part(&folder, objects);
+                let has = |object: &ObjectInfo| there.iter().any(|other| other.key == object.key);
+                if !data.iter().filter(|object| own.is_data(&folder, object)).all(has) {
+                    self.storage.delete(&manifest).await.doing("remove", &manifest)?;
+                    return Err(RepositoryError::NotFound(format!("{instance}/{id}")));
+                }
+                return forbidden.map(|held| held.map_or_else(Removal::default, Removal::held));
             }
         }
-        self.abort_uploads(&folder).await;
+        removal.bytes += self.abort_uploads(&folder).await;
         let (objects, foreign) = own.part(&folder, objects);
         removal.foreign = foreign;
         Ok(removal.and(in_order(&self.storage, objects).await))
     }
 
-    /// Removes what is left of a backup that was never published and whose last sign of life, by the clock of the store, is older than
-    /// `silent`: its objects, its unfinished uploads and hidden parts.
-    ///
-    /// # Errors
-    /// If the place cannot be listed or asked.
-    pub async fn remove_left(
+    /// What forbids to remove a backup: a pin, a reader, or that nothing would be there instead.
+    async fn forbidden(
         &self,
         instance: &str,
         id: BackupId,
-        silent: TimeDelta,
-    ) -> Result<Removal, RepositoryError> {
-        check_instance(instance)?;
-        let folder = layout::folder(instance, id);
-        let objects = self.storage.list(&folder).await.doing("list", &folder)?;
-        let uploads = self
-            .storage
-            .unfinished(&folder)
-            .await
-            .doing("list the uploads below", &folder)?
-            .unwrap_or_default()
-            .uploads;
-        if objects.is_empty() && uploads.is_empty() {
-            return Err(RepositoryError::NotFound(format!("{instance}/{id}")));
+        objects: &[ObjectInfo],
+        terms: Terms<'_>,
+    ) -> Result<Option<Held>, RepositoryError> {
+        if let Some(held) = self.held_by(instance, id, objects).await.into_iter().next() {
+            return Ok(Some(held));
         }
-        let unfinished = self.unfinished_backup(&folder, &objects, &uploads).await;
-        let is_silent =
-            unfinished.silent_for().is_some_and(|time| TimeDelta::from_std(time).is_ok_and(|time| time >= silent));
-        if unfinished.is_running() || !is_silent {
-            return Ok(Removal::held(Held::AtWork));
+        if terms.spares_interrupted
+            && let Some(by) = self.interrupted_by(instance, id, objects).await
+        {
+            return Ok(Some(Held::Interrupted(by)));
         }
-        let count = uploads.len() as u64;
-        if let Some(held) = self.spared(instance, id, &objects, count, unfinished.begun.as_ref()).await? {
-            return Ok(Removal::held(held));
-        }
-        let (objects, foreign) = Own::of(None, unfinished.begun.as_ref()).part(&folder, objects);
-        if objects.is_empty() {
-            self.abort_uploads(&folder).await;
-            return Ok(Removal { foreign, ..Removal::default() });
-        }
-        // Asks for the right to remove before anything is written: where nothing can be removed nothing must be left behind either.
-        let probe = format!("{folder}{}", layout::heartbeat("none"));
-        if let Err(error) = self.storage.delete(&probe).await {
-            let key = objects[0].key.clone();
-            return Ok(Removal { left: vec![Leftover { key, error }], ..Removal::default() });
-        }
-        // A writer that was stopped for a day and wakes at this moment must not publish what is being removed.
-        let manifest = format!("{folder}{MANIFEST}");
-        let fenced = match self.fence(&manifest).await.doing("write", &manifest)? {
-            Fence::Published => return Ok(Removal::held(Held::Published)),
-            Fence::Stands => true,
-            Fence::NotKept => false,
-        };
-        self.abort_uploads(&folder).await;
-        let rest: Vec<ObjectInfo> = objects.into_iter().filter(|object| object.key != manifest).collect();
-        let (begun, others): (Vec<_>, Vec<_>) =
-            rest.into_iter().partition(|object| object.key == format!("{folder}{}", layout::BEGUN));
-        let mut removal = in_order(&self.storage, others).await;
-        if fenced && let Err(error) = self.storage.delete(&manifest).await {
-            removal.left.push(Leftover { key: manifest, error });
-        }
-        if removal.left.is_empty() {
-            removal = removal.and(in_order(&self.storage, begun).await);
-        }
-        removal.foreign = foreign;
-        Ok(removal)
+        Ok(self.first_gone(instance, terms.instead).await?.map(Held::NothingInstead))
     }
 
-    /// Aborts uploads below the folder of a published backup that were begun before a time, by the clock of the store: none of them
-    /// can be of use any more. Returns how many there were; `None` where the store cannot tell.
+    /// The first of some backups of an instance that is not published any more; `None`: all are there.
     ///
     /// # Errors
-    /// If the place refuses.
-    pub async fn abort_uploads_of(
-        &self,
-        instance: &str,
-        id: BackupId,
-        silent: TimeDelta,
-    ) -> Result<Option<u64>, RepositoryError> {
-        check_instance(instance)?;
-        let folder = layout::folder(instance, id);
-        if self.storage.leads_elsewhere(&folder).await.doing("look at", &folder)? {
-            return Ok(None);
+    /// If the place cannot be asked.
+    pub async fn first_gone(&self, instance: &str, ids: &[BackupId]) -> Result<Option<BackupId>, RepositoryError> {
+        let looks = ids.iter().map(|id| async move {
+            let there = exists(&self.storage, &(layout::folder(instance, *id) + MANIFEST)).await?;
+            Ok((!there).then_some(*id))
+        });
+        let mut looks = stream::iter(looks).buffer_unordered(AT_ONCE);
+        while let Some(look) = looks.next().await {
+            if let gone @ (Err(_) | Ok(Some(_))) = look {
+                return gone;
+            }
         }
-        self.abort_own(&folder, self.now() - silent).await.doing("abort uploads below", &folder)
+        Ok(None)
     }
 
-    /// Aborts the uploads that would have become objects of ours, one key after the other: others may upload to the same folder.
-    async fn abort_own(&self, folder: &str, before: DateTime<Utc>) -> Result<Option<u64>, StorageError> {
-        let Some(found) = self.storage.unfinished(folder).await? else { return Ok(None) };
-        let mut keys: Vec<String> = found.uploads.into_iter().map(|upload| upload.key).collect();
-        keys.sort();
-        keys.dedup();
-        let mut aborted = 0;
-        for key in keys.iter().filter(|key| key.strip_prefix(folder).is_some_and(is_own_upload)) {
-            aborted += self.storage.abort_unfinished(key, before).await?.unwrap_or_default();
-        }
-        Ok(Some(aborted))
+    /// Asks for the right to remove, with the name of an object that nobody has: where nothing can be removed nothing is left behind
+    /// either.
+    pub(super) async fn may_remove(&self, folder: &str) -> Result<(), StorageError> {
+        self.storage.delete(&format!("{folder}{}", layout::heartbeat("none"))).await
     }
 
-    /// What a process that died had uploaded is seen by nobody, and billed; not every store can tell of it.
-    async fn abort_uploads(&self, folder: &str) {
-        // An upload that was begun this very second is no younger than now by another clock.
-        if let Err(error) = self.abort_own(folder, self.now() + TimeDelta::minutes(1)).await {
-            tracing::warn!(folder, %error, "unfinished uploads cannot be aborted");
+    /// Says that a backup is being removed. Where that cannot be written it is removed all the same.
+    async fn mark_removal(&self, instance: &str, id: BackupId) -> Option<String> {
+        let by = BegunBy { host: host(), pid: std::process::id() };
+        let (token, process) = (token().ok()?, ProcessMark::own());
+        let key = layout::folder(instance, id) + &layout::removing(&token);
+        let instance = instance.to_owned();
+        let body = Begun { id: id.to_string(), instance, begun_at: Utc::now(), by, token, process };
+        let body = serde_json::to_vec_pretty(&body).ok()?;
+        match self.storage.replace(&key, Bytes::from(body)).await {
+            Ok(()) => Some(key),
+            Err(error) => {
+                tracing::debug!(%error, "the mark of a removal cannot be written");
+                None
+            }
+        }
+    }
+
+    /// Takes the mark away of a removal that did not come about.
+    async fn unmark_removal(&self, mark: Option<String>) {
+        if let Some(key) = mark
+            && let Err(error) = self.storage.delete(&key).await
+        {
+            tracing::debug!(%error, key, "the mark of a removal cannot be removed");
         }
     }
 
@@ -359,33 +308,8 @@ impl Repository {
                 _ => return Ok(()),
             };
         }
-        last.doing("put back", manifest)
-    }
-
-    /// Writes something in place of a manifest that must not come any more.
-    async fn fence(&self, manifest: &str) -> Result<Fence, StorageError> {
-        if self.keeps_conditions().await.ok().flatten() != Some(true) {
-            // Whoever publishes there looks for its `begun.json` before.
-            return match self.storage.head(manifest).await {
-                Err(StorageError::NotFound) => Ok(Fence::NotKept),
-                Err(error) => Err(error),
-                Ok(_) if self.is_fence(manifest).await => Ok(Fence::Stands),
-                Ok(_) => Ok(Fence::Published),
-            };
-        }
-        match self.storage.create(manifest, Bytes::from(format!("{FENCE}pruned\"}}\n"))).await {
-            Ok(()) => Ok(Fence::Stands),
-            Err(error) if error.is_taken() => {
-                Ok(if self.is_fence(manifest).await { Fence::Stands } else { Fence::Published })
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Whether what lies in place of a manifest says that there is none to come: its writer, or a prune, was killed while it removed
-    /// what was left.
-    pub(super) async fn is_fence(&self, manifest: &str) -> bool {
-        self.storage.get(manifest, FENCE_LIMIT).await.is_ok_and(|body| body.starts_with(FENCE.as_bytes()))
+        let doing = "cannot restore this backup any more: its manifest was removed when the backup was pinned or read, and cannot be put back as";
+        last.doing(doing, manifest)
     }
 }
 
@@ -401,19 +325,20 @@ fn another(manifest: &[u8], instance: &str, id: BackupId) -> Option<String> {
     (!is_same).then(|| format!("{}/{}", names.instance, names.id))
 }
 
-enum Fence {
-    Stands,
-    /// The store keeps no conditions.
-    NotKept,
-    Published,
-}
-
-/// Removes the objects: the others side by side, then `begun.json`; while anything else is left its id stays reserved.
-async fn in_order(storage: &Shared, objects: Vec<ObjectInfo>) -> Removal {
-    let (begun, others): (Vec<_>, Vec<_>) =
-        objects.into_iter().partition(|object| object.key.rsplit('/').next() == Some(layout::BEGUN));
+/// Removes objects: the others side by side, then the mark of the removal, then `begun.json`. While anything else is left its id stays
+/// reserved, and the folder tells what became of it.
+pub(super) async fn in_order(storage: &Shared, objects: Vec<ObjectInfo>) -> Removal {
+    let mut in_turn = [Vec::new(), Vec::new(), Vec::new()];
+    for object in objects {
+        let turn = match object.key.splitn(3, '/').nth(2) {
+            Some(layout::BEGUN) => 2,
+            Some(name) if layout::is_removing(name) => 1,
+            _ => 0,
+        };
+        in_turn[turn].push(object);
+    }
     let mut removal = Removal::default();
-    for some in [others, begun] {
+    for some in in_turn {
         if !removal.left.is_empty() {
             break;
         }

@@ -39,7 +39,7 @@ impl Repository {
         check_instance(instance)?;
         let kept = self.establish(now).await?;
         let process = if by.pid == std::process::id() { ProcessMark::own() } else { None };
-        let mut free = Some(BackupId::new(now));
+        let mut free = self.behind_its_minute(instance, BackupId::new(now)).await;
         while let Some(id) = free {
             let begun = Begun {
                 id: id.to_string(),
@@ -63,6 +63,19 @@ impl Repository {
             free = id.next();
         }
         Err(RepositoryError::MinuteIsFull(instance.to_owned()))
+    }
+}
+
+impl Repository {
+    /// The id behind all that the same minute has: one that was removed meanwhile is not given to a newer backup than those behind it,
+    /// for ids are the order of backups. `None`: the minute is full. Where that cannot be listed it is the first.
+    async fn behind_its_minute(&self, instance: &str, first: BackupId) -> Option<BackupId> {
+        let names = self.storage.list(&format!("{instance}/{first}")).await.unwrap_or_default();
+        let ids = names.iter().filter_map(|object| object.key.split('/').nth(1)?.parse::<BackupId>().ok());
+        match ids.filter(|id| id.minute() == first.minute()).max() {
+            Some(last) => last.next(),
+            None => Some(first),
+        }
     }
 }
 

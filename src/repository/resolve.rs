@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::Utc;
 
+use super::listing::in_folders;
 use super::manifest::Purpose;
 use super::newest::is_one_backups_trouble;
-use super::{BackupId, MANIFEST, Repository, RepositoryError, layout};
+use super::{BackupId, MANIFEST, Repository, RepositoryError, check_instance, layout};
+use crate::storage::{StorageError, Survey};
 
 /// Newest of an instance that is no safety backup.
 const LATEST: &str = "latest";
@@ -33,7 +35,7 @@ impl Repository {
             Some((instance, wanted)) => (Some(instance), wanted),
             None => (None, selector),
         };
-        let backups = self.ids(instance).await?;
+        let mut backups = self.ids(instance).await?;
         let candidates =
             if wanted == LATEST { self.latest(&backups.published).await? } else { backups.matching(wanted) };
         match choose(candidates, target) {
@@ -41,7 +43,10 @@ impl Repository {
             Choice::Several(candidates) => {
                 Err(RepositoryError::Ambiguous { selector: selector.escape_debug().to_string(), candidates })
             }
-            Choice::None => Err(backups.missing(selector, wanted, target)),
+            Choice::None => match backups.unreadable.take() {
+                Some((folder, source)) => Err(RepositoryError::Storage { doing: format!("list {folder}"), source }),
+                None => Err(backups.missing(selector, wanted, target)),
+            },
         }
     }
 
@@ -54,8 +59,10 @@ impl Repository {
     }
 
     async fn ids(&self, instance: Option<&str>) -> Result<Ids, RepositoryError> {
-        let mut ids = Ids { published: Vec::new(), incomplete: Vec::new() };
-        for ((instance, id), objects) in self.folders(instance).await? {
+        let mut ids = Ids { published: Vec::new(), incomplete: Vec::new(), unreadable: None };
+        let Survey { objects, unreadable } = self.survey(instance).await?;
+        ids.unreadable = unreadable.into_iter().find(|(folder, _)| may_hold_backups(folder));
+        for ((instance, id), objects) in in_folders(objects) {
             let manifest = layout::folder(&instance, id) + MANIFEST;
             let published = objects.iter().any(|object| object.key == manifest);
             if published { &mut ids.published } else { &mut ids.incomplete }.push((instance, id));
@@ -97,6 +104,15 @@ impl Repository {
 struct Ids {
     published: Vec<(String, BackupId)>,
     incomplete: Vec<(String, BackupId)>,
+    /// The folder of an instance or of a backup that cannot be read: what is looked for may be in it.
+    unreadable: Option<(String, StorageError)>,
+}
+
+/// Whether a folder is that of an instance, or of a backup.
+fn may_hold_backups(folder: &str) -> bool {
+    let mut names = folder.split('/');
+    let is_instance = names.next().is_some_and(|name| check_instance(name).is_ok());
+    is_instance && names.next().is_none_or(|id| id.is_empty() || id.parse::<BackupId>().is_ok())
 }
 
 impl Ids {

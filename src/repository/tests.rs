@@ -198,13 +198,13 @@ async fn a_removed_backup_is_gone_with_all_that_is_known_of_it() {
     let other = publish(&repository, "prod", "2024-01-01T01:00:00Z", Purpose::Manual).await;
     let receipt = Receipt { time: at("2024-01-03T00:00:00Z"), content: json!({}) };
     repository.write_receipt("prod", id, "verify", &receipt).await.unwrap();
-    assert!(repository.remove("prod", id).await.unwrap().is_complete());
+    assert!(repository.remove("prod", id, super::Terms::default()).await.unwrap().is_complete());
     assert!(memory.list("prod/2024-01-01-01-00/").await.unwrap().is_empty());
     assert!(
         repository.load("prod", other).await.is_ok(),
         "its neighbour, whose id begins in the same way, is untouched"
     );
-    assert_eq!(repository.remove("prod", id).await.unwrap_err().code(), "not_found");
+    assert_eq!(repository.remove("prod", id, Terms::default()).await.unwrap_err().code(), "not_found");
 }
 
 /// What a selector means in a repository of two instances: the backup, with `*` where the target decided, or the error's code.

@@ -37,8 +37,9 @@ const BYTES_PER_COMMAND: usize = 256 * 1024;
 /// … or elements.
 const ELEMENTS_PER_COMMAND: i64 = 1024;
 
-/// So many members of one value are compared with each other, at about 20 bytes each.
-const NAMES_COMPARED: usize = 1 << 20;
+/// So many members of one value are compared with each other, at about 20 bytes each: as many as a table of 2^20 places takes, for one
+/// more would double it.
+const NAMES_COMPARED: usize = (1 << 20) / 8 * 7;
 
 /// Makes typed commands of the pieces of a value.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::policy::{Candidate, Hold, Policy, State, Verdict, judge, keeps};
-use crate::repository::manifest::{Consistency, Purpose};
+use super::policy::{Candidate, Hold, Policy, State, Verdict, Why, judge, keeps};
+use crate::repository::manifest::{Consistency, Purpose, StructureState};
 use crate::repository::{
     BackupId, Held, Listed, ListedStatus, Repository, RepositoryError, check_instance, is_own_upload,
 };
@@ -114,6 +114,18 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The backups of an instance, other than one, that the removal of that one rests on: if one of them is gone another would stay.
+    pub fn instead_of(&self, instance: &str, id: BackupId) -> Vec<BackupId> {
+        let stands =
+            |one: &&Planned| one.instance == instance && one.id != id && one.verdict.iter().any(Why::stands_for_others);
+        self.backups.iter().filter(stands).map(|one| one.id).collect()
+    }
+
+    /// The verdict for a backup; `None`: it is not in the plan.
+    pub(super) fn verdict(&self, instance: &str, id: BackupId) -> Option<&Verdict> {
+        self.backups.iter().find(|one| one.instance == instance && one.id == id).map(|one| &one.verdict)
+    }
+
     /// Whether there is nothing to remove.
     pub fn is_empty(&self) -> bool {
         self.backups.iter().all(Planned::is_kept) && self.left.iter().all(|left| left.is_kept)
@@ -129,6 +141,20 @@ pub async fn plan(
     wanted: &Wanted,
     policy: &Policy,
     needed_by: NeededBy<'_>,
+) -> Result<Plan, RepositoryError> {
+    plan_behind(repository, wanted, policy, needed_by, None).await
+}
+
+/// As [`plan`], for the moment when one more backup of each instance has been published, with this id. That one is not in the plan.
+///
+/// # Errors
+/// As [`plan`].
+pub async fn plan_behind(
+    repository: &Repository,
+    wanted: &Wanted,
+    policy: &Policy,
+    needed_by: NeededBy<'_>,
+    next: Option<BackupId>,
 ) -> Result<Plan, RepositoryError> {
     let mut seen = Vec::new();
     let (mut left, mut unfinished) = (Vec::new(), Vec::new());
@@ -189,6 +215,8 @@ pub async fn plan(
         for seen in &of_instance {
             candidates.push(seen.candidate(repository, needed_by).await);
         }
+        // Behind the others: `zip` leaves its verdict out.
+        candidates.extend(next.map(Candidate::coming));
         let verdicts = judge(&candidates, policy, now);
         backups.extend(of_instance.into_iter().zip(verdicts).map(|(seen, verdict)| seen.planned(verdict)));
     }
@@ -238,7 +266,8 @@ impl Seen {
         };
         let state = match &manifest {
             Some(_) if is_damaged => State::Damaged,
-            Some(manifest) if manifest.is_sound() => State::Sound,
+            // One that is newer than we know stands for no other that was understood to its end.
+            Some(manifest) if manifest.structure.state == StructureState::Verified => State::Sound,
             Some(_) => State::Unsound,
             None => State::Unreadable,
         };
@@ -256,6 +285,8 @@ impl Seen {
         holds.extend(repository.elsewhere(&self.instance, self.id).await.and_then(hold));
         if !self.holders.is_empty() {
             holds.extend(repository.held_by(&self.instance, self.id, &self.holders).await.into_iter().filter_map(hold));
+            holds
+                .extend(repository.interrupted_by(&self.instance, self.id, &self.holders).await.map(Hold::Interrupted));
         }
         holds.extend(self.is_unread.then_some(Hold::Unread));
         holds.extend(needed_by(&self.instance, self.id).map(Hold::NeededBy));
@@ -288,11 +319,12 @@ pub(super) fn hold(held: Held) -> Option<Hold> {
     match held {
         Held::Pinned(name) => Some(Hold::Pinned(name)),
         Held::BeingRead(by) => Some(Hold::BeingRead(by)),
+        Held::Interrupted(by) => Some(Hold::Interrupted(by)),
         Held::Elsewhere => Some(Hold::Elsewhere),
         Held::OfAnother(other) => Some(Hold::OfAnother(other)),
         Held::Foreign => Some(Hold::Foreign),
         Held::Complete => Some(Hold::Complete),
-        Held::AtWork | Held::Published => None,
+        Held::AtWork | Held::Published | Held::NothingInstead(_) => None,
     }
 }
 

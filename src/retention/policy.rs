@@ -141,12 +141,19 @@ pub struct Candidate {
     pub holds: Vec<Hold>,
 }
 
+impl Candidate {
+    /// A backup that is still to be taken, and will be sound.
+    pub fn coming(id: BackupId) -> Self {
+        Self { id, state: State::Sound, safety: false, part: String::new(), verified: false, holds: Vec::new() }
+    }
+}
+
 /// What is known of a backup's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Its structure is sound, or newer than we know.
+    /// Its structure is sound.
     Sound,
-    /// Its structure has findings: it may be the only copy, and it does not stand for a sound one.
+    /// Its structure has findings, or is newer than we know: it may be the only copy, and it does not stand for a sound one.
     Unsound,
     /// It is known to be damaged: it may be the only copy, and it stands for nothing.
     Damaged,
@@ -161,6 +168,8 @@ pub enum Hold {
     Pinned(String),
     /// A running restore.
     BeingRead(BegunBy),
+    /// A restore that was killed within the last day: it may be resumed. Who names the backup may have it removed all the same.
+    Interrupted(BegunBy),
     /// Something that cannot do without it, in its own words.
     NeededBy(String),
     /// The way to it goes over a symbolic link.
@@ -181,6 +190,13 @@ impl fmt::Display for Hold {
         match self {
             Self::Pinned(name) => write!(f, "pinned ({name})"),
             Self::BeingRead(by) => write!(f, "being read by pid {} on {}", by.pid, by.host),
+            Self::Interrupted(by) => {
+                write!(
+                    f,
+                    "read by a restore that was interrupted (pid {} on {}): kept a day for `--resume`",
+                    by.pid, by.host
+                )
+            }
             Self::NeededBy(what) => write!(f, "needed by {what}"),
             Self::Elsewhere => f.write_str("behind a symbolic link"),
             Self::OfAnother(other) => write!(f, "in the folder of another backup: its manifest is that of {other}"),
@@ -228,7 +244,24 @@ impl Why {
 
     /// Whether it must not be removed for this reason, even by somebody who names it.
     pub fn forbids(&self) -> bool {
+        if matches!(self, Self::Held(Hold::Interrupted(_))) {
+            return false;
+        }
         matches!(self, Self::Held(_) | Self::NewestVerified | Self::NewestSound | Self::Last)
+    }
+
+    /// Whether the removal of other backups rests on it that the backup stays for this reason: without it another one would stay.
+    pub fn stands_for_others(&self) -> bool {
+        match self {
+            Self::Rule(_) | Self::Oldest(_) | Self::NewestVerified | Self::NewestSound | Self::Last => true,
+            Self::YoungSafety
+            | Self::Held(_)
+            | Self::Damaged
+            | Self::Unreadable
+            | Self::OfTheFuture
+            | Self::NoRule
+            | Self::OldSafety => false,
+        }
     }
 
     /// Whether who names the backup may have it removed all the same.
@@ -272,7 +305,9 @@ pub fn judge(backups: &[Candidate], policy: &Policy, now: DateTime<Utc>) -> Vec<
     let mut parts = BTreeMap::<&str, Vec<usize>>::new();
     for (at, backup) in backups.iter().enumerate() {
         verdicts[at].extend(backup.holds.iter().cloned().map(Why::Held));
-        if backup.state == State::Damaged {
+        if backup.holds.contains(&Hold::Unread) {
+            // What was found of it last cannot be read: it stands for no other.
+        } else if backup.state == State::Damaged {
             verdicts[at].push(Why::Damaged);
         } else if backup.state == State::Unreadable {
             verdicts[at].push(Why::Unreadable);

@@ -71,6 +71,17 @@ impl FromStr for Location {
     }
 }
 
+impl Location {
+    /// The same place, named so that it is found from any folder.
+    #[must_use]
+    pub fn absolute(self) -> Self {
+        match self {
+            Self::Local(path) => Self::Local(std::path::absolute(&path).unwrap_or(path)),
+            s3 @ Self::S3 { .. } => s3,
+        }
+    }
+}
+
 fn s3(rest: &str) -> Result<Location, InvalidLocation> {
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     let prefix = prefix.trim_matches('/');

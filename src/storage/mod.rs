@@ -94,7 +94,13 @@ pub trait Storage: Send + Sync + fmt::Debug {
     }
 
     /// Whether the way to this folder goes over a symbolic link below the root: what is there belongs to another place as well.
+    // Without a default: a wrapper that forgot to pass the question on would say no, and what is behind the link would be removed.
     async fn leads_elsewhere(&self, folder: &str) -> Result<bool, StorageError>;
+
+    /// How many of the objects that were removed so far the place has only hidden: older versions of them stay, and take room.
+    fn hidden(&self) -> u64 {
+        0
+    }
 
     /// Begins a large object of unknown length.
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StorageError>;

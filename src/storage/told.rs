@@ -101,6 +101,10 @@ impl Storage for Told {
         self.0.try_upload(key).await
     }
 
+    fn hidden(&self) -> u64 {
+        self.0.hidden()
+    }
+
     async fn leads_elsewhere(&self, folder: &str) -> Result<bool, StorageError> {
         self.0.leads_elsewhere(folder).await
     }

@@ -43,7 +43,8 @@ fn content(report: &Report, level: Level, proven_at: &Proven) -> Value {
     })
 }
 
-/// Writes a receipt of a verification that went to the bytes of a backup; the lowest level proves too little to be worth one.
+/// Writes a receipt of a verification that went to the bytes of a backup. The lowest level proves too little to be worth one, unless it
+/// has found damage, or no longer finds what it had found.
 ///
 /// # Errors
 /// If the place refuses.
@@ -55,10 +56,20 @@ pub async fn write(
     now: DateTime<Utc>,
 ) -> Result<(), RepositoryError> {
     let id = manifest.id;
-    if level < Level::Checksum {
+    if level < Level::Checksum && report.status == Status::Unknown {
         return Ok(());
     }
     let before = repository.newest_receipt(&manifest.instance, id, VERIFY).await?;
+    let damaged_at = before.as_ref().filter(|before| before.text("status") == Some("failed"));
+    let is_news = match damaged_at.map(|before| before.text("level") == Some(Level::Manifest.name())) {
+        // What the bytes have shown is not unsaid by names and lengths.
+        Some(false) => false,
+        Some(true) => report.status != Status::Failed,
+        None => report.status == Status::Failed,
+    };
+    if level < Level::Checksum && !is_news {
+        return Ok(());
+    }
     let proven_at = proven(before.as_ref(), level, report.status, now);
     let receipt = Receipt { time: now, content: content(report, level, &proven_at) };
     repository.write_receipt(&manifest.instance, id, VERIFY, &receipt).await

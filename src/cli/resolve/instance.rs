@@ -310,10 +310,11 @@ fn either(password: Option<&Secret>, file: Option<&std::path::Path>) -> Result<O
     }
 }
 
-/// The name of an instance that has none: `host-port`, for a socket its path, for a Sentinel group its service.
+/// The name of an instance that has none: `host-port`, for a socket its path, for a Sentinel group its service. The colons of an IPv6
+/// address become underscores, which no name of a host has: `[::1]:6379` is not `1-6379`.
 fn folder_name(address: &Address) -> String {
     match address {
-        Address::Tcp { host, port } => instance_name(&format!("{host}-{port}")),
+        Address::Tcp { host, port } => instance_name(&format!("{}-{port}", host.replace(':', "_"))),
         Address::Unix { path } => instance_name(&path.to_string_lossy()),
         Address::Sentinel { service, .. } => instance_name(service),
     }

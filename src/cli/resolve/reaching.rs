@@ -1,6 +1,7 @@
 //! The options that say how a server and a store are reached, as they were typed: lines that are printed to be typed need them again.
 
 use super::Resolver;
+use crate::cli::env;
 use crate::printer::words::redact_urls;
 
 impl Resolver<'_> {
@@ -11,9 +12,17 @@ impl Resolver<'_> {
         let mut add = |name: &str, value: Option<String>| {
             words.extend(value.into_iter().flat_map(|value| [name.to_owned(), value]));
         };
-        let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.display().to_string());
-        add("--config", path(&global.config));
-        add("--username", global.username.clone());
+        // The line is typed later, maybe from another folder, where nobody has set what our environment names.
+        let shown = |path: &std::path::Path| {
+            std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+        };
+        let path = |path: &Option<std::path::PathBuf>| path.as_deref().map(shown);
+        let is_found_anywhere = |path: &&std::path::Path| global.config.is_none() && path.is_absolute();
+        let of_environment = |variable: env::Variable| self.environment.text(variable).ok().flatten();
+        let found = self.file.path().filter(|path| !is_found_anywhere(path) || of_environment(env::CONFIG).is_some());
+        add("--config", path(&global.config).or(found.map(shown)));
+        let username = global.username.clone();
+        add("--username", username.or_else(|| of_environment(env::USERNAME).map(str::to_owned)));
         add("--password-file", path(&global.password_file));
         add("--sentinel-username", global.sentinel_username.clone());
         add("--sentinel-password-file", path(&global.sentinel_password_file));

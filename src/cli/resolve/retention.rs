@@ -55,7 +55,7 @@ impl Resolver<'_> {
             );
         }
         if let Some(destination) = self.file.destination()?
-            && destination.parse::<Location>().is_ok_and(|own| own != place.location)
+            && destination.parse::<Location>().is_ok_and(|own| own.absolute() != place.location)
         {
             let text = format!("{from} is for {destination}, and another repository is named");
             return Err(Misuse::usage(text)

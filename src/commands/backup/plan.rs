@@ -7,6 +7,7 @@ use serde_json::json;
 use super::super::table::{Table, verdict};
 use super::super::{Context, Outcome};
 use super::Capture;
+use super::pruning::{self, Retention};
 use super::turn::others;
 use super::way::{Way, method};
 use crate::capture::source::Chosen;
@@ -21,6 +22,7 @@ pub(super) async fn plan(
     instance: &str,
     chosen: &Chosen,
     capture: Capture,
+    retention: Option<&Retention>,
     repository: &Repository,
     context: &Context,
 ) -> Result<Outcome> {
@@ -68,6 +70,10 @@ pub(super) async fn plan(
             None
         }
     };
+
+    if let Some(retention) = retention {
+        lines.push(pruning::planned(retention, instance, repository, context).await);
+    }
 
     let status = lines.iter().map(|(status, _)| *status).fold(Status::Ok, Status::and);
     // The backup would be none the worse for it: no part of the status.

@@ -40,13 +40,16 @@ pub(super) fn report(settings: &Settings, plan: &Plan, report: &Report, place: &
     text.extend(stays(report).into_iter().map(|line| context.printer.folded(&words::escape(line.as_bytes()))));
     let removed = |done: &[Done]| done.iter().filter(|done| matches!(done.fate, Fate::Removed)).count() as u64;
     let (kept, gone, _) = counts(plan);
+    let kept_after =
+        report.backups.iter().filter(|done| matches!(done.fate, Fate::Kept(_) | Fate::AtWork)).count() as u64;
+    let kept = (kept + kept_after).saturating_sub(report.changed.len() as u64);
     let mut sentence = format!(
-        "{} of {gone} removed, {} freed, {} kept",
+        "{} of {gone} removed, {}, {} kept",
         removed(&report.backups),
-        words::bytes(report.bytes),
+        freed(report),
         words::counted(kept, "backup"),
     );
-    if !report.left.is_empty() {
+    if removed(&report.left) > 0 {
         let left = words::counted(removed(&report.left), "unfinished backup");
         sentence.push_str(&format!("; what was left of {left} is gone"));
     }
@@ -54,6 +57,15 @@ pub(super) fn report(settings: &Settings, plan: &Plan, report: &Report, place: &
     let status = super::status(report);
     text.push(verdict(&context.printer, status, &sentence));
     text.join("\n")
+}
+
+/// What the removal has brought: room, unless the bucket keeps versions.
+pub fn freed(report: &Report) -> String {
+    let bytes = words::bytes(report.bytes);
+    match report.hidden {
+        0 => format!("{bytes} freed"),
+        _ => format!("{bytes} hidden (the bucket keeps versions: they stay until its lifecycle rules remove them)"),
+    }
 }
 
 /// Whose policy it is, and what it says.
@@ -132,7 +144,7 @@ fn action(is_kept: bool, fate: Option<&Fate>) -> (&'static str, Style) {
         Some(Fate::Removed) => ("removed", Style::Yellow),
         Some(Fate::Gone) => ("gone", Style::Yellow),
         Some(Fate::Kept(_) | Fate::AtWork) => ("keep", Style::Green),
-        Some(Fate::Left(_) | Fate::Failed(_) | Fate::NotReached) => ("stays", Style::Red),
+        Some(Fate::Left(_) | Fate::Failed(_) | Fate::NotReached | Fate::NothingInstead(_)) => ("stays", Style::Red),
     }
 }
 
@@ -142,6 +154,7 @@ fn reasons(backup: &Planned, fate: Option<&Fate>) -> String {
         Some(Fate::Kept(why)) => words::escape(why.to_string().as_bytes()),
         Some(Fate::AtWork) => "another process is using it".to_owned(),
         Some(Fate::Gone) => "another process removed it".to_owned(),
+        Some(Fate::NothingInstead(id)) => format!("{id}, which was to stay instead, was removed by another process"),
         Some(Fate::NotReached) => format!("{own}; not reached"),
         // Two backups of an instance may each be the last of their kind.
         _ if backup.by_key && backup.is_kept() => format!("{own} (read key by key: counted separately)"),
@@ -159,6 +172,11 @@ fn stays(report: &Report) -> Vec<String> {
             _ => {}
         }
     }
+    lines.extend(report.changed.iter().map(|(instance, id)| {
+        format!(
+            "changed: {instance}/{id} was to stay, and was removed by somebody else meanwhile: planned again without it"
+        )
+    }));
     lines.extend(report.foreign.iter().map(|key| format!("stays: {key}: it is not of the backup")));
     if lines.len() > NAMED {
         let more = words::counted((lines.len() - NAMED) as u64, "object");
@@ -176,7 +194,9 @@ fn chain(error: &RepositoryError) -> String {
 /// The code, the words and the hint for what was not removed.
 pub(super) fn why_incomplete(report: &Report) -> (&'static str, String, Option<Hint>) {
     let all = || report.backups.iter().chain(&report.left);
-    let count = all().filter(|done| matches!(done.fate, Fate::Left(_) | Fate::Failed(_))).count() as u64;
+    let count = all()
+        .filter(|done| matches!(done.fate, Fate::Left(_) | Fate::Failed(_) | Fate::NothingInstead(_)))
+        .count() as u64;
     let left: Vec<&Leftover> =
         all().filter_map(|done| if let Fate::Left(left) = &done.fate { Some(left) } else { None }).flatten().collect();
     let failed = all().find_map(|done| if let Fate::Failed(error) = &done.fate { Some(error) } else { None });
@@ -284,8 +304,10 @@ pub fn report_json(report: &Report) -> Value {
         "unfinished": removed(&report.left),
         "objects": report.objects,
         "bytes": report.bytes,
+        "hidden": report.hidden,
         "uploads": report.uploads,
         "foreign": report.foreign,
+        "changed": report.changed.iter().map(|(instance, id)| format!("{instance}/{id}")).collect::<Vec<_>>(),
     })
 }
 

@@ -11,6 +11,7 @@ use crate::commands::which;
 use crate::commands::{Context, Outcome};
 use crate::dataset::Dataset;
 use crate::explain::{Hint, Misuse, Result};
+use crate::operations;
 use crate::printer::{Printer, words};
 use crate::progress::Progress;
 use crate::restore;
@@ -28,7 +29,8 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     };
     let source = which::open(&settings.backup, context).await?;
     let progress: Arc<dyn Progress> = Arc::from(context.bar());
-    let ended = restore::file::restore(&source, place, progress.clone(), &context.cancel).await;
+    let work = async { Ok(restore::file::restore(&source, place, progress.clone(), &context.cancel).await?) };
+    let ended = operations::read_marked(&source, work).await;
     progress.finish();
     let path = match &settings.target {
         Target::File(path) | Target::Folder(path) => Some(path.display().to_string()),

@@ -6,11 +6,12 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::commands::Context;
+use crate::commands::pin::pin_json;
 use crate::commands::table::Table;
 use crate::explain::Status;
 use crate::printer::words;
 use crate::repository::manifest::Manifest;
-use crate::repository::{Receipt, Repository, RepositoryError};
+use crate::repository::{Pin, Receipt, Repository, RepositoryError};
 use crate::storage::ObjectInfo;
 use crate::times;
 use crate::verify::receipt::{self, RESTORE, VERIFY};
@@ -25,6 +26,8 @@ pub struct Since {
     verified: Vec<Receipt>,
     /// Restores, newest first.
     restored: Vec<Receipt>,
+    /// Pins, by name; `None` in place of one that cannot be read.
+    pins: Vec<(String, Option<Pin>)>,
     /// Objects that the manifest names, and that are not there.
     missing: Vec<String>,
     /// Objects of another length than the manifest says: name, length there, length here.
@@ -45,6 +48,13 @@ impl Since {
         };
         let mut since =
             Self { verified: told(read(VERIFY).await), restored: told(read(RESTORE).await), ..Self::default() };
+        let prefix = format!("{}/{}/pins/", manifest.instance, manifest.id);
+        if objects.iter().any(|object| object.key.starts_with(&prefix)) {
+            since.pins = repository.pins(&manifest.instance, manifest.id).await.unwrap_or_else(|error| {
+                context.printer.say(&format!("the pins of the backup cannot be read: {error:#}"));
+                Vec::new()
+            });
+        }
         let length_of = |name: &str| {
             let key = format!("{}/{}/{name}", manifest.instance, manifest.id);
             objects.iter().find(|object| object.key == key).map(|object| object.length)
@@ -86,12 +96,21 @@ impl Since {
         Some(format!("the last verification ({} UTC) found: {found}", last.time.format("%Y-%m-%d %H:%M")))
     }
 
+    /// The code of [`Since::trouble`].
+    pub fn code(&self) -> Option<&'static str> {
+        self.trouble().map(|_| if self.missing.is_empty() { "corrupt" } else { "not_found" })
+    }
+
     pub fn status(&self) -> Status {
         if self.trouble().is_some() { Status::Failed } else { Status::Ok }
     }
 
     /// The rows for people.
-    pub fn rows(&self, about: &mut Table, now: DateTime<Utc>) {
+    pub fn rows(&self, about: &mut Table, context: &Context) {
+        let now = context.now;
+        for (name, pin) in &self.pins {
+            about.row(["pinned", &words::escape(pinned(name, pin.as_ref()).as_bytes())]);
+        }
         for object in &self.missing {
             about.row(["missing", &words::escape(object.as_bytes())]);
         }
@@ -103,8 +122,8 @@ impl Since {
         }
     }
 
-    /// `receipts`, `missing_objects` and `changed_objects` of the JSON answer.
-    pub fn fields(&self) -> [(&'static str, Value); 3] {
+    /// `receipts`, `pins`, `missing_objects` and `changed_objects` of the JSON answer.
+    pub fn fields(&self) -> [(&'static str, Value); 4] {
         let field = |receipt: &Receipt, name: &str| receipt.content.get(name).cloned().unwrap_or_default();
         let verified = self.verified.iter().map(|receipt| {
             json!({
@@ -124,10 +143,18 @@ impl Since {
             .map(|(name, expected, found)| json!({ "key": name, "expected_length": expected, "length": found }));
         [
             ("receipts", verified.chain(restored).collect()),
+            ("pins", self.pins.iter().map(|(name, pin)| pin_json(name, pin.as_ref())).collect()),
             ("missing_objects", json!(self.missing)),
             ("changed_objects", changed.collect()),
         ]
     }
+}
+
+/// `audit, since 2026-11-28 by ops-1: quarter's end`.
+fn pinned(name: &str, pin: Option<&Pin>) -> String {
+    let Some(pin) = pin else { return format!("{name}: the pin cannot be read, and holds the backup all the same") };
+    let reason = pin.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("{name}, since {} by {}{reason}", pin.pinned_at.format("%Y-%m-%d %H:%M UTC"), pin.host)
 }
 
 fn when(receipt: &Receipt, now: DateTime<Utc>) -> String {

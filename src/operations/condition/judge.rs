@@ -22,8 +22,10 @@ pub(super) fn judge(instance: &str, gathered: Gathered, expected: &Expected, now
     let Gathered { taken, unreadable, stored_bytes, running, left, pinned } = gathered;
     let (backups, taken) = (taken.len() as u64, taken);
     let good: Vec<&Taken> = taken.iter().filter(|one| !one.safety && one.sound && !one.id.is_ahead(now)).collect();
-    let newest =
-        |proof: fn(&Taken) -> Option<&Proof>| taken.iter().filter_map(proof).max_by_key(|proof| proof.at).cloned();
+    let newest = |proof: fn(&Taken) -> Option<&Proof>| {
+        let counted = taken.iter().filter(|one| !one.safety);
+        counted.filter_map(proof).max_by_key(|proof| proof.at).cloned()
+    };
     let last_good = good.first().copied().cloned();
     let (next_due, missed) = due(expected, last_good.as_ref(), now);
     Condition {
@@ -41,6 +43,7 @@ pub(super) fn judge(instance: &str, gathered: Gathered, expected: &Expected, now
         running,
         left,
         pinned,
+        only_safety: !taken.is_empty() && taken.iter().all(|one| one.safety),
     }
 }
 

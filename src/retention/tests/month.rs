@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::place::{Place, back_up, elsewhere, read_whole, verify};
 use crate::progress::Hidden;
 use crate::repository::manifest::{Purpose, StructureState};
-use crate::repository::{BackupId, Repository};
+use crate::repository::{BackupId, ReadFor, Repository};
 use crate::retention::{Policy, Wanted, carry_out, nobody, plan};
 
 /// Two instances: one is backed up each hour, one each night at one. Every backup that is taken is verified, and prunes follow.
@@ -51,7 +51,8 @@ async fn a_month_ends_with_exactly_the_backups_that_the_policy_names() {
             let there: Vec<BackupId> =
                 listed.iter().filter(|listed| listed.manifest().is_some()).map(|listed| listed.id).collect();
             for id in there.first().into_iter().chain(there.last()) {
-                let reading = repository.begin_reading(instance, *id, elsewhere()).await.expect("a mark");
+                let reading =
+                    repository.begin_reading(instance, *id, ReadFor::Once, elsewhere()).await.expect("a mark");
                 read_whole(&repository, instance, *id).await.expect("a restore");
                 reading.end().await;
                 restored += 1;

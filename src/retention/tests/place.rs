@@ -31,6 +31,10 @@ struct Shared {
     /// What decides how often a request lets others go first.
     dice: u64,
     locked: Vec<&'static str>,
+    /// Another process removes all below a prefix before the change of this number.
+    strike: Option<(u32, String)>,
+    /// Changes so far: the keys that were written or removed.
+    changes: Vec<String>,
 }
 
 impl Place {
@@ -43,6 +47,8 @@ impl Place {
             died: false,
             dice: 1,
             locked: Vec::new(),
+            strike: None,
+            changes: Vec::new(),
         };
         Self { objects: Memory::new(), shared: Arc::new(Mutex::new(shared)) }
     }
@@ -62,6 +68,16 @@ impl Place {
     /// Another order in which those who work at the same time come to their turns.
     pub fn throw(&self, dice: u64) {
         self.shared().dice = dice | 1;
+    }
+
+    /// Another process removes all below a prefix, at once, before the change of this number, counted from now.
+    pub fn strike(&self, number: u32, prefix: &str) {
+        self.shared().strike = Some((number, prefix.to_owned()));
+    }
+
+    /// The keys that were written or removed, in order.
+    pub fn changes(&self) -> Vec<String> {
+        self.shared().changes.clone()
     }
 
     /// Removing an object whose key holds this is refused.
@@ -98,8 +114,26 @@ impl Place {
     }
 
     /// Before a change: a process whose time has come stops here for ever.
-    async fn change(&self) {
+    async fn change(&self, key: &str) {
         self.turn().await;
+        let struck = {
+            let mut shared = self.shared();
+            match &mut shared.strike {
+                Some((0, _)) => shared.strike.take().map(|(_, prefix)| prefix),
+                Some((left, _)) => {
+                    *left -= 1;
+                    None
+                }
+                None => None,
+            }
+        };
+        for object in self.objects.list(&struck.clone().unwrap_or_default()).await.unwrap_or_default() {
+            if struck.is_some() {
+                drop(self.objects.delete(&object.key).await);
+                self.shared().changes.push(object.key);
+            }
+        }
+        self.shared().changes.push(key.to_owned());
         let dies = {
             let mut shared = self.shared();
             match shared.lives_for {
@@ -138,14 +172,14 @@ impl Storage for Place {
     }
 
     async fn create(&self, key: &str, body: Bytes) -> Result<(), StorageError> {
-        self.change().await;
+        self.change(key).await;
         self.objects.create(key, body).await?;
         self.written(key);
         Ok(())
     }
 
     async fn replace(&self, key: &str, body: Bytes) -> Result<(), StorageError> {
-        self.change().await;
+        self.change(key).await;
         self.objects.replace(key, body).await?;
         self.written(key);
         Ok(())
@@ -180,11 +214,15 @@ impl Storage for Place {
     }
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
-        self.change().await;
+        self.change(key).await;
         if self.shared().locked.iter().any(|part| key.contains(part)) {
             return Err(StorageError::Locked("Access Denied because object protected by object lock.".into()));
         }
         self.objects.delete(key).await
+    }
+
+    async fn leads_elsewhere(&self, _folder: &str) -> Result<bool, StorageError> {
+        Ok(false)
     }
 
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StorageError> {
@@ -208,7 +246,7 @@ impl Storage for Place {
     }
 
     async fn abort_unfinished(&self, prefix: &str, before: DateTime<Utc>) -> Result<Option<u64>, StorageError> {
-        self.change().await;
+        self.change(prefix).await;
         let mut shared = self.shared();
         let count = shared.uploads.len();
         shared.uploads.retain(|(key, begun)| !key.starts_with(prefix) || *begun >= before);
@@ -230,7 +268,7 @@ impl Upload for Sending {
 
     async fn complete(self: Box<Self>) -> Result<u64, StorageError> {
         let Self { place, key, inner } = *self;
-        place.change().await;
+        place.change(&key).await;
         // An upload that somebody has aborted cannot be completed any more.
         let at = place.shared().uploads.iter().position(|(begun, _)| *begun == key).ok_or(StorageError::NotFound)?;
         let length = inner.complete().await?;

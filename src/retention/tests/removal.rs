@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::place::{Place, back_up, elsewhere, read_whole, scheduled, verify};
 use crate::progress::Hidden;
 use crate::repository::manifest::{Purpose, StructureState};
-use crate::repository::{ListedStatus, Pin, Repository};
+use crate::repository::{ListedStatus, Pin, ReadFor, Repository, Terms};
 use crate::retention::plan::NeededBy;
 use crate::retention::{Fate, Plan, Policy, Report, Wanted, carry_out, nobody, plan};
 use crate::storage::{LeftUploads, Storage, StorageError};
@@ -81,17 +81,25 @@ async fn a_pin_and_a_reader_that_come_after_the_plan_are_seen() {
     let plan = planned(&place, &keep_last(1)).await;
     let repository = repository(&place);
     repository.pin("prod", first, "audit", &a_pin(&place)).await.unwrap();
-    let reading = repository.begin_reading("prod", second, elsewhere()).await.unwrap();
+    let reading = repository.begin_reading("prod", second, ReadFor::Restore, elsewhere()).await.unwrap();
     let report = carried_out(&place, &plan, &nobody).await;
     assert!(report.backups.iter().all(|done| matches!(done.fate, Fate::Kept(_))), "{report:?}");
     for id in [first, second] {
         read_whole(&repository, "prod", id).await.unwrap();
     }
-    // A reader that is done lets go, and so does one of which nothing is heard.
+    // A reader that is done lets go, and so does one of which nothing is heard; a restore may be resumed for a day.
     reading.end().await;
     repository.lift_pin("prod", first, "audit").await.unwrap();
-    let silent = repository.begin_reading("prod", first, elsewhere()).await.unwrap();
+    let silent = repository.begin_reading("prod", first, ReadFor::Restore, elsewhere()).await.unwrap();
+    let once = repository.begin_reading("prod", second, ReadFor::Once, elsewhere()).await.unwrap();
     place.pass(TimeDelta::minutes(17));
+    let verdicts: Vec<String> =
+        planned(&place, &keep_last(1)).await.backups.iter().map(|backup| backup.verdict[0].to_string()).collect();
+    assert_eq!(verdicts[1], "no rule keeps it");
+    assert!(verdicts[2].starts_with("read by a restore that was interrupted (pid 7 on elsewhere)"), "{verdicts:?}");
+    assert!(repository.remove("prod", first, Terms { instead: &[], spares_interrupted: true }).await.unwrap().stays());
+    drop(once);
+    place.pass(TimeDelta::hours(24));
     carried_out(&place, &planned(&place, &keep_last(1)).await, &nobody).await;
     assert_eq!(ids(&place).await, ["2024-01-03-01-00"]);
     drop(silent);
@@ -118,7 +126,8 @@ async fn an_object_that_the_store_holds_is_garbage_of_a_later_prune() {
     let report = carried_out(&place, &planned(&place, &keep_last(1)).await, &nobody).await;
     assert!(matches!(&report.backups[1].fate, Fate::Left(left) if left.len() == 1), "{report:?}");
     assert_eq!(ids(&place).await, ["2024-01-03-01-00"]);
-    // It has no manifest any more, and is reported each time, and nothing grows.
+    // It has no manifest any more, and is reported each time from the next day on, and nothing grows.
+    place.pass(TimeDelta::hours(25));
     let before = place.list("").await.unwrap();
     for _ in 0..2 {
         let plan = planned(&place, &keep_last(1)).await;
@@ -326,4 +335,123 @@ async fn a_backup_that_lacks_its_manifest_alone_and_one_that_is_pinned_are_no_ga
     let held: Vec<String> = plan.left.iter().map(|left| left.held.as_ref().expect("a hold").to_string()).collect();
     assert_eq!(held, ["pinned (audit)", "complete but for its manifest: it may be the only copy"]);
     assert!(plan.is_empty());
+}
+
+/// `delete --last` of the backup that a prune keeps, at each moment of the prune.
+#[tokio::test]
+async fn a_prune_never_removes_a_backup_once_what_it_keeps_is_gone() {
+    let mut saved = 0;
+    for moment in 0.. {
+        let place = Place::new("2024-01-01T01:00:00Z");
+        three(&place).await;
+        let newest = scheduled(&place, "prod").await;
+        let plan = planned(&place, &keep_last(1)).await;
+        let before = place.changes().len();
+        place.strike(moment, &format!("prod/{newest}/"));
+        let report = carried_out(&place, &plan, &nobody).await;
+        let changes = place.changes().split_off(before);
+        let Some(struck) = changes.iter().position(|key| key.contains(&newest.to_string())) else { break };
+        // A manifest whose removal was under way may go; after that none does.
+        let manifests = changes[struck..].iter().filter(|key| key.ends_with("manifest.json")).count();
+        let there = ids(&place).await;
+        let last = changes.iter().rposition(|key| key.ends_with("manifest.json") && !key.contains(&newest.to_string()));
+        assert!(
+            !there.is_empty() || last.is_none_or(|last| last < struck),
+            "moment {moment}: {changes:#?}\n{report:?}"
+        );
+        for id in &there {
+            read_whole(&repository(&place), "prod", id.parse().unwrap()).await.unwrap();
+        }
+        if !there.is_empty() {
+            saved += 1;
+            assert_eq!(report.changed, [("prod".to_owned(), newest)], "moment {moment}: {manifests}");
+            assert!(!report.is_incomplete(), "{report:?}");
+        }
+    }
+    assert!(saved > 5, "{saved}");
+}
+
+/// Each keeps what the other removes.
+#[tokio::test]
+async fn of_two_prunes_that_rest_on_each_others_backups_one_gives_way() {
+    for dice in 0..200 {
+        let place = Place::new("2024-01-01T01:00:00Z");
+        let first = scheduled(&place, "prod").await;
+        place.pass(TimeDelta::minutes(1));
+        let second = scheduled(&place, "prod").await;
+        place.throw(dice * 7919);
+        let repository = repository(&place);
+        let (one, two) = ([second], [first]);
+        let (one, two) = tokio::join!(
+            repository.remove("prod", first, Terms { instead: &one, spares_interrupted: true }),
+            repository.remove("prod", second, Terms { instead: &two, spares_interrupted: true }),
+        );
+        let there = ids(&place).await;
+        assert!(!there.is_empty(), "dice {dice}: {one:?} {two:?}");
+        for id in there {
+            read_whole(&repository, "prod", id.parse().unwrap()).await.unwrap();
+        }
+        let marks = place.list("prod/").await.unwrap();
+        assert!(!marks.iter().any(|object| object.key.contains("removing-")), "{marks:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_backup_whose_removal_was_killed_is_garbage_after_a_day() {
+    for lives_for in 0.. {
+        let place = Place::new("2024-01-01T01:00:00Z");
+        let [first, ..] = three(&place).await;
+        place.create(&format!("prod/{first}/census.bin"), bytes::Bytes::from_static(b"c")).await.unwrap();
+        place.pass(TimeDelta::days(30));
+        let plan = planned(&place, &keep_last(2)).await;
+        let ended = place.mortal(Some(lives_for), carried_out(&place, &plan, &nobody)).await;
+        let is_there = ids(&place).await.contains(&first.to_string());
+        if is_there {
+            read_whole(&repository(&place), "prod", first).await.unwrap();
+        }
+        let young = planned(&place, &keep_last(9)).await;
+        // Its reservation alone, the last to go, is of no use to anybody.
+        let waits = young.left.iter().all(|left| left.is_kept || left.objects == 1);
+        assert!(waits && young.backups.iter().all(|one| one.is_kept()), "killed before change {lives_for}: {young:?}");
+        place.pass(TimeDelta::hours(25));
+        let policy = if is_there { keep_last(9) } else { keep_last(2) };
+        let report = carried_out(&place, &planned(&place, &policy).await, &nobody).await;
+        assert!(!report.is_incomplete(), "{report:?}");
+        let left = place.list(&format!("prod/{first}/")).await.unwrap();
+        assert_eq!(left.is_empty(), !is_there, "killed before change {lives_for}: {left:?}");
+        if ended.is_some() {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_backup_that_is_newer_than_we_know_stands_for_no_sound_one() {
+    let place = Place::new("2024-01-01T01:00:00Z");
+    let [.., sound] = three(&place).await;
+    let state = StructureState::NotUnderstood;
+    back_up(&place, "prod", Purpose::Scheduled, state).await.unwrap();
+    let plan = planned(&place, &keep_last(1)).await;
+    let kept: Vec<String> =
+        plan.backups.iter().filter(|one| one.is_kept()).map(|one| format!("{:?}", one.verdict)).collect();
+    assert_eq!(kept, ["[Rule(Last), Last]", "[NewestSound]"]);
+    assert!(plan.backups[1].id == sound && plan.backups[1].is_kept(), "{plan:?}");
+}
+
+/// One removal sees a pin that comes, and puts the manifest back; the other has removed the data by then.
+#[tokio::test]
+async fn two_removals_and_a_pin_leave_no_manifest_without_its_data() {
+    for dice in 0..300 {
+        let place = Place::new("2024-01-01T01:00:00Z");
+        let [first, ..] = three(&place).await;
+        place.throw(dice * 7919);
+        let repository = repository(&place);
+        let a_pin = a_pin(&place);
+        let remove = || repository.remove("prod", first, Terms::default());
+        let (one, two, pinned) = tokio::join!(remove(), remove(), repository.pin("prod", first, "audit", &a_pin));
+        if ids(&place).await.contains(&first.to_string()) {
+            let read = read_whole(&repository, "prod", first).await;
+            assert!(read.is_ok(), "dice {dice}: {read:?} {one:?} {two:?} {pinned:?}");
+        }
+    }
 }

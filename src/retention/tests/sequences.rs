@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::place::{Place, back_up, elsewhere, read_whole, verify};
 use crate::progress::Hidden;
 use crate::repository::manifest::{Purpose, StructureState};
-use crate::repository::{BackupId, Pin, Reading, Repository, RepositoryError};
+use crate::repository::{BackupId, Pin, ReadFor, Reading, Repository, RepositoryError};
 use crate::retention::policy::{Candidate, Hold, State, judge, keeps};
 use crate::retention::{Policy, Wanted, carry_out, nobody, plan};
 
@@ -208,7 +208,8 @@ impl World {
             }
             Step::BeginReading(which) => {
                 let Some(id) = self.some(*which) else { return Ok(()) };
-                let reading = self.repository().begin_reading("prod", id, elsewhere()).await.map_err(text)?;
+                let reading =
+                    self.repository().begin_reading("prod", id, ReadFor::Once, elsewhere()).await.map_err(text)?;
                 self.readings.push((id, reading));
                 Ok(())
             }
@@ -232,7 +233,7 @@ impl World {
                 let (done, pin, reading) = tokio::join!(
                     self.prune(policy),
                     repository.pin("prod", pinned, "audit", &pin),
-                    repository.begin_reading("prod", read, elsewhere()),
+                    repository.begin_reading("prod", read, ReadFor::Once, elsewhere()),
                 );
                 done.map_err(text)?;
                 // Who was told that it is held finds it there.

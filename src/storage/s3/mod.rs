@@ -24,7 +24,7 @@ use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -127,6 +127,8 @@ struct Inner {
     refuses_conditions: AtomicBool,
     /// True where the store does not know checksums, or the settings forbid to send them.
     no_checksums: AtomicBool,
+    /// Objects that a removal has only hidden.
+    hidden: AtomicU64,
 }
 
 /// What is known of an object.
@@ -171,6 +173,7 @@ impl S3 {
             clock,
             refuses_conditions: AtomicBool::new(false),
             no_checksums: AtomicBool::new(no_checksums),
+            hidden: AtomicU64::new(0),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -180,7 +183,14 @@ impl S3 {
         let send = || inner.client.delete_object().bucket(&inner.site.bucket).key(full_key).send();
         let removed = inner.ask(Purpose::Cleaning, &mut Trouble::default(), send).await;
         match removed.map_err(|error| inner.explain(Op::Delete, full_key, error)) {
-            Ok(_) | Err(StorageError::NotFound) => Ok(()),
+            Ok(removed) => {
+                // A bucket with versions only says that the object is gone.
+                if removed.delete_marker == Some(true) {
+                    inner.hidden.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(())
+            }
+            Err(StorageError::NotFound) => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -335,6 +345,14 @@ impl Storage for S3 {
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
         self.remove(&self.inner.full_key(key)?).await
+    }
+
+    fn hidden(&self) -> u64 {
+        self.inner.hidden.load(Ordering::Relaxed)
+    }
+
+    async fn leads_elsewhere(&self, _folder: &str) -> Result<bool, StorageError> {
+        Ok(false)
     }
 
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StorageError> {

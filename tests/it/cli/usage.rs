@@ -56,6 +56,17 @@ fn without_a_command_the_help_is_on_stderr_and_the_exit_code_3() {
 }
 
 #[test]
+fn a_monitor_and_a_ci_system_find_a_usage_error_where_they_read() {
+    let usage = |format: &str| RedisOps::new().args(["verify", "--bogus", "--format", format]).run();
+    let run = usage("nagios");
+    assert_eq!((run.code, run.text().lines().count()), (3, 1), "{}", run.everything());
+    assert!(run.text().starts_with("REDIS-OPS UNKNOWN - unexpected argument '--bogus' found"), "{}", run.text());
+    let run = usage("junit");
+    assert_eq!(run.code, 3, "{}", run.everything());
+    assert!(run.text().contains("<error") && run.text().contains("--bogus"), "{}", run.text());
+}
+
+#[test]
 fn a_usage_error_is_in_the_envelope_wherever_json_was_typed() {
     for line in [
         &["--json", "backup", "--bogus"][..],

@@ -132,7 +132,7 @@ fn without_an_answer_nothing_is_done() {
 fn where_nobody_can_answer_the_refusal_says_what_would_be_asked() {
     let Some(two) = Two::new() else { return };
     let (code, answer) = two.restore(&["--replace-all"]).json();
-    assert_eq!((code, &answer["error"]["code"]), (3, &"usage".into()), "{answer}");
+    assert_eq!((code, &answer["error"]["code"]), (2, &"not_confirmed".into()), "{answer}");
     let said = answer["error"]["message"].as_str().expect("a message");
     assert!(said.starts_with("confirmation is needed, but there is no terminal. This deletes all 300 keys"), "{said}");
     check_sides(&two, &answer, false);

@@ -45,12 +45,12 @@ fn a_prune_asks_once_and_without_a_terminal_refuses() {
     let text = folder.text();
     let prune = || RedisOps::new().args(["prune", "-i", "prod", "-r", &text, "--keep-last", "1", "--progress", "none"]);
     let refused = prune().run();
-    assert_eq!((refused.code, refused.text()), (3, ""), "{}", refused.stderr);
+    assert_eq!((refused.code, refused.text()), (2, ""), "{}", refused.stderr);
     assert!(refused.stderr.contains("policy of prod from the command line: keep last 1"), "{}", refused.stderr);
     assert!(refused.stderr.contains("there is no terminal. 2 backups of prod ("), "{}", refused.stderr);
     assert!(refused.stderr.contains("hint: add `--yes` to confirm in advance"), "{}", refused.stderr);
     let (code, answer) = prune().json();
-    assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("usage")), "{answer:#}");
+    assert_eq!((code, answer["error"]["code"].as_str()), (2, Some("not_confirmed")), "{answer:#}");
     assert_eq!(ids(&text).len(), 3);
     let (code, answer) = prune().arg("--yes").json();
     assert_eq!((code, &answer["removed"]["backups"]), (0, &2.into()), "{answer:#}");
@@ -253,7 +253,7 @@ fn what_a_killed_backup_left_goes_after_a_day() {
     assert_eq!(ids(&folder.text()).len(), 1);
 }
 
-/// A restore that runs holds its backup; one that was killed does not.
+/// A restore that runs holds its backup. One that was killed holds it against a prune for a day, for its `--resume`.
 #[test]
 fn a_backup_that_a_restore_reads_is_not_removed() {
     let (Some(source), Some(target)) = (RedisServer::start(), RedisServer::start()) else { return };
@@ -282,9 +282,17 @@ fn a_backup_that_a_restore_reads_is_not_removed() {
     let delete = || RedisOps::new().args(["delete", &format!("prod/{id}"), "-r", &text, "--yes"]).json();
     let (code, answer) = delete();
     assert_eq!((code, answer["error"]["code"].as_str()), (2, Some("being_read")), "{answer:#}");
+    let pid = restore.id();
     restore.signal("KILL");
     restore.wait();
     assert!(mark().is_some(), "nobody has taken it away");
+    let (code, answer) = prune();
+    let held = format!("keep read by a restore that was interrupted (pid {pid} on ");
+    assert!(code == 0 && verdicts(&answer)[1].starts_with(&held), "{answer:#}");
+    if let Some(run) = at(25 * 3600) {
+        let run = run.args(["prune", "-i", "prod", "-r", &text, "--keep-last", "1", "--dry-run"]);
+        assert_eq!(verdicts(&run.json().1)[1], "remove no rule keeps it");
+    }
     assert_eq!(delete().0, 0);
     assert!(folder.files().iter().all(|file| !file.contains(&id)), "{:?}", folder.files());
 }
@@ -304,4 +312,91 @@ fn an_instance_that_is_a_link_into_another_repository_loses_nothing() {
     let words = ["prune", "-i", "prod", "--keep-last", "1", "--yes", "-r", &other.text()];
     let (_, answer) = RedisOps::new().args(words).json();
     assert_eq!(ids(&real.text()), newest_first, "{answer:#}");
+}
+
+#[test]
+fn a_backup_behind_a_symbolic_link_stays_and_so_does_what_is_behind_it() {
+    let Some((theirs, old)) = with_backups(&[9]) else { return };
+    let Some((folder, _)) = with_backups(&[2, 1, 0]) else { return };
+    let name = format!("prod/{}", old[0]);
+    std::os::unix::fs::symlink(theirs.path().join(&name), folder.path().join(&name)).expect("a link");
+    let (code, answer) = RedisOps::new().args(["prune", "-r", &folder.text(), "--keep-last", "1", "--yes"]).json();
+    assert_eq!((code, &answer["removed"]["backups"]), (0, &2.into()), "{answer:#}");
+    assert_eq!(verdicts(&answer)[3], "keep behind a symbolic link", "{answer:#}");
+    let (code, answer) = RedisOps::new().args(["delete", &name, "-r", &folder.text(), "--yes"]).json();
+    assert_eq!((code, answer["error"]["code"].as_str()), (2, Some("held")), "{answer:#}");
+    assert_eq!(ids(&theirs.text()), old);
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_is_denied_and_not_missing() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Some((folder, all)) = with_backups(&[0]) else { return };
+    let place = folder.path().join("prod");
+    let mode = |mode| fs::set_permissions(&place, fs::Permissions::from_mode(mode)).expect("it is ours");
+    mode(0o000);
+    // Root reads everything.
+    if fs::read_dir(&place).is_err() {
+        for (command, code) in [("delete", 2), ("show", 3), ("verify", 3)] {
+            let (ended, answer) = RedisOps::new().args([command, &all[0], "-r", &folder.text(), "--yes"]).json();
+            assert_eq!(
+                (ended, answer["error"]["code"].as_str()),
+                (code, Some("access_denied")),
+                "{command}: {answer:#}"
+            );
+        }
+    }
+    mode(0o700);
+    assert_eq!(ids(&folder.text()), all);
+}
+
+#[test]
+fn a_planned_backup_says_what_its_prune_would_remove() {
+    let Some(server) = RedisServer::start() else { return };
+    let Some((folder, all)) = with_backups(&[3, 2, 1]) else { return };
+    let settings = format!("backup:\n  destination: {}\n  retention: {{ keep_last: 2 }}\n", folder.text());
+    let run = RedisOps::new().file("redis-ops.yaml", &settings);
+    let (code, answer) = run.args(["backup", "-i", &server.url(), "--name", "prod", "--prune", "--plan"]).json();
+    let lines = answer["plan"]["lines"].to_string();
+    assert_eq!(code, 0, "{answer:#}");
+    let says = format!("the prune would remove 2 backups (26.4 KiB): {}, {}; it keeps 2", all[1], all[0]);
+    assert!(lines.contains(&says), "{lines}");
+    assert_eq!(ids(&folder.text()).len(), 3);
+}
+
+#[test]
+fn pins_are_seen_where_backups_are_shown() {
+    let Some((folder, all)) = with_backups(&[1, 0]) else { return };
+    let text = folder.text();
+    let pin = RedisOps::new().args(["pin", &all[0], "-r", &text, "--name", "audit", "--reason", "of the quarter"]);
+    assert_eq!(pin.json().0, 0);
+    let list = RedisOps::new().args(["list", "-r", &text]).run();
+    assert_eq!(list.text().matches("published, pinned").count(), 1, "{}", list.text());
+    let shown = RedisOps::new().args(["show", &all[0], "-r", &text]).run();
+    assert!(shown.text().contains("pinned") && shown.text().contains("audit, since 20"), "{}", shown.text());
+    assert!(shown.text().contains(": of the quarter"), "{}", shown.text());
+    let (_, shown) = RedisOps::new().args(["show", &all[0], "-r", &text]).json();
+    assert_eq!((&shown["pins"][0]["name"], &shown["pins"][0]["reason"]), (&"audit".into(), &"of the quarter".into()));
+}
+
+#[test]
+fn what_a_run_has_published_is_not_what_its_own_prune_removes() {
+    let Some((folder, _)) = with_backups(&[1]) else { return };
+    let settings = format!("backup:\n  destination: {}\n  retention: {{ keep_last: 1 }}\n", folder.text());
+    let file = crate::support::fixtures::own_folder().join("sampler-redis-7.2.6.rdb");
+    let backup = |run: RedisOps| {
+        let run = run.file("redis-ops.yaml", &settings).args(["backup", "--from-file", file.to_str().unwrap()]);
+        let (code, answer) = run.args(["--name", "prod", "--prune", "--progress", "none"]).json();
+        assert!(code <= 1, "{answer:#}");
+        answer["backup"]["id"].as_str().expect("an id").to_owned()
+    };
+    // Several in a minute: an id that a prune has freed is not given to one that is newer than those behind it.
+    for _ in 0..4 {
+        let id = backup(RedisOps::new());
+        assert_eq!(ids(&folder.text()), [id]);
+    }
+    // A clock that is behind that of the machine that took the last one.
+    let id = backup(at(-600).expect("a clock"));
+    let there = ids(&folder.text());
+    assert!(there.contains(&id) && there.len() == 2, "{id}: {there:?}");
 }

@@ -101,3 +101,72 @@ fn a_place_without_a_repository_is_no_answer() {
     let run = RedisOps::new().args(["status", "-r", "/nowhere/at/all"]).run();
     assert_eq!((run.code, run.text()), (3, ""), "{}", run.stderr);
 }
+
+#[test]
+fn a_backup_that_is_known_to_be_damaged_is_no_last_good_one() {
+    let Some((folder, all)) = with_backups(&[9, 1]) else { return };
+    let text = folder.text();
+    let newest = folder.path().join("prod").join(&all[1]);
+    let status = || RedisOps::new().args(["status", "-r", &text, "--max-age", "5d"]).json();
+    assert_eq!(status().0, 0);
+    // Its data is missing: the listing shows it.
+    let dump = newest.join("dump.rdb.gz");
+    let data = std::fs::read(&dump).expect("the dump");
+    std::fs::remove_file(&dump).expect("it is ours");
+    let (code, answer) = status();
+    assert_eq!((code, &answer["instances"][0]["last_good"]["backup_id"]), (2, &all[0].as_str().into()), "{answer:#}");
+    // A verification by names and lengths is remembered as well, and unsaid by the next one that finds all there.
+    let verify = |level: &str| RedisOps::new().args(["verify", &all[1], "-r", &text, "--level", level]).run().code;
+    assert_eq!(verify("manifest"), 2);
+    let listed = || RedisOps::new().args(["list", "-r", &text]).json().1["backups"][0].clone();
+    assert_eq!(listed()["verified_status"], "failed", "{}", listed());
+    let (code, shown) = RedisOps::new().args(["show", &all[1], "-r", &text]).json();
+    assert_eq!((code, shown["error"]["code"].as_str()), (2, Some("not_found")), "{shown:#}");
+    std::fs::write(&dump, &data).expect("it is ours");
+    assert_eq!(verify("manifest"), 0);
+    assert_eq!((listed()["verified_status"].as_str(), status().0), (Some("ok"), 0));
+    let (_, answer) = RedisOps::new().args(["status", "-r", &text, "--max-unverified", "5d"]).json();
+    assert_eq!(answer["instances"][0]["reasons"][0], "no backup was ever verified", "names prove no bytes");
+    // Its data is changed: only a verification shows it, and a quick look does not unsay it.
+    let mut changed = data.clone();
+    let middle = changed.len() / 2;
+    changed[middle] ^= 1;
+    std::fs::write(&dump, changed).expect("it is ours");
+    assert_eq!((verify("checksum"), verify("manifest")), (2, 0));
+    let (code, answer) = status();
+    assert_eq!((code, &answer["instances"][0]["last_good"]["backup_id"]), (2, &all[0].as_str().into()), "{answer:#}");
+    let (code, shown) = RedisOps::new().args(["show", &all[1], "-r", &text]).json();
+    assert_eq!((code, shown["error"]["code"].as_str()), (2, Some("corrupt")), "{shown:#}");
+}
+
+#[test]
+fn a_receipt_of_a_clock_that_was_ahead_hides_no_later_one() {
+    let Some((folder, all)) = with_backups(&[9, 1]) else { return };
+    let text = folder.text();
+    let verify = |run: RedisOps| run.args(["verify", &all[1], "-r", &text, "--level", "checksum"]).run().code;
+    let ahead = super::at(200 * super::DAY).expect("a clock");
+    assert!(verify(ahead) <= 1);
+    let dump = folder.path().join("prod").join(&all[1]).join("dump.rdb.gz");
+    let mut data = std::fs::read(&dump).expect("the dump");
+    let middle = data.len() / 2;
+    data[middle] ^= 1;
+    std::fs::write(&dump, data).expect("it is ours");
+    let (_, answer) = RedisOps::new().args(["status", "-r", &text]).json();
+    let age = answer["instances"][0]["last_verified"]["age_seconds"].as_u64().expect("a number");
+    assert!(age < 3600, "it was verified now, whatever that clock said: {answer:#}");
+    assert_eq!(verify(RedisOps::new()), 2);
+    let (_, list) = RedisOps::new().args(["list", "-r", &text]).json();
+    assert_eq!(list["backups"][0]["verified_status"], "failed", "{list:#}");
+    let prune = RedisOps::new().args(["prune", "-i", "prod", "-r", &text, "--keep-last", "1", "--dry-run"]);
+    assert!(super::verdicts(&prune.json().1).iter().all(|verdict| verdict.starts_with("keep ")));
+}
+
+#[test]
+fn where_nothing_is_looked_at_nothing_is_good() {
+    let Some((folder, _)) = with_backups(&[1]) else { return };
+    let empty = crate::backup::Folder::new();
+    for (place, more) in [(empty.text(), &[][..]), (folder.text(), &["-i", "zz"])] {
+        let (code, answer) = RedisOps::new().args(["status", "-r", &place, "--max-age", "26h"]).args(more).json();
+        assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("not_found")), "{answer:#}");
+    }
+}

@@ -25,6 +25,18 @@ fn back_up(store: &S3Server, count: usize) {
     }
 }
 
+/// The names of all objects below a folder.
+fn names(folder: &std::path::Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        match entry.path() {
+            path if path.is_dir() => names.extend(self::names(&path)),
+            path => names.push(path.display().to_string()),
+        }
+    }
+    names
+}
+
 /// Published backups, newest first.
 fn there(store: &S3Server) -> Vec<String> {
     let list = run(store, &["list", "--json"]).json();
@@ -40,6 +52,9 @@ fn backups_go_from_every_kind_of_store() {
         back_up(&store, 3);
         let all = there(&store);
         assert_eq!(all.len(), 3);
+        let beating: Vec<String> =
+            names(&store.objects()).into_iter().filter(|name| name.contains("heartbeat")).collect();
+        assert!(beating.is_empty(), "a backup that exists needs no heartbeat: {beating:?}");
         let pruned = run(&store, &["prune", "-i", "prod", "--keep-last", "1", "--yes", "--json"]);
         assert_eq!(pruned.code, 0, "{}", pruned.everything());
         assert_eq!(pruned.json()["removed"]["backups"], 2);

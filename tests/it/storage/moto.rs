@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use redis_ops::repository::Repository;
+use redis_ops::repository::{Repository, Terms};
 use redis_ops::storage::{S3Credentials, S3Options};
 
 use super::{conformance, small_parts};
@@ -198,7 +198,8 @@ async fn a_backup_that_is_given_up_takes_only_what_is_its_own_where_versions_and
             "{kind}"
         );
         // And a published one is taken away as a whole: its versions stay, as the bucket wants it.
-        assert!(first.remove("prod", published).await.unwrap().is_complete(), "{kind}");
+        assert!(first.remove("prod", published, Terms::default()).await.unwrap().is_complete(), "{kind}");
+        assert!(first.hidden() > 0, "{kind}: the versions stay, and that is known");
         assert_eq!(first.list(None).await.unwrap().len(), 0, "{kind}");
         assert!(bucket.versions().0.contains(&ours(published, "manifest.json")), "{kind}");
     }

@@ -129,6 +129,26 @@ fn without_a_census_or_with_another_digest_nobody_can_tell() {
     }
 }
 
+/// The digest is what a manifest says of the content, and the SHA-256 of the object what its bytes are: a restore goes by the bytes, and a
+/// verification says that the manifest is wrong.
+#[test]
+fn an_edited_digest_is_found_by_verify_and_costs_a_restore_nothing() {
+    let (Some(server), Some(target)) = (RedisServer::start(), RedisServer::start()) else { return };
+    let kept = kept(&server);
+    let (code, answer) = kept.verified(|manifest| manifest.census.as_mut().unwrap().digest = "0".repeat(32));
+    assert_eq!((code, &answer["findings"][0]["evidence"]["of"]), (2, &json!("content digest")), "{answer:#}");
+    for more in [&[][..], &["--no-proof"]] {
+        let restore = crate::support::redis_ops::RedisOps::new().args(["restore", "latest", "-r", &kept.folder.text()]);
+        let restore = restore.args(["--target-instance", &target.url(), "--yes", "--progress", "none"]);
+        let (code, answer) = restore.args(more).json();
+        // The verification above was a no: that is said beside what was restored.
+        assert_eq!((code, &answer["result"]["failed"]), (1, &json!(0)), "{more:?}: {answer:#}");
+        assert_eq!(target.ok(&["DBSIZE"]), server.ok(&["DBSIZE"]), "{more:?}");
+        target.ok(&["FLUSHALL"]);
+        target.reply(&["FUNCTION", "FLUSH"]);
+    }
+}
+
 #[test]
 fn a_backup_by_scan_is_no_moment_whatever_its_manifest_says() {
     let Some(server) = RedisServer::start() else { return };

@@ -22,9 +22,14 @@ fn removed() -> Value {
         ("backups", count()),
         ("unfinished", described(count(), "backups that were never published")),
         ("objects", count()),
-        ("bytes", count()),
+        ("bytes", described(count(), "of the objects and of unfinished uploads")),
+        (
+            "hidden",
+            described(count(), "objects that a bucket with versions has only hidden: the versions stay, and take room"),
+        ),
         ("uploads", described(count(), "unfinished uploads in the folders of published backups")),
         ("foreign", described(list(text()), "objects in their folders that are not of the backups, and stay")),
+        ("changed", described(list(text()), "backups that were to stay, and that somebody else has removed meanwhile")),
     ])
 }
 
@@ -95,9 +100,13 @@ pub(in crate::commands) fn delete() -> Fields {
     (fields, vec![vec!["backup_id", "instance", "removed", "objects_left"]])
 }
 
+/// A pin of a backup.
+pub(super) fn one_pin() -> Value {
+    object(&[("name", text()), ("pinned_at", maybe(time())), ("host", maybe(text())), ("reason", maybe(text()))])
+}
+
 pub(in crate::commands) fn pin() -> Fields {
-    let pin =
-        object(&[("name", text()), ("pinned_at", maybe(time())), ("host", maybe(text())), ("reason", maybe(text()))]);
+    let pin = one_pin();
     let pins = described(list(pin), "all that hold the backup now; only the name of one that cannot be read");
     let fields = vec![("backup_id", text()), ("instance", text()), ("pins", pins)];
     (fields, vec![vec!["backup_id", "instance", "pins"]])

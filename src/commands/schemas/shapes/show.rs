@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::super::{anything, count, described, list, maybe, object, one_of, shape, text, time, truth};
+use super::retention::one_pin;
 use super::{Fields, named_key};
 
 pub(in crate::commands) fn show() -> Fields {
@@ -38,6 +39,13 @@ pub(in crate::commands) fn show() -> Fields {
         ("census", maybe(shape("census"))),
         ("objects", list(stored)),
         ("receipts", described(list(receipt), "the newest of each kind, newest first")),
+        (
+            "pins",
+            described(
+                list(one_pin()),
+                "what holds the backup against removal; only the name of one that cannot be read",
+            ),
+        ),
         ("missing_objects", described(list(text()), "objects that the manifest names, and that are not there")),
         ("changed_objects", described(list(changed), "objects of another length than the manifest says")),
         (
@@ -54,7 +62,16 @@ pub(in crate::commands) fn show() -> Fields {
     (
         fields,
         vec![
-            vec!["backup", "census", "objects", "keeps_conditions", "receipts", "missing_objects", "changed_objects"],
+            vec![
+                "backup",
+                "census",
+                "objects",
+                "keeps_conditions",
+                "receipts",
+                "pins",
+                "missing_objects",
+                "changed_objects",
+            ],
             vec!["file", "findings"],
             vec!["matched", "keys"],
         ],
