@@ -114,10 +114,6 @@ impl Storage for Memory {
         Ok(())
     }
 
-    async fn leads_elsewhere(&self, _folder: &str) -> Result<bool, StorageError> {
-        Ok(false)
-    }
-
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StorageError> {
         key::check(key)?;
         Ok(Box::new(Gathered { memory: self.clone(), key: key.to_owned(), body: BytesMut::new() }))

@@ -221,10 +221,6 @@ impl Storage for Place {
         self.objects.delete(key).await
     }
 
-    async fn leads_elsewhere(&self, _folder: &str) -> Result<bool, StorageError> {
-        Ok(false)
-    }
-
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StorageError> {
         let inner = self.objects.upload(key).await?;
         let begun = self.time();

@@ -351,10 +351,6 @@ impl Storage for S3 {
         self.inner.hidden.load(Ordering::Relaxed)
     }
 
-    async fn leads_elsewhere(&self, _folder: &str) -> Result<bool, StorageError> {
-        Ok(false)
-    }
-
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StorageError> {
         let mut upload = upload::PartUpload::new(self.clone(), self.inner.full_key(key)?);
         if self.inner.storage_class.is_some() {

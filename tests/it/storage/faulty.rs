@@ -107,10 +107,6 @@ impl Storage for Faulty {
         self.inner.keeps_conditions(key, body).await
     }
 
-    async fn leads_elsewhere(&self, folder: &str) -> Result<bool, StorageError> {
-        self.inner.leads_elsewhere(folder).await
-    }
-
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StorageError> {
         self.gets.lock().unwrap().push(key.to_owned());
         match self.meet(Asked::Get, key) {
