@@ -3,7 +3,6 @@
 use std::fs;
 
 use super::{at, days_ago, ids, verdicts, with_backups};
-use crate::backup::Folder;
 use crate::support::redis_ops::RedisOps;
 use crate::support::redis_server::{RedisServer, shifts_clocks};
 
