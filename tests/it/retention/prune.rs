@@ -300,6 +300,7 @@ fn a_backup_that_a_restore_reads_is_not_removed() {
 fn an_instance_that_is_a_link_into_another_repository_loses_nothing() {
     let Some((real, made)) = with_backups(&[3, 2]) else { return };
     let other = crate::backup::Folder::new();
+    fs::copy(real.path().join("redis-ops-repository.json"), other.path().join("redis-ops-repository.json")).unwrap();
     std::os::unix::fs::symlink(real.path().join("prod"), other.path().join("prod")).unwrap();
     let newest_first: Vec<String> = made.iter().rev().cloned().collect();
     let named = format!("prod/{}", made[0]);
