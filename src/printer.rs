@@ -32,6 +32,8 @@ pub struct Choices {
     pub color_err: bool,
     /// Columns of the terminal behind stdout; `None`: it is not a terminal, and nothing is cut or wrapped.
     pub width: Option<u16>,
+    /// Rows of that terminal, where it tells them.
+    pub height: Option<u16>,
     /// Whether stderr is a terminal on which a bar may move.
     pub moving: bool,
     /// Whether a question can be asked: stdin and stderr are terminals.
@@ -54,6 +56,7 @@ impl Choices {
             color_out: colored(out),
             color_err: colored(err),
             width: out.then(terminal_width),
+            height: out.then(terminal_height).flatten(),
             moving: err && !dumb,
             asking: err && io::stdin().is_terminal(),
             quiet,
@@ -63,7 +66,15 @@ impl Choices {
     /// Neither stream is a terminal, no colour: what tests and pipes see.
     #[cfg(test)]
     pub fn plain() -> Self {
-        Self { color_out: false, color_err: false, width: None, moving: false, asking: false, quiet: false }
+        Self {
+            color_out: false,
+            color_err: false,
+            width: None,
+            height: None,
+            moving: false,
+            asking: false,
+            quiet: false,
+        }
     }
 }
 
@@ -73,6 +84,11 @@ fn terminal_width() -> u16 {
         Ok(size) if size.ws_col > 0 => size.ws_col.max(40),
         _ => 80,
     }
+}
+
+/// Rows of the terminal; some tell none.
+fn terminal_height() -> Option<u16> {
+    rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| size.ws_row).filter(|rows| *rows > 0)
 }
 
 /// How a word is painted where colour is wanted; the word says the same without.
@@ -159,6 +175,11 @@ impl Printer {
     /// Columns that a table may use; `None`: as many as it likes.
     pub fn width(&self) -> Option<u16> {
         self.choices.width
+    }
+
+    /// Rows of the terminal; `None`: there is no terminal, or it does not tell them.
+    pub fn height(&self) -> Option<u16> {
+        self.choices.height
     }
 
     /// A text in lines that fit the terminal; as it is where there is none.
