@@ -34,6 +34,8 @@ pub struct Choices {
     pub color_err: bool,
     /// Columns of the terminal behind stdout; `None`: it is not a terminal, and nothing is cut or wrapped.
     pub width: Option<u16>,
+    /// Rows of that terminal, where it tells them.
+    pub height: Option<u16>,
     /// Whether stderr is a terminal on which a bar may move.
     pub moving: bool,
     /// Whether a question can be asked: stdin and stderr are terminals.
@@ -56,6 +58,7 @@ impl Choices {
             color_out: colored(out),
             color_err: colored(err),
             width: out.then(terminal_width),
+            height: out.then(terminal_height).flatten(),
             moving: err && !dumb,
             asking: err && io::stdin().is_terminal(),
             quiet,
@@ -65,7 +68,15 @@ impl Choices {
     /// Neither stream is a terminal, no colour: what tests and pipes see.
     #[cfg(test)]
     pub fn plain() -> Self {
-        Self { color_out: false, color_err: false, width: None, moving: false, asking: false, quiet: false }
+        Self {
+            color_out: false,
+            color_err: false,
+            width: None,
+            height: None,
+            moving: false,
+            asking: false,
+            quiet: false,
+        }
     }
 }
 
@@ -75,6 +86,11 @@ fn terminal_width() -> u16 {
         Ok(size) if size.ws_col > 0 => size.ws_col.max(40),
         _ => 80,
     }
+}
+
+/// Rows of the terminal; some tell none.
+fn terminal_height() -> Option<u16> {
+    rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| size.ws_row).filter(|rows| *rows > 0)
 }
 
 /// How a word is painted where colour is wanted; the word says the same without.
@@ -161,6 +177,11 @@ impl Printer {
     /// Columns that a table may use; `None`: as many as it likes.
     pub fn width(&self) -> Option<u16> {
         self.choices.width
+    }
+
+    /// Rows of the terminal; `None`: there is no terminal, or it does not tell them.
+    pub fn height(&self) -> Option<u16> {
+        self.choices.height
     }
 
     /// A text in lines that fit the terminal; as it is where there is none.

@@ -242,10 +242,10 @@ pub struct Answers {
     /// CLUSTER SLOT-STATS of the slots that this node serves.
     pub slots: Part<Vec<SlotStats>>,
     pub hot_keys: Part<HotKeys>,
-    /// CLUSTER MIGRATION STATUS, CLUSTER GETSLOTMIGRATIONS.
+    /// Slots that move as a whole, and those that did lately.
     #[serde(default)]
     pub migrations: Part<Vec<SlotMigration>>,
-    /// BACKUP STATUS.
+    /// The backup that the server keeps on its own disk.
     #[serde(default)]
     pub backup: Part<ServerBackup>,
 }

@@ -22,7 +22,7 @@ const SHORT_BAR: usize = 10;
 /// Numbers of lines that are named before it says that there are more.
 const LINES_NAMED: usize = 10;
 
-/// Lines of a screen about one topic, with the empty line that ends a part: a terminal has 24.
+/// Lines of a screen about one topic, with the empty line that ends a part: a terminal has 24 at least.
 const LINES_OF_A_TOPIC: usize = 24;
 /// Lines of a screen about everything.
 const LINES_OF_ALL: usize = 39;
@@ -42,7 +42,9 @@ pub fn render(report: &Report, status: Status, view: &View<'_>) -> String {
     let sentence = sentence_with(report, &|name, value| cut(&shown(name, value), view));
     let mut bottom = vec![small.join("\n")];
     bottom.push(verdict_with(view.printer, status, "critical:", &escape_line(&sentence)));
-    let all = if report.topics.len() > 1 { LINES_OF_ALL } else { LINES_OF_A_TOPIC };
+    let usual = if report.topics.len() > 1 { LINES_OF_ALL } else { LINES_OF_A_TOPIC };
+    // A terminal that has more rows is filled.
+    let all = view.printer.height().map_or(usual, |rows| usual.max(usize::from(rows)));
     let top = above(report, view, all.saturating_sub(rows(&bottom)));
     let left = (!view.verbose).then(|| all.saturating_sub(rows(&top) + rows(&bottom)));
     let middle = if report.topics.len() > 1 && !view.verbose {
@@ -76,16 +78,19 @@ fn above(report: &Report, view: &View<'_>, room: usize) -> Vec<String> {
     if view.verbose {
         return of(&(n_loud, n_loud));
     }
-    let mut extents: Vec<(usize, usize)> = (1..=SHOWN_WHOLE).rev().map(|whole| (whole, n_loud)).collect();
+    // Facts give way before a finding does, and before the worst of them loses its evidence and its fixes.
+    let facts = LEAST_ROWS + 2;
+    let mut attempts: Vec<((usize, usize), usize)> =
+        (1..=SHOWN_WHOLE).rev().map(|whole| ((whole, n_loud), facts)).collect();
     // A pipe has no last line of the screen: there every finding has its line.
     if view.printer.width().is_some() {
-        extents.extend((1..n_loud).rev().map(|shown| (1, shown)));
-        extents.extend((1..=n_loud).rev().map(|shown| (0, shown)));
+        let cut = |whole: usize, facts: usize| (1..=n_loud).rev().map(move |shown| ((whole, shown), facts));
+        attempts.push(((1, n_loud), 0));
+        attempts.extend(cut(1, facts).chain(cut(1, 0)).chain(cut(0, facts)).chain(cut(0, 0)));
     }
-    let least = LEAST_ROWS + 2;
-    let fitting = |room: usize| extents.iter().map(of).find(|top| rows(top) <= room);
-    let last = extents.last().map_or((1, 1), |last| *last);
-    fitting(room.saturating_sub(least)).or_else(|| fitting(room)).unwrap_or_else(|| of(&last))
+    let last = attempts.last().map_or((1, 1), |(extent, _)| *extent);
+    let fitting = attempts.iter().map(|(extent, facts)| (of(extent), facts));
+    fitting.into_iter().find(|(top, facts)| rows(top) + *facts <= room).map_or_else(|| of(&last), |(top, _)| top)
 }
 
 /// Facts and lists of a topic, in so many lines.
@@ -108,7 +113,8 @@ fn about(report: &Report, topic: Topic, view: &View<'_>, left: Option<usize>) ->
     let mut parts: Vec<String> = facts.into_iter().chain(lists).collect();
     // Beside many findings there is no room even for the least: what is left out is said.
     let mut left_out = 0;
-    while rows(&parts) + usize::from(left_out > 0) * 2 > left && parts.pop().is_some() {
+    let is_screen = view.printer.width().is_some();
+    while is_screen && rows(&parts) + usize::from(left_out > 0) * 2 > left && parts.pop().is_some() {
         left_out += 1;
     }
     if left_out > 0 && rows(&parts) + 2 <= left {
@@ -120,7 +126,8 @@ fn about(report: &Report, topic: Topic, view: &View<'_>, left: Option<usize>) ->
 /// A line for each topic, and what there is room for of the lists.
 fn summary(report: &Report, view: &View<'_>, left: usize) -> Vec<String> {
     let lines = report.topics.iter().filter_map(|topic| in_a_line(report, *topic, view));
-    let lines: Vec<String> = lines.take(left.saturating_sub(1)).collect();
+    let most = if view.printer.width().is_some() { left.saturating_sub(1) } else { usize::MAX };
+    let lines: Vec<String> = lines.take(most).collect();
     let mut used = lines.len() + 1;
     let mut parts = vec![lines.join("\n")];
     let top = if view.top == USUAL_TOP { LEAST_ROWS } else { view.top };

@@ -290,6 +290,31 @@ fn with_many_findings_the_screen_is_full_and_the_verdict_its_last_line() {
 }
 
 #[test]
+fn a_terminal_with_more_rows_shows_more() {
+    let report = report(&[Topic::Connections]);
+    let lines = |height| {
+        let choices = crate::printer::Choices { width: Some(80), height, ..crate::printer::Choices::plain() };
+        let printer = Printer::over(choices, Box::new(std::io::sink()), Box::new(std::io::sink()));
+        let view = View {
+            printer: &printer,
+            subject: "redis-prod",
+            top: 10,
+            sort: None,
+            trend: &[],
+            since: None,
+            verbose: false,
+        };
+        let text = render(&report, report.status(), &view);
+        assert!(text.lines().count() < usize::from(height.unwrap_or(24).max(24)), "{height:?}: {text}");
+        text
+    };
+    assert!(!lines(Some(24)).contains("SLOW COMMANDS"));
+    assert_eq!(lines(None), lines(Some(10)), "less than the usual rows is not asked of it");
+    let tall = lines(Some(60));
+    assert!(tall.contains("SLOW COMMANDS") && tall.contains("CLIENTS"), "{tall}");
+}
+
+#[test]
 fn ten_keys_of_one_size_are_one_line() {
     let mut profiler = Profiler::new(0, CompactLimits::default());
     let names: Vec<String> = (0..20).map(|at| format!("session:{at}")).collect();

@@ -19,7 +19,11 @@ pub fn muted(report: &Report, view: &View<'_>) -> Option<String> {
         let day = mute.until.map(|day| day.to_string()).unwrap_or_default();
         format!("the mute of {} ended on {day} ({}): renew or remove it in the settings", mute.rule, mute.reason)
     });
-    let lines: Vec<String> = muted.chain(ended).map(|line| view.printer.folded(&escape_line(&line))).collect();
+    let shown = |line: String| match view.verbose {
+        true => view.printer.folded(&escape_line(&line)),
+        false => one_line(&line, view),
+    };
+    let lines: Vec<String> = muted.chain(ended).map(shown).collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 

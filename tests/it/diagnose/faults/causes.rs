@@ -249,7 +249,8 @@ fn commands_on_keys_of_another_type() {
         let evidence = &finding["evidence"];
         assert!(evidence["WRONGTYPE"].as_u64().is_some_and(|count| count > 9), "{}: {finding:#}", installed.name);
         assert_eq!(evidence["command"], "lpush", "{}: {finding:#}", installed.name);
-        assert_eq!(evidence["last_sent_by"], "shop-worker@127.0.0.1", "{}: {finding:#}", installed.name);
+        let sender = evidence["last_sent_by"].as_str().unwrap_or_default();
+        assert!(sender.starts_with("shop-worker@"), "{}: {finding:#}", installed.name);
         follow(finding, "redis-ops diagnose keyspace");
         drop(storm);
         Diagnosis::of(&server, "connections", &["--window", "300ms"]).is_silent("C25");
