@@ -185,7 +185,9 @@ fn proofs(id: BackupId, newest: &Receipt) -> (Option<Proof>, Option<Proof>) {
     // The latest of all, and of those of one moment the highest level.
     let last = Level::ALL.into_iter().filter_map(proven).max_by_key(|proof| proof.at);
     let of_old = || {
-        let is_good = matches!(newest.text("status"), Some("ok" | "warning"));
+        // Names and lengths alone prove nothing.
+        let has_read = newest.text("level") != Some(Level::Manifest.name());
+        let is_good = has_read && matches!(newest.text("status"), Some("ok" | "warning"));
         let level = newest.text("level").unwrap_or_default().to_owned();
         is_good.then_some(Proof { id, at: newest.time, level, rto_seconds: None })
     };

@@ -8,7 +8,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::draft::BEGUN_LIMIT;
 use super::error::Doing;
 use super::manifest::Manifest;
-use super::receipts::written_at;
+use super::receipt::written_at;
 use super::{
     BackupId, Begun, MANIFEST, Receipt, Repository, RepositoryError, Unfinished, check_instance, is_own_upload, layout,
 };

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::listing::Folders;
 use super::listing::is_damaged;
 use super::manifest::{Manifest, Purpose};
-use super::receipts::written_at;
+use super::receipt::written_at;
 use super::{MANIFEST, Receipt, Repository, RepositoryError, layout};
 use crate::storage::{ObjectInfo, StorageError};
 

@@ -1,7 +1,20 @@
 //! What was learned of a backup after it was published: a verification, a restore.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
+
+use super::layout;
+use crate::storage::ObjectInfo;
+
+/// By so much the clock of a machine may be ahead of the store's before the times that it writes are not taken as they are.
+const AHEAD: TimeDelta = TimeDelta::minutes(10);
+
+/// When a receipt was written: as its name says, but no later than the store says. One whose writer's clock was ahead would hide every
+/// later one.
+pub(super) fn written_at(kind: &str, folder: &str, object: &ObjectInfo) -> Option<DateTime<Utc>> {
+    let named = layout::receipt_time(kind, object.key.strip_prefix(folder)?)?;
+    Some(object.modified.filter(|modified| named - *modified > AHEAD).unwrap_or(named))
+}
 
 /// What was learned, and when.
 #[derive(Debug, Clone, PartialEq)]

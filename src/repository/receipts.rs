@@ -1,24 +1,15 @@
 //! Receipts in the store: written beside a backup, and found again.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::error::Doing;
+use super::receipt::written_at;
 use super::{BackupId, Listed, Receipt, Repository, RepositoryError, check_instance, layout};
 use crate::storage::ObjectInfo;
 
 /// Most bytes of a receipt.
 const RECEIPT_LIMIT: u64 = 1 << 20;
-
-/// By so much the clock of a machine may be ahead of the store's before the times that it writes are not taken as they are.
-const AHEAD: TimeDelta = TimeDelta::minutes(10);
-
-/// When a receipt was written: as its name says, but no later than the store says. One whose writer's clock was ahead would hide every
-/// later one.
-pub(super) fn written_at(kind: &str, folder: &str, object: &ObjectInfo) -> Option<DateTime<Utc>> {
-    let named = layout::receipt_time(kind, object.key.strip_prefix(folder)?)?;
-    Some(object.modified.filter(|modified| named - *modified > AHEAD).unwrap_or(named))
-}
 
 impl Receipt {
     /// What lay in the store. Nothing in it was proven later than it was written.

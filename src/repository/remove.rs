@@ -207,6 +207,7 @@ impl Repository {
                 self.unmark_removal(mark).await;
                 return Ok(Removal { left: vec![Leftover { key: manifest, error }], ..Removal::default() });
             }
+            let before = objects;
             objects = self.storage.list(&folder).await.doing("list", &folder)?;
             objects.retain(|object| object.key != manifest);
             // What cannot be asked now is no reason to go on.
@@ -216,7 +217,7 @@ impl Repository {
                 self.unmark_removal(mark).await;
                 // Another process may have been removing it as well, and gone on.
                 let there = self.storage.list(&folder).await.doing("list", &folder)?;
-                let (data, _) = own.part(&folder, objects);
+                let (data, _) = own.part(&folder, before);
                 let has = |object: &ObjectInfo| there.iter().any(|other| other.key == object.key);
                 if !data.iter().filter(|object| own.is_data(&folder, object)).all(has) {
                     self.storage.delete(&manifest).await.doing("remove", &manifest)?;
@@ -228,7 +229,13 @@ impl Repository {
         removal.bytes += self.abort_uploads(&folder).await;
         let (objects, foreign) = own.part(&folder, objects);
         removal.foreign = foreign;
-        Ok(removal.and(in_order(&self.storage, objects).await))
+        let was_published = removal.objects > 0;
+        let removal = removal.and(in_order(&self.storage, objects).await);
+        // Another process that was removing it as well may have put the manifest back over data that is gone now.
+        if was_published && removal.left.is_empty() && exists(&self.storage, &manifest).await? {
+            self.storage.delete(&manifest).await.doing("remove", &manifest)?;
+        }
+        Ok(removal)
     }
 
     /// What forbids to remove a backup: a pin, a reader, or that nothing would be there instead.

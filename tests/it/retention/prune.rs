@@ -151,7 +151,7 @@ fn one_backup_is_deleted_by_name_and_the_last_one_only_if_that_is_said() {
     assert!(verify.code <= 1, "{}", verify.stderr);
     let delete = |id: &str, more: &[&str]| RedisOps::new().args(["delete", id, "-r", &text]).args(more).json();
     let (code, answer) = delete(&all[0], &[]);
-    assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("usage")), "nobody can be asked: {answer:#}");
+    assert_eq!((code, answer["error"]["code"].as_str()), (2, Some("not_confirmed")), "nobody can be asked: {answer:#}");
     let (code, answer) = delete(&all[0], &["--yes"]);
     assert_eq!((code, &answer["removed"]["backups"]), (0, &1.into()), "{answer:#}");
     assert_eq!(ids(&text), [all[2].clone(), all[1].clone()]);
