@@ -232,10 +232,10 @@ fn wrapped(text: &str, at: usize, indent: usize) -> String {
 const EXIT_CODES_OF_ALL: &str = "  0         done, or yes: published, good, up, no finding, not due
   1         done, with warnings: some keys had expired or were skipped; a
             backup by SCAN, of one shard or stale; the worst finding is a warning
-  2         failed, or no: not published, refused, incomplete, damaged,
-            different, down; the worst finding is critical
-  3         unknown: wrong usage or settings, no such backup, not confirmed; or
-            verify, diagnose, list, show cannot reach the server or the store
+  2         failed, or no: not published, refused, not confirmed, incomplete,
+            damaged, different, down; the worst finding is critical
+  3         unknown: wrong usage or settings, no such backup; or verify,
+            diagnose, list, show cannot reach the server or the store
   130, 143  interrupted by SIGINT, SIGTERM (diagnose --watch, metrics --listen:
             that is their normal end)
 ";

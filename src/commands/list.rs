@@ -112,7 +112,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         // A bucket has no folders: what tells a new repository from a mistyped prefix is its marker.
         let text = format!("no repository at {}", repository.describe());
         let error = Failure::new("not_found", text)
-            .hint("correct the prefix in `--repository`; the first `backup` creates a repository");
+            .hint("correct the name of the repository; the first `backup` creates a repository");
         return Ok(Outcome::new(Status::Unknown).error(error.into()));
     }
     // Where a time was named, there may be older ones.

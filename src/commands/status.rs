@@ -70,7 +70,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     if !has_backups && (is_s3 || conditions.is_empty()) && repository.marker().await?.is_none() {
         let text = format!("no repository at {}", repository.describe());
         let error = Failure::new("not_found", text)
-            .hint("correct the prefix in `--repository`; the first `backup` creates a repository");
+            .hint("correct the name of the repository; the first `backup` creates a repository");
         return Ok(Outcome::new(Status::Unknown).error(error.into()));
     }
     let now = repository.now();

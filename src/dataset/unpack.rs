@@ -204,7 +204,7 @@ impl Pass {
             return Err(damage.into());
         }
         *read_again = Some(frame);
-        tracing::warn!("the stored data is damaged at byte {frame} ({}); reading it again", damage.kind);
+        tracing::warn!("the stored data arrived damaged at byte {frame} ({}); reading it again", damage.kind);
         let stored = Stored::Object(feed.back_to(mark.offset)?);
         Self::begin(stored, Begin { codec, threads, mark, frame, frames }, padding)
     }

@@ -111,7 +111,8 @@ impl Repository {
     }
 
     /// When a backup was taken since a moment, if one was: the newest that is no safety backup. One whose manifest is archived or may
-    /// not be read was published and counts; one of the future and one that is known to be damaged do not. Only manifests of that time are read, however many there are.
+    /// not be read was published and counts; one of the future and one that is known to be damaged do not. Only manifests of that time
+    /// are read, however many there are.
     ///
     /// # Errors
     /// As [`Repository::newest`].
@@ -135,6 +136,8 @@ impl Repository {
                 Ok(manifest) => {
                     let verified =
                         self.newest_of(&layout::folder(instance, *id), objects, "verify").await.ok().flatten();
+                    // What contradicts itself since it was taken is no damage that another backup mends: the source would give the same.
+                    let verified = verified.filter(|_| manifest.is_sound());
                     if !is_damaged(&manifest, objects, verified.as_ref()) {
                         return Ok(Some(manifest.created_at));
                     }

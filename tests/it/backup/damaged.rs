@@ -36,7 +36,7 @@ fn dump(compression: &str) -> String {
 
 /// Lines about what arrived damaged.
 fn told(stderr: &str) -> usize {
-    stderr.lines().filter(|line| line.contains("once more")).count()
+    stderr.lines().filter(|line| line.contains("reading it again")).count()
 }
 
 #[test]
