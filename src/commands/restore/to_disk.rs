@@ -29,7 +29,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     };
     let source = which::open(&settings.backup, context).await?;
     let progress: Arc<dyn Progress> = Arc::from(context.bar());
-    let work = async { Ok(restore::file::restore(&source, place, progress.clone(), &context.cancel).await?) };
+    let work = restore::file::restore(&source, place, progress.clone(), &context.cancel);
     let ended = operations::read_marked(&source, work).await;
     progress.finish();
     let path = match &settings.target {
