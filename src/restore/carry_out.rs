@@ -5,7 +5,6 @@ use crate::blocking;
 use crate::explain::{Bug, Context as _, Explain, Fault, Hint, Meaning, Result};
 use crate::replies::Info;
 use crate::restore::earlier;
-use crate::restore::facts::Origin;
 use crate::restore::lines::{Next, Over};
 use crate::restore::load::{self, Loaded};
 use crate::restore::options::{Asked, Method};
@@ -168,7 +167,7 @@ async fn replay(planned: &Planned, method: Method, saved: Option<&Info>, watcher
         raw_bytes: facts.raw_bytes,
         verified: survey.is_some(),
         journal: Some((earlier::identity(&planned.request, facts, target, method).await, local.state.clone())),
-        trusted: facts.origin == Origin::Captured,
+        trusted: facts.has_values_of_a_server(),
         repeated: survey.map(|survey| survey.repeated.clone()).unwrap_or_default(),
         damaged: survey.map(|survey| survey.damaged.clone()).unwrap_or_default(),
         lossy_streams: survey.is_none_or(|survey| {

@@ -5,7 +5,7 @@ use crate::figures::{count, counted};
 use crate::rdb::OddityKind;
 use crate::rdb::types::Kind;
 use crate::restore::choices::Ttl;
-use crate::restore::facts::{BackupFacts, Origin, TargetFacts};
+use crate::restore::facts::{BackupFacts, TargetFacts};
 use crate::restore::module_types::{Has, survives_malformed};
 use crate::restore::options::{Existing, Options};
 use crate::restore::target_format::{Loss, NEWEST_VECTOR_SETS, TargetFormat, version_numbers};
@@ -126,9 +126,9 @@ pub fn losses(backup: &BackupFacts, format: TargetFormat, options: &Options) -> 
 /// Vector sets of the backup, if the target cannot take them.
 pub(super) fn vector_sets_lost(backup: &BackupFacts, target: &TargetFacts) -> Option<u64> {
     // What a file of others says of itself may be wrong.
-    let source = match backup.origin {
-        Origin::Captured => backup.server.strip_prefix("redis ").map_or((0, 0, 0), version_numbers),
-        Origin::Foreign => NEWEST_VECTOR_SETS,
+    let source = match backup.has_values_of_a_server() {
+        true => backup.server.strip_prefix("redis ").map_or((0, 0, 0), version_numbers),
+        false => NEWEST_VECTOR_SETS,
     };
     let keys = backup.by_type.get("vectorset").copied()?;
     (!TargetFormat::of(&target.server).takes_vector_sets_of(source)).then_some(keys)
@@ -171,7 +171,7 @@ pub fn modules(backup: &BackupFacts, target: &TargetFacts, options: &Options) ->
         lines.push(Line::new(level, "module_missing", text).flag("--accept-loss"));
     }
     let is_risk =
-        |name: &&str| backup.origin == Origin::Foreign && !survives_malformed(name) && !missing.contains(name);
+        |name: &&str| !backup.has_values_of_a_server() && !survives_malformed(name) && !missing.contains(name);
     let risks: Vec<&str> = backup.modules().into_iter().filter(is_risk).collect();
     if !risks.is_empty() {
         let keys = risks.iter().filter_map(|name| backup.by_type.get(&format!("module:{name}"))).sum();

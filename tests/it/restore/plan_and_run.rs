@@ -87,6 +87,39 @@ fn values_of_modules_go_where_their_modules_are() {
     assert_eq!((part.ok(&["BF.EXISTS", "bloom", "x"]), part.ok(&["GET", "plain"])), ("1".into(), "1".into()));
 }
 
+/// A server has written each value: that we have put the file together makes none of them doubtful.
+#[test]
+fn values_of_modules_that_were_read_key_by_key_go_back() {
+    let (Some(source), Some(target), Some(bare)) = (with_modules(&ALL), with_modules(&ALL), with_modules(&[])) else {
+        return;
+    };
+    source.ok(&["JSON.SET", "json", "$", "{\"a\":[1,2]}"]);
+    source.ok(&["BF.ADD", "bloom", "x"]);
+    source.ok(&["CF.ADD", "cuckoo", "x"]);
+    source.ok(&["CMS.INITBYDIM", "sketch", "10", "3"]);
+    source.ok(&["TDIGEST.CREATE", "digest"]);
+    source.ok(&["TS.ADD", "series", "1", "2"]);
+    let stored = Stored::by_scan(&source);
+    // What modules keep beside the keys may be lacking, which is a warning.
+    for method in ["auto", "restore"] {
+        check(&stored, &target, &["--method", method], Goes(1, "restore"));
+    }
+    check(&stored, &bare, &[], Refused("module_missing"));
+    let (code, answer) = stored.restore(&target, &[]);
+    assert_eq!((code, &answer["result"]["restored"]), (1, &6.into()), "{answer}");
+    let found = [&["BF.EXISTS", "bloom", "x"][..], &["CF.EXISTS", "cuckoo", "x"], &["TS.GET", "series"]];
+    assert_eq!(found.map(|ask| target.ok(ask)), ["1", "1", "1\n2"]);
+    // A file that others name the same is none of ours.
+    let file = stored.object();
+    let path = tempfile::tempdir().unwrap();
+    let copy = path.path().join("dump.rdb.gz");
+    std::fs::copy(file, &copy).unwrap();
+    let line =
+        ["restore", "--file", copy.to_str().unwrap(), "--target-instance", &target.url(), "--replace-all", "--yes"];
+    let (code, answer) = stored.typed(line.into_iter()).args(["--no-safety-backup"]).json();
+    assert_eq!((code, &answer["error"]["code"]), (2, &"module_untrusted".into()), "{answer}");
+}
+
 #[test]
 fn what_a_module_has_written_beside_the_keys_goes_with_the_whole_file_only() {
     let (Some(source), Some(target)) = (with_modules(&ALL), with_modules(&ALL)) else { return };
