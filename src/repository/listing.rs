@@ -236,8 +236,13 @@ impl Repository {
         let prefix = instance.map(|name| format!("{name}/")).unwrap_or_default();
         match self.storage.unfinished(&prefix).await {
             Ok(found) => found,
-            Err(error) => {
+            // A user without that right would hear it with every list.
+            Err(error @ StorageError::AccessDenied(_)) => {
                 tracing::debug!(%error, "cannot list unfinished uploads");
+                None
+            }
+            Err(error) => {
+                tracing::warn!("unfinished uploads cannot be listed, and any that are left stay: {error}");
                 None
             }
         }
