@@ -87,6 +87,39 @@ fn values_of_modules_go_where_their_modules_are() {
     assert_eq!((part.ok(&["BF.EXISTS", "bloom", "x"]), part.ok(&["GET", "plain"])), ("1".into(), "1".into()));
 }
 
+#[test]
+fn a_plan_names_a_function_that_another_library_of_the_target_has() {
+    let Some(installed) = server_named("redis-server-8.0").or_else(|| server_named("valkey-server-8.1")) else {
+        return;
+    };
+    let library = |library: &str, functions: &[&str]| {
+        let register = |name: &&str| format!("redis.register_function('{name}', function() return 1 end)\n");
+        format!("#!lua name={library}\n{}", functions.iter().map(register).collect::<String>())
+    };
+    let start = || RedisServer::builder().version(&installed).start().unwrap();
+    let (source, target) = (start(), start());
+    source.ok(&["SET", "key", "1"]);
+    source.ok(&["FUNCTION", "LOAD", &library("mine", &["first", "second"])]);
+    let stored = Stored::of(&source);
+    let functions = |answer: &serde_json::Value| {
+        let lines = answer["plan"]["lines"].as_array().unwrap();
+        let line = lines.iter().find(|line| line["code"] == "functions").unwrap();
+        (line["level"].as_str().unwrap().to_owned(), line["text"].as_str().unwrap().to_owned())
+    };
+    target.ok(&["FUNCTION", "LOAD", &library("other", &["third", "seco"])]);
+    let (code, plan) = stored.restore(&target, &["--plan"]);
+    assert_eq!((code, functions(&plan).0.as_str()), (0, "ok"), "{plan}");
+    target.ok(&["FUNCTION", "LOAD", "REPLACE", &library("other", &["third", "second"])]);
+    let (code, plan) = stored.restore(&target, &["--plan"]);
+    let (level, text) = functions(&plan);
+    assert_eq!((code, level.as_str()), (0, "unknown"), "{plan}");
+    assert!(text.contains("`second` is in the library `other` of the target"), "{text}");
+    let (code, answer) = stored.restore(&target, &[]);
+    assert_eq!((code, &answer["error"]["code"]), (2, &"functions_refused".into()), "{answer}");
+    let (code, answer) = stored.restore(&target, &["--replace-all", "--no-safety-backup", "--yes"]);
+    assert_eq!((code, target.ok(&["DBSIZE"]).as_str()), (0, "1"), "{answer}");
+}
+
 /// A server has written each value: that we have put the file together makes none of them doubtful.
 #[test]
 fn values_of_modules_that_were_read_key_by_key_go_back() {
