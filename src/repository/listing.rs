@@ -236,13 +236,13 @@ impl Repository {
         let prefix = instance.map(|name| format!("{name}/")).unwrap_or_default();
         match self.storage.unfinished(&prefix).await {
             Ok(found) => found,
-            // A user without that right would hear it with every list.
-            Err(error @ StorageError::AccessDenied(_)) => {
-                tracing::debug!(%error, "cannot list unfinished uploads");
+            Err(error @ StorageError::Unavailable(_)) => {
+                tracing::warn!("unfinished uploads cannot be listed, and any that are left stay: {error}");
                 None
             }
+            // A user without that right would hear of it with every list.
             Err(error) => {
-                tracing::warn!("unfinished uploads cannot be listed, and any that are left stay: {error}");
+                tracing::debug!(%error, "cannot list unfinished uploads");
                 None
             }
         }
