@@ -72,7 +72,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             return Ok(outcome(Status::Failed).error(refusal(&name, &why).into()));
         }
         let instead = if settings.last { Vec::new() } else { again.instead_of(&found.instance, found.id) };
-        let terms = Terms { instead: &instead, spares_interrupted: false };
+        let terms = Terms { instead: &instead, spares_interrupted: false, identity: backup.identity.as_deref() };
         fate = retention::carry_out_one(&repository, &found.instance, found.id, terms, &retention::nobody, &mut report)
             .await;
         // It went at the very moment.

@@ -60,9 +60,9 @@ pub async fn restore(planned: &Planned, agreed: &Agreed<'_>, watcher: &Watcher<'
 
 async fn step_by_step(planned: &Planned, agreed: &Agreed<'_>, watcher: &Watcher<'_>) -> Result<Ended> {
     // Before the first key is overwritten or removed: what cannot be saved is not touched.
-    safety::take(planned, agreed.instance, &agreed.safety, watcher).await?;
+    let saved = safety::take(planned, agreed.instance, &agreed.safety, watcher).await?;
 
-    let mut report = restore::carry_out(planned, agreed.method, watcher).await?;
+    let mut report = restore::carry_out(planned, agreed.method, saved.as_ref(), watcher).await?;
 
     // A restore that is not complete needs no comparison to say so.
     let begun = Instant::now();

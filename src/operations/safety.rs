@@ -12,9 +12,10 @@ use crate::codec::{self, Codec};
 use crate::connection::replication;
 use crate::explain::{Fault, Result};
 use crate::progress::Progress;
+use crate::replies::Info;
 use crate::repository::manifest::Purpose;
 use crate::repository::{BegunBy, Place};
-use crate::restore::{Next, Planned, Watcher};
+use crate::restore::{Next, Planned, Watcher, preflight};
 
 /// Bytes that may wait on this machine's disk while the store is away.
 const SPOOL_LIMIT: u64 = 1_000_000_000;
@@ -54,16 +55,22 @@ pub struct SafetyTaken {
 }
 
 /// Takes the safety backup where a restore overwrites or removes something, and says what brings it back; `instance`: the target's name
-/// in the repository.
+/// in the repository. Gives the target's INFO of the moment before the backup began: what others write from then on may not be in it.
 ///
 /// # Errors
 /// The target cannot be read, or the repository refuses.
-pub(super) async fn take(planned: &Planned, instance: &str, safety: &Safety<'_>, watcher: &Watcher<'_>) -> Result<()> {
+pub(super) async fn take(
+    planned: &Planned,
+    instance: &str,
+    safety: &Safety<'_>,
+    watcher: &Watcher<'_>,
+) -> Result<Option<Info>> {
     let repository = match safety.backup {
         SafetyBackup::Into(place) if planned.overwrites() => place.open().await?,
-        SafetyBackup::Into(_) | SafetyBackup::NotNeeded | SafetyBackup::Declined => return Ok(()),
+        SafetyBackup::Into(_) | SafetyBackup::NotNeeded | SafetyBackup::Declined => return Ok(None),
     };
     let request = &planned.request;
+    let (_, before) = preflight::counters(&mut request.node.connect().await?).await?;
     let chosen = choose(&request.node, ReadFrom::Primary).await?;
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let options = backup::Options {
@@ -92,5 +99,5 @@ pub(super) async fn take(planned: &Planned, instance: &str, safety: &Safety<'_>,
     let (instance, id) = (taken.manifest.instance, taken.manifest.id.to_string());
     // Nobody has set it before: a restore takes one safety backup.
     let _ = safety.taken.set(SafetyTaken { instance, id, command: line });
-    Ok(())
+    Ok(Some(before))
 }

@@ -236,6 +236,11 @@ impl Repository {
         let prefix = instance.map(|name| format!("{name}/")).unwrap_or_default();
         match self.storage.unfinished(&prefix).await {
             Ok(found) => found,
+            Err(error @ StorageError::Unavailable(_)) => {
+                tracing::warn!("unfinished uploads cannot be listed, and any that are left stay: {error}");
+                None
+            }
+            // A user without that right would hear of it with every list.
             Err(error) => {
                 tracing::debug!(%error, "cannot list unfinished uploads");
                 None

@@ -32,6 +32,8 @@ pub struct Terms<'a> {
     pub instead: &'a [BackupId],
     /// A restore that was killed within the last day holds the backup, so that it can be resumed.
     pub spares_interrupted: bool,
+    /// [`Manifest::identity`] of the backup that is meant: an id may have been given to another by now. `None`: whatever is there.
+    pub identity: Option<&'a str>,
 }
 
 /// An object that should be gone and is not.
@@ -100,6 +102,8 @@ pub enum Held {
     Elsewhere,
     /// Its manifest is that of another backup, which it names.
     OfAnother(String),
+    /// Another backup was published under its id meanwhile.
+    Replaced,
     /// Nothing in the folder proves that a backup was begun there.
     Foreign,
     /// It lacks nothing but its manifest.
@@ -192,7 +196,18 @@ impl Repository {
         let mut removal = Removal::default();
         if let Some(of_manifest) = objects.iter().find(|object| object.key == manifest) {
             (removal.objects, removal.bytes) = (1, of_manifest.length);
-            let bytes = self.storage.get(&manifest, MANIFEST_LIMIT).await.ok();
+            let got = self.storage.get(&manifest, MANIFEST_LIMIT).await;
+            if let Some(identity) = terms.identity {
+                match &got {
+                    Ok(now) if Manifest::decode(now).is_ok_and(|now| now.identity() == identity) => {}
+                    Ok(_) => return Ok(Removal::held(Held::Replaced)),
+                    // Another process is removing it as well.
+                    Err(StorageError::NotFound) => {}
+                    // It may be another backup by now.
+                    Err(error) => return Err(error.clone()).doing("read", &manifest),
+                }
+            }
+            let bytes = got.ok();
             if let Some(bytes) = &bytes {
                 if let Some(other) = another(bytes, instance, id) {
                     return Ok(Removal::held(Held::OfAnother(other)));

@@ -89,6 +89,11 @@ impl Manifest {
         }
     }
 
+    /// What tells the backup from any other, of the same id as well: a digest of all that its manifest says.
+    pub fn identity(&self) -> String {
+        Sha256Digest::of(&serde_json::to_vec(self).unwrap_or_default())
+    }
+
     /// Reads what [`Manifest::encode`] has written. Fields it does not know are passed over, but count for the digest.
     pub fn decode(bytes: &[u8]) -> Result<Self, ManifestError> {
         #[derive(Deserialize)]

@@ -3,8 +3,8 @@
 
 use crate::blocking;
 use crate::explain::{Bug, Context as _, Explain, Fault, Hint, Meaning, Result};
+use crate::replies::Info;
 use crate::restore::earlier;
-use crate::restore::facts::Origin;
 use crate::restore::lines::{Next, Over};
 use crate::restore::load::{self, Loaded};
 use crate::restore::options::{Asked, Method};
@@ -28,6 +28,9 @@ pub struct NotLoaded {
 
 impl Explain for NotLoaded {
     fn meaning(&self) -> Meaning {
+        if matches!(self.error.fault, ReplicaFault::Unsaved) {
+            return self.error.meaning();
+        }
         if self.error.is_other_than_planned() {
             return Meaning::of(self.error.code()).hint(Hint::words("run the restore again: it is planned anew"));
         }
@@ -41,19 +44,25 @@ impl Explain for NotLoaded {
     }
 }
 
-/// Restores by a method that was admitted. What was done is in the report, whatever happens after the first write.
+/// Restores by a method that was admitted. What was done is in the report, whatever happens after the first write. `saved`: the target's
+/// INFO when its safety backup began, where one was taken.
 ///
 /// # Errors
 /// Nothing was written. [`NotLoaded`]: the method is barred; [`RunError`]: there is nothing to go on with, say.
-pub async fn carry_out(planned: &Planned, method: Method, watcher: &Watcher<'_>) -> Result<Report> {
-    by_method(planned, method, watcher).await.map_err(|error| not_begun(planned, error))
+pub async fn carry_out(
+    planned: &Planned,
+    method: Method,
+    saved: Option<&Info>,
+    watcher: &Watcher<'_>,
+) -> Result<Report> {
+    by_method(planned, method, saved, watcher).await.map_err(|error| not_begun(planned, error))
 }
 
-async fn by_method(planned: &Planned, method: Method, watcher: &Watcher<'_>) -> Result<Report> {
+async fn by_method(planned: &Planned, method: Method, saved: Option<&Info>, watcher: &Watcher<'_>) -> Result<Report> {
     if method != Method::Replica {
-        return replay(planned, method, watcher).await;
+        return replay(planned, method, saved, watcher).await;
     }
-    let error = match feed(planned, watcher).await? {
+    let error = match feed(planned, saved, watcher).await? {
         Loaded::Done(report) => return Ok(*report),
         Loaded::Barred(error) => error,
         Loaded::Changed(error) => return Err(NotLoaded { error, next: None }.into()),
@@ -63,7 +72,7 @@ async fn by_method(planned: &Planned, method: Method, watcher: &Watcher<'_>) -> 
         return Err(NotLoaded { error, next }.into());
     };
     watcher.voice.say(&format!("{}; going on by method `{}`", reason(&error), method.name()));
-    let mut report = replay(planned, method, watcher).await?;
+    let mut report = replay(planned, method, saved, watcher).await?;
     report.barred = Some(Barred { method: Method::Replica, code: error.code(), message: reason(&error) });
     Ok(report)
 }
@@ -113,7 +122,7 @@ fn reason(error: &ReplicaError) -> String {
 }
 
 /// The target loads the file itself.
-async fn feed(planned: &Planned, watcher: &Watcher<'_>) -> Result<Loaded> {
+async fn feed(planned: &Planned, saved: Option<&Info>, watcher: &Watcher<'_>) -> Result<Loaded> {
     let Planned { request, facts, target, .. } = planned;
     // The survey has read it to its end: these bytes and no others are fed.
     let unread = || Bug("the backup was not read before the target was to load it".to_owned());
@@ -134,6 +143,7 @@ async fn feed(planned: &Planned, watcher: &Watcher<'_>) -> Result<Loaded> {
         target,
         backup: facts,
         existing: request.options.existing,
+        saved,
         listen: request.local.listen,
         advertise: request.local.advertise.clone(),
         certificate,
@@ -144,7 +154,7 @@ async fn feed(planned: &Planned, watcher: &Watcher<'_>) -> Result<Loaded> {
 }
 
 /// The backup goes into the target key by key, as commands.
-async fn replay(planned: &Planned, method: Method, watcher: &Watcher<'_>) -> Result<Report> {
+async fn replay(planned: &Planned, method: Method, saved: Option<&Info>, watcher: &Watcher<'_>) -> Result<Report> {
     let Planned { request: Request { source, node, options, local, .. }, facts, target, .. } = planned;
     let survey = facts.survey.as_ref();
     let once_more = source.clone();
@@ -157,13 +167,14 @@ async fn replay(planned: &Planned, method: Method, watcher: &Watcher<'_>) -> Res
         raw_bytes: facts.raw_bytes,
         verified: survey.is_some(),
         journal: Some((earlier::identity(&planned.request, facts, target, method).await, local.state.clone())),
-        trusted: facts.origin == Origin::Captured,
+        trusted: facts.has_values_of_a_server(),
         repeated: survey.map(|survey| survey.repeated.clone()).unwrap_or_default(),
         damaged: survey.map(|survey| survey.damaged.clone()).unwrap_or_default(),
         lossy_streams: survey.is_none_or(|survey| {
             [Loss::PendingEntries, Loss::EmptyEntries].iter().any(|loss| survey.losses.contains_key(loss))
         }),
         reopen: blocking::run(move || once_more.reopen(0)).await,
+        saved: saved.cloned(),
         cancel: watcher.cancel.clone(),
         options: options.clone(),
     };

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::connection::Node;
 use crate::progress::Progress;
+use crate::replies::Info;
 use crate::restore::RdbSource;
 use crate::restore::durable;
 use crate::restore::facts::{BackupFacts, Counters, TargetFacts};
@@ -19,6 +20,7 @@ use crate::restore::replica::{
 };
 use crate::restore::report::{Ended, FedJson, Report, Since};
 use crate::restore::standing::{Standing, Turned};
+use crate::restore::unsaved::Unsaved;
 
 /// A restore that was planned, whose backup was read to its end, and that may be done.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub struct Order<'a> {
     pub backup: &'a BackupFacts,
     /// What may become of what it holds.
     pub existing: Existing,
+    /// The INFO of the target when its safety backup began; `None`: none was taken.
+    pub saved: Option<&'a Info>,
     /// Where we listen; `None`: see [`ReplicaOptions::listen`].
     pub listen: Option<SocketAddr>,
     /// What the target is told; `None`: where we listen.
@@ -56,7 +60,7 @@ pub enum Loaded {
 
 /// Feeds the target.
 pub async fn run(order: &Order<'_>, source: RdbSource, progress: &dyn Progress) -> Loaded {
-    let Order { node, target, backup, existing, listen, advertise, certificate, safeguard, cancel } = order;
+    let Order { node, target, backup, existing, saved, listen, advertise, certificate, safeguard, cancel } = order;
     let load = choose_load(&Facts::of(target), &Content::of(backup, target));
     let options = ReplicaOptions {
         listen: *listen,
@@ -66,6 +70,7 @@ pub async fn run(order: &Order<'_>, source: RdbSource, progress: &dyn Progress) 
         planned: Some(AsPlanned {
             run_id: target.server.run_id.clone(),
             must_be_empty: *existing != Existing::ReplaceAll,
+            saved: saved.cloned(),
         }),
         ..ReplicaOptions::new(load)
     };
@@ -82,6 +87,7 @@ async fn complete(order: &Order<'_>, fed: &Fed, progress: &dyn Progress) -> Repo
     let mut report = report_of(order, Ended::Complete);
     report.standing = Standing::by(Some(&order.target.server.run_id), fed.left.replid.as_deref());
     report.seconds = fed.elapsed.as_secs_f64();
+    report.unsaved = (fed.unsaved > 0).then_some(Unsaved::Removed(fed.unsaved));
     if let Some(survey) = &order.backup.survey {
         report.trailing_bytes = survey.trailing_bytes;
         report.tally.restored = survey.wanted;

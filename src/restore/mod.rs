@@ -55,6 +55,7 @@ pub mod take_back;
 pub mod tally;
 pub mod target_format;
 pub mod typed;
+pub mod unsaved;
 mod verdict;
 
 pub use admission::Admission;

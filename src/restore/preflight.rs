@@ -1,7 +1,7 @@
 //! Asks a target what a plan needs to know: in two round trips, with commands that only read. What our user may not ask
 //! is not known then, and the plan says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::connection::{Address, Command, CommandError, Connection, Node, ServerError};
 use crate::introspection::{Mode, ServerFacts};
@@ -106,6 +106,7 @@ pub async fn ask(
         writes_stopped: saves == Some(true) && stops && failed,
         host_memory: info.u64("total_system_memory").filter(|bytes| *bytes > 0),
         host_free: if is_here(&node.address) { free_memory() } else { None },
+        function_names: function_names_of(functions.as_ref()),
         functions: functions_of(functions),
         not_read_back: not_read_back(rights.commands.as_deref().unwrap_or_default(), highest > 0),
         lacks_certificate: config.get("tls-replication") == Some("yes") && !has_certificate(node),
@@ -212,6 +213,16 @@ fn functions_of(answer: Option<Answer>) -> Option<BTreeSet<String>> {
         Err(error) if error.code == "ERR" => Some(BTreeSet::new()),
         Err(_) => None,
     }
+}
+
+/// Names of the functions of each library.
+fn function_names_of(answer: Option<&Answer>) -> BTreeMap<String, BTreeSet<String>> {
+    let names = |library: &Reply| {
+        let functions = library.field("functions").into_iter().flat_map(Reply::items);
+        functions.filter_map(|function| function.field("name")?.text()).collect()
+    };
+    let libraries = answer.into_iter().flatten().flat_map(Reply::items);
+    libraries.filter_map(|library| Some((library.field("library_name")?.text()?, names(library)))).collect()
 }
 
 /// The commands among these that the server does not have; `None`: the server does not say.

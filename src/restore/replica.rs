@@ -120,12 +120,14 @@ pub struct ReplicaOptions {
 }
 
 /// What a plan relies on that may have changed since: reading a large backup takes hours.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AsPlanned {
     /// The run id of the target; empty: it names none.
     pub run_id: String,
     /// The plan lets nothing of the target be replaced.
     pub must_be_empty: bool,
+    /// The INFO of the target when its safety backup began: what others have written since would be lost. `None`: none was taken.
+    pub saved: Option<Info>,
 }
 
 impl ReplicaOptions {
@@ -204,7 +206,7 @@ pub async fn feed(
     // The port is free only now that the target has let go of it. Where it has not, the guard holds it on, and tries on.
     drop(listening);
     match outcome {
-        Ok((peer, loaded)) if left.is_primary() => Ok(Fed::new(length, options.load, peer, loaded, left)),
+        Ok(attached) if left.is_primary() => Ok(Fed::new(length, options.load, attached, left)),
         Ok(_) => Err(ReplicaError { fault: ReplicaFault::NotPrimaryAgain, left }),
         Err(fault) => Err(ReplicaError { fault, left }),
     }
@@ -220,6 +222,14 @@ async fn pinned(node: &Node) -> Result<Option<Node>, ReplicaFault> {
     Ok(peer.map(|peer| Node { address: Address::tcp(peer.ip().to_string(), peer.port()), ..node.clone() }))
 }
 
+/// A target that has connected to us and loaded what it was fed.
+struct Attached {
+    peer: SocketAddr,
+    loaded: Loaded,
+    /// At most so many writes of others are lost: see [`Fed::unsaved`].
+    unsaved: u64,
+}
+
 async fn attach_and_feed(
     target: &mut Target<'_>,
     listening: &Listening,
@@ -227,17 +237,23 @@ async fn attach_and_feed(
     options: &ReplicaOptions,
     progress: &dyn Progress,
     cancel: &CancellationToken,
-) -> Result<(SocketAddr, Loaded), ReplicaFault> {
+) -> Result<Attached, ReplicaFault> {
     if cancel.is_cancelled() {
         return Err(ReplicaFault::Cancelled);
     }
     let Listening { listener, us, addresses, ports } = listening;
     // The guard and the settings took a moment.
-    if let Some(planned) = &options.planned {
-        target.must_be_as_planned(planned).await?;
-    }
+    let looked = match &options.planned {
+        Some(planned) => target.must_be_as_planned(planned).await?,
+        None => None,
+    };
     progress.note(&format!("telling the target to replicate from {us}"));
     let replid = target.replicate_from(us).await.map_err(ReplicaFault::Refused)?;
+    // A replica takes no writes.
+    let unsaved = match &looked {
+        Some(looked) => target.writes_of_others_since(looked).await,
+        None => 0,
+    };
     let caller = Caller { replid, addresses: addresses.clone(), ports: ports.clone() };
     let mut link = tokio::select! {
         link = listener.recognise(&caller) => link,
@@ -266,7 +282,7 @@ async fn attach_and_feed(
         Ok(loaded) => {
             // The link is open until here, so that the target can say that it is up.
             target.must_follow(us).await?;
-            Ok((peer, loaded))
+            Ok(Attached { peer, loaded, unsaved })
         }
         // The pump has let go of the channel, so it has ended; it knows why.
         Err(FeedError::SourceEnded { sent, length }) => match pump.await {

@@ -16,6 +16,7 @@ use crate::restore::replica::ReplicaError;
 use crate::restore::standing::{Standing, Turned};
 use crate::restore::take_back::{self, TakenBack};
 use crate::restore::tally::Tally;
+use crate::restore::unsaved::Unsaved;
 
 /// How a restore ended.
 #[derive(Debug)]
@@ -61,6 +62,8 @@ pub struct Report {
     pub durable: Durable,
     /// Somebody else wrote to the target meanwhile; `None`: could not tell.
     pub others_wrote: Option<bool>,
+    /// What others wrote that neither the target nor its safety backup holds, as far as that was seen.
+    pub unsaved: Option<Unsaved>,
     /// `--resume` can go on.
     pub resumable: bool,
     /// The target held nothing before the restore began, in whichever run.
@@ -177,6 +180,7 @@ struct Target {
     restarted: bool,
     turned: Option<String>,
     others_wrote: Option<bool>,
+    unsaved: Option<String>,
     durable: Option<bool>,
     not_durable: Option<String>,
 }
@@ -209,6 +213,7 @@ impl Report {
             turned: None,
             durable: Durable::NotSaid,
             others_wrote: None,
+            unsaved: None,
             resumable: false,
             was_empty: false,
             may_hold_temporary: false,
@@ -321,7 +326,8 @@ impl Report {
             || tally.functions.lost > 0
             || self.fed.as_ref().is_some_and(|fed| !fed.not_put_back.is_empty())
             || matches!(self.durable, Durable::No(_))
-            || self.others_wrote == Some(true);
+            || self.others_wrote == Some(true)
+            || self.unsaved.is_some();
         match (bad, odd) {
             (true, _) => Status::Failed,
             (false, _) if self.chose_nothing() => Status::Unknown,
@@ -371,6 +377,7 @@ impl Report {
                 restarted: self.restarted(),
                 turned: self.turned.as_ref().map(ToString::to_string),
                 others_wrote: self.others_wrote,
+                unsaved: self.unsaved.map(|unsaved| unsaved.to_string()),
                 durable: self.durable.is_durable(),
                 not_durable: self.durable.why_not().map(str::to_owned),
             },

@@ -15,6 +15,7 @@ use crate::connection::{Command, CommandError, Connection, Node};
 use crate::dataset::{Raw, ReadError, Reopen};
 use crate::progress::{Progress, Unit};
 use crate::rdb::Repeated;
+use crate::replies::Info;
 use crate::repository::manifest::CensusSummary;
 use crate::restore::counted::Counted;
 use crate::restore::facts::TargetFacts;
@@ -31,6 +32,7 @@ use crate::restore::report::{Ended, Report, Since};
 use crate::restore::sent::Sent;
 use crate::restore::standing::Standing;
 use crate::restore::target_format::TargetFormat;
+use crate::restore::unsaved::{self, Unsaved};
 use aftermath::aftermath;
 pub use error::RunError;
 
@@ -70,6 +72,8 @@ pub struct Order {
     pub lossy_streams: bool,
     /// Opens the backup again, where that is possible.
     pub reopen: Option<Reopen>,
+    /// The INFO of the target when its safety backup began; `None`: none was taken.
+    pub saved: Option<Info>,
     /// Set by a signal.
     pub cancel: CancellationToken,
 }
@@ -94,12 +98,14 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
         damaged,
         lossy_streams,
         mut reopen,
+        saved,
         cancel,
     } = order;
     let mut connection = node.connect().await?;
     // What goes on with a restore finds what that one has left; what begins anew would leave it.
     let leftovers = match &journal {
-        Some((_, state)) if !options.resume && target.keys() > 0 => {
+        // Where everything is removed they go as well, and a removal of ours would be taken for a write of others.
+        Some((_, state)) if !options.resume && target.keys() > 0 && options.existing != Existing::ReplaceAll => {
             let state = state.clone();
             let tokens = blocking::run(move || Journal::tokens(&state)).await;
             remove_leftovers(&mut connection, &target, &tokens).await
@@ -173,7 +179,22 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
         streams.push(Node { database: 0, ..node.clone() }.open_authenticated().await?);
     }
 
+    let mut lost = None;
     if must_be_emptied {
+        // Once before anything is written down, so that what an interrupted run has left stays as it is.
+        if let Some(saved) = &saved
+            && let Err(error) = nothing_unsaved(&mut connection, saved).await
+        {
+            if let Some(journal) = journal {
+                blocking::run(move || {
+                    if journal.position().is_none() {
+                        journal.remove();
+                    }
+                })
+                .await;
+            }
+            return Err(error);
+        }
         // A target that is half emptied can be led back only by somebody who knows that it was to be emptied.
         if let Some(open) = journal.take() {
             let position = Position { emptying: true, ..position.clone() };
@@ -181,9 +202,32 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
             written.map_err(RunError::Journal)?;
             journal = Some(open);
         }
+        let looked = match &saved {
+            Some(saved) => match nothing_unsaved(&mut connection, saved).await {
+                Ok(looked) => Some(looked),
+                Err(error) => {
+                    // Nothing was removed: a run that goes on is not to find that this one was about to.
+                    if let Some(journal) = journal {
+                        blocking::run(move || journal.remove()).await;
+                    }
+                    return Err(error);
+                }
+            },
+            None => None,
+        };
         remove_all(&mut connection, &target).await?;
         // From here on every write that is not ours is somebody else's.
         info = preflight::counters(&mut connection).await?.1;
+        if let Some(looked) = looked {
+            let writes = unsaved::writes_of_others(&mut connection, &looked, &info).await.unwrap_or(0);
+            lost = (writes > 0).then_some(Unsaved::Removed(writes));
+        }
+    } else if let Some(saved) = &saved
+        // Else a removal of ours would be taken for a write of others.
+        && leftovers == 0
+        && unsaved::others_wrote(&mut connection, saved, &info).await?
+    {
+        lost = Some(Unsaved::Overwritten);
     }
     if !resume || must_be_emptied {
         position.counted = Counted::of(&info);
@@ -232,6 +276,8 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     report.tally.leftovers += leftovers;
     let trailing_bytes = done.trailing_bytes;
     aftermath(&node, &target, &info, was_empty, done, &mut report).await;
+    let overwrites = saved.is_some() && !must_be_emptied && report.others_wrote == Some(true);
+    report.unsaved = lost.or(overwrites.then_some(Unsaved::Overwritten));
     report.resumable &= again;
     report.trailing_bytes = trailing_bytes;
     Ok(report)
@@ -295,6 +341,18 @@ async fn remove_leftovers(connection: &mut Connection, target: &TargetFacts, tok
             tracing::warn!("temporary keys of an interrupted restore may remain until they expire: {error}");
             0
         }
+    }
+}
+
+/// Checks that nobody has written to the target since its safety backup began, directly before all that it holds is removed.
+///
+/// # Errors
+/// Somebody has, or the target gives no answer.
+async fn nothing_unsaved(connection: &mut Connection, saved: &Info) -> Result<Info, RunError> {
+    let now = preflight::counters(connection).await?.1;
+    match unsaved::others_wrote(connection, saved, &now).await? {
+        true => Err(RunError::Unsaved),
+        false => Ok(now),
     }
 }
 

@@ -58,7 +58,12 @@ impl Report {
             settings.map(|setting| format!("a setting of the target could not be put back: `CONFIG SET {setting}`"));
         let others = self.others_wrote == Some(true);
         let others = others.then(|| "others wrote to the target during the restore".to_owned());
-        settings.chain(others).chain(self.durable.why_not().map(|why| format!("not on disk: {why}"))).collect()
+        let unsaved = self.unsaved.map(|unsaved| unsaved.to_string());
+        settings
+            .chain(others)
+            .chain(unsaved)
+            .chain(self.durable.why_not().map(|why| format!("not on disk: {why}")))
+            .collect()
     }
 
     /// The sentence of the verdict, with the names of both sides; whether a `proof` was wanted.

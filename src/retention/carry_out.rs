@@ -170,7 +170,8 @@ impl Ground<'_> {
                 Err(error) => return Fate::Failed(error),
             }
             let instead = self.plan.instead_of(instance, id);
-            let terms = Terms { instead: &instead, spares_interrupted: true };
+            let identity = self.plan.identity(instance, id);
+            let terms = Terms { instead: &instead, spares_interrupted: true, identity: identity.as_deref() };
             match carry_out_one(self.repository, instance, id, terms, self.needed_by, report).await {
                 // It went at the very moment.
                 Fate::NothingInstead(_) => {}

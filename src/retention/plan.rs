@@ -60,6 +60,8 @@ pub struct Planned {
     pub bytes: u64,
     /// Keys in it, as far as they were counted.
     pub keys: Option<u64>,
+    /// What tells it from another backup of the same id; `None`: its manifest cannot be read.
+    pub identity: Option<String>,
     /// Nothing speaks against it: it can stand for those that are removed.
     pub is_good: bool,
     /// It was read key by key: such backups are counted by themselves.
@@ -119,6 +121,11 @@ impl Plan {
         let stands =
             |one: &&Planned| one.instance == instance && one.id != id && one.verdict.iter().any(Why::stands_for_others);
         self.backups.iter().filter(stands).map(|one| one.id).collect()
+    }
+
+    /// What tells a backup from another of the same id; `None`: it is not in the plan, or its manifest cannot be read.
+    pub(super) fn identity(&self, instance: &str, id: BackupId) -> Option<String> {
+        self.backups.iter().find(|one| one.instance == instance && one.id == id)?.identity.clone()
     }
 
     /// The verdict for a backup; `None`: it is not in the plan.
@@ -248,6 +255,7 @@ struct Seen {
     verified: bool,
     is_unread: bool,
     keys: Option<u64>,
+    identity: Option<String>,
     bytes: u64,
     holders: Vec<ObjectInfo>,
 }
@@ -276,8 +284,9 @@ impl Seen {
             part.push_str(" fuzzy");
         }
         let keys = manifest.as_ref().and_then(|manifest| manifest.census.as_ref()).map(|census| census.keys);
+        let identity = manifest.as_ref().map(|manifest| manifest.identity());
         let purpose = manifest.map(|manifest| manifest.purpose);
-        Self { instance, id, purpose, state, part, verified, is_unread, keys, bytes, holders }
+        Self { instance, id, purpose, state, part, verified, is_unread, keys, identity, bytes, holders }
     }
 
     async fn candidate(&self, repository: &Repository, needed_by: NeededBy<'_>) -> Candidate {
@@ -307,6 +316,7 @@ impl Seen {
             purpose: self.purpose,
             bytes: self.bytes,
             keys: self.keys,
+            identity: self.identity.clone(),
             is_good: matches!(self.state, State::Sound | State::Unsound),
             by_key: self.part.ends_with(" fuzzy"),
             verdict,
@@ -322,6 +332,7 @@ pub(super) fn hold(held: Held) -> Option<Hold> {
         Held::Interrupted(by) => Some(Hold::Interrupted(by)),
         Held::Elsewhere => Some(Hold::Elsewhere),
         Held::OfAnother(other) => Some(Hold::OfAnother(other)),
+        Held::Replaced => Some(Hold::Replaced),
         Held::Foreign => Some(Hold::Foreign),
         Held::Complete => Some(Hold::Complete),
         Held::AtWork | Held::Published | Held::NothingInstead(_) => None,

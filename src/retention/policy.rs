@@ -176,6 +176,8 @@ pub enum Hold {
     Elsewhere,
     /// Its manifest is that of another backup, which it names.
     OfAnother(String),
+    /// Another backup was published under its id after the plan was made.
+    Replaced,
     /// Nothing proves that a backup was begun in the folder.
     Foreign,
     /// It lacks nothing but its manifest.
@@ -200,6 +202,7 @@ impl fmt::Display for Hold {
             Self::NeededBy(what) => write!(f, "needed by {what}"),
             Self::Elsewhere => f.write_str("behind a symbolic link"),
             Self::OfAnother(other) => write!(f, "in the folder of another backup: its manifest is that of {other}"),
+            Self::Replaced => f.write_str("another backup was published under this id meanwhile"),
             Self::Foreign => f.write_str("not ours: no begun.json of such a backup"),
             Self::Unread => f.write_str("held: a receipt or pin of it cannot be read"),
             Self::Complete => f.write_str("complete but for its manifest: it may be the only copy"),

@@ -22,9 +22,14 @@ impl Resolver<'_> {
                 policy.safety = typed.keep_safety.unwrap_or(policy.safety);
                 self.policy_must_be_for(named.as_deref(), &place)?;
                 let known: Vec<String> = self.file.instances().into_iter().map(str::to_owned).collect();
+                let from = self.where_the_policy_stands();
+                if known.is_empty() && named.is_none() {
+                    let text = format!("{from} does not say for which instances it is: the settings name none");
+                    return Err(Misuse::usage(text).hint("add `-i NAME`, or name the instances in the settings"));
+                }
                 // A policy in the settings of some instances is not for those of others that share the repository.
-                let wanted = if known.is_empty() { Wanted::All } else { Wanted::These(known) };
-                (policy, self.where_the_policy_stands(), wanted)
+                let wanted = Wanted::These(known);
+                (policy, from, wanted)
             }
         };
         let wanted = named.map_or(wanted, Wanted::One);

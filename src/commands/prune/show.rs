@@ -330,6 +330,7 @@ mod tests {
             purpose: Some(Purpose::Scheduled),
             bytes,
             keys: Some(1_234_567),
+            identity: None,
             is_good: true,
             by_key: false,
             verdict,

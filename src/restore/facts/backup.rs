@@ -57,6 +57,8 @@ pub struct BackupFacts {
     pub module_aux: Option<BTreeMap<String, u64>>,
     /// Who made the RDB.
     pub origin: Origin,
+    /// We put the RDB together from what a server itself has dumped, key by key: its values are those of a server.
+    pub dumped: bool,
     /// The backup comes through a pipe: what is read is gone.
     pub only_once: bool,
     /// Whether the structure was understood to the end.
@@ -146,6 +148,7 @@ impl BackupFacts {
                 (Purpose::Adopted, _) | (_, Consistency::Fuzzy) => Origin::Foreign,
                 _ => Origin::Captured,
             },
+            dumped: manifest.purpose != Purpose::Adopted && manifest.consistency == Consistency::Fuzzy,
             only_once: false,
             // With findings, but read to its end: then it has a census.
             understood: manifest.structure.state == StructureState::Verified
@@ -156,6 +159,11 @@ impl BackupFacts {
             lacks: manifest.lacks.clone(),
             survey: None,
         }
+    }
+
+    /// Whether a server is known to have written each value.
+    pub fn has_values_of_a_server(&self) -> bool {
+        self.origin == Origin::Captured || self.dumped
     }
 
     /// What reading all of a file has told.
@@ -195,6 +203,7 @@ impl BackupFacts {
             module_aux: self.module_aux,
             has_findings: self.has_findings,
             origin: self.origin,
+            dumped: self.dumped,
             census: self.census,
             slots_of_part: self.slots_of_part,
             stale: self.stale,

@@ -37,6 +37,8 @@ pub struct TargetFacts {
     pub host_free: Option<u64>,
     /// Names of its function libraries.
     pub functions: Option<BTreeSet<String>>,
+    /// Names of the functions in them, by library.
+    pub function_names: BTreeMap<String, BTreeSet<String>>,
     /// The user that our connection is.
     pub user: Option<String>,
     /// Commands that our user may not use, of those that are needed.

@@ -1,11 +1,13 @@
 //! What is in the backup, against what the target can take.
 
+use std::collections::BTreeSet;
+
 use super::{Level, Line, NOTHING_CHOSEN, OVER_SAME_NAMES};
 use crate::figures::{count, counted};
 use crate::rdb::OddityKind;
 use crate::rdb::types::Kind;
 use crate::restore::choices::Ttl;
-use crate::restore::facts::{BackupFacts, Origin, TargetFacts};
+use crate::restore::facts::{BackupFacts, TargetFacts};
 use crate::restore::module_types::{Has, survives_malformed};
 use crate::restore::options::{Existing, Options};
 use crate::restore::target_format::{Loss, NEWEST_VECTOR_SETS, TargetFormat, version_numbers};
@@ -126,9 +128,9 @@ pub fn losses(backup: &BackupFacts, format: TargetFormat, options: &Options) -> 
 /// Vector sets of the backup, if the target cannot take them.
 pub(super) fn vector_sets_lost(backup: &BackupFacts, target: &TargetFacts) -> Option<u64> {
     // What a file of others says of itself may be wrong.
-    let source = match backup.origin {
-        Origin::Captured => backup.server.strip_prefix("redis ").map_or((0, 0, 0), version_numbers),
-        Origin::Foreign => NEWEST_VECTOR_SETS,
+    let source = match backup.has_values_of_a_server() {
+        true => backup.server.strip_prefix("redis ").map_or((0, 0, 0), version_numbers),
+        false => NEWEST_VECTOR_SETS,
     };
     let keys = backup.by_type.get("vectorset").copied()?;
     (!TargetFormat::of(&target.server).takes_vector_sets_of(source)).then_some(keys)
@@ -171,7 +173,7 @@ pub fn modules(backup: &BackupFacts, target: &TargetFacts, options: &Options) ->
         lines.push(Line::new(level, "module_missing", text).flag("--accept-loss"));
     }
     let is_risk =
-        |name: &&str| backup.origin == Origin::Foreign && !survives_malformed(name) && !missing.contains(name);
+        |name: &&str| !backup.has_values_of_a_server() && !survives_malformed(name) && !missing.contains(name);
     let risks: Vec<&str> = backup.modules().into_iter().filter(is_risk).collect();
     if !risks.is_empty() {
         let keys = risks.iter().filter_map(|name| backup.by_type.get(&format!("module:{name}"))).sum();
@@ -215,6 +217,18 @@ pub fn module_data(backup: &BackupFacts, options: &Options) -> Option<Line> {
 /// The stable name of the line about libraries that stay as they are in the target.
 pub(super) const FUNCTIONS_STAY: &str = "functions_stay";
 
+/// A function of another library of the target whose name stands in quotes in a library of the backup, as it does where that registers it,
+/// with that library of the target. Only the target itself can tell, when it is asked to load the library.
+fn of_another_library(backup: &BackupFacts, target: &TargetFacts) -> Option<(String, String)> {
+    let survey = backup.survey.as_ref()?;
+    let others = target.function_names.iter().filter(|(library, _)| !survey.functions.contains(*library));
+    let libraries = survey.sources.libraries.iter();
+    let quoted: BTreeSet<&[u8]> =
+        libraries.flat_map(|source| source.split(|byte| matches!(byte, b'\'' | b'"'))).collect();
+    let mut taken = others.flat_map(|(library, names)| names.iter().map(move |name| (name, library)));
+    taken.find(|(name, _)| quoted.contains(name.as_bytes())).map(|(name, library)| (name.clone(), library.clone()))
+}
+
 /// The line about function libraries; `None`: the backup has none.
 pub fn functions(backup: &BackupFacts, target: &TargetFacts, options: &Options, format: TargetFormat) -> Option<Line> {
     if backup.functions == 0 {
@@ -241,7 +255,15 @@ pub fn functions(backup: &BackupFacts, target: &TargetFacts, options: &Options, 
     }
     let same = backup.survey.as_ref().map(|survey| survey.functions.intersection(there).count() as u64);
     Some(match (options.existing, same) {
-        (_, Some(0)) => Line::ok("functions", format!("{n} loaded first; none of these names is taken")),
+        (_, Some(0)) => match of_another_library(backup, target) {
+            Some((function, library)) => Line::unknown(
+                "functions",
+                format!(
+                    "{n} loaded first, if no function of them has a name that is taken: `{function}` is in the library `{library}` of the target"
+                ),
+            ),
+            None => Line::ok("functions", format!("{n} loaded first; none of these names is taken")),
+        },
         (Existing::Replace, _) => {
             Line::warning("functions", format!("{n} loaded first; those of the same name are replaced"))
         }

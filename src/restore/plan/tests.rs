@@ -29,6 +29,7 @@ fn target(info: &str) -> TargetFacts {
         host_memory: Some(8 << 30),
         host_free: Some(4 << 30),
         functions: Some([].into()),
+        function_names: Default::default(),
         user: Some("default".into()),
         forbidden: Some(Vec::new()),
         key_patterns: None,

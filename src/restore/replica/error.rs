@@ -4,16 +4,17 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::connection::primary::{FeedError, Loaded};
+use crate::connection::primary::FeedError;
 use crate::connection::{CommandError, ConnectError, WAIT_UNTIL_LOADED};
 use crate::explain::{Explain, Hint, Interrupted, Meaning};
 use crate::figures::{count, counted};
 use crate::introspection::SentinelMet;
 
-use super::Load;
 use super::conditions::NO_CERTIFICATE;
 use super::left::{Holds, Left};
+use super::{Attached, Load};
 use crate::restore::SourceError;
+use crate::restore::unsaved::{TARGET_CHANGED, stop_writers};
 
 /// A target that has loaded the whole RDB, and is a primary again.
 #[derive(Debug)]
@@ -28,13 +29,16 @@ pub struct Fed {
     pub load: Load,
     /// Where the target came from.
     pub peer: SocketAddr,
+    /// At most so many write commands of others ran between the last look at a target whose data was saved, and its being a replica.
+    pub unsaved: u64,
     /// What the target holds, and settings of it that could not be put back.
     pub left: Left,
 }
 
 impl Fed {
-    pub(super) fn new(bytes: u64, load: Load, peer: SocketAddr, loaded: Loaded, left: Left) -> Self {
-        Self { bytes, elapsed: loaded.elapsed, transfer: loaded.transfer, load, peer, left }
+    pub(super) fn new(bytes: u64, load: Load, attached: Attached, left: Left) -> Self {
+        let Attached { peer, loaded, unsaved } = attached;
+        Self { bytes, elapsed: loaded.elapsed, transfer: loaded.transfer, load, peer, unsaved, left }
     }
 }
 
@@ -70,6 +74,9 @@ pub enum ReplicaFault {
         /// Libraries of functions that the target held when it was looked at again.
         functions: u64,
     },
+    /// Others wrote to the target after its safety backup began.
+    #[error("other clients wrote to the target after its safety backup began")]
+    Unsaved,
     /// The target was started anew, or is another server than the one of the plan.
     #[error("the target is not the server that the restore was planned for: its run id has changed")]
     OtherServer,
@@ -167,8 +174,13 @@ impl ReplicaError {
 
     /// Whether the target turned out not to be as the plan saw it, and so was not told anything.
     pub fn is_other_than_planned(&self) -> bool {
-        let changed =
-            matches!(self.fault, ReplicaFault::NotEmpty { .. } | ReplicaFault::OtherServer | ReplicaFault::NotAPrimary);
+        let changed = matches!(
+            self.fault,
+            ReplicaFault::NotEmpty { .. }
+                | ReplicaFault::Unsaved
+                | ReplicaFault::OtherServer
+                | ReplicaFault::NotAPrimary
+        );
         changed && self.left.leaves_it_free()
     }
 
@@ -186,6 +198,7 @@ impl Explain for ReplicaFault {
             Self::Sentinel(met) => met.meaning(),
             Self::NotAPrimary => Meaning::of("read_only"),
             Self::NotEmpty { .. } => Meaning::of("target_not_empty"),
+            Self::Unsaved => Meaning::of(TARGET_CHANGED).hint(stop_writers()),
             Self::OtherServer => Meaning::of("restarted"),
             Self::Loading => Meaning::of("loading").hint(WAIT_UNTIL_LOADED),
             Self::Listen { .. } => Meaning::of("cannot_listen"),

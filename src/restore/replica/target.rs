@@ -11,6 +11,7 @@ use super::changes::{Changed, LOADING_SETTING};
 use super::left::Recovery;
 use super::{AsPlanned, Load, ReplicaFault};
 use crate::introspection::{Change, Primary};
+use crate::restore::{preflight, unsaved};
 
 /// How long a single command may take: a target that drops its old data answers nothing for a while.
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
@@ -101,8 +102,9 @@ impl<'a> Target<'a> {
     }
 
     /// Checks that it is the server of the plan, and has nothing to lose where the plan lets nothing be replaced. All of it goes when the
-    /// target loads a file.
-    pub(super) async fn must_be_as_planned(&mut self, planned: &AsPlanned) -> Result<(), ReplicaFault> {
+    /// target loads a file. Gives what it has counted at that moment, where what others have written since is told: see
+    /// [`AsPlanned::saved`].
+    pub(super) async fn must_be_as_planned(&mut self, planned: &AsPlanned) -> Result<Option<Info>, ReplicaFault> {
         let info = self.info().await.map_err(ReplicaFault::Target)?;
         if !planned.run_id.is_empty() && info.get("run_id").is_some_and(|now| now != planned.run_id) {
             return Err(ReplicaFault::OtherServer);
@@ -110,16 +112,37 @@ impl<'a> Target<'a> {
         if info.get("role") != Some("master") {
             return Err(ReplicaFault::NotAPrimary);
         }
+        let counted = match &planned.saved {
+            Some(saved) => Some(self.nothing_unsaved(saved).await?),
+            None => None,
+        };
         if !planned.must_be_empty {
-            return Ok(());
+            return Ok(counted);
         }
         let keys = info.databases().values().map(|database| database.keys).sum();
         // Who has no such command has no functions; a plan that may not ask for them refuses this method.
         let functions = self.ask(&Command::of(&["FUNCTION", "LIST"])).await.map_or(0, |list| list.items().len() as u64);
         match (keys, functions) {
-            (0, 0) => Ok(()),
+            (0, 0) => Ok(counted),
             (keys, functions) => Err(ReplicaFault::NotEmpty { keys, functions }),
         }
+    }
+
+    /// Checks that nobody has written to it since its safety backup began.
+    async fn nothing_unsaved(&mut self, saved: &Info) -> Result<Info, ReplicaFault> {
+        let connection = self.connection().await?;
+        let (_, now) = preflight::counters(connection).await.map_err(ReplicaFault::Target)?;
+        match unsaved::others_wrote(connection, saved, &now).await.map_err(ReplicaFault::Target)? {
+            true => Err(ReplicaFault::Unsaved),
+            false => Ok(now),
+        }
+    }
+
+    /// Write commands that others have called since a look; 0 where that cannot be told.
+    pub(super) async fn writes_of_others_since(&mut self, looked: &Info) -> u64 {
+        let Ok(connection) = self.connection().await else { return 0 };
+        let Ok((_, now)) = preflight::counters(connection).await else { return 0 };
+        unsaved::writes_of_others(connection, looked, &now).await.unwrap_or(0)
     }
 
     /// `None` where the setting does not exist, or we may not ask.

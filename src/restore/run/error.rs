@@ -4,6 +4,7 @@ use crate::connection::{CommandError, ConnectError};
 use crate::explain::{Explain, Hint, Meaning};
 use crate::restore::meanwhile::MeanwhileError;
 use crate::restore::options::Method;
+use crate::restore::unsaved::{TARGET_CHANGED, stop_writers};
 
 /// Why nothing was written: there is nothing to go on with, say.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +54,9 @@ pub enum RunError {
     /// It was interrupted before everything that the target held was removed.
     #[error("nothing to resume: the restore was interrupted before the target was emptied; nothing was written")]
     NotEmptied,
+    /// Others wrote to the target after its safety backup began, and all that it holds was to be removed.
+    #[error("other clients wrote to the target after its safety backup began; nothing was removed")]
+    Unsaved,
     /// What the interrupted run may have sent cannot be compared.
     #[error("cannot compare what the interrupted restore has sent with the backup; nothing was written")]
     Meanwhile(#[source] MeanwhileError),
@@ -76,6 +80,7 @@ impl Explain for RunError {
             Self::AllWritten { line } => {
                 Meaning::of("nothing_to_resume").hint(format!("`{line}` proves that the target holds it"))
             }
+            Self::Unsaved => Meaning::of(TARGET_CHANGED).hint(stop_writers()),
             Self::NotEmptied => Meaning::of("nothing_to_resume"),
             Self::Meanwhile(error) => error.meaning(),
             Self::Journal(error) => Meaning::of(error.meaning().code).hint(Hint::OtherStateFolder),

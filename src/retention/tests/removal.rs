@@ -97,12 +97,36 @@ async fn a_pin_and_a_reader_that_come_after_the_plan_are_seen() {
         planned(&place, &keep_last(1)).await.backups.iter().map(|backup| backup.verdict[0].to_string()).collect();
     assert_eq!(verdicts[1], "no rule keeps it");
     assert!(verdicts[2].starts_with("read by a restore that was interrupted (pid 7 on elsewhere)"), "{verdicts:?}");
-    assert!(repository.remove("prod", first, Terms { instead: &[], spares_interrupted: true }).await.unwrap().stays());
+    assert!(
+        repository
+            .remove("prod", first, Terms { instead: &[], spares_interrupted: true, identity: None })
+            .await
+            .unwrap()
+            .stays()
+    );
     drop(once);
     place.pass(TimeDelta::hours(24));
     carried_out(&place, &planned(&place, &keep_last(1)).await, &nobody).await;
     assert_eq!(ids(&place).await, ["2024-01-03-01-00"]);
     drop(silent);
+}
+
+#[tokio::test]
+async fn another_backup_that_got_the_id_after_the_plan_is_not_removed() {
+    let place = Place::new("2024-01-01T01:00:00Z");
+    let [first, ..] = three(&place).await;
+    let plan = planned(&place, &keep_last(1)).await;
+    // Another process removes the backup, and publishes another under its id.
+    let folder = format!("prod/{first}/");
+    let mut manifest = repository(&place).load("prod", first).await.unwrap();
+    manifest.labels.insert("whose".to_owned(), "of another".to_owned());
+    place.delete(&format!("{folder}manifest.json")).await.unwrap();
+    place.create(&format!("{folder}manifest.json"), manifest.encode().unwrap().into()).await.unwrap();
+    let report = carried_out(&place, &plan, &nobody).await;
+    let Fate::Kept(why) = &report.backups[1].fate else { panic!("{report:?}") };
+    assert_eq!(why.to_string(), "another backup was published under this id meanwhile");
+    read_whole(&repository(&place), "prod", first).await.unwrap();
+    assert_eq!(ids(&place).await, ["2024-01-03-01-00", "2024-01-01-01-00"], "the other one is gone");
 }
 
 #[tokio::test]
@@ -383,8 +407,8 @@ async fn of_two_prunes_that_rest_on_each_others_backups_one_gives_way() {
         let repository = repository(&place);
         let (one, two) = ([second], [first]);
         let (one, two) = tokio::join!(
-            repository.remove("prod", first, Terms { instead: &one, spares_interrupted: true }),
-            repository.remove("prod", second, Terms { instead: &two, spares_interrupted: true }),
+            repository.remove("prod", first, Terms { instead: &one, spares_interrupted: true, identity: None }),
+            repository.remove("prod", second, Terms { instead: &two, spares_interrupted: true, identity: None }),
         );
         let there = ids(&place).await;
         assert!(!there.is_empty(), "dice {dice}: {one:?} {two:?}");

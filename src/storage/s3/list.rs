@@ -67,7 +67,7 @@ pub(super) async fn uploads(inner: &Inner, prefix: String) -> Result<Option<Vec<
             let request = inner.client.list_multipart_uploads().bucket(&inner.site.bucket).prefix(&prefix);
             request.set_key_marker(key_marker.clone()).set_upload_id_marker(id_marker.clone()).send()
         };
-        let page = match inner.ask(Purpose::Work, &mut Trouble::default(), send).await {
+        let page = match inner.ask(Purpose::Garbage, &mut Trouble::default(), send).await {
             Err(error) if is_not_implemented(&error) => return Ok(None),
             page => page.map_err(|error| inner.explain(Op::ListUploads, "", error))?,
         };
@@ -100,7 +100,7 @@ pub(super) async fn sent_so_far(inner: &Inner, full_key: &str, upload_id: &str) 
             let request = inner.client.list_parts().bucket(&inner.site.bucket).key(full_key).upload_id(upload_id);
             request.set_part_number_marker(marker.clone()).send()
         };
-        let page = match inner.ask(Purpose::Work, &mut Trouble::default(), send).await {
+        let page = match inner.ask(Purpose::Garbage, &mut Trouble::default(), send).await {
             Ok(page) => Parts::of(page),
             Err(error) => match errors::body(&error).and_then(Parts::read) {
                 Some(page) if is_unreadable(&error) => page,

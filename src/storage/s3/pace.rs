@@ -5,7 +5,7 @@
 //!   number is more likely wrong than its store restarting, and somebody waits for the answer. Who works on does not mind.
 //! - From the first byte on, a request is asked again until the retry time is over: an hour's work must not die of a store that
 //!   restarts.
-//! - Cleaning up is bounded on its own: at most [`CLEANING`] are lost by it.
+//! - Cleaning up is bounded on its own: at most [`CLEANING`] are lost by it, and at most [`ASKING`] by looking for what may be cleaned up.
 //!
 //! A part is given up only when nothing of it moves, or when it is sent and its answer does not come: how long that may take
 //! follows the rate that was measured, so that slow links get through.
@@ -57,6 +57,8 @@ pub(super) enum Purpose {
     Work,
     /// Removing what is not wanted.
     Cleaning,
+    /// Looking for what nobody wants any more: the work goes on without an answer.
+    Garbage,
 }
 
 /// How patient we are with a store: the module's documentation has the rules.
@@ -74,6 +76,7 @@ pub(super) struct Pace {
 struct State {
     asking: Lost,
     cleaning: Lost,
+    garbage: Lost,
     link: Link,
     slack: u32,
     away_since: Option<Instant>,
@@ -120,18 +123,19 @@ impl Passing {
 pub(super) struct Trouble {
     since: Option<Instant>,
     attempts: u32,
-    lost_an_answer: bool,
+    may_be_done: bool,
 }
 
 impl Trouble {
-    /// A try has failed: was it sent, and not answered?
+    /// A try has failed: was it sent?
     pub(super) fn note(&mut self, why: &Passing) {
-        self.lost_an_answer |= !why.answered && !why.nobody_listens;
+        self.may_be_done |= !why.nobody_listens;
     }
 
-    /// Whether some try was sent, and no answer to it was heard.
-    pub(super) fn lost_an_answer(&self) -> bool {
-        self.lost_an_answer
+    /// Whether some try was sent and may have been done: its answer was not heard, or says that the store cannot, which some say after
+    /// they have.
+    pub(super) fn may_be_done(&self) -> bool {
+        self.may_be_done
     }
 
     /// Whether an earlier try may have been done, though its answer was not heard.
@@ -283,6 +287,10 @@ impl Pace {
             Purpose::Cleaning => {
                 state.cleaning.add(begun, now + pause);
                 state.cleaning.time < CLEANING && trouble.attempts < CLEANING_ATTEMPTS
+            }
+            Purpose::Garbage => {
+                state.garbage.add(begun, now + pause);
+                state.garbage.time < ASKING && trouble.attempts < CLEANING_ATTEMPTS
             }
             Purpose::Work if !transferring => {
                 state.asking.add(begun, now + pause);

@@ -119,8 +119,8 @@ impl PartUpload {
     pub(super) async fn begin(&mut self) -> Result<bool, StorageError> {
         let mut trouble = Trouble::default();
         let created = self.create(&mut trouble).await;
-        if trouble.lost_an_answer() {
-            // An answer that got lost has left an upload that nobody would know of. The key is this upload's alone.
+        if trouble.may_be_done() {
+            // A try that was taken for failed may have left an upload that nobody would know of. The key is this upload's alone.
             let ours = created.as_ref().ok().map(|(upload_id, _)| upload_id.as_str());
             self.abort_others(ours).await;
         }
@@ -146,7 +146,7 @@ impl PartUpload {
 
     fn may_be_left(&self, error: &StorageError) {
         tracing::warn!(
-            "the answer to the beginning of an upload of {} got lost, and an upload without parts may be left in the store: {error}",
+            "a request to begin an upload of {} failed, and an upload without parts may be left in the store: {error}",
             self.full_key
         );
     }

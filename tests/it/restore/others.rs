@@ -1,7 +1,10 @@
 //! Others at the same target: another restore, people who write, and nodes that look like this one.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+
 use super::stored::{Stored, backup_of, check_error, hint, message, with_each};
-use crate::support::redis_server::{RedisServer, free_port, server_named};
+use crate::support::redis_server::{RedisServer, Reply, free_port, server_named};
 
 #[test]
 fn of_two_restores_into_one_target_one_ends_and_writes_no_key() {
@@ -62,6 +65,67 @@ fn keys_that_others_changed_meanwhile_are_a_warning_and_not_a_failure() {
         let (code, answer) = stored.restore(&target, &["--method", "commands"]);
         assert_eq!((code, &answer["result"]["target"]["others_wrote"]), (0, &false.into()), "{answer}");
     });
+}
+
+/// What a client was told to be written is in the target or in the safety backup: a target that others write to is not emptied.
+#[test]
+fn a_target_that_others_write_to_is_not_emptied() {
+    with_each(|installed| {
+        let source = RedisServer::builder().version(installed).start().unwrap();
+        source.fill(300, 100);
+        let stored = Stored::of(&source);
+        let target = RedisServer::builder().version(installed).start().unwrap();
+        target.fill(500, 10);
+        for method in ["replica", "restore", "commands"] {
+            let run = |more: &[&str]| {
+                stored.restoring(&target, &["--method", method, "--yes"]).args(more.iter().copied()).json()
+            };
+            let (ended, written) = beside_a_writer(&target, method, || run(&["--replace-all"]));
+            let (code, answer) = ended;
+            assert_eq!((code, &answer["error"]["code"]), (2, &"target_changed".into()), "{method}: {answer}");
+            assert!(hint(&answer).contains("stop the clients"), "{answer}");
+            assert_eq!(target.ok(&["DBSIZE"]), (500 + written).to_string(), "{} {method}", installed.name);
+            assert_eq!(target.ok(&["EXISTS", &format!("{method}:{written}")]), "1");
+
+            // Who writes over single names goes on, and is told.
+            if method != "replica" {
+                let ((code, answer), _) = beside_a_writer(&target, "late", || run(&["--on-conflict", "replace"]));
+                assert_eq!(code, 1, "{method}: {answer}");
+                let unsaved = answer["result"]["target"]["unsaved"].as_str().unwrap_or_default();
+                assert!(unsaved.contains("not in the safety backup"), "{method}: {answer}");
+            }
+            // They have stopped.
+            let (code, answer) = run(&["--replace-all"]);
+            assert_eq!(code, 0, "{} {method}: {answer}", installed.name);
+            assert_eq!(answer["result"]["target"]["unsaved"], serde_json::Value::Null, "{answer}");
+            target.ok(&["FLUSHALL"]);
+            target.fill(500, 10);
+        }
+    });
+}
+
+/// What `run` gives, and how many keys of others were written meanwhile: the first is there before it begins.
+fn beside_a_writer<T>(target: &RedisServer, prefix: &str, run: impl FnOnce() -> T) -> (T, u64) {
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // A test that fails lets go of the receiver, and so ends the writer.
+        let (sender, first) = mpsc::channel();
+        let is_over = &is_over;
+        let writer = scope.spawn(move || {
+            let (mut client, mut written) = (target.client(), 0);
+            while !is_over.load(Ordering::Relaxed) && (written == 0 || sender.send(()).is_ok()) {
+                let key = format!("{prefix}:{}", written + 1);
+                // A replica refuses writes: only what it has confirmed counts.
+                written +=
+                    u64::from(client.ask(&[b"SET", key.as_bytes(), b"mine"]).unwrap() == Reply::Simple("OK".into()));
+            }
+            written
+        });
+        first.recv().unwrap();
+        let ended = run();
+        is_over.store(true, Ordering::Relaxed);
+        (ended, writer.join().unwrap())
+    })
 }
 
 #[test]

@@ -88,6 +88,72 @@ fn values_of_modules_go_where_their_modules_are() {
 }
 
 #[test]
+fn a_plan_names_a_function_that_another_library_of_the_target_has() {
+    let Some(installed) = server_named("redis-server-8.0").or_else(|| server_named("valkey-server-8.1")) else {
+        return;
+    };
+    let library = |library: &str, functions: &[&str]| {
+        let register = |name: &&str| format!("redis.register_function('{name}', function() return 1 end)\n");
+        format!("#!lua name={library}\n{}", functions.iter().map(register).collect::<String>())
+    };
+    let start = || RedisServer::builder().version(&installed).start().unwrap();
+    let (source, target) = (start(), start());
+    source.ok(&["SET", "key", "1"]);
+    source.ok(&["FUNCTION", "LOAD", &library("mine", &["first", "second"])]);
+    let stored = Stored::of(&source);
+    let functions = |answer: &serde_json::Value| {
+        let lines = answer["plan"]["lines"].as_array().unwrap();
+        let line = lines.iter().find(|line| line["code"] == "functions").unwrap();
+        (line["level"].as_str().unwrap().to_owned(), line["text"].as_str().unwrap().to_owned())
+    };
+    target.ok(&["FUNCTION", "LOAD", &library("other", &["third", "seco"])]);
+    let (code, plan) = stored.restore(&target, &["--plan"]);
+    assert_eq!((code, functions(&plan).0.as_str()), (0, "ok"), "{plan}");
+    target.ok(&["FUNCTION", "LOAD", "REPLACE", &library("other", &["third", "second"])]);
+    let (code, plan) = stored.restore(&target, &["--plan"]);
+    let (level, text) = functions(&plan);
+    assert_eq!((code, level.as_str()), (0, "unknown"), "{plan}");
+    assert!(text.contains("`second` is in the library `other` of the target"), "{text}");
+    let (code, answer) = stored.restore(&target, &[]);
+    assert_eq!((code, &answer["error"]["code"]), (2, &"functions_refused".into()), "{answer}");
+    let (code, answer) = stored.restore(&target, &["--replace-all", "--no-safety-backup", "--yes"]);
+    assert_eq!((code, target.ok(&["DBSIZE"]).as_str()), (0, "1"), "{answer}");
+}
+
+/// A server has written each value: that we have put the file together makes none of them doubtful.
+#[test]
+fn values_of_modules_that_were_read_key_by_key_go_back() {
+    let (Some(source), Some(target), Some(bare)) = (with_modules(&ALL), with_modules(&ALL), with_modules(&[])) else {
+        return;
+    };
+    source.ok(&["JSON.SET", "json", "$", "{\"a\":[1,2]}"]);
+    source.ok(&["BF.ADD", "bloom", "x"]);
+    source.ok(&["CF.ADD", "cuckoo", "x"]);
+    source.ok(&["CMS.INITBYDIM", "sketch", "10", "3"]);
+    source.ok(&["TDIGEST.CREATE", "digest"]);
+    source.ok(&["TS.ADD", "series", "1", "2"]);
+    let stored = Stored::by_scan(&source);
+    // What modules keep beside the keys may be lacking, which is a warning.
+    for method in ["auto", "restore"] {
+        check(&stored, &target, &["--method", method], Goes(1, "restore"));
+    }
+    check(&stored, &bare, &[], Refused("module_missing"));
+    let (code, answer) = stored.restore(&target, &[]);
+    assert_eq!((code, &answer["result"]["restored"]), (1, &6.into()), "{answer}");
+    let found = [&["BF.EXISTS", "bloom", "x"][..], &["CF.EXISTS", "cuckoo", "x"], &["TS.GET", "series"]];
+    assert_eq!(found.map(|ask| target.ok(ask)), ["1", "1", "1\n2"]);
+    // A file that others name the same is none of ours.
+    let file = stored.object();
+    let path = tempfile::tempdir().unwrap();
+    let copy = path.path().join("dump.rdb.gz");
+    std::fs::copy(file, &copy).unwrap();
+    let line =
+        ["restore", "--file", copy.to_str().unwrap(), "--target-instance", &target.url(), "--replace-all", "--yes"];
+    let (code, answer) = stored.typed(line.into_iter()).args(["--no-safety-backup"]).json();
+    assert_eq!((code, &answer["error"]["code"]), (2, &"module_untrusted".into()), "{answer}");
+}
+
+#[test]
 fn what_a_module_has_written_beside_the_keys_goes_with_the_whole_file_only() {
     let (Some(source), Some(target)) = (with_modules(&ALL), with_modules(&ALL)) else { return };
     source.ok(&["HSET", "doc:1", "title", "hello"]);

@@ -22,11 +22,20 @@ impl Stored {
 
     /// The same, with more options.
     pub fn with(server: &RedisServer, more: &[&str]) -> Self {
+        Self::made(server, more, 0)
+    }
+
+    /// A backup that is read key by key, which is a warning.
+    pub fn by_scan(server: &RedisServer) -> Self {
+        Self::made(server, &["--source", "scan"], 1)
+    }
+
+    fn made(server: &RedisServer, more: &[&str], expected: i32) -> Self {
         let (folder, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let line = ["-i", &server.url(), "-r", &folder.path().display().to_string(), "backup", "--name", "test"]
             .map(str::to_owned);
         let (code, answer) = RedisOps::new().args(line).args(more).json();
-        assert_eq!(code, 0, "{answer}");
+        assert_eq!(code, expected, "{answer}");
         Self { folder, state }
     }
 

@@ -199,6 +199,7 @@ impl Restore {
             target: &target,
             backup: &backup,
             existing: self.options.existing,
+            saved: None,
             listen: None,
             advertise: None,
             certificate: None,
@@ -237,6 +238,7 @@ impl Restore {
             damaged: Default::default(),
             lossy_streams: true,
             reopen: Some(Box::new(move || Ok::<_, RawError>(raw(&rdb)))),
+            saved: None,
             cancel: self.cancel,
         };
         let first = self.stalls.map_or_else(|| raw(&self.rdb), |pause| raw_that_stalls(&self.rdb, pause));

@@ -364,6 +364,26 @@ fn a_planned_backup_says_what_its_prune_would_remove() {
 }
 
 #[test]
+fn a_policy_of_settings_without_instances_is_for_the_one_that_is_named() {
+    let Some((folder, _)) = with_backups(&[3, 2, 1]) else { return };
+    let settings = format!("backup:\n  destination: {}\n  retention: {{ keep_last: 2 }}\n", folder.text());
+    let prune = |more: &[&str]| {
+        RedisOps::new().file("redis-ops.yaml", &settings).args(["prune", "--yes"]).args(more.iter().copied()).json()
+    };
+    let (code, answer) = prune(&[]);
+    assert_eq!(
+        (code, answer["error"]["hint"].as_str().is_some_and(|hint| hint.contains("`-i NAME`"))),
+        (3, true),
+        "{answer}"
+    );
+    assert_eq!(ids(&folder.text()).len(), 3);
+    // What is typed is for all of the repository.
+    assert_eq!(prune(&["--keep-last", "3"]).0, 0);
+    let (code, answer) = prune(&["-i", "prod"]);
+    assert_eq!((code, ids(&folder.text()).len()), (0, 2), "{answer}");
+}
+
+#[test]
 fn pins_are_seen_where_backups_are_shown() {
     let Some((folder, all)) = with_backups(&[1, 0]) else { return };
     let text = folder.text();

@@ -148,11 +148,18 @@ async fn a_url_that_is_none_is_refused_before_anything_is_asked() {
 /// The store has begun an upload, and its answer got lost: the one that nobody would know of is aborted, and no other.
 #[tokio::test]
 async fn an_upload_whose_beginning_was_not_heard_is_not_left() {
+    // The second store says that it failed, after it has begun the upload.
+    for first in [Answer::lost as fn() -> Answer, || Answer::s3(500, "InternalError", "try again")] {
+        begins_one_upload_of_two(first).await;
+    }
+}
+
+async fn begins_one_upload_of_two(first: fn() -> Answer) {
     let begun = std::sync::atomic::AtomicU32::new(0);
     let web = Web::start(move |line| match line {
         line if line.starts_with("POST") && line.contains("uploads") => {
             match begun.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
-                0 => Answer::lost(),
+                0 => first(),
                 _ => Answer {
                     status: 200,
                     headers: vec![],
@@ -178,6 +185,27 @@ async fn an_upload_whose_beginning_was_not_heard_is_not_left() {
     assert!(matches!(&deleted()[..], [line] if line.contains("uploadId=lost")), "{:?}", web.asked());
     upload.abort().await.unwrap();
     assert!(deleted().len() == 2 && deleted()[1].contains("uploadId=heard"), "{:?}", web.asked());
+}
+
+/// What only looks for garbage does not hold up an hour's work: it is asked for a while, and no longer.
+#[tokio::test]
+async fn a_store_that_cannot_list_uploads_is_not_asked_for_the_whole_retry_time() {
+    let web = Web::start(|line| match line {
+        line if line.starts_with("GET") && line.contains("uploads") => Answer::s3(500, "InternalError", "no"),
+        _ => Answer { status: 200, headers: vec![("ETag", "\"1\"".into())], body: String::new() },
+    });
+    let options = S3Options { retry: Some(Duration::from_secs(600)), ..options(&web.endpoint()) };
+    let storage = open(&"s3://bucket/redis".parse().unwrap(), &options).await.unwrap();
+    // From the first byte of a transfer on.
+    let mut upload = storage.upload("object").await.unwrap();
+    upload.write(Bytes::from_static(b"x")).await.unwrap();
+    upload.abort().await.unwrap();
+    let begun = Instant::now();
+    for _ in 0..3 {
+        let error = storage.unfinished("").await.unwrap_err();
+        assert_eq!(error.code(), "storage_unavailable", "{error}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
 }
 
 /// An upload that somebody else has ended: that is no missing object, and trying again is of no use.

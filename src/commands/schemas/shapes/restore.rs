@@ -96,6 +96,13 @@ pub(super) fn restored() -> Value {
         ),
         ("others_wrote", described(maybe(truth()), "null: could not tell")),
         (
+            "unsaved",
+            described(
+                maybe(text()),
+                "what others wrote that neither the target nor its safety backup holds, as far as it was seen",
+            ),
+        ),
+        (
             "durable",
             described(
                 maybe(truth()),

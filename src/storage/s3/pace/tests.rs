@@ -74,6 +74,23 @@ fn during_a_transfer_it_is_asked_until_the_time_is_over() {
 }
 
 #[test]
+fn looking_for_garbage_costs_ten_seconds_also_during_a_transfer() {
+    let pace = Pace::new(Some(SECOND), Some(300 * SECOND));
+    pace.begin_transfer();
+    let begun = Instant::now();
+    let mut now = begun;
+    for _ in 0..20 {
+        let mut trouble = Trouble::default();
+        while let Some(pause) = pace.pause(Purpose::Garbage, &mut trouble, now, now, &Passing::answered("500")) {
+            now += pause;
+        }
+    }
+    assert!(now - begun <= ASKING, "{:?}", now - begun);
+    // It has cost the work and the cleaning nothing.
+    assert_eq!(pace.cleaning_reply(), SECOND);
+}
+
+#[test]
 fn failures_at_the_same_time_are_lost_once() {
     let (mut lost, begun) = (Lost::default(), Instant::now());
     lost.add(begun, begun + 2 * SECOND);
