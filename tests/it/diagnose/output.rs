@@ -181,7 +181,11 @@ fn every_rule_is_explained_without_a_server() {
     assert!(text.contains("MEMORY PURGE") && text.contains("the ratio is 1.5 and the excess is 100.0 MiB"), "{text}");
     let run = RedisOps::new().args(["explain", "M99"]).run();
     assert_eq!(run.code, 3);
-    assert!(run.stderr.contains("there is no rule `M99`") && run.stderr.contains("`redis-ops explain` lists all rules"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("there is no rule `M99`") && run.stderr.contains("`redis-ops explain` lists all rules"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]
