@@ -168,7 +168,7 @@ impl Backup {
                 }
             }
             match promised(shard).object(length, &digest.finish()) {
-                Err(error) if !is_last => tracing::warn!("{error}: it is read once more"),
+                Err(error) if !is_last => tracing::warn!("{error}: reading it again"),
                 held => return Ok(held.map_err(RawError::from)?),
             }
             reader.back_to(0).await.map_err(RawError::from)?;

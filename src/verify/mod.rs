@@ -196,7 +196,7 @@ async fn examine(
                     break (read, room, began);
                 }
                 is_first = false;
-                tracing::warn!("{} arrived damaged, and is read once more", shard.object);
+                tracing::warn!("{} arrived damaged; reading it again", shard.object);
             };
             if let Some(inspected) = &mut read.inspected {
                 repeated::name(&dataset::Dataset::Backup(backup.clone()), inspected, cancel).await?;

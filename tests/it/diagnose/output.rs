@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::lab::Diagnosis;
+use super::quiet::SHARED_MACHINE;
 use crate::support::redis_ops::RedisOps;
 use crate::support::redis_server::{RedisServer, servers};
 
@@ -31,6 +32,7 @@ fn every_format_says_the_same() {
     let run = |format: &str| {
         let run = RedisOps::new()
             .args(["diagnose", "connections", "-f", format, "--window", "100ms", "-i", &server.url()])
+            .file("redis-ops.yaml", SHARED_MACHINE)
             .run();
         assert_eq!(run.code, 1, "{format}: {}", run.stderr);
         String::from_utf8_lossy(&run.stdout).into_owned()
@@ -58,18 +60,18 @@ fn every_format_says_the_same() {
 #[test]
 fn fail_on_and_mutes_decide_the_exit_code() {
     let Some(server) = RedisServer::builder().arg("slowlog-log-slower-than", "-1").start() else { return };
-    let code = |more: &[&str], settings: &str| {
+    let code = |more: &[&str], mute: &str| {
         let run = RedisOps::new()
             .args(["diagnose", "connections", "--json", "--window", "50ms", "-i", &server.url()])
             .args(more);
-        run.file("redis-ops.yaml", settings).run().code
+        run.file("redis-ops.yaml", format!("{SHARED_MACHINE}{mute}")).run().code
     };
     assert_eq!(code(&[], ""), 1);
     assert_eq!(code(&["--fail-on", "critical"], ""), 0);
     assert_eq!(code(&["--fail-on", "never"], ""), 0);
-    assert_eq!(code(&[], "diagnose: {mute: [{rule: C22, until: 2999-01-01, reason: known}]}\n"), 0);
-    assert_eq!(code(&[], "diagnose: {mute: [{rule: C22, until: 2001-01-01, reason: known}]}\n"), 1, "it has ended");
-    assert_eq!(code(&[], "diagnose: {mute: [{rule: X99, reason: typing error}]}\n"), 3);
+    assert_eq!(code(&[], "  mute: [{rule: C22, until: 2999-01-01, reason: known}]\n"), 0);
+    assert_eq!(code(&[], "  mute: [{rule: C22, until: 2001-01-01, reason: known}]\n"), 1, "it has ended");
+    assert_eq!(code(&[], "  mute: [{rule: X99, reason: typing error}]\n"), 3);
 }
 
 #[test]

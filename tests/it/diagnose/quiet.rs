@@ -32,7 +32,7 @@ fn standard_data(server: &RedisServer) {
 }
 
 /// A machine that runs other tests beside answers late, and C15 says so truly; `rules::cases` holds its limits.
-const SHARED_MACHINE: &str = "diagnose: {thresholds: {C15: {warning: 1000000, critical: 2000000}}}\n";
+pub(super) const SHARED_MACHINE: &str = "diagnose:\n  thresholds: {C15: {warning: 1000000, critical: 2000000}}\n";
 
 #[test]
 fn a_healthy_server_of_every_version_gives_no_warning() {
