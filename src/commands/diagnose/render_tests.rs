@@ -159,18 +159,15 @@ fn check(name: &str, topics: &[Topic]) {
     check_report(name, &report(topics));
 }
 
+/// What a screen shows where nothing else is asked for.
+fn view(printer: &Printer) -> View<'_> {
+    View { printer, subject: "redis-prod", top: 10, sort: None, trend: &[], since: None, verbose: false }
+}
+
 fn check_report(name: &str, report: &Report) {
     let trend = [2_000_000_000, 2_200_000_000, 2_300_000_000, 2_900_000_000, 3_006_477_107];
     screens::check(name, |printer| {
-        let view = View {
-            printer,
-            subject: "redis-prod",
-            top: 10,
-            sort: None,
-            trend: &trend,
-            since: Some(93_600.0),
-            verbose: false,
-        };
+        let view = View { trend: &trend, since: Some(93_600.0), ..view(printer) };
         render(report, report.status(), &view)
     });
 }
@@ -216,15 +213,7 @@ fn a_topic_without_lists_fits_24_lines_and_everything_40() {
         report.judgement.mutes_ended.clear();
         let printer = screens::printer(Some(width));
         let of = |verbose| {
-            let view = View {
-                printer: &printer,
-                subject: "redis-prod",
-                top: 10,
-                sort: None,
-                trend: &[],
-                since: None,
-                verbose,
-            };
+            let view = View { verbose, ..view(&printer) };
             render(&report, report.status(), &view)
         };
         let text = of(false);
@@ -266,15 +255,7 @@ fn with_many_findings_the_screen_is_full_and_the_verdict_its_last_line() {
             });
             report.judgement.findings.extend(more);
             let printer = screens::printer(Some(width));
-            let view = |verbose| View {
-                printer: &printer,
-                subject: "redis-prod",
-                top: 10,
-                sort: None,
-                trend: &[],
-                since: None,
-                verbose,
-            };
+            let view = |verbose| View { verbose, ..view(&printer) };
             let text = render(&report, report.status(), &view(false));
             assert!(text.lines().count() < most, "{topics:?}, {n_more}: {} lines\n{text}", text.lines().count());
             assert!(text.contains("CRITICAL  M01"), "the worst is there: {text}");
@@ -295,16 +276,7 @@ fn a_terminal_with_more_rows_shows_more() {
     let lines = |height| {
         let choices = crate::printer::Choices { width: Some(80), height, ..crate::printer::Choices::plain() };
         let printer = Printer::over(choices, Box::new(std::io::sink()), Box::new(std::io::sink()));
-        let view = View {
-            printer: &printer,
-            subject: "redis-prod",
-            top: 10,
-            sort: None,
-            trend: &[],
-            since: None,
-            verbose: false,
-        };
-        let text = render(&report, report.status(), &view);
+        let text = render(&report, report.status(), &view(&printer));
         assert!(text.lines().count() < usize::from(height.unwrap_or(24).max(24)), "{height:?}: {text}");
         text
     };
@@ -325,7 +297,7 @@ fn ten_keys_of_one_size_are_one_line() {
     let mut report = report(&[Topic::Keyspace]);
     report.snapshot.keyspace = Part::Got(profiler.finish(Basis::Everything, 20));
     let printer = screens::printer(None);
-    let view = View { printer: &printer, subject: "x", top: 10, sort: None, trend: &[], since: None, verbose: true };
+    let view = View { verbose: true, ..view(&printer) };
     let text = render(&report, report.status(), &view);
     assert!(text.contains("largest keys: 10 of type string, 568 B each"), "{text}");
     assert_eq!(text.matches("568 B").count(), 1, "{text}");
@@ -337,16 +309,7 @@ fn colour_adds_nothing_but_colour() {
     let text = |color_out| {
         let choices = crate::printer::Choices { width: Some(80), color_out, ..crate::printer::Choices::plain() };
         let printer = Printer::over(choices, Box::new(std::io::sink()), Box::new(std::io::sink()));
-        let view = View {
-            printer: &printer,
-            subject: "redis-prod",
-            top: 10,
-            sort: None,
-            trend: &[],
-            since: None,
-            verbose: false,
-        };
-        render(&report, report.status(), &view)
+        render(&report, report.status(), &view(&printer))
     };
     let (plain, mut colored) = (text(false), text(true));
     assert!(colored.contains("\u{1b}[1;31mCRITICAL\u{1b}[0m  M01"), "{colored}");

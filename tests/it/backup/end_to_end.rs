@@ -6,13 +6,13 @@ use flate2::read::MultiGzDecoder;
 
 use super::{Folder, backed_up, backup};
 use crate::support::redis_ops::RedisOps;
-use crate::support::redis_server::{Certificates, RedisServer, servers};
+use crate::support::redis_server::{Certificates, RedisServer, on_each, servers};
 use crate::support::sample;
 
 #[test]
 fn a_backup_of_every_version_is_listed_verified_and_loads_again() {
-    for installed in servers() {
-        let Some(server) = sample::builder(&installed).start() else { return };
+    on_each(&servers(), |installed| {
+        let Some(server) = sample::builder(installed).start() else { return };
         sample::fill(&server);
         let folder = Folder::new();
         let answer = backed_up(&server.url(), &folder.text(), &[]);
@@ -43,9 +43,9 @@ fn a_backup_of_every_version_is_listed_verified_and_loads_again() {
         assert_eq!(manifest["shards"][0]["raw_bytes"], raw.len());
         let unpacked = folder.path().join("unpacked.rdb");
         std::fs::write(&unpacked, raw).unwrap();
-        let again = sample::builder(&installed).dump(&unpacked).start().unwrap();
+        let again = sample::builder(installed).dump(&unpacked).start().unwrap();
         assert_eq!(again.ok(&["DEBUG", "DIGEST"]), server.ok(&["DEBUG", "DIGEST"]), "{}", installed.name);
-    }
+    });
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Folder, backup, failure};
 use crate::support::fake_primary::{Act, FakePrimary};
 use crate::support::redis_ops::{RedisOps, Run};
-use crate::support::redis_server::{Installed, RedisServer, server_named, servers};
+use crate::support::redis_server::{Installed, RedisServer, on_each_async, server_named, servers};
 use crate::support::s3::S3Server;
 use crate::support::sample;
 
@@ -190,12 +190,12 @@ async fn scanned(server: &RedisServer) -> Vec<String> {
     report.warnings
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn large_values_have_their_own_expiry_on_every_server() {
-    for installed in servers() {
-        let server = sample::builder(&installed).arg("rdbcompression", "no").start().unwrap();
+#[test]
+fn large_values_have_their_own_expiry_on_every_server() {
+    on_each_async(&servers(), async |installed| {
+        let server = sample::builder(installed).arg("rdbcompression", "no").start().unwrap();
         assert_eq!(scanned(&server).await, Vec::<String>::new(), "{}", installed.name);
-    }
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -202,7 +202,7 @@ fn cleaning_up_ends_by_itself() {
     running.signal("TERM");
     let begun = std::time::Instant::now();
     let run = running.wait();
-    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
     assert_eq!((run.code, run.json()["error"]["code"].as_str()), (143, Some("interrupted")), "{}", run.everything());
     assert!(run.stderr.contains("begun.json"), "what is left is named: {}", run.stderr);
 }

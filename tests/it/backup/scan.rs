@@ -9,7 +9,7 @@ use redis_ops::connection::{Address, Credentials, Node, Secret};
 use redis_ops::rdb::visit::Checksum;
 use redis_ops::rdb::{Scanner, Summary};
 
-use crate::support::redis_server::{RedisServer, server_named, servers};
+use crate::support::redis_server::{RedisServer, on_each_async, server_named, servers};
 use crate::support::sample;
 
 fn node(server: &RedisServer) -> Node {
@@ -36,10 +36,10 @@ fn census(rdb: &[u8]) -> (Census, Summary) {
     (counter.finish(), summary)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_scan_gives_the_census_of_the_server_s_own_rdb() {
-    for installed in servers() {
-        let server = sample::builder(&installed).start().unwrap();
+#[test]
+fn a_scan_gives_the_census_of_the_server_s_own_rdb() {
+    on_each_async(&servers(), async |installed| {
+        let server = sample::builder(installed).start().unwrap();
         sample::fill(&server);
         let (scanned, report) =
             read(&node(&server)).await.unwrap_or_else(|error| panic!("{}: {error}", installed.name));
@@ -59,7 +59,7 @@ async fn a_scan_gives_the_census_of_the_server_s_own_rdb() {
         };
         assert_eq!(types(&found), types(&expected), "{}", installed.name);
         assert_eq!((report.keys, report.gone, report.duplicates, report.warnings), (found.keys, 0, 0, vec![]));
-    }
+    });
 }
 
 /// Redis 8.10.2 crashes when it is asked for the memory of such a value.
@@ -76,45 +76,45 @@ async fn a_vector_set_that_expires_is_scanned_and_the_server_lives() {
     assert_eq!((census(&scanned).1.keys, server.ok(&["DBSIZE"])), (2, "2".to_owned()));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_starts_from_what_was_scanned() {
-    for installed in servers() {
-        let server = sample::builder(&installed).start().unwrap();
+#[test]
+fn a_server_starts_from_what_was_scanned() {
+    on_each_async(&servers(), async |installed| {
+        let server = sample::builder(installed).start().unwrap();
         sample::fill(&server);
         let (scanned, _) = read(&node(&server)).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("scanned.rdb"), scanned).unwrap();
-        let copy = sample::builder(&installed).dump(folder.path().join("scanned.rdb")).start().unwrap();
+        let copy = sample::builder(installed).dump(folder.path().join("scanned.rdb")).start().unwrap();
         assert_eq!(sample::contents(&copy), sample::contents(&server), "{}", installed.name);
-    }
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_empty_server_gives_an_empty_rdb_of_its_version() {
-    for installed in servers() {
-        let server = RedisServer::builder().version(&installed).start().unwrap();
+#[test]
+fn an_empty_server_gives_an_empty_rdb_of_its_version() {
+    on_each_async(&servers(), async |installed| {
+        let server = RedisServer::builder().version(installed).start().unwrap();
         let (scanned, report) = read(&node(&server)).await.unwrap();
         let ((found, summary), (_, own)) = (census(&scanned), census(&sample::rdb(&server)));
         assert_eq!((found.keys, report.keys, summary.version), (0, 0, own.version), "{}", installed.name);
-    }
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_hits_that_it_adds_are_the_hits_that_it_reports() {
-    for installed in servers() {
-        let server = sample::builder(&installed).start().unwrap();
+#[test]
+fn the_hits_that_it_adds_are_the_hits_that_it_reports() {
+    on_each_async(&servers(), async |installed| {
+        let server = sample::builder(installed).start().unwrap();
         server.fill(1000, 10);
         let before: u64 = server.info("keyspace_hits").parse().unwrap();
         let (_, report) = read(&node(&server)).await.unwrap();
         let added = server.info("keyspace_hits").parse::<u64>().unwrap() - before;
         assert_eq!((report.keys, report.keyspace_hits_added), (1000, added), "{}", installed.name);
-    }
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn keys_that_stay_are_in_it_once_while_others_come_and_go() {
-    for installed in servers() {
-        let server = Arc::new(RedisServer::builder().version(&installed).start().unwrap());
+#[test]
+fn keys_that_stay_are_in_it_once_while_others_come_and_go() {
+    on_each_async(&servers(), async |installed| {
+        let server = Arc::new(RedisServer::builder().version(installed).start().unwrap());
         server.fill(5_000, 20);
         let stop = Arc::new(AtomicBool::new(false));
         // The table grows and shrinks all the time.
@@ -149,7 +149,7 @@ async fn keys_that_stay_are_in_it_once_while_others_come_and_go() {
             let stayed = names.0.iter().filter(|name| name.starts_with(b"key:")).count();
             assert_eq!(stayed, 5_000, "{}: {report:?}", installed.name);
         }
-    }
+    });
 }
 
 /// Names of all keys.
@@ -163,10 +163,10 @@ impl redis_ops::rdb::visit::Visit for Names {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_user_who_may_only_read_gets_everything_but_the_functions() {
-    for installed in servers() {
-        let server = sample::builder(&installed).start().unwrap();
+#[test]
+fn a_user_who_may_only_read_gets_everything_but_the_functions() {
+    on_each_async(&servers(), async |installed| {
+        let server = sample::builder(installed).start().unwrap();
         sample::fill(&server);
         server.ok(&[
             "ACL", "SETUSER", "reader", "on", ">secret", "~*", "-@all", "+info", "+scan", "+dump", "+select", "+ping",
@@ -186,7 +186,7 @@ async fn a_user_who_may_only_read_gets_everything_but_the_functions() {
         server.ok(&["ACL", "SETUSER", "reader", "-dump"]);
         let error = read(&node).await.expect_err("without DUMP there is nothing");
         assert!(error.to_string().contains("dump"), "{error}");
-    }
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,13 +214,13 @@ async fn a_connection_that_breaks_is_opened_again_but_never_to_another_server() 
     assert!(scan.next_chunk().await.unwrap().is_none(), "nothing comes after an error");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_large_value_comes_in_chunks() {
-    for installed in servers() {
-        let server = RedisServer::builder().version(&installed).start().unwrap();
+#[test]
+fn a_large_value_comes_in_chunks() {
+    on_each_async(&servers(), async |installed| {
+        let server = RedisServer::builder().version(installed).start().unwrap();
         server.fill(3, 20_000_000);
         let (scanned, _) = read(&node(&server)).await.unwrap();
         let (scanned, whole) = (census(&scanned).0, census(&sample::rdb(&server)).0);
         assert!((scanned.keys, scanned.digest) == (whole.keys, whole.digest), "{}", installed.name);
-    }
+    });
 }

@@ -3,7 +3,7 @@
 use super::{Folder, backup, failure};
 use crate::support::fake_primary::{Act, Script};
 use crate::support::redis_ops::RedisOps;
-use crate::support::redis_server::{Installed, RedisServer, servers};
+use crate::support::redis_server::{Installed, RedisServer, on_each, servers};
 use crate::support::sample;
 
 /// An empty server of 6.2 that can be read key by key, and answers what was not said otherwise with an unknown command.
@@ -144,9 +144,9 @@ fn a_scan_that_never_ends_is_given_up() {
 
 #[test]
 fn a_plan_says_what_the_run_does_where_replication_is_refused() {
-    for installed in servers() {
+    on_each(&servers(), |installed| {
         for renamed in [true, false] {
-            let Some((server, url)) = without_replication(&installed, renamed) else { return };
+            let Some((server, url)) = without_replication(installed, renamed) else { return };
             server.fill(5, 5);
             // Before 7.0 nobody can ask what another user may do.
             let told = renamed || !installed.is("6.2");
@@ -164,12 +164,12 @@ fn a_plan_says_what_the_run_does_where_replication_is_refused() {
             }
             assert_eq!(server.info("rdb_last_bgsave_time_sec"), "-1", "{}: nothing was begun", installed.name);
         }
-        let Some(server) = RedisServer::builder().version(&installed).start() else { return };
+        let Some(server) = RedisServer::builder().version(installed).start() else { return };
         let folder = Folder::new();
         let plan = backup(&server.url(), &folder.text(), &["--json", "--plan"]).run();
         assert_eq!((plan.code, &plan.json()["plan"]["method"]), (0, &"replication".into()), "{}", plan.everything());
         assert_eq!(server.info("sync_full"), "0", "{}: asking begins nothing", installed.name);
-    }
+    });
 }
 
 /// What neither way may be read is no surprise after the plan.

@@ -2,7 +2,7 @@
 
 use super::{Folder, backup, failure};
 use crate::support::redis_ops::RedisOps;
-use crate::support::redis_server::{Installed, RedisServer, servers};
+use crate::support::redis_server::{Installed, RedisServer, on_each, servers};
 
 /// A replica with 20 keys whose primary is gone.
 fn orphan(installed: &Installed, serves: &str) -> Option<RedisServer> {
@@ -18,8 +18,8 @@ fn orphan(installed: &Installed, serves: &str) -> Option<RedisServer> {
 
 #[test]
 fn the_last_living_replica_is_taken_on_purpose_only() {
-    for installed in servers() {
-        let Some(replica) = orphan(&installed, "yes") else { return };
+    on_each(&servers(), |installed| {
+        let Some(replica) = orphan(installed, "yes") else { return };
         let folder = Folder::new();
         for more in [&[][..], &["--plan"], &["--shard-only"]] {
             let run = backup(&replica.url(), &folder.text(), &[&["--json"], more].concat()).run();
@@ -53,7 +53,7 @@ fn the_last_living_replica_is_taken_on_purpose_only() {
             let run = RedisOps::new().args(line).args(["-r", &folder.text()]).run();
             assert!(run.code == 0 && run.text().contains(words), "{words}: {}", run.everything());
         }
-    }
+    });
 }
 
 #[test]
@@ -72,8 +72,8 @@ fn a_replica_that_never_had_the_data_is_not_published_as_an_old_copy() {
 
 #[test]
 fn a_replica_that_serves_nothing_without_its_primary_is_told_how_to_become_one() {
-    for installed in servers() {
-        let Some(replica) = orphan(&installed, "no") else { return };
+    on_each(&servers(), |installed| {
+        let Some(replica) = orphan(installed, "no") else { return };
         let folder = Folder::new();
         for more in [&[][..], &["--stale"]] {
             let run = backup(&replica.url(), &folder.text(), &[&["--json"], more].concat()).run();
@@ -84,5 +84,5 @@ fn a_replica_that_serves_nothing_without_its_primary_is_told_how_to_become_one()
         replica.ok(&["REPLICAOF", "NO", "ONE"]);
         let run = backup(&replica.url(), &folder.text(), &["--json"]).run();
         assert_eq!((run.code, &run.json()["backup"]["census"]["keys"]), (0, &20.into()), "{}", run.everything());
-    }
+    });
 }

@@ -8,12 +8,12 @@ use redis_ops::replies::Reply;
 
 use super::{node, node_as};
 use crate::support::fake_primary::{Act, FakePrimary};
-use crate::support::redis_server::{RedisServer, free_port, servers};
+use crate::support::redis_server::{RedisServer, free_port, on_each_async, servers};
 
-#[tokio::test]
-async fn every_server_is_greeted_and_answers() {
-    for installed in servers() {
-        let Some(server) = RedisServer::builder().version(&installed).start() else { return };
+#[test]
+fn every_server_is_greeted_and_answers() {
+    on_each_async(&servers(), async |installed| {
+        let Some(server) = RedisServer::builder().version(installed).start() else { return };
         let mut connection = node(&format!("{}/5", server.url())).connect().await.expect("a connection");
         connection.query(&Command::new("SET").arg("a").arg("1")).await.expect("it is written");
         assert_eq!(
@@ -32,7 +32,7 @@ async fn every_server_is_greeted_and_answers() {
         if ["8.", "9."].iter().any(|version| installed.is(version)) {
             assert!(flags.contains('T') && ours.contains("lib-name=redis-ops"), "{}: {ours}", installed.name);
         }
-    }
+    });
 }
 
 #[tokio::test]
@@ -131,10 +131,10 @@ async fn a_server_before_6_0_knows_no_users() {
     );
 }
 
-#[tokio::test]
-async fn what_the_acl_does_not_grant_is_named() {
-    for installed in servers() {
-        let Some(server) = RedisServer::builder().version(&installed).start() else { return };
+#[test]
+fn what_the_acl_does_not_grant_is_named() {
+    on_each_async(&servers(), async |installed| {
+        let Some(server) = RedisServer::builder().version(installed).start() else { return };
         server.ok(&["ACL", "SETUSER", "little", "on", ">pw", "+get", "~mine:*"]);
         // Neither PING nor CLIENT are granted, and neither is needed.
         let mut connection = node_as(&server.url(), "little:pw").connect().await.expect("a connection");
@@ -153,7 +153,7 @@ async fn what_the_acl_does_not_grant_is_named() {
             error.to_string().ends_with("no permission to run `SELECT`: the ACL rule `+select` is missing"),
             "{error}"
         );
-    }
+    });
 }
 
 #[tokio::test]
@@ -206,7 +206,7 @@ async fn a_server_that_never_answers_is_given_up_on_time() {
     let error = node.connect().await.expect_err("nobody answers");
     assert_eq!(error.fault, ConnectFault::Timeout { phase: Phase::Auth, after: node.timeout });
     assert!(error.to_string().ends_with("no answer within 200ms while authenticating"), "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use redis_ops::connection::replication::{Framing, Options, Payload, Transfer, fu
 use redis_ops::connection::{Credentials, Node, Secret};
 
 use super::{node, node_as};
-use crate::support::redis_server::{Installed, RedisServer, servers};
+use crate::support::redis_server::{Installed, RedisServer, on_each_async, servers};
 
 async fn read(mut payload: Payload) -> Vec<u8> {
     let mut all = Vec::new();
@@ -45,31 +45,31 @@ async fn both_transfers(installed: &Installed, n_keys: usize) -> Option<(RedisSe
     Some((server, diskless, disk))
 }
 
-#[tokio::test]
-async fn every_server_gives_the_same_data_set_in_both_ways() {
-    for installed in servers() {
-        let Some((server, diskless, disk)) = both_transfers(&installed, 3000).await else { return };
-        check_shape(&diskless, &installed);
-        check_shape(&disk, &installed);
+#[test]
+fn every_server_gives_the_same_data_set_in_both_ways() {
+    on_each_async(&servers(), async |installed| {
+        let Some((server, diskless, disk)) = both_transfers(installed, 3000).await else { return };
+        check_shape(&diskless, installed);
+        check_shape(&disk, installed);
         // From disk we got the very file that the server wrote.
         assert_eq!(std::fs::read(server.dir().join("dump.rdb")).expect("its dump"), disk, "{}", installed.name);
         // The second snapshot differs in its time and memory fields, and in the order of nothing.
         assert!(diskless.len().abs_diff(disk.len()) < 100, "{}: {} {}", installed.name, diskless.len(), disk.len());
         assert!(disk.len() > 3_000_000, "{}", installed.name);
-    }
+    });
 }
 
-#[tokio::test]
-async fn a_server_loads_what_every_server_gave() {
-    for installed in servers() {
-        let Some((_, diskless, disk)) = both_transfers(&installed, 100).await else { return };
+#[test]
+fn a_server_loads_what_every_server_gave() {
+    on_each_async(&servers(), async |installed| {
+        let Some((_, diskless, disk)) = both_transfers(installed, 100).await else { return };
         for rdb in [diskless, disk] {
             let file = tempfile::NamedTempFile::new().expect("a file");
             std::fs::write(file.path(), rdb).expect("it is written");
-            let Some(second) = RedisServer::builder().version(&installed).dump(file.path()).start() else { return };
+            let Some(second) = RedisServer::builder().version(installed).dump(file.path()).start() else { return };
             assert_eq!(second.ok(&["DBSIZE"]), "100", "{}", installed.name);
         }
-    }
+    });
 }
 
 #[tokio::test]
@@ -84,10 +84,10 @@ async fn valkey_9_1_gives_the_version_that_was_announced() {
     }
 }
 
-#[tokio::test]
-async fn the_least_rights_are_enough_and_each_of_them_is_named_when_missing() {
-    for installed in servers() {
-        let Some(server) = RedisServer::builder().version(&installed).start() else { return };
+#[test]
+fn the_least_rights_are_enough_and_each_of_them_is_named_when_missing() {
+    on_each_async(&servers(), async |installed| {
+        let Some(server) = RedisServer::builder().version(installed).start() else { return };
         let rights = ["+psync", "+replconf"];
         for missing in [None, Some("+psync"), Some("+replconf")] {
             let mut command = vec!["ACL", "SETUSER", "backup", "reset", "on", ">pw"];
@@ -95,7 +95,7 @@ async fn the_least_rights_are_enough_and_each_of_them_is_named_when_missing() {
             server.ok(&command);
             let result = full_resync(&node_as(&server.url(), "backup:pw"), &options(Transfer::Diskless)).await;
             match (result, missing) {
-                (Ok(payload), None) => check_shape(&read(payload).await, &installed),
+                (Ok(payload), None) => check_shape(&read(payload).await, installed),
                 (Err(error), Some(right)) => {
                     assert_eq!(error.code(), "permission_denied");
                     assert!(error.to_string().ends_with(&format!("the ACL rule `{right}` is missing")), "{error}");
@@ -103,7 +103,7 @@ async fn the_least_rights_are_enough_and_each_of_them_is_named_when_missing() {
                 (result, _) => panic!("{}: {missing:?}: {result:?}", installed.name),
             }
         }
-    }
+    });
 }
 
 #[tokio::test]
@@ -121,10 +121,10 @@ async fn a_loading_server_and_a_replica_without_its_primary_say_so() {
     assert_eq!(error.code(), "no_primary_link", "{error}");
 }
 
-#[tokio::test]
-async fn a_source_that_cannot_save_says_so() {
-    for installed in servers() {
-        let Some(server) = RedisServer::builder().version(&installed).start() else { return };
+#[test]
+fn a_source_that_cannot_save_says_so() {
+    on_each_async(&servers(), async |installed| {
+        let Some(server) = RedisServer::builder().version(installed).start() else { return };
         server.fill(10, 10);
         // The folder goes, and with it the place for the server's own dump.
         std::fs::remove_dir_all(server.dir()).expect("it can go");
@@ -132,7 +132,7 @@ async fn a_source_that_cannot_save_says_so() {
         let error = result.expect_err("there is nowhere to save");
         // Its words where the fork itself fails; from the failing child the connection is just closed.
         assert!(["snapshot_failed", "disconnected"].contains(&error.code()), "{}: {error}", installed.name);
-    }
+    });
 }
 
 #[tokio::test]
@@ -170,11 +170,11 @@ async fn replication_goes_through_a_unix_socket_with_a_password() {
     check_shape(&read(payload).await, server.installed());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_of_us_looks_like_a_replica_and_nothing_stays() {
-    for installed in servers() {
+#[test]
+fn nothing_of_us_looks_like_a_replica_and_nothing_stays() {
+    on_each_async(&servers(), async |installed| {
         // Long enough to be looked at; nobody waits for the end of it.
-        let builder = RedisServer::builder().version(&installed).arg("repl-diskless-sync", "yes");
+        let builder = RedisServer::builder().version(installed).arg("repl-diskless-sync", "yes");
         let Some(server) = builder.arg("repl-diskless-sync-delay", "600").start() else { return };
         let address = node(&server.url());
         let waiting =
@@ -185,5 +185,5 @@ async fn nothing_of_us_looks_like_a_replica_and_nothing_stays() {
         waiting.abort();
         // The server notices at its next newline, at the latest.
         server.wait_for("no replica any more", |server| server.info("connected_slaves") == "0");
-    }
+    });
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::lab::Diagnosis;
 use crate::support::fake_primary::{Act, FakePrimary};
 use crate::support::redis_ops::RedisOps;
-use crate::support::redis_server::{RedisServer, servers};
+use crate::support::redis_server::{RedisServer, on_each, servers};
 
 /// A server that says what real ones do not.
 fn fake(answers: &[(&str, Vec<u8>)]) -> FakePrimary {
@@ -31,14 +31,14 @@ fn a_server_that_hangs_after_ping_is_given_up_in_time() {
     let begun = Instant::now();
     let run = diagnose(&primary.url(), "all", &["--timeout", "1s"]);
     assert_eq!(run.code, 3, "{}", run.stderr);
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
     assert!(String::from_utf8_lossy(&run.stdout).contains("timeout"), "{}", String::from_utf8_lossy(&run.stdout));
 }
 
 #[test]
 fn a_server_of_any_version_that_stands_still_is_given_up_in_time() {
-    for installed in servers() {
-        let Some(server) = RedisServer::builder().version(&installed).start() else { return };
+    on_each(&servers(), |installed| {
+        let Some(server) = RedisServer::builder().version(installed).start() else { return };
         let signal = |signal| {
             let pid = rustix::process::Pid::from_raw(server.pid() as i32).expect("a process");
             rustix::process::kill_process(pid, signal).expect("a signal");
@@ -55,9 +55,9 @@ fn a_server_of_any_version_that_stands_still_is_given_up_in_time() {
             installed.name,
             run.stderr
         );
-        assert!(begun.elapsed() < Duration::from_secs(20), "{}: {:?}", installed.name, begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(60), "{}: {:?}", installed.name, begun.elapsed());
         assert!(Diagnosis::of_run(&diagnose(&server.url(), "memory", &[])).loud().is_empty(), "{}", installed.name);
-    }
+    });
 }
 
 #[test]
@@ -118,9 +118,8 @@ fn a_slow_log_with_binary_arguments_is_cut_and_escaped() {
 
 #[test]
 fn names_and_arguments_of_every_version_cannot_drive_the_terminal() {
-    for installed in servers() {
-        let Some(server) = RedisServer::builder().version(&installed).arg("slowlog-log-slower-than", "0").start()
-        else {
+    on_each(&servers(), |installed| {
+        let Some(server) = RedisServer::builder().version(installed).arg("slowlog-log-slower-than", "0").start() else {
             return;
         };
         let mut client = server.client();
@@ -136,13 +135,13 @@ fn names_and_arguments_of_every_version_cannot_drive_the_terminal() {
         let run = diagnose(&server.url(), "all", &[]);
         assert!(run.code <= 2, "{}: {}", installed.name, run.stderr);
         assert!(run.json()["facts"]["connections"]["slow_commands"].is_array(), "{}", installed.name);
-    }
+    });
 }
 
 #[test]
 fn renamed_commands_are_skipped_and_named() {
-    for installed in servers() {
-        let builder = RedisServer::builder().version(&installed);
+    on_each(&servers(), |installed| {
+        let builder = RedisServer::builder().version(installed);
         let server = builder.arg("rename-command", "CONFIG hidden").arg("rename-command", "SLOWLOG hidden2").start();
         let Some(server) = server else { return };
         let diagnosis = Diagnosis::of_run(&diagnose(&server.url(), "all", &[]));
@@ -156,7 +155,7 @@ fn renamed_commands_are_skipped_and_named() {
             "{}: {skipped:#?}",
             installed.name
         );
-    }
+    });
 }
 
 #[test]
@@ -177,12 +176,12 @@ fn a_server_that_is_loading_is_told_as_that() {
 
 #[test]
 fn a_server_of_any_version_that_is_loading_is_told_as_that() {
-    for installed in servers() {
-        let Some(source) = RedisServer::builder().version(&installed).start() else { return };
+    on_each(&servers(), |installed| {
+        let Some(source) = RedisServer::builder().version(installed).start() else { return };
         source.fill(60, 1_100_000);
         source.save();
         // It listens after every 2 MB, and loads for nine seconds: we ask at once.
-        let builder = RedisServer::builder().version(&installed).dump(source.dir().join("dump.rdb"));
+        let builder = RedisServer::builder().version(installed).dump(source.dir().join("dump.rdb"));
         let Some(server) = builder.arg("key-load-delay", "150000").start_loading() else { return };
         for topic in ["persistence", "all"] {
             let run = diagnose(&server.url(), topic, &[]);
@@ -190,5 +189,5 @@ fn a_server_of_any_version_that_is_loading_is_told_as_that() {
             assert_eq!(diagnosis.first_is("P09")["severity"], "critical", "{}: {topic}", installed.name);
             assert_eq!(run.code, 2, "{}: {topic}", installed.name);
         }
-    }
+    });
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::support::redis_ops::RedisOps;
-use crate::support::redis_server::{Client, RedisServer, Reply, servers};
+use crate::support::redis_server::{Client, RedisServer, Reply, on_each, servers};
 
 #[track_caller]
 fn health(server: &RedisServer, more: &[&str]) -> (i32, Value) {
@@ -18,8 +18,8 @@ fn codes(answer: &Value) -> Vec<&str> {
 
 #[test]
 fn a_server_of_every_version_is_up() {
-    for installed in servers() {
-        let Some(server) = RedisServer::builder().version(&installed).start() else { return };
+    on_each(&servers(), |installed| {
+        let Some(server) = RedisServer::builder().version(installed).start() else { return };
         let (code, answer) = health(&server, &["--require", "writable"]);
         assert_eq!((code, answer["health"].as_str()), (0, Some("up")), "{}: {answer:#}", installed.name);
         assert_eq!(answer["redis_version"], server.info("redis_version"));
@@ -27,7 +27,7 @@ fn a_server_of_every_version_is_up() {
         assert!(answer["connected_clients"].as_u64().is_some() && answer["rtt_ms"].as_f64().is_some());
         assert!(answer["used_memory_human"].as_str().is_some());
         assert_eq!(codes(&answer), Vec::<&str>::new());
-    }
+    });
 }
 
 #[test]
@@ -194,8 +194,8 @@ fn the_nagios_line_is_one_line() {
 
 #[test]
 fn metrics_of_every_version_have_the_usual_names() {
-    for installed in servers() {
-        let Some(server) = RedisServer::builder().version(&installed).start() else { return };
+    on_each(&servers(), |installed| {
+        let Some(server) = RedisServer::builder().version(installed).start() else { return };
         server.ok(&["SET", "a", "1"]);
         let run = RedisOps::new().args(["metrics", "-i", &server.url()]).run();
         let text = String::from_utf8_lossy(&run.stdout).into_owned();
@@ -205,7 +205,7 @@ fn metrics_of_every_version_have_the_usual_names() {
         }
         let (code, answer) = RedisOps::new().args(["metrics", "-i", &server.url()]).json();
         assert_eq!((code, answer["metrics"]["redis_up"].as_f64()), (0, Some(1.0)), "{}", installed.name);
-    }
+    });
 }
 
 #[test]

@@ -153,7 +153,7 @@ fn alarms(installed: &Installed, (name, start): &Kind) -> Vec<String> {
         healthy.servers.iter().map(|server| Diagnosis::of(server, "all", &["--window", "500ms"])).collect();
     for diagnosis in &diagnoses {
         let (of_the_machine, of_the_server): (Vec<&str>, Vec<&str>) =
-            diagnosis.loud().into_iter().partition(|rule| OF_THE_MACHINE.contains(rule));
+            diagnosis.above_information().into_iter().partition(|rule| OF_THE_MACHINE.contains(rule));
         if !of_the_server.is_empty() {
             wrong.push(format!("{}: {name}: {of_the_server:?}: {:#}", installed.name, diagnosis.json["findings"]));
         }

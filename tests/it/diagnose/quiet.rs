@@ -1,7 +1,7 @@
 //! No false alarms, no harm: healthy servers of every version, users with few rights, and what a diagnosis costs.
 
 use super::lab::Diagnosis;
-use crate::support::redis_server::{RedisServer, server_named, servers};
+use crate::support::redis_server::{RedisServer, on_each, server_named, servers};
 
 /// A little of everything that applications keep, as it should be kept.
 fn standard_data(server: &RedisServer) {
@@ -36,9 +36,9 @@ pub(super) const SHARED_MACHINE: &str = "diagnose:\n  thresholds: {C15: {warning
 
 #[test]
 fn a_healthy_server_of_every_version_gives_no_warning() {
-    for installed in servers() {
+    on_each(&servers(), |installed| {
         // As it comes: it saves.
-        let builder = RedisServer::builder().version(&installed).arg("save", "3600 1 300 100 60 10000");
+        let builder = RedisServer::builder().version(installed).arg("save", "3600 1 300 100 60 10000");
         let Some(server) = builder.start() else { return };
         for filled in [false, true] {
             if filled {
@@ -53,7 +53,7 @@ fn a_healthy_server_of_every_version_gives_no_warning() {
             );
             assert_eq!(diagnosis.code, 0, "{}", installed.name);
         }
-    }
+    });
 }
 
 /// Topics that promise to touch no key.
@@ -83,17 +83,17 @@ fn costs_twelve_commands_and_no_hit(server: &RedisServer, more: &[&str]) {
 
 #[test]
 fn five_topics_cost_twelve_commands_each_and_touch_no_key() {
-    for installed in servers() {
-        let Some(server) = RedisServer::builder().version(&installed).start() else { return };
+    on_each(&servers(), |installed| {
+        let Some(server) = RedisServer::builder().version(installed).start() else { return };
         standard_data(&server);
         costs_twelve_commands_and_no_hit(&server, &[]);
-    }
+    });
 }
 
 #[test]
 fn a_server_that_refuses_config_costs_no_more() {
-    for installed in servers() {
-        let Some(server) = RedisServer::builder().version(&installed).start() else { return };
+    on_each(&servers(), |installed| {
+        let Some(server) = RedisServer::builder().version(installed).start() else { return };
         standard_data(&server);
         server.ok(&["ACL", "SETUSER", "probe", "on", ">probe-password", "~*", "&*", "+@all", "-config"]);
         let file = server.dir().join("password");
@@ -109,7 +109,7 @@ fn a_server_that_refuses_config_costs_no_more() {
                 skipped.iter().any(|skipped| skipped["reason"].as_str().is_some_and(|text| text.contains("CONFIG")));
             assert!(named || ["memory", "replication"].contains(&topic), "{}: {topic}: {skipped:#?}", installed.name);
         }
-    }
+    });
 }
 
 #[test]
@@ -164,8 +164,8 @@ fn a_vector_set_that_expires_is_looked_at_and_the_server_lives() {
 
 #[test]
 fn a_user_with_few_rights_gets_an_answer_and_is_told_what_was_skipped() {
-    for installed in servers() {
-        let Some(server) = RedisServer::builder().version(&installed).start() else { return };
+    on_each(&servers(), |installed| {
+        let Some(server) = RedisServer::builder().version(installed).start() else { return };
         server.ok(&["ACL", "SETUSER", "probe", "on", ">probe-password", "+info", "+ping"]);
         let file = server.dir().join("password");
         std::fs::write(&file, "probe-password").expect("written");
@@ -180,7 +180,7 @@ fn a_user_with_few_rights_gets_an_answer_and_is_told_what_was_skipped() {
         assert!(reason("C08").is_some_and(|reason| reason.contains("denied")), "{}: {skipped:?}", installed.name);
         assert!(reason("P10").is_some_and(|reason| reason.contains("denied")), "{}: {skipped:?}", installed.name);
         assert!(diagnosis.rules().contains(&"S10"), "{}", installed.name);
-    }
+    });
 }
 
 #[test]

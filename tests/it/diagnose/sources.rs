@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::lab::Diagnosis;
 use crate::support::redis_ops::RedisOps;
-use crate::support::redis_server::{RedisServer, servers};
+use crate::support::redis_server::{RedisServer, on_each, servers};
 
 /// Locks, counters, sessions, a stream with a group, an odd name: something for many rules.
 fn faults(server: &RedisServer) {
@@ -25,8 +25,8 @@ fn evidence<'a>(diagnosis: &'a Diagnosis, rule: &str, name: &str) -> &'a Value {
 
 #[test]
 fn commands_a_stream_a_backup_and_a_file_say_the_same() {
-    for installed in servers() {
-        let Some(server) = RedisServer::builder().version(&installed).start() else { return };
+    on_each(&servers(), |installed| {
+        let Some(server) = RedisServer::builder().version(installed).start() else { return };
         faults(&server);
         let repository = tempfile::tempdir().expect("a folder");
         let place = repository.path().display().to_string();
@@ -68,7 +68,7 @@ fn commands_a_stream_a_backup_and_a_file_say_the_same() {
                 }
             }
         }
-    }
+    });
 }
 
 #[test]

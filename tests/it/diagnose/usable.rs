@@ -128,7 +128,7 @@ fn an_answer_that_took_seconds_is_degraded() {
     let mut run = RedisOps::new().args(["health", "-i", &server.url(), "--json"]).spawn();
     let begun = std::time::Instant::now();
     while connected() == before {
-        assert!(begun.elapsed() < Duration::from_secs(30) && !run.has_ended(), "it never came");
+        assert!(begun.elapsed() < Duration::from_secs(120) && !run.has_ended(), "it never came");
         std::thread::sleep(Duration::from_millis(5));
     }
     // The answer takes as long as this, whatever else the machine has to do.

@@ -1,16 +1,16 @@
 //! `redis-ops restore` where the target loads the file itself, as a person runs it.
 
 use super::stored::{Stored, backup_of, check, check_error, hint};
-use crate::support::redis_server::{Certificates, Installed, RedisServer, server_named, servers};
+use crate::support::redis_server::{Certificates, Installed, RedisServer, on_each, server_named, servers};
 use crate::support::sample;
 
 #[test]
 fn every_version_loads_its_own_backup_and_is_proven_equal() {
-    for installed in servers() {
-        let source = sample::builder(&installed).start().unwrap();
+    on_each(&servers(), |installed| {
+        let source = sample::builder(installed).start().unwrap();
         sample::fill(&source);
         let stored = Stored::of(&source);
-        let target = sample::builder(&installed).start().unwrap();
+        let target = sample::builder(installed).start().unwrap();
         let answer = stored.restore(&target, &[]);
         check(&answer, 0, "replica");
         let (proof, result) = (&answer.1["proof"], &answer.1["result"]);
@@ -28,7 +28,7 @@ fn every_version_loads_its_own_backup_and_is_proven_equal() {
         let answer = stored.restore(&target, &["--replace-all", "--no-safety-backup", "--yes"]);
         check(&answer, 0, "replica");
         assert_eq!(sample::contents(&target), sample::contents(&source), "{}", installed.name);
-    }
+    });
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Keys with two expiries, which no server writes: which one counts is the server's business, and known of each.
 
 use crate::support::redis_ops::RedisOps;
-use crate::support::redis_server::{RedisServer, servers};
+use crate::support::redis_server::{RedisServer, on_each, servers};
 
 /// Far enough in the future for every test, Unix milliseconds.
 const SOONER: i64 = 4_102_444_800_000;
@@ -48,10 +48,10 @@ fn the_last_counts_and_a_server_that_keeps_the_first_is_not_fed() {
         "{verified:#}"
     );
     assert_eq!((&finding["evidence"]["count"], &finding["evidence"]["first"][0]["key"]), (&2.into(), &"a".into()));
-    for installed in servers() {
+    on_each(&servers(), |installed| {
         let name = &installed.name;
         // What the server itself makes of it.
-        let loaded = RedisServer::builder().version(&installed).dump(&path).start().unwrap();
+        let loaded = RedisServer::builder().version(installed).dump(&path).start().unwrap();
         let keeps_first = installed.is("8.10");
         let expected = if keeps_first { ("sooner", "later") } else { ("later", "sooner") };
         assert_eq!((named(expires(&loaded, "a")), named(expires(&loaded, "b"))), expected, "{name}");
@@ -62,12 +62,12 @@ fn the_last_counts_and_a_server_that_keeps_the_first_is_not_fed() {
             "{name}: {finding}"
         );
 
-        let target = RedisServer::builder().version(&installed).start().unwrap();
+        let target = RedisServer::builder().version(installed).start().unwrap();
         let (code, answer) =
             RedisOps::new().args(["restore", "--file", &file, "--target-instance", &target.url()]).json();
         assert_eq!(code, 0, "{name}: {answer}");
         assert_eq!(answer["result"]["method"] == "replica", !keeps_first, "{name}: {answer}");
         assert_eq!((named(expires(&target, "a")), named(expires(&target, "b"))), ("later", "sooner"), "{name}");
         assert_eq!(answer["proof"]["is_equal"], true, "{name}: {answer}");
-    }
+    });
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::replica::{source_of, whole};
 use crate::support::fixtures;
-use crate::support::redis_server::{Installed, RedisServer, servers};
+use crate::support::redis_server::{Installed, RedisServer, on_each, servers};
 use crate::support::sample;
 
 fn layout(installed: &Installed) -> AofLayout {
@@ -51,31 +51,31 @@ fn check_starts(installed: &Installed, folder: &Path, appendonly: &str, source: 
 
 #[test]
 fn a_server_with_aof_or_without_starts_from_the_folder_and_has_everything() {
-    for installed in servers() {
-        let source = sample::builder(&installed).start().unwrap();
+    on_each(&servers(), |installed| {
+        let source = sample::builder(installed).start().unwrap();
         sample::fill(&source);
         let rdb = sample::rdb(&source);
         for appendonly in ["yes", "no"] {
             let folder = tempfile::tempdir().unwrap();
-            let written = write_dir(folder.path(), layout(&installed), whole(&rdb)).unwrap();
+            let written = write_dir(folder.path(), layout(installed), whole(&rdb)).unwrap();
             assert_eq!((written.bytes, written.warnings), (rdb.len() as u64, vec![]));
             assert!(written.files.iter().all(|file| file.exists()), "{:?}", written.files);
-            check_starts(&installed, folder.path(), appendonly, &source);
+            check_starts(installed, folder.path(), appendonly, &source);
         }
-    }
+    });
 }
 
 #[test]
 fn a_server_with_aof_writes_on_and_starts_again() {
-    for installed in servers() {
-        let source = sample::builder(&installed).start().unwrap();
+    on_each(&servers(), |installed| {
+        let source = sample::builder(installed).start().unwrap();
         sample::fill(&source);
         let rdb = sample::rdb(&source);
         let folder = tempfile::tempdir().unwrap();
-        write_dir(folder.path(), layout(&installed), whole(&rdb)).unwrap();
+        write_dir(folder.path(), layout(installed), whole(&rdb)).unwrap();
         let start = || {
             let path = folder.path().display().to_string();
-            sample::builder(&installed)
+            sample::builder(installed)
                 .arg("dir", &path)
                 .arg("appendonly", "yes")
                 .arg("appendfsync", "always")
@@ -88,19 +88,19 @@ fn a_server_with_aof_writes_on_and_starts_again() {
         let before = sample::contents(&server);
         server.kill();
         assert_eq!(sample::contents(&start()), before, "{}", installed.name);
-    }
+    });
 }
 
 #[test]
 fn the_single_file_of_old_servers_is_converted_by_new_ones() {
-    for installed in servers() {
-        let source = sample::builder(&installed).start().unwrap();
+    on_each(&servers(), |installed| {
+        let source = sample::builder(installed).start().unwrap();
         sample::fill(&source);
         let rdb = sample::rdb(&source);
         let folder = tempfile::tempdir().unwrap();
         write_dir(folder.path(), AofLayout::SingleFile, whole(&rdb)).unwrap();
-        check_starts(&installed, folder.path(), "yes", &source);
-    }
+        check_starts(installed, folder.path(), "yes", &source);
+    });
 }
 
 #[test]

@@ -14,7 +14,9 @@ use tokio_util::sync::CancellationToken;
 use super::replica::whole;
 use super::stored::{Stored, backup_from, hint, keys, message, with_each};
 use crate::support::redis_ops::{RedisOps, Running};
-use crate::support::redis_server::{Certificates, Installed, RedisServer, server_named, servers};
+use crate::support::redis_server::{
+    Certificates, Installed, RedisServer, on_each, on_each_async, server_named, servers,
+};
 use crate::support::sample;
 
 const SETTING: &str = "repl-diskless-load";
@@ -162,14 +164,14 @@ fn is_stale(target: &RedisServer) -> bool {
     target.info("role") == "master"
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn each_way_of_loading_is_led_back_by_the_guard() {
-    for installed in servers() {
-        let source = RedisServer::builder().version(&installed).start().unwrap();
+#[test]
+fn each_way_of_loading_is_led_back_by_the_guard() {
+    on_each_async(&servers(), async |installed| {
+        let source = RedisServer::builder().version(installed).start().unwrap();
         source.fill(20_000, 500);
         let rdb = sample::rdb(&source);
         for (load, old) in [(Load::Memory, 0), (Load::Disk, 1_000), (Load::Swap, 1_000)] {
-            let target = slow(&installed);
+            let target = slow(installed);
             target.fill(old, 10);
             let state = tempfile::tempdir().unwrap();
             let program = PathBuf::from(env!("CARGO_BIN_EXE_redis-ops"));
@@ -192,7 +194,7 @@ async fn each_way_of_loading_is_led_back_by_the_guard() {
             assert!(expected.contains(&keys), "{} by {load:?}: {keys}", installed.name);
             wait_until("the record to be gone", || std::fs::read_dir(state.path()).unwrap().next().is_none());
         }
-    }
+    });
 }
 
 /// The restore and its guard, both killed: as when the machine is lost.
@@ -499,10 +501,10 @@ fn deaf(port: u16) -> Option<tokio::net::TcpSocket> {
 
 #[test]
 fn a_replica_whose_primary_is_away_is_not_undone_without_a_yes_of_somebody() {
-    for installed in servers() {
+    on_each(&servers(), |installed| {
         // Below the ports that a system gives away: nobody takes it for one of a restore. Held, so that no other test's server answers there.
         let (_held, port) = (26_000..32_000).find_map(|port| Some((deaf(port)?, port))).unwrap();
-        let never = RedisServer::builder().version(&installed).start().unwrap();
+        let never = RedisServer::builder().version(installed).start().unwrap();
         never.ok(&["REPLICAOF", "127.0.0.1", &port.to_string()]);
         let undo =
             |target: &RedisServer| RedisOps::new().args(["restore", "--undo", "--target-instance", &target.url()]);
@@ -513,7 +515,7 @@ fn a_replica_whose_primary_is_away_is_not_undone_without_a_yes_of_somebody() {
         assert_eq!(never.info("role"), "slave", "{}", installed.name);
 
         // One that has known its primary is no restore's, whoever says yes.
-        let server = || RedisServer::builder().version(&installed).start().unwrap();
+        let server = || RedisServer::builder().version(installed).start().unwrap();
         let (primary, known) = (server(), server());
         let primary_port = primary.port().to_string();
         known.ok(&["REPLICAOF", "127.0.0.1", &primary_port]);
@@ -524,15 +526,15 @@ fn a_replica_whose_primary_is_away_is_not_undone_without_a_yes_of_somebody() {
         assert_eq!(refused["error"]["code"], "not_interrupted", "{}: {refused}", installed.name);
         assert_eq!(known.info("role"), "slave", "{}", installed.name);
         assert_eq!(answer(undo(&never).arg("--yes"), 0)["undo"]["was_replica_of"], format!("127.0.0.1:{port}"));
-    }
+    });
 }
 
 #[test]
 fn a_target_with_a_password_and_tls_is_led_back_and_no_secret_is_in_the_process_list() {
-    for installed in servers().into_iter().filter(RedisServer::has_tls) {
-        let stored = backup_from(&installed, 20_000, 500);
+    on_each(&servers().into_iter().filter(RedisServer::has_tls).collect::<Vec<_>>(), |installed| {
+        let stored = backup_from(installed, 20_000, 500);
         let builder =
-            RedisServer::builder().version(&installed).tls(Certificates::new()).password("s3cret-of-this-test");
+            RedisServer::builder().version(installed).tls(Certificates::new()).password("s3cret-of-this-test");
         let target = builder.arg("tls-replication", "yes").arg("key-load-delay", "100").start().unwrap();
         let file = |name: &str| target.dir().join(name).display().to_string();
         let url = format!("rediss://localhost:{}", target.tls_port().unwrap());
@@ -553,7 +555,7 @@ fn a_target_with_a_password_and_tls_is_led_back_and_no_secret_is_in_the_process_
         assert!(!record.contains("s3cret") && record.contains("on-empty-db"), "{record}");
         run.signal("KILL");
         wait_for_the_guard(&target);
-    }
+    });
 }
 
 #[test]

@@ -199,7 +199,7 @@ fn starts_again(server: &RedisServer) -> io::Result<()> {
     // The save of the proof may not have ended yet.
     let begun = std::time::Instant::now();
     while !matches!(client.ask(&[b"SAVE"])?, Reply::Simple(_)) {
-        if begun.elapsed() > std::time::Duration::from_secs(20) {
+        if begun.elapsed() > std::time::Duration::from_secs(60) {
             return Err(io::Error::other("it cannot save what it holds"));
         }
         std::thread::sleep(std::time::Duration::from_millis(20));

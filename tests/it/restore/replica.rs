@@ -16,7 +16,7 @@ use redis_ops::restore::replica::{self, Fed, Holds, Load, ReplicaError, ReplicaO
 use tokio_util::sync::CancellationToken;
 
 use super::support::{Restore, saved};
-use crate::support::redis_server::{Certificates, Installed, RedisServer, servers};
+use crate::support::redis_server::{Certificates, Installed, RedisServer, on_each_async, servers};
 use crate::support::sample;
 
 /// A source with these bytes, in chunks of this many, and perhaps an error after them.
@@ -77,25 +77,25 @@ async fn check_exact(installed: &Installed, load: Load, old_keys: usize) {
     check_back_to_normal(&target, "disabled");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_version_takes_its_own_rdb_into_an_empty_target() {
-    for installed in servers() {
-        check_exact(&installed, Load::Memory, 0).await;
-    }
+#[test]
+fn every_version_takes_its_own_rdb_into_an_empty_target() {
+    on_each_async(&servers(), async |installed| {
+        check_exact(installed, Load::Memory, 0).await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn old_data_is_replaced_as_a_whole_through_the_disk() {
-    for installed in servers() {
-        check_exact(&installed, Load::Disk, 1000).await;
-    }
+#[test]
+fn old_data_is_replaced_as_a_whole_through_the_disk() {
+    on_each_async(&servers(), async |installed| {
+        check_exact(installed, Load::Disk, 1000).await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn old_data_is_replaced_as_a_whole_by_swapping() {
-    for installed in servers() {
-        check_exact(&installed, Load::Swap, 1000).await;
-    }
+#[test]
+fn old_data_is_replaced_as_a_whole_by_swapping() {
+    on_each_async(&servers(), async |installed| {
+        check_exact(installed, Load::Swap, 1000).await;
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,14 +118,14 @@ async fn an_rdb_of_the_oldest_version_goes_into_every_newer_one() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_target_that_replicates_by_tls_is_shown_our_certificate() {
-    for installed in servers().into_iter().filter(RedisServer::has_tls) {
-        let source = sample::builder(&installed).start().unwrap();
+#[test]
+fn a_target_that_replicates_by_tls_is_shown_our_certificate() {
+    on_each_async(&servers().into_iter().filter(RedisServer::has_tls).collect::<Vec<_>>(), async |installed| {
+        let source = sample::builder(installed).start().unwrap();
         sample::fill(&source);
         let rdb = sample::rdb(&source);
         let certificates = Certificates::new();
-        let target = sample::builder(&installed).tls(certificates).arg("tls-replication", "yes").start().unwrap();
+        let target = sample::builder(installed).tls(certificates).arg("tls-replication", "yes").start().unwrap();
 
         let mut options = ReplicaOptions::new(Load::Memory);
         let error = feed(&target, whole(&rdb), &options).await.expect_err("there is no certificate");
@@ -136,20 +136,20 @@ async fn a_target_that_replicates_by_tls_is_shown_our_certificate() {
         feed(&target, whole(&rdb), &options).await.unwrap_or_else(|error| panic!("{}: {error}", installed.name));
         assert_eq!(sample::contents(&target), sample::contents(&source), "{}", installed.name);
         check_back_to_normal(&target, "disabled");
-    }
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_password_that_the_target_has_for_its_primary_is_taken() {
-    for installed in servers() {
-        let source = sample::builder(&installed).start().unwrap();
+#[test]
+fn the_password_that_the_target_has_for_its_primary_is_taken() {
+    on_each_async(&servers(), async |installed| {
+        let source = sample::builder(installed).start().unwrap();
         sample::fill(&source);
         let rdb = sample::rdb(&source);
-        let target = sample::builder(&installed).arg("masterauth", "hunter2").arg("masteruser", "ops").start().unwrap();
+        let target = sample::builder(installed).arg("masterauth", "hunter2").arg("masteruser", "ops").start().unwrap();
         let options = ReplicaOptions::new(Load::Memory);
         feed(&target, whole(&rdb), &options).await.unwrap_or_else(|error| panic!("{}: {error}", installed.name));
         assert_eq!(sample::contents(&target), sample::contents(&source), "{}", installed.name);
-    }
+    });
 }
 
 /// Reading a large backup takes hours, in which a target does not stay as it was.

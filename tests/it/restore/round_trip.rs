@@ -4,23 +4,22 @@ use redis_ops::restore::{Asked, Ended, Existing, Method};
 
 use super::support::{Names, Restore, census, census_of, census_without, name_of, saved};
 use crate::support::fixtures::{self, Fixture};
-use crate::support::redis_server::{Installed, RedisServer, servers};
+use crate::support::redis_server::{Installed, RedisServer, on_each_async, servers};
 
 const NOW: i64 = 1_800_000_000_000;
 
 fn into_each_server(method: Method) {
     let fixtures = fixtures::valid();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let mut wrong = Vec::new();
-    for installed in servers() {
-        let server = RedisServer::builder().version(&installed).arg("databases", "100").start().unwrap();
+    on_each_async(&servers(), async |installed| {
+        let server = RedisServer::builder().version(installed).arg("databases", "100").start().unwrap();
+        let mut wrong = Vec::new();
         for fixture in &fixtures {
-            if let Err(reason) = runtime.block_on(one(&server, &installed, fixture, method)) {
+            if let Err(reason) = one(&server, installed, fixture, method).await {
                 wrong.push(format!("{} into {}: {reason}", fixture.name, installed.name));
             }
         }
-    }
-    assert!(wrong.is_empty(), "{} wrong: {wrong:#?}", wrong.len());
+        assert!(wrong.is_empty(), "{} wrong: {wrong:#?}", wrong.len());
+    });
 }
 
 async fn one(server: &RedisServer, installed: &Installed, fixture: &Fixture, method: Method) -> Result<(), String> {
@@ -74,21 +73,19 @@ fn every_file_comes_out_as_it_went_in_by_commands() {
 #[test]
 fn every_file_that_a_server_may_load_itself_comes_out_as_it_went_in() {
     let fixtures = fixtures::valid();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let mut wrong = Vec::new();
-    for installed in servers() {
-        let server = RedisServer::builder().version(&installed).arg("databases", "100").start().unwrap();
-        let mut loaded = 0;
+    on_each_async(&servers(), async |installed| {
+        let server = RedisServer::builder().version(installed).arg("databases", "100").start().unwrap();
+        let (mut wrong, mut loaded) = (Vec::new(), 0);
         for fixture in &fixtures {
-            match runtime.block_on(loaded_by_itself(&server, fixture)) {
+            match loaded_by_itself(&server, fixture).await {
                 Ok(true) => loaded += 1,
                 Ok(false) => {}
                 Err(reason) => wrong.push(format!("{} into {}: {reason}", fixture.name, installed.name)),
             }
         }
+        assert!(wrong.is_empty(), "{} wrong: {wrong:#?}", wrong.len());
         assert!(loaded > 10, "{} was given {loaded} files only", installed.name);
-    }
-    assert!(wrong.is_empty(), "{} wrong: {wrong:#?}", wrong.len());
+    });
 }
 
 /// Whether the server was given the file.

@@ -6,7 +6,7 @@ use redis_ops::repository::manifest::Manifest;
 use serde_json::Value;
 
 use crate::support::redis_ops::RedisOps;
-use crate::support::redis_server::{Installed, RedisServer, server_named, servers};
+use crate::support::redis_server::{Installed, RedisServer, on_each, server_named, servers};
 
 /// An RDB that is stored as a backup, and the folder of what restores of it leave for `--resume`.
 pub struct Stored {
@@ -134,12 +134,7 @@ pub fn with_each(test: impl Fn(&Installed) + Sync) {
     if found.is_empty() {
         found.extend(servers().into_iter().take(1));
     }
-    std::thread::scope(|scope| {
-        let running: Vec<_> = found.iter().map(|installed| (installed, scope.spawn(|| test(installed)))).collect();
-        let failed = running.into_iter().filter_map(|(installed, test)| test.join().err().map(|_| &installed.name));
-        let failed: Vec<_> = failed.collect();
-        assert!(failed.is_empty(), "failed with {failed:?}, as is said above");
-    });
+    on_each(&found, test);
 }
 
 #[track_caller]

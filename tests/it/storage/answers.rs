@@ -132,7 +132,7 @@ async fn who_is_not_there_is_named_with_where_the_name_came_from() {
             let begun = Instant::now();
             let error = attempt(&storage, what).await;
             assert_says(&error, "storage_unavailable", &[words, "--s3-endpoint"], &[hint], &endpoint);
-            assert!(begun.elapsed() < Duration::from_secs(12), "{endpoint}: {:?}", begun.elapsed());
+            assert!(begun.elapsed() < Duration::from_secs(60), "{endpoint}: {:?}", begun.elapsed());
         }
     }
 }
@@ -205,7 +205,7 @@ async fn a_store_that_cannot_list_uploads_is_not_asked_for_the_whole_retry_time(
         let error = storage.unfinished("").await.unwrap_err();
         assert_eq!(error.code(), "storage_unavailable", "{error}");
     }
-    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
 }
 
 /// An upload that somebody else has ended: that is no missing object, and trying again is of no use.

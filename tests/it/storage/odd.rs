@@ -69,7 +69,7 @@ async fn a_store_that_is_silent_for_good_ends_within_bounds() {
         storage.keeps_conditions("x", bytes::Bytes::from_static(b"y")).await.unwrap_err().code(),
         "storage_unavailable"
     );
-    assert!(begun.elapsed() < 14 * SECOND, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < 60 * SECOND, "{:?}", begun.elapsed());
 
     // During one: the retry time, and a few seconds for cleaning up.
     proxy.become_(Way::Open);
@@ -84,7 +84,7 @@ async fn a_store_that_is_silent_for_good_ends_within_bounds() {
         Err(error) => error,
     };
     assert_eq!(error.code(), "storage_unavailable", "{error}");
-    assert!(begun.elapsed() < 40 * SECOND, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < 120 * SECOND, "{:?}", begun.elapsed());
 }
 
 /// 17 MiB at 2 MB/s take nine seconds, and nothing is sent twice; with a time-out of one second.
@@ -149,7 +149,7 @@ async fn an_answer_that_trickles_is_given_up() {
     let storage = open(&"s3://backups/p".parse().unwrap(), &options).await.unwrap();
     let begun = Instant::now();
     assert_eq!(storage.list("").await.unwrap_err().code(), "storage_unavailable");
-    assert!(begun.elapsed() < 14 * SECOND, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < 60 * SECOND, "{:?}", begun.elapsed());
 }
 
 /// As `rclone serve s3` answers: the root element is named after the request.

@@ -6,9 +6,9 @@
 //! let text = server.cli(&["INFO", "server"]);                         // as `redis-cli` would print it
 //! let url = server.url();                                             // redis://127.0.0.1:PORT
 //!
-//! for installed in servers() {                                        // every version on this machine
-//!     let server = RedisServer::builder().version(&installed).start();
-//! }
+//! on_each(&servers(), |installed| {                                   // every version on this machine, a few at a time
+//!     let server = RedisServer::builder().version(installed).start();
+//! });
 //! RedisServer::builder().arg("maxmemory", "10mb").password("secret").tls(Certificates::new()).start()
 //! RedisServer::builder().dump(path).arg("key-load-delay", "1000").start_loading()
 //! ```
@@ -27,7 +27,7 @@ pub use certificates::Certificates;
 pub use resp::{Client, Reply};
 
 /// How long a server may take to answer. Generous: the machine may be busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A server version on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,35 @@ pub fn servers() -> Vec<Installed> {
         super::skip("redis-server");
     }
     found
+}
+
+/// Runs a test with several versions, a few at a time: most of such a test is waiting for its servers. Says at the end which have failed.
+pub fn on_each(versions: &[Installed], test: impl Fn(&Installed) + Sync) {
+    const AT_ONCE: usize = 5;
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let failed = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE.min(versions.len()) {
+            scope.spawn(|| {
+                while let Some(installed) = versions.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+                    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(installed)));
+                    if ended.is_err() {
+                        failed.lock().expect("no thread panics with it").push(&installed.name);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().expect("no thread panics with it");
+    assert!(failed.is_empty(), "failed with {failed:?}, as is said above");
+}
+
+/// As [`on_each`], for a test that is async: each version has a runtime of its own.
+pub fn on_each_async(versions: &[Installed], test: impl AsyncFn(&Installed) + Sync) {
+    on_each(versions, |installed| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        runtime.expect("a runtime").block_on(test(installed));
+    });
 }
 
 /// The installed version with this name, such as `valkey-server-9.1`. Says "skipped" if it is not there.

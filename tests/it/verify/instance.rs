@@ -5,7 +5,7 @@ use std::fs;
 use super::{backup_into, repository_of, repository_of_what_expires, told, verify};
 use crate::backup::Folder;
 use crate::support::redis_ops::RedisOps;
-use crate::support::redis_server::{RedisServer, servers};
+use crate::support::redis_server::{RedisServer, on_each, servers};
 use crate::support::sample;
 
 /// Far in the future, Unix milliseconds.
@@ -13,8 +13,8 @@ const LATER: &str = "4102444800000";
 
 #[test]
 fn a_server_is_equal_to_its_backup_whatever_its_version_is() {
-    for installed in servers() {
-        let Some(server) = sample::builder(&installed).start() else { return };
+    on_each(&servers(), |installed| {
+        let Some(server) = sample::builder(installed).start() else { return };
         sample::fill(&server);
         let (folder, id) = repository_of(&server);
         let (code, answer) = verify(&folder, &["-i", &server.url(), "--backup-id", &id]).json();
@@ -25,7 +25,7 @@ fn a_server_is_equal_to_its_backup_whatever_its_version_is() {
         assert_eq!(answer["comparison"]["ratio"], 1.0);
         assert_eq!(answer["comparison"]["consistency"], "point_in_time");
         assert_eq!(answer["comparison"]["buckets"]["differing"], 0, "the fast path was taken: {answer:#}");
-    }
+    });
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn a_server_that_does_not_answer_us_for_a_while() {
     let ours = format!(":{port:04X} 02 ");
     let begun = std::time::Instant::now();
     while !std::fs::read_to_string("/proc/net/tcp").unwrap_or_default().contains(&ours) {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it never asked to be let in");
+        assert!(begun.elapsed() < Duration::from_secs(60), "it never asked to be let in");
         std::thread::sleep(MS(5));
     }
     signal(rustix::process::Signal::CONT);

@@ -8,7 +8,7 @@ use super::judge::Verdict;
 use crate::support::redis_server::RedisServer;
 
 /// How long a server may be on its way back to what it was, after the tool has died.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The first bytes of the files that a server writes: `REDIS0012`, `VALKEY080`.
 fn format_of(server: &RedisServer) -> String {

@@ -8,7 +8,7 @@ use redis_ops::restore::replica::{self, Advertise, Holds, Load, ReplicaError, Re
 use tokio_util::sync::CancellationToken;
 
 use super::{check_back_to_normal, feed, node, source_of, whole};
-use crate::support::redis_server::{Installed, RedisServer, free_port, server_named, servers};
+use crate::support::redis_server::{Installed, RedisServer, free_port, on_each_async, server_named, servers};
 use crate::support::sample;
 
 /// An RDB of a few megabytes, of this version.
@@ -23,10 +23,10 @@ fn keys_now(error: &ReplicaError) -> u64 {
     now.values().map(|database| database.keys).sum()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_target_that_cannot_reach_us_is_a_primary_again_with_its_data() {
-    for installed in servers() {
-        let target = sample::builder(&installed).start().unwrap();
+#[test]
+fn a_target_that_cannot_reach_us_is_a_primary_again_with_its_data() {
+    on_each_async(&servers(), async |installed| {
+        let target = sample::builder(installed).start().unwrap();
         sample::fill(&target);
         let (rdb, before) = (sample::rdb(&target), sample::contents(&target));
         for load in [Load::Disk, Load::Swap] {
@@ -39,14 +39,14 @@ async fn a_target_that_cannot_reach_us_is_a_primary_again_with_its_data() {
             assert_eq!(sample::contents(&target), before, "{}", installed.name);
         }
         check_back_to_normal(&target, "disabled");
-    }
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_breaks_leaves_the_old_data_of_a_primary() {
-    for installed in servers() {
-        let rdb = large_rdb(&installed, 5_000);
-        let target = sample::builder(&installed).start().unwrap();
+#[test]
+fn a_source_that_breaks_leaves_the_old_data_of_a_primary() {
+    on_each_async(&servers(), async |installed| {
+        let rdb = large_rdb(installed, 5_000);
+        let target = sample::builder(installed).start().unwrap();
         sample::fill(&target);
         let before = sample::contents(&target);
         // Half-way, and with nothing missing but the word that it ended well.
@@ -61,43 +61,43 @@ async fn a_source_that_breaks_leaves_the_old_data_of_a_primary() {
             }
         }
         check_back_to_normal(&target, "disabled");
-    }
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_breaks_leaves_an_empty_target_empty() {
-    for installed in servers() {
-        let rdb = large_rdb(&installed, 5_000);
-        let target = RedisServer::builder().version(&installed).start().unwrap();
+#[test]
+fn a_source_that_breaks_leaves_an_empty_target_empty() {
+    on_each_async(&servers(), async |installed| {
+        let rdb = large_rdb(installed, 5_000);
+        let target = RedisServer::builder().version(installed).start().unwrap();
         let source = source_of(&rdb, rdb.len() / 2, 64 * 1024, Some("connection reset"));
         let error = feed(&target, source, &ReplicaOptions::new(Load::Memory)).await.expect_err("it broke");
         assert_eq!((error.left.primary, keys_now(&error)), (Some(true), 0), "{}: {error:?}", installed.name);
         assert!(error.to_string().contains("the target is a primary and holds 0 keys"), "{error}");
         check_back_to_normal(&target, "disabled");
-    }
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn bytes_that_are_not_the_ones_that_were_verified_never_become_a_whole_rdb() {
-    for installed in servers() {
-        let mut rdb = large_rdb(&installed, 2_000);
+#[test]
+fn bytes_that_are_not_the_ones_that_were_verified_never_become_a_whole_rdb() {
+    on_each_async(&servers(), async |installed| {
+        let mut rdb = large_rdb(installed, 2_000);
         let middle = rdb.len() / 2;
         rdb[middle] ^= 1;
-        let target = sample::builder(&installed).start().unwrap();
+        let target = sample::builder(installed).start().unwrap();
         sample::fill(&target);
         let before = sample::contents(&target);
         let error = feed(&target, whole(&rdb), &ReplicaOptions::new(Load::Disk)).await.expect_err("a bit has flipped");
         assert_eq!(error.code(), "checksum_mismatch", "{error:?}");
         assert_eq!(sample::contents(&target), before, "{}", installed.name);
-    }
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_load_that_is_interrupted_ends_with_a_primary() {
-    for installed in servers() {
-        let rdb = large_rdb(&installed, 20_000);
+#[test]
+fn a_load_that_is_interrupted_ends_with_a_primary() {
+    on_each_async(&servers(), async |installed| {
+        let rdb = large_rdb(installed, 20_000);
         for load in [Load::Memory, Load::Disk] {
-            let target = RedisServer::builder().version(&installed).arg("key-load-delay", "100").start().unwrap();
+            let target = RedisServer::builder().version(installed).arg("key-load-delay", "100").start().unwrap();
             let (node, cancel) = (node(&target), CancellationToken::new());
             let stop = cancel.clone();
             let (source, options) = (whole(&rdb), ReplicaOptions::new(load));
@@ -113,7 +113,7 @@ async fn a_load_that_is_interrupted_ends_with_a_primary() {
             assert_eq!(keys_now(&error), expected, "{} by {load:?}", installed.name);
             check_back_to_normal(&target, "disabled");
         }
-    }
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,10 +129,10 @@ async fn an_interruption_before_the_target_has_come_leaves_it_alone() {
     assert!(matches!(error.fault, ReplicaFault::Cancelled) && keys_now(&error) == 10, "{error:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_target_that_forbids_replicaof_is_left_as_it_is() {
-    for installed in servers() {
-        let target = sample::builder(&installed).start().unwrap();
+#[test]
+fn a_target_that_forbids_replicaof_is_left_as_it_is() {
+    on_each_async(&servers(), async |installed| {
+        let target = sample::builder(installed).start().unwrap();
         target.fill(10, 10);
         let rdb = sample::rdb(&target);
         target.ok(&["ACL", "SETUSER", "ops", "on", ">secret", "~*", "+@all", "-replicaof", "-slaveof"]);
@@ -143,30 +143,30 @@ async fn a_target_that_forbids_replicaof_is_left_as_it_is() {
         let error = result.expect_err("it is forbidden");
         assert_eq!(error.code(), "permission_denied", "{}", installed.name);
         assert!(error.may_go_another_way() && keys_now(&error) == 10, "{error:?}");
-    }
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_node_a_replica_and_a_renamed_command_are_refused() {
-    for installed in servers() {
-        let rdb = large_rdb(&installed, 10);
+#[test]
+fn a_cluster_node_a_replica_and_a_renamed_command_are_refused() {
+    on_each_async(&servers(), async |installed| {
+        let rdb = large_rdb(installed, 10);
         let options = ReplicaOptions::new(Load::Disk);
-        let cluster = RedisServer::builder().version(&installed).arg("cluster-enabled", "yes").start().unwrap();
+        let cluster = RedisServer::builder().version(installed).arg("cluster-enabled", "yes").start().unwrap();
         let error = feed(&cluster, whole(&rdb), &options).await.expect_err("a cluster");
         assert!(matches!(error.fault, ReplicaFault::Refused(_)) && error.may_go_another_way(), "{error:?}");
 
-        let primary = RedisServer::builder().version(&installed).start().unwrap();
-        let replica = RedisServer::builder().version(&installed).start().unwrap();
+        let primary = RedisServer::builder().version(installed).start().unwrap();
+        let replica = RedisServer::builder().version(installed).start().unwrap();
         replica.ok(&["REPLICAOF", "127.0.0.1", &primary.port().to_string()]);
         let error = feed(&replica, whole(&rdb), &options).await.expect_err("a replica");
         assert!(matches!(error.fault, ReplicaFault::NotAPrimary) && !error.may_go_another_way(), "{error:?}");
         assert_eq!(replica.info("master_port"), primary.port().to_string(), "nobody has touched it");
 
         let renamed =
-            RedisServer::builder().version(&installed).arg("rename-command", "REPLICAOF NO-SUCH").start().unwrap();
+            RedisServer::builder().version(installed).arg("rename-command", "REPLICAOF NO-SUCH").start().unwrap();
         let error = feed(&renamed, whole(&rdb), &options).await.expect_err("renamed");
         assert_eq!(error.code(), "unknown_command", "{error:?}");
-    }
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,7 +184,7 @@ async fn a_target_that_dies_on_the_way_is_said_to_have_exited() {
     let error = feeding.await.unwrap().expect_err("it died");
     assert_eq!((error.left.primary, &error.left.holds), (None, &Holds::Unknown), "{error:?}");
     assert!(error.to_string().contains("has probably exited"), "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(30), "it says so at once");
+    assert!(begun.elapsed() < Duration::from_secs(120), "it says so at once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

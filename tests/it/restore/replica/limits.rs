@@ -52,7 +52,7 @@ fn loads(installed: &Installed, rdb: &Path) -> bool {
         if child.try_wait().unwrap().is_some() {
             break false;
         }
-        assert!(begun.elapsed() < Duration::from_secs(30), "{}: {log}", installed.name);
+        assert!(begun.elapsed() < Duration::from_secs(120), "{}: {log}", installed.name);
         std::thread::sleep(Duration::from_millis(10));
     };
     let _ = child.kill();

@@ -11,7 +11,7 @@ use redis_ops::restore::replica::{self, Load, ReplicaOptions};
 use tokio_util::sync::CancellationToken;
 
 use super::{node, whole};
-use crate::support::redis_server::{RedisServer, free_port, servers};
+use crate::support::redis_server::{RedisServer, free_port, on_each_async, servers};
 use crate::support::sample;
 
 /// Everything that comes back for `words`, until the connection is closed.
@@ -85,13 +85,13 @@ async fn who_names_the_replication_id_from_another_address_or_as_another_port_ge
     assert_eq!(here.await.unwrap().peer(), target.local_addr().unwrap());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn silent_strangers_do_not_keep_the_target_out_and_later_ones_get_no_byte() {
-    for installed in servers() {
-        let source = RedisServer::builder().version(&installed).start().unwrap();
+#[test]
+fn silent_strangers_do_not_keep_the_target_out_and_later_ones_get_no_byte() {
+    on_each_async(&servers(), async |installed| {
+        let source = RedisServer::builder().version(installed).start().unwrap();
         source.fill(20_000, 100);
         let rdb = sample::rdb(&source);
-        let target = sample::builder(&installed).arg("key-load-delay", "50").start().unwrap();
+        let target = sample::builder(installed).arg("key-load-delay", "50").start().unwrap();
         let (node, port) = (node(&target), free_port());
         let listen = Some(format!("127.0.0.1:{port}").parse().unwrap());
         let options = ReplicaOptions { listen, ..ReplicaOptions::new(Load::Memory) };
@@ -113,7 +113,7 @@ async fn silent_strangers_do_not_keep_the_target_out_and_later_ones_get_no_byte(
         }
         feeding.await.unwrap().unwrap_or_else(|error| panic!("{}: {error}", installed.name));
         assert_eq!(sample::contents(&target).0, {
-            let copy = sample::builder(&installed).dump(source.dir().join("dump.rdb")).start().unwrap();
+            let copy = sample::builder(installed).dump(source.dir().join("dump.rdb")).start().unwrap();
             sample::contents(&copy).0
         });
         for mut stranger in strangers.join().unwrap() {
@@ -121,5 +121,5 @@ async fn silent_strangers_do_not_keep_the_target_out_and_later_ones_get_no_byte(
             let _ = stranger.read_to_end(&mut answer);
             assert!(answer.is_empty(), "{answer:?}");
         }
-    }
+    });
 }
