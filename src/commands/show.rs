@@ -85,7 +85,7 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, since: &Since, contex
     let age = (context.now - manifest.created_at).to_std().map(|age| format!(", {} ago", words::span(age)));
     let taken_at = manifest.created_at.format("%Y-%m-%d %H:%M:%S UTC");
     about.row(["taken", &format!("{taken_at}{}, in {span}", age.unwrap_or_default())]);
-    about.row(["why", &manifest.purpose.to_string()]);
+    about.row(["purpose", &manifest.purpose.to_string()]);
     let server = &manifest.server;
     about.row([
         "server",

@@ -188,11 +188,11 @@ choices! {
     }
     backup::Capture {
         Auto = "auto", "replication, or scan if replication is not allowed";
-        Replication = "replication", "full resync: the data of one moment";
-        Scan = "scan", "key by key while others write: not the data of one moment";
+        Replication = "replication", "full resync: the data is from a single moment";
+        Scan = "scan", "key by key while clients write: the data is not from a single moment";
     }
     backup::ReadFrom {
-        Auto = "auto", "a replica that is up to date, otherwise the primary";
+        Auto = "auto", "a replica if one is up to date, otherwise the primary";
         Replica = "replica", "a replica only";
         Primary = "primary", "the primary";
     }
@@ -207,10 +207,10 @@ choices! {
         Strip = "strip", "no expiry";
     }
     verify::Level {
-        Manifest = "manifest", "all objects exist and have the right sizes";
-        Checksum = "checksum", "and have the right checksums";
-        Structure = "structure", "and contain an RDB that is sound to the end, with the right counts";
-        Drill = "drill", "and load into a temporary server";
+        Manifest = "manifest", "every object exists and has the right size";
+        Checksum = "checksum", "manifest, and every object has the right checksum";
+        Structure = "structure", "checksum, and the RDB is sound to its end and has the right key counts";
+        Drill = "drill", "structure, and a throwaway server loads the backup";
     }
     verify::FailOn {
         Missing = "missing", "keys that exist only in the backup";
@@ -221,7 +221,7 @@ choices! {
     diagnose::FailOn {
         Warning = "warning", "exit 1 for a warning, 2 for a critical finding";
         Critical = "critical", "exit 2 for a critical finding, 0 for a warning";
-        Never = "never", "exit 0 whatever is found";
+        Never = "never", "exit 0 for every finding";
     }
     diagnose::Via {
         Commands = "commands", "a sample, or every key with --full";
@@ -238,8 +238,8 @@ choices! {
     }
     crate::health::Level {
         Live = "live", "answers PING";
-        Ready = "ready", "and serves: not loading, persistence works, a replica is linked to its primary";
-        Writable = "writable", "and accepts writes";
+        Ready = "ready", "live, not loading, persistence works, and a replica is linked to its primary";
+        Writable = "writable", "ready, and accepts writes";
     }
 }
 
