@@ -157,7 +157,7 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, since: &Since, contex
     let (status, sentence) = match since.trouble() {
         Some(trouble) => (Status::Failed, format!("{sentence}; {trouble}")),
         None if manifest.is_sound() && !manifest.lacks.is_empty() => {
-            (Status::Warning, format!("{sentence}; it lacks what its source held: see above"))
+            (Status::Warning, format!("{sentence}; it does not hold everything that its source held: see above"))
         }
         None if manifest.is_sound() => (Status::Ok, sentence),
         None => {
@@ -253,7 +253,7 @@ fn file_text(name: &str, found: &FileReport, context: &Context) -> String {
     // Of the worst the first: that is the one which more servers die of.
     let sentence = match found.report.findings.iter().rev().max_by_key(|finding| finding.severity) {
         Some(finding) if finding.severity > Severity::Info => words::escape(finding.title.as_bytes()),
-        _ => format!("{}, whole and sound", words::counted(found.report.checked.keys, "key")),
+        _ => format!("{}, complete and sound", words::counted(found.report.checked.keys, "key")),
     };
     text.push(verdict(&context.printer, found.report.status, &sentence));
     text.join("\n\n")

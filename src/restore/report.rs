@@ -56,7 +56,7 @@ pub struct Report {
     pub standing: Standing,
     /// Keys among the expired ones that the target had taken before.
     pub expired_since: u64,
-    /// What became of the target meanwhile, where it may hold less than it had taken.
+    /// What became of the target meanwhile, where it may hold less than it had accepted.
     pub turned: Option<Turned>,
     /// Whether what it holds is on its disk.
     pub durable: Durable,
@@ -89,7 +89,7 @@ pub struct Report {
 pub struct Afterwards {
     /// Whether others have written to it by then; `None`: could not tell.
     pub others_wrote: Option<bool>,
-    /// What became of it, where it may hold less than it had taken.
+    /// What became of it, where it may hold less than it had accepted.
     pub turned: Option<Turned>,
 }
 

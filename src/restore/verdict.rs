@@ -57,7 +57,7 @@ impl Report {
         let settings =
             settings.map(|setting| format!("a setting of the target could not be put back: `CONFIG SET {setting}`"));
         let others = self.others_wrote == Some(true);
-        let others = others.then(|| "others wrote to the target during the restore".to_owned());
+        let others = others.then(|| "other clients wrote to the target during the restore".to_owned());
         let unsaved = self.unsaved.map(|unsaved| unsaved.to_string());
         settings
             .chain(others)

@@ -48,7 +48,7 @@ fn may_go_to_stdout(context: &Context) -> Result<(), Misuse> {
         return Err(Misuse::usage("stdout cannot be both the RDB and JSON").hint(Hint::NotStdout));
     }
     if context.printer.width().is_some() {
-        return Err(Misuse::usage("an RDB is not for a terminal").hint(Hint::IntoAPipe));
+        return Err(Misuse::usage("stdout is a terminal, but an RDB is binary").hint(Hint::IntoAPipe));
     }
     Ok(())
 }

@@ -59,7 +59,7 @@ pub fn against(method: Method, backup: &BackupFacts, target: &TargetFacts, optio
 }
 
 fn no_command(name: &str) -> String {
-    format!("the target has no command `{}`: it was renamed or switched off", name.to_uppercase())
+    format!("the target has no command `{}`: it was renamed or disabled", name.to_uppercase())
 }
 
 /// Whether the patterns of our user's keys hold all that is written.

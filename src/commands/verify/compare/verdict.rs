@@ -76,7 +76,7 @@ pub(super) fn judge(
     };
     let sentence = if nothing_checked {
         format!(
-            "{what}: nothing was checked: neither side has a key that is chosen (`--keys`, `-n`, the database of the URL)"
+            "{what}: nothing was checked: neither side has a key that matches (`--keys`, `-n`, the database of the URL)"
         )
     } else if compared.is_equal() {
         format!("{what}: equal, {}{expired}", words::counted(differences.equal, "key"))
