@@ -126,9 +126,7 @@ async fn put_settings_back(request: &Request, watcher: &Watcher<'_>) {
     let Request { node, local, .. } = request;
     if let Some(undone) = replica::settle(node, &local.state).await {
         let put_back = undone.put_back.join("`, `");
-        watcher.voice.say(&format!(
-            "an interrupted restore had changed a setting of {node}: `{put_back}` puts the old value back"
-        ));
+        watcher.voice.say(&format!("an interrupted restore had changed a setting of {node}: put back to `{put_back}`"));
     }
 }
 

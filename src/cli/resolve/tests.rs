@@ -389,7 +389,7 @@ fn a_database_in_a_url_is_honoured_or_refused() {
     for (line, says) in [
         (&["backup", "-i", "redis://a/5"][..], "`restore --db 5` restores one database of a backup"),
         (&["backup", "-i", "redis-two"], "leave out `/2`"),
-        (&["restore", "latest", "--target-instance", "redis://a/5"], "`--db 5` restores that database alone"),
+        (&["restore", "latest", "--target-instance", "redis://a/5"], "`--db 5` restores only that database"),
         (&["restore", "--undo", "--target-instance", "redis://a/5"], "leave out `/5`"),
         (&["list", "-i", "redis://a/5"], "leave out `/5`"),
         (&["show", "latest", "-i", "redis://a/5"], "leave out `/5`"),

@@ -420,7 +420,7 @@ fn the_next_restore_puts_back_what_a_killed_one_has_left_of_the_settings_of_a_pr
         assert_eq!((run.code, setting(&target).as_str()), (0, "on-empty-db"), "a plan changes nothing: {}", run.stderr);
         let run = stored.restoring(&target, &["--method", "restore", "--no-proof"]).run();
         assert_eq!((run.code, setting(&target).as_str()), (0, "disabled"), "{}", run.stderr);
-        assert!(run.stderr.contains("`repl-diskless-load disabled` is set again"), "{}", run.stderr);
+        assert!(run.stderr.contains("put back to `repl-diskless-load disabled`"), "{}", run.stderr);
         assert!(records(stored.state()).is_empty());
     });
 }
