@@ -138,7 +138,8 @@ async fn feed(planned: &Planned, saved: Option<&Info>, watcher: &Watcher<'_>) ->
     let certificate =
         tls.and_then(|tls| Some(Certificate { certificate: tls.certificate.clone()?, key: tls.key.clone()? }));
     let state = request.local.state.clone();
-    let safeguard = blocking::run(move || Safeguard::here(&state)).await.context("find this program")?;
+    let safeguard =
+        blocking::run(move || Safeguard::here(&state)).await.context("cannot find the program file of redis-ops")?;
     let order = load::Order {
         node: &request.node,
         target,

@@ -248,7 +248,7 @@ impl Planned {
         let Request { source, options, .. } = &self.request;
         if self.facts.survey.is_none() && (holds_data(&self.target, options) || options.resume) {
             let held = source.must_be_as_stored(&**watcher.progress, watcher.cancel).await;
-            held.with_context(|| format!("verify {}: nothing was written", self.facts.name))?;
+            held.with_context(|| format!("cannot verify {}; nothing was written", self.facts.name))?;
         }
         Ok(())
     }

@@ -76,7 +76,7 @@ pub struct Report {
     pub lost_in_part: u64,
     /// Records of module data that belong to no key, which the plan had said to be lost.
     pub lost_module_data: u64,
-    /// Bytes behind the end of the RDB, which were left out.
+    /// Bytes after the end of the RDB, which were left out.
     pub trailing_bytes: u64,
     /// How the target was fed, with method `replica`.
     pub fed: Option<FedJson>,

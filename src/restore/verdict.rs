@@ -31,7 +31,7 @@ impl Report {
             ("of those restored, rebuilt", tally.rebuilt),
             ("of those restored, written over another value", tally.overwritten),
             ("records of modules lost", self.lost_module_data),
-            ("bytes behind the end of the RDB, left out", self.trailing_bytes),
+            ("bytes after the end of the RDB, left out", self.trailing_bytes),
             ("not known", tally.unknown),
             ("not reached", not_reached.unwrap_or(0)),
             ("functions", tally.functions.restored),

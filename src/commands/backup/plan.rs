@@ -102,7 +102,7 @@ pub(super) async fn plan(
         }))
         .text(text);
     Ok(match why {
-        Some(error) => outcome.error(error.context(format!("plan a backup of {instance}"))),
+        Some(error) => outcome.error(error.context(format!("cannot plan a backup of {instance}"))),
         None => outcome,
     })
 }

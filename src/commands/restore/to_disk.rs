@@ -81,7 +81,7 @@ fn answer(source: &Dataset, restored: &Restored, target: &Target, context: &Cont
     }
     if inspected.trailing_bytes > 0 {
         let left_out = words::counted(inspected.trailing_bytes, "byte");
-        text.push_str(&format!("\n{left_out} behind the end of the RDB are left out"));
+        text.push_str(&format!("\n{left_out} after the end of the RDB are left out"));
     }
     let next = match target {
         Target::File(path) => {

@@ -49,7 +49,7 @@ pub async fn run(settings: &Settings, data: &Dataset, context: &Context) -> Resu
     let (text, matched, failed) = lines.finish();
     if let Some(error) = failed {
         if streams {
-            return Err(Fault::from(error).context("write the answer to stdout"));
+            return Err(Fault::from(error).context("cannot write the answer to stdout"));
         }
         return Err(Misuse::usage(error.to_string()).hint(Hint::AsLines).into());
     }

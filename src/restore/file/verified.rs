@@ -87,7 +87,7 @@ pub async fn restore(
         Err(ReadError::Interrupted) => return Err(Interrupted.into()),
         passed => passed.and_then(|passed| finish(passed.taker, said)),
     };
-    let inspected = inspected.with_context(|| format!("verify {}: nothing was written", source.name()))?;
+    let inspected = inspected.with_context(|| format!("cannot verify {}; nothing was written", source.name()))?;
     let crc64 = match inspected.checksum {
         Checksum::Verified(crc) => Some(crc),
         Checksum::Absent | Checksum::NotInThisVersion => None,

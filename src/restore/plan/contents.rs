@@ -56,12 +56,12 @@ pub fn part_or_old(backup: &BackupFacts) -> Vec<Line> {
     slots.into_iter().chain(stale).chain(lacks).collect()
 }
 
-/// What stands behind the end of the RDB.
+/// What stands after the end of the RDB.
 pub fn trailing(backup: &BackupFacts) -> Option<Line> {
     let bytes = counted(Some(backup.trailing_bytes).filter(|bytes| *bytes > 0)?, "byte");
     Some(Line::warning(
         "trailing_bytes",
-        format!("{bytes} behind the end of the RDB: no server reads them, and they are left out"),
+        format!("{bytes} after the end of the RDB: no server reads them, and they are left out"),
     ))
 }
 
