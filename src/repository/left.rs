@@ -88,7 +88,7 @@ impl Repository {
             .storage
             .unfinished(&folder)
             .await
-            .doing("cannot list the uploads below", &folder)?
+            .doing("list the uploads below", &folder)?
             .unwrap_or_default()
             .uploads;
         if objects.is_empty() && uploads.is_empty() {
@@ -156,7 +156,7 @@ impl Repository {
         if self.storage.leads_elsewhere(&folder).await.doing("look at", &folder)? {
             return Ok(None);
         }
-        self.abort_own(&folder, self.now() - silent).await.doing("cannot abort the uploads below", &folder)
+        self.abort_own(&folder, self.now() - silent).await.doing("abort uploads below", &folder)
     }
 
     /// Aborts the uploads that would have become objects of ours, one key after the other: others may upload to the same folder. Returns

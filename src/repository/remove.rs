@@ -330,8 +330,8 @@ impl Repository {
                 _ => return Ok(()),
             };
         }
-        let doing = "this backup can no longer be restored: its manifest was removed although another process pins or reads the \
-                     backup, and cannot be written again as";
+        let doing = "put back the manifest, which was removed while another process pinned or read the backup (without its \
+                     manifest the backup cannot be restored):";
         last.doing(doing, manifest)
     }
 }
