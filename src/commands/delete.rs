@@ -89,7 +89,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         outcome(status).field("removed", report_json(&report)).field("objects_left", left)
     };
     Ok(match failure(&report, context) {
-        Some(error) => outcome(Status::Failed).error(error.context(format!("remove backup {name}"))),
+        Some(error) => outcome(Status::Failed).error(error.context(format!("cannot remove backup {name}"))),
         None => {
             let objects = words::counted(report.objects, "object");
             let sentence = format!("{name} is removed: {objects}, {}", freed(&report));

@@ -212,8 +212,8 @@ pub fn finding_line(finding: &StructureFinding, keys: words::Keys) -> String {
 async fn rest_of_census(repository: &Repository, manifest: &Manifest) -> Result<Option<Census>> {
     let Some(object) = manifest.census.as_ref().and_then(|summary| summary.object.as_ref()) else { return Ok(None) };
     let bytes =
-        repository.get_object(manifest, object, CENSUS_LIMIT).await.with_context(|| format!("read {object}"))?;
-    Ok(Some(crate::census::decode(&bytes).with_context(|| format!("read {object}"))?))
+        repository.get_object(manifest, object, CENSUS_LIMIT).await.with_context(|| format!("cannot read {object}"))?;
+    Ok(Some(crate::census::decode(&bytes).with_context(|| format!("cannot read {object}"))?))
 }
 
 async fn show_file(data: &Dataset, context: &Context) -> Result<Outcome> {
@@ -221,7 +221,7 @@ async fn show_file(data: &Dataset, context: &Context) -> Result<Outcome> {
     let moment_ms = context.now.timestamp_millis();
     let found = verify::file(data, true, None, moment_ms, progress.as_ref(), &context.cancel).await;
     progress.finish();
-    let mut found = found.with_context(|| format!("read {}", data.name()))?;
+    let mut found = found.with_context(|| format!("cannot read {}", data.name()))?;
     super::verify::hide_keys(&mut found.report.findings, context.keys);
     let mut outcome = Outcome::new(found.report.status).field("file", data.name());
     if let Some(inspected) = &found.inspected {

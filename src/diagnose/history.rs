@@ -120,7 +120,7 @@ impl History {
     pub fn write(&self) -> Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         private_files::folder(folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
-        self.replace(folder).with_context(|| format!("write {}", self.path.display()))
+        self.replace(folder).with_context(|| format!("cannot write {}", self.path.display()))
     }
 }
 

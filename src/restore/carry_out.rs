@@ -108,7 +108,7 @@ fn not_begun(planned: &Planned, error: Fault) -> Fault {
         }
         _ => None,
     };
-    let error = error.context(format!("restore {} into {}", planned.facts.name, request.node));
+    let error = error.context(format!("cannot restore {} into {}", planned.facts.name, request.node));
     let error = match line {
         Some(line) => error.and_hint(line),
         None => error,

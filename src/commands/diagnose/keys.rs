@@ -45,7 +45,7 @@ async fn read(data: &Dataset, options: &Options, context: &Context) -> Result<(K
             let message = format!("{what} is damaged, and its keys cannot be judged: {}", finding.title);
             Err(Misuse::which_backup(code, message).hint(Hint::VerifyTells).into())
         }
-        Err(error) => Err(Fault::from(error).context(format!("look into {}", data.name()))),
+        Err(error) => Err(Fault::from(error).context(format!("cannot read {}", data.name()))),
     }
 }
 

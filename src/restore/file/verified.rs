@@ -101,7 +101,9 @@ pub async fn restore(
     let written = tokio::task::spawn_blocking(move || write(destination, rdb, layout, &*progress, &stop)).await?;
     match written {
         Err(FileError::Cancelled) => Err(Interrupted.into()),
-        written => Ok(Restored { inspected, written: written.with_context(|| format!("write {}", source.name()))? }),
+        written => {
+            Ok(Restored { inspected, written: written.with_context(|| format!("cannot write {}", source.name()))? })
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn unfit(
     let (status, finding) = match error {
         DatasetError::Damaged { finding, .. } => (Status::Failed, *finding),
         DatasetError::NotUnderstood { up_to, .. } => (Status::Unknown, examination::not_understood(up_to)),
-        error => return Err(Fault::from(error).context(format!("compare {what}"))),
+        error => return Err(Fault::from(error).context(format!("cannot compare {what}"))),
     };
     answer.status = answer.status.and(status);
     answer.sentence = match status {
