@@ -91,7 +91,7 @@ pub fn lacks(manifest: &Manifest) -> Vec<Finding> {
     let finding = |why: &String| {
         Finding::new(Severity::Warning, "not_in_backup", "the backup does not hold everything that its source held")
             .why(why.clone())
-            .fix("take another backup with a user that may read it: `redis-ops backup --plan` names the rights")
+            .fix("take another backup with a user that may read everything: `redis-ops backup --plan` names the missing permissions")
     };
     manifest.lacks.iter().map(finding).collect()
 }

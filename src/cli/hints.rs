@@ -239,7 +239,7 @@ mod tests {
     fn a_store_that_denies_says_which_rights_are_needed() {
         let (code, status, hint) = shown(StorageError::AccessDenied("PutObject".into()));
         assert_eq!((code, status), ("access_denied", None));
-        assert!(hint.contains("rights to list, get and put"), "{hint}");
+        assert!(hint.contains("permission to list, get and put"), "{hint}");
     }
 
     #[test]

@@ -71,8 +71,8 @@ fn not_proven(planned: &Planned, report: &Report, error: Option<Fault>) -> Fault
     let line = proving_line(planned, report);
     let done = format!("{} was restored into {}, but the restore is not proven", facts.name, request.node);
     match error {
-        None => Fault::from(Interrupted).context(format!("{done}; `{line}` proves it")),
-        Some(error) => error.context(done).and_hint(format!("`{line}` proves it")),
+        None => Fault::from(Interrupted).context(format!("{done}; `{line}` proves the restore")),
+        Some(error) => error.context(done).and_hint(format!("`{line}` proves the restore")),
     }
 }
 

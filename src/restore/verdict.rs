@@ -22,7 +22,7 @@ impl Report {
             ("restored", tally.restored),
             ("already in the target, kept", tally.skipped_existing),
             ("of those, written by other clients during the restore", tally.written_meanwhile),
-            ("left by choice", tally.skipped_by_choice),
+            ("not selected", tally.skipped_by_choice),
             ("expired", tally.expired),
             ("of those expired, restored before", self.expired_since),
             ("failed", tally.failed),
@@ -35,11 +35,11 @@ impl Report {
             ("not known", tally.unknown),
             ("not reached", not_reached.unwrap_or(0)),
             ("functions", tally.functions.restored),
-            ("function libraries left", tally.functions.skipped),
+            ("function libraries left as they are", tally.functions.skipped),
             ("temporary keys of the interrupted run, removed", tally.leftovers),
             (evicted, self.evicted().unwrap_or(0)),
-            ("taken back", taken_back.map_or(0, |taken| taken.removed)),
-            ("not taken back: other clients may have changed them", taken_back.map_or(0, |taken| taken.left)),
+            ("removed again", taken_back.map_or(0, |taken| taken.removed)),
+            ("not removed again: other clients may have changed them", taken_back.map_or(0, |taken| taken.left)),
         ];
         counts.into_iter().filter(|(_, number)| *number > 0).collect()
     }

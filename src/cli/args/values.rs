@@ -198,7 +198,7 @@ choices! {
     }
     backup::Transfer {
         Auto = "auto", "as the server is configured";
-        Disk = "disk", "the server writes its dump file first, then sends it";
+        Disk = "disk", "the server writes an RDB file to its disk first, then sends the file";
         Diskless = "diskless", "the server streams from memory";
     }
     crate::restore::Ttl {

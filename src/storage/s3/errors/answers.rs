@@ -222,7 +222,7 @@ fn denied(said: &Said, asked: Asked<'_>) -> StorageError {
         ""
     };
     StorageError::AccessDenied(
-        Reason::new(words).hint(format!("{whose} needs the right {} on {place}{more}", asked.op.right())),
+        Reason::new(words).hint(format!("{whose} needs the permission {} on {place}{more}", asked.op.right())),
     )
 }
 
