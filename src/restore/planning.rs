@@ -333,7 +333,7 @@ impl Looking<'_> {
         let format = TargetFormat::of(&target.server);
         let is_asked = |method| options.method == Asked::Only(method);
         let reason = if verify {
-            "the target holds keys, so the whole backup is verified before it is touched".to_owned()
+            "the target holds keys, so the whole backup is verified before the target is touched".to_owned()
         } else if options.existing == Existing::Fail && target.keys() > 0 {
             "redis-ops must first look for its keys in the target".to_owned()
         } else if plan::empties_for_a_choice(target, options) {

@@ -183,7 +183,7 @@ pub fn company(backup: &BackupFacts, target: &TargetFacts, options: &Options, fe
     }
     if replicas > 0 {
         let what = if fed {
-            " will resync: their data is deleted and loaded again"
+            " will resync: all data is deleted there and loaded again"
         } else {
             " will receive all of the data, too"
         };

@@ -100,7 +100,7 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
     }
     if target.replicas > 0 && !wish.allow_replica_resync {
         let reason = format!(
-            "{} of the target would resync: their data would be deleted and loaded again",
+            "{} of the target would resync: all data would be deleted there and loaded again",
             counted(target.replicas as u64, "replica")
         );
         refuse("replicas", reason, Some("--allow-replica-resync"));
