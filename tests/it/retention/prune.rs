@@ -84,7 +84,8 @@ fn the_policy_of_the_settings_is_for_the_instances_of_the_settings() {
     assert!(shown.text().contains("left alone, because the policy does not cover them: theirs"), "{}", shown.text());
     // It is not for an instance that somebody names, and not for another repository.
     let elsewhere = crate::backup::Folder::new().text();
-    for (more, says) in [(["-i", "theirs"], "is the policy for prod, not for `theirs`"), (["-r", &elsewhere], "is the policy for")]
+    for (more, says) in
+        [(["-i", "theirs"], "is the policy for prod, not for `theirs`"), (["-r", &elsewhere], "is the policy for")]
     {
         let refused = run(&["--dry-run"]).args(more).run();
         assert!(refused.code == 3 && refused.stderr.contains(says), "{}", refused.stderr);
