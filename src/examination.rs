@@ -89,9 +89,9 @@ pub fn cautions(manifest: &Manifest) -> Vec<Finding> {
 /// What the source holds and the backup does not.
 pub fn lacks(manifest: &Manifest) -> Vec<Finding> {
     let finding = |why: &String| {
-        Finding::new(Severity::Warning, "not_in_backup", "the backup lacks what its source held")
+        Finding::new(Severity::Warning, "not_in_backup", "the backup does not hold everything that its source held")
             .why(why.clone())
-            .fix("take another backup with a user that may read it: `redis-ops backup --plan` names the rights")
+            .fix("take another backup with a user that may read everything: `redis-ops backup --plan` names the missing permissions")
     };
     manifest.lacks.iter().map(finding).collect()
 }

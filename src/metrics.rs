@@ -125,7 +125,7 @@ fn about(text: &mut Text, info: &Info) {
         ("maxmemory_policy", facts.maxmemory_policy.as_str()),
         ("run_id", facts.run_id.as_str()),
     ];
-    text.sample("redis_instance_info", "gauge", "What the server is.", &labels, 1.0);
+    text.sample("redis_instance_info", "gauge", "Version, role and mode of the server.", &labels, 1.0);
 }
 
 fn keyspace(text: &mut Text, info: &Info) {

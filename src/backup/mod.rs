@@ -115,7 +115,7 @@ async fn abandon(repository: &Repository, draft: Draft, error: Trouble) -> Backu
     let error = match error {
         // Now it can be told: it was not.
         Trouble::Repository(RepositoryError::Unclear { backup, why }) if !may_be_published => {
-            StorageError::unavailable(format!("publish {backup}: {why}")).into()
+            StorageError::unavailable(format!("cannot publish {backup}: {why}")).into()
         }
         error => error,
     };

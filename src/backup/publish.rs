@@ -78,10 +78,8 @@ fn warnings(inspected: &Inspected, findings: &[StructureFinding]) -> Vec<String>
         ));
     }
     if inspected.trailing_bytes > 0 {
-        warnings.push(format!(
-            "{} behind the end of the RDB are stored as well",
-            counted(inspected.trailing_bytes, "byte")
-        ));
+        warnings
+            .push(format!("{} after the end of the RDB are stored as well", counted(inspected.trailing_bytes, "byte")));
     }
     warnings
 }

@@ -52,7 +52,7 @@ pub struct Global {
     #[arg(short, long, global = true, value_name = "NAME|URL", help_heading = CONNECTION, verbatim_doc_comment)]
     #[arg(add = ArgValueCandidates::new(completion::instances))]
     pub instance: Option<String>,
-    /// Host name or IP address, as in redis-cli (whose -h is -H here).
+    /// Host name or IP address (-h in redis-cli; here -h shows the help).
     #[arg(short = 'H', long, global = true, help_heading = CONNECTION, conflicts_with = "instance")]
     pub host: Option<String>,
     /// Port, as in redis-cli.
@@ -90,17 +90,17 @@ pub struct Global {
     /// Name to expect in the server's certificate, if it is not the host.
     #[arg(long, global = true, value_name = "NAME", help_heading = CONNECTION)]
     pub sni: Option<String>,
-    /// Skip certificate verification (insecure).
+    /// Skip certificate verification (insecure: another server could pose as yours).
     #[arg(long, global = true, help_heading = CONNECTION)]
     pub insecure: bool,
     /// Timeout for connecting and for each reply, such as 5s [default: 5s from a server, 30s from an S3 store].
     ///
-    /// While the server makes or sends its data set, the default is 65s. A server that keeps reporting that it is making its snapshot has
-    /// 60 times as long. SCAN has 10 times as long to return a new key; it fails if it returns more than 4 times as many keys as DBSIZE
-    /// reports, plus 100,000. A server or store that sends less than 1 KiB a second counts as silent.
+    /// While the server makes or sends its RDB, the default is 65s; while the server reports that it is still making the RDB, redis-ops
+    /// waits 60 times as long. A backup by SCAN waits 10 times as long for a new key, and fails if SCAN returns more than 4 times as
+    /// many keys as DBSIZE reports, plus 100,000. A server or store that sends less than 1 KiB a second counts as silent.
     ///
-    /// A store that fails is retried for 10s (or for one timeout, if that is longer) by list, show, --plan and before a transfer starts;
-    /// if nothing listens at its port, for 2s, unless a backup is starting. During a transfer it is retried for as long as
+    /// If the store fails, list, show, --plan and the start of a transfer retry for 10s (or for one timeout, if that is longer); if
+    /// nothing listens at the store's port, for 2s, except when a backup starts. During a transfer, the retries last as long as
     /// `backup --store-retry` allows (default 5m).
     #[arg(long, global = true, value_name = "DUR", help_heading = CONNECTION, value_parser = values::duration)]
     pub timeout: Option<Duration>,
@@ -114,7 +114,7 @@ pub struct Global {
     /// S3 region [env: AWS_REGION].
     #[arg(long, global = true, value_name = "NAME", help_heading = STORAGE)]
     pub s3_region: Option<String>,
-    /// Put the bucket into the path instead of the host name [default: true with --s3-endpoint, else false].
+    /// Put the bucket name into the path of the URL instead of the host name [default: true with --s3-endpoint, else false].
     #[arg(long, global = true, value_name = "BOOL", help_heading = STORAGE)]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub s3_path_style: Option<bool>,
@@ -135,13 +135,13 @@ pub struct Global {
     /// When to use colour [env: NO_COLOR, CLICOLOR_FORCE].
     #[arg(long, global = true, value_enum, value_name = "WHEN", help_heading = OUTPUT)]
     pub color: Option<ColorChoice>,
-    /// On stderr, print only errors; the result on stdout stays.
+    /// On stderr, print only errors; stdout still has the result.
     #[arg(short, long, global = true, help_heading = OUTPUT)]
     pub quiet: bool,
-    /// Tell more in tables, and log each step on stderr; -vv logs more, -vvv includes the libraries.
+    /// Show more in tables, and log each step on stderr; -vv logs more, -vvv includes the libraries.
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = OUTPUT)]
     pub verbose: u8,
-    /// Answer yes to the question that a destructive command asks.
+    /// Confirm a destructive command without being asked.
     #[arg(short, long, global = true, help_heading = OUTPUT)]
     pub yes: bool,
     /// Show a hash instead of every key name.
@@ -168,11 +168,11 @@ pub enum Command {
     Show(verify::Show),
     /// Show the state of the backups of every instance.
     Status(status::Status),
-    /// Remove the backups that no rule of a policy keeps.
+    /// Remove the backups that the retention policy does not keep.
     Prune(retention::Prune),
     /// Remove one backup.
     Delete(retention::Delete),
-    /// Hold a backup, so that it is not removed.
+    /// Protect a backup from being removed.
     Pin(retention::Pin),
     /// Find out what is wrong with a server or its data.
     Diagnose(diagnose::Diagnose),
@@ -241,8 +241,8 @@ pub const EXIT_CODES: [(&str, &str); 12] = [
     ("list", "0 listed; 3 the repository or the instance does not exist"),
     ("show", "0 shown; 3 the backup does not exist"),
     ("status", "0 good; 1 unverified for too long, or a backup is missing; 2 too old, or none"),
-    ("prune", "0 removed, or nothing to remove; 2 not removed, not all, or not confirmed; 3 no policy"),
-    ("delete", "0 removed; 2 held, not removed, or not confirmed; 3 no such backup"),
+    ("prune", "0 removed, or nothing to remove; 2 not all removed, or not confirmed; 3 no policy"),
+    ("delete", "0 removed; 2 pinned, not removed, or not confirmed; 3 no such backup"),
     ("pin", "0 pinned, or lifted; 2 not done; 3 no such backup"),
     ("diagnose", "0 no finding; 1 worst is a warning; 2 worst is critical"),
     ("health", "0 up; 1 degraded; 2 down"),

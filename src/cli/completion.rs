@@ -44,7 +44,7 @@ pub fn script(shell: clap_complete::Shell) -> Result<String> {
         clap_complete::Shell::Elvish => &Elvish,
         _ => &Powershell,
     };
-    writer.write_registration(ASKS, NAME, NAME, NAME, &mut script).context("write the completions")?;
+    writer.write_registration(ASKS, NAME, NAME, NAME, &mut script).context("cannot write the completions")?;
     Ok(String::from_utf8_lossy(&script).trim().to_owned() + "\n")
 }
 

@@ -40,7 +40,7 @@ variables! {
     NO_COLOR = "NO_COLOR", "if not empty: no colour";
     CLICOLOR_FORCE = "CLICOLOR_FORCE", "if not empty and not 0: colour even into a pipe";
     TERM = "TERM", "if `dumb`: no colour and no moving bar";
-    HOME = "HOME", "home folder: `.config` and `.local/state` are in it";
+    HOME = "HOME", "home folder, which holds `.config` and `.local/state`";
     XDG_STATE_HOME = "XDG_STATE_HOME", "where earlier diagnoses and the progress of restores are kept, in `redis-ops` [default: ~/.local/state]";
     XDG_CONFIG_HOME = "XDG_CONFIG_HOME", "where `redis-ops/config.yaml` is looked for [default: ~/.config]";
     AWS_ACCESS_KEY_ID = "AWS_ACCESS_KEY_ID", "S3 credentials; the other variables and profiles of the AWS tools work too";

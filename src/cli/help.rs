@@ -236,8 +236,8 @@ const EXIT_CODES_OF_ALL: &str = "  0         done, or yes: published, good, up, 
             damaged, different, down; the worst finding is critical
   3         unknown: wrong usage or settings, no such backup; or verify,
             diagnose, list, show cannot reach the server or the store
-  130, 143  interrupted by SIGINT, SIGTERM (diagnose --watch, metrics --listen:
-            that is their normal end)
+  130, 143  interrupted by SIGINT, SIGTERM; for diagnose --watch and metrics
+            --listen that is the normal end: the last verdict, or 0
 ";
 
 #[cfg(test)]

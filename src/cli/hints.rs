@@ -35,7 +35,8 @@ pub fn words(hint: &Hint) -> String {
         Hint::WaitLonger(time) => return format!("`--timeout {time}` waits longer"),
         Hint::WaitOn => "raise `--timeout`, for example `--timeout 5m`",
         Hint::WaitForSnapshot => {
-            "`INFO persistence` shows whether the server is saving, and its log why the save does not end; `--timeout 5m` waits five hours"
+            "`INFO persistence` shows whether the server is saving, and the server's log why the save does not end; `--timeout \
+             5m` waits up to five hours (60 times the timeout)"
         }
         Hint::GrantAcl(rule) => return format!("`ACL SETUSER {rule}`, run by an admin user, grants the permission"),
 
@@ -61,7 +62,7 @@ pub fn words(hint: &Hint) -> String {
             "the object was changed, or replaced by another backup's object; restore another backup: `redis-ops list` shows them"
         }
         Hint::OtherRepositoryOrMarker => {
-            "correct `--repository`; if the marker is damaged, remove it: the next backup writes a new one"
+            "correct `--repository`; if `redis-ops-repository.json` is damaged, remove that file: the next backup writes a new one"
         }
         Hint::LookForBackup(backup) => {
             return format!(
@@ -72,7 +73,7 @@ pub fn words(hint: &Hint) -> String {
             "back up the server that writes this file; or start a server with it (`redis-server --appendonly yes --dir FOLDER`), and back up that server: \
              `redis-ops backup -i redis://HOST:PORT`"
         }
-        Hint::NameFile => "name the RDB file itself; a repository is named with `--repository`",
+        Hint::NameFile => "give the RDB file itself; for a repository, use `--repository`",
         Hint::BackUpInstead => {
             "the file contains a server's error reply: `redis-ops backup` takes a backup, or says why it cannot"
         }
@@ -94,9 +95,10 @@ pub fn words(hint: &Hint) -> String {
         }
 
         Hint::InstallServer => {
-            "install one (`apt install redis-server`, `apt install valkey-server`, `dnf install valkey`), or name it with `--server-binary PATH`"
+            "install a server (`apt install redis-server`, `apt install valkey-server`, `dnf install valkey`), or give its path \
+             with `--server-binary PATH`"
         }
-        Hint::NameServer => "name a `redis-server` or `valkey-server` with `--server-binary PATH`",
+        Hint::NameServer => "give the path of a `redis-server` or `valkey-server` with `--server-binary PATH`",
         Hint::OtherServer => "try another server with `--server-binary PATH`",
 
         Hint::GoAhead(flag) => return go_ahead(flag),
@@ -108,12 +110,12 @@ pub fn words(hint: &Hint) -> String {
             "`--listen ADDR:PORT` and `--advertise ADDR:PORT` name an address that the target reaches"
         }
         Hint::NameCertificate => "name a certificate that the target trusts with `--tls-cert` and `--tls-key`",
-        Hint::SaveFirst => "save it to a file, and name that file",
+        Hint::SaveFirst => "save the RDB to a file, and use `--file PATH`",
         Hint::SaveFirstOrSkipVerify => {
-            "save it to a file, and name that file; or use `--skip-verify`, which detects damage only during the restore"
+            "save the RDB to a file, and use `--file PATH`; or use `--skip-verify`, which detects damage only during the restore"
         }
-        Hint::NotStdout => "name a file instead of `-`",
-        Hint::IntoAPipe => "redirect it: `--to-file - > dump.rdb`, or use a pipe",
+        Hint::NotStdout => "give a file name instead of `-`",
+        Hint::IntoAPipe => "redirect the output: `--to-file - > dump.rdb`, or use a pipe",
         Hint::BeginAnew => BEGIN_ANEW,
         Hint::WithoutResume => return format!("without `--resume`: {BEGIN_ANEW}"),
 
@@ -123,11 +125,11 @@ pub fn words(hint: &Hint) -> String {
         Hint::LiftPin { backup, pin } => {
             return format!("`redis-ops pin {backup} --lift --name {pin}` lifts the pin");
         }
-        Hint::NamePin => "add `--name NAME` to choose one",
+        Hint::NamePin => "add `--name NAME` to choose a pin",
         Hint::DeleteLast => "take another backup first; `--last` removes this backup anyway",
         Hint::AnswerBeforehand => "add `--yes` to confirm in advance",
         Hint::AsLines => "`--format ndjson` writes the result line by line",
-        Hint::WatchFormats => "`--watch` has `table`, `nagios` and `ndjson`, whose lines have a time",
+        Hint::WatchFormats => "with `--watch`, use `--format table`, `nagios` or `ndjson`, whose lines have a time",
         Hint::LookUpRule => "`redis-ops explain RULE` shows the rule and its limits",
     };
     fixed.to_owned()
@@ -237,7 +239,7 @@ mod tests {
     fn a_store_that_denies_says_which_rights_are_needed() {
         let (code, status, hint) = shown(StorageError::AccessDenied("PutObject".into()));
         assert_eq!((code, status), ("access_denied", None));
-        assert!(hint.contains("rights to list, get and put"), "{hint}");
+        assert!(hint.contains("permission to list, get and put"), "{hint}");
     }
 
     #[test]

@@ -34,19 +34,19 @@ fn of(command: &Command) -> Result<String> {
     let plain = command.clone().after_help("").after_long_help("");
     let man = Man::new(plain).title(name(command)).source(format!("redis-ops {}", env!("CARGO_PKG_VERSION")));
     let mut page = Vec::new();
-    man.render_title(&mut page).context("write the manual page")?;
+    man.render_title(&mut page).context("cannot write the manual page")?;
     // No hyphen at the end of a line: a command has to be copied as it stands.
     page.extend_from_slice(b".nh\n.ad l\n");
-    man.render_name_section(&mut page).context("write the manual page")?;
+    man.render_name_section(&mut page).context("cannot write the manual page")?;
     let is_the_program = command.get_subcommands().next().is_some();
     let typed = name(command).replacen("redis-ops-", "redis-ops ", 1);
     let rest = if is_the_program { "COMMAND [OPTIONS]".to_owned() } else { positionals(command) };
     page.extend_from_slice(format!(".SH SYNOPSIS\n\\fB{}\\fR {}\n", roff(&typed), roff(&rest)).as_bytes());
-    man.render_description_section(&mut page).context("write the manual page")?;
+    man.render_description_section(&mut page).context("cannot write the manual page")?;
     if is_the_program {
-        man.render_subcommands_section(&mut page).context("write the manual page")?;
+        man.render_subcommands_section(&mut page).context("cannot write the manual page")?;
     }
-    man.render_options_section(&mut page).context("write the manual page")?;
+    man.render_options_section(&mut page).context("cannot write the manual page")?;
     let mut page = String::from_utf8_lossy(&page).into_owned();
     let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     if let Some(examples) = examples.strip_prefix("Examples:\n") {

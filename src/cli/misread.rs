@@ -24,7 +24,7 @@ pub fn answer(error: &clap::Error, arguments: &[OsString], environment: &Environ
         ErrorKind::DisplayHelp if host_behind_help(arguments).is_some() => {
             let host = host_behind_help(arguments).unwrap_or_default();
             let misuse =
-                Misuse::usage("`-h` shows the help; it takes no host").hint(format!("for a host: `-H {host}`"));
+                Misuse::usage("`-h` shows the help and takes no host").hint(format!("for a host: `-H {host}`"));
             refuse(misuse, arguments, environment, &printer, now)
         }
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {

@@ -121,9 +121,10 @@ impl<'a> Run<'a> {
     }
 
     fn execute(&self, command: &Command, format: commands::Format, signals: &mut Option<Interrupt>) -> Result<Outcome> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
         let result = runtime.block_on(async {
-            let interrupt = Interrupt::listen(&self.printer).context("listen for signals")?;
+            let interrupt = Interrupt::listen(&self.printer).context("cannot listen for signals")?;
             *signals = Some(interrupt.clone());
             let global = &self.cli.global;
             let context = Context {

@@ -20,10 +20,10 @@ pub fn page(command: &Command) -> Result<Option<String>> {
 }
 
 fn manuals(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     for (name, page) in manual::pages()? {
         let path = folder.join(name);
-        std::fs::write(&path, page).with_context(|| format!("write {}", path.display()))?;
+        std::fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
 }
@@ -31,13 +31,13 @@ fn manuals(folder: &Path) -> Result<()> {
 /// Writes `rules.md`, and a schema for each command's JSON.
 fn reference(folder: &Path) -> Result<()> {
     let json = folder.join("json");
-    std::fs::create_dir_all(&json).with_context(|| format!("create {}", json.display()))?;
+    std::fs::create_dir_all(&json).with_context(|| format!("cannot create {}", json.display()))?;
     let mut pages = vec![(folder.join("rules.md"), explain::all_as_markdown())];
     for (command, schema) in schemas::all() {
         pages.push((json.join(format!("{command}.schema.json")), format!("{schema:#}\n")));
     }
     for (path, text) in pages {
-        std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
 }

@@ -58,7 +58,7 @@ fn tell_of_unknown(names: &[&str]) {
         let known: Vec<&str> = env::ALL.iter().map(|variable| variable.name).collect();
         let meant = nearest(name, &known).filter(|best| best.starts_with(env::OURS));
         let meant = meant.map(|best| format!("; did you mean {best}?")).unwrap_or_default();
-        tracing::warn!("the environment variable {name} means nothing to redis-ops{meant}");
+        tracing::warn!("redis-ops does not know the environment variable {name}{meant}");
     }
 }
 
@@ -66,7 +66,7 @@ fn tell_of_unknown(names: &[&str]) {
 fn tell_of_blanks(names: &[&str]) {
     if !names.is_empty() {
         let verb = if names.len() == 1 { "ends" } else { "end" };
-        tracing::warn!("{} {verb} with a line break or blanks, which were left out", names.join(", "));
+        tracing::warn!("{} {verb} with a line break or blanks, which are ignored", names.join(", "));
     }
 }
 
@@ -150,9 +150,8 @@ impl Resolver<'_> {
             let misuse = Misuse::usage(invalid.to_string());
             // All else that is no repository is named with what would be one.
             match text.trim().is_empty() {
-                true => misuse.hint(
-                    "`--repository s3://bucket/prefix`, `--repository file:///path` or `--repository /path` names one",
-                ),
+                true => misuse
+                    .hint("use `--repository s3://bucket/prefix`, `--repository file:///path` or `--repository /path`"),
                 false => misuse,
             }
         })?;
@@ -249,8 +248,8 @@ pub fn format(global: &Global, command: &str, environment: &Environment) -> Resu
         return Ok(wanted);
     }
     let names: Vec<&str> = has.iter().map(|format| format.name()).collect();
-    Err(Misuse::usage(format!("`{command}` has no format `{}`", wanted.name()))
-        .hint(format!("it has: `{}`", names.join("`, `"))))
+    Err(Misuse::usage(format!("`{command}` does not support the format `{}`", wanted.name()))
+        .hint(format!("supported: `{}`", names.join("`, `"))))
 }
 
 fn format_named(name: &str) -> Result<Format, Misuse> {

@@ -404,7 +404,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Misuse {
         ))
         .hint("set HOME or XDG_CONFIG_HOME to a folder of this user, or name the file with `--config FILE`"),
         io::ErrorKind::PermissionDenied => {
-            misuse.hint("give this user the right to read it, or name another file with `--config FILE`")
+            misuse.hint("give this user permission to read the file, or use another file with `--config FILE`")
         }
         _ => misuse,
     }

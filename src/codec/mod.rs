@@ -133,7 +133,9 @@ impl FromStr for Codec {
             "none" => Err(UnknownCodec(format!("`{text}`: `none` has no level"))),
             "gzip" => level.map_or(Ok(Self::GZIP), |level| ranged(text, level, 1, 9).map(Self::Gzip)),
             "zstd" => level.map_or(Ok(Self::ZSTD), |level| ranged(text, level, 1, 22).map(Self::Zstd)),
-            _ => Err(UnknownCodec(format!("`{text}` is no compression: `gzip`, `zstd` or `none` is, as in `zstd:3`"))),
+            _ => Err(UnknownCodec(format!(
+                "`{text}` is not a compression: use `gzip`, `zstd` or `none`, or add a level, as in `zstd:3`"
+            ))),
         }
     }
 }

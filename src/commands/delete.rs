@@ -49,7 +49,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let planned = look().await?;
     let of_instance = planned.backups.len();
     let Some(backup) = planned.backups.into_iter().find(|backup| backup.id == found.id) else {
-        return Err(Failure::new("not_found", format!("backup {name} was removed by somebody else")).into());
+        return Err(Failure::new("not_found", format!("backup {name} was removed by another process")).into());
     };
     let outcome =
         |status| Outcome::new(status).field("backup_id", found.id.to_string()).field("instance", &found.instance);
@@ -89,12 +89,12 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         outcome(status).field("removed", report_json(&report)).field("objects_left", left)
     };
     Ok(match failure(&report, context) {
-        Some(error) => outcome(Status::Failed).error(error.context(format!("remove backup {name}"))),
+        Some(error) => outcome(Status::Failed).error(error.context(format!("cannot remove backup {name}"))),
         None => {
             let objects = words::counted(report.objects, "object");
             let sentence = format!("{name} is removed: {objects}, {}", freed(&report));
             let status = super::prune::status(&report);
-            let stays = report.foreign.iter().map(|key| format!("stays: {key}: it is not of the backup\n"));
+            let stays = report.foreign.iter().map(|key| format!("stays: {key}: not part of the backup\n"));
             let stays: String = stays.map(|line| words::escape_lines(&line)).collect();
             outcome(status).text(format!("{stays}{}", verdict(&context.printer, status, &sentence)))
         }
@@ -108,8 +108,8 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
 pub(super) fn must_name_one(id: &str, instance: Option<&str>) -> Result<(), Misuse> {
     match (id.rsplit_once('/'), instance) {
         (Some((of, _)), Some(instance)) if of != instance => {
-            let text = format!("`{id}` is a backup of {of}, and `-i` names {instance}");
-            Err(Misuse::usage(text).hint("leave one of the two out"))
+            let text = format!("`{id}` is a backup of {of}, but `-i` names {instance}");
+            Err(Misuse::usage(text).hint("remove `-i`, or give a backup of that instance"))
         }
         _ => Ok(()),
     }
@@ -136,9 +136,10 @@ fn refusal(name: &str, why: &Why) -> Failure {
         Why::Held(retention::Hold::Pinned(pin)) => {
             failure.hint(Hint::LiftPin { backup: name.to_owned(), pin: pin.clone() })
         }
-        Why::Held(retention::Hold::BeingRead(_)) => {
-            failure.hint("the mark of a reader goes with it, or lapses after 16 minutes")
-        }
+        Why::Held(retention::Hold::BeingRead(_)) => failure.hint(
+            "wait until the reader has finished; if the reader has died, the backup can be removed 16 minutes after \
+                          its last sign of life",
+        ),
         Why::Held(_) => failure,
         _ => failure.hint(Hint::DeleteLast),
     }

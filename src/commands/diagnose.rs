@@ -140,7 +140,7 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
             // A pipe may be silent for long.
             let read_all = move || files.iter().map(read).collect::<Result<Vec<_>>>();
             let pasted = context.interruptible(blocking::run(read_all)).await?;
-            let reports = diagnose::of_text(&pasted, &options).with_context(|| format!("read {name}"))?;
+            let reports = diagnose::of_text(&pasted, &options).with_context(|| format!("cannot read {name}"))?;
             return Ok(of_several(&reports, &name, settings, context));
         }
         Origin::Backup(backup) => keys::at_rest(backup, &options, context).await?,
@@ -190,10 +190,10 @@ pub(super) fn age_of(newest: Option<&Newest>, now: DateTime<Utc>) -> Part<Option
 fn read(file: &File) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     match file {
-        File::Stdin => std::io::stdin().lock().take(TEXT_LIMIT).read_to_end(&mut bytes).context("read stdin")?,
+        File::Stdin => std::io::stdin().lock().take(TEXT_LIMIT).read_to_end(&mut bytes).context("cannot read stdin")?,
         File::Path(path) => std::fs::File::open(path)
             .and_then(|file| file.take(TEXT_LIMIT).read_to_end(&mut bytes))
-            .with_context(|| format!("read {}", path.display()))?,
+            .with_context(|| format!("cannot read {}", path.display()))?,
     };
     Ok(bytes)
 }

@@ -89,7 +89,7 @@ impl Envelope {
         let interrupted = trouble.as_ref().is_some_and(|trouble| trouble.code == "interrupted");
 
         if let Err(lost) = self.show(outcome, status, trouble.as_ref(), now, printer) {
-            printer.trouble(&format!("error: write the answer to stdout\n  Caused by: {lost}"));
+            printer.trouble(&format!("error: cannot write the answer to stdout\n  Caused by: {lost}"));
             return End::Status(status.and(self.kind.failure()));
         }
         if interrupted { End::Interrupted } else { End::Status(status) }

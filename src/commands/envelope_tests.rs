@@ -60,7 +60,8 @@ fn an_error_for_people_has_causes_and_one_hint() {
     assert_eq!(out, "");
     assert_eq!(
         err,
-        "error: write redis-prod/begun.json\n  Caused by: access denied: PutObject\n\nhint: the credentials need the rights to list, get and put below the prefix, and to delete unfinished uploads\n"
+        "error: write redis-prod/begun.json\n  Caused by: access denied: PutObject\n\nhint: the credentials need permission to \
+         list, get and put below the prefix, and to delete unfinished uploads\n"
     );
 }
 

@@ -231,7 +231,7 @@ fn size_of(uploads: &[ObjectInfo], unmeasured: u64) -> String {
     let bytes = words::bytes(bytes_of(uploads));
     match unmeasured {
         0 => format!("with {bytes}"),
-        all if all == uploads.len() as u64 => "of unknown size: the store does not tell".to_owned(),
+        all if all == uploads.len() as u64 => "of unknown size (the store does not report it)".to_owned(),
         some => format!("with {bytes}, and {} of them of unknown size", words::count(some)),
     }
 }
@@ -282,7 +282,7 @@ fn published_as(manifest: &Manifest) -> String {
         words.push("findings");
     }
     if manifest.id.is_ahead(chrono::Utc::now()) {
-        words.push("of the future");
+        words.push("dated in the future");
     }
     words.join(", ")
 }

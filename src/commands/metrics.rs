@@ -87,7 +87,9 @@ async fn answered(
 ) -> Result<Outcome> {
     if let To::File(path) = &settings.to {
         let (file, text) = (path.clone(), text.clone());
-        blocking::run(move || write_whole(&file, &text)).await.with_context(|| format!("write {}", path.display()))?;
+        blocking::run(move || write_whole(&file, &text))
+            .await
+            .with_context(|| format!("cannot write {}", path.display()))?;
     }
     let mut status = Status::Ok;
     if let Some(note) = repository.of_other_names(&settings.server.instance) {

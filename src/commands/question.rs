@@ -58,7 +58,7 @@ async fn ask(context: &Context, question: &str, word: &str, good: &[&str], named
         };
         tokio::select! {
             () = context.cancel.cancelled() => return Err(Interrupted.into()),
-            answer = &mut answer => break answer.context("read the answer")?,
+            answer = &mut answer => break answer.context("cannot read the answer")?,
             _ = again => ask(),
         }
     };

@@ -85,7 +85,7 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, since: &Since, contex
     let age = (context.now - manifest.created_at).to_std().map(|age| format!(", {} ago", words::span(age)));
     let taken_at = manifest.created_at.format("%Y-%m-%d %H:%M:%S UTC");
     about.row(["taken", &format!("{taken_at}{}, in {span}", age.unwrap_or_default())]);
-    about.row(["why", &manifest.purpose.to_string()]);
+    about.row(["purpose", &manifest.purpose.to_string()]);
     let server = &manifest.server;
     about.row([
         "server",
@@ -157,7 +157,7 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, since: &Since, contex
     let (status, sentence) = match since.trouble() {
         Some(trouble) => (Status::Failed, format!("{sentence}; {trouble}")),
         None if manifest.is_sound() && !manifest.lacks.is_empty() => {
-            (Status::Warning, format!("{sentence}; it lacks what its source held: see above"))
+            (Status::Warning, format!("{sentence}; it does not hold everything that its source held: see above"))
         }
         None if manifest.is_sound() => (Status::Ok, sentence),
         None => {
@@ -212,8 +212,8 @@ pub fn finding_line(finding: &StructureFinding, keys: words::Keys) -> String {
 async fn rest_of_census(repository: &Repository, manifest: &Manifest) -> Result<Option<Census>> {
     let Some(object) = manifest.census.as_ref().and_then(|summary| summary.object.as_ref()) else { return Ok(None) };
     let bytes =
-        repository.get_object(manifest, object, CENSUS_LIMIT).await.with_context(|| format!("read {object}"))?;
-    Ok(Some(crate::census::decode(&bytes).with_context(|| format!("read {object}"))?))
+        repository.get_object(manifest, object, CENSUS_LIMIT).await.with_context(|| format!("cannot read {object}"))?;
+    Ok(Some(crate::census::decode(&bytes).with_context(|| format!("cannot read {object}"))?))
 }
 
 async fn show_file(data: &Dataset, context: &Context) -> Result<Outcome> {
@@ -221,7 +221,7 @@ async fn show_file(data: &Dataset, context: &Context) -> Result<Outcome> {
     let moment_ms = context.now.timestamp_millis();
     let found = verify::file(data, true, None, moment_ms, progress.as_ref(), &context.cancel).await;
     progress.finish();
-    let mut found = found.with_context(|| format!("read {}", data.name()))?;
+    let mut found = found.with_context(|| format!("cannot read {}", data.name()))?;
     super::verify::hide_keys(&mut found.report.findings, context.keys);
     let mut outcome = Outcome::new(found.report.status).field("file", data.name());
     if let Some(inspected) = &found.inspected {
@@ -253,7 +253,7 @@ fn file_text(name: &str, found: &FileReport, context: &Context) -> String {
     // Of the worst the first: that is the one which more servers die of.
     let sentence = match found.report.findings.iter().rev().max_by_key(|finding| finding.severity) {
         Some(finding) if finding.severity > Severity::Info => words::escape(finding.title.as_bytes()),
-        _ => format!("{}, whole and sound", words::counted(found.report.checked.keys, "key")),
+        _ => format!("{}, complete and sound", words::counted(found.report.checked.keys, "key")),
     };
     text.push(verdict(&context.printer, found.report.status, &sentence));
     text.join("\n\n")

@@ -158,7 +158,7 @@ fn unix(rest: &str) -> Result<InstanceUrl, AddressError> {
         if head.contains('@') { take_credentials(rest)? } else { (Credentials::default(), rest) };
     let (path, database) = take_query(rest, &mut credentials)?;
     if path.is_empty() {
-        return Err(fail("no socket is named: write `unix:///path`"));
+        return Err(fail("the path of the socket is missing: write `unix:///path`"));
     }
     let path = PathBuf::from(decode(path, "the path")?);
     Ok(InstanceUrl { address: Address::Unix { path }, credentials, tls: false, database })

@@ -98,7 +98,7 @@ impl Around {
         }
         if self.padding.bytes() > 0 {
             let padding = counted(self.padding.bytes(), "zero byte");
-            warnings.push(format!("{padding} behind the compressed data are left out"));
+            warnings.push(format!("{padding} after the compressed data are left out"));
         }
         warnings
     }

@@ -119,8 +119,8 @@ impl History {
     /// The folder cannot be made or the file not be written.
     pub fn write(&self) -> Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        private_files::folder(folder).with_context(|| format!("make the folder {}", folder.display()))?;
-        self.replace(folder).with_context(|| format!("write {}", self.path.display()))
+        private_files::folder(folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
+        self.replace(folder).with_context(|| format!("cannot write {}", self.path.display()))
     }
 }
 

@@ -227,7 +227,8 @@ async fn snapshot(connection: &mut Connection, node: &Node, options: &Options, p
         now: options.now,
         path: path_to(node),
     };
-    let mut snapshot = introspection::take(connection, &asking, phases).await.context("take a snapshot")?;
+    let mut snapshot =
+        introspection::take(connection, &asking, phases).await.context("cannot read the state of the server")?;
     let before = past.runs.iter().filter_map(|run| run.prefixes_before(snapshot.taken_at)).collect::<Vec<_>>();
     snapshot.prefixes_before = if before.is_empty() { Part::NotAsked } else { Part::Got(before) };
     if let Some(remembered) = past.compared {

@@ -88,7 +88,7 @@ async fn all(node: &Node, places: Vec<(String, u16)>, in_cluster: bool) -> (Peer
 
 async fn ask_one(node: Node, name: String, in_cluster: bool) -> Result<(Peer, Receipt)> {
     let mut connection = node.connect_even_while_loading().await?;
-    ask_peer(&mut connection, name, in_cluster).await.context("ask it")
+    ask_peer(&mut connection, name, in_cluster).await.context("cannot ask the server")
 }
 
 /// What the Sentinels say: the one that was named, or those that were asked for the primary's address.

@@ -34,7 +34,7 @@ fn trouble(info: &Info) -> Option<String> {
     let (assigned, failed) = (slots("cluster_slots_assigned"), slots("cluster_slots_fail"));
     let why = match (assigned < N_SLOTS, failed) {
         (true, _) => format!("only {} of {} slots are assigned", count(assigned), count(N_SLOTS)),
-        (false, 0) => "it cannot reach the majority of the primaries, or has just started".to_owned(),
+        (false, 0) => "the node cannot reach the majority of the primaries, or has just started".to_owned(),
         (false, failed) => format!("{} slots belong to failed nodes", count(failed)),
     };
     Some(format!("the cluster is down (`cluster_state:{state}`): {why}"))

@@ -137,7 +137,7 @@ impl<'a> Gate<'a> {
     ///
     /// As [`Gate::ask`]; and the server refuses INFO: then there is nothing to judge.
     pub async fn info(&mut self) -> Result<Info> {
-        match self.one(ReadOnly::new(&["INFO", "everything"])?).await.context("ask for INFO")? {
+        match self.one(ReadOnly::new(&["INFO", "everything"])?).await.context("cannot read INFO")? {
             Reply::Bytes(bytes) => {
                 let info = Info::from_bytes(&bytes);
                 if info.is_empty() { Err(no_info()) } else { Ok(info) }

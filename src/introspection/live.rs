@@ -17,7 +17,7 @@ impl Ask for Connection {
 
     async fn send(&mut self, questions: &[ReadOnly]) -> Result<Coming> {
         let coming = self.pipeline_ahead(questions.iter().map(|question| question.command().clone()));
-        Ok(Box::pin(async move { Ok(replies(coming.await.context("wait for answers")??)) }))
+        Ok(Box::pin(async move { Ok(replies(coming.await.context("cannot read the server's replies")??)) }))
     }
 }
 

@@ -162,7 +162,7 @@ impl Question {
             Self::Latency if valkey => return Err(Part::NotAsked),
             Self::Latency => vec!["LATENCY", "LATEST"],
             Self::LargeReplies if valkey => vec!["COMMANDLOG", "GET", ENTRIES, "large-reply"],
-            Self::LargeReplies => return Err(Part::Unsupported("COMMANDLOG is Valkey's".to_owned())),
+            Self::LargeReplies => return Err(Part::Unsupported("only Valkey has COMMANDLOG".to_owned())),
             Self::DefaultUser => vec!["ACL", "GETUSER", "default"],
             Self::Denied => vec!["ACL", "LOG", ENTRIES],
             Self::Cluster if cluster => vec!["CLUSTER", "INFO"],
@@ -170,7 +170,7 @@ impl Question {
             Self::KeysAtSlots if cluster && counts_slots => vec!["INFO", "keyspace"],
             Self::Slots if cluster && counts_slots => vec!["CLUSTER", "SLOT-STATS", "SLOTSRANGE", "0", "16383"],
             Self::Slots if cluster => {
-                let why = "CLUSTER SLOT-STATS came with Valkey 8.0 and Redis 8.2";
+                let why = "CLUSTER SLOT-STATS needs Valkey 8.0 or Redis 8.2";
                 return Err(Part::Unsupported(why.to_owned()));
             }
             Self::HotKeys if !valkey && version >= (8, 6, 0) => vec!["HOTKEYS", "GET"],
@@ -180,10 +180,10 @@ impl Question {
             }
             Self::Backup if !valkey && version >= (8, 10, 0) => vec!["BACKUP", "STATUS"],
             Self::Migrations if cluster => {
-                let why = "slots migrate as a whole since Redis 8.4 and Valkey 9.0";
+                let why = "atomic slot migration needs Redis 8.4 or Valkey 9.0";
                 return Err(Part::Unsupported(why.to_owned()));
             }
-            Self::Backup => return Err(Part::Unsupported("BACKUP came with Redis 8.10".to_owned())),
+            Self::Backup => return Err(Part::Unsupported("BACKUP needs Redis 8.10".to_owned())),
             Self::Cluster | Self::Nodes | Self::KeysAtSlots | Self::Slots | Self::HotKeys | Self::Migrations => {
                 return Err(Part::NotAsked);
             }

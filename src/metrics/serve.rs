@@ -137,7 +137,7 @@ async fn attend<S: Source>(stream: TcpStream, shared: Arc<Shared<S>>, stop: &Can
 
 async fn answer<S: Source>(request: &Request<Incoming>, shared: &Shared<S>) -> Response<String> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
-        let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD are understood here\n");
+        let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are supported\n");
         refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refused;
     }
@@ -148,7 +148,7 @@ async fn answer<S: Source>(request: &Request<Incoming>, shared: &Shared<S>) -> R
         }
         "/healthz" => text(StatusCode::OK, "ok\n"),
         "/" => text(StatusCode::OK, "redis-ops\n\n/metrics  for Prometheus\n/healthz  whether this process serves\n"),
-        _ => text(StatusCode::NOT_FOUND, "there are /metrics and /healthz\n"),
+        _ => text(StatusCode::NOT_FOUND, "not found: use /metrics or /healthz\n"),
     }
 }
 

@@ -73,12 +73,12 @@ async fn a_request_is_answered_by_its_method_and_path() {
         (get("/metrics", ""), "200 OK", "redis_up 1\n"),
         (get("/metrics?x=1", ""), "200 OK", "redis_up 1\n"),
         (get("/healthz", ""), "200 OK", "ok\n"),
-        (get("/nothing", ""), "404 Not Found", "there are /metrics and /healthz\n"),
+        (get("/nothing", ""), "404 Not Found", "not found: use /metrics or /healthz\n"),
         ("HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), "200 OK", ""),
         (
             "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".to_owned(),
             "405 Method Not Allowed",
-            "GET and HEAD are understood here\n",
+            "only GET and HEAD are supported\n",
         ),
         ("nonsense\r\n\r\n".to_owned(), "400 Bad Request", ""),
     ] {

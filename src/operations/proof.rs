@@ -69,10 +69,10 @@ pub(super) async fn prove(planned: &Planned, report: &Report, watcher: &Watcher<
 fn not_proven(planned: &Planned, report: &Report, error: Option<Fault>) -> Fault {
     let Planned { request, facts, .. } = planned;
     let line = proving_line(planned, report);
-    let done = format!("restore {} into {}: the restore is done, but not proven", facts.name, request.node);
+    let done = format!("{} was restored into {}, but the restore is not proven", facts.name, request.node);
     match error {
-        None => Fault::from(Interrupted).context(format!("{done}; `{line}` proves it")),
-        Some(error) => error.context(done).and_hint(format!("`{line}` proves it")),
+        None => Fault::from(Interrupted).context(format!("{done}; `{line}` proves the restore")),
+        Some(error) => error.context(done).and_hint(format!("`{line}` proves the restore")),
     }
 }
 
@@ -133,7 +133,7 @@ async fn compared(planned: &Planned, report: &Report, watcher: &Watcher<'_>) -> 
     let views = (&expected, &View::Everything);
     let (mut compared, is_fuzzy) = of_server::compare(source, &chosen, views, &settings, &watched)
         .await
-        .with_context(|| format!("compare {node} with {}", source.name()))?;
+        .with_context(|| format!("cannot compare {node} with {}", source.name()))?;
 
     // Others may have written after the restore had ended, and before the target was read; or it may have become another one.
     let afterwards = report.look_again(node).await;

@@ -42,7 +42,7 @@ pub enum RepositoryError {
     #[error("the manifest does not match the stored objects: {0}")]
     Inconsistent(String),
     /// The manifest is there, but cannot be used.
-    #[error("read the manifest of backup {backup}")]
+    #[error("cannot read the manifest of backup {backup}")]
     Manifest {
         /// The backup, as `instance/id`.
         backup: String,

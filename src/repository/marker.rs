@@ -150,7 +150,8 @@ impl Repository {
         match self.storage.head(&format!("{}.{}", hex::encode(name), "json")).await {
             Ok(_) => {
                 let words = format!(
-                    "what answers for {} is no S3 store: it has an object of any name that is asked for, as a web server that answers every request with a page",
+                    "the server that answers for {} is not an S3 store: it returns an object for every name, like a web server \
+                     that answers every request with a page",
                     self.describe()
                 );
                 let source = StorageError::NotAPlace(Reason::new(words).hint(Hint::OtherPlaceOrEndpoint));

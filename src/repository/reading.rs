@@ -121,7 +121,7 @@ impl Reading {
         loop {
             sleep(Duration::from_secs(HEARTBEAT_SECONDS)).await;
             if let Err(error) = self.storage.replace(&self.key, self.body.clone()).await {
-                tracing::debug!(%error, "the mark of a reader cannot be written");
+                tracing::debug!(%error, "cannot write the mark that protects the backup while it is read");
             }
         }
     }
@@ -129,7 +129,7 @@ impl Reading {
     /// Takes the mark away. One that cannot be removed does no harm: it lapses.
     pub async fn end(self) {
         if !matches!(timeout(TIDYING, self.storage.delete(&self.key)).await, Ok(Ok(()))) {
-            tracing::debug!(key = self.key, "the mark of a reader cannot be removed");
+            tracing::debug!(key = self.key, "cannot remove the mark that protected the backup while it was read");
         }
     }
 }

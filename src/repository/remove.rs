@@ -307,7 +307,7 @@ impl Repository {
         match self.storage.replace(&key, Bytes::from(body)).await {
             Ok(()) => Some(key),
             Err(error) => {
-                tracing::debug!(%error, "the mark of a removal cannot be written");
+                tracing::debug!(%error, "cannot write the mark of a removal");
                 None
             }
         }
@@ -318,7 +318,7 @@ impl Repository {
         if let Some(key) = mark
             && let Err(error) = self.storage.delete(&key).await
         {
-            tracing::debug!(%error, key, "the mark of a removal cannot be removed");
+            tracing::debug!(%error, key, "cannot remove the mark of a removal");
         }
     }
 
@@ -330,7 +330,8 @@ impl Repository {
                 _ => return Ok(()),
             };
         }
-        let doing = "cannot restore this backup any more: its manifest was removed when the backup was pinned or read, and cannot be put back as";
+        let doing = "put back the manifest, which was removed while another process pinned or read the backup (without its \
+                     manifest the backup cannot be restored):";
         last.doing(doing, manifest)
     }
 }

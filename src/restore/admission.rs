@@ -148,7 +148,7 @@ impl Planned {
         let found = conflicts::find(raw, &options.choices, now_ms, connection, &***progress, cancel).await;
         let found = match found {
             Err(ConflictsError::Interrupted) => return Err(Interrupted.into()),
-            found => found.context("look for the backup's keys in the target: nothing was written")?,
+            found => found.context("cannot look for the backup's keys in the target; nothing was written")?,
         };
         Ok((found.keys > 0).then(|| {
             let text = format!("the target has {} of the backup's keys", count(found.keys));

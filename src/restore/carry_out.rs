@@ -32,7 +32,8 @@ impl Explain for NotLoaded {
             return self.error.meaning();
         }
         if self.error.is_other_than_planned() {
-            return Meaning::of(self.error.code()).hint(Hint::words("run the restore again: it is planned anew"));
+            return Meaning::of(self.error.code())
+                .hint(Hint::words("run the restore again: redis-ops makes a new plan"));
         }
         let other = self.next.map_or(Hint::NoOtherMethod, |next| Hint::OtherMethod(next.name()));
         let hint = match &self.error.fault {
@@ -71,7 +72,7 @@ async fn by_method(planned: &Planned, method: Method, saved: Option<&Info>, watc
     let Some(method) = next.filter(|_| planned.request.options.method == Asked::Auto) else {
         return Err(NotLoaded { error, next }.into());
     };
-    watcher.voice.say(&format!("{}; going on by method `{}`", reason(&error), method.name()));
+    watcher.voice.say(&format!("{}; continuing with method `{}`", reason(&error), method.name()));
     let mut report = replay(planned, method, saved, watcher).await?;
     report.barred = Some(Barred { method: Method::Replica, code: error.code(), message: reason(&error) });
     Ok(report)
@@ -107,7 +108,7 @@ fn not_begun(planned: &Planned, error: Fault) -> Fault {
         }
         _ => None,
     };
-    let error = error.context(format!("restore {} into {}", planned.facts.name, request.node));
+    let error = error.context(format!("cannot restore {} into {}", planned.facts.name, request.node));
     let error = match line {
         Some(line) => error.and_hint(line),
         None => error,
@@ -137,7 +138,8 @@ async fn feed(planned: &Planned, saved: Option<&Info>, watcher: &Watcher<'_>) ->
     let certificate =
         tls.and_then(|tls| Some(Certificate { certificate: tls.certificate.clone()?, key: tls.key.clone()? }));
     let state = request.local.state.clone();
-    let safeguard = blocking::run(move || Safeguard::here(&state)).await.context("find this program")?;
+    let safeguard =
+        blocking::run(move || Safeguard::here(&state)).await.context("cannot find the program file of redis-ops")?;
     let order = load::Order {
         node: &request.node,
         target,

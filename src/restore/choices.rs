@@ -79,7 +79,7 @@ impl Choices {
             // A backup of a clock that is ahead moves nothing.
             (Ttl::Shift, Some(created)) => Ok(Self { shift_ms: (now_ms - created).max(0), ..self }),
             (Ttl::Shift, None) => {
-                Err(Misuse::usage("`--ttl shift` needs to know how old the backup is, and a file does not say"))
+                Err(Misuse::usage("`--ttl shift` needs the age of the backup, and a file does not record it"))
             }
         }
     }

@@ -215,7 +215,7 @@ impl Journal {
     /// The restore is complete, or taken back: nothing is left to resume.
     pub fn remove(&self) {
         if let Err(error) = std::fs::remove_dir_all(&self.folder) {
-            tracing::debug!("remove the journal: {error}");
+            tracing::debug!("cannot remove the journal: {error}");
         }
     }
 }

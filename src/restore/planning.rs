@@ -126,7 +126,7 @@ async fn put_settings_back(request: &Request, watcher: &Watcher<'_>) {
     let Request { node, local, .. } = request;
     if let Some(undone) = replica::settle(node, &local.state).await {
         let put_back = undone.put_back.join("`, `");
-        watcher.voice.say(&format!("an interrupted restore had left a setting of {node}: `{put_back}` is set again"));
+        watcher.voice.say(&format!("an interrupted restore had changed a setting of {node}: put back to `{put_back}`"));
     }
 }
 
@@ -196,7 +196,7 @@ impl Planned {
         let holds = self.target.keys() > 0;
         if let Some(method) = self.interrupted {
             let line = self.request.line(Next::Resume(method));
-            return error.and_hint(format!("this restore was interrupted before: `{line}` goes on with it"));
+            return error.and_hint(format!("this restore was interrupted before: `{line}` continues it"));
         }
         if !holds || self.is_begun {
             return error.and_hint(self.request.begins_anew(&self.request.anew(holds), holds));
@@ -248,7 +248,7 @@ impl Planned {
         let Request { source, options, .. } = &self.request;
         if self.facts.survey.is_none() && (holds_data(&self.target, options) || options.resume) {
             let held = source.must_be_as_stored(&**watcher.progress, watcher.cancel).await;
-            held.with_context(|| format!("verify {}: nothing was written", self.facts.name))?;
+            held.with_context(|| format!("cannot verify {}; nothing was written", self.facts.name))?;
         }
         Ok(())
     }
@@ -333,22 +333,22 @@ impl Looking<'_> {
         let format = TargetFormat::of(&target.server);
         let is_asked = |method| options.method == Asked::Only(method);
         let reason = if verify {
-            "the target holds keys, so the whole backup is verified before it is touched".to_owned()
+            "the target holds keys, so the whole backup is verified before the target is touched".to_owned()
         } else if options.existing == Existing::Fail && target.keys() > 0 {
-            "its keys have to be looked for in the target first".to_owned()
+            "redis-ops must first look for its keys in the target".to_owned()
         } else if plan::empties_for_a_choice(target, options) {
-            "whether it holds a key that is chosen has to be found out before the target is emptied".to_owned()
+            "redis-ops must find out whether it holds a matching key before the target is emptied".to_owned()
         } else if options.resume {
-            "a restore that was interrupted has to begin at its start again".to_owned()
+            "an interrupted restore must read it from the start again".to_owned()
         } else if is_asked(Method::Replica) {
             "method `replica` verifies the whole backup before the target sees it".to_owned()
         } else if options.choices.unites_databases() {
-            "which names of two databases that go to one are the same has to be found out first".to_owned()
+            "redis-ops must first find the key names that occur in both of two databases that `--db` merges".to_owned()
         } else if is_asked(Method::Commands) {
-            "what typed commands would lose has to be found out first".to_owned()
+            "redis-ops must first find out what typed commands would lose".to_owned()
         } else if !format.takes_all_of(facts.dialect(), facts.rdb_version) {
             format!(
-                "which values of RDB version {} the target does not take as they are has to be found out first",
+                "redis-ops must first find out which values of RDB version {} the target does not accept unchanged",
                 facts.rdb_version
             )
         } else {

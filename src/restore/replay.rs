@@ -90,7 +90,7 @@ pub struct Replayed {
     pub failed_are_known: bool,
     /// Commands that were sent.
     pub calls: Calls,
-    /// Bytes behind the end of the RDB, which were left out.
+    /// Bytes after the end of the RDB, which were left out.
     pub trailing_bytes: u64,
 }
 

@@ -56,7 +56,7 @@ pub struct Report {
     pub standing: Standing,
     /// Keys among the expired ones that the target had taken before.
     pub expired_since: u64,
-    /// What became of the target meanwhile, where it may hold less than it had taken.
+    /// What became of the target meanwhile, where it may hold less than it had accepted.
     pub turned: Option<Turned>,
     /// Whether what it holds is on its disk.
     pub durable: Durable,
@@ -76,7 +76,7 @@ pub struct Report {
     pub lost_in_part: u64,
     /// Records of module data that belong to no key, which the plan had said to be lost.
     pub lost_module_data: u64,
-    /// Bytes behind the end of the RDB, which were left out.
+    /// Bytes after the end of the RDB, which were left out.
     pub trailing_bytes: u64,
     /// How the target was fed, with method `replica`.
     pub fed: Option<FedJson>,
@@ -89,7 +89,7 @@ pub struct Report {
 pub struct Afterwards {
     /// Whether others have written to it by then; `None`: could not tell.
     pub others_wrote: Option<bool>,
-    /// What became of it, where it may hold less than it had taken.
+    /// What became of it, where it may hold less than it had accepted.
     pub turned: Option<Turned>,
 }
 

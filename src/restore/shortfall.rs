@@ -215,7 +215,7 @@ impl Report {
         match fault? {
             CommandFault::NoPermission { rule, text } => Some(Hint::grant(&rule, &text)),
             CommandFault::Unknown { .. } => Some(Hint::words(
-                "the target has to know the command first: it was renamed or switched off (`rename-command`)",
+                "the target has to know the command first: it was renamed or disabled (`rename-command`)",
             )),
             _ => None,
         }

@@ -92,7 +92,7 @@ impl fmt::Display for Turned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Restarted => f.write_str("it was restarted since"),
-            Self::Another => f.write_str("another server answers at its address since (another run id)"),
+            Self::Another => f.write_str("another server now answers at its address (with another run id)"),
             Self::Replica(of) => {
                 write!(
                     f,

@@ -34,7 +34,7 @@ impl fmt::Display for Unsaved {
         match self {
             Self::Removed(writes) => write!(
                 f,
-                "other clients wrote while the target was emptied: what up to {} changed is gone, and is not in the safety backup",
+                "other clients wrote while the target was emptied: the changes of up to {} are lost, and are not in the safety backup",
                 counted(*writes, "write")
             ),
             Self::Overwritten => f.write_str(

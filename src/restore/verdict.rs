@@ -22,7 +22,7 @@ impl Report {
             ("restored", tally.restored),
             ("already in the target, kept", tally.skipped_existing),
             ("of those, written by other clients during the restore", tally.written_meanwhile),
-            ("left by choice", tally.skipped_by_choice),
+            ("not selected", tally.skipped_by_choice),
             ("expired", tally.expired),
             ("of those expired, restored before", self.expired_since),
             ("failed", tally.failed),
@@ -31,15 +31,15 @@ impl Report {
             ("of those restored, rebuilt", tally.rebuilt),
             ("of those restored, written over another value", tally.overwritten),
             ("records of modules lost", self.lost_module_data),
-            ("bytes behind the end of the RDB, left out", self.trailing_bytes),
+            ("bytes after the end of the RDB, left out", self.trailing_bytes),
             ("not known", tally.unknown),
             ("not reached", not_reached.unwrap_or(0)),
             ("functions", tally.functions.restored),
-            ("function libraries left", tally.functions.skipped),
+            ("function libraries left as they are", tally.functions.skipped),
             ("temporary keys of the interrupted run, removed", tally.leftovers),
             (evicted, self.evicted().unwrap_or(0)),
-            ("taken back", taken_back.map_or(0, |taken| taken.removed)),
-            ("not taken back: other clients may have changed them", taken_back.map_or(0, |taken| taken.left)),
+            ("removed again", taken_back.map_or(0, |taken| taken.removed)),
+            ("not removed again: other clients may have changed them", taken_back.map_or(0, |taken| taken.left)),
         ];
         counts.into_iter().filter(|(_, number)| *number > 0).collect()
     }
@@ -57,7 +57,7 @@ impl Report {
         let settings =
             settings.map(|setting| format!("a setting of the target could not be put back: `CONFIG SET {setting}`"));
         let others = self.others_wrote == Some(true);
-        let others = others.then(|| "others wrote to the target during the restore".to_owned());
+        let others = others.then(|| "other clients wrote to the target during the restore".to_owned());
         let unsaved = self.unsaved.map(|unsaved| unsaved.to_string());
         settings
             .chain(others)

@@ -27,7 +27,7 @@ pub enum Fate {
     Removed,
     /// Somebody else has removed it meanwhile.
     Gone,
-    /// It stays: this backup, which was to stay instead, was removed by somebody else meanwhile.
+    /// It stays: this backup, which was to stay instead, was removed by another process meanwhile.
     NothingInstead(BackupId),
     /// It stays for this reason, which came up after the plan was made.
     Kept(Why),

@@ -195,7 +195,7 @@ impl fmt::Display for Hold {
             Self::Interrupted(by) => {
                 write!(
                     f,
-                    "read by a restore that was interrupted (pid {} on {}): kept a day for `--resume`",
+                    "read by an interrupted restore (pid {} on {}): kept for a day for `--resume`",
                     by.pid, by.host
                 )
             }
@@ -203,9 +203,9 @@ impl fmt::Display for Hold {
             Self::Elsewhere => f.write_str("behind a symbolic link"),
             Self::OfAnother(other) => write!(f, "in the folder of another backup: its manifest is that of {other}"),
             Self::Replaced => f.write_str("another backup was published under this id meanwhile"),
-            Self::Foreign => f.write_str("not ours: no begun.json of such a backup"),
-            Self::Unread => f.write_str("held: a receipt or pin of it cannot be read"),
-            Self::Complete => f.write_str("complete but for its manifest: it may be the only copy"),
+            Self::Foreign => f.write_str("may not be from redis-ops: it has no matching begun.json"),
+            Self::Unread => f.write_str("kept: a receipt or pin of this backup cannot be read"),
+            Self::Complete => f.write_str("complete except for its manifest: it may be the only copy"),
         }
     }
 }
@@ -279,7 +279,7 @@ impl fmt::Display for Why {
         match self {
             Self::Rule(rule) => f.write_str(rule.name()),
             Self::Oldest(rule) => write!(f, "oldest {}", rule.name()),
-            Self::YoungSafety => f.write_str("young safety backup"),
+            Self::YoungSafety => f.write_str("recent safety backup"),
             Self::Held(hold) => hold.fmt(f),
             Self::NewestVerified => f.write_str("newest verified"),
             Self::NewestSound => f.write_str("newest sound"),

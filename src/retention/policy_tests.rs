@@ -92,7 +92,7 @@ fn safety_backups_live_seven_days_and_count_for_no_rule() {
     let policy = Policy { last: 1, ..Policy::default() };
     assert_eq!(
         kept(&all, &policy, "2024-01-12T12:00:00Z"),
-        ["2024-01-01-00-00: last, newest sound, last of its instance", "2024-01-12-00-00: young safety backup"]
+        ["2024-01-01-00-00: last, newest sound, last of its instance", "2024-01-12-00-00: recent safety backup"]
     );
     // Where there is nothing else the newest of them stays.
     all.remove(0);

@@ -46,7 +46,7 @@ pub(super) const RULES: &[&[Rule]] = &[&[
         title: "MEMORY DOCTOR found something",
         reads: "the text of MEMORY DOCTOR",
         threshold: "the text names a problem; information: only a past peak, or pages that the allocator keeps",
-        why: "the text has no numbers: INFO shows how much memory it is about",
+        why: "the text has no numbers: INFO shows how much memory is affected",
         fix: &[
             "MEMORY PURGE",
             "CONFIG SET activedefrag yes (if the build supports it; takes processor time; undo: no)",

@@ -136,7 +136,7 @@ impl Explain for StorageError {
             Self::AccessDenied(reason) => (
                 reason,
                 Some(Hint::words(
-                    "the credentials need the rights to list, get and put below the prefix, and to delete unfinished uploads",
+                    "the credentials need permission to list, get and put below the prefix, and to delete unfinished uploads",
                 )),
             ),
             Self::Archived(reason) => (reason, Some(Hint::words("bring the object back from the archive first"))),

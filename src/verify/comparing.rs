@@ -182,7 +182,7 @@ pub enum CompareError {
     #[error(transparent)]
     AtRest(#[from] DatasetError),
     /// What the server sends.
-    #[error("read the data of {node}")]
+    #[error("cannot read the data of {node}")]
     Live {
         /// Which server, without secrets.
         node: String,
@@ -190,7 +190,7 @@ pub enum CompareError {
         source: PassError,
     },
     /// The temporary file.
-    #[error("keep records in a temporary file")]
+    #[error("cannot keep records in a temporary file")]
     Records(#[source] std::io::Error),
 }
 

@@ -318,7 +318,8 @@ fn refused(ended: &Ended, binary: &Binary, source: &Server) -> Finding {
         Finding::new(Severity::Critical, "drill_load_failed", "a server of the same or a newer version cannot load it")
     } else {
         Finding::new(Severity::Warning, "could_not_tell", "this throwaway server cannot load it")
-            .why("it is older than the source, of another family, or lacks a module: this does not mean that the backup is bad")
+            .why("the throwaway server is older than the source, of another family, or lacks a module: this does not mean that \
+                  the backup is bad")
             .fix("name a server like the source with `--server-binary PATH`")
     };
     finding

@@ -34,10 +34,10 @@ impl Level {
     /// What a good answer means.
     pub fn proves(self) -> &'static str {
         match self {
-            Self::Manifest => "the manifest is whole, and every object is there in its full length",
+            Self::Manifest => "the manifest is complete, and every object exists with its full length",
             Self::Checksum => "all checksums are correct, stored and unpacked",
             Self::Structure => "all checksums, structures and key counts are correct",
-            Self::Drill => "a server has loaded it and holds every key of it, with its value and its expiry",
+            Self::Drill => "a server has loaded the backup and holds every key with its value and its expiry",
         }
     }
 

@@ -30,7 +30,7 @@ pub(super) async fn name(
         Ok(names) => inspected.oddities.name(OddityKind::DuplicateKey, names.found),
         Err(DatasetError::Interrupted) => return Err(VerifyError::Interrupted),
         // What stands there twice is known all the same.
-        Err(error) => tracing::warn!("the names of keys that stand there twice are not known: {error}"),
+        Err(error) => tracing::warn!("the names of the duplicate keys are unknown: {error}"),
     }
     Ok(())
 }

@@ -28,13 +28,13 @@ pub struct Backup {
     /// How the server sends the RDB.
     #[arg(long, value_enum, default_value_t)]
     pub transfer: Transfer,
-    /// Back up one node of a cluster although it serves only part of the slots: exit 1, the slots are in the manifest.
+    /// Back up a cluster node that serves only part of the slots. Exits with 1; the manifest lists the slots.
     #[arg(long)]
     pub shard_only: bool,
-    /// Back up a replica that has lost its primary, key by key: exit 1, as its data may be old; the manifest says `stale`.
+    /// Back up a replica that has lost its primary, key by key. Exits with 1, because the data may be old; the manifest says `stale`.
     #[arg(long)]
     pub stale: bool,
-    /// Compression: gzip, zstd or none, with a level if you like, such as zstd:3 [default: gzip].
+    /// Compression: gzip, zstd or none; a level may follow, as in zstd:3 [default: gzip].
     #[arg(long, value_name = "CODEC[:LEVEL]", add = ArgValueCandidates::new(completion::codecs))]
     pub compression: Option<Codec>,
     /// Name of the instance in the repository [default: its name in the settings, or HOST-PORT].
@@ -46,11 +46,11 @@ pub struct Backup {
     /// Limit reading to this many bytes per second, such as 50MB.
     #[arg(long, value_name = "BYTES", value_parser = values::rate)]
     pub rate: Option<u64>,
-    /// Add an existing RDB file to the repository instead: .rdb, .rdb.gz, .rdb.zst, or - for stdin.
+    /// Add an existing RDB file to the repository instead of reading an instance: .rdb, .rdb.gz, .rdb.zst, or - for stdin.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["source", "read_from", "transfer", "shard_only", "stale", "if_due"])]
     pub from_file: Option<PathBuf>,
-    /// Afterwards remove the backups of this instance that `backup.retention` in the settings does not keep.
+    /// After the backup, remove the backups of this instance that `backup.retention` in the settings does not keep.
     #[arg(long)]
     pub prune: bool,
     /// Back up only if the schedule in the settings says that a backup is due; otherwise exit 0.
@@ -62,7 +62,7 @@ pub struct Backup {
     /// How long to retry an S3 store that fails or is silent after the transfer has started [default: 5m].
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub store_retry: Option<Duration>,
-    /// Folder that buffers data while the store is unreachable or slow, so that the server need not wait, and the parts of a very large
+    /// Folder for the spool: it buffers what the server sends while the store is slow or unreachable, and the parts of a very large
     /// backup before their upload [default: the folder for temporary files].
     #[arg(long, value_name = "DIR", alias = "spool-dir", value_hint = ValueHint::DirPath)]
     pub spool: Option<PathBuf>,
@@ -70,7 +70,7 @@ pub struct Backup {
     /// and stops it when the server's repl-timeout is reached.
     #[arg(long, value_name = "BYTES", value_parser = values::bytes)]
     pub spool_limit: Option<u64>,
-    /// Show the rights, the size and the time needed, and do nothing.
+    /// Show the permissions, the size and the time that the backup needs, and do nothing.
     #[arg(long, visible_alias = "dry-run")]
     pub plan: bool,
     #[command(flatten)]

@@ -28,10 +28,10 @@ pub struct Diagnose {
     /// How long to measure rates [default: 1s].
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub window: Option<Duration>,
-    /// Compare the counters with an earlier run that is at least this old, instead of measuring.
+    /// Compare the counters with a saved run that is at least this old, instead of measuring for --window.
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub since: Option<Duration>,
-    /// Repeat with this pause until interrupted.
+    /// Repeat the diagnosis with this pause until interrupted, such as 5s.
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub watch: Option<Duration>,
     /// Look at every key instead of a sample.
@@ -40,7 +40,7 @@ pub struct Diagnose {
     /// How to read keys: by commands, or by replication (every key, no keyspace hits, one fork).
     #[arg(long, value_enum, value_name = "HOW", default_value_t, conflicts_with_all = ["backup_id", "file", "from"])]
     pub via: Via,
-    /// What the server is used for; the rules differ: auto, cache, store, queue or session.
+    /// What the server is used for, which decides which rules apply: auto, cache, store, queue or session.
     #[arg(long, add = ArgValueCandidates::new(completion::profiles))]
     pub profile: Option<String>,
     /// Memory limit of the server's container, such as 2GiB (INFO shows the machine's memory).

@@ -29,13 +29,13 @@ pub struct Restore {
     pub id: Option<String>,
     #[command(flatten)]
     pub stored: Stored,
-    /// Instance to write to: a name from the settings, or a URL. It must be typed: neither a default nor a variable chooses it.
+    /// Instance to write to: a name from the settings, or a URL. Only this option chooses the target: no default and no variable does.
     #[arg(long, value_name = "NAME|URL", add = ArgValueCandidates::new(completion::instances))]
     pub target_instance: Option<String>,
-    /// Write an RDB file instead; - for stdout.
+    /// Write an RDB file instead of restoring into a server; - for stdout.
     #[arg(long, value_name = "PATH", conflicts_with = "target_instance", value_hint = ValueHint::FilePath)]
     pub to_file: Option<PathBuf>,
-    /// Write into the data folder of a stopped server instead, for the server to load at its next start.
+    /// Write into the data folder of a stopped server; the server loads the data at its next start.
     #[arg(long, value_name = "PATH", conflicts_with_all = ["target_instance", "to_file"], value_hint = ValueHint::DirPath)]
     pub to_dir: Option<PathBuf>,
     /// How to write the data.
@@ -44,16 +44,16 @@ pub struct Restore {
     /// What to do with keys that already exist in the target [default: fail].
     #[arg(long, value_enum)]
     pub on_conflict: Option<Existing>,
-    /// Delete all data in the target first. Asks once, and takes a safety backup of the target before.
+    /// Delete all data in the target first. Asks once, then takes a safety backup of the target.
     #[arg(long, conflicts_with = "on_conflict")]
     pub replace_all: bool,
     /// Do not take a safety backup before keys are overwritten or deleted.
     #[arg(long)]
     pub no_safety_backup: bool,
-    /// Continue although the target's replicas will have to resync.
+    /// Continue even if the target's replicas must resync.
     #[arg(long)]
     pub allow_replica_resync: bool,
-    /// Continue although the plan names data that the target cannot hold.
+    /// Continue even if the plan names data that the target cannot hold: that data is lost.
     #[arg(long)]
     pub accept_loss: bool,
     /// Restore only keys that match (repeatable).
@@ -62,7 +62,7 @@ pub struct Restore {
     /// Do not restore keys that match (repeatable).
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
-    /// Restore only database N of the backup, into database M if it is given (repeatable).
+    /// Restore only database N of the backup, into database M if M is given (repeatable).
     #[arg(long = "db", value_name = "N[:M]", value_parser = values::database)]
     pub databases: Vec<DatabaseMap>,
     /// Restore only keys of this type, such as string or zset (repeatable).

@@ -17,7 +17,7 @@ use crate::retention::Span;
     --keep-weekly 4 --keep-monthly 12
   redis-ops prune -c redis-ops.yaml --yes --json")]
 pub struct Prune {
-    /// Keep the newest N backups [all N: `unlimited`, or a number].
+    /// Keep the newest N backups [every N here: a number, or `unlimited`].
     #[arg(long, value_name = "N", value_parser = values::keep)]
     pub keep_last: Option<u64>,
     /// Keep the newest backup of each of the last N hours that have one.
@@ -92,7 +92,7 @@ pub struct Pin {
     /// Name of the pin; a backup may have several [default: pinned; with --lift: the only one].
     #[arg(long)]
     pub name: Option<String>,
-    /// Why the backup is held, for those who find the pin.
+    /// Why the backup is pinned; `show` prints the reason.
     #[arg(long, value_name = "TEXT", conflicts_with = "lift")]
     pub reason: Option<String>,
     /// Lift the pin instead of setting it.

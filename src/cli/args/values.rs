@@ -32,7 +32,7 @@ pub fn since(text: &str) -> Result<Since, String> {
     if let Ok(time) = humantime::parse_duration(text) {
         let begins = TimeDelta::from_std(time).ok().and_then(|time| Utc::now().checked_sub_signed(time));
         if begins.is_none() {
-            return Err("that is before the beginning of time; name a shorter span, such as 7d".into());
+            return Err("the span is too long; use a shorter span, such as 7d".into());
         }
         return Ok(Since::Ago(time));
     }
@@ -40,7 +40,7 @@ pub fn since(text: &str) -> Result<Since, String> {
     let moment = text.parse::<DateTime<Utc>>().ok().or_else(day);
     moment
         .map(Since::At)
-        .ok_or_else(|| "name a span of time (7d), a day (2026-11-01) or a moment (2026-11-01T13:00:00Z)".into())
+        .ok_or_else(|| "write a span of time (7d), a day (2026-11-01) or a moment (2026-11-01T13:00:00Z)".into())
 }
 
 /// A number of bytes: `4096`, `10MB` (decimal), `512KiB` or `512K` (binary); `/s` may follow where a rate is meant.
@@ -72,7 +72,7 @@ const SLOWEST: u64 = 1000;
 /// A rate in bytes per second, at least 1 kB.
 pub fn rate(text: &str) -> Result<u64, String> {
     match bytes(text)? {
-        0 => Err("a rate of nothing would never end".into()),
+        0 => Err("the rate must be more than 0".into()),
         // `50` was meant as something else.
         1..SLOWEST => Err(format!("the lowest rate is 1kB; with a unit: {0}MB, {0}MiB or {0}kB a second", text.trim())),
         rate => Ok(rate),
@@ -91,7 +91,7 @@ pub fn keep(text: &str) -> Result<u64, String> {
 pub fn label(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
-        _ => Err("a label is NAME=VALUE".into()),
+        _ => Err("write a label as NAME=VALUE".into()),
     }
 }
 
@@ -116,12 +116,12 @@ pub fn database(text: &str) -> Result<DatabaseMap, String> {
 /// Where to listen: `10.0.0.5`, `10.0.0.5:7000`, `[::1]:7000`; without a port any free one.
 pub fn listen(text: &str) -> Result<SocketAddr, String> {
     let address = text.parse::<SocketAddr>().ok().or_else(|| Some(SocketAddr::new(text.parse::<IpAddr>().ok()?, 0)));
-    address.ok_or_else(|| "an IP address, `10.0.0.5`, or one with a port, `10.0.0.5:7000`".to_owned())
+    address.ok_or_else(|| "write an IP address, `10.0.0.5`, or an IP address and a port, `10.0.0.5:7000`".to_owned())
 }
 
 /// Where a target reaches us: `host`, `host:port`, `[::1]:7000`.
 pub fn advertise(text: &str) -> Result<Advertise, String> {
-    let wrong = || "a host, `backup.example`, or one with a port, `backup.example:7000`".to_owned();
+    let wrong = || "write a host, `backup.example`, or a host and a port, `backup.example:7000`".to_owned();
     let (host, port) = match (text.parse::<IpAddr>(), text.rsplit_once(':')) {
         (Ok(address), _) => (address.to_string(), None),
         (Err(_), Some((host, port))) => {
@@ -188,17 +188,17 @@ choices! {
     }
     backup::Capture {
         Auto = "auto", "replication, or scan if replication is not allowed";
-        Replication = "replication", "full resync: the data of one moment";
-        Scan = "scan", "key by key while others write: not the data of one moment";
+        Replication = "replication", "full resync: the data is from a single moment";
+        Scan = "scan", "key by key while clients write: the data is not from a single moment";
     }
     backup::ReadFrom {
-        Auto = "auto", "a replica that is up to date, otherwise the primary";
+        Auto = "auto", "a replica if one is up to date, otherwise the primary";
         Replica = "replica", "a replica only";
         Primary = "primary", "the primary";
     }
     backup::Transfer {
         Auto = "auto", "as the server is configured";
-        Disk = "disk", "the server writes its dump file first, then sends it";
+        Disk = "disk", "the server writes an RDB file to its disk first, then sends the file";
         Diskless = "diskless", "the server streams from memory";
     }
     crate::restore::Ttl {
@@ -207,10 +207,10 @@ choices! {
         Strip = "strip", "no expiry";
     }
     verify::Level {
-        Manifest = "manifest", "all objects exist and have the right sizes";
-        Checksum = "checksum", "and have the right checksums";
-        Structure = "structure", "and contain an RDB that is sound to the end, with the right counts";
-        Drill = "drill", "and load into a temporary server";
+        Manifest = "manifest", "every object exists and has the right size";
+        Checksum = "checksum", "manifest, and every object has the right checksum";
+        Structure = "structure", "checksum, and the RDB is sound to its end and has the right key counts";
+        Drill = "drill", "structure, and a throwaway server loads the backup";
     }
     verify::FailOn {
         Missing = "missing", "keys that exist only in the backup";
@@ -221,7 +221,7 @@ choices! {
     diagnose::FailOn {
         Warning = "warning", "exit 1 for a warning, 2 for a critical finding";
         Critical = "critical", "exit 2 for a critical finding, 0 for a warning";
-        Never = "never", "exit 0 whatever is found";
+        Never = "never", "exit 0 for every finding";
     }
     diagnose::Via {
         Commands = "commands", "a sample, or every key with --full";
@@ -238,8 +238,8 @@ choices! {
     }
     crate::health::Level {
         Live = "live", "answers PING";
-        Ready = "ready", "and serves: not loading, persistence works, a replica is linked to its primary";
-        Writable = "writable", "and accepts writes";
+        Ready = "ready", "live, not loading, persistence works, and a replica is linked to its primary";
+        Writable = "writable", "ready, and accepts writes";
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Verify {
     /// How much to prove [default: structure; manifest for a backup that is compared].
     #[arg(long, value_enum)]
     pub level: Option<Level>,
-    /// Show what the data is made of.
+    /// Show the census of the data: keys and bytes by type and database, expiry, largest keys.
     #[arg(long)]
     pub census: bool,
     /// Compare with another backup: which keys are missing, extra or different there.
@@ -46,10 +46,10 @@ pub struct Verify {
     /// Compare only keys that match (repeatable).
     #[arg(long, value_name = "GLOB")]
     pub keys: Vec<String>,
-    /// Maximum number of different keys to name.
+    /// Maximum number of differing keys to list.
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: u64,
-    /// Memory for comparing, such as 64MiB; data beyond it goes to an unnamed temporary file.
+    /// Memory for the comparison, such as 64MiB; what does not fit goes to a temporary file.
     #[arg(long, value_name = "BYTES", value_parser = values::bytes, hide_short_help = true)]
     pub memory: Option<u64>,
     /// Fail if the backup is older than this, such as 26h.
@@ -61,7 +61,7 @@ pub struct Verify {
     /// With --all: verify only this many backups, `10`, or this share, `5%`, least recently verified first.
     #[arg(long, value_name = "N|P%", requires = "all", value_parser = values::sample)]
     pub sample: Option<Sample>,
-    /// With --all: verify only backups that were not verified within this time.
+    /// With --all: verify only backups that were not verified within this time, such as 7d.
     #[arg(long, value_name = "DUR", requires = "all", value_parser = values::duration)]
     pub older_than: Option<Duration>,
     /// For --level drill: server program to load the backup into [default: redis-server or valkey-server on PATH].

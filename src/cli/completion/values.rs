@@ -109,7 +109,7 @@ pub fn backups() -> Vec<CompletionCandidate> {
 }
 
 fn latest() -> Vec<CompletionCandidate> {
-    vec![CompletionCandidate::new("latest").help(Some("the newest backup that is no safety backup".into()))]
+    vec![CompletionCandidate::new("latest").help(Some("the newest backup (not a safety backup)".into()))]
 }
 
 /// Instance and id of what a folder holds, newest first.

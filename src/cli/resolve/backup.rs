@@ -28,7 +28,8 @@ impl Resolver<'_> {
             && let Some(class @ ("GLACIER" | "DEEP_ARCHIVE")) = place.s3.storage_class.as_deref()
         {
             tracing::warn!(
-                "`s3.storage_class: {class}` is an archive: this backup can be verified or restored only after it is restored from the archive, which takes hours"
+                "`s3.storage_class: {class}` is an archive class: before this backup can be verified or restored, its objects \
+                 must be restored from the archive, which takes hours"
             );
         }
         let retention = match typed.prune {
@@ -63,8 +64,8 @@ impl Resolver<'_> {
     fn origin(&self, typed: &Typed, enabled: bool, schedule: Option<String>) -> Result<Origin, Misuse> {
         self.no_database("backup", typed.database.number)?;
         let mut server = self.server(None)?;
-        Self::all_databases(&server, "`backup` takes all databases", |number| {
-            format!("; `restore --db {number}` takes one database out of a backup")
+        Self::all_databases(&server, "`backup` saves all databases", |number| {
+            format!("; `restore --db {number}` restores one database of a backup")
         })?;
         let has_name = typed.name.is_some() || self.file.instances().contains(&server.instance.as_str());
         if let Address::Sentinel { .. } = server.node.address

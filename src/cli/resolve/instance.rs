@@ -56,7 +56,7 @@ impl Resolver<'_> {
                 let server = self.server_of(&choice, None)?;
                 // `-n` is refused, or means something else, by the command itself.
                 if self.database.is_none() {
-                    Self::all_databases(&server, "this command takes all databases", |_| String::new())?;
+                    Self::all_databases(&server, "this command uses all databases", |_| String::new())?;
                 }
                 Ok(Some(server.instance))
             }
@@ -74,7 +74,7 @@ impl Resolver<'_> {
         match server.node.database {
             0 => Ok(()),
             number => {
-                let text = format!("{sentence}, and the URL of `{}` names database {number}", server.node.name);
+                let text = format!("{sentence}, but the URL of `{}` names database {number}", server.node.name);
                 Err(Misuse::usage(text).hint(format!("leave out `/{number}`{}", hint(number))))
             }
         }
@@ -168,7 +168,7 @@ impl Resolver<'_> {
         match nearest(name, &known) {
             Some(best) => misuse.hint(format!("did you mean `{best}`?")),
             None if !known.is_empty() => misuse.hint(format!("known: `{}`", known.join("`, `"))),
-            None => misuse.hint("name it under `instances`, or give its URL: `redis://host:6379`"),
+            None => misuse.hint("add it under `instances` in the settings, or give its URL: `redis://host:6379`"),
         }
     }
 

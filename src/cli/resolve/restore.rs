@@ -57,7 +57,7 @@ impl Resolver<'_> {
     /// `--undo`: only the server that is named, and what restores have left on this machine.
     pub(super) fn undo(&self, typed: &Typed) -> Result<undo::Settings, Misuse> {
         if self.database.is_some() {
-            return Err(Misuse::usage("`restore --undo` takes a server, not a database: leave out `-n`"));
+            return Err(Misuse::usage("`restore --undo` takes a server, not a database: remove `-n`"));
         }
         match self.target_server(typed)? {
             Some(server) => Ok(undo::Settings { server, state: self.restores_folder() }),
@@ -101,8 +101,8 @@ impl Resolver<'_> {
             },
             None => return Err(self.no_target(typed)?),
         };
-        Self::all_databases(&server, "`restore` puts databases where they were", |number| {
-            format!("; `--db {number}` restores that database alone, `--db N:{number}` puts database N there")
+        Self::all_databases(&server, "`restore` writes every database to its old number", |number| {
+            format!("; `--db {number}` restores only that database, `--db N:{number}` restores database N into it")
         })?;
         Ok(Some(server))
     }
@@ -176,10 +176,11 @@ fn must_be_for_a_file(typed: &Typed) -> Result<(), Misuse> {
     ];
     let Some((name, _)) = options.into_iter().find(|(_, is_typed)| *is_typed) else { return Ok(()) };
     let target = if typed.to_dir.is_some() { "--to-dir" } else { "--to-file" };
-    let misuse = Misuse::usage(format!("`{target}` takes no `{name}`: a file is written as it is"));
+    let misuse =
+        Misuse::usage(format!("`{target}` takes no `{name}`: the file always holds the whole backup, unchanged"));
     Err(match name {
         "--plan" => misuse.hint("`verify` reads the backup and writes nothing"),
-        "--on-conflict" | "--replace-all" => misuse.hint("a file that is there is never overwritten"),
+        "--on-conflict" | "--replace-all" => misuse.hint("an existing file is never overwritten"),
         "--skip-verify" => misuse.hint("the whole backup is verified before the file gets its name"),
         _ => misuse.hint(format!("`{name}` is for `--target-instance`")),
     })

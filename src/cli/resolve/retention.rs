@@ -24,8 +24,8 @@ impl Resolver<'_> {
                 let known: Vec<String> = self.file.instances().into_iter().map(str::to_owned).collect();
                 let from = self.where_the_policy_stands();
                 if known.is_empty() && named.is_none() {
-                    let text = format!("{from} does not say for which instances it is: the settings name none");
-                    return Err(Misuse::usage(text).hint("add `-i NAME`, or name the instances in the settings"));
+                    let text = format!("{from} applies to the instances in the settings, but the settings have none");
+                    return Err(Misuse::usage(text).hint("add `-i NAME`, or add `instances` to the settings"));
                 }
                 // A policy in the settings of some instances is not for those of others that share the repository.
                 let wanted = Wanted::These(known);
@@ -54,17 +54,16 @@ impl Resolver<'_> {
             && !known.is_empty()
             && !known.contains(&name)
         {
-            let text = format!("{from} is the policy of {}, not of `{name}`", known.join(", "));
-            return Err(
-                Misuse::usage(text).hint("to set the policy of another instance, add `--keep-daily 7 --keep-weekly 4`")
-            );
+            let text = format!("{from} is the policy for {}, not for `{name}`", known.join(", "));
+            return Err(Misuse::usage(text)
+                .hint("to prune another instance, give its policy, such as `--keep-daily 7 --keep-weekly 4`"));
         }
         if let Some(destination) = self.file.destination()?
             && destination.parse::<Location>().is_ok_and(|own| own.absolute() != place.location)
         {
-            let text = format!("{from} is for {destination}, and another repository is named");
+            let text = format!("{from} is the policy for {destination}, but another repository was given");
             return Err(Misuse::usage(text)
-                .hint("to set the policy of another repository, add `--keep-daily 7 --keep-weekly 4`"));
+                .hint("to prune another repository, give its policy, such as `--keep-daily 7 --keep-weekly 4`"));
         }
         Ok(())
     }

@@ -305,7 +305,7 @@ fn a_file_takes_no_option_that_it_cannot_follow() {
         ] {
             let name = option.split('=').next().unwrap();
             let line = ["restore", "--file", "x.rdb", target, "y", option];
-            refused(&line, &format!("`{target}` takes no `{name}`: a file is written as it is"));
+            refused(&line, &format!("`{target}` takes no `{name}`: the file always holds the whole backup, unchanged"));
         }
         // What asks for what a file has anyway.
         let line =
@@ -387,9 +387,9 @@ fn a_database_in_a_url_is_honoured_or_refused() {
         Ok(_) => panic!("understood: {line:?}"),
     };
     for (line, says) in [
-        (&["backup", "-i", "redis://a/5"][..], "`restore --db 5` takes one database out of a backup"),
+        (&["backup", "-i", "redis://a/5"][..], "`restore --db 5` restores one database of a backup"),
         (&["backup", "-i", "redis-two"], "leave out `/2`"),
-        (&["restore", "latest", "--target-instance", "redis://a/5"], "`--db 5` restores that database alone"),
+        (&["restore", "latest", "--target-instance", "redis://a/5"], "`--db 5` restores only that database"),
         (&["restore", "--undo", "--target-instance", "redis://a/5"], "leave out `/5`"),
         (&["list", "-i", "redis://a/5"], "leave out `/5`"),
         (&["show", "latest", "-i", "redis://a/5"], "leave out `/5`"),

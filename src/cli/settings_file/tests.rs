@@ -240,7 +240,8 @@ fn a_wrong_value_says_where_and_what_would_be_right() {
     wrong(
         "backup: { compression: lzma }",
         SettingsFile::backup,
-        "etc/redis-ops.yaml:1:24: `backup.compression`: `lzma` is no compression: `gzip`, `zstd` or `none` is, as in `zstd:3`",
+        "etc/redis-ops.yaml:1:24: `backup.compression`: `lzma` is not a compression: use `gzip`, `zstd` or `none`, or add a \
+         level, as in `zstd:3`",
     );
     wrong(
         "backup: { compression: { level: 3 } }",

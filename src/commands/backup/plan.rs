@@ -60,7 +60,7 @@ pub(super) async fn plan(
     ));
     // One core of a server writes 60 to 75 MB of RDB a second.
     let seconds = Duration::from_secs(estimate / 65_000_000 + 1);
-    lines.push((Status::Ok, format!("about {} at the speed of one core of the server", words::span(seconds))));
+    lines.push((Status::Ok, format!("takes about {} (limited by one core of the server)", words::span(seconds))));
     let stored = newest.as_ref().map(|manifest| manifest.shards.iter().map(|shard| shard.stored_bytes).sum());
     let room = match writing(repository, instance, stored.unwrap_or(estimate), context, &mut lines).await {
         Ok(room) => Some(room),
@@ -102,7 +102,7 @@ pub(super) async fn plan(
         }))
         .text(text);
     Ok(match why {
-        Some(error) => outcome.error(error.context(format!("plan a backup of {instance}"))),
+        Some(error) => outcome.error(error.context(format!("cannot plan a backup of {instance}"))),
         None => outcome,
     })
 }

@@ -11,7 +11,7 @@ use crate::retention::{self, Plan, Planned, Policy, Report, Wanted};
 use crate::storage::StorageError;
 
 /// What the verdict says of a prune that was not done as the policy wants.
-const PRUNE_FAILED: &str = "not everything was pruned as the policy says";
+const PRUNE_FAILED: &str = "some backups that the policy removes could not be pruned";
 
 /// So many backups that would be removed are named.
 const NAMED: usize = 5;
@@ -116,8 +116,9 @@ async fn prune(
 ) -> Result<(Plan, Report), Fault> {
     let only = Wanted::One(instance.to_owned());
     // Whatever the clocks of those say that took the others: what this run has published is not what it removes.
-    let own =
-        |of: &str, id: BackupId| (of == instance && id == taken).then(|| "the run that has just taken it".to_owned());
+    let own = |of: &str, id: BackupId| {
+        (of == instance && id == taken).then(|| "the run that has just taken this backup".to_owned())
+    };
     let plan = async { Ok(retention::plan(repository, &only, &wanted.policy, &own).await?) };
     let plan = context.interruptible(plan).await?;
     let report = remove(&plan, repository, &own, context).await;

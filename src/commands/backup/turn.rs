@@ -47,7 +47,7 @@ pub(super) async fn others(repository: &Repository, instance: &str) -> Vec<Strin
     let others = match repository.others(instance).await {
         Ok(others) => others,
         Err(error) => {
-            tracing::debug!(%error, "other runs cannot be looked for");
+            tracing::debug!(%error, "cannot look for other runs");
             return Vec::new();
         }
     };

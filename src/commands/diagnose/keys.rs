@@ -45,7 +45,7 @@ async fn read(data: &Dataset, options: &Options, context: &Context) -> Result<(K
             let message = format!("{what} is damaged, and its keys cannot be judged: {}", finding.title);
             Err(Misuse::which_backup(code, message).hint(Hint::VerifyTells).into())
         }
-        Err(error) => Err(Fault::from(error).context(format!("look into {}", data.name()))),
+        Err(error) => Err(Fault::from(error).context(format!("cannot read {}", data.name()))),
     }
 }
 
@@ -95,7 +95,7 @@ pub async fn streamed(node: &Node, options: &Options, context: &Context) -> Resu
     let progress = context.bar();
     progress.phase("waiting for the snapshot", Unit::Bytes, None);
     let asked = live::snapshot(&chosen.node, &live::replication_options(node), &context.cancel).await;
-    let mut payload = asked.with_context(|| format!("request the data set of {node} as a replica does"))?;
+    let mut payload = asked.with_context(|| format!("cannot request the data set of {node} by replication"))?;
     progress.phase("reading", Unit::Bytes, payload.length());
     let now_ms = u64::try_from(options.now.timestamp_millis()).unwrap_or(0);
     let passed = pass::streamed(&mut payload, RdbProfile::new(now_ms), progress.as_ref(), &context.cancel).await;
@@ -103,6 +103,6 @@ pub async fn streamed(node: &Node, options: &Options, context: &Context) -> Resu
     match passed {
         Ok(profile) => Ok(profile.finish()),
         Err(error) if error.is_interrupted() => Err(Interrupted.into()),
-        Err(error) => Err(Fault::from(error).context(format!("read the data set of {node}"))),
+        Err(error) => Err(Fault::from(error).context(format!("cannot read the data set of {node}"))),
     }
 }

@@ -336,7 +336,7 @@ fn findings(report: &Report, view: &View<'_>, (shown_whole, shown): (usize, usiz
             lines.extend(fixes(root, view));
         }
         for symptom in symptoms.iter().filter(|_| whole) {
-            lines.push(format!("hence {} {} ({})", symptom.id, symptom.title, evidence(symptom, view)));
+            lines.push(format!("causes {} {} ({})", symptom.id, symptom.title, evidence(symptom, view)));
         }
         if let (false, Some(fix)) = (whole, root.fix.first()) {
             lines = vec![format!("{}; fix: {}", root.title, escape_line(fix))];

@@ -96,8 +96,8 @@ pub(super) async fn run(
     }
     let listener = TcpListener::bind((address.host.as_str(), address.port))
         .await
-        .with_context(|| format!("listen on {address}"))?;
-    let at = listener.local_addr().context("ask for our own address")?;
+        .with_context(|| format!("cannot listen on {address}"))?;
+    let at = listener.local_addr().context("cannot read the listening address")?;
     context.printer.say(&format!("serving {} on http://{at}/metrics", settings.server.instance));
     let mut settings = settings.clone();
     // Prometheus asks again soon enough; until then it shall know that it is down.

@@ -76,7 +76,7 @@ fn head(settings: &Settings, plan: &Plan, printer: &Printer) -> Vec<String> {
         names => vec![format!("policy of {} from {from}: keep {}", names.join(", "), plan.policy)],
     };
     if !plan.others.is_empty() {
-        lines.push(format!("left alone, because the policy is not theirs: {}", plan.others.join(", ")));
+        lines.push(format!("left alone, because the policy does not cover them: {}", plan.others.join(", ")));
     }
     lines.iter().map(|line| printer.folded(&words::escape(line.as_bytes()))).collect()
 }
@@ -173,11 +173,9 @@ fn stays(report: &Report) -> Vec<String> {
         }
     }
     lines.extend(report.changed.iter().map(|(instance, id)| {
-        format!(
-            "changed: {instance}/{id} was to stay, and was removed by somebody else meanwhile: planned again without it"
-        )
+        format!("changed: another process removed {instance}/{id}, which was to stay: planned again without it")
     }));
-    lines.extend(report.foreign.iter().map(|key| format!("stays: {key}: it is not of the backup")));
+    lines.extend(report.foreign.iter().map(|key| format!("stays: {key}: not part of the backup")));
     if lines.len() > NAMED {
         let more = words::counted((lines.len() - NAMED) as u64, "object");
         lines.truncate(NAMED);

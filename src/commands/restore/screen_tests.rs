@@ -17,7 +17,7 @@ fn lines(first: Line) -> Vec<Line> {
     vec![
         line(Level::Ok, "role", "redis 7.0.15 is a primary", None),
         first,
-        line(Level::Ok, "rights", "the user `ops` may do what is needed", None),
+        line(Level::Ok, "rights", "the user `ops` has the necessary permissions", None),
         line(
             Level::Warning,
             "streams_simpler",

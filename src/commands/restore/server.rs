@@ -128,7 +128,7 @@ fn question(planned: &Planned, Sides { backup, target, .. }: &Sides, safety: &Sa
         Existing::ReplaceAll => {
             let held = match keys {
                 0 => None,
-                1 => Some("the one key".to_owned()),
+                1 => Some("the only key".to_owned()),
                 keys => Some(format!("all {} keys", words::count(keys))),
             };
             let libraries = match planned.functions_removed() {

@@ -47,7 +47,7 @@ impl Sides {
 
     /// What a restore does, for an error that says why it is not done.
     pub fn doing(&self) -> String {
-        format!("restore {} into {}", self.backup, self.target)
+        format!("cannot restore {} into {}", self.backup, self.target)
     }
 
     /// The answer, or the error in its place, with both sides and the safety backup.

@@ -48,7 +48,7 @@ fn may_go_to_stdout(context: &Context) -> Result<(), Misuse> {
         return Err(Misuse::usage("stdout cannot be both the RDB and JSON").hint(Hint::NotStdout));
     }
     if context.printer.width().is_some() {
-        return Err(Misuse::usage("an RDB is not for a terminal").hint(Hint::IntoAPipe));
+        return Err(Misuse::usage("stdout is a terminal, but an RDB is binary").hint(Hint::IntoAPipe));
     }
     Ok(())
 }
@@ -81,7 +81,7 @@ fn answer(source: &Dataset, restored: &Restored, target: &Target, context: &Cont
     }
     if inspected.trailing_bytes > 0 {
         let left_out = words::counted(inspected.trailing_bytes, "byte");
-        text.push_str(&format!("\n{left_out} behind the end of the RDB are left out"));
+        text.push_str(&format!("\n{left_out} after the end of the RDB are left out"));
     }
     let next = match target {
         Target::File(path) => {

@@ -44,12 +44,12 @@ pub async fn run(settings: &Settings, data: &Dataset, context: &Context) -> Resu
         Ok(lines) => lines,
         Err(error @ DatasetError::Damaged { .. }) => return Ok(Outcome::new(Status::Failed).error(error.into())),
         Err(DatasetError::Interrupted) => return Err(Interrupted.into()),
-        Err(error) => return Err(Fault::from(error).context(format!("look into {}", data.name()))),
+        Err(error) => return Err(Fault::from(error).context(format!("cannot read {}", data.name()))),
     };
     let (text, matched, failed) = lines.finish();
     if let Some(error) = failed {
         if streams {
-            return Err(Fault::from(error).context("write the answer to stdout"));
+            return Err(Fault::from(error).context("cannot write the answer to stdout"));
         }
         return Err(Misuse::usage(error.to_string()).hint(Hint::AsLines).into());
     }
@@ -60,8 +60,11 @@ pub async fn run(settings: &Settings, data: &Dataset, context: &Context) -> Resu
     if streams {
         return Ok(Outcome::new(Status::Ok));
     }
-    let keys: Vec<Value> =
-        text.lines().map(serde_json::from_str).collect::<Result<_, _>>().context("read back what was written")?;
+    let keys: Vec<Value> = text
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()
+        .context("cannot read the temporary file again")?;
     let sentence = match matched.saturating_sub(keys.len() as u64) {
         0 => format!("{} in {}", words::counted(matched, "key"), data.name()),
         more => {

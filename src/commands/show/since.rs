@@ -152,7 +152,7 @@ impl Since {
 
 /// `audit, since 2026-11-28 by ops-1: quarter's end`.
 fn pinned(name: &str, pin: Option<&Pin>) -> String {
-    let Some(pin) = pin else { return format!("{name}: the pin cannot be read, and holds the backup all the same") };
+    let Some(pin) = pin else { return format!("{name}: the pin cannot be read, but still protects the backup") };
     let reason = pin.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     format!("{name}, since {} by {}{reason}", pin.pinned_at.format("%Y-%m-%d %H:%M UTC"), pin.host)
 }

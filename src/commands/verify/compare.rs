@@ -130,7 +130,7 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
         }
         Err(error) if error.is_interrupted() => return Err(Interrupted.into()),
         Err(CompareError::AtRest(error)) => unfit(&mut answer, &class, &what, error, context)?,
-        Err(error) => return Err(Fault::from(error).context(format!("compare {what}"))),
+        Err(error) => return Err(Fault::from(error).context(format!("cannot compare {what}"))),
     }
     Ok(answer)
 }

@@ -30,7 +30,7 @@ pub async fn stored(settings: &Settings, backup: &Backup, context: &Context) -> 
         Level::Manifest => work.await,
         _ => read_marked(&Dataset::Backup(backup.clone()), work).await,
     };
-    let mut report = report.with_context(|| format!("verify {what}"))?;
+    let mut report = report.with_context(|| format!("cannot verify {what}"))?;
     if let Err(error) = receipt::write(repository, manifest, settings.level, &report, context.now).await {
         context.printer.say(&format!("warning: no receipt was written: {:#}", Fault::from(error)));
     }
@@ -106,7 +106,7 @@ pub async fn file(settings: &Settings, data: &Dataset, context: &Context) -> Res
     let found =
         verify::file(data, settings.census, drill.as_ref(), moment_ms, progress.as_ref(), &context.cancel).await;
     progress.finish();
-    let mut found = found.with_context(|| format!("verify {}", data.name()))?;
+    let mut found = found.with_context(|| format!("cannot verify {}", data.name()))?;
     hide_keys(&mut found.report.findings, context.keys);
     let census = found.report.census.as_ref().filter(|_| settings.census);
     let contents = census.map(|census| (examination::summarize(census), Some(census)));

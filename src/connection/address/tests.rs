@@ -72,7 +72,7 @@ fn a_url_that_is_not_understood_says_why_without_its_password() {
         ("redis://my host", "the host has a space"),
         ("redis://host?hunter2=hunter2", "a parameter is unknown"),
         ("redis://host#hunter2", "a `#` is not allowed"),
-        ("unix://", "no socket is named"),
+        ("unix://", "the path of the socket is missing"),
         ("redis+sentinel://host", "a Sentinel URL is"),
         ("redis+sentinel:///service", "a Sentinel URL is"),
     ] {

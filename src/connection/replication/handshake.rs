@@ -54,7 +54,9 @@ pub(super) async fn full_resync(node: &Node, options: &Options) -> Result<Payloa
             match ask(node, options).await {
                 Ok(payload) => return Ok(payload),
                 Err(Failed::HungUp(command, _)) if answers(node).await => ReplicationFault::Unsupported {
-                    text: format!("it closes the connection at `{command}` each time, and answers other commands"),
+                    text: format!(
+                        "the server closes the connection at `{command}` each time, but answers other commands"
+                    ),
                 },
                 Err(Failed::Fault(fault) | Failed::HungUp(_, fault)) => fault,
             }

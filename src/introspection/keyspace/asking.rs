@@ -159,7 +159,7 @@ impl Look<'_, '_> {
     async fn select(&mut self, index: u32, database: &Database) -> Result<()> {
         if self.names == 0 || self.database != index {
             let selected = self.gate.one(ReadOnly::new(&["SELECT", &index.to_string()])?).await?;
-            refused(&selected).with_context(|| format!("select database {index}"))?;
+            refused(&selected).with_context(|| format!("cannot select database {index}"))?;
         }
         (self.database, self.expires) = (index, database.expires > 0);
         Ok(())
@@ -187,7 +187,7 @@ impl Look<'_, '_> {
                 let share = (round * database.keys as f64 / total.max(1) as f64).ceil() as usize;
                 let drawn = self.gate.ask(&vec![ReadOnly::new(&["RANDOMKEY"])?; share]).await?;
                 if let Some(reply) = drawn.first() {
-                    refused(reply).context("draw keys at random")?;
+                    refused(reply).context("cannot read random keys")?;
                 }
                 let keys: Vec<Vec<u8>> = drawn.into_iter().filter_map(into_bytes).collect();
                 if keys.is_empty() {
@@ -236,7 +236,7 @@ impl Look<'_, '_> {
             let bytes = (!self.sizes_later).then(|| answers.next()).flatten();
             let ttl = self.expires.then(|| answers.next()).flatten();
             let used = self.used.and_then(|_| answers.next());
-            refused(&kind).context("ask for the type of keys")?;
+            refused(&kind).context("cannot read the types of keys")?;
             let Some(kind) = into_bytes(kind).and_then(|kind| String::from_utf8(kind).ok()) else { continue };
             // It expired or was deleted between two questions.
             if kind == "none" || ttl.as_ref().is_some_and(|reply| reply.integer() == Some(-2)) {

@@ -392,7 +392,7 @@ const HUGE: u64 = 1 << 31;
 fn number_of(cursor: &mut Cursor<'_>) -> Result<u64, Stop> {
     let at = cursor.offset();
     match cursor.length()? {
-        u64::MAX => Err(Stop::corrupt(at, "a length of 2^64-1, which servers take for an error of reading")),
+        u64::MAX => Err(Stop::corrupt(at, "a length of 2^64-1, which servers treat as a read error")),
         number => Ok(number),
     }
 }

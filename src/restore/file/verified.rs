@@ -87,7 +87,7 @@ pub async fn restore(
         Err(ReadError::Interrupted) => return Err(Interrupted.into()),
         passed => passed.and_then(|passed| finish(passed.taker, said)),
     };
-    let inspected = inspected.with_context(|| format!("verify {}: nothing was written", source.name()))?;
+    let inspected = inspected.with_context(|| format!("cannot verify {}; nothing was written", source.name()))?;
     let crc64 = match inspected.checksum {
         Checksum::Verified(crc) => Some(crc),
         Checksum::Absent | Checksum::NotInThisVersion => None,
@@ -101,7 +101,9 @@ pub async fn restore(
     let written = tokio::task::spawn_blocking(move || write(destination, rdb, layout, &*progress, &stop)).await?;
     match written {
         Err(FileError::Cancelled) => Err(Interrupted.into()),
-        written => Ok(Restored { inspected, written: written.with_context(|| format!("write {}", source.name()))? }),
+        written => {
+            Ok(Restored { inspected, written: written.with_context(|| format!("cannot write {}", source.name()))? })
+        }
     }
 }
 

@@ -48,7 +48,10 @@ pub fn longest_value(backup: &BackupFacts, target: &TargetFacts, fed: bool) -> O
 pub fn memory(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Vec<Line> {
     let server = &target.server;
     let Some(data) = data_bytes(backup) else {
-        return vec![Line::unknown("memory", "could not tell how much memory the backup needs: it does not say")];
+        return vec![Line::unknown(
+            "memory",
+            "could not tell how much memory the backup needs: the backup does not record it",
+        )];
     };
     // What is there is removed first, or may be what is overwritten.
     let is_removed = options.existing == Existing::ReplaceAll;

@@ -16,7 +16,7 @@ pub fn clock(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> V
     }
     let by_target = match target.clock {
         None => {
-            let text = "could not tell what time it is for the target: its clock decides which keys have expired";
+            let text = "could not read the clock of the target, which decides which keys have expired";
             Some(Line::unknown("clock", text))
         }
         Some(clock) => clock.is_off().map(|(off, is_ahead)| of_target(backup, off, is_ahead)),

@@ -56,12 +56,12 @@ pub fn part_or_old(backup: &BackupFacts) -> Vec<Line> {
     slots.into_iter().chain(stale).chain(lacks).collect()
 }
 
-/// What stands behind the end of the RDB.
+/// What stands after the end of the RDB.
 pub fn trailing(backup: &BackupFacts) -> Option<Line> {
     let bytes = counted(Some(backup.trailing_bytes).filter(|bytes| *bytes > 0)?, "byte");
     Some(Line::warning(
         "trailing_bytes",
-        format!("{bytes} behind the end of the RDB: no server reads them, and they are left out"),
+        format!("{bytes} after the end of the RDB: no server reads them, and they are left out"),
     ))
 }
 
@@ -99,7 +99,7 @@ pub fn losses(backup: &BackupFacts, format: TargetFormat, options: &Options) -> 
         .collect();
     if let Some(n) = backup.survey.as_ref().map(|survey| survey.simpler_streams).filter(|n| *n > 0) {
         let text = format!(
-            "{}: the target keeps entries, groups and pending entries of them, not the counters and times beside them",
+            "{}: the target keeps their entries, groups and pending entries, but not the counters and times that its version does not have",
             counted(n, "stream")
         );
         lines.push(Line::warning("streams_simpler", text));
@@ -236,12 +236,13 @@ pub fn functions(backup: &BackupFacts, target: &TargetFacts, options: &Options, 
     }
     let n = counted(backup.functions, "function library");
     if !options.choices.selection.is_everything() {
-        return Some(Line::ok("functions", format!("{n} left out: a choice of keys was made")));
+        return Some(Line::ok("functions", format!("{n} left out, because only some of the keys are restored")));
     }
     if !format.has_functions() {
         let level = if options.accept_loss { Level::Warning } else { Level::Refused };
         return Some(
-            Line::new(level, "functions_lost", format!("{n}: the target knows no functions")).flag("--accept-loss"),
+            Line::new(level, "functions_lost", format!("{n}: the target does not support functions"))
+                .flag("--accept-loss"),
         );
     }
     if let Some(line) = no_libraries(backup, options) {
@@ -317,7 +318,7 @@ pub fn nothing_chosen(backup: &BackupFacts, options: &Options) -> Option<Line> {
 /// That none of so many keys of a backup is what was chosen, as part of a sentence.
 pub fn chosen_none(keys: u64) -> String {
     let keys = counted(keys, "key");
-    format!("of {keys} in the backup none is what `--keys`, `--exclude`, `--db` and `--type` choose")
+    format!("the backup has {keys}, but none matches `--keys`, `--exclude`, `--db` and `--type`")
 }
 
 /// Databases against what the target has.
@@ -330,7 +331,7 @@ pub fn databases(backup: &BackupFacts, target: &TargetFacts, options: &Options, 
         (Some(Err(reason)), None) if is_out_of_range(reason) => Some(out_of_range(highest, None, reason)),
         (Some(Err(reason)), _) => {
             let text =
-                format!("keys go to database {highest}, and the target does not let redis-ops select it: {reason}");
+                format!("keys go to database {highest}, but the target does not let redis-ops select it: {reason}");
             Some(Line::refused("database_not_selected", text))
         }
         (Some(Ok(())), _) | (None, Some(_)) => {

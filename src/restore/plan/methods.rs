@@ -140,7 +140,7 @@ fn lossy(backup: &BackupFacts, options: &Options) -> Option<String> {
     }
     let keys: u64 = backup.survey.as_ref()?.losses.values().sum();
     if keys > 0 {
-        return Some(format!("something of {} would be lost", counted(keys, "key")));
+        return Some(format!("part of {} would be lost", counted(keys, "key")));
     }
     let records = contents::module_records(backup, options);
     (records > 0).then(|| format!("{} that modules keep beside the keys would be lost", counted(records, "record")))

@@ -59,7 +59,7 @@ pub fn against(method: Method, backup: &BackupFacts, target: &TargetFacts, optio
 }
 
 fn no_command(name: &str) -> String {
-    format!("the target has no command `{}`: it was renamed or switched off", name.to_uppercase())
+    format!("the target has no command `{}`: it was renamed or disabled", name.to_uppercase())
 }
 
 /// Whether the patterns of our user's keys hold all that is written.
@@ -136,7 +136,7 @@ pub fn rights(backup: &BackupFacts, target: &TargetFacts, options: &Options, cho
         names.iter().filter(|name| forbidden.clone().any(|other| other == *name)).copied().collect();
     if !missing.is_empty() {
         let rules = missing.iter().map(|name| format!("+{name}")).collect::<Vec<_>>().join(" ");
-        let text = format!("{user} may not run all that is needed: the ACL rules `{rules}` are missing");
+        let text = format!("{user} lacks permissions: the ACL rules `{rules}` are missing");
         return Line::refused("permission_denied", text).fix(format!("ACL SETUSER {name} {rules}"));
     }
     match keys_covered(&needed, target, options) {
@@ -153,7 +153,7 @@ pub fn rights(backup: &BackupFacts, target: &TargetFacts, options: &Options, cho
         Covered::All => {}
     }
     match &target.forbidden {
-        Some(_) => Line::ok("rights", format!("{user} may do what is needed")),
+        Some(_) => Line::ok("rights", format!("{user} has the necessary permissions")),
         None => Line::unknown("rights", format!("could not tell what {user} may do")),
     }
 }

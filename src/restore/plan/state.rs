@@ -124,7 +124,7 @@ pub fn commands(target: &TargetFacts, options: &Options, fed: bool) -> Option<Li
         });
     };
     let missing = missing.to_uppercase();
-    let text = format!("the target has no command `{missing}`: it was renamed or switched off (`rename-command`)");
+    let text = format!("the target has no command `{missing}`: it was renamed or disabled (`rename-command`)");
     Some(Line::refused("unknown_command", text))
 }
 
@@ -178,11 +178,15 @@ pub fn company(backup: &BackupFacts, target: &TargetFacts, options: &Options, fe
     // Functions are tried before, which is a write, too.
     let writes = !fed || backup.functions > 0 && options.choices.selection.is_everything();
     if let Some(needed) = target.min_replicas.filter(|needed| *needed > replicas && writes) {
-        let text = format!("the target takes writes with {} only, and has {replicas}", counted(needed, "replica"));
+        let text = format!("the target accepts writes only with {}, and has {replicas}", counted(needed, "replica"));
         lines.push(Line::refused("no_replicas", text).fix("CONFIG SET min-replicas-to-write 0"));
     }
     if replicas > 0 {
-        let what = if fed { ": wiped, and filled again" } else { " will follow: all of it goes there, too" };
+        let what = if fed {
+            " will resync: all data is deleted there and loaded again"
+        } else {
+            " will receive all of the data, too"
+        };
         let text = format!("{} of the target{what}", counted(replicas, "replica"));
         let removes = options.existing == Existing::ReplaceAll;
         lines.push(Line::new(if removes { Level::Warning } else { Level::Ok }, "replicas", text));

@@ -99,8 +99,10 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
         refuse("permission_denied", reason.to_owned(), Some("--replace-all"));
     }
     if target.replicas > 0 && !wish.allow_replica_resync {
-        let reason =
-            format!("{} of the target would be wiped and filled again", counted(target.replicas as u64, "replica"));
+        let reason = format!(
+            "{} of the target would resync: all data would be deleted there and loaded again",
+            counted(target.replicas as u64, "replica")
+        );
         refuse("replicas", reason, Some("--allow-replica-resync"));
     }
     for what in &content.not_accepted {

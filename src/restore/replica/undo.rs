@@ -93,7 +93,7 @@ pub enum UndoError {
     Target(#[from] ReplicaFault),
     /// It is a replica as others are.
     #[error(
-        "{target} is a replica of {primary}, and this does not look like the work of a restore ({why}): nothing was changed"
+        "{target} is a replica of {primary}, and an interrupted restore does not seem to be the reason ({why}): nothing was changed"
     )]
     NotOurs {
         /// Name of the server, without secrets.
@@ -105,7 +105,7 @@ pub enum UndoError {
     },
     /// It may have been left by a restore, and may as well be a replica of somebody who is away.
     #[error(
-        "{target} is a replica of {primary}, which it never reached, and this does not look like the work of a restore"
+        "{target} is a replica of {primary}, which it never reached, and an interrupted restore may not be the reason"
     )]
     NotSure {
         /// Name of the server, without secrets.
@@ -228,20 +228,18 @@ async fn put_back(target: &mut Target<'_>, record: &Record, undone: &mut Undone)
 async fn without_record(target: &mut Target<'_>, undone: &mut Undone) -> Option<CommandError> {
     let Some(now) = target.setting(LOADING_SETTING).await else {
         undone.left_to_do.push(format!("CONFIG SET {LOADING_SETTING} disabled"));
-        undone.settings =
-            format!("`{LOADING_SETTING}` cannot be read, and what it was before the restore is not known here");
+        undone.settings = format!("`{LOADING_SETTING}` cannot be read, and its value before the restore is unknown");
         return None;
     };
     let default = Load::Disk.setting();
     if now == default {
-        undone.settings = format!(
-            "`{LOADING_SETTING}` is `{default}`, the default; what it was before the restore is not known here"
-        );
+        undone.settings =
+            format!("`{LOADING_SETTING}` is `{default}`, the default; its value before the restore is unknown");
         return None;
     }
     undone.settings = format!(
-        "what `{LOADING_SETTING}` was before the restore is not known here: it was `{now}`, as a restore sets it, and is `{default}` now, the \
-         default; if `{now}` was yours, `CONFIG SET {LOADING_SETTING} {now}` brings it back"
+        "the value of `{LOADING_SETTING}` before the restore is unknown: it was `{now}`, which a restore sets, and is now `{default}`, the \
+         default; if `{now}` was your own value, `CONFIG SET {LOADING_SETTING} {now}` sets it again"
     );
     match target.set(default).await {
         Ok(()) => {

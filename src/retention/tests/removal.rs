@@ -96,7 +96,7 @@ async fn a_pin_and_a_reader_that_come_after_the_plan_are_seen() {
     let verdicts: Vec<String> =
         planned(&place, &keep_last(1)).await.backups.iter().map(|backup| backup.verdict[0].to_string()).collect();
     assert_eq!(verdicts[1], "no rule keeps it");
-    assert!(verdicts[2].starts_with("read by a restore that was interrupted (pid 7 on elsewhere)"), "{verdicts:?}");
+    assert!(verdicts[2].starts_with("read by an interrupted restore (pid 7 on elsewhere)"), "{verdicts:?}");
     assert!(
         repository
             .remove("prod", first, Terms { instead: &[], spares_interrupted: true, identity: None })
@@ -357,7 +357,7 @@ async fn a_backup_that_lacks_its_manifest_alone_and_one_that_is_pinned_are_no_ga
     place.pass(TimeDelta::days(2));
     let plan = planned(&place, &keep_last(1)).await;
     let held: Vec<String> = plan.left.iter().map(|left| left.held.as_ref().expect("a hold").to_string()).collect();
-    assert_eq!(held, ["pinned (audit)", "complete but for its manifest: it may be the only copy"]);
+    assert_eq!(held, ["pinned (audit)", "complete except for its manifest: it may be the only copy"]);
     assert!(plan.is_empty());
 }
 

@@ -19,7 +19,8 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "CLIENT LIST: omem of applications, client-output-buffer-limit",
         asks: &[Question::Clients],
         limits: &[("warning", 64.0 * MIB), ("critical", 256.0 * MIB), ("share", 0.05)],
-        threshold: "{warningB} (critical: {criticalB}) of replies wait for one client; critical, too: {share%} of maxmemory and more than 1 MiB",
+        threshold: "{warningB} (critical: {criticalB}) of replies wait for one client; also critical: {share%} of maxmemory and \
+                    more than 1 MiB",
         why: "replies pile up in the server's memory, by default without a limit",
         fix: &[
             "CLIENT KILL ID <id>",
@@ -89,7 +90,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         asks: &[Question::Clients],
         limits: &[("critical", 3600.0)],
         threshold: "a client runs MONITOR; critical: for {critical} s",
-        why: "the server copies every command to it, which halves the throughput",
+        why: "the server copies every command to that client, which halves the throughput",
         fix: &["CLIENT KILL ID <id>"],
         source: "Redis documentation, MONITOR",
         weight: 60,

@@ -27,7 +27,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "paused_actions, paused_reason, paused_timeout_milliseconds (Valkey 8.1); elsewhere clients that are blocked in a write command",
         asks: &[Question::Clients],
         limits: &[("critical", 30_000.0)],
-        threshold: "clients are paused; critical: for {critical} ms more, or a client has waited that long",
+        threshold: "clients are paused; critical: for another {critical} ms, or a client has waited that long",
         why: "CLIENT PAUSE or a failover delays commands",
         fix: &["CLIENT UNPAUSE"],
         source: "observed on Valkey 8.1",

@@ -13,9 +13,10 @@ pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "C15",
         title: "replies take long to arrive",
-        reads: "our own PINGs: 50th and 99th percentile",
+        reads: "the PINGs of redis-ops: 50th and 99th percentile",
         limits: &[("warning", 5000.0), ("critical", 25_000.0), ("median_share", 0.5)],
-        threshold: "the 99th percentile reaches {warning} (critical: {critical}) µs, and the median at least {median_share} of that: a single late reply is chance. The median delay of this machine itself is subtracted",
+        threshold: "the 99th percentile reaches {warning} (critical: {critical}) µs, and the median at least {median_share} of \
+                    that, because a single late reply is chance; the median delay of this machine itself is subtracted",
         why: "every command of every client waits this long",
         fix: &["redis-ops diagnose connections --window 10s"],
         source: "Redis documentation, latency: 200 µs are usual on a 1 Gbit/s network",
@@ -26,7 +27,7 @@ pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "C16",
         title: "the network is slow, not the server",
-        reads: "our own PINGs and the TCP handshake against INFO latencystats and the event loop (7.2)",
+        reads: "the PINGs of redis-ops and the TCP handshake against INFO latencystats and the event loop (7.2)",
         limits: &[("floor", 2000.0), ("share", 0.10), ("busy", 0.50)],
         threshold: "over a network the median PING takes {floor} µs, the server spends less than {share%} of it, and its event loop is busy less than {busy%} of the time",
         why: "no change to the server will help",
@@ -42,7 +43,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "a busy loop beside the server, with `--full`",
         limits: &[("warning", 1000.0), ("critical", 10_000.0)],
         threshold: "the loop stalled for {warning} (critical: {critical}) µs at a time",
-        why: "another virtual machine or the hypervisor takes the processor: every command of the server waits that long",
+        why: "another virtual machine or the hypervisor uses the processor: every command of the server waits that long",
         fix: &[
             "redis-cli --intrinsic-latency 10 (on the server's machine)",
             "move the server to a machine with processors of its own",
@@ -94,7 +95,7 @@ pub(in super::super) const RULES: &[Rule] = &[
 ];
 
 fn round_trip(case: &Case<'_>) -> Judged {
-    let wire = case.snapshot.wire.need("our own PINGs")?;
+    let wire = case.snapshot.wire.need("the PINGs of redis-ops")?;
     let (Some(median), Some(p99)) = (wire.percentile(50.0), wire.percentile(99.0)) else {
         return skip("no PING was answered");
     };
@@ -122,11 +123,11 @@ fn server_time(case: &Case<'_>) -> Result<f64, Skipped> {
 }
 
 fn blame(case: &Case<'_>) -> Judged {
-    let wire = case.snapshot.wire.need("our own PINGs")?;
+    let wire = case.snapshot.wire.need("the PINGs of redis-ops")?;
     let Some(median) = wire.percentile(50.0) else { return skip("no PING was answered") };
     let median = median.saturating_sub(wire.late());
     if case.snapshot.path.local {
-        return skip("there is no network between us and the server");
+        return skip("there is no network between redis-ops and the server");
     }
     if case.snapshot.server.loading {
         return skip("the server is loading: it replies only between two pieces of data");

@@ -33,7 +33,7 @@ pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "C49",
         title: "the server stalled",
-        reads: "how long our own commands waited for a reply, SLOWLOG, LATENCY LATEST",
+        reads: "how long the commands of redis-ops waited for a reply, SLOWLOG, LATENCY LATEST",
         asks: &[Question::Slowlog, Question::Latency],
         limits: &[("warning", 2.0), ("critical", 5.0), ("minutes", 10.0)],
         threshold: "the server did not reply for {warning} (critical: {critical}) seconds, now or in the last {minutes} minutes",
@@ -98,7 +98,7 @@ fn stall(case: &Case<'_>) -> Judged {
     let Some(longest) = longest else { return skip("no source shows how long commands took") };
     let told = case.snapshot.answers.slowlog.got().is_some() || case.snapshot.answers.latency.got().is_some();
     if case.snapshot.receipt.commands == 0 && !told {
-        return skip("neither our own waiting nor the slow log nor LATENCY LATEST is available");
+        return skip("neither the waiting times of redis-ops nor the slow log nor LATENCY LATEST is available");
     }
     Ok(case.grade(longest.seconds).map(|finding| {
         finding

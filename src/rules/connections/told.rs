@@ -108,7 +108,7 @@ fn below_zero(case: &Case<'_>) -> Judged {
 
 fn queues(case: &Case<'_>) -> Judged {
     if case.snapshot.server.name != "dragonfly" {
-        return skip("this is no Dragonfly");
+        return skip("the server is not Dragonfly");
     }
     let clients = case.clients()?;
     let old = clients.iter().filter(|client| client.age as f64 >= DAY).count();

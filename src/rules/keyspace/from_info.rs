@@ -31,8 +31,8 @@ pub(in super::super) const RULES: &[Rule] = &[
         threshold: "{warning} % (critical: {critical} %) of at least {expires} keys with a time to live have expired",
         why: "the active expiry falls behind; by default it tolerates 10 %",
         fix: &[
-            "CONFIG SET active-expire-effort 4 (6.0; takes more of the processor; the default is 1)",
-            "CONFIG SET hz 50 (before 6.0; takes more of the processor; the default is 10)",
+            "CONFIG SET active-expire-effort 4 (6.0; uses more CPU; the default is 1)",
+            "CONFIG SET hz 50 (before 6.0; uses more CPU; the default is 10)",
         ],
         source: "expire.c",
         because_of: &["K03", "A13"],
@@ -86,7 +86,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "K16",
         title: "several logical databases are in use",
         reads: "INFO keyspace",
-        threshold: "more than one has keys; info only",
+        threshold: "more than one database has keys; info only",
         why: "a cluster has only database 0 (except Valkey 9)",
         fix: &["in the application: use a key prefix instead of a database, before moving to a cluster"],
         source: "RedisInsight",
@@ -175,8 +175,8 @@ fn stale(case: &Case<'_>) -> Judged {
     Ok(case.grade(share).map(|finding| {
         let finding = finding.evidence("expired_stale_perc", share).evidence("expires", expires);
         match case.knows(6, 0) {
-            true => finding.fix("CONFIG SET active-expire-effort 4 (takes more of the processor; the default is 1)"),
-            false => finding.fix("CONFIG SET hz 50 (takes more of the processor; the default is 10)"),
+            true => finding.fix("CONFIG SET active-expire-effort 4 (uses more CPU; the default is 1)"),
+            false => finding.fix("CONFIG SET hz 50 (uses more CPU; the default is 10)"),
         }
     }))
 }

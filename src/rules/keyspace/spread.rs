@@ -32,7 +32,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "INFO keyspace and, in the same moment, CLUSTER SLOT-STATS (Valkey 8.0, Redis 8.2)",
         asks: &[Question::Nodes, Question::KeysAtSlots, Question::Slots],
         limits: &[("critical", 0.01)],
-        threshold: "it has such keys, while no slot is being moved; critical: {critical%} of its keys",
+        threshold: "the node has such keys, while no slot is being moved; critical: {critical%} of its keys",
         why: "no client can reach these keys, and they take memory",
         fix: &[
             "CLUSTER COUNTKEYSINSLOT <slot> (and so on, for every slot that is not served but has keys)",
@@ -105,7 +105,7 @@ fn orphans(case: &Case<'_>) -> Judged {
     }
     let slots = case.snapshot.answers.slots.need("CLUSTER SLOT-STATS")?;
     if case.snapshot.server.role != NodeRole::Primary {
-        return skip("this is no primary");
+        return skip("the server is not a primary");
     }
     let held = *case.snapshot.answers.keys_at_slots.need("INFO keyspace")?;
     let nodes = case.snapshot.answers.nodes.need("CLUSTER NODES")?;

@@ -27,11 +27,13 @@ pub(in super::super) const RULES: &[Rule] = &[
             ("rate", 1000.0),
             ("in_use", 2.0),
         ],
-        threshold: "one key takes {warning%} (critical: {critical%}) of the processor time or network bytes (at least {usec} µs) or of the estimated accesses (at least {uses}), or one slot takes that share of a node's processor time; warning: {rate} commands a second go to at most {in_use} of a hundred keys or more",
+        threshold: "one key takes {warning%} (critical: {critical%}) of the processor time or network bytes (at least {usec} µs) \
+                    or of the estimated accesses (at least {uses}), or one slot takes that share of a node's processor time; \
+                    warning: {rate} commands a second go to at most {in_use} keys, of at least a hundred",
         why: "one thread serves this key: neither a cluster nor a larger machine helps",
         fix: &[
             "CLUSTER GETKEYSINSLOT <slot> 10 (where only the slot is known)",
-            "keep it in the application for a second or two",
+            "cache the value in the application for a second or two",
             "store copies under several names, and read one at random",
         ],
         source: "Redis documentation, HOTKEYS; redis#15375 on why not to switch to LFU to find out",
@@ -163,7 +165,7 @@ fn from_slots(case: &Case<'_>) -> Option<Option<Finding>> {
             .evidence("of", "processor µs of this node")
             .evidence("keys_in_slot", hottest.keys)
             .fix(format!("CLUSTER GETKEYSINSLOT {} 10", hottest.slot))
-            .fix("keep it in the application for a second or two")
+            .fix("cache the value in the application for a second or two")
     }))
 }
 

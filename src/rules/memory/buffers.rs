@@ -14,7 +14,8 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "buffers take memory away from the data",
         reads: "mem_clients_normal, mem_clients_slaves, mem_total_replication_buffers, mem_aof_buffer, used_memory_scripts, mem_cluster_links / maxmemory",
         limits: &[("warning", 0.30), ("critical", 0.50)],
-        threshold: "buffers take {warning%} (critical: {critical%}) of maxmemory; critical, too: they exceed the data while keys are evicted",
+        threshold: "buffers take {warning%} (critical: {critical%}) of maxmemory; also critical: they take more memory than the \
+                    data while keys are evicted",
         why: "keys are evicted to make room for buffers",
         fix: &[
             "redis-ops diagnose connections",
@@ -52,7 +53,8 @@ pub(in super::super) const RULES: &[Rule] = &[
         threshold: "the buffer reaches {warning%} (critical: {critical%}) of the limit, or of the backlog where that is larger",
         why: "above the limit the replica is disconnected, needs a full resync, and exceeds the limit again",
         fix: &[
-            "CONFIG SET client-output-buffer-limit \"replica 512mb 256mb 120\" (twice what it is, where the machine has that much)",
+            "CONFIG SET client-output-buffer-limit \"replica 512mb 256mb 120\" (twice the present limit, if the machine has that \
+             much memory)",
         ],
         source: "networking.c; redis#4420",
         examine: replica_buffers,

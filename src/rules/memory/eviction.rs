@@ -12,9 +12,11 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "keys are being evicted",
         reads: "evicted_keys, keyspace_hits and keyspace_misses between two readings",
         limits: &[("turnover_seconds", 600.0), ("hit_ratio", 0.5), ("good_ratio", 0.9), ("lookups", 1000.0)],
-        threshold: "any key is evicted where the data is the only copy; in a cache: the evictions would replace all keys within {turnover_seconds} s and fewer than {good_ratio%} of the lookups find their key; critical: fewer than {hit_ratio%} of at least {lookups} lookups do",
+        threshold: "any key is evicted from a store that holds the only copy of its data; in a cache: the evictions would replace \
+                    all keys within {turnover_seconds} s and fewer than {good_ratio%} of the lookups find their key; critical: \
+                    fewer than {hit_ratio%} of at least {lookups} lookups do",
         why: "a data store loses data; a cache that evicts what it has just stored does useless work",
-        fix: &["CONFIG SET maxmemory <more, where the machine has it>", "redis-ops diagnose keyspace"],
+        fix: &["CONFIG SET maxmemory <more, if the machine has it>", "redis-ops diagnose keyspace"],
         source: "Valkey alert packs; practice (BetterDB pairs eviction with the hit ratio)",
         weight: 70,
         examine: evicting,
@@ -39,7 +41,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "errorstat_OOM between two readings",
         threshold: "the counter grew between two readings; earlier errors are info only",
         why: "clients get `OOM command not allowed` now",
-        fix: &["CONFIG SET maxmemory <more, where the machine has it>"],
+        fix: &["CONFIG SET maxmemory <more, if the machine has it>"],
         source: "Redis documentation, key eviction",
         because_of: &["M17", "M19", "M01", "C08"],
         weight: 85,

@@ -16,7 +16,7 @@ fn defragment(case: &Case<'_>, finding: Finding) -> Finding {
         true => finding.fix(DEFRAGMENT),
         false => finding,
     };
-    finding.fix("restart it, or fail over to a fresh replica: freshly loaded data has no gaps")
+    finding.fix("restart the server, or fail over to a fresh replica: freshly loaded data has no gaps")
 }
 
 pub(in super::super) const RULES: &[Rule] = &[
@@ -33,7 +33,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         ],
         threshold: "the ratio is {warning} and {floorB} are wasted; critical: {critical}, and {critical_floorB} or {critical_share%} of used_memory",
         why: "the allocator cannot return the gaps between small allocations to the system",
-        fix: &[DEFRAGMENT, "restart it, or fail over to a fresh replica: freshly loaded data has no gaps"],
+        fix: &[DEFRAGMENT, "restart the server, or fail over to a fresh replica: freshly loaded data has no gaps"],
         source: "object.c, MEMORY DOCTOR; redis.conf, active-defrag-ignore-bytes",
         examine: allocator,
         ..RULE
@@ -45,7 +45,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 1.5), ("critical", 2.0), ("floor", 100.0 * MIB), ("critical_floor", GIB)],
         threshold: "the ratio is {warning} and {floorB} are wasted; critical: {critical} and {critical_floorB}",
         why: "the allocator cannot return the gaps between small allocations to the system",
-        fix: &[DEFRAGMENT, "restart it, or fail over to a fresh replica: freshly loaded data has no gaps"],
+        fix: &[DEFRAGMENT, "restart the server, or fail over to a fresh replica: freshly loaded data has no gaps"],
         source: "object.c: the ratio was allocator_active / allocator_allocated before 7.4",
         examine: allocator_before,
         ..RULE
@@ -60,7 +60,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         fix: &[
             "MEMORY PURGE",
             DEFRAGMENT,
-            "restart it, or fail over to a fresh replica: freshly loaded data has no gaps",
+            "restart the server, or fail over to a fresh replica: freshly loaded data has no gaps",
         ],
         source: "object.c, MEMORY DOCTOR (1.4 and 10 MB); alert packs use the bare ratio 1.5",
         because_of: &["M04", "M05", "M09", "M10"],
@@ -147,7 +147,7 @@ fn resident(case: &Case<'_>) -> Judged {
     Ok(finding.map(|finding| {
         finding
             .evidence("mem_allocator", allocator)
-            .fix("restart it, or fail over to a fresh replica: freshly loaded data has no gaps")
+            .fix("restart the server, or fail over to a fresh replica: freshly loaded data has no gaps")
             .fix("run a build with jemalloc: libc keeps what lies between values in use")
     }))
 }

@@ -132,7 +132,7 @@ fn machine_full(case: &Case<'_>) -> Judged {
 fn swapped(case: &Case<'_>) -> Judged {
     let server = &case.snapshot.server;
     if server.name == "redis" && server.version_numbers() == (7, 2, 0) {
-        return skip("Redis 7.2.0 counts used_memory wrong: see M32");
+        return skip("Redis 7.2.0 reports a wrong used_memory: see M32");
     }
     let known = case.snapshot.host.got().and_then(|host| host.swapped_bytes);
     let (used, rss) = (case.number("used_memory")?, case.number("used_memory_rss")?);

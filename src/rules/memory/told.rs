@@ -60,7 +60,7 @@ fn counts_wrong(case: &Case<'_>) -> Judged {
 
 fn hidden_policy(case: &Case<'_>) -> Judged {
     if case.snapshot.server.name != "redis-enterprise" {
-        return skip("this is no managed service that is known to hide it");
+        return skip("the server is not a managed service that is known to hide the policy");
     }
     let hidden = case.number("used_memory").is_ok() && case.snapshot.info.get("maxmemory_policy").is_none();
     Ok(hidden.then(|| case.info().evidence("server", case.snapshot.server.name.as_str())))

@@ -19,7 +19,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 0.80), ("critical", 0.90), ("evicting_warning", 0.90), ("evicting_critical", 0.95)],
         threshold: "used memory reaches {warning%} (critical: {critical%}) of maxmemory; where keys can be evicted, {evicting_warning%} (critical: {evicting_critical%}); an allkeys-* cache may be full",
         why: "at the limit, writes fail or keys are evicted",
-        fix: &["CONFIG SET maxmemory <more, where the machine has it>", "redis-ops diagnose keyspace"],
+        fix: &["CONFIG SET maxmemory <more, if the machine has it>", "redis-ops diagnose keyspace"],
         source: "Redis documentation, key eviction; alert packs agree on 80 to 90 %",
         weight: 80,
         examine: usage,
@@ -30,10 +30,11 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "the eviction policy has nothing to evict",
         reads: "maxmemory_policy, INFO keyspace: expires / keys",
         limits: &[("share", 0.05), ("usage", 0.5), ("critical_usage", 0.8), ("keys", 1000.0)],
-        threshold: "the policy is volatile-*, less than {share%} of the keys have a time to live, and {usage%} of maxmemory is in use or there are {keys} keys; critical: no key has one, and {critical_usage%} is in use",
+        threshold: "the policy is volatile-*, less than {share%} of the keys have a time to live, and {usage%} of maxmemory is in \
+                    use or there are {keys} keys; critical: no key has a time to live, and {critical_usage%} is in use",
         why: "volatile-* evicts only keys with a time to live: without such keys it behaves like noeviction, and writes fail when memory is full",
         fix: &[
-            "CONFIG SET maxmemory <more, where the machine has it>",
+            "CONFIG SET maxmemory <more, if the machine has it>",
             "in the application: set a time to live on data that may expire (EXPIRE)",
             "CONFIG SET maxmemory-policy allkeys-lru (may delete any key, even one that should stay: only for a cache)",
         ],
@@ -48,7 +49,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "maxmemory_policy, INFO keyspace, used_memory",
         limits: &[("share", 0.8), ("warning", 0.85), ("critical", 0.95), ("keys", 100.0)],
         threshold: "the policy is noeviction, at least {share%} of at least {keys} keys have a time to live, and memory is at {warning%} (critical: {critical%}) of maxmemory",
-        why: "the data may be lost, and yet the server will refuse writes",
+        why: "most keys are temporary, but the server will refuse writes instead of evicting them",
         fix: &[
             "CONFIG SET maxmemory-policy volatile-ttl (deletes keys with a time to live, those that expire soonest first; undo: noeviction)",
         ],
@@ -88,7 +89,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 7.0), ("critical", 1.0), ("minutes", 10.0), ("growth", 0.01)],
         threshold: "at the present growth memory is full in less than {warning} (critical: {critical}) days; the snapshots must be {minutes} minutes apart and the growth {growth%} of maxmemory",
         why: "when memory is full, writes fail or keys are evicted",
-        fix: &["CONFIG SET maxmemory <more, where the machine has it>", "redis-ops diagnose keyspace"],
+        fix: &["CONFIG SET maxmemory <more, if the machine has it>", "redis-ops diagnose keyspace"],
         examine: time_to_full,
         ..RULE
     },

@@ -12,7 +12,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "A04",
         title: "locks are taken with SETNX",
         reads: "INFO commandstats of SETNX and EXPIRE between two readings",
-        threshold: "both are called",
+        threshold: "both commands are called",
         why: "a crash between the two leaves a lock that never expires",
         fix: &["in the application: SET <key> <token> NX PX 30000"],
         source: "laravel/horizon#1738, ShedLock#65",
@@ -26,7 +26,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "CLIENT LIST: omem of subscribers, client-output-buffer-limit pubsub",
         asks: &[Question::Config, Question::Clients],
         limits: &[("warning", 0.60), ("critical", 0.90)],
-        threshold: "its buffer reaches {warning%} of the hard limit or all of the soft limit; critical: {critical%}",
+        threshold: "the subscriber's buffer reaches {warning%} of the hard limit or all of the soft limit; critical: {critical%}",
         why: "at the limit the server disconnects the subscriber, and the messages in its buffer are lost",
         fix: &["CLIENT KILL ID <id>", "read faster, or use a stream"],
         source: "redis.conf: pubsub 32mb 8mb 60; redis#3893, #6412",
@@ -39,7 +39,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "there are many pattern subscriptions",
         reads: "pubsub_patterns",
         limits: &[("warning", 1000.0), ("critical", 10_000.0)],
-        threshold: "there are {warning} (critical: {critical})",
+        threshold: "there are {warning} (critical: {critical}) patterns",
         why: "the server compares every PUBLISH with every pattern",
         fix: &["subscribe to channels, or use SSUBSCRIBE"],
         source: "Redis documentation, PUBLISH",
@@ -73,7 +73,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "commands are not pipelined",
         reads: "total_commands_processed / total_reads_processed between two readings",
         limits: &[("rate", 5000.0), ("ratio", 1.05)],
-        threshold: "clients send {rate} commands a second, and fewer than {ratio} in one read; info only",
+        threshold: "clients send {rate} commands a second, and the server reads fewer than {ratio} commands at a time; info only",
         why: "a pipeline saves a system call and a round trip for each command",
         fix: &["in the application: use pipelines"],
         source: "Redis documentation, pipelining",
@@ -94,7 +94,7 @@ fn slow_subscriber(case: &Case<'_>) -> Judged {
     let limit = case.snapshot.answers.config.got().and_then(|config| config.output_buffer_limit("pubsub"));
     let (hard, soft) = limit.map_or((32 << 20, 8 << 20), |limit| (limit.hard, limit.soft));
     if hard == 0 && soft == 0 {
-        return skip("subscribers have no limit here");
+        return skip("the server sets no buffer limit for subscribers");
     }
     let share = if hard > 0 { worst.omem as f64 / hard as f64 } else { 0.0 };
     let finding = match case.grade(share) {

@@ -12,7 +12,8 @@ pub(in super::super) const RULES: &[Rule] = &[Rule {
     title: "a prefix keeps growing",
     reads: "keys by prefix in this run and in earlier runs that looked at keys",
     limits: &[("growth", 0.10), ("keys", 1000.0), ("without_ttl", 0.95), ("minutes", 10.0), ("days", 1.0)],
-    threshold: "it grew with every run, by {growth%} and {keys} keys over at least {minutes} minutes, and {without_ttl%} of its keys have no time to live; critical: memory is full within {days} days",
+    threshold: "the prefix grew with every run, by {growth%} and {keys} keys over at least {minutes} minutes, and {without_ttl%} \
+                of its keys have no time to live; critical: memory is full within {days} days",
     why: "each request, user or job adds a key that nobody deletes",
     fix: &["in the application: set EX when writing the key, or DEL it after use"],
     because_of: &["A07", "A11", "A12"],
@@ -23,11 +24,11 @@ pub(in super::super) const RULES: &[Rule] = &[Rule {
 fn unbounded(case: &Case<'_>) -> Judged {
     let keyspace = case.keyspace()?;
     let Some(before) = case.snapshot.prefixes_before.got() else {
-        return skip("no earlier run that looked at keys is remembered");
+        return skip("no saved run has looked at keys");
     };
     let old = |run: &&PrefixesBefore| run.seconds_ago >= case.limit("minutes") * 60.0;
     let Some(oldest) = before.iter().filter(old).max_by(|a, b| a.seconds_ago.total_cmp(&b.seconds_ago)) else {
-        return skip("no earlier run that looked at keys is old enough");
+        return skip("no saved run that looked at keys is old enough");
     };
     let mut worst: Option<(f64, &Prefix, f64)> = None;
     for prefix in keyspace.prefixes.iter().filter(|prefix| prefix.name != "(other)" && prefix.name != "*") {

@@ -51,7 +51,7 @@ pub(super) const RULES: &[Rule] = &[
         title: "every write waits for the disk",
         reads: "appendfsync",
         asks: &[Question::Config],
-        threshold: "it is `always`",
+        threshold: "appendfsync is `always`",
         why: "`always` is the safest and slowest setting; `everysec` loses at most one second of writes",
         fix: &["CONFIG SET appendfsync everysec"],
         source: "latency.c, LATENCY DOCTOR",

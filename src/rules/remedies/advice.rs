@@ -26,7 +26,7 @@ pub(super) const KNOWN: &[Known] = &[
     application("read faster", "replies no longer pile up", "a release of the application"),
     application("spread times to live", "keys no longer expire together", "a release of the application"),
     application(
-        "keep it in the application",
+        "cache the value in the application",
         "clients ask for the key far less often",
         "readers see the old value for that long",
     ),
@@ -60,7 +60,7 @@ pub(super) const KNOWN: &[Known] = &[
         undo: "read from the primary again",
     },
     Known {
-        words: "restart it, or fail over",
+        words: "restart the server, or fail over",
         does: "loads the data again, without gaps",
         costs: "a restart means downtime until the data is loaded; a failover closes all connections once, and loses writes that were not yet replicated",
         undo: "nothing to undo",
@@ -69,7 +69,7 @@ pub(super) const KNOWN: &[Known] = &[
         words: "run a build with jemalloc",
         does: "jemalloc returns memory to the system, and can defragment",
         costs: "a restart",
-        undo: "the build before",
+        undo: "install the previous build",
     },
     Known {
         words: "less data, or a larger machine",
@@ -105,7 +105,7 @@ pub(super) const KNOWN: &[Known] = &[
         words: "fewer workers, or a time limit",
         does: "leaves connections for other clients",
         costs: "less work is done at a time",
-        undo: "as many workers as before",
+        undo: "start as many workers as before",
     },
     Known {
         words: "start workers",
@@ -213,7 +213,7 @@ pub(super) const KNOWN: &[Known] = &[
         words: "alike",
         does: "a failover changes nothing for the clients",
         costs: "a smaller limit evicts keys or refuses writes",
-        undo: "the setting before",
+        undo: "set the previous value",
     },
     Known {
         words: "find out what triggers the failovers",
@@ -237,7 +237,7 @@ pub(super) const KNOWN: &[Known] = &[
         words: "in the configuration file and restart",
         does: "nobody can crash the server or write files through it",
         costs: "a restart; tests that use DEBUG fail",
-        undo: "the old lines, and a restart",
+        undo: "put the old lines back, and restart the server",
     },
     Known {
         words: "raise the process limit",

@@ -10,7 +10,7 @@ pub(super) const KNOWN: &[Known] = &[
         words: "CONFIG REWRITE",
         does: "writes the current settings to the configuration file",
         costs: "the file is changed",
-        undo: "the old file: copy it first",
+        undo: "copy the old file first, and put it back",
     },
     Known {
         words: "MEMORY PURGE",
@@ -28,7 +28,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         words: "SCRIPT KILL",
         does: "ends the running script",
-        costs: "its caller gets an error; the server refuses if the script has already written",
+        costs: "the caller of the script gets an error; the server refuses if the script has already written",
         undo: "the caller runs it again",
     },
     Known {

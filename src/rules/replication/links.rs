@@ -18,8 +18,8 @@ pub(in super::super) const RULES: &[Rule] = &[
         fix: &[
             "redis-ops health --host <primary> --port 6379",
             "CONFIG SET masterauth <the primary's password> (if the primary refuses the current one: see the server's log)",
-            "redis-ops restore --undo --target-instance <this server> (if a restore left it so)",
-            "REPLICAOF NO ONE (by hand, if a restore left it so)",
+            "redis-ops restore --undo --target-instance <this server> (if an interrupted restore is the cause)",
+            "REPLICAOF NO ONE (by hand, if an interrupted restore is the cause)",
             "CONFIG SET repl-diskless-load disabled (the default, unless you had set another value)",
         ],
         source: "NetData; -1 observed",
@@ -33,7 +33,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "slaveN: lag of the replicas that are online",
         limits: &[("warning", 10.0), ("critical", 30.0)],
         threshold: "the last acknowledgement was {warning} s (critical: {critical} s) ago",
-        why: "reads from the replica are old, and a failover to it loses the writes that it lacks",
+        why: "reads from the replica are old, and a failover to this replica loses the writes that the replica lacks",
         fix: &["on the replica: redis-ops diagnose connections"],
         source: "Zabbix: 30 s",
         because_of: &["M13"],
@@ -101,7 +101,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "R07",
         title: "a replica accepts writes",
         reads: "slave_read_only",
-        threshold: "it is 0",
+        threshold: "slave_read_only is 0",
         why: "data written to the replica is lost at the next resync, unnoticed",
         fix: &["CONFIG SET replica-read-only yes (clients that write here get READONLY; undo: no)"],
         source: "practice (redis-doctor)",
@@ -180,7 +180,7 @@ fn link(case: &Case<'_>) -> Judged {
 fn is_primary(case: &Case<'_>) -> Result<(), Skipped> {
     match case.snapshot.server.role {
         NodeRole::Primary => Ok(()),
-        _ => Err(Skipped("this is no primary".to_owned())),
+        _ => Err(Skipped("the server is not a primary".to_owned())),
     }
 }
 

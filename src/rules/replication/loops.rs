@@ -14,9 +14,11 @@ pub(in super::super) const RULES: &[Rule] = &[
         asks: &[Question::Config],
         limits: &[("syncs", 2.0)],
         threshold: "there were {syncs} full resyncs between two readings, or one while no replica is online, and the writes during each reached the limit",
-        why: "writes during a full resync wait in the replica's buffer: above the limit the replica is disconnected and starts again, for ever",
+        why: "writes during a full resync wait in the replica's buffer: above the limit the replica is disconnected and starts \
+              again, forever",
         fix: &[
-            "CONFIG SET client-output-buffer-limit \"replica 512mb 256mb 120\" (twice what it is, where the machine has that much)",
+            "CONFIG SET client-output-buffer-limit \"replica 512mb 256mb 120\" (twice the present limit, if the machine has that \
+             much memory)",
             "redis-ops diagnose replication --since 1h",
         ],
         source: "networking.c, checkClientOutputBufferLimits; redis#4420",

@@ -11,7 +11,7 @@ pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "R11",
         title: "servers with the same data are configured differently",
-        reads: "INFO and CONFIG save of the servers with our master_replid: maxmemory, maxmemory_policy, aof_enabled, save, version",
+        reads: "INFO and CONFIG save of the servers with the same master_replid: maxmemory, maxmemory_policy, aof_enabled, save, version",
         asks: &[Question::Config],
         threshold: "maxmemory, the policy or the version differs; critical: a replica has less maxmemory than its primary; info: only persistence differs, because many save only on the replica",
         why: "after a failover the new primary behaves differently: it evicts keys or refuses writes that the old one accepted",
@@ -32,8 +32,10 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "role, master_replid and cluster_current_epoch of two readings",
         asks: &[Question::Cluster],
         limits: &[("critical", 3.0), ("seconds", 60.0)],
-        threshold: "it changed once between two readings; critical: {critical} times, at a rate of at least {critical} in {seconds} s",
-        why: "each failover loses the writes that were not yet replicated; if it goes on, several tools compete for choosing the primary",
+        threshold: "the primary changed once between two readings; critical: {critical} times, at a rate of at least {critical} \
+                    in {seconds} s",
+        why: "each failover loses the writes that were not yet replicated; if the failovers continue, several tools compete for \
+              choosing the primary",
         fix: &[
             "find out what triggers the failovers: see the logs of the Sentinels or of the operator",
             "redis-ops diagnose replication --window 60s",
@@ -52,7 +54,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         fix: &[
             "bring the missing Sentinels back, or add one",
             "SENTINEL RESET <group> (on a Sentinel; forgets Sentinels that are gone for good)",
-            "wait half a minute; if it stays: look at the clock and the load of the Sentinel's machine",
+            "wait half a minute; if TILT mode does not end, check the clock and the load of the Sentinel's machine",
         ],
         source: "practice (redis-doctor)",
         weight: 75,
@@ -199,9 +201,8 @@ fn quorum(case: &Case<'_>) -> Judged {
     }
     let tilted = sentinels.iter().find(|seen| seen.info.u64("sentinel_tilt") == Some(1));
     Ok(tilted.map(|seen| {
-        case.warning()
-            .evidence("sentinel", seen.address.as_str())
-            .evidence("sentinel_tilt", 1)
-            .fix("wait half a minute; if it stays: look at the clock and the load of the Sentinel's machine")
+        case.warning().evidence("sentinel", seen.address.as_str()).evidence("sentinel_tilt", 1).fix(
+            "wait half a minute; if TILT mode does not end, check the clock and the load of the Sentinel's machine",
+        )
     }))
 }

@@ -258,8 +258,8 @@ impl PartUpload {
 
     fn say_unproven(&self) {
         tracing::warn!(
-            "the answer to the end of the upload of {} got lost: the object is taken for ours by its name and length alone, for the store \
-             keeps neither metadata nor ETags as S3 makes them",
+            "no reply arrived when the upload of {} was completed: redis-ops recognises the object by its name and length alone, because \
+             the store keeps neither metadata nor ETags as S3 does",
             self.full_key
         );
     }

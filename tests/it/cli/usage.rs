@@ -96,7 +96,7 @@ fn a_usage_error_is_in_the_envelope_wherever_json_was_typed() {
 fn a_command_refuses_a_format_that_it_has_not() {
     RedisOps::new()
         .args(["list", "-r", "backups", "--format", "junit"])
-        .stderr("error: `list` has no format `junit`\n\nhint: it has: `table`, `json`, `ndjson`\n")
+        .stderr("error: `list` does not support the format `junit`\n\nhint: supported: `table`, `json`, `ndjson`\n")
         .exit(3);
     RedisOps::new()
         .args(["list", "-r", "backups"])
@@ -191,11 +191,11 @@ fn a_variable_that_nobody_reads_is_named() {
     let run = RedisOps::new().args(["explain", "M06"]).env("REDIS_OPS_REPOSITRY", "/x").run();
     assert_eq!(run.code, 0, "{}", run.everything());
     let run = RedisOps::new().args(["list", "-r", "."]).env("REDIS_OPS_REPOSITRY", "/x").run();
-    let words = "warning: the environment variable REDIS_OPS_REPOSITRY means nothing to redis-ops; did you mean REDIS_OPS_REPOSITORY?\n";
+    let words = "warning: redis-ops does not know the environment variable REDIS_OPS_REPOSITRY; did you mean REDIS_OPS_REPOSITORY?\n";
     assert!(run.stderr.contains(words), "{}", run.stderr);
     // Kubernetes sets it for a service of our name.
     let run = RedisOps::new().args(["list", "-r", "."]).env("REDIS_OPS_SERVICE_HOST", "10.0.0.1").run();
-    assert!(!run.stderr.contains("means nothing"), "{}", run.stderr);
+    assert!(!run.stderr.contains("does not know the environment variable"), "{}", run.stderr);
 }
 
 #[test]

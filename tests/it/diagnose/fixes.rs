@@ -11,7 +11,7 @@ use crate::support::redis_server::{Client, Installed, RedisServer, Reply, server
 
 /// What stands for what a person fills in.
 const GAPS: &[(&str, &str)] = &[
-    ("<more, where the machine has it>", "200mb"),
+    ("<more, if the machine has it>", "200mb"),
     ("<80 to 90 % of the machine's memory>", "200mb"),
     ("<80 % of what the machine or the container has>", "200mb"),
     ("<less than the machine's free memory>", "200mb"),

@@ -213,7 +213,7 @@ fn what_is_watched_is_said_again_and_again_in_lines_that_tell_when() {
     for format in ["json", "junit"] {
         let run = watch(format).run();
         assert_eq!(run.code, 3, "{}", run.everything());
-        assert!(run.everything().contains("`--watch` has `table`"), "{}", run.everything());
+        assert!(run.everything().contains("with `--watch`, use `--format table`"), "{}", run.everything());
     }
 }
 

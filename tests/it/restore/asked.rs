@@ -161,7 +161,10 @@ fn plans_refusals_and_answers_name_the_backup_and_the_target() {
     assert_eq!((code, &answer["error"]["code"]), (2, &"target_not_empty".into()), "{answer}");
     check_sides(&two, &answer, false);
     let said = answer["error"]["message"].as_str().expect("a message");
-    assert!(said.starts_with("restore redis-prod/20") && said.contains(" old) into redis-staging (127."), "{said}");
+    assert!(
+        said.starts_with("cannot restore redis-prod/20") && said.contains(" old) into redis-staging (127."),
+        "{said}"
+    );
     assert_eq!(answer["error"]["causes"][0], "the target holds 300 keys");
     let run = two.restore(&["--on-conflict", "skip", "--plan"]).run();
     assert!(run.text().contains(" old) would be restored into redis-staging (127.0.0.1:"), "{}", run.text());

@@ -271,7 +271,7 @@ fn a_proof_that_is_cut_off_names_the_line_that_proves_it() {
         }
         let run = restore.wait();
         assert_eq!(run.code, ended, "{}", run.stderr);
-        assert!(run.stderr.contains("the restore is done, but not proven"), "{}", run.stderr);
+        assert!(run.stderr.contains("but the restore is not proven"), "{}", run.stderr);
         assert_eq!(run.stderr.contains("comparing once more"), signal.is_empty(), "{}", run.stderr);
         let line = run.stderr.split('`').find_map(|part| part.strip_prefix("redis-ops verify ")).expect("a line");
         let (code, answer) = RedisOps::new().arg("verify").args(line.split(' ')).json();
@@ -316,7 +316,7 @@ fn a_choice_that_no_key_meets_is_not_told_as_a_success() {
     let run = RedisOps::new().args(["-r", &repository, "restore", "--backup-id", "latest", "--target-instance", &url]);
     let run = run.args(line).run();
     assert!(
-        run.everything().contains("nothing was restored: of 501 keys in the backup none is what"),
+        run.everything().contains("nothing was restored: the backup has 501 keys, but none matches"),
         "{}",
         run.stderr
     );

@@ -151,7 +151,7 @@ pub fn check_error(answer: &(i32, Value), code: &str) {
 pub fn message(answer: &Value) -> &str {
     let error = &answer["error"];
     let said = error["message"].as_str().unwrap_or_default();
-    if said.starts_with("restore ") { error["causes"][0].as_str().unwrap_or_default() } else { said }
+    if said.starts_with("cannot restore ") { error["causes"][0].as_str().unwrap_or_default() } else { said }
 }
 
 /// The hint of the error.

@@ -41,7 +41,7 @@ impl Longer {
         let line = ["backup", "--from-file", &self.text("longer.rdb"), "--name", "old", "-r", &repository];
         let (code, answer) = RedisOps::new().args(line).json();
         assert_eq!(code, 1, "{answer:#}");
-        assert!(answer["warnings"].to_string().contains("24 bytes behind the end of the RDB"), "{answer:#}");
+        assert!(answer["warnings"].to_string().contains("24 bytes after the end of the RDB"), "{answer:#}");
         repository
     }
 }

@@ -81,10 +81,12 @@ fn the_policy_of_the_settings_is_for_the_instances_of_the_settings() {
     let first =
         "policy of prod from `backup.retention` in redis-ops.yaml: keep last 1, within 1 hour; safety backups for 3 d";
     assert!(shown.text().starts_with(first), "{}", shown.text());
-    assert!(shown.text().contains("left alone, because the policy is not theirs: theirs"), "{}", shown.text());
+    assert!(shown.text().contains("left alone, because the policy does not cover them: theirs"), "{}", shown.text());
     // It is not for an instance that somebody names, and not for another repository.
     let elsewhere = crate::backup::Folder::new().text();
-    for (more, says) in [(["-i", "theirs"], "is the policy of prod, not of `theirs`"), (["-r", &elsewhere], "is for")] {
+    for (more, says) in
+        [(["-i", "theirs"], "is the policy for prod, not for `theirs`"), (["-r", &elsewhere], "is the policy for")]
+    {
         let refused = run(&["--dry-run"]).args(more).run();
         assert!(refused.code == 3 && refused.stderr.contains(says), "{}", refused.stderr);
     }
@@ -222,7 +224,7 @@ fn safety_backups_go_after_a_week_and_stand_in_no_rules_way() {
         run.args(["-i", instance]).json().1
     };
     // It is the only one of that instance: it stays, whatever its age.
-    assert!(verdicts(&prune(0))[0].ends_with("young safety backup"), "{:#}", prune(0));
+    assert!(verdicts(&prune(0))[0].ends_with("recent safety backup"), "{:#}", prune(0));
     assert_eq!(verdicts(&prune(8)), ["keep newest sound, last of its instance"]);
     days_ago(-1, instance, &text);
     assert_eq!(verdicts(&prune(8)), ["keep last, newest sound, last of its instance", "remove old safety backup"]);
@@ -287,7 +289,7 @@ fn a_backup_that_a_restore_reads_is_not_removed() {
     restore.wait();
     assert!(mark().is_some(), "nobody has taken it away");
     let (code, answer) = prune();
-    let held = format!("keep read by a restore that was interrupted (pid {pid} on ");
+    let held = format!("keep read by an interrupted restore (pid {pid} on ");
     assert!(code == 0 && verdicts(&answer)[1].starts_with(&held), "{answer:#}");
     if let Some(run) = at(25 * 3600) {
         let run = run.args(["prune", "-i", "prod", "-r", &text, "--keep-last", "1", "--dry-run"]);

@@ -259,7 +259,7 @@ fn a_file_is_shown_in_tables_that_fit_and_in_json_with_all_of_it() {
         assert!(text.contains(line), "no `{line}` in\n{text}");
     }
     assert!(text.lines().filter(|line| !line.starts_with("file ")).all(|line| line.chars().count() <= 80), "{text}");
-    assert!(text.ends_with("ok: 17 keys, whole and sound\n"), "{text}");
+    assert!(text.ends_with("ok: 17 keys, complete and sound\n"), "{text}");
 
     let (_, json) = show(&path).json();
     assert_eq!(json["rdb"]["aux"]["redis-ver"], "7.2.6");

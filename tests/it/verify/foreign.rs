@@ -118,7 +118,7 @@ fn each_foreign_format_is_named_by_every_command() {
     }
     let plain = folder.path().join("plain");
     std::fs::create_dir(&plain).unwrap();
-    check(&plain, &target, "a directory", "name the RDB file itself");
+    check(&plain, &target, "a directory", "give the RDB file itself");
 }
 
 #[test]

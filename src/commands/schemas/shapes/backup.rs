@@ -40,9 +40,9 @@ pub(in crate::commands) fn backup() -> Fields {
         ("warnings", list(text())),
         ("due", described(json!({ "const": false }), "with --if-due: no backup was due, and none was taken")),
         ("enabled", described(truth(), "with --if-due: false: the settings say `backup.enabled: false`")),
-        ("newest", described(maybe(time()), "null: nobody has looked")),
+        ("newest", described(maybe(time()), "null: not examined")),
         ("plan", plan),
-        ("prune", described(maybe(object(&prune)), "with --prune; null: nothing was looked at")),
+        ("prune", described(maybe(object(&prune)), "with --prune; null: nothing was examined")),
     ];
     (fields, vec![vec!["backup", "source", "warnings"], vec!["due", "enabled", "newest"], vec!["plan"]])
 }
@@ -53,7 +53,10 @@ pub(in crate::commands) fn listing() -> Fields {
         ("instance", text()),
         ("created_at", maybe(time())),
         ("age_seconds", described(maybe(count()), "null: it has no manifest, or is dated in the future")),
-        ("of_the_future", described(truth(), "its machine's clock was ahead: nobody knows how old it is")),
+        (
+            "of_the_future",
+            described(truth(), "the clock of the machine that took the backup was ahead, so its age is unknown"),
+        ),
         ("type", maybe(text())),
         ("purpose", maybe(purpose())),
         ("status", one_of(["published", "unreadable", "archived", "access_denied", "running", "left"])),
@@ -68,7 +71,7 @@ pub(in crate::commands) fn listing() -> Fields {
         ("verified_level", maybe(text())),
         ("proven_at", described(maybe(map(time())), "when each level was last proven good")),
         ("verified_status", described(maybe(text()), "of the last verification, good or bad")),
-        ("verified_found", described(maybe(list(text())), "what it found, in words")),
+        ("verified_found", described(maybe(list(text())), "what the last verification found, in words")),
         ("slots", described(maybe(text()), "of one shard of a cluster")),
         ("stale", maybe(truth())),
         ("pins", list(text())),

@@ -74,7 +74,7 @@ pub(super) fn restored() -> Value {
         ("lost", count()),
         (
             "written_by_others",
-            described(count(), "of those that failed: others have loaded them while the restore was interrupted"),
+            described(count(), "of those that failed: other clients loaded them while the restore was interrupted"),
         ),
     ]);
     let taken_back = object(&[
@@ -92,24 +92,24 @@ pub(super) fn restored() -> Value {
         ("restarted", truth()),
         (
             "turned",
-            described(maybe(text()), "what became of the target meanwhile, where it may hold less than it had taken"),
+            described(maybe(text()), "what happened to the target meanwhile, if it may hold less than it had accepted"),
         ),
         ("others_wrote", described(maybe(truth()), "null: could not tell")),
         (
             "unsaved",
             described(
                 maybe(text()),
-                "what others wrote that neither the target nor its safety backup holds, as far as it was seen",
+                "what other clients wrote that neither the target nor its safety backup holds, as far as redis-ops saw it",
             ),
         ),
         (
             "durable",
             described(
                 maybe(truth()),
-                "whether a restart brings it back; null: the target keeps nothing on its disk, or saves at its own save points",
+                "whether the restored data survives a restart; null: the target keeps nothing on its disk, or saves at its own save points",
             ),
         ),
-        ("not_durable", described(maybe(text()), "why a restart would bring back something else")),
+        ("not_durable", described(maybe(text()), "why a restart would bring back other data")),
     ]);
     let replica = object(&[
         ("load", text()),
@@ -131,42 +131,39 @@ pub(super) fn restored() -> Value {
         ("skipped_existing", count()),
         (
             "written_meanwhile",
-            described(
-                count(),
-                "of those: keys that others wrote after the restore had begun, when there was none of their name",
-            ),
+            described(count(), "of those: keys that other clients created after the restore had begun"),
         ),
         ("skipped_by_choice", count()),
         ("expired", count()),
-        ("expired_since", described(count(), "of those expired: the target had taken them before")),
+        ("expired_since", described(count(), "of those expired: keys that the target had accepted before")),
         ("failed", count()),
         ("leftovers", count()),
-        ("held", described(maybe(count()), "keys that the target holds; null: it holds others as well")),
+        ("held", described(maybe(count()), "keys that the target holds; null: it holds other keys as well")),
         ("unknown", described(count(), "keys that were sent, and whose answer was lost")),
         ("not_reached", maybe(count())),
         (
             "lost",
             described(keys(), "the first keys that are lost, and those that are restored without a part (`in_part`)"),
         ),
-        ("lost_count", described(count(), "keys that are lost: none of those in part")),
+        ("lost_count", described(count(), "keys that are lost completely, not only in part")),
         ("lost_in_part", described(count(), "keys among those restored of which a part is lost")),
         ("lost_module_data", count()),
         ("rebuilt", count()),
         ("rebuilt_keys", keys()),
         ("trailing_bytes", count()),
         ("failures", keys()),
-        ("overwritten", described(count(), "keys of others, written over by a restore that went on")),
+        ("overwritten", described(count(), "keys of other clients that a resumed restore overwrote")),
         ("overwritten_keys", keys()),
         ("written_meanwhile_keys", keys()),
         (
             "written_by_others",
             described(
                 count(),
-                "of those that failed: keys that others wrote while the restore ran, or was interrupted",
+                "of those that failed: keys that other clients wrote while the restore ran, or was interrupted",
             ),
         ),
         ("functions", functions),
-        ("restored_by_database", described(map(count()), "as the target took them: some may have expired since")),
+        ("restored_by_database", described(map(count()), "keys that the target accepted: some may have expired since")),
         ("taken_back", maybe(taken_back)),
         ("target", target),
         ("phases", object(&[("verify", number()), ("load", number()), ("proof", number())])),

@@ -25,11 +25,14 @@ fn removed() -> Value {
         ("bytes", described(count(), "of the objects and of unfinished uploads")),
         (
             "hidden",
-            described(count(), "objects that a bucket with versions has only hidden: the versions stay, and take room"),
+            described(
+                count(),
+                "objects that a bucket with versions has only hidden: the versions stay, and take space",
+            ),
         ),
         ("uploads", described(count(), "unfinished uploads in the folders of published backups")),
-        ("foreign", described(list(text()), "objects in their folders that are not of the backups, and stay")),
-        ("changed", described(list(text()), "backups that were to stay, and that somebody else has removed meanwhile")),
+        ("foreign", described(list(text()), "objects in their folders that are not part of the backups, and stay")),
+        ("changed", described(list(text()), "backups that were to stay, but were removed by another process")),
     ])
 }
 
@@ -43,7 +46,7 @@ pub(super) fn prune_fields() -> Vec<(&'static str, Value)> {
         ("keep_monthly", keep()),
         ("keep_yearly", keep()),
         ("keep_within", described(maybe(text()), "`6 months`, `1 day 2 hours`")),
-        ("keep_within_seconds", described(maybe(count()), "null also where there are months or years in it")),
+        ("keep_within_seconds", described(maybe(count()), "null also if the span has months or years")),
         ("keep_safety_seconds", count()),
     ]);
     let backup = object(&[
@@ -53,7 +56,7 @@ pub(super) fn prune_fields() -> Vec<(&'static str, Value)> {
         ("keys", maybe(count())),
         ("stored_bytes", count()),
         ("action", action()),
-        ("reasons", described(list(text()), "the rules and holds that keep it, or why it goes")),
+        ("reasons", described(list(text()), "the rules and holds that keep the backup, or why it is removed")),
         ("objects_left", objects_left()),
     ]);
     let left = object(&[
@@ -73,11 +76,11 @@ pub(super) fn prune_fields() -> Vec<(&'static str, Value)> {
     vec![
         ("policy", policy),
         ("dry_run", truth()),
-        ("instances", described(list(text()), "those that the policy is for")),
-        ("others", described(list(text()), "instances of the repository that were left alone")),
+        ("instances", described(list(text()), "instances that the policy covers")),
+        ("others", described(list(text()), "instances of the repository that the policy does not cover")),
         ("backups", described(list(backup), "newest first")),
         ("left", described(list(left), "what is left of backups that were never published, or of uploads")),
-        ("left_after_seconds", described(count(), "silent for so long, what is left is removed")),
+        ("left_after_seconds", described(count(), "leftovers are removed after this long without a sign of life")),
         ("removed", removed()),
     ]
 }
@@ -85,7 +88,7 @@ pub(super) fn prune_fields() -> Vec<(&'static str, Value)> {
 fn action() -> Value {
     described(
         one_of(["keep", "remove", "removed", "gone", "stays"]),
-        "remove: it would be; gone: another process removed it; stays: it could not be removed",
+        "remove: would be removed; gone: another process removed it; stays: could not be removed",
     )
 }
 
@@ -107,7 +110,7 @@ pub(super) fn one_pin() -> Value {
 
 pub(in crate::commands) fn pin() -> Fields {
     let pin = one_pin();
-    let pins = described(list(pin), "all that hold the backup now; only the name of one that cannot be read");
+    let pins = described(list(pin), "all that hold the backup now; only the name, if the object cannot be read");
     let fields = vec![("backup_id", text()), ("instance", text()), ("pins", pins)];
     (fields, vec![vec!["backup_id", "instance", "pins"]])
 }

@@ -43,7 +43,7 @@ pub(in crate::commands) fn show() -> Fields {
             "pins",
             described(
                 list(one_pin()),
-                "what holds the backup against removal; only the name of one that cannot be read",
+                "what holds the backup against removal; only the name, if the object cannot be read",
             ),
         ),
         ("missing_objects", described(list(text()), "objects that the manifest names, and that are not there")),

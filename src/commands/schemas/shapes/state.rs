@@ -10,7 +10,7 @@ pub(in crate::commands) fn state() -> Fields {
             ("at", time()),
             ("age_seconds", count()),
             ("level", text()),
-            ("rto_seconds", described(maybe(number()), "of a drill: until a server served the backup")),
+            ("rto_seconds", described(maybe(number()), "of a drill: the time until a server served the backup")),
         ])
     };
     let good = object(&[
@@ -32,9 +32,9 @@ pub(in crate::commands) fn state() -> Fields {
         ("last_verified", maybe(proof())),
         ("last_drill", maybe(proof())),
         ("next_due", described(maybe(time()), "by the schedule of the settings")),
-        ("missed", described(maybe(time()), "when the backup was due that is missing")),
+        ("missed", described(maybe(time()), "when the missing backup was due")),
         ("growth", maybe(object(&[("since", time()), ("raw_bytes", number())]))),
-        ("holes", described(list(text()), "periods that schedule and policy name, and that no backup is of")),
+        ("holes", described(list(text()), "periods of the schedule and the policy that have no backup")),
         ("running", list(object(&[("backup_id", text()), ("host", maybe(text())), ("pid", maybe(count()))]))),
         ("left", described(count(), "backups that were begun and never finished")),
         ("pinned", count()),

@@ -71,7 +71,7 @@ pub(in crate::commands) fn verify() -> Fields {
     let against = object(&[("backup_id", text()), ("instance", text())]);
     let chosen = described(
         object(&[("how", one_of(["restored", "newest", "latest"])), ("why", text())]),
-        "why the instance is compared with this backup, where none was named",
+        "why the instance is compared with this backup, if no backup was given",
     );
     let mut fields = about_one;
     fields.extend([

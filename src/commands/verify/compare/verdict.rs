@@ -25,7 +25,7 @@ pub(super) fn unfit(
     let (status, finding) = match error {
         DatasetError::Damaged { finding, .. } => (Status::Failed, *finding),
         DatasetError::NotUnderstood { up_to, .. } => (Status::Unknown, examination::not_understood(up_to)),
-        error => return Err(Fault::from(error).context(format!("compare {what}"))),
+        error => return Err(Fault::from(error).context(format!("cannot compare {what}"))),
     };
     answer.status = answer.status.and(status);
     answer.sentence = match status {
@@ -76,7 +76,7 @@ pub(super) fn judge(
     };
     let sentence = if nothing_checked {
         format!(
-            "{what}: nothing was checked: neither side has a key that is chosen (`--keys`, `-n`, the database of the URL)"
+            "{what}: nothing was checked: neither side has a key that matches (`--keys`, `-n`, the database of the URL)"
         )
     } else if compared.is_equal() {
         format!("{what}: equal, {}{expired}", words::counted(differences.equal, "key"))

@@ -48,7 +48,7 @@ pub async fn choose(repository: &Repository, server: &Server, run_id: &str, cont
         }
         (Some((restored, time)), _) => {
             let why = format!(
-                "it was restored into {instance} at {}, and no newer good backup of {instance} is there",
+                "it was restored into {instance} at {}, and there is no newer good backup of {instance}",
                 times::text(time)
             );
             Found { manifest: restored, how: "restored", why }

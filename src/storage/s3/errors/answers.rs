@@ -130,7 +130,7 @@ pub(super) fn explain(said: &Said, asked: Asked<'_>) -> StorageError {
         405 => no_store(site, "it does not support the request (405)"),
         412 => StorageError::AlreadyExists,
         507 => StorageError::Full(said.words().into()),
-        200..=299 => no_store(site, "it answers \"success\" without what S3 answers"),
+        200..=299 => no_store(site, "its \"success\" reply lacks what S3 sends"),
         408 | 429 | 500.. => busy(said, asked),
         _ => StorageError::other(said.words()),
     }
@@ -222,7 +222,7 @@ fn denied(said: &Said, asked: Asked<'_>) -> StorageError {
         ""
     };
     StorageError::AccessDenied(
-        Reason::new(words).hint(format!("{whose} needs the right {} on {place}{more}", asked.op.right())),
+        Reason::new(words).hint(format!("{whose} needs the permission {} on {place}{more}", asked.op.right())),
     )
 }
 

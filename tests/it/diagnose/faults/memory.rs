@@ -121,7 +121,7 @@ fn fragmentation_after_deleting_most_keys() {
         server.wait_for("it is defragmented", gone);
         return;
     }
-    follow(finding, "restart it");
+    follow(finding, "restart the server");
     server.save();
     let again = RedisServer::builder().version(server.installed()).dump(server.dir().join("dump.rdb")).start();
     Diagnosis::with_settings(&again.expect("it starts again"), "memory", LOWER, &[]).has_gone(rules[0]);
