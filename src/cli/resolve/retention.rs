@@ -60,9 +60,9 @@ impl Resolver<'_> {
             );
         }
         if let Some(destination) = self.file.destination()?
-            && destination.parse::<Location>().is_ok_and(|own| own.absolute() != place.location)
+            && destination.parse::<Location>().is_ok_and(|own| !own.is_same(&place.location))
         {
-            let text = format!("{from} is for {destination}, and another repository is named");
+            let text = format!("{from} is for {destination}, and the repository that is named is {}", place.location);
             return Err(Misuse::usage(text)
                 .hint("to set the policy of another repository, add `--keep-daily 7 --keep-weekly 4`"));
         }

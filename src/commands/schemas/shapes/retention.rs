@@ -54,6 +54,7 @@ pub(super) fn prune_fields() -> Vec<(&'static str, Value)> {
         ("stored_bytes", count()),
         ("action", action()),
         ("reasons", described(list(text()), "the rules and holds that keep it, or why it goes")),
+        ("foreign", described(list(text()), "files in its folder that are not of it: where it is removed they stay")),
         ("objects_left", objects_left()),
     ]);
     let left = object(&[
