@@ -36,6 +36,10 @@ impl CommandLine for Lines {
             Next::Resume(method) => self.resume(method, backup),
             Next::Anew(method, over) => self.anew(method, over, backup),
             Next::Verify => self.source("verify", backup).option("--instance", &self.server.as_typed()),
+            Next::Holds => {
+                let words = self.source("verify", backup).option("--instance", &self.server.as_typed());
+                words.option("--fail-on", "missing").option("--fail-on", "different")
+            }
             Next::Undo => self.begin().flag("--undo").option("--target-instance", &self.server.as_typed()),
             Next::BringBack(safety) => self.bring_back(safety),
         }

@@ -7,7 +7,7 @@ use super::which::Place;
 use super::{Context, Outcome};
 use crate::explain::{Failure, Hint, Misuse, Result, Status};
 use crate::printer::words;
-use crate::repository::Terms;
+use crate::repository::{BackupId, Repository, RepositoryError, Terms};
 use crate::retention::{self, Done, Fate, Planned, Policy, Report, Wanted, Why};
 
 /// How often it is looked again at what is to be left, where others remove at the same time.
@@ -35,7 +35,16 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let repository = settings.place.open().await?;
     let found = context
         .interruptible(async { Ok(repository.resolve(&settings.id, settings.instance.as_deref()).await?) })
-        .await?;
+        .await;
+    let found = match found {
+        Err(error) => match error.downcast_ref() {
+            Some(RepositoryError::Incomplete { instance, id }) if settings.last => {
+                return unpublished(&repository, instance, *id, context).await;
+            }
+            _ => return Err(error),
+        },
+        found => found?,
+    };
     let name = format!("{}/{}", found.instance, found.id);
     if found.chosen_by_target {
         context.printer.say(&format!("several instances have a backup {}: using {name}", settings.id));
@@ -84,21 +93,45 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         return Ok(outcome(Status::Failed).error(refusal(&name, why).into()));
     }
     report.backups.push(Done { instance: found.instance.clone(), id: found.id, fate });
+    Ok(ended(outcome, &name, &report, context))
+}
+
+/// What was removed, and what stays.
+fn ended(outcome: impl Fn(Status) -> Outcome, name: &str, report: &Report, context: &Context) -> Outcome {
     let outcome = |status| {
         let left = super::prune::objects_left(report.backups.first().map(|done| &done.fate));
-        outcome(status).field("removed", report_json(&report)).field("objects_left", left)
+        outcome(status).field("removed", report_json(report)).field("objects_left", left)
     };
-    Ok(match failure(&report, context) {
+    match failure(report, context) {
         Some(error) => outcome(Status::Failed).error(error.context(format!("cannot remove backup {name}"))),
         None => {
             let objects = words::counted(report.objects, "object");
-            let sentence = format!("{name} is removed: {objects}, {}", freed(&report));
-            let status = super::prune::status(&report);
+            let sentence = format!("{name} is removed: {objects}, {}", freed(report));
+            let status = super::prune::status(report);
             let stays = report.foreign.iter().map(|key| format!("stays: {key}: not part of the backup\n"));
             let stays: String = stays.map(|line| words::escape_lines(&line)).collect();
             outcome(status).text(format!("{stays}{}", verdict(&context.printer, status, &sentence)))
         }
-    })
+    }
+}
+
+/// Removes what there is of a backup that was never published.
+async fn unpublished(repository: &Repository, instance: &str, id: BackupId, context: &Context) -> Result<Outcome> {
+    let name = format!("{instance}/{id}");
+    let question =
+        format!("Backup {name} was never finished: it has no manifest. All that is left of it is removed for good.");
+    confirm_by_name(context, &question, &id.to_string()).await?;
+    let fate = retention::carry_out_unpublished(repository, instance, id).await;
+    let (report, why) = match fate {
+        Ok(report) => (report, None),
+        Err(why) => (Report::default(), Some(why)),
+    };
+    let outcome =
+        |status| Outcome::new(status).field("backup_id", id.to_string()).field("instance", instance.to_owned());
+    if let Some(why) = why {
+        return Ok(outcome(Status::Failed).error(refusal(&name, &why).into()));
+    }
+    Ok(ended(outcome, &name, &report, context))
 }
 
 /// Refuses `INSTANCE/ID` beside an `-i` that names another instance.

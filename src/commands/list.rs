@@ -17,7 +17,7 @@ use crate::printer::{Printer, words};
 use crate::private_files;
 use crate::progress::Unit;
 use crate::repository::manifest::{Manifest, Purpose};
-use crate::repository::{Chosen, Listed, ListedStatus, Overview, Receipt, Unfinished};
+use crate::repository::{Chosen, Listed, ListedStatus, Overview, Receipt, RepositoryError, Unfinished};
 use crate::storage::{Location, ObjectInfo};
 use crate::times;
 use crate::verify::receipt;
@@ -105,6 +105,12 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     if let Some(file) = settings.remembered_in.clone() {
         // Nobody misses them but the next Tab.
         let _ = tokio::task::spawn_blocking(move || remember(&file, &ids.concat())).await;
+    }
+    if let Some(only) = only
+        && let Some((_, error)) = overview.unread_instances().find(|(name, _)| *name == only.name)
+    {
+        let why = RepositoryError::Storage { doing: format!("list {}/", only.name), source: error.clone() };
+        return Ok(Outcome::new(Status::Unknown).error(why.into()));
     }
     let uploads = overview.unfinished.as_ref();
     let is_empty = n_listed == 0 && overview.unreadable.is_empty() && uploads.is_none_or(Vec::is_empty);
@@ -291,7 +297,7 @@ fn published_as(manifest: &Manifest) -> String {
 fn status_of(listed: &Listed) -> (&'static str, Option<&String>) {
     match &listed.status {
         ListedStatus::Published(_) => ("published", None),
-        ListedStatus::Unreadable(reason) => ("unreadable", Some(reason)),
+        ListedStatus::Unreadable(reason) | ListedStatus::Newer(reason) => ("unreadable", Some(reason)),
         ListedStatus::Archived(reason) => ("archived", Some(reason)),
         ListedStatus::AccessDenied(reason) => ("access_denied", Some(reason)),
         ListedStatus::Running(_) => ("running", None),
@@ -308,6 +314,7 @@ fn note(listed: &Listed) -> Option<String> {
             Some("failed") => "damaged",
             Some("warning") => "verified with warnings",
             Some("unknown") => "could not be verified",
+            Some("unreadable") => "not known to be good",
             _ => return None,
         };
         return (!found.is_empty()).then(|| format!("{word}: {}/{}: {}", listed.instance, listed.id, found.join("; ")));
@@ -316,6 +323,9 @@ fn note(listed: &Listed) -> Option<String> {
         (ListedStatus::Running(running), _) => {
             let age = running.age().map(|age| format!(", for {}", words::span(age))).unwrap_or_default();
             format!("{}{age}", who("on", running))
+        }
+        (ListedStatus::Left(left), _) if left.is_foreign() => {
+            format!("not of redis-ops: no begun.json and no object of a backup, {}", words::bytes(left.bytes))
         }
         (ListedStatus::Left(left), _) => {
             let ago = left.silent_for().map(|ago| format!(", {} ago", words::span(ago))).unwrap_or_default();
@@ -341,6 +351,7 @@ fn verified(receipt: &Receipt) -> String {
         "warning" => format!("{day} {}, with warnings", word("level")),
         "failed" => format!("damaged {day}"),
         "unknown" => format!("could not tell {day}"),
+        "unreadable" => "receipt unreadable".to_owned(),
         status => format!("{status} {day}"),
     };
     // A quick look of today does not hide the drill of last week.

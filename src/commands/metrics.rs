@@ -226,7 +226,7 @@ fn text(
 /// When the next backup is due; if the one before has not come, when that was due.
 fn next_due(settings: &Settings, newest: Option<&Newest>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let cron = schedule(settings.schedule.as_deref()?).ok()?;
-    let last = newest.and_then(|newest| newest.backup.as_ref()).map(|manifest| manifest.created_at);
+    let last = newest.and_then(|newest| newest.taken);
     let before = cron.find_previous_occurrence(&now, true).ok();
     match before.filter(|due| last.is_none_or(|last| last < *due)) {
         Some(missed) => Some(missed),

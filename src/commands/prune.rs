@@ -63,7 +63,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             .field("dry_run", settings.dry_run)
     };
     if settings.dry_run || plan.is_empty() {
-        return Ok(shown(Status::Ok).with_all(plan_json(&plan, None)).text(show::plan(
+        return Ok(shown(show::would_end(&plan)).with_all(plan_json(&plan, None)).text(show::plan(
             settings,
             &plan,
             &repository.describe(),

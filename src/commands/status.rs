@@ -57,8 +57,9 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         None => settings.known.clone(),
     };
     let conditions = condition::look(&repository, settings.instance.as_deref(), &named, &expected).await?;
-    let has_backups =
-        conditions.iter().any(|one| one.backups + one.unreadable + one.left > 0 || !one.running.is_empty());
+    let has_backups = conditions
+        .iter()
+        .any(|one| one.backups + one.unreadable + one.left > 0 || !one.running.is_empty() || one.denied.is_some());
     if !has_backups && let Some(name) = &settings.instance {
         let only = Only { name: name.clone(), of_settings: settings.known.clone() };
         if let Some(error) = only.missing(&repository).await? {
@@ -105,6 +106,10 @@ impl<'a> Judged<'a> {
             status = status.and(worse);
             reasons.push(reason);
         };
+        if let Some(error) = &found.denied {
+            let status = Status::Unknown;
+            return Self { found, status, reasons: vec![format!("its folder cannot be read: {error}")] };
+        }
         // What ought to be younger than a limit and is not: how old it is, if it is at all.
         let too_old = |limit: Option<Duration>, at: Option<DateTime<Utc>>| {
             let limit = limit?;
@@ -165,6 +170,11 @@ impl<'a> Judged<'a> {
                 "keys": good.keys,
                 "raw_bytes": good.raw_bytes,
                 "stored_bytes": good.stored_bytes,
+            })),
+            "doubtful": found.doubtful.as_ref().map(|one| json!({
+                "backup_id": one.id.to_string(),
+                "at": times::text(one.at),
+                "why": one.doubt(),
             })),
             "last_verified": found.last_verified.as_ref().map(proof),
             "last_drill": found.last_drill.as_ref().map(proof),
@@ -233,6 +243,9 @@ fn screen(judged: &[Judged<'_>], status: Status, sentence: &str, now: DateTime<U
         }
         if *left > 0 {
             notes.push(format!("{instance}: {} never finished", words::counted(*left, "backup")));
+        }
+        if let Some(doubtful) = &one.found.doubtful {
+            notes.push(format!("{instance}: {} is not known to be good: {}", doubtful.id, doubtful.doubt()));
         }
         if *unreadable > 0 {
             notes.push(format!("{instance}: {} cannot be read", words::counted(*unreadable, "manifest")));

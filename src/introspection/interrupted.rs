@@ -38,7 +38,7 @@ impl InterruptedRestore {
             format!("an interrupted restore left this server a replica of {host}:{port}")
         } else {
             format!(
-                "it seems that an interrupted restore left this server a replica of {host}:{port}: this server never reached that primary"
+                "this server never reached its primary {host}:{port}: the primary is down or cannot be reached from here, or an interrupted restore left this server like that"
             )
         }
     }

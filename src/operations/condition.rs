@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 
 use crate::explain::Result;
 use crate::repository::manifest::Purpose;
-use crate::repository::{BackupId, Listed, ListedStatus, Receipt, Repository};
+use crate::repository::{BackupId, Listed, ListedStatus, Receipt, Repository, State};
 use crate::retention::Policy;
 use crate::verify::Level;
 use crate::verify::receipt;
@@ -35,9 +35,12 @@ pub struct Condition {
     pub unreadable: u64,
     /// Bytes of all its objects, what failed backups have left among them.
     pub stored_bytes: u64,
-    /// The newest backup that is no safety backup, not dated in the future, whose structure is sound, and that is not
-    /// known to be damaged.
+    /// The newest backup that is no safety backup, not dated in the future, and is [`State::Sound`].
     pub last_good: Option<Taken>,
+    /// The newest of those that are newer and not known to be good.
+    pub doubtful: Option<Taken>,
+    /// Why its folder cannot be read, so that nobody knows what is in it.
+    pub denied: Option<String>,
     /// The last time that a verification has found one of its backups good.
     pub last_verified: Option<Proof>,
     /// The last time that one was loaded into a server and found good there.
@@ -72,7 +75,7 @@ pub struct Taken {
     proof: Option<Proof>,
     drill: Option<Proof>,
     safety: bool,
-    sound: bool,
+    state: State,
 }
 
 /// That a backup was found good.
@@ -114,6 +117,7 @@ struct Gathered {
     running: Vec<Running>,
     left: u64,
     pinned: u64,
+    denied: Option<String>,
 }
 
 /// Looks at the backups of one instance, or of all that the repository has and of those that are named. `expected` says what is expected
@@ -129,9 +133,11 @@ pub async fn look(
 ) -> Result<Vec<Condition>> {
     let mut gathered: BTreeMap<String, Gathered> =
         named.iter().map(|name| (name.clone(), Gathered::default())).collect();
-    repository
-        .list_each(only, |_| {}, |listed| gathered.entry(listed.instance.clone()).or_default().add(&listed))
-        .await?;
+    let each = |listed: Listed| gathered.entry(listed.instance.clone()).or_default().add(&listed);
+    let overview = repository.list_each(only, |_| {}, each).await?;
+    for (instance, error) in overview.unread_instances() {
+        gathered.entry(instance.to_owned()).or_default().denied = Some(error.to_string());
+    }
     // The clock of the place, which has answered by now: a machine whose own clock is wrong must not call old backups young.
     let now = repository.now();
     let mut conditions = Vec::with_capacity(gathered.len());
@@ -143,6 +149,13 @@ pub async fn look(
         conditions.push(condition);
     }
     Ok(conditions)
+}
+
+impl Taken {
+    /// Why it is not known to be good, in a few words.
+    pub fn doubt(&self) -> &'static str {
+        self.state.doubt().unwrap_or_default()
+    }
 }
 
 impl Gathered {
@@ -162,10 +175,13 @@ impl Gathered {
                     proof,
                     drill,
                     safety: manifest.purpose == Purpose::Safety,
-                    sound: manifest.is_sound() && !listed.is_damaged(),
+                    state: listed.state(),
                 });
             }
-            ListedStatus::Unreadable(_) | ListedStatus::Archived(_) | ListedStatus::AccessDenied(_) => {
+            ListedStatus::Unreadable(_)
+            | ListedStatus::Newer(_)
+            | ListedStatus::Archived(_)
+            | ListedStatus::AccessDenied(_) => {
                 self.unreadable += 1;
             }
             ListedStatus::Running(running) => {
@@ -173,7 +189,7 @@ impl Gathered {
                 let (host, pid) = (by.map(|by| by.host.clone()), by.map(|by| by.pid));
                 self.running.push(Running { id: listed.id, host, pid });
             }
-            ListedStatus::Left(_) => self.left += 1,
+            ListedStatus::Left(left) => self.left += u64::from(!left.is_foreign()),
         }
     }
 }

@@ -76,12 +76,20 @@ fn not_proven(planned: &Planned, report: &Report, error: Option<Fault>) -> Fault
     }
 }
 
-/// The line that proves what was restored. Where the target holds more or less than the backup, only the restore once more can tell, by its
-/// own proof.
+/// The line that proves what was restored, and writes nothing. Where only keys of the target are there beside the backup's, they are no
+/// difference; where keys of the backup are wanted otherwise, or are known to be missing, the restore's own proof alone can tell.
 pub(super) fn proving_line(planned: &Planned, report: &Report) -> String {
-    match is_all_there(planned, report) {
-        true => planned.request.line(Next::Verify),
-        false => planned.request.anew(true),
+    let (request, options) = (&planned.request, &planned.request.options);
+    if is_all_there(planned, report) {
+        return request.line(Next::Verify);
+    }
+    let is_whole = options.choices.is_everything() && Announced::of(report, &planned.facts) == Announced::default();
+    match options.existing {
+        Existing::Fail | Existing::Replace if is_whole => request.line(Next::Holds),
+        Existing::ReplaceAll | Existing::MustBeEmpty => request.anew(true),
+        Existing::Fail | Existing::Replace | Existing::Skip => {
+            request.anew_asking().unwrap_or_else(|| request.anew(true))
+        }
     }
 }
 

@@ -62,6 +62,9 @@ async fn step_by_step(planned: &Planned, agreed: &Agreed<'_>, watcher: &Watcher<
     // Before the first key is overwritten or removed: what cannot be saved is not touched.
     let saved = safety::take(planned, agreed.instance, &agreed.safety, watcher).await?;
 
+    if !planned.request.options.resume {
+        planned.forget_written().await;
+    }
     let mut report = restore::carry_out(planned, agreed.method, saved.as_ref(), watcher).await?;
 
     // A restore that is not complete needs no comparison to say so.

@@ -66,7 +66,7 @@ pub(super) async fn take(
     watcher: &Watcher<'_>,
 ) -> Result<Option<Info>> {
     let repository = match safety.backup {
-        SafetyBackup::Into(place) if planned.overwrites() => place.open().await?,
+        SafetyBackup::Into(place) if planned.saves() => place.open().await?,
         SafetyBackup::Into(_) | SafetyBackup::NotNeeded | SafetyBackup::Declined => return Ok(None),
     };
     let request = &planned.request;

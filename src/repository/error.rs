@@ -98,6 +98,10 @@ impl Explain for RepositoryError {
             Self::NotFound(_) => meaning.unknown().hint(Hint::ListBackups),
             Self::Incomplete { .. } => meaning.unknown().hint(Hint::ListPublished),
             Self::Ambiguous { candidates, .. } => {
+                let of = candidates.first().map(|(instance, _)| instance);
+                if candidates.iter().all(|(instance, _)| Some(instance) == of) {
+                    return meaning.unknown().hint("type more of the id");
+                }
                 let one = candidates.first().map(|(instance, id)| format!("{instance}/{id}"));
                 meaning.unknown().hint(Hint::NameInstance(one.unwrap_or_else(|| "INSTANCE/ID".to_owned())))
             }

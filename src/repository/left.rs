@@ -38,8 +38,8 @@ impl Repository {
         begun: Option<&Begun>,
     ) -> Result<Option<Held>, RepositoryError> {
         let folder = layout::folder(instance, id);
-        if self.storage.leads_elsewhere(&folder).await.doing("look at", &folder)? {
-            return Ok(Some(Held::Elsewhere));
+        if let (held @ Some(_), _) = self.odd(&folder).await? {
+            return Ok(held);
         }
         let names: Vec<&str> = objects.iter().filter_map(|object| object.key.strip_prefix(&folder)).collect();
         if let Some(pin) = names.iter().find_map(|name| layout::pin_of(name)) {
@@ -71,7 +71,7 @@ impl Repository {
     }
 
     /// Removes what is left of a backup that was never published and whose last sign of life, by the clock of the store, is older than
-    /// `silent`: its objects, its unfinished uploads and hidden parts.
+    /// `silent`: its objects, its unfinished uploads and hidden parts. One that is complete but for its manifest stays.
     ///
     /// # Errors
     /// If the place cannot be listed or asked.
@@ -80,6 +80,24 @@ impl Repository {
         instance: &str,
         id: BackupId,
         silent: TimeDelta,
+    ) -> Result<Removal, RepositoryError> {
+        self.remove_unpublished(instance, id, silent, false).await
+    }
+
+    /// As [`Repository::remove_left`], for somebody who names the backup: one that is complete but for its manifest goes as well.
+    ///
+    /// # Errors
+    /// As [`Repository::remove_left`].
+    pub async fn remove_named_left(&self, instance: &str, id: BackupId) -> Result<Removal, RepositoryError> {
+        self.remove_unpublished(instance, id, TimeDelta::zero(), true).await
+    }
+
+    async fn remove_unpublished(
+        &self,
+        instance: &str,
+        id: BackupId,
+        silent: TimeDelta,
+        is_named: bool,
     ) -> Result<Removal, RepositoryError> {
         check_instance(instance)?;
         let folder = layout::folder(instance, id);
@@ -101,8 +119,10 @@ impl Repository {
             return Ok(Removal::held(Held::AtWork));
         }
         let count = uploads.len() as u64;
-        if let Some(held) = self.spared(instance, id, &objects, count, unfinished.begun.as_ref()).await? {
-            return Ok(Removal::held(held));
+        match self.spared(instance, id, &objects, count, unfinished.begun.as_ref()).await? {
+            Some(Held::Complete) if is_named => {}
+            Some(held) => return Ok(Removal::held(held)),
+            None => {}
         }
         let (objects, foreign) = Own::of(None, unfinished.begun.as_ref()).part(&folder, objects);
         if objects.is_empty() {
@@ -137,6 +157,7 @@ impl Repository {
         }
         removal.bytes += of_uploads;
         removal.foreign = foreign;
+        removal.foreign.extend(self.odd(&folder).await.map(|(_, unlisted)| unlisted).unwrap_or_default());
         Ok(removal)
     }
 
@@ -153,7 +174,7 @@ impl Repository {
     ) -> Result<Option<(u64, u64)>, RepositoryError> {
         check_instance(instance)?;
         let folder = layout::folder(instance, id);
-        if self.storage.leads_elsewhere(&folder).await.doing("look at", &folder)? {
+        if self.odd(&folder).await?.0.is_some() {
             return Ok(None);
         }
         self.abort_own(&folder, self.now() - silent).await.doing("abort uploads below", &folder)

@@ -40,6 +40,11 @@ impl Unfinished {
         }
     }
 
+    /// Whether nothing there is of a backup: somebody has put files into a folder whose name looks like that of one.
+    pub fn is_foreign(&self) -> bool {
+        self.begun.is_none() && self.since.is_none() && self.last_sign.is_none() && self.uploads == 0
+    }
+
     /// How long it has been there.
     pub fn age(&self) -> Option<std::time::Duration> {
         let since = self.since.or_else(|| self.begun.as_ref().map(|begun| begun.begun_at))?;

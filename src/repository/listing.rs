@@ -8,7 +8,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::draft::BEGUN_LIMIT;
 use super::error::Doing;
 use super::manifest::Manifest;
-use super::receipt::written_at;
+use super::remove::Own;
 use super::{
     BackupId, Begun, MANIFEST, Receipt, Repository, RepositoryError, Unfinished, check_instance, is_own_upload, layout,
 };
@@ -26,7 +26,7 @@ pub struct Listed {
     pub status: ListedStatus,
     /// Every object of the backup, sorted by key.
     pub objects: Vec<ObjectInfo>,
-    /// The newest verification, whatever it has found (`status` and `level` in its content).
+    /// The last verification, whatever it has found (`status` and `level` in its content), or one that is there and cannot be read.
     pub verified: Option<Receipt>,
     /// Names of the pins that keep it.
     pub pins: Vec<String>,
@@ -42,6 +42,8 @@ pub enum ListedStatus {
     Published(Box<Manifest>),
     /// Its manifest is there and cannot be used, for this reason.
     Unreadable(String),
+    /// Its manifest is there, and a newer program wrote it, as this reason says. Nothing is wrong with it.
+    Newer(String),
     /// Its manifest is there and was moved to an archive, as the store says.
     Archived(String),
     /// Its manifest, or its whole folder, may not be read, as the store says.
@@ -68,6 +70,16 @@ pub struct Overview {
     pub left_out: u64,
 }
 
+impl Overview {
+    /// The instances whose folders cannot be read, as far as names and places tell, and why.
+    pub fn unread_instances(&self) -> impl Iterator<Item = (&str, &StorageError)> {
+        self.unreadable.iter().filter_map(|(folder, error)| {
+            let name = folder.trim_end_matches('/');
+            check_instance(name).is_ok().then_some((name, error))
+        })
+    }
+}
+
 /// Which backups of a listing are wanted. What is not wanted is not read.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Chosen {
@@ -86,25 +98,19 @@ impl Listed {
         }
     }
 
+    /// Objects in the folder of a published backup that its manifest does not name and that are none of ours by their names.
+    pub(crate) fn strangers(&self) -> Vec<String> {
+        let Some(manifest) = self.manifest() else { return Vec::new() };
+        let folder = layout::folder(&self.instance, self.id);
+        Own::of(Some(manifest), None).part(&folder, self.objects.clone()).1
+    }
+
     /// Its objects that may hold it: pins, and marks of readers.
     pub fn holders(&self) -> Vec<ObjectInfo> {
         let folder = layout::folder(&self.instance, self.id);
         let holds = |name: &str| layout::pin_of(name).is_some() || layout::is_reading(name);
         let of_holders = |object: &&ObjectInfo| object.key.strip_prefix(&folder).is_some_and(holds);
         self.objects.iter().filter(of_holders).cloned().collect()
-    }
-
-    /// Whether the newest receipt of a verification is there and could not be read, so that nobody knows what it says.
-    pub fn is_receipt_unread(&self) -> bool {
-        let folder = layout::folder(&self.instance, self.id);
-        let time = |object: &ObjectInfo| written_at("verify", &folder, object);
-        self.objects.iter().filter_map(time).max() > self.verified.as_ref().map(|receipt| receipt.time)
-    }
-
-    /// Whether it is known to be damaged: by its newest verification, or because an object that its manifest names is missing or of
-    /// another length.
-    pub fn is_damaged(&self) -> bool {
-        self.manifest().is_some_and(|manifest| is_damaged(manifest, &self.objects, self.verified.as_ref()))
     }
 
     /// What there is of it where it has no manifest.
@@ -114,21 +120,6 @@ impl Listed {
             _ => None,
         }
     }
-}
-
-/// Whether a backup is known to be damaged: see [`Listed::is_damaged`].
-pub(super) fn is_damaged(manifest: &Manifest, objects: &[ObjectInfo], verified: Option<&Receipt>) -> bool {
-    let folder = layout::folder(&manifest.instance, manifest.id);
-    let length = |name: &str| {
-        objects.iter().find(|object| object.key.strip_prefix(&folder) == Some(name)).map(|object| object.length)
-    };
-    let of_shards = manifest.shards.iter().map(|shard| (&shard.object, shard.stored_bytes));
-    let of_tails = manifest.shards.iter().filter_map(|shard| shard.tail.as_ref());
-    let mut data = of_shards.chain(of_tails.map(|tail| (&tail.object, tail.stored_bytes)));
-    let census = manifest.census.as_ref().and_then(|census| census.object.as_ref());
-    verified.is_some_and(|receipt| receipt.text("status") == Some("failed"))
-        || data.any(|(object, stored)| length(object) != Some(stored))
-        || census.is_some_and(|census| length(census).is_none())
 }
 
 impl Repository {
@@ -213,7 +204,13 @@ impl Repository {
 
     /// The objects of every backup, by instance and id. What is no backup's is passed over.
     pub(super) async fn folders(&self, instance: Option<&str>) -> Result<Folders, RepositoryError> {
-        Ok(in_folders(self.survey(instance).await?.objects))
+        let Survey { objects, unreadable } = self.survey(instance).await?;
+        // Of an instance whose folder cannot be read nobody may say that it has no backups.
+        let own = |folder: &str| instance.is_some_and(|name| folder.strip_suffix('/') == Some(name));
+        match unreadable.into_iter().find(|(folder, _)| own(folder)) {
+            Some((folder, source)) => Err(source).doing("list", &folder),
+            None => Ok(in_folders(objects)),
+        }
     }
 
     /// Lists every object, once the place is known to be a repository that we can read.
@@ -263,6 +260,9 @@ impl Repository {
             Some(Err(RepositoryError::Manifest { .. })) if self.is_fence(&format!("{folder}{MANIFEST}")).await => {
                 self.unfinished_status(&folder, &objects, &uploads).await
             }
+            Some(Err(RepositoryError::Manifest { source, .. })) if source.is_of_newer() => {
+                ListedStatus::Newer(source.to_string())
+            }
             Some(Err(RepositoryError::Manifest { source, .. })) => ListedStatus::Unreadable(source.to_string()),
             Some(Err(RepositoryError::Storage { source: StorageError::Archived(why), .. })) => {
                 ListedStatus::Archived(why.to_string())
@@ -280,12 +280,7 @@ impl Repository {
             }
             Some(Err(error)) => return Err(error),
         };
-        let verified = match self.newest_of(&folder, &objects, "verify").await {
-            Err(RepositoryError::Storage {
-                source: StorageError::Archived(_) | StorageError::AccessDenied(_), ..
-            }) => None,
-            verified => verified?,
-        };
+        let verified = self.verified_by(&folder, &objects).await?;
         let pin = |name: &&str| Some(name.strip_prefix(layout::PINS)?.trim_end_matches(".json").to_owned());
         let pins = names.iter().filter_map(pin).collect();
         Ok(Listed { instance, id, status, verified, pins, objects })
@@ -302,6 +297,10 @@ impl Repository {
         objects: &[ObjectInfo],
         uploads: &[ObjectInfo],
     ) -> Unfinished {
+        let all = objects;
+        // What is not of a backup is no sign of life.
+        let (objects, _) = Own::of(None, None).part(folder, all.to_vec());
+        let objects = objects.as_slice();
         let newest = |objects: &[ObjectInfo]| objects.iter().filter_map(|object| object.modified).max();
         let begun_key = format!("{folder}{}", layout::BEGUN);
         let begun_object = objects.iter().find(|object| object.key == begun_key);
@@ -319,9 +318,14 @@ impl Repository {
             since,
             last_sign: newest(objects).max(newest(uploads)),
             now: self.now(),
-            bytes: objects.iter().chain(uploads).map(|object| object.length).sum(),
+            bytes: all.iter().chain(uploads).map(|object| object.length).sum(),
             uploads: uploads.len() as u64,
         }
+    }
+
+    /// Asks the place for its time, where it does not tell by itself.
+    pub(crate) async fn hear_clock(&self) {
+        self.storage.hear_clock().await;
     }
 
     /// The clock of the place.
@@ -356,7 +360,7 @@ pub(super) fn in_folders(objects: impl IntoIterator<Item = ObjectInfo>) -> Folde
     folders
 }
 
-fn backup_of(key: &str) -> Option<(String, BackupId)> {
+pub(super) fn backup_of(key: &str) -> Option<(String, BackupId)> {
     let mut names = key.splitn(3, '/');
     let (instance, id) = (names.next()?, names.next()?.parse().ok()?);
     names.next()?;

@@ -27,6 +27,7 @@ mod remove;
 mod reserve;
 mod resolve;
 mod seal;
+mod state;
 
 use std::sync::Arc;
 
@@ -45,7 +46,6 @@ pub(crate) use format::{MARKER, REPOSITORY_FORMAT};
 pub(crate) use layout::{CENSUS, MANIFEST, check_instance, instance_name};
 pub(crate) use left::is_own_upload;
 pub(crate) use life::{HEARTBEAT_SECONDS, Unfinished};
-use listing::Folders;
 pub use listing::ListedStatus;
 pub(crate) use listing::{Chosen, Listed, Overview};
 pub(crate) use marker::Room;
@@ -59,6 +59,7 @@ pub(crate) use receipt::Receipt;
 pub(crate) use remove::Leftover;
 pub use remove::{Held, Removal, Terms};
 pub(crate) use seal::ManifestError;
+pub use state::State;
 
 /// Backups in a place for objects.
 #[derive(Debug, Clone)]

@@ -3,10 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::listing::Folders;
-use super::listing::is_damaged;
 use super::manifest::{Manifest, Purpose};
-use super::receipt::written_at;
-use super::{MANIFEST, Receipt, Repository, RepositoryError, layout};
+use super::receipts::newest_by_some_clock;
+use super::{MANIFEST, Receipt, Repository, RepositoryError, State, layout};
 use crate::storage::{ObjectInfo, StorageError};
 
 /// Receipts of verifications that found damage are passed over; so many of them and no more.
@@ -29,9 +28,11 @@ pub(super) fn is_one_backups_trouble(error: &RepositoryError) -> bool {
 /// How it stands with the backups of an instance.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Newest {
-    /// The newest published backup that is no safety backup, is not of the future, can be read, whose structure is sound, and that is not
-    /// known to be damaged.
+    /// The newest published backup that is no safety backup, is not of the future, can be read, and is [`State::Sound`].
     pub backup: Option<Manifest>,
+    /// When the newest published backup was taken that is no safety backup, is not of the future and is not known to be damaged: with
+    /// findings in its structure as well, for the source would give the same again.
+    pub taken: Option<DateTime<Utc>>,
     /// The newest verification of any of its backups that found no damage.
     pub verified: Option<Receipt>,
     /// The newest drill of any of its backups that found it good.
@@ -55,9 +56,9 @@ impl Repository {
     /// If the name cannot be an instance's, or the place cannot be listed or read.
     pub async fn newest(&self, instance: &str) -> Result<Newest, RepositoryError> {
         let folders = self.folders(Some(instance)).await?;
-        let backup = self.newest_sound(instance, &folders).await?;
+        let (backup, taken) = self.newest_sound(instance, &folders).await?;
         let verified = self.newest_good(instance, &folders).await?;
-        Ok(Newest { backup, verified, drilled: self.newest_drill(instance, &folders).await? })
+        Ok(Newest { backup, taken, verified, drilled: self.newest_drill(instance, &folders).await? })
     }
 
     /// The names of the instances that have backups here, in order.
@@ -71,30 +72,36 @@ impl Repository {
         Ok(names)
     }
 
-    /// The newest published backup of an instance that is no safety backup, can be read, whose structure is sound, and that is not known
-    /// to be damaged.
+    /// The newest published backup of an instance that is no safety backup, can be read, and is [`State::Sound`].
     ///
     /// # Errors
     /// As [`Repository::newest`].
     pub async fn newest_backup(&self, instance: &str) -> Result<Option<Manifest>, RepositoryError> {
-        self.newest_sound(instance, &self.folders(Some(instance)).await?).await
+        Ok(self.newest_sound(instance, &self.folders(Some(instance)).await?).await?.0)
     }
 
-    async fn newest_sound(&self, instance: &str, folders: &Folders) -> Result<Option<Manifest>, RepositoryError> {
-        let (mut unread, now) = (0, Utc::now());
+    /// The newest sound backup, and when the newest was taken that is not damaged.
+    async fn newest_sound(
+        &self,
+        instance: &str,
+        folders: &Folders,
+    ) -> Result<(Option<Manifest>, Option<DateTime<Utc>>), RepositoryError> {
+        let (mut taken, mut unread, now) = (None, 0, Utc::now());
         for ((_, id), objects) in folders.iter().rev().filter(|((_, id), _)| !id.is_ahead(now)) {
             let manifest = layout::folder(instance, *id) + MANIFEST;
             if !objects.iter().any(|object| object.key == manifest) {
                 continue;
             }
             match self.load(instance, *id).await {
-                Ok(manifest) if manifest.purpose == Purpose::Safety || !manifest.is_sound() => {}
+                Ok(manifest) if manifest.purpose == Purpose::Safety => {}
                 Ok(manifest) => {
-                    let folder = layout::folder(instance, *id);
-                    // A receipt that cannot be read says nothing.
-                    let verified = self.newest_of(&folder, objects, "verify").await.ok().flatten();
-                    if !is_damaged(&manifest, objects, verified.as_ref()) {
-                        return Ok(Some(manifest));
+                    let verified = self.verified_by(&layout::folder(instance, *id), objects).await?;
+                    let state = State::of(&manifest, objects, verified.as_ref());
+                    if state != State::Damaged {
+                        taken = taken.or(Some(manifest.created_at));
+                    }
+                    if state == State::Sound {
+                        return Ok((Some(manifest), taken));
                     }
                 }
                 // What cannot be read, or was removed meanwhile, is no backup that one could restore.
@@ -107,7 +114,7 @@ impl Repository {
                 Err(error) => return Err(error),
             }
         }
-        Ok(None)
+        Ok((None, taken))
     }
 
     /// When a backup was taken since a moment, if one was: the newest that is no safety backup. One whose manifest is archived or may
@@ -134,11 +141,10 @@ impl Repository {
             match self.load(instance, *id).await {
                 Ok(manifest) if manifest.purpose == Purpose::Safety || manifest.created_at < moment => {}
                 Ok(manifest) => {
-                    let verified =
-                        self.newest_of(&layout::folder(instance, *id), objects, "verify").await.ok().flatten();
+                    let verified = self.verified_by(&layout::folder(instance, *id), objects).await?;
                     // What contradicts itself since it was taken is no damage that another backup mends: the source would give the same.
                     let verified = verified.filter(|_| manifest.is_sound());
-                    if !is_damaged(&manifest, objects, verified.as_ref()) {
+                    if State::of(&manifest, objects, verified.as_ref()) != State::Damaged {
                         return Ok(Some(manifest.created_at));
                     }
                 }
@@ -153,22 +159,15 @@ impl Repository {
         Ok(None)
     }
 
-    /// Of each backup the newest receipt is read, for it carries on what those before it have proven; the newest first, until no older
-    /// one can tell of a newer drill.
+    /// Of each backup the verification that stands is read, for it carries on what those before it have proven; the newest first, until no
+    /// older one can tell of a newer drill.
     async fn newest_drill(&self, instance: &str, folders: &Folders) -> Result<Option<Drilled>, RepositoryError> {
-        let mut receipts = Vec::new();
-        for ((_, id), objects) in folders {
-            let folder = layout::folder(instance, *id);
-            let timed = |object: &ObjectInfo| Some((written_at("verify", &folder, object)?, *id, object.clone()));
-            receipts.extend(objects.iter().filter_map(timed).max_by_key(|(time, ..)| *time));
-        }
-        receipts.sort_by_key(|(time, id, _)| (*time, *id));
         let mut last: Option<(DateTime<Utc>, super::BackupId)> = None;
-        for (time, id, object) in receipts.into_iter().rev().take(RECEIPTS_READ) {
+        for (time, id, objects) in by_verification(folders).into_iter().take(RECEIPTS_READ) {
             if last.is_some_and(|(drilled, _)| drilled >= time) {
                 break;
             }
-            if let Some(receipt) = self.newest_of(&layout::folder(instance, id), &[object], "verify").await?
+            if let Some(receipt) = self.verified_by(&layout::folder(instance, id), objects).await?
                 && let Some(drilled) = receipt.proven("drill")
             {
                 last = last.max(Some((drilled, id)));
@@ -180,26 +179,36 @@ impl Repository {
         Ok(Some(Drilled { at, rto_seconds }))
     }
 
-    async fn newest_good(&self, instance: &str, folders: &super::Folders) -> Result<Option<Receipt>, RepositoryError> {
-        let mut receipts = Vec::new();
-        for ((_, id), objects) in folders {
-            let folder = layout::folder(instance, *id);
-            for object in objects {
-                let time = written_at("verify", &folder, object);
-                receipts.extend(time.map(|time| (time, folder.clone(), object.clone())));
+    /// The last verification of any backup that has read it and found it good, and that nothing found since stands against.
+    async fn newest_good(&self, instance: &str, folders: &Folders) -> Result<Option<Receipt>, RepositoryError> {
+        let mut last: Option<Receipt> = None;
+        for (time, id, objects) in by_verification(folders).into_iter().take(RECEIPTS_READ) {
+            if last.as_ref().is_some_and(|last| last.time >= time) {
+                break;
             }
-        }
-        receipts.sort_by_key(|(time, ..)| *time);
-        for (_, folder, object) in receipts.into_iter().rev().take(RECEIPTS_READ) {
-            if let Some(receipt) = self.newest_of(&folder, &[object], "verify").await?
+            if let Some(receipt) = self.verified_by(&layout::folder(instance, id), objects).await?
                 && matches!(receipt.text("status"), Some("ok" | "warning"))
                 && receipt.text("level") != Some("manifest")
+                && last.as_ref().is_none_or(|last| last.time < receipt.time)
             {
-                return Ok(Some(receipt));
+                last = Some(receipt);
             }
         }
-        Ok(None)
+        Ok(last)
     }
+}
+
+/// The backups that were verified, those first that were verified last, with the time and their objects.
+fn by_verification(folders: &Folders) -> Vec<(DateTime<Utc>, super::BackupId, &[ObjectInfo])> {
+    let mut verified: Vec<_> = folders
+        .iter()
+        .filter_map(|((instance, id), objects)| {
+            let (time, _) = newest_by_some_clock(&layout::folder(instance, *id), objects).into_iter().next()?;
+            Some((time, *id, objects.as_slice()))
+        })
+        .collect();
+    verified.sort_by_key(|(time, id, _)| std::cmp::Reverse((*time, *id)));
+    verified
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What was learned of a backup after it was published: a verification, a restore.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::layout;
 use crate::storage::ObjectInfo;
@@ -16,6 +16,11 @@ pub(super) fn written_at(kind: &str, folder: &str, object: &ObjectInfo) -> Optio
     Some(object.modified.filter(|modified| named - *modified > AHEAD).unwrap_or(named))
 }
 
+/// The words that a verification may have for what it found.
+const STATUSES: [&str; 4] = ["ok", "warning", "failed", "unknown"];
+/// The word for a receipt that is there and does not say what was found.
+const UNREADABLE: &str = "unreadable";
+
 /// What was learned, and when.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Receipt {
@@ -26,6 +31,35 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// In place of one that is there and says nothing that anybody could rely on.
+    pub(super) fn unreadable(time: DateTime<Utc>, why: &str) -> Self {
+        Self { time, content: json!({ "status": UNREADABLE, "found": [format!("the receipt cannot be read: {why}")] }) }
+    }
+
+    /// Whether it is there and cannot be read, so that nobody knows what it says.
+    pub fn is_unreadable(&self) -> bool {
+        self.text("status") == Some(UNREADABLE)
+    }
+
+    /// Whether it has one of the words that a verification writes.
+    pub(super) fn has_known_status(&self) -> bool {
+        self.text("status").is_some_and(|status| STATUSES.contains(&status))
+    }
+
+    /// Whether a verification could not tell whether the backup is good, and none before it had found it good.
+    pub fn is_open(&self) -> bool {
+        self.text("status") == Some("unknown") && !self.is_good()
+    }
+
+    /// How much it weighs against another of which nobody can say which is the later: damage most, then what cannot be read.
+    pub(super) fn weight(&self) -> u8 {
+        match self.text("status") {
+            Some("failed") => 2,
+            Some(UNREADABLE) => 1,
+            _ => 0,
+        }
+    }
+
     /// Whether a verification has found the backup good, or had done so before and has not found damage since.
     pub fn is_good(&self) -> bool {
         let proven = self.content.get("proven_at").and_then(Value::as_object);

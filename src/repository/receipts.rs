@@ -6,10 +6,12 @@ use serde_json::Value;
 use super::error::Doing;
 use super::receipt::written_at;
 use super::{BackupId, Listed, Receipt, Repository, RepositoryError, check_instance, layout};
-use crate::storage::ObjectInfo;
+use crate::storage::{ObjectInfo, StorageError};
 
 /// Most bytes of a receipt.
 const RECEIPT_LIMIT: u64 = 1 << 20;
+/// So many receipts are read of one backup where the clocks disagree about which is the newest.
+const CONTENDERS: usize = 16;
 
 impl Receipt {
     /// What lay in the store. Nothing in it was proven later than it was written.
@@ -44,20 +46,15 @@ impl Repository {
         self.storage.create(&key, body.into()).await.doing("write", &key)
     }
 
-    /// The newest receipt of a kind; `None` if there is none. One that cannot be read is passed over.
+    /// What the receipts of verifications say of a backup: see [`Repository::verified_by`]; `None` if there is none.
     ///
     /// # Errors
     /// If the place cannot be asked.
-    pub async fn newest_receipt(
-        &self,
-        instance: &str,
-        id: BackupId,
-        kind: &str,
-    ) -> Result<Option<Receipt>, RepositoryError> {
+    pub async fn verified(&self, instance: &str, id: BackupId) -> Result<Option<Receipt>, RepositoryError> {
         check_instance(instance)?;
         let prefix = layout::folder(instance, id) + layout::RECEIPTS;
         let objects = self.storage.list(&prefix).await.doing("list", &prefix)?;
-        self.newest_of(&layout::folder(instance, id), &objects, kind).await
+        self.verified_by(&layout::folder(instance, id), &objects).await
     }
 
     /// The receipt of a kind that was written at this time, to the millisecond; `None` if there is none, or none that can be read.
@@ -75,7 +72,7 @@ impl Repository {
         let key = layout::folder(instance, id) + &layout::receipt_name(kind, time);
         match self.storage.get(&key, RECEIPT_LIMIT).await {
             Ok(body) => Ok(serde_json::from_slice(&body).ok().map(|content| Receipt { time, content })),
-            Err(crate::storage::StorageError::NotFound) => Ok(None),
+            Err(StorageError::NotFound) => Ok(None),
             Err(error) => Err(error).doing("read", &key),
         }
     }
@@ -109,32 +106,60 @@ impl Repository {
             match self.storage.get(&key, RECEIPT_LIMIT).await.map(|body| serde_json::from_slice(&body)) {
                 Ok(Ok(content)) => receipts.push(Receipt::read(time, content)),
                 Ok(Err(error)) => tracing::warn!(%key, %error, "a receipt is not JSON"),
-                Err(crate::storage::StorageError::NotFound) => {}
+                Err(StorageError::NotFound) => {}
                 Err(error) => return Err(error).doing("read", &key),
             }
         }
         Ok(receipts)
     }
 
-    /// The newest receipt of a kind among the objects of one backup.
-    pub(super) async fn newest_of(
+    /// The verification that stands, by the receipts among the objects of one backup. That is the newest; where two clocks
+    /// disagree about which is the newest (the one that named the receipts and that of the store), damage stands, and then a receipt that
+    /// is there and cannot be read ([`Receipt::is_unreadable`]): nothing good hides it that is not later by both.
+    pub(super) async fn verified_by(
         &self,
         folder: &str,
         objects: &[ObjectInfo],
-        kind: &str,
     ) -> Result<Option<Receipt>, RepositoryError> {
-        let timed = |object: &ObjectInfo| Some((written_at(kind, folder, object)?, object.key.clone()));
-        let mut receipts: Vec<_> = objects.iter().filter_map(timed).collect();
-        receipts.sort();
-        while let Some((time, key)) = receipts.pop() {
-            let body = self.storage.get(&key, RECEIPT_LIMIT).await;
-            match body.map(|body| serde_json::from_slice(&body)) {
-                Ok(Ok(content)) => return Ok(Some(Receipt::read(time, content))),
-                Ok(Err(error)) => tracing::warn!(%key, %error, "a receipt is not JSON"),
-                Err(crate::storage::StorageError::NotFound) => {}
-                Err(error) => return Err(error).doing("read", &key),
+        let mut stands: Option<Receipt> = None;
+        for (time, key) in newest_by_some_clock(folder, objects).into_iter().take(CONTENDERS) {
+            let receipt = match self.storage.get(&key, RECEIPT_LIMIT).await {
+                Ok(body) => match serde_json::from_slice(&body).map(|content| Receipt::read(time, content)) {
+                    Ok(receipt) if receipt.has_known_status() => receipt,
+                    Ok(receipt) => {
+                        let status = receipt.text("status").unwrap_or("nothing");
+                        Receipt::unreadable(time, &format!("its status is `{}`", status.escape_debug()))
+                    }
+                    Err(error) => Receipt::unreadable(time, &format!("it is not JSON: {error}")),
+                },
+                Err(StorageError::NotFound) => continue,
+                Err(error @ StorageError::Unavailable(_)) => return Err(error).doing("read", &key),
+                Err(error) => Receipt::unreadable(time, &error.to_string()),
+            };
+            if stands.as_ref().is_none_or(|other| other.weight() < receipt.weight()) {
+                stands = Some(receipt);
             }
         }
-        Ok(None)
+        Ok(stands)
     }
+}
+
+/// The receipts of verifications of which no other is the later one by both clocks, the newest by its name first.
+pub(super) fn newest_by_some_clock(folder: &str, objects: &[ObjectInfo]) -> Vec<(DateTime<Utc>, String)> {
+    let timed = |object: &ObjectInfo| {
+        let named = written_at("verify", folder, object)?;
+        Some((named, object.modified.unwrap_or(named), object.key.clone()))
+    };
+    let mut all: Vec<_> = objects.iter().filter_map(timed).collect();
+    all.sort();
+    let mut newest = Vec::new();
+    let mut latest_in_store = None;
+    for (named, stored, key) in all.into_iter().rev() {
+        // Those before it have later names.
+        if latest_in_store.is_none_or(|latest| stored > latest) {
+            latest_in_store = Some(stored);
+            newest.push((named, key));
+        }
+    }
+    newest
 }

@@ -18,7 +18,7 @@ use super::manifest::Manifest;
 use super::process::host;
 use super::reserve::{exists, token};
 use super::{BackupId, Begun, BegunBy, MANIFEST, ProcessMark, Repository, RepositoryError, check_instance, layout};
-use crate::storage::{ObjectInfo, Shared, StorageError};
+use crate::storage::{ObjectInfo, Odd, Shared, StorageError};
 
 /// Objects that are removed at the same time.
 const AT_ONCE: usize = 16;
@@ -100,6 +100,8 @@ pub enum Held {
     Published,
     /// The way to its folder goes over a symbolic link: it belongs to another place as well.
     Elsewhere,
+    /// This name in its folder is a symbolic link: what is behind it may be of another backup as well.
+    Linked(String),
     /// Its manifest is that of another backup, which it names.
     OfAnother(String),
     /// Another backup was published under its id meanwhile.
@@ -164,10 +166,26 @@ impl Repository {
         pins.chain(readers).collect()
     }
 
-    /// Whether the folder of a backup is behind a symbolic link; what cannot be asked is held as well.
-    pub(crate) async fn elsewhere(&self, instance: &str, id: BackupId) -> Option<Held> {
-        let is_elsewhere = self.storage.leads_elsewhere(&layout::folder(instance, id)).await.unwrap_or(true);
-        is_elsewhere.then_some(Held::Elsewhere)
+    /// Why a symbolic link on the way to the folder of a backup, or in the folder, holds the backup, and the files there that no listing
+    /// shows. What cannot be asked is held as well.
+    pub(crate) async fn oddities(&self, instance: &str, id: BackupId) -> (Option<Held>, Vec<String>) {
+        self.odd(&layout::folder(instance, id)).await.unwrap_or((Some(Held::Elsewhere), Vec::new()))
+    }
+
+    pub(super) async fn odd(&self, folder: &str) -> Result<(Option<Held>, Vec<String>), RepositoryError> {
+        let Odd { link, unlisted } = self.storage.odd(folder).await.doing("look at", folder)?;
+        let held = link.map(|link| match link.strip_prefix(folder) {
+            Some(name) => Held::Linked(name.to_owned()),
+            None => Held::Elsewhere,
+        });
+        Ok((held, unlisted))
+    }
+
+    /// Those of some objects of a backup that do not carry the token of its writer.
+    pub(crate) async fn without_token(&self, instance: &str, id: BackupId, keys: Vec<String>) -> Vec<String> {
+        let begun = self.begun(&format!("{}{}", layout::folder(instance, id), layout::BEGUN)).await;
+        let Some(begun) = begun else { return keys };
+        keys.into_iter().filter(|key| !layout::carries(key, &begun.token)).collect()
     }
 
     /// Removes a backup, whether it was published or not, with all that was learned and decided of it. What cannot be removed is
@@ -184,8 +202,9 @@ impl Repository {
         if objects.is_empty() {
             return Err(RepositoryError::NotFound(format!("{instance}/{id}")));
         }
-        if self.storage.leads_elsewhere(&folder).await.doing("look at", &folder)? {
-            return Ok(Removal::held(Held::Elsewhere));
+        let (held, unlisted) = self.odd(&folder).await?;
+        if let Some(held) = held {
+            return Ok(Removal::held(held));
         }
         if let Some(held) = self.forbidden(instance, id, &objects, terms).await? {
             return Ok(Removal::held(held));
@@ -244,6 +263,7 @@ impl Repository {
         removal.bytes += self.abort_uploads(&folder).await;
         let (objects, foreign) = own.part(&folder, objects);
         removal.foreign = foreign;
+        removal.foreign.extend(unlisted);
         let was_published = removal.objects > 0;
         let removal = removal.and(in_order(&self.storage, objects).await);
         // Another process that was removing it as well may have put the manifest back over data that is gone now.

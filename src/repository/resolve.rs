@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::Utc;
 
-use super::listing::in_folders;
+use super::listing::{backup_of, in_folders};
 use super::manifest::Purpose;
 use super::newest::is_one_backups_trouble;
 use super::{BackupId, MANIFEST, Repository, RepositoryError, check_instance, layout};
@@ -61,11 +61,18 @@ impl Repository {
     async fn ids(&self, instance: Option<&str>) -> Result<Ids, RepositoryError> {
         let mut ids = Ids { published: Vec::new(), incomplete: Vec::new(), unreadable: None };
         let Survey { objects, unreadable } = self.survey(instance).await?;
+        let folders: Vec<(String, BackupId)> = unreadable.iter().filter_map(|(folder, _)| backup_of(folder)).collect();
         ids.unreadable = unreadable.into_iter().find(|(folder, _)| may_hold_backups(folder));
         for ((instance, id), objects) in in_folders(objects) {
             let manifest = layout::folder(&instance, id) + MANIFEST;
             let published = objects.iter().any(|object| object.key == manifest);
             if published { &mut ids.published } else { &mut ids.incomplete }.push((instance, id));
+        }
+        // The folder of a backup that cannot be read may be that of the one that is meant: loading it says so.
+        for folder in folders {
+            if !ids.published.contains(&folder) && !ids.incomplete.contains(&folder) {
+                ids.published.push(folder);
+            }
         }
         Ok(ids)
     }

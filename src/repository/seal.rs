@@ -51,6 +51,11 @@ pub enum ManifestError {
 }
 
 impl ManifestError {
+    /// Whether a newer program wrote it: it may well be good.
+    pub fn is_of_newer(&self) -> bool {
+        matches!(self, Self::NewerFormat(_) | Self::UnknownWord { .. })
+    }
+
     /// The stable code for JSON.
     pub fn code(&self) -> &'static str {
         match self {

@@ -188,7 +188,7 @@ async fn the_newest_verification_and_the_pins_are_listed() {
     let verified = backup.verified.unwrap();
     assert_eq!((verified.time, verified.text("level")), (at("2024-01-03T00:00:00Z"), Some("drill")));
     assert_eq!(backup.pins, ["audit"]);
-    assert_eq!(repository.newest_receipt("prod", id, "restore").await.unwrap(), None);
+    assert_eq!(repository.verified("prod", id).await.unwrap(), Some(verified));
 }
 
 #[tokio::test]

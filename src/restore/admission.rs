@@ -136,7 +136,11 @@ impl Planned {
     }
 
     /// `--on-conflict fail`: names of the backup that the target has.
-    async fn names_taken(&self, watcher: &Watcher<'_>, connection: &mut Connection) -> Result<Option<Refused>> {
+    pub(super) async fn names_taken(
+        &self,
+        watcher: &Watcher<'_>,
+        connection: &mut Connection,
+    ) -> Result<Option<Refused>> {
         let Request { source, options, .. } = &self.request;
         let Watcher { progress, cancel, .. } = watcher;
         if options.existing != Existing::Fail || options.resume || self.target.keys() == 0 {

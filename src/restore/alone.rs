@@ -86,6 +86,24 @@ pub async fn alone(node: &Node) -> Result<Alone, AloneError> {
     }
 }
 
+/// Whether another restore into a target is at work.
+pub(super) enum AtWork {
+    Nobody,
+    /// Its connection comes from this address.
+    From(String),
+    /// The target does not list its clients.
+    Unknown,
+}
+
+/// Looks whether another restore into this target is at work.
+pub(super) async fn at_work(connection: &mut Connection) -> AtWork {
+    let answer = connection.query(&Command::of(&["CLIENT", "LIST"])).await;
+    match answer.ok().and_then(|answer| answer.text()) {
+        None => AtWork::Unknown,
+        Some(text) => look(&text, "").1.into_iter().next().map_or(AtWork::Nobody, |other| AtWork::From(other.address)),
+    }
+}
+
 /// Our own lowest id, and the connections of other restores, lowest id first.
 fn look(list: &str, name: &str) -> (Option<u64>, Vec<Other>) {
     let (mut own, mut others) = (None::<u64>, Vec::new());

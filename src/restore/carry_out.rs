@@ -96,8 +96,8 @@ fn not_begun(planned: &Planned, error: Fault) -> Fault {
     // One that was restarted, or is of an earlier version, was begun.
     let line = match error.downcast_ref::<RunError>() {
         Some(RunError::Restarted { .. } | RunError::OfEarlierVersion) => {
-            let holds = planned.target.keys() > 0;
-            Some(request.begins_anew(&request.anew(holds), holds))
+            // Others may have written to it since.
+            Some(planned.begins_anew())
         }
         Some(RunError::NotEmptied) => {
             let line = request.line(Next::Anew(request.options.method, Over::Everything));

@@ -140,6 +140,19 @@ impl Journal {
         let _ = std::fs::remove_file(self.folder.join(WRITTEN));
     }
 
+    /// What earlier runs have written into this target is no longer all that it is to hold: another restore writes there now. A journal that
+    /// has nothing but the note goes with it. Blocks.
+    pub fn forget_written_into(state: &Path, target_run_id: &str) {
+        for folder in std::fs::read_dir(state).into_iter().flatten().flatten().map(|folder| folder.path()) {
+            let identity = std::fs::read(folder.join(IDENTITY)).ok();
+            let identity = identity.and_then(|text| serde_json::from_slice::<Identity>(&text).ok());
+            let is_of_it = identity.is_some_and(|identity| identity.target_run_id == target_run_id);
+            if is_of_it && std::fs::remove_file(folder.join(WRITTEN)).is_ok() && !folder.join(POSITION).exists() {
+                let _ = std::fs::remove_dir_all(&folder);
+            }
+        }
+    }
+
     /// Tells a later run what this was, should it not find its own.
     fn write_identity(&self) -> io::Result<()> {
         let identity = serde_json::to_vec(&self.identity).map_err(io::Error::other)?;

@@ -14,6 +14,8 @@ pub enum Next<'a> {
     Anew(Asked, Over),
     /// Compares the target with the whole backup.
     Verify,
+    /// Shows whether the server holds what the backup has, whatever else it holds.
+    Holds,
     /// Makes the target a primary again.
     Undo,
     /// Brings back what the target held: the safety backup of this name.

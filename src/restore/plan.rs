@@ -43,9 +43,14 @@ const TOLD_BY_THE_REPORT: &[&str] = &[
     "module_untrusted",
     "expired",
     state::SAVED,
+    rights::RIGHTS,
+    ALONE,
     contents::NOT_IN_BACKUP,
     contents::FUNCTIONS_STAY,
 ];
+
+/// The stable name of the line about other restores.
+const ALONE: &str = "alone";
 
 /// The stable name of the line about a verification that found damage.
 const VERIFIED_BAD: &str = "verified";
@@ -228,6 +233,39 @@ impl Plan {
     pub(super) fn has_nothing_to_resume(&mut self, why: &str) {
         self.lines.retain(|line| line.code != state::RESUME);
         self.lines.insert(0, Line::refused(NOTHING_TO_RESUME, why));
+    }
+
+    /// Another restore into the target is at work; its connection comes from this address.
+    pub(super) fn is_locked(&mut self, address: &str) {
+        let text = format!("another restore into the target is running: its connection comes from {address}");
+        self.lines.insert(0, Line::refused("locked", text));
+    }
+
+    /// Nobody can tell whether another restore is at work: two would mix what they write.
+    pub(super) fn may_be_locked(&mut self) {
+        let text =
+            "could not tell whether another restore into the target is running: it does not answer `CLIENT LIST`";
+        self.lines.push(Line::warning(ALONE, text));
+    }
+
+    /// Where the target is to come for the backup nobody can listen.
+    pub(super) fn cannot_listen(&mut self, why: &str) {
+        self.lines.push(Line::refused("cannot_listen", why));
+    }
+
+    /// Which names of the backup the target has was asked: the line about them says so, and does not foretell.
+    pub(super) fn names_are(&mut self, taken: Option<Refused>) {
+        let Some(line) = self.lines.iter_mut().find(|line| line.code == state::ON_CONFLICT) else { return };
+        match taken {
+            Some(Refused { code, text, flag, keys, .. }) => {
+                *line = Line { flag, keys, ..Line::refused(code, text) };
+            }
+            None if line.text.ends_with(state::IF_ANY) => {
+                let held = line.text.trim_end_matches(state::IF_ANY).to_owned();
+                line.text = format!("{held}: none of them is also in the backup");
+            }
+            None => {}
+        }
     }
 
     /// How the restore ends, as far as the plan can know: with a warning where something that a line names makes the report say so

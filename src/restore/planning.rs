@@ -8,9 +8,10 @@ use crate::dataset::{Backup, Dataset, ReadError};
 use crate::explain::{Context as _, Failure, Fault, Hint, Interrupted, Misuse, Result};
 use crate::figures::{count, counted};
 use crate::progress::Unit;
-use crate::restore::alone::{Alone, AloneError, alone};
+use crate::restore::alone::{Alone, AloneError, AtWork, alone, at_work};
 use crate::restore::earlier::{self, Unproven};
 use crate::restore::facts::{BackupFacts, Origin, TargetFacts};
+use crate::restore::journal::Journal;
 use crate::restore::lines::Next;
 use crate::restore::options::{Asked, Existing, Method, Options};
 use crate::restore::plan::{self, Plan};
@@ -91,6 +92,9 @@ pub async fn plan(mut request: Request, watcher: &Watcher<'_>) -> Result<Planned
         _alone: alone,
     };
     planned.look_for_journals().await;
+    if planned.request.only_plan {
+        planned.look_as_a_run_would(watcher).await?;
+    }
     Ok(planned)
 }
 
@@ -98,7 +102,7 @@ pub async fn plan(mut request: Request, watcher: &Watcher<'_>) -> Result<Planned
 async fn verified_bad(source: &Dataset) -> Option<String> {
     let Dataset::Backup(Backup { repository, manifest }) = source else { return None };
     // A store that does not let us read receipts is no reason against a restore.
-    let newest = repository.newest_receipt(&manifest.instance, manifest.id, "verify").await.ok().flatten()?;
+    let newest = repository.verified(&manifest.instance, manifest.id).await.ok().flatten()?;
     if newest.text("status") != Some("failed") {
         return None;
     }
@@ -160,6 +164,20 @@ impl Planned {
         options.existing.overwrites() && holds && !options.resume
     }
 
+    /// Whether the target is saved before: where something may be overwritten, and where a restore that goes on may overwrite what others have
+    /// written since it was interrupted.
+    pub fn saves(&self) -> bool {
+        let options = &self.request.options;
+        let goes_on_over = options.resume && options.existing == Existing::Replace && self.target.keys() > 0;
+        self.overwrites() || goes_on_over
+    }
+
+    /// Takes away what earlier runs have noted on this machine of a target of which all was written: this restore changes what it holds.
+    pub async fn forget_written(&self) {
+        let (state, run_id) = (self.request.local.state.clone(), self.target.server.run_id.clone());
+        blocking::run(move || Journal::forget_written_into(&state, &run_id)).await;
+    }
+
     /// Function libraries of the target that go before the backup comes.
     pub fn functions_removed(&self) -> u64 {
         match (self.request.options.existing, &self.target.functions) {
@@ -194,19 +212,54 @@ impl Planned {
     /// begun there: nothing of it is overwritten without a question.
     pub fn and_anew(&self, error: Fault) -> Fault {
         let holds = self.target.keys() > 0;
-        if let Some(method) = self.interrupted {
-            let line = self.request.line(Next::Resume(method));
-            return error.and_hint(format!("this restore was interrupted before: `{line}` continues it"));
+        if let Some(line) = self.resumes() {
+            return error.and_hint(line);
         }
-        if !holds || self.is_begun {
-            return error.and_hint(self.request.begins_anew(&self.request.anew(holds), holds));
+        if !holds || self.is_begun || self.request.anew_asking().is_some() {
+            return error.and_hint(self.begins_anew());
         }
-        match self.request.anew_asking() {
-            Some(line) => error.and_hint(format!(
+        error
+    }
+
+    /// The line that begins anew, with what it does. Nothing of a target that holds keys is overwritten without a question: others may have
+    /// written to it after a restore that was begun there.
+    pub(super) fn begins_anew(&self) -> String {
+        let (request, holds) = (&self.request, self.target.keys() > 0);
+        match request.anew_asking().filter(|_| holds && request.options.existing != Existing::ReplaceAll) {
+            Some(line) if request.options.existing == Existing::Skip => request.begins_anew(&line, holds),
+            Some(line) => format!(
                 "`{line}` restores over the target: it overwrites every key that is also in the backup, and asks first"
-            )),
-            None => error,
+            ),
+            None => request.begins_anew(&request.anew(holds), holds),
         }
+    }
+
+    /// The line that goes on with a restore of this backup that was interrupted, where there is one to go on with.
+    pub fn resumes(&self) -> Option<String> {
+        let line = self.request.line(Next::Resume(self.interrupted?));
+        Some(format!("this restore was interrupted before: `{line}` continues it"))
+    }
+
+    /// What a run asks before its first write: whether another restore is at work, and whether names of the backup are taken.
+    async fn look_as_a_run_would(&mut self, watcher: &Watcher<'_>) -> Result<()> {
+        let mut connection = self.connection().await?;
+        match at_work(&mut connection).await {
+            AtWork::Nobody => {}
+            AtWork::From(address) => self.plan.is_locked(&address),
+            AtWork::Unknown => self.plan.may_be_locked(),
+        }
+        if let Some(address) = self.request.local.listen
+            && self.request.options.method == Asked::Only(Method::Replica)
+            && let Err(error) = tokio::net::TcpListener::bind(address).await
+        {
+            self.plan.cannot_listen(&format!("cannot listen on {address}: {error}"));
+        }
+        if self.plan.refusal().is_none() && !self.facts.only_once {
+            let taken = self.names_taken(watcher, &mut connection).await?;
+            self.plan.names_are(taken);
+        }
+        self.connection = Some(connection);
+        Ok(())
     }
 
     /// What earlier runs have left on this machine.

@@ -82,9 +82,17 @@ impl Request {
 
     /// The line that begins anew over keys that may be somebody's own: it asks, and saves first what is overwritten. `None`: no place to save
     /// it to is known.
-    pub(super) fn anew_asking(&self) -> Option<String> {
+    pub fn anew_asking(&self) -> Option<String> {
         let is_stored = matches!(self.source, Dataset::Backup(_));
         is_stored.then(|| self.line(Next::Anew(self.options.method, Over::Asking)))
+    }
+
+    /// The line that overwrites what others have written meanwhile, with all else that it overwrites.
+    pub(super) fn over_others(&self) -> String {
+        match self.anew_asking() {
+            Some(line) => format!("`{line}` overwrites every key that is also in the backup, and asks first"),
+            None => self.begins_anew(&self.anew(true), true),
+        }
     }
 
     /// What a guard may have to say in our place.

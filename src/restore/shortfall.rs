@@ -66,9 +66,7 @@ impl Report {
             Lead::Resume(Some(first)) => first.and(format!("then {resume}")),
             Lead::First(hint) => hint,
             Lead::BeginAnew => Hint::BeginAnew.and(request.begins_anew(&request.anew(true), true)),
-            Lead::OverKeysOfOthers => {
-                format!("another client wrote them afterwards: `{}` overwrites them", request.anew(true)).into()
-            }
+            Lead::OverKeysOfOthers => format!("another client wrote them afterwards: {}", request.over_others()).into(),
             Lead::OverLibrariesOfOthers => {
                 let line = request.anew(true);
                 format!("another client loaded them afterwards: `{line}` replaces them by the backup's").into()

@@ -34,6 +34,13 @@ pub struct TakenBack {
     pub left_keys: Vec<FailedKey>,
 }
 
+impl TakenBack {
+    /// Whether nothing had been written that could be taken back.
+    pub fn is_nothing(&self) -> bool {
+        self.removed + self.gone + self.left + self.functions == 0
+    }
+}
+
 /// Commands that do not write, by the names of `INFO commandstats`: where the target does not say it (`COMMAND` was renamed, or is
 /// forbidden).
 const READS: &[&str] = &[

@@ -91,6 +91,9 @@ impl Report {
                 let evicted = count(self.evicted().unwrap_or(0));
                 format!("not complete: the target accepted {keys}, and evicted {evicted} to make room")
             }
+            _ if self.taken_back.as_ref().is_some_and(|taken| taken.is_nothing()) => {
+                "not complete: nothing was written to the target".to_owned()
+            }
             _ if self.taken_back.is_some() => "not complete: the restored keys were removed again".to_owned(),
             _ => format!("not complete: {keys} of {backup} restored into {target} in {time}"),
         };
@@ -105,7 +108,7 @@ impl Report {
         if self.tally.written_meanwhile == 0 || self.failure(request).is_some() {
             return None;
         }
-        let (keys, line) = (counted(self.tally.written_meanwhile, "key"), request.anew(true));
-        Some(format!("kept {keys} that other clients wrote during the restore: `{line}` overwrites them"))
+        let keys = counted(self.tally.written_meanwhile, "key");
+        Some(format!("kept {keys} that other clients wrote during the restore: {}", request.over_others()))
     }
 }

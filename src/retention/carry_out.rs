@@ -242,3 +242,20 @@ pub async fn carry_out_one(
     report.hidden = repository.hidden();
     report.add(removed)
 }
+
+/// Removes what there is of a backup that was never published, and that somebody names.
+///
+/// # Errors
+/// Why it stays: somebody is at work on it or holds it, or it is another's.
+pub async fn carry_out_unpublished(repository: &Repository, instance: &str, id: BackupId) -> Result<Report, Why> {
+    let mut report = Report::default();
+    let removed = repository.remove_named_left(instance, id).await;
+    report.hidden = repository.hidden();
+    let fate = match report.add(removed) {
+        Fate::Kept(why) => return Err(why),
+        Fate::AtWork => return Err(Why::Held(Hold::AtWork)),
+        fate => fate,
+    };
+    report.backups.push(Done { instance: instance.to_owned(), id, fate });
+    Ok(report)
+}

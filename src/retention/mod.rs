@@ -6,8 +6,8 @@ mod plan;
 mod policy;
 mod span;
 
-pub use carry_out::{Done, Fate, Report, carry_out, carry_out_one};
-pub use plan::{LEFT_FOR, NeededBy, Plan, Planned, Wanted, nobody, plan, plan_behind};
+pub use carry_out::{Done, Fate, Report, carry_out, carry_out_one, carry_out_unpublished};
+pub use plan::{LEFT_FOR, NeededBy, Next, Plan, Planned, Wanted, nobody, plan, plan_behind};
 pub use policy::{Hold, Policy, SAFETY, UNLIMITED, Why};
 pub use span::Span;
 

@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::policy::{Candidate, Hold, Policy, State, Verdict, Why, judge, keeps};
-use crate::repository::manifest::{Consistency, Purpose, StructureState};
+use super::policy::{Candidate, Hold, Policy, Verdict, Why, judge, keeps};
+use crate::repository::manifest::{Consistency, Purpose};
 use crate::repository::{
-    BackupId, Held, Listed, ListedStatus, Repository, RepositoryError, check_instance, is_own_upload,
+    BackupId, Held, Listed, ListedStatus, Repository, RepositoryError, State, check_instance, is_own_upload,
 };
 use crate::storage::ObjectInfo;
 
@@ -66,6 +66,8 @@ pub struct Planned {
     pub is_good: bool,
     /// It was read key by key: such backups are counted by themselves.
     pub by_key: bool,
+    /// Objects and files in its folder that are not of it: they stay where it is removed.
+    pub foreign: Vec<String>,
     /// Why it is kept or removed.
     pub verdict: Verdict,
 }
@@ -139,6 +141,25 @@ impl Plan {
     }
 }
 
+/// A backup that is still to be taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Next {
+    pub id: BackupId,
+    /// It will be read key by key: such backups are counted by themselves.
+    pub by_key: bool,
+}
+
+impl Next {
+    /// As a policy sees it once it is there: sound.
+    fn candidate(self) -> Candidate {
+        let part = if self.by_key { FUZZY } else { "" }.to_owned();
+        Candidate { id: self.id, state: State::Sound, safety: false, part, verified: false, holds: Vec::new() }
+    }
+}
+
+/// What marks the part of a backup that was read key by key.
+const FUZZY: &str = " fuzzy";
+
 /// Looks at the backups of a repository and judges them. Nothing is changed.
 ///
 /// # Errors
@@ -152,7 +173,7 @@ pub async fn plan(
     plan_behind(repository, wanted, policy, needed_by, None).await
 }
 
-/// As [`plan`], for the moment when one more backup of each instance has been published, with this id. That one is not in the plan.
+/// As [`plan`], for the moment when one more backup of each instance has been published. That one is not in the plan.
 ///
 /// # Errors
 /// As [`plan`].
@@ -161,8 +182,10 @@ pub async fn plan_behind(
     wanted: &Wanted,
     policy: &Policy,
     needed_by: NeededBy<'_>,
-    next: Option<BackupId>,
+    next: Option<Next>,
 ) -> Result<Plan, RepositoryError> {
+    // What is silent for a day is so by the clock that dates its signs: ours may be ahead of it.
+    repository.hear_clock().await;
     let mut seen = Vec::new();
     let (mut left, mut unfinished) = (Vec::new(), Vec::new());
     let overview = repository
@@ -216,6 +239,9 @@ pub async fn plan_behind(
     left.sort_by(|a, b| b.id.cmp(&a.id).then_with(|| a.instance.cmp(&b.instance)));
 
     let mut backups = Vec::with_capacity(seen.len());
+    for seen in &mut seen {
+        seen.look_for_oddities(repository).await;
+    }
     for instance in &instances {
         let of_instance: Vec<&Seen> = seen.iter().filter(|seen| seen.instance == *instance).collect();
         let mut candidates = Vec::with_capacity(of_instance.len());
@@ -223,7 +249,7 @@ pub async fn plan_behind(
             candidates.push(seen.candidate(repository, needed_by).await);
         }
         // Behind the others: `zip` leaves its verdict out.
-        candidates.extend(next.map(Candidate::coming));
+        candidates.extend(next.map(Next::candidate));
         let verdicts = judge(&candidates, policy, now);
         backups.extend(of_instance.into_iter().zip(verdicts).map(|(seen, verdict)| seen.planned(verdict)));
     }
@@ -258,40 +284,63 @@ struct Seen {
     identity: Option<String>,
     bytes: u64,
     holders: Vec<ObjectInfo>,
+    /// Why a symbolic link holds it.
+    linked: Option<Hold>,
+    /// What is in its folder and not of it.
+    foreign: Vec<String>,
 }
 
 impl Seen {
     fn of(listed: Listed) -> Self {
         let holders = listed.holders();
         let bytes = listed.objects.iter().map(|object| object.length).sum();
-        let is_damaged = listed.is_damaged();
-        let verified = !is_damaged && listed.verified.as_ref().is_some_and(|receipt| receipt.is_good());
-        let is_unread = listed.is_receipt_unread();
+        let state = listed.state();
+        let verified = state != State::Damaged && listed.verified.as_ref().is_some_and(|receipt| receipt.is_good());
+        let is_unread = state == State::Unclear;
+        let foreign = listed.strangers();
         let Listed { instance, id, status, .. } = listed;
         let manifest = match status {
             ListedStatus::Published(manifest) => Some(manifest),
             _ => None,
         };
-        let state = match &manifest {
-            Some(_) if is_damaged => State::Damaged,
-            // One that is newer than we know stands for no other that was understood to its end.
-            Some(manifest) if manifest.structure.state == StructureState::Verified => State::Sound,
-            Some(_) => State::Unsound,
-            None => State::Unreadable,
-        };
         let mut part = manifest.as_ref().and_then(|manifest| manifest.slots_of_part()).unwrap_or_default().to_owned();
         if manifest.as_ref().is_some_and(|manifest| manifest.consistency == Consistency::Fuzzy) {
-            part.push_str(" fuzzy");
+            part.push_str(FUZZY);
         }
         let keys = manifest.as_ref().and_then(|manifest| manifest.census.as_ref()).map(|census| census.keys);
         let identity = manifest.as_ref().map(|manifest| manifest.identity());
         let purpose = manifest.map(|manifest| manifest.purpose);
-        Self { instance, id, purpose, state, part, verified, is_unread, keys, identity, bytes, holders }
+        Self {
+            instance,
+            id,
+            purpose,
+            state,
+            part,
+            verified,
+            is_unread,
+            keys,
+            identity,
+            bytes,
+            holders,
+            linked: None,
+            foreign,
+        }
+    }
+
+    /// Looks for what no listing shows, and whether what seems to be another's carries the token of its writer.
+    async fn look_for_oddities(&mut self, repository: &Repository) {
+        let (held, unlisted) = repository.oddities(&self.instance, self.id).await;
+        self.linked = held.and_then(hold);
+        if !self.foreign.is_empty() {
+            let all = std::mem::take(&mut self.foreign);
+            self.foreign = repository.without_token(&self.instance, self.id, all).await;
+        }
+        self.foreign.extend(unlisted);
     }
 
     async fn candidate(&self, repository: &Repository, needed_by: NeededBy<'_>) -> Candidate {
         let mut holds: Vec<Hold> = Vec::new();
-        holds.extend(repository.elsewhere(&self.instance, self.id).await.and_then(hold));
+        holds.extend(self.linked.clone());
         if !self.holders.is_empty() {
             holds.extend(repository.held_by(&self.instance, self.id, &self.holders).await.into_iter().filter_map(hold));
             holds
@@ -318,7 +367,8 @@ impl Seen {
             keys: self.keys,
             identity: self.identity.clone(),
             is_good: matches!(self.state, State::Sound | State::Unsound),
-            by_key: self.part.ends_with(" fuzzy"),
+            by_key: self.part.ends_with(FUZZY),
+            foreign: self.foreign.clone(),
             verdict,
         }
     }
@@ -331,6 +381,7 @@ pub(super) fn hold(held: Held) -> Option<Hold> {
         Held::BeingRead(by) => Some(Hold::BeingRead(by)),
         Held::Interrupted(by) => Some(Hold::Interrupted(by)),
         Held::Elsewhere => Some(Hold::Elsewhere),
+        Held::Linked(name) => Some(Hold::Linked(name)),
         Held::OfAnother(other) => Some(Hold::OfAnother(other)),
         Held::Replaced => Some(Hold::Replaced),
         Held::Foreign => Some(Hold::Foreign),

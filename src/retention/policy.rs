@@ -14,7 +14,7 @@ use chrono::{DateTime, Datelike as _, TimeDelta, Timelike as _, Utc};
 
 use super::span::Span;
 use crate::figures::span;
-use crate::repository::{BackupId, BegunBy};
+use crate::repository::{BackupId, BegunBy, State};
 
 /// So long a safety backup lives, unless the policy says another time: seven days.
 pub const SAFETY: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -141,26 +141,6 @@ pub struct Candidate {
     pub holds: Vec<Hold>,
 }
 
-impl Candidate {
-    /// A backup that is still to be taken, and will be sound.
-    pub fn coming(id: BackupId) -> Self {
-        Self { id, state: State::Sound, safety: false, part: String::new(), verified: false, holds: Vec::new() }
-    }
-}
-
-/// What is known of a backup's content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Its structure is sound.
-    Sound,
-    /// Its structure has findings, or is newer than we know: it may be the only copy, and it does not stand for a sound one.
-    Unsound,
-    /// It is known to be damaged: it may be the only copy, and it stands for nothing.
-    Damaged,
-    /// Its manifest cannot be read just now: nobody knows what it is.
-    Unreadable,
-}
-
 /// Who holds a backup, whatever a policy says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hold {
@@ -174,6 +154,8 @@ pub enum Hold {
     NeededBy(String),
     /// The way to it goes over a symbolic link.
     Elsewhere,
+    /// This name in its folder is a symbolic link: what is behind it may be the only copy, and of another backup as well.
+    Linked(String),
     /// Its manifest is that of another backup, which it names.
     OfAnother(String),
     /// Another backup was published under its id after the plan was made.
@@ -182,8 +164,17 @@ pub enum Hold {
     Foreign,
     /// It lacks nothing but its manifest.
     Complete,
+    /// A process is at work on it.
+    AtWork,
     /// A receipt or a pin of it cannot be read: nobody knows whether it is the one that was verified.
     Unread,
+}
+
+impl Hold {
+    /// Whether nobody knows, for this reason, that the backup has bytes of its own that are good.
+    fn is_doubt(&self) -> bool {
+        matches!(self, Self::Unread | Self::Linked(_))
+    }
 }
 
 /// In a few words.
@@ -201,11 +192,15 @@ impl fmt::Display for Hold {
             }
             Self::NeededBy(what) => write!(f, "needed by {what}"),
             Self::Elsewhere => f.write_str("behind a symbolic link"),
+            Self::Linked(name) => write!(f, "held: `{name}` in its folder is a symbolic link"),
             Self::OfAnother(other) => write!(f, "in the folder of another backup: its manifest is that of {other}"),
             Self::Replaced => f.write_str("another backup was published under this id meanwhile"),
             Self::Foreign => f.write_str("may not be from redis-ops: it has no matching begun.json"),
+            Self::AtWork => f.write_str("in use: another process is working on it"),
             Self::Unread => f.write_str("kept: a receipt or pin of this backup cannot be read"),
-            Self::Complete => f.write_str("complete except for its manifest: it may be the only copy"),
+            Self::Complete => {
+                f.write_str("complete except for its manifest: it may be the only copy; `delete ID --last` removes it")
+            }
         }
     }
 }
@@ -308,8 +303,8 @@ pub fn judge(backups: &[Candidate], policy: &Policy, now: DateTime<Utc>) -> Vec<
     let mut parts = BTreeMap::<&str, Vec<usize>>::new();
     for (at, backup) in backups.iter().enumerate() {
         verdicts[at].extend(backup.holds.iter().cloned().map(Why::Held));
-        if backup.holds.contains(&Hold::Unread) {
-            // What was found of it last cannot be read: it stands for no other.
+        if backup.holds.iter().any(Hold::is_doubt) || backup.state == State::Unclear {
+            // What was found of it last cannot be read, or its bytes are another's: it stands for no other.
         } else if backup.state == State::Damaged {
             verdicts[at].push(Why::Damaged);
         } else if backup.state == State::Unreadable {

@@ -7,12 +7,13 @@ mod write;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{LeftUploads, ObjectInfo, Reader, Reason, Storage, StorageError, Survey, Upload, key};
+use super::{LeftUploads, ObjectInfo, Odd, Reader, Reason, Storage, StorageError, Survey, Upload, key};
 use crate::blocking;
 use crate::explain::Hint;
 
@@ -20,14 +21,19 @@ use crate::explain::Hint;
 #[derive(Debug, Clone)]
 pub struct Local {
     root: PathBuf,
+    /// By how much the clock that dates its files is ahead of ours, once it was asked: a file server has its own.
+    ahead: Arc<OnceLock<TimeDelta>>,
 }
+
+/// A file is dated by a clock that goes by ticks: so little is no difference.
+const TICKS: TimeDelta = TimeDelta::seconds(2);
 
 impl Local {
     /// The folder at `root`; it need not exist yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         let root = root.into();
         // So that it stays the same folder if the process changes its own.
-        Self { root: std::path::absolute(&root).unwrap_or(root) }
+        Self { root: std::path::absolute(&root).unwrap_or(root), ahead: Arc::default() }
     }
 
     fn path(&self, key: &str) -> Result<PathBuf, StorageError> {
@@ -35,19 +41,42 @@ impl Local {
         Ok(self.root.join(key))
     }
 
-    /// Runs a piece of work that waits for the disk.
+    /// Runs a piece of work on this path that waits for the disk.
     async fn blocking<T: Send + 'static>(
         &self,
+        path: &Path,
+        used: Use,
         work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T, StorageError> {
-        let root = self.root.clone();
-        blocking::run(move || work(&root).map_err(|error| of_io(&root, error))).await
+        let (root, path) = (self.root.clone(), path.to_owned());
+        blocking::run(move || work(&root).map_err(|error| of_io(&root, &path, used, error))).await
     }
 }
 
-/// The path, or the first folder above it that is there: what is missing is made in that one, which may forbid it.
-fn there(path: &Path) -> &Path {
-    path.ancestors().find(|path| path.exists()).unwrap_or(path)
+/// What is done with a file or a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Read,
+    /// It is made, replaced or removed: its folder has to allow that.
+    Write,
+}
+
+impl Use {
+    /// What forbids it: the path itself or its folder, or the first above it that can be seen at all.
+    fn forbidden_by(self, path: &Path) -> &Path {
+        let path = if self == Self::Write { path.parent().unwrap_or(path) } else { path };
+        path.ancestors().find(|path| path.symlink_metadata().is_ok()).unwrap_or(path)
+    }
+
+    /// The rights that are missing.
+    fn needs(self, path: &Path) -> String {
+        let shown = path.display();
+        match self {
+            Self::Read if path.is_dir() => format!("read and search {shown}, and to search the folders above"),
+            Self::Read => format!("read {shown}, and to search the folders above"),
+            Self::Write => format!("write to {shown} and search it, and to search the folders above"),
+        }
+    }
 }
 
 #[async_trait]
@@ -58,23 +87,17 @@ impl Storage for Local {
 
     async fn create(&self, key: &str, body: Bytes) -> Result<(), StorageError> {
         let path = self.path(key)?;
-        let created = self.blocking(move |root| {
-            let create = || {
-                let mut temporary = write::Temporary::create(root, &path)?;
-                temporary.write(&body)?;
-                temporary.publish().map(|_| ())
-            };
-            match create() {
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(Err(of_io(there(&path), error))),
-                created => created.map(Ok),
-            }
-        });
-        created.await?
+        self.blocking(&path.clone(), Use::Write, move |root| {
+            let mut temporary = write::Temporary::create(root, &path)?;
+            temporary.write(&body)?;
+            temporary.publish().map(|_| ())
+        })
+        .await
     }
 
     async fn replace(&self, key: &str, body: Bytes) -> Result<(), StorageError> {
         let path = self.path(key)?;
-        self.blocking(move |root| {
+        self.blocking(&path.clone(), Use::Write, move |root| {
             let mut temporary = write::Temporary::over(root, &path)?;
             temporary.write(&body)?;
             temporary.replace()
@@ -93,17 +116,33 @@ impl Storage for Local {
 
     async fn try_writing(&self, folder: &str) -> Result<Option<u64>, StorageError> {
         key::check_prefix(folder)?;
-        let folder = folder.trim_end_matches('/').to_owned();
-        let tried = self.blocking(move |root| {
-            let folder = root.join(folder);
-            Ok(write::try_writing(&folder).map_err(|error| of_io(there(&folder), error)))
+        let folder = self.root.join(folder.trim_end_matches('/'));
+        // Of a file that would lie in it.
+        let tried = folder.join("file");
+        self.blocking(&tried, Use::Write, move |_| write::try_writing(&folder)).await.map(Some)
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now() + self.ahead.get().copied().unwrap_or_default()
+    }
+
+    async fn hear_clock(&self) {
+        if self.ahead.get().is_some() {
+            return;
+        }
+        let dated = self.blocking(&self.root.join("file"), Use::Write, |root| {
+            let before = Utc::now();
+            Ok(DateTime::<Utc>::from(write::date_of_a_file(root)?) - before)
         });
-        tried.await?.map(Some)
+        match dated.await {
+            Ok(ahead) => drop(self.ahead.set(if ahead.abs() < TICKS { TimeDelta::zero() } else { ahead })),
+            Err(error) => tracing::debug!(%error, "the clock of the folder is not known"),
+        }
     }
 
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StorageError> {
         let path = self.path(key)?;
-        match self.blocking(move |_| read::whole(&path, limit)).await? {
+        match self.blocking(&path.clone(), Use::Read, move |_| read::whole(&path, limit)).await? {
             Ok(body) => Ok(body),
             Err(length) => Err(StorageError::TooLarge { length, limit }),
         }
@@ -111,29 +150,31 @@ impl Storage for Local {
 
     async fn open(&self, key: &str, offset: u64) -> Result<Reader, StorageError> {
         let path = self.path(key)?;
-        let file = self.blocking(move |_| read::open(&path, offset)).await?;
-        Ok(Box::new(read::FileChunks::new(self.clone(), file)))
+        let named = path.clone();
+        let file = self.blocking(&path, Use::Read, move |_| read::open(&named, offset)).await?;
+        Ok(Box::new(read::FileChunks::new(self.clone(), path, file)))
     }
 
     async fn head(&self, key: &str) -> Result<ObjectInfo, StorageError> {
         let path = self.path(key)?;
         let key = key.to_owned();
-        self.blocking(move |_| list::info(&path, key)).await
+        self.blocking(&path.clone(), Use::Read, move |_| list::info(&path, key)).await
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StorageError> {
         key::check_prefix(prefix)?;
-        let prefix = prefix.to_owned();
-        self.blocking(move |root| list::objects(root, &prefix, &mut |_, error| Err(error))).await
+        let (at, prefix) = (self.root.join(prefix), prefix.to_owned());
+        self.blocking(&at, Use::Read, move |root| list::objects(root, &prefix, &mut |_, error| Err(error))).await
     }
 
     async fn survey(&self, prefix: &str) -> Result<Survey, StorageError> {
         key::check_prefix(prefix)?;
-        let prefix = prefix.to_owned();
-        self.blocking(move |root| {
+        let (at, prefix) = (self.root.join(prefix), prefix.to_owned());
+        self.blocking(&at, Use::Read, move |root| {
             let mut unreadable = Vec::new();
             let objects = list::objects(root, &prefix, &mut |folder, error| {
-                unreadable.push((format!("{folder}/"), of_io(&root.join(folder), error)));
+                let path = root.join(folder);
+                unreadable.push((format!("{folder}/"), of_io(&path, &path, Use::Read, error)));
                 Ok(())
             })?;
             Ok(Survey { objects, unreadable })
@@ -143,45 +184,35 @@ impl Storage for Local {
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
         let path = self.path(key)?;
-        self.blocking(move |root| write::remove(root, &path)).await
+        self.blocking(&path.clone(), Use::Write, move |root| write::remove(root, &path)).await
     }
 
-    async fn leads_elsewhere(&self, folder: &str) -> Result<bool, StorageError> {
+    async fn odd(&self, folder: &str) -> Result<Odd, StorageError> {
         key::check_prefix(folder)?;
-        let folder = folder.to_owned();
-        self.blocking(move |root| {
-            let mut path = root.to_owned();
-            for name in folder.split('/').filter(|name| !name.is_empty()) {
-                path.push(name);
-                match std::fs::symlink_metadata(&path) {
-                    Ok(found) if found.is_symlink() => return Ok(true),
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
-            }
-            Ok(false)
-        })
-        .await
+        let folder = folder.trim_end_matches('/').to_owned();
+        let at = self.root.join(&folder);
+        self.blocking(&at, Use::Read, move |root| list::odd(root, &folder)).await
     }
 
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StorageError> {
         let path = self.path(key)?;
-        let temporary = self.blocking(move |root| write::Temporary::create(root, &path)).await?;
+        let target = path.clone();
+        let temporary = self.blocking(&path, Use::Write, move |root| write::Temporary::create(root, &target)).await?;
         Ok(Box::new(write::FileUpload::new(self.clone(), temporary)))
     }
 
     async fn unfinished(&self, prefix: &str) -> Result<Option<LeftUploads>, StorageError> {
         key::check_prefix(prefix)?;
-        let prefix = prefix.to_owned();
-        let found = self.blocking(move |root| list::unfinished(root, &prefix)).await?;
+        let (at, prefix) = (self.root.join(prefix), prefix.to_owned());
+        let found = self.blocking(&at, Use::Read, move |root| list::unfinished(root, &prefix)).await?;
         let uploads = found.into_iter().map(|(object, _)| object).collect();
         Ok(Some(LeftUploads { uploads, unmeasured: 0 }))
     }
 
     async fn abort_unfinished(&self, prefix: &str, before: DateTime<Utc>) -> Result<Option<u64>, StorageError> {
         key::check_prefix(prefix)?;
-        let prefix = prefix.to_owned();
-        let removed = self.blocking(move |root| {
+        let (at, prefix) = (self.root.join(prefix), prefix.to_owned());
+        let removed = self.blocking(&at, Use::Write, move |root| {
             let old = |object: &ObjectInfo| object.modified.is_some_and(|modified| modified < before);
             let mut removed = 0;
             for (_, path) in list::unfinished(root, &prefix)?.into_iter().filter(|(object, _)| old(object)) {
@@ -194,8 +225,8 @@ impl Storage for Local {
     }
 }
 
-/// What the system says, in our words.
-fn of_io(root: &Path, error: io::Error) -> StorageError {
+/// What the system says of a path below the root, in our words.
+fn of_io(root: &Path, path: &Path, used: Use, error: io::Error) -> StorageError {
     use io::ErrorKind;
     let shown = root.display();
     if let Some(file) = root.ancestors().find(|above| above.exists()).filter(|above| !above.is_dir()) {
@@ -209,13 +240,17 @@ fn of_io(root: &Path, error: io::Error) -> StorageError {
         ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::NotADirectory => StorageError::NotFound,
         ErrorKind::AlreadyExists => StorageError::AlreadyExists,
         ErrorKind::ReadOnlyFilesystem => StorageError::AccessDenied(
-            Reason::new(format!("{shown} ({error})")).hint("mount that file system read-write, or name another folder"),
+            Reason::new(format!("{} ({error})", used.forbidden_by(path).display()))
+                .hint("mount that file system read-write, or name another folder"),
         ),
         ErrorKind::PermissionDenied => {
             let user = rustix::process::geteuid().as_raw();
-            StorageError::AccessDenied(Reason::new(format!("{shown} ({error})")).hint(format!(
-                "the user of this process (uid {user}) needs to read, write and search {shown} and all below it, and to search the folders above"
-            )))
+            let forbids = used.forbidden_by(path);
+            let needs = used.needs(forbids);
+            StorageError::AccessDenied(
+                Reason::new(format!("{} ({error})", forbids.display()))
+                    .hint(format!("the user of this process (uid {user}) needs to {needs}")),
+            )
         }
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
             StorageError::Full(format!("{shown} ({error})").into())
@@ -248,7 +283,7 @@ mod tests {
             (30, "access_denied"),
             (116, "storage_unavailable"),
         ] {
-            let error = of_io(Path::new("/"), io::Error::from_raw_os_error(errno));
+            let error = of_io(Path::new("/"), Path::new("/"), Use::Read, io::Error::from_raw_os_error(errno));
             assert_eq!(error.code(), code, "errno {errno}: {error}");
         }
     }
@@ -260,7 +295,7 @@ mod tests {
         std::fs::write(&file, "x").unwrap();
         for root in [file.clone(), file.join("below/it"), "/dev/null".into()] {
             for errno in [17, 20, 2] {
-                let error = of_io(&root, io::Error::from_raw_os_error(errno));
+                let error = of_io(&root, &root, Use::Read, io::Error::from_raw_os_error(errno));
                 assert_eq!(error.code(), "not_a_store", "{}: {error}", root.display());
             }
         }

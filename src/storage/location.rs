@@ -72,6 +72,19 @@ impl FromStr for Location {
 }
 
 impl Location {
+    /// Whether two names lead to one place: folders are followed over links.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Local(one), Self::Local(two)) => {
+                let led_to = |path: &PathBuf| {
+                    std::fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.clone())
+                };
+                led_to(one) == led_to(two)
+            }
+            _ => self == other,
+        }
+    }
+
     /// The same place, named so that it is found from any folder.
     #[must_use]
     pub fn absolute(self) -> Self {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 
-use super::{Chunks, LeftUploads, ObjectInfo, Reader, Storage, StorageError, Upload, key};
+use super::{Chunks, LeftUploads, ObjectInfo, Odd, Reader, Storage, StorageError, Upload, key};
 
 /// A reader gives so many bytes at a time.
 const CHUNK: usize = 256 << 10;
@@ -120,8 +120,8 @@ impl Storage for Memory {
     }
 
     /// A map has no links.
-    async fn leads_elsewhere(&self, _folder: &str) -> Result<bool, StorageError> {
-        Ok(false)
+    async fn odd(&self, _folder: &str) -> Result<Odd, StorageError> {
+        Ok(Odd::default())
     }
 
     async fn unfinished(&self, _prefix: &str) -> Result<Option<LeftUploads>, StorageError> {

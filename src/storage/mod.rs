@@ -66,6 +66,10 @@ pub trait Storage: Send + Sync + fmt::Debug {
         Utc::now()
     }
 
+    /// Asks the place for its time, where it does not tell with every answer: [`Storage::now`] goes by it from then on. A folder that may
+    /// not be written to does not say, which is no error.
+    async fn hear_clock(&self) {}
+
     /// A small object, whole; one longer than `limit` bytes is [`StorageError::TooLarge`].
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StorageError>;
 
@@ -93,9 +97,9 @@ pub trait Storage: Send + Sync + fmt::Debug {
         Ok(true)
     }
 
-    /// Whether the way to this folder goes over a symbolic link below the root: what is there belongs to another place as well.
-    // Without a default: a wrapper that forgot to pass the question on would say no, and what is behind the link would be removed.
-    async fn leads_elsewhere(&self, folder: &str) -> Result<bool, StorageError>;
+    /// What is in this folder, or on the way to it, and no listing shows.
+    // Without a default: a wrapper that forgot to pass the question on would say no, and what is behind a link would be removed.
+    async fn odd(&self, folder: &str) -> Result<Odd, StorageError>;
 
     /// How many of the objects that were removed so far the place has only hidden: older versions of them stay, and take room.
     fn hidden(&self) -> u64 {
@@ -165,6 +169,17 @@ pub struct Survey {
     pub objects: Vec<ObjectInfo>,
     /// Folders that cannot be read, with a slash at the end, and why.
     pub unreadable: Vec<(String, StorageError)>,
+}
+
+/// What [`Storage::odd`] found: what only a folder of a file system can hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Odd {
+    /// The first symbolic link on the way to the folder below the root, or else one in it or below it, by its key: what is behind the
+    /// link belongs to another place as well.
+    pub link: Option<String>,
+    /// Files that are no objects, by their keys as far as these are text: hidden ones that are none of ours, pipes, names that no key can
+    /// be.
+    pub unlisted: Vec<String>,
 }
 
 /// Uploads that were begun and neither completed nor aborted.

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use tracing::{debug, info};
 
 use super::Expected;
-use super::{LeftUploads, ObjectInfo, Reader, Shared, Storage, StorageError, Survey, Upload};
+use super::{LeftUploads, ObjectInfo, Odd, Reader, Shared, Storage, StorageError, Survey, Upload};
 
 /// A place, told of.
 #[derive(Debug)]
@@ -52,6 +52,10 @@ impl Storage for Told {
 
     fn now(&self) -> DateTime<Utc> {
         self.0.now()
+    }
+
+    async fn hear_clock(&self) {
+        self.0.hear_clock().await;
     }
 
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StorageError> {
@@ -105,8 +109,8 @@ impl Storage for Told {
         self.0.hidden()
     }
 
-    async fn leads_elsewhere(&self, folder: &str) -> Result<bool, StorageError> {
-        self.0.leads_elsewhere(folder).await
+    async fn odd(&self, folder: &str) -> Result<Odd, StorageError> {
+        self.0.odd(folder).await
     }
 
     async fn unfinished(&self, prefix: &str) -> Result<Option<LeftUploads>, StorageError> {

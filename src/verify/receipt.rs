@@ -59,7 +59,7 @@ pub async fn write(
     if level < Level::Checksum && report.status == Status::Unknown {
         return Ok(());
     }
-    let before = repository.newest_receipt(&manifest.instance, id, VERIFY).await?;
+    let before = repository.verified(&manifest.instance, id).await?;
     let damaged_at = before.as_ref().filter(|before| before.text("status") == Some("failed"));
     let is_news = match damaged_at.map(|before| before.text("level") == Some(Level::Manifest.name())) {
         // What the bytes have shown is not unsaid by names and lengths.

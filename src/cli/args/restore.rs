@@ -41,7 +41,8 @@ pub struct Restore {
     /// How to write the data.
     #[arg(long, value_enum, default_value_t)]
     pub method: Asked,
-    /// What to do with keys that already exist in the target [default: fail].
+    /// What to do with keys that already exist in the target. Without this option a target that holds any key is refused; `fail` refuses
+    /// keys that are also in the backup.
     #[arg(long, value_enum)]
     pub on_conflict: Option<Existing>,
     /// Delete all data in the target first. Asks once, then takes a safety backup of the target.

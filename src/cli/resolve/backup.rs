@@ -34,13 +34,14 @@ impl Resolver<'_> {
         }
         let retention = match typed.prune {
             true => {
-                let policy = self.policy_of_settings()?;
+                let behind = "`backup --prune` takes its policy from the settings alone: run `redis-ops prune --keep-daily 7 --keep-weekly 4` after the backup";
+                let policy = self.policy_of_settings().map_err(|error| error.hint(behind))?;
                 prune::must_keep_something(&policy)?;
                 let instance = match &origin {
                     Origin::Server { server, .. } => &server.instance,
                     Origin::File { instance, .. } => instance,
                 };
-                self.policy_must_be_for(Some(instance), &place)?;
+                self.policy_must_be_for(Some(instance), &place).map_err(|error| error.hint(behind))?;
                 Some(Retention { policy, from: self.where_the_policy_stands() })
             }
             false => None,

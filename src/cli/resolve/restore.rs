@@ -226,6 +226,13 @@ fn choices(typed: &Typed) -> Result<Choices, Misuse> {
             Misuse::usage(format!("`{name}` is not a Redis type")).hint(known)
         })
     });
+    for (at, map) in typed.databases.iter().enumerate() {
+        if let Some(other) = typed.databases[..at].iter().find(|other| other.from == map.from && other.to != map.to) {
+            let (from, one, two) = (map.from, other.to, map.to);
+            let text = format!("`--db {from}:{one}` and `--db {from}:{two}` send database {from} to two places");
+            return Err(Misuse::usage(text).hint("restore twice, once into each database"));
+        }
+    }
     let moved = typed.databases.iter().filter(|map| map.from != map.to);
     Ok(Choices {
         selection: Selection {

@@ -59,9 +59,12 @@ impl Resolver<'_> {
                 .hint("to prune another instance, give its policy, such as `--keep-daily 7 --keep-weekly 4`"));
         }
         if let Some(destination) = self.file.destination()?
-            && destination.parse::<Location>().is_ok_and(|own| own.absolute() != place.location)
+            && destination.parse::<Location>().is_ok_and(|own| !own.is_same(&place.location))
         {
-            let text = format!("{from} is the policy for {destination}, but another repository was given");
+            let text = format!(
+                "{from} is the policy for {destination}, but the repository that was given is {}",
+                place.location
+            );
             return Err(Misuse::usage(text)
                 .hint("to prune another repository, give its policy, such as `--keep-daily 7 --keep-weekly 4`"));
         }

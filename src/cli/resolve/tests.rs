@@ -284,6 +284,12 @@ fn every_type_of_the_table_can_be_chosen_by_its_name() {
 }
 
 #[test]
+fn a_database_goes_to_one_place() {
+    let line = ["restore", "latest", "--target-instance", "redis-staging", "--db", "0:1", "--db", "0:2"];
+    refused(&line, "send database 0 to two places");
+}
+
+#[test]
 fn a_file_takes_no_option_that_it_cannot_follow() {
     for target in ["--to-file", "--to-dir"] {
         for option in [

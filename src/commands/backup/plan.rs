@@ -72,7 +72,7 @@ pub(super) async fn plan(
     };
 
     if let Some(retention) = retention {
-        lines.push(pruning::planned(retention, instance, repository, context).await);
+        lines.push(pruning::planned(retention, instance, method == "scan", repository, context).await);
     }
 
     let status = lines.iter().map(|(status, _)| *status).fold(Status::Ok, Status::and);

@@ -74,11 +74,12 @@ pub(super) async fn after(
 pub(super) async fn planned(
     wanted: &Retention,
     instance: &str,
+    by_key: bool,
     repository: &Repository,
     context: &Context,
 ) -> (Status, String) {
     let only = Wanted::One(instance.to_owned());
-    let next = Some(BackupId::new(context.now));
+    let next = Some(retention::Next { id: BackupId::new(context.now), by_key });
     let plan = match retention::plan_behind(repository, &only, &wanted.policy, &retention::nobody, next).await {
         // A folder that is missing will be made.
         Err(RepositoryError::Storage { source: StorageError::NoSuchPlace(_), .. }) => {

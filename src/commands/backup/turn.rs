@@ -6,7 +6,8 @@ use super::super::table::verdict;
 use super::super::{Context, Outcome};
 use crate::explain::{Explain, Hint, Meaning, Misuse, Result, Status};
 use crate::printer::words;
-use crate::repository::{Begun, ListedStatus, Repository, Unfinished};
+use crate::repository::{Begun, ListedStatus, Repository, RepositoryError, Unfinished};
+use crate::storage::StorageError;
 use crate::times;
 
 /// The answer where the settings have switched backups off: what a cron job runs every hour is no failure every hour.
@@ -29,7 +30,11 @@ pub(super) async fn not_due(
     let due = cron
         .find_previous_occurrence(&context.now, true)
         .map_err(|error| Misuse::settings(format!("`backup.schedule`: {schedule}: {error}")))?;
-    let newest = repository.taken_since(instance, due).await?;
+    let newest = match repository.taken_since(instance, due).await {
+        // The first backup makes the folder.
+        Err(RepositoryError::Storage { source: StorageError::NoSuchPlace(_), .. }) => None,
+        newest => newest?,
+    };
     Ok(newest.map(|newest| {
         let sentence =
             format!("not due: the newest backup of {instance} is from {}", newest.format("%Y-%m-%d %H:%M UTC"));

@@ -7,7 +7,7 @@ use crate::commands::Context;
 use crate::commands::table::{Table, verdict};
 use crate::explain::{Explain as _, Hint, Status};
 use crate::printer::{Printer, Style, words};
-use crate::repository::{BackupId, Leftover, RepositoryError};
+use crate::repository::{BackupId, Leftover, MANIFEST, RepositoryError};
 use crate::retention::{Done, Fate, LEFT_FOR, Plan, Planned, Policy, Report, Span, UNLIMITED, Why};
 use crate::storage::StorageError;
 
@@ -18,6 +18,7 @@ const NAMED: usize = 10;
 pub(super) fn plan(settings: &Settings, plan: &Plan, place: &str, context: &Context) -> String {
     let mut text = head(settings, plan, &context.printer);
     text.extend(tables(plan, None, context));
+    text.extend(would_stay(plan).into_iter().map(|line| context.printer.folded(&words::escape(line.as_bytes()))));
     let (kept, gone, bytes) = counts(plan);
     let left = plan.left.iter().filter(|left| !left.is_kept).count() as u64;
     let would = if settings.dry_run { "would be removed" } else { "to remove" };
@@ -29,8 +30,24 @@ pub(super) fn plan(settings: &Settings, plan: &Plan, place: &str, context: &Cont
         sentence.push_str(&format!(", and what is left of {}", words::counted(left, "unfinished backup")));
     }
     sentence.push_str(&format!(", in {}", words::escape(place.as_bytes())));
-    text.push(verdict(&context.printer, Status::Ok, &sentence));
+    text.push(verdict(&context.printer, would_end(plan), &sentence));
     text.join("\n")
+}
+
+/// How a prune by this plan would end: files that are not of the backups stay, and are a warning.
+pub(super) fn would_end(plan: &Plan) -> Status {
+    let leaves = |backup: &Planned| !backup.is_kept() && !backup.foreign.is_empty();
+    if plan.backups.iter().any(leaves) { Status::Warning } else { Status::Ok }
+}
+
+/// What would stay in the folders of the backups that go, a line each.
+fn would_stay(plan: &Plan) -> Vec<String> {
+    let gone = plan.backups.iter().filter(|backup| !backup.is_kept());
+    named(
+        gone.flat_map(|backup| &backup.foreign)
+            .map(|key| format!("would stay: {key}: it is not of the backup"))
+            .collect(),
+    )
 }
 
 /// What became of each backup.
@@ -40,8 +57,7 @@ pub(super) fn report(settings: &Settings, plan: &Plan, report: &Report, place: &
     text.extend(stays(report).into_iter().map(|line| context.printer.folded(&words::escape(line.as_bytes()))));
     let removed = |done: &[Done]| done.iter().filter(|done| matches!(done.fate, Fate::Removed)).count() as u64;
     let (kept, gone, _) = counts(plan);
-    let kept_after =
-        report.backups.iter().filter(|done| matches!(done.fate, Fate::Kept(_) | Fate::AtWork)).count() as u64;
+    let kept_after = report.backups.iter().filter(|done| is_there(&done.fate)).count() as u64;
     let kept = (kept + kept_after).saturating_sub(report.changed.len() as u64);
     let mut sentence = format!(
         "{} of {gone} removed, {}, {} kept",
@@ -57,6 +73,15 @@ pub(super) fn report(settings: &Settings, plan: &Plan, report: &Report, place: &
     let status = super::status(report);
     text.push(verdict(&context.printer, status, &sentence));
     text.join("\n")
+}
+
+/// Whether a backup that was to go is as it was.
+fn is_there(fate: &Fate) -> bool {
+    match fate {
+        Fate::Kept(_) | Fate::AtWork | Fate::NotReached | Fate::NothingInstead(_) => true,
+        Fate::Left(left) => left.iter().any(|left| left.key.ends_with(&format!("/{MANIFEST}"))),
+        Fate::Removed | Fate::Gone | Fate::Failed(_) => false,
+    }
 }
 
 /// What the removal has brought: room, unless the bucket keeps versions.
@@ -176,6 +201,10 @@ fn stays(report: &Report) -> Vec<String> {
         format!("changed: another process removed {instance}/{id}, which was to stay: planned again without it")
     }));
     lines.extend(report.foreign.iter().map(|key| format!("stays: {key}: not part of the backup")));
+    named(lines)
+}
+
+fn named(mut lines: Vec<String>) -> Vec<String> {
     if lines.len() > NAMED {
         let more = words::counted((lines.len() - NAMED) as u64, "object");
         lines.truncate(NAMED);
@@ -247,6 +276,7 @@ pub fn plan_json(plan: &Plan, report: Option<&Report>) -> Map<String, Value> {
                 "stored_bytes": backup.bytes,
                 "action": action(backup.is_kept(), fate).0,
                 "reasons": reasons,
+                "foreign": backup.foreign,
                 "objects_left": objects_left(fate),
             })
         })
@@ -331,6 +361,7 @@ mod tests {
             identity: None,
             is_good: true,
             by_key: false,
+            foreign: Vec::new(),
             verdict,
         };
         let reader = BegunBy { host: "backup-7".to_owned(), pid: 4711 };

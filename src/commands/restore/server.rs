@@ -61,10 +61,20 @@ async fn restore(
     let not_done = |error| Ok(outcome(Status::Failed).field("result", ()).error(sides.not_done(error)));
     let foreseen = plan.foreseen();
     let table = show::plan(plan, sides, foreseen, context.keys, &context.printer);
+    // Who begins anew should know that there is something to go on with; a refusal says it in its hint.
+    if plan.refusal().is_none()
+        && let Some(line) = planned.resumes()
+    {
+        context.printer.say(&line);
+    }
     if settings.plan {
         let refused = plan.refusal().map(|line| show::with_names(line.into(), context));
         let outcome = outcome(foreseen).text(table);
+        let is_after_a_run = |code| code == "target_not_empty" || planned.interrupted.is_some();
         return Ok(match refused {
+            Some(refused) if is_after_a_run(refused.code) => {
+                outcome.error(sides.not_done(planned.and_anew(refused.into())))
+            }
             Some(refused) => outcome.error(sides.not_done(refused.into())),
             None => show::with_warnings(&planned.request.source, outcome, context),
         });

@@ -21,6 +21,7 @@ use crate::printer::words;
 use crate::progress::Unit;
 use crate::repository::manifest::Purpose;
 use crate::repository::{BackupId, Listed, ListedStatus};
+use crate::storage::StorageError;
 use crate::verify::walk;
 
 /// Backups that are verified at the same time. Each takes some MiB and as many threads as there are cores.
@@ -35,8 +36,12 @@ pub async fn run(
     context: &Context,
 ) -> Result<Answer> {
     let repository = place.open().await?;
-    let all = repository.list(instance.map(|only| only.name.as_str())).await?;
+    let mut all = Vec::new();
+    let each = |listed| all.push(listed);
+    let overview = repository.list_each(instance.map(|only| only.name.as_str()), |_| {}, each).await?;
+    let unread: Vec<(&str, &StorageError)> = overview.unread_instances().collect();
     if all.is_empty()
+        && unread.is_empty()
         && let Some(only) = instance
         && let Some(error) = only.missing(&repository).await?
     {
@@ -112,12 +117,20 @@ pub async fn run(
     if !table.is_empty() {
         answer.text.push(table.render(&context.printer));
     }
+    for (name, error) in &unread {
+        answer.status = answer.status.and(Status::Unknown);
+        let sentence = format!("the folder of {name} cannot be read: {error}");
+        answer.text.push(context.printer.folded(&words::escape(sentence.as_bytes())));
+        answer.case(name, "folder", Status::Unknown, &sentence, String::new());
+    }
     if published == 0 {
         // Nothing checked is not good.
         answer.status = answer.status.and(Status::Unknown);
     }
     let count = |status| counts.get(&status).copied().unwrap_or(0);
-    answer.sentence = if published == 0 {
+    answer.sentence = if published == 0 && !unread.is_empty() {
+        format!("nothing was checked: no folder of an instance can be read in {}", repository.describe())
+    } else if published == 0 {
         format!("nothing was checked: there is no backup in {}", repository.describe())
     } else if due.is_empty() {
         format!("nothing was due: {} in {}", words::counted(published, "backup"), repository.describe())
@@ -140,6 +153,10 @@ pub async fn run(
         }
         parts.join(", ")
     };
+    if published > 0 && !unread.is_empty() {
+        let names: Vec<&str> = unread.iter().map(|(name, _)| *name).collect();
+        answer.sentence.push_str(&format!("; not looked at, because the folder cannot be read: {}", names.join(", ")));
+    }
     if let Some(case) = answer.cases.iter().find(|case| case.name == AGE && case.verdict == Verdict::Failed) {
         answer.sentence.push_str(&format!("; {}", case.sentence));
     }
@@ -158,10 +175,10 @@ fn named(listed: &Listed) -> Map<String, Value> {
     object
 }
 
-/// What may not be read, or was moved to an archive, may well be good: that is no damage.
+/// What may not be read, was moved to an archive, or was written by a newer program may well be good: that is no damage.
 fn without_manifest(listed: &Listed) -> Status {
     match listed.status {
-        ListedStatus::Archived(_) | ListedStatus::AccessDenied(_) => Status::Unknown,
+        ListedStatus::Archived(_) | ListedStatus::AccessDenied(_) | ListedStatus::Newer(_) => Status::Unknown,
         _ => Status::Failed,
     }
 }
@@ -171,6 +188,7 @@ fn unreadable(listed: &Listed) -> String {
         ListedStatus::Unreadable(reason) => {
             format!("{}/{} has no usable manifest: {reason}", listed.instance, listed.id)
         }
+        ListedStatus::Newer(reason) => format!("{}/{}: could not tell: {reason}", listed.instance, listed.id),
         ListedStatus::Archived(reason) => format!("{}/{} is archived: {reason}", listed.instance, listed.id),
         ListedStatus::AccessDenied(reason) => {
             format!("no permission to read {}/{}: {reason}", listed.instance, listed.id)

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Condition, Expected, Gathered, Growth, Proof, Taken, holes};
 use crate::explain::Misuse;
+use crate::repository::State;
 
 /// Growth is told over this time, as far as there are backups that old.
 const GROWTH_OVER: TimeDelta = TimeDelta::days(7);
@@ -19,15 +20,20 @@ pub fn schedule(line: &str) -> Result<croner::Cron, Misuse> {
 }
 
 pub(super) fn judge(instance: &str, gathered: Gathered, expected: &Expected, now: DateTime<Utc>) -> Condition {
-    let Gathered { taken, unreadable, stored_bytes, running, left, pinned } = gathered;
+    let Gathered { taken, unreadable, stored_bytes, running, left, pinned, denied } = gathered;
     let (backups, taken) = (taken.len() as u64, taken);
-    let good: Vec<&Taken> = taken.iter().filter(|one| !one.safety && one.sound && !one.id.is_ahead(now)).collect();
+    let counted = || taken.iter().filter(|one| !one.safety && !one.id.is_ahead(now));
+    let good: Vec<&Taken> = counted().filter(|one| one.state == State::Sound).collect();
     let newest = |proof: fn(&Taken) -> Option<&Proof>| {
         let counted = taken.iter().filter(|one| !one.safety);
         counted.filter_map(proof).max_by_key(|proof| proof.at).cloned()
     };
     let last_good = good.first().copied().cloned();
-    let (next_due, missed) = due(expected, last_good.as_ref(), now);
+    // The newest first.
+    let doubtful = counted().next().filter(|one| one.state != State::Sound).cloned();
+    // What contradicts itself is no damage that another backup mends: the source would give the same.
+    let last_taken = counted().find(|one| one.state != State::Damaged);
+    let (next_due, missed) = due(expected, last_taken, now);
     Condition {
         instance: instance.to_owned(),
         backups,
@@ -40,6 +46,8 @@ pub(super) fn judge(instance: &str, gathered: Gathered, expected: &Expected, now
         growth: growth(&good),
         holes: holes::holes(&good, expected, now),
         last_good,
+        doubtful,
+        denied,
         running,
         left,
         pinned,

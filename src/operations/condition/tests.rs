@@ -16,7 +16,7 @@ fn taken(time: &str, raw_bytes: u64) -> Taken {
         proof: None,
         drill: None,
         safety: false,
-        sound: true,
+        state: State::Sound,
     }
 }
 
@@ -39,7 +39,7 @@ fn the_last_good_backup_is_no_safety_backup_and_has_no_findings() {
         taken("2099-01-01T00:00:00Z", 9),
     ];
     all[0].safety = true;
-    all[1].sound = false;
+    all[1].state = State::Unsound;
     let found = judge::judge("prod", of(all), &Expected::default(), at("2024-03-15T09:00:00Z"));
     assert_eq!(found.last_good.map(|good| good.id.to_string()).as_deref(), Some("2024-03-13-01-00"));
     assert_eq!((found.backups, found.missed, found.holes.len()), (4, None, 0));

@@ -7,6 +7,9 @@ use crate::restore::options::{Asked, Existing, Method, Options};
 use crate::restore::replay::vocabulary::{COMMANDS, Sent, When};
 use crate::restore::target_format::TargetFormat;
 
+/// The stable name of the line about rights.
+pub(super) const RIGHTS: &str = "rights";
+
 /// The commands that a method sends for this backup.
 pub fn needed(method: Method, backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Vec<&'static Sent> {
     let format = TargetFormat::of(&target.server);
@@ -148,12 +151,16 @@ pub fn rights(backup: &BackupFacts, target: &TargetFacts, options: &Options, cho
             let text = format!(
                 "{user} may write only to keys that match `{patterns}`: other keys that `--keys` selects would fail"
             );
-            return Line::warning("rights", text);
+            return Line::warning(RIGHTS, text);
         }
         Covered::All => {}
     }
     match &target.forbidden {
-        Some(_) => Line::ok("rights", format!("{user} has the necessary permissions")),
-        None => Line::unknown("rights", format!("could not tell what {user} may do")),
+        Some(_) => Line::ok(RIGHTS, format!("{user} has the necessary permissions")),
+        // Who may not ask for rights may seldom use a command of administration.
+        None if method == Method::Replica => {
+            Line::warning(RIGHTS, format!("could not tell whether {user} may run `REPLICAOF`"))
+        }
+        None => Line::unknown(RIGHTS, format!("could not tell what {user} may do")),
     }
 }

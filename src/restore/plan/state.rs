@@ -78,6 +78,10 @@ fn serves_all_of(backup: &BackupFacts, target: &TargetFacts) -> bool {
 
 /// The restore goes on with an interrupted one.
 pub(super) const RESUME: &str = "resume";
+/// The stable name of the line about keys that both have.
+pub(super) const ON_CONFLICT: &str = "on_conflict";
+/// What becomes of them with `--on-conflict fail`, as long as nobody has looked whether there are any.
+pub(super) const IF_ANY: &str = ": if even one of them is also in the backup, nothing is written";
 
 /// Keys that are there already.
 pub fn existing_keys(target: &TargetFacts, options: &Options) -> Option<Line> {
@@ -100,12 +104,10 @@ pub fn existing_keys(target: &TargetFacts, options: &Options) -> Option<Line> {
             let fed = options.method == Asked::Only(Method::Replica);
             Line::refused("target_not_empty", holds).flag(if fed { "--replace-all" } else { OVER_OTHER_KEYS })
         }
-        (_, Existing::Fail) => {
-            Line::ok("on_conflict", format!("{holds}: if even one of them is also in the backup, nothing is written"))
-        }
-        (_, Existing::Skip) => Line::ok("on_conflict", format!("{holds}: these keys stay unchanged")),
+        (_, Existing::Fail) => Line::ok(ON_CONFLICT, format!("{holds}{IF_ANY}")),
+        (_, Existing::Skip) => Line::ok(ON_CONFLICT, format!("{holds}: these keys stay unchanged")),
         (_, Existing::Replace) => {
-            Line::warning("on_conflict", format!("{holds}: keys that are also in the backup are overwritten"))
+            Line::warning(ON_CONFLICT, format!("{holds}: keys that are also in the backup are overwritten"))
         }
     })
 }

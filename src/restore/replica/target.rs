@@ -196,7 +196,8 @@ impl<'a> Target<'a> {
                 answer = self.ask(&command).await;
             }
             if let Err(error) = answer {
-                tracing::error!(setting = setting.name, before = setting.before, %error, "a setting of the target was not put back");
+                let Changed { name, before } = &setting;
+                tracing::error!("`{name}` of the target was not put back to `{before}`: {error}");
                 failed.push(setting);
             }
         }

@@ -180,7 +180,9 @@ pub async fn undo(node: &Node, state: &Path, patience: Duration, agreed: bool) -
             if link.down_seconds.is_some() {
                 return refuse("the server was linked to that primary before");
             }
-            if marks.is_none() && !agreed {
+            // A primary that is firewalled or not up yet is never reached either, at whatever port; a restore sets this besides.
+            let is_set = target.setting(LOADING_SETTING).await.is_some_and(|now| now != Load::Disk.setting());
+            if !(marks.is_some() && is_set) && !agreed {
                 return Err(UndoError::NotSure { target: name, primary: us.to_string() });
             }
         }
@@ -199,6 +201,15 @@ pub async fn undo(node: &Node, state: &Path, patience: Duration, agreed: bool) -
         None if undone.was_replica_of.is_some() => without_record(&mut target, &mut undone).await,
         None => None,
     };
+    // A replica that was restarted, or whose settings somebody wrote down meanwhile, has its primary in its file.
+    if let Some(primary) = undone.was_replica_of.clone()
+        && info.get("config_file").is_some_and(|file| !file.is_empty())
+    {
+        undone.settings.push_str(&format!(
+            "; if the server was restarted or `CONFIG REWRITE` was run while it was a replica, its configuration file still names {primary}: \
+             `CONFIG REWRITE` writes it anew"
+        ));
+    }
     if let Some(error) = error {
         undone.settings = format!("{}: {error}", undone.settings);
     } else if record.is_some() {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::repository::manifest::{Manifest, Purpose, Structure, StructureState};
 use crate::repository::{BackupId, BegunBy, Receipt, Repository, RepositoryError};
-use crate::storage::{LeftUploads, Memory, ObjectInfo, Reader, Storage, StorageError, Upload};
+use crate::storage::{LeftUploads, Memory, ObjectInfo, Odd, Reader, Storage, StorageError, Upload};
 
 /// The store. Clones share it.
 #[derive(Debug, Clone)]
@@ -229,8 +229,8 @@ impl Storage for Place {
     }
 
     /// A map has no links.
-    async fn leads_elsewhere(&self, _folder: &str) -> Result<bool, StorageError> {
-        Ok(false)
+    async fn odd(&self, _folder: &str) -> Result<Odd, StorageError> {
+        Ok(Odd::default())
     }
 
     async fn unfinished(&self, prefix: &str) -> Result<Option<LeftUploads>, StorageError> {

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::place::{Place, back_up, elsewhere, read_whole, verify};
 use crate::progress::Hidden;
 use crate::repository::manifest::{Purpose, StructureState};
-use crate::repository::{BackupId, Pin, ReadFor, Reading, Repository, RepositoryError};
-use crate::retention::policy::{Candidate, Hold, State, judge, keeps};
+use crate::repository::{BackupId, Pin, ReadFor, Reading, Repository, RepositoryError, State};
+use crate::retention::policy::{Candidate, Hold, judge, keeps};
 use crate::retention::{Policy, Wanted, carry_out, nobody, plan};
 
 /// One thing that happens. A number chooses among the backups that are there.

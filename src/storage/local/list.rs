@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 
 use super::write;
-use crate::storage::{ObjectInfo, key};
+use crate::storage::{ObjectInfo, Odd, key};
 
 /// Length and time of one file; whatever is no file is not there.
 pub(super) fn info(path: &Path, key: String) -> io::Result<ObjectInfo> {
@@ -56,7 +56,7 @@ pub(super) fn unfinished(root: &Path, prefix: &str) -> io::Result<Vec<(ObjectInf
 
 /// Links to folders are followed so many names below the root: to an instance on another disk, or to a backup of it. Deeper ones are
 /// not, because they may lead in a circle.
-const LINKS_FOLLOWED: usize = 2;
+pub(super) const LINKS_FOLLOWED: usize = 2;
 
 /// Gives every file whose key may begin with `prefix`, with its key; the hidden ones of that folder too.
 fn walk(
@@ -91,6 +91,43 @@ fn walk(
         }
     }
     Ok(())
+}
+
+/// See [`crate::storage::Storage::odd`]; nothing where there is no such folder.
+pub(super) fn odd(root: &Path, folder: &str) -> io::Result<Odd> {
+    let mut way = String::new();
+    for name in folder.split('/').filter(|name| !name.is_empty()) {
+        if !way.is_empty() {
+            way.push('/');
+        }
+        way.push_str(name);
+        match fs::symlink_metadata(root.join(&way)) {
+            Ok(found) if found.is_symlink() => return Ok(Odd { link: Some(way), ..Odd::default() }),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    let (mut odd, mut folders) = (Odd::default(), vec![(way, root.join(folder))]);
+    while let Some((folder, path)) = folders.pop() {
+        for entry in entries(root, &path)?.into_iter().flatten() {
+            let entry = entry?;
+            let (kind, name) = (entry.file_type()?, entry.file_name());
+            let key = format!("{folder}/{}", name.to_string_lossy());
+            // A name that is not UTF-8 is shown in a way that no key can be read from.
+            let is_text = name.to_str().is_some();
+            if kind.is_symlink() {
+                odd.link.get_or_insert(key);
+            } else if kind.is_dir() {
+                folders.push((key, entry.path()));
+            } else if !(kind.is_file() && is_text && key::is_shown(&key))
+                && name.to_str().is_none_or(|name| write::temporary_for(name).is_none())
+            {
+                odd.unlisted.push(key);
+            }
+        }
+    }
+    odd.unlisted.sort();
+    Ok(odd)
 }
 
 fn is_folder(entry: &fs::DirEntry, follow: bool) -> io::Result<bool> {

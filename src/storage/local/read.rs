@@ -2,13 +2,13 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::Local;
+use super::{Local, Use};
 use crate::storage::{Chunks, StorageError};
 
 /// Read at a time, bytes.
@@ -39,12 +39,13 @@ pub(super) fn open(path: &Path, offset: u64) -> io::Result<File> {
 
 pub(super) struct FileChunks {
     local: Local,
+    path: PathBuf,
     file: Arc<File>,
 }
 
 impl FileChunks {
-    pub(super) fn new(local: Local, file: File) -> Self {
-        Self { local, file: Arc::new(file) }
+    pub(super) fn new(local: Local, path: PathBuf, file: File) -> Self {
+        Self { local, path, file: Arc::new(file) }
     }
 }
 
@@ -54,7 +55,7 @@ impl Chunks for FileChunks {
         let file = Arc::clone(&self.file);
         let chunk = self
             .local
-            .blocking(move |_| {
+            .blocking(&self.path, Use::Read, move |_| {
                 let mut chunk = Vec::with_capacity(CHUNK);
                 (&*file).take(CHUNK as u64).read_to_end(&mut chunk)?;
                 Ok(Bytes::from(chunk))
@@ -65,6 +66,6 @@ impl Chunks for FileChunks {
 
     async fn back_to(&mut self, offset: u64) -> Result<(), StorageError> {
         let file = Arc::clone(&self.file);
-        self.local.blocking(move |_| (&*file).seek(SeekFrom::Start(offset)).map(drop)).await
+        self.local.blocking(&self.path, Use::Read, move |_| (&*file).seek(SeekFrom::Start(offset)).map(drop)).await
     }
 }

@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::Local;
+use super::list::LINKS_FOLLOWED;
+use super::{Local, Use};
 use crate::storage::{StorageError, Upload};
 
 /// What is in a backup concerns only its owner.
@@ -57,6 +58,7 @@ impl Temporary {
 
     fn beside(root: &Path, target: &Path) -> io::Result<Self> {
         let folder = folder_of(target)?;
+        must_be_listed(root, folder)?;
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
         let name = target.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -163,6 +165,17 @@ pub(super) fn try_writing(root: &Path) -> io::Result<u64> {
     Ok(system.f_bavail.saturating_mul(system.f_frsize))
 }
 
+/// When the file system says that a file was made which is made now, under a name that is hidden, and removed.
+pub(super) fn date_of_a_file(root: &Path) -> io::Result<std::time::SystemTime> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    let path = root.join(format!(".redis-ops-clock.{}.part", hex::encode(random)));
+    let file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&path)?;
+    let date = file.metadata().and_then(|metadata| metadata.modified());
+    fs::remove_file(&path)?;
+    date
+}
+
 /// Why a file gets no name, when it can neither be linked nor renamed.
 fn neither(linking: io::Error, renaming: rustix::io::Errno) -> io::Error {
     use rustix::io::Errno;
@@ -227,6 +240,22 @@ impl Drop for Made {
     }
 }
 
+/// Refuses a folder behind a link that no listing follows: what is written there nobody would find again.
+fn must_be_listed(root: &Path, folder: &Path) -> io::Result<()> {
+    let Ok(below) = folder.strip_prefix(root) else { return Ok(()) };
+    let mut path = root.to_owned();
+    for (names, name) in below.components().enumerate() {
+        path.push(name);
+        if names >= LINKS_FOLLOWED && path.is_symlink() {
+            let link = path.display();
+            let words =
+                format!("{link} is a symbolic link, and a listing does not follow it: put a folder in its place");
+            return Err(io::Error::other(words));
+        }
+    }
+    Ok(())
+}
+
 /// Makes the folders down to `folder`, each one durable in the one above it.
 fn create_folders(root: &Path, folder: &Path, made: &mut Made) -> io::Result<()> {
     if folder.is_dir() {
@@ -279,17 +308,17 @@ impl FileUpload {
 impl Upload for FileUpload {
     async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
         let file = Arc::clone(&self.temporary.file);
-        self.local.blocking(move |_| (&*file).write_all(&bytes)).await
+        self.local.blocking(&self.temporary.target, Use::Write, move |_| (&*file).write_all(&bytes)).await
     }
 
     async fn complete(self: Box<Self>) -> Result<u64, StorageError> {
         let Self { local, temporary } = *self;
-        local.blocking(move |_| temporary.publish()).await
+        local.blocking(&temporary.target.clone(), Use::Write, move |_| temporary.publish()).await
     }
 
     async fn abort(self: Box<Self>) -> Result<(), StorageError> {
         let Self { local, mut temporary } = *self;
-        local.blocking(move |_| temporary.give_up()).await
+        local.blocking(&temporary.target.clone(), Use::Write, move |_| temporary.give_up()).await
     }
 }
 

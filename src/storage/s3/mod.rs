@@ -38,7 +38,7 @@ use chrono::{DateTime, Utc};
 use flate2::Crc;
 use tokio::time::Instant;
 
-use super::{LeftUploads, Location, ObjectInfo, PartSizes, Reader, Reason, Storage, StorageError, Upload, key};
+use super::{LeftUploads, Location, ObjectInfo, Odd, PartSizes, Reader, Reason, Storage, StorageError, Upload, key};
 use errors::Op;
 use pace::{Pace, Purpose, Trouble};
 use site::Site;
@@ -370,8 +370,8 @@ impl Storage for S3 {
     }
 
     /// A bucket has no links.
-    async fn leads_elsewhere(&self, _folder: &str) -> Result<bool, StorageError> {
-        Ok(false)
+    async fn odd(&self, _folder: &str) -> Result<Odd, StorageError> {
+        Ok(Odd::default())
     }
 
     async fn unfinished(&self, prefix: &str) -> Result<Option<LeftUploads>, StorageError> {

@@ -385,6 +385,20 @@ fn a_port_of_ones_own_below_the_free_ones_is_known_where_the_restore_was_written
 }
 
 #[test]
+fn a_replica_whose_primary_is_away_is_not_promoted_without_a_question() {
+    let Some(target) = RedisServer::start() else { return };
+    // Of those ports that a system gives away; nobody is there.
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    target.ok(&["REPLICAOF", "127.0.0.1", &port.to_string()]);
+    let undo = || RedisOps::new().args(["restore", "--undo", "--target-instance", &target.url()]);
+    assert_eq!(answer(undo(), 2)["error"]["code"], "not_confirmed");
+    assert_eq!(target.info("role"), "slave");
+    let health = RedisOps::new().args(["health", "-i", &target.url()]).run();
+    assert!(health.everything().contains("the primary is down or cannot be reached"), "{}", health.everything());
+    assert_eq!(answer(undo().arg("--yes"), 0)["undo"]["was_replica_of"], format!("127.0.0.1:{port}"));
+}
+
+#[test]
 fn a_machine_that_knows_nothing_of_the_restore_undoes_it_too_and_says_what_it_does_not_know() {
     with_each(|installed| {
         let stored = backup_from(installed, 20_000, 500);

@@ -92,7 +92,10 @@ fn a_key_that_somebody_else_has_written_meanwhile_is_left_and_named_and_the_prin
                 let line =
                     lead(&text).filter(|_| text.contains("kept 2 keys that other clients wrote during the restore"));
                 let line = line.unwrap_or_else(|| panic!("{text}"));
-                let (code, answer) = stored.typed(line.split(' ')).json();
+                // It overwrites more than these two: it is not agreed to beforehand.
+                let asks = text.contains("overwrites every key that is also in the backup, and asks first");
+                assert!(asks && !line.contains("--yes"), "{text}");
+                let (code, answer) = stored.typed(line.split(' ').chain(["--yes"])).json();
                 assert_eq!((run.code, code, &answer["proof"]["equal"]), (1, 0, &all.into()), "{line}: {answer}");
                 continue;
             }
@@ -119,6 +122,14 @@ fn the_same_command_after_a_kill_names_the_line_that_goes_on() {
     {
         let begun = if method == "auto" { "restore" } else { method };
         let (stored, target, all) = killed(&installed, begun, more);
+        let plan = ["--method", method, "--plan"];
+        let (code, answer) = stored.restore(&target, &[&plan, more].concat());
+        assert!(code == 2 && hint(&answer).contains("--resume` goes on with it"), "{method}: {answer}");
+        for over in ["skip", "replace"].iter().filter(|_| more.is_empty()) {
+            let run = stored.restoring(&target, &[&plan[..], &["--on-conflict", over]].concat()).run();
+            let is_named = run.stderr.contains("this restore was interrupted before: `");
+            assert!(run.code == 0 && is_named, "{over}: {}", run.everything());
+        }
         let (code, answer) = stored.restore(&target, &[&["--method", method], more].concat());
         assert!(code == 2 && hint(&answer).contains("this restore was interrupted before"), "{method}: {answer}");
         let mut lines = hint(&answer).split('`').filter_map(|part| part.strip_prefix("redis-ops "));
@@ -163,6 +174,21 @@ fn with_skip_what_somebody_else_has_written_stays() {
         assert_eq!(number(&answer, "restored"), all - 1, "{answer}");
         assert_eq!(target.ok(&["GET", &string]), "of somebody else");
     });
+}
+
+#[test]
+fn a_restore_that_goes_on_over_keys_saves_first_what_others_have_written_since() {
+    let Some(installed) = servers().into_iter().next() else { return };
+    let (stored, target, all) = killed(&installed, "restore", &["--on-conflict", "replace"]);
+    let string = some(&target, "key", 3_000);
+    target.ok(&["SET", &string, "of somebody else"]);
+    let words = ["--method", "restore", "--on-conflict", "replace", "--resume", "--json"];
+    let run = stored.restoring(&target, &words).run();
+    assert!(run.code <= 1 && number(&run.json(), "restored") >= all - 1, "{}", run.everything());
+    let (_, list) = stored.typed(["list", "-r", &stored.place()].into_iter()).json();
+    let saved: Vec<&Value> =
+        list["backups"].as_array().unwrap().iter().filter(|one| one["purpose"] == "safety").collect();
+    assert_eq!(saved.len(), 1, "{list:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,7 +240,8 @@ fn a_journal_of_an_earlier_version_is_refused_by_name_and_the_printed_line_begin
     check_error(&(code, answer.clone()), "nothing_to_resume");
     assert!(answer["error"]["causes"][0].as_str().unwrap().contains("an earlier version of redis-ops"), "{answer}");
     let line = hint(&answer).split('`').find_map(|part| part.strip_prefix("redis-ops ")).unwrap();
-    let (code, answer) = stored.typed(line.split(' ')).json();
+    assert!(hint(&answer).contains("asks first") && !line.contains("--yes"), "{answer}");
+    let (code, answer) = stored.typed(line.split(' ').chain(["--yes"])).json();
     assert_eq!((code, &answer["proof"]["equal"]), (0, &all.into()), "{line}: {answer}");
 }
 

@@ -32,6 +32,8 @@ fn of_two_restores_into_one_target_one_ends_and_writes_no_key() {
         assert_eq!((ended.code, &locked["error"]["code"]), (2, &"locked".into()), "{locked}");
         assert!(message(&locked).contains("another restore"), "{locked}");
         assert!(hint(&locked).contains("`CLIENT LIST`"), "{locked}");
+        let (code, plan) = other.restore(&target, &["--plan", "--on-conflict", "skip"]);
+        assert_eq!((code, &plan["error"]["code"]), (2, &"locked".into()), "a plan says so as well: {plan}");
         target.wait_for("keys of the one that goes on", |target| target.ok(&["DBSIZE"]) != "0");
         assert_eq!(target.ok(&["KEYS", pattern]), "", "no key of the one that ended");
         goes_on.signal("KILL");

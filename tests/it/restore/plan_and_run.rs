@@ -625,3 +625,40 @@ fn a_stream_that_comes_back_whole_is_not_called_simpler() {
     let stored = Stored::of(&source);
     assert!(simpler(&stored, &older, "restore") && !simpler(&stored, &newer, "commands"));
 }
+
+#[test]
+fn a_plan_knows_whether_names_are_taken() {
+    let (Some(source), Some(target)) = (RedisServer::start(), RedisServer::start()) else { return };
+    source.fill(300, 10);
+    let stored = Stored::of(&source);
+    for method in ["auto", "restore", "commands"] {
+        let words = ["--method", method, "--on-conflict", "fail"];
+        target.ok(&["SET", "of another", "1"]);
+        let (code, plan) = stored.restore(&target, &[&words[..], &["--plan"]].concat());
+        assert!(code == 0 && plan.to_string().contains("none of them is also in the backup"), "{plan}");
+        check(&stored, &target, &words, Goes(0, if method == "commands" { "commands" } else { "restore" }));
+        let taken = source.ok(&["RANDOMKEY"]);
+        target.ok(&["SET", &taken, "1"]);
+        check(&stored, &target, &words, Refused("key_exists"));
+    }
+}
+
+#[test]
+fn a_plan_listens_where_the_run_would() {
+    let (Some(source), Some(target)) = (RedisServer::start(), RedisServer::start()) else { return };
+    source.fill(30, 10);
+    let stored = Stored::of(&source);
+    let busy = format!("127.0.0.1:{}", source.port());
+    check(&stored, &target, &["--method", "replica", "--listen", &busy], Refused("cannot_listen"));
+}
+
+#[test]
+fn a_plan_says_where_it_cannot_look_for_other_restores() {
+    let (Some(source), Some(target)) = (RedisServer::start(), RedisServer::start()) else { return };
+    source.fill(30, 10);
+    let stored = Stored::of(&source);
+    target.ok(&["ACL", "SETUSER", "u", "on", ">secret", "~*", "&*", "+@all", "-client|list"]);
+    let url = target.url().replace("redis://", "redis://u:secret@");
+    let (code, plan) = stored.restoring_into(&url, &["--plan"]).json();
+    assert!(code == 1 && plan.to_string().contains("does not answer `CLIENT LIST`"), "{plan}");
+}

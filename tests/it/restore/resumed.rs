@@ -81,7 +81,20 @@ fn a_restore_that_was_killed_while_it_was_proven_names_the_line_that_proves_it()
     assert!(typed.starts_with("verify"), "{typed}");
     let (code, proven) = with(&typed.split(' ').collect::<Vec<_>>()).json();
     assert_eq!((code, &proven["comparison"]["equal"]), (0, &500.into()), "{proven}");
-    // One that is begun anew leaves nothing of the note.
+    // Where other keys stay in the target, the line that proves it writes nothing either.
+    target.ok(&["SET", "of another", "1"]);
+    let over = [&line[..], &["--on-conflict", "replace", "--no-safety-backup", "--yes"]].concat();
+    store.behave(Manners { dumps_take: Duration::from_secs(2), ..Manners::default() });
+    let mut running = with(&over).spawn();
+    running.wait_until_it_says("comparing the target with the backup");
+    running.signal("KILL");
+    running.wait();
+    store.behave(Manners::default());
+    let (_, answer) = with(&[&over[..], &["--resume"]].concat()).json();
+    let typed = hint(&answer).split('`').find_map(|part| part.strip_prefix("redis-ops ")).expect("a line");
+    assert!(typed.starts_with("verify") && typed.ends_with("--fail-on missing --fail-on different"), "{typed}");
+    assert_eq!(with(&typed.split(' ').collect::<Vec<_>>()).json().0, 0);
+    // Another restore into the target leaves nothing of the note.
     target.ok(&["FLUSHALL"]);
     assert_eq!(with(&line).json().0, 0);
     target.ok(&["FLUSHALL"]);

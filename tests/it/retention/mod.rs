@@ -1,5 +1,6 @@
 //! What is kept and what goes, as a person at the command line sees it: a folder, and an S3 store in this process.
 
+mod doubt;
 mod month;
 mod prune;
 mod status;
@@ -19,6 +20,20 @@ const DAY: i64 = 86_400;
 fn at(ahead: i64) -> Option<RedisOps> {
     let library = shifted_clock()?;
     Some(RedisOps::new().env("LD_PRELOAD", library).env("CLOCK_AHEAD", ahead.to_string()))
+}
+
+/// Dates all files of a folder back by so many hours.
+fn age(folder: &std::path::Path, hours: u64) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            age(&path, hours);
+            continue;
+        }
+        let file = std::fs::File::options().append(true).open(&path).expect("it is ours");
+        let date = file.metadata().and_then(|metadata| metadata.modified()).expect("a date");
+        file.set_modified(date - std::time::Duration::from_secs(hours * 3600)).expect("it is ours");
+    }
 }
 
 /// Takes a backup of a file so many days ago, and returns its id.

@@ -212,22 +212,22 @@ fn safety_backups_go_after_a_week_and_stand_in_no_rules_way() {
     let Some((folder, all)) = with_backups(&[20, 19]) else { return };
     let text = folder.text();
     server.ok(&["SET", "other", "1"]);
-    let restore = at(0).expect("a clock").args(["restore", "--backup-id", &all[0], "-r", &text]);
+    let restore = at(-8 * super::DAY).expect("a clock").args(["restore", "--backup-id", &all[0], "-r", &text]);
     let restore = restore.args(["--target-instance", &server.url(), "--replace-all", "--yes", "--no-proof"]).run();
     assert!(restore.code <= 1, "{}", restore.stderr);
     let list = RedisOps::new().args(["list", "-r", &text]).json().1;
     let safety = list["backups"][0].clone();
     assert_eq!(safety["purpose"], "safety", "{list:#}");
     let instance = safety["instance"].as_str().unwrap();
-    let prune = |days: i64| {
-        let run = at(days * super::DAY).expect("a clock").args(["prune", "-r", &text, "--keep-last", "1", "--dry-run"]);
-        run.args(["-i", instance]).json().1
+    let prune = |safety: &str| {
+        let run = RedisOps::new().args(["prune", "-r", &text, "--keep-last", "1", "--dry-run", "-i", instance]);
+        run.args(["--keep-safety", safety]).json().1
     };
     // It is the only one of that instance: it stays, whatever its age.
-    assert!(verdicts(&prune(0))[0].ends_with("recent safety backup"), "{:#}", prune(0));
-    assert_eq!(verdicts(&prune(8)), ["keep newest sound, last of its instance"]);
-    days_ago(-1, instance, &text);
-    assert_eq!(verdicts(&prune(8)), ["keep last, newest sound, last of its instance", "remove old safety backup"]);
+    assert!(verdicts(&prune("9d"))[0].ends_with("recent safety backup"), "{:#}", prune("9d"));
+    assert_eq!(verdicts(&prune("7d")), ["keep newest sound, last of its instance"]);
+    days_ago(1, instance, &text);
+    assert_eq!(verdicts(&prune("7d")), ["keep last, newest sound, last of its instance", "remove old safety backup"]);
 }
 
 #[test]
@@ -243,9 +243,14 @@ fn what_a_killed_backup_left_goes_after_a_day() {
         let run = at(ahead).expect("a clock").args(["prune", "-r", &folder.text(), "--keep-last", "1", "--yes"]);
         run.json()
     };
-    let (code, answer) = prune(23 * 3600);
-    assert_eq!((code, &answer["left"][0]["action"]), (0, &"keep".into()), "{answer:#}");
-    let (code, answer) = prune(25 * 3600);
+    // What is silent is so by the clock that dates the files, whatever that of the prune says.
+    for (hours, ahead) in [(23, 0), (0, 25 * 3600), (0, 400 * super::DAY)] {
+        super::age(&left, hours);
+        let (code, answer) = prune(ahead);
+        assert_eq!((code, &answer["left"][0]["action"]), (0, &"keep".into()), "{hours} {ahead}: {answer:#}");
+    }
+    super::age(&left, 2);
+    let (code, answer) = prune(-25 * 3600);
     assert_eq!(
         (code, &answer["left"][0]["action"], &answer["removed"]["unfinished"]),
         (0, &"removed".into(), &1.into()),
@@ -291,10 +296,12 @@ fn a_backup_that_a_restore_reads_is_not_removed() {
     let (code, answer) = prune();
     let held = format!("keep read by an interrupted restore (pid {pid} on ");
     assert!(code == 0 && verdicts(&answer)[1].starts_with(&held), "{answer:#}");
+    let words = ["prune", "-i", "prod", "-r", &text, "--keep-last", "1", "--dry-run"];
     if let Some(run) = at(25 * 3600) {
-        let run = run.args(["prune", "-i", "prod", "-r", &text, "--keep-last", "1", "--dry-run"]);
-        assert_eq!(verdicts(&run.json().1)[1], "remove no rule keeps it");
+        assert!(verdicts(&run.args(words).json().1)[1].starts_with(&held), "by the clock that dates the mark");
     }
+    super::age(folder.path(), 25);
+    assert_eq!(verdicts(&RedisOps::new().args(words).json().1)[1], "remove no rule keeps it");
     assert_eq!(delete().0, 0);
     assert!(folder.files().iter().all(|file| !file.contains(&id)), "{:?}", folder.files());
 }
@@ -363,6 +370,72 @@ fn a_planned_backup_says_what_its_prune_would_remove() {
     let says = format!("the prune would remove 2 backups (26.4 KiB): {}, {}; it keeps 2", all[1], all[0]);
     assert!(lines.contains(&says), "{lines}");
     assert_eq!(ids(&folder.text()).len(), 3);
+    // A backup by SCAN is counted by itself: it takes the place of no other.
+    let by_scan = |more: &[&str]| {
+        let run =
+            RedisOps::new().file("redis-ops.yaml", &settings).args(["backup", "-i", &server.url(), "--name", "prod"]);
+        run.args(["--prune", "--source", "scan"]).args(more).json().1
+    };
+    let lines = by_scan(&["--plan"])["plan"]["lines"].to_string();
+    let says = format!("the prune would remove 1 backup (13.2 KiB): {}; it keeps 3", all[0]);
+    assert!(lines.contains(&says), "{lines}");
+    let taken = by_scan(&[]);
+    assert_eq!((&taken["prune"]["removed"]["backups"], ids(&folder.text()).len()), (&1.into(), 3), "{taken:#}");
+}
+
+#[test]
+fn a_policy_that_a_backup_cannot_take_is_refused_with_what_can_be_typed() {
+    let Some((folder, _)) = with_backups(&[1]) else { return };
+    let (other, link) = (crate::backup::Folder::new(), crate::backup::Folder::new());
+    std::os::unix::fs::symlink(folder.path(), link.path().join("same")).expect("a link");
+    let settings = format!("backup:\n  destination: {}\n  retention: {{ keep_last: 2 }}\n", folder.text());
+    let run = |words: &[&str], settings: &str| RedisOps::new().file("redis-ops.yaml", settings).args(words).run();
+    let backup = ["backup", "-i", "redis://127.0.0.1:1", "--name", "prod", "--prune", "-r"];
+    for (place, settings, says) in [
+        (other.text(), settings.as_str(), format!("the repository that is named is file://{}", other.text())),
+        (other.text(), "", "no rule says which backups to keep".to_owned()),
+    ] {
+        let run = run(&[&backup[..], &[&place]].concat(), settings);
+        assert!(run.code == 3 && run.stderr.contains(&says), "{}", run.stderr);
+        let hint = "run `redis-ops prune --keep-daily 7 --keep-weekly 4` after the backup";
+        assert!(run.stderr.contains(hint), "{}", run.stderr);
+    }
+    // The same folder by another name.
+    let same = link.path().join("same").display().to_string();
+    let run = run(&["prune", "-i", "prod", "-r", &same, "--dry-run"], &settings);
+    assert_eq!(run.code, 0, "{}", run.everything());
+}
+
+#[test]
+fn the_first_backup_that_is_due_makes_the_folder() {
+    let Some(server) = RedisServer::start() else { return };
+    let folder = crate::backup::Folder::new();
+    let place = folder.path().join("not/there").display().to_string();
+    let settings = format!("backup:\n  destination: {place}\n  schedule: \"0 1 * * *\"\n");
+    let backup = || {
+        let run = RedisOps::new().file("redis-ops.yaml", &settings).args(["backup", "-i", &server.url(), "--if-due"]);
+        run.args(["--name", "prod"]).json()
+    };
+    let (code, answer) = backup();
+    assert_eq!((code, ids(&place).len()), (0, 1), "{answer:#}");
+    assert_eq!((backup().0, ids(&place).len()), (0, 1));
+}
+
+#[test]
+fn what_lacks_only_its_manifest_goes_when_it_is_named() {
+    let Some((folder, all)) = with_backups(&[3, 1]) else { return };
+    let place = folder.path().join("prod").join(&all[0]);
+    fs::remove_file(place.join("manifest.json")).expect("it is ours");
+    super::age(&place, 48);
+    let prune = RedisOps::new().args(["prune", "-i", "prod", "-r", &folder.text(), "--keep-last", "1", "--yes"]).run();
+    assert!(place.exists() && prune.text().contains("`delete ID --last` removes it"), "{}", prune.everything());
+    let delete = |more: &[&str]| {
+        RedisOps::new().args(["delete", &all[0], "-i", "prod", "-r", &folder.text(), "--yes"]).args(more).json()
+    };
+    assert_eq!((delete(&[]).0, place.exists()), (3, true));
+    let (code, answer) = delete(&["--last"]);
+    assert_eq!((code, place.exists(), &answer["removed"]["backups"]), (0, false, &1.into()), "{answer:#}");
+    assert_eq!(ids(&folder.text()), [all[1].clone()]);
 }
 
 #[test]

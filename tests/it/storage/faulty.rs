@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use redis_ops::storage::{LeftUploads, Memory, ObjectInfo, Reader, Shared, Storage, StorageError, Upload};
+use redis_ops::storage::{LeftUploads, Memory, ObjectInfo, Odd, Reader, Shared, Storage, StorageError, Upload};
 
 /// What is asked of the place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,8 +137,8 @@ impl Storage for Faulty {
         Ok(Box::new(FaultyUpload { inner, place: self.clone(), key: key.to_owned() }))
     }
 
-    async fn leads_elsewhere(&self, folder: &str) -> Result<bool, StorageError> {
-        self.inner.leads_elsewhere(folder).await
+    async fn odd(&self, folder: &str) -> Result<Odd, StorageError> {
+        self.inner.odd(folder).await
     }
 
     async fn unfinished(&self, prefix: &str) -> Result<Option<LeftUploads>, StorageError> {

@@ -57,6 +57,13 @@ pub(super) fn prune_fields() -> Vec<(&'static str, Value)> {
         ("stored_bytes", count()),
         ("action", action()),
         ("reasons", described(list(text()), "the rules and holds that keep the backup, or why it is removed")),
+        (
+            "foreign",
+            described(
+                list(text()),
+                "files in the backup's folder that are not part of it: they stay when the backup is removed",
+            ),
+        ),
         ("objects_left", objects_left()),
     ]);
     let left = object(&[

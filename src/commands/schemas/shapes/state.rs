@@ -21,6 +21,7 @@ pub(in crate::commands) fn state() -> Fields {
         ("raw_bytes", count()),
         ("stored_bytes", count()),
     ]);
+    let doubtful = object(&[("backup_id", text()), ("at", time()), ("why", text())]);
     let instance = object(&[
         ("instance", text()),
         ("status", word()),
@@ -29,6 +30,7 @@ pub(in crate::commands) fn state() -> Fields {
         ("unreadable", count()),
         ("stored_bytes", count()),
         ("last_good", described(maybe(good), "the newest that is sound, no safety backup and not dated in the future")),
+        ("doubtful", described(maybe(doubtful), "a newer one that is not known to be good")),
         ("last_verified", maybe(proof())),
         ("last_drill", maybe(proof())),
         ("next_due", described(maybe(time()), "by the schedule of the settings")),

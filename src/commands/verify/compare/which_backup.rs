@@ -67,9 +67,8 @@ pub async fn choose(repository: &Repository, server: &Server, run_id: &str, cont
 /// The newest backup of an instance that is no safety backup, and in which nobody has found anything.
 async fn newest_good(repository: &Repository, instance: &str, context: &Context) -> Result<Option<Manifest>> {
     let is_good = |listed: &Listed| {
-        let damaged = listed.verified.as_ref().is_some_and(|receipt| receipt.text("status") == Some("failed"));
         let sound = listed.manifest().filter(|manifest| manifest.purpose != Purpose::Safety && manifest.is_sound());
-        sound.is_some() && !damaged && !listed.id.is_ahead(context.now)
+        sound.is_some() && !listed.is_damaged() && !listed.id.is_ahead(context.now)
     };
     let listed = repository.list(Some(instance)).await?;
     Ok(listed.into_iter().find(is_good).and_then(|listed| listed.manifest().cloned()))
