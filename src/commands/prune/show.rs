@@ -45,7 +45,7 @@ fn would_stay(plan: &Plan) -> Vec<String> {
     let gone = plan.backups.iter().filter(|backup| !backup.is_kept());
     named(
         gone.flat_map(|backup| &backup.foreign)
-            .map(|key| format!("would stay: {key}: it is not of the backup"))
+            .map(|key| format!("would stay: {key}: not part of the backup"))
             .collect(),
     )
 }

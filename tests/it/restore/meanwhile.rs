@@ -124,7 +124,7 @@ fn the_same_command_after_a_kill_names_the_line_that_goes_on() {
         let (stored, target, all) = killed(&installed, begun, more);
         let plan = ["--method", method, "--plan"];
         let (code, answer) = stored.restore(&target, &[&plan, more].concat());
-        assert!(code == 2 && hint(&answer).contains("--resume` goes on with it"), "{method}: {answer}");
+        assert!(code == 2 && hint(&answer).contains("--resume` continues it"), "{method}: {answer}");
         for over in ["skip", "replace"].iter().filter(|_| more.is_empty()) {
             let run = stored.restoring(&target, &[&plan[..], &["--on-conflict", over]].concat()).run();
             let is_named = run.stderr.contains("this restore was interrupted before: `");

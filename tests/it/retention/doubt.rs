@@ -82,7 +82,7 @@ fn a_receipt_that_says_nothing_known_leaves_the_backup_in_doubt_for_all_commands
         fs::write(&last, body).expect("it is ours");
         let (good, verdicts) = judged(&folder);
         assert_eq!(good, all[1], "{body}");
-        assert!(verdicts[0].contains("held: a receipt or pin of it cannot be read"), "{body}: {verdicts:?}");
+        assert!(verdicts[0].contains("kept: a receipt or pin of this backup cannot be read"), "{body}: {verdicts:?}");
         assert!(verdicts[1].contains("newest sound") && !verdicts[0].contains("newest"), "{body}: {verdicts:?}");
         let status = run(&["status", "--max-age", "5d", "--max-unverified", "8d"], &folder).run();
         assert_eq!(status.code, 2, "{body}: {}", status.everything());
@@ -231,7 +231,7 @@ fn a_dry_run_names_what_would_stay_and_ends_as_the_run() {
     assert_eq!((dry.code, run.code), (1, 1), "{}{}", dry.everything(), run.everything());
     for name in ["notes.txt", ".DS_Store", "two\\nlines"] {
         for (text, word) in [(dry.text(), "would stay: "), (run.text(), "stays: ")] {
-            let line = format!("{word}prod/{}/{name}: it is not of the backup", all[0]);
+            let line = format!("{word}prod/{}/{name}: not part of the backup", all[0]);
             assert!(text.contains(&line), "no `{line}` in\n{text}");
         }
     }
