@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::listing::Folders;
 use super::listing::is_damaged;
-use super::manifest::{Manifest, Purpose};
+use super::manifest::Manifest;
 use super::receipt::written_at;
 use super::{MANIFEST, Receipt, Repository, RepositoryError, layout};
 use crate::storage::{ObjectInfo, StorageError};
@@ -88,7 +88,7 @@ impl Repository {
                 continue;
             }
             match self.load(instance, *id).await {
-                Ok(manifest) if manifest.purpose == Purpose::Safety || !manifest.is_sound() => {}
+                Ok(manifest) if !manifest.purpose.is_of_its_time() || !manifest.is_sound() => {}
                 Ok(manifest) => {
                     let folder = layout::folder(instance, *id);
                     // A receipt that cannot be read says nothing.
@@ -132,7 +132,7 @@ impl Repository {
                 continue;
             }
             match self.load(instance, *id).await {
-                Ok(manifest) if manifest.purpose == Purpose::Safety || manifest.created_at < moment => {}
+                Ok(manifest) if !manifest.purpose.is_of_its_time() || manifest.created_at < moment => {}
                 Ok(manifest) => {
                     let verified =
                         self.newest_of(&layout::folder(instance, *id), objects, "verify").await.ok().flatten();
@@ -207,6 +207,7 @@ mod tests {
     use chrono::{DateTime, Utc};
     use serde_json::json;
 
+    use super::super::manifest::Purpose;
     use super::super::tests::{publish, with_memory};
     use super::*;
 
