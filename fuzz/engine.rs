@@ -11,6 +11,9 @@ pub mod rdb;
 #[path = "../src/census/mod.rs"]
 pub mod census;
 
+#[path = "../src/stream/mod.rs"]
+pub mod stream;
+
 // The tests of the whole crate hold the same things against mutated files.
 #[path = "checks/mod.rs"]
 pub mod checks;

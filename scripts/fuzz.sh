@@ -8,7 +8,7 @@ root=$PWD
 seconds=${1:-600}
 shift || true
 targets=("$@")
-[ $# -gt 0 ] || targets=(scanner values packed lzf dump census)
+[ $# -gt 0 ] || targets=(scanner values packed lzf dump census stream)
 rdb_folders=("$root/tests/fixtures")
 collection=${REDIS_OPS_FIXTURES:-$root/../shared/fixtures}
 [ ! -d "$collection" ] || rdb_folders+=("$collection")

@@ -8,12 +8,12 @@
 //! floor 5   commands                 one file per subcommand: composes operations, shows results
 //! floor 4   printer                  where words go
 //! floor 3b  operations               what is made of several operations: a restore with its safety backup and proof
-//! floor 3a  backup restore verify diagnose health metrics retention           what the tool does
-//! floor 2b  capture examination comparison rules                              what several operations do
+//! floor 3a  archive backup moment restore verify diagnose health metrics retention   what the tool does
+//! floor 2b  capture examination comparison rules scratch                      what several operations do
 //! floor 2a  dataset pasted                                                    data at rest, what a person pasted: opened, read
 //! floor 1   repository census introspection finding progress                  words that the floors above share
 //! floor 0b  connection storage                                                talking: Redis, a place for objects
-//! floor 0a  rdb codec replies figures times private_files                     bytes: the RDB format, compression, INFO & co.
+//! floor 0a  rdb stream codec replies figures times private_files              bytes: the RDB format, the replication stream, INFO & co.
 //! ground    explain blocking                                                  what an error means; where work may wait
 //! ```
 //!
@@ -29,6 +29,7 @@ mod figures;
 mod private_files;
 pub mod rdb;
 pub mod replies;
+pub mod stream;
 mod times;
 
 pub mod connection;
@@ -47,11 +48,14 @@ pub mod capture;
 pub mod comparison;
 pub mod examination;
 mod rules;
+pub mod scratch;
 
+pub mod archive;
 mod backup;
 mod diagnose;
 mod health;
 mod metrics;
+mod moment;
 pub mod restore;
 mod retention;
 pub mod verify;

@@ -36,3 +36,14 @@ mod tests {
         assert_eq!(of_millis(i64::MAX), None);
     }
 }
+
+/// As [`serialize`], where there may be none.
+///
+/// # Errors
+/// As the serializer.
+pub fn serialize_some<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => serialize(time, serializer),
+        None => serializer.serialize_none(),
+    }
+}

@@ -6,12 +6,14 @@ mod dump;
 mod hearing;
 mod lzf;
 mod scanner;
+mod stream;
 mod values;
 
 pub use census::census;
 pub use dump::dump;
 pub use lzf::lzf;
 pub use scanner::scanner;
+pub use stream::stream;
 pub use values::{PACKED, packed, values};
 
 use redis_ops::rdb::crc64;

@@ -2,6 +2,7 @@
 //!
 //! Nothing here derives `Debug`: a URL that was typed may hold a password.
 
+pub mod archive;
 pub mod backup;
 pub mod diagnose;
 pub mod restore;
@@ -154,6 +155,8 @@ pub struct Global {
 pub enum Command {
     /// Back up an instance to S3 or a folder.
     Backup(backup::Backup),
+    /// Follow an instance, so that any moment can be restored.
+    Archive(archive::Archive),
     /// Restore a backup into an instance, a file or a folder.
     Restore(restore::Restore),
     /// Prove that a backup is good, or equal to an instance.
@@ -222,7 +225,7 @@ pub enum Command {
 
 /// The groups of the overview: each command stands in one of them.
 pub const GROUPS: [(&str, &[&str]); 6] = [
-    ("Back up", &["backup"]),
+    ("Back up", &["backup", "archive"]),
     ("Restore", &["restore"]),
     ("Verify", &["verify"]),
     ("Look", &["list", "show", "status", "diagnose", "health", "metrics"]),
@@ -234,8 +237,9 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
 pub const ALONE: [&str; 4] = ["explain", "help", "completions", "man"];
 
 /// The exit codes of a command, where they need more words than those of every command.
-pub const EXIT_CODES: [(&str, &str); 12] = [
+pub const EXIT_CODES: [(&str, &str); 13] = [
     ("backup", "0 published, or not due; 1 published, with warnings; 2 not published"),
+    ("archive", "0 stopped, or shown; 1 with a gap; 2 not followed, or nothing to restore"),
     ("restore", "0 restored and proven; 1 with warnings; 2 refused or incomplete"),
     ("verify", "0 good, or equal; 1 with warnings; 2 damaged, or different"),
     ("list", "0 listed; 3 the repository or the instance does not exist"),

@@ -39,7 +39,7 @@ pub fn command() -> Command {
 /// What `redis-ops` answers alone.
 pub fn overview(command: &Command) -> String {
     let mut text = String::from(
-        "Back up, restore, verify and diagnose Redis and Valkey\n\n\
+        "Back up, restore, verify and diagnose Redis and Valkey\n\
          Usage: redis-ops <COMMAND> [OPTIONS]   More: redis-ops help COMMAND, --help\n\n",
     );
     for (group, names) in GROUPS {
@@ -236,8 +236,8 @@ const EXIT_CODES_OF_ALL: &str = "  0         done, or yes: published, good, up, 
             damaged, different, down; the worst finding is critical
   3         unknown: wrong usage or settings, no such backup; or verify,
             diagnose, list, show cannot reach the server or the store
-  130, 143  interrupted by SIGINT, SIGTERM; for diagnose --watch and metrics
-            --listen that is the normal end: the last verdict, or 0
+  130, 143  interrupted by SIGINT, SIGTERM; for archive, diagnose --watch
+            and metrics --listen that is the normal end: the last verdict, or 0
 ";
 
 #[cfg(test)]

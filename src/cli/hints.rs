@@ -100,6 +100,12 @@ pub fn words(hint: &Hint) -> String {
         }
         Hint::NameServer => "give the path of a `redis-server` or `valkey-server` with `--server-binary PATH`",
         Hint::OtherServer => "try another server with `--server-binary PATH`",
+        Hint::ArchiveStatus => "`redis-ops archive status` shows what can be restored, and who writes the archive",
+        Hint::MakeArchive => {
+            "`redis-ops archive` follows an instance; moments behind the next backup can then be restored"
+        }
+        Hint::LatestMoment => "`--to-latest` restores the last moment of the archive",
+        Hint::ChooseMoment => "`--before-command COMMAND@OFFSET` or `--to-offset N` chooses one",
 
         Hint::GoAhead(flag) => return go_ahead(flag),
         Hint::IntoPrimary => "restore into the primary: `--target-instance redis://HOST:PORT`",

@@ -1,6 +1,7 @@
 //! What was typed becomes what was meant: flags go before the environment, the environment before the settings file, the file before
 //! defaults. Below here nothing is half-known.
 
+mod archive;
 mod backup;
 mod instance;
 mod reaching;
@@ -73,6 +74,7 @@ fn tell_of_blanks(names: &[&str]) {
 impl Resolver<'_> {
     fn resolve(&self, typed: &Typed) -> Result<Option<Command>, Misuse> {
         Ok(Some(match typed {
+            Typed::Archive(args) => Command::Archive(self.archive(args)?),
             Typed::Backup(args) => Command::Backup(self.backup(args)?),
             Typed::Restore(args) if args.undo => Command::Undo(self.undo(args)?),
             Typed::Restore(args) => Command::Restore(self.restore(args)?),
@@ -262,6 +264,7 @@ fn format_named(name: &str) -> Result<Format, Misuse> {
 /// The name of a command, as it is typed.
 pub fn name(typed: &Typed) -> &'static str {
     match typed {
+        Typed::Archive(_) => "archive",
         Typed::Backup(_) => "backup",
         Typed::Restore(_) => "restore",
         Typed::Verify(_) => "verify",
@@ -284,6 +287,7 @@ pub fn name(typed: &Typed) -> &'static str {
 /// All names, for a command line that was not understood.
 pub const NAMES: &[&str] = &[
     "backup",
+    "archive",
     "restore",
     "verify",
     "list",

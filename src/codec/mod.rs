@@ -9,6 +9,7 @@ mod compressor;
 mod crew;
 mod decompressor;
 mod digest;
+mod framed;
 mod gzip;
 mod priority;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub(crate) use compressor::{Compressor, Frames};
 pub use decompressor::Content;
 pub(crate) use decompressor::Decompressor;
 pub use digest::Sha256Digest;
+pub(crate) use framed::{FrameMaker, Unpacker, skippable};
 pub(crate) use priority::lower_priority;
 
 /// Bytes of input in one frame that we write. The last one is shorter.

@@ -149,7 +149,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
 
 /// Whether a backup is what `latest` may mean.
 fn is_latest(listed: &Listed, now: DateTime<Utc>) -> bool {
-    listed.manifest().is_some_and(|manifest| manifest.purpose != Purpose::Safety) && !listed.id.is_ahead(now)
+    listed.manifest().is_some_and(|manifest| manifest.purpose.is_of_its_time()) && !listed.id.is_ahead(now)
 }
 
 fn remember(file: &Path, ids: &str) -> io::Result<()> {
@@ -277,7 +277,11 @@ fn pinned(listed: &Listed) -> &'static str {
 
 /// A published backup in a word or two: what it is for, and what keeps it from being all that it could be.
 fn published_as(manifest: &Manifest) -> String {
-    let mut words = vec![if manifest.purpose == Purpose::Safety { "safety" } else { "published" }];
+    let mut words = vec![match manifest.purpose {
+        Purpose::Safety => "safety",
+        Purpose::PointInTime => "moment",
+        _ => "published",
+    }];
     if manifest.slots_of_part().is_some() {
         words.push("one shard");
     }

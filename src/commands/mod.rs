@@ -3,6 +3,7 @@
 //! A command gets complete settings and a [`Context`], and returns an [`Outcome`]; it has never heard of the command line. How an
 //! outcome becomes text, JSON and an exit code is in [`envelope`].
 
+pub mod archive;
 pub mod backup;
 pub mod delete;
 pub mod diagnose;
@@ -50,6 +51,7 @@ use schemas::{Fields, shapes};
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "each is described in its own file")]
 pub enum Command {
+    Archive(archive::Settings),
     Backup(backup::Settings),
     Restore(restore::Settings),
     Undo(restore::undo::Settings),
@@ -86,6 +88,7 @@ const FACTS: &[Fact] = {
     use Format::{Json, Junit, Nagios, Ndjson, Prometheus, Table};
     &[
         fact("backup", PLAIN, Kind::Acts, shapes::backup),
+        fact("archive", PLAIN, Kind::Acts, shapes::archive),
         fact("restore", PLAIN, Kind::Acts, shapes::restore),
         fact("verify", &[Table, Json, Nagios, Junit], Kind::Answers, shapes::verify),
         fact("list", &[Table, Json, Ndjson], Kind::Answers, shapes::listing),
@@ -122,6 +125,7 @@ pub fn kind(command: &str) -> Kind {
 /// Runs a command.
 pub async fn run(command: &Command, context: &Context) -> Result<Outcome> {
     match command {
+        Command::Archive(settings) => archive::run(settings, context).await,
         Command::Backup(settings) => backup::run(settings, context).await,
         Command::Restore(settings) => restore::run(settings, context).await,
         Command::Undo(settings) => context.interruptible(restore::undo::run(settings, context)).await,

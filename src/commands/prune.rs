@@ -2,12 +2,15 @@
 
 mod show;
 
+use std::collections::BTreeMap;
+
 use super::question::confirm_by_name;
 use super::which::Place;
 use super::{Context, Outcome};
 use crate::explain::{Failure, Fault, Hint, Interrupted, Misuse, Result, Status};
+use crate::moment;
 use crate::printer::words;
-use crate::repository::Repository;
+use crate::repository::{BackupId, Repository};
 use crate::retention::{self, Plan, Policy, Report, Wanted};
 
 pub use show::{freed, objects_left, plan_json, policy_json, report_json};
@@ -34,9 +37,14 @@ pub struct Settings {
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     must_keep_something(&settings.policy)?;
     let repository = settings.place.open().await?;
-    let looking =
-        async { Ok(retention::plan(&repository, &settings.wanted, &settings.policy, &retention::nobody).await?) };
-    let plan = context.interruptible(looking).await?;
+    let looking = async {
+        let needed = needed_by_archives(&repository, &settings.wanted).await?;
+        let needed_by = |instance: &str, id| needed.get(&(instance.to_owned(), id)).cloned();
+        let plan = retention::plan(&repository, &settings.wanted, &settings.policy, &needed_by).await?;
+        Ok((needed, plan))
+    };
+    let (needed, plan) = context.interruptible(looking).await?;
+    let needed_by = |instance: &str, id| needed.get(&(instance.to_owned(), id)).cloned();
     if plan.instances.is_empty()
         && let Wanted::One(name) = &settings.wanted
     {
@@ -82,7 +90,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     if let Err(error) = asked {
         return Ok(shown(Status::Ok).with_all(plan_json(&plan, None)).error(error));
     }
-    let report = remove(&plan, &repository, &retention::nobody, context).await;
+    let report = remove(&plan, &repository, &needed_by, context).await;
     let status = status(&report);
     let outcome = shown(status)
         .with_all(plan_json(&plan, Some(&report)))
@@ -92,6 +100,34 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         Some(error) => outcome.error(error),
         None => outcome,
     })
+}
+
+/// Backups without which archived stream leads nowhere, and the words for it.
+pub type Needed = BTreeMap<(String, BackupId), String>;
+
+/// What the archives of these instances cannot do without.
+///
+/// # Errors
+/// An archive cannot be listed: then nobody knows, and nothing is removed.
+pub async fn needed_by_archives(repository: &Repository, wanted: &Wanted) -> Result<Needed> {
+    let instances = match wanted {
+        Wanted::One(name) => vec![name.clone()],
+        Wanted::These(names) => names.clone(),
+        Wanted::All => match repository.instances().await {
+            Ok(instances) => instances,
+            // The plan says it in its own words.
+            Err(_) => Vec::new(),
+        },
+    };
+    let mut needed = Needed::new();
+    for instance in instances {
+        if !repository.has_archive(&instance).await.unwrap_or(false) {
+            continue;
+        }
+        let of_one = moment::needed(repository, &instance).await?;
+        needed.extend(of_one.into_iter().map(|(id, what)| ((instance.clone(), id), what)));
+    }
+    Ok(needed)
 }
 
 /// Refuses a policy by which everything but the last backup would go.

@@ -1,5 +1,6 @@
 //! `redis-ops restore`: puts a backup into an instance, a file or a folder.
 
+pub mod moment;
 mod proof;
 mod server;
 mod show;
@@ -15,11 +16,15 @@ use crate::explain::Result;
 use crate::operations::SafetyBackup;
 use crate::restore::{Local, Options};
 
+pub use moment::MomentWanted;
+
 /// All that a restore needs to know.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What is restored.
     pub backup: Backup,
+    /// A moment between two backups in its place; `None`: the backup itself.
+    pub moment: Option<MomentWanted>,
     /// Where it goes to.
     pub target: Target,
     /// Which keys, how, and what becomes of those that are there.
@@ -54,6 +59,9 @@ pub struct Instance {
 
 /// Restores into a server, a file or a folder.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
+    if let Some(wanted) = &settings.moment {
+        return moment::run(settings, wanted, context).await;
+    }
     match &settings.target {
         Target::Server(instance) => server::run(settings, instance, context).await,
         Target::File(_) | Target::Folder(_) | Target::Stdout => to_disk::run(settings, context).await,

@@ -104,6 +104,15 @@ pub enum Hint {
     /// Another server for a drill.
     OtherServer,
 
+    /// What an archive holds, and who writes it, has to be looked at.
+    ArchiveStatus,
+    /// An instance has to be followed before its moments can be restored.
+    MakeArchive,
+    /// The last moment of an archive, in place of a later one.
+    LatestMoment,
+    /// One of several moments has to be chosen by its offset.
+    ChooseMoment,
+
     /// What the target holds may stay, be overwritten, or be removed: `plan::OVER_OTHER_KEYS` and the like, or the one flag of a
     /// refused plan that goes ahead all the same.
     GoAhead(&'static str),

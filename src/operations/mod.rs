@@ -5,11 +5,15 @@
 //! [`Voice`](crate::progress::Voice), what was found is returned.
 
 pub(crate) mod condition;
+pub mod follow;
+pub mod moment;
 pub mod proof;
 mod reading;
 pub mod restore;
 pub mod safety;
 
+pub use follow::follow;
+pub use moment::{ScratchFound, ScratchOptions, find_scratch, materialise};
 pub use proof::Proof;
 pub use reading::read_marked;
 pub use restore::{Agreed, Ended, restore};

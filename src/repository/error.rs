@@ -63,6 +63,20 @@ pub enum RepositoryError {
     /// What lies where the marker belongs is none.
     #[error("`{MARKER}` in the repository is damaged or not from redis-ops: {0}")]
     Marker(String),
+    /// A segment of an archive that cannot be used.
+    #[error("segment {key} of the archive: {why}")]
+    Segment {
+        /// Its name.
+        key: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Another archiver writes the archive.
+    #[error("{0}")]
+    Locked(String),
+    /// The name of a point is taken.
+    #[error("the archive has a point `{0}` already: names are given once")]
+    PointExists(String),
     /// The place for objects has failed.
     #[error("cannot {doing}")]
     Storage {
@@ -81,7 +95,9 @@ impl RepositoryError {
             Self::Ambiguous { .. } => "ambiguous",
             Self::AlreadyExists(_) | Self::MinuteIsFull(_) => "already_exists",
             Self::InvalidName(_) => "usage",
-            Self::Inconsistent(_) | Self::Marker(_) => "corrupt",
+            Self::Inconsistent(_) | Self::Marker(_) | Self::Segment { .. } => "corrupt",
+            Self::Locked(_) => "locked",
+            Self::PointExists(_) => "already_exists",
             Self::Unclear { .. } => "storage_unavailable",
             Self::NewerRepository(_) => "unsupported_format",
             Self::Manifest { source, .. } => source.code(),
@@ -111,7 +127,12 @@ impl Explain for RepositoryError {
             Self::Unclear { backup, .. } => meaning.hint(Hint::LookForBackup(backup.clone())),
             Self::Manifest { source, .. } => source.meaning(),
             Self::Storage { source, .. } => source.meaning(),
-            Self::AlreadyExists(_) | Self::MinuteIsFull(_) | Self::Inconsistent(_) => meaning,
+            Self::Locked(_) => meaning.hint(Hint::ArchiveStatus),
+            Self::AlreadyExists(_)
+            | Self::MinuteIsFull(_)
+            | Self::Inconsistent(_)
+            | Self::Segment { .. }
+            | Self::PointExists(_) => meaning,
         }
     }
 }

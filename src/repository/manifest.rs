@@ -121,6 +121,14 @@ pub enum Purpose {
     PointInTime,
 }
 
+impl Purpose {
+    /// Whether it stands for the state of its instance when it was taken: neither a safety backup nor a moment that was put together later
+    /// does, and so none of them is the latest.
+    pub fn is_of_its_time(self) -> bool {
+        !matches!(self, Self::Safety | Self::PointInTime)
+    }
+}
+
 impl fmt::Display for Purpose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

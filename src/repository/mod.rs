@@ -4,6 +4,7 @@
 //! [`Draft`], and [`Repository::commit`] writes the manifest, last and once. How the bytes of a backup are made and judged is left
 //! to the floors above.
 
+mod archive;
 mod backup_id;
 mod commit;
 mod draft;
@@ -27,7 +28,9 @@ mod remove;
 mod reserve;
 mod resolve;
 mod seal;
+pub mod segment;
 mod state;
+pub mod timeline;
 
 use std::sync::Arc;
 
@@ -37,6 +40,7 @@ use crate::storage::{ObjectInfo, Reader, Shared, StorageError};
 use error::Doing;
 use manifest::{MANIFEST_LIMIT, Manifest};
 
+pub use archive::{Archiver, NamedPoint};
 pub use backup_id::BackupId;
 pub use commit::Discarded;
 pub(crate) use draft::Begun;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::listing::Folders;
-use super::manifest::{Manifest, Purpose};
+use super::manifest::Manifest;
 use super::receipts::newest_by_some_clock;
 use super::{MANIFEST, Receipt, Repository, RepositoryError, State, layout};
 use crate::storage::{ObjectInfo, StorageError};
@@ -93,7 +93,7 @@ impl Repository {
                 continue;
             }
             match self.load(instance, *id).await {
-                Ok(manifest) if manifest.purpose == Purpose::Safety => {}
+                Ok(manifest) if !manifest.purpose.is_of_its_time() => {}
                 Ok(manifest) => {
                     let verified = self.verified_by(&layout::folder(instance, *id), objects).await?;
                     let state = State::of(&manifest, objects, verified.as_ref());
@@ -139,7 +139,7 @@ impl Repository {
                 continue;
             }
             match self.load(instance, *id).await {
-                Ok(manifest) if manifest.purpose == Purpose::Safety || manifest.created_at < moment => {}
+                Ok(manifest) if !manifest.purpose.is_of_its_time() || manifest.created_at < moment => {}
                 Ok(manifest) => {
                     let verified = self.verified_by(&layout::folder(instance, *id), objects).await?;
                     // What contradicts itself since it was taken is no damage that another backup mends: the source would give the same.
@@ -216,6 +216,7 @@ mod tests {
     use chrono::{DateTime, Utc};
     use serde_json::json;
 
+    use super::super::manifest::Purpose;
     use super::super::tests::{publish, with_memory};
     use super::*;
 

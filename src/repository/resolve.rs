@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use chrono::Utc;
 
 use super::listing::{backup_of, in_folders};
-use super::manifest::Purpose;
 use super::newest::is_one_backups_trouble;
 use super::{BackupId, MANIFEST, Repository, RepositoryError, check_instance, layout};
 use crate::storage::{StorageError, Survey};
@@ -91,7 +90,7 @@ impl Repository {
             ids.splice(0..0, ahead);
             while let Some(id) = ids.pop() {
                 match self.load(instance, id).await {
-                    Ok(manifest) if manifest.purpose == Purpose::Safety => {}
+                    Ok(manifest) if !manifest.purpose.is_of_its_time() => {}
                     // It was removed meanwhile.
                     Err(RepositoryError::NotFound(_) | RepositoryError::Incomplete { .. }) => {}
                     Err(error) if !is_one_backups_trouble(&error) => return Err(error),

@@ -269,7 +269,7 @@ async fn attach_and_feed(
     let peer = link.peer();
     progress.phase("loading", Unit::Bytes, Some(source.length));
 
-    let snapshot = Snapshot { replid: new_replid(), offset: FIRST_OFFSET, length: source.length };
+    let snapshot = Snapshot { replid: new_replid(), offset: FIRST_OFFSET, length: source.length, is_exact: false };
     let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
     let pump = tokio::task::spawn_blocking(move || pump(source, &sender));
     let advance = |bytes| progress.advance(bytes);

@@ -351,7 +351,8 @@ impl Seen {
         Candidate {
             id: self.id,
             state: self.state,
-            safety: self.purpose == Some(Purpose::Safety),
+            // A moment that was put together can be put together again.
+            safety: self.purpose.is_some_and(|purpose| !purpose.is_of_its_time()),
             part: self.part.clone(),
             verified: self.verified,
             holds,

@@ -5,7 +5,6 @@
 
 mod demand;
 mod room;
-mod server;
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -20,16 +19,15 @@ use super::live::{self, Expected, Living};
 use crate::blocking;
 use crate::census::Census;
 use crate::dataset::Dataset;
-use crate::explain::{Explain, Hint, Meaning};
-use crate::figures::bytes;
 use crate::finding::{Finding, Severity};
 use crate::progress::{Progress, Unit};
 use crate::repository::manifest::Server;
+pub use crate::scratch::ScratchError as DrillError;
+use crate::scratch::{self, Binary, Ended, Throwaway};
 
 pub use demand::Demand;
 use demand::Needed;
 pub use room::Room;
-use server::{Binary, Ended, Throwaway};
 
 /// How a drill is made.
 #[derive(Debug, Clone)]
@@ -66,59 +64,6 @@ impl Default for Options {
     }
 }
 
-/// Why a drill cannot begin.
-#[derive(Debug, thiserror::Error)]
-pub enum DrillError {
-    /// No server is there.
-    #[error("no `redis-server` or `valkey-server` was found to load the backup into")]
-    NoServer,
-    /// What was named is no server.
-    #[error("{} is not a Redis or Valkey server: {reason}", .path.display())]
-    NotAServer {
-        /// The file that was named as the server.
-        path: PathBuf,
-        /// What it said, or the system.
-        reason: String,
-    },
-    /// The machine has too little memory free.
-    #[error("the drill needs about {} of memory; {} are available", bytes(*needed), bytes(*available))]
-    TooLittleMemory {
-        /// Bytes that the drill needs.
-        needed: u64,
-        /// Bytes that are there.
-        available: u64,
-    },
-    /// The folder has too little room.
-    #[error("the drill needs {needed} bytes in {}; {available} are free", .folder.display())]
-    TooLittleRoom {
-        /// The folder that the server would work in.
-        folder: PathBuf,
-        /// Bytes that the drill needs.
-        needed: u64,
-        /// Bytes that are there.
-        available: u64,
-    },
-    /// The server did not come up, for a reason that is not the backup's.
-    #[error("the throwaway server does not answer: {0}")]
-    Silent(String),
-}
-
-// A drill that cannot begin is no answer.
-impl Explain for DrillError {
-    fn meaning(&self) -> Meaning {
-        match self {
-            Self::NoServer => Meaning::of("no_server").hint(Hint::InstallServer),
-            Self::NotAServer { .. } => Meaning::of("no_server").hint(Hint::NameServer),
-            Self::TooLittleMemory { .. } => {
-                Meaning::of("too_little_memory").hint("run the drill on a machine with more free memory")
-            }
-            Self::TooLittleRoom { .. } => Meaning::of("no_space").hint("set TMPDIR to a folder with more space"),
-            Self::Silent(_) => Meaning::of("no_answer").hint(Hint::OtherServer),
-        }
-        .unknown()
-    }
-}
-
 /// A drill that may begin: there is a server.
 #[derive(Debug)]
 pub struct Drill {
@@ -149,7 +94,7 @@ impl Drill {
         let Needed { memory: needed, room } = Demand::of_the_largest(demands);
         let folder = options.folder.clone();
         let (memory_available, room_available) =
-            blocking::run(move || (demand::memory_available(), room::free(&folder))).await;
+            blocking::run(move || (scratch::memory_available(), scratch::room_available(&folder))).await;
         if let Some(available) = options.memory.or(memory_available).filter(|available| needed > *available) {
             return Err(DrillError::TooLittleMemory { needed, available });
         }
@@ -299,7 +244,7 @@ impl Room<'_> {
         };
         let node = server.node();
         let mut payload = live::snapshot(&node, &live::replication_options(&node), cancel).await?;
-        let data = Dataset::file(&self.path().join(room::RDB));
+        let data = Dataset::file(&self.path().join(scratch::RDB));
         let expected = Expected { data: &data, view: View::Everything, census: Some(census.clone()) };
         let mut servers = [Living { node: "the throwaway server".to_owned(), data: &mut payload }];
         live::compare(&expected, &mut servers, &View::Everything, &options, progress, cancel).await

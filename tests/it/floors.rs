@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 /// Top-level modules, lowest floor first.
 const FLOORS: &[&[&str]] = &[
     &["blocking", "explain"],
-    &["codec", "figures", "private_files", "rdb", "replies", "times"],
+    &["codec", "figures", "private_files", "rdb", "replies", "stream", "times"],
     &["connection", "storage"],
     &["census", "finding", "introspection", "progress", "repository"],
     &["dataset", "pasted"],
-    &["capture", "comparison", "examination", "rules"],
-    &["backup", "diagnose", "health", "metrics", "restore", "retention", "verify"],
+    &["capture", "comparison", "examination", "rules", "scratch"],
+    &["archive", "backup", "diagnose", "health", "metrics", "moment", "restore", "retention", "verify"],
     &["operations"],
     &["printer"],
     &["commands"],

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod archive;
 mod backup;
 mod blocking;
 mod census;

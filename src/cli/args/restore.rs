@@ -82,7 +82,7 @@ pub struct Restore {
     /// no backup. Asks first if the only sign of a restore is a primary that the target never reached.
     #[arg(long, conflicts_with_all = [
         "positional", "backup_id", "file", "to_file", "to_dir", "replace_all", "on_conflict", "resume", "plan", "keys", "exclude", "databases", "types",
-        "rate", "listen", "advertise", "skip_verify", "no_proof", "no_safety_backup", "allow_replica_resync", "accept_loss",
+        "rate", "listen", "advertise", "skip_verify", "no_proof", "no_safety_backup", "allow_replica_resync", "accept_loss", "moment",
     ])]
     pub undo: bool,
     /// Do not read the backup before the first write. Object size and checksum are still checked; other damage is found only during the
@@ -100,6 +100,27 @@ pub struct Restore {
     /// For --method replica: host, or host:port, at which the target reaches this machine [default: as --listen].
     #[arg(long, value_name = "ADDR", value_parser = values::advertise)]
     pub advertise: Option<Advertise>,
+    /// Restore the last moment of the archive at or before this time, such as 2026-11-01T13:00:00Z, by the clock of the server. With any
+    /// of the options --to-time, --to-offset, --to-mark, --before-command and --to-latest, --backup-id names the instance; the backup to
+    /// begin with is chosen.
+    #[arg(long, value_name = "TIME", group = "moment", value_parser = values::moment)]
+    pub to_time: Option<chrono::DateTime<chrono::Utc>>,
+    /// Restore the moment at this replication offset.
+    #[arg(long, value_name = "N", group = "moment")]
+    pub to_offset: Option<u64>,
+    /// Restore the moment that `archive mark NAME` has named.
+    #[arg(long, value_name = "NAME", group = "moment")]
+    pub to_mark: Option<String>,
+    /// Restore the moment before this command, such as FLUSHALL; FLUSHALL@OFFSET chooses one of several (see `archive log`).
+    #[arg(long, value_name = "COMMAND[@OFFSET]", group = "moment")]
+    pub before_command: Option<String>,
+    /// Restore the last moment of the archive.
+    #[arg(long, group = "moment")]
+    pub to_latest: bool,
+    /// For a moment of the archive: the redis-server or valkey-server that is started for a short time to reach it [default: the one on
+    /// PATH].
+    #[arg(long, value_name = "PATH", requires = "moment", value_hint = ValueHint::FilePath)]
+    pub server_binary: Option<PathBuf>,
     /// Show what would happen, and do nothing.
     #[arg(long, visible_alias = "dry-run")]
     pub plan: bool,

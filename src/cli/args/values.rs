@@ -43,6 +43,11 @@ pub fn since(text: &str) -> Result<Since, String> {
         .ok_or_else(|| "write a span of time (7d), a day (2026-11-01) or a moment (2026-11-01T13:00:00Z)".into())
 }
 
+/// A moment: `2026-11-01T13:00:00Z`.
+pub fn moment(text: &str) -> Result<DateTime<Utc>, String> {
+    text.parse().map_err(|_| "a moment is a date and a time with a zone, such as 2026-11-01T13:00:00Z".to_owned())
+}
+
 /// A number of bytes: `4096`, `10MB` (decimal), `512KiB` or `512K` (binary); `/s` may follow where a rate is meant.
 pub fn bytes(text: &str) -> Result<u64, String> {
     let wrong = || "a size is a number and a unit, such as 4096, 10MB, 512KiB or 1.5GiB".to_owned();

@@ -33,7 +33,13 @@ impl Resolver<'_> {
             None => None,
         };
         let chosen = Chosen::of(&typed.stored, &typed.id);
-        if chosen.id.is_none() && chosen.file.is_none() {
+        let moment = self.moment(typed)?;
+        if moment.is_some() && chosen.file.is_some() {
+            return Err(
+                Misuse::usage("a moment is restored from a repository, not from a file").hint("leave out `--file`")
+            );
+        }
+        if chosen.id.is_none() && chosen.file.is_none() && (moment.is_none() || server.is_none()) {
             return Err(Misuse::usage("no backup was given").hint("`--backup-id latest`, or `--file PATH`"));
         }
         let instance = match &server {
@@ -47,11 +53,11 @@ impl Resolver<'_> {
                 Target::Server(Box::new(instance))
             }
             None => {
-                must_be_for_a_file(typed)?;
+                must_be_for_a_file(typed, moment.is_some())?;
                 on_disk(typed)
             }
         };
-        Ok(Settings { backup, target, options, plan: typed.plan })
+        Ok(Settings { backup, moment, target, options, plan: typed.plan })
     }
 
     /// `--undo`: only the server that is named, and what restores have left on this machine.
@@ -157,7 +163,7 @@ impl Resolver<'_> {
 }
 
 /// A file is written as it is, and no server is asked: what could not be followed is refused rather than passed over.
-fn must_be_for_a_file(typed: &Typed) -> Result<(), Misuse> {
+fn must_be_for_a_file(typed: &Typed, is_of_a_moment: bool) -> Result<(), Misuse> {
     let options = [
         ("--keys", !typed.keys.is_empty()),
         ("--exclude", !typed.exclude.is_empty()),
@@ -172,7 +178,7 @@ fn must_be_for_a_file(typed: &Typed) -> Result<(), Misuse> {
         ("--skip-verify", typed.skip_verify),
         ("--listen", typed.listen.is_some()),
         ("--advertise", typed.advertise.is_some()),
-        ("--plan", typed.plan),
+        ("--plan", typed.plan && !is_of_a_moment),
     ];
     let Some((name, _)) = options.into_iter().find(|(_, is_typed)| *is_typed) else { return Ok(()) };
     let target = if typed.to_dir.is_some() { "--to-dir" } else { "--to-file" };

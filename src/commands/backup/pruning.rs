@@ -1,6 +1,6 @@
 //! `backup --prune`: after a backup is published, the instance's others are held against its policy.
 
-use super::super::prune::{failure, freed, plan_json, policy_json, remove, report_json, status};
+use super::super::prune::{failure, freed, needed_by_archives, plan_json, policy_json, remove, report_json, status};
 use super::super::table::verdict;
 use super::super::{Context, Outcome};
 use crate::explain::{Fault, Status};
@@ -117,8 +117,10 @@ async fn prune(
 ) -> Result<(Plan, Report), Fault> {
     let only = Wanted::One(instance.to_owned());
     // Whatever the clocks of those say that took the others: what this run has published is not what it removes.
+    let needed = context.interruptible(needed_by_archives(repository, &only)).await?;
     let own = |of: &str, id: BackupId| {
-        (of == instance && id == taken).then(|| "the run that has just taken this backup".to_owned())
+        let is_own = (of == instance && id == taken).then(|| "the run that has just taken this backup".to_owned());
+        is_own.or_else(|| needed.get(&(of.to_owned(), id)).cloned())
     };
     let plan = async { Ok(retention::plan(repository, &only, &wanted.policy, &own).await?) };
     let plan = context.interruptible(plan).await?;

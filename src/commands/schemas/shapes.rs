@@ -1,5 +1,6 @@
 //! What the fields of the answers are: a file for the answers of each group of commands, and here what several of them hold.
 
+mod archive;
 mod backup;
 mod diagnose;
 mod manifest;
@@ -15,6 +16,7 @@ use super::{Fields, anything, count, described, list, map, maybe, number, object
 use crate::explain::Status;
 use crate::finding::Severity;
 
+pub(in crate::commands) use archive::archive;
 pub(in crate::commands) use backup::{backup, listing};
 pub(in crate::commands) use diagnose::{diagnose, explain, health};
 pub(in crate::commands) use restore::restore;
@@ -49,6 +51,7 @@ pub(super) fn named(name: &str) -> Option<Value> {
             key.push(("in_part?", truth()));
             object(&key)
         }
+        "moment" => archive::moment(),
         "restored" => restore::restored(),
         "written" => restore::written(),
         "server" => diagnose::server(),

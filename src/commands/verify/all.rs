@@ -19,7 +19,6 @@ use crate::dataset::Backup;
 use crate::explain::{Interrupted, Result, Status};
 use crate::printer::words;
 use crate::progress::Unit;
-use crate::repository::manifest::Purpose;
 use crate::repository::{BackupId, Listed, ListedStatus};
 use crate::storage::StorageError;
 use crate::verify::walk;
@@ -215,7 +214,7 @@ fn too_old(
         let youngest = newest.entry(&listed.instance).or_default();
         let Some(manifest) = listed.manifest() else { continue };
         // How old one of the future is nobody knows.
-        if manifest.purpose == Purpose::Safety
+        if !manifest.purpose.is_of_its_time()
             || listed.id.is_ahead(context.now)
             || bad.contains(&(listed.instance.clone(), listed.id))
         {

@@ -1,4 +1,4 @@
-//! The connection of a target that replicates from us: `+FULLRESYNC`, the RDB, and its acknowledgement.
+//! The connection of a target that replicates from us: `+FULLRESYNC`, the RDB, its acknowledgement, and a stream behind it.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,6 +35,9 @@ pub struct Snapshot {
     pub offset: u64,
     /// Bytes of the RDB.
     pub length: u64,
+    /// Nothing but the RDB is sent: whatever follows it counts as offset, and the target is to stand at `offset` exactly. It must have a
+    /// `repl-timeout` that is longer than its loading takes.
+    pub is_exact: bool,
 }
 
 /// A target that has the whole RDB in its memory, and says so.
@@ -46,6 +49,19 @@ pub struct Loaded {
     pub transfer: Duration,
     /// The offset it acknowledged.
     pub acknowledged: u64,
+    /// Bytes that were sent behind the RDB: questions and signs of life, which count as offset.
+    pub behind: u64,
+}
+
+/// A target that has processed a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Streamed {
+    /// Bytes of the stream.
+    pub bytes: u64,
+    /// The offset that it acknowledged: all of them.
+    pub acknowledged: u64,
+    /// From the first byte to the acknowledgement.
+    pub elapsed: Duration,
 }
 
 /// The recognised connection of the target.
@@ -84,7 +100,7 @@ impl Link {
         patience: Duration,
     ) -> Result<Loaded, FeedError> {
         let (reader, writer) = tokio::io::split(&mut self.stream);
-        let state = State { sent: AtomicU64::new(0), length: snapshot.length };
+        let state = State { sent: AtomicU64::new(0), behind: AtomicU64::new(0), length: snapshot.length };
         let times = Times::default();
         let writing = Writing { writer, state: &state, times: &times, patience }.run(snapshot, chunks, sent);
         let reading = Reading { reader, requests: &mut self.requests, state: &state, patience }.run(snapshot.offset);
@@ -92,13 +108,62 @@ impl Link {
             error = writing => return Err(error),
             acknowledged = reading => acknowledged?,
         };
-        Ok(Loaded { elapsed: times.since_first(), transfer: times.transfer(), acknowledged })
+        let behind = state.behind.load(Ordering::Relaxed);
+        Ok(Loaded { elapsed: times.since_first(), transfer: times.transfer(), acknowledged, behind })
+    }
+
+    /// Sends a replication stream behind the RDB, and waits until the target has processed all of it. `from`: the offset at which the
+    /// target stands. `patience`: how long it may neither take a byte nor acknowledge one.
+    ///
+    /// An acknowledgement says that a command was processed, not that it succeeded: a target that does not know a command says so in its
+    /// log, and goes on.
+    ///
+    /// # Errors
+    /// See [`FeedError`]; the lengths in it are those of the stream, of which the whole is not known.
+    pub async fn feed_stream(
+        &mut self,
+        from: u64,
+        mut chunks: mpsc::Receiver<Bytes>,
+        sent: &(dyn Fn(u64) + Sync),
+        patience: Duration,
+    ) -> Result<Streamed, FeedError> {
+        let begun = Instant::now();
+        let (reader, mut writer) = tokio::io::split(&mut self.stream);
+        // The end is known when the last chunk was sent.
+        let state = State { sent: AtomicU64::new(0), behind: AtomicU64::new(0), length: u64::MAX };
+        let all = std::sync::OnceLock::new();
+        let writing = async {
+            while let Some(chunk) = chunks.recv().await {
+                let write = async {
+                    writer.write_all(&chunk).await?;
+                    writer.flush().await
+                };
+                match timeout(patience, write).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => return state.broken(error),
+                    Err(_) => return state.stalled(patience),
+                }
+                state.sent.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                sent(chunk.len() as u64);
+            }
+            let _ = all.set(from + state.sent());
+            // A replica acknowledges each second by itself: a question would count as offset.
+            std::future::pending().await
+        };
+        let reading = follow_acknowledgements(reader, &mut self.requests, &state, &all, patience);
+        let acknowledged = tokio::select! {
+            error = writing => return Err(error),
+            acknowledged = reading => acknowledged?,
+        };
+        Ok(Streamed { bytes: state.sent(), acknowledged, elapsed: begun.elapsed() })
     }
 }
 
 /// How far the transfer is; both halves look at it.
 struct State {
     sent: AtomicU64,
+    /// Bytes behind the RDB.
+    behind: AtomicU64,
     length: u64,
 }
 
@@ -156,6 +221,8 @@ impl Writing<'_> {
         sent: &(dyn Fn(u64) + Sync),
     ) -> FeedError {
         match self.rdb(snapshot, chunks, sent).await {
+            // The target acknowledges each second by itself.
+            Ok(()) if snapshot.is_exact => std::future::pending().await,
             Ok(()) => self.keep_alive().await,
             Err(error) => error,
         }
@@ -186,7 +253,7 @@ impl Writing<'_> {
             return Err(FeedError::SourceEnded { sent: self.state.sent(), length: snapshot.length });
         }
         let _ = self.times.last.set(Instant::now());
-        self.write(GETACK).await
+        if snapshot.is_exact { Ok(()) } else { self.write_behind(GETACK).await }
     }
 
     /// The first chunk; newlines go out while it is not there.
@@ -203,10 +270,15 @@ impl Writing<'_> {
         loop {
             tokio::time::sleep(PING_PERIOD).await;
             // Not a newline: after the RDB every byte counts as offset, and a newline is no command.
-            if let Err(error) = self.write(PING).await {
+            if let Err(error) = self.write_behind(PING).await {
                 return error;
             }
         }
+    }
+
+    async fn write_behind(&mut self, bytes: &[u8]) -> Result<(), FeedError> {
+        self.state.behind.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.write(bytes).await
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), FeedError> {
@@ -254,6 +326,39 @@ impl Reading<'_> {
                 Err(_) if its_turn => return Err(self.state.stalled(self.patience)),
                 Err(_) => {}
             }
+        }
+    }
+}
+
+/// Reads acknowledgements until one covers all that was sent.
+async fn follow_acknowledgements(
+    mut reader: ReadHalf<&mut Box<dyn Duplex>>,
+    requests: &mut Requests,
+    state: &State,
+    all: &std::sync::OnceLock<u64>,
+    patience: Duration,
+) -> Result<u64, FeedError> {
+    let mut bytes = [0; 1024];
+    let mut last = (Instant::now(), 0);
+    loop {
+        while let Some(request) = requests.next().map_err(|reason| FeedError::Unexpected { reason })? {
+            if let Request::Ack(acknowledged) = request {
+                if all.get().is_some_and(|all| acknowledged >= *all) {
+                    return Ok(acknowledged);
+                }
+                if acknowledged > last.1 {
+                    last = (Instant::now(), acknowledged);
+                }
+            }
+        }
+        if all.get().is_some() && last.0.elapsed() > patience {
+            return Err(state.stalled(patience));
+        }
+        match timeout(patience, reader.read(&mut bytes)).await {
+            Ok(Ok(0)) => return Err(FeedError::Closed { sent: state.sent(), length: state.length }),
+            Ok(Ok(length)) => requests.push(&bytes[..length]),
+            Ok(Err(error)) => return Err(state.broken(error)),
+            Err(_) => return Err(state.stalled(patience)),
         }
     }
 }

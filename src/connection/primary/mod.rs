@@ -1,4 +1,5 @@
-//! Our side as a primary: a target that was told `REPLICAOF` comes to our listening socket, is recognised, and is fed one RDB.
+//! Our side as a primary: a target that was told `REPLICAOF` comes to our listening socket, is recognised, and is fed one RDB, and
+//! a replication stream behind it where one is wanted.
 //!
 //! ```text
 //! Listener::bind ─► REPLICAOF to the target (not ours) ─► Listener::recognise ─► Link::full_resync ─► its REPLCONF ACK
@@ -17,6 +18,6 @@ mod tls;
 pub(crate) use error::FeedError;
 pub use handshake::Caller;
 pub(crate) use link::Snapshot;
-pub use link::{Link, Loaded};
+pub use link::{Link, Loaded, Streamed};
 pub use listener::Listener;
 pub(crate) use tls::server_config;

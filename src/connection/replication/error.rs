@@ -27,6 +27,8 @@ pub enum Stage {
     WaitingForSnapshot,
     /// Its RDB is on the way: this many bytes are here.
     Receiving(u64),
+    /// Behind its RDB: commands are read.
+    Following,
 }
 
 /// Why a resynchronization failed.
@@ -211,6 +213,7 @@ impl fmt::Display for Stage {
             Self::Handshake => f.write_str("in the handshake"),
             Self::WaitingForSnapshot => f.write_str("while waiting for its snapshot"),
             Self::Receiving(n_bytes) => write!(f, "at byte {n_bytes} of its RDB"),
+            Self::Following => f.write_str("in its replication stream"),
         }
     }
 }

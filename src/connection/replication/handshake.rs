@@ -14,7 +14,7 @@ use crate::connection::{Command, CommandFault, Node};
 
 /// The version that we announce as a replica. Valkey 9.1 and newer choose the RDB version by it: without it they write version 11
 /// to a diskless replica, and fail if a hash has fields with a TTL (Valkey `replication.c`, `replicaRdbVersion`).
-const ANNOUNCED_VERSION: &[u8] = b"9.1.0";
+pub(super) const ANNOUNCED_VERSION: &[u8] = b"9.1.0";
 
 /// The pause before a server that hung up on the question itself is asked once more.
 const ONCE_MORE: Duration = Duration::from_secs(1);
@@ -176,7 +176,7 @@ async fn ask_for_everything(wire: &mut Wire, silence: Duration, rdb_only: bool) 
 }
 
 /// `FULLRESYNC <40 characters> <offset>`
-fn parse_full_resync(text: &[u8]) -> Option<(String, u64)> {
+pub(super) fn parse_full_resync(text: &[u8]) -> Option<(String, u64)> {
     let text = std::str::from_utf8(text).ok()?;
     let mut words = text.strip_prefix("FULLRESYNC ")?.split(' ');
     let (replid, offset) = (words.next()?, words.next()?);
@@ -186,7 +186,7 @@ fn parse_full_resync(text: &[u8]) -> Option<(String, u64)> {
 }
 
 /// `<length>` or `EOF:<40 bytes>`
-fn parse_framing(text: &[u8]) -> Option<Framing> {
+pub(super) fn parse_framing(text: &[u8]) -> Option<Framing> {
     if let Some(mark) = text.strip_prefix(b"EOF:") {
         let mark: [u8; MARK_LENGTH] = mark.try_into().ok()?;
         return Some(Framing::Marked(mark));
@@ -196,7 +196,7 @@ fn parse_framing(text: &[u8]) -> Option<Framing> {
     Some(Framing::Counted(std::str::from_utf8(text).ok()?.parse().ok()?))
 }
 
-fn closed(error: &io::Error, stage: Stage) -> ReplicationFault {
+pub(super) fn closed(error: &io::Error, stage: Stage) -> ReplicationFault {
     if error.kind() == io::ErrorKind::InvalidData && error.get_ref().is_none_or(|cause| !cause.is::<rustls::Error>()) {
         return ReplicationFault::Protocol { stage, got: error.to_string() };
     }

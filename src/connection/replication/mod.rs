@@ -1,7 +1,8 @@
 //! Our side of replication, by hand: we ask a server for a full resynchronization as a replica does, and get its data set as one
-//! RDB, however long. Client libraries would buffer it whole.
+//! RDB, however long. Client libraries would buffer it whole. A [`Follower`] reads the commands behind it.
 
 mod error;
+mod follow;
 mod handshake;
 mod payload;
 mod shutdown;
@@ -9,6 +10,7 @@ mod shutdown;
 use std::time::Duration;
 
 pub use error::{ReplicationError, ReplicationFault, refusal};
+pub use follow::{Beginning, Follower, Position};
 pub use payload::{Framing, Payload};
 
 use super::Node;

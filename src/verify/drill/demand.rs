@@ -1,7 +1,6 @@
-//! What a drill demands of the machine, and how much memory the machine has.
+//! What a drill demands of the machine.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use crate::capture::Inspected;
 use crate::repository::manifest::Shard;
@@ -63,22 +62,4 @@ impl Demand {
 fn used_memory(aux: &BTreeMap<String, String>, raw_bytes: u64) -> u64 {
     let named = aux.get("used-mem").and_then(|bytes| bytes.parse().ok());
     named.unwrap_or_else(|| raw_bytes.saturating_mul(RAW_FACTOR) / RAW_DIVISOR)
-}
-
-/// Bytes of memory that can be used without swapping; the limit of a container counts. `None` where nobody says.
-pub(super) fn memory_available() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    let machine = kib.saturating_mul(1024);
-    Some(container_available(Path::new("/sys/fs/cgroup")).map_or(machine, |limit| limit.min(machine)))
-}
-
-/// What the control group (version 2) leaves; its page cache can be given back.
-fn container_available(folder: &Path) -> Option<u64> {
-    let number = |name: &str| std::fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
-    let (limit, used) = (number("memory.max")?, number("memory.current")?);
-    let stat = std::fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
-    let cache = stat.lines().find_map(|line| line.strip_prefix("inactive_file ")?.trim().parse().ok()).unwrap_or(0);
-    Some(limit.saturating_sub(used.saturating_sub(cache)))
 }

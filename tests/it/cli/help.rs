@@ -62,7 +62,7 @@ fn page(line: &[&str]) -> String {
 /// The commands, as the overview lists them.
 fn commands() -> Vec<String> {
     let overview = page(&["help"]);
-    let listed = overview.lines().skip(4).take_while(|line| !line.is_empty());
+    let listed = overview.lines().skip(3).take_while(|line| !line.is_empty());
     listed.filter_map(|line| line.get(9..)?.split_whitespace().next().map(str::to_owned)).collect()
 }
 

@@ -84,6 +84,26 @@ fn a_changed_file_is_read_alike_whole_and_cut() {
 }
 
 #[test]
+fn a_changed_stream_is_read_alike_whole_and_cut() {
+    let stream = |commands: &[&[&str]]| {
+        let mut bytes = vec![3];
+        for words in commands {
+            bytes.extend(format!("*{}\r\n", words.len()).bytes());
+            words.iter().for_each(|word| bytes.extend(format!("${}\r\n{word}\r\n", word.len()).bytes()));
+        }
+        bytes
+    };
+    smoke(
+        checks::stream,
+        &[
+            stream(&[&["SELECT", "3"], &["SET", "a", "1"], &["PING"]]),
+            stream(&[&["MULTI"], &["SELECT", "1"], &["DEL", "a"], &["EXEC"], &["REPLCONF", "GETACK", "*"]]),
+            stream(&[&["SET", "a", "*1\r\n$4\r\nPING\r\n"], &["SET", "b", ""]]),
+        ],
+    );
+}
+
+#[test]
 fn a_changed_value_is_read_alike_alone_and_in_a_file() {
     let seeds: Vec<Vec<u8>> = values()
         .into_iter()

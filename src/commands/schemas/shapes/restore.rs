@@ -60,9 +60,10 @@ pub(in crate::commands) fn restore() -> Fields {
         ("result", described(maybe(either(&[shape("restored"), shape("written")])), "null: nothing was written")),
         ("proof", described(maybe(shape("comparison")), "null: the target was not read back")),
         ("undo", described(maybe(undo), "of --undo; null: it was not done")),
+        ("moment", described(shape("moment"), "of a restore that goes to a moment between two backups")),
         ("warnings", list(text())),
     ];
-    (fields, vec![vec!["backup_id", "plan"], vec!["backup_id", "result"], vec!["undo"]])
+    (fields, vec![vec!["backup_id", "plan"], vec!["backup_id", "result"], vec!["undo"], vec!["moment"]])
 }
 
 pub(super) fn restored() -> Value {

@@ -6,7 +6,7 @@ use crate::commands::Context;
 use crate::commands::which::{self, Server};
 use crate::explain::Result;
 use crate::printer::words;
-use crate::repository::manifest::{Manifest, Purpose};
+use crate::repository::manifest::Manifest;
 use crate::repository::{Listed, Repository, RepositoryError};
 use crate::times;
 use crate::verify::receipt;
@@ -67,7 +67,7 @@ pub async fn choose(repository: &Repository, server: &Server, run_id: &str, cont
 /// The newest backup of an instance that is no safety backup, and in which nobody has found anything.
 async fn newest_good(repository: &Repository, instance: &str, context: &Context) -> Result<Option<Manifest>> {
     let is_good = |listed: &Listed| {
-        let sound = listed.manifest().filter(|manifest| manifest.purpose != Purpose::Safety && manifest.is_sound());
+        let sound = listed.manifest().filter(|manifest| manifest.purpose.is_of_its_time() && manifest.is_sound());
         sound.is_some() && !listed.is_damaged() && !listed.id.is_ahead(context.now)
     };
     let listed = repository.list(Some(instance)).await?;

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{DrillError, room};
+use super::{RDB, ScratchError};
 use crate::blocking;
-use crate::capture::source;
-use crate::connection::{Address, ConnectFault, Node, Retry};
+use crate::connection::{Address, Command as Question, ConnectFault, Node, Retry};
 use crate::replies::Info;
 
 /// How long a server may take from its start to its first answer, be it only `-LOADING`.
@@ -33,19 +32,22 @@ pub struct Binary {
 
 impl Binary {
     /// Finds the program: the one that was named, or the first server in these folders.
-    pub fn find(named: Option<&Path>, folders: &[PathBuf]) -> Result<Self, DrillError> {
+    ///
+    /// # Errors
+    /// There is none, or what was named is none.
+    pub fn find(named: Option<&Path>, folders: &[PathBuf]) -> Result<Self, ScratchError> {
         if let Some(path) = named {
             return Self::ask(path);
         }
         let names = ["redis-server", "valkey-server"];
         let candidates = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
         let mut found = candidates.filter(|path| path.is_file());
-        found.find_map(|path| Self::ask(&path).ok()).ok_or(DrillError::NoServer)
+        found.find_map(|path| Self::ask(&path).ok()).ok_or(ScratchError::NoServer)
     }
 
     /// `Redis server v=7.0.15 sha=00000000:0 …`, `Valkey server v=8.0.1 …`.
-    fn ask(path: &Path) -> Result<Self, DrillError> {
-        let not = |reason: String| DrillError::NotAServer { path: path.to_owned(), reason };
+    fn ask(path: &Path) -> Result<Self, ScratchError> {
+        let not = |reason: String| ScratchError::NotAServer { path: path.to_owned(), reason };
         let output = Command::new(path)
             .arg("--version")
             .stdin(Stdio::null())
@@ -80,23 +82,28 @@ pub struct Throwaway {
 }
 
 impl Throwaway {
-    /// Starts a server in a folder that holds the RDB. Waits for the system: see [`crate::blocking`].
-    pub fn start(binary: &Binary, folder: &Path, databases: u64) -> Result<Self, DrillError> {
+    /// Starts a server in a folder; it loads the RDB that lies there, if one does. Waits for the system: see [`crate::blocking`].
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    pub fn start(binary: &Binary, folder: &Path, databases: u64) -> Result<Self, ScratchError> {
         let path = |name: &str| folder.join(name).display().to_string();
         let mut command = Command::new(&binary.path);
         command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         // Of the environment a server needs nothing, and it may hold secrets.
         command.env_clear().env("LC_ALL", "C");
         command.args(["--port", "0", "--unixsocket", &path(SOCKET), "--unixsocketperm", "700"]);
-        command.args(["--dir", &folder.display().to_string(), "--dbfilename", room::RDB, "--logfile", &path(LOG)]);
+        command.args(["--dir", &folder.display().to_string(), "--dbfilename", RDB, "--logfile", &path(LOG)]);
         command.args(["--daemonize", "no", "--save", "", "--appendonly", "no", "--maxmemory", "0"]);
         command.args(["--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0"]);
         command.args(["--databases", &databases.to_string(), "--loglevel", "notice"]);
+        // One that replicates from us hears nothing while it loads, and nothing that would count as offset afterwards.
+        command.args(["--repl-timeout", "86400"]);
         // A Ctrl-C is meant for us: we end it.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let child = command
             .spawn()
-            .map_err(|error| DrillError::NotAServer { path: binary.path.clone(), reason: error.to_string() })?;
+            .map_err(|error| ScratchError::NotAServer { path: binary.path.clone(), reason: error.to_string() })?;
         let guard = guard(child.id(), folder);
         let server = Self { child, guard, folder: folder.to_owned(), began: Instant::now() };
         // When memory runs out it is this one that goes, not whatever else runs on the machine.
@@ -115,7 +122,10 @@ impl Throwaway {
     }
 
     /// Waits until it has loaded its data: how long that took, or how it ended.
-    pub async fn ready(&mut self) -> Result<Result<Duration, Ended>, DrillError> {
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn ready(&mut self) -> Result<Result<Duration, Ended>, ScratchError> {
         let node = self.node();
         let mut has_answered = false;
         loop {
@@ -137,20 +147,23 @@ impl Throwaway {
     }
 
     /// What it says of itself.
-    pub async fn info(&self) -> Result<Info, DrillError> {
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn info(&self) -> Result<Info, ScratchError> {
         let mut connection = match self.node().connect().await {
             Ok(connection) => connection,
             Err(error) => return Err(self.silent(&error).await),
         };
-        match source::info(&mut connection).await {
-            Ok(info) => Ok(info),
+        match connection.query(&Question::new("INFO")).await {
+            Ok(answer) => Ok(Info::from_bytes(answer.bytes().unwrap_or_default())),
             Err(error) => Err(self.silent(&error).await),
         }
     }
 
     /// The error of a server that does not answer as it should: the words for it, and the end of the server's log.
-    pub(super) async fn silent(&self, words: &dyn std::fmt::Display) -> DrillError {
-        DrillError::Silent(format!("{words}; the end of its log: {}", self.last_words().await))
+    pub async fn silent(&self, words: &dyn std::fmt::Display) -> ScratchError {
+        ScratchError::Silent(format!("{words}; the end of its log: {}", self.last_words().await))
     }
 
     /// The most memory that it had resident so far, bytes.

@@ -1,0 +1,486 @@
+//! What was read and is not in the repository yet: one file for each segment to come, and beside it the marks that belong to it. Blocks.
+//!
+//! ```text
+//! <state>/archive/<instance>/<shard>/lock                      held while an archiver is at work
+//!                                    token                     tells this archiver from others
+//!                                    head.json                 what is in the repository already
+//!                                    <from>-<db>-<replid>.raw  bytes of the stream behind <from>
+//!                                    <from>-<db>-<replid>.marks
+//!                                    <from>-<db>-<replid>.joins   what the file is joined to, if that is not the one before it
+//! ```
+
+use std::collections::VecDeque;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use crate::connection::replication::Position;
+use crate::explain::{Explain, Meaning};
+use crate::private_files;
+use crate::repository::segment::{Gap, Mark, Previous, is_replid};
+use crate::stream::Scanner;
+
+/// Bytes that are read at once.
+const CHUNK: usize = 1 << 20;
+
+/// Marks at the same offset are kept so far apart, microseconds.
+const MARKS_APART_US: i64 = 10_000_000;
+
+/// What is in the repository already, and so what the next segment is joined to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The history that it is part of.
+    pub replid: String,
+    /// The last offset.
+    pub offset: u64,
+    /// The database in force behind it.
+    pub database: u32,
+    /// The last segment; `None`: there is none of this history, nor one that leads to it.
+    pub previous: Option<Previous>,
+    /// What is lost before the next segment.
+    pub gap: Option<Gap>,
+}
+
+impl Head {
+    /// A history that is joined to nothing.
+    pub fn anew(at: &Position, gap: Option<Gap>) -> Self {
+        Self { replid: at.replid.clone(), offset: at.offset, database: 0, previous: None, gap }
+    }
+}
+
+/// A file of the spool.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Spooled {
+    /// The offset of the last byte before it.
+    pub from: u64,
+    /// The database in force there.
+    pub database: u32,
+    /// The history that it is part of.
+    pub replid: String,
+}
+
+impl Spooled {
+    fn name(&self, extension: &str) -> String {
+        format!("{:020}-{}-{}.{extension}", self.from, self.database, self.replid)
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        let mut parts = name.strip_suffix(".raw")?.splitn(3, '-');
+        let (from, database, replid) = (parts.next()?, parts.next()?, parts.next()?);
+        let (from, database) = (from.parse().ok()?, database.parse().ok()?);
+        is_replid(replid).then(|| Self { from, database, replid: replid.to_owned() })
+    }
+
+    /// Where its bytes are.
+    pub fn raw(&self, folder: &Path) -> PathBuf {
+        folder.join(self.name("raw"))
+    }
+
+    fn marks(&self, folder: &Path) -> PathBuf {
+        folder.join(self.name("marks"))
+    }
+
+    fn joins(&self, folder: &Path) -> PathBuf {
+        folder.join(self.name("joins"))
+    }
+}
+
+/// The folder of a spool, held for one archiver.
+#[derive(Debug)]
+pub struct Spool {
+    folder: PathBuf,
+    /// Lets go of the lock when dropped.
+    _lock: File,
+    /// Tells this archiver from others.
+    pub token: String,
+}
+
+impl Spool {
+    /// Opens the folder, and makes it where there is none. `None`: another archiver of this machine holds it.
+    ///
+    /// # Errors
+    /// The folder cannot be made or read.
+    pub fn open(folder: &Path) -> io::Result<Option<Self>> {
+        private_files::folder(folder)?;
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join("lock"))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Ok(None),
+            Err(fs::TryLockError::Error(error)) => return Err(error),
+        }
+        let file = folder.join("token");
+        let token = match fs::read_to_string(&file) {
+            Ok(token) if token.len() == 32 => token,
+            _ => {
+                let mut bytes = [0; 16];
+                getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+                let token = hex::encode(bytes);
+                private_files::create(&file)?.write_all(token.as_bytes())?;
+                token
+            }
+        };
+        Ok(Some(Self { folder: folder.to_owned(), _lock: lock, token }))
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The files that wait, in the order in which they were written.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn waiting(&self) -> io::Result<Vec<Spooled>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if let Some(spooled) = entry.file_name().to_str().and_then(Spooled::parse) {
+                found.push((entry.metadata()?.modified()?, spooled));
+            }
+        }
+        // One history after the other, and within one by offset: a history's files are not written between those of another.
+        found.sort();
+        let mut order: Vec<String> = Vec::new();
+        for (_, spooled) in &found {
+            if !order.contains(&spooled.replid) {
+                order.push(spooled.replid.clone());
+            }
+        }
+        let mut files: Vec<Spooled> = found.into_iter().map(|(_, spooled)| spooled).collect();
+        files.sort_by_key(|spooled| (order.iter().position(|replid| *replid == spooled.replid), spooled.from));
+        Ok(files)
+    }
+}
+
+/// What is in the repository, as far as this machine knows.
+///
+/// # Errors
+/// The file is there and cannot be read.
+pub fn head(folder: &Path) -> io::Result<Option<Head>> {
+    match fs::read(folder.join("head.json")) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes down what is in the repository: whole or not at all.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_head(folder: &Path, head: &Head) -> io::Result<()> {
+    let new = folder.join("head.new");
+    let mut file = private_files::create(&new)?;
+    file.write_all(&serde_json::to_vec(head).map_err(io::Error::other)?)?;
+    file.sync_data()?;
+    fs::rename(&new, folder.join("head.json"))
+}
+
+/// Removes a file of the spool that is in the repository.
+///
+/// # Errors
+/// It cannot be removed.
+pub fn remove(folder: &Path, spooled: &Spooled) -> io::Result<()> {
+    for beside in [spooled.marks(folder), spooled.joins(folder)] {
+        match fs::remove_file(beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    fs::remove_file(spooled.raw(folder))
+}
+
+/// What a file is joined to, if that is not the one before it.
+///
+/// # Errors
+/// The file is there and cannot be read: then nobody knows, and nothing may be claimed.
+pub fn joins(folder: &Path, spooled: &Spooled) -> io::Result<Option<Head>> {
+    match fs::read(spooled.joins(folder)) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(io::Error::other),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The marks of a file. A line that was cut off by a sudden end is passed over.
+///
+/// # Errors
+/// The file is there and cannot be read.
+pub fn marks(folder: &Path, spooled: &Spooled) -> io::Result<Vec<Mark>> {
+    let text = match fs::read_to_string(spooled.marks(folder)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let mark = |line: &str| {
+        let (offset, time) = line.split_once(' ')?;
+        Some(Mark { offset: offset.parse().ok()?, time_us: time.parse().ok()? })
+    };
+    Ok(whole.lines().filter_map(mark).collect())
+}
+
+/// Reads the bytes of a file of the spool.
+///
+/// # Errors
+/// The file cannot be read, or what takes the bytes fails.
+pub fn read<E: From<io::Error>>(path: &Path, mut give: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    let (mut file, mut buffer) = (File::open(path)?, vec![0; CHUNK]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(()),
+            length => give(&buffer[..length])?,
+        }
+    }
+}
+
+/// Cuts a file behind its last whole transaction, and gives that offset and the database in force there. What was in flight when an
+/// archiver ended is asked for once more.
+///
+/// # Errors
+/// The file cannot be read or cut.
+pub fn cut(folder: &Path, spooled: &Spooled) -> io::Result<(u64, u32)> {
+    let mut scanner = Scanner::at(spooled.from, spooled.database);
+    let (mut safe, mut database) = (spooled.from, spooled.database);
+    let path = spooled.raw(folder);
+    // What does not scan is cut off as well: a machine that lost its power may have left zeros.
+    let _ = read(&path, |bytes| {
+        let result = scanner.push(bytes, |command| {
+            if command.is_safe() {
+                (safe, database) = (command.end, command.database);
+            }
+        });
+        result.map_err(|error| io::Error::other(error.to_string()))
+    });
+    let file = OpenOptions::new().write(true).open(&path)?;
+    file.set_len(safe - spooled.from)?;
+    file.sync_data()?;
+    Ok((safe, database))
+}
+
+/// What writing some bytes has led to.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// A file that is complete.
+    pub closed: Option<Spooled>,
+    /// The server asks for an acknowledgement.
+    pub is_asked: bool,
+}
+
+/// The file that is being written.
+#[derive(Debug)]
+pub struct Writer {
+    folder: PathBuf,
+    spooled: Spooled,
+    file: File,
+    marks_file: File,
+    scanner: Scanner,
+    /// The last offset at which the stream may be cut, and the database in force there.
+    safe: u64,
+    database: u32,
+    begun: Instant,
+    /// Something else than signs of life was written.
+    has_writes: bool,
+    /// Marks ahead of what was read.
+    ahead: VecDeque<Mark>,
+    last_mark: Option<Mark>,
+    is_synced: bool,
+}
+
+impl Writer {
+    /// Begins a file at a place.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn begin(folder: &Path, at: &Position, database: u32, joins: Option<&Head>) -> io::Result<Self> {
+        let spooled = Spooled { from: at.offset, database, replid: at.replid.clone() };
+        // Before the first byte: a file without it would seem to follow the one before.
+        if let Some(joins) = joins {
+            let mut file = private_files::create(&spooled.joins(folder))?;
+            file.write_all(&serde_json::to_vec(joins).map_err(io::Error::other)?)?;
+            file.sync_data()?;
+        }
+        let file = private_files::create(&spooled.raw(folder))?;
+        let marks_file = private_files::create(&spooled.marks(folder))?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            file,
+            marks_file,
+            scanner: Scanner::at(at.offset, database),
+            safe: at.offset,
+            database,
+            begun: Instant::now(),
+            has_writes: false,
+            ahead: VecDeque::new(),
+            last_mark: None,
+            is_synced: true,
+            spooled,
+        })
+    }
+
+    /// The place behind the last whole transaction.
+    pub fn safe(&self) -> Position {
+        Position { replid: self.spooled.replid.clone(), offset: self.safe }
+    }
+
+    /// The database in force there.
+    pub fn database(&self) -> u32 {
+        self.database
+    }
+
+    /// The last offset that was read.
+    pub fn offset(&self) -> u64 {
+        self.scanner.offset()
+    }
+
+    /// Bytes in the file.
+    pub fn length(&self) -> u64 {
+        self.scanner.offset() - self.spooled.from
+    }
+
+    /// Takes the next bytes; the file is complete once it has `size` bytes up to a place where the stream may be cut.
+    ///
+    /// # Errors
+    /// The bytes are no stream, or the file cannot be written.
+    pub fn push(&mut self, bytes: &[u8], size: u64) -> Result<Written, WriteError> {
+        let (mut written, before) = (Written::default(), self.scanner.offset());
+        let (mut safe, mut database, mut has_writes) = (self.safe, self.database, self.has_writes);
+        self.scanner.push(bytes, |command| {
+            written.is_asked |= command.is_question();
+            has_writes |= !(command.is("PING") || command.is("REPLCONF") || command.is("SELECT"));
+            if command.is_safe() {
+                (safe, database) = (command.end, command.database);
+            }
+        })?;
+        self.is_synced = false;
+        let is_full = safe > before && safe - self.spooled.from >= size;
+        if !is_full {
+            self.file.write_all(bytes)?;
+            (self.safe, self.database, self.has_writes) = (safe, database, has_writes);
+            self.take_marks()?;
+            return Ok(written);
+        }
+        let at = usize::try_from(safe - before).expect("it lies within these bytes");
+        let (now, later) = bytes.split_at(at);
+        self.file.write_all(now)?;
+        (self.safe, self.database) = (safe, database);
+        written.closed = Some(self.roll()?);
+        self.scanner = Scanner::at(safe, database);
+        // The same bytes again, without an end of a transaction in them.
+        self.scanner.push(later, |_| self.has_writes = true)?;
+        self.file.write_all(later)?;
+        Ok(written)
+    }
+
+    /// Ends the file if it may end here: it holds something, and nothing of a transaction that is not whole.
+    ///
+    /// # Errors
+    /// The files cannot be written.
+    pub fn close(&mut self) -> io::Result<Option<Spooled>> {
+        if self.length() == 0 || self.safe != self.scanner.offset() {
+            return Ok(None);
+        }
+        self.roll().map(Some)
+    }
+
+    /// Whether the file is as old as a segment may be: `rpo` with writes in it, `idle` without.
+    pub fn is_due(&self, rpo: std::time::Duration, idle: std::time::Duration) -> bool {
+        self.length() > 0 && self.begun.elapsed() >= if self.has_writes { rpo } else { idle }
+    }
+
+    /// Goes on in a new file behind the last safe place.
+    fn roll(&mut self) -> io::Result<Spooled> {
+        self.take_marks()?;
+        self.file.sync_data()?;
+        let mut next = Self::begin(&self.folder, &self.safe(), self.database, None)?;
+        std::mem::swap(&mut next.ahead, &mut self.ahead);
+        // The same mark tells when the next file begins.
+        if let Some(mark) = self.last_mark.filter(|mark| mark.offset == self.safe) {
+            next.ahead.push_front(mark);
+        }
+        let old = std::mem::replace(self, next);
+        Ok(old.spooled)
+    }
+
+    /// Notes a pair of clock and offset.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn mark(&mut self, mark: Mark) -> io::Result<()> {
+        self.ahead.push_back(mark);
+        self.take_marks()
+    }
+
+    fn take_marks(&mut self) -> io::Result<()> {
+        while let Some(mark) = self.ahead.front().copied().filter(|mark| mark.offset <= self.safe) {
+            self.ahead.pop_front();
+            let is_news = self
+                .last_mark
+                .is_none_or(|last| last.offset != mark.offset || (mark.time_us - last.time_us).abs() >= MARKS_APART_US);
+            if mark.offset >= self.spooled.from && is_news {
+                writeln!(self.marks_file, "{} {}", mark.offset, mark.time_us)?;
+                self.last_mark = Some(mark);
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the disk keep what was written.
+    ///
+    /// # Errors
+    /// The disk says no.
+    pub fn sync(&mut self) -> io::Result<()> {
+        if !std::mem::replace(&mut self.is_synced, true) {
+            self.file.sync_data()?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what is behind the last safe place: it is asked for once more.
+    ///
+    /// # Errors
+    /// The file cannot be cut.
+    pub fn rewind(&mut self) -> io::Result<()> {
+        let length = self.safe - self.spooled.from;
+        self.file.set_len(length)?;
+        self.file.seek(SeekFrom::Start(length))?;
+        self.scanner = Scanner::at(self.safe, self.database);
+        self.ahead.clear();
+        Ok(())
+    }
+
+    /// Gives up an empty file. What it was joined to is what the next one is joined to.
+    ///
+    /// # Errors
+    /// The files cannot be removed.
+    pub fn discard(self) -> io::Result<Option<Head>> {
+        let joins = joins(&self.folder, &self.spooled)?;
+        remove(&self.folder, &self.spooled)?;
+        Ok(joins)
+    }
+}
+
+/// Why bytes are not in the spool.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The disk says no.
+    #[error(transparent)]
+    Disk(#[from] io::Error),
+    /// They are no stream.
+    #[error(transparent)]
+    Stream(#[from] crate::stream::StreamError),
+}
+
+impl Explain for WriteError {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::Disk(error) => error.meaning(),
+            Self::Stream(error) => error.meaning(),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The settings of `archive`, and which moment a restore is of.
+
+use std::path::PathBuf;
+
+use super::Resolver;
+use super::instance::checked_name;
+use crate::archive;
+use crate::capture::source;
+use crate::cli::args::archive::{Action as TypedAction, Archive as Typed};
+use crate::cli::args::restore::Restore;
+use crate::commands::archive::{Action, Follow, Settings};
+use crate::commands::backup::ReadFrom;
+use crate::commands::restore::MomentWanted;
+use crate::connection::Address;
+use crate::explain::Misuse;
+use crate::moment::Wanted;
+use crate::operations::ScratchOptions;
+
+impl Resolver<'_> {
+    pub(super) fn archive(&self, typed: &Typed) -> Result<Settings, Misuse> {
+        self.no_database("archive", typed.database.number)?;
+        let mut server = self.server(None)?;
+        Self::all_databases(&server, "`archive` follows all databases", |_| String::new())?;
+        let has_name = typed.name.is_some() || self.file.instances().contains(&server.instance.as_str());
+        if let Address::Sentinel { .. } = server.node.address
+            && !has_name
+        {
+            return Err(Misuse::usage("a Sentinel group given by URL needs a name in the repository")
+                .hint("`--name NAME`, or an entry under `instances` in the settings"));
+        }
+        server.instance = checked_name(typed.name.as_deref().unwrap_or(&server.instance))?;
+        let action = match (typed.action, &typed.point) {
+            (None, _) => Action::Follow(Box::new(self.follow(typed))),
+            (Some(TypedAction::Mark), Some(name)) => Action::Mark(checked_name(name)?),
+            (Some(TypedAction::Mark), None) => {
+                return Err(Misuse::usage("`archive mark` needs a name").hint("`redis-ops archive mark NAME`"));
+            }
+            (Some(_), Some(point)) => {
+                return Err(Misuse::usage(format!("`{point}` means nothing here"))
+                    .hint("only `archive mark` takes a name; `-i NAME` names the instance"));
+            }
+            (Some(TypedAction::Status), None) => Action::Status,
+            (Some(TypedAction::Log), None) => Action::Log,
+        };
+        Ok(Settings { server, place: self.place()?, action })
+    }
+
+    fn follow(&self, typed: &Typed) -> Follow {
+        let read_from = match typed.read_from {
+            ReadFrom::Auto => source::ReadFrom::Auto,
+            ReadFrom::Replica => source::ReadFrom::Replica,
+            ReadFrom::Primary => source::ReadFrom::Primary,
+        };
+        Follow {
+            wanted: read_from.into(),
+            stop_after: typed.stop_after,
+            state: self.state_folder().unwrap_or_else(|| std::env::temp_dir().join("redis-ops")).join("archive"),
+            segment_size: typed.segment_size.unwrap_or(archive::SEGMENT_SIZE).max(1),
+            rpo: typed.rpo.unwrap_or(archive::RPO),
+            spool_limit: typed.spool_limit.unwrap_or(archive::SPOOL_LIMIT),
+        }
+    }
+
+    /// The moment that a restore is of; `None`: that of a backup.
+    pub(super) fn moment(&self, typed: &Restore) -> Result<Option<MomentWanted>, Misuse> {
+        let wanted = match typed {
+            Restore { to_latest: true, .. } => Wanted::Latest,
+            Restore { to_offset: Some(offset), .. } => Wanted::Offset(*offset),
+            Restore { to_time: Some(time), .. } => Wanted::Time(*time),
+            Restore { to_mark: Some(name), .. } => Wanted::Named(checked_name(name)?),
+            Restore { before_command: Some(text), .. } => before(text)?,
+            _ => return Ok(None),
+        };
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let scratch = ScratchOptions {
+            binary: typed.server_binary.clone(),
+            path: std::env::split_paths(&path).collect::<Vec<PathBuf>>(),
+            folder: std::env::temp_dir(),
+        };
+        Ok(Some(MomentWanted { wanted, scratch }))
+    }
+}
+
+/// `FLUSHALL`, `DEL cart:1`, `FLUSHALL@1234`.
+fn before(text: &str) -> Result<Wanted, Misuse> {
+    let (text, at) = match text.rsplit_once('@') {
+        Some((text, at)) if !at.is_empty() && at.bytes().all(|byte| byte.is_ascii_digit()) => {
+            let at = at.parse().map_err(|_| Misuse::usage(format!("`{at}` is no offset")))?;
+            (text, Some(at))
+        }
+        _ => (text, None),
+    };
+    let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+    match words.is_empty() {
+        true => Err(Misuse::usage("`--before-command` needs a command").hint("`--before-command FLUSHALL`")),
+        false => Ok(Wanted::Before { words, at }),
+    }
+}

@@ -1,0 +1,312 @@
+//! `redis-ops archive`: follows an instance into the repository, and says what the archive holds.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::DateTime;
+use serde_json::json;
+
+use super::table::{Table, verdict};
+use super::which::{Place, Server};
+use super::{Context, Outcome};
+use crate::archive::{self, Options, Report};
+use crate::capture::source::Wanted;
+use crate::explain::{Context as _, Result, Status};
+use crate::moment;
+use crate::operations;
+use crate::printer::words;
+use crate::repository::NamedPoint;
+use crate::repository::segment::{Event, Index};
+use crate::times;
+
+/// Complete settings of `archive`.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The instance, by its name in the repository.
+    pub server: Server,
+    /// Where the archive is.
+    pub place: Place,
+    /// What is to be done.
+    pub action: Action,
+}
+
+/// What is to be done with an archive.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Follows the instance.
+    Follow(Box<Follow>),
+    /// Says what can be restored.
+    Status,
+    /// Lists what people go back before.
+    Log,
+    /// Names the moment that is now.
+    Mark(String),
+}
+
+/// How an instance is followed.
+#[derive(Debug, Clone)]
+pub struct Follow {
+    /// Which node is followed.
+    pub wanted: Wanted,
+    /// For how long; `None`: until a signal comes.
+    pub stop_after: Option<Duration>,
+    /// The folder of spools on this machine.
+    pub state: PathBuf,
+    /// Raw bytes at which a segment ends.
+    pub segment_size: u64,
+    /// After how long a segment with writes in it ends.
+    pub rpo: Duration,
+    /// Bytes that may wait in the spool.
+    pub spool_limit: u64,
+}
+
+/// The number of the shard of an instance that has one.
+const SHARD: u32 = 0;
+
+/// Events that a table shows.
+const SHOWN: usize = 100;
+
+/// Does what was asked for.
+pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
+    match &settings.action {
+        Action::Follow(follow) => run_archiver(settings, follow, context).await,
+        Action::Status => context.interruptible(status(settings, context)).await,
+        Action::Log => context.interruptible(log(settings, context)).await,
+        Action::Mark(name) => context.interruptible(mark(settings, name, context)).await,
+    }
+}
+
+async fn run_archiver(settings: &Settings, follow: &Follow, context: &Context) -> Result<Outcome> {
+    let repository = settings.place.open().await?;
+    let options = Options {
+        instance: settings.server.instance.clone(),
+        node: settings.server.node.clone(),
+        wanted: follow.wanted,
+        stop_after: follow.stop_after,
+        state: follow.state.clone(),
+        segment_size: follow.segment_size,
+        rpo: follow.rpo,
+        idle: archive::IDLE,
+        spool_limit: follow.spool_limit,
+    };
+    context.printer.say(&format!("following {} into {}", settings.server.node, repository.describe()));
+    let followed = operations::follow(&options, &repository, &context.printer, &context.cancel).await;
+    let (report, bases) = followed.with_context(|| format!("follow {}", settings.server.node))?;
+    let status = if report.gaps.is_empty() { Status::Ok } else { Status::Warning };
+    Ok(Outcome::new(status)
+        .field("instance", &settings.server.instance)
+        .field("archive", &report)
+        .field("bases", bases)
+        .text(text_of(&report, status, context)))
+}
+
+fn text_of(report: &Report, status: Status, context: &Context) -> String {
+    let mut table = Table::pairs();
+    let stored = words::bytes(report.stored_bytes);
+    table.row(["segments", &words::count(report.segments)]);
+    table.row(["stream", &format!("{}, {stored} stored", words::bytes(report.raw_bytes))]);
+    if let (Some(from), Some(to)) = (report.from, report.to) {
+        table.row(["offsets", &format!("{from} to {to} of {}", report.replid)]);
+    }
+    if report.resumed > 0 {
+        table.row(["resumed", &words::counted(report.resumed, "time")]);
+    }
+    if report.spooled_bytes > 0 {
+        table.row(["spool", &format!("{} wait for the next run", words::bytes(report.spooled_bytes))]);
+    }
+    for gap in &report.gaps {
+        table.row(["gap", &format!("behind offset {}; the archive goes on at {}", gap.after, gap.new_offset)]);
+    }
+    let sentence = match (report.recoverable_to, report.gaps.len()) {
+        (_, gaps @ 1..) => format!("the archive has {}", words::counted(gaps as u64, "new gap")),
+        (Some(time), 0) => format!("recoverable up to {}", times::text(time)),
+        (None, 0) => "nothing was archived".to_owned(),
+    };
+    format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, status, &sentence))
+}
+
+/// Names the moment that is now.
+async fn mark(settings: &Settings, name: &str, context: &Context) -> Result<Outcome> {
+    let repository = settings.place.open().await?;
+    let instance = &settings.server.instance;
+    let (replid, mark) = archive::point(&settings.server.node).await?;
+    let at = DateTime::from_timestamp_micros(mark.time_us).unwrap_or(context.now);
+    let point = NamedPoint { name: name.to_owned(), replid, offset: mark.offset, at };
+    repository.name_point(instance, SHARD, &point).await?;
+    let sentence = format!(
+        "`{name}` names offset {} of {instance}; `restore --to-mark {name}` goes back to it once the archive has reached it",
+        point.offset
+    );
+    Ok(Outcome::new(Status::Ok).field("instance", instance).field("point", &point).text(verdict(
+        &context.printer,
+        Status::Ok,
+        &sentence,
+    )))
+}
+
+/// A stretch of the archive without a hole.
+struct Window {
+    from: Index,
+    to: Index,
+    raw_bytes: u64,
+    segments: u64,
+}
+
+async fn indexes(settings: &Settings) -> Result<Vec<Index>> {
+    let repository = settings.place.open().await?;
+    let instance = &settings.server.instance;
+    let timeline = repository.timeline(instance, SHARD).await?;
+    if timeline.is_empty() {
+        return Err(moment::MomentError::NoArchive(instance.clone()).into());
+    }
+    let names: Vec<_> = timeline.segments().cloned().collect();
+    let mut indexes = repository.segment_indexes(instance, SHARD, &names).await?;
+    let begun = |index: &Index| index.marks.first().map(|mark| mark.time_us);
+    // Histories by the time at which they begin, within them by offset.
+    let mut order: Vec<(Option<i64>, String)> = Vec::new();
+    for index in &indexes {
+        if !order.iter().any(|(_, replid)| *replid == index.replid) {
+            order.push((begun(index), index.replid.clone()));
+        }
+    }
+    order.sort();
+    indexes.sort_by_key(|index| (order.iter().position(|(_, replid)| *replid == index.replid), index.from));
+    Ok(indexes)
+}
+
+fn windows(indexes: &[Index]) -> Vec<Window> {
+    let mut windows: Vec<Window> = Vec::new();
+    for index in indexes {
+        let joins = windows.last().is_some_and(|window| {
+            let same = window.to.replid == index.replid && index.from <= window.to.to;
+            let goes_on = index.from == window.to.to
+                && index.previous.as_ref().is_some_and(|previous| previous.replid == window.to.replid);
+            same || goes_on
+        });
+        match windows.last_mut() {
+            Some(window) if joins => {
+                window.raw_bytes += index.to - index.from;
+                window.segments += 1;
+                if index.replid != window.to.replid || index.to > window.to.to {
+                    window.to = index.clone();
+                }
+            }
+            _ => windows.push(Window {
+                from: index.clone(),
+                to: index.clone(),
+                raw_bytes: index.to - index.from,
+                segments: 1,
+            }),
+        }
+    }
+    windows
+}
+
+fn time_of(time_us: Option<i64>) -> Option<String> {
+    time_us.and_then(DateTime::from_timestamp_micros).map(times::text)
+}
+
+/// Says what can be restored.
+async fn status(settings: &Settings, context: &Context) -> Result<Outcome> {
+    let indexes = indexes(settings).await?;
+    let windows = windows(&indexes);
+    let repository = settings.place.open().await?;
+    let archiver = repository.archiver(&settings.server.instance, SHARD).await?;
+    let mut table = Table::pairs();
+    let mut in_json = Vec::new();
+    for window in &windows {
+        let begins = time_of(window.from.marks.first().map(|mark| mark.time_us));
+        let ends = time_of(window.to.marks.last().map(|mark| mark.time_us));
+        let unknown = || "an unknown time".to_owned();
+        table.row([
+            "stream",
+            &format!(
+                "{} to {}: offsets {} to {}, {} in {}",
+                begins.clone().unwrap_or_else(unknown),
+                ends.clone().unwrap_or_else(unknown),
+                window.from.from,
+                window.to.to,
+                words::bytes(window.raw_bytes),
+                words::counted(window.segments, "segment")
+            ),
+        ]);
+        in_json.push(json!({
+            "from": begins,
+            "to": ends,
+            "replid": window.to.replid,
+            "from_offset": window.from.from,
+            "to_offset": window.to.to,
+            "raw_bytes": window.raw_bytes,
+            "segments": window.segments,
+        }));
+    }
+    let gaps = windows.len().saturating_sub(1) as u64;
+    let latest = moment::choose(&repository, &settings.server.instance, &moment::Wanted::Latest).await;
+    let (status, sentence, base) = match &latest {
+        Ok(moment) => {
+            let shown = moment.shown();
+            let to = shown.not_before.map_or_else(|| "an unknown time".to_owned(), times::text);
+            let sentence = format!("recoverable up to {to}, from the backup {}", shown.base);
+            let status = if gaps == 0 { Status::Ok } else { Status::Warning };
+            (status, sentence, Some(shown.base))
+        }
+        Err(error) => (Status::Failed, error.to_string(), None),
+    };
+    if let Some(archiver) = &archiver {
+        let state = if archiver.ended { "ended" } else { "last seen" };
+        let seen = times::text(archiver.seen_at);
+        table.row(["archiver", &format!("process {} on {}, {state} {seen}", archiver.pid, archiver.host)]);
+    }
+    let text = format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, status, &sentence));
+    Ok(Outcome::new(status)
+        .field("instance", &settings.server.instance)
+        .field("windows", in_json)
+        .field("gaps", gaps)
+        .field("base", base)
+        .field("archiver", &archiver)
+        .text(text))
+}
+
+/// Lists what people go back before.
+async fn log(settings: &Settings, context: &Context) -> Result<Outcome> {
+    let indexes = indexes(settings).await?;
+    let mut events = Vec::new();
+    let mut table = Table::new(&["time", "command", "database", "go back before it with"]);
+    for (index, event) in indexes.iter().flat_map(|index| index.events.iter().map(move |event| (index, event))) {
+        let before = index.marks.iter().rev().find(|mark| mark.offset <= event.before);
+        let after = index.marks.iter().find(|mark| mark.offset >= event.end);
+        let time = time_of(after.or(before).map(|mark| mark.time_us));
+        if events.len() < SHOWN {
+            table.row([
+                time.clone().unwrap_or_else(|| "unknown".to_owned()),
+                in_words(event),
+                event.database.to_string(),
+                format!("--to-offset {}", event.before),
+            ]);
+        }
+        events.push(json!({
+            "time": time,
+            "command": event.command,
+            "database": event.database,
+            "keys": event.keys,
+            "offset": event.before,
+            "end": event.end,
+            "replid": index.replid,
+        }));
+    }
+    let left_out: u64 = indexes.iter().map(|index| index.events_left_out).sum();
+    let count = words::counted(events.len() as u64 + left_out, "event");
+    let text = format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, Status::Ok, &count));
+    Ok(Outcome::new(Status::Ok)
+        .field("instance", &settings.server.instance)
+        .field("events", events)
+        .field("events_left_out", left_out)
+        .text(text))
+}
+
+fn in_words(event: &Event) -> String {
+    match event.keys {
+        Some(keys) => format!("{} of {}", event.command, words::counted(keys, "key")),
+        None => event.command.clone(),
+    }
+}

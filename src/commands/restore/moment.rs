@@ -1,0 +1,88 @@
+//! A restore of a moment between two backups: chooses base and stream, makes a backup of the moment, and restores that like any other.
+
+use super::{Settings, server, to_disk};
+use crate::commands::table::{Table, verdict};
+use crate::commands::which::Backup;
+use crate::commands::{Context, Outcome};
+use crate::explain::{Context as _, Hint, Misuse, Result, Status};
+use crate::moment::{self, Shown, Wanted};
+use crate::operations::{ScratchFound, ScratchOptions, find_scratch, materialise};
+use crate::printer::words;
+
+/// Which moment, and how it is reached.
+#[derive(Debug, Clone)]
+pub struct MomentWanted {
+    /// Which moment is meant.
+    pub wanted: Wanted,
+    /// The throwaway server.
+    pub scratch: ScratchOptions,
+}
+
+/// Restores a moment.
+pub async fn run(settings: &Settings, wanted: &MomentWanted, context: &Context) -> Result<Outcome> {
+    let Backup::Stored { place, id, instance } = &settings.backup else {
+        return Err(Misuse::usage("a moment is restored from a repository, not from a file").into());
+    };
+    let named = match (id.split_once('/'), instance) {
+        (Some((named, _)), _) => named.to_owned(),
+        (None, Some(instance)) => instance.clone(),
+        (None, None) => {
+            return Err(Misuse::usage("whose moment is meant is not clear")
+                .hint(Hint::NameInstance("INSTANCE/latest".to_owned()))
+                .into());
+        }
+    };
+    let repository = place.open().await?;
+    let choosing = async { Ok(moment::choose(&repository, &named, &wanted.wanted).await?) };
+    let moment = context.interruptible(choosing).await.with_context(|| format!("choose a moment of {named}"))?;
+    let shown = moment.shown();
+    let found = find_scratch(&wanted.scratch, &moment).await?;
+    let table = table(&shown, &found, context);
+    if settings.plan {
+        let sentence = format!("offset {} of {named} can be reached from {}", words::count(shown.offset), shown.base);
+        let text = format!("{table}\n{}", verdict(&context.printer, Status::Ok, &sentence));
+        return Ok(Outcome::new(Status::Ok).field("moment", &shown).text(text));
+    }
+    context.printer.say(&table);
+    let progress = context.bar();
+    let taken =
+        materialise(&repository, &moment, &found, &wanted.scratch, context.now, progress.as_ref(), &context.cancel)
+            .await;
+    progress.finish();
+    let manifest = taken.with_context(|| format!("bring a throwaway server to offset {}", shown.offset))?;
+    let name = format!("{}/{}", manifest.instance, manifest.id);
+    context.printer.say(&format!("the moment is stored as the backup {name}"));
+    let backup = Backup::Stored { place: place.clone(), id: name, instance: instance.clone() };
+    let settings = Settings { backup, moment: None, ..settings.clone() };
+    let outcome = match &settings.target {
+        super::Target::Server(instance) => server::run(&settings, instance, context).await,
+        _ => to_disk::run(&settings, context).await,
+    };
+    outcome.map(|outcome| outcome.field("moment", &shown))
+}
+
+fn table(shown: &Shown, found: &ScratchFound, context: &Context) -> String {
+    let mut table = Table::pairs();
+    table.row(["base", &shown.base]);
+    let segments = words::counted(shown.segments, "segment");
+    table.row(["stream", &format!("{} in {segments}", words::bytes(shown.stream_bytes))]);
+    table.row(["moment", &format!("offset {} of {}", shown.offset, shown.replid)]);
+    let time = match (shown.not_before, shown.not_after) {
+        (Some(from), Some(to)) => format!("between {} and {}", crate::times::text(from), crate::times::text(to)),
+        (Some(from), None) => format!("not before {}", crate::times::text(from)),
+        (None, Some(to)) => format!("before {}", crate::times::text(to)),
+        (None, None) => "unknown: no mark is near".to_owned(),
+    };
+    table.row(["time", &format!("{time}, by the clock of the server")]);
+    table.row([
+        "after it",
+        &match shown.lost_bytes {
+            0 => "nothing in the archive".to_owned(),
+            bytes => format!("{} of stream are not restored", words::bytes(bytes)),
+        },
+    ]);
+    let available = found.available.map(|bytes| format!(", {} are available", words::bytes(bytes)));
+    let memory = format!("about {} of memory{}", words::bytes(found.needed), available.unwrap_or_default());
+    table.row(["by way of", &format!("a throwaway server, {}: {memory}", found.name())]);
+    table.render(&context.printer)
+}

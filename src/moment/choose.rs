@@ -1,0 +1,268 @@
+//! Chooses the newest base before a moment from which the stream leads there without a hole.
+
+use chrono::DateTime;
+
+use super::stretch::{Find, find};
+use super::{Moment, MomentError, SHARD, Wanted};
+use crate::connection::replication::Position;
+use crate::repository::manifest::{Consistency, Manifest};
+use crate::repository::segment::{Index, Mark, SegmentName};
+use crate::repository::timeline::{Hole, Timeline};
+use crate::repository::{ListedStatus, Repository};
+
+/// Places that an ambiguity names.
+const NAMED: usize = 20;
+
+/// A backup from which a stream can go on.
+pub(super) struct Base {
+    pub(super) manifest: Manifest,
+    pub(super) at: Position,
+}
+
+/// Chooses the base and the segments for a moment of an instance. No segment is read to its end, unless commands are looked for.
+///
+/// # Errors
+/// See [`MomentError`].
+pub async fn choose(repository: &Repository, instance: &str, wanted: &Wanted) -> Result<Moment, MomentError> {
+    let timeline = repository.timeline(instance, SHARD).await?;
+    if timeline.is_empty() {
+        return Err(MomentError::NoArchive(instance.to_owned()));
+    }
+    let search = Search { repository, instance, timeline, bases: bases(repository, instance).await? };
+    match wanted {
+        Wanted::Latest => search.latest().await,
+        Wanted::Offset(offset) => search.offset(*offset).await,
+        Wanted::Time(time) => search.time(time.timestamp_micros(), &crate::times::text(*time)).await,
+        Wanted::Named(name) => match repository.named_point(instance, SHARD, name).await? {
+            Some(point) => {
+                let at = Position { replid: point.replid, offset: point.offset };
+                search.place(&at, &format!("the point `{name}`")).await
+            }
+            None => Err(MomentError::NotFound(format!("the archive of {instance} has no point `{name}`"))),
+        },
+        Wanted::Before { words, at } => search.before(words, *at).await,
+    }
+}
+
+/// The backups of an instance that are of one place in a stream, the farthest first.
+pub(super) async fn bases(repository: &Repository, instance: &str) -> Result<Vec<Base>, MomentError> {
+    let mut bases = Vec::new();
+    repository
+        .list_each(
+            Some(instance),
+            |_| {},
+            |listed| {
+                let is_damaged = listed.is_damaged();
+                let ListedStatus::Published(manifest) = listed.status else { return };
+                let [shard] = manifest.shards.as_slice() else { return };
+                let (Some(offset), replid) = (shard.offset, shard.replid.clone()) else { return };
+                let is_one_moment = manifest.consistency == Consistency::PointInTime && !manifest.stale;
+                if replid.is_empty() || is_damaged || !manifest.is_sound() || !is_one_moment {
+                    return;
+                }
+                bases.push(Base { at: Position { replid, offset }, manifest: *manifest });
+            },
+        )
+        .await?;
+    bases.sort_by_key(|base| (std::cmp::Reverse(base.at.offset), std::cmp::Reverse(base.manifest.created_at)));
+    Ok(bases)
+}
+
+struct Search<'a> {
+    repository: &'a Repository,
+    instance: &'a str,
+    timeline: Timeline,
+    bases: Vec<Base>,
+}
+
+impl Search<'_> {
+    async fn indexes(&self, path: &[&SegmentName]) -> Result<Vec<Index>, MomentError> {
+        let names: Vec<SegmentName> = path.iter().map(|name| (*name).clone()).collect();
+        Ok(self.repository.segment_indexes(self.instance, SHARD, &names).await?)
+    }
+
+    fn no_base(&self, what: &str) -> MomentError {
+        MomentError::NoBase { instance: self.instance.to_owned(), what: what.to_owned() }
+    }
+
+    async fn latest(&self) -> Result<Moment, MomentError> {
+        let mut newest: Vec<&Base> = self.bases.iter().collect();
+        newest.sort_by_key(|base| std::cmp::Reverse(base.manifest.created_at));
+        for base in newest {
+            let path = self.timeline.path(&base.at, None).unwrap_or_default();
+            if let Some(last) = path.last() {
+                let at = Position { replid: last.replid.clone(), offset: last.to };
+                return self.moment(base, at, &path).await;
+            }
+        }
+        Err(self.no_base("its end"))
+    }
+
+    async fn offset(&self, offset: u64) -> Result<Moment, MomentError> {
+        let what = format!("offset {offset}");
+        let base = self.base_for(offset, None, &what)?;
+        let path = self.path(base, offset)?;
+        let mut at = Position { replid: base.at.replid.clone(), offset: base.at.offset };
+        if let Some(last) = path.last() {
+            let found = find(self.repository, self.instance, last, &Find::Safe(offset)).await?;
+            // A place within a command, or within a transaction, is the one before it.
+            let safe = found.last().map_or(last.from, |found| found.end);
+            at = Position { replid: last.replid.clone(), offset: safe.max(base.at.offset) };
+        }
+        self.moment(base, at, &path).await
+    }
+
+    /// A place that is known to be one at which the stream may be cut.
+    async fn place(&self, at: &Position, what: &str) -> Result<Moment, MomentError> {
+        let base = self.base_for(at.offset, Some(&at.replid), what)?;
+        let path = self.path(base, at.offset)?;
+        self.moment(base, at.clone(), &path).await
+    }
+
+    fn path(&self, base: &Base, offset: u64) -> Result<Vec<&SegmentName>, MomentError> {
+        let what = format!("offset {offset}");
+        self.timeline.path(&base.at, Some(offset)).map_err(|hole| self.hole(base, hole, &what))
+    }
+
+    fn hole(&self, base: &Base, hole: Hole, what: &str) -> MomentError {
+        MomentError::Hole {
+            base: format!("{}/{}", self.instance, base.manifest.id),
+            what: what.to_owned(),
+            reached: hole.reached.offset,
+            goes_on_at: hole.goes_on_at,
+        }
+    }
+
+    /// The farthest base from which the stream leads to an offset; in this history, if one is named.
+    fn base_for(&self, offset: u64, replid: Option<&str>, what: &str) -> Result<&Base, MomentError> {
+        let mut refused = None;
+        for base in self.bases.iter().filter(|base| base.at.offset <= offset) {
+            match self.timeline.path(&base.at, Some(offset)) {
+                Ok(path) => {
+                    let reached = path.last().map_or(&base.at.replid, |last| &last.replid);
+                    if replid.is_none_or(|replid| replid == reached) {
+                        return Ok(base);
+                    }
+                }
+                // The nearest one tells most.
+                Err(hole) => refused = refused.or(Some(self.hole(base, hole, what))),
+            }
+        }
+        Err(refused.unwrap_or_else(|| self.no_base(what)))
+    }
+
+    async fn time(&self, time_us: i64, text: &str) -> Result<Moment, MomentError> {
+        let mut beyond = None;
+        let mut newest: Vec<&Base> = self.bases.iter().collect();
+        newest.sort_by_key(|base| std::cmp::Reverse(base.manifest.created_at));
+        for base in newest {
+            let path = self.timeline.path(&base.at, None).unwrap_or_default();
+            let indexes = self.indexes(&path).await?;
+            let marks: Vec<Mark> = marks_of(&indexes).filter(|mark| mark.offset >= base.at.offset).collect();
+            let Some(last) = marks.last() else { continue };
+            let fits: Vec<usize> = (0..marks.len())
+                .filter(|at| {
+                    let next = marks.get(at + 1);
+                    marks[*at].time_us <= time_us && next.is_some_and(|next| next.time_us > time_us)
+                })
+                .collect();
+            match fits.as_slice() {
+                // All are later: an older base may do.
+                [] if last.time_us > time_us => {}
+                // Nothing was read behind it: what was written between it and the time may be missing.
+                [] if last.time_us < time_us => {
+                    beyond.get_or_insert_with(|| MomentError::Beyond {
+                        what: text.to_owned(),
+                        last: moment_text(last.time_us),
+                    });
+                }
+                [] => return self.at_mark(base, &indexes, *last).await,
+                [one] => return self.at_mark(base, &indexes, marks[*one]).await,
+                several => {
+                    let places = several.iter().take(NAMED).map(|at| format!("offset {}", marks[*at].offset));
+                    return Err(MomentError::Ambiguous {
+                        what: format!("{text} (the server's clock was set back)"),
+                        places: places.collect(),
+                    });
+                }
+            }
+        }
+        Err(beyond.unwrap_or_else(|| self.no_base(text)))
+    }
+
+    async fn at_mark(&self, base: &Base, indexes: &[Index], mark: Mark) -> Result<Moment, MomentError> {
+        let holds = indexes.iter().find(|index| index.from < mark.offset && mark.offset <= index.to);
+        let replid = holds.map_or(&base.at.replid, |index| &index.replid).clone();
+        let n_segments = indexes.iter().take_while(|index| index.from < mark.offset).count();
+        self.moment_of(base, Position { replid, offset: mark.offset }, indexes, n_segments).await
+    }
+
+    async fn before(&self, words: &[String], at: Option<u64>) -> Result<Moment, MomentError> {
+        let what = words.join(" ");
+        let name = words.first().map(|name| name.to_ascii_uppercase()).unwrap_or_default();
+        let all: Vec<&SegmentName> = self.timeline.segments().collect();
+        let mut found = Vec::new();
+        for index in self.indexes(&all).await? {
+            if index.commands.contains_key(&name) {
+                let segment = index.name();
+                let in_it = find(self.repository, self.instance, &segment, &Find::Command(words)).await?;
+                found.extend(in_it.into_iter().map(|found| (segment.replid.clone(), found)));
+            }
+        }
+        // Segments that overlap tell of the same command.
+        found.sort_by_key(|(replid, found)| (replid.clone(), found.end));
+        found.dedup_by_key(|(replid, found)| (replid.clone(), found.end));
+        if let Some(at) = at {
+            found.retain(|(_, found)| found.before == at || found.end == at || found.start == at);
+        }
+        match found.as_slice() {
+            [] => Err(MomentError::NotFound(match at {
+                Some(at) => format!("the archive has no `{what}` at offset {at}"),
+                None => format!("the archive has no `{what}`"),
+            })),
+            [(replid, one)] => {
+                let at = Position { replid: replid.clone(), offset: one.before };
+                self.place(&at, &format!("`{what}`")).await
+            }
+            several => {
+                let places = several.iter().take(NAMED).map(|(_, found)| format!("{what}@{}", found.before));
+                Err(MomentError::Ambiguous { what: format!("`{what}`"), places: places.collect() })
+            }
+        }
+    }
+
+    async fn moment(&self, base: &Base, at: Position, path: &[&SegmentName]) -> Result<Moment, MomentError> {
+        let n_segments = path.len();
+        // What lies behind the moment tells when it was.
+        let mut all = path.to_vec();
+        let behind = self.timeline.path(&at, None).unwrap_or_default();
+        all.extend(behind.into_iter().filter(|segment| !path.contains(segment)));
+        let indexes = self.indexes(&all).await?;
+        self.moment_of(base, at, &indexes, n_segments).await
+    }
+
+    async fn moment_of(
+        &self,
+        base: &Base,
+        at: Position,
+        indexes: &[Index],
+        n_segments: usize,
+    ) -> Result<Moment, MomentError> {
+        let not_before = marks_of(indexes).filter(|mark| mark.offset <= at.offset).last();
+        let not_after = marks_of(indexes).find(|mark| mark.offset > at.offset);
+        let end = indexes.last().map_or(at.offset, |index| index.to);
+        let path = match at.offset > base.at.offset {
+            true => indexes[..n_segments].to_vec(),
+            false => Vec::new(),
+        };
+        Ok(Moment { base: base.manifest.clone(), from: base.at.clone(), at, path, not_before, not_after, end })
+    }
+}
+
+fn marks_of(indexes: &[Index]) -> impl Iterator<Item = Mark> {
+    indexes.iter().flat_map(|index| index.marks.iter().copied())
+}
+
+fn moment_text(time_us: i64) -> String {
+    DateTime::from_timestamp_micros(time_us).map_or_else(|| "an unknown time".to_owned(), crate::times::text)
+}

@@ -1,0 +1,149 @@
+//! What an archiver writes: frames that zstd reads, text that a server takes, no hole and no double byte whatever ends it.
+
+use std::process::Command;
+
+use super::{Lab, kill, lively, offsets, stop, tree, write};
+use crate::support::redis_server::{RedisServer, server_named};
+
+/// Checks that the segments join without a hole and without a double byte; they have one history.
+#[track_caller]
+fn must_join(lab: &Lab) -> (u64, u64) {
+    let segments = lab.segments();
+    let mut all: Vec<(u64, u64)> = segments.iter().filter_map(|name| offsets(name)).collect();
+    all.sort_unstable();
+    for pair in all.windows(2) {
+        assert_eq!(pair[0].1, pair[1].0, "{segments:#?}");
+    }
+    (all.first().expect("a segment").0, all.last().expect("a segment").1)
+}
+
+#[test]
+fn segments_are_the_text_of_an_append_only_file() {
+    let Some(installed) = server_named("redis-server-7.0") else { return };
+    let Some(server) = lively().version(&installed).start() else { return };
+    let lab = Lab::new();
+    let running = lab.archiver(&server, &["--segment-size", "2KB"]);
+    for turn in 0..20 {
+        write(&server, turn);
+    }
+    let answer = stop(running);
+    assert!(answer["archive"]["segments"].as_u64() > Some(5), "{answer:#}");
+    let (from, to) = must_join(&lab);
+    let text = lab.text();
+    assert_eq!(text.len() as u64, to - from);
+    assert_eq!(answer["archive"]["to"].as_u64(), Some(to));
+
+    // What is for replicas alone no AOF holds; the check wants whole commands, and no more.
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("appendonly.aof");
+    std::fs::write(&file, &text).unwrap();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let check = std::env::split_paths(&path).map(|folder| folder.join("redis-check-aof")).find(|check| check.is_file());
+    if let Some(check) = check {
+        let output = Command::new(check).arg(&file).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && said.contains("is valid"), "{said}");
+    }
+    // A server that plays it holds what the source holds.
+    let again = lively().version(&installed).start().unwrap();
+    let mut socket = std::os::unix::net::UnixStream::connect(again.socket()).unwrap();
+    std::io::Write::write_all(&mut socket, &text).unwrap();
+    let keys = |of: &RedisServer, db: &str| of.info(db).split(',').next().unwrap_or_default().to_owned();
+    again.wait_for("the text", |again| keys(again, "db5") == keys(&server, "db5"));
+    assert_eq!(keys(&again, "db0"), keys(&server, "db0"));
+}
+
+#[test]
+fn an_archiver_that_is_killed_leaves_no_hole_and_no_double_byte() {
+    let Some(server) = lively().start() else { return };
+    let lab = Lab::new();
+    for round in 0..6 {
+        let running = lab.archiver(&server, &["--segment-size", "1KB"]);
+        for turn in 0..(3 + round % 3) {
+            write(&server, round * 10 + turn);
+        }
+        if round == 5 {
+            let answer = stop(running);
+            assert_eq!(answer["archive"]["gaps"], serde_json::json!([]), "{answer:#}");
+        } else {
+            kill(running);
+            server.wait_for("the end of the link", |server| server.info("connected_slaves") == "0");
+        }
+    }
+    let (from, to) = must_join(&lab);
+    assert_eq!(lab.text().len() as u64, to - from);
+    let left = tree(lab.state.path());
+    assert!(!left.iter().any(|file| file.ends_with(".raw")), "{left:#?}");
+}
+
+#[test]
+fn a_stream_that_the_server_no_longer_has_is_a_gap() {
+    let Some(server) = lively().arg("repl-backlog-size", "16kb").start() else { return };
+    let lab = Lab::new();
+    let published = |n: usize| {
+        let manifests = || lab.folder.files().iter().filter(|file| file.ends_with("manifest.json")).count();
+        server.wait_for("a base", |_| manifests() == n);
+    };
+    let running = lab.archiver(&server, &[]);
+    published(1);
+    write(&server, 1);
+    let first = stop(running);
+    server.fill(100, 1000);
+    let running = lab.archiver(&server, &[]);
+    published(2);
+    write(&server, 2);
+    lab.wait_for(server.info("master_repl_offset").parse().unwrap());
+    running.signal("TERM");
+    let run = running.wait();
+    let second = run.json();
+    assert_eq!(run.code, 1, "{}", run.everything());
+    let gap = &second["archive"]["gaps"][0];
+    assert_eq!(gap["after"], first["archive"]["to"], "{second:#}");
+    assert!(gap["new_offset"].as_u64() > gap["after"].as_u64(), "{second:#}");
+    let (code, status) = lab.run(&["archive", "status", "-i", &server.url(), "--name", "x", "--json"]).json();
+    assert_eq!((code, status["gaps"].as_u64()), (1, Some(1)), "{status:#}");
+    // A base was taken where each of the two begins.
+    assert_eq!((first["bases"].as_array().unwrap().len(), second["bases"].as_array().unwrap().len()), (1, 1));
+    assert_eq!(status["base"].as_str(), Some(format!("x/{}", second["bases"][0].as_str().unwrap()).as_str()));
+}
+
+#[test]
+fn of_two_archivers_the_second_is_locked_out() {
+    let Some(server) = lively().start() else { return };
+    let lab = Lab::new();
+    let running = lab.archiver(&server, &[]);
+    // Of this machine, and of another one.
+    let url = server.url();
+    let other = Lab { folder: lab.folder.clone(), state: tempfile::TempDir::new().unwrap() };
+    for lab in [&lab, &other] {
+        let (code, answer) = lab.run(&["archive", "-i", &url, "--name", "x", "--json", "--for", "5s"]).json();
+        assert_eq!((code, answer["error"]["code"].as_str()), (2, Some("locked")), "{answer:#}");
+    }
+    stop(running);
+    let (code, answer) = other.run(&["archive", "-i", &url, "--name", "x", "--json", "--for", "1s"]).json();
+    assert_eq!((code, &answer["archive"]["gaps"]), (0, &serde_json::json!([])), "{answer:#}");
+}
+
+#[test]
+fn a_store_that_is_away_is_waited_for_in_the_spool() {
+    let Some(server) = lively().start() else { return };
+    let lab = Lab::new();
+    let running = lab.archiver(&server, &[]);
+    write(&server, 1);
+    let (offset, _) = (server.info("master_repl_offset").parse::<u64>().unwrap(), ());
+    lab.wait_for(offset);
+    // What cannot be written into is away.
+    let folder = lab.folder.path().join("x/archive");
+    let away = lab.folder.path().join("away");
+    std::fs::rename(&folder, &away).unwrap();
+    std::fs::write(&folder, "in the way").unwrap();
+    for turn in 2..6 {
+        write(&server, turn);
+    }
+    let offset = server.info("master_repl_offset").parse::<u64>().unwrap();
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(&away, &folder).unwrap();
+    lab.wait_for(offset);
+    stop(running);
+    must_join(&lab);
+}

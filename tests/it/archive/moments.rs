@@ -1,0 +1,197 @@
+//! Moments between backups: what comes back is what the source held.
+
+use super::{Lab, builder, digest, lively, stop, write};
+use crate::support::redis_server::{RedisServer, server_named, servers};
+
+/// Restores with these options into an empty server of the same version, and gives that.
+#[track_caller]
+fn restored(lab: &Lab, source: &RedisServer, options: &[&str]) -> RedisServer {
+    let installed = source.installed();
+    let target = builder(installed).start().expect("a server");
+    let binary = installed.path.display().to_string();
+    let url = target.url();
+    let words = ["restore", "--backup-id", "x/latest", "--target-instance", &url, "--json", "--server-binary", &binary];
+    let (code, answer) = lab.run(&words).args(options).json();
+    assert!(code <= 1, "{}: {options:?}: {answer:#}", installed.name);
+    assert_eq!(answer["proof"]["equal"], true, "{}: {options:?}: {answer:#}", installed.name);
+    target
+}
+
+#[test]
+fn any_offset_restores_to_the_digest_that_the_source_had() {
+    for installed in servers() {
+        let Some(server) = builder(&installed).start() else { return };
+        let lab = Lab::new();
+        write(&server, 1);
+        let running = lab.archiver(&server, &["--segment-size", "3KB"]);
+        lab.backup(&server);
+        let mut points = Vec::new();
+        for turn in 2..30 {
+            write(&server, turn);
+            if turn % 7 == 0 {
+                points.push(digest(&server));
+            }
+        }
+        lab.wait_for(server.info("master_repl_offset").parse().unwrap());
+        stop(running);
+        for (offset, expected) in points {
+            let target = restored(&lab, &server, &["--to-offset", &offset.to_string()]);
+            assert_eq!(digest(&target).1, expected, "{}: offset {offset}", installed.name);
+        }
+    }
+}
+
+#[test]
+fn a_flushall_is_undone_with_nothing_lost() {
+    let Some(installed) = server_named("redis-server-7.0") else { return };
+    let Some(server) = builder(&installed).start() else { return };
+    let lab = Lab::new();
+    lab.backup(&server);
+    let running = lab.archiver(&server, &[]);
+    lab.backup(&server);
+    write(&server, 1);
+    let (_, before) = digest(&server);
+    server.ok(&["FLUSHALL"]);
+    let (code, _) = lab.run(&["archive", "mark", "after-it", "-i", &server.url(), "--name", "x", "--json"]).json();
+    assert_eq!(code, 0);
+    write(&server, 2);
+    let (_, after) = digest(&server);
+    lab.wait_for(server.info("master_repl_offset").parse().unwrap());
+    stop(running);
+
+    let (code, log) = lab.run(&["archive", "log", "-i", &server.url(), "--name", "x", "--json"]).json();
+    assert_eq!((code, log["events"][0]["command"].as_str()), (0, Some("FLUSHALL")), "{log:#}");
+    let offset = log["events"][0]["offset"].to_string();
+
+    let target = restored(&lab, &server, &["--before-command", "flushall"]);
+    assert_eq!(digest(&target).1, before);
+    let target = restored(&lab, &server, &["--to-offset", &offset]);
+    assert_eq!(digest(&target).1, before);
+    let target = restored(&lab, &server, &["--to-latest"]);
+    assert_eq!(digest(&target).1, after);
+
+    // A name stands for the moment at which it was given: the server is empty there.
+    let binary = installed.path.display().to_string();
+    let words = ["restore", "--backup-id", "x/latest", "--to-mark", "after-it", "--plan", "--json"];
+    let url = lively().start().unwrap();
+    let (code, plan) = lab.run(&words).args(["--target-instance", &url.url(), "--server-binary", &binary]).json();
+    assert_eq!(code, 0, "{plan:#}");
+    assert!(plan["moment"]["offset"].as_u64() > offset.parse().ok(), "{plan:#}");
+
+    // With a second one the first has to be named.
+    let running = lab.archiver(&server, &[]);
+    server.ok(&["FLUSHALL"]);
+    lab.wait_for(server.info("master_repl_offset").parse().unwrap());
+    stop(running);
+    let words = ["restore", "--backup-id", "x/latest", "--before-command", "FLUSHALL", "--plan", "--json"];
+    let (code, answer) = lab.run(&words).args(["--target-instance", &url.url()]).json();
+    assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("ambiguous")), "{answer:#}");
+    let target = restored(&lab, &server, &["--before-command", &format!("FLUSHALL@{offset}")]);
+    assert_eq!(digest(&target).1, before);
+}
+
+#[test]
+fn a_time_goes_to_the_last_mark_before_it() {
+    let Some(installed) = server_named("redis-server-7.0") else { return };
+    let Some(server) = builder(&installed).start() else { return };
+    let lab = Lab::new();
+    lab.backup(&server);
+    let running = lab.archiver(&server, &[]);
+    lab.backup(&server);
+    write(&server, 1);
+    let (offset, before) = digest(&server);
+    // A mark a second: the next one is behind this write.
+    lab.wait_for(offset);
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    let time = chrono::Utc::now().to_rfc3339();
+    write(&server, 2);
+    lab.wait_for(server.info("master_repl_offset").parse().unwrap());
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    write(&server, 3);
+    lab.wait_for(server.info("master_repl_offset").parse().unwrap());
+    stop(running);
+    let target = restored(&lab, &server, &["--to-time", &time]);
+    assert_eq!(digest(&target).1, before);
+    let words = ["restore", "--backup-id", "x/latest", "--to-time", "2100-01-01T00:00:00Z", "--plan", "--json"];
+    let (code, answer) = lab.run(&words).args(["--target-instance", &target.url()]).json();
+    assert_eq!(code, 2, "{answer:#}");
+}
+
+#[test]
+fn a_hole_is_refused_before_the_target_is_touched() {
+    let Some(installed) = server_named("redis-server-7.0") else { return };
+    let Some(server) = builder(&installed).start() else { return };
+    let lab = Lab::new();
+    let running = lab.archiver(&server, &["--segment-size", "1KB"]);
+    lab.backup(&server);
+    for turn in 0..10 {
+        write(&server, turn);
+    }
+    let (offset, _) = digest(&server);
+    lab.wait_for(offset);
+    stop(running);
+    let segments = lab.segments();
+    let victim = lab.folder.path().join(&segments[segments.len() / 2]);
+    let binary = installed.path.display().to_string();
+    let target = builder(&installed).start().unwrap();
+    let try_it = || {
+        let words = ["restore", "--backup-id", "x/latest", "--to-offset", &offset.to_string(), "--json"];
+        lab.run(&words).args(["--target-instance", &target.url(), "--server-binary", &binary]).json()
+    };
+    // Changed: a byte of a frame.
+    let good = std::fs::read(&victim).unwrap();
+    let mut bad = good.clone();
+    bad[good.len() / 8] ^= 1;
+    std::fs::write(&victim, &bad).unwrap();
+    let (code, answer) = try_it();
+    assert_eq!((code, answer["error"]["code"].as_str()), (2, Some("corrupt")), "{answer:#}");
+    // Missing.
+    std::fs::remove_file(&victim).unwrap();
+    let (code, answer) = try_it();
+    assert_eq!((code, answer["error"]["code"].as_str()), (2, Some("gap")), "{answer:#}");
+    assert_eq!(target.cli(&["DBSIZE"]).trim(), "0");
+}
+
+#[test]
+fn expiries_of_a_stream_that_tells_the_time_left_are_those_of_the_source() {
+    let Some(installed) = server_named("redis-server-6.2") else { return };
+    let Some(server) = builder(&installed).start() else { return };
+    let lab = Lab::new();
+    let running = lab.archiver(&server, &[]);
+    lab.backup(&server);
+    server.ok(&["SET", "a", "1", "EX", "1000"]);
+    server.ok(&["SET", "b", "1"]);
+    server.ok(&["EXPIRE", "b", "1000"]);
+    server.ok(&["SETEX", "c", "1000", "1"]);
+    let (offset, _) = digest(&server);
+    lab.wait_for(offset);
+    stop(running);
+    // Played later as it stands, the stream would give the whole time again.
+    server.wait_for("some seconds", |server| server.ok(&["PTTL", "c"]).trim().parse::<i64>().unwrap() < 993_000);
+    let target = restored(&lab, &server, &["--to-offset", &offset.to_string()]);
+    for key in ["a", "b", "c"] {
+        let left = |of: &RedisServer| of.ok(&["PTTL", key]).trim().parse::<i64>().unwrap();
+        let (ours, its) = (left(&target), left(&server));
+        assert!((ours - its).abs() < 2000, "{key}: {ours} ms, not {its} ms");
+    }
+}
+
+#[test]
+fn a_base_that_an_archive_needs_is_not_pruned() {
+    let Some(server) = lively().start() else { return };
+    let lab = Lab::new();
+    let running = lab.archiver(&server, &[]);
+    let needed = lab.backup(&server);
+    write(&server, 1);
+    lab.wait_for(server.info("master_repl_offset").parse().unwrap());
+    stop(running);
+    write(&server, 2);
+    let newer = lab.backup(&server);
+    let (code, answer) = lab.run(&["prune", "--keep-last", "1", "--yes", "--json"]).json();
+    assert_eq!(code, 0, "{answer:#}");
+    let kept: Vec<&str> = answer["backups"].as_array().unwrap().iter().filter_map(|one| one["id"].as_str()).collect();
+    assert!(kept.contains(&newer.as_str()), "{answer:#}");
+    let one = answer["backups"].as_array().unwrap().iter().find(|one| one["id"] == needed.as_str()).unwrap();
+    assert_eq!(one["action"], "keep", "{answer:#}");
+    assert!(one["reasons"].to_string().contains("the archive up to offset"), "{one}");
+}
