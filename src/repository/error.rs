@@ -66,7 +66,7 @@ pub enum RepositoryError {
     /// A segment of an archive that cannot be used.
     #[error("segment {key} of the archive: {why}")]
     Segment {
-        /// Its name.
+        /// The name of the segment.
         key: String,
         /// What is wrong with it.
         why: String,

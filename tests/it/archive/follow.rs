@@ -26,6 +26,7 @@ fn segments_are_the_text_of_an_append_only_file() {
     for turn in 0..20 {
         write(&server, turn);
     }
+    lab.wait_for(server.info("master_repl_offset").parse().unwrap());
     let answer = stop(running);
     assert!(answer["archive"]["segments"].as_u64() > Some(5), "{answer:#}");
     let (from, to) = must_join(&lab);
@@ -87,6 +88,7 @@ fn a_stream_that_the_server_no_longer_has_is_a_gap() {
     let running = lab.archiver(&server, &[]);
     published(1);
     write(&server, 1);
+    lab.wait_for(server.info("master_repl_offset").parse().unwrap());
     let first = stop(running);
     server.fill(100, 1000);
     let running = lab.archiver(&server, &[]);
@@ -100,7 +102,7 @@ fn a_stream_that_the_server_no_longer_has_is_a_gap() {
     let gap = &second["archive"]["gaps"][0];
     assert_eq!(gap["after"], first["archive"]["to"], "{second:#}");
     assert!(gap["new_offset"].as_u64() > gap["after"].as_u64(), "{second:#}");
-    let (code, status) = lab.run(&["archive", "status", "-i", &server.url(), "--name", "x", "--json"]).json();
+    let (code, status) = lab.run(&["archive", "status", "-i", &server.url(), "--name", "x"]).json();
     assert_eq!((code, status["gaps"].as_u64()), (1, Some(1)), "{status:#}");
     // A base was taken where each of the two begins.
     assert_eq!((first["bases"].as_array().unwrap().len(), second["bases"].as_array().unwrap().len()), (1, 1));
@@ -116,11 +118,11 @@ fn of_two_archivers_the_second_is_locked_out() {
     let url = server.url();
     let other = Lab { folder: lab.folder.clone(), state: tempfile::TempDir::new().unwrap() };
     for lab in [&lab, &other] {
-        let (code, answer) = lab.run(&["archive", "-i", &url, "--name", "x", "--json", "--for", "5s"]).json();
+        let (code, answer) = lab.run(&["archive", "-i", &url, "--name", "x", "--for", "5s"]).json();
         assert_eq!((code, answer["error"]["code"].as_str()), (2, Some("locked")), "{answer:#}");
     }
     stop(running);
-    let (code, answer) = other.run(&["archive", "-i", &url, "--name", "x", "--json", "--for", "1s"]).json();
+    let (code, answer) = other.run(&["archive", "-i", &url, "--name", "x", "--for", "1s"]).json();
     assert_eq!((code, &answer["archive"]["gaps"]), (0, &serde_json::json!([])), "{answer:#}");
 }
 

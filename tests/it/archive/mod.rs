@@ -42,7 +42,7 @@ impl Lab {
 
     pub fn backup(&self, server: &RedisServer) -> String {
         let url = server.url();
-        let (code, answer) = self.run(&["backup", "-i", &url, "--name", "x", "--json"]).json();
+        let (code, answer) = self.run(&["backup", "-i", &url, "--name", "x"]).json();
         assert!(code <= 1, "{answer:#}");
         answer["backup"]["id"].as_str().expect("an id").to_owned()
     }

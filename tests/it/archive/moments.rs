@@ -10,7 +10,7 @@ fn restored(lab: &Lab, source: &RedisServer, options: &[&str]) -> RedisServer {
     let target = builder(installed).start().expect("a server");
     let binary = installed.path.display().to_string();
     let url = target.url();
-    let words = ["restore", "--backup-id", "x/latest", "--target-instance", &url, "--json", "--server-binary", &binary];
+    let words = ["restore", "--backup-id", "x/latest", "--target-instance", &url, "--server-binary", &binary];
     let (code, answer) = lab.run(&words).args(options).json();
     assert!(code <= 1, "{}: {options:?}: {answer:#}", installed.name);
     assert_eq!(answer["proof"]["equal"], true, "{}: {options:?}: {answer:#}", installed.name);
@@ -52,14 +52,14 @@ fn a_flushall_is_undone_with_nothing_lost() {
     write(&server, 1);
     let (_, before) = digest(&server);
     server.ok(&["FLUSHALL"]);
-    let (code, _) = lab.run(&["archive", "mark", "after-it", "-i", &server.url(), "--name", "x", "--json"]).json();
+    let (code, _) = lab.run(&["archive", "mark", "after-it", "-i", &server.url(), "--name", "x"]).json();
     assert_eq!(code, 0);
     write(&server, 2);
     let (_, after) = digest(&server);
     lab.wait_for(server.info("master_repl_offset").parse().unwrap());
     stop(running);
 
-    let (code, log) = lab.run(&["archive", "log", "-i", &server.url(), "--name", "x", "--json"]).json();
+    let (code, log) = lab.run(&["archive", "log", "-i", &server.url(), "--name", "x"]).json();
     assert_eq!((code, log["events"][0]["command"].as_str()), (0, Some("FLUSHALL")), "{log:#}");
     let offset = log["events"][0]["offset"].to_string();
 
@@ -72,7 +72,7 @@ fn a_flushall_is_undone_with_nothing_lost() {
 
     // A name stands for the moment at which it was given: the server is empty there.
     let binary = installed.path.display().to_string();
-    let words = ["restore", "--backup-id", "x/latest", "--to-mark", "after-it", "--plan", "--json"];
+    let words = ["restore", "--backup-id", "x/latest", "--to-mark", "after-it", "--plan"];
     let url = lively().start().unwrap();
     let (code, plan) = lab.run(&words).args(["--target-instance", &url.url(), "--server-binary", &binary]).json();
     assert_eq!(code, 0, "{plan:#}");
@@ -83,7 +83,7 @@ fn a_flushall_is_undone_with_nothing_lost() {
     server.ok(&["FLUSHALL"]);
     lab.wait_for(server.info("master_repl_offset").parse().unwrap());
     stop(running);
-    let words = ["restore", "--backup-id", "x/latest", "--before-command", "FLUSHALL", "--plan", "--json"];
+    let words = ["restore", "--backup-id", "x/latest", "--before-command", "FLUSHALL", "--plan"];
     let (code, answer) = lab.run(&words).args(["--target-instance", &url.url()]).json();
     assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("ambiguous")), "{answer:#}");
     let target = restored(&lab, &server, &["--before-command", &format!("FLUSHALL@{offset}")]);
@@ -112,7 +112,7 @@ fn a_time_goes_to_the_last_mark_before_it() {
     stop(running);
     let target = restored(&lab, &server, &["--to-time", &time]);
     assert_eq!(digest(&target).1, before);
-    let words = ["restore", "--backup-id", "x/latest", "--to-time", "2100-01-01T00:00:00Z", "--plan", "--json"];
+    let words = ["restore", "--backup-id", "x/latest", "--to-time", "2100-01-01T00:00:00Z", "--plan"];
     let (code, answer) = lab.run(&words).args(["--target-instance", &target.url()]).json();
     assert_eq!(code, 2, "{answer:#}");
 }
@@ -135,7 +135,7 @@ fn a_hole_is_refused_before_the_target_is_touched() {
     let binary = installed.path.display().to_string();
     let target = builder(&installed).start().unwrap();
     let try_it = || {
-        let words = ["restore", "--backup-id", "x/latest", "--to-offset", &offset.to_string(), "--json"];
+        let words = ["restore", "--backup-id", "x/latest", "--to-offset", &offset.to_string()];
         lab.run(&words).args(["--target-instance", &target.url(), "--server-binary", &binary]).json()
     };
     // Changed: a byte of a frame.
@@ -187,7 +187,7 @@ fn a_base_that_an_archive_needs_is_not_pruned() {
     stop(running);
     write(&server, 2);
     let newer = lab.backup(&server);
-    let (code, answer) = lab.run(&["prune", "--keep-last", "1", "--yes", "--json"]).json();
+    let (code, answer) = lab.run(&["prune", "--keep-last", "1", "--yes"]).json();
     assert_eq!(code, 0, "{answer:#}");
     let kept: Vec<&str> = answer["backups"].as_array().unwrap().iter().filter_map(|one| one["id"].as_str()).collect();
     assert!(kept.contains(&newer.as_str()), "{answer:#}");
