@@ -9,8 +9,10 @@ pub mod proof;
 mod reading;
 pub mod restore;
 pub mod safety;
+pub mod turn;
 
 pub use proof::Proof;
 pub use reading::read_marked;
 pub use restore::{Agreed, Ended, restore};
 pub use safety::{Safety, SafetyBackup, SafetyTaken};
+pub use turn::{Locked, Turn, Turns, take_turn};

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 /// Top-level modules, lowest floor first.
 const FLOORS: &[&[&str]] = &[
     &["blocking", "explain"],
-    &["codec", "figures", "private_files", "rdb", "replies", "times"],
-    &["connection", "storage"],
+    &["codec", "figures", "private_files", "process_group", "rdb", "replies", "schedule", "times"],
+    &["connection", "ping", "storage"],
     &["census", "finding", "introspection", "progress", "repository"],
     &["dataset", "pasted"],
     &["capture", "comparison", "examination", "rules"],
-    &["backup", "diagnose", "health", "metrics", "restore", "retention", "verify"],
+    &["backup", "diagnose", "health", "lock", "metrics", "restore", "retention", "verify"],
     &["operations"],
     &["printer"],
     &["commands"],

@@ -99,6 +99,8 @@ pub struct Restore {
     /// For --method replica: host, or host:port, at which the target reaches this machine [default: as --listen].
     #[arg(long, value_name = "ADDR", value_parser = values::advertise)]
     pub advertise: Option<Advertise>,
+    #[command(flatten)]
+    pub turns: super::Turns,
     /// Show what would happen, and do nothing.
     #[arg(long, visible_alias = "dry-run")]
     pub plan: bool,
