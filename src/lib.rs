@@ -8,12 +8,12 @@
 //! floor 5   commands                 one file per subcommand: composes operations, shows results
 //! floor 4   printer                  where words go
 //! floor 3b  operations               what is made of several operations: a restore with its safety backup and proof
-//! floor 3a  archive backup moment restore verify diagnose health metrics retention   what the tool does
+//! floor 3a  archive backup moment restore verify diagnose health lock metrics retention   what the tool does
 //! floor 2b  capture examination comparison rules scratch                      what several operations do
 //! floor 2a  dataset pasted                                                    data at rest, what a person pasted: opened, read
 //! floor 1   repository census introspection finding progress                  words that the floors above share
-//! floor 0b  connection storage                                                talking: Redis, a place for objects
-//! floor 0a  rdb stream codec replies figures times private_files              bytes: the RDB format, the replication stream, INFO & co.
+//! floor 0b  connection storage ping                                           talking: Redis, a place for objects, a monitor
+//! floor 0a  rdb stream codec replies figures times schedule private_files process_group   bytes: the RDB format, the replication stream
 //! ground    explain blocking                                                  what an error means; where work may wait
 //! ```
 //!
@@ -27,12 +27,15 @@ pub mod explain;
 pub mod codec;
 mod figures;
 mod private_files;
+mod process_group;
 pub mod rdb;
 pub mod replies;
+mod schedule;
 pub mod stream;
 mod times;
 
 pub mod connection;
+mod ping;
 pub mod storage;
 
 pub mod census;
@@ -54,6 +57,7 @@ pub mod archive;
 mod backup;
 mod diagnose;
 mod health;
+mod lock;
 mod metrics;
 mod moment;
 pub mod restore;

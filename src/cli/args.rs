@@ -5,8 +5,10 @@
 pub mod archive;
 pub mod backup;
 pub mod diagnose;
+pub mod lock;
 pub mod restore;
 pub mod retention;
+pub mod schedule;
 pub mod status;
 pub mod values;
 pub mod verify;
@@ -177,6 +179,10 @@ pub enum Command {
     Delete(retention::Delete),
     /// Protect a backup from being removed.
     Pin(retention::Pin),
+    /// Run a job under a lock on a server, or see who has one.
+    Lock(lock::Lock),
+    /// Print the cron line, timer or CronJob of the backups.
+    Schedule(schedule::Schedule),
     /// Find out what is wrong with a server or its data.
     Diagnose(diagnose::Diagnose),
     /// Check whether an instance is up, and if not, why.
@@ -229,15 +235,21 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
     ("Restore", &["restore"]),
     ("Verify", &["verify"]),
     ("Look", &["list", "show", "status", "diagnose", "health", "metrics"]),
-    ("Keep", &["prune", "delete", "pin"]),
-    ("Tool", &["explain", "help", "completions", "man"]),
+    ("Keep", &["prune", "delete, pin", "schedule", "lock"]),
+    ("Tool", &["explain", "help, man", "completions"]),
+];
+
+/// What the overview says of commands that share a line.
+pub const TOGETHER: [(&str, &str); 2] = [
+    ("delete, pin", "Remove one backup; hold one, so that it is not removed"),
+    ("help, man", "Show help for a command or a topic; print manual pages"),
 ];
 
 /// What each command does without an instance or a repository, and so without the options for them.
 pub const ALONE: [&str; 4] = ["explain", "help", "completions", "man"];
 
 /// The exit codes of a command, where they need more words than those of every command.
-pub const EXIT_CODES: [(&str, &str); 13] = [
+pub const EXIT_CODES: [(&str, &str); 15] = [
     ("backup", "0 published, or not due; 1 published, with warnings; 2 not published"),
     ("archive", "0 stopped, or shown; 1 with a gap; 2 not followed, or nothing to restore"),
     ("restore", "0 restored and proven; 1 with warnings; 2 refused or incomplete"),
@@ -248,6 +260,8 @@ pub const EXIT_CODES: [(&str, &str); 13] = [
     ("prune", "0 removed, or nothing to remove; 2 not all removed, or not confirmed; 3 no policy"),
     ("delete", "0 removed; 2 pinned, not removed, or not confirmed; 3 no such backup"),
     ("pin", "0 pinned, or lifted; 2 not done; 3 no such backup"),
+    ("lock", "the command's own; 0 shown or released; 2 taken by another, or lost"),
+    ("schedule", "0 printed, or `enabled: false`; 3 no schedule, or a wrong one"),
     ("diagnose", "0 no finding; 1 worst is a warning; 2 worst is critical"),
     ("health", "0 up; 1 degraded; 2 down"),
     ("metrics", "0 printed (redis_up says whether the server answers)"),
@@ -275,6 +289,24 @@ pub struct Database {
     /// Database number, as in redis-cli.
     #[arg(short = 'n', long = "db", value_name = "N", help_heading = CONNECTION)]
     pub number: Option<u32>,
+}
+
+/// How a command that writes gets along with other runs on the same instance.
+#[derive(Args)]
+pub struct Turns {
+    /// How long to wait for another run on the same instance; 0s: fail at once [default: 0s].
+    #[arg(long, value_name = "DUR", value_parser = values::duration, conflicts_with = "no_lock")]
+    pub wait_lock: Option<Duration>,
+    /// Take no lock, and run beside others on the same instance. Nothing is lost by that; it costs the server and the store twice.
+    #[arg(long)]
+    pub no_lock: bool,
+}
+
+impl Turns {
+    /// As the commands take it.
+    pub fn chosen(&self) -> crate::operations::Turns {
+        crate::operations::Turns { locks: !self.no_lock, wait: self.wait_lock.unwrap_or_default() }
+    }
 }
 
 /// Which backup, or which file in its place.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use clap::{Arg, Command, CommandFactory as _};
 use clap_complete::{ArgValueCandidates, CompletionCandidate};
 
-use super::args::{ALONE, CONNECTION, Cli, EXIT_CODES, GROUPS, OUTPUT, STORAGE};
+use super::args::{ALONE, CONNECTION, Cli, EXIT_CODES, GROUPS, OUTPUT, STORAGE, TOGETHER};
 use super::env;
 use crate::commands::nearest::nearest;
 use crate::explain::Misuse;
@@ -44,7 +44,10 @@ pub fn overview(command: &Command) -> String {
     );
     for (group, names) in GROUPS {
         for (at, name) in names.iter().enumerate() {
-            let about = command.find_subcommand(name).and_then(Command::get_about).map(ToString::to_string);
+            let about = match TOGETHER.iter().find(|(names, _)| names == name) {
+                Some((_, about)) => Some((*about).to_owned()),
+                None => command.find_subcommand(name).and_then(Command::get_about).map(ToString::to_string),
+            };
             let group = if at == 0 { group } else { "" };
             let _ = writeln!(text, "{group:<9}{name:<13}{}", about.unwrap_or_default());
         }

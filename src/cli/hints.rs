@@ -53,7 +53,14 @@ pub fn words(hint: &Hint) -> String {
         Hint::MoreSpool => {
             "raise `--spool-limit` (in a `--spool` folder with more room), or `repl-timeout` on the server"
         }
-        Hint::WaitForLock => "raise `--wait-lock`; if that run has died, remove the unfinished backup first",
+        Hint::WaitForLock(None) => "raise `--wait-lock`; if that run has died, remove the unfinished backup first",
+        Hint::WaitForLock(Some((instance, token))) => {
+            return format!(
+                "`--wait-lock 10m` waits for it; if that run is dead, its lock lapses within 16 minutes, or `redis-ops lock release -i {instance} --token {token}` removes it"
+            );
+        }
+
+        Hint::WaitForKey => "a longer `--wait-lock` waits for it",
 
         Hint::ListBackups => "`redis-ops list` shows the backups",
         Hint::ListPublished => "it is not a complete backup; `redis-ops list` shows the complete ones",

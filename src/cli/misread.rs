@@ -61,6 +61,7 @@ fn refuse(
     };
     match envelope.close(Err(misuse.into()), Utc::now(), printer) {
         End::Status(status) => status.exit_code(),
+        End::Of(code) => code,
         End::Interrupted => 3,
     }
 }

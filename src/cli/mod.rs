@@ -109,18 +109,19 @@ impl<'a> Run<'a> {
                 &self.printer,
             )?;
             match command {
-                Some(command) => self.execute(&command, envelope.format, &mut signals),
+                Some(command) => self.execute(&command, &envelope, &mut signals),
                 None => Ok(Outcome::new(Status::Ok)),
             }
         });
         envelope.interrupted = signals.as_ref().is_some_and(Interrupt::came);
         match envelope.close(result, Utc::now(), &self.printer) {
             End::Status(status) => status.exit_code(),
+            End::Of(code) => code,
             End::Interrupted => signals.unwrap_or_default().exit_code(),
         }
     }
 
-    fn execute(&self, command: &Command, format: commands::Format, signals: &mut Option<Interrupt>) -> Result<Outcome> {
+    fn execute(&self, command: &Command, envelope: &Envelope, signals: &mut Option<Interrupt>) -> Result<Outcome> {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
         let result = runtime.block_on(async {
@@ -129,7 +130,7 @@ impl<'a> Run<'a> {
             let global = &self.cli.global;
             let context = Context {
                 printer: self.printer.clone(),
-                format,
+                format: envelope.format,
                 progress: global.progress.unwrap_or_default(),
                 cancel: interrupt.token(),
                 now: self.started_at,
@@ -137,7 +138,14 @@ impl<'a> Run<'a> {
                 keys: if global.hide_keys { Keys::Hidden } else { Keys::Shown },
                 verbose: global.verbose > 0,
             };
-            commands::run(command, &context).await
+            let result = commands::run(command, &context).await;
+            // A backup that was not due has begun nothing.
+            let has_run = !result.as_ref().is_ok_and(|outcome| outcome.fields.contains_key("due"));
+            if let Some(telling) = command.telling().filter(|_| has_run) {
+                let (status, answer) = envelope.told(&result, Utc::now(), &self.printer);
+                telling.end(status, &answer, &self.printer).await;
+            }
+            result
         });
         // Not dropped: that would wait for a thread that reads from a terminal.
         runtime.shutdown_timeout(AFTERMATH);
@@ -206,7 +214,7 @@ mod tests {
         };
         match envelope.close(result, now, &printer) {
             End::Status(status) => assert_eq!(status.exit_code(), 3),
-            End::Interrupted => panic!("nobody interrupted it"),
+            end => panic!("it ended with {end:?}"),
         }
     }
 }

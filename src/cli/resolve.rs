@@ -4,9 +4,11 @@
 mod archive;
 mod backup;
 mod instance;
+mod lock;
 mod reaching;
 mod restore;
 mod retention;
+mod schedule;
 mod subject;
 
 use std::path::{Path, PathBuf};
@@ -99,6 +101,8 @@ impl Resolver<'_> {
             Typed::Prune(args) => Command::Prune(self.prune(args)?),
             Typed::Delete(args) => Command::Delete(self.delete(args)?),
             Typed::Pin(args) => Command::Pin(self.pin(args)?),
+            Typed::Lock(args) => Command::Lock(self.lock(args)?),
+            Typed::Schedule(args) => Command::Schedule(self.schedule(args)?),
             Typed::Diagnose(args) => Command::Diagnose(self.diagnose(args)?),
             Typed::Health(args) => Command::Health(health::Settings {
                 server: self.server(args.database.number)?,
@@ -274,6 +278,8 @@ pub fn name(typed: &Typed) -> &'static str {
         Typed::Prune(_) => "prune",
         Typed::Delete(_) => "delete",
         Typed::Pin(_) => "pin",
+        Typed::Lock(_) => "lock",
+        Typed::Schedule(_) => "schedule",
         Typed::Diagnose(_) => "diagnose",
         Typed::Health(_) => "health",
         Typed::Metrics(_) => "metrics",
@@ -296,6 +302,8 @@ pub const NAMES: &[&str] = &[
     "prune",
     "delete",
     "pin",
+    "lock",
+    "schedule",
     "diagnose",
     "health",
     "metrics",

@@ -20,6 +20,7 @@ use crate::codec::Codec;
 use crate::commands::diagnose::{Expect, Mute, Rules};
 use crate::connection::{Retry, Secret};
 use crate::explain::Misuse;
+use crate::ping::PingUrl;
 use crate::retention::{Policy, SAFETY};
 
 use raw::Compression;
@@ -84,12 +85,17 @@ pub struct Tls {
 }
 
 /// The `backup` block.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Backup {
     /// Whether scheduled backups are taken; yes, unless the file says no.
     pub enabled: bool,
     /// A cron line.
     pub schedule: Option<String>,
+    /// Command lines for a backup that was published, and one that was not.
+    pub on_success: Option<String>,
+    pub on_failure: Option<String>,
+    /// The monitor that is told.
+    pub ping_url: Option<PingUrl>,
     /// How it is compressed.
     pub codec: Option<Codec>,
     pub destination: Option<String>,
@@ -206,7 +212,7 @@ impl SettingsFile {
     /// The `backup` block. `type: aof` is refused here: only `backup` asks for the whole block.
     pub fn backup(&self) -> Result<Backup, Misuse> {
         let Some(raw) = &self.raw.backup else {
-            return Ok(Backup { enabled: true, schedule: None, codec: None, destination: None });
+            return Ok(Backup { enabled: true, ..Backup::default() });
         };
         let reader = self.reader();
         let kind = reader.value("backup.type", &raw.kind, text::backup_type)?;
@@ -218,7 +224,10 @@ impl SettingsFile {
         self.retention()?;
         Ok(Backup {
             enabled: reader.value("backup.enabled", &raw.enabled, text::truth)?.unwrap_or(true),
-            schedule: reader.text("backup.schedule", &raw.schedule)?,
+            schedule: reader.value("backup.schedule", &raw.schedule, text::schedule)?,
+            on_success: reader.text("backup.on_success", &raw.on_success)?,
+            on_failure: reader.text("backup.on_failure", &raw.on_failure)?,
+            ping_url: reader.value("backup.ping_url", &raw.ping_url, |text| text.parse::<PingUrl>())?,
             codec: raw.compression.as_ref().map(|compression| self.codec(compression)).transpose()?,
             destination: self.destination()?,
         })
@@ -229,7 +238,7 @@ impl SettingsFile {
         let Some(raw) = &self.raw.backup else { return Ok(None) };
         let reader = self.reader();
         let enabled = reader.value("backup.enabled", &raw.enabled, text::truth)?.unwrap_or(true);
-        Ok(reader.text("backup.schedule", &raw.schedule)?.filter(|_| enabled))
+        Ok(reader.value("backup.schedule", &raw.schedule, text::schedule)?.filter(|_| enabled))
     }
 
     /// The `backup.retention` block; `None`: there is none.

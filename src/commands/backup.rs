@@ -9,15 +9,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::table::{Table, verdict};
+use super::telling::Telling;
+use super::turns;
 use super::which::{File, Place, Server};
 use super::{Context, Outcome};
 use crate::backup::{self, BackupError, Report};
-use crate::capture::source::{self, Wanted};
+use crate::capture::source::{self, Chosen, Wanted};
 use crate::capture::spool::Spooling;
 use crate::codec::{self, Codec};
 use crate::connection::replication;
 use crate::dataset::Dataset;
 use crate::explain::{Context as _, Fault, Result};
+use crate::operations::{Locked, Turns};
 use crate::printer::words;
 use crate::repository::manifest::Purpose;
 use crate::repository::{BegunBy, Repository};
@@ -39,8 +42,12 @@ pub struct Settings {
     pub rate: Option<u64>,
     /// What may wait while the store is away.
     pub spool: Spooling,
-    /// How long to wait for another run on the same instance; zero: it is not looked for.
-    pub wait_lock: Duration,
+    /// Who is told that it begins and ends.
+    pub telling: Telling,
+    /// Of this time a random part is waited for first.
+    pub jitter: Duration,
+    /// How it gets along with other runs on the same instance.
+    pub turns: Turns,
     /// What `--prune` keeps; `None`: nothing is removed.
     pub retention: Option<Retention>,
     /// Shows what would happen, and does nothing.
@@ -119,6 +126,11 @@ pub enum Transfer {
 
 /// Takes the backup.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
+    if !settings.jitter.is_zero() && !settings.plan {
+        let wait = settings.jitter.mul_f64(some_part());
+        tracing::info!("waiting {} first", words::span(wait));
+        context.interruptible(async { Ok(tokio::time::sleep(wait).await) }).await?;
+    }
     let repository = settings.place.open().await?;
     match &settings.origin {
         Origin::Server { server, capture, read_from, transfer, shard_only, stale, if_due } => {
@@ -144,38 +156,92 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
                 let retention = settings.retention.as_ref();
                 return plan::plan(&server.instance, &chosen, *capture, retention, &repository, context).await;
             }
-            if !settings.wait_lock.is_zero() {
-                context.interruptible(turn::wait_for_others(&repository, &server.instance, settings.wait_lock)).await?;
-            }
-            let others = turn::others(&repository, &server.instance).await;
-            others.iter().for_each(|other| context.printer.say(&format!("warning: {other}")));
-            let purpose = if if_due.is_some() { Purpose::Scheduled } else { Purpose::Manual };
-            let method = match capture {
-                Capture::Auto => backup::Method::Auto,
-                Capture::Replication => backup::Method::Replication,
-                Capture::Scan => backup::Method::Scan,
+            settings.telling.begin(&context.printer);
+            let names = [server.instance.clone()];
+            let turn = match turns::take(&repository, &names, "backup", settings.turns, context).await {
+                Ok(turn) => turn,
+                // What a timer runs every minute is no failure every minute.
+                Err(error) if if_due.is_some() => match error.downcast_ref::<Locked>() {
+                    Some(locked) if locked.command == "backup" => return Ok(turn::being_made(locked, context)),
+                    _ => return Err(error),
+                },
+                Err(error) => return Err(error),
             };
-            let mut options =
-                backup::Options { method, ..options(settings, &server.instance, purpose, *transfer, context) };
-            options.replication.silence = chosen.node.silence;
-            options.stale = *stale;
-            let progress = context.bar();
-            let report = backup::run(&options, &chosen, &repository, progress.as_ref(), &context.cancel).await;
-            progress.finish();
-            let what = format!("back up {}", server.node);
-            shown_and_pruned(report, &what, others, settings, &server.instance, &repository, context).await
+            let asked =
+                Asked { server, capture: *capture, transfer: *transfer, stale: *stale, if_due: if_due.as_ref() };
+            let outcome = backed_up(settings, &asked, &chosen, &repository, context).await;
+            turn.end(&context.printer).await;
+            outcome
         }
         Origin::File { file, instance } => {
             let data =
                 Dataset::by_path(file.path(), &context.cancel).await.with_context(|| format!("cannot open {file}"))?;
+            settings.telling.begin(&context.printer);
+            let names = [instance.clone()];
+            let turn = turns::take(&repository, &names, "backup", settings.turns, context).await?;
             let options = options(settings, instance, Purpose::Adopted, Transfer::Auto, context);
             let progress = context.bar();
             let report = backup::adopt(&options, &data, &repository, progress.as_ref(), &context.cancel).await;
             progress.finish();
             let what = format!("adopt {file}");
-            shown_and_pruned(report, &what, Vec::new(), settings, instance, &repository, context).await
+            let outcome = shown_and_pruned(report, &what, Vec::new(), settings, instance, &repository, context).await;
+            turn.end(&context.printer).await;
+            outcome
         }
     }
+}
+/// A random number from 0 to 1.
+fn some_part() -> f64 {
+    let mut random = [0; 4];
+    // Without chance nobody waits.
+    let _ = getrandom::fill(&mut random);
+    f64::from(u32::from_ne_bytes(random)) / f64::from(u32::MAX)
+}
+
+/// How a server is to be backed up.
+struct Asked<'a> {
+    server: &'a Server,
+    capture: Capture,
+    transfer: Transfer,
+    stale: bool,
+    if_due: Option<&'a IfDue>,
+}
+
+/// Takes the backup that was chosen, once it is this run's turn.
+async fn backed_up(
+    settings: &Settings,
+    asked: &Asked<'_>,
+    chosen: &Chosen,
+    repository: &Repository,
+    context: &Context,
+) -> Result<Outcome> {
+    let Asked { server, capture, transfer, stale, if_due } = *asked;
+    if !settings.turns.wait.is_zero() {
+        // Runs without a lock, and those of older versions, are seen by what they have begun.
+        context.interruptible(turn::wait_for_others(repository, &server.instance, settings.turns.wait)).await?;
+    }
+    // Whoever was waited for may have made the backup that was due.
+    if let Some(IfDue::Schedule(schedule)) = if_due
+        && let Some(outcome) = turn::not_due(schedule, &server.instance, repository, context).await?
+    {
+        return Ok(outcome);
+    }
+    let others = turn::others(repository, &server.instance).await;
+    others.iter().for_each(|other| context.printer.say(&format!("warning: {other}")));
+    let purpose = if if_due.is_some() { Purpose::Scheduled } else { Purpose::Manual };
+    let method = match capture {
+        Capture::Auto => backup::Method::Auto,
+        Capture::Replication => backup::Method::Replication,
+        Capture::Scan => backup::Method::Scan,
+    };
+    let mut options = backup::Options { method, ..options(settings, &server.instance, purpose, transfer, context) };
+    options.replication.silence = chosen.node.silence;
+    options.stale = stale;
+    let progress = context.bar();
+    let report = backup::run(&options, chosen, repository, progress.as_ref(), &context.cancel).await;
+    progress.finish();
+    let what = format!("back up {}", server.node);
+    shown_and_pruned(report, &what, others, settings, &server.instance, repository, context).await
 }
 
 /// Shows what came of a backup, and prunes behind one that was published.
@@ -222,13 +288,8 @@ fn options(
             ..replication::Options::default()
         },
         now: context.now,
-        by: begun_by(),
+        by: BegunBy::own(),
     }
-}
-
-fn begun_by() -> BegunBy {
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    BegunBy { host, pid: std::process::id() }
 }
 
 fn node_wanted(read_from: ReadFrom) -> source::ReadFrom {

@@ -3,9 +3,11 @@
 use super::prune::{failure, freed, report_json};
 use super::question::confirm_by_name;
 use super::table::verdict;
+use super::turns;
 use super::which::Place;
 use super::{Context, Outcome};
 use crate::explain::{Failure, Hint, Misuse, Result, Status};
+use crate::operations::Turns;
 use crate::printer::words;
 use crate::repository::{BackupId, Repository, RepositoryError, Terms};
 use crate::retention::{self, Done, Fate, Planned, Policy, Report, Wanted, Why};
@@ -24,6 +26,8 @@ pub struct Settings {
     pub instance: Option<String>,
     /// `--last`: removes it even if nothing as good would be left of its instance.
     pub last: bool,
+    /// How it gets along with other runs on the same instance.
+    pub turns: Turns,
 }
 
 /// Looks who needs the backup, asks, and removes it.
@@ -72,13 +76,26 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     if let Err(error) = confirm_by_name(context, &question(&name, &backup, of_instance), &found.id.to_string()).await {
         return Ok(outcome(Status::Ok).error(error));
     }
+    let names = [found.instance.clone()];
+    let turn = match turns::take(&repository, &names, "delete", settings.turns, context).await {
+        Ok(turn) => turn,
+        Err(error) => return Ok(outcome(Status::Ok).error(error)),
+    };
     let mut report = Report::default();
     let mut fate = Fate::AtWork;
+    let mut refused = None;
     for _ in 0..LOOKS {
         // Others may have removed what was to be left, while the question was open.
-        let again = look().await?;
-        if let Some(why) = again.backups.iter().find(|backup| backup.id == found.id).and_then(forbidden) {
-            return Ok(outcome(Status::Failed).error(refusal(&name, &why).into()));
+        let again = match look().await {
+            Ok(again) => again,
+            Err(error) => {
+                turn.end(&context.printer).await;
+                return Err(error);
+            }
+        };
+        refused = again.backups.iter().find(|backup| backup.id == found.id).and_then(forbidden);
+        if refused.is_some() {
+            break;
         }
         let instead = if settings.last { Vec::new() } else { again.instead_of(&found.instance, found.id) };
         let terms = Terms { instead: &instead, spares_interrupted: false, identity: backup.identity.as_deref() };
@@ -88,6 +105,10 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         if !matches!(fate, Fate::NothingInstead(_)) {
             break;
         }
+    }
+    turn.end(&context.printer).await;
+    if let Some(why) = &refused {
+        return Ok(outcome(Status::Failed).error(refusal(&name, why).into()));
     }
     if let Fate::Kept(why) = &fate {
         return Ok(outcome(Status::Failed).error(refusal(&name, why).into()));

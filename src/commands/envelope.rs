@@ -72,6 +72,8 @@ pub struct Envelope {
 pub enum End {
     /// With an answer.
     Status(Status),
+    /// With the exit code of a program that was run for somebody.
+    Of(u8),
     /// By a signal.
     Interrupted,
 }
@@ -86,13 +88,32 @@ impl Envelope {
             Some(trouble) => outcome.status.and(trouble.status.unwrap_or(self.kind.failure())),
             None => outcome.status,
         };
+        let passed = outcome.exit.filter(|_| trouble.is_none());
         let interrupted = trouble.as_ref().is_some_and(|trouble| trouble.code == "interrupted");
 
         if let Err(lost) = self.show(outcome, status, trouble.as_ref(), now, printer) {
             printer.trouble(&format!("error: cannot write the answer to stdout\n  Caused by: {lost}"));
             return End::Status(status.and(self.kind.failure()));
         }
-        if interrupted { End::Interrupted } else { End::Status(status) }
+        match passed {
+            _ if interrupted => End::Interrupted,
+            Some(code) => End::Of(code),
+            None => End::Status(status),
+        }
+    }
+
+    /// The status and the JSON answer, for those who are told how it ended.
+    pub fn told(&self, result: &Result<Outcome>, now: DateTime<Utc>, printer: &Printer) -> (Status, String) {
+        let (status, fields, error) = match result {
+            Ok(outcome) => (outcome.status, outcome.fields.clone(), outcome.error.as_ref()),
+            Err(error) => (Status::Ok, Map::new(), Some(error)),
+        };
+        let trouble = error.map(|error| Trouble::of(error, self.words, printer));
+        let status = match &trouble {
+            Some(trouble) => status.and(trouble.status.unwrap_or(self.kind.failure())),
+            None => status,
+        };
+        (status, format!("{:#}\n", self.object(fields, status, trouble.as_ref(), now)))
     }
 
     fn consequence_of_a_signal(&self, error: Fault) -> Fault {

@@ -227,10 +227,10 @@ fn text(
 fn next_due(settings: &Settings, newest: Option<&Newest>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let cron = schedule(settings.schedule.as_deref()?).ok()?;
     let last = newest.and_then(|newest| newest.taken);
-    let before = cron.find_previous_occurrence(&now, true).ok();
+    let before = cron.last(now);
     match before.filter(|due| last.is_none_or(|last| last < *due)) {
         Some(missed) => Some(missed),
-        None => cron.find_next_occurrence(&now, false).ok(),
+        None => cron.next(now),
     }
 }
 

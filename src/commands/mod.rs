@@ -10,10 +10,12 @@ pub mod diagnose;
 pub mod explain;
 pub mod health;
 pub mod list;
+pub mod lock;
 pub mod metrics;
 pub mod pin;
 pub mod prune;
 pub mod restore;
+pub mod schedule;
 pub mod show;
 pub mod status;
 pub mod verify;
@@ -31,6 +33,8 @@ pub mod schemas;
 #[cfg(test)]
 mod screens;
 pub mod table;
+pub mod telling;
+pub mod turns;
 pub mod which;
 
 use std::future::Future;
@@ -62,6 +66,8 @@ pub enum Command {
     Prune(prune::Settings),
     Delete(delete::Settings),
     Pin(pin::Settings),
+    Lock(lock::Settings),
+    Schedule(schedule::Settings),
     Diagnose(diagnose::Settings),
     Health(health::Settings),
     Metrics(metrics::Settings),
@@ -97,6 +103,8 @@ const FACTS: &[Fact] = {
         fact("prune", PLAIN, Kind::Acts, shapes::prune),
         fact("delete", PLAIN, Kind::Acts, shapes::delete),
         fact("pin", PLAIN, Kind::Acts, shapes::pin),
+        fact("lock", PLAIN, Kind::Acts, shapes::locks),
+        fact("schedule", PLAIN, Kind::Answers, shapes::schedule),
         fact("diagnose", &[Table, Json, Ndjson, Nagios, Junit], Kind::Answers, shapes::diagnose),
         // That a server cannot be reached is health's answer: it is down.
         fact("health", &[Table, Json, Nagios], Kind::Acts, shapes::health),
@@ -122,6 +130,16 @@ pub fn kind(command: &str) -> Kind {
     fact_of(command).map_or(Kind::Answers, |fact| fact.failure)
 }
 
+impl Command {
+    /// Who is told how it has ended; `None`: nobody.
+    pub fn telling(&self) -> Option<&telling::Telling> {
+        match self {
+            Self::Backup(settings) => Some(&settings.telling).filter(|telling| telling.is_wanted() && !settings.plan),
+            _ => None,
+        }
+    }
+}
+
 /// Runs a command.
 pub async fn run(command: &Command, context: &Context) -> Result<Outcome> {
     match command {
@@ -136,6 +154,8 @@ pub async fn run(command: &Command, context: &Context) -> Result<Outcome> {
         Command::Prune(settings) => prune::run(settings, context).await,
         Command::Delete(settings) => delete::run(settings, context).await,
         Command::Pin(settings) => context.interruptible(pin::run(settings, context)).await,
+        Command::Lock(settings) => lock::run(settings, context).await,
+        Command::Schedule(settings) => schedule::run(settings, context).await,
         Command::Diagnose(settings) => diagnose::run(settings, context).await,
         Command::Health(settings) => context.interruptible(health::run(settings, context)).await,
         Command::Metrics(settings) => metrics::run(settings, context).await,

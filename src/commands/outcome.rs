@@ -57,12 +57,14 @@ pub struct Outcome {
     pub text: String,
     /// What went wrong, if something did.
     pub error: Option<Fault>,
+    /// The exit code of a command that was run for somebody, in place of that of the status.
+    pub exit: Option<u8>,
 }
 
 impl Outcome {
     /// An answer without a word.
     pub fn new(status: Status) -> Self {
-        Self { status, fields: Map::new(), list: None, lines: Vec::new(), text: String::new(), error: None }
+        Self { status, fields: Map::new(), list: None, lines: Vec::new(), text: String::new(), error: None, exit: None }
     }
 
     /// Adds a field to the JSON object.
@@ -89,6 +91,13 @@ impl Outcome {
         self.text = text.into();
         self
     }
+    /// Passes an exit code of another program through.
+    #[must_use]
+    pub fn exits_with(mut self, code: u8) -> Self {
+        self.exit = Some(code);
+        self
+    }
+
     /// Says what went wrong beside the results.
     #[must_use]
     pub fn error(mut self, error: Fault) -> Self {

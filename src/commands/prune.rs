@@ -5,10 +5,12 @@ mod show;
 use std::collections::BTreeMap;
 
 use super::question::confirm_by_name;
+use super::turns;
 use super::which::Place;
 use super::{Context, Outcome};
 use crate::explain::{Failure, Fault, Hint, Interrupted, Misuse, Result, Status};
 use crate::moment;
+use crate::operations::{Turns, turn::of_others};
 use crate::printer::words;
 use crate::repository::{BackupId, Repository};
 use crate::retention::{self, Plan, Policy, Report, Wanted};
@@ -28,6 +30,8 @@ pub struct Settings {
     pub from: String,
     /// Shows what would be removed, and removes nothing.
     pub dry_run: bool,
+    /// How it gets along with other runs on the same instances.
+    pub turns: Turns,
 }
 
 /// Plans, asks, and removes.
@@ -71,6 +75,11 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             .field("dry_run", settings.dry_run)
     };
     if settings.dry_run || plan.is_empty() {
+        for instance in &plan.instances {
+            if let Some((_, words)) = of_others(&repository, instance).await {
+                context.printer.say(&words);
+            }
+        }
         return Ok(shown(show::would_end(&plan)).with_all(plan_json(&plan, None)).text(show::plan(
             settings,
             &plan,
@@ -90,7 +99,12 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     if let Err(error) = asked {
         return Ok(shown(Status::Ok).with_all(plan_json(&plan, None)).error(error));
     }
+    let turn = match turns::take(&repository, &plan.instances, "prune", settings.turns, context).await {
+        Ok(turn) => turn,
+        Err(error) => return Ok(shown(Status::Ok).with_all(plan_json(&plan, None)).error(error)),
+    };
     let report = remove(&plan, &repository, &needed_by, context).await;
+    turn.end(&context.printer).await;
     let status = status(&report);
     let outcome = shown(status)
         .with_all(plan_json(&plan, Some(&report)))

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use super::which::{Backup, Server};
 use super::{Context, Outcome};
 use crate::explain::Result;
-use crate::operations::SafetyBackup;
+use crate::operations::{SafetyBackup, Turns};
 use crate::restore::{Local, Options};
 
 pub use moment::MomentWanted;
@@ -53,6 +53,8 @@ pub struct Instance {
     pub server: Server,
     /// The backup of the target before keys are overwritten or removed.
     pub safety: SafetyBackup,
+    /// How that backup gets along with other runs on the same instance.
+    pub turns: Turns,
     /// What belongs to this machine.
     pub local: Local,
 }

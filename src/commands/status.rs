@@ -3,22 +3,28 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
 use super::instances::Only;
 use super::nagios::{self, Number};
 use super::table::{Table, verdict};
+use super::turns;
 use super::which::Place;
 use super::{Context, Format, Outcome};
 use crate::explain::{Failure, Result, Status};
 use crate::operations::condition::{self, Condition, Expected, Proof, schedule};
+use crate::operations::turn::of_others;
 use crate::printer::{Printer, words};
+use crate::repository::{FoundLock, Repository};
 use crate::retention::Policy;
 use crate::storage::Location;
 use crate::times;
 
 /// So many holes are named of an instance; the others are counted.
 const HOLES_NAMED: usize = 3;
+/// Locks that are looked at at the same time.
+const AT_ONCE: usize = 16;
 
 /// Complete settings of `status`.
 #[derive(Debug, Clone)]
@@ -75,7 +81,8 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         return Ok(Outcome::new(Status::Unknown).error(error.into()));
     }
     let now = repository.now();
-    let judged: Vec<Judged<'_>> = conditions.iter().map(|one| Judged::of(one, settings, now)).collect();
+    let mut judged: Vec<Judged<'_>> = conditions.iter().map(|one| Judged::of(one, settings, now)).collect();
+    look_for_locks(&repository, &mut judged).await;
     let status = judged.iter().fold(Status::Ok, |status, one| status.and(one.status));
     let sentence = sentence(&judged, &repository.describe());
     let text = match context.format {
@@ -97,6 +104,8 @@ struct Judged<'a> {
     status: Status,
     /// What is wrong, a sentence each, without the name of the instance.
     reasons: Vec<String>,
+    /// The lock of the instance, and what it says.
+    lock: Option<(FoundLock, String)>,
 }
 
 impl<'a> Judged<'a> {
@@ -141,7 +150,7 @@ impl<'a> Judged<'a> {
                 format!("the backup that was due at {} is missing", missed.format("%Y-%m-%d %H:%M UTC")),
             );
         }
-        Self { found, status, reasons }
+        Self { found, status, reasons, lock: None }
     }
 
     fn json(&self, now: DateTime<Utc>) -> Value {
@@ -185,10 +194,19 @@ impl<'a> Judged<'a> {
             "running": found.running.iter().map(|one| json!({
                 "backup_id": one.id.to_string(), "host": one.host, "pid": one.pid,
             })).collect::<Vec<_>>(),
+            "lock": self.lock.as_ref().map(|(found, _)| turns::to_json(found)),
             "left": found.left,
             "pinned": found.pinned,
         })
     }
+}
+
+/// Who holds the locks; those of many instances are looked at side by side.
+async fn look_for_locks(repository: &Repository, judged: &mut [Judged<'_>]) {
+    let names: Vec<String> = judged.iter().map(|one| one.found.instance.clone()).collect();
+    let looks = stream::iter(names).map(async |name| of_others(repository, &name).await).buffered(AT_ONCE);
+    let found: Vec<_> = looks.collect().await;
+    judged.iter_mut().zip(found).for_each(|(one, lock)| one.lock = lock);
 }
 
 fn age(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
@@ -241,6 +259,7 @@ fn screen(judged: &[Judged<'_>], status: Status, sentence: &str, now: DateTime<U
             let pid = at_work.pid.map_or_else(String::new, |pid| format!(", pid {pid}"));
             notes.push(format!("{instance}: backup {} is being made on {by}{pid}", at_work.id));
         }
+        notes.extend(one.lock.iter().map(|(_, words)| words.clone()));
         if *left > 0 {
             notes.push(format!("{instance}: {} never finished", words::counted(*left, "backup")));
         }

@@ -56,8 +56,11 @@ pub enum Hint {
     ShardByShard,
     /// More room for what waits for the store.
     MoreSpool,
-    /// More time for another run to end.
-    WaitForLock,
+    /// More time for another run to end; or its lock removed, if that run is dead: the instance, and the token of the lock.
+    WaitForLock(Option<(String, String)>),
+
+    /// More time for another to release the lock of a key.
+    WaitForKey,
 
     /// The list names what there is.
     ListBackups,

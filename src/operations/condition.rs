@@ -11,6 +11,7 @@ use crate::explain::Result;
 use crate::repository::manifest::Purpose;
 use crate::repository::{BackupId, Listed, ListedStatus, Receipt, Repository, State};
 use crate::retention::Policy;
+use crate::schedule::Schedule;
 use crate::verify::Level;
 use crate::verify::receipt;
 
@@ -20,7 +21,7 @@ pub use judge::schedule;
 #[derive(Debug, Clone, Default)]
 pub struct Expected {
     /// When backups are taken; `None`: nobody has said, or none are.
-    pub schedule: Option<croner::Cron>,
+    pub schedule: Option<Schedule>,
     /// Which backups are kept.
     pub policy: Option<Policy>,
 }

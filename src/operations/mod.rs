@@ -11,6 +11,7 @@ pub mod proof;
 mod reading;
 pub mod restore;
 pub mod safety;
+pub mod turn;
 
 pub use follow::follow;
 pub use moment::{ScratchFound, ScratchOptions, find_scratch, materialise};
@@ -18,3 +19,4 @@ pub use proof::Proof;
 pub use reading::read_marked;
 pub use restore::{Agreed, Ended, restore};
 pub use safety::{Safety, SafetyBackup, SafetyTaken};
+pub use turn::{Locked, Turn, Turns, take_turn};

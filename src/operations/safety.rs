@@ -5,12 +5,13 @@ use std::sync::OnceLock;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::turn::{Turns, take_turn};
 use crate::backup;
 use crate::capture::source::{ReadFrom, choose};
 use crate::capture::spool::Spooling;
 use crate::codec::{self, Codec};
 use crate::connection::replication;
-use crate::explain::{Fault, Result};
+use crate::explain::{Context as _, Fault, Interrupted, Result};
 use crate::progress::Progress;
 use crate::replies::Info;
 use crate::repository::manifest::Purpose;
@@ -35,6 +36,8 @@ pub enum SafetyBackup {
 pub struct Safety<'a> {
     /// Where it goes to, if it is taken.
     pub backup: &'a SafetyBackup,
+    /// How it gets along with other runs on the same instance.
+    pub turns: Turns,
     /// When the restore began: the id of the backup comes from it.
     pub now: DateTime<Utc>,
     /// Makes what is told how far the backup is.
@@ -72,7 +75,6 @@ pub(super) async fn take(
     let request = &planned.request;
     let (_, before) = preflight::counters(&mut request.node.connect().await?).await?;
     let chosen = choose(&request.node, ReadFrom::Primary).await?;
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let options = backup::Options {
         method: backup::Method::Auto,
         stale: false,
@@ -85,10 +87,18 @@ pub(super) async fn take(
         spool: Spooling { folder: std::env::temp_dir(), limit: SPOOL_LIMIT },
         replication: replication::Options { silence: chosen.node.silence, ..Default::default() },
         now: safety.now,
-        by: BegunBy { host, pid: std::process::id() },
+        by: BegunBy::own(),
     };
     let progress = (safety.progress)();
+    let names = [instance.to_owned()];
+    let turn = tokio::select! {
+        biased;
+        () = watcher.cancel.cancelled() => Err(Interrupted.into()),
+        turn = take_turn(&repository, &names, "restore", safety.turns, watcher.voice) => turn,
+    };
+    let turn = turn.context(format!("the safety backup was not taken; {} is unchanged", request.node))?;
     let taken = backup::run(&options, &chosen, &repository, &*progress, watcher.cancel).await;
+    turn.end(watcher.voice).await;
     progress.finish();
     let taken = taken.map_err(|failed| {
         Fault::from(failed.error).context(format!("the safety backup failed; {} is unchanged", request.node))

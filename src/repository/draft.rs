@@ -27,6 +27,13 @@ pub struct BegunBy {
     pub pid: u32,
 }
 
+impl BegunBy {
+    /// This machine and this process.
+    pub fn own() -> Self {
+        Self { host: super::process::host(), pid: std::process::id() }
+    }
+}
+
 /// `begun.json`: who has reserved an id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Begun {

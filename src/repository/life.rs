@@ -3,8 +3,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::Begun;
 use super::process::{host, is_alive, place, started};
+use super::{Begun, BegunBy, ProcessMark};
 
 /// How often a running backup gives a sign of life, seconds.
 pub const HEARTBEAT_SECONDS: u64 = 300;
@@ -61,15 +61,20 @@ impl Unfinished {
 impl Begun {
     /// Whether the process that began it lives; `None` where that cannot be told from here.
     pub fn lives(&self) -> Option<bool> {
-        match &self.process {
-            Some(mark) => {
-                let (boot, namespace) = place()?;
-                let can_be_asked = mark.boot == boot && mark.namespace == namespace;
-                can_be_asked.then(|| started(self.by.pid) == Some(mark.started))
-            }
-            // Written by a version that left no mark.
-            None => (self.by.host == host()).then(|| is_alive(self.by.pid)),
+        lives(&self.by, self.process.as_ref())
+    }
+}
+
+/// Whether a process lives; `None` where that cannot be told from here.
+pub(super) fn lives(by: &BegunBy, process: Option<&ProcessMark>) -> Option<bool> {
+    match process {
+        Some(mark) => {
+            let (boot, namespace) = place()?;
+            let can_be_asked = mark.boot == boot && mark.namespace == namespace;
+            can_be_asked.then(|| started(by.pid) == Some(mark.started))
         }
+        // Written by a version that left no mark.
+        None => (by.host == host()).then(|| is_alive(by.pid)),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::storage::{Shared, StorageError};
 
 /// Where conditions are not kept, the time between writing `begun.json` and looking whose it is, and how long a writer that gives way
 /// may take to lower its flag.
-const SETTLING: Duration = Duration::from_millis(800);
+pub(super) const SETTLING: Duration = Duration::from_millis(800);
 /// How often it is looked whether the flags of those that have to give way are gone.
 const LOOKS: u32 = 4;
 /// Lowering a flag takes no longer; what is left then is named.

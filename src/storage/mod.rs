@@ -91,6 +91,17 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Removes an object; one that is not there is no error.
     async fn delete(&self, key: &str) -> Result<(), StorageError>;
 
+    /// Removes an object if it still is what was read, byte by byte; false if it is gone, or another by now. Where the place compares and
+    /// removes in one step, nobody comes in between; elsewhere two steps follow on each other. An object that the store holds for a time is
+    /// [`StorageError::Locked`], also where a removal would only hide it.
+    async fn delete_same(&self, key: &str, body: &Bytes) -> Result<bool, StorageError> {
+        match self.get(key, body.len() as u64).await {
+            Ok(found) if found == *body => self.delete(key).await.map(|()| true),
+            Ok(_) | Err(StorageError::NotFound | StorageError::TooLarge { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Begins a large object as [`Storage::upload`] does, and gives it up at once: whether the place would take one of that name, in the
     /// storage class that was asked for. False: an encryption was asked for, and the answer says nothing of it.
     async fn try_upload(&self, _key: &str) -> Result<bool, StorageError> {

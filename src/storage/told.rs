@@ -94,6 +94,11 @@ impl Storage for Told {
         self.0.delete(key).await
     }
 
+    async fn delete_same(&self, key: &str, body: &Bytes) -> Result<bool, StorageError> {
+        debug!("remove {key} if it is as it was");
+        self.0.delete_same(key, body).await
+    }
+
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StorageError> {
         info!("started writing {key}");
         let upload = self.0.upload(key).await?;

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 /// Top-level modules, lowest floor first.
 const FLOORS: &[&[&str]] = &[
     &["blocking", "explain"],
-    &["codec", "figures", "private_files", "rdb", "replies", "stream", "times"],
-    &["connection", "storage"],
+    &["codec", "figures", "private_files", "process_group", "rdb", "replies", "schedule", "stream", "times"],
+    &["connection", "ping", "storage"],
     &["census", "finding", "introspection", "progress", "repository"],
     &["dataset", "pasted"],
     &["capture", "comparison", "examination", "rules", "scratch"],
-    &["archive", "backup", "diagnose", "health", "metrics", "moment", "restore", "retention", "verify"],
+    &["archive", "backup", "diagnose", "health", "lock", "metrics", "moment", "restore", "retention", "verify"],
     &["operations"],
     &["printer"],
     &["commands"],

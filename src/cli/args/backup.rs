@@ -56,9 +56,21 @@ pub struct Backup {
     /// Back up only if the schedule in the settings says that a backup is due; otherwise exit 0.
     #[arg(long)]
     pub if_due: bool,
-    /// How long to wait for another backup of the same instance to finish.
+    /// Command to run once the backup is published (exit 0 or 1): `sh -c COMMAND`, with the JSON answer on stdin, for at most 60 s.
+    #[arg(long, value_name = "COMMAND", value_hint = ValueHint::CommandString)]
+    pub on_success: Option<String>,
+    /// Command to run if the backup failed; the same rules.
+    #[arg(long, value_name = "COMMAND", value_hint = ValueHint::CommandString)]
+    pub on_failure: Option<String>,
+    /// URL of a monitor, as healthchecks.io has them: told of the start, the success or the failure of the backup. If it cannot be told,
+    /// the exit code stays as it is.
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub ping_url: Option<String>,
+    /// Wait for a random part of this time first, so that many instances do not begin at once.
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
-    pub wait_lock: Option<Duration>,
+    pub jitter: Option<Duration>,
+    #[command(flatten)]
+    pub turns: super::Turns,
     /// How long to retry an S3 store that fails or is silent after the transfer has started [default: 5m].
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub store_retry: Option<Duration>,

@@ -121,6 +121,8 @@ pub struct Restore {
     /// PATH].
     #[arg(long, value_name = "PATH", requires = "moment", value_hint = ValueHint::FilePath)]
     pub server_binary: Option<PathBuf>,
+    #[command(flatten)]
+    pub turns: super::Turns,
     /// Show what would happen, and do nothing.
     #[arg(long, visible_alias = "dry-run")]
     pub plan: bool,

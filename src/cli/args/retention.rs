@@ -45,6 +45,8 @@ pub struct Prune {
     #[arg(long, alias = "plan")]
     pub dry_run: bool,
     #[command(flatten)]
+    pub turns: super::Turns,
+    #[command(flatten)]
     pub database: Database,
 }
 
@@ -77,6 +79,8 @@ pub struct Delete {
     /// Remove the backup even if it is the last of its instance, or the newest that was verified or is sound.
     #[arg(long, action = ArgAction::SetTrue)]
     pub last: bool,
+    #[command(flatten)]
+    pub turns: super::Turns,
     #[command(flatten)]
     pub database: Database,
 }

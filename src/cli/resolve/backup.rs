@@ -4,8 +4,10 @@ use super::instance::checked_name;
 use super::{Resolver, file};
 use crate::capture::spool::Spooling;
 use crate::cli::args::backup::Backup as Typed;
+use crate::cli::settings_file::Backup as Block;
 use crate::commands::backup::{IfDue, Origin, Retention, Settings};
 use crate::commands::prune;
+use crate::commands::telling::Telling;
 use crate::connection::Address;
 use crate::explain::Misuse;
 use crate::storage::Location;
@@ -18,7 +20,7 @@ impl Resolver<'_> {
         let block = self.file.backup()?;
         let origin = match &typed.from_file {
             Some(path) => Origin::File { file: file(path), instance: self.name_of_adopted(typed.name.as_deref())? },
-            None => self.origin(typed, block.enabled, block.schedule)?,
+            None => self.origin(typed, block.enabled, block.schedule.clone())?,
         };
         let mut place = self.place()?;
         place.s3.spool_dir.clone_from(&typed.spool);
@@ -56,7 +58,9 @@ impl Resolver<'_> {
                 folder: typed.spool.clone().unwrap_or_else(std::env::temp_dir),
                 limit: typed.spool_limit.unwrap_or(SPOOL_LIMIT),
             },
-            wait_lock: typed.wait_lock.unwrap_or_default(),
+            telling: self.telling(typed, &block)?,
+            jitter: typed.jitter.unwrap_or_default(),
+            turns: typed.turns.chosen(),
             retention,
             plan: typed.plan,
         })
@@ -94,6 +98,16 @@ impl Resolver<'_> {
             stale: typed.stale,
             if_due,
         })
+    }
+
+    /// What was typed goes before what the settings say.
+    fn telling(&self, typed: &Typed, block: &Block) -> Result<Telling, Misuse> {
+        let ping = match &typed.ping_url {
+            Some(url) => Some(url.parse().map_err(|why: String| Misuse::usage(format!("`--ping-url` is {why}")))?),
+            None => block.ping_url.clone(),
+        };
+        let or = |typed: &Option<String>, file: &Option<String>| typed.clone().or_else(|| file.clone());
+        Ok(Telling::new(or(&typed.on_success, &block.on_success), or(&typed.on_failure, &block.on_failure), ping))
     }
 
     fn name_of_adopted(&self, name: Option<&str>) -> Result<String, Misuse> {

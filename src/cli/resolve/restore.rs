@@ -144,6 +144,7 @@ impl Resolver<'_> {
         Instance {
             server,
             safety,
+            turns: typed.turns.chosen(),
             local: Local {
                 state: self.restores_folder(),
                 listen: typed.listen,

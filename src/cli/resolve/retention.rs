@@ -33,7 +33,7 @@ impl Resolver<'_> {
             }
         };
         let wanted = named.map_or(wanted, Wanted::One);
-        Ok(prune::Settings { place, wanted, policy, from, dry_run: typed.dry_run })
+        Ok(prune::Settings { place, wanted, policy, from, dry_run: typed.dry_run, turns: typed.turns.chosen() })
     }
 
     /// The policy for one instance that the settings hold, and where it stands.
@@ -113,6 +113,7 @@ impl Resolver<'_> {
             id: typed.backup.id(),
             instance: self.typed_instance_name()?,
             last: typed.last,
+            turns: typed.turns.chosen(),
         })
     }
 

@@ -61,6 +61,9 @@ pub struct Backup {
     pub kind: Option<Text>,
     pub compression: Option<WordOr<Compression>>,
     pub destination: Option<Text>,
+    pub on_success: Option<Text>,
+    pub on_failure: Option<Text>,
+    pub ping_url: Option<Text>,
     pub retention: Option<Retention>,
 }
 

@@ -54,6 +54,7 @@ fn the_platforms_own_file_is_read_as_it_stands() {
             schedule: Some("0 1 * * *".into()),
             codec: Some(Codec::GZIP),
             destination: Some("s3://backups/redis".into()),
+            ..Backup::default()
         }
     );
     let s3 = file.s3().unwrap();
@@ -71,7 +72,7 @@ fn the_platforms_own_file_is_read_as_it_stands() {
 fn an_empty_file_says_nothing() {
     for text in ["", "\n", "# only a comment\n", "---\n", "backup:\n"] {
         let file = parse(text);
-        assert_eq!(file.backup().unwrap(), Backup { enabled: true, schedule: None, codec: None, destination: None });
+        assert_eq!(file.backup().unwrap(), Backup { enabled: true, ..Backup::default() });
         assert_eq!(file.timeout().unwrap(), None);
     }
 }

@@ -206,6 +206,11 @@ pub fn architecture(text: &str) -> Result<(), String> {
     }
 }
 
+/// A cron line, as it was written.
+pub fn schedule(text: &str) -> Result<String, String> {
+    text.parse::<crate::schedule::Schedule>().map(|_| text.to_owned())
+}
+
 /// YAML's words for yes and no, old and new.
 pub fn truth(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::super::table::{Table, verdict};
+use super::super::turns;
 use super::super::{Context, Outcome};
 use super::Capture;
 use super::pruning::{self, Retention};
@@ -13,6 +14,7 @@ use super::way::{Way, method};
 use crate::capture::source::Chosen;
 use crate::connection::replication::ReplicationError;
 use crate::explain::{Context as _, Fault, Result, Status};
+use crate::operations::turn::of_others;
 use crate::printer::words;
 use crate::repository::{Repository, RepositoryError, Room};
 use crate::storage::StorageError;
@@ -77,6 +79,8 @@ pub(super) async fn plan(
 
     let status = lines.iter().map(|(status, _)| *status).fold(Status::Ok, Status::and);
     // The backup would be none the worse for it: no part of the status.
+    let lock = of_others(repository, instance).await;
+    lines.extend(lock.iter().map(|(_, words)| (Status::Warning, words.clone())));
     lines.extend(others(repository, instance).await.into_iter().map(|other| (Status::Warning, other)));
     let mut table = Table::pairs();
     for (status, line) in &lines {
@@ -98,6 +102,7 @@ pub(super) async fn plan(
             "instance": instance, "method": method, "node": chosen.node.address.to_string(), "role": facts.role.as_str(), "keys": facts.keys,
             "estimated_raw_bytes": estimate, "estimated_seconds": seconds.as_secs(),
             "free_bytes": room.and_then(|room| room.free), "keeps_conditions": room.and_then(|room| room.keeps_conditions),
+            "lock": lock.as_ref().map(|(found, _)| turns::to_json(found)),
             "lines": lines.iter().map(|(status, line)| json!({"status": status, "text": line})).collect::<Vec<_>>(),
         }))
         .text(text);

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::super::table::verdict;
 use super::super::{Context, Outcome};
-use crate::explain::{Explain, Hint, Meaning, Misuse, Result, Status};
+use crate::explain::{Explain, Hint, Meaning, Result, Status};
+use crate::operations::{Locked, condition};
 use crate::printer::words;
 use crate::repository::{Begun, ListedStatus, Repository, RepositoryError, Unfinished};
 use crate::storage::StorageError;
@@ -24,12 +25,7 @@ pub(super) async fn not_due(
     repository: &Repository,
     context: &Context,
 ) -> Result<Option<Outcome>> {
-    let cron = schedule
-        .parse::<croner::Cron>()
-        .map_err(|error| Misuse::settings(format!("`backup.schedule`: {schedule}: {error}")))?;
-    let due = cron
-        .find_previous_occurrence(&context.now, true)
-        .map_err(|error| Misuse::settings(format!("`backup.schedule`: {schedule}: {error}")))?;
+    let Some(due) = condition::schedule(schedule)?.last(context.now) else { return Ok(None) };
     let newest = match repository.taken_since(instance, due).await {
         // The first backup makes the folder.
         Err(RepositoryError::Storage { source: StorageError::NoSuchPlace(_), .. }) => None,
@@ -44,6 +40,13 @@ pub(super) async fn not_due(
             .field("newest", times::text(newest))
             .text(verdict(&context.printer, Status::Ok, &sentence))
     }))
+}
+
+/// The answer of `--if-due` where another run is making the backup that is due.
+pub(super) fn being_made(locked: &Locked, context: &Context) -> Outcome {
+    let sentence = format!("not due: a backup of {} is being made: {}", locked.instance, locked.holder);
+    let text = verdict(&context.printer, Status::Ok, &sentence);
+    Outcome::new(Status::Ok).field("due", false).field("enabled", true).field("newest", ()).text(text)
 }
 
 /// Warnings about other runs that seem to be making a backup of this instance: both cost the server a snapshot. A place that cannot be
@@ -74,7 +77,7 @@ pub(super) async fn others(repository: &Repository, instance: &str) -> Vec<Strin
 /// Another run is at the same instance.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("another run is making the backup {instance}/{id}: process {pid} on {host}")]
-struct Locked {
+struct AtWork {
     /// Name of the instance.
     instance: String,
     /// Id that the other run has reserved.
@@ -83,9 +86,9 @@ struct Locked {
     pid: u32,
 }
 
-impl Explain for Locked {
+impl Explain for AtWork {
     fn meaning(&self) -> Meaning {
-        Meaning::of("locked").hint(Hint::WaitForLock)
+        Meaning::of("locked").hint(Hint::WaitForLock(None))
     }
 }
 
@@ -112,7 +115,7 @@ pub(super) async fn wait_for_others(repository: &Repository, instance: &str, lon
         let Some(other) = other else { return Ok(()) };
         if begun.elapsed() >= longest {
             return Err(
-                Locked { instance: instance.to_owned(), id: other.id, host: other.by.host, pid: other.by.pid }.into()
+                AtWork { instance: instance.to_owned(), id: other.id, host: other.by.host, pid: other.by.pid }.into()
             );
         }
         tokio::time::sleep(LOOK_AGAIN.min(longest)).await;

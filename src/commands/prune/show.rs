@@ -400,6 +400,7 @@ mod tests {
             policy,
             from: "`backup.retention` in /etc/redis-ops/config.yaml".to_owned(),
             dry_run: true,
+            turns: crate::operations::Turns::default(),
         };
         let done = |id: &str, fate| Done { instance: "redis-prod".to_owned(), id: id.parse().expect("an id"), fate };
         let error = StorageError::Locked("AccessDenied: Access Denied because object protected by object lock.".into());

@@ -100,7 +100,13 @@ async fn restore(
         }
     }
 
-    let safety = Safety { backup: &instance.safety, now: context.now, progress: &|| context.bar(), taken: safety };
+    let safety = Safety {
+        backup: &instance.safety,
+        turns: instance.turns,
+        now: context.now,
+        progress: &|| context.bar(),
+        taken: safety,
+    };
     let agreed = Agreed { method, safety, instance: &instance.server.instance };
     let mut ended = match operations::restore(&planned, &agreed, watcher).await {
         // Nothing was written, and the plan says why no other method will do.

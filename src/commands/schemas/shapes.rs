@@ -3,6 +3,7 @@
 mod archive;
 mod backup;
 mod diagnose;
+mod jobs;
 mod manifest;
 mod restore;
 mod retention;
@@ -12,13 +13,15 @@ mod verify;
 
 use serde_json::Value;
 
-use super::{Fields, anything, count, described, list, map, maybe, number, object, one_of, text, truth};
+use super::{Fields, anything, count, described, list, map, maybe, number, object, one_of, text, time, truth};
 use crate::explain::Status;
 use crate::finding::Severity;
+use crate::repository::LockState;
 
 pub(in crate::commands) use archive::archive;
 pub(in crate::commands) use backup::{backup, listing};
 pub(in crate::commands) use diagnose::{diagnose, explain, health};
+pub(in crate::commands) use jobs::{locks, schedule};
 pub(in crate::commands) use restore::restore;
 pub(in crate::commands) use retention::{delete, pin, prune};
 pub(in crate::commands) use show::show;
@@ -77,6 +80,30 @@ fn finding() -> Value {
 /// What each fix does, may cost, and how it is undone.
 fn remedies() -> Value {
     list(object(&[("command", text()), ("does", text()), ("costs", text()), ("undo", text())]))
+}
+
+/// A lock of an instance in the repository.
+fn lock() -> Value {
+    object(&lock_fields())
+}
+
+fn lock_fields() -> Vec<(&'static str, Value)> {
+    vec![
+        (
+            "state",
+            described(
+                one_of([LockState::Held, LockState::Lapsed, LockState::Dead, LockState::Stays]),
+                "held; lapsed or dead: the next run takes it; stays: the store does not remove it, and no run takes one",
+            ),
+        ),
+        ("host", maybe(text())),
+        ("pid", maybe(count())),
+        ("command", maybe(text())),
+        ("since", maybe(time())),
+        ("token", maybe(text())),
+        ("lapses_at", described(maybe(time()), "unless it is renewed; by the clock of the store")),
+        ("stays_because", maybe(text())),
+    ]
 }
 
 /// The name of a key.

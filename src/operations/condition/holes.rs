@@ -38,10 +38,8 @@ pub(super) fn holes(good: &[&Taken], expected: &Expected, now: DateTime<Utc>) ->
             if period.from < oldest.at {
                 break;
             }
-            let is_expected = expected
-                .schedule
-                .as_ref()
-                .is_none_or(|cron| cron.find_next_occurrence(&period.from, true).is_ok_and(|time| time < period.to));
+            let is_expected =
+                expected.schedule.as_ref().is_none_or(|cron| cron.has_one_between(period.from, period.to));
             if is_expected && !good.iter().any(|taken| period.from <= taken.at && taken.at < period.to) {
                 holes.push(format!("no {word} for {}", period.name));
             }

@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{Condition, Expected, Gathered, Growth, Proof, Taken, holes};
 use crate::explain::Misuse;
 use crate::repository::State;
+use crate::schedule::Schedule;
 
 /// Growth is told over this time, as far as there are backups that old.
 const GROWTH_OVER: TimeDelta = TimeDelta::days(7);
@@ -15,8 +16,8 @@ const GRACE: TimeDelta = TimeDelta::hours(1);
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn schedule(line: &str) -> Result<croner::Cron, Misuse> {
-    line.parse::<croner::Cron>().map_err(|error| Misuse::settings(format!("`backup.schedule`: {line}: {error}")))
+pub fn schedule(line: &str) -> Result<Schedule, Misuse> {
+    line.parse::<Schedule>().map_err(|error| Misuse::settings(format!("`backup.schedule`: {error}")))
 }
 
 pub(super) fn judge(instance: &str, gathered: Gathered, expected: &Expected, now: DateTime<Utc>) -> Condition {
@@ -62,8 +63,8 @@ fn due(
     now: DateTime<Utc>,
 ) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
     let Some(cron) = &expected.schedule else { return (None, None) };
-    let next = cron.find_next_occurrence(&now, false).ok();
-    let before = cron.find_previous_occurrence(&(now - GRACE), true).ok();
+    let next = cron.next(now);
+    let before = cron.last(now - GRACE);
     // An id is the minute that its backup began in, which is not before the time it was due.
     (next, before.filter(|due| last.is_none_or(|last| last.at < *due)))
 }

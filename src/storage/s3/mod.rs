@@ -13,6 +13,7 @@ mod pace;
 mod part;
 mod put;
 mod read;
+mod same;
 mod seen;
 mod site;
 mod spool;
@@ -31,7 +32,7 @@ use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::DateTime as SdkTime;
-use aws_sdk_s3::types::{ServerSideEncryption, StorageClass};
+use aws_sdk_s3::types::{ObjectLockLegalHoldStatus, ServerSideEncryption, StorageClass};
 use base64::Engine;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -139,6 +140,8 @@ struct Head {
     e_tag: Option<String>,
     /// The word of the upload that made it: see `whose`.
     upload: Option<String>,
+    /// The store holds it for a time, or until somebody lifts a hold.
+    is_held: bool,
 }
 
 impl fmt::Debug for S3 {
@@ -347,6 +350,10 @@ impl Storage for S3 {
         self.remove(&self.inner.full_key(key)?).await
     }
 
+    async fn delete_same(&self, key: &str, body: &Bytes) -> Result<bool, StorageError> {
+        self.remove_same(&self.inner.full_key(key)?, body).await
+    }
+
     fn hidden(&self) -> u64 {
         self.inner.hidden.load(Ordering::Relaxed)
     }
@@ -418,6 +425,8 @@ impl Inner {
             modified: head.last_modified.and_then(time),
             sse: head.server_side_encryption,
             e_tag: head.e_tag,
+            is_held: head.object_lock_mode.is_some()
+                || head.object_lock_legal_hold_status == Some(ObjectLockLegalHoldStatus::On),
             upload: head.metadata.and_then(|mut metadata| metadata.remove(whose::UPLOAD)),
         })
     }

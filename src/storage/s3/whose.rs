@@ -89,7 +89,14 @@ mod tests {
     }
 
     fn head(length: u64, upload: Option<&str>, e_tag: &str) -> Head {
-        Head { length, modified: None, sse: None, e_tag: Some(e_tag.to_owned()), upload: upload.map(str::to_owned) }
+        Head {
+            length,
+            modified: None,
+            sse: None,
+            e_tag: Some(e_tag.to_owned()),
+            upload: upload.map(str::to_owned),
+            is_held: false,
+        }
     }
 
     // The digests were made with md5sum: of `a`, of `b`, and of the sixteen bytes of both one after the other.

@@ -219,7 +219,8 @@ fn two_backups_in_the_same_minute_get_two_ids() {
     let Some(server) = RedisServer::start() else { return };
     server.fill(10, 10);
     let folder = Folder::new();
-    let running: Vec<_> = (0..4).map(|_| backup(&server.url(), &folder.text(), &["--json"]).spawn()).collect();
+    let running: Vec<_> =
+        (0..4).map(|_| backup(&server.url(), &folder.text(), &["--json", "--no-lock"]).spawn()).collect();
     let mut ids: Vec<String> = running
         .into_iter()
         .map(|running| {

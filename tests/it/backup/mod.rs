@@ -21,6 +21,7 @@ mod services;
 mod shutdown;
 mod stale;
 mod stores;
+mod telling;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,9 +2,11 @@
 
 mod completions;
 mod help;
+mod lock;
 mod output;
 mod pipes;
 mod readme;
+mod schedule;
 mod secrets;
 mod settings;
 mod terminal;

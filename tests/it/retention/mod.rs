@@ -1,6 +1,8 @@
 //! What is kept and what goes, as a person at the command line sees it: a folder, and an S3 store in this process.
 
 mod doubt;
+mod locks;
+mod monitoring;
 mod month;
 mod prune;
 mod status;

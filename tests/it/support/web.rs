@@ -44,6 +44,7 @@ impl Answer {
 pub struct Web {
     port: u16,
     asked: Arc<Mutex<Vec<String>>>,
+    bodies: Arc<Mutex<Vec<String>>>,
     ended: Arc<AtomicBool>,
 }
 
@@ -53,21 +54,32 @@ impl Web {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (asked, ended) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
-        let (noted, end, answer) = (Arc::clone(&asked), Arc::clone(&ended), Arc::new(answer));
+        let bodies = Arc::new(Mutex::new(Vec::new()));
+        let (noted, kept, end, answer) =
+            (Arc::clone(&asked), Arc::clone(&bodies), Arc::clone(&ended), Arc::new(answer));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if end.load(Ordering::Relaxed) {
                     return;
                 }
-                let (Ok(stream), noted, answer) = (stream, Arc::clone(&noted), Arc::clone(&answer)) else { continue };
-                std::thread::spawn(move || drop(serve(&stream, &noted, &*answer)));
+                let (Ok(stream), noted, kept, answer) =
+                    (stream, Arc::clone(&noted), Arc::clone(&kept), Arc::clone(&answer))
+                else {
+                    continue;
+                };
+                std::thread::spawn(move || drop(serve(&stream, (&noted, &kept), &*answer)));
             }
         });
-        Self { port, asked, ended }
+        Self { port, asked, bodies, ended }
     }
 
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The bodies of the requests so far, in the order of their lines.
+    pub fn bodies(&self) -> Vec<String> {
+        self.bodies.lock().unwrap().clone()
     }
 
     /// The request lines so far.
@@ -83,7 +95,11 @@ impl Drop for Web {
     }
 }
 
-fn serve(stream: &TcpStream, noted: &Mutex<Vec<String>>, answer: &dyn Fn(&str) -> Answer) -> std::io::Result<()> {
+fn serve(
+    stream: &TcpStream,
+    (noted, bodies): (&Mutex<Vec<String>>, &Mutex<Vec<String>>),
+    answer: &dyn Fn(&str) -> Answer,
+) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;
@@ -98,10 +114,12 @@ fn serve(stream: &TcpStream, noted: &Mutex<Vec<String>>, answer: &dyn Fn(&str) -
             length = value.trim().parse().unwrap_or(0);
         }
     }
-    std::io::copy(&mut reader.take(length), &mut std::io::sink())?;
+    let mut sent = Vec::new();
+    reader.take(length).read_to_end(&mut sent)?;
     if line.is_empty() {
         return Ok(());
     }
+    bodies.lock().unwrap().push(String::from_utf8_lossy(&sent).into_owned());
     noted.lock().unwrap().push(line.clone());
     let Answer { status, headers, body } = answer(&line);
     if status == 0 {

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::{count, described, list, map, maybe, number, object, one_of, shape, text, time, truth};
 use super::manifest::{purpose, structure_state};
 use super::retention::prune_fields;
-use super::{Fields, status};
+use super::{Fields, lock, status};
 
 pub(in crate::commands) fn backup() -> Fields {
     let line = object(&[("status", status()), ("text", text())]);
@@ -19,6 +19,7 @@ pub(in crate::commands) fn backup() -> Fields {
         ("estimated_seconds", count()),
         ("free_bytes", maybe(count())),
         ("keeps_conditions", maybe(truth())),
+        ("lock", described(maybe(lock()), "who holds the instance, or why no lock is taken; null: it is free")),
         ("lines", list(line)),
     ]);
     let prune: Vec<(&str, serde_json::Value)> =

@@ -1,7 +1,7 @@
 //! What `status` answers.
 
 use super::super::{count, described, list, maybe, number, object, text, time};
-use super::{Fields, status as word};
+use super::{Fields, lock, status as word};
 
 pub(in crate::commands) fn state() -> Fields {
     let proof = || {
@@ -38,6 +38,7 @@ pub(in crate::commands) fn state() -> Fields {
         ("growth", maybe(object(&[("since", time()), ("raw_bytes", number())]))),
         ("holes", described(list(text()), "periods of the schedule and the policy that have no backup")),
         ("running", list(object(&[("backup_id", text()), ("host", maybe(text())), ("pid", maybe(count()))]))),
+        ("lock", described(maybe(lock()), "null: nobody holds it")),
         ("left", described(count(), "backups that were begun and never finished")),
         ("pinned", count()),
     ]);

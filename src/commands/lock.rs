@@ -1,0 +1,167 @@
+//! `redis-ops lock`: runs a job under a lock on a server, and looks at locks: those, and those of the repository.
+
+mod run;
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::table::{Table, verdict};
+use super::turns;
+use super::which::{Place, Server};
+use super::{Context, Outcome};
+use crate::explain::{Context as _, Failure, Misuse, Result, Status};
+use crate::lock::{self, Found, Released};
+use crate::printer::words;
+use crate::repository::LockState;
+
+/// Complete settings of `lock`.
+#[derive(Debug, Clone)]
+pub enum Settings {
+    /// A job under a lock.
+    Run(Job),
+    /// Who has the lock of a key.
+    Look { server: Box<Server>, key: String },
+    /// Removes the lock of a key, if it has this token.
+    Release { server: Box<Server>, key: String, token: String },
+    /// Who holds instances of a repository; `None`: all of them.
+    LookAtInstances { place: Place, instance: Option<String> },
+    /// Removes the lock of an instance of a repository, if it has this token.
+    ReleaseInstance { place: Place, instance: String, token: String },
+}
+
+/// A job under a lock.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub server: Box<Server>,
+    /// The key of the lock.
+    pub key: String,
+    /// How long it lives without a renewal.
+    pub ttl: Duration,
+    /// How long to wait for it; zero: not at all.
+    pub wait: Duration,
+    /// Whether stdin is a terminal: the command does not get that.
+    pub on_terminal: bool,
+    /// The program and its arguments.
+    pub command: Vec<OsString>,
+}
+
+/// Runs the job, or looks, or releases.
+///
+/// # Errors
+/// Another has the lock, or it is not the one that is to be released (`locked`); the server or the repository cannot be asked.
+pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
+    match settings {
+        Settings::Run(job) => run::run(job, context).await,
+        Settings::Look { server, key } => context.interruptible(look(server, key, context)).await,
+        Settings::Release { server, key, token } => context.interruptible(release(server, key, token, context)).await,
+        Settings::LookAtInstances { place, instance } => {
+            context.interruptible(look_at_instances(place, instance.as_deref(), context)).await
+        }
+        Settings::ReleaseInstance { place, instance, token } => {
+            context.interruptible(release_instance(place, instance, token, context)).await
+        }
+    }
+}
+
+fn to_json(found: Option<&Found>) -> Value {
+    match found {
+        Some(found) => json!({
+            "token": found.token,
+            "holder": found.holder,
+            "lapses_in_seconds": found.left.map(|left| left.as_secs_f64()),
+        }),
+        None => Value::Null,
+    }
+}
+
+fn in_words(key: &str, found: &Found) -> String {
+    let holder = found.holder.as_deref().unwrap_or("somebody who says no more than a token");
+    let left = match found.left {
+        Some(left) => format!("lapses in {} unless it is renewed", words::span(left)),
+        None => "never lapses".to_owned(),
+    };
+    format!("{key} is held by {holder}; it {left}; token {}", found.token)
+}
+
+async fn look(server: &Server, key: &str, context: &Context) -> Result<Outcome> {
+    let mut connection = server.node.connect().await.context("look at the lock")?;
+    let found = lock::look(&mut connection, key).await.context("look at the lock")?;
+    let sentence = match &found {
+        Some(found) => words::escape(in_words(key, found).as_bytes()),
+        None => format!("nobody holds {}", words::escape(key.as_bytes())),
+    };
+    Ok(Outcome::new(Status::Ok)
+        .field("key", key)
+        .field("held", found.is_some())
+        .field("lock", to_json(found.as_ref()))
+        .text(verdict(&context.printer, Status::Ok, &sentence)))
+}
+
+async fn release(server: &Server, key: &str, token: &str, context: &Context) -> Result<Outcome> {
+    let mut connection = server.node.connect().await.context("release the lock")?;
+    match lock::release(&mut connection, key, token).await.context("release the lock")? {
+        Released::Yes => {
+            let sentence = format!("{} is released", words::escape(key.as_bytes()));
+            let text = verdict(&context.printer, Status::Ok, &sentence);
+            Ok(Outcome::new(Status::Ok).field("key", key).field("released", true).text(text))
+        }
+        Released::Nothing => Err(Failure::new("not_found", format!("nobody holds {}", key.escape_debug())).into()),
+        Released::Another => {
+            let text = format!("the lock {} has another token: it was not released", key.escape_debug());
+            Err(Failure::new("locked", text).into())
+        }
+    }
+}
+
+async fn look_at_instances(place: &Place, only: Option<&str>, context: &Context) -> Result<Outcome> {
+    let repository = place.open().await?;
+    let names = match only {
+        Some(name) => vec![name.to_owned()],
+        None => repository.instances().await?,
+    };
+    let mut table = Table::new(&["instance", "state", "holder", "token"]);
+    let (mut locks, mut held) = (Vec::new(), 0);
+    for instance in names {
+        let Some(found) = repository.lock_of(&instance).await? else { continue };
+        held += u64::from(found.state == LockState::Held);
+        let state = match found.state {
+            LockState::Held => "held",
+            LockState::Lapsed => "lapsed",
+            LockState::Dead => "dead",
+            LockState::Stays => "stays",
+        };
+        let token = found.holder.as_ref().map(|holder| holder.token.clone()).unwrap_or_default();
+        let holder = words::escape(found.in_words().as_bytes());
+        table.row([instance.clone(), state.to_owned(), holder, words::escape(token.as_bytes())]);
+        let mut lock = turns::to_json(&found);
+        lock["instance"] = instance.into();
+        locks.push(lock);
+    }
+    let sentence = match (locks.len(), held) {
+        (0, _) => format!("nobody holds an instance of {}", words::escape(repository.describe().as_bytes())),
+        (_, 0) => "nobody holds an instance; the next run takes what is there over".to_owned(),
+        (_, held) => format!("{} held", words::counted(held, "instance")),
+    };
+    let text = match locks.is_empty() {
+        true => verdict(&context.printer, Status::Ok, &sentence),
+        false => format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, Status::Ok, &sentence)),
+    };
+    Ok(Outcome::new(Status::Ok).field("locks", locks).text(text))
+}
+
+async fn release_instance(place: &Place, instance: &str, token: &str, context: &Context) -> Result<Outcome> {
+    let repository = place.open().await?;
+    if !repository.break_lock(instance, token).await? {
+        return Err(match repository.lock_of(instance).await? {
+            Some(found) => {
+                let text = format!("the lock of {instance} has another token: {}", found.in_words());
+                Failure::new("locked", text).into()
+            }
+            None => Misuse::which_backup("not_found", format!("nobody holds {instance}")).into(),
+        });
+    }
+    let text = verdict(&context.printer, Status::Ok, &format!("the lock of {instance} is released"));
+    Ok(Outcome::new(Status::Ok).field("instance", instance).field("released", true).text(text))
+}

@@ -1,0 +1,107 @@
+//! `lock run`: a command that runs as long as its lock is held.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process;
+use tokio::time::{Instant, sleep};
+
+use super::super::{Context, Outcome};
+use super::{Job, in_words};
+use crate::connection::Connection;
+use crate::explain::{Context as _, Failure, Hint, Interrupted, Result, Status};
+use crate::lock::{self, Claim};
+use crate::process_group::{Group, code_of};
+use crate::repository::BegunBy;
+use crate::times;
+
+/// How often a lock that another has is tried for.
+const TRY_AGAIN: Duration = Duration::from_millis(250);
+/// How long a command may take to end once it is asked to.
+const LONGEST_GRACE: Duration = Duration::from_secs(10);
+
+/// Takes the lock, runs the command, and releases. The exit code is the command's.
+pub async fn run(job: &Job, context: &Context) -> Result<Outcome> {
+    let mut token = [0; 16];
+    getrandom::fill(&mut token).map_err(|error| Failure::new("failed", format!("make a token: {error}")))?;
+    let claim = Claim { key: job.key.clone(), token: hex::encode(token), ttl: job.ttl };
+    let (connection, since) = context.interruptible(acquired(job, &claim, context)).await?;
+
+    // A sixth of its life is left when the lock counts as lost: so long may the command take to end.
+    let grace = (job.ttl / 6).min(LONGEST_GRACE);
+    let begun = Instant::now();
+    let outcome = under(job, &claim, connection, since, grace, context).await;
+    match job.server.node.connect().await {
+        Ok(mut connection) => {
+            if let Err(error) = lock::release(&mut connection, &claim.key, &claim.token).await {
+                context.printer.say(&format!("the lock was not released, and lapses by itself: {error}"));
+            }
+        }
+        Err(error) => context.printer.say(&format!("the lock was not released, and lapses by itself: {error}")),
+    }
+    let code = outcome?;
+    let status = if code == 0 { Status::Ok } else { Status::Failed };
+    Ok(Outcome::new(status)
+        .field("key", &job.key)
+        .field("exit_code", code)
+        .field("seconds", begun.elapsed().as_secs_f64())
+        .exits_with(code))
+}
+
+/// Waits for the lock, and gives the connection over which it was taken.
+async fn acquired(job: &Job, claim: &Claim, context: &Context) -> Result<(Connection, Instant)> {
+    let mut connection = job.server.node.connect().await.context("take the lock")?;
+    let by = BegunBy::own();
+    let holder = format!("process {} on host {}, since {}", by.pid, by.host, times::text(context.now));
+    let begun = Instant::now();
+    loop {
+        if let Some(since) = lock::acquire(&mut connection, claim, &holder).await.context("take the lock")? {
+            return Ok((connection, since));
+        }
+        let left = job.wait.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            let text = match lock::look(&mut connection, &job.key).await.context("look at the lock")? {
+                Some(found) => in_words(&job.key, &found),
+                // It was released just now.
+                None => format!("{} was held by another a moment ago", job.key),
+            };
+            let failure = Failure::new("locked", text.escape_debug().to_string());
+            return Err(failure.hint(Hint::WaitForKey).into());
+        }
+        sleep(TRY_AGAIN.min(left)).await;
+    }
+}
+
+/// Runs the command, and ends it if the lock is lost or a signal comes.
+async fn under(
+    job: &Job,
+    claim: &Claim,
+    connection: Connection,
+    since: Instant,
+    grace: Duration,
+    context: &Context,
+) -> Result<u8> {
+    let (program, arguments) = job.command.split_first().ok_or_else(|| Failure::new("usage", "no command"))?;
+    let mut command = process::Command::new(program);
+    command.args(arguments).env("REDIS_OPS_LOCK_KEY", &claim.key).env("REDIS_OPS_LOCK_TOKEN", &claim.token);
+    // A group of its own is not in the foreground: the first read from a terminal would stop it.
+    if job.on_terminal {
+        command.stdin(Stdio::null());
+    }
+    let shown = program.to_string_lossy().escape_debug().to_string();
+    let mut group = Group::start(&mut command).with_context(|| format!("start `{shown}`"))?;
+    let keeping = lock::keep(&job.server.node, connection, claim, since, grace);
+    tokio::select! {
+        biased;
+        ended = group.child.wait() => Ok(code_of(ended.with_context(|| format!("wait for `{shown}`"))?)),
+        () = context.cancel.cancelled() => {
+            group.end(LONGEST_GRACE).await;
+            Err(Interrupted.into())
+        }
+        why = keeping => {
+            group.end(grace).await;
+            let text = format!("the lock {} was lost while `{shown}` was running, which was ended: {why}", job.key);
+            Err(Failure::new("lock_lost", text).into())
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! One run at a time on the backups of an instance: the lock in the repository, over folders and over S3.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+
+use crate::backup::{Folder, backed_up, backup, failure, primary};
+use crate::support::fake_primary::{Act, FakePrimary};
+use crate::support::fixtures::own_folder;
+use crate::support::redis_ops::{RedisOps, Run, Running};
+use crate::support::redis_server::RedisServer;
+use crate::support::s3::{Fault, Manners, S3Server};
+
+/// A backup of `prod` that goes on until it is killed, and its primary.
+fn at_work(folder: &Folder) -> (Running, FakePrimary) {
+    let primary = primary().on("PSYNC", [Act::send("\n"), Act::Silence]).start();
+    let running = backup(&primary.url(), &folder.text(), &[]).spawn();
+    let begun = std::time::Instant::now();
+    while !folder.files().iter().any(|file| file.ends_with("begun.json")) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the run never began");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    (running, primary)
+}
+
+/// The lock that a run on another machine has left, renewed so many minutes ago.
+fn of_another_machine(folder: &Folder, minutes: u64) {
+    let lock = folder.path().join("prod/lock.json");
+    fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    let text = r#"{"instance": "prod", "host": "far-away", "pid": 4711, "since": "2026-01-01T01:00:00Z", "command": "backup", "token": "t0k"}"#;
+    fs::write(&lock, text).unwrap();
+    let time = SystemTime::now() - Duration::from_secs(60 * minutes);
+    fs::File::options().write(true).open(&lock).unwrap().set_modified(time).unwrap();
+}
+
+fn message(run: &Run) -> String {
+    run.json()["error"]["message"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_second_run_hears_who_is_at_work_and_a_run_that_was_killed_is_in_nobodys_way() {
+    let Some(server) = RedisServer::start() else { return };
+    let folder = Folder::new();
+    backed_up(&server.url(), &folder.text(), &[]);
+    backed_up(&server.url(), &folder.text(), &[]);
+    let (running, _primary) = at_work(&folder);
+    let who = format!("another run is at work on prod: backup, process {} on host ", running.id());
+
+    let second = backup(&server.url(), &folder.text(), &["--json"]).run();
+    assert_eq!(failure(&second), (2, "locked".to_owned()), "{}", second.text());
+    assert!(message(&second).starts_with(&who), "{}", second.text());
+    let hint = second.json()["error"]["hint"].as_str().unwrap().to_owned();
+    assert!(hint.contains("--wait-lock 10m") && hint.contains("redis-ops lock release -i prod --token "), "{hint}");
+    for line in [
+        &["prune", "-i", "prod", "--keep-last", "1", "--yes", "--json"][..],
+        &["delete", "prod/latest", "--yes", "--json"],
+    ] {
+        let run = RedisOps::new().args(line).args(["-r", &folder.text()]).run();
+        assert_eq!(failure(&run), (2, "locked".to_owned()), "{}", run.everything());
+    }
+    // What only looks says who it is.
+    let plan = backup(&server.url(), &folder.text(), &["--plan", "--json"]).run().json();
+    assert_eq!(
+        (&plan["status"], plan["plan"]["lock"]["pid"].as_u64()),
+        (&"ok".into(), Some(running.id().into())),
+        "{plan}"
+    );
+    let (_, status) = RedisOps::new().args(["status", "-r", &folder.text()]).json();
+    let lock = &status["instances"][0]["lock"];
+    assert_eq!((&lock["state"], &lock["command"]), (&"held".into(), &"backup".into()), "{status:#}");
+    let text = RedisOps::new().args(["status", "-r", &folder.text()]).run().text().to_owned();
+    assert!(text.contains(&who), "{text}");
+    let (_, locks) = RedisOps::new().args(["lock", "status", "-r", &folder.text()]).json();
+    assert_eq!(locks["locks"][0]["pid"].as_u64(), Some(running.id().into()), "{locks}");
+    // Nothing that must hold rests on it.
+    backed_up(&server.url(), &folder.text(), &["--no-lock"]);
+
+    running.signal("KILL");
+    running.wait();
+    backed_up(&server.url(), &folder.text(), &[]);
+    assert!(!folder.files().iter().any(|file| file.ends_with("lock.json")), "{:?}", folder.files());
+}
+
+#[test]
+fn a_run_that_waits_goes_on_once_the_other_has_ended() {
+    let Some(server) = RedisServer::start() else { return };
+    let folder = Folder::new();
+    let (running, _primary) = at_work(&folder);
+    let mut waiting = backup(&server.url(), &folder.text(), &["--json", "--wait-lock", "5m"]).spawn();
+    waiting.wait_until_it_says("waiting: another run is at work on prod");
+    running.signal("TERM");
+    assert_eq!(running.wait().code, 143);
+    let run = waiting.wait();
+    assert_eq!(run.code, 0, "{}", run.everything());
+}
+
+#[test]
+fn the_lock_of_another_machine_lapses_or_is_released_by_its_token() {
+    let Some(server) = RedisServer::start() else { return };
+    let folder = Folder::new();
+    of_another_machine(&folder, 10);
+    let run = backup(&server.url(), &folder.text(), &["--json"]).run();
+    assert_eq!(failure(&run), (2, "locked".to_owned()), "{}", run.text());
+    assert!(message(&run).contains("process 4711 on host far-away, since 2026-01-01 01:00 UTC"), "{}", run.text());
+    let release = |token: &str| {
+        RedisOps::new().args(["lock", "release", "-r", &folder.text(), "-i", "prod", "--token", token, "--json"]).run()
+    };
+    assert_eq!(failure(&release("other")), (2, "locked".to_owned()));
+    let released = release("t0k");
+    assert_eq!((released.code, &released.json()["released"]), (0, &Value::from(true)), "{}", released.everything());
+    assert_eq!(failure(&release("t0k")), (3, "not_found".to_owned()));
+    backed_up(&server.url(), &folder.text(), &[]);
+
+    of_another_machine(&folder, 17);
+    let (_, locks) = RedisOps::new().args(["lock", "status", "-r", &folder.text(), "-i", "prod"]).json();
+    assert_eq!(locks["locks"][0]["state"], "lapsed", "{locks}");
+    backed_up(&server.url(), &folder.text(), &[]);
+}
+
+#[test]
+fn a_safety_backup_waits_its_turn_as_well() {
+    let Some(server) = RedisServer::start() else { return };
+    server.fill(10, 10);
+    let folder = Folder::new();
+    backed_up(&server.url(), &folder.text(), &[]);
+    let target = RedisServer::start().expect("as before");
+    target.ok(&["SET", "mine", "1"]);
+    let name = format!("127.0.0.1-{}", target.port());
+    let lock = folder.path().join(&name).join("lock.json");
+    fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    let text = format!(
+        r#"{{"instance": "{name}", "host": "far-away", "pid": 7, "since": "2026-01-01T01:00:00Z", "command": "prune", "token": "t"}}"#
+    );
+    fs::write(&lock, text).unwrap();
+    let restore = |more: &[&str]| {
+        let line =
+            ["restore", "-r", &folder.text(), "prod/latest", "--target-instance", &target.url(), "--replace-all"];
+        RedisOps::new().args(line).args(["--yes", "--json"]).args(more).run()
+    };
+    let run = restore(&[]);
+    assert_eq!(failure(&run), (2, "locked".to_owned()), "{}", run.everything());
+    assert_eq!(target.cli(&["DBSIZE"]), "1", "nothing was touched");
+    let run = restore(&["--no-lock"]);
+    assert_eq!((run.code, target.cli(&["DBSIZE"])), (0, "10".to_owned()), "{}", run.everything());
+}
+
+#[test]
+fn where_backups_are_due_a_backup_that_is_being_made_is_no_failure() {
+    let Some(server) = RedisServer::start() else { return };
+    let folder = Folder::new();
+    of_another_machine(&folder, 1);
+    let settings = format!(
+        "instances: {{ prod: {{ url: \"{}\" }} }}\nbackup: {{ schedule: \"@hourly\", destination: \"{}\" }}\n",
+        server.url(),
+        folder.text()
+    );
+    let run = || RedisOps::new().file("redis-ops.yaml", &settings).args(["backup", "-i", "prod", "--if-due"]).json();
+    let (code, answer) = run();
+    assert_eq!((code, &answer["due"]), (0, &Value::from(false)), "{answer}");
+    fs::remove_file(folder.path().join("prod/lock.json")).unwrap();
+    let (code, answer) = run();
+    assert_eq!((code, &answer["backup"]["purpose"]), (0, &"scheduled".into()), "{answer}");
+}
+
+fn over_s3(store: &S3Server, line: &[&str]) -> Run {
+    let run = store.env().into_iter().fold(RedisOps::new().args(line), |run, (name, value)| run.env(&name, value));
+    run.args(["-r", &store.location("redis"), "--progress", "none", "--json"]).run()
+}
+
+#[test]
+fn every_kind_of_store_keeps_one_lock_and_nothing_of_it_stays() {
+    let file = own_folder().join("sampler-redis-7.2.6.rdb");
+    let adopt = ["backup", "--from-file", file.to_str().unwrap(), "--name", "prod"];
+    for manners in [
+        Manners::default(),
+        Manners { ignores_conditions: true, ..Manners::default() },
+        Manners { refuses_conditions: true, ..Manners::default() },
+    ] {
+        let store = S3Server::start();
+        store.behave(manners);
+        let first = over_s3(&store, &adopt);
+        assert!(first.code <= 1, "{}", first.everything());
+        let lock = store.objects().join("redis/prod/lock.json");
+        assert!(!lock.exists());
+        let text = r#"{"instance": "prod", "host": "far-away", "pid": 7, "since": "2026-01-01T01:00:00Z", "command": "prune", "token": "t"}"#;
+        fs::write(&lock, text).unwrap();
+        let second = over_s3(&store, &adopt);
+        assert_eq!(failure(&second), (2, "locked".to_owned()), "{manners:?}: {}", second.everything());
+        // Its holder was silent for too long, by the clock of the store.
+        let old = SystemTime::now() - Duration::from_secs(17 * 60);
+        fs::File::options().write(true).open(&lock).unwrap().set_modified(old).unwrap();
+        let third = over_s3(&store, &adopt);
+        assert!(third.code <= 1, "{manners:?}: {}", third.everything());
+        assert!(!lock.exists(), "{manners:?}");
+    }
+}
+
+#[test]
+fn where_nothing_can_be_removed_no_lock_is_taken_and_nothing_grows() {
+    let file = own_folder().join("sampler-redis-7.2.6.rdb");
+    let adopt = ["backup", "--from-file", file.to_str().unwrap(), "--name", "prod"];
+    let store = S3Server::start();
+    store.inject("DELETE ", 1000, Fault::Answer("AccessDenied"));
+    for words in [
+        "runs of this instance go without a lock",
+        "no lock is taken for prod: the store does not remove prod/lock.json",
+    ] {
+        let run = over_s3(&store, &adopt);
+        assert!(run.code <= 1 && run.stderr.contains(words), "{words}: {}", run.everything());
+        let beside = fs::read_dir(store.objects().join("redis/prod")).unwrap().flatten();
+        let files: Vec<_> = beside.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+        assert_eq!(files, [store.objects().join("redis/prod/lock.json")]);
+    }
+    let status = over_s3(&store, &["status"]).json();
+    assert_eq!(status["instances"][0]["lock"]["state"], "stays", "{status:#}");
+}
