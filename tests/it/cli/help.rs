@@ -64,7 +64,7 @@ fn page(line: &[&str]) -> String {
 /// The commands, as the overview lists them.
 fn commands() -> Vec<String> {
     let overview = page(&["help"]);
-    let listed = overview.lines().skip(4).take_while(|line| !line.is_empty());
+    let listed = overview.lines().skip(3).take_while(|line| !line.is_empty());
     let names = listed.filter_map(|line| line.get(9..22)?.split("  ").next());
     names.flat_map(|names| names.trim().split(", ").map(str::to_owned)).collect()
 }
