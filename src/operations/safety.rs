@@ -1,12 +1,13 @@
 //! The backup of a target before its keys are overwritten or removed.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::backup;
-use crate::capture::source::{ReadFrom, choose};
+use crate::capture::source::{Found, ReadFrom, find};
 use crate::capture::spool::Spooling;
 use crate::codec::{self, Codec};
 use crate::connection::replication;
@@ -71,7 +72,7 @@ pub(super) async fn take(
     };
     let request = &planned.request;
     let (_, before) = preflight::counters(&mut request.node.connect().await?).await?;
-    let chosen = choose(&request.node, ReadFrom::Primary).await?;
+    let found = find(&request.node, ReadFrom::Primary.into()).await?;
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let options = backup::Options {
         method: backup::Method::Auto,
@@ -79,16 +80,30 @@ pub(super) async fn take(
         instance: instance.to_owned(),
         purpose: Purpose::Safety,
         labels: Default::default(),
+        stem: backup::WHOLE.to_owned(),
         codec: Codec::GZIP,
         threads: codec::cores(),
         rate: None,
         spool: Spooling { folder: std::env::temp_dir(), limit: SPOOL_LIMIT },
-        replication: replication::Options { silence: chosen.node.silence, ..Default::default() },
+        replication: replication::Options { silence: request.node.silence, ..Default::default() },
         now: safety.now,
         by: BegunBy { host, pid: std::process::id() },
     };
     let progress = (safety.progress)();
-    let taken = backup::run(&options, &chosen, &repository, &*progress, watcher.cancel).await;
+    let taken = match found {
+        Found::One(chosen, _) => backup::run(&options, &chosen, &repository, &*progress, watcher.cancel).await,
+        Found::Cluster(cluster) => {
+            let settings = backup::cluster::Settings {
+                read_from: ReadFrom::Primary,
+                parallel: None,
+                retries: 2,
+                wait: Duration::ZERO,
+                allow_gaps: false,
+            };
+            let prepared = backup::cluster::prepare(&request.node, cluster, settings, watcher.voice).await?;
+            backup::cluster::run(&options, &prepared, &repository, &*progress, watcher.cancel).await
+        }
+    };
     progress.finish();
     let taken = taken.map_err(|failed| {
         Fault::from(failed.error).context(format!("the safety backup failed; {} is unchanged", request.node))

@@ -4,7 +4,7 @@ use super::instance::checked_name;
 use super::{Resolver, file};
 use crate::capture::spool::Spooling;
 use crate::cli::args::backup::Backup as Typed;
-use crate::commands::backup::{IfDue, Origin, Retention, Settings};
+use crate::commands::backup::{IfDue, Origin, Retention, Settings, Shards};
 use crate::commands::prune;
 use crate::connection::Address;
 use crate::explain::Misuse;
@@ -89,6 +89,12 @@ impl Resolver<'_> {
             read_from: typed.read_from,
             transfer: typed.transfer,
             shard_only: typed.shard_only,
+            shards: Shards {
+                parallel: typed.parallel.map(usize::from),
+                retries: typed.shard_retries,
+                wait: typed.wait,
+                allow_gaps: typed.allow_gaps,
+            },
             stale: typed.stale,
             if_due,
         })
