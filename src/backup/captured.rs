@@ -23,6 +23,7 @@ use crate::repository::Draft;
 use crate::repository::manifest::{Consistency, Mode, Moment, Role, Server};
 
 /// What is needed for a manifest.
+#[derive(Debug)]
 pub(super) struct Made {
     pub(super) stored: Stored,
     pub(super) object: String,
@@ -221,6 +222,8 @@ async fn report(
     let bytes_per_second = inspected.raw_bytes as f64 / seconds.max(1e-9);
     SourceReport {
         node: chosen.node.address.to_string(),
+        shard: None,
+        why: None,
         role: chosen.facts.role.as_str().to_owned(),
         method,
         transfer,

@@ -41,6 +41,12 @@ impl Last {
         }
     }
 
+    /// What one of so many shards has of it, if all are alike.
+    pub(super) fn share(self, shards: u64) -> Self {
+        let of = |bytes: u64| bytes / shards.max(1);
+        Self { raw_bytes: of(self.raw_bytes), stored_bytes: of(self.stored_bytes), ..self }
+    }
+
     fn told_by(manifest: &Manifest, codec: &Compression) -> Self {
         let sum = |bytes: fn(&crate::repository::manifest::Shard) -> u64| manifest.shards.iter().map(bytes).sum();
         let stored_bytes: u64 = sum(|shard| shard.stored_bytes);

@@ -1,6 +1,7 @@
 //! Makes one backup. It exists once its manifest is written, and not before.
 
 mod captured;
+pub mod cluster;
 mod expected;
 mod options;
 mod publish;
@@ -15,7 +16,7 @@ use captured::{Made, capture_file, capture_node};
 use expected::Last;
 
 pub use options::{Method, Options};
-pub use report::{BackupError, Report, Trouble};
+pub use report::{BackupError, Impact, Report, SourceReport, Trouble};
 
 use crate::capture::CaptureError;
 use crate::capture::source::Chosen;
@@ -23,6 +24,9 @@ use crate::dataset::Dataset;
 use crate::progress::Progress;
 use crate::repository::{Discarded, Draft, HEARTBEAT_SECONDS, Repository, RepositoryError};
 use crate::storage::StorageError;
+
+/// The object of a backup that is one RDB, without extensions.
+pub const WHOLE: &str = "dump";
 
 /// Backs up one server.
 ///
@@ -96,7 +100,7 @@ async fn finish(
     cancel: &CancellationToken,
 ) -> Result<Report, BackupError> {
     match captured {
-        Ok(made) => publish::publish(options, repository, draft, made, cancel).await,
+        Ok(made) => publish::publish(options, repository, draft, vec![made], Vec::new(), cancel).await,
         Err(error) => Err(abandon(repository, draft, error).await),
     }
 }

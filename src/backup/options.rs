@@ -19,6 +19,8 @@ pub struct Options {
     pub purpose: Purpose,
     /// Labels that the manifest keeps.
     pub labels: BTreeMap<String, String>,
+    /// Name of the object that holds the RDB, without extensions: `dump`; in a cluster `shard-0000`, ….
+    pub stem: String,
     /// How the RDB is compressed.
     pub codec: Codec,
     /// Threads that compress.

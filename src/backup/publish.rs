@@ -1,7 +1,8 @@
 //! From what was captured to a backup: the census beside it, and the manifest last.
 
-use chrono::Utc;
+use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
 use super::captured::Made;
@@ -9,16 +10,19 @@ use super::options::Options;
 use super::report::{BackupError, Report};
 use super::{abandon, within_grace};
 use crate::capture::{CaptureError, Inspected};
+use crate::census::Census;
 use crate::examination;
 use crate::explain::Status;
 use crate::figures::counted;
 use crate::finding::Severity;
 use crate::repository::manifest::{
-    FORMAT_VERSION, Kind, Manifest, Needs, Shard, Structure, StructureFinding, StructureState,
+    Consistency, FINDINGS_KEPT, FORMAT_VERSION, Kind, Manifest, Moment, Needs, Shard, Structure, StructureFinding,
+    StructureState,
 };
 use crate::repository::{CENSUS, Draft, Repository};
 
-/// Writes what is left of a backup; it exists when this returns.
+/// Writes what is left of a backup; it exists when this returns. `made`: one for each shard, in the order of their numbers.
+/// `gaps`: what a cluster may have held that is in none of them, in words.
 ///
 /// # Errors
 /// Then there is none, and what was uploaded was removed.
@@ -26,11 +30,14 @@ pub(super) async fn publish(
     options: &Options,
     repository: &Repository,
     draft: Draft,
-    made: Made,
+    made: Vec<Made>,
+    gaps: Vec<String>,
     cancel: &CancellationToken,
 ) -> Result<Report, BackupError> {
-    let mut manifest = manifest(options, &draft, &made);
-    if let Some(census) = &made.stored.inspected.census {
+    let census = whole_census(&made);
+    let mut manifest = manifest(options, &draft, &made, census.as_ref());
+    manifest.lacks.extend(gaps.iter().cloned());
+    if let Some(census) = &census {
         let rest = bytes::Bytes::from(crate::census::encode(census));
         let sha256 = crate::codec::Sha256Digest::of(&rest);
         let object = draft.object_name(CENSUS);
@@ -49,16 +56,34 @@ pub(super) async fn publish(
         Some(Err(error)) => return Err(abandon(repository, draft, error.into()).await),
         None => return Err(abandon(repository, draft, CaptureError::Interrupted.into()).await),
     };
-    let mut warnings = warnings(&made.stored.inspected, &manifest.findings);
-    if made.stale {
-        warnings.push("the backup was read from a replica that has lost its primary: its data may be old".to_owned());
+    let several = made.len() > 1;
+    let (mut said, mut sources) = (Vec::new(), Vec::new());
+    for (index, one) in made.into_iter().enumerate() {
+        let own: Vec<StructureFinding> =
+            manifest.findings.iter().filter(|finding| finding.shard as usize == index).cloned().collect();
+        let mut warnings = warnings(&one.stored.inspected, &own);
+        if one.stale {
+            warnings
+                .push("the backup was read from a replica that has lost its primary: its data may be old".to_owned());
+        }
+        warnings.extend(one.warnings);
+        let of_shard = |warning: String| if several { format!("shard {index}: {warning}") } else { warning };
+        said.extend(warnings.into_iter().map(of_shard));
+        sources.extend(one.source);
     }
-    warnings.extend(made.warnings);
-    let status = if warnings.is_empty() { Status::Ok } else { Status::Warning };
+    said.extend(gaps);
+    let status = if said.is_empty() { Status::Ok } else { Status::Warning };
     let reservations =
         examination::cautions(&manifest).into_iter().filter(|finding| finding.severity == Severity::Warning);
     let reservations = reservations.map(|finding| finding.title).collect();
-    Ok(Report { manifest, source: made.source, reservations, warnings, status })
+    Ok(Report { manifest, sources, reservations, warnings: said, status })
+}
+
+/// What is in all shards together; `None` where one of them was not understood.
+fn whole_census(made: &[Made]) -> Option<Census> {
+    let mut each = made.iter().map(|one| one.stored.inspected.census.as_ref());
+    let first = each.next()??.clone();
+    each.try_fold(first, |all, one| Some(all.merged(one?)))
 }
 
 fn warnings(inspected: &Inspected, findings: &[StructureFinding]) -> Vec<String> {
@@ -120,29 +145,115 @@ fn oldest_server(needs: &crate::rdb::Needs) -> Option<String> {
     servers.first().filter(|_| servers.len() < all).map(|server| server.name().to_owned())
 }
 
-fn needs(inspected: &Inspected) -> Option<Needs> {
-    let needs = &inspected.needs;
-    let modules = needs.modules.iter().chain(inspected.module_aux.keys()).cloned();
-    let is_understood = inspected.not_understood.is_none() && inspected.broken.is_none();
-    is_understood.then(|| Needs {
+fn is_read(inspected: &Inspected) -> bool {
+    inspected.not_understood.is_none() && inspected.broken.is_none()
+}
+
+/// AUX records of all shards, by module; `None` where one of them was not understood.
+fn module_aux(made: &[Made]) -> Option<BTreeMap<String, u64>> {
+    let mut sum = BTreeMap::new();
+    for inspected in made.iter().map(|one| &one.stored.inspected) {
+        if !is_read(inspected) {
+            return None;
+        }
+        for (module, records) in &inspected.module_aux {
+            *sum.entry(module.clone()).or_default() += records;
+        }
+    }
+    Some(sum)
+}
+
+fn needs(made: &[Made]) -> Option<Needs> {
+    let with_aux = module_aux(made)?;
+    let mut each = made.iter().map(|one| &one.stored.inspected.needs);
+    let first = each.next()?.clone();
+    let needs = each.fold(first, |all, one| all.merged(one));
+    let modules = needs.modules.iter().chain(with_aux.keys()).cloned();
+    Some(Needs {
         databases: needs.databases,
-        modules: modules.collect::<std::collections::BTreeSet<_>>().into_iter().collect(),
-        version: oldest_server(needs),
+        modules: modules.collect::<BTreeSet<_>>().into_iter().collect(),
+        version: oldest_server(&needs),
         functions: needs.functions,
     })
 }
 
-fn manifest(options: &Options, draft: &Draft, made: &Made) -> Manifest {
-    let inspected = &made.stored.inspected;
-    let findings = examination::structure(&inspected.oddities, &inspected.needs, inspected.broken.as_ref());
-    let structure = Structure {
+fn structure(inspected: &Inspected, findings: &[StructureFinding]) -> Structure {
+    Structure {
         state: match (inspected.not_understood, findings.is_empty()) {
             (Some(_), _) => StructureState::NotUnderstood,
             (None, false) => StructureState::Findings,
             (None, true) => StructureState::Verified,
         },
         understood_up_to: inspected.structure.understood_up_to,
-    };
+    }
+}
+
+/// The worst of the shards. Of those that were read to their end it counts all bytes.
+fn worst(structures: &[Structure]) -> Structure {
+    let all = structures.iter().map(|structure| structure.understood_up_to).sum();
+    let worst = |state| structures.iter().find(|structure| structure.state == state).copied();
+    match (worst(StructureState::NotUnderstood), worst(StructureState::Findings)) {
+        (Some(not_understood), _) => not_understood,
+        (None, Some(findings)) => Structure { understood_up_to: all, ..findings },
+        (None, None) => Structure { state: StructureState::Verified, understood_up_to: all },
+    }
+}
+
+/// From the earliest to the latest of the shards; `None` where it is not known of one of them.
+fn moment(made: &[Made]) -> Option<Moment> {
+    let mut each = made.iter().map(|one| one.moment);
+    let first = each.next()??;
+    each.try_fold(first, |all, one| {
+        let one = one?;
+        Some(Moment { from: all.from.min(one.from), to: all.to.max(one.to) })
+    })
+}
+
+/// Of several shards that are one moment each the whole is none.
+fn consistency(made: &[Made]) -> Consistency {
+    match made {
+        [one] => one.consistency,
+        several if several.iter().any(|one| one.consistency == Consistency::Fuzzy) => Consistency::Fuzzy,
+        _ => Consistency::PointInTimePerShard,
+    }
+}
+
+fn manifest(options: &Options, draft: &Draft, made: &[Made], census: Option<&Census>) -> Manifest {
+    let several = made.len() > 1;
+    let (mut shards, mut findings, mut structures) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, one) in (0_u32..).zip(made) {
+        let inspected = &one.stored.inspected;
+        let mut own = examination::structure(&inspected.oddities, &inspected.needs, inspected.broken.as_ref());
+        own.iter_mut().for_each(|finding| finding.shard = index);
+        let structure = structure(inspected, &own);
+        structures.push(structure);
+        findings.extend(own);
+        shards.push(Shard {
+            index,
+            slots: one.slots.clone(),
+            node: one.node.clone(),
+            replid: one.replid.clone(),
+            offset: one.offset,
+            rdb_version: inspected.rdb_version,
+            aux: inspected.aux.clone(),
+            object: one.object.clone(),
+            raw_bytes: inspected.raw_bytes + inspected.trailing_bytes,
+            stored_bytes: one.stored.stored_bytes,
+            raw_sha256: one.stored.raw_sha256.clone(),
+            stored_sha256: one.stored.stored_sha256.clone(),
+            crc64: inspected.crc64(),
+            frames: one.stored.frames,
+            moment: one.moment,
+            consistency: Some(one.consistency),
+            structure: Some(structure),
+            // One shard is the whole: its census is said once.
+            census: inspected.census.as_ref().filter(|_| several).map(examination::summarize),
+            tail: None,
+        });
+    }
+    findings.truncate(FINDINGS_KEPT);
+    let moment = moment(made);
+    let skew = moment.filter(|_| several).map(|moment| (moment.to - moment.from).as_seconds_f64());
     Manifest {
         format_version: FORMAT_VERSION,
         id: draft.id(),
@@ -151,42 +262,21 @@ fn manifest(options: &Options, draft: &Draft, made: &Made) -> Manifest {
         finished_at: options.now,
         kind: Kind::Rdb,
         purpose: options.purpose,
-        consistency: made.consistency,
+        consistency: consistency(made),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         labels: options.labels.clone(),
-        server: made.server.clone(),
+        server: made.first().map(|one| one.server.clone()).unwrap_or_default(),
         compression: options.codec.into(),
         encryption: None,
-        shards: vec![Shard {
-            index: 0,
-            slots: made.slots.clone(),
-            node: made.node.clone(),
-            replid: made.replid.clone(),
-            offset: made.offset,
-            rdb_version: inspected.rdb_version,
-            aux: inspected.aux.clone(),
-            object: made.object.clone(),
-            raw_bytes: inspected.raw_bytes + inspected.trailing_bytes,
-            stored_bytes: made.stored.stored_bytes,
-            raw_sha256: made.stored.raw_sha256.clone(),
-            stored_sha256: made.stored.stored_sha256.clone(),
-            crc64: inspected.crc64(),
-            frames: made.stored.frames,
-            moment: made.moment,
-            consistency: Some(made.consistency),
-            structure: Some(structure),
-            // One shard is the whole: its census is said once.
-            census: None,
-            tail: None,
-        }],
-        moment: made.moment,
-        census: inspected.census.as_ref().map(examination::summarize),
-        structure,
+        shards,
+        moment,
+        skew_seconds: skew,
+        census: census.map(examination::summarize),
+        structure: worst(&structures),
         findings,
-        needs: needs(inspected),
-        module_aux: (inspected.not_understood.is_none() && inspected.broken.is_none())
-            .then(|| inspected.module_aux.clone()),
-        stale: made.stale,
-        lacks: made.lacks.clone(),
+        needs: needs(made),
+        module_aux: module_aux(made),
+        stale: made.iter().any(|one| one.stale),
+        lacks: made.iter().flat_map(|one| one.lacks.clone()).collect(),
     }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::capture::CaptureError;
+use crate::capture::source::SourceError;
 use crate::connection::replication::ReplicationError;
 use crate::explain::{Explain, Meaning, Status};
 use crate::repository::manifest::Manifest;
@@ -14,8 +15,8 @@ use crate::storage::StorageError;
 pub struct Report {
     /// The backup's manifest.
     pub manifest: Manifest,
-    /// Where it came from, and what that cost; `None` for a file.
-    pub source: Option<SourceReport>,
+    /// Where it came from, and what that cost; empty for a file, one for each shard of a cluster.
+    pub sources: Vec<SourceReport>,
     /// What a verification has to say against it that is no fault of the backup: no checksum, say.
     pub reservations: Vec<String>,
     /// Why the answer is not simply yes.
@@ -29,6 +30,12 @@ pub struct Report {
 pub struct SourceReport {
     /// Address, without secrets.
     pub node: String,
+    /// Number of the shard in a backup of a cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<u32>,
+    /// Why this node of the shard was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// `primary` or `replica`.
     pub role: String,
     /// `replication` or `scan`.
@@ -76,6 +83,9 @@ pub enum Trouble {
     /// The stream, or what was in it.
     #[error(transparent)]
     Capture(#[from] CaptureError),
+    /// No node of a shard can be read, or the cluster is another one than before.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// The file that was to be adopted, or what was in it.
     #[error(transparent)]
     File(CaptureError),
@@ -92,6 +102,7 @@ impl Explain for Trouble {
         match self {
             Self::Repository(error) => error.meaning(),
             Self::Capture(error) => error.meaning(),
+            Self::Source(error) => error.meaning(),
             Self::File(error) => error.meaning().at_rest(),
         }
     }

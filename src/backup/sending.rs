@@ -31,7 +31,7 @@ pub(super) async fn store(
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<(Stored, String), Trouble> {
-    let object = draft.object_name(&format!("dump.rdb{}", options.codec.extension()));
+    let object = draft.object_name(&format!("{}.rdb{}", options.stem, options.codec.extension()));
     let mut upload = draft.upload(&object).await?;
     upload.expect(flow.expected);
     let settings = pipeline::Options {

@@ -2,8 +2,8 @@
 
 use super::slots::slots_of;
 use super::source::SourceError;
-use crate::connection::{Address, Command, Node};
-use crate::replies::SlotRange;
+use crate::connection::Node;
+use crate::introspection::Cluster;
 
 /// The node of the cluster that serves exactly these slots now, as [`Slots`](super::slots::Slots) shows them: the one that was named, or another primary.
 ///
@@ -24,30 +24,9 @@ pub async fn serving(node: &Node, slots: &str) -> Result<Node, SourceError> {
 /// # Errors
 /// If the node cannot be reached, or does not say.
 pub async fn primaries(node: &Node) -> Result<Vec<Node>, SourceError> {
-    let mut connection = node.connect().await?;
-    let answer = connection.query(&Command::of(&["CLUSTER", "SLOTS"])).await?;
-    let Some(ranges) = SlotRange::parse_list(&answer) else {
-        return Err(SourceError::Refused("the node does not say which shards its cluster has".to_owned()));
-    };
-    let mut places: Vec<(u16, String, u16)> = Vec::new();
-    for SlotRange { first, host, port, .. } in ranges {
-        if !places.iter().any(|(_, known, at)| *known == host && *at == port) {
-            places.push((first, host, port));
-        }
-    }
-    if places.is_empty() {
+    let cluster = Cluster::seen_by(node, &mut node.connect().await?).await?;
+    if cluster.shards.is_empty() {
         return Err(SourceError::Refused("no node of the cluster serves any slot".to_owned()));
     }
-    places.sort();
-    Ok(places.into_iter().map(|(_, host, port)| at(node, host, port)).collect())
-}
-
-/// A node of the cluster. One that does not know its own address is the one that was asked.
-fn at(node: &Node, host: String, port: u16) -> Node {
-    let address = match (&node.address, host.as_str()) {
-        (Address::Tcp { host, .. }, "" | "?") => Address::tcp(host.clone(), port),
-        (own, "" | "?") => own.clone(),
-        _ => Address::tcp(host, port),
-    };
-    Node { name: address.to_string(), address, ..node.clone() }
+    Ok(cluster.shards.into_iter().map(|shard| shard.primary.node).collect())
 }

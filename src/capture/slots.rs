@@ -1,41 +1,9 @@
-//! The slots of a cluster, and how many of them one node serves.
-
-use std::fmt;
+//! The slots of a cluster that one node serves.
 
 use crate::connection::{Command, CommandError, Connection};
 use crate::replies::ClusterNode;
 
-/// All slots of a cluster.
-pub const N_SLOTS: u64 = 16_384;
-
-/// The slots that one node of a cluster serves. `Display`: `0-5460,7000`, as in `CLUSTER NODES`; `none` for none.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Slots(Vec<(u16, u16)>);
-
-impl Slots {
-    /// How many they are.
-    pub fn count(&self) -> u64 {
-        self.0.iter().map(|(first, last)| u64::from(last.saturating_sub(*first)) + 1).sum()
-    }
-
-    /// Whether the node serves the whole cluster.
-    pub fn is_all(&self) -> bool {
-        self.count() >= N_SLOTS
-    }
-}
-
-impl fmt::Display for Slots {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("none");
-        }
-        for (index, (first, last)) in self.0.iter().enumerate() {
-            let comma = if index > 0 { "," } else { "" };
-            if first == last { write!(f, "{comma}{first}")? } else { write!(f, "{comma}{first}-{last}")? }
-        }
-        Ok(())
-    }
-}
+pub(crate) use crate::replies::{N_SLOTS, Slots};
 
 /// The slots of the very node that is asked; of a replica those of its primary.
 ///
@@ -49,9 +17,7 @@ pub async fn slots_of(connection: &mut Connection) -> Result<Slots, CommandError
 fn own_slots(nodes: &[ClusterNode]) -> Slots {
     let Some(own) = nodes.iter().find(|node| node.is("myself")) else { return Slots::default() };
     let primary = own.primary.as_ref().and_then(|id| nodes.iter().find(|node| node.id == *id));
-    let mut slots = primary.unwrap_or(own).slots.clone();
-    slots.sort_unstable();
-    Slots(slots)
+    Slots::of(primary.unwrap_or(own).slots.clone())
 }
 
 #[cfg(test)]
@@ -85,7 +51,5 @@ mod tests {
                 "{myself}"
             );
         }
-        let all = Slots(vec![(0, 8191), (8192, 16383)]);
-        assert!(all.is_all());
     }
 }

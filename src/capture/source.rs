@@ -4,10 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use super::slots::{self, N_SLOTS, Slots};
-use crate::connection::{Address, Command, CommandError, CommandFault, ConnectError, Connection, Node};
+use crate::connection::{Address, Command, CommandError, CommandFault, ConnectError, Connection, Node, Retry};
 use crate::explain::{Explain, Hint, Meaning};
 use crate::figures::count;
-use crate::introspection::{Mode, NodeRole, SentinelMet, ServerFacts};
+use crate::introspection::{Cluster, ClusterShard, Member, Mode, NodeRole, SentinelMet, ServerFacts, Topology};
 use crate::replies::{Info, ReplicaLine};
 
 /// A replica that was last heard more seconds ago is not fresh. Replicas acknowledge every second.
@@ -96,6 +96,25 @@ pub enum SourceError {
         /// Whether it answers questions about its data meanwhile.
         serves: bool,
     },
+    /// Some slots of the cluster are served by nobody.
+    #[error("{} of {} slots of the cluster have no node that serves them ({slots}): a backup would not contain their keys", count(slots.count()), count(N_SLOTS))]
+    Uncovered {
+        /// The slots that nobody serves.
+        slots: Slots,
+    },
+    /// Slots of the cluster are on their way from one node to another.
+    #[error(
+        "slots of the cluster are being moved between its nodes ({slots}): their keys could be in the backup twice, or not at all"
+    )]
+    Moving {
+        /// The slots that are on the move.
+        slots: Slots,
+    },
+    /// The slots belong to other nodes than before.
+    #[error(
+        "slots of the cluster were moved between its nodes during the backup: keys could be in the backup twice, or not at all"
+    )]
+    Moved,
     /// The node is one of several nodes of a cluster.
     #[error("{node} serves only {} of {} slots: its backup would not contain the rest of the cluster", count(*.slots), count(N_SLOTS))]
     OneShard {
@@ -116,6 +135,9 @@ impl Explain for SourceError {
             Self::PrimaryLost { serves: false, .. } => Meaning::of("source_not_fit").hint(
                 "if the primary is gone for good, `REPLICAOF NO ONE` on the replica makes it a primary that can be backed up",
             ),
+            Self::Uncovered { .. } => Meaning::of("cluster_down").hint(Hint::AllowGaps),
+            Self::Moving { .. } => Meaning::of("slots_moving").hint(Hint::WaitForSlots),
+            Self::Moved => Meaning::of("slots_moving").hint(Hint::WaitForSlots),
             Self::OneShard { .. } => Meaning::of("one_shard").hint(Hint::ShardByShard),
         }
     }
@@ -155,13 +177,47 @@ async fn asked_repl_timeout(node: &Node) -> Option<Duration> {
 /// # Errors
 /// If nobody that is wanted can serve a backup now.
 pub async fn choose(node: &Node, wanted: impl Into<Wanted>) -> Result<Chosen, SourceError> {
-    let wanted = wanted.into();
-    let read_from = wanted.read_from;
+    let (facts, connection) = meet(node).await?;
+    choose_met(node, facts, connection, wanted.into()).await
+}
+
+/// What an address leads to: one server to read, or a cluster to read shard by shard.
+pub enum Found {
+    /// One server holds all that is wanted; what stands behind the address that was named.
+    One(Box<Chosen>, Topology),
+    /// Several nodes together hold it.
+    Cluster(Cluster),
+}
+
+/// Finds out what is to be read behind an address: the node itself or one of its replicas, as [`choose`] does; or a cluster of
+/// several shards, whichever of its nodes was named.
+///
+/// # Errors
+/// As [`choose`].
+pub async fn find(node: &Node, wanted: Wanted) -> Result<Found, SourceError> {
+    let (facts, mut connection) = meet(node).await?;
+    match Topology::of(node, &facts, &mut connection).await? {
+        Topology::Cluster(cluster) if cluster.shards.len() > 1 && !wanted.shard_only => Ok(Found::Cluster(cluster)),
+        topology => Ok(Found::One(Box::new(choose_met(node, facts, connection, wanted).await?), topology)),
+    }
+}
+
+async fn meet(node: &Node) -> Result<(ServerFacts, Connection), SourceError> {
     let mut connection = node.connect().await?;
     let facts = facts(&mut connection).await?;
-    if let Some(met) = SentinelMet::of(node, &facts) {
-        return Err(met.into());
+    match SentinelMet::of(node, &facts) {
+        Some(met) => Err(met.into()),
+        None => Ok((facts, connection)),
     }
+}
+
+async fn choose_met(
+    node: &Node,
+    facts: ServerFacts,
+    mut connection: Connection,
+    wanted: Wanted,
+) -> Result<Chosen, SourceError> {
+    let read_from = wanted.read_from;
     refuse(&facts)?;
     if let Some(link) = facts.primary.as_ref().filter(|link| !link.up) {
         let serves = serves_data(&mut connection).await;
@@ -255,8 +311,8 @@ async fn replica(primary: &Node, line: &ReplicaLine, facts: &ServerFacts) -> Res
         return Err(Reason(format!("was last heard {lag} s ago")));
     }
     // One attempt: an address behind NAT must not cost the time of three.
-    let retry = crate::connection::Retry::never();
-    let node = Node { address: Address::tcp(line.ip.clone(), line.port), retry, ..primary.clone() };
+    let retry = Retry::never();
+    let node = Node { name: primary.name.clone(), retry, ..primary.beside(&line.ip, line.port) };
     let mut connection = node.connect().await.map_err(|error| Reason(error.to_string()))?;
     let own = self::facts(&mut connection).await.map_err(|error| Reason(error.to_string()))?;
     refuse(&own).map_err(|error| Reason(error.to_string()))?;
@@ -268,6 +324,84 @@ async fn replica(primary: &Node, line: &ReplicaLine, facts: &ServerFacts) -> Res
     }
     let note = format!("reading the replica {}:{}, so that the primary does not have to fork", line.ip, line.port);
     Ok(Chosen { note: Some(note), ..Chosen::of(&node, own) })
+}
+
+/// Chooses the node of a shard that is read: a fresh replica, which spares the primary the fork, else the primary; why is in
+/// [`Chosen::note`]. `avoid`: members that have failed us, which are taken only where nobody else will do.
+///
+/// # Errors
+/// [`SourceError::Refused`]: none of its members that are wanted can serve a backup now, and why each cannot.
+pub async fn choose_in(shard: &ClusterShard, read_from: ReadFrom, avoid: &[Address]) -> Result<Chosen, SourceError> {
+    let (mut tried, mut put_off) = (Vec::new(), Vec::new());
+    let primary = member(&shard.primary).await;
+    if read_from != ReadFrom::Primary {
+        for replica in &shard.replicas {
+            match fresh(replica, primary.as_ref().ok()).await {
+                Ok(chosen) if avoid.contains(&replica.node.address) => put_off.push(chosen),
+                Ok(chosen) => return Ok(chosen),
+                Err(Reason(why)) => tried.push(format!("{}: {why}", replica.node.address)),
+            }
+        }
+    }
+    if read_from != ReadFrom::Replica {
+        match primary {
+            Ok(facts) if facts.role == NodeRole::Primary => {
+                let note = match tried.as_slice() {
+                    [] if shard.replicas.is_empty() => "its primary, which has no replica".to_owned(),
+                    [] => "its primary".to_owned(),
+                    tried => format!("its primary: no replica is ready ({})", tried.join("; ")),
+                };
+                let chosen = Chosen { note: Some(note), ..Chosen::of(&shard.primary.node, facts) };
+                match avoid.contains(&shard.primary.node.address) {
+                    true => put_off.push(chosen),
+                    false => return Ok(chosen),
+                }
+            }
+            Ok(_) => tried.push(format!("{}: is not a primary any more", shard.primary.node.address)),
+            Err(Reason(why)) => tried.push(format!("{}: {why}", shard.primary.node.address)),
+        }
+    }
+    let slots = &shard.slots;
+    put_off.into_iter().next().ok_or_else(|| match tried.is_empty() {
+        true => {
+            SourceError::Refused(format!("no replica of the shard with the slots {slots} can be read: it has none"))
+        }
+        false => {
+            let tried = tried.join("; ");
+            SourceError::Refused(format!("no node of the shard with the slots {slots} can be read: {tried}"))
+        }
+    })
+}
+
+/// What a member says of itself, if it has a whole data set to give.
+async fn member(member: &Member) -> Result<ServerFacts, Reason> {
+    // One attempt: an address behind NAT must not cost the time of three.
+    let node = Node { retry: Retry::never(), ..member.node.clone() };
+    let reason = |error: &dyn fmt::Display| Reason(error.to_string());
+    let mut connection = node.connect().await.map_err(|error| reason(&error.fault))?;
+    let facts = facts(&mut connection).await.map_err(|error| reason(&error))?;
+    refuse(&facts).map_err(|error| reason(&error))?;
+    Ok(facts)
+}
+
+/// A replica of a shard, if it is as far as its primary but for some seconds.
+async fn fresh(replica: &Member, primary: Option<&ServerFacts>) -> Result<Chosen, Reason> {
+    if replica.is_lost {
+        return Err(Reason("the cluster says that it has failed".to_owned()));
+    }
+    let own = member(replica).await?;
+    let Some(link) = &own.primary else { return Err(Reason("is not a replica any more".to_owned())) };
+    if !link.up {
+        return Err(Reason("has lost its primary".to_owned()));
+    }
+    if let Some(lag) = link.last_io_seconds.filter(|lag| *lag > FRESH_SECONDS) {
+        return Err(Reason(format!("has last heard its primary {lag} s ago")));
+    }
+    if primary.is_some_and(|primary| primary.replid != own.replid) {
+        return Err(Reason("has a different replication history than its primary".to_owned()));
+    }
+    let note = "a replica, so that the primary does not have to fork".to_owned();
+    Ok(Chosen { note: Some(note), ..Chosen::of(&replica.node, own) })
 }
 
 struct Reason(String);

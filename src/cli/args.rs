@@ -22,6 +22,7 @@ use clap_complete::ArgValueCandidates;
 use super::completion;
 use crate::commands::Format;
 use crate::commands::bars::Mode;
+use crate::connection::NatEntry;
 use crate::printer::ColorChoice;
 
 /// Back up, restore, verify and diagnose Redis and Valkey.
@@ -78,6 +79,10 @@ pub struct Global {
     /// File with the password for the Sentinels, if it differs from the server's [env: REDIS_OPS_SENTINEL_PASSWORD].
     #[arg(long, global = true, value_name = "FILE", help_heading = CONNECTION, value_hint = ValueHint::FilePath)]
     pub sentinel_password_file: Option<PathBuf>,
+    /// Address to use in place of one that a cluster or a Sentinel announces and that cannot be reached from here, such as
+    /// 10.0.0.1:7000=203.0.113.5:17000 or, for all ports, 10.0.0.1=203.0.113.5 (repeatable, or separated by commas).
+    #[arg(long, global = true, value_name = "ANNOUNCED=ADDRESS", help_heading = CONNECTION, value_delimiter = ',')]
+    pub nat_map: Vec<NatEntry>,
     /// Use TLS, as `rediss://` does.
     #[arg(long, global = true, help_heading = CONNECTION)]
     pub tls: bool,
@@ -241,7 +246,7 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
 
 /// What the overview says of commands that share a line.
 pub const TOGETHER: [(&str, &str); 2] = [
-    ("delete, pin", "Remove one backup; hold one, so that it is not removed"),
+    ("delete, pin", "Remove one backup; protect one from being removed"),
     ("help, man", "Show help for a command or a topic; print manual pages"),
 ];
 

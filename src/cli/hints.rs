@@ -50,6 +50,12 @@ pub fn words(hint: &Hint) -> String {
         Hint::ShardByShard => {
             "`backup --shard-only --name NAME`, once for each primary, backs up the cluster shard by shard; each shard is from a different moment"
         }
+        Hint::AllowGaps => {
+            "`redis-cli --cluster fix HOST:PORT` assigns the slots; `backup --allow-gaps` backs up the rest, and names the slots in the manifest"
+        }
+        Hint::WaitForSlots => {
+            "run the backup again when the migration has ended, or raise `--wait`; `backup --allow-gaps` backs up all the same, and names the slots in the manifest"
+        }
         Hint::MoreSpool => {
             "raise `--spool-limit` (in a `--spool` folder with more room), or `repl-timeout` on the server"
         }

@@ -18,7 +18,7 @@ use super::args::values;
 use super::env::{self, Environment};
 use crate::codec::Codec;
 use crate::commands::diagnose::{Expect, Mute, Rules};
-use crate::connection::{Retry, Secret};
+use crate::connection::{NatEntry, Retry, Secret};
 use crate::explain::Misuse;
 use crate::ping::PingUrl;
 use crate::retention::{Policy, SAFETY};
@@ -52,6 +52,8 @@ pub struct Instance {
     pub password_file: Option<PathBuf>,
     /// Who we are to its Sentinels; `None`: as to itself.
     pub sentinel: Option<Sentinel>,
+    /// Addresses that stand for announced ones.
+    pub nat_map: Vec<NatEntry>,
     /// Whether and how TLS is spoken; `None`: as the URL says.
     pub tls: Option<Tls>,
 }
@@ -163,6 +165,7 @@ impl SettingsFile {
             password: reader.secret(&at("password"), &raw.password)?,
             password_file: reader.path(&at("password_file"), &raw.password_file)?,
             sentinel: raw.sentinel.as_ref().map(|raw| self.sentinel(raw, &at("sentinel"))).transpose()?,
+            nat_map: reader.value(&at("nat_map"), &raw.nat_map, text::nat_map)?.unwrap_or_default(),
             tls: raw.tls.as_ref().map(|tls| self.tls(tls, &at("tls"))).transpose()?,
         };
         reader.value(&at("architecture"), &raw.architecture, text::architecture)?;

@@ -13,15 +13,18 @@ use super::telling::Telling;
 use super::turns;
 use super::which::{File, Place, Server};
 use super::{Context, Outcome};
-use crate::backup::{self, BackupError, Report};
-use crate::capture::source::{self, Chosen, Wanted};
+use crate::backup::cluster::Prepared;
+use crate::backup::{self, BackupError, Impact, Report, SourceReport};
+use crate::capture::source::{self, Chosen, Found, SourceError, Wanted};
 use crate::capture::spool::Spooling;
 use crate::codec::{self, Codec};
-use crate::connection::replication;
+use crate::connection::{Node, replication};
 use crate::dataset::Dataset;
 use crate::explain::{Context as _, Fault, Result};
+use crate::introspection::Topology;
 use crate::operations::{Locked, Turns};
-use crate::printer::words;
+use crate::printer::{Printer, words};
+use crate::progress::Voice;
 use crate::repository::manifest::Purpose;
 use crate::repository::{BegunBy, Repository};
 
@@ -67,6 +70,8 @@ pub enum Origin {
         transfer: Transfer,
         /// Whether one node of a cluster will do.
         shard_only: bool,
+        /// How the shards of a cluster are read.
+        shards: Shards,
         /// A replica that has lost its primary will do.
         stale: bool,
         /// `--if-due`; `None`: now, whatever the schedule says.
@@ -87,6 +92,19 @@ pub enum IfDue {
     Schedule(String),
     /// Never: the settings have switched backups off.
     Disabled,
+}
+
+/// How the shards of a cluster are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shards {
+    /// How many at the same time; `None`: all, but never two of one machine.
+    pub parallel: Option<usize>,
+    /// How often one that failed is tried again.
+    pub retries: u32,
+    /// How long slots on the move are waited for.
+    pub wait: Duration,
+    /// Slots without a node, or on the move, are no reason against a backup.
+    pub allow_gaps: bool,
 }
 
 /// How the data is read.
@@ -133,7 +151,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     }
     let repository = settings.place.open().await?;
     match &settings.origin {
-        Origin::Server { server, capture, read_from, transfer, shard_only, stale, if_due } => {
+        Origin::Server { server, capture, read_from, transfer, shard_only, shards, stale, if_due } => {
             match if_due {
                 Some(IfDue::Disabled) => return Ok(turn::disabled(&server.instance, context)),
                 Some(IfDue::Schedule(schedule)) => {
@@ -144,17 +162,14 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
                 None => {}
             }
             let wanted = Wanted { read_from: node_wanted(*read_from), stale: *stale, shard_only: *shard_only };
-            let choosing = async { Ok(source::choose(&server.node, wanted).await?) };
-            let chosen =
-                context.interruptible(choosing).await.with_context(|| format!("cannot back up {}", server.node))?;
-            let facts = &chosen.facts;
-            tracing::info!("reading from {}: {} {} as {}", chosen.node, facts.name, facts.version, facts.role.as_str());
-            if let Some(note) = &chosen.note {
-                context.printer.say(note);
-            }
+            let finding = find(&server.node, wanted, *shards, settings.plan, &context.printer);
+            let finding = async { Ok(finding.await?) };
+            let source =
+                context.interruptible(finding).await.with_context(|| format!("cannot back up {}", server.node))?;
+            source.say(&context.printer);
             if settings.plan {
                 let retention = settings.retention.as_ref();
-                return plan::plan(&server.instance, &chosen, *capture, retention, &repository, context).await;
+                return plan::plan(&server.instance, &source, *capture, retention, &repository, context).await;
             }
             settings.telling.begin(&context.printer);
             let names = [server.instance.clone()];
@@ -169,7 +184,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             };
             let asked =
                 Asked { server, capture: *capture, transfer: *transfer, stale: *stale, if_due: if_due.as_ref() };
-            let outcome = backed_up(settings, &asked, &chosen, &repository, context).await;
+            let outcome = backed_up(settings, &asked, &source, &repository, context).await;
             turn.end(&context.printer).await;
             outcome
         }
@@ -211,7 +226,7 @@ struct Asked<'a> {
 async fn backed_up(
     settings: &Settings,
     asked: &Asked<'_>,
-    chosen: &Chosen,
+    source: &Source,
     repository: &Repository,
     context: &Context,
 ) -> Result<Outcome> {
@@ -235,13 +250,98 @@ async fn backed_up(
         Capture::Scan => backup::Method::Scan,
     };
     let mut options = backup::Options { method, ..options(settings, &server.instance, purpose, transfer, context) };
-    options.replication.silence = chosen.node.silence;
+    options.replication.silence = server.node.silence;
     options.stale = stale;
     let progress = context.bar();
-    let report = backup::run(&options, chosen, repository, progress.as_ref(), &context.cancel).await;
+    let (bar, cancel) = (progress.as_ref(), &context.cancel);
+    let report = match source {
+        Source::One(chosen, _) => backup::run(&options, chosen, repository, bar, cancel).await,
+        Source::Cluster(prepared) => backup::cluster::run(&options, prepared, repository, bar, cancel).await,
+    };
     progress.finish();
     let what = format!("back up {}", server.node);
     shown_and_pruned(report, &what, others, settings, &server.instance, repository, context).await
+}
+
+/// What is read: one node, or a node of each shard of a cluster.
+enum Source {
+    One(Box<Chosen>, Topology),
+    Cluster(Box<Prepared>),
+}
+
+/// Finds out what is to be read, and waits for slots that are on the move, unless only a plan is wanted.
+async fn find(
+    node: &Node,
+    wanted: Wanted,
+    shards: Shards,
+    only_plan: bool,
+    voice: &dyn Voice,
+) -> Result<Source, SourceError> {
+    let cluster = match source::find(node, wanted).await? {
+        Found::One(chosen, topology) => return Ok(Source::One(chosen, topology)),
+        Found::Cluster(cluster) => cluster,
+    };
+    let settings = backup::cluster::Settings {
+        read_from: wanted.read_from,
+        parallel: shards.parallel,
+        retries: shards.retries,
+        wait: if only_plan { Duration::ZERO } else { shards.wait },
+        allow_gaps: shards.allow_gaps,
+    };
+    Ok(Source::Cluster(Box::new(backup::cluster::prepare(node, cluster, settings, voice).await?)))
+}
+
+impl Source {
+    /// What stands behind the address: `standalone`, `replication`, `sentinel` or `cluster`.
+    fn topology(&self) -> &'static str {
+        match self {
+            Self::One(_, topology) => topology.as_str(),
+            Self::Cluster(_) => "cluster",
+        }
+    }
+
+    /// Every node that is read; those of a cluster with the words for their shard.
+    fn nodes(&self) -> Box<dyn Iterator<Item = (Option<String>, &Chosen)> + '_> {
+        match self {
+            Self::One(chosen, _) => Box::new(std::iter::once((None, &**chosen))),
+            Self::Cluster(_) => {
+                let named = |(index, (slots, chosen))| (Some(format!("shard {index} (slots {slots})")), chosen);
+                Box::new(self.shards().into_iter().enumerate().map(named))
+            }
+        }
+    }
+
+    /// The shards of a cluster, with the node of each that is read; none of a single server.
+    fn shards(&self) -> Vec<(String, &Chosen)> {
+        match self {
+            Self::One(..) => Vec::new(),
+            Self::Cluster(prepared) => {
+                let slots = prepared.cluster.shards.iter().map(|shard| shard.slots.to_string());
+                slots.zip(&prepared.chosen).collect()
+            }
+        }
+    }
+
+    /// Says which nodes are read, where that is worth a sentence.
+    fn say(&self, printer: &Printer) {
+        match self {
+            Self::One(chosen, _) => {
+                let facts = &chosen.facts;
+                let role = facts.role.as_str();
+                tracing::info!("reading from {}: {} {} as {role}", chosen.node, facts.name, facts.version);
+                if let Some(note) = &chosen.note {
+                    printer.say(note);
+                }
+            }
+            Self::Cluster(prepared) => {
+                printer.say(&format!("a cluster with {}", words::counted(prepared.chosen.len() as u64, "shard")));
+                for (index, (shard, chosen)) in prepared.cluster.shards.iter().zip(&prepared.chosen).enumerate() {
+                    let why = chosen.note.as_deref().unwrap_or_default();
+                    tracing::info!("shard {index} (slots {}): reading {}: {why}", shard.slots, chosen.node);
+                }
+            }
+        }
+    }
 }
 
 /// Shows what came of a backup, and prunes behind one that was published.
@@ -273,6 +373,7 @@ fn options(
         instance: instance.to_owned(),
         purpose,
         labels: settings.labels.clone(),
+        stem: backup::WHOLE.to_owned(),
         codec: settings.codec,
         threads: codec::cores(),
         rate: settings.rate,
@@ -331,7 +432,11 @@ fn show(report: Result<Report, BackupError>, what: &str, others: Vec<String>, co
     let stored: u64 = manifest.shards.iter().map(|shard| shard.stored_bytes).sum();
     let mut table = Table::pairs();
     table.row(["backup", &format!("{}/{}", manifest.instance, manifest.id)]);
-    table.row(["from", &format!("{} {} ({})", manifest.server.name, manifest.server.version, manifest.shards[0].node)]);
+    let node = match manifest.shards.as_slice() {
+        [one] => one.node.clone(),
+        several => format!("a cluster with {}", words::counted(several.len() as u64, "shard")),
+    };
+    table.row(["from", &format!("{} {} ({node})", manifest.server.name, manifest.server.version)]);
     match &manifest.census {
         Some(census) => {
             table.row([
@@ -345,19 +450,9 @@ fn show(report: Result<Report, BackupError>, what: &str, others: Vec<String>, co
         "size",
         &format!("{} as RDB, {} stored ({})", words::bytes(raw), words::bytes(stored), manifest.compression),
     ]);
-    if let Some(source) = &report.source {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate need not be exact")]
-        let rate = words::bytes(source.bytes_per_second as u64);
-        let time = words::span(Duration::from_secs_f64(source.seconds));
-        table.row(["time", &format!("{time}, {rate}/s, {}", source.transfer.unwrap_or("key by key"))]);
-        if let (Some(fork), Some(copied)) = (source.impact.fork_usec, source.impact.cow_bytes) {
-            #[allow(clippy::cast_precision_loss, reason = "a time need not be exact")]
-            let fork = fork as f64 / 1000.0;
-            table.row([
-                "cost",
-                &format!("the fork blocked the server for {fork:.1} ms; {} copied on write", words::bytes(copied)),
-            ]);
-        }
+    cost(&report.sources, &mut table);
+    if let Some(skew) = manifest.skew_seconds {
+        table.row(["moment", &format!("of each shard its own, at most {skew:.1} s apart")]);
     }
     let sentence = match (&report.warnings[..], &report.reservations[..]) {
         ([], []) => format!("{} is published and sound", manifest.id),
@@ -371,9 +466,66 @@ fn show(report: Result<Report, BackupError>, what: &str, others: Vec<String>, co
         (warnings, _) => format!("{} is published, but {}", manifest.id, warnings.join("; ")),
     };
     let text = format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, report.status, &sentence));
-    Ok(Outcome::new(report.status)
-        .field("backup", manifest)
-        .field("source", &report.source)
-        .field("warnings", [report.warnings.as_slice(), &others].concat())
-        .text(text))
+    let outcome = Outcome::new(report.status).field("backup", manifest).field("source", whole(&report.sources));
+    let outcome = match report.sources.as_slice() {
+        several @ [_, _, ..] => outcome.field("sources", several),
+        _ => outcome,
+    };
+    Ok(outcome.field("warnings", [report.warnings.as_slice(), &others].concat()).text(text))
+}
+
+/// The sources of all shards as one; `None` for a file.
+fn whole(sources: &[SourceReport]) -> Option<SourceReport> {
+    let first = sources.first()?;
+    if sources.len() == 1 {
+        return Some(first.clone());
+    }
+    let sum =
+        |of: fn(&SourceReport) -> Option<u64>| sources.iter().map(of).try_fold(0_u64, |sum, one| Some(sum + one?));
+    let most = |of: fn(&SourceReport) -> Option<u64>| sources.iter().filter_map(of).max();
+    let is_scan = |source: &&SourceReport| source.method == "scan";
+    let method = sources.iter().find(is_scan).unwrap_or(first);
+    Some(SourceReport {
+        node: sources.iter().map(|source| source.node.as_str()).collect::<Vec<_>>().join(","),
+        shard: None,
+        why: None,
+        method: method.method,
+        transfer: method.transfer,
+        seconds: sources.iter().map(|source| source.seconds).sum(),
+        bytes_per_second: sources.iter().map(|source| source.bytes_per_second).sum(),
+        keyspace_hits_added: sources.iter().map(|source| source.keyspace_hits_added).sum(),
+        impact: Impact {
+            fork_usec: most(|source| source.impact.fork_usec),
+            cow_bytes: sum(|source| source.impact.cow_bytes),
+        },
+        ..first.clone()
+    })
+}
+
+/// What the reading cost: rows of one source; of a cluster one row for each shard.
+fn cost(sources: &[SourceReport], table: &mut Table) {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate need not be exact")]
+    let speed = |source: &SourceReport| {
+        let rate = words::bytes(source.bytes_per_second as u64);
+        let time = words::span(Duration::from_secs_f64(source.seconds));
+        format!("{time}, {rate}/s, {}", source.transfer.unwrap_or("key by key"))
+    };
+    if sources.len() > 1 {
+        for source in sources {
+            let name = format!("shard {}", source.shard.unwrap_or_default());
+            table.row([&name, &format!("{} ({}): {}", source.node, source.role, speed(source))]);
+        }
+        return;
+    }
+    for source in sources {
+        table.row(["time", &speed(source)]);
+        if let (Some(fork), Some(copied)) = (source.impact.fork_usec, source.impact.cow_bytes) {
+            #[allow(clippy::cast_precision_loss, reason = "a time need not be exact")]
+            let fork = fork as f64 / 1000.0;
+            table.row([
+                "cost",
+                &format!("the fork blocked the server for {fork:.1} ms; {} copied on write", words::bytes(copied)),
+            ]);
+        }
+    }
 }

@@ -26,6 +26,15 @@ pub struct Connection {
     timeout: Duration,
     gauge: Arc<Gauge>,
     limit: u64,
+    /// The other primaries of a cluster that is talked to as one server.
+    pub(super) others: Option<Box<Others>>,
+}
+
+/// The connections to all primaries of a cluster but the first, and which of all of them serves each slot.
+#[derive(Debug)]
+pub(super) struct Others {
+    pub(super) connections: Vec<Connection>,
+    pub(super) owners: Vec<u16>,
 }
 
 impl Connection {
@@ -44,7 +53,22 @@ impl Connection {
         let (inner, driver) = MultiplexedConnection::new_with_config(&silent, counted, settings)
             .await
             .map_err(|_| ConnectFault::Disconnected { phase: Phase::Ping })?;
-        Ok(Self { inner, driver: tokio::spawn(driver), phases, loading, timeout, gauge, limit: DEFAULT_REPLY_LIMIT })
+        Ok(Self {
+            inner,
+            driver: tokio::spawn(driver),
+            phases,
+            loading,
+            timeout,
+            gauge,
+            limit: DEFAULT_REPLY_LIMIT,
+            others: None,
+        })
+    }
+
+    /// This one and others, for a cluster in parts.
+    pub(super) fn with_others(mut self, others: Others) -> Self {
+        self.others = Some(Box::new(others));
+        self
     }
 
     /// How long the steps of connecting took.
@@ -65,6 +89,9 @@ impl Connection {
     /// Changes how long a command or pipeline may take, for those that are known to be slow.
     pub fn set_timeout(&mut self, timeout: Duration) {
         self.timeout = timeout;
+        for other in self.others.iter_mut().flat_map(|others| &mut others.connections) {
+            other.timeout = timeout;
+        }
     }
 
     /// Changes how many bytes an answer may have, or the answers to what is asked together: [`DEFAULT_REPLY_LIMIT`], unless it is set.
@@ -78,6 +105,13 @@ impl Connection {
     /// # Errors
     /// See [`CommandFault`].
     pub async fn query(&mut self, command: &Command) -> Result<Reply, CommandError> {
+        match self.others {
+            Some(_) => self.query_parts(command).await,
+            None => self.query_own(command).await,
+        }
+    }
+
+    pub(super) async fn query_own(&mut self, command: &Command) -> Result<Reply, CommandError> {
         let name = command.name();
         tracing::debug!("sent {name}");
         self.gauge.set_limit(if name == "INFO" { self.limit.min(INFO_LIMIT) } else { self.limit });
@@ -106,6 +140,16 @@ impl Connection {
     /// # Errors
     /// As [`Connection::pipeline`].
     pub async fn pipeline_of(
+        &mut self,
+        commands: impl ExactSizeIterator<Item = Command>,
+    ) -> Result<Vec<Result<Reply, ServerError>>, CommandError> {
+        match self.others {
+            Some(_) => self.pipeline_parts(commands.collect()).await,
+            None => self.pipeline_own(commands).await,
+        }
+    }
+
+    pub(super) async fn pipeline_own(
         &mut self,
         commands: impl ExactSizeIterator<Item = Command>,
     ) -> Result<Vec<Result<Reply, ServerError>>, CommandError> {

@@ -16,6 +16,8 @@ mod error;
 mod greeting;
 mod lane;
 mod limit;
+mod nat;
+mod parts;
 mod probe;
 mod reply;
 mod retry;
@@ -25,6 +27,7 @@ mod tls;
 mod wire;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -38,6 +41,8 @@ pub use credentials::{Credentials, Secret};
 pub use error::{AuthenticationFault, CommandFault, ConnectFault, Phase};
 pub(crate) use error::{CommandError, ConnectError, ServerError, WAIT_UNTIL_LOADED};
 pub(crate) use lane::{Head, Lane};
+pub use nat::{NatEntry, NatMap};
+pub use parts::Part;
 pub use retry::Retry;
 pub(crate) use stream::Phases;
 pub use stream::Stream;
@@ -100,6 +105,10 @@ pub struct Node {
     pub client_name: Option<String>,
     /// Whether keys are read from the very node although it is a replica in a cluster (`READONLY`): else the server sends us to its primary.
     pub reads_replica: bool,
+    /// Which addresses stand for those that servers announce, where they announce some that cannot be reached from here.
+    pub nat: NatMap,
+    /// The primaries of a cluster that is talked to as one server; empty: this is one server.
+    pub parts: Arc<[Part]>,
 }
 
 impl Node {
@@ -117,6 +126,8 @@ impl Node {
             retry: Retry::default(),
             client_name: None,
             reads_replica: false,
+            nat: NatMap::default(),
+            parts: [].into(),
         }
     }
 
@@ -128,6 +139,14 @@ impl Node {
             database: url.database.unwrap_or(0),
             ..Self::new(url.address)
         }
+    }
+
+    /// Another server of the same deployment, under the address that it announces: reached as this one is, named after its address.
+    /// Where [`Node::nat`] knows the address, it is reached at the one that stands for it.
+    #[must_use]
+    pub fn beside(&self, host: &str, port: u16) -> Self {
+        let address = self.nat.translated(host, port);
+        Self { name: address.to_string(), address, parts: [].into(), ..self.clone() }
     }
 
     /// A Sentinel that is asked where this server is: reached as the server is, and asked once.
@@ -146,6 +165,9 @@ impl Node {
     /// [`ConnectFault::Loading`] while the server reads its data; see [`ConnectFault`] for the others. Those that may pass are
     /// tried again as [`Retry`] says.
     pub async fn connect(&self) -> Result<Connection, ConnectError> {
+        if !self.parts.is_empty() {
+            return self.connect_to_parts().await;
+        }
         let connection = self.connect_even_while_loading().await?;
         if connection.is_loading() {
             return Err(self.error(1, ConnectFault::Loading));

@@ -14,6 +14,7 @@ pub(super) async fn primary_of(hosts: &[(String, u16)], service: &str, node: &No
     for (host, port) in hosts {
         let sentinel = node.sentinel_at(host, *port);
         match ask(&sentinel, service).await {
+            Ok(Address::Tcp { host, port }) => return Ok(node.nat.translated(&host, port)),
             Ok(primary) => return Ok(primary),
             Err(reason) => reasons.push(format!("{}: {reason}", sentinel.address)),
         }

@@ -30,9 +30,9 @@ impl KeysRead {
         *self.types.entry(KeyType::of_encoding(entry.value_type)).or_default() += 1;
     }
 
-    /// A function library was read.
-    pub fn function(&mut self, source: &[u8]) {
-        self.functions.insert(xxh3_128(source));
+    /// A function library was read; whether it is one that was not read before.
+    pub fn function(&mut self, source: &[u8]) -> bool {
+        self.functions.insert(xxh3_128(source))
     }
 
     /// Holds what was read of a whole RDB against what its manifest says of it.

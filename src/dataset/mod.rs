@@ -10,6 +10,7 @@ mod at_rest;
 mod error;
 mod file;
 pub(crate) mod foreign;
+mod joined;
 mod keys_read;
 mod moment;
 mod open;

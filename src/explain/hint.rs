@@ -54,6 +54,10 @@ pub enum Hint {
     ReadStale,
     /// Each primary of a cluster by itself.
     ShardByShard,
+    /// A cluster with slots that nobody serves is repaired, or backed up with gaps.
+    AllowGaps,
+    /// More time for slots that are on the move, or a backup with gaps.
+    WaitForSlots,
     /// More room for what waits for the store.
     MoreSpool,
     /// More time for another run to end; or its lock removed, if that run is dead: the instance, and the token of the lock.

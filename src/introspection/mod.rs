@@ -4,6 +4,7 @@
 //! through the [`Gate`], and only a [`ReadOnly`] command does.
 
 mod asking;
+mod deployment;
 mod gate;
 mod host;
 mod interrupted;
@@ -21,6 +22,7 @@ mod topology;
 mod wire;
 
 pub(crate) use asking::{Options, look_at_keys, take};
+pub(crate) use deployment::{Cluster, ClusterShard, Member, Topology};
 pub(crate) use gate::Receipt;
 pub(crate) use host::{HostFacts, waiting_at};
 pub(crate) use interrupted::{InterruptedRestore, REPLID_MARK};

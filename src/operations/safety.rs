@@ -1,13 +1,14 @@
 //! The backup of a target before its keys are overwritten or removed.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::turn::{Turns, take_turn};
 use crate::backup;
-use crate::capture::source::{ReadFrom, choose};
+use crate::capture::source::{Found, ReadFrom, find};
 use crate::capture::spool::Spooling;
 use crate::codec::{self, Codec};
 use crate::connection::replication;
@@ -74,18 +75,19 @@ pub(super) async fn take(
     };
     let request = &planned.request;
     let (_, before) = preflight::counters(&mut request.node.connect().await?).await?;
-    let chosen = choose(&request.node, ReadFrom::Primary).await?;
+    let found = find(&request.node, ReadFrom::Primary.into()).await?;
     let options = backup::Options {
         method: backup::Method::Auto,
         stale: false,
         instance: instance.to_owned(),
         purpose: Purpose::Safety,
         labels: Default::default(),
+        stem: backup::WHOLE.to_owned(),
         codec: Codec::GZIP,
         threads: codec::cores(),
         rate: None,
         spool: Spooling { folder: std::env::temp_dir(), limit: SPOOL_LIMIT },
-        replication: replication::Options { silence: chosen.node.silence, ..Default::default() },
+        replication: replication::Options { silence: request.node.silence, ..Default::default() },
         now: safety.now,
         by: BegunBy::own(),
     };
@@ -97,7 +99,27 @@ pub(super) async fn take(
         turn = take_turn(&repository, &names, "restore", safety.turns, watcher.voice) => turn,
     };
     let turn = turn.context(format!("the safety backup was not taken; {} is unchanged", request.node))?;
-    let taken = backup::run(&options, &chosen, &repository, &*progress, watcher.cancel).await;
+    let taken = match found {
+        Found::One(chosen, _) => backup::run(&options, &chosen, &repository, &*progress, watcher.cancel).await,
+        Found::Cluster(cluster) => {
+            let settings = backup::cluster::Settings {
+                read_from: ReadFrom::Primary,
+                parallel: None,
+                retries: 2,
+                wait: Duration::ZERO,
+                allow_gaps: false,
+            };
+            match backup::cluster::prepare(&request.node, cluster, settings, watcher.voice).await {
+                Ok(prepared) => {
+                    backup::cluster::run(&options, &prepared, &repository, &*progress, watcher.cancel).await
+                }
+                Err(error) => {
+                    turn.end(watcher.voice).await;
+                    return Err(error.into());
+                }
+            }
+        }
+    };
     turn.end(watcher.voice).await;
     progress.finish();
     let taken = taken.map_err(|failed| {

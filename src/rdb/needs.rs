@@ -86,7 +86,8 @@ impl Needs {
         if (other.dialect == Dialect::Valkey, other.rdb_version) > (self.dialect == Dialect::Valkey, self.rdb_version) {
             (self.dialect, self.rdb_version) = (other.dialect, other.rdb_version);
         }
-        self.functions += other.functions;
+        // Every shard of a cluster has all of them.
+        self.functions = self.functions.max(other.functions);
         self
     }
 

@@ -1,5 +1,7 @@
 //! The families of the format, and the numbers that stand where a type byte may stand and are none; types: [`super::types`].
 
+use std::sync::OnceLock;
+
 /// Which family wrote the file; the numbers 22, 23, 242 and 243 mean other things in each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
@@ -60,3 +62,17 @@ pub const SLOT_INFO: u8 = 244;
 pub const KEY_META_OR_SLOT_IMPORT: u8 = 243;
 /// Redis 8.10: field names shared by hashes. Valkey 9.2: a write command to be applied.
 pub const TEMPLATE_OR_UPDATE: u8 = 242;
+
+/// The name of the aux field that stands before another shard where several are read as one file. It is drawn anew by every process, so that
+/// no file from outside can hold it: its libraries would be passed over as those of a shard.
+pub(crate) fn next_shard() -> &'static [u8] {
+    static NAME: OnceLock<[u8; 16]> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let mut name = [0; 16];
+        // Without random numbers nothing is passed over that a file could name: no aux field is called by sixteen zeros and our address.
+        if getrandom::fill(&mut name).is_err() {
+            name[..8].copy_from_slice(&(std::ptr::from_ref(&NAME) as usize as u64).to_le_bytes());
+        }
+        name
+    })
+}

@@ -29,6 +29,9 @@ pub struct ClusterNode {
     /// The first of them.
     #[serde(default)]
     pub first_moving: Option<u16>,
+    /// All of them.
+    #[serde(skip)]
+    pub marks: Vec<u16>,
 }
 
 impl ClusterNode {
@@ -50,7 +53,7 @@ impl ClusterNode {
         let words: Vec<&str> = words.skip(1).collect();
         let marks = words.iter().filter_map(|word| word.strip_prefix('['));
         let moving = marks.clone().count();
-        let first_moving = marks.clone().find_map(|mark| mark.split('-').next()?.parse().ok());
+        let marks: Vec<u16> = marks.filter_map(|mark| mark.split('-').next()?.parse().ok()).collect();
         let slots = words.into_iter().filter(|word| !word.starts_with('[')).filter_map(|word| {
             let (first, last) = word.split_once('-').unwrap_or((word, word));
             Some((first.parse().ok()?, last.parse().ok()?))
@@ -65,7 +68,8 @@ impl ClusterNode {
             epoch,
             slots: slots.collect(),
             moving,
-            first_moving,
+            first_moving: marks.first().copied(),
+            marks,
         })
     }
 

@@ -90,6 +90,63 @@ impl Info {
         Self::parse(&String::from_utf8_lossy(bytes))
     }
 
+    /// INFO of a cluster as if it were one server, as text: counts of keys, commands, bytes and evictions are added up, and what names a
+    /// server or a history names all of them. All else is the first one's.
+    pub fn of_parts(parts: &[Self]) -> String {
+        let Some(first) = parts.first() else { return String::new() };
+        let all = |name: &str| parts.iter().filter_map(|part| part.text(name)).collect::<Vec<_>>();
+        let sum = |name: &str| parts.iter().filter_map(|part| part.u64(name)).fold(0, u64::saturating_add);
+        let mut text = String::new();
+        let mut put = |name: &str, value: &str| {
+            text.push_str(name);
+            text.push(':');
+            text.push_str(value);
+            text.push('\n');
+        };
+        const ADDED: &[&str] = &["evicted_keys", "expired_keys", "used_memory", "used_memory_rss", "connected_slaves"];
+        for (name, value) in first.fields() {
+            match name {
+                _ if name.starts_with("cmdstat_") => {}
+                _ if name.strip_prefix("db").is_some_and(|number| number.parse::<u32>().is_ok()) => {}
+                // One that has no limit has all the room there is.
+                "maxmemory" if all(name).contains(&"0") => put(name, "0"),
+                "maxmemory" => put(name, &sum(name).to_string()),
+                name if ADDED.contains(&name) => put(name, &sum(name).to_string()),
+                "run_id" | "master_replid" => put(name, &all(name).join("+")),
+                // A history that was taken over from another primary, of any of them.
+                "master_replid2" => {
+                    let taken = all(name).into_iter().find(|id| id.bytes().any(|byte| byte != b'0'));
+                    put(name, taken.unwrap_or(value));
+                }
+                "role" => put(name, all(name).into_iter().find(|role| *role != "master").unwrap_or(value)),
+                "loading" => put(name, if all(name).contains(&"1") { "1" } else { value }),
+                "rdb_last_bgsave_status" => put(name, if all(name).contains(&"err") { "err" } else { value }),
+                name => put(name, value),
+            }
+        }
+        let mut databases: BTreeMap<u32, Database> = BTreeMap::new();
+        for (number, database) in parts.iter().flat_map(Self::databases) {
+            let sum = databases.entry(number).or_default();
+            sum.keys = sum.keys.saturating_add(database.keys);
+            sum.expires = sum.expires.saturating_add(database.expires);
+        }
+        for (number, database) in databases {
+            put(&format!("db{number}"), &format!("keys={},expires={},avg_ttl=0", database.keys, database.expires));
+        }
+        let mut commands: BTreeMap<&str, CommandStats> = BTreeMap::new();
+        for (name, stats) in parts.iter().flat_map(Self::command_stats) {
+            let sum = commands.entry(name).or_default();
+            sum.calls = sum.calls.saturating_add(stats.calls);
+            sum.rejected_calls = sum.rejected_calls.saturating_add(stats.rejected_calls);
+            sum.failed_calls = sum.failed_calls.saturating_add(stats.failed_calls);
+        }
+        for (name, CommandStats { calls, rejected_calls, failed_calls, .. }) in commands {
+            let counts = format!("calls={calls},usec=0,rejected_calls={rejected_calls},failed_calls={failed_calls}");
+            put(&format!("cmdstat_{name}"), &counts);
+        }
+        text
+    }
+
     fn push(&mut self, name: &str, value: &str) {
         self.fields.push((name.into(), value.into()));
     }

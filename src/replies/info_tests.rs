@@ -101,3 +101,25 @@ fn any_bytes_are_read_without_a_panic() {
     let noise: Vec<u8> = (0..=255).cycle().take(5000).collect();
     let _ = Info::from_bytes(&noise).modules();
 }
+
+#[test]
+fn info_of_a_cluster_adds_up_what_is_counted_and_names_all_servers() {
+    let part = |run_id: &str, keys: u64, sets: u64, maxmemory: u64, second: &str| {
+        Info::parse(&format!(
+            "run_id:{run_id}\nrole:master\nloading:0\nmaxmemory:{maxmemory}\nused_memory:10\nevicted_keys:1\nmaster_replid:{run_id}\n\
+             master_replid2:{second}\ndb0:keys={keys},expires=1,avg_ttl=5\ncmdstat_set:calls={sets},usec=9,usec_per_call=1\n"
+        ))
+    };
+    let whole = Info::parse(&Info::of_parts(&[part("a", 3, 5, 100, "0000"), part("b", 4, 6, 200, "00c0")]));
+    assert_eq!((whole.get("run_id"), whole.get("master_replid2")), (Some("a+b"), Some("00c0")));
+    assert_eq!(
+        (whole.u64("maxmemory"), whole.u64("used_memory"), whole.u64("evicted_keys")),
+        (Some(300), Some(20), Some(2))
+    );
+    assert_eq!((whole.databases()[&0].keys, whole.databases()[&0].expires), (7, 2));
+    assert_eq!(whole.command_stats()["set"].calls, 11);
+    // One without a limit has no limit.
+    let whole = Info::parse(&Info::of_parts(&[part("a", 3, 5, 0, "0"), part("b", 4, 6, 200, "0")]));
+    assert_eq!((whole.u64("maxmemory"), whole.get("role")), (Some(0), Some("master")));
+    assert_eq!(Info::of_parts(&[]), "");
+}

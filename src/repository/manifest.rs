@@ -69,6 +69,9 @@ pub struct Manifest {
     /// When the data were so: from the earliest to the latest of the shards. `None`: not known, or an earlier version made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moment: Option<Moment>,
+    /// Seconds from the moment of the earliest shard to that of the latest, at most; `None`: there is one shard, or a moment is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skew_seconds: Option<f64>,
     /// What is in all shards together; `None` where the structure was not understood.
     pub census: Option<CensusSummary>,
     /// Whether the structure was understood to the end, and whether it is sound: the worst of the shards.

@@ -129,7 +129,7 @@ impl Planned {
 
     /// The libraries of a backup that is not read to its end before.
     async fn head(&self, watcher: &Watcher<'_>) -> Result<functions::Sources> {
-        let raw = self.request.source.raw(0, watcher.cancel).await?;
+        let raw = self.request.source.whole(watcher.cancel).await?;
         let scanned = Scanned::by(functions::Head::default(), MEMBERS_COMPARED);
         let passed = pass::run(Feed::Raw(raw), scanned, &Hidden::default(), watcher.cancel).await;
         Ok(passed.map_err(|error| unread(&self.request, error))?.taker.into_visit().sources)
@@ -147,7 +147,7 @@ impl Planned {
             return Ok(None);
         }
         progress.phase("comparing names", Unit::Bytes, source.raw_bytes());
-        let raw = source.raw(0, cancel).await?;
+        let raw = source.whole(cancel).await?;
         let now_ms = self.target.clock.unwrap_or_default().now_ms();
         let found = conflicts::find(raw, &options.choices, now_ms, connection, &***progress, cancel).await;
         let found = match found {

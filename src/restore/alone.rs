@@ -19,7 +19,8 @@ const LOCKED: &str = "wait until the other restore ends; `CLIENT LIST` on the ta
 /// The right to restore into a target. Ends when dropped.
 #[derive(Debug)]
 pub struct Alone {
-    _connection: Connection,
+    /// To each primary of the target.
+    _connections: Vec<Connection>,
     name: String,
 }
 
@@ -70,14 +71,22 @@ struct Other {
 pub async fn alone(node: &Node) -> Result<Alone, AloneError> {
     let token = getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()));
     let name = format!("{PREFIX}{token:016x}");
-    let named = Node { client_name: Some(name.clone()), ..node.clone() };
+    let mut connections = Vec::new();
+    for primary in node.each() {
+        connections.push(alone_at(&primary, &name).await?);
+    }
+    Ok(Alone { _connections: connections, name })
+}
+
+async fn alone_at(node: &Node, name: &str) -> Result<Connection, AloneError> {
+    let named = Node { client_name: Some(name.to_owned()), ..node.clone() };
     let mut connection = named.connect().await?;
     let begun = Instant::now();
     loop {
         let answer = connection.query(&Command::of(&["CLIENT", "LIST"])).await;
         let text = answer.ok().and_then(|answer| answer.text()).unwrap_or_default();
-        let (own, others) = look(&text, &name);
-        let Some(first) = others.first() else { return Ok(Alone { _connection: connection, name }) };
+        let (own, others) = look(&text, name);
+        let Some(first) = others.first() else { return Ok(connection) };
         let came_before = own.is_none_or(|own| first.id < own);
         if came_before || begun.elapsed() >= OTHERS_LEAVE {
             return Err(AloneError::Locked { target: node.to_string(), address: first.address.clone() });

@@ -175,12 +175,12 @@ async fn replay(planned: &Planned, method: Method, saved: Option<&Info>, watcher
         lossy_streams: survey.is_none_or(|survey| {
             [Loss::PendingEntries, Loss::EmptyEntries].iter().any(|loss| survey.losses.contains_key(loss))
         }),
-        reopen: blocking::run(move || once_more.reopen(0)).await,
+        reopen: blocking::run(move || once_more.reopen_whole()).await,
         saved: saved.cloned(),
         cancel: watcher.cancel.clone(),
         options: options.clone(),
     };
-    let raw = source.raw(0, watcher.cancel).await?;
+    let raw = source.whole(watcher.cancel).await?;
     let mut report = run::run(order, raw, watcher.progress.clone()).await?;
     let losses = survey.iter().flat_map(|survey| &survey.losses);
     report.lost_module_data = plan::module_records(facts, options);

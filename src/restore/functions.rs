@@ -23,8 +23,11 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Keeps another one.
+    /// Keeps another one. Every shard of a cluster has the same ones: they are kept once.
     pub fn add(&mut self, source: &[u8]) {
+        if self.libraries.iter().any(|kept| kept == source) {
+            return;
+        }
         if self.bytes + source.len() <= SOURCES_KEPT {
             self.bytes += source.len();
             self.libraries.push(source.to_vec());

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::connection::{Command, CommandError, CommandFault, Connection};
+use crate::connection::{Command, CommandError, CommandFault, Connection, Node};
 use crate::replies::{Database, Reply};
 use crate::restore::typed::token_of;
 
@@ -13,11 +13,35 @@ const AT_ONCE: usize = 1000;
 const TIMES: u64 = 4;
 const MORE: u64 = 1000;
 
+/// Removes the temporary keys from each primary of a target: see [`remove_from`]. `connection`: the one to the target.
+///
+/// # Errors
+/// As [`remove_from`].
+pub async fn remove(
+    node: &Node,
+    connection: &mut Connection,
+    databases: &BTreeMap<u64, Database>,
+    tokens: &BTreeSet<u64>,
+) -> Result<u64, CommandError> {
+    if node.parts.is_empty() {
+        return remove_from(connection, databases, tokens).await;
+    }
+    let mut removed = 0;
+    for primary in node.each() {
+        let mut connection = primary.connect().await.map_err(|error| CommandError {
+            command: "SCAN".to_owned(),
+            fault: CommandFault::Disconnected { reason: error.to_string() },
+        })?;
+        removed += remove_from(&mut connection, databases, tokens).await?;
+    }
+    Ok(removed)
+}
+
 /// Removes the temporary keys whose names are made of one of these `tokens`, from databases that hold keys; gives how many there were.
 ///
 /// # Errors
 /// The connection broke, or our user may not do that.
-pub async fn remove(
+async fn remove_from(
     connection: &mut Connection,
     databases: &BTreeMap<u64, Database>,
     tokens: &BTreeSet<u64>,
@@ -32,10 +56,16 @@ pub async fn remove(
             let (next, names) = page(connection.query(&scan).await?)?;
             let ours: Vec<&Vec<u8>> =
                 names.iter().filter(|name| token_of(name).is_some_and(|token| tokens.contains(&token))).collect();
-            if !ours.is_empty()
-                && let Reply::Integer(n) = connection.query(&Command::new("UNLINK").arg(&ours)).await?
-            {
-                removed += n.unsigned_abs();
+            // One by one: in a cluster they are in several slots.
+            let unlinks: Vec<Command> = ours.iter().map(|name| Command::new("UNLINK").arg(name)).collect();
+            for answer in connection.pipeline(&unlinks).await? {
+                match answer {
+                    Ok(Reply::Integer(n)) => removed += n.unsigned_abs(),
+                    Ok(_) => {}
+                    Err(error) => {
+                        return Err(CommandError { command: "UNLINK".to_owned(), fault: error.fault("UNLINK") });
+                    }
+                }
             }
             asked += 1;
             cursor = next;

@@ -1,13 +1,16 @@
 //! The first half of a restore: both sides are looked at, and judged. Nothing is written to the target.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::blocking;
-use crate::connection::Connection;
+use crate::connection::{Command, Connection, Node, Part};
 use crate::dataset::{Backup, Dataset, ReadError};
 use crate::explain::{Context as _, Failure, Fault, Hint, Interrupted, Misuse, Result};
 use crate::figures::{count, counted};
+use crate::introspection::Cluster;
 use crate::progress::Unit;
+use crate::replies::{ClusterNode, Reply};
 use crate::restore::alone::{Alone, AloneError, AtWork, alone, at_work};
 use crate::restore::earlier::{self, Unproven};
 use crate::restore::facts::{BackupFacts, Origin, TargetFacts};
@@ -53,11 +56,12 @@ pub struct Planned {
 /// target a replica.
 pub async fn plan(mut request: Request, watcher: &Watcher<'_>) -> Result<Planned> {
     let source = &request.source;
-    must_be_one_rdb(source)?;
+    must_be_readable_as_one(source)?;
     // A file that does not say how old it is is refused before anybody is asked.
     let taken_ms = BackupFacts::of(source).taken_ms();
     request.options.choices.clone().dated(taken_ms, now_ms())?;
     source.must_be_there().await.with_context(|| format!("cannot read {}", source.name()))?;
+    request.node = whole_target(&request.node).await?;
     must_not_be_left_behind(&request).await?;
     let alone = match request.only_plan {
         true => None,
@@ -98,6 +102,27 @@ pub async fn plan(mut request: Request, watcher: &Watcher<'_>) -> Result<Planned
     Ok(planned)
 }
 
+/// The target: all primaries of the cluster that a node belongs to, if there are several; else the node itself.
+async fn whole_target(node: &Node) -> Result<Node> {
+    let mut connection = node.connect().await?;
+    // A server that is in no cluster refuses it.
+    let answer = connection.pipeline(&[Command::of(&["CLUSTER", "NODES"])]).await?.pop();
+    let Some(Ok(Reply::Bytes(text))) = answer else { return Ok(node.clone()) };
+    if ClusterNode::parse_list(&text).iter().filter(|node| !node.slots.is_empty()).count() < 2 {
+        return Ok(node.clone());
+    }
+    let cluster = Cluster::seen_by(node, &mut connection).await?;
+    let moving = cluster.moving().await;
+    if moving.count() > 0 {
+        let words =
+            format!("slots of the target cluster are being moved between its nodes ({moving}); nothing was written");
+        let hint = "run the restore again when the migration has ended";
+        return Err(Fault::from(Failure::new("slots_moving", words)).hint(hint));
+    }
+    let parts = cluster.shards.into_iter().map(|shard| Part { slots: shard.slots, node: shard.primary.node });
+    Ok(node.in_parts(parts.collect()))
+}
+
 /// What the newest verification of a backup has found, if it found damage. It may be the only backup all the same.
 async fn verified_bad(source: &Dataset) -> Option<String> {
     let Dataset::Backup(Backup { repository, manifest }) = source else { return None };
@@ -114,6 +139,10 @@ async fn verified_bad(source: &Dataset) -> Option<String> {
 
 /// A target that an interrupted restore left as a replica takes no write of ours.
 async fn must_not_be_left_behind(request: &Request) -> Result<()> {
+    // Nodes of a cluster refuse `REPLICAOF`.
+    if !request.node.parts.is_empty() {
+        return Ok(());
+    }
     match replica::left_behind(&request.node, &request.local.state).await {
         Ok(Some(left)) => {
             let (line, by_hand) = (request.line(Next::Undo), left.by_hand());
@@ -128,6 +157,9 @@ async fn must_not_be_left_behind(request: &Request) -> Result<()> {
 
 async fn put_settings_back(request: &Request, watcher: &Watcher<'_>) {
     let Request { node, local, .. } = request;
+    if !node.parts.is_empty() {
+        return;
+    }
     if let Some(undone) = replica::settle(node, &local.state).await {
         let put_back = undone.put_back.join("`, `");
         watcher.voice.say(&format!("an interrupted restore had changed a setting of {node}: put back to `{put_back}`"));
@@ -144,15 +176,27 @@ async fn take(request: &Request) -> Result<Alone> {
 /// What is restored as one.
 ///
 /// # Errors
-/// The backup has no shard, or several.
-pub(super) fn must_be_one_rdb(source: &Dataset) -> Result<()> {
+/// The backup has no shard, or shards of several versions.
+pub(super) fn must_be_readable_as_one(source: &Dataset) -> Result<()> {
     match source.shards() {
         0 => {
             let words = format!("the manifest of {} names no shard: there is nothing to restore", source.name());
             Err(Failure::new("corrupt", words).into())
         }
         1 => Ok(()),
-        _ => Err(Misuse::not_supported_yet("the restore of a backup of several shards").into()),
+        _ => {
+            // They are read as one file, which has one version.
+            let versions: BTreeSet<u32> = source
+                .manifest()
+                .into_iter()
+                .flat_map(|manifest| &manifest.shards)
+                .map(|shard| shard.rdb_version)
+                .collect();
+            match versions.len() {
+                1 => Ok(()),
+                _ => Err(Misuse::not_supported_yet("the restore of shards with different RDB versions").into()),
+            }
+        }
     }
 }
 
@@ -421,7 +465,7 @@ impl Looking<'_> {
             || facts.origin == Origin::Foreign
             || options.choices.unites_databases()
             || plan::may_be_fed(&facts, target, options);
-        let raw = source.raw(0, cancel).await?;
+        let raw = source.whole(cancel).await?;
         progress.phase("verifying", Unit::Bytes, source.raw_bytes());
         let by_commands = options.method == Asked::Only(Method::Commands);
         let mut surveyor = Surveyor::new(&options.choices, target, by_commands, now_ms());

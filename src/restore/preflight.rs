@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::connection::{Address, Command, CommandError, Connection, Node, ServerError};
+use crate::connection::{Address, Command, CommandError, CommandFault, Connection, Node, ServerError};
 use crate::introspection::{Mode, ServerFacts};
 use crate::replies::{AclUser, ClusterNode, Config, Info, Reply, SlotRange};
 use crate::restore::clock::{Clock, now_ms};
@@ -46,6 +46,34 @@ type Answer = Result<Reply, ServerError>;
 /// # Errors
 /// The connection broke, or INFO is refused: without it nothing can be planned.
 pub async fn ask(
+    node: &Node,
+    connection: &mut Connection,
+    highest: u64,
+    more: &[&str],
+) -> Result<TargetFacts, CommandError> {
+    if node.parts.is_empty() {
+        return ask_one(node, connection, highest, more).await;
+    }
+    let mut each = Vec::new();
+    for primary in node.each() {
+        let mut own = primary.connect().await.map_err(|error| CommandError {
+            command: "INFO".to_owned(),
+            fault: CommandFault::Disconnected { reason: error.to_string() },
+        })?;
+        each.push(ask_one(&primary, &mut own, highest, more).await?);
+    }
+    let info = read_info(connection).await?;
+    let whole = TargetFacts {
+        address: node.to_string(),
+        databases: info.databases().into_iter().map(|(index, keys)| (u64::from(index), keys)).collect(),
+        counters: counters_of(&info),
+        server: ServerFacts::from_info(&info),
+        ..TargetFacts::of_parts(each)
+    };
+    Ok(whole)
+}
+
+async fn ask_one(
     node: &Node,
     connection: &mut Connection,
     highest: u64,

@@ -33,7 +33,7 @@ use assemble::Assembler;
 use budget::Budget;
 use calls::Calls;
 use ledger::{Ledger, Stop, Unanswered};
-use outbox::Outbox;
+use outbox::{Outbox, Routes};
 use reading::{Read, Reading, keep_names};
 
 /// Bytes of a batch, unless a rate asks for less.
@@ -51,6 +51,8 @@ pub const MEMBERS_COMPARED: usize = 1 << 19;
 pub struct Job {
     /// What becomes of each key.
     pub plan: assemble::Plan,
+    /// Where the keys of a cluster go.
+    pub routes: Routes,
     /// The limit per second.
     pub rate: Option<Rate>,
     /// A target that answers nothing for so long is lost.
@@ -101,7 +103,8 @@ impl Replayed {
     }
 }
 
-/// Sends all keys of a backup over these connections, which are authenticated and in database 0.
+/// Sends all keys of a backup over these connections, which are authenticated and in database 0; in a cluster they are in the order of
+/// its primaries, as many for each.
 pub async fn run<S>(
     job: Job,
     streams: Vec<S>,
@@ -147,8 +150,15 @@ where
         lanes.push(sender);
         running.push(tokio::spawn(lane::run(stream, receiver, shared.clone())));
     }
-    let outbox =
-        Outbox::new(lanes, used_out, budget.clone(), ledger.clone(), Pace::new(job.rate), BATCH, job.cancel.clone());
+    let outbox = Outbox::new(
+        (lanes, job.routes),
+        used_out,
+        budget.clone(),
+        ledger.clone(),
+        Pace::new(job.rate),
+        BATCH,
+        job.cancel.clone(),
+    );
     let reading = Reading {
         assembler: Assembler::new(job.plan, outbox),
         ledger: ledger.clone(),

@@ -27,6 +27,7 @@ use crate::restore::met::Found;
 use crate::restore::options::{Existing, Method, Options};
 use crate::restore::preflight;
 use crate::restore::replay::assemble::{Libraries, Plan as KeyPlan};
+use crate::restore::replay::outbox::Routes;
 use crate::restore::replay::{self, Job};
 use crate::restore::report::{Ended, Report, Since};
 use crate::restore::sent::Sent;
@@ -108,7 +109,7 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
         Some((_, state)) if !options.resume && target.keys() > 0 && options.existing != Existing::ReplaceAll => {
             let state = state.clone();
             let tokens = blocking::run(move || Journal::tokens(&state)).await;
-            remove_leftovers(&mut connection, &target, &tokens).await
+            remove_leftovers(&node, &mut connection, &target, &tokens).await
         }
         _ => 0,
     };
@@ -175,8 +176,11 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     // All connections stand before anything is removed: a target that does not take so many keeps what it holds. They are in database 0,
     // for that is where the commands for them begin.
     let mut streams = Vec::new();
-    for _ in 0..options.connections.max(1) {
-        streams.push(Node { database: 0, ..node.clone() }.open_authenticated().await?);
+    let primaries = node.each();
+    for primary in &primaries {
+        for _ in 0..options.connections.max(1) {
+            streams.push(Node { database: 0, ..primary.clone() }.open_authenticated().await?);
+        }
     }
 
     let mut lost = None;
@@ -253,6 +257,7 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
             temporary_ttl: options.temporary_ttl,
             libraries,
         },
+        routes: Routes { n_primaries: primaries.len(), owners: node.owners() },
         rate: options.rate,
         silence: node.timeout.max(SILENCE),
         journal,
@@ -331,11 +336,16 @@ fn open_journal(journal: Option<(Identity, PathBuf)>, resume: bool) -> Result<(O
 }
 
 /// Removes temporary keys that interrupted restores have left. Who may not do that leaves them: they have a TTL.
-async fn remove_leftovers(connection: &mut Connection, target: &TargetFacts, tokens: &BTreeSet<u64>) -> u64 {
+async fn remove_leftovers(
+    node: &Node,
+    connection: &mut Connection,
+    target: &TargetFacts,
+    tokens: &BTreeSet<u64>,
+) -> u64 {
     if tokens.is_empty() {
         return 0;
     }
-    match leftovers::remove(connection, &target.databases, tokens).await {
+    match leftovers::remove(node, connection, &target.databases, tokens).await {
         Ok(removed) => removed,
         Err(error) => {
             tracing::warn!("temporary keys of an interrupted restore may remain until they expire: {error}");

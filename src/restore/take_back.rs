@@ -234,13 +234,16 @@ async fn take(
     let mut ours = Vec::new();
     if compare {
         let database = u32::try_from(first.database).unwrap_or_default();
-        let lane = Node { database, ..node.clone() }.connect_for_long_answers().await;
-        let mut lane = lane.map_err(|error| CommandError {
-            command: DUMP.to_owned(),
-            fault: CommandFault::Disconnected { reason: error.to_string() },
-        })?;
+        let mut lanes = Vec::new();
+        for primary in node.each() {
+            let lane = Node { database, ..primary }.connect_for_long_answers().await;
+            lanes.push(lane.map_err(|error| CommandError {
+                command: DUMP.to_owned(),
+                fault: CommandFault::Disconnected { reason: error.to_string() },
+            })?);
+        }
         for key in keys {
-            match checksum(&mut lane, &key.key).await? {
+            match checksum(&mut lanes[node.serving(&key.key)], &key.key).await? {
                 Found::Value(crc64) if key.crc64 != 0 && crc64 == key.crc64.to_le_bytes() => ours.push(key),
                 Found::Nothing => done.gone += 1,
                 Found::Value(_) | Found::Refused => leave(key, done),

@@ -66,18 +66,21 @@ async fn nodes(left: &Dataset, chosen: &Chosen, voice: &dyn Voice) -> Result<Vec
         return Ok(vec![chosen.node.clone()]);
     }
     match left.manifest() {
-        Some(manifest) if manifest.server.mode == manifest::Mode::Cluster => match shard_of(manifest) {
-            // An earlier version took one node, whatever it served.
-            None => return Ok(vec![chosen.node.clone()]),
-            Some(slots) if slots != ALL_SLOTS => {
-                let node = shards::serving(&chosen.node, slots).await?;
-                if node.address != chosen.node.address {
-                    voice.say(&format!("comparing with {node}, which serves the slots of the backup now ({slots})"));
+        Some(manifest) if manifest.server.mode == manifest::Mode::Cluster && manifest.shards.len() == 1 => {
+            match shard_of(manifest) {
+                // An earlier version took one node, whatever it served.
+                None => return Ok(vec![chosen.node.clone()]),
+                Some(slots) if slots != ALL_SLOTS => {
+                    let node = shards::serving(&chosen.node, slots).await?;
+                    if node.address != chosen.node.address {
+                        voice
+                            .say(&format!("comparing with {node}, which serves the slots of the backup now ({slots})"));
+                    }
+                    return Ok(vec![node]);
                 }
-                return Ok(vec![node]);
+                Some(_) => {}
             }
-            Some(_) => {}
-        },
+        }
         Some(_) | None => {}
     }
     let nodes = shards::primaries(&chosen.node).await?;

@@ -31,6 +31,18 @@ pub struct Backup {
     /// Back up a cluster node that serves only part of the slots. Exits with 1; the manifest lists the slots.
     #[arg(long)]
     pub shard_only: bool,
+    /// Read at most this many shards of a cluster at the same time [default: all, but never two that are read from one host].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub parallel: Option<u16>,
+    /// How often to read a shard of a cluster again if it fails, from another node of the shard first.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub shard_retries: u32,
+    /// How long to wait for slots of a cluster that are being moved between nodes.
+    #[arg(long, value_name = "DUR", value_parser = values::duration, default_value = "5m")]
+    pub wait: Duration,
+    /// Back up a cluster although slots have no node or are being moved. Exits with 1; the manifest lists the slots.
+    #[arg(long)]
+    pub allow_gaps: bool,
     /// Back up a replica that has lost its primary, key by key. Exits with 1, because the data may be old; the manifest says `stale`.
     #[arg(long)]
     pub stale: bool,
@@ -48,7 +60,8 @@ pub struct Backup {
     pub rate: Option<u64>,
     /// Add an existing RDB file to the repository instead of reading an instance: .rdb, .rdb.gz, .rdb.zst, or - for stdin.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
-    #[arg(conflicts_with_all = ["source", "read_from", "transfer", "shard_only", "stale", "if_due"])]
+    #[arg(conflicts_with_all = ["source", "read_from", "transfer", "shard_only", "parallel", "shard_retries", "wait", "allow_gaps"])]
+    #[arg(conflicts_with_all = ["stale", "if_due"])]
     pub from_file: Option<PathBuf>,
     /// After the backup, remove the backups of this instance that `backup.retention` in the settings does not keep.
     #[arg(long)]

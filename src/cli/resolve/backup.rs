@@ -5,7 +5,7 @@ use super::{Resolver, file};
 use crate::capture::spool::Spooling;
 use crate::cli::args::backup::Backup as Typed;
 use crate::cli::settings_file::Backup as Block;
-use crate::commands::backup::{IfDue, Origin, Retention, Settings};
+use crate::commands::backup::{IfDue, Origin, Retention, Settings, Shards};
 use crate::commands::prune;
 use crate::commands::telling::Telling;
 use crate::connection::Address;
@@ -95,6 +95,12 @@ impl Resolver<'_> {
             read_from: typed.read_from,
             transfer: typed.transfer,
             shard_only: typed.shard_only,
+            shards: Shards {
+                parallel: typed.parallel.map(usize::from),
+                retries: typed.shard_retries,
+                wait: typed.wait,
+                allow_gaps: typed.allow_gaps,
+            },
             stale: typed.stale,
             if_due,
         })

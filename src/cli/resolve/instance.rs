@@ -6,7 +6,7 @@ use crate::commands::instances::Only;
 use crate::commands::nearest::nearest;
 use crate::commands::which::Server;
 use crate::connection::{
-    Address, Credentials, DEFAULT_PORT, DEFAULT_TIMEOUT, InstanceUrl, Node, Secret, Tls, read_password_file,
+    Address, Credentials, DEFAULT_PORT, DEFAULT_TIMEOUT, InstanceUrl, NatMap, Node, Secret, Tls, read_password_file,
 };
 use crate::explain::Misuse;
 use crate::repository::{check_instance, instance_name};
@@ -118,6 +118,8 @@ impl Resolver<'_> {
         self.credentials(&mut node, &block)?;
         self.sentinel_credentials(&mut node, &block)?;
         self.tls(&mut node, block.tls.as_ref())?;
+        // What was typed counts before what stands in the settings.
+        node.nat = NatMap::of(self.global.nat_map.iter().chain(&block.nat_map).cloned().collect());
         if let Some(number) = database.or(self.database) {
             node.database = number;
         }

@@ -2,6 +2,7 @@
 
 use super::Resolver;
 use crate::cli::env;
+use crate::connection::NatMap;
 use crate::printer::words::redact_urls;
 
 impl Resolver<'_> {
@@ -26,6 +27,8 @@ impl Resolver<'_> {
         add("--password-file", path(&global.password_file));
         add("--sentinel-username", global.sentinel_username.clone());
         add("--sentinel-password-file", path(&global.sentinel_password_file));
+        let map = NatMap::of(global.nat_map.clone());
+        add("--nat-map", (!map.is_empty()).then(|| map.typed().join(",")));
         add("--tls-ca", path(&global.tls_ca));
         add("--tls-cert", path(&global.tls_cert));
         add("--tls-key", path(&global.tls_key));

@@ -31,6 +31,7 @@ pub struct Instance {
     pub password: Option<Text>,
     pub password_file: Option<Text>,
     pub sentinel: Option<Sentinel>,
+    pub nat_map: Option<Text>,
     pub tls: Option<WordOr<Tls>>,
 }
 

@@ -13,7 +13,7 @@ use serde_saphyr::Spanned;
 use crate::cli::args::values;
 use crate::cli::env::Environment;
 use crate::codec::Codec;
-use crate::connection::Secret;
+use crate::connection::{NatEntry, Secret};
 use crate::explain::Misuse;
 
 /// A value as it stands in the file, and where. No `Debug`: it may be secret.
@@ -196,6 +196,11 @@ pub fn backup_type(text: &str) -> Result<BackupType, String> {
         "aof" => Ok(BackupType::Aof),
         _ => Err("the type of a backup must be `rdb` or `aof`".into()),
     }
+}
+
+/// Entries of a map of addresses, separated by commas: `10.0.0.1:7000=203.0.113.5:17000,10.0.0.2=203.0.113.6`.
+pub fn nat_map(text: &str) -> Result<Vec<NatEntry>, String> {
+    text.split(',').map(|entry| entry.trim().parse()).collect()
 }
 
 /// How the servers of an instance stand together. What they say themselves counts; here it is only checked for its spelling.

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::table::{Table, verdict};
 use super::super::turns;
 use super::super::{Context, Outcome};
-use super::Capture;
 use super::pruning::{self, Retention};
 use super::turn::others;
-use super::way::{Way, method};
+use super::way::{self, Way};
+use super::{Capture, Source};
 use crate::capture::source::Chosen;
 use crate::connection::replication::ReplicationError;
 use crate::explain::{Context as _, Fault, Result, Status};
@@ -22,7 +22,7 @@ use crate::storage::StorageError;
 /// What would happen; nothing is done.
 pub(super) async fn plan(
     instance: &str,
-    chosen: &Chosen,
+    source: &Source,
     capture: Capture,
     retention: Option<&Retention>,
     repository: &Repository,
@@ -30,23 +30,43 @@ pub(super) async fn plan(
 ) -> Result<Outcome> {
     let mut lines: Vec<(Status, String)> = Vec::new();
     let mut why = None;
-    let facts = &chosen.facts;
-    lines.push((Status::Ok, format!("{} {} as {}: {}", facts.name, facts.version, facts.role.as_str(), chosen.node)));
-    if let Some(part) = chosen.part() {
-        lines.push((Status::Warning, format!("the backup would hold {part}")));
-    }
-    if chosen.is_stale {
-        lines.push((Status::Warning, "the replica has lost its primary: its data may be old".to_owned()));
-    }
-    let (method, status, line) = match method(chosen, capture).await? {
-        Way::Open { method, status, line } => (method, status, line),
-        Way::Barred(fault) => {
-            let line = fault.to_string();
-            why = Some(Fault::from(ReplicationError { target: chosen.node.to_string(), fault }));
-            ("replication", Status::Failed, line)
+    let mut method = "replication";
+    for (shard, chosen) in source.nodes() {
+        if let Some(shard) = shard {
+            let why = chosen.note.as_deref().unwrap_or_default();
+            lines.push((Status::Ok, format!("{shard}: {}: {why}", chosen.node)));
+        } else {
+            let facts = &chosen.facts;
+            let role = facts.role.as_str();
+            lines.push((Status::Ok, format!("{} {} as {role}: {}", facts.name, facts.version, chosen.node)));
         }
-    };
-    lines.push((status, line));
+        if let Some(part) = chosen.part() {
+            lines.push((Status::Warning, format!("the backup would hold {part}")));
+        }
+        if chosen.is_stale {
+            lines.push((Status::Warning, "the replica has lost its primary: its data may be old".to_owned()));
+        }
+        let (way, status, line) = match way::method(chosen, capture).await? {
+            Way::Open { method, status, line } => (method, status, line),
+            Way::Barred(fault) => {
+                let line = fault.to_string();
+                why = Some(Fault::from(ReplicationError { target: chosen.node.to_string(), fault }));
+                ("replication", Status::Failed, line)
+            }
+        };
+        if way == "scan" {
+            method = way;
+        }
+        lines.push((status, line));
+    }
+    if let Source::Cluster(prepared) = source {
+        lines.extend(prepared.gaps.iter().map(|gap| (Status::Warning, gap.clone())));
+        let text = "each shard is from a moment of its own, while others write".to_owned();
+        lines.push((Status::Ok, text));
+    }
+    let (keys, used_memory) = source
+        .nodes()
+        .fold((0, 0), |(keys, memory), (_, chosen)| (keys + chosen.facts.keys, memory + chosen.facts.used_memory));
     // A folder that is missing will be made.
     let newest = match repository.newest(instance).await {
         Err(RepositoryError::Storage { source: StorageError::NoSuchPlace(_), .. }) => None,
@@ -54,12 +74,9 @@ pub(super) async fn plan(
     };
     let raw = newest.as_ref().map(|manifest| manifest.shards.iter().map(|shard| shard.raw_bytes).sum::<u64>());
     // An RDB takes 0.4 to 0.7 of the memory that the data uses; 0.6 with what the standard data set shows.
-    let estimate = raw.unwrap_or(facts.used_memory / 10 * 6);
+    let estimate = raw.unwrap_or(used_memory / 10 * 6);
     let basis = if raw.is_some() { "size of the newest backup" } else { "estimated from used_memory" };
-    lines.push((
-        Status::Ok,
-        format!("{} keys, about {} as RDB ({basis})", words::count(facts.keys), words::bytes(estimate)),
-    ));
+    lines.push((Status::Ok, format!("{} keys, about {} as RDB ({basis})", words::count(keys), words::bytes(estimate))));
     // One core of a server writes 60 to 75 MB of RDB a second.
     let seconds = Duration::from_secs(estimate / 65_000_000 + 1);
     lines.push((Status::Ok, format!("takes about {} (limited by one core of the server)", words::span(seconds))));
@@ -97,9 +114,21 @@ pub(super) async fn plan(
         _ => "the backup would fail; nothing was done",
     };
     let text = format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, status, sentence));
+    let of_all = |of: fn(&Chosen) -> String| source.nodes().map(|(_, chosen)| of(chosen)).collect::<Vec<_>>().join(",");
+    let shards: Vec<Value> = source
+        .shards()
+        .into_iter()
+        .map(|(slots, chosen)| {
+            json!({
+                "slots": slots, "node": chosen.node.address.to_string(), "role": chosen.facts.role.as_str(),
+                "keys": chosen.facts.keys, "why": chosen.note,
+            })
+        })
+        .collect();
     let outcome = Outcome::new(status)
         .field("plan", json!({
-            "instance": instance, "method": method, "node": chosen.node.address.to_string(), "role": facts.role.as_str(), "keys": facts.keys,
+            "instance": instance, "topology": source.topology(), "method": method, "node": of_all(|chosen| chosen.node.address.to_string()),
+            "role": of_all(|chosen| chosen.facts.role.as_str().to_owned()), "keys": keys, "shards": shards,
             "estimated_raw_bytes": estimate, "estimated_seconds": seconds.as_secs(),
             "free_bytes": room.and_then(|room| room.free), "keeps_conditions": room.and_then(|room| room.keeps_conditions),
             "lock": lock.as_ref().map(|(found, _)| turns::to_json(found)),

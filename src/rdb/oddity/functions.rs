@@ -15,6 +15,11 @@ pub struct Libraries {
 }
 
 impl Libraries {
+    /// Another shard begins: every shard of a cluster has all libraries.
+    pub fn begin_shard(&mut self) {
+        self.names.clear();
+    }
+
     /// Judges the next library by its first line (Redis `functions.c`, `functionExtractLibMetaData`), and whether its name is new.
     pub fn judge(&mut self, source: &[u8]) -> Option<(OddityKind, &'static str)> {
         self.count += 1;

@@ -167,9 +167,13 @@ impl Scanner {
             opcode::AUX => {
                 let name = cursor.string(&mut self.tools.first, limit)?;
                 let value = cursor.string(&mut self.tools.second, limit)?;
-                visit.aux(name, value);
-                if let Some(kind) = odd_aux(name, value) {
-                    self.odd(kind, kind.words(), at, None, visit);
+                if name == opcode::next_shard() {
+                    self.whose.libraries.begin_shard();
+                } else {
+                    visit.aux(name, value);
+                    if let Some(kind) = odd_aux(name, value) {
+                        self.odd(kind, kind.words(), at, None, visit);
+                    }
                 }
             }
             opcode::FUNCTION => {

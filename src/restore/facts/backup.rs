@@ -40,6 +40,8 @@ pub struct BackupFacts {
     pub databases: BTreeMap<u64, DatabaseCount>,
     /// Keys by type name.
     pub by_type: BTreeMap<String, u64>,
+    /// Shards of a cluster that are in it; 1 for a single server, 0 for a file.
+    pub shards: usize,
     /// It is of one shard of a cluster only: the slots of that.
     pub slots_of_part: Option<String>,
     /// It was read from a replica that had lost its primary.
@@ -131,7 +133,12 @@ impl BackupFacts {
                 }
                 _ => 0,
             },
-            used_memory: shard.and_then(|shard| shard.aux.get("used-mem")?.parse().ok()),
+            used_memory: manifest
+                .shards
+                .iter()
+                .map(|shard| shard.aux.get("used-mem")?.parse::<u64>().ok())
+                .try_fold(0_u64, |sum, bytes| Some(sum.saturating_add(bytes?)))
+                .filter(|_| shard.is_some()),
             census: census.cloned(),
             keys: census.map(|census| census.keys),
             databases: databases.filter_map(|(number, count)| Some((number.parse().ok()?, *count))).collect(),
@@ -154,6 +161,7 @@ impl BackupFacts {
             understood: manifest.structure.state == StructureState::Verified
                 || manifest.structure.state == StructureState::Findings && manifest.census.is_some(),
             has_findings: manifest.structure.state == StructureState::Findings,
+            shards: manifest.shards.len(),
             slots_of_part: manifest.slots_of_part().map(str::to_owned),
             stale: manifest.stale,
             lacks: manifest.lacks.clone(),

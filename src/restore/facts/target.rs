@@ -79,6 +79,62 @@ pub struct Counters {
 }
 
 impl TargetFacts {
+    /// What is known of all primaries of a cluster together: of what limits a restore the worst.
+    ///
+    /// # Panics
+    /// Without any primary.
+    pub fn of_parts(each: Vec<Self>) -> Self {
+        let mut each = each.into_iter();
+        let mut all = each.next().expect("a cluster has a primary");
+        let least = |one: Option<u64>, other: Option<u64>| one.into_iter().chain(other).min();
+        let either = |one: Option<bool>, other: Option<bool>| match (one, other) {
+            (Some(true), _) | (_, Some(true)) => Some(true),
+            (Some(false), Some(false)) => Some(false),
+            _ => None,
+        };
+        let both = |one: Option<Vec<String>>, other: Option<Vec<String>>| {
+            let (mut one, other) = (one?, other?);
+            one.extend(other);
+            one.sort();
+            one.dedup();
+            Some(one)
+        };
+        for part in each {
+            all.selects = match (all.selects, part.selects) {
+                (Some(Err(why)), _) | (_, Some(Err(why))) => Some(Err(why)),
+                (one, other) => one.or(other),
+            };
+            all.n_databases = least(all.n_databases, part.n_databases);
+            all.longest_bulk = least(all.longest_bulk, part.longest_bulk);
+            all.append_only = either(all.append_only, part.append_only);
+            all.saves = either(all.saves, part.saves);
+            all.min_replicas = all.min_replicas.max(part.min_replicas);
+            all.writes_stopped |= part.writes_stopped;
+            all.host_memory = least(all.host_memory, part.host_memory);
+            all.host_free = least(all.host_free, part.host_free);
+            all.functions = match (all.functions, part.functions) {
+                (Some(one), Some(other)) => Some(one.union(&other).cloned().collect()),
+                _ => None,
+            };
+            all.function_names.extend(part.function_names);
+            all.forbidden = both(all.forbidden, part.forbidden);
+            all.missing.extend(part.missing);
+            all.missing.sort();
+            all.missing.dedup();
+            all.tells_commands &= part.tells_commands;
+            all.key_patterns = all.key_patterns.or(part.key_patterns);
+            all.keys_refused = both(all.keys_refused, part.keys_refused);
+            all.not_read_back.extend(part.not_read_back);
+            all.not_read_back.sort();
+            all.not_read_back.dedup();
+            all.lacks_certificate |= part.lacks_certificate;
+            all.watched = either(all.watched, part.watched);
+            all.slots = all.slots.zip(part.slots).map(|(one, other)| one + other);
+            all.slot_ranges.extend(part.slot_ranges);
+        }
+        all
+    }
+
     /// Keys in all databases.
     pub fn keys(&self) -> u64 {
         self.databases.values().map(|database| database.keys).sum()

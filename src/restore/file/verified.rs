@@ -16,7 +16,7 @@ use crate::progress::{Progress, Unit};
 use crate::rdb::visit::Checksum;
 use crate::repository::manifest::{CensusSummary, StructureFinding};
 use crate::restore::RdbSource;
-use crate::restore::planning::must_be_one_rdb;
+use crate::restore::planning::must_be_readable_as_one;
 use crate::restore::target_format::version_numbers;
 
 /// Takes piece after piece of an RDB, and may block.
@@ -74,7 +74,10 @@ pub async fn restore(
     progress: Arc<dyn Progress>,
     cancel: &CancellationToken,
 ) -> Result<Restored> {
-    must_be_one_rdb(source)?;
+    must_be_readable_as_one(source)?;
+    if source.shards() > 1 {
+        return Err(Misuse::not_supported_yet("writing a backup of several shards to a file or a folder").into());
+    }
     if !source.can_be_read_again() {
         let words = "standard input can be read only once, and the backup has to be verified first";
         return Err(Misuse::usage(words).into());

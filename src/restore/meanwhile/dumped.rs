@@ -18,7 +18,11 @@ const INEXACT_MS: i64 = 1000;
 
 /// A connection that asks.
 pub(super) struct Asking {
-    lane: Lane,
+    node: Node,
+    /// One for each primary of the target.
+    lanes: Vec<Lane>,
+    /// The one whose answer is read.
+    at: usize,
     database: u64,
     format: TargetFormat,
     now_ms: i64,
@@ -26,8 +30,11 @@ pub(super) struct Asking {
 
 impl Asking {
     pub(super) async fn begin(node: &Node, format: TargetFormat, now_ms: i64) -> Result<Self, MeanwhileError> {
-        let lane = Node { database: 0, ..node.clone() }.connect_for_long_answers().await?;
-        Ok(Self { lane, database: 0, format, now_ms })
+        let mut lanes = Vec::new();
+        for primary in node.each() {
+            lanes.push(Node { database: 0, ..primary }.connect_for_long_answers().await?);
+        }
+        Ok(Self { node: node.clone(), lanes, at: 0, database: 0, format, now_ms })
     }
 
     /// Whether the server tells the moment of an expiry.
@@ -43,6 +50,7 @@ impl Asking {
             self.select(first.database).await?;
             self.send(&rest[..n]).await?;
             for key in &rest[..n] {
+                self.at = self.node.serving(&key.key);
                 let expire_ms = self.expiry().await?;
                 if let Some(value) = self.value(expire_ms).await? {
                     let met = match () {
@@ -70,9 +78,11 @@ impl Asking {
 
     async fn select(&mut self, database: u64) -> Result<(), CommandError> {
         if self.database != database {
-            self.lane.send(&[vec![b"SELECT", database.to_string().as_bytes()]]).await?;
-            if let Head::Error(error) = self.lane.head("SELECT").await? {
-                return Err(CommandError { command: "SELECT".to_owned(), fault: error.fault("SELECT") });
+            for lane in &mut self.lanes {
+                lane.send(&[vec![b"SELECT", database.to_string().as_bytes()]]).await?;
+                if let Head::Error(error) = lane.head("SELECT").await? {
+                    return Err(CommandError { command: "SELECT".to_owned(), fault: error.fault("SELECT") });
+                }
             }
             self.database = database;
         }
@@ -80,15 +90,19 @@ impl Asking {
     }
 
     async fn send(&mut self, keys: &[Candidate]) -> Result<(), CommandError> {
-        let mut commands: Vec<Vec<&[u8]>> = Vec::new();
+        let mut by_lane: Vec<Vec<Vec<&[u8]>>> = self.lanes.iter().map(|_| Vec::new()).collect();
         for key in keys {
+            let commands = &mut by_lane[self.node.serving(&key.key)];
             match self.is_exact() {
                 true => commands.push(vec![b"PEXPIRETIME", &key.key]),
                 false => commands.extend([vec![&b"TIME"[..]], vec![b"PTTL", &key.key]]),
             }
             commands.push(vec![DUMP.as_bytes(), &key.key]);
         }
-        self.lane.send(&commands).await
+        for (lane, commands) in self.lanes.iter_mut().zip(&by_lane).filter(|(_, commands)| !commands.is_empty()) {
+            lane.send(commands).await?;
+        }
+        Ok(())
     }
 
     /// When the next key expires.
@@ -103,7 +117,7 @@ impl Asking {
     }
 
     async fn integer(&mut self, name: &str) -> Result<i64, CommandError> {
-        match self.lane.head(name).await? {
+        match self.lanes[self.at].head(name).await? {
             Head::Integer(number) => Ok(number),
             Head::Error(error) => Err(CommandError { command: name.to_owned(), fault: error.fault(name) }),
             _ => Err(unexpected(name)),
@@ -112,14 +126,14 @@ impl Asking {
 
     /// Milliseconds of the server's clock.
     async fn clock(&mut self) -> Result<i64, CommandError> {
-        match self.lane.head("TIME").await? {
+        match self.lanes[self.at].head("TIME").await? {
             Head::Array(2) => {}
             Head::Error(error) => return Err(CommandError { command: "TIME".to_owned(), fault: error.fault("TIME") }),
             _ => return Err(unexpected("TIME")),
         }
         let mut parts = [0_i64; 2];
         for part in &mut parts {
-            let text = self.lane.text(32, "TIME").await?;
+            let text = self.lanes[self.at].text(32, "TIME").await?;
             let number = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok());
             *part = number.ok_or_else(|| unexpected("TIME"))?;
         }
@@ -128,7 +142,7 @@ impl Asking {
 
     /// The value of the next key; the outer `None`: there is no such key, the inner: it is none that this version reads.
     async fn value(&mut self, expire_ms: Option<i64>) -> Result<Option<Option<Value>>, CommandError> {
-        let mut left = match self.lane.head(DUMP).await? {
+        let mut left = match self.lanes[self.at].head(DUMP).await? {
             Head::Bulk(length) => length,
             Head::Nil => return Ok(None),
             Head::Error(error) => {
@@ -138,11 +152,11 @@ impl Asking {
         };
         let mut payload = Payload::new(self.format.version(), self.now_ms);
         while left > 0 {
-            let piece = self.lane.piece(left, DUMP).await?;
+            let piece = self.lanes[self.at].piece(left, DUMP).await?;
             left -= piece.len() as u64;
             payload.push(&piece);
         }
-        self.lane.end(DUMP).await?;
+        self.lanes[self.at].end(DUMP).await?;
         Ok(Some(payload.finish().map(|value| Value { expire_ms, ..value })))
     }
 }

@@ -153,6 +153,9 @@ fn against_feeding(
     options: &Options,
 ) -> Option<(String, Option<&'static str>)> {
     let plain = |reason: &str| Some((reason.to_owned(), None));
+    if backup.shards > 1 {
+        return plain("the backup has several shards, and a server loads one file");
+    }
     if options.resume {
         return plain("an interrupted restore by commands is resumed");
     }

@@ -50,7 +50,7 @@ pub fn role(backup: &BackupFacts, target: &TargetFacts) -> Vec<Line> {
             Some(slots) => Line::refused(
                 "cluster",
                 format!(
-                    "the target serves {} of {} slots of a cluster: a restore over several nodes is not supported yet",
+                    "the target serves {} of {} slots of its cluster: keys of the other slots have no node",
                     count(slots),
                     count(SLOTS)
                 ),

@@ -226,6 +226,7 @@ impl Assembler {
 
     fn begin(&mut self, entry: &Entry<'_>, database: u64, expire_ms: Option<i64>) -> Interest {
         let ordinal = self.ordinal;
+        self.outbox.route(entry.key);
         self.outbox.ordinal = ordinal;
         self.database = database;
         if let Some(loss) = self.loses_all(entry, ordinal) {

@@ -19,6 +19,8 @@ pub struct Batch {
     pub failed: Vec<u64>,
     /// All keys of the backup with a smaller number are in this batch or in earlier ones.
     pub end_ordinal: u64,
+    /// With it all batches of other primaries were sent that hold keys before its end.
+    pub ends_round: bool,
     /// Its last command goes on in the next batch: nothing may come in between.
     pub continues: bool,
 }
@@ -53,6 +55,8 @@ pub enum What {
     Function {
         /// One of that name is overwritten.
         replace: bool,
+        /// It was loaded into another primary of the cluster as well, where it is counted.
+        again: bool,
     },
     /// The key is there.
     Whole,

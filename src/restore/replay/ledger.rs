@@ -85,7 +85,9 @@ pub struct Ledger {
 struct State {
     /// What became of the keys of all batches before `next`; `beyond` holds later batches that were answered out of order.
     answered: Tally,
-    beyond: BTreeMap<u64, (Tally, u64)>,
+    beyond: BTreeMap<u64, (Tally, Option<u64>)>,
+    /// Of batches that were sent side by side to several primaries, before all of them are answered.
+    round: Tally,
     next: u64,
     prefix: u64,
     partial: Tally,
@@ -106,8 +108,9 @@ impl Ledger {
         Self { state: Mutex::new(State { answered: before, prefix, ..State::default() }) }
     }
 
-    /// A batch is answered to the end.
-    pub fn complete(&self, sequence: u64, tally: Tally, end_ordinal: u64) {
+    /// A batch is answered to the end. `end_ordinal`: all keys before it are in this batch or in earlier ones; `None`: some of them are in
+    /// batches to other primaries that follow.
+    pub fn complete(&self, sequence: u64, tally: Tally, end_ordinal: Option<u64>) {
         let mut state = self.lock();
         // Connections are of different speed, so batches are answered out of order. The journal knows one number, below which every key is
         // decided: it may pass a batch only when all before it are answered too.
@@ -116,10 +119,15 @@ impl Ledger {
             let next = state.next;
             state.beyond.remove(&next)
         } {
-            state.answered.add(tally);
+            state.round.add(tally);
             state.next += 1;
-            // A batch of a second pass ends at a key that an earlier pass has gone over: the prefix never goes back.
-            state.prefix = state.prefix.max(end);
+            // What is counted and how far everything is answered go together: a run that goes on counts the keys behind that again.
+            if let Some(end) = end {
+                let round = std::mem::take(&mut state.round);
+                state.answered.add(round);
+                // A batch of a second pass ends at a key that an earlier pass has gone over: the prefix never goes back.
+                state.prefix = state.prefix.max(end);
+            }
         }
     }
 
@@ -221,6 +229,7 @@ impl Ledger {
         for (part, _) in std::mem::take(&mut state.beyond).into_values() {
             tally.add(part);
         }
+        tally.add(std::mem::take(&mut state.round));
         tally.add(std::mem::take(&mut state.partial));
         Closed {
             tally,
@@ -265,17 +274,31 @@ mod tests {
     fn the_prefix_grows_only_without_gaps() {
         let ledger = Ledger::default();
         let one = || Tally { restored: 1, ..Tally::default() };
-        ledger.complete(1, one(), 20);
-        ledger.complete(2, one(), 30);
+        ledger.complete(1, one(), Some(20));
+        ledger.complete(2, one(), Some(30));
         assert_eq!(ledger.prefix(), (0, Tally::default()), "batch 0 is missing");
-        ledger.complete(0, one(), 10);
+        ledger.complete(0, one(), Some(10));
         assert_eq!(ledger.prefix().0, 30);
-        ledger.complete(4, one(), 50);
+        ledger.complete(4, one(), Some(50));
         ledger.broken_off(one(), []);
         ledger.stop(Stop::Lost("first".into()));
         ledger.stop(Stop::Lost("second".into()));
         let closed = ledger.close();
         assert_eq!((closed.prefix, closed.tally.restored), (30, 5));
         assert_eq!(closed.stop, Some(Stop::Lost("first".into())));
+    }
+
+    #[test]
+    fn what_is_counted_and_how_far_all_is_answered_go_together_over_several_primaries() {
+        let ledger = Ledger::default();
+        let one = || Tally { restored: 1, ..Tally::default() };
+        ledger.complete(0, one(), None);
+        ledger.complete(1, one(), None);
+        assert_eq!(ledger.prefix(), (0, Tally::default()), "the third primary has not answered");
+        ledger.complete(2, one(), Some(30));
+        assert_eq!((ledger.prefix().0, ledger.prefix().1.restored), (30, 3));
+        ledger.complete(3, one(), None);
+        let closed = ledger.close();
+        assert_eq!((closed.prefix, closed.tally.restored), (30, 4));
     }
 }

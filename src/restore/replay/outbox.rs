@@ -10,7 +10,17 @@ use super::batch::{Batch, Command, What, put_command};
 use super::budget::Budget;
 use super::calls::Calls;
 use super::ledger::Ledger;
+use crate::replies::slot_of;
 use crate::restore::rate::Pace;
+
+/// Where the keys of a cluster go.
+#[derive(Debug, Clone, Default)]
+pub struct Routes {
+    /// How many primaries take commands; 0 or 1 for one server.
+    pub n_primaries: usize,
+    /// The number of the primary that serves each slot; empty for one server.
+    pub owners: Vec<u16>,
+}
 
 /// Collects commands into batches, and hands those to the connections.
 #[derive(Debug)]
@@ -23,6 +33,16 @@ pub struct Outbox {
     pub calls: Calls,
     lanes: Vec<mpsc::Sender<Batch>>,
     turn: usize,
+    /// Which primary of a cluster serves each slot; empty for one server.
+    owners: Vec<u16>,
+    /// The primary that the batch is for.
+    primary: usize,
+    /// The batches for the other primaries, and the database that each is in; the place of the one that is being filled is empty.
+    parked: Vec<(Batch, Option<u64>)>,
+    /// All keys with a smaller number were begun or decided.
+    end: u64,
+    /// Batches were sent, and others that hold keys before them were not.
+    round_is_open: bool,
     /// A key that is sent in several batches stays on one connection.
     pinned: Option<usize>,
     database: Option<u64>,
@@ -41,8 +61,10 @@ pub struct Outbox {
 
 impl Outbox {
     /// Sends to these connections. `cancel`: set by a signal; no other key is begun then.
+    ///
+    /// In a cluster the connections are in the order of the primaries, as many for each.
     pub fn new(
-        lanes: Vec<mpsc::Sender<Batch>>,
+        (lanes, routes): (Vec<mpsc::Sender<Batch>>, Routes),
         used: crossbeam_channel::Receiver<Batch>,
         budget: Arc<Budget>,
         ledger: Arc<Ledger>,
@@ -57,6 +79,11 @@ impl Outbox {
             calls: Calls::default(),
             lanes,
             turn: 0,
+            owners: routes.owners,
+            primary: 0,
+            parked: (0..routes.n_primaries.max(1)).map(|_| Default::default()).collect(),
+            end: 0,
+            round_is_open: false,
             pinned: None,
             database: None,
             several: false,
@@ -69,6 +96,28 @@ impl Outbox {
             pace,
             cancel,
             ending: false,
+        }
+    }
+
+    /// How many primaries take commands; 1 for one server.
+    pub fn n_primaries(&self) -> usize {
+        self.parked.len()
+    }
+
+    /// What follows is about this key.
+    pub fn route(&mut self, key: &[u8]) {
+        if !self.owners.is_empty() {
+            self.turn_to(usize::from(self.owners[usize::from(slot_of(key))]));
+        }
+    }
+
+    /// What follows goes to this primary.
+    pub fn turn_to(&mut self, primary: usize) {
+        if primary != self.primary && primary < self.parked.len() {
+            let (batch, database) = std::mem::take(&mut self.parked[primary]);
+            let parked = (std::mem::replace(&mut self.batch, batch), std::mem::replace(&mut self.database, database));
+            self.parked[self.primary] = parked;
+            self.primary = primary;
         }
     }
 
@@ -98,7 +147,7 @@ impl Outbox {
 
     /// All keys up to this number are in the batch or were before: a place where it can end.
     pub fn entry_end(&mut self, ordinal: u64) {
-        self.batch.end_ordinal = ordinal + 1;
+        self.end = ordinal + 1;
         self.keys += 1;
         // The rest of a key that was sent in parts leaves at once: the keys behind it need not stay on that connection.
         if self.pinned.is_some() || self.batch.bytes.len() >= self.usual || self.keys >= self.pace.keys() {
@@ -120,7 +169,7 @@ impl Outbox {
 
     /// A key is decided without being sent; the batch's tally says how.
     pub fn decided(&mut self, ordinal: u64) {
-        self.batch.end_ordinal = ordinal + 1;
+        self.end = ordinal + 1;
     }
 
     /// Between two commands of one key: sends what there is, if it is enough. The rest of the key follows on the same
@@ -145,13 +194,30 @@ impl Outbox {
         };
         self.pinned = Some(lane);
         self.batch.continues = continues;
-        self.send(Some(lane));
+        // Keys before this one wait for other primaries.
+        let ends_round = self.parked.iter().all(|(batch, _)| batch.is_empty());
+        self.send(Some(lane), ends_round);
     }
 
-    /// Sends what there is.
+    /// Sends what there is, to all primaries.
     pub fn flush(&mut self) {
-        if !self.batch.is_empty() {
-            self.send(self.pinned);
+        let (here, pinned) = (self.primary, self.pinned);
+        let is_waiting = |outbox: &Self, primary: usize| match primary == here {
+            true => !outbox.batch.is_empty(),
+            false => !outbox.parked[primary].0.is_empty(),
+        };
+        let waiting: Vec<usize> = (0..self.parked.len()).filter(|primary| is_waiting(self, *primary)).collect();
+        match waiting.last() {
+            Some(last) => {
+                for primary in &waiting {
+                    self.turn_to(*primary);
+                    self.send(pinned.filter(|_| *primary == here), primary == last);
+                }
+                self.turn_to(here);
+            }
+            // What was sent last has left others behind that were sent since.
+            None if self.round_is_open => self.send(pinned, true),
+            None => {}
         }
     }
 
@@ -170,13 +236,14 @@ impl Outbox {
         self.pinned.is_some()
     }
 
-    fn send(&mut self, lane: Option<usize>) {
+    /// Sends the batch. `ends_round`: no other one holds keys before its end.
+    fn send(&mut self, lane: Option<usize>, ends_round: bool) {
         // Where no buffer has come back a new one is made: those that are on their way come back only with answers.
         let fresh = self.used.try_recv().unwrap_or_default();
-        let end_ordinal = self.batch.end_ordinal;
         let mut batch = std::mem::replace(&mut self.batch, fresh);
         // Until a key is complete, those before it are.
-        self.batch.end_ordinal = end_ordinal;
+        (batch.end_ordinal, batch.ends_round) = (self.end, ends_round);
+        self.round_is_open = !ends_round;
         batch.sequence = self.sequence;
         self.sequence += 1;
         self.wait(batch.bytes.len() as u64);
@@ -194,13 +261,14 @@ impl Outbox {
         self.database = None;
     }
 
-    /// The next connection with room; if none has any, the one whose turn it is.
+    /// The next connection to the primary with room; if none has any, the one whose turn it is.
     fn next_lane(&mut self) -> usize {
-        let n = self.lanes.len();
-        let free = (0..n).map(|step| (self.turn + step) % n).find(|lane| self.lanes[*lane].capacity() > 0);
+        let n = (self.lanes.len() / self.parked.len()).max(1);
+        let first = self.primary * n;
+        let free = (0..n).map(|step| (self.turn + step) % n).find(|lane| self.lanes[first + lane].capacity() > 0);
         let lane = free.unwrap_or(self.turn % n);
         self.turn = (lane + 1) % n;
-        lane
+        first + lane
     }
 
     fn wait(&mut self, bytes: u64) {

@@ -48,7 +48,7 @@ pub(super) async fn aftermath(
         if let Err(error) = asked {
             tracing::warn!("after the restore: {error}");
         } else if report.tally.failed > 0 && report.turned.is_none() {
-            remove_temporary(&mut connection, position.token, report).await;
+            remove_temporary(node, &mut connection, position.token, report).await;
         }
     } else {
         report.tally.unknown += unanswered.len() as u64;
@@ -145,11 +145,11 @@ async fn look_for(
 }
 
 /// Values that failed on the way stand in the target under temporary names: those are no keys of the backup.
-async fn remove_temporary(connection: &mut Connection, token: u64, report: &mut Report) {
+async fn remove_temporary(node: &Node, connection: &mut Connection, token: u64, report: &mut Report) {
     let removed = async {
         let info = preflight::counters(connection).await?.1;
         let databases = info.databases().into_iter().map(|(number, keys)| (u64::from(number), keys)).collect();
-        leftovers::remove(connection, &databases, &BTreeSet::from([token])).await?;
+        leftovers::remove(node, connection, &databases, &BTreeSet::from([token])).await?;
         preflight::counters(connection).await
     };
     match removed.await {

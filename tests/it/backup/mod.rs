@@ -18,6 +18,7 @@ mod rights;
 mod scan;
 mod secrets;
 mod services;
+mod shards;
 mod shutdown;
 mod stale;
 mod stores;

@@ -5,6 +5,7 @@ mod by_replica;
 mod census;
 mod choices;
 mod clocks;
+mod cluster;
 mod command;
 mod everywhere;
 mod expiries;

@@ -2,6 +2,7 @@
 
 #![allow(dead_code)]
 
+pub mod cluster;
 pub mod fake_primary;
 pub mod fixtures;
 pub mod proxy;

@@ -9,12 +9,16 @@ use super::{Fields, lock, status};
 
 pub(in crate::commands) fn backup() -> Fields {
     let line = object(&[("status", status()), ("text", text())]);
+    let planned_shard =
+        object(&[("slots", text()), ("node", text()), ("role", text()), ("keys", count()), ("why", maybe(text()))]);
     let plan = object(&[
         ("instance", text()),
+        ("topology", one_of(["standalone", "replication", "sentinel", "cluster"])),
         ("method", text()),
         ("node", text()),
         ("role", text()),
         ("keys", count()),
+        ("shards", described(list(planned_shard), "of a cluster; empty for a single server")),
         ("estimated_raw_bytes", count()),
         ("estimated_seconds", count()),
         ("free_bytes", maybe(count())),
@@ -27,6 +31,8 @@ pub(in crate::commands) fn backup() -> Fields {
     let impact = object(&[("fork_usec", maybe(count())), ("cow_bytes", maybe(count()))]);
     let source = object(&[
         ("node", text()),
+        ("shard?", described(count(), "in `sources`: number of the shard")),
+        ("why?", described(text(), "in `sources`: why this node of the shard was read")),
         ("role", text()),
         ("method", one_of(["replication", "scan"])),
         ("transfer", maybe(one_of(["diskless", "disk"]))),
@@ -37,7 +43,8 @@ pub(in crate::commands) fn backup() -> Fields {
     ]);
     let fields = vec![
         ("backup", shape("manifest")),
-        ("source", described(maybe(source), "null: a file was adopted")),
+        ("source", described(maybe(source.clone()), "null: a file was adopted; of a cluster all shards as one")),
+        ("sources", described(list(source), "of a cluster: one for each shard")),
         ("warnings", list(text())),
         ("due", described(json!({ "const": false }), "with --if-due: no backup was due, and none was taken")),
         ("enabled", described(truth(), "with --if-due: false: the settings say `backup.enabled: false`")),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::{count, described, list, map, maybe, object, one_of, shape, text, time, truth};
+use super::super::{count, described, list, map, maybe, number, object, one_of, shape, text, time, truth};
 use super::named_key;
 use crate::repository::manifest::{Consistency, Purpose, StructureState};
 
@@ -62,6 +62,7 @@ pub(super) fn manifest() -> Value {
         ("encryption", maybe(text())),
         ("shards", list(shard)),
         ("moment?", moment()),
+        ("skew_seconds?", described(number(), "between the moments of the shards of a cluster, at most")),
         ("census", maybe(census(false))),
         ("structure", structure()),
         ("findings", list(shape("structure_finding"))),

@@ -58,10 +58,14 @@ pub fn send(outbox: &mut Outbox, plan: &Plan, source: &[u8]) {
     };
     let words: &[&[u8]] =
         if replace { &[b"FUNCTION", b"LOAD", b"REPLACE", source] } else { &[b"FUNCTION", b"LOAD", source] };
-    put_command(&mut outbox.batch.bytes, words);
-    // Others are told from us by how often the target was called: what we have called is counted.
-    outbox.calls.note("function|load");
-    outbox.push(What::Function { replace }, 0, 0, 0, &[name_of(source)]);
+    // Every primary of a cluster has all of them.
+    for primary in 0..outbox.n_primaries() {
+        outbox.turn_to(primary);
+        put_command(&mut outbox.batch.bytes, words);
+        // Others are told from us by how often the target was called: what we have called is counted.
+        outbox.calls.note("function|load");
+        outbox.push(What::Function { replace, again: primary > 0 }, 0, 0, 0, &[name_of(source)]);
+    }
 }
 
 /// The name in `#!lua name=…`; the first line where there is none.

@@ -21,9 +21,10 @@ impl Visit for Assembler {
     }
 
     fn function(&mut self, source: &[u8]) {
-        self.read.function(source);
+        // Every shard of a cluster has the same ones.
+        let is_new = self.read.function(source);
         // Libraries stand before the keys. A run that goes on behind some keys has had the answer to the libraries before them.
-        if self.only.is_none() && self.plan.done == 0 {
+        if is_new && self.only.is_none() && self.plan.done == 0 {
             function::send(&mut self.outbox, &self.plan, source);
         }
     }

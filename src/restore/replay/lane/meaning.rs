@@ -102,10 +102,10 @@ pub(super) fn note(
                     None => note_published(open, shared, command, key, &reply),
                 },
                 What::Whole => note_restored(open, shared, command, key),
-                What::Function { replace } => {
-                    open.tally.functions.restored += 1;
+                What::Function { replace, again } => {
+                    open.tally.functions.restored += u64::from(!again);
                     // What was there before cannot be brought back by taking this one away.
-                    if shared.keeps_names && !replace {
+                    if shared.keeps_names && !replace && !again {
                         journal::put_record(&mut open.created, journal::FUNCTIONS, key, 0);
                     }
                 }
@@ -123,11 +123,11 @@ pub(super) fn note(
         What::Whole if fault == CommandFault::BusyKey && leaves(open, shared, command, key) => return None,
         What::Whole => open.failed(command, key, error),
         // FUNCTION LOAD has no code of its own for a name that is taken.
-        What::Function { .. } if shared.skip_existing && error.contains("already exists") => {
-            open.tally.functions.skipped += 1;
+        What::Function { again, .. } if shared.skip_existing && error.contains("already exists") => {
+            open.tally.functions.skipped += u64::from(!again);
             return None;
         }
-        What::Function { .. } if shared.accept_loss => open.tally.functions.lost += 1,
+        What::Function { again, .. } if shared.accept_loss => open.tally.functions.lost += u64::from(!again),
         What::Function { .. } => open.tally.functions.failed += 1,
         // A command of the transaction was refused, which has said why.
         What::Published { .. } => match step_error.take() {

@@ -9,6 +9,7 @@ use crate::restore::tally::Tally;
 pub(super) struct Open {
     pub(super) tally: Tally,
     pub(super) end_ordinal: u64,
+    pub(super) ends_round: bool,
     pub(super) created: Vec<u8>,
     /// Numbers of keys that failed.
     pub(super) failed: Vec<u64>,

@@ -109,6 +109,7 @@ impl Reader {
                 let open = Open {
                     tally: std::mem::take(&mut batch.tally),
                     end_ordinal: batch.end_ordinal,
+                    ends_round: batch.ends_round,
                     created: Vec::new(),
                     failed: std::mem::take(&mut batch.failed),
                     gone: Vec::new(),
@@ -185,7 +186,7 @@ impl Reader {
             // Then what is left to do: a thread that waits for the last answer looks for it as soon as the batch counts as complete.
             self.shared.ledger.gone(open.gone);
             self.shared.ledger.failed(&open.failed);
-            self.shared.ledger.complete(sequence, open.tally, open.end_ordinal);
+            self.shared.ledger.complete(sequence, open.tally, open.ends_round.then_some(open.end_ordinal));
         }
     }
 
