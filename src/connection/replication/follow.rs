@@ -3,7 +3,8 @@
 //!
 //! What a follower acknowledges is the caller's decision, because each answer does something to the server: an acknowledgement of 0 keeps
 //! the link and is counted by nobody but `min-replicas-to-write`; a true one ends the wait of a `SHUTDOWN`, and is counted by `WAIT`. A
-//! server whose own offset is 0 takes 0 for a true one, and may hand its role over to us.
+//! server whose own offset is 0 takes 0 for a true one, and may hand its role over to us; at that offset 6.2 takes even a follower that has
+//! acknowledged nothing for caught up, until its first `PING` (`repl-ping-replica-period`).
 
 use std::io;
 use std::time::Duration;
