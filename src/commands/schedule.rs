@@ -49,7 +49,7 @@ pub enum Form {
     Cron,
     /// A service and its timer.
     Systemd,
-    /// A CronJob.
+    /// A CronJob of Kubernetes.
     Kubernetes,
 }
 

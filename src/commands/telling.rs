@@ -22,6 +22,9 @@ const GRACE: Duration = Duration::from_secs(2);
 /// So much of what it says is shown, bytes; the rest is read and dropped.
 const SHOWN: usize = 4096;
 
+/// Where passwords come from, however short they are.
+const PASSWORDS: [&str; 3] = ["REDIS_OPS_PASSWORD", "REDISCLI_AUTH", "REDIS_OPS_SENTINEL_PASSWORD"];
+
 /// Who is told, and how.
 #[derive(Debug, Clone, Default)]
 pub struct Telling {
@@ -89,6 +92,9 @@ async fn run(command: &str, status: Status, answer: &str, printer: &Printer) -> 
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     shell.env("REDIS_OPS_EXIT_CODE", status.exit_code().to_string());
+    for name in PASSWORDS {
+        shell.env_remove(name);
+    }
     // Whatever a secret is called: what is hidden in messages is not handed on.
     for (name, value) in std::env::vars_os() {
         if value.to_str().is_some_and(|value| printer.without_secrets(value) != value) {

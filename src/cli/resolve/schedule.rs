@@ -2,6 +2,7 @@
 
 use super::Resolver;
 use crate::cli::args::schedule::Schedule as Typed;
+use crate::cli::env;
 use crate::commands::schedule::{Form, Settings};
 use crate::explain::Misuse;
 
@@ -12,7 +13,12 @@ impl Resolver<'_> {
             return Err(Misuse::usage("`--image` is for `--as kubernetes`"));
         }
         let block = self.file.backup()?;
-        let instance = self.server(None)?.instance;
+        // By its name alone: what its password file holds is the business of the run.
+        let named = match self.typed_instance_name()? {
+            Some(named) => Some(named),
+            None => self.environment.text(env::INSTANCE)?.map(str::to_owned),
+        };
+        let instance = named.unwrap_or_default();
         // What runs at night has no command line of its own, and a URL may hold a password.
         if !self.file.instances().contains(&instance.as_str()) {
             return Err(Misuse::usage("a schedule is for an instance of the settings")

@@ -42,7 +42,7 @@ fn message(run: &Run) -> String {
 fn a_second_run_hears_who_is_at_work_and_a_run_that_was_killed_is_in_nobodys_way() {
     let Some(server) = RedisServer::start() else { return };
     let folder = Folder::new();
-    backed_up(&server.url(), &folder.text(), &[]);
+    let first = backed_up(&server.url(), &folder.text(), &[])["backup"]["id"].as_str().unwrap().to_owned();
     backed_up(&server.url(), &folder.text(), &[]);
     let (running, _primary) = at_work(&folder);
     let who = format!("another run is at work on prod: backup, process {} on host ", running.id());
@@ -54,7 +54,7 @@ fn a_second_run_hears_who_is_at_work_and_a_run_that_was_killed_is_in_nobodys_way
     assert!(hint.contains("--wait-lock 10m") && hint.contains("redis-ops lock release -i prod --token "), "{hint}");
     for line in [
         &["prune", "-i", "prod", "--keep-last", "1", "--yes", "--json"][..],
-        &["delete", "prod/latest", "--yes", "--json"],
+        &["delete", &format!("prod/{first}"), "--yes", "--json"],
     ] {
         let run = RedisOps::new().args(line).args(["-r", &folder.text()]).run();
         assert_eq!(failure(&run), (2, "locked".to_owned()), "{}", run.everything());

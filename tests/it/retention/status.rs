@@ -93,7 +93,7 @@ fn what_the_schedule_and_the_policy_name_and_nobody_has_taken_is_told() {
     assert_eq!((code, &answer["instances"][0]["next_due"]), (0, &serde_json::Value::Null), "{answer:#}");
     let wrong = settings.replace("0 1 * * *", "every night");
     let run = status(&wrong, &[]).run();
-    assert!(run.code == 3 && run.stderr.contains("`backup.schedule`: every night"), "{}", run.stderr);
+    assert!(run.code == 3 && run.stderr.contains("`backup.schedule`: a cron line has five fields"), "{}", run.stderr);
 }
 
 #[test]
