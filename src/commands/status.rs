@@ -83,8 +83,15 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let now = repository.now();
     let mut judged: Vec<Judged<'_>> = conditions.iter().map(|one| Judged::of(one, settings, now)).collect();
     look_for_locks(&repository, &mut judged).await;
-    let status = judged.iter().fold(Status::Ok, |status, one| status.and(one.status));
-    let sentence = sentence(&judged, &repository.describe());
+    let has_limit = settings.max_age.is_some() || settings.max_unverified.is_some();
+    // Where all backups are gone nothing is young enough.
+    let (status, sentence) = match judged.is_empty() && has_limit {
+        true => (Status::Unknown, format!("nothing was checked: there is no backup in {}", repository.describe())),
+        false => (
+            judged.iter().fold(Status::Ok, |status, one| status.and(one.status)),
+            sentence(&judged, &repository.describe()),
+        ),
+    };
     let text = match context.format {
         Format::Nagios => one_line(&judged, status, &sentence, settings.max_age, now),
         _ => screen(&judged, status, &sentence, now, &context.printer),

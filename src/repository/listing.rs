@@ -169,24 +169,42 @@ impl Repository {
             .into_iter()
             .map(|((instance, id), objects)| {
                 let uploads = unfinished_folders.remove(&(instance.clone(), id)).unwrap_or_default();
-                Look { instance, id, objects, uploads, denied: None }
+                Look { instance, id, objects, uploads, denied: None, hidden: None }
             })
             .collect();
         let mut partly = Vec::new();
         for (folder, error) in denied {
             let Some((instance, id)) = backup_of(&folder) else { continue };
             // A folder within the backup's own does not hide its manifest.
-            if looks.iter().all(|look| (&look.instance, look.id) != (&instance, id)) {
-                looks.push(Look { instance, id, objects: Vec::new(), uploads: Vec::new(), denied: Some(error) });
-            } else {
+            let own = looks.iter_mut().find(|look| (&look.instance, look.id) == (&instance, id));
+            if let Some(look) = own {
+                if folder == layout::folder(&instance, id) + layout::RECEIPTS {
+                    look.hidden = Some(error);
+                }
                 partly.push(folder);
+            } else {
+                looks.push(Look {
+                    instance,
+                    id,
+                    objects: Vec::new(),
+                    uploads: Vec::new(),
+                    denied: Some(error),
+                    hidden: None,
+                });
             }
         }
         // What was uploaded without a single object beside it, as far as it is ours.
         looks.extend(unfinished_folders.into_iter().filter_map(|((instance, id), mut uploads)| {
             let folder = layout::folder(&instance, id);
             uploads.retain(|upload| upload.key.strip_prefix(&folder).is_some_and(is_own_upload));
-            (!uploads.is_empty()).then(|| Look { instance, id, objects: Vec::new(), uploads, denied: None })
+            (!uploads.is_empty()).then(|| Look {
+                instance,
+                id,
+                objects: Vec::new(),
+                uploads,
+                denied: None,
+                hidden: None,
+            })
         }));
         looks.sort_by(|a, b| b.id.cmp(&a.id).then_with(|| a.instance.cmp(&b.instance)));
         looks.retain(|look| chosen.since.is_none_or(|since| look.id.minute() + TimeDelta::minutes(1) > since));
@@ -246,7 +264,7 @@ impl Repository {
     }
 
     async fn look_at(&self, look: Look) -> Result<Listed, RepositoryError> {
-        let Look { instance, id, objects, uploads, denied } = look;
+        let Look { instance, id, objects, uploads, denied, hidden } = look;
         if let Some(error) = denied {
             let status = ListedStatus::AccessDenied(error.to_string());
             return Ok(Listed { instance, id, status, verified: None, pins: Vec::new(), objects });
@@ -280,7 +298,10 @@ impl Repository {
             }
             Some(Err(error)) => return Err(error),
         };
-        let verified = self.verified_by(&folder, &objects).await?;
+        let verified = match hidden {
+            Some(error) => Some(Receipt::unreadable(self.now(), &error.to_string())),
+            None => self.verified_by(&folder, &objects).await?,
+        };
         let pin = |name: &&str| Some(name.strip_prefix(layout::PINS)?.trim_end_matches(".json").to_owned());
         let pins = names.iter().filter_map(pin).collect();
         Ok(Listed { instance, id, status, verified, pins, objects })
@@ -348,6 +369,8 @@ struct Look {
     uploads: Vec<ObjectInfo>,
     /// Why its folder cannot be read.
     denied: Option<StorageError>,
+    /// Why the folder of its receipts cannot be read.
+    hidden: Option<StorageError>,
 }
 
 pub(super) fn in_folders(objects: impl IntoIterator<Item = ObjectInfo>) -> Folders {

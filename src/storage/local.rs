@@ -25,6 +25,10 @@ pub struct Local {
     ahead: Arc<OnceLock<TimeDelta>>,
 }
 
+/// Links to folders are followed so many names below the root: to an instance on another disk, or to a backup of it. Deeper ones are
+/// not, because they may lead in a circle.
+const LINKS_FOLLOWED: usize = 2;
+
 /// A file is dated by a clock that goes by ticks: so little is no difference.
 const TICKS: TimeDelta = TimeDelta::seconds(2);
 
@@ -130,7 +134,8 @@ impl Storage for Local {
         if self.ahead.get().is_some() {
             return;
         }
-        let dated = self.blocking(&self.root.join("file"), Use::Write, |root| {
+        let file = self.root.join("file");
+        let dated = self.blocking(&file, Use::Write, |root| {
             let before = Utc::now();
             Ok(DateTime::<Utc>::from(write::date_of_a_file(root)?) - before)
         });

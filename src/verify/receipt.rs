@@ -60,19 +60,27 @@ pub async fn write(
         return Ok(());
     }
     let before = repository.verified(&manifest.instance, id).await?;
-    let damaged_at = before.as_ref().filter(|before| before.text("status") == Some("failed"));
-    let is_news = match damaged_at.map(|before| before.text("level") == Some(Level::Manifest.name())) {
-        // What the bytes have shown is not unsaid by names and lengths.
-        Some(false) => false,
-        Some(true) => report.status != Status::Failed,
-        None => report.status == Status::Failed,
-    };
+    // What a level has found stands until that level, or a higher one, finds nothing: a lower one does not look there.
+    let found_at = before.as_ref().filter(|before| before.text("status") == Some("failed")).map(level_of);
+    if found_at
+        .is_some_and(|found| report.status != Status::Failed && (report.status == Status::Unknown || level < found))
+    {
+        return Ok(());
+    }
+    // Names and lengths alone are worth a receipt where they are news.
+    let is_news = found_at.is_some() != (report.status == Status::Failed);
     if level < Level::Checksum && !is_news {
         return Ok(());
     }
     let proven_at = proven(before.as_ref(), level, report.status, now);
     let receipt = Receipt { time: now, content: content(report, level, &proven_at) };
     repository.write_receipt(&manifest.instance, id, VERIFY, &receipt).await
+}
+
+/// The level that a verification was made at; the highest, where it does not say one that we know.
+fn level_of(receipt: &Receipt) -> Level {
+    let named = |level: &Level| receipt.text("level") == Some(level.name());
+    Level::ALL.into_iter().find(named).unwrap_or(Level::Drill)
 }
 
 fn proven(before: Option<&Receipt>, level: Level, status: Status, now: DateTime<Utc>) -> Proven {

@@ -286,7 +286,7 @@ fn every_type_of_the_table_can_be_chosen_by_its_name() {
 #[test]
 fn a_database_goes_to_one_place() {
     let line = ["restore", "latest", "--target-instance", "redis-staging", "--db", "0:1", "--db", "0:2"];
-    refused(&line, "send database 0 to two places");
+    refused(&line, "`--db 0:1` and `--db 0:2` send database 0 to two places");
 }
 
 #[test]

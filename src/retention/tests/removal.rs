@@ -357,7 +357,10 @@ async fn a_backup_that_lacks_its_manifest_alone_and_one_that_is_pinned_are_no_ga
     place.pass(TimeDelta::days(2));
     let plan = planned(&place, &keep_last(1)).await;
     let held: Vec<String> = plan.left.iter().map(|left| left.held.as_ref().expect("a hold").to_string()).collect();
-    assert_eq!(held, ["pinned (audit)", "complete except for its manifest: it may be the only copy"]);
+    assert_eq!(
+        held,
+        ["pinned (audit)", "complete except for its manifest: it may be the only copy; `delete ID --last` removes it"]
+    );
     assert!(plan.is_empty());
 }
 

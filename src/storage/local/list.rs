@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use super::write;
+use super::{LINKS_FOLLOWED, write};
 use crate::storage::{ObjectInfo, Odd, key};
 
 /// Length and time of one file; whatever is no file is not there.
@@ -53,10 +53,6 @@ pub(super) fn unfinished(root: &Path, prefix: &str) -> io::Result<Vec<(ObjectInf
     found.sort_by(|(a, _), (b, _)| a.key.cmp(&b.key));
     Ok(found)
 }
-
-/// Links to folders are followed so many names below the root: to an instance on another disk, or to a backup of it. Deeper ones are
-/// not, because they may lead in a circle.
-pub(super) const LINKS_FOLLOWED: usize = 2;
 
 /// Gives every file whose key may begin with `prefix`, with its key; the hidden ones of that folder too.
 fn walk(

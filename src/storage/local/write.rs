@@ -10,8 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::list::LINKS_FOLLOWED;
-use super::{Local, Use};
+use super::{LINKS_FOLLOWED, Local, Use};
 use crate::storage::{StorageError, Upload};
 
 /// What is in a backup concerns only its owner.

@@ -125,11 +125,6 @@ fn the_same_command_after_a_kill_names_the_line_that_goes_on() {
         let plan = ["--method", method, "--plan"];
         let (code, answer) = stored.restore(&target, &[&plan, more].concat());
         assert!(code == 2 && hint(&answer).contains("--resume` continues it"), "{method}: {answer}");
-        for over in ["skip", "replace"].iter().filter(|_| more.is_empty()) {
-            let run = stored.restoring(&target, &[&plan[..], &["--on-conflict", over]].concat()).run();
-            let is_named = run.stderr.contains("this restore was interrupted before: `");
-            assert!(run.code == 0 && is_named, "{over}: {}", run.everything());
-        }
         let (code, answer) = stored.restore(&target, &[&["--method", method], more].concat());
         assert!(code == 2 && hint(&answer).contains("this restore was interrupted before"), "{method}: {answer}");
         let mut lines = hint(&answer).split('`').filter_map(|part| part.strip_prefix("redis-ops "));

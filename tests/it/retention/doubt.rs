@@ -242,3 +242,45 @@ fn a_dry_run_names_what_would_stay_and_ends_as_the_run() {
     let (_, status) = self::run(&["status"], &folder).json();
     assert_eq!(status["instances"][0]["left"], 0, "{status:#}");
 }
+
+#[test]
+fn a_lower_level_does_not_unsay_what_a_higher_one_has_found() {
+    let Some((folder, all)) = with_backups(&[9, 1]) else { return };
+    let newest = all[1].as_str();
+    let manifest = folder.path().join("prod").join(newest).join("manifest.json");
+    reword(&manifest, |json| json["census"]["keys"] = (json["census"]["keys"].as_u64().unwrap() + 1).into());
+    let verify = |level: &str| run(&["verify", newest, "--level", level], &folder).run().code;
+    assert_eq!(verify("structure"), 2);
+    assert_eq!((verify("checksum"), verify("manifest")), (0, 0));
+    let list = run(&["list"], &folder).json().1;
+    assert_eq!(list["backups"][0]["verified_status"], "failed", "{list:#}");
+    let (good, verdicts) = judged(&folder);
+    assert!(good == all[0] && verdicts[0].contains("damaged"), "{good}: {verdicts:?}");
+    reword(&manifest, |json| json["census"]["keys"] = (json["census"]["keys"].as_u64().unwrap() - 1).into());
+    assert!(verify("structure") <= 1);
+    assert_eq!(judged(&folder).0, all[1]);
+}
+
+#[test]
+fn where_every_backup_is_gone_nothing_is_young_enough() {
+    let Some((folder, _)) = with_backups(&[1]) else { return };
+    fs::remove_dir_all(folder.path().join("prod")).expect("it is ours");
+    assert_eq!(run(&["status"], &folder).json().0, 0);
+    for limit in ["--max-age", "--max-unverified"] {
+        let run = run(&["status", limit, "26h"], &folder).run();
+        assert!(run.code == 3 && run.text().contains("nothing was checked"), "{}", run.everything());
+    }
+}
+
+#[test]
+fn receipts_that_may_not_be_read_are_not_called_none() {
+    let Some((folder, all)) = with_backups(&[1]) else { return };
+    assert!(run(&["verify", &all[0], "--level", "checksum"], &folder).run().code <= 1);
+    open_to_all(folder.path());
+    let closed = folder.path().join("prod").join(&all[0]).join("receipts");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).expect("it is ours");
+    let Some(nobody) = RedisOps::as_nobody() else { return crate::support::skip("another user") };
+    let list = nobody.args(["list", "-r", &folder.text()]).run();
+    assert!(list.text().contains("receipt unreadable") && !list.text().contains("never"), "{}", list.everything());
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).expect("it is ours");
+}
