@@ -124,7 +124,7 @@ impl<'a> Judged<'a> {
         };
         if let Some(error) = &found.denied {
             let status = Status::Unknown;
-            return Self { found, status, reasons: vec![format!("its folder cannot be read: {error}")] };
+            return Self { found, status, reasons: vec![format!("its folder cannot be read: {error}")], lock: None };
         }
         // What ought to be younger than a limit and is not: how old it is, if it is at all.
         let too_old = |limit: Option<Duration>, at: Option<DateTime<Utc>>| {

@@ -87,8 +87,8 @@ async fn take(options: &Options, repository: &Repository, stop: &CancellationTok
         chosen = choose(&options.node, options.wanted) => chosen?,
         () = stop.cancelled() => return Err(crate::explain::Interrupted.into()),
     };
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let wanted = backup::Options {
+        stem: backup::WHOLE.to_owned(),
         method: backup::Method::Replication,
         stale: false,
         instance: options.instance.clone(),
@@ -100,7 +100,7 @@ async fn take(options: &Options, repository: &Repository, stop: &CancellationTok
         spool: Spooling { folder: std::env::temp_dir(), limit: SPOOL_LIMIT },
         replication: replication::Options { silence: chosen.node.silence, ..Default::default() },
         now: chrono::Utc::now(),
-        by: BegunBy { host, pid: std::process::id() },
+        by: BegunBy::own(),
     };
     let taken = backup::run(&wanted, &chosen, repository, &Hidden {}, stop).await;
     let taken = taken.map_err(|failed| Fault::from(failed.error))?;

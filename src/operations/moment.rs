@@ -96,7 +96,6 @@ pub async fn materialise(
     let checked = moment::check(repository, moment, cancel).await?;
     let built = moment::build(repository, &checked, (&found.binary, &options.folder), progress, cancel).await?;
     let chosen = choose(&built.node(), ReadFrom::Itself).await.context("read the throwaway server")?;
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let shown = moment.shown();
     let mut labels: BTreeMap<String, String> =
         [("base".to_owned(), shown.base), ("offset".to_owned(), shown.offset.to_string())].into();
@@ -104,6 +103,7 @@ pub async fn materialise(
         labels.insert("not-before".to_owned(), crate::times::text(time));
     }
     let options = backup::Options {
+        stem: backup::WHOLE.to_owned(),
         method: backup::Method::Replication,
         stale: false,
         instance: moment.base.instance.clone(),
@@ -115,7 +115,7 @@ pub async fn materialise(
         spool: Spooling { folder: options.folder.clone(), limit: SPOOL_LIMIT },
         replication: replication::Options { silence: chosen.node.silence, ..Default::default() },
         now,
-        by: BegunBy { host, pid: std::process::id() },
+        by: BegunBy::own(),
     };
     let taken = backup::run(&options, &chosen, repository, progress, cancel).await;
     let taken = taken.map_err(|failed| Fault::from(failed.error).context("store the moment as a backup"))?;
