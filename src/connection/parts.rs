@@ -107,10 +107,10 @@ impl Connection {
     /// Asks one command of a cluster in parts.
     pub(super) async fn query_parts(&mut self, command: &Command) -> Result<Reply, CommandError> {
         let owner = self.others.as_ref().and_then(|others| others.owner_of(command));
-        let others = self.others.iter_mut().flat_map(|others| others.connections.iter_mut());
+        let mut others = self.others.iter_mut().flat_map(|others| others.connections.iter_mut());
         match owner {
             Some(0) => self.query_own(command).await,
-            Some(index) => match others.into_iter().nth(index - 1) {
+            Some(index) => match others.nth(index - 1) {
                 Some(connection) => connection.query_own(command).await,
                 None => self.query_own(command).await,
             },
