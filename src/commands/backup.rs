@@ -147,7 +147,11 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     if !settings.jitter.is_zero() && !settings.plan {
         let wait = settings.jitter.mul_f64(some_part());
         tracing::info!("waiting {} first", words::span(wait));
-        context.interruptible(async { Ok(tokio::time::sleep(wait).await) }).await?;
+        let waiting = async {
+            tokio::time::sleep(wait).await;
+            Ok(())
+        };
+        context.interruptible(waiting).await?;
     }
     let repository = settings.place.open().await?;
     match &settings.origin {

@@ -85,6 +85,7 @@ pub struct FoundLock {
 
 /// What came of a try for a lock.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one of them at a time")]
 pub enum Locking {
     /// It is ours.
     Taken(Lock),
