@@ -19,6 +19,17 @@ pub fn serialize<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S
     serializer.serialize_str(&text(*time))
 }
 
+/// As [`serialize`], where there may be none.
+///
+/// # Errors
+/// As the serializer.
+pub fn serialize_some<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => serialize(time, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,16 +45,5 @@ mod tests {
         }
         assert_eq!(of_millis(0).as_deref(), Some("1970-01-01T00:00:00.000Z"));
         assert_eq!(of_millis(i64::MAX), None);
-    }
-}
-
-/// As [`serialize`], where there may be none.
-///
-/// # Errors
-/// As the serializer.
-pub fn serialize_some<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
-    match time {
-        Some(time) => serialize(time, serializer),
-        None => serializer.serialize_none(),
     }
 }

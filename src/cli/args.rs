@@ -178,7 +178,7 @@ pub enum Command {
     Show(verify::Show),
     /// Show the state of the backups of every instance.
     Status(status::Status),
-    /// Remove the backups that the retention policy does not keep.
+    /// Remove the backups that no retention rule keeps.
     Prune(retention::Prune),
     /// Remove one backup.
     Delete(retention::Delete),

@@ -195,7 +195,7 @@ mod tests {
     use crate::storage::StorageError;
 
     /// Options that the hints name for programs of others.
-    const OF_OTHERS: &[&str] = &["appendonly", "dir"];
+    const OF_OTHERS: &[&str] = &["appendonly", "cluster", "dir"];
 
     /// Adds the long names and aliases of all options, those of subcommands too.
     fn options(command: &clap::Command, names: &mut BTreeSet<String>) {

@@ -127,11 +127,8 @@ pub async fn needed_by_archives(repository: &Repository, wanted: &Wanted) -> Res
     let instances = match wanted {
         Wanted::One(name) => vec![name.clone()],
         Wanted::These(names) => names.clone(),
-        Wanted::All => match repository.instances().await {
-            Ok(instances) => instances,
-            // The plan says it in its own words.
-            Err(_) => Vec::new(),
-        },
+        // The plan says in its own words what cannot be read.
+        Wanted::All => repository.instances().await.unwrap_or_default(),
     };
     let mut needed = Needed::new();
     for instance in instances {

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Dataset, DatasetError, Raw, RawError, Reopen};
+use crate::blocking;
 use crate::rdb::Crc64;
 use crate::rdb::opcode::{AUX, EOF, next_shard};
 
@@ -27,8 +28,8 @@ impl Dataset {
         match self.shards() {
             0 | 1 => self.raw(0, cancel).await,
             n => {
-                let first = self.raw(0, cancel).await?;
-                Ok(joined(self.clone(), first, n, Handle::current()).map_err(RawError::from)?)
+                let (data, first, runtime) = (self.clone(), self.raw(0, cancel).await?, Handle::current());
+                Ok(blocking::run(move || joined(data, first, n, runtime)).await.map_err(RawError::from)?)
             }
         }
     }

@@ -20,6 +20,8 @@ pub trait Visit {
     fn resize_hint(&mut self, _keys: u64, _expires: u64) {}
     /// SLOT_INFO of a cluster node: a hint.
     fn slot_info(&mut self, _slot: u64, _keys: u64, _expires: u64) {}
+    /// The next shard of the backup of a cluster begins, with function libraries of its own: those of the shards before, as a rule.
+    fn next_shard(&mut self) {}
     /// The source of one function library, beginning with `#!lua name=…` (the release candidates' form is converted to it).
     fn function(&mut self, _source: &[u8]) {}
     /// Whether the bytes of [`Visit::module_aux`] are wanted: they are held whole to be told.
@@ -86,6 +88,9 @@ impl<V: Visit + ?Sized> Visit for &mut V {
     }
     fn slot_info(&mut self, slot: u64, keys: u64, expires: u64) {
         (**self).slot_info(slot, keys, expires);
+    }
+    fn next_shard(&mut self) {
+        (**self).next_shard();
     }
     fn function(&mut self, source: &[u8]) {
         (**self).function(source);

@@ -169,6 +169,7 @@ impl Scanner {
                 let value = cursor.string(&mut self.tools.second, limit)?;
                 if name == opcode::next_shard() {
                     self.whose.libraries.begin_shard();
+                    visit.next_shard();
                 } else {
                     visit.aux(name, value);
                     if let Some(kind) = odd_aux(name, value) {

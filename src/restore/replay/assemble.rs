@@ -51,6 +51,7 @@ pub struct Assembler {
     outbox: Outbox,
     /// All keys and libraries of the first pass.
     read: KeysRead,
+    in_first_shard: bool,
     dialect: Dialect,
     version: u32,
     /// Version of the Redis that wrote the file, if it says.
@@ -109,6 +110,7 @@ impl Assembler {
             plan,
             outbox,
             read: KeysRead::default(),
+            in_first_shard: true,
             dialect: Dialect::Redis,
             version: 0,
             source: (0, 0, 0),

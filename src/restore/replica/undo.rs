@@ -182,7 +182,7 @@ pub async fn undo(node: &Node, state: &Path, patience: Duration, agreed: bool) -
             }
             // A primary that is firewalled or not up yet is never reached either, at whatever port; a restore sets this besides.
             let is_set = target.setting(LOADING_SETTING).await.is_some_and(|now| now != Load::Disk.setting());
-            if !(marks.is_some() && is_set) && !agreed {
+            if !(agreed || marks.is_some() && is_set) {
                 return Err(UndoError::NotSure { target: name, primary: us.to_string() });
             }
         }

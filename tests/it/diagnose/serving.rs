@@ -111,7 +111,7 @@ fn an_address_that_is_taken_is_an_error_that_says_so() {
     RedisOps::new()
         .args(["metrics", "--listen", &port.to_string()])
         .stderr(format!(
-            "error: listen on 127.0.0.1:{port}\n  Caused by: Address already in use (os error 98)\n\n\
+            "error: cannot listen on 127.0.0.1:{port}\n  Caused by: Address already in use (os error 98)\n\n\
              hint: another program already listens there: choose another port\n"
         ))
         .exit(3);

@@ -20,9 +20,13 @@ impl Visit for Assembler {
         }
     }
 
+    fn next_shard(&mut self) {
+        self.in_first_shard = false;
+    }
+
     fn function(&mut self, source: &[u8]) {
-        // Every shard of a cluster has the same ones.
-        let is_new = self.read.function(source);
+        // Every shard of a cluster has the same ones. A library that stands twice in one shard is what the plan has called a loss.
+        let is_new = self.read.function(source) || self.in_first_shard;
         // Libraries stand before the keys. A run that goes on behind some keys has had the answer to the libraries before them.
         if is_new && self.only.is_none() && self.plan.done == 0 {
             function::send(&mut self.outbox, &self.plan, source);
