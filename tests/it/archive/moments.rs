@@ -13,7 +13,7 @@ fn restored(lab: &Lab, source: &RedisServer, options: &[&str]) -> RedisServer {
     let words = ["restore", "--backup-id", "x/latest", "--target-instance", &url, "--server-binary", &binary];
     let (code, answer) = lab.run(&words).args(options).json();
     assert!(code <= 1, "{}: {options:?}: {answer:#}", installed.name);
-    assert_eq!(answer["proof"]["equal"], true, "{}: {options:?}: {answer:#}", installed.name);
+    assert_eq!(answer["proof"]["is_equal"], true, "{}: {options:?}: {answer:#}", installed.name);
     target
 }
 
