@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::spool::{self, Head, Spool, Spooled};
+use super::spool::{self, Complete, Head, Spool};
 use super::{ArchiveError, sealing};
 use crate::blocking;
 use crate::repository::segment::Previous;
@@ -56,19 +56,12 @@ pub struct Keeper {
     pub stop: CancellationToken,
 }
 
-/// A complete file that waits.
-#[derive(Debug, Clone)]
-pub struct Work {
-    pub spooled: Spooled,
-    pub bytes: u64,
-}
-
 impl Keeper {
     /// Carries files until there are no more.
     ///
     /// # Errors
     /// Another archiver writes the archive, or a file cannot be read.
-    pub async fn run(mut self, mut work: mpsc::Receiver<Work>) -> Result<Kept, ArchiveError> {
+    pub async fn run(mut self, mut work: mpsc::Receiver<Complete>) -> Result<Kept, ArchiveError> {
         let mut kept = Kept::default();
         let mut signs = tokio::time::interval(SIGN_PERIOD);
         loop {
@@ -105,7 +98,7 @@ impl Keeper {
     }
 
     /// `false`: given up, the file stays.
-    async fn carry(&mut self, work: Work, kept: &mut Kept) -> Result<bool, ArchiveError> {
+    async fn carry(&mut self, work: Complete, kept: &mut Kept) -> Result<bool, ArchiveError> {
         let (spool, spooled, head) = (self.spool.clone(), work.spooled.clone(), self.head.clone());
         let sealed = blocking::run(move || {
             let joins = spool::joins(spool.folder(), &spooled)?;

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::keeper::{self, Keeper, Kept, Work};
+use super::keeper::{self, Keeper, Kept};
 use super::pulse::{Pulse, Pulses};
 use super::spool::{self, Head, Spool, WriteError, Writer};
 use super::{ArchiveError, GapFound, Options, Report};
@@ -124,7 +124,7 @@ struct Archiver<'a> {
     /// What the next file is joined to, if the one that was to say so was given up empty.
     joins: Option<Head>,
     /// Complete files on their way to the keeper; `None`: no more will come.
-    work: Option<mpsc::Sender<Work>>,
+    work: Option<mpsc::Sender<spool::Complete>>,
     keeper: JoinHandle<Result<Kept, ArchiveError>>,
     waiting: Arc<AtomicU64>,
     give_up: CancellationToken,
@@ -214,12 +214,12 @@ impl<'a> Archiver<'a> {
         };
         for (file, safe, _) in files {
             let bytes = safe - file.from;
-            archiver.hand_over(Work { spooled: file, bytes }).await;
+            archiver.hand_over(spool::Complete { spooled: file, bytes }).await;
         }
         Ok(archiver)
     }
 
-    async fn hand_over(&self, work: Work) {
+    async fn hand_over(&self, work: spool::Complete) {
         if let Some(sender) = &self.work {
             // A keeper that has ended says why by itself.
             let _ = sender.send(work).await;
@@ -382,7 +382,7 @@ impl<'a> Archiver<'a> {
     async fn push(&mut self, chunk: bytes::Bytes) -> Result<bool, WriteError> {
         let size = self.options.segment_size;
         let written = self.with_writer(move |writer| writer.push(&chunk, size)).await?;
-        if let Some(closed) = written.closed {
+        for closed in written.closed {
             self.complete(closed).await;
         }
         Ok(written.is_asked)
@@ -430,11 +430,9 @@ impl<'a> Archiver<'a> {
         Ok(())
     }
 
-    async fn complete(&mut self, spooled: spool::Spooled) {
-        let to = self.writer.as_ref().map_or(spooled.from, |writer| writer.safe().offset);
-        let bytes = to.saturating_sub(spooled.from);
-        self.waiting.fetch_add(bytes, Ordering::Relaxed);
-        self.hand_over(Work { spooled, bytes }).await;
+    async fn complete(&mut self, complete: spool::Complete) {
+        self.waiting.fetch_add(complete.bytes, Ordering::Relaxed);
+        self.hand_over(complete).await;
     }
 
     /// What is behind the last whole transaction is asked for once more.

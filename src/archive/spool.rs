@@ -263,11 +263,20 @@ pub fn cut(folder: &Path, spooled: &Spooled) -> io::Result<(u64, u32)> {
     Ok((safe, database))
 }
 
+/// A file that is complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complete {
+    /// The file.
+    pub spooled: Spooled,
+    /// Bytes in it.
+    pub bytes: u64,
+}
+
 /// What writing some bytes has led to.
 #[derive(Debug, Default)]
 pub struct Written {
-    /// A file that is complete.
-    pub closed: Option<Spooled>,
+    /// Files that are complete.
+    pub closed: Vec<Complete>,
     /// The server asks for an acknowledgement.
     pub is_asked: bool,
 }
@@ -343,37 +352,38 @@ impl Writer {
         self.scanner.offset() - self.spooled.from
     }
 
-    /// Takes the next bytes; the file is complete once it has `size` bytes up to a place where the stream may be cut.
+    /// Takes the next bytes. A file is complete at the first place at which the stream may be cut and the file has `size` bytes, however
+    /// many of them come at once.
     ///
     /// # Errors
     /// The bytes are no stream, or the file cannot be written.
     pub fn push(&mut self, bytes: &[u8], size: u64) -> Result<Written, WriteError> {
-        let (mut written, before) = (Written::default(), self.scanner.offset());
+        let (mut written, mut at) = (Written::default(), self.scanner.offset());
+        let (mut cuts, mut from) = (Vec::new(), self.spooled.from);
         let (mut safe, mut database, mut has_writes) = (self.safe, self.database, self.has_writes);
         self.scanner.push(bytes, |command| {
             written.is_asked |= command.is_question();
             has_writes |= !(command.is("PING") || command.is("REPLCONF") || command.is("SELECT"));
             if command.is_safe() {
                 (safe, database) = (command.end, command.database);
+                if safe - from >= size {
+                    cuts.push((safe, database));
+                    (from, has_writes) = (safe, false);
+                }
             }
         })?;
-        self.is_synced = false;
-        let is_full = safe > before && safe - self.spooled.from >= size;
-        if !is_full {
-            self.file.write_all(bytes)?;
-            (self.safe, self.database, self.has_writes) = (safe, database, has_writes);
-            self.take_marks()?;
-            return Ok(written);
+        let mut rest = bytes;
+        for (end, database) in cuts {
+            let (now, later) = rest.split_at(usize::try_from(end - at).expect("it lies within these bytes"));
+            self.file.write_all(now)?;
+            (self.safe, self.database) = (end, database);
+            written.closed.push(self.roll()?);
+            (rest, at) = (later, end);
         }
-        let at = usize::try_from(safe - before).expect("it lies within these bytes");
-        let (now, later) = bytes.split_at(at);
-        self.file.write_all(now)?;
-        (self.safe, self.database) = (safe, database);
-        written.closed = Some(self.roll()?);
-        self.scanner = Scanner::at(safe, database);
-        // The same bytes again, without an end of a transaction in them.
-        self.scanner.push(later, |_| self.has_writes = true)?;
-        self.file.write_all(later)?;
+        self.is_synced = false;
+        self.file.write_all(rest)?;
+        (self.safe, self.database, self.has_writes) = (safe, database, has_writes);
+        self.take_marks()?;
         Ok(written)
     }
 
@@ -381,7 +391,7 @@ impl Writer {
     ///
     /// # Errors
     /// The files cannot be written.
-    pub fn close(&mut self) -> io::Result<Option<Spooled>> {
+    pub fn close(&mut self) -> io::Result<Option<Complete>> {
         if self.length() == 0 || self.safe != self.scanner.offset() {
             return Ok(None);
         }
@@ -394,17 +404,19 @@ impl Writer {
     }
 
     /// Goes on in a new file behind the last safe place.
-    fn roll(&mut self) -> io::Result<Spooled> {
+    fn roll(&mut self) -> io::Result<Complete> {
         self.take_marks()?;
         self.file.sync_data()?;
         let mut next = Self::begin(&self.folder, &self.safe(), self.database, None)?;
         std::mem::swap(&mut next.ahead, &mut self.ahead);
+        // It may have read on behind that place already.
+        std::mem::swap(&mut next.scanner, &mut self.scanner);
         // The same mark tells when the next file begins.
         if let Some(mark) = self.last_mark.filter(|mark| mark.offset == self.safe) {
             next.ahead.push_front(mark);
         }
         let old = std::mem::replace(self, next);
-        Ok(old.spooled)
+        Ok(Complete { bytes: self.spooled.from - old.spooled.from, spooled: old.spooled })
     }
 
     /// Notes a pair of clock and offset.

@@ -80,8 +80,8 @@ fn whatever_byte_an_archiver_was_killed_at_nothing_is_lost_or_doubled() {
         let mut writer = Writer::begin(again.path(), &at, database, None).expect("begun");
         writer.push(&stream[kept..], u64::MAX).expect("written");
         if let Some(closed) = writer.close().expect("closed") {
-            assert_eq!((closed.from, closed.database), (safe, database));
-            text.extend(opened(again.path(), &closed, None).0);
+            assert_eq!((closed.spooled.from, closed.spooled.database), (safe, database));
+            text.extend(opened(again.path(), &closed.spooled, None).0);
         }
         assert_eq!(text, stream, "killed at {killed_at}");
     }
@@ -90,27 +90,30 @@ fn whatever_byte_an_archiver_was_killed_at_nothing_is_lost_or_doubled() {
 #[test]
 fn files_end_where_the_stream_may_be_cut_and_join() {
     let stream = sample();
-    for (size, step) in [(1, 1), (1, 1000), (40, 7), (60, 1000)] {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut writer = Writer::begin(folder.path(), &start(), 0, None).expect("begun");
-        let mut files = Vec::new();
-        for part in stream.chunks(step) {
-            files.extend(writer.push(part, size).expect("written").closed);
+    for (size, n_files) in [(1, 6), (40, 3), (60, 2), (1000, 1)] {
+        // The same files, however many bytes come at once.
+        for step in [1, 7, 1000] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let mut writer = Writer::begin(folder.path(), &start(), 0, None).expect("begun");
+            let mut files = Vec::new();
+            for part in stream.chunks(step) {
+                files.extend(writer.push(part, size).expect("written").closed);
+            }
+            files.extend(writer.close().expect("closed"));
+            let (mut text, mut at) = (Vec::new(), START);
+            for file in &files {
+                let (raw, index) = opened(folder.path(), &file.spooled, None);
+                assert_eq!((file.spooled.from, index.from, file.bytes), (at, at, raw.len() as u64));
+                assert_eq!(
+                    raw.windows(5).filter(|word| word == b"MULTI").count(),
+                    raw.windows(4).filter(|word| word == b"EXEC").count()
+                );
+                at = index.to;
+                text.extend(raw);
+            }
+            assert_eq!(text, stream, "size {size}, step {step}");
+            assert_eq!(files.len(), n_files, "size {size}, step {step}: {files:?}");
         }
-        files.extend(writer.close().expect("closed"));
-        let (mut text, mut at) = (Vec::new(), START);
-        for file in &files {
-            let (raw, index) = opened(folder.path(), file, None);
-            assert_eq!((file.from, index.from), (at, at));
-            assert_eq!(
-                raw.windows(5).filter(|word| word == b"MULTI").count(),
-                raw.windows(4).filter(|word| word == b"EXEC").count()
-            );
-            at = index.to;
-            text.extend(raw);
-        }
-        assert_eq!(text, stream, "size {size}, step {step}");
-        assert!(step > 1 || files.len() > 3, "{files:?}");
     }
 }
 
@@ -126,7 +129,7 @@ fn an_index_names_what_people_look_for() {
     writer.push(&stream, u64::MAX).expect("written");
     let file = writer.close().expect("closed").expect("a file");
     let gap = Gap { replid: REPLID.to_owned(), after: 7 };
-    let (_, index) = opened(folder.path(), &file, Some(&Head::anew(&start(), Some(gap.clone()))));
+    let (_, index) = opened(folder.path(), &file.spooled, Some(&Head::anew(&start(), Some(gap.clone()))));
     assert_eq!(index.gap, Some(gap));
     assert_eq!((index.database, index.database_behind), (0, 0));
     let [event] = index.events.as_slice() else { panic!("{:?}", index.events) };

@@ -81,18 +81,14 @@ fn an_archiver_that_is_killed_leaves_no_hole_and_no_double_byte() {
 fn a_stream_that_the_server_no_longer_has_is_a_gap() {
     let Some(server) = lively().arg("repl-backlog-size", "16kb").start() else { return };
     let lab = Lab::new();
-    let published = |n: usize| {
-        let manifests = || lab.folder.files().iter().filter(|file| file.ends_with("manifest.json")).count();
-        server.wait_for("a base", |_| manifests() == n);
-    };
     let running = lab.archiver(&server, &[]);
-    published(1);
+    lab.published(&server, 1);
     write(&server, 1);
     lab.wait_for(server.info("master_repl_offset").parse().unwrap());
     let first = stop(running);
     server.fill(100, 1000);
     let running = lab.archiver(&server, &[]);
-    published(2);
+    lab.published(&server, 2);
     write(&server, 2);
     lab.wait_for(server.info("master_repl_offset").parse().unwrap());
     running.signal("TERM");

@@ -47,6 +47,13 @@ impl Lab {
         answer["backup"]["id"].as_str().expect("an id").to_owned()
     }
 
+    /// Waits until the repository holds so many backups: an archiver takes one where a history begins.
+    #[track_caller]
+    pub fn published(&self, server: &RedisServer, n: usize) {
+        let manifests = || self.folder.files().iter().filter(|file| file.ends_with("manifest.json")).count();
+        server.wait_for("a base", |_| manifests() == n);
+    }
+
     /// Segments of the archive, by name.
     pub fn segments(&self) -> Vec<String> {
         let files = self.folder.files();
@@ -118,7 +125,7 @@ pub fn digest(server: &RedisServer) -> (u64, String) {
     }
 }
 
-/// A server whose offset moves soon, so that a follower may acknowledge.
+/// A server whose offset moves soon.
 pub fn lively() -> Builder {
     RedisServer::builder().arg("repl-ping-replica-period", "1")
 }
