@@ -32,7 +32,11 @@ fn benches(criterion: &mut Criterion) {
         bencher.iter(|| {
             let mut scanner = Scanner::at(0, 0);
             for chunk in stream.chunks(CHUNK) {
-                scanner.push(chunk, |command| drop(black_box(command.end))).expect("commands");
+                scanner
+                    .push(chunk, |command| {
+                        black_box(command.end);
+                    })
+                    .expect("commands");
             }
             black_box(scanner.safe())
         });

@@ -8,12 +8,19 @@ use crate::support::redis_server::{Installed, RedisServer, on_each_async, server
 
 const NOW: i64 = 1_800_000_000_000;
 
+/// Whether a file is tried with a server: every file with a third of the servers, every server with a third of the files, or all pairs
+/// where `REDIS_OPS_ALL_PAIRS` is set (an hour of work for a build that is not optimized).
+fn is_tried(installed: &Installed, file: usize) -> bool {
+    let server = servers().iter().position(|other| other == installed).unwrap_or_default();
+    std::env::var_os("REDIS_OPS_ALL_PAIRS").is_some() || (server + file).is_multiple_of(3)
+}
+
 fn into_each_server(method: Method) {
     let fixtures = fixtures::valid();
     on_each_async(&servers(), async |installed| {
         let server = RedisServer::builder().version(installed).arg("databases", "100").start().unwrap();
         let mut wrong = Vec::new();
-        for fixture in &fixtures {
+        for (_, fixture) in fixtures.iter().enumerate().filter(|(file, _)| is_tried(installed, *file)) {
             if let Err(reason) = one(&server, installed, fixture, method).await {
                 wrong.push(format!("{} into {}: {reason}", fixture.name, installed.name));
             }
@@ -76,7 +83,7 @@ fn every_file_that_a_server_may_load_itself_comes_out_as_it_went_in() {
     on_each_async(&servers(), async |installed| {
         let server = RedisServer::builder().version(installed).arg("databases", "100").start().unwrap();
         let (mut wrong, mut loaded) = (Vec::new(), 0);
-        for fixture in &fixtures {
+        for (_, fixture) in fixtures.iter().enumerate().filter(|(file, _)| is_tried(installed, *file)) {
             match loaded_by_itself(&server, fixture).await {
                 Ok(true) => loaded += 1,
                 Ok(false) => {}
@@ -84,7 +91,7 @@ fn every_file_that_a_server_may_load_itself_comes_out_as_it_went_in() {
             }
         }
         assert!(wrong.is_empty(), "{} wrong: {wrong:#?}", wrong.len());
-        assert!(loaded > 10, "{} was given {loaded} files only", installed.name);
+        assert!(loaded > 3, "{} was given {loaded} files only", installed.name);
     });
 }
 
