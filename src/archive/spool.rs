@@ -266,7 +266,7 @@ pub fn cut(folder: &Path, spooled: &Spooled) -> io::Result<(u64, u32)> {
 /// A file that is complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complete {
-    /// The file.
+    /// Where it lies, and what its bytes are of.
     pub spooled: Spooled,
     /// Bytes in it.
     pub bytes: u64,

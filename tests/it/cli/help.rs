@@ -73,10 +73,8 @@ fn commands() -> Vec<String> {
 fn nothing_is_offered_that_is_not_there_yet() {
     let commands = commands();
     assert!(commands.len() >= 12, "{commands:?}");
-    for command in ["copy"] {
-        assert!(!commands.iter().any(|known| known == command), "{command}");
-        assert_eq!(RedisOps::new().arg(command).run().code, 3);
-    }
+    assert!(!commands.iter().any(|known| known == "copy"), "{commands:?}");
+    assert_eq!(RedisOps::new().arg("copy").run().code, 3);
 }
 
 #[test]

@@ -171,12 +171,11 @@ fn what_is_switched_off_wrong_or_missing_is_said() {
         ("", "no schedule"),
         ("  schedule: \"0 1 * * *\"\n  type: aof\n", "`backup.type: aof` is not supported yet"),
     ] {
-        for line in [&["--as", "systemd", "--json"][..]] {
-            let run = schedule(&settings("redis://127.0.0.1:1", "/nowhere", more), line).run();
-            assert_eq!(run.code, 3, "{}", run.everything());
-            let message = run.json()["error"]["message"].as_str().unwrap().to_owned();
-            assert!(message.contains(says), "{says}: {message}");
-        }
+        let line = ["--as", "systemd", "--json"];
+        let run = schedule(&settings("redis://127.0.0.1:1", "/nowhere", more), &line).run();
+        assert_eq!(run.code, 3, "{}", run.everything());
+        let message = run.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(says), "{says}: {message}");
     }
     let run = RedisOps::new()
         .args(["schedule", "--as", "cron", "-i", "redis://u:secret@127.0.0.1:1", "-r", "/x", "--json"])

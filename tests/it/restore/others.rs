@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
-use super::stored::{Stored, backup_of, check_error, hint, message, with_each};
+use super::stored::{Stored, backup_of, hint, message, with_each};
 use crate::support::redis_server::{RedisServer, Reply, free_port, server_named};
 
 #[test]

@@ -392,7 +392,7 @@ fn a_policy_that_a_backup_cannot_take_is_refused_with_what_can_be_typed() {
     let run = |words: &[&str], settings: &str| RedisOps::new().file("redis-ops.yaml", settings).args(words).run();
     let backup = ["backup", "-i", "redis://127.0.0.1:1", "--name", "prod", "--prune", "-r"];
     for (place, settings, says) in [
-        (other.text(), settings.as_str(), format!("the repository that is named is file://{}", other.text())),
+        (other.text(), settings.as_str(), format!("the repository that was given is file://{}", other.text())),
         (other.text(), "", "no rule says which backups to keep".to_owned()),
     ] {
         let run = run(&[&backup[..], &[&place]].concat(), settings);

@@ -101,7 +101,7 @@ fn who_may_not_see_the_clients_cannot_tell_that_no_sentinel_watches() {
         assert!(plan["why"].as_str().unwrap().contains("could not tell whether a Sentinel watches"), "{plan}");
         // Who asks for it by name has been told.
         let (code, answer) = stored.restoring_into(&url, &["--plan", "--method", "replica"]).json();
-        assert_eq!((code, level(&answer, "sentinel")), (0, Some("unknown")), "{answer}");
+        assert_eq!((code, level(&answer, "sentinel")), (1, Some("unknown")), "{answer}");
         // The channel that Sentinels listen on tells of them all the same.
         let _sentinel = Sentinel::of(&target, 1).unwrap();
         target
