@@ -225,13 +225,15 @@ async fn a_prune_over_moto_leaves_what_the_policy_names() {
         for _ in 0..3 {
             run(&["backup", "--from-file", file.to_str().unwrap(), "--name", "prod", "--json"]);
         }
-        let before = bucket.versions().0.len();
+        // The lock of each run is in a version of its own.
+        let kept = || bucket.versions().0.iter().filter(|key| !key.ends_with("/lock.json")).count();
+        let before = kept();
         let pruned = run(&["prune", "-i", "prod", "--keep-last", "1", "--yes", "--json"]).json();
         assert_eq!((&pruned["removed"]["backups"], &pruned["status"]), (&2.into(), &"ok".into()), "{kind}: {pruned:#}");
         let listed = run(&["list", "--json"]).json();
         assert_eq!(listed["backups"].as_array().map(Vec::len), Some(1), "{kind}: {listed:#}");
         // Beside them there is one more for each removal: its mark, which says that the rest goes even if we are killed.
-        assert_eq!(bucket.versions().0.len(), before + 2, "{kind}: versions are the bucket's to keep");
+        assert_eq!(kept(), before + 2, "{kind}: versions are the bucket's to keep");
         run(&["verify", "prod/latest"]);
     }
 }
