@@ -184,7 +184,9 @@ async fn begins_one_upload_of_two(first: fn() -> Answer) {
     let deleted = || -> Vec<String> { web.asked().into_iter().filter(|line| line.starts_with("DELETE")).collect() };
     assert!(matches!(&deleted()[..], [line] if line.contains("uploadId=lost")), "{:?}", web.asked());
     upload.abort().await.unwrap();
-    assert!(deleted().len() == 2 && deleted()[1].contains("uploadId=heard"), "{:?}", web.asked());
+    // A part that was on its way meanwhile makes it be given up once more.
+    let others = deleted().split_off(1);
+    assert!(!others.is_empty() && others.iter().all(|line| line.contains("uploadId=heard")), "{:?}", web.asked());
 }
 
 /// What only looks for garbage does not hold up an hour's work: it is asked for a while, and no longer.
