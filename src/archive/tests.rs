@@ -20,18 +20,20 @@ fn packed(commands: &[&[&str]]) -> Vec<u8> {
     bytes
 }
 
+const SAMPLE: &[&[&str]] = &[
+    &["SELECT", "3"],
+    &["SET", "a", "*3\r\n$3\r\n"],
+    &["MULTI"],
+    &["SELECT", "0"],
+    &["DEL", "a", "b"],
+    &["EXEC"],
+    &["PING"],
+    &["FLUSHALL"],
+    &["SET", "b", "#TS:1"],
+];
+
 fn sample() -> Vec<u8> {
-    packed(&[
-        &["SELECT", "3"],
-        &["SET", "a", "*3\r\n$3\r\n"],
-        &["MULTI"],
-        &["SELECT", "0"],
-        &["DEL", "a", "b"],
-        &["EXEC"],
-        &["PING"],
-        &["FLUSHALL"],
-        &["SET", "b", "#TS:1"],
-    ])
+    packed(SAMPLE)
 }
 
 fn start() -> Position {
@@ -133,15 +135,7 @@ fn an_index_names_what_people_look_for() {
     assert_eq!(index.gap, Some(gap));
     assert_eq!((index.database, index.database_behind), (0, 0));
     let [event] = index.events.as_slice() else { panic!("{:?}", index.events) };
-    let before = packed(&[
-        &["SELECT", "3"],
-        &["SET", "a", "*3\r\n$3\r\n"],
-        &["MULTI"],
-        &["SELECT", "0"],
-        &["DEL", "a", "b"],
-        &["EXEC"],
-        &["PING"],
-    ]);
+    let before = packed(&SAMPLE[..7]);
     assert_eq!((event.command.as_str(), event.before), ("FLUSHALL", START + before.len() as u64));
     // Two marks at the same offset within ten seconds are one.
     assert_eq!(index.marks.iter().map(|mark| mark.time_us).collect::<Vec<_>>(), [1, 5_000_000]);

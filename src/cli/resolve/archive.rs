@@ -11,7 +11,6 @@ use crate::cli::args::restore::Restore;
 use crate::commands::archive::{Action, Follow, Settings};
 use crate::commands::backup::ReadFrom;
 use crate::commands::restore::MomentWanted;
-use crate::connection::Address;
 use crate::explain::Misuse;
 use crate::moment::Wanted;
 use crate::operations::ScratchOptions;
@@ -21,14 +20,7 @@ impl Resolver<'_> {
         self.no_database("archive", typed.database.number)?;
         let mut server = self.server(None)?;
         Self::all_databases(&server, "`archive` follows all databases", |_| String::new())?;
-        let has_name = typed.name.is_some() || self.file.instances().contains(&server.instance.as_str());
-        if let Address::Sentinel { .. } = server.node.address
-            && !has_name
-        {
-            return Err(Misuse::usage("a Sentinel group given by URL needs a name in the repository")
-                .hint("`--name NAME`, or an entry under `instances` in the settings"));
-        }
-        server.instance = checked_name(typed.name.as_deref().unwrap_or(&server.instance))?;
+        server.instance = self.name_in_repository(&server, typed.name.as_deref())?;
         let action = match (typed.action, &typed.point) {
             (None, _) => Action::Follow(Box::new(self.follow(typed))),
             (Some(TypedAction::Mark), Some(name)) => Action::Mark(checked_name(name)?),

@@ -8,7 +8,6 @@ use crate::cli::settings_file::Backup as Block;
 use crate::commands::backup::{IfDue, Origin, Retention, Settings, Shards};
 use crate::commands::prune;
 use crate::commands::telling::Telling;
-use crate::connection::Address;
 use crate::explain::Misuse;
 use crate::storage::Location;
 
@@ -72,14 +71,7 @@ impl Resolver<'_> {
         Self::all_databases(&server, "`backup` saves all databases", |number| {
             format!("; `restore --db {number}` restores one database of a backup")
         })?;
-        let has_name = typed.name.is_some() || self.file.instances().contains(&server.instance.as_str());
-        if let Address::Sentinel { .. } = server.node.address
-            && !has_name
-        {
-            return Err(Misuse::usage("a Sentinel group given by URL needs a name in the repository")
-                .hint("`--name NAME`, or an entry under `instances` in the settings"));
-        }
-        server.instance = checked_name(typed.name.as_deref().unwrap_or(&server.instance))?;
+        server.instance = self.name_in_repository(&server, typed.name.as_deref())?;
         let if_due = match (typed.if_due, schedule) {
             (false, _) => None,
             (true, _) if !enabled => Some(IfDue::Disabled),

@@ -25,6 +25,18 @@ enum Choice {
 }
 
 impl Resolver<'_> {
+    /// The name under which what is read of a server is stored. A Sentinel group that was given by its URL has none of its own.
+    pub(super) fn name_in_repository(&self, server: &Server, typed: Option<&str>) -> Result<String, Misuse> {
+        let has_name = typed.is_some() || self.file.instances().contains(&server.instance.as_str());
+        if let Address::Sentinel { .. } = server.node.address
+            && !has_name
+        {
+            return Err(Misuse::usage("a Sentinel group given by URL needs a name in the repository")
+                .hint("`--name NAME`, or an entry under `instances` in the settings"));
+        }
+        checked_name(typed.unwrap_or(&server.instance))
+    }
+
     /// The server that is meant where any will do: typed, from the environment, or the default.
     pub(super) fn server(&self, database: Option<u32>) -> Result<Server, Misuse> {
         if let Some(choice) = self.typed_choice() {
