@@ -185,7 +185,8 @@ pub async fn claim(repository: &Repository, instance: &str, shard: u32, token: &
     must_be_ours(repository, instance, shard, token).await?;
     repository.write_archiver(instance, shard, &sign(repository, token)).await?;
     // Of two that come at the same moment the one that wrote first sees the other.
-    must_be_ours(repository, instance, shard, token).await
+    must_be_ours(repository, instance, shard, token).await?;
+    repository.clear_archive(instance, shard).await
 }
 
 /// Checks that nobody else writes the archive.

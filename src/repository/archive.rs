@@ -203,6 +203,15 @@ impl Repository {
         }
     }
 
+    /// Removes hidden parts of objects of an archive, which an archiver that was killed has left in a folder.
+    ///
+    /// # Errors
+    /// The name cannot be an instance's.
+    pub async fn clear_archive(&self, instance: &str, shard: u32) -> Result<(), RepositoryError> {
+        self.clear_parts(&Self::archive_folder(instance, shard)?).await;
+        Ok(())
+    }
+
     /// Says who writes the archive of a shard, in place of whoever did before.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::error::Doing;
+use super::life::SILENCE;
 use super::remove::{Held, Leftover, Own, Removal, in_order};
 use super::{BackupId, Begun, MANIFEST, Repository, RepositoryError, check_instance, layout};
 use crate::storage::{ObjectInfo, StorageError};
@@ -209,6 +210,17 @@ impl Repository {
                 tracing::warn!(folder, %error, "unfinished uploads cannot be aborted");
                 0
             }
+        }
+    }
+
+    /// In a folder: removes what is left of objects below a prefix whose writers were killed, once it is old enough that none of them is
+    /// at work. A store has no such parts: small objects are one request there. Nothing rests on it, so an error is no trouble.
+    pub(super) async fn clear_parts(&self, prefix: &str) {
+        if self.storage.keeps_conditions_by_nature().is_none() {
+            return;
+        }
+        if let Err(error) = self.storage.abort_unfinished(prefix, self.now() - SILENCE).await {
+            tracing::debug!(prefix, %error, "hidden parts cannot be removed");
         }
     }
 

@@ -26,6 +26,8 @@ use crate::storage::{Shared, StorageError};
 
 /// The name of the lock in the folder of its instance. It is no backup's id.
 const LOCK: &str = "lock.json";
+/// How the names of what is written beside the instances begin.
+const OWN_AT_ROOT: &str = "redis-ops-";
 /// Most bytes of a lock.
 const LOCK_LIMIT: u64 = 16 * 1024;
 /// Without a renewal for so long a lock has lapsed.
@@ -196,6 +198,9 @@ impl Repository {
                     continue;
                 }
             }
+            // One that was killed while it wrote its lock, or looked whether the folder can be written to, has left a part.
+            self.clear_parts(&key).await;
+            self.clear_parts(OWN_AT_ROOT).await;
             return Ok(Locking::Taken(Lock::over(self.storage.clone(), key, holder, body)));
         }
         match self.lock_of(instance).await? {

@@ -58,6 +58,7 @@ fn segments_are_the_text_of_an_append_only_file() {
 fn an_archiver_that_is_killed_leaves_no_hole_and_no_double_byte() {
     let Some(server) = lively().start() else { return };
     let lab = Lab::new();
+    let mut part = None;
     for round in 0..6 {
         let running = lab.archiver(&server, &["--segment-size", "1KB"]);
         for turn in 0..(3 + round % 3) {
@@ -69,8 +70,17 @@ fn an_archiver_that_is_killed_leaves_no_hole_and_no_double_byte() {
         } else {
             kill(running);
             server.wait_for("the end of the link", |server| server.info("connected_slaves") == "0");
+            // What one leaves that is killed in the middle of a write.
+            part = lab.segments().last().map(|segment| {
+                let (folder, name) = segment.rsplit_once('/').expect("a folder");
+                let path = lab.folder.path().join(format!("{folder}/.{name}.43e6db5b16248733.part"));
+                let file = std::fs::File::create(&path).expect("a part");
+                file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(20 * 60)).unwrap();
+                path
+            });
         }
     }
+    assert!(part.is_some_and(|part| !part.exists()));
     let (from, to) = must_join(&lab);
     assert_eq!(lab.text().len() as u64, to - from);
     let left = tree(lab.state.path());

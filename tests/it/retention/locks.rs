@@ -215,3 +215,33 @@ fn where_nothing_can_be_removed_no_lock_is_taken_and_nothing_grows() {
     let status = over_s3(&store, &["status"]).json();
     assert_eq!(status["instances"][0]["lock"]["state"], "stays", "{status:#}");
 }
+
+#[test]
+fn what_a_killed_run_leaves_of_a_lock_goes_with_the_next_one_that_is_taken() {
+    let Some(server) = RedisServer::start() else { return };
+    let folder = Folder::new();
+    backed_up(&server.url(), &folder.text(), &[]);
+    let part = |name: &str, minutes: u64| {
+        let path = folder.path().join(name);
+        fs::write(&path, "{").unwrap();
+        let time = SystemTime::now() - Duration::from_secs(60 * minutes);
+        fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        path
+    };
+    let old = [
+        "prod/.lock.json.43e6db5b16248733.part",
+        ".redis-ops-clock.43e6db5b16248733.part",
+        ".redis-ops-repository.json.43e6db5b16248733.part",
+    ]
+    .map(|name| part(name, 17));
+    // Their writers may be at work; the others are none of ours.
+    let kept = [
+        part("prod/.lock.json.43e6db5b16248734.part", 10),
+        part("prod/.lock.json.notes.part", 17),
+        part("prod/.notes.43e6db5b16248733.part", 17),
+        part(".notes.43e6db5b16248733.part", 17),
+    ];
+    backed_up(&server.url(), &folder.text(), &[]);
+    assert_eq!(old.iter().filter(|path| path.exists()).collect::<Vec<_>>(), Vec::<&std::path::PathBuf>::new());
+    assert_eq!(kept.iter().filter(|path| !path.exists()).collect::<Vec<_>>(), Vec::<&std::path::PathBuf>::new());
+}
