@@ -8,14 +8,17 @@
 //! What was read lies in the spool before anything else happens to it, so the store may be away and this process may be killed: the next
 //! one finds the files, cuts the last one behind its last whole transaction, and asks the server for what comes after.
 
+mod attach;
 mod error;
 mod keeper;
 mod pulse;
 mod run;
 mod sealing;
 mod spool;
+mod standing;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::path::PathBuf;
 use std::time::Duration;

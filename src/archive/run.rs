@@ -10,17 +10,20 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::attach::{Attached, attach, harm};
 use super::keeper::{self, Keeper, Kept};
-use super::pulse::{Pulse, Pulses};
-use super::spool::{self, Head, Spool, WriteError, Writer};
+use super::pulse::Pulse;
+use super::spool::{self, Head, Spool};
+use super::standing::{found_again, in_repository};
+use super::writer::{WriteError, Writer};
 use super::{ArchiveError, GapFound, Options, Report};
 use crate::blocking;
-use crate::capture::source::{self, SourceError};
+use crate::capture::source::SourceError;
 use crate::connection::ConnectFault;
-use crate::connection::replication::{Beginning, Follower, Position, ReplicationError};
+use crate::connection::replication::{Beginning, Position, ReplicationError};
 use crate::progress::Voice;
 use crate::repository::Repository;
-use crate::repository::segment::{Gap, Previous};
+use crate::repository::segment::Gap;
 
 /// The number of the shard of an instance that has one.
 const SHARD: u32 = 0;
@@ -151,31 +154,12 @@ impl<'a> Archiver<'a> {
             crate::repository::RepositoryError::Locked(why) => ArchiveError::Locked(why),
             error => error.into(),
         })?;
-        let (spooled, path) = (spool.clone(), folder.clone());
-        let found = blocking::run(move || {
-            let (mut files, head) = (spooled.waiting()?, spool::head(&path)?);
-            // A file that is in the repository, whose end was written down, and that was not removed yet.
-            let is_kept = |file: &spool::Spooled| {
-                head.as_ref().is_some_and(|head| head.replid == file.replid && file.from < head.offset)
-            };
-            for file in files.extract_if(.., |file| is_kept(file)) {
-                spool::remove(&path, &file)?;
-            }
-            let mut lengths = Vec::new();
-            for file in files {
-                let (safe, database) = spool::cut(&path, &file)?;
-                if safe == file.from {
-                    spool::remove(&path, &file)?;
-                } else {
-                    lengths.push((file, safe, database));
-                }
-            }
-            std::io::Result::Ok((lengths, head))
-        });
+        let spooled = spool.clone();
+        let found = blocking::run(move || found_again(&spooled));
         let (files, head) = found.await.map_err(failed)?;
         let head = match head {
             Some(head) => Some(head),
-            None => in_repository(repository, &options.instance).await?,
+            None => in_repository(repository, &options.instance, SHARD).await?,
         };
         let position = match files.last() {
             Some((file, safe, database)) => Some((Position { replid: file.replid.clone(), offset: *safe }, *database)),
@@ -462,64 +446,4 @@ impl<'a> Archiver<'a> {
         report.spooled_bytes = self.waiting.load(Ordering::Relaxed);
         Ok(report)
     }
-}
-
-/// A server that lets us follow it.
-struct Attached {
-    follower: Follower,
-    beginning: Beginning,
-    pulses: Pulses,
-    first: Pulse,
-}
-
-/// Chooses a node and attaches to it, unless that would do harm.
-async fn attach(options: &Options, from: Option<&Position>) -> Result<Attached, ArchiveError> {
-    let chosen = source::choose(&options.node, options.wanted).await?;
-    let node = &chosen.node;
-    let mut pulses = Pulses::of(node);
-    let silent = || ArchiveError::NotNow(format!("{node} does not say its clock and its offset (TIME, INFO, MULTI)"));
-    let first = tokio::time::timeout(node.timeout.saturating_mul(2), pulses.next()).await.map_err(|_| silent())?;
-    if let Some(harm) = harm(&first) {
-        return Err(harm);
-    }
-    let (mut follower, beginning) = Follower::attach(node, from, options.node.silence).await?;
-    // What 6.2 sends is the whole data set: it is not kept, a backup is.
-    while follower.next_of_rdb().await?.is_some() {}
-    Ok(Attached { follower, beginning, pulses, first })
-}
-
-/// What the repository says of the last segment, for an archiver that comes to a machine with an empty spool.
-async fn in_repository(repository: &Repository, instance: &str) -> Result<Option<Head>, ArchiveError> {
-    let timeline = repository.timeline(instance, SHARD).await?;
-    let mut newest = None;
-    for last in timeline.lasts() {
-        let index = repository.segment_index(instance, SHARD, last).await?;
-        let time = index.marks.last().map(|mark| mark.time_us);
-        if newest.as_ref().is_none_or(|(other, _)| *other <= time) {
-            newest = Some((time, index));
-        }
-    }
-    Ok(newest.map(|(_, index)| Head {
-        replid: index.replid.clone(),
-        offset: index.to,
-        // The server selects one anew only after a full resync: what is in force is read from the segment's own end.
-        database: index.database_behind,
-        previous: Some(Previous { replid: index.replid, from: index.from, raw_sha256: index.raw_sha256 }),
-        gap: None,
-    }))
-}
-
-/// Why this server may not be followed now.
-fn harm(pulse: &Pulse) -> Option<ArchiveError> {
-    if pulse.fails_over {
-        return Some(ArchiveError::NotNow("the server hands its role over: a follower would take part in it".into()));
-    }
-    if pulse.counts_replicas {
-        return Some(ArchiveError::Harm(
-            "`min-replicas-to-write` is in force on this primary, which would count the archive as a replica: a write that \
-             should be refused would be accepted"
-                .into(),
-        ));
-    }
-    None
 }

@@ -3,7 +3,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::sealing::seal;
-use super::spool::{self, Head, Spool, Spooled, Writer};
+use super::spool::{self, Head, Spool, Spooled};
+use super::writer::Writer;
 use crate::codec::{CodecError, Unpacker};
 use crate::connection::replication::Position;
 use crate::repository::segment::{FOOTER, Gap, Index, Mark};

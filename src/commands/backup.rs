@@ -1,34 +1,34 @@
 //! `redis-ops backup`: takes a backup of an instance.
 
+mod answer;
 mod plan;
 mod pruning;
+mod source;
 mod turn;
 mod way;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::table::{Table, verdict};
 use super::telling::Telling;
 use super::turns;
 use super::which::{File, Place, Server};
 use super::{Context, Outcome};
-use crate::backup::cluster::Prepared;
-use crate::backup::{self, BackupError, Impact, Report, SourceReport};
-use crate::capture::source::{self, Chosen, Found, SourceError, Wanted};
+use crate::backup::{self, BackupError, Method, Report};
+use crate::capture::source::{ReadFrom, Wanted};
 use crate::capture::spool::Spooling;
 use crate::codec::{self, Codec};
-use crate::connection::{Node, replication};
+use crate::connection::replication;
 use crate::dataset::Dataset;
-use crate::explain::{Context as _, Fault, Result};
-use crate::introspection::Topology;
+use crate::explain::{Context as _, Result};
 use crate::operations::{Locked, Turns};
-use crate::printer::{Printer, words};
-use crate::progress::Voice;
+use crate::printer::words;
 use crate::repository::manifest::Purpose;
 use crate::repository::{BegunBy, Repository};
 
+use answer::show;
 pub use pruning::Retention;
+use source::Source;
 
 /// Complete settings of `backup`.
 #[derive(Debug, Clone)]
@@ -63,7 +63,7 @@ pub enum Origin {
     Server {
         server: Box<Server>,
         /// How it is read.
-        capture: Capture,
+        method: Method,
         /// Which node is read.
         read_from: ReadFrom,
         /// How the server makes the RDB.
@@ -107,29 +107,6 @@ pub struct Shards {
     pub allow_gaps: bool,
 }
 
-/// How the data is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Capture {
-    /// Replication, or SCAN where that is not allowed.
-    #[default]
-    Auto,
-    /// A full resync.
-    Replication,
-    /// Key by key.
-    Scan,
-}
-
-/// Which node is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ReadFrom {
-    /// A fresh replica, else the primary.
-    #[default]
-    Auto,
-    /// A replica, or nothing.
-    Replica,
-    Primary,
-}
-
 /// How the server makes the RDB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Transfer {
@@ -155,7 +132,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     }
     let repository = settings.place.open().await?;
     match &settings.origin {
-        Origin::Server { server, capture, read_from, transfer, shard_only, shards, stale, if_due } => {
+        Origin::Server { server, method, read_from, transfer, shard_only, shards, stale, if_due } => {
             match if_due {
                 Some(IfDue::Disabled) => return Ok(turn::disabled(&server.instance, context)),
                 Some(IfDue::Schedule(schedule)) => {
@@ -165,15 +142,15 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
                 }
                 None => {}
             }
-            let wanted = Wanted { read_from: node_wanted(*read_from), stale: *stale, shard_only: *shard_only };
-            let finding = find(&server.node, wanted, *shards, settings.plan, &context.printer);
+            let wanted = Wanted { read_from: *read_from, stale: *stale, shard_only: *shard_only };
+            let finding = source::find(&server.node, wanted, *shards, settings.plan, &context.printer);
             let finding = async { Ok(finding.await?) };
             let source =
                 context.interruptible(finding).await.with_context(|| format!("cannot back up {}", server.node))?;
             source.say(&context.printer);
             if settings.plan {
                 let retention = settings.retention.as_ref();
-                return plan::plan(&server.instance, &source, *capture, retention, &repository, context).await;
+                return plan::plan(&server.instance, &source, *method, retention, &repository, context).await;
             }
             settings.telling.begin(&context.printer);
             let names = [server.instance.clone()];
@@ -186,8 +163,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
                 },
                 Err(error) => return Err(error),
             };
-            let asked =
-                Asked { server, capture: *capture, transfer: *transfer, stale: *stale, if_due: if_due.as_ref() };
+            let asked = Asked { server, method: *method, transfer: *transfer, stale: *stale, if_due: if_due.as_ref() };
             let outcome = backed_up(settings, &asked, &source, &repository, context).await;
             turn.end(&context.printer).await;
             outcome
@@ -209,6 +185,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         }
     }
 }
+
 /// A random number from 0 to 1.
 fn some_part() -> f64 {
     let mut random = [0; 4];
@@ -220,7 +197,7 @@ fn some_part() -> f64 {
 /// How a server is to be backed up.
 struct Asked<'a> {
     server: &'a Server,
-    capture: Capture,
+    method: Method,
     transfer: Transfer,
     stale: bool,
     if_due: Option<&'a IfDue>,
@@ -234,7 +211,7 @@ async fn backed_up(
     repository: &Repository,
     context: &Context,
 ) -> Result<Outcome> {
-    let Asked { server, capture, transfer, stale, if_due } = *asked;
+    let Asked { server, method, transfer, stale, if_due } = *asked;
     if !settings.turns.wait.is_zero() {
         // Runs without a lock, and those of older versions, are seen by what they have begun.
         context.interruptible(turn::wait_for_others(repository, &server.instance, settings.turns.wait)).await?;
@@ -248,11 +225,6 @@ async fn backed_up(
     let others = turn::others(repository, &server.instance).await;
     others.iter().for_each(|other| context.printer.say(&format!("warning: {other}")));
     let purpose = if if_due.is_some() { Purpose::Scheduled } else { Purpose::Manual };
-    let method = match capture {
-        Capture::Auto => backup::Method::Auto,
-        Capture::Replication => backup::Method::Replication,
-        Capture::Scan => backup::Method::Scan,
-    };
     let mut options = backup::Options { method, ..options(settings, &server.instance, purpose, transfer, context) };
     options.replication.silence = server.node.silence;
     options.stale = stale;
@@ -265,87 +237,6 @@ async fn backed_up(
     progress.finish();
     let what = format!("back up {}", server.node);
     shown_and_pruned(report, &what, others, settings, &server.instance, repository, context).await
-}
-
-/// What is read: one node, or a node of each shard of a cluster.
-enum Source {
-    One(Box<Chosen>, Topology),
-    Cluster(Box<Prepared>),
-}
-
-/// Finds out what is to be read, and waits for slots that are on the move, unless only a plan is wanted.
-async fn find(
-    node: &Node,
-    wanted: Wanted,
-    shards: Shards,
-    only_plan: bool,
-    voice: &dyn Voice,
-) -> Result<Source, SourceError> {
-    let cluster = match source::find(node, wanted).await? {
-        Found::One(chosen, topology) => return Ok(Source::One(chosen, topology)),
-        Found::Cluster(cluster) => cluster,
-    };
-    let settings = backup::cluster::Settings {
-        read_from: wanted.read_from,
-        parallel: shards.parallel,
-        retries: shards.retries,
-        wait: if only_plan { Duration::ZERO } else { shards.wait },
-        allow_gaps: shards.allow_gaps,
-    };
-    Ok(Source::Cluster(Box::new(backup::cluster::prepare(node, cluster, settings, voice).await?)))
-}
-
-impl Source {
-    /// What stands behind the address: `standalone`, `replication`, `sentinel` or `cluster`.
-    fn topology(&self) -> &'static str {
-        match self {
-            Self::One(_, topology) => topology.as_str(),
-            Self::Cluster(_) => "cluster",
-        }
-    }
-
-    /// Every node that is read; those of a cluster with the words for their shard.
-    fn nodes(&self) -> Box<dyn Iterator<Item = (Option<String>, &Chosen)> + '_> {
-        match self {
-            Self::One(chosen, _) => Box::new(std::iter::once((None, &**chosen))),
-            Self::Cluster(_) => {
-                let named = |(index, (slots, chosen))| (Some(format!("shard {index} (slots {slots})")), chosen);
-                Box::new(self.shards().into_iter().enumerate().map(named))
-            }
-        }
-    }
-
-    /// The shards of a cluster, with the node of each that is read; none of a single server.
-    fn shards(&self) -> Vec<(String, &Chosen)> {
-        match self {
-            Self::One(..) => Vec::new(),
-            Self::Cluster(prepared) => {
-                let slots = prepared.cluster.shards.iter().map(|shard| shard.slots.to_string());
-                slots.zip(&prepared.chosen).collect()
-            }
-        }
-    }
-
-    /// Says which nodes are read, where that is worth a sentence.
-    fn say(&self, printer: &Printer) {
-        match self {
-            Self::One(chosen, _) => {
-                let facts = &chosen.facts;
-                let role = facts.role.as_str();
-                tracing::info!("reading from {}: {} {} as {role}", chosen.node, facts.name, facts.version);
-                if let Some(note) = &chosen.note {
-                    printer.say(note);
-                }
-            }
-            Self::Cluster(prepared) => {
-                printer.say(&format!("a cluster with {}", words::counted(prepared.chosen.len() as u64, "shard")));
-                for (index, (shard, chosen)) in prepared.cluster.shards.iter().zip(&prepared.chosen).enumerate() {
-                    let why = chosen.note.as_deref().unwrap_or_default();
-                    tracing::info!("shard {index} (slots {}): reading {}: {why}", shard.slots, chosen.node);
-                }
-            }
-        }
-    }
 }
 
 /// Shows what came of a backup, and prunes behind one that was published.
@@ -394,142 +285,5 @@ fn options(
         },
         now: context.now,
         by: BegunBy::own(),
-    }
-}
-
-fn node_wanted(read_from: ReadFrom) -> source::ReadFrom {
-    match read_from {
-        ReadFrom::Auto => source::ReadFrom::Auto,
-        ReadFrom::Replica => source::ReadFrom::Replica,
-        ReadFrom::Primary => source::ReadFrom::Primary,
-    }
-}
-
-/// `others`: warnings that say nothing of the backup itself; it is as good as any.
-fn show(report: Result<Report, BackupError>, what: &str, others: Vec<String>, context: &Context) -> Result<Outcome> {
-    let report = match report {
-        Ok(report) => report,
-        Err(failed) => {
-            for object in &failed.leftovers {
-                context.printer.say(&format!(
-                    "{}: {} ({})",
-                    if failed.may_be_published {
-                        "was not removed"
-                    } else {
-                        "could not be removed, and is not part of any backup"
-                    },
-                    object.key,
-                    object.error
-                ));
-            }
-            return Err(Fault::from(failed.error).context(match failed.backup_id {
-                Some(id) if failed.may_be_published => {
-                    format!("{what} as {id}: it is unknown whether the backup was published; nothing was removed")
-                }
-                Some(id) => format!("{what} as {id}: nothing was published"),
-                None => what.to_owned(),
-            }));
-        }
-    };
-    let manifest = &report.manifest;
-    let raw: u64 = manifest.shards.iter().map(|shard| shard.raw_bytes).sum();
-    let stored: u64 = manifest.shards.iter().map(|shard| shard.stored_bytes).sum();
-    let mut table = Table::pairs();
-    table.row(["backup", &format!("{}/{}", manifest.instance, manifest.id)]);
-    let node = match manifest.shards.as_slice() {
-        [one] => one.node.clone(),
-        several => format!("a cluster with {}", words::counted(several.len() as u64, "shard")),
-    };
-    table.row(["from", &format!("{} {} ({node})", manifest.server.name, manifest.server.version)]);
-    match &manifest.census {
-        Some(census) => {
-            table.row([
-                "keys",
-                &format!("{}, {} with an expiry", words::count(census.keys), words::count(census.expires)),
-            ]);
-        }
-        None => table.row(["keys", "unknown: the RDB could not be read to its end"]),
-    }
-    table.row([
-        "size",
-        &format!("{} as RDB, {} stored ({})", words::bytes(raw), words::bytes(stored), manifest.compression),
-    ]);
-    cost(&report.sources, &mut table);
-    if let Some(skew) = manifest.skew_seconds {
-        table.row(["moment", &format!("of each shard its own, at most {skew:.1} s apart")]);
-    }
-    let sentence = match (&report.warnings[..], &report.reservations[..]) {
-        ([], []) => format!("{} is published and sound", manifest.id),
-        // As a verification says it.
-        ([], reservations) => format!(
-            "{} is published and complete, with {}: {}",
-            manifest.id,
-            words::counted(reservations.len() as u64, "warning"),
-            reservations.join("; ")
-        ),
-        (warnings, _) => format!("{} is published, but {}", manifest.id, warnings.join("; ")),
-    };
-    let text = format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, report.status, &sentence));
-    let outcome = Outcome::new(report.status).field("backup", manifest).field("source", whole(&report.sources));
-    let outcome = match report.sources.as_slice() {
-        several @ [_, _, ..] => outcome.field("sources", several),
-        _ => outcome,
-    };
-    Ok(outcome.field("warnings", [report.warnings.as_slice(), &others].concat()).text(text))
-}
-
-/// The sources of all shards as one; `None` for a file.
-fn whole(sources: &[SourceReport]) -> Option<SourceReport> {
-    let first = sources.first()?;
-    if sources.len() == 1 {
-        return Some(first.clone());
-    }
-    let sum =
-        |of: fn(&SourceReport) -> Option<u64>| sources.iter().map(of).try_fold(0_u64, |sum, one| Some(sum + one?));
-    let most = |of: fn(&SourceReport) -> Option<u64>| sources.iter().filter_map(of).max();
-    let is_scan = |source: &&SourceReport| source.method == "scan";
-    let method = sources.iter().find(is_scan).unwrap_or(first);
-    Some(SourceReport {
-        node: sources.iter().map(|source| source.node.as_str()).collect::<Vec<_>>().join(","),
-        shard: None,
-        why: None,
-        method: method.method,
-        transfer: method.transfer,
-        seconds: sources.iter().map(|source| source.seconds).sum(),
-        bytes_per_second: sources.iter().map(|source| source.bytes_per_second).sum(),
-        keyspace_hits_added: sources.iter().map(|source| source.keyspace_hits_added).sum(),
-        impact: Impact {
-            fork_usec: most(|source| source.impact.fork_usec),
-            cow_bytes: sum(|source| source.impact.cow_bytes),
-        },
-        ..first.clone()
-    })
-}
-
-/// What the reading cost: rows of one source; of a cluster one row for each shard.
-fn cost(sources: &[SourceReport], table: &mut Table) {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate need not be exact")]
-    let speed = |source: &SourceReport| {
-        let rate = words::bytes(source.bytes_per_second as u64);
-        let time = words::span(Duration::from_secs_f64(source.seconds));
-        format!("{time}, {rate}/s, {}", source.transfer.unwrap_or("key by key"))
-    };
-    if sources.len() > 1 {
-        for source in sources {
-            let name = format!("shard {}", source.shard.unwrap_or_default());
-            table.row([&name, &format!("{} ({}): {}", source.node, source.role, speed(source))]);
-        }
-        return;
-    }
-    for source in sources {
-        table.row(["time", &speed(source)]);
-        if let (Some(fork), Some(copied)) = (source.impact.fork_usec, source.impact.cow_bytes) {
-            #[allow(clippy::cast_precision_loss, reason = "a time need not be exact")]
-            let fork = fork as f64 / 1000.0;
-            table.row([
-                "cost",
-                &format!("the fork blocked the server for {fork:.1} ms; {} copied on write", words::bytes(copied)),
-            ]);
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::{Database, values};
-use crate::commands::backup::ReadFrom;
+use crate::capture::source::ReadFrom;
 
 /// Options of `archive`.
 #[derive(Args)]

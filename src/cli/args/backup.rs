@@ -7,9 +7,11 @@ use clap::{Args, ValueHint};
 use clap_complete::ArgValueCandidates;
 
 use super::{Database, values};
+use crate::backup::Method;
+use crate::capture::source::ReadFrom;
 use crate::cli::completion;
 use crate::codec::Codec;
-use crate::commands::backup::{Capture, ReadFrom, Transfer};
+use crate::commands::backup::Transfer;
 
 /// Options of `backup`.
 #[derive(Args)]
@@ -21,7 +23,7 @@ use crate::commands::backup::{Capture, ReadFrom, Transfer};
 pub struct Backup {
     /// How to read the data.
     #[arg(long, value_enum, default_value_t)]
-    pub source: Capture,
+    pub source: Method,
     /// Which node to read.
     #[arg(long, value_enum, default_value_t)]
     pub read_from: ReadFrom,

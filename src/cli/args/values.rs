@@ -7,6 +7,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
+use crate::capture::source::ReadFrom;
 use crate::commands::bars::Mode;
 use crate::commands::list::Since;
 use crate::commands::{Format, backup, diagnose, verify};
@@ -157,13 +158,16 @@ pub fn sample(text: &str) -> Result<verify::Sample, String> {
 }
 
 macro_rules! choices {
-    ($($choice:ty { $($variant:ident = $name:literal, $help:literal;)* })*) => {
+    ($($choice:ty $(where $nobody_types:ident)? { $($variant:ident = $name:literal, $help:literal;)* })*) => {
         $(impl ValueEnum for $choice {
             fn value_variants<'a>() -> &'a [Self] {
                 &[$(Self::$variant),*]
             }
             fn to_possible_value(&self) -> Option<PossibleValue> {
-                Some(match self { $(Self::$variant => PossibleValue::new($name).help($help),)* })
+                Some(match self {
+                    $(Self::$variant => PossibleValue::new($name).help($help),)*
+                    $(Self::$nobody_types => return None,)?
+                })
             }
         })*
     };
@@ -191,12 +195,12 @@ choices! {
         Always = "always", "even into a pipe";
         Never = "never", "no colour";
     }
-    backup::Capture {
+    crate::backup::Method {
         Auto = "auto", "replication, or scan if replication is not allowed";
         Replication = "replication", "full resync: the data is from a single moment";
         Scan = "scan", "key by key while clients write: the data is not from a single moment";
     }
-    backup::ReadFrom {
+    ReadFrom where Itself {
         Auto = "auto", "a replica if one is up to date, otherwise the primary";
         Replica = "replica", "a replica only";
         Primary = "primary", "the primary";

@@ -5,11 +5,9 @@ use std::path::PathBuf;
 use super::Resolver;
 use super::instance::checked_name;
 use crate::archive;
-use crate::capture::source;
 use crate::cli::args::archive::{Action as TypedAction, Archive as Typed};
 use crate::cli::args::restore::Restore;
 use crate::commands::archive::{Action, Follow, Settings};
-use crate::commands::backup::ReadFrom;
 use crate::commands::restore::MomentWanted;
 use crate::explain::Misuse;
 use crate::moment::Wanted;
@@ -38,13 +36,8 @@ impl Resolver<'_> {
     }
 
     fn follow(&self, typed: &Typed) -> Follow {
-        let read_from = match typed.read_from {
-            ReadFrom::Auto => source::ReadFrom::Auto,
-            ReadFrom::Replica => source::ReadFrom::Replica,
-            ReadFrom::Primary => source::ReadFrom::Primary,
-        };
         Follow {
-            wanted: read_from.into(),
+            wanted: typed.read_from.into(),
             stop_after: typed.stop_after,
             state: self.state_folder().unwrap_or_else(|| std::env::temp_dir().join("redis-ops")).join("archive"),
             segment_size: typed.segment_size.unwrap_or(archive::SEGMENT_SIZE).max(1),

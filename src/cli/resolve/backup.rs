@@ -83,7 +83,7 @@ impl Resolver<'_> {
         };
         Ok(Origin::Server {
             server: Box::new(server),
-            capture: typed.source,
+            method: typed.source,
             read_from: typed.read_from,
             transfer: typed.transfer,
             shard_only: typed.shard_only,

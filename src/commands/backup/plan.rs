@@ -8,9 +8,10 @@ use super::super::table::{Table, verdict};
 use super::super::turns;
 use super::super::{Context, Outcome};
 use super::pruning::{self, Retention};
+use super::source::Source;
 use super::turn::others;
 use super::way::{self, Way};
-use super::{Capture, Source};
+use crate::backup::Method;
 use crate::capture::source::Chosen;
 use crate::connection::replication::ReplicationError;
 use crate::explain::{Context as _, Fault, Result, Status};
@@ -23,7 +24,7 @@ use crate::storage::StorageError;
 pub(super) async fn plan(
     instance: &str,
     source: &Source,
-    capture: Capture,
+    wanted: Method,
     retention: Option<&Retention>,
     repository: &Repository,
     context: &Context,
@@ -46,7 +47,7 @@ pub(super) async fn plan(
         if chosen.is_stale {
             lines.push((Status::Warning, "the replica has lost its primary: its data may be old".to_owned()));
         }
-        let (way, status, line) = match way::method(chosen, capture).await? {
+        let (way, status, line) = match way::method(chosen, wanted).await? {
             Way::Open { method, status, line } => (method, status, line),
             Way::Barred(fault) => {
                 let line = fault.to_string();

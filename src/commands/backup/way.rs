@@ -1,6 +1,6 @@
 //! How the data of a server would be read: by replication, or key by key where that is not allowed.
 
-use super::Capture;
+use crate::backup::Method;
 use crate::capture::source::{self, Chosen};
 use crate::connection::replication::{self, ReplicationFault};
 use crate::connection::{Command, ServerError};
@@ -19,24 +19,24 @@ pub(super) enum Way {
 }
 
 /// How the data would be read, and whether the server lets us: what a run finds out with the first `PSYNC`, without one.
-pub(super) async fn method(chosen: &Chosen, capture: Capture) -> Result<Way> {
-    match capture {
-        Capture::Scan => return by_key(chosen, "").await,
-        Capture::Auto if chosen.is_stale => {
+pub(super) async fn method(chosen: &Chosen, wanted: Method) -> Result<Way> {
+    match wanted {
+        Method::Scan => return by_key(chosen, "").await,
+        Method::Auto if chosen.is_stale => {
             return by_key(chosen, "a replica that has lost its primary does not replicate: ").await;
         }
-        Capture::Replication if chosen.is_stale => {
+        Method::Replication if chosen.is_stale => {
             let text = "a replica that has lost its primary does not replicate".to_owned();
             return Ok(Way::Barred(ReplicationFault::NoPrimaryLink { text }));
         }
-        Capture::Auto | Capture::Replication => {}
+        Method::Auto | Method::Replication => {}
     }
     let who = chosen.node.credentials.username.as_deref().unwrap_or("default");
     let by_replication = |line| Way::Open { method: "replication", status: Status::Ok, line };
-    Ok(match (refused(chosen, who).await?, capture) {
+    Ok(match (refused(chosen, who).await?, wanted) {
         (Asked::Yes, _) => by_replication(format!("the user `{who}` may request a full resync")),
         (Asked::NotFoundOut, _) => by_replication(format!("could not tell whether the user `{who}` may run `PSYNC`")),
-        (Asked::No(fault), Capture::Auto) => by_key(chosen, &format!("{fault}: ")).await?,
+        (Asked::No(fault), Method::Auto) => by_key(chosen, &format!("{fault}: ")).await?,
         (Asked::No(fault), _) => Way::Barred(fault),
     })
 }
