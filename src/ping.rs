@@ -44,6 +44,9 @@ impl std::str::FromStr for PingUrl {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match Url::parse(text) {
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                Err("a URL with a user: redis-ops sends none; put what tells you apart into the path".to_owned())
+            }
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(Self(url)),
             _ => Err("not a URL: write `https://HOST/PATH`".to_owned()),
         }
@@ -51,9 +54,13 @@ impl std::str::FromStr for PingUrl {
 }
 
 impl PingUrl {
-    /// The host that is told.
+    /// The host that is told, and its port if it is not the usual one.
     pub fn host(&self) -> String {
-        self.0.host_str().unwrap_or_default().to_owned()
+        let host = self.0.host_str().unwrap_or_default();
+        match self.0.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        }
     }
 
     /// Tells the monitor, with the beginning of a report, and tries again where that may help. At most 19 seconds.
@@ -115,7 +122,8 @@ async fn send(url: &Url, body: String) -> Result<(), (String, bool)> {
         Ok(answer) if answer.status().is_success() => Ok(()),
         Ok(answer) => {
             let status = answer.status();
-            Err((format!("it answered {status}"), status.is_server_error() || status.as_u16() == 429))
+            let more = if status.is_redirection() { " (redirects are not followed)" } else { "" };
+            Err((format!("it answered {status}{more}"), status.is_server_error() || status.as_u16() == 429))
         }
         Err(error) => {
             let mut words = error.to_string();
@@ -123,6 +131,9 @@ async fn send(url: &Url, body: String) -> Result<(), (String, bool)> {
             while let Some(error) = cause {
                 words = error.to_string();
                 cause = error.source();
+            }
+            if words.contains("InvalidContentType") {
+                words = "the server does not speak TLS on this port".to_owned();
             }
             Err((words, true))
         }

@@ -37,12 +37,20 @@ impl Group {
     pub async fn end(&mut self, grace: Duration) -> Option<ExitStatus> {
         self.signal(Signal::TERM);
         let ended = timeout(grace, self.child.wait()).await;
-        // Whatever it has started and left, too.
-        self.signal(Signal::KILL);
         match ended {
-            Ok(status) => status.ok(),
-            Err(_) => self.child.wait().await.ok(),
+            Ok(status) => {
+                // Whatever it has started and left, too.
+                self.signal(Signal::KILL);
+                status.ok()
+            }
+            Err(_) => self.kill().await,
         }
+    }
+
+    /// Ends the group at once. Gives the exit of the command.
+    pub async fn kill(&mut self) -> Option<ExitStatus> {
+        self.signal(Signal::KILL);
+        self.child.wait().await.ok()
     }
 }
 

@@ -7,12 +7,13 @@ use chrono::{DateTime, Utc};
 use croner::Cron;
 
 /// The shorthands of cron, and what they stand for.
-const SHORTHANDS: [(&str, &str); 6] = [
+const SHORTHANDS: [(&str, &str); 7] = [
     ("@yearly", "0 0 1 1 *"),
     ("@annually", "0 0 1 1 *"),
     ("@monthly", "0 0 1 * *"),
     ("@weekly", "0 0 * * 0"),
     ("@daily", "0 0 * * *"),
+    ("@midnight", "0 0 * * *"),
     ("@hourly", "0 * * * *"),
 ];
 const DAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
@@ -49,8 +50,8 @@ pub struct Schedule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Field {
     numbers: Vec<u32>,
-    /// It begins with `*`: for cron it does not restrict the days then.
-    is_open: bool,
+    /// It is `*` alone.
+    is_star: bool,
 }
 
 impl std::str::FromStr for Schedule {
@@ -66,6 +67,9 @@ impl std::str::FromStr for Schedule {
             }
             None => text,
         };
+        if line.is_empty() {
+            return Err("the schedule is empty".to_owned());
+        }
         let words: Vec<&str> = line.split_whitespace().collect();
         let words: [&str; 5] = words.as_slice().try_into().map_err(|_| {
             let fields = KINDS.map(|kind| kind.name).join(", ");
@@ -76,7 +80,19 @@ impl std::str::FromStr for Schedule {
             fields.push(field(word, kind)?);
         }
         let fields: [Field; 5] = fields.try_into().map_err(|_| "a cron line has five fields".to_owned())?;
-        let line = words.join(" ");
+        let [minute, hour, day, month, weekday] = words;
+        // Cron takes such a field for "any day", Kubernetes for a choice: they would run at different times.
+        let has_step = |field: &str| field.starts_with("*/");
+        if has_step(day) && weekday != "*" || has_step(weekday) && day != "*" {
+            return Err(format!(
+                "`{text}` names days of the month and of the week, and one of them with `*/`: cron, systemd and Kubernetes read \
+                 that differently; list the days (`1,3,5`), or leave one of the two fields `*`"
+            ));
+        }
+        // Sunday is 0 for all of them, 7 only for some.
+        let numbers = || fields[4].numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+        let weekday = if weekday.contains('7') { numbers() } else { weekday.to_owned() };
+        let line = format!("{minute} {hour} {day} {month} {weekday}");
         let cron: Cron = line.parse().map_err(|error| format!("`{text}`: {error}"))?;
         cron.find_next_occurrence(&DateTime::UNIX_EPOCH, false)
             .map_err(|_| format!("`{text}` names a day that never comes"))?;
@@ -94,8 +110,13 @@ fn field(word: &str, kind: &Kind) -> Result<Field, String> {
         let bounds = match range.split_once('-') {
             Some((from, to)) => number(from, kind).zip(number(to, kind)),
             None if range == "*" => Some((kind.from, if kind.to == 7 { 6 } else { kind.to })),
-            // `5/15` is from 5 to the end.
-            None if part.contains('/') => number(range, kind).map(|from| (from, kind.to)),
+            // To some that is from 5 to the end, to others a mistake.
+            None if part.contains('/') => {
+                let Kind { name, to, .. } = kind;
+                return Err(format!(
+                    "`{part}` is no {name}: a step is of a range (`{range}-{to}/…`) or of all (`*/…`)"
+                ));
+            }
             None => number(range, kind).map(|one| (one, one)),
         };
         let wrong = || {
@@ -104,13 +125,14 @@ fn field(word: &str, kind: &Kind) -> Result<Field, String> {
         };
         let ((from, to), step) = bounds.zip(step).ok_or_else(wrong)?;
         if from > to {
-            return Err(wrong());
+            let last = if kind.to == 7 && to == 0 { " (as the end of a range Sunday is 7)" } else { "" };
+            return Err(format!("`{part}` is no {}: the range ends before it begins{last}", kind.name));
         }
         numbers.extend((from..=to).step_by(step as usize).map(|number| if kind.to == 7 { number % 7 } else { number }));
     }
     numbers.sort_unstable();
     numbers.dedup();
-    Ok(Field { numbers, is_open: word.starts_with('*') })
+    Ok(Field { numbers, is_star: word == "*" })
 }
 
 fn number(word: &str, kind: &Kind) -> Option<u32> {
@@ -168,12 +190,13 @@ impl Schedule {
             format!("{}{}", &name[..1], name[1..].to_ascii_lowercase())
         };
         let of_week = weekdays.numbers.iter().map(names).collect::<Vec<_>>().join(",");
-        let (any_day, any_weekday) = (of_days == "*", weekdays.numbers.len() == 7);
-        match (any_day, any_weekday) {
+        let is_every_weekday = weekdays.numbers.len() == 7;
+        match (days.is_star, weekdays.is_star) {
             (_, true) => vec![date(&of_days)],
+            (true, false) if is_every_weekday => vec![date("*")],
             (true, false) => vec![format!("{of_week} {}", date("*"))],
-            // Both are restricted: cron means one or the other, unless one of them begins with a star.
-            (false, false) if days.is_open || weekdays.is_open => vec![format!("{of_week} {}", date(&of_days))],
+            // Both are given: cron means one or the other.
+            (false, false) if is_every_weekday || of_days == "*" => vec![date("*")],
             (false, false) => vec![date(&of_days), format!("{of_week} {}", date("*"))],
         }
     }
@@ -198,6 +221,8 @@ mod tests {
             ("30 3 1 jan-mar *", "2027-01-01T03:30:00Z"),
             ("0 4 * * sun", "2026-11-29T04:00:00Z"),
             ("0 4 * * 7", "2026-11-29T04:00:00Z"),
+            ("@midnight", "2026-11-29T00:00:00Z"),
+            ("0 1 1 * 0-6", "2026-11-29T01:00:00Z"),
             ("0 4 13 * 5", "2026-12-04T04:00:00Z"),
             ("0 0 29 2 *", "2028-02-29T00:00:00Z"),
         ] {
@@ -212,7 +237,11 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_with_what_would_do() {
         for (line, says) in [
-            ("", "has 0"),
+            ("", "is empty"),
+            ("5/15 * * * *", "`5/15` is no minute: a step is of a range (`5-59/…`)"),
+            ("0 1 * * sat-sun", "ends before it begins (as the end of a range Sunday is 7)"),
+            ("0 1 */2 * 1", "read that differently"),
+            ("0 1 1 * */2", "read that differently"),
             ("0 1 * *", "has 4"),
             ("0 0 1 * * *", "has 6"),
             ("60 1 * * *", "`60` is no minute: use 0 to 59"),
@@ -232,6 +261,15 @@ mod tests {
     }
 
     #[test]
+    fn sunday_has_the_one_number_that_all_of_them_know() {
+        for (line, told) in
+            [("0 3 * * 7", "0 3 * * 0"), ("0 3 * * 5-7", "0 3 * * 0,5,6"), ("0 3 * * sun", "0 3 * * sun")]
+        {
+            assert_eq!(of(line).line(), told);
+        }
+    }
+
+    #[test]
     fn systemd_is_told_the_same_moments() {
         for (line, calendar) in [
             ("0 1 * * *", &["*-*-* 01:00:00 UTC"][..]),
@@ -239,7 +277,12 @@ mod tests {
             ("@weekly", &["Sun *-*-* 00:00:00 UTC"]),
             ("30 3 1 1-3 *", &["*-01,02,03-01 03:30:00 UTC"]),
             ("0 4 13 * 5", &["*-*-13 04:00:00 UTC", "Fri *-*-* 04:00:00 UTC"]),
-            ("0 4 */2 * 5", &["Fri *-*-01,03,05,07,09,11,13,15,17,19,21,23,25,27,29,31 04:00:00 UTC"]),
+            ("0 4 */10 * *", &["*-*-01,11,21,31 04:00:00 UTC"]),
+            ("0 4 * * */2", &["Sun,Tue,Thu,Sat *-*-* 04:00:00 UTC"]),
+            // One or the other, and one of them is every day.
+            ("0 1 1 * 0-6", &["*-*-* 01:00:00 UTC"]),
+            ("0 1 1-31 * 1", &["*-*-* 01:00:00 UTC"]),
+            ("0 1 * * 1-7", &["*-*-* 01:00:00 UTC"]),
         ] {
             assert_eq!(of(line).on_calendar(), calendar, "{line}");
         }

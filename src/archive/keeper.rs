@@ -126,6 +126,9 @@ impl Keeper {
                 Err(error) => return Err(error.into()),
             }
         }
+        if attempt > 0 {
+            tracing::warn!("the store answers again: the archive goes on, and nothing is lost");
+        }
         kept.segments += 1;
         kept.raw_bytes += index.to - index.from;
         kept.stored_bytes += body.len() as u64;
@@ -183,6 +186,7 @@ fn sign(repository: &Repository, token: &str) -> Archiver {
 /// [`RepositoryError::Locked`], or what the place says.
 pub async fn claim(repository: &Repository, instance: &str, shard: u32, token: &str) -> Result<(), RepositoryError> {
     must_be_ours(repository, instance, shard, token).await?;
+    repository.ready_for_archives(repository.now()).await?;
     repository.write_archiver(instance, shard, &sign(repository, token)).await?;
     // Of two that come at the same moment the one that wrote first sees the other.
     must_be_ours(repository, instance, shard, token).await?;

@@ -96,7 +96,7 @@ pub(super) async fn capture_node(
         payload => payload?,
     };
     // The server has fixed the moment before it says which offset it is.
-    let moment = Some(Moment { from: asked, to: Utc::now() });
+    let moment = Some(options.moment.unwrap_or_else(|| Moment { from: asked, to: Utc::now() }));
     progress.phase("reading", Unit::Bytes, payload.length());
     let flow = Flow { expected: expected(last, payload.length(), chosen.facts.used_memory), spool };
     let (stored, object) = store(options, &mut payload, flow, draft, progress, cancel).await?;

@@ -35,6 +35,8 @@ pub struct Options {
     pub replication: replication::Options,
     /// Where bytes wait while the store is away, and how many.
     pub spool: Spooling,
+    /// The moment that the data is of, where it is not the one at which the server is read: that is put together from a base and stream.
+    pub moment: Option<crate::repository::manifest::Moment>,
     /// When the backup begins; its id comes from this time.
     pub now: DateTime<Utc>,
     /// Machine and process that make the backup.

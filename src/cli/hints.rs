@@ -1,5 +1,6 @@
 //! The words of every hint that names something of the command line: the one place that knows how what may help is typed.
 
+use super::lines::quoted;
 use crate::explain::Hint;
 use crate::restore::plan;
 
@@ -60,12 +61,20 @@ pub fn words(hint: &Hint) -> String {
             "raise `--spool-limit` (in a `--spool` folder with more room), or `repl-timeout` on the server"
         }
         Hint::WaitForLock(None) => "raise `--wait-lock`; if that run has died, remove the unfinished backup first",
-        Hint::WaitForLock(Some((instance, token))) => {
+        Hint::WaitForLock(Some([place, instance, token])) => {
             return format!(
-                "`--wait-lock 10m` waits for it; if that run is dead, its lock lapses within 16 minutes, or `redis-ops lock release -i {instance} --token {token}` removes it"
+                "`--wait-lock 10m` waits for it; if that run is dead, its lock lapses within 16 minutes, or `redis-ops lock release -r {} -i {instance} --token {}` removes it",
+                quoted(place),
+                quoted(token)
             );
         }
 
+        Hint::StrangeLock([place, instance]) => {
+            return format!(
+                "`--wait-lock 20m` waits until it lapses, 16 minutes after it was written; if no other run is at work, remove {}",
+                quoted(&format!("{}/{instance}/lock.json", place.trim_end_matches('/')))
+            );
+        }
         Hint::WaitForKey => "a longer `--wait-lock` waits for it",
 
         Hint::ListBackups => "`redis-ops list` shows the backups",

@@ -143,7 +143,7 @@ impl<'a> Run<'a> {
             let has_run = !result.as_ref().is_ok_and(|outcome| outcome.fields.contains_key("due"));
             if let Some(telling) = command.telling().filter(|_| has_run) {
                 let (status, answer) = envelope.told(&result, Utc::now(), &self.printer);
-                telling.end(status, &answer, &self.printer).await;
+                telling.end(status, &answer, &self.printer, &context.cancel).await;
             }
             result
         });

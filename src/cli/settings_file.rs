@@ -91,6 +91,8 @@ pub struct Tls {
 pub struct Backup {
     /// Whether scheduled backups are taken; yes, unless the file says no.
     pub enabled: bool,
+    /// Whether the instance is followed as well (`type: aof`).
+    pub archives: bool,
     /// A cron line.
     pub schedule: Option<String>,
     /// Command lines for a backup that was published, and one that was not.
@@ -212,20 +214,17 @@ impl SettingsFile {
         })
     }
 
-    /// The `backup` block. `type: aof` is refused here: only `backup` asks for the whole block.
+    /// The `backup` block.
     pub fn backup(&self) -> Result<Backup, Misuse> {
         let Some(raw) = &self.raw.backup else {
             return Ok(Backup { enabled: true, ..Backup::default() });
         };
         let reader = self.reader();
         let kind = reader.value("backup.type", &raw.kind, text::backup_type)?;
-        if kind == Some(text::BackupType::Aof) {
-            return Err(Misuse::not_supported_yet(&format!("{}: `backup.type: aof`", reader.position(&raw.kind)))
-                .hint("`type: rdb` always backs up the whole data set"));
-        }
         // Whoever asks: a typing error is found before it costs a backup.
         self.retention()?;
         Ok(Backup {
+            archives: kind == Some(text::BackupType::Aof),
             enabled: reader.value("backup.enabled", &raw.enabled, text::truth)?.unwrap_or(true),
             schedule: reader.value("backup.schedule", &raw.schedule, text::schedule)?,
             on_success: reader.text("backup.on_success", &raw.on_success)?,

@@ -12,11 +12,11 @@ use super::{Context, Outcome};
 use crate::archive::{self, Options, Report};
 use crate::capture::source::Wanted;
 use crate::explain::{Context as _, Result, Status};
-use crate::moment;
+use crate::moment::{self, Window};
 use crate::operations;
 use crate::printer::words;
 use crate::repository::NamedPoint;
-use crate::repository::segment::{Event, Index};
+use crate::repository::segment::Event;
 use crate::times;
 
 /// Complete settings of `archive`.
@@ -91,7 +91,7 @@ async fn run_archiver(settings: &Settings, follow: &Follow, context: &Context) -
     };
     context.printer.say(&format!("following {} into {}", settings.server.node, repository.describe()));
     let followed = operations::follow(&options, &repository, &context.printer, &context.cancel).await;
-    let (report, bases) = followed.with_context(|| format!("follow {}", settings.server.node))?;
+    let (report, bases) = followed.with_context(|| format!("cannot follow {}", settings.server.node))?;
     let status = if report.gaps.is_empty() { Status::Ok } else { Status::Warning };
     Ok(Outcome::new(status)
         .field("instance", &settings.server.instance)
@@ -144,92 +144,60 @@ async fn mark(settings: &Settings, name: &str, context: &Context) -> Result<Outc
     )))
 }
 
-/// A stretch of the archive without a hole.
-struct Window {
-    from: Index,
-    to: Index,
-    raw_bytes: u64,
-    segments: u64,
-}
-
-async fn indexes(settings: &Settings) -> Result<Vec<Index>> {
-    let repository = settings.place.open().await?;
-    let instance = &settings.server.instance;
-    let timeline = repository.timeline(instance, SHARD).await?;
-    if timeline.is_empty() {
-        return Err(moment::MomentError::NoArchive(instance.clone()).into());
-    }
-    let names: Vec<_> = timeline.segments().cloned().collect();
-    let mut indexes = repository.segment_indexes(instance, SHARD, &names).await?;
-    let begun = |index: &Index| index.marks.first().map(|mark| mark.time_us);
-    // Histories by the time at which they begin, within them by offset.
-    let mut order: Vec<(Option<i64>, String)> = Vec::new();
-    for index in &indexes {
-        if !order.iter().any(|(_, replid)| *replid == index.replid) {
-            order.push((begun(index), index.replid.clone()));
-        }
-    }
-    order.sort();
-    indexes.sort_by_key(|index| (order.iter().position(|(_, replid)| *replid == index.replid), index.from));
-    Ok(indexes)
-}
-
-fn windows(indexes: &[Index]) -> Vec<Window> {
-    let mut windows: Vec<Window> = Vec::new();
-    for index in indexes {
-        let joins = windows.last().is_some_and(|window| {
-            let same = window.to.replid == index.replid && index.from <= window.to.to;
-            let goes_on = index.from == window.to.to
-                && index.previous.as_ref().is_some_and(|previous| previous.replid == window.to.replid);
-            same || goes_on
-        });
-        match windows.last_mut() {
-            Some(window) if joins => {
-                window.raw_bytes += index.to - index.from;
-                window.segments += 1;
-                if index.replid != window.to.replid || index.to > window.to.to {
-                    window.to = index.clone();
-                }
-            }
-            _ => windows.push(Window {
-                from: index.clone(),
-                to: index.clone(),
-                raw_bytes: index.to - index.from,
-                segments: 1,
-            }),
-        }
-    }
-    windows
-}
-
 fn time_of(time_us: Option<i64>) -> Option<String> {
     time_us.and_then(DateTime::from_timestamp_micros).map(times::text)
 }
 
 /// Says what can be restored.
 async fn status(settings: &Settings, context: &Context) -> Result<Outcome> {
-    let indexes = indexes(settings).await?;
-    let windows = windows(&indexes);
     let repository = settings.place.open().await?;
-    let archiver = repository.archiver(&settings.server.instance, SHARD).await?;
+    let instance = &settings.server.instance;
+    let held = moment::held(&repository, instance).await?;
+    let archiver = repository.archiver(instance, SHARD).await?;
     let mut table = Table::pairs();
-    let mut in_json = Vec::new();
-    for window in &windows {
+    let (mut in_json, mut spans) = (Vec::new(), Vec::new());
+    let mut before: Option<&Window> = None;
+    for window in &held.windows {
         let begins = time_of(window.from.marks.first().map(|mark| mark.time_us));
         let ends = time_of(window.to.marks.last().map(|mark| mark.time_us));
-        let unknown = || "an unknown time".to_owned();
+        let or_unknown = |time: &Option<String>| time.clone().unwrap_or_else(|| "an unknown time".to_owned());
+        if let Some(before) = before {
+            let ended = time_of(before.to.marks.last().map(|mark| mark.time_us));
+            let is_same = before.to.replid == window.from.replid;
+            let goes_on = if is_same { "goes on" } else { "a new history begins" };
+            table.row([
+                "gap",
+                &format!(
+                    "{} (offset {}) to {}: {goes_on} at offset {}",
+                    or_unknown(&ended),
+                    before.to.to,
+                    or_unknown(&begins),
+                    window.from.from
+                ),
+            ]);
+        }
         table.row([
             "stream",
             &format!(
                 "{} to {}: offsets {} to {}, {} in {}",
-                begins.clone().unwrap_or_else(unknown),
-                ends.clone().unwrap_or_else(unknown),
+                or_unknown(&begins),
+                or_unknown(&ends),
                 window.from.from,
                 window.to.to,
                 words::bytes(window.raw_bytes),
                 words::counted(window.segments, "segment")
             ),
         ]);
+        match &window.base {
+            Some(base) => {
+                let span = format!("{} to {}", times::text(base.at), or_unknown(&ends));
+                table.row(["recoverable", &format!("{span}, from the backup {} on", base.name)]);
+                spans.push(span);
+            }
+            None => {
+                table.row(["recoverable", "nothing of it: no backup lies in this stretch"]);
+            }
+        }
         in_json.push(json!({
             "from": begins,
             "to": ends,
@@ -238,30 +206,43 @@ async fn status(settings: &Settings, context: &Context) -> Result<Outcome> {
             "to_offset": window.to.to,
             "raw_bytes": window.raw_bytes,
             "segments": window.segments,
+            "recoverable_from": window.base.as_ref().map(|base| times::text(base.at)),
+            "recoverable_from_offset": window.base.as_ref().map(|base| base.offset),
+            "first_base": window.base.as_ref().map(|base| &base.name),
         }));
+        before = Some(window);
     }
-    let gaps = windows.len().saturating_sub(1) as u64;
-    let latest = moment::choose(&repository, &settings.server.instance, &moment::Wanted::Latest).await;
-    let (status, sentence, base) = match &latest {
-        Ok(moment) => {
-            let shown = moment.shown();
-            let to = shown.not_before.map_or_else(|| "an unknown time".to_owned(), times::text);
-            let sentence = format!("recoverable up to {to}, from the backup {}", shown.base);
-            let status = if gaps == 0 { Status::Ok } else { Status::Warning };
-            (status, sentence, Some(shown.base))
-        }
-        Err(error) => (Status::Failed, error.to_string(), None),
-    };
+    for (key, why) in &held.damaged {
+        table.row(["damaged", &format!("{key}: {why}")]);
+    }
     if let Some(archiver) = &archiver {
         let state = if archiver.ended { "ended" } else { "last seen" };
         let seen = times::text(archiver.seen_at);
         table.row(["archiver", &format!("process {} on {}, {state} {seen}", archiver.pid, archiver.host)]);
     }
+    let gaps = held.windows.len().saturating_sub(1) as u64;
+    let latest = moment::choose(&repository, instance, &moment::Wanted::Latest).await;
+    let base = latest.as_ref().ok().map(|moment| moment.shown().base);
+    let is_whole = gaps == 0 && held.damaged.is_empty();
+    let (status, sentence) = match (spans.as_slice(), latest) {
+        ([], Ok(_)) => (Status::Failed, "nothing of the archive can be restored".to_owned()),
+        ([], Err(error)) => (Status::Failed, error.to_string()),
+        (spans, _) => {
+            let status = if is_whole { Status::Ok } else { Status::Warning };
+            let gaps = match gaps {
+                0 => String::new(),
+                gaps => format!("; {}", words::counted(gaps, "gap")),
+            };
+            (status, format!("recoverable: {}{gaps}", spans.join(", and ")))
+        }
+    };
     let text = format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, status, &sentence));
+    let damaged: Vec<_> = held.damaged.iter().map(|(key, why)| json!({ "segment": key, "why": why })).collect();
     Ok(Outcome::new(status)
-        .field("instance", &settings.server.instance)
+        .field("instance", instance)
         .field("windows", in_json)
         .field("gaps", gaps)
+        .field("damaged", damaged)
         .field("base", base)
         .field("archiver", &archiver)
         .text(text))
@@ -269,7 +250,12 @@ async fn status(settings: &Settings, context: &Context) -> Result<Outcome> {
 
 /// Lists what people go back before.
 async fn log(settings: &Settings, context: &Context) -> Result<Outcome> {
-    let indexes = indexes(settings).await?;
+    let repository = settings.place.open().await?;
+    let held = moment::held(&repository, &settings.server.instance).await?;
+    for (key, why) in &held.damaged {
+        context.printer.say(&format!("warning: what {key} holds is not listed: {why}"));
+    }
+    let indexes = held.indexes;
     let mut events = Vec::new();
     let mut table = Table::new(&["time", "command", "database", "go back before it with"]);
     for (index, event) in indexes.iter().flat_map(|index| index.events.iter().map(move |event| (index, event))) {
@@ -296,8 +282,9 @@ async fn log(settings: &Settings, context: &Context) -> Result<Outcome> {
     }
     let left_out: u64 = indexes.iter().map(|index| index.events_left_out).sum();
     let count = words::counted(events.len() as u64 + left_out, "event");
-    let text = format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, Status::Ok, &count));
-    Ok(Outcome::new(Status::Ok)
+    let status = if held.damaged.is_empty() { Status::Ok } else { Status::Warning };
+    let text = format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, status, &count));
+    Ok(Outcome::new(status)
         .field("instance", &settings.server.instance)
         .field("events", events)
         .field("events_left_out", left_out)

@@ -121,15 +121,6 @@ pub enum Transfer {
 
 /// Takes the backup.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
-    if !settings.jitter.is_zero() && !settings.plan {
-        let wait = settings.jitter.mul_f64(some_part());
-        tracing::info!("waiting {} first", words::span(wait));
-        let waiting = async {
-            tokio::time::sleep(wait).await;
-            Ok(())
-        };
-        context.interruptible(waiting).await?;
-    }
     let repository = settings.place.open().await?;
     match &settings.origin {
         Origin::Server { server, method, read_from, transfer, shard_only, shards, stale, if_due } => {
@@ -142,6 +133,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
                 }
                 None => {}
             }
+            jitter(settings, context).await?;
             let wanted = Wanted { read_from: *read_from, stale: *stale, shard_only: *shard_only };
             let finding = source::find(&server.node, wanted, *shards, settings.plan, &context.printer);
             let finding = async { Ok(finding.await?) };
@@ -150,7 +142,10 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             source.say(&context.printer);
             if settings.plan {
                 let retention = settings.retention.as_ref();
-                return plan::plan(&server.instance, &source, *method, retention, &repository, context).await;
+                // A timer's run that meets another one ends in peace.
+                let turns = if if_due.is_some() { None } else { Some(settings.turns) };
+                let asked = plan::Asked { instance: &server.instance, method: *method, retention, turns };
+                return plan::plan(&asked, &source, &repository, context).await;
             }
             settings.telling.begin(&context.printer);
             let names = [server.instance.clone()];
@@ -169,6 +164,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             outcome
         }
         Origin::File { file, instance } => {
+            jitter(settings, context).await?;
             let data =
                 Dataset::by_path(file.path(), &context.cancel).await.with_context(|| format!("cannot open {file}"))?;
             settings.telling.begin(&context.printer);
@@ -184,6 +180,20 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             outcome
         }
     }
+}
+
+/// Waits for a part of the time over which beginnings are spread. What is not due does not wait.
+async fn jitter(settings: &Settings, context: &Context) -> Result<()> {
+    if settings.jitter.is_zero() || settings.plan {
+        return Ok(());
+    }
+    let wait = settings.jitter.mul_f64(some_part());
+    tracing::info!("waiting {} first", words::span(wait));
+    let waiting = async {
+        tokio::time::sleep(wait).await;
+        Ok(())
+    };
+    context.interruptible(waiting).await
 }
 
 /// A random number from 0 to 1.
@@ -283,6 +293,7 @@ fn options(
             },
             ..replication::Options::default()
         },
+        moment: None,
         now: context.now,
         by: BegunBy::own(),
     }

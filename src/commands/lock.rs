@@ -14,7 +14,7 @@ use super::{Context, Outcome};
 use crate::explain::{Context as _, Failure, Misuse, Result, Status};
 use crate::lock::{self, Found, Released};
 use crate::printer::words;
-use crate::repository::LockState;
+use crate::repository::{LockState, Repository};
 
 /// Complete settings of `lock`.
 #[derive(Debug, Clone)]
@@ -27,8 +27,8 @@ pub enum Settings {
     Release { server: Box<Server>, key: String, token: String },
     /// Who holds instances of a repository; `None`: all of them.
     LookAtInstances { place: Place, instance: Option<String> },
-    /// Removes the lock of an instance of a repository, if it has this token.
-    ReleaseInstance { place: Place, instance: String, token: String },
+    /// Removes the lock of an instance of a repository that has this token; `None`: of whichever instance.
+    ReleaseInstance { place: Place, instance: Option<String>, token: String },
 }
 
 /// A job under a lock.
@@ -60,7 +60,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             context.interruptible(look_at_instances(place, instance.as_deref(), context)).await
         }
         Settings::ReleaseInstance { place, instance, token } => {
-            context.interruptible(release_instance(place, instance, token, context)).await
+            context.interruptible(release_instance(place, instance.as_deref(), token, context)).await
         }
     }
 }
@@ -77,17 +77,20 @@ fn to_json(found: Option<&Found>) -> Value {
 }
 
 fn in_words(key: &str, found: &Found) -> String {
-    let holder = found.holder.as_deref().unwrap_or("somebody who says no more than a token");
     let left = match found.left {
         Some(left) => format!("lapses in {} unless it is renewed", words::span(left)),
         None => "never lapses".to_owned(),
     };
-    format!("{key} is held by {holder}; it {left}; token {}", found.token)
+    match &found.holder {
+        Some(holder) => format!("{key} is held by {holder}; it {left}; token {}", found.token),
+        None => format!("{key} has a value that is not from redis-ops, `{}`; it {left}", found.token),
+    }
 }
 
 async fn look(server: &Server, key: &str, context: &Context) -> Result<Outcome> {
-    let mut connection = server.node.connect().await.context("look at the lock")?;
-    let found = lock::look(&mut connection, key).await.context("look at the lock")?;
+    let failed = || format!("cannot look at the lock {}", key.escape_debug());
+    let mut connection = server.node.connect().await.with_context(failed)?;
+    let found = lock::look(&mut connection, key).await.with_context(failed)?;
     let sentence = match &found {
         Some(found) => words::escape(in_words(key, found).as_bytes()),
         None => format!("nobody holds {}", words::escape(key.as_bytes())),
@@ -100,8 +103,9 @@ async fn look(server: &Server, key: &str, context: &Context) -> Result<Outcome> 
 }
 
 async fn release(server: &Server, key: &str, token: &str, context: &Context) -> Result<Outcome> {
-    let mut connection = server.node.connect().await.context("release the lock")?;
-    match lock::release(&mut connection, key, token).await.context("release the lock")? {
+    let failed = || format!("cannot release the lock {}", key.escape_debug());
+    let mut connection = server.node.connect().await.with_context(failed)?;
+    match lock::release(&mut connection, key, token).await.with_context(failed)? {
         Released::Yes => {
             let sentence = format!("{} is released", words::escape(key.as_bytes()));
             let text = verdict(&context.printer, Status::Ok, &sentence);
@@ -141,7 +145,7 @@ async fn look_at_instances(place: &Place, only: Option<&str>, context: &Context)
     }
     let sentence = match (locks.len(), held) {
         (0, _) => format!("nobody holds an instance of {}", words::escape(repository.describe().as_bytes())),
-        (_, 0) => "nobody holds an instance; the next run takes what is there over".to_owned(),
+        (_, 0) => "no instance is held; the next run replaces the locks that are left".to_owned(),
         (_, held) => format!("{} held", words::counted(held, "instance")),
     };
     let text = match locks.is_empty() {
@@ -151,8 +155,13 @@ async fn look_at_instances(place: &Place, only: Option<&str>, context: &Context)
     Ok(Outcome::new(Status::Ok).field("locks", locks).text(text))
 }
 
-async fn release_instance(place: &Place, instance: &str, token: &str, context: &Context) -> Result<Outcome> {
+async fn release_instance(place: &Place, instance: Option<&str>, token: &str, context: &Context) -> Result<Outcome> {
     let repository = place.open().await?;
+    let instance = match instance {
+        Some(name) => name.to_owned(),
+        None => with_token(&repository, token).await?,
+    };
+    let instance = instance.as_str();
     if !repository.break_lock(instance, token).await? {
         return Err(match repository.lock_of(instance).await? {
             Some(found) => {
@@ -164,4 +173,15 @@ async fn release_instance(place: &Place, instance: &str, token: &str, context: &
     }
     let text = verdict(&context.printer, Status::Ok, &format!("the lock of {instance} is released"));
     Ok(Outcome::new(Status::Ok).field("instance", instance).field("released", true).text(text))
+}
+
+/// The instance whose lock has this token.
+async fn with_token(repository: &Repository, token: &str) -> Result<String> {
+    for instance in repository.instances().await? {
+        let found = repository.lock_of(&instance).await?;
+        if found.and_then(|found| found.holder).is_some_and(|holder| holder.token == token) {
+            return Ok(instance);
+        }
+    }
+    Err(Misuse::which_backup("not_found", "no instance has a lock with this token").into())
 }

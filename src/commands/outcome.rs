@@ -91,6 +91,14 @@ impl Outcome {
         self.text = text.into();
         self
     }
+
+    /// Puts text before the answer for people.
+    #[must_use]
+    pub fn above(mut self, text: &str) -> Self {
+        self.text.insert_str(0, text);
+        self
+    }
+
     /// Passes an exit code of another program through.
     #[must_use]
     pub fn exits_with(mut self, code: u8) -> Self {

@@ -25,6 +25,8 @@ pub struct Settings {
     pub instance: String,
     /// Whether the settings want scheduled backups.
     pub enabled: bool,
+    /// Whether the settings want the instance followed as well (`backup.type: aof`).
+    pub archives: bool,
     /// The cron line of the settings.
     pub schedule: Option<String>,
     pub form: Form,
@@ -79,6 +81,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         .field("instance", &settings.instance)
         .field("enabled", settings.enabled)
         .field("time_zone", "UTC")
+        .field("archives", settings.archives)
         .field("jitter_seconds", settings.jitter.as_secs());
     if !settings.enabled {
         let sentence = format!(
@@ -95,7 +98,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let schedule = condition::schedule(line)?;
     let next = schedule.following(context.now, NEXT);
     let units = match settings.form {
-        Form::Cron => forms::cron(settings, &schedule),
+        Form::Cron => forms::cron(settings, &schedule, context.now),
         Form::Systemd => forms::systemd(settings, &schedule),
         Form::Kubernetes => forms::kubernetes(settings, &schedule),
     };
@@ -117,11 +120,11 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
 async fn write(folder: &Path, units: Vec<Unit>) -> Result<Vec<String>> {
     let folder = folder.to_owned();
     blocking::run(move || {
-        std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let mut written = Vec::new();
         for unit in units {
             let path = folder.join(unit.name);
-            std::fs::write(&path, unit.text).with_context(|| format!("write {}", path.display()))?;
+            std::fs::write(&path, unit.text).with_context(|| format!("cannot write {}", path.display()))?;
             written.push(path.display().to_string());
         }
         Ok(written)

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::explain::Status;
 use crate::ping::{Event, PingUrl};
@@ -22,8 +23,8 @@ const GRACE: Duration = Duration::from_secs(2);
 /// So much of what it says is shown, bytes; the rest is read and dropped.
 const SHOWN: usize = 4096;
 
-/// Where passwords come from, however short they are.
-const PASSWORDS: [&str; 3] = ["REDIS_OPS_PASSWORD", "REDISCLI_AUTH", "REDIS_OPS_SENTINEL_PASSWORD"];
+/// Parts of the names of variables that hold passwords.
+const PASSWORDS: [&str; 4] = ["PASSWORD", "PASSWD", "REDISCLI_AUTH", "PGPASS"];
 
 /// Who is told, and how.
 #[derive(Debug, Clone, Default)]
@@ -57,8 +58,8 @@ impl Telling {
         *self.started.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
     }
 
-    /// The work has ended: `answer` is the JSON answer.
-    pub async fn end(&self, status: Status, answer: &str, printer: &Printer) {
+    /// The work has ended: `answer` is the JSON answer. A signal ends the command of the user.
+    pub async fn end(&self, status: Status, answer: &str, printer: &Printer, cancel: &CancellationToken) {
         let went_well = matches!(status, Status::Ok | Status::Warning);
         let started = self.started.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(started) = started {
@@ -74,7 +75,7 @@ impl Telling {
             false => ("--on-failure", &self.on_failure),
         };
         if let Some(command) = command
-            && let Err(why) = run(command, status, answer, printer).await
+            && let Err(why) = run(command, status, answer, printer, cancel).await
         {
             printer.trouble(&format!("warning: the command of `{name}` failed: {why}"));
         }
@@ -83,25 +84,37 @@ impl Telling {
 
 async fn tell(url: &PingUrl, event: Event, report: &str, printer: &Printer) {
     if let Err(why) = url.tell(event, report).await {
-        printer.trouble(&format!("warning: {} could not be told: {why}", words::escape(url.host().as_bytes())));
+        let of = match event {
+            Event::Start => "the start",
+            Event::Success => "the success",
+            Event::Failure => "the failure",
+        };
+        printer.trouble(&format!("warning: {} could not be told of {of}: {why}", words::escape(url.host().as_bytes())));
     }
 }
 
 /// Runs a command of the user.
-async fn run(command: &str, status: Status, answer: &str, printer: &Printer) -> Result<(), String> {
+async fn run(
+    command: &str,
+    status: Status,
+    answer: &str,
+    printer: &Printer,
+    cancel: &CancellationToken,
+) -> Result<(), String> {
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     shell.env("REDIS_OPS_EXIT_CODE", status.exit_code().to_string());
-    for name in PASSWORDS {
-        shell.env_remove(name);
-    }
-    // Whatever a secret is called: what is hidden in messages is not handed on.
     for (name, value) in std::env::vars_os() {
-        if value.to_str().is_some_and(|value| printer.without_secrets(value) != value) {
+        let (as_name, value) = (name.to_string_lossy().to_uppercase(), value.to_string_lossy());
+        // Whatever a secret is called: what is hidden in messages is not handed on.
+        let is_hidden = printer.without_secrets(&value) != value;
+        // The command may use the store as well.
+        let is_of_store = as_name.starts_with("AWS_");
+        if PASSWORDS.iter().any(|part| as_name.contains(part)) || has_password(&value) || is_hidden && !is_of_store {
             shell.env_remove(name);
         }
     }
-    let mut group = Group::start(&mut shell).map_err(|error| format!("start `sh`: {error}"))?;
+    let mut group = Group::start(&mut shell).map_err(|error| format!("cannot start `sh`: {error}"))?;
     let (input, out, err) = (group.child.stdin.take(), group.child.stdout.take(), group.child.stderr.take());
     let answer = answer.to_owned();
     let writing = tokio::spawn(async move {
@@ -111,7 +124,22 @@ async fn run(command: &str, status: Status, answer: &str, printer: &Printer) -> 
         }
     });
     let (out, err) = (reading(out, printer.clone()), reading(err, printer.clone()));
-    let ended = timeout(LONGEST, group.child.wait()).await;
+    // One that ended this run is no reason against the command that tells of it.
+    let stopped_before = cancel.is_cancelled();
+    let stopping = async {
+        match stopped_before {
+            true => std::future::pending().await,
+            false => cancel.cancelled().await,
+        }
+    };
+    let ended = tokio::select! {
+        ended = timeout(LONGEST, group.child.wait()) => Some(ended),
+        () = stopping => None,
+    };
+    let Some(ended) = ended else {
+        group.end(GRACE).await;
+        return Err("a signal has ended it".to_owned());
+    };
     let result = match ended {
         Ok(Ok(status)) if status.success() => Ok(()),
         Ok(Ok(status)) => Err(format!("exit {}", code_of(status))),
@@ -126,6 +154,15 @@ async fn run(command: &str, status: Status, answer: &str, printer: &Printer) -> 
     let _ = timeout(Duration::from_millis(200), async { (out.await, err.await) }).await;
     writing.abort();
     result
+}
+
+/// Whether a text holds a URL with a password: `redis://:PASSWORD@HOST`.
+fn has_password(text: &str) -> bool {
+    text.split("://").skip(1).any(|behind| {
+        let authority = behind.split(['/', '?', '#', ' ']).next().unwrap_or_default();
+        let user = authority.rsplit_once('@').map(|(user, _)| user);
+        user.is_some_and(|user| user.contains(':'))
+    })
 }
 
 /// Shows the beginning of what a command says, on stderr, and drops the rest.

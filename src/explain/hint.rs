@@ -60,9 +60,11 @@ pub enum Hint {
     WaitForSlots,
     /// More room for what waits for the store.
     MoreSpool,
-    /// More time for another run to end; or its lock removed, if that run is dead: the instance, and the token of the lock.
-    WaitForLock(Option<(String, String)>),
+    /// More time for another run to end; or its lock removed, if that run is dead: the repository, the instance, and the token of the lock.
+    WaitForLock(Option<[String; 3]>),
 
+    /// A lock that nobody understands, of an instance of a repository, lapses or is removed by hand.
+    StrangeLock([String; 2]),
     /// More time for another to release the lock of a key.
     WaitForKey,
 

@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 
-use super::stretch::{Find, find};
+use super::stretch::{Find, Found, find};
 use super::{Moment, MomentError, SHARD, Wanted};
 use crate::connection::replication::Position;
 use crate::repository::manifest::{Consistency, Manifest};
@@ -201,12 +201,13 @@ impl Search<'_> {
         let what = words.join(" ");
         let name = words.first().map(|name| name.to_ascii_uppercase()).unwrap_or_default();
         let all: Vec<&SegmentName> = self.timeline.segments().collect();
-        let mut found = Vec::new();
+        let (mut found, mut times) = (Vec::new(), Vec::new());
         for index in self.indexes(&all).await? {
             if index.commands.contains_key(&name) {
                 let segment = index.name();
                 let in_it = find(self.repository, self.instance, &segment, &Find::Command(words)).await?;
                 found.extend(in_it.into_iter().map(|found| (segment.replid.clone(), found)));
+                times.push(index);
             }
         }
         // Segments that overlap tell of the same command.
@@ -225,7 +226,14 @@ impl Search<'_> {
                 self.place(&at, &format!("`{what}`")).await
             }
             several => {
-                let places = several.iter().take(NAMED).map(|(_, found)| format!("{what}@{}", found.before));
+                let time = |replid: &str, found: &Found| {
+                    let of_history = times.iter().filter(|index| index.replid == replid);
+                    let mark = marks_of_each(of_history).find(|mark| mark.offset >= found.end);
+                    mark.map_or_else(String::new, |mark| format!(" ({})", moment_text(mark.time_us)))
+                };
+                let place =
+                    |(replid, found): &(String, Found)| format!("{what}@{}{}", found.before, time(replid, found));
+                let places = several.iter().take(NAMED).map(place);
                 Err(MomentError::Ambiguous { what: format!("`{what}`"), places: places.collect() })
             }
         }
@@ -261,6 +269,10 @@ impl Search<'_> {
 
 fn marks_of(indexes: &[Index]) -> impl Iterator<Item = Mark> {
     indexes.iter().flat_map(|index| index.marks.iter().copied())
+}
+
+fn marks_of_each<'a>(indexes: impl Iterator<Item = &'a Index>) -> impl Iterator<Item = Mark> {
+    indexes.flat_map(|index| index.marks.iter().copied())
 }
 
 fn moment_text(time_us: i64) -> String {

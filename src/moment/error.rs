@@ -25,10 +25,10 @@ pub enum MomentError {
         what: String,
     },
     /// The archive has a hole between the base and the moment.
-    #[error(
-        "the archive has a hole between the backup {base} and {what}: it reaches offset {reached}{}",
-        goes_on_at.map(|at| format!(" and goes on at {at}")).unwrap_or_default()
-    )]
+    #[error("{}", match goes_on_at {
+        Some(at) => format!("the archive has a hole between the backup {base} and {what}: it reaches offset {reached} and goes on at {at}"),
+        None => format!("the archive ends before {what}: from the backup {base} it reaches offset {reached}"),
+    })]
     Hole {
         /// `INSTANCE/ID` of the nearest base.
         base: String,

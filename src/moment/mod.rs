@@ -11,6 +11,7 @@ mod choose;
 mod error;
 mod needed;
 mod stretch;
+mod windows;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -24,6 +25,7 @@ pub use choose::choose;
 pub use error::MomentError;
 pub use needed::needed;
 pub use stretch::{Checked, check};
+pub use windows::{Window, held};
 
 /// The number of the shard of an instance that has one.
 const SHARD: u32 = 0;

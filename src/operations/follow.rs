@@ -100,6 +100,7 @@ async fn take(options: &Options, repository: &Repository, stop: &CancellationTok
         spool: Spooling { folder: std::env::temp_dir(), limit: SPOOL_LIMIT },
         replication: replication::Options { silence: chosen.node.silence, ..Default::default() },
         now: chrono::Utc::now(),
+        moment: None,
         by: BegunBy::own(),
     };
     let taken = backup::run(&wanted, &chosen, repository, &Hidden {}, stop).await;

@@ -15,7 +15,7 @@ use crate::connection::replication;
 use crate::explain::{Context as _, Fault, Result};
 use crate::moment::{self, Moment, MomentError};
 use crate::progress::Progress;
-use crate::repository::manifest::{Manifest, Purpose};
+use crate::repository::manifest::{self, Manifest, Purpose};
 use crate::repository::{BegunBy, Repository};
 use crate::scratch::{self, Binary, ScratchError};
 use crate::{backup, figures};
@@ -114,6 +114,7 @@ pub async fn materialise(
         rate: None,
         spool: Spooling { folder: options.folder.clone(), limit: SPOOL_LIMIT },
         replication: replication::Options { silence: chosen.node.silence, ..Default::default() },
+        moment: shown.not_before.map(|from| manifest::Moment { from, to: shown.not_after.unwrap_or(from) }),
         now,
         by: BegunBy::own(),
     };

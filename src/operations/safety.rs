@@ -89,6 +89,7 @@ pub(super) async fn take(
         spool: Spooling { folder: std::env::temp_dir(), limit: SPOOL_LIMIT },
         replication: replication::Options { silence: request.node.silence, ..Default::default() },
         now: safety.now,
+        moment: None,
         by: BegunBy::own(),
     };
     let progress = (safety.progress)();

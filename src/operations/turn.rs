@@ -41,24 +41,31 @@ pub struct Locked {
     pub holder: String,
     /// What the other run does: `backup`, `prune`, ….
     pub command: String,
+    /// Where the repository is.
+    place: String,
     /// The token of its lock.
     token: Option<String>,
 }
 
 impl Explain for Locked {
     fn meaning(&self) -> Meaning {
-        let lock = self.token.as_ref().map(|token| (self.instance.clone(), token.clone()));
-        Meaning::of("locked").hint(Hint::WaitForLock(lock))
+        let (place, instance) = (self.place.clone(), self.instance.clone());
+        Meaning::of("locked").hint(match &self.token {
+            Some(token) => Hint::WaitForLock(Some([place, instance, token.clone()])),
+            None => Hint::StrangeLock([place, instance]),
+        })
     }
 }
 
 impl Locked {
-    fn by(instance: &str, found: &FoundLock) -> Self {
+    /// What a run hears that meets this lock.
+    pub fn by(repository: &Repository, instance: &str, found: &FoundLock) -> Self {
         let holder = found.holder.as_ref();
         Self {
             instance: instance.to_owned(),
             holder: found.in_words(),
             command: holder.map(|holder| holder.command.clone()).unwrap_or_default(),
+            place: repository.describe(),
             token: holder.map(|holder| holder.token.clone()),
         }
     }
@@ -102,7 +109,7 @@ pub async fn take_turn(
                     return Err(error.into());
                 }
             };
-            let locked = Locked::by(instance, &found);
+            let locked = Locked::by(repository, instance, &found);
             let left = turns.wait.saturating_sub(begun.elapsed());
             if left.is_zero() {
                 turn.end(voice).await;
@@ -116,6 +123,13 @@ pub async fn take_turn(
         }
     }
     Ok(turn)
+}
+
+impl Turns {
+    /// Whether a run would be refused that meets this lock.
+    pub fn is_refused_by(&self, found: &FoundLock) -> bool {
+        self.locks && self.wait.is_zero() && found.state == LockState::Held
+    }
 }
 
 impl Turn {

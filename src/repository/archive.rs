@@ -9,11 +9,12 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 
 use super::error::Doing;
+use super::format::MARKER;
 use super::segment::{FOOTER, INDEX_LIMIT, Index, SegmentName};
 use super::timeline::Timeline;
 use super::{Repository, RepositoryError, check_instance};
 use crate::connection::replication::Position;
-use crate::storage::{Reader, StorageError};
+use crate::storage::{Reader, Reason, StorageError};
 
 /// The folder of archives below that of an instance.
 const ARCHIVE: &str = "archive";
@@ -79,7 +80,12 @@ impl Repository {
         let timeline = Timeline::new(names, BTreeMap::new());
         let mut parents = BTreeMap::new();
         for first in timeline.firsts() {
-            let index = self.segment_index(instance, shard, first).await?;
+            let index = match self.segment_index(instance, shard, first).await {
+                Ok(index) => index,
+                // Nobody knows where this history comes from; the others are none the worse for it.
+                Err(RepositoryError::Segment { .. }) => continue,
+                Err(error) => return Err(error),
+            };
             if let Some(previous) = index.previous.filter(|previous| previous.replid != first.replid) {
                 parents.insert(first.replid.clone(), Position { replid: previous.replid, offset: first.from });
             }
@@ -109,6 +115,7 @@ impl Repository {
         body: Bytes,
     ) -> Result<(), RepositoryError> {
         let key = Self::archive_folder(instance, shard)? + &index.name().key();
+        self.must_be_mounted().await?;
         match self.storage.create(&key, body).await {
             Err(StorageError::AlreadyExists | StorageError::Taken) => {
                 let there = self.segment_index(instance, shard, &index.name()).await?;
@@ -165,6 +172,17 @@ impl Repository {
         futures_util::stream::iter(reading).buffered(INDEXES_AT_ONCE).try_collect().await
     }
 
+    /// As [`Repository::segment_indexes`], with an answer for each: a damaged one does not hide the others.
+    pub async fn each_segment_index(
+        &self,
+        instance: &str,
+        shard: u32,
+        names: &[SegmentName],
+    ) -> Vec<Result<Index, RepositoryError>> {
+        let reading = names.iter().map(|name| self.segment_index(instance, shard, name));
+        futures_util::stream::iter(reading).buffered(INDEXES_AT_ONCE).collect().await
+    }
+
     async fn rest_of(&self, key: &str, begin: u64, length: u64) -> Result<Bytes, RepositoryError> {
         let mut reader = self.storage.open(key, begin).await.doing("read", key)?;
         let mut bytes = BytesMut::new();
@@ -189,6 +207,29 @@ impl Repository {
     ) -> Result<Reader, RepositoryError> {
         let key = Self::archive_folder(instance, shard)? + &name.key();
         self.storage.open(&key, 0).await.doing("read", &key)
+    }
+
+    /// Makes the marker of the repository where there is none, before anything is archived.
+    ///
+    /// # Errors
+    /// What the place says.
+    pub async fn ready_for_archives(&self, now: DateTime<Utc>) -> Result<(), RepositoryError> {
+        self.establish(now).await.map(drop)
+    }
+
+    /// A folder without its marker is an empty mount point: what is written there is hidden once the file system is back.
+    async fn must_be_mounted(&self) -> Result<(), RepositoryError> {
+        if self.storage.keeps_conditions_by_nature().is_none() {
+            return Ok(());
+        }
+        match self.storage.head(MARKER).await {
+            Err(StorageError::NotFound | StorageError::NoSuchPlace(_)) => {
+                let words = format!("{} has no {MARKER} any more", self.describe());
+                let reason = Reason::new(words).hint("is the file system mounted that the repository is on?");
+                Err(RepositoryError::Storage { doing: "archive".to_owned(), source: StorageError::unavailable(reason) })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Who writes the archive of a shard.
@@ -218,6 +259,7 @@ impl Repository {
     /// What the place says.
     pub async fn write_archiver(&self, instance: &str, shard: u32, archiver: &Archiver) -> Result<(), RepositoryError> {
         let key = Self::archive_folder(instance, shard)? + ARCHIVER;
+        self.must_be_mounted().await?;
         let body = serde_json::to_vec(archiver).expect("an archiver is plain data");
         self.storage.replace(&key, body.into()).await.doing("write", &key)
     }

@@ -108,7 +108,7 @@ impl FoundLock {
                 by.host.escape_debug(),
                 since.format("%Y-%m-%d %H:%M UTC")
             ),
-            None => "a run of another version".to_owned(),
+            None => "its lock.json is of another version, or damaged".to_owned(),
         }
     }
 }
@@ -139,10 +139,15 @@ impl Repository {
             let holder = holder.as_ref()?;
             lives(&holder.by, holder.process.as_ref()).map(|lives| !lives)
         };
+        let is_over = || lapses_at.is_some_and(|at| at <= self.now());
+        if is_over() {
+            // By the clock that has dated it: ours may be ahead of it.
+            self.hear_clock().await;
+        }
         let state = match () {
             () if holder.as_ref().is_some_and(|holder| holder.stays_because.is_some()) => LockState::Stays,
             () if has_ended() == Some(true) => LockState::Dead,
-            () if lapses_at.is_some_and(|at| at <= self.now()) => LockState::Lapsed,
+            () if is_over() => LockState::Lapsed,
             () => LockState::Held,
         };
         Ok(Some(FoundLock { holder, state, lapses_at, body }))

@@ -252,6 +252,16 @@ async fn examine(
     Ok(Report { checked, findings, census, needs, module_aux, drill: outcome, status })
 }
 
+impl Report {
+    /// What was found without the drill, if there was one, and the answer that this is.
+    pub fn before_drill(&self) -> (Status, Vec<Finding>) {
+        let of_drill = self.drill.as_ref().map(|drill| drill.findings.as_slice()).unwrap_or_default();
+        let findings: Vec<Finding> =
+            self.findings.iter().filter(|finding| !of_drill.contains(finding)).cloned().collect();
+        (examination::status(&findings), findings)
+    }
+}
+
 /// A folder for a drill and the file in it into which the RDB is written, where there is to be a drill.
 async fn room(drill: Option<&drill::Drill>) -> io::Result<(Option<drill::Room<'_>>, Option<File>)> {
     Ok(match drill {

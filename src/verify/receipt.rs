@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Level, Report};
 use crate::explain::Status;
-use crate::finding::Severity;
+use crate::finding::{Finding, Severity};
 use crate::repository::manifest::Manifest;
 use crate::repository::{BackupId, Listed, Receipt, Repository, RepositoryError};
 use crate::times;
@@ -27,19 +27,19 @@ const FOUND: usize = 10;
 type Proven = BTreeMap<String, DateTime<Utc>>;
 
 /// What a verification proved, as it is stored.
-fn content(report: &Report, level: Level, proven_at: &Proven) -> Value {
+fn content(report: &Report, (level, status, findings): (Level, Status, &[Finding]), proven_at: &Proven) -> Value {
     json!({
         "level": level.name(),
-        "status": report.status,
-        "proves": if report.status <= Status::Warning { level.proves() } else { "" },
+        "status": status,
+        "proves": if status <= Status::Warning { level.proves() } else { "" },
         "tool_version": env!("CARGO_PKG_VERSION"),
         "checked": report.checked,
-        "findings": report.findings.iter().map(|finding| finding.id.as_str()).collect::<Vec<_>>(),
-        "found": report.findings.iter().filter(|finding| finding.severity > Severity::Info)
+        "findings": findings.iter().map(|finding| finding.id.as_str()).collect::<Vec<_>>(),
+        "found": findings.iter().filter(|finding| finding.severity > Severity::Info)
             .take(FOUND).map(|finding| finding.title.as_str()).collect::<Vec<_>>(),
-        "drill": report.drill,
+        "drill": report.drill.as_ref().filter(|_| level == Level::Drill),
         "proven_at": proven_at.iter().map(|(level, at)| (level, times::text(*at))).collect::<BTreeMap<_, _>>(),
-        "rto_seconds": report.drill.as_ref().map(|drill| drill.rto_seconds),
+        "rto_seconds": report.drill.as_ref().filter(|_| level == Level::Drill).map(|drill| drill.rto_seconds),
     })
 }
 
@@ -56,24 +56,29 @@ pub async fn write(
     now: DateTime<Utc>,
 ) -> Result<(), RepositoryError> {
     let id = manifest.id;
-    if level < Level::Checksum && report.status == Status::Unknown {
+    // A drill that could not be held says nothing against what was read for it: a server that is too old is the machine's trouble.
+    let (level, status, findings) = match report.before_drill() {
+        (read, findings) if level == Level::Drill && report.status == Status::Unknown && read <= Status::Warning => {
+            (Level::Structure, read, findings)
+        }
+        _ => (level, report.status, report.findings.clone()),
+    };
+    if level < Level::Checksum && status == Status::Unknown {
         return Ok(());
     }
     let before = repository.verified(&manifest.instance, id).await?;
     // What a level has found stands until that level, or a higher one, finds nothing: a lower one does not look there.
     let found_at = before.as_ref().filter(|before| before.text("status") == Some("failed")).map(level_of);
-    if found_at
-        .is_some_and(|found| report.status != Status::Failed && (report.status == Status::Unknown || level < found))
-    {
+    if found_at.is_some_and(|found| status != Status::Failed && (status == Status::Unknown || level < found)) {
         return Ok(());
     }
     // Names and lengths alone are worth a receipt where they are news.
-    let is_news = found_at.is_some() != (report.status == Status::Failed);
+    let is_news = found_at.is_some() != (status == Status::Failed);
     if level < Level::Checksum && !is_news {
         return Ok(());
     }
-    let proven_at = proven(before.as_ref(), level, report.status, now);
-    let receipt = Receipt { time: now, content: content(report, level, &proven_at) };
+    let proven_at = proven(before.as_ref(), level, status, now);
+    let receipt = Receipt { time: now, content: content(report, (level, status, &findings), &proven_at) };
     repository.write_receipt(&manifest.instance, id, VERIFY, &receipt).await
 }
 

@@ -31,7 +31,9 @@ pub struct Lock {
     /// Token of the lock to release, as `status` shows it.
     #[arg(long, value_name = "TOKEN")]
     pub token: Option<String>,
-    /// Command to run, with its arguments, behind `--`. Its exit code is the exit code.
+    /// Command to run, with its arguments, behind `--`. Its exit code is the exit code. It reads standard input from a pipe or a file;
+    /// from a terminal it gets none. With `--json` its standard output goes to standard error. What it has started and left in its process
+    /// group is ended with it if the lock is lost or a signal comes.
     #[arg(last = true, value_name = "COMMAND", value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
     #[command(flatten)]

@@ -54,10 +54,7 @@ impl Resolver<'_> {
                     }
                     None => {
                         self.no_database("lock release", typed.database.number)?;
-                        let instance = self.typed_instance_name()?.ok_or_else(|| {
-                            Misuse::usage("`lock release` needs an instance, or a key on a server")
-                                .hint("`-i NAME` names the instance of the repository, `--key KEY -i URL` the lock on a server")
-                        })?;
+                        let instance = self.typed_instance_name()?;
                         Ok(Settings::ReleaseInstance { place: self.place()?, instance, token })
                     }
                 }

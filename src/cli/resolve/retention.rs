@@ -71,6 +71,12 @@ impl Resolver<'_> {
         Ok(())
     }
 
+    /// Whether a repository is the one of the settings; the one that is used is, where they name none.
+    fn is_place_of_settings(&self, place: &Place) -> Result<bool, Misuse> {
+        let own = self.file.destination()?.and_then(|destination| destination.parse::<Location>().ok());
+        Ok(own.is_none_or(|own| own.is_same(&place.location)))
+    }
+
     pub(super) fn where_the_policy_stands(&self) -> String {
         let file = self.file.path().map_or_else(String::new, |path| format!(" in {}", path.display()));
         format!("`backup.retention`{file}")
@@ -95,12 +101,15 @@ impl Resolver<'_> {
 
     pub(super) fn status(&self, typed: &Status) -> Result<status::Settings, Misuse> {
         self.no_database("status", typed.database.number)?;
+        let place = self.place()?;
+        // What the settings ask for they ask of their own repository.
+        let is_theirs = self.is_place_of_settings(&place)?;
         Ok(status::Settings {
-            place: self.place()?,
+            place,
             instance: self.typed_instance_name()?,
-            known: self.file.instances().into_iter().map(str::to_owned).collect(),
-            schedule: self.file.schedule()?,
-            policy: self.file.retention()?,
+            known: self.file.instances().into_iter().filter(|_| is_theirs).map(str::to_owned).collect(),
+            schedule: self.file.schedule()?.filter(|_| is_theirs),
+            policy: self.file.retention()?.filter(|_| is_theirs),
             max_age: typed.max_age,
             max_unverified: typed.max_unverified,
         })

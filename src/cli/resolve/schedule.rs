@@ -1,10 +1,12 @@
 //! The settings of `schedule`.
 
 use super::Resolver;
+use crate::cli::args::Global;
 use crate::cli::args::schedule::Schedule as Typed;
 use crate::cli::env;
 use crate::commands::schedule::{Form, Settings};
 use crate::explain::Misuse;
+use crate::repository::check_instance;
 
 impl Resolver<'_> {
     pub(super) fn schedule(&self, typed: &Typed) -> Result<Settings, Misuse> {
@@ -24,11 +26,22 @@ impl Resolver<'_> {
             return Err(Misuse::usage("a schedule is for an instance of the settings")
                 .hint("name it under `instances` in the settings, and with `-i NAME`"));
         }
+        if let Err(error) = check_instance(&instance) {
+            return Err(Misuse::usage(error.to_string()).hint("give the instance another name in the settings"));
+        }
+        // What runs at night reads all of it from the settings.
+        if let Some(name) = typed_for_the_store(self.global) {
+            return Err(Misuse::usage(format!(
+                "`{name}` has no effect on `schedule`: what it prints uses the settings"
+            ))
+            .hint("write it into the settings, or add it to the printed command by hand"));
+        }
         self.place()?;
         let config = self.file.path().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
         Ok(Settings {
             instance,
             enabled: block.enabled,
+            archives: block.archives,
             schedule: block.schedule,
             form: typed.form,
             jitter: typed.jitter.unwrap_or_default(),
@@ -39,4 +52,15 @@ impl Resolver<'_> {
             to_dir: typed.to_dir.clone(),
         })
     }
+}
+
+/// The first option that names a repository, or how it is reached.
+fn typed_for_the_store(global: &Global) -> Option<&'static str> {
+    let given = [
+        ("--repository", global.repository.is_some()),
+        ("--s3-endpoint", global.s3_endpoint.is_some()),
+        ("--s3-region", global.s3_region.is_some()),
+        ("--s3-path-style", global.s3_path_style.is_some()),
+    ];
+    given.into_iter().find(|(_, is_given)| *is_given).map(|(name, _)| name)
 }

@@ -267,13 +267,21 @@ fn a_wrong_value_says_where_and_what_would_be_right() {
 }
 
 #[test]
-fn aof_is_refused_clearly_and_only_by_backup() {
-    let file = parse("backup:\n  type: aof\n  destination: /backups\n");
-    assert_eq!(
-        file.backup().unwrap_err().to_string(),
-        "etc/redis-ops.yaml:2:9: `backup.type: aof` is not supported yet"
+fn aof_is_a_backup_with_an_archive() {
+    for (kind, archives) in [("aof", true), ("rdb", false)] {
+        let file = parse(&format!(
+            "backup:
+  type: {kind}
+  destination: /backups
+"
+        ));
+        assert_eq!(file.backup().unwrap().archives, archives);
+    }
+    wrong(
+        "backup: { type: ao }",
+        SettingsFile::backup,
+        "etc/redis-ops.yaml:1:17: `backup.type`: the type of a backup must be `rdb` or `aof`",
     );
-    assert_eq!(file.destination().unwrap().as_deref(), Some("/backups"));
 }
 
 #[test]

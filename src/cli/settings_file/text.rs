@@ -157,14 +157,6 @@ impl Reader<'_> {
         Ok(expanded + rest)
     }
 
-    /// Where the text stands, as `file:line:column`.
-    pub fn position(&self, text: &Option<Text>) -> String {
-        match text {
-            Some(text) => format!("{}:{}:{}", self.file.display(), text.line, text.column),
-            None => self.file.display().to_string(),
-        }
-    }
-
     fn wrong_at(&self, text: &Text, key: &str, reason: &str) -> Misuse {
         Misuse::settings(format!("{}:{}:{}: `{key}`: {reason}", self.file.display(), text.line, text.column))
     }

@@ -32,10 +32,12 @@ pub(super) fn show(
             }
             return Err(Fault::from(failed.error).context(match failed.backup_id {
                 Some(id) if failed.may_be_published => {
-                    format!("{what} as {id}: it is unknown whether the backup was published; nothing was removed")
+                    format!(
+                        "cannot {what} as {id}: it is unknown whether the backup was published; nothing was removed"
+                    )
                 }
-                Some(id) => format!("{what} as {id}: nothing was published"),
-                None => what.to_owned(),
+                Some(id) => format!("cannot {what} as {id}: nothing was published"),
+                None => format!("cannot {what}"),
             }));
         }
     };

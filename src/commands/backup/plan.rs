@@ -16,19 +16,28 @@ use crate::capture::source::Chosen;
 use crate::connection::replication::ReplicationError;
 use crate::explain::{Context as _, Fault, Result, Status};
 use crate::operations::turn::of_others;
+use crate::operations::{Locked, Turns};
 use crate::printer::words;
 use crate::repository::{Repository, RepositoryError, Room};
 use crate::storage::StorageError;
 
+/// What is asked about.
+pub(super) struct Asked<'a> {
+    pub(super) instance: &'a str,
+    pub(super) method: Method,
+    pub(super) retention: Option<&'a Retention>,
+    /// How a run would get along with another one; `None`: it would leave the instance to that one.
+    pub(super) turns: Option<Turns>,
+}
+
 /// What would happen; nothing is done.
 pub(super) async fn plan(
-    instance: &str,
+    asked: &Asked<'_>,
     source: &Source,
-    wanted: Method,
-    retention: Option<&Retention>,
     repository: &Repository,
     context: &Context,
 ) -> Result<Outcome> {
+    let Asked { instance, method: wanted, retention, turns } = *asked;
     let mut lines: Vec<(Status, String)> = Vec::new();
     let mut why = None;
     let mut method = "replication";
@@ -95,10 +104,16 @@ pub(super) async fn plan(
         lines.push(pruning::planned(retention, instance, method == "scan", repository, context).await);
     }
 
-    let status = lines.iter().map(|(status, _)| *status).fold(Status::Ok, Status::and);
-    // The backup would be none the worse for it: no part of the status.
     let lock = of_others(repository, instance).await;
-    lines.extend(lock.iter().map(|(_, words)| (Status::Warning, words.clone())));
+    let refusing = lock.as_ref().filter(|(found, _)| turns.is_some_and(|turns| turns.is_refused_by(found)));
+    if let Some((found, words)) = refusing {
+        lines.push((Status::Failed, words.clone()));
+        why = why.or_else(|| Some(Locked::by(repository, instance, found).into()));
+    }
+    let is_refused = refusing.is_some();
+    let status = lines.iter().map(|(status, _)| *status).fold(Status::Ok, Status::and);
+    // The backup would be none the worse for these: no part of the status.
+    lines.extend(lock.iter().filter(|_| !is_refused).map(|(_, words)| (Status::Warning, words.clone())));
     lines.extend(others(repository, instance).await.into_iter().map(|other| (Status::Warning, other)));
     let mut table = Table::pairs();
     for (status, line) in &lines {

@@ -1,12 +1,15 @@
 //! `lock run`: a command that runs as long as its lock is held.
 
+use std::os::fd::AsFd as _;
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use tokio::process;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
 
-use super::super::{Context, Outcome};
+use super::super::{Context, Format, Outcome};
 use super::{Job, in_words};
 use crate::connection::Connection;
 use crate::explain::{Context as _, Failure, Hint, Interrupted, Result, Status};
@@ -23,7 +26,7 @@ const LONGEST_GRACE: Duration = Duration::from_secs(10);
 /// Takes the lock, runs the command, and releases. The exit code is the command's.
 pub async fn run(job: &Job, context: &Context) -> Result<Outcome> {
     let mut token = [0; 16];
-    getrandom::fill(&mut token).map_err(|error| Failure::new("failed", format!("make a token: {error}")))?;
+    getrandom::fill(&mut token).map_err(|error| Failure::new("failed", format!("cannot make a token: {error}")))?;
     let claim = Claim { key: job.key.clone(), token: hex::encode(token), ttl: job.ttl };
     let (connection, since) = context.interruptible(acquired(job, &claim, context)).await?;
 
@@ -50,17 +53,18 @@ pub async fn run(job: &Job, context: &Context) -> Result<Outcome> {
 
 /// Waits for the lock, and gives the connection over which it was taken.
 async fn acquired(job: &Job, claim: &Claim, context: &Context) -> Result<(Connection, Instant)> {
-    let mut connection = job.server.node.connect().await.context("take the lock")?;
+    let failed = || format!("cannot take the lock {}", job.key);
+    let mut connection = job.server.node.connect().await.with_context(failed)?;
     let by = BegunBy::own();
     let holder = format!("process {} on host {}, since {}", by.pid, by.host, times::text(context.now));
     let begun = Instant::now();
     loop {
-        if let Some(since) = lock::acquire(&mut connection, claim, &holder).await.context("take the lock")? {
+        if let Some(since) = lock::acquire(&mut connection, claim, &holder).await.with_context(failed)? {
             return Ok((connection, since));
         }
         let left = job.wait.saturating_sub(begun.elapsed());
         if left.is_zero() {
-            let text = match lock::look(&mut connection, &job.key).await.context("look at the lock")? {
+            let text = match lock::look(&mut connection, &job.key).await.with_context(failed)? {
                 Some(found) => in_words(&job.key, &found),
                 // It was released just now.
                 None => format!("{} was held by another a moment ago", job.key),
@@ -89,19 +93,55 @@ async fn under(
         command.stdin(Stdio::null());
     }
     let shown = program.to_string_lossy().escape_debug().to_string();
-    let mut group = Group::start(&mut command).with_context(|| format!("start `{shown}`"))?;
-    let keeping = lock::keep(&job.server.node, connection, claim, since, grace);
-    tokio::select! {
-        biased;
-        ended = group.child.wait() => Ok(code_of(ended.with_context(|| format!("wait for `{shown}`"))?)),
-        () = context.cancel.cancelled() => {
-            group.end(LONGEST_GRACE).await;
-            Err(Interrupted.into())
-        }
-        why = keeping => {
-            group.end(grace).await;
-            let text = format!("the lock {} was lost while `{shown}` was running, which was ended: {why}", job.key);
-            Err(Failure::new("lock_lost", text).into())
+    // Stdout holds our one object then.
+    if matches!(context.format, Format::Json | Format::Ndjson) {
+        let stderr = std::io::stderr().as_fd().try_clone_to_owned();
+        command.stdout(Stdio::from(stderr.with_context(|| format!("cannot run `{shown}`"))?));
+    }
+    // Ctrl-Z would stop us and not the command, and the lock would lapse under it.
+    let mut stop_asked = signal(SignalKind::from_raw(Signal::TSTP.as_raw())).ok();
+    let cannot = || format!("cannot start `{shown}`; nothing was run, and the lock is released");
+    let mut group = Group::start(&mut command).with_context(cannot)?;
+    let mut keeping = std::pin::pin!(lock::keep(&job.server.node, connection, claim, since, grace));
+    let lost = |why: String| {
+        let text = format!("the lock {} was lost while `{shown}` was running, which was ended: {why}", job.key);
+        Failure::new("lock_lost", text)
+    };
+    loop {
+        let asked = async {
+            match &mut stop_asked {
+                Some(asked) => asked.recv().await.unwrap_or(()),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            ended = group.child.wait() => {
+                return Ok(code_of(ended.with_context(|| format!("cannot wait for `{shown}`"))?));
+            }
+            () = context.cancel.cancelled() => {
+                // The command may take its time to end: the lock is its own until then.
+                let is_lost = tokio::select! {
+                    biased;
+                    _ = group.end(LONGEST_GRACE) => None,
+                    why = &mut keeping => Some(why),
+                };
+                return Err(match is_lost {
+                    None => Interrupted.into(),
+                    Some(why) => {
+                        group.kill().await;
+                        lost(why).into()
+                    }
+                });
+            }
+            why = &mut keeping => {
+                group.end(grace).await;
+                return Err(lost(why).into());
+            }
+            () = asked => {
+                let words = format!("`{shown}` is not stopped: while it stood still the lock would lapse; Ctrl-C ends it");
+                context.printer.say(&words);
+            }
         }
     }
 }

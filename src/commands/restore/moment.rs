@@ -23,8 +23,11 @@ pub async fn run(settings: &Settings, wanted: &MomentWanted, context: &Context) 
     let Backup::Stored { place, id, instance } = &settings.backup else {
         return Err(Misuse::usage("a moment is restored from a repository, not from a file").into());
     };
+    let is_of_backup = id == "latest" || id.starts_with(|first: char| first.is_ascii_digit());
     let named = match (id.split_once('/'), instance) {
         (Some((named, _)), _) => named.to_owned(),
+        // The instance alone.
+        (None, _) if !is_of_backup => id.clone(),
         (None, Some(instance)) => instance.clone(),
         (None, None) => {
             return Err(Misuse::usage("whose moment is meant is not clear")
@@ -34,11 +37,31 @@ pub async fn run(settings: &Settings, wanted: &MomentWanted, context: &Context) 
     };
     let repository = place.open().await?;
     let choosing = async { Ok(moment::choose(&repository, &named, &wanted.wanted).await?) };
-    let moment = context.interruptible(choosing).await.with_context(|| format!("choose a moment of {named}"))?;
+    let moment = context.interruptible(choosing).await.with_context(|| format!("cannot choose a moment of {named}"))?;
     let shown = moment.shown();
     let found = find_scratch(&wanted.scratch, &moment).await?;
     let table = table(&shown, &found, context);
     if settings.plan {
+        // A damaged segment is found before anybody relies on it.
+        let checking = async { Ok(moment::check(&repository, &moment, &context.cancel).await?) };
+        context.interruptible(checking).await.with_context(|| format!("cannot read the archive of {named}"))?;
+    }
+    // What the target takes of the base it takes of the moment: the same server has written both.
+    if let super::Target::Server(instance) = &settings.target {
+        let base = Backup::Stored { place: place.clone(), id: shown.base.clone(), instance: Some(named.clone()) };
+        let as_planned = Settings { backup: base, moment: None, plan: true, ..settings.clone() };
+        let planned = server::run(&as_planned, instance, context).await.with_context(|| {
+            format!("cannot restore offset {} of {named}; no backup of that moment was made", shown.offset)
+        })?;
+        if settings.plan || planned.status == Status::Failed {
+            let sentence = format!(
+                "offset {} of {named} can be reached from {}; the target was looked at as for that backup",
+                words::count(shown.offset),
+                shown.base
+            );
+            return Ok(planned.above(&format!("{table}\n{sentence}\n")).field("moment", &shown));
+        }
+    } else if settings.plan {
         let sentence = format!("offset {} of {named} can be reached from {}", words::count(shown.offset), shown.base);
         let text = format!("{table}\n{}", verdict(&context.printer, Status::Ok, &sentence));
         return Ok(Outcome::new(Status::Ok).field("moment", &shown).text(text));
@@ -49,7 +72,7 @@ pub async fn run(settings: &Settings, wanted: &MomentWanted, context: &Context) 
         materialise(&repository, &moment, &found, &wanted.scratch, context.now, progress.as_ref(), &context.cancel)
             .await;
     progress.finish();
-    let manifest = taken.with_context(|| format!("bring a throwaway server to offset {}", shown.offset))?;
+    let manifest = taken.with_context(|| format!("cannot bring a throwaway server to offset {}", shown.offset))?;
     let name = format!("{}/{}", manifest.instance, manifest.id);
     context.printer.say(&format!("the moment is stored as the backup {name}"));
     let backup = Backup::Stored { place: place.clone(), id: name, instance: instance.clone() };

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::capture::server_of;
@@ -117,7 +118,7 @@ impl BackupFacts {
         let databases = census.into_iter().flat_map(|census| &census.by_database);
         Self {
             name: format!("{}/{}", manifest.instance, manifest.id),
-            created_ms: Some(manifest.created_at.timestamp_millis()),
+            created_ms: Some(taken(manifest).timestamp_millis()),
             clock: clock_of(manifest).unwrap_or_default(),
             server: format!("{} {}", manifest.server.name, manifest.server.version),
             taken_from: TakenFrom {
@@ -245,10 +246,20 @@ impl BackupFacts {
 
 /// The clock of the server that a captured RDB is of: it writes down when it began (`ctime`, in whole seconds), and so do we.
 fn clock_of(manifest: &Manifest) -> Option<Clock> {
-    let is_captured = manifest.purpose != Purpose::Adopted && manifest.consistency != Consistency::Fuzzy;
+    // What a throwaway server has written has our own clock, and the moment is by that of the source.
+    let is_captured = !matches!(manifest.purpose, Purpose::Adopted | Purpose::PointInTime)
+        && manifest.consistency != Consistency::Fuzzy;
     let ctime: i64 = manifest.shards.first()?.aux.get("ctime").filter(|_| is_captured)?.parse().ok()?;
     let moment = manifest.shards.first().and_then(|shard| shard.moment).or(manifest.moment);
     let (from, to) = moment.map_or((manifest.created_at, manifest.finished_at), |moment| (moment.from, moment.to));
     let (from, to) = (from.timestamp_millis(), to.timestamp_millis());
     Some(Clock::read(ctime.checked_mul(1000)?, from.saturating_sub(1000), to))
+}
+
+/// When the data was as it is. A moment that was put together is older than the backup that holds it.
+fn taken(manifest: &Manifest) -> DateTime<Utc> {
+    match (manifest.purpose, manifest.moment) {
+        (Purpose::PointInTime, Some(moment)) => moment.from,
+        _ => manifest.created_at,
+    }
 }

@@ -1,12 +1,14 @@
 //! Reading files.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use rustix::fs::OFlags;
 
 use super::{Local, Use};
 use crate::storage::{Chunks, StorageError};
@@ -28,9 +30,10 @@ pub(super) fn whole(path: &Path, limit: u64) -> io::Result<Result<Bytes, u64>> {
 }
 
 pub(super) fn open(path: &Path, offset: u64) -> io::Result<File> {
-    let mut file = File::open(path)?;
+    // To open a pipe would wait for whoever writes to it.
+    let mut file = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
     if !file.metadata()?.is_file() {
-        // A folder is no object.
+        // A folder or a pipe is no object.
         return Err(io::ErrorKind::NotFound.into());
     }
     file.seek(SeekFrom::Start(offset))?;

@@ -19,7 +19,14 @@ fn a_command_gets_the_answer_on_stdin_and_no_password() {
     let told = ["--on-success", &good, "--on-failure", &bad];
     let run = |url: &str| {
         let run = backup(url, &folder.text(), &told).dir(home.path());
-        run.env("REDIS_OPS_PASSWORD", "hunter2-and-more").env("ANOTHER_NAME", "x hunter2-and-more y").run()
+        run.env("REDIS_OPS_PASSWORD", "hunter2-and-more")
+            .env("ANOTHER_NAME", "x hunter2-and-more y")
+            .env("PGPASSWORD", "other-pw")
+            .env("sessions_password", "other-pw")
+            .env("HTTPS_PROXY_OF_OTHERS", "http://u:other-pw@proxy:1")
+            .env("OTHER_INSTANCE", "redis://:other-pw@127.0.0.1:1")
+            .env("A_URL", "http://proxy:1/a@b:c")
+            .run()
     };
     let read = |name: &str| std::fs::read_to_string(home.path().join(name)).unwrap_or_default();
     let answer = |name: &str| serde_json::from_str::<serde_json::Value>(&read(name)).expect("JSON");
@@ -29,7 +36,10 @@ fn a_command_gets_the_answer_on_stdin_and_no_password() {
     assert_eq!((&answer("good")["command"], &answer("good")["status"]), (&"backup".into(), &"ok".into()));
     assert!(answer("good")["backup"]["id"].is_string());
     assert!(
-        read("good.env").contains("REDIS_OPS_EXIT_CODE=0") && !read("good.env").contains("hunter2-and-more"),
+        read("good.env").contains("REDIS_OPS_EXIT_CODE=0")
+            && !read("good.env").contains("hunter2-and-more")
+            && !read("good.env").contains("other-pw")
+            && read("good.env").contains("A_URL="),
         "{}",
         read("good.env")
     );
@@ -95,7 +105,7 @@ fn a_monitor_that_cannot_be_told_changes_no_exit_code_and_its_path_is_no_news() 
     let url = format!("{}/secret-uuid", refuses.endpoint());
     let run = backup(&server.url(), &folder.text(), &["--ping-url", &url]).run();
     assert_eq!(run.code, 0, "{}", run.everything());
-    assert!(run.stderr.contains("warning: 127.0.0.1 could not be told: it answered 404"), "{}", run.stderr);
+    assert!(run.stderr.contains("could not be told of the start: it answered 404"), "{}", run.stderr);
     assert!(!run.everything().contains("secret-uuid"), "{}", run.everything());
     // What may pass is tried again.
     let tries = std::sync::atomic::AtomicUsize::new(0);
@@ -109,4 +119,24 @@ fn a_monitor_that_cannot_be_told_changes_no_exit_code_and_its_path_is_no_news() 
     assert!(!run.stderr.contains("could not be told"), "{}", run.stderr);
     let run = backup(&server.url(), &folder.text(), &["--ping-url", "ftp://x"]).run();
     assert_eq!(run.code, 3, "{}", run.everything());
+}
+
+#[test]
+fn a_signal_ends_the_command_that_is_told_of_the_end() {
+    let Some(server) = RedisServer::start() else { return };
+    let folder = Folder::new();
+    let home = tempfile::tempdir().unwrap();
+    let running = backup(&server.url(), &folder.text(), &["--on-success", "touch begun; sleep 50; touch ended"])
+        .dir(home.path())
+        .spawn();
+    let begun = Instant::now();
+    while !home.path().join("begun").exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the command never began");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let asked = Instant::now();
+    running.signal("TERM");
+    let run = running.wait();
+    assert!(asked.elapsed() < Duration::from_secs(45) && !home.path().join("ended").exists(), "{}", run.everything());
+    assert!(run.stderr.contains("a signal has ended it"), "{}", run.everything());
 }

@@ -51,6 +51,10 @@ fn a_job_runs_under_the_lock_and_its_exit_code_is_ours() {
         assert_eq!(server.cli(&["EXISTS", "lock:nightly"]), "0", "it is released");
         let run = lock(&server, "run", &["--json", "--", "true"]).run();
         assert_eq!((run.code, &run.json()["exit_code"]), (0, &Value::from(0)), "{}", run.everything());
+        // What the job prints is not in the way of the one object.
+        let run = lock(&server, "run", &["--json", "--", "echo", "words of the job"]).run();
+        assert_eq!((run.code, &run.json()["exit_code"]), (0, &Value::from(0)), "{}", run.everything());
+        assert!(run.stderr.contains("words of the job"), "{}", run.everything());
         let run = lock(&server, "run", &["--json", "--", "/nowhere/at-all"]).run();
         assert_eq!(failure(&run), (2, "not_found".to_owned()), "{}", run.everything());
         assert_eq!(server.cli(&["EXISTS", "lock:nightly"]), "0", "it is released");
@@ -146,5 +150,61 @@ fn a_lock_is_written_only_to_a_server_that_was_typed() {
         let run = RedisOps::new().args(["lock", "-i", "redis://127.0.0.1:1", "--json"]).args(line).run();
         // What stands behind `--` is the job's.
         assert_eq!(run.code, 3, "{line:?}: {}", run.everything());
+    }
+}
+
+#[test]
+fn the_lock_is_the_jobs_own_until_it_has_ended_however_long_that_takes() {
+    let Some(server) = RedisServer::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    // It is asked to end, and takes four times as long as the lock would live alone.
+    let script = "trap 'touch asked; for i in 1 2 3 4 5 6 7 8; do sleep 0.5; done; touch ended; exit 5' TERM; \
+                  touch begun; while :; do sleep 0.1; done";
+    let running = lock(&server, "run", &["--ttl", "1s", "--", "sh", "-c", script]).dir(folder.path()).spawn();
+    let there = |name: &str| folder.path().join(name).exists();
+    server.wait_for("the job", |_| there("begun"));
+    running.signal("TERM");
+    server.wait_for("its end", |server| {
+        let held = server.cli(&["EXISTS", "lock:nightly"]);
+        assert!(there("ended") || held == "1", "the lock has lapsed under a job that runs");
+        there("ended")
+    });
+    assert_eq!(running.wait().code, 143);
+    assert_eq!(server.cli(&["EXISTS", "lock:nightly"]), "0", "it is released");
+}
+
+#[test]
+fn ctrl_z_does_not_stop_a_job_under_a_lock() {
+    let Some(server) = RedisServer::start() else { return };
+    let (running, folder) = at_work(&server, &["--ttl", "2s"]);
+    running.signal("TSTP");
+    let renewals = |server: &RedisServer| -> u64 {
+        let calls = server.cli(&["INFO", "commandstats"]);
+        let of = |line: &str| line.strip_prefix("cmdstat_pexpire:calls=")?.split(',').next()?.parse().ok();
+        calls.lines().find_map(of).unwrap_or(0)
+    };
+    let before = renewals(&server);
+    server.wait_for("renewals", |server| renewals(server) >= before + 3);
+    running.signal("TERM");
+    let run = running.wait();
+    assert!(run.code == 143 && run.stderr.contains("`sh` is not stopped"), "{}", run.everything());
+    is_gone(&folder);
+}
+
+#[test]
+fn what_is_no_lock_of_ours_is_said_to_be_that() {
+    let Some(server) = RedisServer::start() else { return };
+    server.ok(&["SET", "lock:nightly", "plain"]);
+    let run = lock(&server, "status", &[]).run();
+    assert!(
+        run.text().contains("a value that is not from redis-ops, `plain`; it never lapses"),
+        "{}",
+        run.everything()
+    );
+    server.ok(&["DEL", "lock:nightly"]);
+    server.ok(&["HSET", "lock:nightly", "f", "v"]);
+    for action in [&["status"][..], &["run", "--", "true"]] {
+        let run = RedisOps::new().args(["lock", "-i", &server.url(), "--key", "lock:nightly"]).args(action).run();
+        assert!(run.code == 2 && run.stderr.contains("cannot "), "{}", run.everything());
     }
 }

@@ -169,7 +169,6 @@ fn what_is_switched_off_wrong_or_missing_is_said() {
         ("  schedule: \"every night\"\n", "five fields"),
         ("  schedule: \"0 0 31 2 *\"\n", "never comes"),
         ("", "no schedule"),
-        ("  schedule: \"0 1 * * *\"\n  type: aof\n", "`backup.type: aof` is not supported yet"),
     ] {
         let line = ["--as", "systemd", "--json"];
         let run = schedule(&settings("redis://127.0.0.1:1", "/nowhere", more), &line).run();
@@ -182,4 +181,81 @@ fn what_is_switched_off_wrong_or_missing_is_said() {
         .run();
     assert_eq!(failure(&run), (3, "usage".to_owned()), "{}", run.text());
     assert!(!run.everything().contains("secret"));
+}
+
+#[test]
+fn where_the_clock_shows_another_zone_cron_asks_often_and_the_schedule_decides() {
+    let text = settings("redis://127.0.0.1:1", "/nowhere", NIGHTLY);
+    // Without an hour of summer time, with one, and one that is UTC in winter.
+    for (zone, line) in [("UTC", "0 1 * * *"), ("Asia/Kolkata", "*/10 * * * *"), ("Europe/London", "*/10 * * * *")] {
+        if !Path::new("/usr/share/zoneinfo").join(zone).exists() {
+            crate::support::skip("the zones of the world");
+            return;
+        }
+        let run = schedule(&text, &["--as", "cron"]).env("TZ", zone).run();
+        assert!(run.text().contains(&format!("\n{line} root /")), "{zone}: {}", run.everything());
+    }
+}
+
+#[test]
+fn every_instance_has_a_name_of_its_own_that_the_scheduler_takes() {
+    let names = ["redis-prod", "redis_prod", "redis.prod", "Redis-prod", "_prod"];
+    let entries: Vec<String> =
+        names.iter().map(|name| format!("  \"{name}\": {{ url: \"redis://127.0.0.1:1\" }}\n")).collect();
+    let text = format!("instances:\n{}backup:\n  destination: /nowhere\n  schedule: \"0 1 * * *\"\n", entries.concat());
+    let folder = tempfile::tempdir().unwrap();
+    for form in ["cron", "systemd", "kubernetes"] {
+        let mut files = std::collections::BTreeSet::new();
+        for name in names {
+            let instance = format!("--instance={name}");
+            let line = ["schedule", "--as", form, &instance, "--to-dir", folder.path().to_str().unwrap()];
+            let (code, answer) = RedisOps::new().file("redis-ops.yaml", &text).args(line).json();
+            assert_eq!(code, 0, "{answer:#}");
+            for file in answer["files"].as_array().unwrap() {
+                let file = file["name"].as_str().unwrap();
+                let stem = file.split('.').next().unwrap();
+                let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c) && (form == "systemd" || c != '.');
+                assert!(stem.chars().all(good) && file.starts_with("redis-ops-"), "{file}");
+                assert!(files.insert(file.to_owned()), "{file} twice");
+            }
+        }
+        assert!(files.iter().any(|file| file.split('.').next() == Some("redis-ops-redis-prod")), "{files:?}");
+    }
+    // What no backup can be called gets no schedule that would fail each night.
+    let text = text.replace("_prod", "my prod's %x");
+    let line = ["schedule", "--as", "cron", "-i", "my prod's %x", "--json"];
+    let run = RedisOps::new().file("redis-ops.yaml", &text).args(line).run();
+    assert_eq!(failure(&run), (3, "usage".to_owned()), "{}", run.text());
+}
+
+#[test]
+fn an_instance_that_is_followed_has_a_unit_for_that_too() {
+    let text = settings("redis://127.0.0.1:1", "/nowhere", "  schedule: \"0 1 * * *\"\n  type: aof\n");
+    let run = schedule(&text, &["--as", "cron"]).run();
+    assert!(run.text().contains("\n0 * * * * root /") && run.text().contains(" --for 59m\n"), "{}", run.everything());
+    let (_, answer) = schedule(&text, &["--as", "systemd"]).json();
+    let files = answer["files"].as_array().unwrap();
+    assert_eq!((files.len(), &files[2]["name"]), (3, &"redis-ops-redis-prod-archive.service".into()));
+    let (_, answer) = schedule(&text, &["--as", "kubernetes"]).json();
+    let deployment: serde_json::Value =
+        serde_saphyr::from_str(answer["files"][1]["text"].as_str().unwrap()).expect("YAML");
+    assert_eq!((&deployment["kind"], &deployment["spec"]["replicas"]), (&"Deployment".into(), &1.into()));
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    let words: Vec<&str> = container["args"].as_array().unwrap().iter().filter_map(|word| word.as_str()).collect();
+    // It can be typed: nobody listens there, which is all that it says.
+    let run = RedisOps::new()
+        .file("c.yaml", &text)
+        .args(words.iter().map(|word| if word.starts_with("/etc/") { "c.yaml" } else { word }))
+        .args(["--for", "1s"])
+        .run();
+    assert!(run.code == 2 && run.stderr.contains("127.0.0.1:1"), "{}", run.everything());
+}
+
+#[test]
+fn a_repository_that_is_typed_is_not_passed_over() {
+    let text = settings("redis://127.0.0.1:1", "/nowhere", NIGHTLY);
+    for more in [["-r", "/elsewhere"], ["--s3-endpoint", "http://e:1"]] {
+        let run = schedule(&text, &["--as", "cron", "--json"]).args(more).run();
+        assert_eq!(failure(&run), (3, "usage".to_owned()), "{}", run.everything());
+    }
 }

@@ -54,7 +54,11 @@ fn a_second_run_hears_who_is_at_work_and_a_run_that_was_killed_is_in_nobodys_way
     assert_eq!(failure(&second), (2, "locked".to_owned()), "{}", second.text());
     assert!(message(&second).starts_with(&who), "{}", second.text());
     let hint = second.json()["error"]["hint"].as_str().unwrap().to_owned();
-    assert!(hint.contains("--wait-lock 10m") && hint.contains("redis-ops lock release -i prod --token "), "{hint}");
+    assert!(
+        hint.contains("--wait-lock 10m")
+            && hint.contains(&format!("redis-ops lock release -r file://{} -i prod --token ", folder.text())),
+        "{hint}"
+    );
     for line in [
         &["prune", "-i", "prod", "--keep-last", "1", "--yes", "--json"][..],
         &["delete", &format!("prod/{first}"), "--yes", "--json"],
@@ -62,13 +66,12 @@ fn a_second_run_hears_who_is_at_work_and_a_run_that_was_killed_is_in_nobodys_way
         let run = RedisOps::new().args(line).args(["-r", &folder.text()]).run();
         assert_eq!(failure(&run), (2, "locked".to_owned()), "{}", run.everything());
     }
-    // What only looks says who it is.
-    let plan = backup(&server.url(), &folder.text(), &["--plan", "--json"]).run().json();
-    assert_eq!(
-        (&plan["status"], plan["plan"]["lock"]["pid"].as_u64()),
-        (&"ok".into(), Some(running.id().into())),
-        "{plan}"
-    );
+    // A plan answers as the run would, and says who it is.
+    for (more, status) in [(&[][..], "failed"), (&["--wait-lock", "1m"], "ok"), (&["--no-lock"], "ok")] {
+        let plan = backup(&server.url(), &folder.text(), &["--plan", "--json"]).args(more).run().json();
+        let found = (&plan["status"], plan["plan"]["lock"]["pid"].as_u64());
+        assert_eq!(found, (&status.into(), Some(running.id().into())), "{plan}");
+    }
     let (_, status) = RedisOps::new().args(["status", "-r", &folder.text()]).json();
     let lock = &status["instances"][0]["lock"];
     assert_eq!((&lock["state"], &lock["command"]), (&"held".into(), &"backup".into()), "{status:#}");
@@ -110,6 +113,10 @@ fn the_lock_of_another_machine_lapses_or_is_released_by_its_token() {
         RedisOps::new().args(["lock", "release", "-r", &folder.text(), "-i", "prod", "--token", token, "--json"]).run()
     };
     assert_eq!(failure(&release("other")), (2, "locked".to_owned()));
+    // The token says which instance it is.
+    let any =
+        |token: &str| RedisOps::new().args(["lock", "release", "-r", &folder.text(), "--token", token, "--json"]).run();
+    assert_eq!(failure(&any("other")), (3, "not_found".to_owned()));
     let released = release("t0k");
     assert_eq!((released.code, &released.json()["released"]), (0, &Value::from(true)), "{}", released.everything());
     assert_eq!(failure(&release("t0k")), (3, "not_found".to_owned()));

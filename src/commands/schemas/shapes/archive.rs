@@ -32,6 +32,12 @@ pub(in crate::commands) fn archive() -> Fields {
         ("to_offset", count()),
         ("raw_bytes", count()),
         ("segments", count()),
+        (
+            "recoverable_from",
+            described(maybe(time()), "when the first backup in it was taken; null: none of it can be restored"),
+        ),
+        ("recoverable_from_offset", maybe(count())),
+        ("first_base", described(maybe(text()), "that backup")),
     ]);
     let archiver = object(&[
         ("token", text()),
@@ -56,6 +62,10 @@ pub(in crate::commands) fn archive() -> Fields {
         ("bases", described(list(text()), "ids of the backups that were taken where a history begins")),
         ("windows", described(list(window), "stretches without a hole, oldest first")),
         ("gaps", count()),
+        (
+            "damaged",
+            described(list(object(&[("segment", text()), ("why", text())])), "segments whose index cannot be read"),
+        ),
         ("base", described(maybe(text()), "the backup that `--to-latest` begins with; null: nothing can be restored")),
         ("archiver", described(maybe(archiver), "who writes the archive, or wrote it last")),
         ("events", list(event)),
@@ -64,7 +74,7 @@ pub(in crate::commands) fn archive() -> Fields {
     ];
     let answers = vec![
         vec!["instance", "archive", "bases"],
-        vec!["instance", "windows", "gaps", "base", "archiver"],
+        vec!["instance", "windows", "gaps", "damaged", "base", "archiver"],
         vec!["instance", "events", "events_left_out"],
         vec!["instance", "point"],
     ];

@@ -39,10 +39,14 @@ pub(in crate::commands) fn schedule() -> Fields {
         ("instance", text()),
         ("enabled", described(truth(), "false: the settings say `backup.enabled: false`, and nothing is printed")),
         ("time_zone", text()),
+        ("archives", truth()),
         ("jitter_seconds", count()),
         ("schedule", described(maybe(text()), "a cron line of five fields")),
         ("next", described(list(time()), "the next five times")),
         ("files", list(object(&[("name", text()), ("text", text())]))),
     ];
-    (fields, vec![vec!["as", "instance", "enabled", "time_zone", "jitter_seconds", "schedule", "next", "files"]])
+    (
+        fields,
+        vec![vec!["as", "instance", "enabled", "archives", "time_zone", "jitter_seconds", "schedule", "next", "files"]],
+    )
 }
