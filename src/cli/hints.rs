@@ -72,7 +72,10 @@ pub fn words(hint: &Hint) -> String {
         Hint::StrangeLock([place, instance]) => {
             return format!(
                 "`--wait-lock 20m` waits until it lapses, 16 minutes after it was written; if no other run is at work, remove {}",
-                quoted(&format!("{}/{instance}/lock.json", place.trim_end_matches('/')))
+                quoted(&format!(
+                    "{}/{instance}/lock.json",
+                    place.strip_prefix("file://").unwrap_or(place).trim_end_matches('/')
+                ))
             );
         }
         Hint::WaitForKey => "a longer `--wait-lock` waits for it",

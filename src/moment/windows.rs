@@ -30,7 +30,7 @@ pub struct Window {
 /// Where the moments of a window that can be restored begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FirstBase {
-    /// `INSTANCE/ID`.
+    /// The name of the backup: `INSTANCE/ID`.
     pub name: String,
     /// The offset of it.
     pub offset: u64,

@@ -114,7 +114,7 @@ pub async fn materialise(
         rate: None,
         spool: Spooling { folder: options.folder.clone(), limit: SPOOL_LIMIT },
         replication: replication::Options { silence: chosen.node.silence, ..Default::default() },
-        moment: shown.not_before.map(|from| manifest::Moment { from, to: shown.not_after.unwrap_or(from) }),
+        moment: Some(when(moment, &shown)),
         now,
         by: BegunBy::own(),
     };
@@ -132,4 +132,11 @@ pub async fn materialise(
         return Err(crate::explain::Failure::new("inconsistent", words).into());
     }
     Ok(taken.manifest)
+}
+
+/// Between which times the data was as it is. Without a mark before it: not before its base.
+fn when(moment: &Moment, shown: &moment::Shown) -> manifest::Moment {
+    let of_base = moment.base.moment.map_or(moment.base.created_at, |moment| moment.from);
+    let from = shown.not_before.unwrap_or(of_base);
+    manifest::Moment { from, to: shown.not_after.unwrap_or(from).max(from) }
 }

@@ -155,3 +155,31 @@ fn a_store_that_is_away_is_waited_for_in_the_spool() {
     stop(running);
     must_join(&lab);
 }
+
+#[test]
+fn an_archive_waits_for_its_repository_and_makes_none_in_its_place() {
+    let Some(server) = lively().start() else { return };
+    let lab = Lab::new();
+    let running = lab.archiver(&server, &[]);
+    lab.published(&server, 1);
+    write(&server, 1);
+    lab.wait_for(server.info("master_repl_offset").parse().unwrap());
+    // The file system is gone, and its mount point is an empty folder.
+    let (place, away) = (lab.folder.path().to_owned(), lab.state.path().join("away"));
+    std::fs::rename(&place, &away).unwrap();
+    std::fs::create_dir(&place).unwrap();
+    write(&server, 2);
+    let written = server.info("master_repl_offset").parse().unwrap();
+    let spooled = || {
+        let files = tree(&lab.state.path().join("redis-ops"));
+        files.iter().filter(|file| file.ends_with(".raw")).count()
+    };
+    server.wait_for("a file that waits", |_| spooled() >= 2);
+    assert_eq!(std::fs::read_dir(&place).unwrap().count(), 0);
+    std::fs::remove_dir(&place).unwrap();
+    std::fs::rename(&away, &place).unwrap();
+    lab.wait_for(written);
+    let answer = stop(running);
+    assert_eq!(answer["archive"]["gaps"], serde_json::json!([]), "{answer:#}");
+    must_join(&lab);
+}

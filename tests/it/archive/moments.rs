@@ -199,3 +199,111 @@ fn a_base_that_an_archive_needs_is_not_pruned() {
     assert_eq!(one["action"], "keep", "{answer:#}");
     assert!(one["reasons"].to_string().contains("the archive up to offset"), "{one}");
 }
+
+#[test]
+fn the_first_backup_of_a_stretch_is_kept_as_well() {
+    let Some(installed) = server_named("redis-server-7.0") else { return };
+    let Some(server) = builder(&installed).start() else { return };
+    let lab = Lab::new();
+    let running = lab.archiver(&server, &[]);
+    lab.published(&server, 1);
+    let first = lab.run(&["list"]).json().1["backups"][0]["id"].as_str().unwrap().to_owned();
+    write(&server, 1);
+    let (offset, before) = digest(&server);
+    write(&server, 2);
+    lab.backup(&server);
+    write(&server, 3);
+    lab.wait_for(server.info("master_repl_offset").parse().unwrap());
+    stop(running);
+    lab.backup(&server);
+    let (code, answer) = lab.run(&["prune", "--keep-last", "1", "--yes"]).json();
+    assert_eq!(code, 0, "{answer:#}");
+    let one = answer["backups"].as_array().unwrap().iter().find(|one| one["id"] == first.as_str()).unwrap();
+    assert!(one["action"] == "keep" && one["reasons"].to_string().contains("the archive from offset"), "{one}");
+    // What could be restored before can be restored still.
+    let target = restored(&lab, &server, &["--to-offset", &offset.to_string()]);
+    assert_eq!(digest(&target).1, before);
+}
+
+#[test]
+fn a_shifted_expiry_is_shifted_by_the_age_of_the_data() {
+    let Some(installed) = server_named("redis-server-7.0") else { return };
+    let Some(server) = builder(&installed).start() else { return };
+    let lab = Lab::new();
+    let running = lab.archiver(&server, &[]);
+    lab.published(&server, 1);
+    for n in 0..20 {
+        server.ok(&["SET", &format!("short:{n}"), "v", "EX", "4"]);
+    }
+    let offset = server.info("master_repl_offset");
+    // A mark a second tells when that was.
+    server.wait_for("marks", |server| server.cli(&["PTTL", "short:0"]).trim().parse::<i64>().unwrap() < 1500);
+    server.ok(&["FLUSHALL"]);
+    lab.wait_for(server.info("master_repl_offset").parse().unwrap());
+    stop(running);
+    let over = std::time::Instant::now();
+    server.wait_for("the end of their time", |_| over.elapsed().as_secs() >= 4);
+    let target = builder(&installed).start().unwrap();
+    let binary = installed.path.display().to_string();
+    let restore = |more: &[&str]| {
+        let words = ["restore", "--backup-id", "x", "--to-offset", &offset, "--server-binary", &binary];
+        lab.run(&words).args(["--target-instance", &target.url()]).args(more).json()
+    };
+    // The instance alone names it; the plan looks at the target.
+    let (code, plan) = restore(&["--ttl", "shift", "--plan"]);
+    assert!(code <= 1 && plan["moment"]["offset"].is_u64() && plan["plan"].is_object(), "{plan:#}");
+    let (code, answer) = restore(&["--ttl", "shift"]);
+    assert!(code <= 1, "{answer:#}");
+    assert_eq!((&answer["result"]["expired"], &answer["result"]["restored"]), (&0.into(), &20.into()), "{answer:#}");
+
+    // A target that refuses is met before a backup of the moment is made.
+    target.ok(&["FLUSHALL"]);
+    target.ok(&["SET", "mine", "1"]);
+    let backups = || lab.run(&["list"]).json().1["backups"].as_array().unwrap().len();
+    let n_before = backups();
+    for more in [&["--plan"][..], &[]] {
+        let (code, answer) = restore(more);
+        assert_eq!((code, answer["error"]["code"].as_str()), (2, Some("target_not_empty")), "{answer:#}");
+    }
+    assert_eq!(backups(), n_before);
+    // Old data that came back is no fresh backup.
+    let (_, status) = lab.run(&["status"]).json();
+    assert_ne!(status["instances"][0]["last_good"]["keys"], 20, "{status:#}");
+}
+
+#[test]
+fn a_damaged_segment_is_named_and_hides_nothing_else() {
+    let Some(installed) = server_named("redis-server-7.0") else { return };
+    let Some(server) = builder(&installed).start() else { return };
+    let lab = Lab::new();
+    let running = lab.archiver(&server, &["--segment-size", "1KB"]);
+    lab.published(&server, 1);
+    for turn in 0..6 {
+        write(&server, turn);
+    }
+    lab.wait_for(server.info("master_repl_offset").parse().unwrap());
+    stop(running);
+    let segments = lab.segments();
+    let victim = lab.folder.path().join(&segments[segments.len() / 2]);
+    let whole = std::fs::read(&victim).unwrap();
+    std::fs::write(&victim, &whole[..whole.len() / 2]).unwrap();
+    let (code, status) = lab.run(&["archive", "status", "-i", &server.url(), "--name", "x"]).json();
+    assert_eq!((code, &status["gaps"], status["damaged"].as_array().unwrap().len()), (1, &1.into(), 1), "{status:#}");
+    assert!(status["windows"][0]["recoverable_from"].is_string(), "{status:#}");
+    assert!(status["windows"][1]["recoverable_from"].is_null(), "{status:#}");
+    let run = lab.run(&["archive", "status", "-i", &server.url(), "--name", "x"]).run();
+    for says in ["\ngap ", "nothing of it: no backup lies in this stretch", "damaged", "recoverable: "] {
+        assert!(run.text().contains(says), "{says}: {}", run.text());
+    }
+    let (code, log) = lab.run(&["archive", "log", "-i", &server.url(), "--name", "x"]).json();
+    assert!(code == 1 && log["events"].is_array(), "{log:#}");
+    // A flipped bit is found by the plan.
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 8] ^= 1;
+    std::fs::write(&victim, &flipped).unwrap();
+    let target = builder(&installed).start().unwrap();
+    let binary = installed.path.display().to_string();
+    let words = ["restore", "--backup-id", "x/latest", "--to-latest", "--plan", "--server-binary", &binary];
+    let (code, plan) = lab.run(&words).args(["--target-instance", &target.url()]).json();
+    assert_eq!((code, plan["error"]["code"].as_str()), (2, Some("corrupt")), "{plan:#}");
+}

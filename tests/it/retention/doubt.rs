@@ -284,3 +284,22 @@ fn receipts_that_may_not_be_read_are_not_called_none() {
     assert!(list.text().contains("receipt unreadable") && !list.text().contains("never"), "{}", list.everything());
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).expect("it is ours");
 }
+
+#[test]
+fn a_drill_that_no_server_of_this_machine_can_hold_says_nothing_against_the_backup() {
+    use crate::support::redis_server::{RedisServer, server_named};
+    let (Some(new), Some(old)) = (server_named("redis-server-8.0"), server_named("redis-server-6.2")) else { return };
+    let Some(server) = RedisServer::builder().version(&new).start() else { return };
+    server.ok(&["HSET", "h", "f", "v"]);
+    server.ok(&["HEXPIRE", "h", "100000", "FIELDS", "1", "f"]);
+    let folder = Folder::new();
+    let taken = crate::backup::backed_up(&server.url(), &folder.text(), &[]);
+    let id = taken["backup"]["id"].as_str().unwrap().to_owned();
+    let verify = ["verify", &id, "--level", "drill", "--server-binary", old.path.to_str().unwrap()];
+    assert_eq!(run(&verify, &folder).run().code, 3);
+    let (code, status) = run(&["status", "--max-age", "26h"], &folder).json();
+    assert_eq!((code, &status["instances"][0]["last_good"]["backup_id"]), (0, &id.as_str().into()), "{status:#}");
+    assert!(status["instances"][0]["last_drill"].is_null(), "{status:#}");
+    let (good, _) = judged(&folder);
+    assert_eq!(good, id);
+}

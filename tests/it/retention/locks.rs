@@ -255,3 +255,26 @@ fn what_a_killed_run_leaves_of_a_lock_goes_with_the_next_one_that_is_taken() {
     assert_eq!(old.iter().filter(|path| path.exists()).collect::<Vec<_>>(), Vec::<&std::path::PathBuf>::new());
     assert_eq!(kept.iter().filter(|path| !path.exists()).collect::<Vec<_>>(), Vec::<&std::path::PathBuf>::new());
 }
+
+#[test]
+fn what_is_no_file_in_place_of_a_lock_holds_nobody_up_and_is_said() {
+    let Some(server) = RedisServer::start() else { return };
+    let folder = Folder::new();
+    backed_up(&server.url(), &folder.text(), &[]);
+    let lock = folder.path().join("prod/lock.json");
+    for kind in ["pipe", "folder"] {
+        match kind {
+            "pipe" => assert!(std::process::Command::new("mkfifo").arg(&lock).status().unwrap().success()),
+            _ => fs::create_dir(&lock).unwrap(),
+        }
+        let run = backup(&server.url(), &folder.text(), &[]).run();
+        assert!(run.code == 0 && run.stderr.contains("no lock is taken for prod"), "{kind}: {}", run.everything());
+        if lock.is_dir() { fs::remove_dir(&lock).unwrap() } else { fs::remove_file(&lock).unwrap() }
+    }
+    // A file that says nothing known is somebody's until it lapses, and how it goes is said.
+    fs::write(&lock, "{}").unwrap();
+    let run = backup(&server.url(), &folder.text(), &["--json"]).run();
+    assert_eq!(failure(&run), (2, "locked".to_owned()), "{}", run.text());
+    let hint = run.json()["error"]["hint"].as_str().unwrap().to_owned();
+    assert!(hint.contains(&format!("remove {}/prod/lock.json", folder.text())), "{hint}");
+}

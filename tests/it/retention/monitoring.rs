@@ -51,7 +51,10 @@ fn fires(expression: &str, samples: &BTreeMap<String, f64>) -> bool {
         "==" => (*value - limit).abs() < f64::EPSILON,
         other => panic!("`{other}` in `{expression}`"),
     };
-    samples.get(name).is_some_and(holds)
+    match name.strip_prefix('-') {
+        Some(name) => samples.get(name).is_some_and(|value| holds(&-value)),
+        None => samples.get(name).is_some_and(holds),
+    }
 }
 
 /// What `metrics` prints of a server and its backups, without labels.

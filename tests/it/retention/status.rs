@@ -170,3 +170,13 @@ fn where_nothing_is_looked_at_nothing_is_good() {
         assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("not_found")), "{answer:#}");
     }
 }
+
+#[test]
+fn the_instances_of_the_settings_are_judged_in_their_own_repository() {
+    let Some((folder, _)) = with_backups(&[1]) else { return };
+    let settings =
+        "instances: { ours: { host: 127.0.0.1 } }\nbackup: { destination: /elsewhere, schedule: \"@hourly\" }\n";
+    let run = RedisOps::new().file("redis-ops.yaml", settings).args(["status", "-r", &folder.text()]);
+    let (code, answer) = run.json();
+    assert_eq!((code, answer["instances"].as_array().map(Vec::len)), (0, Some(1)), "{answer:#}");
+}

@@ -264,7 +264,7 @@ impl Reading {
 }
 
 impl Running {
-    /// Sends a signal: `INT`, `TERM`, `STOP`, `CONT`.
+    /// Sends a signal: `INT`, `TERM`, `KILL`, `STOP`, `CONT`, `TSTP`.
     #[track_caller]
     pub fn signal(&self, name: &str) {
         let signal = match name {
@@ -273,6 +273,7 @@ impl Running {
             "KILL" => rustix::process::Signal::KILL,
             "STOP" => rustix::process::Signal::STOP,
             "CONT" => rustix::process::Signal::CONT,
+            "TSTP" => rustix::process::Signal::TSTP,
             other => panic!("no test sends {other}"),
         };
         let id = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
