@@ -266,14 +266,14 @@ impl Options {
     /// Hears a whole side: its census is not known.
     pub(super) fn whole(&self, view: &View, look_ms: i64) -> Hearing {
         let records = Recorder::new(&self.records(look_ms));
-        Digester::choosing(Heard { count: Some(Count::keeping(look_ms, 0)), records }, view.clone())
+        Digester::choosing(Heard { count: Some(Count::keeping(look_ms, 0)), records }, view.clone()).by_meaning()
     }
 
     /// Hears the keys of some buckets.
     pub(super) fn restricted(&self, view: &View, look_ms: i64, buckets: &BucketSet) -> Hearing {
         let mut records = Recorder::new(&self.records(look_ms));
         records.restrict(buckets);
-        Digester::choosing(Heard { count: None, records }, view.clone()).fields_expired_before(look_ms)
+        Digester::choosing(Heard { count: None, records }, view.clone()).by_meaning().fields_expired_before(look_ms)
     }
 }
 
