@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::explain::Result;
-use crate::repository::manifest::Purpose;
 use crate::repository::{BackupId, Listed, ListedStatus, Receipt, Repository, State};
 use crate::retention::Policy;
 use crate::schedule::Schedule;
@@ -175,7 +174,7 @@ impl Gathered {
                     stored_bytes: manifest.shards.iter().map(|shard| shard.stored_bytes).sum(),
                     proof,
                     drill,
-                    safety: manifest.purpose == Purpose::Safety,
+                    safety: !manifest.purpose.is_of_its_time(),
                     state: listed.state(),
                 });
             }

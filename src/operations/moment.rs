@@ -15,7 +15,7 @@ use crate::connection::replication;
 use crate::explain::{Context as _, Fault, Result};
 use crate::moment::{self, Moment, MomentError};
 use crate::progress::Progress;
-use crate::repository::manifest::{Manifest, Purpose};
+use crate::repository::manifest::{Manifest, NOT_BEFORE, Purpose};
 use crate::repository::{BegunBy, Repository};
 use crate::scratch::{self, Binary, ScratchError};
 use crate::{backup, figures};
@@ -100,7 +100,7 @@ pub async fn materialise(
     let mut labels: BTreeMap<String, String> =
         [("base".to_owned(), shown.base), ("offset".to_owned(), shown.offset.to_string())].into();
     if let Some(time) = shown.not_before {
-        labels.insert("not-before".to_owned(), crate::times::text(time));
+        labels.insert(NOT_BEFORE.to_owned(), crate::times::text(time));
     }
     let options = backup::Options {
         stem: backup::WHOLE.to_owned(),

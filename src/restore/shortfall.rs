@@ -153,6 +153,10 @@ impl Report {
                 let message = format!("the backup is bad: {bad}; {holds}");
                 Some(Shortfall { code, message, lead: hint.map_or(Lead::Nothing, Lead::First) })
             }
+            // To go on does not bring back what was thrown away meanwhile.
+            Ended::Stopped(stop) if self.evicted().is_some_and(|keys| keys > 0) => {
+                Some(Shortfall { code: stop.code(), message: format!("{stop}; {holds}"), lead: Lead::MakeRoom })
+            }
             Ended::Stopped(stop) => open(stop.code(), format!("{stop}; {holds}")),
             Ended::Complete if self.is_complete() => None,
             Ended::Complete if self.after.is_none() && self.is_all_written() => {
@@ -254,6 +258,9 @@ impl Report {
             }
         };
         match fault? {
+            CommandFault::OutOfMemory => {
+                self.room.map(|bytes| Hint::words(format!("on the target, run `CONFIG SET maxmemory {bytes}`")))
+            }
             CommandFault::NoPermission { rule, text } => Some(Hint::grant(&rule, &text)),
             CommandFault::Unknown { .. } => Some(Hint::words(
                 "the target has to know the command first: it was renamed or disabled (`rename-command`)",

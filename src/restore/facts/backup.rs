@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::capture::server_of;
 use crate::dataset::Dataset;
 use crate::rdb::opcode::Dialect;
-use crate::repository::manifest::{CensusSummary, Consistency, DatabaseCount, Manifest, Purpose, StructureState};
+use crate::repository::manifest::{
+    CensusSummary, Consistency, DatabaseCount, Manifest, NOT_BEFORE, Purpose, StructureState,
+};
 use crate::restore::clock::Clock;
 use crate::restore::survey::Survey;
 
@@ -117,7 +120,7 @@ impl BackupFacts {
         let databases = census.into_iter().flat_map(|census| &census.by_database);
         Self {
             name: format!("{}/{}", manifest.instance, manifest.id),
-            created_ms: Some(manifest.created_at.timestamp_millis()),
+            created_ms: Some(data_of(manifest).timestamp_millis()),
             clock: clock_of(manifest).unwrap_or_default(),
             server: format!("{} {}", manifest.server.name, manifest.server.version),
             taken_from: TakenFrom {
@@ -241,6 +244,15 @@ impl BackupFacts {
     pub fn modules(&self) -> BTreeSet<&str> {
         self.by_type.keys().filter_map(|name| name.strip_prefix("module:")).collect()
     }
+}
+
+/// When the data were as they are in a backup: a moment was stored later than it was.
+fn data_of(manifest: &Manifest) -> DateTime<Utc> {
+    let of_moment = match manifest.purpose {
+        Purpose::PointInTime => manifest.labels.get(NOT_BEFORE).and_then(|text| text.parse().ok()),
+        _ => None,
+    };
+    of_moment.unwrap_or(manifest.created_at)
 }
 
 /// The clock of the server that a captured RDB is of: it writes down when it began (`ctime`, in whole seconds), and so do we.
