@@ -14,7 +14,7 @@ pub(crate) use judge::{SLOW, judge};
 
 use crate::connection::{Address, AuthenticationFault, ConnectError, ConnectFault, Node, Phase, Retry, ServerError};
 use crate::explain::Status;
-use crate::introspection::{LeftBehind, Mode, NodeRole, SentinelMet, ServerFacts};
+use crate::introspection::{LeftBehind, Mode, NodeRole, Record, SentinelMet, ServerFacts};
 use crate::replies::Info;
 
 /// A reply to INFO is no longer than this many bytes.
@@ -134,7 +134,14 @@ pub async fn check(node: &Node, level: Level, restores: Option<&Path>) -> Result
         let text = format!("{met}; `{}` names the primary, `--require live` asks the Sentinel itself", met.url());
         health.add(Some(Level::Ready), level, Reason { code: "sentinel", text });
     }
-    if let Some(left) = LeftBehind::recognise(&facts, restores).await {
+    let running = match restores {
+        Some(state) => Record::running(state, &facts.run_id).await,
+        None => None,
+    };
+    if let Some(running) = running {
+        let text = format!("{running}: {}", running.way_on());
+        health.add(None, level, Reason { code: "restore_running", text });
+    } else if let Some(left) = LeftBehind::recognise(&facts, restores).await {
         let text = format!("{}: {}", left.words, left.way_back(&typed(&node)));
         health.add(None, level, Reason { code: "interrupted_restore", text });
     }

@@ -77,6 +77,12 @@ pub async fn prepare(
     loop {
         let (missing, moving) = (cluster.slots().missing(), cluster.moving().await);
         if settings.allow_gaps {
+            let moving = moving.unwrap_or_else(|error| {
+                gaps.push(format!(
+                    "could not tell whether slots are being moved, so keys may be in the backup twice: {error}"
+                ));
+                Slots::default()
+            });
             gaps.extend(in_words(&missing, "have no node in the cluster, so their keys are not in the backup"));
             gaps.extend(in_words(&moving, "were being moved between nodes, so their keys may be incomplete"));
             break;
@@ -84,6 +90,7 @@ pub async fn prepare(
         if missing.count() > 0 {
             return Err(SourceError::Uncovered { slots: missing });
         }
+        let moving = moving?;
         if moving.count() == 0 {
             break;
         }
@@ -285,7 +292,7 @@ impl Capture<'_> {
         if now.partition() != self.prepared.cluster.partition() {
             return Err(SourceError::Moved.into());
         }
-        let moving = now.moving().await;
+        let moving = now.moving().await.map_err(SourceError::from)?;
         if moving.count() > 0 { Err(SourceError::Moving { slots: moving }.into()) } else { Ok(()) }
     }
 }

@@ -153,6 +153,12 @@ impl<S: Sink, C: Choice> Digester<S, C> {
         self
     }
 
+    /// Passes over addresses of memory that modules write with a value: for comparisons. The digest of a data set holds its bytes.
+    pub fn by_meaning(mut self) -> Self {
+        self.value.by_meaning();
+        self
+    }
+
     /// Leaves out hash fields that had expired at the moment which the file itself names (aux `ctime`, a second: its end is meant).
     /// `moment_ms` holds where it
     /// names none. [`Digester::moment`] tells which it was.

@@ -83,6 +83,7 @@ mod largest;
 mod selection;
 mod sponge;
 mod stream;
+mod topk;
 mod totals;
 mod value;
 mod vectorset;

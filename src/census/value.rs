@@ -3,6 +3,7 @@
 use super::key_type::KeyType;
 use super::sponge::Sponge;
 use super::stream::StreamDigest;
+use super::topk::Heap;
 use super::vectorset::VectorsetDigest;
 use crate::rdb::visit::{ArrayValue, LONG_FIELD, Part, PartOf, Piece};
 
@@ -35,6 +36,10 @@ pub(super) struct ValueHasher {
     field: Option<u128>,
     /// The element that is told in parts.
     in_parts: InParts,
+    /// Addresses of memory in values of modules are passed over.
+    by_meaning: bool,
+    /// The place in a TopK's heap that is read.
+    heap: Option<Heap>,
 }
 
 /// What is known of an element that is told in parts.
@@ -49,6 +54,11 @@ struct InParts {
 }
 
 impl ValueHasher {
+    /// Passes over addresses of memory that modules write with a value: they change with every load.
+    pub fn by_meaning(&mut self) {
+        self.by_meaning = true;
+    }
+
     /// A value begins, in an encoding of this type.
     #[inline]
     pub fn begin(&mut self, key_type: KeyType) {
@@ -59,6 +69,7 @@ impl ValueHasher {
         self.insert_index = None;
         self.field = None;
         self.in_parts = InParts::default();
+        self.heap = None;
         self.ordered.clear();
         self.member.clear();
         if key_type == KeyType::Stream {
@@ -89,7 +100,10 @@ impl ValueHasher {
                     Some(name) => name.bytes(bytes),
                     None => self.ordered.bytes(bytes),
                 },
-                Some(what) if is_in_order(what) => self.ordered.bytes(bytes),
+                Some(what) if is_in_order(what) => match &mut self.heap {
+                    Some(heap) => heap.bytes(bytes, &mut self.ordered),
+                    None => self.ordered.bytes(bytes),
+                },
                 Some(PartOf::HashField { .. } | PartOf::HashValue) if self.in_parts.is_left_out => {}
                 Some(PartOf::HashField { .. }) => match &mut self.in_parts.name {
                     Some(name) => name.bytes(bytes),
@@ -125,6 +139,7 @@ impl ValueHasher {
                 self.count += 1;
                 self.ordered.bytes(&[5]);
                 self.ordered.number(length);
+                self.heap = self.heap_of(length);
             }
             PartOf::SetMember | PartOf::ZsetMember => self.member.number(length),
             PartOf::HashField { expire_ms } => {
@@ -265,6 +280,14 @@ impl ValueHasher {
         }
     }
 
+    /// The string of this length that was counted last, if addresses of memory stand in it.
+    fn heap_of(&self, length: u64) -> Option<Heap> {
+        match self.key_type {
+            Some(KeyType::Module(name)) if self.by_meaning => Heap::of(name, self.count, length),
+            _ => None,
+        }
+    }
+
     fn module_part(&mut self, piece: Piece<'_>) {
         self.count += 1;
         if self.key_type == Some(KeyType::Vectorset) {
@@ -289,7 +312,13 @@ impl ValueHasher {
             }
             Piece::ModuleString(bytes) => {
                 self.ordered.bytes(&[5]);
-                self.ordered.string(bytes);
+                match self.heap_of(bytes.len() as u64) {
+                    Some(mut heap) => {
+                        self.ordered.number(bytes.len() as u64);
+                        heap.bytes(bytes, &mut self.ordered);
+                    }
+                    None => self.ordered.string(bytes),
+                }
             }
             _ => {}
         }

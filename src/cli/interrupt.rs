@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM: the first asks to clean up and stop, the second leaves at once.
+//! SIGINT, SIGTERM and SIGHUP (a terminal that was closed, an ssh that was lost): the first asks to clean up and stop, the second leaves at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -12,6 +12,7 @@ use crate::printer::Printer;
 /// How long the last line may take.
 const LAST_WORD: std::time::Duration = std::time::Duration::from_millis(200);
 
+const SIGHUP: u8 = 1;
 const SIGINT: u8 = 2;
 const SIGTERM: u8 = 15;
 
@@ -28,6 +29,8 @@ impl Interrupt {
         let interrupt = Self::default();
         let mut sigint = signal(SignalKind::interrupt())?;
         let mut sigterm = signal(SignalKind::terminate())?;
+        // With `nohup` it is ignored, and stays so.
+        let mut sighup = if is_ignored(SIGHUP) { None } else { Some(signal(SignalKind::hangup())?) };
         // Nobody waits for it. With a handler a write beyond `ulimit -f` is an error like that of a full disk, after which we clean up;
         // without one it kills us.
         let too_long = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
@@ -38,6 +41,7 @@ impl Interrupt {
                 let number = tokio::select! {
                     _ = sigint.recv() => SIGINT,
                     _ = sigterm.recv() => SIGTERM,
+                    () = hung_up(&mut sighup) => SIGHUP,
                 };
                 if listening.token.is_cancelled() {
                     leave(number, printer);
@@ -60,13 +64,31 @@ impl Interrupt {
         self.token.is_cancelled()
     }
 
-    /// 130 after SIGINT, 143 after SIGTERM.
+    /// 129 after SIGHUP, 130 after SIGINT, 143 after SIGTERM.
     pub fn exit_code(&self) -> u8 {
         match self.number.load(Ordering::Relaxed) {
             0 => 128 + SIGINT,
             number => 128 + number,
         }
     }
+}
+
+/// Waits for SIGHUP; for ever where that is ignored.
+async fn hung_up(sighup: &mut Option<tokio::signal::unix::Signal>) {
+    match sighup {
+        Some(sighup) => {
+            sighup.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether whoever started us has told us to ignore a signal. Where the system does not say it, it is taken for ignored: a program under
+/// `nohup` must not end with its terminal.
+fn is_ignored(number: u8) -> bool {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return true };
+    let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    mask.is_none_or(|mask| mask >> (number - 1) & 1 == 1)
 }
 
 /// Leaves at once: a second signal means that nobody waits for an orderly end.

@@ -75,7 +75,7 @@ impl Lines {
         words = match method {
             Asked::Only(Method::Restore | Method::Commands) => words.option("--method", method.name()),
             // A server that loads a file itself keeps nothing of what it held.
-            Asked::Only(Method::Replica) if !matches!(over, Over::Names | Over::Asking) => {
+            Asked::Only(Method::Replica) if !matches!(over, Over::Names | Over::Asking | Over::Missing) => {
                 self.add_listening(words.option("--method", method.name()))
             }
             Asked::Only(Method::Replica) | Asked::Auto => words,
@@ -85,7 +85,9 @@ impl Lines {
         }
         words = match (over, self.options.existing) {
             (Over::Nothing, _) => words,
-            (Over::Names | Over::Asking, Existing::Skip) => words.option("--on-conflict", Existing::Skip.name()),
+            (Over::Missing, _) | (Over::Names | Over::Asking, Existing::Skip) => {
+                words.option("--on-conflict", Existing::Skip.name())
+            }
             (Over::Names, _) => self.add_safety(words.option("--on-conflict", Existing::Replace.name())).flag("--yes"),
             (Over::Asking, _) => self.add_safety(words.option("--on-conflict", Existing::Replace.name())),
             (Over::Everything, _) => self.add_safety(words.flag("--replace-all")).flag("--yes"),

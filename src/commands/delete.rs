@@ -1,5 +1,7 @@
 //! `redis-ops delete`: removes one backup that is named.
 
+use std::collections::BTreeSet;
+
 use super::prune::{failure, freed, report_json};
 use super::question::confirm_by_name;
 use super::table::verdict;
@@ -50,6 +52,9 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         found => found?,
     };
     let name = format!("{}/{}", found.instance, found.id);
+    if context.yes {
+        must_be_named_in_full(settings, &repository, &name, context).await?;
+    }
     if found.chosen_by_target {
         context.printer.say(&format!("several instances have a backup {}: using {name}", settings.id));
     }
@@ -115,6 +120,33 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     }
     report.backups.push(Done { instance: found.instance.clone(), id: found.id, fate });
     Ok(ended(outcome, &name, &report, context))
+}
+
+/// Refuses the id alone where it is confirmed beforehand and several instances have backups: what it named a moment ago may be gone, and it
+/// names the backup of another instance now.
+async fn must_be_named_in_full(
+    settings: &Settings,
+    repository: &Repository,
+    name: &str,
+    context: &Context,
+) -> Result<()> {
+    if settings.instance.is_some() || settings.id == name {
+        return Ok(());
+    }
+    let published = context.interruptible(async { Ok(repository.published().await?) }).await?;
+    let instances: BTreeSet<String> = published.into_iter().map(|(instance, _)| instance).collect();
+    match instances.len() {
+        0 | 1 => Ok(()),
+        _ => {
+            let text = format!(
+                "`{}` does not name the instance, and the repository has backups of several: `--yes` confirms only INSTANCE/ID",
+                settings.id
+            );
+            Err(Misuse::usage(text)
+                .hint(format!("`redis-ops delete {name} --yes`, if that is the backup that is meant"))
+                .into())
+        }
+    }
 }
 
 /// What was removed, and what stays.

@@ -90,7 +90,7 @@ fn envelope(command: Value) -> Map<String, Value> {
             "status",
             described(
                 one_of([Status::Ok, Status::Warning, Status::Failed, Status::Unknown]),
-                "the same as the exit code: ok 0, warning 1, failed 2, unknown 3; after a signal the exit code is 130 or 143",
+                "the same as the exit code: ok 0, warning 1, failed 2, unknown 3; after a signal the exit code is 129, 130 or 143",
             ),
         ),
         ("tool_version", text()),

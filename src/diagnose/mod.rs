@@ -23,7 +23,7 @@ use crate::explain::{Context as _, Fault, Result, Status};
 use crate::finding::Severity;
 use crate::introspection::keyspace::{KeyspaceProfile, Pass};
 use crate::introspection::{
-    self, Earlier, LeftBehind, Mode, NodeRole, Ours, Part, Path, Question, SentinelMet, Snapshot, wire_of,
+    self, Earlier, LeftBehind, Mode, NodeRole, Ours, Part, Path, Question, Record, SentinelMet, Snapshot, wire_of,
 };
 use crate::pasted::{self, NotUnderstood, Unreadable};
 use crate::progress::{Progress, Unit};
@@ -131,6 +131,10 @@ pub async fn live(
         if let Some(met) = SentinelMet::of(node, server).filter(|_| options.topics != [Topic::Replication]) {
             return Err(met.into());
         }
+        if let Some(restores) = &options.restores {
+            snapshot.restore = Record::running(restores, &server.run_id).await;
+        }
+        let server = &snapshot.server;
         snapshot.left_behind = Part::Got(LeftBehind::recognise(server, options.restores.as_deref()).await);
         // In a cluster a replica sends everybody who asks for a key to its primary.
         if snapshot.server.mode == Mode::Cluster && snapshot.server.role == NodeRole::Replica && pass(options).is_some()

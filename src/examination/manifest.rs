@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use crate::census::{Census, DIGEST_VERSION};
+use crate::figures;
 use crate::finding::{Finding, Severity};
 use crate::rdb::Needs;
-use crate::repository::manifest::{CensusSummary, Consistency, Manifest, Purpose, Shard, StructureState};
+use crate::repository::manifest::{
+    CensusSummary, Consistency, DatabaseCount, Manifest, Purpose, Shard, StructureState,
+};
 
 /// The aux field that our own encoder writes into a backup by SCAN, and what stands there (`capture/scan.rs`).
 const MADE_BY_SCAN: (&str, &str) = ("redis-ops-source", "scan");
@@ -118,9 +121,22 @@ pub fn census(expected: &CensusSummary, found: &Census) -> Vec<Finding> {
     findings.compare("keys", &expected.keys, &summary.keys);
     findings.compare("keys with an expiry", &expected.expires, &summary.expires);
     findings.compare("functions", &expected.functions, &summary.functions);
-    findings.compare("keys by database", &expected.by_database, &summary.by_database);
-    findings.compare("keys by type", &expected.by_type, &summary.by_type);
-    findings.compare("bytes by type", &expected.bytes_by_type, &summary.bytes_by_type);
+    let databases = |census: &CensusSummary| {
+        let one = |(number, count): (&_, &DatabaseCount)| {
+            let expires = match count.expires {
+                0 => String::new(),
+                expires => format!(" ({} with an expiry)", figures::count(expires)),
+            };
+            format!("database {number}: {}{expires}", figures::counted(count.keys, "key"))
+        };
+        census.by_database.iter().map(one).collect::<Vec<_>>().join(", ")
+    };
+    let types = |types: &BTreeMap<String, u64>| {
+        types.iter().map(|(name, number)| format!("{name} {}", figures::count(*number))).collect::<Vec<_>>().join(", ")
+    };
+    findings.compare("keys by database", &databases(expected), &databases(&summary));
+    findings.compare("keys by type", &types(&expected.by_type), &types(&summary.by_type));
+    findings.compare("bytes by type", &types(&expected.bytes_by_type), &types(&summary.bytes_by_type));
     if expected.digest_version == DIGEST_VERSION {
         findings.compare("content digest", expected.digest.as_str(), summary.digest.as_str());
         return findings.found;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Mode, ServerFacts};
-use crate::connection::{Address, Command, CommandError, Connection, Node};
+use crate::connection::{Address, Command, CommandError, CommandFault, Connection, Node};
 use crate::replies::{ClusterNode, ShardNode, SlotMigration, SlotRange, Slots};
 
 /// What stands behind the address of a server.
@@ -149,34 +149,56 @@ impl Cluster {
     }
 
     /// The slots that are on the move now, as the primaries tell of themselves: by marks (`[93->-…]`), or as a whole (`CLUSTER MIGRATION
-    /// STATUS` of Redis 8.4, `CLUSTER GETSLOTMIGRATIONS` of Valkey 9.0). A primary that cannot be asked tells nothing.
-    pub async fn moving(&self) -> Slots {
+    /// STATUS` of Redis 8.4, `CLUSTER GETSLOTMIGRATIONS` of Valkey 9.0). A primary that cannot be reached tells nothing.
+    ///
+    /// # Errors
+    /// Our user may not ask: then nobody knows whether the keys of some slots are on two nodes.
+    pub async fn moving(&self) -> Result<Slots, CommandError> {
         let mut moving = BTreeSet::new();
         for shard in &self.shards {
             match moving_at(&shard.primary.node).await {
                 Ok(slots) => moving.extend(slots),
-                Err(error) => tracing::debug!("cannot ask {} for slots on the move: {error}", shard.primary.node),
+                Err(NotTold::Forbidden(error)) => return Err(error),
+                Err(NotTold::Unreachable(error)) => {
+                    tracing::debug!("cannot ask {} for slots on the move: {error}", shard.primary.node);
+                }
             }
         }
-        Slots::of(moving.into_iter().collect())
+        Ok(Slots::of(moving.into_iter().collect()))
     }
 }
 
-async fn moving_at(node: &Node) -> Result<Vec<(u16, u16)>, String> {
-    let mut connection = node.connect().await.map_err(|error| error.to_string())?;
+/// Why a primary does not say which of its slots are on the move.
+enum NotTold {
+    /// It cannot be reached, or the link breaks.
+    Unreachable(String),
+    /// Our user may not ask.
+    Forbidden(CommandError),
+}
+
+async fn moving_at(node: &Node) -> Result<Vec<(u16, u16)>, NotTold> {
+    let unreachable = |error: &dyn std::error::Error| NotTold::Unreachable(error.to_string());
+    let mut connection = node.connect().await.map_err(|error| unreachable(&error))?;
     let questions = [
         Command::of(&["CLUSTER", "NODES"]),
         Command::of(&["CLUSTER", "MIGRATION", "STATUS", "ALL"]),
         Command::of(&["CLUSTER", "GETSLOTMIGRATIONS"]),
     ];
-    let answers = connection.pipeline(&questions).await.map_err(|error| error.to_string())?;
+    let answers = connection.pipeline(&questions).await.map_err(|error| unreachable(&error))?;
+    // A server that knows no such command has no such migration; one that knows it, and may not be asked, may have one.
+    for (command, answer) in ["CLUSTER NODES", "CLUSTER MIGRATION", "CLUSTER GETSLOTMIGRATIONS"].iter().zip(&answers) {
+        if let Err(error) = answer
+            && let fault @ CommandFault::NoPermission { .. } = error.fault(command)
+        {
+            return Err(NotTold::Forbidden(CommandError { command: (*command).to_owned(), fault }));
+        }
+    }
     let mut moving = Vec::new();
     if let Some(Ok(nodes)) = answers.first() {
         let nodes = ClusterNode::parse_list(nodes.bytes().unwrap_or_default());
         let marks = nodes.iter().filter(|node| node.is("myself")).flat_map(|node| &node.marks);
         moving.extend(marks.map(|slot| (*slot, *slot)));
     }
-    // A server that knows no such command has no such migration.
     for answer in answers.iter().skip(1).flatten() {
         let under_way = SlotMigration::parse_list(answer).into_iter().filter(|migration| !migration.has_ended());
         moving.extend(under_way.flat_map(|migration| ranges(&migration.slots)));

@@ -32,7 +32,7 @@ pub(crate) use ours::Ours;
 pub(crate) use part::Part;
 pub(crate) use peers::{Peer, Peers, SentinelSeen, ask_peer, ask_sentinel};
 pub(crate) use question::Question;
-pub(crate) use record::{Change, Primary, Record, Recorded};
+pub(crate) use record::{Change, Primary, Record, Recorded, Running};
 pub(crate) use sentinel_met::SentinelMet;
 pub(crate) use snapshot::{Delta, Earlier, Estimate, Path, PrefixesBefore, Snapshot};
 pub use topology::ServerFacts;

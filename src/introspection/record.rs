@@ -53,6 +53,40 @@ pub struct Record {
     pub us: Primary,
     /// What was changed.
     pub changes: Vec<Change>,
+    /// The process that restores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+}
+
+/// A restore by replication that is at work on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// Its process.
+    pub pid: Option<u32>,
+    /// The process is stopped (Ctrl-Z): the target waits for it.
+    pub is_stopped: bool,
+}
+
+impl Running {
+    /// What has to be done, as a command or in words.
+    pub fn way_on(&self) -> String {
+        match (self.is_stopped, self.pid) {
+            (true, Some(pid)) => {
+                format!(
+                    "kill -CONT {pid} (continues it; `kill -KILL {pid}` ends it, and its guard makes the server a primary again)"
+                )
+            }
+            _ => "wait until the restore has ended".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pid = self.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+        let state = if self.is_stopped { "is stopped" } else { "is running on this machine" };
+        write!(f, "a restore by redis-ops into this server{pid} {state}")
+    }
 }
 
 /// A record in its file, which is locked for as long as this lives: others see that a restore is at work.
@@ -91,6 +125,16 @@ impl Record {
         let path = Self::path(state, run_id);
         let Ok(file) = blocking::run(move || File::open(path)).await else { return false };
         flock(&file, FlockOperation::NonBlockingLockShared).is_err_and(|error| error == rustix::io::Errno::WOULDBLOCK)
+    }
+
+    /// The restore that has written such a record and is at work on this machine.
+    pub async fn running(state: &Path, run_id: &str) -> Option<Running> {
+        if !Self::is_in_use(state, run_id).await {
+            return None;
+        }
+        let pid = Self::find(state, run_id).await.and_then(|record| record.pid);
+        let is_stopped = blocking::run(move || pid.is_some_and(is_stopped)).await;
+        Some(Running { pid, is_stopped })
     }
 
     /// Writes it, in place of an older one; it is on the disk when this returns.
@@ -137,6 +181,12 @@ impl Recorded {
     }
 }
 
+/// Whether a process is stopped, as the system says it: `PID (name) T …`.
+fn is_stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+}
+
 /// Removes the file of a record.
 pub async fn remove(path: PathBuf) {
     let (path, removed) = blocking::run(move || {
@@ -166,12 +216,15 @@ mod tests {
             target: "127.0.0.1:6379".into(),
             us: Primary { host: "127.0.0.1".into(), port: 4000 },
             changes: vec![change],
+            pid: Some(std::process::id()),
         };
         let recorded = record.write(&folder).await.unwrap();
         assert_eq!(std::fs::metadata(recorded.path()).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(Record::find(&folder, "ab12").await, Some(record.clone()));
         assert_eq!(Record::find(&folder, "ab13").await, None);
+        let running = Running { pid: Some(std::process::id()), is_stopped: false };
+        assert_eq!(Record::running(&folder, "ab12").await, Some(running));
         assert!(Record::is_in_use(&folder, "ab12").await && !Record::is_in_use(&folder, "ab13").await);
         drop(recorded);
         assert!(Record::is_any(&folder).await && !Record::is_any(state.path()).await);

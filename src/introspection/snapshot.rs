@@ -13,6 +13,7 @@ use super::ours::Ours;
 use super::part::Part;
 use super::peers::{Peers, SentinelSeen};
 use super::question::Answers;
+use super::record::Running;
 use super::topology::ServerFacts;
 use super::wire::Wire;
 use crate::replies::{ClusterNode, Info, ServerLog};
@@ -50,6 +51,9 @@ pub struct Snapshot {
     /// Whether an interrupted restore left it as it is, by what is written down on this machine and by what it says.
     #[serde(default)]
     pub left_behind: Part<Option<LeftBehind>>,
+    /// The restore that feeds it from this machine at the moment.
+    #[serde(default)]
+    pub restore: Option<Running>,
     /// Seconds since the last published backup of this instance; `Got(None)`: there is none.
     pub backup_age_seconds: Part<Option<u64>>,
     /// What the server logged: no server tells it, a person may.
@@ -142,6 +146,7 @@ impl Snapshot {
             keyspace: Part::NotAsked,
             prefixes_before: Part::NotAsked,
             left_behind: Part::NotAsked,
+            restore: None,
             backup_age_seconds: Part::NotAsked,
             log: Part::NotAsked,
             path: Path::default(),

@@ -15,7 +15,7 @@ use crate::connection::replication;
 use crate::explain::{Context as _, Fault, Result};
 use crate::moment::{self, Moment, MomentError};
 use crate::progress::Progress;
-use crate::repository::manifest::{self, Manifest, Purpose};
+use crate::repository::manifest::{self, Manifest, NOT_BEFORE, Purpose};
 use crate::repository::{BegunBy, Repository};
 use crate::scratch::{self, Binary, ScratchError};
 use crate::{backup, figures};
@@ -97,10 +97,11 @@ pub async fn materialise(
     let built = moment::build(repository, &checked, (&found.binary, &options.folder), progress, cancel).await?;
     let chosen = choose(&built.node(), ReadFrom::Itself).await.context("read the throwaway server")?;
     let shown = moment.shown();
+    let of_data = when(moment, &shown);
     let mut labels: BTreeMap<String, String> =
         [("base".to_owned(), shown.base), ("offset".to_owned(), shown.offset.to_string())].into();
     if let Some(time) = shown.not_before {
-        labels.insert("not-before".to_owned(), crate::times::text(time));
+        labels.insert(NOT_BEFORE.to_owned(), crate::times::text(time));
     }
     let options = backup::Options {
         stem: backup::WHOLE.to_owned(),
@@ -114,7 +115,7 @@ pub async fn materialise(
         rate: None,
         spool: Spooling { folder: options.folder.clone(), limit: SPOOL_LIMIT },
         replication: replication::Options { silence: chosen.node.silence, ..Default::default() },
-        moment: Some(when(moment, &shown)),
+        moment: Some(of_data),
         now,
         by: BegunBy::own(),
     };

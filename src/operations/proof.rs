@@ -143,6 +143,14 @@ async fn compared(planned: &Planned, report: &Report, watcher: &Watcher<'_>) -> 
         .await
         .with_context(|| format!("cannot compare {node} with {}", source.name()))?;
 
+    // Beside libraries of others: those that were loaded are there as they are in the backup.
+    if compared.functions.is_none()
+        && report.tally.functions.restored > 0
+        && let Some((left, right)) = planned.libraries_loaded(watcher).await?
+    {
+        compared.functions = Some(comparing::Functions { left, right, equal: left == right });
+    }
+
     // Others may have written after the restore had ended, and before the target was read; or it may have become another one.
     let afterwards = report.look_again(node).await;
     let expired = (compared.differences.left_expired + compared.left_out.expired).max(report.tally.expired);

@@ -112,7 +112,12 @@ impl Info {
                 "maxmemory" if all(name).contains(&"0") => put(name, "0"),
                 "maxmemory" => put(name, &sum(name).to_string()),
                 name if ADDED.contains(&name) => put(name, &sum(name).to_string()),
-                "run_id" | "master_replid" => put(name, &all(name).join("+")),
+                // The parts come in the order of their slots, which a migration changes.
+                "run_id" | "master_replid" => {
+                    let mut ids = all(name);
+                    ids.sort_unstable();
+                    put(name, &ids.join("+"));
+                }
                 // A history that was taken over from another primary, of any of them.
                 "master_replid2" => {
                     let taken = all(name).into_iter().find(|id| id.bytes().any(|byte| byte != b'0'));

@@ -124,6 +124,9 @@ pub enum Purpose {
     PointInTime,
 }
 
+/// The label of a moment: the time, by the clock of its source, before which it is not.
+pub const NOT_BEFORE: &str = "not-before";
+
 impl Purpose {
     /// Whether it stands for the state of its instance when it was taken: neither a safety backup nor a moment that was put together later
     /// does, and so none of them is the latest.

@@ -17,6 +17,7 @@ use crate::restore::options::{Asked, Existing, Method};
 use crate::restore::plan::{self, Refused};
 use crate::restore::planning::{Planned, unread};
 use crate::restore::replay::MEMBERS_COMPARED;
+use crate::restore::replay::assemble::{Libraries, name_of};
 use crate::restore::request::{Request, Watcher};
 use crate::restore::run::RunError;
 use crate::restore::target_format::TargetFormat;
@@ -86,11 +87,11 @@ impl Planned {
     fn by_plan(&self) -> Admission {
         let Self { request: Request { options, .. }, plan, .. } = self;
         let goes_on_by_replica = options.resume && options.method == Asked::Only(Method::Replica);
-        match (plan.refusal(), plan.method) {
+        match (plan.refused(), plan.method) {
             (None, Some(method)) => Admission::By(method),
             (Some(line), _) if line.code == "method" && goes_on_by_replica => Admission::NothingToResume,
             (None, None) if goes_on_by_replica => Admission::NothingToResume,
-            (Some(line), _) => Admission::Refused(line.into()),
+            (Some(refused), _) => Admission::Refused(refused),
             (None, None) => Admission::Refused(Refused::of("method", plan.why.clone())),
         }
     }
@@ -105,16 +106,8 @@ impl Planned {
 
     /// Whether the target takes the function libraries of the backup: asked before anything is written.
     async fn functions_rejected(&self, watcher: &Watcher<'_>, connection: &mut Connection) -> Result<Option<Refused>> {
-        let Self { request: Request { options, .. }, facts, target, .. } = self;
-        let format = TargetFormat::of(&target.server);
-        let wanted = facts.functions > 0 && options.choices.selection.is_everything() && format.has_functions();
-        if !wanted || options.resume || facts.only_once {
-            return Ok(None);
-        }
-        let sources = match &facts.survey {
-            Some(survey) => survey.sources.clone(),
-            None => self.head(watcher).await?,
-        };
+        let Self { request: Request { options, .. }, target, .. } = self;
+        let Some(sources) = self.libraries(watcher).await? else { return Ok(None) };
         let present = target.functions.clone().unwrap_or_default();
         let mut rejected = functions::ask(connection, &sources, &present).await?;
         if options.existing == Existing::ReplaceAll {
@@ -124,7 +117,38 @@ impl Planned {
         let Some(first) = rejected.first() else { return Ok(None) };
         let n = counted(rejected.len() as u64, "function library");
         let text = format!("the target does not take {n} of the backup (`{}`: {})", first.name, first.reason);
-        Ok(Some(Refused::of("functions_refused", text).flag("--accept-loss")))
+        Ok(Some(Refused::of(plan::FUNCTIONS_REFUSED, text).flag("--accept-loss")))
+    }
+
+    /// The libraries of the backup that would be loaded; `None`: none would.
+    pub(super) async fn libraries(&self, watcher: &Watcher<'_>) -> Result<Option<functions::Sources>> {
+        let Self { request: Request { options, .. }, facts, target, .. } = self;
+        let format = TargetFormat::of(&target.server);
+        let wanted = facts.functions > 0 && options.choices.selection.is_everything() && format.has_functions();
+        if !wanted || options.resume || facts.only_once {
+            return Ok(None);
+        }
+        Ok(Some(match &facts.survey {
+            Some(survey) => survey.sources.clone(),
+            None => self.head(watcher).await?,
+        }))
+    }
+
+    /// How many function libraries a restore has loaded beside others of the target, and how many of them the target has as they are in the
+    /// backup; `None`: it had none to load, or nobody can tell.
+    ///
+    /// # Errors
+    /// The backup or the target cannot be read.
+    pub async fn libraries_loaded(&self, watcher: &Watcher<'_>) -> Result<Option<(u64, u64)>> {
+        let Some(sources) = self.libraries(watcher).await? else { return Ok(None) };
+        let Some(before) = &self.target.functions else { return Ok(None) };
+        let replaced = self.request.options.existing.overwrites();
+        let is_ours = |source: &&Vec<u8>| replaced || !before.contains(&*String::from_utf8_lossy(name_of(source)));
+        let ours: Vec<&Vec<u8>> = sources.libraries.iter().filter(is_ours).collect();
+        let mut connection = self.request.node.connect().await?;
+        let Libraries::Are(there) = functions::sources(&mut connection).await? else { return Ok(None) };
+        let found = ours.iter().filter(|source| there.get(name_of(source)) == Some(**source)).count();
+        Ok((!ours.is_empty()).then_some((ours.len() as u64, found as u64)))
     }
 
     /// The libraries of a backup that is not read to its end before.

@@ -56,7 +56,9 @@ pub async fn carry_out(
     saved: Option<&Info>,
     watcher: &Watcher<'_>,
 ) -> Result<Report> {
-    by_method(planned, method, saved, watcher).await.map_err(|error| not_begun(planned, error))
+    let mut report = by_method(planned, method, saved, watcher).await.map_err(|error| not_begun(planned, error))?;
+    report.room = plan::room(&planned.facts, &planned.target, &planned.request.options);
+    Ok(report)
 }
 
 async fn by_method(planned: &Planned, method: Method, saved: Option<&Info>, watcher: &Watcher<'_>) -> Result<Report> {

@@ -17,6 +17,7 @@ pub(super) async fn identity(request: &Request, facts: &BackupFacts, target: &Ta
         target_run_id: target.server.run_id.clone(),
         decided: Decided::of(options, method),
         shift_ms: (options.choices.ttl == Ttl::Shift).then_some(options.choices.shift_ms),
+        address: Some(request.node.address.to_string()),
     }
 }
 
@@ -65,6 +66,22 @@ impl Unproven {
     pub async fn settled(self) {
         blocking::run(move || self.0.remove()).await;
     }
+}
+
+/// Whether this restore goes on with one that was interrupted before the target was started anew.
+pub(super) async fn goes_on_after_a_restart(
+    request: &Request,
+    facts: &BackupFacts,
+    target: &TargetFacts,
+    method: Method,
+) -> bool {
+    let identity = identity(request, facts, target, method).await;
+    let state = request.local.state.clone();
+    blocking::run(move || {
+        let journal = Journal::look(&state, &identity);
+        journal.position().is_none() && journal.of_another_start().is_some()
+    })
+    .await
 }
 
 /// Whether a restore of this backup into this target was begun on this machine and not ended, whatever its choices were.

@@ -4,6 +4,7 @@
 //! append-only file whose base is the RDB. All of it appears at once, complete and on the disk, or not at all.
 
 mod folder;
+mod place;
 mod temporary;
 mod verified;
 
@@ -42,6 +43,20 @@ pub enum FileError {
     Exists {
         /// What is there.
         path: PathBuf,
+    },
+    /// A backup lies there.
+    #[error("`{}` is the folder of a backup", path.display())]
+    InBackup {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A server works there.
+    #[error("a server runs in {} (pid {pid}): it would replace the files when it saves or ends", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// The process of the server.
+        pid: u32,
     },
     /// There is not enough room on the disk.
     #[error("{} are needed at {}, but {} are free", bytes(*needed), path.display(), bytes(*available))]
@@ -90,6 +105,9 @@ impl Explain for FileError {
             Self::Exists { .. } => {
                 Meaning::of("already_exists").hint("nothing was written; choose another path, or move it away")
             }
+            Self::InBackup { .. } => Meaning::of("already_exists").hint("nothing was written; choose a path outside the repository"),
+            Self::InUse { .. } => Meaning::of("in_use")
+                .hint("nothing was written; end the server first, or restore into it with `--target-instance`"),
             Self::NoSpace { .. } => Meaning::of("target_too_small"),
             Self::Write { error, .. } if is_full(error) => Meaning::of("no_space").hint(
                 "nothing was written; free some space, or name another place (a file size limit of the process counts, too: `ulimit -f`)",

@@ -4,7 +4,7 @@
 //!
 //! Each library is loaded and deleted again in one transaction: nobody ever sees it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::connection::{Command, CommandError, CommandFault, Connection};
 use crate::rdb::visit::{Entry, Interest, Visit};
@@ -56,6 +56,55 @@ impl Visit for Head {
     fn stopped(&self) -> bool {
         self.keys_begin
     }
+}
+
+/// A function of the backup whose name another library of the target has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The library of the backup.
+    pub library: String,
+    /// The function's name.
+    pub function: String,
+    /// The library of the target that has it.
+    pub by: String,
+    /// The library of the backup registers it: the name stands where it is registered. Else it is quoted there, and may be any other text.
+    pub is_registered: bool,
+}
+
+/// The function of the backup whose name a library of the target has that is not of the same name. `present`: the names of the target's
+/// functions by library. Nothing is asked: only the target itself knows what a library registers.
+pub fn taken(sources: &Sources, present: &BTreeMap<String, BTreeSet<String>>) -> Option<Taken> {
+    let ours: BTreeSet<&[u8]> = sources.libraries.iter().map(|source| name_of(source)).collect();
+    let others = present.iter().filter(|(library, _)| !ours.contains(library.as_bytes()));
+    let functions: Vec<(&String, &String)> =
+        others.flat_map(|(library, names)| names.iter().map(move |name| (name, library))).collect();
+    let found = |is_registered: bool| {
+        sources.libraries.iter().find_map(|source| {
+            let names = if is_registered { registered(source) } else { quoted(source) };
+            let is_taken = |name: &str| names.iter().any(|ours| ours.eq_ignore_ascii_case(name.as_bytes()));
+            let (function, by) = functions.iter().find(|(name, _)| is_taken(name))?;
+            let library = String::from_utf8_lossy(name_of(source)).into_owned();
+            Some(Taken { library, function: (*function).clone(), by: (*by).clone(), is_registered })
+        })
+    };
+    found(true).or_else(|| found(false))
+}
+
+/// What stands in quotes in a source.
+fn quoted(source: &[u8]) -> BTreeSet<&[u8]> {
+    source.split(|byte| matches!(byte, b'\'' | b'"')).collect()
+}
+
+/// What stands in quotes directly behind `register_function(` or `function_name =`.
+fn registered(source: &[u8]) -> BTreeSet<&[u8]> {
+    let parts: Vec<&[u8]> = source.split(|byte| matches!(byte, b'\'' | b'"')).collect();
+    let named = parts.windows(2).filter(|pair| {
+        let before = pair[0].trim_ascii_end();
+        let before = before.strip_suffix(b"(").unwrap_or(before).trim_ascii_end();
+        let assigned = before.strip_suffix(b"=").is_some_and(|name| name.trim_ascii_end().ends_with(b"function_name"));
+        assigned || before.ends_with(b"register_function")
+    });
+    named.map(|pair| pair[1]).collect()
 }
 
 /// A library that the target does not take.
@@ -124,4 +173,29 @@ async fn try_to_load(connection: &mut Connection, source: &[u8], name: &str) -> 
         Some(Reply::Error(error)) => Some(error),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_that_another_library_of_the_target_has_is_known_beforehand() {
+        let present: BTreeMap<String, BTreeSet<String>> =
+            [("other".to_owned(), ["F1".to_owned()].into()), ("mine".to_owned(), ["f2".to_owned()].into())].into();
+        let found = |source: &str| {
+            let mut sources = Sources::default();
+            sources.add(source.as_bytes());
+            taken(&sources, &present).map(|taken| (taken.library, taken.by, taken.is_registered))
+        };
+        let sure = Some(("mine".to_owned(), "other".to_owned(), true));
+        assert_eq!(found("#!lua name=mine\nredis.register_function('f1', function() end)"), sure);
+        assert_eq!(found("#!lua name=mine\nredis.register_function{ function_name = \"f1\", callback = f }"), sure);
+        assert_eq!(found("#!lua name=mine\nserver.register_function ( 'f1' , f)"), sure);
+        let perhaps = Some(("mine".to_owned(), "other".to_owned(), false));
+        assert_eq!(found("#!lua name=mine\nlocal key = 'f1'"), perhaps);
+        // A library of that name is replaced, or stays: its functions take no name.
+        assert_eq!(found("#!lua name=mine\nredis.register_function('f2', f)"), None);
+        assert_eq!(found("#!lua name=mine\nredis.register_function('f3', f)"), None);
+    }
 }

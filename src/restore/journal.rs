@@ -162,14 +162,31 @@ impl Journal {
     /// The run id that the target had in another journal of the same restore: it was started anew since.
     pub fn run_id_of_another_start(&self) -> Option<String> {
         let ours = &self.identity;
-        let same = |other: &Identity| {
-            let (target_run_id, shift_ms) = (ours.target_run_id.clone(), ours.shift_ms);
-            Identity { target_run_id, shift_ms, ..other.clone() } == *ours
-        };
         self.all::<Identity>()
-            .filter(same)
+            .filter(|other| ours.is_of_another_start(other))
             .map(|other| other.target_run_id)
             .find(|run_id| *run_id != ours.target_run_id)
+    }
+
+    /// The journal of the same restore into a target of the same address, from before that was started anew, with where a run goes on: what
+    /// the target has kept of what it was sent nobody knows, so every key that may have been sent is looked at.
+    pub fn of_another_start(&self) -> Option<(Self, Position)> {
+        let (ours, state) = (&self.identity, self.folder.parent()?);
+        let identities = std::fs::read_dir(state).into_iter().flatten().flatten().filter_map(|folder| {
+            let text = std::fs::read(folder.path().join(IDENTITY)).ok()?;
+            Some((folder.path(), serde_json::from_slice::<Identity>(&text).ok()?))
+        });
+        let mut same = identities.filter(|(_, other)| {
+            other.target_run_id != ours.target_run_id
+                && other.address.is_some()
+                && other.address == ours.address
+                && ours.is_of_another_start(other)
+        });
+        same.find_map(|(folder, identity)| {
+            let journal = Self { folder, identity, written: None };
+            let Position { sent, was_empty, emptying, token, .. } = journal.position()?;
+            Some((journal, Position { sent, was_empty, emptying, token, ..Position::default() }))
+        })
     }
 
     /// What the names of temporary keys were made of that restores have used of which a journal is left, on this machine.
@@ -248,6 +265,7 @@ mod tests {
             target_run_id: target_run_id.into(),
             decided: Decided::of(&Options::default(), Method::Restore),
             shift_ms: None,
+            address: None,
         }
     }
 

@@ -31,6 +31,8 @@ pub enum Over {
     Names,
     /// Keys that may be somebody's own: as [`Over::Names`], and nothing is answered beforehand.
     Asking,
+    /// Keys of the backup that stay as they are: those that are missing are written.
+    Missing,
     /// Keys that are removed, all of them.
     Everything,
 }

@@ -89,7 +89,7 @@ impl Looking<'_> {
         let failed: BTreeSet<u64> = position.failed.keys().copied().collect();
         let (sender, mut batches) = mpsc::channel::<Vec<Candidate>>(4);
         let names = Names {
-            digester: Digester::choosing(Last::default(), sent).fields_expired_before(now_ms),
+            digester: Digester::choosing(Last::default(), sent).by_meaning().fields_expired_before(now_ms),
             from: position.prefix,
             to: position.sent,
             pending,

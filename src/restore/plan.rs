@@ -18,10 +18,12 @@ use serde::Serialize;
 
 use crate::explain::{Explain, Hint, Meaning, Status};
 use crate::restore::facts::{BackupFacts, TargetFacts};
+use crate::restore::functions::Taken;
 use crate::restore::options::{Method, Options};
 use crate::restore::tally::FailedKey;
 use crate::restore::target_format::TargetFormat;
-pub use contents::{chosen_none, highest_database, module_records};
+pub use capacity::room;
+pub use contents::{FUNCTIONS_REFUSED, chosen_none, highest_database, module_records};
 pub use methods::{Candidate, may_be_fed};
 pub use reading::{empties_for_a_choice, needs_survey};
 pub use sameness::SAME_SERVER;
@@ -47,6 +49,7 @@ const TOLD_BY_THE_REPORT: &[&str] = &[
     ALONE,
     contents::NOT_IN_BACKUP,
     contents::FUNCTIONS_STAY,
+    contents::FUNCTIONS_REFUSED,
 ];
 
 /// The stable name of the line about other restores.
@@ -156,12 +159,14 @@ pub struct Refused {
     pub fix: Vec<String>,
     /// The keys that the line is about, or the first of them; the text never names a key.
     pub keys: Vec<FailedKey>,
+    /// What else refuses the restore.
+    pub others: Vec<Refused>,
 }
 
 impl Refused {
     /// A refusal that no flag gets around.
     pub fn of(code: &'static str, text: impl Into<String>) -> Self {
-        Self { code, text: text.into(), flag: None, fix: Vec::new(), keys: Vec::new() }
+        Self { code, text: text.into(), flag: None, fix: Vec::new(), keys: Vec::new(), others: Vec::new() }
     }
 
     /// Names the flag that lets the restore go on all the same.
@@ -170,13 +175,32 @@ impl Refused {
         self.flag = Some(flag);
         self
     }
+
+    /// The first reason and the others.
+    fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.others)
+    }
+
+    /// Puts all reasons into the text, each with what names its keys.
+    #[must_use]
+    pub fn with_all(mut self, names: impl Fn(&[FailedKey]) -> String) -> Self {
+        let texts: Vec<String> =
+            self.all().map(|refused| format!("{}{}", refused.text, names(&refused.keys))).collect();
+        self.text = texts.join("; ");
+        self.others.iter_mut().for_each(|other| other.text.clear());
+        self
+    }
 }
 
 impl Explain for Refused {
     fn meaning(&self) -> Meaning {
         let mut hint = Hint::words("nothing was written");
-        if let Some(flag) = self.flag {
-            hint = hint.and(Hint::GoAhead(flag));
+        let mut flags: Vec<&str> = Vec::new();
+        for flag in self.all().filter_map(|refused| refused.flag) {
+            if !flags.contains(&flag) {
+                flags.push(flag);
+                hint = hint.and(Hint::GoAhead(flag));
+            }
         }
         match self.code {
             "read_only" => hint = hint.and(Hint::IntoPrimary),
@@ -186,8 +210,9 @@ impl Explain for Refused {
             }
             _ => {}
         }
-        if !self.fix.is_empty() {
-            hint = hint.and(format!("on the target, run `{}`, then restore again", self.fix.join("`, `")));
+        let fix: Vec<&str> = self.all().flat_map(|refused| &refused.fix).map(String::as_str).collect();
+        if !fix.is_empty() {
+            hint = hint.and(format!("on the target, run `{}`, then restore again", fix.join("`, `")));
         }
         if self.code == state_folder::CODE {
             hint = hint.and(Hint::OtherStateFolder);
@@ -213,6 +238,7 @@ impl From<&Line> for Refused {
             flag: line.flag,
             fix: line.fix.clone(),
             keys: line.keys.clone(),
+            others: Vec::new(),
         }
     }
 }
@@ -221,6 +247,13 @@ impl Plan {
     /// The first line that refuses the restore.
     pub fn refusal(&self) -> Option<&Line> {
         self.lines.iter().find(|line| line.level == Level::Refused)
+    }
+
+    /// All lines that refuse the restore, as one refusal: who accepts one loss of several is to know of all.
+    pub fn refused(&self) -> Option<Refused> {
+        let mut refused = self.lines.iter().filter(|line| line.level == Level::Refused).map(Refused::from);
+        let first = refused.next()?;
+        Some(Refused { others: refused.collect(), ..first })
     }
 
     /// The method that is used where the target cannot load the file itself after all; `None`: there is none.
@@ -233,6 +266,14 @@ impl Plan {
     pub(super) fn has_nothing_to_resume(&mut self, why: &str) {
         self.lines.retain(|line| line.code != state::RESUME);
         self.lines.insert(0, Line::refused(NOTHING_TO_RESUME, why));
+    }
+
+    /// The target was started anew since the restore was interrupted.
+    pub(super) fn goes_on_after_a_restart(&mut self) {
+        let text =
+            "the target was restarted after the restore was interrupted: every key that it was sent is compared first";
+        self.lines.retain(|line| line.code != state::RESUME);
+        self.lines.insert(0, Line::warning(state::RESUME, text));
     }
 
     /// Another restore into the target is at work; its connection comes from this address.
@@ -251,6 +292,22 @@ impl Plan {
     /// Where the target is to come for the backup nobody can listen.
     pub(super) fn cannot_listen(&mut self, why: &str) {
         self.lines.push(Line::refused("cannot_listen", why));
+    }
+
+    /// A function of the backup has a name that another library of the target has, for sure or perhaps: the target refuses the library.
+    pub(super) fn function_is_taken(&mut self, taken: &Taken, accept_loss: bool) {
+        let Taken { library, function, by, is_registered } = taken;
+        let text = match is_registered {
+            true => format!(
+                "the target does not take the function library `{library}` of the backup: its function `{function}` is in the library `{by}` of the target"
+            ),
+            false => format!(
+                "could not tell whether the target takes the function library `{library}` of the backup: the library names `{function}`, which is a function of the library `{by}` of the target"
+            ),
+        };
+        let level = if accept_loss || !is_registered { Level::Warning } else { Level::Refused };
+        self.lines.retain(|line| line.code != contents::FUNCTIONS);
+        self.lines.push(Line::new(level, FUNCTIONS_REFUSED, text).flag("--accept-loss"));
     }
 
     /// Which names of the backup the target has was asked: the line about them says so, and does not foretell.

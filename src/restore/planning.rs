@@ -1,29 +1,29 @@
 //! The first half of a restore: both sides are looked at, and judged. Nothing is written to the target.
 
+mod as_run;
+mod looking;
+
 use std::collections::BTreeSet;
-use std::time::Instant;
 
 use crate::blocking;
 use crate::connection::{Command, Connection, Node, Part};
 use crate::dataset::{Backup, Dataset, ReadError};
-use crate::explain::{Context as _, Failure, Fault, Hint, Interrupted, Misuse, Result};
+use crate::explain::{Context as _, Failure, Fault, Interrupted, Misuse, Result};
 use crate::figures::{count, counted};
 use crate::introspection::Cluster;
-use crate::progress::Unit;
 use crate::replies::{ClusterNode, Reply};
-use crate::restore::alone::{Alone, AloneError, AtWork, alone, at_work};
+use crate::restore::alone::{Alone, AloneError, alone};
 use crate::restore::earlier::{self, Unproven};
-use crate::restore::facts::{BackupFacts, Origin, TargetFacts};
+use crate::restore::facts::{BackupFacts, TargetFacts};
 use crate::restore::journal::Journal;
 use crate::restore::lines::Next;
-use crate::restore::options::{Asked, Existing, Method, Options};
-use crate::restore::plan::{self, Plan};
+use crate::restore::options::{Asked, Existing, Method};
+use crate::restore::plan::Plan;
 use crate::restore::preflight;
 use crate::restore::replica::{self, ReplicaFault};
 use crate::restore::request::{Request, Watcher};
 use crate::restore::run::{RunError, now_ms};
-use crate::restore::survey::Surveyor;
-use crate::restore::target_format::TargetFormat;
+use looking::{Looking, holds_data};
 
 /// A restore that was planned: what was asked for, what was learned about both sides, and what would happen.
 pub struct Planned {
@@ -112,7 +112,7 @@ async fn whole_target(node: &Node) -> Result<Node> {
         return Ok(node.clone());
     }
     let cluster = Cluster::seen_by(node, &mut connection).await?;
-    let moving = cluster.moving().await;
+    let moving = cluster.moving().await?;
     if moving.count() > 0 {
         let words =
             format!("slots of the target cluster are being moved between its nodes ({moving}); nothing was written");
@@ -284,28 +284,6 @@ impl Planned {
         Some(format!("this restore was interrupted before: `{line}` continues it"))
     }
 
-    /// What a run asks before its first write: whether another restore is at work, and whether names of the backup are taken.
-    async fn look_as_a_run_would(&mut self, watcher: &Watcher<'_>) -> Result<()> {
-        let mut connection = self.connection().await?;
-        match at_work(&mut connection).await {
-            AtWork::Nobody => {}
-            AtWork::From(address) => self.plan.is_locked(&address),
-            AtWork::Unknown => self.plan.may_be_locked(),
-        }
-        if let Some(address) = self.request.local.listen
-            && self.request.options.method == Asked::Only(Method::Replica)
-            && let Err(error) = tokio::net::TcpListener::bind(address).await
-        {
-            self.plan.cannot_listen(&format!("cannot listen on {address}: {error}"));
-        }
-        if self.plan.refusal().is_none() && !self.facts.only_once {
-            let taken = self.names_taken(watcher, &mut connection).await?;
-            self.plan.names_are(taken);
-        }
-        self.connection = Some(connection);
-        Ok(())
-    }
-
     /// What earlier runs have left on this machine.
     async fn look_for_journals(&mut self) {
         let Self { request, facts, target, plan, .. } = &*self;
@@ -328,8 +306,16 @@ impl Planned {
                 }
             }
         }
+        let goes_on = match plan.method {
+            Some(method) if request.options.resume && nothing.is_none() => {
+                earlier::goes_on_after_a_restart(request, facts, target, method).await
+            }
+            _ => false,
+        };
         if let Some(why) = &nothing {
             self.plan.has_nothing_to_resume(&why.to_string());
+        } else if goes_on {
+            self.plan.goes_on_after_a_restart();
         }
         (self.is_begun, self.nothing_to_resume, self.interrupted) = (is_begun, nothing, interrupted);
     }
@@ -364,119 +350,10 @@ impl Planned {
     }
 }
 
-/// Whether something is there that is kept or removed: keys, or functions that are removed.
-fn holds_data(target: &TargetFacts, options: &Options) -> bool {
-    let functions = target.functions.as_ref().is_none_or(|names| !names.is_empty());
-    target.keys() > 0 || options.existing == Existing::ReplaceAll && functions
-}
-
-/// Whether keys are chosen, so that only reading the backup tells whether there are any.
-fn chooses(options: &Options) -> bool {
-    !options.choices.selection.is_everything() && !options.resume
-}
-
 /// The backup could not be read, before anything was written.
 pub(super) fn unread(request: &Request, error: ReadError) -> Fault {
     match error {
         ReadError::Interrupted => Interrupted.into(),
         error => Fault::from(error).context(format!("cannot read {}; nothing was written", request.source.name())),
-    }
-}
-
-struct Looking<'a> {
-    request: &'a Request,
-    watcher: &'a Watcher<'a>,
-}
-
-impl Looking<'_> {
-    async fn look(&self, connection: &mut Connection) -> Result<(BackupFacts, TargetFacts, Plan, f64)> {
-        let Request { source, node, options, only_plan, .. } = self.request;
-        let more: &[&str] = if options.existing == Existing::ReplaceAll { &["flushall"] } else { &[] };
-        let first = preflight::ask(node, connection, 0, more).await?;
-        let mut facts = BackupFacts::of(source);
-        let mut seconds = 0.0;
-
-        // A target with data is not touched before the whole backup was read; an empty one is written to in the same pass.
-        let verify = !options.skip_verify && holds_data(&first, options) && !options.resume && !only_plan;
-        if facts.only_once {
-            self.must_do_in_one_pass(&facts, &first, verify)?;
-        } else if verify || plan::needs_survey(&facts, &first, options) || *only_plan && chooses(options) {
-            (facts, seconds) = self.survey(facts, &first).await?;
-        }
-        let highest = plan::highest_database(&facts, options).unwrap_or(0);
-        let target = preflight::ask(node, connection, highest, more).await?;
-        let mut plan = self.judge(&facts, &target).await;
-
-        // A server that loads a broken RDB exits. So a backup that the target loads itself is always read to its end first, whatever
-        // flags were given.
-        let is_fed = plan.method == Some(Method::Replica) && plan.refusal().is_none();
-        if is_fed && facts.survey.is_none() && !only_plan {
-            (facts, seconds) = self.survey(facts, &target).await?;
-            plan = self.judge(&facts, &target).await;
-        }
-        Ok((facts, target, plan, seconds))
-    }
-
-    async fn judge(&self, facts: &BackupFacts, target: &TargetFacts) -> Plan {
-        let Request { options, local, .. } = self.request;
-        let (plan, state) = (plan::make(facts, target, options), local.state.clone());
-        // What cannot be written down on this machine could not be led back.
-        blocking::run(move || plan.keeping_state_in(&state)).await
-    }
-
-    /// A pipe can be read once: that has to be enough.
-    fn must_do_in_one_pass(&self, facts: &BackupFacts, target: &TargetFacts, verify: bool) -> Result<(), Misuse> {
-        let options = &self.request.options;
-        let format = TargetFormat::of(&target.server);
-        let is_asked = |method| options.method == Asked::Only(method);
-        let reason = if verify {
-            "the target holds keys, so the whole backup is verified before the target is touched".to_owned()
-        } else if options.existing == Existing::Fail && target.keys() > 0 {
-            "redis-ops must first look for its keys in the target".to_owned()
-        } else if plan::empties_for_a_choice(target, options) {
-            "redis-ops must find out whether it holds a matching key before the target is emptied".to_owned()
-        } else if options.resume {
-            "an interrupted restore must read it from the start again".to_owned()
-        } else if is_asked(Method::Replica) {
-            "method `replica` verifies the whole backup before the target sees it".to_owned()
-        } else if options.choices.unites_databases() {
-            "redis-ops must first find the key names that occur in both of two databases that `--db` merges".to_owned()
-        } else if is_asked(Method::Commands) {
-            "redis-ops must first find out what typed commands would lose".to_owned()
-        } else if !format.takes_all_of(facts.dialect(), facts.rdb_version) {
-            format!(
-                "redis-ops must first find out which values of RDB version {} the target does not accept unchanged",
-                facts.rdb_version
-            )
-        } else {
-            return Ok(());
-        };
-        let hint = if verify { Hint::SaveFirstOrSkipVerify } else { Hint::SaveFirst };
-        Err(Misuse::usage(format!("standard input can be read only once, and {reason}")).hint(hint))
-    }
-
-    /// Reads the whole backup: what only that tells, and whether it is sound. Gives the seconds it took, too.
-    async fn survey(&self, facts: BackupFacts, target: &TargetFacts) -> Result<(BackupFacts, f64)> {
-        let begun = Instant::now();
-        let Request { source, options, .. } = self.request;
-        let Watcher { progress, cancel, .. } = self.watcher;
-        // What a server that loads the file itself would die of; and what nobody has looked for before.
-        let mistrusting = facts.has_findings
-            || facts.origin == Origin::Foreign
-            || options.choices.unites_databases()
-            || plan::may_be_fed(&facts, target, options);
-        let raw = source.whole(cancel).await?;
-        progress.phase("verifying", Unit::Bytes, source.raw_bytes());
-        let by_commands = options.method == Asked::Only(Method::Commands);
-        let mut surveyor = Surveyor::new(&options.choices, target, by_commands, now_ms());
-        if mistrusting {
-            surveyor = surveyor.mistrusting();
-        }
-        let survey = surveyor.read(raw, &***progress, cancel).await.map_err(|error| unread(self.request, error))?;
-        if let Some(said) = &facts.census {
-            let held = survey.read.must_be(said).map_err(|error| ReadError::Raw(error.into()));
-            held.map_err(|error| unread(self.request, error))?;
-        }
-        Ok((facts.surveyed(survey), begun.elapsed().as_secs_f64()))
     }
 }

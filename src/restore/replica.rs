@@ -183,7 +183,7 @@ pub async fn feed(
     let guard = match &options.safeguard {
         Some(safeguard) => {
             let (target, us, changes) = (node.to_string(), us.clone(), change.iter().cloned().collect());
-            let record = Record { run_id: run_id.to_owned(), target, us, changes };
+            let record = Record { run_id: run_id.to_owned(), target, us, changes, pid: Some(std::process::id()) };
             let posted = Guard::post(safeguard, node, listener, record, options.patience).await;
             Some(posted.map_err(|error| ReplicaError::untouched(ReplicaFault::NoGuard(error)))?)
         }

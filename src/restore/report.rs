@@ -78,6 +78,8 @@ pub struct Report {
     pub lost_module_data: u64,
     /// Bytes after the end of the RDB, which were left out.
     pub trailing_bytes: u64,
+    /// `maxmemory` in bytes that holds the backup beside what the target held, with some room; `None`: not known.
+    pub room: Option<u64>,
     /// How the target was fed, with method `replica`.
     pub fed: Option<FedJson>,
     /// The method that was to be used, and could not.
@@ -221,6 +223,7 @@ impl Report {
             lost_in_part: 0,
             lost_module_data: 0,
             trailing_bytes: 0,
+            room: None,
             fed: None,
             barred: None,
         }

@@ -117,8 +117,8 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
 
     // What came through a pipe cannot be read from its start again, so no run can go on with it, whatever the journal says.
     let again = reopen.is_some();
-    let resume = options.resume;
-    let (mut journal, position) = blocking::run(move || open_journal(journal, resume)).await?;
+    let (resume, keys) = (options.resume, target.keys());
+    let (mut journal, position) = blocking::run(move || open_journal(journal, resume, keys)).await?;
     // The run that was interrupted was about to empty the target. Whether these keys are what it was to remove, or were written since,
     // cannot be told.
     if position.emptying && target.keys() > 0 {
@@ -233,7 +233,8 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     {
         lost = Some(Unsaved::Overwritten);
     }
-    if !resume || must_be_emptied {
+    // The counters of a target that was started anew have begun anew as well.
+    if !resume || must_be_emptied || position.counted == Counted::default() {
         position.counted = Counted::of(&info);
     }
     progress.phase("loading", Unit::Bytes, raw_bytes);
@@ -294,14 +295,25 @@ pub(super) fn why_not_resumed(state: &Path, identity: &Identity, keys: u64) -> O
     match journal.position() {
         Some(position) if position.emptying && keys > 0 => Some(RunError::NotEmptied),
         Some(_) => None,
-        None => Some(why_nothing(&journal)),
+        None => match of_another_start(&journal, keys) {
+            Some(_) => None,
+            None => Some(why_nothing(&journal, keys)),
+        },
     }
 }
 
-/// Why there is no journal of this restore: mostly because the target is not the one that it was.
-fn why_nothing(journal: &Journal) -> RunError {
+/// The journal from before the target was started anew. A target that was empty, and holds more keys now than it was sent, has got others:
+/// from a file of its own, say.
+fn of_another_start(journal: &Journal, keys: u64) -> Option<(Journal, Position)> {
+    let is_ours = |position: &Position| !position.was_empty || !position.emptying && keys <= position.sent;
+    journal.of_another_start().filter(|(_, position)| is_ours(position))
+}
+
+/// Why there is no journal of this restore into a target with so many keys: mostly because the target is not the one that it was.
+fn why_nothing(journal: &Journal, keys: u64) -> RunError {
     let now = journal.identity().target_run_id.clone();
-    if let Some(line) = journal.unproven() {
+    // A target that holds nothing was emptied since.
+    if let Some(line) = journal.unproven().filter(|_| keys > 0) {
         return RunError::AllWritten { line };
     }
     match journal.run_id_of_another_start() {
@@ -315,7 +327,11 @@ fn why_nothing(journal: &Journal) -> RunError {
 }
 
 /// The journal of this restore, and how far an interrupted run got, where this one is to go on from there. Blocks.
-fn open_journal(journal: Option<(Identity, PathBuf)>, resume: bool) -> Result<(Option<Journal>, Position), RunError> {
+fn open_journal(
+    journal: Option<(Identity, PathBuf)>,
+    resume: bool,
+    keys: u64,
+) -> Result<(Option<Journal>, Position), RunError> {
     let Some((identity, folder)) = journal else {
         return if resume { Err(RunError::NothingToResume) } else { Ok((None, Position::default())) };
     };
@@ -326,12 +342,20 @@ fn open_journal(journal: Option<(Identity, PathBuf)>, resume: bool) -> Result<(O
     }
     match journal.position() {
         Some(position) => Ok((Some(journal), position)),
-        None => {
-            let why = why_nothing(&journal);
-            // The folder was made just now, and holds nothing.
-            journal.remove();
-            Err(why)
-        }
+        None => match of_another_start(&journal, keys) {
+            Some((before, position)) => {
+                let mut journal = journal;
+                journal.write(&position).map_err(RunError::Journal)?;
+                before.remove();
+                Ok((Some(journal), position))
+            }
+            None => {
+                let why = why_nothing(&journal, keys);
+                // The folder was made just now, and holds nothing.
+                journal.remove();
+                Err(why)
+            }
+        },
     }
 }
 

@@ -4,10 +4,10 @@
 use std::error::Error as _;
 
 use crate::connection::{CommandFault, ServerError};
-use crate::explain::{Failure, Fault, Hint, Interrupted};
+use crate::explain::{Explain as _, Failure, Fault, Hint, Interrupted, Meaning};
 use crate::figures::{count, counted};
 use crate::restore::durable::Durable;
-use crate::restore::lines::Next;
+use crate::restore::lines::{Next, Over};
 use crate::restore::options::{Asked, Method};
 use crate::restore::replay::ledger::Stop;
 use crate::restore::replica::{Left, ReplicaFault};
@@ -37,6 +37,10 @@ enum Lead<'a> {
     Nothing,
     /// `--resume` goes on, once what is named here is done.
     Resume(Option<Hint>),
+    /// All was written, and the target could not be asked any more: what is there can be compared.
+    Prove,
+    /// The target has to take more, and what it has thrown away has to be written once more.
+    MakeRoom,
     /// The target has become another one, and may hold less than it had said: only the whole restore once more helps.
     BeginAnew,
     /// The target has become another one, and this comes before anything else.
@@ -65,6 +69,17 @@ impl Report {
             Lead::Resume(None) => resume.into(),
             Lead::Resume(Some(first)) => first.and(format!("then {resume}")),
             Lead::First(hint) => hint,
+            Lead::Prove => {
+                format!("once the target replies, `{}` proves the restore", request.line(self.proves(request))).into()
+            }
+            Lead::MakeRoom => {
+                let line = request.line(Next::Anew(request.options.method, Over::Missing));
+                let limit = self.room.map_or_else(|| "BYTES".to_owned(), |bytes| bytes.to_string());
+                format!(
+                    "on the target, run `CONFIG SET maxmemory {limit}`, then `{line}` restores the keys that are missing and keeps the others"
+                )
+                .into()
+            }
             Lead::BeginAnew => Hint::BeginAnew.and(request.begins_anew(&request.anew(true), true)),
             Lead::OverKeysOfOthers => format!("another client wrote them afterwards: {}", request.over_others()).into(),
             Lead::OverLibrariesOfOthers => {
@@ -87,6 +102,19 @@ impl Report {
         Some(Failure::new(code, message).hint(hint).into())
     }
 
+    /// Whether every key was accepted or left out, as far as the target has replied.
+    fn is_all_written(&self) -> bool {
+        self.adds_up() && self.tally.failed == 0 && self.tally.functions.failed == 0 && self.turned.is_none()
+    }
+
+    /// What proves a restore of which all was written: the whole, where nothing else ought to be in the target.
+    fn proves(&self, request: &Request) -> Next<'static> {
+        match self.was_empty && request.options.choices.is_everything() {
+            true => Next::Verify,
+            false => Next::Holds,
+        }
+    }
+
     /// What leads on from a target that was fed: the restore once more, by this method, or what makes the target a primary first.
     fn after_feeding(&self, left: &Left, request: &Request, method: Asked) -> String {
         match left.leaves_it_free() {
@@ -101,6 +129,7 @@ impl Report {
     fn shortfall(&self) -> Option<Shortfall<'_>> {
         let tally = &self.tally;
         let holds = self.holds();
+        let restored = counted(tally.restored, "key");
         let open = |code, message| Some(Shortfall { code, message, lead: self.lead() });
         match &self.ended {
             Ended::Interrupted => {
@@ -119,9 +148,23 @@ impl Report {
             Ended::BadBackup(bad) if bad.is_unreadable() => {
                 open(bad.code(), format!("the backup could not be read to its end: {bad}; {holds}"))
             }
-            Ended::BadBackup(bad) => open(bad.code(), format!("the backup is bad: {bad}; {holds}")),
+            Ended::BadBackup(bad) => {
+                let Meaning { code, hint, .. } = bad.meaning();
+                let message = format!("the backup is bad: {bad}; {holds}");
+                Some(Shortfall { code, message, lead: hint.map_or(Lead::Nothing, Lead::First) })
+            }
+            // To go on does not bring back what was thrown away meanwhile.
+            Ended::Stopped(stop) if self.evicted().is_some_and(|keys| keys > 0) => {
+                Some(Shortfall { code: stop.code(), message: format!("{stop}; {holds}"), lead: Lead::MakeRoom })
+            }
             Ended::Stopped(stop) => open(stop.code(), format!("{stop}; {holds}")),
             Ended::Complete if self.is_complete() => None,
+            Ended::Complete if self.after.is_none() && self.is_all_written() => {
+                let message = format!(
+                    "the target no longer replies: it had accepted all {restored}, and the restore is not proven"
+                );
+                Some(Shortfall { code: "disconnected", message, lead: Lead::Prove })
+            }
             Ended::Complete if self.after.is_none() => {
                 open("disconnected", format!("the target no longer replies: {holds}"))
             }
@@ -131,7 +174,8 @@ impl Report {
             }
             Ended::Complete if self.evicted().is_some_and(|keys| keys > 0) => {
                 let keys = counted(self.evicted().unwrap_or(0), "key");
-                open("target_too_small", format!("the target evicted {keys} to make room"))
+                let message = format!("the target evicted {keys} to make room");
+                Some(Shortfall { code: "target_too_small", message, lead: Lead::MakeRoom })
             }
             Ended::Complete if tally.failed > 0 => {
                 let code = "keys_failed";
@@ -166,7 +210,7 @@ impl Report {
     fn holds(&self) -> String {
         let restored = counted(self.tally.restored, "key");
         match (&self.taken_back, &self.after) {
-            (Some(taken), _) if taken.removed + taken.left == 0 => "the target received no keys".to_owned(),
+            (Some(taken), _) if taken.is_nothing() => "nothing was written".to_owned(),
             (Some(taken), _) => {
                 let removed = counted(taken.removed, "restored key");
                 match taken.left {
@@ -193,6 +237,9 @@ impl Report {
 
     fn lead(&self) -> Lead<'_> {
         match &self.turned {
+            _ if self.resumable && self.after.is_none() => {
+                Lead::Resume(Some(Hint::words("wait until the target replies again")))
+            }
             _ if self.resumable => Lead::Resume(self.mends_refusal()),
             Some(turned) => turned.hint().map_or(Lead::BeginAnew, Lead::First),
             None => Lead::Nothing,
@@ -211,6 +258,9 @@ impl Report {
             }
         };
         match fault? {
+            CommandFault::OutOfMemory => {
+                self.room.map(|bytes| Hint::words(format!("on the target, run `CONFIG SET maxmemory {bytes}`")))
+            }
             CommandFault::NoPermission { rule, text } => Some(Hint::grant(&rule, &text)),
             CommandFault::Unknown { .. } => Some(Hint::words(
                 "the target has to know the command first: it was renamed or disabled (`rename-command`)",

@@ -105,7 +105,7 @@ impl Loss {
                 "a value of this type is restored only as payload: method `restore` sends it to a target that supports the type"
             }
             Self::Module => {
-                "a module's value is restored only as payload, not by typed commands, and only to a target with a compatible version of the module"
+                "a module's value or a vector set is restored only as payload, and only to a target that has the module, or the vector sets of Redis 8"
             }
         }
     }

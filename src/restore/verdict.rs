@@ -36,6 +36,7 @@ impl Report {
             ("not reached", not_reached.unwrap_or(0)),
             ("functions", tally.functions.restored),
             ("function libraries left as they are", tally.functions.skipped),
+            ("function libraries lost", tally.functions.lost),
             ("temporary keys of the interrupted run, removed", tally.leftovers),
             (evicted, self.evicted().unwrap_or(0)),
             ("removed again", taken_back.map_or(0, |taken| taken.removed)),
@@ -92,7 +93,10 @@ impl Report {
                 format!("not complete: the target accepted {keys}, and evicted {evicted} to make room")
             }
             _ if self.taken_back.as_ref().is_some_and(|taken| taken.is_nothing()) => {
-                "not complete: nothing was written to the target".to_owned()
+                "not complete: nothing was written".to_owned()
+            }
+            (Ended::Complete, _) if self.after.is_none() && self.adds_up() => {
+                format!("not proven: the target had accepted {keys}, and no longer replies")
             }
             _ if self.taken_back.is_some() => "not complete: the restored keys were removed again".to_owned(),
             _ => format!("not complete: {keys} of {backup} restored into {target} in {time}"),

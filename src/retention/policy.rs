@@ -182,6 +182,8 @@ impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pinned(name) => write!(f, "pinned ({name})"),
+            // The mark was gone when it was to be read.
+            Self::BeingRead(by) if by.pid == 0 => f.write_str("being read a moment ago"),
             Self::BeingRead(by) => write!(f, "being read by pid {} on {}", by.pid, by.host),
             Self::Interrupted(by) => {
                 write!(

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pass::PassError;
 use crate::blocking;
-use crate::census::{Candidate, Census, Choice, Chosen, Count, Digester, Record, Selection, Sink, Tally};
+use crate::census::{Candidate, Census, Choice, Chosen, Count, Digester, KeyType, Record, Selection, Sink, Tally};
 use crate::comparison::{self, BucketDifference, BucketSet, Differences, Recorder, compare_buckets};
 use crate::dataset::{Dataset, DatasetError};
 use crate::explain::{Explain, Meaning};
@@ -155,6 +155,8 @@ pub struct Comparison {
     pub look_ms: i64,
     /// Keys that a view left out or found expired, on the left side; zeros where all keys were meant.
     pub left_out: Tally,
+    /// Streams of the side that has more: of these not all that a server keeps is compared ([`Comparison::not_compared`]).
+    pub streams: u64,
 }
 
 /// Function libraries of both sides.
@@ -169,6 +171,13 @@ pub struct Functions {
 }
 
 impl Comparison {
+    /// What neither side tells reliably, so that it was not compared: no restore by commands brings it back, and servers disagree on it.
+    pub fn not_compared(&self) -> Option<&'static str> {
+        (self.streams > 0).then_some(
+            "counters of streams (entries-added, max-deleted-id, entries-read of groups) and idle times of consumers",
+        )
+    }
+
     /// Whether nothing is missing, extra or different.
     pub fn is_equal(&self) -> bool {
         self.differences.is_equal() && self.functions.is_none_or(|functions| functions.equal)
@@ -266,14 +275,14 @@ impl Options {
     /// Hears a whole side: its census is not known.
     pub(super) fn whole(&self, view: &View, look_ms: i64) -> Hearing {
         let records = Recorder::new(&self.records(look_ms));
-        Digester::choosing(Heard { count: Some(Count::keeping(look_ms, 0)), records }, view.clone())
+        Digester::choosing(Heard { count: Some(Count::keeping(look_ms, 0)), records }, view.clone()).by_meaning()
     }
 
     /// Hears the keys of some buckets.
     pub(super) fn restricted(&self, view: &View, look_ms: i64, buckets: &BucketSet) -> Hearing {
         let mut records = Recorder::new(&self.records(look_ms));
         records.restrict(buckets);
-        Digester::choosing(Heard { count: None, records }, view.clone()).fields_expired_before(look_ms)
+        Digester::choosing(Heard { count: None, records }, view.clone()).by_meaning().fields_expired_before(look_ms)
     }
 }
 
@@ -370,6 +379,8 @@ fn join(
         let equal = left.count() == right.count() && left.digest() == right.digest();
         Functions { left: left.count(), right: right.count(), equal }
     });
+    let streams = |census: &Census| census.by_type.get(&KeyType::Stream).map_or(0, |total| total.keys);
+    let streams = streams(&left.census).max(streams(&right.census));
     let bits = left.census.buckets.bits().min(right.census.buckets.bits());
     Ok(Comparison {
         differences,
@@ -377,5 +388,6 @@ fn join(
         buckets: (1 << bits, difference.buckets.count()),
         look_ms,
         left_out: left.tally,
+        streams,
     })
 }

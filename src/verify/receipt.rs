@@ -35,8 +35,8 @@ fn content(report: &Report, (level, status, findings): (Level, Status, &[Finding
         "tool_version": env!("CARGO_PKG_VERSION"),
         "checked": report.checked,
         "findings": findings.iter().map(|finding| finding.id.as_str()).collect::<Vec<_>>(),
-        "found": findings.iter().filter(|finding| finding.severity > Severity::Info)
-            .take(FOUND).map(|finding| finding.title.as_str()).collect::<Vec<_>>(),
+        "found": each_once(findings.iter().filter(|finding| finding.severity > Severity::Info)
+            .map(|finding| finding.title.clone())).into_iter().take(FOUND).collect::<Vec<_>>(),
         "drill": report.drill.as_ref().filter(|_| level == Level::Drill),
         "proven_at": proven_at.iter().map(|(level, at)| (level, times::text(*at))).collect::<BTreeMap<_, _>>(),
         "rto_seconds": report.drill.as_ref().filter(|_| level == Level::Drill).map(|drill| drill.rto_seconds),
@@ -110,11 +110,22 @@ pub fn proven_shown(newest: &Receipt) -> BTreeMap<String, String> {
     proven_before(newest).into_iter().map(|(level, at)| (level, times::text(at))).collect()
 }
 
+/// In their order, each text once.
+fn each_once(texts: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for text in texts {
+        if !all.contains(&text) {
+            all.push(text);
+        }
+    }
+    all
+}
+
 /// What a verification has found, in words; of a receipt of an earlier version the names of the findings.
 pub fn found(receipt: &Receipt) -> Vec<String> {
     let texts = |field| {
         let list = receipt.content.get(field).and_then(Value::as_array)?;
-        Some(list.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>())
+        Some(each_once(list.iter().filter_map(Value::as_str).map(str::to_owned)))
     };
     texts("found")
         .or_else(|| Some(texts("findings")?.iter().map(|id| id.replace('_', " ")).collect()))

@@ -54,6 +54,9 @@ impl Resolver<'_> {
             }
             None => {
                 must_be_for_a_file(typed, moment.is_some())?;
+                if let Some(beside) = self.typed_instance_name()? {
+                    return Err(self.instance_beside(typed, &beside));
+                }
                 on_disk(typed)
             }
         };
@@ -179,6 +182,10 @@ fn must_be_for_a_file(typed: &Typed, is_of_a_moment: bool) -> Result<(), Misuse>
         ("--skip-verify", typed.skip_verify),
         ("--listen", typed.listen.is_some()),
         ("--advertise", typed.advertise.is_some()),
+        ("--no-safety-backup", typed.no_safety_backup),
+        ("--no-proof", typed.no_proof),
+        ("--accept-loss", typed.accept_loss),
+        ("--allow-replica-resync", typed.allow_replica_resync),
         ("--plan", typed.plan && !is_of_a_moment),
     ];
     let Some((name, _)) = options.into_iter().find(|(_, is_typed)| *is_typed) else { return Ok(()) };

@@ -228,8 +228,11 @@ pub(super) fn why_incomplete(report: &Report) -> (&'static str, String, Option<H
         all().filter_map(|done| if let Fate::Left(left) = &done.fate { Some(left) } else { None }).flatten().collect();
     let failed = all().find_map(|done| if let Fate::Failed(error) = &done.fate { Some(error) } else { None });
     let errors: Vec<&StorageError> = left.iter().map(|left| &left.error).collect();
-    let first = errors.first().map(ToString::to_string).or(failed.map(chain)).unwrap_or_default();
-    let words = format!("{} could not be removed: {first}", words::counted(count, "backup"));
+    let gone = all().find_map(|done| if let Fate::NothingInstead(id) = &done.fate { Some(id) } else { None });
+    let gone = gone.map(|id| format!("{id}, which was to stay, was removed by another process"));
+    let first = errors.first().map(ToString::to_string).or(failed.map(chain)).or(gone);
+    let why = first.filter(|first| !first.is_empty()).map(|first| format!(": {first}")).unwrap_or_default();
+    let words = format!("{} could not be removed{why}", words::counted(count, "backup"));
     let locked = errors.iter().any(|error| matches!(error, StorageError::Locked(_)));
     let code = if locked {
         "object_locked"

@@ -12,7 +12,11 @@ use crate::operations::proof::EXAMPLES;
 pub fn line(proof: &Proof, context: &Context) -> String {
     match proof {
         Proof::None(why) => format!("not proven: {why}"),
-        Proof::Compared(found) => verdict(&context.printer, found.status(), &found.counts.sentence()),
+        Proof::Compared(found) => {
+            let not_compared = found.compared.not_compared().map(|what| format!("not compared: {what}\n"));
+            let verdict = verdict(&context.printer, found.status(), &found.counts.sentence());
+            format!("{}{verdict}", not_compared.unwrap_or_default())
+        }
     }
 }
 

@@ -68,7 +68,7 @@ async fn restore(
         context.printer.say(&line);
     }
     if settings.plan {
-        let refused = plan.refusal().map(|line| show::with_names(line.into(), context));
+        let refused = plan.refused().map(|refused| show::with_names(refused, context));
         let outcome = outcome(foreseen).text(table);
         let is_after_a_run = |code| code == "target_not_empty" || planned.interrupted.is_some();
         return Ok(match refused {

@@ -29,9 +29,8 @@ fn names(keys: &[FailedKey], shown: Keys) -> String {
 }
 
 /// A refusal whose text names the keys that it is about.
-pub fn with_names(mut refused: Refused, context: &Context) -> Refused {
-    refused.text.push_str(&names(&std::mem::take(&mut refused.keys), context.keys));
-    refused
+pub fn with_names(refused: Refused, context: &Context) -> Refused {
+    refused.with_all(|keys| names(keys, context.keys))
 }
 
 /// As JSON, with `--hide-keys` without the names of keys.
@@ -74,9 +73,9 @@ pub fn plan(plan: &Plan, sides: &Sides, foreseen: Status, keys: Keys, printer: &
         let against = candidate.against.as_deref().map(words::escape_lines).unwrap_or_default();
         methods.row([candidate.method.name().to_owned(), candidate.time(), against + &flag]);
     }
-    let (status, sentence) = plan.sentence(&sides.backup, &sides.target, foreseen);
-    let names = plan.refusal().map(|line| names(&line.keys, keys)).unwrap_or_default();
-    let verdict = verdict(printer, status, &format!("{}{names}", words::escape_lines(&sentence)));
+    let named = |about: &[FailedKey]| names(about, keys);
+    let (status, sentence) = plan.sentence(&sides.backup, &sides.target, foreseen, named);
+    let verdict = verdict(printer, status, &words::escape_lines(&sentence));
     format!("{}\n\n{}\n\n{verdict}", table.render(printer), methods.render(printer))
 }
 

@@ -74,6 +74,7 @@ fn the_screen_of_a_server_that_differs() {
         functions: Some(Functions { left: 2, right: 1, equal: false }),
         buckets: (4096, 812),
         look_ms: 0,
+        streams: 0,
         left_out: Tally::default(),
     };
     let place = crate::commands::which::Place { location: Location::Local("backups".into()), s3: Box::default() };

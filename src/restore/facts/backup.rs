@@ -8,7 +8,9 @@ use serde::Serialize;
 use crate::capture::server_of;
 use crate::dataset::Dataset;
 use crate::rdb::opcode::Dialect;
-use crate::repository::manifest::{CensusSummary, Consistency, DatabaseCount, Manifest, Purpose, StructureState};
+use crate::repository::manifest::{
+    CensusSummary, Consistency, DatabaseCount, Manifest, NOT_BEFORE, Purpose, StructureState,
+};
 use crate::restore::clock::Clock;
 use crate::restore::survey::Survey;
 
@@ -258,8 +260,9 @@ fn clock_of(manifest: &Manifest) -> Option<Clock> {
 
 /// When the data was as it is. A moment that was put together is older than the backup that holds it.
 fn taken(manifest: &Manifest) -> DateTime<Utc> {
-    match (manifest.purpose, manifest.moment) {
-        (Purpose::PointInTime, Some(moment)) => moment.from,
-        _ => manifest.created_at,
+    if manifest.purpose != Purpose::PointInTime {
+        return manifest.created_at;
     }
+    let mark = manifest.labels.get(NOT_BEFORE).and_then(|text| text.parse().ok());
+    mark.or(manifest.moment.map(|moment| moment.from)).unwrap_or(manifest.created_at)
 }

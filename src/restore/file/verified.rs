@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{AofLayout, FileError, Written, to_dir, to_file, to_writer};
+use super::{AofLayout, FileError, Written, place, to_dir, to_file, to_writer};
+use crate::blocking;
 use crate::capture::{Inspected, Inspector};
 use crate::dataset::pass::{self, Feed};
 use crate::dataset::{Dataset, RawError, ReadError};
@@ -30,6 +31,20 @@ pub enum Destination {
     Folder(PathBuf),
     /// A pipe, in which nothing can be taken back.
     Pipe(Put),
+}
+
+impl Destination {
+    /// Whether nobody else's data lies or is made there. Blocks.
+    fn must_be_free(&self) -> Result<(), FileError> {
+        match self {
+            Self::File(path) => place::must_be_no_backup(path),
+            Self::Folder(path) => {
+                place::must_be_no_backup(path)?;
+                place::must_have_no_server(path)
+            }
+            Self::Pipe(_) => Ok(()),
+        }
+    }
 }
 
 /// An RDB that was verified and written.
@@ -82,6 +97,9 @@ pub async fn restore(
         let words = "standard input can be read only once, and the backup has to be verified first";
         return Err(Misuse::usage(words).into());
     }
+    // Now rather than after an hour of reading.
+    let (place, destination) = blocking::run(move || (destination.must_be_free(), destination)).await;
+    place.with_context(|| format!("cannot write {}", source.name()))?;
     progress.phase("verifying", Unit::Bytes, source.raw_bytes());
     let feed = Feed::Raw(source.raw(0, cancel).await?);
     let inspector = Inspector::without_census().judging().counting();

@@ -27,6 +27,10 @@ pub struct Identity {
     /// another: the rest of the keys is moved by as much as the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shift_ms: Option<i64>,
+    /// Where the target was reached: what has the same address and another run id is most likely the same server after a restart. It does
+    /// not tell one restore from another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
 }
 
 /// Everything that decides which keys go where, and how.
@@ -114,9 +118,14 @@ impl Identity {
         (&self.backup, &self.digest, &self.target_run_id) == (&other.backup, &other.digest, &other.target_run_id)
     }
 
+    /// Whether the other is the same restore, but for the run id of the target.
+    pub(super) fn is_of_another_start(&self, other: &Self) -> bool {
+        (&self.backup, &self.digest, &self.decided) == (&other.backup, &other.digest, &other.decided)
+    }
+
     /// The name of its folder.
     pub(super) fn name(&self) -> String {
-        let told = Self { shift_ms: None, ..self.clone() };
+        let told = Self { shift_ms: None, address: None, ..self.clone() };
         // Structs, strings and maps of numbers: all of it can be said in JSON.
         let text = serde_json::to_vec(&told).unwrap_or_default();
         hex::encode(&Sha256::digest(text)[..16])
@@ -154,6 +163,7 @@ mod tests {
             target_run_id: "1".into(),
             decided: Decided::of(options, Method::Restore),
             shift_ms: None,
+            address: None,
         };
         let plain = identity(&options);
         let text = r#"{"backup":"redis-prod/2024-01-01-01-00","digest":"ab","target_run_id":"1","decided":{"method":"restore","existing":"must_be_empty","ttl":"keep"}}"#;
@@ -172,7 +182,7 @@ mod tests {
         let chosen = identity(&options);
         assert_eq!(serde_json::to_string(&chosen.decided).unwrap(), text);
         assert_eq!(serde_json::from_str::<Decided>(text).unwrap(), chosen.decided);
-        assert_eq!(chosen.name(), Identity { shift_ms: Some(9), ..chosen.clone() }.name());
+        assert_eq!(chosen.name(), Identity { shift_ms: Some(9), address: Some("h:1".into()), ..chosen.clone() }.name());
         assert_ne!(chosen.name(), plain.name());
     }
 }

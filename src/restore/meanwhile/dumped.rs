@@ -180,7 +180,7 @@ impl Payload {
         Self {
             version,
             scanner: Scanner::new(),
-            digester: Digester::new(Last::default()).fields_expired_before(now_ms),
+            digester: Digester::new(Last::default()).by_meaning().fields_expired_before(now_ms),
             head: Vec::new(),
             is_begun: false,
             tail: Vec::new(),

@@ -47,18 +47,12 @@ pub fn longest_value(backup: &BackupFacts, target: &TargetFacts, fed: bool) -> O
 /// Under an eviction policy every RESTORE says OK while other keys vanish: so an evicting target that is too small is refused.
 pub fn memory(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Vec<Line> {
     let server = &target.server;
-    let Some(data) = data_bytes(backup) else {
+    let Some(needed) = needed(backup, target, options) else {
         return vec![Line::unknown(
             "memory",
             "could not tell how much memory the backup needs: the backup does not record it",
         )];
     };
-    // What is there is removed first, or may be what is overwritten.
-    let is_removed = options.existing == Existing::ReplaceAll;
-    let held = if is_removed || target.keys() == 0 { 0 } else { server.used_memory };
-    let overwritten = if options.existing == Existing::Replace { held.min(data) } else { 0 };
-    let overhead = if held == 0 { server.used_memory.min(2 << 20) } else { 0 };
-    let needed = data + held - overwritten + overhead;
     let some = if options.choices.selection.is_everything() { "" } else { "at most " };
     let about = format!("the backup needs {some}about {}", bytes(needed));
     let mut lines = Vec::new();
@@ -76,7 +70,7 @@ pub fn memory(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> 
         } else {
             Line::warning("target_too_small", text)
         };
-        lines.push(line.fix(format!("CONFIG SET maxmemory {}", needed.next_multiple_of(1 << 20) * 11 / 10)));
+        lines.push(line.fix(format!("CONFIG SET maxmemory {}", with_room(needed))));
     }
     match (target.host_memory, target.host_free) {
         (Some(total), _) if needed > total => {
@@ -91,6 +85,26 @@ pub fn memory(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> 
         }
     }
     lines
+}
+
+/// Bytes of memory that the target needs for the backup, with what it holds.
+fn needed(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Option<u64> {
+    let (data, used) = (data_bytes(backup)?, target.server.used_memory);
+    // What is there is removed first, or may be what is overwritten.
+    let is_removed = options.existing == Existing::ReplaceAll;
+    let held = if is_removed || target.keys() == 0 { 0 } else { used };
+    let overwritten = if options.existing == Existing::Replace { held.min(data) } else { 0 };
+    let overhead = if held == 0 { used.min(2 << 20) } else { 0 };
+    Some(data + held - overwritten + overhead)
+}
+
+/// `maxmemory` in bytes that is enough for the restore; `None`: the backup does not say how much memory it took.
+pub fn room(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Option<u64> {
+    needed(backup, target, options).map(with_room)
+}
+
+fn with_room(needed: u64) -> u64 {
+    needed.next_multiple_of(1 << 20) * 11 / 10
 }
 
 /// Bytes of memory that the wanted part of the backup took where it came from.

@@ -1,7 +1,5 @@
 //! What is in the backup, against what the target can take.
 
-use std::collections::BTreeSet;
-
 use super::{Level, Line, NOTHING_CHOSEN, OVER_SAME_NAMES};
 use crate::figures::{count, counted};
 use crate::rdb::OddityKind;
@@ -217,17 +215,10 @@ pub fn module_data(backup: &BackupFacts, options: &Options) -> Option<Line> {
 /// The stable name of the line about libraries that stay as they are in the target.
 pub(super) const FUNCTIONS_STAY: &str = "functions_stay";
 
-/// A function of another library of the target whose name stands in quotes in a library of the backup, as it does where that registers it,
-/// with that library of the target. Only the target itself can tell, when it is asked to load the library.
-fn of_another_library(backup: &BackupFacts, target: &TargetFacts) -> Option<(String, String)> {
-    let survey = backup.survey.as_ref()?;
-    let others = target.function_names.iter().filter(|(library, _)| !survey.functions.contains(*library));
-    let libraries = survey.sources.libraries.iter();
-    let quoted: BTreeSet<&[u8]> =
-        libraries.flat_map(|source| source.split(|byte| matches!(byte, b'\'' | b'"'))).collect();
-    let mut taken = others.flat_map(|(library, names)| names.iter().map(move |name| (name, library)));
-    taken.find(|(name, _)| quoted.contains(name.as_bytes())).map(|(name, library)| (name.clone(), library.clone()))
-}
+/// The stable name of the line about function libraries.
+pub(super) const FUNCTIONS: &str = "functions";
+/// The stable name of a refusal of the target to take one of them.
+pub const FUNCTIONS_REFUSED: &str = "functions_refused";
 
 /// The line about function libraries; `None`: the backup has none.
 pub fn functions(backup: &BackupFacts, target: &TargetFacts, options: &Options, format: TargetFormat) -> Option<Line> {
@@ -236,7 +227,7 @@ pub fn functions(backup: &BackupFacts, target: &TargetFacts, options: &Options, 
     }
     let n = counted(backup.functions, "function library");
     if !options.choices.selection.is_everything() {
-        return Some(Line::ok("functions", format!("{n} left out, because only some of the keys are restored")));
+        return Some(Line::ok(FUNCTIONS, format!("{n} left out, because only some of the keys are restored")));
     }
     if !format.has_functions() {
         let level = if options.accept_loss { Level::Warning } else { Level::Refused };
@@ -249,31 +240,23 @@ pub fn functions(backup: &BackupFacts, target: &TargetFacts, options: &Options, 
         return Some(line);
     }
     let Some(there) = &target.functions else {
-        return Some(Line::unknown("functions", format!("{n}; could not tell which the target has")));
+        return Some(Line::unknown(FUNCTIONS, format!("{n}; could not tell which the target has")));
     };
     if there.is_empty() || options.existing == Existing::ReplaceAll {
-        return Some(Line::ok("functions", format!("{n} loaded first")));
+        return Some(Line::ok(FUNCTIONS, format!("{n} loaded first")));
     }
     let same = backup.survey.as_ref().map(|survey| survey.functions.intersection(there).count() as u64);
     Some(match (options.existing, same) {
-        (_, Some(0)) => match of_another_library(backup, target) {
-            Some((function, library)) => Line::unknown(
-                "functions",
-                format!(
-                    "{n} loaded first, if no function of them has a name that is taken: `{function}` is in the library `{library}` of the target"
-                ),
-            ),
-            None => Line::ok("functions", format!("{n} loaded first; none of these names is taken")),
-        },
+        (_, Some(0)) => Line::ok(FUNCTIONS, format!("{n} loaded first; none of these names is taken")),
         (Existing::Replace, _) => {
-            Line::warning("functions", format!("{n} loaded first; those of the same name are replaced"))
+            Line::warning(FUNCTIONS, format!("{n} loaded first; those of the same name are replaced"))
         }
         (Existing::Skip, Some(same)) if !options.resume => {
             let text = format!("the backup has {n}; {} of the same name stay as they are in the target", count(same));
             Line::warning(FUNCTIONS_STAY, text)
         }
-        (Existing::Skip, _) => Line::ok("functions", format!("{n} loaded first; those of the same name stay")),
-        _ if options.resume => Line::ok("functions", format!("{n} loaded first")),
+        (Existing::Skip, _) => Line::ok(FUNCTIONS, format!("{n} loaded first; those of the same name stay")),
+        _ if options.resume => Line::ok(FUNCTIONS, format!("{n} loaded first")),
         (_, Some(same)) => Line::refused(
             "functions_exist",
             format!("the backup has {n}, and the target has {} of the same name", count(same)),

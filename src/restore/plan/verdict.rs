@@ -5,14 +5,21 @@ use std::time::Duration;
 use super::{Candidate, Plan};
 use crate::explain::Status;
 use crate::figures::span;
+use crate::restore::tally::FailedKey;
 
 impl Plan {
     /// Whether the backup can be restored into the target, with the names of both sides; `foreseen`: how the restore ends, as far as the plan knows.
-    /// Names of keys stand in the line that refuses, for the end of this sentence.
-    pub fn sentence(&self, backup: &str, target: &str, foreseen: Status) -> (Status, String) {
+    /// `names`: names the keys of a line that refuses, behind its text.
+    pub fn sentence(
+        &self,
+        backup: &str,
+        target: &str,
+        foreseen: Status,
+        names: impl Fn(&[FailedKey]) -> String,
+    ) -> (Status, String) {
         let no = |why: &str| (Status::Failed, format!("{backup} cannot be restored into {target}: {why}"));
-        match (self.refusal(), self.method) {
-            (Some(line), _) => no(&line.text),
+        match (self.refused(), self.method) {
+            (Some(refused), _) => no(&refused.with_all(names).text),
             (None, None) => no(&self.why),
             (None, Some(method)) => {
                 let warned = match foreseen {

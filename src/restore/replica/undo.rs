@@ -12,7 +12,7 @@ use crate::connection::{CommandError, Node};
 use crate::explain::{Explain, Meaning};
 use crate::figures::counted;
 use crate::introspection::{
-    Change, InterruptedRestore, LeftBehind, NodeRole, Primary, Record, SentinelMet, ServerFacts, answers,
+    Change, InterruptedRestore, LeftBehind, NodeRole, Primary, Record, Running, SentinelMet, ServerFacts, answers,
 };
 
 /// Looks whether a server was left behind. Needs neither a secret nor the record.
@@ -114,10 +114,12 @@ pub enum UndoError {
         primary: String,
     },
     /// A restore is at work.
-    #[error("a restore into {target} is running on this machine: there is nothing to undo")]
+    #[error("{target}: {running}; there is nothing to undo")]
     Running {
         /// Name of the server, without secrets.
         target: String,
+        /// The restore.
+        running: Running,
     },
     /// It is still a replica.
     #[error("{target} is still a replica of {primary}: {problem}")]
@@ -138,7 +140,7 @@ impl Explain for UndoError {
             Self::NotOurs { .. } | Self::NotSure { .. } => {
                 Meaning::of("not_interrupted").hint("`REPLICAOF NO ONE` makes the server a primary anyway")
             }
-            Self::Running { .. } => Meaning::of("locked"),
+            Self::Running { running, .. } => Meaning::of("locked").hint(running.way_on()),
             Self::StillReplica { .. } => Meaning::of("role_changed").hint(
                 "the server's log says what it is doing; `REPLICAOF NO ONE` makes it a primary as soon as it accepts the command",
             ),
@@ -159,8 +161,8 @@ pub async fn undo(node: &Node, state: &Path, patience: Duration, agreed: bool) -
     if let Some(met) = SentinelMet::of(node, &server) {
         return Err(ReplicaFault::from(met).into());
     }
-    if Record::is_in_use(state, &server.run_id).await {
-        return Err(UndoError::Running { target: name });
+    if let Some(running) = Record::running(state, &server.run_id).await {
+        return Err(UndoError::Running { target: name, running });
     }
     let record = Record::find(state, &server.run_id).await;
     let mut undone = Undone { keys: Some(server.keys), ..Undone::default() };

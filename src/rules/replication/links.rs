@@ -138,6 +138,11 @@ fn link(case: &Case<'_>) -> Judged {
     let Some(primary) = &server.primary else { return Ok(None) };
     // A text that was cut says nothing about the link.
     case.text("master_link_status")?;
+    if let Some(running) = &case.snapshot.restore {
+        let finding = case.warning().evidence("primary", format!("{}:{}", primary.host, primary.port));
+        let cause = format!("{running}: {}", running.way_on());
+        return Ok(Some(finding.evidence("cause", cause)));
+    }
     let left = match &case.snapshot.left_behind {
         Part::Got(left) => left.clone().map(|left| (left.words.clone(), left.commands(), left.record.is_some())),
         // Nobody has looked at what this machine has written down: what the server says of itself may do.

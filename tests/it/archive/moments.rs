@@ -198,6 +198,10 @@ fn a_base_that_an_archive_needs_is_not_pruned() {
     let one = answer["backups"].as_array().unwrap().iter().find(|one| one["id"] == needed.as_str()).unwrap();
     assert_eq!(one["action"], "keep", "{answer:#}");
     assert!(one["reasons"].to_string().contains("the archive up to offset"), "{one}");
+    // The one that the stream begins with stays as well: moments before the next base rest on it.
+    let first = answer["backups"].as_array().unwrap().last().unwrap();
+    assert_eq!(first["action"], "keep", "{answer:#}");
+    assert!(first["reasons"].to_string().contains("the archive from offset"), "{first}");
 }
 
 #[test]

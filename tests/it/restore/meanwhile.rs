@@ -198,6 +198,7 @@ async fn a_restore_that_was_killed_before_the_target_was_emptied_writes_nothing_
         target_run_id: target.info("run_id"),
         decided: Decided::of(&Options::default(), Method::Restore),
         shift_ms: None,
+        address: None,
     };
     let position = Position { was_empty: true, emptying: true, token: 5, ..Position::default() };
     Journal::open(state.path(), &identity).unwrap().write(&position).unwrap();
@@ -282,6 +283,7 @@ async fn a_function_library_that_somebody_else_has_loaded_meanwhile_is_treated_a
             target_run_id: target.info("run_id"),
             decided: Decided::of(&Options { existing, ..Options::default() }, Method::Restore),
             shift_ms: None,
+            address: None,
         };
         // Everything may have been sent, and nothing is known.
         let position = Position { was_empty: true, sent: 50, token: 5, ..Position::default() };

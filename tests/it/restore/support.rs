@@ -221,6 +221,7 @@ impl Restore {
             target_run_id: target.server.run_id.clone(),
             decided: Decided::of(&self.options, method),
             shift_ms: None,
+            address: None,
         };
         let rdb = self.rdb.clone();
         let order = Order {

@@ -494,3 +494,20 @@ fn what_a_run_has_published_is_not_what_its_own_prune_removes() {
     let there = ids(&folder.text());
     assert!(there.contains(&id) && there.len() == 2, "{id}: {there:?}");
 }
+
+#[test]
+fn an_id_alone_is_confirmed_beforehand_only_where_one_instance_has_backups() {
+    let Some((folder, all)) = with_backups(&[2, 1]) else { return };
+    let text = folder.text();
+    let bare = all[0].rsplit('/').next().unwrap().to_owned();
+    let other = std::path::Path::new(&text).join("other");
+    let copied =
+        std::process::Command::new("cp").args(["-r", &format!("{text}/prod"), &other.display().to_string()]).status();
+    assert!(copied.is_ok_and(|status| status.success()));
+    std::fs::remove_dir_all(other.join(&bare)).unwrap();
+    let delete = |id: &str| RedisOps::new().args(["delete", id, "-r", &text, "--yes"]).json();
+    let (code, answer) = delete(&bare);
+    assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("usage")), "{answer:#}");
+    assert!(answer["error"]["hint"].as_str().unwrap().contains(&format!("delete prod/{bare} --yes")), "{answer:#}");
+    assert_eq!(delete(&format!("prod/{bare}")).0, 0);
+}

@@ -11,6 +11,9 @@ use super::redis_server::{Installed, RedisServer, free_port, servers};
 /// The slots of three shards.
 pub const RANGES: [(u16, u16); 3] = [(0, 5460), (5461, 10922), (10923, 16383)];
 
+/// The function library that [`Cluster::load_function`] loads.
+pub const FUNCTION: &str = "#!lua name=mine\nredis.register_function('mine', function() return 1 end)";
+
 /// A cluster of three primaries and a replica of each. Killed when dropped.
 pub struct Cluster {
     nodes: Vec<RedisServer>,
@@ -150,9 +153,8 @@ impl Cluster {
 
     /// The same library on every primary.
     pub fn load_function(&self) {
-        let source = "#!lua name=mine\nredis.register_function('mine', function() return 1 end)";
         for node in self.nodes.iter().filter(|node| node.info("role") == "master") {
-            node.ok(&["FUNCTION", "LOAD", source]);
+            node.ok(&["FUNCTION", "LOAD", FUNCTION]);
         }
     }
 

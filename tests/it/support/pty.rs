@@ -93,3 +93,16 @@ impl Terminal {
         (status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)), shown)
     }
 }
+
+/// A run on a terminal that is closed under it: the terminal, and the process. Nobody reads what is shown, so it must be little.
+pub fn to_be_hung_up(arguments: &[&str], home: &std::path::Path) -> (File, Child) {
+    let keyboard = File::from(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo-terminal"));
+    grantpt(&keyboard).and_then(|()| unlockpt(&keyboard)).expect("a pseudo-terminal that can be opened");
+    let name = ptsname(&keyboard, Vec::new()).expect("its name").into_string().expect("a name in UTF-8");
+    let screen = OpenOptions::new().read(true).write(true).open(name).expect("the other side");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_redis-ops"));
+    command.args(arguments).env_clear().env("TERM", "xterm").env("HOME", home).current_dir(home);
+    let side = || screen.try_clone().expect("a stream");
+    let child = command.stdin(side()).stdout(side()).stderr(side()).spawn().expect("redis-ops");
+    (keyboard, child)
+}

@@ -112,6 +112,20 @@ impl RedisOps {
         Some(run)
     }
 
+    /// The same run, started by this program; `None` where the system lacks it.
+    pub fn under(mut self, program: &str) -> Option<Self> {
+        let can = Command::new(program).arg("true").stdin(Stdio::null()).stdout(Stdio::null()).status();
+        if !can.is_ok_and(|status| status.success()) {
+            return None;
+        }
+        let mut command = Command::new(program);
+        command.arg(self.command.get_program()).args(self.command.get_args()).env_clear();
+        command.current_dir(self.home.path());
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.command = command;
+        Some(self)
+    }
+
     /// Adds arguments.
     pub fn args<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
         self.command.args(arguments);
@@ -268,6 +282,7 @@ impl Running {
     #[track_caller]
     pub fn signal(&self, name: &str) {
         let signal = match name {
+            "HUP" => rustix::process::Signal::HUP,
             "INT" => rustix::process::Signal::INT,
             "TERM" => rustix::process::Signal::TERM,
             "KILL" => rustix::process::Signal::KILL,

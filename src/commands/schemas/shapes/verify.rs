@@ -108,6 +108,7 @@ pub(super) fn comparison() -> Value {
         ("expired", count()),
         ("ratio", described(number(), "of equal keys, 0 to 1")),
         ("functions", maybe(functions)),
+        ("not_compared", described(maybe(text()), "what servers do not tell reliably of these keys")),
         ("buckets", object(&[("compared", count()), ("differing", count())])),
         ("looked_at", maybe(time())),
         ("by_key", list(object(&key))),

@@ -101,6 +101,7 @@ pub(super) fn judge(
     }
     let limit = usize::try_from(asked.limit).unwrap_or(usize::MAX);
     answer.text.extend(table(compared, sides, limit, context));
+    answer.text.extend(compared.not_compared().map(|what| format!("not compared: {what}")));
     let mut json = to_json(compared, limit, context);
     json["consistency"] = if is_fuzzy { "fuzzy" } else { "point_in_time" }.into();
     answer.field("comparison", json);
@@ -206,6 +207,7 @@ pub fn to_json(compared: &comparing::Comparison, limit: usize, context: &Context
         "functions": compared.functions.map(|functions| json!({
             "expected": functions.left, "found": functions.right, "equal": functions.equal,
         })),
+        "not_compared": compared.not_compared(),
         "buckets": { "compared": compared.buckets.0, "differing": compared.buckets.1 },
         "looked_at": crate::times::of_millis(compared.look_ms),
         "by_key": by_key,

@@ -1,0 +1,157 @@
+//! What a restore that went wrong prints leads on: the lines are typed as they stand.
+
+use super::stored::{Stored, backup_of, hint, keys, message};
+use crate::support::pty::to_be_hung_up;
+use crate::support::redis_ops::RedisOps;
+use crate::support::redis_server::{RedisServer, server_named};
+
+/// What stands in backticks, in order.
+fn typed(hint: &str) -> Vec<&str> {
+    hint.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn keys_that_were_evicted_come_back_by_the_printed_lines() {
+    let (Some(stored), Some(target)) = (backup_of(4_000), RedisServer::start()) else { return };
+    for method in ["restore", "commands"] {
+        target.ok(&["FLUSHALL"]);
+        target.ok(&["CONFIG", "SET", "maxmemory", "0", "maxmemory-policy", "allkeys-lru"]);
+        let running = stored.restoring(&target, &["--method", method, "--rate", "300kB", "--json"]).spawn();
+        target.wait_for("keys", |target| keys(target) > 1_000);
+        target.ok(&["CONFIG", "SET", "maxmemory", "2400000"]);
+        let run = running.wait();
+        let answer = run.json();
+        assert_eq!(run.code, 2, "{answer}");
+        let lines = typed(hint(&answer));
+        assert!(lines[0].starts_with("CONFIG SET maxmemory "), "{answer}");
+        target.ok(&lines[0].split(' ').collect::<Vec<_>>());
+        let line = lines[1].strip_prefix("redis-ops ").unwrap();
+        assert!(line.contains("--on-conflict skip") && !line.contains("--yes"), "{line}");
+        let (code, answer) = stored.typed(line.split(' ')).json();
+        assert_eq!((code, keys(&target)), (1, 4_000), "{answer}");
+        assert!(stored.verify(&["--instance", &target.url()]).json().0 == 0);
+    }
+}
+
+#[test]
+fn a_lost_terminal_ends_a_restore_as_a_signal_does_and_nohup_keeps_it() {
+    let (Some(stored), Some(target)) = (backup_of(2_000), RedisServer::start()) else { return };
+    let begun = ["--method", "commands", "--rate", "100kB"];
+    let running = stored.restoring(&target, &[&begun[..], &["--json"]].concat()).spawn();
+    target.wait_for("keys", |target| keys(target) > 100);
+    running.signal("HUP");
+    let run = running.wait();
+    let answer = run.json();
+    assert_eq!((run.code, &answer["error"]["code"]), (129, &"interrupted".into()), "{answer}");
+    assert!(message(&answer).contains("--resume` goes on"), "{answer}");
+    let (code, answer) = stored.restore(&target, &["--method", "commands", "--resume"]);
+    assert_eq!((code, &answer["result"]["restored"], keys(&target)), (0, &2_000.into(), 2_000), "{answer}");
+
+    // `nohup` has it ignored.
+    target.ok(&["FLUSHALL"]);
+    let line = stored.restoring(&target, &["--rate", "200kB", "--method", "restore", "--json"]);
+    let Some(line) = line.under("nohup") else { return };
+    let running = line.spawn();
+    target.wait_for("keys", |target| keys(target) > 100);
+    running.signal("HUP");
+    let run = running.wait();
+    assert_eq!((run.code, keys(&target)), (0, 2_000), "{}", run.everything());
+}
+
+#[test]
+fn a_restore_whose_terminal_is_closed_cleans_up() {
+    let (Some(stored), Some(target)) = (backup_of(2_000), RedisServer::builder().arg("key-load-delay", "1000").start())
+    else {
+        return;
+    };
+    let (place, url) = (stored.place(), target.url());
+    let line =
+        ["-r", &place, "restore", "--backup-id", "test/latest", "--target-instance", &url, "--method", "replica"];
+    let home = tempfile::tempdir().unwrap();
+    let (terminal, mut child) = to_be_hung_up(&[&line[..], &["--progress", "none"]].concat(), home.path());
+    target.wait_for("it loads", |target| target.info("role") == "slave");
+    drop(terminal);
+    // As the system does for the leader of a session.
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::HUP).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(129));
+    assert_eq!(target.info("role"), "master");
+}
+
+#[test]
+fn a_restore_that_is_stopped_is_named_with_what_lets_it_go_on() {
+    let Some(installed) = server_named("redis-server-8.0").or_else(|| server_named("valkey-server-8.1")) else {
+        return;
+    };
+    let Some(stored) = backup_of(2_000) else { return };
+    let target = RedisServer::builder().version(&installed).arg("key-load-delay", "1000").start().unwrap();
+    let running = stored.restoring(&target, &["--method", "replica", "--json"]).spawn();
+    target.wait_for("it is fed", |target| target.info("role") == "slave");
+    let (pid, url) = (running.id(), target.url());
+    let asked = |words: &[&str]| {
+        let run = RedisOps::new().args(words).env("XDG_STATE_HOME", stored.state());
+        let (_, answer) = run.json();
+        answer.to_string()
+    };
+    let health = asked(&["health", "-i", &url]);
+    assert!(health.contains(&format!("a restore by redis-ops into this server (pid {pid}) is running")), "{health}");
+    running.signal("STOP");
+    let line = format!("kill -CONT {pid}");
+    for words in [
+        &["health", "-i", &url][..],
+        &["diagnose", "replication", "-i", &url],
+        &["restore", "--undo", "--target-instance", &url, "--yes"],
+    ] {
+        let said = asked(words);
+        assert!(said.contains(&line) && said.contains("is stopped"), "{words:?}: {said}");
+        assert!(!said.contains("masterauth"), "{words:?}: {said}");
+    }
+    running.signal("CONT");
+    let run = running.wait();
+    assert_eq!((run.code, keys(&target)), (0, 2_000), "{}", run.everything());
+}
+
+#[test]
+fn a_damaged_backup_is_refused_in_the_same_words_by_every_method() {
+    let (Some(stored), Some(target)) = (backup_of(500), RedisServer::start()) else { return };
+    let object = stored.object();
+    let mut bytes = std::fs::read(&object).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x40;
+    std::fs::write(&object, bytes).unwrap();
+    for method in ["auto", "replica", "restore", "commands"] {
+        let run = stored.restoring(&target, &["--method", method]).run();
+        let all = run.everything();
+        assert_eq!((run.code, keys(&target)), (2, 0), "{method}: {all}");
+        assert!(all.contains("nothing was written") && all.contains("redis-ops list"), "{method}: {all}");
+        assert!(!all.contains("removed again") && !all.contains("received no keys"), "{method}: {all}");
+    }
+}
+
+#[test]
+fn what_a_restore_to_disk_cannot_follow_or_must_not_write_is_refused() {
+    let (Some(source), Some(other)) = (RedisServer::start(), RedisServer::start()) else { return };
+    source.ok(&["SET", "key", "1"]);
+    let stored = Stored::of(&source);
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("new").display().to_string();
+    for option in ["--no-safety-backup", "--no-proof", "--accept-loss", "--allow-replica-resync"] {
+        let run = stored.to_disk(&["--to-file", &to, option]).run();
+        assert!(run.code == 3 && run.everything().contains(option), "{}", run.everything());
+    }
+    let run = stored.to_disk(&["--to-dir", &to, "-i", "redis://127.0.0.1:1"]).run();
+    assert_eq!(run.code, 3, "{}", run.everything());
+    let backup = stored.object().parent().unwrap().to_owned();
+    let before = std::fs::read_dir(&backup).unwrap().count();
+    for target in [["--to-file", "new.rdb"], ["--to-dir", ""], ["--to-dir", "deep/er"]] {
+        let path = backup.join(target[1]).display().to_string();
+        let run = stored.to_disk(&[target[0], &path]).run();
+        assert!(run.code == 2 && run.everything().contains("is the folder of a backup"), "{}", run.everything());
+    }
+    assert_eq!(std::fs::read_dir(&backup).unwrap().count(), before);
+    // A server that works in the folder would replace what it finds there.
+    let there = other.dir().display().to_string();
+    let run = stored.to_disk(&["--to-dir", &there]).run();
+    let words = format!("(pid {})", other.pid());
+    assert!(run.code == 2 && run.everything().contains(&words), "{}", run.everything());
+    assert_eq!(stored.to_disk(&["--to-dir", &to]).run().code, 0);
+}
