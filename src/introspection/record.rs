@@ -61,7 +61,7 @@ pub struct Record {
 /// A restore by replication that is at work on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Running {
-    /// Its process.
+    /// The process that restores; `None`: an earlier version wrote the record.
     pub pid: Option<u32>,
     /// The process is stopped (Ctrl-Z): the target waits for it.
     pub is_stopped: bool,

@@ -47,13 +47,13 @@ pub enum FileError {
     /// A backup lies there.
     #[error("`{}` is the folder of a backup", path.display())]
     InBackup {
-        /// The folder.
+        /// The folder that holds the backup's `begun.json`.
         path: PathBuf,
     },
     /// A server works there.
     #[error("a server runs in {} (pid {pid}): it would replace the files when it saves or ends", path.display())]
     InUse {
-        /// The folder.
+        /// The folder that was to get the files.
         path: PathBuf,
         /// The process of the server.
         pid: u32,
@@ -107,7 +107,7 @@ impl Explain for FileError {
             }
             Self::InBackup { .. } => Meaning::of("already_exists").hint("nothing was written; choose a path outside the repository"),
             Self::InUse { .. } => Meaning::of("in_use")
-                .hint("nothing was written; end the server first, or restore into it with `--target-instance`"),
+                .hint("nothing was written; end the server first, or restore into the running server"),
             Self::NoSpace { .. } => Meaning::of("target_too_small"),
             Self::Write { error, .. } if is_full(error) => Meaning::of("no_space").hint(
                 "nothing was written; free some space, or name another place (a file size limit of the process counts, too: `ulimit -f`)",

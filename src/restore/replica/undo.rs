@@ -118,7 +118,7 @@ pub enum UndoError {
     Running {
         /// Name of the server, without secrets.
         target: String,
-        /// The restore.
+        /// The restore that is at work, and whether its process is stopped.
         running: Running,
     },
     /// It is still a replica.
