@@ -93,6 +93,7 @@ pub(super) const CASES: &[Case_] = &[
     ("M16", W, "maxmemory_policy:allkeys-lru\ncurrent_eviction_exceeded_time:20"),
     ("M16", C, "maxmemory_policy:volatile-ttl\ncurrent_eviction_exceeded_time:5000"),
     ("M16", QUIET, "maxmemory_policy:noeviction\ncurrent_eviction_exceeded_time:5000"),
+    ("M16", QUIET, "maxmemory:0\nmaxmemory_policy:allkeys-lru\ncurrent_eviction_exceeded_time:5000"),
     (
         "M16",
         QUIET,
