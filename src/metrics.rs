@@ -5,7 +5,6 @@
 //! used" is `redis_memory_used_bytes`.
 
 mod backups;
-mod names;
 mod serve;
 mod text;
 
@@ -13,10 +12,10 @@ use std::collections::BTreeMap;
 
 use crate::finding::Finding;
 use crate::introspection::{Receipt, ServerFacts};
+use crate::replies::metric_names::{Kind, NAMES, OF_CLUSTERS, OF_REPLICAS};
 use crate::replies::{Info, SlowEntry};
 
 use backups::{ages_of, of_backups};
-use names::{Kind, NAMES, OF_CLUSTERS, OF_REPLICAS};
 use text::Text;
 
 pub use backups::{Ages, Backups};

@@ -21,7 +21,7 @@ use crate::diagnose::{self, History, Past, Report};
 use crate::explain::{Context as _, Hint, Misuse, Result, Status};
 use crate::introspection::Part;
 use crate::pasted;
-use crate::printer::words::Keys;
+use crate::printer::words::{Keys, span};
 use crate::progress::{Hidden, Progress};
 use crate::repository::Newest;
 use crate::rules;
@@ -90,8 +90,19 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
             let since = settings.since.map(TimeDelta::from_std).transpose().unwrap_or(None);
             let now = Utc::now();
             let remembered = since.and_then(|age| history.as_ref()?.before(now, age).cloned());
-            if settings.since.is_some() && remembered.is_none() {
-                context.printer.say("there is no saved earlier run of this instance: this run is compared with itself");
+            match (settings.since, &remembered) {
+                (Some(_), None) => {
+                    let words = "there is no saved earlier run of this instance: this run is compared with itself";
+                    context.printer.say(words);
+                }
+                (Some(asked), Some(run)) if (now - run.taken_at).to_std().is_ok_and(|age| age < asked) => {
+                    let age = span((now - run.taken_at).to_std().unwrap_or_default());
+                    let asked = span(asked);
+                    context.printer.say(&format!(
+                        "no saved run of this instance is {asked} old: this run is compared with the oldest one, of {age} ago"
+                    ));
+                }
+                _ => {}
             }
             let looks_at_keys = options.topics.iter().any(|topic| topic.looks_at_keys());
             let known = match settings.via {

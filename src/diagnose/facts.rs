@@ -122,7 +122,9 @@ impl List<'_> {
             || self.snapshot.keyspace.got().is_some();
         if told {
             let (keys, expires) = self.snapshot.keys_and_expires();
-            self.add("keys", "keys", Shown::Count, Some(keys.into()));
+            // Beside the keys that were looked at these are other ones: those that the server counts.
+            let label = if self.snapshot.keyspace.got().is_some() { "keys in INFO" } else { "keys" };
+            self.add("keys", label, Shown::Count, Some(keys.into()));
             self.add("expires", "with time to live", Shown::Count, Some(expires.into()));
         }
         told
@@ -171,7 +173,8 @@ impl List<'_> {
             let (seen, basis, bytes) = (profile.seen, profile.confidence(), profile.bytes);
             self.add("looked_at", "looked at", Shown::Above, Some(basis.into()));
             self.add("keys_seen", "", Shown::Count, Some(seen.into()));
-            self.add("bytes_seen", "their bytes", Shown::Bytes, bytes.map(Value::from));
+            let label = if profile.sizes_are_of_rdb { "memory (estimated)" } else { "memory" };
+            self.add("bytes_seen", label, Shown::Bytes, bytes.map(Value::from));
         }
         if !self.info().is_empty() {
             if self.keys() {

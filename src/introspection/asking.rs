@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 
 use super::gate::{Ask, Gate};
-use super::host::HostFacts;
+use super::host::{HostFacts, Processor};
 use super::keyspace::{self, Met, Pass};
 use super::ours::Ours;
 use super::part::Part;
@@ -60,7 +60,9 @@ pub async fn take(asker: &mut dyn Ask, options: &Options, phases: Wire) -> Resul
     ask_the_rest(&mut gate, options, &mut snapshot).await?;
     if options.pings {
         let mut wire = phases;
-        ping(&mut gate, options.window.saturating_sub(begun.elapsed()), &mut wire).await?;
+        let server = snapshot.info.u64("process_id").filter(|_| options.path.local);
+        let rest = options.window.saturating_sub(begun.elapsed());
+        ping(&mut gate, rest, Processor::of(server), &mut wire).await?;
         snapshot.wire = Part::Got(wire);
     }
     if !options.window.is_zero() {
@@ -115,19 +117,26 @@ async fn ask_the_rest(gate: &mut Gate<'_>, options: &Options, snapshot: &mut Sna
 }
 
 /// PINGs until the window ends, ten at least.
-async fn ping(gate: &mut Gate<'_>, window: Duration, wire: &mut Wire) -> Result<()> {
+async fn ping(gate: &mut Gate<'_>, window: Duration, processor: Processor, wire: &mut Wire) -> Result<()> {
     let begun = Instant::now();
-    let (mut times, mut late) = (Vec::new(), Vec::new());
+    let (mut times, mut undelayed, mut late) = (Vec::new(), Vec::new(), Vec::new());
     while times.len() < 10 || begun.elapsed() + PING_EVERY < window {
-        times.push(gate.ping().await?);
+        let before = processor.waited();
+        let time = gate.ping().await?;
+        let woken = processor.waited();
+        times.push(time);
+        undelayed.push(time.saturating_sub(woken.saturating_sub(before)));
         if window.is_zero() {
             continue;
         }
         let (pause, from) = (PING_EVERY.min(window / 10), Instant::now());
         tokio::time::sleep(pause).await;
-        late.push(from.elapsed().saturating_sub(pause + TIMER_GRAIN));
+        // What we have waited for a processor is taken off the PINGs one by one.
+        let waited = processor.waited().saturating_sub(woken);
+        late.push(from.elapsed().saturating_sub(pause + TIMER_GRAIN + waited));
     }
     wire.set_pings(&times);
+    wire.set_undelayed(&undelayed);
     wire.set_late(&late);
     Ok(())
 }

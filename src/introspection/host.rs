@@ -1,11 +1,14 @@
 //! The machine below the server, where it is ours: what `/sys` and `/proc` say.
 
 mod containers;
+mod processor;
 
 use std::fs;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+
+pub(super) use processor::Processor;
 
 /// Settings of the kernel that a server suffers from. `None` where they cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

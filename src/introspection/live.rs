@@ -35,6 +35,7 @@ pub fn wire_of(phases: Phases) -> Wire {
         tls_us: phases.tls.map(micros),
         auth_us: Some(micros(phases.auth)),
         pings_us: Vec::new(),
+        undelayed_us: Vec::new(),
         late_us: Vec::new(),
         lost: 0,
     }

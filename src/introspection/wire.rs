@@ -16,6 +16,9 @@ pub struct Wire {
     pub auth_us: Option<u64>,
     /// Times of PINGs in microseconds, ascending.
     pub pings_us: Vec<u64>,
+    /// The same times without those in which we, and the server where it runs on our machine, waited for a processor.
+    #[serde(default)]
+    pub undelayed_us: Vec<u64>,
     /// How late we were woken between the PINGs, in microseconds, ascending: what this machine, not the server, adds to a PING.
     #[serde(default)]
     pub late_us: Vec<u64>,
@@ -29,6 +32,11 @@ impl Wire {
         self.pings_us = ascending(times);
     }
 
+    /// Takes in any order what remains of the PINGs without waiting for a processor.
+    pub fn set_undelayed(&mut self, times: &[Duration]) {
+        self.undelayed_us = ascending(times);
+    }
+
     /// Takes in any order how late we were woken.
     pub fn set_late(&mut self, times: &[Duration]) {
         self.late_us = ascending(times);
@@ -37,6 +45,12 @@ impl Wire {
     /// A percentile (0 to 100) of the PINGs by nearest rank; `None` without PINGs.
     pub fn percentile(&self, percentile: f64) -> Option<u64> {
         nearest_rank(&self.pings_us, percentile)
+    }
+
+    /// A percentile of the PINGs without what this machine has added to them; `None` without PINGs.
+    pub fn percentile_of_the_rest(&self, percentile: f64) -> Option<u64> {
+        let times = if self.undelayed_us.is_empty() { &self.pings_us } else { &self.undelayed_us };
+        nearest_rank(times, percentile).map(|time| time.saturating_sub(self.late()))
     }
 
     /// The median of how late we were woken, in microseconds; 0 where that was not measured.

@@ -34,7 +34,12 @@ pub(super) fn wrapped_client(raw: &[&str]) -> Option<(String, usize)> {
         let next = next.trim();
         let first_word = next.split(' ').next().unwrap_or_default();
         // A rest holds pairs and nothing else; what is left of a broken pair has a sign or none.
-        let pairs = next.split(' ').skip(1).all(|word| word.contains('='));
+        let mut behind: Vec<&str> = next.split(' ').skip(1).collect();
+        // The last name may have been broken in its turn: `tot-` above `mem=1`.
+        if behind.last().is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')) {
+            behind.pop();
+        }
+        let pairs = behind.iter().all(|word| word.contains('='));
         if next.is_empty()
             || next.starts_with("id=")
             || !pairs

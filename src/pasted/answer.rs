@@ -28,6 +28,7 @@ pub(super) fn recognised(reply: &Reply) -> Option<Answer> {
     of_pairs(reply)
         .or_else(|| slowlog(reply))
         .or_else(|| latency(reply))
+        .or_else(|| keyed(reply))
         .or_else(|| of_several(reply))
         .or_else(|| inner(reply, 0))
         .or_else(|| texts(reply))
@@ -82,6 +83,30 @@ fn sections(reply: &Reply) -> Option<Answer> {
             fields.extend(inner.pairs().into_iter().filter_map(|(name, value)| Some((name, written(value)?))));
         }
     }
+    (!fields.is_empty()).then_some(Answer::Info(fields))
+}
+
+/// Pairs that are written one by one: `{"Key": "used_memory", "Value": "1"}`, `["used_memory", "1"]`, and lists of such.
+fn keyed(reply: &Reply) -> Option<Answer> {
+    const NAMES: &[&str] = &["Key", "key", "Name", "name", "field", "metric"];
+    const VALUES: &[&str] = &["Value", "value"];
+    fn gather(reply: &Reply, depth: usize, fields: &mut Vec<(String, String)>) {
+        let first = |names: &[&str]| names.iter().find_map(|name| reply.field(name));
+        let pair = match reply {
+            Reply::Map(_) => first(NAMES).zip(first(VALUES)),
+            Reply::Array(items) if items.len() == 2 => Some((&items[0], &items[1])),
+            _ => None,
+        };
+        let pair =
+            pair.and_then(|(name, value)| Some((name.text().filter(|name| known::is_info(name))?, written(value)?)));
+        match pair {
+            Some(pair) => fields.push(pair),
+            None if depth < 3 => reply.items().iter().for_each(|item| gather(item, depth + 1, fields)),
+            None => {}
+        }
+    }
+    let mut fields = Vec::new();
+    gather(reply, 0, &mut fields);
     (!fields.is_empty()).then_some(Answer::Info(fields))
 }
 
@@ -213,6 +238,17 @@ mod tests {
         assert!(
             matches!(of("{\"output\": \"used_memory:1\\nrole:master\"}"), Some(Answer::Texts(texts)) if texts.len() == 1)
         );
+        for text in [
+            r#"{"Key": "used_memory", "Value": "1"}"#,
+            "[used_memory, 1]",
+            r#"[[{"Key": "used_memory", "Value": 1}], [{"Key": "nothing", "Value": 1}]]"#,
+            "[('used_memory', 1)]",
+        ] {
+            assert!(
+                matches!(of(text), Some(Answer::Info(fields)) if fields == [("used_memory".into(), "1".into())]),
+                "{text}"
+            );
+        }
         assert_eq!(of("[1, 2]").and_then(|answer| matches!(answer, Answer::Slowlog(_)).then_some(())), None);
     }
 }

@@ -1,5 +1,9 @@
 //! What stands around a line: colours, quotes, prefixes of logs, a shell's prompt.
 
+use std::collections::HashMap;
+
+use super::known;
+
 /// Logs that a line went through, at most.
 const PREFIXES: usize = 4;
 
@@ -73,12 +77,22 @@ fn table_row(text: &str) -> Option<String> {
     let cells: Vec<&str> = inner.split('|').map(|cell| cell.trim().trim_matches(['`', '*'])).collect();
     match cells.as_slice() {
         [name, value] if !name.contains(' ') => Some(format!("{name}:{value}")),
+        // A number or a description beside it.
+        cells
+            if cells.len() > 2
+                && let Some(at) = cells[..cells.len() - 1].iter().position(|cell| known::is_info(cell)) =>
+        {
+            Some(format!("{}:{}", cells[at], cells[at + 1]))
+        }
         cells => Some(cells.join(" ")),
     }
 }
 
 /// The line behind a prefix that a log has put before it, if it has one.
 fn without_prefix(text: &str) -> Option<&str> {
+    if of_a_host(text).is_some() {
+        return None;
+    }
     composed(text)
         .or_else(|| iso_time(text).map(container_stream))
         .or_else(|| glog(text))
@@ -158,6 +172,27 @@ fn kubectl(text: &str) -> Option<&str> {
     text.strip_prefix("[pod/")?.split_once("] ").map(|(_, rest)| rest)
 }
 
+/// Lines from which a beginning that they share is taken for a prefix.
+const LEAST_SHARED: usize = 5;
+
+/// The lines without the words that nearly all of them begin with, as those of a pod and a container (stern, pdsh); `None`: they share none.
+pub(super) fn without_shared_prefix(text: &str) -> Option<String> {
+    let lines: Vec<&str> = text.split('\n').collect();
+    let filled = lines.iter().filter(|line| !line.trim().is_empty()).count();
+    let behind_words = |line: &'_ str, count: usize| line.match_indices(' ').nth(count - 1).map(|(at, _)| at + 1);
+    let shared = [3, 2, 1].into_iter().find_map(|count| {
+        let mut begins: HashMap<&str, usize> = HashMap::new();
+        for line in &lines {
+            if let Some(end) = behind_words(line, count) {
+                *begins.entry(&line[..end]).or_default() += 1;
+            }
+        }
+        let (prefix, often) = begins.into_iter().max_by_key(|(_, often)| *often)?;
+        (often >= LEAST_SHARED && often * 5 >= filled * 4).then_some(prefix)
+    })?;
+    Some(lines.iter().map(|line| line.strip_prefix(shared).unwrap_or(line)).collect::<Vec<_>>().join("\n"))
+}
+
 /// A command that was typed, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Typed {
@@ -169,7 +204,15 @@ pub(super) struct Typed {
 
 /// The command of a line that was typed to a client or a shell.
 pub(super) fn typed(text: &str) -> Option<Typed> {
-    at_the_prompt(text.trim_start()).or_else(|| at_the_shell(text))
+    at_the_prompt(text.trim_start()).or_else(|| at_the_shell(text)).or_else(|| of_a_host(text))
+}
+
+/// What tools print above the answer of each host: `redis-a | CHANGED | rc=0 >>`, and above each file: `==> a.log <==`.
+fn of_a_host(text: &str) -> Option<Typed> {
+    let ansible = text.strip_suffix(" >>").and_then(|rest| rest.split_once(" | ")).map(|(host, _)| host);
+    let file = || text.strip_prefix("==> ")?.strip_suffix(" <==");
+    let name = ansible.or_else(file).filter(|name| !name.is_empty() && !name.contains(' '))?;
+    Some(Typed { address: Some(name.to_owned()), words: Vec::new() })
 }
 
 /// `127.0.0.1:6379> INFO`, `redis /var/redis.sock> info`, `10.0.0.1:6379[3]>`.
@@ -268,6 +311,8 @@ mod tests {
             ("10.0.0.7:6379[3]>  slowlog get 9", Some("10.0.0.7:6379"), "slowlog get 9"),
             ("redis /var/redis/redis.sock> info memory", Some("/var/redis/redis.sock"), "info memory"),
             ("redis> info", None, "info"),
+            ("redis-a | CHANGED | rc=0 >>", Some("redis-a"), ""),
+            ("==> /var/log/redis-a.log <==", Some("/var/log/redis-a.log"), ""),
             ("## $ redis-cli -h 10.0.0.2 -p 6380 info Memory", Some("10.0.0.2:6380"), "info memory"),
             ("[admin@host src]$ ./redis-cli -p 7001 cluster nodes", Some("127.0.0.1:7001"), "cluster nodes"),
             ("dfly@dragonfly-2:/data$ redis-cli", None, ""),

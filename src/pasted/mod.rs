@@ -6,7 +6,9 @@
 
 mod alone;
 mod answer;
+mod exposition;
 mod field;
+mod flat;
 mod known;
 mod line;
 mod literal;

@@ -4,7 +4,9 @@ use super::alone::{
     client, heading, is_decoration, is_talk_of_the_client, of_the_machine, setting, version_in_words, wrapped_client,
 };
 use super::answer::{self, Answer};
+use super::exposition::{self, Scraped};
 use super::field;
+use super::flat;
 use super::known;
 use super::line::{self, Line, Typed};
 use super::literal;
@@ -77,6 +79,15 @@ enum Kind {
 
 impl Reading {
     pub fn of(text: &str) -> Self {
+        let reading = Self::as_it_stands(text);
+        if reading.not_understood.lines <= reading.understood {
+            return reading;
+        }
+        let other = line::without_shared_prefix(text).map(|text| Self::as_it_stands(&text));
+        other.filter(|other| other.understood > reading.understood).unwrap_or(reading)
+    }
+
+    fn as_it_stands(text: &str) -> Self {
         let mut reading = Self {
             drafts: vec![Draft::default()],
             at: 0,
@@ -130,6 +141,10 @@ impl Reading {
         if let Some(found) = self.without_numbers(raw, start) {
             return Some(found);
         }
+        if let Some((servers, taken)) = exposition::scrape(raw) {
+            servers.into_iter().for_each(|server| self.scraped(server));
+            return Some((Kind::Other, taken));
+        }
         if numbered::is_element(&first) {
             let lines: Vec<String> =
                 raw.iter().map(|raw| line::clean(raw).text).take_while(|line| numbered::is_element(line)).collect();
@@ -147,6 +162,14 @@ impl Reading {
         } else {
             resp::is_length(start).then_some((Kind::Blank, 1))
         }
+    }
+
+    fn scraped(&mut self, server: Scraped) {
+        if let Some(address) = server.address {
+            self.begin(Typed { address: Some(address), words: Vec::new() });
+        }
+        server.fields.iter().for_each(|(name, value)| self.field(name, value));
+        self.draft().cluster.extend(server.cluster);
     }
 
     /// An entry of the slow log or an event, a value in each line.
@@ -168,7 +191,8 @@ impl Reading {
     fn value(&mut self, raw: &[&str], depth: usize) -> (Option<(Kind, usize)>, usize) {
         let first = line::clean(raw[0]).text;
         let start = first.trim_start();
-        let quoted = start.starts_with('"');
+        // Python prints bytes as `b'…'`.
+        let quoted = start.strip_prefix('b').unwrap_or(start).starts_with(['"', '\'']);
         if depth >= WITHIN || self.drafts.len() > MOST_READINGS {
             return (None, 0);
         }
@@ -277,6 +301,10 @@ impl Reading {
         }
         if let Some(kind) = self.cluster(short) {
             return kind;
+        }
+        if let Some(fields) = flat::fields(short) {
+            fields.iter().for_each(|(name, value)| self.field(name, value));
+            return Kind::Other;
         }
         if let Some((name, value)) = field::parse(text, self.last == Kind::Field) {
             self.field(&name, &value);

@@ -1,4 +1,4 @@
-//! What a text came in: gzip, UTF-16, a byte-order mark, other line ends.
+//! What a text came in: gzip, UTF-16, a byte-order mark, other line ends, the marks of a page.
 
 use std::io::Read as _;
 
@@ -19,7 +19,7 @@ pub(super) fn text(bytes: &[u8]) -> Result<String, Unreadable> {
         return Err(Unreadable::TooLong);
     }
     if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return Ok(decoded(bytes));
+        return Ok(without_markup(decoded(bytes)));
     }
     let mut unpacked = Vec::new();
     // A file that was cut in the middle is read as far as it goes.
@@ -27,8 +27,50 @@ pub(super) fn text(bytes: &[u8]) -> Result<String, Unreadable> {
     match unpacked.len() as u64 {
         length if length > LIMIT => Err(Unreadable::TooLong),
         0 if !whole => Err(Unreadable::NothingKnown),
-        _ => Ok(decoded(&unpacked)),
+        _ => Ok(without_markup(decoded(&unpacked))),
     }
+}
+
+/// Marks of a page that end a line.
+const LINE_ENDS: &[&str] = &["br", "/tr", "/p", "/li", "/div", "/h1", "/h2", "/h3"];
+/// Marks that only dress what they stand around; a cell of a table ends at a blank.
+const DRESS: &[&str] = &[
+    "pre", "code", "tr", "td", "th", "table", "tbody", "thead", "p", "li", "ul", "div", "span", "b", "h1", "h2", "h3",
+    "html", "body",
+];
+
+/// A page as text: `used_memory:1<br>`, `<td>used_memory</td><td>1</td>`, `&gt;`.
+fn without_markup(text: String) -> String {
+    let is_page = ["<br", "<pre", "<td", "<code", "<p>", "<div"].iter().any(|mark| text.contains(mark));
+    if !is_page {
+        return text;
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find('<') {
+        plain.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let end = rest.find('>').filter(|end| *end < 200);
+        let mark = end.map(|end| rest[1..end].split([' ', '\n']).next().unwrap_or_default().trim_end_matches('/'));
+        let mark = mark.map(str::to_ascii_lowercase).unwrap_or_default();
+        let (ends, dresses) = (LINE_ENDS.contains(&mark.as_str()), DRESS.contains(&mark.trim_start_matches('/')));
+        match end.filter(|_| ends || dresses) {
+            Some(end) => rest = &rest[end + 1..],
+            None => {
+                plain.push('<');
+                rest = &rest[1..];
+            }
+        }
+        if ends && !rest.starts_with(['\n', '\r']) {
+            plain.push('\n');
+        } else if matches!(mark.as_str(), "/td" | "/th") {
+            plain.push(' ');
+        }
+    }
+    plain.push_str(rest);
+    [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&nbsp;", " "), ("&amp;", "&")]
+        .iter()
+        .fold(plain, |text, (name, character)| text.replace(name, character))
 }
 
 fn decoded(bytes: &[u8]) -> String {
@@ -79,6 +121,20 @@ mod tests {
             packed(&marked(&[0xff, 0xfe], utf16(u16::to_le_bytes))),
         ] {
             assert_eq!(text(&bytes).expect("a text"), TEXT, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_read_as_its_text() {
+        for (page, plain) in [
+            ("<pre><code>used_memory:1<br>\nrole:master<br/>\n</code></pre>", "used_memory:1\nrole:master\n"),
+            ("<p class=\"x\">used_memory:1<br>role:master</p>", "used_memory:1\nrole:master\n"),
+            ("<tr><td>used_memory</td><td>1</td></tr>", "used_memory 1 \n"),
+            ("<br>127.0.0.1:6379&gt; INFO", "\n127.0.0.1:6379> INFO"),
+            ("a < b, <unknown>, no page &gt;", "a < b, <unknown>, no page &gt;"),
+            ("<pre>a < b <", "a < b <"),
+        ] {
+            assert_eq!(text(page.as_bytes()).expect("a text"), plain);
         }
     }
 

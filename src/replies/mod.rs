@@ -13,6 +13,7 @@ mod config;
 mod hot_keys;
 mod info;
 mod latency;
+pub(crate) mod metric_names;
 mod reply;
 mod server_backup;
 mod server_log;

@@ -7,7 +7,8 @@ use std::path::Path;
 use crate::floors::rust_files;
 
 /// They read `/proc` and `/sys` alone, which is no disk.
-const NO_DISK: &[&str] = &["introspection/host.rs", "repository/process.rs", "restore/preflight.rs"];
+const NO_DISK: &[&str] =
+    &["introspection/host.rs", "introspection/host/processor.rs", "repository/process.rs", "restore/preflight.rs"];
 
 /// Calls that wait for a disk, for a thread, or for a process.
 const WAITS: &[&str] = &[

@@ -185,9 +185,9 @@ fn prefixes(profile: &KeyspaceProfile, view: &View<'_>) -> Option<String> {
     Some(with_more(table.render(view.printer), prefixes.len(), view))
 }
 
-/// What the sizes of a profile are: of an RDB alone nobody knows what a value takes in memory.
+/// What the sizes of a profile are: from an RDB they are estimated.
 fn sizes(profile: &KeyspaceProfile) -> &'static str {
-    if profile.sizes_are_of_rdb { "in the rdb" } else { "memory" }
+    if profile.sizes_are_of_rdb { "memory (estimated)" } else { "memory" }
 }
 
 /// By how many points a share may be off: only of a sample is there anything to say. The larger side counts.

@@ -6,7 +6,7 @@ use crate::commands::table::{Table, verdict_with};
 use crate::diagnose::{Fact, Report, Shown, facts, sentence_with};
 use crate::explain::Status;
 use crate::finding::{Finding, Severity};
-use crate::introspection::NodeRole;
+use crate::introspection::{Mode, NodeRole};
 use crate::printer::Style;
 use crate::printer::words::{bytes, count, counted, escape, shorten, span, width_of};
 use crate::rules::Topic;
@@ -187,13 +187,12 @@ fn header(report: &Report, view: &View<'_>) -> String {
     let words = match (server.role, server.uptime_seconds) {
         // A file has no role and no uptime.
         (NodeRole::Other, 0) => vec![version, format!("profile {profile}")],
-        (_, up) => vec![
-            version,
-            role.to_owned(),
-            server.mode.as_str().to_owned(),
-            format!("up {}", span(std::time::Duration::from_secs(up))),
-            format!("as {profile}"),
-        ],
+        (_, up) => {
+            // Most servers stand alone: what is said is what differs.
+            let mode = (server.mode != Mode::Standalone).then(|| server.mode.as_str().to_owned());
+            let up = format!("up {}", span(std::time::Duration::from_secs(up)));
+            [version, role.to_owned()].into_iter().chain(mode).chain([up, format!("profile {profile}")]).collect()
+        }
     };
     in_lines(&subject, width_of(&escape(view.subject.as_bytes())), &words, view)
 }

@@ -125,6 +125,7 @@ fn report(topics: &[Topic]) -> Report {
         tls_us: Some(1800),
         auth_us: Some(310),
         pings_us: vec![280, 300, 310, 1050],
+        undelayed_us: Vec::new(),
         late_us: Vec::new(),
         lost: 0,
     });

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::profiler::{CompactLimits, KeySeen, Profiler};
+use super::weight::{self, Layout, Weight};
 use super::{Basis, KeyspaceProfile, StreamGroupSeen, StreamSeen, escaped};
 use crate::rdb::types::{Kind, ValueType};
-use crate::rdb::visit::{Entry, EntryEnd, Interest, Piece, StreamInfo, Visit};
+use crate::rdb::visit::{ArrayValue, Entry, EntryEnd, Interest, Part, Piece, StreamInfo, Visit};
 use crate::replies::{Database, Info};
 
 /// Digits of the longest 64-bit number, with its sign.
 const NUMBER_LENGTH: usize = 20;
 
-/// A visitor of an RDB that profiles its keys. `bytes` of the profile are bytes in the file, which for small keys are
-/// fewer than in memory.
+/// A visitor of an RDB that profiles its keys. `bytes` of the profile are what the keys are estimated to take in the memory of the
+/// server that wrote it ([`Weight`]).
 #[derive(Debug)]
 pub struct RdbProfile {
     profiler: Profiler,
@@ -29,6 +30,7 @@ pub struct RdbProfile {
     groups: Vec<StreamGroupSeen>,
     streams: Vec<StreamSeen>,
     entries_added: u64,
+    weight: Weight,
     info: BTreeMap<&'static str, String>,
     databases: BTreeMap<u32, Database>,
 }
@@ -38,6 +40,10 @@ const TOLD: &[(&[u8], &str)] =
     &[(b"redis-ver", "redis_version"), (b"valkey-ver", "valkey_version"), (b"used-mem", "used_memory")];
 /// The most databases that are counted separately.
 const DATABASES_KEPT: usize = 4096;
+/// What hangs on a stream's group in memory, in bytes: the group with its trees, a pending entry in two of them, a consumer.
+const OF_A_GROUP: u64 = 600;
+const OF_A_PENDING_ENTRY: u64 = 100;
+const OF_A_CONSUMER: u64 = 200;
 /// Bytes of what a file says of its server that are read.
 const TOLD_LENGTH: usize = 64;
 
@@ -59,6 +65,7 @@ impl RdbProfile {
             groups: Vec::new(),
             streams: Vec::new(),
             entries_added: 0,
+            weight: Weight::default(),
             info: BTreeMap::new(),
             databases: BTreeMap::new(),
         }
@@ -140,25 +147,42 @@ impl Visit for RdbProfile {
         self.length = 0;
         self.text.clear();
         self.groups.clear();
-        // Of other kinds the number of elements is enough, and that comes at the end.
-        Interest { raw: false, pieces: matches!(self.kind, "string" | "stream") }
+        self.weight = Weight::begin(entry.value_type);
+        // Nobody knows what a module keeps in memory.
+        Interest { raw: false, pieces: self.kind != "module" }
     }
 
     fn piece(&mut self, piece: Piece<'_>) {
         match piece {
             Piece::String(part) => self.note_text(part),
+            Piece::ListElement(element) | Piece::SetMember(element) => self.weight.element(element),
+            Piece::HashField { field, value, .. } => {
+                self.weight.element(field);
+                self.weight.element(value);
+            }
+            Piece::ZsetMember { member, score } => {
+                self.weight.element(member);
+                self.weight.score(score);
+            }
+            Piece::StreamEntry { .. } => self.weight.stream_entry(),
+            // The entries of a node share the names of their fields.
+            Piece::StreamField { value, .. } => self.weight.element_of_stream(value),
+            Piece::ArrayElement { value: ArrayValue::Bytes(bytes), .. } => self.weight.element(bytes),
             Piece::StreamInfo(info) => self.note_stream(info),
             Piece::StreamGroup { name, entries_read, .. } => {
                 // As the server reckons: entries may have been deleted or trimmed since.
                 let lag = entries_read.map(|read| self.entries_added.saturating_sub(read).min(self.length));
+                self.weight.beside(OF_A_GROUP);
                 self.groups.push(StreamGroupSeen { name: escaped(name), pending: 0, lag, consumers: 0 });
             }
             Piece::StreamPending { .. } => {
+                self.weight.beside(OF_A_PENDING_ENTRY);
                 if let Some(group) = self.groups.last_mut() {
                     group.pending += 1;
                 }
             }
             Piece::StreamConsumer { .. } => {
+                self.weight.beside(OF_A_CONSUMER);
                 if let Some(group) = self.groups.last_mut() {
                     group.consumers += 1;
                 }
@@ -168,8 +192,14 @@ impl Visit for RdbProfile {
     }
 
     fn takes_parts(&self) -> bool {
-        // Strings pass in parts anyway, and of streams the content of entries is of no interest.
+        // Their lengths are enough.
         true
+    }
+
+    fn part(&mut self, part: Part<'_>) {
+        if let Part::Begin { length, .. } = part {
+            self.weight.long(length);
+        }
     }
 
     fn entry_end(&mut self, end: &EntryEnd) {
@@ -178,14 +208,19 @@ impl Visit for RdbProfile {
         let number =
             self.kind == "string" && std::str::from_utf8(&self.text).is_ok_and(|text| text.parse::<i64>().is_ok());
         let length = if self.kind == "string" { self.length } else { end.n_elements };
-        // A string that repeats itself is short in the file and as long as it is in memory.
-        let bytes = if self.kind == "string" { end.raw_length.max(self.length) } else { end.raw_length };
+        let layout = Layout::of(
+            self.info.get("redis_version").map(String::as_str),
+            self.info.get("valkey_version").map(String::as_str),
+        );
+        let name = self.key.len() as u64;
+        let key = weight::Key { name, expires: self.ttl_ms.is_some(), elements: length, is_number: number };
+        let bytes = self.weight.finish(layout, &key, end.raw_length);
         self.profiler.note(&KeySeen {
             database: self.database,
             key: &self.key,
             kind: self.kind,
             ttl_ms: self.ttl_ms,
-            bytes: Some(bytes.saturating_add(self.key.len() as u64)),
+            bytes: Some(bytes),
             length: (self.kind != "module").then_some(length),
             encoding: if number { "int" } else { "" },
             idle_seconds: self.idle_seconds,

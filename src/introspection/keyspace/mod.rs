@@ -10,6 +10,7 @@ mod names;
 mod profiler;
 mod scanning;
 mod variants;
+mod weight;
 
 use std::collections::BTreeMap;
 
@@ -78,7 +79,7 @@ pub struct KeyspaceProfile {
     /// Estimated uses of all keys looked at; `None` without an LFU policy.
     #[serde(default)]
     pub uses: Option<f64>,
-    /// Sizes are those of the values in an RDB, and not in a server's memory.
+    /// Sizes are estimated from an RDB: no server was asked for them.
     #[serde(default)]
     pub sizes_are_of_rdb: bool,
     /// By how much a share of keys or bytes of a prefix may be off, in 95 of 100 samples; 0 where everything was looked at.

@@ -108,6 +108,13 @@ pub(super) fn given(text: &str) -> Given {
                 wire.set_pings(&times);
                 snapshot.wire = Part::Got(wire);
             }
+            // Of each PING, in the order told.
+            "waits" => {
+                let Part::Got(wire) = &mut snapshot.wire else { panic!("`waits` stands below `pings`") };
+                let waits = words.iter().map(|us| us.parse::<u64>().expect("µs"));
+                let rest = wire.pings_us.iter().zip(waits).map(|(ping, waited)| ping.saturating_sub(waited));
+                wire.set_undelayed(&rest.map(std::time::Duration::from_micros).collect::<Vec<_>>());
+            }
             "late" => {
                 let times: Vec<_> =
                     words.iter().map(|us| std::time::Duration::from_micros(us.parse().expect("µs"))).collect();

@@ -90,9 +90,10 @@ pub(super) const CASES: &[Case_] = &[
         "maxmemory_policy:allkeys-lru\nevicted_keys:50\nbefore evicted_keys:4\nkeyspace_hits:999000\nbefore keyspace_hits:0\nkeyspace_misses:1000\nbefore keyspace_misses:0",
     ),
     ("M15", QUIET, "evicted_keys:1000000"),
-    ("M16", W, "maxmemory_policy:allkeys-lru\ncurrent_eviction_exceeded_time:20"),
-    ("M16", C, "maxmemory_policy:volatile-ttl\ncurrent_eviction_exceeded_time:5000"),
+    ("M16", W, "maxmemory:100\nmaxmemory_policy:allkeys-lru\ncurrent_eviction_exceeded_time:20"),
+    ("M16", C, "maxmemory:100\nmaxmemory_policy:volatile-ttl\ncurrent_eviction_exceeded_time:5000"),
     ("M16", QUIET, "maxmemory_policy:noeviction\ncurrent_eviction_exceeded_time:5000"),
+    ("M16", QUIET, "maxmemory:0\nmaxmemory_policy:allkeys-lru\ncurrent_eviction_exceeded_time:5000"),
     (
         "M16",
         QUIET,

@@ -16,7 +16,9 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "the PINGs of redis-ops: 50th and 99th percentile",
         limits: &[("warning", 5000.0), ("critical", 25_000.0), ("median_share", 0.5)],
         threshold: "the 99th percentile reaches {warning} (critical: {critical}) µs, and the median at least {median_share} of \
-                    that, because a single late reply is chance; the median delay of this machine itself is subtracted",
+                    that, because a single late reply is chance; what this machine adds is subtracted: how late \
+                    redis-ops is woken, and how long redis-ops, and a server on the same machine, wait for a processor (if that is all, \
+                    the finding is a note)",
         why: "every command of every client waits this long",
         fix: &["redis-ops diagnose connections --window 10s"],
         source: "Redis documentation, latency: 200 µs are usual on a 1 Gbit/s network",
@@ -100,9 +102,18 @@ fn round_trip(case: &Case<'_>) -> Judged {
         return skip("no PING was answered");
     };
     // A machine that wakes us late makes every answer late, whatever the server does.
-    let beyond = |time: u64| time.saturating_sub(wire.late()) as f64;
-    let judged = beyond(p99).min(beyond(median) / case.limit("median_share"));
-    let finding = if wire.lost > 0 { Some(case.critical()) } else { case.grade(judged) };
+    let rest = |percentile| wire.percentile_of_the_rest(percentile).unwrap_or(0) as f64;
+    let grade = |p99: f64, median: f64| case.grade(p99.min(median / case.limit("median_share")));
+    let waited = median.saturating_sub(rest(50.0) as u64 + wire.late());
+    let finding = match grade(rest(99.0), rest(50.0)) {
+        _ if wire.lost > 0 => Some(case.critical()),
+        Some(finding) => Some(finding),
+        // The answers are late, and the processors are why: clients on other machines wait for the server alone.
+        None if waited > 0 => {
+            grade(p99 as f64, median as f64).map(|_| case.info().evidence("waited_for_a_processor_us", waited))
+        }
+        None => None,
+    };
     Ok(finding.map(|finding| {
         finding
             .evidence("ping_p50_us", median)
@@ -124,8 +135,7 @@ fn server_time(case: &Case<'_>) -> Result<f64, Skipped> {
 
 fn blame(case: &Case<'_>) -> Judged {
     let wire = case.snapshot.wire.need("the PINGs of redis-ops")?;
-    let Some(median) = wire.percentile(50.0) else { return skip("no PING was answered") };
-    let median = median.saturating_sub(wire.late());
+    let Some(median) = wire.percentile_of_the_rest(50.0) else { return skip("no PING was answered") };
     if case.snapshot.path.local {
         return skip("there is no network between redis-ops and the server");
     }

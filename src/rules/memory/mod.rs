@@ -25,9 +25,12 @@ const SHARE_OF_MACHINE: f64 = 0.8;
 /// What gives the data more room: a limit that is a third higher, in whole mebibytes, so that what filled it is three quarters of it; less
 /// where the machine has not that much, and none where it has nothing left.
 fn more_memory(case: &Case<'_>, limit: u64) -> String {
-    let wanted = limit.saturating_add(limit / 3);
+    // A limit that was set far below what is used has to go above that, or nothing is gained.
+    let used = case.snapshot.memory_against_limit().filter(|_| limit > 0);
+    let needed = used.map_or(limit, |used| used.max(limit));
+    let wanted = needed.saturating_add(needed / 3);
     let most = case.machine_memory().map_or(u64::MAX, |memory| (memory as f64 * SHARE_OF_MACHINE) as u64);
-    if most < limit.saturating_add(limit / 10) || has_none_left(case) {
+    if most < needed.saturating_add(needed / 10) || has_none_left(case) {
         return "less data, or a larger machine: this one has no memory left for a higher maxmemory".to_owned();
     }
     let megabytes = if wanted <= most { wanted.div_ceil(1 << 20) } else { most >> 20 };

@@ -25,6 +25,28 @@ fn info(end: &str) -> String {
     format!("# Memory{end}") + &lines(|name, value| format!("{name}:{value}{end}"))
 }
 
+fn joined(between: &str, one: impl Fn(&str, &str) -> String) -> String {
+    FULL.iter().map(|(name, value)| one(name, value)).collect::<Vec<_>>().join(between)
+}
+
+/// The line protocol has no fields with commas in them.
+fn influx() -> String {
+    let number = |value: &str| value.bytes().all(|byte| byte.is_ascii_digit());
+    let field = |name: &str, value: &str| match number(value) {
+        true => format!("{name}={value}i"),
+        false => format!("{name}=\"{value}\""),
+    };
+    let fields = FULL.iter().filter(|(_, value)| !value.contains(','));
+    fields.map(|(name, value)| field(name, value)).collect::<Vec<_>>().join(",")
+}
+
+/// The same server as redis_exporter tells it.
+const SCRAPE: &str = "# HELP redis_up Information about the Redis instance\n# TYPE redis_up gauge\nredis_up 1\n\
+    redis_memory_used_bytes 3.221224472e+09\nredis_memory_used_rss_bytes 3.335973836e+09\n\
+    redis_memory_max_bytes 3.221225472e+09\nredis_config_maxmemory 3.221225472e+09\n\
+    redis_total_system_memory_bytes 1.7179869184e+10\nredis_db_keys{db=\"db0\"} 9\nredis_db_keys_expiring{db=\"db0\"} 0\n\
+    redis_instance_info{maxmemory_policy=\"noeviction\",redis_version=\"7.0.15\",role=\"master\"} 1\ngo_goroutines 9\n";
+
 /// The same server in every form.
 fn forms() -> Vec<(&'static str, String)> {
     let pairs = |quote: &str, between: &str| {
@@ -61,6 +83,28 @@ fn forms() -> Vec<(&'static str, String)> {
             "kubectl logs",
             lines(|name, value| format!("[pod/redis-0/redis] 2026-11-28T02:10:00.123456789Z {name}:{value}\n")),
         ),
+        ("Go", format!("2026/11/28 02:10:00 redis: map[{}]\n", joined(" ", |name, value| format!("{name}:{value}")))),
+        ("Go, %#v", format!("map[string]string{{{}}}\n", pairs("\"", ":"))),
+        ("Java", format!("Properties: {{{}}}\n", joined(", ", |name, value| format!("{name}={value}")))),
+        ("InfluxDB", format!("redis,port=6379 {} 1788000000\n", influx())),
+        ("a scrape", SCRAPE.to_owned()),
+        (
+            "a scrape of Prometheus",
+            SCRAPE.replace("redis_memory_used_bytes ", "redis_memory_used_bytes{job=\"redis\"} "),
+        ),
+        ("C#", lines(|name, value| format!("  {{\"Key\":\"{name}\",\"Value\":\"{value}\"}},\n"))),
+        ("a text in quotes", format!("'{}'\n", info("\\r\\n"))),
+        ("bytes in Python", format!("b'{}'\n", info("\\r\\n"))),
+        ("a page", format!("<pre><code>{}</code></pre>\n", info("<br>"))),
+        ("a table of a page", lines(|name, value| format!("<tr><td>{name}</td><td>{value}</td></tr>\n"))),
+        (
+            "a table with numbers",
+            format!(
+                "| # | field | value |\n|---|---|---|\n{}",
+                lines(|name, value| format!("| 1 | `{name}` | {value} |\n"))
+            ),
+        ),
+        ("stern", lines(|name, value| format!("redis-0 redis {name}:{value}\n"))),
         ("the end of a screen", format!("mory_human:3.00G\n{}used_mem", info("\n"))),
     ]
 }
@@ -95,6 +139,17 @@ fn the_nodes_of_a_cluster_in_one_dictionary_are_told_apart() {
     let names: Vec<&str> = servers.iter().filter_map(|server| server["instance"].as_str()).collect();
     assert_eq!(names, ["10.0.0.1:7000 in standard input", "10.0.0.2:7000 in standard input"]);
     assert_eq!(diagnosis.json["instance"], "10.0.0.2:7000 in standard input");
+    diagnosis.first_is("M01");
+}
+
+#[test]
+fn the_hosts_that_a_tool_has_asked_are_told_apart() {
+    let healthy = "# Memory\nused_memory:1000000\nmaxmemory:3221225472\nmaxmemory_policy:noeviction\n";
+    let text = format!("redis-a | CHANGED | rc=0 >>\n{healthy}\nredis-b | CHANGED | rc=0 >>\n{}", info("\n"));
+    let diagnosis = read(&text);
+    assert_eq!(diagnosis.json["instance"], "redis-b in standard input");
+    assert_eq!(diagnosis.json["servers"].as_array().map(Vec::len), Some(2));
+    assert_eq!(diagnosis.json["not_understood"]["lines"], 0);
     diagnosis.first_is("M01");
 }
 

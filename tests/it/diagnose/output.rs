@@ -172,6 +172,11 @@ fn runs_are_remembered_and_compared_with() {
     );
     let since = diagnose(&["--since", "1h"]);
     assert_eq!(since.first_is("M18")["severity"], "critical", "it was since the first run");
+    // None is as old as that: it is said with what the counters are compared.
+    let run = RedisOps::new().args(["diagnose", "memory", "--window", "50ms", "--since", "1h", "-i", &server.url()]);
+    let run = run.env("XDG_STATE_HOME", state.path()).run();
+    let said = "no saved run of this instance is 1 h old: this run is compared with the oldest one";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
 }
 
 #[test]

@@ -13,10 +13,10 @@ use crate::support::{fixtures, redis_ops::RedisOps, skip};
 enum Expected {
     /// This is the first finding.
     First(&'static str),
-    /// This is among the findings.
-    Named(&'static str),
     /// No finding above information, and exit 0.
     Healthy,
+    /// No finding above information, and no all-clear where the text tells too little.
+    Quiet,
     /// The cause is not in the text: could not tell, or another finding that is true.
     NotEnough,
     /// It is read, and nothing in it is critical.
@@ -24,14 +24,14 @@ enum Expected {
     /// It is read, and this is critical.
     Critical(&'static str),
 }
-use Expected::{Critical, First, Healthy, Named, NotEnough, Read};
+use Expected::{Critical, First, Healthy, NotEnough, Quiet, Read};
 
 /// By the number of the text; `CAUSES.tsv` beside the texts says what is known of each.
 const TEXTS: &[(&str, Expected)] = &[
     ("001", Healthy),
     ("003", First("M06")),
     ("005", First("M06")),
-    ("007", Named("C43")),
+    ("007", First("C43")),
     ("009", Critical("P06")),
     ("011", First("P01")),
     ("013", First("C09")),
@@ -44,17 +44,17 @@ const TEXTS: &[(&str, Expected)] = &[
     ("027", First("M33")),
     ("029", Read),
     ("031", NotEnough),
-    ("033", Named("R25")),
+    ("033", First("R25")),
     ("035", Read),
     ("037", Read),
     ("039", First("P20")),
     ("041", Healthy),
     ("043", Read),
-    ("045", Read),
+    ("045", Quiet),
     ("047", First("C45")),
     ("049", Read),
     ("051", First("R21")),
-    ("053", Named("M34")),
+    ("053", First("M34")),
     ("055", First("R09")),
     ("057", First("R09")),
     ("059", First("M32")),
@@ -96,8 +96,8 @@ fn the_cause_of_every_public_text_is_said() {
         let expected = TEXTS.iter().find(|(other, _)| other == number).map(|(_, expected)| expected);
         let right = match expected {
             Some(First(id)) => first == Some(*id),
-            Some(Named(id)) => found.iter().any(|(other, _)| other == id),
             Some(Healthy) => code == 0 && found.iter().all(|(_, severity)| severity == "info"),
+            Some(Quiet) => code != 1 && code != 2,
             Some(NotEnough) => code != 0,
             Some(Read) => !critical && json["read"].is_array(),
             Some(Critical(id)) => first == Some(*id) && critical,
@@ -108,6 +108,67 @@ fn the_cause_of_every_public_text_is_said() {
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), texts.len(), wrong.join("\n"));
+}
+
+/// How all texts together are judged; `CAUSES.tsv` marks a cause as told in the thread (T) or in the text itself (E).
+#[derive(Debug, Default, PartialEq)]
+struct Table {
+    with_a_cause: usize,
+    first: usize,
+    named: usize,
+    /// Nothing is wrong, and nothing above information is said.
+    quiet: usize,
+    not_enough: usize,
+    missed: usize,
+    /// Exit 0 where something is wrong.
+    wrongly_ok: usize,
+    /// Warnings where nothing is wrong.
+    false_warnings: usize,
+    false_criticals: usize,
+}
+
+#[test]
+fn the_table_of_the_public_texts_gets_no_worse() {
+    let texts = texts();
+    let Some((_, path)) = texts.first_key_value() else { return };
+    let causes = fs::read_to_string(path.with_file_name("CAUSES.tsv")).expect("the causes");
+    let has_cause = |number: &str| {
+        let row = causes.lines().find(|row| row.starts_with(number)).expect("a row");
+        row.split('\t').nth(3).is_some_and(|cause| cause.starts_with("T:") || cause.starts_with("E:"))
+    };
+    let mut table = Table::default();
+    for (number, expected) in TEXTS.iter().filter(|(number, _)| has_cause(number)) {
+        let path = texts[*number].display().to_string();
+        let run = RedisOps::new().args(["diagnose", "all", "--json", "--from", &path]).run();
+        let Diagnosis { json, code } = Diagnosis::of_run(&run);
+        let found = findings(&json);
+        let warned = |severity: &str| usize::from(found.iter().any(|(_, own)| own == severity));
+        table.with_a_cause += 1;
+        match expected {
+            First(id) | Critical(id) => match found.iter().position(|(other, _)| other == id) {
+                Some(0) => table.first += 1,
+                Some(_) => table.named += 1,
+                None => {
+                    table.missed += 1;
+                    table.wrongly_ok += usize::from(code == 0);
+                }
+            },
+            NotEnough => {
+                table.not_enough += 1;
+                table.wrongly_ok += usize::from(code == 0);
+            }
+            // 043 is read, and its cause is that nothing is wrong.
+            Healthy | Quiet | Read => {
+                table.quiet += usize::from(warned("warning") + warned("critical") == 0);
+                table.false_warnings += warned("warning");
+                table.false_criticals += warned("critical");
+            }
+        }
+    }
+    eprintln!("{table:#?}");
+    // "May be swapped out, or reserved and never touched" (043): the text does not tell which.
+    let held = Table { with_a_cause: 23, first: 17, quiet: 4, not_enough: 1, false_warnings: 1, ..Table::default() };
+    assert_eq!(table, held);
 }
 
 #[test]

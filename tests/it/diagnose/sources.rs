@@ -71,6 +71,45 @@ fn commands_a_stream_a_backup_and_a_file_say_the_same() {
     });
 }
 
+/// What a value takes is estimated from its encoding: prefix by prefix, each of one type, as MEMORY USAGE says it.
+#[test]
+fn memory_estimated_from_an_rdb_is_near_what_the_server_says() {
+    const SCRIPT: &str = include_str!("../../fixtures/dataset.lua");
+    on_each(&servers(), |installed| {
+        let Some(server) = RedisServer::builder().version(installed).start() else { return };
+        for from in 0..4 {
+            server.ok(&["EVAL", SCRIPT, "0", &(from * 500).to_string(), "500"]);
+        }
+        server.save();
+        let file = server.dir().join("dump.rdb").display().to_string();
+        let of = |more: &[&str]| {
+            let run = RedisOps::new().args(["diagnose", "keyspace", "--json", "--top", "20", "--window", "0s"]);
+            let json = Diagnosis::of_run(&run.args(more).run()).json;
+            let prefixes = json["facts"]["keyspace"]["prefixes"].as_array().cloned();
+            prefixes
+                .unwrap_or_else(|| panic!("prefixes: {json:#}"))
+                .iter()
+                .map(|prefix| (prefix["name"].to_string(), prefix["bytes"].as_f64().expect("bytes")))
+                .collect::<std::collections::BTreeMap<_, _>>()
+        };
+        let (measured, estimated) = (of(&["-i", &server.url(), "--full"]), of(&["--file", &file]));
+        assert_eq!(measured.len(), 9, "{}: {measured:?}", installed.name);
+        // MEMORY USAGE of Valkey 8.1 leaves out the name of the key. Without jemalloc sizes are others, as far as they are small.
+        let limit = if installed.is("valkey-server-8.1") { 0.25 } else { 0.15 };
+        let off = |name: &String| estimated[name] / measured[name] - 1.0;
+        let total = estimated.values().sum::<f64>() / measured.values().sum::<f64>() - 1.0;
+        assert!(total.abs() <= limit, "{}: {total:+.3}", installed.name);
+        if server.info("mem_allocator").starts_with("jemalloc") && limit < 0.2 {
+            let wrong: Vec<String> = measured
+                .keys()
+                .filter(|name| off(name).abs() > limit)
+                .map(|name| format!("{name} {:+.3} of {}", off(name), measured[name]))
+                .collect();
+            assert!(wrong.is_empty(), "{}: {wrong:?}", installed.name);
+        }
+    });
+}
+
 #[test]
 fn a_stream_and_a_backup_add_no_hits() {
     let Some(server) = RedisServer::start() else { return };

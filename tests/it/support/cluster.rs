@@ -42,12 +42,24 @@ impl Cluster {
     pub fn of(versions: &[&Installed], replicas: bool, settings: &[(&str, &str)]) -> Option<Self> {
         let mut busses = Vec::new();
         let mut start = |installed: &Installed| {
-            let bus = free_port().to_string();
-            let builder = RedisServer::builder().version(installed).arg("cluster-enabled", "yes");
-            let builder = builder.arg("cluster-port", &bus).arg("cluster-node-timeout", "600000");
-            let server = settings.iter().fold(builder, |builder, (name, value)| builder.arg(name, value)).start();
-            busses.push(bus);
-            server
+            let builder = || {
+                let builder = RedisServer::builder().version(installed).arg("cluster-enabled", "yes");
+                let builder = builder.arg("cluster-node-timeout", "600000");
+                settings.iter().fold(builder, |builder, (name, value)| builder.arg(name, value))
+            };
+            if !installed.is("6.2") {
+                let bus = free_port().to_string();
+                let server = builder().arg("cluster-port", &bus).start();
+                busses.push(bus);
+                return server;
+            }
+            // Before 7.0 nodes talk to each other at a port that is 10,000 higher, which may not exist or be taken.
+            let server = (0..20).find_map(|_| {
+                let server = builder().start()?;
+                (server.port() < 55_000 && server.ok(&["CLUSTER", "INFO"]).contains("cluster_state")).then_some(server)
+            })?;
+            busses.push((server.port() + 10_000).to_string());
+            Some(server)
         };
         let mut nodes = versions.iter().map(|installed| start(installed)).collect::<Option<Vec<_>>>()?;
         let n = nodes.len();
@@ -59,11 +71,14 @@ impl Cluster {
         let slots = |index: usize| (16384 * index / n, 16384 * (index + 1) / n - 1);
         for (index, node) in nodes.iter().take(n).enumerate() {
             let (first, last) = if n == 3 { (RANGES[index].0.into(), RANGES[index].1.into()) } else { slots(index) };
-            node.ok(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()]);
+            let slots: Vec<String> = (first..=last).map(|slot| slot.to_string()).collect();
+            node.ok(&["CLUSTER", "ADDSLOTS"].into_iter().chain(slots.iter().map(String::as_str)).collect::<Vec<_>>());
             node.ok(&["CLUSTER", "SET-CONFIG-EPOCH", &(index + 1).to_string()]);
         }
         for (node, bus) in nodes.iter().zip(&busses).skip(1) {
-            nodes[0].ok(&["CLUSTER", "MEET", "127.0.0.1", &node.port().to_string(), bus]);
+            let port = node.port().to_string();
+            let words = ["CLUSTER", "MEET", "127.0.0.1", &port, bus];
+            nodes[0].ok(&words[..if versions.iter().any(|installed| installed.is("6.2")) { 4 } else { 5 }]);
         }
         let all = nodes.len();
         for node in &nodes {
@@ -105,6 +120,11 @@ impl Cluster {
     /// The replica of a shard, in a cluster of three.
     pub fn replica(&self, shard: usize) -> &RedisServer {
         &self.nodes[3 + shard]
+    }
+
+    /// The servers, primaries first, for whoever keeps them.
+    pub fn into_nodes(self) -> Vec<RedisServer> {
+        self.nodes
     }
 
     pub fn nodes(&self) -> &[RedisServer] {

@@ -37,6 +37,29 @@ fn memory_full_with_noeviction() {
 }
 
 #[test]
+fn a_limit_that_was_set_far_below_what_is_used() {
+    let Some(server) = server(&[]) else { return };
+    server.fill(3000, 2000);
+    server.ok(&["CONFIG", "SET", "maxmemory", "2mb"]);
+    let diagnosis = Diagnosis::of(&server, "memory", &[]);
+    let finding = diagnosis.first_is("M01");
+    apply(&server, finding);
+    assert_eq!(server.ok(&["SET", "more", "room"]), "OK");
+    Diagnosis::of(&server, "memory", &[]).has_gone("M01");
+}
+
+/// Redis 7.0 and later, Valkey: the time above the limit is counted on where the limit is gone.
+#[test]
+fn a_limit_that_was_taken_away_while_it_was_exceeded() {
+    let Some(server) = server(&[("maxmemory-policy", "volatile-lru")]) else { return };
+    server.fill(3000, 2000);
+    server.ok(&["CONFIG", "SET", "maxmemory", "2mb"]);
+    server.cli(&["SET", "more", "refused"]);
+    server.ok(&["CONFIG", "SET", "maxmemory", "0"]);
+    Diagnosis::of(&server, "memory", &["--window", "100ms"]).is_silent("M16");
+}
+
+#[test]
 fn a_policy_with_nothing_to_evict() {
     let Some(server) = server(&[("maxmemory", "10mb"), ("maxmemory-policy", "volatile-lru")]) else { return };
     fill_up(&server, "audit:", None);

@@ -1,6 +1,6 @@
-//! Fields of INFO and their names in redis_exporter.
+//! Fields of INFO and their names in redis_exporter: `metrics` writes them, and a pasted scrape is read by them.
 
-use crate::replies::Info;
+use super::Info;
 
 /// Whether it may fall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,28 @@ impl Scale {
             Self::Word(good) => info.get(field).map(|word| f64::from(u8::from(word == good))),
             Self::Times(factor) => info.f64(field).map(|number| number * factor),
         }
+    }
+
+    /// What INFO says where this is the number. A number that is not finite is none.
+    pub fn text(self, number: f64) -> Option<String> {
+        match self {
+            // Of statuses two words are known; a link is up or down.
+            Self::Word(good) if number == 1.0 => Some(good.to_owned()),
+            Self::Word("up") => Some("down".to_owned()),
+            Self::Word(_) => Some("err".to_owned()),
+            Self::Times(factor) => plain(number / factor),
+        }
+    }
+}
+
+/// A number as INFO writes it: without an exponent, and without a point where it is whole.
+pub fn plain(number: f64) -> Option<String> {
+    let whole =
+        (number - number.round()).abs() < 1e-6 * number.abs().max(1.0) && number.abs() < 9e15 && number.abs() >= 1.0;
+    match () {
+        () if !number.is_finite() => None,
+        () if whole || number == 0.0 => Some(format!("{}", number.round() as i64)),
+        () => Some(format!("{number}")),
     }
 }
 
@@ -307,3 +329,33 @@ pub const OF_CLUSTERS: &[(&str, &str, Kind, &str)] = &[
     ("cluster_stats_messages_sent", "redis_cluster_messages_sent_total", Counter, "Messages to other nodes."),
     ("cluster_stats_messages_received", "redis_cluster_messages_received_total", Counter, "Messages of other nodes."),
 ];
+
+/// The field of INFO, or of CLUSTER INFO, that a sample of this name was made from, and how.
+pub fn field_of(name: &str) -> Option<(&'static str, Scale)> {
+    let plain = NAMES.iter().map(|(field, own, _, scale, _)| (*field, *own, *scale));
+    let replicas = OF_REPLICAS.iter().map(|(field, own, scale, _)| (*field, *own, *scale));
+    let clusters = OF_CLUSTERS.iter().map(|(field, own, _, _)| (*field, *own, ONE));
+    let state = ("cluster_state", "redis_cluster_state", OK);
+    let mut all = plain.chain(replicas).chain(clusters).chain([state]);
+    all.find(|(_, own, _)| *own == name).map(|(field, _, scale)| (field, scale))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_leads_back_to_its_field() {
+        let text = |name: &str, number: f64| {
+            let (field, scale) = field_of(name).expect(name);
+            format!("{field}:{}", scale.text(number).expect("a number"))
+        };
+        assert_eq!(text("redis_memory_used_bytes", 4.290772992e9), "used_memory:4290772992");
+        assert_eq!(text("redis_rdb_last_bgsave_status", 0.0), "rdb_last_bgsave_status:err");
+        assert_eq!(text("redis_master_link_up", 0.0), "master_link_status:down");
+        assert_eq!(text("redis_latest_fork_seconds", 0.0123), "latest_fork_usec:12300");
+        assert_eq!(text("redis_mem_fragmentation_ratio", 1.03), "mem_fragmentation_ratio:1.03");
+        assert_eq!(text("redis_cluster_state", 1.0), "cluster_state:ok");
+        assert_eq!((field_of("redis_up").is_none(), plain(f64::NAN)), (true, None));
+    }
+}
