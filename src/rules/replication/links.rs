@@ -140,8 +140,7 @@ fn link(case: &Case<'_>) -> Judged {
     case.text("master_link_status")?;
     if let Some(running) = &case.snapshot.restore {
         let finding = case.warning().evidence("primary", format!("{}:{}", primary.host, primary.port));
-        let cause = format!("{running}: {}", running.way_on());
-        return Ok(Some(finding.evidence("cause", cause)));
+        return Ok(Some(finding.evidence("cause", running.to_string()).fix(running.way_on())));
     }
     let left = match &case.snapshot.left_behind {
         Part::Got(left) => left.clone().map(|left| (left.words.clone(), left.commands(), left.record.is_some())),
