@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Mode, ServerFacts};
-use crate::connection::{Address, Command, CommandError, Connection, Node};
+use crate::connection::{Address, Command, CommandError, CommandFault, Connection, Node};
 use crate::replies::{ClusterNode, ShardNode, SlotMigration, SlotRange, Slots};
 
 /// What stands behind the address of a server.
@@ -83,7 +83,13 @@ impl Cluster {
     /// # Errors
     /// The connection broke, or the node refuses `CLUSTER NODES`.
     pub async fn seen_by(node: &Node, connection: &mut Connection) -> Result<Self, CommandError> {
-        let nodes = connection.query(&Command::of(&["CLUSTER", "NODES"])).await?;
+        let nodes = match connection.query(&Command::of(&["CLUSTER", "NODES"])).await {
+            Err(CommandError { command, fault: CommandFault::NoPermission { rule, text } }) => {
+                let rule = all_missing(connection, rule).await;
+                return Err(CommandError { command, fault: CommandFault::NoPermission { rule, text } });
+            }
+            nodes => nodes?,
+        };
         let ways = [Command::of(&["CLUSTER", "SHARDS"]), Command::of(&["CLUSTER", "SLOTS"])];
         let mut ways = connection.pipeline(&ways).await?.into_iter().map(Result::ok);
         let (shards, slots) = (ways.next().flatten(), ways.next().flatten());
@@ -149,20 +155,53 @@ impl Cluster {
     }
 
     /// The slots that are on the move now, as the primaries tell of themselves: by marks (`[93->-…]`), or as a whole (`CLUSTER MIGRATION
-    /// STATUS` of Redis 8.4, `CLUSTER GETSLOTMIGRATIONS` of Valkey 9.0). A primary that cannot be asked tells nothing.
-    pub async fn moving(&self) -> Slots {
+    /// STATUS` of Redis 8.4, `CLUSTER GETSLOTMIGRATIONS` of Valkey 9.0). A primary that cannot be reached tells nothing.
+    pub async fn moving(&self) -> Moving {
         let mut moving = BTreeSet::new();
+        let mut hidden = None;
         for shard in &self.shards {
             match moving_at(&shard.primary.node).await {
-                Ok(slots) => moving.extend(slots),
+                Ok((slots, forbidden)) => {
+                    moving.extend(slots);
+                    hidden = hidden.or(forbidden);
+                }
                 Err(error) => tracing::debug!("cannot ask {} for slots on the move: {error}", shard.primary.node),
             }
         }
-        Slots::of(moving.into_iter().collect())
+        Moving { slots: Slots::of(moving.into_iter().collect()), hidden }
     }
 }
 
-async fn moving_at(node: &Node) -> Result<Vec<(u16, u16)>, String> {
+/// The rules that a user lacks who may not ask for the nodes: all of them at once, so that nobody adds one after the other.
+async fn all_missing(connection: &mut Connection, first: String) -> String {
+    let questions = [
+        Command::of(&["CLUSTER", "SHARDS"]),
+        Command::of(&["CLUSTER", "SLOTS"]),
+        Command::of(&["CLUSTER", "MIGRATION", "STATUS", "ALL"]),
+        Command::of(&["CLUSTER", "GETSLOTMIGRATIONS"]),
+    ];
+    let answers = connection.pipeline(&questions).await.unwrap_or_default();
+    let mut rules = vec![first];
+    for (question, answer) in questions.iter().zip(answers) {
+        if let Err(error) = answer
+            && let CommandFault::NoPermission { rule, .. } = error.fault(&question.name())
+            && !rules.contains(&rule)
+        {
+            rules.push(rule);
+        }
+    }
+    rules.join(" ")
+}
+
+/// The slots that are on the move.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Moving {
+    pub slots: Slots,
+    /// The question that a primary does not answer to our user: then there may be others.
+    pub hidden: Option<CommandError>,
+}
+
+async fn moving_at(node: &Node) -> Result<(Vec<(u16, u16)>, Option<CommandError>), String> {
     let mut connection = node.connect().await.map_err(|error| error.to_string())?;
     let questions = [
         Command::of(&["CLUSTER", "NODES"]),
@@ -176,12 +215,20 @@ async fn moving_at(node: &Node) -> Result<Vec<(u16, u16)>, String> {
         let marks = nodes.iter().filter(|node| node.is("myself")).flat_map(|node| &node.marks);
         moving.extend(marks.map(|slot| (*slot, *slot)));
     }
-    // A server that knows no such command has no such migration.
+    let mut hidden = None;
+    for (question, answer) in questions.iter().zip(&answers) {
+        // A server that knows no such command has no such migration; one that forbids it may have some.
+        if let Err(error) = answer
+            && let fault @ CommandFault::NoPermission { .. } = error.fault(&question.name())
+        {
+            hidden = hidden.or(Some(CommandError { command: question.name(), fault }));
+        }
+    }
     for answer in answers.iter().skip(1).flatten() {
         let under_way = SlotMigration::parse_list(answer).into_iter().filter(|migration| !migration.has_ended());
         moving.extend(under_way.flat_map(|migration| ranges(&migration.slots)));
     }
-    Ok(moving)
+    Ok((moving, hidden))
 }
 
 /// `0-100 200`, as both servers write it.

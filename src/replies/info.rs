@@ -112,7 +112,12 @@ impl Info {
                 "maxmemory" if all(name).contains(&"0") => put(name, "0"),
                 "maxmemory" => put(name, &sum(name).to_string()),
                 name if ADDED.contains(&name) => put(name, &sum(name).to_string()),
-                "run_id" | "master_replid" => put(name, &all(name).join("+")),
+                // Which servers they are, whatever slots each serves by now: the order of the parts is that of their slots.
+                "run_id" | "master_replid" => {
+                    let mut each = all(name);
+                    each.sort_unstable();
+                    put(name, &each.join("+"));
+                }
                 // A history that was taken over from another primary, of any of them.
                 "master_replid2" => {
                     let taken = all(name).into_iter().find(|id| id.bytes().any(|byte| byte != b'0'));

@@ -112,7 +112,7 @@ async fn whole_target(node: &Node) -> Result<Node> {
         return Ok(node.clone());
     }
     let cluster = Cluster::seen_by(node, &mut connection).await?;
-    let moving = cluster.moving().await;
+    let moving = cluster.moving().await.slots;
     if moving.count() > 0 {
         let words =
             format!("slots of the target cluster are being moved between its nodes ({moving}); nothing was written");
