@@ -83,7 +83,21 @@ pub fn cautions(manifest: &Manifest) -> Vec<Finding> {
     if manifest.structure.state == StructureState::NotUnderstood {
         findings.push(not_understood(manifest.structure.understood_up_to));
     }
+    findings.extend(functions_differ(manifest));
     findings
+}
+
+/// The shards of a cluster did not have the same function libraries, though every primary ought to have all of them.
+fn functions_differ(manifest: &Manifest) -> Option<Finding> {
+    let all = manifest.census.as_ref()?.functions;
+    let of_shards = manifest.shards.iter().filter_map(|shard| Some(shard.census.as_ref()?.functions));
+    let differ = of_shards.filter(|own| *own != all).count();
+    (differ > 0).then(|| {
+        Finding::new(Severity::Warning, "functions_differ", "the shards do not have the same function libraries")
+            .why("a function call works only on the nodes that have the library; a restore loads every library on every node, and of several codes of one name the first shard's")
+            .evidence("libraries", all)
+            .fix("load every library on every primary (`redis-cli --cluster call HOST:PORT FUNCTION LOAD REPLACE …`), and take another backup")
+    })
 }
 
 /// What the source holds and the backup does not.

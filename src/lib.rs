@@ -23,6 +23,7 @@
 
 mod blocking;
 pub mod explain;
+mod slots;
 
 pub mod codec;
 mod figures;

@@ -2,7 +2,7 @@
 
 use super::pulse::{Pulse, Pulses};
 use super::{ArchiveError, Options};
-use crate::capture::source;
+use crate::capture::source::{self, SourceError};
 use crate::connection::replication::{Beginning, Follower, Position};
 
 /// A server that lets us follow it.
@@ -15,7 +15,10 @@ pub(super) struct Attached {
 
 /// Chooses a node and attaches to it, unless that would do harm.
 pub(super) async fn attach(options: &Options, from: Option<&Position>) -> Result<Attached, ArchiveError> {
-    let chosen = source::choose(&options.node, options.wanted).await?;
+    let chosen = match source::choose(&options.node, options.wanted).await {
+        Err(SourceError::OneShard { node, .. }) => return Err(ArchiveError::Cluster { node }),
+        chosen => chosen?,
+    };
     let node = &chosen.node;
     let mut pulses = Pulses::of(node);
     let silent = || ArchiveError::NotNow(format!("{node} does not say its clock and its offset (TIME, INFO, MULTI)"));

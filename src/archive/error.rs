@@ -2,7 +2,7 @@
 
 use crate::capture::source::SourceError;
 use crate::connection::replication::ReplicationError;
-use crate::explain::{Explain, Meaning};
+use crate::explain::{Explain, Hint, Meaning};
 use crate::repository::RepositoryError;
 use crate::stream::StreamError;
 
@@ -35,6 +35,12 @@ pub enum ArchiveError {
     /// The server cannot be followed at this moment.
     #[error("{0}")]
     NotNow(String),
+    /// The node is one of several of a cluster.
+    #[error("{node} is a node of a cluster, and archives of clusters are not supported yet")]
+    Cluster {
+        /// The node that was named.
+        node: String,
+    },
     /// Following would do harm.
     #[error("{0}")]
     Harm(String),
@@ -49,6 +55,7 @@ impl Explain for ArchiveError {
             Self::Stream(error) => error.meaning(),
             Self::Spool { .. } => Meaning::of("no_space"),
             Self::Locked(_) => Meaning::of("locked").hint("one archiver follows an instance; end the other one first"),
+            Self::Cluster { .. } => Meaning::of("one_shard").hint(Hint::WholeCluster),
             Self::NotNow(_) => Meaning::of("source_not_fit"),
             Self::Harm(_) => Meaning::of("source_not_fit").hint("follow a replica, or add one to this primary"),
         }

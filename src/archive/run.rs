@@ -96,7 +96,7 @@ fn is_for_good(error: &ArchiveError) -> bool {
     match error {
         ArchiveError::Replication(error) => error.is_for_good(),
         ArchiveError::Source(SourceError::Connect(error)) => !matches!(error.fault, ConnectFault::Loading),
-        ArchiveError::Source(_) | ArchiveError::Harm(_) => true,
+        ArchiveError::Source(_) | ArchiveError::Harm(_) | ArchiveError::Cluster { .. } => true,
         _ => false,
     }
 }

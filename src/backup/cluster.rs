@@ -23,7 +23,7 @@ use crate::capture::source::{Chosen, ReadFrom, SourceError, choose_in};
 use crate::capture::spool::Spooling;
 use crate::connection::{Address, Node};
 use crate::figures::counted;
-use crate::introspection::Cluster;
+use crate::introspection::{Cluster, Moving};
 use crate::progress::{Progress, Unit, Voice};
 use crate::replies::Slots;
 use crate::repository::{Draft, Repository};
@@ -75,22 +75,30 @@ pub async fn prepare(
     let mut gaps = Vec::new();
     let mut is_said = false;
     loop {
-        let (missing, moving) = (cluster.slots().missing(), cluster.moving().await);
+        let missing = cluster.slots().missing();
+        let Moving { slots: moving, hidden } = cluster.moving().await;
         if settings.allow_gaps {
-            let moving = moving.unwrap_or_else(|error| {
-                gaps.push(format!(
-                    "could not tell whether slots are being moved, so keys may be in the backup twice: {error}"
-                ));
-                Slots::default()
-            });
-            gaps.extend(in_words(&missing, "have no node in the cluster, so their keys are not in the backup"));
-            gaps.extend(in_words(&moving, "were being moved between nodes, so their keys may be incomplete"));
+            gaps.extend(in_words(
+                &missing,
+                ("has", "have"),
+                "no node in the cluster, so their keys are not in the backup",
+            ));
+            gaps.extend(in_words(
+                &moving,
+                ("was", "were"),
+                "being moved between nodes, so their keys may be incomplete",
+            ));
+            gaps.extend(
+                hidden.map(|error| format!("could not tell whether slots were being moved between nodes: {error}")),
+            );
             break;
         }
         if missing.count() > 0 {
             return Err(SourceError::Uncovered { slots: missing });
         }
-        let moving = moving?;
+        if let Some(error) = hidden {
+            return Err(SourceError::MayNotAsk(error));
+        }
         if moving.count() == 0 {
             break;
         }
@@ -104,13 +112,34 @@ pub async fn prepare(
         cluster = Cluster::seen_by(seed, &mut seed.connect().await?).await?;
     }
     let choosing = cluster.shards.iter().map(|shard| choose_in(shard, settings.read_from, &[]));
-    let chosen = join_all(choosing).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let (mut chosen, mut lost) = (Vec::new(), None);
+    for (found, shard) in join_all(choosing).await.into_iter().zip(std::mem::take(&mut cluster.shards)) {
+        match found {
+            Ok(one) => {
+                chosen.push(one);
+                cluster.shards.push(shard);
+            }
+            // Where a replica alone was wanted, the primary may live.
+            Err(SourceError::NoNode { slots, tried, of: "node" }) if settings.allow_gaps => {
+                gaps.push(format!(
+                    "{} ({slots}) have no node that can be read, so their keys are not in the backup ({tried})",
+                    counted(slots.count(), "slot")
+                ));
+                lost = lost.or(Some(SourceError::NoNode { slots, tried, of: "node" }));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if let Some(error) = lost.filter(|_| chosen.is_empty()) {
+        return Err(error);
+    }
     Ok(Prepared { cluster, chosen, settings, gaps })
 }
 
-fn in_words(slots: &Slots, what: &str) -> Option<String> {
+fn in_words(slots: &Slots, (one, many): (&str, &str), what: &str) -> Option<String> {
     let n = slots.count();
-    (n > 0).then(|| format!("{} ({slots}) {what}", counted(n, "slot")))
+    let verb = if n == 1 { one } else { many };
+    (n > 0).then(|| format!("{} ({slots}) {verb} {what}", counted(n, "slot")))
 }
 
 /// Backs up all shards.
@@ -292,7 +321,7 @@ impl Capture<'_> {
         if now.partition() != self.prepared.cluster.partition() {
             return Err(SourceError::Moved.into());
         }
-        let moving = now.moving().await.map_err(SourceError::from)?;
+        let moving = now.moving().await.slots;
         if moving.count() > 0 { Err(SourceError::Moving { slots: moving }.into()) } else { Ok(()) }
     }
 }

@@ -57,6 +57,7 @@ pub(super) async fn publish(
         None => return Err(abandon(repository, draft, CaptureError::Interrupted.into()).await),
     };
     let several = made.len() > 1;
+    let apart = functions_apart(&made);
     let (mut said, mut sources) = (Vec::new(), Vec::new());
     for (index, one) in made.into_iter().enumerate() {
         let own: Vec<StructureFinding> =
@@ -72,9 +73,12 @@ pub(super) async fn publish(
         sources.extend(one.source);
     }
     said.extend(gaps);
+    said.extend(apart);
     let status = if said.is_empty() { Status::Ok } else { Status::Warning };
     let reservations =
         examination::cautions(&manifest).into_iter().filter(|finding| finding.severity == Severity::Warning);
+    // Told already, with the names.
+    let reservations = reservations.filter(|finding| finding.id != "functions_differ");
     let reservations = reservations.map(|finding| finding.title).collect();
     Ok(Report { manifest, sources, reservations, warnings: said, status })
 }
@@ -84,6 +88,46 @@ fn whole_census(made: &[Made]) -> Option<Census> {
     let mut each = made.iter().map(|one| one.stored.inspected.census.as_ref());
     let first = each.next()??.clone();
     each.try_fold(first, |all, one| Some(all.merged(one?)))
+}
+
+/// Function libraries that are not the same on every shard, in words: every primary of a cluster ought to have all of them, and a restore
+/// loads those of the first shard that has them everywhere.
+fn functions_apart(made: &[Made]) -> Vec<String> {
+    let mut by_name: BTreeMap<&[u8], BTreeMap<u128, Vec<usize>>> = BTreeMap::new();
+    for (index, one) in made.iter().enumerate() {
+        let Some(census) = &one.stored.inspected.census else { return Vec::new() };
+        for (name, hash) in census.functions.sources() {
+            by_name.entry(name).or_default().entry(hash).or_default().push(index);
+        }
+    }
+    let mut apart = Vec::new();
+    for (name, codes) in by_name {
+        let name = name.escape_ascii();
+        let mut codes: Vec<Vec<usize>> = codes.into_values().collect();
+        codes.sort();
+        let holding: BTreeSet<usize> = codes.iter().flatten().copied().collect();
+        let lacking: Vec<usize> = (0..made.len()).filter(|index| !holding.contains(index)).collect();
+        if let [first, others @ ..] = codes.as_slice()
+            && !others.is_empty()
+        {
+            let (others, first) = (shards(&others.concat()), shards(first));
+            apart.push(format!(
+                "{others} and {first} have different code in the function library `{name}`: a restore loads the code of {first}"
+            ));
+        }
+        if !lacking.is_empty() {
+            apart.push(format!("{} lacked the function library `{name}`, which the others had", shards(&lacking)));
+        }
+    }
+    apart
+}
+
+/// `shard 1`, `shards 1, 2`.
+fn shards(numbers: &[usize]) -> String {
+    let mut numbers = numbers.to_vec();
+    numbers.sort_unstable();
+    let listed: Vec<String> = numbers.iter().map(usize::to_string).collect();
+    format!("{} {}", if numbers.len() == 1 { "shard" } else { "shards" }, listed.join(", "))
 }
 
 fn warnings(inspected: &Inspected, findings: &[StructureFinding]) -> Vec<String> {
@@ -100,6 +144,12 @@ fn warnings(inspected: &Inspected, findings: &[StructureFinding]) -> Vec<String>
     if let Some(error) = inspected.not_understood {
         warnings.push(format!(
             "the RDB is newer than this version of redis-ops supports ({error}): its bytes are stored completely, without a census"
+        ));
+    }
+    if inspected.arriving > 0 {
+        warnings.push(format!(
+            "{} of slots that were still being moved to the node: these copies are not counted and are not restored",
+            counted(inspected.arriving, "key")
         ));
     }
     if inspected.trailing_bytes > 0 {
@@ -248,6 +298,7 @@ fn manifest(options: &Options, draft: &Draft, made: &[Made], census: Option<&Cen
             structure: Some(structure),
             // One shard is the whole: its census is said once.
             census: inspected.census.as_ref().filter(|_| several).map(examination::summarize),
+            keys_outside: inspected.arriving,
             tail: None,
         });
     }

@@ -69,6 +69,8 @@ pub struct Inspected {
     pub read: Option<KeysRead>,
     /// Keys, whether a census was asked for or not; 0 where the structure was not understood.
     pub keys: u64,
+    /// Keys of slots that were still on their way to the server, which nobody was told of: see [`Summary::arriving`](crate::rdb::Summary::arriving).
+    pub arriving: u64,
     /// Keys without any element: servers from 6.2 on leave them out when they load the file.
     pub empty_keys: u64,
     /// Offset of the value of the first of them.
@@ -259,6 +261,7 @@ impl Inspector {
             census: self.notes.counter.filter(|_| not_understood.is_none()).map(Counter::finish),
             read: self.notes.read,
             keys: summary.keys,
+            arriving: summary.arriving,
             empty_keys: summary.empty_keys,
             first_empty_key: summary.first_empty_key,
             hint_mismatch: summary.first_hint_mismatch,
@@ -288,6 +291,7 @@ impl Inspector {
             census: None,
             read: None,
             keys: 0,
+            arriving: 0,
             empty_keys: 0,
             first_empty_key: None,
             hint_mismatch: None,

@@ -110,6 +110,19 @@ pub enum SourceError {
         /// The slots that are on the move.
         slots: Slots,
     },
+    /// Whether slots are on their way cannot be found out: our user may not ask.
+    #[error("could not tell whether slots of the cluster are being moved between its nodes: {0}")]
+    MayNotAsk(CommandError),
+    /// No node of a shard can be read, or none that is wanted.
+    #[error("no {of} of the shard with the slots {slots} can be read: {tried}")]
+    NoNode {
+        /// The slots of the shard.
+        slots: Slots,
+        /// Each node and why it cannot be read.
+        tried: String,
+        /// `node`, or `replica` where no other was wanted.
+        of: &'static str,
+    },
     /// The slots belong to other nodes than before.
     #[error(
         "slots of the cluster were moved between its nodes during the backup: keys could be in the backup twice, or not at all"
@@ -137,9 +150,21 @@ impl Explain for SourceError {
             ),
             Self::Uncovered { .. } => Meaning::of("cluster_down").hint(Hint::AllowGaps),
             Self::Moving { .. } => Meaning::of("slots_moving").hint(Hint::WaitForSlots),
+            Self::MayNotAsk(error) => may_not_ask(error),
+            Self::NoNode { of: "replica", .. } => Meaning::of("source_not_fit").hint(Hint::ReadAnyNode),
+            Self::NoNode { .. } => Meaning::of("source_not_fit").hint(Hint::GapsAnyway),
             Self::Moved => Meaning::of("slots_moving").hint(Hint::WaitForSlots),
             Self::OneShard { .. } => Meaning::of("one_shard").hint(Hint::ShardByShard),
         }
+    }
+}
+
+/// The right that is missing first, and what does without it.
+fn may_not_ask(error: &CommandError) -> Meaning {
+    let meaning = error.meaning();
+    match meaning.hint.clone() {
+        Some(hint) => meaning.hint(hint.and(Hint::GapsAnyway)),
+        None => meaning.hint(Hint::GapsAnyway),
     }
 }
 
@@ -330,7 +355,7 @@ async fn replica(primary: &Node, line: &ReplicaLine, facts: &ServerFacts) -> Res
 /// [`Chosen::note`]. `avoid`: members that have failed us, which are taken only where nobody else will do.
 ///
 /// # Errors
-/// [`SourceError::Refused`]: none of its members that are wanted can serve a backup now, and why each cannot.
+/// [`SourceError::NoNode`]: none of its members that are wanted can serve a backup now, and why each cannot.
 pub async fn choose_in(shard: &ClusterShard, read_from: ReadFrom, avoid: &[Address]) -> Result<Chosen, SourceError> {
     let (mut tried, mut put_off) = (Vec::new(), Vec::new());
     let primary = member(&shard.primary).await;
@@ -361,15 +386,10 @@ pub async fn choose_in(shard: &ClusterShard, read_from: ReadFrom, avoid: &[Addre
             Err(Reason(why)) => tried.push(format!("{}: {why}", shard.primary.node.address)),
         }
     }
-    let slots = &shard.slots;
-    put_off.into_iter().next().ok_or_else(|| match tried.is_empty() {
-        true => {
-            SourceError::Refused(format!("no replica of the shard with the slots {slots} can be read: it has none"))
-        }
-        false => {
-            let tried = tried.join("; ");
-            SourceError::Refused(format!("no node of the shard with the slots {slots} can be read: {tried}"))
-        }
+    put_off.into_iter().next().ok_or_else(|| SourceError::NoNode {
+        slots: shard.slots.clone(),
+        tried: if tried.is_empty() { "it has none".to_owned() } else { tried.join("; ") },
+        of: if read_from == ReadFrom::Replica { "replica" } else { "node" },
     })
 }
 

@@ -4,6 +4,7 @@ use super::buckets::BITS_COUNTED;
 use super::choice::{Choice, Everything};
 use super::digester::{Digester, Record, Sink};
 use super::expiry::Expiry;
+use super::functions::Functions;
 use super::key_type::KeyType;
 use super::largest::LARGEST_KEPT;
 use super::totals::{Census, DatabaseTotal, TypeTotal};
@@ -69,6 +70,11 @@ impl Count {
         }
         self.census.largest.settle();
         self.census
+    }
+
+    /// The libraries that were counted since this was asked last: those of one server of several. They count no longer.
+    pub fn take_functions(&mut self) -> Functions {
+        std::mem::take(&mut self.census.functions)
     }
 
     fn fill_buckets(&mut self) {

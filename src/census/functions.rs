@@ -1,6 +1,6 @@
 //! Function libraries: a set of sources.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Of more libraries than this no names are kept, and one that comes twice counts twice.
 pub const LIBRARIES_KEPT: usize = 1024;
@@ -52,6 +52,21 @@ impl Functions {
         let mut names: Vec<&[u8]> = self.libraries.values().map(Vec::as_slice).collect();
         names.sort_unstable();
         names
+    }
+
+    /// Whether a server that has these libraries has what is wanted: one of every name, and none that is not among them. Of a name that
+    /// the wanted ones have twice, since two shards disagreed, it has one.
+    pub fn is_one_of(&self, wanted: &Self) -> bool {
+        if self.beyond.0 > 0 || wanted.beyond.0 > 0 {
+            return (self.count(), self.digest()) == (wanted.count(), wanted.digest());
+        }
+        let names = |set: &Self| set.libraries.values().cloned().collect::<BTreeSet<_>>();
+        self.libraries.keys().all(|hash| wanted.libraries.contains_key(hash)) && names(self) == names(wanted)
+    }
+
+    /// Names, and the hash of the source that stands there under each; those that are kept.
+    pub fn sources(&self) -> impl Iterator<Item = (&[u8], u128)> {
+        self.libraries.iter().map(|(hash, name)| (name.as_slice(), *hash))
     }
 
     /// The libraries of this set and of the other.

@@ -98,6 +98,7 @@ pub use counter::{Count, Counter};
 pub use digester::{Digester, Record, Sink};
 pub use expiry::{Expiry, SLOT_NAMES, SLOTS};
 pub use file::{Malformed, decode, encode};
+pub use functions::Functions;
 pub use glob::Glob;
 pub use key_type::KeyType;
 pub use selection::Selection;

@@ -51,12 +51,17 @@ pub fn words(hint: &Hint) -> String {
         Hint::ShardByShard => {
             "`backup --shard-only --name NAME`, once for each primary, backs up the cluster shard by shard; each shard is from a different moment"
         }
+        Hint::WholeCluster => "`redis-ops backup -i …` backs up the whole cluster, whichever node is named",
         Hint::AllowGaps => {
             "`redis-cli --cluster fix HOST:PORT` assigns the slots; `backup --allow-gaps` backs up the rest, and names the slots in the manifest"
         }
         Hint::WaitForSlots => {
             "run the backup again when the migration has ended, or raise `--wait`; `backup --allow-gaps` backs up all the same, and names the slots in the manifest"
         }
+        Hint::GapsAnyway => {
+            "`backup --allow-gaps` backs up what can be read, says what may be missing in the manifest, and exits with 1"
+        }
+        Hint::ReadAnyNode => "`--read-from auto` reads the primary of a shard where no replica can be read",
         Hint::MoreSpool => {
             "raise `--spool-limit` (in a `--spool` folder with more room), or `repl-timeout` on the server"
         }

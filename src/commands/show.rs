@@ -21,7 +21,7 @@ use crate::explain::{Context as _, Result, Status};
 use crate::finding::Severity;
 use crate::printer::words;
 use crate::repository::Repository;
-use crate::repository::manifest::{Manifest, StructureFinding, StructureState};
+use crate::repository::manifest::{Manifest, Shard, StructureFinding, StructureState};
 use crate::verify::{self, FileReport};
 
 /// Complete settings of `show`.
@@ -100,7 +100,14 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, since: &Since, contex
     for (name, value) in &manifest.labels {
         about.row([format!("label {}", words::escape(name.as_bytes())), words::escape(value.as_bytes())]);
     }
+    if let Some(skew) = manifest.skew_seconds {
+        about.row(["skew", &format!("the shards are from moments within {skew:.3} s")]);
+    }
+    let several = manifest.shards.len() > 1;
     for shard in &manifest.shards {
+        if several {
+            about.row([format!("shard {}", shard.index), moment(shard)]);
+        }
         about.row(["node", &words::escape(shard.node.as_bytes())]);
         if let Some(slots) = &shard.slots {
             let part = if manifest.slots_of_part().is_some() { ": one shard of a cluster only" } else { "" };
@@ -167,6 +174,17 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, since: &Since, contex
     };
     text.push(verdict(&context.printer, status, &sentence));
     text.join("\n\n")
+}
+
+/// When the data of a shard were so, and what of them counts.
+fn moment(shard: &Shard) -> String {
+    let mut parts = Vec::new();
+    parts.extend(shard.moment.map(|moment| format!("as of {}", moment.to.format("%Y-%m-%d %H:%M:%S%.3f UTC"))));
+    parts.extend(shard.census.as_ref().map(|census| words::counted(census.keys, "key")));
+    if shard.keys_outside > 0 {
+        parts.push(format!("{} of slots on their way here left out", words::counted(shard.keys_outside, "key")));
+    }
+    parts.join(", ")
 }
 
 /// What a server must have to load it, as far as not every server has it.

@@ -54,10 +54,16 @@ pub enum Hint {
     ReadStale,
     /// Each primary of a cluster by itself.
     ShardByShard,
+    /// All primaries of a cluster in one backup.
+    WholeCluster,
     /// A cluster with slots that nobody serves is repaired, or backed up with gaps.
     AllowGaps,
     /// More time for slots that are on the move, or a backup with gaps.
     WaitForSlots,
+    /// A backup with gaps where nothing else helps.
+    GapsAnyway,
+    /// The primary where no replica can be read.
+    ReadAnyNode,
     /// More room for what waits for the store.
     MoreSpool,
     /// More time for another run to end; or its lock removed, if that run is dead: the repository, the instance, and the token of the lock.

@@ -83,7 +83,13 @@ impl Cluster {
     /// # Errors
     /// The connection broke, or the node refuses `CLUSTER NODES`.
     pub async fn seen_by(node: &Node, connection: &mut Connection) -> Result<Self, CommandError> {
-        let nodes = connection.query(&Command::of(&["CLUSTER", "NODES"])).await?;
+        let nodes = match connection.query(&Command::of(&["CLUSTER", "NODES"])).await {
+            Err(CommandError { command, fault: CommandFault::NoPermission { rule, text } }) => {
+                let rule = all_missing(connection, rule).await;
+                return Err(CommandError { command, fault: CommandFault::NoPermission { rule, text } });
+            }
+            nodes => nodes?,
+        };
         let ways = [Command::of(&["CLUSTER", "SHARDS"]), Command::of(&["CLUSTER", "SLOTS"])];
         let mut ways = connection.pipeline(&ways).await?.into_iter().map(Result::ok);
         let (shards, slots) = (ways.next().flatten(), ways.next().flatten());
@@ -150,60 +156,79 @@ impl Cluster {
 
     /// The slots that are on the move now, as the primaries tell of themselves: by marks (`[93->-…]`), or as a whole (`CLUSTER MIGRATION
     /// STATUS` of Redis 8.4, `CLUSTER GETSLOTMIGRATIONS` of Valkey 9.0). A primary that cannot be reached tells nothing.
-    ///
-    /// # Errors
-    /// Our user may not ask: then nobody knows whether the keys of some slots are on two nodes.
-    pub async fn moving(&self) -> Result<Slots, CommandError> {
+    pub async fn moving(&self) -> Moving {
         let mut moving = BTreeSet::new();
+        let mut hidden = None;
         for shard in &self.shards {
             match moving_at(&shard.primary.node).await {
-                Ok(slots) => moving.extend(slots),
-                Err(NotTold::Forbidden(error)) => return Err(error),
-                Err(NotTold::Unreachable(error)) => {
-                    tracing::debug!("cannot ask {} for slots on the move: {error}", shard.primary.node);
+                Ok((slots, forbidden)) => {
+                    moving.extend(slots);
+                    hidden = hidden.or(forbidden);
                 }
+                Err(error) => tracing::debug!("cannot ask {} for slots on the move: {error}", shard.primary.node),
             }
         }
-        Ok(Slots::of(moving.into_iter().collect()))
+        Moving { slots: Slots::of(moving.into_iter().collect()), hidden }
     }
 }
 
-/// Why a primary does not say which of its slots are on the move.
-enum NotTold {
-    /// It cannot be reached, or the link breaks.
-    Unreachable(String),
-    /// Our user may not ask.
-    Forbidden(CommandError),
+/// The rules that a user lacks who may not ask for the nodes: all of them at once, so that nobody adds one after the other.
+async fn all_missing(connection: &mut Connection, first: String) -> String {
+    let questions = [
+        Command::of(&["CLUSTER", "SHARDS"]),
+        Command::of(&["CLUSTER", "SLOTS"]),
+        Command::of(&["CLUSTER", "MIGRATION", "STATUS", "ALL"]),
+        Command::of(&["CLUSTER", "GETSLOTMIGRATIONS"]),
+    ];
+    let answers = connection.pipeline(&questions).await.unwrap_or_default();
+    let mut rules = vec![first];
+    for (question, answer) in questions.iter().zip(answers) {
+        if let Err(error) = answer
+            && let CommandFault::NoPermission { rule, .. } = error.fault(&question.name())
+            && !rules.contains(&rule)
+        {
+            rules.push(rule);
+        }
+    }
+    rules.join(" ")
 }
 
-async fn moving_at(node: &Node) -> Result<Vec<(u16, u16)>, NotTold> {
-    let unreachable = |error: &dyn std::error::Error| NotTold::Unreachable(error.to_string());
-    let mut connection = node.connect().await.map_err(|error| unreachable(&error))?;
+/// The slots that are on the move.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Moving {
+    pub slots: Slots,
+    /// The question that a primary does not answer to our user: then there may be others.
+    pub hidden: Option<CommandError>,
+}
+
+async fn moving_at(node: &Node) -> Result<(Vec<(u16, u16)>, Option<CommandError>), String> {
+    let mut connection = node.connect().await.map_err(|error| error.to_string())?;
     let questions = [
         Command::of(&["CLUSTER", "NODES"]),
         Command::of(&["CLUSTER", "MIGRATION", "STATUS", "ALL"]),
         Command::of(&["CLUSTER", "GETSLOTMIGRATIONS"]),
     ];
-    let answers = connection.pipeline(&questions).await.map_err(|error| unreachable(&error))?;
-    // A server that knows no such command has no such migration; one that knows it, and may not be asked, may have one.
-    for (command, answer) in ["CLUSTER NODES", "CLUSTER MIGRATION", "CLUSTER GETSLOTMIGRATIONS"].iter().zip(&answers) {
-        if let Err(error) = answer
-            && let fault @ CommandFault::NoPermission { .. } = error.fault(command)
-        {
-            return Err(NotTold::Forbidden(CommandError { command: (*command).to_owned(), fault }));
-        }
-    }
+    let answers = connection.pipeline(&questions).await.map_err(|error| error.to_string())?;
     let mut moving = Vec::new();
     if let Some(Ok(nodes)) = answers.first() {
         let nodes = ClusterNode::parse_list(nodes.bytes().unwrap_or_default());
         let marks = nodes.iter().filter(|node| node.is("myself")).flat_map(|node| &node.marks);
         moving.extend(marks.map(|slot| (*slot, *slot)));
     }
+    let mut hidden = None;
+    for (question, answer) in questions.iter().zip(&answers) {
+        // A server that knows no such command has no such migration; one that forbids it may have some.
+        if let Err(error) = answer
+            && let fault @ CommandFault::NoPermission { .. } = error.fault(&question.name())
+        {
+            hidden = hidden.or(Some(CommandError { command: question.name(), fault }));
+        }
+    }
     for answer in answers.iter().skip(1).flatten() {
         let under_way = SlotMigration::parse_list(answer).into_iter().filter(|migration| !migration.has_ended());
         moving.extend(under_way.flat_map(|migration| ranges(&migration.slots)));
     }
-    Ok(moving)
+    Ok((moving, hidden))
 }
 
 /// `0-100 200`, as both servers write it.

@@ -22,7 +22,7 @@ mod topology;
 mod wire;
 
 pub(crate) use asking::{Options, look_at_keys, take};
-pub(crate) use deployment::{Cluster, ClusterShard, Member, Topology};
+pub(crate) use deployment::{Cluster, ClusterShard, Member, Moving, Topology};
 pub(crate) use gate::Receipt;
 pub(crate) use host::{HostFacts, waiting_at};
 pub(crate) use interrupted::{InterruptedRestore, REPLID_MARK};

@@ -148,7 +148,7 @@ async fn compared(planned: &Planned, report: &Report, watcher: &Watcher<'_>) -> 
         && report.tally.functions.restored > 0
         && let Some((left, right)) = planned.libraries_loaded(watcher).await?
     {
-        compared.functions = Some(comparing::Functions { left, right, equal: left == right });
+        compared.functions = Some(comparing::Functions { left, right, equal: left == right, differing: Vec::new() });
     }
 
     // Others may have written after the restore had ended, and before the target was read; or it may have become another one.

@@ -112,11 +112,11 @@ impl Info {
                 "maxmemory" if all(name).contains(&"0") => put(name, "0"),
                 "maxmemory" => put(name, &sum(name).to_string()),
                 name if ADDED.contains(&name) => put(name, &sum(name).to_string()),
-                // The parts come in the order of their slots, which a migration changes.
+                // Which servers they are, whatever slots each serves by now: the order of the parts is that of their slots.
                 "run_id" | "master_replid" => {
-                    let mut ids = all(name);
-                    ids.sort_unstable();
-                    put(name, &ids.join("+"));
+                    let mut each = all(name);
+                    each.sort_unstable();
+                    put(name, &each.join("+"));
                 }
                 // A history that was taken over from another primary, of any of them.
                 "master_replid2" => {

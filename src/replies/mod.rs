@@ -19,10 +19,10 @@ mod server_backup;
 mod server_log;
 mod slot_migration;
 mod slot_stats;
-mod slots;
 mod slowlog;
 mod watched;
 
+pub(crate) use crate::slots::{N_SLOTS, Slots, slot_of};
 pub(crate) use acl::{AclUser, DeniedAccess};
 pub(crate) use client_list::{Client, ClientKind};
 pub(crate) use cluster_nodes::ClusterNode;
@@ -38,6 +38,5 @@ pub(crate) use server_backup::ServerBackup;
 pub(crate) use server_log::{LogEvent, ServerLog};
 pub(crate) use slot_migration::SlotMigration;
 pub(crate) use slot_stats::SlotStats;
-pub(crate) use slots::{N_SLOTS, Slots, slot_of};
 pub(crate) use slowlog::{LargeEntry, SlowEntry};
 pub(crate) use watched::Watched;

@@ -234,10 +234,19 @@ pub struct Shard {
     /// What is in this shard; `None`: as in the backup, which has one shard, or not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub census: Option<CensusSummary>,
+    /// Keys in the object of slots that were still on their way to the node: copies that the node did not show to anybody. They are in no
+    /// census, and are not restored.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub keys_outside: u64,
     /// Writes that belong to this shard, behind its object; `None`: there are none. No version reads them yet: a reader refuses a
     /// manifest that has some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tail: Option<Tail>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks like this")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The time in which data were as they stand in a backup, by the clock of the machine that captured them.

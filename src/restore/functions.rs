@@ -19,6 +19,10 @@ const SOURCES_KEPT: usize = 16 << 20;
 pub struct Sources {
     /// One by one.
     pub libraries: Vec<Vec<u8>>,
+    /// The shard that each was found in first.
+    shards: Vec<usize>,
+    /// The shard that is being read.
+    shard: usize,
     bytes: usize,
 }
 
@@ -31,7 +35,13 @@ impl Sources {
         if self.bytes + source.len() <= SOURCES_KEPT {
             self.bytes += source.len();
             self.libraries.push(source.to_vec());
+            self.shards.push(self.shard);
         }
+    }
+
+    /// What comes next is of another shard.
+    pub fn next_shard(&mut self) {
+        self.shard += 1;
     }
 }
 
@@ -44,6 +54,10 @@ pub struct Head {
 }
 
 impl Visit for Head {
+    fn next_shard(&mut self) {
+        self.sources.next_shard();
+    }
+
     fn function(&mut self, source: &[u8]) {
         self.sources.add(source);
     }
@@ -126,14 +140,18 @@ pub async fn ask(
     present: &BTreeSet<String>,
 ) -> Result<Vec<Rejected>, CommandError> {
     let mut rejected = Vec::new();
-    let mut names = BTreeSet::new();
-    for source in &sources.libraries {
+    let mut names: BTreeMap<String, usize> = BTreeMap::new();
+    for (source, shard) in sources.libraries.iter().zip(&sources.shards) {
         let name = String::from_utf8_lossy(name_of(source)).into_owned();
-        let reason = match names.insert(name.clone()) {
-            false => Some("the backup has this library twice".to_owned()),
-            true if present.contains(&name) => None,
-            true => try_to_load(connection, source, &name).await?,
+        let reason = match names.get(&name) {
+            Some(first) if first != shard => {
+                Some(format!("shard {shard} has other code of it than shard {first}, whose code is loaded"))
+            }
+            Some(_) => Some("the backup has this library twice".to_owned()),
+            None if present.contains(&name) => None,
+            None => try_to_load(connection, source, &name).await?,
         };
+        names.entry(name.clone()).or_insert(*shard);
         rejected.extend(reason.map(|reason| Rejected { name, reason }));
     }
     Ok(rejected)

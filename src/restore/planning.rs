@@ -10,7 +10,7 @@ use crate::connection::{Command, Connection, Node, Part};
 use crate::dataset::{Backup, Dataset, ReadError};
 use crate::explain::{Context as _, Failure, Fault, Interrupted, Misuse, Result};
 use crate::figures::{count, counted};
-use crate::introspection::Cluster;
+use crate::introspection::{Cluster, Moving};
 use crate::replies::{ClusterNode, Reply};
 use crate::restore::alone::{Alone, AloneError, alone};
 use crate::restore::earlier::{self, Unproven};
@@ -112,7 +112,10 @@ async fn whole_target(node: &Node) -> Result<Node> {
         return Ok(node.clone());
     }
     let cluster = Cluster::seen_by(node, &mut connection).await?;
-    let moving = cluster.moving().await?;
+    let Moving { slots: moving, hidden } = cluster.moving().await;
+    if let Some(error) = hidden {
+        return Err(error.into());
+    }
     if moving.count() > 0 {
         let words =
             format!("slots of the target cluster are being moved between its nodes ({moving}); nothing was written");

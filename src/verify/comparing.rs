@@ -17,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::pass::PassError;
 use crate::blocking;
-use crate::census::{Candidate, Census, Choice, Chosen, Count, Digester, KeyType, Record, Selection, Sink, Tally};
+use crate::census::{
+    self, Candidate, Census, Choice, Chosen, Count, Digester, KeyType, Record, Selection, Sink, Tally,
+};
 use crate::comparison::{self, BucketDifference, BucketSet, Differences, Recorder, compare_buckets};
 use crate::dataset::{Dataset, DatasetError};
 use crate::explain::{Explain, Meaning};
@@ -160,14 +162,16 @@ pub struct Comparison {
 }
 
 /// Function libraries of both sides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Functions {
     /// How many the left side has.
     pub left: u64,
-    /// How many the right side has.
+    /// How many the right side has; of a cluster the fewest that one of its nodes has.
     pub right: u64,
-    /// Whether they are the same.
+    /// Whether they are the same, on every node that was read.
     pub equal: bool,
+    /// The nodes of a cluster that have other ones, by address; empty where the right side is one server or a backup.
+    pub differing: Vec<String>,
 }
 
 impl Comparison {
@@ -180,7 +184,7 @@ impl Comparison {
 
     /// Whether nothing is missing, extra or different.
     pub fn is_equal(&self) -> bool {
-        self.differences.is_equal() && self.functions.is_none_or(|functions| functions.equal)
+        self.differences.is_equal() && self.functions.as_ref().is_none_or(|functions| functions.equal)
     }
 }
 
@@ -230,6 +234,8 @@ pub(super) struct Side {
     /// Records of its keys, if it was read.
     pub(super) records: Option<Recorder>,
     pub(super) tally: Tally,
+    /// The function libraries of each server that was read, where they are several.
+    pub(super) by_node: Vec<(String, census::Functions)>,
 }
 
 /// What hears a pass: digests keys of a view, counts and records them.
@@ -239,6 +245,13 @@ pub(super) type Hearing = Digester<Heard, View>;
 pub(super) struct Heard {
     count: Option<Count>,
     records: Recorder,
+}
+
+impl Heard {
+    /// The libraries that were heard since this was asked last.
+    pub(super) fn take_functions(&mut self) -> census::Functions {
+        self.count.as_mut().map(Count::take_functions).unwrap_or_default()
+    }
 }
 
 impl Sink for Heard {
@@ -289,7 +302,7 @@ impl Options {
 impl Side {
     /// A side of which the census is known.
     pub(super) fn known(census: Census) -> Self {
-        Self { census, records: None, tally: Tally::default() }
+        Self { census, records: None, tally: Tally::default(), by_node: Vec::new() }
     }
 
     /// A side that was read whole.
@@ -297,7 +310,16 @@ impl Side {
         let tally = hearing.tally();
         let heard = hearing.into_sink();
         let census = heard.count.map(Count::finish).unwrap_or_else(|| Census::empty(0, 0, 0));
-        Self { census, records: Some(heard.records), tally }
+        Self { census, records: Some(heard.records), tally, by_node: Vec::new() }
+    }
+
+    /// A side that was read whole from these servers, whose libraries were taken out of what was heard.
+    pub(super) fn heard_of(hearing: Hearing, by_node: Vec<(String, census::Functions)>) -> Self {
+        let mut side = Self::heard(hearing);
+        let mut each = by_node.iter().map(|(_, functions)| functions);
+        let first = each.next().cloned().unwrap_or_default();
+        side.census.functions = each.fold(first, |all, one| all.merged(one));
+        Self { by_node: if by_node.len() > 1 { by_node } else { Vec::new() }, ..side }
     }
 }
 
@@ -375,9 +397,14 @@ fn join(
     }
     differences.equal += difference.equal_keys;
     let functions = options.functions.then(|| {
-        let (left, right) = (&left.census.functions, &right.census.functions);
-        let equal = left.count() == right.count() && left.digest() == right.digest();
-        Functions { left: left.count(), right: right.count(), equal }
+        let (wanted, found) = (&left.census.functions, &right.census.functions);
+        // Every primary of a cluster has to have all of them: a call goes to the node that serves its keys.
+        let others = right.by_node.iter().filter(|(_, own)| !own.is_one_of(wanted));
+        let differing: Vec<String> = others.map(|(node, _)| node.clone()).collect();
+        let equal = wanted.count() == found.count() && wanted.digest() == found.digest() && differing.is_empty();
+        let fewest = right.by_node.iter().map(|(_, own)| own.count()).min();
+        let found = fewest.filter(|_| !differing.is_empty()).unwrap_or(found.count());
+        Functions { left: wanted.count(), right: found, equal, differing }
     });
     let streams = |census: &Census| census.by_type.get(&KeyType::Stream).map_or(0, |total| total.keys);
     let streams = streams(&left.census).max(streams(&right.census));

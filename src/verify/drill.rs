@@ -289,7 +289,7 @@ fn differs(comparison: &comparing::Comparison) -> Finding {
         .evidence("missing", differences.missing)
         .evidence("extra", differences.extra)
         .evidence("different", differences.different())
-        .evidence("functions_equal", comparison.functions.is_none_or(|functions| functions.equal))
+        .evidence("functions_equal", comparison.functions.as_ref().is_none_or(|functions| functions.equal))
         .evidence("keys", keys)
 }
 

@@ -126,13 +126,15 @@ pub async fn compare(
     // The server was asked for its snapshot just now; its own clock, if its data name it, is better.
     let now_ms = Utc::now().timestamp_millis();
     let mut hearing = options.whole(view, now_ms).fields_expired_by_own_clock(now_ms);
+    let mut by_node = Vec::new();
     for server in servers {
         progress.phase("reading the instance", Unit::Bytes, None);
         let failed = |source| CompareError::Live { node: server.node.clone(), source };
         hearing = pass::streamed(server.data, hearing, progress, cancel).await.map_err(failed)?;
+        by_node.push((server.node.clone(), hearing.sink_mut().take_functions()));
     }
     let look_ms = hearing.moment().unwrap_or(now_ms);
-    let right = Side::heard(hearing);
+    let right = Side::heard_of(hearing, by_node);
 
     let reading = Reading { view: &expected.view, options, look_ms, progress, cancel };
     let mut left = match &expected.census {

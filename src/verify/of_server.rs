@@ -1,20 +1,17 @@
 //! A backup or a file held against a living server: all nodes that together hold what the backup holds, each read as one moment where the
 //! server allows that.
 
-use std::collections::BTreeSet;
-
 use tokio_util::sync::CancellationToken;
 
 use super::comparing::{self, CompareError, View};
 use super::live::{self, Expected, Living, OnDemand};
 use crate::capture::shards;
 use crate::capture::source::{Chosen, SourceError};
-use crate::connection::{Command, Node};
+use crate::connection::Node;
 use crate::dataset::Dataset;
 use crate::figures::counted;
 use crate::introspection::Mode;
 use crate::progress::{Progress, Voice};
-use crate::replies::Reply;
 use crate::repository::manifest::{self, Manifest};
 
 /// The slots of a whole cluster, as a manifest names them.
@@ -48,23 +45,12 @@ pub async fn compare(
         .await
         .map_err(|error| CompareError::Live { node: chosen.node.to_string(), source: error.into() })?;
     let asked = live::replication_options(&chosen.node);
-    let several = if nodes.len() > 1 { nodes.clone() } else { Vec::new() };
     let mut sources: Vec<OnDemand> = nodes.into_iter().map(|node| OnDemand::new(node, asked.clone())).collect();
     let mut servers: Vec<Living<'_>> =
         sources.iter_mut().map(|source| Living { node: source.name(), data: source }).collect();
     let expected = Expected { data: left, view: expected.clone(), census: None };
-    let mut compared =
-        live::compare(&expected, &mut servers, living, options, watched.progress, watched.cancel).await?;
+    let compared = live::compare(&expected, &mut servers, living, options, watched.progress, watched.cancel).await?;
     drop(servers);
-    // Their data sets were read as one, in which a library counts once, whoever has it.
-    if let Some(functions) = compared.functions.as_mut().filter(|functions| functions.equal)
-        && let Some((node, has)) = without_a_library(&several).await
-    {
-        watched.voice.say(&format!(
-            "{node} lacks a function library that other primaries of the cluster have, or has another code of it"
-        ));
-        (functions.right, functions.equal) = (has, false);
-    }
     let is_fuzzy = sources.iter().any(OnDemand::is_fuzzy);
     if is_fuzzy {
         watched.voice.say(
@@ -100,22 +86,6 @@ async fn nodes(left: &Dataset, chosen: &Chosen, voice: &dyn Voice) -> Result<Vec
     let nodes = shards::primaries(&chosen.node).await?;
     voice.say(&format!("{} is a cluster with {}", chosen.node, counted(nodes.len() as u64, "shard")));
     Ok(nodes)
-}
-
-/// The primary of a cluster that has not all function libraries that the others have, with the number of its own; `None`: all have the
-/// same, as far as they tell.
-async fn without_a_library(nodes: &[Node]) -> Option<(String, u64)> {
-    let mut each = Vec::new();
-    for node in nodes {
-        let answers =
-            node.connect().await.ok()?.pipeline(&[Command::of(&["FUNCTION", "LIST", "WITHCODE"])]).await.ok()?;
-        let list = answers.into_iter().next()?.ok()?;
-        let code = |library: &Reply| Some(library.field("library_code")?.bytes()?.to_vec());
-        each.push((node.to_string(), list.items().iter().filter_map(code).collect::<BTreeSet<Vec<u8>>>()));
-    }
-    let all: BTreeSet<&Vec<u8>> = each.iter().flat_map(|(_, libraries)| libraries).collect();
-    let lacking = each.iter().find(|(_, libraries)| libraries.len() < all.len());
-    lacking.map(|(node, libraries)| (node.clone(), libraries.len() as u64))
 }
 
 /// The slots of the one shard that a backup is of; `None` where they were not recorded.

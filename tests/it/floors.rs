@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Top-level modules, lowest floor first.
 const FLOORS: &[&[&str]] = &[
-    &["blocking", "explain"],
+    &["blocking", "explain", "slots"],
     &["codec", "figures", "private_files", "process_group", "rdb", "replies", "schedule", "stream", "times"],
     &["connection", "ping", "storage"],
     &["census", "finding", "introspection", "progress", "repository"],

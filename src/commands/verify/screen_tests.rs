@@ -71,7 +71,7 @@ fn the_screen_of_a_server_that_differs() {
     };
     let compared = comparing::Comparison {
         differences,
-        functions: Some(Functions { left: 2, right: 1, equal: false }),
+        functions: Some(Functions { left: 2, right: 1, equal: false, differing: Vec::new() }),
         buckets: (4096, 812),
         look_ms: 0,
         streams: 0,

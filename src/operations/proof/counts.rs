@@ -70,7 +70,7 @@ impl Counts {
             different: differences.different() - announced.different,
             extra: if stayed { 0 } else { differences.extra },
             expired,
-            functions: compared.functions.is_none_or(|functions| functions.equal),
+            functions: compared.functions.as_ref().is_none_or(|functions| functions.equal),
             announced,
             others_wrote,
         }

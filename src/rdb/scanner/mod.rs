@@ -19,6 +19,7 @@ use super::tail::Tail;
 use super::types::ValueType;
 use super::value::{Compared, Opcodes, Reader, Template, Tools, Whose};
 use super::visit::{Checksum, Visit};
+use crate::slots::Slots;
 
 pub(crate) use summary::HintMismatch;
 pub use summary::Summary;
@@ -55,6 +56,9 @@ pub struct Scanner {
     end: Option<(u64, Checksum)>,
     failed: Option<RdbError>,
     whose: Key,
+    /// The slots that were on their way to the server when it wrote the file, and whether the key under way is of one of them.
+    arriving: Slots,
+    is_arriving: bool,
 }
 
 /// The key whose value is under way, as far as it is named with what is odd.
@@ -184,6 +188,8 @@ impl Scanner {
             trailing_start: Vec::new(),
             end: None,
             failed: None,
+            arriving: Slots::default(),
+            is_arriving: false,
             whose: Key {
                 is_told: false,
                 database: 0,

@@ -6,9 +6,10 @@ use crate::rdb::error::{ErrorKind, RdbError, Stop};
 use crate::rdb::oddity::{Oddity, OddityKind};
 use crate::rdb::opcode::{self, Dialect};
 use crate::rdb::tail;
-use crate::rdb::types::ValueType;
+use crate::rdb::types::{Kind, ValueType};
 use crate::rdb::value::{Opcodes, Reader, Teller, Template, Whose};
 use crate::rdb::visit::{Checksum, Entry, Visit};
+use crate::slots::{Slots, slot_of};
 
 /// Versions from this one on have a checksum.
 const FIRST_WITH_CHECKSUM: u32 = 5;
@@ -76,6 +77,12 @@ impl Scanner {
         };
         let key = cursor.string(&mut self.tools.first, self.tools.limit)?;
         let value_offset = cursor.offset();
+        if !self.arriving.ranges().is_empty() {
+            self.is_arriving = self.arriving.has(slot_of(key));
+            if self.is_arriving {
+                return self.arriving_key(value_type, kind, cursor, window);
+            }
+        }
         let attributes = &mut self.attributes;
         let interest = visit.entry(&Entry {
             database: attributes.database,
@@ -117,6 +124,26 @@ impl Scanner {
         }
         let reader = Reader::new(value_type, kind, self.dialect, interest.pieces);
         self.begin_value(reader, kind.vanishes_when_empty(), cursor, window, visit)
+    }
+
+    /// A key of a slot that is still on its way to the server: the node that sends the slot has it as well, and shows it. No visitor is
+    /// told of it.
+    #[cold]
+    fn arriving_key(
+        &mut self,
+        value_type: ValueType,
+        kind: Kind,
+        cursor: &mut Cursor<'_>,
+        window: Window<'_>,
+    ) -> Result<(), Stop> {
+        let attributes = &mut self.attributes;
+        self.tally.arriving_key(attributes.expire_ms.is_some());
+        (attributes.expire_ms, attributes.idle_seconds, attributes.frequency) = (None, None, None);
+        (attributes.has_meta, attributes.expires_twice) = (false, false);
+        // A server that loads the file reads the value all the same.
+        self.tools.needs.value_type(value_type);
+        let reader = Reader::new(value_type, kind, self.dialect, false);
+        self.begin_value(reader, false, cursor, window, &mut ())
     }
 
     /// Whether the file is of a version whose servers keep metadata of keys (Redis from 8.6 on).
@@ -169,9 +196,13 @@ impl Scanner {
                 let value = cursor.string(&mut self.tools.second, limit)?;
                 if name == opcode::next_shard() {
                     self.whose.libraries.begin_shard();
+                    (self.arriving, self.is_arriving) = (Slots::default(), false);
                     visit.next_shard();
                 } else {
                     visit.aux(name, value);
+                    if name == b"cluster-asm-task" {
+                        self.arriving = arriving_slots(value);
+                    }
                     if let Some(kind) = odd_aux(name, value) {
                         self.odd(kind, kind.words(), at, None, visit);
                     }
@@ -327,8 +358,12 @@ impl Scanner {
                 return Ok(());
             }
             State::SlotImport { ranges_left } if *ranges_left > 0 => {
-                let _range = (cursor.length()?, cursor.length()?);
+                let range = (cursor.length()?, cursor.length()?);
                 *ranges_left -= 1;
+                if let (Ok(first), Ok(last)) = (u16::try_from(range.0), u16::try_from(range.1)) {
+                    let ranges = [self.arriving.ranges(), &[(first, last)]].concat();
+                    self.arriving = Slots::of(ranges);
+                }
                 return Ok(());
             }
             State::Template { id, fields_left, template } => {
@@ -409,6 +444,22 @@ pub(super) const LARGE: u64 = 1 << 27;
 /// `dictTryExpand`).
 pub(super) fn is_huge(keys: u64) -> bool {
     (HUGE..1 << 62).contains(&keys)
+}
+
+/// The slots of `task:source:destination:import:state:0-100 200` (Redis `cluster_asm.c`, `asmTaskSerialize`): those that are on their way to
+/// the server that wrote the file.
+fn arriving_slots(task: &[u8]) -> Slots {
+    let text = std::str::from_utf8(task).unwrap_or_default();
+    let mut words = text.rsplitn(4, ':');
+    let (slots, _state, operation) = (words.next(), words.next(), words.next());
+    let range = |word: &str| {
+        let (first, last) = word.split_once('-').unwrap_or((word, word));
+        Some((first.parse().ok()?, last.parse().ok()?))
+    };
+    match (slots, operation) {
+        (Some(slots), Some("import")) => Slots::of(slots.split([' ', ',']).filter_map(range).collect()),
+        _ => Slots::default(),
+    }
 }
 
 /// What is odd about an aux field.

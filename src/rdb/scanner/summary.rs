@@ -23,6 +23,9 @@ pub struct Summary {
     pub keys: u64,
     /// Keys with an expiry.
     pub expires: u64,
+    /// Keys of slots that were still on their way to the server which wrote the file: copies that it did not show to anybody. They are
+    /// not among [`Summary::keys`], and no visitor was told of them.
+    pub arriving: u64,
     /// Aggregates without elements: servers from 6.2 on skip such keys when they load the file.
     pub empty_keys: u64,
     /// Offset of the first such value.
@@ -63,6 +66,7 @@ impl Default for Summary {
             trailing_start: Vec::new(),
             keys: 0,
             expires: 0,
+            arriving: 0,
             empty_keys: 0,
             first_empty_key: None,
             hint_mismatches: 0,
@@ -76,6 +80,8 @@ impl Default for Summary {
 pub(super) struct Tally {
     keys: u64,
     expires: u64,
+    /// Keys of slots on their way here, and those with an expiry: found, and not counted.
+    arriving: (u64, u64),
     empty_keys: u64,
     first_empty_key: Option<u64>,
     announced: Option<(u64, u64)>,
@@ -91,6 +97,13 @@ impl Tally {
     pub(super) fn key(&mut self, expires: bool) {
         self.found.0 += 1;
         self.found.1 += u64::from(expires);
+    }
+
+    /// A key of a slot that is on its way here.
+    pub(super) fn arriving_key(&mut self, expires: bool) {
+        self.key(expires);
+        self.arriving.0 += 1;
+        self.arriving.1 += u64::from(expires);
     }
 
     #[cold]
@@ -123,8 +136,9 @@ impl Tally {
 
     pub(super) fn summary(&self, summary: Summary) -> Summary {
         Summary {
-            keys: self.keys,
-            expires: self.expires,
+            keys: self.keys - self.arriving.0,
+            expires: self.expires - self.arriving.1,
+            arriving: self.arriving.0,
             empty_keys: self.empty_keys,
             first_empty_key: self.first_empty_key,
             hint_mismatches: self.hint_mismatches,

@@ -113,6 +113,13 @@ impl Scanner {
         loop {
             match &mut self.state {
                 State::Opcode => self.opcode(cursor, window, visit)?,
+                // Nobody hears of a key of a slot that is on its way here.
+                State::Value { reader, offset, .. } if self.is_arriving => {
+                    reader.run(cursor, &mut self.tools, &mut (), self.whose.whose())?;
+                    let (n_elements, offset) = (reader.n_elements(), *offset);
+                    self.end_value(n_elements, offset, false, cursor, window, &mut ())?;
+                    self.state = State::Opcode;
+                }
                 State::Value { reader, offset, vanishes } => {
                     reader.run(cursor, &mut self.tools, visit, self.whose.whose())?;
                     let (n_elements, offset, vanishes) = (reader.n_elements(), *offset, *vanishes);

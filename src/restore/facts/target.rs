@@ -129,6 +129,10 @@ impl TargetFacts {
             all.not_read_back.dedup();
             all.lacks_certificate |= part.lacks_certificate;
             all.watched = either(all.watched, part.watched);
+            // Each primary has its own; what one of them wants of its replicas is judged by its own number.
+            if all.min_replicas.is_none() {
+                all.server.replicas.extend(part.server.replicas);
+            }
             all.slots = all.slots.zip(part.slots).map(|(one, other)| one + other);
             all.slot_ranges.extend(part.slot_ranges);
         }

@@ -52,6 +52,8 @@ pub struct Assembler {
     /// All keys and libraries of the first pass.
     read: KeysRead,
     in_first_shard: bool,
+    /// Names of the libraries that were met.
+    libraries: BTreeSet<Vec<u8>>,
     dialect: Dialect,
     version: u32,
     /// Version of the Redis that wrote the file, if it says.
@@ -111,6 +113,7 @@ impl Assembler {
             outbox,
             read: KeysRead::default(),
             in_first_shard: true,
+            libraries: BTreeSet::new(),
             dialect: Dialect::Redis,
             version: 0,
             source: (0, 0, 0),

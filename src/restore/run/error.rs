@@ -2,6 +2,7 @@
 
 use crate::connection::{CommandError, ConnectError};
 use crate::explain::{Explain, Hint, Meaning};
+use crate::figures::counted;
 use crate::restore::meanwhile::MeanwhileError;
 use crate::restore::options::Method;
 use crate::restore::unsaved::{TARGET_CHANGED, stop_writers};
@@ -37,9 +38,7 @@ pub enum RunError {
         line: String,
     },
     /// The target was started anew since: what it had said may not be true any more.
-    #[error(
-        "nothing to resume: the target was restarted after the restore was interrupted (its run id was {then} and is {now}), and may have lost data that it had confirmed"
-    )]
+    #[error("nothing to resume: {}, and may have lost data that it had confirmed", restarted(then, now))]
     Restarted {
         /// Its run id when the restore was interrupted.
         then: String,
@@ -63,6 +62,28 @@ pub enum RunError {
     /// The journal cannot be written.
     #[error("cannot write the journal of the restore")]
     Journal(#[source] std::io::Error),
+}
+
+/// What became of a target whose run ids (of a cluster several, with `+` between them) are others than they were.
+fn restarted(then: &str, now: &str) -> String {
+    if !then.contains('+') && !now.contains('+') {
+        return format!(
+            "the target was restarted after the restore was interrupted (its run id was {then} and is {now})"
+        );
+    }
+    let (before, after): (Vec<&str>, Vec<&str>) = (then.split('+').collect(), now.split('+').collect());
+    let gone: Vec<&str> = before.iter().filter(|id| !after.contains(id)).copied().collect();
+    let come: Vec<&str> = after.iter().filter(|id| !before.contains(id)).copied().collect();
+    format!(
+        "the primaries of the target are not those of the interrupted restore: {} was restarted or replaced (run ids that are gone: {}; new: {})",
+        counted(gone.len().max(come.len()) as u64, "node"),
+        listed(&gone),
+        listed(&come)
+    )
+}
+
+fn listed(ids: &[&str]) -> String {
+    if ids.is_empty() { "none".to_owned() } else { ids.join(", ") }
 }
 
 impl Explain for RunError {

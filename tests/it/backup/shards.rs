@@ -273,3 +273,171 @@ fn a_backup_of_a_cluster_goes_into_a_single_server() {
         }
     }
 }
+
+#[test]
+fn shards_with_other_code_under_one_name_are_told_and_the_restore_loads_the_code_of_the_first() {
+    let Some(installed) = any_kind() else { return };
+    let three = [&installed, &installed, &installed];
+    let Some(cluster) = Cluster::of(&three, false, &[]) else { return };
+    let keys = cluster.fill(60);
+    cluster.load_function();
+    let other = "#!lua name=mine\nredis.register_function('mine', function() return 2 end)";
+    cluster.primary(1).ok(&["FUNCTION", "LOAD", "REPLACE", other]);
+    cluster.primary(0).ok(&[
+        "FUNCTION",
+        "LOAD",
+        "#!lua name=one\nredis.register_function('one', function() return 1 end)",
+    ]);
+    let folder = Folder::new();
+    let run = backup(&cluster.url(), &folder.text(), &["--json"]).run();
+    assert_eq!(run.code, 1, "{}", run.everything());
+    let warnings = run.json()["warnings"].to_string();
+    let told = "shard 1 and shards 0, 2 have different code in the function library `mine`: a restore loads the code of shards 0, 2";
+    assert!(warnings.contains(told), "{warnings}");
+    assert!(warnings.contains("shards 1, 2 lacked the function library `one`"), "{warnings}");
+    let line = ["verify", "-r", &folder.text(), "--backup-id", "prod/latest"];
+    let (code, answer) = RedisOps::new().args(line).json();
+    assert_eq!(code, 1, "{answer}");
+    assert!(answer["findings"].to_string().contains("functions_differ"), "{answer}");
+    let Some(target) = Cluster::of(&three, false, &[]) else { return };
+    let url = target.url();
+    let line = ["restore", "-r", &folder.text(), "--backup-id", "prod/latest", "--target-instance", &url];
+    let run = RedisOps::new().args(line).args(["--json"]).run();
+    assert_eq!(failure(&run), (2, "functions_refused".to_owned()), "{}", run.everything());
+    let told = "shard 1 has other code of it than shard 0, whose code is loaded";
+    assert!(run.text().contains(told), "{}", run.everything());
+    for more in [&[][..], &["--on-conflict", "replace", "--yes", "--no-safety-backup"]] {
+        let (code, answer) = RedisOps::new().args(line).args(["--accept-loss"]).args(more).json();
+        assert_eq!((code, &answer["result"]["restored"]), (1, &keys.into()), "{answer}");
+        for node in target.nodes() {
+            assert_eq!(node.ok(&["FCALL", "mine", "0"]), "1", "{answer}");
+            assert_eq!(node.ok(&["FCALL", "one", "0"]), "1", "{answer}");
+        }
+    }
+}
+
+/// An atomic migration of these slots from the first primary to the second that does not come to its end by itself.
+fn migrate(cluster: &Cluster, first: &str, last: &str) {
+    let (from, to) = (cluster.primary(0), cluster.primary(1));
+    from.ok(&["CONFIG", "SET", "rdb-key-save-delay", "20000"]);
+    match from.cli(&["CLUSTER", "GETSLOTMIGRATIONS"]).starts_with("ERR") {
+        true => to.ok(&["CLUSTER", "MIGRATION", "IMPORT", first, last]),
+        false => {
+            let id = to.ok(&["CLUSTER", "MYID"]);
+            from.ok(&["CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", first, last, "NODE", &id])
+        }
+    };
+}
+
+#[test]
+fn keys_of_slots_that_are_still_on_their_way_to_a_node_are_neither_counted_nor_restored() {
+    for installed in kinds().into_iter().filter(|installed| !installed.is("7.0")) {
+        let name = &installed.name;
+        let three = [&installed, &installed, &installed];
+        let Some(cluster) = Cluster::of(&three, false, &[]) else { return };
+        let keys = cluster.fill(3_000);
+        migrate(&cluster, "0", "3000");
+        let (folder, url) = (Folder::new(), cluster.url());
+        let held =
+            |node: &RedisServer| node.info("db0").split(['=', ',']).nth(1).and_then(|keys| keys.parse::<u64>().ok());
+        let before = held(cluster.primary(1));
+        cluster.primary(1).wait_for("some keys have come", |node| held(node) > before);
+        let run = backup(&url, &folder.text(), &["--json", "--wait", "0s"]).run();
+        assert_eq!(failure(&run), (2, "slots_moving".to_owned()), "{name}: {}", run.everything());
+        let run = backup(&url, &folder.text(), &["--json", "--allow-gaps"]).run();
+        let answer = run.json();
+        assert_eq!((run.code, &answer["backup"]["census"]["keys"]), (1, &keys.into()), "{name}: {}", run.everything());
+        let outside = answer["backup"]["shards"][1]["keys_outside"].as_u64();
+        assert!(outside.is_some_and(|keys| keys > 0), "{name}: {answer}");
+        let line = ["verify", "-r", &folder.text(), "--backup-id", "prod/latest"];
+        let (code, answer) = RedisOps::new().args(line).json();
+        assert_eq!(code, 1, "{name}: {answer}");
+        let Some(target) = Cluster::of(&three, false, &[]) else { return };
+        let url = target.url();
+        let line = ["restore", "-r", &folder.text(), "--backup-id", "prod/latest", "--target-instance", &url];
+        let (code, answer) = RedisOps::new().args(line).json();
+        assert_eq!((&answer["result"]["restored"], target.keys()), (&keys.into(), keys), "{name} {code}: {answer}");
+        assert_eq!(answer["proof"]["equal"], keys, "{name}: {answer}");
+        assert!(!answer.to_string().contains("another client"), "{name}: {answer}");
+    }
+}
+
+#[test]
+fn who_may_not_see_a_migration_is_told_which_right_is_missing() {
+    for installed in kinds() {
+        let name = &installed.name;
+        let Some(cluster) = Cluster::of(&[&installed, &installed, &installed], false, &[]) else { return };
+        let keys = cluster.fill(60);
+        let rights = ["ping", "info", "psync", "sync", "replconf", "client|setname", "cluster|nodes", "cluster|shards"];
+        let grant = |rules: &[&str]| {
+            for node in cluster.nodes() {
+                let rules: Vec<String> = rules.iter().map(|rule| format!("+{rule}")).collect();
+                let line = ["ACL", "SETUSER", "ops", "on", ">secret", "resetkeys", "-@all"];
+                node.ok(&line.into_iter().chain(rules.iter().map(String::as_str)).collect::<Vec<_>>());
+            }
+        };
+        let folder = Folder::new();
+        let run = |more: &[&str]| {
+            let run = backup(&cluster.url(), &folder.text(), &[&["--json", "--username", "ops"], more].concat());
+            run.env("REDIS_OPS_PASSWORD", "secret").run()
+        };
+        grant(&rights[..6]);
+        let asked = run(&["--plan"]);
+        assert_eq!(failure(&asked), (2, "permission_denied".to_owned()), "{name}: {}", asked.everything());
+        let migration = ["8.10", "valkey-server-9"].into_iter().zip(["cluster|migration", "cluster|getslotmigrations"]);
+        let migration = migration.into_iter().find(|(kind, _)| installed.is(kind)).map(|(_, right)| right);
+        for right in [Some("cluster|nodes"), Some("cluster|shards"), migration].into_iter().flatten() {
+            let hint = asked.json()["error"]["hint"].to_string();
+            assert!(hint.contains(&format!("+{right}")), "{name} {right}: {}", asked.everything());
+        }
+        grant(&rights);
+        let Some(right) = migration else {
+            assert_eq!(run(&[]).code, 0, "{name}");
+            continue;
+        };
+        for more in [&[][..], &["--plan"]] {
+            let asked = run(more);
+            assert_eq!(failure(&asked), (2, "permission_denied".to_owned()), "{name}: {}", asked.everything());
+            assert!(asked.text().contains(&format!("+{right}")), "{name}: {}", asked.everything());
+            assert!(asked.text().contains("--allow-gaps"), "{name}: {}", asked.everything());
+        }
+        let asked = run(&["--allow-gaps"]);
+        assert_eq!((asked.code, &asked.json()["backup"]["census"]["keys"]), (1, &keys.into()), "{name}");
+        assert!(asked.json()["backup"]["lacks"].to_string().contains(right), "{name}: {}", asked.everything());
+        grant(&[&rights[..], &[right]].concat());
+        assert_eq!(run(&[]).code, 0, "{name}");
+    }
+}
+
+#[test]
+fn a_shard_without_a_living_node_is_left_out_on_purpose_only() {
+    let Some(installed) = any_kind() else { return };
+    let Some(mut cluster) = Cluster::of(&[&installed, &installed, &installed], false, &[]) else { return };
+    let keys = cluster.fill(300);
+    let lost: u64 = cluster.primary(1).ok(&["DBSIZE"]).parse().expect("a number");
+    cluster.primary_mut(1).kill();
+    let (folder, url) = (Folder::new(), cluster.url());
+    let run = backup(&url, &folder.text(), &["--json"]).run();
+    assert_eq!(failure(&run), (2, "source_not_fit".to_owned()), "{}", run.everything());
+    assert!(run.json()["error"]["hint"].to_string().contains("--allow-gaps"), "{}", run.everything());
+    let run = backup(&url, &folder.text(), &["--json", "--allow-gaps", "--read-from", "replica"]).run();
+    assert!(run.json()["error"]["hint"].to_string().contains("--read-from auto"), "{}", run.everything());
+    assert_eq!(folder.files(), Vec::<String>::new());
+    let run = backup(&url, &folder.text(), &["--json", "--allow-gaps"]).run();
+    let answer = run.json();
+    assert_eq!((run.code, &answer["backup"]["census"]["keys"]), (1, &(keys - lost).into()), "{}", run.everything());
+    assert!(answer["backup"]["lacks"].to_string().contains("5,462 slots (5461-10922) have no node"), "{answer}");
+    assert_eq!(answer["backup"]["shards"].as_array().map(Vec::len), Some(2), "{answer}");
+}
+
+#[test]
+fn an_archive_of_a_cluster_is_refused_and_the_backup_of_the_whole_is_named() {
+    let Some(installed) = any_kind() else { return };
+    let Some(cluster) = Cluster::of(&[&installed, &installed, &installed], false, &[]) else { return };
+    let folder = Folder::new();
+    let line = ["archive", "-i", &cluster.url(), "-r", &folder.text(), "--name", "prod", "--json"];
+    let run = RedisOps::new().args(line).run();
+    assert_eq!(failure(&run), (2, "one_shard".to_owned()), "{}", run.everything());
+    assert!(run.text().contains("archives of clusters are not supported yet"), "{}", run.everything());
+    assert!(run.json()["error"]["hint"].to_string().contains("backup -i"), "{}", run.everything());
+}

@@ -188,3 +188,27 @@ fn keys_of_other_databases_are_refused_unless_they_are_mapped() {
     assert_eq!((code, &answer["proof"]["equal"]), (0, &50.into()), "{answer}");
     assert_eq!(target.keys(), 50);
 }
+
+#[test]
+fn a_restore_goes_on_after_slots_have_moved_between_the_nodes() {
+    let Some(installed) = any_kind() else { return };
+    let (Some(source), Some(target)) = (empty(&installed, 3), empty(&installed, 3)) else { return };
+    let keys = source.fill(2_000);
+    let place = Place::new();
+    place.backup(&source.url());
+    let url = target.url();
+    let line = ["restore", "--backup-id", "prod/latest", "--target-instance", &url, "--method", "restore"];
+    let running = place.run(&[&line[..], &["--rate", "20kB"]].concat()).spawn();
+    target.primary(1).wait_for("some keys", |_| target.keys() > 100);
+    running.signal("INT");
+    assert_eq!(running.wait().code, 130);
+    // The third node comes first from now on.
+    assert_eq!(source.primary(0).ok(&["CLUSTER", "COUNTKEYSINSLOT", "0"]), "0");
+    let id = target.primary(2).ok(&["CLUSTER", "MYID"]);
+    for node in target.nodes() {
+        node.ok(&["CLUSTER", "SETSLOT", "0", "NODE", &id]);
+    }
+    let (code, answer) = place.restore(&url, &["--method", "restore", "--resume"]);
+    assert_eq!((code, &answer["result"]["restored"]), (0, &keys.into()), "{answer}");
+    assert_eq!(answer["proof"]["equal"], keys, "{answer}");
+}

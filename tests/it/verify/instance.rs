@@ -4,6 +4,7 @@ use std::fs;
 
 use super::{backup_into, repository_of, repository_of_what_expires, told, verify};
 use crate::backup::Folder;
+use crate::support::cluster::{Cluster, any_kind};
 use crate::support::redis_ops::RedisOps;
 use crate::support::redis_server::{RedisServer, on_each, servers};
 use crate::support::sample;
@@ -363,4 +364,29 @@ fn all_nodes_of_a_cluster_are_read() {
     let node = if one.cli(&["GET", "key:7"]) == "7" { &one } else { &two };
     node.ok(&["SET", "key:7", "other"]);
     assert_eq!(told(&ask().1).1, ["value key:7"]);
+}
+
+#[test]
+fn a_library_that_one_primary_of_a_cluster_lacks_is_a_difference() {
+    let Some(installed) = any_kind() else { return };
+    let Some(cluster) = Cluster::of(&[&installed, &installed, &installed], false, &[]) else { return };
+    cluster.fill(60);
+    cluster.load_function();
+    let (folder, url) = (Folder::new(), cluster.url());
+    backup_into(&folder, cluster.primary(0));
+    let compare = || verify(&folder, &["-i", &url, "--backup-id", "prod/latest"]).json();
+    assert_eq!(compare().0, 0);
+    let node = cluster.primary(1);
+    let address = format!("127.0.0.1:{}", node.port());
+    let other = "#!lua name=mine\nredis.register_function('mine', function() return 2 end)";
+    for (change, found) in [(&["FUNCTION", "FLUSH"][..], 0), (&["FUNCTION", "LOAD", other], 1)] {
+        node.ok(change);
+        let (code, answer) = compare();
+        assert_eq!(code, 2, "{change:?}: {answer}");
+        let functions = &answer["comparison"]["functions"];
+        let told = serde_json::json!({"expected": 1, "found": found, "equal": false, "differing": [address]});
+        assert_eq!(*functions, told, "{change:?}");
+        let run = verify(&folder, &["-i", &url, "--backup-id", "prod/latest"]).run();
+        assert!(run.text().contains(&format!("functions differ on {address}")), "{}", run.everything());
+    }
 }

@@ -103,6 +103,7 @@ async fn published(repository: &Repository, instance: &str, rdbs: &[Vec<u8>], wi
             consistency: None,
             structure: None,
             census: None,
+            keys_outside: 0,
             tail: None,
         });
     }

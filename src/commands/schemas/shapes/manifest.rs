@@ -44,6 +44,10 @@ pub(super) fn manifest() -> Value {
         ("consistency?", consistency()),
         ("structure?", structure()),
         ("census?", census(false)),
+        (
+            "keys_outside?",
+            described(count(), "keys of slots that were still on their way to the node: not counted, and not restored"),
+        ),
         ("tail?", tail),
     ]);
     object(&[

@@ -97,7 +97,8 @@ pub(super) fn comparison() -> Value {
     let kinds = object(&[("type", count()), ("value", count()), ("expiry", count())]);
     let mut key = named_key();
     key.push(("difference", one_of(Difference::ALL.map(Difference::name))));
-    let functions = object(&[("expected", count()), ("found", count()), ("equal", truth())]);
+    let functions =
+        object(&[("expected", count()), ("found", count()), ("equal", truth()), ("differing", list(text()))]);
     object(&[
         ("is_equal", truth()),
         ("equal", described(count(), "keys that are equal")),

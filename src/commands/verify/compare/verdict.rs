@@ -53,7 +53,7 @@ pub(super) fn judge(
     context: &Context,
 ) {
     let differences = &compared.differences;
-    let functions_differ = compared.functions.is_some_and(|functions| !functions.equal);
+    let functions_differ = compared.functions.as_ref().is_some_and(|functions| !functions.equal);
     let is_no = asked.fail_on.iter().any(|kind| match kind {
         FailOn::Missing => differences.missing > 0,
         FailOn::Extra => differences.extra > 0,
@@ -81,7 +81,7 @@ pub(super) fn judge(
     } else if compared.is_equal() {
         format!("{what}: equal, {}{expired}", words::counted(differences.equal, "key"))
     } else {
-        let functions = if functions_differ { ", functions differ" } else { "" };
+        let functions = if functions_differ { others(compared) } else { String::new() };
         format!(
             "{what}: {} different{}, {} only in {}, {} only in {}; {} equal ({:.2}%){expired}{functions}",
             words::count(differences.different()),
@@ -120,6 +120,12 @@ pub(super) fn judge(
         let is_no = asked.fail_on.iter().any(|asked| *asked == kind || *asked == FailOn::Any);
         if is_no { number.critical(0.0) } else { number }
     }));
+}
+
+/// Which nodes have other function libraries than they should.
+fn others(compared: &comparing::Comparison) -> String {
+    let nodes = compared.functions.as_ref().map(|functions| functions.differing.join(", ")).unwrap_or_default();
+    if nodes.is_empty() { ", functions differ".to_owned() } else { format!(", functions differ on {nodes}") }
 }
 
 /// Thousands of keys that differ in their expiry alone are another trouble than one that holds another value.
@@ -204,8 +210,8 @@ pub fn to_json(compared: &comparing::Comparison, limit: usize, context: &Context
         },
         "expired": differences.expired,
         "ratio": differences.ratio(),
-        "functions": compared.functions.map(|functions| json!({
-            "expected": functions.left, "found": functions.right, "equal": functions.equal,
+        "functions": compared.functions.as_ref().map(|functions| json!({
+            "expected": functions.left, "found": functions.right, "equal": functions.equal, "differing": functions.differing,
         })),
         "not_compared": compared.not_compared(),
         "buckets": { "compared": compared.buckets.0, "differing": compared.buckets.1 },

@@ -28,7 +28,13 @@ impl Visit for Assembler {
         // Every shard of a cluster has the same ones. A library that stands twice in one shard is what the plan has called a loss.
         let is_new = self.read.function(source) || self.in_first_shard;
         // Libraries stand before the keys. A run that goes on behind some keys has had the answer to the libraries before them.
+        let is_taken = !self.libraries.insert(function::name_of(source).to_vec()) && !self.in_first_shard;
         if is_new && self.only.is_none() && self.plan.done == 0 {
+            // Two shards disagree: a server holds one library of a name, and that of the first shard is loaded.
+            if is_taken && self.plan.choices.selection.is_everything() {
+                self.outbox.batch.tally.functions.lost += 1;
+                return;
+            }
             function::send(&mut self.outbox, &self.plan, source);
         }
     }

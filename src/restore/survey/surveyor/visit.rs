@@ -34,6 +34,10 @@ impl Visit for Surveyor {
         self.survey.needs_databases = self.survey.needs_databases.max(index.saturating_add(1));
     }
 
+    fn next_shard(&mut self) {
+        self.survey.sources.next_shard();
+    }
+
     fn function(&mut self, source: &[u8]) {
         self.survey.dangers.note_function(source);
         self.survey.read.function(source);
