@@ -302,6 +302,10 @@ fn shards_with_other_code_under_one_name_are_told_and_the_restore_loads_the_code
     let Some(target) = Cluster::of(&three, false, &[]) else { return };
     let url = target.url();
     let line = ["restore", "-r", &folder.text(), "--backup-id", "prod/latest", "--target-instance", &url];
+    let run = RedisOps::new().args(line).args(["--json"]).run();
+    assert_eq!(failure(&run), (2, "functions_refused".to_owned()), "{}", run.everything());
+    let told = "shard 1 has other code of it than shard 0, whose code is loaded";
+    assert!(run.text().contains(told), "{}", run.everything());
     for more in [&[][..], &["--on-conflict", "replace", "--yes", "--no-safety-backup"]] {
         let (code, answer) = RedisOps::new().args(line).args(["--accept-loss"]).args(more).json();
         assert_eq!((code, &answer["result"]["restored"]), (1, &keys.into()), "{answer}");
