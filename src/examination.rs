@@ -88,7 +88,7 @@ pub fn cautions(manifest: &Manifest) -> Vec<Finding> {
 }
 
 /// The shards of a cluster did not have the same function libraries, though every primary ought to have all of them.
-fn functions_differ(manifest: &Manifest) -> Option<Finding> {
+pub fn functions_differ(manifest: &Manifest) -> Option<Finding> {
     let all = manifest.census.as_ref()?.functions;
     let of_shards = manifest.shards.iter().filter_map(|shard| Some(shard.census.as_ref()?.functions));
     let differ = of_shards.filter(|own| *own != all).count();

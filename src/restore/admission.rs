@@ -5,6 +5,7 @@ use crate::blocking;
 use crate::connection::Connection;
 use crate::dataset::Scanned;
 use crate::dataset::pass::{self, Feed};
+use crate::examination;
 use crate::explain::{Bug, Context as _, Fault, Interrupted, Result};
 use crate::figures::{count, counted};
 use crate::progress::{Hidden, Unit};
@@ -154,7 +155,9 @@ impl Planned {
     /// The libraries of a backup that is not read to its end before.
     async fn head(&self, watcher: &Watcher<'_>) -> Result<functions::Sources> {
         let raw = self.request.source.whole(watcher.cancel).await?;
-        let scanned = Scanned::by(functions::Head::default(), MEMBERS_COMPARED);
+        let differ = self.request.source.manifest().and_then(examination::functions_differ).is_some();
+        let head = functions::Head { reads_on: differ, ..Default::default() };
+        let scanned = Scanned::by(head, MEMBERS_COMPARED);
         let passed = pass::run(Feed::Raw(raw), scanned, &Hidden::default(), watcher.cancel).await;
         Ok(passed.map_err(|error| unread(&self.request, error))?.taker.into_visit().sources)
     }

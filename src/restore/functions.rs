@@ -50,7 +50,9 @@ impl Sources {
 pub struct Head {
     /// What was found.
     pub sources: Sources,
-    keys_begin: bool,
+    /// Goes on behind the keys: the libraries of the other shards are not those of the first.
+    pub reads_on: bool,
+    pub(super) keys_begin: bool,
 }
 
 impl Visit for Head {
@@ -68,7 +70,7 @@ impl Visit for Head {
     }
 
     fn stopped(&self) -> bool {
-        self.keys_begin
+        self.keys_begin && !self.reads_on
     }
 }
 

@@ -344,7 +344,7 @@ fn keys_of_slots_that_are_still_on_their_way_to_a_node_are_neither_counted_nor_r
         cluster.primary(1).wait_for("some keys have come", |node| held(node) > before);
         let run = backup(&url, &folder.text(), &["--json", "--wait", "0s"]).run();
         assert_eq!(failure(&run), (2, "slots_moving".to_owned()), "{name}: {}", run.everything());
-        let run = backup(&url, &folder.text(), &["--json", "--allow-gaps"]).run();
+        let run = backup(&url, &folder.text(), &["--json", "--allow-gaps", "--parallel", "3"]).run();
         let answer = run.json();
         assert_eq!((run.code, &answer["backup"]["census"]["keys"]), (1, &keys.into()), "{name}: {}", run.everything());
         let outside = answer["backup"]["shards"][1]["keys_outside"].as_u64();
