@@ -152,13 +152,12 @@ fn a_plan_does_nothing() {
 }
 
 #[test]
-fn append_only_files_are_refused_with_a_clear_word() {
-    let run = RedisOps::new()
-        .file("redis-ops.yaml", "backup:\n  type: aof\n  destination: /tmp/nowhere\n")
-        .args(["backup", "-i", "redis://127.0.0.1:1"])
-        .run();
-    assert_eq!(run.code, 3, "{}", run.stderr);
-    assert!(run.stderr.contains("not supported yet"), "{}", run.stderr);
+fn an_instance_with_an_archive_is_backed_up_like_any_other() {
+    let Some(server) = RedisServer::start() else { return };
+    let folder = Folder::new();
+    let settings = format!("backup:\n  type: aof\n  destination: {}\n", folder.text());
+    let run = RedisOps::new().file("redis-ops.yaml", settings).args(["backup", "-i", &server.url()]).run();
+    assert_eq!(run.code, 0, "{}", run.everything());
 }
 
 #[test]
