@@ -57,14 +57,6 @@ fn a_wrong_file_says_where_and_what_was_meant() {
     assert_eq!((run.code, run.json()["error"]["code"].as_str()), (3, Some("settings")));
 }
 
-#[test]
-fn aof_is_refused_by_backup_with_a_clear_word() {
-    refused(
-        RedisOps::new().arg("backup").file("redis-ops.yaml", "backup: { type: aof, destination: /backups }"),
-        "error: redis-ops.yaml:1:17: `backup.type: aof` is not supported yet\n\n\
-         hint: `type: rdb` always backs up the whole data set\n",
-    );
-}
 
 #[test]
 fn explain_and_completions_need_no_settings() {
