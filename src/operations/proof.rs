@@ -143,8 +143,9 @@ async fn compared(planned: &Planned, report: &Report, watcher: &Watcher<'_>) -> 
         .await
         .with_context(|| format!("cannot compare {node} with {}", source.name()))?;
 
-    // Beside libraries of others: those that were loaded are there as they are in the backup.
+    // Beside libraries of others: those that were loaded are there as they are in the backup. A loss that was accepted is no difference.
     if compared.functions.is_none()
+        && report.tally.functions.lost == 0
         && report.tally.functions.restored > 0
         && let Some((left, right)) = planned.libraries_loaded(watcher).await?
     {

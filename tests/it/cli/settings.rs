@@ -57,7 +57,6 @@ fn a_wrong_file_says_where_and_what_was_meant() {
     assert_eq!((run.code, run.json()["error"]["code"].as_str()), (3, Some("settings")));
 }
 
-
 #[test]
 fn explain_and_completions_need_no_settings() {
     let run = RedisOps::new().args(["completions", "bash"]).file("redis-ops.yaml", "not: [right").run();
