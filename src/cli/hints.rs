@@ -117,6 +117,9 @@ pub fn words(hint: &Hint) -> String {
             return format!("create the bucket first, or correct `--repository`; the store asked is {asked}");
         }
         Hint::NameFolder => "name a folder with `--repository`; it is created if it is missing",
+        Hint::DeleteByName(backup) => {
+            return format!("`redis-ops delete {} --yes`, if that is the backup that is meant", quoted(backup));
+        }
         Hint::OtherPlaceOrEndpoint => "correct `--repository` or `--s3-endpoint`",
         Hint::MakeRoom => "free some space, or name another place with `--repository`",
         Hint::OtherRegion(region) => return format!("`--s3-region {region}`, or AWS_REGION={region}"),

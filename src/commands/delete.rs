@@ -142,9 +142,7 @@ async fn must_be_named_in_full(
                 "`{}` does not name the instance, and the repository has backups of several: `--yes` confirms only INSTANCE/ID",
                 settings.id
             );
-            Err(Misuse::usage(text)
-                .hint(format!("`redis-ops delete {name} --yes`, if that is the backup that is meant"))
-                .into())
+            Err(Misuse::usage(text).hint(Hint::DeleteByName(name.to_owned())).into())
         }
     }
 }

@@ -105,6 +105,8 @@ pub enum Hint {
     NameFolder,
     /// The repository or the URL of the store has to be corrected.
     OtherPlaceOrEndpoint,
+    /// The backup with its instance, for a removal that nobody is asked about.
+    DeleteByName(String),
     /// Room, or another place.
     MakeRoom,
     /// The region that the bucket is in.
