@@ -54,7 +54,11 @@ impl Resolver<'_> {
             }
             None => {
                 must_be_for_a_file(typed, moment.is_some())?;
-                if let Some(beside) = self.typed_instance_name()? {
+                // It says whose backup is meant, unless the backup says so itself.
+                let of = chosen.id.and_then(|id| id.split_once('/')).map(|(instance, _)| instance);
+                if let Some(beside) = self.typed_instance_name()?
+                    && (chosen.file.is_some() || of.is_some_and(|of| of != beside))
+                {
                     return Err(self.instance_beside(typed, &beside));
                 }
                 on_disk(typed)

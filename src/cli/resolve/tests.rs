@@ -265,6 +265,8 @@ fn a_restore_takes_no_instance_beside_its_target_nor_in_its_place() {
     let line = ["restore", "--backup-id", "latest", "-i", "redis-prod", "--to-file", "x.rdb"];
     let Ok(Command::Restore(settings)) = resolve(&line) else { panic!("{line:?}") };
     assert!(matches!(settings.backup, Backup::Stored { instance: Some(name), .. } if name == "redis-prod"));
+    refused(&["restore", "--backup-id", "redis-staging/latest", "-i", "redis-prod", "--to-file", "x.rdb"], message);
+    refused(&["restore", "--file", "y.rdb", "-i", "redis-prod", "--to-file", "x.rdb"], message);
 }
 
 #[test]
@@ -307,6 +309,10 @@ fn a_file_takes_no_option_that_it_cannot_follow() {
             "--skip-verify",
             "--listen=127.0.0.1",
             "--advertise=10.0.0.1",
+            "--no-safety-backup",
+            "--no-proof",
+            "--accept-loss",
+            "--allow-replica-resync",
             "--plan",
         ] {
             let name = option.split('=').next().unwrap();
@@ -314,8 +320,7 @@ fn a_file_takes_no_option_that_it_cannot_follow() {
             refused(&line, &format!("`{target}` takes no `{name}`: the file always holds the whole backup, unchanged"));
         }
         // What asks for what a file has anyway.
-        let line =
-            ["restore", "--file", "x.rdb", target, "y", "--ttl=keep", "--method=auto", "--no-proof", "--accept-loss"];
+        let line = ["restore", "--file", "x.rdb", target, "y", "--ttl=keep", "--method=auto"];
         assert!(resolve(&line).is_ok());
     }
 }
