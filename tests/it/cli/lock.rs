@@ -157,10 +157,10 @@ fn a_lock_is_written_only_to_a_server_that_was_typed() {
 fn the_lock_is_the_jobs_own_until_it_has_ended_however_long_that_takes() {
     let Some(server) = RedisServer::start() else { return };
     let folder = tempfile::tempdir().unwrap();
-    // It is asked to end, and takes four times as long as the lock would live alone.
-    let script = "trap 'touch asked; for i in 1 2 3 4 5 6 7 8; do sleep 0.5; done; touch ended; exit 5' TERM; \
+    // It is asked to end, and takes twice as long as the lock would live alone.
+    let script = "trap 'touch asked; for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 0.5; done; touch ended; exit 5' TERM; \
                   touch begun; while :; do sleep 0.1; done";
-    let running = lock(&server, "run", &["--ttl", "1s", "--", "sh", "-c", script]).dir(folder.path()).spawn();
+    let running = lock(&server, "run", &["--ttl", "3s", "--", "sh", "-c", script]).dir(folder.path()).spawn();
     let there = |name: &str| folder.path().join(name).exists();
     server.wait_for("the job", |_| there("begun"));
     running.signal("TERM");
@@ -176,7 +176,7 @@ fn the_lock_is_the_jobs_own_until_it_has_ended_however_long_that_takes() {
 #[test]
 fn ctrl_z_does_not_stop_a_job_under_a_lock() {
     let Some(server) = RedisServer::start() else { return };
-    let (running, folder) = at_work(&server, &["--ttl", "2s"]);
+    let (running, folder) = at_work(&server, &["--ttl", "6s"]);
     running.signal("TSTP");
     let renewals = |server: &RedisServer| -> u64 {
         let calls = server.cli(&["INFO", "commandstats"]);
