@@ -1,12 +1,17 @@
 //! Runs one after the other: what the commands that write share, and what they tell of a lock.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::Context;
-use crate::explain::Result;
+use crate::explain::{Interrupted, Result};
 use crate::operations::{Turn, Turns, take_turn};
 use crate::repository::{FoundLock, Repository};
 use crate::times;
+
+/// How long a lock that is being taken when a signal comes may take, so that it can be given back.
+const LAST_LOCK: Duration = Duration::from_secs(2);
 
 /// Takes the locks of these instances, and gives up waiting at the first signal.
 ///
@@ -19,7 +24,18 @@ pub async fn take(
     turns: Turns,
     context: &Context,
 ) -> Result<Turn> {
-    context.interruptible(take_turn(repository, instances, command, turns, &context.printer)).await
+    let mut taking = std::pin::pin!(take_turn(repository, instances, command, turns, &context.printer));
+    tokio::select! {
+        biased;
+        turn = &mut taking => turn,
+        () = context.cancel.cancelled() => {
+            // A lock that is being written at this very moment would stay.
+            if let Ok(Ok(turn)) = tokio::time::timeout(LAST_LOCK, taking).await {
+                turn.end(&context.printer).await;
+            }
+            Err(Interrupted.into())
+        }
+    }
 }
 
 /// A lock in JSON.

@@ -278,3 +278,23 @@ fn what_is_no_file_in_place_of_a_lock_holds_nobody_up_and_is_said() {
     let hint = run.json()["error"]["hint"].as_str().unwrap().to_owned();
     assert!(hint.contains(&format!("remove {}/prod/lock.json", folder.text())), "{hint}");
 }
+
+#[test]
+fn a_run_that_a_signal_ends_while_it_takes_the_lock_gives_it_back() {
+    let file = own_folder().join("sampler-redis-7.2.6.rdb");
+    let store = S3Server::start();
+    // There the lock is read back after a while: the signal comes in between.
+    store.behave(Manners { ignores_conditions: true, ..Manners::default() });
+    let line = ["backup", "--from-file", file.to_str().unwrap(), "--name", "prod", "-r", &store.location("redis")];
+    let run = store.env().into_iter().fold(RedisOps::new().args(line), |run, (name, value)| run.env(&name, value));
+    let running = run.args(["--progress", "none"]).spawn();
+    let lock = store.objects().join("redis/prod/lock.json");
+    let begun = std::time::Instant::now();
+    while !lock.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the run never began");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    running.signal("TERM");
+    let run = running.wait();
+    assert!(run.code == 143 && !lock.exists(), "{}", run.everything());
+}
